@@ -1,0 +1,5 @@
+include: "workflow/rules/settings.smk"
+include: "workflow/rules/film.smk"
+include: "workflow/rules/brain.smk"
+include: "workflow/rules/model.smk"
+include: "workflow/rules/report.smk"

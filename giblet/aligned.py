@@ -1,0 +1,119 @@
+"""The aligned array set: film, words and scans on the film's TRs, and what a model sees of it."""
+
+import numpy as np
+import torch
+import xarray as xr
+
+from giblet.alignment.hrf import tr_kernel
+from giblet.alignment.sync import Match, match_scans
+from giblet.checks import GibletError
+from giblet.config import SplitConfig
+from giblet.dataset import FilmData, split_film, zscore_bold
+from giblet.models.autoencoder import Shapes
+
+
+def align(
+    film: list[xr.Dataset],
+    scans: xr.Dataset | None,
+    regressors: list[xr.Dataset],
+    t_r: float,
+    splits: SplitConfig,
+) -> xr.Dataset:
+    """Put everything on the film's TRs, cropped to what all of it covers.
+
+    Parameters
+    ----------
+    film
+        ``audio`` first, then pictures and words, each along ``tr`` from the film's first TR on.
+    scans
+        As ``giblet.bold.load_bids`` gives them, or None.
+    regressors
+        ``regressors`` (volume, feature) for ``scans``, one array set a modality.
+
+    Returns
+    -------
+    ``audio``, ``video``, ``text`` along ``tr`` (the TR's number in the film), ``part`` and ``run``
+    (tr), and with scans ``bold`` (subject, tr, voxel), ``regressors`` (subject, tr, feature).
+    ``warnings`` in the attributes lists what was left out.
+    """
+    present = [arrays for arrays in film if arrays.data_vars]
+    n_trs = min(arrays.sizes["tr"] for arrays in present)
+    warnings = [
+        f"{', '.join(map(str, arrays.data_vars))}: {arrays.sizes['tr'] - n_trs} TRs at the end "
+        "left out, where another part of the film has ended"
+        for arrays in present
+        if arrays.sizes["tr"] > n_trs
+    ]
+    merged = xr.merge([a.isel(tr=slice(n_trs)).drop_attrs(deep=False) for a in present])
+    merged = merged.assign_coords(tr=np.arange(n_trs)).assign_attrs(present[0].attrs)
+    if scans is None:
+        match, runs = None, np.full(n_trs, "none")
+    else:
+        match = match_scans(scans, t_r, n_trs)
+        merged, runs = merged.isel(tr=match.trs), match.runs
+        merged = _add_scans(merged, scans, match, regressors)
+        warnings += scans.attrs["warnings"]
+        if len(match.trs) < n_trs:
+            warnings.append(
+                f"{n_trs - len(match.trs)} TRs of the film were not scanned in everyone"
+            )
+    part = split_film(merged.sizes["tr"], t_r, splits, match is not None)
+    merged = merged.assign(part=("tr", part), run=("tr", runs))
+    return merged.assign_attrs(warnings=warnings)
+
+
+def _add_scans(
+    merged: xr.Dataset, scans: xr.Dataset, match: Match, regressors: list[xr.Dataset]
+) -> xr.Dataset:
+    """``merged`` with each TR's volume of each subject, and the regressors at that moment."""
+    bold = scans["bold"].values[match.volumes]  # (n_subjects, n_trs, n_voxels)
+    blurred = [r["regressors"].values[match.volumes] for r in regressors if r.data_vars]
+    return (
+        merged.assign(
+            bold=(("subject", "tr", "voxel"), bold),
+            regressors=(("subject", "tr", "regressor"), np.concatenate(blurred, axis=-1)),
+        )
+        .assign_coords(subject=match.subjects, **{a: ("voxel", scans[a].values) for a in "xyz"})
+        .assign_attrs(volume_offset=match.offset, bold_source=scans.attrs["source"])
+    )
+
+
+def film_data(aligned: xr.Dataset) -> FilmData:
+    """The aligned array set as tensors, BOLD z-scored on training TRs."""
+    film = {
+        modality: torch.from_numpy(np.ascontiguousarray(aligned[modality].values))
+        for modality in ("audio", "video", "text")
+        if modality in aligned
+    }
+    part, run = aligned["part"].values.astype(str), aligned["run"].values.astype(str)
+    if "bold" not in aligned:
+        return FilmData(film, None, part, run)
+    bold = aligned["bold"].values
+    if np.isnan(bold).any():
+        raise GibletError(f"BOLD has NaN in {np.isnan(bold).any(axis=(0, 1)).sum()} voxels")
+    bold, _has_signal = zscore_bold(bold, run, part == "train")
+    subjects = tuple(aligned["subject"].values.astype(str).tolist())
+    return FilmData(film, torch.from_numpy(bold), part, run, subjects)
+
+
+def film_shapes(aligned: xr.Dataset, hrf_model: str) -> Shapes:
+    """What a model must know of the data."""
+    sizes, attrs = aligned.sizes, aligned.attrs
+    brain = {}
+    if "bold" in aligned:
+        kernel = tr_kernel(attrs["t_r"], attrs["volume_offset"], hrf_model)
+        brain = {
+            "n_voxels": sizes["voxel"],
+            "subjects": tuple(aligned["subject"].values.astype(str).tolist()),
+            "hrf_kernel": tuple(kernel.tolist()),
+        }
+    video = tuple(sizes[d] for d in ("picture", "height", "width")) if "video" in aligned else None
+    return Shapes(
+        use_encodec=attrs["encoding_mode"] == "encodec",
+        n_rows=sizes["row"],
+        frames_per_tr=sizes["frame"],
+        codebook_size=int(attrs["codebook_size"]),
+        video=video,
+        n_text=sizes["feature"] if "text" in aligned else None,
+        **brain,
+    )

@@ -1,0 +1,60 @@
+"""Regressors: what of the film a linear model may read, blurred by the HRF."""
+
+import numpy as np
+import xarray as xr
+
+from giblet.alignment.hrf import convolve_hrf
+from giblet.timing import count_samples, frames_rate_hz, tr_begin
+
+
+def picture_blocks(frames: np.ndarray, block: int = 10) -> np.ndarray:
+    """Mean colour of blocks: (n_trs, n_frames, height, width, 3) → (n_trs * n_frames, n_features).
+
+    Amounts that an HRF may blur, in [0, 1]; edges that fill no block are left out.
+
+    >>> picture_blocks(np.full((4, 2, 90, 160, 3), 255, dtype=np.uint8)).shape
+    (8, 432)
+    """
+    n_trs, n_frames, height, width, _rgb = frames.shape
+    down, across = height // block, width // block
+    cut = frames[:, :, : down * block, : across * block]
+    cut = cut.reshape(n_trs * n_frames, down, block, across, block, 3)
+    return (cut.mean(axis=(2, 4)) / 255).reshape(n_trs * n_frames, -1).astype(np.float32)
+
+
+def amounts(film: xr.Dataset, t_r: float, processor) -> tuple[np.ndarray, float]:
+    """One modality's features as amounts over time: ((n_samples, n_features) float32, rate in Hz).
+
+    Sound gives the codec's latents (or mel in dB) at the frame rate, pictures the colours of
+    blocks, words their embedding. Code indices themselves are labels and are never blurred.
+    """
+    if "audio" in film:
+        from giblet.audio.framing import ungroup_trs
+
+        stream = ungroup_trs(film["audio"].values, processor.clock)
+        return processor.latents(stream), processor.clock.film_frame_rate()
+    if "video" in film:
+        return picture_blocks(film["video"].values), frames_rate_hz(film.sizes["picture"], t_r)
+    return film["text"].values, frames_rate_hz(1, t_r)
+
+
+def regress(
+    values: np.ndarray, rate_hz: float, scans: xr.Dataset, t_r: float, model: str
+) -> np.ndarray:
+    """Amounts (n_samples, n_features) → regressors (n_volumes, n_features) float32.
+
+    Each run starts from silence: what the film showed before the run's first second was not seen.
+    """
+    film_time, inside = scans["film_time"].values, scans["in_film"].values
+    run_of = np.char.add(scans["subject"].values.astype(str), scans["run"].values.astype(str))
+    regressors = np.zeros((len(film_time), values.shape[1]), dtype=np.float32)
+    done: dict[bytes, np.ndarray] = {}
+    for label in np.unique(run_of):
+        here = run_of == label
+        begin = tr_begin(film_time[here & inside][0], t_r)
+        key = film_time[here].tobytes()  # subjects often share a clock
+        if key not in done:
+            shown = values[count_samples(begin, rate_hz) :]
+            done[key] = convolve_hrf(shown, rate_hz, film_time[here] - begin, model)
+        regressors[here] = done[key]
+    return regressors

@@ -1,0 +1,80 @@
+"""The older path: mel spectrograms, and Griffin-Lim back to sound."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from giblet.checks import check_amounts, check_waveform
+
+FLOOR_DB = -100.0  # 0 dB is power 1 in one mel band; quieter than this is silence
+
+
+@dataclass(frozen=True)
+class MelSettings:
+    """How sound becomes a mel spectrogram.
+
+    >>> MelSettings().frame_rate
+    93.75
+    """
+
+    sample_rate: int = 24000  # Hz
+    n_mels: int = 128
+    n_fft: int = 1024  # samples
+    hop_length: int = 256  # samples
+    n_iter: int = 32  # of Griffin-Lim
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames per second."""
+        return self.sample_rate / self.hop_length
+
+
+def mel_spectrogram(waveform: np.ndarray, settings: MelSettings) -> np.ndarray:
+    """Sound (n_samples,) to mel power in dB (n_mels, n_frames) float32.
+
+    Frame ``k`` is centred on sample ``k * hop_length``; there are
+    ``n_samples // hop_length`` of them. dB relative to power 1, floored at -100 dB.
+    """
+    import librosa
+
+    power = librosa.feature.melspectrogram(
+        y=check_waveform(waveform),
+        sr=settings.sample_rate,
+        n_fft=settings.n_fft,
+        hop_length=settings.hop_length,
+        n_mels=settings.n_mels,
+    )
+    db = librosa.power_to_db(power, ref=1.0, amin=10 ** (FLOOR_DB / 10), top_db=None)
+    return db[:, : len(waveform) // settings.hop_length].astype(np.float32)
+
+
+def mel_to_sound(mel: np.ndarray, settings: MelSettings, seed: int = 0) -> np.ndarray:
+    """Mel power in dB (n_mels, n_frames) to sound (n_frames * hop_length,) float32.
+
+    Magnitudes by least squares from the mel filters, phases by fast Griffin-Lim with momentum
+    0.99 (Perraudin et al. 2013), started from phases drawn with ``seed``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Integers (codes belong to the codec), NaN, or another number of mel bands.
+    """
+    import librosa
+
+    mel = check_amounts(mel, "mel")
+    if mel.shape[0] != settings.n_mels:
+        raise ValueError(f"mel must have {settings.n_mels} bands, got {mel.shape}")
+    filters = librosa.filters.mel(
+        sr=settings.sample_rate, n_fft=settings.n_fft, n_mels=settings.n_mels
+    )
+    power = np.linalg.pinv(filters) @ librosa.db_to_power(mel.astype(np.float64))
+    magnitude = np.sqrt(np.maximum(power, 0.0))  # (1 + n_fft // 2, n_frames)
+    waveform = librosa.griffinlim(
+        magnitude,
+        n_iter=settings.n_iter,
+        hop_length=settings.hop_length,
+        n_fft=settings.n_fft,
+        length=mel.shape[1] * settings.hop_length,
+        random_state=seed,
+    )
+    return waveform.astype(np.float32)

@@ -1,0 +1,171 @@
+"""AudioProcessor: a film's sound as one feature array per TR, and back."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from giblet.audio.codec import BUNDLED, Codec, load_codec
+from giblet.audio.files import read_sound, sound_duration, write_sound
+from giblet.audio.framing import group_trs, ungroup_trs
+from giblet.audio.mel import MelSettings, mel_spectrogram, mel_to_sound
+from giblet.checks import GibletError, check_amounts, check_codes
+from giblet.timing import TrClock, count_samples, tr_onsets, whole_trs
+
+
+class AudioProcessor:
+    """A film's sound to features per TR, and features back to sound.
+
+    Parameters
+    ----------
+    use_encodec
+        True: EnCodec codes, int32 (n_trs, n_codebooks, frames_per_tr).
+        False: mel spectrogram in dB, float32 (n_trs, n_mels, frames_per_tr).
+    codec
+        ``"bundled"``, a Hugging Face id or a folder; see ``giblet.audio.codec.load_codec``.
+    bandwidth_kbps
+        Bandwidth of the codec: 6 kbps is 8 codebooks at 24 kHz.
+    t_r
+        Repetition time of the scan, s.
+    framing
+        ``"tr_synchronous"`` (equal frames in every TR) or ``"native"`` (the codec's own clock).
+    mel
+        Settings of the mel path.
+    """
+
+    def __init__(
+        self,
+        use_encodec: bool = True,
+        codec: str = BUNDLED,
+        bandwidth_kbps: float = 6.0,
+        t_r: float = 1.5,
+        framing: str = "tr_synchronous",
+        mel: MelSettings | None = None,
+    ):
+        self.use_encodec = use_encodec
+        self.mel = mel or MelSettings()
+        self.codec: Codec | None = None
+        if use_encodec:
+            self.codec = load_codec(str(codec), bandwidth_kbps)
+            self.sample_rate = self.codec.sample_rate
+            self.clock = TrClock(t_r, self.codec.frame_rate, framing)
+        else:
+            self.sample_rate = self.mel.sample_rate
+            self.clock = TrClock(t_r, self.mel.frame_rate, "tr_synchronous")
+
+    @property
+    def encoding_mode(self) -> str:
+        """``encodec`` or ``mel``."""
+        return "encodec" if self.use_encodec else "mel"
+
+    def audio_to_features(
+        self, path: str | Path, max_trs: int | None = None
+    ) -> tuple[np.ndarray, pd.DataFrame]:
+        """Features of every whole TR of a film's or sound file's sound, and a table about them.
+
+        Returns
+        -------
+        features : (n_trs, n_codebooks, frames_per_tr) int32 or (n_trs, n_mels, frames_per_tr)
+            float32, see the class.
+        metadata : one row a TR with ``tr_index, start_time, end_time`` (s), ``n_frames``,
+            ``encoding_mode``.
+
+        Raises
+        ------
+        GibletError
+            No such file, not a media file, no sound, shorter than one TR.
+        """
+        n_trs = self.whole_trs(path, max_trs)
+        features = group_trs(self.extract(path, n_trs), self.clock, n_trs)
+        return features, self.metadata(n_trs)
+
+    def whole_trs(self, path: str | Path, max_trs: int | None = None) -> int:
+        """Number of whole TRs in a file's sound, at most ``max_trs``."""
+        duration = sound_duration(path)
+        n_trs = whole_trs(duration, self.clock.t_r)
+        if n_trs < 1:
+            raise GibletError(
+                f"{path}: {duration:.2f} s of sound is shorter than one TR ({self.clock.t_r} s)"
+            )
+        return n_trs if max_trs is None else min(n_trs, max_trs)
+
+    def extract(self, path: str | Path, n_trs: int) -> np.ndarray:
+        """The stream of frames (n_codebooks or n_mels, n_frames) of the first ``n_trs`` TRs."""
+        rate = self.clock.encoding_rate_hz(self.sample_rate)
+        waveform = read_sound(path, rate)
+        n_wanted = count_samples(self.clock.duration(n_trs), rate)
+        waveform = np.pad(waveform, (0, max(0, n_wanted - len(waveform))))[:n_wanted]
+        if self.use_encodec:
+            return self.codec.encode(waveform)
+        return mel_spectrogram(waveform, self.mel)
+
+    def features_to_audio(self, features: np.ndarray, path: str | Path | None = None) -> np.ndarray:
+        """Sound (n_samples,) float32 at ``sample_rate`` of features; written too if ``path``.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Features of another kind or shape than ``audio_to_features`` gives.
+        """
+        rate = self.clock.encoding_rate_hz(self.sample_rate)
+        stream = ungroup_trs(self.check_features(features), self.clock)
+        if self.use_encodec:
+            waveform = self.codec.decode(stream)
+        else:
+            waveform = mel_to_sound(stream, self.mel)
+        n_wanted = count_samples(self.clock.duration(len(features)), self.sample_rate)
+        waveform = _resample(waveform, rate, self.sample_rate)
+        waveform = np.pad(waveform, (0, max(0, n_wanted - len(waveform))))[:n_wanted]
+        if path is not None:
+            write_sound(path, waveform, self.sample_rate)
+        return waveform
+
+    def check_features(self, features: np.ndarray) -> np.ndarray:
+        """``features`` if they are of this processor's kind, else TypeError or ValueError."""
+        features = np.asarray(features)
+        if features.ndim != 3 or not len(features):
+            raise ValueError(
+                f"features must have shape (n_trs, rows, frames_per_tr), got {features.shape}"
+            )
+        if self.use_encodec:
+            return check_codes(features, self.codec.n_codebooks, self.codec.codebook_size)
+        return check_amounts(features)
+
+    def metadata(self, n_trs: int) -> pd.DataFrame:
+        """One row a TR: ``tr_index, start_time, end_time, n_frames, encoding_mode``."""
+        edges, onsets = self.clock.edges(n_trs), tr_onsets(n_trs + 1, self.clock.t_r)
+        return pd.DataFrame(
+            {
+                "tr_index": np.arange(n_trs),
+                "start_time": onsets[:-1],
+                "end_time": onsets[1:],
+                "n_frames": np.diff(edges),
+                "encoding_mode": self.encoding_mode,
+            }
+        )
+
+    def facts(self) -> dict:
+        """What a file of features must say so that it is never decoded by something else."""
+        codec = self.codec
+        return {
+            "encoding_mode": self.encoding_mode,
+            "t_r": self.clock.t_r,
+            "framing": self.clock.framing,
+            "sample_rate": self.sample_rate,
+            "frame_rate": self.clock.frame_rate,
+            "codec": codec.name if codec else "none",
+            "codec_revision": codec.revision if codec else "none",
+            "bandwidth_kbps": codec.bandwidth_kbps if codec else 0.0,
+            "codebook_size": codec.codebook_size if codec else 0,
+            "units": "label" if codec else "dB",
+        }
+
+    def latents(self, stream: np.ndarray) -> np.ndarray:
+        """Amounts (n_frames, n_features) that an HRF may blur: dequantised codes, or mel in dB."""
+        return self.codec.latents(stream) if self.use_encodec else stream.T
+
+
+def _resample(waveform: np.ndarray, rate_in: float, rate_out: float) -> np.ndarray:
+    import soxr
+
+    return waveform if rate_in == rate_out else soxr.resample(waveform, rate_in, rate_out)

@@ -1,0 +1,222 @@
+"""Finding the runs of a BIDS data set and reading their tables; the voxels are bold.py's."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from zlib import error as ZlibError
+
+import numpy as np
+import pandas as pd
+
+from giblet.checks import GibletError
+from giblet.store import load_json, load_table
+from giblet.timing import acquisition_times, check_t_r
+
+MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
+SPACE = "MNI152NLin2009cAsym"
+_BOLD_ENDING = "_desc-preproc_bold.nii.gz"
+
+
+@dataclass(frozen=True)
+class BoldRun:
+    """One run: where it is and what its tables say; the image itself is read later."""
+
+    path: Path
+    subject: str
+    name: str
+    stim_file: str
+    t_r: float
+    steady: np.ndarray  # (n_scanned,) bool
+    nuisance: np.ndarray  # (n_volumes, n_confounds): steady volumes only
+    film_time: np.ndarray  # (n_volumes,) s
+    in_film: np.ndarray  # (n_volumes,) bool
+    warnings: list[str] = field(default_factory=list)
+
+    def volumes(self) -> pd.DataFrame:
+        """One row per steady volume."""
+        table = pd.DataFrame({"film_time": self.film_time, "in_film": self.in_film})
+        return table.assign(subject=self.subject, run=self.name)
+
+
+def read_runs(folder: Path, task: str | None, confounds: Sequence[str]) -> list[BoldRun]:
+    """The tables of every run of one task, in the order of the file names.
+
+    Raises
+    ------
+    GibletError
+        A file is missing or unreadable, two runs have one name, the scan ends before the film, or
+        the runs have different films or TRs.
+    """
+    runs = [_read_run(path, confounds) for path in _find_bold(derivatives(folder), task)]
+    for name in ("t_r", "stim_file"):
+        files = {getattr(run, name): run.path.name for run in runs}
+        if len(files) > 1:
+            listed = "; ".join(f"{value} in {file}" for value, file in files.items())
+            raise GibletError(f"{folder}: runs differ in {name} ({listed}); load them apart")
+    return runs
+
+
+def derivatives(folder: Path) -> Path:
+    """The folder that holds ``sub-*``: ``folder/derivatives/fmriprep`` where there is one."""
+    if not folder.is_dir():
+        raise GibletError(f"{folder}: no such folder; give a BIDS data set")
+    inside = folder / "derivatives" / "fmriprep"
+    return inside if inside.is_dir() else folder
+
+
+@contextmanager
+def reading_image(path: Path) -> Iterator[None]:
+    """Whatever goes wrong in reading an image is a GibletError that names the file."""
+    from nibabel.filebasedimages import ImageFileError
+
+    try:
+        yield
+    except (OSError, EOFError, ZlibError, ImageFileError) as error:
+        raise GibletError(f"{path}: not a readable NIfTI image ({error})") from error
+
+
+def open_image(path: Path):
+    """A NIfTI image whose voxels are not read yet."""
+    import nibabel
+
+    with reading_image(path):
+        return nibabel.load(path)
+
+
+def film_times(
+    scan_times: np.ndarray, onsets: np.ndarray, durations: np.ndarray, stim_onsets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Film time (s) of each volume and whether the film was on, both (n_volumes,).
+
+    ``scan_times`` (n_volumes,): seconds since the scan began. Event k (n_events, by onset) showed
+    the film from its second ``stim_onsets[k]`` on. A volume belongs to the last event that had
+    begun, or to the first if none had.
+
+    >>> film_times(np.array([0.75, 6.75, 8.25]), np.array([6.0]), np.array([1.5]), np.array([270]))
+    (array([264.75, 270.75, 272.25]), array([False,  True, False]))
+    """
+    event = np.maximum(np.searchsorted(onsets, scan_times, side="right") - 1, 0)
+    since_onset = scan_times - onsets[event]
+    return since_onset + stim_onsets[event], (since_onset >= 0) & (since_onset < durations[event])
+
+
+def _find_bold(root: Path, task: str | None) -> list[Path]:
+    """BOLD files of one task, sorted; the subject and run in a name are unique."""
+    wanted = f"*_space-{SPACE}*{_BOLD_ENDING}"
+    paths = sorted([*root.glob(f"sub-*/func/{wanted}"), *root.glob(f"sub-*/ses-*/func/{wanted}")])
+    tasks = sorted({path.name.split("_task-")[-1].split("_")[0] for path in paths})
+    if not paths or task not in (None, *tasks):
+        raise GibletError(
+            f"{root}: no BOLD file sub-*/func/*_task-{task or '*'}_space-{SPACE}*{_BOLD_ENDING}"
+            + (f"; tasks there: {', '.join(tasks)}" if tasks else "; run fMRIPrep first")
+        )
+    if task is None and len(tasks) > 1:
+        raise GibletError(f"{root}: several tasks ({', '.join(tasks)}): say which one to read")
+    paths = [path for path in paths if f"_task-{task or tasks[0]}_" in path.name]
+    seen: dict[str, Path] = {}
+    for path in paths:
+        other = seen.setdefault(_prefix(path), path)
+        if other is not path:
+            raise GibletError(f"{path}: two files for one run, the other is {other.name}; keep one")
+    return paths
+
+
+def _prefix(path: Path) -> str:
+    return path.name.split("_space-")[0]
+
+
+def _read_run(path: Path, confounds: Sequence[str]) -> BoldRun:
+    """Everything but the voxels; wrong tables are found before any image is read in full."""
+    prefix, shape = _prefix(path), open_image(path).shape
+    if len(shape) != 4:
+        raise GibletError(f"{path}: BOLD must have 4 dimensions, this image has {len(shape)}")
+    t_r, start_time, warnings = _read_sidecar(
+        path.with_name(path.name[: -len(".nii.gz")] + ".json")
+    )
+    table_path = path.with_name(f"{prefix}_desc-confounds_timeseries.tsv")
+    steady, nuisance = _read_confounds(table_path, confounds, n_scanned=shape[3])
+    scan_end = acquisition_times(shape[3] + 1, t_r)[-1]
+    events = _read_events(_events_path(path), path, scan_end, t_r)
+    times = acquisition_times(shape[3], t_r, start_time)[steady]
+    columns = (events[name].to_numpy(float) for name in ("onset", "duration", "stim_onset"))
+    film_time, in_film = film_times(times, *columns)
+    subject, _, name = prefix.partition("_")
+    stim_file = str(events["stim_file"].iloc[0])
+    clock = {"t_r": t_r, "film_time": film_time, "in_film": in_film}
+    tables = {"steady": steady, "nuisance": nuisance, "warnings": warnings}
+    return BoldRun(path, subject, name, stim_file, **clock, **tables)
+
+
+def _read_sidecar(path: Path) -> tuple[float, float, list[str]]:
+    """RepetitionTime and StartTime (s); fMRIPrep writes StartTime when it corrects slice timing."""
+    sidecar = load_json(path)
+    if "RepetitionTime" not in sidecar:
+        raise GibletError(f'{path}: TR missing from the sidecar; add "RepetitionTime" in seconds')
+    try:
+        t_r = check_t_r(float(sidecar["RepetitionTime"]))
+        start_time = float(sidecar.get("StartTime", 0.0))
+    except (TypeError, ValueError) as error:
+        raise GibletError(f"{path}: RepetitionTime or StartTime: {error}") from None
+    if not 0 <= start_time <= 60:
+        raise GibletError(f"{path}: StartTime is {start_time}; give seconds since the scan began")
+    missing = [] if "StartTime" in sidecar else [f"{path.name}: no StartTime, taken as 0 s"]
+    return t_r, start_time, missing
+
+
+def _read_confounds(path: Path, names: Sequence[str], n_scanned: int):
+    """Steady volumes (n_scanned,) bool, and the named columns there (n_volumes, n_names)."""
+    table = load_table(path)
+    if len(table) != n_scanned:
+        raise GibletError(f"{path}: {len(table)} rows, but the scan has {n_scanned} volumes")
+    missing = [name for name in names if name not in table]
+    if missing:
+        raise GibletError(f"{path}: no confound column {', '.join(missing)}")
+    dropped = table.filter(regex="^non_steady_state_outlier").any(axis=1).to_numpy()
+    values = table[list(names)].apply(pd.to_numeric, errors="coerce")
+    values.iloc[:2] = values.iloc[:2].bfill()  # a derivative begins with n/a, as nilearn has it
+    values = values[~dropped].to_numpy(float)
+    if not np.isfinite(values).all():
+        raise GibletError(f"{path}: n/a among the confounds ({', '.join(names)}) after volume 1")
+    return ~dropped, values
+
+
+def _events_path(path: Path) -> Path:
+    """The events table, beside the BOLD file or in the raw data set two folders above."""
+    name = f"{_prefix(path)}_events.tsv"
+    root = next(parent for parent in path.parents if parent.name.startswith("sub-")).parent
+    raw = root.parent.parent / path.relative_to(root).with_name(name)
+    for candidate in (path.with_name(name), raw):
+        if candidate.is_file():
+            return candidate
+    raise GibletError(f"{path.with_name(name)}: no such file; it says when the film began")
+
+
+def _read_events(path: Path, bold: Path, scan_end: float, t_r: float) -> pd.DataFrame:
+    """Rows that show the film, by onset: ``onset duration stim_onset`` (s) and ``stim_file``."""
+    events = _film_rows(load_table(path), path)
+    clock = events[["onset", "duration", "stim_onset"]].apply(pd.to_numeric, errors="coerce")
+    if not len(events) or clock.isna().any(axis=None) or (clock["duration"] <= 0).any():
+        raise GibletError(f"{path}: the film needs an onset and a duration above 0, in seconds")
+    beyond = (clock["onset"] + clock["duration"]).max() - scan_end
+    if beyond >= t_r:  # less than a TR: that TR is incomplete, nobody uses it
+        raise GibletError(
+            f"{bold}: the scan ends {beyond:.1f} s before the film does ({path.name}); "
+            "if it was stopped on purpose, shorten the event's duration"
+        )
+    return events.assign(**clock).sort_values("onset")
+
+
+def _film_rows(events: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """Events with a ``stim_file``, or the only event; ``stim_onset`` is 0 s where it is absent."""
+    missing = [name for name in ("onset", "duration") if name not in events]
+    if missing:
+        raise GibletError(f"{path}: no column {', '.join(missing)}")
+    if "stim_file" not in events and len(events) > 1:
+        raise GibletError(f"{path}: {len(events)} events; name the film in a column stim_file")
+    defaults = {"stim_onset": 0.0, "stim_file": "film"}
+    events = events.assign(**{k: v for k, v in defaults.items() if k not in events})
+    events = events[events["stim_file"].notna()]
+    if events["stim_file"].nunique() > 1:
+        raise GibletError(f"{path}: several films in one run; giblet reads one film at a time")
+    return events

@@ -1,0 +1,76 @@
+"""The command line: ``giblet VERB --option value``, one verb per Snakemake rule."""
+
+import argparse
+import inspect
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+
+from giblet import verbs
+from giblet.checks import GibletError
+from giblet.config import Config, parse_config
+
+
+def verb_functions() -> dict:
+    """Verb name → function, in the order they are written."""
+    found = inspect.getmembers(verbs, inspect.isfunction)
+    public = {n: f for n, f in found if f.__module__ == verbs.__name__ and not n.startswith("_")}
+    return dict(sorted(public.items(), key=lambda item: item[1].__code__.co_firstlineno))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """One sub-command a verb; its options are the verb's parameters."""
+    parser = argparse.ArgumentParser("giblet", description=__doc__)
+    commands = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, function in verb_functions().items():
+        command = commands.add_parser(
+            name,
+            help=inspect.getdoc(function).splitlines()[0],
+            description=inspect.getdoc(function),
+        )
+        for parameter in inspect.signature(function).parameters.values():
+            _add_option(command, parameter)
+        command.add_argument("--threads", type=int, default=1, help="threads of torch and BLAS")
+    return parser
+
+
+def _add_option(command: argparse.ArgumentParser, parameter: inspect.Parameter) -> None:
+    if parameter.annotation is Config:
+        command.add_argument(
+            "--settings", type=json.loads, default={}, help="JSON with keys of config.yaml"
+        )
+        return
+    optional = parameter.default is not parameter.empty
+    command.add_argument(
+        "--" + parameter.name.replace("_", "-"),
+        required=not optional,
+        default=parameter.default if optional else None,
+        nargs="*" if parameter.annotation == list[Path] else None,
+        type=str if parameter.annotation is str else Path,
+        metavar=parameter.name.upper(),
+    )
+
+
+def limit_threads(n: int) -> None:
+    """Keep torch, BLAS and OpenMP to ``n`` threads that sleep while they wait."""
+    for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA"):
+        os.environ[f"{name}_NUM_THREADS"] = str(n)
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a verb. A user's mistake is one line on standard error and exit code 1."""
+    options = vars(build_parser().parse_args(arguments))
+    name, settings = options.pop("verb"), options.pop("settings", None)
+    limit_threads(options.pop("threads"))
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    try:
+        if settings is not None:
+            options["config"] = parse_config(settings)
+        verb_functions()[name](**options)
+    except GibletError as error:
+        print(f"giblet {name}: {error}", file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,1 @@
+"""The lab where neural audio codecs are trained."""

@@ -1,0 +1,111 @@
+"""Train an EnCodec on sounds: reconstruction losses, residual VQ started late."""
+
+import math
+
+import lightning
+import torch
+from torch.utils.data import DataLoader
+from transformers import EncodecModel
+
+from giblet.codec.losses import MultiScaleSpectralLoss
+from giblet.codec.networks import build_encodec, start_near_identity
+from giblet.codec.quantizer import build_quantizer, copy_codebooks
+from giblet.codec.settings import CodecSettings
+
+
+class CodecTraining(lightning.LightningModule):
+    """One codec in training; ``export()`` gives the finished ``EncodecModel``."""
+
+    def __init__(self, settings: dict):
+        super().__init__()
+        self.save_hyperparameters()
+        self.settings = CodecSettings.model_validate(settings)
+        self.model = build_encodec(**self.settings.encodec_fields())
+        self.quantizer = build_quantizer(self.model)
+        self.spectral = MultiScaleSpectralLoss(self.model.config.sampling_rate)
+        self.register_buffer("started", torch.tensor(False))
+        self.register_buffer("codebooks_started", torch.tensor(False))
+
+    def _autocast(self):
+        return torch.autocast(
+            self.device.type, torch.bfloat16, enabled=self.settings.bfloat16 and self.training
+        )
+
+    def encode(self, waveform: torch.Tensor) -> torch.Tensor:
+        """(batch, 1, n_samples) → latents (batch, n_frames, codebook_dim), before quantization."""
+        with self._autocast():
+            return self.model.encoder(waveform).float().transpose(1, 2)
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Latents (batch, n_frames, codebook_dim) → waveform (batch, 1, n_samples)."""
+        with self._autocast():
+            return self.model.decoder(latents.transpose(1, 2)).float()
+
+    def on_train_batch_start(self, batch, batch_idx):
+        if not self.started:
+            start_near_identity(self.model, batch)
+            self.started.fill_(True)
+        late = self.global_step >= self.settings.steps_without_codebooks
+        if late and not self.codebooks_started:
+            self._start_codebooks()
+
+    @torch.no_grad()
+    def _start_codebooks(self):
+        """One k-means over many batches: a single batch has fewer vectors than codewords."""
+        batches = iter(self.trainer.train_dataloader)
+        n = self.settings.batches_for_kmeans
+        latents = [self.encode(next(batches).to(self.device)) for _ in range(n)]
+        self.quantizer(torch.cat(latents))
+        self.codebooks_started.fill_(True)
+
+    def training_step(self, batch, batch_idx):
+        latents = self.encode(batch)
+        commitment = latents.new_zeros(())
+        if self.codebooks_started:
+            latents, _codes, commitments = self.quantizer(latents)
+            commitment = commitments.mean()
+        losses = self.spectral(self.decode(latents)[:, 0], batch[:, 0])
+        losses["commitment"] = commitment
+        self.log_dict({f"train/{k}": v for k, v in losses.items()}, prog_bar=True)
+        return sum(getattr(self.settings, f"{name}_weight") * v for name, v in losses.items())
+
+    def validation_step(self, batch, batch_idx):
+        latents = self.encode(batch)
+        if self.codebooks_started:
+            latents, _codes, _ = self.quantizer(latents)
+        estimate = self.decode(latents)
+        for name, value in self.spectral(estimate[:, 0], batch[:, 0]).items():
+            self.log(f"validation/{name}", value)
+        error = (estimate - batch).square().sum(dim=-1)
+        snr_db = 10 * torch.log10(batch.square().sum(dim=-1).clamp(1e-6) / error.clamp(1e-6))
+        self.log("validation/snr_db", snr_db.mean())
+
+    def configure_optimizers(self):
+        optimizer = torch.optim.AdamW(
+            self.model.parameters(),
+            lr=self.settings.learning_rate,
+            betas=(0.8, 0.99),
+            weight_decay=0.0,
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._schedule)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def _schedule(self, step: int) -> float:
+        """Linear warm-up, then half a cosine down to 2 %."""
+        warm = min(1.0, (step + 1) / self.settings.warmup_steps)
+        return warm * (0.51 + 0.49 * math.cos(math.pi * min(1.0, step / self.settings.steps)))
+
+    def export(self) -> EncodecModel:
+        """The trained codec, with the codebooks in place."""
+        if not self.codebooks_started:
+            raise RuntimeError("the codebooks were never started: train for more steps")
+        copy_codebooks(self.quantizer, self.model)
+        return self.model.eval()
+
+
+def batches(crops, settings: CodecSettings) -> DataLoader:
+    """Crops (1, n_samples) as batches (batch, 1, n_samples)."""
+    return DataLoader(crops, batch_size=settings.batch_size)

@@ -1,0 +1,224 @@
+"""Simulated brains: a film's features, through an HRF, into voxels, with a scanner's noise.
+
+Auditory voxels answer to sound, visual voxels to pictures, language voxels to words, each to a
+linear mix of its own. Arrays only: `giblet.demo.scanner` writes them as a BIDS data set.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from giblet.checks import check_amounts
+from giblet.demo.stimulus import centres, resample
+from giblet.timing import acquisition_times, count_samples, tr_onsets, trs_for, whole_trs
+
+SOUND, PICTURES, WORDS = "auditory", "visual", "language"
+# region: radius and centres, mm in MNI space
+REGIONS = {
+    SOUND: (20.0, [(-52, -20, 8), (52, -20, 8)]),
+    PICTURES: (20.0, [(0, -85, 0), (-20, -85, 0), (20, -85, 0)]),
+    WORDS: (14.0, [(-48, 20, 12), (-56, -44, 4), (-46, -62, 24), (-52, 0, -20)]),
+}
+BASELINE = 1000.0  # scanner units
+RESPONSE = 0.01  # standard deviation of the strongest response, as a share of the baseline
+
+
+@dataclass(frozen=True)
+class Brain:
+    """Where the voxels are and how strongly they answer.
+
+    ``mask`` (i, j, k) bool; ``affine`` (4, 4); ``membership`` (n_regions, n_voxels) bool, at most
+    one region a voxel; ``strength`` (n_voxels,) from 1 at a region's centre to 0.5 at its edge, 0
+    outside; ``noise``: standard deviation of the noise, in strengths.
+    """
+
+    mask: np.ndarray
+    affine: np.ndarray
+    membership: np.ndarray
+    strength: np.ndarray
+    noise: float
+
+    @property
+    def noise_ceiling(self) -> np.ndarray:
+        """Correlation of the noiseless response with response plus noise, (n_voxels,).
+
+        The root of the reliable share of the variance, before drift and motion come in and cleaning
+        takes them out with some slow response. Cleaned alike (demo film, 0.01 Hz high-pass), the
+        two correlated 0.01 less for sound and words, 0.07 less for the slowly changing pictures.
+        """
+        return np.sqrt(self.strength**2 / (self.strength**2 + self.noise**2))
+
+
+@dataclass(frozen=True)
+class RunClock:
+    """One run: it shows ``duration`` s of film from second ``film_start``, ``lead_in`` s in."""
+
+    film_start: float
+    duration: float
+    lead_in: float
+    scan_times: np.ndarray  # (n_volumes,) s, when each volume is taken
+
+
+def make_brain(resolution_mm: float, noise: float) -> Brain:
+    """The voxels of nilearn's MNI152 template brain, and the regions they belong to."""
+    from nibabel.affines import apply_affine
+    from nilearn.datasets import load_mni152_brain_mask
+
+    image = load_mni152_brain_mask(resolution=resolution_mm)
+    mask = np.asanyarray(image.dataobj) > 0
+    places = apply_affine(image.affine, np.argwhere(mask))[:, None]  # (n_voxels, 1, 3)
+    reach = np.stack(  # (n_regions, n_voxels): distance to the nearest centre, in radii
+        [np.linalg.norm(places - c, axis=2).min(axis=1) / r for r, c in REGIONS.values()]
+    )
+    membership = (reach == reach.min(axis=0)) & (reach < 1)
+    strength = np.where(membership, 1 - reach**2 / 2, 0).sum(axis=0)
+    return Brain(mask, image.affine, membership, strength, noise)
+
+
+def run_clocks(
+    film_duration: float, t_r: float, n_runs: int, lead_in: float, lead_out: float
+) -> list[RunClock]:
+    """Share the film's whole TRs out over the runs; volumes are timed at the middle of their TR.
+
+    >>> [(c.film_start, c.duration, len(c.scan_times)) for c in run_clocks(540, 1.5, 2, 6.0, 9.0)]
+    [(0.0, 270.0, 190), (270.0, 270.0, 190)]
+    """
+    n_trs = whole_trs(film_duration, t_r)
+    edges = tr_onsets(n_trs + 1, t_r)[np.linspace(0, n_trs, n_runs + 1).astype(int)]
+    return [
+        RunClock(
+            float(start),
+            float(end - start),
+            lead_in,
+            acquisition_times(trs_for(lead_in + end - start + lead_out, t_r), t_r, t_r / 2),
+        )
+        for start, end in pairwise(edges)
+    ]
+
+
+def adapt(features: np.ndarray, rate_hz: float, *, adaptation: float = 10.0) -> np.ndarray:
+    """``features`` (n_samples, n_features) less their running mean over ``adaptation`` s.
+
+    Neurons answer to change. Without this, most of the response to scenes of a minute would be as
+    slow as the scanner's drift, and would go with it in cleaning.
+
+    >>> lasting = np.repeat([[2.0], [3.0]], [100, 1900], axis=0)  # a step at 10 s
+    >>> adapt(lasting, rate_hz=10.0)[[0, 99, 100, 1999]].round(2).ravel().tolist()
+    [0.0, 0.0, 0.99, 0.0]
+    """
+    from scipy.signal import lfilter
+
+    kept = np.exp(-1 / (adaptation * rate_hz))  # of the running mean, per sample
+    start = kept * features[:1]  # adapted to what is there at first
+    running_mean, _ = lfilter([1 - kept], [1, -kept], features, axis=0, zi=start)
+    return features - running_mean
+
+
+def blur(
+    features: np.ndarray, rate_hz: float, clock: RunClock, t_r: float, *, oversampling: int = 32
+) -> np.ndarray:
+    """BOLD response to ``features`` (n_samples, n_features) in one run, (n_volumes, n_features).
+
+    Convolved causally with SPM's HRF on a grid ``oversampling`` times finer than the TR, then read
+    off when each volume is taken. Nothing is shown before the film begins or after it ends.
+    """
+    from nilearn.glm.first_level import spm_hrf
+    from scipy.signal import fftconvolve
+
+    step = t_r / oversampling
+    seconds = acquisition_times(
+        count_samples(clock.scan_times[-1], 1 / step), step
+    )  # since the onset
+    shown = resample(features, centres(len(features), rate_hz), clock.film_start + seconds)
+    shown[seconds >= clock.duration] = 0.0
+    kernel = spm_hrf(t_r, oversampling=oversampling)[:, None]
+    response = fftconvolve(shown, kernel, axes=0)[: len(seconds)]
+    return resample(response, seconds, clock.scan_times - clock.lead_in)
+
+
+def respond(
+    rng: np.random.Generator,
+    brain: Brain,
+    blurred: Sequence[np.ndarray],
+    mixes: Sequence[np.ndarray],
+    *,
+    individual: float = 0.3,
+) -> np.ndarray:
+    """One subject's noiseless response, (n_volumes, n_voxels), in strengths.
+
+    ``blurred``: for each region (n_volumes, n_features); ``mixes``: (n_features, n_members), shared
+    by all subjects but for ``individual`` variation (in standard deviations of the mix).
+    """
+    response = np.zeros((len(blurred[0]), len(brain.strength)))
+    for members, inputs, mix in zip(brain.membership, blurred, mixes, strict=True):
+        own_mix = mix + individual * rng.standard_normal(mix.shape)
+        answer = inputs @ own_mix
+        answer /= np.maximum(answer.std(axis=0), 1e-12)
+        response[:, members] = answer * brain.strength[members]
+    return response
+
+
+def scan(
+    rng: np.random.Generator,
+    response: np.ndarray,
+    noise: float,
+    *,
+    autocorrelation: float = 0.4,
+    drift: float = 2.0,
+    artefact: float = 0.5,
+) -> tuple[np.ndarray, np.ndarray]:
+    """BOLD (n_volumes, n_voxels) in scanner units and the motion (n_volumes, 6) in mm and radians.
+
+    To ``response`` come AR(1) noise of standard deviation ``noise`` (white in space), a slow
+    ``drift`` and head-motion artefacts linear in the six parameters, all in strengths.
+    """
+    from scipy.signal import lfilter
+
+    n_volumes, n_voxels = response.shape
+    shocks = rng.standard_normal(response.shape)
+    shocks[1:] *= np.sqrt(1 - autocorrelation**2)  # unit variance from the first volume on
+    bold = response + noise * lfilter([1.0], [1.0, -autocorrelation], shocks, axis=0)
+    time = np.linspace(0, 1, n_volumes)
+    slow = np.column_stack([time, np.cos(np.pi * time)])
+    bold += drift * slow @ rng.standard_normal((2, n_voxels))
+    steps = rng.standard_normal((n_volumes, 6)) * ([0.02] * 3 + [0.0003] * 3)
+    motion = np.cumsum(steps, axis=0)
+    moved = (motion - motion.mean(axis=0)) / motion.std(axis=0)
+    bold += artefact * moved @ rng.standard_normal((6, n_voxels))
+    return BASELINE * (1 + RESPONSE * bold), motion
+
+
+def simulate_scans(
+    features: Sequence[np.ndarray],
+    rate_hz: float,
+    t_r: float,
+    clocks: Sequence[RunClock],
+    brain: Brain,
+    n_subjects: int,
+    seed: int,
+) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
+    """Every scan in turn: subject, run (both from 0), BOLD (n_volumes, n_voxels), motion.
+
+    ``features``: for each of `REGIONS` (n_samples, n_features) at ``rate_hz``.
+    """
+    features = [_standardise(adapt(check_amounts(array), rate_hz)) for array in features]
+    blurred = [np.concatenate([blur(f, rate_hz, c, t_r) for c in clocks]) for f in features]
+    shared = np.random.default_rng([seed, 0])
+    sizes = zip(features, brain.membership.sum(axis=1), strict=True)
+    mixes = [shared.standard_normal((array.shape[1], n_members)) for array, n_members in sizes]
+    run_ends = np.cumsum([len(clock.scan_times) for clock in clocks])
+    for subject in range(n_subjects):
+        rng = np.random.default_rng([seed, 1 + subject])
+        response = respond(rng, brain, blurred, mixes)
+        for run, in_run in enumerate(np.split(response, run_ends[:-1])):
+            yield subject, run, *scan(rng, in_run, brain.noise)
+
+
+def _standardise(features: np.ndarray) -> np.ndarray:
+    """Mean 0 and standard deviation 1 over the film; a column that never changes becomes 0."""
+    spread = features.std(axis=0)
+    if not (spread > 1e-9).any():
+        raise ValueError("features never change: there is nothing to answer to")
+    return (features - features.mean(axis=0)) / np.where(spread > 1e-9, spread, np.inf)

@@ -1,0 +1,109 @@
+"""Every score beside its null and its ceiling, in one long table."""
+
+import numpy as np
+import pandas as pd
+import torch
+
+from giblet.audio.processor import AudioProcessor
+from giblet.audio.quality import segment_scores, summarise
+from giblet.dataset import FilmData
+from giblet.encoding import correlation
+from giblet.models.autoencoder import Autoencoder
+from giblet.models.losses import code_cross_entropy, unigram_nats
+
+N_BOOTSTRAP = 1000
+SEGMENT_SECONDS = 8.0  # PESQ wants 8 to 10 s
+
+
+def score_row(column: str, metric: str, scores: np.ndarray, seed: int) -> dict:
+    """One row of the table: mean of ``scores`` (n,), its 95 % bootstrap interval, n, n_failed."""
+    summary = summarise(metric, np.atleast_1d(np.asarray(scores, float)), seed, N_BOOTSTRAP)
+    return {"column": column, "metric": metric, **summary}
+
+
+def sound_rows(
+    column: str, original: np.ndarray, estimates: list[np.ndarray], sample_rate: float, seed: int
+) -> list[dict]:
+    """Scores of one column's sounds against the original, the segments of all pooled.
+
+    ``original`` and each of ``estimates`` (one a subject, or just one) are (n_samples,).
+    """
+    pooled: dict[str, list[np.ndarray]] = {}
+    for estimate in estimates:
+        scores = segment_scores(original, estimate, sample_rate, SEGMENT_SECONDS)
+        for metric, values in scores.items():
+            pooled.setdefault(metric, []).append(values)
+    return [score_row(column, metric, np.concatenate(v), seed) for metric, v in pooled.items()]
+
+
+def rate_rows(processor: AudioProcessor) -> list[dict]:
+    """Values and kilobits that one second of film takes on this path, uncompressed."""
+    rate = processor.clock.film_frame_rate()
+    if processor.use_encodec:
+        n_rows, bits = processor.codec.n_codebooks, np.log2(processor.codec.codebook_size)
+    else:
+        n_rows, bits = processor.mel.n_mels, 32
+    values = n_rows * rate
+    return [
+        {"column": "codec", "metric": "values_per_s", "value": values, "n": 1, "n_failed": 0},
+        {
+            "column": "codec",
+            "metric": "kbit_per_s",
+            "value": values * bits / 1000,
+            "n": 1,
+            "n_failed": 0,
+        },
+    ]
+
+
+@torch.inference_mode()
+def code_rows(
+    autoencoder: Autoencoder, bottleneck: np.ndarray, data: FilmData, seed: int
+) -> list[dict]:
+    """Accuracy and cross-entropy of the codes of test TRs, beside code frequencies alone."""
+    codes, train = data.film["audio"][data.where("test")], data.film["audio"][data.where("train")]
+    logits = autoencoder.decoders["audio"].logits(torch.from_numpy(bottleneck))
+    nats = [float(code_cross_entropy(one[None], c[None])) for one, c in zip(logits, codes)]
+    right = (logits.argmax(-1) == codes).float().mean(dim=(1, 2)).numpy()
+    size = autoencoder.shapes.codebook_size
+    unigram = [float(unigram_nats(c[None], train, size)) for c in codes]
+    most_common = train.permute(1, 0, 2).flatten(1).mode(dim=1).values  # (n_codebooks,)
+    unigram_right = (codes == most_common[None, :, None]).float().mean(dim=(1, 2)).numpy()
+    return [
+        score_row("stimulus", "code_accuracy", right, seed),
+        score_row("stimulus", "cross_entropy_nats", nats, seed),
+        score_row("unigram", "code_accuracy", unigram_right, seed),
+        score_row("unigram", "cross_entropy_nats", unigram, seed),
+    ]
+
+
+def identification_2way(estimate: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """How often the estimate of a TR resembles its truth more than another TR's: (n_trs,).
+
+    Correlation across features, both (n_trs, n_features); chance is 0.5.
+
+    >>> identification_2way(np.eye(4), np.eye(4)).tolist()
+    [1.0, 1.0, 1.0, 1.0]
+    """
+    n = len(truth)
+    similarity = np.corrcoef(estimate, truth)[:n, n:]  # (estimates, truths)
+    own = np.diag(similarity)[:, None]
+    wins = (own > similarity) + 0.5 * (own == similarity)
+    return (wins.sum(axis=1) - 0.5) / (n - 1)  # less the tie of a TR with itself
+
+
+def bold_rows(column: str, predicted: np.ndarray, measured: np.ndarray, seed: int) -> list[dict]:
+    """Mean correlation over voxels of predicted and measured BOLD, one value a subject.
+
+    Both (n_subjects, n_trs, n_voxels).
+    """
+    by_subject = [np.nanmean(correlation(p, m)) for p, m in zip(predicted, measured, strict=True)]
+    return [score_row(column, "bold_r", by_subject, seed)]
+
+
+def score_table(path: str, rows: list[dict]) -> pd.DataFrame:
+    """Rows as the long table ``path column metric value low high n n_failed``."""
+    table = pd.DataFrame(rows).assign(path=path)
+    return table.reindex(
+        columns=["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
+    )

@@ -1,0 +1,34 @@
+"""How far predictions are from the film and the brain, each against its own baseline."""
+
+import torch
+from torch.nn import functional
+
+
+def code_cross_entropy(logits: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
+    """Mean cross-entropy (nats per code) of the true codes; -1 (no frame) is ignored.
+
+    ``logits`` (batch, n_codebooks, n_frames, codebook_size), ``codes`` (batch, n_codebooks,
+    n_frames). Chance is ln 1024 = 6.93.
+    """
+    return functional.cross_entropy(logits.flatten(0, 2), codes.flatten().long(), ignore_index=-1)
+
+
+def masked_mse(estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Mean squared error over the finite entries of ``target``; 0 if there is none."""
+    known = torch.isfinite(target)
+    error = torch.where(known, estimate - torch.nan_to_num(target), 0.0)
+    return error.square().sum() / known.sum().clamp(min=1)
+
+
+def unigram_nats(codes: torch.Tensor, train: torch.Tensor, codebook_size: int) -> torch.Tensor:
+    """Cross-entropy (nats per code) of ``codes`` under code frequencies counted on ``train``.
+
+    Both (n_trs, n_codebooks, n_frames); add-one smoothing. What a model must beat.
+    """
+    nats = []
+    for q in range(codes.shape[1]):
+        seen = train[:, q][train[:, q] >= 0].long()
+        counts = torch.bincount(seen, minlength=codebook_size).double() + 1
+        here = codes[:, q][codes[:, q] >= 0].long()
+        nats.append(-(counts / counts.sum()).log()[here].mean())
+    return torch.stack(nats).mean()

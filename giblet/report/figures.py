@@ -1,0 +1,170 @@
+"""Figures as SVG in data URIs: the same input gives the same bytes, by day and by night."""
+
+import base64
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from giblet.report.tables import COLUMNS, METRICS, PATHS, RATES, column_label, in_order, metric_of
+from giblet.timing import count_samples
+
+COLOURS = {"encodec": "#0072B2", "mel": "#D55E00"}  # Okabe & Ito: distinct for the colour-blind
+OTHER_COLOUR = "#009E73"
+DYNAMIC_RANGE_DB = 80.0
+
+_INK = "#123456"  # stands for the page's text colour, which a dark page changes
+_INK_CSS = ":root{--ink:#24292f}@media(prefers-color-scheme:dark){:root{--ink:#d7dce2}}"
+_STYLE = {
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "font.size": 10,
+    "legend.frameon": False,
+    "legend.labelcolor": _INK,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "giblet",
+    "text.color": _INK,
+    "text.parse_math": False,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+}
+
+
+def score_figures(scores: pd.DataFrame, simulated: bool) -> list[tuple[str, str]]:
+    """For each metric but the rates: what it shows, and bars with intervals (SVG data URI).
+
+    ``scores`` has ``path column metric value low high n n_failed``; both paths share a panel.
+    """
+    figures = []
+    for name in in_order(scores["metric"], METRICS):
+        if name in RATES:
+            continue
+        part = scores[scores["metric"] == name]
+        columns = in_order(part["column"], COLUMNS)
+        labels = [column_label(c, simulated) for c in columns]
+        shown = f"{metric_of(name).label} by column and path: {', '.join(labels)}"
+        size = (4.4, 1.1 + 0.42 * len(columns))
+        figures.append((shown, _svg(size, _draw_bars, name, part, columns, labels)))
+    return figures
+
+
+def _draw_bars(axes: Axes, name: str, part: pd.DataFrame, columns: list[str], labels: list[str]):
+    """Horizontal bars, one group a column, one bar a path, in the order of the tables."""
+    paths = in_order(part["path"], PATHS)
+    height = 0.8 / len(paths)
+    for i, path in enumerate(paths):
+        rows = part[part["path"] == path].set_index("column").reindex(columns)
+        y = np.arange(len(columns)) + (i - (len(paths) - 1) / 2) * height
+        axes.barh(y, rows["value"], 0.9 * height, color=_colour(path), label=PATHS.get(path, path))
+        axes.hlines(y, rows["low"], rows["high"], color=_INK, linewidth=1.5)
+        for missing in y[rows["value"].isna() & rows["n"].notna()]:
+            axes.text(0, missing, " –", va="center")
+    axes.axvline(0, color=_INK, linewidth=0.8)
+    axes.set_yticks(np.arange(len(columns)), labels)
+    axes.set_ylim(len(columns) - 0.5, -0.5)
+    axes.set_title(metric_of(name).label)
+    axes.set_xlabel(metric_of(name).reading)
+    axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=2)
+
+
+def spectrogram_levels(waveform: np.ndarray, sample_rate: float) -> np.ndarray:
+    """Power (dB) of ``waveform`` (n_samples,) in mel bands, shape (96, n_frames).
+
+    Windows of 40 ms every 20 ms, bands up to half of ``sample_rate`` Hz.
+    """
+    import librosa
+
+    power = librosa.feature.melspectrogram(
+        y=waveform,
+        sr=sample_rate,
+        n_fft=count_samples(0.04, sample_rate),
+        hop_length=count_samples(0.02, sample_rate),
+        n_mels=96,
+    )
+    return librosa.power_to_db(power, top_db=None)
+
+
+def spectrogram_figure(levels: np.ndarray, loudest: float, seconds: float, nyquist: float) -> str:
+    """A spectrogram as SVG data URI.
+
+    Parameters
+    ----------
+    levels : (n_mels, n_frames) dB
+    loudest : dB, white; black is ``DYNAMIC_RANGE_DB`` below
+    seconds : duration
+    nyquist : Hz, upper end of the highest band
+    """
+    return _svg((4.4, 2.3), _draw_levels, levels - loudest, seconds, nyquist)
+
+
+def _draw_levels(axes: Axes, levels: np.ndarray, seconds: float, nyquist: float):
+    import librosa
+
+    image = axes.imshow(
+        levels,
+        origin="lower",
+        aspect="auto",
+        extent=(0, seconds, -0.5, len(levels) - 0.5),
+        cmap="magma",
+        vmin=-DYNAMIC_RANGE_DB,
+        vmax=0,
+    )
+    khz = np.array([0.25, 1, 2, 4, 8, 16])
+    khz = khz[khz * 1000 < nyquist]
+    centres = librosa.mel_frequencies(len(levels) + 2, fmax=nyquist)[1:-1]
+    axes.set_yticks(np.interp(khz * 1000, centres, np.arange(len(levels))), [f"{f:g}" for f in khz])
+    axes.set_xlabel("seconds")
+    axes.set_ylabel("kHz")
+    axes.figure.colorbar(image, ax=axes, label="dB", ticks=[-80, -40, 0], pad=0.02)
+
+
+def history_figures(history: dict[str, pd.DataFrame]) -> list[tuple[str, str]]:
+    """For each quantity that training logged: its name, and its curves (SVG data URI).
+
+    ``history`` maps a path to the table that Lightning's CSVLogger wrote: ``epoch`` and columns
+    ``train/...`` (dashed) and ``validation/...`` (solid), NaN where nothing was logged.
+    """
+    columns = [c for table in history.values() for c in table if c.startswith(("train/", "valid"))]
+    quantities = in_order([c.split("/", 1)[1] for c in columns], ["loss"])
+    return [(name, _svg((4.4, 2.6), _draw_curves, name, history)) for name in quantities]
+
+
+def _draw_curves(axes: Axes, quantity: str, history: dict[str, pd.DataFrame]):
+    for path in in_order(history, PATHS):
+        for phase, line in (("train", "--"), ("validation", "-")):
+            column = f"{phase}/{quantity}"
+            if column in history[path]:
+                curve = history[path][["epoch", column]].dropna()
+                label = f"{PATHS.get(path, path)}, {phase}"
+                style = {"color": _colour(path), "linestyle": line, "marker": ".", "markersize": 4}
+                axes.plot(curve["epoch"], curve[column], label=label, **style)
+    axes.set_title(quantity)
+    axes.set_xlabel("epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
+
+
+def _colour(path: str) -> str:
+    return COLOURS.get(path, OTHER_COLOUR)
+
+
+def _svg(size: tuple[float, float], draw: Callable[..., None], *what) -> str:
+    """``draw(axes, *what)`` on axes of ``size`` (inches), without dates, in the page's own ink."""
+    target = io.StringIO()
+    with rc_context(_STYLE):
+        figure = Figure(figsize=size, layout="constrained", facecolor="none")
+        axes = figure.subplots()
+        axes.set_facecolor("none")
+        draw(axes, *what)
+        metadata = {"Date": None, "Creator": None}
+        figure.savefig(target, format="svg", metadata=metadata, dpi=150, facecolor="none")
+    svg = target.getvalue().replace(_INK, "var(--ink)")
+    svg = svg.replace('<style type="text/css">', f'<style type="text/css">{_INK_CSS}', 1)
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode("ascii")

@@ -1,0 +1,173 @@
+"""The long table of scores as tables to read: EnCodec beside mel, brain beside its nulls."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+PATHS = {"encodec": "EnCodec", "mel": "mel"}
+
+COLUMNS = {
+    "original": "the film's own sound",
+    "codec": "sound → codes or mel → sound: how good the path is alone, the ceiling of the others",
+    "stimulus": "sound → bottleneck → sound: what survives the bottleneck",
+    "unigram": "null: every code guessed from how often it occurs in training",
+    "brain": "BOLD → bottleneck → sound: what can be heard in the BOLD signal",
+    "brain_shuffled": "null: BOLD of other moments",
+    "brain_mean": "null: the mean volume at every moment",
+    "nearest_clip": "null: the training sound with the most similar BOLD",
+    "encoding": "film → bottleneck → predicted BOLD",
+    "encoding_ridge": "film → predicted BOLD by ridge regression alone",
+}
+
+TITLES = {
+    "sound": "From sound to sound",
+    "brain": "From BOLD to sound, beside its nulls",
+    "encoding": "From film to BOLD",
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is called, read and printed."""
+
+    label: str
+    reading: str
+    decimals: int
+
+
+METRICS = {
+    "pesq_wb": Metric("PESQ (wide band)", "1 to 4.64, higher is better; speech segments", 2),
+    "stoi": Metric("STOI", "up to 1, higher is better; segments", 3),
+    "estoi": Metric("ESTOI", "up to 1, higher is better; segments", 3),
+    "si_sdr_db": Metric("SI-SDR (dB)", "higher is better; segments", 1),
+    "log_mel_db": Metric("Log-mel distance (dB)", "0 is best; segments", 1),
+    "sync_error_ms": Metric("Sync error (ms)", "0 is best; median of segments", 1),
+    "code_accuracy": Metric("Code accuracy", "up to 1, higher is better; TRs", 3),
+    "cross_entropy_nats": Metric("Cross-entropy (nats)", "lower is better; TRs", 3),
+    "identification_2way": Metric("Identification, 2-way", "chance 0.5, best 1; TRs", 3),
+    "bold_r": Metric("BOLD correlation r", "chance 0, best 1; subjects", 3),
+    "kbit_per_s": Metric("Rate (kbit/s)", "what the score costs, uncompressed", 2),
+    "values_per_s": Metric("Rate (values/s)", "what the score costs", 0),
+}
+
+RATES = ("kbit_per_s", "values_per_s")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One score, printed; ``low`` is empty where there is no interval, ``n`` where none counts."""
+
+    value: str
+    low: str = ""
+    high: str = ""
+    n: str = ""
+    n_failed: str = ""
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """Rows of metrics by columns and, within a column, paths; a cell is None where none exists."""
+
+    caption: str
+    columns: list[str]
+    paths: list[str]
+    notes: list[tuple[str, str]]
+    rows: list[tuple[Metric, list[Cell | None]]]
+
+
+def metric_of(name: str) -> Metric:
+    """What is known of a metric; one that is not known prints under its own name."""
+    return METRICS.get(name, Metric(name, "", 3))
+
+
+def question_of(column: str) -> str:
+    """Which of the three questions (``TITLES``) a column answers.
+
+    >>> [question_of(c) for c in ("codec", "brain_shuffled", "nearest_clip", "encoding_ridge")]
+    ['sound', 'brain', 'brain', 'encoding']
+    """
+    if column.startswith(("brain", "nearest")):
+        return "brain"
+    return "encoding" if column.startswith("encoding") else "sound"
+
+
+def column_label(column: str, simulated: bool) -> str:
+    """A column's name for people; what comes from a simulated brain says so.
+
+    >>> column_label("brain_shuffled", simulated=True)
+    'brain shuffled (simulated)'
+    """
+    from_brain = question_of(column) != "sound"
+    return column.replace("_", " ") + (" (simulated)" if simulated and from_brain else "")
+
+
+def in_order(names, known) -> list[str]:
+    """Distinct ``names`` in the order of ``known``, then the unknown ones as they come.
+
+    >>> in_order(["new", "brain", "codec"], COLUMNS)
+    ['codec', 'brain', 'new']
+    """
+    names = list(dict.fromkeys(names))
+    return [k for k in known if k in names] + [n for n in names if n not in known]
+
+
+def number(value: float, decimals: int) -> str:
+    """A number as printed; "–" where there is none.
+
+    >>> number(-2.345, 1), number(float("nan"), 2), number(-0.001, 1)
+    ('−2.3', '–', '0.0')
+    """
+    if not np.isfinite(value):
+        return "–"
+    return f"{round(float(value), decimals) + 0.0:.{decimals}f}".replace("-", "−")
+
+
+def score_tables(scores: pd.DataFrame, simulated: bool) -> list[ScoreTable]:
+    """One table a question that ``scores`` answer.
+
+    Parameters
+    ----------
+    scores : table with ``path column metric value low high n n_failed``
+    simulated : whether the brains are; captions and columns then say so
+
+    Raises
+    ------
+    ValueError
+        The same path, column and metric twice.
+    """
+    cells = scores.set_index(["path", "column", "metric"], verify_integrity=True)
+    found = {question_of(c) for c in scores["column"]}
+    return [_table(cells, question, simulated) for question in TITLES if question in found]
+
+
+def _table(cells: pd.DataFrame, question: str, simulated: bool) -> ScoreTable:
+    asked = [key for key in cells.index if question_of(key[1]) == question]
+    paths = in_order([path for path, _, _ in asked], PATHS)
+    columns = in_order([column for _, column, _ in asked], COLUMNS)
+    metrics = in_order([metric for _, _, metric in asked], METRICS)
+    keys = [(path, column) for column in columns for path in paths]
+    labels = [column_label(c, simulated) for c in columns]
+    return ScoreTable(
+        caption=TITLES[question] + _warning(question, simulated),
+        columns=labels,
+        paths=[PATHS.get(path, path) for path in paths],
+        notes=[(lab, COLUMNS[c]) for lab, c in zip(labels, columns, strict=True) if c in COLUMNS],
+        rows=[(metric_of(m), [_cell(cells, (*key, m)) for key in keys]) for m in metrics],
+    )
+
+
+def _warning(question: str, simulated: bool) -> str:
+    return " (simulated brains)" if simulated and question != "sound" else ""
+
+
+def _cell(cells: pd.DataFrame, key: tuple[str, str, str]) -> Cell | None:
+    if key not in cells.index:
+        return None
+    row, metric, decimals = cells.loc[key], key[2], metric_of(key[2]).decimals
+    value = number(row["value"], decimals)
+    if metric in RATES:
+        return Cell(value)
+    has_interval = np.isfinite(row["low"]) and np.isfinite(row["high"])
+    low, high = (number(row[k], decimals) if has_interval else "" for k in ("low", "high"))
+    return Cell(value, low, high, number(row["n"], 0), number(row["n_failed"], 0))

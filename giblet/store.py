@@ -1,0 +1,120 @@
+"""Files of arrays and tables: labelled, with their history, never half written."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+import xarray as xr
+
+from giblet.checks import GibletError
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A temporary name beside ``path`` to write to; renamed to it only if all goes well."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: str | Path) -> Iterator[Path]:
+    """A temporary folder beside ``path`` to fill; it takes the place of ``path`` if all goes well."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.mkdir()
+    try:
+        yield temporary
+        shutil.rmtree(path, ignore_errors=True)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def fingerprint(*paths: str | Path) -> str:
+    """SHA-256 over the contents of files, in order; folders count by their files, sorted."""
+    digest = hashlib.sha256()
+    for path in map(Path, paths):
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        for file in files:
+            with open(file, "rb") as stream:
+                digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def save_arrays(arrays: xr.Dataset, path: str | Path) -> None:
+    """Write an array set as one netCDF file, with giblet's version in its attributes.
+
+    Attributes that netCDF cannot hold (dict, None) are written as JSON.
+    """
+    plain = {
+        key: value
+        if isinstance(value, str | int | float) and not isinstance(value, bool)
+        else json.dumps(value)
+        for key, value in arrays.attrs.items()
+    }
+    arrays = arrays.assign_attrs(plain | {"giblet_version": version("giblet")})
+    with replacing(path) as temporary:
+        arrays.to_netcdf(temporary, engine="h5netcdf")
+
+
+def load_arrays(path: str | Path) -> xr.Dataset:
+    """Read an array set into memory."""
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as arrays:
+            return arrays.load()
+    except FileNotFoundError:
+        raise GibletError(f"{path}: no such file") from None
+    except Exception as error:
+        raise GibletError(f"{path}: not a readable netCDF file ({error})") from error
+
+
+def save_table(table: pd.DataFrame, path: str | Path) -> None:
+    """Write a table as tab-separated values; missing values are ``n/a``, as in BIDS."""
+    with replacing(path) as temporary:
+        table.to_csv(temporary, sep="\t", index=False, na_rep="n/a", float_format="%.6g")
+
+
+def load_table(path: str | Path) -> pd.DataFrame:
+    """Read a table written as tab-separated (``.tsv``), comma-separated or Excel values."""
+    path = Path(path)
+    readers = {
+        ".tsv": lambda p: pd.read_csv(p, sep="\t", keep_default_na=False, na_values=["n/a", ""]),
+        ".csv": lambda p: pd.read_csv(p, keep_default_na=False, na_values=["n/a", ""]),
+    }
+    if path.suffix.lower() not in readers:
+        raise GibletError(f"{path}: tables are .tsv or .csv, not {path.suffix or 'without ending'}")
+    try:
+        return readers[path.suffix.lower()](path)
+    except FileNotFoundError:
+        raise GibletError(f"{path}: no such file") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise GibletError(f"{path}: not a readable table ({error})") from error
+
+
+def save_json(content: dict, path: str | Path) -> None:
+    """Write a JSON file, keys in order."""
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+
+
+def load_json(path: str | Path) -> dict:
+    """Read a JSON file."""
+    try:
+        return json.loads(Path(path).read_text())
+    except FileNotFoundError:
+        raise GibletError(f"{path}: no such file") from None
+    except ValueError as error:
+        raise GibletError(f"{path}: not valid JSON ({error})") from error

@@ -1,0 +1,195 @@
+"""Words of a film: a table of what is said when, and one text vector per TR."""
+
+import logging
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from giblet.checks import GibletError
+from giblet.hub import model_folder
+from giblet.store import load_table
+from giblet.timing import check_t_r, tr_onsets
+
+logger = logging.getLogger(__name__)
+
+_SHORTEST = 1e-3  # s: a row without duration still counts
+
+
+def read_annotations(path: str | Path) -> pd.DataFrame:
+    """What is said when: columns ``onset``, ``duration`` (s of film) and ``text``, by onset.
+
+    The file (.tsv or .csv) has columns onset, text and either duration or end; ``start`` is
+    taken for onset. Rows without text are left out, unsorted rows sorted, both with a warning.
+
+    Raises
+    ------
+    GibletError
+        A column is missing, or a row has no time, begins before the film or ends before it begins.
+    """
+    table = _with_named_columns(load_table(path), path)
+    onset = _seconds(table, "onset", path)
+    if "duration" in table:
+        duration = _seconds(table, "duration", path)
+    else:
+        duration = _seconds(table, "end", path) - onset
+    _refuse(onset < 0, path, "begins before the film does", onset)
+    _refuse(duration < 0, path, "ends before it begins", onset)
+    annotations = pd.DataFrame({"onset": onset, "duration": duration, "text": table["text"]})
+    return _tidy(annotations, path)
+
+
+def _with_named_columns(table: pd.DataFrame, path: str | Path) -> pd.DataFrame:
+    table.columns = [str(column).strip().lower() for column in table.columns]
+    found = ", ".join(table.columns)
+    if "onset" not in table:
+        table = table.rename(columns={"start": "onset"})
+    missing = [name for name in ("onset", "text") if name not in table]
+    if not {"duration", "end"} & set(table):
+        missing.append("duration (or end)")
+    if missing:
+        raise GibletError(f"{path}: needs columns {', '.join(missing)}; it has {found}")
+    return table
+
+
+def _seconds(table: pd.DataFrame, column: str, path) -> pd.Series:
+    seconds = pd.to_numeric(table[column], errors="coerce").astype(float)
+    _refuse(~np.isfinite(seconds), path, f"has no {column} in seconds", table[column])
+    return seconds
+
+
+def _refuse(bad: pd.Series, path, why: str, values: pd.Series) -> None:
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise GibletError(f"{path}: row {row + 1} {why} ({values.name} {values.iloc[row]})")
+
+
+def _tidy(annotations: pd.DataFrame, path) -> pd.DataFrame:
+    empty = annotations["text"].isna()
+    if empty.any():
+        logger.warning("%s: %d rows without text are left out", path, empty.sum())
+    annotations = annotations[~empty].astype({"text": str})
+    if not annotations["onset"].is_monotonic_increasing:
+        logger.warning("%s: rows are not in the order of their onsets; sorted", path)
+    return annotations.sort_values("onset", kind="stable").reset_index(drop=True)
+
+
+def embed_words(
+    annotations: pd.DataFrame,
+    t_r: float,
+    n_trs: int,
+    duration: float,
+    embedder: str = "hashing",
+    n_features: int = 1024,
+) -> tuple[np.ndarray, np.ndarray]:
+    """One text vector per TR: the mean of the rows that overlap it, weighted by the overlap.
+
+    Parameters
+    ----------
+    annotations : columns onset, duration (s of film) and text, as from `read_annotations`.
+    t_r : seconds.
+    duration : how long the film is, in seconds.
+    embedder : ``"hashing"``, or a Hugging Face id of, or folder with, a text encoder and its
+        tokenizer; rows longer than it takes are cut.
+    n_features : width of ``"hashing"``; a model has its own.
+
+    Returns
+    -------
+    features : (n_trs, n_features) float32; zeros where nothing is said.
+    spoken : (n_trs,) bool, whether there are words. Rows of mere punctuation have none.
+
+    Raises
+    ------
+    GibletError
+        A row begins after the film's end, or ends more than a TR after it; no such model.
+
+    >>> said = pd.DataFrame({"onset": [0.5], "duration": [2.0], "text": ["Good morning"]})
+    >>> features, spoken = embed_words(said, t_r=1.5, n_trs=3, duration=4.6)
+    >>> features.shape, spoken.tolist()
+    ((3, 1024), [True, True, False])
+    """
+    check_t_r(t_r)
+    _refuse_past_the_end(annotations, duration, t_r)
+    texts = annotations["text"].tolist()
+    if embedder == "hashing":
+        vectors = hashed_words(texts, n_features)  # (n_rows, n_features)
+    else:
+        vectors = _model_vectors(texts, embedder)
+    onsets = annotations["onset"].to_numpy(float)
+    ends = onsets + np.maximum(annotations["duration"].to_numpy(float), _SHORTEST)
+    ends[~vectors.any(axis=1)] = -np.inf  # no words: overlaps with nothing
+    return _mean_per_tr(vectors, onsets, ends, tr_onsets(n_trs + 1, t_r))
+
+
+def _refuse_past_the_end(annotations: pd.DataFrame, duration: float, t_r: float) -> None:
+    onset = annotations["onset"]
+    late = (onset >= duration) | (onset + annotations["duration"] > duration + t_r)
+    if late.any():
+        row = annotations[late].iloc[0]
+        raise GibletError(
+            f"annotation {row['text'][:40]!r}, {row['onset']:.2f} s to "
+            f"{row['onset'] + row['duration']:.2f} s, is past the end of the film "
+            f"({duration:.2f} s). Is it the right film, and are its times in seconds?"
+        )
+
+
+def _mean_per_tr(vectors, onsets, ends, edges) -> tuple[np.ndarray, np.ndarray]:
+    """Overlap-weighted mean of ``vectors`` (n_rows, n_features) between ``edges`` (n_trs + 1,)."""
+    features = np.zeros((len(edges) - 1, vectors.shape[1]), dtype=np.float32)
+    spoken = np.zeros(len(features), dtype=bool)
+    for i, (begin, end) in enumerate(pairwise(edges)):
+        overlap = np.minimum(ends, end) - np.maximum(onsets, begin)  # (n_rows,) s
+        rows = np.flatnonzero(overlap > 0)
+        if len(rows):
+            features[i] = np.average(vectors[rows], axis=0, weights=overlap[rows])
+            spoken[i] = True
+    return features, spoken
+
+
+def hashed_words(texts: list[str], n_features: int = 1024) -> np.ndarray:
+    """Words and pairs of words counted in hashed bins, (n_texts, n_features) float32, norm 1.
+
+    Same text, same vector, on every machine and with no vocabulary to fit (feature hashing,
+    Weinberger et al. 2009). A text without words is a row of zeros.
+
+    >>> same, other = hashed_words(["I see", "i  SEE!", "nobody there"])[0] @ hashed_words(
+    ...     ["i see", "Nobody there"]).T
+    >>> round(float(same), 3), round(float(other), 3)
+    (1.0, 0.0)
+    """
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    hashing = HashingVectorizer(
+        n_features=n_features, ngram_range=(1, 2), token_pattern=r"\w+", dtype=np.float32
+    )
+    if not texts:
+        return np.zeros((0, n_features), dtype=np.float32)
+    return hashing.transform(texts).toarray()
+
+
+def _model_vectors(texts: list[str], embedder: str) -> np.ndarray:
+    """Mean of a language model's last layer over the tokens of each text, (n_texts, width)."""
+    import torch
+
+    tokenizer, model = _loaded_model(embedder)
+    longest = min(
+        tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", np.inf)
+    )
+    vectors = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)
+    with torch.inference_mode():
+        for row, text in enumerate(texts):  # one by one: no padding to mask
+            tokens = tokenizer(text, truncation=True, max_length=longest, return_tensors="pt")
+            states = model(**tokens).last_hidden_state  # (1, n_tokens, width)
+            vectors[row] = states.mean(dim=1)[0].numpy()
+    return vectors
+
+
+def _loaded_model(embedder: str):
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = model_folder(embedder, "text_model")
+    try:
+        return AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+    except (OSError, ValueError) as error:
+        raise GibletError(f"text_model {embedder!r}: not a language model ({error})") from error

@@ -1,0 +1,189 @@
+"""The clock: the only module that multiplies by t_r, a frame rate or a sample rate.
+
+Seconds unless a suffix says otherwise. TR ``i`` covers ``[i * t_r, (i + 1) * t_r)`` of the film.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_EPSILON = 1e-6  # seconds or frames: float noise below this never moves an edge
+
+
+def check_t_r(t_r: float, frame_rate: float | None = None) -> float:
+    """``t_r`` in seconds, if it can be one.
+
+    Raises
+    ------
+    ValueError
+        Not positive, in milliseconds by the look of it, or shorter than one frame.
+
+    >>> check_t_r(1.5)
+    1.5
+    """
+    if not np.isfinite(t_r) or t_r <= 0:
+        raise ValueError(f"t_r must be a positive number of seconds, got {t_r}")
+    if t_r > 60:
+        raise ValueError(f"t_r is {t_r}: that looks like milliseconds. Give seconds.")
+    if frame_rate is not None and t_r * frame_rate < 1:
+        raise ValueError(f"t_r {t_r} s is shorter than one frame at {frame_rate} Hz")
+    return float(t_r)
+
+
+def whole_trs(duration: float, t_r: float) -> int:
+    """Number of whole TRs in ``duration`` seconds.
+
+    >>> whole_trs(30.02, t_r=1.5)
+    20
+    """
+    return int(np.floor(duration / t_r + _EPSILON))
+
+
+def count_samples(duration: float, rate_hz: float) -> int:
+    """Samples in ``duration`` seconds, rounded to the nearest.
+
+    >>> count_samples(1.5, 24000)
+    36000
+    """
+    return int(round(duration * rate_hz))
+
+
+def tr_onsets(n_trs: int, t_r: float) -> np.ndarray:
+    """Film time (s) at which each TR begins, shape (n_trs,)."""
+    return np.arange(n_trs) * t_r
+
+
+def sample_edges(n_samples: int, rate_hz: float) -> np.ndarray:
+    """Time (s) at which each of ``n_samples`` samples begins, and the end of the last.
+
+    >>> sample_edges(2, rate_hz=4.0).tolist()
+    [0.0, 0.25, 0.5]
+    """
+    return np.arange(n_samples + 1) / rate_hz
+
+
+def frames_rate_hz(n_frames: int, t_r: float) -> float:
+    """Rate of features that have ``n_frames`` samples per TR.
+
+    >>> frames_rate_hz(3, t_r=1.5)
+    2.0
+    """
+    return n_frames / t_r
+
+
+def trs_for(duration: float, t_r: float) -> int:
+    """Fewest TRs that last at least ``duration`` seconds.
+
+    >>> trs_for(32.0, t_r=1.5)
+    22
+    """
+    return int(np.ceil(duration / t_r - _EPSILON))
+
+
+def code_frame_edges(n_trs: int, t_r: float, frame_rate: float) -> np.ndarray:
+    """Code frame at which each TR begins, and the one after the last TR.
+
+    Edges are rounded from ``i * t_r``, never summed from widths, so rounding does not accumulate.
+
+    >>> np.diff(code_frame_edges(n_trs=4, t_r=1.5, frame_rate=75)).tolist()
+    [112, 113, 112, 113]
+    """
+    seconds = np.arange(n_trs + 1) * t_r
+    return np.floor(seconds * frame_rate + _EPSILON).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class TrClock:
+    """How code frames fall into TRs.
+
+    ``tr_synchronous`` runs the codec on sound resampled by ``floor(t_r * frame_rate) /
+    (t_r * frame_rate)``, so that every TR holds the same whole number of frames.
+    ``native`` keeps the codec's own frames; TRs then differ by one frame.
+
+    >>> TrClock(t_r=1.5, frame_rate=75).frames_per_tr
+    112
+    >>> TrClock(t_r=1.5, frame_rate=75, framing="native").frames_per_tr
+    113
+    >>> round(TrClock(t_r=1.5, frame_rate=75).encoding_rate_hz(24000), 3)
+    23893.333
+    """
+
+    t_r: float
+    frame_rate: float
+    framing: str = "tr_synchronous"
+
+    def __post_init__(self):
+        check_t_r(self.t_r, self.frame_rate)
+        if self.framing not in ("tr_synchronous", "native"):
+            raise ValueError(f"framing must be tr_synchronous or native, got {self.framing!r}")
+
+    @property
+    def _exact_frames_per_tr(self) -> float:
+        return self.t_r * self.frame_rate
+
+    @property
+    def frames_per_tr(self) -> int:
+        """Slots that a TR has: whole frames, one more in native framing where they do not fit."""
+        whole = int(np.floor(self._exact_frames_per_tr + _EPSILON))
+        fits = abs(self._exact_frames_per_tr - whole) < _EPSILON
+        return whole if self.framing == "tr_synchronous" or fits else whole + 1
+
+    def encoding_rate_hz(self, sample_rate: float) -> float:
+        """Rate to which sound is resampled before a codec of ``sample_rate`` encodes it."""
+        if self.framing == "native":
+            return float(sample_rate)
+        return sample_rate * self.frames_per_tr / self._exact_frames_per_tr
+
+    def film_frame_rate(self) -> float:
+        """Frames per second of film."""
+        return self.encoding_rate_hz(self.frame_rate)
+
+    def edges(self, n_trs: int) -> np.ndarray:
+        """First frame of each TR and the one after the last, shape (n_trs + 1,) int64."""
+        return code_frame_edges(n_trs, self.t_r, self.film_frame_rate())
+
+    def duration(self, n_trs: int) -> float:
+        """Seconds that ``n_trs`` TRs last."""
+        return n_trs * self.t_r
+
+    def frame_times(self, n_trs: int) -> np.ndarray:
+        """Film time (s) of the middle of every frame, shape (n_frames,)."""
+        return (np.arange(self.edges(n_trs)[-1]) + 0.5) / self.film_frame_rate()
+
+
+def acquisition_times(n_volumes: int, t_r: float, start_time: float = 0.0) -> np.ndarray:
+    """Scan time (s) at which each volume was taken: ``StartTime + i * RepetitionTime``.
+
+    >>> acquisition_times(3, t_r=2.0, start_time=1.0).tolist()
+    [1.0, 3.0, 5.0]
+    """
+    return start_time + np.arange(n_volumes) * t_r
+
+
+def volumes_to_trs(film_times: np.ndarray, t_r: float) -> np.ndarray:
+    """TR of the film in which each volume was taken; negative before the film begins.
+
+    ``film_times`` (n_volumes,): acquisition times on the film's clock.
+
+    >>> volumes_to_trs(np.array([-0.75, 0.75, 2.25]), t_r=1.5).tolist()
+    [-1, 0, 1]
+    """
+    return np.floor(film_times / t_r + _EPSILON).astype(np.int64)
+
+
+def offset_in_tr(film_times: np.ndarray, t_r: float) -> float:
+    """How long (s) after the beginning of its TR a volume is taken, median over volumes.
+
+    >>> offset_in_tr(np.array([0.75, 2.25]), t_r=1.5)
+    0.75
+    """
+    return float(np.median(film_times - volumes_to_trs(film_times, t_r) * t_r))
+
+
+def tr_begin(film_time: float, t_r: float) -> float:
+    """Film time (s) at which the TR that holds ``film_time`` begins.
+
+    >>> tr_begin(3.75, t_r=1.5)
+    3.0
+    """
+    return float(volumes_to_trs(np.array([film_time]), t_r)[0] * t_r)

@@ -1,0 +1,205 @@
+"""Train the autoencoder: every modality's loss relative to its own baseline."""
+
+from dataclasses import dataclass
+
+import lightning
+import numpy as np
+import pandas as pd
+import torch
+from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch.utils.data import DataLoader, Dataset
+
+from giblet.checks import GibletError
+from giblet.config import ModelConfig, TrainingConfig
+from giblet.dataset import FilmData, windows
+from giblet.models.autoencoder import Autoencoder, Shapes
+from giblet.models.losses import code_cross_entropy, masked_mse, unigram_nats
+
+
+def baselines(data: FilmData, shapes: Shapes) -> dict[str, float]:
+    """Loss of predicting the training mean (unigram frequencies for codes), by modality.
+
+    Dividing by it puts every modality's loss on one scale: 1 is having learned nothing.
+    """
+    train = data.slice(data.where("train"))
+    audio = train.film["audio"]
+    if shapes.use_encodec:
+        found = {"audio": float(unigram_nats(audio, audio, shapes.codebook_size))}
+    else:
+        found = {"audio": _spread(audio)}
+    if "video" in train.film:
+        found["video"] = _spread(train.film["video"].float() / 255)
+    if "text" in train.film:
+        found["text"] = _spread(train.film["text"])
+    if train.bold is not None:
+        found["bold"] = float(masked_mse(torch.zeros_like(train.bold), train.bold))
+    constant = [modality for modality, baseline in found.items() if baseline <= 0]
+    if constant:
+        raise GibletError(
+            f"{', '.join(constant)}: constant over the training TRs: nothing to learn"
+        )
+    return found
+
+
+def _spread(values: torch.Tensor) -> float:
+    """Mean squared distance from the mean over TRs, NaN left out."""
+    return float(masked_mse(values.nanmean(dim=0).expand_as(values), values))
+
+
+class Windows(Dataset):
+    """Windows of TRs in a row, each a dict of tensors of one film stretch."""
+
+    def __init__(self, data: FilmData, part: str, window_trs: int):
+        self.data = data
+        self.windows = windows(data, part, window_trs, step=max(1, window_trs // 4))
+
+    def __len__(self) -> int:
+        return len(self.windows)
+
+    def __getitem__(self, i: int) -> dict:
+        trs = self.windows[i]
+        part = self.data.slice(trs)
+        begins_run = trs[0] == 0 or self.data.run[trs[0] - 1] != self.data.run[trs[0]]
+        window = {"film": part.film, "begins_run": bool(begins_run)}
+        return window if part.bold is None else window | {"bold": part.bold}
+
+
+class BottleneckTraining(lightning.LightningModule):
+    """One autoencoder in training; its checkpoint carries all that is needed to build it."""
+
+    def __init__(self, shapes: dict, model: dict, training: dict, baselines: dict):
+        super().__init__()
+        self.save_hyperparameters()
+        self.settings = TrainingConfig.model_validate(training)
+        self.autoencoder = Autoencoder(Shapes(**shapes), ModelConfig.model_validate(model))
+        self.baselines = baselines
+
+    def losses(self, window: dict) -> dict[str, torch.Tensor]:
+        """Each modality's loss on one window, relative to its baseline."""
+        model, film = self.autoencoder, window["film"]
+        bottleneck = model.encode(film)  # (n_trs, bottleneck_dim)
+        decoders = model.decoders
+        if model.shapes.use_encodec:
+            logits = decoders["audio"].logits(bottleneck)
+            losses = {"audio": code_cross_entropy(logits, film["audio"])}
+        else:
+            losses = {"audio": masked_mse(decoders["audio"](bottleneck), film["audio"])}
+        if "video" in film:
+            losses["video"] = masked_mse(decoders["video"](bottleneck), film["video"] / 255)
+        if "text" in film:
+            losses["text"] = masked_mse(decoders["text"](bottleneck), film["text"])
+        if "bold" in window:
+            losses["bold"] = self._bold_loss(bottleneck, window)
+        return {modality: loss / self.baselines[modality] for modality, loss in losses.items()}
+
+    def _bold_loss(self, bottleneck: torch.Tensor, window: dict) -> torch.Tensor:
+        """BOLD is compared where the window holds all that the HRF reaches back to."""
+        decoder = self.autoencoder.decoders["bold"]
+        first = 0 if window["begins_run"] else min(len(decoder.kernel), len(bottleneck)) - 1
+        predicted = decoder(bottleneck[None])[0]  # (n_subjects, n_trs, n_voxels)
+        return masked_mse(predicted[:, first:], window["bold"][:, first:])
+
+    def total(self, losses: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Weighted sum over modalities."""
+        return sum(getattr(self.settings, f"{name}_weight") * loss for name, loss in losses.items())
+
+    def training_step(self, window, index):
+        losses = self.losses(window)
+        named = {f"train/{name}": loss for name, loss in losses.items()}
+        self.log_dict(named, on_step=False, on_epoch=True, batch_size=1)
+        return self.total(losses)
+
+    def validation_step(self, window, index):
+        losses = self.losses(window)
+        self.log_dict({f"validation/{name}": x for name, x in losses.items()}, batch_size=1)
+        self.log("validation/loss", self.total(losses), prog_bar=True, batch_size=1)
+
+    def configure_optimizers(self):
+        return torch.optim.AdamW(self.parameters(), lr=self.settings.learning_rate)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained autoencoder and how it got there."""
+
+    autoencoder: Autoencoder
+    baselines: dict[str, float]
+    best_epoch: int
+    best_loss: float
+
+
+def fit(
+    data: FilmData,
+    shapes: Shapes,
+    model: ModelConfig,
+    training: TrainingConfig,
+    seed: int,
+    folder: str,
+    progress: bool = False,
+) -> Trained:
+    """Train until the validation loss stops falling, and return the best model.
+
+    Checkpoints and logs (TensorBoard and CSV) go into ``folder``. Test TRs are not looked at.
+    """
+    loaders = [
+        DataLoader(
+            Windows(data, part, training.window_trs),
+            batch_size=None,
+            shuffle=part == "train",
+            generator=torch.Generator().manual_seed(seed),
+        )
+        for part in ("train", "validation")
+    ]
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        module = BottleneckTraining(
+            shapes.to_dict(), model.model_dump(), training.model_dump(), baselines(data, shapes)
+        )
+        best = ModelCheckpoint(folder, filename="best", monitor="validation/loss")
+        trainer = lightning.Trainer(
+            max_epochs=training.max_epochs,
+            accelerator="auto",
+            devices=1,
+            gradient_clip_val=training.gradient_clip,
+            callbacks=[best, EarlyStopping("validation/loss", patience=training.patience)],
+            logger=[TensorBoardLogger(folder, "tensorboard", ""), CSVLogger(folder, "", "")],
+            enable_progress_bar=progress,
+            enable_model_summary=False,
+            log_every_n_steps=1,
+            num_sanity_val_steps=0,
+        )
+        trainer.fit(module, *loaders)
+    checkpoint = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
+    module.load_state_dict(checkpoint["state_dict"])
+    return Trained(
+        module.autoencoder.cpu().eval(),
+        module.baselines,
+        best_epoch=int(checkpoint["epoch"]),
+        best_loss=float(best.best_model_score),
+    )
+
+
+@torch.inference_mode()
+def bottlenecks(autoencoder: Autoencoder, data: FilmData, batch: int = 32) -> np.ndarray:
+    """The bottleneck of every TR, (n_trs, bottleneck_dim) float32."""
+    n_trs = len(data.part)
+    parts = []
+    for start in range(0, n_trs, batch):
+        film = {m: values[start : start + batch] for m, values in data.film.items()}
+        parts.append(autoencoder.encode(film))
+    return torch.cat(parts).numpy()
+
+
+@torch.inference_mode()
+def predict_bold(autoencoder: Autoencoder, bottleneck: np.ndarray, runs: np.ndarray) -> np.ndarray:
+    """Predicted BOLD (n_subjects, n_trs, n_voxels); the HRF starts anew in each run."""
+    decoder = autoencoder.decoders["bold"]
+    parts = np.split(bottleneck, np.flatnonzero(runs[1:] != runs[:-1]) + 1)
+    predicted = [decoder(torch.from_numpy(part)[None])[0] for part in parts]
+    return torch.cat(predicted, dim=1).numpy()
+
+
+def history(curves: pd.DataFrame) -> pd.DataFrame:
+    """One row an epoch from Lightning's rows, of which training and validation have one each."""
+    return curves.drop(columns="step").groupby("epoch", as_index=False).first()

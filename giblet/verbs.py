@@ -1,0 +1,263 @@
+"""One verb per Snakemake rule: load, call, save. Heavy imports stay inside the verb.
+
+Every verb takes paths and a ``Config`` that holds the settings it uses; a path named in the rule's
+``output`` is written whole or not at all.
+"""
+
+from pathlib import Path
+
+from giblet.config import Config
+
+
+def _processor(config: Config, path: str):
+    from giblet.audio.mel import MelSettings
+    from giblet.audio.processor import AudioProcessor
+
+    return AudioProcessor(
+        use_encodec=path == "encodec",
+        codec=config.codec,
+        bandwidth_kbps=config.bandwidth_kbps,
+        t_r=config.t_r,
+        framing=config.framing,
+        mel=MelSettings(**config.mel.model_dump()),
+    )
+
+
+def extract_sound(film: Path, stream: Path, path: str, config: Config) -> None:
+    """A film's sound to a stream of code frames (path encodec) or mel frames (path mel)."""
+    import xarray as xr
+
+    from giblet.store import fingerprint, save_arrays
+
+    processor = _processor(config, path)
+    n_trs = processor.whole_trs(film, config.max_trs)
+    arrays = xr.Dataset({"stream": (("row", "frame"), processor.extract(film, n_trs))})
+    facts = processor.facts() | {"n_trs": n_trs, "film": film.name, "input": fingerprint(film)}
+    save_arrays(arrays.assign_attrs(facts), stream)
+
+
+def extract_codes(film: Path, codes: Path, config: Config) -> None:
+    """A film's sound to EnCodec codes, (n_codebooks, n_frames)."""
+    extract_sound(film, codes, "encodec", config)
+
+
+def extract_mel(film: Path, mel: Path, config: Config) -> None:
+    """A film's sound to a mel spectrogram in dB, (n_mels, n_frames)."""
+    extract_sound(film, mel, "mel", config)
+
+
+def group_trs(stream: Path, trs: Path, config: Config) -> None:
+    """A stream of frames to TRs: ``audio`` (n_trs, rows, frames_per_tr)."""
+    from giblet.audio.framing import group_trs
+    from giblet.store import load_arrays, save_arrays
+
+    arrays = load_arrays(stream)
+    processor = _processor(config, arrays.attrs["encoding_mode"])
+    n_trs = int(arrays.attrs["n_trs"])
+    grouped = group_trs(arrays["stream"].values, processor.clock, n_trs)
+    metadata = processor.metadata(n_trs).set_index("tr_index").rename_axis("tr").to_xarray()
+    metadata = metadata.drop_vars("encoding_mode")
+    save_arrays(
+        metadata.assign(audio=(("tr", "row", "frame"), grouped)).assign_attrs(arrays.attrs), trs
+    )
+
+
+def extract_video(film: Path, video: Path, config: Config) -> None:
+    """A film's pictures per TR; for a sound file, an array set that says there are none."""
+    import xarray as xr
+
+    from giblet.store import fingerprint, save_arrays
+    from giblet.video import extract_frames, has_pictures
+
+    attrs = {"t_r": config.t_r, "film": film.name, "input": fingerprint(film)}
+    if not has_pictures(film):
+        save_arrays(xr.Dataset(attrs=attrs | {"note": "the film has no pictures"}), video)
+        return
+    size = config.video
+    frames, seen = extract_frames(
+        film, config.t_r, config.max_trs, size.n_frames, size.height, size.width
+    )
+    dims = ("tr", "picture", "height", "width", "rgb")
+    arrays = xr.Dataset({"video": (dims, frames), "seen": (dims[:2], seen)}, attrs=attrs)
+    save_arrays(arrays, video)
+
+
+def embed_text(film: Path, annotations: Path, text: Path, config: Config) -> None:
+    """What is said in each TR of the film, as vectors, with a mask of TRs in which nothing is."""
+    import xarray as xr
+
+    from giblet.audio.files import sound_duration
+    from giblet.store import fingerprint, save_arrays
+    from giblet.text import embed_words, read_annotations
+    from giblet.timing import whole_trs
+
+    duration = sound_duration(film)
+    features, spoken = embed_words(
+        read_annotations(annotations),
+        config.t_r,
+        whole_trs(duration, config.t_r),
+        duration,
+        config.text_model,
+    )
+    arrays = xr.Dataset({"text": (("tr", "feature"), features), "spoken": ("tr", spoken)})
+    attrs = {"t_r": config.t_r, "text_model": config.text_model, "input": fingerprint(annotations)}
+    save_arrays(arrays.assign_attrs(attrs), text)
+
+
+def simulate_bold(
+    film: Path, folder: Path, config: Config, annotations: Path | None = None
+) -> None:
+    """SIMULATED brains that watch the film, as a BIDS derivative data set."""
+    from giblet.demo.scanner import simulate_bids
+
+    features = _stimulus_features(film, annotations)
+    simulate_bids(folder, *features, config.t_r, stim_file=film.name, seed=config.seed)
+
+
+def _stimulus_features(film: Path, annotations: Path | None) -> tuple:
+    """What simulated brains answer to: sound, pictures, words, each (n_samples, n_features)."""
+    import pandas as pd
+
+    from giblet.audio.files import read_sound
+    from giblet.demo.stimulus import picture_features, sound_features, word_features
+    from giblet.text import read_annotations
+    from giblet.timing import tr_onsets
+    from giblet.video import extract_frames
+
+    rate, picture_seconds = 16000, 0.25
+    waveform = read_sound(film, rate)
+    duration = len(waveform) / rate
+    frames, seen = extract_frames(film, picture_seconds, n_frames=1)
+    times = tr_onsets(len(frames), picture_seconds) + picture_seconds / 2
+    pictures = picture_features(frames[seen[:, 0], 0], times[seen[:, 0]], duration)
+    if annotations is None:
+        said = pd.DataFrame({"onset": [], "duration": [], "text": []})
+    else:
+        said = read_annotations(annotations)
+    return sound_features(waveform, rate), pictures, word_features(said, duration)
+
+
+def load_bold(folder: Path, bold: Path, config: Config) -> None:
+    """Every run of every subject of a BIDS data set, cleaned, on the film's clock."""
+    from giblet.bold import load_bids
+    from giblet.store import fingerprint, save_arrays
+
+    arrays = load_bids(folder, config.task)
+    save_arrays(arrays.assign_attrs(input=fingerprint(folder)), bold)
+
+
+def convolve_hrf(features: Path, bold: Path, regressors: Path, config: Config) -> None:
+    """Blur one modality's amounts by the HRF, sampled when each volume was taken."""
+    import xarray as xr
+
+    from giblet.alignment.regressors import amounts, regress
+    from giblet.store import load_arrays, save_arrays
+
+    film, scans = load_arrays(features), load_arrays(bold)
+    path = film.attrs.get("encoding_mode", "encodec")
+    arrays = xr.Dataset(attrs={"t_r": config.t_r, "hrf_model": config.hrf_model})
+    if film.data_vars:  # a sound file has no pictures
+        values, rate_hz = amounts(film, config.t_r, _processor(config, path))
+        blurred = regress(values, rate_hz, scans, config.t_r, config.hrf_model)
+        arrays["regressors"] = (("volume", "feature"), blurred)
+    save_arrays(arrays, regressors)
+
+
+def sync_align(
+    audio: Path,
+    video: Path,
+    aligned: Path,
+    config: Config,
+    text: Path | None = None,
+    bold: Path | None = None,
+    regressors: list[Path] = (),
+) -> None:
+    """Film, words and scans on the film's TRs, cropped to what all cover, with their parts."""
+    from giblet.aligned import align
+    from giblet.store import load_arrays, save_arrays
+
+    loaded = [load_arrays(p) for p in (audio, video, text) if p is not None]
+    scans = None if bold is None else load_arrays(bold)
+    blurred = [load_arrays(p) for p in regressors]
+    save_arrays(align(loaded, scans, blurred, config.t_r, config.splits), aligned)
+
+
+def train(aligned: Path, model: Path, logs: Path, config: Config) -> None:
+    """Train the autoencoder; checkpoints and TensorBoard curves go into ``logs``."""
+    import sys
+
+    from giblet.aligned import film_data, film_shapes
+    from giblet.models.autoencoder import save_autoencoder
+    from giblet.store import load_arrays, load_table, replacing_folder, save_table
+    from giblet.training import fit, history
+
+    arrays = load_arrays(aligned)
+    data, shapes = film_data(arrays), film_shapes(arrays, config.hrf_model)
+    trained = fit(
+        data, shapes, config.model, config.training, config.seed, str(logs), sys.stderr.isatty()
+    )
+    with replacing_folder(model) as folder:
+        save_autoencoder(
+            trained.autoencoder,
+            folder,
+            training=config.training.model_dump(),
+            baselines=trained.baselines,
+            best_epoch=trained.best_epoch,
+            seed=config.seed,
+        )
+        save_table(history(load_table(logs / "metrics.csv")), folder / "history.tsv")
+
+
+def reconstruct(
+    film: Path, aligned: Path, model: Path, audio: Path, scores: Path, config: Config
+) -> None:
+    """Held-out sound through codec, bottleneck and brain: wav files and a table of scores.
+
+    Refreshes ``scores.tsv`` beside the folder of ``scores``: the tables of all paths built so far.
+    """
+    from giblet.aligned import film_data
+    from giblet.audio.files import read_sound, write_sound
+    from giblet.evaluation import score_table
+    from giblet.models.autoencoder import load_autoencoder
+    from giblet.reconstruction import reconstruct
+    from giblet.store import load_arrays, replacing_folder, save_table
+
+    arrays = load_arrays(aligned)
+    processor = _processor(config, arrays.attrs["encoding_mode"])
+    sounds, rows = reconstruct(
+        arrays,
+        film_data(arrays),
+        load_autoencoder(model),
+        processor,
+        read_sound(film, processor.sample_rate),
+        config.decoding,
+        config.seed,
+    )
+    with replacing_folder(audio) as folder:
+        for column, waveform in sounds.items():
+            write_sound(folder / f"{column}.wav", waveform, processor.sample_rate)
+    save_table(score_table(processor.encoding_mode, rows), scores)
+    _gather_scores(scores.parent)
+
+
+def _gather_scores(folder: Path) -> "pd.DataFrame":  # noqa: F821
+    """All paths' tables in ``folder`` as one, written to ``scores.tsv`` beside it."""
+    import pandas as pd
+
+    from giblet.store import load_table, save_table
+
+    table = pd.concat([load_table(p) for p in sorted(folder.glob("*.tsv"))], ignore_index=True)
+    save_table(table, folder.with_suffix(".tsv"))
+    return table
+
+
+def report(results: Path, page: Path, config: Config) -> None:
+    """One self-contained page about everything in a data set's ``results`` folder."""
+    from giblet.report.page import render_page
+    from giblet.report.results import load_results
+    from giblet.store import replacing
+
+    scores = _gather_scores(results / "scores")
+    sounds, sample_rate, history, facts = load_results(results, config)
+    with replacing(page) as temporary:
+        temporary.write_text(render_page(scores, sounds, sample_rate, history, facts))

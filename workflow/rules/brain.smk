@@ -1,0 +1,109 @@
+"""From scans to BOLD on the film's clock, and everything aligned with it."""
+
+if SETTINGS.bold_source == "simulated":
+
+    rule simulate_bold:
+        """Simulate brains that watch the film, written as a BIDS derivative data set."""
+        input:
+            film=FILM,
+            annotations=ANNOTATIONS or [],
+        output:
+            folder=directory(BOLD),
+        log:
+            f"{LOGS}/simulate_bold.log",
+        benchmark:
+            f"{TIMES}/simulate_bold.tsv"
+        threads: cores(1)
+        resources:
+            mem_mb=2000,
+        params:
+            annotations=lambda _, input: (
+                f"--annotations {input.annotations}" if ANNOTATIONS else ""
+            ),
+            settings=settings("t_r", "seed"),
+            source=source_fingerprint("simulate_bold"),
+        shell:
+            "python -m giblet simulate_bold --film {input.film:q} {params.annotations}"
+            " --folder {output.folder:q} --settings {params.settings:q} 2>&1 | tee {log:q}"
+
+
+rule load_bold:
+    """Read, clean and time every run of every subject."""
+    input:
+        folder=BOLD,
+    output:
+        bold=f"{RESULTS}/bold.nc",
+    log:
+        f"{LOGS}/load_bold.log",
+    benchmark:
+        f"{TIMES}/load_bold.tsv"
+    threads: cores(1)
+    resources:
+        mem_mb=3000,
+    params:
+        settings=settings("task"),
+        source=source_fingerprint("load_bold"),
+    shell:
+        "python -m giblet load_bold --folder {input.folder:q} --bold {output.bold:q}"
+        " --settings {params.settings:q} 2>&1 | tee {log:q}"
+
+
+rule convolve_hrf:
+    """Blur one modality's amounts by the haemodynamic response."""
+    input:
+        features=f"{RESULTS}/trs/{{modality}}.nc",
+        bold=f"{RESULTS}/bold.nc",
+    output:
+        regressors=f"{RESULTS}/regressors/{{modality}}.nc",
+    log:
+        f"{LOGS}/convolve_hrf_{{modality}}.log",
+    benchmark:
+        f"{TIMES}/convolve_hrf_{{modality}}.tsv"
+    threads: cores(1)
+    resources:
+        mem_mb=1500,
+    params:
+        settings=settings(
+            "codec", "bandwidth_kbps", "mel", "t_r", "framing", "hrf_model"
+        ),
+        source=source_fingerprint("convolve_hrf"),
+    shell:
+        "python -m giblet convolve_hrf --features {input.features:q} --bold {input.bold:q}"
+        " --regressors {output.regressors:q} --settings {params.settings:q} 2>&1 | tee {log:q}"
+
+
+def modalities(wildcards):
+    """What the film offers beside its sound on this path."""
+    return [wildcards.path, "video", *(["text"] if ANNOTATIONS else [])]
+
+
+rule sync_align:
+    """Put film, words and scans on the film's TRs, cropped to what all cover."""
+    input:
+        audio=f"{RESULTS}/trs/{{path}}.nc",
+        video=f"{RESULTS}/trs/video.nc",
+        text=f"{RESULTS}/trs/text.nc" if ANNOTATIONS else [],
+        bold=f"{RESULTS}/bold.nc" if HAS_BOLD else [],
+        regressors=lambda w: (
+            [f"{RESULTS}/regressors/{m}.nc" for m in modalities(w)] if HAS_BOLD else []
+        ),
+    output:
+        aligned=f"{RESULTS}/aligned/{{path}}.nc",
+    log:
+        f"{LOGS}/sync_align_{{path}}.log",
+    benchmark:
+        f"{TIMES}/sync_align_{{path}}.tsv"
+    threads: cores(1)
+    resources:
+        mem_mb=1500,
+    params:
+        text="--text" if ANNOTATIONS else "",
+        bold="--bold" if HAS_BOLD else "",
+        regressors="--regressors" if HAS_BOLD else "",
+        settings=settings("t_r", "splits"),
+        source=source_fingerprint("sync_align"),
+    shell:
+        "python -m giblet sync_align --audio {input.audio:q} --video {input.video:q}"
+        " {params.text} {input.text:q} {params.bold} {input.bold:q}"
+        " {params.regressors} {input.regressors:q} --aligned {output.aligned:q}"
+        " --settings {params.settings:q} 2>&1 | tee {log:q}"

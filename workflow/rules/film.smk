@@ -1,0 +1,107 @@
+"""From the film to features per TR: sound, pictures, words."""
+
+
+rule extract_codes:
+    """Encode the film's sound with the codec."""
+    input:
+        film=FILM,
+    output:
+        codes=f"{RESULTS}/features/encodec.nc",
+    log:
+        f"{LOGS}/extract_codes.log",
+    benchmark:
+        f"{TIMES}/extract_codes.tsv"
+    threads: cores(1)
+    resources:
+        mem_mb=1500,
+    params:
+        settings=settings("codec", "bandwidth_kbps", "t_r", "framing", "max_trs"),
+        source=source_fingerprint("extract_codes"),
+    shell:
+        "python -m giblet extract_codes --film {input.film:q} --codes {output.codes:q}"
+        " --settings {params.settings:q} 2>&1 | tee {log:q}"
+
+
+rule extract_mel:
+    """Turn the film's sound into a mel spectrogram."""
+    input:
+        film=FILM,
+    output:
+        mel=f"{RESULTS}/features/mel.nc",
+    log:
+        f"{LOGS}/extract_mel.log",
+    benchmark:
+        f"{TIMES}/extract_mel.tsv"
+    threads: cores(1)
+    resources:
+        mem_mb=1500,
+    params:
+        settings=settings("mel", "t_r", "framing", "max_trs"),
+        source=source_fingerprint("extract_mel"),
+    shell:
+        "python -m giblet extract_mel --film {input.film:q} --mel {output.mel:q}"
+        " --settings {params.settings:q} 2>&1 | tee {log:q}"
+
+
+rule group_trs:
+    """Cut a stream of code or mel frames into TRs."""
+    input:
+        stream=f"{RESULTS}/features/{{path}}.nc",
+    output:
+        trs=f"{RESULTS}/trs/{{path}}.nc",
+    log:
+        f"{LOGS}/group_trs_{{path}}.log",
+    benchmark:
+        f"{TIMES}/group_trs_{{path}}.tsv"
+    threads: cores(1)
+    resources:
+        mem_mb=1000,
+    params:
+        settings=settings("codec", "bandwidth_kbps", "mel", "t_r", "framing"),
+        source=source_fingerprint("group_trs"),
+    shell:
+        "python -m giblet group_trs --stream {input.stream:q} --trs {output.trs:q}"
+        " --settings {params.settings:q} 2>&1 | tee {log:q}"
+
+
+rule extract_video:
+    """Take the film's pictures at each TR."""
+    input:
+        film=FILM,
+    output:
+        video=f"{RESULTS}/trs/video.nc",
+    log:
+        f"{LOGS}/extract_video.log",
+    benchmark:
+        f"{TIMES}/extract_video.tsv"
+    threads: cores(1)
+    resources:
+        mem_mb=1000,
+    params:
+        settings=settings("video", "t_r", "max_trs"),
+        source=source_fingerprint("extract_video"),
+    shell:
+        "python -m giblet extract_video --film {input.film:q} --video {output.video:q}"
+        " --settings {params.settings:q} 2>&1 | tee {log:q}"
+
+
+rule embed_text:
+    """Embed what is said in each TR."""
+    input:
+        film=FILM,
+        annotations=ANNOTATIONS or [],
+    output:
+        text=f"{RESULTS}/trs/text.nc",
+    log:
+        f"{LOGS}/embed_text.log",
+    benchmark:
+        f"{TIMES}/embed_text.tsv"
+    threads: cores(1)
+    resources:
+        mem_mb=1000,
+    params:
+        settings=settings("text_model", "t_r"),
+        source=source_fingerprint("embed_text"),
+    shell:
+        "python -m giblet embed_text --film {input.film:q} --annotations {input.annotations:q}"
+        " --text {output.text:q} --settings {params.settings:q} 2>&1 | tee {log:q}"

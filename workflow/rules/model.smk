@@ -1,0 +1,60 @@
+"""Learn the bottleneck, and listen through it."""
+
+
+rule train:
+    """Train the autoencoder on the film's training TRs."""
+    input:
+        aligned=f"{RESULTS}/aligned/{{path}}.nc",
+    output:
+        model=directory(f"{RESULTS}/model/{{path}}"),
+    log:
+        f"{LOGS}/train_{{path}}.log",
+    benchmark:
+        f"{TIMES}/train_{{path}}.tsv"
+    threads: cores(2)
+    resources:
+        mem_mb=3000,
+    params:
+        logs=f"{RESULTS}/training/{{path}}",
+        threads=2,
+        settings=settings("model", "training", "hrf_model", "seed"),
+        source=source_fingerprint("train"),
+    shell:
+        "python -m giblet train --aligned {input.aligned:q} --model {output.model:q}"
+        " --logs {params.logs:q} --settings {params.settings:q} --threads {params.threads}"
+        " 2>&1 | tee {log:q}"
+
+
+rule reconstruct:
+    """Reconstruct held-out sound through codec, bottleneck and brain, and score it."""
+    input:
+        film=FILM,
+        aligned=f"{RESULTS}/aligned/{{path}}.nc",
+        model=f"{RESULTS}/model/{{path}}",
+    output:
+        audio=directory(f"{RESULTS}/audio/{{path}}"),
+        scores=f"{RESULTS}/scores/{{path}}.tsv",
+    log:
+        f"{LOGS}/reconstruct_{{path}}.log",
+    benchmark:
+        f"{TIMES}/reconstruct_{{path}}.tsv"
+    threads: cores(1)
+    resources:
+        mem_mb=3000,
+    params:
+        settings=settings(
+            "codec", "bandwidth_kbps", "mel", "t_r", "framing", "decoding", "seed"
+        ),
+        source=source_fingerprint("reconstruct"),
+    shell:
+        "python -m giblet reconstruct --film {input.film:q} --aligned {input.aligned:q}"
+        " --model {input.model:q} --audio {output.audio:q} --scores {output.scores:q}"
+        " --settings {params.settings:q} 2>&1 | tee {log:q}"
+
+
+rule reconstruct_audio:
+    """The main job: held-out sound on the path that use_encodec chooses."""
+    default_target: True
+    input:
+        f"{RESULTS}/audio/{SETTINGS.path}",
+        f"{RESULTS}/scores/{SETTINGS.path}.tsv",

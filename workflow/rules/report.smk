@@ -1,0 +1,26 @@
+"""One page about both paths."""
+
+
+rule report:
+    """Compare the EnCodec and the mel path on one self-contained page."""
+    input:
+        aligned=f"{RESULTS}/aligned/encodec.nc",
+        models=expand(f"{RESULTS}/model/{{path}}", path=["encodec", "mel"]),
+        audio=expand(f"{RESULTS}/audio/{{path}}", path=["encodec", "mel"]),
+        scores=expand(f"{RESULTS}/scores/{{path}}.tsv", path=["encodec", "mel"]),
+    output:
+        page=f"{RESULTS}/report.html",
+    log:
+        f"{LOGS}/report.log",
+    benchmark:
+        f"{TIMES}/report.tsv"
+    threads: cores(1)
+    resources:
+        mem_mb=1500,
+    params:
+        results=RESULTS,
+        settings=SETTINGS.model_dump_json(),
+        source=source_fingerprint("report"),
+    shell:
+        "python -m giblet report --results {params.results:q} --page {output.page:q}"
+        " --settings {params.settings:q} 2>&1 | tee {log:q}"

@@ -1,0 +1,57 @@
+"""The config, checked once, and what every rule takes from it."""
+
+import json
+import os
+
+from snakemake.exceptions import WorkflowError
+
+from giblet.checks import GibletError
+from giblet.config import parse_config
+from giblet.demo import annotations_path, film_path
+from giblet.provenance import source_fingerprint
+
+
+configfile: "config/config.yaml"
+
+
+try:
+    SETTINGS = parse_config(config)
+except GibletError as error:
+    raise WorkflowError(str(error)) from None
+
+RESULTS = f"results/{SETTINGS.dataset}"
+LOGS = f"logs/{SETTINGS.dataset}"
+TIMES = f"{RESULTS}/times"
+FILM = str(film_path()) if SETTINGS.is_demo else SETTINGS.film
+HAS_BOLD = SETTINGS.bold_source != "none"
+BOLD = (
+    f"{RESULTS}/simulated"
+    if SETTINGS.bold_source == "simulated"
+    else SETTINGS.bold_source
+)
+if not SETTINGS.has_annotations:
+    ANNOTATIONS = None
+elif SETTINGS.annotations == "auto":
+    ANNOTATIONS = str(annotations_path())
+else:
+    ANNOTATIONS = SETTINGS.annotations
+
+
+wildcard_constraints:
+    path="encodec|mel",
+    modality="encodec|mel|video|text",
+
+
+def settings(*names):
+    """These config values as JSON: a rule reruns when one of them changes, and only then."""
+    return json.dumps(SETTINGS.model_dump(include=set(names)), sort_keys=True)
+
+
+def cores(wanted):
+    """Threads to declare for a job that keeps ``wanted`` processors busy.
+
+    With ``--cores 8`` on two processors each of them counts fourfold, so that no more jobs run
+    side by side than there are processors for.
+    """
+    offered = workflow.cores or 1
+    return max(1, min(offered, round(wanted * offered / min(offered, os.cpu_count()))))
