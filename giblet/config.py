@@ -53,10 +53,13 @@ class ModelConfig(_Strict):
 class TrainingConfig(_Strict):
     """How the autoencoder is trained."""
 
-    max_epochs: PositiveInt = 40
+    max_epochs: PositiveInt = 30
+    frames_per_step: PositiveInt = Field(28, description="code frames per TR that a step scores")
+    bfloat16: bool = Field(True, description="mixed precision while training")
+    weight_decay: float = Field(0.05, ge=0)
     patience: PositiveInt = Field(6, description="epochs without a better validation loss")
     window_trs: PositiveInt = Field(40, description="TRs in a row that one step sees")
-    learning_rate: PositiveFloat = 1e-3
+    learning_rate: PositiveFloat = 5e-4
     gradient_clip: PositiveFloat = 1.0
     audio_weight: PositiveFloat = 1.0
     video_weight: PositiveFloat = 0.2
@@ -78,7 +81,7 @@ class Config(_Strict):
     film: str = Field("demo", description='a film or sound file; "demo" is the bundled film')
     annotations: str = Field(
         "auto",
-        description='table with onset, duration, text; "none"; "auto" is the demo\'s own, else none',
+        description='table with onset, duration, text; "none"; "auto": the demo\'s own, else none',
     )
     bold: str = Field(
         "auto",

@@ -63,7 +63,9 @@ def code_rows(
     """Accuracy and cross-entropy of the codes of test TRs, beside code frequencies alone."""
     codes, train = data.film["audio"][data.where("test")], data.film["audio"][data.where("train")]
     logits = autoencoder.decoders["audio"].logits(torch.from_numpy(bottleneck))
-    nats = [float(code_cross_entropy(one[None], c[None])) for one, c in zip(logits, codes)]
+    nats = [
+        float(code_cross_entropy(one[None], c[None])) for one, c in zip(logits, codes, strict=True)
+    ]
     right = (logits.argmax(-1) == codes).float().mean(dim=(1, 2)).numpy()
     size = autoencoder.shapes.codebook_size
     unigram = [float(unigram_nats(c[None], train, size)) for c in codes]

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -30,7 +31,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: str | Path) -> Iterator[Path]:
-    """A temporary folder beside ``path`` to fill; it takes the place of ``path`` if all goes well."""
+    """A temporary folder to fill; it takes the place of ``path`` only if all goes well."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
@@ -59,15 +60,17 @@ def save_arrays(arrays: xr.Dataset, path: str | Path) -> None:
 
     Attributes that netCDF cannot hold (dict, None) are written as JSON.
     """
-    plain = {
-        key: value
-        if isinstance(value, str | int | float) and not isinstance(value, bool)
-        else json.dumps(value)
-        for key, value in arrays.attrs.items()
-    }
-    arrays = arrays.assign_attrs(plain | {"giblet_version": version("giblet")})
+    attrs = {key: _plain(value) for key, value in arrays.attrs.items()}
+    arrays = arrays.assign_attrs(attrs | {"giblet_version": version("giblet")})
     with replacing(path) as temporary:
         arrays.to_netcdf(temporary, engine="h5netcdf")
+
+
+def _plain(value):
+    """An attribute as netCDF can hold it."""
+    value = value.item() if isinstance(value, np.generic) else value
+    holds = isinstance(value, str | int | float) and not isinstance(value, bool)
+    return value if holds else json.dumps(value)
 
 
 def load_arrays(path: str | Path) -> xr.Dataset:

@@ -45,7 +45,7 @@ def count_samples(duration: float, rate_hz: float) -> int:
     >>> count_samples(1.5, 24000)
     36000
     """
-    return int(round(duration * rate_hz))
+    return round(duration * rate_hz)
 
 
 def tr_onsets(n_trs: int, t_r: float) -> np.ndarray:

@@ -16,6 +16,8 @@ from giblet.dataset import FilmData, windows
 from giblet.models.autoencoder import Autoencoder, Shapes
 from giblet.models.losses import code_cross_entropy, masked_mse, unigram_nats
 
+WATCHED = "validation/audio"  # stops training and picks the model: sound is what is reconstructed
+
 
 def baselines(data: FilmData, shapes: Shapes) -> dict[str, float]:
     """Loss of predicting the training mean (unigram frequencies for codes), by modality.
@@ -52,7 +54,7 @@ class Windows(Dataset):
 
     def __init__(self, data: FilmData, part: str, window_trs: int):
         self.data = data
-        self.windows = windows(data, part, window_trs, step=max(1, window_trs // 4))
+        self.windows = windows(data, part, window_trs, step=max(1, window_trs // 2))
 
     def __len__(self) -> int:
         return len(self.windows)
@@ -81,8 +83,9 @@ class BottleneckTraining(lightning.LightningModule):
         bottleneck = model.encode(film)  # (n_trs, bottleneck_dim)
         decoders = model.decoders
         if model.shapes.use_encodec:
-            logits = decoders["audio"].logits(bottleneck)
-            losses = {"audio": code_cross_entropy(logits, film["audio"])}
+            chosen = self._chosen_frames(film["audio"])
+            logits = decoders["audio"].logits(bottleneck, chosen)
+            losses = {"audio": code_cross_entropy(logits.float(), film["audio"][..., chosen])}
         else:
             losses = {"audio": masked_mse(decoders["audio"](bottleneck), film["audio"])}
         if "video" in film:
@@ -92,6 +95,12 @@ class BottleneckTraining(lightning.LightningModule):
         if "bold" in window:
             losses["bold"] = self._bold_loss(bottleneck, window)
         return {modality: loss / self.baselines[modality] for modality, loss in losses.items()}
+
+    def _chosen_frames(self, codes: torch.Tensor) -> torch.Tensor:
+        """Frames to score: a random few while training, for speed; all in validation."""
+        n_frames = codes.shape[-1]
+        n_chosen = self.settings.frames_per_step if self.training else n_frames
+        return torch.randperm(n_frames, device=codes.device)[:n_chosen]
 
     def _bold_loss(self, bottleneck: torch.Tensor, window: dict) -> torch.Tensor:
         """BOLD is compared where the window holds all that the HRF reaches back to."""
@@ -112,11 +121,15 @@ class BottleneckTraining(lightning.LightningModule):
 
     def validation_step(self, window, index):
         losses = self.losses(window)
-        self.log_dict({f"validation/{name}": x for name, x in losses.items()}, batch_size=1)
-        self.log("validation/loss", self.total(losses), prog_bar=True, batch_size=1)
+        named = {f"validation/{name}": loss for name, loss in losses.items()}
+        self.log_dict(named, prog_bar=True, batch_size=1)
+        self.log("validation/loss", self.total(losses), batch_size=1)
 
     def configure_optimizers(self):
-        return torch.optim.AdamW(self.parameters(), lr=self.settings.learning_rate)
+        settings = self.settings
+        return torch.optim.AdamW(
+            self.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
 
 
 @dataclass(frozen=True)
@@ -156,13 +169,14 @@ def fit(
         module = BottleneckTraining(
             shapes.to_dict(), model.model_dump(), training.model_dump(), baselines(data, shapes)
         )
-        best = ModelCheckpoint(folder, filename="best", monitor="validation/loss")
+        best = ModelCheckpoint(folder, filename="best", monitor=WATCHED)
         trainer = lightning.Trainer(
             max_epochs=training.max_epochs,
             accelerator="auto",
             devices=1,
             gradient_clip_val=training.gradient_clip,
-            callbacks=[best, EarlyStopping("validation/loss", patience=training.patience)],
+            precision="bf16-mixed" if training.bfloat16 else "32-true",
+            callbacks=[best, EarlyStopping(WATCHED, patience=training.patience)],
             logger=[TensorBoardLogger(folder, "tensorboard", ""), CSVLogger(folder, "", "")],
             enable_progress_bar=progress,
             enable_model_summary=False,

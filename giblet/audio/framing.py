@@ -1,5 +1,7 @@
 """Streams of frames into TRs and back, losing nothing."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from giblet.timing import TrClock
@@ -27,7 +29,7 @@ def group_trs(stream: np.ndarray, clock: TrClock, n_trs: int) -> np.ndarray:
         raise ValueError(f"{n_trs} TRs need {edges[-1]} frames, the stream has {stream.shape[-1]}")
     empty = NO_FRAME if np.issubdtype(stream.dtype, np.integer) else np.nan
     grouped = np.full((n_trs, stream.shape[0], clock.frames_per_tr), empty, dtype=stream.dtype)
-    for i, (start, stop) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for i, (start, stop) in enumerate(pairwise(edges)):
         grouped[i, :, : stop - start] = stream[:, start:stop]
     return grouped
 

@@ -109,16 +109,17 @@ class AudioProcessor:
         """
         rate = self.clock.encoding_rate_hz(self.sample_rate)
         stream = ungroup_trs(self.check_features(features), self.clock)
-        if self.use_encodec:
-            waveform = self.codec.decode(stream)
-        else:
-            waveform = mel_to_sound(stream, self.mel)
+        decode = self.codec.decode if self.use_encodec else self._mel_to_sound
+        waveform = decode(stream)
         n_wanted = count_samples(self.clock.duration(len(features)), self.sample_rate)
         waveform = _resample(waveform, rate, self.sample_rate)
         waveform = np.pad(waveform, (0, max(0, n_wanted - len(waveform))))[:n_wanted]
         if path is not None:
             write_sound(path, waveform, self.sample_rate)
         return waveform
+
+    def _mel_to_sound(self, stream: np.ndarray) -> np.ndarray:
+        return mel_to_sound(stream, self.mel)
 
     def check_features(self, features: np.ndarray) -> np.ndarray:
         """``features`` if they are of this processor's kind, else TypeError or ValueError."""

@@ -1,5 +1,7 @@
 """The bottleneck back to film, and on to the brain."""
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -45,9 +47,13 @@ class AudioDecoder(nn.Module):
         self.frames = FrameDecoder(bottleneck_dim, frames_per_tr, dim)
         self.heads = nn.Linear(dim, n_codebooks * codebook_size)
 
-    def logits(self, bottleneck: torch.Tensor) -> torch.Tensor:
-        """(batch, bottleneck_dim) → (batch, n_codebooks, frames_per_tr, codebook_size)."""
+    def logits(self, bottleneck: torch.Tensor, chosen: torch.Tensor | None = None) -> torch.Tensor:
+        """(batch, bottleneck_dim) → (batch, n_codebooks, frames_per_tr, codebook_size).
+
+        ``chosen`` (n_chosen,) int: these frames of each TR alone.
+        """
         frames = self.frames(bottleneck).transpose(1, 2)  # (batch, frames_per_tr, dim)
+        frames = frames if chosen is None else frames[:, chosen]
         scores = self.heads(functional.gelu(frames))
         return scores.unflatten(-1, (self.n_codebooks, self.codebook_size)).transpose(1, 2)
 
@@ -77,7 +83,7 @@ class VideoDecoder(nn.Module):
         self.lay_out = nn.Linear(bottleneck_dim, self.small[0] * self.small[1] * self.small[2])
         channels = (64, 32, 16, 16, 3 * n_frames)
         layers = []
-        for n_in, n_out in zip(channels[:-1], channels[1:], strict=True):
+        for n_in, n_out in pairwise(channels):
             layers += [nn.GELU(), nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=1)]
         self.convs = nn.Sequential(*layers)
 

@@ -1,5 +1,7 @@
 """Film to vectors: one encoder for each modality, each TR by itself."""
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -72,7 +74,7 @@ class VideoEncoder(nn.Module):
     def __init__(self, out_dim: int = 1024, channels=(3, 16, 32, 64, 64)):
         super().__init__()
         layers = []
-        for n_in, n_out in zip(channels[:-1], channels[1:], strict=True):
+        for n_in, n_out in pairwise(channels):
             layers += [nn.Conv2d(n_in, n_out, 3, stride=2, padding=1), nn.GELU()]
         self.convs = nn.Sequential(*layers, nn.AdaptiveAvgPool2d((3, 5)), nn.Flatten())
         self.project = nn.Linear(channels[-1] * 15, out_dim)

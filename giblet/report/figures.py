@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from giblet.report.tables import COLUMNS, METRICS, PATHS, RATES, column_label, in_order, metric_of
 from giblet.timing import count_samples
 
-COLOURS = {"encodec": "#0072B2", "mel": "#D55E00"}  # Okabe & Ito: distinct for the colour-blind
+COLOURS = {"encodec": "#1b82c5", "mel": "#D55E00"}  # after Okabe & Ito, for the colour-blind
 OTHER_COLOUR = "#009E73"
 DYNAMIC_RANGE_DB = 80.0
 
@@ -24,7 +24,6 @@ _STYLE = {
     "axes.labelcolor": _INK,
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "axes.titlelocation": "left",
     "font.size": 10,
     "legend.frameon": False,
     "legend.labelcolor": _INK,
@@ -38,7 +37,7 @@ _STYLE = {
 
 
 def score_figures(scores: pd.DataFrame, simulated: bool) -> list[tuple[str, str]]:
-    """For each metric but the rates: what it shows, and bars with intervals (SVG data URI).
+    """For each metric but the rates: its label, and bars with intervals (SVG data URI).
 
     ``scores`` has ``path column metric value low high n n_failed``; both paths share a panel.
     """
@@ -49,9 +48,9 @@ def score_figures(scores: pd.DataFrame, simulated: bool) -> list[tuple[str, str]
         part = scores[scores["metric"] == name]
         columns = in_order(part["column"], COLUMNS)
         labels = [column_label(c, simulated) for c in columns]
-        shown = f"{metric_of(name).label} by column and path: {', '.join(labels)}"
-        size = (4.4, 1.1 + 0.42 * len(columns))
-        figures.append((shown, _svg(size, _draw_bars, name, part, columns, labels)))
+        size = (4.4, 0.9 + 0.42 * len(columns))
+        picture = _svg(size, _draw_bars, name, part, columns, labels)
+        figures.append((metric_of(name).label, picture))
     return figures
 
 
@@ -65,11 +64,10 @@ def _draw_bars(axes: Axes, name: str, part: pd.DataFrame, columns: list[str], la
         axes.barh(y, rows["value"], 0.9 * height, color=_colour(path), label=PATHS.get(path, path))
         axes.hlines(y, rows["low"], rows["high"], color=_INK, linewidth=1.5)
         for missing in y[rows["value"].isna() & rows["n"].notna()]:
-            axes.text(0, missing, " –", va="center")
+            axes.annotate("–", (0, missing), (4, 0), textcoords="offset points", va="center")
     axes.axvline(0, color=_INK, linewidth=0.8)
     axes.set_yticks(np.arange(len(columns)), labels)
     axes.set_ylim(len(columns) - 0.5, -0.5)
-    axes.set_title(metric_of(name).label)
     axes.set_xlabel(metric_of(name).reading)
     axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=2)
 
@@ -101,7 +99,7 @@ def spectrogram_figure(levels: np.ndarray, loudest: float, seconds: float, nyqui
     seconds : duration
     nyquist : Hz, upper end of the highest band
     """
-    return _svg((4.4, 2.3), _draw_levels, levels - loudest, seconds, nyquist)
+    return _svg((3.4, 2.0), _draw_levels, levels - loudest, seconds, nyquist)
 
 
 def _draw_levels(axes: Axes, levels: np.ndarray, seconds: float, nyquist: float):
@@ -145,7 +143,6 @@ def _draw_curves(axes: Axes, quantity: str, history: dict[str, pd.DataFrame]):
                 label = f"{PATHS.get(path, path)}, {phase}"
                 style = {"color": _colour(path), "linestyle": line, "marker": ".", "markersize": 4}
                 axes.plot(curve["epoch"], curve[column], label=label, **style)
-    axes.set_title(quantity)
     axes.set_xlabel("epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)

@@ -40,12 +40,11 @@ _FACT_LABELS = {
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One sound of one path: to look at, to hear, or both (data URIs, empty where left out)."""
+    """One sound of one path, to look at or to hear (a data URI)."""
 
     path: str
     column: str
-    picture: str = ""
-    player: str = ""
+    uri: str
 
 
 def render_page(
@@ -65,7 +64,7 @@ def render_page(
     history : path → table of Lightning's CSVLogger (``epoch train/... validation/...``)
     facts : ``dataset``, ``film`` (names), ``simulated``, ``has_bold`` (bool), ``warnings`` (list of
         str), ``config`` (text), and whatever else belongs into the list of facts, by name:
-        numbers, text, or dicts of them
+        numbers, text, or dicts and lists of them
 
     Raises
     ------
@@ -81,8 +80,8 @@ def render_page(
         definitions={c: COLUMNS[c] for c in ("codec", "stimulus", "brain")},
         tables=score_tables(scores, simulated),
         score_figures=score_figures(scores, simulated),
-        pictures=_by_path(_pictures(sounds, sample_rate, simulated)),
-        players=_by_column(_players(sounds, sample_rate, simulated)),
+        pictures=_pictures(sounds, sample_rate, simulated),
+        players=_players(sounds, sample_rate, simulated),
         seconds={"picture": SPECTROGRAM_SECONDS, "player": PLAYER_SECONDS},
         history_figures=history_figures(history),
         provenance=_provenance(facts),
@@ -116,47 +115,47 @@ def _template():
     return environment.get_template("page.html.jinja")
 
 
-def _pictures(sounds: dict, sample_rate: float, simulated: bool) -> list[Exhibit]:
-    """Spectrograms, each path's own original at full scale."""
-    exhibits = []
-    for path in in_order(sounds, PATHS):
-        columns = [column for column in PICTURED if column in sounds[path]]
-        n_samples = count_samples(SPECTROGRAM_SECONDS, sample_rate)
-        heard = {column: sounds[path][column][:n_samples] for column in columns}
-        levels = {column: spectrogram_levels(w, sample_rate) for column, w in heard.items()}
-        loudest = levels["original"].max()
-        seconds = sample_edges(len(heard["original"]), sample_rate)[-1]
-        exhibits += [
-            Exhibit(
-                PATHS.get(path, path),
-                column_label(column, simulated),
-                picture=spectrogram_figure(levels[column], loudest, seconds, sample_rate / 2),
-            )
-            for column in columns
-        ]
-    return exhibits
+def _pictures(sounds: dict, sample_rate: float, simulated: bool) -> list[list[Exhibit]]:
+    """Spectrograms: one list a path, its columns side by side."""
+    return [
+        _path_pictures(path, sounds[path], sample_rate, simulated)
+        for path in in_order(sounds, PATHS)
+    ]
 
 
-def _players(sounds: dict, sample_rate: float, simulated: bool) -> list[Exhibit]:
-    columns = in_order([c for by_column in sounds.values() for c in by_column], COLUMNS)
+def _path_pictures(
+    path: str, sounds: dict[str, np.ndarray], sample_rate: float, simulated: bool
+) -> list[Exhibit]:
+    n_samples = count_samples(SPECTROGRAM_SECONDS, sample_rate)
+    heard = {column: sounds[column][:n_samples] for column in PICTURED if column in sounds}
+    levels = {column: spectrogram_levels(w, sample_rate) for column, w in heard.items()}
+    loudest = levels["original"].max()
+    seconds = sample_edges(len(heard["original"]), sample_rate)[-1]
     return [
         Exhibit(
             PATHS.get(path, path),
             column_label(column, simulated),
-            player=player_uri(sounds[path][column], sample_rate, PLAYER_SECONDS),
+            spectrogram_figure(levels[column], loudest, seconds, sample_rate / 2),
         )
-        for column in columns
-        for path in in_order(sounds, PATHS)
-        if column in sounds[path]
+        for column in heard
     ]
 
 
-def _by_path(exhibits: list[Exhibit]) -> dict[str, list[Exhibit]]:
-    return {p: [e for e in exhibits if e.path == p] for p in {e.path: None for e in exhibits}}
-
-
-def _by_column(exhibits: list[Exhibit]) -> dict[str, list[Exhibit]]:
-    return {c: [e for e in exhibits if e.column == c] for c in {e.column: None for e in exhibits}}
+def _players(sounds: dict, sample_rate: float, simulated: bool) -> list[list[Exhibit]]:
+    """One list a column, its paths side by side."""
+    columns = in_order([c for by_column in sounds.values() for c in by_column], COLUMNS)
+    return [
+        [
+            Exhibit(
+                PATHS.get(path, path),
+                column_label(column, simulated),
+                player_uri(sounds[path][column], sample_rate, PLAYER_SECONDS),
+            )
+            for path in in_order(sounds, PATHS)
+            if column in sounds[path]
+        ]
+        for column in columns
+    ]
 
 
 def _provenance(facts: dict) -> list[tuple[str, str]]:
@@ -172,7 +171,11 @@ def _fact_text(fact) -> str:
     """
     >>> _fact_text({"torch": "2.13.0", "giblet": "0.1.0"}), _fact_text(None)
     ('torch 2.13.0, giblet 0.1.0', '–')
+    >>> _fact_text(["01", "02"]), _fact_text([])
+    ('01, 02', '–')
     """
     if isinstance(fact, dict):
         return ", ".join(f"{name} {_fact_text(part)}" for name, part in fact.items())
+    if isinstance(fact, list):
+        return ", ".join(map(_fact_text, fact)) or "–"
     return "–" if fact is None else str(fact)

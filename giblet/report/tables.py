@@ -29,26 +29,27 @@ TITLES = {
 
 @dataclass(frozen=True)
 class Metric:
-    """How a metric is called, read and printed."""
+    """How a metric is called, how it is read, what its ``n`` counts, and how it is printed."""
 
     label: str
     reading: str
+    counted: str
     decimals: int
 
 
 METRICS = {
-    "pesq_wb": Metric("PESQ (wide band)", "1 to 4.64, higher is better; speech segments", 2),
-    "stoi": Metric("STOI", "up to 1, higher is better; segments", 3),
-    "estoi": Metric("ESTOI", "up to 1, higher is better; segments", 3),
-    "si_sdr_db": Metric("SI-SDR (dB)", "higher is better; segments", 1),
-    "log_mel_db": Metric("Log-mel distance (dB)", "0 is best; segments", 1),
-    "sync_error_ms": Metric("Sync error (ms)", "0 is best; median of segments", 1),
-    "code_accuracy": Metric("Code accuracy", "up to 1, higher is better; TRs", 3),
-    "cross_entropy_nats": Metric("Cross-entropy (nats)", "lower is better; TRs", 3),
-    "identification_2way": Metric("Identification, 2-way", "chance 0.5, best 1; TRs", 3),
-    "bold_r": Metric("BOLD correlation r", "chance 0, best 1; subjects", 3),
-    "kbit_per_s": Metric("Rate (kbit/s)", "what the score costs, uncompressed", 2),
-    "values_per_s": Metric("Rate (values/s)", "what the score costs", 0),
+    "pesq_wb": Metric("PESQ (wide band)", "1 to 4.64, higher is better", "speech segments", 2),
+    "stoi": Metric("STOI", "up to 1, higher is better", "segments", 3),
+    "estoi": Metric("ESTOI", "up to 1, higher is better", "segments", 3),
+    "si_sdr_db": Metric("SI-SDR (dB)", "higher is better", "segments", 1),
+    "log_mel_db": Metric("Log-mel distance (dB)", "0 is best", "segments", 1),
+    "sync_error_ms": Metric("Sync error (ms)", "0 is best; median", "segments", 1),
+    "code_accuracy": Metric("Code accuracy", "up to 1, higher is better", "TRs", 3),
+    "cross_entropy_nats": Metric("Cross-entropy (nats)", "lower is better", "TRs", 3),
+    "identification_2way": Metric("Identification, 2-way", "chance 0.5, best 1", "TRs", 3),
+    "bold_r": Metric("BOLD correlation r", "chance 0, best 1", "subjects", 3),
+    "kbit_per_s": Metric("Rate (kbit/s)", "what the score costs, uncompressed", "", 1),
+    "values_per_s": Metric("Rate (values/s)", "what the score costs", "", 0),
 }
 
 RATES = ("kbit_per_s", "values_per_s")
@@ -67,18 +68,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """Rows of metrics by columns and, within a column, paths; a cell is None where none exists."""
+    """Rows of metrics by columns and, within a column, its paths; None where no score exists."""
 
     caption: str
-    columns: list[str]
-    paths: list[str]
+    columns: list[tuple[str, list[str]]]
     notes: list[tuple[str, str]]
     rows: list[tuple[Metric, list[Cell | None]]]
 
 
 def metric_of(name: str) -> Metric:
     """What is known of a metric; one that is not known prints under its own name."""
-    return METRICS.get(name, Metric(name, "", 3))
+    return METRICS.get(name, Metric(name, "", "", 3))
 
 
 def question_of(column: str) -> str:
@@ -143,16 +143,17 @@ def score_tables(scores: pd.DataFrame, simulated: bool) -> list[ScoreTable]:
 
 def _table(cells: pd.DataFrame, question: str, simulated: bool) -> ScoreTable:
     asked = [key for key in cells.index if question_of(key[1]) == question]
+    pairs = {(path, column) for path, column, _ in asked}
     paths = in_order([path for path, _, _ in asked], PATHS)
     columns = in_order([column for _, column, _ in asked], COLUMNS)
     metrics = in_order([metric for _, _, metric in asked], METRICS)
-    keys = [(path, column) for column in columns for path in paths]
-    labels = [column_label(c, simulated) for c in columns]
+    within = {c: [path for path in paths if (path, c) in pairs] for c in columns}
+    keys = [(path, column) for column in columns for path in within[column]]
+    labels = {c: column_label(c, simulated) for c in columns}
     return ScoreTable(
         caption=TITLES[question] + _warning(question, simulated),
-        columns=labels,
-        paths=[PATHS.get(path, path) for path in paths],
-        notes=[(lab, COLUMNS[c]) for lab, c in zip(labels, columns, strict=True) if c in COLUMNS],
+        columns=[(labels[c], [PATHS.get(path, path) for path in within[c]]) for c in columns],
+        notes=[(labels[c], COLUMNS[c]) for c in columns if c in COLUMNS],
         rows=[(metric_of(m), [_cell(cells, (*key, m)) for key in keys]) for m in metrics],
     )
 

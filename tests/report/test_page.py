@@ -1,0 +1,245 @@
+"""The report holds what it was given, shows it honestly, and needs nothing from outside."""
+
+import base64
+import io
+import re
+from html import unescape
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import av
+import numpy as np
+import pandas as pd
+import pytest
+
+from giblet.report.page import PLAYER_SECONDS, render_page
+from giblet.report.players import player_uri
+from giblet.report.tables import METRICS, number, score_tables
+
+SAMPLE_RATE = 24000
+VOID = {"meta", "link", "img", "col", "br", "hr", "input"}
+
+
+class Page(HTMLParser):
+    """Elements with their attributes and the visible text; every element must be closed."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.elements, self.open, self.text = [], [], ""
+        self.feed(html)
+        self.close()
+        assert not self.open, f"never closed: {self.open}"
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "style" not in self.open:
+            self.text += data
+
+    def all(self, tag):
+        return [attrs for name, attrs in self.elements if name == tag]
+
+    def words(self):
+        return " ".join(self.text.split())
+
+
+def some_scores(columns):
+    rows = [
+        ("encodec", "codec", "pesq_wb", 2.41, 2.03, 2.79, 8, 1),
+        ("mel", "codec", "pesq_wb", 2.87, 2.55, 3.17, 8, 1),
+        ("encodec", "codec", "si_sdr_db", -12.3, -14.2, -10.6, 9, 0),
+        ("encodec", "stimulus", "stoi", 0.712, np.nan, np.nan, 1, 0),
+        ("encodec", "codec", "kbit_per_s", 6.0, np.nan, np.nan, 1, 0),
+        ("mel", "codec", "kbit_per_s", 384.0, np.nan, np.nan, 1, 0),
+        ("encodec", "brain", "identification_2way", 0.634, 0.581, 0.688, 72, 0),
+        ("encodec", "brain_shuffled", "identification_2way", 0.503, 0.447, 0.559, 72, 0),
+        ("encodec", "brain", "pesq_wb", np.nan, np.nan, np.nan, 0, 5),
+        ("encodec", "encoding", "bold_r", 0.217, 0.183, 0.246, 4, 0),
+    ]
+    names = ["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
+    table = pd.DataFrame(rows, columns=names)
+    return table[table["column"].isin(columns)]
+
+
+def render(rng, has_bold=True, simulated=True, **facts):
+    columns = ["codec", "stimulus"] + ["brain", "brain_shuffled"] * has_bold
+    sounds = {
+        path: {
+            column: 0.1 * rng.standard_normal(3 * SAMPLE_RATE).astype(np.float32)
+            for column in ["original", *columns]
+        }
+        for path in ("encodec", "mel")
+    }
+    epochs = pd.DataFrame(
+        {
+            "epoch": [0, 0, 1, 1],
+            "train/audio": [1.0, np.nan, 0.8, np.nan],
+            "validation/audio": [np.nan, 1.0, np.nan, 0.9],
+            "validation/loss": [np.nan, 2.0, np.nan, 1.9],
+        }
+    )
+    facts = {
+        "dataset": "demo",
+        "film": "A short film",
+        "t_r": 1.5,
+        "codec_revision": "12ab34",
+        "versions": {"giblet": "0.1.0"},
+        "simulated": simulated and has_bold,
+        "has_bold": has_bold,
+        "warnings": ["3 samples clipped"],
+        "config": "t_r: 1.5\n",
+    } | facts
+    scores = some_scores([*columns, *["encoding"] * has_bold])
+    return render_page(scores, sounds, SAMPLE_RATE, {"encodec": epochs, "mel": epochs}, facts)
+
+
+@pytest.fixture(scope="module")
+def html():
+    return render(np.random.default_rng(0))
+
+
+def test_it_is_well_formed_and_shows_every_score(html):
+    words = Page(html).words()
+    for row in some_scores(
+        ["codec", "stimulus", "brain", "brain_shuffled", "encoding"]
+    ).itertuples():
+        decimals = METRICS[row.metric].decimals
+        assert number(row.value, decimals) in words
+        if np.isfinite(row.low):
+            assert f"[{number(row.low, decimals)}, {number(row.high, decimals)}]" in words
+    assert "n 8, failed 1" in words
+    assert "−12.3" in words
+
+
+def test_nan_is_a_dash_and_an_absent_score_is_nothing():
+    (sound, brain, encoding) = score_tables(
+        some_scores(["codec", "stimulus", "brain", "encoding"]), simulated=False
+    )
+    pesq = {metric.label: cells for metric, cells in brain.rows}["PESQ (wide band)"]
+    assert [(c.value, c.low, c.n, c.n_failed) for c in pesq] == [("–", "", "0", "5")]
+    stoi = {metric.label: cells for metric, cells in sound.rows}["STOI"]
+    assert [c and (c.value, c.low) for c in stoi] == [None, None, ("0.712", "")]
+    assert encoding.columns == [("encoding", ["EnCodec"])]
+
+
+def test_no_score_reads_nan(html):
+    assert not re.search(r"\b(nan|inf)\b", Page(html).text, re.IGNORECASE)
+
+
+def test_the_same_score_twice_is_refused():
+    scores = some_scores(["codec"])
+    with pytest.raises(ValueError, match="duplicate"):
+        score_tables(pd.concat([scores, scores]), simulated=False)
+
+
+def test_nothing_comes_from_outside(html):
+    page = Page(html)
+    addresses = [a[k] for _, a in page.elements for k in ("src", "href") if k in a]
+    assert len(addresses) > 10
+    assert all(address.startswith(("data:", "#")) for address in addresses)
+    assert "url(" not in html
+    assert not page.all("script")
+
+
+def test_simulated_brains_are_called_simulated_everywhere(rng, html):
+    page = Page(html)
+    assert [a for _, a in page.elements if a.get("class") == "banner"]
+    labels = re.findall(r"<(?:figcaption|th [^>]*colgroup[^>]*|dt)>([^<]*)<", html)
+    brain = [text for text in labels if re.search("brain|encoding", text)]
+    assert brain
+    assert all("simulated" in text for text in brain)
+    captions = re.findall(r"<caption><span>(.*?)</span>", html)
+    assert captions[1:] == [
+        "From BOLD to sound, beside its nulls (simulated brains)",
+        "From film to BOLD (simulated brains)",
+    ]
+    measured = render(rng, simulated=False)
+    assert "imulated" not in Page(measured).text
+    assert "banner" not in [a.get("class") for _, a in Page(measured).elements]
+
+
+def test_without_a_scan_it_says_so(rng, html):
+    sentence = "No scan was given: there is no brain column."
+    words = Page(render(rng, has_bold=False)).words()
+    assert sentence in words
+    assert "null: BOLD" not in words
+    assert sentence not in Page(html).words()
+
+
+def test_a_brain_without_a_scan_is_refused():
+    facts = {"has_bold": False, "simulated": False}
+    with pytest.raises(ValueError, match="there was no scan, yet there is brain"):
+        render_page(some_scores(["brain"]), {}, SAMPLE_RATE, {}, facts)
+
+
+@pytest.mark.parametrize(
+    ("columns", "problem"),
+    [
+        ({"codec": np.zeros(9, np.float32)}, "has no original, only .'codec'."),
+        ({"original": np.zeros(9, np.float32), "codec": np.zeros(8, np.float32)}, "equally long"),
+    ],
+)
+def test_sounds_that_cannot_be_compared_are_refused(columns, problem):
+    facts = {"has_bold": False, "simulated": False}
+    with pytest.raises(ValueError, match=problem):
+        render_page(some_scores(["codec"]), {"mel": columns}, SAMPLE_RATE, {}, facts)
+
+
+def test_text_is_escaped(rng):
+    hostile = '<script>alert("1")</script>'
+    html = render(
+        rng, has_bold=False, film=hostile, warnings=[hostile], config=hostile, note=hostile
+    )
+    assert not Page(html).all("script")
+    assert unescape(html).count(hostile) >= 5
+
+
+def test_the_same_input_gives_the_same_bytes(html):
+    assert render(np.random.default_rng(0)) == html
+
+
+def test_pictures_are_svg_with_alternative_text(html):
+    pictures = Page(html).all("img")
+    # 5 metrics, 2 paths of 4 sounds, 2 training curves
+    assert len(pictures) == 5 + 8 + 2
+    assert len({p["alt"] for p in pictures}) == len(pictures)
+    for picture in pictures:
+        kind, content = picture["src"].split(",", 1)
+        assert kind == "data:image/svg+xml;base64"
+        assert ElementTree.fromstring(base64.b64decode(content)).tag.endswith("svg")
+
+
+def decoded(uri):
+    """Samples (n_samples,) of a player and their rate in Hz."""
+    with av.open(io.BytesIO(base64.b64decode(uri.split(",", 1)[1]))) as container:
+        frames = list(container.decode(audio=0))
+    return np.concatenate([f.to_ndarray()[0] for f in frames]), frames[0].sample_rate
+
+
+def test_players_last_as_long_as_their_sounds(html):
+    players = Page(html).all("audio")
+    assert len(players) == 2 * 5
+    for player in players:
+        samples, rate = decoded(player["src"])
+        assert len(samples) / rate == pytest.approx(3.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("sample_rate", [16000, 24000, 44100])
+def test_a_player_plays_the_sound_it_was_given(sample_rate):
+    times = np.arange(2 * sample_rate) / sample_rate
+    tone = (0.5 * np.sin(2 * np.pi * 440 * times)).astype(np.float32)
+    samples, rate = decoded(player_uri(tone, sample_rate))
+    assert np.abs(np.fft.rfft(samples[:rate])).argmax() == 440
+    assert samples.std() == pytest.approx(tone.std(), rel=0.05)
+
+
+def test_a_long_sound_is_cut():
+    silence = np.zeros(int((PLAYER_SECONDS + 5) * 8000), dtype=np.float32)
+    samples, rate = decoded(player_uri(silence, 8000, PLAYER_SECONDS))
+    assert len(samples) / rate == pytest.approx(PLAYER_SECONDS, abs=1e-3)
