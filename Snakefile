@@ -1,5 +1,7 @@
 include: "workflow/rules/settings.smk"
 include: "workflow/rules/film.smk"
 include: "workflow/rules/brain.smk"
-include: "workflow/rules/model.smk"
+# fmt: off
+include: "workflow/rules/model.smk", overwrite_default_target=True
+# fmt: on
 include: "workflow/rules/report.smk"

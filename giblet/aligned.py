@@ -1,5 +1,7 @@
 """The aligned array set: film, words and scans on the film's TRs, and what a model sees of it."""
 
+import json
+
 import numpy as np
 import torch
 import xarray as xr
@@ -52,7 +54,8 @@ def align(
         match = match_scans(scans, t_r, n_trs)
         merged, runs = merged.isel(tr=match.trs), match.runs
         merged = _add_scans(merged, scans, match, regressors)
-        warnings += scans.attrs["warnings"]
+        said = scans.attrs["warnings"]
+        warnings += json.loads(said) if isinstance(said, str) else said  # JSON from a file
         if len(match.trs) < n_trs:
             warnings.append(
                 f"{n_trs - len(match.trs)} TRs of the film were not scanned in everyone"

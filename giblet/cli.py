@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+import warnings
 from pathlib import Path
 
 from giblet import verbs
@@ -38,9 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_option(command: argparse.ArgumentParser, parameter: inspect.Parameter) -> None:
     if parameter.annotation is Config:
-        command.add_argument(
-            "--settings", type=json.loads, default={}, help="JSON with keys of config.yaml"
-        )
+        command.add_argument("--settings", default="{}", help="JSON with keys of config.yaml")
         return
     optional = parameter.default is not parameter.empty
     command.add_argument(
@@ -53,6 +52,13 @@ def _add_option(command: argparse.ArgumentParser, parameter: inspect.Parameter) 
     )
 
 
+def _parse_settings(text: str) -> Config:
+    try:
+        return parse_config(json.loads(text))
+    except json.JSONDecodeError as error:
+        raise GibletError(f"--settings must be JSON, not {text!r} ({error})") from None
+
+
 def limit_threads(n: int) -> None:
     """Keep torch, BLAS and OpenMP to ``n`` threads that sleep while they wait."""
     for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA"):
@@ -60,17 +66,26 @@ def limit_threads(n: int) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+def quiet_libraries() -> None:
+    """Leave standard error to giblet: no tips, no progress bars that nobody watches."""
+    if not sys.stderr.isatty():
+        os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    logging.disable(logging.INFO)  # lightning sets its own level when it is imported
+    warnings.filterwarnings("ignore", module=r"(lightning|torch)\.")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run a verb. A user's mistake is one line on standard error and exit code 1."""
     options = vars(build_parser().parse_args(arguments))
     name, settings = options.pop("verb"), options.pop("settings", None)
     limit_threads(options.pop("threads"))
+    quiet_libraries()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     try:
         if settings is not None:
-            options["config"] = parse_config(settings)
+            options["config"] = _parse_settings(settings)
         verb_functions()[name](**options)
     except GibletError as error:
-        print(f"giblet {name}: {error}", file=sys.stderr)
+        print(f"giblet {name}: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return 1
     return 0

@@ -1,5 +1,7 @@
 """Every setting of the pipeline, its default and its limits. A misspelt key is an error."""
 
+import json
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
@@ -8,15 +10,15 @@ from giblet.checks import GibletError, nearest_name
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class MelConfig(_Strict):
     """The mel path."""
 
-    n_mels: PositiveInt = 128
-    n_fft: PositiveInt = Field(1024, description="samples")
-    hop_length: PositiveInt = Field(256, description="samples")
+    n_mels: PositiveInt = Field(128, description="mel bands")
+    n_fft: PositiveInt = Field(1024, description="samples of a window")
+    hop_length: PositiveInt = Field(256, description="samples between two frames")
     n_iter: PositiveInt = Field(32, description="iterations of Griffin-Lim")
 
 
@@ -24,8 +26,8 @@ class VideoConfig(_Strict):
     """Pictures per TR."""
 
     n_frames: PositiveInt = Field(1, description="pictures per TR")
-    height: PositiveInt = 90
-    width: PositiveInt = 160
+    height: PositiveInt = Field(90, description="pixels")
+    width: PositiveInt = Field(160, description="pixels")
 
 
 class SplitConfig(_Strict):
@@ -41,10 +43,10 @@ class SplitConfig(_Strict):
 class ModelConfig(_Strict):
     """Sizes of the autoencoder."""
 
-    audio_dim: PositiveInt = 256
-    video_dim: PositiveInt = 1024
-    text_dim: PositiveInt = 256
-    bottleneck_dim: PositiveInt = 2048
+    audio_dim: PositiveInt = Field(256, description="features of encoded sound")
+    video_dim: PositiveInt = Field(1024, description="features of encoded pictures")
+    text_dim: PositiveInt = Field(256, description="features of encoded words")
+    bottleneck_dim: PositiveInt = Field(2048, description="features of the shared code")
     embedding_dim: PositiveInt = Field(64, description="per codebook")
     decoder_dim: PositiveInt = Field(128, description="channels of a decoded frame")
     readout_rank: PositiveInt = Field(64, description="components shared by a subject's voxels")
@@ -53,31 +55,33 @@ class ModelConfig(_Strict):
 class TrainingConfig(_Strict):
     """How the autoencoder is trained."""
 
-    max_epochs: PositiveInt = 30
+    max_epochs: PositiveInt = Field(30, description="times that the training part is seen")
     frames_per_step: PositiveInt = Field(28, description="code frames per TR that a step scores")
     bfloat16: bool = Field(True, description="mixed precision while training")
-    weight_decay: float = Field(0.05, ge=0)
+    weight_decay: float = Field(0.05, ge=0, description="of AdamW")
     patience: PositiveInt = Field(6, description="epochs without a better validation loss")
     window_trs: PositiveInt = Field(40, description="TRs in a row that one step sees")
-    learning_rate: PositiveFloat = 5e-4
-    gradient_clip: PositiveFloat = 1.0
-    audio_weight: PositiveFloat = 1.0
-    video_weight: PositiveFloat = 0.2
-    text_weight: PositiveFloat = 0.2
-    bold_weight: PositiveFloat = 0.5
+    learning_rate: PositiveFloat = Field(5e-4, description="of AdamW")
+    gradient_clip: PositiveFloat = Field(1.0, description="largest norm of a gradient")
+    audio_weight: PositiveFloat = Field(1.0, description="of the sound's loss")
+    video_weight: PositiveFloat = Field(0.2, description="of the pictures' loss")
+    text_weight: PositiveFloat = Field(0.2, description="of the words' loss")
+    bold_weight: PositiveFloat = Field(0.5, description="of the BOLD's loss")
 
 
 class DecodingConfig(_Strict):
     """From BOLD to the bottleneck."""
 
-    first_lag_seconds: float = Field(2.0, ge=0)
-    last_lag_seconds: float = Field(8.0, gt=0)
+    first_lag_seconds: float = Field(2.0, ge=0, description="BOLD is read from so much later on")
+    last_lag_seconds: float = Field(8.0, gt=0, description="to so much later")
 
 
 class Config(_Strict):
     """The whole of ``config.yaml``."""
 
-    dataset: str = Field("demo", pattern=r"^[A-Za-z0-9_-]+$", description="folder in results/")
+    dataset: str = Field(
+        "demo", pattern=r"^[A-Za-z0-9_-]+$", description="folder in results/; letters, digits, _, -"
+    )
     film: str = Field("demo", description='a film or sound file; "demo" is the bundled film')
     annotations: str = Field(
         "auto",
@@ -89,14 +93,16 @@ class Config(_Strict):
         '"auto" is simulated for the demo, else none',
     )
     task: str | None = Field(None, description="BIDS task, where a data set has several")
-    t_r: PositiveFloat = Field(1.5, le=60, description="s; must be the scan's own")
+    t_r: float = Field(1.5, ge=0.1, le=60, description="s; must be the scan's own")
     max_trs: PositiveInt | None = Field(None, description="use only the first TRs of the film")
 
     use_encodec: bool = Field(True, description="false: the mel path")
     codec: str = Field("bundled", description='"bundled", a Hugging Face id or a folder')
-    bandwidth_kbps: PositiveFloat = 6.0
-    framing: Literal["tr_synchronous", "native"] = "tr_synchronous"
-    hrf_model: Literal["spm", "glover"] = "spm"
+    bandwidth_kbps: PositiveFloat = Field(6.0, description="one that the codec offers")
+    framing: Literal["tr_synchronous", "native"] = Field(
+        "tr_synchronous", description="equal code frames in every TR, or the codec's own clock"
+    )
+    hrf_model: Literal["spm", "glover"] = Field("spm", description="as nilearn computes it")
     text_model: str = Field("hashing", description='"hashing", a Hugging Face id or a folder')
 
     mel: MelConfig = MelConfig()
@@ -105,7 +111,7 @@ class Config(_Strict):
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     decoding: DecodingConfig = DecodingConfig()
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, description="of every random number")
 
     @property
     def is_demo(self) -> bool:
@@ -153,10 +159,59 @@ def parse_config(settings: dict) -> Config:
 def _explain(problem: dict) -> str:
     key = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
-        return f"unknown key {key}{nearest_name(str(problem['loc'][-1]), _known_keys())}"
-    return f"{key} = {problem['input']!r}: {problem['msg'].lower()}"
+        known = [name for name, _ in _settings(Config)]
+        if key in known:  # mel.n_mels as one word
+            section, name = key.split(".")
+            return f"unknown key {key!r}; write {section}: {{{name}: ...}}"
+        return f"unknown key {key}{nearest_name(key, known)}"
+    return f"{key or 'settings'} = {problem['input']!r}: {problem['msg'].lower()}"
 
 
-def _known_keys() -> list[str]:
-    sections = [f.default for f in Config.model_fields.values() if isinstance(f.default, _Strict)]
-    return [*Config.model_fields, *(key for s in sections for key in type(s).model_fields)]
+def _settings(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, dict]]:
+    """Every setting by its full name, with its JSON schema."""
+    for name, schema in section.model_json_schema()["properties"].items():
+        default = section.model_fields[name].default
+        if isinstance(default, _Strict):
+            yield from _settings(type(default), f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", schema
+
+
+def settings_page() -> str:
+    """The text of ``config/README.md``: a table of every setting."""
+    rows = [
+        f"| `{name}` | {_kind(schema)} | `{json.dumps(schema['default'])}` "
+        f"| {schema['description']} |\n"
+        for name, schema in _settings(Config)
+    ]
+    return _PAGE + "".join(rows)
+
+
+_PAGE = """# Settings
+
+`config.yaml` holds what differs from the defaults below; `--configfile mine.yaml` and
+`--config t_r=2.0 training='{max_epochs: 5}'` come on top. A name with a dot is a key inside a
+section: `training.max_epochs` is `training: {max_epochs: 5}`. A misspelt key, a wrong type or a
+value out of range is an error before anything runs.
+
+This page is written by code. After a change of `giblet/config.py`:
+`python -c "from giblet.config import *; print(settings_page(), end='')" > config/README.md`
+
+| key | value | default | meaning |
+|---|---|---|---|
+"""
+_KINDS = {"boolean": "true, false", "integer": "whole number", "number": "number", "string": "text"}
+_LIMITS = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
+
+
+def _kind(schema: dict) -> str:
+    """
+    >>> _kind({"type": "number", "minimum": 0.1, "maximum": 60}), _kind({"enum": ["a", "b"]})
+    ('number ≥ 0.1 and ≤ 60', 'a, b')
+    """
+    if "anyOf" in schema:
+        return " or ".join(map(_kind, schema["anyOf"]))
+    if "enum" in schema:
+        return ", ".join(schema["enum"])
+    limits = [f"{sign} {schema[name]:g}" for name, sign in _LIMITS.items() if name in schema]
+    return " ".join([_KINDS.get(schema["type"], schema["type"]), " and ".join(limits)]).strip()

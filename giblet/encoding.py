@@ -17,7 +17,7 @@ def correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def fit_ridge(x: np.ndarray, y: np.ndarray, n_folds: int = 5):
-    """Himalaya ridge from ``x`` (n_samples, n_features) to ``y`` (n_samples, n_targets).
+    """Himalaya ridge with intercept, ``x`` (n_samples, n_features) to ``y`` (n_samples, n_targets).
 
     One penalty a target, chosen on contiguous folds (neighbouring TRs are alike). The model has
     ``predict(x) → (n_samples, n_targets)``.
@@ -27,7 +27,8 @@ def fit_ridge(x: np.ndarray, y: np.ndarray, n_folds: int = 5):
 
     folds = KFold(min(n_folds, len(x)))
     alphas = np.logspace(0, 7, 15)
-    return KernelRidgeCV(alphas=alphas, cv=folds).fit(x.astype(np.float32), y.astype(np.float32))
+    ridge = KernelRidgeCV(alphas=alphas, cv=folds, fit_intercept=True, warn=False)
+    return ridge.fit(x.astype(np.float32), y.astype(np.float32))
 
 
 def ridge_encoding(

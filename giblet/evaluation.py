@@ -94,13 +94,35 @@ def identification_2way(estimate: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return (wins.sum(axis=1) - 0.5) / (n - 1)  # less the tie of a TR with itself
 
 
-def bold_rows(column: str, predicted: np.ndarray, measured: np.ndarray, seed: int) -> list[dict]:
-    """Mean correlation over voxels of predicted and measured BOLD, one value a subject.
+def reliable_voxels(bold: np.ndarray, share: float = 0.05) -> np.ndarray:
+    """The voxels in which subjects agree most, (n_chosen,) indices, to look at first.
 
-    Both (n_subjects, n_trs, n_voxels).
+    Mean correlation of each subject's BOLD with the mean of the others (leave-one-out ISC, Nastase
+    et al. 2019); with one subject all voxels. ``bold`` (n_subjects, n_trs, n_voxels): of training
+    TRs, so that the choice knows nothing of the test part.
     """
-    by_subject = [np.nanmean(correlation(p, m)) for p, m in zip(predicted, measured, strict=True)]
-    return [score_row(column, "bold_r", by_subject, seed)]
+    n_subjects, _n_trs, n_voxels = bold.shape
+    if n_subjects < 2:
+        return np.arange(n_voxels)
+    others = (bold.sum(axis=0) - bold) / (n_subjects - 1)
+    isc = [correlation(one, rest) for one, rest in zip(bold, others, strict=True)]
+    agreement = np.nan_to_num(np.mean(isc, axis=0), nan=-1.0)
+    return np.argsort(-agreement, kind="stable")[: max(1, round(share * n_voxels))]
+
+
+def bold_rows(
+    column: str, predicted: np.ndarray, measured: np.ndarray, reliable: np.ndarray, seed: int
+) -> list[dict]:
+    """Correlation of predicted and measured BOLD, one value a subject: mean over all voxels
+    (``bold_r``) and over ``reliable`` ones (``bold_r_reliable``).
+
+    ``predicted`` and ``measured`` (n_subjects, n_trs, n_voxels).
+    """
+    r = np.stack([correlation(p, m) for p, m in zip(predicted, measured, strict=True)])
+    return [
+        score_row(column, "bold_r", np.nanmean(r, axis=1), seed),
+        score_row(column, "bold_r_reliable", np.nanmean(r[:, reliable], axis=1), seed),
+    ]
 
 
 def score_table(path: str, rows: list[dict]) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from giblet.evaluation import (
     code_rows,
     identification_2way,
     rate_rows,
+    reliable_voxels,
     score_row,
     sound_rows,
 )
@@ -103,7 +104,8 @@ def _encoding_rows(
         for regressors, bold in zip(aligned["regressors"].values, measured, strict=True)
     ]
     network = predict_bold(autoencoder, code, data.run)[:, test]
+    reliable = reliable_voxels(measured[:, train])
     return [
-        *bold_rows("encoding", network, measured[:, test], seed),
-        *bold_rows("encoding_ridge", np.stack(ridge), measured[:, test], seed),
+        *bold_rows("encoding", network, measured[:, test], reliable, seed),
+        *bold_rows("encoding_ridge", np.stack(ridge), measured[:, test], reliable, seed),
     ]

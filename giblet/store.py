@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import xarray as xr
+import yaml
 
 from giblet.checks import GibletError
 
@@ -91,7 +92,7 @@ def save_table(table: pd.DataFrame, path: str | Path) -> None:
 
 
 def load_table(path: str | Path) -> pd.DataFrame:
-    """Read a table written as tab-separated (``.tsv``), comma-separated or Excel values."""
+    """Read a table written as tab-separated (``.tsv``) or comma-separated (``.csv``) values."""
     path = Path(path)
     readers = {
         ".tsv": lambda p: pd.read_csv(p, sep="\t", keep_default_na=False, na_values=["n/a", ""]),
@@ -105,6 +106,14 @@ def load_table(path: str | Path) -> pd.DataFrame:
         raise GibletError(f"{path}: no such file") from None
     except (ValueError, UnicodeDecodeError) as error:
         raise GibletError(f"{path}: not a readable table ({error})") from error
+
+
+def gather_tables(folder: str | Path) -> pd.DataFrame:
+    """All ``.tsv`` tables in a folder, by name, as one; written to ``folder.tsv`` beside it."""
+    folder = Path(folder)
+    table = pd.concat([load_table(p) for p in sorted(folder.glob("[!.]*.tsv"))], ignore_index=True)
+    save_table(table, folder.with_suffix(".tsv"))
+    return table
 
 
 def save_json(content: dict, path: str | Path) -> None:
@@ -121,3 +130,13 @@ def load_json(path: str | Path) -> dict:
         raise GibletError(f"{path}: no such file") from None
     except ValueError as error:
         raise GibletError(f"{path}: not valid JSON ({error})") from error
+
+
+def load_yaml(path: str | Path) -> dict:
+    """Read a YAML file of settings."""
+    try:
+        return yaml.safe_load(Path(path).read_text()) or {}
+    except FileNotFoundError:
+        raise GibletError(f"{path}: no such file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise GibletError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from error

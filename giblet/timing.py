@@ -53,6 +53,36 @@ def tr_onsets(n_trs: int, t_r: float) -> np.ndarray:
     return np.arange(n_trs) * t_r
 
 
+def tr_moments(n_trs: int, t_r: float, n_per_tr: int = 1) -> np.ndarray:
+    """Film times (s) of evenly spaced moments of each TR; of one, its middle.
+
+    Moment ``k`` of TR ``i`` is ``(i + (k + 0.5) / n_per_tr) * t_r``. Shape (n_trs * n_per_tr,).
+
+    >>> tr_moments(2, t_r=2.0, n_per_tr=2).tolist()
+    [0.5, 1.5, 2.5, 3.5]
+    """
+    spacing = t_r / n_per_tr
+    return tr_onsets(n_trs * n_per_tr, spacing) + spacing / 2
+
+
+def samples_duration(n_samples: int, rate_hz: float) -> float:
+    """Seconds that ``n_samples`` last.
+
+    >>> samples_duration(36000, rate_hz=24000)
+    1.5
+    """
+    return n_samples / rate_hz
+
+
+def sample_times(duration: float, rate_hz: float) -> np.ndarray:
+    """Time (s) at which each sample of a sound of ``duration`` seconds begins, (n_samples,).
+
+    >>> sample_times(1.0, rate_hz=4).tolist()
+    [0.0, 0.25, 0.5, 0.75]
+    """
+    return sample_edges(count_samples(duration, rate_hz), rate_hz)[:-1]
+
+
 def sample_edges(n_samples: int, rate_hz: float) -> np.ndarray:
     """Time (s) at which each of ``n_samples`` samples begins, and the end of the last.
 
@@ -60,6 +90,24 @@ def sample_edges(n_samples: int, rate_hz: float) -> np.ndarray:
     [0.0, 0.25, 0.5]
     """
     return np.arange(n_samples + 1) / rate_hz
+
+
+def hop_rate_hz(sample_rate: float, hop_length: int) -> float:
+    """Frames per second where a frame begins every ``hop_length`` samples.
+
+    >>> hop_rate_hz(24000, hop_length=320)
+    75.0
+    """
+    return sample_rate / hop_length
+
+
+def nyquist_hz(sample_rate: float) -> float:
+    """Highest frequency that sound at ``sample_rate`` can hold.
+
+    >>> nyquist_hz(24000)
+    12000.0
+    """
+    return sample_rate / 2
 
 
 def frames_rate_hz(n_frames: int, t_r: float) -> float:

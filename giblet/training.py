@@ -17,6 +17,7 @@ from giblet.models.autoencoder import Autoencoder, Shapes
 from giblet.models.losses import code_cross_entropy, masked_mse, unigram_nats
 
 WATCHED = "validation/audio"  # stops training and picks the model: sound is what is reconstructed
+_ROUNDING = 1e-9  # mean squares below this are float noise around a constant
 
 
 def baselines(data: FilmData, shapes: Shapes) -> dict[str, float]:
@@ -36,7 +37,7 @@ def baselines(data: FilmData, shapes: Shapes) -> dict[str, float]:
         found["text"] = _spread(train.film["text"])
     if train.bold is not None:
         found["bold"] = float(masked_mse(torch.zeros_like(train.bold), train.bold))
-    constant = [modality for modality, baseline in found.items() if baseline <= 0]
+    constant = [modality for modality, baseline in found.items() if baseline < _ROUNDING]
     if constant:
         raise GibletError(
             f"{', '.join(constant)}: constant over the training TRs: nothing to learn"

@@ -23,7 +23,7 @@ def _processor(config: Config, path: str):
     )
 
 
-def extract_sound(film: Path, stream: Path, path: str, config: Config) -> None:
+def _extract_sound(film: Path, stream: Path, path: str, config: Config) -> None:
     """A film's sound to a stream of code frames (path encodec) or mel frames (path mel)."""
     import xarray as xr
 
@@ -38,12 +38,12 @@ def extract_sound(film: Path, stream: Path, path: str, config: Config) -> None:
 
 def extract_codes(film: Path, codes: Path, config: Config) -> None:
     """A film's sound to EnCodec codes, (n_codebooks, n_frames)."""
-    extract_sound(film, codes, "encodec", config)
+    _extract_sound(film, codes, "encodec", config)
 
 
 def extract_mel(film: Path, mel: Path, config: Config) -> None:
     """A film's sound to a mel spectrogram in dB, (n_mels, n_frames)."""
-    extract_sound(film, mel, "mel", config)
+    _extract_sound(film, mel, "mel", config)
 
 
 def group_trs(stream: Path, trs: Path, config: Config) -> None:
@@ -92,13 +92,8 @@ def embed_text(film: Path, annotations: Path, text: Path, config: Config) -> Non
     from giblet.timing import whole_trs
 
     duration = sound_duration(film)
-    features, spoken = embed_words(
-        read_annotations(annotations),
-        config.t_r,
-        whole_trs(duration, config.t_r),
-        duration,
-        config.text_model,
-    )
+    said, n_trs = read_annotations(annotations), whole_trs(duration, config.t_r)
+    features, spoken = embed_words(said, config.t_r, n_trs, duration, config.text_model)
     arrays = xr.Dataset({"text": (("tr", "feature"), features), "spoken": ("tr", spoken)})
     attrs = {"t_r": config.t_r, "text_model": config.text_model, "input": fingerprint(annotations)}
     save_arrays(arrays.assign_attrs(attrs), text)
@@ -109,32 +104,10 @@ def simulate_bold(
 ) -> None:
     """SIMULATED brains that watch the film, as a BIDS derivative data set."""
     from giblet.demo.scanner import simulate_bids
+    from giblet.demo.viewing import stimulus_features
 
-    features = _stimulus_features(film, annotations)
+    features = stimulus_features(film, annotations)
     simulate_bids(folder, *features, config.t_r, stim_file=film.name, seed=config.seed)
-
-
-def _stimulus_features(film: Path, annotations: Path | None) -> tuple:
-    """What simulated brains answer to: sound, pictures, words, each (n_samples, n_features)."""
-    import pandas as pd
-
-    from giblet.audio.files import read_sound
-    from giblet.demo.stimulus import picture_features, sound_features, word_features
-    from giblet.text import read_annotations
-    from giblet.timing import tr_onsets
-    from giblet.video import extract_frames
-
-    rate, picture_seconds = 16000, 0.25
-    waveform = read_sound(film, rate)
-    duration = len(waveform) / rate
-    frames, seen = extract_frames(film, picture_seconds, n_frames=1)
-    times = tr_onsets(len(frames), picture_seconds) + picture_seconds / 2
-    pictures = picture_features(frames[seen[:, 0], 0], times[seen[:, 0]], duration)
-    if annotations is None:
-        said = pd.DataFrame({"onset": [], "duration": [], "text": []})
-    else:
-        said = read_annotations(annotations)
-    return sound_features(waveform, rate), pictures, word_features(said, duration)
 
 
 def load_bold(folder: Path, bold: Path, config: Config) -> None:
@@ -154,10 +127,11 @@ def convolve_hrf(features: Path, bold: Path, regressors: Path, config: Config) -
     from giblet.store import load_arrays, save_arrays
 
     film, scans = load_arrays(features), load_arrays(bold)
-    path = film.attrs.get("encoding_mode", "encodec")
     arrays = xr.Dataset(attrs={"t_r": config.t_r, "hrf_model": config.hrf_model})
     if film.data_vars:  # a sound file has no pictures
-        values, rate_hz = amounts(film, config.t_r, _processor(config, path))
+        path = film.attrs.get("encoding_mode")
+        processor = _processor(config, path) if path else None
+        values, rate_hz = amounts(film, config.t_r, processor)
         blurred = regress(values, rate_hz, scans, config.t_r, config.hrf_model)
         arrays["regressors"] = (("volume", "feature"), blurred)
     save_arrays(arrays, regressors)
@@ -220,7 +194,7 @@ def reconstruct(
     from giblet.evaluation import score_table
     from giblet.models.autoencoder import load_autoencoder
     from giblet.reconstruction import reconstruct
-    from giblet.store import load_arrays, replacing_folder, save_table
+    from giblet.store import gather_tables, load_arrays, replacing_folder, save_table
 
     arrays = load_arrays(aligned)
     processor = _processor(config, arrays.attrs["encoding_mode"])
@@ -237,27 +211,37 @@ def reconstruct(
         for column, waveform in sounds.items():
             write_sound(folder / f"{column}.wav", waveform, processor.sample_rate)
     save_table(score_table(processor.encoding_mode, rows), scores)
-    _gather_scores(scores.parent)
-
-
-def _gather_scores(folder: Path) -> "pd.DataFrame":  # noqa: F821
-    """All paths' tables in ``folder`` as one, written to ``scores.tsv`` beside it."""
-    import pandas as pd
-
-    from giblet.store import load_table, save_table
-
-    table = pd.concat([load_table(p) for p in sorted(folder.glob("*.tsv"))], ignore_index=True)
-    save_table(table, folder.with_suffix(".tsv"))
-    return table
+    gather_tables(scores.parent)
 
 
 def report(results: Path, page: Path, config: Config) -> None:
     """One self-contained page about everything in a data set's ``results`` folder."""
     from giblet.report.page import render_page
     from giblet.report.results import load_results
-    from giblet.store import replacing
+    from giblet.store import gather_tables, replacing
 
-    scores = _gather_scores(results / "scores")
+    scores = gather_tables(results / "scores")
     sounds, sample_rate, history, facts = load_results(results, config)
     with replacing(page) as temporary:
         temporary.write_text(render_page(scores, sounds, sample_rate, history, facts))
+
+
+def train_codec(sounds: Path, validation: Path, recipe: Path, logs: Path, codec: Path) -> None:
+    """Train a codec on folders of sounds, one folder a kind (speech, music, effects).
+
+    ``recipe`` is a YAML file of ``giblet.codec.settings.CodecSettings``. Checkpoints go into
+    ``logs``; the same command goes on from the last one. ``codec`` becomes a folder that
+    ``EncodecModel.from_pretrained`` loads, with half-precision weights.
+    """
+    import sys
+
+    from giblet.codec.data import read_sounds
+    from giblet.codec.settings import parse_recipe
+    from giblet.codec.trainer import fit_codec
+    from giblet.store import load_yaml, replacing_folder
+
+    settings = parse_recipe(load_yaml(recipe), str(recipe))
+    train, held_out = (read_sounds(folder, settings.kinds) for folder in (sounds, validation))
+    model = fit_codec(train, held_out, settings, str(logs), sys.stderr.isatty())
+    with replacing_folder(codec) as folder:
+        model.half().save_pretrained(folder)

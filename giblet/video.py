@@ -8,7 +8,7 @@ import numpy as np
 
 from giblet.audio.files import decoded_frames, film_start, open_film
 from giblet.checks import GibletError
-from giblet.timing import check_t_r, tr_onsets, whole_trs
+from giblet.timing import check_t_r, tr_moments, whole_trs
 
 _EPSILON = 1e-6  # s: float noise below this never changes the frame that is shown
 
@@ -45,8 +45,7 @@ def extract_frames(
     check_t_r(t_r)
     if n_trs is None:
         n_trs = _whole_trs_of_pictures(path, t_r)
-    spacing = t_r / n_frames
-    moments = tr_onsets(n_trs * n_frames, spacing) + spacing / 2
+    moments = tr_moments(n_trs, t_r, n_frames)
     frames = np.zeros((len(moments), height, width, 3), dtype=np.uint8)
     seen = np.zeros(len(moments), dtype=bool)
     for picture, begin, end in _shown_pictures(path):

@@ -25,14 +25,20 @@ def picture_blocks(frames: np.ndarray, block: int = 10) -> np.ndarray:
 def amounts(film: xr.Dataset, t_r: float, processor) -> tuple[np.ndarray, float]:
     """One modality's features as amounts over time: ((n_samples, n_features) float32, rate in Hz).
 
-    Sound gives the codec's latents (or mel in dB) at the frame rate, pictures the colours of
-    blocks, words their embedding. Code indices themselves are labels and are never blurred.
+    Sound gives the codec's latents and their magnitudes (or mel in dB) at the frame rate, pictures
+    the colours of blocks, words their embedding. Latents follow the waveform, so they average out
+    over a TR; how large they are does not. Code indices are labels and are never blurred.
+
+    ``processor`` is asked only for sound.
     """
     if "audio" in film:
         from giblet.audio.framing import ungroup_trs
 
         stream = ungroup_trs(film["audio"].values, processor.clock)
-        return processor.latents(stream), processor.clock.film_frame_rate()
+        latents = processor.latents(stream)  # (n_frames, n_features)
+        if processor.use_encodec:
+            latents = np.concatenate([latents, np.abs(latents)], axis=1)
+        return latents, processor.clock.film_frame_rate()
     if "video" in film:
         return picture_blocks(film["video"].values), frames_rate_hz(film.sizes["picture"], t_r)
     return film["text"].values, frames_rate_hz(1, t_r)

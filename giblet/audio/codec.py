@@ -12,6 +12,7 @@ import numpy as np
 from giblet.checks import GibletError, check_codes, check_waveform
 from giblet.hub import model_folder
 from giblet.store import fingerprint
+from giblet.timing import count_samples, hop_rate_hz
 
 BUNDLED = "bundled"
 
@@ -59,7 +60,7 @@ class Encodec:
 
     @property
     def frame_rate(self) -> float:
-        return self.sample_rate / self.hop_length
+        return hop_rate_hz(self.sample_rate, self.hop_length)
 
     @property
     def codebook_size(self) -> int:
@@ -75,7 +76,7 @@ class Encodec:
 
     @property
     def _frames_per_block(self) -> int:
-        return max(16, round(self.block_seconds * self.frame_rate))
+        return max(16, count_samples(self.block_seconds, self.frame_rate))
 
     def encode(self, waveform: np.ndarray | Iterable[np.ndarray]) -> np.ndarray:
         """Sound (n_samples,), or an iterable of such blocks, to codes (n_codebooks, n_frames).
@@ -117,11 +118,8 @@ class Encodec:
 
         from giblet.audio.streaming import stream
 
-        step = self._frames_per_block
         latents = torch.from_numpy(self.latents(codes).T)[None]  # (1, codebook_dim, n_frames)
-        blocks = torch.split(latents, step, dim=-1)
-        if len(blocks) > 1 and blocks[0].shape[-1] < step:
-            raise AssertionError("the first block is never the short one")
+        blocks = torch.split(latents, self._frames_per_block, dim=-1)
         with torch.inference_mode():
             waves = [wave[0, 0] for wave in stream(self.model.decoder.layers, blocks)]
         return torch.cat(waves).numpy()
@@ -174,26 +172,41 @@ def load_codec(name_or_folder: str = BUNDLED, bandwidth_kbps: float = 6.0) -> En
     GibletError
         No such codec here and no way to fetch it; not an EnCodec; not causal; no such bandwidth.
     """
-    import torch
-    from transformers import AutoConfig, EncodecModel
-
     if name_or_folder == BUNDLED:
         folder = Path(str(files("giblet.codec"))) / "bundled"
     else:
         folder = model_folder(name_or_folder, "codec")
-    config = AutoConfig.from_pretrained(folder)
-    if config.model_type != "encodec":
-        raise GibletError(f"codec {name_or_folder}: a {config.model_type} model, not an EnCodec")
-    model = EncodecModel.from_pretrained(folder, dtype=torch.float32).eval()
+    model = _read_model(folder, name_or_folder)
     _check_streamable(model.config, name_or_folder, bandwidth_kbps)
     revision = fingerprint(*sorted(folder.glob("*.safetensors")))
     return Encodec(model, name_or_folder, revision, bandwidth_kbps)
 
 
+def _read_model(folder: Path, name: str) -> "EncodecModel":  # noqa: F821
+    """The EnCodec in a folder, in single precision."""
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoConfig, EncodecModel
+
+    try:
+        config = AutoConfig.from_pretrained(folder)
+        if config.model_type != "encodec":
+            raise GibletError(f"codec {name}: a {config.model_type} model, not an EnCodec")
+        model = EncodecModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise GibletError(f"codec {name}: no EnCodec can be read from it ({reason})") from error
+    return model.eval()
+
+
 def _check_streamable(config, name: str, bandwidth_kbps: float) -> None:
     """Refuse what cannot be run block by block, or not at this bandwidth."""
-    if not config.use_causal_conv or config.norm_type != "weight_norm" or config.normalize:
-        raise GibletError(f"codec {name}: only causal codecs can be streamed (the 24 kHz EnCodec)")
+    causal = config.use_causal_conv and config.trim_right_ratio == 1.0
+    whole = config.norm_type == "weight_norm" and not config.normalize and not config.chunk_length_s
+    if not causal or not whole or config.audio_channels != 1:
+        raise GibletError(
+            f"codec {name}: only causal mono codecs can be streamed (the 24 kHz EnCodec)"
+        )
     if bandwidth_kbps not in config.target_bandwidths:
         offered = ", ".join(f"{b:g}" for b in config.target_bandwidths)
         raise GibletError(f"codec {name}: no {bandwidth_kbps:g} kbps; it offers {offered}")

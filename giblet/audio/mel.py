@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from giblet.checks import check_amounts, check_waveform
+from giblet.timing import hop_rate_hz
 
 FLOOR_DB = -100.0  # 0 dB is power 1 in one mel band; quieter than this is silence
 
@@ -26,7 +27,7 @@ class MelSettings:
     @property
     def frame_rate(self) -> float:
         """Frames per second."""
-        return self.sample_rate / self.hop_length
+        return hop_rate_hz(self.sample_rate, self.hop_length)
 
 
 def mel_spectrogram(waveform: np.ndarray, settings: MelSettings) -> np.ndarray:
@@ -69,6 +70,7 @@ def mel_to_sound(mel: np.ndarray, settings: MelSettings, seed: int = 0) -> np.nd
     )
     power = np.linalg.pinv(filters) @ librosa.db_to_power(mel.astype(np.float64))
     magnitude = np.sqrt(np.maximum(power, 0.0))  # (1 + n_fft // 2, n_frames)
+    magnitude = np.pad(magnitude, ((0, 0), (0, 1)), mode="edge")  # the frame that closes the last
     waveform = librosa.griffinlim(
         magnitude,
         n_iter=settings.n_iter,

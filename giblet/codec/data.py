@@ -1,12 +1,32 @@
 """Random crops of sound to train on."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch.utils.data import IterableDataset
 
+from giblet.audio.files import read_sound
+from giblet.checks import GibletError
 from giblet.codec.settings import CodecSettings
+from giblet.timing import count_samples
+
+Sounds = Mapping[str, Sequence[np.ndarray]]  # kind → waveforms (n_samples,)
+
+
+def read_sounds(folder: Path, kinds: Sequence[str], sample_rate: int = 24000) -> Sounds:
+    """Every sound in the folders of these kinds, mono at ``sample_rate`` Hz.
+
+    Raises GibletError where there are none, or one cannot be read.
+    """
+    sounds = {
+        kind: [read_sound(file, sample_rate) for file in sorted((folder / kind).glob("[!.]*.*"))]
+        for kind in kinds
+    }
+    if not any(sounds.values()):
+        raise GibletError(f"{folder}: no sounds in its folders {', '.join(kinds)}")
+    return sounds
 
 
 class RandomCrops(IterableDataset):
@@ -20,12 +40,12 @@ class RandomCrops(IterableDataset):
 
     def __init__(
         self,
-        sounds: Mapping[str, Sequence[np.ndarray]],
+        sounds: Sounds,
         sample_rate: int,
         settings: CodecSettings,
         seed: int,
     ):
-        n_samples = round(settings.crop_seconds * sample_rate)
+        n_samples = count_samples(settings.crop_seconds, sample_rate)
         self.settings, self.seed, self.n_samples = settings, seed, n_samples
         self.sounds = {
             kind: [w for w in sounds.get(kind, ()) if len(w) > n_samples]

@@ -1,6 +1,8 @@
 """What a codec training run is made of: one strict settings class, one YAML file."""
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+
+from giblet.checks import GibletError
 
 
 class CodecSettings(BaseModel):
@@ -41,6 +43,11 @@ class CodecSettings(BaseModel):
     bfloat16: bool = True
     seed: int = 0
 
+    @property
+    def kinds(self) -> list[str]:
+        """Kinds of sound: the names of the folders they lie in."""
+        return list(self.kind_weights)
+
     def encodec_fields(self) -> dict:
         """The part that is the network's own configuration."""
         names = (
@@ -51,3 +58,13 @@ class CodecSettings(BaseModel):
             "target_bandwidths",
         )
         return {name: getattr(self, name) for name in names}
+
+
+def parse_recipe(settings: dict, source: str) -> CodecSettings:
+    """A recipe as read from ``source``, checked; GibletError names the first wrong key."""
+    try:
+        return CodecSettings.model_validate(settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise GibletError(f"{source}: {key}: {first['msg'].lower()}") from None

@@ -1,12 +1,16 @@
 """Train an EnCodec on sounds: reconstruction losses, residual VQ started late."""
 
 import math
+from os.path import exists
 
 import lightning
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 from transformers import EncodecModel
 
+from giblet.codec.data import RandomCrops, Sounds
 from giblet.codec.losses import MultiScaleSpectralLoss
 from giblet.codec.networks import build_encodec, start_near_identity
 from giblet.codec.quantizer import build_quantizer, copy_codebooks
@@ -55,7 +59,9 @@ class CodecTraining(lightning.LightningModule):
         batches = iter(self.trainer.train_dataloader)
         n = self.settings.batches_for_kmeans
         latents = [self.encode(next(batches).to(self.device)) for _ in range(n)]
+        self.quantizer.quantize_dropout = False  # a codebook left out would start from one batch
         self.quantizer(torch.cat(latents))
+        self.quantizer.quantize_dropout = True
         self.codebooks_started.fill_(True)
 
     def training_step(self, batch, batch_idx):
@@ -64,7 +70,8 @@ class CodecTraining(lightning.LightningModule):
         if self.codebooks_started:
             latents, _codes, commitments = self.quantizer(latents)
             commitment = commitments.mean()
-        losses = self.spectral(self.decode(latents)[:, 0], batch[:, 0])
+        estimate = self.decode(latents)[..., : batch.shape[-1]]  # the last frame may reach beyond
+        losses = self.spectral(estimate[:, 0], batch[:, 0])
         losses["commitment"] = commitment
         self.log_dict({f"train/{k}": v for k, v in losses.items()}, prog_bar=True)
         return sum(getattr(self.settings, f"{name}_weight") * v for name, v in losses.items())
@@ -73,7 +80,7 @@ class CodecTraining(lightning.LightningModule):
         latents = self.encode(batch)
         if self.codebooks_started:
             latents, _codes, _ = self.quantizer(latents)
-        estimate = self.decode(latents)
+        estimate = self.decode(latents)[..., : batch.shape[-1]]
         for name, value in self.spectral(estimate[:, 0], batch[:, 0]).items():
             self.log(f"validation/{name}", value)
         error = (estimate - batch).square().sum(dim=-1)
@@ -106,6 +113,39 @@ class CodecTraining(lightning.LightningModule):
         return self.model.eval()
 
 
-def batches(crops, settings: CodecSettings) -> DataLoader:
-    """Crops (1, n_samples) as batches (batch, 1, n_samples)."""
-    return DataLoader(crops, batch_size=settings.batch_size)
+def fit_codec(
+    train: Sounds, validation: Sounds, settings: CodecSettings, folder: str, progress: bool = False
+) -> EncodecModel:
+    """Train a codec on sounds (kind → waveforms (n_samples,) at 24 kHz).
+
+    Checkpoints and curves go into ``folder``; a run that finds its last checkpoint there goes on
+    from it, with crops it has not yet seen.
+    """
+    last = f"{folder}/last.ckpt"
+    resumed_from = torch.load(last, weights_only=True)["global_step"] if exists(last) else 0
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        module = CodecTraining(settings.model_dump())
+        rate = module.model.config.sampling_rate
+        crops = RandomCrops(train, rate, settings, seed=settings.seed + resumed_from)
+        checks = RandomCrops(validation, rate, settings, seed=settings.seed)
+        trainer = lightning.Trainer(
+            max_steps=settings.steps,
+            accelerator="auto",
+            devices=1,
+            gradient_clip_val=settings.gradient_clip,
+            callbacks=[ModelCheckpoint(folder, save_last=True, every_n_train_steps=250)],
+            logger=[TensorBoardLogger(folder, "tensorboard", ""), CSVLogger(folder, "", "")],
+            val_check_interval=250,
+            limit_val_batches=6,
+            num_sanity_val_steps=0,
+            enable_model_summary=False,
+            enable_progress_bar=progress,
+        )
+        trainer.fit(
+            module,
+            DataLoader(crops, settings.batch_size),
+            DataLoader(checks, settings.batch_size),
+            ckpt_path=last if resumed_from else None,
+        )
+    return module.export()

@@ -12,7 +12,14 @@ import numpy as np
 
 from giblet.checks import check_amounts
 from giblet.demo.stimulus import centres, resample
-from giblet.timing import acquisition_times, count_samples, tr_onsets, trs_for, whole_trs
+from giblet.timing import (
+    frames_rate_hz,
+    sample_times,
+    tr_moments,
+    tr_onsets,
+    trs_for,
+    whole_trs,
+)
 
 SOUND, PICTURES, WORDS = "auditory", "visual", "language"
 # region: radius and centres, mm in MNI space
@@ -92,7 +99,7 @@ def run_clocks(
             float(start),
             float(end - start),
             lead_in,
-            acquisition_times(trs_for(lead_in + end - start + lead_out, t_r), t_r, t_r / 2),
+            tr_moments(trs_for(lead_in + end - start + lead_out, t_r), t_r),
         )
         for start, end in pairwise(edges)
     ]
@@ -127,10 +134,7 @@ def blur(
     from nilearn.glm.first_level import spm_hrf
     from scipy.signal import fftconvolve
 
-    step = t_r / oversampling
-    seconds = acquisition_times(
-        count_samples(clock.scan_times[-1], 1 / step), step
-    )  # since the onset
+    seconds = sample_times(clock.scan_times[-1], frames_rate_hz(oversampling, t_r))  # since onset
     shown = resample(features, centres(len(features), rate_hz), clock.film_start + seconds)
     shown[seconds >= clock.duration] = 0.0
     kernel = spm_hrf(t_r, oversampling=oversampling)[:, None]

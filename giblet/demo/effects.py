@@ -6,7 +6,7 @@ Each returns (n_samples,) floats of any level; the soundtrack sets the level.
 import numpy as np
 from scipy.signal import butter, sosfilt
 
-from giblet.timing import count_samples
+from giblet.timing import count_samples, sample_times, samples_duration
 
 
 def bandpass(low_hz: float, high_hz: float, sample_rate: int) -> np.ndarray:
@@ -15,7 +15,7 @@ def bandpass(low_hz: float, high_hz: float, sample_rate: int) -> np.ndarray:
 
 
 def _seconds(duration, sample_rate):
-    return np.arange(count_samples(duration, sample_rate)) / sample_rate
+    return sample_times(duration, sample_rate)
 
 
 def _noise(duration, low_hz, high_hz, sample_rate, rng):
@@ -34,7 +34,8 @@ def _swell(duration, period, sample_rate, rng):
 def _tone(duration, pitch_hz, sample_rate):
     """``pitch_hz``: a number, or one for every sample."""
     t = _seconds(duration, sample_rate)
-    return np.sin(2 * np.pi * np.cumsum(np.broadcast_to(pitch_hz, t.shape)) / sample_rate)
+    step = samples_duration(1, sample_rate)
+    return np.sin(2 * np.pi * np.cumsum(np.broadcast_to(pitch_hz, t.shape)) * step)
 
 
 def _burst(duration, decay, low_hz, high_hz, sample_rate, rng):

@@ -7,7 +7,7 @@ from scipy.signal import sosfilt
 
 from giblet.demo.effects import bandpass
 from giblet.demo.script import Scene
-from giblet.timing import count_samples
+from giblet.timing import count_samples, nyquist_hz, sample_times
 
 _STEPS = {
     "major": [0, 2, 4, 5, 7, 9, 11],
@@ -61,12 +61,12 @@ def frequency_hz(scale: str, degree: int) -> float:
 def play(instrument: Instrument, pitch_hz: float, duration: float, sample_rate: int) -> np.ndarray:
     """One note, (n_samples,); it sounds a little longer than ``duration`` and dies away."""
     release = 0.15
-    t = np.arange(count_samples(duration + release, sample_rate)) / sample_rate
+    t = sample_times(duration + release, sample_rate)
     wobble = instrument.vibrato * np.sin(2 * np.pi * 5.2 * t) / (2 * np.pi * 5.2)
     note = sum(
         amplitude * np.sin(2 * np.pi * pitch_hz * ratio * (t + wobble))
         for ratio, amplitude in instrument.partials
-        if pitch_hz * ratio / sample_rate < 0.45
+        if pitch_hz * ratio < 0.9 * nyquist_hz(sample_rate)
     )
     envelope = np.minimum(t / instrument.attack, 1) * np.clip((t[-1] - t) / release, 0, 1)
     if instrument.decay:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from giblet.demo.script import Scene
-from giblet.timing import count_samples, sample_edges
+from giblet.timing import count_samples, sample_edges, samples_duration
 
 WIDTH, HEIGHT, FPS = 320, 180, 12
 
@@ -71,7 +71,7 @@ def cut(picture: str, duration: float, rng: np.random.Generator) -> list[Shot]:
     while left:
         n_frames = int(rng.integers(shortest, longest))
         n_frames = left if left - n_frames < shortest else n_frames
-        shots.append(_shot(picture, n_frames / FPS, rng))
+        shots.append(_shot(picture, samples_duration(n_frames, FPS), rng))
         left -= n_frames
     return shots
 

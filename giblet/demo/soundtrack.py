@@ -13,7 +13,7 @@ from giblet.demo.effects import EFFECTS
 from giblet.demo.music import compose
 from giblet.demo.script import Part, Scene
 from giblet.demo.speech import speak
-from giblet.timing import count_samples
+from giblet.timing import count_samples, samples_duration
 
 SAMPLE_RATE = 24000  # Hz
 SCENE_DURATION = 45.0  # seconds
@@ -53,7 +53,9 @@ def soundtrack(scenes: list[Scene], seed: int) -> tuple[np.ndarray, list[Sentenc
         sounds.append(mix(scene, spans, rng))
         start = index * SCENE_DURATION
         sentences += [
-            Sentence(round(start + onset, 3), round(len(sound) / SAMPLE_RATE, 3), text)
+            Sentence(
+                round(start + onset, 3), round(samples_duration(len(sound), SAMPLE_RATE), 3), text
+            )
             for span in spans
             for onset, sound, text in span.sentences
         ]
@@ -91,7 +93,7 @@ def _sentences(part: Part, rng: np.random.Generator) -> tuple[float, list]:
         length = round(length + rng.uniform(0.3, 0.6), 3)
         sound = speak(line, SAMPLE_RATE)
         sentences.append((length, sound, line.text))
-        length = round(length + len(sound) / SAMPLE_RATE, 3)
+        length = round(length + samples_duration(len(sound), SAMPLE_RATE), 3)
     return (round(length + 0.3, 3), sentences) if sentences else (0.0, [])
 
 

@@ -6,7 +6,7 @@ All features share one clock: sample k stands for seconds ``[k, k + 1) / rate_hz
 import numpy as np
 import pandas as pd
 
-from giblet.timing import acquisition_times, count_samples
+from giblet.timing import acquisition_times, count_samples, samples_duration
 
 RATE_HZ = 10.0
 
@@ -30,9 +30,8 @@ def sound_features(
     )
     level = librosa.power_to_db(power, ref=max(power.max(), 1e-10), top_db=60.0).T
     times = librosa.frames_to_time(np.arange(len(level)), sr=sample_rate, hop_length=hop)
-    return resample(
-        level, times, centres(count_samples(len(waveform) / sample_rate, rate_hz), rate_hz)
-    )
+    duration = samples_duration(len(waveform), sample_rate)
+    return resample(level, times, centres(count_samples(duration, rate_hz), rate_hz))
 
 
 def picture_features(

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 class MultiScaleConv(nn.Module):
-    """Frames (batch, channels, n_frames) to one vector: kernels 3, 5, 7, then mean and maximum."""
+    """Frames (batch, channels, n_frames) to one vector: kernels 3, 5, 7, then the mean."""
 
     def __init__(self, channels: int, out_dim: int, width: int = 128, kernels=(3, 5, 7)):
         super().__init__()
@@ -64,7 +64,7 @@ class MelEncoder(nn.Module):
 
     def forward(self, mel: torch.Tensor) -> torch.Tensor:
         present = torch.isfinite(mel).all(dim=1)
-        scaled = torch.nan_to_num(mel) / 50 + 1  # -100…0 dB → -1…1
+        scaled = torch.nan_to_num(mel / 50 + 1)  # -100…0 dB → -1…1, 0 where there is no frame
         return self.pool(scaled, present)
 
 

@@ -20,7 +20,7 @@ from giblet.report.tables import (
     question_of,
     score_tables,
 )
-from giblet.timing import count_samples, sample_edges
+from giblet.timing import count_samples, nyquist_hz, sample_edges
 
 PLAYER_SECONDS = 60.0
 SPECTROGRAM_SECONDS = 20.0
@@ -135,7 +135,7 @@ def _path_pictures(
         Exhibit(
             PATHS.get(path, path),
             column_label(column, simulated),
-            spectrogram_figure(levels[column], loudest, seconds, sample_rate / 2),
+            spectrogram_figure(levels[column], loudest, seconds, nyquist_hz(sample_rate)),
         )
         for column in heard
     ]

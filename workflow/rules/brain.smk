@@ -13,18 +13,18 @@ if SETTINGS.bold_source == "simulated":
             f"{LOGS}/simulate_bold.log",
         benchmark:
             f"{TIMES}/simulate_bold.tsv"
+        conda:
+            "../../environment.yml"
         threads: cores(1)
         resources:
             mem_mb=2000,
         params:
-            annotations=lambda _, input: (
-                f"--annotations {input.annotations}" if ANNOTATIONS else ""
-            ),
+            annotations="--annotations" if ANNOTATIONS else "",
             settings=settings("t_r", "seed"),
             source=source_fingerprint("simulate_bold"),
         shell:
-            "python -m giblet simulate_bold --film {input.film:q} {params.annotations}"
-            " --folder {output.folder:q} --settings {params.settings:q} 2>&1 | tee {log:q}"
+            "python -m giblet simulate_bold --film {input.film:q}"
+            " {params.annotations} {input.annotations:q} --folder {output.folder:q} --settings {params.settings:q} 2>&1 | tee {log:q}"
 
 
 rule load_bold:
@@ -37,6 +37,8 @@ rule load_bold:
         f"{LOGS}/load_bold.log",
     benchmark:
         f"{TIMES}/load_bold.tsv"
+    conda:
+        "../../environment.yml"
     threads: cores(1)
     resources:
         mem_mb=3000,
@@ -59,22 +61,17 @@ rule convolve_hrf:
         f"{LOGS}/convolve_hrf_{{modality}}.log",
     benchmark:
         f"{TIMES}/convolve_hrf_{{modality}}.tsv"
+    conda:
+        "../../environment.yml"
     threads: cores(1)
     resources:
         mem_mb=1500,
     params:
-        settings=settings(
-            "codec", "bandwidth_kbps", "mel", "t_r", "framing", "hrf_model"
-        ),
+        settings=lambda w: settings(*SOUND.get(w.modality, ()), "t_r", "hrf_model"),
         source=source_fingerprint("convolve_hrf"),
     shell:
         "python -m giblet convolve_hrf --features {input.features:q} --bold {input.bold:q}"
         " --regressors {output.regressors:q} --settings {params.settings:q} 2>&1 | tee {log:q}"
-
-
-def modalities(wildcards):
-    """What the film offers beside its sound on this path."""
-    return [wildcards.path, "video", *(["text"] if ANNOTATIONS else [])]
 
 
 rule sync_align:
@@ -85,7 +82,9 @@ rule sync_align:
         text=f"{RESULTS}/trs/text.nc" if ANNOTATIONS else [],
         bold=f"{RESULTS}/bold.nc" if HAS_BOLD else [],
         regressors=lambda w: (
-            [f"{RESULTS}/regressors/{m}.nc" for m in modalities(w)] if HAS_BOLD else []
+            [f"{RESULTS}/regressors/{m}.nc" for m in modalities(w.path)]
+            if HAS_BOLD
+            else []
         ),
     output:
         aligned=f"{RESULTS}/aligned/{{path}}.nc",
@@ -93,6 +92,8 @@ rule sync_align:
         f"{LOGS}/sync_align_{{path}}.log",
     benchmark:
         f"{TIMES}/sync_align_{{path}}.tsv"
+    conda:
+        "../../environment.yml"
     threads: cores(1)
     resources:
         mem_mb=1500,

@@ -5,17 +5,20 @@ rule extract_codes:
     """Encode the film's sound with the codec."""
     input:
         film=FILM,
+        codec=CODEC_FILES,
     output:
         codes=f"{RESULTS}/features/encodec.nc",
     log:
         f"{LOGS}/extract_codes.log",
     benchmark:
         f"{TIMES}/extract_codes.tsv"
+    conda:
+        "../../environment.yml"
     threads: cores(1)
     resources:
         mem_mb=1500,
     params:
-        settings=settings("codec", "bandwidth_kbps", "t_r", "framing", "max_trs"),
+        settings=settings(*SOUND["encodec"], "t_r", "max_trs"),
         source=source_fingerprint("extract_codes"),
     shell:
         "python -m giblet extract_codes --film {input.film:q} --codes {output.codes:q}"
@@ -32,11 +35,13 @@ rule extract_mel:
         f"{LOGS}/extract_mel.log",
     benchmark:
         f"{TIMES}/extract_mel.tsv"
+    conda:
+        "../../environment.yml"
     threads: cores(1)
     resources:
         mem_mb=1500,
     params:
-        settings=settings("mel", "t_r", "framing", "max_trs"),
+        settings=settings(*SOUND["mel"], "t_r", "max_trs"),
         source=source_fingerprint("extract_mel"),
     shell:
         "python -m giblet extract_mel --film {input.film:q} --mel {output.mel:q}"
@@ -53,11 +58,13 @@ rule group_trs:
         f"{LOGS}/group_trs_{{path}}.log",
     benchmark:
         f"{TIMES}/group_trs_{{path}}.tsv"
+    conda:
+        "../../environment.yml"
     threads: cores(1)
     resources:
         mem_mb=1000,
     params:
-        settings=settings("codec", "bandwidth_kbps", "mel", "t_r", "framing"),
+        settings=lambda w: settings(*SOUND[w.path], "t_r"),
         source=source_fingerprint("group_trs"),
     shell:
         "python -m giblet group_trs --stream {input.stream:q} --trs {output.trs:q}"
@@ -74,6 +81,8 @@ rule extract_video:
         f"{LOGS}/extract_video.log",
     benchmark:
         f"{TIMES}/extract_video.tsv"
+    conda:
+        "../../environment.yml"
     threads: cores(1)
     resources:
         mem_mb=1000,
@@ -96,6 +105,8 @@ rule embed_text:
         f"{LOGS}/embed_text.log",
     benchmark:
         f"{TIMES}/embed_text.tsv"
+    conda:
+        "../../environment.yml"
     threads: cores(1)
     resources:
         mem_mb=1000,

@@ -11,13 +11,17 @@ rule train:
         f"{LOGS}/train_{{path}}.log",
     benchmark:
         f"{TIMES}/train_{{path}}.tsv"
+    conda:
+        "../../environment.yml"
     threads: cores(2)
     resources:
         mem_mb=3000,
     params:
         logs=f"{RESULTS}/training/{{path}}",
         threads=2,
-        settings=settings("model", "training", "hrf_model", "seed"),
+        settings=settings(
+            "model", "training", "seed", *(["hrf_model"] if HAS_BOLD else [])
+        ),
         source=source_fingerprint("train"),
     shell:
         "python -m giblet train --aligned {input.aligned:q} --model {output.model:q}"
@@ -38,13 +42,13 @@ rule reconstruct:
         f"{LOGS}/reconstruct_{{path}}.log",
     benchmark:
         f"{TIMES}/reconstruct_{{path}}.tsv"
+    conda:
+        "../../environment.yml"
     threads: cores(1)
     resources:
         mem_mb=3000,
     params:
-        settings=settings(
-            "codec", "bandwidth_kbps", "mel", "t_r", "framing", "decoding", "seed"
-        ),
+        settings=lambda w: settings(*SOUND[w.path], "t_r", "decoding", "seed"),
         source=source_fingerprint("reconstruct"),
     shell:
         "python -m giblet reconstruct --film {input.film:q} --aligned {input.aligned:q}"

@@ -14,11 +14,13 @@ rule report:
         f"{LOGS}/report.log",
     benchmark:
         f"{TIMES}/report.tsv"
+    conda:
+        "../../environment.yml"
     threads: cores(1)
     resources:
         mem_mb=1500,
     params:
-        results=RESULTS,
+        results=lambda _, output: str(Path(output.page).parent),
         settings=SETTINGS.model_dump_json(),
         source=source_fingerprint("report"),
     shell:

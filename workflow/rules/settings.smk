@@ -2,22 +2,24 @@
 
 import json
 import os
+import sys
+from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
-
+import giblet
 from giblet.checks import GibletError
 from giblet.config import parse_config
 from giblet.demo import annotations_path, film_path
 from giblet.provenance import source_fingerprint
 
 
-configfile: "config/config.yaml"
+configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 try:
     SETTINGS = parse_config(config)
 except GibletError as error:
-    raise WorkflowError(str(error)) from None
+    # an exception would bring its place in this file along
+    sys.exit(str(error))
 
 RESULTS = f"results/{SETTINGS.dataset}"
 LOGS = f"logs/{SETTINGS.dataset}"
@@ -36,6 +38,16 @@ elif SETTINGS.annotations == "auto":
 else:
     ANNOTATIONS = SETTINGS.annotations
 
+CODEC = (
+    Path(giblet.__file__).parent / "codec" / "bundled"
+    if SETTINGS.codec == "bundled"
+    else Path(SETTINGS.codec)
+)
+CODEC_FILES = sorted(map(str, CODEC.glob("*.safetensors")))  # none where it comes from a hub
+
+# what each path's sound depends on; t_r beside it
+SOUND = {"encodec": ("codec", "bandwidth_kbps", "framing"), "mel": ("mel",)}
+
 
 wildcard_constraints:
     path="encodec|mel",
@@ -45,6 +57,11 @@ wildcard_constraints:
 def settings(*names):
     """These config values as JSON: a rule reruns when one of them changes, and only then."""
     return json.dumps(SETTINGS.model_dump(include=set(names)), sort_keys=True)
+
+
+def modalities(path):
+    """What the film offers on this path: sound, pictures and, where annotated, words."""
+    return [path, "video", *(["text"] if ANNOTATIONS else [])]
 
 
 def cores(wanted):

@@ -1,0 +1,127 @@
+"""Regressors: amounts, blurred, each run from silence. Oracles: identities and convolve_hrf."""
+
+import dataclasses
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from giblet.alignment.hrf import convolve_hrf
+from giblet.alignment.regressors import amounts, picture_blocks, regress
+from giblet.audio.framing import group_trs
+from giblet.audio.processor import AudioProcessor
+
+T_R = 1.5  # s
+
+
+def make_scans(runs):
+    """Clocks of ``runs``: (subject, run, film times (s)) each."""
+    return xr.Dataset(
+        coords={
+            "subject": ("volume", np.concatenate([[s] * len(t) for s, _, t in runs])),
+            "run": ("volume", np.concatenate([[r] * len(t) for _, r, t in runs])),
+            "film_time": ("volume", (film_time := np.concatenate([t for _, _, t in runs]))),
+            "in_film": ("volume", film_time >= 0),
+        }
+    )
+
+
+def times(first_tr, n_trs, offset=0.75):
+    return (first_tr + np.arange(n_trs)) * T_R + offset
+
+
+def test_blocks_of_one_colour_keep_it(rng):
+    colours = rng.integers(0, 256, (3, 2, 4, 5, 3), dtype=np.uint8)
+    pictures = colours.repeat(10, axis=2).repeat(10, axis=3)
+    pictures = np.pad(pictures, [(0, 0), (0, 0), (0, 7), (0, 3), (0, 0)])  # edges fill no block
+    blocks = picture_blocks(pictures)
+    np.testing.assert_allclose(blocks, colours.reshape(6, -1) / 255, rtol=1e-5)
+    assert blocks.dtype == np.float32
+
+
+def test_pictures_and_words_have_the_rate_of_their_frames(rng):
+    pictures = rng.integers(0, 256, (4, 3, 20, 20, 3), dtype=np.uint8)
+    film = xr.Dataset({"video": (("tr", "picture", "height", "width", "rgb"), pictures)})
+    values, rate_hz = amounts(film, T_R, None)
+    assert (values.shape, rate_hz) == ((12, 12), 2.0)
+    words = rng.standard_normal((4, 7)).astype(np.float32)
+    values, rate_hz = amounts(xr.Dataset({"text": (("tr", "feature"), words)}), T_R, None)
+    np.testing.assert_array_equal(values, words)
+    assert rate_hz == pytest.approx(1 / T_R)
+
+
+@pytest.fixture(scope="module", params=["tr_synchronous", "native"])
+def processor(request):
+    return AudioProcessor(t_r=T_R, framing=request.param)
+
+
+def grouped_codes(processor, n_trs, rng):
+    n_frames = processor.clock.edges(n_trs)[-1]
+    codes = rng.integers(0, 1024, (8, n_frames), dtype=np.int32)
+    dims = ("tr", "row", "frame")
+    return codes, xr.Dataset({"audio": (dims, group_trs(codes, processor.clock, n_trs))})
+
+
+def test_sound_is_the_codecs_latents_and_their_size_at_the_frame_rate(processor, rng):
+    codes, film = grouped_codes(processor, 5, rng)
+    values, rate_hz = amounts(film, T_R, processor)
+    codebooks = processor.codec.codebooks()
+    dequantised = sum(book[labels] for book, labels in zip(codebooks, codes, strict=True))
+    expected = np.concatenate([dequantised, np.abs(dequantised)], axis=1)
+    np.testing.assert_allclose(values, expected, atol=1e-4)
+    assert len(values) == int(5 * T_R * rate_hz)  # nothing of the sound is missing
+
+
+def test_renumbering_the_codebooks_leaves_the_regressors_alone(processor, rng):
+    codes, film = grouped_codes(processor, 60, rng)
+    scans = make_scans([("sub-01", "run-1", times(0, 60))])
+
+    def regressors(film, processor):
+        return regress(*amounts(film, T_R, processor), scans, T_R, "spm")
+
+    other = deepcopy(processor)
+    other.codec = dataclasses.replace(processor.codec, model=deepcopy(processor.codec.model))
+    renumbered = np.empty_like(codes)
+    for q, layer in enumerate(other.codec.model.quantizer.layers[:8]):
+        new_name = rng.permutation(1024)
+        renumbered[q] = new_name[codes[q]]
+        layer.codebook.embed[torch.from_numpy(new_name)] = layer.codebook.embed.clone()
+    grouped = group_trs(renumbered, processor.clock, 60)
+    renumbered_film = film.assign(audio=(film["audio"].dims, grouped))
+    one = regressors(film, processor)
+    np.testing.assert_allclose(regressors(renumbered_film, other), one, atol=1e-5)
+    half_done = regressors(renumbered_film, processor)  # codes renumbered, codewords not
+    one, half_done = (r[22:] - r[22:].mean(axis=0) for r in (one, half_done))  # past the first 32 s
+    assert abs(np.corrcoef(one.ravel(), half_done.ravel())[0, 1]) < 0.5
+
+
+def test_each_subject_is_read_on_its_own_clock(rng):
+    values = rng.standard_normal((300, 4))  # 30 s
+    clocks = [("sub-01", "run-1", times(0, 20)), ("sub-02", "run-1", times(0, 18, offset=0.2))]
+    regressors = regress(values, 10.0, make_scans(clocks), T_R, "glover")
+    expected = [convolve_hrf(values, 10.0, t, "glover") for _, _, t in clocks]
+    np.testing.assert_array_equal(regressors, np.concatenate(expected))
+
+
+def test_each_run_starts_from_silence(rng):
+    values = rng.standard_normal((900, 4))
+    runs = [("sub-01", "run-1", times(0, 30)), ("sub-01", "run-2", times(28, 30))]
+    scans = make_scans(runs)
+    regressors = regress(values, 10.0, scans, T_R, "spm")
+    altered = values.copy()
+    altered[:420] += 1.0  # what run 1 saw before run 2 began at 42 s
+    moved = regress(altered, 10.0, scans, T_R, "spm")
+    np.testing.assert_array_equal(moved[30:], regressors[30:])
+    assert np.abs(moved[5:30] - regressors[5:30]).min() > 1e-3
+    alone = convolve_hrf(values[420:], 10.0, times(0, 30))
+    np.testing.assert_allclose(regressors[30:], alone, atol=1e-6)
+
+
+def test_volumes_before_the_film_show_no_response(rng):
+    values = rng.standard_normal((300, 2))
+    regressors = regress(values, 10.0, make_scans([("s", "1", times(-4, 20))]), T_R, "spm")
+    assert not regressors[:4].any()
+    expected = convolve_hrf(values, 10.0, times(0, 16))
+    np.testing.assert_allclose(regressors[4:], expected, atol=1e-6)

@@ -1,0 +1,155 @@
+"""Aligning crops and never changes: what goes in comes out at the right TR, bit by bit."""
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from giblet.aligned import align, film_data, film_shapes
+from giblet.alignment.hrf import tr_kernel
+from giblet.checks import GibletError
+from giblet.config import SplitConfig
+from giblet.store import load_arrays, save_arrays
+
+T_R = 1.5  # s
+SPLITS = SplitConfig(gap_seconds=3.0)
+FACTS = {"encoding_mode": "encodec", "t_r": T_R, "codebook_size": 1024}
+
+
+@pytest.fixture
+def codes(rng):
+    codes = rng.integers(0, 1024, (60, 8, 113), dtype=np.int32)
+    codes[::2, :, -1] = -1  # native framing
+    return codes
+
+
+@pytest.fixture
+def film(codes, rng):
+    """Sound of 60 TRs (with metadata, as it is stored), pictures of 58, words of 60."""
+    pictures = rng.integers(0, 256, (58, 1, 18, 32, 3), dtype=np.uint8)
+    words = rng.standard_normal((60, 16)).astype(np.float32)
+    return [
+        xr.Dataset(
+            {"audio": (("tr", "row", "frame"), codes), "start_time": ("tr", np.arange(60) * T_R)},
+            coords={"tr": np.arange(60)},
+            attrs=FACTS,
+        ),
+        xr.Dataset({"video": (("tr", "picture", "height", "width", "rgb"), pictures)}),
+        xr.Dataset({"text": (("tr", "feature"), words)}),
+    ]
+
+
+@pytest.fixture
+def scans(rng):
+    """Two subjects, two runs: TRs 5 to 24 and 30 to 54 of the film; sub-02 began 2 TRs earlier."""
+    rows = []
+    for subject, early in (("sub-01", 0), ("sub-02", 2)):
+        rows += [(subject, "run-1", tr) for tr in range(5 - early, 25)]
+        rows += [(subject, "run-2", tr) for tr in range(30, 55)]
+    subject, run, tr = (np.array(column) for column in zip(*rows, strict=True))
+    bold = rng.standard_normal((len(rows), 4)).astype(np.float32)
+    bold[:, 0] = tr  # voxel 0 tells the TR in which it was scanned
+    return xr.Dataset(
+        {"bold": (("volume", "voxel"), bold)},
+        coords={
+            "subject": ("volume", subject),
+            "run": ("volume", run),
+            "film_time": ("volume", tr * T_R + 0.75),
+            "in_film": ("volume", tr >= 0),
+            **{axis: ("voxel", np.arange(4.0)) for axis in "xyz"},
+        },
+        attrs={"t_r": T_R, "warnings": ["sub-01 moved"], "source": "SIMULATED"},
+    )
+
+
+@pytest.fixture
+def regressors(scans):
+    tr = scans["bold"].values[:, :1]
+    return [xr.Dataset({"regressors": (("volume", "feature"), tr * k)}) for k in (1.0, -1.0)]
+
+
+SCANNED = np.array([*range(5, 25), *range(30, 55)])
+
+
+def test_codes_are_never_blurred_or_moved(film, scans, regressors, codes):
+    aligned = align(film, scans, regressors, T_R, SPLITS)
+    np.testing.assert_array_equal(aligned["tr"], SCANNED)
+    assert aligned["audio"].dtype == np.int32
+    np.testing.assert_array_equal(aligned["audio"].values, codes[SCANNED])
+    assert film_data(aligned).film["audio"].dtype == torch.int32
+
+
+def test_pictures_and_words_keep_their_trs_and_dtypes(film, scans, regressors):
+    aligned = align(film, scans, regressors, T_R, SPLITS)
+    for arrays, name, dtype in zip(
+        film[1:], ("video", "text"), (np.uint8, np.float32), strict=True
+    ):
+        np.testing.assert_array_equal(aligned[name].values, arrays[name].values[SCANNED])
+        assert aligned[name].dtype == dtype
+
+
+def test_each_trs_volume_and_regressors_are_the_ones_taken_then(film, scans, regressors):
+    aligned = align(film, scans, regressors, T_R, SPLITS)
+    assert aligned["bold"].dims == ("subject", "tr", "voxel")
+    assert aligned["subject"].values.tolist() == ["sub-01", "sub-02"]
+    for subject in range(2):
+        np.testing.assert_array_equal(aligned["bold"].values[subject, :, 0], SCANNED)
+        expected = np.stack([SCANNED, -SCANNED], axis=-1)
+        np.testing.assert_array_equal(aligned["regressors"].values[subject], expected)
+    assert aligned.attrs["volume_offset"] == pytest.approx(0.75)
+    assert aligned["run"].values.tolist() == ["run-1"] * 20 + ["run-2"] * 25
+
+
+def test_what_is_left_out_is_said(film, scans, regressors):
+    warnings = align(film, scans, regressors, T_R, SPLITS).attrs["warnings"]
+    assert warnings[:2] == [
+        "audio, start_time: 2 TRs at the end left out, where another part of the film has ended",
+        "text: 2 TRs at the end left out, where another part of the film has ended",
+    ]
+    assert warnings[2:] == ["sub-01 moved", "13 TRs of the film were not scanned in everyone"]
+
+
+@pytest.mark.parametrize("said", [[], ["sub-01 moved"]])
+def test_warnings_survive_the_way_over_the_disk(film, scans, regressors, said, tmp_path):
+    save_arrays(scans.assign_attrs(warnings=said), tmp_path / "bold.nc")
+    loaded = load_arrays(tmp_path / "bold.nc")
+    assert align(film, loaded, regressors, T_R, SPLITS).attrs["warnings"][2:-1] == said
+
+
+def test_a_film_alone_needs_no_scan(film, codes):
+    nothing = xr.Dataset(attrs={"note": "the film has no pictures"})
+    aligned = align([film[0], nothing], None, [], T_R, SPLITS)
+    np.testing.assert_array_equal(aligned["audio"].values, codes)
+    assert set(aligned["run"].values.tolist()) == {"none"}
+    assert "bold" not in aligned
+    data, shapes = film_data(aligned), film_shapes(aligned, "spm")
+    assert data.bold is None
+    assert (shapes.video, shapes.n_text, shapes.subjects) == (None, None, ())
+
+
+def test_shapes_say_what_the_model_must_know(film, scans, regressors):
+    shapes = film_shapes(align(film, scans, regressors, T_R, SPLITS), "glover")
+    assert (shapes.use_encodec, shapes.n_rows, shapes.frames_per_tr) == (True, 8, 113)
+    assert (shapes.video, shapes.n_text, shapes.codebook_size) == ((1, 18, 32), 16, 1024)
+    assert (shapes.n_voxels, shapes.subjects) == (4, ("sub-01", "sub-02"))
+    np.testing.assert_allclose(shapes.hrf_kernel, tr_kernel(T_R, 0.75, "glover"))
+
+
+def test_bold_is_scaled_by_training_trs_alone(film, scans, regressors):
+    aligned = align(film, scans, regressors, T_R, SPLITS)
+    data = film_data(aligned)
+    train = data.bold[:, data.where("train")].numpy()
+    for run in ("run-1", "run-2"):
+        here = data.run[data.where("train")] == run
+        if here.any():
+            np.testing.assert_allclose(train[:, here].mean(axis=1), 0, atol=1e-5)
+            np.testing.assert_allclose(train[:, here].std(axis=1), 1, atol=1e-5)
+    spoilt = aligned.copy(deep=True)
+    spoilt["bold"][:, data.where("test")] *= 1000
+    np.testing.assert_array_equal(film_data(spoilt).bold[:, data.where("train")], train)
+
+
+def test_nan_in_the_bold_is_named(film, scans, regressors):
+    scans["bold"][7, 2] = np.nan
+    with pytest.raises(GibletError, match="BOLD has NaN in 1 voxels"):
+        film_data(align(film, scans, regressors, T_R, SPLITS))

@@ -1,0 +1,95 @@
+"""A setting that cannot be meant is refused in one line that says what is."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from giblet.checks import GibletError
+from giblet.config import Config, parse_config, settings_page
+
+CONFIG = Path(__file__).parents[1] / "config"
+
+
+def refused(settings):
+    with pytest.raises(GibletError) as caught:
+        parse_config(settings)
+    message = str(caught.value)
+    assert message.startswith("config: ")
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"bandwith_kbps": 6}, "unknown key bandwith_kbps; did you mean bandwidth_kbps?"),
+        ({"mel": {"n_mel": 80}}, "unknown key mel.n_mel; did you mean mel.n_mels?"),
+        ({"max_epochs": 3}, "unknown key max_epochs; did you mean training.max_epochs?"),
+        ({"mel.n_mels": 80}, "unknown key 'mel.n_mels'; write mel: {n_mels: ...}"),
+        ({"xyzzy": 1}, "unknown key xyzzy"),
+        ({"t_r": "fast"}, "t_r = 'fast': input should be a valid number"),
+        ({"use_encodec": "perhaps"}, "use_encodec = 'perhaps'"),
+        ({"mel": 80}, "mel = 80"),
+        ({"framing": "natve"}, "'tr_synchronous' or 'native'"),
+        ({"film": None}, "film = None"),
+        ({"t_r": 0}, "greater than or equal to 0.1"),
+        ({"t_r": 1500}, "less than or equal to 60"),
+        ({"t_r": float("nan")}, "t_r = nan"),
+        ({"training": {"learning_rate": float("inf")}}, "training.learning_rate = inf"),
+        ({"splits": {"test": 1.0}}, "splits.test = 1.0: input should be less than 1"),
+        ({"max_trs": 0}, "max_trs = 0"),
+        ({"dataset": "../elsewhere"}, "dataset = '../elsewhere'"),
+        ({"seed": -1}, "seed = -1"),
+        (["t_r"], "settings = ['t_r']"),
+    ],
+)
+def test_what_is_wrong_is_named(settings, said):
+    assert said in refused(settings)
+
+
+def test_all_mistakes_are_named_at_once():
+    message = refused({"t_r": 0, "film": 3})
+    assert "t_r = 0" in message
+    assert "film = 3" in message
+
+
+def test_sections_keep_their_defaults_beside_what_is_given():
+    config = parse_config({"mel": {"n_mels": 80}, "training": {"max_epochs": 1}})
+    assert (config.mel.n_mels, config.mel.n_fft) == (80, 1024)
+    assert (config.training.max_epochs, config.training.patience) == (1, 6)
+
+
+@pytest.mark.parametrize(
+    ("settings", "bold", "annotated"),
+    [
+        ({}, "simulated", True),
+        ({"film": "mine.mp4"}, "none", False),
+        ({"film": "mine.mp4", "bold": "simulated", "annotations": "said.tsv"}, "simulated", True),
+        ({"annotations": "none", "bold": "none"}, "none", False),
+        ({"bold": "derivatives"}, "derivatives", True),
+    ],
+)
+def test_only_the_demo_has_brains_and_words_of_its_own(settings, bold, annotated):
+    config = parse_config(settings)
+    assert (config.bold_source, config.has_annotations) == (bold, annotated)
+
+
+def test_settings_do_not_change_after_they_are_checked():
+    with pytest.raises(ValueError, match="frozen"):
+        parse_config({}).t_r = 2.0
+
+
+def test_settings_survive_json():
+    config = parse_config({"max_trs": 40, "task": "film", "mel": {"n_mels": 80}})
+    assert Config.model_validate_json(config.model_dump_json()) == config
+
+
+@pytest.mark.parametrize("path", sorted(CONFIG.glob("*.yaml")), ids=lambda path: path.name)
+def test_every_config_file_is_valid(path):
+    parse_config(yaml.safe_load(path.read_text()))
+
+
+def test_the_readme_lists_every_setting():
+    assert (CONFIG / "README.md").read_text() == settings_page(), "run the command in that file"
+    assert all(f"| `{name}" in settings_page() for name in Config.model_fields)

@@ -1,0 +1,158 @@
+"""Parts never touch, and nothing of the test part reaches the training. Oracle: scikit-learn."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.preprocessing import StandardScaler
+
+from giblet.checks import GibletError
+from giblet.config import SplitConfig
+from giblet.dataset import PARTS, FilmData, check_no_overlap, split_film, windows, zscore_bold
+
+
+def make_data(part, run=None, **film):
+    run = np.repeat("run-1", len(part)) if run is None else run
+    return FilmData(film, None, np.asarray(part), np.asarray(run))
+
+
+def nearest(parts, one, other):
+    a, b = np.flatnonzero(parts == one), np.flatnonzero(parts == other)
+    return np.abs(a[:, None] - b[None]).min()
+
+
+@pytest.mark.parametrize("t_r", [0.72, 1.5, 2.0])
+@pytest.mark.parametrize("n_trs", [220, 361, 1000])
+@pytest.mark.parametrize("has_bold", [True, False])
+def test_parts_are_never_nearer_than_the_gap(n_trs, t_r, has_bold):
+    splits = SplitConfig()
+    parts = split_film(n_trs, t_r, splits, has_bold)
+    assert len(parts) == n_trs
+    for i, one in enumerate(PARTS):
+        for other in PARTS[i + 1 :]:
+            seconds_between = (nearest(parts, one, other) - 1) * t_r
+            assert seconds_between >= (32.0 if has_bold else t_r) - 1e-9
+    assert (parts == "test").sum() == round(0.2 * n_trs)
+    assert (parts == "validation").sum() == round(0.1 * n_trs)
+    assert parts[-1] == "test"  # the film's end
+    assert all((np.diff(np.flatnonzero(parts == part)) == 1).all() for part in PARTS)
+
+
+def test_a_split_is_the_same_each_time_and_for_everyone():
+    """Parts come from the film's TRs alone: there is no subject to ask for and no seed."""
+    one, other = (split_film(200, 1.5, SplitConfig(), True) for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+    subjects = torch.arange(200.0).expand(3, 200)[..., None]
+    data = FilmData({}, subjects, one, np.repeat("run-1", 200), ("1", "2", "3"))
+    test = data.slice(data.where("test")).bold
+    assert (test == torch.from_numpy(data.where("test"))[None, :, None]).all()
+
+
+def test_a_film_too_short_for_three_parts_is_named():
+    with pytest.raises(GibletError, match=r"60 TRs are too few: 12 to test, 6 to validate and two"):
+        split_film(60, 1.5, SplitConfig(), has_bold=True)
+    assert (split_film(60, 1.5, SplitConfig(), has_bold=False) == "train").sum() == 40
+
+
+def test_no_overlap_is_proved_or_refused():
+    parts = split_film(200, 1.5, SplitConfig(), has_bold=True)
+    check_no_overlap(make_data(parts), gap_trs=22)
+    with pytest.raises(GibletError, match="train and validation TRs are nearer than 23 TRs"):
+        check_no_overlap(make_data(parts), gap_trs=23)
+    mixed = np.random.default_rng(0).permutation(parts)  # a random split
+    with pytest.raises(GibletError, match="nearer"):
+        check_no_overlap(make_data(mixed), gap_trs=1)
+
+
+@pytest.fixture
+def bold(rng):
+    """Two subjects, 90 TRs in two runs of unlike scale, 7 voxels."""
+    bold = rng.standard_normal((2, 90, 7)) * rng.uniform(1, 300, 7) + 1000
+    bold[:, 50:] *= 3
+    return bold.astype(np.float32)
+
+
+RUNS = np.repeat(["run-1", "run-2"], [50, 40])
+
+
+def test_bold_is_scaled_as_scikit_learn_scales_training_trs(bold):
+    is_train = np.arange(90) % 50 < 30  # the beginning of both runs
+    scaled, has_signal = zscore_bold(bold, RUNS, is_train)
+    assert scaled.dtype == np.float32
+    assert has_signal.all()
+    for run in ("run-1", "run-2"):
+        here = run == RUNS
+        for subject in range(2):
+            scaler = StandardScaler().fit(bold[subject, here & is_train].astype(float))
+            expected = scaler.transform(bold[subject, here].astype(float))
+            np.testing.assert_allclose(scaled[subject, here], expected, atol=2e-3)
+
+
+def test_a_run_without_training_trs_takes_the_scale_of_them_all(bold):
+    is_train = np.arange(90) < 40
+    scaled, _ = zscore_bold(bold, RUNS, is_train)
+    expected = (
+        StandardScaler().fit(bold[0, :40].astype(float)).transform(bold[0, 50:].astype(float))
+    )
+    np.testing.assert_allclose(scaled[0, 50:], expected, atol=2e-3)
+
+
+def test_test_trs_have_no_say_in_the_scale_of_training_trs(bold):
+    is_train = np.arange(90) % 50 < 30
+    altered = bold.copy()
+    altered[:, ~is_train] = altered[:, ~is_train] * 100 + 7
+    scaled, scaled_too = (zscore_bold(b, RUNS, is_train)[0] for b in (bold, altered))
+    np.testing.assert_array_equal(scaled[:, is_train], scaled_too[:, is_train])
+    assert np.abs(scaled_too[:, ~is_train]).max() > 100
+
+
+@pytest.mark.parametrize("factor", [2.0**20, 2.0**-20])
+def test_the_scanners_unit_does_not_matter(bold, factor):
+    is_train = np.arange(90) % 50 < 30
+    one, other = (zscore_bold(b.astype(np.float32), RUNS, is_train) for b in (bold, bold * factor))
+    np.testing.assert_array_equal(one[0], other[0])
+    np.testing.assert_array_equal(one[1], other[1])
+
+
+def test_voxels_without_signal_are_zero_in_everyone(bold):
+    bold[1, RUNS == "run-2", 3] = 40.0  # constant in one run of one subject
+    scaled, has_signal = zscore_bold(bold, RUNS, np.arange(90) % 50 < 30)
+    assert has_signal.tolist() == [True, True, True, False, True, True, True]
+    assert not scaled[..., 3].any()
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:Degrees of freedom")
+def test_what_was_not_scanned_stays_unknown_and_spoils_nothing_else(bold):
+    missing = bold.copy()
+    missing[0, :10] = np.nan
+    missing[1, RUNS == "run-2"] = np.nan  # a whole run
+    is_train = np.arange(90) % 50 < 30
+    scaled, has_signal = zscore_bold(missing, RUNS, is_train)
+    assert has_signal.all()
+    np.testing.assert_array_equal(np.isnan(scaled), np.isnan(missing))
+    whole, _ = zscore_bold(bold, RUNS, is_train)
+    np.testing.assert_array_equal(scaled[0, 50:], whole[0, 50:])
+    np.testing.assert_array_equal(scaled[1, :50], whole[1, :50])
+
+
+@pytest.mark.parametrize(("n_trs", "step"), [(8, 4), (40, 20), (1, 1), (500, 250)])
+def test_windows_lie_in_one_part_and_one_run(n_trs, step):
+    parts = split_film(300, 1.5, SplitConfig(), has_bold=True)
+    data = make_data(parts, np.repeat(["run-1", "run-2"], [100, 200]))  # training spans both runs
+    for part in PARTS:
+        found = windows(data, part, n_trs, step)
+        for window in found:
+            assert set(data.part[window]) == {part}
+            assert len(set(data.run[window])) == 1
+            assert (np.diff(window) == 1).all()
+            assert len(window) <= n_trs
+        assert set(np.concatenate(found)) == set(data.where(part))  # nothing is left unused
+
+
+def test_slicing_takes_film_brains_and_labels_together(rng):
+    part = np.repeat(["train", "test"], [6, 4])
+    bold = torch.from_numpy(rng.standard_normal((2, 10, 3)))
+    data = FilmData({"audio": torch.arange(10)}, bold, part, np.repeat("r", 10), ("a", "b"))
+    test = data.slice(data.where("test"))
+    assert test.film["audio"].tolist() == [6, 7, 8, 9]
+    torch.testing.assert_close(test.bold, bold[:, 6:])
+    assert (set(test.part), len(test.run), test.subjects) == ({"test"}, 4, ("a", "b"))

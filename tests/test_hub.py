@@ -1,0 +1,76 @@
+"""A model is found in a folder or the cache, or its absence is said at once. No network needed."""
+
+import socket
+import time
+
+import pytest
+from transformers import EncodecConfig, EncodecModel
+
+from giblet.audio.codec import load_codec
+from giblet.checks import GibletError
+from giblet.hub import model_folder
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    """No way out, and an empty Hugging Face cache, whose folder this is."""
+
+    def refuse(*_args, **_kwargs):
+        raise OSError("no network")
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize("name", ["nobody/no_such_codec", "codecs/of/mine", "./mine", "my codec"])
+def test_an_unknown_model_is_one_clear_line_at_once(offline, name):
+    began = time.monotonic()
+    with pytest.raises(GibletError, match="no such folder, not in the Hugging Face cache") as raised:
+        model_folder(name, "codec")
+    assert time.monotonic() - began < 10
+    assert name in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_unknown_codec_is_refused_offline(offline):
+    began = time.monotonic()
+    with pytest.raises(GibletError, match="nobody/no_such_codec"):
+        load_codec("nobody/no_such_codec", 6.0)
+    assert time.monotonic() - began < 10
+
+
+def test_a_silent_network_is_not_waited_for(monkeypatch, offline):
+    """Behind some firewalls nothing refuses and nothing answers: the time-out must be ours."""
+    waited = []
+
+    def hang(_address, timeout=60.0):
+        waited.append(timeout)
+        raise TimeoutError
+
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr(socket, "create_connection", hang)
+    with pytest.raises(GibletError):
+        model_folder("nobody/no_such_codec", "codec")
+    assert 0 < sum(waited) < 10
+
+
+def test_a_cached_codec_is_found_offline(offline):
+    commit = "0" * 40
+    cached = offline / "models--somebody--tiny_codec"
+    config = EncodecConfig(num_filters=2, hidden_size=8, num_lstm_layers=1)
+    EncodecModel(config).save_pretrained(cached / "snapshots" / commit)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text(commit)
+    assert model_folder("somebody/tiny_codec", "codec") == cached / "snapshots" / commit
+    assert load_codec("somebody/tiny_codec", 6.0).n_codebooks == 8
+
+
+def test_a_folder_is_taken_as_it_is(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    assert model_folder(str(tmp_path), "codec") == tmp_path
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path):
+    with pytest.raises(GibletError, match="the folder has no config.json"):
+        model_folder(str(tmp_path), "codec")

@@ -1,0 +1,183 @@
+"""Files are written whole or not at all, say where they come from, and are refused when broken."""
+
+import json
+from importlib.metadata import version
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from giblet.checks import GibletError
+from giblet.store import (
+    fingerprint,
+    gather_tables,
+    load_arrays,
+    load_json,
+    load_table,
+    load_yaml,
+    replacing,
+    replacing_folder,
+    save_arrays,
+    save_json,
+    save_table,
+)
+
+
+class Interrupted(Exception):
+    pass
+
+
+def names(folder):
+    return sorted(path.name for path in folder.rglob("*"))
+
+
+@pytest.fixture
+def arrays(rng):
+    codes = rng.integers(0, 1024, (4, 8, 112)).astype(np.int32)
+    text = rng.standard_normal((4, 3)).astype(np.float32)
+    return xr.Dataset(
+        {"audio": (("tr", "row", "frame"), codes), "text": (("tr", "feature"), text)},
+        coords={"tr": np.arange(4)},
+        attrs={"t_r": 1.5, "n": 4, "film": "it's a film.mp4"},
+    )
+
+
+def test_arrays_come_back_as_they_were(arrays, tmp_path):
+    save_arrays(arrays, tmp_path / "new folder" / "a.nc")
+    loaded = load_arrays(tmp_path / "new folder" / "a.nc")
+    xr.testing.assert_equal(loaded, arrays)
+    assert {name: array.dtype for name, array in loaded.items()} == {
+        "audio": np.int32,
+        "text": np.float32,
+    }
+    assert loaded.attrs == arrays.attrs | {"giblet_version": version("giblet")}
+    assert names(tmp_path) == ["a.nc", "new folder"]
+
+
+def test_attributes_that_netcdf_cannot_hold_become_json(arrays, tmp_path):
+    attrs = {"warnings": ["one", "two"], "none": None, "yes": True, "number": np.float32(0.5)}
+    save_arrays(arrays.assign_attrs(attrs), tmp_path / "a.nc")
+    loaded = load_arrays(tmp_path / "a.nc").attrs
+    assert json.loads(loaded["warnings"]) == ["one", "two"]
+    assert json.loads(loaded["none"]) is None
+    assert json.loads(loaded["yes"]) is True
+    assert loaded["number"] == 0.5
+
+
+def test_the_same_arrays_give_the_same_bytes(arrays, tmp_path):
+    save_arrays(arrays, tmp_path / "a.nc")
+    save_arrays(arrays, tmp_path / "b.nc")
+    assert (tmp_path / "a.nc").read_bytes() == (tmp_path / "b.nc").read_bytes()
+
+
+def test_an_interrupted_file_leaves_the_old_one(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def write():
+        with replacing(path) as temporary:
+            temporary.write_text("half of the n")
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        write()
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_file_is_not_there_before_it_is_whole(tmp_path):
+    path = tmp_path / "a.txt"
+    with replacing(path) as temporary:
+        temporary.write_text("new")
+        assert not path.exists()
+        assert temporary.suffix == ".txt"  # writers go by the ending
+    assert path.read_text() == "new"
+
+
+def test_an_interrupted_folder_leaves_the_old_one(tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "old").touch()
+
+    def write():
+        with replacing_folder(folder) as temporary:
+            (temporary / "new").touch()
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        write()
+    assert names(tmp_path) == ["model", "old"]
+
+
+def test_a_new_folder_takes_the_place_of_the_old_one_whole(tmp_path):
+    folder = tmp_path / "audio"
+    folder.mkdir()
+    (folder / "brain.wav").touch()
+    with replacing_folder(folder) as temporary:
+        (temporary / "codec.wav").touch()
+    assert names(tmp_path) == ["audio", "codec.wav"]
+
+
+def test_a_fingerprint_is_of_the_contents_alone(tmp_path):
+    for name, text in {"a": "one", "b": "two", "c": "one"}.items():
+        (tmp_path / name).write_text(text)
+    a, b, c = (tmp_path / name for name in "abc")
+    assert fingerprint(a) == fingerprint(c) != fingerprint(b)
+    assert fingerprint(a, b) != fingerprint(b, a)
+    before = fingerprint(tmp_path)
+    b.write_text("three")
+    assert fingerprint(tmp_path) != before
+
+
+def test_tables_come_back_with_their_missing_values(tmp_path):
+    table = pd.DataFrame({"text": ["NA", "it's", "null"], "value": [1.5, np.nan, -2.0]})
+    save_table(table, tmp_path / "a.tsv")
+    pd.testing.assert_frame_equal(load_table(tmp_path / "a.tsv"), table, check_dtype=False)
+    assert "n/a" in (tmp_path / "a.tsv").read_text()
+
+
+def test_commas_are_read_too(tmp_path):
+    (tmp_path / "a.csv").write_text('onset,text\n0.5,"yes, no"\n')
+    assert load_table(tmp_path / "a.csv")["text"].tolist() == ["yes, no"]
+
+
+def test_tables_of_a_folder_become_one_beside_it(tmp_path):
+    folder = tmp_path / "scores"
+    save_table(pd.DataFrame({"path": ["mel"], "value": [1.0]}), folder / "mel.tsv")
+    save_table(pd.DataFrame({"path": ["encodec"], "value": [2.0]}), folder / "encodec.tsv")
+    (folder / ".mel.123.tsv").write_text("half wri")  # by another process, not yet renamed
+    gather_tables(folder)
+    assert load_table(tmp_path / "scores.tsv")["path"].tolist() == ["encodec", "mel"]
+
+
+def test_json_is_the_same_whatever_the_order(tmp_path):
+    save_json({"b": 1, "a": [1.5]}, tmp_path / "a.json")
+    save_json({"a": [1.5], "b": 1}, tmp_path / "b.json")
+    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
+    assert load_json(tmp_path / "a.json") == {"a": [1.5], "b": 1}
+
+
+def test_yaml_is_read(tmp_path):
+    (tmp_path / "a.yaml").write_text("mel: {n_mels: 80}\n")
+    (tmp_path / "empty.yaml").touch()
+    assert load_yaml(tmp_path / "a.yaml") == {"mel": {"n_mels": 80}}
+    assert load_yaml(tmp_path / "empty.yaml") == {}
+
+
+@pytest.mark.parametrize(
+    ("load", "name"),
+    [(load_arrays, "a.nc"), (load_table, "a.tsv"), (load_json, "a.json"), (load_yaml, "a.yaml")],
+)
+def test_missing_and_broken_files_are_named(load, name, tmp_path):
+    path = tmp_path / name
+    with pytest.raises(GibletError, match=f"{name}: no such file"):
+        load(path)
+    path.write_bytes(b'a\tb\n"\xff\x00{[: \t\t\t')
+    with pytest.raises(GibletError, match=f"{name}: not"):
+        load(path)
+
+
+def test_other_tables_are_refused(tmp_path):
+    with pytest.raises(GibletError, match=r"tables are \.tsv or \.csv, not \.xlsx"):
+        load_table(tmp_path / "a.xlsx")

@@ -1,0 +1,138 @@
+"""The clock neither drifts nor loses frames; exact fractions are the oracle."""
+
+from fractions import Fraction
+from math import floor
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from giblet.timing import (
+    TrClock,
+    acquisition_times,
+    check_t_r,
+    code_frame_edges,
+    count_samples,
+    offset_in_tr,
+    sample_edges,
+    sample_times,
+    tr_begin,
+    tr_moments,
+    tr_onsets,
+    trs_for,
+    volumes_to_trs,
+    whole_trs,
+)
+
+MILLISECONDS = st.integers(200, 5000)  # a TR, as scanners are set
+FRAME_RATES = st.sampled_from([50, 75, 86, 93.75, 150])
+N_TRS = st.integers(1, 3000)
+
+
+@given(MILLISECONDS, FRAME_RATES, N_TRS)
+def test_edges_are_those_of_exact_fractions(t_r_ms, frame_rate, n_trs):
+    edges = code_frame_edges(n_trs, t_r_ms / 1000, frame_rate)
+    exact = [floor(i * Fraction(t_r_ms, 1000) * Fraction(frame_rate)) for i in range(n_trs + 1)]
+    assert edges.tolist() == exact
+
+
+def test_cutting_112_frames_from_each_tr_would_lose_six_seconds():
+    n_trs = 920
+    edges = code_frame_edges(n_trs, 1.5, 75)
+    assert edges[-1] / 75 == n_trs * 1.5
+    assert (edges[-1] - n_trs * 112) / 75 == pytest.approx(6.1, abs=0.05)
+
+
+@given(MILLISECONDS, FRAME_RATES, N_TRS)
+def test_tr_synchronous_trs_are_equal_and_nothing_is_lost(t_r_ms, frame_rate, n_trs):
+    clock = TrClock(t_r_ms / 1000, frame_rate)
+    assert (np.diff(clock.edges(n_trs)) == clock.frames_per_tr).all()
+    assert clock.frames_per_tr == floor(Fraction(t_r_ms, 1000) * Fraction(frame_rate))
+    samples = clock.encoding_rate_hz(24000) * clock.duration(n_trs)  # before the codec
+    np.testing.assert_allclose(samples * frame_rate / 24000, n_trs * clock.frames_per_tr)
+
+
+@given(MILLISECONDS, FRAME_RATES, N_TRS)
+def test_native_trs_fit_their_slots(t_r_ms, frame_rate, n_trs):
+    clock = TrClock(t_r_ms / 1000, frame_rate, framing="native")
+    widths = np.diff(clock.edges(n_trs))
+    assert set(widths) <= {clock.frames_per_tr, clock.frames_per_tr - 1}
+    assert clock.encoding_rate_hz(24000) == 24000
+
+
+@pytest.mark.parametrize("t_r", [1.0, 2.0, 0.72, 0.8])
+def test_framings_agree_where_frames_fit(t_r):
+    synchronous, native = TrClock(t_r, 75), TrClock(t_r, 75, "native")
+    assert synchronous.frames_per_tr == native.frames_per_tr == round(t_r * 75)
+    assert synchronous.encoding_rate_hz(24000) == pytest.approx(24000, rel=1e-12)
+    np.testing.assert_array_equal(synchronous.edges(1000), native.edges(1000))
+
+
+@pytest.mark.parametrize("framing", ["tr_synchronous", "native"])
+def test_every_frame_lies_in_its_tr(framing):
+    clock = TrClock(1.5, 75, framing)
+    times, edges = clock.frame_times(40), clock.edges(40)
+    assert len(times) == edges[-1]
+    in_tr = np.repeat(np.arange(40), np.diff(edges))
+    half_a_frame = 0.5 / clock.film_frame_rate()
+    assert (times >= in_tr * 1.5).all()
+    assert (times <= (in_tr + 1) * 1.5 + half_a_frame).all()
+
+
+@given(MILLISECONDS, N_TRS)
+def test_whole_trs_and_their_duration_are_inverse(t_r_ms, n_trs):
+    t_r = t_r_ms / 1000
+    duration = tr_onsets(n_trs + 1, t_r)[-1]
+    assert whole_trs(duration, t_r) == trs_for(duration, t_r) == n_trs
+    assert whole_trs(duration + t_r / 2, t_r) == n_trs
+    assert trs_for(duration + t_r / 2, t_r) == n_trs + 1
+
+
+@given(MILLISECONDS, N_TRS, st.floats(0, 0.99))
+def test_volumes_belong_to_the_trs_in_which_they_were_taken(t_r_ms, n_trs, share):
+    t_r = t_r_ms / 1000
+    times = acquisition_times(n_trs, t_r, start_time=share * t_r)
+    assert volumes_to_trs(times, t_r).tolist() == list(range(n_trs))
+    assert offset_in_tr(times, t_r) == pytest.approx(share * t_r, abs=1e-6)
+    assert tr_begin(times[-1], t_r) == pytest.approx((n_trs - 1) * t_r)
+
+
+def test_moments_are_in_the_middle_of_their_share_of_the_tr():
+    np.testing.assert_allclose(tr_moments(3, 1.5), [0.75, 2.25, 3.75])
+    moments = tr_moments(100, 1.5, 3).reshape(100, 3)
+    np.testing.assert_allclose(moments.mean(axis=1), tr_onsets(100, 1.5) + 0.75)
+    np.testing.assert_allclose(np.diff(moments.ravel()), 0.5)
+
+
+@given(st.integers(1, 10**7), st.sampled_from([16000, 22050, 24000, 44100]))
+def test_samples_are_counted_as_they_lie(n_samples, rate):
+    duration = n_samples / rate
+    assert count_samples(duration, rate) == n_samples
+
+
+def test_sample_times_begin_at_zero_and_end_before_the_end():
+    np.testing.assert_array_equal(sample_times(1.5, 24000), sample_edges(36000, 24000)[:-1])
+
+
+@pytest.mark.parametrize("t_r", [0, -1.5, float("nan"), float("inf"), 1500])
+def test_a_repetition_time_that_cannot_be_is_refused(t_r):
+    with pytest.raises(ValueError, match="t_r"):
+        check_t_r(t_r)
+    with pytest.raises(ValueError, match="t_r"):
+        TrClock(t_r, 75)
+
+
+def test_milliseconds_are_guessed():
+    with pytest.raises(ValueError, match="milliseconds"):
+        check_t_r(1500)
+
+
+def test_a_tr_shorter_than_a_frame_is_refused():
+    with pytest.raises(ValueError, match="shorter than one frame"):
+        TrClock(0.01, 75)
+
+
+def test_there_are_two_framings():
+    with pytest.raises(ValueError, match="tr_synchronous or native, got 'stretch'"):
+        TrClock(1.5, 75, "stretch")

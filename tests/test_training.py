@@ -1,0 +1,287 @@
+"""Training: the same each time, blind to the test part, and to the scanner's unit."""
+
+import dataclasses
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.signal import lfilter
+
+from giblet.alignment.hrf import tr_kernel
+from giblet.checks import GibletError
+from giblet.config import ModelConfig, SplitConfig, TrainingConfig
+from giblet.dataset import FilmData, split_film, zscore_bold
+from giblet.models.autoencoder import Autoencoder, Shapes
+from giblet.training import (
+    BottleneckTraining,
+    Windows,
+    baselines,
+    bottlenecks,
+    fit,
+    history,
+    predict_bold,
+)
+
+N_TRS, T_R = 90, 1.5
+KERNEL = tr_kernel(T_R, 0.75)
+SMALL = ModelConfig(
+    audio_dim=16,
+    video_dim=8,
+    text_dim=8,
+    bottleneck_dim=32,
+    embedding_dim=4,
+    decoder_dim=16,
+    readout_rank=4,
+)
+BRIEF = TrainingConfig(
+    max_epochs=2, frames_per_step=4, window_trs=10, learning_rate=5e-3, bfloat16=False
+)
+SHAPES = Shapes(
+    use_encodec=True,
+    n_rows=2,
+    frames_per_tr=8,
+    codebook_size=16,
+    video=(1, 16, 16),
+    n_text=6,
+    n_voxels=5,
+    subjects=("sub-01", "sub-02"),
+    hrf_kernel=tuple(KERNEL.tolist()),
+)
+
+
+def make_film(n_trs=N_TRS, seed=0):
+    """Codes (with a slot without a frame), pictures and words that know each other."""
+    rng = np.random.default_rng(seed)
+    state = rng.integers(0, 4, n_trs)  # what happens in each TR
+    codes = (4 * state[:, None, None] + rng.integers(0, 2, (n_trs, 2, 8))).astype(np.int32)
+    codes[::2, :, -1] = -1
+    pictures = 60 * state[:, None, None, None, None] + rng.integers(0, 20, (n_trs, 1, 16, 16, 3))
+    words = rng.standard_normal((4, 6))[state]
+    return {
+        "audio": torch.from_numpy(codes),
+        "video": torch.from_numpy(pictures.astype(np.uint8)),
+        "text": torch.from_numpy(words.astype(np.float32)),
+    }
+
+
+def make_data(raw_bold=None, film=None):
+    part = split_film(N_TRS, T_R, SplitConfig(gap_seconds=6), has_bold=True)
+    run = np.repeat(["run-1", "run-2"], [30, N_TRS - 30])
+    film = make_film() if film is None else film
+    if raw_bold is None:
+        return FilmData(film, None, part, run)
+    bold, _ = zscore_bold(raw_bold, run, part == "train")
+    return FilmData(film, torch.from_numpy(bold), part, run, SHAPES.subjects)
+
+
+@pytest.fixture
+def raw_bold(rng):
+    return rng.standard_normal((2, N_TRS, 5)).astype(np.float32)
+
+
+@pytest.fixture
+def train(tmp_path):
+    """``fit`` on the CPU in a folder of its own; ``.curves`` are its losses."""
+
+    def run(data, shapes=SHAPES, training=BRIEF, seed=0):
+        if data.bold is None:
+            shapes = dataclasses.replace(shapes, subjects=(), n_voxels=0)
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Lightning's advice on workers and intervals
+            trained = fit(data, shapes, SMALL, training, seed, str(folder))
+        return trained, history(pd.read_csv(folder / "metrics.csv")), folder
+
+    return run
+
+
+def assert_same_training(one, other):
+    (trained, curves, _), (trained_too, curves_too, _) = one, other
+    pd.testing.assert_frame_equal(curves, curves_too, check_exact=True)
+    weights, weights_too = (t.autoencoder.state_dict() for t in (trained, trained_too))
+    assert weights.keys() == weights_too.keys()
+    for name in weights:
+        assert torch.equal(weights[name], weights_too[name]), name
+
+
+def test_the_same_seed_gives_the_same_model(train, raw_bold):
+    data, state = make_data(raw_bold), torch.random.get_rng_state()
+    one = train(data, seed=3)
+    assert_same_training(one, train(data, seed=3))
+    assert torch.equal(torch.random.get_rng_state(), state)  # and nobody else's numbers change
+    other = train(data, seed=4)[0].autoencoder
+    assert not torch.equal(one[0].autoencoder.join[0].weight, other.join[0].weight)
+
+
+def test_held_out_trs_are_never_trained_on(train, raw_bold):
+    """Garbage in the test part and the gaps: losses and weights do not notice."""
+    clean = make_data(raw_bold)
+    hidden = np.isin(clean.part, ["test", "gap"])
+    film, garbage = make_film(), make_film(seed=99)
+    for modality in film:
+        film[modality][hidden] = garbage[modality][hidden]
+    film["text"][hidden] = torch.nan
+    spoilt = raw_bold.copy()
+    spoilt[:, hidden] = 1e6
+    assert_same_training(train(clean), train(make_data(spoilt, film)))
+
+
+def test_the_scanners_unit_changes_no_loss_and_no_weight(train, raw_bold):
+    """2 ** 20 is a million without rounding; BOLD is z-scored, so nothing drowns."""
+    assert_same_training(train(make_data(raw_bold)), train(make_data(raw_bold * 2.0**20)))
+
+
+def test_losses_start_near_one_in_every_modality(train, raw_bold):
+    module = BottleneckTraining(
+        SHAPES.to_dict(),
+        SMALL.model_dump(),
+        BRIEF.model_dump(),
+        baselines(make_data(raw_bold), SHAPES),
+    )
+    window = Windows(make_data(raw_bold), "train", 40)[0]
+    with torch.no_grad():
+        losses = module.losses(window)
+    assert set(losses) == {"audio", "video", "text", "bold"}
+    for modality, loss in losses.items():
+        assert 0.3 < loss < 10, modality
+
+
+def test_baselines_are_the_losses_of_having_learned_nothing(raw_bold):
+    data = make_data(raw_bold)
+    is_train = data.part == "train"
+    found = baselines(data, SHAPES)
+    words = data.film["text"].numpy()[is_train]
+    pictures = data.film["video"].numpy()[is_train] / 255
+    assert found["text"] == pytest.approx(words.var(axis=0).mean(), rel=1e-4)
+    assert found["video"] == pytest.approx(pictures.var(axis=0).mean(), rel=1e-4)
+    assert found["bold"] == pytest.approx(1.0, rel=1e-4)  # the variance of z-scores
+    nats = []
+    for q in range(2):
+        codes = data.film["audio"].numpy()[is_train, q]
+        counts = np.bincount(codes[codes >= 0], minlength=16)
+        nats.append(-(counts * np.log((counts + 1) / (counts.sum() + 16))).sum() / counts.sum())
+    assert found["audio"] == pytest.approx(np.mean(nats))
+
+
+@pytest.mark.parametrize("use_encodec", [True, False])
+def test_training_learns(train, raw_bold, use_encodec):
+    film, shapes = make_film(), SHAPES
+    if not use_encodec:
+        film["audio"] = film["audio"].float() * 3 - 60
+        shapes = dataclasses.replace(SHAPES, use_encodec=False, codebook_size=0)
+    longer = BRIEF.model_copy(update={"max_epochs": 12, "frames_per_step": 8})
+    trained, curves, _ = train(make_data(raw_bold, film), shapes, longer)
+    assert trained.best_loss < 0.75  # of the baseline, on validation TRs
+    assert curves["train/audio"].iloc[-1] < 0.8 * curves["train/audio"].iloc[0]
+    assert not trained.autoencoder.training
+
+
+def test_the_best_epoch_is_kept(train):
+    trained, curves, _ = train(make_data(), training=BRIEF.model_copy(update={"max_epochs": 5}))
+    assert trained.best_loss == pytest.approx(curves["validation/audio"].min(), rel=1e-5)
+    assert trained.best_epoch == curves["validation/audio"].idxmin()
+
+
+def test_training_stops_early_when_nothing_gets_better(train, rng):
+    film = make_film()
+    film["audio"] = torch.from_numpy(rng.integers(0, 16, (N_TRS, 2, 8)))  # nothing to generalise
+    hasty = BRIEF.model_copy(update={"max_epochs": 40, "patience": 2, "learning_rate": 0.02})
+    trained, curves, _ = train(make_data(film=film), training=hasty)
+    assert len(curves) == trained.best_epoch + 1 + 2 < 40
+
+
+def test_a_checkpoint_carries_its_config_and_no_code(train, raw_bold):
+    trained, _, folder = train(make_data(raw_bold))
+    checkpoint = torch.load(folder / "best.ckpt", weights_only=True)
+    settings = checkpoint["hyper_parameters"]
+    assert ModelConfig.model_validate(settings["model"]) == SMALL
+    assert TrainingConfig.model_validate(settings["training"]) == BRIEF
+    assert settings["baselines"] == trained.baselines
+    rebuilt = BottleneckTraining(**settings)
+    rebuilt.load_state_dict(checkpoint["state_dict"])
+    assert rebuilt.autoencoder.shapes == SHAPES
+    film = make_data().film
+    with torch.inference_mode():
+        one, other = (m.eval().encode(film) for m in (rebuilt.autoencoder, trained.autoencoder))
+    assert torch.equal(one, other)
+    assert list((folder / "tensorboard").rglob("events.*"))
+
+
+def test_a_constant_modality_is_named():
+    film = make_film()
+    film["text"][:] = 1.0
+    film["video"][:] = 7
+    with pytest.raises(GibletError, match="video, text: constant over the training TRs"):
+        baselines(make_data(film=film), SHAPES)
+
+
+def test_bold_counts_only_where_the_window_holds_what_the_hrf_reaches_back_to(raw_bold):
+    data = make_data(raw_bold)
+    module = BottleneckTraining(
+        SHAPES.to_dict(), SMALL.model_dump(), BRIEF.model_dump(), baselines(data, SHAPES)
+    )
+    n_lags = len(KERNEL)  # 23 TRs
+    bottleneck = torch.randn(28, 32)
+
+    def loss(begins_run, spoilt):
+        bold = data.bold[:, :28].clone()
+        bold[:, spoilt] = 1e3
+        window = {"bold": bold, "begins_run": begins_run}
+        return module._bold_loss(bottleneck, window).item()
+
+    nothing = slice(0, 0)
+    assert loss(False, slice(0, n_lags - 1)) == loss(False, nothing)
+    assert loss(False, slice(n_lags - 1, n_lags)) > 1e3
+    assert loss(True, slice(0, 1)) > 1e3  # a run begins in silence: all of it is known
+
+
+def test_windows_know_where_a_run_begins(raw_bold):
+    data = make_data(raw_bold)
+    found = Windows(data, "train", 10)
+    begins = [int(trs[0]) for i, trs in enumerate(found.windows) if found[i]["begins_run"]]
+    assert begins == [0, 30]
+    assert not any(w["begins_run"] for w in Windows(data, "validation", 10))
+
+
+def test_bottlenecks_do_not_depend_on_the_batch():
+    shapes = dataclasses.replace(SHAPES, subjects=())
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Autoencoder(shapes, SMALL).eval()
+    data = make_data()
+    one, other = bottlenecks(model, data, batch=7), bottlenecks(model, data, batch=N_TRS)
+    assert (one.shape, one.dtype) == ((N_TRS, 32), np.float32)
+    np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_the_hrf_starts_anew_in_each_run(rng):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Autoencoder(SHAPES, SMALL).eval()
+    bottleneck = rng.standard_normal((N_TRS, 32)).astype(np.float32)
+    run = np.repeat(["run-1", "run-2"], [30, N_TRS - 30])
+    predicted = predict_bold(model, bottleneck, run)
+    assert predicted.shape == (2, N_TRS, 5)
+    decoder = model.decoders["bold"]
+    components = bottleneck @ decoder.components.weight.detach().numpy().T
+    blurred = [lfilter(KERNEL, 1, part, axis=0) for part in (components[:30], components[30:])]
+    for subject, readout in enumerate(decoder.readouts):
+        weight, bias = readout.weight.detach().numpy(), readout.bias.detach().numpy()
+        expected = np.concatenate(blurred) @ weight.T + bias
+        np.testing.assert_allclose(predicted[subject], expected, atol=1e-4)
+
+
+def test_history_has_one_row_an_epoch():
+    rows = {"epoch": [0, 0, 1, 1], "step": [3, 3, 7, 7]}
+    rows |= {
+        "train/audio": [np.nan, 0.9, np.nan, 0.8],
+        "validation/audio": [1.0, np.nan, 0.7, np.nan],
+    }
+    table = history(pd.DataFrame(rows))
+    assert table.to_dict("list") == {
+        "epoch": [0, 1],
+        "train/audio": [0.9, 0.8],
+        "validation/audio": [1.0, 0.7],
+    }
