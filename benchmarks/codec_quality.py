@@ -59,7 +59,8 @@ def main() -> None:
 
 def _whole(waveform: np.ndarray, mel: MelSettings) -> np.ndarray:
     """Cut to whole frames of both paths."""
-    return waveform[: len(waveform) // (mel.hop_length * 320) * mel.hop_length * 320]
+    n = len(waveform) // np.lcm(mel.hop_length, 320) * np.lcm(mel.hop_length, 320)
+    return waveform[:n]
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ _PACKAGE = Path(__file__).parent
 def source_fingerprint(verb: str) -> str:
     """Hash of a verb's own lines and of every giblet module it imports, directly or not.
 
+    Templates of pages count with the modules beside them.
+
     Editing the code then reruns exactly the rules that use it.
 
     Raises
@@ -32,8 +34,10 @@ def source_fingerprint(verb: str) -> str:
     digest = hashlib.sha256()
     for name in sorted(nodes):
         digest.update(ast.get_source_segment(source, nodes[name]).encode())
-    for module in sorted(_closure(used)):
-        digest.update(module.read_bytes())
+    modules = _closure(used)
+    templates = {file for module in modules for file in module.parent.glob("*.jinja")}
+    for file in sorted(modules | templates):
+        digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
 
 

@@ -46,20 +46,19 @@ def extract_mel(film: Path, mel: Path, config: Config) -> None:
     _extract_sound(film, mel, "mel", config)
 
 
-def group_trs(stream: Path, trs: Path, config: Config) -> None:
-    """A stream of frames to TRs: ``audio`` (n_trs, rows, frames_per_tr)."""
+def group_trs(stream: Path, trs: Path) -> None:
+    """A stream of frames to TRs: ``audio`` (n_trs, rows, frames_per_tr), on the stream's clock."""
     from giblet.audio.framing import group_trs
+    from giblet.audio.processor import tr_table
     from giblet.store import load_arrays, save_arrays
+    from giblet.timing import TrClock
 
     arrays = load_arrays(stream)
-    processor = _processor(config, arrays.attrs["encoding_mode"])
-    n_trs = int(arrays.attrs["n_trs"])
-    grouped = group_trs(arrays["stream"].values, processor.clock, n_trs)
-    metadata = processor.metadata(n_trs).set_index("tr_index").rename_axis("tr").to_xarray()
-    metadata = metadata.drop_vars("encoding_mode")
-    save_arrays(
-        metadata.assign(audio=(("tr", "row", "frame"), grouped)).assign_attrs(arrays.attrs), trs
-    )
+    facts = arrays.attrs
+    clock, n_trs = TrClock(facts["t_r"], facts["frame_rate"], facts["framing"]), facts["n_trs"]
+    grouped = group_trs(arrays["stream"].values, clock, n_trs)
+    table = tr_table(clock, n_trs).set_index("tr_index").rename_axis("tr").to_xarray()
+    save_arrays(table.assign(audio=(("tr", "row", "frame"), grouped)).assign_attrs(facts), trs)
 
 
 def extract_video(film: Path, video: Path, config: Config) -> None:

@@ -5,7 +5,7 @@ from math import floor
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from giblet.timing import (
@@ -24,6 +24,9 @@ from giblet.timing import (
     volumes_to_trs,
     whole_trs,
 )
+
+settings.register_profile("giblet", deadline=None, derandomize=True)
+settings.load_profile("giblet")
 
 MILLISECONDS = st.integers(200, 5000)  # a TR, as scanners are set
 FRAME_RATES = st.sampled_from([50, 75, 86, 93.75, 150])

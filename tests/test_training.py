@@ -171,8 +171,8 @@ def test_training_learns(train, raw_bold, use_encodec):
     if not use_encodec:
         film["audio"] = film["audio"].float() * 3 - 60
         shapes = dataclasses.replace(SHAPES, use_encodec=False, codebook_size=0)
-    longer = BRIEF.model_copy(update={"max_epochs": 12, "frames_per_step": 8})
-    trained, curves, _ = train(make_data(raw_bold, film), shapes, longer)
+    longer = {"max_epochs": 12, "frames_per_step": 8, "bfloat16": True}  # as by default
+    trained, curves, _ = train(make_data(raw_bold, film), shapes, BRIEF.model_copy(update=longer))
     assert trained.best_loss < 0.75  # of the baseline, on validation TRs
     assert curves["train/audio"].iloc[-1] < 0.8 * curves["train/audio"].iloc[0]
     assert not trained.autoencoder.training

@@ -134,16 +134,7 @@ class AudioProcessor:
 
     def metadata(self, n_trs: int) -> pd.DataFrame:
         """One row a TR: ``tr_index, start_time, end_time, n_frames, encoding_mode``."""
-        edges, onsets = self.clock.edges(n_trs), tr_onsets(n_trs + 1, self.clock.t_r)
-        return pd.DataFrame(
-            {
-                "tr_index": np.arange(n_trs),
-                "start_time": onsets[:-1],
-                "end_time": onsets[1:],
-                "n_frames": np.diff(edges),
-                "encoding_mode": self.encoding_mode,
-            }
-        )
+        return tr_table(self.clock, n_trs).assign(encoding_mode=self.encoding_mode)
 
     def facts(self) -> dict:
         """What a file of features must say so that it is never decoded by something else."""
@@ -164,6 +155,23 @@ class AudioProcessor:
     def latents(self, stream: np.ndarray) -> np.ndarray:
         """Amounts (n_frames, n_features) that an HRF may blur: dequantised codes, or mel in dB."""
         return self.codec.latents(stream) if self.use_encodec else stream.T
+
+
+def tr_table(clock: TrClock, n_trs: int) -> pd.DataFrame:
+    """One row a TR: ``tr_index``, ``start_time`` and ``end_time`` (s of film), ``n_frames``.
+
+    >>> tr_table(TrClock(1.5, 75), 2).iloc[1].tolist()
+    [1.0, 1.5, 3.0, 112.0]
+    """
+    onsets = tr_onsets(n_trs + 1, clock.t_r)
+    return pd.DataFrame(
+        {
+            "tr_index": np.arange(n_trs),
+            "start_time": onsets[:-1],
+            "end_time": onsets[1:],
+            "n_frames": np.diff(clock.edges(n_trs)),
+        }
+    )
 
 
 def _resample(waveform: np.ndarray, rate_in: float, rate_out: float) -> np.ndarray:

@@ -53,7 +53,7 @@ class RandomCrops(IterableDataset):
         }
         self.kinds = [kind for kind, waveforms in self.sounds.items() if waveforms]
         if not self.kinds:
-            raise ValueError(
+            raise GibletError(
                 f"no sound of kind {', '.join(settings.kind_weights)} is longer than "
                 f"{settings.crop_seconds} s: nothing to train on"
             )

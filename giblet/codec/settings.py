@@ -1,6 +1,15 @@
 """What a codec training run is made of: one strict settings class, one YAML file."""
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from giblet.checks import GibletError
 
@@ -8,7 +17,7 @@ from giblet.checks import GibletError
 class CodecSettings(BaseModel):
     """Network, data, losses and schedule of one codec. A misspelt key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     # network: fields of transformers.EncodecConfig
     num_filters: PositiveInt = 16
@@ -42,6 +51,13 @@ class CodecSettings(BaseModel):
     gradient_clip: PositiveFloat = 1.0
     bfloat16: bool = True
     seed: int = 0
+
+    @field_validator("steps_without_codebooks")
+    @classmethod
+    def _leave_steps_for_the_codebooks(cls, value: int, info: ValidationInfo) -> int:
+        if value >= info.data.get("steps", value + 1):
+            raise ValueError(f"{value} must be less than steps ({info.data['steps']})")
+        return value
 
     @property
     def kinds(self) -> list[str]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from giblet.audio.files import read_sound
+from giblet.checks import GibletError
 from giblet.demo.stimulus import picture_features, sound_features, word_features
 from giblet.text import read_annotations
 from giblet.timing import samples_duration, tr_moments
@@ -20,7 +21,10 @@ def stimulus_features(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sound, pictures and words, each (n_samples, n_features), from the film's first second on.
 
-    Without ``annotations`` there are no words. Raises GibletError as the readers do.
+    Raises
+    ------
+    GibletError
+        As the readers do; one of the three never changes (there are no words, say).
     """
     waveform = read_sound(film, SOUND_RATE_HZ)
     duration = samples_duration(len(waveform), SOUND_RATE_HZ)
@@ -32,5 +36,11 @@ def stimulus_features(
         said = pd.DataFrame({"onset": [], "duration": [], "text": []})
     else:
         said = read_annotations(annotations)
-    sound = sound_features(waveform, SOUND_RATE_HZ)
-    return sound, pictures, word_features(said, duration)
+    sound, words = sound_features(waveform, SOUND_RATE_HZ), word_features(said, duration)
+    for name, values in {"sound": sound, "pictures": pictures, "words": words}.items():
+        if not np.ptp(values, axis=0).any():
+            raise GibletError(
+                f"{film}: its {name} never change, and SIMULATED brains answer to sound, pictures "
+                "and words. Give annotations with words, or set bold: none"
+            )
+    return sound, pictures, words

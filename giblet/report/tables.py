@@ -48,6 +48,7 @@ METRICS = {
     "cross_entropy_nats": Metric("Cross-entropy (nats)", "lower is better", "TRs", 3),
     "identification_2way": Metric("Identification, 2-way", "chance 0.5, best 1", "TRs", 3),
     "bold_r": Metric("BOLD correlation r", "chance 0, best 1", "subjects", 3),
+    "bold_r_reliable": Metric("… in reliable voxels", "chance 0, best 1", "subjects", 3),
     "kbit_per_s": Metric("Rate (kbit/s)", "what the score costs, uncompressed", "", 1),
     "values_per_s": Metric("Rate (values/s)", "what the score costs", "", 0),
 }

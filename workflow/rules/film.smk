@@ -64,11 +64,10 @@ rule group_trs:
     resources:
         mem_mb=1000,
     params:
-        settings=lambda w: settings(*SOUND[w.path], "t_r"),
         source=source_fingerprint("group_trs"),
     shell:
         "python -m giblet group_trs --stream {input.stream:q} --trs {output.trs:q}"
-        " --settings {params.settings:q} 2>&1 | tee {log:q}"
+        " 2>&1 | tee {log:q}"
 
 
 rule extract_video:

@@ -1,0 +1,301 @@
+"""The workflow on a small film: what it builds, what it reruns, and what it says to mistakes."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from inspect import signature
+from pathlib import Path
+
+import av
+import pytest
+import soundfile
+import yaml
+
+from giblet.cli import verb_functions
+from giblet.config import Config
+from giblet.demo import annotations_path, film_path
+from giblet.store import load_arrays, load_table, save_table
+
+ROOT = Path(__file__).parents[1]
+FILM = "it's a film.mp4"
+SETTINGS = {
+    "dataset": "tiny",
+    "film": FILM,
+    "splits": {"gap_seconds": 6},
+    "video": {"height": 20, "width": 30},
+    "mel": {"n_mels": 32, "n_iter": 2},
+    "model": {
+        "audio_dim": 16,
+        "video_dim": 16,
+        "text_dim": 16,
+        "bottleneck_dim": 32,
+        "embedding_dim": 4,
+        "decoder_dim": 8,
+        "readout_rank": 4,
+    },
+    "training": {"max_epochs": 2, "window_trs": 8},
+}
+SAID = "what's said.tsv"
+SIMULATED = {"bold": "simulated", "annotations": SAID}
+
+
+def cut_film(path, seconds):
+    """The beginning of the bundled film."""
+    with av.open(film_path()) as whole, av.open(path, "w") as part:
+        streams = {s.index: part.add_stream_from_template(s) for s in whole.streams}
+        for packet in whole.demux():
+            if packet.dts is not None and packet.pts * packet.time_base < seconds:
+                packet.stream = streams[packet.stream.index]
+                part.mux(packet)
+
+
+def snakemake(folder, *arguments, **settings):
+    """Run the workflow in ``folder`` with ``SETTINGS`` and ``settings`` on top."""
+    config = folder / "config.yaml"
+    config.write_text(yaml.safe_dump(SETTINGS | settings))
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    command = [sys.executable, "-m", "snakemake", *arguments, "--snakefile", ROOT / "Snakefile"]
+    command += ["--directory", folder, "--cores", "2", "--configfile", config]
+    return subprocess.run(
+        list(map(str, command)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=folder,
+        env=os.environ | {"PATH": path},
+    )
+
+
+def planned(folder, *arguments, **settings):
+    """Rule → number of jobs that a run would start."""
+    done = snakemake(folder, "--dry-run", *arguments, **settings)
+    assert done.returncode == 0, done.stdout
+    table = re.search(r"^Job stats:\njob +count\n[- ]+\n(.*?)^total", done.stdout, re.M | re.S)
+    if table is None:
+        assert "Nothing to be done" in done.stdout
+        return {}
+    jobs = {name: int(count) for name, count in map(str.split, table[1].splitlines())}
+    return {name: count for name, count in jobs.items() if name != "reconstruct_audio"}
+
+
+@pytest.fixture(scope="module")
+def film_alone(tmp_path_factory):
+    """A folder where the main job has run on a film without annotations and scans."""
+    folder = tmp_path_factory.mktemp("film alone")
+    cut_film(folder / FILM, 48)
+    done = snakemake(folder)
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+@pytest.fixture(scope="module")
+def with_brains(film_alone, tmp_path_factory):
+    """The same, gone on with what is said and SIMULATED brains up to the report."""
+    folder = tmp_path_factory.mktemp("with brains") / "copy"
+    shutil.copytree(film_alone, folder)
+    save_table(load_table(annotations_path()).query("onset + duration < 48"), folder / SAID)
+    assert planned(folder, "report", **SIMULATED) == {
+        "simulate_bold": 1,
+        "load_bold": 1,
+        "embed_text": 1,
+        "extract_mel": 1,
+        "group_trs": 1,
+        "convolve_hrf": 4,
+        "sync_align": 2,
+        "train": 2,
+        "reconstruct": 2,
+        "report": 1,
+    }
+    done = snakemake(folder, "report", **SIMULATED)
+    assert done.returncode == 0, done.stdout
+    return folder
+
+
+# ---- what is written down ------------------------------------------------------------------------
+
+
+def rules():
+    """Name → text of every rule."""
+    found = {}
+    for file in sorted((ROOT / "workflow" / "rules").glob("*.smk")):
+        _, *parts = re.split(r"^ *rule (\w+):\n", file.read_text(), flags=re.M)
+        found |= dict(zip(parts[::2], parts[1::2], strict=True))
+    return found
+
+
+RULES = rules()
+JOBS = sorted(RULES.keys() - {"reconstruct_audio"})
+
+
+def test_the_rules_are_those_that_were_agreed():
+    assert RULES.keys() == {
+        *("extract_codes", "extract_mel", "group_trs", "extract_video", "embed_text"),
+        *("simulate_bold", "load_bold", "convolve_hrf", "sync_align"),
+        *("train", "reconstruct", "reconstruct_audio", "report"),
+    }
+
+
+def test_the_snakefile_only_includes():
+    lines = (ROOT / "Snakefile").read_text().splitlines()
+    assert all(line.startswith(('include: "workflow/rules/', "#")) for line in lines)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_says_what_it_does(rule):
+    assert re.match(r' +"""[A-Z].+\."""\n', RULES[rule])
+
+
+@pytest.mark.parametrize("rule", JOBS)
+def test_every_rule_declares_what_it_takes(rule):
+    text = RULES[rule]
+    for directive in ("input", "output", "log", "benchmark", "conda", "resources", "params"):
+        assert re.search(rf"^ +{directive}:\n", text, re.M), directive
+    assert re.search(r"^ +threads: cores\(\d\)$", text, re.M)
+    assert re.search(r"^ +mem_mb=\d+,$", text, re.M)
+    assert f'source=source_fingerprint("{rule}"),' in text
+    for part in ("input", "output"):  # named
+        block = re.search(rf"^( +){part}:\n((?:\1 +.*\n)+)", text, re.M)
+        assert re.match(r" +\w+=", block[2])
+
+
+@pytest.mark.parametrize("rule", JOBS)
+def test_every_rule_calls_its_verb_with_options_that_it_has(rule):
+    shell = RULES[rule].split("shell:")[1]
+    assert f"python -m giblet {rule} " in shell
+    assert "2>&1 | tee {log:q}" in shell
+    parameters = signature(verb_functions()[rule]).parameters
+    known = {"settings" if p.annotation is Config else p.name for p in parameters.values()}
+    assert set(re.findall(r"--(\w+)", RULES[rule])) <= known | {"threads"}
+    paths = re.findall(r"\{(?:input|output|log)[^}]*\}", shell)
+    assert all(path.endswith(":q}") for path in paths), "quote paths"
+
+
+def test_lint_passes(tmp_path):
+    done = snakemake(tmp_path, "--lint")
+    assert done.returncode == 0, done.stdout
+
+
+# ---- a film alone --------------------------------------------------------------------------------
+
+
+def test_sounds_of_held_out_trs(film_alone):
+    audio = film_alone / "results" / "tiny" / "audio" / "encodec"
+    names = {file.name for file in audio.glob("*.*") if not file.name.startswith(".")}
+    assert names == {"original.wav", "codec.wav", "stimulus.wav"}
+    part = load_arrays(film_alone / "results" / "tiny" / "aligned" / "encodec.nc")["part"]
+    for name in names:
+        sound = soundfile.info(audio / name)
+        assert (sound.samplerate, sound.channels) == (24000, 1)
+        assert sound.duration == pytest.approx(1.5 * (part == "test").sum().item())
+
+
+def test_scores_have_the_promised_columns_and_no_brain(film_alone):
+    scores = load_table(film_alone / "results" / "tiny" / "scores.tsv")
+    assert list(scores) == ["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
+    assert set(scores["path"]) == {"encodec"}
+    assert {"codec", "stimulus"} <= set(scores["column"])
+    assert not any("brain" in column for column in scores["column"])
+    for column in ("codec", "stimulus"):
+        metrics = set(scores.loc[scores["column"] == column, "metric"])
+        assert {"pesq_wb", "stoi", "si_sdr_db", "log_mel_db", "sync_error_ms"} <= metrics
+
+
+def test_everything_is_in_results_and_logs(film_alone):
+    assert {p.name for p in film_alone.iterdir()} == {
+        *(".snakemake", "config.yaml", FILM, "logs", "results")
+    }
+    assert [p.name for p in (film_alone / "results").iterdir()] == ["tiny"]
+    times = (film_alone / "results" / "tiny" / "times").iterdir()
+    assert {p.stem for p in times} == {p.stem for p in (film_alone / "logs" / "tiny").iterdir()}
+
+
+def test_a_second_call_does_nothing(film_alone):
+    done = snakemake(film_alone)
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("settings", "jobs"),
+    [
+        ({"training": {"max_epochs": 3, "window_trs": 8}}, {"train": 1, "reconstruct": 1}),
+        ({"mel": {"n_mels": 40}, "task": "other", "text_model": "other"}, {}),
+    ],
+    ids=["training", "what the film alone does not use"],
+)
+def test_a_setting_reruns_what_depends_on_it(film_alone, settings, jobs):
+    assert planned(film_alone, **settings) == jobs
+
+
+def test_settings_on_the_command_line(film_alone):
+    arguments = ["reconstruct_audio", "--config", "training={max_epochs: 3}", "bandwidth_kbps=3.0"]
+    jobs = ["extract_codes", "group_trs", "sync_align", "train", "reconstruct"]
+    assert planned(film_alone, *arguments) == dict.fromkeys(jobs, 1)
+
+
+# ---- with simulated brains -----------------------------------------------------------------------
+
+
+def test_brains_add_their_columns_and_the_report(with_brains):
+    results = with_brains / "results" / "tiny"
+    scores = load_table(results / "scores.tsv")
+    assert set(scores["path"]) == {"encodec", "mel"}
+    for path in ("encodec", "mel"):
+        columns = set(scores.loc[scores["path"] == path, "column"])
+        assert {"codec", "stimulus", "brain", "brain_shuffled", "brain_mean"} <= columns
+        sounds = {file.stem for file in (results / "audio" / path).glob("*.wav")}
+        assert {"original", "codec", "stimulus", "brain", "brain_shuffled"} <= sounds
+    page = (results / "report.html").read_text()
+    assert "simulated" in page.lower()
+    assert "<audio" in page
+    assert "http://" not in re.sub(r"http://www\.w3\.org", "", page)
+
+
+@pytest.mark.parametrize(
+    ("settings", "jobs"),
+    [
+        ({}, {}),
+        (
+            {"mel": {"n_mels": 40, "n_iter": 2}},
+            {
+                **{"extract_mel": 1, "group_trs": 1, "convolve_hrf": 1, "sync_align": 1},
+                **{"train": 1, "reconstruct": 1, "report": 1},
+            },
+        ),
+        ({"decoding": {"last_lag_seconds": 6}}, {"reconstruct": 2, "report": 1}),
+    ],
+    ids=["none", "mel", "decoding"],
+)
+def test_a_setting_reruns_what_depends_on_it_and_no_other_path(with_brains, settings, jobs):
+    assert planned(with_brains, "report", **SIMULATED, **settings) == jobs
+
+
+# ---- mistakes ------------------------------------------------------------------------------------
+
+
+def test_an_unknown_key_is_one_line(tmp_path):
+    done = snakemake(tmp_path, bandwith_kbps=6)
+    assert done.returncode == 1
+    *notes, last = done.stdout.splitlines()
+    assert last == "config: unknown key bandwith_kbps; did you mean bandwidth_kbps?"
+    assert [line.split()[0] for line in notes] == ["Config"]  # which files were read
+
+
+def test_a_missing_film_is_named(tmp_path):
+    done = snakemake(tmp_path)
+    assert done.returncode == 1
+    assert FILM in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_a_bad_film_is_one_line_and_leaves_nothing(tmp_path):
+    (tmp_path / FILM).write_text("no film")
+    done = snakemake(tmp_path, "results/tiny/trs/video.nc")
+    said = f"giblet extract_video: {FILM}: cannot be read as a film or a sound"
+    assert done.returncode == 1
+    assert [line.startswith(said) for line in done.stdout.splitlines()].count(True) == 1
+    assert "Traceback" not in done.stdout
+    assert not (tmp_path / "results" / "tiny" / "trs" / "video.nc").exists()
+    assert (tmp_path / "logs" / "tiny" / "extract_video.log").read_text().startswith(said)
