@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from giblet.alignment.hrf import tr_kernel
+from giblet.alignment.hrf import HRF_SECONDS, tr_kernel
 from giblet.alignment.sync import Match, match_scans
 from giblet.checks import GibletError
 from giblet.config import SplitConfig
@@ -56,12 +56,21 @@ def align(
         merged = _add_scans(merged, scans, match, regressors)
         said = scans.attrs["warnings"]
         warnings += json.loads(said) if isinstance(said, str) else said  # JSON from a file
+        if splits.gap_seconds < HRF_SECONDS:
+            warnings.append(
+                f"splits.gap_seconds {splits.gap_seconds:g} is shorter than the HRF "
+                f"({HRF_SECONDS:g} s): held-out BOLD still holds what training TRs caused"
+            )
         if len(match.trs) < n_trs:
             warnings.append(
                 f"{n_trs - len(match.trs)} TRs of the film were not scanned in everyone"
             )
     part = split_film(merged.sizes["tr"], t_r, splits, match is not None)
     merged = merged.assign(part=("tr", part), run=("tr", runs))
+    for modality in ("video", "text"):  # a cover picture, a film in which nobody speaks
+        if modality in merged and not merged[modality].values[part == "train"].std(axis=0).any():
+            merged = merged.drop_vars(modality)
+            warnings.append(f"{modality}: left out, it never changes in the training TRs")
     return merged.assign_attrs(warnings=warnings)
 
 

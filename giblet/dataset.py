@@ -129,7 +129,7 @@ def windows(data: FilmData, part: str, n_trs: int, step: int) -> list[np.ndarray
 
 
 def check_no_overlap(data: FilmData, gap_trs: int) -> None:
-    """Prove that no two parts touch or come nearer than ``gap_trs``.
+    """Prove that between any two parts lie ``gap_trs`` TRs or more.
 
     Raises
     ------

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from giblet.checks import GibletError
 from giblet.config import ModelConfig, TrainingConfig
-from giblet.dataset import FilmData, windows
+from giblet.dataset import FilmData, check_no_overlap, windows
 from giblet.models.autoencoder import Autoencoder, Shapes
 from giblet.models.losses import code_cross_entropy, masked_mse, unigram_nats
 
@@ -156,6 +156,7 @@ def fit(
 
     Checkpoints and logs (TensorBoard and CSV) go into ``folder``. Test TRs are not looked at.
     """
+    check_no_overlap(data, gap_trs=1)
     loaders = [
         DataLoader(
             Windows(data, part, training.window_trs),

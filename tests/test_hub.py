@@ -26,7 +26,7 @@ def offline(monkeypatch, tmp_path):
 @pytest.mark.parametrize("name", ["nobody/no_such_codec", "codecs/of/mine", "./mine", "my codec"])
 def test_an_unknown_model_is_one_clear_line_at_once(offline, name):
     began = time.monotonic()
-    with pytest.raises(GibletError, match="no such folder, not in the Hugging Face cache") as raised:
+    with pytest.raises(GibletError, match="not in the Hugging Face cache") as raised:
         model_folder(name, "codec")
     assert time.monotonic() - began < 10
     assert name in str(raised.value)
@@ -72,5 +72,5 @@ def test_a_folder_is_taken_as_it_is(tmp_path):
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
-    with pytest.raises(GibletError, match="the folder has no config.json"):
+    with pytest.raises(GibletError, match=r"the folder has no config\.json"):
         model_folder(str(tmp_path), "codec")

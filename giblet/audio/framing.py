@@ -53,6 +53,8 @@ def ungroup_trs(grouped: np.ndarray, clock: TrClock) -> np.ndarray:
             f"features have {n_slots} frames per TR, but at t_r {clock.t_r} s and "
             f"{clock.frame_rate:g} frames/s ({clock.framing}) a TR has {clock.frames_per_tr}"
         )
-    widths = np.diff(clock.edges(n_trs))
+    is_short = (grouped[..., -1] == NO_FRAME).all(axis=1)  # (n_trs,), marked by group_trs
+    # unmarked (predicted codes, mel): the TRs count as the film's first
+    widths = n_slots - is_short if is_short.any() else np.diff(clock.edges(n_trs))
     frames = [tr[:, :width] for tr, width in zip(grouped, widths, strict=True)]
     return np.concatenate(frames, axis=-1)

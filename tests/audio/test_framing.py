@@ -88,5 +88,5 @@ def test_a_stream_that_is_too_short_is_refused():
 
 
 def test_frames_of_another_clock_are_refused():
-    with pytest.raises(ValueError, match="112 frames per TR.*has 113"):
+    with pytest.raises(ValueError, match=r"112 frames per TR.*has 113"):
         ungroup_trs(np.zeros((2, 8, 112), dtype=np.int32), TrClock(1.5, 75.0, "native"))
