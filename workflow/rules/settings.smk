@@ -43,7 +43,7 @@ CODEC = (
     if SETTINGS.codec == "bundled"
     else Path(SETTINGS.codec)
 )
-CODEC_FILES = sorted(map(str, CODEC.glob("*.safetensors")))  # none where it comes from a hub
+CODEC_FILES = sorted(map(str, CODEC.glob("*.safetensors")))  # none from a hub
 
 # what each path's sound depends on; t_r beside it
 SOUND = {"encodec": ("codec", "bandwidth_kbps", "framing"), "mel": ("mel",)}
