@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--codec", default="bundled")
     parser.add_argument("--bandwidths", type=float, nargs="*", default=[1.5, 3.0, 6.0])
     options = parser.parse_args()
-    ways = {}
+    ways: dict = {}
     for bandwidth in options.bandwidths:
         codec = load_codec(options.codec, bandwidth)
         ways[f"{options.codec} {bandwidth:g} kbps"] = lambda w, c=codec: c.decode(c.encode(w))

@@ -1,5 +1,7 @@
 """Held-out sound through the codec, the bottleneck and the brain, with every score."""
 
+import logging
+
 import numpy as np
 import torch
 import xarray as xr
@@ -19,8 +21,10 @@ from giblet.evaluation import (
     sound_rows,
 )
 from giblet.models.autoencoder import Autoencoder
+from giblet.models.reading import bottlenecks, predict_bold
 from giblet.timing import count_samples
-from giblet.training import bottlenecks, predict_bold
+
+logger = logging.getLogger(__name__)
 
 
 def reconstruct(
@@ -54,7 +58,9 @@ def reconstruct(
     rows = rate_rows(processor)
     if processor.use_encodec:
         rows += code_rows(autoencoder, code[test], data, seed)
-    if data.bold is not None:
+    if data.bold is None:
+        logger.warning("no scan was given: there is no brain column")
+    else:
         brain, brain_rows = _decode_brains(code, data, processor.clock.t_r, decoding, seed)
         rows += brain_rows + _encoding_rows(aligned, code, data, autoencoder, seed)
         for column, values in brain.items():

@@ -16,7 +16,7 @@ LEVELS = {
     "report.tables",
     3: "training decoding evaluation reconstruction",
     2: "aligned dataset audio audio.processor video text bold models models.autoencoder "
-    "models.decoder models.encoder models.losses demo.viewing",
+    "models.decoder models.encoder models.losses models.reading demo.viewing",
     1: "encoding bids alignment alignment.hrf alignment.regressors alignment.sync "
     "audio.codec audio.distances audio.files audio.framing audio.mel audio.pesq_guard "
     "audio.quality audio.speech audio.streaming "

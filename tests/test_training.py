@@ -14,14 +14,13 @@ from giblet.checks import GibletError
 from giblet.config import ModelConfig, SplitConfig, TrainingConfig
 from giblet.dataset import FilmData, split_film, zscore_bold
 from giblet.models.autoencoder import Autoencoder, Shapes
+from giblet.models.reading import bottlenecks, predict_bold
 from giblet.training import (
     BottleneckTraining,
     Windows,
     baselines,
-    bottlenecks,
     fit,
     history,
-    predict_bold,
 )
 
 N_TRS, T_R = 90, 1.5

@@ -198,6 +198,8 @@ def test_scores_have_the_promised_columns_and_no_brain(film_alone):
     assert set(scores["path"]) == {"encodec"}
     assert {"codec", "stimulus"} <= set(scores["column"])
     assert not any("brain" in column for column in scores["column"])
+    log = (film_alone / "logs" / "tiny" / "reconstruct_encodec.log").read_text()
+    assert log == "WARNING: no scan was given: there is no brain column\n"
     for column in ("codec", "stimulus"):
         metrics = set(scores.loc[scores["column"] == column, "metric"])
         assert {"pesq_wb", "stoi", "si_sdr_db", "log_mel_db", "sync_error_ms"} <= metrics
