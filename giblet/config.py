@@ -60,6 +60,7 @@ class TrainingConfig(_Strict):
     bfloat16: bool = Field(True, description="mixed precision while training")
     weight_decay: float = Field(0.05, ge=0, description="of AdamW")
     patience: PositiveInt = Field(6, description="epochs without a better validation loss")
+    min_steps: PositiveInt = Field(8, description="in an epoch: a short film is seen several times")
     window_trs: PositiveInt = Field(40, description="TRs in a row that one step sees")
     learning_rate: PositiveFloat = Field(5e-4, description="of AdamW")
     gradient_clip: PositiveFloat = Field(1.0, description="largest norm of a gradient")

@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from giblet.checks import GibletError
 from giblet.config import ModelConfig, TrainingConfig
@@ -156,15 +156,7 @@ def fit(
     Checkpoints and logs (TensorBoard and CSV) go into ``folder``. Test TRs are not looked at.
     """
     check_no_overlap(data, gap_trs=1)
-    loaders = [
-        DataLoader(
-            Windows(data, part, training.window_trs),
-            batch_size=None,
-            shuffle=part == "train",
-            generator=torch.Generator().manual_seed(seed),
-        )
-        for part in ("train", "validation")
-    ]
+    loaders = _loaders(data, training, seed)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         module = BottleneckTraining(
@@ -193,6 +185,18 @@ def fit(
         best_epoch=int(checkpoint["epoch"]),
         best_loss=float(best.best_model_score),
     )
+
+
+def _loaders(data: FilmData, training: TrainingConfig, seed: int) -> tuple[DataLoader, DataLoader]:
+    """Training windows in random order, each several times in a short film; validation ones."""
+    train, validation = (Windows(data, p, training.window_trs) for p in ("train", "validation"))
+    order = RandomSampler(
+        train,
+        replacement=len(train) < training.min_steps,
+        num_samples=max(len(train), training.min_steps),
+        generator=torch.Generator().manual_seed(seed),
+    )
+    return DataLoader(train, None, sampler=order), DataLoader(validation, None)
 
 
 def history(curves: pd.DataFrame) -> pd.DataFrame:
