@@ -13,7 +13,7 @@ from giblet.checks import GibletError
 from giblet.config import ModelConfig, TrainingConfig
 from giblet.dataset import FilmData, check_no_overlap, windows
 from giblet.models.autoencoder import Autoencoder, Shapes
-from giblet.models.losses import code_cross_entropy, masked_mse, unigram_nats
+from giblet.models.losses import code_cross_entropy, code_frequencies, masked_mse, unigram_nats
 
 WATCHED = "validation/audio"  # stops training and picks the model: sound is what is reconstructed
 _ROUNDING = 1e-9  # mean squares below this are float noise around a constant
@@ -162,6 +162,7 @@ def fit(
         module = BottleneckTraining(
             shapes.to_dict(), model.model_dump(), training.model_dump(), baselines(data, shapes)
         )
+        _start_at_baseline(module.autoencoder, data)
         best = ModelCheckpoint(folder, filename="best", monitor=WATCHED)
         trainer = lightning.Trainer(
             max_epochs=training.max_epochs,
@@ -185,6 +186,15 @@ def fit(
         best_epoch=int(checkpoint["epoch"]),
         best_loss=float(best.best_model_score),
     )
+
+
+def _start_at_baseline(autoencoder: Autoencoder, data: FilmData) -> None:
+    """Let the sound decoder begin with what training TRs are like on average."""
+    audio, shapes = data.film["audio"][data.where("train")], autoencoder.shapes
+    if shapes.use_encodec:
+        autoencoder.decoders["audio"].start_at(code_frequencies(audio, shapes.codebook_size))
+    else:
+        autoencoder.decoders["audio"].start_at(audio.nanmean(dim=(0, 2)))
 
 
 def _loaders(data: FilmData, training: TrainingConfig, seed: int) -> tuple[DataLoader, DataLoader]:

@@ -47,6 +47,15 @@ class AudioDecoder(nn.Module):
         self.frames = FrameDecoder(bottleneck_dim, frames_per_tr, dim)
         self.heads = nn.Linear(dim, n_codebooks * codebook_size)
 
+    @torch.no_grad()
+    def start_at(self, frequencies: torch.Tensor) -> None:
+        """Begin by predicting these code frequencies (n_codebooks, codebook_size), whatever comes.
+
+        A fresh classifier first has to unlearn its own guesses: a short film never gets beyond.
+        """
+        self.heads.bias.copy_(frequencies.log().flatten())
+        self.heads.weight.mul_(0.1)
+
     def logits(self, bottleneck: torch.Tensor, chosen: torch.Tensor | None = None) -> torch.Tensor:
         """(batch, bottleneck_dim) → (batch, n_codebooks, frames_per_tr, codebook_size).
 
@@ -68,6 +77,12 @@ class MelDecoder(nn.Module):
         super().__init__()
         self.frames = FrameDecoder(bottleneck_dim, frames_per_tr, dim)
         self.head = nn.Conv1d(dim, n_mels, 1)
+
+    @torch.no_grad()
+    def start_at(self, mean: torch.Tensor) -> None:
+        """Begin by predicting this mean (n_mels,) dB, whatever comes."""
+        self.head.bias.copy_(mean / 50 + 1)
+        self.head.weight.mul_(0.1)
 
     def forward(self, bottleneck: torch.Tensor) -> torch.Tensor:
         return (self.head(functional.gelu(self.frames(bottleneck))) - 1) * 50

@@ -20,15 +20,21 @@ def masked_mse(estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return error.square().sum() / known.sum().clamp(min=1)
 
 
+def code_frequencies(train: torch.Tensor, codebook_size: int) -> torch.Tensor:
+    """How often each code occurs in ``train`` (n_trs, n_codebooks, n_frames), add-one smoothing.
+
+    Returns (n_codebooks, codebook_size) float64, rows summing to 1; -1 (no frame) is not counted.
+    """
+    rows = [train[:, q][train[:, q] >= 0].long() for q in range(train.shape[1])]
+    counts = torch.stack([torch.bincount(row, minlength=codebook_size) for row in rows]) + 1.0
+    return counts.double() / counts.sum(dim=1, keepdim=True)
+
+
 def unigram_nats(codes: torch.Tensor, train: torch.Tensor, codebook_size: int) -> torch.Tensor:
     """Cross-entropy (nats per code) of ``codes`` under code frequencies counted on ``train``.
 
-    Both (n_trs, n_codebooks, n_frames); add-one smoothing. What a model must beat.
+    Both (n_trs, n_codebooks, n_frames). What a model must beat.
     """
-    nats = []
-    for q in range(codes.shape[1]):
-        seen = train[:, q][train[:, q] >= 0].long()
-        counts = torch.bincount(seen, minlength=codebook_size).double() + 1
-        here = codes[:, q][codes[:, q] >= 0].long()
-        nats.append(-(counts / counts.sum()).log()[here].mean())
-    return torch.stack(nats).mean()
+    surprise = -code_frequencies(train, codebook_size).log()
+    rows = [codes[:, q][codes[:, q] >= 0].long() for q in range(codes.shape[1])]
+    return torch.stack([surprise[q, row].mean() for q, row in enumerate(rows)]).mean()
