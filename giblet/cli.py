@@ -70,6 +70,10 @@ def quiet_libraries() -> None:
     """Leave standard error to giblet: no tips, no progress bars that nobody watches."""
     if not sys.stderr.isatty():
         os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+        if "transformers" in sys.modules:  # it has read the environment already
+            from transformers.utils.logging import disable_progress_bar
+
+            disable_progress_bar()
     logging.disable(logging.INFO)  # lightning sets its own level when it is imported
     warnings.filterwarnings("ignore", module=r"(lightning|torch)\.")
 

@@ -15,7 +15,7 @@ from giblet.dataset import FilmData, check_no_overlap, windows
 from giblet.models.autoencoder import Autoencoder, Shapes
 from giblet.models.losses import code_cross_entropy, code_frequencies, masked_mse, unigram_nats
 
-WATCHED = "validation/audio"  # stops training and picks the model: sound is what is reconstructed
+WATCHED = "validation/loss"  # stops training and picks the model: all modalities, as weighted
 _ROUNDING = 1e-9  # mean squares below this are float noise around a constant
 
 
