@@ -234,6 +234,7 @@ def train_codec(sounds: Path, validation: Path, recipe: Path, logs: Path, codec:
     """
     import sys
 
+    from giblet.audio.codec import load_codec
     from giblet.codec.data import read_sounds
     from giblet.codec.settings import parse_recipe
     from giblet.codec.trainer import fit_codec
@@ -241,6 +242,9 @@ def train_codec(sounds: Path, validation: Path, recipe: Path, logs: Path, codec:
 
     settings = parse_recipe(load_yaml(recipe), str(recipe))
     train, held_out = (read_sounds(folder, settings.kinds) for folder in (sounds, validation))
-    model = fit_codec(train, held_out, settings, str(logs), sys.stderr.isatty())
+    start = settings.start_from and load_codec(
+        settings.start_from, settings.target_bandwidths[-1]
+    ).model
+    model = fit_codec(train, held_out, settings, str(logs), start or None, sys.stderr.isatty())
     with replacing_folder(codec) as folder:
         model.half().save_pretrained(folder)

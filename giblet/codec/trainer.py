@@ -10,6 +10,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 from transformers import EncodecModel
 
+from giblet.checks import GibletError
 from giblet.codec.data import RandomCrops, Sounds
 from giblet.codec.losses import MultiScaleSpectralLoss
 from giblet.codec.networks import build_encodec, start_near_identity
@@ -29,6 +30,15 @@ class CodecTraining(lightning.LightningModule):
         self.spectral = MultiScaleSpectralLoss(self.model.config.sampling_rate)
         self.register_buffer("started", torch.tensor(False))
         self.register_buffer("codebooks_started", torch.tensor(False))
+
+    def go_on_from(self, start: EncodecModel) -> None:
+        """Take the weights of a trained codec; its codebooks start anew on the latents it makes."""
+        try:
+            self.model.load_state_dict(start.state_dict())
+        except RuntimeError as error:
+            wrong = str(error).splitlines()[1].strip()
+            raise GibletError(f"start_from is another network than the recipe's: {wrong}") from None
+        self.started.fill_(True)
 
     def _autocast(self):
         return torch.autocast(
@@ -114,18 +124,27 @@ class CodecTraining(lightning.LightningModule):
 
 
 def fit_codec(
-    train: Sounds, validation: Sounds, settings: CodecSettings, folder: str, progress: bool = False
+    train: Sounds,
+    validation: Sounds,
+    settings: CodecSettings,
+    folder: str,
+    start: EncodecModel | None = None,
+    progress: bool = False,
 ) -> EncodecModel:
-    """Train a codec on sounds (kind → waveforms (n_samples,) at 24 kHz).
+    """Train a codec on sounds (kind → waveforms (n_samples,) at 24 kHz), fine-tuning ``start``.
 
     Checkpoints and curves go into ``folder``; a run that finds its last checkpoint there goes on
     from it, with crops it has not yet seen.
+
+    Raises GibletError if ``start`` is another network than ``settings`` describe.
     """
     last = f"{folder}/last.ckpt"
     resumed_from = torch.load(last, weights_only=True)["global_step"] if exists(last) else 0
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
         module = CodecTraining(settings.model_dump())
+        if start is not None:
+            module.go_on_from(start)
         rate = module.model.config.sampling_rate
         crops = RandomCrops(train, rate, settings, seed=settings.seed + resumed_from)
         checks = RandomCrops(validation, rate, settings, seed=settings.seed)

@@ -276,12 +276,12 @@ def sound_folders(speech, tmp_path):
     return tmp_path
 
 
-def run_verb(folder, recipe="recipe.yaml", sounds="train"):
+def run_verb(folder, recipe="recipe.yaml", sounds="train", logs="logs"):
     train_codec(
         sounds=folder / sounds,
         validation=folder / "validation",
         recipe=folder / recipe,
-        logs=folder / "logs",
+        logs=folder / logs,
         codec=folder / "codec",
     )
 
@@ -292,6 +292,25 @@ def test_train_codec(sound_folders, speech):
     assert codec.encode(speech).shape == (8, 150)
     weights = load_file(sound_folders / "codec" / "model.safetensors")
     assert {w.dtype for w in weights.values() if w.is_floating_point()} == {torch.float16}
+
+
+def test_fine_tuning_goes_on_from_a_codec(sound_folders, speech):
+    """With a learning rate of nearly nothing the network stays what it was."""
+    run_verb(sound_folders)
+    recipe = yaml.safe_load((sound_folders / "recipe.yaml").read_text())
+    recipe |= {"start_from": str(sound_folders / "codec"), "learning_rate": 1e-9}
+    (sound_folders / "tune.yaml").write_text(yaml.safe_dump(recipe))
+    before = load_file(sound_folders / "codec" / "model.safetensors")
+    run_verb(sound_folders, recipe="tune.yaml", logs="tuning")
+    after = load_file(sound_folders / "codec" / "model.safetensors")
+    names = [n for n in before if n.startswith(("encoder", "decoder"))]
+    assert names and all(torch.allclose(before[n], after[n], atol=1e-6) for n in names)
+
+
+def test_fine_tuning_another_network_is_refused(sound_folders):
+    (sound_folders / "other.yaml").write_text("{start_from: bundled, num_filters: 2}")
+    with pytest.raises(GibletError, match="another network than the recipe's.*shape"):
+        run_verb(sound_folders, recipe="other.yaml")
 
 
 def test_train_codec_refuses_what_it_cannot_use(sound_folders):
