@@ -1,7 +1,10 @@
 """Sound in and out of files: any film or recording, as mono samples on the film's clock.
 
 The film's clock starts where its container starts. Sound that begins later is preceded by
-silence, so sample ``k`` is always the sound at ``k / sample_rate`` seconds of film.
+silence, so sample ``k`` is always the sound at ``k / sample_rate`` seconds of film, within the 1 ms
+to which Matroska and MP4 round. An encoder's run-in is left out where the container tells its
+length (MP4, MOV, Matroska, Ogg, MP3 files); raw streams, AVI and MPEG-TS do not, and there the
+sound comes late by it: 5 ms (AC-3) to 23 ms (MP3, AAC).
 """
 
 import logging
@@ -15,7 +18,7 @@ import numpy as np
 
 from giblet.checks import GibletError, check_waveform
 from giblet.store import replacing
-from giblet.timing import count_samples
+from giblet.timing import count_samples, samples_duration
 
 if TYPE_CHECKING:
     import av
@@ -24,6 +27,14 @@ logger = logging.getLogger(__name__)
 
 _GAP = 0.005  # s: timestamps in milliseconds (Matroska) jitter less than this
 _CUT_SHORT = 1.0  # s: the header promises so much more sound than there is
+_LARGEST = 2**31  # bytes of sound held at once: 6 hours at 24 kHz
+_ZERO_AND_FULL_SCALE = {
+    "u8": (128, 2**7),
+    "s16": (0, 2**15),
+    "s32": (0, 2**31),
+    "flt": (0, 1),
+    "dbl": (0, 1),
+}
 
 
 @contextmanager
@@ -35,6 +46,10 @@ def open_film(path: str | Path) -> Iterator["av.container.InputContainer"]:
         film = av.open(str(path))
     except FileNotFoundError:
         raise GibletError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise GibletError(f"{path}: is a folder, not a film. Name a file in it.") from None
+    except PermissionError:
+        raise GibletError(f"{path}: you have no permission to read it (chmod +r)") from None
     except (av.error.FFmpegError, OSError) as error:
         raise GibletError(
             f"{path}: cannot be read as a film or a sound ({error.strerror}). "
@@ -83,11 +98,18 @@ def sound_duration(path: str | Path) -> float:
 def read_sound(path: str | Path, sample_rate: float) -> np.ndarray:
     """Sound of a film or recording, (n_samples,) float32 mono at ``sample_rate`` Hz.
 
-    Raises GibletError as `sound_blocks` does.
+    Raises GibletError as `sound_blocks` does, and where the sound is larger than 2 GiB: 6 hours at
+    24 kHz. `sound_blocks` has no such limit.
     """
     samples = bytearray()  # grows in place: the whole sound is never held twice
     for block in sound_blocks(path, sample_rate):
         samples += block.tobytes()
+        if len(samples) > _LARGEST:
+            raise GibletError(
+                f"{path}: too long to be held at once, more than "
+                f"{samples_duration(len(samples) // 4, sample_rate) / 3600:.2g} hours at "
+                f"{sample_rate:g} Hz. Cut it into runs, or read it with sound_blocks."
+            )
     return np.frombuffer(samples, dtype=np.float32)
 
 
@@ -132,12 +154,12 @@ def _mono_pieces(path: str | Path) -> Iterator[tuple[np.ndarray, int]]:
         stream = film.streams.best("audio")
         if stream is None:
             raise GibletError(f"{path}: has no sound track")
-        written, rate = 0, None
+        written, rate, zero = 0, None, float(film_start(film))
         for frame in decoded_frames(film, stream, path):
             rate = rate or frame.sample_rate
             if frame.sample_rate != rate:
                 raise GibletError(f"{path}: its sample rate changes from {rate} Hz within the file")
-            begin = None if frame.pts is None else frame.pts * frame.time_base - film_start(film)
+            begin = None if frame.pts is None else frame.time - zero
             piece = _placed(_mono(frame), begin, written, rate, path)
             written += len(piece)
             yield piece, rate
@@ -150,11 +172,19 @@ def _mono(frame: "av.AudioFrame") -> np.ndarray:
     """Mean of a frame's channels, (n_samples,) float32, full scale 1."""
     import av
 
-    (floats,) = av.AudioResampler(format="fltp").resample(frame)  # same rate, same channels
-    return floats.to_ndarray().mean(axis=0)
+    if frame.format.packed.name not in _ZERO_AND_FULL_SCALE:  # 64-bit integers
+        (frame,) = av.AudioResampler(format="fltp").resample(frame)
+    samples = frame.to_ndarray()  # (n_channels, n_samples), or (1, n_samples * n_channels)
+    if not frame.format.is_planar:
+        samples = samples.reshape(-1, frame.layout.nb_channels).T
+    zero, scale = _ZERO_AND_FULL_SCALE[frame.format.packed.name]
+    floats = samples.astype(np.float32)
+    if scale != 1:
+        floats = (floats - np.float32(zero)) / np.float32(scale)
+    return floats[0] if len(floats) == 1 else floats.sum(axis=0) / np.float32(len(floats))
 
 
-def _placed(mono: np.ndarray, begin: Fraction | None, written: int, rate: int, path) -> np.ndarray:
+def _placed(mono: np.ndarray, begin: float | None, written: int, rate: int, path) -> np.ndarray:
     """``mono`` with silence before it, or less of it, so that it starts at ``begin`` s of film."""
     if not np.isfinite(mono).all():
         raise GibletError(f"{path}: NaN or infinite samples after {written / rate:.2f} s of sound")
@@ -164,7 +194,7 @@ def _placed(mono: np.ndarray, begin: Fraction | None, written: int, rate: int, p
     if gap < -len(mono):
         raise GibletError(
             f"{path}: the sound's timestamps run back from {written / rate:.2f} s to "
-            f"{float(begin):.2f} s. Copy the film into a new container (ffmpeg -c copy) first."
+            f"{begin:.2f} s. Copy the film into a new container (ffmpeg -c copy) first."
         )
     if gap > 0 and written:
         logger.warning("%s: %.3f s without sound at %.2f s", path, gap / rate, written / rate)

@@ -1,12 +1,16 @@
 """Any file's sound, at its place on the film's clock. Oracles: soundfile, soxr, known clicks."""
 
+import os
+import struct
 import tracemalloc
+from itertools import islice
 
 import numpy as np
 import pytest
 import soundfile
 import soxr
 
+from giblet.audio import files
 from giblet.audio.files import has_sound, read_sound, sound_blocks, sound_duration, write_sound
 from giblet.checks import GibletError
 
@@ -92,6 +96,18 @@ def test_every_sample_format_has_full_scale_one(tmp_path, rng, subtype):
     np.testing.assert_allclose(read_sound(tmp_path / "a.wav", 16000), expected, atol=1e-6)
 
 
+def test_64_bit_integers_have_full_scale_one(tmp_path, rng):
+    sound = rng.uniform(-1, 1, (1, 5000))
+    with av.open(str(tmp_path / "a.wav"), "w") as out:
+        audio = out.add_stream("pcm_s64le", rate=16000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(sound, format="dbl", layout="mono")
+        frame.sample_rate, frame.pts = 16000, 0
+        for converted in av.AudioResampler(format="s64").resample(frame):
+            out.mux(audio.encode(converted))
+        out.mux(audio.encode(None))
+    np.testing.assert_allclose(read_sound(tmp_path / "a.wav", 16000), sound[0], atol=1e-6)
+
+
 @pytest.mark.parametrize("rate", [24000, 23893.333, ENCODING_RATE, 16000, 48000])
 def test_as_many_samples_as_duration_and_rate_say(tmp_path, rng, rate):
     soundfile.write(tmp_path / "a.flac", rng.uniform(-0.5, 0.5, 44100 * 3 + 17), 44100)
@@ -134,6 +150,87 @@ def test_sound_that_starts_late_is_preceded_by_silence(tmp_path, ending, codec, 
         found = loudest(sound, 24000, time - 0.15, time + 0.15)
         assert found == pytest.approx(time, abs=tolerance)
     assert not sound[: round(max(begin - 0.05, 0) * 24000)].any()
+
+
+def encode(path, sound, rate, codec, layout="mono"):
+    """``sound`` (n_samples,) alike in all channels of ``layout``, at ``rate`` Hz."""
+    with av.open(str(path), "w") as out:
+        audio = out.add_stream(codec, rate=rate, layout=layout)
+        pcm = np.tile((sound * 32767).astype(np.int16), (audio.layout.nb_channels, 1))
+        for first in range(0, len(sound), 1024):
+            piece = np.ascontiguousarray(pcm[:, first : first + 1024])
+            frame = av.AudioFrame.from_ndarray(piece, format="s16p", layout=layout)
+            frame.sample_rate, frame.pts = rate, first
+            out.mux(audio.encode(frame))
+        out.mux(audio.encode(None))
+    return path
+
+
+ENCODINGS = [  # ending, codec, its sample rates
+    *((ending, "aac", [8000, 44100, 96000]) for ending in ("mp4", "mov", "m4v", "mkv")),
+    ("mp3", "libmp3lame", [8000, 22050, 48000]),
+    ("ogg", "libopus", [48000]),
+    ("opus", "libopus", [48000]),
+    ("flac", "flac", [8000, 44100, 192000]),
+    ("wav", "pcm_s16le", [8000, 44100, 192000]),
+    ("mkv", "ac3", [48000]),
+]
+
+
+@pytest.mark.parametrize("layout", ["mono", "stereo", "5.1"])
+@pytest.mark.parametrize(("ending", "codec", "rates"), ENCODINGS)
+def test_a_click_is_found_where_it_was_encoded(tmp_path, ending, codec, rates, layout):
+    if codec == "libmp3lame" and layout == "5.1":
+        pytest.skip("MP3 has no 5.1")
+    for rate in rates:
+        path = encode(
+            tmp_path / f"{rate}.{ending}", clicks(1, rate, [0.3, 0.7]), rate, codec, layout
+        )
+        sound = read_sound(path, 24000)
+        for time in (0.3, 0.7):
+            assert loudest(sound, 24000, time - 0.2, time + 0.2) == pytest.approx(time, abs=1e-3)
+        assert len(sound) / 24000 == pytest.approx(1, abs=2048 / rate)
+
+
+def test_what_an_edit_list_leaves_out_is_left_out(tmp_path):
+    film = make_film(tmp_path / "a.mp4", clicks(1, 24000, [0.3, 0.7]), pictures=0)
+    content = film.read_bytes()
+    at = content.index(b"elst") + 16  # past version, number of entries and duration
+    assert struct.unpack_from(">i", content, at) == (1024,)  # the run-in of AAC
+    skipped = struct.pack(">i", 1024 + 24000 // 4)
+    film.write_bytes(content[:at] + skipped + content[at + 4 :])
+    assert loudest(read_sound(film, 24000), 24000, 0.2, 0.6) == pytest.approx(0.45, abs=1e-3)
+
+
+def test_sound_without_timestamps_runs_on(tmp_path, monkeypatch):
+    film = make_film(tmp_path / "a.mp4", clicks(1, 24000, [0.3, 0.7]), begin=0.2)
+    expected = read_sound(film, 24000)
+    decoded = files.decoded_frames
+
+    def without_timestamps(*args):
+        for i, frame in enumerate(decoded(*args)):
+            frame.pts = None if i else frame.pts
+            yield frame
+
+    monkeypatch.setattr(files, "decoded_frames", without_timestamps)
+    np.testing.assert_array_equal(read_sound(film, 24000), expected)
+
+
+def test_pictures_of_uneven_length_do_not_move_the_sound(tmp_path):
+    sound = clicks(3, 24000, [0.3, 2.7])
+    with av.open(str(tmp_path / "a.mp4"), "w") as film:
+        video = film.add_stream("mpeg4", rate=10, width=64, height=48, pix_fmt="yuv420p")
+        audio = film.add_stream("flac", rate=24000, layout="mono")
+        for pts in (0, 1, 2, 9, 10, 24, 29):
+            picture = av.VideoFrame(64, 48, "yuv420p")
+            picture.pts = pts
+            film.mux(video.encode(picture))
+        pcm = (sound[None] * 32767).astype(np.int16)
+        frame = av.AudioFrame.from_ndarray(pcm, format="s16", layout="mono")
+        frame.sample_rate, frame.pts = 24000, 0
+        film.mux([*video.encode(None), *audio.encode(frame), *audio.encode(None)])
+    read = read_sound(tmp_path / "a.mp4", 24000)
+    np.testing.assert_allclose(read, sound, atol=2 / 32767)
 
 
 def test_late_pictures_do_not_move_the_sound(tmp_path):
@@ -194,6 +291,30 @@ def test_a_film_cut_short_is_read_as_far_as_it_goes_with_a_warning(tmp_path, rng
     assert "cut short" in caplog.text
 
 
+@pytest.mark.parametrize("ending", ["wav", "flac", "mp3", "mkv"])
+def test_a_recording_cut_short_keeps_its_beginning(tmp_path, rng, ending):
+    codecs = {"wav": "pcm_s16le", "flac": "flac", "mp3": "libmp3lame", "mkv": "aac"}
+    path = encode(tmp_path / f"a.{ending}", rng.uniform(-0.5, 0.5, 48000), 24000, codecs[ending])
+    whole = read_sound(path, 24000)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    part = read_sound(path, 24000)
+    assert 0.3 < len(part) / len(whole) < 0.7
+    n_sure = len(part) - 4096  # the last frame of all may be broken
+    np.testing.assert_allclose(part[:n_sure], whole[:n_sure], atol=1e-6)
+
+
+def test_a_wrong_ending_is_no_matter(tmp_path, rng):
+    soundfile.write(tmp_path / "a.wav", rng.uniform(-0.5, 0.5, 9000), 24000)
+    expected = read_sound(tmp_path / "a.wav", 24000)
+    (tmp_path / "a.wav").rename(tmp_path / "a.mp4")
+    np.testing.assert_array_equal(read_sound(tmp_path / "a.mp4", 24000), expected)
+
+
+def test_silence_is_a_sound(tmp_path):
+    soundfile.write(tmp_path / "a.flac", np.zeros(12000), 24000)
+    np.testing.assert_array_equal(read_sound(tmp_path / "a.flac", 24000), np.zeros(12000))
+
+
 def test_a_film_without_its_index_is_refused(tmp_path):
     film = make_film(tmp_path / "a.mp4", clicks(2, 24000, [1]))
     film.write_bytes(film.read_bytes()[:-2000])
@@ -201,17 +322,62 @@ def test_a_film_without_its_index_is_refused(tmp_path):
         read_sound(film, 24000)
 
 
+def wave_file(path, rate, n_samples, n_channels=1):
+    """8-bit ``.wav`` whose samples take no room on the disk."""
+    sizes = struct.pack("<4sI4s", b"RIFF", 36 + n_samples, b"WAVE")
+    sizes += struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, n_channels, rate, rate, n_channels, 8)
+    path.write_bytes(sizes + struct.pack("<4sI", b"data", n_samples))
+    os.truncate(path, len(sizes) + 8 + n_samples)
+    return path
+
+
+def test_a_file_that_may_not_be_read_says_so(tmp_path):
+    path = wave_file(tmp_path / "a.wav", 8000, 8000)
+    path.chmod(0)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)  # nobody: root may read all
+    try:
+        with pytest.raises(GibletError, match="permission"):
+            read_sound(path, 8000)
+    finally:
+        os.seteuid(user)
+
+
+def test_ten_hours_come_in_blocks_that_take_no_more_memory(tmp_path):
+    path = wave_file(tmp_path / "long.wav", rate=8000, n_samples=10 * 3600 * 8000)
+    tracemalloc.start()
+    blocks = islice(sound_blocks(path, 8000, block_seconds=20), 90)
+    n_samples = sum(map(len, blocks))  # the first half hour
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert n_samples == pytest.approx(1800 * 8000, rel=0.02)
+    assert peak < 6e6  # bytes, of 58e6
+
+
+def test_what_cannot_be_held_at_once_is_refused(tmp_path, monkeypatch):
+    path = wave_file(tmp_path / "long.wav", rate=8000, n_samples=120 * 8000)
+    monkeypatch.setattr(files, "_LARGEST", 4 * 60 * 8000)
+    with pytest.raises(GibletError, match=r"more than 0.01. hours at 8000 Hz.*sound_blocks"):
+        read_sound(path, 8000)
+    assert sum(map(len, sound_blocks(path, 8000))) == 120 * 8000
+
+
 def test_what_is_no_sound_gets_one_clear_line(tmp_path):
     (tmp_path / "text.mp4").write_text("not a film\n")
     (tmp_path / "empty.mp4").touch()
     soundfile.write(tmp_path / "zero.wav", np.zeros(0), 24000)
     soundfile.write(tmp_path / "nan.wav", np.full(100, np.nan), 24000, subtype="FLOAT")
+    soundfile.write(tmp_path / "inf.wav", np.full(100, np.inf), 24000, subtype="FLOAT")
+    wave_file(tmp_path / "none.wav", rate=24000, n_samples=100, n_channels=0)
     make_film(tmp_path / "silent.mp4")
     complaints = {
         "missing.mp4": "no such file",
         "text.mp4": "cannot be read",
         "empty.mp4": "cannot be read",
-        ".": "cannot be read",
+        ".": "is a folder",
+        "inf.wav": "infinite",
+        "none.wav": "no sound track",
         "zero.wav": "zero length",
         "nan.wav": "NaN",
         "silent.mp4": "no sound track",
