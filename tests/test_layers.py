@@ -18,8 +18,8 @@ LEVELS = {
     2: "aligned dataset audio audio.processor video text bold models models.autoencoder "
     "models.decoder models.encoder models.losses models.reading demo.viewing",
     1: "encoding bids alignment alignment.hrf alignment.regressors alignment.sync "
-    "audio.codec audio.distances audio.files audio.framing audio.mel audio.pesq_guard "
-    "audio.quality audio.speech audio.streaming "
+    "audio.codec audio.distances audio.files audio.formats audio.framing audio.mel audio.melcode "
+    "audio.pesq_guard audio.quality audio.speech audio.streaming "
     "codec codec.data codec.losses codec.networks codec.quantizer codec.settings codec.trainer "
     "demo.brains demo.effects demo.film demo.music demo.pictures demo.scanner demo.script "
     "demo.soundtrack demo.speech demo.stimulus",

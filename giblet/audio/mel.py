@@ -8,6 +8,7 @@ from giblet.checks import check_amounts, check_waveform
 from giblet.timing import hop_rate_hz
 
 FLOOR_DB = -100.0  # 0 dB is power 1 in one mel band; quieter than this is silence
+MOMENTUM = 0.99  # of Griffin-Lim: Perraudin, Balazs & Sondergaard (2013), as in librosa
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,16 @@ class MelSettings:
     n_fft: int = 1024  # samples
     hop_length: int = 256  # samples
     n_iter: int = 32  # of Griffin-Lim
+
+    def __post_init__(self):
+        for name, value in vars(self).items():
+            if not value >= 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if self.hop_length > self.n_fft:
+            raise ValueError(
+                f"hop_length {self.hop_length} is longer than the window, n_fft {self.n_fft}: "
+                "sound between windows would be lost"
+            )
 
     @property
     def frame_rate(self) -> float:
@@ -52,8 +63,8 @@ def mel_spectrogram(waveform: np.ndarray, settings: MelSettings) -> np.ndarray:
 def mel_to_sound(mel: np.ndarray, settings: MelSettings, seed: int = 0) -> np.ndarray:
     """Mel power in dB (n_mels, n_frames) to sound (n_frames * hop_length,) float32.
 
-    Magnitudes by least squares from the mel filters, phases by fast Griffin-Lim with momentum
-    0.99 (Perraudin et al. 2013), started from phases drawn with ``seed``.
+    Magnitudes by least squares from the mel filters, phases by fast Griffin-Lim with
+    ``MOMENTUM``, started from phases drawn with ``seed``.
 
     Raises
     ------
@@ -74,9 +85,38 @@ def mel_to_sound(mel: np.ndarray, settings: MelSettings, seed: int = 0) -> np.nd
     waveform = librosa.griffinlim(
         magnitude,
         n_iter=settings.n_iter,
+        momentum=MOMENTUM,
         hop_length=settings.hop_length,
         n_fft=settings.n_fft,
         length=mel.shape[1] * settings.hop_length,
         random_state=seed,
     )
     return waveform.astype(np.float32)
+
+
+def average_trs(mel: np.ndarray) -> np.ndarray:
+    """mel_3d (n_trs, n_mels, frames_per_tr) to mel_2d (n_trs, n_mels): the mean dB of each TR.
+
+    For models of one spectrum per TR. What changes within a TR, speech above all, is lost.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Integers, NaN, or another rank.
+
+    >>> average_trs(np.array([[[0.0, -20.0], [10.0, 10.0]]])).tolist()
+    [[-10.0, 10.0]]
+    """
+    mel = check_amounts(mel, "mel")
+    if mel.ndim != 3 or not mel.size:
+        raise ValueError(f"mel must have shape (n_trs, n_mels, frames_per_tr), got {mel.shape}")
+    return mel.mean(axis=2)
+
+
+def repeat_in_trs(mel: np.ndarray, frames_per_tr: int) -> np.ndarray:
+    """mel_2d (n_trs, n_mels) to mel_3d (n_trs, n_mels, frames_per_tr): each TR holds its average.
+
+    >>> repeat_in_trs(np.array([[-10.0, 10.0]]), frames_per_tr=3).tolist()
+    [[[-10.0, -10.0, -10.0], [10.0, 10.0, 10.0]]]
+    """
+    return np.repeat(np.asarray(mel)[:, :, None], frames_per_tr, axis=2)

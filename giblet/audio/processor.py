@@ -1,16 +1,21 @@
 """AudioProcessor: a film's sound as one feature array per TR, and back."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from giblet.audio.codec import BUNDLED, Codec, load_codec
 from giblet.audio.files import read_sound, sound_duration, write_sound
+from giblet.audio.formats import FORMAT_VERSION, check_stored, detect_format, unpack
 from giblet.audio.framing import group_trs, ungroup_trs
-from giblet.audio.mel import MelSettings, mel_spectrogram, mel_to_sound
-from giblet.checks import GibletError, check_amounts, check_codes
+from giblet.audio.mel import MelSettings, mel_spectrogram, mel_to_sound, repeat_in_trs
+from giblet.checks import GibletError, check_codes
 from giblet.timing import TrClock, count_samples, tr_onsets, whole_trs
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class AudioProcessor:
@@ -60,7 +65,7 @@ class AudioProcessor:
 
     def audio_to_features(
         self, path: str | Path, max_trs: int | None = None
-    ) -> tuple[np.ndarray, pd.DataFrame]:
+    ) -> tuple[np.ndarray, "pd.DataFrame"]:
         """Features of every whole TR of a film's or sound file's sound, and a table about them.
 
         Returns
@@ -99,16 +104,32 @@ class AudioProcessor:
             return self.codec.encode(waveform)
         return mel_spectrogram(waveform, self.mel)
 
-    def features_to_audio(self, features: np.ndarray, path: str | Path | None = None) -> np.ndarray:
+    def features_to_audio(
+        self, features, path: str | Path | None = None, attrs: Mapping | None = None
+    ) -> np.ndarray:
         """Sound (n_samples,) float32 at ``sample_rate`` of features; written too if ``path``.
+
+        Parameters
+        ----------
+        features
+            An array as ``audio_to_features`` gives it, or as it was stored: an xarray Dataset
+            with ``audio``, or a DataArray. On the mel path also (n_trs, n_mels), the average of
+            each TR (``giblet.audio.mel.average_trs``): the average is held for the whole TR.
+            What changes within a TR is gone, so speech comes back as a drone, not as words.
+        attrs
+            What was stored with the features, if they do not carry it themselves: ``facts()``.
+            Then codes of fewer codebooks of the same codec decode too.
 
         Raises
         ------
+        GibletError
+            Features of another codec, revision, wider bandwidth, t_r, framing or version.
         TypeError, ValueError
             Features of another kind or shape than ``audio_to_features`` gives.
         """
+        features = self.check_features(*unpack(features, attrs))
         rate = self.clock.encoding_rate_hz(self.sample_rate)
-        stream = ungroup_trs(self.check_features(features), self.clock)
+        stream = ungroup_trs(features, self.clock)
         decode = self.codec.decode if self.use_encodec else self._mel_to_sound
         waveform = decode(stream)
         n_wanted = count_samples(self.clock.duration(len(features)), self.sample_rate)
@@ -121,25 +142,37 @@ class AudioProcessor:
     def _mel_to_sound(self, stream: np.ndarray) -> np.ndarray:
         return mel_to_sound(stream, self.mel)
 
-    def check_features(self, features: np.ndarray) -> np.ndarray:
-        """``features`` if they are of this processor's kind, else TypeError or ValueError."""
-        features = np.asarray(features)
-        if features.ndim != 3 or not len(features):
-            raise ValueError(
-                f"features must have shape (n_trs, rows, frames_per_tr), got {features.shape}"
-            )
-        if self.use_encodec:
-            return check_codes(features, self.codec.n_codebooks, self.codec.codebook_size)
-        return check_amounts(features)
+    def check_features(self, features: np.ndarray, stored: Mapping | None = None) -> np.ndarray:
+        """``features`` (n_trs, rows, frames_per_tr) if this processor may decode them.
 
-    def metadata(self, n_trs: int) -> pd.DataFrame:
+        Raises as ``features_to_audio`` does.
+        """
+        stored = dict(stored or {})
+        if stored:
+            check_stored(stored, self.facts())
+        mode = {"encoding_mode": self.encoding_mode}
+        if self.use_encodec:
+            mode["codebook_size"] = self.codec.codebook_size
+        kind = detect_format(features, stored | mode)
+        if kind == "encodec":
+            n_rows = self.codec.n_codebooks
+            if "codec_revision" in stored and np.shape(features)[1] <= n_rows:
+                n_rows = None  # a prefix of the same codec's codebooks
+            return check_codes(features, n_rows, self.codec.codebook_size)
+        if np.shape(features)[1] != self.mel.n_mels:
+            raise ValueError(f"mel must have {self.mel.n_mels} bands, got {np.shape(features)}")
+        return features if kind == "mel_3d" else repeat_in_trs(features, self.clock.frames_per_tr)
+
+    def metadata(self, n_trs: int) -> "pd.DataFrame":
         """One row a TR: ``tr_index, start_time, end_time, n_frames, encoding_mode``."""
         return tr_table(self.clock, n_trs).assign(encoding_mode=self.encoding_mode)
 
     def facts(self) -> dict:
         """What a file of features must say so that it is never decoded by something else."""
         codec = self.codec
-        return {
+        sizes = {} if codec else {"n_mels": self.mel.n_mels, "n_fft": self.mel.n_fft}
+        return sizes | {
+            "format_version": FORMAT_VERSION,
             "encoding_mode": self.encoding_mode,
             "t_r": self.clock.t_r,
             "framing": self.clock.framing,
@@ -157,12 +190,14 @@ class AudioProcessor:
         return self.codec.latents(stream) if self.use_encodec else stream.T
 
 
-def tr_table(clock: TrClock, n_trs: int) -> pd.DataFrame:
+def tr_table(clock: TrClock, n_trs: int) -> "pd.DataFrame":
     """One row a TR: ``tr_index``, ``start_time`` and ``end_time`` (s of film), ``n_frames``.
 
     >>> tr_table(TrClock(1.5, 75), 2).iloc[1].tolist()
     [1.0, 1.5, 3.0, 112.0]
     """
+    import pandas as pd
+
     onsets = tr_onsets(n_trs + 1, clock.t_r)
     return pd.DataFrame(
         {

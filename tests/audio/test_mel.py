@@ -5,7 +5,14 @@ import numpy as np
 import pytest
 
 from giblet.audio.distances import envelope_lag_ms, stoi
-from giblet.audio.mel import FLOOR_DB, MelSettings, mel_spectrogram, mel_to_sound
+from giblet.audio.mel import (
+    FLOOR_DB,
+    MelSettings,
+    average_trs,
+    mel_spectrogram,
+    mel_to_sound,
+    repeat_in_trs,
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +64,67 @@ def test_griffin_lim_keeps_speech(clear_speech, mel):
     assert abs(level_db) < 1.0
     pair_16k = [librosa.resample(s, orig_sr=24000, target_sr=16000) for s in (reference, sound)]
     assert abs(envelope_lag_ms(*pair_16k)) <= 1.0
+
+
+def test_griffin_lim_is_librosas_with_momentum(mel):
+    settings = MelSettings(n_iter=4)
+    filters = librosa.filters.mel(sr=24000, n_fft=1024, n_mels=128)
+    power = np.linalg.lstsq(filters, 10 ** (mel[:, :50].astype(float) / 10), rcond=None)[0]
+    magnitude = np.sqrt(np.clip(power, 0, None))
+
+    def expected(momentum):
+        return librosa.griffinlim(
+            np.concatenate([magnitude, magnitude[:, -1:]], axis=1),
+            n_iter=4,
+            hop_length=256,
+            momentum=momentum,
+            length=50 * 256,
+            random_state=3,
+        )
+
+    sound = mel_to_sound(mel[:, :50], settings, seed=3)
+    np.testing.assert_allclose(sound, expected(0.99), atol=1e-4)
+    assert np.abs(sound - expected(0.0)).max() > 1e-2
+
+
+def test_the_average_of_a_tr_is_its_mean_and_comes_back_in_every_frame(mel):
+    mel_3d = mel[:, :280].reshape(128, 2, 140).swapaxes(0, 1)
+    mel_2d = average_trs(mel_3d)
+    assert mel_2d.shape == (2, 128)
+    assert mel_2d.dtype == np.float32
+    np.testing.assert_allclose(mel_2d[1], mel[:, 140:280].sum(axis=1) / 140, rtol=1e-4)
+    held = repeat_in_trs(mel_2d, 140)
+    assert held.shape == (2, 128, 140)
+    np.testing.assert_array_equal(held[0, :, 139], mel_2d[0])
+    np.testing.assert_allclose(average_trs(held), mel_2d, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("mel", "error", "message"),
+    [
+        (np.zeros((2, 128)), ValueError, "n_trs, n_mels, frames_per_tr"),
+        (np.zeros((0, 128, 140)), ValueError, "n_trs, n_mels, frames_per_tr"),
+        (np.zeros((2, 8, 112), dtype=np.int32), TypeError, "labels"),
+        (np.full((2, 128, 140), np.inf), ValueError, "infinite"),
+    ],
+)
+def test_what_has_no_average_is_refused(mel, error, message):
+    with pytest.raises(error, match=message):
+        average_trs(mel)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("n_mels", 0, "n_mels must be at least 1, got 0"),
+        ("sample_rate", -24000, "sample_rate must be at least 1"),
+        ("n_fft", float("nan"), "n_fft must be at least 1"),
+        ("hop_length", 2048, "hop_length 2048 is longer than the window, n_fft 1024"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(field, value, message):
+    with pytest.raises(ValueError, match=message):
+        MelSettings(**{field: value})
 
 
 def test_the_same_seed_gives_the_same_sound(mel):

@@ -1,5 +1,7 @@
 """AudioProcessor: a film's sound to features per TR and back, by codec and by mel."""
 
+import subprocess
+import sys
 from dataclasses import dataclass
 
 import librosa
@@ -12,7 +14,7 @@ from giblet.audio import AudioProcessor, processor
 from giblet.audio.codec import load_codec
 from giblet.audio.distances import envelope_lag_ms, stoi
 from giblet.audio.files import read_sound
-from giblet.audio.mel import MelSettings
+from giblet.audio.mel import MelSettings, average_trs, mel_to_sound
 from giblet.checks import GibletError
 
 COLUMNS = ["tr_index", "start_time", "end_time", "n_frames", "encoding_mode"]
@@ -185,6 +187,61 @@ def test_nothing_drifts_over_920_trs(monkeypatch, tmp_path, rng, framing):
     assert len(sound) == round(n_trs * t_r * rate)
     heard = np.array([click_time(sound, rate, near=time) for time in times])
     assert np.abs(heard - times).max() < 0.001
+
+
+@pytest.mark.parametrize("t_r", [0.72, 0.8, 1.0, 1.49, 1.5, 2.0, 2.5])
+def test_mel_frames_do_not_drift_over_400_trs(tmp_path, rng, t_r):
+    """Clicks: the loudest frame of the right TR is the one centred nearest to the click."""
+    n_trs, rate, settings = 400, 2400, MelSettings(2400, n_mels=16, n_fft=64, hop_length=32)
+    times = np.append(np.arange(5, n_trs - 5, 40), n_trs - 1) * t_r
+    times = times + rng.uniform(0.05, t_r - 0.05, len(times))
+    soundfile.write(tmp_path / "clicks.flac", clicks(n_trs * t_r, rate, times), rate)
+    audio = AudioProcessor(use_encodec=False, mel=settings, t_r=t_r)
+    features, metadata = audio.audio_to_features(tmp_path / "clicks.flac")
+    n_frames = int(t_r * 75 + 1e-6)
+    assert features.shape == (n_trs, 16, n_frames)
+    assert set(metadata["n_frames"]) == {n_frames}
+    tr = (times // t_r).astype(int)
+    frame = features[tr].max(axis=1).argmax(axis=1)
+    assert np.abs(tr * t_r + frame * t_r / n_frames - times).max() < 0.75 * t_r / n_frames
+
+
+def test_mel_2d_is_held_for_the_whole_tr(mel, speech_file):
+    processor = AudioProcessor(use_encodec=False, t_r=1.5, mel=MelSettings(n_iter=2))
+    average = average_trs(mel)
+    sound = processor.features_to_audio(average)
+    assert sound.shape == (3 * 36000,)
+    held = np.stack([average[tr] for tr in (0, 1, 2) for _ in range(140)], axis=1)
+    expected = librosa.resample(
+        mel_to_sound(held, processor.mel), orig_sr=24000 * 140 / 140.625, target_sr=24000
+    )
+    np.testing.assert_allclose(sound[:100000], expected[:100000], atol=1e-3)
+    with pytest.raises(ValueError, match="128 bands"):
+        processor.features_to_audio(average[:, :80])
+
+
+@pytest.mark.parametrize(
+    ("t_r", "message"),
+    [
+        (0.0, "positive"),
+        (-1.5, "positive"),
+        (np.nan, "positive"),
+        (1500.0, "milliseconds"),
+        (0.01, "shorter than one frame"),
+    ],
+)
+@pytest.mark.parametrize("use_encodec", [True, False])
+def test_a_t_r_that_cannot_be_is_refused(use_encodec, t_r, message):
+    with pytest.raises(ValueError, match=message):
+        AudioProcessor(use_encodec, t_r=t_r)
+
+
+def test_importing_the_way_in_loads_no_heavy_library():
+    code = "import sys, giblet.audio; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    assert "giblet.audio.processor" in loaded.split()
+    heavy = {"torch", "transformers", "librosa", "scipy", "av", "soxr"}
+    assert not heavy & set(loaded.split())
 
 
 def test_whole_trs_and_no_more(speech_file):
