@@ -16,16 +16,15 @@ def check_t_r(t_r: float, frame_rate: float | None = None) -> float:
     Raises
     ------
     ValueError
-        Not positive, in milliseconds by the look of it, or shorter than one frame.
-
-    >>> check_t_r(1.5)
-    1.5
+        Not positive, in milliseconds by the look of it, shorter than one frame; a frame rate of 0.
     """
     if not np.isfinite(t_r) or t_r <= 0:
         raise ValueError(f"t_r must be a positive number of seconds, got {t_r}")
     if t_r > 60:
         raise ValueError(f"t_r is {t_r}: that looks like milliseconds. Give seconds.")
-    if frame_rate is not None and t_r * frame_rate < 1:
+    if frame_rate is not None and not 0 < frame_rate < np.inf:
+        raise ValueError(f"a frame rate must be a positive number of Hz, got {frame_rate}")
+    if frame_rate is not None and t_r * frame_rate < 1 - _EPSILON:
         raise ValueError(f"t_r {t_r} s is shorter than one frame at {frame_rate} Hz")
     return float(t_r)
 
@@ -99,6 +98,15 @@ def hop_rate_hz(sample_rate: float, hop_length: int) -> float:
     75.0
     """
     return sample_rate / hop_length
+
+
+def codebook_kbps(frame_rate: float, codebook_size: int) -> float:
+    """Kilobits per second of one codebook's codes.
+
+    >>> codebook_kbps(75, codebook_size=1024)
+    0.75
+    """
+    return frame_rate * float(np.log2(codebook_size)) / 1000
 
 
 def nyquist_hz(sample_rate: float) -> float:
@@ -190,6 +198,12 @@ class TrClock:
         """First frame of each TR and the one after the last, shape (n_trs + 1,) int64."""
         return code_frame_edges(n_trs, self.t_r, self.film_frame_rate())
 
+    def widths(self, n_trs: int, first_tr: int = 0) -> np.ndarray:
+        """Frames that ``n_trs`` TRs from ``first_tr`` of the film on hold, shape (n_trs,) int64."""
+        if min(n_trs, first_tr) < 0:
+            raise ValueError(f"TRs are counted from 0 on, got {n_trs} of them from {first_tr} on")
+        return np.diff(self.edges(first_tr + n_trs)[first_tr:])
+
     def duration(self, n_trs: int) -> float:
         """Seconds that ``n_trs`` TRs last."""
         return n_trs * self.t_r
@@ -209,9 +223,7 @@ def acquisition_times(n_volumes: int, t_r: float, start_time: float = 0.0) -> np
 
 
 def volumes_to_trs(film_times: np.ndarray, t_r: float) -> np.ndarray:
-    """TR of the film in which each volume was taken; negative before the film begins.
-
-    ``film_times`` (n_volumes,): acquisition times on the film's clock.
+    """TR of the film that holds each of ``film_times`` (n_volumes,); negative before the film.
 
     >>> volumes_to_trs(np.array([-0.75, 0.75, 2.25]), t_r=1.5).tolist()
     [-1, 0, 1]

@@ -1,0 +1,71 @@
+"""Arrays of any shape and dtype: each passes and is what it claims to be, or is refused clearly."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from giblet.checks import check_amounts, check_codes, check_waveform
+
+settings.register_profile("giblet", deadline=None, derandomize=True)
+settings.load_profile("giblet")
+
+DTYPES = st.one_of(
+    npst.integer_dtypes(),
+    npst.unsigned_integer_dtypes(),
+    npst.floating_dtypes(),
+    npst.complex_number_dtypes(),
+    npst.boolean_dtypes(),
+    npst.unicode_string_dtypes(max_len=4),
+    npst.byte_string_dtypes(max_len=4),
+    npst.datetime64_dtypes(),
+    npst.array_dtypes(),  # several fields
+)
+SHAPES = npst.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5)
+ANY_ARRAY = DTYPES.flatmap(lambda dtype: npst.arrays(dtype, SHAPES))
+NUMBERS = DTYPES.filter(lambda dtype: dtype.kind in "iuf")
+NUMBERS = NUMBERS.flatmap(lambda dtype: npst.arrays(dtype, SHAPES))
+ANY_ARRAY = st.one_of(ANY_ARRAY, NUMBERS)
+
+
+def passes(check, values, *rest):
+    """Whether ``values`` pass; what is refused, is refused in one line."""
+    try:
+        passed, refusal = check(values, *rest), ""
+    except (TypeError, ValueError) as error:
+        passed, refusal = None, str(error)
+    assert passed is values or (" must " in refusal or "NaN" in refusal) * ("\n" not in refusal)
+    return not refusal
+
+
+@settings(max_examples=300)
+@given(ANY_ARRAY, st.none() | st.integers(1, 5), st.integers(1, 2**16))
+def test_any_array_is_codes_or_refused(values, n_codebooks, codebook_size):
+    is_codes = (
+        values.dtype.kind in "iu"
+        and values.ndim >= 2
+        and n_codebooks in (None, values.shape[-2])
+        and all(-1 <= code < codebook_size for code in values.ravel().tolist())
+    )
+    assert passes(check_codes, values, n_codebooks, codebook_size) == is_codes
+
+
+@settings(max_examples=300)
+@given(ANY_ARRAY)
+def test_any_array_is_amounts_or_refused(values):
+    is_amounts = values.dtype.kind == "f" and np.isfinite(values).all()
+    assert passes(check_amounts, values) == is_amounts
+
+
+@settings(max_examples=300)
+@given(ANY_ARRAY)
+def test_any_array_is_a_waveform_or_refused(values):
+    is_sound = values.dtype.kind == "f" and values.ndim == 1 and values.size > 0
+    assert passes(check_waveform, values) == (is_sound and np.isfinite(values).all())
+
+
+@pytest.mark.parametrize("check", [check_codes, check_amounts, check_waveform])
+@given(values=st.none() | st.text() | st.binary() | st.dictionaries(st.text(), st.integers()))
+def test_what_is_no_array_is_refused(check, values):
+    assert not passes(check, values)
