@@ -59,7 +59,7 @@ def bands_within(kbps: float, n_bits: int, hop_length: int, sample_rate: float) 
 def matched_settings(
     kbps: float, sample_rate: int = 24000
 ) -> tuple[MelSettings, QuantizerSettings]:
-    """Mel and quantiser that spend at most ``kbps`` and sounded best doing so.
+    """Mel and quantiser that spend at most ``kbps``, chosen by their scores on speech.
 
     Values of 4 bits, windows of two hops, and as many bands as fit: ``notes/mel.md`` has the
     measurements. A TR-synchronous ``AudioProcessor`` spends up to one frame per TR less.

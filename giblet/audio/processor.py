@@ -115,7 +115,7 @@ class AudioProcessor:
             An array as ``audio_to_features`` gives it, or as it was stored: an xarray Dataset
             with ``audio``, or a DataArray. On the mel path also (n_trs, n_mels), the average of
             each TR (``giblet.audio.mel.average_trs``): the average is held for the whole TR.
-            What changes within a TR is gone, so speech comes back as a drone, not as words.
+            What changes within a TR is gone: of speech no word can be understood.
         attrs
             What was stored with the features, if they do not carry it themselves: ``facts()``.
             Then codes of fewer codebooks of the same codec decode too.
@@ -159,8 +159,6 @@ class AudioProcessor:
             if "codec_revision" in stored and np.shape(features)[1] <= n_rows:
                 n_rows = None  # a prefix of the same codec's codebooks
             return check_codes(features, n_rows, self.codec.codebook_size)
-        if np.shape(features)[1] != self.mel.n_mels:
-            raise ValueError(f"mel must have {self.mel.n_mels} bands, got {np.shape(features)}")
         return features if kind == "mel_3d" else repeat_in_trs(features, self.clock.frames_per_tr)
 
     def metadata(self, n_trs: int) -> "pd.DataFrame":
