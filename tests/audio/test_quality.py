@@ -8,10 +8,12 @@ import pytest
 import soundfile as sf
 import soxr
 
-from giblet.audio import distances, pesq_guard
+from giblet.audio import distances, pesq_guard, quality
+from giblet.audio.distances import bits_per_second, code_agreement
 from giblet.audio.pesq_guard import pesq_scores
-from giblet.audio.quality import score_sound, segment_scores, summarise
+from giblet.audio.quality import score_estimates, score_sound, segment_scores, summarise
 from giblet.audio.speech import segment_edges, speech_share
+from giblet.timing import TrClock
 
 RATE = 24000
 
@@ -49,10 +51,20 @@ def test_scores_are_those_of_the_packages(speech, noisy):
     assert scores["pesq_wb"] == pytest.approx(pesq(16000, *pair_16k, "wb"), rel=1e-6)
     assert scores["stoi"] == pytest.approx(stoi(speech, noisy, RATE), rel=1e-6)
     assert scores["estoi"] == pytest.approx(stoi(speech, noisy, RATE, extended=True), rel=1e-6)
-    si_sdr = scale_invariant_signal_distortion_ratio(
-        torch.from_numpy(noisy), torch.from_numpy(speech), zero_mean=True
-    )
-    assert scores["si_sdr_db"] == pytest.approx(float(si_sdr), abs=1e-3)
+    pair = (torch.from_numpy(s.astype(np.float64)) for s in (noisy, speech))
+    si_sdr = scale_invariant_signal_distortion_ratio(*pair, zero_mean=True)
+    assert scores["si_sdr_db"] == pytest.approx(float(si_sdr), abs=1e-6)
+
+
+def test_si_sdr_of_extremes_is_that_of_torchmetrics(speech):
+    import torch
+    from torchmetrics.functional.audio import scale_invariant_signal_distortion_ratio
+
+    shifted = speech.astype(np.float64) + 0.1  # means do not count
+    for pair in [(shifted, 0 * shifted), (0 * shifted, shifted), (shifted, -2 * shifted)]:
+        reference, estimate = map(torch.from_numpy, pair)
+        expected = scale_invariant_signal_distortion_ratio(estimate, reference, zero_mean=True)
+        assert distances.si_sdr_db(*pair) == pytest.approx(float(expected), abs=1e-6)
 
 
 def test_log_mel_distance_is_librosas(speech, noisy):
@@ -68,6 +80,33 @@ def test_log_mel_distance_is_librosas(speech, noisy):
     assert values(score_sound(speech, noisy, RATE))["log_mel_db"] == pytest.approx(
         expected, rel=1e-4
     )
+
+
+@pytest.mark.parametrize(
+    ("rate", "seconds"), [(24000, 65.0), (24000, 30.0), (11025, 30.0), (8000, 0.005)]
+)
+@pytest.mark.filterwarnings("ignore:n_fft")
+def test_the_floor_by_blocks_is_that_of_the_whole(rng, rate, seconds):
+    import librosa
+
+    swelling = rng.standard_normal(int(rate * seconds)).astype(np.float32)
+    swelling *= np.linspace(0, 1, len(swelling), dtype=np.float32)  # the last frame is the loudest
+    n_fft, hop = round(0.04 * rate), round(0.01 * rate)
+    power = librosa.feature.melspectrogram(
+        y=swelling, sr=rate, n_fft=n_fft, hop_length=hop, n_mels=80
+    )
+    floor = distances.log_mel_floor(swelling, rate)
+    assert floor == pytest.approx(1e-8 * power.max(), rel=1e-6)
+
+
+def test_a_lag_is_where_scipys_correlation_is_highest(speech, noisy):
+    from scipy.signal import correlate, correlation_lags
+
+    pair = [soxr.resample(s, RATE, 16000) for s in (speech, delayed(noisy, 0.3))]
+    first, second = map(distances.envelopes, pair)
+    whole = sum(correlate(e, r) for r, e in zip(first, second, strict=True))
+    lags = correlation_lags(second.shape[1], first.shape[1])
+    assert distances.lag_ms(first, second) == lags[whole.argmax()] == 300
 
 
 def test_a_copy_is_perfect(speech):
@@ -231,6 +270,73 @@ def test_a_segment_is_scored_as_if_alone(speech, noisy):
     alone = segment_scores(speech[4 * RATE :], noisy[4 * RATE :], RATE, segment_seconds=4.0)
     for metric in ("pesq_wb", "stoi", "estoi", "si_sdr_db", "sync_error_ms"):
         assert scores[metric][1] == pytest.approx(alone[metric][0])
+
+
+def test_many_estimates_over_many_processes_score_as_each_alone(monkeypatch, speech, noisy):
+    monkeypatch.setattr(quality, "_PAIRS_PER_TASK", 6)  # two tasks of two segments
+    estimates = [np.zeros_like(speech), noisy, delayed(noisy, 0.02)]
+    together = score_estimates(speech, estimates, RATE, 2.0, n_jobs=2)
+    for estimate, scores in zip(estimates, together, strict=True):
+        alone = segment_scores(speech, estimate, RATE, 2.0)
+        assert list(scores) == list(alone)
+        for metric, values in alone.items():
+            np.testing.assert_array_equal(scores[metric], values)
+    assert np.isnan(together[0]["pesq_wb"]).all()
+    assert np.isfinite(together[1]["pesq_wb"]).any()
+
+
+def test_segments_are_scored_on_one_thread(monkeypatch, speech, noisy):
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    def n_threads(*_):
+        return max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+
+    monkeypatch.setattr(quality, "si_sdr_db", n_threads)
+    with threadpool_limits(2, user_api="blas"):
+        assert n_threads() == 2
+        assert segment_scores(speech, noisy, RATE, 8.0)["si_sdr_db"].tolist() == [1]
+
+
+def test_what_cannot_be_scored_together(speech):
+    with pytest.raises(ValueError, match="n_jobs must be 1 or more, got 0"):
+        score_estimates(speech, [speech], RATE, 8.0, n_jobs=0)
+    with pytest.raises(ValueError, match="reference has 192000 samples and estimate 191999"):
+        score_estimates(speech, [speech, speech[1:]], RATE, 8.0)
+    assert score_estimates(speech, [], RATE, 8.0) == []
+
+
+def test_code_agreement_is_the_accuracy_of_each_codebook(rng):
+    from sklearn.metrics import accuracy_score
+
+    codes = rng.integers(8, size=(5, 3, 20))
+    others = np.where(rng.random(codes.shape) < 0.7, codes, rng.integers(8, size=codes.shape))
+    expected = [accuracy_score(codes[:, i].ravel(), others[:, i].ravel()) for i in range(3)]
+    np.testing.assert_allclose(code_agreement(codes, others), expected)
+    padded = [np.pad(c, ((0, 0), (0, 0), (0, 1)), constant_values=-1) for c in (codes, others)]
+    np.testing.assert_allclose(code_agreement(*padded), expected)
+    assert np.isnan(code_agreement(padded[0][..., -1:], padded[1][..., -1:])).all()
+
+
+@pytest.mark.parametrize(
+    ("others", "error", "message"),
+    [
+        (np.zeros((2, 4), int), ValueError, "frames at the same places"),
+        (np.array([[0, 0, -1], [0, 0, -1]]), ValueError, "frames at the same places"),
+        (np.zeros((2, 3)), TypeError, "codes must be integers"),
+    ],
+)
+def test_codes_that_cannot_be_compared(others, error, message):
+    with pytest.raises(error, match=message):
+        code_agreement(np.zeros((2, 3), int), others)
+
+
+@pytest.mark.parametrize(("n_codebooks", "bits"), [(2, 1500), (8, 6000), (32, 24000)])
+def test_bits_per_second_are_the_codecs_bandwidth(n_codebooks, bits):
+    """Native framing: 112 or 113 frames a TR of 1.5 s, the slot that is left over is -1."""
+    clock = TrClock(t_r=1.5, frame_rate=75, framing="native")
+    codes = np.zeros((4, n_codebooks, clock.frames_per_tr), dtype=np.int32)
+    codes[::2, :, -1] = -1
+    assert bits_per_second(codes, codebook_size=1024, duration=clock.duration(4)) == bits
 
 
 @pytest.mark.parametrize("n_samples", [1, 7, 8, 11, 12, 23, 24, 100])
