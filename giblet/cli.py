@@ -11,14 +11,19 @@ from pathlib import Path
 
 from giblet import verbs
 from giblet.checks import GibletError
+from giblet.codec import verbs as codec_verbs
 from giblet.config import Config, parse_config
 
 
 def verb_functions() -> dict:
     """Verb name → function, in the order they are written."""
-    found = inspect.getmembers(verbs, inspect.isfunction)
-    public = {n: f for n, f in found if f.__module__ == verbs.__name__ and not n.startswith("_")}
-    return dict(sorted(public.items(), key=lambda item: item[1].__code__.co_firstlineno))
+    found = {}
+    for module in (verbs, codec_verbs):
+        functions = [f for _, f in inspect.getmembers(module, inspect.isfunction)]
+        own = [f for f in functions if f.__module__ == module.__name__]
+        own.sort(key=lambda function: function.__code__.co_firstlineno)
+        found |= {f.__name__: f for f in own if not f.__name__.startswith("_")}
+    return found
 
 
 def build_parser() -> argparse.ArgumentParser:

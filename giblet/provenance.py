@@ -20,10 +20,7 @@ def source_fingerprint(verb: str) -> str:
     ValueError
         There is no such verb.
     """
-    source = (_PACKAGE / "verbs.py").read_text()
-    functions = {n.name: n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)}
-    if verb not in functions:
-        raise ValueError(f"{verb} is not a verb; there are {', '.join(functions)}")
+    source, functions = _verb_file(verb)
     nodes, waiting = {}, [verb]
     while waiting:  # the verb and the functions beside it that it calls
         name = waiting.pop()
@@ -39,6 +36,18 @@ def source_fingerprint(verb: str) -> str:
     for file in sorted(modules | templates):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _verb_file(verb: str) -> tuple[str, dict[str, ast.FunctionDef]]:
+    """Source of the file that holds ``verb``, and the functions in it by name."""
+    known = []
+    for file in ("verbs.py", "codec/verbs.py"):
+        source = (_PACKAGE / file).read_text()
+        functions = {n.name: n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)}
+        if verb in functions:
+            return source, functions
+        known += functions
+    raise ValueError(f"{verb} is not a verb; there are {', '.join(known)}")
 
 
 def _closure(modules: set[Path]) -> set[Path]:

@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-import xarray as xr
-import yaml
 
 from giblet.checks import GibletError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
 
 
 @contextmanager
@@ -56,7 +58,7 @@ def fingerprint(*paths: str | Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def save_arrays(arrays: xr.Dataset, path: str | Path) -> None:
+def save_arrays(arrays: "xr.Dataset", path: str | Path) -> None:
     """Write an array set as one netCDF file, with giblet's version in its attributes.
 
     Attributes that netCDF cannot hold (dict, None) are written as JSON.
@@ -74,8 +76,10 @@ def _plain(value):
     return value if holds else json.dumps(value)
 
 
-def load_arrays(path: str | Path) -> xr.Dataset:
+def load_arrays(path: str | Path) -> "xr.Dataset":
     """Read an array set into memory."""
+    import xarray as xr
+
     try:
         with xr.open_dataset(path, engine="h5netcdf") as arrays:
             return arrays.load()
@@ -85,14 +89,16 @@ def load_arrays(path: str | Path) -> xr.Dataset:
         raise GibletError(f"{path}: not a readable netCDF file ({error})") from error
 
 
-def save_table(table: pd.DataFrame, path: str | Path) -> None:
+def save_table(table: "pd.DataFrame", path: str | Path) -> None:
     """Write a table as tab-separated values; missing values are ``n/a``, as in BIDS."""
     with replacing(path) as temporary:
         table.to_csv(temporary, sep="\t", index=False, na_rep="n/a", float_format="%.6g")
 
 
-def load_table(path: str | Path) -> pd.DataFrame:
+def load_table(path: str | Path) -> "pd.DataFrame":
     """Read a table written as tab-separated (``.tsv``) or comma-separated (``.csv``) values."""
+    import pandas as pd
+
     path = Path(path)
     readers = {
         ".tsv": lambda p: pd.read_csv(p, sep="\t", keep_default_na=False, na_values=["n/a", ""]),
@@ -108,8 +114,10 @@ def load_table(path: str | Path) -> pd.DataFrame:
         raise GibletError(f"{path}: not a readable table ({error})") from error
 
 
-def gather_tables(folder: str | Path) -> pd.DataFrame:
+def gather_tables(folder: str | Path) -> "pd.DataFrame":
     """All ``.tsv`` tables in a folder, by name, as one; written to ``folder.tsv`` beside it."""
+    import pandas as pd
+
     folder = Path(folder)
     table = pd.concat([load_table(p) for p in sorted(folder.glob("[!.]*.tsv"))], ignore_index=True)
     save_table(table, folder.with_suffix(".tsv"))
@@ -134,6 +142,8 @@ def load_json(path: str | Path) -> dict:
 
 def load_yaml(path: str | Path) -> dict:
     """Read a YAML file of settings."""
+    import yaml
+
     try:
         return yaml.safe_load(Path(path).read_text()) or {}
     except FileNotFoundError:

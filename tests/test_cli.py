@@ -105,7 +105,7 @@ def write_pictures(path, n_frames, sound=None):
         ("empty file", "cannot be read as a film or a sound"),
         ("no samples", "no sound in its sound track"),
         ("one second", "1.00 s of sound is shorter than one TR (1.5 s)"),
-        ("folder", "cannot be read as a film or a sound"),
+        ("folder", "is a folder, not a film"),
     ],
 )
 def test_a_film_without_usable_sound(refused, verb, kind, said, tmp_path):

@@ -12,17 +12,17 @@ PACKAGE = Path(__file__).parents[1] / "giblet"
 
 # A new module must be placed here, as low as it honestly can stand.
 LEVELS = {
-    4: "__main__ cli verbs report report.figures report.page report.players report.results "
-    "report.tables",
+    4: "__main__ cli verbs codec.verbs report report.figures report.page report.players "
+    "report.results report.tables",
     3: "training decoding evaluation reconstruction",
     2: "aligned dataset audio audio.processor video text bold models models.autoencoder "
     "models.decoder models.encoder models.losses models.reading demo.viewing",
     1: "encoding bids alignment alignment.hrf alignment.regressors alignment.sync "
-    "audio.codec audio.distances audio.files audio.formats audio.framing audio.mel audio.melcode "
-    "audio.pesq_guard audio.quality audio.speech audio.streaming "
-    "codec codec.data codec.losses codec.networks codec.quantizer codec.settings codec.trainer "
-    "demo.brains demo.effects demo.film demo.music demo.pictures demo.scanner demo.script "
-    "demo.soundtrack demo.speech demo.stimulus",
+    "audio.blocks audio.codec audio.dac audio.distances audio.encodec audio.files audio.formats "
+    "audio.framing audio.mel audio.melcode audio.pesq_guard audio.quality audio.speech "
+    "audio.streaming codec codec.data codec.losses codec.networks codec.quantizer codec.settings "
+    "codec.trainer demo.brains demo.effects demo.film demo.music demo.pictures demo.scanner "
+    "demo.script demo.soundtrack demo.speech demo.stimulus",
     0: "giblet checks config demo hub provenance store timing",
 }
 LEVEL = {name: level for level, names in LEVELS.items() for name in names.split()}

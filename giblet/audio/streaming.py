@@ -3,12 +3,19 @@
 Every convolution keeps the inputs that its next output still needs, the LSTM keeps its state.
 Whole-file calls pad each convolution by reflection at both ends of the sound, and so does this,
 at the first and the last block alone.
+
+Blocks lie as (length, channels), the layout in which a convolution runs at the processor's full
+speed, an LSTM needs no copy, and a transposed convolution is an ordinary one.
 """
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import torch
 from torch import nn
+from torch.nn import functional
 from transformers.models.encodec.modeling_encodec import (
     EncodecConv1d,
     EncodecConvTranspose1d,
@@ -17,43 +24,77 @@ from transformers.models.encodec.modeling_encodec import (
 )
 
 
+def _convolver(weight: torch.Tensor, bias: torch.Tensor, stride: int = 1, dilation: int = 1):
+    """The convolution (length, n_in) -> (length_out, n_out) with ``weight`` (n_out, n_in, taps).
+
+    oneDNN is fast where both channels and taps are several; what is a matrix product is one.
+    """
+    n_out, n_in, n_taps = weight.shape
+    if n_in > 1 and n_taps > 1:
+        kernel = weight[:, :, None].contiguous(memory_format=torch.channels_last)
+
+        def convolve(x: torch.Tensor) -> torch.Tensor:
+            image = x.T[None, :, None]  # (1, n_in, 1, length), channels last: no copy
+            return functional.conv2d(image, kernel, bias, (1, stride), 0, (1, dilation))[0, :, 0].T
+
+        return convolve
+    matrix = weight.reshape(n_out, -1).contiguous()  # one tap, or one channel
+    span = (n_taps - 1) * dilation + 1
+    return lambda x: functional.linear(
+        x.unfold(0, span, stride)[..., ::dilation].reshape(-1, matrix.shape[1]), matrix, bias
+    )
+
+
 class _Convolution:
     """A causal convolution that remembers its left context."""
 
     def __init__(self, layer: EncodecConv1d):
+        conv = layer.conv
         self.layer = layer
         self.n_context = int(layer.padding_total)
+        self.convolve = _convolver(conv.weight, conv.bias, conv.stride[0], conv.dilation[0])
         self.context = None
 
     def __call__(self, x: torch.Tensor, is_last: bool) -> torch.Tensor:
-        n_right = int(self.layer._get_extra_padding_for_conv1d(x)) if is_last else 0
+        n_right = int(self.layer._get_extra_padding_for_conv1d(x[None, :, 0])) if is_last else 0
         if self.context is None:
-            padded = self.layer._pad1d(x, (self.n_context, n_right), self.layer.pad_mode)
-        else:
-            joined = torch.cat([self.context, x], dim=-1)
-            padded = self.layer._pad1d(joined, (0, n_right), self.layer.pad_mode)
-        if self.n_context:
-            self.context = padded[..., padded.shape[-1] - n_right - self.n_context :]
-            self.context = self.context[..., : self.n_context]
-        return self.layer.conv(padded)
+            x = self._padded(x, self.n_context, n_right)
+        elif self.n_context:
+            x = self._padded(torch.cat([self.context, x]), 0, n_right)
+        self.context = x[len(x) - self.n_context :]
+        return self.convolve(x)
+
+    def _padded(self, x: torch.Tensor, n_left: int, n_right: int) -> torch.Tensor:
+        """``x`` (length, channels) padded at its ends as the layer pads a whole sound."""
+        if not (n_left or n_right):
+            return x
+        return self.layer._pad1d(x.T[None], (n_left, n_right), self.layer.pad_mode)[
+            0
+        ].T.contiguous()
 
 
 class _TransposedConvolution:
-    """A causal transposed convolution: earlier inputs are repeated, their old output dropped."""
+    """A causal transposed convolution: each input step gives ``stride`` output steps.
+
+    The output steps of one input step depend on it and on those just before it: a convolution
+    whose channels hold ``stride`` steps of the output's.
+    """
 
     def __init__(self, layer: EncodecConvTranspose1d):
-        self.layer = layer
-        kernel, stride = layer.conv.kernel_size[0], layer.conv.stride[0]
-        self.stride, self.n_tail = stride, kernel - stride
-        self.n_context = -(-kernel // stride) - 1
-        self.context = None
+        conv = layer.conv
+        stride = conv.stride[0]
+        n_in, self.n_out, kernel_size = conv.weight.shape
+        n_steps = -(-kernel_size // stride)  # input steps that reach one output step
+        weight = functional.pad(conv.weight, (0, n_steps * stride - kernel_size))
+        weight = weight.view(n_in, self.n_out, n_steps, stride).flip(2)  # newest step last
+        weight = weight.permute(3, 1, 0, 2).reshape(stride * self.n_out, n_in, n_steps)
+        self.convolve = _convolver(weight, conv.bias.repeat(stride))
+        self.context = conv.weight.new_zeros(n_steps - 1, n_in)
 
     def __call__(self, x: torch.Tensor, is_last: bool) -> torch.Tensor:
-        known = x if self.context is None else torch.cat([self.context, x], dim=-1)
-        n_repeated = known.shape[-1] - x.shape[-1]
-        self.context = known[..., max(0, known.shape[-1] - self.n_context) :]
-        y = self.layer.conv(known)
-        return y[..., n_repeated * self.stride : y.shape[-1] - self.n_tail]
+        x = torch.cat([self.context, x])
+        self.context = x[len(x) - len(self.context) :]
+        return self.convolve(x).reshape(-1, self.n_out)  # (length * stride, n_out)
 
 
 class _Memory:
@@ -64,9 +105,8 @@ class _Memory:
         self.state = None
 
     def __call__(self, x: torch.Tensor, is_last: bool) -> torch.Tensor:
-        steps = x.permute(2, 0, 1)
-        y, self.state = self.lstm(steps, self.state)
-        return (y + steps).permute(1, 2, 0)
+        y, self.state = self.lstm(x[:, None], self.state)
+        return y[:, 0] + x
 
 
 class _Residual:
@@ -80,10 +120,10 @@ class _Residual:
         y = x
         for layer in self.block:
             y = layer(y, is_last)
-        return self.shortcut(x, is_last) + y
+        return y + self.shortcut(x, is_last)
 
 
-def _streamed(layer: nn.Module):
+def _streamed(layer: nn.Module) -> Callable[[torch.Tensor, bool], torch.Tensor]:
     """The block-wise twin of one EnCodec layer."""
     twins = {
         EncodecConv1d: _Convolution,
@@ -97,8 +137,9 @@ def _streamed(layer: nn.Module):
     return lambda x, _is_last: layer(x)  # ELU, identity: no memory
 
 
+@torch.inference_mode()
 def stream(layers: Iterable[nn.Module], blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-    """Send blocks (batch, channels, length) through causal layers, yielding what comes out.
+    """Send blocks (length, channels) through causal layers, yielding what comes out.
 
     Every block but the last must be a whole number of the layers' total stride, and the first
     longer than any layer's context.
@@ -108,6 +149,30 @@ def stream(layers: Iterable[nn.Module], blocks: Iterable[torch.Tensor]) -> Itera
         for twin in twins:
             block = twin(block, is_last)
         yield block
+
+
+def ahead(items: Iterable, n_ahead: int = 2) -> Iterator:
+    """The same items, made by a thread of their own up to ``n_ahead`` before they are asked for."""
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(1,)) as worker:
+        waiting = deque(worker.submit(next, iterator, end) for _ in range(n_ahead))
+        while (item := waiting.popleft().result()) is not end:
+            waiting.append(worker.submit(next, iterator, end))
+            yield item
+
+
+@contextmanager
+def one_thread_a_stage() -> Iterator[bool]:
+    """Torch on one thread within; gives whether it had more, so that stages may run side by side.
+
+    How sums are split over threads changes their last bits; so they never are.
+    """
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield n_threads > 1
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 def _with_last(items: Iterable) -> Iterator[tuple]:

@@ -20,7 +20,8 @@ class CodecSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     start_from: str | None = Field(
-        None, description="a codec to go on from, as load_codec takes it; its network must be this one"
+        None,
+        description="a codec to go on from, as load_codec takes it; its network must be this one",
     )
 
     # network: fields of transformers.EncodecConfig

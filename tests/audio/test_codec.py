@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from transformers import DacConfig, DacModel, EncodecConfig, EncodecModel
+from safetensors.torch import load_file, save_file
+from transformers import BertConfig, BertModel, EncodecConfig, EncodecModel
 
 from giblet.audio.codec import load_codec
 from giblet.audio.distances import si_sdr_db, stoi
@@ -84,6 +85,42 @@ def test_codes_and_sound_equal_transformers(official_geometry, noise, seconds):
     np.testing.assert_allclose(codec.decode(codes), whole.audio_values[0, 0], rtol=0, atol=1e-5)
 
 
+def test_one_thread_or_two_give_the_same_bits(official_geometry, noise):
+    """Two threads work on two stages, never on one sum."""
+    codec = replace(load_codec(official_geometry, 6.0), block_seconds=0.4)
+    n_threads = torch.get_num_threads()
+    results = []
+    try:
+        for n in (1, 2):
+            torch.set_num_threads(n)
+            codes = codec.encode(noise)
+            results.append((codes, codec.decode(codes)))
+            assert torch.get_num_threads() == n  # as it was found
+    finally:
+        torch.set_num_threads(n_threads)
+    for one, two in zip(*results, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_an_error_within_a_stage_reaches_the_caller(official_geometry, noise):
+    """A generator that fails in the other thread must not hang or be lost."""
+    codec = replace(load_codec(official_geometry, 6.0), block_seconds=0.4)
+
+    def pieces():
+        yield noise
+        raise OSError("the file ended")
+
+    with pytest.raises(OSError, match="the file ended"):
+        codec.encode(pieces())
+
+
+def test_decoded_blocks_are_the_decoded_sound(bundled, clear_speech):
+    codes = bundled.encode(clear_speech)
+    blocks = list(bundled.decode_blocks(codes))
+    assert len(blocks) == 3
+    np.testing.assert_array_equal(np.concatenate(blocks), bundled.decode(codes))
+
+
 def test_cut_codes_would_not_equal_them(official_geometry, noise):
     codec = load_codec(official_geometry, 6.0)
     blocks = [transformers_codes(codec.model, b, 6.0) for b in np.split(noise, [24000, 48000])]
@@ -151,6 +188,7 @@ def test_latents_are_the_sum_of_the_codewords(bundled, rng):
         (np.full((8, 10), -1), ValueError, "no frame"),
         (np.zeros((3, 8, 10), dtype=int), ValueError, "n_codebooks, n_frames"),
         (np.zeros((8, 0), dtype=int), ValueError, "n_codebooks, n_frames"),
+        (np.zeros((9, 10), dtype=int), ValueError, "9 codebooks, this codec has 8"),
     ],
 )
 def test_what_is_no_stream_of_codes_is_refused(bundled, codes, error, message):
@@ -209,16 +247,20 @@ def test_a_bandwidth_that_the_codec_lacks_is_refused():
 
 
 def test_another_model_is_refused(tmp_path):
-    config = DacConfig(
-        encoder_hidden_size=8,
-        decoder_hidden_size=16,
-        downsampling_ratios=[2, 4],
-        upsampling_ratios=[4, 2],
-        n_codebooks=2,
-    )
-    DacModel(config).save_pretrained(tmp_path)
-    with pytest.raises(GibletError, match="a dac model, not an EnCodec"):
+    BertModel(
+        BertConfig(hidden_size=8, num_attention_heads=2, num_hidden_layers=1)
+    ).save_pretrained(tmp_path)
+    with pytest.raises(GibletError, match="a bert model, none of encodec, dac"):
         load_codec(str(tmp_path), 6.0)
+
+
+def test_missing_weights_are_not_made_up(tmp_path):
+    folder = save(tmp_path / "codec")
+    weights = load_file(tmp_path / "codec" / "model.safetensors")
+    del weights["encoder.layers.0.conv.bias"]
+    save_file(weights, tmp_path / "codec" / "model.safetensors", {"format": "pt"})
+    with pytest.raises(GibletError, match=r"weights are missing: encoder\.layers\.0"):
+        load_codec(folder, 6.0)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +278,7 @@ def test_a_damaged_folder_is_one_clear_line(tmp_path, file, content):
     (tmp_path / "codec" / file).unlink()
     if content is not None:
         (tmp_path / "codec" / file).write_bytes(content)
-    with pytest.raises(GibletError, match="no EnCodec can be read from it") as raised:
+    with pytest.raises(GibletError, match="no codec can be read from it") as raised:
         load_codec(folder, 6.0)
     assert folder in str(raised.value)
     assert "\n" not in str(raised.value)

@@ -38,9 +38,9 @@ def whole_codes(model, sound):
 
 @torch.no_grad()
 def streamed_codes(model, sound, frames_per_block):
-    blocks = torch.split(sound, frames_per_block * HOP, dim=-1)
-    latents = torch.cat(list(stream(model.encoder.layers, blocks)), dim=-1)
-    return model.quantizer.encode(latents, 6.0)[:, 0]
+    blocks = torch.split(sound[0].T, frames_per_block * HOP)
+    latents = torch.cat(list(stream(model.encoder.layers, blocks)))  # (n_frames, codebook_dim)
+    return model.quantizer.encode(latents.T[None], 6.0)[:, 0]
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +79,9 @@ def test_the_end_is_padded_as_transformers_does(model, noise, n_frames, extra):
 def test_decoded_sound_equals_that_of_all_codes_at_once(model, noise, n_frames):
     codes = whole_codes(model, noise(n_frames * HOP))
     expected = model.decode(codes[None, None], [None]).audio_values
-    latents = model.quantizer.decode(codes[:, None])
-    blocks = stream(model.decoder.layers, torch.split(latents, 30, dim=-1))
-    torch.testing.assert_close(torch.cat(list(blocks), dim=-1), expected, rtol=0, atol=1e-12)
+    latents = model.quantizer.decode(codes[:, None])[0].T
+    blocks = stream(model.decoder.layers, torch.split(latents, 30))
+    torch.testing.assert_close(torch.cat(list(blocks)), expected[0].T, rtol=0, atol=1e-12)
 
 
 def test_nothing_goes_in_and_nothing_comes_out(model):
@@ -93,12 +93,12 @@ def test_blocks_come_out_as_they_go_in(model, noise):
     taken = []
 
     def blocks():
-        for block in torch.split(noise(10 * 30 * HOP), 30 * HOP, dim=-1):
+        for block in torch.split(noise(10 * 30 * HOP)[0].T, 30 * HOP):
             taken.append(block)
             yield block
 
     with torch.no_grad():
         for n_out, latents in enumerate(stream(model.encoder.layers, blocks()), start=1):
-            assert latents.shape[-1] == 30
+            assert latents.shape == (30, model.config.hidden_size)
             assert len(taken) <= n_out + 1
     assert n_out == 10

@@ -17,7 +17,7 @@ from giblet.codec.networks import build_encodec, start_near_identity
 from giblet.codec.quantizer import build_quantizer
 from giblet.codec.settings import CodecSettings, parse_recipe
 from giblet.codec.trainer import CodecTraining, fit_codec
-from giblet.verbs import train_codec
+from giblet.codec.verbs import train_codec
 
 RATE = 24000
 TINY = {"num_filters": 8, "kind_weights": {"speech": 1.0}, "bfloat16": False}
@@ -304,12 +304,13 @@ def test_fine_tuning_goes_on_from_a_codec(sound_folders, speech):
     run_verb(sound_folders, recipe="tune.yaml", logs="tuning")
     after = load_file(sound_folders / "codec" / "model.safetensors")
     names = [n for n in before if n.startswith(("encoder", "decoder"))]
-    assert names and all(torch.allclose(before[n], after[n], atol=1e-6) for n in names)
+    assert names
+    assert all(torch.allclose(before[n], after[n], atol=1e-6) for n in names)
 
 
 def test_fine_tuning_another_network_is_refused(sound_folders):
     (sound_folders / "other.yaml").write_text("{start_from: bundled, num_filters: 2}")
-    with pytest.raises(GibletError, match="another network than the recipe's.*shape"):
+    with pytest.raises(GibletError, match=r"another network than the recipe's.*shape"):
         run_verb(sound_folders, recipe="other.yaml")
 
 

@@ -1,0 +1,49 @@
+"""What every codec does with what it is given: sound in equal blocks, codes that can be decoded."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from giblet.checks import check_codes, check_waveform
+
+
+def equal_blocks(
+    waveform: np.ndarray | Iterable[np.ndarray], n_samples: int
+) -> Iterator[np.ndarray]:
+    """Sound (n_samples,), or an iterable of such pieces, in blocks of ``n_samples`` float32.
+
+    The last block may be shorter, but is never empty. Memory holds one block and one piece.
+
+    Raises
+    ------
+    ValueError, TypeError
+        No samples, NaN or infinite ones, more than one dimension, integers.
+
+    >>> [block.tolist() for block in equal_blocks(np.arange(5.0), n_samples=2)]
+    [[0.0, 1.0], [2.0, 3.0], [4.0]]
+    """
+    pieces = [waveform] if isinstance(waveform, np.ndarray) else waveform
+    pending = np.empty(0, dtype=np.float32)
+    for piece in pieces:
+        check_waveform(piece)
+        for start in range(0, len(piece), n_samples):
+            more = piece[start : start + n_samples].astype(np.float32)
+            pending = np.concatenate([pending, more])
+            while len(pending) > n_samples:  # one sample more: the last block is never empty
+                yield pending[:n_samples]
+                pending = pending[n_samples:]
+    if not len(pending):
+        raise ValueError("the sound has no samples")
+    yield pending
+
+
+def check_stream(codes: np.ndarray, codebook_size: int, max_codebooks: int) -> np.ndarray:
+    """``codes`` (n_codebooks, n_frames) that a codec can decode, or TypeError or ValueError."""
+    codes = check_codes(codes, codebook_size=codebook_size)
+    if codes.ndim != 2 or not codes.size:
+        raise ValueError(f"codes must have shape (n_codebooks, n_frames), got {codes.shape}")
+    if len(codes) > max_codebooks:
+        raise ValueError(f"codes have {len(codes)} codebooks, this codec has {max_codebooks}")
+    if codes.min() < 0:
+        raise ValueError("codes hold -1 (no frame): ungroup them from their TRs first")
+    return codes.astype(np.int64)
