@@ -12,7 +12,8 @@ _FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]  # no pickled weights
 def model_folder(name_or_folder: str, what: str) -> Path:
     """Folder of a pretrained model; fetched once from the hub if it is not there.
 
-    ``what`` names the model's purpose in the error.
+    A hub id may name a commit, ``"owner/name@commit"``: the model is then the same for ever.
+    Without one it is the newest, or the one in the cache. ``what`` names its purpose in the error.
 
     Raises
     ------
@@ -29,7 +30,10 @@ def model_folder(name_or_folder: str, what: str) -> Path:
 
     try:
         offline = not _hub_answers()
-        found = snapshot_download(name_or_folder, allow_patterns=_FILES, local_files_only=offline)
+        name, _, commit = name_or_folder.partition("@")
+        found = snapshot_download(
+            name, revision=commit or None, allow_patterns=_FILES, local_files_only=offline
+        )
     except (OSError, ValueError, HFValidationError) as error:
         raise GibletError(
             f"{what} {name_or_folder!r}: no such folder, not in the Hugging Face cache, and the "

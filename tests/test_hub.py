@@ -66,6 +66,19 @@ def test_a_cached_codec_is_found_offline(offline):
     assert load_codec("somebody/tiny_codec", 6.0).n_codebooks == 8
 
 
+def test_a_pinned_codec_is_that_commit_and_no_other(offline):
+    cached = offline / "models--somebody--tiny_codec"
+    for commit in ("0" * 40, "1" * 40):
+        (cached / "snapshots" / commit).mkdir(parents=True)
+        (cached / "snapshots" / commit / "config.json").write_text("{}")
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text("0" * 40)
+    assert model_folder("somebody/tiny_codec", "codec").name == "0" * 40
+    assert model_folder(f"somebody/tiny_codec@{'1' * 40}", "codec").name == "1" * 40
+    with pytest.raises(GibletError, match="not in the Hugging Face cache"):
+        model_folder(f"somebody/tiny_codec@{'2' * 40}", "codec")
+
+
 def test_a_folder_is_taken_as_it_is(tmp_path):
     (tmp_path / "config.json").write_text("{}")
     assert model_folder(str(tmp_path), "codec") == tmp_path
