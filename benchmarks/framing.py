@@ -9,7 +9,6 @@ windows of 10 s. STOI: through the bundled codec, segments of 8 s; differences a
 import argparse
 import sys
 import tempfile
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -72,26 +71,36 @@ def framed(sound: np.ndarray, codec, t_r: float, framing: str) -> np.ndarray:
 
 
 def print_stoi(files: list[Path]) -> None:
-    """STOI with framing, without, and the paired difference with its 95 % interval."""
+    """STOI with framing and without, and paired differences with their 95 % interval.
+
+    STOI without framing is the mean over four places where the codec's frames may begin.
+    """
     codec = load_codec()
     sound = np.concatenate([read_sound(file, codec.sample_rate) for file in files])
     n_segments = len(sound) // SEGMENT - 1  # the last one may lie beyond the last whole TR
-    ways = {"no framing": partial(delayed, n_samples=0)}
-    ways["no framing, frames 160 samples later"] = partial(delayed, n_samples=160)
-    ways["native, 1.5 s"] = partial(framed, t_r=1.5, framing="native")
-    for t_r in (0.7, *T_RS):
-        if TrClock(t_r, codec.frame_rate).encoding_rate_hz(1.0) < 1 - 1e-6:
-            ways[f"tr_synchronous, {t_r} s"] = partial(framed, t_r=t_r, framing="tr_synchronous")
-    print(f"{n_segments} segments of 8 s\n{'way':<38}{'STOI':>8}   difference [95 %]")
-    plain = None
-    for way, through in ways.items():
-        heard = through(sound, codec)
-        parts = [slice(i * SEGMENT, (i + 1) * SEGMENT) for i in range(n_segments)]
-        scores = np.array([stoi(sound[p], heard[p], codec.sample_rate, False) for p in parts])
-        plain = scores if plain is None else plain
-        row = summarise("stoi", scores - plain, seed=0, n_bootstrap=10000)
+    parts = [slice(i * SEGMENT, (i + 1) * SEGMENT) for i in range(n_segments)]
+
+    def scores(heard: np.ndarray) -> np.ndarray:
+        return np.array([stoi(sound[p], heard[p], codec.sample_rate, False) for p in parts])
+
+    def show(way: str, values: np.ndarray) -> None:
+        row = summarise("stoi", values - plain, seed=0, n_bootstrap=10000)
         cells = f"{row['value']:+.4f} [{row['low']:+.4f}, {row['high']:+.4f}]"
-        print(f"{way:<38}{scores.mean():>8.4f}   {cells}", flush=True)
+        print(f"{way:<38}{values.mean():>8.4f}   {cells}", flush=True)
+
+    print(f"{n_segments} segments of 8 s\n{'way':<38}{'STOI':>8}   difference [95 %]")
+    unframed = {n: scores(delayed(sound, codec, n)) for n in (0, 80, 160, 240)}
+    plain = np.mean(list(unframed.values()), axis=0)
+    for n_samples, values in unframed.items():
+        show(f"no framing, frames {n_samples} samples later", values)
+    show("native, 1.5 s", scores(framed(sound, codec, 1.5, "native")))
+    uneven = [
+        t for t in (0.7, *T_RS) if TrClock(t, codec.frame_rate).encoding_rate_hz(1) < 1 - 1e-6
+    ]
+    synchronous = [scores(framed(sound, codec, t_r, "tr_synchronous")) for t_r in uneven]
+    for t_r, values in zip(uneven, synchronous, strict=True):
+        show(f"tr_synchronous, {t_r} s", values)
+    show("tr_synchronous, mean of these", np.mean(synchronous, axis=0))
 
 
 def main() -> None:
