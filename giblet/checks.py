@@ -23,7 +23,7 @@ def check_codes(codes: np.ndarray, n_codebooks: int | None = None, codebook_size
     (3, 8, 112)
     """
     codes = np.asarray(codes)
-    if not np.issubdtype(codes.dtype, np.integer):
+    if codes.dtype.kind not in "iu":
         raise TypeError(
             f"codes must be integers, got {codes.dtype}: a code is a label. "
             "Latents are floats; mel features belong to use_encodec=False."

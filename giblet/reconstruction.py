@@ -42,18 +42,18 @@ def reconstruct(
     scans, the brain columns hold the first subject's sound, and scores pool all subjects.
     """
     test = data.where("test")
-    audio = aligned["audio"].values
+    audio, trs = aligned["audio"].values, aligned["tr"].values[test]
     code = bottlenecks(autoencoder, data)  # (n_trs, bottleneck_dim)
 
     def sound(features: np.ndarray) -> np.ndarray:
-        return processor.features_to_audio(features)
+        return processor.features_to_audio(features, attrs=aligned.attrs, first_tr=trs[0])
 
     def decoded(bottleneck: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
             latent = torch.from_numpy(np.asarray(bottleneck, dtype=np.float32))
             return sound(autoencoder.decode_audio(latent).numpy())
 
-    original = _cut(film_sound, aligned["tr"].values[test], processor)
+    original = _cut(film_sound, trs, processor)
     estimates = {"codec": [sound(audio[test])], "stimulus": [decoded(code[test])]}
     rows = rate_rows(processor)
     if processor.use_encodec:
@@ -64,7 +64,7 @@ def reconstruct(
         brain, brain_rows = _decode_brains(code, data, processor.clock.t_r, decoding, seed)
         rows += brain_rows + _encoding_rows(aligned, code, data, autoencoder, seed)
         for column, values in brain.items():
-            make = decoded if column != "nearest_clip" else lambda trs: sound(audio[trs])
+            make = decoded if column != "nearest_clip" else lambda nearest: sound(audio[nearest])
             estimates[column] = [make(value) for value in values]
     for column, waves in estimates.items():
         rows += sound_rows(column, original, waves, processor.sample_rate, seed)

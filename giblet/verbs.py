@@ -30,8 +30,8 @@ def _extract_sound(film: Path, stream: Path, path: str, config: Config) -> None:
     from giblet.store import fingerprint, save_arrays
 
     processor = _processor(config, path)
-    n_trs = processor.whole_trs(film, config.max_trs)
-    arrays = xr.Dataset({"stream": (("row", "frame"), processor.extract(film, n_trs))})
+    frames, n_trs = processor.extract(film, config.max_trs)
+    arrays = xr.Dataset({"stream": (("row", "frame"), frames)})
     facts = processor.facts() | {"n_trs": n_trs, "film": film.name, "input": fingerprint(film)}
     save_arrays(arrays.assign_attrs(facts), stream)
 

@@ -1,18 +1,18 @@
 """AudioProcessor: a film's sound as one feature array per TR, and back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from giblet.audio.codec import BUNDLED, Codec, load_codec
-from giblet.audio.files import read_sound, sound_duration, write_sound
+from giblet.audio.files import sound_blocks, write_sound
 from giblet.audio.formats import FORMAT_VERSION, check_stored, detect_format, unpack
 from giblet.audio.framing import group_trs, ungroup_trs
 from giblet.audio.mel import MelSettings, mel_spectrogram, mel_to_sound, repeat_in_trs
 from giblet.checks import GibletError, check_codes
-from giblet.timing import TrClock, count_samples, tr_onsets, whole_trs
+from giblet.timing import TrClock, count_samples, samples_duration, tr_onsets, whole_trs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,8 @@ class AudioProcessor:
         True: EnCodec codes, int32 (n_trs, n_codebooks, frames_per_tr).
         False: mel spectrogram in dB, float32 (n_trs, n_mels, frames_per_tr).
     codec
-        ``"bundled"``, a Hugging Face id or a folder; see ``giblet.audio.codec.load_codec``.
+        ``"bundled"``, a Hugging Face id or a folder, as ``giblet.audio.codec.load_codec`` takes
+        it; or any object that is a ``giblet.audio.codec.Codec``.
     bandwidth_kbps
         Bandwidth of the codec: 6 kbps is 8 codebooks at 24 kHz.
     t_r
@@ -41,7 +42,7 @@ class AudioProcessor:
     def __init__(
         self,
         use_encodec: bool = True,
-        codec: str = BUNDLED,
+        codec: "str | Path | Codec" = BUNDLED,
         bandwidth_kbps: float = 6.0,
         t_r: float = 1.5,
         framing: str = "tr_synchronous",
@@ -51,7 +52,8 @@ class AudioProcessor:
         self.mel = mel or MelSettings()
         self.codec: Codec | None = None
         if use_encodec:
-            self.codec = load_codec(str(codec), bandwidth_kbps)
+            is_name = isinstance(codec, str | Path)
+            self.codec = load_codec(str(codec), bandwidth_kbps) if is_name else codec
             self.sample_rate = self.codec.sample_rate
             self.clock = TrClock(t_r, self.codec.frame_rate, framing)
         else:
@@ -80,32 +82,37 @@ class AudioProcessor:
         GibletError
             No such file, not a media file, no sound, shorter than one TR.
         """
-        n_trs = self.whole_trs(path, max_trs)
-        features = group_trs(self.extract(path, n_trs), self.clock, n_trs)
-        return features, self.metadata(n_trs)
+        stream, n_trs = self.extract(path, max_trs)
+        return group_trs(stream, self.clock, n_trs), self.metadata(n_trs)
 
-    def whole_trs(self, path: str | Path, max_trs: int | None = None) -> int:
-        """Number of whole TRs in a file's sound, at most ``max_trs``."""
-        duration = sound_duration(path)
-        n_trs = whole_trs(duration, self.clock.t_r)
+    def extract(self, path: str | Path, max_trs: int | None = None) -> tuple[np.ndarray, int]:
+        """The stream of frames (n_codebooks or n_mels, n_frames) of whole TRs, and their number.
+
+        Reads the file once; codes never hold more of its sound in memory than a few seconds.
+        """
+        rate = self.clock.encoding_rate_hz(self.sample_rate)
+        most = None if max_trs is None else count_samples(self.clock.duration(max_trs), rate)
+        sound = _Counted(sound_blocks(path, rate), most)
+        stream = self.codec.encode(sound) if self.use_encodec else self._sound_to_mel(sound)
+        duration = samples_duration(sound.n_samples, rate)
+        rounding = samples_duration(0.5, rate)  # of the number of samples
+        n_trs = whole_trs(duration + rounding, self.clock.t_r)
         if n_trs < 1:
             raise GibletError(
                 f"{path}: {duration:.2f} s of sound is shorter than one TR ({self.clock.t_r} s)"
             )
-        return n_trs if max_trs is None else min(n_trs, max_trs)
+        return stream[:, : self.clock.edges(n_trs)[-1]], n_trs
 
-    def extract(self, path: str | Path, n_trs: int) -> np.ndarray:
-        """The stream of frames (n_codebooks or n_mels, n_frames) of the first ``n_trs`` TRs."""
-        rate = self.clock.encoding_rate_hz(self.sample_rate)
-        waveform = read_sound(path, rate)
-        n_wanted = count_samples(self.clock.duration(n_trs), rate)
-        waveform = np.pad(waveform, (0, max(0, n_wanted - len(waveform))))[:n_wanted]
-        if self.use_encodec:
-            return self.codec.encode(waveform)
-        return mel_spectrogram(waveform, self.mel)
+    def _sound_to_mel(self, blocks: Iterable[np.ndarray]) -> np.ndarray:
+        sound = np.concatenate(list(blocks))
+        return mel_spectrogram(np.pad(sound, (0, -len(sound) % self.mel.hop_length)), self.mel)
 
     def features_to_audio(
-        self, features, path: str | Path | None = None, attrs: Mapping | None = None
+        self,
+        features,
+        path: str | Path | None = None,
+        attrs: Mapping | None = None,
+        first_tr: int = 0,
     ) -> np.ndarray:
         """Sound (n_samples,) float32 at ``sample_rate`` of features; written too if ``path``.
 
@@ -119,6 +126,8 @@ class AudioProcessor:
         attrs
             What was stored with the features, if they do not carry it themselves: ``facts()``.
             Then codes of fewer codebooks of the same codec decode too.
+        first_tr
+            The film's TR that comes first: in native framing TRs differ by a frame.
 
         Raises
         ------
@@ -129,7 +138,7 @@ class AudioProcessor:
         """
         features = self.check_features(*unpack(features, attrs))
         rate = self.clock.encoding_rate_hz(self.sample_rate)
-        stream = ungroup_trs(features, self.clock)
+        stream = ungroup_trs(features, self.clock, first_tr)
         decode = self.codec.decode if self.use_encodec else self._mel_to_sound
         waveform = decode(stream)
         n_wanted = count_samples(self.clock.duration(len(features)), self.sample_rate)
@@ -186,6 +195,21 @@ class AudioProcessor:
     def latents(self, stream: np.ndarray) -> np.ndarray:
         """Amounts (n_frames, n_features) that an HRF may blur: dequantised codes, or mel in dB."""
         return self.codec.latents(stream) if self.use_encodec else stream.T
+
+
+class _Counted:
+    """Blocks of sound up to ``most`` samples; ``n_samples`` of them have gone by."""
+
+    def __init__(self, blocks: Iterable[np.ndarray], most: int | None):
+        self.blocks, self.most, self.n_samples = blocks, most, 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for block in self.blocks:
+            block = block if self.most is None else block[: self.most - self.n_samples]
+            self.n_samples += len(block)
+            yield block
+            if self.n_samples == self.most:
+                return
 
 
 def tr_table(clock: TrClock, n_trs: int) -> "pd.DataFrame":

@@ -20,6 +20,7 @@ DTYPES = st.one_of(
     npst.unicode_string_dtypes(max_len=4),
     npst.byte_string_dtypes(max_len=4),
     npst.datetime64_dtypes(),
+    npst.timedelta64_dtypes(),
     npst.array_dtypes(),  # several fields
 )
 SHAPES = npst.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=5)
