@@ -139,12 +139,19 @@ def test_blocks_join_without_a_seam(tmp_path, rng):
 
 @pytest.mark.parametrize(
     ("ending", "codec", "tolerance"),
-    [("mp4", "aac", 5e-4), ("mkv", "flac", 1e-3), ("ts", "mp2", 0.025)],  # mp2's run-in: 20 ms
+    [
+        ("mp4", "aac", 5e-4),
+        ("mov", "aac", 5e-4),
+        ("m4v", "aac", 5e-4),
+        ("mkv", "flac", 1e-3),
+        ("ts", "mp2", 0.025),  # mp2's run-in: 20 ms
+    ],
 )
 @pytest.mark.parametrize("begin", [0.0, 0.2])
 def test_sound_that_starts_late_is_preceded_by_silence(tmp_path, ending, codec, tolerance, begin):
     original = clicks(1, 24000, [0.3, 0.7])
     film = make_film(tmp_path / f"film.{ending}", original, codec=codec, begin=begin)
+    assert (b"elst" in film.read_bytes()) == (codec == "aac")  # an edit list
     sound = read_sound(film, 24000)
     for time in (begin + 0.3, begin + 0.7):
         found = loudest(sound, 24000, time - 0.15, time + 0.15)
