@@ -28,7 +28,7 @@ class Encodec:
     name: str
     revision: str
     bandwidth_kbps: float
-    block_seconds: float = 2.0
+    block_seconds: float = 1.0
 
     def __post_init__(self):
         _check_streamable(self.model.config, self.name, self.bandwidth_kbps)

@@ -23,26 +23,32 @@ from transformers.models.encodec.modeling_encodec import (
     EncodecResnetBlock,
 )
 
+_TYPICAL_LENGTH = 4096  # of a block, for oneDNN's choice of a layout
+
 
 def _convolver(weight: torch.Tensor, bias: torch.Tensor, stride: int = 1, dilation: int = 1):
     """The convolution (length, n_in) -> (length_out, n_out) with ``weight`` (n_out, n_in, taps).
 
-    oneDNN is fast where both channels and taps are several; what is a matrix product is one.
+    In single precision oneDNN does it, with the weights laid out once as it likes them: torch's own
+    call lays them out for every block.
     """
-    n_out, n_in, n_taps = weight.shape
-    if n_in > 1 and n_taps > 1:
-        kernel = weight[:, :, None].contiguous(memory_format=torch.channels_last)
+    kernel = weight.detach()[:, :, None].contiguous(memory_format=torch.channels_last)
+    options = (0, 0), (1, stride), (1, dilation), 1  # padding, stride, dilation, groups
+    packed = kernel.dtype == torch.float32 and torch.backends.mkldnn.is_available()
+    if packed:
+        size = (1, kernel.shape[1], 1, _TYPICAL_LENGTH)
+        kernel = torch._C._nn.mkldnn_reorder_conv2d_weight(kernel.to_mkldnn(), *options, size)
 
-        def convolve(x: torch.Tensor) -> torch.Tensor:
-            image = x.T[None, :, None]  # (1, n_in, 1, length), channels last: no copy
-            return functional.conv2d(image, kernel, bias, (1, stride), 0, (1, dilation))[0, :, 0].T
+    def convolve(x: torch.Tensor) -> torch.Tensor:
+        image = x[None, None].permute(0, 3, 1, 2)  # (1, n_in, 1, length), channels last: no copy
+        if packed:
+            convolution = torch.ops.mkldnn._convolution_pointwise
+            y = convolution(image, kernel, bias, *options, "none", [], "")
+        else:
+            y = functional.conv2d(image, kernel, bias, (1, stride), 0, (1, dilation))
+        return y[0, :, 0].T
 
-        return convolve
-    matrix = weight.reshape(n_out, -1).contiguous()  # one tap, or one channel
-    span = (n_taps - 1) * dilation + 1
-    return lambda x: functional.linear(
-        x.unfold(0, span, stride)[..., ::dilation].reshape(-1, matrix.shape[1]), matrix, bias
-    )
+    return convolve
 
 
 class _Convolution:

@@ -5,6 +5,8 @@ import pytest
 import soundfile
 import torch
 
+from giblet.codec.networks import start_near_identity
+
 
 def _keep_memory(part) -> None:
     """Raise the LSTM's forget bias: what it heard seconds ago then still matters."""
@@ -15,13 +17,21 @@ def _keep_memory(part) -> None:
                 bias[n : 2 * n] += 3.0
 
 
+MIX = torch.tensor([0.8, 0.2], dtype=torch.float64)
+
+
 @torch.no_grad()
 def _fill_codebooks(model, sound: torch.Tensor, generator: torch.Generator) -> None:
-    """Codewords drawn from the residuals that each codebook meets in ``sound``."""
+    """Codewords from the residuals that each codebook meets in ``sound``: mixtures of two.
+
+    A codeword that was a residual itself would leave nothing of it: the next codebook's codewords
+    would be zeros, many times over.
+    """
     residual = model.encoder(sound)  # (1, codebook_dim, n_frames)
     for layer in model.quantizer.layers:
         picked = torch.randperm(residual.shape[-1], generator=generator)
-        layer.codebook.embed.copy_(residual[0, :, picked[: model.config.codebook_size]].T)
+        pairs = picked[: 2 * model.config.codebook_size].view(2, -1)
+        layer.codebook.embed.copy_((residual[0, :, pairs].movedim(1, 2) @ MIX).T)
         residual = residual - layer.decode(layer.encode(residual))
 
 
@@ -50,18 +60,22 @@ def random_encodec():
     """Maker of a float64 ``EncodecModel`` with random weights, filled codebooks, long memory.
 
     Keywords override fields of ``EncodecConfig``; the network is narrow unless they say otherwise.
+    With ``started`` sound keeps its level on the way, as in a trained one; otherwise it fades.
     """
     from transformers import EncodecConfig, EncodecModel
 
-    def make(**overrides):
+    def make(started=False, **overrides):
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            model = EncodecModel(EncodecConfig(**{"num_filters": 2, **overrides})).double().eval()
+            model = EncodecModel(EncodecConfig(**{"num_filters": 2, **overrides})).eval()
+            n_samples = 2 * model.config.codebook_size * model.config.hop_length
+            sound = torch.from_numpy(_noise(n_samples, np.random.default_rng(1)))[None, None]
+            if started:
+                start_near_identity(model, sound[..., :48000].float())
+        model.double()
         with torch.no_grad():
             for part in (model.encoder, model.decoder):
                 _keep_memory(part)
-        n_samples = 2 * model.config.codebook_size * model.config.hop_length
-        sound = torch.from_numpy(_noise(n_samples, np.random.default_rng(1)))[None, None]
         _fill_codebooks(model, sound, torch.Generator().manual_seed(2))
         return model
 

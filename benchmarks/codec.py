@@ -1,0 +1,177 @@
+"""Speed, memory and exactness of giblet's codec beside transformers' own calls, in one run.
+
+    python benchmarks/codec.py [--codec FOLDER] [--seconds 300] [--ways WAY ...]
+
+Without ``--codec``: random weights in the official configuration of facebook/encodec_24khz (speed
+does not depend on the weights), codebooks filled from residuals. Each way runs in a process of its
+own; "floor" is the time that the network's multiplications take as one large matrix product.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+TUNABLES = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "-1", "MALLOC_TOP_PAD_": "268435456"}
+WAYS = ("giblet", "giblet, one thread", "transformers", "transformers, tunables")
+GMAC_PER_SECOND = 1.49  # of sound, each way, official configuration
+
+
+def without_silence(sound: np.ndarray, n: int = 24000) -> np.ndarray:
+    """Its seconds that are not quiet: in silence all frames are alike and their codes are ties."""
+    seconds = sound[: len(sound) // n * n].reshape(-1, n)
+    return seconds[seconds.std(axis=1) > 0.01].ravel()
+
+
+def official_model(sound: np.ndarray):
+    """The official configuration with random weights and codebooks that are in use."""
+    import torch
+    from transformers import EncodecConfig, EncodecModel
+
+    from giblet.codec.networks import start_near_identity
+
+    torch.manual_seed(0)
+    model = EncodecModel(EncodecConfig()).eval()
+    start_near_identity(model, torch.from_numpy(sound[:48000])[None, None])  # else all sound fades
+    picks = torch.Generator().manual_seed(1)
+    with torch.inference_mode():
+        residual = model.encoder(torch.from_numpy(sound)[None, None])
+        for layer in model.quantizer.layers:
+            picked = torch.randperm(residual.shape[-1], generator=picks)[:2048].view(2, 1024)
+            layer.codebook.embed.copy_(residual[0, :, picked].mean(dim=1).T)  # of two: no doubles
+            residual = residual - layer.decode(layer.encode(residual))
+    return model
+
+
+def pieces(sound: np.ndarray, n_samples: int):
+    """``sound`` over and over, ``n_samples`` in all, as a film's would come."""
+    while n_samples > 0:
+        yield sound[:n_samples]
+        n_samples -= len(sound)
+
+
+def measure(way: str, folder: str, sound: np.ndarray, seconds: float) -> dict:
+    """Seconds and peak memory of one way there and back; runs in a process of its own."""
+    import torch
+
+    from giblet.audio import encodec  # noqa: F401 (memory is counted above the imports)
+    from giblet.audio.codec import load_codec
+
+    if "one thread" in way:
+        torch.set_num_threads(1)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    codec = load_codec(folder, 6.0)
+    codec.decode(codec.encode(sound[: 6 * codec.sample_rate]))  # warm
+    n_samples = int(seconds * codec.sample_rate)
+    start = time.perf_counter()
+    if way.startswith("giblet"):
+        codes = codec.encode(pieces(sound, n_samples))
+        middle = time.perf_counter()
+        for _block in codec.decode_blocks(codes):
+            pass
+    else:
+        with torch.inference_mode():
+            waveform = torch.from_numpy(np.resize(sound, n_samples))[None, None]
+            encoded = codec.model.encode(waveform, bandwidth=6.0)
+            middle = time.perf_counter()
+            codec.model.decode(encoded.audio_codes, encoded.audio_scales)
+        codes = encoded.audio_codes[0, 0].numpy()
+    end = time.perf_counter()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    np.save(Path(folder) / f"{way}.npy", codes)
+    return {"encode": middle - start, "decode": end - middle, "mb": peak / 1024}
+
+
+def floor(seconds: float) -> float:
+    """Seconds that the network's multiplications need as one matrix product."""
+    import torch
+
+    a = torch.randn(2048, 2048)
+    times = []
+    for _ in range(8):
+        start = time.perf_counter()
+        a @ a
+        times.append(time.perf_counter() - start)
+    return min(times) / 2048**3 * GMAC_PER_SECOND * 1e9 * seconds
+
+
+def explain(folder: Path, codec_folder: str, sound: np.ndarray, seconds: float) -> str:
+    """How many codes differ between giblet and transformers, and how near the ties are."""
+    import torch
+
+    from giblet.audio.codec import load_codec
+
+    ours, theirs = (np.load(folder / f"{way}.npy") for way in ("giblet", "transformers"))
+    codec = load_codec(codec_folder, 6.0)
+    differ = ours != theirs
+    frames = np.flatnonzero(differ.any(axis=0))
+    if not len(frames):
+        return "every code is the same"
+    first = differ[:, frames].argmax(axis=0)  # later codebooks follow the first that differs
+    with torch.inference_mode():
+        waveform = np.resize(sound, int(seconds * codec.sample_rate))
+        latents = codec.model.encoder(torch.from_numpy(waveform)[None, None])[0].T[frames]
+        books = torch.from_numpy(codec.codebooks())
+        gaps = []
+        for x, frame, level in zip(latents.double(), frames, first, strict=True):
+            x = x - books[range(level), ours[:level, frame]].double().sum(0)
+            d = [(x - books[level, c[level, frame]].double()).norm() for c in (ours, theirs)]
+            gaps.append(abs(d[0] - d[1]) / x.norm())
+    return (
+        f"{1 - differ.mean():.5%} of codes are the same; where a frame first differs, the two "
+        f"codewords' distances differ by {float(max(gaps)):.1e} of what is coded at most"
+    )
+
+
+def run(way: str, arguments: list[str]) -> dict:
+    environment = os.environ | (TUNABLES if "tunables" in way else {})
+    command = [sys.executable, __file__, *arguments, "--only", way]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sound", default=str(files("giblet.demo") / "film.mp4"))
+    parser.add_argument("--codec")
+    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--ways", nargs="*", default=WAYS)
+    parser.add_argument("--only", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    from giblet.audio.files import read_sound
+
+    sound = without_silence(read_sound(options.sound, 24000))
+    if options.only:
+        print(json.dumps(measure(options.only, options.codec, sound, options.seconds)))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        if options.codec:
+            for file in Path(options.codec).iterdir():
+                (Path(folder) / file.name).symlink_to(file.resolve())
+        else:
+            official_model(sound[: 60 * 24000]).save_pretrained(folder)
+        arguments = ["--sound", options.sound, "--codec", folder, "--seconds", str(options.seconds)]
+        print(f"{'way':24} {'encode x':>9} {'decode x':>9} {'of floor':>13} {'MB':>7}")
+        for way in options.ways:
+            m, best = run(way, arguments), floor(options.seconds)
+            speed = [options.seconds / m[k] for k in ("encode", "decode")]
+            share = [best / m[k] for k in ("encode", "decode")]
+            print(
+                f"{way:24} {speed[0]:9.1f} {speed[1]:9.1f} {share[0]:6.2f} {share[1]:6.2f} "
+                f"{m['mb']:7.0f}",
+                flush=True,
+            )
+        if {"giblet", "transformers"} <= set(options.ways):
+            print(explain(Path(folder), folder, sound, options.seconds))
+
+
+if __name__ == "__main__":
+    main()
