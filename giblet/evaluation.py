@@ -1,11 +1,13 @@
 """Every score beside its null and its ceiling, in one long table."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 import torch
 
 from giblet.audio.processor import AudioProcessor
-from giblet.audio.quality import segment_scores, summarise
+from giblet.audio.quality import score_estimates, summarise
 from giblet.dataset import FilmData
 from giblet.encoding import correlation
 from giblet.models.autoencoder import Autoencoder
@@ -22,18 +24,23 @@ def score_row(column: str, metric: str, scores: np.ndarray, seed: int) -> dict:
 
 
 def sound_rows(
-    column: str, original: np.ndarray, estimates: list[np.ndarray], sample_rate: float, seed: int
+    original: np.ndarray,
+    estimates: Mapping[str, Sequence[np.ndarray]],
+    sample_rate: float,
+    seed: int,
 ) -> list[dict]:
-    """Scores of one column's sounds against the original, the segments of all pooled.
+    """Scores of every column's sounds against the original, the segments of all its sounds pooled.
 
-    ``original`` and each of ``estimates`` (one a subject, or just one) are (n_samples,).
+    ``original`` and each of a column's estimates (one a subject, or just one) are (n_samples,).
     """
-    pooled: dict[str, list[np.ndarray]] = {}
-    for estimate in estimates:
-        scores = segment_scores(original, estimate, sample_rate, SEGMENT_SECONDS)
+    columns = [column for column, waves in estimates.items() for _ in waves]
+    waves = [wave for waves in estimates.values() for wave in waves]
+    scored = score_estimates(original, waves, sample_rate, SEGMENT_SECONDS)
+    pooled: dict[tuple[str, str], list[np.ndarray]] = {}
+    for column, scores in zip(columns, scored, strict=True):
         for metric, values in scores.items():
-            pooled.setdefault(metric, []).append(values)
-    return [score_row(column, metric, np.concatenate(v), seed) for metric, v in pooled.items()]
+            pooled.setdefault((column, metric), []).append(values)
+    return [score_row(*key, np.concatenate(values), seed) for key, values in pooled.items()]
 
 
 def rate_rows(processor: AudioProcessor) -> list[dict]:
@@ -44,15 +51,10 @@ def rate_rows(processor: AudioProcessor) -> list[dict]:
     else:
         n_rows, bits = processor.mel.n_mels, 32
     values = n_rows * rate
+    rates = {"values_per_s": values, "kbit_per_s": values * bits / 1000}
     return [
-        {"column": "codec", "metric": "values_per_s", "value": values, "n": 1, "n_failed": 0},
-        {
-            "column": "codec",
-            "metric": "kbit_per_s",
-            "value": values * bits / 1000,
-            "n": 1,
-            "n_failed": 0,
-        },
+        {"column": "codec", "metric": metric, "value": value, "n": 1, "n_failed": 0}
+        for metric, value in rates.items()
     ]
 
 

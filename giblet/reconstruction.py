@@ -66,8 +66,7 @@ def reconstruct(
         for column, values in brain.items():
             make = decoded if column != "nearest_clip" else lambda nearest: sound(audio[nearest])
             estimates[column] = [make(value) for value in values]
-    for column, waves in estimates.items():
-        rows += sound_rows(column, original, waves, processor.sample_rate, seed)
+    rows += sound_rows(original, estimates, processor.sample_rate, seed)
     return {"original": original} | {c: waves[0] for c, waves in estimates.items()}, rows
 
 

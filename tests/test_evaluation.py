@@ -94,7 +94,7 @@ def test_sounds_of_several_subjects_are_pooled(rng):
     noisy = [
         (original + k * rng.standard_normal(len(time))).astype(np.float32) for k in (0.01, 0.1)
     ]
-    rows = {row["metric"]: row for row in sound_rows("brain", original, noisy, RATE, seed=0)}
+    rows = {row["metric"]: row for row in sound_rows(original, {"brain": noisy}, RATE, seed=0)}
     alone = [score_sound(original, estimate, RATE).set_index("metric") for estimate in noisy]
     for metric in ("stoi", "si_sdr_db", "log_mel_db"):
         expected = np.mean([table.loc[metric, "value"] for table in alone])
