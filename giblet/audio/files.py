@@ -154,12 +154,14 @@ def _mono_pieces(path: str | Path) -> Iterator[tuple[np.ndarray, int]]:
         stream = film.streams.best("audio")
         if stream is None:
             raise GibletError(f"{path}: has no sound track")
-        written, rate, zero = 0, None, float(film_start(film))
+        written, rate, stamp, zero = 0, None, None, float(film_start(film))
         for frame in decoded_frames(film, stream, path):
             rate = rate or frame.sample_rate
             if frame.sample_rate != rate:
                 raise GibletError(f"{path}: its sample rate changes from {rate} Hz within the file")
-            begin = None if frame.pts is None else frame.time - zero
+            # FFmpeg's Opus decoder stamps its last few samples as the piece before them
+            begin = None if frame.pts in (None, stamp) else frame.time - zero
+            stamp = frame.pts
             piece = _placed(_mono(frame), begin, written, rate, path)
             written += len(piece)
             yield piece, rate

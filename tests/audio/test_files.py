@@ -35,13 +35,16 @@ def loudest(sound, rate, begin, end):
     return begin + part.argmax() / rate
 
 
-def make_film(path, sound=None, pictures=10, codec="aac", begin=0.0, pictures_begin=0, **kwargs):
+def make_film(
+    path, sound=None, pictures=10, codec="aac", begin=0.0, pictures_begin=0, bit_rate=None, **kwargs
+):
     """Film at 10 fps with ``sound`` (24 kHz) from ``begin`` s on; either may be missing."""
     with av.open(str(path), "w", **kwargs) as film:
         if pictures:
             video = film.add_stream("mpeg4", rate=10, width=64, height=48, pix_fmt="yuv420p")
         if sound is not None:
             audio = film.add_stream(codec, rate=24000, layout="mono")
+            audio.bit_rate = bit_rate
         for i in range(pictures):
             grey = np.full((48, 64, 3), 100, dtype=np.uint8)
             frame = av.VideoFrame.from_ndarray(grey, format="rgb24")
@@ -278,6 +281,19 @@ def test_timestamps_that_run_back_are_refused(tmp_path):
     (tmp_path / "twice.ts").write_bytes(film.read_bytes() * 2)
     with pytest.raises(GibletError, match="run back"):
         read_sound(tmp_path / "twice.ts", 24000)
+
+
+def test_the_end_of_opus_is_read(tmp_path):
+    """FFmpeg's decoder gives the last few samples the time of the piece before them."""
+    sound, speechlike = clicks(1.96, 24000, [1.9]), {"codec": "libopus", "bit_rate": 6000}
+    film = make_film(tmp_path / "a.ogg", sound, pictures=0, **speechlike)
+    with av.open(str(film)) as opened:
+        last = list(opened.decode(audio=0))[-2:]
+    assert last[0].pts == last[1].pts
+    assert last[1].samples < last[0].samples
+    sound = read_sound(film, 24000)
+    assert len(sound) == pytest.approx(1.96 * 24000, abs=2)
+    assert loudest(sound, 24000, 1.5, 1.95) == pytest.approx(1.9, abs=1e-3)
 
 
 def test_real_films(shared):
