@@ -4,37 +4,20 @@ Each loss is 0 for equal sounds and near 1 for silence instead of sound, so that
 something, and none can be satisfied by the right loudness alone.
 """
 
-from collections.abc import Mapping
-from math import isfinite
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
 
 from giblet.checks import GibletError
-from giblet.codec.features import (
-    Spectra,
-    autocorrelation,
-    centroid,
-    chroma,
-    chroma_bank,
-    contrast,
-    dct_bank,
-    log_above,
-    mel_bank,
-    octave_bands,
-    onset_envelope,
-    periodicity,
-    pitch_lags,
-    roll_off,
-)
-from giblet.codec.parts import build_part
+from giblet.codec import features
+from giblet.codec.features import Spectra
+from giblet.codec.parts import build_part, check_weight
 
 N_FFTS = (128, 512, 2048)
 
 
-def relative_distance(
-    estimate: torch.Tensor, target: torch.Tensor, floor: float
-) -> torch.Tensor:
+def relative_distance(estimate: torch.Tensor, target: torch.Tensor, floor: float) -> torch.Tensor:
     """Mean of ``|estimate - target|`` over that of ``|target|``, itself at least ``floor``.
 
     Both (batch, ...); by sound, then the mean over the batch.
@@ -49,14 +32,16 @@ def relative_distance(
 
 def _spectra(estimate: torch.Tensor, target: torch.Tensor) -> tuple[Spectra, Spectra]:
     if estimate.shape != target.shape:
-        raise ValueError(f"estimate {tuple(estimate.shape)} and target {tuple(target.shape)} differ")
+        raise ValueError(
+            f"estimate {tuple(estimate.shape)} and target {tuple(target.shape)} differ"
+        )
     return Spectra(estimate), Spectra(target)
 
 
 class SoundLoss(nn.Module):
     """Relative distance of features, mean over them; ``floor`` is where silence begins.
 
-    Subclasses give ``features``, or their own ``compare``. ``compare`` takes spectra so that
+    Subclasses give ``describe``, or their own ``compare``. ``compare`` takes spectra so that
     several losses share them.
     """
 
@@ -67,12 +52,15 @@ class SoundLoss(nn.Module):
     def _keep(self, name: str, constant: torch.Tensor) -> None:
         self.register_buffer(name, constant, persistent=False)
 
-    def features(self, spectra: Spectra) -> tuple[torch.Tensor, ...]:
+    def describe(self, spectra: Spectra) -> tuple[torch.Tensor, ...]:
         raise NotImplementedError
 
     def compare(self, estimate: Spectra, target: Spectra) -> torch.Tensor:
-        pairs = zip(self.features(estimate), self.features(target), strict=True)
-        return torch.stack([relative_distance(e, t, self.floor) for e, t in pairs]).mean()
+        pairs = zip(self.describe(estimate), self.describe(target), strict=True)
+        return torch.stack([self.distance(e, t) for e, t in pairs]).mean()
+
+    def distance(self, estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return relative_distance(estimate, target, self.floor)
 
     def forward(self, estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Both waveforms (batch, n_samples); a scalar, in single precision under autocast too."""
@@ -86,18 +74,18 @@ class WaveformLoss(SoundLoss):
     def __init__(self, sample_rate: int, floor: float = 1e-3):
         super().__init__(sample_rate, floor)
 
-    def features(self, spectra):
+    def describe(self, spectra):
         return (spectra.waveform,)
 
 
 class ComplexStftLoss(SoundLoss):
     """``|X - Y|`` relative to ``|X|`` on complex STFTs: magnitudes alone leave the phase free."""
 
-    def __init__(self, sample_rate: int, n_ffts: tuple[int, ...] = N_FFTS, floor: float = 1e-2):
+    def __init__(self, sample_rate: int, n_ffts: Sequence[int] = N_FFTS, floor: float = 1e-2):
         super().__init__(sample_rate, floor)
         self.n_ffts = n_ffts
 
-    def features(self, spectra):
+    def describe(self, spectra):
         return tuple(spectra.stft(n_fft) for n_fft in self.n_ffts)
 
 
@@ -107,19 +95,19 @@ class StftLoss(SoundLoss):
     Resolutions are those of the other losses, whose STFTs it shares.
     """
 
-    def __init__(self, sample_rate: int, n_ffts: tuple[int, ...] = N_FFTS, floor: float = 1e-2):
+    def __init__(self, sample_rate: int, n_ffts: Sequence[int] = N_FFTS, floor: float = 1e-2):
         super().__init__(sample_rate, floor)
         self.n_ffts = n_ffts
 
-    def compare(self, estimate, target):
-        terms = []
-        for n_fft in self.n_ffts:
-            e, t = estimate.magnitude(n_fft), target.magnitude(n_fft)
-            silence = self.floor * t[0].numel() ** 0.5  # the norm of a spectrum that is all floor
-            scale = torch.linalg.vector_norm(t, dim=(1, 2)).clamp(min=silence)
-            terms.append((torch.linalg.vector_norm(e - t, dim=(1, 2)) / scale).mean())
-            terms.append((log_above(e, self.floor) - log_above(t, self.floor)).abs().mean())
-        return torch.stack(terms).mean()
+    def describe(self, spectra):
+        return tuple(spectra.magnitude(n_fft) for n_fft in self.n_ffts)
+
+    def distance(self, estimate, target):
+        silence = self.floor * target[0].numel() ** 0.5  # the norm where all is at the floor
+        norm = torch.linalg.vector_norm(target, dim=(1, 2)).clamp(min=silence)
+        convergence = torch.linalg.vector_norm(estimate - target, dim=(1, 2)) / norm
+        logs = [features.log_above(x, self.floor) for x in (estimate, target)]
+        return (convergence.mean() + (logs[0] - logs[1]).abs().mean()) / 2
 
 
 class LogMelLoss(SoundLoss):
@@ -128,24 +116,25 @@ class LogMelLoss(SoundLoss):
     def __init__(
         self,
         sample_rate: int,
-        n_ffts: tuple[int, ...] = N_FFTS,
-        n_mels: tuple[int, ...] = (20, 64, 128),
+        n_ffts: Sequence[int] = N_FFTS,
+        n_mels: Sequence[int] = (20, 64, 128),
         floor: float = 1e-2,
     ):
         super().__init__(sample_rate, floor)
         if len(n_ffts) != len(n_mels):
-            raise GibletError(f"log_mel: {len(n_ffts)} n_ffts need as many n_mels, not {len(n_mels)}")
+            raise GibletError(
+                f"log_mel: {len(n_ffts)} n_ffts need as many n_mels, not {len(n_mels)}"
+            )
         self.n_ffts = n_ffts
         for n_fft, n in zip(n_ffts, n_mels, strict=True):
-            self._keep(f"mel_{n_fft}", mel_bank(sample_rate, n_fft, n))
+            self._keep(f"mel_{n_fft}", features.mel_bank(sample_rate, n_fft, n))
 
-    def features(self, spectra):
+    def describe(self, spectra):
         mels = [(getattr(self, f"mel_{n}") @ spectra.magnitude(n)) for n in self.n_ffts]
-        return tuple(log_above(mel, self.floor) for mel in mels)
+        return tuple(features.log_above(mel, self.floor) for mel in mels)
 
-    def compare(self, estimate, target):
-        pairs = zip(self.features(estimate), self.features(target), strict=True)
-        return torch.stack([(e - t).abs().mean() for e, t in pairs]).mean()
+    def distance(self, estimate, target):
+        return (estimate - target).abs().mean()
 
 
 class MfccLoss(SoundLoss):
@@ -161,11 +150,11 @@ class MfccLoss(SoundLoss):
     ):
         super().__init__(sample_rate, floor)
         self.n_fft = n_fft
-        self._keep("mel", mel_bank(sample_rate, n_fft, n_mels))
-        self._keep("dct", dct_bank(n_mfcc, n_mels))
+        self._keep("mel", features.mel_bank(sample_rate, n_fft, n_mels))
+        self._keep("dct", features.dct_bank(n_mfcc, n_mels))
 
-    def features(self, spectra):
-        return (self.dct @ log_above(self.mel @ spectra.power(self.n_fft), self.floor**2),)
+    def describe(self, spectra):
+        return (self.dct @ features.log_above(self.mel @ spectra.power(self.n_fft), self.floor**2),)
 
 
 class HarmonicLoss(SoundLoss):
@@ -180,29 +169,27 @@ class HarmonicLoss(SoundLoss):
         floor: float = 1e-2,
     ):
         super().__init__(sample_rate, floor)
-        self.n_fft, self.lags = n_fft, pitch_lags(sample_rate, lowest_hz, highest_hz)
-        self._keep("pitch_classes", chroma_bank(sample_rate, n_fft))
+        self.n_fft, self.lags = n_fft, features.pitch_lags(sample_rate, lowest_hz, highest_hz)
+        self._keep("pitch_classes", features.chroma_bank(sample_rate, n_fft))
 
-    def features(self, spectra):
+    def describe(self, spectra):
         power = spectra.power(self.n_fft)
-        classes = chroma(power, self.pitch_classes, self.floor)
-        return classes, periodicity(power, self.lags, self.floor)
+        classes = features.chroma(power, self.pitch_classes, self.floor)
+        return classes, features.periodicity(power, self.lags, self.floor)
 
 
 class RhythmLoss(SoundLoss):
     """Onset envelope, and its autocorrelation."""
 
-    def __init__(
-        self, sample_rate: int, n_fft: int = 2048, n_mels: int = 128, floor: float = 1e-2
-    ):
+    def __init__(self, sample_rate: int, n_fft: int = 2048, n_mels: int = 128, floor: float = 1e-2):
         super().__init__(sample_rate, floor)
         self.n_fft = n_fft
-        self._keep("mel", mel_bank(sample_rate, n_fft, n_mels))
+        self._keep("mel", features.mel_bank(sample_rate, n_fft, n_mels))
 
-    def features(self, spectra):
-        log_mel = log_above(self.mel @ spectra.power(self.n_fft), self.floor**2)
-        onsets = onset_envelope(log_mel)
-        return onsets, autocorrelation(onsets, self.floor)
+    def describe(self, spectra):
+        log_mel = features.log_above(self.mel @ spectra.power(self.n_fft), self.floor**2)
+        onsets = features.onset_envelope(log_mel)
+        return onsets, features.autocorrelation(onsets, self.floor)
 
 
 class TimbreLoss(SoundLoss):
@@ -210,12 +197,12 @@ class TimbreLoss(SoundLoss):
 
     def __init__(self, sample_rate: int, n_fft: int = 2048, floor: float = 1e-2):
         super().__init__(sample_rate, floor)
-        self.n_fft, self.bands = n_fft, octave_bands(sample_rate, n_fft)
+        self.n_fft, self.bands = n_fft, features.octave_bands(sample_rate, n_fft)
 
-    def features(self, spectra):
+    def describe(self, spectra):
         magnitude, floor = spectra.magnitude(self.n_fft), self.floor
-        shape = centroid(magnitude, floor), roll_off(magnitude, floor)
-        return *shape, contrast(magnitude, self.bands, floor)
+        shape = features.centroid(magnitude, floor), features.roll_off(magnitude, floor)
+        return *shape, features.contrast(magnitude, self.bands, floor)
 
 
 LOSSES: dict[str, type[SoundLoss]] = {
@@ -228,3 +215,47 @@ LOSSES: dict[str, type[SoundLoss]] = {
     "rhythm": RhythmLoss,
     "timbre": TimbreLoss,
 }
+
+
+class WeightedLosses(nn.Module):
+    """Losses by their names in ``LOSSES``, computed on shared spectra, and their weighted sum.
+
+    Parameters
+    ----------
+    weights : name -> weight, or name -> {"weight": weight, and parameters of that loss}
+        A loss of weight 0 is left out.
+
+    Raises GibletError for a name or parameter that is not there, and for a wrong weight.
+    """
+
+    def __init__(self, weights: Mapping[str, float | Mapping], sample_rate: int):
+        super().__init__()
+        self.weights: dict[str, float] = {}
+        self.losses = nn.ModuleDict()
+        for name, given in weights.items():
+            parameters = dict(given) if isinstance(given, Mapping) else {"weight": given}
+            weight = check_weight(f"losses.{name}", parameters.pop("weight", None))
+            loss = build_part("losses", name, LOSSES, parameters, sample_rate=sample_rate)
+            if weight:
+                self.weights[name], self.losses[name] = weight, loss
+        if not self.weights:
+            raise GibletError("losses: none has a weight above 0, so nothing would be learned")
+
+    def forward(
+        self, estimate: torch.Tensor, target: torch.Tensor
+    ) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+        """Both waveforms (batch, n_samples); each loss by name, and their weighted sum."""
+        with torch.autocast(estimate.device.type, enabled=False):
+            spectra = _spectra(estimate, target)
+            values = {name: loss.compare(*spectra) for name, loss in self.losses.items()}
+        return values, sum(self.weights[name] * value for name, value in values.items())
+
+
+class MultiScaleSpectralLoss(WeightedLosses):
+    """``log_mel`` and ``phase`` by name."""
+
+    def __init__(self, sample_rate: int):
+        super().__init__({"log_mel": 1.0, "phase": 1.0}, sample_rate)
+
+    def forward(self, estimate: torch.Tensor, target: torch.Tensor) -> dict[str, torch.Tensor]:
+        return super().forward(estimate, target)[0]
