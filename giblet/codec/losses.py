@@ -17,19 +17,6 @@ from giblet.codec.parts import build_part, check_weight
 N_FFTS = (128, 512, 2048)
 
 
-def relative_distance(estimate: torch.Tensor, target: torch.Tensor, floor: float) -> torch.Tensor:
-    """Mean of ``|estimate - target|`` over that of ``|target|``, itself at least ``floor``.
-
-    Both (batch, ...); by sound, then the mean over the batch.
-
-    >>> relative_distance(torch.zeros(1, 4), torch.ones(1, 4), floor=0.01).item()
-    1.0
-    """
-    dims = tuple(range(1, target.ndim))
-    scale = target.abs().mean(dim=dims).clamp(min=floor)
-    return ((estimate - target).abs().mean(dim=dims) / scale).mean()
-
-
 def _spectra(estimate: torch.Tensor, target: torch.Tensor) -> tuple[Spectra, Spectra]:
     if estimate.shape != target.shape:
         raise ValueError(
@@ -60,7 +47,7 @@ class SoundLoss(nn.Module):
         return torch.stack([self.distance(e, t) for e, t in pairs]).mean()
 
     def distance(self, estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return relative_distance(estimate, target, self.floor)
+        return features.relative_distance(estimate, target, self.floor)
 
     def forward(self, estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         """Both waveforms (batch, n_samples); a scalar, in single precision under autocast too."""
@@ -111,7 +98,7 @@ class StftLoss(SoundLoss):
 
 
 class LogMelLoss(SoundLoss):
-    """Mean absolute difference of log10 mel magnitudes over resolutions (DAC, Kumar et al. 2023)."""
+    """Mean absolute difference of log10 mel magnitudes (DAC, Kumar et al. 2023)."""
 
     def __init__(
         self,
@@ -130,7 +117,7 @@ class LogMelLoss(SoundLoss):
             self._keep(f"mel_{n_fft}", features.mel_bank(sample_rate, n_fft, n))
 
     def describe(self, spectra):
-        mels = [(getattr(self, f"mel_{n}") @ spectra.magnitude(n)) for n in self.n_ffts]
+        mels = [getattr(self, f"mel_{n}") @ spectra.magnitude(n) for n in self.n_ffts]
         return tuple(features.log_above(mel, self.floor) for mel in mels)
 
     def distance(self, estimate, target):

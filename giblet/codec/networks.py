@@ -1,12 +1,98 @@
-"""Codec networks: transformers' EnCodec in any size, started near the identity."""
+"""The ``encodec`` architecture: transformers' EnCodec in any size, started near the identity."""
+
+from pathlib import Path
+from typing import Literal, Self
 
 import torch
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from torch import nn
 from transformers import EncodecConfig, EncodecModel
 from transformers.models.encodec.modeling_encodec import EncodecResnetBlock
 
-_NOISE = 0.1  # of taps and branches that the identity does not need
+from giblet.codec.interface import SETTINGS, CodebookSize, CodecNetwork, StrictSettings, to_length
+from giblet.codec.quantizer import QuantizerSettings, ResidualQuantizer, copy_codebooks
+from giblet.codec.starting import Basis, shrink, start_pairs, zero_biases
+from giblet.store import save_json
+
 _LEVEL = 0.5  # standard deviation inside the network: ELU is nearly linear there
+
+
+class EncodecSettings(StrictSettings):
+    """SEANet + LSTM, causal, with weight norm: fields as in ``transformers.EncodecConfig``."""
+
+    architecture: Literal["encodec"] = "encodec"
+    sample_rate: PositiveInt = 24000
+    num_filters: PositiveInt = 16
+    upsampling_ratios: tuple[PositiveInt, ...] = (5, 4, 4, 4)
+    num_residual_layers: PositiveInt = 1
+    num_lstm_layers: NonNegativeInt = 1
+    kernel_size: PositiveInt = 7
+    last_kernel_size: PositiveInt = 7
+    residual_kernel_size: PositiveInt = 3
+    dilation_growth_rate: PositiveInt = 2
+    compress: PositiveInt = 2
+    pad_mode: Literal["reflect", "constant"] = "reflect"
+    use_conv_shortcut: bool = False
+    target_bandwidths: tuple[PositiveFloat, ...] = (1.5, 3.0, 6.0)
+    codebook_size: CodebookSize = 1024
+    codebook_dim: PositiveInt = 128
+    quantizer: QuantizerSettings = QuantizerSettings(dropout_multiple_of=2)
+    start_basis: Basis = "random"
+
+    def config(self) -> EncodecConfig:
+        """The same, as transformers has it."""
+        own = {"architecture", "sample_rate", "quantizer", "start_basis"}
+        fields = self.model_dump(exclude=own)
+        return EncodecConfig(
+            **fields, sampling_rate=self.sample_rate, hidden_size=self.codebook_dim
+        )
+
+
+class EncodecNetwork(CodecNetwork):
+    """An ``EncodecModel`` whose codebooks are trained beside it.
+
+    ``save`` writes a folder that ``EncodecModel.from_pretrained`` and ``load_codec`` read. Latents
+    are (batch, ceil(n_samples / hop_length), codebook_dim).
+    """
+
+    def __init__(self, settings: EncodecSettings, model: EncodecModel | None = None):
+        super().__init__()
+        self.settings = settings
+        self.model = model or EncodecModel(settings.config())
+        self.quantizer = ResidualQuantizer(
+            dim=settings.codebook_dim,
+            n_codebooks=self.model.config.num_quantizers,
+            codebook_size=settings.codebook_size,
+            settings=settings.quantizer,
+        )
+
+    def encode(self, waveform: torch.Tensor) -> torch.Tensor:
+        return self.model.encoder(waveform).transpose(1, 2)
+
+    def decode(self, latents: torch.Tensor, n_samples: int) -> torch.Tensor:
+        return to_length(self.model.decoder(latents.transpose(1, 2)), n_samples)
+
+    def start(self, waveform: torch.Tensor) -> None:
+        start_near_identity(self.model, waveform, self.settings.start_basis)
+
+    def export(self) -> EncodecModel:
+        """The codec with its codebooks in place: the network's own model, not a copy."""
+        self.check_started()
+        copy_codebooks(self.quantizer.vq, self.model)
+        return self.model
+
+    def save(self, folder: str | Path, half: bool = False) -> None:
+        model = EncodecModel(self.model.config)
+        model.load_state_dict(self.export().state_dict())
+        (model.half() if half else model).save_pretrained(folder)
+        save_json(self.settings.model_dump(mode="json"), Path(folder) / SETTINGS)
+
+    @classmethod
+    def load(cls, folder: str | Path, settings: EncodecSettings) -> Self:
+        model = EncodecModel.from_pretrained(folder, dtype=torch.float32)
+        network = cls(settings, model)
+        network.quantizer.set_codebooks([layer.codebook.embed for layer in model.quantizer.layers])
+        return network
 
 
 def build_encodec(**overrides) -> EncodecModel:
@@ -19,70 +105,27 @@ def build_encodec(**overrides) -> EncodecModel:
     return EncodecModel(EncodecConfig(**overrides))
 
 
-@torch.no_grad()
-def start_near_identity(model: EncodecModel, waveform: torch.Tensor) -> None:
+def start_near_identity(
+    model: EncodecModel, waveform: torch.Tensor, basis: Basis = "random"
+) -> None:
     """Give every layer weights with which the decoder undoes the encoder as well as it can.
 
     transformers' own start shrinks the signal about fivefold at each transposed convolution, and
     from a random start no gradient leads to the phase: the output settles at silence, or at noise
-    of the right colour. Here each strided convolution begins as an orthogonal transform of the
-    newest ``stride`` samples and the transposed convolution that answers it as its transpose;
-    residual branches begin small; every layer is then scaled on ``waveform`` (batch, 1,
-    n_samples), biases zero.
+    of the right colour. See ``giblet.codec.starting.start_pairs``; residual branches begin small;
+    every layer is scaled on ``waveform`` (batch, 1, n_samples), biases zero.
     """
     encoder, decoder = _convolutions(model.encoder), _convolutions(model.decoder)
-    for down, up in zip(encoder, reversed(decoder), strict=True):
-        stride = down.stride[0]
-        kernel = _noise_like(down.weight)  # (out, in, taps), newest tap last
-        block = torch.empty(down.out_channels, down.in_channels * stride)
-        nn.init.orthogonal_(block)
-        kernel[..., -stride:] += block.view(down.out_channels, down.in_channels, stride)
-        down.weight = kernel
-        up.weight = _answer(up, kernel[..., -stride:])
-    _shrink_branches(model)
-    _rescale(model, waveform)
+    for module in model.modules():
+        if isinstance(module, EncodecResnetBlock):
+            shrink(module.block[-1].conv)
+    zero_biases(model)
+    pairs = list(zip(encoder, reversed(decoder), strict=True))
+    start_pairs(
+        pairs, lambda: model.decoder(model.encoder(waveform)), waveform.std(), _LEVEL, basis
+    )
 
 
 def _convolutions(part: nn.Module) -> list[nn.Module]:
     """The convolutions on the main road, in order: not those in residual blocks."""
     return [layer.conv for layer in part.layers if hasattr(layer, "conv")]
-
-
-def _noise_like(weight: torch.Tensor) -> torch.Tensor:
-    fan_in = weight.shape[1] * weight.shape[2]
-    return torch.randn_like(weight) * (_NOISE / fan_in**0.5)
-
-
-def _answer(up: nn.Module, block: torch.Tensor) -> torch.Tensor:
-    """Weights of the layer that turns back what ``block`` (out, in, stride) does."""
-    kernel = _noise_like(up.weight)
-    if isinstance(up, nn.ConvTranspose1d):
-        kernel[..., : block.shape[-1]] += block  # (in, out, taps), oldest tap first
-    else:
-        kernel[..., -1:] += block.transpose(0, 1)
-    return kernel
-
-
-def _shrink_branches(model: EncodecModel) -> None:
-    for module in model.modules():
-        if isinstance(module, EncodecResnetBlock):
-            module.block[-1].conv.parametrizations.weight.original0.mul_(_NOISE)
-
-
-def _rescale(model: EncodecModel, waveform: torch.Tensor) -> None:
-    """Scale each main convolution to one output level; the last to that of ``waveform``."""
-    road = _convolutions(model.encoder) + _convolutions(model.decoder)
-
-    def to_level(module, _inputs, output):
-        target = waveform.std() if module is road[-1] else _LEVEL
-        factor = target / output.std().clamp(min=1e-8)
-        module.parametrizations.weight.original0.mul_(factor)  # weight norm: the magnitude
-        return output * factor
-
-    for module in model.modules():
-        if isinstance(module, nn.Conv1d | nn.ConvTranspose1d):
-            nn.init.zeros_(module.bias)
-    hooks = [module.register_forward_hook(to_level) for module in road]
-    model.decoder(model.encoder(waveform))
-    for hook in hooks:
-        hook.remove()

@@ -44,7 +44,8 @@ def make_film(
             video = film.add_stream("mpeg4", rate=10, width=64, height=48, pix_fmt="yuv420p")
         if sound is not None:
             audio = film.add_stream(codec, rate=24000, layout="mono")
-            audio.bit_rate = bit_rate or audio.bit_rate
+            if bit_rate:
+                audio.bit_rate = bit_rate
         for i in range(pictures):
             grey = np.full((48, 64, 3), 100, dtype=np.uint8)
             frame = av.VideoFrame.from_ndarray(grey, format="rgb24")
