@@ -98,7 +98,9 @@ class Config(_Strict):
     max_trs: PositiveInt | None = Field(None, description="use only the first TRs of the film")
 
     use_encodec: bool = Field(True, description="false: the mel path")
-    codec: str = Field("bundled", description='"bundled", a Hugging Face id or a folder')
+    codec: str = Field(
+        "bundled", description='"bundled", a folder, or a Hugging Face id, at best id@commit'
+    )
     bandwidth_kbps: PositiveFloat = Field(6.0, description="one that the codec offers")
     framing: Literal["tr_synchronous", "native"] = Field(
         "tr_synchronous", description="equal code frames in every TR, or the codec's own clock"
