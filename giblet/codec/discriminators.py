@@ -187,7 +187,7 @@ class LeastSquaresLoss:
     """Scores are to be 1 for originals and 0 for coded sound (Mao et al. 2017)."""
 
     def discriminator(self, real: Sequence[torch.Tensor], fake: Sequence[torch.Tensor]):
-        """Scores of original and of coded sound → scalar, mean over judges."""
+        """Scores of original and of coded sound → scalar, mean over judges; 1/2 for no idea."""
         return _mean(
             [(1 - r).square().mean() + f.square().mean() for r, f in zip(real, fake, strict=True)]
         )
