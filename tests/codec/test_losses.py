@@ -252,6 +252,13 @@ def test_log_mel_is_its_formula(losses, speech):
     )
 
 
+@every_loss
+def test_losses_go_where_the_sound_is(name):
+    """The meta device has no memory, and refuses to meet tensors that stayed on the CPU."""
+    sounds = [Spectra(torch.zeros(2, 12000, device="meta", requires_grad=True)) for _ in range(2)]
+    assert LOSSES[name](RATE).to("meta").compare(*sounds).device.type == "meta"
+
+
 # Several at once.
 
 
