@@ -30,7 +30,9 @@ class FactorizedLayer(nn.Module):
         small = self.in_proj(latents)
         words, codes, _ = self.vq(small.detach())  # (batch, n_frames, codebook_dim), unit length
         commitment = functional.mse_loss(small, words.detach())
-        return self.out_proj(small + (words - small).detach()), codes, commitment
+        if self.training:
+            words = small + (words - small).detach()
+        return self.out_proj(words), codes, commitment
 
     def start(self, latents: torch.Tensor) -> None:
         """Look-up along the principal components of latents (1, n, dim); the best way back."""

@@ -18,7 +18,7 @@ from giblet.codec.starting import add_weight_norm, shrink, start_pairs, zero_bia
 from giblet.store import save_json
 
 _WEIGHTS = "model.safetensors"
-_LEVEL = 0.1  # standard deviation inside the network: x + sin²(x) is nearly linear there
+_LEVEL = 0.05  # standard deviation inside the network: x + sin²(x) is nearly linear there
 
 
 class HierarchicalNetwork(CodecNetwork):

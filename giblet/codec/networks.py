@@ -14,7 +14,7 @@ from giblet.codec.quantizer import QuantizerSettings, ResidualQuantizer, copy_co
 from giblet.codec.starting import Basis, shrink, start_pairs, zero_biases
 from giblet.store import save_json
 
-_LEVEL = 0.5  # standard deviation inside the network: ELU is nearly linear there
+_LEVEL = 0.2  # standard deviation inside the network: ELU is nearly linear there
 
 
 class EncodecSettings(StrictSettings):
@@ -37,7 +37,7 @@ class EncodecSettings(StrictSettings):
     codebook_size: CodebookSize = 1024
     codebook_dim: PositiveInt = 128
     quantizer: QuantizerSettings = QuantizerSettings(dropout_multiple_of=2)
-    start_basis: Basis = "random"
+    start_basis: Basis = "principal"
 
     def config(self) -> EncodecConfig:
         """The same, as transformers has it."""
@@ -106,7 +106,7 @@ def build_encodec(**overrides) -> EncodecModel:
 
 
 def start_near_identity(
-    model: EncodecModel, waveform: torch.Tensor, basis: Basis = "random"
+    model: EncodecModel, waveform: torch.Tensor, basis: Basis = "principal"
 ) -> None:
     """Give every layer weights with which the decoder undoes the encoder as well as it can.
 

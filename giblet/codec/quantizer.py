@@ -98,6 +98,9 @@ class ResidualQuantizer(Quantizer):
     def _quantize(self, latents):
         self.vq.quantize_dropout = self._drops()
         quantized, codes, losses = self.vq(latents)
+        if self.training and not self.settings.rotation_trick:
+            # the library's own straight-through adds one gradient per codebook
+            quantized = latents + (quantized - latents).detach()
         return quantized, codes, losses.mean()
 
     def _start(self, latents):

@@ -22,14 +22,14 @@ from giblet.codec.quantizer import QuantizerSettings, set_codebook
 from giblet.codec.starting import (
     Basis,
     add_weight_norm,
+    plain_weights,
     shrink,
     start_pairs,
-    without_weight_norm,
     zero_biases,
 )
 from giblet.store import save_json
 
-_LEVEL = 0.1  # standard deviation inside the network: x + sin²(x) is nearly linear there
+_LEVEL = 0.05  # standard deviation inside the network: x + sin²(x) is nearly linear there
 
 
 class SnakeSettings(StrictSettings):
@@ -38,8 +38,8 @@ class SnakeSettings(StrictSettings):
     architecture: Literal["snake"] = "snake"
     sample_rate: PositiveInt = 24000
     encoder_hidden_size: PositiveInt = 16
-    decoder_hidden_size: PositiveInt = 256
     downsampling_ratios: tuple[PositiveInt, ...] = (2, 4, 5, 8)
+    decoder_hidden_size: PositiveInt = 256
     n_codebooks: PositiveInt = 8
     codebook_size: CodebookSize = 1024
     codebook_dim: PositiveInt = 8
@@ -118,8 +118,8 @@ class SnakeNetwork(CodecNetwork):
         """A ``DacModel`` that codes as this network does, its weights plain."""
         self.check_started()
         model = DacModel(self.settings.config())
-        model.encoder.load_state_dict(without_weight_norm(self.encoder).state_dict())
-        model.decoder.load_state_dict(without_weight_norm(self.decoder).state_dict())
+        model.encoder.load_state_dict(plain_weights(self.encoder))
+        model.decoder.load_state_dict(plain_weights(self.decoder))
         for mine, theirs in zip(self.quantizer.layers, model.quantizer.quantizers, strict=True):
             for source, target in (
                 (mine.in_proj, theirs.in_proj),

@@ -1,7 +1,6 @@
 """Weights to begin from: convolutions that undo one another, all at one level."""
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from functools import partial
 from typing import Literal
 
@@ -22,13 +21,13 @@ def add_weight_norm(part: nn.Module) -> None:
             parametrizations.weight_norm(module)
 
 
-def without_weight_norm(part: nn.Module) -> nn.Module:
-    """A copy of ``part`` with plain weights, which does the same."""
-    part = deepcopy(part)
-    for module in part.modules():
+def plain_weights(part: nn.Module) -> dict[str, torch.Tensor]:
+    """The state of ``part`` as it would be without weight norm."""
+    state = {k: v for k, v in part.state_dict().items() if ".parametrizations." not in k}
+    for name, module in part.named_modules():
         if parametrize.is_parametrized(module, "weight"):
-            parametrize.remove_parametrizations(module, "weight")
-    return part
+            state[f"{name}.weight"] = module.weight.detach()
+    return state
 
 
 @torch.no_grad()
@@ -37,7 +36,7 @@ def start_pairs(
     run: Callable[[], torch.Tensor],
     out_std: torch.Tensor,
     level: float,
-    basis: Basis = "random",
+    basis: Basis = "principal",
 ) -> None:
     """Make each pair's second convolution undo the first as well as it can.
 
