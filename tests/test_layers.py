@@ -21,8 +21,8 @@ LEVELS = {
     "audio.blocks audio.codec audio.dac audio.distances audio.encodec audio.files audio.formats "
     "audio.framing audio.mel audio.melcode audio.pesq_guard audio.quality audio.speech "
     "audio.streaming codec codec.architectures codec.balancer codec.data codec.discriminators "
-    "codec.factorized codec.features codec.hierarchical codec.interface codec.levels codec.losses "
-    "codec.music codec.networks codec.parts codec.quantizer codec.settings codec.snake "
+    "codec.factorized codec.features codec.hierarchical codec.interface codec.judge codec.levels codec.losses "
+    "codec.music codec.networks codec.parts codec.quantizer codec.scoring codec.settings codec.snake "
     "codec.starting codec.trainer "
     "demo.brains demo.effects demo.film demo.music demo.pictures demo.scanner "
     "demo.script demo.soundtrack demo.speech demo.stimulus",

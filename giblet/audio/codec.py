@@ -64,13 +64,17 @@ def load_codec(name_or_folder: str = BUNDLED, bandwidth_kbps: float = 6.0) -> Co
         No such codec here and no way to fetch it; another kind of model; an EnCodec that is not
         causal; no such bandwidth.
     """
-    if name_or_folder == BUNDLED:
-        folder = Path(str(files("giblet.codec"))) / "bundled"
-    else:
-        folder = model_folder(name_or_folder, "codec")
+    folder = codec_folder(name_or_folder)
     kind, model = _read_model(folder, name_or_folder)
     revision = fingerprint(*sorted(folder.glob("*.safetensors")))
     return kind(model, name_or_folder, revision, bandwidth_kbps)
+
+
+def codec_folder(name_or_folder: str) -> Path:
+    """Where a codec lies; GibletError if it is not here and cannot be fetched."""
+    if name_or_folder == BUNDLED:
+        return Path(str(files("giblet.codec"))) / "bundled"
+    return model_folder(name_or_folder, "codec")
 
 
 def _read_model(folder: Path, name: str) -> tuple[type, "PreTrainedModel"]:  # noqa: F821

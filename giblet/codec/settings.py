@@ -1,84 +1,100 @@
-"""What a codec training run is made of: one strict settings class, one YAML file."""
+"""What a codec training run is made of: strict settings, one YAML file."""
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PositiveFloat,
-    PositiveInt,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-)
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+from pydantic import model_validator as validator
 
 from giblet.checks import GibletError
+from giblet.codec.architectures import ArchitectureSettings
+from giblet.codec.interface import StrictSettings
+from giblet.codec.networks import EncodecSettings
+
+Share = Annotated[float, Field(ge=0, lt=1)]
 
 
-class CodecSettings(BaseModel):
-    """Network, data, losses and schedule of one codec. A misspelt key is an error."""
+class DataSettings(StrictSettings):
+    """Crops of sound."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-    start_from: str | None = Field(
-        None,
-        description="a codec to go on from, as load_codec takes it; its network must be this one",
-    )
-
-    # network: fields of transformers.EncodecConfig
-    num_filters: PositiveInt = 16
-    upsampling_ratios: tuple[PositiveInt, ...] = (5, 4, 4, 4)
-    num_lstm_layers: PositiveInt = 1
-    use_conv_shortcut: bool = Field(False, description="false: residual blocks add to the identity")
-    target_bandwidths: tuple[PositiveFloat, ...] = (1.5, 3.0, 6.0)
-
-    # data
     crop_seconds: PositiveFloat = 1.0
     batch_size: PositiveInt = 12
     kind_weights: dict[str, PositiveFloat] = Field(
         default={"speech": 0.5, "music": 0.3, "effects": 0.2},
-        description="share of crops drawn from each kind of sound",
+        description="share of crops drawn from each kind of sound: names of folders",
     )
-    gain_db: tuple[float, float] = (-12.0, 3.0)
+    gain_db: tuple[float, float] = Field(
+        (-12.0, 3.0), description="random level, peak kept below 1"
+    )
+    validation_seconds: PositiveFloat = 4.0
+    validation_crops: PositiveInt = 12
 
-    # losses
-    log_mel_weight: PositiveFloat = 3.0
-    phase_weight: PositiveFloat = 2.0
-    commitment_weight: PositiveFloat = 1.0
 
-    # schedule
+class DiscriminatorSettings(StrictSettings):
+    """A judge that learns to tell coded sound from its original."""
+
+    kind: Literal["scale", "period", "stft", "hybrid"] = "stft"
+    parameters: dict[str, Any] = Field(default={}, description="of the discriminator's class")
+    loss: Literal["hinge", "least_squares"] = "hinge"
+    weight: PositiveFloat = 1.0
+    feature_weight: PositiveFloat = 2.0
+    from_step: NonNegativeInt = 0
+    every: PositiveInt = Field(1, description="the judge learns in one of so many steps")
+    learning_rate: PositiveFloat = 3e-4
+
+
+class ScheduleSettings(StrictSettings):
+    """Steps, and how large they are."""
+
     steps: PositiveInt = 6000
     steps_without_codebooks: PositiveInt = Field(
         1000, description="the encoder settles before k-means starts the codebooks"
     )
     batches_for_kmeans: PositiveInt = 16
     learning_rate: PositiveFloat = 1.5e-3
+    betas: tuple[Share, Share] = (0.8, 0.99)
+    weight_decay: Share = 0.0
     warmup_steps: PositiveInt = 200
+    decay: Literal["cosine", "exponential"] = "cosine"
+    final_share: PositiveFloat = Field(0.02, description="of the learning rate, at the last step")
     gradient_clip: PositiveFloat = 1.0
+    average_decay: Share = Field(0.0, description="of the averaged weights that are kept; 0: none")
     bfloat16: bool = True
-    seed: int = 0
+    check_every: PositiveInt = Field(250, description="steps between checkpoints and validations")
+    seed: NonNegativeInt = 0
 
-    @field_validator("steps_without_codebooks")
-    @classmethod
-    def _leave_steps_for_the_codebooks(cls, value: int, info: ValidationInfo) -> int:
-        if value >= info.data.get("steps", value + 1):
-            raise ValueError(f"{value} must be less than steps ({info.data['steps']})")
-        return value
+    @validator(mode="after")
+    def _leave_steps_for_the_codebooks(self):
+        if self.steps_without_codebooks >= self.steps:
+            raise ValueError(
+                f"steps_without_codebooks ({self.steps_without_codebooks}) must be less than "
+                f"steps ({self.steps})"
+            )
+        return self
+
+
+class CodecSettings(StrictSettings):
+    """Network, data, losses and schedule of one codec. A misspelt key is an error."""
+
+    start_from: str | None = Field(
+        None, description='"bundled" or a folder: a network of the same settings to go on from'
+    )
+    network: ArchitectureSettings = EncodecSettings()
+    data: DataSettings = DataSettings()
+    losses: dict[str, float | dict[str, Any]] = Field(
+        default={"log_mel": 3.0, "phase": 2.0},
+        description="by name: weight, or weight and parameters of the loss",
+    )
+    commitment_weight: PositiveFloat = 1.0
+    balance: Literal["weights", "gradients"] = Field(
+        "weights", description="weighted sum, or shares of the gradient (EnCodec's balancer)"
+    )
+    discriminator: DiscriminatorSettings | None = None
+    schedule: ScheduleSettings = ScheduleSettings()
 
     @property
     def kinds(self) -> list[str]:
         """Kinds of sound: the names of the folders they lie in."""
-        return list(self.kind_weights)
-
-    def encodec_fields(self) -> dict:
-        """The part that is the network's own configuration."""
-        names = (
-            "num_filters",
-            "upsampling_ratios",
-            "num_lstm_layers",
-            "use_conv_shortcut",
-            "target_bandwidths",
-        )
-        return {name: getattr(self, name) for name in names}
+        return list(self.data.kind_weights)
 
 
 def parse_recipe(settings: dict, source: str) -> CodecSettings:

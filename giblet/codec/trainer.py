@@ -1,126 +1,181 @@
-"""Train an EnCodec on sounds: reconstruction losses, residual VQ started late."""
+"""Train a codec on sounds: any architecture, losses balanced or weighted, judged or not."""
 
 import math
+from collections.abc import Iterable
+from contextlib import nullcontext
+from itertools import islice
 from os.path import exists
 
 import lightning
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
-from transformers import EncodecModel
 
 from giblet.checks import GibletError
+from giblet.codec.architectures import build_network
+from giblet.codec.balancer import Balancer
 from giblet.codec.data import RandomCrops, Sounds
-from giblet.codec.losses import MultiScaleSpectralLoss
-from giblet.codec.networks import build_encodec, start_near_identity
-from giblet.codec.quantizer import build_quantizer, copy_codebooks
+from giblet.codec.interface import CodecNetwork, join_latents
+from giblet.codec.judge import Judge
+from giblet.codec.losses import WeightedLosses
+from giblet.codec.scoring import code_use, sound_scores, warn_of_collapse
 from giblet.codec.settings import CodecSettings
 
 
 class CodecTraining(lightning.LightningModule):
-    """One codec in training; ``export()`` gives the finished ``EncodecModel``."""
+    """One codec in training; ``finished()`` gives the network."""
 
     def __init__(self, settings: dict):
         super().__init__()
         self.save_hyperparameters()
+        self.automatic_optimization = False
         self.settings = CodecSettings.model_validate(settings)
-        self.model = build_encodec(**self.settings.encodec_fields())
-        self.quantizer = build_quantizer(self.model)
-        self.spectral = MultiScaleSpectralLoss(self.model.config.sampling_rate)
+        self.network = build_network(self.settings.network)
+        self.losses = WeightedLosses(self.settings.losses, self.settings.network.sample_rate)
+        weights, self.judge = dict(self.losses.weights), None
+        if judged := self.settings.discriminator:
+            self.judge = Judge(judged)
+            weights |= {"adversarial": judged.weight, "features": judged.feature_weight}
+        self.weights = weights
+        self.balancer = Balancer(weights) if self.settings.balance == "gradients" else None
+        decay = self.settings.schedule.average_decay
+        self.average = (
+            AveragedModel(self.network, multi_avg_fn=get_ema_multi_avg_fn(decay)) if decay else None
+        )
         self.register_buffer("started", torch.tensor(False))
-        self.register_buffer("codebooks_started", torch.tensor(False))
+        self.for_kmeans: Iterable[torch.Tensor] = ()  # batches (batch, 1, n_samples), set by fit
 
-    def go_on_from(self, start: EncodecModel) -> None:
-        """Take the weights of a trained codec; its codebooks start anew on the latents it makes."""
+    def go_on_from(self, network: CodecNetwork) -> None:
+        """Take the weights and codebooks of a trained network."""
         try:
-            self.model.load_state_dict(start.state_dict())
+            self.network.load_state_dict(network.state_dict())
         except RuntimeError as error:
             wrong = str(error).splitlines()[1].strip()
             raise GibletError(f"start_from is another network than the recipe's: {wrong}") from None
         self.started.fill_(True)
 
     def _autocast(self):
-        return torch.autocast(
-            self.device.type, torch.bfloat16, enabled=self.settings.bfloat16 and self.training
-        )
+        if not (self.settings.schedule.bfloat16 and self.training):
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
 
-    def encode(self, waveform: torch.Tensor) -> torch.Tensor:
-        """(batch, 1, n_samples) → latents (batch, n_frames, codebook_dim), before quantization."""
+    def through(self, sound: torch.Tensor, network: CodecNetwork) -> tuple:
+        """Sound (batch, 1, n_samples) coded: (estimate, codes, commitment loss)."""
         with self._autocast():
-            return self.model.encoder(waveform).float().transpose(1, 2)
-
-    def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """Latents (batch, n_frames, codebook_dim) → waveform (batch, 1, n_samples)."""
-        with self._autocast():
-            return self.model.decoder(latents.transpose(1, 2)).float()
+            latents = network.encode(sound)
+            quantized, codes, commitment = network.quantize(latents)
+            estimate = network.decode(quantized, sound.shape[-1])
+        return estimate.float(), codes, commitment.float()
 
     def on_train_batch_start(self, batch, batch_idx):
+        schedule = self.settings.schedule
+        torch.manual_seed(hash((schedule.seed, self.global_step)))  # resumed or not, the same
         if not self.started:
-            start_near_identity(self.model, batch)
+            self.network.start(batch)
             self.started.fill_(True)
-        late = self.global_step >= self.settings.steps_without_codebooks
-        if late and not self.codebooks_started:
+        late = self.global_step >= schedule.steps_without_codebooks
+        if late and not self.network.codebooks_started:
             self._start_codebooks()
 
     @torch.no_grad()
     def _start_codebooks(self):
         """One k-means over many batches: a single batch has fewer vectors than codewords."""
-        batches = iter(self.trainer.train_dataloader)
-        n = self.settings.batches_for_kmeans
-        latents = [self.encode(next(batches).to(self.device)) for _ in range(n)]
-        self.quantizer.quantize_dropout = False  # a codebook left out would start from one batch
-        self.quantizer(torch.cat(latents))
-        self.quantizer.quantize_dropout = True
-        self.codebooks_started.fill_(True)
+        batches = islice(self.for_kmeans, self.settings.schedule.batches_for_kmeans)
+        with self._autocast():
+            latents = [self.network.encode(batch.to(self.device)) for batch in batches]
+        self.network.start_codebooks(join_latents(latents))
 
     def training_step(self, batch, batch_idx):
-        latents = self.encode(batch)
-        commitment = latents.new_zeros(())
-        if self.codebooks_started:
-            latents, _codes, commitments = self.quantizer(latents)
-            commitment = commitments.mean()
-        estimate = self.decode(latents)[..., : batch.shape[-1]]  # the last frame may reach beyond
-        losses = self.spectral(estimate[:, 0], batch[:, 0])
+        optimizer, *others = self._optimizers()
+        estimate, _codes, commitment = self.through(batch, self.network)
+        losses, _sum = self.losses(estimate[:, 0], batch[:, 0])
+        judging = self.judge and self.global_step >= self.settings.discriminator.from_step
+        if judging:
+            losses |= self.judge.of_codec(estimate[:, 0], batch[:, 0])
+        self._stop_if_not_finite(losses)
+        optimizer.zero_grad()
+        self._backward(losses, estimate, self.settings.commitment_weight * commitment)
+        self.clip_gradients(optimizer, self.settings.schedule.gradient_clip, "norm")
+        for group in optimizer.param_groups:
+            group["lr"] = self.settings.schedule.learning_rate * self._schedule(self.global_step)
+        if judging and self.global_step % self.settings.discriminator.every == 0:
+            self._train_judge(others[0].optimizer, estimate[:, 0], batch[:, 0])
+        optimizer.step()
+        if self.average:
+            self.average.update_parameters(self.network)
         losses["commitment"] = commitment
         self.log_dict({f"train/{k}": v for k, v in losses.items()}, prog_bar=True)
-        return sum(getattr(self.settings, f"{name}_weight") * v for name, v in losses.items())
+
+    def _optimizers(self) -> list:
+        optimizers = self.optimizers()
+        return optimizers if isinstance(optimizers, list) else [optimizers]
+
+    def _backward(self, losses: dict, estimate: torch.Tensor, commitment: torch.Tensor) -> None:
+        if self.balancer is None:
+            total = sum(self.weights[name] * value for name, value in losses.items())
+            self.manual_backward(total + commitment)
+            return
+        shares = self.balancer.backward(losses, estimate, commitment)
+        self.log_dict({f"share/{k}": v for k, v in shares.items()})
+
+    def _train_judge(self, optimizer, estimate, target) -> None:
+        """``optimizer`` is torch's own: Lightning's would count the step as one of the codec's."""
+        loss = self.judge.of_judge(estimate, target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        self.log("train/judge", loss)
+
+    def _stop_if_not_finite(self, losses: dict) -> None:
+        wrong = [name for name, value in losses.items() if not torch.isfinite(value)]
+        if wrong:
+            raise GibletError(
+                f"step {self.global_step}: the loss {wrong[0]} is not a finite number. Lower "
+                "schedule.learning_rate, and go on from an earlier checkpoint"
+            )
 
     def validation_step(self, batch, batch_idx):
-        latents = self.encode(batch)
-        if self.codebooks_started:
-            latents, _codes, _ = self.quantizer(latents)
-        estimate = self.decode(latents)[..., : batch.shape[-1]]
-        for name, value in self.spectral(estimate[:, 0], batch[:, 0]).items():
-            self.log(f"validation/{name}", value)
-        error = (estimate - batch).square().sum(dim=-1)
-        snr_db = 10 * torch.log10(batch.square().sum(dim=-1).clamp(1e-6) / error.clamp(1e-6))
-        self.log("validation/snr_db", snr_db.mean())
+        network = self.average.module if self.average else self.network
+        estimate, codes, _ = self.through(batch, network)
+        losses, _sum = self.losses(estimate[:, 0], batch[:, 0])
+        scores = {k: float(v) for k, v in losses.items()} | code_use(
+            codes, self.settings.network.codebook_size
+        )
+        scores |= sound_scores(batch[:, 0], estimate[:, 0], self.settings.network.sample_rate)
+        warn_of_collapse(self.global_step, scores)
+        self.log_dict({f"validation/{k}": v for k, v in scores.items()})
 
     def configure_optimizers(self):
-        optimizer = torch.optim.AdamW(
-            self.model.parameters(),
-            lr=self.settings.learning_rate,
-            betas=(0.8, 0.99),
-            weight_decay=0.0,
-        )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, self._schedule)
-        return {
-            "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
-        }
+        schedule = self.settings.schedule
+        optimizers = [
+            torch.optim.AdamW(
+                self.network.parameters(),
+                lr=schedule.learning_rate,
+                betas=schedule.betas,
+                weight_decay=schedule.weight_decay,
+            )
+        ]
+        if self.judge:
+            rate = self.settings.discriminator.learning_rate
+            optimizers.append(torch.optim.AdamW(self.judge.parameters(), rate, schedule.betas))
+        return optimizers
 
     def _schedule(self, step: int) -> float:
-        """Linear warm-up, then half a cosine down to 2 %."""
-        warm = min(1.0, (step + 1) / self.settings.warmup_steps)
-        return warm * (0.51 + 0.49 * math.cos(math.pi * min(1.0, step / self.settings.steps)))
+        """Share of the learning rate: linear warm-up, then down to ``final_share``."""
+        schedule = self.settings.schedule
+        warm, end = min(1.0, (step + 1) / schedule.warmup_steps), schedule.final_share
+        done = min(1.0, step / schedule.steps)
+        if schedule.decay == "exponential":
+            return warm * end**done
+        return warm * (end + (1 - end) * (1 + math.cos(math.pi * done)) / 2)
 
-    def export(self) -> EncodecModel:
-        """The trained codec, with the codebooks in place."""
-        if not self.codebooks_started:
-            raise RuntimeError("the codebooks were never started: train for more steps")
-        copy_codebooks(self.quantizer, self.model)
-        return self.model.eval()
+    def finished(self) -> CodecNetwork:
+        """The trained network: the averaged weights where there are such."""
+        network = self.average.module if self.average else self.network
+        network.check_started()
+        return network.eval()
 
 
 def fit_codec(
@@ -128,43 +183,48 @@ def fit_codec(
     validation: Sounds,
     settings: CodecSettings,
     folder: str,
-    start: EncodecModel | None = None,
+    start: CodecNetwork | None = None,
     progress: bool = False,
-) -> EncodecModel:
-    """Train a codec on sounds (kind → waveforms (n_samples,) at 24 kHz), fine-tuning ``start``.
+) -> CodecNetwork:
+    """Train a codec on sounds (kind → waveforms (n_samples,)), going on from ``start``.
 
     Checkpoints and curves go into ``folder``; a run that finds its last checkpoint there goes on
-    from it, with crops it has not yet seen.
+    from it, to the same losses as if it had never stopped.
 
-    Raises GibletError if ``start`` is another network than ``settings`` describe.
+    Raises GibletError if ``start`` is another network than ``settings`` describe, or a loss is
+    no finite number.
     """
-    last = f"{folder}/last.ckpt"
+    last, schedule = f"{folder}/last.ckpt", settings.schedule
     resumed_from = torch.load(last, weights_only=True)["global_step"] if exists(last) else 0
     with torch.random.fork_rng():
-        torch.manual_seed(settings.seed)
+        torch.manual_seed(schedule.seed)
         module = CodecTraining(settings.model_dump())
         if start is not None:
             module.go_on_from(start)
-        rate = module.model.config.sampling_rate
-        crops = RandomCrops(train, rate, settings, seed=settings.seed + resumed_from)
-        checks = RandomCrops(validation, rate, settings, seed=settings.seed)
+        rate, data = settings.network.sample_rate, settings.data
+        for_kmeans = RandomCrops(train, rate, data, schedule.seed + 1)
+        module.for_kmeans = DataLoader(for_kmeans, data.batch_size)
+        crops = RandomCrops(train, rate, data, schedule.seed, resumed_from * data.batch_size)
+        checks = RandomCrops(validation, rate, data, schedule.seed, validation=True)
         trainer = lightning.Trainer(
-            max_steps=settings.steps,
+            max_steps=schedule.steps,
             accelerator="auto",
             devices=1,
-            gradient_clip_val=settings.gradient_clip,
-            callbacks=[ModelCheckpoint(folder, save_last=True, every_n_train_steps=250)],
+            callbacks=[
+                ModelCheckpoint(folder, save_last=True, every_n_train_steps=schedule.check_every)
+            ],
             logger=[TensorBoardLogger(folder, "tensorboard", ""), CSVLogger(folder, "", "")],
-            val_check_interval=250,
-            limit_val_batches=6,
+            val_check_interval=schedule.check_every,
+            log_every_n_steps=min(50, schedule.check_every),
+            limit_val_batches=1,
             num_sanity_val_steps=0,
             enable_model_summary=False,
             enable_progress_bar=progress,
         )
         trainer.fit(
             module,
-            DataLoader(crops, settings.batch_size),
-            DataLoader(checks, settings.batch_size),
+            DataLoader(crops, data.batch_size),
+            DataLoader(checks, data.validation_crops),
             ckpt_path=last if resumed_from else None,
         )
-    return module.export()
+    return module.finished()

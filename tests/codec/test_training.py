@@ -1,4 +1,6 @@
-"""The codec lab: a start from which training works, and an export that codes as it was trained."""
+"""The codec lab's trainer learns, resumes, says what goes wrong; its codec codes as trained."""
+
+import logging
 
 import numpy as np
 import pytest
@@ -7,59 +9,66 @@ import torch
 import yaml
 from pydantic import ValidationError
 from safetensors.torch import load_file
-from transformers import EncodecModel
 
 from giblet.audio.codec import load_codec
 from giblet.checks import GibletError
 from giblet.codec.data import RandomCrops
-from giblet.codec.networks import build_encodec, start_near_identity
-from giblet.codec.quantizer import build_quantizer
-from giblet.codec.settings import CodecSettings, parse_recipe
+from giblet.codec.scoring import code_use, sound_scores, warn_of_collapse
+from giblet.codec.settings import CodecSettings, DataSettings, parse_recipe
 from giblet.codec.trainer import CodecTraining, fit_codec
 from giblet.codec.verbs import train_codec
 
 RATE = 24000
-TINY = {"num_filters": 8, "kind_weights": {"speech": 1.0}, "bfloat16": False}
+NETWORK = {"architecture": "encodec", "num_filters": 2, "quantizer": {"dead_below": 0.1}}
+DATA = {
+    "kind_weights": {"speech": 1.0},
+    "crop_seconds": 0.25,
+    "batch_size": 2,
+    "validation_seconds": 0.5,
+    "validation_crops": 2,
+}
+SCHEDULE = {
+    "steps": 4,
+    "steps_without_codebooks": 2,
+    "batches_for_kmeans": 2,
+    "check_every": 2,
+    "bfloat16": False,
+}
 
 
-def read_speech(shared, begin, end):
-    file = shared / "audio/validation/speech/librispeech_3436_172162_0000.flac"
-    return soundfile.read(file, start=int(begin * RATE), stop=int(end * RATE), dtype="float32")[0]
+def recipe(**changes):
+    """A tiny run's settings; a dict given for a part is put on top of it."""
+    parts = {"network": NETWORK, "data": DATA, "schedule": SCHEDULE}
+    return CodecSettings(**{k: {**v, **changes.pop(k, {})} for k, v in parts.items()}, **changes)
 
 
 @pytest.fixture(scope="module")
 def speech(shared):
     """2 s of one clear voice, (48000,) float32."""
-    return read_speech(shared, 2.0, 4.0)
+    file = shared / "audio/validation/speech/librispeech_3436_172162_0000.flac"
+    return soundfile.read(file, start=2 * RATE, stop=4 * RATE, dtype="float32")[0]
+
+
+def fit(speech, folder, settings, **kwargs):
+    return fit_codec({"speech": [speech]}, {"speech": [speech]}, settings, str(folder), **kwargs)
 
 
 @pytest.fixture(scope="module")
 def fitted(speech, tmp_path_factory):
-    """A small codec after 60 steps on one clip, its training module, and starts of codebooks."""
-    settings = CodecSettings(
-        **TINY,
-        crop_seconds=0.5,
-        steps=60,
-        steps_without_codebooks=45,
-        batches_for_kmeans=8,
-        batch_size=4,
-        warmup_steps=10,
-        learning_rate=4e-3,
-        gain_db=(0.0, 0.0),
+    """A small codec after a short run on one clip."""
+    settings = recipe(
+        network={"num_filters": 8, "quantizer": {}},
+        data={"crop_seconds": 0.5, "batch_size": 4, "gain_db": (0.0, 0.0)},
+        schedule={
+            "steps": 60,
+            "steps_without_codebooks": 45,
+            "batches_for_kmeans": 8,
+            "check_every": 60,
+            "warmup_steps": 10,
+            "learning_rate": 4e-3,
+        },
     )
-    modules, starts = [], []
-    start_codebooks = CodecTraining._start_codebooks
-
-    def counted(self):
-        modules.append(self)
-        start_codebooks(self)
-        starts.append([bool(layer._codebook.initted) for layer in self.quantizer.layers])
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(CodecTraining, "_start_codebooks", counted)
-        folder = tmp_path_factory.mktemp("training")
-        model = fit_codec({"speech": [speech]}, {"speech": [speech]}, settings, str(folder))
-    return model, modules[0], starts
+    return fit(speech, tmp_path_factory.mktemp("training"), settings)
 
 
 def snr_db(reference, estimate):
@@ -67,168 +76,182 @@ def snr_db(reference, estimate):
     return 10 * np.log10(np.square(reference).sum() / error)
 
 
-def correlation_after(model, sound):
-    """Of ``sound`` with what encoder and decoder make of it, nothing quantized."""
-    with torch.no_grad():
-        estimate = model.decoder(model.encoder(sound))
-    return torch.corrcoef(torch.stack([sound.flatten(), estimate.flatten()]))[0, 1].item()
-
-
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_start_near_identity_keeps_the_waveform_before_any_training(speech, seed):
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = build_encodec(**CodecSettings(**TINY).encodec_fields())
-        sound = torch.from_numpy(speech)[None, None]
-        assert abs(correlation_after(model, sound)) < 0.05  # transformers' own start: nothing
-        start_near_identity(model, sound)
-    assert correlation_after(model, sound) > 0.2
-    with torch.no_grad():
-        level = model.decoder(model.encoder(sound)).std() / sound.std()
-    assert level == pytest.approx(1.0, rel=0.01)
-
-
 def test_a_short_fit_on_one_clip_reaches_its_waveform(fitted, speech):
-    model, _, _ = fitted
-    with torch.no_grad():
-        codes = model.encode(torch.from_numpy(speech)[None, None], bandwidth=6.0).audio_codes
-        estimate = model.decode(codes, [None]).audio_values[0, 0].numpy()
-    assert snr_db(speech, estimate) > 2.0
-
-
-def test_the_codebooks_start_once_and_all_of_them(fitted):
-    _, _, starts = fitted
-    assert starts == [[True] * 8]
-
-
-def test_a_resumed_run_does_not_start_them_again(fitted):
-    _, module, _ = fitted
-    resumed = CodecTraining(module.settings.model_dump())
-    assert not resumed.codebooks_started
-    resumed.load_state_dict(module.state_dict())
-    assert resumed.codebooks_started
-    assert resumed.started
-
-
-def test_every_codebook_is_used(fitted, speech):
-    model, _, _ = fitted
-    with torch.no_grad():
-        codes = model.encode(torch.from_numpy(speech)[None, None], bandwidth=6.0).audio_codes[0, 0]
-    assert min(row.unique().numel() for row in codes) > 50
-
-
-def test_the_exported_folder_codes_as_the_trainer_did(fitted, speech, tmp_path):
-    model, module, _ = fitted
-    model.save_pretrained(tmp_path)
     sound = torch.from_numpy(speech)[None, None]
-    loaded = EncodecModel.from_pretrained(tmp_path).eval()
-    module.eval()
     with torch.no_grad():
-        _, expected, _ = module.quantizer(module.encode(sound))  # (1, n_frames, n_codebooks)
-        codes = loaded.encode(sound, bandwidth=6.0).audio_codes[0, 0]
-    assert (codes == expected[0].T).double().mean() > 0.995
-    np.testing.assert_array_equal(load_codec(str(tmp_path), 6.0).encode(speech), codes)
+        unquantized = fitted.decode(fitted.encode(sound), len(speech))[0, 0].numpy()
+        quantized = fitted(sound)[0, 0].numpy()
+    assert snr_db(speech, unquantized) > 3.0
+    assert snr_db(speech, quantized) > 2.0
 
 
-def test_lower_bandwidths_decode_too(fitted, speech):
-    model, _, _ = fitted
+def test_the_saved_codec_codes_as_the_trained_one(fitted, speech, tmp_path):
+    fitted.save(tmp_path)
+    codec = load_codec(str(tmp_path), 6.0)
     with torch.no_grad():
-        codes = model.encode(torch.from_numpy(speech)[None, None], bandwidth=6.0).audio_codes
-        sounds = [model.decode(codes[:, :, :n], [None]).audio_values[0, 0] for n in (2, 4, 8)]
-    scores = [snr_db(speech, sound.numpy()) for sound in sounds]
-    assert scores == sorted(scores)
-    assert scores[0] > 0
+        codes = fitted.quantize(fitted.encode(torch.from_numpy(speech)[None, None]))[1]
+    expected = codes[0].T.numpy()  # (8, n_frames)
+    assert (codec.encode(speech) == expected).mean() > 0.99  # single precision: near ties
+    assert all(len(np.unique(row)) > 20 for row in expected)
 
 
-def test_an_export_without_codebooks_is_refused():
-    module = CodecTraining(CodecSettings(**TINY).model_dump())
-    with pytest.raises(RuntimeError, match="codebooks were never started"):
-        module.export()
+@pytest.mark.parametrize("balance", ["weights", "gradients"])
+def test_a_stopped_run_goes_on_to_the_same_losses(speech, tmp_path, balance):
+    """Identity: four steps, or two, a stop and two more, give the same weights."""
+    judged = {"kind": "period", "parameters": {"periods": [2], "width": 2}}
+    settings = recipe(balance=balance, discriminator=judged, schedule={"average_decay": 0.9})
+    whole = fit(speech, tmp_path / "whole", settings)
+    interrupted, steps = tmp_path / "interrupted", []
+
+    class Stopped(Exception):
+        pass
+
+    def stop_at_three(self, batch, batch_idx):
+        steps.append(self.global_step)
+        if self.global_step == 3:
+            raise Stopped
+        return start(self, batch, batch_idx)
+
+    start = CodecTraining.on_train_batch_start
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(CodecTraining, "on_train_batch_start", stop_at_three)
+        with pytest.raises(Stopped):
+            fit(speech, interrupted, settings)
+    assert steps == [0, 1, 2, 3]  # the judge's steps are not counted
+    resumed = fit(speech, interrupted, settings)
+    for name, weight in whole.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], weight, rtol=0, atol=0, msg=name)
 
 
-def test_the_quantizer_has_the_models_geometry():
-    model = build_encodec(num_filters=2, num_lstm_layers=1, target_bandwidths=[1.5, 3.0])
-    quantizer = build_quantizer(model)
-    assert [tuple(layer.codebook.shape) for layer in quantizer.layers] == [(1024, 128)] * 4
+@pytest.mark.parametrize("architecture", ["encodec", "snake", "hierarchical"])
+def test_every_architecture_trains_with_every_loss(speech, tmp_path, architecture):
+    tiny = {
+        "encodec": NETWORK,
+        "snake": {"encoder_hidden_size": 4, "decoder_hidden_size": 64, "n_codebooks": 4},
+        "hierarchical": {"num_filters": 4, "latent_dim": 16, "compression": [32, 64, 128]},
+    }[architecture]
+    names = ("waveform", "stft", "log_mel", "phase", "mfcc", "harmonic", "rhythm", "timbre")
+    settings = CodecSettings(
+        network={"codebook_size": 16, **tiny, "architecture": architecture},
+        data=DATA,
+        schedule=SCHEDULE,
+        losses=dict.fromkeys(names, 1.0),
+        balance="gradients",
+        discriminator={"kind": "stft", "parameters": {"n_ffts": [256], "width": 2}, "every": 2},
+    )
+    network = fit(speech, tmp_path, settings)
+    assert network.codebooks_started
+    header = (tmp_path / "metrics.csv").read_text().splitlines()[0].split(",")
+    logged = {"snr_db", "si_sdr_db", "spectral_convergence", "log_mel_db", "stoi", "pesq_wb"}
+    assert {f"validation/{name}" for name in logged | {"use_0", "perplexity_0"}} <= set(header)
+    assert {f"share/{name}" for name in (*names, "adversarial", "features")} <= set(header)
 
 
-@pytest.mark.parametrize("wrong", ["num_filter", "batchsize", "learning_rates"])
-def test_a_misspelt_key_is_an_error(wrong):
-    with pytest.raises(ValidationError, match=wrong):
-        CodecSettings(**{wrong: 1})
-    with pytest.raises(GibletError, match=f"recipe.yaml: {wrong}: extra inputs are not permitted"):
-        parse_recipe({wrong: 1}, "recipe.yaml")
+def test_a_loss_that_is_no_number_stops_the_run(speech, tmp_path):
+    settings = recipe(schedule={"learning_rate": 1e20, "gradient_clip": 1e20, "warmup_steps": 1})
+    with pytest.raises(GibletError, match=r"step \d: the loss .* is not a finite number"):
+        fit(speech, tmp_path, settings)
 
 
-def test_a_recipe_that_ends_before_its_codebooks_start_is_an_error():
-    message = r"steps_without_codebooks: value error, 1000 must be less than steps \(800\)"
-    with pytest.raises(GibletError, match=message):
-        parse_recipe({"steps": 800}, "recipe.yaml")
+def test_collapse_is_seen_early(speech, caplog):
+    sound = torch.from_numpy(speech)[None]
+    scores = sound_scores(sound, 10 * sound, RATE)
+    scores |= code_use(torch.zeros(1, 150, 1, dtype=torch.long), codebook_size=1024)
+    assert scores["use_0"] == pytest.approx(1 / 150)
+    with caplog.at_level(logging.WARNING):
+        warn_of_collapse(7, scores)
+    assert "step 7: codebook 0: 0.7 % in use" in caplog.text
+    assert "10 times as loud" in caplog.text
+    healthy = sound_scores(sound, sound, RATE)
+    healthy |= code_use(torch.arange(150)[None, :, None], codebook_size=1024)
+    assert healthy["use_0"] == 1
+    assert healthy["perplexity_0"] == pytest.approx(1.0)
+    caplog.clear()
+    warn_of_collapse(8, healthy)
+    assert not caplog.text
+
+
+def test_scores_of_the_same_sound_are_perfect(speech):
+    sound = torch.from_numpy(speech)[None]
+    scores = sound_scores(sound, sound, RATE)
+    assert scores["snr_db"] > 60
+    assert scores["stoi"] == pytest.approx(1.0, abs=1e-3)
+    assert scores["pesq_wb"] > 4.6
+    assert scores["log_mel_db"] == scores["spectral_convergence"] == 0
+    assert np.isnan(sound_scores(0 * sound, sound, RATE)["stoi"])  # silence has no scores
+
+
+def test_crops_need_not_be_whole_frames(speech, tmp_path):
+    """0.21 s is 15.75 frames: the decoder gives a little more than it was given."""
+    network = fit(speech, tmp_path, recipe(data={"crop_seconds": 0.21}))
+    assert network.settings.num_filters == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "key"),
+    [
+        ({"netwrok": {}}, "netwrok"),
+        ({"network": {"architecture": "encodec", "num_filtres": 2}}, "num_filtres"),
+        ({"network": {"architecture": "wavenet"}}, "wavenet"),
+        ({"schedule": {"stepps": 3}}, "stepps"),
+        ({"schedule": {"steps": 3, "steps_without_codebooks": 3}}, "must be less than"),
+        ({"discriminator": {"loss": "wasserstein"}}, "discriminator.loss"),
+        ({"data": {"crop_seconds": -1}}, "crop_seconds"),
+    ],
+)
+def test_a_wrong_recipe_names_what_is_wrong(wrong, key):
+    with pytest.raises(GibletError, match=key):
+        parse_recipe(wrong, "recipe.yaml")
 
 
 def test_settings_cannot_change_during_a_run():
-    with pytest.raises(ValidationError, match="frozen"):
-        CodecSettings().steps = 3
+    with pytest.raises(ValidationError):
+        recipe().schedule.steps = 3
 
 
 @pytest.fixture
-def crops(rng):
-    settings = CodecSettings(crop_seconds=0.1, kind_weights={"speech": 0.9, "music": 0.1})
-    sounds = {
-        "speech": [np.full(5000, 0.1, dtype=np.float32), np.full(20000, 0.2, dtype=np.float32)],
-        "music": [np.full(3000, 0.9, dtype=np.float32)],
-    }
-    return lambda seed: RandomCrops(sounds, RATE, settings, seed)
+def crops(speech):
+    def make(first=0, **changes):
+        settings = DataSettings(**{**DATA, **changes})
+        return iter(RandomCrops({"speech": [speech]}, RATE, settings, seed=3, first=first))
+
+    return make
 
 
-def drawn(crops, n):
-    return torch.stack([crop for crop, _ in zip(crops, range(n), strict=False)])
+def test_crops_are_the_same_for_the_same_seed_and_place(crops):
+    one, other, later = crops(), crops(), crops(first=2)
+    first = [next(one) for _ in range(4)]
+    for expected in first:
+        torch.testing.assert_close(next(other), expected, rtol=0, atol=0)
+    torch.testing.assert_close(next(later), first[2], rtol=0, atol=0)
+    assert not torch.equal(first[0], first[1])
 
 
-def test_crops_are_the_same_for_the_same_seed(crops):
-    first, again, other = (drawn(crops(seed), 20) for seed in (1, 1, 2))
-    assert first.shape == (20, 1, 2400)
-    assert first.dtype == torch.float32
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
-
-
-def test_crops_keep_below_full_scale_in_both_polarities(crops):
-    peaks = drawn(crops(0), 200)[:, 0, 0]
-    assert peaks.abs().max() <= 1.0
-    assert (peaks < 0).any()
-    assert (peaks > 0).any()
+def test_crops_are_normalised_not_clipped(crops, speech):
+    loud = crops(gain_db=(40.0, 40.0))
+    peaks, signs = [], set()
+    for _ in range(20):
+        crop = next(loud)[0].numpy()
+        peaks.append(np.abs(crop).max())
+        signs.add(bool(crop[np.abs(crop).argmax()] > 0))
+        assert (np.abs(crop) > 0.999).sum() <= 2  # a clipped crop would stay at its peak
+    assert max(peaks) <= 1.0
+    assert signs == {True, False}  # both polarities
 
 
 def test_kinds_are_drawn_by_their_weight():
-    """Levels tell the kinds apart: gains are kept at 0 dB."""
-    settings = CodecSettings(
-        crop_seconds=0.1, kind_weights={"speech": 0.8, "music": 0.2}, gain_db=(0.0, 0.0)
+    sounds = {"speech": [np.full(9000, 0.5)], "music": [np.full(9000, 0.1)]}
+    settings = DataSettings(
+        kind_weights={"speech": 3.0, "music": 1.0}, crop_seconds=0.1, gain_db=(0.0, 0.0)
     )
-    sounds = {"speech": [np.full(3000, 0.1)], "music": [np.full(90000, 0.9)], "noise": [None]}
-    levels = drawn(RandomCrops(sounds, RATE, settings, seed=0), 1000)[:, 0, 0].abs()
-    assert (levels < 0.5).double().mean() == pytest.approx(0.8, abs=0.05)
+    crops = iter(RandomCrops(sounds, RATE, settings, seed=0))
+    loud = [abs(next(crops)[0, 0].item()) > 0.3 for _ in range(400)]
+    assert np.mean(loud) == pytest.approx(0.75, abs=0.08)
 
 
 def test_nothing_to_train_on_is_an_error():
-    settings = CodecSettings(kind_weights={"speech": 1.0})
-    with pytest.raises(GibletError, match=r"no sound of kind speech is longer than 1.0 s"):
-        RandomCrops({"speech": [np.zeros(RATE, dtype=np.float32)]}, RATE, settings, seed=0)
-
-
-@pytest.mark.parametrize("crop_seconds", [0.25, 0.5])
-def test_crops_need_not_be_whole_frames(speech, tmp_path, crop_seconds):
-    """0.25 s is 18.75 frames: the decoder gives a little more than it was given."""
-    settings = CodecSettings(
-        **{**TINY, "num_filters": 2},
-        crop_seconds=crop_seconds,
-        steps=2,
-        steps_without_codebooks=1,
-        batches_for_kmeans=1,
-        batch_size=2,
-    )
-    model = fit_codec({"speech": [speech]}, {"speech": [speech]}, settings, str(tmp_path))
-    assert model.config.num_filters == 2
+    with pytest.raises(GibletError, match=r"no sound of kind speech is longer than 0\.25 s"):
+        RandomCrops({"speech": [np.zeros(100)]}, RATE, DataSettings(**DATA), seed=0)
 
 
 @pytest.fixture
@@ -237,16 +260,12 @@ def sound_folders(speech, tmp_path):
     for split in ("train", "validation"):
         (tmp_path / split / "speech").mkdir(parents=True)
         soundfile.write(tmp_path / split / "speech" / "one.flac", speech, RATE)
-    recipe = {
-        "num_filters": 2,
-        "kind_weights": {"speech": 1.0},
-        "batch_size": 2,
-        "steps": 2,
-        "steps_without_codebooks": 1,
-        "batches_for_kmeans": 1,
-    }
-    (tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    write_recipe(tmp_path / "recipe.yaml")
     return tmp_path
+
+
+def write_recipe(file, **changes):
+    file.write_text(yaml.safe_dump(recipe(**changes).model_dump(mode="json")))
 
 
 def run_verb(folder, recipe="recipe.yaml", sounds="train", logs="logs"):
@@ -259,21 +278,16 @@ def run_verb(folder, recipe="recipe.yaml", sounds="train", logs="logs"):
     )
 
 
-def test_train_codec(sound_folders, speech):
+def test_train_codec_then_go_on_from_it(sound_folders, speech):
+    """With a learning rate of nearly nothing the network stays what it was."""
     run_verb(sound_folders)
     codec = load_codec(str(sound_folders / "codec"), 6.0)
     assert codec.encode(speech).shape == (8, 150)
-    weights = load_file(sound_folders / "codec" / "model.safetensors")
-    assert {w.dtype for w in weights.values() if w.is_floating_point()} == {torch.float16}
-
-
-def test_fine_tuning_goes_on_from_a_codec(sound_folders, speech):
-    """With a learning rate of nearly nothing the network stays what it was."""
-    run_verb(sound_folders)
-    recipe = yaml.safe_load((sound_folders / "recipe.yaml").read_text())
-    recipe |= {"start_from": str(sound_folders / "codec"), "learning_rate": 1e-9}
-    (sound_folders / "tune.yaml").write_text(yaml.safe_dump(recipe))
     before = load_file(sound_folders / "codec" / "model.safetensors")
+    assert {w.dtype for w in before.values() if w.is_floating_point()} == {torch.float16}
+
+    start = str(sound_folders / "codec")
+    write_recipe(sound_folders / "tune.yaml", start_from=start, schedule={"learning_rate": 1e-9})
     run_verb(sound_folders, recipe="tune.yaml", logs="tuning")
     after = load_file(sound_folders / "codec" / "model.safetensors")
     names = [n for n in before if n.startswith(("encoder", "decoder"))]
@@ -282,7 +296,7 @@ def test_fine_tuning_goes_on_from_a_codec(sound_folders, speech):
 
 
 def test_fine_tuning_another_network_is_refused(sound_folders):
-    (sound_folders / "other.yaml").write_text("{start_from: bundled, num_filters: 2}")
+    write_recipe(sound_folders / "other.yaml", start_from="bundled")
     with pytest.raises(GibletError, match=r"another network than the recipe's.*shape"):
         run_verb(sound_folders, recipe="other.yaml")
 
