@@ -16,13 +16,13 @@ from giblet.config import Config, parse_config
 
 
 def verb_functions() -> dict:
-    """Verb name → function, in the order they are written."""
+    """Verb name → function, in the order they are written; the lab's begin with ``codec``."""
     found = {}
-    for module in (verbs, codec_verbs):
+    for module, group in ((verbs, ""), (codec_verbs, "codec ")):
         functions = [f for _, f in inspect.getmembers(module, inspect.isfunction)]
         own = [f for f in functions if f.__module__ == module.__name__]
         own.sort(key=lambda function: function.__code__.co_firstlineno)
-        found |= {f.__name__: f for f in own if not f.__name__.startswith("_")}
+        found |= {group + f.__name__: f for f in own if not f.__name__.startswith("_")}
     return found
 
 
@@ -30,9 +30,13 @@ def build_parser() -> argparse.ArgumentParser:
     """One sub-command a verb; its options are the verb's parameters."""
     parser = argparse.ArgumentParser("giblet", description=__doc__)
     commands = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    lab = None
     for name, function in verb_functions().items():
-        command = commands.add_parser(
-            name,
+        if " " in name and lab is None:
+            group = commands.add_parser("codec", help=codec_verbs.__doc__)
+            lab = group.add_subparsers(dest="lab_verb", required=True, metavar="VERB")
+        command = (lab or commands).add_parser(
+            name.split()[-1],
             help=inspect.getdoc(function).splitlines()[0],
             description=inspect.getdoc(function),
         )
@@ -52,7 +56,7 @@ def _add_option(command: argparse.ArgumentParser, parameter: inspect.Parameter) 
         required=not optional,
         default=parameter.default if optional else None,
         nargs="*" if parameter.annotation == list[Path] else None,
-        type=str if parameter.annotation is str else Path,
+        type=parameter.annotation if parameter.annotation in (str, float) else Path,
         metavar=parameter.name.upper(),
     )
 
@@ -87,6 +91,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a verb. A user's mistake is one line on standard error and exit code 1."""
     options = vars(build_parser().parse_args(arguments))
     name, settings = options.pop("verb"), options.pop("settings", None)
+    if lab_verb := options.pop("lab_verb", None):
+        name = f"{name} {lab_verb}"
     limit_threads(options.pop("threads"))
     quiet_libraries()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")

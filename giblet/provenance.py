@@ -21,7 +21,7 @@ def source_fingerprint(verb: str) -> str:
         There is no such verb.
     """
     source, functions = _verb_file(verb)
-    nodes, waiting = {}, [verb]
+    nodes, waiting = {}, [verb.split()[-1]]
     while waiting:  # the verb and the functions beside it that it calls
         name = waiting.pop()
         nodes[name] = functions[name]
@@ -40,14 +40,12 @@ def source_fingerprint(verb: str) -> str:
 
 def _verb_file(verb: str) -> tuple[str, dict[str, ast.FunctionDef]]:
     """Source of the file that holds ``verb``, and the functions in it by name."""
-    known = []
-    for file in ("verbs.py", "codec/verbs.py"):
-        source = (_PACKAGE / file).read_text()
-        functions = {n.name: n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)}
-        if verb in functions:
-            return source, functions
-        known += functions
-    raise ValueError(f"{verb} is not a verb; there are {', '.join(known)}")
+    folder = _PACKAGE.joinpath(*verb.split()[:-1])
+    source = (folder / "verbs.py").read_text()
+    functions = {n.name: n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)}
+    if verb.split()[-1] not in functions:
+        raise ValueError(f"{verb} is not a verb; there are {', '.join(functions)}")
+    return source, functions
 
 
 def _closure(modules: set[Path]) -> set[Path]:

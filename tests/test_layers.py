@@ -12,21 +12,31 @@ PACKAGE = Path(__file__).parents[1] / "giblet"
 
 # A new module must be placed here, as low as it honestly can stand.
 LEVELS = {
-    4: "__main__ cli verbs codec.verbs report report.figures report.page report.players "
-    "report.results report.tables",
-    3: "training decoding evaluation reconstruction",
-    2: "aligned dataset audio audio.processor video text bold models models.autoencoder "
-    "models.decoder models.encoder models.losses models.reading demo.viewing",
-    1: "encoding bids alignment alignment.hrf alignment.regressors alignment.sync "
-    "audio.blocks audio.codec audio.dac audio.distances audio.encodec audio.files audio.formats "
-    "audio.framing audio.mel audio.melcode audio.pesq_guard audio.quality audio.speech "
-    "audio.streaming codec codec.architectures codec.balancer codec.data codec.discriminators "
-    "codec.factorized codec.features codec.hierarchical codec.interface codec.judge codec.levels codec.losses "
-    "codec.music codec.networks codec.parts codec.quantizer codec.scoring codec.settings codec.snake "
-    "codec.starting codec.trainer "
-    "demo.brains demo.effects demo.film demo.music demo.pictures demo.scanner "
-    "demo.script demo.soundtrack demo.speech demo.stimulus",
-    0: "giblet checks config demo hub provenance store timing",
+    4: """
+        __main__ cli verbs codec.verbs report report.figures report.page report.players
+        report.results report.tables
+    """,
+    3: """
+        training decoding evaluation reconstruction
+    """,
+    2: """
+        aligned dataset audio audio.processor video text bold models models.autoencoder
+        models.decoder models.encoder models.losses models.reading demo.viewing
+    """,
+    1: """
+        encoding bids alignment alignment.hrf alignment.regressors alignment.sync audio.blocks
+        audio.codec audio.dac audio.distances audio.encodec audio.files audio.formats
+        audio.framing audio.mel audio.melcode audio.pesq_guard audio.quality audio.speech
+        audio.streaming codec codec.architectures codec.balancer codec.data codec.discriminators
+        codec.factorized codec.features codec.hierarchical codec.interface codec.judge
+        codec.levels codec.losses codec.music codec.networks codec.packing codec.parts
+        codec.quantizer codec.scoring codec.settings codec.snake codec.starting codec.trainer
+        demo.brains demo.effects demo.film demo.music demo.pictures demo.scanner demo.script
+        demo.soundtrack demo.speech demo.stimulus
+    """,
+    0: """
+        giblet checks config demo hub provenance store timing
+    """,
 }
 LEVEL = {name: level for level, names in LEVELS.items() for name in names.split()}
 CLOCK = {"t_r", "frame_rate", "sample_rate", "fps"}

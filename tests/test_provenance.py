@@ -28,7 +28,6 @@ def package(tmp_path, monkeypatch):
     """A package of two verbs: encode uses codec, which uses store, and through a helper clock."""
     sources = {
         "verbs.py": VERBS,
-        "codec/verbs.py": "",
         "codec.py": "def load(film):\n    from giblet import store\n    return store\n",
         "store.py": "import numpy\n",
         "clock.py": "",

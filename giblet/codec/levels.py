@@ -1,9 +1,8 @@
 """Settings of the ``hierarchical`` architecture: levels, what they cost, and a ratio asked for."""
 
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from annotated_types import Len
 from pydantic import PositiveInt, field_validator, model_validator
 
 from giblet.codec.interface import PCM_BITS, CodebookSize, StrictSettings
@@ -40,7 +39,7 @@ class HierarchicalSettings(StrictSettings):
 
     architecture: Literal["hierarchical"] = "hierarchical"
     sample_rate: PositiveInt = 24000
-    compression: Annotated[tuple[PositiveInt, ...], Len(3, 3)] = (8, 16, 32)
+    compression: tuple[PositiveInt, PositiveInt, PositiveInt] = (8, 16, 32)
     num_filters: PositiveInt = 32
     max_filters: PositiveInt = 256
     latent_dim: PositiveInt = 64

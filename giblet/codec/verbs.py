@@ -1,9 +1,9 @@
-"""The verbs of the codec lab: like those of ``giblet.verbs``, but part of no data set."""
+"""The verbs of the codec lab, ``giblet codec VERB``: they belong to no data set."""
 
 from pathlib import Path
 
 
-def train_codec(sounds: Path, validation: Path, recipe: Path, logs: Path, codec: Path) -> None:
+def train(sounds: Path, validation: Path, recipe: Path, logs: Path, codec: Path) -> None:
     """Train a codec on folders of sounds, one folder a kind (speech, music, effects).
 
     ``recipe`` is a YAML file of ``giblet.codec.settings.CodecSettings``. Checkpoints go into
@@ -29,3 +29,76 @@ def train_codec(sounds: Path, validation: Path, recipe: Path, logs: Path, codec:
     network = fit_codec(train, held_out, settings, str(logs), start, sys.stderr.isatty())
     with replacing_folder(codec) as folder:
         network.save(folder, half=True)
+
+
+def evaluate(sounds: list[Path], scores: Path, codec: str = "bundled", kbps: float = 6.0) -> None:
+    """Scores of sounds that went through a codec: ``sound metric value low high n n_failed``.
+
+    ``kbps`` is one of the codec's bandwidths. Where a sound is too short or silent for a
+    metric, ``n_failed`` says so.
+    """
+    import pandas as pd
+
+    from giblet.audio.codec import load_codec
+    from giblet.audio.files import read_sound
+    from giblet.audio.quality import score_sound
+    from giblet.store import save_table
+
+    coder = load_codec(codec, kbps)
+    tables = []
+    for path in sounds:
+        sound = read_sound(path, coder.sample_rate)
+        estimate = coder.decode(coder.encode(sound))[: len(sound)]
+        table = score_sound(sound, estimate, coder.sample_rate)
+        tables.append(table.assign(sound=path.name, codec=codec, kbps=kbps))
+    table = pd.concat(tables, ignore_index=True)
+    save_table(table[["sound", "codec", "kbps", *table.columns[:-3]]], scores)
+
+
+def compress(sound: Path, codes: Path, codec: str = "bundled", kbps: float = 6.0) -> None:
+    """A film's sound or a recording to a small file of codes, 10 bits each at 1024 codewords."""
+    import numpy as np
+    import xarray as xr
+
+    from giblet.audio.codec import load_codec
+    from giblet.audio.files import read_sound
+    from giblet.codec.packing import code_bits, pack_codes
+    from giblet.store import save_arrays
+
+    coder = load_codec(codec, kbps)
+    waveform = read_sound(sound, coder.sample_rate)
+    found = coder.encode(waveform)  # (n_codebooks, n_frames)
+    packed = pack_codes(found, code_bits(coder.codebook_size))
+    facts = {
+        "codec": codec,
+        "codec_revision": coder.revision,
+        "bandwidth_kbps": float(kbps),
+        "n_codebooks": len(found),
+        "n_frames": found.shape[1],
+        "n_samples": len(waveform),
+    }
+    arrays = xr.Dataset({"packed": ("byte", np.frombuffer(packed, np.uint8))}, attrs=facts)
+    save_arrays(arrays, codes)
+
+
+def decompress(codes: Path, sound: Path) -> None:
+    """The sound (.wav or .flac) of a file that ``giblet codec compress`` wrote."""
+    from giblet.audio.codec import load_codec
+    from giblet.audio.files import write_sound
+    from giblet.checks import GibletError
+    from giblet.codec.packing import code_bits, unpack_codes
+    from giblet.store import load_arrays
+
+    arrays = load_arrays(codes)
+    facts = arrays.attrs
+    if "packed" not in arrays or "codec_revision" not in facts:
+        raise GibletError(f"{codes}: not a file that giblet codec compress wrote")
+    coder = load_codec(facts["codec"], facts["bandwidth_kbps"])
+    if coder.revision != facts["codec_revision"]:
+        raise GibletError(
+            f"{codes}: written with other weights of {facts['codec']} "
+            f"({facts['codec_revision']}, here {coder.revision}): it would decode to noise"
+        )
+    shape = int(facts["n_codebooks"]), int(facts["n_frames"])
+    found = unpack_codes(arrays["packed"].values.tobytes(), code_bits(coder.codebook_size), shape)
+    write_sound(sound, coder.decode(found)[: int(facts["n_samples"])], coder.sample_rate)

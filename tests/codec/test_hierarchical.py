@@ -112,7 +112,7 @@ def test_ratios_are_reached_from_above_and_not_from_far():
     [
         ({"compression": [8, 12, 24]}, "12 must be a multiple of 8, the level before it"),
         ({"compression": [7, 14, 28]}, "a stride of 7 is no product of 2, 3, 4 and 5"),
-        ({"compression": [8, 16]}, "at least 3 items"),
+        ({"compression": [8, 16]}, "compression.2: field required"),
         ({"music": {"hop_length": 700}}, "700 must be a multiple of 512, a quarter of n_fft"),
         (
             {"music": {}, "compression": [64, 512, 4096]},

@@ -16,7 +16,7 @@ from giblet.codec.data import RandomCrops
 from giblet.codec.scoring import code_use, sound_scores, warn_of_collapse
 from giblet.codec.settings import CodecSettings, DataSettings, parse_recipe
 from giblet.codec.trainer import CodecTraining, fit_codec
-from giblet.codec.verbs import train_codec
+from giblet.codec.verbs import train
 
 RATE = 24000
 NETWORK = {"architecture": "encodec", "num_filters": 2, "quantizer": {"dead_below": 0.1}}
@@ -269,7 +269,7 @@ def write_recipe(file, **changes):
 
 
 def run_verb(folder, recipe="recipe.yaml", sounds="train", logs="logs"):
-    train_codec(
+    train(
         sounds=folder / sounds,
         validation=folder / "validation",
         recipe=folder / recipe,
@@ -278,7 +278,7 @@ def run_verb(folder, recipe="recipe.yaml", sounds="train", logs="logs"):
     )
 
 
-def test_train_codec_then_go_on_from_it(sound_folders, speech):
+def test_train_then_go_on_from_it(sound_folders, speech):
     """With a learning rate of nearly nothing the network stays what it was."""
     run_verb(sound_folders)
     codec = load_codec(str(sound_folders / "codec"), 6.0)
@@ -301,7 +301,7 @@ def test_fine_tuning_another_network_is_refused(sound_folders):
         run_verb(sound_folders, recipe="other.yaml")
 
 
-def test_train_codec_refuses_what_it_cannot_use(sound_folders):
+def test_train_refuses_what_it_cannot_use(sound_folders):
     (sound_folders / "wrong.yaml").write_text("num_filtres: 2")
     with pytest.raises(GibletError, match=r"wrong.yaml: num_filtres"):
         run_verb(sound_folders, recipe="wrong.yaml")
