@@ -236,13 +236,3 @@ class WeightedLosses(nn.Module):
             spectra = _spectra(estimate, target)
             values = {name: loss.compare(*spectra) for name, loss in self.losses.items()}
         return values, sum(self.weights[name] * value for name, value in values.items())
-
-
-class MultiScaleSpectralLoss(WeightedLosses):
-    """``log_mel`` and ``phase`` by name."""
-
-    def __init__(self, sample_rate: int):
-        super().__init__({"log_mel": 1.0, "phase": 1.0}, sample_rate)
-
-    def forward(self, estimate: torch.Tensor, target: torch.Tensor) -> dict[str, torch.Tensor]:
-        return super().forward(estimate, target)[0]

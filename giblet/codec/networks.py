@@ -95,16 +95,6 @@ class EncodecNetwork(CodecNetwork):
         return network
 
 
-def build_encodec(**overrides) -> EncodecModel:
-    """An untrained ``EncodecModel``; keywords override fields of ``EncodecConfig``.
-
-    >>> model = build_encodec(num_filters=4, num_lstm_layers=1, target_bandwidths=[6.0])
-    >>> model.config.frame_rate, model.config.num_quantizers
-    (75, 8)
-    """
-    return EncodecModel(EncodecConfig(**overrides))
-
-
 def start_near_identity(
     model: EncodecModel, waveform: torch.Tensor, basis: Basis = "principal"
 ) -> None:

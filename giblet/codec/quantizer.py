@@ -128,28 +128,6 @@ def set_codebook(layer: VectorQuantize, codebook: torch.Tensor) -> None:
     inner.initted.fill_(True)
 
 
-def build_quantizer(model: EncodecModel, decay: float = 0.99, dropout: bool = True) -> ResidualVQ:
-    """A trainable residual VQ with the geometry of ``model``.
-
-    Codebooks follow the data by exponential moving average, start from k-means on the first
-    batch they see, and replace codewords that die. With ``dropout`` a random number of
-    codebooks is used in each step, so that every bandwidth prefix decodes.
-    """
-    config = model.config
-    return ResidualVQ(
-        dim=config.codebook_dim,
-        num_quantizers=config.num_quantizers,
-        codebook_size=config.codebook_size,
-        decay=decay,
-        kmeans_init=True,
-        kmeans_iters=20,
-        threshold_ema_dead_code=1,
-        quantize_dropout=dropout,
-        quantize_dropout_cutoff_index=1,
-        quantize_dropout_multiple_of=2,
-    )
-
-
 @torch.no_grad()
 def copy_codebooks(quantizer: ResidualVQ, model: EncodecModel) -> None:
     """Write the trained codebooks into ``model``, which then encodes and decodes alone."""

@@ -9,7 +9,7 @@ import torch
 from giblet.checks import GibletError
 from giblet.codec import features
 from giblet.codec.features import Spectra
-from giblet.codec.losses import LOSSES, MultiScaleSpectralLoss, WeightedLosses
+from giblet.codec.losses import LOSSES, WeightedLosses
 
 RATE = 24000
 N_FFT, HOP = 2048, 512
@@ -330,8 +330,3 @@ def test_sounds_must_be_alike_and_long_enough(losses, sound):
 def test_too_small_spectra_for_octaves():
     with pytest.raises(GibletError, match=r"spectra of 64 have no bin in one of 6 octaves"):
         LOSSES["timbre"](RATE, n_fft=64)
-
-
-def test_log_mel_and_phase_by_name(losses, sound):
-    values = MultiScaleSpectralLoss(RATE)(0.5 * sound, sound)
-    assert values == {name: losses[name](0.5 * sound, sound) for name in ("log_mel", "phase")}
