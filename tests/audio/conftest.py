@@ -71,7 +71,7 @@ def random_encodec():
             n_samples = 2 * model.config.codebook_size * model.config.hop_length
             sound = torch.from_numpy(_noise(n_samples, np.random.default_rng(1)))[None, None]
             if started:
-                start_near_identity(model, sound[..., :48000].float())
+                start_near_identity(model, sound[..., :48000].float(), "random")
         model.double()
         with torch.no_grad():
             for part in (model.encoder, model.decoder):
