@@ -1,4 +1,4 @@
-"""What every codec does with what it is given: sound in equal blocks, codes that can be decoded."""
+"""What is done block by block, and what a codec is given: equal blocks, windows, codes."""
 
 from collections.abc import Iterable, Iterator
 
@@ -35,6 +35,31 @@ def equal_blocks(
     if not len(pending):
         raise ValueError("the sound has no samples")
     yield pending
+
+
+def overlapping(
+    blocks: Iterable[np.ndarray], n_context: int
+) -> Iterator[tuple[np.ndarray, int, int]]:
+    """Each block (..., length) with up to ``n_context`` columns of its neighbours on either side.
+
+    Yields (window, columns before the block, columns of the block). All blocks but the last are
+    equally long.
+
+    >>> [window.tolist() for window, _, _ in overlapping(np.split(np.arange(6), 3), n_context=1)]
+    [[0, 1, 2], [1, 2, 3, 4], [3, 4, 5]]
+    """
+    held, begin, length = None, 0, 0  # what is held, where the next block begins in it
+    for block in blocks:
+        held = block if held is None else np.concatenate([held, block], axis=-1)
+        length = length or block.shape[-1]
+        while held.shape[-1] >= begin + length + n_context:
+            yield held[..., : begin + length + n_context], begin, length
+            drop = max(0, begin + length - n_context)
+            held, begin = held[..., drop:], begin + length - drop
+    while held is not None and begin < held.shape[-1]:
+        n = min(length, held.shape[-1] - begin)
+        yield held[..., : begin + n + n_context], begin, n
+        begin += n
 
 
 def check_stream(codes: np.ndarray, codebook_size: int, max_codebooks: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional
 from transformers import DacModel
 
-from giblet.audio.blocks import check_stream, equal_blocks
+from giblet.audio.blocks import check_stream, equal_blocks, overlapping
 from giblet.audio.streaming import one_thread_a_stage
 from giblet.checks import GibletError
 from giblet.timing import codebook_kbps, count_samples, hop_rate_hz
@@ -77,16 +77,16 @@ class Dac:
         hop = self.hop_length
         blocks = equal_blocks(waveform, self._frames_per_block * hop)
         padded = (np.pad(block, (0, -len(block) % hop)) for block in blocks)
-        sounds = (torch.from_numpy(block)[None].to(self.model.dtype) for block in padded)
         n_frames = -(-_reach(self.model.encoder) // hop)
         with one_thread_a_stage():
-            windows = _windows(sounds, n_frames * hop)
+            windows = overlapping(padded, n_frames * hop)
             codes = [self._codes(w, before // hop, n // hop) for w, before, n in windows]
         return torch.cat(codes, dim=-1).numpy()
 
     @torch.inference_mode()
-    def _codes(self, window: torch.Tensor, n_before: int, n_frames: int) -> torch.Tensor:
-        latents = self.model.encoder(window[None])[..., n_before : n_before + n_frames]
+    def _codes(self, window: np.ndarray, n_before: int, n_frames: int) -> torch.Tensor:
+        sound = torch.from_numpy(window)[None, None].to(self.model.dtype)
+        latents = self.model.encoder(sound)[..., n_before : n_before + n_frames]
         return self.model.quantizer(latents, self.n_codebooks)[1][0].int()
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
@@ -99,16 +99,18 @@ class Dac:
     def decode_blocks(self, codes: np.ndarray) -> Iterator[np.ndarray]:
         """The sound of ``decode`` in blocks (n_samples,), for what is too long for memory."""
         codes = check_stream(codes, self.codebook_size, self.model.config.n_codebooks)
-        blocks = torch.split(torch.from_numpy(codes), self._frames_per_block, dim=-1)
+        n_blocks = -(-codes.shape[1] // self._frames_per_block)
+        edges = self._frames_per_block * np.arange(1, n_blocks)
         n_context = _reach(self.model.decoder, self.hop_length)
         with one_thread_a_stage():
-            for window, n_before, n_frames in _windows(blocks, n_context):
+            for window, n_before, n_frames in overlapping(np.split(codes, edges, 1), n_context):
                 yield self._sound(window, n_before * self.hop_length, n_frames * self.hop_length)
 
     @torch.inference_mode()
-    def _sound(self, window: torch.Tensor, n_before: int, n_samples: int) -> np.ndarray:
+    def _sound(self, window: np.ndarray, n_before: int, n_samples: int) -> np.ndarray:
         """What frames (n_codebooks, n_frames) sound like; the decoder drops some last samples."""
-        sound = self.model.decoder(self._dequantised(window))[0, 0, n_before:][:n_samples]
+        latents = self._dequantised(torch.from_numpy(window))
+        sound = self.model.decoder(latents)[0, 0, n_before:][:n_samples]
         return functional.pad(sound, (0, n_samples - len(sound))).float().numpy()
 
     @torch.inference_mode()
@@ -144,22 +146,3 @@ def _reach(part: nn.Module, stride_in: int = 1) -> int:
             reach += (layer.kernel_size[0] - 1) * layer.dilation[0] * stride
             stride *= layer.stride[0]
     return int(np.ceil(reach / stride_in)) + 1
-
-
-def _windows(blocks: Iterable[torch.Tensor], n_context: int) -> Iterator[tuple]:
-    """Each block (rows, length) with up to ``n_context`` columns on either side.
-
-    Yields (window, columns before the block, columns of the block).
-    """
-    held, begin, length = None, 0, 0  # what is held, where the next block begins in it
-    for block in blocks:
-        held = block if held is None else torch.cat([held, block], dim=-1)
-        length = length or block.shape[-1]
-        while held.shape[-1] >= begin + length + n_context:
-            yield held[:, : begin + length + n_context], begin, length
-            drop = max(0, begin + length - n_context)
-            held, begin = held[:, drop:], begin + length - drop
-    while held is not None and begin < held.shape[-1]:
-        n = min(length, held.shape[-1] - begin)
-        yield held[:, : begin + n + n_context], begin, n
-        begin += n

@@ -1,12 +1,15 @@
 """The older path: mel spectrograms, and Griffin-Lim back to sound."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
-from giblet.checks import check_amounts, check_waveform
+from giblet.audio.blocks import equal_blocks, overlapping
+from giblet.checks import check_amounts
 from giblet.timing import hop_rate_hz
 
+_FRAMES_PER_BLOCK = 1024
 FLOOR_DB = -100.0  # 0 dB is power 1 in one mel band; quieter than this is silence
 MOMENTUM = 0.99  # of Griffin-Lim: Perraudin, Balazs & Sondergaard (2013), as in librosa
 
@@ -41,23 +44,39 @@ class MelSettings:
         return hop_rate_hz(self.sample_rate, self.hop_length)
 
 
-def mel_spectrogram(waveform: np.ndarray, settings: MelSettings) -> np.ndarray:
-    """Sound (n_samples,) to mel power in dB (n_mels, n_frames) float32.
+def mel_spectrogram(
+    waveform: np.ndarray | Iterable[np.ndarray], settings: MelSettings
+) -> np.ndarray:
+    """Sound (n_samples,), or an iterable of such pieces, to mel power in dB (n_mels, n_frames).
 
-    Frame ``k`` is centred on sample ``k * hop_length``; there are
-    ``n_samples // hop_length`` of them. dB relative to power 1, floored at -100 dB.
+    Frame ``k`` is centred on sample ``k * hop_length``; there are ``n_samples // hop_length`` of
+    them, float32. dB relative to power 1, floored at -100 dB. Computed block by block: memory
+    holds the result and a few seconds of sound.
     """
+    hop = settings.hop_length
+    n_context = -(-settings.n_fft // hop) * hop
+    parts = [
+        _decibels(window, settings)[:, n_before // hop : (n_before + n_samples) // hop]
+        for window, n_before, n_samples in overlapping(
+            equal_blocks(waveform, _FRAMES_PER_BLOCK * hop), n_context
+        )
+    ]
+    return np.concatenate(parts, axis=1)
+
+
+def _decibels(waveform: np.ndarray, settings: MelSettings) -> np.ndarray:
+    """Frames of ``waveform`` (n_samples,) as librosa makes them, silence beyond its ends."""
     import librosa
 
     power = librosa.feature.melspectrogram(
-        y=check_waveform(waveform),
+        y=waveform,
         sr=settings.sample_rate,
         n_fft=settings.n_fft,
         hop_length=settings.hop_length,
         n_mels=settings.n_mels,
     )
     db = librosa.power_to_db(power, ref=1.0, amin=10 ** (FLOOR_DB / 10), top_db=None)
-    return db[:, : len(waveform) // settings.hop_length].astype(np.float32)
+    return db.astype(np.float32)
 
 
 def mel_to_sound(mel: np.ndarray, settings: MelSettings, seed: int = 0) -> np.ndarray:

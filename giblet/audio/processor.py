@@ -1,6 +1,7 @@
 """AudioProcessor: a film's sound as one feature array per TR, and back."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,7 +89,7 @@ class AudioProcessor:
     def extract(self, path: str | Path, max_trs: int | None = None) -> tuple[np.ndarray, int]:
         """The stream of frames (n_codebooks or n_mels, n_frames) of whole TRs, and their number.
 
-        Reads the file once; codes never hold more of its sound in memory than a few seconds.
+        Reads the file once, and never holds more of its sound in memory than some seconds.
         """
         rate = self.clock.encoding_rate_hz(self.sample_rate)
         most = None if max_trs is None else count_samples(self.clock.duration(max_trs), rate)
@@ -104,8 +105,8 @@ class AudioProcessor:
         return stream[:, : self.clock.edges(n_trs)[-1]], n_trs
 
     def _sound_to_mel(self, blocks: Iterable[np.ndarray]) -> np.ndarray:
-        sound = np.concatenate(list(blocks))
-        return mel_spectrogram(np.pad(sound, (0, -len(sound) % self.mel.hop_length)), self.mel)
+        to_whole = np.zeros(self.mel.hop_length - 1, dtype=np.float32)
+        return mel_spectrogram(chain(blocks, [to_whole]), self.mel)
 
     def features_to_audio(
         self,

@@ -22,6 +22,8 @@ def mel(clear_speech):
 
 @pytest.mark.parametrize("settings", [MelSettings(), MelSettings(16000, 80, 512, 160)])
 def test_mel_is_librosas(clear_speech, settings):
+    """Of sound that is longer than the blocks in which it is computed."""
+    clear_speech = np.tile(clear_speech, 4)[:-77]
     power = librosa.feature.melspectrogram(
         y=clear_speech,
         sr=settings.sample_rate,
@@ -35,6 +37,12 @@ def test_mel_is_librosas(clear_speech, settings):
     assert mel.dtype == np.float32
     assert mel.shape == (settings.n_mels, n_frames)
     np.testing.assert_allclose(mel, expected[:, :n_frames], atol=1e-3)
+
+
+def test_mel_of_pieces_is_that_of_the_whole(clear_speech):
+    pieces = np.split(clear_speech, [1, 1000, 100000])
+    whole = mel_spectrogram(clear_speech, MelSettings())
+    np.testing.assert_array_equal(mel_spectrogram(iter(pieces), MelSettings()), whole)
 
 
 def test_silence_is_the_floor_and_loud_sound_is_not_cut_from_above(clear_speech):
