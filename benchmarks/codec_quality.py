@@ -31,20 +31,22 @@ OFFICIAL = ("facebook/encodec_24khz", "descript/dac_24khz")
 
 @dataclass
 class CodecWay:
-    """A codec of giblet's at one bandwidth."""
+    """A codec of giblet's at one bandwidth: a prefix of the codes of the highest."""
 
     codec: str
     bandwidth_kbps: float
+    highest_kbps: float
     megabytes: float = field(init=False)
 
     def __post_init__(self):
-        self.loaded = load_codec(self.codec, self.bandwidth_kbps)
+        self.loaded = load_codec(self.codec, self.highest_kbps)
+        self.n_codebooks = load_codec(self.codec, self.bandwidth_kbps).n_codebooks
         self.name = f"{self.codec} {self.bandwidth_kbps:g}"
         tensors = self.loaded.model.state_dict().values()
         self.megabytes = sum(t.numel() for t in tensors) * 2 / 1e6  # in half precision
 
     def pack(self, sound: np.ndarray):
-        codes = self.loaded.encode(sound)
+        codes = self.loaded.encode(sound)[: self.n_codebooks]
         seconds = codes.shape[1] / self.loaded.frame_rate
         return codes, bits_per_second(codes, self.loaded.codebook_size, seconds) * seconds
 
@@ -155,7 +157,8 @@ def main() -> None:
     parser.add_argument("--only-codecs", action="store_true")
     options = parser.parse_args()
     codecs = [*options.codecs, *cached()]
-    ways = [CodecWay(codec, bandwidth) for codec in codecs for bandwidth in options.bandwidths]
+    highest = max(options.bandwidths)
+    ways = [CodecWay(codec, kbps, highest) for codec in codecs for kbps in options.bandwidths]
     if not options.only_codecs:
         ways += [OpusWay(kbps) for kbps in (6.0, 12.0, 24.0)] + [MelWay(6.0), MelWay()]
     print(
