@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 import torch
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import PositiveFloat, PositiveInt
 from torch import nn
 from transformers import EncodecConfig, EncodecModel
 from transformers.models.encodec.modeling_encodec import EncodecResnetBlock
@@ -25,7 +25,7 @@ class EncodecSettings(StrictSettings):
     num_filters: PositiveInt = 16
     upsampling_ratios: tuple[PositiveInt, ...] = (5, 4, 4, 4)
     num_residual_layers: PositiveInt = 1
-    num_lstm_layers: NonNegativeInt = 1
+    num_lstm_layers: PositiveInt = 1
     kernel_size: PositiveInt = 7
     last_kernel_size: PositiveInt = 7
     residual_kernel_size: PositiveInt = 3
