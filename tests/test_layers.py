@@ -26,13 +26,13 @@ LEVELS = {
     1: """
         encoding bids alignment alignment.hrf alignment.regressors alignment.sync audio.blocks
         audio.codec audio.dac audio.distances audio.encodec audio.files audio.formats
-        audio.framing audio.mel audio.melcode audio.pesq_guard audio.quality audio.speech
-        audio.streaming codec codec.architectures codec.balancer codec.data codec.discriminators
-        codec.factorized codec.features codec.hierarchical codec.interface codec.judge
-        codec.levels codec.losses codec.music codec.networks codec.packing codec.parts
-        codec.quantizer codec.scoring codec.settings codec.snake codec.starting codec.trainer
-        demo.brains demo.effects demo.film demo.music demo.pictures demo.scanner demo.script
-        demo.soundtrack demo.speech demo.stimulus
+        audio.framing audio.mel audio.melcode audio.packing audio.pesq_guard audio.pretrained
+        audio.quality audio.speech audio.streaming codec codec.architectures codec.balancer
+        codec.data codec.discriminators codec.factorized codec.features codec.hierarchical
+        codec.interface codec.judge codec.levels codec.losses codec.music codec.networks
+        codec.parts codec.quantizer codec.scoring codec.settings codec.snake codec.starting
+        codec.trainer demo.brains demo.effects demo.film demo.music demo.pictures demo.scanner
+        demo.script demo.soundtrack demo.speech demo.stimulus
     """,
     0: """
         giblet checks config demo hub provenance store timing

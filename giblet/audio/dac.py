@@ -10,13 +10,14 @@ from torch.nn import functional
 from transformers import DacModel
 
 from giblet.audio.blocks import check_stream, equal_blocks, overlapping
+from giblet.audio.pretrained import PretrainedCodec
 from giblet.audio.streaming import one_thread_a_stage
 from giblet.checks import GibletError
-from giblet.timing import codebook_kbps, count_samples, hop_rate_hz
+from giblet.timing import codebook_kbps
 
 
 @dataclass(frozen=True, eq=False)
-class Dac:
+class Dac(PretrainedCodec):
     """A ``DacModel`` at one bandwidth: a prefix of its codebooks.
 
     Its convolutions look ahead as far as back. So each block is computed with that much sound on
@@ -25,9 +26,6 @@ class Dac:
     """
 
     model: DacModel
-    name: str
-    revision: str
-    bandwidth_kbps: float
     block_seconds: float = 4.0
 
     def __post_init__(self):
@@ -40,22 +38,6 @@ class Dac:
             )
 
     @property
-    def sample_rate(self) -> int:
-        return self.model.config.sampling_rate
-
-    @property
-    def hop_length(self) -> int:
-        return self.model.config.hop_length
-
-    @property
-    def frame_rate(self) -> float:
-        return hop_rate_hz(self.sample_rate, self.hop_length)
-
-    @property
-    def codebook_size(self) -> int:
-        return self.model.config.codebook_size
-
-    @property
     def codebook_dim(self) -> int:
         """Of the latents that the decoder gets, not of DAC's small look-up vectors."""
         return self.model.config.hidden_size
@@ -63,10 +45,6 @@ class Dac:
     @property
     def n_codebooks(self) -> int:
         return round(self.bandwidth_kbps / codebook_kbps(self.frame_rate, self.codebook_size))
-
-    @property
-    def _frames_per_block(self) -> int:
-        return max(1, count_samples(self.block_seconds, self.frame_rate))
 
     def encode(self, waveform: np.ndarray | Iterable[np.ndarray]) -> np.ndarray:
         """Sound (n_samples,), or an iterable of such blocks, to codes (n_codebooks, n_frames).
@@ -88,13 +66,6 @@ class Dac:
         sound = torch.from_numpy(window)[None, None].to(self.model.dtype)
         latents = self.model.encoder(sound)[..., n_before : n_before + n_frames]
         return self.model.quantizer(latents, self.n_codebooks)[1][0].int()
-
-    def decode(self, codes: np.ndarray) -> np.ndarray:
-        """Codes (n_codebooks, n_frames) to sound (n_samples,) float32; any prefix of codebooks.
-
-        Errors as ``Encodec.decode``.
-        """
-        return np.concatenate(list(self.decode_blocks(codes)))
 
     def decode_blocks(self, codes: np.ndarray) -> Iterator[np.ndarray]:
         """The sound of ``decode`` in blocks (n_samples,), for what is too long for memory."""

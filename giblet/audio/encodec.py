@@ -10,13 +10,13 @@ from transformers import EncodecConfig, EncodecModel
 from transformers.models.encodec.modeling_encodec import EncodecLSTM
 
 from giblet.audio.blocks import check_stream, equal_blocks
+from giblet.audio.pretrained import PretrainedCodec
 from giblet.audio.streaming import ahead, one_thread_a_stage, stream
 from giblet.checks import GibletError
-from giblet.timing import count_samples, hop_rate_hz
 
 
 @dataclass(frozen=True, eq=False)
-class Encodec:
+class Encodec(PretrainedCodec):
     """An ``EncodecModel`` at one bandwidth.
 
     The result equals ``EncodecModel.encode`` and ``decode`` on the whole sound, up to float
@@ -25,29 +25,10 @@ class Encodec:
     """
 
     model: EncodecModel
-    name: str
-    revision: str
-    bandwidth_kbps: float
     block_seconds: float = 1.0
 
     def __post_init__(self):
         _check_streamable(self.model.config, self.name, self.bandwidth_kbps)
-
-    @property
-    def sample_rate(self) -> int:
-        return self.model.config.sampling_rate
-
-    @property
-    def hop_length(self) -> int:
-        return self.model.config.hop_length
-
-    @property
-    def frame_rate(self) -> float:
-        return hop_rate_hz(self.sample_rate, self.hop_length)
-
-    @property
-    def codebook_size(self) -> int:
-        return self.model.config.codebook_size
 
     @property
     def codebook_dim(self) -> int:
@@ -56,10 +37,6 @@ class Encodec:
     @property
     def n_codebooks(self) -> int:
         return self.model.quantizer.get_num_quantizers_for_bandwidth(self.bandwidth_kbps)
-
-    @property
-    def _frames_per_block(self) -> int:
-        return max(16, count_samples(self.block_seconds, self.frame_rate))
 
     def encode(self, waveform: np.ndarray | Iterable[np.ndarray]) -> np.ndarray:
         """Sound (n_samples,), or an iterable of such blocks, to codes (n_codebooks, n_frames).
@@ -81,24 +58,6 @@ class Encodec:
                 for latents in _two_stages(self.model.encoder.layers, tensors, side_by_side)
             ]  # each (n_codebooks, n_frames)
         return torch.cat(codes, dim=-1).numpy()
-
-    def decode(self, codes: np.ndarray) -> np.ndarray:
-        """Codes (n_codebooks, n_frames) to sound (n_samples,) float32; any prefix of codebooks.
-
-        Raises
-        ------
-        TypeError, ValueError
-            Not integers; out of range; -1 (no frame: ungroup the TRs first); too many codebooks.
-        """
-        blocks = self.decode_blocks(codes)
-        first = next(blocks)  # the codes are checked by now
-        waveform = np.empty(np.shape(codes)[1] * self.hop_length, dtype=np.float32)
-        waveform[: len(first)] = first
-        end = len(first)
-        for block in blocks:
-            waveform[end : end + len(block)] = block
-            end += len(block)
-        return waveform
 
     def decode_blocks(self, codes: np.ndarray) -> Iterator[np.ndarray]:
         """The sound of ``decode`` in blocks (n_samples,), for what is too long for memory."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from giblet.audio.mel import MelSettings
+from giblet.audio.packing import pack_bits, unpack_bits
 from giblet.checks import check_amounts
 from giblet.timing import count_samples, samples_duration
 
@@ -125,8 +126,7 @@ def pack_levels(levels: np.ndarray, n_bits: int) -> bytes:
     >>> len(pack_levels(np.array([[7, 0, 1, 2], [3, 4, 5, 6]], dtype=np.uint8), n_bits=3))
     3
     """
-    bits = _check_levels(levels, n_bits)[..., None] >> np.arange(n_bits, dtype=np.uint8)
-    return np.packbits(bits & 1).tobytes()
+    return pack_bits(_check_levels(levels, n_bits), n_bits)
 
 
 def unpack_levels(packed: bytes, n_bits: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -134,12 +134,7 @@ def unpack_levels(packed: bytes, n_bits: int, shape: tuple[int, ...]) -> np.ndar
 
     Raises ValueError where ``packed`` is not as long as ``shape`` asks.
     """
-    n_bytes = -(-int(np.prod(shape)) * n_bits // 8)
-    if len(packed) != n_bytes:
-        raise ValueError(f"levels {shape} of {n_bits} bits take {n_bytes} bytes, got {len(packed)}")
-    bits = np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=int(np.prod(shape)) * n_bits)
-    weights = 1 << np.arange(n_bits)
-    return (bits.reshape(*shape, n_bits) @ weights).astype(np.uint8)
+    return unpack_bits(packed, n_bits, shape).astype(np.uint8)
 
 
 def _check_levels(levels: np.ndarray, n_bits: int) -> np.ndarray:

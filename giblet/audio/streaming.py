@@ -74,9 +74,8 @@ class _Convolution:
         """``x`` (length, channels) padded at its ends as the layer pads a whole sound."""
         if not (n_left or n_right):
             return x
-        return self.layer._pad1d(x.T[None], (n_left, n_right), self.layer.pad_mode)[
-            0
-        ].T.contiguous()
+        padded = self.layer._pad1d(x.T[None], (n_left, n_right), self.layer.pad_mode)
+        return padded[0].T.contiguous()
 
 
 class _TransposedConvolution:

@@ -4,6 +4,7 @@ A discriminator takes waveforms (batch, n_samples) and gives a score map of each
 (high for original sound) and, of each judge, the feature maps of its layers.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
@@ -35,15 +36,16 @@ class _Judge(nn.Module):
         return self.layers[-1](signal), features
 
 
-class _Discriminator(nn.Module):
+class _Discriminator(nn.Module, ABC):
     """One judge for each view of the sound."""
 
     def __init__(self, judges: Sequence[_Judge]):
         super().__init__()
         self.judges = nn.ModuleList(judges)
 
+    @abstractmethod
     def views(self, waveform: torch.Tensor) -> list[torch.Tensor]:
-        raise NotImplementedError
+        """What each judge gets of waveforms (batch, n_samples)."""
 
     def forward(self, waveform: torch.Tensor) -> Judged:
         """Of waveforms (batch, n_samples)."""

@@ -4,6 +4,7 @@ Each loss is 0 for equal sounds and near 1 for silence instead of sound, so that
 something, and none can be satisfied by the right loudness alone.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -25,11 +26,10 @@ def _spectra(estimate: torch.Tensor, target: torch.Tensor) -> tuple[Spectra, Spe
     return Spectra(estimate), Spectra(target)
 
 
-class SoundLoss(nn.Module):
+class SoundLoss(nn.Module, ABC):
     """Relative distance of features, mean over them; ``floor`` is where silence begins.
 
-    Subclasses give ``describe``, or their own ``compare``. ``compare`` takes spectra so that
-    several losses share them.
+    ``compare`` takes spectra so that several losses share them.
     """
 
     def __init__(self, sample_rate: int, floor: float = 1e-2):
@@ -39,8 +39,9 @@ class SoundLoss(nn.Module):
     def _keep(self, name: str, constant: torch.Tensor) -> None:
         self.register_buffer(name, constant, persistent=False)
 
+    @abstractmethod
     def describe(self, spectra: Spectra) -> tuple[torch.Tensor, ...]:
-        raise NotImplementedError
+        """What of a sound this loss compares."""
 
     def compare(self, estimate: Spectra, target: Spectra) -> torch.Tensor:
         pairs = zip(self.describe(estimate), self.describe(target), strict=True)

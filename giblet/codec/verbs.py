@@ -62,13 +62,13 @@ def compress(sound: Path, codes: Path, codec: str = "bundled", kbps: float = 6.0
 
     from giblet.audio.codec import load_codec
     from giblet.audio.files import read_sound
-    from giblet.codec.packing import code_bits, pack_codes
+    from giblet.audio.packing import bits_for, pack_bits
     from giblet.store import save_arrays
 
     coder = load_codec(codec, kbps)
     waveform = read_sound(sound, coder.sample_rate)
     found = coder.encode(waveform)  # (n_codebooks, n_frames)
-    packed = pack_codes(found, code_bits(coder.codebook_size))
+    packed = pack_bits(found, bits_for(coder.codebook_size))
     facts = {
         "codec": codec,
         "codec_revision": coder.revision,
@@ -85,8 +85,8 @@ def decompress(codes: Path, sound: Path) -> None:
     """The sound (.wav or .flac) of a file that ``giblet codec compress`` wrote."""
     from giblet.audio.codec import load_codec
     from giblet.audio.files import write_sound
+    from giblet.audio.packing import bits_for, unpack_bits
     from giblet.checks import GibletError
-    from giblet.codec.packing import code_bits, unpack_codes
     from giblet.store import load_arrays
 
     arrays = load_arrays(codes)
@@ -100,5 +100,5 @@ def decompress(codes: Path, sound: Path) -> None:
             f"({facts['codec_revision']}, here {coder.revision}): it would decode to noise"
         )
     shape = int(facts["n_codebooks"]), int(facts["n_frames"])
-    found = unpack_codes(arrays["packed"].values.tobytes(), code_bits(coder.codebook_size), shape)
+    found = unpack_bits(arrays["packed"].values.tobytes(), bits_for(coder.codebook_size), shape)
     write_sound(sound, coder.decode(found)[: int(facts["n_samples"])], coder.sample_rate)

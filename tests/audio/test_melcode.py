@@ -140,7 +140,7 @@ def test_what_are_no_levels_is_refused(levels, error, message):
 
 
 def test_bytes_of_another_length_are_refused():
-    with pytest.raises(ValueError, match="take 15 bytes, got 14"):
+    with pytest.raises(ValueError, match="take 15 bytes, not 14"):
         unpack_levels(b"\0" * 14, 3, (8, 5))
 
 
