@@ -26,10 +26,11 @@ LEVELS = {
     1: """
         encoding bids alignment alignment.hrf alignment.regressors alignment.sync audio.blocks
         audio.codec audio.dac audio.distances audio.encodec audio.files audio.formats
-        audio.framing audio.mel audio.melcode audio.packing audio.pesq_guard audio.pretrained
-        audio.quality audio.speech audio.streaming codec codec.architectures codec.balancer
+        audio.framing audio.mdct audio.mdct_model audio.mel audio.melcode audio.packing
+        audio.pesq_guard audio.pretrained audio.quality audio.speech audio.streaming
+        audio.windowed codec codec.architectures codec.balancer
         codec.data codec.discriminators codec.factorized codec.features codec.hierarchical
-        codec.interface codec.judge codec.levels codec.losses codec.music codec.networks
+        codec.interface codec.judge codec.levels codec.losses codec.mdct codec.music codec.networks
         codec.parts codec.quantizer codec.scoring codec.settings codec.snake codec.starting
         codec.trainer demo.brains demo.effects demo.film demo.music demo.pictures demo.scanner
         demo.script demo.soundtrack demo.speech demo.stimulus

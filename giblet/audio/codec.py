@@ -53,7 +53,8 @@ def load_codec(name_or_folder: str = BUNDLED, bandwidth_kbps: float = 6.0) -> Co
     name_or_folder
         ``"bundled"``; a Hugging Face id such as ``"facebook/encodec_24khz"`` or
         ``"descript/dac_24khz"``, at best with its commit (``"facebook/encodec_24khz@<commit>"``);
-        or a folder written by ``save_pretrained`` of an ``EncodecModel`` or ``DacModel``.
+        or a folder written by ``save_pretrained`` of an ``EncodecModel``, ``DacModel`` or
+        ``giblet.audio.mdct_model.MdctModel``.
     bandwidth_kbps
         One of the codec's own. At 24 kHz: 1.5, 3, 6, 12, 24 kbps = 2, 4, 8, 16, 32 codebooks.
         Codes of a lower bandwidth are a prefix of those of a higher one: extract them once.
@@ -85,8 +86,14 @@ def _read_model(folder: Path, name: str) -> tuple[type, "PreTrainedModel"]:  # n
 
     from giblet.audio.dac import Dac
     from giblet.audio.encodec import Encodec
+    from giblet.audio.mdct import Mdct
+    from giblet.audio.mdct_model import MdctConfig, MdctModel
 
-    kinds = {"encodec": (EncodecModel, Encodec), "dac": (DacModel, Dac)}
+    kinds = {
+        "encodec": (EncodecModel, Encodec),
+        "dac": (DacModel, Dac),
+        MdctConfig.model_type: (MdctModel, Mdct),
+    }
     try:
         model_type = AutoConfig.from_pretrained(folder).model_type
         if model_type not in kinds:

@@ -9,17 +9,20 @@ from giblet.checks import GibletError
 from giblet.codec.hierarchical import HierarchicalNetwork
 from giblet.codec.interface import SETTINGS, CodecNetwork
 from giblet.codec.levels import HierarchicalSettings
+from giblet.codec.mdct import MdctNetwork, MdctSettings
 from giblet.codec.networks import EncodecNetwork, EncodecSettings
 from giblet.codec.snake import SnakeNetwork, SnakeSettings
 from giblet.store import load_json
 
 ArchitectureSettings = Annotated[
-    EncodecSettings | SnakeSettings | HierarchicalSettings, Field(discriminator="architecture")
+    EncodecSettings | SnakeSettings | HierarchicalSettings | MdctSettings,
+    Field(discriminator="architecture"),
 ]
 NETWORKS: dict[str, type[CodecNetwork]] = {
     "encodec": EncodecNetwork,
     "snake": SnakeNetwork,
     "hierarchical": HierarchicalNetwork,
+    "mdct": MdctNetwork,
 }
 
 

@@ -10,6 +10,7 @@ TINY = {
     "encodec": {"num_filters": 4, "target_bandwidths": [0.6, 1.2]},  # 2 or 4 codebooks
     "snake": {"encoder_hidden_size": 4, "decoder_hidden_size": 64, "n_codebooks": 4},
     "hierarchical": {"num_filters": 4, "latent_dim": 16, "compression": [32, 64, 128]},
+    "mdct": {"width": 64, "codebook_dim": 32, "n_codebooks": 4},
 }
 QUANTIZER = {"dead_below": 0.1, "dropout": 0.0}  # half a second has few vectors
 
