@@ -5,3 +5,4 @@ include: "workflow/rules/brain.smk"
 include: "workflow/rules/model.smk", overwrite_default_target=True
 # fmt: on
 include: "workflow/rules/report.smk"
+include: "workflow/rules/codec.smk"

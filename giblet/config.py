@@ -77,6 +77,16 @@ class DecodingConfig(_Strict):
     last_lag_seconds: float = Field(8.0, gt=0, description="to so much later")
 
 
+class CodecTrainingConfig(_Strict):
+    """A codec of one's own, by the rule ``train_codec``."""
+
+    sounds: str | None = Field(None, description="folder of sounds, in it one folder a kind")
+    validation: str | None = Field(None, description="another, never trained on")
+    recipe: str = Field(
+        "config/codec/bundled.yaml", description="network, losses and schedule of the codec"
+    )
+
+
 class Config(_Strict):
     """The whole of ``config.yaml``."""
 
@@ -114,6 +124,7 @@ class Config(_Strict):
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     decoding: DecodingConfig = DecodingConfig()
+    codec_training: CodecTrainingConfig = CodecTrainingConfig()
     seed: int = Field(0, ge=0, description="of every random number")
 
     @property

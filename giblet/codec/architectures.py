@@ -45,13 +45,19 @@ def build_network(settings: ArchitectureSettings) -> CodecNetwork:
     return NETWORKS[settings.architecture](settings)
 
 
-def load_network(folder: str | Path) -> CodecNetwork:
+def load_network(
+    folder: str | Path, otherwise: ArchitectureSettings | None = None
+) -> CodecNetwork:
     """A network from a folder that its ``save`` wrote, in evaluation mode.
 
-    Raises GibletError if the folder holds none.
+    ``otherwise`` are the settings of a codec that was not trained here (EnCodec's, DAC's own
+    folders have none of ours). Raises GibletError if the folder holds no network.
     """
     file = Path(folder) / SETTINGS
-    if not file.is_file():
+    if file.is_file():
+        settings = parse_architecture(load_json(file), str(file))
+    elif otherwise is not None:
+        settings = otherwise
+    else:
         raise GibletError(f"{folder}: no {SETTINGS} in it: a folder that a network was saved to")
-    settings = parse_architecture(load_json(file), str(file))
     return NETWORKS[settings.architecture].load(folder, settings).eval()

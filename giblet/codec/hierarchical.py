@@ -27,7 +27,8 @@ class HierarchicalNetwork(CodecNetwork):
     Latents are a list, finest level first, (batch, n_padded / compression, latent_dim) each, where
     sound is padded to whole frames of the coarsest level, so that levels match; with music, its
     features (batch, ceil(n_padded / hop_length), n_features) come last. Codes are a like list.
-    Nothing but these lists reaches the decoder, and all of them are counted.
+    Nothing but these lists reaches the decoder, and all of them are counted. Codes of -1 are a
+    level left out: it costs no bits and says nothing to the decoder.
     """
 
     def __init__(self, settings: HierarchicalSettings):
@@ -121,7 +122,16 @@ class HierarchicalNetwork(CodecNetwork):
         if n_codebooks is not None:
             codes = [level[..., :n_codebooks] for level in codes]
             quantized = self.dequantize(codes)
-        return list(quantized), list(codes), loss
+        quantized, codes = list(quantized), list(codes)
+        for i in range(self._n_dropped()):
+            quantized[i], codes[i] = 0 * quantized[i], codes[i].new_full(codes[i].shape, -1)
+        return quantized, codes, loss
+
+    def _n_dropped(self) -> int:
+        """Finest levels that this training step goes without: any number but all."""
+        if not self.training or torch.rand(()).item() >= self.settings.level_dropout:
+            return 0
+        return int(torch.randint(1, len(self.up), ()))
 
     def dequantize(self, codes: list[torch.Tensor]) -> list[torch.Tensor]:
         pairs = zip(self.quantizers, codes, strict=True)

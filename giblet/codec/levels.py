@@ -1,9 +1,9 @@
 """Settings of the ``hierarchical`` architecture: levels, what they cost, and a ratio asked for."""
 
 from itertools import pairwise
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from giblet.codec.interface import PCM_BITS, CodebookSize, StrictSettings
 from giblet.codec.quantizer import QuantizerSettings
@@ -11,6 +11,8 @@ from giblet.codec.starting import Basis
 
 _SMALLEST = 16  # codewords that ``with_ratio`` chooses
 _DOUBLINGS = 10  # of strides that it tries
+
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class MusicSettings(StrictSettings):
@@ -45,6 +47,9 @@ class HierarchicalSettings(StrictSettings):
     latent_dim: PositiveInt = 64
     n_codebooks: PositiveInt = 1
     codebook_size: CodebookSize = 1024
+    level_dropout: Share = Field(
+        0.0, description="of training steps that go without the finest level, or finest two"
+    )
     music: MusicSettings | None = None
     quantizer: QuantizerSettings = QuantizerSettings()
     start_basis: Basis = "principal"

@@ -49,6 +49,9 @@ class CodecTraining(lightning.LightningModule):
 
     def go_on_from(self, network: CodecNetwork) -> None:
         """Take the weights and codebooks of a trained network."""
+        theirs, mine = (n.settings.architecture for n in (network, self.network))
+        if theirs != mine:
+            raise GibletError(f"start_from is another network than the recipe's: {theirs}")
         try:
             self.network.load_state_dict(network.state_dict())
         except RuntimeError as error:
@@ -178,6 +181,19 @@ class CodecTraining(lightning.LightningModule):
         return network.eval()
 
 
+def _steps_done(checkpoint: str, settings: CodecSettings) -> int:
+    """Of the run that wrote ``checkpoint``; GibletError if that had other settings."""
+    saved = torch.load(checkpoint, weights_only=True)
+    before = CodecSettings.model_validate(saved["hyper_parameters"]["settings"])
+    for part in CodecSettings.model_fields:
+        if getattr(before, part) != getattr(settings, part):
+            raise GibletError(
+                f"{checkpoint} is of a run with another recipe: its {part} differ. Give another "
+                "folder for --logs, or delete this one"
+            )
+    return saved["global_step"]
+
+
 def fit_codec(
     train: Sounds,
     validation: Sounds,
@@ -191,11 +207,11 @@ def fit_codec(
     Checkpoints and curves go into ``folder``; a run that finds its last checkpoint there goes on
     from it, to the same losses as if it had never stopped.
 
-    Raises GibletError if ``start`` is another network than ``settings`` describe, or a loss is
-    no finite number.
+    Raises GibletError if ``start`` is another network than ``settings`` describe, the checkpoint
+    one of another recipe, or a loss no finite number.
     """
     last, schedule = f"{folder}/last.ckpt", settings.schedule
-    resumed_from = torch.load(last, weights_only=True)["global_step"] if exists(last) else 0
+    resumed_from = _steps_done(last, settings) if exists(last) else 0
     with torch.random.fork_rng():
         torch.manual_seed(schedule.seed)
         module = CodecTraining(settings.model_dump())

@@ -8,12 +8,12 @@ def train(sounds: Path, validation: Path, recipe: Path, logs: Path, codec: Path)
 
     ``recipe`` is a YAML file of ``giblet.codec.settings.CodecSettings``. Checkpoints go into
     ``logs``; the same command goes on from the last one. ``codec`` becomes a folder that
-    ``load_codec`` takes (architectures encodec and snake), with half-precision weights.
+    ``load_codec`` takes (architectures mdct, encodec, snake), with half-precision weights.
     """
     import sys
 
     from giblet.audio.codec import codec_folder
-    from giblet.codec.architectures import NETWORKS
+    from giblet.codec.architectures import load_network
     from giblet.codec.data import read_sounds
     from giblet.codec.settings import parse_recipe
     from giblet.codec.trainer import fit_codec
@@ -24,8 +24,7 @@ def train(sounds: Path, validation: Path, recipe: Path, logs: Path, codec: Path)
     train, held_out = (read_sounds(part, settings.kinds, rate) for part in (sounds, validation))
     start = None
     if settings.start_from:
-        network = NETWORKS[settings.network.architecture]
-        start = network.load(codec_folder(settings.start_from), settings.network)
+        start = load_network(codec_folder(settings.start_from), settings.network)
     network = fit_codec(train, held_out, settings, str(logs), start, sys.stderr.isatty())
     with replacing_folder(codec) as folder:
         network.save(folder, half=True)

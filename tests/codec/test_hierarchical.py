@@ -42,6 +42,24 @@ def test_levels_match_whatever_the_length(make_network, compression, n_samples):
     assert network(sound).shape == sound.shape
 
 
+def test_levels_left_out_in_training_cost_nothing_and_can_be_decoded(make_started, voice):
+    network = make_started("hierarchical", level_dropout=1.0).train()
+    seen = set()
+    for seed in range(8):
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            quantized, codes, _ = network.quantize(network.encode(voice))
+        n_left_out = sum(bool((level == -1).all()) for level in codes)
+        seen.add(n_left_out)
+        n_bits = sum(4 * level.numel() for level in codes[n_left_out:])  # 16 codewords
+        assert network.count_bits(codes) == n_bits
+        for mine, again in zip(quantized, network.dequantize(codes), strict=True):
+            torch.testing.assert_close(mine, again)
+    assert seen == {1, 2}  # never the coarsest
+    complete = network.eval().quantize(network.encode(voice))[1]
+    assert all((level >= 0).all() for level in complete)
+
+
 def test_levels_of_different_sounds_are_refused(network, codes):
     codes = [codes[0][:, :-4], *codes[1:]]
     with pytest.raises(ValueError, match="level 0: 372 latents, not 376"):

@@ -1,0 +1,41 @@
+"""The codec lab: a codec trained on sounds of one's own."""
+
+RECIPE = Path(SETTINGS.codec_training.recipe)
+if not RECIPE.is_file():
+    # giblet's own recipes lie beside the workflow
+    RECIPE = Path(workflow.basedir) / RECIPE
+
+
+def sounds(part):
+    """One of the two folders of sounds, or one line that says that it is missing."""
+    folder = getattr(SETTINGS.codec_training, part)
+    if folder is None:
+        sys.exit(f"config: train_codec needs a folder as codec_training.{part}")
+    return folder
+
+
+rule train_codec:
+    """Train the codec that a recipe describes; a run that was stopped goes on."""
+    input:
+        sounds=lambda _: sounds("sounds"),
+        validation=lambda _: sounds("validation"),
+        recipe=RECIPE,
+    output:
+        codec=directory(f"results/codecs/{RECIPE.stem}"),
+    log:
+        f"logs/codecs/{RECIPE.stem}.log",
+    benchmark:
+        f"results/codecs/times/{RECIPE.stem}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: cores(2)
+    resources:
+        mem_mb=6000,
+    params:
+        logs=f"results/codecs/training/{RECIPE.stem}",
+        threads=min(2, workflow.cores or 1),
+        source=source_fingerprint("codec train"),
+    shell:
+        "python -m giblet codec train --sounds {input.sounds:q} --validation {input.validation:q}"
+        " --recipe {input.recipe:q} --logs {params.logs:q} --codec {output.codec:q}"
+        " --threads {params.threads} 2>&1 | tee {log:q}"
