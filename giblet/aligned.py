@@ -78,14 +78,16 @@ def _add_scans(
     merged: xr.Dataset, scans: xr.Dataset, match: Match, regressors: list[xr.Dataset]
 ) -> xr.Dataset:
     """``merged`` with each TR's volume of each subject, and the regressors at that moment."""
-    bold = scans["bold"].values[match.volumes]  # (n_subjects, n_trs, n_voxels)
+    bold = scans["bold"].values[match.volumes]  # (n_subjects, n_trs, n_voxels or n_parcels)
+    space = scans["bold"].dims[1]
+    places = {k: ("voxel", c.values) for k, c in scans.coords.items() if c.dims == (space,)}
     blurred = [r["regressors"].values[match.volumes] for r in regressors if r.data_vars]
     return (
         merged.assign(
             bold=(("subject", "tr", "voxel"), bold),
             regressors=(("subject", "tr", "regressor"), np.concatenate(blurred, axis=-1)),
         )
-        .assign_coords(subject=match.subjects, **{a: ("voxel", scans[a].values) for a in "xyz"})
+        .assign_coords(subject=match.subjects, **places)
         .assign_attrs(volume_offset=match.offset, bold_source=scans.attrs["source"])
     )
 

@@ -31,12 +31,23 @@ class BoldRun:
     nuisance: np.ndarray  # (n_volumes, n_confounds): steady volumes only
     film_time: np.ndarray  # (n_volumes,) s
     in_film: np.ndarray  # (n_volumes,) bool
+    mask: Path | None = None  # where the brain is, for an image of voxels
     warnings: list[str] = field(default_factory=list)
 
     def volumes(self) -> pd.DataFrame:
         """One row per steady volume."""
         table = pd.DataFrame({"film_time": self.film_time, "in_film": self.in_film})
         return table.assign(subject=self.subject, run=self.name)
+
+
+def check_alike(runs: list[BoldRun], source: Path) -> list[BoldRun]:
+    """``runs``, if they have one TR and one film; otherwise GibletError."""
+    for name in ("t_r", "stim_file"):
+        files = {getattr(run, name): run.path.name for run in runs}
+        if len(files) > 1:
+            listed = "; ".join(f"{value} in {file}" for value, file in files.items())
+            raise GibletError(f"{source}: runs differ in {name} ({listed}); load them apart")
+    return runs
 
 
 def read_runs(folder: Path, task: str | None, confounds: Sequence[str]) -> list[BoldRun]:
@@ -48,13 +59,8 @@ def read_runs(folder: Path, task: str | None, confounds: Sequence[str]) -> list[
         A file is missing or unreadable, two runs have one name, the scan ends before the film, or
         the runs have different films or TRs.
     """
-    runs = [_read_run(path, confounds) for path in _find_bold(derivatives(folder), task)]
-    for name in ("t_r", "stim_file"):
-        files = {getattr(run, name): run.path.name for run in runs}
-        if len(files) > 1:
-            listed = "; ".join(f"{value} in {file}" for value, file in files.items())
-            raise GibletError(f"{folder}: runs differ in {name} ({listed}); load them apart")
-    return runs
+    paths = _find_bold(derivatives(folder), task)
+    return check_alike([_read_run(path, confounds) for path in paths], folder)
 
 
 def derivatives(folder: Path) -> Path:
@@ -145,7 +151,8 @@ def _read_run(path: Path, confounds: Sequence[str]) -> BoldRun:
     stim_file = str(events["stim_file"].iloc[0])
     clock = {"t_r": t_r, "film_time": film_time, "in_film": in_film}
     tables = {"steady": steady, "nuisance": nuisance, "warnings": warnings}
-    return BoldRun(path, subject, name, stim_file, **clock, **tables)
+    mask = path.with_name(path.name.replace("preproc_bold", "brain_mask"))
+    return BoldRun(path, subject, name, stim_file, **clock, **tables, mask=mask)
 
 
 def _read_sidecar(path: Path) -> tuple[float, float, list[str]]:

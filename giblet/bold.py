@@ -1,4 +1,4 @@
-"""Reading BOLD: fMRIPrep derivatives of a BIDS data set, cleaned, on the film's clock."""
+"""Reading BOLD: fMRIPrep derivatives, or files that a table names; cleaned, on the film's clock."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +9,7 @@ import xarray as xr
 
 from giblet.bids import MOTION, BoldRun, derivatives, open_image, read_runs, reading_image
 from giblet.checks import GibletError
+from giblet.runs import read_run_table, read_series
 from giblet.store import load_json
 from giblet.timing import acquisition_times
 
@@ -43,27 +44,82 @@ def load_bids(
         TR or more before the film.
     """
     folder = Path(folder)
-    runs = read_runs(folder, task, confounds)
-    mask, affine = _common_mask(runs)
+    return _load(read_runs(folder, task, confounds), folder, high_pass_hz, parcellation)
+
+
+def load_runs(
+    table: str | Path,
+    high_pass_hz: float | None = 0.01,
+    parcellation: str | Path | None = None,
+    confounds: Sequence[str] = (),
+) -> xr.Dataset:
+    """BOLD of the runs that a table names (see ``giblet.runs.read_run_table``), as `load_bids`.
+
+    Parcels and vertices come as ``bold`` (volume, parcel) with their names as ``parcel``, and
+    without places. Raises GibletError as both of them do, and for runs of different columns.
+    """
+    table = Path(table)
+    return _load(read_run_table(table, confounds), table, high_pass_hz, parcellation)
+
+
+def _load(
+    runs: list[BoldRun], source: Path, high_pass_hz: float | None, parcellation
+) -> xr.Dataset:
+    images = [run.mask is not None for run in runs]
+    if any(images) != all(images):
+        raise GibletError(f"{source}: images of voxels beside tables; load them apart")
+    mask, affine = _common_mask(runs) if all(images) else (None, None)
+    names = None if all(images) else _column_names(runs)
     cleaned = [_clean(run, mask, high_pass_hz) for run in runs]
+    runs, cleaned, warnings = _without_constant_subjects(runs, cleaned, source)
     varying = np.all([bold.any(axis=0) for bold in cleaned], axis=0)  # (n_voxels,)
     if not varying.any():
-        raise GibletError(f"{folder}: every voxel of some run is constant; look at the images")
-    mask[mask] = varying
-    arrays = _label(np.concatenate(cleaned)[:, varying], mask, affine)
+        raise GibletError(f"{source}: every voxel is constant in some run; look at the images")
+    bold = np.concatenate(cleaned)[:, varying]
+    if names is None:
+        mask[mask] = varying
+        arrays = _label(bold, mask, affine)
+    else:
+        kept = [name for name, varies in zip(names, varying, strict=True) if varies]
+        arrays = xr.Dataset({"bold": (("volume", "parcel"), bold)}, coords={"parcel": kept})
     if parcellation is not None:
         arrays = _average(arrays, Path(parcellation))
     volumes = pd.concat([run.volumes() for run in runs], ignore_index=True)
     arrays = arrays.assign_coords({name: ("volume", volumes[name].to_numpy()) for name in volumes})
-    warnings = [warning for run in runs for warning in run.warnings]
+    warnings += [warning for run in runs for warning in run.warnings]
     if not varying.all():
         warnings.append(f"{(~varying).sum()} voxels, constant in some run, were left out")
-    attrs = {"t_r": runs[0].t_r, "stim_file": runs[0].stim_file, "source": _source(folder)}
+    attrs = {"t_r": runs[0].t_r, "stim_file": runs[0].stim_file, "source": _source(source)}
     return arrays.assign_attrs(attrs | {"warnings": warnings})
+
+
+def _without_constant_subjects(runs, cleaned, source) -> tuple[list, list, list[str]]:
+    """Runs and their BOLD without subjects of whom some run says nothing, and what was done."""
+    silent = {run.subject for run, bold in zip(runs, cleaned, strict=True) if not bold.any()}
+    kept = [i for i, run in enumerate(runs) if run.subject not in silent]
+    if not kept:
+        raise GibletError(f"{source}: every voxel of some run is constant; look at the images")
+    warnings = [f"{name}: constant in some run, left out" for name in sorted(silent)]
+    return [runs[i] for i in kept], [cleaned[i] for i in kept], warnings
+
+
+def _column_names(runs: list[BoldRun]) -> list[str]:
+    """Of the parcels, which must be alike in all runs."""
+    _, first = read_series(runs[0].path)
+    for run in runs[1:]:
+        _, names = read_series(run.path)
+        if names != first:
+            raise GibletError(
+                f"{run.path}: other columns than {runs[0].path.name} "
+                f"({len(names)} and {len(first)}): parcels must be the same in every run"
+            )
+    return first
 
 
 def _source(folder: Path) -> str:
     """Who made the data set, by its description (simulated data say so there)."""
+    if folder.is_file():
+        return folder.name
     description = derivatives(folder) / "dataset_description.json"
     makers = load_json(description).get("GeneratedBy", []) if description.is_file() else []
     return ", ".join([folder.name, *(maker["Name"] for maker in makers)])
@@ -74,7 +130,7 @@ def _common_mask(runs: list[BoldRun]) -> tuple[np.ndarray, np.ndarray]:
     first = open_image(runs[0].path)
     mask = np.ones(first.shape[:3], dtype=bool)
     for run in runs:
-        path = run.path.with_name(run.path.name.replace("preproc_bold", "brain_mask"))
+        path = run.mask
         for image in (open_image(run.path), brain := open_image(path)):
             same = image.shape[:3] == mask.shape
             if not same or not np.allclose(image.affine, first.affine, atol=1e-3):
@@ -89,12 +145,19 @@ def _common_mask(runs: list[BoldRun]) -> tuple[np.ndarray, np.ndarray]:
     return mask, first.affine
 
 
-def _clean(run: BoldRun, mask: np.ndarray, high_pass_hz: float | None) -> np.ndarray:
+def _raw(run: BoldRun, mask: np.ndarray | None) -> np.ndarray:
+    """BOLD of one run as it is in the file, (n_scanned, n_voxels) float32."""
+    if mask is None:
+        return read_series(run.path)[0]
+    with reading_image(run.path):
+        return np.asarray(open_image(run.path).dataobj, dtype=np.float32)[mask].T
+
+
+def _clean(run: BoldRun, mask: np.ndarray | None, high_pass_hz: float | None) -> np.ndarray:
     """Cleaned BOLD of one run, (n_volumes, n_voxels) float32, around 0."""
     from nilearn import signal
 
-    with reading_image(run.path):
-        raw = np.asarray(open_image(run.path).dataobj, dtype=np.float32)[mask].T
+    raw = _raw(run, mask)
     broken = (~np.isfinite(raw)).any(axis=0).sum()
     if broken:
         raise GibletError(f"{run.path}: NaN in the BOLD of {broken} voxels; preprocess it again")

@@ -77,6 +77,16 @@ class DecodingConfig(_Strict):
     last_lag_seconds: float = Field(8.0, gt=0, description="to so much later")
 
 
+class ScanConfig(_Strict):
+    """How BOLD is cleaned."""
+
+    high_pass_hz: PositiveFloat | None = Field(0.01, description="slower drifts are removed")
+    parcellation: str | None = Field(None, description="label image: parcels instead of voxels")
+    confounds: list[str] | None = Field(
+        None, description="columns to regress out; by default motion (BIDS), or all (table of runs)"
+    )
+
+
 class CodecTrainingConfig(_Strict):
     """A codec of one's own, by the rule ``train_codec``."""
 
@@ -100,8 +110,8 @@ class Config(_Strict):
     )
     bold: str = Field(
         "auto",
-        description='BIDS derivatives folder; "none"; "simulated" brains that watch this film; '
-        '"auto" is simulated for the demo, else none',
+        description='BIDS derivatives folder; table of runs (.tsv, .csv); "none"; "simulated" '
+        'brains that watch this film; "auto" is simulated for the demo, else none',
     )
     task: str | None = Field(None, description="BIDS task, where a data set has several")
     t_r: float = Field(1.5, ge=0.1, le=60, description="s; must be the scan's own")
@@ -120,6 +130,7 @@ class Config(_Strict):
 
     mel: MelConfig = MelConfig()
     video: VideoConfig = VideoConfig()
+    scan: ScanConfig = ScanConfig()
     splits: SplitConfig = SplitConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
@@ -214,7 +225,13 @@ This page is written by code. After a change of `giblet/config.py`:
 | key | value | default | meaning |
 |---|---|---|---|
 """
-_KINDS = {"boolean": "true, false", "integer": "whole number", "number": "number", "string": "text"}
+_KINDS = {
+    "array": "list",
+    "boolean": "true, false",
+    "integer": "whole number",
+    "number": "number",
+    "string": "text",
+}
 _LIMITS = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
 
 

@@ -47,6 +47,9 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+SEPARATORS = {".tsv": "\t", ".csv": ","}  # of tables
+
+
 def fingerprint(*paths: str | Path) -> str:
     """SHA-256 over the contents of files, in order; folders count by their files, sorted."""
     digest = hashlib.sha256()
@@ -95,19 +98,19 @@ def save_table(table: "pd.DataFrame", path: str | Path) -> None:
         table.to_csv(temporary, sep="\t", index=False, na_rep="n/a", float_format="%.6g")
 
 
-def load_table(path: str | Path) -> "pd.DataFrame":
-    """Read a table written as tab-separated (``.tsv``) or comma-separated (``.csv``) values."""
+def load_table(path: str | Path, **options) -> "pd.DataFrame":
+    """Read a table written as tab-separated (``.tsv``) or comma-separated (``.csv``) values.
+
+    ``options`` as ``pandas.read_csv`` has them.
+    """
     import pandas as pd
 
     path = Path(path)
-    readers = {
-        ".tsv": lambda p: pd.read_csv(p, sep="\t", keep_default_na=False, na_values=["n/a", ""]),
-        ".csv": lambda p: pd.read_csv(p, keep_default_na=False, na_values=["n/a", ""]),
-    }
-    if path.suffix.lower() not in readers:
+    if (ending := path.suffix.lower()) not in SEPARATORS:
         raise GibletError(f"{path}: tables are .tsv or .csv, not {path.suffix or 'without ending'}")
+    options = {"sep": SEPARATORS[ending], "keep_default_na": False} | options
     try:
-        return readers[path.suffix.lower()](path)
+        return pd.read_csv(path, na_values=["n/a", ""], **options)
     except FileNotFoundError:
         raise GibletError(f"{path}: no such file") from None
     except (ValueError, UnicodeDecodeError) as error:

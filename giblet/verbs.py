@@ -109,13 +109,22 @@ def simulate_bold(
     simulate_bids(folder, *features, config.t_r, stim_file=film.name, seed=config.seed)
 
 
-def load_bold(folder: Path, bold: Path, config: Config) -> None:
-    """Every run of every subject of a BIDS data set, cleaned, on the film's clock."""
-    from giblet.bold import load_bids
+def load_bold(source: Path, bold: Path, config: Config) -> None:
+    """Every run of every subject of a BIDS data set or of a table of runs, on the film's clock."""
+    from giblet.bids import MOTION
+    from giblet.bold import load_bids, load_runs
+    from giblet.runs import run_files
     from giblet.store import fingerprint, save_arrays
 
-    arrays = load_bids(folder, config.task)
-    save_arrays(arrays.assign_attrs(input=fingerprint(folder)), bold)
+    scan = config.scan
+    options = {"high_pass_hz": scan.high_pass_hz, "parcellation": scan.parcellation}
+    if source.is_file():
+        arrays = load_runs(source, confounds=scan.confounds or (), **options)
+        used = run_files(source)
+    else:
+        confounds = MOTION if scan.confounds is None else scan.confounds
+        arrays, used = load_bids(source, config.task, confounds=confounds, **options), [source]
+    save_arrays(arrays.assign_attrs(input=fingerprint(*used)), bold)
 
 
 def convolve_hrf(features: Path, bold: Path, regressors: Path, config: Config) -> None:

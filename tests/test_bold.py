@@ -253,12 +253,21 @@ def test_wrong_tables(dataset, name, edit, message):
         (MASK, lambda voxels: voxels[1:], "another grid"),
         (f"{BOLD}.nii.gz", lambda voxels: voxels[1:], "another grid"),
         (f"{BOLD}.nii.gz", lambda voxels: voxels[..., 0], "must have 4 dimensions"),
-        (f"{BOLD}.nii.gz", np.ones_like, "every voxel of some run is constant"),
     ],
 )
 def test_wrong_images(dataset, name, edit, message):
     edit_image(dataset / name, edit)
     with pytest.raises(GibletError, match=message):
+        load_bids(dataset)
+
+
+def test_a_constant_subject_is_left_out_and_said(dataset):
+    edit_image(dataset / f"{BOLD}.nii.gz", np.ones_like)
+    arrays = load_bids(dataset)
+    assert set(arrays["subject"].to_numpy()) == {"sub-02"}
+    assert "sub-01: constant in some run, left out" in arrays.attrs["warnings"]
+    edit_image(dataset / f"{BOLD}.nii.gz".replace("sub-01", "sub-02"), np.ones_like)
+    with pytest.raises(GibletError, match="every voxel of some run is constant"):
         load_bids(dataset)
 
 

@@ -192,7 +192,7 @@ def lengthen_film(folder):
 def test_scans_that_cannot_be_used(refused, simulated, spoil, said, tmp_path):
     folder = shutil.copytree(simulated, tmp_path / "bids")
     spoil(folder)
-    refused("load_bold", said, folder=folder, writes={"bold": "bold.nc"})
+    refused("load_bold", said, source=folder, writes={"bold": "bold.nc"})
 
 
 def test_simulated_brains_without_words(refused, rng, tmp_path):

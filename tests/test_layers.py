@@ -24,7 +24,7 @@ LEVELS = {
         models.decoder models.encoder models.losses models.reading demo.viewing
     """,
     1: """
-        encoding bids alignment alignment.hrf alignment.regressors alignment.sync audio.blocks
+        encoding bids runs alignment alignment.hrf alignment.regressors alignment.sync audio.blocks
         audio.codec audio.dac audio.distances audio.encodec audio.files audio.formats
         audio.framing audio.mdct audio.mdct_model audio.mel audio.melcode audio.packing
         audio.pesq_guard audio.pretrained audio.quality audio.speech audio.streaming

@@ -30,7 +30,8 @@ if SETTINGS.bold_source == "simulated":
 rule load_bold:
     """Read, clean and time every run of every subject."""
     input:
-        folder=BOLD,
+        source=BOLD,
+        files=RUN_FILES,
     output:
         bold=f"{RESULTS}/bold.nc",
     log:
@@ -43,10 +44,10 @@ rule load_bold:
     resources:
         mem_mb=3000,
     params:
-        settings=settings("task"),
+        settings=settings("task", "scan"),
         source=source_fingerprint("load_bold"),
     shell:
-        "python -m giblet load_bold --folder {input.folder:q} --bold {output.bold:q}"
+        "python -m giblet load_bold --source {input.source:q} --bold {output.bold:q}"
         " --settings {params.settings:q} 2>&1 | tee {log:q}"
 
 

@@ -10,6 +10,7 @@ from giblet.checks import GibletError
 from giblet.config import parse_config
 from giblet.demo import annotations_path, film_path
 from giblet.provenance import source_fingerprint
+from giblet.runs import run_files
 
 
 configfile: f"{workflow.basedir}/config/config.yaml"
@@ -31,6 +32,13 @@ BOLD = (
     if SETTINGS.bold_source == "simulated"
     else SETTINGS.bold_source
 )
+try:
+    # of a table of runs; a folder stands for what is in it
+    RUN_FILES = run_files(BOLD) if Path(BOLD).suffix in (".tsv", ".csv") else []
+except GibletError as error:
+    sys.exit(str(error))
+if SETTINGS.scan.parcellation:
+    RUN_FILES.append(SETTINGS.scan.parcellation)
 if not SETTINGS.has_annotations:
     ANNOTATIONS = None
 elif SETTINGS.annotations == "auto":

@@ -1,0 +1,214 @@
+"""Runs named in a table: BOLD of parcels, vertices or voxels that is no BIDS data set."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from giblet.bids import BoldRun, check_alike, film_times, open_image, reading_image
+from giblet.checks import GibletError, nearest_name
+from giblet.store import load_table
+from giblet.timing import acquisition_times, check_t_r
+
+NEEDED = ("subject", "file", "t_r", "film_onset")
+OPTIONAL = {
+    "run": "run-1",
+    "mask": None,
+    "confounds": None,
+    "start_time": 0.0,
+    "n_dropped": 0,
+    "stim_onset": 0.0,
+    "duration": np.inf,
+    "stim_file": "film",
+}
+IMAGES = (".nii.gz", ".nii")
+
+
+def read_run_table(path: str | Path, confounds: Sequence[str] = ()) -> list[BoldRun]:
+    """The runs of a table (.tsv or .csv), one row each; files lie relative to the table.
+
+    ============ ==========================================================================
+    column       what
+    ============ ==========================================================================
+    subject      label
+    run          label; ``run-1`` where there is no such column
+    file         a table of parcels (.tsv, .csv, .txt, .npy, .h5: a row per volume), a
+                 surface or greyordinates (.func.gii, .dtseries.nii, .ptseries.nii), or an
+                 image of voxels (.nii.gz, .nii) with its ``mask``
+    confounds    table of nuisance, a row per volume; ``confounds`` names columns, else all
+    t_r          s
+    start_time   s after a volume begins at which it counts as taken; 0
+    n_dropped    volumes that were cut off before the file's first; the confounds may still
+                 have them, and they count on the clock; 0
+    film_onset   s from the first volume acquired to the film
+    stim_onset   second of the film that is shown then; 0
+    duration     s for which it is shown; to the end of the scan
+    stim_file    the film's name
+    ============ ==========================================================================
+
+    Raises
+    ------
+    GibletError
+        A column is missing or unknown, a time is no number, a file is missing or unreadable,
+        confounds of another length, two runs with one name, a scan that ends before the film.
+    """
+    path = Path(path)
+    table = _checked(load_table(path, dtype={"subject": str, "run": str}), path)
+    runs = [_read_row(row, path.parent, confounds) for row in table.itertuples(index=False)]
+    if not runs:
+        raise GibletError(f"{path}: no runs in it")
+    names = pd.Series([f"{run.subject} {run.name}" for run in runs])
+    if names.duplicated().any():
+        raise GibletError(f"{path}: two rows for one run: {names[names.duplicated()].iloc[0]}")
+    return check_alike(runs, path)
+
+
+def run_files(path: str | Path) -> list[Path]:
+    """Every file that a table of runs names, beside the table itself; GibletError as above."""
+    table = _checked(load_table(path, dtype={"subject": str, "run": str}), Path(path))
+    named = pd.concat([table[column] for column in ("file", "mask", "confounds")]).dropna()
+    return [Path(path), *(Path(path).parent / str(name) for name in sorted(set(named)))]
+
+
+def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """With every column, and times that are numbers."""
+    if missing := [name for name in NEEDED if name not in table]:
+        raise GibletError(f"{path}: no column {', '.join(missing)}")
+    known = [*NEEDED, *OPTIONAL]
+    for name in table:
+        if name not in known:
+            raise GibletError(f"{path}: unknown column {name}{nearest_name(name, known)}")
+    table = table.assign(**{k: v for k, v in OPTIONAL.items() if k not in table})
+    for name in ("t_r", "film_onset", "start_time", "n_dropped", "stim_onset", "duration"):
+        given = table[name].fillna(OPTIONAL.get(name, np.nan))
+        numbers = pd.to_numeric(given, errors="coerce")
+        if numbers.isna().any():
+            row = int(np.flatnonzero(numbers.isna())[0])
+            raise GibletError(f"{path}: row {row + 1}: {name} is no number ({given.iloc[row]!r})")
+        table[name] = numbers
+    return table
+
+
+def _read_row(row, folder: Path, confounds: Sequence[str]) -> BoldRun:
+    path = folder / str(row.file)
+    if not path.is_file():
+        raise GibletError(f"{path}: no such file (sub-{row.subject})")
+    try:
+        t_r = check_t_r(float(row.t_r))
+    except ValueError as error:
+        raise GibletError(f"{path}: {error}") from None
+    mask = None if row.mask is None or pd.isna(row.mask) else folder / str(row.mask)
+    if is_image(path) and mask is None:
+        raise GibletError(f"{path}: an image of voxels needs a mask: name it in a column mask")
+    n_scanned, n_dropped = count_volumes(path), int(row.n_dropped)
+    times = acquisition_times(n_dropped + n_scanned, t_r, float(row.start_time))[n_dropped:]
+    end = acquisition_times(n_dropped + n_scanned + 1, t_r)[-1]
+    if np.isfinite(row.duration) and row.film_onset + row.duration - end >= t_r:
+        beyond = row.film_onset + row.duration - end
+        raise GibletError(f"{path}: the scan ends {beyond:.1f} s before the film does")
+    event = (np.array([value]) for value in (row.film_onset, row.duration, row.stim_onset))
+    film_time, in_film = film_times(times, *event)
+    if not in_film.any():
+        raise GibletError(f"{path}: no volume was taken while the film was on: see film_onset")
+    nuisance = np.empty((n_scanned, 0))
+    if row.confounds is not None and not pd.isna(row.confounds):
+        nuisance = _nuisance(folder / str(row.confounds), confounds, n_scanned, n_dropped)
+    labels = f"sub-{str(row.subject).removeprefix('sub-')}", str(row.run)
+    steady = np.ones(n_scanned, dtype=bool)
+    return BoldRun(
+        path, *labels, str(row.stim_file), t_r, steady, nuisance, film_time, in_film, mask
+    )
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file holds voxels, by its name: neither surface nor table."""
+    series = path.name.endswith((".dtseries.nii", ".ptseries.nii"))
+    return path.name.endswith(IMAGES) and not series
+
+
+def count_volumes(path: Path) -> int:
+    """Volumes of an image, or rows of anything else; GibletError for an image without time."""
+    if not is_image(path):
+        return len(read_series(path)[0])
+    shape = open_image(path).shape
+    if len(shape) != 4:
+        raise GibletError(f"{path}: BOLD must have 4 dimensions, this image has {len(shape)}")
+    return shape[3]
+
+
+def read_series(path: Path) -> tuple[np.ndarray, list[str]]:
+    """A table, surface or greyordinates: ((n_volumes, n_columns) float32, names of columns)."""
+    if path.name.endswith((".dtseries.nii", ".ptseries.nii", ".gii")):
+        values, names = _grayordinates(path)
+    elif path.suffix == ".npy":
+        values, names = _plain(path, lambda: np.load(path, allow_pickle=False)), []
+    elif path.suffix in (".h5", ".hdf5"):
+        values, names = _plain(path, lambda: _only_dataset(path)), []
+    elif path.suffix == ".txt":
+        values, names = _plain(path, lambda: np.loadtxt(path, ndmin=2)), []
+    else:
+        values, names = _table(path)
+    if values.ndim != 2 or values.dtype.kind not in "fiu":
+        raise GibletError(f"{path}: needs numbers (volumes × parcels), holds {values.shape}")
+    return values.astype(np.float32), names or [str(n) for n in range(values.shape[1])]
+
+
+def _plain(path: Path, read) -> np.ndarray:
+    try:
+        return read()
+    except (OSError, ValueError, EOFError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise GibletError(f"{path}: no readable numbers in it ({reason})") from None
+
+
+def _only_dataset(path: Path) -> np.ndarray:
+    """The one two-dimensional array in an HDF5 file."""
+    import h5py
+
+    found = []
+    with h5py.File(path) as file:
+        file.visititems(lambda name, item: found.append(name) if hasattr(item, "shape") else None)
+        tables = [name for name in found if file[name].ndim == 2]
+        if len(tables) != 1:
+            raise ValueError(f"{len(tables)} tables in it; one is needed")
+        return file[tables[0]][()]
+
+
+def _table(path: Path) -> tuple[np.ndarray, list[str]]:
+    """A .tsv or .csv, with names in its first line or without."""
+    table = load_table(path, header=None, dtype=str)
+    header = pd.to_numeric(table.iloc[0], errors="coerce").isna().all()
+    names = table.iloc[0].tolist() if header else list(map(str, table.columns))
+    table = table.iloc[int(header) :].set_axis(names, axis="columns")
+    values = table.apply(pd.to_numeric, errors="coerce")
+    words = values.isna() & table.notna()
+    if words.any(axis=None):
+        raise GibletError(f"{path}: column {words.any().idxmax()} holds words, not numbers")
+    return values.to_numpy(float), list(map(str, names))
+
+
+def _grayordinates(path: Path) -> tuple[np.ndarray, list[str]]:
+    """GIfTI or CIFTI series, (n_volumes, n_vertices); names of parcels where it has such."""
+    image = open_image(path)
+    with reading_image(path):
+        if path.name.endswith(".gii"):
+            return np.stack([array.data for array in image.darrays]), []
+        values = np.asarray(image.dataobj)
+    axis = image.header.get_axis(1)
+    return values, list(map(str, getattr(axis, "name", []))) if ".ptseries." in path.name else []
+
+
+def _nuisance(path: Path, names: Sequence[str], n_scanned: int, n_dropped: int) -> np.ndarray:
+    """Columns of a confounds table, (n_scanned, n_columns), from the file's first volume on."""
+    values, columns = read_series(path)
+    if len(values) == n_scanned + n_dropped:
+        values = values[n_dropped:]
+    if len(values) != n_scanned:
+        raise GibletError(f"{path}: {len(values)} rows, but the scan has {n_scanned} volumes")
+    if missing := [name for name in names if name not in columns]:
+        raise GibletError(f"{path}: no confound column {', '.join(missing)}")
+    values = values[:, [columns.index(name) for name in names]] if names else values
+    if not np.isfinite(values).all():
+        raise GibletError(f"{path}: n/a among the confounds")
+    return values

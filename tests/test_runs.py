@@ -1,0 +1,175 @@
+"""Runs that a table names: every format gives the same numbers, on the film's clock."""
+
+import h5py
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+from nibabel import cifti2
+from nilearn import signal
+
+from giblet.bold import load_bids, load_runs
+from giblet.checks import GibletError
+from giblet.demo.scanner import simulate_bids
+from giblet.runs import read_series
+
+NAMES = ["LATL", "RATL", "LPTL"]
+ALICE = "fmri/alice/alice_data_shared"
+
+
+@pytest.fixture(scope="module")
+def series():
+    """A slow signal, a drift and a spike in three parcels, (60, 3) float32."""
+    t = np.arange(60)
+    columns = [np.sin(t / 7), 0.02 * t + np.cos(t / 5), (t == 30) * 3.0 + np.sin(t / 11)]
+    return (100 + np.stack(columns, axis=1)).astype(np.float32)
+
+
+def write_table(folder, rows, name="runs.tsv"):
+    pd.DataFrame(rows).to_csv(folder / name, sep="\t", index=False, na_rep="n/a")
+    return folder / name
+
+
+def row(file, subject="01", **columns):
+    return {"subject": subject, "file": file, "t_r": 2.0, "film_onset": 0.0, **columns}
+
+
+def write(folder, series, suffix):
+    path = folder / f"bold{suffix}"
+    if suffix in (".tsv", ".csv"):
+        table = pd.DataFrame(series, columns=NAMES)
+        table.to_csv(path, sep="\t" if suffix == ".tsv" else ",", index=False)
+    elif suffix == ".txt":
+        np.savetxt(path, series)
+    elif suffix == ".npy":
+        np.save(path, series)
+    elif suffix == ".h5":
+        with h5py.File(path, "w") as file:
+            file["group/bold"] = series
+    elif suffix == ".func.gii":
+        arrays = [nibabel.gifti.GiftiDataArray(volume, datatype=16) for volume in series]
+        nibabel.save(nibabel.gifti.GiftiImage(darrays=arrays), path)
+    else:
+        time = cifti2.SeriesAxis(0, 2.0, len(series))
+        brain = cifti2.BrainModelAxis.from_mask(np.ones(3, bool), "CORTEX_LEFT")
+        if suffix == ".ptseries.nii":
+            pieces = [(name, brain[i : i + 1]) for i, name in enumerate(NAMES)]
+            brain = cifti2.ParcelsAxis.from_brain_models(pieces)
+        nibabel.save(cifti2.Cifti2Image(series, (time, brain)), path)
+    return path
+
+
+FORMATS = [".tsv", ".csv", ".txt", ".npy", ".h5", ".func.gii", ".dtseries.nii", ".ptseries.nii"]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_every_format_gives_the_same_numbers(tmp_path, series, suffix):
+    values, names = read_series(write(tmp_path, series, suffix))
+    np.testing.assert_allclose(values, series, rtol=1e-6)
+    named = suffix in (".tsv", ".csv", ".ptseries.nii")
+    assert names == (NAMES if named else ["0", "1", "2"])
+
+
+def test_a_table_without_a_header_loses_no_volume(tmp_path, series):
+    pd.DataFrame(series).to_csv(tmp_path / "bold.csv", header=False, index=False)
+    np.testing.assert_allclose(read_series(tmp_path / "bold.csv")[0], series, rtol=1e-6)
+
+
+def test_cleaning_and_clock(tmp_path, series):
+    """Oracle: nilearn. Ten volumes were cut off; the motion table still has them."""
+    motion = np.random.default_rng(0).normal(size=(70, 2))  # noise: any nuisance will do
+    np.savetxt(tmp_path / "motion.txt", motion)
+    write(tmp_path, series, ".tsv")
+    extra = {"confounds": "motion.txt", "n_dropped": 10, "start_time": 1.0, "film_onset": 12.0}
+    table = write_table(tmp_path, [row("bold.tsv", **extra, stim_onset=5.0)])
+    arrays = load_runs(table, high_pass_hz=None)
+    expected = signal.clean(series, detrend=True, standardize=None, confounds=motion[10:])
+    np.testing.assert_allclose(arrays["bold"], expected, atol=1e-4)
+    assert arrays["parcel"].values.tolist() == NAMES
+    # volume 10 is taken at 21 s of scan: 9 s into the film, which began at its second 5
+    np.testing.assert_allclose(arrays["film_time"], 14.0 + 2.0 * np.arange(60))
+    assert arrays["in_film"].all()
+    assert set(arrays["subject"].values) == {"sub-01"}
+    assert arrays.attrs["t_r"] == 2.0
+
+
+def test_images_with_a_mask_equal_the_same_in_bids(tmp_path):
+    rng = np.random.default_rng(0)
+    features = [rng.standard_normal((1200, n)) for n in (3, 4, 5)]
+    bids = tmp_path / "bids"
+    simulate_bids(bids, *features, t_r=1.5, n_subjects=1, resolution_mm=16)
+    func, rows = "bids/sub-01/func/sub-01_task-film", []
+    for n in (1, 2):
+        space = f"{func}_run-{n}_space-MNI152NLin2009cAsym"
+        image, mask = f"{space}_desc-preproc_bold.nii.gz", f"{space}_desc-brain_mask.nii.gz"
+        rows.append(row(image, run=f"task-film_run-{n}", mask=mask, t_r=1.5, film_onset=6.0))
+    mine = load_runs(write_table(tmp_path, rows))
+    theirs = load_bids(bids, confounds=())
+    np.testing.assert_array_equal(mine["bold"], theirs["bold"])
+    np.testing.assert_array_equal(mine["mask"], theirs["mask"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"file": "absent.npy"}, "absent.npy: no such file"),
+        ({"t_r": 2000.0}, "bold.tsv: .*seconds"),
+        ({"t_r": "fast"}, r"row 1: t_r is no number \('fast'\)"),
+        ({"film_onset": None}, "row 1: film_onset is no number"),
+        ({"film_onset": 500.0}, "no volume was taken while the film was on"),
+        ({"duration": 130.0}, "the scan ends 10.0 s before the film does"),
+        ({"confounds": "short.txt"}, "short.txt: 5 rows, but the scan has 60 volumes"),
+        ({"confounds": "nan.txt"}, "nan.txt: n/a among the confounds"),
+        ({"confouds": "x"}, "unknown column confouds; did you mean confounds"),
+        ({"file": "voxels.nii.gz"}, "an image of voxels needs a mask"),
+        ({"file": "words.tsv"}, "column a holds words, not numbers"),
+        ({"file": "flat.npy"}, r"needs numbers \(volumes × parcels\), holds \(60,\)"),
+        ({"file": "broken.npy"}, "broken.npy: no readable numbers"),
+        ({"file": "two.h5"}, "two.h5: no readable numbers in it .2 tables"),
+        ({"file": "nan.npy"}, "NaN in the BOLD of 1 voxels"),
+        ({"file": "constant.npy"}, "every voxel of some run is constant"),
+    ],
+)
+def test_bad_input_is_one_clear_line(tmp_path, series, change, message):
+    write(tmp_path, series, ".tsv")
+    np.savetxt(tmp_path / "short.txt", np.ones((5, 1)))
+    np.savetxt(tmp_path / "nan.txt", np.full((60, 1), np.nan))
+    nibabel.save(nibabel.Nifti1Image(np.ones((2, 2, 2, 60)), np.eye(4)), tmp_path / "voxels.nii.gz")
+    pd.DataFrame({"a": ["x"] * 60}).to_csv(tmp_path / "words.tsv", sep="\t", index=False)
+    np.save(tmp_path / "flat.npy", series[:, 0])
+    (tmp_path / "broken.npy").write_bytes(b"\x93NUMPY")
+    with h5py.File(tmp_path / "two.h5", "w") as file:
+        file["a"], file["b"] = series, series
+    broken = series.copy()
+    broken[3, 1] = np.nan
+    np.save(tmp_path / "nan.npy", broken)
+    np.save(tmp_path / "constant.npy", np.ones((60, 3)))
+    table = write_table(tmp_path, [row("bold.tsv") | change])
+    with pytest.raises(GibletError, match=message) as caught:
+        load_runs(table)
+    assert "\n" not in str(caught.value)
+
+
+def test_runs_must_agree(tmp_path, series):
+    write(tmp_path, series, ".tsv")
+    write(tmp_path, series[:, :2], ".npy")
+    with pytest.raises(GibletError, match="two rows for one run: sub-01 run-1"):
+        load_runs(write_table(tmp_path, [row("bold.tsv"), row("bold.tsv")]))
+    with pytest.raises(GibletError, match="runs differ in t_r"):
+        load_runs(write_table(tmp_path, [row("bold.tsv"), row("bold.tsv", "02", t_r=1.5)]))
+    with pytest.raises(GibletError, match="parcels must be the same in every run"):
+        load_runs(write_table(tmp_path, [row("bold.tsv"), row("bold.npy", "02")]))
+
+
+def test_alice_is_read_and_her_constant_listener_left_out(shared, tmp_path):
+    folder = shared / ALICE
+    rows = []
+    for file in sorted((folder / "10mm").glob("*.txt")):
+        subject = file.name.split("-")[0]
+        (motion,) = folder.glob(f"{subject}-rp*")
+        times = {"n_dropped": 10, "film_onset": 0.0}
+        rows.append(row(str(file), subject, confounds=str(motion), **times))
+    assert len(rows) == 28
+    arrays = load_runs(write_table(tmp_path, rows))
+    assert arrays.sizes == {"volume": 27 * 362, "parcel": 6}
+    assert "sub-s33: constant in some run, left out" in arrays.attrs["warnings"]
