@@ -1,12 +1,17 @@
 """The haemodynamic response: what the scanner sees of an event, some seconds later."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from giblet.checks import check_amounts
 from giblet.timing import sample_edges, tr_onsets, trs_for
 
+MODELS = ("spm", "glover", "fir", "none")
 HRF_SECONDS = 32.0  # length of the canonical kernels
 _GRID_S = 0.01  # spacing of the kernel's own grid, finer than any TR by far
+_AT_ONCE = np.array([-2e-6, -1e-6])  # s: float noise in a time does not move it out of its sample
+_BLOCK = 32  # volumes in one matrix product
 
 
 def hrf_density(model: str = "spm") -> tuple[np.ndarray, np.ndarray]:
@@ -39,7 +44,7 @@ def cumulative_hrf(model: str = "spm") -> tuple[np.ndarray, np.ndarray]:
     return times, np.concatenate([[0.0], np.cumsum(steps)])
 
 
-def hrf_weights(edges: np.ndarray, time: float, cumulative: tuple) -> np.ndarray:
+def hrf_weights(edges: np.ndarray, time: float | np.ndarray, cumulative: tuple) -> np.ndarray:
     """How much each stretch of input weighs in the response at ``time``.
 
     The response to input that is constant between ``edges`` is
@@ -49,15 +54,16 @@ def hrf_weights(edges: np.ndarray, time: float, cumulative: tuple) -> np.ndarray
     Parameters
     ----------
     edges : (n_samples + 1,) s
+    time : s, or (n_times, 1)
     cumulative
         From ``cumulative_hrf``.
 
     Returns
     -------
-    weights : (n_samples,)
+    weights : (n_samples,), or (n_times, n_samples)
     """
     reached = np.interp(time - edges, *cumulative)  # 0 before the event, 1 long after it
-    return reached[:-1] - reached[1:]
+    return reached[..., :-1] - reached[..., 1:]
 
 
 def tr_kernel(t_r: float, offset: float, model: str = "spm") -> np.ndarray:
@@ -82,8 +88,13 @@ def convolve_hrf(
     rate_hz: float,
     frame_times: np.ndarray,
     model: str = "spm",
+    *,
+    lags: Sequence[float] = (),
+    width: float | None = None,
 ) -> np.ndarray:
     """Blur features by the HRF and sample them when the scanner did.
+
+    Exact in continuous time for features that are constant within their samples, and causal.
 
     Parameters
     ----------
@@ -94,29 +105,81 @@ def convolve_hrf(
     frame_times : (n_trs,) s
         Acquisition times on the features' clock.
     model
-        ``"spm"`` or ``"glover"``.
+        ``"spm"`` or ``"glover"``: nilearn's kernels. ``"fir"``: for each of ``lags`` the mean of
+        the features over ``[t - lag - width, t - lag)``, 0 where nothing was shown; a linear model
+        finds the response itself. ``"none"``: the sample that holds ``t``, nothing averaged.
+    lags
+        Of ``"fir"``: seconds, 0 or more.
+    width
+        Of ``"fir"``: seconds; the volumes' median spacing if None.
 
     Returns
     -------
     regressors : (n_trs, n_features) float32
+        With ``"fir"`` (n_trs, n_lags * n_features), lag by lag: feature ``f`` at ``lags[k]`` is
+        column ``k * n_features + f``.
 
     Raises
     ------
     TypeError
         Integer features: code indices are labels. Dequantise them first.
+    ValueError
+        Other shapes, NaN, an unknown model, ``lags`` missing, negative or of no use.
 
     >>> constant = convolve_hrf(np.ones((600, 1)), rate_hz=10.0, frame_times=np.array([0.0, 50.0]))
     >>> constant.round(3).ravel().tolist()
     [0.0, 1.0]
+    >>> steps, times = np.arange(4.0)[:, None], np.array([3.0, 4.0])
+    >>> convolve_hrf(steps, 1.0, times, model="fir", lags=[0.0, 2.0], width=1.0).tolist()
+    [[2.0, 0.0], [3.0, 1.0]]
     """
-    features = check_amounts(features)
-    edges = sample_edges(len(features), rate_hz)
-    cumulative = cumulative_hrf(model)
-    regressors = np.empty((len(frame_times), features.shape[1]), dtype=np.float32)
-    for i, time in enumerate(frame_times):  # only the last 32 s of input matter to a volume
-        start, stop = np.searchsorted(edges, [time - HRF_SECONDS, time])
-        start, stop = max(0, start - 1), min(stop, len(features))
-        regressors[i] = (
-            hrf_weights(edges[start : stop + 1], time, cumulative) @ features[start:stop]
+    features, frame_times = check_amounts(features), np.asarray(frame_times, dtype=float)
+    if features.ndim != 2 or frame_times.ndim != 1 or not np.isfinite(frame_times).all():
+        raise ValueError(
+            f"features must have shape (n_samples, n_features), got {features.shape}; "
+            f"frame_times (n_trs,) in finite seconds, got {frame_times.shape}"
         )
+    edges, n_features = sample_edges(len(features), rate_hz), features.shape[1]
+    kernels = _kernels(model, frame_times, lags, width)
+    regressors = np.empty((len(frame_times), len(kernels) * n_features), dtype=np.float32)
+    for k, cumulative in enumerate(kernels):
+        columns = regressors[:, k * n_features : (k + 1) * n_features]
+        _blur(features, edges, frame_times, cumulative, columns)
     return regressors
+
+
+def _kernels(
+    model: str, frame_times: np.ndarray, lags: Sequence[float], width: float | None
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Integrals (times (s), share come by then) of the kernels of ``model``: one, or one a lag."""
+    if model not in MODELS:
+        raise ValueError(f"hrf model must be one of {', '.join(MODELS)}, got {model!r}")
+    if (model == "fir") != bool(len(lags)):
+        raise ValueError(f"lags (s) belong to model 'fir' and to no other: got {model!r}, {lags}")
+    if model == "none":
+        return [(_AT_ONCE, np.array([0.0, 1.0]))]
+    if model != "fir":
+        return [cumulative_hrf(model)]
+    if width is None and len(frame_times) > 1:
+        width = float(np.median(np.diff(frame_times)))
+    if width is None or width <= 0 or min(lags) < 0:
+        raise ValueError(f"fir: lags must be 0 s or more and width above 0, got {lags}, {width}")
+    return [(np.array([lag, lag + width]), np.array([0.0, 1.0])) for lag in lags]
+
+
+def _blur(
+    features: np.ndarray, edges: np.ndarray, times: np.ndarray, cumulative: tuple, out: np.ndarray
+) -> None:
+    """Fill ``out`` (n_trs, n_features): a matrix product for each block of volumes.
+
+    Only the input that the kernel reaches back to has a weight; at a volume at ``t`` that is from
+    ``t - cumulative[0][-1]`` on.
+    """
+    for begin in range(0, len(times), _BLOCK):
+        block = slice(begin, begin + _BLOCK)
+        reach = times[block].min() - cumulative[0][-1], times[block].max() - cumulative[0][0]
+        first, last = np.searchsorted(edges, reach)
+        first, last = max(0, first - 1), min(last, len(features))
+        weights = hrf_weights(edges[first : last + 1], times[block, None], cumulative)
+        dtype = np.result_type(features, np.float32)
+        out[block] = weights.astype(dtype) @ features[first:last].astype(dtype, copy=False)

@@ -15,6 +15,17 @@ def volume_times(n_trs, offset=0.75):
     return np.arange(n_trs) * T_R + offset
 
 
+def random_events(rng, n_trs):
+    """(onsets, durations, amplitudes) on a grid of 50 ms, and the same as amounts at 20 Hz."""
+    onsets = np.sort(rng.choice(np.arange(0, n_trs * T_R - 20, 2), 60, replace=False))
+    onsets += rng.integers(0, 20) / 20
+    durations, amplitudes = rng.integers(4, 40, 60) / 20, rng.uniform(0.5, 2, 60)
+    amounts = np.zeros((round(n_trs * T_R * 20), 1))
+    for onset, duration, amplitude in zip(onsets, durations, amplitudes, strict=True):
+        amounts[round(onset * 20) : round((onset + duration) * 20)] += amplitude
+    return (onsets, durations, amplitudes), amounts
+
+
 @pytest.mark.parametrize("model", ["spm", "glover"])
 def test_impulse_response_is_nilearns_kernel_finely_sampled(model):
     rate_hz = 100.0
@@ -37,15 +48,10 @@ def test_spm_kernel_is_two_gammas():
 
 @pytest.mark.parametrize("model", ["spm", "glover"])
 def test_agrees_with_nilearns_regressor_of_random_events(model, rng):
-    n_trs, rate_hz = 200, 20.0
-    onsets = np.sort(rng.choice(np.arange(0, 280, 2), 60, replace=False)) + rng.integers(0, 20) / 20
-    durations, amplitudes = rng.integers(4, 40, 60) / 20, rng.uniform(0.5, 2, 60)
-    amounts = np.zeros((round(n_trs * T_R * rate_hz), 1))
-    for onset, duration, amplitude in zip(onsets, durations, amplitudes, strict=True):
-        amounts[round(onset * rate_hz) : round((onset + duration) * rate_hz)] += amplitude
-    times = volume_times(n_trs)
-    expected, _ = compute_regressor((onsets, durations, amplitudes), model, times)
-    regressor = convolve_hrf(amounts, rate_hz, times, model)[:, 0]
+    events, amounts = random_events(rng, 200)
+    times = volume_times(200)
+    expected, _ = compute_regressor(events, model, times)
+    regressor = convolve_hrf(amounts, 20.0, times, model)[:, 0]
     assert np.corrcoef(regressor, expected[:, 0])[0, 1] > 0.999
 
 
@@ -144,6 +150,93 @@ def test_amounts_that_are_no_numbers_are_refused():
     features[30, 1] = np.nan
     with pytest.raises(ValueError, match=r"first at \(30, 1\)"):
         convolve_hrf(features, 10.0, volume_times(5))
+
+
+def test_fir_is_nilearns_one_delay_on(rng):
+    """nilearn's delay d means the TR that begins d TRs before the volume, not ends there."""
+    events, amounts = random_events(rng, 200)
+    times = volume_times(200, offset=0.0)
+    expected, _ = compute_regressor(events, "fir", times, fir_delays=[1, 3, 6], oversampling=60)
+    regressors = convolve_hrf(amounts, 20.0, times, "fir", lags=[0.0, 2 * T_R, 5 * T_R])
+    assert regressors.shape == (200, 3)
+    for one, other in zip(regressors.T, expected.T, strict=True):
+        assert np.corrcoef(one, other)[0, 1] > 0.999
+        assert np.abs(one - other).max() < 0.05 * np.abs(other).max()
+
+
+def test_fir_windows_are_means_of_what_was_shown(rng):
+    features, times = rng.standard_normal((600, 3)), np.arange(5.0, 55.0, 2.0)
+    regressors = convolve_hrf(features, 10.0, times, "fir", lags=[0.0, 1.5], width=3.0)
+    for i, time in enumerate(times):
+        ends = [round(10 * time), round(10 * (time - 1.5))]
+        windows = [features[end - 30 : end].mean(axis=0) for end in ends]
+        np.testing.assert_allclose(regressors[i], np.concatenate(windows), atol=1e-6)
+    one, other = (
+        convolve_hrf(features, 10.0, times, "fir", lags=[0.0, 1.5], width=width)
+        for width in (None, 2.0)  # the volumes' own spacing
+    )
+    np.testing.assert_array_equal(one, other)
+
+
+def test_no_hrf_is_nilearns_none_the_sample_that_holds_the_volume(rng):
+    events, amounts = random_events(rng, 200)
+    times = volume_times(200, offset=0.025)  # away from the edges, where nilearn interpolates
+    expected, _ = compute_regressor(events, None, times, oversampling=60)
+    sampled = convolve_hrf(amounts, 20.0, times, "none")
+    np.testing.assert_allclose(sampled, expected, atol=1e-6)
+    features = rng.standard_normal((300, 4)).astype(np.float32)
+    for offset in (0.0, 0.75, 1.4999):
+        own = convolve_hrf(features, 1 / T_R, volume_times(300, offset), "none")
+        np.testing.assert_array_equal(own, features)
+    outside = convolve_hrf(features, 1 / T_R, np.array([-0.1, 450.0]), "none")
+    assert not outside.any()
+
+
+@pytest.mark.parametrize("model", ["fir", "none"])
+def test_without_a_canonical_kernel_the_future_does_not_leak_either(rng, model):
+    features = rng.standard_normal((1000, 5))
+    altered = features.copy()
+    altered[600:] = 0.0  # from 60 s on
+    times, lags = volume_times(66), [0.0, 3.0] if model == "fir" else []
+    one, other = (convolve_hrf(f, 10.0, times, model, lags=lags) for f in (features, altered))
+    before = times < 60
+    np.testing.assert_array_equal(one[before], other[before])
+    assert np.abs(one[~before] - other[~before]).max(axis=0).min() > 0.01
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_blocks_of_volumes_are_volumes_one_by_one(rng, dtype):
+    features = rng.standard_normal((2000, 3)).astype(dtype)
+    times = rng.uniform(-20, 240, 101)  # no order, some before the film and some long after it
+    together = convolve_hrf(features, 10.0, times)
+    alone = np.concatenate([convolve_hrf(features, 10.0, times[i : i + 1]) for i in range(101)])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    kernel = np.diff(np.interp(np.arange(0, 32.1, 0.1), *cumulative_hrf()))
+    convolved = np.convolve(features[:, 0].astype(float), kernel)[:2000]
+    at_ends = convolve_hrf(features, 10.0, np.arange(1, 2001) / 10)[:, 0]
+    np.testing.assert_allclose(at_ends, convolved, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"model": "fir"}, "lags"),
+        ({"model": "spm", "lags": [0.0]}, "belong to model 'fir'"),
+        ({"model": "fir", "lags": [-1.0]}, "0 s or more"),
+        ({"model": "fir", "lags": [1.0], "width": 0.0}, "width above 0"),
+        ({"model": "canonical"}, "spm, glover, fir, none, got 'canonical'"),
+    ],
+)
+def test_options_that_make_no_kernel_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        convolve_hrf(np.ones((100, 2)), 10.0, volume_times(5), **options)
+
+
+def test_shapes_are_said():
+    with pytest.raises(ValueError, match=r"\(n_samples, n_features\), got \(100,\)"):
+        convolve_hrf(np.ones(100), 10.0, volume_times(5))
+    with pytest.raises(ValueError, match="finite seconds"):
+        convolve_hrf(np.ones((100, 1)), 10.0, np.array([1.0, np.nan]))
 
 
 def test_unknown_model_is_named():
