@@ -128,13 +128,14 @@ def rules():
 
 RULES = rules()
 JOBS = sorted(RULES.keys() - {"reconstruct_audio"})
+VERBS = {rule: rule for rule in JOBS} | {"train_codec": "codec train"}
 
 
 def test_the_rules_are_those_that_were_agreed():
     assert RULES.keys() == {
         *("extract_codes", "extract_mel", "group_trs", "extract_video", "embed_text"),
         *("simulate_bold", "load_bold", "convolve_hrf", "sync_align"),
-        *("train", "reconstruct", "reconstruct_audio", "report"),
+        *("train", "reconstruct", "reconstruct_audio", "report", "train_codec"),
     }
 
 
@@ -155,7 +156,7 @@ def test_every_rule_declares_what_it_takes(rule):
         assert re.search(rf"^ +{directive}:\n", text, re.M), directive
     assert re.search(r"^ +threads: cores\(\d\)$", text, re.M)
     assert re.search(r"^ +mem_mb=\d+,$", text, re.M)
-    assert f'source=source_fingerprint("{rule}"),' in text
+    assert f'source=source_fingerprint("{VERBS[rule]}"),' in text
     for part in ("input", "output"):  # named
         block = re.search(rf"^( +){part}:\n((?:\1 +.*\n)+)", text, re.M)
         assert re.match(r" +\w+=", block[2])
@@ -164,9 +165,9 @@ def test_every_rule_declares_what_it_takes(rule):
 @pytest.mark.parametrize("rule", JOBS)
 def test_every_rule_calls_its_verb_with_options_that_it_has(rule):
     shell = RULES[rule].split("shell:")[1]
-    assert f"python -m giblet {rule} " in shell
+    assert f"python -m giblet {VERBS[rule]} " in shell
     assert "2>&1 | tee {log:q}" in shell
-    parameters = signature(verb_functions()[rule]).parameters
+    parameters = signature(verb_functions()[VERBS[rule]]).parameters
     known = {"settings" if p.annotation is Config else p.name for p in parameters.values()}
     assert set(re.findall(r"--(\w+)", RULES[rule])) <= known | {"threads"}
     paths = re.findall(r"\{(?:input|output|log)[^}]*\}", shell)
@@ -284,6 +285,15 @@ def test_an_unknown_key_is_one_line(tmp_path):
     *notes, last = done.stdout.splitlines()
     assert last == "config: unknown key bandwith_kbps; did you mean bandwidth_kbps?"
     assert [line.split()[0] for line in notes] == ["Config"]  # which files were read
+
+
+def test_a_codec_is_trained_from_folders_that_are_named(tmp_path):
+    folders = {"sounds": str(tmp_path), "validation": str(tmp_path)}
+    assert planned(tmp_path, "train_codec", codec_training=folders) == {"train_codec": 1}
+    done = snakemake(tmp_path, "--dry-run", "train_codec", codec_training={"sounds": "here"})
+    assert done.returncode == 1
+    said = done.stdout.splitlines()[-1]
+    assert said == "config: train_codec needs a folder as codec_training.validation"
 
 
 def test_a_missing_film_is_named(tmp_path):

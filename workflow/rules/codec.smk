@@ -1,24 +1,10 @@
 """The codec lab: a codec trained on sounds of one's own."""
 
-RECIPE = Path(SETTINGS.codec_training.recipe)
-if not RECIPE.is_file():
-    # giblet's own recipes lie beside the workflow
-    RECIPE = Path(workflow.basedir) / RECIPE
-
-
-def sounds(part):
-    """One of the two folders of sounds, or one line that says that it is missing."""
-    folder = getattr(SETTINGS.codec_training, part)
-    if folder is None:
-        sys.exit(f"config: train_codec needs a folder as codec_training.{part}")
-    return folder
-
-
 rule train_codec:
     """Train the codec that a recipe describes; a run that was stopped goes on."""
     input:
-        sounds=lambda _: sounds("sounds"),
-        validation=lambda _: sounds("validation"),
+        sounds=lambda _: training_sounds("sounds"),
+        validation=lambda _: training_sounds("validation"),
         recipe=RECIPE,
     output:
         codec=directory(f"results/codecs/{RECIPE.stem}"),

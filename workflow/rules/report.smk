@@ -2,7 +2,7 @@
 
 
 rule report:
-    """Compare the EnCodec and the mel path on one self-contained page."""
+    """Compare the path of codes and the mel path on one self-contained page."""
     input:
         aligned=f"{RESULTS}/aligned/encodec.nc",
         models=expand(f"{RESULTS}/model/{{path}}", path=["encodec", "mel"]),

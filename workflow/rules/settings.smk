@@ -53,6 +53,11 @@ CODEC = (
 )
 CODEC_FILES = sorted(map(str, CODEC.glob("*.safetensors")))  # none from a hub
 
+RECIPE = Path(SETTINGS.codec_training.recipe)
+if not RECIPE.is_file():
+    # giblet's own recipes lie beside the workflow
+    RECIPE = Path(workflow.basedir) / RECIPE
+
 # what each path's sound depends on; t_r beside it
 SOUND = {"encodec": ("codec", "bandwidth_kbps", "framing"), "mel": ("mel",)}
 
@@ -65,6 +70,14 @@ wildcard_constraints:
 def settings(*names):
     """These config values as JSON: a rule reruns when one of them changes, and only then."""
     return json.dumps(SETTINGS.model_dump(include=set(names)), sort_keys=True)
+
+
+def training_sounds(part):
+    """A folder of sounds for ``train_codec``, or one line that says that it is missing."""
+    folder = getattr(SETTINGS.codec_training, part)
+    if folder is None:
+        sys.exit(f"config: train_codec needs a folder as codec_training.{part}")
+    return folder
 
 
 def modalities(path):
