@@ -1,5 +1,6 @@
 """The codec lab: a codec trained on sounds of one's own."""
 
+
 rule train_codec:
     """Train the codec that a recipe describes; a run that was stopped goes on."""
     input:
