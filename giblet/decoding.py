@@ -3,7 +3,7 @@
 import numpy as np
 
 from giblet.config import DecodingConfig
-from giblet.encoding import fit_ridge
+from giblet.ridge import fit_ridge
 from giblet.timing import trs_for
 
 
