@@ -1,6 +1,5 @@
 """Every setting of the pipeline, its default and its limits. A misspelt key is an error."""
 
-import json
 from collections.abc import Iterator
 from typing import Literal
 
@@ -28,6 +27,29 @@ class VideoConfig(_Strict):
     n_frames: PositiveInt = Field(1, description="pictures per TR")
     height: PositiveInt = Field(90, description="pixels")
     width: PositiveInt = Field(160, description="pixels")
+
+
+class WordsConfig(_Strict):
+    """How the annotations are read. Times of TextGrids and subtitles are always in seconds."""
+
+    text_columns: list[str] = Field(
+        ["text"], min_length=1, description="of a table; joined with a space"
+    )
+    onset_column: str | None = Field(None, description="where it is not onset or start")
+    duration_column: str | None = Field(None, description="where it is not duration")
+    end_column: str | None = Field(None, description="where it is not end or offset")
+    unit_seconds: PositiveFloat = Field(
+        1.0, description="a table's unit of time: 0.001 for ms, the TR for TRs"
+    )
+    first_unit: int | None = Field(
+        None, description="for a table that numbers TRs, the last included: number of the first"
+    )
+    leave_out_untimed: bool = Field(False, description="a table's rows without time: no error")
+    sheet: str | None = Field(None, description="of a workbook with several")
+    tier: str | None = Field(None, description="of a TextGrid with several")
+    pauses: list[str] = Field(
+        ["sp", "sil", "<eps>", "<p:>"], description="labels of a TextGrid that are not said"
+    )
 
 
 class SplitConfig(_Strict):
@@ -106,7 +128,8 @@ class Config(_Strict):
     film: str = Field("demo", description='a film or sound file; "demo" is the bundled film')
     annotations: str = Field(
         "auto",
-        description='table with onset, duration, text; "none"; "auto": the demo\'s own, else none',
+        description="table (.tsv, .csv, .xlsx) with onset, duration, text, or a .TextGrid, .srt or "
+        '.vtt file; "none"; "auto": the demo\'s own, else none',
     )
     bold: str = Field(
         "auto",
@@ -130,6 +153,7 @@ class Config(_Strict):
 
     mel: MelConfig = MelConfig()
     video: VideoConfig = VideoConfig()
+    words: WordsConfig = WordsConfig()
     scan: ScanConfig = ScanConfig()
     splits: SplitConfig = SplitConfig()
     model: ModelConfig = ModelConfig()
@@ -184,7 +208,7 @@ def parse_config(settings: dict) -> Config:
 def _explain(problem: dict) -> str:
     key = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
-        known = [name for name, _ in _settings(Config)]
+        known = [name for name, _ in all_settings(Config)]
         if key in known:  # mel.n_mels as one word
             section, name = key.split(".")
             return f"unknown key {key!r}; write {section}: {{{name}: ...}}"
@@ -192,57 +216,11 @@ def _explain(problem: dict) -> str:
     return f"{key or 'settings'} = {problem['input']!r}: {problem['msg'].lower()}"
 
 
-def _settings(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, dict]]:
+def all_settings(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, dict]]:
     """Every setting by its full name, with its JSON schema."""
     for name, schema in section.model_json_schema()["properties"].items():
         default = section.model_fields[name].default
         if isinstance(default, _Strict):
-            yield from _settings(type(default), f"{prefix}{name}.")
+            yield from all_settings(type(default), f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", schema
-
-
-def settings_page() -> str:
-    """The text of ``config/README.md``: a table of every setting."""
-    rows = [
-        f"| `{name}` | {_kind(schema)} | `{json.dumps(schema['default'])}` "
-        f"| {schema['description']} |\n"
-        for name, schema in _settings(Config)
-    ]
-    return _PAGE + "".join(rows)
-
-
-_PAGE = """# Settings
-
-`config.yaml` holds what differs from the defaults below; `--configfile mine.yaml` and
-`--config t_r=2.0 training='{max_epochs: 5}'` come on top. A name with a dot is a key inside a
-section: `training.max_epochs` is `training: {max_epochs: 5}`. A misspelt key, a wrong type or a
-value out of range is an error before anything runs.
-
-This page is written by code. After a change of `giblet/config.py`:
-`python -c "from giblet.config import *; print(settings_page(), end='')" > config/README.md`
-
-| key | value | default | meaning |
-|---|---|---|---|
-"""
-_KINDS = {
-    "array": "list",
-    "boolean": "true, false",
-    "integer": "whole number",
-    "number": "number",
-    "string": "text",
-}
-_LIMITS = {"exclusiveMinimum": ">", "minimum": "≥", "exclusiveMaximum": "<", "maximum": "≤"}
-
-
-def _kind(schema: dict) -> str:
-    """
-    >>> _kind({"type": "number", "minimum": 0.1, "maximum": 60}), _kind({"enum": ["a", "b"]})
-    ('number ≥ 0.1 and ≤ 60', 'a, b')
-    """
-    if "anyOf" in schema:
-        return " or ".join(map(_kind, schema["anyOf"]))
-    if "enum" in schema:
-        return ", ".join(schema["enum"])
-    limits = [f"{sign} {schema[name]:g}" for name, sign in _LIMITS.items() if name in schema]
-    return " ".join([_KINDS.get(schema["type"], schema["type"]), " and ".join(limits)]).strip()

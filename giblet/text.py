@@ -1,78 +1,15 @@
-"""Words of a film: a table of what is said when, and one text vector per TR."""
+"""Words of a film: one text vector per TR from a table of what is said when."""
 
-import logging
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from giblet.checks import GibletError
 from giblet.hub import model_folder
-from giblet.store import load_table
 from giblet.timing import check_t_r, tr_onsets
 
-logger = logging.getLogger(__name__)
-
 _SHORTEST = 1e-3  # s: a row without duration still counts
-
-
-def read_annotations(path: str | Path) -> pd.DataFrame:
-    """What is said when: columns ``onset``, ``duration`` (s of film) and ``text``, by onset.
-
-    The file (.tsv or .csv) has columns onset, text and either duration or end; ``start`` is
-    taken for onset. Rows without text are left out, unsorted rows sorted, both with a warning.
-
-    Raises
-    ------
-    GibletError
-        A column is missing, or a row has no time, begins before the film or ends before it begins.
-    """
-    table = _with_named_columns(load_table(path), path)
-    onset = _seconds(table, "onset", path)
-    if "duration" in table:
-        duration = _seconds(table, "duration", path)
-    else:
-        duration = _seconds(table, "end", path) - onset
-    _refuse(onset < 0, path, "begins before the film does", onset)
-    _refuse(duration < 0, path, "ends before it begins", onset)
-    annotations = pd.DataFrame({"onset": onset, "duration": duration, "text": table["text"]})
-    return _tidy(annotations, path)
-
-
-def _with_named_columns(table: pd.DataFrame, path: str | Path) -> pd.DataFrame:
-    table.columns = [str(column).strip().lower() for column in table.columns]
-    found = ", ".join(table.columns)
-    if "onset" not in table:
-        table = table.rename(columns={"start": "onset"})
-    missing = [name for name in ("onset", "text") if name not in table]
-    if not {"duration", "end"} & set(table):
-        missing.append("duration (or end)")
-    if missing:
-        raise GibletError(f"{path}: needs columns {', '.join(missing)}; it has {found}")
-    return table
-
-
-def _seconds(table: pd.DataFrame, column: str, path) -> pd.Series:
-    seconds = pd.to_numeric(table[column], errors="coerce").astype(float)
-    _refuse(~np.isfinite(seconds), path, f"has no {column} in seconds", table[column])
-    return seconds
-
-
-def _refuse(bad: pd.Series, path, why: str, values: pd.Series) -> None:
-    if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise GibletError(f"{path}: row {row + 1} {why} ({values.name} {values.iloc[row]})")
-
-
-def _tidy(annotations: pd.DataFrame, path) -> pd.DataFrame:
-    empty = annotations["text"].isna()
-    if empty.any():
-        logger.warning("%s: %d rows without text are left out", path, empty.sum())
-    annotations = annotations[~empty].astype({"text": str})
-    if not annotations["onset"].is_monotonic_increasing:
-        logger.warning("%s: rows are not in the order of their onsets; sorted", path)
-    return annotations.sort_values("onset", kind="stable").reset_index(drop=True)
 
 
 def embed_words(
@@ -87,7 +24,8 @@ def embed_words(
 
     Parameters
     ----------
-    annotations : columns onset, duration (s of film) and text, as from `read_annotations`.
+    annotations : columns onset, duration (s of film) and text, as from
+        `giblet.annotations.read_annotations`.
     t_r : seconds.
     duration : how long the film is, in seconds.
     embedder : ``"hashing"``, or a Hugging Face id of, or folder with, a text encoder and its

@@ -85,17 +85,19 @@ def embed_text(film: Path, annotations: Path, text: Path, config: Config) -> Non
     """What is said in each TR of the film, as vectors, with a mask of TRs in which nothing is."""
     import xarray as xr
 
+    from giblet.annotations import read_annotations
     from giblet.audio.files import sound_duration
     from giblet.store import fingerprint, save_arrays
-    from giblet.text import embed_words, read_annotations
+    from giblet.text import embed_words
     from giblet.timing import whole_trs
 
     duration = sound_duration(film)
-    said, n_trs = read_annotations(annotations), whole_trs(duration, config.t_r)
+    said = read_annotations(annotations, **config.words.model_dump())
+    n_trs = whole_trs(duration, config.t_r)
     features, spoken = embed_words(said, config.t_r, n_trs, duration, config.text_model)
     arrays = xr.Dataset({"text": (("tr", "feature"), features), "spoken": ("tr", spoken)})
     attrs = {"t_r": config.t_r, "text_model": config.text_model, "input": fingerprint(annotations)}
-    save_arrays(arrays.assign_attrs(attrs), text)
+    save_arrays(arrays.assign_attrs(attrs | {"warnings": said.attrs["warnings"]}), text)
 
 
 def simulate_bold(
@@ -105,7 +107,7 @@ def simulate_bold(
     from giblet.demo.scanner import simulate_bids
     from giblet.demo.viewing import stimulus_features
 
-    features = stimulus_features(film, annotations)
+    features = stimulus_features(film, annotations, config.words)
     simulate_bids(folder, *features, config.t_r, stim_file=film.name, seed=config.seed)
 
 

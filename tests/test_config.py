@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from giblet.checks import GibletError
-from giblet.config import Config, parse_config, settings_page
+from giblet.config import Config, parse_config
+from giblet.config_page import settings_page
 
 CONFIG = Path(__file__).parents[1] / "config"
 

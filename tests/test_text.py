@@ -5,60 +5,11 @@ import pandas as pd
 import pytest
 
 from giblet.checks import GibletError
-from giblet.text import embed_words, hashed_words, read_annotations
+from giblet.text import embed_words, hashed_words
 
 
 def annotated(*rows):
     return pd.DataFrame(rows, columns=["onset", "duration", "text"])
-
-
-def written(folder, content, name="words.tsv"):
-    path = folder / name
-    path.write_text(content)
-    return path
-
-
-def test_a_table_reads(tmp_path):
-    path = written(tmp_path, "onset\tduration\ttext\n0.5\t1\tHello\n2\t0.25\tyou there\n")
-    table = read_annotations(path)
-    assert list(table.columns) == ["onset", "duration", "text"]
-    assert table["onset"].tolist() == [0.5, 2.0]
-    assert table["duration"].tolist() == [1.0, 0.25]
-    assert table["text"].tolist() == ["Hello", "you there"]
-
-
-def test_start_and_end_are_understood(tmp_path):
-    path = written(tmp_path, "Start,End,Text,speaker\n0.5,1.5,Hello,A\n2,2.25,you,B\n", "w.csv")
-    table = read_annotations(path)
-    assert table["onset"].tolist() == [0.5, 2.0]
-    assert table["duration"].tolist() == [1.0, 0.25]
-
-
-def test_rows_are_sorted_and_empty_ones_left_out_with_a_warning(tmp_path, caplog):
-    path = written(tmp_path, "onset\tduration\ttext\n2\t1\tb\n1\t1\tn/a\n0\t1\ta\n")
-    assert read_annotations(path)["text"].tolist() == ["a", "b"]
-    assert "sorted" in caplog.text
-    assert "1 rows without text" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("content", "complaint"),
-    [
-        ("onset\ttext\n0\thi\n", r"needs columns duration \(or end\); it has onset, text"),
-        ("time\tduration\twords\n0\t1\thi\n", "needs columns onset, text; it has time"),
-        ("onset\tduration\ttext\n0\t1\ta\n1\t-1\tb\n", "row 2 ends before it begins"),
-        ("start\tend\ttext\n3\t2\ta\n", "row 1 ends before it begins"),
-        ("onset\tduration\ttext\n0\t1\ta\nn/a\t1\tb\n", "row 2 has no onset"),
-        ("onset\tduration\ttext\n0\t1\ta\n00:01\t1\tb\n", "row 2 has no onset .*00:01"),
-        ("onset\tduration\ttext\n0\tinf\ta\n", "row 1 has no duration"),
-        ("onset\tduration\ttext\n-2\t1\ta\n", "row 1 begins before the film"),
-    ],
-)
-def test_a_wrong_table_gets_one_clear_line(tmp_path, content, complaint):
-    with pytest.raises(GibletError, match=complaint) as caught:
-        read_annotations(written(tmp_path, content))
-    assert "words.tsv" in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 def test_each_tr_has_the_mean_of_its_rows_weighted_by_overlap():

@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from giblet.annotations import read_annotations
 from giblet.audio.files import read_sound
 from giblet.checks import GibletError
+from giblet.config import WordsConfig
 from giblet.demo.stimulus import picture_features, sound_features, word_features
-from giblet.text import read_annotations
 from giblet.timing import samples_duration, tr_moments
 from giblet.video import extract_frames
 
@@ -17,9 +18,11 @@ PICTURE_SECONDS = 0.25
 
 
 def stimulus_features(
-    film: Path, annotations: Path | None
+    film: Path, annotations: Path | None, reading: WordsConfig
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Sound, pictures and words, each (n_samples, n_features), from the film's first second on.
+
+    ``reading`` says how the annotations are read.
 
     Raises
     ------
@@ -35,7 +38,7 @@ def stimulus_features(
     if annotations is None:
         said = pd.DataFrame({"onset": [], "duration": [], "text": []})
     else:
-        said = read_annotations(annotations)
+        said = read_annotations(annotations, **reading.model_dump())
     sound, words = sound_features(waveform, SOUND_RATE_HZ), word_features(said, duration)
     for name, values in {"sound": sound, "pictures": pictures, "words": words}.items():
         if not np.ptp(values, axis=0).any():

@@ -20,7 +20,7 @@ if SETTINGS.bold_source == "simulated":
             mem_mb=2000,
         params:
             annotations="--annotations" if ANNOTATIONS else "",
-            settings=settings("t_r", "seed"),
+            settings=settings("t_r", "seed", "words"),
             source=source_fingerprint("simulate_bold"),
         shell:
             "python -m giblet simulate_bold --film {input.film:q}"

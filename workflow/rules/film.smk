@@ -110,7 +110,7 @@ rule embed_text:
     resources:
         mem_mb=1000,
     params:
-        settings=settings("text_model", "t_r"),
+        settings=settings("text_model", "t_r", "words"),
         source=source_fingerprint("embed_text"),
     shell:
         "python -m giblet embed_text --film {input.film:q} --annotations {input.annotations:q}"
