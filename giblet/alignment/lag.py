@@ -19,11 +19,12 @@ class Lag:
     seconds
         How much later the BOLD comes than ``film_time`` says; ``film_time - seconds`` mends it.
     interval
-        95 % of the block bootstrap, s; the whole range that was searched if nothing was found.
+        95 % of the block bootstrap, s; the whole range that was searched if no fit stands out.
     p_value
         Share of scans against a film moved by more than lag and HRF that fit at least as well.
     reliable
-        ``p_value`` is 0.01 at most and the best fit lies inside the range.
+        ``p_value`` is 0.01 at most, the best fit lies inside the range that was searched, and the
+        interval is narrower than half of it.
     shifts, fit : (n_shifts,)
         The curve: seconds, and mean squared correlation of sound and voxels.
     """
@@ -113,13 +114,12 @@ def estimate_lag(
     fit = _fit(expected, centred, chosen)
     null = _null(expected, centred, voxel_share, (max_lag + HRF_SECONDS) / spacing, n_null, rng)
     p_value = (1 + int((null >= fit.max()).sum())) / (1 + n_null)
-    reliable = bool(p_value <= _ALPHA and 0 < fit.argmax() < len(fit) - 1)
-    interval = (float(shifts[0]), float(shifts[-1]))
-    if reliable:
+    low, high = float(shifts[0]), float(shifts[-1])
+    if p_value <= _ALPHA and 0 < fit.argmax() < len(fit) - 1:
         draws = (_draw(len(centred), block_seconds / spacing, rng) for _ in range(n_bootstrap))
         tops = [_top(shifts, _fit(expected, centred, chosen, drawn)) for drawn in draws]
-        interval = tuple(np.quantile(tops, [0.025, 0.975]).tolist())
-    return Lag(_top(shifts, fit), interval, p_value, reliable, shifts, fit)
+        low, high = np.quantile(tops, [0.025, 0.975]).tolist()
+    return Lag(_top(shifts, fit), (low, high), p_value, high - low < max_lag, shifts, fit)
 
 
 def _heard(sound: np.ndarray, rate_hz: float, adaptation: float | None) -> np.ndarray:

@@ -4,6 +4,7 @@ Oracle: the simulated brains (their own HRF, adaptation, noise, drift and motion
 bundled film; only its sound and words are used, so that the tests are quick.
 """
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -107,6 +108,47 @@ def test_a_lag_beyond_the_range_is_not_believed(scanned, envelope):
     found = estimate_lag(envelope, RATE_HZ, bold, film_time + 4.0, run=run, max_lag=2.0)
     assert not found.reliable
     assert found.interval == (-2.0, 2.0)
+
+
+@pytest.fixture(scope="module")
+def listeners(shared):
+    """27 people and a chapter of *Alice* (362 volumes): mean of 6 regions each, words per second.
+
+    The ten volumes before the first one here were dropped, and the sound has 20 s of silence there.
+    """
+    folder = shared / "fmri" / "alice"
+    if not folder.is_dir():
+        pytest.skip(f"no listeners in {folder}")
+    bold = []
+    for path in sorted(folder.glob("alice_data_shared/10mm/*.txt")):
+        name = path.name.split("-")[0]
+        if name != "s33":  # constant
+            motion = np.loadtxt(next(folder.glob(f"alice_data_shared/{name}-rp*")))[-362:]
+            bold.append(clean(np.loadtxt(path), confounds=motion, high_pass=0.01, t_r=2.0))
+    (grid,) = folder.glob("alice_stim_shared/*.TextGrid")
+    said = re.findall(r'xmin = ([\d.]+)\s+xmax = [\d.]+\s+text = "(?!sp"|")', grid.read_text())
+    rate = np.bincount([int(float(onset) * RATE_HZ) for onset in said]) * RATE_HZ
+    return np.mean(bold, axis=0), rate
+
+
+@pytest.mark.parametrize("planted", [0.0, -4.0])
+def test_real_listeners_hear_words_when_they_are_said(listeners, planted):
+    bold, rate = listeners
+    film_time = 20.0 + 2.0 * np.arange(len(bold)) + planted
+    found = estimate_lag(rate, RATE_HZ, bold, film_time, voxel_share=1.0)
+    assert found.reliable
+    assert found.seconds == pytest.approx(planted, abs=1.0)  # brains differ in their HRF by as much
+    assert found.interval[0] <= planted <= found.interval[1]
+
+
+def test_a_fit_that_a_few_seconds_carry_has_a_wide_interval_and_is_not_believed(listeners):
+    """When there is speech at all: little but pauses, which are few."""
+    bold, rate = listeners
+    speaking = (np.convolve(rate, np.ones(5), "same") > 0).astype(float)
+    found = estimate_lag(speaking, RATE_HZ, bold, 20.0 + 2.0 * np.arange(362), voxel_share=1.0)
+    assert found.p_value <= 0.01
+    assert found.interval[1] - found.interval[0] > 10.0
+    assert not found.reliable
 
 
 def test_each_run_starts_from_silence(scanned, envelope):
