@@ -16,9 +16,13 @@ def correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     >>> correlation(np.array([[1.0], [2.0], [3.0]]), np.array([[2.0], [4.0], [6.0]])).round(6)
     array([1.])
     """
-    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
-    scale = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
-    return np.divide((a * b).sum(axis=0), scale, out=np.full(len(scale), np.nan), where=scale > 0)
+    means = a.mean(axis=0), b.mean(axis=0)
+    a, b = a - means[0], b - means[1]
+    lengths = np.sqrt((a**2).sum(axis=0)), np.sqrt((b**2).sum(axis=0))
+    flat = [_FLAT * np.sqrt(len(a)) * np.abs(mean) for mean in means]
+    varies = (lengths[0] > flat[0]) & (lengths[1] > flat[1])  # not where there is NaN
+    product, scale = (a * b).sum(axis=0), lengths[0] * lengths[1]
+    return np.divide(product, scale, out=np.full(len(scale), np.nan), where=varies)
 
 
 def isc(
@@ -141,7 +145,7 @@ def framewise_displacement(motion: np.ndarray) -> np.ndarray:
 
 
 def _by_parcels(function: Callable, bold: np.ndarray, block_parcels: int) -> np.ndarray:
-    """``function`` of unit series, block by block: (n_block, ...) each → (..., n_parcels)."""
+    """``function`` of unit series, block by block: (..., n_block) each → (..., n_parcels)."""
     if len(bold.shape) != 3 or bold.shape[0] < 2:
         raise ValueError(
             "bold must have shape (n_subjects, n_trs, n_parcels) with two subjects or more, "
@@ -149,29 +153,30 @@ def _by_parcels(function: Callable, bold: np.ndarray, block_parcels: int) -> np.
         )
     starts = range(0, bold.shape[2], block_parcels)
     found = [function(*_unit_series(bold[:, :, s : s + block_parcels])) for s in starts]
-    return np.moveaxis(np.concatenate(found), 0, -1)
+    return np.concatenate(found, axis=-1)
 
 
 def _unit_series(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Series (n_parcels, n_subjects, n_trs) of mean 0 and length 1, and which there are.
+    """Series (n_subjects, n_trs, n_parcels) of mean 0 and length 1, and which there are.
 
-    Where a subject is constant or has NaN its series is 0 and ``present`` (n_parcels, n_subjects)
+    Where a subject is constant or has NaN its series is 0 and ``present`` (n_subjects, n_parcels)
     False.
     """
-    series = np.array(np.moveaxis(np.asarray(block), -1, 0), dtype=np.float64, order="C")
-    series[~np.isfinite(series).all(axis=-1)] = 0.0
-    mean = series.mean(axis=-1, keepdims=True)
+    series = np.array(block, dtype=np.float64)
+    finite = np.isfinite(series).all(axis=1)
+    np.copyto(series, 0.0, where=~finite[:, None])
+    mean = series.mean(axis=1, keepdims=True)
     series -= mean
-    length = np.sqrt(np.einsum("pst,pst->ps", series, series))[..., None]
-    present = length > _FLAT * np.abs(mean) * np.sqrt(series.shape[-1])
-    series *= present / np.where(present, length, 1.0)
-    return series, present[..., 0]
+    length = np.sqrt(np.einsum("stp,stp->sp", series, series))[:, None]
+    present = length > _FLAT * np.abs(mean) * np.sqrt(series.shape[1])
+    series /= np.where(present, length, np.inf)
+    return series, present[:, 0]
 
 
 def _with_total(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Product of each series with the sum of all (n_parcels, n_subjects), and the sum's power."""
-    total = series.sum(axis=1)
-    return np.einsum("pst,pt->ps", series, total), np.einsum("pt,pt->p", total, total)[:, None]
+    """Product of each series with the sum of all (n_subjects, n_parcels); the sum's own power."""
+    total = series.sum(axis=0)
+    return np.einsum("stp,tp->sp", series, total), np.einsum("tp,tp->p", total, total)
 
 
 def _cosine(product: np.ndarray, power: np.ndarray, present: np.ndarray) -> np.ndarray:
@@ -187,22 +192,22 @@ def _leave_one_out(series: np.ndarray, present: np.ndarray) -> np.ndarray:
 
 def _bounds(series: np.ndarray, present: np.ndarray) -> np.ndarray:
     product, power = _with_total(series)
-    everyone = _cosine(product, power, present & (present.sum(axis=1, keepdims=True) > 1))
     others = _cosine(product - 1, power - 2 * product + 1, present)
-    return np.stack([others, everyone], axis=1)
+    everyone = _cosine(product, power, present & (present.sum(axis=0) > 1))
+    return np.stack([others, everyone])
 
 
 def _pairwise(series: np.ndarray, present: np.ndarray) -> np.ndarray:
-    r = series @ series.transpose(0, 2, 1)  # (n_parcels, n_subjects, n_subjects)
-    z = np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12))
-    pairs = present[:, :, None] & present[:, None, :] & ~np.eye(r.shape[1], dtype=bool)
-    n_pairs = pairs.sum(axis=2)
-    mean = np.where(pairs, z, 0.0).sum(axis=2) / np.maximum(n_pairs, 1)
+    r = np.stack([np.einsum("stp,tp->sp", series, one) for one in series])
+    z = np.arctanh(np.clip(r, -1 + 1e-12, 1 - 1e-12))  # (n_subjects, n_subjects, n_parcels)
+    pairs = present[:, None] & present & ~np.eye(len(r), dtype=bool)[..., None]
+    n_pairs = pairs.sum(axis=1)
+    mean = np.where(pairs, z, 0.0).sum(axis=1) / np.maximum(n_pairs, 1)
     return np.where(n_pairs > 0, np.tanh(mean), np.nan)
 
 
 def _repeated_share(series: np.ndarray, present: np.ndarray) -> np.ndarray:
     _product, power = _with_total(series)
-    n = present.sum(axis=1)
-    share = (power[:, 0] - n) / np.maximum(n * (n - 1), 1)  # the mean correlation of two repeats
+    n = present.sum(axis=0)
+    share = (power - n) / np.maximum(n * (n - 1), 1)  # the mean correlation of two repeats
     return np.where(n > 1, share, np.nan)
