@@ -40,7 +40,8 @@ def align(
     """
     present = [arrays for arrays in film if arrays.data_vars]
     n_trs = min(arrays.sizes["tr"] for arrays in present)
-    warnings = [
+    warnings = [warning for arrays in present for warning in _said(arrays)]
+    warnings += [
         f"{', '.join(map(str, arrays.data_vars))}: {arrays.sizes['tr'] - n_trs} TRs at the end "
         "left out, where another part of the film has ended"
         for arrays in present
@@ -54,8 +55,7 @@ def align(
         match = match_scans(scans, t_r, n_trs)
         merged, runs = merged.isel(tr=match.trs), match.runs
         merged = _add_scans(merged, scans, match, regressors)
-        said = scans.attrs["warnings"]
-        warnings += json.loads(said) if isinstance(said, str) else said  # JSON from a file
+        warnings += _said(scans)
         if splits.gap_seconds < HRF_SECONDS:
             warnings.append(
                 f"splits.gap_seconds {splits.gap_seconds:g} is shorter than the HRF "
@@ -72,6 +72,12 @@ def align(
             merged = merged.drop_vars(modality)
             warnings.append(f"{modality}: left out, it never changes in the training TRs")
     return merged.assign_attrs(warnings=warnings)
+
+
+def _said(arrays: xr.Dataset) -> list[str]:
+    """Warnings that were recorded with these arrays: a list, or JSON from a file."""
+    said = arrays.attrs.get("warnings", [])
+    return json.loads(said) if isinstance(said, str) else list(said)
 
 
 def _add_scans(

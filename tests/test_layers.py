@@ -24,6 +24,7 @@ LEVELS = {
         models.decoder models.encoder models.losses models.reading demo.viewing
     """,
     1: """
+        annotations transcripts
         encoding bids runs alignment alignment.hrf alignment.regressors alignment.sync audio.blocks
         audio.codec audio.dac audio.distances audio.encodec audio.files audio.formats
         audio.framing audio.mdct audio.mdct_model audio.mel audio.melcode audio.packing
@@ -32,11 +33,13 @@ LEVELS = {
         codec.data codec.discriminators codec.factorized codec.features codec.hierarchical
         codec.interface codec.judge codec.levels codec.losses codec.mdct codec.music codec.networks
         codec.parts codec.quantizer codec.scoring codec.settings codec.snake codec.starting
+        baselines ridge significance
+        alignment.lag
         codec.trainer demo.brains demo.effects demo.film demo.music demo.pictures demo.scanner
         demo.script demo.soundtrack demo.speech demo.stimulus
     """,
     0: """
-        giblet checks config demo hub provenance store timing
+        giblet checks config config_page demo hub provenance store timing
     """,
 }
 LEVEL = {name: level for level, names in LEVELS.items() for name in names.split()}
