@@ -111,13 +111,13 @@ def test_what_is_left_out_is_said(film, scans, regressors):
     assert warnings[4:] == ["13 TRs of the film were not scanned in everyone"]
 
 
-@pytest.mark.parametrize("said", [[], ["sub-01 moved"]])
 def test_what_was_said_of_the_words_is_kept(film, scans, regressors, tmp_path):
     save_arrays(film[2].assign_attrs(warnings=["2 rows overlap"]), tmp_path / "text.nc")
     film[2] = load_arrays(tmp_path / "text.nc")
     assert align(film, scans, regressors, T_R, SPLITS).attrs["warnings"][0] == "2 rows overlap"
 
 
+@pytest.mark.parametrize("said", [[], ["sub-01 moved"]])
 def test_warnings_survive_the_way_over_the_disk(film, scans, regressors, said, tmp_path):
     save_arrays(scans.assign_attrs(warnings=said), tmp_path / "bold.nc")
     loaded = load_arrays(tmp_path / "bold.nc")
