@@ -109,6 +109,12 @@ class ScanConfig(_Strict):
     )
 
 
+class QualityConfig(_Strict):
+    """How good the scans are."""
+
+    n_permutations: PositiveInt = Field(200, description="phase-randomised nulls of the ISC")
+
+
 class CodecTrainingConfig(_Strict):
     """A codec of one's own, by the rule ``train_codec``."""
 
@@ -125,7 +131,10 @@ class Config(_Strict):
     dataset: str = Field(
         "demo", pattern=r"^[A-Za-z0-9_-]+$", description="folder in results/; letters, digits, _, -"
     )
-    film: str = Field("demo", description='a film or sound file; "demo" is the bundled film')
+    film: str = Field(
+        "demo",
+        description='a film or sound file; "demo": the bundled film; "none": words and scans alone',
+    )
     annotations: str = Field(
         "auto",
         description="table (.tsv, .csv, .xlsx) with onset, duration, text, or a .TextGrid, .srt or "
@@ -155,6 +164,7 @@ class Config(_Strict):
     video: VideoConfig = VideoConfig()
     words: WordsConfig = WordsConfig()
     scan: ScanConfig = ScanConfig()
+    quality: QualityConfig = QualityConfig()
     splits: SplitConfig = SplitConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
@@ -166,6 +176,10 @@ class Config(_Strict):
     def is_demo(self) -> bool:
         """Whether the film is the bundled one."""
         return self.film == "demo"
+
+    @property
+    def has_film(self) -> bool:
+        return self.film != "none"
 
     @property
     def has_annotations(self) -> bool:

@@ -81,8 +81,8 @@ def extract_video(film: Path, video: Path, config: Config) -> None:
     save_arrays(arrays, video)
 
 
-def embed_text(film: Path, annotations: Path, text: Path, config: Config) -> None:
-    """What is said in each TR of the film, as vectors, with a mask of TRs in which nothing is."""
+def embed_text(annotations: Path, text: Path, config: Config, film: Path | None = None) -> None:
+    """What is said in each TR, as vectors, and where nothing is; no film: up to the last word."""
     import xarray as xr
 
     from giblet.annotations import read_annotations
@@ -91,8 +91,8 @@ def embed_text(film: Path, annotations: Path, text: Path, config: Config) -> Non
     from giblet.text import embed_words
     from giblet.timing import whole_trs
 
-    duration = sound_duration(film)
     said = read_annotations(annotations, **config.words.model_dump())
+    duration = sound_duration(film) if film else float((said["onset"] + said["duration"]).max())
     n_trs = whole_trs(duration, config.t_r)
     features, spoken = embed_words(said, config.t_r, n_trs, duration, config.text_model)
     arrays = xr.Dataset({"text": (("tr", "feature"), features), "spoken": ("tr", spoken)})
@@ -145,6 +145,19 @@ def convolve_hrf(features: Path, bold: Path, regressors: Path, config: Config) -
         blurred = regress(values, rate_hz, scans, config.t_r, config.hrf_model)
         arrays["regressors"] = (("volume", "feature"), blurred)
     save_arrays(arrays, regressors)
+
+
+def brain_quality(
+    bold: Path, quality: Path, scores: Path, config: Config, regressors: list[Path] = ()
+) -> None:
+    """What people share, its ceiling, and ridge from the film: maps, and a table of their means."""
+    from giblet.brain_quality import brain_quality, summary_table
+    from giblet.store import load_arrays, save_arrays, save_table
+
+    film = {path.stem: load_arrays(path) for path in regressors}
+    options = config.quality.model_dump() | {"seed": config.seed}
+    save_arrays(found := brain_quality(load_arrays(bold), film, config.t_r, **options), quality)
+    save_table(summary_table(found), scores)
 
 
 def sync_align(

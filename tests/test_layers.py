@@ -17,7 +17,7 @@ LEVELS = {
         report.results report.tables
     """,
     3: """
-        training decoding evaluation reconstruction
+        brain_quality training decoding evaluation reconstruction
     """,
     2: """
         aligned dataset audio audio.processor video text bold models models.autoencoder

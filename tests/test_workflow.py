@@ -9,6 +9,7 @@ from inspect import signature
 from pathlib import Path
 
 import av
+import pandas as pd
 import pytest
 import soundfile
 import yaml
@@ -134,7 +135,7 @@ VERBS = {rule: rule for rule in JOBS} | {"train_codec": "codec train"}
 def test_the_rules_are_those_that_were_agreed():
     assert RULES.keys() == {
         *("extract_codes", "extract_mel", "group_trs", "extract_video", "embed_text"),
-        *("simulate_bold", "load_bold", "convolve_hrf", "sync_align"),
+        *("simulate_bold", "load_bold", "convolve_hrf", "brain_quality", "sync_align"),
         *("train", "reconstruct", "reconstruct_audio", "report", "train_codec"),
     }
 
@@ -294,6 +295,15 @@ def test_a_codec_is_trained_from_folders_that_are_named(tmp_path):
     assert done.returncode == 1
     said = done.stdout.splitlines()[-1]
     assert said == "config: train_codec needs a folder as codec_training.validation"
+
+
+def test_words_and_scans_need_no_film(tmp_path):
+    save_table(load_table(annotations_path()), tmp_path / SAID)
+    (tmp_path / "bold.csv").write_text("a,b\n" + "1,2\n3,4\n" * 100)
+    run = {"subject": ["01"], "file": ["bold.csv"], "t_r": [1.5], "film_onset": [0.0]}
+    save_table(pd.DataFrame(run), tmp_path / "runs.tsv")
+    plan = planned(tmp_path, "brain_quality", film="none", annotations=SAID, bold="runs.tsv")
+    assert plan == {"load_bold": 1, "embed_text": 1, "convolve_hrf": 1, "brain_quality": 1}
 
 
 def test_a_missing_film_is_named(tmp_path):

@@ -75,6 +75,32 @@ rule convolve_hrf:
         " --regressors {output.regressors:q} --settings {params.settings:q} 2>&1 | tee {log:q}"
 
 
+rule brain_quality:
+    """What people share, its ceiling, and ridge from the film, before any network."""
+    input:
+        bold=f"{RESULTS}/bold.nc",
+        regressors=[f"{RESULTS}/regressors/{m}.nc" for m in modalities(SETTINGS.path)],
+    output:
+        quality=f"{RESULTS}/brain_quality.nc",
+        scores=f"{RESULTS}/brain_quality.tsv",
+    log:
+        f"{LOGS}/brain_quality.log",
+    benchmark:
+        f"{TIMES}/brain_quality.tsv"
+    conda:
+        "../../environment.yml"
+    threads: cores(1)
+    resources:
+        mem_mb=4000,
+    params:
+        settings=settings("t_r", "quality", "seed"),
+        source=source_fingerprint("brain_quality"),
+    shell:
+        "python -m giblet brain_quality --bold {input.bold:q} --regressors {input.regressors:q}"
+        " --quality {output.quality:q} --scores {output.scores:q}"
+        " --settings {params.settings:q} 2>&1 | tee {log:q}"
+
+
 rule sync_align:
     """Put film, words and scans on the film's TRs, cropped to what all cover."""
     input:

@@ -110,8 +110,9 @@ rule embed_text:
     resources:
         mem_mb=1000,
     params:
+        film="--film" if SETTINGS.has_film else "",
         settings=settings("text_model", "t_r", "words"),
         source=source_fingerprint("embed_text"),
     shell:
-        "python -m giblet embed_text --film {input.film:q} --annotations {input.annotations:q}"
+        "python -m giblet embed_text {params.film} {input.film:q} --annotations {input.annotations:q}"
         " --text {output.text:q} --settings {params.settings:q} 2>&1 | tee {log:q}"

@@ -25,7 +25,9 @@ except GibletError as error:
 RESULTS = f"results/{SETTINGS.dataset}"
 LOGS = f"logs/{SETTINGS.dataset}"
 TIMES = f"{RESULTS}/times"
-FILM = str(film_path()) if SETTINGS.is_demo else SETTINGS.film
+FILM = [] if not SETTINGS.has_film else SETTINGS.film
+if SETTINGS.is_demo:
+    FILM = str(film_path())
 HAS_BOLD = SETTINGS.bold_source != "none"
 BOLD = (
     f"{RESULTS}/simulated"
@@ -82,7 +84,8 @@ def training_sounds(part):
 
 def modalities(path):
     """What the film offers on this path: sound, pictures and, where annotated, words."""
-    return [path, "video", *(["text"] if ANNOTATIONS else [])]
+    film = [path, "video"] if SETTINGS.has_film else []
+    return film + (["text"] if ANNOTATIONS else [])
 
 
 def cores(wanted):
