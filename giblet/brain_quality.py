@@ -30,8 +30,7 @@ def brain_quality(
     scans
         As ``giblet.bold.load_bids`` and ``load_runs`` give them.
     regressors
-        Modality → array set with ``regressors`` (volume, feature), blurred by the HRF; those
-        without are left out.
+        Modality → array set of ``film_regressors``; those with nothing in them are left out.
 
     Returns
     -------
@@ -40,7 +39,7 @@ def brain_quality(
     - with two subjects or more ``isc`` (subject, voxel), leave-one-out; of its mean over subjects
       the phase-randomised ``isc_p`` and, for false discoveries, ``isc_q`` (voxel);
       ``ceiling_lower`` and ``ceiling_upper`` (subject, voxel); ``explainable_variance`` (voxel);
-    - ``r_<modality>`` (subject, voxel), and with several modalities ``r_all``: correlation on
+    - ``r_<modality>``, ``r_n_words`` (subject, voxel), and with several ``r_all``: correlation on
       held-out runs, or on blocks of a single run, with a gap of the HRF's length; of each modality
       alone and of all by banded ridge.
 
@@ -58,11 +57,7 @@ def brain_quality(
     found = xr.Dataset(coords={"subject": match.subjects, **places})
     if len(bold) > 1:
         found = found.assign(_agreement(bold, match.runs, n_permutations, seed))
-    bands = {
-        name: arrays["regressors"].values[match.volumes]  # (n_subjects, n_trs, n_features)
-        for name, arrays in regressors.items()
-        if "regressors" in arrays
-    }
+    bands = {k: band[match.volumes] for k, band in _bands(regressors).items()}
     sets = {f"r_{name}": [name] for name in bands} | ({"r_all": list(bands)} if bands else {})
     if len(bands) == 1:
         sets.pop("r_all")
@@ -71,6 +66,15 @@ def brain_quality(
         found[label] = (("subject", "voxel"), r.astype(np.float32))
     attrs = {"t_r": t_r, "n_trs": len(match.trs), "n_runs": len(set(match.runs))}
     return found.assign_attrs(attrs, bold_source=scans.attrs["source"])
+
+
+def _bands(regressors: Mapping[str, xr.Dataset]) -> dict[str, np.ndarray]:
+    """(n_volumes, n_features) each: how many words there are is told apart from which."""
+    bands = {k: a["regressors"].values for k, a in regressors.items() if "regressors" in a}
+    for arrays in regressors.values():
+        if "n_words" in arrays:
+            bands["n_words"] = arrays["n_words"].values[:, None]
+    return bands
 
 
 def _agreement(bold: np.ndarray, runs: np.ndarray, n_permutations: int, seed: int) -> dict:

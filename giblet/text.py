@@ -10,6 +10,7 @@ from giblet.hub import model_folder
 from giblet.timing import check_t_r, tr_onsets
 
 _SHORTEST = 1e-3  # s: a row without duration still counts
+_WORD = r"\w+"
 
 
 def embed_words(
@@ -60,6 +61,21 @@ def embed_words(
     return _mean_per_tr(vectors, onsets, ends, tr_onsets(n_trs + 1, t_r))
 
 
+def count_words(annotations: pd.DataFrame, t_r: float, n_trs: int) -> np.ndarray:
+    """Words said in each TR, (n_trs,) float32; those of a row are spread evenly over it.
+
+    >>> said = pd.DataFrame({"onset": [0.5], "duration": [2.0], "text": ["Good morning"]})
+    >>> count_words(said, t_r=1.5, n_trs=3).tolist()
+    [1.0, 1.0, 0.0]
+    """
+    onsets = annotations["onset"].to_numpy(float)
+    lengths = np.maximum(annotations["duration"].to_numpy(float), _SHORTEST)
+    edges = tr_onsets(n_trs + 1, check_t_r(t_r))
+    reached = np.clip((edges[:, None] - onsets) / lengths, 0, 1)  # (n_trs + 1, n_rows): share said
+    n_words = annotations["text"].str.count(_WORD).to_numpy(float)
+    return (np.diff(reached, axis=0) @ n_words).astype(np.float32)
+
+
 def _refuse_past_the_end(annotations: pd.DataFrame, duration: float, t_r: float) -> None:
     onset = annotations["onset"]
     late = (onset >= duration) | (onset + annotations["duration"] > duration + t_r)
@@ -99,7 +115,7 @@ def hashed_words(texts: list[str], n_features: int = 1024) -> np.ndarray:
     from sklearn.feature_extraction.text import HashingVectorizer
 
     hashing = HashingVectorizer(
-        n_features=n_features, ngram_range=(1, 2), token_pattern=r"\w+", dtype=np.float32
+        n_features=n_features, ngram_range=(1, 2), token_pattern=_WORD, dtype=np.float32
     )
     if not texts:
         return np.zeros((0, n_features), dtype=np.float32)

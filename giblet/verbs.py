@@ -88,7 +88,7 @@ def embed_text(annotations: Path, text: Path, config: Config, film: Path | None 
     from giblet.annotations import read_annotations
     from giblet.audio.files import sound_duration
     from giblet.store import fingerprint, save_arrays
-    from giblet.text import embed_words
+    from giblet.text import count_words, embed_words
     from giblet.timing import whole_trs
 
     said = read_annotations(annotations, **config.words.model_dump())
@@ -96,6 +96,7 @@ def embed_text(annotations: Path, text: Path, config: Config, film: Path | None 
     n_trs = whole_trs(duration, config.t_r)
     features, spoken = embed_words(said, config.t_r, n_trs, duration, config.text_model)
     arrays = xr.Dataset({"text": (("tr", "feature"), features), "spoken": ("tr", spoken)})
+    arrays["n_words"] = ("tr", count_words(said, config.t_r, n_trs))
     attrs = {"t_r": config.t_r, "text_model": config.text_model, "input": fingerprint(annotations)}
     save_arrays(arrays.assign_attrs(attrs | {"warnings": said.attrs["warnings"]}), text)
 
@@ -131,19 +132,13 @@ def load_bold(source: Path, bold: Path, config: Config) -> None:
 
 def convolve_hrf(features: Path, bold: Path, regressors: Path, config: Config) -> None:
     """Blur one modality's amounts by the HRF, sampled when each volume was taken."""
-    import xarray as xr
-
-    from giblet.alignment.regressors import amounts, regress
+    from giblet.alignment.regressors import film_regressors
     from giblet.store import load_arrays, save_arrays
 
     film, scans = load_arrays(features), load_arrays(bold)
-    arrays = xr.Dataset(attrs={"t_r": config.t_r, "hrf_model": config.hrf_model})
-    if film.data_vars:  # a sound file has no pictures
-        path = film.attrs.get("encoding_mode")
-        processor = _processor(config, path) if path else None
-        values, rate_hz = amounts(film, config.t_r, processor)
-        blurred = regress(values, rate_hz, scans, config.t_r, config.hrf_model)
-        arrays["regressors"] = (("volume", "feature"), blurred)
+    path = film.attrs.get("encoding_mode")
+    processor = _processor(config, path) if path else None
+    arrays = film_regressors(film, scans, config.t_r, config.hrf_model, processor)
     save_arrays(arrays, regressors)
 
 

@@ -72,6 +72,16 @@ def test_planted_maps_come_back(smooth):
     assert table.loc[("explainable_variance", "all"), "n"] == 40
 
 
+def test_how_many_words_are_a_band_of_their_own(smooth):
+    rate, words = smooth(1, 40)[:, 0], smooth(9, 41)
+    bold = np.stack([rate[:, None] + smooth(4, 42 + s) for s in range(2)])
+    text = of_volumes(words, 2).assign(n_words=("volume", np.tile(rate, 2)))
+    found = brain_quality(scans_of(bold), {"text": text}, T_R, n_permutations=2)
+    assert float(found["r_n_words"].mean()) > 0.5
+    assert abs(float(found["r_text"].mean())) < 0.2
+    assert float(found["r_all"].mean()) > 0.5
+
+
 def test_noise_scores_nothing(smooth):
     bold = np.stack([smooth(60, 20 + s, 1200) for s in range(2)])
     found = brain_quality(

@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from giblet.checks import GibletError
-from giblet.text import embed_words, hashed_words
+from giblet.text import count_words, embed_words, hashed_words
 
 
 def annotated(*rows):
@@ -112,3 +114,18 @@ def test_a_model_that_is_not_there_gets_one_clear_line(tmp_path, monkeypatch):
             embed_words(annotated((0, 1, "a")), 1.5, 1, duration=1.5, embedder=embedder)
         assert "\n" not in str(caught.value)
         assert embedder in str(caught.value)
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0, 20), st.floats(0, 5), st.integers(0, 6)), min_size=1, max_size=9
+    )
+)
+def test_every_word_is_counted_once(rows):
+    said = pd.DataFrame(
+        [(onset, length, "word, " * n) for onset, length, n in rows],
+        columns=["onset", "duration", "text"],
+    )
+    counts = count_words(said, t_r=1.5, n_trs=20)  # 30 s
+    assert counts.sum() == pytest.approx(sum(n for _, _, n in rows), abs=1e-4)
+    assert (counts >= 0).all()

@@ -44,6 +44,26 @@ def amounts(film: xr.Dataset, t_r: float, processor) -> tuple[np.ndarray, float]
     return film["text"].values, frames_rate_hz(1, t_r)
 
 
+def film_regressors(
+    film: xr.Dataset, scans: xr.Dataset, t_r: float, model: str, processor=None
+) -> xr.Dataset:
+    """One modality's ``regressors`` (volume, feature), and of words also ``n_words`` (volume).
+
+    Nothing where the film has nothing: a sound file has no pictures. Arguments as of `amounts` and
+    `regress`.
+    """
+    arrays = xr.Dataset(attrs={"t_r": t_r, "hrf_model": model})
+    if not film.data_vars:
+        return arrays
+    blurred = regress(*amounts(film, t_r, processor), scans, t_r, model)
+    arrays["regressors"] = (("volume", "feature"), blurred)
+    if "n_words" in film:
+        counts = film["n_words"].values[:, None]
+        blurred = regress(counts, frames_rate_hz(1, t_r), scans, t_r, model)
+        arrays["n_words"] = ("volume", blurred[:, 0])
+    return arrays
+
+
 def regress(
     values: np.ndarray, rate_hz: float, scans: xr.Dataset, t_r: float, model: str
 ) -> np.ndarray:

@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 
 from giblet.alignment.hrf import convolve_hrf
-from giblet.alignment.regressors import amounts, picture_blocks, regress
+from giblet.alignment.regressors import amounts, film_regressors, picture_blocks, regress
 from giblet.audio.framing import group_trs
 from giblet.audio.processor import AudioProcessor
 
@@ -84,10 +84,10 @@ def test_renumbering_the_codebooks_leaves_the_regressors_alone(processor, rng):
     other = deepcopy(processor)
     other.codec = dataclasses.replace(processor.codec, model=deepcopy(processor.codec.model))
     renumbered = np.empty_like(codes)
-    for q, layer in enumerate(other.codec.model.quantizer.layers[:8]):
+    for q, book in enumerate(other.codec.model.codebooks.detach()):
         new_name = rng.permutation(1024)
         renumbered[q] = new_name[codes[q]]
-        layer.codebook.embed[torch.from_numpy(new_name)] = layer.codebook.embed.clone()
+        book[torch.from_numpy(new_name)] = book.clone()
     grouped = group_trs(renumbered, processor.clock, 60)
     renumbered_film = film.assign(audio=(film["audio"].dims, grouped))
     one = regressors(film, processor)
@@ -95,6 +95,17 @@ def test_renumbering_the_codebooks_leaves_the_regressors_alone(processor, rng):
     half_done = regressors(renumbered_film, processor)  # codes renumbered, codewords not
     one, half_done = (r[22:] - r[22:].mean(axis=0) for r in (one, half_done))  # past the first 32 s
     assert abs(np.corrcoef(one.ravel(), half_done.ravel())[0, 1]) < 0.5
+
+
+def test_words_are_counted_beside_what_they_say(rng):
+    text = rng.standard_normal((40, 6)).astype(np.float32)
+    film = xr.Dataset({"text": (("tr", "feature"), text), "n_words": ("tr", text[:, 0] + 3)})
+    scans = make_scans([("sub-01", "run-1", times(0, 30))])
+    found = film_regressors(film, scans, T_R, "spm")
+    expected = convolve_hrf(film["n_words"].values[:, None], 1 / T_R, times(0, 30), "spm")
+    np.testing.assert_allclose(found["n_words"], expected[:, 0], atol=1e-6)
+    np.testing.assert_array_equal(found["regressors"], regress(text, 1 / T_R, scans, T_R, "spm"))
+    assert not film_regressors(xr.Dataset(), scans, T_R, "spm").data_vars
 
 
 def test_each_subject_is_read_on_its_own_clock(rng):
