@@ -35,6 +35,7 @@ class MdctConfig(PreTrainedConfig):
     n_codebooks: int = 8
     codebook_size: int = 1024
     codebook_dim: int = 128
+    beam_size: int = 8
 
 
 AutoConfig.register(MdctConfig.model_type, MdctConfig, exist_ok=True)
@@ -79,14 +80,22 @@ class MdctModel(PreTrainedModel):
             return inverse_mdct(expanded * gains.clamp(-_GAIN_LIMIT, _GAIN_LIMIT).exp())
 
     def quantize(self, latents: torch.Tensor, n_codebooks: int) -> torch.Tensor:
-        """Latents (..., codebook_dim) to codes (n_codebooks, ...): each the nearest codeword to
-        what the codebooks before it left."""
-        codes, rest = [], latents
-        for book in self.codebooks[:n_codebooks]:
-            found = (book.square().sum(-1) - 2 * rest @ book.T).argmin(-1)
-            rest = rest - book[found]
-            codes.append(found)
-        return torch.stack(codes)
+        """Latents (n_frames, codebook_dim) to codes (n_codebooks, n_frames).
+
+        A beam search keeps the ``beam_size`` best choices so far, codebook after codebook; the
+        nearest codeword at each step alone may leave more in the end. It always goes through all
+        codebooks, so that codes of few are a prefix of those of many.
+        """
+        left, errors = latents[:, None], latents.new_zeros(len(latents), 1)  # by choice so far
+        codes = latents.new_zeros(len(latents), 1, 0, dtype=torch.long)
+        for book in self.codebooks:
+            further = errors[..., None] + book.square().sum(-1) - 2 * left @ book.T
+            n_kept = min(self.config.beam_size, further[0].numel())
+            errors, found = further.flatten(1).topk(n_kept, largest=False)
+            choice, word = (found // len(book))[..., None], found % len(book)
+            left = left.take_along_dim(choice, 1) - book[word]
+            codes = torch.cat([codes.take_along_dim(choice, 1), word[..., None]], dim=-1)
+        return codes[:, 0, :n_codebooks].T
 
     def dequantize(self, codes: torch.Tensor) -> torch.Tensor:
         """Codes (n_codebooks or fewer, ...) to latents (..., codebook_dim): sums of codewords."""

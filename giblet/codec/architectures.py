@@ -45,9 +45,7 @@ def build_network(settings: ArchitectureSettings) -> CodecNetwork:
     return NETWORKS[settings.architecture](settings)
 
 
-def load_network(
-    folder: str | Path, otherwise: ArchitectureSettings | None = None
-) -> CodecNetwork:
+def load_network(folder: str | Path, otherwise: ArchitectureSettings | None = None) -> CodecNetwork:
     """A network from a folder that its ``save`` wrote, in evaluation mode.
 
     ``otherwise`` are the settings of a codec that was not trained here (EnCodec's, DAC's own

@@ -36,6 +36,7 @@ class MdctSettings(StrictSettings):
     n_codebooks: PositiveInt = 8
     codebook_size: CodebookSize = 1024
     codebook_dim: PositiveInt = 128
+    beam_size: PositiveInt = 8
     quantizer: QuantizerSettings = QuantizerSettings(dropout=0.3)
 
     @field_validator("kernel_size", "hop_length")
@@ -82,6 +83,15 @@ class MdctNetwork(CodecNetwork):
 
     def decode(self, latents: torch.Tensor, n_samples: int) -> torch.Tensor:
         return to_length(self.model.decode(latents)[:, None], n_samples)
+
+    def quantize(self, latents, n_codebooks=None):
+        """As CodecNetwork; in evaluation the model's own search chooses."""
+        if self.training or not self.codebooks_started:
+            return super().quantize(latents, n_codebooks)
+        n_codebooks = n_codebooks or self.settings.n_codebooks
+        codes = self.export().quantize(latents.flatten(0, 1), n_codebooks).T
+        codes = codes.unflatten(0, latents.shape[:2])
+        return self.dequantize(codes), codes, latents.new_zeros(())
 
     @torch.no_grad()
     def start(self, waveform: torch.Tensor) -> None:

@@ -31,6 +31,9 @@ class QuantizerSettings(StrictSettings):
         1.0, description="share of training steps that use a random number of codebooks"
     )
     dropout_multiple_of: PositiveInt = Field(1, description="the random number is a multiple of it")
+    beam_size: PositiveInt = Field(
+        1, description="choices that a residual search keeps while training; 1: the nearest alone"
+    )
     rotation_trick: bool = Field(
         False, description="gradients turned with the vector, not straight"
     )
@@ -92,6 +95,7 @@ class ResidualQuantizer(Quantizer):
             codebook_size=codebook_size,
             quantize_dropout=True,
             quantize_dropout_multiple_of=settings.dropout_multiple_of,
+            beam_size=settings.beam_size if settings.beam_size > 1 else None,
             **settings.for_library(),
         )
 

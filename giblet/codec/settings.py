@@ -50,7 +50,7 @@ class ScheduleSettings(StrictSettings):
         1000, description="the encoder settles before k-means starts the codebooks"
     )
     batches_for_kmeans: PositiveInt = 16
-    learning_rate: PositiveFloat = 1.5e-3
+    learning_rate: PositiveFloat = 3e-4
     betas: tuple[Share, Share] = (0.8, 0.99)
     weight_decay: Share = 0.0
     warmup_steps: PositiveInt = 200

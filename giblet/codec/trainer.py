@@ -204,7 +204,8 @@ def fit_codec(
 ) -> CodecNetwork:
     """Train a codec on sounds (kind → waveforms (n_samples,)), going on from ``start``.
 
-    Checkpoints and curves go into ``folder``; a run that finds its last checkpoint there goes on
+    Checkpoints and curves (``curves/from_step_N/metrics.csv``, one for each time it was begun or
+    resumed) go into ``folder``; a run that finds its last checkpoint there goes on
     from it, to the same losses as if it had never stopped.
 
     Raises GibletError if ``start`` is another network than ``settings`` describe, the checkpoint
@@ -229,7 +230,10 @@ def fit_codec(
             callbacks=[
                 ModelCheckpoint(folder, save_last=True, every_n_train_steps=schedule.check_every)
             ],
-            logger=[TensorBoardLogger(folder, "tensorboard", ""), CSVLogger(folder, "", "")],
+            logger=[
+                TensorBoardLogger(folder, "tensorboard", ""),
+                CSVLogger(folder, "curves", f"from_step_{resumed_from}"),  # it empties its folder
+            ],
             val_check_interval=schedule.check_every,
             log_every_n_steps=min(50, schedule.check_every),
             limit_val_batches=1,

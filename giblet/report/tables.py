@@ -1,11 +1,11 @@
-"""The long table of scores as tables to read: EnCodec beside mel, brain beside its nulls."""
+"""The long table of scores as tables to read: codes beside mel, brain beside its nulls."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-PATHS = {"encodec": "EnCodec", "mel": "mel"}
+PATHS = {"encodec": "codes", "mel": "mel"}
 
 COLUMNS = {
     "original": "the film's own sound",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scipy.fft
 import torch
+from vector_quantize_pytorch import ResidualVQ
 
 from giblet.audio.codec import load_codec
 from giblet.audio.mdct import Mdct
@@ -80,6 +81,34 @@ def test_codes_are_exactly_those_of_the_whole_sound(codec, model, noise, seconds
 def test_windows_that_do_not_overlap_would_be_seen(codec, model, noise):
     cut = [codec.encode(piece) for piece in np.split(noise, [24000, 48000])]
     assert (np.concatenate(cut, axis=1) != whole_codes(model, noise)).mean() > 0.02
+
+
+def test_a_beam_as_wide_as_a_codebook_finds_the_best_of_all_pairs(model):
+    """Oracle: every sum of two codewords."""
+    pair = MdctModel(MdctConfig(**SIZES | {"n_codebooks": 2, "beam_size": 64})).double()
+    with torch.no_grad():
+        pair.codebooks.copy_(model.codebooks[:2])
+        latents = 1.2 * model.codebooks[2, :20]
+        sums = (pair.codebooks[0][:, None] + pair.codebooks[1]).flatten(0, 1)
+        expected = torch.cdist(latents, sums).argmin(1)
+        found = pair.quantize(latents, 2)
+    assert torch.equal(64 * found[0] + found[1], expected)
+
+
+def test_a_beam_leaves_less_than_the_nearest_codeword_at_each_step(codec, model, noise):
+    """Oracle: vector-quantize-pytorch, greedy, and with a beam (its sums weigh early steps too)."""
+    padded = torch.from_numpy(np.pad(noise, (0, -len(noise) % HOP))).double()
+    with torch.no_grad():
+        latents = model.encode(padded[None])[0]
+        left = model.dequantize(torch.from_numpy(codec.encode(noise).astype(np.int64))) - latents
+    theirs = {}
+    for beam in (None, 8):
+        vq = ResidualVQ(dim=16, num_quantizers=6, codebook_size=64, beam_size=beam).double().eval()
+        for layer, book in zip(vq.layers, model.codebooks, strict=True):
+            layer._codebook.embed.data.copy_(book[None])
+        with torch.no_grad():
+            theirs[beam] = (vq(latents[None])[0][0] - latents).square().mean()
+    assert left.square().mean() < theirs[8] < theirs[None]
 
 
 @pytest.mark.parametrize("part", [0, 1])

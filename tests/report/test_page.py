@@ -85,6 +85,8 @@ def render(rng, has_bold=True, simulated=True, **facts):
         }
     )
     facts = {
+        "codec": "bundled",
+        "bandwidth_kbps": 6.0,
         "dataset": "demo",
         "film": "A short film",
         "t_r": 1.5,
@@ -125,7 +127,7 @@ def test_nan_is_a_dash_and_an_absent_score_is_nothing():
     assert [(c.value, c.low, c.n, c.n_failed) for c in pesq] == [("–", "", "0", "5")]
     stoi = {metric.label: cells for metric, cells in sound.rows}["STOI"]
     assert [c and (c.value, c.low) for c in stoi] == [None, None, ("0.712", "")]
-    assert encoding.columns == [("encoding", ["EnCodec"])]
+    assert encoding.columns == [("encoding", ["codes"])]
 
 
 def test_no_score_reads_nan(html):
