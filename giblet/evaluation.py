@@ -9,7 +9,7 @@ import torch
 from giblet.audio.processor import AudioProcessor
 from giblet.audio.quality import score_estimates, summarise
 from giblet.dataset import FilmData
-from giblet.encoding import correlation
+from giblet.encoding import correlation, isc
 from giblet.models.autoencoder import Autoencoder
 from giblet.models.losses import code_cross_entropy, unigram_nats
 
@@ -106,16 +106,13 @@ def identification_2way(estimate: np.ndarray, truth: np.ndarray) -> np.ndarray:
 def reliable_voxels(bold: np.ndarray, share: float = 0.05) -> np.ndarray:
     """The voxels in which subjects agree most, (n_chosen,) indices, to look at first.
 
-    Mean correlation of each subject's BOLD with the mean of the others (leave-one-out ISC, Nastase
-    et al. 2019); with one subject all voxels. ``bold`` (n_subjects, n_trs, n_voxels): of training
-    TRs, so that the choice knows nothing of the test part.
+    By leave-one-out ISC, mean over subjects; with one subject all voxels. ``bold`` (n_subjects,
+    n_trs, n_voxels): of training TRs, so that the choice knows nothing of the test part.
     """
     n_subjects, _n_trs, n_voxels = bold.shape
     if n_subjects < 2:
         return np.arange(n_voxels)
-    others = (bold.sum(axis=0) - bold) / (n_subjects - 1)
-    isc = [correlation(one, rest) for one, rest in zip(bold, others, strict=True)]
-    agreement = np.nan_to_num(np.mean(isc, axis=0), nan=-1.0)
+    agreement = np.nan_to_num(isc(bold).mean(axis=0), nan=-1.0)
     return np.argsort(-agreement, kind="stable")[: max(1, round(share * n_voxels))]
 
 
