@@ -21,6 +21,7 @@ def brain_quality(
     regressors: Mapping[str, xr.Dataset],
     t_r: float,
     n_permutations: int = 200,
+    n_iter: int = 20,
     seed: int = 0,
 ) -> xr.Dataset:
     """Maps of agreement between people, and of ridge from the film, over all TRs that all saw.
@@ -31,6 +32,8 @@ def brain_quality(
         As ``giblet.bold.load_bids`` and ``load_runs`` give them.
     regressors
         Modality → array set of ``film_regressors``; those with nothing in them are left out.
+    n_permutations, n_iter
+        Nulls of the ISC; mixtures of modalities that banded ridge tries.
 
     Returns
     -------
@@ -62,7 +65,8 @@ def brain_quality(
     if len(bands) == 1:
         sets.pop("r_all")
     for label, names in sets.items():
-        r = _linear([bands[name] for name in names], bold, match, t_r, seed)
+        search = {"n_iter": n_iter, "seed": seed}
+        r = _linear([bands[name] for name in names], bold, match, t_r, search)
         found[label] = (("subject", "voxel"), r.astype(np.float32))
     attrs = {"t_r": t_r, "n_trs": len(match.trs), "n_runs": len(set(match.runs))}
     return found.assign_attrs(attrs, bold_source=scans.attrs["source"])
@@ -106,7 +110,7 @@ def _by_run(bold: np.ndarray, rng: np.random.Generator, runs: np.ndarray) -> np.
     return other
 
 
-def _linear(bands: list, bold: np.ndarray, match: Match, t_r: float, seed: int) -> np.ndarray:
+def _linear(bands: list, bold: np.ndarray, match: Match, t_r: float, search: dict) -> np.ndarray:
     """Held-out correlation (n_subjects, n_voxels); who shares a clock is fitted together."""
     n_subjects, n_trs, n_voxels = bold.shape
     clocks = [b"".join(band[s].tobytes() for band in bands) for s in range(n_subjects)]
@@ -117,7 +121,7 @@ def _linear(bands: list, bold: np.ndarray, match: Match, t_r: float, seed: int) 
         features = [band[alike[0]] for band in bands]
         gap = trs_for(HRF_SECONDS, t_r)
         try:
-            found, _r2 = held_out_scores(features, together, match.runs, gap, seed=seed)
+            found, _r2 = held_out_scores(features, together, match.runs, gap, **search)
         except ValueError as error:
             raise GibletError(f"too few TRs to hold some out: {error}") from None
         r[alike] = found.reshape(len(alike), n_voxels)

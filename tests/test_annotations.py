@@ -410,7 +410,7 @@ def test_the_verb_reads_as_the_settings_say_and_records_the_warnings(tmp_path):
     path = written(tmp_path, "start\tend\tsaid\n2\t3\tyes\n0\t0\tno\n0\t0\tnever\n")
     words = {"text_columns": ["said"], "first_unit": 0}
     config = parse_config({"t_r": 1.0, "words": words})
-    embed_text(tmp_path / "film.wav", path, tmp_path / "text.nc", config)
+    embed_text(path, tmp_path / "text.nc", config, film=tmp_path / "film.wav")
     arrays = load_arrays(tmp_path / "text.nc")
     assert arrays["spoken"].values.tolist() == [True, False, True, True]
     assert not arrays["text"].values[1].any()

@@ -56,7 +56,7 @@ def test_planted_maps_come_back(smooth):
     )
     bold = np.stack([shared / 2 + smooth(40, 10 + s) for s in range(4)])
     modalities = {"audio": of_volumes(sound, 4), "text": of_volumes(words, 4)}
-    found = brain_quality(scans_of(bold), modalities, T_R, n_permutations=60)
+    found = brain_quality(scans_of(bold), modalities, T_R, n_permutations=60, n_iter=4)
     answers = {"audio": np.arange(40) < 20, "text": (np.arange(40) >= 20) & (np.arange(40) < 30)}
     for name, truth in answers.items():
         assert roc_auc_score(truth, found[f"r_{name}"].mean("subject")) > 0.95
@@ -76,7 +76,7 @@ def test_how_many_words_are_a_band_of_their_own(smooth):
     rate, words = smooth(1, 40)[:, 0], smooth(9, 41)
     bold = np.stack([rate[:, None] + smooth(4, 42 + s) for s in range(2)])
     text = of_volumes(words, 2).assign(n_words=("volume", np.tile(rate, 2)))
-    found = brain_quality(scans_of(bold), {"text": text}, T_R, n_permutations=2)
+    found = brain_quality(scans_of(bold), {"text": text}, T_R, n_permutations=2, n_iter=4)
     assert float(found["r_n_words"].mean()) > 0.5
     assert abs(float(found["r_text"].mean())) < 0.2
     assert float(found["r_all"].mean()) > 0.5

@@ -113,7 +113,7 @@ def test_sound_is_learned_from_noise_coded_sound(kind, game, no_idea, speech, co
         return loss.discriminator(discriminator(speech[crops])[0], discriminator(coded[crops])[0])
 
     optimizer = torch.optim.AdamW(discriminator.parameters(), lr=3e-3, betas=(0.8, 0.99))
-    for _ in range(80):
+    for _ in range(60):
         optimizer.zero_grad()
         value = cost(slice(0, 20, 2))
         value.backward()
