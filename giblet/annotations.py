@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from giblet.checks import GibletError
+from giblet.store import SEPARATORS
 from giblet.transcripts import (
     chosen_part,
     content_of,
@@ -24,7 +25,6 @@ logger = logging.getLogger(__name__)
 PAUSES = ("sp", "sil", "<eps>", "<p:>")  # of the Penn, Montreal and Munich forced aligners
 _SYNONYMS = {"onset": ("onset", "start"), "duration": ("duration",), "end": ("end", "offset")}
 _CELLS = {"dtype": str, "keep_default_na": False, "na_values": ["n/a", ""]}  # as written
-_SEPARATORS = {".tsv": "\t", ".csv": ","}
 _FORMATS = ".tsv, .csv, .xlsx, .TextGrid, .srt or .vtt"
 _EPSILON = 1e-6  # s: rows that share less than this do not overlap
 
@@ -69,7 +69,7 @@ def read_annotations(
     """
     path, noted = Path(path), []
     ending = path.suffix.lower()
-    if ending == ".xlsx" or ending in _SEPARATORS:
+    if ending == ".xlsx" or ending in SEPARATORS:
         table = _sheet(path, sheet) if ending == ".xlsx" else _separated(path)
         columns = {"onset": onset_column, "duration": duration_column, "end": end_column}
         rows = _table_rows(table, columns, text_columns, path)
@@ -86,7 +86,7 @@ def read_annotations(
 
 
 def _separated(path: Path) -> pd.DataFrame:
-    separator, text = _SEPARATORS[path.suffix.lower()], io.StringIO(decoded_text(path))
+    separator, text = SEPARATORS[path.suffix.lower()], io.StringIO(decoded_text(path))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # more cells than columns

@@ -60,13 +60,13 @@ def brain_quality(
     found = xr.Dataset(coords={"subject": match.subjects, **places})
     if len(bold) > 1:
         found = found.assign(_agreement(bold, match.runs, n_permutations, seed))
-    bands = {k: band[match.volumes] for k, band in _bands(regressors).items()}
+    bands, times = _bands(regressors), scans["film_time"].values[match.volumes]
     sets = {f"r_{name}": [name] for name in bands} | ({"r_all": list(bands)} if bands else {})
     if len(bands) == 1:
         sets.pop("r_all")
     for label, names in sets.items():
         search = {"n_iter": n_iter, "seed": seed}
-        r = _linear([bands[name] for name in names], bold, match, t_r, search)
+        r = _linear([bands[name] for name in names], bold, times, match, t_r, search)
         found[label] = (("subject", "voxel"), r.astype(np.float32))
     attrs = {"t_r": t_r, "n_trs": len(match.trs), "n_runs": len(set(match.runs))}
     return found.assign_attrs(attrs, bold_source=scans.attrs["source"])
@@ -110,15 +110,21 @@ def _by_run(bold: np.ndarray, rng: np.random.Generator, runs: np.ndarray) -> np.
     return other
 
 
-def _linear(bands: list, bold: np.ndarray, match: Match, t_r: float, search: dict) -> np.ndarray:
-    """Held-out correlation (n_subjects, n_voxels); who shares a clock is fitted together."""
+def _linear(
+    bands: list, bold: np.ndarray, times: np.ndarray, match: Match, t_r: float, search: dict
+) -> np.ndarray:
+    """Held-out correlation (n_subjects, n_voxels); who shares a clock is fitted together.
+
+    Folds are whole runs, or parts of a single one, so that BOLD z-scored by run tells training TRs
+    nothing of the others.
+    """
     n_subjects, n_trs, n_voxels = bold.shape
-    clocks = [b"".join(band[s].tobytes() for band in bands) for s in range(n_subjects)]
+    clocks = [subject.tobytes() for subject in times]
     r = np.empty((n_subjects, n_voxels))
     for clock in dict.fromkeys(clocks):
         alike = [s for s in range(n_subjects) if clocks[s] == clock]
         together = bold[alike].swapaxes(0, 1).reshape(n_trs, -1)
-        features = [band[alike[0]] for band in bands]
+        features = [band[match.volumes[alike[0]]] for band in bands]  # (n_trs, n_features) each
         gap = trs_for(HRF_SECONDS, t_r)
         try:
             found, _r2 = held_out_scores(features, together, match.runs, gap, **search)
