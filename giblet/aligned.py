@@ -9,9 +9,9 @@ import xarray as xr
 from giblet.alignment.hrf import HRF_SECONDS, tr_kernel
 from giblet.alignment.sync import Match, match_scans
 from giblet.checks import GibletError
-from giblet.config import SplitConfig
 from giblet.dataset import FilmData, split_film, zscore_bold
 from giblet.models.autoencoder import Shapes
+from giblet.settings import SplitConfig
 
 
 def align(

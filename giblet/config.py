@@ -3,129 +3,25 @@
 from collections.abc import Iterator
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, ValidationError
 
 from giblet.checks import GibletError, nearest_name
+from giblet.settings import (
+    CodecTrainingConfig,
+    DecodingConfig,
+    MelConfig,
+    ModelConfig,
+    QualityConfig,
+    ScanConfig,
+    Section,
+    SplitConfig,
+    TrainingConfig,
+    VideoConfig,
+    WordsConfig,
+)
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class MelConfig(_Strict):
-    """The mel path."""
-
-    n_mels: PositiveInt = Field(128, description="mel bands")
-    n_fft: PositiveInt = Field(1024, description="samples of a window")
-    hop_length: PositiveInt = Field(256, description="samples between two frames")
-    n_iter: PositiveInt = Field(32, description="iterations of Griffin-Lim")
-
-
-class VideoConfig(_Strict):
-    """Pictures per TR."""
-
-    n_frames: PositiveInt = Field(1, description="pictures per TR")
-    height: PositiveInt = Field(90, description="pixels")
-    width: PositiveInt = Field(160, description="pixels")
-
-
-class WordsConfig(_Strict):
-    """How the annotations are read. Times of TextGrids and subtitles are always in seconds."""
-
-    text_columns: list[str] = Field(
-        ["text"], min_length=1, description="of a table; joined with a space"
-    )
-    onset_column: str | None = Field(None, description="where it is not onset or start")
-    duration_column: str | None = Field(None, description="where it is not duration")
-    end_column: str | None = Field(None, description="where it is not end or offset")
-    unit_seconds: PositiveFloat = Field(
-        1.0, description="a table's unit of time: 0.001 for ms, the TR for TRs"
-    )
-    first_unit: int | None = Field(
-        None, description="for a table that numbers TRs, the last included: number of the first"
-    )
-    leave_out_untimed: bool = Field(False, description="a table's rows without time: no error")
-    sheet: str | None = Field(None, description="of a workbook with several")
-    tier: str | None = Field(None, description="of a TextGrid with several")
-    pauses: list[str] = Field(
-        ["sp", "sil", "<eps>", "<p:>"], description="labels of a TextGrid that are not said"
-    )
-
-
-class SplitConfig(_Strict):
-    """Which seconds of the film are held out. They are the same for every subject."""
-
-    test: float = Field(0.2, gt=0, lt=1, description="share of the film, at its end")
-    validation: float = Field(0.1, gt=0, lt=1, description="share before that, for early stopping")
-    gap_seconds: float = Field(
-        32.0, ge=0, description="left out between the parts; at least the HRF when there is BOLD"
-    )
-
-
-class ModelConfig(_Strict):
-    """Sizes of the autoencoder."""
-
-    audio_dim: PositiveInt = Field(256, description="features of encoded sound")
-    video_dim: PositiveInt = Field(1024, description="features of encoded pictures")
-    text_dim: PositiveInt = Field(256, description="features of encoded words")
-    bottleneck_dim: PositiveInt = Field(2048, description="features of the shared code")
-    embedding_dim: PositiveInt = Field(64, description="per codebook")
-    decoder_dim: PositiveInt = Field(128, description="channels of a decoded frame")
-    readout_rank: PositiveInt = Field(64, description="components shared by a subject's voxels")
-
-
-class TrainingConfig(_Strict):
-    """How the autoencoder is trained."""
-
-    max_epochs: PositiveInt = Field(30, description="times that the training part is seen")
-    frames_per_step: PositiveInt = Field(28, description="code frames per TR that a step scores")
-    bfloat16: bool = Field(True, description="mixed precision while training")
-    weight_decay: float = Field(0.05, ge=0, description="of AdamW")
-    patience: PositiveInt = Field(6, description="epochs without a better validation loss")
-    min_steps: PositiveInt = Field(8, description="in an epoch: a short film is seen several times")
-    window_trs: PositiveInt = Field(40, description="TRs in a row that one step sees")
-    learning_rate: PositiveFloat = Field(5e-4, description="of AdamW")
-    gradient_clip: PositiveFloat = Field(1.0, description="largest norm of a gradient")
-    audio_weight: PositiveFloat = Field(1.0, description="of the sound's loss")
-    video_weight: PositiveFloat = Field(0.2, description="of the pictures' loss")
-    text_weight: PositiveFloat = Field(0.2, description="of the words' loss")
-    bold_weight: PositiveFloat = Field(0.5, description="of the BOLD's loss")
-
-
-class DecodingConfig(_Strict):
-    """From BOLD to the bottleneck."""
-
-    first_lag_seconds: float = Field(2.0, ge=0, description="BOLD is read from so much later on")
-    last_lag_seconds: float = Field(8.0, gt=0, description="to so much later")
-
-
-class ScanConfig(_Strict):
-    """How BOLD is cleaned."""
-
-    high_pass_hz: PositiveFloat | None = Field(0.01, description="slower drifts are removed")
-    parcellation: str | None = Field(None, description="label image: parcels instead of voxels")
-    confounds: list[str] | None = Field(
-        None, description="columns to regress out; by default motion (BIDS), or all (table of runs)"
-    )
-
-
-class QualityConfig(_Strict):
-    """How good the scans are."""
-
-    n_permutations: PositiveInt = Field(200, description="phase-randomised nulls of the ISC")
-
-
-class CodecTrainingConfig(_Strict):
-    """A codec of one's own, by the rule ``train_codec``."""
-
-    sounds: str | None = Field(None, description="folder of sounds, in it one folder a kind")
-    validation: str | None = Field(None, description="another, never trained on")
-    recipe: str = Field(
-        "config/codec/bundled.yaml", description="network, losses and schedule of the codec"
-    )
-
-
-class Config(_Strict):
+class Config(Section):
     """The whole of ``config.yaml``."""
 
     dataset: str = Field(
@@ -234,7 +130,7 @@ def all_settings(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[s
     """Every setting by its full name, with its JSON schema."""
     for name, schema in section.model_json_schema()["properties"].items():
         default = section.model_fields[name].default
-        if isinstance(default, _Strict):
+        if isinstance(default, Section):
             yield from all_settings(type(default), f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", schema

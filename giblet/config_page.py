@@ -22,7 +22,7 @@ _PAGE = """# Settings
 section: `training.max_epochs` is `training: {max_epochs: 5}`. A misspelt key, a wrong type or a
 value out of range is an error before anything runs.
 
-This page is written by code. After a change of `giblet/config.py`:
+This page is written by code. After a change of `giblet/config.py` or `giblet/settings.py`:
 `python -c "from giblet.config_page import *; print(settings_page(), end='')" > config/README.md`
 
 | key | value | default | meaning |

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from giblet.checks import GibletError
-from giblet.config import SplitConfig
+from giblet.settings import SplitConfig
 from giblet.timing import trs_for
 
 PARTS = ("train", "validation", "test")

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from giblet.config import DecodingConfig
 from giblet.ridge import fit_ridge
+from giblet.settings import DecodingConfig
 from giblet.timing import trs_for
 
 

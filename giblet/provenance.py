@@ -40,12 +40,15 @@ def source_fingerprint(verb: str) -> str:
 
 def _verb_file(verb: str) -> tuple[str, dict[str, ast.FunctionDef]]:
     """Source of the file that holds ``verb``, and the functions in it by name."""
-    folder = _PACKAGE.joinpath(*verb.split()[:-1])
-    source = (folder / "verbs.py").read_text()
-    functions = {n.name: n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)}
-    if verb.split()[-1] not in functions:
-        raise ValueError(f"{verb} is not a verb; there are {', '.join(functions)}")
-    return source, functions
+    *group, name = verb.split()
+    folder, known = _PACKAGE.joinpath(*group), []
+    for file in (*sorted(folder.glob("verbs/*.py")), *folder.glob("verbs.py")):
+        source = file.read_text()
+        functions = {n.name: n for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)}
+        if name in functions:
+            return source, functions
+        known += functions
+    raise ValueError(f"{verb} is not a verb; there are {', '.join(known)}")
 
 
 def _closure(modules: set[Path]) -> set[Path]:

@@ -7,7 +7,6 @@ import torch
 import xarray as xr
 
 from giblet.audio.processor import AudioProcessor
-from giblet.config import DecodingConfig
 from giblet.dataset import FilmData
 from giblet.decoding import decode_subject, lags_in_trs
 from giblet.evaluation import (
@@ -22,6 +21,7 @@ from giblet.evaluation import (
 from giblet.models.autoencoder import Autoencoder
 from giblet.models.reading import bottlenecks, predict_bold
 from giblet.ridge import ridge_encoding
+from giblet.settings import DecodingConfig
 from giblet.timing import count_samples
 
 logger = logging.getLogger(__name__)

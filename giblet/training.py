@@ -10,10 +10,10 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from giblet.checks import GibletError
-from giblet.config import ModelConfig, TrainingConfig
 from giblet.dataset import FilmData, check_no_overlap, windows
 from giblet.models.autoencoder import Autoencoder, Shapes
 from giblet.models.losses import code_cross_entropy, code_frequencies, masked_mse, unigram_nats
+from giblet.settings import ModelConfig, TrainingConfig
 
 WATCHED = "validation/loss"  # stops training and picks the model: all modalities, as weighted
 _ROUNDING = 1e-9  # mean squares below this are float noise around a constant

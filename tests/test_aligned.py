@@ -8,7 +8,7 @@ import xarray as xr
 from giblet.aligned import align, film_data, film_shapes
 from giblet.alignment.hrf import tr_kernel
 from giblet.checks import GibletError
-from giblet.config import SplitConfig
+from giblet.settings import SplitConfig
 from giblet.store import load_arrays, save_arrays
 
 T_R = 1.5  # s

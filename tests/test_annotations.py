@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from giblet.annotations import read_annotations
 from giblet.checks import GibletError
-from giblet.config import WordsConfig, parse_config
+from giblet.config import parse_config
+from giblet.settings import WordsConfig
 from giblet.store import load_arrays
 from giblet.text import embed_words, hashed_words
-from giblet.verbs import embed_text
+from giblet.verbs.film import embed_text
 
 LONG = """File type = "ooTextFile"
 Object class = "TextGrid"

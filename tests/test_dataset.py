@@ -6,8 +6,8 @@ import torch
 from sklearn.preprocessing import StandardScaler
 
 from giblet.checks import GibletError
-from giblet.config import SplitConfig
 from giblet.dataset import PARTS, FilmData, check_no_overlap, split_film, windows, zscore_bold
+from giblet.settings import SplitConfig
 
 
 def make_data(part, run=None, **film):

@@ -10,10 +10,10 @@ from sklearn.linear_model import Ridge
 from sklearn.neighbors import NearestNeighbors
 
 from giblet.alignment.hrf import tr_kernel
-from giblet.config import DecodingConfig, SplitConfig
 from giblet.dataset import split_film, zscore_bold
 from giblet.decoding import decode_subject, lagged, lags_in_trs, nearest_clips
 from giblet.evaluation import identification_2way
+from giblet.settings import DecodingConfig, SplitConfig
 
 N_TRS, T_R = 300, 1.5
 LAGS = lags_in_trs(T_R, DecodingConfig())

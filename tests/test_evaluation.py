@@ -8,7 +8,6 @@ from sklearn.metrics import log_loss
 from giblet.audio.mel import MelSettings
 from giblet.audio.processor import AudioProcessor
 from giblet.audio.quality import score_sound
-from giblet.config import ModelConfig
 from giblet.dataset import FilmData
 from giblet.evaluation import (
     bold_rows,
@@ -21,6 +20,7 @@ from giblet.evaluation import (
     sound_rows,
 )
 from giblet.models.autoencoder import Autoencoder, Shapes
+from giblet.settings import ModelConfig
 
 RATE = 24000
 

@@ -13,8 +13,8 @@ PACKAGE = Path(__file__).parents[1] / "giblet"
 # A new module must be placed here, as low as it honestly can stand.
 LEVELS = {
     4: """
-        __main__ cli verbs codec.verbs report report.figures report.page report.players
-        report.results report.tables
+        __main__ cli codec.verbs verbs verbs.bottleneck verbs.brain verbs.film
+        report report.figures report.page report.players report.results report.tables
     """,
     3: """
         brain_quality training decoding evaluation reconstruction
@@ -39,7 +39,7 @@ LEVELS = {
         demo.script demo.soundtrack demo.speech demo.stimulus
     """,
     0: """
-        giblet checks config config_page demo hub provenance store timing
+        giblet checks config config_page demo hub provenance settings store timing
     """,
 }
 LEVEL = {name: level for level, names in LEVELS.items() for name in names.split()}

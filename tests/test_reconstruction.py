@@ -10,9 +10,9 @@ from giblet.aligned import align, film_data, film_shapes
 from giblet.audio.files import read_sound, write_sound
 from giblet.audio.mel import MelSettings
 from giblet.audio.processor import AudioProcessor
-from giblet.config import DecodingConfig, ModelConfig, SplitConfig, TrainingConfig
 from giblet.evaluation import score_table
 from giblet.reconstruction import reconstruct
+from giblet.settings import DecodingConfig, ModelConfig, SplitConfig, TrainingConfig
 from giblet.training import fit
 
 T_R, N_TRS, FIRST_SCANNED = 1.5, 24, 3

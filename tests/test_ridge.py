@@ -10,10 +10,10 @@ from sklearn.model_selection import GridSearchCV
 
 from giblet.alignment.hrf import convolve_hrf
 from giblet.baselines import purged_folds
-from giblet.config import SplitConfig
 from giblet.dataset import split_film
 from giblet.encoding import correlation
 from giblet.ridge import banded_ridge, fit_ridge, ridge_encoding
+from giblet.settings import SplitConfig
 from giblet.significance import phase_randomised
 
 N_TRS, T_R = 300, 1.5

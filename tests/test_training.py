@@ -11,10 +11,10 @@ from scipy.signal import lfilter
 
 from giblet.alignment.hrf import tr_kernel
 from giblet.checks import GibletError
-from giblet.config import ModelConfig, SplitConfig, TrainingConfig
 from giblet.dataset import FilmData, split_film, zscore_bold
 from giblet.models.autoencoder import Autoencoder, Shapes
 from giblet.models.reading import bottlenecks, predict_bold
+from giblet.settings import ModelConfig, SplitConfig, TrainingConfig
 from giblet.training import (
     BottleneckTraining,
     Windows,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from giblet.audio.formats import FORMAT_VERSION, check_stored, detect_format, un
 from giblet.audio.framing import group_trs, ungroup_trs
 from giblet.audio.mel import MelSettings, mel_spectrogram, mel_to_sound, repeat_in_trs
 from giblet.checks import GibletError, check_codes
+from giblet.config import Config
 from giblet.timing import TrClock, count_samples, samples_duration, tr_onsets, whole_trs
 
 if TYPE_CHECKING:
@@ -60,6 +61,12 @@ class AudioProcessor:
         else:
             self.sample_rate = self.mel.sample_rate
             self.clock = TrClock(t_r, self.mel.frame_rate, "tr_synchronous")
+
+    @classmethod
+    def from_config(cls, config: Config, path: str) -> Self:
+        """As a config has it, on the path ``encodec`` or ``mel``."""
+        chosen = config.model_dump(include={"codec", "bandwidth_kbps", "t_r", "framing"})
+        return cls(path == "encodec", mel=MelSettings(**config.mel.model_dump()), **chosen)
 
     @property
     def encoding_mode(self) -> str:

@@ -8,8 +8,8 @@ import pandas as pd
 from giblet.annotations import read_annotations
 from giblet.audio.files import read_sound
 from giblet.checks import GibletError
-from giblet.config import WordsConfig
 from giblet.demo.stimulus import picture_features, sound_features, word_features
+from giblet.settings import WordsConfig
 from giblet.timing import samples_duration, tr_moments
 from giblet.video import extract_frames
 

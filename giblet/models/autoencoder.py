@@ -7,7 +7,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from giblet.config import ModelConfig
 from giblet.models.decoder import (
     AudioDecoder,
     BoldDecoder,
@@ -16,6 +15,7 @@ from giblet.models.decoder import (
     VideoDecoder,
 )
 from giblet.models.encoder import AudioEncoder, MelEncoder, TextEncoder, VideoEncoder
+from giblet.settings import ModelConfig
 from giblet.store import load_json, save_json
 
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from giblet.alignment.hrf import tr_kernel
-from giblet.config import ModelConfig
 from giblet.models.autoencoder import (
     Autoencoder,
     Shapes,
     load_autoencoder,
     save_autoencoder,
 )
+from giblet.settings import ModelConfig
 
 SMALL = ModelConfig(
     audio_dim=16,

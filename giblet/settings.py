@@ -1,0 +1,120 @@
+"""The sections of the config: each setting with its default and its limits."""
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class MelConfig(Section):
+    """The mel path."""
+
+    n_mels: PositiveInt = Field(128, description="mel bands")
+    n_fft: PositiveInt = Field(1024, description="samples of a window")
+    hop_length: PositiveInt = Field(256, description="samples between two frames")
+    n_iter: PositiveInt = Field(32, description="iterations of Griffin-Lim")
+
+
+class VideoConfig(Section):
+    """Pictures per TR."""
+
+    n_frames: PositiveInt = Field(1, description="pictures per TR")
+    height: PositiveInt = Field(90, description="pixels")
+    width: PositiveInt = Field(160, description="pixels")
+
+
+class WordsConfig(Section):
+    """How the annotations are read. Times of TextGrids and subtitles are always in seconds."""
+
+    text_columns: list[str] = Field(
+        ["text"], min_length=1, description="of a table; joined with a space"
+    )
+    onset_column: str | None = Field(None, description="where it is not onset or start")
+    duration_column: str | None = Field(None, description="where it is not duration")
+    end_column: str | None = Field(None, description="where it is not end or offset")
+    unit_seconds: PositiveFloat = Field(
+        1.0, description="a table's unit of time: 0.001 for ms, the TR for TRs"
+    )
+    first_unit: int | None = Field(
+        None, description="for a table that numbers TRs, the last included: number of the first"
+    )
+    leave_out_untimed: bool = Field(False, description="a table's rows without time: no error")
+    sheet: str | None = Field(None, description="of a workbook with several")
+    tier: str | None = Field(None, description="of a TextGrid with several")
+    pauses: list[str] = Field(
+        ["sp", "sil", "<eps>", "<p:>"], description="labels of a TextGrid that are not said"
+    )
+
+
+class SplitConfig(Section):
+    """Which seconds of the film are held out. They are the same for every subject."""
+
+    test: float = Field(0.2, gt=0, lt=1, description="share of the film, at its end")
+    validation: float = Field(0.1, gt=0, lt=1, description="share before that, for early stopping")
+    gap_seconds: float = Field(
+        32.0, ge=0, description="left out between the parts; at least the HRF when there is BOLD"
+    )
+
+
+class ModelConfig(Section):
+    """Sizes of the autoencoder."""
+
+    audio_dim: PositiveInt = Field(256, description="features of encoded sound")
+    video_dim: PositiveInt = Field(1024, description="features of encoded pictures")
+    text_dim: PositiveInt = Field(256, description="features of encoded words")
+    bottleneck_dim: PositiveInt = Field(2048, description="features of the shared code")
+    embedding_dim: PositiveInt = Field(64, description="per codebook")
+    decoder_dim: PositiveInt = Field(128, description="channels of a decoded frame")
+    readout_rank: PositiveInt = Field(64, description="components shared by a subject's voxels")
+
+
+class TrainingConfig(Section):
+    """How the autoencoder is trained."""
+
+    max_epochs: PositiveInt = Field(30, description="times that the training part is seen")
+    frames_per_step: PositiveInt = Field(28, description="code frames per TR that a step scores")
+    bfloat16: bool = Field(True, description="mixed precision while training")
+    weight_decay: float = Field(0.05, ge=0, description="of AdamW")
+    patience: PositiveInt = Field(6, description="epochs without a better validation loss")
+    min_steps: PositiveInt = Field(8, description="in an epoch: a short film is seen several times")
+    window_trs: PositiveInt = Field(40, description="TRs in a row that one step sees")
+    learning_rate: PositiveFloat = Field(5e-4, description="of AdamW")
+    gradient_clip: PositiveFloat = Field(1.0, description="largest norm of a gradient")
+    audio_weight: PositiveFloat = Field(1.0, description="of the sound's loss")
+    video_weight: PositiveFloat = Field(0.2, description="of the pictures' loss")
+    text_weight: PositiveFloat = Field(0.2, description="of the words' loss")
+    bold_weight: PositiveFloat = Field(0.5, description="of the BOLD's loss")
+
+
+class DecodingConfig(Section):
+    """From BOLD to the bottleneck."""
+
+    first_lag_seconds: float = Field(2.0, ge=0, description="BOLD is read from so much later on")
+    last_lag_seconds: float = Field(8.0, gt=0, description="to so much later")
+
+
+class ScanConfig(Section):
+    """How BOLD is cleaned."""
+
+    high_pass_hz: PositiveFloat | None = Field(0.01, description="slower drifts are removed")
+    parcellation: str | None = Field(None, description="label image: parcels instead of voxels")
+    confounds: list[str] | None = Field(
+        None, description="columns to regress out; by default motion (BIDS), or all (table of runs)"
+    )
+
+
+class QualityConfig(Section):
+    """How good the scans are."""
+
+    n_permutations: PositiveInt = Field(200, description="phase-randomised nulls of the ISC")
+
+
+class CodecTrainingConfig(Section):
+    """A codec of one's own, by the rule ``train_codec``."""
+
+    sounds: str | None = Field(None, description="folder of sounds, in it one folder a kind")
+    validation: str | None = Field(None, description="another, never trained on")
+    recipe: str = Field(
+        "config/codec/bundled.yaml", description="network, losses and schedule of the codec"
+    )

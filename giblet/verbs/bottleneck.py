@@ -1,0 +1,95 @@
+"""Verbs on both: aligned, learned, listened through and reported."""
+
+from pathlib import Path
+
+from giblet.config import Config
+
+
+def sync_align(
+    audio: Path,
+    video: Path,
+    aligned: Path,
+    config: Config,
+    text: Path | None = None,
+    bold: Path | None = None,
+    regressors: list[Path] = (),
+) -> None:
+    """Film, words and scans on the film's TRs, cropped to what all cover, with their parts."""
+    from giblet.aligned import align
+    from giblet.store import load_arrays, save_arrays
+
+    loaded = [load_arrays(p) for p in (audio, video, text) if p is not None]
+    scans = None if bold is None else load_arrays(bold)
+    blurred = [load_arrays(p) for p in regressors]
+    save_arrays(align(loaded, scans, blurred, config.t_r, config.splits), aligned)
+
+
+def train(aligned: Path, model: Path, logs: Path, config: Config) -> None:
+    """Train the autoencoder; checkpoints and TensorBoard curves go into ``logs``."""
+    import sys
+
+    from giblet.aligned import film_data, film_shapes
+    from giblet.models.autoencoder import save_autoencoder
+    from giblet.store import load_arrays, load_table, replacing_folder, save_table
+    from giblet.training import fit, history
+
+    arrays = load_arrays(aligned)
+    data, shapes = film_data(arrays), film_shapes(arrays, config.hrf_model)
+    trained = fit(
+        data, shapes, config.model, config.training, config.seed, str(logs), sys.stderr.isatty()
+    )
+    with replacing_folder(model) as folder:
+        save_autoencoder(
+            trained.autoencoder,
+            folder,
+            training=config.training.model_dump(),
+            baselines=trained.baselines,
+            best_epoch=trained.best_epoch,
+            seed=config.seed,
+        )
+        save_table(history(load_table(logs / "metrics.csv")), folder / "history.tsv")
+
+
+def reconstruct(
+    film: Path, aligned: Path, model: Path, audio: Path, scores: Path, config: Config
+) -> None:
+    """Held-out sound through codec, bottleneck and brain: wav files and a table of scores.
+
+    Refreshes ``scores.tsv`` beside the folder of ``scores``: the tables of all paths built so far.
+    """
+    from giblet.aligned import film_data
+    from giblet.audio.files import read_sound, write_sound
+    from giblet.audio.processor import AudioProcessor
+    from giblet.evaluation import score_table
+    from giblet.models.autoencoder import load_autoencoder
+    from giblet.reconstruction import reconstruct
+    from giblet.store import gather_tables, load_arrays, replacing_folder, save_table
+
+    arrays = load_arrays(aligned)
+    processor = AudioProcessor.from_config(config, arrays.attrs["encoding_mode"])
+    sounds, rows = reconstruct(
+        arrays,
+        film_data(arrays),
+        load_autoencoder(model),
+        processor,
+        read_sound(film, processor.sample_rate),
+        config.decoding,
+        config.seed,
+    )
+    with replacing_folder(audio) as folder:
+        for column, waveform in sounds.items():
+            write_sound(folder / f"{column}.wav", waveform, processor.sample_rate)
+    save_table(score_table(processor.encoding_mode, rows), scores)
+    gather_tables(scores.parent)
+
+
+def report(results: Path, page: Path, config: Config) -> None:
+    """One self-contained page about everything in a data set's ``results`` folder."""
+    from giblet.report.page import render_page
+    from giblet.report.results import load_results
+    from giblet.store import gather_tables, replacing
+
+    scores = gather_tables(results / "scores")
+    sounds, sample_rate, history, facts = load_results(results, config)
+    with replacing(page) as temporary:
+        temporary.write_text(render_page(scores, sounds, sample_rate, history, facts))

@@ -1,0 +1,60 @@
+"""Verbs on the scans: simulated or read, blurred film beside them, how good they are."""
+
+from pathlib import Path
+
+from giblet.config import Config
+
+
+def simulate_bold(
+    film: Path, folder: Path, config: Config, annotations: Path | None = None
+) -> None:
+    """SIMULATED brains that watch the film, as a BIDS derivative data set."""
+    from giblet.demo.scanner import simulate_bids
+    from giblet.demo.viewing import stimulus_features
+
+    features = stimulus_features(film, annotations, config.words)
+    simulate_bids(folder, *features, config.t_r, stim_file=film.name, seed=config.seed)
+
+
+def load_bold(source: Path, bold: Path, config: Config) -> None:
+    """Every run of every subject of a BIDS data set or of a table of runs, on the film's clock."""
+    from giblet.bids import MOTION
+    from giblet.bold import load_bids, load_runs
+    from giblet.runs import run_files
+    from giblet.store import fingerprint, save_arrays
+
+    scan = config.scan
+    options = {"high_pass_hz": scan.high_pass_hz, "parcellation": scan.parcellation}
+    if source.is_file():
+        arrays = load_runs(source, confounds=scan.confounds or (), **options)
+        used = run_files(source)
+    else:
+        confounds = MOTION if scan.confounds is None else scan.confounds
+        arrays, used = load_bids(source, config.task, confounds=confounds, **options), [source]
+    save_arrays(arrays.assign_attrs(input=fingerprint(*used)), bold)
+
+
+def convolve_hrf(features: Path, bold: Path, regressors: Path, config: Config) -> None:
+    """Blur one modality's amounts by the HRF, sampled when each volume was taken."""
+    from giblet.alignment.regressors import film_regressors
+    from giblet.audio.processor import AudioProcessor
+    from giblet.store import load_arrays, save_arrays
+
+    film, scans = load_arrays(features), load_arrays(bold)
+    path = film.attrs.get("encoding_mode")
+    processor = AudioProcessor.from_config(config, path) if path else None
+    arrays = film_regressors(film, scans, config.t_r, config.hrf_model, processor)
+    save_arrays(arrays, regressors)
+
+
+def brain_quality(
+    bold: Path, quality: Path, scores: Path, config: Config, regressors: list[Path] = ()
+) -> None:
+    """What people share, its ceiling, and ridge from the film: maps, and a table of their means."""
+    from giblet.brain_quality import brain_quality, summary_table
+    from giblet.store import load_arrays, save_arrays, save_table
+
+    film = {path.stem: load_arrays(path) for path in regressors}
+    options = config.quality.model_dump() | {"seed": config.seed}
+    save_arrays(found := brain_quality(load_arrays(bold), film, config.t_r, **options), quality)
+    save_table(summary_table(found), scores)

@@ -1,0 +1,84 @@
+"""Verbs on the film: its sound, pictures and words, by TR."""
+
+from pathlib import Path
+
+from giblet.config import Config
+
+
+def _extract_sound(film: Path, stream: Path, path: str, config: Config) -> None:
+    """A film's sound to a stream of code frames (path encodec) or mel frames (path mel)."""
+    import xarray as xr
+
+    from giblet.audio.processor import AudioProcessor
+    from giblet.store import fingerprint, save_arrays
+
+    processor = AudioProcessor.from_config(config, path)
+    frames, n_trs = processor.extract(film, config.max_trs)
+    arrays = xr.Dataset({"stream": (("row", "frame"), frames)})
+    facts = processor.facts() | {"n_trs": n_trs, "film": film.name, "input": fingerprint(film)}
+    save_arrays(arrays.assign_attrs(facts), stream)
+
+
+def extract_codes(film: Path, codes: Path, config: Config) -> None:
+    """A film's sound to EnCodec codes, (n_codebooks, n_frames)."""
+    _extract_sound(film, codes, "encodec", config)
+
+
+def extract_mel(film: Path, mel: Path, config: Config) -> None:
+    """A film's sound to a mel spectrogram in dB, (n_mels, n_frames)."""
+    _extract_sound(film, mel, "mel", config)
+
+
+def group_trs(stream: Path, trs: Path) -> None:
+    """A stream of frames to TRs: ``audio`` (n_trs, rows, frames_per_tr), on the stream's clock."""
+    from giblet.audio.framing import group_trs
+    from giblet.audio.processor import tr_table
+    from giblet.store import load_arrays, save_arrays
+    from giblet.timing import TrClock
+
+    arrays = load_arrays(stream)
+    facts = arrays.attrs
+    clock, n_trs = TrClock(facts["t_r"], facts["frame_rate"], facts["framing"]), facts["n_trs"]
+    grouped = group_trs(arrays["stream"].values, clock, n_trs)
+    table = tr_table(clock, n_trs).set_index("tr_index").rename_axis("tr").to_xarray()
+    save_arrays(table.assign(audio=(("tr", "row", "frame"), grouped)).assign_attrs(facts), trs)
+
+
+def extract_video(film: Path, video: Path, config: Config) -> None:
+    """A film's pictures per TR; for a sound file, an array set that says there are none."""
+    import xarray as xr
+
+    from giblet.store import fingerprint, save_arrays
+    from giblet.video import extract_frames, has_pictures
+
+    attrs = {"t_r": config.t_r, "film": film.name, "input": fingerprint(film)}
+    if not has_pictures(film):
+        save_arrays(xr.Dataset(attrs=attrs | {"note": "the film has no pictures"}), video)
+        return
+    size = config.video
+    frames, seen = extract_frames(
+        film, config.t_r, config.max_trs, size.n_frames, size.height, size.width
+    )
+    dims = ("tr", "picture", "height", "width", "rgb")
+    arrays = xr.Dataset({"video": (dims, frames), "seen": (dims[:2], seen)}, attrs=attrs)
+    save_arrays(arrays, video)
+
+
+def embed_text(annotations: Path, text: Path, config: Config, film: Path | None = None) -> None:
+    """What is said in each TR, as vectors, and where nothing is; no film: up to the last word."""
+    import xarray as xr
+
+    from giblet.annotations import read_annotations
+    from giblet.audio.files import sound_duration
+    from giblet.store import fingerprint, save_arrays
+    from giblet.text import count_words, embed_words
+    from giblet.timing import whole_trs
+
+    said = read_annotations(annotations, **config.words.model_dump())
+    duration = sound_duration(film) if film else float((said["onset"] + said["duration"]).max())
+    n_trs = whole_trs(duration, config.t_r)
+    features, spoken = embed_words(said, config.t_r, n_trs, duration, config.text_model)
+    arrays = xr.Dataset({"text": (("tr", "feature"), features), "spoken": ("tr", spoken)})
+    arrays["n_words"] = ("tr", count_words(said, config.t_r, n_trs))
+    attrs = {"t_r": config.t_r, "text_model": config.text_model, "input": fingerprint(annotations)}
+    save_arrays(arrays.assign_attrs(attrs | {"warnings": said.attrs["warnings"]}), text)
