@@ -81,15 +81,30 @@ def _plain(value):
 
 def load_arrays(path: str | Path) -> "xr.Dataset":
     """Read an array set into memory."""
+    with open_arrays(path) as arrays:
+        try:
+            return arrays.load()
+        except Exception as error:
+            raise GibletError(f"{path}: not a readable netCDF file ({error})") from error
+
+
+@contextmanager
+def open_arrays(path: str | Path) -> Iterator["xr.Dataset"]:
+    """An array set whose values are read when they are sliced, while the context lasts.
+
+    For readers that go block by block: ``arrays["bold"][:, start:stop].to_numpy()``. Raises
+    GibletError as `load_arrays` does.
+    """
     import xarray as xr
 
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as arrays:
-            return arrays.load()
+        arrays = xr.open_dataset(path, engine="h5netcdf", cache=False)
     except FileNotFoundError:
         raise GibletError(f"{path}: no such file") from None
     except Exception as error:
         raise GibletError(f"{path}: not a readable netCDF file ({error})") from error
+    with arrays:
+        yield arrays
 
 
 def save_table(table: "pd.DataFrame", path: str | Path) -> None:

@@ -16,6 +16,7 @@ from giblet.store import (
     load_json,
     load_table,
     load_yaml,
+    open_arrays,
     replacing,
     replacing_folder,
     save_arrays,
@@ -63,6 +64,15 @@ def test_attributes_that_netcdf_cannot_hold_become_json(arrays, tmp_path):
     assert json.loads(loaded["none"]) is None
     assert json.loads(loaded["yes"]) is True
     assert loaded["number"] == 0.5
+
+
+def test_an_open_array_set_reads_only_what_is_asked_for(arrays, tmp_path):
+    save_arrays(arrays, tmp_path / "a.nc")
+    with open_arrays(tmp_path / "a.nc") as opened:
+        part = opened["audio"][1:3, 2].to_numpy()
+        assert not opened["audio"].variable._in_memory
+        assert opened.attrs == arrays.attrs | {"giblet_version": version("giblet")}
+    np.testing.assert_array_equal(part, arrays["audio"][1:3, 2])
 
 
 def test_the_same_arrays_give_the_same_bytes(arrays, tmp_path):
@@ -167,7 +177,13 @@ def test_yaml_is_read(tmp_path):
 
 @pytest.mark.parametrize(
     ("load", "name"),
-    [(load_arrays, "a.nc"), (load_table, "a.tsv"), (load_json, "a.json"), (load_yaml, "a.yaml")],
+    [
+        (load_arrays, "a.nc"),
+        (lambda path: open_arrays(path).__enter__(), "a.nc"),
+        (load_table, "a.tsv"),
+        (load_json, "a.json"),
+        (load_yaml, "a.yaml"),
+    ],
 )
 def test_missing_and_broken_files_are_named(load, name, tmp_path):
     path = tmp_path / name
