@@ -34,7 +34,7 @@ LEVELS = {
         codec.interface codec.judge codec.levels codec.losses codec.mdct codec.music codec.networks
         codec.parts codec.quantizer codec.scoring codec.settings codec.snake codec.starting
         baselines ridge significance
-        alignment.lag
+        alignment.adaptation alignment.lag
         codec.trainer demo.brains demo.effects demo.film demo.music demo.pictures demo.scanner
         demo.script demo.soundtrack demo.speech demo.stimulus
     """,

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from giblet.alignment.adaptation import adapt
 from giblet.alignment.hrf import HRF_SECONDS, convolve_hrf
 from giblet.checks import GibletError, check_amounts
 from giblet.timing import count_samples, samples_duration
@@ -124,16 +125,12 @@ def estimate_lag(
 
 def _heard(sound: np.ndarray, rate_hz: float, adaptation: float | None) -> np.ndarray:
     """Sound (n_samples, n_bands) around 0, less its running mean."""
-    from scipy.signal import lfilter
-
     sound = check_amounts(sound, "sound")
     sound = sound.reshape(len(sound), -1).astype(np.float64)
     if not len(sound) or not np.ptp(sound, axis=0).any():
         raise GibletError("the sound never changes: there is nothing to find the lag by")
     if adaptation is not None:
-        kept = np.exp(-1 / (adaptation * rate_hz))
-        running_mean, _ = lfilter([1 - kept], [1, -kept], sound, axis=0, zi=kept * sound[:1])
-        sound = sound - running_mean
+        sound = adapt(sound, rate_hz, adaptation=adaptation)
     return sound - sound.mean(axis=0)
 
 

@@ -5,9 +5,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from giblet.alignment.adaptation import adapt
 from giblet.bold import load_bids
 from giblet.checks import GibletError
-from giblet.demo.brains import RunClock, adapt, blur, make_brain, run_clocks, scan
+from giblet.demo.brains import RunClock, blur, make_brain, run_clocks, scan
 from giblet.demo.scanner import simulate_bids
 from giblet.store import load_arrays
 
