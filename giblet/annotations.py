@@ -33,6 +33,7 @@ def read_annotations(
     path: str | Path,
     text_columns: Sequence[str] = ("text",),
     *,
+    column_names: Sequence[str] | None = None,
     onset_column: str | None = None,
     duration_column: str | None = None,
     end_column: str | None = None,
@@ -52,6 +53,7 @@ def read_annotations(
     ----------
     path : table (.tsv, .csv, .xlsx), Praat .TextGrid, or subtitles (.srt, .vtt).
     text_columns : of a table, joined with a space.
+    column_names : of a table whose first row is data, as forced aligners write it.
     onset_column, duration_column, end_column : of a table, where they are not called onset (or
         start), and duration or end (or offset). Neither case nor spaces at the ends matter.
     unit_seconds : how long the table's unit of time is: 0.001 for ms, the TR for TRs.
@@ -70,7 +72,7 @@ def read_annotations(
     path, noted = Path(path), []
     ending = path.suffix.lower()
     if ending == ".xlsx" or ending in SEPARATORS:
-        table = _sheet(path, sheet) if ending == ".xlsx" else _separated(path)
+        table = _table(path, sheet, column_names)
         columns = {"onset": onset_column, "duration": duration_column, "end": end_column}
         rows = _table_rows(table, columns, text_columns, path)
         rows = _numbers(_timed(rows, leave_out_untimed, path, noted), path)
@@ -85,12 +87,25 @@ def read_annotations(
     return _tidy(rows, path, noted)
 
 
-def _separated(path: Path) -> pd.DataFrame:
+def _table(path: Path, sheet: str | None, names: Sequence[str] | None) -> pd.DataFrame:
+    """A table's cells as text; ``names`` where its first row is data already."""
+    header = None if names else 0
+    if path.suffix.lower() == ".xlsx":
+        table = _sheet(path, sheet, header)
+    else:
+        table = _separated(path, header)
+    if names and len(names) != len(table.columns):
+        counts = f"has {len(table.columns)} columns, words.column_names names {len(names)}"
+        raise GibletError(f"{path}: {counts}")
+    return table.set_axis(list(names), axis=1) if names else table
+
+
+def _separated(path: Path, header: int | None) -> pd.DataFrame:
     separator, text = SEPARATORS[path.suffix.lower()], io.StringIO(decoded_text(path))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # more cells than columns
-            table = pd.read_csv(text, sep=separator, index_col=False, **_CELLS)
+            table = pd.read_csv(text, sep=separator, header=header, index_col=False, **_CELLS)
     except (ValueError, pd.errors.ParserWarning) as error:
         raise GibletError(f"{path}: not a readable table ({one_line(error)})") from error
     if separator == "\t" and (long := [c for c in table.to_numpy().ravel() if "\n" in str(c)]):
@@ -99,12 +114,12 @@ def _separated(path: Path) -> pd.DataFrame:
     return table
 
 
-def _sheet(path: Path, sheet: str | None) -> pd.DataFrame:
-    content = io.BytesIO(content_of(path))
+def _sheet(path: Path, sheet: str | None, header: int | None) -> pd.DataFrame:
+    content, cells = io.BytesIO(content_of(path)), _CELLS | {"header": header}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of formatting that openpyxl leaves out
-            sheets = pd.read_excel(content, sheet_name=None, engine="openpyxl", **_CELLS)
+            sheets = pd.read_excel(content, sheet_name=None, engine="openpyxl", **cells)
     except Exception as error:
         raise GibletError(f"{path}: not a readable workbook ({one_line(error)})") from error
     return chosen_part({n: t for n, t in sheets.items() if len(t.columns)}, sheet, "sheet", path)

@@ -22,6 +22,15 @@ class VideoConfig(Section):
     n_frames: PositiveInt = Field(1, description="pictures per TR")
     height: PositiveInt = Field(90, description="pixels")
     width: PositiveInt = Field(160, description="pixels")
+    features: str = Field(
+        "colours",
+        min_length=1,
+        description="what the linear baselines read: the colours of blocks, "
+        '"motion_energy", or an image model (Hugging Face id or folder)',
+    )
+    motion_rate_hz: float = Field(
+        15.0, ge=8, le=120, description="motion energy is taken of at least so many pictures a s"
+    )
 
 
 class WordsConfig(Section):
@@ -29,6 +38,9 @@ class WordsConfig(Section):
 
     text_columns: list[str] = Field(
         ["text"], min_length=1, description="of a table; joined with a space"
+    )
+    column_names: list[str] | None = Field(
+        None, min_length=1, description="of a table without a row of names, as aligners write it"
     )
     onset_column: str | None = Field(None, description="where it is not onset or start")
     duration_column: str | None = Field(None, description="where it is not duration")

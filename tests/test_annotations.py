@@ -1,5 +1,6 @@
 """What is said when, read from every format. Oracles: files written by hand or by other code."""
 
+import csv
 import inspect
 import json
 import re
@@ -222,6 +223,35 @@ def test_columns_can_be_named_and_times_be_in_milliseconds(tmp_path):
     refused(path, "needs columns by; it has from, to", onset_column="from", duration_column="by")
 
 
+GENTLE = {"column_names": ["word", "aligned", "start", "end"], "text_columns": ["word"]}
+
+
+def test_a_table_without_names_is_read_as_the_aligner_gentle_writes_it(tmp_path):
+    """``Transcription.to_csv`` of gentle: csv.writer; None for words that it did not hear."""
+    said = [("Well", "<unk>", 0.11, 0.35), ('"so', "so", 0.4, 0.62), ("mm,", None, None, None)]
+    with open(tmp_path / "align.csv", "w", newline="") as file:
+        csv.writer(file).writerows([*said, ("null", "null", 0.7, 1.0)])
+    table = read_annotations(tmp_path / "align.csv", **GENTLE, leave_out_untimed=True)
+    assert table["text"].tolist() == ["Well", '"so', "null"]
+    assert table["onset"].tolist() == [0.11, 0.4, 0.7]
+    np.testing.assert_allclose(table["duration"], [0.24, 0.22, 0.3])
+    assert table.attrs["warnings"] == ["align.csv: 1 rows without time are left out"]
+    refused(tmp_path / "align.csv", "1 rows have no time, the first is row 3", **GENTLE)
+    refused(tmp_path / "align.csv", "needs columns onset, text, duration .*; it has Well")
+
+
+def test_names_of_columns_must_fit_the_table(tmp_path):
+    rows = pd.DataFrame([["a", "a", 0, 1], ["b", "b", 1, 2]])
+    rows.to_excel(tmp_path / "w.xlsx", header=False, index=False)
+    rows.to_csv(tmp_path / "w.csv", header=False, index=False)
+    few = GENTLE | {"column_names": ["word", "start", "end"]}
+    for name in ("w.csv", "w.xlsx"):
+        assert read_annotations(tmp_path / name, **GENTLE)["text"].tolist() == ["a", "b"]
+        refused(tmp_path / name, "has 4 columns, words.column_names names 3", **few)
+    named = written(tmp_path, "word,aligned,start,end\na,a,0,1\n", "w.csv")
+    refused(named, "row 1 has no onset in seconds .onset start", **GENTLE)
+
+
 def test_numbered_trs_last_to_the_end_of_the_last(tmp_path):
     path = written(tmp_path, "start\tend\ttext\n1\t8\ta\n9\t9\tb\n")
     table = read_annotations(path, unit_seconds=1.5, first_unit=1)
@@ -419,6 +449,14 @@ def test_the_verb_reads_as_the_settings_say_and_records_the_warnings(tmp_path):
     unsorted, overlapping = json.loads(arrays.attrs["warnings"])
     assert "1 rows begin before the row above" in unsorted
     assert "1 rows begin before an earlier one ends" in overlapping
+
+
+def test_the_verb_refuses_words_past_the_end_of_the_film(tmp_path):
+    soundfile.write(tmp_path / "film.wav", np.zeros(4 * 8000), 8000)
+    path = written(tmp_path, HEAD + "0\t1\ta\n4.5\t0.2\tlate\n")
+    with pytest.raises(GibletError, match=r"'late', 4\.50 s .* past the end of the film \(4\.00 s"):
+        embed_text(path, tmp_path / "text.nc", parse_config({"t_r": 1.0}), tmp_path / "film.wav")
+    assert not (tmp_path / "text.nc").exists()
 
 
 def test_the_textgrid_of_a_real_chapter(shared):
