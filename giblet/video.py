@@ -1,13 +1,12 @@
-"""Pictures of a film: the frames shown during each TR, on the same clock as its sound."""
+"""Pictures of a film by TR: the frames shown during each, on the same clock as its sound."""
 
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from giblet.audio.files import decoded_frames, film_start, open_film
 from giblet.checks import GibletError
+from giblet.pictures import Shown, pictures_duration, shown_pictures
 from giblet.timing import check_t_r, tr_moments, whole_trs
 
 _EPSILON = 1e-6  # s: float noise below this never changes the frame that is shown
@@ -25,7 +24,8 @@ def extract_frames(
 
     Moment ``k`` of TR ``i`` is film time ``(i + (k + 0.5) / n_frames) * t_r``: with one frame a
     TR, its middle. The picture is the last one whose timestamp is not later, so variable frame
-    rates are right. It is scaled to ``width`` × ``height`` whatever its aspect ratio.
+    rates are right. It is turned upright and scaled to ``width`` × ``height`` whatever its aspect
+    ratio.
 
     Parameters
     ----------
@@ -42,95 +42,58 @@ def extract_frames(
     GibletError
         No such file, not a media file, no pictures, or pictures shorter than one TR.
     """
-    check_t_r(t_r)
     if n_trs is None:
-        n_trs = _whole_trs_of_pictures(path, t_r)
-    moments = tr_moments(n_trs, t_r, n_frames)
+        n_trs = trs_of_pictures(path, t_r)
+    moments = tr_moments(n_trs, check_t_r(t_r), n_frames)
     frames = np.zeros((len(moments), height, width, 3), dtype=np.uint8)
     seen = np.zeros(len(moments), dtype=bool)
-    for picture, begin, end in _shown_pictures(path):
-        first, last = np.searchsorted(moments, [begin - _EPSILON, end - _EPSILON])
-        if first < last:
-            frames[first:last] = _scaled(picture, height, width)
-            seen[first:last] = True
-        if last == len(moments):
-            break
+    for here, picture in pictures_at(path, moments):
+        frames[here] = picture.scaled(height, width)
+        seen[here] = True
     return frames.reshape(n_trs, n_frames, height, width, 3), seen.reshape(n_trs, n_frames)
 
 
-def has_pictures(path: str | Path) -> bool:
-    """Whether a file has moving pictures; the cover of a record is none."""
-    with open_film(path) as film:
-        return _picture_stream(film) is not None
+def pictures_at(path: str | Path, moments: np.ndarray) -> Iterator[tuple[slice, Shown]]:
+    """Each picture that is on screen at some of ``moments`` (n_moments,) s of film, and at which.
 
-
-def pictures_duration(path: str | Path) -> float:
-    """Film time (s) at which the last picture ends, by the timestamps in the file.
-
-    Raises GibletError where there are no pictures.
+    Moments must ascend. Raises GibletError as `giblet.pictures.shown_pictures` does.
     """
-    with open_film(path) as film:
-        stream = _needed_picture_stream(film, path)
-        packets = (packet for packet in film.demux(stream) if packet.pts is not None)
-        ends = [packet.pts * stream.time_base + _time_shown(packet, stream) for packet in packets]
-        if not ends:
-            raise GibletError(f"{path}: no picture in its video track (zero length)")
-        return float(max(ends) - film_start(film))
+    for picture in shown_pictures(path):
+        first, last = np.searchsorted(moments, [picture.begin - _EPSILON, picture.end - _EPSILON])
+        if first < last:
+            yield slice(first, last), picture
+        if last == len(moments):
+            return
 
 
-def _whole_trs_of_pictures(path: str | Path, t_r: float) -> int:
+def trs_of_pictures(path: str | Path, t_r: float) -> int:
+    """Whole TRs that the pictures last. GibletError where there is none."""
     duration = pictures_duration(path)
-    n_trs = whole_trs(duration, t_r)
+    n_trs = whole_trs(duration, check_t_r(t_r))
     if not n_trs:
         raise GibletError(f"{path}: its pictures last {duration:.2f} s, less than a TR ({t_r} s)")
     return n_trs
 
 
-def _picture_stream(film):
-    import av
+def unseen_warnings(seen: np.ndarray, sound_seconds: float, t_r: float) -> list[str]:
+    """What of the film has no pictures, in words; nothing to say, no lines.
 
-    cover = av.stream.Disposition.attached_pic
-    moving = [stream for stream in film.streams.video if not stream.disposition & cover]
-    return moving[0] if moving else None
+    Parameters
+    ----------
+    seen : (n_trs, n_frames) bool, as from `extract_frames`.
+    sound_seconds : how long the sound lasts (s), 0 where there is none.
 
-
-def _needed_picture_stream(film, path):
-    stream = _picture_stream(film)
-    if stream is None:
-        raise GibletError(f"{path}: has no pictures")
-    return stream
-
-
-def _time_shown(part, stream):
-    """Seconds (exact fraction) for which a packet or frame is shown, if nothing follows it."""
-    return part.duration * stream.time_base if part.duration else 1 / stream.average_rate
-
-
-def _shown_pictures(path: str | Path) -> Iterator[tuple[object, float, float]]:
-    """Every picture with the film times (s) from and until which it is on screen."""
-    with open_film(path) as film:
-        stream = _needed_picture_stream(film, path)
-        pictures = _timed_pictures(film, stream, path)
-        for (picture, begin), (_, end) in pairwise(pictures):
-            yield picture, begin, end
-
-
-def _timed_pictures(film, stream, path) -> Iterator[tuple[object, float]]:
-    """Pictures with the time (s) at which each appears; after the last, None with its end."""
-    picture = None
-    for picture in decoded_frames(film, stream, path):
-        if picture.pts is None:
-            raise GibletError(
-                f"{path}: its pictures have no timestamps. Copy it into an mp4 first."
-            )
-        yield picture, float(picture.pts * stream.time_base - film_start(film))
-    if picture is None:
-        raise GibletError(f"{path}: none of its pictures can be decoded")
-    end = picture.pts * stream.time_base + _time_shown(picture, stream)
-    yield None, float(end - film_start(film))
-
-
-def _scaled(picture, height: int, width: int) -> np.ndarray:
-    """Picture as (height, width, 3) uint8, each pixel the mean of those that it covers."""
-    scaled = picture.reformat(width, height, format="rgb24", interpolation="AREA")
-    return scaled.to_ndarray()
+    >>> seen = np.array([[False], [True], [True]])
+    >>> for line in unseen_warnings(seen, sound_seconds=9.0, t_r=1.5): print(line)
+    pictures: none is on screen at 1 of 3 moments; they are black there, and not seen
+    pictures: they end before the sound; 3 TRs of sound have none
+    """
+    lines = []
+    if not seen.all():
+        lines.append(
+            f"pictures: none is on screen at {(~seen).sum()} of {seen.size} moments; they are "
+            "black there, and not seen"
+        )
+    if (missing := whole_trs(sound_seconds, t_r) - len(seen)) > 0:
+        lines.append(f"pictures: they end before the sound; {missing} TRs of sound have none")
+    return lines

@@ -17,15 +17,17 @@ LEVELS = {
         report report.figures report.page report.players report.results report.tables
     """,
     3: """
-        brain_quality training decoding evaluation reconstruction
+        brain_quality linear_maps training decoding evaluation reconstruction
     """,
     2: """
         aligned dataset audio audio.processor video text bold models models.autoencoder
         models.decoder models.encoder models.losses models.reading demo.viewing
+        image_model motion
     """,
     1: """
-        annotations transcripts
-        encoding bids runs alignment alignment.hrf alignment.regressors alignment.sync audio.blocks
+        annotations transcripts pictures
+        bids runs cleaning images survey
+        encoding alignment alignment.hrf alignment.regressors alignment.sync audio.blocks
         audio.codec audio.dac audio.distances audio.encodec audio.files audio.formats
         audio.framing audio.mdct audio.mdct_model audio.mel audio.melcode audio.packing
         audio.pesq_guard audio.pretrained audio.quality audio.speech audio.streaming
@@ -33,7 +35,7 @@ LEVELS = {
         codec.data codec.discriminators codec.factorized codec.features codec.hierarchical
         codec.interface codec.judge codec.levels codec.losses codec.mdct codec.music codec.networks
         codec.parts codec.quantizer codec.scoring codec.settings codec.snake codec.starting
-        baselines ridge significance
+        agreement baselines ridge significance
         alignment.adaptation alignment.lag
         codec.trainer demo.brains demo.effects demo.film demo.music demo.pictures demo.scanner
         demo.script demo.soundtrack demo.speech demo.stimulus

@@ -1,11 +1,20 @@
 """The frame on screen at each moment. The oracle: films whose grey level is the frame's number."""
 
+import json
+
 import numpy as np
 import pytest
 import soundfile
+import xarray as xr
 
+from giblet.aligned import align
 from giblet.checks import GibletError
-from giblet.video import extract_frames, has_pictures, pictures_duration
+from giblet.config import parse_config
+from giblet.pictures import has_pictures, pictures_duration
+from giblet.settings import SplitConfig
+from giblet.store import load_arrays
+from giblet.verbs.film import extract_video
+from giblet.video import extract_frames
 
 av = pytest.importorskip("av")
 
@@ -82,6 +91,40 @@ def test_what_was_never_shown_is_not_made_up(tmp_path):
     assert frame_numbers(frames)[:, 0].tolist() == [0, 5, 15, 0, 0, 0]
     assert not frames[~seen].any()
     assert pictures_duration(film) == pytest.approx(3.0, abs=0.11)  # film starts with its sound
+
+
+def noted(film, tmp_path, **settings):
+    """Warnings that `extract_video` records, and the pictures' TRs."""
+    extract_video(film, tmp_path / "video.nc", parse_config(settings))
+    arrays = load_arrays(tmp_path / "video.nc")
+    return json.loads(arrays.attrs["warnings"]), arrays.sizes["tr"]
+
+
+def test_what_is_missing_is_recorded(tmp_path):
+    sound = np.ones(8000 * 6, dtype=np.int16)
+    late = make_film(tmp_path / "late.mkv", range(1000, 3001, 100), sound=sound)
+    lines, n_trs = noted(late, tmp_path, t_r=1.0)
+    assert n_trs == 3
+    assert "none is on screen at 1 of 3 moments" in lines[0]
+    assert lines[1] == "pictures: they end before the sound; 3 TRs of sound have none"
+    lines, n_trs = noted(late, tmp_path, t_r=1.0, max_trs=2)  # nobody asked for the end
+    assert n_trs == 2
+    assert len(lines) == 1
+    whole = make_film(tmp_path / "whole.mkv", range(0, 6001, 200), sound=sound)
+    assert noted(whole, tmp_path, t_r=1.0) == ([], 6)
+    silent = make_film(tmp_path / "silent.mkv", range(0, 3001, 100))
+    assert noted(silent, tmp_path, t_r=1.0, max_trs=400) == ([], 3)
+
+
+def test_the_warning_outlives_the_alignment(tmp_path):
+    sound = np.ones(8000 * 6, dtype=np.int16)
+    film = make_film(tmp_path / "film.mkv", range(0, 3001, 100), sound=sound)
+    extract_video(film, tmp_path / "video.nc", parse_config({"t_r": 0.1}))
+    heard = xr.Dataset({"audio": (("tr", "row"), np.zeros((60, 2)))})
+    splits = SplitConfig(gap_seconds=0)
+    merged = align([heard, load_arrays(tmp_path / "video.nc")], None, [], 0.1, splits)
+    assert any("30 TRs of sound have none" in line for line in merged.attrs["warnings"])
+    assert merged.sizes["tr"] == 30
 
 
 def test_colours_and_orientation(tmp_path):

@@ -26,8 +26,9 @@ def amounts(film: xr.Dataset, t_r: float, processor) -> tuple[np.ndarray, float]
     """One modality's features as amounts over time: ((n_samples, n_features) float32, rate in Hz).
 
     Sound gives the codec's latents and their magnitudes (or mel in dB) at the frame rate, pictures
-    the colours of blocks, words their embedding. Latents follow the waveform, so they average out
-    over a TR; how large they are does not. Code indices are labels and are never blurred.
+    their features or else the colours of blocks, words their embedding. Latents follow the
+    waveform, so they average out over a TR; how large they are does not. Code indices are labels
+    and are never blurred.
 
     ``processor`` is asked only for sound.
     """
@@ -39,6 +40,10 @@ def amounts(film: xr.Dataset, t_r: float, processor) -> tuple[np.ndarray, float]
         if processor.use_encodec:
             latents = np.concatenate([latents, np.abs(latents)], axis=1)
         return latents, processor.clock.film_frame_rate()
+    if "features" in film:
+        features = film["features"].values  # (n_trs, n_moments, n_features)
+        rate_hz = frames_rate_hz(film.sizes["moment"], t_r)
+        return features.reshape(-1, features.shape[-1]), rate_hz
     if "video" in film:
         return picture_blocks(film["video"].values), frames_rate_hz(film.sizes["picture"], t_r)
     return film["text"].values, frames_rate_hz(1, t_r)

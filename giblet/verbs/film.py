@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from giblet.config import Config
 
 
@@ -48,20 +50,44 @@ def extract_video(film: Path, video: Path, config: Config) -> None:
     """A film's pictures per TR; for a sound file, an array set that says there are none."""
     import xarray as xr
 
+    from giblet.pictures import has_pictures
     from giblet.store import fingerprint, save_arrays
-    from giblet.video import extract_frames, has_pictures
+    from giblet.video import extract_frames, trs_of_pictures
 
     attrs = {"t_r": config.t_r, "film": film.name, "input": fingerprint(film)}
     if not has_pictures(film):
         save_arrays(xr.Dataset(attrs=attrs | {"note": "the film has no pictures"}), video)
         return
-    size = config.video
-    frames, seen = extract_frames(
-        film, config.t_r, config.max_trs, size.n_frames, size.height, size.width
-    )
+    size, n_trs = config.video, trs_of_pictures(film, config.t_r)
+    n_trs = min(n_trs, config.max_trs or n_trs)
+    frames, seen = extract_frames(film, config.t_r, n_trs, size.n_frames, size.height, size.width)
     dims = ("tr", "picture", "height", "width", "rgb")
     arrays = xr.Dataset({"video": (dims, frames), "seen": (dims[:2], seen)}, attrs=attrs)
-    save_arrays(arrays, video)
+    if size.features != "colours":
+        dims = ("tr", "moment", "picture_feature")
+        arrays["features"] = (dims, _picture_features(film, n_trs, config))
+    facts = {"features": size.features, "warnings": _unseen(film, seen, config)}
+    save_arrays(arrays.assign_attrs(facts), video)
+
+
+def _picture_features(film: Path, n_trs: int, config: Config) -> np.ndarray:
+    """What the linear models read of the pictures, (n_trs, n_moments, n_features) float32."""
+    from giblet.image_model import model_features
+    from giblet.motion import motion_energy
+
+    made = config.video
+    if made.features == "motion_energy":
+        return motion_energy(film, config.t_r, n_trs, made.motion_rate_hz, made.height)
+    return model_features(film, config.t_r, n_trs, made.n_frames, made.features)
+
+
+def _unseen(film: Path, seen: np.ndarray, config: Config) -> list[str]:
+    """Warnings where the film shows no picture; the TRs that the config leaves out do not count."""
+    from giblet.audio.files import has_sound, sound_duration
+    from giblet.video import unseen_warnings
+
+    covered = len(seen) == config.max_trs or not has_sound(film)
+    return unseen_warnings(seen, 0.0 if covered else sound_duration(film), config.t_r)
 
 
 def embed_text(annotations: Path, text: Path, config: Config, film: Path | None = None) -> None:
