@@ -1,15 +1,15 @@
 """Finding the runs of a BIDS data set and reading their tables; the voxels are bold.py's."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from zlib import error as ZlibError
 
 import numpy as np
 import pandas as pd
 
 from giblet.checks import GibletError
+from giblet.encoding import framewise_displacement
+from giblet.images import open_image
 from giblet.store import load_json, load_table
 from giblet.timing import acquisition_times, check_t_r
 
@@ -31,8 +31,16 @@ class BoldRun:
     nuisance: np.ndarray  # (n_volumes, n_confounds): steady volumes only
     film_time: np.ndarray  # (n_volumes,) s
     in_film: np.ndarray  # (n_volumes,) bool
+    displacement: np.ndarray  # (n_volumes,) mm from the volume before, NaN where unknown
     mask: Path | None = None  # where the brain is, for an image of voxels
+    columns: list[str] = field(default_factory=list)  # names, of anything else
+    series: np.ndarray | None = None  # (n_scanned, n_columns), of a file that is read whole
     warnings: list[str] = field(default_factory=list)
+
+    @property
+    def n_volumes(self) -> int:
+        """Steady ones."""
+        return len(self.film_time)
 
     def volumes(self) -> pd.DataFrame:
         """One row per steady volume."""
@@ -69,25 +77,6 @@ def derivatives(folder: Path) -> Path:
         raise GibletError(f"{folder}: no such folder; give a BIDS data set")
     inside = folder / "derivatives" / "fmriprep"
     return inside if inside.is_dir() else folder
-
-
-@contextmanager
-def reading_image(path: Path) -> Iterator[None]:
-    """Whatever goes wrong in reading an image is a GibletError that names the file."""
-    from nibabel.filebasedimages import ImageFileError
-
-    try:
-        yield
-    except (OSError, EOFError, ZlibError, ImageFileError) as error:
-        raise GibletError(f"{path}: not a readable NIfTI image ({error})") from error
-
-
-def open_image(path: Path):
-    """A NIfTI image whose voxels are not read yet."""
-    import nibabel
-
-    with reading_image(path):
-        return nibabel.load(path)
 
 
 def film_times(
@@ -141,7 +130,7 @@ def _read_run(path: Path, confounds: Sequence[str]) -> BoldRun:
         path.with_name(path.name[: -len(".nii.gz")] + ".json")
     )
     table_path = path.with_name(f"{prefix}_desc-confounds_timeseries.tsv")
-    steady, nuisance = _read_confounds(table_path, confounds, n_scanned=shape[3])
+    steady, nuisance, moved = _read_confounds(table_path, confounds, n_scanned=shape[3])
     scan_end = acquisition_times(shape[3] + 1, t_r)[-1]
     events = _read_events(_events_path(path), path, scan_end, t_r)
     times = acquisition_times(shape[3], t_r, start_time)[steady]
@@ -149,7 +138,7 @@ def _read_run(path: Path, confounds: Sequence[str]) -> BoldRun:
     film_time, in_film = film_times(times, *columns)
     subject, _, name = prefix.partition("_")
     stim_file = str(events["stim_file"].iloc[0])
-    clock = {"t_r": t_r, "film_time": film_time, "in_film": in_film}
+    clock = {"t_r": t_r, "film_time": film_time, "in_film": in_film, "displacement": moved}
     tables = {"steady": steady, "nuisance": nuisance, "warnings": warnings}
     mask = path.with_name(path.name.replace("preproc_bold", "brain_mask"))
     return BoldRun(path, subject, name, stim_file, **clock, **tables, mask=mask)
@@ -172,7 +161,8 @@ def _read_sidecar(path: Path) -> tuple[float, float, list[str]]:
 
 
 def _read_confounds(path: Path, names: Sequence[str], n_scanned: int):
-    """Steady volumes (n_scanned,) bool, and the named columns there (n_volumes, n_names)."""
+    """Steady volumes (n_scanned,) bool; there, the named columns (n_volumes, n_names) and the
+    framewise displacement (n_volumes,)."""
     table = load_table(path)
     if len(table) != n_scanned:
         raise GibletError(f"{path}: {len(table)} rows, but the scan has {n_scanned} volumes")
@@ -185,7 +175,23 @@ def _read_confounds(path: Path, names: Sequence[str], n_scanned: int):
     values = values[~dropped].to_numpy(float)
     if not np.isfinite(values).all():
         raise GibletError(f"{path}: n/a among the confounds ({', '.join(names)}) after volume 1")
-    return ~dropped, values
+    return ~dropped, values, displacement(table, path)[~dropped]
+
+
+def displacement(confounds: pd.DataFrame, path: Path) -> np.ndarray:
+    """Framewise displacement (n_scanned,) mm by fMRIPrep's six columns; NaN where one is missing.
+
+    Raises
+    ------
+    GibletError
+        Rotations in degrees.
+    """
+    if not set(MOTION) <= set(confounds):
+        return np.full(len(confounds), np.nan)
+    try:
+        return framewise_displacement(confounds[list(MOTION)].apply(pd.to_numeric, errors="coerce"))
+    except ValueError as error:
+        raise GibletError(f"{path}: {error}") from None
 
 
 def _events_path(path: Path) -> Path:

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from giblet.bids import BoldRun, check_alike, film_times, open_image, reading_image
+from giblet.bids import BoldRun, check_alike, displacement, film_times
 from giblet.checks import GibletError, nearest_name
+from giblet.images import open_image, reading_image
 from giblet.store import load_table
 from giblet.timing import acquisition_times, check_t_r
 
@@ -101,7 +102,8 @@ def _read_row(row, folder: Path, confounds: Sequence[str]) -> BoldRun:
     mask = None if row.mask is None or pd.isna(row.mask) else folder / str(row.mask)
     if is_image(path) and mask is None:
         raise GibletError(f"{path}: an image of voxels needs a mask: name it in a column mask")
-    n_scanned, n_dropped = count_volumes(path), int(row.n_dropped)
+    series, columns = (None, []) if mask else open_series(path)
+    n_scanned, n_dropped = (_image_volumes(path) if mask else series.shape[0]), int(row.n_dropped)
     times = acquisition_times(n_dropped + n_scanned, t_r, float(row.start_time))[n_dropped:]
     end = acquisition_times(n_dropped + n_scanned + 1, t_r)[-1]
     if np.isfinite(row.duration) and row.film_onset + row.duration - end >= t_r:
@@ -111,13 +113,24 @@ def _read_row(row, folder: Path, confounds: Sequence[str]) -> BoldRun:
     film_time, in_film = film_times(times, *event)
     if not in_film.any():
         raise GibletError(f"{path}: no volume was taken while the film was on: see film_onset")
-    nuisance = np.empty((n_scanned, 0))
+    nuisance, moved = np.empty((n_scanned, 0)), np.full(n_scanned, np.nan)
     if row.confounds is not None and not pd.isna(row.confounds):
-        nuisance = _nuisance(folder / str(row.confounds), confounds, n_scanned, n_dropped)
-    labels = f"sub-{str(row.subject).removeprefix('sub-')}", str(row.run)
-    steady = np.ones(n_scanned, dtype=bool)
+        table = folder / str(row.confounds)
+        nuisance, moved = _nuisance(table, confounds, n_scanned, n_dropped)
     return BoldRun(
-        path, *labels, str(row.stim_file), t_r, steady, nuisance, film_time, in_film, mask
+        path=path,
+        subject=f"sub-{str(row.subject).removeprefix('sub-')}",
+        name=str(row.run),
+        stim_file=str(row.stim_file),
+        t_r=t_r,
+        steady=np.ones(n_scanned, dtype=bool),
+        nuisance=nuisance,
+        film_time=film_time,
+        in_film=in_film,
+        displacement=moved,
+        mask=mask,
+        columns=columns,
+        series=series if type(series) is np.ndarray else None,  # no memory map
     )
 
 
@@ -127,10 +140,7 @@ def is_image(path: Path) -> bool:
     return path.name.endswith(IMAGES) and not series
 
 
-def count_volumes(path: Path) -> int:
-    """Volumes of an image, or rows of anything else; GibletError for an image without time."""
-    if not is_image(path):
-        return len(read_series(path)[0])
+def _image_volumes(path: Path) -> int:
     shape = open_image(path).shape
     if len(shape) != 4:
         raise GibletError(f"{path}: BOLD must have 4 dimensions, this image has {len(shape)}")
@@ -139,19 +149,33 @@ def count_volumes(path: Path) -> int:
 
 def read_series(path: Path) -> tuple[np.ndarray, list[str]]:
     """A table, surface or greyordinates: ((n_volumes, n_columns) float32, names of columns)."""
+    series, names = open_series(path)
+    return _plain(path, lambda: np.asarray(series, dtype=np.float32)), names
+
+
+def read_columns(run: BoldRun) -> np.ndarray:
+    """All columns of a run that is no image, (n_scanned, n_columns) float32."""
+    return read_series(run.path)[0] if run.series is None else run.series
+
+
+def open_series(path: Path) -> tuple[object, list[str]]:
+    """As `read_series`, but what can be left on the disk (.npy, .h5, CIFTI) is.
+
+    An array, or what gives one; ``shape`` is (n_volumes, n_columns).
+    """
     if path.name.endswith((".dtseries.nii", ".ptseries.nii", ".gii")):
         values, names = _grayordinates(path)
     elif path.suffix == ".npy":
-        values, names = _plain(path, lambda: np.load(path, allow_pickle=False)), []
+        values, names = _plain(path, lambda: np.load(path, "r", allow_pickle=False)), []
     elif path.suffix in (".h5", ".hdf5"):
         values, names = _plain(path, lambda: _only_dataset(path)), []
     elif path.suffix == ".txt":
-        values, names = _plain(path, lambda: np.loadtxt(path, ndmin=2)), []
+        values, names = _plain(path, lambda: np.loadtxt(path, dtype=np.float32, ndmin=2)), []
     else:
         values, names = _table(path)
-    if values.ndim != 2 or values.dtype.kind not in "fiu":
+    if len(values.shape) != 2 or values.dtype.kind not in "fiu":
         raise GibletError(f"{path}: needs numbers (volumes × parcels), holds {values.shape}")
-    return values.astype(np.float32), names or [str(n) for n in range(values.shape[1])]
+    return values, names or [str(n) for n in range(values.shape[1])]
 
 
 def _plain(path: Path, read) -> np.ndarray:
@@ -162,17 +186,16 @@ def _plain(path: Path, read) -> np.ndarray:
         raise GibletError(f"{path}: no readable numbers in it ({reason})") from None
 
 
-def _only_dataset(path: Path) -> np.ndarray:
-    """The one two-dimensional array in an HDF5 file."""
+def _only_dataset(path: Path):
+    """The one two-dimensional array in an HDF5 file, not read yet."""
     import h5py
 
-    found = []
-    with h5py.File(path) as file:
-        file.visititems(lambda name, item: found.append(name) if hasattr(item, "shape") else None)
-        tables = [name for name in found if file[name].ndim == 2]
-        if len(tables) != 1:
-            raise ValueError(f"{len(tables)} tables in it; one is needed")
-        return file[tables[0]][()]
+    found, file = [], h5py.File(path)  # it closes with the last that is in it
+    file.visititems(lambda name, item: found.append(item) if hasattr(item, "shape") else None)
+    tables = [item for item in found if item.ndim == 2]
+    if len(tables) != 1:
+        raise ValueError(f"{len(tables)} tables in it; one is needed")
+    return tables[0]
 
 
 def _table(path: Path) -> tuple[np.ndarray, list[str]]:
@@ -185,30 +208,31 @@ def _table(path: Path) -> tuple[np.ndarray, list[str]]:
     words = values.isna() & table.notna()
     if words.any(axis=None):
         raise GibletError(f"{path}: column {words.any().idxmax()} holds words, not numbers")
-    return values.to_numpy(float), list(map(str, names))
+    return values.to_numpy(np.float32), list(map(str, names))
 
 
-def _grayordinates(path: Path) -> tuple[np.ndarray, list[str]]:
+def _grayordinates(path: Path) -> tuple[object, list[str]]:
     """GIfTI or CIFTI series, (n_volumes, n_vertices); names of parcels where it has such."""
     image = open_image(path)
-    with reading_image(path):
-        if path.name.endswith(".gii"):
-            return np.stack([array.data for array in image.darrays]), []
-        values = np.asarray(image.dataobj)
+    if path.name.endswith(".gii"):
+        with reading_image(path):
+            return np.stack([array.data for array in image.darrays]).astype(np.float32), []
     axis = image.header.get_axis(1)
-    return values, list(map(str, getattr(axis, "name", []))) if ".ptseries." in path.name else []
+    names = list(map(str, getattr(axis, "name", []))) if ".ptseries." in path.name else []
+    return image.dataobj, names
 
 
-def _nuisance(path: Path, names: Sequence[str], n_scanned: int, n_dropped: int) -> np.ndarray:
-    """Columns of a confounds table, (n_scanned, n_columns), from the file's first volume on."""
+def _nuisance(path: Path, names: Sequence[str], n_scanned: int, n_dropped: int):
+    """Columns of a confounds table, (n_scanned, n_columns), from the file's first volume on, and
+    the framewise displacement there (n_scanned,)."""
     values, columns = read_series(path)
-    if len(values) == n_scanned + n_dropped:
-        values = values[n_dropped:]
-    if len(values) != n_scanned:
+    first = n_dropped if len(values) == n_scanned + n_dropped else 0
+    if len(values) - first != n_scanned:
         raise GibletError(f"{path}: {len(values)} rows, but the scan has {n_scanned} volumes")
     if missing := [name for name in names if name not in columns]:
         raise GibletError(f"{path}: no confound column {', '.join(missing)}")
+    moved = displacement(pd.DataFrame(values, columns=columns), path)
     values = values[:, [columns.index(name) for name in names]] if names else values
-    if not np.isfinite(values).all():
+    if not np.isfinite(values[first:]).all():
         raise GibletError(f"{path}: n/a among the confounds")
-    return values
+    return values[first:], moved[first:]

@@ -66,10 +66,30 @@ def save_arrays(arrays: "xr.Dataset", path: str | Path) -> None:
 
     Attributes that netCDF cannot hold (dict, None) are written as JSON.
     """
+    with replacing(path) as temporary:
+        _to_netcdf(arrays, temporary, mode="w")
+
+
+def append_arrays(arrays: "xr.Dataset", path: str | Path) -> None:
+    """As `save_arrays`, into a netCDF file that holds other variables, in its place."""
+    _to_netcdf(arrays, path, mode="a")
+
+
+def _to_netcdf(arrays: "xr.Dataset", path: str | Path, mode: str) -> None:
     attrs = {key: _plain(value) for key, value in arrays.attrs.items()}
     arrays = arrays.assign_attrs(attrs | {"giblet_version": version("giblet")})
-    with replacing(path) as temporary:
-        arrays.to_netcdf(temporary, engine="h5netcdf")
+    arrays.to_netcdf(path, mode=mode, engine="h5netcdf")
+
+
+@contextmanager
+def new_variable(path: Path, name: str, sizes: dict[str, int], chunks: tuple[int, ...]) -> Iterator:
+    """A float32 variable of a new netCDF file, to be filled slice by slice; ``sizes`` by dim."""
+    import h5netcdf
+
+    with h5netcdf.File(path, "w") as file:
+        file.dimensions = sizes
+        options = {"dtype": np.float32, "fillvalue": np.nan}
+        yield file.create_variable(name, tuple(sizes), chunks=chunks, **options)
 
 
 def _plain(value):

@@ -1,16 +1,20 @@
 """BOLD is read as nilearn would clean it, on the film's clock; bad data sets are named."""
 
 import gzip
+import json
 import shutil
 
+import h5py
 import nibabel
 import numpy as np
 import pandas as pd
 import pytest
 
+from giblet import images
 from giblet.bids import MOTION, film_times
-from giblet.bold import _slow_cosines, load_bids
+from giblet.bold import load_bids, save_bold, survey_bids
 from giblet.checks import GibletError
+from giblet.cleaning import slow_cosines
 from giblet.demo.scanner import simulate_bids
 from giblet.store import load_arrays, load_json, save_arrays, save_json
 
@@ -94,7 +98,7 @@ def test_high_pass_equals_nilearns(simulated):
 
 
 def test_a_confound_that_looks_like_a_cosine_does_not_switch_the_high_pass_off(dataset):
-    cosines = _slow_cosines(50, 1.5, 0.03)
+    cosines = slow_cosines(50, 1.5, 0.03)
 
     edit_table(dataset / CONFOUNDS, lambda table: table.assign(trans_x=cosines[:, 0]))
     bold = first_run(load_bids(dataset, high_pass_hz=0.03))
@@ -136,11 +140,7 @@ def test_two_events_in_one_run_keep_their_own_clocks():
 def test_parcels_equal_nilearns_labels_masker(simulated, tmp_path):
     from nilearn.maskers import NiftiLabelsMasker
 
-    image = nibabel.load(simulated / MASK)
-    halves = np.array(image.dataobj, dtype=np.int16)
-    halves[halves.shape[0] // 2 :] *= 7
-    atlas = tmp_path / "atlas.nii.gz"
-    nibabel.save(nibabel.Nifti1Image(halves, image.affine), atlas)
+    atlas = halves(simulated, tmp_path)
     motion = pd.read_csv(simulated / CONFOUNDS, sep="\t", na_values="n/a")[list(MOTION)]
     masker = NiftiLabelsMasker(atlas, detrend=True, standardize=None, resampling_target=None)
     expected = masker.fit_transform(simulated / f"{BOLD}.nii.gz", confounds=motion.to_numpy())
@@ -148,6 +148,91 @@ def test_parcels_equal_nilearns_labels_masker(simulated, tmp_path):
     assert arrays["parcel"].to_numpy().tolist() == [1, 7]
     np.testing.assert_allclose(first_run(arrays), expected, atol=2e-3)
     assert arrays["x"][0] * arrays["x"][1] < 0
+
+
+def halves(simulated, folder):
+    """A parcellation: left and right."""
+    image = nibabel.load(simulated / MASK)
+    labels = np.array(image.dataobj, dtype=np.int16)
+    labels[labels.shape[0] // 2 :] *= 7
+    nibabel.save(nibabel.Nifti1Image(labels, image.affine), folder / "atlas.nii.gz")
+    return folder / "atlas.nii.gz"
+
+
+@pytest.mark.parametrize("n_voxels_at_once", [3000, 10**7])
+def test_what_is_saved_run_by_run_is_what_is_loaded(
+    dataset, tmp_path, monkeypatch, n_voxels_at_once
+):
+    def spoil(voxels):
+        voxels[tuple(np.argwhere(nibabel.load(dataset / MASK).get_fdata() > 0)[5])] = 3.0
+        return voxels
+
+    edit_image(dataset / f"{BOLD}.nii.gz", spoil)
+    monkeypatch.setattr(images, "_VOXELS_AT_ONCE", n_voxels_at_once)
+    for parcellation in (None, halves(dataset, tmp_path)):
+        for name in ("bold.nc", "again.nc"):
+            scans = survey_bids(dataset, parcellation=parcellation)
+            save_bold(scans, tmp_path / name, input="abc")
+        saved = load_arrays(tmp_path / "bold.nc")
+        loaded = load_bids(dataset, parcellation=parcellation)
+        assert saved.equals(loaded)
+        assert set(saved.coords) == set(loaded.coords)
+        assert saved.attrs["input"] == "abc"
+        assert json.loads(saved.attrs["warnings"]) == loaded.attrs["warnings"]
+        assert (tmp_path / "bold.nc").read_bytes() == (tmp_path / "again.nc").read_bytes()
+
+
+def test_some_voxels_are_read_without_the_others(simulated, tmp_path):
+    save_bold(survey_bids(simulated), tmp_path / "bold.nc")
+    with h5py.File(tmp_path / "bold.nc") as file:
+        n_voxels = file["bold"].shape[1]
+        assert file["bold"].chunks == (50, min(1024, n_voxels))  # volumes of a run
+
+
+def test_parcels_leave_out_what_is_constant_anywhere(dataset, tmp_path):
+    """Identity: the mean of the parcel's cleaned voxels; its tSNR is that of the mean series."""
+    voxel = tuple(np.argwhere(nibabel.load(dataset / MASK).get_fdata() > 0)[5])
+
+    def spoil(voxels):
+        voxels[voxel] = 1e4
+        return voxels
+
+    edit_image(dataset / f"{BOLD}.nii.gz", spoil)
+    atlas = halves(dataset, tmp_path)
+    voxels, parcels = load_bids(dataset), load_bids(dataset, parcellation=atlas)
+    labels = parcels["labels"].to_numpy()
+    assert labels[voxel] == 0
+    of_voxel = labels[voxels["mask"].to_numpy()]
+    expected = [voxels["bold"][:, of_voxel == label].mean("voxel") for label in (1, 7)]
+    np.testing.assert_allclose(parcels["bold"], np.transpose(expected), atol=1e-3)
+    raw = np.asarray(nibabel.load(dataset / f"{BOLD}.nii.gz").dataobj)[labels == 7].mean(axis=0)
+    np.testing.assert_allclose(parcels["tsnr"][0, 1], raw.mean() / raw.std(), rtol=1e-5)
+
+
+def test_tsnr_and_head_motion_before_cleaning(dataset):
+    """Oracles: numpy, and the column that came with the data; the first volumes are unsteady."""
+
+    def add_dummies(table):
+        for n in range(2):
+            table[f"non_steady_state_outlier0{n}"] = (np.arange(len(table)) == n).astype(int)
+        return table
+
+    edit_table(dataset / CONFOUNDS, add_dummies)
+    arrays = load_bids(dataset)
+    raw = np.asarray(nibabel.load(dataset / f"{BOLD}.nii.gz").dataobj, dtype=float)
+    steady = raw[arrays["mask"].to_numpy()][:, 2:]
+    assert arrays["tsnr"].dims == ("scan", "voxel")
+    assert arrays["tsnr"].dtype == np.float32
+    np.testing.assert_allclose(
+        arrays["tsnr"][0], steady.mean(axis=1) / steady.std(axis=1), rtol=1e-5
+    )
+    runs = [f"{s} task-film_run-{n}" for s in ("sub-01", "sub-02") for n in (1, 2)]
+    labels = zip(arrays["scan_subject"].values, arrays["scan_run"].values, strict=True)
+    assert [" ".join(names) for names in labels] == runs
+    table = pd.read_csv(dataset / CONFOUNDS, sep="\t", na_values="n/a")
+    found = arrays["framewise_displacement"].to_numpy()
+    np.testing.assert_allclose(found[:48], table["framewise_displacement"][2:], atol=1e-4)
+    assert np.flatnonzero(np.isnan(found)).tolist() == [48, 98, 148]  # firsts of the other runs
 
 
 def test_survives_the_disk(simulated, tmp_path):

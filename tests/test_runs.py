@@ -1,5 +1,7 @@
 """Runs that a table names: every format gives the same numbers, on the film's clock."""
 
+import tracemalloc
+
 import h5py
 import nibabel
 import numpy as np
@@ -8,10 +10,13 @@ import pytest
 from nibabel import cifti2
 from nilearn import signal
 
-from giblet.bold import load_bids, load_runs
+from giblet.bids import MOTION
+from giblet.bold import load_bids, load_runs, save_bold, survey_runs
 from giblet.checks import GibletError
 from giblet.demo.scanner import simulate_bids
+from giblet.encoding import framewise_displacement
 from giblet.runs import read_series
+from giblet.store import load_arrays
 
 NAMES = ["LATL", "RATL", "LPTL"]
 ALICE = "fmri/alice/alice_data_shared"
@@ -93,6 +98,74 @@ def test_cleaning_and_clock(tmp_path, series):
     assert arrays.attrs["t_r"] == 2.0
 
 
+def test_every_format_is_cleaned_and_saved_alike(tmp_path, series):
+    """Oracle: nilearn, on the array itself."""
+    expected = signal.clean(series.astype(float), detrend=True, standardize=None)
+    for suffix in FORMATS:
+        table = write_table(tmp_path, [row(write(tmp_path, series, suffix).name)])
+        save_bold(survey_runs(table), tmp_path / "bold.nc", high_pass_hz=None)
+        saved = load_arrays(tmp_path / "bold.nc")
+        np.testing.assert_allclose(saved["bold"], expected, rtol=1e-5, atol=1e-5, err_msg=suffix)
+        ratio = series.astype(float).mean(axis=0) / series.astype(float).std(axis=0)
+        np.testing.assert_allclose(saved["tsnr"], ratio[None], rtol=1e-5)
+
+
+def test_a_text_table_is_read_once(tmp_path, series):
+    path = write(tmp_path, series, ".csv")
+    table = write_table(tmp_path, [row("bold.csv")])
+    expected, scans = load_runs(table), survey_runs(table)
+    path.unlink()
+    save_bold(scans, tmp_path / "bold.nc")
+    np.testing.assert_array_equal(load_arrays(tmp_path / "bold.nc")["bold"], expected["bold"])
+
+
+def test_memory_does_not_grow_with_the_runs(tmp_path):
+    waves = 1000 + np.sin(np.outer(np.arange(100) / 9, 1 + np.arange(20_000) % 97))
+    np.save(tmp_path / "bold.npy", waves.astype(np.float32))  # 8 MB
+
+    def peak(n_runs):
+        table = write_table(tmp_path, [row("bold.npy", f"{n}") for n in range(n_runs)])
+        tracemalloc.start()
+        save_bold(survey_runs(table), tmp_path / "bold.nc", high_pass_hz=None)
+        (_, most), _ = tracemalloc.get_traced_memory(), tracemalloc.stop()
+        return most
+
+    first = peak(1)
+    assert first > waves.size * 4
+    assert peak(3) < 1.1 * first
+
+
+def test_head_motion_by_the_names_of_its_columns(tmp_path, series):
+    """Two volumes were cut off, but the motion before the first that is left is known."""
+    write(tmp_path, series, ".npy")
+    moved = np.outer(np.arange(62) % 5, [0.1, 0, 0.2, 0.01, 0, 0])
+    for columns, name in ((MOTION, "named.tsv"), ("abcdef", "others.tsv")):
+        pd.DataFrame(moved, columns=list(columns)).to_csv(tmp_path / name, sep="\t", index=False)
+    of = {"01": "named.tsv", "02": "others.tsv"}
+    rows = [row("bold.npy", name, confounds=file, n_dropped=2) for name, file in of.items()]
+    found = load_runs(write_table(tmp_path, rows))["framewise_displacement"].to_numpy()
+    np.testing.assert_allclose(found[:60], framewise_displacement(moved)[2:], rtol=1e-5)
+    assert np.isfinite(found[:60]).all()
+    assert np.isnan(found[60:]).all()
+
+
+def test_series_without_a_mean_have_no_tsnr(tmp_path, series):
+    write(tmp_path, series, ".tsv")
+    scores = (series - series.mean(axis=0, dtype=float)) / series.std(axis=0)
+    write(tmp_path, scores, ".csv")
+    arrays = load_runs(write_table(tmp_path, [row("bold.tsv"), row("bold.csv", "02")]))
+    assert np.isfinite(arrays["tsnr"]).all(dim="parcel").values.tolist() == [True, False]
+    assert arrays["scan_subject"].values.tolist() == ["sub-01", "sub-02"]
+    (warning,) = arrays.attrs["warnings"]
+    assert warning == "1 of 2 runs have no mean, as if z-scored: tSNR unknown"
+
+
+def test_tables_have_no_voxels_to_make_parcels_of(tmp_path, series):
+    write(tmp_path, series, ".npy")
+    with pytest.raises(GibletError, match=r"atlas.nii: parcels are made of voxels; bold.npy has"):
+        load_runs(write_table(tmp_path, [row("bold.npy")]), parcellation="atlas.nii")
+
+
 def test_images_with_a_mask_equal_the_same_in_bids(tmp_path):
     rng = np.random.default_rng(0)
     features = [rng.standard_normal((1200, n)) for n in (3, 4, 5)]
@@ -171,5 +244,5 @@ def test_alice_is_read_and_her_constant_listener_left_out(shared, tmp_path):
         rows.append(row(str(file), subject, confounds=str(motion), **times))
     assert len(rows) == 28
     arrays = load_runs(write_table(tmp_path, rows))
-    assert arrays.sizes == {"volume": 27 * 362, "parcel": 6}
+    assert arrays["bold"].sizes == {"volume": 27 * 362, "parcel": 6}
     assert "sub-s33: constant in some run, left out" in arrays.attrs["warnings"]

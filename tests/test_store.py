@@ -10,12 +10,14 @@ import xarray as xr
 
 from giblet.checks import GibletError
 from giblet.store import (
+    append_arrays,
     fingerprint,
     gather_tables,
     load_arrays,
     load_json,
     load_table,
     load_yaml,
+    new_variable,
     open_arrays,
     replacing,
     replacing_folder,
@@ -73,6 +75,15 @@ def test_an_open_array_set_reads_only_what_is_asked_for(arrays, tmp_path):
         assert not opened["audio"].variable._in_memory
         assert opened.attrs == arrays.attrs | {"giblet_version": version("giblet")}
     np.testing.assert_array_equal(part, arrays["audio"][1:3, 2])
+
+
+def test_a_variable_is_filled_slice_by_slice_and_gets_company(arrays, tmp_path):
+    values = np.arange(20, dtype=np.float32).reshape(4, 5)
+    with new_variable(tmp_path / "a.nc", "bold", {"tr": 4, "voxel": 5}, chunks=(2, 3)) as bold:
+        bold[2:], bold[:2] = values[2:], values[:2]
+    append_arrays(arrays, tmp_path / "a.nc")
+    save_arrays(arrays.assign(bold=(("tr", "voxel"), values)), tmp_path / "b.nc")
+    xr.testing.assert_identical(load_arrays(tmp_path / "a.nc"), load_arrays(tmp_path / "b.nc"))
 
 
 def test_the_same_arrays_give_the_same_bytes(arrays, tmp_path):

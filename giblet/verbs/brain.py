@@ -19,19 +19,18 @@ def simulate_bold(
 def load_bold(source: Path, bold: Path, config: Config) -> None:
     """Every run of every subject of a BIDS data set or of a table of runs, on the film's clock."""
     from giblet.bids import MOTION
-    from giblet.bold import load_bids, load_runs
+    from giblet.bold import save_bold, survey_bids, survey_runs
     from giblet.runs import run_files
-    from giblet.store import fingerprint, save_arrays
+    from giblet.store import fingerprint
 
     scan = config.scan
-    options = {"high_pass_hz": scan.high_pass_hz, "parcellation": scan.parcellation}
     if source.is_file():
-        arrays = load_runs(source, confounds=scan.confounds or (), **options)
+        scans = survey_runs(source, scan.parcellation, scan.confounds or ())
         used = run_files(source)
     else:
         confounds = MOTION if scan.confounds is None else scan.confounds
-        arrays, used = load_bids(source, config.task, confounds=confounds, **options), [source]
-    save_arrays(arrays.assign_attrs(input=fingerprint(*used)), bold)
+        scans, used = survey_bids(source, config.task, scan.parcellation, confounds), [source]
+    save_bold(scans, bold, scan.high_pass_hz, input=fingerprint(*used))
 
 
 def convolve_hrf(features: Path, bold: Path, regressors: Path, config: Config) -> None:
@@ -52,9 +51,11 @@ def brain_quality(
 ) -> None:
     """What people share, its ceiling, and ridge from the film: maps, and a table of their means."""
     from giblet.brain_quality import brain_quality, summary_table
-    from giblet.store import load_arrays, save_arrays, save_table
+    from giblet.store import load_arrays, open_arrays, save_arrays, save_table
 
     film = {path.stem: load_arrays(path) for path in regressors}
     options = config.quality.model_dump() | {"seed": config.seed}
-    save_arrays(found := brain_quality(load_arrays(bold), film, config.t_r, **options), quality)
+    with open_arrays(bold) as scans:
+        found = brain_quality(scans, film, config.t_r, **options)
+    save_arrays(found, quality)
     save_table(summary_table(found), scores)

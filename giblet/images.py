@@ -1,0 +1,104 @@
+"""Images of voxels: opened, masked, and read a few volumes at a time."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from zlib import error as ZlibError
+
+import numpy as np
+
+from giblet.checks import GibletError
+
+_VOXELS_AT_ONCE = 8_000_000  # of the grid: 64 MB as float64
+
+
+@contextmanager
+def reading_image(path: Path) -> Iterator[None]:
+    """Whatever goes wrong in reading an image is a GibletError that names the file."""
+    from nibabel.filebasedimages import ImageFileError
+
+    try:
+        yield
+    except (OSError, EOFError, ValueError, ZlibError, ImageFileError) as error:
+        raise GibletError(f"{path}: not a readable NIfTI image ({error})") from error
+
+
+def open_image(path: Path, **options):
+    """An image whose voxels are not read yet; ``options`` as ``nibabel.load`` has them."""
+    import nibabel
+
+    with reading_image(path):
+        return nibabel.load(path, **options)
+
+
+def common_mask(images: Iterable[tuple[Path, Path]]) -> tuple[np.ndarray, np.ndarray]:
+    """Voxels in every brain mask (i, j, k) bool, and the affine (4, 4), of (image, mask) files.
+
+    Raises
+    ------
+    GibletError
+        An unreadable file, an image or mask on another grid than the first, nothing in common.
+    """
+    images = list(images)
+    first = open_image(images[0][0])
+    mask = np.ones(first.shape[:3], dtype=bool)
+    for path, mask_path in images:
+        for image in (open_image(path), brain := open_image(mask_path)):
+            same = image.shape[:3] == mask.shape
+            if not same or not np.allclose(image.affine, first.affine, atol=1e-3):
+                raise GibletError(
+                    f"{path}: its image or mask has another grid (shape or affine) than "
+                    f"{images[0][0].name}; resample them to one"
+                )
+        with reading_image(mask_path):
+            mask &= np.asanyarray(brain.dataobj) > 0
+        if not mask.any():
+            raise GibletError(
+                f"{mask_path}: mask empty: no voxel is in the brain in all runs so far"
+            )
+    return mask, first.affine
+
+
+def read_volumes(path: Path, mask: np.ndarray) -> Iterator[np.ndarray]:
+    """Voxels of ``mask`` (i, j, k), (n_volumes, n_voxels) float32, some volumes at a time.
+
+    From the first volume to the last, so that a ``.gz`` is unpacked once. Voxels are in the order
+    of ``np.argwhere(mask)``. GibletError where the file breaks off.
+    """
+    voxels = np.ravel_multi_index(np.nonzero(mask), mask.shape, order="F")
+    image = open_image(path, keep_file_open=True)  # else a .gz is unpacked from its start again
+    n_at_once = max(1, _VOXELS_AT_ONCE // mask.size)
+    for start in range(0, image.shape[3], n_at_once):
+        with reading_image(path):
+            block = np.asarray(image.dataobj[..., start : start + n_at_once])
+        volumes = block.reshape(mask.size, -1, order="F").T  # no copy: files are in this order
+        yield np.take(volumes, voxels, axis=1).astype(np.float32, copy=False)
+
+
+def read_labels(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """A parcellation (i, j, k) int on the grid of ``mask``, nearest labels, 0 outside the mask."""
+    from nibabel import Nifti1Image
+    from nilearn.image import resample_to_img
+
+    grid = Nifti1Image(mask.astype(np.uint8), affine)
+    with reading_image(path):
+        atlas = resample_to_img(open_image(path), grid, interpolation="nearest")
+    labels = np.where(mask, np.asanyarray(atlas.dataobj).round().astype(int), 0)
+    if not labels.any():
+        raise GibletError(f"{path}: no label lies in the brain mask; is it in MNI space?")
+    return labels
+
+
+def parcel_means(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Mean over the voxels of each label above 0: (..., n_voxels) → (..., n_parcels) float64.
+
+    ``labels`` (n_voxels,); parcels are in the order of their labels.
+
+    >>> parcel_means(np.array([[1.0, 2.0, 6.0, 9.0]]), np.array([7, 2, 2, 0])).tolist()
+    [[4.0, 1.0]]
+    """
+    inside = labels > 0
+    _, parcel, sizes = np.unique(labels[inside], return_inverse=True, return_counts=True)
+    rows = values[..., inside].reshape(-1, inside.sum())
+    sums = np.stack([np.bincount(parcel, weights=row) for row in rows])
+    return (sums / sizes).reshape(*values.shape[:-1], len(sizes))
