@@ -1,19 +1,20 @@
 """How good scans are before any network sees them: what people share, what ridge finds."""
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import xarray as xr
 
+from giblet.agreement import agreement
 from giblet.alignment.hrf import HRF_SECONDS
 from giblet.alignment.sync import Match, match_scans
-from giblet.baselines import held_out_scores
-from giblet.checks import GibletError
 from giblet.dataset import zscore_bold
-from giblet.encoding import explainable_variance, isc, noise_ceiling
-from giblet.significance import against_chance, false_discovery_rate, phase_randomised
+from giblet.linear_maps import held_out_folds, linear_maps, share_clocks
+from giblet.significance import false_discovery_rate
 from giblet.timing import trs_for, volumes_to_trs
+
+MOVING_MM = 0.5  # framewise displacement of a volume that Power et al. (2012) would leave out
+_BLOCK_VALUES = 2**25  # BOLD values in memory at once: 128 MB, and some ten times that for the work
 
 
 def brain_quality(
@@ -21,30 +22,35 @@ def brain_quality(
     regressors: Mapping[str, xr.Dataset],
     t_r: float,
     n_permutations: int = 200,
+    n_shifts: int = 5000,
     n_iter: int = 20,
     seed: int = 0,
+    block_values: int = _BLOCK_VALUES,
 ) -> xr.Dataset:
     """Maps of agreement between people, and of ridge from the film, over all TRs that all saw.
 
     Parameters
     ----------
     scans
-        As ``giblet.bold.load_bids`` and ``load_runs`` give them.
+        As ``giblet.bold.load_bids`` and ``load_runs`` give them, or ``giblet.store.open_arrays``:
+        ``bold`` is read in blocks of voxels.
     regressors
         Modality → array set of ``film_regressors``; those with nothing in them are left out.
-    n_permutations, n_iter
-        Nulls of the ISC; mixtures of modalities that banded ridge tries.
+    n_permutations, n_shifts
+        Nulls of the ISC, and of ridge.
+    n_iter
+        Mixtures of modalities that banded ridge tries.
+    block_values
+        Numbers of ``bold`` in memory at once: n_volumes × the block's voxels.
 
     Returns
     -------
-    Along ``voxel`` (or parcels: ``voxel`` with their names), of BOLD z-scored by run:
-
-    - with two subjects or more ``isc`` (subject, voxel), leave-one-out; of its mean over subjects
-      the phase-randomised ``isc_p`` and, for false discoveries, ``isc_q`` (voxel);
-      ``ceiling_lower`` and ``ceiling_upper`` (subject, voxel); ``explainable_variance`` (voxel);
-    - ``r_<modality>``, ``r_n_words`` (subject, voxel), and with several ``r_all``: correlation on
-      held-out runs, or on blocks of a single run, with a gap of the HRF's length; of each modality
-      alone and of all by banded ridge.
+    Along ``voxel`` (or parcels: ``voxel`` with their names), of BOLD z-scored by run: what
+    ``agreement`` gives where there are two subjects or more, what ``linear_maps`` gives for the
+    modalities and ``n_words``, the gap being the HRF's length, and beside each ``..._p`` a
+    ``..._q`` (voxel) for false discoveries. Where the scans have them: ``tsnr`` (subject, voxel),
+    mean over a subject's runs; ``framewise_displacement`` (subject) mm, mean over volumes, and
+    ``moving_share`` (subject), of the volumes that moved by more than 0.5 mm.
 
     Raises
     ------
@@ -52,24 +58,52 @@ def brain_quality(
         As ``match_scans``; too few TRs to hold some out.
     """
     n_trs = int(volumes_to_trs(scans["film_time"].values, t_r).max()) + 1
-    match = match_scans(scans, t_r, n_trs)
-    bold = scans["bold"].values[match.volumes]  # (n_subjects, n_trs, n_voxels)
-    bold, _ = zscore_bold(bold, match.runs, np.ones(len(match.trs), dtype=bool))
-    space = scans["bold"].dims[1]
-    places = {k: ("voxel", c.values) for k, c in scans.coords.items() if c.dims == (space,)}
-    found = xr.Dataset(coords={"subject": match.subjects, **places})
-    if len(bold) > 1:
-        found = found.assign(_agreement(bold, match.runs, n_permutations, seed))
-    bands, times = _bands(regressors), scans["film_time"].values[match.volumes]
-    sets = {f"r_{name}": [name] for name in bands} | ({"r_all": list(bands)} if bands else {})
-    if len(bands) == 1:
-        sets.pop("r_all")
-    for label, names in sets.items():
-        search = {"n_iter": n_iter, "seed": seed}
-        r = _linear([bands[name] for name in names], bold, times, match, t_r, search)
-        found[label] = (("subject", "voxel"), r.astype(np.float32))
+    match, bands = match_scans(scans, t_r, n_trs), _bands(regressors)
+    folds = held_out_folds(match.runs, trs_for(HRF_SECONDS, t_r)) if bands else []
+    audiences = share_clocks(bands, match.volumes, scans["film_time"].values)
+    search = {"n_shifts": n_shifts, "n_iter": n_iter, "seed": seed}
+    parts = []
+    for bold in _blocks(scans, match, block_values):
+        part = linear_maps(bold, audiences, folds, **search)
+        if len(bold) > 1:
+            part = agreement(bold, match.runs, n_permutations, seed).merge(part)
+        parts.append(part)
+    found = xr.concat(parts, "voxel").assign_coords(subject=match.subjects, **_places(scans))
+    for name in [str(name) for name in found if str(name).endswith("_p")]:
+        q = false_discovery_rate(found[name].values)
+        found[f"{name.removesuffix('_p')}_q"] = ("voxel", q)
+    found = found.assign(_noise(scans))
     attrs = {"t_r": t_r, "n_trs": len(match.trs), "n_runs": len(set(match.runs))}
     return found.assign_attrs(attrs, bold_source=scans.attrs["source"])
+
+
+def _blocks(scans: xr.Dataset, match: Match, block_values: int) -> Iterator[np.ndarray]:
+    """BOLD z-scored by run, (n_subjects, n_trs, n_block) each, until all voxels have come."""
+    n_volumes, n_voxels = scans["bold"].shape
+    width, every_tr = max(1, block_values // n_volumes), np.ones(len(match.trs), dtype=bool)
+    for start in range(0, n_voxels, width):
+        bold = scans["bold"][:, start : start + width].values[match.volumes]
+        yield zscore_bold(bold, match.runs, every_tr)[0]
+
+
+def _noise(scans: xr.Dataset) -> dict:
+    """Signal over noise in time, and head motion, by subject, as far as they are known."""
+    found = {}
+    if "tsnr" in scans:
+        mean = scans["tsnr"].load().groupby("scan_subject").mean()
+        found["tsnr"] = (("subject", "voxel"), mean.values.astype(np.float32))
+    if "framewise_displacement" in scans:
+        moved = scans["framewise_displacement"].load()
+        moving = (moved > MOVING_MM).where(moved.notnull())
+        found["framewise_displacement"] = ("subject", moved.groupby("subject").mean().values)
+        found["moving_share"] = ("subject", moving.groupby("subject").mean().values)
+    return found
+
+
+def _places(scans: xr.Dataset) -> dict:
+    """Coordinates of each voxel, or the parcels' names."""
+    space = scans["bold"].dims[1]
+    return {k: ("voxel", c.values) for k, c in scans.coords.items() if c.dims == (space,)}
 
 
 def _bands(regressors: Mapping[str, xr.Dataset]) -> dict[str, np.ndarray]:
@@ -79,59 +113,6 @@ def _bands(regressors: Mapping[str, xr.Dataset]) -> dict[str, np.ndarray]:
         if "n_words" in arrays:
             bands["n_words"] = arrays["n_words"].values[:, None]
     return bands
-
-
-def _agreement(bold: np.ndarray, runs: np.ndarray, n_permutations: int, seed: int) -> dict:
-    lower, upper = noise_ceiling(bold)
-    randomise = partial(_by_run, runs=runs)
-    chance = against_chance(
-        lambda b: np.nanmean(isc(b), axis=0),
-        bold,
-        randomise,
-        n_permutations=n_permutations,
-        seed=seed,
-    )
-    both, voxel = ("subject", "voxel"), ("voxel",)
-    return {
-        "isc": (both, isc(bold).astype(np.float32)),
-        "isc_p": (voxel, chance.p),
-        "isc_q": (voxel, false_discovery_rate(chance.p)),
-        "ceiling_lower": (both, lower.astype(np.float32)),
-        "ceiling_upper": (both, upper.astype(np.float32)),
-        "explainable_variance": (voxel, explainable_variance(bold)),
-    }
-
-
-def _by_run(bold: np.ndarray, rng: np.random.Generator, runs: np.ndarray) -> np.ndarray:
-    """Phases randomised within each run."""
-    other = np.empty_like(bold)
-    for run in np.unique(runs):
-        other[:, runs == run] = phase_randomised(bold[:, runs == run], rng)
-    return other
-
-
-def _linear(
-    bands: list, bold: np.ndarray, times: np.ndarray, match: Match, t_r: float, search: dict
-) -> np.ndarray:
-    """Held-out correlation (n_subjects, n_voxels); who shares a clock is fitted together.
-
-    Folds are whole runs, or parts of a single one, so that BOLD z-scored by run tells training TRs
-    nothing of the others.
-    """
-    n_subjects, n_trs, n_voxels = bold.shape
-    clocks = [subject.tobytes() for subject in times]
-    r = np.empty((n_subjects, n_voxels))
-    for clock in dict.fromkeys(clocks):
-        alike = [s for s in range(n_subjects) if clocks[s] == clock]
-        together = bold[alike].swapaxes(0, 1).reshape(n_trs, -1)
-        features = [band[match.volumes[alike[0]]] for band in bands]  # (n_trs, n_features) each
-        gap = trs_for(HRF_SECONDS, t_r)
-        try:
-            found, _r2 = held_out_scores(features, together, match.runs, gap, **search)
-        except ValueError as error:
-            raise GibletError(f"too few TRs to hold some out: {error}") from None
-        r[alike] = found.reshape(len(alike), n_voxels)
-    return r
 
 
 def summary_table(quality: xr.Dataset):
@@ -145,7 +126,7 @@ def summary_table(quality: xr.Dataset):
     for metric, values in quality.data_vars.items():
         per_subject = values if "subject" in values.dims else values.expand_dims(subject=["all"])
         for subject in per_subject["subject"].values:
-            row = per_subject.sel(subject=subject).values
+            row = np.ravel(per_subject.sel(subject=subject).values)
             row = row[np.isfinite(row)]
             stats = (
                 (row.mean(), np.median(row), np.quantile(row, 0.95)) if len(row) else [np.nan] * 3

@@ -152,11 +152,11 @@ def _by_parcels(function: Callable, bold: np.ndarray, block_parcels: int) -> np.
             f"got {tuple(bold.shape)}"
         )
     starts = range(0, bold.shape[2], block_parcels)
-    found = [function(*_unit_series(bold[:, :, s : s + block_parcels])) for s in starts]
+    found = [function(*unit_series(bold[:, :, s : s + block_parcels])) for s in starts]
     return np.concatenate(found, axis=-1)
 
 
-def _unit_series(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def unit_series(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Series (n_subjects, n_trs, n_parcels) of mean 0 and length 1, and which there are.
 
     Where a subject is constant or has NaN its series is 0 and ``present`` (n_subjects, n_parcels)

@@ -73,22 +73,39 @@ def banded_ridge(
     -------
     predicted : (n_test, n_voxels) float32; NaN where BOLD has NaN in training TRs
     """
+    kernels = np.stack([band_kernel(band, train) for band in bands])
+    return kernel_ridge(kernels, bold, train, test, folds, n_iter=n_iter, seed=seed)
+
+
+def band_kernel(band: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Products of all TRs with training TRs, (n_trs, n_train) float32.
+
+    Of ``band`` (n_trs, n_features), scaled by training TRs; 1 on average on the diagonal.
+    """
+    scaled = _scaled(band, train) / np.sqrt(band.shape[1])
+    return (scaled @ scaled[train].T).astype(np.float32)
+
+
+def kernel_ridge(
+    kernels: np.ndarray,
+    bold: np.ndarray,
+    train: np.ndarray,
+    test: np.ndarray,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    *,
+    n_iter: int = 20,
+    seed: int = 0,
+) -> np.ndarray:
+    """`banded_ridge` from the kernels (n_bands, n_trs, n_train) of its bands, see `band_kernel`."""
     from himalaya.backend import get_backend
 
-    kernels = np.stack([_kernel(band, train) for band in bands])  # (n_bands, n_trs, n_train)
     inner = [tuple(np.searchsorted(train, part) for part in fold) for fold in folds]
     whole = np.isfinite(bold[train]).all(axis=0)
-    model = _multiple_kernel_ridge(inner, n_iter if len(bands) > 1 else np.ones((1, 1)), seed)
+    model = _multiple_kernel_ridge(inner, n_iter if len(kernels) > 1 else np.ones((1, 1)), seed)
     model.fit(kernels[:, train], bold[train][:, whole].astype(np.float32))
     predicted = np.full((len(test), bold.shape[1]), np.nan, dtype=np.float32)
     predicted[:, whole] = get_backend().to_numpy(model.predict(kernels[:, test]))
     return predicted
-
-
-def _kernel(band: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Products of all TRs with training TRs, (n_trs, n_train), 1 on average on the diagonal."""
-    scaled = _scaled(band, train) / np.sqrt(band.shape[1])
-    return (scaled @ scaled[train].T).astype(np.float32)
 
 
 def _multiple_kernel_ridge(folds: list, n_iter: int | np.ndarray, seed: int):

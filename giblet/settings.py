@@ -120,6 +120,10 @@ class QualityConfig(Section):
     """How good the scans are."""
 
     n_permutations: PositiveInt = Field(200, description="phase-randomised nulls of the ISC")
+    n_shifts: PositiveInt = Field(
+        5000, description="nulls of ridge: predictions moved round in time, which costs little"
+    )
+    n_iter: PositiveInt = Field(20, description="mixtures of modalities that banded ridge tries")
 
 
 class CodecTrainingConfig(Section):

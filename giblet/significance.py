@@ -1,9 +1,11 @@
 """Is it more than chance? Nulls that keep BOLD as smooth as it is, p-values, false discoveries."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from giblet.encoding import unit_series
 
 
 def phase_randomised(bold: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -84,14 +86,62 @@ def against_chance(
         `phase_randomised`, or `block_permuted` with its block.
     """
     rng = np.random.default_rng(seed)
-    observed = np.asarray(statistic(bold), dtype=np.float64)
-    count, total = np.zeros(observed.shape), np.zeros(observed.shape)
-    for _ in range(n_permutations):
-        null = statistic(randomise(bold, rng))
+    nulls = (statistic(randomise(bold, rng)) for _ in range(n_permutations))
+    return among_nulls(statistic(bold), nulls)
+
+
+def among_nulls(observed: np.ndarray, nulls: Iterable[np.ndarray]) -> Chance:
+    """A score (n_voxels,) among null scores (n_voxels,) that come one by one; p as above."""
+    observed = np.asarray(observed, dtype=np.float64)
+    count, total, n = np.zeros(observed.shape), np.zeros(observed.shape), 0
+    for null in nulls:
         count += ~(null < observed - 1e-12)  # a tie counts, whatever its last bit; so does NaN
         total += np.abs(null)
-    p = np.where(np.isnan(observed), np.nan, (1 + count) / (1 + n_permutations))
-    return Chance(observed, p, total / n_permutations)
+        n += 1
+    p = np.where(np.isnan(observed), np.nan, (1 + count) / (1 + n))
+    return Chance(observed, p, total / max(n, 1))
+
+
+def shifted_correlation(predicted: np.ndarray, bold: np.ndarray) -> np.ndarray:
+    """Correlation of BOLD with the prediction moved round by every number of TRs, by FFT.
+
+    ``predicted``, ``bold`` (n_subjects, n_trs, n_voxels) → (n_subjects, n_trs, n_voxels): row ``k``
+    is that of ``np.roll(predicted, k, axis=1)``, row 0 the score itself; NaN where one of the two
+    is constant or has NaN.
+
+    >>> wave = np.sin(np.pi * np.arange(8.0) / 4)[None, :, None]
+    >>> shifted_correlation(wave, wave)[0, [0, 2, 4], 0].round(6).tolist()
+    [1.0, 0.0, -1.0]
+    """
+    (one, there), (other, here) = unit_series(predicted), unit_series(bold)
+    product = np.fft.rfft(one, axis=1).conj() * np.fft.rfft(other, axis=1)
+    r = np.fft.irfft(product, n=one.shape[1], axis=1)
+    return np.where((there & here)[:, None], r, np.nan)
+
+
+def shift_chance(folds: Sequence[np.ndarray], n_shifts: int = 5000, seed: int = 0) -> Chance:
+    """A held-out score, mean over folds, among those of predictions moved round in each fold.
+
+    Nothing is fitted again, and predictions and BOLD stay as smooth as they are. Folds move apart,
+    but their scores do not vary apart: any two folds meet twice, one to train and the other to
+    test, and by ridge both meetings say nearly the same (``y1 @ K @ y2``). The mean over folds then
+    has twice the variance of independent ones, so nulls count with the root of 2.
+
+    Parameters
+    ----------
+    folds : (n_shifts, n_voxels) each
+        Of `shifted_correlation`, mean over subjects, who all move alike: what they share in the
+        film's own order they still share by chance.
+    n_shifts
+        Nulls; p is no lower than one over their number.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = [rng.integers(len(fold), size=n_shifts) for fold in folds]
+    nulls = (
+        np.sqrt(2) * np.mean([f[moved] for f, moved in zip(folds, shifts, strict=True)], axis=0)
+        for shifts in zip(*drawn, strict=True)
+    )
+    return among_nulls(np.mean([fold[0] for fold in folds], axis=0), nulls)
 
 
 def false_discovery_rate(p: np.ndarray) -> np.ndarray:

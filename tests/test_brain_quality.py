@@ -8,6 +8,7 @@ from sklearn.metrics import roc_auc_score
 from giblet.brain_quality import brain_quality, summary_table
 from giblet.checks import GibletError
 from giblet.encoding import isc
+from giblet.store import open_arrays, save_arrays
 
 T_R = 2.0
 
@@ -90,7 +91,41 @@ def test_noise_scores_nothing(smooth):
     assert "r_all" not in found  # one modality alone
     assert abs(float(found["r_audio"].mean())) < 0.02
     assert abs(float(found["isc"].mean())) < 0.02
-    assert (found["isc_q"] < 0.05).mean() < 0.1
+    for label in ("isc_q", "r_audio_q"):
+        assert (found[label] < 0.05).mean() < 0.1
+
+
+def test_blocks_of_voxels_give_what_all_at_once_do(smooth, tmp_path):
+    """Read from a file, in blocks of 3 and of all 8 parcels."""
+    sound, words = smooth(2, 50, 200), smooth(2, 51, 200)
+    bold = np.stack([smooth(8, 52 + s, 200) + sound[:, :1] for s in range(3)])
+    save_arrays(scans_of(bold), tmp_path / "bold.nc")
+    film = {"audio": of_volumes(sound, 3), "text": of_volumes(words, 3)}
+    options = {"n_permutations": 20, "n_shifts": 200, "n_iter": 3}
+    with open_arrays(tmp_path / "bold.nc") as scans:
+        few = brain_quality(scans, film, T_R, block_values=3 * 3 * 200, **options)
+    whole = brain_quality(scans_of(bold), film, T_R, **options)
+    assert few["parcel"].values.tolist() == whole["parcel"].values.tolist()
+    for name in whole:
+        np.testing.assert_allclose(few[name], whole[name], atol=1e-4, err_msg=name)
+
+
+def test_noise_of_the_scanner_and_of_the_head_by_subject(smooth):
+    """Two runs each; a volume's motion is unknown where it is the first."""
+    scans = scans_of(np.stack([smooth(3, 60 + s, 100) for s in range(2)]), n_runs=2)
+    scans["tsnr"] = (("scan", "parcel"), np.array([[80, 10, 5], [60, 20, 5], [9, 9, 9], [9, 9, 9]]))
+    named = {"scan_subject": ("scan", ["sub-0", "sub-0", "sub-1", "sub-1"])}
+    motion = np.tile([np.nan, 0.2, 0.8, 0.2, 0.2], 40)
+    motion[100:] = np.nan  # of the second subject nothing is known
+    scans = scans.assign_coords(named).assign(framewise_displacement=("volume", motion))
+    found = brain_quality(scans, {}, T_R, n_permutations=2)
+    assert found["tsnr"].values.tolist() == [[70, 15, 5], [9, 9, 9]]
+    assert found["framewise_displacement"].values[0] == pytest.approx(0.35)
+    assert found["moving_share"].values[0] == pytest.approx(0.25)
+    table = summary_table(found).set_index(["metric", "subject"])
+    assert table.loc[("tsnr", "sub-0"), "mean"] == 30
+    assert table.loc[("framewise_displacement", "sub-0"), "n"] == 1
+    assert table.loc[("moving_share", "sub-1"), "n"] == 0
 
 
 def test_one_subject_has_nobody_to_agree_with(smooth):

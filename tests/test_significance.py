@@ -11,6 +11,8 @@ from giblet.significance import (
     block_permuted,
     false_discovery_rate,
     phase_randomised,
+    shift_chance,
+    shifted_correlation,
 )
 
 HRF_TRS = 22  # 32 s at TR 1.5 s
@@ -131,3 +133,32 @@ def test_a_story_that_people_shared_is_significant(shared):
     apart = np.stack([np.roll(one, 13 * i, axis=0) for i, one in enumerate(bold)])
     assert against_chance(agreement, apart, n_permutations=199).p.min() > 0.01
     assert (found.null_mean_abs < 0.05).all()
+
+
+def test_a_prediction_that_is_moved_round_correlates_as_numpy_rolls_it(rng):
+    predicted, bold = smooth(rng, 2, 2, 31, 4)
+    found = shifted_correlation(predicted, bold)
+    for shift in range(31):
+        moved = np.roll(predicted, shift, axis=1)
+        for subject in range(2):
+            expected = correlation(moved[subject], bold[subject])
+            np.testing.assert_allclose(found[subject, shift], expected, atol=1e-12)
+
+
+def test_what_never_changes_has_no_shifted_correlation(rng):
+    predicted, bold = smooth(rng, 2, 1, 20, 3)
+    predicted[..., 0], bold[0, 5, 1] = 7.0, np.nan
+    found = shifted_correlation(predicted, bold)[0]
+    assert np.isnan(found).all(axis=0).tolist() == [True, True, False]
+
+
+def test_shifts_are_drawn_in_each_fold(rng):
+    """Of one fold with three shifts, two reach the score; of two folds, as many pairs do."""
+    one = np.array([[0.5], [0.5], [-1.0]])
+    (p,) = shift_chance([one], 6000).p
+    assert p == pytest.approx(2 / 3, abs=0.03)
+    (p,) = shift_chance([one, 0 * one], 6000).p  # a mean of 0.25 and, by the root of 2, 0.35
+    assert p == pytest.approx(2 / 3, abs=0.03)
+    two = np.array([[0.5], [0.0], [-0.5], [0.0]])
+    (p,) = shift_chance([two, two], 6000).p
+    assert p == pytest.approx(1 / 16, abs=0.02)  # both at 0: the root of 2 lets no other pair in
