@@ -36,7 +36,8 @@ def motion_energy(
 
     Returns
     -------
-    energy : (n_trs, n_moments, n_filters) float32, the filters in pymoten's order.
+    energy : (n_trs, n_moments, n_filters) float32, the filters in pymoten's order. A filter that
+        moves right (direction 0 of pymoten 0.1.3) answers to what moves left, and so on.
 
     Raises
     ------

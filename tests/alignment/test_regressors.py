@@ -52,6 +52,20 @@ def test_pictures_and_words_have_the_rate_of_their_frames(rng):
     assert rate_hz == pytest.approx(1 / T_R)
 
 
+def test_features_of_pictures_come_before_their_colours(rng):
+    features = rng.standard_normal((4, 3, 5)).astype(np.float32)  # 3 moments a TR, 1 picture
+    pictures = rng.integers(0, 256, (4, 1, 20, 20, 3), dtype=np.uint8)
+    film = xr.Dataset(
+        {
+            "video": (("tr", "picture", "height", "width", "rgb"), pictures),
+            "features": (("tr", "moment", "picture_feature"), features),
+        }
+    )
+    values, rate_hz = amounts(film, T_R, None)
+    np.testing.assert_array_equal(values, np.concatenate(features))
+    assert rate_hz == 2.0
+
+
 @pytest.fixture(scope="module", params=["tr_synchronous", "native"])
 def processor(request):
     return AudioProcessor(t_r=T_R, framing=request.param)
