@@ -209,7 +209,8 @@ def test_parcels_leave_out_what_is_constant_anywhere(dataset, tmp_path):
     np.testing.assert_allclose(parcels["tsnr"][0, 1], raw.mean() / raw.std(), rtol=1e-5)
 
 
-def test_tsnr_and_head_motion_before_cleaning(dataset):
+@pytest.mark.parametrize("n_voxels_at_once", [1500, 10**7])  # the unsteady may fill a block
+def test_tsnr_and_head_motion_before_cleaning(dataset, monkeypatch, n_voxels_at_once):
     """Oracles: numpy, and the column that came with the data; the first volumes are unsteady."""
 
     def add_dummies(table):
@@ -218,6 +219,7 @@ def test_tsnr_and_head_motion_before_cleaning(dataset):
         return table
 
     edit_table(dataset / CONFOUNDS, add_dummies)
+    monkeypatch.setattr(images, "_VOXELS_AT_ONCE", n_voxels_at_once)
     arrays = load_bids(dataset)
     raw = np.asarray(nibabel.load(dataset / f"{BOLD}.nii.gz").dataobj, dtype=float)
     steady = raw[arrays["mask"].to_numpy()][:, 2:]
