@@ -7,6 +7,7 @@ import xarray as xr
 
 from giblet.agreement import agreement
 from giblet.alignment.hrf import HRF_SECONDS
+from giblet.alignment.scan_lag import lag_arrays, scan_lag
 from giblet.alignment.sync import Match, match_scans
 from giblet.dataset import zscore_bold
 from giblet.linear_maps import held_out_folds, linear_maps, share_clocks
@@ -14,6 +15,7 @@ from giblet.significance import false_discovery_rate
 from giblet.timing import trs_for, volumes_to_trs
 
 MOVING_MM = 0.5  # framewise displacement of a volume that Power et al. (2012) would leave out
+_LAG_VOXELS = 4096  # in memory at once for all TRs
 _BLOCK_VALUES = 2**25  # BOLD values in memory at once: 128 MB, and some ten times that for the work
 
 
@@ -21,6 +23,7 @@ def brain_quality(
     scans: xr.Dataset,
     regressors: Mapping[str, xr.Dataset],
     t_r: float,
+    levels: np.ndarray | None = None,
     n_permutations: int = 200,
     n_shifts: int = 5000,
     n_iter: int = 20,
@@ -36,6 +39,8 @@ def brain_quality(
         ``bold`` is read in blocks of voxels.
     regressors
         Modality → array set of ``film_regressors``; those with nothing in them are left out.
+    levels
+        Of the film's sound (``giblet.alignment.scan_lag.sound_levels``); None: no lag is sought.
     n_permutations, n_shifts
         Nulls of the ISC, and of ridge.
     n_iter
@@ -50,7 +55,9 @@ def brain_quality(
     modalities and ``n_words``, the gap being the HRF's length, and beside each ``..._p`` a
     ``..._q`` (voxel) for false discoveries. Where the scans have them: ``tsnr`` (subject, voxel),
     mean over a subject's runs; ``framewise_displacement`` (subject) mm, mean over volumes, and
-    ``moving_share`` (subject), of the volumes that moved by more than 0.5 mm.
+    ``moving_share`` (subject), of the volumes that moved by more than 0.5 mm. Of the subjects'
+    mean, in the voxels in which they agree most, ``lag`` and what ``lag_arrays`` has beside it;
+    attribute ``lag_applied``: s by which the scans were moved before.
 
     Raises
     ------
@@ -61,20 +68,19 @@ def brain_quality(
     match, bands = match_scans(scans, t_r, n_trs), _bands(regressors)
     folds = held_out_folds(match.runs, trs_for(HRF_SECONDS, t_r)) if bands else []
     audiences = share_clocks(bands, match.volumes, scans["film_time"].values)
-    search = {"n_shifts": n_shifts, "n_iter": n_iter, "seed": seed}
     parts = []
     for bold in _blocks(scans, match, block_values):
-        part = linear_maps(bold, audiences, folds, **search)
+        ridge = {"n_shifts": n_shifts, "n_iter": n_iter, "seed": seed}
+        part = linear_maps(bold, audiences, folds, **ridge)
         if len(bold) > 1:
             part = agreement(bold, match.runs, n_permutations, seed).merge(part)
         parts.append(part)
     found = xr.concat(parts, "voxel").assign_coords(subject=match.subjects, **_places(scans))
-    for name in [str(name) for name in found if str(name).endswith("_p")]:
-        q = false_discovery_rate(found[name].values)
-        found[f"{name.removesuffix('_p')}_q"] = ("voxel", q)
-    found = found.assign(_noise(scans))
-    attrs = {"t_r": t_r, "n_trs": len(match.trs), "n_runs": len(set(match.runs))}
-    return found.assign_attrs(attrs, bold_source=scans.attrs["source"])
+    found = found.assign(_false_discoveries(found) | _noise(scans))
+    lag = lag_arrays(*_lag(scans, match, found, levels, block_values, seed), t_r)
+    attrs = {"t_r": t_r, "n_trs": len(match.trs), "n_runs": len(set(match.runs))} | lag.attrs
+    attrs |= {"lag_applied": float(scans.attrs.get("lag_seconds", 0.0))}
+    return found.merge(lag).assign_attrs(attrs, bold_source=scans.attrs["source"])
 
 
 def _blocks(scans: xr.Dataset, match: Match, block_values: int) -> Iterator[np.ndarray]:
@@ -84,6 +90,35 @@ def _blocks(scans: xr.Dataset, match: Match, block_values: int) -> Iterator[np.n
     for start in range(0, n_voxels, width):
         bold = scans["bold"][:, start : start + width].values[match.volumes]
         yield zscore_bold(bold, match.runs, every_tr)[0]
+
+
+def _false_discoveries(found: xr.Dataset) -> dict:
+    """``..._q`` (voxel) for every ``..._p``."""
+    names = [str(name).removesuffix("_p") for name in found if str(name).endswith("_p")]
+    return {f"{n}_q": ("voxel", false_discovery_rate(found[f"{n}_p"].values)) for n in names}
+
+
+def _lag(scans, match: Match, found: xr.Dataset, levels, block_values: int, seed: int):
+    """How late the subjects' mean is, in some thousand voxels that are chosen without the sound."""
+    if levels is None:
+        return scan_lag(None, np.empty(0), np.empty(0), match.runs)
+    chosen, means = _to_hear_with(found), []
+    for bold in _blocks(scans, match, block_values):
+        here, chosen = np.split(chosen, [bold.shape[-1]])
+        means.append(bold[..., here].mean(axis=0))
+    film_time = scans["film_time"].values[match.volumes].mean(axis=0)
+    return scan_lag(levels, np.concatenate(means, axis=1), film_time, match.runs, seed=seed)
+
+
+def _to_hear_with(found: xr.Dataset) -> np.ndarray:
+    """Which voxels people agree in most, (n_voxels,) bool; of one subject, evenly spaced ones."""
+    n_voxels = found.sizes["voxel"]
+    chosen = np.zeros(n_voxels, dtype=bool)
+    if "isc" in found:
+        chosen[np.argsort(-found["isc"].mean("subject").values)[:_LAG_VOXELS]] = True
+    else:
+        chosen[:: -(-n_voxels // _LAG_VOXELS)] = True
+    return chosen
 
 
 def _noise(scans: xr.Dataset) -> dict:

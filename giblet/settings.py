@@ -114,6 +114,9 @@ class ScanConfig(Section):
     confounds: list[str] | None = Field(
         None, description="columns to regress out; by default motion (BIDS), or all (table of runs)"
     )
+    lag_seconds: float = Field(
+        0.0, description="s by which the scan is late, as brain_quality tells; film_time less this"
+    )
 
 
 class QualityConfig(Section):

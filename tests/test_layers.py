@@ -36,7 +36,7 @@ LEVELS = {
         codec.interface codec.judge codec.levels codec.losses codec.mdct codec.music codec.networks
         codec.parts codec.quantizer codec.scoring codec.settings codec.snake codec.starting
         agreement baselines ridge significance
-        alignment.adaptation alignment.lag
+        alignment.adaptation alignment.lag alignment.scan_lag
         codec.trainer demo.brains demo.effects demo.film demo.music demo.pictures demo.scanner
         demo.script demo.soundtrack demo.speech demo.stimulus
     """,

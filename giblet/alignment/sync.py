@@ -1,6 +1,6 @@
 """Film and scan on one clock: crop by timestamps, never stretch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -38,6 +38,44 @@ def match_volumes(film_time: np.ndarray, t_r: float, n_trs: int) -> np.ndarray:
     volumes = np.full(n_trs, -1)
     volumes[trs[inside]] = np.flatnonzero(inside)
     return volumes
+
+
+def move_scans(scans, lag_seconds: float):
+    """Scans (``giblet.survey.Scans``) whose volumes were taken ``lag_seconds`` s earlier.
+
+    That mends scans that are late by as much. The runs go on showing the same TRs of the film, so
+    other volumes than before may be in it.
+
+    Raises
+    ------
+    GibletError
+        No volume of some run is left in the film.
+    """
+    runs = []
+    for run in scans.runs:
+        times, inside = move_run(run.film_time, run.in_film, run.t_r, lag_seconds)
+        if not inside.any():
+            raise GibletError(
+                f"scan.lag_seconds {lag_seconds:g} moves all of {run.path.name} out of the film"
+            )
+        runs.append(replace(run, film_time=times, in_film=inside))
+    return replace(scans, runs=runs)
+
+
+def move_run(
+    film_time: np.ndarray, in_film: np.ndarray, t_r: float, lag_seconds: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """``film_time`` (n_volumes,) less the lag, and which volumes are then in the film.
+
+    >>> times, inside = np.array([-0.5, 1.5, 3.5, 5.5]), np.array([False, True, True, False])
+    >>> move_run(times, inside, t_r=2.0, lag_seconds=2.0)[1].tolist()
+    [False, False, True, True]
+    """
+    if not lag_seconds:
+        return film_time, in_film
+    shown, moved = volumes_to_trs(film_time[in_film], t_r), film_time - lag_seconds
+    trs = volumes_to_trs(moved, t_r)
+    return moved, (trs >= shown.min()) & (trs <= shown.max())
 
 
 @dataclass(frozen=True)

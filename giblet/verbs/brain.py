@@ -18,6 +18,7 @@ def simulate_bold(
 
 def load_bold(source: Path, bold: Path, config: Config) -> None:
     """Every run of every subject of a BIDS data set or of a table of runs, on the film's clock."""
+    from giblet.alignment.sync import move_scans
     from giblet.bids import MOTION
     from giblet.bold import save_bold, survey_bids, survey_runs
     from giblet.runs import run_files
@@ -30,7 +31,8 @@ def load_bold(source: Path, bold: Path, config: Config) -> None:
     else:
         confounds = MOTION if scan.confounds is None else scan.confounds
         scans, used = survey_bids(source, config.task, scan.parcellation, confounds), [source]
-    save_bold(scans, bold, scan.high_pass_hz, input=fingerprint(*used))
+    scans, attrs = move_scans(scans, scan.lag_seconds), {"lag_seconds": scan.lag_seconds}
+    save_bold(scans, bold, scan.high_pass_hz, input=fingerprint(*used), **attrs)
 
 
 def convolve_hrf(features: Path, bold: Path, regressors: Path, config: Config) -> None:
@@ -47,14 +49,24 @@ def convolve_hrf(features: Path, bold: Path, regressors: Path, config: Config) -
 
 
 def brain_quality(
-    bold: Path, quality: Path, scores: Path, config: Config, regressors: list[Path] = ()
+    bold: Path,
+    quality: Path,
+    scores: Path,
+    config: Config,
+    regressors: list[Path] = (),
+    sound: Path | None = None,
 ) -> None:
-    """What people share, its ceiling, and ridge from the film: maps, and a table of their means."""
+    """What people share, ridge from the film, and how late the scans are by the mel of its sound.
+
+    Maps, and a table of their means.
+    """
+    from giblet.alignment.scan_lag import sound_levels
     from giblet.brain_quality import brain_quality, summary_table
     from giblet.store import load_arrays, open_arrays, save_arrays, save_table
 
     film = {path.stem: load_arrays(path) for path in regressors}
     options = config.quality.model_dump() | {"seed": config.seed}
+    options["levels"] = sound_levels(load_arrays(sound)) if sound else None
     with open_arrays(bold) as scans:
         found = brain_quality(scans, film, config.t_r, **options)
     save_arrays(found, quality)

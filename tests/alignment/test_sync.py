@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from giblet.alignment.sync import match_scans, match_volumes
+from giblet.alignment.sync import match_scans, match_volumes, move_run
 from giblet.checks import GibletError
 
 T_R = 1.5  # s
@@ -108,3 +108,12 @@ def test_nothing_in_common():
     runs = [("sub-01", "run-1", times(0, 10)), ("sub-02", "run-1", times(12, 10))]
     with pytest.raises(GibletError, match="no TR of the film was scanned in every subject"):
         match_scans(make_scans(runs), T_R, n_trs=30)
+
+
+def test_a_moved_run_shows_the_same_trs_in_other_volumes():
+    film_time = times(-4, 30)  # 4 volumes before the film, 20 in it, 6 after
+    in_film = (film_time >= 0) & (film_time < 20 * T_R)
+    for lag in (-3.0, 0.0, 2.0, 6.0):
+        moved, inside = move_run(film_time, in_film, T_R, lag)
+        np.testing.assert_allclose(moved, film_time - lag)
+        np.testing.assert_array_equal(inside, (moved >= 0) & (moved < 20 * T_R))

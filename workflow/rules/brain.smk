@@ -80,6 +80,7 @@ rule brain_quality:
     input:
         bold=f"{RESULTS}/bold.nc",
         regressors=[f"{RESULTS}/regressors/{m}.nc" for m in modalities(SETTINGS.path)],
+        sound=f"{RESULTS}/trs/mel.nc" if SETTINGS.has_film else [],
     output:
         quality=f"{RESULTS}/brain_quality.nc",
         scores=f"{RESULTS}/brain_quality.tsv",
@@ -93,11 +94,12 @@ rule brain_quality:
     resources:
         mem_mb=4000,
     params:
+        sound="--sound" if SETTINGS.has_film else "",
         settings=settings("t_r", "quality", "seed"),
         source=source_fingerprint("brain_quality"),
     shell:
         "python -m giblet brain_quality --bold {input.bold:q} --regressors {input.regressors:q}"
-        " --quality {output.quality:q} --scores {output.scores:q}"
+        " {params.sound} {input.sound:q} --quality {output.quality:q} --scores {output.scores:q}"
         " --settings {params.settings:q} 2>&1 | tee {log:q}"
 
 
