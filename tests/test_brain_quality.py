@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 from sklearn.metrics import roc_auc_score
 
-from giblet.brain_quality import brain_quality, summary_table
+from giblet.brain_quality import _to_hear_with, brain_quality, summary_table
 from giblet.checks import GibletError
 from giblet.encoding import isc
 from giblet.store import open_arrays, save_arrays
@@ -98,19 +98,30 @@ def test_noise_scores_nothing(smooth):
         assert (found[label] < 0.05).mean() < 0.1
 
 
-def test_blocks_of_voxels_give_what_all_at_once_do(smooth, tmp_path):
-    """Read from a file, in blocks of 3 and of all 8 parcels."""
+def test_blocks_of_voxels_give_what_all_at_once_do(smooth, tmp_path, monkeypatch):
+    """Read from a file, in blocks of 3 and of all 8 parcels; the lag by the 5 that agree most."""
+    monkeypatch.setattr("giblet.brain_quality._LAG_VOXELS", 5)
     sound, words = smooth(2, 50, 200), smooth(2, 51, 200)
     bold = np.stack([smooth(8, 52 + s, 200) + sound[:, :1] for s in range(3)])
     save_arrays(scans_of(bold), tmp_path / "bold.nc")
     film = {"audio": of_volumes(sound, 3), "text": of_volumes(words, 3)}
-    options = {"n_permutations": 20, "n_shifts": 200, "n_iter": 3}
+    levels = np.repeat(sound[:, :1], 20, axis=0)  # 10 Hz
+    options = {"n_permutations": 20, "n_shifts": 200, "n_iter": 3, "levels": levels}
     with open_arrays(tmp_path / "bold.nc") as scans:
         few = brain_quality(scans, film, T_R, block_values=3 * 3 * 200, **options)
     whole = brain_quality(scans_of(bold), film, T_R, **options)
     assert few["parcel"].values.tolist() == whole["parcel"].values.tolist()
     for name in whole:
         np.testing.assert_allclose(few[name], whole[name], atol=1e-4, err_msg=name)
+
+
+def test_the_lag_is_told_by_voxels_that_agree_most(monkeypatch):
+    monkeypatch.setattr("giblet.brain_quality._LAG_VOXELS", 2)
+    isc = np.array([[0.1, 0.5, np.nan, -0.8, 0.3], [0.1, 0.3, np.nan, -0.8, 0.5]])
+    agreed = xr.Dataset({"isc": (("subject", "voxel"), isc)})
+    assert _to_hear_with(agreed).tolist() == [False, True, False, False, True]
+    alone = xr.Dataset({"r_mel": (("subject", "voxel"), isc[:1])})
+    assert _to_hear_with(alone).tolist() == [True, False, False, True, False]
 
 
 def test_noise_of_the_scanner_and_of_the_head_by_subject(smooth):
