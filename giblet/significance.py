@@ -133,7 +133,8 @@ def shift_chance(folds: Sequence[np.ndarray], n_shifts: int = 5000, seed: int = 
         Of `shifted_correlation`, mean over subjects, who all move alike: what they share in the
         film's own order they still share by chance.
     n_shifts
-        Nulls; p is no lower than one over their number.
+        Nulls; p is no lower than one over their number. Any shift may come, small ones too:
+        without those of less than 32 s, 9 to 17 % of smooth noise had p < 0.05.
     """
     rng = np.random.default_rng(seed)
     drawn = [rng.integers(len(fold), size=n_shifts) for fold in folds]
