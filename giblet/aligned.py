@@ -11,6 +11,7 @@ from giblet.alignment.sync import Match, match_scans
 from giblet.checks import GibletError
 from giblet.dataset import FilmData, split_film, zscore_bold
 from giblet.models.autoencoder import Shapes
+from giblet.ridge import scale_by_training
 from giblet.settings import SplitConfig
 
 
@@ -98,8 +99,12 @@ def _add_scans(
     )
 
 
-def film_data(aligned: xr.Dataset) -> FilmData:
-    """The aligned array set as tensors, BOLD z-scored on training TRs."""
+def film_data(aligned: xr.Dataset, blurred: bool = False) -> FilmData:
+    """The aligned array set as tensors, BOLD z-scored on training TRs.
+
+    ``blurred`` adds the film as the HRF blurs it (n_trs, n_regressors): the subjects' mean
+    regressors, scaled by training TRs.
+    """
     film = {
         modality: torch.from_numpy(np.ascontiguousarray(aligned[modality].values))
         for modality in ("audio", "video", "text")
@@ -112,12 +117,17 @@ def film_data(aligned: xr.Dataset) -> FilmData:
     if np.isnan(bold).any():
         raise GibletError(f"BOLD has NaN in {np.isnan(bold).any(axis=(0, 1)).sum()} voxels")
     bold, _has_signal = zscore_bold(bold, run, part == "train")
+    if blurred:
+        regressors = aligned["regressors"].mean("subject").values
+        film["blurred"] = torch.from_numpy(
+            scale_by_training(regressors, np.flatnonzero(part == "train"))
+        )
     subjects = tuple(aligned["subject"].values.astype(str).tolist())
     return FilmData(film, torch.from_numpy(bold), part, run, subjects)
 
 
-def film_shapes(aligned: xr.Dataset, hrf_model: str) -> Shapes:
-    """What a model must know of the data."""
+def film_shapes(aligned: xr.Dataset, hrf_model: str, codebook_dim: int = 128) -> Shapes:
+    """What a model must know of the data; ``codebook_dim`` is the codec's."""
     sizes, attrs = aligned.sizes, aligned.attrs
     brain = {}
     if "bold" in aligned:
@@ -126,6 +136,7 @@ def film_shapes(aligned: xr.Dataset, hrf_model: str) -> Shapes:
             "n_voxels": sizes["voxel"],
             "subjects": tuple(aligned["subject"].values.astype(str).tolist()),
             "hrf_kernel": tuple(kernel.tolist()),
+            "n_blurred": sizes["regressor"],
         }
     video = tuple(sizes[d] for d in ("picture", "height", "width")) if "video" in aligned else None
     return Shapes(
@@ -133,6 +144,7 @@ def film_shapes(aligned: xr.Dataset, hrf_model: str) -> Shapes:
         n_rows=sizes["row"],
         frames_per_tr=sizes["frame"],
         codebook_size=int(attrs["codebook_size"]),
+        codebook_dim=codebook_dim,
         video=video,
         n_text=sizes["feature"] if "text" in aligned else None,
         **brain,

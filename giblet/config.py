@@ -11,6 +11,7 @@ from giblet.settings import (
     DecodingConfig,
     MelConfig,
     ModelConfig,
+    PretrainingConfig,
     QualityConfig,
     ScanConfig,
     Section,
@@ -66,6 +67,7 @@ class Config(Section):
     training: TrainingConfig = TrainingConfig()
     decoding: DecodingConfig = DecodingConfig()
     codec_training: CodecTrainingConfig = CodecTrainingConfig()
+    pretraining: PretrainingConfig = PretrainingConfig()
     seed: int = Field(0, ge=0, description="of every random number")
 
     @property

@@ -64,18 +64,20 @@ def code_rows(
 ) -> list[dict]:
     """Accuracy and cross-entropy of the codes of test TRs, beside code frequencies alone."""
     codes, train = data.film["audio"][data.where("test")], data.film["audio"][data.where("train")]
-    logits = autoencoder.decoders["audio"].logits(torch.from_numpy(bottleneck))
+    decoder, bottleneck = autoencoder.decoders["audio"], torch.from_numpy(bottleneck)
     nats = [
-        float(code_cross_entropy(one[None], c[None])) for one, c in zip(logits, codes, strict=True)
+        float(code_cross_entropy(decoder.logits(one[None], true[None]), true[None]))
+        for one, true in zip(bottleneck, codes, strict=True)
+        if decoder.head.unit != "index"
     ]
-    right = _share_right(logits.argmax(-1), codes)
+    right = _share_right(autoencoder.decode_audio(bottleneck), codes)
     size = autoencoder.shapes.codebook_size
     unigram = [float(unigram_nats(c[None], train, size)) for c in codes]
     most_common = torch.stack([row[row >= 0].mode().values for row in train.transpose(0, 1)])
     unigram_right = _share_right(most_common[None, :, None], codes)
     return [
         score_row("stimulus", "code_accuracy", right, seed),
-        score_row("stimulus", "cross_entropy_nats", nats, seed),
+        *([score_row("stimulus", "cross_entropy_nats", nats, seed)] if nats else []),
         score_row("unigram", "code_accuracy", unigram_right, seed),
         score_row("unigram", "cross_entropy_nats", unigram, seed),
     ]

@@ -32,11 +32,11 @@ def ridge_encoding(
     bold : (n_trs, n_voxels) z-scored
     train, test : TR indices
     """
-    scaled = _scaled(regressors, train)
+    scaled = scale_by_training(regressors, train)
     return fit_ridge(scaled[train], bold[train]).predict(scaled[test].astype(np.float32))
 
 
-def _scaled(features: np.ndarray, train: np.ndarray) -> np.ndarray:
+def scale_by_training(features: np.ndarray, train: np.ndarray) -> np.ndarray:
     """Every column with the mean 0 and the deviation 1 in training TRs; a constant one is 0."""
     mean, deviation = features[train].mean(axis=0), features[train].std(axis=0)
     return (features - mean) / np.where(deviation > 1e-6 * np.abs(mean), deviation, 1.0)
@@ -82,7 +82,7 @@ def band_kernel(band: np.ndarray, train: np.ndarray) -> np.ndarray:
 
     Of ``band`` (n_trs, n_features), scaled by training TRs; 1 on average on the diagonal.
     """
-    scaled = _scaled(band, train) / np.sqrt(band.shape[1])
+    scaled = scale_by_training(band, train) / np.sqrt(band.shape[1])
     return (scaled @ scaled[train].T).astype(np.float32)
 
 

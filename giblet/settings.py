@@ -1,5 +1,7 @@
 """The sections of the config: each setting with its default and its limits."""
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 
@@ -70,15 +72,35 @@ class SplitConfig(Section):
 
 
 class ModelConfig(Section):
-    """Sizes of the autoencoder."""
+    """Make and sizes of the autoencoder; ready-made ones in config/model/."""
 
-    audio_dim: PositiveInt = Field(256, description="features of encoded sound")
+    layout: Literal["slots", "flat"] = Field(
+        "slots", description="bottleneck laid out in time, or one vector (the original design)"
+    )
+    code_head: Literal["geometric", "classifier", "regression"] = Field(
+        "geometric", description="how codes are told: near codewords, scores of each, indices"
+    )
+    hrf_placement: Literal["bottleneck", "inputs"] = Field(
+        "bottleneck", description="BOLD is read from the blurred bottleneck, or inputs are blurred"
+    )
+    start_from: str = Field(
+        "auto",
+        description='audio encoder and decoder: folder of a model; "none"; "bundled"; "auto": '
+        "bundled where they fit",
+    )
+    slot_frames: PositiveInt = Field(7, description="slots: frames of sound in one")
+    slot_dim: PositiveInt = Field(128, description="slots: features of one")
+    slot_width: PositiveInt = Field(384, description="slots: channels of their layers")
+    frame_width: PositiveInt = Field(192, description="slots: channels of the layers of frames")
+    audio_dim: PositiveInt = Field(256, description="flat: features of encoded sound")
     video_dim: PositiveInt = Field(1024, description="features of encoded pictures")
     text_dim: PositiveInt = Field(256, description="features of encoded words")
-    bottleneck_dim: PositiveInt = Field(2048, description="features of the shared code")
-    embedding_dim: PositiveInt = Field(64, description="per codebook")
-    decoder_dim: PositiveInt = Field(128, description="channels of a decoded frame")
+    bottleneck_dim: PositiveInt = Field(2048, description="flat: features of the shared code")
+    embedding_dim: PositiveInt = Field(64, description="flat: per codebook")
+    decoder_dim: PositiveInt = Field(128, description="flat: channels of a decoded frame")
     readout_rank: PositiveInt = Field(64, description="components shared by a subject's voxels")
+    learn_hrf: bool = Field(False, description="the HRF of the read-out is where learning begins")
+    variational: bool = Field(False, description="a spread around the bottleneck, held by a KL")
 
 
 class TrainingConfig(Section):
@@ -92,11 +114,27 @@ class TrainingConfig(Section):
     min_steps: PositiveInt = Field(8, description="in an epoch: a short film is seen several times")
     window_trs: PositiveInt = Field(40, description="TRs in a row that one step sees")
     learning_rate: PositiveFloat = Field(5e-4, description="of AdamW")
+    schedule: Literal["constant", "cosine"] = Field(
+        "cosine", description="of the learning rate, over max_epochs"
+    )
     gradient_clip: PositiveFloat = Field(1.0, description="largest norm of a gradient")
+    modality_dropout: float = Field(
+        0.1, ge=0, lt=1, description="share of TRs in which a modality is hidden from the encoder"
+    )
+    balance: Literal["weights", "uncertainty"] = Field(
+        "weights", description="of losses: the weights below, or learned beside them"
+    )
     audio_weight: PositiveFloat = Field(1.0, description="of the sound's loss")
+    sound_weight: float = Field(
+        1.0, ge=0, description="of the decoded sound's loss: geometric codes alone"
+    )
+    sound_trs: PositiveInt = Field(8, description="TRs whose sound is decoded in a step")
     video_weight: PositiveFloat = Field(0.2, description="of the pictures' loss")
     text_weight: PositiveFloat = Field(0.2, description="of the words' loss")
     bold_weight: PositiveFloat = Field(0.5, description="of the BOLD's loss")
+    kl_weight: float = Field(1e-3, ge=0, description="variational: of the KL, per feature")
+    free_nats: float = Field(0.1, ge=0, description="variational: KL that costs nothing, a feature")
+    kl_epochs: PositiveInt = Field(5, description="variational: until the KL has its whole weight")
 
 
 class DecodingConfig(Section):
@@ -137,3 +175,10 @@ class CodecTrainingConfig(Section):
     recipe: str = Field(
         "config/codec/bundled.yaml", description="network, losses and schedule of the codec"
     )
+
+
+class PretrainingConfig(Section):
+    """The model's audio encoder and decoder on any sounds, by the rule ``pretrain``."""
+
+    sounds: str | None = Field(None, description="folder of sounds, in folders or not")
+    validation: str | None = Field(None, description="another, never trained on")

@@ -1,135 +1,93 @@
-"""Train the autoencoder: every modality's loss relative to its own baseline."""
+"""Train the autoencoder: one loop for all its makes, that goes on where it was stopped."""
 
+import hashlib
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import lightning
 import pandas as pd
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from torch.utils.data import DataLoader, Dataset, RandomSampler
 
-from giblet.checks import GibletError
-from giblet.dataset import FilmData, check_no_overlap, windows
+from giblet.dataset import FilmData, check_no_overlap
 from giblet.models.autoencoder import Autoencoder, Shapes
-from giblet.models.losses import code_cross_entropy, code_frequencies, masked_mse, unigram_nats
+from giblet.models.saving import take_audio
+from giblet.objective import Objective, SoundDistance, baselines, start_at_baseline
 from giblet.settings import ModelConfig, TrainingConfig
+from giblet.windows import loaders, step_seed
 
 WATCHED = "validation/loss"  # stops training and picks the model: all modalities, as weighted
-_ROUNDING = 1e-9  # mean squares below this are float noise around a constant
-
-
-def baselines(data: FilmData, shapes: Shapes) -> dict[str, float]:
-    """Loss of predicting the training mean (unigram frequencies for codes), by modality.
-
-    Dividing by it puts every modality's loss on one scale: 1 is having learned nothing.
-    """
-    train = data.slice(data.where("train"))
-    audio = train.film["audio"]
-    if shapes.use_encodec:
-        found = {"audio": float(unigram_nats(audio, audio, shapes.codebook_size))}
-    else:
-        found = {"audio": _spread(audio)}
-    if "video" in train.film:
-        found["video"] = _spread(train.film["video"].float() / 255)
-    if "text" in train.film:
-        found["text"] = _spread(train.film["text"])
-    if train.bold is not None:
-        found["bold"] = float(masked_mse(torch.zeros_like(train.bold), train.bold))
-    constant = [modality for modality, baseline in found.items() if baseline < _ROUNDING]
-    if constant:
-        raise GibletError(
-            f"{', '.join(constant)}: constant over the training TRs: nothing to learn"
-        )
-    return found
-
-
-def _spread(values: torch.Tensor) -> float:
-    """Mean squared distance from the mean over TRs, NaN left out."""
-    return float(masked_mse(values.nanmean(dim=0).expand_as(values), values))
-
-
-class Windows(Dataset):
-    """Windows of TRs in a row, each a dict of tensors of one film stretch."""
-
-    def __init__(self, data: FilmData, part: str, window_trs: int):
-        self.data = data
-        self.windows = windows(data, part, window_trs, step=max(1, window_trs // 2))
-
-    def __len__(self) -> int:
-        return len(self.windows)
-
-    def __getitem__(self, i: int) -> dict:
-        trs = self.windows[i]
-        part = self.data.slice(trs)
-        begins_run = trs[0] == 0 or self.data.run[trs[0] - 1] != self.data.run[trs[0]]
-        window = {"film": part.film, "begins_run": bool(begins_run)}
-        return window if part.bold is None else window | {"bold": part.bold}
 
 
 class BottleneckTraining(lightning.LightningModule):
     """One autoencoder in training; its checkpoint carries all that is needed to build it."""
 
-    def __init__(self, shapes: dict, model: dict, training: dict, baselines: dict):
+    def __init__(
+        self,
+        shapes: dict,
+        model: dict,
+        training: dict,
+        baselines: dict | None = None,
+        data_hash: str = "",
+        seed: int = 0,
+    ):
         super().__init__()
         self.save_hyperparameters()
-        self.settings = TrainingConfig.model_validate(training)
+        self.settings, self.seed = TrainingConfig.model_validate(training), seed
         self.autoencoder = Autoencoder(Shapes(**shapes), ModelConfig.model_validate(model))
         self.baselines = baselines
 
-    def losses(self, window: dict) -> dict[str, torch.Tensor]:
-        """Each modality's loss on one window, relative to its baseline."""
-        model, film = self.autoencoder, window["film"]
-        bottleneck = model.encode(film)  # (n_trs, bottleneck_dim)
-        decoders = model.decoders
-        if model.shapes.use_encodec:
-            chosen = self._chosen_frames(film["audio"])
-            logits = decoders["audio"].logits(bottleneck, chosen)
-            losses = {"audio": code_cross_entropy(logits.float(), film["audio"][..., chosen])}
-        else:
-            losses = {"audio": masked_mse(decoders["audio"](bottleneck), film["audio"])}
-        if "video" in film:
-            losses["video"] = masked_mse(decoders["video"](bottleneck), film["video"] / 255)
-        if "text" in film:
-            losses["text"] = masked_mse(decoders["text"](bottleneck), film["text"])
-        if "bold" in window:
-            losses["bold"] = self._bold_loss(bottleneck, window)
-        return {modality: loss / self.baselines[modality] for modality, loss in losses.items()}
+    def listen(self, sound: SoundDistance | None) -> None:
+        """Set what is lowered, once the baselines are known."""
+        self.objective = Objective(self.autoencoder, self.settings, self.baselines, sound)
 
-    def _chosen_frames(self, codes: torch.Tensor) -> torch.Tensor:
-        """Frames to score: a random few while training, for speed; all in validation."""
-        n_frames = codes.shape[-1]
-        n_chosen = self.settings.frames_per_step if self.training else n_frames
-        return torch.randperm(n_frames, device=codes.device)[:n_chosen]
-
-    def _bold_loss(self, bottleneck: torch.Tensor, window: dict) -> torch.Tensor:
-        """BOLD is compared where the window holds all that the HRF reaches back to."""
-        decoder = self.autoencoder.decoders["bold"]
-        first = 0 if window["begins_run"] else min(len(decoder.kernel), len(bottleneck)) - 1
-        predicted = decoder(bottleneck[None])[0]  # (n_subjects, n_trs, n_voxels)
-        return masked_mse(predicted[:, first:], window["bold"][:, first:])
-
-    def total(self, losses: dict[str, torch.Tensor]) -> torch.Tensor:
-        """Weighted sum over modalities."""
-        return sum(getattr(self.settings, f"{name}_weight") * loss for name, loss in losses.items())
+    def on_train_batch_start(self, window, index):
+        torch.manual_seed(step_seed(self.seed, self.global_step))  # resumed or not, the same
 
     def training_step(self, window, index):
-        losses = self.losses(window)
+        losses, bottleneck = self.objective(window)
+        weighted = self.objective.weighted(losses, self.current_epoch)
         named = {f"train/{name}": loss for name, loss in losses.items()}
         self.log_dict(named, on_step=False, on_epoch=True, batch_size=1)
-        return self.total(losses)
+        if index == 0:
+            shares = gradient_shares(weighted, bottleneck)
+            self.log_dict({f"share/{name}": share for name, share in shares.items()}, batch_size=1)
+        return sum(weighted.values())
 
     def validation_step(self, window, index):
-        losses = self.losses(window)
+        losses, _bottleneck = self.objective(window)
         named = {f"validation/{name}": loss for name, loss in losses.items()}
         self.log_dict(named, prog_bar=True, batch_size=1)
-        self.log("validation/loss", self.total(losses), batch_size=1)
+        total = sum(self.objective.weighted(losses, self.settings.kl_epochs).values())
+        self.log(WATCHED, total, batch_size=1)
 
     def configure_optimizers(self):
         settings = self.settings
-        return torch.optim.AdamW(
+        optimizer = torch.optim.AdamW(
             self.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
+        if settings.schedule == "constant":
+            return optimizer
+        n_steps = self.trainer.estimated_stepping_batches
+        falling = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: 0.5 + 0.5 * math.cos(math.pi * min(1.0, step / n_steps))
+        )
+        return [optimizer], [{"scheduler": falling, "interval": "step"}]
+
+
+def gradient_shares(
+    weighted: dict[str, torch.Tensor], bottleneck: torch.Tensor
+) -> dict[str, float]:
+    """Of each loss: the norm of its gradient in the bottleneck, as a share of their sum."""
+    norms = {}
+    for name, loss in weighted.items():
+        (gradient,) = torch.autograd.grad(loss, bottleneck, retain_graph=True, allow_unused=True)
+        norms[name] = 0.0 if gradient is None else float(gradient.float().norm())
+    total = sum(norms.values()) or 1.0
+    return {name: norm / total for name, norm in norms.items()}
 
 
 @dataclass(frozen=True)
@@ -148,36 +106,51 @@ def fit(
     model: ModelConfig,
     training: TrainingConfig,
     seed: int,
-    folder: str,
+    folder: str | Path,
+    *,
+    codebooks: torch.Tensor | None = None,
+    sound: SoundDistance | None = None,
+    start: Autoencoder | None = None,
     progress: bool = False,
 ) -> Trained:
     """Train until the validation loss stops falling, and return the best model.
 
-    Checkpoints and logs (TensorBoard and CSV) go into ``folder``. Test TRs are not looked at.
+    Checkpoints and logs (TensorBoard and ``curves/from_epoch_N/metrics.csv``) go into ``folder``; a
+    run of the same settings and data that was stopped goes on from its last epoch. Test TRs are
+    not looked at.
+
+    Parameters
+    ----------
+    codebooks : (n_codebooks, codebook_size, codebook_dim)
+        The codec's codewords, on the path of codes.
+    sound
+        How far latents sound apart; see `giblet.objective.Objective`.
+    start
+        Its audio encoder and decoder are where learning begins.
     """
     check_no_overlap(data, gap_trs=1)
-    loaders = _loaders(data, training, seed)
+    folder = Path(folder)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         module = BottleneckTraining(
-            shapes.to_dict(), model.model_dump(), training.model_dump(), baselines(data, shapes)
+            shapes.to_dict(),
+            model.model_dump(),
+            training.model_dump(),
+            data_hash=_hash(data),
+            seed=seed,
         )
-        _start_at_baseline(module.autoencoder, data)
-        best = ModelCheckpoint(folder, filename="best", monitor=WATCHED)
-        trainer = lightning.Trainer(
-            max_epochs=training.max_epochs,
-            accelerator="auto",
-            devices=1,
-            gradient_clip_val=training.gradient_clip,
-            precision="bf16-mixed" if training.bfloat16 else "32-true",
-            callbacks=[best, EarlyStopping(WATCHED, patience=training.patience)],
-            logger=[TensorBoardLogger(folder, "tensorboard", ""), CSVLogger(folder, "", "")],
-            enable_progress_bar=progress,
-            enable_model_summary=False,
-            log_every_n_steps=1,
-            num_sanity_val_steps=0,
-        )
-        trainer.fit(module, *loaders)
+        if codebooks is not None:
+            module.autoencoder.codebooks.take(codebooks)
+        start_at_baseline(module.autoencoder, data)
+        if start is not None:
+            take_audio(module.autoencoder, start)
+        module.baselines = baselines(data, module.autoencoder)
+        module.hparams["baselines"] = module.baselines
+        module.listen(sound)
+        best = ModelCheckpoint(folder, filename="best", monitor=WATCHED, save_last=True)
+        last = _resumable(folder / "last.ckpt", module)
+        trainer = _trainer(training, folder, best, last, progress)
+        trainer.fit(module, *loaders(data, training, seed), ckpt_path=last)
     checkpoint = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
     module.load_state_dict(checkpoint["state_dict"])
     return Trained(
@@ -188,27 +161,49 @@ def fit(
     )
 
 
-def _start_at_baseline(autoencoder: Autoencoder, data: FilmData) -> None:
-    """Let the sound decoder begin with what training TRs are like on average."""
-    audio, shapes = data.film["audio"][data.where("train")], autoencoder.shapes
-    if shapes.use_encodec:
-        autoencoder.decoders["audio"].start_at(code_frequencies(audio, shapes.codebook_size))
-    else:
-        autoencoder.decoders["audio"].start_at(audio.nanmean(dim=(0, 2)))
-
-
-def _loaders(data: FilmData, training: TrainingConfig, seed: int) -> tuple[DataLoader, DataLoader]:
-    """Training windows in random order, each several times in a short film; validation ones."""
-    train, validation = (Windows(data, p, training.window_trs) for p in ("train", "validation"))
-    order = RandomSampler(
-        train,
-        replacement=len(train) < training.min_steps,
-        num_samples=max(len(train), training.min_steps),
-        generator=torch.Generator().manual_seed(seed),
+def _trainer(training, folder, best, last, progress) -> lightning.Trainer:
+    begun = torch.load(last, weights_only=True)["epoch"] + 1 if last else 0
+    return lightning.Trainer(
+        max_epochs=training.max_epochs,
+        accelerator="auto",
+        devices=1,
+        gradient_clip_val=training.gradient_clip,
+        precision="bf16-mixed" if training.bfloat16 else "32-true",
+        callbacks=[best, EarlyStopping(WATCHED, patience=training.patience)],
+        logger=[
+            TensorBoardLogger(folder, "tensorboard", ""),
+            CSVLogger(folder, "curves", f"from_epoch_{begun}"),  # it empties its folder
+        ],
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        log_every_n_steps=1,
+        num_sanity_val_steps=0,
     )
-    return DataLoader(train, None, sampler=order), DataLoader(validation, None)
 
 
-def history(curves: pd.DataFrame) -> pd.DataFrame:
-    """One row an epoch from Lightning's rows, of which training and validation have one each."""
-    return curves.drop(columns="step").groupby("epoch", as_index=False).first()
+def _resumable(last: Path, module: BottleneckTraining) -> Path | None:
+    """The checkpoint of a run that was stopped, if it was this one; another's is removed."""
+    if not last.is_file():
+        return None
+    theirs = torch.load(last, weights_only=True)["hyper_parameters"]
+    if theirs == dict(module.hparams):
+        return last
+    for stale in last.parent.glob("*.ckpt"):
+        stale.unlink()
+    return None
+
+
+def _hash(data: FilmData) -> str:
+    """Of all that a model learns from."""
+    digest = hashlib.sha256()
+    tensors = [*data.film.values(), *([] if data.bold is None else [data.bold])]
+    for tensor in tensors:
+        digest.update(tensor.contiguous().numpy().tobytes())
+    digest.update("".join([*data.part, *data.run]).encode())
+    return digest.hexdigest()[:16]
+
+
+def history(curves: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """One row an epoch of a run's curves, one table for each time it was begun or went on."""
+    rows = pd.concat(curves, ignore_index=True)
+    return rows.drop(columns="step").groupby("epoch", as_index=False).last()

@@ -115,7 +115,15 @@ def codes(rng):
 @pytest.fixture
 def model():
     shapes = Shapes(use_encodec=True, n_rows=2, frames_per_tr=9, codebook_size=16)
-    sizes = ModelConfig(audio_dim=8, bottleneck_dim=12, embedding_dim=4, decoder_dim=8)
+    sizes = ModelConfig(
+        layout="flat",
+        code_head="classifier",
+        start_from="none",
+        audio_dim=8,
+        bottleneck_dim=12,
+        embedding_dim=4,
+        decoder_dim=8,
+    )
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return Autoencoder(shapes, sizes).eval()

@@ -17,18 +17,19 @@ LEVELS = {
         report report.figures report.page report.players report.results report.tables
     """,
     3: """
-        brain_quality linear_maps training decoding evaluation reconstruction
+        brain_quality linear_maps objective pretraining training decoding evaluation reconstruction
     """,
     2: """
-        aligned dataset audio audio.processor video text bold models models.autoencoder
-        models.decoder models.encoder models.losses models.reading demo.viewing
+        aligned dataset windows listening audio audio.processor video text bold models
+        models.autoencoder models.codebooks models.decoder models.encoder models.heads
+        models.joining models.losses models.reading models.saving models.slots demo.viewing
         image_model motion
     """,
     1: """
         annotations transcripts pictures
         bids runs cleaning images survey
         encoding alignment alignment.hrf alignment.regressors alignment.sync audio.blocks
-        audio.codec audio.dac audio.distances audio.encodec audio.files audio.formats
+        audio.codec audio.convnext audio.dac audio.distances audio.encodec audio.files audio.formats
         audio.framing audio.mdct audio.mdct_model audio.mel audio.melcode audio.packing
         audio.pesq_guard audio.pretrained audio.quality audio.speech audio.streaming
         audio.windowed codec codec.architectures codec.balancer

@@ -18,6 +18,9 @@ from giblet.training import fit
 T_R, N_TRS, FIRST_SCANNED = 1.5, 24, 3
 SPLITS = SplitConfig(gap_seconds=1.5)
 SMALL = ModelConfig(
+    layout="flat",
+    code_head="classifier",
+    start_from="none",
     audio_dim=16,
     video_dim=8,
     text_dim=8,

@@ -14,18 +14,17 @@ from giblet.checks import GibletError
 from giblet.dataset import FilmData, split_film, zscore_bold
 from giblet.models.autoencoder import Autoencoder, Shapes
 from giblet.models.reading import bottlenecks, predict_bold
+from giblet.objective import Objective, baselines
 from giblet.settings import ModelConfig, SplitConfig, TrainingConfig
-from giblet.training import (
-    BottleneckTraining,
-    Windows,
-    baselines,
-    fit,
-    history,
-)
+from giblet.training import BottleneckTraining, fit, history
+from giblet.windows import Windows
 
 N_TRS, T_R = 90, 1.5
 KERNEL = tr_kernel(T_R, 0.75)
 SMALL = ModelConfig(
+    layout="flat",
+    code_head="classifier",
+    start_from="none",
     audio_dim=16,
     video_dim=8,
     text_dim=8,
@@ -80,18 +79,32 @@ def raw_bold(rng):
     return rng.standard_normal((2, N_TRS, 5)).astype(np.float32)
 
 
+def shapes_of(data, shapes=SHAPES):
+    return shapes if data.bold is not None else dataclasses.replace(shapes, subjects=())
+
+
+def make_objective(data, model=SMALL, training=BRIEF, sound=None):
+    autoencoder = Autoencoder(shapes_of(data), model)
+    objective = Objective(autoencoder, training, baselines(data, autoencoder), sound)
+    objective.autoencoder = autoencoder  # kept alive
+    return objective
+
+
+def curves(folder):
+    return [pd.read_csv(file) for file in folder.glob("curves/*/metrics.csv")]
+
+
 @pytest.fixture
 def train(tmp_path):
     """``fit`` on the CPU in a folder of its own; ``.curves`` are its losses."""
 
     def run(data, shapes=SHAPES, training=BRIEF, seed=0):
-        if data.bold is None:
-            shapes = dataclasses.replace(shapes, subjects=(), n_voxels=0)
+        shapes = shapes_of(data, shapes)
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Lightning's advice on workers and intervals
             trained = fit(data, shapes, SMALL, training, seed, str(folder))
-        return trained, history(pd.read_csv(folder / "metrics.csv")), folder
+        return trained, history(curves(folder)), folder
 
     return run
 
@@ -111,7 +124,7 @@ def test_the_same_seed_gives_the_same_model(train, raw_bold):
     assert_same_training(one, train(data, seed=3))
     assert torch.equal(torch.random.get_rng_state(), state)  # and nobody else's numbers change
     other = train(data, seed=4)[0].autoencoder
-    assert not torch.equal(one[0].autoencoder.join[0].weight, other.join[0].weight)
+    assert not torch.equal(one[0].autoencoder.join.mix.weight, other.join.mix.weight)
 
 
 def test_held_out_trs_are_never_trained_on(train, raw_bold):
@@ -133,15 +146,9 @@ def test_the_scanners_unit_changes_no_loss_and_no_weight(train, raw_bold):
 
 
 def test_losses_start_near_one_in_every_modality(train, raw_bold):
-    module = BottleneckTraining(
-        SHAPES.to_dict(),
-        SMALL.model_dump(),
-        BRIEF.model_dump(),
-        baselines(make_data(raw_bold), SHAPES),
-    )
-    window = Windows(make_data(raw_bold), "train", 40)[0]
+    data = make_data(raw_bold)
     with torch.no_grad():
-        losses = module.losses(window)
+        losses, _bottleneck = make_objective(data)(Windows(data, "train", 40)[0])
     assert set(losses) == {"audio", "video", "text", "bold"}
     for modality, loss in losses.items():
         assert 0.3 < loss < 10, modality
@@ -150,7 +157,7 @@ def test_losses_start_near_one_in_every_modality(train, raw_bold):
 def test_baselines_are_the_losses_of_having_learned_nothing(raw_bold):
     data = make_data(raw_bold)
     is_train = data.part == "train"
-    found = baselines(data, SHAPES)
+    found = baselines(data, Autoencoder(SHAPES, SMALL))
     words = data.film["text"].numpy()[is_train]
     pictures = data.film["video"].numpy()[is_train] / 255
     assert found["text"] == pytest.approx(words.var(axis=0).mean(), rel=1e-4)
@@ -199,6 +206,7 @@ def test_a_checkpoint_carries_its_config_and_no_code(train, raw_bold):
     assert TrainingConfig.model_validate(settings["training"]) == BRIEF
     assert settings["baselines"] == trained.baselines
     rebuilt = BottleneckTraining(**settings)
+    rebuilt.listen(None)
     rebuilt.load_state_dict(checkpoint["state_dict"])
     assert rebuilt.autoencoder.shapes == SHAPES
     film = make_data().film
@@ -213,14 +221,12 @@ def test_a_constant_modality_is_named():
     film["text"][:] = 1.0
     film["video"][:] = 7
     with pytest.raises(GibletError, match="video, text: constant over the training TRs"):
-        baselines(make_data(film=film), SHAPES)
+        baselines(make_data(film=film), Autoencoder(SHAPES, SMALL))
 
 
 def test_bold_counts_only_where_the_window_holds_what_the_hrf_reaches_back_to(raw_bold):
     data = make_data(raw_bold)
-    module = BottleneckTraining(
-        SHAPES.to_dict(), SMALL.model_dump(), BRIEF.model_dump(), baselines(data, SHAPES)
-    )
+    model = Autoencoder(SHAPES, SMALL)
     n_lags = len(KERNEL)  # 23 TRs
     bottleneck = torch.randn(28, 32)
 
@@ -228,7 +234,7 @@ def test_bold_counts_only_where_the_window_holds_what_the_hrf_reaches_back_to(ra
         bold = data.bold[:, :28].clone()
         bold[:, spoilt] = 1e3
         window = {"bold": bold, "begins_run": begins_run}
-        return module._bold_loss(bottleneck, window).item()
+        return Objective(model, BRIEF, {})._of_bold(model, bottleneck, window).item()
 
     nothing = slice(0, 0)
     assert loss(False, slice(0, n_lags - 1)) == loss(False, nothing)
@@ -278,7 +284,8 @@ def test_history_has_one_row_an_epoch():
         "train/audio": [np.nan, 0.9, np.nan, 0.8],
         "validation/audio": [1.0, np.nan, 0.7, np.nan],
     }
-    table = history(pd.DataFrame(rows))
+    table = pd.DataFrame(rows)
+    table = history([table[2:], table[:2]])
     assert table.to_dict("list") == {
         "epoch": [0, 1],
         "train/audio": [0.9, 0.8],

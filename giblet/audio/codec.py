@@ -40,6 +40,9 @@ class Codec(Protocol):
     def latents(self, codes: np.ndarray) -> np.ndarray:
         """What the decoder makes of codes: amounts (n_frames, codebook_dim) float32."""
 
+    def sound(self, latents: "torch.Tensor") -> "torch.Tensor":  # noqa: F821
+        """Latents (batch, n_frames, codebook_dim) to sound (batch, n_samples), for gradients."""
+
     def codebooks(self) -> np.ndarray:
         """Codewords (n_codebooks, codebook_size, codebook_dim) whose sums are the latents."""
 
@@ -107,4 +110,4 @@ def _read_model(folder: Path, name: str) -> tuple[type, "PreTrainedModel"]:  # n
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
         raise GibletError(f"codec {name}: no codec can be read from it ({reason})") from error
-    return kind, model.eval()
+    return kind, model.eval().requires_grad_(False)

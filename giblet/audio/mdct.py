@@ -27,6 +27,9 @@ class Mdct(WindowedCodec):
         latents = self.model.encode(sound[None])[0, wanted]
         return self.model.quantize(latents, self.n_codebooks)
 
+    def sound(self, latents: torch.Tensor) -> torch.Tensor:
+        return self.model.decode(latents)
+
     def _decoded(self, codes: torch.Tensor) -> torch.Tensor:
         return self.model.decode(self._dequantised(codes)[None])[0]
 

@@ -14,8 +14,9 @@ from torch import nn
 from torch.nn import functional
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 
+from giblet.audio.convnext import ConvNeXtBlock
+
 _SILENCE = 1e-6  # power of a coefficient that is as good as none
-_QUIET = 1e-2  # mean square of a frame's features below which a block does ever less
 _GAIN_LIMIT = 5.0  # of the decoder's correction of levels, in nepers
 
 
@@ -102,32 +103,17 @@ class MdctModel(PreTrainedModel):
         return sum(book[code] for book, code in zip(self.codebooks, codes, strict=False))
 
 
-class _Block(nn.Module):
-    """ConvNeXt: each feature over neighbouring frames, then all features of a frame."""
-
-    def __init__(self, config: MdctConfig):
-        super().__init__()
-        taps, width, inner = config.kernel_size, config.width, config.expansion * config.width
-        self.over_frames = nn.Parameter(torch.randn(taps, width) / taps**0.5)
-        self.scale = nn.Parameter(torch.ones(width))
-        self.up, self.down = nn.Linear(width, inner), nn.Linear(inner, width)
-        nn.init.zeros_(self.up.bias)
-        nn.init.zeros_(self.down.bias)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(batch, n_frames, width) to the same shape."""
-        n_taps, n_frames = len(self.over_frames), x.shape[1]
-        padded = functional.pad(x, (0, 0, n_taps // 2, n_taps // 2))
-        y = sum(padded[:, i : i + n_frames] * tap for i, tap in enumerate(self.over_frames))
-        y = y * torch.rsqrt(y.square().mean(-1, keepdim=True) + _QUIET) * self.scale
-        return x + self.down(functional.gelu(self.up(y)))
+def _blocks(config: MdctConfig, n: int) -> nn.Sequential:
+    return nn.Sequential(
+        *(ConvNeXtBlock(config.width, config.kernel_size, config.expansion) for _ in range(n))
+    )
 
 
 class _Encoder(nn.Module):
     def __init__(self, config: MdctConfig):
         super().__init__()
         self.enter = nn.Linear(config.hop_length, config.width, bias=False)
-        self.blocks = nn.Sequential(*(_Block(config) for _ in range(config.n_encoder_blocks)))
+        self.blocks = _blocks(config, config.n_encoder_blocks)
         self.leave = nn.Linear(config.width, config.codebook_dim, bias=False)
 
     def forward(self, coefficients: torch.Tensor) -> torch.Tensor:
@@ -140,7 +126,7 @@ class _Decoder(nn.Module):
     def __init__(self, config: MdctConfig):
         super().__init__()
         self.enter = nn.Linear(config.codebook_dim, config.width, bias=False)
-        self.blocks = nn.Sequential(*(_Block(config) for _ in range(config.n_decoder_blocks)))
+        self.blocks = _blocks(config, config.n_decoder_blocks)
         self.leave = nn.Linear(config.width, config.hop_length, bias=False)
         self.gains = nn.Linear(config.width, config.hop_length)
         nn.init.zeros_(self.gains.weight)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from transformers import PreTrainedModel
 
 from giblet.timing import count_samples, hop_rate_hz
@@ -40,6 +41,11 @@ class PretrainedCodec(ABC):
     def _frames_per_block(self) -> int:
         """At least as many as a causal convolution looks back."""
         return max(16, count_samples(self.block_seconds, self.frame_rate))
+
+    def sound(self, latents: torch.Tensor) -> torch.Tensor:
+        """The decoder alone, through which gradients flow: latents (batch, n_frames, codebook_dim)
+        to sound (batch, n_samples)."""
+        return self.model.decoder(latents.transpose(1, 2))[:, 0]
 
     @abstractmethod
     def decode_blocks(self, codes: np.ndarray) -> Iterator[np.ndarray]:

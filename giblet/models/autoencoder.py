@@ -1,22 +1,33 @@
 """The multimodal autoencoder: encoders, the shared bottleneck, decoders."""
 
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import nn
 
+from giblet.checks import GibletError
+from giblet.models.codebooks import Codebooks
 from giblet.models.decoder import (
     AudioDecoder,
     BoldDecoder,
+    FrameDecoder,
     MelDecoder,
     TextDecoder,
     VideoDecoder,
 )
-from giblet.models.encoder import AudioEncoder, MelEncoder, TextEncoder, VideoEncoder
+from giblet.models.encoder import (
+    AudioEncoder,
+    LatentEncoder,
+    MelEncoder,
+    TextEncoder,
+    VideoEncoder,
+)
+from giblet.models.heads import ClassifierHead, CodeHead, GeometricHead, RegressionHead
+from giblet.models.joining import FlatJoin, SlotJoin, Spread
+from giblet.models.slots import SlotDecoder, SlotEncoder, count_slots
 from giblet.settings import ModelConfig
-from giblet.store import load_json, save_json
+
+MODALITIES = ("audio", "video", "text")
 
 
 @dataclass(frozen=True)
@@ -24,17 +35,20 @@ class Shapes:
     """What the data look like: all that a model must know of them.
 
     ``video`` and ``n_text`` are None for a film without pictures or words, ``subjects`` empty
-    without a scan.
+    without a scan. ``n_blurred``: regressors, of which the bottleneck is made where the HRF is
+    placed before it.
     """
 
     use_encodec: bool
     n_rows: int  # codebooks or mel bands
     frames_per_tr: int
     codebook_size: int = 1024
+    codebook_dim: int = 128
     video: tuple[int, int, int] | None = None  # (n_frames, height, width) per TR
     n_text: int | None = None
     n_voxels: int = 0
     subjects: tuple[str, ...] = ()
+    n_blurred: int = 0
     hrf_kernel: tuple[float, ...] = field(default=(), repr=False)
 
     def to_dict(self) -> dict:
@@ -45,80 +59,125 @@ class Shapes:
 class Autoencoder(nn.Module):
     """Film → bottleneck → film and BOLD.
 
-    A modality that the film lacks contributes zeros to the concatenation, which is always
-    ``audio_dim + video_dim + text_dim`` (256 + 1024 + 256 = 1536) wide.
+    A modality that the film lacks contributes zeros. With ``hrf_placement: inputs`` the bottleneck
+    is made of HRF-blurred regressors instead, and BOLD is read from it as it is.
     """
 
     def __init__(self, shapes: Shapes, config: ModelConfig):
         super().__init__()
         self.shapes, self.config = shapes, config
-        n_bottleneck = config.bottleneck_dim
+        self.codebooks = None
+        if shapes.use_encodec:
+            self.codebooks = Codebooks(shapes.n_rows, shapes.codebook_size, shapes.codebook_dim)
         self.encoders, self.decoders = nn.ModuleDict(), nn.ModuleDict()
-        self._build_audio()
+        widths = self._widths()
+        self._build_encoders(widths)
+        slots = config.layout == "slots"
+        if slots:
+            n_slots = count_slots(shapes.frames_per_tr, config.slot_frames)
+            known = {name: widths[name] for name in self.encoders}
+            self.join = SlotJoin(known, n_slots, config.slot_dim)
+        else:
+            self.join = FlatJoin(widths, config.bottleneck_dim)
+        if config.variational:
+            self.spread = Spread(config.slot_dim if slots else config.bottleneck_dim)
+        self._build_decoders(self.bottleneck_dim)
+
+    @property
+    def bottleneck_dim(self) -> int:
+        """Features of the bottleneck of one TR."""
+        return self.join.out_dim
+
+    def _widths(self) -> dict[str, int]:
+        """Features that each modality brings to the join."""
+        shapes, config = self.shapes, self.config
+        if config.hrf_placement == "inputs":
+            if not shapes.n_blurred:
+                raise GibletError("hrf_placement: inputs needs a scan, whose HRF blurs the film")
+            return {"blurred": config.video_dim}
+        widths = {modality: getattr(config, f"{modality}_dim") for modality in MODALITIES}
+        if config.layout == "slots":
+            n_slots = count_slots(shapes.frames_per_tr, config.slot_frames)
+            widths["audio"] = n_slots * config.slot_dim
+        return widths
+
+    def _build_encoders(self, widths: dict[str, int]) -> None:
+        shapes = self.shapes
+        if "blurred" in widths:
+            self.encoders["blurred"] = TextEncoder(shapes.n_blurred, widths["blurred"])
+            return
+        self.encoders["audio"] = self._audio_encoder(widths["audio"])
         if shapes.video:
-            self.encoders["video"] = VideoEncoder(config.video_dim)
+            self.encoders["video"] = VideoEncoder(widths["video"])
+        if shapes.n_text:
+            self.encoders["text"] = TextEncoder(shapes.n_text, widths["text"])
+
+    def _audio_encoder(self, width: int) -> nn.Module:
+        s, c = self.shapes, self.config
+        if c.layout == "flat" and s.use_encodec:
+            return AudioEncoder(s.n_rows, s.codebook_size, c.embedding_dim, width)
+        if c.layout == "flat":
+            return MelEncoder(s.n_rows, width)
+        n_features = s.codebook_dim if s.use_encodec else s.n_rows
+        pool = SlotEncoder(n_features, c.slot_frames, c.slot_dim, c.frame_width, c.slot_width)
+        if s.use_encodec:
+            return LatentEncoder(self.codebooks, pool)
+        return MelEncoder(s.n_rows, width, pool)
+
+    def _build_decoders(self, n_bottleneck: int) -> None:
+        shapes, config = self.shapes, self.config
+        self.decoders["audio"] = self._audio_decoder(n_bottleneck)
+        if shapes.video:
             self.decoders["video"] = VideoDecoder(n_bottleneck, *shapes.video)
         if shapes.n_text:
-            self.encoders["text"] = TextEncoder(shapes.n_text, config.text_dim)
             self.decoders["text"] = TextDecoder(n_bottleneck, shapes.n_text)
         if shapes.subjects:
+            kernel = (1.0,) if config.hrf_placement == "inputs" else shapes.hrf_kernel
             self.decoders["bold"] = BoldDecoder(
                 n_bottleneck,
                 shapes.n_voxels,
                 list(shapes.subjects),
-                shapes.hrf_kernel,
+                kernel,
                 config.readout_rank,
+                config.learn_hrf,
             )
-        self.widths = {m: getattr(config, f"{m}_dim") for m in ("audio", "video", "text")}
-        self.join = nn.Sequential(
-            nn.Linear(sum(self.widths.values()), n_bottleneck), nn.LayerNorm(n_bottleneck)
-        )
 
-    def _build_audio(self):
+    def _audio_decoder(self, n_bottleneck: int) -> nn.Module:
         s, c = self.shapes, self.config
-        if s.use_encodec:
-            self.encoders["audio"] = AudioEncoder(
-                s.n_rows, s.codebook_size, c.embedding_dim, c.audio_dim
-            )
-            self.decoders["audio"] = AudioDecoder(
-                c.bottleneck_dim, s.n_rows, s.frames_per_tr, s.codebook_size, c.decoder_dim
-            )
+        if c.layout == "slots":
+            dim = c.frame_width
+            frames = SlotDecoder(s.frames_per_tr, c.slot_frames, c.slot_dim, dim, c.slot_width)
         else:
-            self.encoders["audio"] = MelEncoder(s.n_rows, c.audio_dim)
-            self.decoders["audio"] = MelDecoder(
-                c.bottleneck_dim, s.n_rows, s.frames_per_tr, c.decoder_dim
-            )
+            dim = c.decoder_dim
+            frames = FrameDecoder(n_bottleneck, s.frames_per_tr, dim)
+        if not s.use_encodec:
+            return MelDecoder(dim, s.n_rows, frames)
+        return AudioDecoder(frames=frames, head=self._head(dim))
 
-    def encode(self, film: dict[str, torch.Tensor]) -> torch.Tensor:
+    def _head(self, dim: int) -> CodeHead:
+        s = self.shapes
+        if self.config.code_head == "geometric":
+            return GeometricHead(dim, self.codebooks)
+        kinds = {"classifier": ClassifierHead, "regression": RegressionHead}
+        return kinds[self.config.code_head](dim, s.n_rows, s.codebook_size)
+
+    def encode(
+        self, film: dict[str, torch.Tensor], present: dict[str, torch.Tensor] | None = None
+    ) -> torch.Tensor:
         """A film's TRs to bottlenecks (n_trs, bottleneck_dim).
 
-        ``film``: modality → (n_trs, …). Modalities that are not there count as zeros.
+        ``film``: modality → (n_trs, …); what is not there counts as zeros. ``present``: modality →
+        (n_trs,) bool, TRs in which it is to be heard, seen or read; without it in all.
         """
-        n_trs, parts = len(film["audio"]), []
-        for modality, width in self.widths.items():
-            if modality in self.encoders and modality in film:
-                parts.append(self.encoders[modality](film[modality]))
-            else:
-                parts.append(self.join[0].weight.new_zeros(n_trs, width))
-        return self.join(torch.cat(parts, dim=-1))  # (n_trs, 1536) → (n_trs, 2048)
+        parts = {}
+        for modality, encoder in self.encoders.items():
+            if modality in film:
+                parts[modality] = encoder(film[modality])
+                if present and modality in present:
+                    parts[modality] = parts[modality] * present[modality][:, None]
+        return self.join(parts)
 
     def decode_audio(self, bottleneck: torch.Tensor) -> torch.Tensor:
         """Features of sound, as the audio path has them: int32 codes, or mel in dB."""
         features = self.decoders["audio"](bottleneck)
         return features.to(torch.int32) if self.shapes.use_encodec else features
-
-
-def save_autoencoder(autoencoder: Autoencoder, folder: Path, **more) -> None:
-    """Write ``model.safetensors`` and ``config.json`` (shapes, sizes and ``more``)."""
-    save_file(autoencoder.state_dict(), folder / "model.safetensors")
-    content = {"shapes": autoencoder.shapes.to_dict(), "model": autoencoder.config.model_dump()}
-    save_json(content | more, folder / "config.json")
-
-
-def load_autoencoder(folder: Path) -> Autoencoder:
-    """Read what ``save_autoencoder`` wrote."""
-    content = load_json(folder / "config.json")
-    shapes = Shapes(**content["shapes"])
-    autoencoder = Autoencoder(shapes, ModelConfig.model_validate(content["model"]))
-    autoencoder.load_state_dict(load_file(folder / "model.safetensors"))
-    return autoencoder.eval()

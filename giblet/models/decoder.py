@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from giblet.models.heads import ClassifierHead, CodeHead
+
 
 class FrameDecoder(nn.Module):
     """Bottleneck (batch, bottleneck_dim) → frames (batch, dim, n_frames).
@@ -31,7 +33,8 @@ class FrameDecoder(nn.Module):
 class AudioDecoder(nn.Module):
     """Bottleneck (batch, bottleneck_dim) → predicted codes (batch, n_codebooks, frames_per_tr).
 
-    ``logits`` are for cross-entropy; ``forward`` gives the most likely codes, as float32.
+    ``frames`` lays the bottleneck out as features of frames (batch, dim, n_frames), ``head`` tells
+    codes from them; without them it is the original design: `FrameDecoder`, `ClassifierHead`.
     """
 
     def __init__(
@@ -41,41 +44,34 @@ class AudioDecoder(nn.Module):
         frames_per_tr: int = 112,
         codebook_size: int = 1024,
         dim: int = 128,
+        frames: nn.Module | None = None,
+        head: CodeHead | None = None,
     ):
         super().__init__()
-        self.n_codebooks, self.codebook_size = n_codebooks, codebook_size
-        self.frames = FrameDecoder(bottleneck_dim, frames_per_tr, dim)
-        self.heads = nn.Linear(dim, n_codebooks * codebook_size)
+        self.frames = frames or FrameDecoder(bottleneck_dim, frames_per_tr, dim)
+        self.head = head or ClassifierHead(dim, n_codebooks, codebook_size)
 
-    @torch.no_grad()
-    def start_at(self, frequencies: torch.Tensor) -> None:
-        """Begin by predicting these code frequencies (n_codebooks, codebook_size), whatever comes.
+    def features(
+        self, bottleneck: torch.Tensor, chosen: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """(batch, n_frames, dim); of the frames ``chosen`` (n_chosen,) int alone, if given."""
+        frames = self.frames(bottleneck).transpose(1, 2)
+        return frames if chosen is None else frames[:, chosen]
 
-        A fresh classifier first has to unlearn its own guesses: a short film never gets beyond.
-        """
-        self.heads.bias.copy_(frequencies.log().flatten())
-        self.heads.weight.mul_(0.1)
-
-    def logits(self, bottleneck: torch.Tensor, chosen: torch.Tensor | None = None) -> torch.Tensor:
-        """(batch, bottleneck_dim) → (batch, n_codebooks, frames_per_tr, codebook_size).
-
-        ``chosen`` (n_chosen,) int: these frames of each TR alone.
-        """
-        frames = self.frames(bottleneck).transpose(1, 2)  # (batch, frames_per_tr, dim)
-        frames = frames if chosen is None else frames[:, chosen]
-        scores = self.heads(functional.gelu(frames))
-        return scores.unflatten(-1, (self.n_codebooks, self.codebook_size)).transpose(1, 2)
+    def logits(self, bottleneck: torch.Tensor, codes: torch.Tensor | None = None) -> torch.Tensor:
+        """(batch, n_codebooks, frames_per_tr, codebook_size), as the head has them."""
+        return self.head.logits(self.features(bottleneck), codes)
 
     def forward(self, bottleneck: torch.Tensor) -> torch.Tensor:
-        return self.logits(bottleneck).argmax(dim=-1).float()
+        return self.head.codes(self.features(bottleneck)).float()
 
 
 class MelDecoder(nn.Module):
     """Bottleneck (batch, bottleneck_dim) → mel (batch, n_mels, frames_per_tr) dB."""
 
-    def __init__(self, bottleneck_dim: int, n_mels: int, frames_per_tr: int, dim: int = 128):
+    def __init__(self, dim: int, n_mels: int, frames: nn.Module):
         super().__init__()
-        self.frames = FrameDecoder(bottleneck_dim, frames_per_tr, dim)
+        self.frames = frames
         self.head = nn.Conv1d(dim, n_mels, 1)
 
     @torch.no_grad()
@@ -132,14 +128,23 @@ class BoldDecoder(nn.Module):
     ----------
     kernel : (n_lags,)
         Weight of the bottleneck ``k`` TRs ago; see ``giblet.alignment.hrf.tr_kernel``.
+    learn_kernel
+        Learn it from there on (a finite impulse response, one for all components).
     """
 
     def __init__(
-        self, bottleneck_dim: int, n_voxels: int, subjects: list[str], kernel, rank: int = 64
+        self,
+        bottleneck_dim: int,
+        n_voxels: int,
+        subjects: list[str],
+        kernel,
+        rank: int = 64,
+        learn_kernel: bool = False,
     ):
         super().__init__()
         self.subjects = list(subjects)
-        self.register_buffer("kernel", torch.as_tensor(kernel, dtype=torch.float32))
+        kernel = torch.as_tensor(kernel, dtype=torch.float32)
+        self.kernel = nn.Parameter(kernel, requires_grad=learn_kernel)
         self.components = nn.Linear(bottleneck_dim, rank, bias=False)
         self.readouts = nn.ModuleList(nn.Linear(rank, n_voxels) for _ in self.subjects)
 

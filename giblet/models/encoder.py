@@ -6,9 +6,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from giblet.models.codebooks import Codebooks
+
 
 class MultiScaleConv(nn.Module):
-    """Frames (batch, channels, n_frames) to one vector: kernels 3, 5, 7, then the mean."""
+    """Frames (batch, n_frames, channels) to one vector: kernels 3, 5, 7, then the mean."""
 
     def __init__(self, channels: int, out_dim: int, width: int = 128, kernels=(3, 5, 7)):
         super().__init__()
@@ -17,6 +19,7 @@ class MultiScaleConv(nn.Module):
 
     def forward(self, frames: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
         """``present`` (batch, n_frames) bool: frames that are not there have no say."""
+        frames = frames.transpose(1, 2)
         features = torch.cat([functional.gelu(conv(frames)) for conv in self.convs], dim=1)
         weights = present[:, None].to(features.dtype)  # (batch, 1, n_frames)
         pooled = (features * weights).sum(-1) / weights.sum(-1).clamp(min=1)
@@ -43,29 +46,41 @@ class AudioEncoder(nn.Module):
         self.pool = MultiScaleConv(n_codebooks * embedding_dim, out_dim)
 
     def forward(self, codes: torch.Tensor) -> torch.Tensor:
-        if codes.is_floating_point():
-            raise TypeError(
-                f"codes must be integers, got {codes.dtype}: an embedding looks labels up. "
-                "Mel features belong to MelEncoder (use_encodec: false)"
-            )
+        _check_labels(codes)
         present = (codes >= 0).all(dim=1)  # (batch, n_frames)
         known = codes.clamp(min=0).long()
         embedded = [embed(known[:, q]) for q, embed in enumerate(self.embeddings)]
         frames = torch.cat(embedded, dim=-1) * present[..., None]  # (batch, n_frames, 512)
-        return self.pool(frames.transpose(1, 2), present)
+        return self.pool(frames, present)
+
+
+class LatentEncoder(nn.Module):
+    """Codes (batch, n_codebooks, frames_per_tr) int → (batch, out_dim), by the codec's latents."""
+
+    def __init__(self, codebooks: Codebooks, pool: nn.Module):
+        super().__init__()
+        self.codebooks, self.pool = codebooks, pool
+        self.register_buffer("scale", torch.ones(()))
+
+    def forward(self, codes: torch.Tensor) -> torch.Tensor:
+        _check_labels(codes)
+        return self.pool(self.codebooks.latents(codes) / self.scale, (codes >= 0).all(dim=1))
 
 
 class MelEncoder(nn.Module):
-    """Mel (batch, n_mels, frames_per_tr) dB → (batch, out_dim): the older path's AudioEncoder."""
+    """Mel (batch, n_mels, frames_per_tr) dB → (batch, out_dim): the older path's AudioEncoder.
 
-    def __init__(self, n_mels: int = 128, out_dim: int = 256):
+    ``pool`` takes frames (batch, n_frames, n_mels) and which are there; by default the original's.
+    """
+
+    def __init__(self, n_mels: int = 128, out_dim: int = 256, pool: nn.Module | None = None):
         super().__init__()
-        self.pool = MultiScaleConv(n_mels, out_dim)
+        self.pool = pool or MultiScaleConv(n_mels, out_dim)
 
     def forward(self, mel: torch.Tensor) -> torch.Tensor:
         present = torch.isfinite(mel).all(dim=1)
         scaled = torch.nan_to_num(mel / 50 + 1)  # -100…0 dB → -1…1, 0 where there is no frame
-        return self.pool(scaled, present)
+        return self.pool(scaled.transpose(1, 2), present)
 
 
 class VideoEncoder(nn.Module):
@@ -97,3 +112,11 @@ class TextEncoder(nn.Module):
 
     def forward(self, words: torch.Tensor) -> torch.Tensor:
         return self.layers(words)
+
+
+def _check_labels(codes: torch.Tensor) -> None:
+    if codes.is_floating_point():
+        raise TypeError(
+            f"codes must be integers, got {codes.dtype}: an embedding looks labels up. "
+            "Mel features belong to MelEncoder (use_encodec: false)"
+        )

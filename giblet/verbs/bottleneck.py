@@ -26,28 +26,65 @@ def sync_align(
 
 def train(aligned: Path, model: Path, logs: Path, config: Config) -> None:
     """Train the autoencoder; checkpoints and TensorBoard curves go into ``logs``."""
+    from giblet.aligned import film_data, film_shapes
+    from giblet.store import load_arrays
+
+    arrays, blurred = load_arrays(aligned), config.model.hrf_placement == "inputs"
+    codec = _codec(config) if arrays.attrs["encoding_mode"] == "encodec" else None
+    codebook_dim = codec.codebook_dim if codec else 0
+    shapes = film_shapes(arrays, config.hrf_model, codebook_dim)
+    _fit(film_data(arrays, blurred), shapes, codec, model, logs, config)
+
+
+def pretrain(sounds: Path, validation: Path, model: Path, logs: Path, config: Config) -> None:
+    """Train the audio encoder and decoder on any sounds, which need no brain."""
+    from giblet.audio.processor import AudioProcessor
+    from giblet.pretraining import sound_data, sound_shapes
+
+    processor = AudioProcessor.from_config(config, config.path)
+    folders = {"train": sounds, "validation": validation}
+    data = sound_data(folders, processor)
+    _fit(data, sound_shapes(processor, data), processor.codec, model, logs, config)
+
+
+def _codec(config: Config):
+    from giblet.audio.codec import load_codec
+
+    return load_codec(config.codec, config.bandwidth_kbps)
+
+
+def _fit(data, shapes, codec, model: Path, logs: Path, config: Config) -> None:
+    """Train, and write the model's folder; what a stopped run goes on from is removed then."""
     import sys
 
-    from giblet.aligned import film_data, film_shapes
-    from giblet.models.autoencoder import save_autoencoder
-    from giblet.store import load_arrays, load_table, replacing_folder, save_table
+    import torch
+
+    from giblet.listening import LatentDistance
+    from giblet.models.saving import save_autoencoder, starting_point
+    from giblet.store import load_table, replacing_folder, save_table
     from giblet.training import fit, history
 
-    arrays = load_arrays(aligned)
-    data, shapes = film_data(arrays), film_shapes(arrays, config.hrf_model)
-    trained = fit(
-        data, shapes, config.model, config.training, config.seed, str(logs), sys.stderr.isatty()
-    )
+    start, started_from = starting_point(shapes, config.model)
+    options = {"start": start, "progress": sys.stderr.isatty()}
+    if codec is not None:
+        options |= {
+            "codebooks": torch.from_numpy(codec.codebooks()),
+            "sound": LatentDistance(codec),
+        }
+    trained = fit(data, shapes, config.model, config.training, config.seed, logs, **options)
+    facts = {
+        "training": config.training.model_dump(),
+        "baselines": trained.baselines,
+        "best_epoch": trained.best_epoch,
+        "seed": config.seed,
+        "started_from": started_from,
+    }
+    curves = [load_table(file) for file in logs.glob("curves/from_epoch_*/metrics.csv")]
     with replacing_folder(model) as folder:
-        save_autoencoder(
-            trained.autoencoder,
-            folder,
-            training=config.training.model_dump(),
-            baselines=trained.baselines,
-            best_epoch=trained.best_epoch,
-            seed=config.seed,
-        )
-        save_table(history(load_table(logs / "metrics.csv")), folder / "history.tsv")
+        save_autoencoder(trained.autoencoder, folder, **facts)
+        save_table(history(curves), folder / "history.tsv")
+    for checkpoint in logs.glob("*.ckpt"):
+        checkpoint.unlink()
 
 
 def reconstruct(
@@ -61,16 +98,18 @@ def reconstruct(
     from giblet.audio.files import read_sound, write_sound
     from giblet.audio.processor import AudioProcessor
     from giblet.evaluation import score_table
-    from giblet.models.autoencoder import load_autoencoder
+    from giblet.models.saving import load_autoencoder
     from giblet.reconstruction import reconstruct
     from giblet.store import gather_tables, load_arrays, replacing_folder, save_table
 
     arrays = load_arrays(aligned)
     processor = AudioProcessor.from_config(config, arrays.attrs["encoding_mode"])
+    autoencoder = load_autoencoder(model)
+    blurred = autoencoder.config.hrf_placement == "inputs"
     sounds, rows = reconstruct(
         arrays,
-        film_data(arrays),
-        load_autoencoder(model),
+        film_data(arrays, blurred),
+        autoencoder,
         processor,
         read_sound(film, processor.sample_rate),
         config.decoding,

@@ -7,15 +7,14 @@ import pytest
 import torch
 
 from giblet.alignment.hrf import tr_kernel
-from giblet.models.autoencoder import (
-    Autoencoder,
-    Shapes,
-    load_autoencoder,
-    save_autoencoder,
-)
+from giblet.models.autoencoder import Autoencoder, Shapes
+from giblet.models.saving import load_autoencoder, save_autoencoder
 from giblet.settings import ModelConfig
 
 SMALL = ModelConfig(
+    layout="flat",
+    code_head="classifier",
+    start_from="none",
     audio_dim=16,
     video_dim=24,
     text_dim=8,
@@ -57,11 +56,11 @@ def make_film(shapes, n_trs=6):
 
 def test_1536_features_become_a_bottleneck_of_2048():
     shapes = dataclasses.replace(FULL, subjects=())
-    model = Autoencoder(shapes, ModelConfig()).eval()
+    model = Autoencoder(shapes, ModelConfig(layout="flat", code_head="classifier")).eval()
     film = make_film(shapes, n_trs=2)
     widths = [model.encoders[m](film[m]).shape[1] for m in ("audio", "video", "text")]
     assert widths == [256, 1024, 256]
-    assert (model.join[0].in_features, model.join[0].out_features) == (1536, 2048)
+    assert (model.join.mix.in_features, model.join.mix.out_features) == (1536, 2048)
     bottleneck = model.encode(film)
     assert bottleneck.shape == (2, 2048)
     codes = model.decode_audio(bottleneck)
@@ -100,7 +99,7 @@ def test_a_sound_alone_makes_a_model_without_the_rest():
     model = Autoencoder(shapes, SMALL).eval()
     assert list(model.encoders) == list(model.decoders) == ["audio"]
     assert model.encode(make_film(shapes)).shape == (6, 32)
-    assert model.join[0].in_features == 48  # as wide as with pictures and words
+    assert model.join.mix.in_features == 48  # as wide as with pictures and words
 
 
 @pytest.mark.parametrize("shapes", [FULL, MEL], ids=["encodec", "mel"])

@@ -4,8 +4,10 @@
 rule train_codec:
     """Train the codec that a recipe describes; a run that was stopped goes on."""
     input:
-        sounds=lambda _: training_sounds("sounds"),
-        validation=lambda _: training_sounds("validation"),
+        sounds=lambda _: training_sounds("train_codec", "codec_training", "sounds"),
+        validation=lambda _: training_sounds(
+            "train_codec", "codec_training", "validation"
+        ),
         recipe=RECIPE,
     output:
         codec=directory(f"results/codecs/{RECIPE.stem}"),

@@ -5,6 +5,8 @@ rule train:
     """Train the autoencoder on the film's training TRs."""
     input:
         aligned=f"{RESULTS}/aligned/{{path}}.nc",
+        codec=lambda w: CODEC_FILES if w.path == "encodec" else [],
+        start=START_FILES,
     output:
         model=directory(f"{RESULTS}/model/{{path}}"),
     log:
@@ -19,8 +21,12 @@ rule train:
     params:
         logs=f"{RESULTS}/training/{{path}}",
         threads=2,
-        settings=settings(
-            "model", "training", "seed", *(["hrf_model"] if HAS_BOLD else [])
+        settings=lambda w: settings(
+            *SOUND[w.path],
+            "model",
+            "training",
+            "seed",
+            *(["hrf_model"] if HAS_BOLD else []),
         ),
         source=source_fingerprint("train"),
     shell:
@@ -62,3 +68,33 @@ rule reconstruct_audio:
     input:
         f"{RESULTS}/audio/{SETTINGS.path}",
         f"{RESULTS}/scores/{SETTINGS.path}.tsv",
+
+
+rule pretrain:
+    """Train the model's audio encoder and decoder on any sounds, for model.start_from."""
+    input:
+        sounds=lambda _: training_sounds("pretrain", "pretraining", "sounds"),
+        validation=lambda _: training_sounds("pretrain", "pretraining", "validation"),
+        codec=CODEC_FILES if SETTINGS.use_encodec else [],
+    output:
+        model=directory(f"results/models/{SETTINGS.path}"),
+    log:
+        f"logs/models/{SETTINGS.path}.log",
+    benchmark:
+        f"results/models/times/{SETTINGS.path}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: cores(2)
+    resources:
+        mem_mb=4000,
+    params:
+        logs=f"results/models/training/{SETTINGS.path}",
+        threads=min(2, workflow.cores or 1),
+        settings=settings(
+            *SOUND[SETTINGS.path], "use_encodec", "t_r", "model", "training", "seed"
+        ),
+        source=source_fingerprint("pretrain"),
+    shell:
+        "python -m giblet pretrain --sounds {input.sounds:q} --validation {input.validation:q}"
+        " --model {output.model:q} --logs {params.logs:q} --settings {params.settings:q}"
+        " --threads {params.threads} 2>&1 | tee {log:q}"

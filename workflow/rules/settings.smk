@@ -55,6 +55,11 @@ CODEC = (
 )
 CODEC_FILES = sorted(map(str, CODEC.glob("*.safetensors")))  # none from a hub
 
+START = Path(SETTINGS.model.start_from)
+if SETTINGS.model.start_from in ("auto", "bundled"):
+    START = Path(giblet.__file__).parent / "models" / "bundled"
+START_FILES = sorted(map(str, START.rglob("*.safetensors")))  # none for "none"
+
 RECIPE = Path(SETTINGS.codec_training.recipe)
 if not RECIPE.is_file():
     # giblet's own recipes lie beside the workflow
@@ -74,11 +79,11 @@ def settings(*names):
     return json.dumps(SETTINGS.model_dump(include=set(names)), sort_keys=True)
 
 
-def training_sounds(part):
-    """A folder of sounds for ``train_codec``, or one line that says that it is missing."""
-    folder = getattr(SETTINGS.codec_training, part)
+def training_sounds(rule, section, part):
+    """A folder of sounds for a rule, or one line that says that it is missing."""
+    folder = getattr(getattr(SETTINGS, section), part)
     if folder is None:
-        sys.exit(f"config: train_codec needs a folder as codec_training.{part}")
+        sys.exit(f"config: {rule} needs a folder as {section}.{part}")
     return folder
 
 

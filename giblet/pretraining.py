@@ -1,0 +1,62 @@
+"""Any sounds as data for the audio encoder and decoder: they need no film and no brain."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from giblet.audio.files import sound_duration
+from giblet.audio.processor import AudioProcessor
+from giblet.checks import GibletError
+from giblet.dataset import FilmData
+from giblet.models.autoencoder import Shapes
+
+_N_SHIFTS = 4  # times that a sound is cut into TRs, each time at other frames
+
+
+def sound_data(folders: Mapping[str, Path], processor: AudioProcessor) -> FilmData:
+    """Every sound below the folders as TRs of codes or mels, each a run of its own.
+
+    ``folders``: part (train, validation) → folder. Training sounds are cut into TRs several times
+    over, a share of a TR further on each time, so that no place in a TR is special. What is
+    shorter than a TR is left out.
+    """
+    audio, part, run = [], [], []
+    for name, folder in folders.items():
+        files = sorted(f for f in Path(folder).rglob("[!.]*.*") if f.is_file())
+        if not files:
+            raise GibletError(f"{folder}: no sounds in it")
+        for file in files:
+            for k, trs in enumerate(_cuts(file, processor, _N_SHIFTS if name == "train" else 1)):
+                audio.append(trs)
+                part += [name] * len(trs) + ["gap"]
+                run += [f"{file.name} {k}"] * (len(trs) + 1)
+    empty = np.full_like(audio[0][:1], -1 if processor.use_encodec else np.nan)
+    audio = [piece for trs in audio for piece in (trs, empty)]  # no window crosses files
+    film = {"audio": torch.from_numpy(np.concatenate(audio))}
+    return FilmData(film, None, np.array(part), np.array(run))
+
+
+def _cuts(file: Path, processor: AudioProcessor, n_shifts: int) -> list[np.ndarray]:
+    """One sound's frames as TRs (n_trs, n_rows, frames_per_tr), cut at several places."""
+    per_tr, found = processor.clock.frames_per_tr, []
+    if sound_duration(file) < processor.clock.duration(1):
+        return found
+    stream, _n_trs = processor.extract(file)
+    for shift in range(0, per_tr, -(-per_tr // n_shifts)):
+        n_trs = (stream.shape[1] - shift) // per_tr
+        if n_trs:
+            cut = stream[:, shift : shift + n_trs * per_tr]
+            found.append(np.ascontiguousarray(cut.reshape(len(cut), n_trs, per_tr).swapaxes(0, 1)))
+    return found
+
+
+def sound_shapes(processor: AudioProcessor, data: FilmData) -> Shapes:
+    """What a model must know of sounds alone."""
+    _n_trs, n_rows, frames_per_tr = data.film["audio"].shape
+    codec = processor.codec
+    sizes = {"codebook_size": 0, "codebook_dim": 0}
+    if codec:
+        sizes = {"codebook_size": codec.codebook_size, "codebook_dim": codec.codebook_dim}
+    return Shapes(processor.use_encodec, n_rows, frames_per_tr, **sizes)
