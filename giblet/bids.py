@@ -9,6 +9,7 @@ import pandas as pd
 
 from giblet.checks import GibletError
 from giblet.encoding import framewise_displacement
+from giblet.events import film_times, read_events
 from giblet.images import open_image
 from giblet.store import load_json, load_table
 from giblet.timing import acquisition_times, check_t_r
@@ -31,6 +32,7 @@ class BoldRun:
     nuisance: np.ndarray  # (n_volumes, n_confounds): steady volumes only
     film_time: np.ndarray  # (n_volumes,) s
     in_film: np.ndarray  # (n_volumes,) bool
+    film_start: np.ndarray  # (n_volumes,) s
     displacement: np.ndarray  # (n_volumes,) mm from the volume before, NaN where unknown
     mask: Path | None = None  # where the brain is, for an image of voxels
     columns: list[str] = field(default_factory=list)  # names, of anything else
@@ -44,7 +46,8 @@ class BoldRun:
 
     def volumes(self) -> pd.DataFrame:
         """One row per steady volume."""
-        table = pd.DataFrame({"film_time": self.film_time, "in_film": self.in_film})
+        names = ("film_time", "in_film", "film_start")
+        table = pd.DataFrame({name: getattr(self, name) for name in names})
         return table.assign(subject=self.subject, run=self.name)
 
 
@@ -77,23 +80,6 @@ def derivatives(folder: Path) -> Path:
         raise GibletError(f"{folder}: no such folder; give a BIDS data set")
     inside = folder / "derivatives" / "fmriprep"
     return inside if inside.is_dir() else folder
-
-
-def film_times(
-    scan_times: np.ndarray, onsets: np.ndarray, durations: np.ndarray, stim_onsets: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Film time (s) of each volume and whether the film was on, both (n_volumes,).
-
-    ``scan_times`` (n_volumes,): seconds since the scan began. Event k (n_events, by onset) showed
-    the film from its second ``stim_onsets[k]`` on. A volume belongs to the last event that had
-    begun, or to the first if none had.
-
-    >>> film_times(np.array([0.75, 6.75, 8.25]), np.array([6.0]), np.array([1.5]), np.array([270]))
-    (array([264.75, 270.75, 272.25]), array([False,  True, False]))
-    """
-    event = np.maximum(np.searchsorted(onsets, scan_times, side="right") - 1, 0)
-    since_onset = scan_times - onsets[event]
-    return since_onset + stim_onsets[event], (since_onset >= 0) & (since_onset < durations[event])
 
 
 def _find_bold(root: Path, task: str | None) -> list[Path]:
@@ -129,17 +115,16 @@ def _read_run(path: Path, confounds: Sequence[str]) -> BoldRun:
     t_r, start_time, warnings = _read_sidecar(
         path.with_name(path.name[: -len(".nii.gz")] + ".json")
     )
-    table_path = path.with_name(f"{prefix}_desc-confounds_timeseries.tsv")
-    steady, nuisance, moved = _read_confounds(table_path, confounds, n_scanned=shape[3])
+    steady, nuisance, moved = _read_confounds(_confounds_path(path), confounds, n_scanned=shape[3])
     scan_end = acquisition_times(shape[3] + 1, t_r)[-1]
-    events = _read_events(_events_path(path), path, scan_end, t_r)
+    events = read_events(_events_path(path), path, scan_end, t_r)
     times = acquisition_times(shape[3], t_r, start_time)[steady]
     columns = (events[name].to_numpy(float) for name in ("onset", "duration", "stim_onset"))
-    film_time, in_film = film_times(times, *columns)
+    film_time, in_film, film_start = film_times(times, *columns)
     subject, _, name = prefix.partition("_")
     stim_file = str(events["stim_file"].iloc[0])
-    clock = {"t_r": t_r, "film_time": film_time, "in_film": in_film, "displacement": moved}
-    tables = {"steady": steady, "nuisance": nuisance, "warnings": warnings}
+    clock = {"t_r": t_r, "film_time": film_time, "in_film": in_film, "film_start": film_start}
+    tables = {"steady": steady, "nuisance": nuisance, "displacement": moved, "warnings": warnings}
     mask = path.with_name(path.name.replace("preproc_bold", "brain_mask"))
     return BoldRun(path, subject, name, stim_file, **clock, **tables, mask=mask)
 
@@ -158,6 +143,15 @@ def _read_sidecar(path: Path) -> tuple[float, float, list[str]]:
         raise GibletError(f"{path}: StartTime is {start_time}; give seconds since the scan began")
     missing = [] if "StartTime" in sidecar else [f"{path.name}: no StartTime, taken as 0 s"]
     return t_r, start_time, missing
+
+
+def _confounds_path(path: Path) -> Path:
+    """Of a BOLD file; fMRIPrep before 20.2 wrote ``regressors`` for ``timeseries``."""
+    now, before = (
+        path.with_name(f"{_prefix(path)}_desc-confounds_{kind}.tsv")
+        for kind in ("timeseries", "regressors")
+    )
+    return before if before.is_file() and not now.is_file() else now
 
 
 def _read_confounds(path: Path, names: Sequence[str], n_scanned: int):
@@ -203,33 +197,3 @@ def _events_path(path: Path) -> Path:
         if candidate.is_file():
             return candidate
     raise GibletError(f"{path.with_name(name)}: no such file; it says when the film began")
-
-
-def _read_events(path: Path, bold: Path, scan_end: float, t_r: float) -> pd.DataFrame:
-    """Rows that show the film, by onset: ``onset duration stim_onset`` (s) and ``stim_file``."""
-    events = _film_rows(load_table(path), path)
-    clock = events[["onset", "duration", "stim_onset"]].apply(pd.to_numeric, errors="coerce")
-    if not len(events) or clock.isna().any(axis=None) or (clock["duration"] <= 0).any():
-        raise GibletError(f"{path}: the film needs an onset and a duration above 0, in seconds")
-    beyond = (clock["onset"] + clock["duration"]).max() - scan_end
-    if beyond >= t_r:  # less than a TR: that TR is incomplete, nobody uses it
-        raise GibletError(
-            f"{bold}: the scan ends {beyond:.1f} s before the film does ({path.name}); "
-            "if it was stopped on purpose, shorten the event's duration"
-        )
-    return events.assign(**clock).sort_values("onset")
-
-
-def _film_rows(events: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """Events with a ``stim_file``, or the only event; ``stim_onset`` is 0 s where it is absent."""
-    missing = [name for name in ("onset", "duration") if name not in events]
-    if missing:
-        raise GibletError(f"{path}: no column {', '.join(missing)}")
-    if "stim_file" not in events and len(events) > 1:
-        raise GibletError(f"{path}: {len(events)} events; name the film in a column stim_file")
-    defaults = {"stim_onset": 0.0, "stim_file": "film"}
-    events = events.assign(**{k: v for k, v in defaults.items() if k not in events})
-    events = events[events["stim_file"].notna()]
-    if events["stim_file"].nunique() > 1:
-        raise GibletError(f"{path}: several films in one run; giblet reads one film at a time")
-    return events

@@ -40,8 +40,9 @@ def load_bids(
     ``bold`` (volume, voxel) float32, in the scanner's own units around 0, or (volume, parcel) when
     ``parcellation`` is a label image: the mean over each parcel's voxels. Along ``volume``:
     ``subject``, ``run``, ``film_time`` (s, when the volume was taken, on the film's clock),
-    ``in_film`` and ``framewise_displacement`` (mm, NaN where unknown). Along ``voxel``: ``x y z``
-    (mm, MNI). ``tsnr`` (scan, voxel or parcel) of the steady volumes before cleaning, NaN where
+    ``in_film``, ``film_start`` (s, the film's second with which its showing began) and
+    ``framewise_displacement`` (mm, NaN where unknown). Along ``voxel``: ``x y z`` (mm, MNI).
+    ``tsnr`` (scan, voxel or parcel) of the steady volumes before cleaning, NaN where
     the series have no mean; along ``scan``: ``scan_subject``, ``scan_run``. ``mask`` (i, j, k)
     holds the voxels in ``np.argwhere`` order, ``labels`` (i, j, k) the parcellation on that grid.
     Attributes ``t_r``, ``source``, ``stim_file``, ``affine``, ``warnings``.

@@ -70,11 +70,11 @@ def code_rows(
         for one, true in zip(bottleneck, codes, strict=True)
         if decoder.head.unit != "index"
     ]
-    right = _share_right(autoencoder.decode_audio(bottleneck), codes)
+    right = share_right(autoencoder.decode_audio(bottleneck), codes)
     size = autoencoder.shapes.codebook_size
     unigram = [float(unigram_nats(c[None], train, size)) for c in codes]
     most_common = torch.stack([row[row >= 0].mode().values for row in train.transpose(0, 1)])
-    unigram_right = _share_right(most_common[None, :, None], codes)
+    unigram_right = share_right(most_common[None, :, None], codes)
     return [
         score_row("stimulus", "code_accuracy", right, seed),
         *([score_row("stimulus", "cross_entropy_nats", nats, seed)] if nats else []),
@@ -83,26 +83,9 @@ def code_rows(
     ]
 
 
-def _share_right(guess: torch.Tensor, codes: torch.Tensor) -> np.ndarray:
+def share_right(guess: torch.Tensor, codes: torch.Tensor) -> np.ndarray:
     """Share of each TR's codes (n_trs, n_codebooks, n_frames) guessed right; -1 is no code."""
     return ((guess == codes).sum(dim=(1, 2)) / (codes >= 0).sum(dim=(1, 2))).numpy()
-
-
-def identification_2way(estimate: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """How often the estimate of a TR resembles its truth more than another TR's: (n_trs,).
-
-    Correlation across features, both (n_trs, n_features); chance is 0.5. NaN where the estimate
-    is the same in all features, and so resembles nothing.
-
-    >>> identification_2way(np.eye(4), np.eye(4)).tolist()
-    [1.0, 1.0, 1.0, 1.0]
-    """
-    n = len(truth)
-    similarity = np.corrcoef(estimate, truth)[:n, n:]  # (estimates, truths)
-    own = np.diag(similarity)[:, None]
-    wins = (own > similarity) + 0.5 * (own == similarity)
-    scores = (wins.sum(axis=1) - 0.5) / (n - 1)  # less the tie of a TR with itself
-    return np.where(np.isnan(own[:, 0]), np.nan, scores)
 
 
 def reliable_voxels(bold: np.ndarray, share: float = 0.05) -> np.ndarray:

@@ -15,27 +15,25 @@ from giblet.models.autoencoder import Shapes
 _N_SHIFTS = 4  # times that a sound is cut into TRs, each time at other frames
 
 
-def sound_data(folders: Mapping[str, Path], processor: AudioProcessor) -> FilmData:
-    """Every sound below the folders as TRs of codes or mels, each a run of its own.
+def sound_data(folders: Mapping[str, Path], processor: AudioProcessor, seed: int) -> FilmData:
+    """Every sound below the folders as TRs of codes or mels, in random order.
 
     ``folders``: part (train, validation) → folder. Training sounds are cut into TRs several times
     over, a share of a TR further on each time, so that no place in a TR is special. What is
     shorter than a TR is left out.
     """
-    audio, part, run = [], [], []
+    audio, part = [], []
     for name, folder in folders.items():
         files = sorted(f for f in Path(folder).rglob("[!.]*.*") if f.is_file())
-        if not files:
-            raise GibletError(f"{folder}: no sounds in it")
-        for file in files:
-            for k, trs in enumerate(_cuts(file, processor, _N_SHIFTS if name == "train" else 1)):
-                audio.append(trs)
-                part += [name] * len(trs) + ["gap"]
-                run += [f"{file.name} {k}"] * (len(trs) + 1)
-    empty = np.full_like(audio[0][:1], -1 if processor.use_encodec else np.nan)
-    audio = [piece for trs in audio for piece in (trs, empty)]  # no window crosses files
+        n_shifts = _N_SHIFTS if name == "train" else 1
+        cuts = [trs for file in files for trs in _cuts(file, processor, n_shifts)]
+        if not cuts:
+            raise GibletError(f"{folder}: no sound in it is as long as a TR")
+        trs = np.random.default_rng(seed).permutation(np.concatenate(cuts))
+        audio += [trs, np.full_like(trs[:1], -1 if processor.use_encodec else np.nan)]
+        part += [name] * len(trs) + ["gap"]
     film = {"audio": torch.from_numpy(np.concatenate(audio))}
-    return FilmData(film, None, np.array(part), np.array(run))
+    return FilmData(film, None, np.array(part), np.repeat("any", len(part)))
 
 
 def _cuts(file: Path, processor: AudioProcessor, n_shifts: int) -> list[np.ndarray]:

@@ -8,21 +8,19 @@ import xarray as xr
 
 from giblet.audio.processor import AudioProcessor
 from giblet.dataset import FilmData
-from giblet.decoding import decode_subject, lags_in_trs
+from giblet.decoded import decode_brains, decoded_code_rows, heard_rows, identification_rows
 from giblet.evaluation import (
     bold_rows,
     code_rows,
-    identification_2way,
     rate_rows,
     reliable_voxels,
-    score_row,
     sound_rows,
 )
 from giblet.models.autoencoder import Autoencoder
 from giblet.models.reading import bottlenecks, predict_bold
 from giblet.ridge import ridge_encoding
 from giblet.settings import DecodingConfig
-from giblet.timing import count_samples
+from giblet.timing import count_samples, trs_for
 
 logger = logging.getLogger(__name__)
 
@@ -61,11 +59,16 @@ def reconstruct(
     if data.bold is None:
         logger.warning("no scan was given: there is no brain column")
     else:
-        brain, brain_rows = _decode_brains(code, data, processor.clock.t_r, decoding, seed)
-        rows += brain_rows + _encoding_rows(aligned, code, data, autoencoder, seed)
+        brain = decode_brains(code, data, processor.clock.t_r, decoding)
+        rows += identification_rows(brain, code, data, processor.clock.t_r, decoding, seed)
+        if processor.use_encodec:
+            rows += decoded_code_rows(brain, autoencoder, data, seed)
+        rows += _encoding_rows(aligned, code, data, autoencoder, seed)
         for column, values in brain.items():
             make = decoded if column != "nearest_clip" else lambda nearest: sound(audio[nearest])
             estimates[column] = [make(value) for value in values]
+        clip_trs = trs_for(decoding.clip_seconds, processor.clock.t_r)
+        rows += heard_rows(original, estimates, processor.sample_rate, data, clip_trs, seed)
     rows += sound_rows(original, estimates, processor.sample_rate, seed)
     return {"original": original} | {c: waves[0] for c, waves in estimates.items()}, rows
 
@@ -76,26 +79,6 @@ def _cut(film_sound: np.ndarray, trs: np.ndarray, processor: AudioProcessor) -> 
     length = count_samples(processor.clock.duration(len(trs)), processor.sample_rate)
     piece = film_sound[start : start + length]
     return np.pad(piece, (0, length - len(piece)))
-
-
-def _decode_brains(
-    code: np.ndarray, data: FilmData, t_r: float, decoding: DecodingConfig, seed: int
-) -> tuple[dict[str, list[np.ndarray]], list[dict]]:
-    """Bottlenecks (or, for nearest_clip, training TRs) by column, one a subject; their scores."""
-    train, test = data.where("train"), data.where("test")
-    by_column: dict[str, list[np.ndarray]] = {}
-    for bold in data.bold.numpy():  # (n_trs, n_voxels)
-        found = decode_subject(bold, data.run, code, train, test, lags_in_trs(t_r, decoding))
-        for column, values in found.items():
-            by_column.setdefault(column, []).append(values)
-    rows = []
-    for column, values in by_column.items():
-        guesses = [code[v] if column == "nearest_clip" else v for v in values]
-        if column == "brain_mean":
-            continue  # one and the same bottleneck for all TRs identifies nothing
-        scores = [identification_2way(guess, code[test]) for guess in guesses]
-        rows.append(score_row(column, "identification_2way", np.concatenate(scores), seed))
-    return by_column, rows
 
 
 def _encoding_rows(

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from giblet.bids import BoldRun, check_alike, displacement, film_times
+from giblet.bids import BoldRun, check_alike, displacement
 from giblet.checks import GibletError, nearest_name
+from giblet.events import film_times
 from giblet.images import open_image, reading_image
 from giblet.store import load_table
 from giblet.timing import acquisition_times, check_t_r
@@ -110,7 +111,7 @@ def _read_row(row, folder: Path, confounds: Sequence[str]) -> BoldRun:
         beyond = row.film_onset + row.duration - end
         raise GibletError(f"{path}: the scan ends {beyond:.1f} s before the film does")
     event = (np.array([value]) for value in (row.film_onset, row.duration, row.stim_onset))
-    film_time, in_film = film_times(times, *event)
+    film_time, in_film, film_start = film_times(times, *event)
     if not in_film.any():
         raise GibletError(f"{path}: no volume was taken while the film was on: see film_onset")
     nuisance, moved = np.empty((n_scanned, 0)), np.full(n_scanned, np.nan)
@@ -127,6 +128,7 @@ def _read_row(row, folder: Path, confounds: Sequence[str]) -> BoldRun:
         nuisance=nuisance,
         film_time=film_time,
         in_film=in_film,
+        film_start=film_start,
         displacement=moved,
         mask=mask,
         columns=columns,

@@ -19,6 +19,7 @@ from giblet.objective import Objective, SoundDistance, baselines, start_at_basel
 from giblet.settings import ModelConfig, TrainingConfig
 from giblet.windows import loaders, step_seed
 
+_HASTE = 20.0  # of single numbers, beside weights that each have little to do
 WATCHED = "validation/loss"  # stops training and picks the model: all modalities, as weighted
 
 
@@ -66,8 +67,13 @@ class BottleneckTraining(lightning.LightningModule):
 
     def configure_optimizers(self):
         settings = self.settings
+        few = [p for name, p in self.named_parameters() if name.endswith("sharpness")]
+        rest = [p for name, p in self.named_parameters() if not name.endswith("sharpness")]
+        groups = [{"params": rest}]
+        if few:  # one number a codebook
+            groups.append({"params": few, "lr": _HASTE * settings.learning_rate, "weight_decay": 0})
         optimizer = torch.optim.AdamW(
-            self.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+            groups, lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
         if settings.schedule == "constant":
             return optimizer

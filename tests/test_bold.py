@@ -11,11 +11,12 @@ import pandas as pd
 import pytest
 
 from giblet import images
-from giblet.bids import MOTION, film_times
+from giblet.bids import MOTION
 from giblet.bold import load_bids, save_bold, survey_bids
 from giblet.checks import GibletError
 from giblet.cleaning import slow_cosines
 from giblet.demo.scanner import simulate_bids
+from giblet.events import film_times
 from giblet.store import load_arrays, load_json, save_arrays, save_json
 
 RUN = "sub-01/func/sub-01_task-film_run-1"
@@ -123,16 +124,25 @@ def test_confounds_and_steady_volumes_are_those_that_nilearn_finds(dataset):
     np.testing.assert_allclose(all_times, 0.75 - 6 + 1.5 * kept)  # the clock moves with them
 
 
+def test_confounds_may_have_the_name_of_before_fmriprep_20_2(simulated, dataset):
+    expected = load_bids(dataset)
+    for table in dataset.rglob("*_desc-confounds_timeseries.tsv"):
+        table.rename(table.with_name(table.name.replace("timeseries", "regressors")))
+    assert load_bids(dataset).identical(expected)
+
+
 def test_film_time_of_every_volume(simulated):
     arrays = load_bids(simulated)
     second = arrays.isel(volume=(arrays["run"] == "task-film_run-2").to_numpy())
     times = second["film_time"].to_numpy()[:50]
     np.testing.assert_allclose(times, 60 + 0.75 - 6 + 1.5 * np.arange(50))  # StartTime is t_r / 2
     np.testing.assert_array_equal(second["in_film"][:50], (times >= 60) & (times < 120))
+    np.testing.assert_array_equal(second["film_start"], 60)
 
 
 def test_two_events_in_one_run_keep_their_own_clocks():
-    times, shown = film_times(np.arange(8.0), *np.array([[1, 5], [2, 2], [100, 0]]))
+    times, shown, starts = film_times(np.arange(8.0), *np.array([[1, 5], [2, 2], [100, 0]]))
+    assert starts.tolist() == [100] * 5 + [0] * 3
     assert times.tolist() == [99, 100, 101, 102, 103, 0, 1, 2]
     assert shown.tolist() == [False, True, True, False, False, True, True, False]
 
@@ -320,6 +330,7 @@ def test_wrong_sidecars(dataset, change, message):
         (EVENTS, lambda t: t.drop(columns="onset"), "no column onset"),
         (EVENTS, lambda t: t.assign(stim_file="b.mp4"), "runs differ in stim_file"),
         (EVENTS, lambda t: pd.concat([t, t.assign(stim_file="b.mp4")]), "several films"),
+        (EVENTS, lambda t: pd.concat([t, t]).drop(columns="stim_onset"), "2 events show one film"),
         (
             EVENTS,
             lambda t: pd.concat([t, t]).drop(columns="stim_file"),

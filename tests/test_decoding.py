@@ -12,7 +12,7 @@ from sklearn.neighbors import NearestNeighbors
 from giblet.alignment.hrf import tr_kernel
 from giblet.dataset import split_film, zscore_bold
 from giblet.decoding import decode_subject, lagged, lags_in_trs, nearest_clips
-from giblet.evaluation import identification_2way
+from giblet.identification import identification as identified
 from giblet.settings import DecodingConfig, SplitConfig
 
 N_TRS, T_R = 300, 1.5
@@ -54,7 +54,7 @@ def scaled(bold, train):
 
 
 def identification(found, column, truth):
-    return identification_2way(found[column], truth).mean()
+    return identified(found[column], truth).mean()
 
 
 @pytest.mark.parametrize("t_r", [0.72, 1.5, 2.0])
@@ -153,7 +153,7 @@ def test_null_bold_identifies_nothing(rng, parts):
         scores.append(identification(found, "brain", bottleneck[test]))
         shuffled.append(identification(found, "brain_shuffled", bottleneck[test]))
         rolled = [np.roll(found["brain"], shift, axis=0) for shift in range(8, 53)]
-        chance.append(np.std([identification_2way(r, bottleneck[test]).mean() for r in rolled]))
+        chance.append(np.std([identified(r, bottleneck[test]).mean() for r in rolled]))
         bold = scaled(noise, random_train)
         found = decode_subject(bold, RUNS, bottleneck, random_train, random_test, LAGS)
         trapped.append(identification(found, "brain", bottleneck[random_test]))

@@ -12,13 +12,13 @@ from giblet.dataset import FilmData
 from giblet.evaluation import (
     bold_rows,
     code_rows,
-    identification_2way,
     rate_rows,
     reliable_voxels,
     score_row,
     score_table,
     sound_rows,
 )
+from giblet.identification import identification
 from giblet.models.autoencoder import Autoencoder, Shapes
 from giblet.settings import ModelConfig
 
@@ -33,23 +33,21 @@ def test_identification_is_a_count_of_wins(rng):
         own = np.corrcoef(estimate[i], truth[i])[0, 1]
         others = [np.corrcoef(estimate[i], truth[j])[0, 1] for j in range(12) if j != i]
         expected.append(np.mean([own > other for other in others]))
-    np.testing.assert_allclose(identification_2way(estimate, truth), expected)
+    np.testing.assert_allclose(identification(estimate, truth), expected)
 
 
 def test_chance_is_one_half(rng):
     n = 200
-    scores = identification_2way(rng.standard_normal((n, 50)), rng.standard_normal((n, 50)))
+    scores = identification(rng.standard_normal((n, 50)), rng.standard_normal((n, 50)))
     assert abs(scores.mean() - 0.5) < 4 * np.sqrt(1 / 12 / n)
     one_for_all = np.tile(rng.standard_normal(50), (n, 1))  # the same estimate for every TR
-    assert identification_2way(one_for_all, rng.standard_normal((n, 50))).mean() == pytest.approx(
-        0.5
-    )
+    assert identification(one_for_all, rng.standard_normal((n, 50))).mean() == pytest.approx(0.5)
 
 
 def test_identification_of_truth_is_perfect_and_of_its_opposite_is_nil(rng):
     truth = rng.standard_normal((20, 40))
-    assert (identification_2way(3 * truth + 7, truth) == 1).all()
-    assert (identification_2way(-truth, truth) == 0).all()
+    assert (identification(3 * truth + 7, truth) == 1).all()
+    assert (identification(-truth, truth) == 0).all()
 
 
 @pytest.mark.filterwarnings("ignore:invalid value encountered in divide")
@@ -57,8 +55,8 @@ def test_an_estimate_without_a_shape_is_not_given_a_score(rng):
     truth = rng.standard_normal((5, 10))
     estimate = truth.copy()
     estimate[2] = 0.0  # correlates with nothing
-    assert np.flatnonzero(np.isnan(identification_2way(estimate, truth))).tolist() == [2]
-    row = score_row("brain", "identification_2way", identification_2way(estimate, truth), seed=0)
+    assert np.flatnonzero(np.isnan(identification(estimate, truth))).tolist() == [2]
+    row = score_row("brain", "identification_2way", identification(estimate, truth), seed=0)
     assert (row["n"], row["n_failed"], row["value"]) == (4, 1, 1.0)
 
 

@@ -17,7 +17,7 @@ LEVELS = {
         report report.figures report.page report.players report.results report.tables
     """,
     3: """
-        brain_quality linear_maps objective pretraining training decoding evaluation reconstruction
+        brain_quality linear_maps objective decoded pretraining training decoding evaluation reconstruction
     """,
     2: """
         aligned dataset windows listening audio audio.processor video text bold models
@@ -27,7 +27,7 @@ LEVELS = {
     """,
     1: """
         annotations transcripts pictures
-        bids runs cleaning images survey
+        bids runs events cleaning images survey
         encoding alignment alignment.hrf alignment.regressors alignment.sync audio.blocks
         audio.codec audio.convnext audio.dac audio.distances audio.encodec audio.files audio.formats
         audio.framing audio.mdct audio.mdct_model audio.mel audio.melcode audio.packing
@@ -36,7 +36,7 @@ LEVELS = {
         codec.data codec.discriminators codec.factorized codec.features codec.hierarchical
         codec.interface codec.judge codec.levels codec.losses codec.mdct codec.music codec.networks
         codec.parts codec.quantizer codec.scoring codec.settings codec.snake codec.starting
-        agreement baselines ridge significance
+        agreement baselines identification ridge significance
         alignment.adaptation alignment.lag alignment.scan_lag
         codec.trainer demo.brains demo.effects demo.film demo.music demo.pictures demo.scanner
         demo.script demo.soundtrack demo.speech demo.stimulus

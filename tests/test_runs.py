@@ -94,6 +94,7 @@ def test_cleaning_and_clock(tmp_path, series):
     # volume 10 is taken at 21 s of scan: 9 s into the film, which began at its second 5
     np.testing.assert_allclose(arrays["film_time"], 14.0 + 2.0 * np.arange(60))
     assert arrays["in_film"].all()
+    np.testing.assert_array_equal(arrays["film_start"], 5.0)
     assert set(arrays["subject"].values) == {"sub-01"}
     assert arrays.attrs["t_r"] == 2.0
 

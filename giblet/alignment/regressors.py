@@ -1,5 +1,7 @@
 """Regressors: what of the film a linear model may read, blurred by the HRF."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import xarray as xr
 
@@ -74,18 +76,27 @@ def regress(
 ) -> np.ndarray:
     """Amounts (n_samples, n_features) → regressors (n_volumes, n_features) float32.
 
-    Each run starts from silence: what the film showed before the run's first second was not seen.
+    Each run starts from silence: what the film has before the TR in which the run's showing began
+    was not seen. ``scans`` tell that by ``film_start`` (volume; s); without it, showings begin with
+    their first volume, and what was seen before volumes that were dropped is lost.
     """
-    film_time, inside = scans["film_time"].values, scans["in_film"].values
-    run_of = np.char.add(scans["subject"].values.astype(str), scans["run"].values.astype(str))
+    film_time = scans["film_time"].values
     regressors = np.zeros((len(film_time), values.shape[1]), dtype=np.float32)
-    done: dict[bytes, np.ndarray] = {}
-    for label in np.unique(run_of):
-        here = run_of == label
-        begin = tr_begin(film_time[here & inside][0], t_r)
-        key = film_time[here].tobytes()  # subjects often share a clock
+    done: dict[tuple[float, bytes], np.ndarray] = {}
+    for here, begin in _showings(scans, t_r):
+        key = begin, film_time[here].tobytes()  # subjects often share a clock
         if key not in done:
             shown = values[count_samples(begin, rate_hz) :]
             done[key] = convolve_hrf(shown, rate_hz, film_time[here] - begin, model)
         regressors[here] = done[key]
     return regressors
+
+
+def _showings(scans: xr.Dataset, t_r: float) -> Iterator[tuple[np.ndarray, float]]:
+    """Of each run its volumes, (n_volumes,) bool, and the film time (s) at which it begins."""
+    subject, run = scans["subject"].values.astype(str), scans["run"].values.astype(str)
+    starts = scans["film_start" if "film_start" in scans.coords else "film_time"].values
+    for one, label in dict.fromkeys(zip(subject, run, strict=True)):
+        here = (subject == one) & (run == label)
+        first = np.flatnonzero(here & scans["in_film"].values)[0]
+        yield here, max(0.0, tr_begin(starts[first], t_r))

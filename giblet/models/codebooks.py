@@ -4,8 +4,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-_HASTE = 20.0  # of the one number a codebook, beside weights that each have little to do
-
 
 class Codebooks(nn.Module):
     """A codec's codewords (n_codebooks, codebook_size, codebook_dim), whose sums are latents.
@@ -23,7 +21,7 @@ class Codebooks(nn.Module):
         """These codewords; a codebook is first as sharp as its own spread."""
         self.words.copy_(words)
         spread = self.words.var(dim=1).sum(-1).clamp(min=1e-12)  # (n_codebooks,)
-        self.sharpness.copy_((1 / spread).log() / _HASTE)
+        self.sharpness.copy_((1 / spread).log())
 
     def latents(self, codes: torch.Tensor) -> torch.Tensor:
         """Codes (batch, n_codebooks, n_frames) int to latents (batch, n_frames, codebook_dim).
@@ -56,11 +54,15 @@ class Codebooks(nn.Module):
         codes = self.nearest(latents) if codes is None else codes.clamp(min=0).long()
         left, scores = latents.float(), []
         for q, book in enumerate(self.words):
-            scores.append(_closeness(left, book) * (_HASTE * self.sharpness[q]).exp())
+            scores.append(_closeness(left, book) * self.sharpness[q].exp())
             left = left - book[codes[:, q]]
         return torch.stack(scores, dim=1)
 
 
 def _closeness(left: torch.Tensor, book: torch.Tensor) -> torch.Tensor:
-    """Less the squared distance to each codeword, but for what is the same for all of them."""
-    return 2 * functional.linear(left, book) - book.square().sum(-1)
+    """Less the squared distance to each codeword, but for what is the same for all of them.
+
+    In single precision: half of it takes a neighbour for the nearest.
+    """
+    with torch.autocast(left.device.type, enabled=False):
+        return 2 * functional.linear(left.float(), book) - book.square().sum(-1)

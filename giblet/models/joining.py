@@ -30,7 +30,7 @@ class SlotJoin(nn.Module):
     """Sound as its slots are, whatever else there is added to all of them.
 
     What pictures and words add begins at nothing, so that a sound that was learned before is
-    still understood. Each slot is normalised by itself: a TR of any length joins alike.
+    still understood. All slots are normalised together; a TR of any length joins alike.
     """
 
     def __init__(self, widths: dict[str, int], n_slots: int, slot_dim: int):
@@ -43,13 +43,16 @@ class SlotJoin(nn.Module):
             for add in self.adds.values():
                 nn.init.zeros_(add.weight)
                 nn.init.zeros_(add.bias)
-        self.norm = nn.LayerNorm(slot_dim)
+        self.norm = nn.ParameterDict(
+            {"weight": torch.ones(slot_dim), "bias": torch.zeros(slot_dim)}
+        )
 
     def forward(self, parts: dict[str, torch.Tensor]) -> torch.Tensor:
         """``parts``: modality → (n_trs, width)."""
         added = [part if name == "audio" else self.adds[name](part) for name, part in parts.items()]
-        slots = sum(added).unflatten(-1, (self.n_slots, self.slot_dim))
-        return self.norm(slots).flatten(1)
+        slots = nn.functional.layer_norm(sum(added), (self.out_dim,))
+        slots = slots.unflatten(-1, (self.n_slots, self.slot_dim))
+        return (slots * self.norm["weight"] + self.norm["bias"]).flatten(1)
 
 
 class Spread(nn.Module):

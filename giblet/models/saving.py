@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 
 from giblet.checks import GibletError
@@ -30,11 +31,11 @@ def load_autoencoder(folder: str | Path) -> Autoencoder:
     """
     folder = Path(folder)
     content = load_json(folder / "config.json")
-    shapes = Shapes(**content["shapes"])
-    autoencoder = Autoencoder(shapes, ModelConfig.model_validate(content["model"]))
     try:
+        known = {k: tuple(v) if isinstance(v, list) else v for k, v in content["shapes"].items()}
+        autoencoder = Autoencoder(Shapes(**known), ModelConfig.model_validate(content["model"]))
         load_model(autoencoder.float(), str(folder / "model.safetensors"))
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, SafetensorError, KeyError, TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise GibletError(f"{folder}: no autoencoder can be read from it ({reason})") from error
     return autoencoder.float().eval()
@@ -70,12 +71,17 @@ def take_audio(autoencoder: Autoencoder, trained: Autoencoder) -> None:
         mine, theirs = getattr(autoencoder.config, name), getattr(trained.config, name)
         if mine != theirs:
             raise GibletError(f"model.start_from was trained with {name} {theirs}, not {mine}")
-    mine, theirs = autoencoder.codebooks, trained.codebooks
-    if (mine is None) != (theirs is None) or (
-        mine is not None and not torch.allclose(mine.words, theirs.words, rtol=1e-2, atol=1e-2)
-    ):
-        raise GibletError("model.start_from was trained on another codec's codes")
+    _check_same_sound(autoencoder, trained)
     state = autoencoder.state_dict()
     for name, values in trained.state_dict().items():
-        if name.startswith(_AUDIO):
+        if name.startswith(_AUDIO) and name in state:  # blurred inputs have no audio encoder
             state[name].copy_(values)
+
+
+def _check_same_sound(one: Autoencoder, trained: Autoencoder) -> None:
+    mine, theirs = ([getattr(m.shapes, name) for name in _SOUND] for m in (one, trained))
+    if mine != theirs or (
+        one.codebooks is not None
+        and not torch.allclose(one.codebooks.words, trained.codebooks.words, rtol=1e-2, atol=1e-2)
+    ):
+        raise GibletError("model.start_from was trained on another codec's codes, or other mels")

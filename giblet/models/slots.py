@@ -26,9 +26,11 @@ class SlotEncoder(nn.Module):
         self.leave = nn.Linear(slot_width, slot_dim)
 
     def forward(self, frames: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
-        """``present`` (batch, n_frames) bool: frames that are not there count as 0."""
-        x = self.over_frames(self.enter(frames) * present[..., None])
-        x = _fill(x * present[..., None], self.slot_frames)
+        """``present`` (batch, n_frames) bool; where it is False, as if the TR were shorter."""
+        x = self.enter(frames) * present[..., None]
+        for block in self.over_frames:
+            x = block(x) * present[..., None]
+        x = _fill(x, self.slot_frames)
         x = self.pool(x.unflatten(1, (-1, self.slot_frames)).flatten(2))  # (batch, n_slots, width)
         return self.leave(self.over_slots(x)).flatten(1)
 

@@ -43,7 +43,7 @@ def pretrain(sounds: Path, validation: Path, model: Path, logs: Path, config: Co
 
     processor = AudioProcessor.from_config(config, config.path)
     folders = {"train": sounds, "validation": validation}
-    data = sound_data(folders, processor)
+    data = sound_data(folders, processor, config.seed)
     _fit(data, sound_shapes(processor, data), processor.codec, model, logs, config)
 
 

@@ -144,6 +144,39 @@ def test_each_run_starts_from_silence(rng):
     np.testing.assert_allclose(regressors[30:], alone, atol=1e-6)
 
 
+def test_volumes_that_were_dropped_saw_the_film(rng):
+    """A run of 20 TRs from 42 s on; without its first eight volumes the others stay what they were.
+
+    Oracle: what they were, and for scans that do not say when the film began, silence before.
+    """
+    values = rng.standard_normal((900, 4))
+    scans = make_scans([("sub-01", "run-2", times(28, 20))])
+    scans = scans.assign_coords(film_start=("volume", np.full(20, 42.3)))
+    whole = regress(values, 10.0, scans, T_R, "spm")
+    left = scans.isel(volume=slice(8, None))
+    np.testing.assert_allclose(regress(values, 10.0, left, T_R, "spm"), whole[8:], atol=1e-6)
+    silent = regress(values, 10.0, left.drop_vars("film_start"), T_R, "spm")
+    expected = convolve_hrf(values[540:], 10.0, times(0, 12))
+    np.testing.assert_allclose(silent, expected, atol=1e-6)
+    assert np.abs(silent - whole[8:]).max() > 0.1
+
+
+def test_a_film_that_began_before_its_file_is_not_wound_back(rng):
+    scans = make_scans([("sub-01", "run-1", times(0, 20))])
+    early = scans.assign_coords(film_start=("volume", np.full(20, -12.0)))
+    values = rng.standard_normal((300, 2))
+    found = regress(values, 10.0, early, T_R, "spm")
+    np.testing.assert_array_equal(found, regress(values, 10.0, scans, T_R, "spm"))
+
+
+def test_runs_are_told_apart_whatever_their_names(rng):
+    values = rng.standard_normal((900, 2))
+    runs = [("sub-1", "1-run", times(0, 20)), ("sub-11", "-run", times(28, 20))]
+    found = regress(values, 10.0, make_scans(runs), T_R, "spm")
+    alone = [regress(values, 10.0, make_scans([run]), T_R, "spm") for run in runs]
+    np.testing.assert_array_equal(found, np.concatenate(alone))
+
+
 def test_volumes_before_the_film_show_no_response(rng):
     values = rng.standard_normal((300, 2))
     regressors = regress(values, 10.0, make_scans([("s", "1", times(-4, 20))]), T_R, "spm")

@@ -1,0 +1,122 @@
+"""What was decoded from every subject's BOLD, scored beside its nulls."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from giblet.dataset import FilmData
+from giblet.decoding import decode_subject, lags_in_trs
+from giblet.encoding import correlation
+from giblet.evaluation import reliable_voxels, score_row, share_right
+from giblet.identification import identification, identification_p, join_clips, sound_features
+from giblet.models.autoencoder import Autoencoder
+from giblet.settings import DecodingConfig
+from giblet.timing import trs_for
+
+NEAREST, MEAN = "nearest_clip", "brain_mean"
+WAYS = (2, 10)
+
+Decoded = Mapping[str, Sequence[np.ndarray]]  # column → one array a subject
+
+
+def decode_brains(
+    code: np.ndarray, data: FilmData, t_r: float, decoding: DecodingConfig
+) -> dict[str, list[np.ndarray]]:
+    """Bottlenecks of test TRs (or, for nearest_clip, training TRs) by column, one a subject.
+
+    ``code`` (n_trs, bottleneck_dim). Voxels are chosen by how much subjects agree in training TRs.
+    """
+    train, test = data.where("train"), data.where("test")
+    bold = data.bold.numpy()  # (n_subjects, n_trs, n_voxels)
+    chosen, found = reliable_voxels(bold[:, train], decoding.voxel_share), {}
+    for one in bold[..., chosen]:
+        columns = decode_subject(one, data.run, code, train, test, lags_in_trs(t_r, decoding))
+        for column, values in columns.items():
+            found.setdefault(column, []).append(values)
+    return found
+
+
+def identification_rows(
+    decoded: Decoded,
+    code: np.ndarray,
+    data: FilmData,
+    t_r: float,
+    decoding: DecodingConfig,
+    seed: int,
+) -> list[dict]:
+    """How well decoded bottlenecks tell their moment, and how they follow the true ones.
+
+    Both are taken as what departs from the training mean, which tells nothing of the moment.
+    2-way is of single TRs, 10-way of clips of ``decoding.clip_seconds``.
+    """
+    train, test = data.where("train"), data.where("test")
+    mean, rows = code[train].mean(axis=0), []
+    truth, clip_trs = code[test] - mean, trs_for(decoding.clip_seconds, t_r)
+    clips = join_clips(truth, _stretches(data), clip_trs)
+    for column, values in decoded.items():
+        if column == MEAN:
+            continue  # one and the same bottleneck for all TRs identifies nothing
+        guesses = [(code[v] if column == NEAREST else v) - mean for v in values]
+        scores = np.concatenate([identification(guess, truth) for guess in guesses])
+        r = [np.nanmean(correlation(guess, truth)) for guess in guesses]
+        rows.append(score_row(column, "identification_2way", scores, seed))
+        rows.append(score_row(column, "bottleneck_r", r, seed))
+        if len(clips) < WAYS[1]:
+            continue
+        joined = [join_clips(guess, _stretches(data), clip_trs) for guess in guesses]
+        scores = np.concatenate([identification(guess, clips, WAYS[1]) for guess in joined])
+        p = identification_p(joined, clips, WAYS[1], decoding.n_permutations, seed)
+        rows.append(score_row(column, "identification_10way", scores, seed))
+        rows.append({"column": column, "metric": "identification_10way_p", "value": p, "n": 1})
+    return rows
+
+
+@torch.inference_mode()
+def decoded_code_rows(
+    decoded: Decoded, autoencoder: Autoencoder, data: FilmData, seed: int
+) -> list[dict]:
+    """Share of codes right, by column; pooled over subjects."""
+    test, rows = data.where("test"), []
+    codes = data.film["audio"]
+    for column, values in decoded.items():
+        if column == NEAREST:
+            guesses = [codes[v] for v in values]
+        else:
+            guesses = [autoencoder.decode_audio(torch.from_numpy(v).float()) for v in values]
+        right = np.concatenate([share_right(guess, codes[test]) for guess in guesses])
+        rows.append(score_row(column, "code_accuracy", right, seed))
+    return rows
+
+
+def heard_rows(
+    original: np.ndarray,
+    estimates: Mapping[str, Sequence[np.ndarray]],
+    sample_rate: float,
+    data: FilmData,
+    clip_trs: int,
+    seed: int,
+) -> list[dict]:
+    """How well sounds (n_samples,) tell their moment, by the levels of their mel bands."""
+    n_trs, rows = len(data.where("test")), []
+
+    def clips(waveform: np.ndarray) -> np.ndarray:
+        features = sound_features(waveform, sample_rate, n_trs)
+        return join_clips(features - features.mean(axis=0), _stretches(data), clip_trs)
+
+    truth = clips(original)
+    for column, waves in estimates.items():
+        if column == MEAN:
+            continue
+        heard = [clips(wave) for wave in waves]
+        for n_way in WAYS:
+            if len(truth) >= n_way:
+                scores = np.concatenate([identification(one, truth, n_way) for one in heard])
+                rows.append(score_row(column, f"identification_sound_{n_way}way", scores, seed))
+    return rows
+
+
+def _stretches(data: FilmData) -> list[np.ndarray]:
+    """Unbroken rows of test TRs, as indices among the test TRs."""
+    test = data.where("test")
+    return [np.searchsorted(test, stretch) for stretch in data.stretches("test")]
