@@ -146,7 +146,8 @@ def _bands(regressors: Mapping[str, xr.Dataset]) -> dict[str, np.ndarray]:
     bands = {k: a["regressors"].values for k, a in regressors.items() if "regressors" in a}
     for arrays in regressors.values():
         if "n_words" in arrays:
-            bands["n_words"] = arrays["n_words"].values[:, None]
+            counts = arrays["n_words"].values  # by lag
+            bands["n_words"] = counts.reshape(len(counts), -1)
     return bands
 
 

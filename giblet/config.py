@@ -1,7 +1,7 @@
 """Every setting of the pipeline, its default and its limits. A misspelt key is an error."""
 
 from collections.abc import Iterator
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, ValidationError
 
@@ -54,7 +54,12 @@ class Config(Section):
     framing: Literal["tr_synchronous", "native"] = Field(
         "tr_synchronous", description="equal code frames in every TR, or the codec's own clock"
     )
-    hrf_model: Literal["spm", "glover"] = Field("spm", description="as nilearn computes it")
+    hrf_model: Literal["spm", "glover", "fir", "none"] = Field(
+        "spm", description="as nilearn computes it; fir: film at several lags, for linear models"
+    )
+    fir_lags_seconds: list[Annotated[float, Field(ge=0, le=30)]] | None = Field(
+        None, min_length=1, description="of fir; by default every TR from 2 to 8 s"
+    )
     text_model: str = Field("hashing", description='"hashing", a Hugging Face id or a folder')
 
     mel: MelConfig = MelConfig()

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from giblet.checks import check_amounts
-from giblet.timing import sample_edges, tr_onsets, trs_for
+from giblet.checks import GibletError, check_amounts
+from giblet.timing import sample_edges, tr_onsets, trs_for, whole_trs
 
 MODELS = ("spm", "glover", "fir", "none")
 HRF_SECONDS = 32.0  # length of the canonical kernels
+_FIR_SECONDS = 2.0, 8.0  # where most of a response is
 _GRID_S = 0.01  # spacing of the kernel's own grid, finer than any TR by far
 _AT_ONCE = np.array([-2e-6, -1e-6])  # s: float noise in a time does not move it out of its sample
 _BLOCK = 32  # volumes in one matrix product
@@ -72,15 +73,38 @@ def tr_kernel(t_r: float, offset: float, model: str = "spm") -> np.ndarray:
     Returns
     -------
     kernel : (n_lags,) float32
-        ``kernel[k]`` belongs to the input ``k`` TRs ago, constant within each TR.
+        ``kernel[k]`` belongs to the input ``k`` TRs ago, constant within each TR. ``"fir"`` has
+        no kernel of its own and gets SPM's, as where learning may begin; ``"none"`` is this TR.
 
     >>> kernel = tr_kernel(t_r=1.5, offset=0.75)
     >>> int(kernel.argmax()), round(float(kernel.sum()), 3)
     (3, 1.0)
     """
     n_lags = trs_for(HRF_SECONDS, t_r) + 1
+    if model == "none":
+        return np.eye(1, n_lags, dtype=np.float32)[0]
+    model = "spm" if model == "fir" else model
     edges = tr_onsets(n_lags + 1, t_r)
     return hrf_weights(edges, edges[-2] + offset, cumulative_hrf(model))[::-1].astype(np.float32)
+
+
+def fir_lags(model: str, chosen: Sequence[float] | None, t_r: float) -> tuple[float, ...]:
+    """The lags (s) of ``"fir"``: those ``chosen``, or every TR of 2 to 8 s; none of other models.
+
+    Raises
+    ------
+    GibletError
+        No multiple of the TR is within 2 to 8 s.
+
+    >>> fir_lags("fir", None, t_r=1.5), fir_lags("fir", [2, 5], t_r=1.5), fir_lags("spm", [2], 1.5)
+    ((3.0, 4.5, 6.0, 7.5), (2, 5), ())
+    """
+    if model != "fir" or chosen is not None:
+        return tuple(chosen or ()) if model == "fir" else ()
+    onsets = tr_onsets(whole_trs(_FIR_SECONDS[1], t_r) + 1, t_r)
+    if not (lags := onsets[trs_for(_FIR_SECONDS[0], t_r) :].tolist()):
+        raise GibletError(f"no multiple of t_r {t_r} s is within 2 to 8 s: set fir_lags_seconds")
+    return tuple(lags)
 
 
 def convolve_hrf(

@@ -1,6 +1,6 @@
 """Regressors: what of the film a linear model may read, blurred by the HRF."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import xarray as xr
@@ -52,42 +52,55 @@ def amounts(film: xr.Dataset, t_r: float, processor) -> tuple[np.ndarray, float]
 
 
 def film_regressors(
-    film: xr.Dataset, scans: xr.Dataset, t_r: float, model: str, processor=None
+    film: xr.Dataset,
+    scans: xr.Dataset,
+    t_r: float,
+    model: str,
+    processor=None,
+    lags: Sequence[float] = (),
 ) -> xr.Dataset:
-    """One modality's ``regressors`` (volume, feature), and of words also ``n_words`` (volume).
+    """One modality's ``regressors`` (volume, feature), and of words also ``n_words`` (volume, lag).
 
-    Nothing where the film has nothing: a sound file has no pictures. Arguments as of `amounts` and
+    With ``model`` fir, features lag by lag, and counts at each; otherwise there is one lag. Nothing
+    where the film has nothing: a sound file has no pictures. Arguments as of `amounts` and
     `regress`.
     """
-    arrays = xr.Dataset(attrs={"t_r": t_r, "hrf_model": model})
+    arrays = xr.Dataset(attrs={"t_r": t_r, "hrf_model": model, "fir_lags_seconds": list(lags)})
     if not film.data_vars:
         return arrays
-    blurred = regress(*amounts(film, t_r, processor), scans, t_r, model)
+    blurred = regress(*amounts(film, t_r, processor), scans, t_r, model, lags)
     arrays["regressors"] = (("volume", "feature"), blurred)
     if "n_words" in film:
         counts = film["n_words"].values[:, None]
-        blurred = regress(counts, frames_rate_hz(1, t_r), scans, t_r, model)
-        arrays["n_words"] = ("volume", blurred[:, 0])
+        blurred = regress(counts, frames_rate_hz(1, t_r), scans, t_r, model, lags)
+        arrays["n_words"] = (("volume", "lag"), blurred)
     return arrays
 
 
 def regress(
-    values: np.ndarray, rate_hz: float, scans: xr.Dataset, t_r: float, model: str
+    values: np.ndarray,
+    rate_hz: float,
+    scans: xr.Dataset,
+    t_r: float,
+    model: str,
+    lags: Sequence[float] = (),
 ) -> np.ndarray:
     """Amounts (n_samples, n_features) → regressors (n_volumes, n_features) float32.
 
+    ``model`` and ``lags`` as of `convolve_hrf`: with fir there are n_lags * n_features columns.
     Each run starts from silence: what the film has before the TR in which the run's showing began
     was not seen. ``scans`` tell that by ``film_start`` (volume; s); without it, showings begin with
     their first volume, and what was seen before volumes that were dropped is lost.
     """
-    film_time = scans["film_time"].values
-    regressors = np.zeros((len(film_time), values.shape[1]), dtype=np.float32)
+    film_time, n_columns = scans["film_time"].values, values.shape[1] * max(1, len(lags))
+    regressors = np.zeros((len(film_time), n_columns), dtype=np.float32)
     done: dict[tuple[float, bytes], np.ndarray] = {}
     for here, begin in _showings(scans, t_r):
         key = begin, film_time[here].tobytes()  # subjects often share a clock
         if key not in done:
             shown = values[count_samples(begin, rate_hz) :]
-            done[key] = convolve_hrf(shown, rate_hz, film_time[here] - begin, model)
+            times = film_time[here] - begin
+            done[key] = convolve_hrf(shown, rate_hz, times, model, lags=lags, width=t_r)
         regressors[here] = done[key]
     return regressors
 

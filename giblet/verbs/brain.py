@@ -37,6 +37,7 @@ def load_bold(source: Path, bold: Path, config: Config) -> None:
 
 def convolve_hrf(features: Path, bold: Path, regressors: Path, config: Config) -> None:
     """Blur one modality's amounts by the HRF, sampled when each volume was taken."""
+    from giblet.alignment.hrf import fir_lags
     from giblet.alignment.regressors import film_regressors
     from giblet.audio.processor import AudioProcessor
     from giblet.store import load_arrays, save_arrays
@@ -44,7 +45,8 @@ def convolve_hrf(features: Path, bold: Path, regressors: Path, config: Config) -
     film, scans = load_arrays(features), load_arrays(bold)
     path = film.attrs.get("encoding_mode")
     processor = AudioProcessor.from_config(config, path) if path else None
-    arrays = film_regressors(film, scans, config.t_r, config.hrf_model, processor)
+    lags = fir_lags(config.hrf_model, config.fir_lags_seconds, config.t_r)
+    arrays = film_regressors(film, scans, config.t_r, config.hrf_model, processor, lags)
     save_arrays(arrays, regressors)
 
 

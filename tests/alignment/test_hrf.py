@@ -5,7 +5,8 @@ import pytest
 from nilearn.glm.first_level import compute_regressor, glover_hrf, spm_hrf
 from scipy.stats import gamma
 
-from giblet.alignment.hrf import convolve_hrf, cumulative_hrf, hrf_density, tr_kernel
+from giblet.alignment.hrf import convolve_hrf, cumulative_hrf, fir_lags, hrf_density, tr_kernel
+from giblet.checks import GibletError
 
 T_R = 1.5  # s
 KERNELS = {"spm": spm_hrf, "glover": glover_hrf}
@@ -89,6 +90,21 @@ def test_tr_kernel_is_the_response_to_one_tr(t_r, offset, model):
     response = convolve_hrf(impulse, 1 / t_r, times, model)[4 : 4 + len(kernel), 0]
     np.testing.assert_allclose(response, kernel[: len(response)], atol=1e-6)
     assert kernel.sum() == pytest.approx(1, abs=0.01)
+
+
+def test_without_a_kernel_of_its_own_a_read_out_begins_with_spms_or_with_this_tr():
+    np.testing.assert_array_equal(tr_kernel(T_R, 0.75, "fir"), tr_kernel(T_R, 0.75, "spm"))
+    kernel = tr_kernel(T_R, 0.75, "none")
+    impulse = np.eye(60, 1)
+    response = convolve_hrf(impulse, 1 / T_R, volume_times(60, 0.75), "none")[: len(kernel), 0]
+    np.testing.assert_array_equal(kernel, response)
+    assert len(kernel) == len(tr_kernel(T_R, 0.75))  # as much can be learned
+
+
+def test_lags_of_fir_where_the_tr_is_long():
+    assert fir_lags("fir", None, 8.0) == (8.0,)
+    with pytest.raises(GibletError, match="set fir_lags_seconds"):
+        fir_lags("fir", None, 9.0)
 
 
 def test_when_in_the_tr_a_volume_is_taken_matters():

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from nilearn.glm.first_level import compute_regressor
 
-from giblet.alignment.hrf import convolve_hrf
+from giblet.alignment.hrf import convolve_hrf, fir_lags
 from giblet.alignment.regressors import amounts, film_regressors, picture_blocks, regress
 from giblet.audio.framing import group_trs
 from giblet.audio.processor import AudioProcessor
@@ -117,9 +118,25 @@ def test_words_are_counted_beside_what_they_say(rng):
     scans = make_scans([("sub-01", "run-1", times(0, 30))])
     found = film_regressors(film, scans, T_R, "spm")
     expected = convolve_hrf(film["n_words"].values[:, None], 1 / T_R, times(0, 30), "spm")
-    np.testing.assert_allclose(found["n_words"], expected[:, 0], atol=1e-6)
+    np.testing.assert_allclose(found["n_words"], expected, atol=1e-6)
     np.testing.assert_array_equal(found["regressors"], regress(text, 1 / T_R, scans, T_R, "spm"))
     assert not film_regressors(xr.Dataset(), scans, T_R, "spm").data_vars
+
+
+def test_fir_is_nilearns_of_every_feature_at_every_lag(rng):
+    """Words as events of a TR; what nilearn calls delay d ends d - 1 TRs before the volume."""
+    text = rng.standard_normal((40, 3)).astype(np.float32)
+    film = xr.Dataset({"text": (("tr", "feature"), text), "n_words": ("tr", text[:, 0] + 3)})
+    clock, lags = times(0, 40, offset=0.0), fir_lags("fir", None, T_R)
+    found = film_regressors(film, make_scans([("s", "1", clock)]), T_R, "fir", lags=lags)
+    delays = [round(lag / T_R) + 1 for lag in lags]
+    assert delays == [3, 4, 5, 6]
+    for name, columns in (("regressors", text.T), ("n_words", text.T[:1] + 3)):
+        events = [np.array([clock, np.full(40, T_R), column]) for column in columns]
+        oracles = [compute_regressor(e, "fir", clock, fir_delays=delays)[0] for e in events]
+        expected = np.stack(oracles, axis=2).reshape(40, -1)  # lag by lag
+        np.testing.assert_allclose(found[name], expected, atol=1e-5)
+    assert found.attrs["fir_lags_seconds"] == list(lags)
 
 
 def test_each_subject_is_read_on_its_own_clock(rng):

@@ -68,7 +68,9 @@ rule convolve_hrf:
     resources:
         mem_mb=1500,
     params:
-        settings=lambda w: settings(*SOUND.get(w.modality, ()), "t_r", "hrf_model"),
+        settings=lambda w: settings(
+            *SOUND.get(w.modality, ()), "t_r", "hrf_model", "fir_lags_seconds"
+        ),
         source=source_fingerprint("convolve_hrf"),
     shell:
         "python -m giblet convolve_hrf --features {input.features:q} --bold {input.bold:q}"
