@@ -95,3 +95,12 @@ def test_a_frame_without_codes_is_zero_and_the_others_are_what_they_were(codeboo
     assert not after[2, 5:].any()
     assert torch.equal(after[2, :5], before[2, :5])
     assert torch.equal(after[[0, 1, 3, 4]], before[[0, 1, 3, 4]])
+
+
+def test_mixed_precision_does_not_change_codes(codebooks, latents):
+    """Far from 0 what codewords differ by is lost in a product of eight bits."""
+    far = Codebooks(*codebooks.words.shape)
+    far.take(codebooks.words + 3.0)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = far.nearest(latents + 12.0)
+    assert torch.equal(found, far.nearest(latents + 12.0))

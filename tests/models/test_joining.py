@@ -40,13 +40,20 @@ def test_without_sound_the_bottleneck_is_made_of_what_there_is():
     assert (one - other).abs().max() > 0.1
 
 
-def test_each_slot_is_normalised_by_itself(parts):
+def test_a_tr_is_normalised_as_a_whole(parts):
+    """Its loudness goes, what is louder within it stays; features are scaled alike in all slots."""
     join = SlotJoin(WIDTHS, n_slots=3, slot_dim=8)
     slots = join(parts).view(5, 3, 8)
-    torch.testing.assert_close(slots.mean(-1), torch.zeros(5, 3), atol=1e-5, rtol=0)
-    torch.testing.assert_close(slots.var(-1, correction=0), torch.ones(5, 3), atol=1e-3, rtol=0)
-    parts["audio"][:, 8:] *= 7  # a louder rest of the TR
-    torch.testing.assert_close(join(parts).view(5, 3, 8)[:, 0], slots[:, 0])
+    torch.testing.assert_close(slots.mean((1, 2)), torch.zeros(5), atol=1e-5, rtol=0)
+    torch.testing.assert_close(slots.var((1, 2), correction=0), torch.ones(5), atol=1e-3, rtol=0)
+    torch.testing.assert_close(join({"audio": 7 * parts["audio"]}), join(parts), atol=1e-3, rtol=0)
+    parts["audio"][:, 8:] *= 7
+    assert (join(parts).view(5, 3, 8)[:, 0].std(-1) < 0.5 * slots[:, 0].std(-1)).all()
+    join.norm["weight"][2], join.norm["bias"][5] = 10.0, 3.0
+    factors, shifts = torch.ones(8), torch.zeros(8)
+    factors[2], shifts[5] = 10.0, 3.0
+    parts["audio"][:, 8:] /= 7
+    torch.testing.assert_close(join(parts).view(5, 3, 8), slots * factors + shifts)
 
 
 def test_in_one_vector_what_is_missing_is_zero(parts):
