@@ -19,7 +19,7 @@ class Codec(Protocol):
     """What the rest of giblet needs of a codec. ``giblet.audio.dac.Dac`` is an example."""
 
     name: str
-    revision: str  # fingerprint of the weights
+    revision: str  # fingerprint of weights and config
     bandwidth_kbps: float
     sample_rate: int  # Hz
     frame_rate: float  # code frames per second
@@ -70,7 +70,7 @@ def load_codec(name_or_folder: str = BUNDLED, bandwidth_kbps: float = 6.0) -> Co
     """
     folder = codec_folder(name_or_folder)
     kind, model = _read_model(folder, name_or_folder)
-    revision = fingerprint(*sorted(folder.glob("*.safetensors")))
+    revision = fingerprint(*sorted(folder.glob("*.safetensors")), folder / "config.json")
     return kind(model, name_or_folder, revision, bandwidth_kbps)
 
 

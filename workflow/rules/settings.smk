@@ -53,7 +53,9 @@ CODEC = (
     if SETTINGS.codec == "bundled"
     else Path(SETTINGS.codec)
 )
-CODEC_FILES = sorted(map(str, CODEC.glob("*.safetensors")))  # none from a hub
+CODEC_FILES = sorted(
+    map(str, [*CODEC.glob("*.safetensors"), *CODEC.glob("config.json")])
+)  # none from a hub
 
 START = Path(SETTINGS.model.start_from)
 if SETTINGS.model.start_from in ("auto", "bundled"):
@@ -85,6 +87,19 @@ def training_sounds(rule, section, part):
     if folder is None:
         sys.exit(f"config: {rule} needs a folder as {section}.{part}")
     return folder
+
+
+def lesion_regions():
+    """Where rule lesion finds its regions; one line if nothing tells them, or there is no scan."""
+    if not HAS_BOLD:
+        sys.exit("config: lesion needs a scan as bold")
+    if SETTINGS.lesion.regions == "parcels":
+        return []
+    if SETTINGS.lesion.regions != "auto":
+        return SETTINGS.lesion.regions
+    if SETTINGS.bold_source == "simulated":
+        return BOLD
+    sys.exit('config: lesion needs a label image, or "parcels", as lesion.regions')
 
 
 def modalities(path):
