@@ -114,6 +114,11 @@ class TrainingConfig(Section):
     min_steps: PositiveInt = Field(8, description="in an epoch: a short film is seen several times")
     window_trs: PositiveInt = Field(40, description="TRs in a row that one step sees")
     learning_rate: PositiveFloat = Field(5e-4, description="of AdamW")
+    started_share: float = Field(
+        0.1,
+        ge=0,
+        description="of the learning rate: for sound that was learned before (start_from)",
+    )
     schedule: Literal["constant", "cosine"] = Field(
         "cosine", description="of the learning rate, over max_epochs"
     )
@@ -147,6 +152,18 @@ class DecodingConfig(Section):
     )
     clip_seconds: PositiveFloat = Field(8.0, description="of film in a row that 10-way tells apart")
     n_permutations: PositiveInt = Field(1000, description="orders of the clips, for p-values")
+
+
+class LesionConfig(Section):
+    """Regions that fall silent, by the rule ``lesion``."""
+
+    regions: str = Field(
+        "auto",
+        description="label image in the space of the scan (its names: a .tsv beside it, columns "
+        'index and name); "parcels": each of the scan\'s own; "auto": those of simulated brains',
+    )
+    n_draws: PositiveInt = Field(3, description="random lesions of the same size, a region")
+    sound: bool = Field(True, description="sounds are decoded and scored too, which takes longer")
 
 
 class ScanConfig(Section):

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,12 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from giblet.dataset import FilmData, check_no_overlap
 from giblet.models.autoencoder import Autoencoder, Shapes
-from giblet.models.saving import take_audio
+from giblet.models.saving import AUDIO, take_audio
 from giblet.objective import Objective, SoundDistance, baselines, start_at_baseline
 from giblet.settings import ModelConfig, TrainingConfig
 from giblet.windows import loaders, step_seed
 
-_HASTE = 20.0  # of single numbers, beside weights that each have little to do
+_FEW = 20.0  # haste of single numbers, beside weights that each have little to do
 WATCHED = "validation/loss"  # stops training and picks the model: all modalities, as weighted
 
 
@@ -34,6 +35,7 @@ class BottleneckTraining(lightning.LightningModule):
         baselines: dict | None = None,
         data_hash: str = "",
         seed: int = 0,
+        started: bool = False,
     ):
         super().__init__()
         self.save_hyperparameters()
@@ -65,15 +67,21 @@ class BottleneckTraining(lightning.LightningModule):
         total = sum(self.objective.weighted(losses, self.settings.kl_epochs).values())
         self.log(WATCHED, total, batch_size=1)
 
+    def _haste(self, name: str) -> float:
+        """Share of the learning rate at which a parameter learns."""
+        if name.endswith("sharpness"):
+            return _FEW
+        known = self.hparams["started"] and name.removeprefix("autoencoder.").startswith(AUDIO)
+        return self.settings.started_share if known else 1.0
+
     def configure_optimizers(self):
         settings = self.settings
-        few = [p for name, p in self.named_parameters() if name.endswith("sharpness")]
-        rest = [p for name, p in self.named_parameters() if not name.endswith("sharpness")]
-        groups = [{"params": rest}]
-        if few:  # one number a codebook
-            groups.append({"params": few, "lr": _HASTE * settings.learning_rate, "weight_decay": 0})
+        groups: dict[float, list] = {}
+        for name, parameter in self.named_parameters():
+            groups.setdefault(self._haste(name), []).append(parameter)
         optimizer = torch.optim.AdamW(
-            groups, lr=settings.learning_rate, weight_decay=settings.weight_decay
+            [{"params": p, "lr": h * settings.learning_rate} for h, p in groups.items()],
+            weight_decay=settings.weight_decay,
         )
         if settings.schedule == "constant":
             return optimizer
@@ -144,6 +152,7 @@ def fit(
             training.model_dump(),
             data_hash=_hash(data),
             seed=seed,
+            started=start is not None,
         )
         if codebooks is not None:
             module.autoencoder.codebooks.take(codebooks)
@@ -153,8 +162,8 @@ def fit(
         module.baselines = baselines(data, module.autoencoder)
         module.hparams["baselines"] = module.baselines
         module.listen(sound)
-        best = ModelCheckpoint(folder, filename="best", monitor=WATCHED, save_last=True)
-        last = _resumable(folder / "last.ckpt", module)
+        best = ModelCheckpoint(folder, filename="best", monitor=WATCHED)
+        last = _resumable(folder, module)
         trainer = _trainer(training, folder, best, last, progress)
         trainer.fit(module, *loaders(data, training, seed), ckpt_path=last)
     checkpoint = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
@@ -169,13 +178,14 @@ def fit(
 
 def _trainer(training, folder, best, last, progress) -> lightning.Trainer:
     begun = torch.load(last, weights_only=True)["epoch"] + 1 if last else 0
+    every_epoch = ModelCheckpoint(folder, filename="last", enable_version_counter=False)
     return lightning.Trainer(
         max_epochs=training.max_epochs,
         accelerator="auto",
         devices=1,
         gradient_clip_val=training.gradient_clip,
         precision="bf16-mixed" if training.bfloat16 else "32-true",
-        callbacks=[best, EarlyStopping(WATCHED, patience=training.patience)],
+        callbacks=[_Patience(training.patience), best, every_epoch],
         logger=[
             TensorBoardLogger(folder, "tensorboard", ""),
             CSVLogger(folder, "curves", f"from_epoch_{begun}"),  # it empties its folder
@@ -187,15 +197,28 @@ def _trainer(training, folder, best, last, progress) -> lightning.Trainer:
     )
 
 
-def _resumable(last: Path, module: BottleneckTraining) -> Path | None:
-    """The checkpoint of a run that was stopped, if it was this one; another's is removed."""
-    if not last.is_file():
-        return None
-    theirs = torch.load(last, weights_only=True)["hyper_parameters"]
-    if theirs == dict(module.hparams):
-        return last
-    for stale in last.parent.glob("*.ckpt"):
+class _Patience(EarlyStopping):
+    """Counted before a checkpoint is written, and ends a run that goes on after it ran out."""
+
+    def __init__(self, n_epochs: int):
+        super().__init__(WATCHED, patience=n_epochs, check_on_train_epoch_end=False)
+
+    def on_train_start(self, trainer, module):
+        trainer.should_stop = self.wait_count >= self.patience
+
+
+def _resumable(folder: Path, module: BottleneckTraining) -> Path | None:
+    """The checkpoint of a run that was stopped, if it was this one; what another left is removed,
+    its curves too."""
+    last = folder / "last.ckpt"
+    if last.is_file():
+        theirs = torch.load(last, weights_only=True)["hyper_parameters"]
+        if theirs == dict(module.hparams):
+            return last
+    for stale in folder.glob("*.ckpt"):
         stale.unlink()
+    for stale in ("curves", "tensorboard"):
+        shutil.rmtree(folder / stale, ignore_errors=True)
     return None
 
 

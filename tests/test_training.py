@@ -1,12 +1,14 @@
 """Training: the same each time, blind to the test part, and to the scanner's unit."""
 
 import dataclasses
+import itertools
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 from scipy.signal import lfilter
 
 from giblet.alignment.hrf import tr_kernel
@@ -98,12 +100,12 @@ def curves(folder):
 def train(tmp_path):
     """``fit`` on the CPU in a folder of its own; ``.curves`` are its losses."""
 
-    def run(data, shapes=SHAPES, training=BRIEF, seed=0):
+    def run(data, shapes=SHAPES, training=BRIEF, seed=0, model=SMALL, folder=None, **more):
         shapes = shapes_of(data, shapes)
-        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        folder = folder or tmp_path / str(len(list(tmp_path.iterdir())))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Lightning's advice on workers and intervals
-            trained = fit(data, shapes, SMALL, training, seed, str(folder))
+            trained = fit(data, shapes, model, training, seed, str(folder), **more)
         return trained, history(curves(folder)), folder
 
     return run
@@ -125,6 +127,109 @@ def test_the_same_seed_gives_the_same_model(train, raw_bold):
     assert torch.equal(torch.random.get_rng_state(), state)  # and nobody else's numbers change
     other = train(data, seed=4)[0].autoencoder
     assert not torch.equal(one[0].autoencoder.join.mix.weight, other.join.mix.weight)
+
+
+SLOTS = ModelConfig(
+    start_from="none",
+    variational=True,
+    slot_frames=4,
+    slot_dim=4,
+    slot_width=8,
+    frame_width=8,
+    video_dim=8,
+    text_dim=8,
+    readout_rank=4,
+)
+
+
+class StoppedError(Exception):
+    """As if the process had been killed here."""
+
+
+def stop_at(monkeypatch, owner, method, call):
+    """Stop at the ``call``-th call of a method, counted from 0."""
+    original, calls = getattr(owner, method), itertools.count()
+
+    def stopping(*args, **kwargs):
+        if next(calls) == call:
+            raise StoppedError
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(owner, method, stopping)
+
+
+@pytest.fixture(scope="module")
+def undisturbed():
+    """Runs that were not stopped, by make."""
+    return {}
+
+
+@pytest.mark.parametrize("make", ["original", "default"])
+@pytest.mark.parametrize(
+    ("owner", "method", "call", "begun"),
+    [
+        (BottleneckTraining, "training_step", 3, 0),  # in the first epoch: nothing is kept
+        (BottleneckTraining, "training_step", 2 * 8 + 4, 2),
+        (BottleneckTraining, "validation_step", 1, 1),  # trained, but not yet validated
+        (ModelCheckpoint, "_save_none_monitor_checkpoint", 2, 2),  # after the best was written
+    ],
+)
+def test_a_stopped_run_ends_as_if_it_had_not_been(
+    make, owner, method, call, begun, train, raw_bold, tmp_path, monkeypatch, undisturbed
+):
+    data = make_data(raw_bold)
+    longer = BRIEF.model_copy(update={"max_epochs": 3, "balance": "uncertainty"})
+    options = {"training": longer, "model": SMALL}
+    if make == "default":
+        words = torch.linspace(0, 40, 2 * 16 * 128).sin().view(2, 16, 128)
+        distance = torch.nn.functional.mse_loss
+        options |= {"model": SLOTS, "codebooks": words, "sound": distance}
+    if make not in undisturbed:
+        undisturbed[make] = train(data, **options)
+    with monkeypatch.context() as patch:
+        stop_at(patch, owner, method, call)
+        with pytest.raises(StoppedError):
+            train(data, folder=tmp_path / "stopped", **options)
+    gone_on = train(data, folder=tmp_path / "stopped", **options)
+    assert_same_training(gone_on, undisturbed[make])
+    assert gone_on[0].best_epoch == undisturbed[make][0].best_epoch
+    assert gone_on[0].best_loss == undisturbed[make][0].best_loss
+    assert (tmp_path / "stopped" / "curves" / f"from_epoch_{begun}").is_dir()
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_patience_lasts_over_a_stop(ended, train, rng, monkeypatch):
+    """A stop while it is being lost, or after the last epoch, before the model was written."""
+    film = make_film()
+    film["audio"] = torch.from_numpy(rng.integers(0, 16, (N_TRS, 2, 8)))  # nothing to generalise
+    hasty = BRIEF.model_copy(update={"max_epochs": 20, "patience": 2, "learning_rate": 0.1})
+    data = make_data(film=film)
+    whole, curves, folder = undisturbed = train(data, training=hasty)
+    assert len(curves) == whole.best_epoch + 1 + 2 < 20
+    with monkeypatch.context() as patch:
+        if ended:
+            stop_at(patch, BottleneckTraining, "training_step", 0)  # not a step more
+        else:
+            folder = folder / "stopped"
+            stop_at(patch, BottleneckTraining, "training_step", 9 * (len(curves) - 1) + 1)
+            with pytest.raises(StoppedError):
+                train(data, training=hasty, folder=folder)
+            stop_at(patch, BottleneckTraining, "training_step", 9)  # one epoch is left
+        assert_same_training(undisturbed, train(data, training=hasty, folder=folder))
+
+
+@pytest.mark.parametrize("change", ["seed", "settings", "data"])
+def test_another_runs_checkpoint_is_not_gone_on_from(change, train, raw_bold):
+    data = make_data(raw_bold)
+    options = {"data": data, "training": BRIEF, "seed": 0}
+    changes = {
+        "seed": {"seed": 1},
+        "settings": {"training": BRIEF.model_copy(update={"learning_rate": 1e-3})},
+        "data": {"data": make_data(-raw_bold)},
+    }
+    *_, folder = train(**options | changes[change])
+    (folder / "curves" / "from_epoch_0").rename(folder / "curves" / "from_epoch_1")
+    assert_same_training(train(**options, folder=folder), train(**options))
 
 
 def test_held_out_trs_are_never_trained_on(train, raw_bold):

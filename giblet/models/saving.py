@@ -1,5 +1,6 @@
 """Autoencoders in folders: weights (safetensors) and ``config.json``."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import torch
@@ -13,13 +14,17 @@ from giblet.store import load_json, save_json
 
 _MAKE = ("layout", "code_head", "slot_frames", "slot_dim", "frame_width", "slot_width")
 _SOUND = ("use_encodec", "n_rows", "codebook_size", "codebook_dim")
-_AUDIO = ("encoders.audio.", "decoders.audio.", "join.norm.")
+AUDIO = ("encoders.audio.", "decoders.audio.", "join.norm.")
 
 
-def save_autoencoder(autoencoder: Autoencoder, folder: str | Path, **more) -> None:
+def save_autoencoder(
+    autoencoder: Autoencoder, folder: str | Path, half: bool = False, **more
+) -> None:
     """Write ``model.safetensors`` and ``config.json`` (shapes, sizes and ``more``)."""
     folder = Path(folder)
-    save_model(autoencoder, str(folder / "model.safetensors"))
+    save_model(
+        deepcopy(autoencoder).half() if half else autoencoder, str(folder / "model.safetensors")
+    )
     content = {"shapes": autoencoder.shapes.to_dict(), "model": autoencoder.config.model_dump()}
     save_json(content | more, folder / "config.json")
 
@@ -74,7 +79,7 @@ def take_audio(autoencoder: Autoencoder, trained: Autoencoder) -> None:
     _check_same_sound(autoencoder, trained)
     state = autoencoder.state_dict()
     for name, values in trained.state_dict().items():
-        if name.startswith(_AUDIO) and name in state:  # blurred inputs have no audio encoder
+        if name.startswith(AUDIO) and name in state:  # blurred inputs have no audio encoder
             state[name].copy_(values)
 
 
