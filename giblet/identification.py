@@ -77,7 +77,7 @@ def join_clips(values: np.ndarray, stretches: Sequence[np.ndarray], n_trs: int) 
         for start in range(0, len(stretch) - n_trs + 1, n_trs)
     ]
     places = np.array(rows, dtype=int).reshape(-1, n_trs)
-    return values[places].reshape(len(places), -1)
+    return values[places].reshape(len(places), n_trs * values.shape[1])
 
 
 def sound_features(waveform: np.ndarray, sample_rate: int, n_trs: int) -> np.ndarray:

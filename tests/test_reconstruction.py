@@ -139,7 +139,8 @@ def test_every_column_has_every_metric(run_pipeline, use_encodec, has_bold):
     codec = set(table.loc[table["column"] == "codec", "metric"])
     assert {"values_per_s", "kbit_per_s"} <= codec
     codes = table["metric"].isin(["code_accuracy", "cross_entropy_nats"])
-    assert codes.sum() == (4 if use_encodec else 0)  # of the model, and of frequencies alone
+    brains = len(BRAINS) if has_bold else 0  # accuracy alone
+    assert codes.sum() == (4 + brains if use_encodec else 0)  # of the model, and of frequencies
     scored = table[table["n"] > 0]
     assert np.isfinite(scored["value"]).all()
     assert table.loc[table["n"] == 0, "value"].isna().all()  # never a made-up score
