@@ -12,13 +12,14 @@ from pathlib import Path
 from giblet.checks import GibletError
 from giblet.codec import verbs as codec_verbs
 from giblet.config import Config, parse_config
-from giblet.verbs import bottleneck, brain, film
+from giblet.verbs import bottleneck, brain, film, lesion
 
 
 def verb_functions() -> dict:
     """Verb name → function, in the order they are written; the lab's begin with ``codec``."""
     found = {}
-    for module, group in ((film, ""), (brain, ""), (bottleneck, ""), (codec_verbs, "codec ")):
+    rooms = ((film, ""), (brain, ""), (bottleneck, ""), (lesion, ""), (codec_verbs, "codec "))
+    for module, group in rooms:
         functions = [f for _, f in inspect.getmembers(module, inspect.isfunction)]
         own = [f for f in functions if f.__module__ == module.__name__]
         own.sort(key=lambda function: function.__code__.co_firstlineno)

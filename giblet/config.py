@@ -9,6 +9,7 @@ from giblet.checks import GibletError, nearest_name
 from giblet.settings import (
     CodecTrainingConfig,
     DecodingConfig,
+    LesionConfig,
     MelConfig,
     ModelConfig,
     PretrainingConfig,
@@ -71,6 +72,7 @@ class Config(Section):
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     decoding: DecodingConfig = DecodingConfig()
+    lesion: LesionConfig = LesionConfig()
     codec_training: CodecTrainingConfig = CodecTrainingConfig()
     pretraining: PretrainingConfig = PretrainingConfig()
     seed: int = Field(0, ge=0, description="of every random number")

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
+from giblet.audio.processor import AudioProcessor
 from giblet.dataset import FilmData
 from giblet.decoding import decode_subject, lags_in_trs
 from giblet.encoding import correlation
@@ -12,7 +13,7 @@ from giblet.evaluation import reliable_voxels, score_row, share_right
 from giblet.identification import identification, identification_p, join_clips, sound_features
 from giblet.models.autoencoder import Autoencoder
 from giblet.settings import DecodingConfig
-from giblet.timing import trs_for
+from giblet.timing import count_samples, trs_for
 
 NEAREST, MEAN = "nearest_clip", "brain_mean"
 WAYS = (2, 10)
@@ -53,7 +54,7 @@ def identification_rows(
     train, test = data.where("train"), data.where("test")
     mean, rows = code[train].mean(axis=0), []
     truth, clip_trs = code[test] - mean, trs_for(decoding.clip_seconds, t_r)
-    clips = join_clips(truth, _stretches(data), clip_trs)
+    clips = join_clips(truth, held_out_stretches(data), clip_trs)
     for column, values in decoded.items():
         if column == MEAN:
             continue  # one and the same bottleneck for all TRs identifies nothing
@@ -64,11 +65,19 @@ def identification_rows(
         rows.append(score_row(column, "bottleneck_r", r, seed))
         if len(clips) < WAYS[1]:
             continue
-        joined = [join_clips(guess, _stretches(data), clip_trs) for guess in guesses]
+        joined = [join_clips(guess, held_out_stretches(data), clip_trs) for guess in guesses]
         scores = np.concatenate([identification(guess, clips, WAYS[1]) for guess in joined])
         p = identification_p(joined, clips, WAYS[1], decoding.n_permutations, seed)
         rows.append(score_row(column, "identification_10way", scores, seed))
-        rows.append({"column": column, "metric": "identification_10way_p", "value": p, "n": 1})
+        rows.append(
+            {
+                "column": column,
+                "metric": "identification_10way_p",
+                "value": p,
+                "n": 1,
+                "n_failed": 0,
+            }
+        )
     return rows
 
 
@@ -98,17 +107,11 @@ def heard_rows(
     seed: int,
 ) -> list[dict]:
     """How well sounds (n_samples,) tell their moment, by the levels of their mel bands."""
-    n_trs, rows = len(data.where("test")), []
-
-    def clips(waveform: np.ndarray) -> np.ndarray:
-        features = sound_features(waveform, sample_rate, n_trs)
-        return join_clips(features - features.mean(axis=0), _stretches(data), clip_trs)
-
-    truth = clips(original)
+    truth, rows = sound_clips(original, sample_rate, data, clip_trs), []
     for column, waves in estimates.items():
         if column == MEAN:
             continue
-        heard = [clips(wave) for wave in waves]
+        heard = [sound_clips(wave, sample_rate, data, clip_trs) for wave in waves]
         for n_way in WAYS:
             if len(truth) >= n_way:
                 scores = np.concatenate([identification(one, truth, n_way) for one in heard])
@@ -116,7 +119,26 @@ def heard_rows(
     return rows
 
 
-def _stretches(data: FilmData) -> list[np.ndarray]:
+def sound_clips(
+    waveform: np.ndarray, sample_rate: float, data: FilmData, clip_trs: int
+) -> np.ndarray:
+    """What a sound (n_samples,) of the test TRs is like, clip by clip: (n_clips, n_features) dB.
+
+    As it departs from its own mean.
+    """
+    features = sound_features(waveform, sample_rate, len(data.where("test")))
+    return join_clips(features - features.mean(axis=0), held_out_stretches(data), clip_trs)
+
+
+def film_stretch(film_sound: np.ndarray, trs: np.ndarray, processor: AudioProcessor) -> np.ndarray:
+    """The film's sound (n_samples,) during ``trs``, TRs in a row; zeros after its end."""
+    start = count_samples(processor.clock.duration(int(trs[0])), processor.sample_rate)
+    length = count_samples(processor.clock.duration(len(trs)), processor.sample_rate)
+    piece = film_sound[start : start + length]
+    return np.pad(piece, (0, length - len(piece)))
+
+
+def held_out_stretches(data: FilmData) -> list[np.ndarray]:
     """Unbroken rows of test TRs, as indices among the test TRs."""
     test = data.where("test")
     return [np.searchsorted(test, stretch) for stretch in data.stretches("test")]

@@ -1,5 +1,7 @@
 """BOLD to bottleneck to sound features, and the nulls every brain result stands beside."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from giblet.ridge import fit_ridge
@@ -79,3 +81,24 @@ def decode_subject(
         "brain_mean": ridge.predict(np.zeros_like(x[test])),
         "nearest_clip": train[nearest_clips(x[train], x[test])],
     }
+
+
+def decode_silenced(
+    bold: np.ndarray,
+    runs: np.ndarray,
+    bottleneck: np.ndarray,
+    train: np.ndarray,
+    test: np.ndarray,
+    lags: range,
+    silenced: Sequence[np.ndarray],
+) -> list[np.ndarray]:
+    """Decode the bottleneck of test TRs once for each set of silenced voxels.
+
+    The decoder is that of `decode_subject`, fitted once, on intact training TRs. Silenced voxels
+    are 0 in test TRs, the mean of z-scored BOLD. Arguments as there, and ``silenced``, (n_voxels,)
+    bool each; bottlenecks (n_test, bottleneck_dim) in their order.
+    """
+    x = lagged(bold, runs, lags)
+    ridge = fit_ridge(x[train], bottleneck[train])
+    kept = [~np.tile(voxels, len(lags)) for voxels in silenced]
+    return [ridge.predict(x[test] * each) for each in kept]

@@ -13,11 +13,13 @@ PACKAGE = Path(__file__).parents[1] / "giblet"
 # A new module must be placed here, as low as it honestly can stand.
 LEVELS = {
     4: """
-        __main__ cli codec.verbs verbs verbs.bottleneck verbs.brain verbs.film
-        report report.figures report.page report.players report.results report.tables
+        __main__ cli codec.verbs verbs verbs.bottleneck verbs.brain verbs.film verbs.lesion
+        report report.brain report.figures report.maps report.page report.players report.results
+        report.tables
     """,
     3: """
-        brain_quality linear_maps objective decoded pretraining training decoding evaluation reconstruction
+        brain_quality held_out lesion linear_maps objective decoded pretraining training decoding
+        evaluation reconstruction
     """,
     2: """
         aligned dataset windows listening audio audio.processor video text bold models
@@ -27,7 +29,7 @@ LEVELS = {
     """,
     1: """
         annotations transcripts pictures
-        bids runs events cleaning images survey
+        bids runs events cleaning images regions survey
         encoding alignment alignment.hrf alignment.regressors alignment.sync audio.blocks
         audio.codec audio.convnext audio.dac audio.distances audio.encodec audio.files audio.formats
         audio.framing audio.mdct audio.mdct_model audio.mel audio.melcode audio.packing

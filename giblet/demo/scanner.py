@@ -13,6 +13,7 @@ from giblet.bids import MOTION, SPACE
 from giblet.checks import GibletError
 from giblet.demo.brains import REGIONS, Brain, RunClock, make_brain, run_clocks, simulate_scans
 from giblet.demo.stimulus import RATE_HZ
+from giblet.regions import SIMULATED as ATLAS
 from giblet.store import save_arrays, save_json, save_table
 
 TASK = "film"
@@ -45,6 +46,7 @@ def simulate_bids(
 
     ``truth.nc``: ``membership`` (region, voxel), ``noise_ceiling`` (voxel: see `Brain`, 0 outside
     the regions), ``x y z`` (mm), ``mask`` (i, j, k). Voxels are those of `giblet.bold.load_bids`.
+    The regions are a label image with a table of names, too: ``atlas-simulated_dseg``.
 
     Raises
     ------
@@ -67,6 +69,7 @@ def simulate_bids(
             _write_tables(stem, motion, clock, stim_file)
         save_json(_description(), root / "dataset_description.json")
         save_arrays(_truth(brain), root / "truth.nc")
+        _write_regions(root / ATLAS, brain)
         if folder.exists():
             shutil.rmtree(folder)
         os.replace(root, folder)
@@ -125,6 +128,18 @@ def _framewise_displacement(motion: np.ndarray, *, head_radius_mm: float = 50.0)
     """Power et al. 2012: absolute steps of ``motion`` (n_volumes, 6), summed; mm, NaN at first."""
     steps = np.abs(np.diff(motion, axis=0)) * ([1.0] * 3 + [head_radius_mm] * 3)
     return np.concatenate([[np.nan], steps.sum(axis=1)])
+
+
+def _write_regions(path: Path, brain: Brain) -> None:
+    """Regions as labels from 1 on, with their names beside them."""
+    import nibabel
+
+    index = np.arange(1, len(REGIONS) + 1)
+    labels = np.zeros(brain.mask.shape, dtype=np.int16)
+    labels[brain.mask] = index @ brain.membership
+    nibabel.save(nibabel.Nifti1Image(labels, brain.affine), path)
+    table = pd.DataFrame({"index": index, "name": list(REGIONS)})
+    save_table(table, str(path).replace(".nii.gz", ".tsv"))
 
 
 def _description() -> dict:

@@ -10,6 +10,7 @@ from giblet.bold import load_bids
 from giblet.checks import GibletError
 from giblet.demo.brains import RunClock, blur, make_brain, run_clocks, scan
 from giblet.demo.scanner import simulate_bids
+from giblet.regions import find_regions
 from giblet.store import load_arrays
 
 RATE_HZ = 10.0
@@ -56,6 +57,13 @@ def test_the_truth_has_the_voxels_that_are_read_back(simulated):
         np.testing.assert_array_equal(arrays[axis], truth[axis])
     assert truth.attrs["simulated"] == 1
     assert truth["region"].to_numpy().tolist() == ["auditory", "visual", "language"]
+
+
+def test_the_regions_are_a_label_image_too(simulated):
+    arrays, truth = load_bids(simulated), load_arrays(simulated / "truth.nc")
+    regions = find_regions(arrays, simulated)
+    assert list(regions) == truth["region"].to_numpy().tolist()
+    np.testing.assert_array_equal(np.stack(list(regions.values())), truth["membership"])
 
 
 def test_the_response_peaks_five_seconds_after_a_sound_and_never_before_it():
@@ -128,7 +136,7 @@ def test_the_same_seed_gives_the_same_bytes(film, tmp_path):
         simulate_bids(tmp_path / name, *film, seed=seed, **settings)
     files = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*")]
     files = [file for file in files if (tmp_path / "a" / file).is_file()]
-    assert len(files) == 2 * 5 + 2
+    assert len(files) == 2 * 5 + 4
     for file in files:
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
     bold = next(file for file in files if file.name.endswith("_bold.nii.gz"))

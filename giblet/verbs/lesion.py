@@ -1,0 +1,45 @@
+"""The verb that silences regions of the brain."""
+
+from pathlib import Path
+
+from giblet.config import Config
+
+
+def lesion(
+    film: Path,
+    aligned: Path,
+    model: Path,
+    audio: Path,
+    scores: Path,
+    config: Config,
+    regions: Path | None = None,
+) -> None:
+    """What goes from the decoded sound with each region of the brain: wav files and a table.
+
+    ``regions``: a label image, or a folder of simulated brains; without it each parcel is one.
+    """
+    import re
+
+    import pandas as pd
+
+    from giblet.aligned import film_data
+    from giblet.audio.files import read_sound, write_sound
+    from giblet.audio.processor import AudioProcessor
+    from giblet.lesion import lesion
+    from giblet.models.saving import load_autoencoder
+    from giblet.regions import find_regions
+    from giblet.store import load_arrays, replacing_folder, save_table
+
+    arrays = load_arrays(aligned)
+    autoencoder = load_autoencoder(model)
+    data = film_data(arrays, autoencoder.config.hrf_placement == "inputs")
+    found = {} if data.bold is None else find_regions(arrays, regions)
+    processor = AudioProcessor.from_config(config, arrays.attrs["encoding_mode"])
+    sound = read_sound(film, processor.sample_rate)
+    options = (found, config.decoding, config.lesion, config.seed)
+    sounds, rows = lesion(arrays, data, autoencoder, processor, sound, *options)
+    with replacing_folder(audio) as folder:
+        for name, waveform in sounds.items():
+            file = re.sub(r"[^\w.-]+", "-", name)  # a region may be called anything
+            write_sound(folder / f"{file}.wav", waveform, processor.sample_rate)
+    save_table(pd.DataFrame(rows), scores)

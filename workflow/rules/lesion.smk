@@ -1,0 +1,30 @@
+"""The giblet question: a region of the brain falls silent."""
+
+
+rule lesion:
+    """Silence each region of the brain, or all others, and hear what goes."""
+    input:
+        film=FILM,
+        aligned=f"{RESULTS}/aligned/{SETTINGS.path}.nc",
+        model=f"{RESULTS}/model/{SETTINGS.path}",
+        regions=lambda _: lesion_regions(),
+    output:
+        audio=directory(f"{RESULTS}/lesion/{SETTINGS.path}"),
+        scores=f"{RESULTS}/lesion/{SETTINGS.path}.tsv",
+    log:
+        f"{LOGS}/lesion_{SETTINGS.path}.log",
+    benchmark:
+        f"{TIMES}/lesion_{SETTINGS.path}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: cores(1)
+    resources:
+        mem_mb=3000,
+    params:
+        regions="" if SETTINGS.lesion.regions == "parcels" else "--regions",
+        settings=settings(*SOUND[SETTINGS.path], "t_r", "decoding", "lesion", "seed"),
+        source=source_fingerprint("lesion"),
+    shell:
+        "python -m giblet lesion --film {input.film:q} --aligned {input.aligned:q}"
+        " --model {input.model:q} {params.regions} {input.regions:q} --audio {output.audio:q}"
+        " --scores {output.scores:q} --settings {params.settings:q} 2>&1 | tee {log:q}"
