@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -17,22 +18,22 @@ COLOURS = {"encodec": "#1b82c5", "mel": "#D55E00"}  # after Okabe & Ito, for the
 OTHER_COLOUR = "#009E73"
 DYNAMIC_RANGE_DB = 80.0
 
-_INK = "#123456"  # stands for the page's text colour, which a dark page changes
+INK = "#123456"  # stands for the page's text colour, which a dark page changes
 _INK_CSS = ":root{--ink:#24292f}@media(prefers-color-scheme:dark){:root{--ink:#d7dce2}}"
 _STYLE = {
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
     "axes.spines.right": False,
     "axes.spines.top": False,
     "font.size": 10,
     "legend.frameon": False,
-    "legend.labelcolor": _INK,
+    "legend.labelcolor": INK,
     "svg.fonttype": "none",
     "svg.hashsalt": "giblet",
-    "text.color": _INK,
+    "text.color": INK,
     "text.parse_math": False,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
 }
 
 
@@ -49,7 +50,7 @@ def score_figures(scores: pd.DataFrame, simulated: bool) -> list[tuple[str, str]
         columns = in_order(part["column"], COLUMNS)
         labels = [column_label(c, simulated) for c in columns]
         size = (4.4, 0.9 + 0.42 * len(columns))
-        picture = _svg(size, _draw_bars, name, part, columns, labels)
+        picture = svg_uri(size, _draw_bars, name, part, columns, labels)
         figures.append((metric_of(name).label, picture))
     return figures
 
@@ -62,10 +63,10 @@ def _draw_bars(axes: Axes, name: str, part: pd.DataFrame, columns: list[str], la
         rows = part[part["path"] == path].set_index("column").reindex(columns)
         y = np.arange(len(columns)) + (i - (len(paths) - 1) / 2) * height
         axes.barh(y, rows["value"], 0.9 * height, color=_colour(path), label=PATHS.get(path, path))
-        axes.hlines(y, rows["low"], rows["high"], color=_INK, linewidth=1.5)
+        axes.hlines(y, rows["low"], rows["high"], color=INK, linewidth=1.5)
         for missing in y[rows["value"].isna() & rows["n"].notna()]:
             axes.annotate("–", (0, missing), (4, 0), textcoords="offset points", va="center")
-    axes.axvline(0, color=_INK, linewidth=0.8)
+    axes.axvline(0, color=INK, linewidth=0.8)
     axes.set_yticks(np.arange(len(columns)), labels)
     axes.set_ylim(len(columns) - 0.5, -0.5)
     axes.set_xlabel(metric_of(name).reading)
@@ -99,7 +100,7 @@ def spectrogram_figure(levels: np.ndarray, loudest: float, seconds: float, nyqui
     seconds : duration
     nyquist : Hz, upper end of the highest band
     """
-    return _svg((3.4, 2.0), _draw_levels, levels - loudest, seconds, nyquist)
+    return svg_uri((3.4, 2.0), _draw_levels, levels - loudest, seconds, nyquist)
 
 
 def _draw_levels(axes: Axes, levels: np.ndarray, seconds: float, nyquist: float):
@@ -131,7 +132,7 @@ def history_figures(history: dict[str, pd.DataFrame]) -> list[tuple[str, str]]:
     """
     columns = [c for table in history.values() for c in table if c.startswith(("train/", "valid"))]
     quantities = in_order([c.split("/", 1)[1] for c in columns], ["loss"])
-    return [(name, _svg((4.4, 2.6), _draw_curves, name, history)) for name in quantities]
+    return [(name, svg_uri((4.4, 2.6), _draw_curves, name, history)) for name in quantities]
 
 
 def _draw_curves(axes: Axes, quantity: str, history: dict[str, pd.DataFrame]):
@@ -152,7 +153,7 @@ def _colour(path: str) -> str:
     return COLOURS.get(path, OTHER_COLOUR)
 
 
-def _svg(size: tuple[float, float], draw: Callable[..., None], *what) -> str:
+def svg_uri(size: tuple[float, float], draw: Callable[..., None], *what) -> str:
     """``draw(axes, *what)`` on axes of ``size`` (inches), without dates, in the page's own ink."""
     target = io.StringIO()
     with rc_context(_STYLE):
@@ -162,6 +163,11 @@ def _svg(size: tuple[float, float], draw: Callable[..., None], *what) -> str:
         draw(axes, *what)
         metadata = {"Date": None, "Creator": None}
         figure.savefig(target, format="svg", metadata=metadata, dpi=150, facecolor="none")
-    svg = target.getvalue().replace(_INK, "var(--ink)")
+    svg = re.sub(r' d="[^"]*"', _shortened, target.getvalue()).replace(INK, "var(--ink)")
     svg = svg.replace('<style type="text/css">', f'<style type="text/css">{_INK_CSS}', 1)
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode("ascii")
+
+
+def _shortened(path: re.Match) -> str:
+    """An outline in tenths of a point: enough for a screen, and a brain has many."""
+    return re.sub(r"(\.\d)\d+", r"\1", path[0])

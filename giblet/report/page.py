@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from giblet.report.brain import HEADER, BrainResults, brain_section
 from giblet.report.figures import (
     history_figures,
     score_figures,
@@ -53,6 +54,7 @@ def render_page(
     sample_rate: float,
     history: dict[str, pd.DataFrame],
     facts: dict,
+    brain: BrainResults | None = None,
 ) -> str:
     """The whole report as one HTML page, the same bytes for the same input.
 
@@ -65,6 +67,7 @@ def render_page(
     facts : ``dataset``, ``film`` (names), ``simulated``, ``has_bold`` (bool), ``warnings`` (list of
         str), ``config`` (text), and whatever else belongs into the list of facts, by name:
         numbers, text, or dicts and lists of them
+    brain : how good the scans are, where there was one
 
     Raises
     ------
@@ -83,6 +86,8 @@ def render_page(
         pictures=_pictures(sounds, sample_rate, simulated),
         players=_players(sounds, sample_rate, simulated),
         seconds={"picture": SPECTROGRAM_SECONDS, "player": PLAYER_SECONDS},
+        brain=None if brain is None else brain_section(brain),
+        brain_header=HEADER,
         history_figures=history_figures(history),
         provenance=_provenance(facts),
     )

@@ -44,7 +44,8 @@ def pretrain(sounds: Path, validation: Path, model: Path, logs: Path, config: Co
     processor = AudioProcessor.from_config(config, config.path)
     folders = {"train": sounds, "validation": validation}
     data = sound_data(folders, processor, config.seed)
-    _fit(data, sound_shapes(processor, data), processor.codec, model, logs, config)
+    shapes = sound_shapes(processor, data)
+    _fit(data, shapes, processor.codec, model, logs, config, half=True)
 
 
 def _codec(config: Config):
@@ -53,7 +54,7 @@ def _codec(config: Config):
     return load_codec(config.codec, config.bandwidth_kbps)
 
 
-def _fit(data, shapes, codec, model: Path, logs: Path, config: Config) -> None:
+def _fit(data, shapes, codec, model: Path, logs: Path, config: Config, half: bool = False) -> None:
     """Train, and write the model's folder; what a stopped run goes on from is removed then."""
     import sys
 
@@ -81,7 +82,7 @@ def _fit(data, shapes, codec, model: Path, logs: Path, config: Config) -> None:
     }
     curves = [load_table(file) for file in logs.glob("curves/from_epoch_*/metrics.csv")]
     with replacing_folder(model) as folder:
-        save_autoencoder(trained.autoencoder, folder, **facts)
+        save_autoencoder(trained.autoencoder, folder, half, **facts)
         save_table(history(curves), folder / "history.tsv")
     for checkpoint in logs.glob("*.ckpt"):
         checkpoint.unlink()
@@ -129,6 +130,5 @@ def report(results: Path, page: Path, config: Config) -> None:
     from giblet.store import gather_tables, replacing
 
     scores = gather_tables(results / "scores")
-    sounds, sample_rate, history, facts = load_results(results, config)
     with replacing(page) as temporary:
-        temporary.write_text(render_page(scores, sounds, sample_rate, history, facts))
+        temporary.write_text(render_page(scores, *load_results(results, config)))

@@ -8,6 +8,10 @@ rule report:
         models=expand(f"{RESULTS}/model/{{path}}", path=["encodec", "mel"]),
         audio=expand(f"{RESULTS}/audio/{{path}}", path=["encodec", "mel"]),
         scores=expand(f"{RESULTS}/scores/{{path}}.tsv", path=["encodec", "mel"]),
+        bold=f"{RESULTS}/bold.nc" if HAS_BOLD else [],
+        quality=(
+            multiext(f"{RESULTS}/brain_quality", ".nc", ".tsv") if HAS_BOLD else []
+        ),
     output:
         page=f"{RESULTS}/report.html",
     log:

@@ -1,0 +1,122 @@
+"""How good the scans are, for the report: a table, the lag in words, maps."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from giblet.report.maps import brain_affine, brain_map, brain_volume
+from giblet.report.tables import in_order, number
+
+LARGEST_Q = 0.05
+HEADER = ("Mean", "Lowest to highest subject", "95th percentile of voxels", "Voxels at q < .05")
+MODALITIES = {
+    "encodec": "sound (codes)",
+    "mel": "sound (mel)",
+    "video": "pictures",
+    "text": "words",
+    "n_words": "number of words",
+    "all": "all together",
+}
+RIDGE_READING = "of BOLD predicted in held-out blocks; chance 0, best 1"
+# metric: label, how it is read, decimals
+MEASURES = {
+    "isc": ("Inter-subject correlation", "with the mean of the others; chance 0, best 1", 3),
+    "ceiling_lower": ("Noise ceiling, lower bound", "r of a subject with the others' mean", 3),
+    "ceiling_upper": ("Noise ceiling, upper bound", "r of a subject with everyone's mean", 3),
+    "explainable_variance": ("Explainable variance", "share that subjects have in common", 3),
+    "tsnr": ("Temporal SNR", "mean over standard deviation, before cleaning", 1),
+    "framewise_displacement": ("Framewise displacement (mm)", "mean over volumes, 0 is best", 2),
+    "moving_share": ("Moving volumes", "share of those that moved by more than 0.5 mm", 3),
+} | {f"r_{name}": (f"Ridge r: {label}", RIDGE_READING, 3) for name, label in MODALITIES.items()}
+
+
+@dataclass(frozen=True)
+class BrainResults:
+    """What ``brain_quality`` wrote, and where its voxels are.
+
+    quality : array set of ``giblet.brain_quality.brain_quality``
+    summary : table of ``giblet.brain_quality.summary_table``
+    space : what ``giblet.bold.load_bids`` has beside the series
+    """
+
+    quality: xr.Dataset
+    summary: pd.DataFrame
+    space: xr.Dataset
+
+
+@dataclass(frozen=True)
+class BrainSection:
+    """Rows (label, reading, one text per ``HEADER``), sentence on the lag, maps (label, SVG)."""
+
+    rows: list[tuple[str, str, list[str]]]
+    lag: str
+    maps: list[tuple[str, str]]
+
+
+def brain_section(results: BrainResults) -> BrainSection:
+    """What the page says of the scans; no maps where the voxels' or parcels' places are unknown."""
+    quality, summary = results.quality, results.summary
+    rows = [_row(name, quality, summary) for name in MEASURES if name in quality]
+    return BrainSection(rows, lag_sentence(quality), _maps(quality, results.space))
+
+
+def _row(name: str, quality: xr.Dataset, summary: pd.DataFrame) -> tuple[str, str, list[str]]:
+    label, reading, decimals = MEASURES[name]
+    rows = summary[summary["metric"] == name]
+    ends = [number(end, decimals) for end in (rows["mean"].min(), rows["mean"].max())]
+    return (
+        label,
+        reading,
+        [
+            number(rows["mean"].mean(), decimals),
+            " to ".join(ends) if len(rows) > 1 else "",
+            number(rows["p95"].mean(), decimals) if (rows["n"] > 1).any() else "",
+            _found(quality, name),
+        ],
+    )
+
+
+def _found(quality: xr.Dataset, name: str) -> str:
+    """Share of voxels at q < .05 among those that have a q; empty where none was computed."""
+    if f"{name}_q" not in quality:
+        return ""
+    q = quality[f"{name}_q"].values
+    known = q[np.isfinite(q)]
+    return f"{100 * (known < LARGEST_Q).mean():.1f} %" if len(known) else number(np.nan, 1)
+
+
+def lag_sentence(quality: xr.Dataset) -> str:
+    """How late the scans are, with what certainty, and what was done about it.
+
+    >>> lag_sentence(xr.Dataset({"lag": np.nan}, attrs={"lag_note": "no sound"}))
+    'The lag between film and scan could not be told: no sound. The scans were not moved.'
+    """
+    applied = float(quality.attrs.get("lag_applied", 0.0))
+    moved = (
+        f"The scans were moved by {number(applied, 2)} s before this (scan.lag_seconds)."
+        if applied
+        else "The scans were not moved."
+    )
+    if "lag" not in quality or not np.isfinite(quality["lag"]):
+        reason = quality.attrs.get("lag_note", "none was sought")
+        return f"The lag between film and scan could not be told: {reason}. {moved}"
+    seconds, low, high = (number(quality[k].item(), 2) for k in ("lag", "lag_low", "lag_high"))
+    kind = "reliable" if quality["lag_reliable"].item() else "not reliable, do not use it"
+    return (
+        f"The scans lag behind the film by {seconds} s (95 %: {low} to {high} s, "
+        f"p = {quality['lag_p'].item():.2g}; {kind}). {moved}"
+    )
+
+
+def _maps(quality: xr.Dataset, space: xr.Dataset) -> list[tuple[str, str]]:
+    """Of ISC and of every r, means over subjects."""
+    if "mask" not in space:
+        return []
+    affine, maps = brain_affine(space), []
+    for name in in_order([n for n in MEASURES if n == "isc" or n.startswith("r_")], ["isc"]):
+        if name in quality:
+            volume = brain_volume(quality[name].mean("subject").values, space)
+            maps.append((MEASURES[name][0], brain_map(volume, affine)))
+    return maps

@@ -1,0 +1,126 @@
+"""The page on the scans: numbers, the lag in words, maps. Oracles: nilearn, identities."""
+
+import base64
+from xml.etree import ElementTree
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from nilearn.maskers import NiftiLabelsMasker, NiftiMasker
+
+from giblet.brain_quality import summary_table
+from giblet.report.brain import BrainResults, brain_section, lag_sentence
+from giblet.report.maps import brain_map, brain_volume
+from giblet.report.page import render_page
+
+AFFINE = np.diag([30.0, 30.0, 30.0, 1.0]) + np.pad([[-60.0], [-75.0], [-45.0]], ((0, 1), (3, 0)))
+LAG = {"lag": 0.42, "lag_low": -0.1, "lag_high": 0.9, "lag_p": 0.031, "lag_reliable": 1.0}
+
+
+@pytest.fixture(scope="module")
+def space():
+    mask = np.zeros((5, 6, 5), dtype=bool)
+    mask[1:4, 1:5, 1:4] = True  # 36 voxels
+    return xr.Dataset({"mask": (("i", "j", "k"), mask)}, attrs={"affine": AFFINE.ravel().tolist()})
+
+
+@pytest.fixture(scope="module")
+def results(space):
+    """Two people: the ISC rises from voxel to voxel, sound is found in a quarter of them."""
+    isc = np.arange(36) / 100
+    maps = {
+        "isc": (("subject", "voxel"), np.stack([isc, isc + 0.1])),
+        "r_encodec": (("subject", "voxel"), np.stack([isc, isc]) / 2),
+        "r_encodec_q": ("voxel", np.repeat([0.01, 0.3], [9, 27])),
+        "framewise_displacement": ("subject", [0.12, 0.2]),
+    }
+    attrs = {"lag_applied": 0.0, "warnings": "[]"}
+    quality = xr.Dataset(maps | LAG, {"subject": ["sub-01", "sub-02"]}, attrs)
+    return BrainResults(quality, summary_table(quality), space)
+
+
+@pytest.fixture(scope="module")
+def section(results):
+    return brain_section(results)
+
+
+def page(results, simulated):
+    names = ["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
+    scores = pd.DataFrame([("mel", "codec", "stoi", 0.9, 0.8, 1.0, 9, 0)], columns=names)
+    facts = {"dataset": "d", "film": "f", "codec": "c", "bandwidth_kbps": 6.0, "warnings": []}
+    facts |= {"simulated": simulated, "has_bold": True, "config": ""}
+    return render_page(scores, {}, 24000, {}, facts, results)
+
+
+def test_rows_are_means_over_voxels_and_people(section):
+    rows = {label: cells for label, _, cells in section.rows}
+    p95 = np.quantile(np.arange(36) / 100, 0.95) + 0.05
+    expected = ["0.225", "0.175 to 0.275", f"{p95:.3f}", ""]
+    assert rows["Inter-subject correlation"] == expected
+    assert rows["Ridge r: sound (codes)"][3] == "25.0 %"
+    assert rows["Framewise displacement (mm)"] == ["0.16", "0.12 to 0.20", "", ""]
+    assert len(rows) == 3  # nothing of what was not measured
+
+
+def test_the_page_shows_them_and_says_what_is_simulated(results, section):
+    html = page(results, simulated=True)
+    assert section.lag in html
+    for label, reading, cells in section.rows:
+        assert label in html
+        assert reading.replace("'", "&#39;") in html
+        assert all(f"<td>{cell}</td>" in html for cell in cells)
+    assert len(section.maps) == 2
+    assert all(uri in html for _, uri in section.maps)
+    assert "Inter-subject correlation (simulated)</figcaption>" in html
+    assert 'id="brain"' not in page(None, simulated=False)
+
+
+def test_lag_and_what_was_done_about_it(results):
+    said = lag_sentence(results.quality)
+    assert said == (
+        "The scans lag behind the film by 0.42 s (95 %: −0.10 to 0.90 s, p = 0.031; reliable). "
+        "The scans were not moved."
+    )
+    weak = results.quality.assign(lag_reliable=0.0).assign_attrs(lag_applied=1.5)
+    assert "not reliable, do not use it). The scans were moved by 1.50 s" in lag_sentence(weak)
+
+
+def test_voxels_go_where_nilearn_puts_them(results, space):
+    values = results.quality["isc"][0].values.astype(np.float32)
+    image = nibabel.Nifti1Image(space["mask"].values.astype(np.int8), AFFINE)
+    expected = NiftiMasker(image, standardize=None).fit().inverse_transform(values)
+    np.testing.assert_array_equal(brain_volume(values, space), expected.get_fdata())
+
+
+def test_parcels_go_where_nilearn_puts_them(space):
+    atlas = np.zeros((5, 6, 5), dtype=np.int16)
+    atlas[1:3, 1:5, 1:4], atlas[3, 1:5, 1:4] = 2, 7
+    labelled = space.assign(labels=(("i", "j", "k"), atlas)).assign_coords(parcel=[2, 7])
+    masker = NiftiLabelsMasker(nibabel.Nifti1Image(atlas, AFFINE), standardize=None).fit()
+    values = np.array([0.25, 0.5], dtype=np.float32)
+    expected = masker.inverse_transform(values).get_fdata()
+    np.testing.assert_array_equal(brain_volume(values, labelled), expected)
+
+
+def test_no_places_no_maps(results):
+    nowhere = BrainResults(results.quality, results.summary, xr.Dataset())
+    assert brain_section(nowhere).maps == []
+    html = page(nowhere, simulated=False)
+    assert "No maps: where the parcels are is not known." in html
+    assert 'id="brain"' in html
+    assert "imulated" not in html
+
+
+def test_a_map_is_drawn_in_the_pages_ink_and_always_alike(results, space):
+    volume = brain_volume(results.quality["isc"][0].values, space)
+    uri = brain_map(volume, AFFINE)
+    svg = base64.b64decode(uri.split(",", 1)[1]).decode()
+    assert ElementTree.fromstring(svg).tag.endswith("svg")
+    assert "var(--ink)" in svg
+    assert "stroke: #000000" not in svg
+    assert len(uri) < 100_000
+    assert brain_map(volume, AFFINE) == uri
+    with pytest.warns(UserWarning, match="empty mask"):  # nilearn's; nothing above 0 is no error
+        assert brain_map(-volume, AFFINE) != uri
