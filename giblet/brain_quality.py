@@ -9,6 +9,7 @@ from giblet.agreement import agreement
 from giblet.alignment.hrf import HRF_SECONDS
 from giblet.alignment.scan_lag import lag_arrays, scan_lag
 from giblet.alignment.sync import Match, match_scans
+from giblet.checks import GibletError
 from giblet.dataset import zscore_bold
 from giblet.linear_maps import held_out_folds, linear_maps, share_clocks
 from giblet.significance import false_discovery_rate
@@ -57,16 +58,17 @@ def brain_quality(
     mean over a subject's runs; ``framewise_displacement`` (subject) mm, mean over volumes, and
     ``moving_share`` (subject), of the volumes that moved by more than 0.5 mm. Of the subjects'
     mean, in the voxels in which they agree most, ``lag`` and what ``lag_arrays`` has beside it;
-    attribute ``lag_applied``: s by which the scans were moved before.
+    attribute ``lag_applied``: s by which the scans were moved before. ``warnings`` say what seems
+    wrong, and that ridge is left out where TRs are too few to hold some out.
 
     Raises
     ------
     GibletError
-        As ``match_scans``; too few TRs to hold some out.
+        As ``match_scans``.
     """
     n_trs = int(volumes_to_trs(scans["film_time"].values, t_r).max()) + 1
-    match, bands = match_scans(scans, t_r, n_trs), _bands(regressors)
-    folds = held_out_folds(match.runs, trs_for(HRF_SECONDS, t_r)) if bands else []
+    match = match_scans(scans, t_r, n_trs)
+    bands, folds, warnings = _held_out(_bands(regressors), match.runs, t_r)
     audiences = share_clocks(bands, match.volumes, scans["film_time"].values)
     parts = []
     for bold in _blocks(scans, match, block_values):
@@ -80,7 +82,16 @@ def brain_quality(
     lag = lag_arrays(*_lag(scans, match, found, levels, block_values, seed), t_r)
     attrs = {"t_r": t_r, "n_trs": len(match.trs), "n_runs": len(set(match.runs))} | lag.attrs
     attrs |= {"lag_applied": float(scans.attrs.get("lag_seconds", 0.0))}
+    attrs["warnings"] = warnings + lag.attrs["warnings"]
     return found.merge(lag).assign_attrs(attrs, bold_source=scans.attrs["source"])
+
+
+def _held_out(bands: dict, runs: np.ndarray, t_r: float) -> tuple[dict, list, list[str]]:
+    """Bands, folds, warnings: of a film too short for ridge no bands, and why."""
+    try:
+        return bands, held_out_folds(runs, trs_for(HRF_SECONDS, t_r)) if bands else [], []
+    except GibletError as error:
+        return {}, [], [f"ridge was left out: {error}"]
 
 
 def _blocks(scans: xr.Dataset, match: Match, block_values: int) -> Iterator[np.ndarray]:

@@ -105,6 +105,7 @@ def with_brains(film_alone, tmp_path_factory):
         "extract_mel": 1,
         "group_trs": 1,
         "convolve_hrf": 4,
+        "brain_quality": 1,
         "sync_align": 2,
         "train": 2,
         "reconstruct": 2,
@@ -256,6 +257,8 @@ def test_brains_add_their_columns_and_the_report(with_brains):
     page = (results / "report.html").read_text()
     assert "simulated" in page.lower()
     assert "<audio" in page
+    assert "Inter-subject correlation (simulated)</figcaption>" in page
+    assert "ridge was left out: too few TRs" in page
     assert "http://" not in re.sub(r"http://www\.w3\.org", "", page)
 
 
@@ -267,7 +270,7 @@ def test_brains_add_their_columns_and_the_report(with_brains):
             {"mel": {"n_mels": 40, "n_iter": 2}},
             {
                 **{"extract_mel": 1, "group_trs": 1, "convolve_hrf": 1, "sync_align": 1},
-                **{"train": 1, "reconstruct": 1, "report": 1},
+                **{"brain_quality": 1, "train": 1, "reconstruct": 1, "report": 1},
             },
         ),
         ({"decoding": {"last_lag_seconds": 6}}, {"reconstruct": 2, "report": 1}),

@@ -113,9 +113,9 @@ def test_no_places_no_maps(results):
     assert "imulated" not in html
 
 
-def test_a_map_is_drawn_in_the_pages_ink_and_always_alike(results, space):
-    volume = brain_volume(results.quality["isc"][0].values, space)
-    uri = brain_map(volume, AFFINE)
+def test_a_map_is_drawn_in_the_pages_ink_and_always_alike(results, section, space):
+    volume = brain_volume(results.quality["isc"].mean("subject").values, space)
+    uri = section.maps[0][1]
     svg = base64.b64decode(uri.split(",", 1)[1]).decode()
     assert ElementTree.fromstring(svg).tag.endswith("svg")
     assert "var(--ink)" in svg
