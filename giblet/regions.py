@@ -64,7 +64,7 @@ def labels_at(labels: np.ndarray, affine: np.ndarray, places: np.ndarray) -> np.
 
     ``labels`` (i, j, k) int, ``affine`` (4, 4) from voxels to mm.
 
-    >>> labels_at(np.array([[[5, 6]]]), np.eye(4), np.array([[0, 0.2, 0.9], [0, 0, 2]])).tolist()
+    >>> labels_at(np.array([[[5, 6]]]), np.eye(4), np.array([[0, 0.2, 0.9], [0, 0, -1]])).tolist()
     [6, 0]
     """
     from nibabel.affines import apply_affine
