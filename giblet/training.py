@@ -185,7 +185,7 @@ def _trainer(training, folder, best, last, progress) -> lightning.Trainer:
         devices=1,
         gradient_clip_val=training.gradient_clip,
         precision="bf16-mixed" if training.bfloat16 else "32-true",
-        callbacks=[_Patience(training.patience), best, every_epoch],
+        callbacks=[_Patience(WATCHED, patience=training.patience), best, every_epoch],
         logger=[
             TensorBoardLogger(folder, "tensorboard", ""),
             CSVLogger(folder, "curves", f"from_epoch_{begun}"),  # it empties its folder
@@ -198,10 +198,7 @@ def _trainer(training, folder, best, last, progress) -> lightning.Trainer:
 
 
 class _Patience(EarlyStopping):
-    """Counted before a checkpoint is written, and ends a run that goes on after it ran out."""
-
-    def __init__(self, n_epochs: int):
-        super().__init__(WATCHED, patience=n_epochs, check_on_train_epoch_end=False)
+    """Also ends a run that goes on from where it had run out."""
 
     def on_train_start(self, trainer, module):
         trainer.should_stop = self.wait_count >= self.patience

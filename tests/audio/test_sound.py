@@ -33,9 +33,8 @@ def test_latents_sound_as_their_codes_do(codec, rng):
     heard = np.stack([codec.decode(one), codec.decode(other)])
     n_samples = sound.shape[1]  # DAC's convolutions leave a few samples out at the end
     assert 40 * codec.hop_length - n_samples < codec.hop_length
-    scale = np.abs(heard).max()
-    assert scale > 1e-3
-    np.testing.assert_allclose(sound.detach(), heard[:, :n_samples], atol=1e-4 * max(1, scale))
+    differ = np.abs(heard[0] - heard[1]).max()  # random networks have much in common in all sounds
+    np.testing.assert_allclose(sound.detach(), heard[:, :n_samples], rtol=0, atol=1e-3 * differ)
     sound[0, 10 * codec.hop_length : 20 * codec.hop_length].square().sum().backward()
     assert latents.grad[0, 10:20].abs().sum(-1).all()
     assert not latents.grad[1].any()  # each sound by itself
