@@ -162,9 +162,14 @@ def _emits_latents(autoencoder: Autoencoder) -> bool:
 
 
 def start_at_baseline(autoencoder: Autoencoder, data: FilmData) -> None:
-    """Let the sound decoder begin with what training TRs are like on average."""
-    audio, shapes = data.film["audio"][data.where("train")], autoencoder.shapes
-    decoder = autoencoder.decoders["audio"]
+    """Let every decoder of the film begin with what training TRs are like on average."""
+    film, shapes = data.slice(data.where("train")).film, autoencoder.shapes
+    decoders, audio = autoencoder.decoders, film["audio"]
+    decoder = decoders["audio"]
+    if "video" in decoders:
+        decoders["video"].start_at((film["video"].float() / 255).mean(dim=(0, 1, 2, 3)))
+    if "text" in decoders:
+        decoders["text"].start_at(film["text"].mean(dim=0))
     if shapes.use_encodec:
         decoder.head.start_at(code_frequencies(audio, shapes.codebook_size))
     else:

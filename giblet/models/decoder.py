@@ -8,6 +8,8 @@ from torch.nn import functional
 
 from giblet.models.heads import ClassifierHead, CodeHead
 
+_SHY = 0.01  # of a last layer's own weights, where learning begins at the training mean
+
 
 class FrameDecoder(nn.Module):
     """Bottleneck (batch, bottleneck_dim) → frames (batch, dim, n_frames).
@@ -98,6 +100,13 @@ class VideoDecoder(nn.Module):
             layers += [nn.GELU(), nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=1)]
         self.convs = nn.Sequential(*layers)
 
+    @torch.no_grad()
+    def start_at(self, mean: torch.Tensor) -> None:
+        """Begin by predicting this mean colour (3,) in [0, 1], whatever comes."""
+        last = self.convs[-1]
+        last.bias.copy_(torch.logit(mean.clamp(0.01, 0.99)).repeat(self.shape[0]))
+        last.weight.mul_(_SHY)
+
     def forward(self, bottleneck: torch.Tensor) -> torch.Tensor:
         images = self.convs(self.lay_out(bottleneck).view(-1, *self.small))
         _n_frames, _rgb, height, width = self.shape
@@ -113,6 +122,12 @@ class TextDecoder(nn.Module):
         self.layers = nn.Sequential(
             nn.Linear(bottleneck_dim, dim), nn.GELU(), nn.Linear(dim, n_features)
         )
+
+    @torch.no_grad()
+    def start_at(self, mean: torch.Tensor) -> None:
+        """Begin by predicting this mean (n_features,), whatever comes."""
+        self.layers[-1].bias.copy_(mean)
+        self.layers[-1].weight.mul_(_SHY)
 
     def forward(self, bottleneck: torch.Tensor) -> torch.Tensor:
         return self.layers(bottleneck)
