@@ -157,6 +157,17 @@ def test_bold_is_scaled_by_training_trs_alone(film, scans, regressors):
     np.testing.assert_array_equal(film_data(spoilt).bold[:, data.where("train")], train)
 
 
+def test_the_blurred_film_is_the_subjects_mean_scaled_by_training_trs(film, scans, regressors):
+    aligned = align(film, scans, regressors, T_R, SPLITS)
+    aligned["regressors"][1, :, 0] *= 3
+    data = film_data(aligned, blurred=True)
+    assert "blurred" not in film_data(aligned).film
+    blurred, train = data.film["blurred"], data.where("train")
+    assert (blurred.shape, blurred.dtype) == ((45, 2), torch.float32)
+    expected = (SCANNED - SCANNED[train].mean()) / SCANNED[train].std()
+    np.testing.assert_allclose(blurred, np.stack([expected, -expected], axis=1), atol=1e-5)
+
+
 def test_nan_in_the_bold_is_named(film, scans, regressors):
     scans["bold"][7, 2] = np.nan
     with pytest.raises(GibletError, match="BOLD has NaN in 1 voxels"):
