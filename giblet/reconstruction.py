@@ -17,7 +17,7 @@ from giblet.evaluation import (
     sound_rows,
 )
 from giblet.models.autoencoder import Autoencoder
-from giblet.models.reading import bottlenecks, predict_bold
+from giblet.models.reading import blurred_bottlenecks, bottlenecks, predict_bold
 from giblet.ridge import ridge_encoding
 from giblet.settings import DecodingConfig
 from giblet.timing import count_samples, trs_for
@@ -84,16 +84,27 @@ def _cut(film_sound: np.ndarray, trs: np.ndarray, processor: AudioProcessor) -> 
 def _encoding_rows(
     aligned: xr.Dataset, code: np.ndarray, data: FilmData, autoencoder: Autoencoder, seed: int
 ) -> list[dict]:
-    """BOLD of test TRs predicted by the network and by its linear peer."""
+    """BOLD of test TRs predicted from the bottleneck, and by a linear peer from the film.
+
+    The bottleneck is read out by ridge, subject by subject, which needs no network: a subject who
+    had no part in its training is read alike. ``encoding_network`` is the read-out it learned.
+    """
     train, test = data.where("train"), data.where("test")
     measured = data.bold.numpy()
-    ridge = [
-        ridge_encoding(regressors, bold, train, test)
-        for regressors, bold in zip(aligned["regressors"].values, measured, strict=True)
-    ]
-    network = predict_bold(autoencoder, code, data.run)[:, test]
+
+    def ridge(features: np.ndarray) -> np.ndarray:  # (n_subjects, n_trs, n_features)
+        pairs = zip(features, measured, strict=True)
+        return np.stack([ridge_encoding(x, bold, train, test) for x, bold in pairs])
+
+    blurred = blurred_bottlenecks(autoencoder, code, data.run)
+    predicted = {
+        "encoding": ridge(np.broadcast_to(blurred, (len(measured), *blurred.shape))),
+        "encoding_network": predict_bold(autoencoder, code, data.run)[:, test],
+        "encoding_ridge": ridge(aligned["regressors"].values),
+    }
     reliable = reliable_voxels(measured[:, train])
     return [
-        *bold_rows("encoding", network, measured[:, test], reliable, seed),
-        *bold_rows("encoding_ridge", np.stack(ridge), measured[:, test], reliable, seed),
+        row
+        for column, bold in predicted.items()
+        for row in bold_rows(column, bold, measured[:, test], reliable, seed)
     ]

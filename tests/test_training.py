@@ -15,7 +15,7 @@ from giblet.alignment.hrf import tr_kernel
 from giblet.checks import GibletError
 from giblet.dataset import FilmData, split_film, zscore_bold
 from giblet.models.autoencoder import Autoencoder, Shapes
-from giblet.models.reading import bottlenecks, predict_bold
+from giblet.models.reading import blurred_bottlenecks, bottlenecks, predict_bold
 from giblet.objective import Objective, baselines
 from giblet.settings import ModelConfig, SplitConfig, TrainingConfig
 from giblet.training import BottleneckTraining, fit, history
@@ -377,6 +377,9 @@ def test_the_hrf_starts_anew_in_each_run(rng):
     decoder = model.decoders["bold"]
     components = bottleneck @ decoder.components.weight.detach().numpy().T
     blurred = [lfilter(KERNEL, 1, part, axis=0) for part in (components[:30], components[30:])]
+    whole = [lfilter(KERNEL, 1, part, axis=0) for part in (bottleneck[:30], bottleneck[30:])]
+    found = blurred_bottlenecks(model, bottleneck, run)
+    np.testing.assert_allclose(found, np.concatenate(whole), atol=1e-4)
     for subject, readout in enumerate(decoder.readouts):
         weight, bias = readout.weight.detach().numpy(), readout.bias.detach().numpy()
         expected = np.concatenate(blurred) @ weight.T + bias

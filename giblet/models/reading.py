@@ -5,6 +5,7 @@ import torch
 
 from giblet.dataset import FilmData
 from giblet.models.autoencoder import Autoencoder
+from giblet.models.decoder import convolve_causally
 
 
 @torch.inference_mode()
@@ -22,6 +23,20 @@ def bottlenecks(autoencoder: Autoencoder, data: FilmData, batch: int = 32) -> np
 def predict_bold(autoencoder: Autoencoder, bottleneck: np.ndarray, runs: np.ndarray) -> np.ndarray:
     """Predicted BOLD (n_subjects, n_trs, n_voxels); the HRF starts anew in each run."""
     decoder = autoencoder.decoders["bold"]
-    parts = np.split(bottleneck, np.flatnonzero(runs[1:] != runs[:-1]) + 1)
-    predicted = [decoder(torch.from_numpy(part)[None])[0] for part in parts]
+    predicted = [decoder(torch.from_numpy(part)[None])[0] for part in _by_run(bottleneck, runs)]
     return torch.cat(predicted, dim=1).numpy()
+
+
+@torch.inference_mode()
+def blurred_bottlenecks(
+    autoencoder: Autoencoder, bottleneck: np.ndarray, runs: np.ndarray
+) -> np.ndarray:
+    """Bottlenecks (n_trs, bottleneck_dim) as BOLD follows them: through the read-out's HRF, which
+    starts anew in each run."""
+    kernel = autoencoder.decoders["bold"].kernel
+    parts = [torch.from_numpy(part)[None] for part in _by_run(bottleneck, runs)]
+    return torch.cat([convolve_causally(part, kernel)[0] for part in parts]).numpy()
+
+
+def _by_run(values: np.ndarray, runs: np.ndarray) -> list[np.ndarray]:
+    return np.split(values, np.flatnonzero(runs[1:] != runs[:-1]) + 1)

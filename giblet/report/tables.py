@@ -16,7 +16,8 @@ COLUMNS = {
     "brain_shuffled": "null: BOLD of other moments",
     "brain_mean": "null: the mean volume at every moment",
     "nearest_clip": "null: the training sound with the most similar BOLD",
-    "encoding": "film → bottleneck → predicted BOLD",
+    "encoding": "film → bottleneck → predicted BOLD, read out by ridge",
+    "encoding_network": "film → bottleneck → predicted BOLD, as the network itself reads it out",
     "encoding_ridge": "film → predicted BOLD by ridge regression alone",
 }
 
