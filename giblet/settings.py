@@ -148,7 +148,7 @@ class DecodingConfig(Section):
     first_lag_seconds: float = Field(2.0, ge=0, description="BOLD is read from so much later on")
     last_lag_seconds: float = Field(8.0, gt=0, description="to so much later")
     voxel_share: float = Field(
-        0.1, gt=0, le=1, description="voxels that are read: those in which subjects agree most"
+        0.05, gt=0, le=1, description="voxels that are read: those in which subjects agree most"
     )
     clip_seconds: PositiveFloat = Field(8.0, description="of film in a row that 10-way tells apart")
     n_permutations: PositiveInt = Field(1000, description="orders of the clips, for p-values")
