@@ -49,9 +49,14 @@ def load_autoencoder(folder: str | Path) -> Autoencoder:
 BUNDLED = Path(__file__).parent / "bundled"
 
 
-def starting_point(shapes: Shapes, config: ModelConfig) -> tuple[Autoencoder | None, str]:
+def starting_point(
+    shapes: Shapes, config: ModelConfig, words: torch.Tensor | None = None
+) -> tuple[Autoencoder | None, str]:
     """The trained model whose audio encoder and decoder ``model.start_from`` asks for, and its
-    name; ``auto`` is the bundled one if it was trained on codes or mels like these."""
+    name; ``auto`` is the bundled one if it was trained on codes or mels like these.
+
+    ``words`` (n_codebooks, codebook_size, codebook_dim): the codec's, on the path of codes.
+    """
     if config.start_from == "none":
         return None, "none"
     if config.start_from not in ("auto", "bundled"):
@@ -60,6 +65,8 @@ def starting_point(shapes: Shapes, config: ModelConfig) -> tuple[Autoencoder | N
     bundled = load_autoencoder(folder)
     alike = all(getattr(config, name) == getattr(bundled.config, name) for name in _MAKE)
     alike &= all(getattr(shapes, name) == getattr(bundled.shapes, name) for name in _SOUND)
+    if alike and words is not None:
+        alike = same_words(words, bundled.codebooks.words)
     if config.start_from == "auto" and not alike:
         return None, "none"
     return bundled, "bundled"
@@ -86,7 +93,11 @@ def take_audio(autoencoder: Autoencoder, trained: Autoencoder) -> None:
 def _check_same_sound(one: Autoencoder, trained: Autoencoder) -> None:
     mine, theirs = ([getattr(m.shapes, name) for name in _SOUND] for m in (one, trained))
     if mine != theirs or (
-        one.codebooks is not None
-        and not torch.allclose(one.codebooks.words, trained.codebooks.words, rtol=1e-2, atol=1e-2)
+        one.codebooks is not None and not same_words(one.codebooks.words, trained.codebooks.words)
     ):
         raise GibletError("model.start_from was trained on another codec's codes, or other mels")
+
+
+def same_words(words: torch.Tensor, others: torch.Tensor) -> bool:
+    """Whether two codecs have the same codewords, but for half precision."""
+    return words.shape == others.shape and torch.allclose(words, others, rtol=1e-2, atol=1e-2)

@@ -65,13 +65,10 @@ def _fit(data, shapes, codec, model: Path, logs: Path, config: Config, half: boo
     from giblet.store import load_table, replacing_folder, save_table
     from giblet.training import fit, history
 
-    start, started_from = starting_point(shapes, config.model)
-    options = {"start": start, "progress": sys.stderr.isatty()}
-    if codec is not None:
-        options |= {
-            "codebooks": torch.from_numpy(codec.codebooks()),
-            "sound": LatentDistance(codec),
-        }
+    words = None if codec is None else torch.from_numpy(codec.codebooks())
+    start, started_from = starting_point(shapes, config.model, words)
+    sound = None if codec is None else LatentDistance(codec)
+    options = {"codebooks": words, "sound": sound, "start": start, "progress": sys.stderr.isatty()}
     trained = fit(data, shapes, config.model, config.training, config.seed, logs, **options)
     facts = {
         "training": config.training.model_dump(),

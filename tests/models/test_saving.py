@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 import torch
 
+from giblet.audio.codec import load_codec
 from giblet.checks import GibletError
 from giblet.models.autoencoder import Autoencoder, Shapes
 from giblet.models.saving import load_autoencoder, save_autoencoder, starting_point, take_audio
@@ -135,6 +136,22 @@ def test_learning_starts_from_the_folder_that_was_named(tmp_path):
     assert name == str(tmp_path)
     assert torch.equal(found.join.norm["weight"], trained.join.norm["weight"])
     assert starting_point(SHAPES, SMALL) == (None, "none")
+
+
+def test_the_bundled_model_is_for_the_bundled_codecs_codes():
+    """EnCodec's official codes have the same sizes, and other meanings."""
+    shapes, words = Shapes(True, 8, 112), torch.from_numpy(load_codec().codebooks())
+    found, name = starting_point(shapes, ModelConfig(), words)
+    assert name == "bundled"
+    model = Autoencoder(shapes, ModelConfig())
+    model.codebooks.take(words)
+    take_audio(model, found)
+    slots = (m.encoders["audio"].pool.leave.weight for m in (model, found))
+    assert torch.equal(*slots)
+    assert starting_point(shapes, ModelConfig(), words.flip(1)) == (None, "none")
+    longer = dataclasses.replace(shapes, frames_per_tr=150)  # a TR of 2 s
+    assert starting_point(longer, ModelConfig(), words)[1] == "bundled"
+    assert starting_point(shapes, ModelConfig(slot_dim=64), words) == (None, "none")
 
 
 def test_a_broken_folder_is_named(tmp_path):
