@@ -61,7 +61,9 @@ def check_alike(runs: list[BoldRun], source: Path) -> list[BoldRun]:
     return runs
 
 
-def read_runs(folder: Path, task: str | None, confounds: Sequence[str]) -> list[BoldRun]:
+def read_runs(
+    folder: Path, task: str | None, confounds: Sequence[str], strategy: Sequence[str] = ()
+) -> list[BoldRun]:
     """The tables of every run of one task, in the order of the file names.
 
     Raises
@@ -71,7 +73,7 @@ def read_runs(folder: Path, task: str | None, confounds: Sequence[str]) -> list[
         the runs have different films or TRs.
     """
     paths = _find_bold(derivatives(folder), task)
-    return check_alike([_read_run(path, confounds) for path in paths], folder)
+    return check_alike([_read_run(path, confounds, strategy) for path in paths], folder)
 
 
 def derivatives(folder: Path) -> Path:
@@ -107,7 +109,7 @@ def _prefix(path: Path) -> str:
     return path.name.split("_space-")[0]
 
 
-def _read_run(path: Path, confounds: Sequence[str]) -> BoldRun:
+def _read_run(path: Path, confounds: Sequence[str], strategy: Sequence[str]) -> BoldRun:
     """Everything but the voxels; wrong tables are found before any image is read in full."""
     prefix, shape = _prefix(path), open_image(path).shape
     if len(shape) != 4:
@@ -116,6 +118,8 @@ def _read_run(path: Path, confounds: Sequence[str]) -> BoldRun:
         path.with_name(path.name[: -len(".nii.gz")] + ".json")
     )
     steady, nuisance, moved = _read_confounds(_confounds_path(path), confounds, n_scanned=shape[3])
+    if strategy:
+        nuisance = _by_strategy(path, strategy)[steady]
     scan_end = acquisition_times(shape[3] + 1, t_r)[-1]
     events = read_events(_events_path(path), path, scan_end, t_r)
     times = acquisition_times(shape[3], t_r, start_time)[steady]
@@ -170,6 +174,18 @@ def _read_confounds(path: Path, names: Sequence[str], n_scanned: int):
     if not np.isfinite(values).all():
         raise GibletError(f"{path}: n/a among the confounds ({', '.join(names)}) after volume 1")
     return ~dropped, values, displacement(table, path)[~dropped]
+
+
+def _by_strategy(path: Path, strategy: Sequence[str]) -> np.ndarray:
+    """The confounds (n_scanned, n_confounds) that nilearn's ``load_confounds`` gives."""
+    from nilearn.interfaces.fmriprep import load_confounds
+
+    try:
+        table, _steady = load_confounds(str(path), strategy=tuple(strategy), demean=False)
+    except (ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise GibletError(f"{path}: no confounds by {', '.join(strategy)} ({reason})") from None
+    return table.to_numpy(float)
 
 
 def displacement(confounds: pd.DataFrame, path: Path) -> np.ndarray:

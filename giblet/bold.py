@@ -27,13 +27,15 @@ def load_bids(
     high_pass_hz: float | None = 0.01,
     parcellation: str | Path | None = None,
     confounds: Sequence[str] = MOTION,
+    strategy: Sequence[str] = (),
 ) -> xr.Dataset:
     """BOLD of every run of every subject, cleaned but not z-scored (that needs the training split).
 
     ``folder`` holds ``sub-*/[ses-*/]func``, or ``derivatives/fmriprep`` with them inside. Each run
     has its brain mask, confounds table and JSON sidecar beside it, and an events table there or in
     the raw data set. Non-steady-state volumes are dropped; a linear trend, cosines below
-    ``high_pass_hz`` (None: none) and the ``confounds`` columns are regressed out.
+    ``high_pass_hz`` (None: none) and the ``confounds`` columns are regressed out, or instead
+    of them what nilearn's ``load_confounds`` finds by ``strategy`` (``("motion", "wm_csf")`` …).
 
     Returns
     -------
@@ -54,7 +56,7 @@ def load_bids(
         confounds of another length, two runs with one name, different grids, a scan that ends a
         TR or more before the film.
     """
-    return _load(survey_bids(folder, task, parcellation, confounds), high_pass_hz)
+    return _load(survey_bids(folder, task, parcellation, confounds, strategy), high_pass_hz)
 
 
 def load_runs(
@@ -71,10 +73,10 @@ def load_runs(
     return _load(survey_runs(table, parcellation, confounds), high_pass_hz)
 
 
-def survey_bids(folder, task=None, parcellation=None, confounds=MOTION) -> Scans:
+def survey_bids(folder, task=None, parcellation=None, confounds=MOTION, strategy=()) -> Scans:
     """The runs of a BIDS data set, each read once for what varies; arguments as `load_bids`."""
     folder = Path(folder)
-    return survey(read_runs(folder, task, confounds), folder, parcellation)
+    return survey(read_runs(folder, task, confounds, strategy), folder, parcellation)
 
 
 def survey_runs(table, parcellation=None, confounds=()) -> Scans:

@@ -174,6 +174,9 @@ class ScanConfig(Section):
     confounds: list[str] | None = Field(
         None, description="columns to regress out; by default motion (BIDS), or all (table of runs)"
     )
+    confound_strategy: list[
+        Literal["motion", "wm_csf", "global_signal", "compcor", "ica_aroma", "high_pass"]
+    ] = Field([], description="instead, of nilearn's load_confounds (BIDS alone)")
     lag_seconds: float = Field(
         0.0, description="s by which the scan is late, as brain_quality tells; film_time less this"
     )

@@ -124,6 +124,27 @@ def test_confounds_and_steady_volumes_are_those_that_nilearn_finds(dataset):
     np.testing.assert_allclose(all_times, 0.75 - 6 + 1.5 * kept)  # the clock moves with them
 
 
+def test_a_strategy_is_nilearns_own(dataset):
+    """Equal to nilearn's masker with the confounds of its load_confounds."""
+    from nilearn.interfaces.fmriprep import load_confounds
+    from nilearn.maskers import NiftiMasker
+
+    image, mask = (
+        str(dataset / f"{p}.nii.gz") for p in (BOLD, BOLD.replace("preproc_bold", "brain_mask"))
+    )
+    for table in dataset.rglob("*_desc-confounds_timeseries.tsv"):
+        edit_table(
+            table, lambda t: t.assign(csf=np.sin(np.arange(len(t))), white_matter=t["rot_y"] ** 2)
+        )
+    found = first_run(load_bids(dataset, high_pass_hz=None, strategy=["wm_csf"]))
+    basic, _ = load_confounds(image, strategy=("wm_csf",), demean=False)
+    masker = NiftiMasker(mask, standardize=None, detrend=True, standardize_confounds=True)
+    expected = masker.fit().transform(image, confounds=basic.to_numpy())
+    np.testing.assert_allclose(found, expected, atol=1e-2 * expected.std())
+    with pytest.raises(GibletError, match="no confounds by compcor"):
+        load_bids(dataset, strategy=["compcor"])
+
+
 def test_confounds_may_have_the_name_of_before_fmriprep_20_2(simulated, dataset):
     expected = load_bids(dataset)
     for table in dataset.rglob("*_desc-confounds_timeseries.tsv"):

@@ -30,7 +30,8 @@ def load_bold(source: Path, bold: Path, config: Config) -> None:
         used = run_files(source)
     else:
         confounds = MOTION if scan.confounds is None else scan.confounds
-        scans, used = survey_bids(source, config.task, scan.parcellation, confounds), [source]
+        strategy, used = scan.confound_strategy, [source]
+        scans = survey_bids(source, config.task, scan.parcellation, confounds, strategy)
     scans, attrs = move_scans(scans, scan.lag_seconds), {"lag_seconds": scan.lag_seconds}
     save_bold(scans, bold, scan.high_pass_hz, input=fingerprint(*used), **attrs)
 
