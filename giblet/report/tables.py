@@ -48,10 +48,12 @@ METRICS = {
     "code_accuracy": Metric("Code accuracy", "up to 1, higher is better", "TRs", 3),
     "cross_entropy_nats": Metric("Cross-entropy (nats)", "lower is better", "TRs", 3),
     "identification_2way": Metric("Identification, 2-way", "chance 0.5, best 1", "TRs", 3),
-    "identification_10way": Metric("… of clips, 10-way", "chance 0.1, best 1", "clips", 3),
-    "identification_10way_p": Metric("… its p-value", "by other orders of the clips", "", 4),
-    "identification_sound_2way": Metric("… by sound, 2-way", "chance 0.5, best 1", "clips", 3),
-    "identification_sound_10way": Metric("… by sound, 10-way", "chance 0.1, best 1", "clips", 3),
+    "identification_10way": Metric("Clips identified, 10-way", "chance 0.1", "clips", 3),
+    "identification_10way_p": Metric("p of that", "by other orders of the clips", "", 4),
+    "identification_sound_2way": Metric(
+        "Identified by sound, 2-way", "chance 0.5, best 1", "clips", 3
+    ),
+    "identification_sound_10way": Metric("Identified by sound, 10-way", "chance 0.1", "clips", 3),
     "bottleneck_r": Metric("Bottleneck correlation r", "chance 0, best 1", "subjects", 3),
     "bold_r": Metric("BOLD correlation r", "chance 0, best 1", "subjects", 3),
     "bold_r_reliable": Metric("… in reliable voxels", "chance 0, best 1", "subjects", 3),
