@@ -8,7 +8,13 @@ import xarray as xr
 
 from giblet.audio.processor import AudioProcessor
 from giblet.dataset import FilmData
-from giblet.decoded import decode_brains, decoded_code_rows, heard_rows, identification_rows
+from giblet.decoded import (
+    decode_brains,
+    decoded_code_rows,
+    film_stretch,
+    heard_rows,
+    identification_rows,
+)
 from giblet.evaluation import (
     bold_rows,
     code_rows,
@@ -20,7 +26,7 @@ from giblet.models.autoencoder import Autoencoder
 from giblet.models.reading import blurred_bottlenecks, bottlenecks, predict_bold
 from giblet.ridge import ridge_encoding
 from giblet.settings import DecodingConfig
-from giblet.timing import count_samples, trs_for
+from giblet.timing import trs_for
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +57,7 @@ def reconstruct(
             latent = torch.from_numpy(np.asarray(bottleneck, dtype=np.float32))
             return sound(autoencoder.decode_audio(latent).numpy())
 
-    original = _cut(film_sound, trs, processor)
+    original = film_stretch(film_sound, trs, processor)
     estimates = {"codec": [sound(audio[test])], "stimulus": [decoded(code[test])]}
     rows = rate_rows(processor)
     if processor.use_encodec:
@@ -71,14 +77,6 @@ def reconstruct(
         rows += heard_rows(original, estimates, processor.sample_rate, data, clip_trs, seed)
     rows += sound_rows(original, estimates, processor.sample_rate, seed)
     return {"original": original} | {c: waves[0] for c, waves in estimates.items()}, rows
-
-
-def _cut(film_sound: np.ndarray, trs: np.ndarray, processor: AudioProcessor) -> np.ndarray:
-    """The film's sound during ``trs``, TRs in a row."""
-    start = count_samples(processor.clock.duration(int(trs[0])), processor.sample_rate)
-    length = count_samples(processor.clock.duration(len(trs)), processor.sample_rate)
-    piece = film_sound[start : start + length]
-    return np.pad(piece, (0, length - len(piece)))
 
 
 def _encoding_rows(

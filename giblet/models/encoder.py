@@ -60,11 +60,10 @@ class LatentEncoder(nn.Module):
     def __init__(self, codebooks: Codebooks, pool: nn.Module):
         super().__init__()
         self.codebooks, self.pool = codebooks, pool
-        self.register_buffer("scale", torch.ones(()))
 
     def forward(self, codes: torch.Tensor) -> torch.Tensor:
         _check_labels(codes)
-        return self.pool(self.codebooks.latents(codes) / self.scale, (codes >= 0).all(dim=1))
+        return self.pool(self.codebooks.latents(codes), (codes >= 0).all(dim=1))
 
 
 class MelEncoder(nn.Module):
