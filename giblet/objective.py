@@ -13,6 +13,7 @@ from giblet.models.losses import code_frequencies, masked_mse, unigram_nats
 from giblet.settings import TrainingConfig
 
 _ROUNDING = 1e-9  # mean squares below this are float noise around a constant
+_FEW_FRAMES = 4  # of a TR, by which training learns how sharp codes are: one number a codebook
 
 SoundDistance = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -133,7 +134,8 @@ class Objective(nn.Module):
         features, codes = decoder.features(bottleneck, chosen), audio[..., chosen]
         losses = {"audio": decoder.head.loss(features, codes)}
         if "codes" in self.baselines:
-            losses["codes"] = decoder.head.calibration(features, codes)
+            few = slice(_FEW_FRAMES if self.training else None)
+            losses["codes"] = decoder.head.calibration(features[:, few], codes[..., few])
         if self.sound is not None:
             n_heard = self.settings.sound_trs if self.training else len(audio)
             trs = torch.randperm(len(audio), device=audio.device)[:n_heard]

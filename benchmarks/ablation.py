@@ -1,0 +1,126 @@
+"""Makes of the model beside each other: placement of the HRF x head x capacity, several seeds each.
+
+    python benchmarks/ablation.py results/demo [--film FILM] [--seeds 0 1 2] [--table ablation.tsv]
+
+Reads ``aligned/encodec.nc`` of a results folder (``snakemake reconstruct_audio`` makes it), trains each
+make on it and scores the test part: codes, the sound of the bottleneck, what simulated or
+measured brains give back, BOLD read out from the bottleneck by ridge. Rows are appended as they are
+measured, and a make and seed that are in the table are not measured again. Prints mean ± sd over seeds.
+"""
+
+import argparse
+import itertools
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from giblet.aligned import film_data, film_shapes
+from giblet.audio.files import read_sound
+from giblet.audio.processor import AudioProcessor
+from giblet.config import parse_config
+from giblet.decoded import decode_brains, film_stretch, identification_rows
+from giblet.demo import film_path
+from giblet.encoding import correlation
+from giblet.evaluation import code_rows, reliable_voxels
+from giblet.held_out import HeldOut
+from giblet.listening import LatentDistance
+from giblet.models.reading import blurred_bottlenecks, bottlenecks
+from giblet.models.saving import starting_point
+from giblet.ridge import ridge_encoding
+from giblet.store import load_arrays
+from giblet.timing import trs_for
+from giblet.training import fit
+
+CAPACITIES = {
+    "flat": ({"layout": "flat"}, {"schedule": "constant", "modality_dropout": 0.0}),
+    "slots": ({"layout": "slots"}, {}),
+}
+HEADS = ("classifier", "geometric", "regression")
+PLACEMENTS = ("bottleneck", "inputs")
+WIDE = ["accuracy", "nats", "stoi", "log_mel_db", "identification_10way", "bold_r_reliable"]
+
+
+def makes() -> dict[str, dict]:
+    """Name → settings; all begin from nothing, but for those that are named after it."""
+    found = {"default": {}, "vae": {"model": {"variational": True}}}
+    for capacity, head, placement in itertools.product(CAPACITIES, HEADS, PLACEMENTS):
+        sizes, training = CAPACITIES[capacity]
+        model = sizes | {"code_head": head, "hrf_placement": placement, "start_from": "none"}
+        found[f"{capacity} {head} {placement}"] = {"model": model, "training": training}
+    found["pretrained inputs"] = {"model": {"hrf_placement": "inputs"}}
+    return found
+
+
+def measure(settings: dict, seed: int, arrays, film_sound: np.ndarray) -> dict:
+    """Scores of one make on the test part, and the seconds of its training."""
+    config = parse_config(settings | {"seed": seed})
+    processor = AudioProcessor.from_config(config, "encodec")
+    codec = processor.codec
+    data = film_data(arrays, blurred=config.model.hrf_placement == "inputs")
+    shapes = film_shapes(arrays, config.hrf_model, codec.codebook_dim)
+    words = torch.from_numpy(codec.codebooks())
+    start, _name = starting_point(shapes, config.model, words)
+    options = {"codebooks": words, "sound": LatentDistance(codec), "start": start}
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        trained = fit(data, shapes, config.model, config.training, seed, folder, **options)
+    seconds, model = time.perf_counter() - began, trained.autoencoder
+    code, test, train = bottlenecks(model, data), data.where("test"), data.where("train")
+    trs, clip_trs = arrays["tr"].values[test], trs_for(config.decoding.clip_seconds, config.t_r)
+    codes = code_rows(model, code[test], data, seed)
+    scores = {r["metric"]: r["value"] for r in codes if r["column"] == "stimulus"}
+    with torch.inference_mode():
+        features = model.decode_audio(torch.from_numpy(code[test])).numpy()
+    wave = processor.features_to_audio(features, attrs=arrays.attrs, first_tr=trs[0])
+    original = film_stretch(film_sound, trs, processor)
+    held_out = HeldOut(code, data, original, processor.sample_rate, clip_trs)
+    heard = held_out.sound_scores(wave)
+    brain = {"brain": decode_brains(code, data, config.t_r, config.decoding)["brain"]}
+    told = identification_rows(brain, code, data, config.t_r, config.decoding, seed)
+    blurred = blurred_bottlenecks(model, code, data.run)
+    bold = data.bold.numpy()
+    reliable = reliable_voxels(bold[:, train])
+    read = [ridge_encoding(blurred, one, train, test)[:, reliable] for one in bold]
+    r = [correlation(p, one[test][:, reliable]) for p, one in zip(read, bold, strict=True)]
+    return {
+        "accuracy": scores["code_accuracy"],
+        "nats": scores.get("cross_entropy_nats", np.nan),
+        "stoi": np.nanmean(heard["stoi"]),
+        "log_mel_db": np.nanmean(heard["log_mel_db"]),
+        **{row["metric"]: row["value"] for row in told},
+        "bold_r_reliable": np.nanmean(r),
+        "epochs": trained.best_epoch + 1,
+        "seconds": seconds,
+    }
+
+
+def main() -> None:
+    """Measure what is missing in the table, then print it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--film", type=Path, default=film_path())
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--makes", nargs="*", default=list(makes()))
+    parser.add_argument("--table", type=Path, default=Path("ablation.tsv"))
+    options = parser.parse_args()
+    arrays = load_arrays(options.results / "aligned" / "encodec.nc")
+    film_sound = read_sound(options.film, 24000)
+    rows = pd.read_csv(options.table, sep="\t").to_dict("records") if options.table.exists() else []
+    done = {(row["make"], row["seed"]) for row in rows}
+    for seed, make in itertools.product(options.seeds, options.makes):
+        if (make, seed) not in done:
+            scores = measure(makes()[make], seed, arrays, film_sound)
+            rows.append({"make": make, "seed": seed} | scores)
+            pd.DataFrame(rows).to_csv(options.table, sep="\t", index=False)
+            print(make, seed, {k: round(float(v), 3) for k, v in scores.items()}, flush=True)
+    by_make = pd.DataFrame(rows).groupby("make", sort=False)[WIDE]
+    mean, sd = by_make.mean().round(3).astype(str), by_make.std().round(3).astype(str)
+    print((mean + " ± " + sd).to_markdown())
+
+
+if __name__ == "__main__":
+    main()
