@@ -29,7 +29,7 @@ from giblet.evaluation import code_rows, reliable_voxels
 from giblet.held_out import HeldOut
 from giblet.listening import LatentDistance
 from giblet.models.reading import blurred_bottlenecks, bottlenecks
-from giblet.models.saving import starting_point
+from giblet.models.starting import starting_point
 from giblet.ridge import ridge_encoding
 from giblet.store import load_arrays
 from giblet.timing import trs_for

@@ -15,7 +15,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from giblet.dataset import FilmData, check_no_overlap
 from giblet.models.autoencoder import Autoencoder, Shapes
-from giblet.models.saving import AUDIO, take_audio
+from giblet.models.starting import AUDIO, take_audio
 from giblet.objective import Objective, SoundDistance, baselines, start_at_baseline
 from giblet.settings import ModelConfig, TrainingConfig
 from giblet.windows import loaders, step_seed

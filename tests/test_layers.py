@@ -24,8 +24,8 @@ LEVELS = {
     2: """
         aligned dataset windows listening audio audio.processor video text bold models
         models.autoencoder models.codebooks models.decoder models.encoder models.heads
-        models.joining models.losses models.reading models.saving models.slots demo.viewing
-        image_model motion
+        models.joining models.losses models.reading models.saving models.shapes models.slots
+        models.starting demo.viewing giblet image_model motion
     """,
     1: """
         annotations transcripts pictures
@@ -44,7 +44,7 @@ LEVELS = {
         demo.script demo.soundtrack demo.speech demo.stimulus
     """,
     0: """
-        giblet checks config config_page demo hub provenance settings store timing
+        checks config config_page demo hub provenance settings store timing
     """,
 }
 LEVEL = {name: level for level, names in LEVELS.items() for name in names.split()}

@@ -25,7 +25,6 @@ from giblet.held_out import HeldOut, correlation_by_tr
 from giblet.lesion import decode_lesions, paired_change, plan_lesions
 from giblet.models.autoencoder import Autoencoder
 from giblet.models.reading import bottlenecks
-from giblet.models.saving import save_autoencoder
 from giblet.settings import DecodingConfig, LesionConfig, ModelConfig, SplitConfig
 from giblet.store import load_table, save_arrays
 from giblet.verbs.lesion import lesion
@@ -194,8 +193,7 @@ def files(tmp_path_factory):
     save_arrays(aligned, folder / "aligned.nc")
     torch.manual_seed(0)
     shapes = film_shapes(aligned, "spm", processor.codec.codebook_dim)
-    (folder / "model").mkdir()
-    save_autoencoder(Autoencoder(shapes, SMALL).eval(), folder / "model")
+    Autoencoder(shapes, SMALL).save_pretrained(folder / "model")
     labels = np.array([1, 1, 1, 1, 1, 1], dtype=np.int16)[:, None, None]
     nibabel.save(nibabel.Nifti1Image(labels, np.eye(4)), folder / "all.nii.gz")
     labels[3:] = 2
@@ -230,12 +228,12 @@ def test_the_verb_writes_a_table_of_every_score_and_the_sounds(files):
 
 
 def test_a_silenced_brain_has_the_codes_of_the_mean_volume(files):
-    from giblet.models.saving import load_autoencoder
     from giblet.store import load_arrays
 
     table = run(files, "all.nii.gz").set_index(["mode", "metric"])
     assert not table.loc["alone", "change"].any()
-    model, data = load_autoencoder(files / "model"), film_data(load_arrays(files / "aligned.nc"))
+    model = Autoencoder.from_pretrained(files / "model")
+    data = film_data(load_arrays(files / "aligned.nc"))
     code, train, test = bottlenecks(model, data), data.where("train"), data.where("test")
     lags = lags_in_trs(T_R, CONFIG.decoding)
     found = decode_subject(data.bold[0].numpy(), data.run, code, train, test, lags)

@@ -1,7 +1,5 @@
 """The multimodal autoencoder: encoders, the shared bottleneck, decoders."""
 
-from dataclasses import asdict, dataclass, field
-
 import torch
 from torch import nn
 
@@ -24,39 +22,15 @@ from giblet.models.encoder import (
 )
 from giblet.models.heads import ClassifierHead, CodeHead, GeometricHead, RegressionHead
 from giblet.models.joining import FlatJoin, SlotJoin, Spread
+from giblet.models.saving import SavedModel
+from giblet.models.shapes import Shapes
 from giblet.models.slots import SlotDecoder, SlotEncoder, count_slots
 from giblet.settings import ModelConfig
 
 MODALITIES = ("audio", "video", "text")
 
 
-@dataclass(frozen=True)
-class Shapes:
-    """What the data look like: all that a model must know of them.
-
-    ``video`` and ``n_text`` are None for a film without pictures or words, ``subjects`` empty
-    without a scan. ``n_blurred``: regressors, of which the bottleneck is made where the HRF is
-    placed before it.
-    """
-
-    use_encodec: bool
-    n_rows: int  # codebooks or mel bands
-    frames_per_tr: int
-    codebook_size: int = 1024
-    codebook_dim: int = 128
-    video: tuple[int, int, int] | None = None  # (n_frames, height, width) per TR
-    n_text: int | None = None
-    n_voxels: int = 0
-    subjects: tuple[str, ...] = ()
-    n_blurred: int = 0
-    hrf_kernel: tuple[float, ...] = field(default=(), repr=False)
-
-    def to_dict(self) -> dict:
-        """For JSON and checkpoints."""
-        return asdict(self)
-
-
-class Autoencoder(nn.Module):
+class Autoencoder(SavedModel, nn.Module):
     """Film → bottleneck → film and BOLD.
 
     A modality that the film lacks contributes zeros. With ``hrf_placement: inputs`` the bottleneck
@@ -65,7 +39,7 @@ class Autoencoder(nn.Module):
 
     def __init__(self, shapes: Shapes, config: ModelConfig):
         super().__init__()
-        self.shapes, self.config = shapes, config
+        self.shapes, self.config, self.facts = shapes, config, {}
         self.codebooks = None
         if shapes.use_encodec:
             self.codebooks = Codebooks(shapes.n_rows, shapes.codebook_size, shapes.codebook_dim)

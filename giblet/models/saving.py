@@ -1,103 +1,104 @@
-"""Autoencoders in folders: weights (safetensors) and ``config.json``."""
+"""Models in folders and on the Hugging Face Hub: weights (safetensors) and ``config.json``."""
 
-from copy import deepcopy
 from pathlib import Path
+from typing import Self
 
 import torch
+from huggingface_hub import ModelHubMixin
 from safetensors import SafetensorError
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_model, save
 
 from giblet.checks import GibletError
-from giblet.models.autoencoder import Autoencoder, Shapes
+from giblet.hub import model_folder
+from giblet.models.shapes import Shapes
 from giblet.settings import ModelConfig
 from giblet.store import load_json, save_json
 
-_MAKE = ("layout", "code_head", "slot_frames", "slot_dim", "frame_width", "slot_width")
-_SOUND = ("use_encodec", "n_rows", "codebook_size", "codebook_dim")
-AUDIO = ("encoders.audio.", "decoders.audio.", "join.norm.")
+_WEIGHTS, _CONFIG = "model.safetensors", "config.json"
+_BAD_WEIGHTS = (OSError, RuntimeError, SafetensorError)
+_BAD_CONFIG = (AttributeError, KeyError, TypeError, ValueError)
+_CARD = """---
+{{ card_data }}
+---
+
+# An autoencoder of giblet
+
+It turns a film's sound, as codes of an audio codec or as mel spectrograms, into one *bottleneck*
+for each repetition time (TR) of a scan, and back; pictures, words and BOLD go through the same
+bottleneck where it was trained with them. `config.json` tells what it takes and how it was made.
+
+```python
+import giblet
+
+model = giblet.load("owner/name@commit")  # or a folder
+bottleneck = model.encode({"audio": features})  # (n_trs, n_rows, frames_per_tr) to (n_trs, width)
+features = model.decode_audio(bottleneck)
+```
+
+`giblet.audio.AudioProcessor` makes such features of sound, and sound of them. Codes mean something
+only to the codec that they are from.
+"""
 
 
-def save_autoencoder(
-    autoencoder: Autoencoder, folder: str | Path, half: bool = False, **more
-) -> None:
-    """Write ``model.safetensors`` and ``config.json`` (shapes, sizes and ``more``)."""
-    folder = Path(folder)
-    save_model(
-        deepcopy(autoencoder).half() if half else autoencoder, str(folder / "model.safetensors")
-    )
-    content = {"shapes": autoencoder.shapes.to_dict(), "model": autoencoder.config.model_dump()}
-    save_json(content | more, folder / "config.json")
+class SavedModel(ModelHubMixin, library_name="giblet", tags=["fmri"], model_card_template=_CARD):
+    """A model with ``shapes``, ``config`` and ``facts`` that a folder holds.
 
-
-def load_autoencoder(folder: str | Path) -> Autoencoder:
-    """Read what ``save_autoencoder`` wrote.
-
-    Raises GibletError if it is not there, or not as the config beside it says.
+    ``save_pretrained(folder)`` writes ``model.safetensors``, ``config.json`` (shapes, sizes and
+    ``facts``, which must be JSON) and a model card, ``README.md``; ``push_to_hub(id)`` sends them.
+    The same model is the same bytes every time. ``model.half()`` first: half the size.
     """
-    folder = Path(folder)
-    content = load_json(folder / "config.json")
-    try:
-        known = {k: tuple(v) if isinstance(v, list) else v for k, v in content["shapes"].items()}
-        autoencoder = Autoencoder(Shapes(**known), ModelConfig.model_validate(content["model"]))
-        load_model(autoencoder.float(), str(folder / "model.safetensors"))
-    except (OSError, RuntimeError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise GibletError(f"{folder}: no autoencoder can be read from it ({reason})") from error
-    return autoencoder.float().eval()
+
+    shapes: Shapes
+    config: ModelConfig
+    facts: dict
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        (save_directory / _WEIGHTS).write_bytes(save(_weights(self)))  # `save_file`: mode 0600
+        made = {"shapes": self.shapes.to_dict(), "model": self.config.model_dump()}
+        save_json(self.facts | made, save_directory / _CONFIG)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, *, revision: str | None = None) -> Self:
+        """The model of a folder or a Hub id, in single precision and evaluation mode.
+
+        Weights are read as safetensors alone, never unpickled.
+
+        Parameters
+        ----------
+        folder
+            What ``save_pretrained`` wrote, or an id on the Hub, ``"owner/name"`` or
+            ``"owner/name@commit"``, as `giblet.hub.model_folder` takes it.
+        revision
+            On the Hub: commit, branch or tag, instead of the one in the id.
+
+        Raises
+        ------
+        GibletError
+            It is not there, or not as the config beside it says.
+        """
+        if revision is not None and not Path(folder).is_dir():
+            folder = f"{str(folder).partition('@')[0]}@{revision}"
+        found = model_folder(str(folder), "model")
+        content = load_json(found / _CONFIG)
+        try:
+            model = cls(_shapes(content.pop("shapes")), ModelConfig(**content.pop("model")))
+            load_model(model, found / _WEIGHTS)
+        except (*_BAD_WEIGHTS, *_BAD_CONFIG) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise GibletError(f"{folder}: no autoencoder can be read from it ({reason})") from error
+        model.facts = content
+        return model.eval()
 
 
-BUNDLED = Path(__file__).parent / "bundled"
+def _shapes(known: dict) -> Shapes:
+    return Shapes(**{k: tuple(v) if isinstance(v, list) else v for k, v in known.items()})
 
 
-def starting_point(
-    shapes: Shapes, config: ModelConfig, words: torch.Tensor | None = None
-) -> tuple[Autoencoder | None, str]:
-    """The trained model whose audio encoder and decoder ``model.start_from`` asks for, and its
-    name; ``auto`` is the bundled one if it was trained on codes or mels like these.
+def _weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Each tensor once, under its first name.
 
-    ``words`` (n_codebooks, codebook_size, codebook_dim): the codec's, on the path of codes.
+    ``safetensors.torch.save_model`` lists the other names too, in an order of chance.
     """
-    if config.start_from == "none":
-        return None, "none"
-    if config.start_from not in ("auto", "bundled"):
-        return load_autoencoder(config.start_from), config.start_from
-    folder = BUNDLED / ("encodec" if shapes.use_encodec else "mel")
-    bundled = load_autoencoder(folder)
-    alike = all(getattr(config, name) == getattr(bundled.config, name) for name in _MAKE)
-    alike &= all(getattr(shapes, name) == getattr(bundled.shapes, name) for name in _SOUND)
-    if alike and words is not None:
-        alike = same_words(words, bundled.codebooks.words)
-    if config.start_from == "auto" and not alike:
-        return None, "none"
-    return bundled, "bundled"
-
-
-@torch.no_grad()
-def take_audio(autoencoder: Autoencoder, trained: Autoencoder) -> None:
-    """Give ``autoencoder`` the trained audio encoder and decoder of another.
-
-    A TR may be of another length. Raises GibletError if the two are of another make, or speak
-    another codec's codes.
-    """
-    for name in _MAKE:
-        mine, theirs = getattr(autoencoder.config, name), getattr(trained.config, name)
-        if mine != theirs:
-            raise GibletError(f"model.start_from was trained with {name} {theirs}, not {mine}")
-    _check_same_sound(autoencoder, trained)
-    state = autoencoder.state_dict()
-    for name, values in trained.state_dict().items():
-        if name.startswith(AUDIO) and name in state:  # blurred inputs have no audio encoder
-            state[name].copy_(values)
-
-
-def _check_same_sound(one: Autoencoder, trained: Autoencoder) -> None:
-    mine, theirs = ([getattr(m.shapes, name) for name in _SOUND] for m in (one, trained))
-    if mine != theirs or (
-        one.codebooks is not None and not same_words(one.codebooks.words, trained.codebooks.words)
-    ):
-        raise GibletError("model.start_from was trained on another codec's codes, or other mels")
-
-
-def same_words(words: torch.Tensor, others: torch.Tensor) -> bool:
-    """Whether two codecs have the same codewords, but for half precision."""
-    return words.shape == others.shape and torch.allclose(words, others, rtol=1e-2, atol=1e-2)
+    state = model.state_dict(keep_vars=True)  # with them, what is shared is one object
+    first = {id(values): name for name, values in reversed(state.items())}
+    return {name: state[name].detach().contiguous() for name in first.values()}

@@ -61,7 +61,7 @@ def _fit(data, shapes, codec, model: Path, logs: Path, config: Config, half: boo
     import torch
 
     from giblet.listening import LatentDistance
-    from giblet.models.saving import save_autoencoder, starting_point
+    from giblet.models.starting import starting_point
     from giblet.store import load_table, replacing_folder, save_table
     from giblet.training import fit, history
 
@@ -70,7 +70,8 @@ def _fit(data, shapes, codec, model: Path, logs: Path, config: Config, half: boo
     sound = None if codec is None else LatentDistance(codec)
     options = {"codebooks": words, "sound": sound, "start": start, "progress": sys.stderr.isatty()}
     trained = fit(data, shapes, config.model, config.training, config.seed, logs, **options)
-    facts = {
+    autoencoder = trained.autoencoder.half() if half else trained.autoencoder
+    autoencoder.facts = {
         "training": config.training.model_dump(),
         "baselines": trained.baselines,
         "best_epoch": trained.best_epoch,
@@ -79,7 +80,7 @@ def _fit(data, shapes, codec, model: Path, logs: Path, config: Config, half: boo
     }
     curves = [load_table(file) for file in logs.glob("curves/from_epoch_*/metrics.csv")]
     with replacing_folder(model) as folder:
-        save_autoencoder(trained.autoencoder, folder, half, **facts)
+        autoencoder.save_pretrained(folder)
         save_table(history(curves), folder / "history.tsv")
     for checkpoint in logs.glob("*.ckpt"):
         checkpoint.unlink()
@@ -96,13 +97,13 @@ def reconstruct(
     from giblet.audio.files import read_sound, write_sound
     from giblet.audio.processor import AudioProcessor
     from giblet.evaluation import score_table
-    from giblet.models.saving import load_autoencoder
+    from giblet.models.autoencoder import Autoencoder
     from giblet.reconstruction import reconstruct
     from giblet.store import gather_tables, load_arrays, replacing_folder, save_table
 
     arrays = load_arrays(aligned)
     processor = AudioProcessor.from_config(config, arrays.attrs["encoding_mode"])
-    autoencoder = load_autoencoder(model)
+    autoencoder = Autoencoder.from_pretrained(model)
     blurred = autoencoder.config.hrf_placement == "inputs"
     sounds, rows = reconstruct(
         arrays,

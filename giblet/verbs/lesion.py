@@ -26,12 +26,12 @@ def lesion(
     from giblet.audio.files import read_sound, write_sound
     from giblet.audio.processor import AudioProcessor
     from giblet.lesion import lesion
-    from giblet.models.saving import load_autoencoder
+    from giblet.models.autoencoder import Autoencoder
     from giblet.regions import find_regions
     from giblet.store import load_arrays, replacing_folder, save_table
 
     arrays = load_arrays(aligned)
-    autoencoder = load_autoencoder(model)
+    autoencoder = Autoencoder.from_pretrained(model)
     data = film_data(arrays, autoencoder.config.hrf_placement == "inputs")
     found = {} if data.bold is None else find_regions(arrays, regions)
     processor = AudioProcessor.from_config(config, arrays.attrs["encoding_mode"])

@@ -8,7 +8,6 @@ import torch
 
 from giblet.alignment.hrf import tr_kernel
 from giblet.models.autoencoder import Autoencoder, Shapes
-from giblet.models.saving import load_autoencoder, save_autoencoder
 from giblet.settings import ModelConfig
 
 SMALL = ModelConfig(
@@ -105,8 +104,9 @@ def test_a_sound_alone_makes_a_model_without_the_rest():
 @pytest.mark.parametrize("shapes", [FULL, MEL], ids=["encodec", "mel"])
 def test_saved_and_loaded_it_is_the_same_model(shapes, tmp_path):
     model, film = Autoencoder(shapes, SMALL).eval(), make_film(shapes)
-    save_autoencoder(model, tmp_path, seed=7)
-    loaded = load_autoencoder(tmp_path)
+    model.facts = {"seed": 7}
+    model.save_pretrained(tmp_path)
+    loaded = Autoencoder.from_pretrained(tmp_path)
     assert not loaded.training
     assert loaded.config == SMALL
     assert json.loads((tmp_path / "config.json").read_text())["seed"] == 7

@@ -1,14 +1,23 @@
 """Models in folders, and one model's ears for another."""
 
 import dataclasses
+import json
+import shutil
+import socket
+import subprocess
+import sys
 
 import pytest
 import torch
+from huggingface_hub import ModelCard
+from safetensors.torch import load_file
 
+import giblet
 from giblet.audio.codec import load_codec
 from giblet.checks import GibletError
-from giblet.models.autoencoder import Autoencoder, Shapes
-from giblet.models.saving import load_autoencoder, save_autoencoder, starting_point, take_audio
+from giblet.models.autoencoder import Autoencoder
+from giblet.models.shapes import Shapes
+from giblet.models.starting import BUNDLED, starting_point, take_audio
 from giblet.settings import ModelConfig
 
 SMALL = ModelConfig(
@@ -34,6 +43,17 @@ SHAPES = Shapes(
     hrf_kernel=(0.5, 0.5),
 )
 MEL = dataclasses.replace(SHAPES, use_encodec=False, codebook_size=0, codebook_dim=0)
+FLAT = SMALL.model_copy(
+    update={
+        "layout": "flat",
+        "code_head": "classifier",
+        "audio_dim": 8,
+        "bottleneck_dim": 16,
+        "embedding_dim": 4,
+        "decoder_dim": 6,
+    }
+)
+COMMITS = "0" * 40, "1" * 40
 
 
 @pytest.fixture(autouse=True)
@@ -59,20 +79,118 @@ def sound(shapes=SHAPES, n_frames=20):
     return torch.randint(0, 16, size) if shapes.use_encodec else torch.rand(size) * 100 - 100
 
 
-@pytest.mark.parametrize("head", ["geometric", "classifier", "regression"])
+def same_weights(one, other):
+    mine, theirs = one.state_dict(), other.state_dict()
+    return mine.keys() == theirs.keys() and all(torch.equal(mine[n], theirs[n]) for n in mine)
+
+
+@pytest.fixture
+def hub(monkeypatch, tmp_path):
+    """No network, and a Hugging Face cache with two commits of one model, which are returned."""
+
+    def refuse(*_args, **_kwargs):
+        raise OSError("no network")
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    models = {commit: make() for commit in COMMITS}
+    for commit, model in models.items():
+        model.save_pretrained(tmp_path / "models--somebody--ears" / "snapshots" / commit)
+    (tmp_path / "models--somebody--ears" / "refs").mkdir()
+    (tmp_path / "models--somebody--ears" / "refs" / "main").write_text(COMMITS[0])
+    return models
+
+
+HEADS = ("geometric", "classifier", "regression")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [*(SMALL.model_copy(update={"code_head": h, "variational": True}) for h in HEADS), FLAT],
+    ids=[*HEADS, "flat"],
+)
 @pytest.mark.parametrize("shapes", [SHAPES, MEL], ids=["encodec", "mel"])
-def test_saved_and_loaded_it_is_the_same_model(shapes, head, tmp_path):
-    model = make(shapes, SMALL.model_copy(update={"code_head": head, "variational": True}))
-    save_autoencoder(model, tmp_path)
-    loaded = load_autoencoder(tmp_path)
-    assert (loaded.shapes, loaded.config) == (model.shapes, model.config)
+def test_saved_and_loaded_it_is_the_same_model(shapes, config, tmp_path):
+    model = make(shapes, config)
+    model.facts = {"seed": 7, "baselines": {"audio": 0.5}}
+    model.save_pretrained(tmp_path)
+    loaded = Autoencoder.from_pretrained(tmp_path)
+    assert not loaded.training
+    assert (loaded.shapes, loaded.config, loaded.facts) == (model.shapes, config, model.facts)
+    assert same_weights(loaded, model)
     film = {"audio": sound(shapes), "text": torch.randn(5, 5)}
     bottleneck = model.encode(film)
     assert torch.equal(loaded.encode(film), bottleneck)
     assert torch.equal(loaded.decode_audio(bottleneck), model.decode_audio(bottleneck))
-    ours, theirs = model.state_dict(), loaded.state_dict()
-    assert ours.keys() == theirs.keys()
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_the_same_model_is_the_same_bytes_in_every_process(tmp_path):
+    """Of the bundled model the codec's words are in three places: which one is written?"""
+    code = "import sys, giblet; giblet.load(sys.argv[1]).save_pretrained(sys.argv[2])"
+    folders = [tmp_path / str(n) for n in range(3)]
+    giblet.load(BUNDLED / "encodec").save_pretrained(folders[0])
+    giblet.load(folders[0]).save_pretrained(folders[1])
+    subprocess.run([sys.executable, "-c", code, folders[1], folders[2]], check=True)
+    first, *others = ({f.name: f.read_bytes() for f in folder.iterdir()} for folder in folders)
+    assert set(first) == {"README.md", "config.json", "model.safetensors"}
+    assert len({file.stat().st_mode for file in folders[0].iterdir()}) == 1  # others may read it
+    assert others == [first, first]
+    written = load_file(folders[0] / "model.safetensors")
+    assert sum("words" in name for name in written) == 1
+
+
+def test_half_precision_is_half_the_size_and_loads_as_single(tmp_path):
+    model = make()
+    model.save_pretrained(tmp_path / "single")
+    model.half().save_pretrained(tmp_path / "half")
+    written = load_file(tmp_path / "half" / "model.safetensors").values()
+    assert {values.dtype for values in written} == {torch.float16}
+    loaded = Autoencoder.from_pretrained(tmp_path / "half")
+    assert {values.dtype for values in loaded.parameters()} == {torch.float32}
+    assert same_weights(loaded, model.float())
+
+
+def test_the_card_says_how_to_load_it(tmp_path):
+    make().save_pretrained(tmp_path)
+    card = ModelCard.load(tmp_path / "README.md")
+    assert card.data.library_name == "giblet"
+    assert "giblet.load(" in card.text
+    assert "More Information Needed" not in card.content
+
+
+def test_notebooks_get_a_model_that_only_listens(tmp_path):
+    (model := make()).train().save_pretrained(tmp_path)
+    loaded = giblet.load(str(tmp_path))
+    assert not loaded.training
+    assert not any(values.requires_grad for values in loaded.parameters())
+    assert same_weights(loaded, model)
+
+
+def test_a_model_of_the_hub_is_the_commit_that_was_asked_for(hub):
+    first, second = (hub[commit] for commit in COMMITS)
+    assert not same_weights(first, second)
+    assert same_weights(giblet.load("somebody/ears"), first)
+    assert same_weights(giblet.load(f"somebody/ears@{COMMITS[1]}"), second)
+    assert same_weights(Autoencoder.from_pretrained("somebody/ears", revision=COMMITS[1]), second)
+    pinned = f"somebody/ears@{COMMITS[0]}"
+    assert same_weights(Autoencoder.from_pretrained(pinned, revision=COMMITS[1]), second)
+    for unknown in (f"somebody/ears@{'2' * 40}", "nobody/ears"):
+        with pytest.raises(GibletError, match=f"model '{unknown}': no such folder") as raised:
+            giblet.load(unknown)
+        assert "\n" not in str(raised.value)
+
+
+def test_weights_are_never_unpickled(hub, tmp_path):
+    """The other form in which models lie about; what it unpickles to may run anything."""
+    folder = tmp_path / "models--somebody--ears" / "snapshots" / COMMITS[0]
+    (folder / "model.safetensors").unlink()
+    torch.save(hub[COMMITS[0]].state_dict(), folder / "pytorch_model.bin")
+    for place in (folder, "somebody/ears"):
+        with pytest.raises(GibletError, match="no autoencoder can be read from it"):
+            Autoencoder.from_pretrained(place)
+    shutil.copy(folder / "pytorch_model.bin", folder / "model.safetensors")
+    with pytest.raises(GibletError, match="no autoencoder can be read from it"):
+        Autoencoder.from_pretrained(folder)
 
 
 @pytest.mark.parametrize("shapes", [SHAPES, MEL], ids=["encodec", "mel"])
@@ -115,6 +233,36 @@ def test_a_model_of_another_make_is_refused(change):
         take_audio(make(config=SMALL.model_copy(update=change)), make())
 
 
+FLAT_SIZES = ("audio_dim", "bottleneck_dim", "embedding_dim", "decoder_dim")
+
+
+@pytest.mark.parametrize("name", FLAT_SIZES)
+def test_a_flat_model_of_another_size_is_refused(name):
+    change = {name: getattr(FLAT, name) + 2}
+    with pytest.raises(GibletError, match=f"start_from was trained with {name}"):
+        take_audio(make(config=FLAT.model_copy(update=change)), make(config=FLAT))
+
+
+def test_a_flat_model_takes_those_of_its_own_make_and_tr():
+    trained, model = make(config=FLAT), make(config=FLAT)
+    take_audio(model, trained)
+    assert torch.equal(model.encoders["audio"](heard := sound()), trained.encoders["audio"](heard))
+    longer = make(dataclasses.replace(SHAPES, frames_per_tr=27), FLAT)
+    with pytest.raises(GibletError, match="start_from was trained with frames_per_tr 20, not 27"):
+        take_audio(longer, trained)
+
+
+@pytest.mark.parametrize("config", [SMALL, FLAT], ids=["slots", "flat"])
+def test_no_other_size_stands_in_the_way(config):
+    """Every number of the config is either told apart above, or changes nothing."""
+    told = {"slot_frames", "slot_dim", "slot_width", "frame_width"}
+    told = told if config.layout == "slots" else set(FLAT_SIZES)
+    sizes = {n for n, value in config.model_dump().items() if type(value) is int}
+    for name in sizes - told:
+        other = config.model_copy(update={name: getattr(config, name) + 2})
+        take_audio(make(config=other), make(config=config))
+
+
 def test_another_codecs_ears_are_refused():
     trained, shifted = make(), make()
     shifted.codebooks.words.add_(0.1)
@@ -130,7 +278,7 @@ def test_another_codecs_ears_are_refused():
 
 
 def test_learning_starts_from_the_folder_that_was_named(tmp_path):
-    save_autoencoder(trained := make(), tmp_path)
+    (trained := make()).save_pretrained(tmp_path)
     named = SMALL.model_copy(update={"start_from": str(tmp_path)})
     found, name = starting_point(SHAPES, named)
     assert name == str(tmp_path)
@@ -155,26 +303,55 @@ def test_the_bundled_model_is_for_the_bundled_codecs_codes():
 
 
 def test_a_broken_folder_is_named(tmp_path):
-    with pytest.raises(GibletError, match=r"config\.json: no such file"):
-        load_autoencoder(tmp_path)
-    save_autoencoder(make(), tmp_path)
+    with pytest.raises(GibletError, match=f"{tmp_path}: the folder has no config.json"):
+        Autoencoder.from_pretrained(tmp_path)
+    make().save_pretrained(tmp_path)
     weights = tmp_path / "model.safetensors"
     whole = weights.read_bytes()
     for spoilt in (whole[: len(whole) // 2], whole[:4], b""):
         weights.write_bytes(spoilt)
         with pytest.raises(GibletError, match=f"{tmp_path}: no autoencoder can be read from it"):
-            load_autoencoder(tmp_path)
+            Autoencoder.from_pretrained(tmp_path)
     weights.unlink()
     with pytest.raises(GibletError, match="no autoencoder can be read from it"):
-        load_autoencoder(tmp_path)
+        Autoencoder.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "config", "reason"),
+    [
+        (SHAPES, SMALL.model_copy(update={"slot_dim": 16}), "size mismatch for"),
+        (SHAPES, SMALL.model_copy(update={"variational": True}), "Unexpected key"),
+        (dataclasses.replace(SHAPES, n_text=None), SMALL, "Missing key"),
+    ],
+    ids=["wider", "more", "less"],
+)
+def test_weights_that_the_config_does_not_tell_of_are_refused(shapes, config, reason, tmp_path):
+    make(shapes, config).save_pretrained(tmp_path / "other")
+    make().save_pretrained(tmp_path)
+    shutil.copy(tmp_path / "other" / "model.safetensors", tmp_path)
+    clear = f"{tmp_path}: no autoencoder can be read from it .*{reason}"
+    with pytest.raises(GibletError, match=clear) as raised:
+        Autoencoder.from_pretrained(tmp_path)
+    assert "\n" not in str(raised.value)
+
+
+GOOD = {"shapes": SHAPES.to_dict(), "model": SMALL.model_dump()}
 
 
 @pytest.mark.parametrize(
     "content",
-    ["{}", '{"shapes": {"n_ears": 2}, "model": {}}', '{"shapes": {}, "model": {"slot_fames": 7}}'],
+    [
+        *({}, [], 3, {"shapes": 3, "model": {}}, GOOD | {"shapes": {"n_ears": 2}}),
+        *(GOOD | {"shapes": {}}, GOOD | {"model": {"slot_fames": 7}}, GOOD | {"model": None}),
+    ],
+    ids=str,
 )
 def test_a_config_of_something_else_is_named(content, tmp_path):
-    save_autoencoder(make(), tmp_path)
-    (tmp_path / "config.json").write_text(content)
+    make().save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(content))
     with pytest.raises(GibletError, match="no autoencoder can be read from it"):
-        load_autoencoder(tmp_path)
+        Autoencoder.from_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(GibletError, match=r"config\.json: not valid JSON"):
+        Autoencoder.from_pretrained(tmp_path)
