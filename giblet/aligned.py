@@ -9,7 +9,7 @@ import xarray as xr
 from giblet.alignment.hrf import HRF_SECONDS, tr_kernel
 from giblet.alignment.sync import Match, match_scans
 from giblet.checks import GibletError
-from giblet.dataset import FilmData, split_film, zscore_bold
+from giblet.dataset import FilmData, check_no_overlap, gap_trs, split_film, zscore_bold
 from giblet.models.autoencoder import Shapes
 from giblet.ridge import scale_by_training
 from giblet.settings import SplitConfig
@@ -66,19 +66,32 @@ def align(
             warnings.append(
                 f"{n_trs - len(match.trs)} TRs of the film were not scanned in everyone"
             )
-    part = split_film(merged.sizes["tr"], t_r, splits, match is not None)
+    part = split_film(merged.sizes["tr"], t_r, splits, scans is not None, runs)
     merged = merged.assign(part=("tr", part), run=("tr", runs))
+    warnings += _holes(merged["tr"].values[part == "test"])
     for modality in ("video", "text"):  # a cover picture, a film in which nobody speaks
         if modality in merged and not merged[modality].values[part == "train"].std(axis=0).any():
             merged = merged.drop_vars(modality)
             warnings.append(f"{modality}: left out, it never changes in the training TRs")
-    return merged.assign_attrs(warnings=warnings)
+    gap = gap_trs(splits, t_r, scans is not None)
+    return merged.assign_attrs(warnings=warnings, gap_trs=gap)
 
 
 def _said(arrays: xr.Dataset) -> list[str]:
     """Warnings that were recorded with these arrays: a list, or JSON from a file."""
     said = arrays.attrs.get("warnings", [])
     return json.loads(said) if isinstance(said, str) else list(said)
+
+
+def _holes(tested: np.ndarray) -> list[str]:
+    """A warning if TRs of the film are missing within the test part, ``tested`` (n_test,)."""
+    n_missing = int(tested[-1] - tested[0]) + 1 - len(tested)
+    if not n_missing:
+        return []
+    return [
+        f"{n_missing} TRs of the film within the test part were not scanned: its sounds are scored "
+        "as if the film went on there, too late by as much. Name single runs in splits.test_runs"
+    ]
 
 
 def _add_scans(
@@ -100,7 +113,7 @@ def _add_scans(
 
 
 def film_data(aligned: xr.Dataset, blurred: bool = False) -> FilmData:
-    """The aligned array set as tensors, BOLD z-scored on training TRs.
+    """The aligned array set as tensors, BOLD z-scored on training TRs; parts are proved apart.
 
     ``blurred`` adds the film as the HRF blurs it (n_trs, n_regressors): the subjects' mean
     regressors, scaled by training TRs.
@@ -111,8 +124,10 @@ def film_data(aligned: xr.Dataset, blurred: bool = False) -> FilmData:
         if modality in aligned
     }
     part, run = aligned["part"].values.astype(str), aligned["run"].values.astype(str)
+    gap = int(aligned.attrs.get("gap_trs", 1))
+    check_no_overlap(FilmData(film, None, part, run, gap_trs=gap))
     if "bold" not in aligned:
-        return FilmData(film, None, part, run)
+        return FilmData(film, None, part, run, gap_trs=gap)
     bold = aligned["bold"].values
     if np.isnan(bold).any():
         raise GibletError(f"BOLD has NaN in {np.isnan(bold).any(axis=(0, 1)).sum()} voxels")
@@ -123,7 +138,7 @@ def film_data(aligned: xr.Dataset, blurred: bool = False) -> FilmData:
             scale_by_training(regressors, np.flatnonzero(part == "train"))
         )
     subjects = tuple(aligned["subject"].values.astype(str).tolist())
-    return FilmData(film, torch.from_numpy(bold), part, run, subjects)
+    return FilmData(film, torch.from_numpy(bold), part, run, subjects, gap)
 
 
 def film_shapes(aligned: xr.Dataset, hrf_model: str, codebook_dim: int = 128) -> Shapes:

@@ -4,6 +4,7 @@ One run is in memory at a time. Each is read twice: to see which voxels vary, an
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,12 @@ from giblet.cleaning import clean_series
 from giblet.encoding import tsnr
 from giblet.images import parcel_means
 from giblet.runs import read_run_table
+from giblet.significance import phase_randomised
 from giblet.store import append_arrays, load_json, new_variable, replacing
 from giblet.survey import Scans, steady_volumes, survey
 
 _CHUNK_COLUMNS = 1024
+_NULL = "no data: BOLD was replaced by phase-randomised noise (scan.null); scores must be at chance"
 
 
 def load_bids(
@@ -84,16 +87,26 @@ def survey_runs(table, parcellation=None, confounds=()) -> Scans:
     return survey(read_run_table(Path(table), confounds), Path(table), parcellation)
 
 
-def save_bold(scans: Scans, path: str | Path, high_pass_hz: float | None = 0.01, **attrs) -> None:
+def save_bold(
+    scans: Scans,
+    path: str | Path,
+    high_pass_hz: float | None = 0.01,
+    null_seed: int | None = None,
+    **attrs,
+) -> None:
     """Write what `load_bids` returns, with ``attrs``, run by run: one run is in memory at a time.
 
     In chunks of the longest run × 1,024 columns, so that some columns are read at no great cost.
+    With a ``null_seed`` BOLD becomes `null_series`; attributes ``null`` and ``warnings`` say so.
     """
+    if null_seed is not None:
+        scans = replace(scans, warnings=[_NULL, *scans.warnings])
+        attrs["null"] = "phase-randomised"
     n_columns = list(scans.sizes.values())[1]
     chunks = (max(run.n_volumes for run in scans.runs), min(_CHUNK_COLUMNS, n_columns))
     with replacing(path) as temporary:
         with new_variable(temporary, "bold", scans.sizes, chunks) as bold:
-            arrays = _fill(bold, scans, high_pass_hz)
+            arrays = _fill(bold, scans, high_pass_hz, null_seed)
         append_arrays(arrays.assign_attrs(attrs), temporary)
 
 
@@ -103,13 +116,36 @@ def _load(scans: Scans, high_pass_hz: float | None) -> xr.Dataset:
     return arrays.assign(bold=(tuple(scans.sizes), bold))
 
 
-def _fill(bold, scans: Scans, high_pass_hz: float | None) -> xr.Dataset:
+def null_series(bold: np.ndarray, seed: int, run: str) -> np.ndarray:
+    """Noise of the spectrum that each series of one run has, (n_volumes, n_columns) alike.
+
+    Every column has phases of its own, drawn by ``seed`` and ``run``, which names a subject's run.
+
+    >>> wave = np.sin(np.arange(8.0))[:, None]
+    >>> noise = null_series(wave, 0, "sub-01 run-1")
+    >>> np.allclose(np.abs(np.fft.rfft(noise, axis=0)), np.abs(np.fft.rfft(wave, axis=0)))
+    True
+    """
+    rng, noise = np.random.default_rng([seed, *run.encode()]), np.empty_like(bold)
+    for start in range(0, bold.shape[1], _CHUNK_COLUMNS):
+        columns = slice(start, start + _CHUNK_COLUMNS)
+        alone = bold[:, columns].T[..., None]  # (n_columns, n_volumes, 1)
+        noise[:, columns] = phase_randomised(alone, rng)[..., 0].T
+    return noise
+
+
+def _fill(
+    bold, scans: Scans, high_pass_hz: float | None, null_seed: int | None = None
+) -> xr.Dataset:
     """Put cleaned runs into ``bold`` (an array, or a file's), one by one; all that lies beside."""
     (_, n_columns), start = scans.sizes.values(), 0
     ratios = np.empty((len(scans.runs), n_columns), dtype=np.float32)
     for n, run in enumerate(scans.runs):
         stop = start + run.n_volumes
-        bold[start:stop], ratios[n] = _cleaned(run, scans, n_columns, high_pass_hz)
+        cleaned, ratios[n] = _cleaned(run, scans, n_columns, high_pass_hz)
+        if null_seed is not None:
+            cleaned = null_series(cleaned, null_seed, f"{run.subject} {run.name}")
+        bold[start:stop] = cleaned
         start = stop
     return _beside(scans, ratios)
 

@@ -1,45 +1,105 @@
 """What a model is trained on: aligned TRs, parts that never touch, scaled BOLD."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import torch
 
-from giblet.checks import GibletError
+from giblet.checks import GibletError, nearest_name
 from giblet.settings import SplitConfig
 from giblet.timing import trs_for
 
 PARTS = ("train", "validation", "test")
 
 
-def split_film(n_trs: int, t_r: float, splits: SplitConfig, has_bold: bool) -> np.ndarray:
+def gap_trs(splits: SplitConfig, t_r: float, has_bold: bool) -> int:
+    """TRs left out between parts: ``gap_seconds``, one at least; one where there is no BOLD."""
+    return max(1, trs_for(splits.gap_seconds, t_r)) if has_bold else 1
+
+
+def split_film(
+    n_trs: int, t_r: float, splits: SplitConfig, has_bold: bool, runs: np.ndarray | None = None
+) -> np.ndarray:
     """The part each TR belongs to, shape (n_trs,) str: train, validation, test or gap.
 
-    The film's end is the test part, the stretch before it the validation part; between parts
-    lies a gap of ``gap_seconds`` (one TR where there is no BOLD), because neighbouring TRs are
-    alike and the HRF smears each over the next half minute. The parts are the same film seconds
-    for every subject.
+    The film's end is the test part, the stretch before it the validation part; or they are the
+    runs that ``splits`` names, of ``runs`` (n_trs,) str. Between parts lies a gap of `gap_trs`,
+    because neighbouring TRs are alike and the HRF smears each over the next half minute. It is
+    never taken from the test part. The parts are the same film seconds for every subject.
 
     Raises
     ------
     GibletError
-        The film is too short for three parts.
+        The film is too short for three parts; see `_runs_held_out` for runs.
 
     >>> parts = split_film(20, 1.5, SplitConfig(), has_bold=False)
     >>> [int((parts == p).sum()) for p in ("train", "validation", "test", "gap")]
     [12, 2, 4, 2]
+    >>> by_run = SplitConfig(test_runs=["2"], gap_seconds=1.5)
+    >>> split_film(10, 1.5, by_run, True, np.array(list("1112233333")))[2:].tolist()
+    ['gap', 'test', 'test', 'gap', 'train', 'train', 'gap', 'validation']
     """
-    gap = trs_for(splits.gap_seconds, t_r) if has_bold else 1
-    n_test = max(1, round(splits.test * n_trs))
-    n_validation = max(1, round(splits.validation * n_trs))
-    n_train = n_trs - n_test - n_validation - 2 * gap
-    if n_train < 2:
+    gap = gap_trs(splits, t_r, has_bold)
+    if splits.test_runs:
+        test, validation = _runs_held_out(runs, splits, gap)
+    else:
+        test = _last(np.ones(n_trs, dtype=bool), splits.test * n_trs)
+        validation = _last(~_near(test, gap), splits.validation * n_trs)
+    train = ~_near(test | validation, gap)
+    if train.sum() < 2 or not validation.any():
         raise GibletError(
-            f"{n_trs} TRs are too few: {n_test} to test, {n_validation} to validate and two gaps "
-            f"of {gap} leave {n_train} to train on. Use a longer film or a smaller splits.* share"
+            f"{n_trs} TRs are too few: {test.sum()} to test, {validation.sum()} to validate and "
+            f"gaps of {gap} leave {train.sum()} to train on. Use a longer film, a smaller splits.* "
+            "share or fewer runs"
         )
-    lengths = (n_train, gap, n_validation, gap, n_test)
-    return np.repeat(("train", "gap", "validation", "gap", "test"), lengths)
+    return np.select([test, validation, train], ["test", "validation", "train"], "gap")
+
+
+def _runs_held_out(
+    runs: np.ndarray, splits: SplitConfig, gap: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which TRs are tested and validated, (n_trs,) bool each.
+
+    Raises GibletError for a run that is not there, for none to train on, and for tested runs that
+    do not follow each other in the film (their sound is scored as one stretch).
+    """
+    for key in ("test_runs", "validation_runs"):
+        _check_runs(getattr(splits, key), np.unique(runs).tolist(), f"splits.{key}")
+    test, held = np.isin(runs, splits.test_runs), np.isin(runs, splits.validation_runs)
+    if (test | held).all():
+        raise GibletError("splits.test_runs (and validation_runs) name every run: leave one out")
+    if (np.diff(np.flatnonzero(test)) != 1).any():
+        raise GibletError("splits.test_runs: runs to test must follow each other in the film")
+    free = ~_near(test, gap)
+    if splits.validation_runs:
+        return test, held & free
+    return test, _last(free, splits.validation * free.sum())
+
+
+def _check_runs(named: list[str], known: list[str], key: str) -> None:
+    for run in named:
+        if run not in known:
+            there = f"{nearest_name(run, known)}; there are: {', '.join(known)}"
+            raise GibletError(f"{key}: no run {run} in the scan{there}")
+
+
+def _last(free: np.ndarray, n: float) -> np.ndarray:
+    """The last ``n`` (rounded, one at least) of the TRs that are free; both (n_trs,) bool."""
+    chosen = np.zeros_like(free)
+    chosen[np.flatnonzero(free)[-max(1, round(n)) :]] = True
+    return chosen
+
+
+def _near(chosen: np.ndarray, gap: int) -> np.ndarray:
+    """TRs that are chosen, and those ``gap`` or fewer from one; both (n_trs,) bool.
+
+    >>> _near(np.array([False, False, False, True]), gap=2).tolist()
+    [False, True, True, True]
+    """
+    away = np.arange(len(chosen))[:, None] - np.flatnonzero(chosen)
+    return (np.abs(away) <= gap).any(axis=1)
 
 
 def zscore_bold(
@@ -83,6 +143,7 @@ class FilmData:
     film : modality → tensor (n_trs, …)
     bold : (n_subjects, n_trs, n_voxels) z-scored, NaN where not scanned; None without a scan
     part, run : (n_trs,) str
+    gap_trs : TRs that were left out between parts, at least
     """
 
     film: dict[str, torch.Tensor]
@@ -90,6 +151,7 @@ class FilmData:
     part: np.ndarray
     run: np.ndarray
     subjects: tuple[str, ...] = ()
+    gap_trs: int = 1
 
     def where(self, part: str) -> np.ndarray:
         """Indices of a part's TRs."""
@@ -103,6 +165,7 @@ class FilmData:
             self.part[trs],
             self.run[trs],
             self.subjects,
+            self.gap_trs,
         )
 
     def stretches(self, part: str) -> list[np.ndarray]:
@@ -128,16 +191,38 @@ def windows(data: FilmData, part: str, n_trs: int, step: int) -> list[np.ndarray
     return found
 
 
-def check_no_overlap(data: FilmData, gap_trs: int) -> None:
-    """Prove that between any two parts lie ``gap_trs`` TRs or more.
+def check_no_overlap(data: FilmData, gap_trs: int = 1, window_trs: int = 40) -> None:
+    """Prove from the very windows that are learned from, and the test TRs, that parts are apart.
+
+    By ``gap_trs`` TRs or by ``data.gap_trs``, whichever is more. Windows are those of
+    ``window_trs`` TRs (``training.window_trs``), each half a window after the one before.
 
     Raises
     ------
     GibletError
         Training on what is tested would make every score worthless.
     """
-    for i, one in enumerate(PARTS):
-        for other in PARTS[i + 1 :]:
-            a, b = data.where(one), data.where(other)
-            if len(a) and len(b) and np.abs(a[:, None] - b[None]).min() <= gap_trs:
-                raise GibletError(f"{one} and {other} TRs are nearer than {gap_trs} TRs")
+    step = max(1, window_trs // 2)
+    seen = {part: windows(data, part, window_trs, step) for part in ("train", "validation")}
+    check_apart(seen | {"test": [data.where("test")]}, max(gap_trs, data.gap_trs))
+
+
+def check_apart(seen: Mapping[str, list[np.ndarray]], gap_trs: int) -> None:
+    """Prove that no TR is in two parts, and that ``gap_trs`` TRs or more lie between any two.
+
+    ``seen``: part → indices of the TRs of each of its windows. Raises GibletError.
+
+    >>> check_apart({"train": [np.arange(4), np.arange(2, 6)], "test": [np.arange(5, 9)]}, 2)
+    Traceback (most recent call last):
+        ...
+    giblet.checks.GibletError: train and test share 1 TRs, the first is TR 5
+    """
+    trs = {part: np.unique(np.concatenate(w)) for part, w in seen.items() if sum(map(len, w))}
+    for (one, a), (other, b) in combinations(trs.items(), 2):
+        shared = np.intersect1d(a, b)
+        if len(shared):
+            raise GibletError(
+                f"{one} and {other} share {len(shared)} TRs, the first is TR {shared[0]}"
+            )
+        if np.abs(a[:, None] - b).min() <= gap_trs:
+            raise GibletError(f"{one} and {other} TRs are nearer than {gap_trs} TRs")

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
 
 
 class Section(BaseModel):
@@ -69,6 +69,20 @@ class SplitConfig(Section):
     gap_seconds: float = Field(
         32.0, ge=0, description="left out between the parts; at least the HRF when there is BOLD"
     )
+    test_runs: list[str] = Field(
+        [], description="runs of the scan to test on, named as in bold.nc, instead of the share"
+    )
+    validation_runs: list[str] = Field(
+        [], description="beside test_runs: by default the last share of what they leave"
+    )
+
+    @field_validator("validation_runs")
+    @classmethod
+    def _beside_test_runs(cls, runs: list[str], info) -> list[str]:
+        tested = info.data.get("test_runs")
+        if runs and (not tested or {*runs} & {*tested}):
+            raise ValueError("goes with splits.test_runs, and no run may be in both")
+        return runs
 
 
 class ModelConfig(Section):
@@ -123,6 +137,11 @@ class TrainingConfig(Section):
         "cosine", description="of the learning rate, over max_epochs"
     )
     gradient_clip: PositiveFloat = Field(1.0, description="largest norm of a gradient")
+    strategy: Literal["auto", "ddp"] = Field(
+        "auto", description="ddp: processes side by side, each with windows of its own"
+    )
+    devices: PositiveInt = Field(1, description="GPUs, or processes without one, of each node")
+    n_nodes: PositiveInt = Field(1, description="machines that a cluster gives (ddp)")
     modality_dropout: float = Field(
         0.1, ge=0, lt=1, description="share of TRs in which a modality is hidden from the encoder"
     )
@@ -149,6 +168,9 @@ class DecodingConfig(Section):
     last_lag_seconds: float = Field(8.0, gt=0, description="to so much later")
     voxel_share: float = Field(
         0.05, gt=0, le=1, description="voxels that are read: those in which subjects agree most"
+    )
+    region: str | None = Field(
+        None, description="read all voxels of this one of lesion.regions instead"
     )
     clip_seconds: PositiveFloat = Field(8.0, description="of film in a row that 10-way tells apart")
     n_permutations: PositiveInt = Field(1000, description="orders of the clips, for p-values")
@@ -179,6 +201,9 @@ class ScanConfig(Section):
     ] = Field([], description="instead, of nilearn's load_confounds (BIDS alone)")
     lag_seconds: float = Field(
         0.0, description="s by which the scan is late, as brain_quality tells; film_time less this"
+    )
+    null: bool = Field(
+        False, description="a control: BOLD becomes noise of its spectrum; scores are then chance"
     )
 
 

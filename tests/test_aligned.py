@@ -157,6 +157,36 @@ def test_bold_is_scaled_by_training_trs_alone(film, scans, regressors):
     np.testing.assert_array_equal(film_data(spoilt).bold[:, data.where("train")], train)
 
 
+def test_runs_may_be_held_out(film, scans, regressors):
+    splits = SplitConfig(gap_seconds=3.0, test_runs=["run-1"])
+    aligned = align(film, scans, regressors, T_R, splits)
+    np.testing.assert_array_equal(aligned["part"] == "test", aligned["run"] == "run-1")
+    assert (
+        aligned["part"].values[20:].tolist()
+        == ["gap"] * 2 + ["train"] * 19 + ["gap"] * 2 + ["validation"] * 2
+    )
+    assert film_data(aligned).gap_trs == 2
+    with pytest.raises(GibletError, match="no run run-3 in the scan; did you mean run-"):
+        align(film, scans, regressors, T_R, SplitConfig(test_runs=["run-3"]))
+
+
+def test_parts_nearer_than_the_gap_are_refused(film, scans, regressors):
+    aligned = align(film, scans, regressors, T_R, SPLITS)
+    film_data(aligned)
+    moved = aligned["part"].values.copy()
+    moved[np.flatnonzero(moved == "gap")[0]] = "train"
+    with pytest.raises(GibletError, match="train and validation TRs are nearer than 2 TRs"):
+        film_data(aligned.assign(part=("tr", moved)))
+
+
+def test_a_hole_in_the_test_part_is_said(film, scans, regressors):
+    whole, holed = (SplitConfig(gap_seconds=1.5, test=share) for share in (0.5, 0.6))
+    said = align(film, scans, regressors, T_R, holed).attrs["warnings"][-1]
+    assert said.startswith("5 TRs of the film within the test part were not scanned")
+    warnings = align(film, scans, regressors, T_R, whole).attrs["warnings"]
+    assert not any("within the test part" in line for line in warnings)
+
+
 def test_the_blurred_film_is_the_subjects_mean_scaled_by_training_trs(film, scans, regressors):
     aligned = align(film, scans, regressors, T_R, SPLITS)
     aligned["regressors"][1, :, 0] *= 3

@@ -1,6 +1,7 @@
 """BOLD is read as nilearn would clean it, on the film's clock; bad data sets are named."""
 
 import gzip
+import itertools
 import json
 import shutil
 
@@ -15,9 +16,11 @@ from giblet.bids import MOTION
 from giblet.bold import load_bids, save_bold, survey_bids
 from giblet.checks import GibletError
 from giblet.cleaning import slow_cosines
+from giblet.config import parse_config
 from giblet.demo.scanner import simulate_bids
 from giblet.events import film_times
 from giblet.store import load_arrays, load_json, save_arrays, save_json
+from giblet.verbs.brain import load_bold
 
 RUN = "sub-01/func/sub-01_task-film_run-1"
 BOLD = f"{RUN}_space-MNI152NLin2009cAsym_desc-preproc_bold"
@@ -211,6 +214,49 @@ def test_what_is_saved_run_by_run_is_what_is_loaded(
         assert saved.attrs["input"] == "abc"
         assert json.loads(saved.attrs["warnings"]) == loaded.attrs["warnings"]
         assert (tmp_path / "bold.nc").read_bytes() == (tmp_path / "again.nc").read_bytes()
+
+
+def of_each_scan(arrays):
+    """BOLD (n_volumes, n_voxels) of each run of each subject."""
+    scan = arrays["subject"].to_numpy() + arrays["run"].to_numpy()
+    return [arrays["bold"].to_numpy()[scan == one].astype(float) for one in np.unique(scan)]
+
+
+def test_the_null_keeps_every_spectrum_and_nothing_else(dataset, tmp_path):
+    """Every scan is the same one: what its nulls share, they share by the noise."""
+    for kind in ("desc-preproc_bold.nii.gz", "desc-confounds_timeseries.tsv"):
+        first, *others = sorted(dataset.rglob(f"*{kind}"))
+        for path in others:
+            shutil.copy(first, path)
+    scans = survey_bids(dataset)
+    for name, seed in {"null": 0, "again": 0, "other": 1}.items():
+        save_bold(scans, tmp_path / f"{name}.nc", null_seed=seed)
+    null, other = (load_arrays(tmp_path / f"{name}.nc") for name in ("null", "other"))
+    assert (tmp_path / "null.nc").read_bytes() == (tmp_path / "again.nc").read_bytes()
+    kept = load_bids(dataset)
+    noises = of_each_scan(null)
+    for noise, another, bold in zip(noises, of_each_scan(other), of_each_scan(kept), strict=True):
+        power, true_power = (np.abs(np.fft.rfft(x, axis=0)) for x in (noise, bold))
+        np.testing.assert_allclose(power, true_power, atol=1e-4 * true_power.max())
+        for stranger in (bold, another, np.roll(noise, 1, axis=1)):  # its neighbour's phases
+            assert np.abs(column_correlations(noise, stranger).mean()) < 0.03
+    for one, two in itertools.combinations(noises, 2):  # of other subjects and runs
+        assert np.abs(column_correlations(one, two).mean()) < 0.03
+    assert null.drop_vars("bold").equals(kept.drop_vars("bold"))
+
+
+def column_correlations(a, b):
+    a, b = ((x - x.mean(axis=0)) / x.std(axis=0) for x in (a, b))
+    return (a * b).mean(axis=0)
+
+
+def test_the_null_says_that_it_is_no_data(simulated, tmp_path):
+    for null in (True, False):
+        load_bold(simulated, tmp_path / "bold.nc", parse_config({"scan": {"null": null}}))
+        attrs = load_arrays(tmp_path / "bold.nc").attrs
+        assert attrs.get("null") == ("phase-randomised" if null else None)
+        said = [line for line in json.loads(attrs["warnings"]) if line.startswith("no data: BOLD")]
+        assert len(said) == null
 
 
 def test_some_voxels_are_read_without_the_others(simulated, tmp_path):

@@ -1,12 +1,24 @@
 """Parts never touch, and nothing of the test part reaches the training. Oracle: scikit-learn."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from sklearn.preprocessing import StandardScaler
 
+from giblet import dataset
 from giblet.checks import GibletError
-from giblet.dataset import PARTS, FilmData, check_no_overlap, split_film, windows, zscore_bold
+from giblet.config import parse_config
+from giblet.dataset import (
+    PARTS,
+    FilmData,
+    check_apart,
+    check_no_overlap,
+    split_film,
+    windows,
+    zscore_bold,
+)
 from giblet.settings import SplitConfig
 
 
@@ -48,9 +60,64 @@ def test_a_split_is_the_same_each_time_and_for_everyone():
 
 
 def test_a_film_too_short_for_three_parts_is_named():
-    with pytest.raises(GibletError, match=r"60 TRs are too few: 12 to test, 6 to validate and two"):
+    with pytest.raises(GibletError, match="60 TRs are too few: 12 to test, 6 to validate"):
         split_film(60, 1.5, SplitConfig(), has_bold=True)
     assert (split_film(60, 1.5, SplitConfig(), has_bold=False) == "train").sum() == 40
+
+
+SIX_RUNS = np.repeat([f"task-film_run-{n}" for n in range(1, 7)], 60)
+
+
+def by_run(test, validation=(), runs=SIX_RUNS, **more):
+    test, validation = ([f"task-film_run-{n}" for n in names] for names in (test, validation))
+    splits = SplitConfig(test_runs=test, validation_runs=validation, **more)
+    return split_film(len(runs), 1.5, splits, True, runs)
+
+
+@pytest.mark.parametrize(
+    ("test", "validation"),
+    [([6], []), ([1], []), ([3], []), ([5, 4], []), ([6], [5]), ([2], [3, 1]), ([1], [4])],
+)
+def test_runs_are_tested_whole_and_gaps_are_taken_from_the_others(test, validation):
+    parts, number = by_run(test, validation), np.repeat(range(1, 7), 60)
+    np.testing.assert_array_equal(parts == "test", np.isin(number, test))
+    for one, other in (("train", "validation"), ("train", "test"), ("validation", "test")):
+        assert nearest(parts, one, other) > 22  # TRs that last 32 s
+    for tr in np.flatnonzero(parts == "gap"):  # and no TR is left out for nothing
+        assert np.isin(parts[max(0, tr - 22) : tr + 23], ["test", "validation"]).any()
+    if validation:
+        assert set(number[parts == "validation"]) == set(validation)
+        assert set(number[parts == "train"]) == {1, 2, 3, 4, 5, 6} - {*test, *validation}
+
+
+def test_validation_is_the_last_share_of_what_tested_runs_leave():
+    parts = by_run([6])  # 300 TRs before it, less a gap of 22
+    assert np.flatnonzero(parts == "validation").tolist() == list(range(278 - 28, 278))
+    parts = by_run([3], validation=[])  # 98 TRs before, 158 after
+    assert np.flatnonzero(parts == "validation").tolist() == list(range(360 - 26, 360))
+
+
+def test_a_run_that_may_not_be_tested_is_named():
+    with pytest.raises(GibletError, match=r"no run task-film_run-9 in the scan; did you mean .*-6"):
+        by_run([9])
+    with pytest.raises(GibletError, match=r"splits.validation_runs: no run .* there are: task-f"):
+        by_run([1], [7])
+    with pytest.raises(GibletError, match=r"splits.test_runs .* name every run"):
+        by_run([1, 2, 3, 4, 5, 6])
+    with pytest.raises(GibletError, match=r"splits.test_runs .* name every run"):
+        by_run([1, 2, 3], [4, 5, 6])
+    with pytest.raises(GibletError, match=r"splits.test_runs: .* must follow each other"):
+        by_run([1, 4])
+    with pytest.raises(GibletError, match=r"60 to test, 0 to validate and gaps of 67 leave 0"):
+        by_run([2], [1], runs=SIX_RUNS[:180], gap_seconds=100)
+    with pytest.raises(GibletError, match="no run 2 in the scan; there are: none"):
+        split_film(40, 1.5, SplitConfig(test_runs=["2"]), False, np.repeat("none", 40))
+
+
+@pytest.mark.parametrize("tested", [{}, {"test_runs": ["a", "b"]}])
+def test_runs_to_validate_go_with_others_to_test(tested):
+    with pytest.raises(GibletError, match=r"splits.validation_runs = \['b'\].* no run may be in"):
+        parse_config({"splits": {"validation_runs": ["b"], **tested}})
 
 
 def test_no_overlap_is_proved_or_refused():
@@ -61,6 +128,37 @@ def test_no_overlap_is_proved_or_refused():
     mixed = np.random.default_rng(0).permutation(parts)  # a random split
     with pytest.raises(GibletError, match="nearer"):
         check_no_overlap(make_data(mixed), gap_trs=1)
+
+
+def test_a_window_that_reaches_into_another_part_is_found(monkeypatch):
+    """Labels may be right and windows wrong: the proof is of the windows."""
+    data = make_data(split_film(200, 1.5, SplitConfig(), has_bold=True))
+    cut = dataset.windows
+
+    def reaching(data, part, n_trs, step):
+        later = 140 if part == "train" else 0
+        return [np.minimum(window + later, 199) for window in cut(data, part, n_trs, step)]
+
+    monkeypatch.setattr(dataset, "windows", reaching)
+    with pytest.raises(GibletError, match="train and test share 40 TRs, the first is TR 160"):
+        check_no_overlap(data)
+
+
+def test_windows_made_by_hand_are_proved_or_refused():
+    seen = {"train": [np.arange(10), np.arange(5, 15)], "validation": [np.arange(20, 25)]}
+    check_apart(seen | {"test": [np.arange(30, 40)]}, gap_trs=5)
+    with pytest.raises(GibletError, match="train and validation TRs are nearer than 6 TRs"):
+        check_apart(seen | {"test": [np.arange(30, 40)]}, gap_trs=6)
+    with pytest.raises(GibletError, match="validation and test share 1 TRs, the first is TR 24"):
+        check_apart(seen | {"test": [np.arange(24, 40)]}, gap_trs=1)
+
+
+def test_the_gap_of_the_data_is_proved_without_being_asked_for():
+    parts = split_film(200, 1.5, SplitConfig(), has_bold=True)
+    data = make_data(parts)
+    check_no_overlap(dataclasses.replace(data, gap_trs=22))
+    with pytest.raises(GibletError, match="nearer than 23 TRs"):
+        check_no_overlap(dataclasses.replace(data, gap_trs=23), gap_trs=1)
 
 
 @pytest.fixture

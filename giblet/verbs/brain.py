@@ -17,7 +17,10 @@ def simulate_bold(
 
 
 def load_bold(source: Path, bold: Path, config: Config) -> None:
-    """Every run of every subject of a BIDS data set or of a table of runs, on the film's clock."""
+    """Every run of every subject of a BIDS data set or of a table of runs, on the film's clock.
+
+    With ``scan.null`` noise of the same spectrum instead, seeded by ``seed``.
+    """
     from giblet.alignment.sync import move_scans
     from giblet.bids import MOTION
     from giblet.bold import save_bold, survey_bids, survey_runs
@@ -33,7 +36,8 @@ def load_bold(source: Path, bold: Path, config: Config) -> None:
         strategy, used = scan.confound_strategy, [source]
         scans = survey_bids(source, config.task, scan.parcellation, confounds, strategy)
     scans, attrs = move_scans(scans, scan.lag_seconds), {"lag_seconds": scan.lag_seconds}
-    save_bold(scans, bold, scan.high_pass_hz, input=fingerprint(*used), **attrs)
+    null_seed = config.seed if scan.null else None
+    save_bold(scans, bold, scan.high_pass_hz, null_seed, input=fingerprint(*used), **attrs)
 
 
 def convolve_hrf(features: Path, bold: Path, regressors: Path, config: Config) -> None:

@@ -44,7 +44,7 @@ rule load_bold:
     resources:
         mem_mb=3000,
     params:
-        settings=settings("task", "scan"),
+        settings=settings("task", "scan", *["seed"] * SETTINGS.scan.null),
         source=source_fingerprint("load_bold"),
     shell:
         "python -m giblet load_bold --source {input.source:q} --bold {output.bold:q}"
