@@ -5,5 +5,6 @@ include: "workflow/rules/brain.smk"
 include: "workflow/rules/model.smk", overwrite_default_target=True
 # fmt: on
 include: "workflow/rules/lesion.smk"
+include: "workflow/rules/generalisation.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/codec.smk"

@@ -12,14 +12,14 @@ from pathlib import Path
 from giblet.checks import GibletError
 from giblet.codec import verbs as codec_verbs
 from giblet.config import Config, parse_config
-from giblet.verbs import bottleneck, brain, film, lesion
+from giblet.verbs import bottleneck, brain, film, generalisation, lesion
 
 
 def verb_functions() -> dict:
     """Verb name → function, in the order they are written; the lab's begin with ``codec``."""
     found = {}
-    rooms = ((film, ""), (brain, ""), (bottleneck, ""), (lesion, ""), (codec_verbs, "codec "))
-    for module, group in rooms:
+    rooms = dict.fromkeys((film, brain, bottleneck, generalisation, lesion), "")
+    for module, group in (rooms | {codec_verbs: "codec "}).items():
         functions = [f for _, f in inspect.getmembers(module, inspect.isfunction)]
         own = [f for f in functions if f.__module__ == module.__name__]
         own.sort(key=lambda function: function.__code__.co_firstlineno)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from giblet.audio.processor import AudioProcessor
+from giblet.checks import GibletError, nearest_name
 from giblet.dataset import FilmData
 from giblet.decoding import decode_subject, lags_in_trs
 from giblet.encoding import correlation
@@ -19,18 +20,56 @@ NEAREST, MEAN = "nearest_clip", "brain_mean"
 WAYS = (2, 10)
 
 Decoded = Mapping[str, Sequence[np.ndarray]]  # column → one array a subject
+Regions = Mapping[str, np.ndarray]  # region → (n_voxels,) bool
+
+
+def voxels_to_read(
+    bold: np.ndarray, decoding: DecodingConfig, regions: Regions | None = None
+) -> np.ndarray:
+    """The voxels that brains are decoded from, (n_chosen,) indices.
+
+    All of ``decoding.region``; without one, of the whole brain those in which subjects agree most.
+    ``bold`` (n_subjects, n_trs, n_voxels) of training TRs. GibletError for an unknown region.
+    """
+    name, regions = decoding.region, regions or {}
+    if name is None:
+        return reliable_voxels(bold, decoding.voxel_share)
+    if name not in regions:
+        known = ", ".join(regions) or "none"
+        raise GibletError(
+            f"decoding.region: no region {name}{nearest_name(name, list(regions))}; known: {known}"
+        )
+    return np.flatnonzero(regions[name])
+
+
+def region_rows(decoding: DecodingConfig, regions: Regions | None = None) -> list[dict]:
+    """Which region the brain columns were read from, by its number of voxels; none if the whole.
+
+    >>> (row,) = region_rows(DecodingConfig(region="V1"), {"V1": np.array([True, False, True])})
+    >>> row["metric"], row["value"]
+    ('voxels_in_V1', 2)
+    """
+    if decoding.region is None:
+        return []
+    n_voxels, counted = int(regions[decoding.region].sum()), {"n": 1, "n_failed": 0}
+    metric = f"voxels_in_{decoding.region}"
+    return [{"column": "brain", "metric": metric, "value": n_voxels} | counted]
 
 
 def decode_brains(
-    code: np.ndarray, data: FilmData, t_r: float, decoding: DecodingConfig
+    code: np.ndarray,
+    data: FilmData,
+    t_r: float,
+    decoding: DecodingConfig,
+    regions: Regions | None = None,
 ) -> dict[str, list[np.ndarray]]:
     """Bottlenecks of test TRs (or, for nearest_clip, training TRs) by column, one a subject.
 
-    ``code`` (n_trs, bottleneck_dim). Voxels are chosen by how much subjects agree in training TRs.
+    ``code`` (n_trs, bottleneck_dim). `voxels_to_read` chooses the voxels, by training TRs.
     """
     train, test = data.where("train"), data.where("test")
     bold = data.bold.numpy()  # (n_subjects, n_trs, n_voxels)
-    chosen, found = reliable_voxels(bold[:, train], decoding.voxel_share), {}
+    chosen, found = voxels_to_read(bold[:, train], decoding, regions), {}
     for one in bold[..., chosen]:
         columns = decode_subject(one, data.run, code, train, test, lags_in_trs(t_r, decoding))
         for column, values in columns.items():

@@ -9,11 +9,13 @@ import xarray as xr
 from giblet.audio.processor import AudioProcessor
 from giblet.dataset import FilmData
 from giblet.decoded import (
+    Regions,
     decode_brains,
     decoded_code_rows,
     film_stretch,
     heard_rows,
     identification_rows,
+    region_rows,
 )
 from giblet.evaluation import (
     bold_rows,
@@ -39,11 +41,13 @@ def reconstruct(
     film_sound: np.ndarray,
     decoding: DecodingConfig,
     seed: int,
+    regions: Regions | None = None,
 ) -> tuple[dict[str, np.ndarray], list[dict]]:
     """Sounds of the test part by column, and rows of the score table.
 
     ``film_sound`` (n_samples,) is the whole film's, at ``processor.sample_rate``. Where there are
     scans, the brain columns hold the first subject's sound, and scores pool all subjects.
+    ``regions`` (n_voxels,) bool by name, for ``decoding.region``; a row then says where was read.
     """
     test = data.where("test")
     audio, trs = aligned["audio"].values, aligned["tr"].values[test]
@@ -65,7 +69,8 @@ def reconstruct(
     if data.bold is None:
         logger.warning("no scan was given: there is no brain column")
     else:
-        brain = decode_brains(code, data, processor.clock.t_r, decoding)
+        brain = decode_brains(code, data, processor.clock.t_r, decoding, regions)
+        rows += region_rows(decoding, regions)
         rows += identification_rows(brain, code, data, processor.clock.t_r, decoding, seed)
         if processor.use_encodec:
             rows += decoded_code_rows(brain, autoencoder, data, seed)

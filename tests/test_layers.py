@@ -13,13 +13,13 @@ PACKAGE = Path(__file__).parents[1] / "giblet"
 # A new module must be placed here, as low as it honestly can stand.
 LEVELS = {
     4: """
-        __main__ cli codec.verbs verbs verbs.bottleneck verbs.brain verbs.film verbs.lesion
-        report report.brain report.figures report.maps report.page report.players report.results
-        report.tables
+        __main__ cli codec.verbs verbs verbs.bottleneck verbs.brain verbs.film
+        verbs.generalisation verbs.lesion report report.brain report.figures report.maps
+        report.page report.players report.results report.tables
     """,
     3: """
         brain_quality held_out lesion linear_maps objective decoded pretraining training decoding
-        evaluation reconstruction
+        evaluation reconstruction generalisation
     """,
     2: """
         aligned dataset windows listening audio audio.processor video text bold models

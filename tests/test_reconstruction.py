@@ -32,6 +32,8 @@ SMALL = ModelConfig(
 ONE_EPOCH = TrainingConfig(max_epochs=1, frames_per_step=4, window_trs=6, bfloat16=False)
 SOUND_METRICS = {"pesq_wb", "stoi", "si_sdr_db", "log_mel_db", "sync_error_ms"}
 QUICK_MEL = MelSettings(n_mels=60, n_iter=8)
+REGIONS = {"auditory": np.arange(6) < 2}
+NATIVE_REGION = {"framing": "native", "region": "auditory"}  # one run for two questions
 BRAINS = ["brain", "brain_shuffled", "brain_mean", "nearest_clip"]
 
 
@@ -71,8 +73,8 @@ def run_pipeline(film_file, tmp_path_factory):
     """From the film's file to sounds and table, each kind of run once."""
     done = {}
 
-    def run(use_encodec, has_bold, framing="tr_synchronous"):
-        key = (use_encodec, has_bold, framing)
+    def run(use_encodec, has_bold, framing="tr_synchronous", region=None):
+        key = (use_encodec, has_bold, framing, region)
         if key not in done:
             done[key] = _run(film_file, tmp_path_factory.mktemp("logs"), *key)
         return done[key]
@@ -80,7 +82,7 @@ def run_pipeline(film_file, tmp_path_factory):
     return run
 
 
-def _run(film_file, folder, use_encodec, has_bold, framing):
+def _run(film_file, folder, use_encodec, has_bold, framing, region):
     rng = np.random.default_rng(0)
     processor = AudioProcessor(use_encodec, t_r=T_R, framing=framing, mel=QUICK_MEL)
     features, _ = processor.audio_to_features(film_file)
@@ -94,8 +96,8 @@ def _run(film_file, folder, use_encodec, has_bold, framing):
         warnings.simplefilter("ignore")  # Lightning's advice on workers and intervals
         trained = fit(data, film_shapes(aligned, "spm"), SMALL, ONE_EPOCH, 0, str(folder))
     film_sound = read_sound(film_file, processor.sample_rate)
-    model, decoding = trained.autoencoder, DecodingConfig()
-    sounds, rows = reconstruct(aligned, data, model, processor, film_sound, decoding, seed=0)
+    model, options = trained.autoencoder, (DecodingConfig(region=region), 0, REGIONS)
+    sounds, rows = reconstruct(aligned, data, model, processor, film_sound, *options)
     table = score_table(processor.encoding_mode, rows)
     return aligned, processor, film_sound, sounds, table
 
@@ -175,7 +177,15 @@ def test_the_codec_column_is_the_codec_alone(run_pipeline, use_encodec):
 
 def test_the_codecs_own_clock_works_too(run_pipeline):
     """Native framing: TRs of 112 and 113 frames, wherever the test part begins."""
-    _, _, _, sounds, table = run_pipeline(True, has_bold=True, framing="native")
+    _, _, _, sounds, table = run_pipeline(True, has_bold=True, **NATIVE_REGION)
     assert list(sounds) == ["original", "codec", "stimulus", *BRAINS]
     late = table[table["metric"] == "sync_error_ms"].set_index("column")["value"]
     assert late["codec"] < 20
+
+
+def test_the_table_says_which_region_was_read(run_pipeline):
+    *_, table = run_pipeline(True, has_bold=True, **NATIVE_REGION)
+    read = table[table["metric"] == "voxels_in_auditory"]
+    assert (read["column"].tolist(), read["value"].tolist()) == (["brain"], [2.0])
+    *_, whole = run_pipeline(True, has_bold=True)
+    assert not whole["metric"].str.contains("voxels_in").any()

@@ -138,7 +138,7 @@ def test_the_rules_are_those_that_were_agreed():
         *("extract_codes", "extract_mel", "group_trs", "extract_video", "embed_text"),
         *("simulate_bold", "load_bold", "convolve_hrf", "brain_quality", "sync_align"),
         *("train", "reconstruct", "reconstruct_audio", "report", "train_codec"),
-        *("pretrain", "lesion"),
+        *("pretrain", "lesion", "leave_one_out"),
     }
 
 
@@ -299,6 +299,17 @@ def test_a_codec_is_trained_from_folders_that_are_named(tmp_path):
     assert done.returncode == 1
     said = done.stdout.splitlines()[-1]
     assert said == "config: train_codec needs a folder as codec_training.validation"
+
+
+def test_rules_that_read_regions_and_leave_people_out(tmp_path):
+    demo = {"film": "demo", "model": {"start_from": "none"}, "decoding": {"region": "auditory"}}
+    wanted = ["leave_one_out", "reconstruct_audio"]
+    done = snakemake(tmp_path, "--dry-run", "--printshellcmds", *wanted, **demo)
+    for line in ("simulate_bold +1", "train +1", "leave_one_out +1", "reconstruct +1"):
+        assert re.search(f"^{line}$", done.stdout, re.M), done.stdout
+    assert done.stdout.count(" --regions results/tiny/simulated --") == 2
+    said = snakemake(tmp_path, "--dry-run", "leave_one_out", **demo | {"bold": "none"}).stdout
+    assert said.splitlines()[-1] == "config: leave_one_out needs a scan as bold"
 
 
 def test_words_and_scans_need_no_film(tmp_path):

@@ -87,11 +87,18 @@ def _fit(data, shapes, codec, model: Path, logs: Path, config: Config, half: boo
 
 
 def reconstruct(
-    film: Path, aligned: Path, model: Path, audio: Path, scores: Path, config: Config
+    film: Path,
+    aligned: Path,
+    model: Path,
+    audio: Path,
+    scores: Path,
+    config: Config,
+    regions: Path | None = None,
 ) -> None:
     """Held-out sound through codec, bottleneck and brain: wav files and a table of scores.
 
-    Refreshes ``scores.tsv`` beside the folder of ``scores``: the tables of all paths built so far.
+    ``regions``, for ``decoding.region``, as those of ``lesion``. Refreshes ``scores.tsv`` beside
+    the folder of ``scores``: the tables of all paths built so far.
     """
     from giblet.aligned import film_data
     from giblet.audio.files import read_sound, write_sound
@@ -99,12 +106,14 @@ def reconstruct(
     from giblet.evaluation import score_table
     from giblet.models.autoencoder import Autoencoder
     from giblet.reconstruction import reconstruct
+    from giblet.regions import find_regions
     from giblet.store import gather_tables, load_arrays, replacing_folder, save_table
 
     arrays = load_arrays(aligned)
     processor = AudioProcessor.from_config(config, arrays.attrs["encoding_mode"])
     autoencoder = Autoencoder.from_pretrained(model)
     blurred = autoencoder.config.hrf_placement == "inputs"
+    asked = config.decoding.region and "bold" in arrays
     sounds, rows = reconstruct(
         arrays,
         film_data(arrays, blurred),
@@ -113,6 +122,7 @@ def reconstruct(
         read_sound(film, processor.sample_rate),
         config.decoding,
         config.seed,
+        find_regions(arrays, regions) if asked else None,
     )
     with replacing_folder(audio) as folder:
         for column, waveform in sounds.items():

@@ -41,6 +41,7 @@ rule reconstruct:
         film=FILM,
         aligned=f"{RESULTS}/aligned/{{path}}.nc",
         model=f"{RESULTS}/model/{{path}}",
+        regions=lambda _: decoding_regions(),
     output:
         audio=directory(f"{RESULTS}/audio/{{path}}"),
         scores=f"{RESULTS}/scores/{{path}}.tsv",
@@ -54,12 +55,13 @@ rule reconstruct:
     resources:
         mem_mb=3000,
     params:
+        regions=lambda _, input: "--regions" if input.regions else "",
         settings=lambda w: settings(*SOUND[w.path], "t_r", "decoding", "seed"),
         source=source_fingerprint("reconstruct"),
     shell:
         "python -m giblet reconstruct --film {input.film:q} --aligned {input.aligned:q}"
-        " --model {input.model:q} --audio {output.audio:q} --scores {output.scores:q}"
-        " --settings {params.settings:q} 2>&1 | tee {log:q}"
+        " --model {input.model:q} {params.regions} {input.regions:q} --audio {output.audio:q}"
+        " --scores {output.scores:q} --settings {params.settings:q} 2>&1 | tee {log:q}"
 
 
 rule reconstruct_audio:

@@ -89,17 +89,30 @@ def training_sounds(rule, section, part):
     return folder
 
 
-def lesion_regions():
-    """Where rule lesion finds its regions; one line if nothing tells them, or there is no scan."""
+def with_scan(wanted_by, file):
+    """This file, or one line that says that there is no scan."""
     if not HAS_BOLD:
-        sys.exit("config: lesion needs a scan as bold")
+        sys.exit(f"config: {wanted_by} needs a scan as bold")
+    return file
+
+
+def lesion_regions(wanted_by="lesion"):
+    """Where the regions are found; one line if nothing tells them, or there is no scan."""
+    with_scan(wanted_by, [])
     if SETTINGS.lesion.regions == "parcels":
         return []
     if SETTINGS.lesion.regions != "auto":
         return SETTINGS.lesion.regions
     if SETTINGS.bold_source == "simulated":
         return BOLD
-    sys.exit('config: lesion needs a label image, or "parcels", as lesion.regions')
+    sys.exit(
+        f'config: {wanted_by} needs a label image, or "parcels", as lesion.regions'
+    )
+
+
+def decoding_regions():
+    """The same for rules that decode, where they are to read one region alone."""
+    return lesion_regions("decoding.region") if SETTINGS.decoding.region else []
 
 
 def modalities(path):

@@ -1,0 +1,36 @@
+"""Subjects whom the network never saw."""
+
+
+rule leave_one_out:
+    """Train without each subject in turn, and read that subject by a linear read-out alone."""
+    input:
+        aligned=lambda _: with_scan(
+            "leave_one_out", f"{RESULTS}/aligned/{SETTINGS.path}.nc"
+        ),
+        model=f"{RESULTS}/model/{SETTINGS.path}",
+        codec=CODEC_FILES if SETTINGS.use_encodec else [],
+        start=START_FILES,
+        regions=lambda _: decoding_regions(),
+    output:
+        scores=f"{RESULTS}/leave_one_out/{SETTINGS.path}.tsv",
+    log:
+        f"{LOGS}/leave_one_out_{SETTINGS.path}.log",
+    benchmark:
+        f"{TIMES}/leave_one_out_{SETTINGS.path}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: cores(2)
+    resources:
+        mem_mb=3000,
+    params:
+        logs=f"{RESULTS}/training/leave_one_out/{SETTINGS.path}",
+        threads=2,
+        regions=lambda _, input: "--regions" if input.regions else "",
+        settings=settings(
+            *SOUND[SETTINGS.path], "model", "training", "decoding", "hrf_model", "seed"
+        ),
+        source=source_fingerprint("leave_one_out"),
+    shell:
+        "python -m giblet leave_one_out --aligned {input.aligned:q} --model {input.model:q}"
+        " {params.regions} {input.regions:q} --logs {params.logs:q} --scores {output.scores:q}"
+        " --settings {params.settings:q} --threads {params.threads} 2>&1 | tee {log:q}"
