@@ -2,10 +2,10 @@
 
     python benchmarks/ablation.py results/demo [--film FILM] [--seeds 0 1 2] [--table ablation.tsv]
 
-Reads ``aligned/encodec.nc`` of a results folder (``snakemake reconstruct_audio`` makes it), trains each
-make on it and scores the test part: codes, the sound of the bottleneck, what simulated or
-measured brains give back, BOLD read out from the bottleneck by ridge. Rows are appended as they are
-measured, and a make and seed that are in the table are not measured again. Prints mean ± sd over seeds.
+Reads ``aligned/encodec.nc`` of a results folder (``snakemake reconstruct_audio`` makes it), trains
+each make on it and scores the test part: codes, the sound of the bottleneck, what simulated or
+measured brains give back, BOLD read out from the bottleneck. Rows are appended as they are
+measured; a make and seed that are in the table are not measured again. Prints mean ± sd over seeds.
 """
 
 import argparse
@@ -28,9 +28,8 @@ from giblet.encoding import correlation
 from giblet.evaluation import code_rows, reliable_voxels
 from giblet.held_out import HeldOut
 from giblet.listening import LatentDistance
-from giblet.models.reading import blurred_bottlenecks, bottlenecks
+from giblet.models.reading import bottlenecks, predict_bold
 from giblet.models.starting import starting_point
-from giblet.ridge import ridge_encoding
 from giblet.store import load_arrays
 from giblet.timing import trs_for
 from giblet.training import fit
@@ -81,11 +80,10 @@ def measure(settings: dict, seed: int, arrays, film_sound: np.ndarray) -> dict:
     heard = held_out.sound_scores(wave)
     brain = {"brain": decode_brains(code, data, config.t_r, config.decoding)["brain"]}
     told = identification_rows(brain, code, data, config.t_r, config.decoding, seed)
-    blurred = blurred_bottlenecks(model, code, data.run)
     bold = data.bold.numpy()
     reliable = reliable_voxels(bold[:, train])
-    read = [ridge_encoding(blurred, one, train, test)[:, reliable] for one in bold]
-    r = [correlation(p, one[test][:, reliable]) for p, one in zip(read, bold, strict=True)]
+    pairs = zip(predict_bold(model, code, data.run), bold, strict=True)
+    r = [correlation(p[test][:, reliable], one[test][:, reliable]) for p, one in pairs]
     return {
         "accuracy": scores["code_accuracy"],
         "nats": scores.get("cross_entropy_nats", np.nan),

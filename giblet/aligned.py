@@ -36,7 +36,8 @@ def align(
     Returns
     -------
     ``audio``, ``video``, ``text`` along ``tr`` (the TR's number in the film), ``part`` and ``run``
-    (tr), and with scans ``bold`` (subject, tr, voxel), ``regressors`` (subject, tr, feature).
+    (tr), and with scans ``bold`` (subject, tr, voxel), ``regressors`` (subject, tr, regressor) and
+    ``band`` (regressor), which array set each is of.
     ``warnings`` in the attributes lists what was left out.
     """
     present = [arrays for arrays in film if arrays.data_vars]
@@ -102,12 +103,13 @@ def _add_scans(
     space = scans["bold"].dims[1]
     places = {k: ("voxel", c.values) for k, c in scans.coords.items() if c.dims == (space,)}
     blurred = [r["regressors"].values[match.volumes] for r in regressors if r.data_vars]
+    band = np.repeat(np.arange(len(blurred)), [one.shape[-1] for one in blurred])
     return (
         merged.assign(
             bold=(("subject", "tr", "voxel"), bold),
             regressors=(("subject", "tr", "regressor"), np.concatenate(blurred, axis=-1)),
         )
-        .assign_coords(subject=match.subjects, **places)
+        .assign_coords(subject=match.subjects, band=("regressor", band), **places)
         .assign_attrs(volume_offset=match.offset, bold_source=scans.attrs["source"])
     )
 

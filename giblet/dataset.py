@@ -129,7 +129,7 @@ def zscore_bold(
         source = here & is_train if (here & is_train).any() else is_train
         mean = np.nanmean(bold[:, source], axis=1, keepdims=True)
         deviation = np.nanstd(bold[:, source], axis=1, keepdims=True)
-        constant = deviation <= 1e-6 * np.nanmax(np.abs(mean))  # False where nothing was scanned
+        constant = deviation <= 1e-6 * np.abs(mean)  # False where nothing was scanned
         has_signal &= ~constant.any(axis=(0, 1))
         scaled[:, here] = (bold[:, here] - mean) / np.where(deviation > 0, deviation, 1.0)
     scaled[..., ~has_signal] = np.where(np.isnan(scaled[..., ~has_signal]), np.nan, 0.0)

@@ -9,7 +9,7 @@ import torch
 from giblet.audio.processor import AudioProcessor
 from giblet.audio.quality import score_estimates, summarise
 from giblet.dataset import FilmData
-from giblet.encoding import correlation, isc
+from giblet.encoding import isc
 from giblet.models.autoencoder import Autoencoder
 from giblet.models.losses import code_cross_entropy, unigram_nats
 
@@ -101,15 +101,9 @@ def reliable_voxels(bold: np.ndarray, share: float = 0.05) -> np.ndarray:
     return np.argsort(-agreement, kind="stable")[: max(1, round(share * n_voxels))]
 
 
-def bold_rows(
-    column: str, predicted: np.ndarray, measured: np.ndarray, reliable: np.ndarray, seed: int
-) -> list[dict]:
-    """Correlation of predicted and measured BOLD, one value a subject: mean over all voxels
-    (``bold_r``) and over ``reliable`` ones (``bold_r_reliable``).
-
-    ``predicted`` and ``measured`` (n_subjects, n_trs, n_voxels).
-    """
-    r = np.stack([correlation(p, m) for p, m in zip(predicted, measured, strict=True)])
+def bold_rows(column: str, r: np.ndarray, reliable: np.ndarray, seed: int) -> list[dict]:
+    """How well BOLD is told, one value a subject: mean correlation over all voxels (``bold_r``)
+    and over ``reliable`` ones (``bold_r_reliable``). ``r`` (n_subjects, n_voxels), may have NaN."""
     return [
         score_row(column, "bold_r", np.nanmean(r, axis=1), seed),
         score_row(column, "bold_r_reliable", np.nanmean(r[:, reliable], axis=1), seed),

@@ -17,6 +17,7 @@ from giblet.decoded import (
     identification_rows,
     region_rows,
 )
+from giblet.encoding import correlation, noise_ceiling
 from giblet.evaluation import (
     bold_rows,
     code_rows,
@@ -25,8 +26,8 @@ from giblet.evaluation import (
     sound_rows,
 )
 from giblet.models.autoencoder import Autoencoder
-from giblet.models.reading import blurred_bottlenecks, bottlenecks, predict_bold
-from giblet.ridge import ridge_encoding
+from giblet.models.reading import bottlenecks, predict_bold
+from giblet.ridge import banded_weights, ridge_encoding
 from giblet.settings import DecodingConfig
 from giblet.timing import trs_for
 
@@ -87,27 +88,28 @@ def reconstruct(
 def _encoding_rows(
     aligned: xr.Dataset, code: np.ndarray, data: FilmData, autoencoder: Autoencoder, seed: int
 ) -> list[dict]:
-    """BOLD of test TRs predicted from the bottleneck, and by a linear peer from the film.
-
-    The bottleneck is read out by ridge, subject by subject, which needs no network: a subject who
-    had no part in its training is read alike. ``encoding_network`` is the read-out it learned.
-    """
+    """BOLD of test TRs: read from the bottleneck, by linear peers from the film, and what subjects
+    share, which no model of the film can exceed by much (the lower bound of the noise ceiling)."""
     train, test = data.where("train"), data.where("test")
-    measured = data.bold.numpy()
+    measured, film = data.bold.numpy(), aligned["regressors"].values
+    ends = np.flatnonzero(np.diff(aligned["band"].values)) + 1
 
-    def ridge(features: np.ndarray) -> np.ndarray:  # (n_subjects, n_trs, n_features)
-        pairs = zip(features, measured, strict=True)
-        return np.stack([ridge_encoding(x, bold, train, test) for x, bold in pairs])
+    def banded(regressors: np.ndarray, bold: np.ndarray) -> np.ndarray:
+        bands = np.split(regressors[train].astype(np.float64), ends, axis=1)
+        weights, offsets = banded_weights(bands, bold[train], n_iter=10, seed=seed)
+        return regressors[test] @ weights + offsets
 
-    blurred = blurred_bottlenecks(autoencoder, code, data.run)
+    pairs = list(zip(film, measured, strict=True))
     predicted = {
-        "encoding": ridge(np.broadcast_to(blurred, (len(measured), *blurred.shape))),
-        "encoding_network": predict_bold(autoencoder, code, data.run)[:, test],
-        "encoding_ridge": ridge(aligned["regressors"].values),
+        "encoding": predict_bold(autoencoder, code, data.run)[:, test],
+        "encoding_ridge": np.stack([ridge_encoding(x, bold, train, test) for x, bold in pairs]),
+        "encoding_banded": np.stack([banded(x, bold) for x, bold in pairs]),
     }
-    reliable = reliable_voxels(measured[:, train])
-    return [
-        row
+    found = {
+        column: np.stack([correlation(p, m) for p, m in zip(bold, measured[:, test], strict=True)])
         for column, bold in predicted.items()
-        for row in bold_rows(column, bold, measured[:, test], reliable, seed)
-    ]
+    }
+    if len(measured) > 1:
+        found["noise_ceiling"] = noise_ceiling(measured[:, test])[0]
+    reliable = reliable_voxels(measured[:, train])
+    return [row for column, r in found.items() for row in bold_rows(column, r, reliable, seed)]

@@ -38,8 +38,13 @@ def ridge_encoding(
 
 def scale_by_training(features: np.ndarray, train: np.ndarray) -> np.ndarray:
     """Every column with the mean 0 and the deviation 1 in training TRs; a constant one is 0."""
+    return (features - features[train].mean(axis=0)) / _spread(features, train)
+
+
+def _spread(features: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Deviation of every column in training TRs, 1 for a constant one."""
     mean, deviation = features[train].mean(axis=0), features[train].std(axis=0)
-    return (features - mean) / np.where(deviation > 1e-6 * np.abs(mean), deviation, 1.0)
+    return np.where(deviation > 1e-6 * np.abs(mean), deviation, 1.0)
 
 
 def banded_ridge(
@@ -106,6 +111,50 @@ def kernel_ridge(
     predicted = np.full((len(test), bold.shape[1]), np.nan, dtype=np.float32)
     predicted[:, whole] = get_backend().to_numpy(model.predict(kernels[:, test]))
     return predicted
+
+
+def banded_weights(
+    bands: Sequence[np.ndarray],
+    bold: np.ndarray,
+    *,
+    n_folds: int = 5,
+    n_iter: int = 20,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of banded ridge: ``x @ weights + offsets`` is BOLD, with all bands side by side in x.
+
+    Penalties as `banded_ridge` has them, chosen on contiguous folds.
+
+    Parameters
+    ----------
+    bands : (n_samples, n_features) each
+    bold : (n_samples, n_voxels) without NaN
+
+    Returns
+    -------
+    weights : (n_features of all bands, n_voxels) float64
+    offsets : (n_voxels,)
+    """
+    from himalaya.backend import get_backend
+    from sklearn.model_selection import KFold
+
+    everything = np.arange(len(bold))
+    spreads = [_spread(band, everything) * np.sqrt(band.shape[1]) for band in bands]
+    scaled = [(b - b.mean(axis=0)) / spread for b, spread in zip(bands, spreads, strict=True)]
+    kernels = np.stack([(x @ x.T).astype(np.float32) for x in scaled])
+    folds = list(KFold(min(n_folds, len(bold))).split(bold))
+    model = _multiple_kernel_ridge(folds, n_iter if len(bands) > 1 else np.ones((1, 1)), seed)
+    model.fit(kernels, bold.astype(np.float32))
+    to_numpy = get_backend().to_numpy
+    dual, shares = to_numpy(model.dual_coef_), np.exp(to_numpy(model.deltas_))  # a share a band
+    weights = np.concatenate(
+        [
+            x.T @ (dual * share) / spread[:, None]
+            for x, share, spread in zip(scaled, shares, spreads, strict=True)
+        ]
+    )
+    means = np.concatenate([band.mean(axis=0) for band in bands])
+    return weights, to_numpy(model.intercept_) - means @ weights
 
 
 def _multiple_kernel_ridge(folds: list, n_iter: int | np.ndarray, seed: int):

@@ -104,6 +104,10 @@ class ModelConfig(Section):
     )
     slot_frames: PositiveInt = Field(7, description="slots: frames of sound in one")
     slot_dim: PositiveInt = Field(128, description="slots: features of one")
+    slot_video: PositiveInt = Field(8, description="slots: of these, features for pictures")
+    slot_text: PositiveInt = Field(
+        8, validate_default=True, description="slots: of these, features for words"
+    )
     slot_width: PositiveInt = Field(384, description="slots: channels of their layers")
     frame_width: PositiveInt = Field(192, description="slots: channels of the layers of frames")
     audio_dim: PositiveInt = Field(256, description="flat: features of encoded sound")
@@ -116,11 +120,19 @@ class ModelConfig(Section):
     learn_hrf: bool = Field(False, description="the HRF of the read-out is where learning begins")
     variational: bool = Field(False, description="a spread around the bottleneck, held by a KL")
 
+    @field_validator("slot_text")
+    @classmethod
+    def _leaves_room_for_sound(cls, slot_text: int, info) -> int:
+        taken = info.data.get("slot_video", 0) + slot_text
+        if taken >= info.data.get("slot_dim", taken + 1):
+            raise ValueError(f"slot_video and slot_text take {taken}: slot_dim must be larger")
+        return slot_text
+
 
 class TrainingConfig(Section):
     """How the autoencoder is trained."""
 
-    max_epochs: PositiveInt = Field(30, description="times that the training part is seen")
+    max_epochs: PositiveInt = Field(20, description="times that the training part is seen")
     frames_per_step: PositiveInt = Field(28, description="code frames per TR that a step scores")
     bfloat16: bool = Field(True, description="mixed precision while training")
     weight_decay: float = Field(0.05, ge=0, description="of AdamW")

@@ -254,3 +254,11 @@ def test_slicing_takes_film_brains_and_labels_together(rng):
     assert test.film["audio"].tolist() == [6, 7, 8, 9]
     torch.testing.assert_close(test.bold, bold[:, 6:])
     assert (set(test.part), len(test.run), test.subjects) == ({"test"}, 4, ("a", "b"))
+
+
+def test_a_subject_in_larger_units_makes_nobody_constant(rng):
+    bold, runs = rng.standard_normal((2, 20, 4)), np.repeat("1", 20)
+    bold[0] = 1e7 + 1e2 * bold[0]
+    scaled, has_signal = zscore_bold(bold, runs, np.ones(20, dtype=bool))
+    assert has_signal.all()
+    np.testing.assert_allclose(scaled.std(axis=1), 1, rtol=1e-5)

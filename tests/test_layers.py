@@ -18,8 +18,8 @@ LEVELS = {
         report.page report.players report.results report.tables
     """,
     3: """
-        brain_quality held_out lesion linear_maps objective decoded pretraining training decoding
-        evaluation reconstruction generalisation
+        brain_quality held_out lesion linear_maps objective decoded pretraining readout steps
+        training decoding evaluation reconstruction generalisation
     """,
     2: """
         aligned dataset windows listening audio audio.processor video text bold models

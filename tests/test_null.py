@@ -29,7 +29,7 @@ from giblet.verbs.film import embed_text, extract_mel, extract_video, group_trs
 
 SECONDS, SOUND_RATE_HZ = 180, 16000
 MODALITIES = ("audio", "video", "text")
-ENCODING = ["encoding", "encoding_network", "encoding_ridge"]
+ENCODING = ["encoding", "encoding_ridge", "encoding_banded", "noise_ceiling"]
 DECODED = ["brain", "brain_shuffled", "nearest_clip"]
 CONFIG = parse_config(
     {

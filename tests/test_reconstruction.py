@@ -124,8 +124,9 @@ def test_brains_come_with_their_nulls(run_pipeline, use_encodec):
     identified = table[table["metric"] == "identification_2way"]
     assert identified["column"].tolist() == ["brain", "brain_shuffled", "nearest_clip"]
     linear = table[table["metric"] == "bold_r"]
-    assert linear["column"].tolist() == ["encoding", "encoding_network", "encoding_ridge"]
-    assert linear["n"].tolist() == [2, 2, 2]  # one value a subject
+    columns = ["encoding", "encoding_ridge", "encoding_banded", "noise_ceiling"]
+    assert linear["column"].tolist() == columns
+    assert linear["n"].tolist() == [2, 2, 2, 2]  # one value a subject
 
 
 @PATHS

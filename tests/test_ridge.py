@@ -6,13 +6,13 @@ Oracles: scikit-learn, himalaya's solver in feature space, identities.
 import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, KFold
 
 from giblet.alignment.hrf import convolve_hrf
 from giblet.baselines import purged_folds
 from giblet.dataset import split_film
 from giblet.encoding import correlation
-from giblet.ridge import banded_ridge, fit_ridge, ridge_encoding
+from giblet.ridge import banded_ridge, banded_weights, fit_ridge, ridge_encoding
 from giblet.settings import SplitConfig
 from giblet.significance import phase_randomised
 
@@ -156,3 +156,14 @@ def test_a_voxel_with_nan_harms_no_other(bands, parts):
     after = banded_ridge(features, bold, *parts, folds, n_iter=4)
     assert np.isnan(after[:, 1]).all()
     np.testing.assert_allclose(after[:, [0, 2, 3]], before[:, [0, 2, 3]], rtol=1e-5)
+
+
+def test_the_weights_say_what_banded_ridge_predicts(bands, parts):
+    features, bold = bands
+    train, test = parts
+    folds = [tuple(train[part] for part in fold) for fold in KFold(5).split(train)]
+    predicted = banded_ridge(features, bold, train, test, folds, n_iter=6, seed=2)
+    own = [band[train] for band in features]
+    weights, offsets = banded_weights(own, bold[train], n_iter=6, seed=2)
+    said = np.concatenate(features, axis=1)[test] @ weights + offsets
+    np.testing.assert_allclose(said, predicted, atol=1e-3)

@@ -50,7 +50,7 @@ class Autoencoder(SavedModel, nn.Module):
         if slots:
             n_slots = count_slots(shapes.frames_per_tr, config.slot_frames)
             known = {name: widths[name] for name in self.encoders}
-            self.join = SlotJoin(known, n_slots, config.slot_dim)
+            self.join = SlotJoin(known, n_slots, self._bands())
         else:
             self.join = FlatJoin(widths, config.bottleneck_dim)
         if config.variational:
@@ -72,8 +72,16 @@ class Autoencoder(SavedModel, nn.Module):
         widths = {modality: getattr(config, f"{modality}_dim") for modality in MODALITIES}
         if config.layout == "slots":
             n_slots = count_slots(shapes.frames_per_tr, config.slot_frames)
-            widths["audio"] = n_slots * config.slot_dim
+            widths["audio"] = n_slots * self._bands()["audio"]
         return widths
+
+    def _bands(self) -> dict[str, int]:
+        """Features of a slot that each modality has; blurred regressors have it whole."""
+        config = self.config
+        if config.hrf_placement == "inputs":
+            return {"blurred": config.slot_dim}
+        others = {"video": config.slot_video, "text": config.slot_text}
+        return {"audio": config.slot_dim - sum(others.values())} | others
 
     def _build_encoders(self, widths: dict[str, int]) -> None:
         shapes = self.shapes
@@ -93,7 +101,8 @@ class Autoencoder(SavedModel, nn.Module):
         if c.layout == "flat":
             return MelEncoder(s.n_rows, width)
         n_features = s.codebook_dim if s.use_encodec else s.n_rows
-        pool = SlotEncoder(n_features, c.slot_frames, c.slot_dim, c.frame_width, c.slot_width)
+        dim = self._bands()["audio"]
+        pool = SlotEncoder(n_features, c.slot_frames, dim, c.frame_width, c.slot_width)
         if s.use_encodec:
             return LatentEncoder(self.codebooks, pool)
         return MelEncoder(s.n_rows, width, pool)
@@ -108,7 +117,7 @@ class Autoencoder(SavedModel, nn.Module):
         if shapes.subjects:
             kernel = (1.0,) if config.hrf_placement == "inputs" else shapes.hrf_kernel
             self.decoders["bold"] = BoldDecoder(
-                n_bottleneck,
+                sum(self.join.slow_widths.values()),
                 shapes.n_voxels,
                 list(shapes.subjects),
                 kernel,
@@ -120,7 +129,9 @@ class Autoencoder(SavedModel, nn.Module):
         s, c = self.shapes, self.config
         if c.layout == "slots":
             dim = c.frame_width
+            n_sound = c.slot_dim - c.slot_video - c.slot_text
             frames = SlotDecoder(s.frames_per_tr, c.slot_frames, c.slot_dim, dim, c.slot_width)
+            frames.hear_only(n_sound)
         else:
             dim = c.decoder_dim
             frames = FrameDecoder(n_bottleneck, s.frames_per_tr, dim)
@@ -150,6 +161,11 @@ class Autoencoder(SavedModel, nn.Module):
                 if present and modality in present:
                     parts[modality] = parts[modality] * present[modality][:, None]
         return self.join(parts)
+
+    def predict_bold(self, bottleneck: torch.Tensor) -> torch.Tensor:
+        """Bottlenecks of TRs in a row (windows, n_trs, bottleneck_dim) to BOLD (windows,
+        n_subjects, n_trs, n_voxels)."""
+        return self.decoders["bold"](self.join.slow(bottleneck))
 
     def decode_audio(self, bottleneck: torch.Tensor) -> torch.Tensor:
         """Features of sound, as the audio path has them: int32 codes, or mel in dB."""

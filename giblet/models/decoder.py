@@ -149,7 +149,7 @@ class BoldDecoder(nn.Module):
 
     def __init__(
         self,
-        bottleneck_dim: int,
+        n_features: int,
         n_voxels: int,
         subjects: list[str],
         kernel,
@@ -160,12 +160,12 @@ class BoldDecoder(nn.Module):
         self.subjects = list(subjects)
         kernel = torch.as_tensor(kernel, dtype=torch.float32)
         self.kernel = nn.Parameter(kernel, requires_grad=learn_kernel)
-        self.components = nn.Linear(bottleneck_dim, rank, bias=False)
+        self.components = nn.Linear(n_features, rank, bias=False)
         self.readouts = nn.ModuleList(nn.Linear(rank, n_voxels) for _ in self.subjects)
 
-    def forward(self, bottleneck: torch.Tensor) -> torch.Tensor:
-        """(windows, n_trs, bottleneck_dim) → (windows, subjects, n_trs, n_voxels)."""
-        components = self.components(bottleneck)  # (windows, n_trs, rank)
+    def forward(self, slow: torch.Tensor) -> torch.Tensor:
+        """(windows, n_trs, n_features) → (windows, subjects, n_trs, n_voxels)."""
+        components = self.components(slow)  # (windows, n_trs, rank)
         blurred = convolve_causally(components, self.kernel)
         return torch.stack([readout(blurred) for readout in self.readouts], dim=1)
 

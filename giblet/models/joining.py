@@ -25,34 +25,69 @@ class FlatJoin(nn.Module):
         ]
         return self.norm(self.mix(torch.cat(wide, dim=-1)))
 
+    @property
+    def slow_widths(self) -> dict[str, int]:
+        """Features in `slow`."""
+        return {"all": self.out_dim}
+
+    def slow(self, bottleneck: torch.Tensor) -> torch.Tensor:
+        """What BOLD can follow of a bottleneck: all of it."""
+        return bottleneck
+
 
 class SlotJoin(nn.Module):
-    """Sound as its slots are, whatever else there is added to all of them.
+    """Slots in time; in each, a band of features for sound, one for pictures and one for words.
 
-    What pictures and words add begins at nothing, so that a sound that was learned before is
-    still understood. All slots are normalised together; a TR of any length joins alike.
+    A band is normalised by itself, so no modality drowns another. What is missing is 0.
+
+    Parameters
+    ----------
+    widths
+        Modality → features that its encoder brings.
+    bands
+        Modality → features of a slot; sound brings its slots as they are.
     """
 
-    def __init__(self, widths: dict[str, int], n_slots: int, slot_dim: int):
+    def __init__(self, widths: dict[str, int], n_slots: int, bands: dict[str, int]):
         super().__init__()
-        self.n_slots, self.slot_dim, self.out_dim = n_slots, slot_dim, n_slots * slot_dim
-        self.adds = nn.ModuleDict(
-            {name: nn.Linear(w, self.out_dim) for name, w in widths.items() if name != "audio"}
+        self.n_slots, self.bands, self.slot_dim = n_slots, bands, sum(bands.values())
+        self.out_dim = n_slots * self.slot_dim
+        self.enters = nn.ModuleDict(
+            {
+                name: nn.Linear(width, n_slots * bands[name], bias=False)
+                for name, width in widths.items()
+                if name != "audio"
+            }
         )
-        if "audio" in widths:
-            for add in self.adds.values():
-                nn.init.zeros_(add.weight)
-                nn.init.zeros_(add.bias)
         self.norm = nn.ParameterDict(
-            {"weight": torch.ones(slot_dim), "bias": torch.zeros(slot_dim)}
+            {"weight": torch.ones(self.slot_dim), "bias": torch.zeros(self.slot_dim)}
         )
 
     def forward(self, parts: dict[str, torch.Tensor]) -> torch.Tensor:
         """``parts``: modality → (n_trs, width)."""
-        added = [part if name == "audio" else self.adds[name](part) for name, part in parts.items()]
-        slots = nn.functional.layer_norm(sum(added), (self.out_dim,))
-        slots = slots.unflatten(-1, (self.n_slots, self.slot_dim))
-        return (slots * self.norm["weight"] + self.norm["bias"]).flatten(1)
+        some, slots = next(iter(parts.values())), []
+        for name, dim in self.bands.items():
+            band = some.new_zeros(len(some), self.n_slots * dim)
+            if name in parts:
+                band = parts[name] if name == "audio" else self.enters[name](parts[name])
+                band = nn.functional.layer_norm(band, band.shape[1:])
+            slots.append(band.unflatten(-1, (self.n_slots, dim)))
+        return (torch.cat(slots, dim=-1) * self.norm["weight"] + self.norm["bias"]).flatten(1)
+
+    @property
+    def slow_widths(self) -> dict[str, int]:
+        """Modality → its features in `slow`, in their order."""
+        return {
+            name: dim * (1 if name == "audio" else self.n_slots) for name, dim in self.bands.items()
+        }
+
+    def slow(self, bottleneck: torch.Tensor) -> torch.Tensor:
+        """What BOLD can follow of (..., out_dim): sound's band as its mean over the slots of a TR,
+        for the HRF blurs them together, and the other bands as they are."""
+        slots = bottleneck.unflatten(-1, (self.n_slots, self.slot_dim))
+        bands = zip(self.bands, slots.split(list(self.bands.values()), dim=-1), strict=True)
+        parts = [band.mean(-2) if name == "audio" else band.flatten(-2) for name, band in bands]
+        return torch.cat(parts, dim=-1)
 
 
 class Spread(nn.Module):

@@ -22,8 +22,8 @@ def bottlenecks(autoencoder: Autoencoder, data: FilmData, batch: int = 32) -> np
 @torch.inference_mode()
 def predict_bold(autoencoder: Autoencoder, bottleneck: np.ndarray, runs: np.ndarray) -> np.ndarray:
     """Predicted BOLD (n_subjects, n_trs, n_voxels); the HRF starts anew in each run."""
-    decoder = autoencoder.decoders["bold"]
-    predicted = [decoder(torch.from_numpy(part)[None])[0] for part in _by_run(bottleneck, runs)]
+    parts = [torch.from_numpy(part)[None] for part in _by_run(bottleneck, runs)]
+    predicted = [autoencoder.predict_bold(part)[0] for part in parts]
     return torch.cat(predicted, dim=1).numpy()
 
 
@@ -31,10 +31,10 @@ def predict_bold(autoencoder: Autoencoder, bottleneck: np.ndarray, runs: np.ndar
 def blurred_bottlenecks(
     autoencoder: Autoencoder, bottleneck: np.ndarray, runs: np.ndarray
 ) -> np.ndarray:
-    """Bottlenecks (n_trs, bottleneck_dim) as BOLD follows them: through the read-out's HRF, which
-    starts anew in each run."""
-    kernel = autoencoder.decoders["bold"].kernel
-    parts = [torch.from_numpy(part)[None] for part in _by_run(bottleneck, runs)]
+    """Bottlenecks (n_trs, bottleneck_dim) as BOLD follows them, (n_trs, slow_dim): what is slow
+    enough of them, through the read-out's HRF, which starts anew in each run."""
+    kernel, slow = autoencoder.decoders["bold"].kernel, autoencoder.join.slow
+    parts = [slow(torch.from_numpy(part)[None]) for part in _by_run(bottleneck, runs)]
     return torch.cat([convolve_causally(part, kernel)[0] for part in parts]).numpy()
 
 

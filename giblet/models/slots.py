@@ -48,6 +48,11 @@ class SlotDecoder(nn.Module):
         self.spread = nn.Linear(slot_width, slot_frames * frame_width)
         self.over_frames = _blocks(3, frame_width, 7, 3)
 
+    @torch.no_grad()
+    def hear_only(self, n_sound: int) -> None:
+        """Begin with a slot's first ``n_sound`` features, deaf to the others."""
+        self.enter.weight[:, n_sound:] = 0
+
     def forward(self, bottleneck: torch.Tensor) -> torch.Tensor:
         x = self.over_slots(self.enter(bottleneck.unflatten(-1, (-1, self.slot_dim))))
         x = self.spread(x).unflatten(-1, (self.slot_frames, -1)).flatten(1, 2)

@@ -10,7 +10,7 @@ from giblet.models.shapes import Shapes
 from giblet.settings import ModelConfig
 
 _SIZES = {
-    "slots": ("slot_frames", "slot_dim", "frame_width", "slot_width"),
+    "slots": ("slot_frames", "slot_dim", "slot_video", "slot_text", "frame_width", "slot_width"),
     "flat": ("audio_dim", "embedding_dim", "bottleneck_dim", "decoder_dim"),
 }
 _SOUND = ("use_encodec", "n_rows", "codebook_size", "codebook_dim")

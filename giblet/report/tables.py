@@ -16,9 +16,10 @@ COLUMNS = {
     "brain_shuffled": "null: BOLD of other moments",
     "brain_mean": "null: the mean volume at every moment",
     "nearest_clip": "null: the training sound with the most similar BOLD",
-    "encoding": "film → bottleneck → predicted BOLD, read out by ridge",
-    "encoding_network": "film → bottleneck → predicted BOLD, as the network itself reads it out",
+    "encoding": "film → bottleneck → predicted BOLD",
     "encoding_ridge": "film → predicted BOLD by ridge regression alone",
+    "encoding_banded": "the same with a penalty for each modality (banded ridge)",
+    "noise_ceiling": "other people's BOLD at the same moment: what a model of the film may reach",
 }
 
 TITLES = {
@@ -93,12 +94,12 @@ def metric_of(name: str) -> Metric:
 def question_of(column: str) -> str:
     """Which of the three questions (``TITLES``) a column answers.
 
-    >>> [question_of(c) for c in ("codec", "brain_shuffled", "nearest_clip", "encoding_ridge")]
+    >>> [question_of(c) for c in ("codec", "brain_shuffled", "nearest_clip", "noise_ceiling")]
     ['sound', 'brain', 'brain', 'encoding']
     """
     if column.startswith(("brain", "nearest")):
         return "brain"
-    return "encoding" if column.startswith("encoding") else "sound"
+    return "encoding" if column.startswith(("encoding", "noise")) else "sound"
 
 
 def column_label(column: str, simulated: bool) -> str:

@@ -63,13 +63,15 @@ def _fit(data, shapes, codec, model: Path, logs: Path, config: Config, half: boo
     from giblet.listening import LatentDistance
     from giblet.models.starting import starting_point
     from giblet.store import load_table, replacing_folder, save_table
-    from giblet.training import fit, history
+    from giblet.training import fit, history, is_first_process, summary
 
     words = None if codec is None else torch.from_numpy(codec.codebooks())
     start, started_from = starting_point(shapes, config.model, words)
     sound = None if codec is None else LatentDistance(codec)
     options = {"codebooks": words, "sound": sound, "start": start, "progress": sys.stderr.isatty()}
     trained = fit(data, shapes, config.model, config.training, config.seed, logs, **options)
+    if not is_first_process():
+        return
     autoencoder = trained.autoencoder.half() if half else trained.autoencoder
     autoencoder.facts = {
         "training": config.training.model_dump(),
@@ -78,10 +80,14 @@ def _fit(data, shapes, codec, model: Path, logs: Path, config: Config, half: boo
         "seed": config.seed,
         "started_from": started_from,
     }
-    curves = [load_table(file) for file in logs.glob("curves/from_epoch_*/metrics.csv")]
+    epochs = history([load_table(f) for f in logs.glob("curves/from_epoch_*/metrics.csv")])
+    table = summary(trained, epochs)
     with replacing_folder(model) as folder:
         autoencoder.save_pretrained(folder)
-        save_table(history(curves), folder / "history.tsv")
+        save_table(epochs, folder / "history.tsv")
+        save_table(table, folder / "summary.tsv")
+    print(f"best of {len(epochs)} epochs: number {trained.best_epoch + 1}; 1 is nothing learned")
+    print(table.to_string(index=False, float_format="%.3f"))
     for checkpoint in logs.glob("*.ckpt"):
         checkpoint.unlink()
 

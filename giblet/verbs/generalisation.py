@@ -26,6 +26,7 @@ def leave_one_out(
     from giblet.models.autoencoder import Autoencoder
     from giblet.regions import find_regions
     from giblet.store import load_arrays, save_table
+    from giblet.training import is_first_process
 
     arrays = load_arrays(aligned)
     check_subjects(arrays)
@@ -33,6 +34,8 @@ def leave_one_out(
     train = partial(_train_others, logs=logs, config=config)
     options = (config.decoding, config.seed, found)
     rows = leave_one_out(arrays, Autoencoder.from_pretrained(model), train, *options)
+    if not is_first_process():
+        return
     save_table(pd.DataFrame(rows), scores)
     for checkpoint in logs.glob("*/*.ckpt"):
         checkpoint.unlink()

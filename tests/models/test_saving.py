@@ -24,6 +24,8 @@ SMALL = ModelConfig(
     start_from="none",
     slot_frames=4,
     slot_dim=8,
+    slot_video=1,
+    slot_text=1,
     slot_width=16,
     frame_width=12,
     video_dim=8,
@@ -255,7 +257,7 @@ def test_a_flat_model_takes_those_of_its_own_make_and_tr():
 @pytest.mark.parametrize("config", [SMALL, FLAT], ids=["slots", "flat"])
 def test_no_other_size_stands_in_the_way(config):
     """Every number of the config is either told apart above, or changes nothing."""
-    told = {"slot_frames", "slot_dim", "slot_width", "frame_width"}
+    told = {"slot_frames", "slot_dim", "slot_video", "slot_text", "slot_width", "frame_width"}
     told = told if config.layout == "slots" else set(FLAT_SIZES)
     sizes = {n for n, value in config.model_dump().items() if type(value) is int}
     for name in sizes - told:
