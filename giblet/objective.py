@@ -130,8 +130,8 @@ class Objective(nn.Module):
         decoder = model.decoders["audio"]
         if not model.shapes.use_encodec:
             return {"audio": masked_mse(decoder(bottleneck), audio)}
-        chosen = self._chosen_frames(audio)
-        features, codes = decoder.features(bottleneck, chosen), audio[..., chosen]
+        chosen, frames = self._chosen_frames(audio), decoder.features(bottleneck)
+        features, codes = frames[:, chosen], audio[..., chosen]
         losses = {"audio": decoder.head.loss(features, codes)}
         if "codes" in self.baselines:
             few = slice(_FEW_FRAMES if self.training else None)
@@ -139,7 +139,7 @@ class Objective(nn.Module):
         if self.sound is not None:
             n_heard = self.settings.sound_trs if self.training else len(audio)
             trs = torch.randperm(len(audio), device=audio.device)[:n_heard]
-            latents = decoder.head.latents(decoder.features(bottleneck[trs]))
+            latents = decoder.head.latents(frames[trs])
             coded = model.codebooks.latents(model.codebooks.nearest(latents.detach()))
             straight = latents + (coded - latents).detach()  # gradients go straight through
             losses["sound"] = self.sound(straight, model.codebooks.latents(audio[trs]))

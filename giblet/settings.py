@@ -164,7 +164,7 @@ class TrainingConfig(Section):
     sound_weight: float = Field(
         1.0, ge=0, description="of the decoded sound's loss: geometric codes alone"
     )
-    sound_trs: PositiveInt = Field(8, description="TRs whose sound is decoded in a step")
+    sound_trs: PositiveInt = Field(4, description="TRs whose sound is decoded in a step")
     video_weight: PositiveFloat = Field(0.2, description="of the pictures' loss")
     text_weight: PositiveFloat = Field(0.2, description="of the words' loss")
     bold_weight: PositiveFloat = Field(0.5, description="of the BOLD's loss")

@@ -53,12 +53,9 @@ class AudioDecoder(nn.Module):
         self.frames = frames or FrameDecoder(bottleneck_dim, frames_per_tr, dim)
         self.head = head or ClassifierHead(dim, n_codebooks, codebook_size)
 
-    def features(
-        self, bottleneck: torch.Tensor, chosen: torch.Tensor | None = None
-    ) -> torch.Tensor:
-        """(batch, n_frames, dim); of the frames ``chosen`` (n_chosen,) int alone, if given."""
-        frames = self.frames(bottleneck).transpose(1, 2)
-        return frames if chosen is None else frames[:, chosen]
+    def features(self, bottleneck: torch.Tensor) -> torch.Tensor:
+        """(batch, n_frames, dim)."""
+        return self.frames(bottleneck).transpose(1, 2)
 
     def logits(self, bottleneck: torch.Tensor, codes: torch.Tensor | None = None) -> torch.Tensor:
         """(batch, n_codebooks, frames_per_tr, codebook_size), as the head has them."""
