@@ -98,14 +98,14 @@ def identification_rows(
         if column == MEAN:
             continue  # one and the same bottleneck for all TRs identifies nothing
         guesses = [(code[v] if column == NEAREST else v) - mean for v in values]
-        scores = np.concatenate([identification(guess, truth) for guess in guesses])
+        scores = _by_moment([identification(guess, truth) for guess in guesses])
         r = [np.nanmean(correlation(guess, truth)) for guess in guesses]
         rows.append(score_row(column, "identification_2way", scores, seed))
         rows.append(score_row(column, "bottleneck_r", r, seed))
         if len(clips) < WAYS[1]:
             continue
         joined = [join_clips(guess, held_out_stretches(data), clip_trs) for guess in guesses]
-        scores = np.concatenate([identification(guess, clips, WAYS[1]) for guess in joined])
+        scores = _by_moment([identification(guess, clips, WAYS[1]) for guess in joined])
         p = identification_p(joined, clips, WAYS[1], decoding.n_permutations, seed)
         rows.append(score_row(column, "identification_10way", scores, seed))
         rows.append(
@@ -153,9 +153,18 @@ def heard_rows(
         heard = [sound_clips(wave, sample_rate, data, clip_trs) for wave in waves]
         for n_way in WAYS:
             if len(truth) >= n_way:
-                scores = np.concatenate([identification(one, truth, n_way) for one in heard])
+                scores = _by_moment([identification(one, truth, n_way) for one in heard])
                 rows.append(score_row(column, f"identification_sound_{n_way}way", scores, seed))
     return rows
+
+
+def _by_moment(scores: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean over subjects (n_moments,) of scores that are known: they saw the same moments, so that
+    an interval must draw moments, not subjects times moments."""
+    known = np.isfinite(scores)
+    total = np.where(known, scores, 0.0).sum(axis=0)
+    counted = known.sum(axis=0)
+    return np.divide(total, counted, out=np.full(len(total), np.nan), where=counted > 0)
 
 
 def sound_clips(

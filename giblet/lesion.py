@@ -128,8 +128,8 @@ def decode_lesions(
 ) -> tuple[list[Lesion], list[tuple[np.ndarray, ...]]]:
     """The lesions, and after each the bottlenecks (n_test, bottleneck_dim), one a subject.
 
-    Voxels that are read are chosen as ``giblet.decoded.decode_brains`` chooses them. Regions
-    without such voxels are left out, with a warning; GibletError if that is all of them.
+    The voxels that are read are those in which subjects agree most (``decoding.voxel_share``).
+    Regions without such voxels are left out, with a warning; GibletError if that is all of them.
     """
     train, test, bold = data.where("train"), data.where("test"), data.bold.numpy()
     read = reliable_voxels(bold[:, train], decoding.voxel_share)
