@@ -69,7 +69,6 @@ def align(
             )
     part = split_film(merged.sizes["tr"], t_r, splits, scans is not None, runs)
     merged = merged.assign(part=("tr", part), run=("tr", runs))
-    warnings += _holes(merged["tr"].values[part == "test"])
     for modality in ("video", "text"):  # a cover picture, a film in which nobody speaks
         if modality in merged and not merged[modality].values[part == "train"].std(axis=0).any():
             merged = merged.drop_vars(modality)
@@ -82,17 +81,6 @@ def _said(arrays: xr.Dataset) -> list[str]:
     """Warnings that were recorded with these arrays: a list, or JSON from a file."""
     said = arrays.attrs.get("warnings", [])
     return json.loads(said) if isinstance(said, str) else list(said)
-
-
-def _holes(tested: np.ndarray) -> list[str]:
-    """A warning if TRs of the film are missing within the test part, ``tested`` (n_test,)."""
-    n_missing = int(tested[-1] - tested[0]) + 1 - len(tested)
-    if not n_missing:
-        return []
-    return [
-        f"{n_missing} TRs of the film within the test part were not scanned: its sounds are scored "
-        "as if the film went on there, too late by as much. Name single runs in splits.test_runs"
-    ]
 
 
 def _add_scans(

@@ -178,12 +178,37 @@ def sound_clips(
     return join_clips(features - features.mean(axis=0), held_out_stretches(data), clip_trs)
 
 
+def film_rows(trs: np.ndarray) -> list[np.ndarray]:
+    """Where ``trs`` (n_trs,), TRs of the film in order, follow each other: indices, row by row.
+
+    >>> [row.tolist() for row in film_rows(np.array([4, 5, 9, 10]))]
+    [[0, 1], [2, 3]]
+    """
+    return np.split(np.arange(len(trs)), np.flatnonzero(np.diff(trs) != 1) + 1)
+
+
 def film_stretch(film_sound: np.ndarray, trs: np.ndarray, processor: AudioProcessor) -> np.ndarray:
-    """The film's sound (n_samples,) during ``trs``, TRs in a row; zeros after its end."""
-    start = count_samples(processor.clock.duration(int(trs[0])), processor.sample_rate)
-    length = count_samples(processor.clock.duration(len(trs)), processor.sample_rate)
-    piece = film_sound[start : start + length]
-    return np.pad(piece, (0, length - len(piece)))
+    """The film's sound (n_samples,) during ``trs``, row by row; zeros after its end."""
+    pieces, rate = [], processor.sample_rate
+    for row in film_rows(trs):
+        start = count_samples(processor.clock.duration(int(trs[row[0]])), rate)
+        length = count_samples(processor.clock.duration(len(row)), rate)
+        piece = film_sound[start : start + length]
+        pieces.append(np.pad(piece, (0, length - len(piece))))
+    return np.concatenate(pieces)
+
+
+def decoded_stretch(
+    features: np.ndarray, trs: np.ndarray, processor: AudioProcessor, attrs: Mapping
+) -> np.ndarray:
+    """Sound (n_samples,) of features (n_trs, n_rows, frames_per_tr) that belong to ``trs``, each
+    row of them decoded by itself; beside `film_stretch` sample by sample."""
+    return np.concatenate(
+        [
+            processor.features_to_audio(features[row], attrs=attrs, first_tr=int(trs[row[0]]))
+            for row in film_rows(trs)
+        ]
+    )
 
 
 def held_out_stretches(data: FilmData) -> list[np.ndarray]:

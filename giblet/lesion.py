@@ -13,7 +13,7 @@ from giblet.audio.processor import AudioProcessor
 from giblet.audio.quality import summarise
 from giblet.checks import GibletError
 from giblet.dataset import FilmData
-from giblet.decoded import film_stretch
+from giblet.decoded import decoded_stretch, film_stretch
 from giblet.decoding import decode_silenced, lags_in_trs
 from giblet.evaluation import N_BOOTSTRAP, reliable_voxels
 from giblet.held_out import OF_TRS, HeldOut, Scores
@@ -106,7 +106,7 @@ def lesion(
     for one, guesses in zip(plan, decoded, strict=True):
         features = [_decode_audio(autoencoder, guess) for guess in guesses]
         waves = [
-            processor.features_to_audio(each.numpy(), attrs=aligned.attrs, first_tr=trs[0])
+            decoded_stretch(each.numpy(), trs, processor, aligned.attrs)
             for each in (features if config.sound else [])
         ]
         found.append(

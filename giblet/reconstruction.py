@@ -12,6 +12,7 @@ from giblet.decoded import (
     Regions,
     decode_brains,
     decoded_code_rows,
+    decoded_stretch,
     film_stretch,
     heard_rows,
     identification_rows,
@@ -55,7 +56,7 @@ def reconstruct(
     code = bottlenecks(autoencoder, data)  # (n_trs, bottleneck_dim)
 
     def sound(features: np.ndarray) -> np.ndarray:
-        return processor.features_to_audio(features, attrs=aligned.attrs, first_tr=trs[0])
+        return decoded_stretch(features, trs, processor, aligned.attrs)
 
     def decoded(bottleneck: np.ndarray) -> np.ndarray:
         with torch.inference_mode():

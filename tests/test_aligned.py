@@ -179,14 +179,6 @@ def test_parts_nearer_than_the_gap_are_refused(film, scans, regressors):
         film_data(aligned.assign(part=("tr", moved)))
 
 
-def test_a_hole_in_the_test_part_is_said(film, scans, regressors):
-    whole, holed = (SplitConfig(gap_seconds=1.5, test=share) for share in (0.5, 0.6))
-    said = align(film, scans, regressors, T_R, holed).attrs["warnings"][-1]
-    assert said.startswith("5 TRs of the film within the test part were not scanned")
-    warnings = align(film, scans, regressors, T_R, whole).attrs["warnings"]
-    assert not any("within the test part" in line for line in warnings)
-
-
 def test_the_blurred_film_is_the_subjects_mean_scaled_by_training_trs(film, scans, regressors):
     aligned = align(film, scans, regressors, T_R, SPLITS)
     aligned["regressors"][1, :, 0] *= 3

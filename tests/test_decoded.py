@@ -9,10 +9,19 @@ import torch
 from scipy.signal import lfilter
 
 from giblet.alignment.hrf import tr_kernel
+from giblet.audio.files import read_sound
+from giblet.audio.processor import AudioProcessor
 from giblet.checks import GibletError
 from giblet.dataset import FilmData, split_film, zscore_bold
-from giblet.decoded import decode_brains, identification_rows, voxels_to_read
+from giblet.decoded import (
+    decode_brains,
+    decoded_stretch,
+    film_stretch,
+    identification_rows,
+    voxels_to_read,
+)
 from giblet.decoding import decode_subject, lags_in_trs
+from giblet.demo import film_path
 from giblet.evaluation import reliable_voxels
 from giblet.settings import DecodingConfig, SplitConfig
 
@@ -75,3 +84,19 @@ def test_an_unknown_region_is_named_with_what_there_is(film):
     said = "decoding.region: no region auditry; did you mean auditory?; known: auditory, visual"
     with pytest.raises(GibletError, match=said.replace("?", r"\?")):
         voxels_to_read(bold, DecodingConfig(region="auditry"), REGIONS)
+
+
+@pytest.mark.parametrize("framing", ["tr_synchronous", "native"])
+def test_where_trs_are_missing_sounds_stay_beside_the_film(framing):
+    processor = AudioProcessor(codec="bundled", t_r=T_R, framing=framing)
+    sound = read_sound(film_path(), processor.sample_rate)[: 60 * processor.sample_rate]
+    features, _ = processor.audio_to_features(film_path(), max_trs=40)
+    trs = np.array([11, 12, 13, 25, 26, 27, 28])
+    film = film_stretch(sound, trs, processor)
+    heard = decoded_stretch(features[trs], trs, processor, processor.facts())
+    n = round(T_R * processor.sample_rate)
+    assert len(film) == len(heard) == len(trs) * n
+    np.testing.assert_array_equal(film[3 * n : 4 * n], sound[25 * n : 26 * n])
+    for i in range(len(trs)):
+        here = slice(i * n, (i + 1) * n)
+        assert np.corrcoef(film[here], heard[here])[0, 1] > 0.6

@@ -135,7 +135,8 @@ class AudioProcessor:
             What was stored with the features, if they do not carry it themselves: ``facts()``.
             Then codes of fewer codebooks of the same codec decode too.
         first_tr
-            The film's TR that comes first: in native framing TRs differ by a frame.
+            The film's TR that comes first: in native framing TRs differ by a frame, and may begin
+            within one.
 
         Raises
         ------
@@ -151,6 +152,7 @@ class AudioProcessor:
         waveform = decode(stream)
         n_wanted = count_samples(self.clock.duration(len(features)), self.sample_rate)
         waveform = _resample(waveform, rate, self.sample_rate)
+        waveform = waveform[count_samples(self.clock.head_start(first_tr), self.sample_rate) :]
         waveform = np.pad(waveform, (0, max(0, n_wanted - len(waveform))))[:n_wanted]
         if path is not None:
             write_sound(path, waveform, self.sample_rate)
