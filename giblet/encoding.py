@@ -163,7 +163,7 @@ def unit_series(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     False.
     """
     series = np.array(block, dtype=np.float64)
-    finite = np.isfinite(series).all(axis=1)
+    finite = np.asarray(np.isfinite(series).all(axis=1))
     np.copyto(series, 0.0, where=~finite[:, None])
     mean = series.mean(axis=1, keepdims=True)
     series -= mean

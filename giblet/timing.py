@@ -64,7 +64,7 @@ def tr_moments(n_trs: int, t_r: float, n_per_tr: int = 1) -> np.ndarray:
     return tr_onsets(n_trs * n_per_tr, spacing) + spacing / 2
 
 
-def samples_duration(n_samples: int, rate_hz: float) -> float:
+def samples_duration(n_samples: float, rate_hz: float) -> float:
     """Seconds that ``n_samples`` last.
 
     >>> samples_duration(36000, rate_hz=24000)

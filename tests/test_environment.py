@@ -8,7 +8,12 @@ import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[1]
-PYPI_NAMES = {"pysoundfile": "soundfile", "pytorch": "torch", "soxr-python": "soxr"}  # by conda's
+PYPI_NAMES = {  # by conda's
+    "pysoundfile": "soundfile",
+    "pytorch": "torch",
+    "soxr-python": "soxr",
+    "types-pyyaml": "types-PyYAML",
+}
 
 
 def pinned(lines):

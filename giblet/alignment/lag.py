@@ -156,8 +156,8 @@ def _expect(heard, rate_hz: float, film_time, shifts, model: str) -> np.ndarray:
         begin = count_samples(max(0.0, times.min()), rate_hz)
         since = times - samples_duration(begin, rate_hz)
         expected.append(convolve_hrf(heard[begin:], rate_hz, since, model).T)
-    expected = np.stack(expected)
-    return expected - expected.mean(axis=-1, keepdims=True)
+    responses = np.stack(expected)
+    return responses - responses.mean(axis=-1, keepdims=True)
 
 
 def _squared_r(expected: np.ndarray, bold: np.ndarray) -> np.ndarray:

@@ -4,13 +4,17 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from giblet.checks import GibletError
 from giblet.hub import model_folder
 from giblet.store import fingerprint
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel
 
 BUNDLED = "bundled"
 
@@ -40,7 +44,7 @@ class Codec(Protocol):
     def latents(self, codes: np.ndarray) -> np.ndarray:
         """What the decoder makes of codes: amounts (n_frames, codebook_dim) float32."""
 
-    def sound(self, latents: "torch.Tensor") -> "torch.Tensor":  # noqa: F821
+    def sound(self, latents: "torch.Tensor") -> "torch.Tensor":
         """Latents (batch, n_frames, codebook_dim) to sound (batch, n_samples), for gradients."""
 
     def codebooks(self) -> np.ndarray:
@@ -81,7 +85,7 @@ def codec_folder(name_or_folder: str) -> Path:
     return model_folder(name_or_folder, "codec")
 
 
-def _read_model(folder: Path, name: str) -> tuple[type, "PreTrainedModel"]:  # noqa: F821
+def _read_model(folder: Path, name: str) -> tuple[type, "PreTrainedModel"]:
     """The class for the model in a folder, and the model, in single precision."""
     import torch
     from safetensors import SafetensorError

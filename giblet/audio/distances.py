@@ -186,7 +186,7 @@ def code_agreement(codes: np.ndarray, others: np.ndarray) -> np.ndarray:
     >>> code_agreement(np.array([[1, 2, -1], [3, 4, -1]]), np.array([[1, 2, -1], [3, 5, -1]]))
     array([1. , 0.5])
     """
-    codes, others = (check_codes(c, codebook_size=np.inf) for c in (codes, others))
+    codes, others = (check_codes(c, codebook_size=np.iinfo(np.int64).max) for c in (codes, others))
     if codes.shape != others.shape or ((codes < 0) != (others < 0)).any():
         raise ValueError(
             f"codes of shape {codes.shape} and {others.shape} do not have their frames at the same "

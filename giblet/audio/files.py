@@ -135,7 +135,9 @@ def sound_blocks(
     """
     import soxr
 
-    held, n_held, resampler = [], 0, None
+    resampler: soxr.ResampleStream = None
+    held: list[np.ndarray] = []
+    n_held = 0
     for piece, rate in _mono_pieces(path):
         if resampler is None:
             resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32")
@@ -154,7 +156,7 @@ def _mono_pieces(path: str | Path) -> Iterator[tuple[np.ndarray, int]]:
         stream = film.streams.best("audio")
         if stream is None:
             raise GibletError(f"{path}: has no sound track")
-        written, rate, stamp, zero = 0, None, None, float(film_start(film))
+        written, rate, stamp, zero = 0, 0, None, float(film_start(film))
         for frame in decoded_frames(film, stream, path):
             rate = rate or frame.sample_rate
             if frame.sample_rate != rate:

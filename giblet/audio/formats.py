@@ -63,7 +63,7 @@ def detect_format(features: np.ndarray, attrs: Mapping | None = None) -> str:
     'mel_3d'
     """
     features, attrs = np.asarray(features), attrs or {}
-    said = attrs.get("encoding_mode", _UNITS.get(attrs.get("units")))
+    said = attrs.get("encoding_mode", _UNITS.get(str(attrs.get("units"))))
     if said is None:
         said = _guess(features)
     if said not in _MODES:

@@ -91,13 +91,12 @@ def mel_to_sound(mel: np.ndarray, settings: MelSettings, seed: int = 0) -> np.nd
         Integers (codes belong to the codec), NaN, or another number of mel bands.
     """
     import librosa
+    from librosa.filters import mel as filters_of_mel
 
     mel = check_amounts(mel, "mel")
     if mel.shape[0] != settings.n_mels:
         raise ValueError(f"mel must have {settings.n_mels} bands, got {mel.shape}")
-    filters = librosa.filters.mel(
-        sr=settings.sample_rate, n_fft=settings.n_fft, n_mels=settings.n_mels
-    )
+    filters = filters_of_mel(sr=settings.sample_rate, n_fft=settings.n_fft, n_mels=settings.n_mels)
     power = np.linalg.pinv(filters) @ librosa.db_to_power(mel.astype(np.float64))
     magnitude = np.sqrt(np.maximum(power, 0.0))  # (1 + n_fft // 2, n_frames)
     magnitude = np.pad(magnitude, ((0, 0), (0, 1)), mode="edge")  # the frame that closes the last

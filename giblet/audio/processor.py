@@ -54,8 +54,9 @@ class AudioProcessor:
         self.mel = mel or MelSettings()
         self.codec: Codec | None = None
         if use_encodec:
-            is_name = isinstance(codec, str | Path)
-            self.codec = load_codec(str(codec), bandwidth_kbps) if is_name else codec
+            if isinstance(codec, str | Path):
+                codec = load_codec(str(codec), bandwidth_kbps)
+            self.codec = codec
             self.sample_rate = self.codec.sample_rate
             self.clock = TrClock(t_r, self.codec.frame_rate, framing)
         else:
@@ -101,7 +102,7 @@ class AudioProcessor:
         rate = self.clock.encoding_rate_hz(self.sample_rate)
         most = None if max_trs is None else count_samples(self.clock.duration(max_trs), rate)
         sound = _Counted(sound_blocks(path, rate), most)
-        stream = self.codec.encode(sound) if self.use_encodec else self._sound_to_mel(sound)
+        stream = self.codec.encode(sound) if self.codec else self._sound_to_mel(sound)
         duration = samples_duration(sound.n_samples, rate)
         rounding = samples_duration(0.5, rate)  # of the number of samples
         n_trs = whole_trs(duration + rounding, self.clock.t_r)
@@ -148,7 +149,7 @@ class AudioProcessor:
         features = self.check_features(*unpack(features, attrs))
         rate = self.clock.encoding_rate_hz(self.sample_rate)
         stream = ungroup_trs(features, self.clock, first_tr)
-        decode = self.codec.decode if self.use_encodec else self._mel_to_sound
+        decode = self.codec.decode if self.codec else self._mel_to_sound
         waveform = decode(stream)
         n_wanted = count_samples(self.clock.duration(len(features)), self.sample_rate)
         waveform = _resample(waveform, rate, self.sample_rate)
@@ -169,12 +170,12 @@ class AudioProcessor:
         stored = dict(stored or {})
         if stored:
             check_stored(stored, self.facts())
-        mode = {"encoding_mode": self.encoding_mode}
-        if self.use_encodec:
+        mode: dict = {"encoding_mode": self.encoding_mode}
+        if self.codec:
             mode["codebook_size"] = self.codec.codebook_size
         kind = detect_format(features, stored | mode)
-        if kind == "encodec":
-            n_rows = self.codec.n_codebooks
+        if self.codec and kind == "encodec":
+            n_rows: int | None = self.codec.n_codebooks
             if "codec_revision" in stored and np.shape(features)[1] <= n_rows:
                 n_rows = None  # a prefix of the same codec's codebooks
             return check_codes(features, n_rows, self.codec.codebook_size)
@@ -204,7 +205,7 @@ class AudioProcessor:
 
     def latents(self, stream: np.ndarray) -> np.ndarray:
         """Amounts (n_frames, n_features) that an HRF may blur: dequantised codes, or mel in dB."""
-        return self.codec.latents(stream) if self.use_encodec else stream.T
+        return self.codec.latents(stream) if self.codec else stream.T
 
 
 class _Counted:

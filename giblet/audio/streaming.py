@@ -130,7 +130,7 @@ class _Residual:
 
 def _streamed(layer: nn.Module) -> Callable[[torch.Tensor, bool], torch.Tensor]:
     """The block-wise twin of one EnCodec layer."""
-    twins = {
+    twins: dict[type, Callable] = {
         EncodecConv1d: _Convolution,
         EncodecConvTranspose1d: _TransposedConvolution,
         EncodecLSTM: _Memory,
