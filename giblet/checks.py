@@ -1,5 +1,6 @@
 """Arrays that are what they claim to be, or one clear line."""
 
+import errno
 from collections.abc import Sequence
 
 import numpy as np
@@ -86,3 +87,27 @@ def nearest_name(name: str, known: Sequence[str]) -> str:
 
     close = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space, or write elsewhere",
+    errno.EDQUOT: "free some space, or write elsewhere",
+    errno.EACCES: "change its permissions, or use another place",
+    errno.EPERM: "change its permissions, or use another place",
+    errno.EROFS: "write elsewhere",
+    errno.EIO: "is the disk full, or broken?",
+    errno.ENOENT: "was it moved or deleted?",
+}
+
+
+def explain_os_error(error: OSError) -> str:
+    """What the operating system refused, where, and what to do.
+
+    >>> explain_os_error(OSError(errno.ENOSPC, "No space left on device", "results/bold.nc"))
+    'results/bold.nc: no space left on device; free some space, or write elsewhere'
+    """
+    reason = error.strerror or str(error) or type(error).__name__
+    reason = reason[0].lower() + reason[1:]
+    where = f"{error.filename}: " if error.filename else ""
+    remedy = _REMEDIES.get(error.errno)
+    return f"{where}{reason}" + (f"; {remedy}" if remedy else "")

@@ -1,4 +1,7 @@
-"""The command line: ``giblet VERB --option value``, one verb per Snakemake rule."""
+"""From a film's sound and a viewer's brain to a shared code, and back to sound.
+
+`snakemake --cores 8 reconstruct_audio` calls these verbs in turn; each can be called alone.
+"""
 
 import argparse
 import inspect
@@ -9,47 +12,74 @@ import sys
 import warnings
 from pathlib import Path
 
-from giblet.checks import GibletError
+from giblet.checks import GibletError, explain_os_error
 from giblet.codec import verbs as codec_verbs
 from giblet.config import Config, parse_config
-from giblet.verbs import bottleneck, brain, film, generalisation, lesion
+from giblet.verbs import bottleneck, brain, film, generalisation, lesion, setup
+
+ROOMS = {  # modules of verbs, in the order in which one uses them
+    setup: "to begin",
+    film: "the film",
+    brain: "the scans",
+    bottleneck: "film and scans together",
+    lesion: "what a region hears",
+    generalisation: "people whom the model never saw",
+    codec_verbs: "the codec lab",
+}
+_EPILOG = """\
+`giblet VERB --help` tells a verb's options, with an example.
+Exit codes: 0 done; 1 a mistake that you can mend, in one line; 2 wrong options."""
 
 
 def verb_functions() -> dict:
-    """Verb name → function, in the order they are written; the lab's begin with ``codec``."""
-    found = {}
-    rooms = dict.fromkeys((film, brain, bottleneck, generalisation, lesion), "")
-    for module, group in (rooms | {codec_verbs: "codec "}).items():
-        functions = [f for _, f in inspect.getmembers(module, inspect.isfunction)]
-        own = [f for f in functions if f.__module__ == module.__name__]
-        own.sort(key=lambda function: function.__code__.co_firstlineno)
-        found |= {group + f.__name__: f for f in own if not f.__name__.startswith("_")}
-    return found
+    """Verb name → function, in the order of the help; the lab's begin with ``codec``."""
+    return {name: f for room in ROOMS for name, f in _verbs_in(room).items()}
+
+
+def _verbs_in(room) -> dict:
+    """The same of one module, in the order they are written."""
+    functions = [f for _, f in inspect.getmembers(room, inspect.isfunction)]
+    own = [f for f in functions if f.__module__ == room.__name__]
+    own.sort(key=lambda function: function.__code__.co_firstlineno)
+    group = "codec " if room is codec_verbs else ""
+    return {group + f.__name__: f for f in own if not f.__name__.startswith("_")}
+
+
+def _overview(rooms=ROOMS) -> str:
+    """Every verb and its docstring's first line, room by room."""
+    lines = []
+    for room in rooms:
+        lines.append(f"  {ROOMS[room]}:")
+        for name, function in _verbs_in(room).items():
+            said = inspect.getdoc(function).splitlines()[0].replace("``", "")
+            lines.append(f"    {name:<17}{said}")
+    return "\n".join([*lines, "", _EPILOG])
 
 
 def build_parser() -> argparse.ArgumentParser:
     """One sub-command a verb; its options are the verb's parameters."""
-    parser = argparse.ArgumentParser("giblet", description=__doc__)
+    raw = {"formatter_class": argparse.RawDescriptionHelpFormatter}
+    parser = argparse.ArgumentParser("giblet", description=__doc__, epilog=_overview(), **raw)
     commands = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    lab = None
+    about = {"description": codec_verbs.__doc__, "epilog": _overview([codec_verbs])}
+    group = commands.add_parser("codec", **about, **raw)
+    lab = group.add_subparsers(dest="lab_verb", required=True, metavar="VERB")
     for name, function in verb_functions().items():
-        if " " in name and lab is None:
-            group = commands.add_parser("codec", help=codec_verbs.__doc__)
-            lab = group.add_subparsers(dest="lab_verb", required=True, metavar="VERB")
-        command = (lab or commands).add_parser(
-            name.split()[-1],
-            help=inspect.getdoc(function).splitlines()[0],
-            description=inspect.getdoc(function),
-        )
+        *in_lab, last = name.split()
+        described = {"description": inspect.getdoc(function), **raw}
+        command = (lab if in_lab else commands).add_parser(last, **described)
         for parameter in inspect.signature(function).parameters.values():
             _add_option(command, parameter)
-        command.add_argument("--threads", type=int, default=1, help="threads of torch and BLAS")
+        command.add_argument("--threads", type=int, default=1, help="of torch and BLAS (1)")
     return parser
 
 
 def _add_option(command: argparse.ArgumentParser, parameter: inspect.Parameter) -> None:
     if parameter.annotation is Config:
         command.add_argument("--settings", default="{}", help="JSON with keys of config.yaml")
+        return
+    if parameter.kind is parameter.POSITIONAL_ONLY:
+        command.add_argument(parameter.name, type=Path, metavar=parameter.name.upper())
         return
     optional = parameter.default is not parameter.empty
     command.add_argument(
@@ -89,7 +119,7 @@ def quiet_libraries() -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a verb. A user's mistake is one line on standard error and exit code 1."""
+    """Run a verb. A mistake that the user can mend is one line on standard error, exit code 1."""
     options = vars(build_parser().parse_args(arguments))
     name, settings = options.pop("verb"), options.pop("settings", None)
     if lab_verb := options.pop("lab_verb", None):
@@ -100,8 +130,15 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if settings is not None:
             options["config"] = _parse_settings(settings)
-        verb_functions()[name](**options)
-    except GibletError as error:
-        print(f"giblet {name}: {' '.join(str(error).splitlines())}", file=sys.stderr)
+        _call(verb_functions()[name], options)
+    except (GibletError, OSError) as error:
+        said = explain_os_error(error) if isinstance(error, OSError) else str(error)
+        print(f"giblet {name}: {' '.join(said.splitlines())}", file=sys.stderr)
         return 1
     return 0
+
+
+def _call(verb, options: dict) -> None:
+    parameters = inspect.signature(verb).parameters.values()
+    unnamed = [options.pop(p.name) for p in parameters if p.kind is p.POSITIONAL_ONLY]
+    verb(*unnamed, **options)

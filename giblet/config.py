@@ -121,18 +121,49 @@ def parse_config(settings: dict) -> Config:
     try:
         return Config.model_validate(settings)
     except ValidationError as error:
-        raise GibletError("config: " + "; ".join(map(_explain, error.errors()))) from None
+        said = [_explain(dict(problem)) for problem in error.errors()]
+        raise GibletError(f"config: {'; '.join(said)}") from None
 
 
 def _explain(problem: dict) -> str:
-    key = ".".join(map(str, problem["loc"]))
+    key = ".".join(str(part) for part in problem["loc"] if isinstance(part, str))
     if problem["type"] == "extra_forbidden":
-        known = [name for name, _ in all_settings(Config)]
-        if key in known:  # mel.n_mels as one word
-            section, name = key.split(".")
-            return f"unknown key {key!r}; write {section}: {{{name}: ...}}"
-        return f"unknown key {key}{nearest_name(key, known)}"
-    return f"{key or 'settings'} = {problem['input']!r}: {problem['msg'].lower()}"
+        return _unknown(key)
+    return f"{key or 'settings'} = {problem['input']!r}: {_allowed(key, problem)}"
+
+
+def _unknown(key: str) -> str:
+    known = [name for name, _ in all_settings(Config)]
+    if key in known:  # mel.n_mels as one word
+        within, name = key.split(".")
+        return f"unknown key {key!r}; write {within}: {{{name}: ...}}"
+    *section, name = key.split(".")
+    if near := nearest_name(key, known):
+        return f"unknown key {key}{near}"
+    inside = _keys_of(section[0]) if section else []
+    elsewhere = nearest_name(name, known) if inside else ""
+    return f"unknown key {key}" + (elsewhere or (f"; it has {', '.join(inside)}" if inside else ""))
+
+
+def _keys_of(section: str) -> list[str]:
+    names = [name.partition(".") for name, _ in all_settings(Config)]
+    return [key for first, _, key in names if first == section and key]
+
+
+def _allowed(key: str, problem: dict) -> str:
+    """What may stand there, with the nearest spelling of it."""
+    kind, value = problem["type"], problem["input"]
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return f"needs keys and values, as {(_keys_of(key) or ['t_r'])[0]}: ..."
+    if kind == "literal_error":
+        options = problem["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+        return f"must be one of {', '.join(options)}{nearest_name(str(value), options)}"
+    if kind == "string_pattern_mismatch":
+        return f"other characters are in it: {dict(all_settings(Config))[key]['description']}"
+    if kind == "string_type" and value is None:
+        return 'must be text; to leave it out write "none"'
+    said = problem["msg"].removeprefix("Value error, ")
+    return said[:1].lower() + said[1:]
 
 
 def all_settings(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, dict]]:

@@ -1,4 +1,4 @@
-"""``config/README.md``, written from the settings' own descriptions."""
+"""``config/README.md`` and a JSON schema for editors, written from the settings' own words."""
 
 import json
 
@@ -15,6 +15,15 @@ def settings_page() -> str:
     return _PAGE + "".join(rows)
 
 
+def settings_schema() -> str:
+    """The text of ``workflow/schemas/config.schema.json``: what editors and validators read.
+
+    giblet itself checks a config with the same classes, and says more.
+    """
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return json.dumps(head | Config.model_json_schema(), indent=2) + "\n"
+
+
 _PAGE = """# Settings
 
 `config.yaml` holds what differs from the defaults below; `--configfile mine.yaml` and
@@ -24,6 +33,8 @@ value out of range is an error before anything runs.
 
 This page is written by code. After a change of `giblet/config.py` or `giblet/settings.py`:
 `python -c "from giblet.config_page import *; print(settings_page(), end='')" > config/README.md`
+and `settings_schema()` the same way > `workflow/schemas/config.schema.json`. Editors take that file
+when a config begins with `# yaml-language-server: $schema=../workflow/schemas/config.schema.json`.
 
 | key | value | default | meaning |
 |---|---|---|---|

@@ -1,8 +1,11 @@
 """Files of arrays and tables: labelled, with their history, never half written."""
 
+import errno
 import hashlib
 import json
+import math
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,8 +29,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
-        yield temporary
-        os.replace(temporary, path)
+        with _blaming(path, temporary):
+            yield temporary
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -40,11 +44,38 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.mkdir()
     try:
-        yield temporary
-        shutil.rmtree(path, ignore_errors=True)
-        os.replace(temporary, path)
+        with _blaming(path, temporary):
+            yield temporary
+            shutil.rmtree(path, ignore_errors=True)
+            os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def _blaming(path: Path, temporary: Path) -> Iterator[None]:
+    """An OSError names ``path`` where it names nothing, or the temporary place.
+
+    HDF5 and libsndfile tell of one as a RuntimeError.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or str(error.filename).startswith(str(temporary)):
+            error.filename, error.filename2 = str(path), None
+        raise
+    except RuntimeError as error:
+        told = re.search(r"\berrno = (\d+)", str(error))
+        if told is None and type(error).__name__ != "LibsndfileError":
+            raise
+        code = int(told[1]) if told else errno.EIO
+        raise OSError(code, os.strerror(code), str(path)) from error
+
+
+def _check_room(path: Path, n_bytes: int) -> None:
+    """OSError where the disk has no room: HDF5 would break off, and the process die with it."""
+    if shutil.disk_usage(Path(path).parent).free < n_bytes:
+        raise OSError(errno.ENOSPC, f"no space left on device ({n_bytes:,} bytes)", str(path))
 
 
 SEPARATORS = {".tsv": "\t", ".csv": ","}  # of tables
@@ -78,6 +109,7 @@ def append_arrays(arrays: "xr.Dataset", path: str | Path) -> None:
 def _to_netcdf(arrays: "xr.Dataset", path: str | Path, mode: str) -> None:
     attrs = {key: _plain(value) for key, value in arrays.attrs.items()}
     arrays = arrays.assign_attrs(attrs | {"giblet_version": version("giblet")})
+    _check_room(path, arrays.nbytes)
     arrays.to_netcdf(path, mode=mode, engine="h5netcdf")
 
 
@@ -86,6 +118,7 @@ def new_variable(path: Path, name: str, sizes: dict[str, int], chunks: tuple[int
     """A float32 variable of a new netCDF file, to be filled slice by slice; ``sizes`` by dim."""
     import h5netcdf
 
+    _check_room(path, 4 * math.prod(sizes.values()))
     with h5netcdf.File(path, "w") as file:
         file.dimensions = sizes
         options = {"dtype": np.float32, "fillvalue": np.nan}

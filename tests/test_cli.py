@@ -3,6 +3,8 @@
 import json
 import logging
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -14,10 +16,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import xarray as xr
 
-from giblet.cli import main, verb_functions
+from giblet.checks import explain_os_error
+from giblet.cli import build_parser, main, verb_functions
+from giblet.config import parse_config
 from giblet.demo.scanner import simulate_bids
-from giblet.store import load_arrays, load_json, save_json
+from giblet.store import load_arrays, load_json, save_arrays, save_json
 
 RUN = "sub-01/func/sub-01_task-film_run-1"
 BOLD = f"{RUN}_space-MNI152NLin2009cAsym_desc-preproc_bold"
@@ -236,6 +241,51 @@ def test_a_failed_run_leaves_the_old_result_alone(run, tmp_path):
     assert (tmp_path / "codes.nc").read_text() == "the old result"
 
 
+# ---- what the operating system refuses -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("sound.wav/codes.nc", "sound.wav: "),  # a file where a folder should be
+        ("taken", "taken: is a directory"),
+        ("/proc/no/codes.nc", "/proc/no"),
+    ],
+)
+def test_a_place_that_cannot_be_written_to(run, sound, tmp_path, out, said):
+    (tmp_path / "taken").mkdir()
+    code, lines = run("extract_mel", film=sound, mel=tmp_path / out)
+    assert code == 1
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("giblet extract_mel: ")
+    assert said in lines[0]
+    assert "[Errno" not in lines[0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["sound.wav", "taken"]
+
+
+def test_a_file_that_may_grow_no_further(sound, tmp_path):
+    """20 kB at most: writing breaks off in the middle, as where no room is left."""
+    assert main(["codec", "compress", "--sound", str(sound), "--codes", f"{tmp_path}/c.nc"]) == 0
+    words = "giblet codec decompress --codes c.nc --sound out/sound.wav"
+    limited = f"ulimit -f 20; exec {shlex.quote(sys.executable)} -m {words}"
+    done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("giblet codec decompress: out/sound.wav: ")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_disk_without_room_for_an_array(tmp_path):
+    """A petabyte, of one number: nothing is written of what would not fit."""
+    vast = xr.Dataset({"bold": ("voxel", np.broadcast_to(np.float32(0), 10**15))})
+    with pytest.raises(OSError, match=r"no space left on device \(4,000,") as refused:
+        save_arrays(vast, tmp_path / "bold.nc")
+    said = explain_os_error(refused.value)
+    assert said.startswith(f"{tmp_path / 'bold.nc'}: no space left on device")
+    assert said.endswith("; free some space, or write elsewhere")
+    assert not list(tmp_path.iterdir())
+
+
 # ---- good input ----------------------------------------------------------------------------------
 
 
@@ -286,7 +336,20 @@ def test_help_lists_every_verb(capsys):
     listed = capsys.readouterr().out
     assert ended.value.code == 0
     assert {"extract_codes", "train", "reconstruct", "report"} <= verb_functions().keys()
-    assert all(f"\n    {verb.split()[0]}" in listed for verb in verb_functions())
+    places = [listed.index(f"\n    {verb} ") for verb in verb_functions()]
+    assert places == sorted(places)
+    assert max(map(len, listed.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("verb", verb_functions())
+def test_the_example_of_every_verb_is_one_that_can_be_given(verb):
+    """It names the verb, every option that is needed and none that is unknown."""
+    told = verb_functions()[verb].__doc__
+    example = re.search(r"^    Example: giblet (.*?)(?:\n\n|\n    $|\Z)", told, re.M | re.S)[1]
+    options = vars(build_parser().parse_args(shlex.split(example)))
+    assert " ".join(filter(None, [options["verb"], options.get("lab_verb")])) == verb
+    if "settings" in options:
+        parse_config(json.loads(options["settings"]))
 
 
 @pytest.mark.parametrize("verb", verb_functions())

@@ -1,13 +1,15 @@
 """A setting that cannot be meant is refused in one line that says what is."""
 
+import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
 from giblet.checks import GibletError
 from giblet.config import Config, parse_config
-from giblet.config_page import settings_page
+from giblet.config_page import settings_page, settings_schema
 
 CONFIG = Path(__file__).parents[1] / "config"
 
@@ -17,6 +19,7 @@ def refused(settings):
         parse_config(settings)
     message = str(caught.value)
     assert message.startswith("config: ")
+    assert "Value error" not in message
     assert "\n" not in message
     return message
 
@@ -31,16 +34,34 @@ def refused(settings):
         ({"xyzzy": 1}, "unknown key xyzzy"),
         ({"t_r": "fast"}, "t_r = 'fast': input should be a valid number"),
         ({"use_encodec": "perhaps"}, "use_encodec = 'perhaps'"),
-        ({"mel": 80}, "mel = 80"),
-        ({"framing": "natve"}, "'tr_synchronous' or 'native'"),
-        ({"film": None}, "film = None"),
+        ({"mel": 80}, "mel = 80: needs keys and values, as n_mels: ..."),
+        ({"framing": "natve"}, "'natve': must be one of tr_synchronous, native; did you mean nati"),
+        ({"hrf_model": "canonical"}, "must be one of spm, glover, fir, none"),
+        (
+            {"scan": {"confound_strategy": ["motion", "compcorr"]}},
+            "scan.confound_strategy = 'compcorr': must be one of motion, wm_csf, global_signal, "
+            "compcor, ica_aroma, high_pass; did you mean compcor?",
+        ),
+        ({"mel": {"max_epochs": 80}}, "unknown key mel.max_epochs; did you mean training.max_ep"),
+        ({"mel": {"xyzzy": 80}}, "unknown key mel.xyzzy; it has n_mels, n_fft, hop_length, n_iter"),
+        ({"mel": {}, "scan": None}, "scan = None: needs keys and values, as high_pass_hz: ..."),
+        ({"fir_lags_seconds": 5}, "fir_lags_seconds = 5: input should be a valid list"),
+        ({"fir_lags_seconds": [2, 99]}, "fir_lags_seconds = 99: input should be less than or eq"),
+        ({"max_trs": 2.5}, "max_trs = 2.5: input should be a valid integer"),
+        ({"bold": True}, "bold = True: input should be a valid string"),
+        ({"model": {"slot_video": 90, "slot_text": 90}}, "90: slot_video and slot_text take 180"),
+        ({"splits": {"validation_runs": ["2"]}}, "['2']: goes with splits.test_runs"),
+        ({"film": None}, 'film = None: must be text; to leave it out write "none"'),
         ({"t_r": 0}, "greater than or equal to 0.1"),
         ({"t_r": 1500}, "less than or equal to 60"),
         ({"t_r": float("nan")}, "t_r = nan"),
         ({"training": {"learning_rate": float("inf")}}, "training.learning_rate = inf"),
         ({"splits": {"test": 1.0}}, "splits.test = 1.0: input should be less than 1"),
         ({"max_trs": 0}, "max_trs = 0"),
-        ({"dataset": "../elsewhere"}, "dataset = '../elsewhere'"),
+        (
+            {"dataset": "../elsewhere"},
+            "dataset = '../elsewhere': other characters are in it: folder",
+        ),
         ({"seed": -1}, "seed = -1"),
         (["t_r"], "settings = ['t_r']"),
     ],
@@ -94,3 +115,46 @@ def test_every_config_file_is_valid(path):
 def test_the_readme_lists_every_setting():
     assert (CONFIG / "README.md").read_text() == settings_page(), "run the command in that file"
     assert all(f"| `{name}" in settings_page() for name in Config.model_fields)
+
+
+def schema_says(settings):
+    """What jsonschema, which is none of ours, finds wrong by the schema in the workflow."""
+    schema = json.loads((CONFIG.parent / "workflow/schemas/config.schema.json").read_text())
+    return [
+        error.message for error in jsonschema.Draft202012Validator(schema).iter_errors(settings)
+    ]
+
+
+def test_the_schema_is_that_of_the_settings():
+    schema = CONFIG.parent / "workflow" / "schemas" / "config.schema.json"
+    assert schema.read_text() == settings_schema(), "see the head of config/README.md"
+    jsonschema.Draft202012Validator.check_schema(json.loads(schema.read_text()))
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted([*CONFIG.glob("*.yaml"), *CONFIG.glob("model/*.yaml")]),
+    ids=lambda path: path.name,
+)
+def test_every_config_file_fits_the_schema(path):
+    assert not schema_says(yaml.safe_load(path.read_text()))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"bandwith_kbps": 6},
+        {"mel": {"n_mel": 80}},
+        {"t_r": "fast"},
+        {"t_r": 0},
+        {"mel": 80},
+        {"framing": "natve"},
+        {"film": None},
+        {"dataset": "../elsewhere"},
+        {"scan": {"confound_strategy": ["compcorr"]}},
+        {"fir_lags_seconds": [2, 99]},
+    ],
+)
+def test_the_schema_refuses_what_giblet_refuses(settings):
+    refused(settings)
+    assert schema_says(settings)

@@ -14,10 +14,11 @@ PACKAGE = Path(__file__).parents[1] / "giblet"
 LEVELS = {
     4: """
         __main__ cli codec.verbs verbs verbs.bottleneck verbs.brain verbs.film
-        verbs.generalisation verbs.lesion report report.brain report.figures report.maps
+        verbs.generalisation verbs.lesion verbs.setup report report.brain report.figures report.maps
         report.page report.players report.results report.tables
     """,
     3: """
+        needs sizes
         brain_quality held_out lesion linear_maps objective decoded pretraining readout steps
         training decoding evaluation reconstruction generalisation
     """,
@@ -28,7 +29,7 @@ LEVELS = {
         models.starting demo.viewing giblet image_model motion
     """,
     1: """
-        annotations transcripts pictures
+        annotations transcripts pictures first_config installed
         bids runs events cleaning images regions survey
         encoding alignment alignment.hrf alignment.regressors alignment.sync audio.blocks
         audio.codec audio.convnext audio.dac audio.distances audio.encodec audio.files audio.formats

@@ -9,6 +9,9 @@ def train(sounds: Path, validation: Path, recipe: Path, logs: Path, codec: Path)
     ``recipe`` is a YAML file of ``giblet.codec.settings.CodecSettings``. Checkpoints go into
     ``logs``; the same command goes on from the last one. ``codec`` becomes a folder that
     ``load_codec`` takes (architectures mdct, encodec, snake), with half-precision weights.
+
+    Example: giblet codec train --sounds a --validation b --recipe config/codec/bundled.yaml
+        --logs training --codec codec
     """
     import sys
 
@@ -31,10 +34,12 @@ def train(sounds: Path, validation: Path, recipe: Path, logs: Path, codec: Path)
 
 
 def evaluate(sounds: list[Path], scores: Path, codec: str = "bundled", kbps: float = 6.0) -> None:
-    """Scores of sounds that went through a codec: ``sound metric value low high n n_failed``.
+    """Scores of sounds that went through a codec: a table.
 
-    ``kbps`` is one of the codec's bandwidths. Where a sound is too short or silent for a
-    metric, ``n_failed`` says so.
+    Its columns: ``sound codec kbps metric value low high n n_failed``. ``kbps`` is one of the
+    codec's bandwidths. Where a sound is too short or silent for a metric, ``n_failed`` says so.
+
+    Example: giblet codec evaluate --sounds one.wav two.flac --scores scores.tsv --kbps 3
     """
     import pandas as pd
 
@@ -55,7 +60,12 @@ def evaluate(sounds: list[Path], scores: Path, codec: str = "bundled", kbps: flo
 
 
 def compress(sound: Path, codes: Path, codec: str = "bundled", kbps: float = 6.0) -> None:
-    """A film's sound or a recording to a small file of codes, 10 bits each at 1024 codewords."""
+    """A film's sound or a recording to a small file of codes.
+
+    Each code takes 10 bits at 1024 codewords.
+
+    Example: giblet codec compress --sound film.mp4 --codes film.nc
+    """
     import numpy as np
     import xarray as xr
 
@@ -81,7 +91,10 @@ def compress(sound: Path, codes: Path, codec: str = "bundled", kbps: float = 6.0
 
 
 def decompress(codes: Path, sound: Path) -> None:
-    """The sound (.wav or .flac) of a file that ``giblet codec compress`` wrote."""
+    """The sound (.wav or .flac) of a file that ``giblet codec compress`` wrote.
+
+    Example: giblet codec decompress --codes film.nc --sound film.wav
+    """
     from giblet.audio.codec import load_codec
     from giblet.audio.files import write_sound
     from giblet.audio.packing import bits_for, unpack_bits

@@ -14,7 +14,10 @@ def sync_align(
     bold: Path | None = None,
     regressors: list[Path] = (),
 ) -> None:
-    """Film, words and scans on the film's TRs, cropped to what all cover, with their parts."""
+    """Film, words and scans on the film's TRs, cropped to what all cover, in parts.
+
+    Example: giblet sync_align --audio trs/mel.nc --video trs/video.nc --aligned mel.nc
+    """
     from giblet.aligned import align
     from giblet.store import load_arrays, save_arrays
 
@@ -25,7 +28,10 @@ def sync_align(
 
 
 def train(aligned: Path, model: Path, logs: Path, config: Config) -> None:
-    """Train the autoencoder; checkpoints and TensorBoard curves go into ``logs``."""
+    """Train the autoencoder; checkpoints and TensorBoard curves go into ``logs``.
+
+    Example: giblet train --aligned mel.nc --model model --logs training --threads 2
+    """
     from giblet.aligned import film_data, film_shapes
     from giblet.store import load_arrays
 
@@ -37,7 +43,10 @@ def train(aligned: Path, model: Path, logs: Path, config: Config) -> None:
 
 
 def pretrain(sounds: Path, validation: Path, model: Path, logs: Path, config: Config) -> None:
-    """Train the audio encoder and decoder on any sounds, which need no brain."""
+    """Train the audio encoder and decoder on any sounds, which need no brain.
+
+    Example: giblet pretrain --sounds a --validation b --model model --logs training
+    """
     from giblet.audio.processor import AudioProcessor
     from giblet.pretraining import sound_data, sound_shapes
 
@@ -101,10 +110,13 @@ def reconstruct(
     config: Config,
     regions: Path | None = None,
 ) -> None:
-    """Held-out sound through codec, bottleneck and brain: wav files and a table of scores.
+    """Held-out sound through codec, bottleneck and brain: wav files and scores.
 
     ``regions``, for ``decoding.region``, as those of ``lesion``. Refreshes ``scores.tsv`` beside
     the folder of ``scores``: the tables of all paths built so far.
+
+    Example: giblet reconstruct --film film.mp4 --aligned mel.nc --model model --audio audio
+        --scores scores/mel.tsv
     """
     from giblet.aligned import film_data
     from giblet.audio.files import read_sound, write_sound
@@ -138,7 +150,10 @@ def reconstruct(
 
 
 def report(results: Path, page: Path, config: Config) -> None:
-    """One self-contained page about everything in a data set's ``results`` folder."""
+    """One self-contained page about everything in a data set's ``results`` folder.
+
+    Example: giblet report --results results/demo --page report.html
+    """
     from giblet.report.page import render_page
     from giblet.report.results import load_results
     from giblet.store import gather_tables, replacing

@@ -8,7 +8,10 @@ from giblet.config import Config
 def simulate_bold(
     film: Path, folder: Path, config: Config, annotations: Path | None = None
 ) -> None:
-    """SIMULATED brains that watch the film, as a BIDS derivative data set."""
+    """SIMULATED brains that watch the film, as a BIDS derivative data set.
+
+    Example: giblet simulate_bold --film film.mp4 --annotations said.tsv --folder simulated
+    """
     from giblet.demo.scanner import simulate_bids
     from giblet.demo.viewing import stimulus_features
 
@@ -17,9 +20,11 @@ def simulate_bold(
 
 
 def load_bold(source: Path, bold: Path, config: Config) -> None:
-    """Every run of every subject of a BIDS data set or of a table of runs, on the film's clock.
+    """Every run of a BIDS data set or of a table of runs, on the film's clock.
 
     With ``scan.null`` noise of the same spectrum instead, seeded by ``seed``.
+
+    Example: giblet load_bold --source derivatives/fmriprep --bold bold.nc
     """
     from giblet.alignment.sync import move_scans
     from giblet.bids import MOTION
@@ -41,7 +46,10 @@ def load_bold(source: Path, bold: Path, config: Config) -> None:
 
 
 def convolve_hrf(features: Path, bold: Path, regressors: Path, config: Config) -> None:
-    """Blur one modality's amounts by the HRF, sampled when each volume was taken."""
+    """Blur one modality's amounts by the HRF, sampled when each volume was taken.
+
+    Example: giblet convolve_hrf --features trs/text.nc --bold bold.nc --regressors text.nc
+    """
     from giblet.alignment.hrf import fir_lags
     from giblet.alignment.regressors import film_regressors
     from giblet.audio.processor import AudioProcessor
@@ -63,9 +71,11 @@ def brain_quality(
     regressors: list[Path] = (),
     sound: Path | None = None,
 ) -> None:
-    """What people share, ridge from the film, and how late the scans are by the mel of its sound.
+    """What people share, ridge from the film, and by its mel how late the scans are.
 
     Maps, and a table of their means.
+
+    Example: giblet brain_quality --bold bold.nc --quality quality.nc --scores quality.tsv
     """
     from giblet.alignment.scan_lag import sound_levels
     from giblet.brain_quality import brain_quality, summary_table

@@ -22,17 +22,26 @@ def _extract_sound(film: Path, stream: Path, path: str, config: Config) -> None:
 
 
 def extract_codes(film: Path, codes: Path, config: Config) -> None:
-    """A film's sound to EnCodec codes, (n_codebooks, n_frames)."""
+    """A film's sound to EnCodec codes, (n_codebooks, n_frames).
+
+    Example: giblet extract_codes --film film.mp4 --codes codes.nc
+    """
     _extract_sound(film, codes, "encodec", config)
 
 
 def extract_mel(film: Path, mel: Path, config: Config) -> None:
-    """A film's sound to a mel spectrogram in dB, (n_mels, n_frames)."""
+    """A film's sound to a mel spectrogram in dB, (n_mels, n_frames).
+
+    Example: giblet extract_mel --film film.mp4 --mel mel.nc --settings '{"t_r": 2.0}'
+    """
     _extract_sound(film, mel, "mel", config)
 
 
 def group_trs(stream: Path, trs: Path) -> None:
-    """A stream of frames to TRs: ``audio`` (n_trs, rows, frames_per_tr), on the stream's clock."""
+    """A stream of frames to TRs: (n_trs, rows, frames_per_tr), on the stream's clock.
+
+    Example: giblet group_trs --stream codes.nc --trs trs/encodec.nc
+    """
     from giblet.audio.framing import group_trs
     from giblet.audio.processor import tr_table
     from giblet.store import load_arrays, save_arrays
@@ -47,7 +56,10 @@ def group_trs(stream: Path, trs: Path) -> None:
 
 
 def extract_video(film: Path, video: Path, config: Config) -> None:
-    """A film's pictures per TR; for a sound file, an array set that says there are none."""
+    """A film's pictures per TR; of a sound file, that there are none.
+
+    Example: giblet extract_video --film film.mp4 --video trs/video.nc
+    """
     import xarray as xr
 
     from giblet.pictures import has_pictures
@@ -91,7 +103,10 @@ def _unseen(film: Path, seen: np.ndarray, config: Config) -> list[str]:
 
 
 def embed_text(annotations: Path, text: Path, config: Config, film: Path | None = None) -> None:
-    """What is said in each TR, as vectors, and where nothing is; no film: up to the last word."""
+    """What is said in each TR, as vectors; without a film up to the last word.
+
+    Example: giblet embed_text --film film.mp4 --annotations said.tsv --text trs/text.nc
+    """
     import xarray as xr
 
     from giblet.annotations import read_annotations

@@ -13,10 +13,13 @@ def leave_one_out(
     config: Config,
     regions: Path | None = None,
 ) -> None:
-    """How well subjects are read whom the network never saw, beside the one that saw all: a table.
+    """How well subjects are read whom the network never saw: a table.
 
-    Each training is as that of ``train``, and goes on where it was stopped; checkpoints and
-    TensorBoard curves go into a folder a subject in ``logs``. ``regions`` as for ``reconstruct``.
+    Beside it, how the network reads them that saw all. Each training is as that of ``train``, and
+    goes on where it was stopped; checkpoints and TensorBoard curves go into a folder a subject in
+    ``logs``. ``regions`` as for ``reconstruct``.
+
+    Example: giblet leave_one_out --aligned mel.nc --model model --logs training --scores left.tsv
     """
     from functools import partial
 

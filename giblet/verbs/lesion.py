@@ -14,9 +14,12 @@ def lesion(
     config: Config,
     regions: Path | None = None,
 ) -> None:
-    """What goes from the decoded sound with each region of the brain: wav files and a table.
+    """What goes from the decoded sound with each region: wav files and a table.
 
     ``regions``: a label image, or a folder of simulated brains; without it each parcel is one.
+
+    Example: giblet lesion --film film.mp4 --aligned mel.nc --model model --regions atlas.nii.gz
+        --audio lesion --scores lesion.tsv
     """
     import re
 

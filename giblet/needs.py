@@ -1,0 +1,145 @@
+"""What a run will need in time, memory and disk, guessed before it starts, and what would stop it.
+
+Every figure is an estimate: measured on the demo on two cores of an AMD EPYC without a GPU
+(notes/performance.md), and taken in proportion to the film, the scans and the training steps.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from giblet.config import Config
+from giblet.sizes import Sizes
+
+
+@dataclass(frozen=True)
+class Need:
+    """Of one rule: s of one core (training: of two), MB of memory, MB of disk."""
+
+    rule: str
+    seconds: float
+    memory_mb: float
+    disk_mb: float
+
+
+def main_job_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
+    """Of every rule of the main job, in their order; without a film, of ``brain_quality``."""
+    if config.has_film:
+        yield from _sound_needs(sizes, config.path)
+        yield _pictures_need(sizes, config)
+    if config.has_annotations:
+        yield Need("embed_text", 3 + 0.2 * sizes.minutes, 210, 0.005 * sizes.n_trs)
+    if sizes.n_subjects:
+        yield from _scan_needs(sizes, config)
+    if config.has_film:
+        yield from _model_needs(sizes, config, config.path)
+
+
+def report_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
+    """Of what the report asks for beside the main job: the other path, and the brains."""
+    if sizes.n_subjects:
+        seconds = 15 + QUALITY_SECONDS * sizes.values
+        memory = 600 + 4 * 4 * sizes.values / max(1, sizes.n_subjects)
+        yield Need("brain_quality", seconds, memory, 1 + 1e-4 * sizes.n_columns)
+    if config.has_film:
+        other = "mel" if config.use_encodec else "encodec"
+        yield from _sound_needs(sizes, other)
+        yield from _model_needs(sizes, config, other)
+        yield Need("report", 21, 600, 9)
+
+
+QUALITY_SECONDS = 8.0  # of brain_quality, for a million values of BOLD
+
+
+def _sound_needs(sizes: Sizes, path: str) -> Iterator[Need]:
+    if path == "encodec":
+        yield Need("extract_codes", 4 + 2.3 * sizes.minutes, 640 + 6 * sizes.minutes, sizes.code_mb)
+    else:
+        yield Need("extract_mel", 2 + 0.2 * sizes.minutes, 220 + 14 * sizes.minutes, sizes.mel_mb)
+    stream = sizes.code_mb if path == "encodec" else sizes.mel_mb
+    yield Need(f"group_trs ({path})", 1, 110 + 2 * stream, stream)
+
+
+def _pictures_need(sizes: Sizes, config: Config) -> Need:
+    """Motion energy and image models take longer than colours."""
+    seconds = {"colours": 0.3, "motion_energy": 9.0}.get(config.video.features, 9.0)
+    memory = 230 if config.video.features == "colours" else 580
+    return Need("extract_video", 2 + seconds * sizes.minutes, memory, sizes.picture_mb)
+
+
+def _scan_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
+    if config.bold_source == "simulated":
+        yield Need("simulate_bold", 5 + 1.1 * sizes.minutes, 730, sizes.minutes)
+    disk = 4 * sizes.values
+    yield Need("load_bold", 2.5 + 0.5 * sizes.values, 240 + 1.3 * 4 * sizes.run_values, disk)
+    n_modalities = 2 * config.has_film + config.has_annotations
+    blurred = n_modalities * (2.5 + 0.1 * sizes.minutes)
+    yield Need("convolve_hrf", blurred, 250 + disk + 50 * sizes.minutes, 1.2 * sizes.minutes)
+
+
+def _model_needs(sizes: Sizes, config: Config, path: str) -> Iterator[Need]:
+    stream = sizes.code_mb if path == "encodec" else sizes.mel_mb
+    aligned = 4 * sizes.values + stream + sizes.picture_mb + 0.02 * sizes.n_trs
+    bold = 4 * sizes.values
+    yield Need(f"sync_align ({path})", 2 + 0.02 * aligned, 250 + bold + 2 * aligned, aligned)
+    training = config.training
+    window = min(training.window_trs, sizes.n_train)
+    per_epoch = max(training.min_steps, 2 * sizes.n_train / training.window_trs)
+    seconds = 10 + 0.65 * window / 40 * per_epoch * training.max_epochs
+    yield Need(f"train ({path})", seconds, 1850 + 2 * aligned, 80)
+    n_sounds, share = (7, 1.0) if sizes.n_subjects else (2, 0.35)
+    per_tr = {"encodec": 0.8, "mel": 2.2}[path] * share
+    disk = n_sounds * 0.05 * sizes.test_seconds
+    yield Need(f"reconstruct ({path})", 10 + per_tr * sizes.n_test, 1150 + 2 * aligned, disk)
+
+
+def describe_needs(config: Config) -> tuple[list[str], list[str]]:
+    """Lines for a reader about what a config names and needs; lines about what would stop it."""
+    from giblet.installed import free_disk_mb, memory_mb
+    from giblet.sizes import measure
+
+    sizes, found, problems = measure(config)
+    if sizes is None:
+        return [*found, *_stopping(problems)], problems
+    main, more = list(main_job_needs(sizes, config)), list(report_needs(sizes, config))
+    disk, peak = sum(n.disk_mb for n in main), max((n.memory_mb for n in main), default=0)
+    if disk > free_disk_mb():
+        problems.append(
+            f"disk: about {disk / 1000:.1f} GB needed, {free_disk_mb() / 1000:.1f} free"
+        )
+    if peak > memory_mb():
+        problems.append(f"memory: about {peak / 1000:.1f} GB needed, {memory_mb() / 1000:.1f} here")
+    table = [*_table("the main job" if config.has_film else "the scans", main)]
+    table += _table("for the report, more" if config.has_film else "brain_quality, more", more)
+    return [*found, "", *_ESTIMATES, *table, *_stopping(problems)], problems
+
+
+_ESTIMATES = [
+    "ESTIMATES, from times measured on the demo (540 s of film, 4 simulated subjects x 3,666",
+    "voxels; two cores without a GPU, notes/performance.md), in proportion to film and scans.",
+    "Training stops early where nothing more is learned: its time is the longest.",
+]
+
+
+def _table(title: str, needs: list[Need]) -> Iterator[str]:
+    yield f"{title:<24}{'time':>10}{'memory MB':>12}{'disk MB':>10}"
+    for need in needs:
+        row = f"{need.memory_mb:>12,.0f}{need.disk_mb:>10,.0f}"
+        yield f"    {need.rule:<20}{_clock(need.seconds):>10}{row}"
+    total = sum(need.seconds for need in needs)
+    peak = max((need.memory_mb for need in needs), default=0)
+    row = f"{peak:>12,.0f}{sum(need.disk_mb for need in needs):>10,.0f}"
+    yield f"    {'one after the other':<20}{_clock(total):>10}{row}"
+
+
+def _clock(seconds: float) -> str:
+    """
+    >>> _clock(42), _clock(247), _clock(9000)
+    ('42 s', '4 min', '2.5 h')
+    """
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _stopping(problems: list[str]) -> list[str]:
+    return ["", *(f"WOULD STOP: {problem}" for problem in problems)] if problems else []

@@ -1,0 +1,219 @@
+"""`giblet init` and `giblet doctor`: what they find is there, and what they write can be used."""
+
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from unittest import mock
+
+import nibabel
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+from giblet.cli import main
+from giblet.config import Config, parse_config
+from giblet.demo.scanner import simulate_bids
+from giblet.first_config import first_config
+from giblet.installed import describe_machine, hub_codecs
+from giblet.needs import main_job_needs, report_needs
+from giblet.sizes import measure
+from giblet.store import load_json, save_json
+
+ROOT = Path(__file__).parents[1]
+BOLD = "sub-01/func/sub-01_task-film_run-1_space-MNI152NLin2009cAsym_desc-preproc_bold"
+NOISE = np.random.default_rng(0).uniform(-0.1, 0.1, 60 * 1000)
+
+
+@pytest.fixture(autouse=True)
+def quiet_again():
+    with mock.patch.dict(os.environ):
+        yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.fixture
+def film(tmp_path):
+    """A minute of noise and what is said in it."""
+    soundfile.write(tmp_path / "a film.wav", NOISE, 1000)
+    (tmp_path / "a film.tsv").write_text("onset\tduration\ttext\n0.5\t2.0\tyes\n3\t1\tno\n")
+    return tmp_path / "a film.wav"
+
+
+@pytest.fixture(scope="module")
+def data_set(tmp_path_factory):
+    """Two SIMULATED subjects in the derivatives of a data set that has the film, 60 s, too."""
+    folder = tmp_path_factory.mktemp("data") / "my data"
+    features = [np.random.default_rng(0).standard_normal((600, n)) for n in (3, 4, 5)]
+    derivatives = folder / "derivatives" / "fmriprep"
+    options = {"n_subjects": 2, "n_runs": 1, "resolution_mm": 16, "stim_file": "film.wav"}
+    simulate_bids(derivatives, *features, t_r=1.25, **options)
+    (folder / "stimuli").mkdir()
+    soundfile.write(folder / "stimuli" / "film.wav", NOISE, 1000)
+    (folder / "stimuli" / "film.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nyes\n")
+    return folder
+
+
+def init(source, output):
+    assert main(["init", str(source), "--output", str(output)]) == 0
+    return parse_config(yaml.safe_load(output.read_text()))
+
+
+def test_a_config_for_a_film(film, tmp_path):
+    config = init(film, tmp_path / "config.yaml")
+    assert (config.film, config.dataset) == (str(film), "a-film")
+    assert config.annotations == str(film.with_suffix(".tsv"))
+    assert config.bold_source == "none"
+    text = (tmp_path / "config.yaml").read_text()
+    assert "# beside the film; rows: 2" in text
+    assert "sound, no pictures" in text
+
+
+def test_no_file_is_overwritten(film, tmp_path, capsys):
+    (tmp_path / "mine.yaml").write_text("t_r: 2.0")
+    assert main(["init", str(film), "--output", str(tmp_path / "mine.yaml")]) == 1
+    assert "mine.yaml: is there already" in capsys.readouterr().err
+    assert (tmp_path / "mine.yaml").read_text() == "t_r: 2.0"
+
+
+def test_words_that_cannot_be_read_are_not_named(film):
+    film.with_suffix(".tsv").write_text("when\twhat\n1\tyes\n")
+    text = first_config(film)
+    assert yaml.safe_load(text)["annotations"] == "none"
+    assert re.search(r"^annotations: none  # not as it is: .*a film.tsv", text, re.M)
+
+
+def test_a_config_for_a_bids_folder_is_one_that_snakemake_plans(data_set, tmp_path):
+    """What the doctor estimates is what Snakemake, asked, would run."""
+    config = init(data_set, tmp_path / "config.yaml")
+    assert (config.t_r, config.task, config.dataset) == (1.25, "film", "my-data_film")
+    assert config.film == str(data_set / "stimuli" / "film.wav")
+    assert config.annotations == str(data_set / "stimuli" / "film.srt")
+    command = [sys.executable, "-m", "snakemake", "report", "--dry-run"]
+    command += ["--snakefile", ROOT / "Snakefile", "--configfile", tmp_path / "config.yaml"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    planned = set(re.findall(r"^(\w+) +\d+$", done.stdout + done.stderr, re.M))
+    sizes = measure(parse_config(config.model_dump() | {"splits": {"gap_seconds": 3}}))[0]
+    needs = [*main_job_needs(sizes, config), *report_needs(sizes, config)]
+    assert {need.rule.split()[0] for need in needs} == planned - {"total"}
+
+
+def test_sizes_are_those_of_the_headers(data_set):
+    """Oracle: nibabel."""
+    config = {"film": str(data_set / "stimuli/film.wav"), "bold": str(data_set), "t_r": 1.25}
+    sizes, _, problems = measure(parse_config(config | {"splits": {"gap_seconds": 3}}))
+    assert not problems
+    folder = data_set / "derivatives" / "fmriprep"
+    mask = nibabel.load(folder / f"{BOLD.replace('preproc_bold', 'brain_mask')}.nii.gz")
+    n_voxels, n_volumes = mask.get_fdata().sum(), nibabel.load(folder / f"{BOLD}.nii.gz").shape[3]
+    assert (sizes.n_subjects, sizes.n_columns) == (2, n_voxels)
+    assert sizes.values == pytest.approx(2 * n_voxels * n_volumes / 1e6)
+    assert (sizes.n_trs, sizes.minutes) == (48, 1.0)
+
+
+def test_a_folder_in_which_little_is_known(data_set, tmp_path):
+    """No film, a second task, a sidecar without TR: each is said, and left at its default."""
+    folder = tmp_path / "fmriprep"
+    func = folder / "sub-01" / "func"
+    func.mkdir(parents=True)
+    source = data_set / "derivatives" / "fmriprep"
+    for path in source.glob("sub-01/func/*"):
+        (func / path.name).write_bytes(path.read_bytes())
+    text = first_config(folder)
+    assert "names film.wav, which is not in" in text
+    assert yaml.safe_load(text)["film"] == "none"
+    other = func / f"{Path(BOLD).name.replace('task-film_run-1', 'task-alone')}.nii.gz"
+    other.touch()
+    text = first_config(folder)
+    assert "task: alone  # also there: film" in text
+    assert "not ready yet: " in text
+    other.unlink()
+    sidecar = load_json(folder / f"{BOLD}.json")
+    save_json({k: v for k, v in sidecar.items() if k != "RepetitionTime"}, folder / f"{BOLD}.json")
+    text = first_config(folder)
+    assert "has no RepetitionTime" in text
+    assert "not ready yet: " in text
+    assert parse_config(yaml.safe_load(text)).t_r == Config().t_r
+
+
+@pytest.mark.parametrize(
+    ("make", "said"), [(Path.mkdir, "no BOLD file"), (Path.touch, "cannot be")]
+)
+def test_nothing_to_begin_with(make, said, tmp_path, capsys):
+    make(tmp_path / "source")
+    assert main(["init", str(tmp_path / "source"), "--output", str(tmp_path / "c.yaml")]) == 1
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "c.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, None),
+        ({"film": "gone.wav"}, "gone.wav: no such file"),
+        ({"annotations": "gone.tsv"}, "gone.tsv: no such file"),
+        ({"bold": "gone"}, "gone: no such folder"),
+        ({"t_r": 2.0}, "t_r is 2.0 s in the config, but the scan's RepetitionTime is 1.25 s"),
+        ({"codec": "./gone"}, "codec ./gone: no such folder"),
+        ({"splits": {}}, "48 TRs are too few"),
+        ({"video": {"height": 10**5, "width": 10**5}}, "disk: about "),
+    ],
+)
+def test_what_would_stop_a_run_is_found_before_it_starts(data_set, changes, said, tmp_path, capsys):
+    config = {"film": str(data_set / "stimuli/film.wav"), "bold": str(data_set), "t_r": 1.25}
+    config |= {"splits": {"gap_seconds": 3}} | changes
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    code = main(["doctor", "--config", str(tmp_path / "config.yaml")])
+    told = capsys.readouterr()
+    assert code == (0 if said is None else 1)
+    assert ("WOULD STOP" in told.out) == (said is not None)
+    if said:
+        assert f"WOULD STOP: {said}" in told.out.replace(f"{tmp_path}/", "")
+        assert told.err.count("\n") == 1
+    else:
+        assert "ESTIMATES" in told.out
+
+
+def test_more_film_and_more_brain_need_no_less():
+    """Twice the film, or twice the voxels: no rule needs less of anything."""
+    from dataclasses import replace
+
+    config = parse_config({})
+    small = measure(config)[0]
+    halves = {name: getattr(small, name) / 2 for name in ("minutes", "values", "run_values")}
+    halves |= {"n_trs": 180, "n_train": 104, "n_test": 36, "test_seconds": 54.0}
+    for all_needs in (main_job_needs, report_needs):
+        pairs = zip(
+            all_needs(replace(small, **halves), config), all_needs(small, config), strict=True
+        )
+        for less, more in pairs:
+            assert less.rule == more.rule
+            assert less.seconds <= more.seconds
+            assert less.memory_mb <= more.memory_mb
+            assert less.disk_mb <= more.disk_mb
+
+
+def test_codecs_in_the_cache_of_the_hub_are_listed(tmp_path):
+    for name, config in {
+        "facebook--encodec": {"model_type": "encodec", "target_bandwidths": [1.5, 3.0]},
+        "some--words": {"model_type": "bert"},
+    }.items():
+        snapshot = tmp_path / f"models--{name}" / "snapshots" / "abc"
+        snapshot.mkdir(parents=True)
+        (snapshot / "config.json").write_text(json.dumps(config | {"sampling_rate": 24000}))
+    assert hub_codecs(tmp_path) == ["facebook/encodec@abc: encodec, 24000 Hz, 1.5 3 kbps"]
+    assert hub_codecs(tmp_path / "none") == ["none in the Hugging Face cache"]
+
+
+def test_versions_are_those_that_python_itself_tells():
+    import torch
+
+    told = "\n".join(describe_machine())
+    assert re.search(rf"^torch +{re.escape(torch.__version__)}$", told, re.M)
+    assert re.search(r"^python +" + sys.version.split()[0], told, re.M)
+    assert "    bundled: " in told
