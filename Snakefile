@@ -7,4 +7,5 @@ include: "workflow/rules/model.smk", overwrite_default_target=True
 include: "workflow/rules/lesion.smk"
 include: "workflow/rules/generalisation.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/export.smk"
 include: "workflow/rules/codec.smk"

@@ -15,7 +15,7 @@ from pathlib import Path
 from giblet.checks import GibletError, explain_os_error
 from giblet.codec import verbs as codec_verbs
 from giblet.config import Config, parse_config
-from giblet.verbs import bottleneck, brain, film, generalisation, lesion, setup
+from giblet.verbs import bottleneck, brain, export, film, generalisation, lesion, setup
 
 ROOMS = {  # modules of verbs, in the order in which one uses them
     setup: "to begin",
@@ -24,6 +24,7 @@ ROOMS = {  # modules of verbs, in the order in which one uses them
     bottleneck: "film and scans together",
     lesion: "what a region hears",
     generalisation: "people whom the model never saw",
+    export: "for others' tools",
     codec_verbs: "the codec lab",
 }
 _EPILOG = """\

@@ -14,8 +14,11 @@ PACKAGE = Path(__file__).parents[1] / "giblet"
 LEVELS = {
     4: """
         __main__ cli codec.verbs verbs verbs.bottleneck verbs.brain verbs.film
-        verbs.generalisation verbs.lesion verbs.setup report report.brain report.figures report.maps
-        report.page report.players report.results report.tables
+        verbs.export verbs.generalisation verbs.lesion verbs.setup
+        report report.answer report.brain report.codebooks report.compare report.extras
+        report.figures report.listen report.maps report.origin report.page report.players
+        report.published report.results report.segments report.spectrograms report.tables
+        report.timeline
     """,
     3: """
         needs sizes
@@ -43,6 +46,7 @@ LEVELS = {
         alignment.adaptation alignment.lag alignment.scan_lag
         codec.trainer demo.brains demo.effects demo.film demo.music demo.pictures demo.scanner
         demo.script demo.soundtrack demo.speech demo.stimulus
+        export export.brain export.description export.files export.film export.names
     """,
     0: """
         checks config config_page demo hub provenance settings store timing

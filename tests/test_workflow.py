@@ -138,7 +138,7 @@ def test_the_rules_are_those_that_were_agreed():
         *("extract_codes", "extract_mel", "group_trs", "extract_video", "embed_text"),
         *("simulate_bold", "load_bold", "convolve_hrf", "brain_quality", "sync_align"),
         *("train", "reconstruct", "reconstruct_audio", "report", "train_codec"),
-        *("pretrain", "lesion", "leave_one_out"),
+        *("pretrain", "lesion", "leave_one_out", "export"),
     }
 
 

@@ -1,0 +1,1 @@
+"""What was made, as a BIDS derivative data set."""

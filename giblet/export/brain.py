@@ -1,0 +1,125 @@
+"""Of the brain: BOLD that the model predicts, and maps of how good the scans are."""
+
+import numpy as np
+import xarray as xr
+
+from giblet.export.files import FILM_TIME, TABLE, Export
+from giblet.export.names import bids_label
+from giblet.timing import frames_rate_hz, tr_onsets
+
+
+def export_prediction(export: Export, predicted: np.ndarray, aligned: xr.Dataset) -> None:
+    """BOLD that the model predicts for test TRs, (n_subjects, n_trs, n_voxels) for all TRs.
+
+    An image of each unbroken row of test TRs in a run; a table where columns are parcels.
+    ``aligned`` as ``giblet.aligned.align`` gives it.
+    """
+    t_r, run = float(aligned.attrs["t_r"]), aligned["run"].values.astype(str)
+    trs, offset = aligned["tr"].values, float(aligned.attrs["volume_offset"])
+    times = tr_onsets(int(trs.max()) + 1, t_r)[trs] + offset
+    rows = test_rows(aligned["part"].values.astype(str), run, trs)
+    for n, row in enumerate(rows):
+        alone = sum(run[other[0]] == run[row[0]] for other in rows) == 1
+        chunk = None if alone else str(n + 1)
+        for subject, bold in zip(aligned["subject"].values.astype(str), predicted, strict=True):
+            _prediction(export, subject, run[row[0]], bold[row], times[row], t_r, chunk)
+
+
+def test_rows(part: np.ndarray, run: np.ndarray, trs: np.ndarray) -> list[np.ndarray]:
+    """Where test TRs follow each other in one run: indices, row by row; all (n_trs,).
+
+    >>> part = np.array(["train", "test", "test", "test", "test"])
+    >>> rows = test_rows(part, np.array(list("11122")), np.array([0, 1, 2, 3, 5]))
+    >>> [row.tolist() for row in rows]
+    [[1, 2], [3], [4]]
+    """
+    test = np.flatnonzero(part == "test")
+    breaks = (np.diff(trs[test]) != 1) | (run[test][1:] != run[test][:-1])
+    return np.split(test, np.flatnonzero(breaks) + 1)
+
+
+def _prediction(export, subject: str, run: str, bold, times, t_r: float, chunk) -> None:
+    said = (
+        "BOLD that the model predicts from the film, for TRs that it never learned from, in "
+        "standard deviations of the run's training TRs (of all, where it has none). "
+        "No measured BOLD is in it."
+    )
+    fields = {"RepetitionTime": t_r, "FilmTime": times.tolist(), "Units": "arbitrary"}
+    more = {"chunk": chunk, "desc": "predicted"}
+    if export.has_voxels:
+        more["space"] = export.names.space
+        path = export.names.of_run(subject, run, "bold.nii.gz", **more)
+        export.save_image(path, bold, t_r, fill=0)
+        fields |= {"TaskName": export.names.task, "SkullStripped": True}
+    else:
+        path = export.names.of_run(subject, run, TABLE, **more)
+        parcels = export.scans["parcel"].values.astype(str)
+        export.save_columns(path, {"film_time": times} | dict(zip(parcels, bold.T, strict=True)))
+        fields |= {"film_time": FILM_TIME, "SamplingFrequency": frames_rate_hz(1, t_r)}
+    export.describe(path, said, **fields)
+
+
+_STATS = {  # first word of a map's name → what it is
+    "isc": "leave-one-out inter-subject correlation",
+    "ceiling": "bound of the noise ceiling of a correlation",
+    "explainable": "explainable variance, a share",
+    "r": "correlation of BOLD with what ridge predicts of held-out TRs",
+    "r2": "R² of what ridge predicts of held-out TRs",
+    "unique": "R² of all modalities less R² of all but this one",
+    "tsnr": "mean over standard deviation before cleaning, mean over runs",
+    "p": "chance of as large a mean over subjects among nulls",
+    "q": "false discovery rate over voxels (Benjamini and Hochberg)",
+}
+
+
+def map_entities(name: str) -> dict[str, str | None]:
+    """``stat`` and ``desc`` of a map of ``giblet.brain_quality``.
+
+    >>> map_entities("r_n_words"), map_entities("isc"), map_entities("r_mel_p")
+    ({'stat': 'r', 'desc': 'nWords'}, {'stat': 'isc', 'desc': None}, {'stat': 'p', 'desc': 'rMel'})
+    """
+    first, *rest = name.split("_")
+    if rest and rest[-1] in ("p", "q"):
+        first, rest = rest[-1], [first, *rest[:-1]]
+    return {"stat": first, "desc": bids_label("_".join(rest)) if rest else None}
+
+
+def export_maps(export: Export, quality: xr.Dataset) -> None:
+    """Every map of ``giblet.brain_quality.brain_quality``: of subjects in their folders, of all
+    together in ``group/``. Images of voxels, with the mask; of parcels a table a folder."""
+    maps = {str(k): v for k, v in quality.data_vars.items() if "voxel" in v.dims}
+    if export.has_voxels:
+        _write_mask(export)
+    for subject in [None, *quality["subject"].values.astype(str)]:
+        mine = {
+            name: values.values if subject is None else values.sel(subject=subject).values
+            for name, values in maps.items()
+            if ("subject" in values.dims) == (subject is not None)
+        }
+        if export.has_voxels:
+            for name, values in mine.items():
+                _write_map(export, subject, name, values)
+        elif mine:
+            _write_parcels(export, subject, mine)
+
+
+def _write_map(export: Export, subject: str | None, name: str, values: np.ndarray) -> None:
+    entities = map_entities(name) | {"space": export.names.space}
+    path = export.names.of_all_runs(subject, "statmap.nii.gz", **entities)
+    export.save_image(path, values)
+    said = f"{name}: {_STATS[entities['stat']]}. NaN outside the brain."
+    export.describe(path, said, SkullStripped=True, Units="arbitrary", GibletName=name)
+
+
+def _write_mask(export: Export) -> None:
+    more = {"space": export.names.space, "desc": "brain"}
+    path = export.names.of_all_runs(None, "mask.nii.gz", **more)
+    export.save_image(path, np.ones(int(export.scans["mask"].sum()), dtype=np.float32), fill=0)
+    export.describe(path, "Voxels that are in the brain in every run.", Type="Brain")
+
+
+def _write_parcels(export: Export, subject: str | None, maps: dict[str, np.ndarray]) -> None:
+    path = export.names.of_all_runs(subject, "parcels.tsv", desc="quality")
+    export.save_columns(path, {"parcel": export.scans["parcel"].values.astype(str)} | maps)
+    columns = {name: {"Description": _STATS[map_entities(name)["stat"]]} for name in maps}
+    export.describe(path, "How good the scans are, a row a parcel.", **columns)

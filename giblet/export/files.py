@@ -1,0 +1,69 @@
+"""Files of a BIDS derivative data set: tables, images, and the sidecar of each."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from giblet.export.names import Names
+from giblet.store import save_json
+
+TABLE = "timeseries.tsv"
+FILM_TIME = {"Description": "when the volume was taken, on the film's clock", "Units": "s"}
+
+
+@dataclass(frozen=True)
+class Export:
+    """Where files go, the scans they belong to, and what every sidecar says first.
+
+    ``scans`` as ``giblet.bold.load_bids`` gives them; ``bold`` itself is not asked for.
+    """
+
+    names: Names
+    scans: xr.Dataset
+    note: str = ""
+
+    @property
+    def has_voxels(self) -> bool:
+        """Whether a column of BOLD is a voxel of an image, not a parcel."""
+        return "mask" in self.scans and "labels" not in self.scans
+
+    def showings(self) -> Iterator[tuple[str, str, np.ndarray]]:
+        """Subject, run and its volumes (n_volumes,) indices, of every run."""
+        subject, run = (self.scans[name].values.astype(str) for name in ("subject", "run"))
+        for one, label in dict.fromkeys(zip(subject, run, strict=True)):
+            yield one, label, np.flatnonzero((subject == one) & (run == label))
+
+    def describe(self, path: Path, description: str, **fields) -> None:
+        """Write the sidecar of ``path``; above several files, of all that have its entities."""
+        sidecar = path.with_name(path.name.split(".")[0] + ".json")
+        save_json({"Description": self.note + description} | fields, sidecar)
+
+    def save_columns(self, path: Path, columns: Mapping[str, np.ndarray | Sequence]) -> None:
+        """A table; floats have the digits that bring them back as they were."""
+        import pandas as pd
+
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(columns).to_csv(path, sep="\t", index=False, na_rep="n/a")
+
+    def save_image(
+        self, path: Path, values: np.ndarray, t_r: float | None = None, fill: float = np.nan
+    ) -> None:
+        """Values (n_voxels,) as a map, or (n_volumes, n_voxels) as volumes ``t_r`` s apart; outside
+        the brain is ``fill``."""
+        import nibabel
+
+        mask, affine = self.scans["mask"].values.astype(bool), self.scans.attrs["affine"]
+        affine = np.reshape(json.loads(affine) if isinstance(affine, str) else affine, (4, 4))
+        shape = mask.shape if t_r is None else (*mask.shape, len(values))
+        volume = np.full(shape, fill, dtype=np.float32)
+        volume[mask] = values.T
+        image = nibabel.Nifti1Image(volume, affine)
+        image.header.set_xyzt_units("mm", "sec")
+        if t_r is not None:
+            image.header.set_zooms((*image.header.get_zooms()[:3], t_r))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nibabel.save(image, path)
