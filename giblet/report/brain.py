@@ -1,5 +1,6 @@
 """How good the scans are, for the report: a table, the lag in words, maps."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,8 @@ from giblet.report.maps import brain_affine, brain_map, brain_volume
 from giblet.report.tables import in_order, number
 
 LARGEST_Q = 0.05
+MOST_REGIONS = 30  # of many parcels
+IN_REGIONS = ("isc", "ceiling_lower", "r_")
 HEADER = ("Mean", "Lowest to highest subject", "95th percentile of voxels", "Voxels at q < .05")
 MODALITIES = {
     "encodec": "sound (codes)",
@@ -108,6 +111,28 @@ def lag_sentence(quality: xr.Dataset) -> str:
         f"The scans lag behind the film by {seconds} s (95 %: {low} to {high} s, "
         f"p = {quality['lag_p'].item():.2g}; {kind}). {moved}"
     )
+
+
+def region_table(quality: xr.Dataset, regions: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """One row a region: its voxels, and means over them and over subjects of ISC, ceiling and r.
+
+    ``regions``: (n_voxels,) bool by name. Those with the highest ISC or first r come first, at
+    most ``MOST_REGIONS``.
+    """
+    shown = [name for name in MEASURES if name in quality and name.startswith(IN_REGIONS)]
+    rows = [
+        {"Region": region, "voxels": int(inside.sum())}
+        | {MEASURES[name][0]: _mean_of(quality[name].values[..., inside]) for name in shown}
+        for region, inside in regions.items()
+    ]
+    table = pd.DataFrame(rows)
+    if not shown or table.empty:
+        return table
+    return table.sort_values(MEASURES[shown[0]][0], ascending=False)[:MOST_REGIONS]
+
+
+def _mean_of(values: np.ndarray) -> float:
+    return float(np.nanmean(values)) if np.isfinite(values).any() else np.nan
 
 
 def _maps(quality: xr.Dataset, space: xr.Dataset) -> list[tuple[str, str]]:

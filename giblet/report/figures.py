@@ -12,11 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from giblet.report.tables import COLUMNS, METRICS, PATHS, RATES, column_label, in_order, metric_of
-from giblet.timing import count_samples
 
 COLOURS = {"encodec": "#1b82c5", "mel": "#D55E00"}  # after Okabe & Ito, for the colour-blind
 OTHER_COLOUR = "#009E73"
-DYNAMIC_RANGE_DB = 80.0
 
 INK = "#123456"  # stands for the page's text colour, which a dark page changes
 _INK_CSS = ":root{--ink:#24292f}@media(prefers-color-scheme:dark){:root{--ink:#d7dce2}}"
@@ -71,57 +69,6 @@ def _draw_bars(axes: Axes, name: str, part: pd.DataFrame, columns: list[str], la
     axes.set_ylim(len(columns) - 0.5, -0.5)
     axes.set_xlabel(metric_of(name).reading)
     axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=2)
-
-
-def spectrogram_levels(waveform: np.ndarray, sample_rate: float) -> np.ndarray:
-    """Power (dB) of ``waveform`` (n_samples,) in mel bands, shape (96, n_frames).
-
-    Windows of 40 ms every 20 ms, bands up to half of ``sample_rate`` Hz.
-    """
-    import librosa
-
-    power = librosa.feature.melspectrogram(
-        y=waveform,
-        sr=sample_rate,
-        n_fft=count_samples(0.04, sample_rate),
-        hop_length=count_samples(0.02, sample_rate),
-        n_mels=96,
-    )
-    return librosa.power_to_db(power, top_db=None)
-
-
-def spectrogram_figure(levels: np.ndarray, loudest: float, seconds: float, nyquist: float) -> str:
-    """A spectrogram as SVG data URI.
-
-    Parameters
-    ----------
-    levels : (n_mels, n_frames) dB
-    loudest : dB, white; black is ``DYNAMIC_RANGE_DB`` below
-    seconds : duration
-    nyquist : Hz, upper end of the highest band
-    """
-    return svg_uri((3.4, 2.0), _draw_levels, levels - loudest, seconds, nyquist)
-
-
-def _draw_levels(axes: Axes, levels: np.ndarray, seconds: float, nyquist: float):
-    import librosa
-
-    image = axes.imshow(
-        levels,
-        origin="lower",
-        aspect="auto",
-        extent=(0, seconds, -0.5, len(levels) - 0.5),
-        cmap="magma",
-        vmin=-DYNAMIC_RANGE_DB,
-        vmax=0,
-    )
-    khz = np.array([0.25, 1, 2, 4, 8, 16])
-    khz = khz[khz * 1000 < nyquist]
-    centres = librosa.mel_frequencies(len(levels) + 2, fmax=nyquist)[1:-1]
-    axes.set_yticks(np.interp(khz * 1000, centres, np.arange(len(levels))), [f"{f:g}" for f in khz])
-    axes.set_xlabel("seconds")
-    axes.set_ylabel("kHz")
-    axes.figure.colorbar(image, ax=axes, label="dB", ticks=[-80, -40, 0], pad=0.02)
 
 
 def history_figures(history: dict[str, pd.DataFrame]) -> list[tuple[str, str]]:

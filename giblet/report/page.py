@@ -1,31 +1,24 @@
 """The report: one HTML page that holds its sounds and pictures and needs no network."""
 
-from dataclasses import dataclass
+import base64
+import hashlib
 
 import numpy as np
 import pandas as pd
 
+from giblet.report.answer import answer
 from giblet.report.brain import HEADER, BrainResults, brain_section
-from giblet.report.figures import (
-    history_figures,
-    score_figures,
-    spectrogram_figure,
-    spectrogram_levels,
-)
-from giblet.report.players import player_uri
-from giblet.report.tables import (
-    COLUMNS,
-    PATHS,
-    column_label,
-    in_order,
-    question_of,
-    score_tables,
-)
-from giblet.timing import count_samples, nyquist_hz, sample_edges
-
-PLAYER_SECONDS = 60.0
-SPECTROGRAM_SECONDS = 20.0
-PICTURED = ("original", "codec", "stimulus", "brain")
+from giblet.report.compare import comparison_tables, difference_rows
+from giblet.report.extras import Extras, brain_tables, times_table, training_tables
+from giblet.report.figures import history_figures, score_figures
+from giblet.report.listen import PLAYER_SECONDS, listening
+from giblet.report.origin import methods_text
+from giblet.report.published import CODECS, DECODING
+from giblet.report.segments import moments, paired_differences
+from giblet.report.spectrograms import band_ticks
+from giblet.report.tables import question_of, score_tables
+from giblet.report.timeline import timeline_figure, timeline_sentence
+from giblet.timing import nyquist_hz
 
 _TOLD_APART = ("dataset", "film", "simulated", "has_bold", "warnings", "config")
 _FACT_LABELS = {
@@ -36,16 +29,11 @@ _FACT_LABELS = {
     "bandwidth_kbps": "Bandwidth (kbit/s)",
     "versions": "Versions",
     "seed": "Seed",
+    "parts": "TRs by part",
+    "film_fingerprint": "Film (SHA-256, first 16 digits)",
+    "scan_fingerprint": "Scans (SHA-256, first 16 digits)",
+    "git_commit": "Commit of giblet",
 }
-
-
-@dataclass(frozen=True)
-class Exhibit:
-    """One sound of one path, to look at or to hear (a data URI)."""
-
-    path: str
-    column: str
-    uri: str
 
 
 def render_page(
@@ -55,6 +43,7 @@ def render_page(
     history: dict[str, pd.DataFrame],
     facts: dict,
     brain: BrainResults | None = None,
+    extras: Extras | None = None,
 ) -> str:
     """The whole report as one HTML page, the same bytes for the same input.
 
@@ -62,12 +51,14 @@ def render_page(
     ----------
     scores : table with ``path column metric value low high n n_failed``; NaN is printed as "–"
     sounds : path → column → (n_samples,) float, all equally long, at ``sample_rate`` Hz; each path
-        has an ``original``. The page plays their first 60 s and pictures their first 20 s.
+        has an ``original``. The page has the worst, median and best segment, if ``extras`` has
+        segments, and the first 60 s.
     history : path → table of Lightning's CSVLogger (``epoch train/... validation/...``)
     facts : ``dataset``, ``film`` (names), ``simulated``, ``has_bold`` (bool), ``warnings`` (list of
-        str), ``config`` (text), and whatever else belongs into the list of facts, by name:
-        numbers, text, or dicts and lists of them
+        str), ``config`` (text), ``codec``, ``bandwidth_kbps``, ``t_r``, and whatever else belongs
+        into the list of facts, by name: numbers, text, or dicts and lists of them
     brain : how good the scans are, where there was one
+    extras : what else there is
 
     Raises
     ------
@@ -77,20 +68,52 @@ def render_page(
         A fact that must be there is missing.
     """
     _check(scores, sounds, facts)
-    simulated = facts["simulated"]
-    return _template().render(
+    simulated, extras = facts["simulated"], extras or Extras()
+    n_samples = max((len(w) for columns in sounds.values() for w in columns.values()), default=0)
+    chosen = moments(extras.segments, n_samples, sample_rate)
+    environment = _environment()
+    script = environment.get_template("listen.js.jinja").render()
+    return environment.get_template("page.html.jinja").render(
         facts=facts,
-        definitions={c: COLUMNS[c] for c in ("codec", "stimulus", "brain")},
+        script=script,
+        script_hash=_script_hash(script),
+        answer=answer(scores, facts),
+        comparison=comparison_tables(scores, extras.matched, simulated),
+        differences=difference_rows(_differences(extras), simulated),
+        published=CODECS,
+        published_decoding=DECODING,
         tables=score_tables(scores, simulated),
         score_figures=score_figures(scores, simulated),
-        pictures=_pictures(sounds, sample_rate, simulated),
-        players=_players(sounds, sample_rate, simulated),
-        seconds={"picture": SPECTROGRAM_SECONDS, "player": PLAYER_SECONDS},
+        moments=listening(sounds, sample_rate, chosen, simulated),
+        ticks=band_ticks(nyquist_hz(sample_rate)),
+        player_seconds=PLAYER_SECONDS,
         brain=None if brain is None else brain_section(brain),
         brain_header=HEADER,
+        brain_tables=brain_tables(extras, simulated),
         history_figures=history_figures(history),
+        training_tables=training_tables(extras),
+        **_data_section(extras),
+        times=times_table(extras),
+        methods=methods_text(facts),
         provenance=_provenance(facts),
     )
+
+
+def _differences(extras: Extras) -> pd.DataFrame | None:
+    return paired_differences(extras.segments) if extras.segments else None
+
+
+def _data_section(extras: Extras) -> dict:
+    if extras.timeline is None:
+        return {"timeline": None, "timeline_said": ""}
+    table = extras.timeline
+    return {"timeline": timeline_figure(table), "timeline_said": timeline_sentence(table)}
+
+
+def _script_hash(script: str) -> str:
+    """What the page's policy names its one script by: no other script runs."""
+    digest = hashlib.sha256(script.encode()).digest()
+    return "sha256-" + base64.b64encode(digest).decode("ascii")
 
 
 def _check(scores: pd.DataFrame, sounds: dict, facts: dict) -> None:
@@ -106,10 +129,10 @@ def _check(scores: pd.DataFrame, sounds: dict, facts: dict) -> None:
         raise ValueError(f"facts say there was no scan, yet there is {', '.join(from_brain)}")
 
 
-def _template():
+def _environment():
     import jinja2
 
-    environment = jinja2.Environment(
+    return jinja2.Environment(
         loader=jinja2.PackageLoader("giblet.report", "."),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
@@ -117,50 +140,6 @@ def _template():
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    return environment.get_template("page.html.jinja")
-
-
-def _pictures(sounds: dict, sample_rate: float, simulated: bool) -> list[list[Exhibit]]:
-    """Spectrograms: one list a path, its columns side by side."""
-    return [
-        _path_pictures(path, sounds[path], sample_rate, simulated)
-        for path in in_order(sounds, PATHS)
-    ]
-
-
-def _path_pictures(
-    path: str, sounds: dict[str, np.ndarray], sample_rate: float, simulated: bool
-) -> list[Exhibit]:
-    n_samples = count_samples(SPECTROGRAM_SECONDS, sample_rate)
-    heard = {column: sounds[column][:n_samples] for column in PICTURED if column in sounds}
-    levels = {column: spectrogram_levels(w, sample_rate) for column, w in heard.items()}
-    loudest = levels["original"].max()
-    seconds = sample_edges(len(heard["original"]), sample_rate)[-1]
-    return [
-        Exhibit(
-            PATHS.get(path, path),
-            column_label(column, simulated),
-            spectrogram_figure(levels[column], loudest, seconds, nyquist_hz(sample_rate)),
-        )
-        for column in heard
-    ]
-
-
-def _players(sounds: dict, sample_rate: float, simulated: bool) -> list[list[Exhibit]]:
-    """One list a column, its paths side by side."""
-    columns = in_order([c for by_column in sounds.values() for c in by_column], COLUMNS)
-    return [
-        [
-            Exhibit(
-                PATHS.get(path, path),
-                column_label(column, simulated),
-                player_uri(sounds[path][column], sample_rate, PLAYER_SECONDS),
-            )
-            for path in in_order(sounds, PATHS)
-            if column in sounds[path]
-        ]
-        for column in columns
-    ]
 
 
 def _provenance(facts: dict) -> list[tuple[str, str]]:

@@ -4,11 +4,18 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+import xarray as xr
 
+import giblet
 from giblet.audio.files import read_sound
 from giblet.config import Config
-from giblet.report.brain import BrainResults
+from giblet.report.brain import BrainResults, region_table
+from giblet.report.extras import Extras
+from giblet.report.origin import git_commit, rule_times
+from giblet.report.segments import MATCHED, matched_mel, matched_rows, score_segments
+from giblet.report.timeline import timeline_table
 from giblet.store import load_arrays, load_table, open_arrays
 
 PATHS = ("encodec", "mel")
@@ -17,20 +24,86 @@ SAMPLE_RATE = 24000  # Hz, of the players
 
 def load_results(
     results: Path, config: Config
-) -> tuple[dict, int, dict, dict, BrainResults | None]:
-    """Sounds by path and column, their sample rate, training curves by path, facts, and how good
-    the scans are, if there are any."""
+) -> tuple[dict, int, dict, dict, BrainResults | None, Extras]:
+    """Sounds by path and column, their sample rate, training curves by path, facts, how good
+    the scans are, if there are any, and whatever else there is."""
     sounds = {path: _sounds(results / "audio" / path) for path in PATHS}
     history = {path: load_table(results / "model" / path / "history.tsv") for path in PATHS}
-    facts = _facts(results, config)
+    aligned = load_arrays(results / "aligned" / "encodec.nc")
+    facts = _facts(aligned, config)
     brain = _brain(results) if facts["has_bold"] else None
     if brain is not None:
         facts["warnings"] = joined_warnings(facts, brain.space.attrs, brain.quality.attrs)
-    return sounds, SAMPLE_RATE, history, facts, brain
+        facts["scan_fingerprint"] = brain.space.attrs.get("input", "unknown")
+    extras = _extras(results, config, aligned, sounds, brain)
+    return sounds, SAMPLE_RATE, history, facts, brain, extras
 
 
 def _sounds(folder: Path) -> dict:
     return {wav.stem: read_sound(wav, SAMPLE_RATE) for wav in sorted(folder.glob("*.wav"))}
+
+
+def _extras(
+    results: Path, config: Config, aligned: xr.Dataset, sounds: dict, brain: BrainResults | None
+) -> Extras:
+    """What only some data sets have; adds mel at the codec's bitrate to ``sounds``."""
+    rates = _add_matched(sounds, aligned)
+    segments = score_segments(sounds, SAMPLE_RATE)
+    summaries = _tables(results / "model", "*/summary.tsv", lambda file: file.parent.name)
+    return Extras(
+        segments=segments,
+        matched=matched_rows(segments, *rates, config.seed) if rates else None,
+        summaries=summaries,
+        codebooks=_codebooks(aligned, results / "model" / "encodec"),
+        regions=None if brain is None else _regions(results, config, brain.quality),
+        lesions=_tables(results / "lesion", "*.tsv", lambda file: file.stem),
+        left_out=_tables(results / "leave_one_out", "*.tsv", lambda file: file.stem),
+        times=rule_times(results / "times"),
+        timeline=timeline_table(aligned),
+    )
+
+
+def _add_matched(sounds: dict, aligned: xr.Dataset) -> tuple[float, float] | None:
+    """Mel at the codec's bitrate: its kbit/s and values/s; None where mel cannot be so small."""
+    original = sounds["encodec"]["original"]
+    try:
+        made = matched_mel(original, SAMPLE_RATE, float(aligned.attrs["bandwidth_kbps"]))
+    except ValueError:
+        return None
+    waveform, *rates = made
+    sounds[MATCHED] = {"original": original, "codec": waveform}
+    return tuple(rates)
+
+
+def _tables(folder: Path, pattern: str, name) -> dict[str, pd.DataFrame]:
+    return {name(file): load_table(file) for file in sorted(folder.glob(pattern))}
+
+
+def _codebooks(aligned: xr.Dataset, model: Path) -> pd.DataFrame:
+    from giblet.aligned import film_data
+    from giblet.models.autoencoder import Autoencoder
+    from giblet.report.codebooks import codebook_table
+
+    autoencoder = Autoencoder.from_pretrained(model)
+    blurred = autoencoder.config.hrf_placement == "inputs"
+    return codebook_table(autoencoder, film_data(aligned, blurred))
+
+
+def _regions(results: Path, config: Config, quality: xr.Dataset) -> pd.DataFrame | None:
+    """By the label image that lesions use, the simulated brains' own, or parcel by parcel."""
+    from giblet.regions import find_regions
+
+    wanted, simulated = config.lesion.regions, results / "simulated"
+    if "parcel" in quality.coords:
+        regions = find_regions(quality, None)
+    elif wanted not in ("auto", "parcels"):
+        regions = find_regions(quality, wanted)
+    elif simulated.is_dir():
+        regions = find_regions(quality, simulated)
+    else:
+        return None
+    everywhere = np.ones(quality.sizes["parcel" if "parcel" in quality.dims else "voxel"], bool)
+    return region_table(quality, regions | {"everywhere": everywhere})
 
 
 def _brain(results: Path) -> BrainResults:
@@ -51,14 +124,13 @@ def joined_warnings(*attrs: dict) -> list[str]:
     return list(dict.fromkeys(warning for one in lists for warning in one))
 
 
-def _facts(results: Path, config: Config) -> dict:
-    aligned = load_arrays(results / "aligned" / "encodec.nc")
+def _facts(aligned: xr.Dataset, config: Config) -> dict:
     attrs, part = aligned.attrs, pd.Series(aligned["part"].values.astype(str))
     packages = ("giblet", "torch", "transformers", "nilearn", "himalaya", "snakemake")
     return {
         "dataset": config.dataset,
         "film": attrs["film"],
-        "film_sha256": attrs["input"],
+        "film_fingerprint": attrs["input"],
         "t_r": float(attrs["t_r"]),
         "n_trs": aligned.sizes["tr"],
         "parts": part.value_counts().to_dict(),
@@ -73,5 +145,6 @@ def _facts(results: Path, config: Config) -> dict:
         "warnings": json.loads(attrs["warnings"]),
         "seed": config.seed,
         "versions": {name: version(name) for name in packages},
+        "git_commit": git_commit(Path(giblet.__file__).parent),
         "config": config.model_dump_json(indent=2),
     }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-PATHS = {"encodec": "codes", "mel": "mel"}
+PATHS = {"encodec": "codes", "mel": "mel", "mel_matched": "mel at the codec's bitrate"}
 
 COLUMNS = {
     "original": "the film's own sound",
@@ -148,11 +148,22 @@ def score_tables(scores: pd.DataFrame, simulated: bool) -> list[ScoreTable]:
     """
     cells = scores.set_index(["path", "column", "metric"], verify_integrity=True)
     found = {question_of(c) for c in scores["column"]}
-    return [_table(cells, question, simulated) for question in TITLES if question in found]
+    return [
+        build_table(
+            cells,
+            [key for key in cells.index if question_of(key[1]) == question],
+            TITLES[question] + _warning(question, simulated),
+            simulated,
+        )
+        for question in TITLES
+        if question in found
+    ]
 
 
-def _table(cells: pd.DataFrame, question: str, simulated: bool) -> ScoreTable:
-    asked = [key for key in cells.index if question_of(key[1]) == question]
+def build_table(
+    cells: pd.DataFrame, asked: list[tuple[str, str, str]], caption: str, simulated: bool
+) -> ScoreTable:
+    """The scores ``asked`` for (path, column, metric) of ``cells``, which is indexed by them."""
     pairs = {(path, column) for path, column, _ in asked}
     paths = in_order([path for path, _, _ in asked], PATHS)
     columns = in_order([column for _, column, _ in asked], COLUMNS)
@@ -161,7 +172,7 @@ def _table(cells: pd.DataFrame, question: str, simulated: bool) -> ScoreTable:
     keys = [(path, column) for column in columns for path in within[column]]
     labels = {c: column_label(c, simulated) for c in columns}
     return ScoreTable(
-        caption=TITLES[question] + _warning(question, simulated),
+        caption=caption,
         columns=[(labels[c], [PATHS.get(path, path) for path in within[c]]) for c in columns],
         notes=[(labels[c], COLUMNS[c]) for c in columns if c in COLUMNS],
         rows=[(metric_of(m), [_cell(cells, (*key, m)) for key in keys]) for m in metrics],

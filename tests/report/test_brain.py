@@ -49,8 +49,8 @@ def section(results):
 def page(results, simulated):
     names = ["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
     scores = pd.DataFrame([("mel", "codec", "stoi", 0.9, 0.8, 1.0, 9, 0)], columns=names)
-    facts = {"dataset": "d", "film": "f", "codec": "c", "bandwidth_kbps": 6.0, "warnings": []}
-    facts |= {"simulated": simulated, "has_bold": True, "config": ""}
+    facts = {"dataset": "d", "film": "f", "codec": "c", "bandwidth_kbps": 6.0, "t_r": 1.5}
+    facts |= {"warnings": [], "simulated": simulated, "has_bold": True, "config": ""}
     return render_page(scores, {}, 24000, {}, facts, results)
 
 

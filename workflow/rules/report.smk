@@ -12,6 +12,11 @@ rule report:
         quality=(
             multiext(f"{RESULTS}/brain_quality", ".nc", ".tsv") if HAS_BOLD else []
         ),
+        more=lambda _: [
+            table
+            for made in ("lesion", "leave_one_out")
+            if Path(table := f"{RESULTS}/{made}/{SETTINGS.path}.tsv").exists()
+        ],
     output:
         page=f"{RESULTS}/report.html",
     log:
@@ -22,7 +27,7 @@ rule report:
         "../../environment.yml"
     threads: cores(1)
     resources:
-        mem_mb=1500,
+        mem_mb=2500,
     params:
         results=lambda _, output: str(Path(output.page).parent),
         settings=SETTINGS.model_dump_json(),

@@ -1,0 +1,130 @@
+"""Tables of a report that only some data sets have, as rows of text."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from giblet.report.segments import Scores
+from giblet.report.tables import PATHS, in_order, metric_of, number
+
+LOSSES = ("loss", "train", "validation", "gradient_share", "baseline")
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What the page shows if it is there; paths are those of ``giblet.report.tables.PATHS``.
+
+    segments : of ``giblet.report.segments.score_segments``
+    matched : rows of the score table for mel at the codec's bitrate
+    summaries : path → table ``loss train validation gradient_share baseline``
+    codebooks : of ``giblet.report.codebooks.codebook_table``
+    regions : of ``giblet.report.brain.region_table``
+    lesions : path → table of ``giblet.lesion.change_rows``
+    left_out : path → table of ``giblet.generalisation.leave_one_out``
+    times : ``rule seconds cpu_seconds megabytes``
+    timeline : table with a row a TR, see ``giblet.report.timeline``
+    """
+
+    segments: Scores = field(default_factory=dict)
+    matched: pd.DataFrame | None = None
+    summaries: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    codebooks: pd.DataFrame | None = None
+    regions: pd.DataFrame | None = None
+    lesions: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    left_out: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    times: pd.DataFrame | None = None
+    timeline: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """A table as printed: the first cell of a row is its heading."""
+
+    caption: str
+    header: list[str]
+    rows: list[list[str]]
+
+
+def training_tables(extras: Extras) -> list[TextTable]:
+    """Losses by modality, one table a path, then codebooks."""
+    tables = [
+        TextTable(
+            f"Losses of the model that was kept, {PATHS.get(path, path)}",
+            ["Loss", "Training", "Validation", "Share of gradient", "Guessing the mean"],
+            _rows(extras.summaries[path], dict.fromkeys(LOSSES, 3)),
+        )
+        for path in in_order(extras.summaries, PATHS)
+    ]
+    if extras.codebooks is not None:
+        header = ["Codebook", "Share in use", "Perplexity", "Accuracy", "By the most common code"]
+        decimals = {"codebook": 0, "used": 3, "perplexity": 1, "accuracy": 3, "most_common": 3}
+        caption = "Codebooks: use in the whole film, accuracy in held-out TRs"
+        tables.append(TextTable(caption, header, _rows(extras.codebooks, decimals)))
+    return tables
+
+
+def brain_tables(extras: Extras, simulated: bool) -> list[TextTable]:
+    """Regions, lesions, and subjects whom the network never saw."""
+    said, tables = " (simulated brains)" if simulated else "", []
+    if extras.regions is not None and len(extras.regions):
+        names = list(extras.regions.columns)
+        decimals = dict.fromkeys(names, 3) | {"voxels": 0}
+        tables.append(TextTable(f"Regions{said}", names, _rows(extras.regions, decimals)))
+    for path in in_order(extras.lesions, PATHS):
+        caption = f"Regions that fall silent, {PATHS.get(path, path)}{said}"
+        tables.append(TextTable(caption, *_lesions(extras.lesions[path])))
+    for path in in_order(extras.left_out, PATHS):
+        caption = f"Subjects whom the network never saw, {PATHS.get(path, path)}{said}"
+        tables.append(TextTable(caption, *_left_out(extras.left_out[path])))
+    return tables
+
+
+def times_table(extras: Extras) -> TextTable | None:
+    """Seconds and memory of each rule of the workflow."""
+    if extras.times is None or extras.times.empty:
+        return None
+    header = ["Rule", "Seconds", "Processor seconds", "Memory (MB)"]
+    decimals = {"rule": 0, "seconds": 1, "cpu_seconds": 1, "megabytes": 0}
+    return TextTable("Time and memory of each rule", header, _rows(extras.times, decimals))
+
+
+def _lesions(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    header = ["Region", "Mode", "Metric", "Voxels", "Intact", "Value", "Change"]
+    rows = [
+        [row.region, row.mode, metric_of(row.metric).label, number(row.n_voxels, 0)]
+        + [number(x, metric_of(row.metric).decimals) for x in (row.intact, row.value)]
+        + [_interval(row.change, row.low, row.high, row.metric)]
+        for row in table.itertuples()
+    ]
+    return header, rows
+
+
+def _left_out(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    header = ["Subject", "Metric", "Network knows", "Left out", "Shuffled BOLD", "Difference"]
+    rows = [
+        [row.subject, metric_of(row.metric).label]
+        + [
+            number(x, metric_of(row.metric).decimals)
+            for x in (row.within, row.left_out, row.shuffled)
+        ]
+        + [_interval(row.difference, row.low, row.high, row.metric)]
+        for row in table.itertuples()
+    ]
+    return header, rows
+
+
+def _interval(value: float, low: float, high: float, metric: str) -> str:
+    value, low, high = (number(x, metric_of(metric).decimals) for x in (value, low, high))
+    return f"{value} [{low}, {high}]"
+
+
+def _rows(table: pd.DataFrame, decimals: dict[str, int]) -> list[list[str]]:
+    return [
+        [
+            value if isinstance(value, str) else number(value, decimals[name])
+            for name, value in row.items()
+            if name in decimals
+        ]
+        for row in table.to_dict("records")
+    ]

@@ -1,0 +1,88 @@
+"""The same seconds of film on every path, to hear and to see side by side."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from giblet.report.players import player_uri
+from giblet.report.spectrograms import outline, spectrogram_levels, spectrogram_png
+from giblet.report.tables import COLUMNS, PATHS, column_label, in_order
+from giblet.timing import count_samples, samples_duration
+
+PLAYER_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """One sound: its name, a player's data URI, a spectrogram's data URI, an outline (SVG path)."""
+
+    label: str
+    sound: str
+    picture: str
+    outline: str
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Some seconds of held-out sound in all its forms, the original first."""
+
+    name: str
+    begin: float
+    seconds: float
+    exhibits: list[Exhibit]
+
+
+def listening(
+    sounds: Mapping[str, Mapping[str, np.ndarray]],
+    sample_rate: float,
+    chosen: Mapping[str, tuple[int, int]],
+    simulated: bool,
+) -> list[Moment]:
+    """The ``chosen`` segments (name → first sample, end), then the first ``PLAYER_SECONDS``.
+
+    ``sounds``: path → column → (n_samples,), all equally long, at ``sample_rate`` Hz.
+    """
+    forms = _forms(sounds, simulated)
+    if not forms:
+        return []
+    n_samples = len(forms[0][1])
+    stretches: dict[tuple[int, int], list[str]] = {}
+    for name, stretch in chosen.items():
+        stretches.setdefault(stretch, []).append(name)
+    named = [(" and ".join(names) + " segment", s) for s, names in stretches.items()]
+    beginning = (0, min(n_samples, count_samples(PLAYER_SECONDS, sample_rate)))
+    return [_moment(name, s, forms, sample_rate) for name, s in [*named, ("beginning", beginning)]]
+
+
+def _forms(sounds: Mapping, simulated: bool) -> list[tuple[str, np.ndarray]]:
+    """Label and sound, column by column and path by path; the original, being the same, once."""
+    columns = in_order([c for by_column in sounds.values() for c in by_column], COLUMNS)
+    forms = [
+        (f"{PATHS.get(path, path)}: {column_label(column, simulated)}", sounds[path][column])
+        for column in columns
+        for path in in_order(sounds, PATHS)
+        if column in sounds[path] and column != "original"
+    ]
+    originals = [by_column["original"] for by_column in sounds.values()]
+    return [("original", wave) for wave in originals[:1]] + forms
+
+
+def _moment(
+    name: str, stretch: tuple[int, int], forms: list[tuple[str, np.ndarray]], sample_rate: float
+) -> Moment:
+    begin, end = stretch
+    heard = [(label, wave[begin:end]) for label, wave in forms]
+    levels = [spectrogram_levels(wave, sample_rate) for _, wave in heard]
+    loudest, highest = levels[0].max(), np.abs(heard[0][1]).max()
+    exhibits = [
+        Exhibit(
+            label,
+            player_uri(wave, sample_rate),
+            spectrogram_png(level, loudest),
+            outline(wave, highest),
+        )
+        for (label, wave), level in zip(heard, levels, strict=True)
+    ]
+    place = (samples_duration(n, sample_rate) for n in (begin, end - begin))
+    return Moment(name, *place, exhibits)

@@ -1,0 +1,115 @@
+"""Scores of single segments of sound: one path against the other, and which seconds to hear."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from giblet.audio.mel import mel_spectrogram, mel_to_sound
+from giblet.audio.melcode import dequantize_mel, matched_settings, pack_levels, quantize_mel
+from giblet.audio.quality import score_estimates, summarise
+from giblet.audio.speech import segment_edges
+from giblet.timing import samples_duration
+
+MATCHED = "mel_matched"
+COMPARED = ("codec", "stimulus", "brain")
+PAIRED_METRICS = ("pesq_wb", "stoi", "estoi", "si_sdr_db", "log_mel_db")
+SEGMENT_SECONDS = 8.0  # as giblet.evaluation scores
+N_RESAMPLES = 10000
+
+Sounds = Mapping[str, Mapping[str, np.ndarray]]
+Scores = dict[tuple[str, str], dict[str, np.ndarray]]  # (path, column) → metric → (n_segments,)
+
+
+def matched_mel(
+    original: np.ndarray, sample_rate: int, kbps: float
+) -> tuple[np.ndarray, float, float]:
+    """A sound (n_samples,) after mel and Griffin-Lim at ``kbps``; the kbit/s and values/s it took.
+
+    Raises ValueError for a bitrate that ``matched_settings`` does not have.
+    """
+    settings, quantizer = matched_settings(kbps, sample_rate)
+    levels = quantize_mel(mel_spectrogram(original, settings), quantizer)
+    n_bits = 8 * len(pack_levels(levels, quantizer.n_bits))
+    waveform = mel_to_sound(dequantize_mel(levels, quantizer), settings)
+    waveform = np.pad(waveform, (0, len(original) - len(waveform)))  # less than a hop
+    seconds = samples_duration(len(original), sample_rate)
+    return waveform, n_bits / seconds / 1000, levels.size / seconds
+
+
+def score_segments(sounds: Sounds, sample_rate: float, n_jobs: int = 1) -> Scores:
+    """Scores of the segments of every path's ``COMPARED`` columns against its own original."""
+    found: Scores = {}
+    for path, columns in sounds.items():
+        names = [column for column in COMPARED if column in columns]
+        waves = [columns[name] for name in names]
+        scored = score_estimates(columns["original"], waves, sample_rate, SEGMENT_SECONDS, n_jobs)
+        found |= {(path, name): scores for name, scores in zip(names, scored, strict=True)}
+    return found
+
+
+def matched_rows(scores: Scores, kbps: float, values: float, seed: int) -> pd.DataFrame:
+    """Rows of the score table, ``path column metric value low high n n_failed``, of `MATCHED`."""
+    found = scores[MATCHED, "codec"].items()
+    rows = [{"metric": metric, **summarise(metric, s, seed, 1000)} for metric, s in found]
+    rates = {"kbit_per_s": kbps, "values_per_s": values}
+    rows += [{"metric": m, "value": v, "n": 1, "n_failed": 0} for m, v in rates.items()]
+    return pd.DataFrame(rows).assign(path=MATCHED, column="codec")
+
+
+def paired_differences(scores: Scores, seed: int = 0) -> pd.DataFrame:
+    """Codes less mel, segment by segment: ``path column metric n difference low high p``.
+
+    ``path`` is the one that codes are compared with. Means over segments scored on both paths,
+    their 95 % bootstrap interval, and the two-sided p of a sign-flip test of the mean, which takes
+    segments to be independent. NaN where fewer than two segments are scored on both.
+    """
+    others = [(path, column) for path, column in scores if path != "encodec"]
+    rows = [
+        {"path": path, "column": column, "metric": metric}
+        | _difference(scores["encodec", column][metric], scores[path, column][metric], seed)
+        for path, column in others
+        if ("encodec", column) in scores
+        for metric in PAIRED_METRICS
+    ]
+    names = ["path", "column", "metric", "n", "difference", "low", "high", "p"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _difference(one: np.ndarray, other: np.ndarray, seed: int) -> dict:
+    difference = one - other
+    known = difference[np.isfinite(difference)]
+    row = summarise("difference", known, seed, 1000)
+    ends = {"difference": row["value"], "low": row["low"], "high": row["high"]}
+    return {"n": row["n"], **ends, "p": sign_flip_p(known, seed)}
+
+
+def sign_flip_p(differences: np.ndarray, seed: int = 0) -> float:
+    """Two-sided p of a mean of ``differences`` (n,): would it be as large with other signs?
+
+    >>> sign_flip_p(np.array([1.0, 2.0, 3.0]))
+    0.25
+    """
+    from scipy.stats import permutation_test
+
+    if len(differences) < 2:
+        return np.nan
+    options = {"permutation_type": "samples", "n_resamples": N_RESAMPLES, "rng": seed}
+    found = permutation_test((differences,), np.mean, vectorized=True, **options)
+    return float(found.pvalue)
+
+
+def moments(scores: Scores, n_samples: int, sample_rate: float) -> dict[str, tuple[int, int]]:
+    """The worst, median and best segment by STOI of stimulus: name → first sample and end.
+
+    STOI is that of codes, or of the first path there is; segments without STOI are left out.
+    """
+    found = [s["stoi"] for (path, column), s in scores.items() if column == "stimulus"]
+    if not found:
+        return {}
+    edges = segment_edges(n_samples, SEGMENT_SECONDS, sample_rate)
+    ranked = [k for k in np.argsort(found[0], kind="stable") if np.isfinite(found[0][k])]
+    if not ranked:
+        return {}
+    chosen = {"worst": ranked[0], "median": ranked[len(ranked) // 2], "best": ranked[-1]}
+    return {name: (int(edges[k]), int(edges[k + 1])) for name, k in chosen.items()}

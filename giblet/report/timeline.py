@@ -1,0 +1,68 @@
+"""What was there when: parts, runs, words and movement along the film."""
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+
+from giblet.report.figures import INK, OTHER_COLOUR, svg_uri
+from giblet.report.tables import in_order
+
+PART_COLOURS = {"train": "#1b82c5", "validation": "#E69F00", "test": "#D55E00", "gap": "#9aa5b1"}
+
+
+def timeline_table(aligned: xr.Dataset) -> pd.DataFrame:
+    """A row a TR: ``start`` and ``end`` (s of film), ``part``, ``run``, and ``words`` where any."""
+    columns = {
+        "start": aligned["start_time"].values,
+        "end": aligned["end_time"].values,
+        "part": aligned["part"].values.astype(str),
+        "run": aligned["run"].values.astype(str),
+    }
+    if "n_words" in aligned:
+        columns["words"] = aligned["n_words"].values
+    return pd.DataFrame(columns)
+
+
+def timeline_figure(table: pd.DataFrame) -> str:
+    """The film from left to right, as SVG data URI: parts, runs, and words per TR."""
+    return svg_uri((9.0, 2.2), _draw, table)
+
+
+def _draw(axes: Axes, table: pd.DataFrame) -> None:
+    lanes = ["part", *(["run"] if table["run"].nunique() > 1 else [])]
+    for lane, column in enumerate(lanes):
+        for k, name in enumerate(in_order(table[column], PART_COLOURS)):
+            rows = table[table[column] == name]
+            colour = PART_COLOURS.get(name, OTHER_COLOUR)
+            spans = list(zip(rows["start"], rows["end"] - rows["start"], strict=True))
+            alpha = 1.0 if name in PART_COLOURS else (0.45 if k % 2 else 0.9)
+            label = name if column == "part" else None
+            axes.broken_barh(spans, (-lane - 0.4, 0.8), facecolors=colour, alpha=alpha, label=label)
+    if "words" in table:
+        middle, most = (table["start"] + table["end"]) / 2, max(float(table["words"].max()), 1.0)
+        height = 0.8 * table["words"] / most
+        width = (table["end"] - table["start"]).median()
+        axes.bar(middle, height, width, bottom=-len(lanes) - 0.4, color=INK)
+        lanes.append("words")
+    axes.set_yticks(-np.arange(len(lanes)), lanes)
+    axes.set_ylim(-len(lanes) + 0.5, 0.5)
+    axes.set_xlabel("seconds of film")
+    axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=4)
+
+
+def timeline_sentence(table: pd.DataFrame) -> str:
+    """The same in words.
+
+    >>> timeline_sentence(pd.DataFrame({"start": [0.0], "end": [2.0], "part": ["test"],
+    ...                                 "run": ["a"], "words": [0.0]}))
+    '1 TRs from 0.0 to 2.0 s of film: 1 test; 1 run; words in 0 TRs.'
+    """
+    counts = table["part"].value_counts()
+    parts = ", ".join(f"{counts[name]} {name}" for name in in_order(counts.index, PART_COLOURS))
+    runs = table["run"].nunique()
+    words = f"; words in {int((table['words'] > 0).sum())} TRs" if "words" in table else ""
+    return (
+        f"{len(table)} TRs from {table['start'].min():.1f} to {table['end'].max():.1f} s of film: "
+        f"{parts}; {runs} run{'s' if runs > 1 else ''}{words}."
+    )

@@ -1,0 +1,151 @@
+"""The page in a real browser: it plays, it switches, nothing is wrong with it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from chromium import PATH, Chromium
+
+from giblet.report.extras import Extras
+from giblet.report.page import render_page
+
+RATE = 24000
+HOSTILE = "</script><script>window.harmed = 1</script><img src=x onerror='window.harmed = 1'>"
+SEGMENTS = {"stoi": np.array([0.7, 0.9, 0.8])}  # worst, best, median
+
+pytestmark = pytest.mark.skipif(PATH is None, reason="there is no Chromium")
+
+
+def html():
+    """24 s of tones; every name that a person can choose is hostile."""
+    times = np.arange(24 * RATE) / RATE
+    tones = [0.3 * np.sin(2 * np.pi * hz * times).astype(np.float32) for hz in (440, 550, 660)]
+    columns = dict(zip(("original", "codec", "stimulus"), tones, strict=True))
+    names = ["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
+    rows = [("encodec", c, m, 0.8, 0.7, 0.9, 3, 0) for c in columns for m in ("stoi", "pesq_wb")]
+    history = pd.DataFrame({"epoch": [0, 1], "train/audio": [1.0, 0.8]})
+    facts = {"dataset": "d", "film": HOSTILE, "codec": "c", "bandwidth_kbps": 6.0, "t_r": 1.5}
+    facts |= {"simulated": False, "has_bold": False, "warnings": [HOSTILE], "config": HOSTILE}
+    extras = Extras(segments={("encodec", "stimulus"): SEGMENTS})
+    scores = pd.DataFrame(rows[2:], columns=names)
+    return render_page(scores, {"encodec": columns}, RATE, {"mel": history}, facts, extras=extras)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("page")
+    (folder / "report.html").write_text(html())
+    browser = Chromium(folder / "profile")
+    browser.open((folder / "report.html").as_uri())
+    yield browser
+    browser.close()
+
+
+def playing(browser):
+    """Label → place in seconds, of what is heard now."""
+    found = """[...document.querySelectorAll("audio")].filter(a => !a.paused)
+               .map(a => [a.getAttribute("aria-label"), a.currentTime])"""
+    return dict(browser.run(found))
+
+
+def wait_until(browser, condition):
+    """Whether it comes true within some seconds, in the browser's own time."""
+    return browser.run(f"""new Promise(done => {{ let n = 0; const look = () => {{
+        if ({condition}) done(true); else if (++n > 400) done(false);
+        else setTimeout(look, 25); }}; look(); }})""")
+
+
+def test_nothing_goes_wrong_and_every_picture_is_there(browser):
+    assert browser.run("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
+    assert browser.run("document.images.length") > 12
+    assert browser.run("window.harmed") is None
+    assert HOSTILE in browser.run("document.querySelector('h1').textContent")
+    assert not browser.errors
+
+
+def test_segments_are_the_worst_the_median_and_the_best(browser):
+    titles = browser.run("[...document.querySelectorAll('.moment h3')].map(h => h.textContent)")
+    assert titles == [
+        "Worst segment: 0.0 to 8.0 s of held-out sound",
+        "Median segment: 16.0 to 24.0 s of held-out sound",
+        "Best segment: 8.0 to 16.0 s of held-out sound",
+        "Beginning: 0.0 to 24.0 s of held-out sound",
+    ]
+
+
+def test_it_plays_and_switches_without_losing_its_place(browser):
+    browser.run("document.querySelector('.play').click()")
+    first = "document.querySelectorAll('audio')[0]"
+    assert wait_until(browser, f"{first}.currentTime > 0.3")
+    assert list(playing(browser)) == ["original, worst segment"]
+    place = browser.run(f"""(() => {{ const before = {first}.currentTime;
+        document.querySelectorAll('.choose')[2].click(); return before; }})()""")
+    third = "document.querySelectorAll('audio')[2]"
+    assert wait_until(browser, f"!{third}.paused && {third}.currentTime > {place}")
+    ((label, now),) = playing(browser).items()
+    assert label == "codes: stimulus, worst segment"
+    assert place <= now < place + 4
+    pressed = "[...document.querySelectorAll('.moment')[0].querySelectorAll('[aria-pressed=true]')]"
+    assert browser.run(f"{pressed}.map(b => b.getAttribute('aria-label'))") == [f"Hear {label}"]
+
+    browser.run("document.querySelectorAll('.play')[1].click()")  # another moment: this one stops
+    assert wait_until(browser, "!document.querySelectorAll('audio')[3].paused")
+    assert list(playing(browser)) == ["original, median segment"]
+    browser.run("document.querySelectorAll('.play')[1].click()")
+    assert playing(browser) == {}
+
+
+def test_the_playhead_is_moved_by_keys(browser):
+    browser.run("document.querySelectorAll('.place')[2].focus()")
+    for _ in range(4):
+        browser.press("ArrowRight", 39)
+    place = browser.run("Number(document.activeElement.value)")
+    assert place > 0
+    assert browser.run("document.querySelectorAll('audio')[6].currentTime") == pytest.approx(place)
+    left = browser.run("document.querySelectorAll('.moment')[2].querySelector('.head').style.left")
+    assert float(left.strip("%")) == pytest.approx(100 * place / 8)
+
+
+def test_it_fits_a_narrow_screen(browser):
+    size = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    browser.ask("Emulation.setDeviceMetricsOverride", **size)
+    assert browser.run("document.documentElement.scrollWidth") <= 400
+    browser.ask("Emulation.clearDeviceMetricsOverride")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_stands_out_by_day_and_by_night(browser, scheme):
+    """WCAG 2: 4.5 to 1, of every text against what is behind it."""
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    browser.ask("Emulation.setEmulatedMedia", features=[feature])
+    ratios = browser.run("""(() => {
+        const rgb = s => s.match(/[\\d.]+/g).map(Number);
+        const light = s => rgb(s).slice(0, 3).map(v => v / 255)
+            .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+            .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+        const behind = e => { for (; e; e = e.parentElement) {
+            const c = getComputedStyle(e).backgroundColor;
+            if ((rgb(c)[3] ?? 1) > 0) return c; } return "rgb(255, 255, 255)"; };
+        const found = [];
+        for (const e of document.body.querySelectorAll("*"))
+            if (e.tagName !== "SCRIPT"
+                && [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim())) {
+                const [a, b] = [light(getComputedStyle(e).color), light(behind(e))];
+                const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+                found.push([ratio, e.outerHTML.slice(0, 80)]);
+            }
+        return found; })()""")
+    assert len(ratios) > 100
+    assert [text for ratio, text in ratios if ratio < 4.5] == []
+
+
+def test_every_control_has_a_name(browser):
+    nameless = browser.run("""
+        [...document.querySelectorAll("button, input, audio, img, a, [role]")]
+        .filter(e => !(e.getAttribute("aria-label") || e.alt || e.textContent.trim()))
+        .map(e => e.outerHTML.slice(0, 80))""")
+    assert nameless == []
+    ids = browser.run("[...document.querySelectorAll('[id]')].map(e => e.id)")
+    assert len(ids) == len(set(ids))
+    targets = browser.run("""[...document.querySelectorAll("[aria-labelledby]")]
+        .map(e => e.getAttribute("aria-labelledby"))""")
+    assert set(targets) <= set(ids)

@@ -1,0 +1,62 @@
+"""Codes against mel segment by segment. Oracles: scipy's tests, identities."""
+
+import numpy as np
+import pytest
+from scipy.stats import wilcoxon
+
+from giblet.report.codebooks import share_equal, usage
+from giblet.report.segments import (
+    MATCHED,
+    matched_mel,
+    moments,
+    paired_differences,
+    score_segments,
+    sign_flip_p,
+)
+
+RATE = 24000
+
+
+def test_sign_flips_agree_with_an_exact_rank_test_where_ranks_are_all():
+    """Of differences 1 … n sums of values and of ranks are the same."""
+    differences = np.array([1.0, -2.0, 3.0, 4.0, 5.0, -6.0, 7.0, 8.0])
+    assert sign_flip_p(differences) == pytest.approx(wilcoxon(differences, method="exact").pvalue)
+    assert np.isnan(sign_flip_p(differences[:1]))
+
+
+def test_differences_are_codes_less_mel_of_segments_scored_on_both():
+    one = {m: np.array([3.0, 5.0, np.nan, 9.0]) for m in ("pesq_wb", "stoi")}
+    other = {m: np.array([1.0, 2.0, 3.0, np.nan]) for m in ("pesq_wb", "stoi")}
+    for table in (one, other):
+        table |= dict.fromkeys(("estoi", "si_sdr_db", "log_mel_db"), np.zeros(4))
+    found = paired_differences({("encodec", "codec"): one, ("mel", "codec"): other})
+    row = found.set_index("metric").loc["stoi"]
+    assert (row["n"], row["difference"], row["p"]) == (2, 2.5, 0.5)
+    assert 2 <= row["low"] <= row["high"] <= 3
+    assert found.set_index("metric").loc["estoi", "p"] == 1
+    assert paired_differences({("mel", "codec"): other}).empty
+
+
+def test_mel_at_a_bitrate_spends_no_more_and_loses_something():
+    times = np.arange(9 * RATE) / RATE
+    sweep = (0.3 * np.sin(2 * np.pi * (200 + 150 * times) * times)).astype(np.float32)
+    waveform, kbps, values = matched_mel(sweep, RATE, 6.0)
+    assert len(waveform) == len(sweep)
+    assert 5.8 < kbps <= 6.0
+    assert kbps == pytest.approx(values * 4 / 1000, rel=1e-3)  # 4 bits a value
+    scores = score_segments({MATCHED: {"original": sweep, "codec": waveform}}, RATE)
+    assert scores[MATCHED, "codec"]["log_mel_db"][0] > 0.5
+
+
+def test_moments_are_ranked_by_stoi_and_never_by_what_failed():
+    stoi = {("encodec", "stimulus"): {"stoi": np.array([0.5, np.nan, 0.2, 0.9])}}
+    found = moments(stoi, 4 * 8 * RATE, RATE)
+    starts = {name: begin / RATE for name, (begin, _) in found.items()}
+    assert starts == {"worst": 16.0, "median": 0.0, "best": 24.0}
+    assert moments({}, RATE, RATE) == {}
+
+
+def test_usage_of_a_codebook():
+    even = usage(np.arange(64).repeat(3), codebook_size=1024)
+    assert even == {"used": 64 / 1024, "perplexity": pytest.approx(64)}
+    assert np.isnan(share_equal(np.array([1]), np.array([-1])))
