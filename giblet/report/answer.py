@@ -32,8 +32,8 @@ def _heard(known: pd.DataFrame, column: str, what: str) -> str:
     if not paths:
         return f"{what}: not scored."
     said = [
-        f"{PATHS[path]}{_rate(known, path)} with STOI {_value(known, path, column, 'stoi')} and "
-        f"PESQ {_value(known, path, column, 'pesq_wb')}"
+        f"{PATHS[path]}{_rate(known, path, column)} with STOI "
+        f"{_value(known, path, column, 'stoi')} and PESQ {_value(known, path, column, 'pesq_wb')}"
         for path in paths
     ]
     missing = [label for path, label in PATHS.items() if path not in paths]
@@ -69,8 +69,8 @@ def _paths(known: pd.DataFrame, column: str, metric: str) -> list[str]:
     return [path for path in PATHS if (path, column, metric) in known.index]
 
 
-def _rate(known: pd.DataFrame, path: str) -> str:
-    kbps = _number(known, (path, "codec", "kbit_per_s"))
+def _rate(known: pd.DataFrame, path: str, column: str) -> str:
+    kbps = _number(known, (path, column, "kbit_per_s"))
     return f" ({number(kbps, 1)} kbit/s)" if np.isfinite(kbps) else ""
 
 

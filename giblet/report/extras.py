@@ -51,7 +51,7 @@ def training_tables(extras: Extras) -> list[TextTable]:
     tables = [
         TextTable(
             f"Losses of the model that was kept, {PATHS.get(path, path)}",
-            ["Loss", "Training", "Validation", "Share of gradient", "Guessing the mean"],
+            ["Loss", "Training", "Validation", "Share of gradient", "Of the mean, unscaled"],
             _rows(extras.summaries[path], dict.fromkeys(LOSSES, 3)),
         )
         for path in in_order(extras.summaries, PATHS)
