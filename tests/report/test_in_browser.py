@@ -77,9 +77,11 @@ def test_it_plays_and_switches_without_losing_its_place(browser):
     first = "document.querySelectorAll('audio')[0]"
     assert wait_until(browser, f"{first}.currentTime > 0.3")
     assert list(playing(browser)) == ["original, worst segment"]
-    place = browser.run(f"""(() => {{ const before = {first}.currentTime;
-        document.querySelectorAll('.choose')[2].click(); return before; }})()""")
     third = "document.querySelectorAll('audio')[2]"
+    place, taken_up = browser.run(f"""(() => {{ const before = {first}.currentTime;
+        document.querySelectorAll('.choose')[2].click();
+        return [before, {third}.currentTime]; }})()""")
+    assert taken_up == pytest.approx(place, abs=0.1)
     assert wait_until(browser, f"!{third}.paused && {third}.currentTime > {place}")
     ((label, now),) = playing(browser).items()
     assert label == "codes: stimulus, worst segment"
