@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from giblet.alignment.hrf import convolve_hrf
+from giblet.audio.mel import FLOOR_DB
 from giblet.timing import count_samples, frames_rate_hz, tr_begin
 
 
@@ -27,10 +28,10 @@ def picture_blocks(frames: np.ndarray, block: int = 10) -> np.ndarray:
 def amounts(film: xr.Dataset, t_r: float, processor) -> tuple[np.ndarray, float]:
     """One modality's features as amounts over time: ((n_samples, n_features) float32, rate in Hz).
 
-    Sound gives the codec's latents and their magnitudes (or mel in dB) at the frame rate, pictures
-    their features or else the colours of blocks, words their embedding. Latents follow the
-    waveform, so they average out over a TR; how large they are does not. Code indices are labels
-    and are never blurred.
+    Sound gives the codec's latents and their magnitudes (or mel, in dB above its floor) at the
+    frame rate, pictures their features or else the colours of blocks, words their embedding.
+    Latents follow the waveform, so they average out over a TR; how large they are does not. Code
+    indices are labels and are never blurred.
 
     ``processor`` is asked only for sound.
     """
@@ -41,6 +42,8 @@ def amounts(film: xr.Dataset, t_r: float, processor) -> tuple[np.ndarray, float]
         latents = processor.latents(stream)  # (n_frames, n_features)
         if processor.use_encodec:
             latents = np.concatenate([latents, np.abs(latents)], axis=1)
+        else:
+            latents = latents - FLOOR_DB  # 0 is silence, as before a run
         return latents, processor.clock.film_frame_rate()
     if "features" in film:
         features = film["features"].values  # (n_trs, n_moments, n_features)

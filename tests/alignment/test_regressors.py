@@ -112,6 +112,16 @@ def test_renumbering_the_codebooks_leaves_the_regressors_alone(processor, rng):
     assert abs(np.corrcoef(one.ravel(), half_done.ravel())[0, 1]) < 0.5
 
 
+def test_silence_is_nothing_in_mels_regressors():
+    """As it is before a run: else each run would begin with a response to a loud nothing."""
+    processor = AudioProcessor(use_encodec=False)
+    n_frames = processor.clock.frames_per_tr
+    silence = np.full((20, processor.mel.n_mels, n_frames), -100.0, dtype=np.float32)
+    film = xr.Dataset({"audio": (("tr", "row", "frame"), silence)})
+    scans = make_scans([("a", "1", times(0, 20))])
+    assert not film_regressors(film, scans, T_R, "spm", processor)["regressors"].values.any()
+
+
 def test_words_are_counted_beside_what_they_say(rng):
     text = rng.standard_normal((40, 6)).astype(np.float32)
     film = xr.Dataset({"text": (("tr", "feature"), text), "n_words": ("tr", text[:, 0] + 3)})
