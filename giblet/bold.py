@@ -146,6 +146,7 @@ def _fill(
         if null_seed is not None:
             cleaned = null_series(cleaned, null_seed, f"{run.subject} {run.name}")
         bold[start:stop] = cleaned
+        del cleaned  # before the next run is read
         start = stop
     return _beside(scans, ratios)
 
