@@ -152,8 +152,7 @@ class TrainingConfig(Section):
     strategy: Literal["auto", "ddp"] = Field(
         "auto", description="ddp: processes side by side, each with windows of its own"
     )
-    devices: PositiveInt = Field(1, description="GPUs, or processes without one, of each node")
-    n_nodes: PositiveInt = Field(1, description="machines that a cluster gives (ddp)")
+    devices: PositiveInt = Field(1, description="GPUs, or processes without one")
     modality_dropout: float = Field(
         0.1, ge=0, lt=1, description="share of TRs in which a modality is hidden from the encoder"
     )

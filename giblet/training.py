@@ -131,7 +131,6 @@ def _trainer(training, folder, best, last, progress) -> lightning.Trainer:
         accelerator="auto",
         strategy=_DDP if training.strategy == "ddp" else "auto",
         devices=training.devices,
-        num_nodes=training.n_nodes,
         gradient_clip_val=training.gradient_clip,
         precision="bf16-mixed" if training.bfloat16 else "32-true",
         callbacks=[_Patience(WATCHED, patience=training.patience), best, every_epoch],

@@ -14,7 +14,6 @@ from giblet.report.tables import (
 
 METRICS = ("pesq_wb", "stoi", "si_sdr_db", "log_mel_db", "kbit_per_s", "values_per_s")
 COLUMNS = ("codec", "stimulus", "brain", "brain_shuffled", "brain_mean", "nearest_clip")
-MATCHED = "mel_matched"
 
 
 def comparison_tables(

@@ -9,12 +9,12 @@ from giblet.audio.mel import mel_spectrogram, mel_to_sound
 from giblet.audio.melcode import dequantize_mel, matched_settings, pack_levels, quantize_mel
 from giblet.audio.quality import score_estimates, summarise
 from giblet.audio.speech import segment_edges
+from giblet.evaluation import SEGMENT_SECONDS
 from giblet.timing import samples_duration
 
 MATCHED = "mel_matched"
 COMPARED = ("codec", "stimulus", "brain")
 PAIRED_METRICS = ("pesq_wb", "stoi", "estoi", "si_sdr_db", "log_mel_db")
-SEGMENT_SECONDS = 8.0  # as giblet.evaluation scores
 N_RESAMPLES = 10000
 
 Sounds = Mapping[str, Mapping[str, np.ndarray]]
