@@ -13,6 +13,7 @@ from giblet.dataset import FilmData, check_no_overlap, gap_trs, split_film, zsco
 from giblet.models.autoencoder import Shapes
 from giblet.ridge import scale_by_training
 from giblet.settings import SplitConfig
+from giblet.voxels import read_columns, voxels_to_keep
 
 
 def align(
@@ -21,6 +22,7 @@ def align(
     regressors: list[xr.Dataset],
     t_r: float,
     splits: SplitConfig,
+    max_voxels: int | None = None,
 ) -> xr.Dataset:
     """Put everything on the film's TRs, cropped to what all of it covers.
 
@@ -29,15 +31,18 @@ def align(
     film
         ``audio`` first, then pictures and words, each along ``tr`` from the film's first TR on.
     scans
-        As ``giblet.bold.load_bids`` gives them, or None.
+        As ``giblet.bold.load_bids`` gives them, or ``giblet.store.open_arrays``: ``bold`` is read
+        in blocks of voxels; or None.
     regressors
         ``regressors`` (volume, feature) for ``scans``, one array set a modality.
+    max_voxels
+        Of more, those in which subjects agree most (``giblet.voxels.voxels_to_keep``).
 
     Returns
     -------
     ``audio``, ``video``, ``text`` along ``tr`` (the TR's number in the film), ``part`` and ``run``
-    (tr), and with scans ``bold`` (subject, tr, voxel), ``regressors`` (subject, tr, regressor) and
-    ``band`` (regressor), which array set each is of.
+    (tr), and with scans ``bold`` (subject, tr, voxel), ``column`` (voxel), its column in ``scans``,
+    ``regressors`` (subject, tr, regressor) and ``band`` (regressor), which array set each is of.
     ``warnings`` in the attributes lists what was left out.
     """
     present = [arrays for arrays in film if arrays.data_vars]
@@ -52,12 +57,20 @@ def align(
     merged = xr.merge([a.isel(tr=slice(n_trs)).drop_attrs(deep=False) for a in present])
     merged = merged.assign_coords(tr=np.arange(n_trs)).assign_attrs(present[0].attrs)
     if scans is None:
-        match, runs = None, np.full(n_trs, "none")
+        part = split_film(n_trs, t_r, splits, False)
+        merged = merged.assign(part=("tr", part), run=("tr", np.full(n_trs, "none")))
     else:
         match = match_scans(scans, t_r, n_trs)
-        merged, runs = merged.isel(tr=match.trs), match.runs
-        merged = _add_scans(merged, scans, match, regressors)
+        part = split_film(len(match.trs), t_r, splits, True, match.runs)
+        merged = merged.isel(tr=match.trs).assign(part=("tr", part), run=("tr", match.runs))
+        kept = voxels_to_keep(scans, match, part == "train", max_voxels)
+        merged = _add_scans(merged, scans, match, kept, regressors)
         warnings += _said(scans)
+        if len(kept) < (n_columns := scans["bold"].shape[1]):
+            warnings.append(
+                f"{len(kept):,} of {n_columns:,} voxels are learned and read: those in which "
+                "subjects agree most in training TRs (max_voxels)"
+            )
         if splits.gap_seconds < HRF_SECONDS:
             warnings.append(
                 f"splits.gap_seconds {splits.gap_seconds:g} is shorter than the HRF "
@@ -67,8 +80,6 @@ def align(
             warnings.append(
                 f"{n_trs - len(match.trs)} TRs of the film were not scanned in everyone"
             )
-    part = split_film(merged.sizes["tr"], t_r, splits, scans is not None, runs)
-    merged = merged.assign(part=("tr", part), run=("tr", runs))
     for modality in ("video", "text"):  # a cover picture, a film in which nobody speaks
         if modality in merged and not merged[modality].values[part == "train"].std(axis=0).any():
             merged = merged.drop_vars(modality)
@@ -84,20 +95,25 @@ def _said(arrays: xr.Dataset) -> list[str]:
 
 
 def _add_scans(
-    merged: xr.Dataset, scans: xr.Dataset, match: Match, regressors: list[xr.Dataset]
+    merged: xr.Dataset,
+    scans: xr.Dataset,
+    match: Match,
+    kept: np.ndarray,
+    regressors: list[xr.Dataset],
 ) -> xr.Dataset:
     """``merged`` with each TR's volume of each subject, and the regressors at that moment."""
-    bold = scans["bold"].values[match.volumes]  # (n_subjects, n_trs, n_voxels or n_parcels)
+    bold = read_columns(scans, match.volumes, kept)  # (n_subjects, n_trs, n_kept)
     space = scans["bold"].dims[1]
-    places = {k: ("voxel", c.values) for k, c in scans.coords.items() if c.dims == (space,)}
+    places = {k: ("voxel", c.values[kept]) for k, c in scans.coords.items() if c.dims == (space,)}
     blurred = [r["regressors"].values[match.volumes] for r in regressors if r.data_vars]
     band = np.repeat(np.arange(len(blurred)), [one.shape[-1] for one in blurred])
+    coords = {"subject": match.subjects, "band": ("regressor", band), "column": ("voxel", kept)}
     return (
         merged.assign(
             bold=(("subject", "tr", "voxel"), bold),
             regressors=(("subject", "tr", "regressor"), np.concatenate(blurred, axis=-1)),
         )
-        .assign_coords(subject=match.subjects, band=("regressor", band), **places)
+        .assign_coords(coords | places)
         .assign_attrs(volume_offset=match.offset, bold_source=scans.attrs["source"])
     )
 

@@ -1,6 +1,6 @@
 """How good scans are before any network sees them: what people share, what ridge finds."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
@@ -10,14 +10,13 @@ from giblet.alignment.hrf import HRF_SECONDS
 from giblet.alignment.scan_lag import lag_arrays, scan_lag
 from giblet.alignment.sync import Match, match_scans
 from giblet.checks import GibletError
-from giblet.dataset import zscore_bold
 from giblet.linear_maps import held_out_folds, linear_maps, share_clocks
 from giblet.significance import false_discovery_rate
 from giblet.timing import trs_for, volumes_to_trs
+from giblet.voxels import BLOCK_VALUES, most_shared, voxel_blocks
 
 MOVING_MM = 0.5  # framewise displacement of a volume that Power et al. (2012) would leave out
 _LAG_VOXELS = 4096  # in memory at once for all TRs
-_BLOCK_VALUES = 2**25  # BOLD values in memory at once: 128 MB, and some ten times that for the work
 
 
 def brain_quality(
@@ -29,7 +28,7 @@ def brain_quality(
     n_shifts: int = 5000,
     n_iter: int = 20,
     seed: int = 0,
-    block_values: int = _BLOCK_VALUES,
+    block_values: int = BLOCK_VALUES,
 ) -> xr.Dataset:
     """Maps of agreement between people, and of ridge from the film, over all TRs that all saw.
 
@@ -71,7 +70,8 @@ def brain_quality(
     bands, folds, warnings = _held_out(_bands(regressors), match.runs, t_r)
     audiences = share_clocks(bands, match.volumes, scans["film_time"].values)
     parts = []
-    for bold in _blocks(scans, match, block_values):
+    every_tr = np.ones(len(match.trs), dtype=bool)
+    for bold in voxel_blocks(scans, match, every_tr, block_values):
         ridge = {"n_shifts": n_shifts, "n_iter": n_iter, "seed": seed}
         part = linear_maps(bold, audiences, folds, **ridge)
         if len(bold) > 1:
@@ -94,15 +94,6 @@ def _held_out(bands: dict, runs: np.ndarray, t_r: float) -> tuple[dict, list, li
         return {}, [], [f"ridge was left out: {error}"]
 
 
-def _blocks(scans: xr.Dataset, match: Match, block_values: int) -> Iterator[np.ndarray]:
-    """BOLD z-scored by run, (n_subjects, n_trs, n_block) each, until all voxels have come."""
-    n_volumes, n_voxels = scans["bold"].shape
-    width, every_tr = max(1, block_values // n_volumes), np.ones(len(match.trs), dtype=bool)
-    for start in range(0, n_voxels, width):
-        bold = scans["bold"][:, start : start + width].values[match.volumes]
-        yield zscore_bold(bold, match.runs, every_tr)[0]
-
-
 def _false_discoveries(found: xr.Dataset) -> dict:
     """``..._q`` (voxel) for every ``..._p``."""
     names = [str(name).removesuffix("_p") for name in found if str(name).endswith("_p")]
@@ -114,7 +105,8 @@ def _lag(scans, match: Match, found: xr.Dataset, levels, block_values: int, seed
     if levels is None:
         return scan_lag(None, np.empty(0), np.empty(0), match.runs)
     chosen, means = _to_hear_with(found), []
-    for bold in _blocks(scans, match, block_values):
+    every_tr = np.ones(len(match.trs), dtype=bool)
+    for bold in voxel_blocks(scans, match, every_tr, block_values):
         here, chosen = np.split(chosen, [bold.shape[-1]])
         means.append(bold[..., here].mean(axis=0))
     film_time = scans["film_time"].values[match.volumes].mean(axis=0)
@@ -126,7 +118,7 @@ def _to_hear_with(found: xr.Dataset) -> np.ndarray:
     n_voxels = found.sizes["voxel"]
     chosen = np.zeros(n_voxels, dtype=bool)
     if "isc" in found:
-        chosen[np.argsort(-found["isc"].mean("subject").values)[:_LAG_VOXELS]] = True
+        chosen[most_shared(found["isc"].mean("subject").values, _LAG_VOXELS)] = True
     else:
         chosen[:: -(-n_voxels // _LAG_VOXELS)] = True
     return chosen

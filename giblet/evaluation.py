@@ -9,9 +9,9 @@ import torch
 from giblet.audio.processor import AudioProcessor
 from giblet.audio.quality import score_estimates, summarise
 from giblet.dataset import FilmData
-from giblet.encoding import isc
 from giblet.models.autoencoder import Autoencoder
 from giblet.models.losses import code_cross_entropy, unigram_nats
+from giblet.voxels import most_shared, shared_response
 
 N_BOOTSTRAP = 1000
 SEGMENT_SECONDS = 8.0  # PESQ wants 8 to 10 s
@@ -97,8 +97,7 @@ def reliable_voxels(bold: np.ndarray, share: float = 0.05) -> np.ndarray:
     n_subjects, _n_trs, n_voxels = bold.shape
     if n_subjects < 2:
         return np.arange(n_voxels)
-    agreement = np.nan_to_num(isc(bold).mean(axis=0), nan=-1.0)
-    return np.argsort(-agreement, kind="stable")[: max(1, round(share * n_voxels))]
+    return most_shared(shared_response(bold), max(1, round(share * n_voxels)))
 
 
 def bold_rows(column: str, r: np.ndarray, reliable: np.ndarray, seed: int) -> list[dict]:

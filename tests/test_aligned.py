@@ -7,9 +7,11 @@ import xarray as xr
 
 from giblet.aligned import align, film_data, film_shapes
 from giblet.alignment.hrf import tr_kernel
+from giblet.alignment.sync import match_scans
 from giblet.checks import GibletError
 from giblet.settings import SplitConfig
-from giblet.store import load_arrays, save_arrays
+from giblet.store import load_arrays, open_arrays, save_arrays
+from giblet.voxels import read_columns, voxels_to_keep
 
 T_R = 1.5  # s
 SPLITS = SplitConfig(gap_seconds=3.0)
@@ -194,3 +196,71 @@ def test_nan_in_the_bold_is_named(film, scans, regressors):
     scans["bold"][7, 2] = np.nan
     with pytest.raises(GibletError, match="BOLD has NaN in 1 voxels"):
         film_data(align(film, scans, regressors, T_R, SPLITS))
+
+
+def wide(scans, rng, n_columns=40):
+    """The same clock with more voxels: some hold what both subjects share, the rest noise."""
+    film = rng.standard_normal(60)[:, None] * np.linspace(
+        0, 1.5, n_columns
+    )  # later ones share more
+    tr = scans["bold"].values[:, 0].astype(int)
+    bold = film[tr] + rng.standard_normal((len(tr), n_columns))
+    kept = scans.drop_vars(["bold", "x", "y", "z"])
+    places = {axis: ("voxel", np.arange(float(n_columns))) for axis in "xyz"}
+    return kept.assign(bold=(("volume", "voxel"), bold.astype(np.float32))).assign_coords(places)
+
+
+def test_of_many_voxels_those_are_kept_in_which_subjects_agree_in_training(
+    film, scans, regressors, rng, tmp_path
+):
+    scans = wide(scans, rng)
+    whole = align(film, scans, regressors, T_R, SPLITS)
+    few = align(film, scans, regressors, T_R, SPLITS, max_voxels=10)
+    train = whole["part"].values == "train"
+    trained = film_data(whole).bold.numpy()[:, train]
+    first, second = trained - trained.mean(axis=1, keepdims=True)
+    r = (first * second).sum(axis=0) / np.sqrt((first**2).sum(axis=0) * (second**2).sum(axis=0))
+    np.testing.assert_array_equal(few["column"], np.sort(np.argsort(-r)[:10]))
+    np.testing.assert_array_equal(few["bold"], whole["bold"][..., few["column"].values])
+    np.testing.assert_array_equal(few["x"], few["column"])
+    assert any(w.startswith("10 of 40 voxels are learned and read") for w in said(few))
+    assert not any("learned and read" in w for w in said(whole))
+
+
+def test_held_out_brains_have_no_say_in_which_voxels_are_kept(film, scans, regressors, rng):
+    scans = wide(scans, rng)
+    few = align(film, scans, regressors, T_R, SPLITS, max_voxels=10)
+    held_out = few["tr"].values[few["part"].values != "train"]
+    altered = scans.copy(deep=True)
+    altered["bold"][np.isin(wide_trs(scans), held_out)] = 1.0
+    again = align(film, altered, regressors, T_R, SPLITS, max_voxels=10)
+    np.testing.assert_array_equal(again["column"], few["column"])
+
+
+def said(aligned):
+    return aligned.attrs["warnings"]
+
+
+def wide_trs(scans):
+    return np.floor(scans["film_time"].values / T_R).astype(int)
+
+
+def test_a_file_is_read_block_by_block_and_gives_the_same(scans, rng, tmp_path):
+    scans = wide(scans, rng)
+    save_arrays(scans, tmp_path / "bold.nc")
+    match = match_scans(scans, T_R, 60)
+    is_train = np.arange(len(match.trs)) < 30
+    kept = voxels_to_keep(scans, match, is_train, 10)
+    blocks = 7 * scans.sizes["volume"]
+    with open_arrays(tmp_path / "bold.nc") as opened:
+        np.testing.assert_array_equal(voxels_to_keep(opened, match, is_train, 10, blocks), kept)
+        read = read_columns(opened, match.volumes, kept, blocks)
+    np.testing.assert_array_equal(read, scans["bold"].values[match.volumes][..., kept])
+
+
+def test_of_one_subject_all_voxels_are_kept(film, scans, regressors, rng):
+    alone = wide(scans, rng)
+    mine = alone["subject"].values == "sub-01"
+    own = [r.isel(volume=mine) for r in regressors]
+    aligned = align(film, alone.isel(volume=mine), own, T_R, SPLITS, max_voxels=10)
+    assert aligned.sizes["voxel"] == 40

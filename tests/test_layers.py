@@ -18,7 +18,7 @@ LEVELS = {
         report report.answer report.brain report.codebooks report.compare report.extras
         report.figures report.listen report.maps report.origin report.page report.players
         report.published report.results report.segments report.spectrograms report.tables
-        report.timeline
+        report.timeline report.record
     """,
     3: """
         needs sizes
@@ -29,7 +29,7 @@ LEVELS = {
         aligned dataset windows listening audio audio.processor video text bold models
         models.autoencoder models.codebooks models.decoder models.encoder models.heads
         models.joining models.losses models.reading models.saving models.shapes models.slots
-        models.starting demo.viewing giblet image_model motion
+        models.starting demo.viewing giblet image_model motion voxels
     """,
     1: """
         annotations transcripts pictures first_config installed
@@ -49,7 +49,7 @@ LEVELS = {
         export export.brain export.description export.files export.film export.names
     """,
     0: """
-        checks config config_page demo hub provenance settings store timing
+        checks config config_page demo hub logbook provenance settings store timing
     """,
 }
 LEVEL = {name: level for level, names in LEVELS.items() for name in names.split()}

@@ -9,10 +9,11 @@ from giblet.timing import frames_rate_hz, tr_onsets
 
 
 def export_prediction(export: Export, predicted: np.ndarray, aligned: xr.Dataset) -> None:
-    """BOLD that the model predicts for test TRs, (n_subjects, n_trs, n_voxels) for all TRs.
+    """BOLD that the model predicts for test TRs, (n_subjects, n_trs, n_kept) for all TRs.
 
-    An image of each unbroken row of test TRs in a run; a table where columns are parcels.
-    ``aligned`` as ``giblet.aligned.align`` gives it.
+    An image of each unbroken row of test TRs in a run; a table where columns are parcels. In an
+    image, voxels that the model does not see are 0. ``aligned`` as ``giblet.aligned.align`` gives
+    it; its ``column`` tells which voxels were kept.
     """
     t_r, run = float(aligned.attrs["t_r"]), aligned["run"].values.astype(str)
     trs, offset = aligned["tr"].values, float(aligned.attrs["volume_offset"])
@@ -22,7 +23,8 @@ def export_prediction(export: Export, predicted: np.ndarray, aligned: xr.Dataset
         alone = sum(run[other[0]] == run[row[0]] for other in rows) == 1
         chunk = None if alone else str(n + 1)
         for subject, bold in zip(aligned["subject"].values.astype(str), predicted, strict=True):
-            _prediction(export, subject, run[row[0]], bold[row], times[row], t_r, chunk)
+            where = run[row[0]], times[row], t_r, chunk
+            _prediction(export, subject, bold[row], aligned["column"].values, *where)
 
 
 def test_rows(part: np.ndarray, run: np.ndarray, trs: np.ndarray) -> list[np.ndarray]:
@@ -38,7 +40,9 @@ def test_rows(part: np.ndarray, run: np.ndarray, trs: np.ndarray) -> list[np.nda
     return np.split(test, np.flatnonzero(breaks) + 1)
 
 
-def _prediction(export, subject: str, run: str, bold, times, t_r: float, chunk) -> None:
+def _prediction(
+    export, subject: str, bold, columns: np.ndarray, run: str, times, t_r: float, chunk
+) -> None:
     said = (
         "BOLD that the model predicts from the film, for TRs that it never learned from, in "
         "standard deviations of the run's training TRs (of all, where it has none). "
@@ -49,11 +53,13 @@ def _prediction(export, subject: str, run: str, bold, times, t_r: float, chunk) 
     if export.has_voxels:
         more["space"] = export.names.space
         path = export.names.of_run(subject, run, "bold.nii.gz", **more)
-        export.save_image(path, bold, t_r, fill=0)
+        everywhere = np.zeros((len(bold), int(export.scans["mask"].sum())), dtype=np.float32)
+        everywhere[:, columns] = bold
+        export.save_image(path, everywhere, t_r, fill=0)
         fields |= {"TaskName": export.names.task, "SkullStripped": True}
     else:
         path = export.names.of_run(subject, run, TABLE, **more)
-        parcels = export.scans["parcel"].values.astype(str)
+        parcels = export.scans["parcel"].values[columns].astype(str)
         export.save_columns(path, {"film_time": times} | dict(zip(parcels, bold.T, strict=True)))
         fields |= {"film_time": FILM_TIME, "SamplingFrequency": frames_rate_hz(1, t_r)}
     export.describe(path, said, **fields)

@@ -18,13 +18,16 @@ def sync_align(
 
     Example: giblet sync_align --audio trs/mel.nc --video trs/video.nc --aligned mel.nc
     """
+    from contextlib import nullcontext
+
     from giblet.aligned import align
-    from giblet.store import load_arrays, save_arrays
+    from giblet.store import load_arrays, open_arrays, save_arrays
 
     loaded = [load_arrays(p) for p in (audio, video, text) if p is not None]
-    scans = None if bold is None else load_arrays(bold)
     blurred = [load_arrays(p) for p in regressors]
-    save_arrays(align(loaded, scans, blurred, config.t_r, config.splits), aligned)
+    with nullcontext() if bold is None else open_arrays(bold) as scans:
+        found = align(loaded, scans, blurred, config.t_r, config.splits, config.max_voxels)
+    save_arrays(found, aligned)
 
 
 def train(aligned: Path, model: Path, logs: Path, config: Config) -> None:

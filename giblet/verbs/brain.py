@@ -53,13 +53,14 @@ def convolve_hrf(features: Path, bold: Path, regressors: Path, config: Config) -
     from giblet.alignment.hrf import fir_lags
     from giblet.alignment.regressors import film_regressors
     from giblet.audio.processor import AudioProcessor
-    from giblet.store import load_arrays, save_arrays
+    from giblet.store import load_arrays, open_arrays, save_arrays
 
-    film, scans = load_arrays(features), load_arrays(bold)
+    film = load_arrays(features)
     path = film.attrs.get("encoding_mode")
     processor = AudioProcessor.from_config(config, path) if path else None
     lags = fir_lags(config.hrf_model, config.fir_lags_seconds, config.t_r)
-    arrays = film_regressors(film, scans, config.t_r, config.hrf_model, processor, lags)
+    with open_arrays(bold) as scans:
+        arrays = film_regressors(film, scans, config.t_r, config.hrf_model, processor, lags)
     save_arrays(arrays, regressors)
 
 

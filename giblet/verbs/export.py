@@ -48,7 +48,7 @@ def export(
 
 
 def _predicted(aligned: Path, model: Path):
-    """BOLD of every TR (n_subjects, n_trs, n_voxels), and what it was predicted from."""
+    """BOLD of every TR (n_subjects, n_trs, n_kept), and what it was predicted from."""
     from giblet.aligned import film_data
     from giblet.models.autoencoder import Autoencoder
     from giblet.models.reading import bottlenecks, predict_bold

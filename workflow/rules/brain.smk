@@ -132,7 +132,7 @@ rule sync_align:
         text="--text" if ANNOTATIONS else "",
         bold="--bold" if HAS_BOLD else "",
         regressors="--regressors" if HAS_BOLD else "",
-        settings=settings("t_r", "splits"),
+        settings=settings("t_r", "splits", "max_voxels"),
         source=source_fingerprint("sync_align"),
     shell:
         "python -m giblet sync_align --audio {input.audio:q} --video {input.video:q}"
