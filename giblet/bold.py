@@ -15,9 +15,10 @@ from giblet.bids import MOTION, BoldRun, derivatives, read_runs
 from giblet.cleaning import clean_series
 from giblet.encoding import tsnr
 from giblet.images import parcel_means
+from giblet.replacing import replacing
 from giblet.runs import read_run_table
 from giblet.significance import phase_randomised
-from giblet.store import append_arrays, load_json, new_variable, replacing
+from giblet.store import append_arrays, load_json, new_variable
 from giblet.survey import Scans, steady_volumes, survey
 
 _CHUNK_COLUMNS = 1024

@@ -4,8 +4,6 @@ import errno
 import hashlib
 import json
 import math
-import os
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,60 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from giblet.checks import GibletError
+from giblet.replacing import replacing
+from giblet.sealing import FORMAT_VERSION, check_seal, check_version, damaged, seal
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
-
-
-@contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """A temporary name beside ``path`` to write to; renamed to it only if all goes well."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        with _blaming(path, temporary):
-            yield temporary
-            os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-@contextmanager
-def replacing_folder(path: str | Path) -> Iterator[Path]:
-    """A temporary folder to fill; it takes the place of ``path`` only if all goes well."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.mkdir()
-    try:
-        with _blaming(path, temporary):
-            yield temporary
-            shutil.rmtree(path, ignore_errors=True)
-            os.replace(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-@contextmanager
-def _blaming(path: Path, temporary: Path) -> Iterator[None]:
-    """An OSError names ``path`` where it names nothing, or the temporary place.
-
-    HDF5 and libsndfile tell of one as a RuntimeError.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None or str(error.filename).startswith(str(temporary)):
-            error.filename, error.filename2 = str(path), None
-        raise
-    except RuntimeError as error:
-        told = re.search(r"\berrno = (\d+)", str(error))
-        if told is None and type(error).__name__ != "LibsndfileError":
-            raise
-        code = int(told[1]) if told else errno.EIO
-        raise OSError(code, os.strerror(code), str(path)) from error
 
 
 def _check_room(path: Path, n_bytes: int) -> None:
@@ -78,6 +28,7 @@ def _check_room(path: Path, n_bytes: int) -> None:
         raise OSError(errno.ENOSPC, f"no space left on device ({n_bytes:,} bytes)", str(path))
 
 
+_FORMAT = "format_version"  # a file's attribute; files from before have none
 SEPARATORS = {".tsv": "\t", ".csv": ","}  # of tables
 
 
@@ -93,36 +44,53 @@ def fingerprint(*paths: str | Path) -> str:
 
 
 def save_arrays(arrays: "xr.Dataset", path: str | Path) -> None:
-    """Write an array set as one netCDF file, with giblet's version in its attributes.
+    """Write an array set as one netCDF file, with giblet's version in its attributes, and a seal.
 
     Attributes that netCDF cannot hold (dict, None) are written as JSON.
     """
     with replacing(path) as temporary:
         _to_netcdf(arrays, temporary, mode="w")
+        seal(temporary)
 
 
 def append_arrays(arrays: "xr.Dataset", path: str | Path) -> None:
-    """As `save_arrays`, into a netCDF file that holds other variables, in its place."""
+    """As `save_arrays`, into the file of a `new_variable`, in its place."""
     _to_netcdf(arrays, path, mode="a")
+    seal(path, _checked_chunks(path))
 
 
 def _to_netcdf(arrays: "xr.Dataset", path: str | Path, mode: str) -> None:
     attrs = {key: _plain(value) for key, value in arrays.attrs.items()}
-    arrays = arrays.assign_attrs(attrs | {"giblet_version": version("giblet")})
+    attrs |= {"giblet_version": version("giblet"), _FORMAT: FORMAT_VERSION}
     _check_room(path, arrays.nbytes)
-    arrays.to_netcdf(path, mode=mode, engine="h5netcdf")
+    arrays.assign_attrs(attrs).to_netcdf(path, mode=mode, engine="h5netcdf")
 
 
 @contextmanager
 def new_variable(path: Path, name: str, sizes: dict[str, int], chunks: tuple[int, ...]) -> Iterator:
-    """A float32 variable of a new netCDF file, to be filled slice by slice; ``sizes`` by dim."""
+    """A float32 variable of a new netCDF file, to be filled slice by slice; ``sizes`` by dim.
+
+    Each chunk has a checksum of its own, so that who needs some need not read all.
+    """
     import h5netcdf
 
     _check_room(path, 4 * math.prod(sizes.values()))
     with h5netcdf.File(path, "w") as file:
         file.dimensions = sizes
-        options = {"dtype": np.float32, "fillvalue": np.nan}
+        options = {"dtype": np.float32, "fillvalue": np.nan, "fletcher32": True}
         yield file.create_variable(name, tuple(sizes), chunks=chunks, **options)
+
+
+def _checked_chunks(path: str | Path) -> list[tuple[int, int]]:
+    """Where in a file the chunks are that HDF5 checks as it reads them, [start, stop) in bytes."""
+    import h5py
+
+    found = []
+    with h5py.File(path, "r") as file:
+        for values in filter(lambda v: getattr(v, "fletcher32", False), file.values()):
+            infos = (values.id.get_chunk_info(n) for n in range(values.id.get_num_chunks()))
+            found += [(i.byte_offset, i.byte_offset + i.size) for i in infos]
+    return sorted(found)
 
 
 def _plain(value):
@@ -133,12 +101,14 @@ def _plain(value):
 
 
 def load_arrays(path: str | Path) -> "xr.Dataset":
-    """Read an array set into memory."""
+    """Read an array set into memory. GibletError if it is not as it was written."""
     with open_arrays(path) as arrays:
         try:
             return arrays.load()
+        except MemoryError:
+            raise
         except Exception as error:
-            raise GibletError(f"{path}: not a readable netCDF file ({error})") from error
+            raise damaged(path) from error
 
 
 @contextmanager
@@ -151,13 +121,28 @@ def open_arrays(path: str | Path) -> Iterator["xr.Dataset"]:
     import xarray as xr
 
     try:
+        sealed = check_seal(path) is not None
         arrays = xr.open_dataset(path, engine="h5netcdf", cache=False)
     except FileNotFoundError:
         raise GibletError(f"{path}: no such file") from None
+    except GibletError:
+        raise
     except Exception as error:
-        raise GibletError(f"{path}: not a readable netCDF file ({error})") from error
+        raise GibletError(
+            f"{path}: not a readable netCDF file ({error}). If giblet wrote it, delete it and run "
+            "again"
+        ) from error
     with arrays:
-        yield arrays
+        found = arrays.attrs.pop(_FORMAT, 0)
+        check_version(found, path)
+        if found and not sealed:
+            raise damaged(path)
+        try:
+            yield arrays
+        except OSError as error:
+            if "filter returned failure during read" in str(error):  # a chunk's checksum
+                raise damaged(path) from error
+            raise
 
 
 def save_table(table: "pd.DataFrame", path: str | Path) -> None:

@@ -1,6 +1,11 @@
 """Files are written whole or not at all, say where they come from, and are refused when broken."""
 
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
 from importlib.metadata import version
 
 import numpy as np
@@ -9,6 +14,7 @@ import pytest
 import xarray as xr
 
 from giblet.checks import GibletError
+from giblet.replacing import replacing, replacing_folder
 from giblet.store import (
     append_arrays,
     fingerprint,
@@ -19,8 +25,6 @@ from giblet.store import (
     load_yaml,
     new_variable,
     open_arrays,
-    replacing,
-    replacing_folder,
     save_arrays,
     save_json,
     save_table,
@@ -138,6 +142,55 @@ def test_a_new_folder_takes_the_place_of_the_old_one_whole(tmp_path):
     with replacing_folder(folder) as temporary:
         (temporary / "codec.wav").touch()
     assert names(tmp_path) == ["audio", "codec.wav"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from giblet import replacing
+path, do, die = Path(sys.argv[1]), getattr(replacing, sys.argv[2]), sys.argv[3]
+def kill(*_): os.kill(os.getpid(), signal.SIGKILL)
+if die == "renaming":
+    os.replace = kill
+with do(path) as temporary:
+    file = temporary if do is replacing.replacing else temporary / "b.txt"
+    file.write_text("half of the n")
+    if die == "writing":
+        kill()
+"""
+
+
+@pytest.mark.parametrize("when", ["writing", "renaming"])
+@pytest.mark.parametrize(("name", "write"), [("a.txt", replacing), ("it's", replacing_folder)])
+def test_what_a_killed_writer_left_goes_with_the_next(name, write, when, tmp_path):
+    path = tmp_path / name
+    with write(path) as temporary:
+        (temporary if write is replacing else temporary / "old").write_text("old")
+    before = names(tmp_path)
+    command = [sys.executable, "-c", KILLED, path, write.__name__, when]
+    assert subprocess.run(list(map(str, command))).returncode == -signal.SIGKILL
+    assert len(names(tmp_path)) > len(before)  # a hidden one is left, and the old is whole
+    assert {n for n in names(tmp_path) if not n.startswith(".")} >= set(before)
+    assert (path if write is replacing else path / "old").read_text() == "old"
+    beside = tmp_path / f".{path.stem}.{os.getppid()}-notes{path.suffix}"
+    beside.touch()  # somebody else's
+    with write(path) as temporary:
+        (temporary if write is replacing else temporary / "old").write_text("new")
+    assert names(tmp_path) == sorted([*before, beside.name])
+
+
+def test_what_is_being_written_stays(tmp_path):
+    host = re.search(r"\.a\.(.+)-\d+\.txt", replacing(tmp_path / "a.txt").__enter__().name)[1]
+    mine, others = (tmp_path / f".a.{h}-{os.getppid()}.txt" for h in (host, "another"))
+    for each in (mine, others):
+        each.touch()
+    with replacing(tmp_path / "a.txt") as temporary:
+        temporary.touch()
+    assert names(tmp_path) == sorted(["a.txt", mine.name, others.name])
+    os.utime(others, (0, 0))  # long ago
+    with replacing(tmp_path / "a.txt") as temporary:
+        temporary.touch()
+    assert names(tmp_path) == sorted(["a.txt", mine.name])
 
 
 def test_a_fingerprint_is_of_the_contents_alone(tmp_path):

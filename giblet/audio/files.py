@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from giblet.checks import GibletError, check_waveform
-from giblet.store import replacing
+from giblet.replacing import replacing
 from giblet.timing import count_samples, samples_duration
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ def train(sounds: Path, validation: Path, recipe: Path, logs: Path, codec: Path)
     from giblet.codec.data import read_sounds
     from giblet.codec.settings import parse_recipe
     from giblet.codec.trainer import fit_codec
-    from giblet.store import load_yaml, replacing_folder
+    from giblet.replacing import replacing_folder
+    from giblet.store import load_yaml
 
     settings = parse_recipe(load_yaml(recipe), str(recipe))
     rate = settings.network.sample_rate

@@ -20,7 +20,8 @@ from giblet.demo import annotations_path, film_path
 from giblet.demo.pictures import FPS, HEIGHT, WIDTH, scene_frames
 from giblet.demo.script import Scene, read_scenes
 from giblet.demo.soundtrack import SAMPLE_RATE, SCENE_DURATION, soundtrack
-from giblet.store import replacing, save_table
+from giblet.replacing import replacing
+from giblet.store import save_table
 from giblet.timing import count_samples
 
 SEED = 0

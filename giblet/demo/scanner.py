@@ -1,9 +1,6 @@
 """Writing SIMULATED brains as a BIDS data set of fMRIPrep derivatives, with the truth beside it."""
 
-import os
-import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -14,6 +11,7 @@ from giblet.checks import GibletError
 from giblet.demo.brains import REGIONS, Brain, RunClock, make_brain, run_clocks, simulate_scans
 from giblet.demo.stimulus import RATE_HZ
 from giblet.regions import SIMULATED as ATLAS
+from giblet.replacing import replacing_folder
 from giblet.store import save_arrays, save_json, save_table
 
 TASK = "film"
@@ -58,9 +56,7 @@ def simulate_bids(
     features = (sound, pictures, words)
     clocks = run_clocks(min(map(len, features)) / rate_hz, t_r, n_runs, lead_in, lead_out)
     brain = make_brain(resolution_mm, noise)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder.parent, prefix=".simulated-") as temporary:
-        root = Path(temporary) / "bids"
+    with replacing_folder(folder) as root:
         scans = simulate_scans(features, rate_hz, t_r, clocks, brain, n_subjects, seed)
         for subject, run, bold, motion in scans:
             clock, label = clocks[run], f"sub-{subject + 1:02d}"
@@ -70,9 +66,6 @@ def simulate_bids(
         save_json(_description(), root / "dataset_description.json")
         save_arrays(_truth(brain), root / "truth.nc")
         _write_regions(root / ATLAS, brain)
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(root, folder)
 
 
 def _check_free(folder: Path) -> None:

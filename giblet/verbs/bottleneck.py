@@ -74,7 +74,8 @@ def _fit(data, shapes, codec, model: Path, logs: Path, config: Config, half: boo
 
     from giblet.listening import LatentDistance
     from giblet.models.starting import starting_point
-    from giblet.store import load_table, replacing_folder, save_table
+    from giblet.replacing import replacing_folder
+    from giblet.store import load_table, save_table
     from giblet.training import fit, history, is_first_process, summary
 
     words = None if codec is None else torch.from_numpy(codec.codebooks())
@@ -128,7 +129,8 @@ def reconstruct(
     from giblet.models.autoencoder import Autoencoder
     from giblet.reconstruction import reconstruct
     from giblet.regions import find_regions
-    from giblet.store import gather_tables, load_arrays, replacing_folder, save_table
+    from giblet.replacing import replacing_folder
+    from giblet.store import gather_tables, load_arrays, save_table
 
     arrays = load_arrays(aligned)
     processor = AudioProcessor.from_config(config, arrays.attrs["encoding_mode"])
@@ -157,9 +159,10 @@ def report(results: Path, page: Path, config: Config) -> None:
 
     Example: giblet report --results results/demo --page report.html
     """
+    from giblet.replacing import replacing
     from giblet.report.page import render_page
     from giblet.report.results import load_results
-    from giblet.store import gather_tables, replacing
+    from giblet.store import gather_tables
 
     scores = gather_tables(results / "scores")
     with replacing(page) as temporary:

@@ -29,7 +29,8 @@ def export(
     from giblet.export.files import Export
     from giblet.export.film import export_regressors, export_stimulus
     from giblet.export.names import names_for
-    from giblet.store import load_arrays, open_arrays, replacing_folder
+    from giblet.replacing import replacing_folder
+    from giblet.store import load_arrays, open_arrays
 
     with open_arrays(bold) as arrays:
         scans = arrays.drop_vars("bold").load()

@@ -31,7 +31,8 @@ def lesion(
     from giblet.lesion import lesion
     from giblet.models.autoencoder import Autoencoder
     from giblet.regions import find_regions
-    from giblet.store import load_arrays, replacing_folder, save_table
+    from giblet.replacing import replacing_folder
+    from giblet.store import load_arrays, save_table
 
     arrays = load_arrays(aligned)
     autoencoder = Autoencoder.from_pretrained(model)

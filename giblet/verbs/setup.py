@@ -34,7 +34,7 @@ def init(source: Path, /, output: Path = Path("config.yaml")) -> None:
     """
     from giblet.checks import GibletError
     from giblet.first_config import first_config
-    from giblet.store import replacing
+    from giblet.replacing import replacing
 
     if output.exists():
         raise GibletError(f"{output}: is there already; give another name as --output")

@@ -1,0 +1,145 @@
+"""Files that were cut or changed are known as such, and the format of each is known.
+
+A seal is a SHA-256 at a file's end, where HDF5 and zip readers do not look. Folders of weights
+have ``sha256sums.txt`` instead, which ``sha256sum -c`` reads too.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from giblet.checks import GibletError
+
+FORMAT_VERSION = 1  # of the files that giblet writes; notes/architecture.md has the table
+SUMS = "sha256sums.txt"
+
+_MAGIC = b"giblet seal 1\n\0\0"
+_SHA, _LENGTH = 32, 8
+_END = _SHA + _LENGTH + len(_MAGIC)
+_BLOCK = 1 << 20
+
+Ranges = Sequence[tuple[int, int]]  # of bytes, [start, stop), in order
+
+
+def seal(path: str | Path, skipped: Ranges = ()) -> None:
+    """Put a seal at a file's end: ranges that it leaves out, SHA-256 of all else, its length.
+
+    ``skipped`` are ranges with checksums of their own.
+    """
+    ranges = json.dumps(skipped).encode()
+    with open(path, "r+b") as file:
+        n_bytes = file.seek(0, os.SEEK_END)
+        digest = _digest(file, n_bytes, skipped, ranges)
+        file.seek(n_bytes)
+        file.write(ranges + digest + len(ranges).to_bytes(_LENGTH, "little") + _MAGIC)
+
+
+def check_seal(path: str | Path) -> int | None:
+    """How many bytes of a file its seal is for; None where it has no seal.
+
+    Raises GibletError if they are not as they were sealed.
+    """
+    with open(path, "rb") as file:
+        n_all = file.seek(0, os.SEEK_END)
+        file.seek(max(0, n_all - _END))
+        digest, length, magic = _parts(file.read())
+        if magic != _MAGIC:
+            return None
+        n_bytes = n_all - _END - length
+        if n_bytes >= 0:
+            file.seek(n_bytes)
+            ranges = file.read(length)
+            if digest == _digest(file, n_bytes, _parsed(ranges), ranges):
+                return n_bytes
+    raise damaged(path)
+
+
+def damaged(path: str | Path) -> GibletError:
+    """What to say of a file that is not as it was written."""
+    return GibletError(
+        f"{path}: cut or changed since it was written, and not read. Delete it and run again"
+    )
+
+
+def sealed_bytes(path: str | Path) -> bytes:
+    """What was sealed, whole. Raises GibletError if it is damaged, or has no seal."""
+    n_bytes = check_seal(path)
+    if n_bytes is None:
+        raise damaged(path)
+    with open(path, "rb") as file:
+        return file.read(n_bytes)
+
+
+def write_sums(folder: str | Path, names: Iterable[str]) -> None:
+    """Write SHA-256 of files of a folder beside them; the format's version is a comment."""
+    folder = Path(folder)
+    lines = [f"# giblet format {FORMAT_VERSION}", *(_line(folder, name) for name in sorted(names))]
+    (folder / SUMS).write_text("\n".join(lines) + "\n")
+
+
+def check_sums(folder: str | Path, names: Iterable[str], needed: bool = False) -> None:
+    """GibletError if one of these files is not as `write_sums` saw it.
+
+    Where there are no sums nothing is checked, unless they are ``needed``.
+    """
+    folder = Path(folder)
+    if not (folder / SUMS).is_file():
+        if needed:
+            raise GibletError(f"{folder / SUMS}: no such file; make the folder again")
+        return
+    first, *lines = (folder / SUMS).read_text("utf8", "replace").splitlines() or [""]
+    version = re.fullmatch(r"# giblet format (\d{1,9})", first)
+    if version is None:
+        raise damaged(folder / SUMS)
+    check_version(int(version[1]), folder)
+    for name in names:
+        if _line(folder, name) not in lines:
+            raise damaged(folder / name)
+
+
+def check_version(found: object, path: str | Path) -> None:
+    """GibletError if a file is of a newer giblet, or says so in no way that makes sense."""
+    try:
+        newer = int(found) > FORMAT_VERSION
+    except (TypeError, ValueError):
+        raise GibletError(f"{path}: format_version is {found!r}, not a number") from None
+    if newer:
+        raise GibletError(
+            f"{path}: made by a newer giblet (format {found}, not {FORMAT_VERSION}): upgrade giblet"
+        )
+
+
+def _line(folder: Path, name: str) -> str:
+    """As ``sha256sum`` writes it."""
+    with open(folder / name, "rb") as file:
+        return f"{hashlib.file_digest(file, 'sha256').hexdigest()}  {name}"
+
+
+def _parts(end: bytes) -> tuple[bytes, int, bytes]:
+    length = int.from_bytes(end[_SHA : _SHA + _LENGTH], "little")
+    return end[:_SHA], length, end[_SHA + _LENGTH :]
+
+
+def _parsed(ranges: bytes) -> Ranges:
+    """The ranges that a seal leaves out; none where it is damaged, which the digest will tell."""
+    try:
+        return [(int(start), int(stop)) for start, stop in json.loads(ranges)]
+    except (ValueError, TypeError):
+        return []
+
+
+def _digest(file: BinaryIO, n_bytes: int, skipped: Ranges, ranges: bytes) -> bytes:
+    """SHA-256 of the first ``n_bytes`` but for ``skipped``, of their number, and of ``ranges``."""
+    digest, begin = hashlib.sha256(), 0
+    for start, stop in [*skipped, (n_bytes, n_bytes)]:
+        file.seek(begin)
+        while begin < start and (block := file.read(min(_BLOCK, start - begin))):
+            digest.update(block)
+            begin += len(block)
+        begin = stop
+    digest.update(ranges + n_bytes.to_bytes(_LENGTH, "little"))
+    return digest.digest()
