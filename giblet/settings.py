@@ -152,7 +152,8 @@ class TrainingConfig(Section):
     strategy: Literal["auto", "ddp"] = Field(
         "auto", description="ddp: processes side by side, each with windows of its own"
     )
-    devices: PositiveInt = Field(1, description="GPUs, or processes without one")
+    devices: PositiveInt = Field(1, description="GPUs, or processes without one; on each node")
+    nodes: PositiveInt = Field(1, description="computers side by side (ddp), which Slurm lends")
     modality_dropout: float = Field(
         0.1, ge=0, lt=1, description="share of TRs in which a modality is hidden from the encoder"
     )

@@ -64,7 +64,6 @@ def _train_others(others, subject: str, logs: Path, config: Config):
     start, _name = starting_point(shapes, config.model, words)
     options = {"codebooks": words, "sound": codec and LatentDistance(codec), "start": start}
     data = film_data(others, config.model.hrf_placement == "inputs")
+    training = config.training.model_copy(update={"nodes": 1})  # one job trains one after the other
     folder = logs / re.sub(r"[^\w.-]+", "-", subject)  # a subject may be called anything
-    return fit(
-        data, shapes, config.model, config.training, config.seed, folder, **options
-    ).autoencoder
+    return fit(data, shapes, config.model, training, config.seed, folder, **options).autoencoder
