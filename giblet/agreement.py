@@ -1,12 +1,11 @@
 """What people's scans share, beside chance: ISC, the noise ceiling, explainable variance."""
 
-from functools import partial
-
 import numpy as np
 import xarray as xr
 
 from giblet.encoding import explainable_variance, isc, noise_ceiling
-from giblet.significance import against_chance, phase_randomised
+from giblet.isc_nulls import isc_nulls
+from giblet.significance import among_nulls
 
 
 def agreement(bold: np.ndarray, runs: np.ndarray, n_permutations: int, seed: int) -> xr.Dataset:
@@ -18,28 +17,16 @@ def agreement(bold: np.ndarray, runs: np.ndarray, n_permutations: int, seed: int
     moves every voxel alike, so blocks of voxels give what all of them at once do.
     """
     lower, upper = noise_ceiling(bold)
-    chance = against_chance(
-        lambda b: np.nanmean(isc(b), axis=0),
-        bold,
-        partial(_by_run, runs=runs),
-        n_permutations=n_permutations,
-        seed=seed,
-    )
+    own = isc(bold)
+    nulls = isc_nulls(bold, runs, n_permutations, seed)
+    chance = among_nulls(np.nanmean(own, axis=0), nulls)
     both, voxel = ("subject", "voxel"), ("voxel",)
     return xr.Dataset(
         {
-            "isc": (both, isc(bold).astype(np.float32)),
+            "isc": (both, own.astype(np.float32)),
             "isc_p": (voxel, chance.p),
             "ceiling_lower": (both, lower.astype(np.float32)),
             "ceiling_upper": (both, upper.astype(np.float32)),
             "explainable_variance": (voxel, explainable_variance(bold)),
         }
     )
-
-
-def _by_run(bold: np.ndarray, rng: np.random.Generator, runs: np.ndarray) -> np.ndarray:
-    """Phases randomised within each run."""
-    other = np.empty_like(bold)
-    for run in np.unique(runs):
-        other[:, runs == run] = phase_randomised(bold[:, runs == run], rng)
-    return other

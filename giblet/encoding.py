@@ -179,7 +179,7 @@ def _with_total(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.einsum("stp,tp->sp", series, total), np.einsum("tp,tp->p", total, total)
 
 
-def _cosine(product: np.ndarray, power: np.ndarray, present: np.ndarray) -> np.ndarray:
+def cosine(product: np.ndarray, power: np.ndarray, present: np.ndarray) -> np.ndarray:
     """Product over length; NaN where a series is missing, or the sum vanishes."""
     valid = present & (power > 1e-9)
     return np.where(valid, product / np.sqrt(np.where(valid, power, 1.0)), np.nan)
@@ -187,13 +187,13 @@ def _cosine(product: np.ndarray, power: np.ndarray, present: np.ndarray) -> np.n
 
 def _leave_one_out(series: np.ndarray, present: np.ndarray) -> np.ndarray:
     product, power = _with_total(series)
-    return _cosine(product - 1, power - 2 * product + 1, present)  # total less one's own series
+    return cosine(product - 1, power - 2 * product + 1, present)  # total less one's own series
 
 
 def _bounds(series: np.ndarray, present: np.ndarray) -> np.ndarray:
     product, power = _with_total(series)
-    others = _cosine(product - 1, power - 2 * product + 1, present)
-    everyone = _cosine(product, power, present & (present.sum(axis=0) > 1))
+    others = cosine(product - 1, power - 2 * product + 1, present)
+    everyone = cosine(product, power, present & (present.sum(axis=0) > 1))
     return np.stack([others, everyone])
 
 

@@ -23,11 +23,17 @@ def phase_randomised(bold: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """
     n_trs = bold.shape[-2]
     spectrum = np.fft.rfft(bold, axis=-2)
-    phases = rng.uniform(0, 2 * np.pi, (*spectrum.shape[:-1], 1))
-    phases[..., 0, :] = 0  # the mean stays
+    turned = spectrum * np.exp(1j * random_phases(bold.shape[:-2], n_trs, rng))[..., None]
+    return np.fft.irfft(turned, n=n_trs, axis=-2).astype(bold.dtype)
+
+
+def random_phases(shape: tuple[int, ...], n_trs: int, rng: np.random.Generator) -> np.ndarray:
+    """Phases for the real FFT of ``n_trs`` TRs, (*shape, n_trs // 2 + 1); the mean's is 0."""
+    phases = rng.uniform(0, 2 * np.pi, (*shape, n_trs // 2 + 1))
+    phases[..., 0] = 0
     if n_trs % 2 == 0:  # the highest frequency is real: its sign alone is free
-        phases[..., -1, :] = np.pi * rng.integers(2, size=phases[..., -1, :].shape)
-    return np.fft.irfft(spectrum * np.exp(1j * phases), n=n_trs, axis=-2).astype(bold.dtype)
+        phases[..., -1] = np.pi * rng.integers(2, size=shape)
+    return phases
 
 
 def block_permuted(bold: np.ndarray, rng: np.random.Generator, block_trs: int) -> np.ndarray:

@@ -32,7 +32,7 @@ LEVELS = {
         models.starting demo.viewing giblet image_model motion voxels
     """,
     1: """
-        annotations transcripts pictures first_config installed
+        annotations transcripts pictures first_config installed checkpoints
         bids runs events cleaning images regions survey
         encoding alignment alignment.hrf alignment.regressors alignment.sync audio.blocks
         audio.codec audio.convnext audio.dac audio.distances audio.encodec audio.files audio.formats
@@ -42,7 +42,7 @@ LEVELS = {
         codec.data codec.discriminators codec.factorized codec.features codec.hierarchical
         codec.interface codec.judge codec.levels codec.losses codec.mdct codec.music codec.networks
         codec.parts codec.quantizer codec.scoring codec.settings codec.snake codec.starting
-        agreement baselines identification ridge significance
+        agreement isc_nulls baselines identification ridge significance
         alignment.adaptation alignment.lag alignment.scan_lag
         codec.trainer demo.brains demo.effects demo.film demo.music demo.pictures demo.scanner
         demo.script demo.soundtrack demo.speech demo.stimulus
