@@ -2,7 +2,6 @@
 
 import hashlib
 import shutil
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,13 @@ from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from giblet.checkpoints import (
+    Curves,
+    SealedCheckpoints,
+    newest,
+    read_checkpoint,
+    whole_checkpoints,
+)
 from giblet.dataset import FilmData, check_no_overlap
 from giblet.models.autoencoder import Autoencoder, Shapes
 from giblet.models.starting import take_audio
@@ -33,6 +39,7 @@ class Trained:
     baselines: dict[str, float]
     best_epoch: int
     best_loss: float
+    history: pd.DataFrame  # one row an epoch
 
 
 def begin(
@@ -97,14 +104,15 @@ def fit(
         Its audio encoder and decoder are where learning begins.
     """
     check_no_overlap(data, gap_trs=1, window_trs=training.window_trs)
-    folder, options = Path(folder), {"codebooks": codebooks, "sound": sound, "start": start}
+    folder, curves = Path(folder), Curves()
+    options = {"codebooks": codebooks, "sound": sound, "start": start}
     with torch.random.fork_rng():
         module = begin(data, shapes, model, training, seed, **options)
         best = ModelCheckpoint(folder, filename="best", monitor=WATCHED)
         last = _resumable(folder, module)
-        trainer = _trainer(training, folder, best, last, progress)
+        trainer = _trainer(training, folder, [curves, best], last, progress)
         trainer.fit(module, *loaders(data, training, seed), ckpt_path=last)
-    checkpoint = torch.load(best.best_model_path, weights_only=True, map_location="cpu")
+    checkpoint = read_checkpoint(best.best_model_path)
     trainer.strategy.barrier()  # all processes have read it
     module.load_state_dict(checkpoint["state_dict"])
     autoencoder = module.autoencoder.cpu().eval()
@@ -115,6 +123,7 @@ def fit(
         module.baselines,
         best_epoch=int(checkpoint["epoch"]),
         best_loss=float(best.best_model_score),
+        history=curves.table(),
     )
 
 
@@ -123,17 +132,18 @@ def is_first_process() -> bool:
     return rank_zero_only.rank == 0
 
 
-def _trainer(training, folder, best, last, progress) -> lightning.Trainer:
-    begun = torch.load(last, weights_only=True)["epoch"] + 1 if last else 0
+def _trainer(training, folder, callbacks, last, progress) -> lightning.Trainer:
+    begun = read_checkpoint(last)["epoch"] + 1 if last else 0
     every_epoch = ModelCheckpoint(folder, filename="last", enable_version_counter=False)
     return lightning.Trainer(
         max_epochs=training.max_epochs,
         accelerator="auto",
         strategy=_DDP if training.strategy == "ddp" else "auto",
         devices=training.devices,
+        plugins=[SealedCheckpoints()],
         gradient_clip_val=training.gradient_clip,
         precision="bf16-mixed" if training.bfloat16 else "32-true",
-        callbacks=[_Patience(WATCHED, patience=training.patience), best, every_epoch],
+        callbacks=[_Patience(WATCHED, patience=training.patience), *callbacks, every_epoch],
         logger=[
             TensorBoardLogger(folder, "tensorboard", ""),
             CSVLogger(folder, "curves", f"from_epoch_{begun}"),  # it empties its folder
@@ -153,19 +163,24 @@ class _Patience(EarlyStopping):
 
 
 def _resumable(folder: Path, module: BottleneckTraining) -> Path | None:
-    """The checkpoint of a run that was stopped, if it was this one; what another left is removed,
-    its curves too."""
-    last = folder / "last.ckpt"
-    if last.is_file():
-        theirs = torch.load(last, weights_only=True)["hyper_parameters"]
-        if theirs == dict(module.hparams):
-            return last
+    """The newest whole checkpoint of a run that was stopped, if it was this one and its best is
+    there; what another left is removed, its curves too."""
+    whole, settings = whole_checkpoints(folder), dict(module.hparams)
+    mine = {path: c for path, c in whole.items() if c["hyper_parameters"] == settings}
+    if last := newest({path: c for path, c in mine.items() if folder / _best(c) in whole}):
+        return last
     if is_first_process():
         for stale in folder.glob("*.ckpt"):
-            stale.unlink()
+            stale.unlink(missing_ok=True)
         for stale in ("curves", "tensorboard"):
             shutil.rmtree(folder / stale, ignore_errors=True)
     return None
+
+
+def _best(checkpoint: dict) -> str:
+    """Name of the best checkpoint, as this one knew it."""
+    states = checkpoint["callbacks"].values()
+    return next(Path(s["best_model_path"]).name for s in states if s.get("monitor") == WATCHED)
 
 
 def _hash(data: FilmData) -> str:
@@ -178,18 +193,11 @@ def _hash(data: FilmData) -> str:
     return digest.hexdigest()[:16]
 
 
-def history(curves: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """One row an epoch of a run's curves, one table for each time it was begun or went on."""
-    rows = pd.concat(curves, ignore_index=True)
-    return rows.drop(columns="step").groupby("epoch", as_index=False).last()
-
-
-def summary(trained: Trained, epochs: pd.DataFrame) -> pd.DataFrame:
+def summary(trained: Trained) -> pd.DataFrame:
     """What the best epoch came to, one row a loss: of training, of validation, and its share of
     the gradient in the bottleneck, mean over epochs. A loss of 1 is having learned nothing.
-
-    ``epochs``: the run's `history`.
     """
+    epochs = trained.history
     best = epochs.set_index("epoch").loc[trained.best_epoch]
     names = [c.removeprefix("train/") for c in epochs if c.startswith("train/")]
     rows = [

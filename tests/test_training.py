@@ -11,16 +11,18 @@ import pandas as pd
 import pytest
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.trainer.connectors.logger_connector import _LoggerConnector
 from scipy.signal import lfilter
 
 from giblet.alignment.hrf import tr_kernel
+from giblet.checkpoints import read_checkpoint
 from giblet.checks import GibletError
 from giblet.dataset import FilmData, split_film, zscore_bold
 from giblet.models.autoencoder import Autoencoder, Shapes
 from giblet.models.reading import blurred_bottlenecks, bottlenecks, predict_bold
 from giblet.objective import Objective, baselines
 from giblet.settings import ModelConfig, SplitConfig, TrainingConfig
-from giblet.training import BottleneckTraining, fit, history
+from giblet.training import BottleneckTraining, fit
 from giblet.windows import Windows
 
 N_TRS, T_R = 90, 1.5
@@ -94,10 +96,6 @@ def make_objective(data, model=SMALL, training=BRIEF, sound=None):
     return objective
 
 
-def curves(folder):
-    return [pd.read_csv(file) for file in folder.glob("curves/*/metrics.csv")]
-
-
 @pytest.fixture
 def train(tmp_path):
     """``fit`` on the CPU in a folder of its own; ``.curves`` are its losses."""
@@ -108,7 +106,7 @@ def train(tmp_path):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Lightning's advice on workers and intervals
             trained = fit(data, shapes, model, training, seed, str(folder), **more)
-        return trained, history(curves(folder)), folder
+        return trained, trained.history, folder
 
     return run
 
@@ -175,7 +173,8 @@ def undisturbed():
         (BottleneckTraining, "training_step", 3, 0),  # in the first epoch: nothing is kept
         (BottleneckTraining, "training_step", 2 * 8 + 4, 2),
         (BottleneckTraining, "validation_step", 1, 1),  # trained, but not yet validated
-        (ModelCheckpoint, "_save_none_monitor_checkpoint", 2, 2),  # after the best was written
+        (ModelCheckpoint, "_save_none_monitor_checkpoint", 2, 3),  # after the best was written
+        (_LoggerConnector, "update_train_epoch_metrics", 1, 2),  # its curves were not
     ],
 )
 def test_a_stopped_run_ends_as_if_it_had_not_been(
@@ -199,6 +198,29 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
     assert gone_on[0].best_epoch == undisturbed[make][0].best_epoch
     assert gone_on[0].best_loss == undisturbed[make][0].best_loss
     assert (tmp_path / "stopped" / "curves" / f"from_epoch_{begun}").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("damaged", "begun"), [(["last"], 2), (["best"], 0), (["last", "best"], 0)]
+)
+def test_a_damaged_checkpoint_is_named_and_not_read(
+    damaged, begun, train, raw_bold, tmp_path, monkeypatch, caplog
+):
+    data, longer = make_data(raw_bold), BRIEF.model_copy(update={"max_epochs": 3})
+    folder = tmp_path / "stopped"
+    with monkeypatch.context() as patch:
+        stop_at(patch, BottleneckTraining, "training_step", 2 * 9 + 1)
+        with pytest.raises(StoppedError):
+            train(data, folder=folder, training=longer)
+    for name in damaged:
+        (file,) = folder.glob(f"{name}*.ckpt")
+        content = bytearray(file.read_bytes())
+        content[len(content) // 2] ^= 4
+        file.write_bytes(content)
+    gone_on = train(data, folder=folder, training=longer)
+    assert [r.getMessage().split(": ")[0] for r in caplog.records].count(str(file)) == 1
+    assert_same_training(gone_on, train(data, training=longer))
+    assert (folder / "curves" / f"from_epoch_{begun}").is_dir()
 
 
 @pytest.mark.parametrize("ended", [False, True])
@@ -309,7 +331,7 @@ def test_training_stops_early_when_nothing_gets_better(train, rng):
 
 def test_a_checkpoint_carries_its_config_and_no_code(train, raw_bold):
     trained, _, folder = train(make_data(raw_bold))
-    checkpoint = torch.load(folder / "best.ckpt", weights_only=True)
+    checkpoint = read_checkpoint(folder / "best.ckpt")
     settings = checkpoint["hyper_parameters"]
     assert ModelConfig.model_validate(settings["model"]) == SMALL
     assert TrainingConfig.model_validate(settings["training"]) == BRIEF
@@ -390,19 +412,14 @@ def test_the_hrf_starts_anew_in_each_run(rng):
         np.testing.assert_allclose(predicted[subject], expected, atol=1e-4)
 
 
-def test_history_has_one_row_an_epoch():
-    rows = {"epoch": [0, 0, 1, 1], "step": [3, 3, 7, 7]}
-    rows |= {
-        "train/audio": [np.nan, 0.9, np.nan, 0.8],
-        "validation/audio": [1.0, np.nan, 0.7, np.nan],
-    }
-    table = pd.DataFrame(rows)
-    table = history([table[2:], table[:2]])
-    assert table.to_dict("list") == {
-        "epoch": [0, 1],
-        "train/audio": [0.9, 0.8],
-        "validation/audio": [1.0, 0.7],
-    }
+def test_history_is_what_lightning_logged(train, raw_bold):
+    trained, _, folder = train(make_data(raw_bold))
+    (file,) = folder.glob("curves/*/metrics.csv")
+    logged = pd.read_csv(file).drop(columns="step").groupby("epoch", as_index=False).last()
+    columns = list(trained.history)
+    assert set(columns) == set(logged)
+    assert any(c.startswith("share/") for c in columns)
+    pd.testing.assert_frame_equal(trained.history, logged[columns], rtol=1e-6)
 
 
 SIDE_BY_SIDE = """

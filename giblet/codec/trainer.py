@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from contextlib import nullcontext
 from itertools import islice
-from os.path import exists
+from pathlib import Path
 
 import lightning
 import torch
@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
+from giblet.checkpoints import SealedCheckpoints, newest, whole_checkpoints
 from giblet.checks import GibletError
 from giblet.codec.architectures import build_network
 from giblet.codec.balancer import Balancer
@@ -181,17 +182,18 @@ class CodecTraining(lightning.LightningModule):
         return network.eval()
 
 
-def _steps_done(checkpoint: str, settings: CodecSettings) -> int:
-    """Of the run that wrote ``checkpoint``; GibletError if that had other settings."""
-    saved = torch.load(checkpoint, weights_only=True)
-    before = CodecSettings.model_validate(saved["hyper_parameters"]["settings"])
+def _resumable(folder: str, settings: CodecSettings) -> tuple[Path | None, int]:
+    """The newest whole checkpoint, and its steps; GibletError if it is of another recipe."""
+    if (last := newest(whole := whole_checkpoints(folder))) is None:
+        return None, 0
+    before = CodecSettings.model_validate(whole[last]["hyper_parameters"]["settings"])
     for part in CodecSettings.model_fields:
         if getattr(before, part) != getattr(settings, part):
             raise GibletError(
-                f"{checkpoint} is of a run with another recipe: its {part} differ. Give another "
+                f"{last} is of a run with another recipe: its {part} differ. Give another "
                 "folder for --logs, or delete this one"
             )
-    return saved["global_step"]
+    return last, whole[last]["global_step"]
 
 
 def fit_codec(
@@ -211,22 +213,22 @@ def fit_codec(
     Raises GibletError if ``start`` is another network than ``settings`` describe, the checkpoint
     one of another recipe, or a loss no finite number.
     """
-    last, schedule = f"{folder}/last.ckpt", settings.schedule
-    resumed_from = _steps_done(last, settings) if exists(last) else 0
+    schedule, (last, resumed_from) = settings.schedule, _resumable(folder, settings)
     with torch.random.fork_rng():
         torch.manual_seed(schedule.seed)
         module = CodecTraining(settings.model_dump())
         if start is not None:
             module.go_on_from(start)
         rate, data = settings.network.sample_rate, settings.data
-        for_kmeans = RandomCrops(train, rate, data, schedule.seed + 1)
-        module.for_kmeans = DataLoader(for_kmeans, data.batch_size)
+        others = RandomCrops(train, rate, data, schedule.seed + 1)
+        module.for_kmeans = DataLoader(others, data.batch_size)
         crops = RandomCrops(train, rate, data, schedule.seed, resumed_from * data.batch_size)
         checks = RandomCrops(validation, rate, data, schedule.seed, validation=True)
         trainer = lightning.Trainer(
             max_steps=schedule.steps,
             accelerator="auto",
             devices=1,
+            plugins=[SealedCheckpoints()],
             callbacks=[
                 ModelCheckpoint(folder, save_last=True, every_n_train_steps=schedule.check_every)
             ],
@@ -245,6 +247,6 @@ def fit_codec(
             module,
             DataLoader(crops, data.batch_size),
             DataLoader(checks, data.validation_crops),
-            ckpt_path=last if resumed_from else None,
+            ckpt_path=last,
         )
     return module.finished()

@@ -75,8 +75,8 @@ def _fit(data, shapes, codec, model: Path, logs: Path, config: Config, half: boo
     from giblet.listening import LatentDistance
     from giblet.models.starting import starting_point
     from giblet.replacing import replacing_folder
-    from giblet.store import load_table, save_table
-    from giblet.training import fit, history, is_first_process, summary
+    from giblet.store import save_table
+    from giblet.training import fit, is_first_process, summary
 
     words = None if codec is None else torch.from_numpy(codec.codebooks())
     start, started_from = starting_point(shapes, config.model, words)
@@ -93,8 +93,7 @@ def _fit(data, shapes, codec, model: Path, logs: Path, config: Config, half: boo
         "seed": config.seed,
         "started_from": started_from,
     }
-    epochs = history([load_table(f) for f in logs.glob("curves/from_epoch_*/metrics.csv")])
-    table = summary(trained, epochs)
+    table, epochs = summary(trained), trained.history
     with replacing_folder(model) as folder:
         autoencoder.save_pretrained(folder)
         save_table(epochs, folder / "history.tsv")
