@@ -15,6 +15,7 @@ from pathlib import Path
 from giblet.checks import GibletError, explain_os_error
 from giblet.codec import verbs as codec_verbs
 from giblet.config import Config, parse_config
+from giblet.logbook import start_log, tell_mistake, told
 from giblet.verbs import bottleneck, brain, export, film, generalisation, lesion, setup
 
 ROOMS = {  # modules of verbs, in the order in which one uses them
@@ -127,14 +128,15 @@ def main(arguments: list[str] | None = None) -> int:
         name = f"{name} {lab_verb}"
     limit_threads(options.pop("threads"))
     quiet_libraries()
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    start_log()
     try:
         if settings is not None:
             options["config"] = _parse_settings(settings)
-        _call(verb_functions()[name], options)
+        with told(name):
+            _call(verb_functions()[name], options)
     except (GibletError, OSError) as error:
         said = explain_os_error(error) if isinstance(error, OSError) else str(error)
-        print(f"giblet {name}: {' '.join(said.splitlines())}", file=sys.stderr)
+        tell_mistake(f"giblet {name}: {said}")
         return 1
     return 0
 

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from inspect import signature
 from pathlib import Path
 
@@ -17,7 +18,7 @@ import yaml
 from giblet.cli import verb_functions
 from giblet.config import Config
 from giblet.demo import annotations_path, film_path
-from giblet.store import load_arrays, load_table, save_table
+from giblet.store import load_arrays, load_json, load_table, save_table
 
 ROOT = Path(__file__).parents[1]
 FILM = "it's a film.mp4"
@@ -203,7 +204,11 @@ def test_scores_have_the_promised_columns_and_no_brain(film_alone):
     assert {"codec", "stimulus"} <= set(scores["column"])
     assert not any("brain" in column for column in scores["column"])
     log = (film_alone / "logs" / "tiny" / "reconstruct_encodec.log").read_text()
-    assert log == "WARNING: no scan was given: there is no brain column\n"
+    events = [re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:]{8}Z ([A-Z]+) (.*)", e) for e in log.splitlines()]
+    (_, begins), warned, (_, done) = [event.groups() for event in events]
+    assert begins == "reconstruct begins"
+    assert warned == ("WARNING", "no scan was given: there is no brain column")
+    assert re.fullmatch(r"reconstruct is done: [\d.]+ s, \d+ MB at most", done)
     for column in ("codec", "stimulus"):
         metrics = set(scores.loc[scores["column"] == column, "metric"])
         assert {"pesq_wb", "stoi", "si_sdr_db", "log_mel_db", "sync_error_ms"} <= metrics
@@ -215,13 +220,34 @@ def test_everything_is_in_results_and_logs(film_alone):
     }
     assert [p.name for p in (film_alone / "results").iterdir()] == ["tiny"]
     times = (film_alone / "results" / "tiny" / "times").iterdir()
-    assert {p.stem for p in times} == {p.stem for p in (film_alone / "logs" / "tiny").iterdir()}
+    jobs = {p.stem for p in times}
+    assert jobs == {p.stem for p in (film_alone / "logs" / "tiny").iterdir()}
+    record = load_json(film_alone / "results" / "tiny" / "run.json")
+    assert (record["outcome"], record["config"]["film"]) == ("done", FILM)
+    assert record["rules"].keys() == jobs
+    seconds = load_table(film_alone / "results/tiny/times/train_encodec.tsv")["s"].item()
+    assert record["rules"]["train_encodec"]["seconds"] == seconds
+    assert all(rule["peak_megabytes"] > 0 for rule in record["rules"].values())
+    said = ["no scan was given: there is no brain column"]
+    assert record["warnings"] == {"reconstruct_encodec": said}
 
 
 def test_a_second_call_does_nothing(film_alone):
     done = snakemake(film_alone)
     assert done.returncode == 0
     assert "Nothing to be done" in done.stdout
+
+
+def test_the_plan_is_drawn_and_the_files_are_summed_up(film_alone):
+    done = snakemake(film_alone, "--dag")
+    graph = done.stdout[done.stdout.index("digraph") :]
+    jobs = ["extract_codes", "extract_video", "group_trs", "sync_align", "train", "reconstruct"]
+    drawn = [re.split(r"\\n", label)[0] for label in re.findall(r'label = "([^"]+)"', graph)]
+    assert sorted(drawn) == sorted([*jobs, "reconstruct_audio"])
+    summary = snakemake(film_alone, "--summary").stdout.splitlines()
+    rows = {row[0]: row[2:] for row in (line.split("\t") for line in summary) if len(row) == 6}
+    made = ["reconstruct", "logs/tiny/reconstruct_encodec.log", "ok", "no update"]
+    assert rows["results/tiny/scores/encodec.tsv"] == made
 
 
 @pytest.mark.parametrize(
@@ -260,6 +286,21 @@ def test_brains_add_their_columns_and_the_report(with_brains):
     assert "Inter-subject correlation (simulated)</figcaption>" in page
     assert "ridge was left out: too few TRs" in page
     assert "http://" not in re.sub(r"http://www\.w3\.org", "", page)
+
+
+def test_snakemakes_own_report_holds_tables_and_the_page(with_brains):
+    done = snakemake(with_brains, "report", "--report", "report.zip", **SIMULATED)
+    assert done.returncode == 0, done.stdout
+    results = with_brains / "results" / "tiny"
+    shown = ["report.html", "brain_quality.tsv", "scores/encodec.tsv", "scores/mel.tsv"]
+    shown += [f"model/{p}/{t}.tsv" for p in ("encodec", "mel") for t in ("history", "summary")]
+    with zipfile.ZipFile(with_brains / "report.zip") as archive:
+        held = [archive.read(name) for name in archive.namelist() if "/data/" in name]
+        index = archive.read("report/report.html").decode()
+    assert sorted(held) == sorted((results / name).read_bytes() for name in shown)
+    for category in ("The page", "Sound", "Brain", "Training"):
+        assert f'"{category}"' in index
+    assert "ridge regression" in index  # a caption
 
 
 @pytest.mark.parametrize(
@@ -333,7 +374,8 @@ def test_a_bad_film_is_one_line_and_leaves_nothing(tmp_path):
     done = snakemake(tmp_path, "results/tiny/trs/video.nc")
     said = f"giblet extract_video: {FILM}: cannot be read as a film or a sound"
     assert done.returncode == 1
-    assert [line.startswith(said) for line in done.stdout.splitlines()].count(True) == 1
+    assert [f"ERROR {said}" in line for line in done.stdout.splitlines()].count(True) == 1
     assert "Traceback" not in done.stdout
     assert not (tmp_path / "results" / "tiny" / "trs" / "video.nc").exists()
-    assert (tmp_path / "logs" / "tiny" / "extract_video.log").read_text().startswith(said)
+    log = (tmp_path / "logs" / "tiny" / "extract_video.log").read_text().splitlines()
+    assert re.match(rf"[\d-]+T[\d:]+Z ERROR {re.escape(said)}", log[-1])

@@ -35,11 +35,13 @@ def rule_times(folder: Path) -> pd.DataFrame:
 
     A rule that is still running has no file of this run.
     """
-    tables = {file.stem: load_table(file).iloc[0] for file in sorted(folder.glob("*.tsv"))}
+    tables = {file.stem: load_table(file) for file in sorted(folder.glob("*.tsv"))}
     columns = {"s": "seconds", "cpu_time": "cpu_seconds", "max_rss": "megabytes"}
     rows = [
-        {"rule": rule} | {new: pd.to_numeric(row[old], "coerce") for old, new in columns.items()}
-        for rule, row in tables.items()
+        {"rule": rule}
+        | {new: pd.to_numeric(table[old].iloc[0], "coerce") for old, new in columns.items()}
+        for rule, table in tables.items()
+        if len(table)  # none where the job was killed
     ]
     return pd.DataFrame(rows, columns=["rule", *columns.values()])
 

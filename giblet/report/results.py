@@ -1,7 +1,6 @@
 """What a report needs from a data set's results folder."""
 
 import json
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from giblet.config import Config
 from giblet.report.brain import BrainResults, region_table
 from giblet.report.extras import Extras
 from giblet.report.origin import git_commit, rule_times
+from giblet.report.record import rule_warnings, versions
 from giblet.report.segments import MATCHED, matched_mel, matched_rows, score_segments
 from giblet.report.timeline import timeline_table
 from giblet.store import load_arrays, load_table, open_arrays
@@ -23,10 +23,10 @@ SAMPLE_RATE = 24000  # Hz, of the players
 
 
 def load_results(
-    results: Path, config: Config
+    results: Path, config: Config, logs: Path | None = None
 ) -> tuple[dict, int, dict, dict, BrainResults | None, Extras]:
     """Sounds by path and column, their sample rate, training curves by path, facts, how good
-    the scans are, if there are any, and whatever else there is."""
+    the scans are, if there are any, and whatever else there is. ``logs``: of the rules."""
     sounds = {path: _sounds(results / "audio" / path) for path in PATHS}
     history = {path: load_table(results / "model" / path / "history.tsv") for path in PATHS}
     aligned = load_arrays(results / "aligned" / "encodec.nc")
@@ -35,6 +35,7 @@ def load_results(
     if brain is not None:
         facts["warnings"] = joined_warnings(facts, brain.space.attrs, brain.quality.attrs)
         facts["scan_fingerprint"] = brain.space.attrs.get("input", "unknown")
+    facts["warnings"] += [] if logs is None else said_only_in(logs, facts["warnings"])
     extras = _extras(results, config, aligned, sounds, brain)
     return sounds, SAMPLE_RATE, history, facts, brain, extras
 
@@ -124,9 +125,14 @@ def joined_warnings(*attrs: dict) -> list[str]:
     return list(dict.fromkeys(warning for one in lists for warning in one))
 
 
+def said_only_in(logs: Path, known: list[str]) -> list[str]:
+    """What rules warned of in their logs and no file of arrays holds, as ``rule: warning``."""
+    found = rule_warnings(logs).items()
+    return [f"{rule}: {said}" for rule, each in found for said in each if said not in known]
+
+
 def _facts(aligned: xr.Dataset, config: Config) -> dict:
     attrs, part = aligned.attrs, pd.Series(aligned["part"].values.astype(str))
-    packages = ("giblet", "torch", "transformers", "nilearn", "himalaya", "snakemake")
     return {
         "dataset": config.dataset,
         "film": attrs["film"],
@@ -144,7 +150,7 @@ def _facts(aligned: xr.Dataset, config: Config) -> dict:
         "subjects": aligned["subject"].values.astype(str).tolist() if "bold" in aligned else [],
         "warnings": json.loads(attrs["warnings"]),
         "seed": config.seed,
-        "versions": {name: version(name) for name in packages},
+        "versions": versions(),
         "git_commit": git_commit(Path(giblet.__file__).parent),
         "config": config.model_dump_json(indent=2),
     }

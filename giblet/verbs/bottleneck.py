@@ -153,8 +153,10 @@ def reconstruct(
     gather_tables(scores.parent)
 
 
-def report(results: Path, page: Path, config: Config) -> None:
+def report(results: Path, page: Path, config: Config, logs: Path | None = None) -> None:
     """One self-contained page about everything in a data set's ``results`` folder.
+
+    ``logs``: the folder of the rules' logs, whose warnings then stand on the page.
 
     Example: giblet report --results results/demo --page report.html
     """
@@ -165,4 +167,4 @@ def report(results: Path, page: Path, config: Config) -> None:
 
     scores = gather_tables(results / "scores")
     with replacing(page) as temporary:
-        temporary.write_text(render_page(scores, *load_results(results, config)))
+        temporary.write_text(render_page(scores, *load_results(results, config, logs)))

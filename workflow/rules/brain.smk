@@ -85,7 +85,12 @@ rule brain_quality:
         sound=f"{RESULTS}/trs/mel.nc" if SETTINGS.has_film else [],
     output:
         quality=f"{RESULTS}/brain_quality.nc",
-        scores=f"{RESULTS}/brain_quality.tsv",
+        scores=report(
+            f"{RESULTS}/brain_quality.tsv",
+            caption="../report/brain_quality.rst",
+            category="Brain",
+            labels={"what": "quality of the scans", "brains": BRAINS},
+        ),
     log:
         f"{LOGS}/brain_quality.log",
     benchmark:

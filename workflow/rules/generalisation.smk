@@ -12,7 +12,12 @@ rule leave_one_out:
         start=START_FILES,
         regions=lambda _: decoding_regions(),
     output:
-        scores=f"{RESULTS}/leave_one_out/{SETTINGS.path}.tsv",
+        scores=report(
+            f"{RESULTS}/leave_one_out/{SETTINGS.path}.tsv",
+            caption="../report/leave_one_out.rst",
+            category="Brain",
+            labels={"what": "left out", "path": SETTINGS.path, "brains": BRAINS},
+        ),
     log:
         f"{LOGS}/leave_one_out_{SETTINGS.path}.log",
     benchmark:

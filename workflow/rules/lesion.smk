@@ -10,7 +10,12 @@ rule lesion:
         regions=lambda _: lesion_regions(),
     output:
         audio=directory(f"{RESULTS}/lesion/{SETTINGS.path}"),
-        scores=f"{RESULTS}/lesion/{SETTINGS.path}.tsv",
+        scores=report(
+            f"{RESULTS}/lesion/{SETTINGS.path}.tsv",
+            caption="../report/lesion.rst",
+            category="Brain",
+            labels={"what": "lesions", "path": SETTINGS.path, "brains": BRAINS},
+        ),
     log:
         f"{LOGS}/lesion_{SETTINGS.path}.log",
     benchmark:

@@ -8,7 +8,13 @@ rule train:
         codec=lambda w: CODEC_FILES if w.path == "encodec" else [],
         start=START_FILES,
     output:
-        model=directory(f"{RESULTS}/model/{{path}}"),
+        model=report(
+            directory(f"{RESULTS}/model/{{path}}"),
+            patterns=["{table}.tsv"],
+            caption="../report/training.rst",
+            category="Training",
+            labels={"what": "{table}", "path": "{path}"},
+        ),
     log:
         f"{LOGS}/train_{{path}}.log",
     benchmark:
@@ -44,7 +50,12 @@ rule reconstruct:
         regions=lambda _: decoding_regions(),
     output:
         audio=directory(f"{RESULTS}/audio/{{path}}"),
-        scores=f"{RESULTS}/scores/{{path}}.tsv",
+        scores=report(
+            f"{RESULTS}/scores/{{path}}.tsv",
+            caption="../report/scores.rst",
+            category="Sound",
+            labels={"what": "scores", "path": "{path}", "brains": BRAINS},
+        ),
     log:
         f"{LOGS}/reconstruct_{{path}}.log",
     benchmark:

@@ -18,7 +18,12 @@ rule report:
             if Path(table := f"{RESULTS}/{made}/{SETTINGS.path}.tsv").exists()
         ],
     output:
-        page=f"{RESULTS}/report.html",
+        page=report(
+            f"{RESULTS}/report.html",
+            caption="../report/page.rst",
+            category="The page",
+            labels={"what": "report", "brains": BRAINS},
+        ),
     log:
         f"{LOGS}/report.log",
     benchmark:
@@ -30,8 +35,9 @@ rule report:
         mem_mb=2500,
     params:
         results=lambda _, output: str(Path(output.page).parent),
+        logs=LOGS,
         settings=SETTINGS.model_dump_json(),
         source=source_fingerprint("report"),
     shell:
-        "python -m giblet report --results {params.results:q} --page {output.page:q}"
-        " --settings {params.settings:q} 2>&1 | tee {log:q}"
+        "python -m giblet report --results {params.results:q} --logs {params.logs:q}"
+        " --page {output.page:q} --settings {params.settings:q} 2>&1 | tee {log:q}"

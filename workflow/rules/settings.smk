@@ -29,6 +29,8 @@ FILM = [] if not SETTINGS.has_film else SETTINGS.film
 if SETTINGS.is_demo:
     FILM = str(film_path())
 HAS_BOLD = SETTINGS.bold_source != "none"
+# as Snakemake's report calls them
+BRAINS = "noise" if SETTINGS.scan.null else SETTINGS.bold_source
 BOLD = (
     f"{RESULTS}/simulated"
     if SETTINGS.bold_source == "simulated"

@@ -1,0 +1,77 @@
+"""What a verb says while it works: for people in short, for a log with time and level."""
+
+import logging
+import os
+import re
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+KEEPS_LOG = "GIBLET_LOG"  # set by the workflow, whose rules keep standard error in a file
+SHORT = "%(levelname)s: %(message)s"
+LONG = "%(asctime)sZ %(levelname)s %(message)s"
+_EVENT = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT[\d:]{8}Z) (?P<level>[A-Z]+) (?P<said>.*)")
+
+
+def keeps_log() -> bool:
+    """Whether what goes to standard error is kept as a log."""
+    return bool(os.environ.get(KEEPS_LOG))
+
+
+def start_log() -> None:
+    """Warnings go to standard error, a line each: with UTC time and level if `keeps_log`."""
+    formatter = _OneLine(LONG if keeps_log() else SHORT, "%Y-%m-%dT%H:%M:%S")
+    formatter.converter = time.gmtime
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    if keeps_log():
+        logging.captureWarnings(True)
+
+
+class _OneLine(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return " ".join(super().format(record).split())
+
+
+@contextmanager
+def told(verb: str) -> Iterator[None]:
+    """Begin and end of ``verb``, with its seconds and memory, where a log is kept."""
+    begin = time.monotonic()
+    _tell(f"{verb} begins")
+    yield
+    _tell(f"{verb} is done: {time.monotonic() - begin:.1f} s, {_peak_megabytes():.0f} MB at most")
+
+
+def tell_mistake(said: str) -> None:
+    """One line on standard error; of a log, with time and level."""
+    line = " ".join(said.splitlines())
+    print(f"{_now()} ERROR {line}" if keeps_log() else line, file=sys.stderr)
+
+
+def _tell(said: str) -> None:
+    """Not by ``logging``, which is silent about all below a warning: libraries say too much."""
+    if keeps_log():
+        print(f"{_now()} INFO {said}", file=sys.stderr, flush=True)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+
+
+def _peak_megabytes() -> float:
+    """Of this process; Linux counts kilobytes, macOS bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def warnings_in(log: str) -> list[str]:
+    """Every warning of a log's text, once.
+
+    >>> warnings_in("2026-01-02T03:04:05Z WARNING no scan\\n2026-01-02T03:04:06Z INFO x is done\\n")
+    ['no scan']
+    """
+    events = filter(None, map(_EVENT.fullmatch, log.splitlines()))
+    return list(dict.fromkeys(e["said"] for e in events if e["level"] == "WARNING"))

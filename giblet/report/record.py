@@ -1,0 +1,65 @@
+"""The record of a run: what made a data set's results, how long it took, what was warned of."""
+
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import giblet
+from giblet.checks import GibletError
+from giblet.config import Config
+from giblet.logbook import warnings_in
+from giblet.report.origin import git_commit, rule_times
+from giblet.store import save_json
+
+PACKAGES = ("giblet", "torch", "transformers", "nilearn", "himalaya", "snakemake")
+
+
+def write_record(results: Path, logs: Path, config: Config, outcome: str) -> None:
+    """``run.json`` in ``results``, as `record` has it; nothing where no rule has made a result.
+
+    Where it cannot be made, one line on standard error says so: the results are what counts.
+    """
+    try:
+        if (results / "times").is_dir():
+            save_json(record(results, logs, config, outcome), results / "run.json")
+    except (OSError, GibletError) as error:
+        print(f"run.json could not be written: {error}", file=sys.stderr)
+
+
+def record(results: Path, logs: Path, config: Config, outcome: str) -> dict:
+    """What is told of a run.
+
+    Keys, in order: ``config``, ``cpu_seconds`` and ``seconds`` (sums over rules), ``dataset``,
+    ``finished`` (UTC), ``git_commit``, ``outcome`` (as given), ``peak_megabytes`` (the largest of a
+    rule), ``rules`` (name → ``cpu_seconds``, ``peak_megabytes``, ``seconds`` of when it last ran),
+    ``versions``, ``warnings`` (name → list). What was not measured is null.
+    """
+    facts = _times(results / "times") | {"warnings": rule_warnings(logs)}
+    facts |= {"dataset": config.dataset, "outcome": outcome, "finished": _now()}
+    facts |= {"config": config.model_dump(mode="json"), "versions": versions()}
+    return facts | {"git_commit": git_commit(Path(giblet.__file__).parent)}
+
+
+def versions() -> dict[str, str]:
+    """Of giblet and of the libraries on which numbers depend."""
+    return {name: version(name) for name in PACKAGES}
+
+
+def rule_warnings(logs: Path) -> dict[str, list[str]]:
+    """Rule → what it warned of when it last ran, by the logs in a folder."""
+    found = {log.stem: warnings_in(log.read_text("utf8", "replace")) for log in logs.glob("*.log")}
+    return {rule: found[rule] for rule in sorted(found) if found[rule]}
+
+
+def _times(folder: Path) -> dict:
+    table = rule_times(folder).set_index("rule").rename(columns={"megabytes": "peak_megabytes"})
+    table = table.astype(float).astype(object).where(table.notna(), None)
+    known = {name: [v for v in table[name] if v is not None] for name in table}
+    sums = {name: round(sum(known[name]), 2) for name in ("seconds", "cpu_seconds")}
+    peak = max(known["peak_megabytes"], default=None)
+    return {"rules": table.to_dict("index"), "peak_megabytes": peak} | sums
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
