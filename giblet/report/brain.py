@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from giblet.report.maps import brain_affine, brain_map, brain_volume
+from giblet.report.maps import brain_affine, brain_map, brain_view, brain_volume
 from giblet.report.tables import in_order, number
 
 LARGEST_Q = 0.05
@@ -51,18 +51,27 @@ class BrainResults:
 
 @dataclass(frozen=True)
 class BrainSection:
-    """Rows (label, reading, one text per ``HEADER``), sentence on the lag, maps (label, SVG)."""
+    """Rows (label, reading, one text per ``HEADER``), sentence on the lag, maps (label, SVG).
+
+    ``view`` is the first map again, to cut through (label, HTML), if there is any.
+    """
 
     rows: list[tuple[str, str, list[str]]]
     lag: str
     maps: list[tuple[str, str]]
+    view: tuple[str, str] | None = None
 
 
 def brain_section(results: BrainResults) -> BrainSection:
     """What the page says of the scans; no maps where the voxels' or parcels' places are unknown."""
     quality, summary = results.quality, results.summary
     rows = [_row(name, quality, summary) for name in MEASURES if name in quality]
-    return BrainSection(rows, lag_sentence(quality), _maps(quality, results.space))
+    volumes = _volumes(quality, results.space)
+    affine = brain_affine(results.space) if volumes else None
+    maps = [(label, brain_map(volume, affine)) for label, volume in volumes]
+    views = ((label, brain_view(volume, affine)) for label, volume in volumes[:1])
+    view = next(((label, html) for label, html in views if html), None)
+    return BrainSection(rows, lag_sentence(quality), maps, view)
 
 
 def _row(name: str, quality: xr.Dataset, summary: pd.DataFrame) -> tuple[str, str, list[str]]:
@@ -135,13 +144,13 @@ def _mean_of(values: np.ndarray) -> float:
     return float(np.nanmean(values)) if np.isfinite(values).any() else np.nan
 
 
-def _maps(quality: xr.Dataset, space: xr.Dataset) -> list[tuple[str, str]]:
-    """Of ISC and of every r, means over subjects."""
+def _volumes(quality: xr.Dataset, space: xr.Dataset) -> list[tuple[str, np.ndarray]]:
+    """Of ISC and of every r, means over subjects, (i, j, k); none where places are unknown."""
     if "mask" not in space:
         return []
-    affine, maps = brain_affine(space), []
-    for name in in_order([n for n in MEASURES if n == "isc" or n.startswith("r_")], ["isc"]):
-        if name in quality:
-            volume = brain_volume(quality[name].mean("subject").values, space)
-            maps.append((MEASURES[name][0], brain_map(volume, affine)))
-    return maps
+    names = in_order([n for n in MEASURES if n == "isc" or n.startswith("r_")], ["isc"])
+    return [
+        (MEASURES[name][0], brain_volume(quality[name].mean("subject").values, space))
+        for name in names
+        if name in quality
+    ]

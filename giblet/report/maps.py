@@ -43,6 +43,22 @@ def brain_map(volume: np.ndarray, affine: np.ndarray) -> str:
     return svg_uri((6.4, 1.75), _draw_glass_brain, np.nan_to_num(volume).clip(0), affine)
 
 
+def brain_view(volume: np.ndarray, affine: np.ndarray) -> str | None:
+    """Cuts through the MNI brain that follow the mouse, as an HTML page that needs no network.
+
+    Values above a tenth of the largest are shown; None where none is above 0.
+    """
+    from nibabel import Nifti1Image
+    from nilearn.plotting import view_img
+
+    volume = np.nan_to_num(volume).clip(0)
+    if not (largest := float(volume.max())):
+        return None
+    options = {"threshold": largest / 10, "vmin": 0, "vmax": largest, "symmetric_cmap": False}
+    options |= {"cmap": "inferno", "resampling_interpolation": "nearest", "opacity": 0.9}
+    return view_img(Nifti1Image(volume, affine), **options).get_standalone()
+
+
 def _draw_glass_brain(axes: Axes, volume: np.ndarray, affine: np.ndarray):
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba

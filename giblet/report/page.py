@@ -2,12 +2,13 @@
 
 import base64
 import hashlib
+import re
 
 import numpy as np
 import pandas as pd
 
 from giblet.report.answer import answer
-from giblet.report.brain import HEADER, BrainResults, brain_section
+from giblet.report.brain import HEADER, BrainResults, BrainSection, brain_section
 from giblet.report.compare import comparison_tables, difference_rows
 from giblet.report.extras import Extras, brain_tables, times_table, training_tables
 from giblet.report.figures import history_figures, score_figures
@@ -73,10 +74,11 @@ def render_page(
     chosen = moments(extras.segments, n_samples, sample_rate)
     environment = _environment()
     script = environment.get_template("listen.js.jinja").render()
+    section = None if brain is None else brain_section(brain)
     return environment.get_template("page.html.jinja").render(
         facts=facts,
         script=script,
-        script_hash=_script_hash(script),
+        script_hashes=_script_hashes(script, section),
         answer=answer(scores, facts),
         comparison=comparison_tables(scores, extras.matched, simulated),
         differences=difference_rows(_differences(extras), simulated),
@@ -87,7 +89,7 @@ def render_page(
         moments=listening(sounds, sample_rate, chosen, simulated),
         ticks=band_ticks(nyquist_hz(sample_rate)),
         player_seconds=PLAYER_SECONDS,
-        brain=None if brain is None else brain_section(brain),
+        brain=section,
         brain_header=HEADER,
         brain_tables=brain_tables(extras, simulated),
         history_figures=history_figures(history),
@@ -110,10 +112,12 @@ def _data_section(extras: Extras) -> dict:
     return {"timeline": timeline_figure(table), "timeline_said": timeline_sentence(table)}
 
 
-def _script_hash(script: str) -> str:
-    """What the page's policy names its one script by: no other script runs."""
-    digest = hashlib.sha256(script.encode()).digest()
-    return "sha256-" + base64.b64encode(digest).decode("ascii")
+def _script_hashes(script: str, brain: BrainSection | None) -> list[str]:
+    """What the page's policy names its scripts by, and those of its view: no other script runs."""
+    view = brain.view[1] if brain and brain.view else ""
+    scripts = [script, *re.findall(r"<script[^>]*>(.*?)</script>", view, re.DOTALL)]
+    digests = [hashlib.sha256(one.encode()).digest() for one in scripts]
+    return [f"'sha256-{base64.b64encode(digest).decode('ascii')}'" for digest in digests]
 
 
 def _check(scores: pd.DataFrame, sounds: dict, facts: dict) -> None:

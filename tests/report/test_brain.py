@@ -1,6 +1,7 @@
 """The page on the scans: numbers, the lag in words, maps. Oracles: nilearn, identities."""
 
 import base64
+import re
 from xml.etree import ElementTree
 
 import nibabel
@@ -12,7 +13,7 @@ from nilearn.maskers import NiftiLabelsMasker, NiftiMasker
 
 from giblet.brain_quality import summary_table
 from giblet.report.brain import BrainResults, brain_section, lag_sentence
-from giblet.report.maps import brain_map, brain_volume
+from giblet.report.maps import brain_map, brain_view, brain_volume
 from giblet.report.page import render_page
 
 AFFINE = np.diag([30.0, 30.0, 30.0, 1.0]) + np.pad([[-60.0], [-75.0], [-45.0]], ((0, 1), (3, 0)))
@@ -75,6 +76,17 @@ def test_the_page_shows_them_and_says_what_is_simulated(results, section):
     assert all(uri in html for _, uri in section.maps)
     assert "Inter-subject correlation (simulated)</figcaption>" in html
     assert 'id="brain"' not in page(None, simulated=False)
+
+
+def test_a_view_to_cut_through_needs_nothing_and_is_always_alike(section, space):
+    label, html = section.view
+    assert label == "Inter-subject correlation"
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", html)
+    assert len(html) < 1_000_000
+    affine = np.reshape(space.attrs["affine"], (4, 4))
+    volume = brain_volume(np.arange(36) / 100, space)
+    assert brain_view(volume, affine) == brain_view(volume, affine)
+    assert brain_view(-volume, affine) is None
 
 
 def test_lag_and_what_was_done_about_it(results):

@@ -1,10 +1,17 @@
 """The page in a real browser: it plays, it switches, nothing is wrong with it."""
 
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from chromium import PATH, Chromium
 
+from giblet.brain_quality import summary_table
+from giblet.report.brain import BrainResults
 from giblet.report.extras import Extras
 from giblet.report.page import render_page
 
@@ -24,10 +31,23 @@ def html():
     rows = [("encodec", c, m, 0.8, 0.7, 0.9, 3, 0) for c in columns for m in ("stoi", "pesq_wb")]
     history = pd.DataFrame({"epoch": [0, 1], "train/audio": [1.0, 0.8]})
     facts = {"dataset": "d", "film": HOSTILE, "codec": "c", "bandwidth_kbps": 6.0, "t_r": 1.5}
-    facts |= {"simulated": False, "has_bold": False, "warnings": [HOSTILE], "config": HOSTILE}
+    facts |= {"simulated": False, "has_bold": True, "warnings": [HOSTILE], "config": HOSTILE}
+    facts |= {"git_commit": 40 * "a"}
     extras = Extras(segments={("encodec", "stimulus"): SEGMENTS})
     scores = pd.DataFrame(rows[2:], columns=names)
-    return render_page(scores, {"encodec": columns}, RATE, {"mel": history}, facts, extras=extras)
+    sounds, curves = {"encodec": columns}, {"mel": history}
+    return render_page(scores, sounds, RATE, curves, facts, brain_results(), extras)
+
+
+def brain_results():
+    """ISC that rises from voxel to voxel of a small block."""
+    affine = [30.0, 0, 0, -60, 0, 30, 0, -75, 0, 0, 30, -45, 0, 0, 0, 1]
+    mask = np.zeros((5, 6, 5), dtype=bool)
+    mask[1:4, 1:5, 1:4] = True  # 36 voxels
+    isc = (("subject", "voxel"), np.arange(36)[None] / 100)
+    quality = xr.Dataset({"isc": isc}, {"subject": ["sub-01"]}, {"warnings": "[]"})
+    space = xr.Dataset({"mask": (("i", "j", "k"), mask)}, attrs={"affine": affine})
+    return BrainResults(quality, summary_table(quality), space)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +107,9 @@ def test_it_plays_and_switches_without_losing_its_place(browser):
     assert label == "codes: stimulus, worst segment"
     assert place <= now < place + 4
     pressed = "[...document.querySelectorAll('.moment')[0].querySelectorAll('[aria-pressed=true]')]"
-    assert browser.run(f"{pressed}.map(b => b.getAttribute('aria-label'))") == [f"Hear {label}"]
+    assert browser.run(f"{pressed}.map(b => b.getAttribute('aria-label'))") == [
+        f"Hear this: {label}"
+    ]
 
     browser.run("document.querySelectorAll('.play')[1].click()")  # another moment: this one stops
     assert wait_until(browser, "!document.querySelectorAll('audio')[3].paused")
@@ -112,6 +134,46 @@ def test_it_fits_a_narrow_screen(browser):
     browser.ask("Emulation.setDeviceMetricsOverride", **size)
     assert browser.run("document.documentElement.scrollWidth") <= 400
     browser.ask("Emulation.clearDeviceMetricsOverride")
+
+
+def test_the_brain_is_cut_where_one_clicks(browser):
+    inside = "document.querySelector('iframe').contentDocument"
+    assert wait_until(browser, f"{inside}.querySelector('canvas')?.width > 100")
+    frame, canvas = "document.querySelector('iframe')", f"{inside}.querySelector('canvas')"
+    shown = f"{canvas}.toDataURL()"
+    before = browser.run(shown)
+    browser.run(f"{frame}.scrollIntoView()")
+    corner = f"""(() => {{ const f = {frame}.getBoundingClientRect();
+        const c = {canvas}.getBoundingClientRect();
+        return [f.left + c.left + 0.13 * c.width, f.top + c.top + 0.4 * c.height,
+                f.height - c.bottom]; }})()"""
+    x, y, room = browser.run(corner)
+    for kind in ("mousePressed", "mouseReleased"):
+        options = {"x": x, "y": y, "button": "left", "clickCount": 1}
+        browser.ask("Input.dispatchMouseEvent", type=kind, **options)
+    assert browser.run(shown) != before
+    assert room >= 0  # nothing is cut off
+    assert not browser.errors
+
+
+AXES = {"installed": find_spec("axe_core_python"), "newest": os.environ.get("AXE_CORE")}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("which", AXES)
+def test_axe_finds_no_serious_fault(browser, which, scheme):
+    """Deque's rules of accessibility; nilearn's view, whose values the map shows, not included."""
+    if not (found := AXES[which]):
+        pytest.skip("no axe_core_python" if which == "installed" else "AXE_CORE names no file")
+    file = Path(found) if which == "newest" else Path(found.origin).with_name("axe.min.js")
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    browser.ask("Emulation.setEmulatedMedia", features=[feature])
+    browser.run(file.read_text() + "; 0")
+    wrong, n_passed = browser.run("""axe.run(document, {iframes: false}).then(found => [
+        found.violations.map(v => [v.impact, v.id, v.nodes[0].html.slice(0, 80)]),
+        found.passes.length])""")
+    assert [one for one in wrong if one[0] in ("serious", "critical")] == []
+    assert n_passed > 20
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
