@@ -243,10 +243,6 @@ def fit_codec(
             enable_model_summary=False,
             enable_progress_bar=progress,
         )
-        trainer.fit(
-            module,
-            DataLoader(crops, data.batch_size),
-            DataLoader(checks, data.validation_crops),
-            ckpt_path=last,
-        )
+        batches = DataLoader(crops, data.batch_size), DataLoader(checks, data.validation_crops)
+        trainer.fit(module, *batches, ckpt_path=last)
     return module.finished()
