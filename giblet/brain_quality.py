@@ -10,10 +10,11 @@ from giblet.alignment.hrf import HRF_SECONDS
 from giblet.alignment.scan_lag import lag_arrays, scan_lag
 from giblet.alignment.sync import Match, match_scans
 from giblet.checks import GibletError
+from giblet.dataset import zscore_bold
 from giblet.linear_maps import held_out_folds, linear_maps, share_clocks
 from giblet.significance import false_discovery_rate
 from giblet.timing import trs_for, volumes_to_trs
-from giblet.voxels import BLOCK_VALUES, most_shared, voxel_blocks
+from giblet.voxels import BLOCK_VALUES, most_shared, read_columns, voxel_blocks
 
 MOVING_MM = 0.5  # framewise displacement of a volume that Power et al. (2012) would leave out
 _LAG_VOXELS = 4096  # in memory at once for all TRs
@@ -27,6 +28,7 @@ def brain_quality(
     n_permutations: int = 200,
     n_shifts: int = 5000,
     n_iter: int = 20,
+    ridge_voxels: int | None = None,
     seed: int = 0,
     block_values: int = BLOCK_VALUES,
 ) -> xr.Dataset:
@@ -45,6 +47,8 @@ def brain_quality(
         Nulls of the ISC, and of ridge.
     n_iter
         Mixtures of modalities that banded ridge tries.
+    ridge_voxels
+        Of more, ridge is asked of those in which subjects agree most; of one subject of all.
     block_values
         Numbers of ``bold`` in memory at once: n_volumes × the block's voxels.
 
@@ -53,10 +57,11 @@ def brain_quality(
     Along ``voxel`` (or parcels: ``voxel`` with their names), of BOLD z-scored by run: what
     ``agreement`` gives where there are two subjects or more, what ``linear_maps`` gives for the
     modalities and ``n_words``, the gap being the HRF's length, and beside each ``..._p`` a
-    ``..._q`` (voxel) for false discoveries. Where the scans have them: ``tsnr`` (subject, voxel),
-    mean over a subject's runs; ``framewise_displacement`` (subject) mm, mean over volumes, and
-    ``moving_share`` (subject), of the volumes that moved by more than 0.5 mm. Of the subjects'
-    mean, in the voxels in which they agree most, ``lag`` and what ``lag_arrays`` has beside it;
+    ``..._q`` (voxel) for false discoveries; NaN in voxels that ridge was not asked of. Where the
+    scans have them: ``tsnr`` (subject, voxel), mean over a subject's runs;
+    ``framewise_displacement`` (subject) mm, mean over volumes, and ``moving_share`` (subject), of
+    the volumes that moved by more than 0.5 mm. Of the subjects' mean, in the voxels in which they
+    agree most, ``lag`` and what ``lag_arrays`` has beside it;
     attribute ``lag_applied``: s by which the scans were moved before. ``warnings`` say what seems
     wrong, and that ridge is left out where TRs are too few to hold some out.
 
@@ -69,21 +74,44 @@ def brain_quality(
     match = match_scans(scans, t_r, n_trs)
     bands, folds, warnings = _held_out(_bands(regressors), match.runs, t_r)
     audiences = share_clocks(bands, match.volumes, scans["film_time"].values)
-    parts = []
-    every_tr = np.ones(len(match.trs), dtype=bool)
-    for bold in voxel_blocks(scans, match, every_tr, block_values):
+    found = _agreement(scans, match, block_values, n_permutations, seed)
+    asked = np.arange(n_voxels := scans["bold"].shape[1])
+    if bands and "isc" in found and ridge_voxels is not None and ridge_voxels < n_voxels:
+        asked = np.sort(most_shared(found["isc"].mean("subject").values, ridge_voxels))
+        warnings.append(
+            f"ridge was asked of {len(asked):,} of {n_voxels:,} voxels: those in which subjects "
+            "agree most (quality.ridge_voxels)"
+        )
+    if bands:
         ridge = {"n_shifts": n_shifts, "n_iter": n_iter, "seed": seed}
-        part = linear_maps(bold, audiences, folds, **ridge)
-        if len(bold) > 1:
-            part = agreement(bold, match.runs, n_permutations, seed).merge(part)
-        parts.append(part)
-    found = xr.concat(parts, "voxel").assign_coords(subject=match.subjects, **_places(scans))
+        n_parts = -(-len(asked) * scans["bold"].shape[0] // block_values)
+        parts = [
+            linear_maps(_zscored(scans, match, columns), audiences, folds, **ridge)
+            for columns in np.array_split(asked, n_parts)
+        ]
+        maps = xr.concat(parts, "voxel").assign_coords(voxel=asked)
+        found = found.merge(maps.reindex(voxel=np.arange(n_voxels)).drop_vars("voxel"))
+    found = found.assign_coords(subject=match.subjects, **_places(scans))
     found = found.assign(_false_discoveries(found) | _noise(scans))
-    lag = lag_arrays(*_lag(scans, match, found, levels, block_values, seed), t_r)
+    lag = lag_arrays(*_lag(scans, match, found, levels, seed), t_r)
     attrs = {"t_r": t_r, "n_trs": len(match.trs), "n_runs": len(set(match.runs))} | lag.attrs
     attrs |= {"lag_applied": float(scans.attrs.get("lag_seconds", 0.0))}
     attrs["warnings"] = warnings + lag.attrs["warnings"]
     return found.merge(lag).assign_attrs(attrs, bold_source=scans.attrs["source"])
+
+
+def _agreement(scans, match: Match, block_values: int, n_permutations: int, seed: int):
+    """What `agreement` gives, block by block; nothing of one subject."""
+    if len(match.subjects) < 2:
+        return xr.Dataset()
+    blocks = voxel_blocks(scans, match, np.ones(len(match.trs), dtype=bool), block_values)
+    return xr.concat([agreement(b, match.runs, n_permutations, seed) for b in blocks], "voxel")
+
+
+def _zscored(scans, match: Match, columns: np.ndarray) -> np.ndarray:
+    """Some columns of BOLD, z-scored by run: (n_subjects, n_trs, n_columns)."""
+    bold = read_columns(scans, match.volumes, columns)
+    return zscore_bold(bold, match.runs, np.ones(len(match.trs), dtype=bool))[0]
 
 
 def _held_out(bands: dict, runs: np.ndarray, t_r: float) -> tuple[dict, list, list[str]]:
@@ -100,28 +128,20 @@ def _false_discoveries(found: xr.Dataset) -> dict:
     return {f"{n}_q": ("voxel", false_discovery_rate(found[f"{n}_p"].values)) for n in names}
 
 
-def _lag(scans, match: Match, found: xr.Dataset, levels, block_values: int, seed: int):
+def _lag(scans, match: Match, found: xr.Dataset, levels, seed: int):
     """How late the subjects' mean is, in some thousand voxels that are chosen without the sound."""
     if levels is None:
         return scan_lag(None, np.empty(0), np.empty(0), match.runs)
-    chosen, means = _to_hear_with(found), []
-    every_tr = np.ones(len(match.trs), dtype=bool)
-    for bold in voxel_blocks(scans, match, every_tr, block_values):
-        here, chosen = np.split(chosen, [bold.shape[-1]])
-        means.append(bold[..., here].mean(axis=0))
+    chosen = _zscored(scans, match, _to_hear_with(found, scans["bold"].shape[1]))
     film_time = scans["film_time"].values[match.volumes].mean(axis=0)
-    return scan_lag(levels, np.concatenate(means, axis=1), film_time, match.runs, seed=seed)
+    return scan_lag(levels, chosen.mean(axis=0), film_time, match.runs, seed=seed)
 
 
-def _to_hear_with(found: xr.Dataset) -> np.ndarray:
-    """Which voxels people agree in most, (n_voxels,) bool; of one subject, evenly spaced ones."""
-    n_voxels = found.sizes["voxel"]
-    chosen = np.zeros(n_voxels, dtype=bool)
+def _to_hear_with(found: xr.Dataset, n_voxels: int) -> np.ndarray:
+    """Voxels that people agree in most, indices; of one subject, evenly spaced ones."""
     if "isc" in found:
-        chosen[most_shared(found["isc"].mean("subject").values, _LAG_VOXELS)] = True
-    else:
-        chosen[:: -(-n_voxels // _LAG_VOXELS)] = True
-    return chosen
+        return np.sort(most_shared(found["isc"].mean("subject").values, _LAG_VOXELS))
+    return np.arange(0, n_voxels, -(-n_voxels // _LAG_VOXELS))
 
 
 def _noise(scans: xr.Dataset) -> dict:

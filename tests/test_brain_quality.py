@@ -118,9 +118,27 @@ def test_the_lag_is_told_by_voxels_that_agree_most(monkeypatch):
     monkeypatch.setattr("giblet.brain_quality._LAG_VOXELS", 2)
     isc = np.array([[0.1, 0.5, np.nan, -0.8, 0.3], [0.1, 0.3, np.nan, -0.8, 0.5]])
     agreed = xr.Dataset({"isc": (("subject", "voxel"), isc)})
-    assert _to_hear_with(agreed).tolist() == [False, True, False, False, True]
+    assert _to_hear_with(agreed, 5).tolist() == [1, 4]
     alone = xr.Dataset({"r_mel": (("subject", "voxel"), isc[:1])})
-    assert _to_hear_with(alone).tolist() == [True, False, False, True, False]
+    assert _to_hear_with(alone, 5).tolist() == [0, 3]
+
+
+def test_ridge_may_be_asked_of_the_voxels_that_agree_most_alone(smooth):
+    sound, words = smooth(2, 70, 200), smooth(2, 71, 200)
+    shared = np.linspace(0, 2, 8) * sound[:, :1]
+    scans = scans_of(np.stack([smooth(8, 72 + s, 200) + shared for s in range(3)]))
+    film = {"audio": of_volumes(sound, 3), "text": of_volumes(words, 3)}
+    options = {"n_permutations": 5, "n_shifts": 200, "n_iter": 3}
+    whole, few = (brain_quality(scans, film, T_R, ridge_voxels=n, **options) for n in (None, 3))
+    asked = np.argsort(-whole["isc"].mean("subject").values)[:3]
+    for name in ("r_audio", "r_all", "unique_text", "r_all_p"):
+        np.testing.assert_allclose(
+            few[name].values[..., asked], whole[name].values[..., asked], atol=1e-5, err_msg=name
+        )
+        assert np.isnan(np.delete(few[name].values, asked, axis=-1)).all()
+    np.testing.assert_array_equal(few["isc"], whole["isc"])
+    (said,) = [w for w in few.attrs["warnings"] if "ridge" in w]
+    assert said.startswith("ridge was asked of 3 of 8 voxels")
 
 
 def test_noise_of_the_scanner_and_of_the_head_by_subject(smooth):
