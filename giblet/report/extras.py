@@ -24,6 +24,7 @@ class Extras:
     left_out : path → table of ``giblet.generalisation.leave_one_out``
     times : ``rule seconds cpu_seconds megabytes``
     timeline : table with a row a TR, see ``giblet.report.timeline``
+    missing : of ``giblet.report.timeline.missing_volumes``
     """
 
     segments: Scores = field(default_factory=dict)
@@ -35,6 +36,7 @@ class Extras:
     left_out: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     times: pd.DataFrame | None = None
     timeline: pd.DataFrame | None = None
+    missing: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from giblet.report.published import CODECS, DECODING
 from giblet.report.segments import moments, paired_differences
 from giblet.report.spectrograms import band_ticks
 from giblet.report.tables import question_of, score_tables
-from giblet.report.timeline import timeline_figure, timeline_sentence
+from giblet.report.timeline import missing_sentence, timeline_figure, timeline_sentence
 from giblet.timing import nyquist_hz
 
 _TOLD_APART = ("dataset", "film", "simulated", "has_bold", "warnings", "config")
@@ -108,8 +108,10 @@ def _differences(extras: Extras) -> pd.DataFrame | None:
 def _data_section(extras: Extras) -> dict:
     if extras.timeline is None:
         return {"timeline": None, "timeline_said": ""}
-    table = extras.timeline
-    return {"timeline": timeline_figure(table), "timeline_said": timeline_sentence(table)}
+    table, missing = extras.timeline, extras.missing
+    said = [timeline_sentence(table)] + ([] if missing is None else [missing_sentence(missing)])
+    figure = timeline_figure(table, missing)
+    return {"timeline": figure, "timeline_said": " ".join(filter(None, said))}
 
 
 def _script_hashes(script: str, brain: BrainSection | None) -> list[str]:

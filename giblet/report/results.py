@@ -15,7 +15,7 @@ from giblet.report.extras import Extras
 from giblet.report.origin import git_commit, rule_times
 from giblet.report.record import rule_warnings, versions
 from giblet.report.segments import MATCHED, matched_mel, matched_rows, score_segments
-from giblet.report.timeline import timeline_table
+from giblet.report.timeline import missing_volumes, timeline_table
 from giblet.store import load_arrays, load_table, open_arrays
 
 PATHS = ("encodec", "mel")
@@ -61,6 +61,7 @@ def _extras(
         left_out=_tables(results / "leave_one_out", "*.tsv", lambda file: file.stem),
         times=rule_times(results / "times"),
         timeline=timeline_table(aligned),
+        missing=None if brain is None else missing_volumes(brain.space),
     )
 
 

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 
 from giblet.report.figures import INK, OTHER_COLOUR, svg_uri
 from giblet.report.tables import in_order
+from giblet.timing import tr_onsets, volumes_to_trs
 
 PART_COLOURS = {"train": "#1b82c5", "validation": "#E69F00", "test": "#D55E00", "gap": "#9aa5b1"}
 
@@ -24,12 +25,29 @@ def timeline_table(aligned: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def timeline_figure(table: pd.DataFrame) -> str:
-    """The film from left to right, as SVG data URI: parts, runs, and words per TR."""
-    return svg_uri((9.0, 2.2), _draw, table)
+def missing_volumes(scans: xr.Dataset) -> pd.DataFrame:
+    """The TRs of film of which somebody has no volume: ``start``, ``end`` (s), ``n_missing``.
+
+    ``scans``: what ``giblet.bold.load_bids`` has along ``volume``. Volumes are missing where they
+    were dropped, being not steady, and where nobody took them; up to the last TR that somebody has.
+    """
+    trs = volumes_to_trs(scans["film_time"].values, float(scans.attrs["t_r"]))
+    subjects, who = np.unique(scans["subject"].values.astype(str), return_inverse=True)
+    inside = scans["in_film"].values & (trs >= 0)
+    n_trs = int(trs[inside].max(initial=-1)) + 1
+    present = np.zeros((len(subjects), n_trs), dtype=bool)
+    present[who[inside], trs[inside]] = True
+    edges = tr_onsets(n_trs + 1, float(scans.attrs["t_r"]))
+    columns = {"start": edges[:-1], "end": edges[1:], "n_missing": (~present).sum(axis=0)}
+    return pd.DataFrame(columns).query("n_missing > 0")
 
 
-def _draw(axes: Axes, table: pd.DataFrame) -> None:
+def timeline_figure(table: pd.DataFrame, missing: pd.DataFrame | None = None) -> str:
+    """The film from left to right, as SVG data URI: parts, runs, words per TR, missing volumes."""
+    return svg_uri((9.0, 2.2), _draw, table, missing)
+
+
+def _draw(axes: Axes, table: pd.DataFrame, missing: pd.DataFrame | None) -> None:
     lanes = ["part", *(["run"] if table["run"].nunique() > 1 else [])]
     for lane, column in enumerate(lanes):
         for k, name in enumerate(in_order(table[column], PART_COLOURS)):
@@ -45,10 +63,29 @@ def _draw(axes: Axes, table: pd.DataFrame) -> None:
         width = (table["end"] - table["start"]).median()
         axes.bar(middle, height, width, bottom=-len(lanes) - 0.4, color=INK)
         lanes.append("words")
+    if missing is not None and len(missing):
+        spans = list(zip(missing["start"], missing["end"] - missing["start"], strict=True))
+        place = (-len(lanes) - 0.4, 0.8)
+        axes.broken_barh(spans, place, facecolors=OTHER_COLOUR, label="volumes missing")
+        lanes.append("missing")
     axes.set_yticks(-np.arange(len(lanes)), lanes)
     axes.set_ylim(-len(lanes) + 0.5, 0.5)
     axes.set_xlabel("seconds of film")
     axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=4)
+
+
+def missing_sentence(missing: pd.DataFrame) -> str:
+    """The same in words; nothing where no volume is missing.
+
+    >>> missing_sentence(pd.DataFrame({"start": [0.0], "end": [1.5], "n_missing": [2]}))
+    'Volumes are missing in 1 TRs, of up to 2 subjects: dropped as not steady, or not taken.'
+    """
+    if missing.empty:
+        return ""
+    return (
+        f"Volumes are missing in {len(missing)} TRs, of up to {missing['n_missing'].max()} "
+        "subjects: dropped as not steady, or not taken."
+    )
 
 
 def timeline_sentence(table: pd.DataFrame) -> str:

@@ -1,0 +1,43 @@
+"""Volumes that were dropped, or never taken, stand in the timeline."""
+
+import base64
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from giblet.report.timeline import missing_volumes, timeline_figure
+
+T_R = 1.5
+
+
+def scans(times, dropped):
+    """Two people who see a film of ten TRs; of the second, volumes ``dropped`` are not there."""
+    kept = np.delete(np.arange(len(times)), dropped)
+    film_time = np.concatenate([times, times[kept]])
+    subject = ["sub-01"] * len(times) + ["sub-02"] * len(kept)
+    along = {"film_time": film_time, "in_film": film_time >= 0, "subject": subject}
+    return xr.Dataset(coords={k: ("volume", v) for k, v in along.items()}, attrs={"t_r": T_R})
+
+
+@pytest.mark.parametrize("first", [0.0, -2 * T_R])  # the scan may begin before the film
+def test_a_dropped_volume_is_missing_in_its_tr(first):
+    times = first + 0.2 + T_R * np.arange(round(10 - first / T_R))
+    assert missing_volumes(scans(times, [])).empty
+    dropped = np.flatnonzero((times // T_R == 0) | (times // T_R == 4))
+    found = missing_volumes(scans(times, dropped))
+    assert found["start"].tolist() == [0.0, 4 * T_R]
+    assert found["end"].tolist() == [T_R, 5 * T_R]
+    assert found["n_missing"].tolist() == [1, 1]
+
+
+def test_it_is_drawn_where_there_is_one():
+    found = missing_volumes(scans(0.2 + T_R * np.arange(10), [3]))
+    table = pd.DataFrame({"start": [0.0], "end": [T_R], "part": ["test"], "run": ["a"]})
+    drawn = [
+        base64.b64decode(timeline_figure(table, missing).split(",", 1)[1]).decode()
+        for missing in (found, found[:0], None)
+    ]
+    assert ["volumes missing" in svg for svg in drawn] == [True, False, False]
+    assert drawn[1] == drawn[2]
