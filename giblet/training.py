@@ -1,6 +1,7 @@
 """Train the autoencoder: one loop for all its makes, that goes on where it was stopped."""
 
 import hashlib
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ import pandas as pd
 import torch
 from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.utilities import rank_zero_only
 
 from giblet.checkpoints import (
@@ -19,6 +21,7 @@ from giblet.checkpoints import (
     read_checkpoint,
     whole_checkpoints,
 )
+from giblet.checks import GibletError
 from giblet.dataset import FilmData, check_no_overlap
 from giblet.models.autoencoder import Autoencoder, Shapes
 from giblet.models.starting import take_audio
@@ -138,9 +141,10 @@ def _trainer(training, folder, callbacks, last, progress) -> lightning.Trainer:
     return lightning.Trainer(
         max_epochs=training.max_epochs,
         accelerator="auto",
-        strategy=_DDP if training.strategy == "ddp" else "auto",
+        strategy=_DDP if training.strategy == "ddp" or training.nodes > 1 else "auto",
         devices=training.devices,
-        plugins=[SealedCheckpoints()],
+        num_nodes=training.nodes,
+        plugins=[SealedCheckpoints(), *_starter(training)],
         gradient_clip_val=training.gradient_clip,
         precision="bf16-mixed" if training.bfloat16 else "32-true",
         callbacks=[_Patience(WATCHED, patience=training.patience), *callbacks, every_epoch],
@@ -153,6 +157,17 @@ def _trainer(training, folder, callbacks, last, progress) -> lightning.Trainer:
         log_every_n_steps=1,
         num_sanity_val_steps=0,
     )
+
+
+def _starter(training: TrainingConfig) -> list[LightningEnvironment]:
+    """Lightning starts the other processes of a Slurm job's only task; else it finds out."""
+    tasks, wanted = int(os.environ.get("SLURM_NTASKS", 0)), training.nodes * training.devices
+    if training.nodes > 1 and tasks != wanted:
+        raise GibletError(
+            f"training.nodes {training.nodes}, training.devices {training.devices}: "
+            f"start {wanted} tasks by srun --ntasks-per-node={training.devices}, not {tasks}"
+        )
+    return [LightningEnvironment()] if tasks == 1 else []
 
 
 class _Patience(EarlyStopping):

@@ -17,7 +17,8 @@ if SETTINGS.bold_source == "simulated":
             "../../environment.yml"
         threads: cores(1)
         resources:
-            mem_mb=2000,
+            mem_mb=growing(2000),
+            runtime=growing(30),
         params:
             annotations="--annotations" if ANNOTATIONS else "",
             settings=settings("t_r", "seed", "words"),
@@ -42,7 +43,8 @@ rule load_bold:
         "../../environment.yml"
     threads: cores(1)
     resources:
-        mem_mb=3000,
+        mem_mb=growing(3000),
+        runtime=growing(60, 0.02),
     params:
         settings=settings("task", "scan", *["seed"] * SETTINGS.scan.null),
         source=source_fingerprint("load_bold"),
@@ -66,7 +68,8 @@ rule convolve_hrf:
         "../../environment.yml"
     threads: cores(1)
     resources:
-        mem_mb=1500,
+        mem_mb=growing(1500),
+        runtime=growing(30),
     params:
         settings=lambda w: settings(
             *SOUND.get(w.modality, ()), "t_r", "hrf_model", "fir_lags_seconds"
@@ -99,7 +102,8 @@ rule brain_quality:
         "../../environment.yml"
     threads: cores(1)
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000, 0.4),
+        runtime=growing(60, 0.05),
     params:
         sound="--sound" if SETTINGS.has_film else "",
         settings=settings("t_r", "quality", "seed"),
@@ -132,7 +136,8 @@ rule sync_align:
         "../../environment.yml"
     threads: cores(1)
     resources:
-        mem_mb=1500,
+        mem_mb=growing(1500, 0.4),
+        runtime=growing(30, 0.02),
     params:
         text="--text" if ANNOTATIONS else "",
         bold="--bold" if HAS_BOLD else "",

@@ -19,10 +19,11 @@ rule train_codec:
         "../../environment.yml"
     threads: cores(2)
     resources:
-        mem_mb=6000,
+        mem_mb=growing(6000),
+        runtime=growing(1440),
     params:
         logs=f"results/codecs/training/{RECIPE.stem}",
-        threads=min(2, workflow.cores or 1),
+        threads=2,
         source=source_fingerprint("codec train"),
     shell:
         "python -m giblet codec train --sounds {input.sounds:q} --validation {input.validation:q}"

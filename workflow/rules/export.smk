@@ -21,7 +21,8 @@ rule export:
         "../../environment.yml"
     threads: cores(1)
     resources:
-        mem_mb=3000,
+        mem_mb=growing(3000, 0.4),
+        runtime=growing(60, 0.05),
     params:
         film="--film" if SETTINGS.has_film else "",
         aligned="--aligned" if SETTINGS.has_film else "",

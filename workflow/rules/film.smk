@@ -16,7 +16,8 @@ rule extract_codes:
         "../../environment.yml"
     threads: cores(1)
     resources:
-        mem_mb=1500,
+        mem_mb=growing(1500),
+        runtime=growing(60, 0.1),
     params:
         settings=settings(*SOUND["encodec"], "t_r", "max_trs"),
         source=source_fingerprint("extract_codes"),
@@ -39,7 +40,8 @@ rule extract_mel:
         "../../environment.yml"
     threads: cores(1)
     resources:
-        mem_mb=1500,
+        mem_mb=growing(1500),
+        runtime=growing(30, 0.1),
     params:
         settings=settings(*SOUND["mel"], "t_r", "max_trs"),
         source=source_fingerprint("extract_mel"),
@@ -62,7 +64,8 @@ rule group_trs:
         "../../environment.yml"
     threads: cores(1)
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000, 3),
+        runtime=growing(15),
     params:
         source=source_fingerprint("group_trs"),
     shell:
@@ -84,7 +87,8 @@ rule extract_video:
         "../../environment.yml"
     threads: cores(1)
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
+        runtime=growing(60, 0.1),
     params:
         settings=settings("video", "t_r", "max_trs"),
         source=source_fingerprint("extract_video"),
@@ -108,7 +112,8 @@ rule embed_text:
         "../../environment.yml"
     threads: cores(1)
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
+        runtime=growing(60),
     params:
         film="--film" if SETTINGS.has_film else "",
         settings=settings("text_model", "t_r", "words"),

@@ -26,7 +26,8 @@ rule leave_one_out:
         "../../environment.yml"
     threads: cores(2)
     resources:
-        mem_mb=3000,
+        mem_mb=growing(3000, 3),
+        runtime=growing(720, 5),
     params:
         logs=f"{RESULTS}/training/leave_one_out/{SETTINGS.path}",
         threads=2,

@@ -24,7 +24,8 @@ rule lesion:
         "../../environment.yml"
     threads: cores(1)
     resources:
-        mem_mb=3000,
+        mem_mb=growing(3000, 3),
+        runtime=growing(240, 0.5),
     params:
         regions="" if SETTINGS.lesion.regions == "parcels" else "--regions",
         settings=settings(*SOUND[SETTINGS.path], "t_r", "decoding", "lesion", "seed"),

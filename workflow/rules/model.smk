@@ -23,8 +23,11 @@ rule train:
         "../../environment.yml"
     threads: cores(2)
     resources:
-        mem_mb=3000,
+        **over_nodes(),
+        mem_mb=growing(3000, 3),
+        runtime=growing(240, 0.5),
     params:
+        launch=launcher(),
         logs=f"{RESULTS}/training/{{path}}",
         threads=2,
         settings=lambda w: settings(
@@ -36,7 +39,7 @@ rule train:
         ),
         source=source_fingerprint("train"),
     shell:
-        "python -m giblet train --aligned {input.aligned:q} --model {output.model:q}"
+        "{params.launch}python -m giblet train --aligned {input.aligned:q} --model {output.model:q}"
         " --logs {params.logs:q} --settings {params.settings:q} --threads {params.threads}"
         " 2>&1 | tee {log:q}"
 
@@ -64,7 +67,8 @@ rule reconstruct:
         "../../environment.yml"
     threads: cores(1)
     resources:
-        mem_mb=3000,
+        mem_mb=growing(3000, 3),
+        runtime=growing(120, 0.5),
     params:
         regions=lambda _, input: "--regions" if input.regions else "",
         settings=lambda w: settings(*SOUND[w.path], "t_r", "decoding", "seed"),
@@ -99,15 +103,18 @@ rule pretrain:
         "../../environment.yml"
     threads: cores(2)
     resources:
-        mem_mb=4000,
+        **over_nodes(),
+        mem_mb=growing(4000, 3),
+        runtime=growing(720),
     params:
+        launch=launcher(),
         logs=f"results/models/training/{SETTINGS.path}",
-        threads=min(2, workflow.cores or 1),
+        threads=2,
         settings=settings(
             *SOUND[SETTINGS.path], "use_encodec", "t_r", "model", "training", "seed"
         ),
         source=source_fingerprint("pretrain"),
     shell:
-        "python -m giblet pretrain --sounds {input.sounds:q} --validation {input.validation:q}"
+        "{params.launch}python -m giblet pretrain --sounds {input.sounds:q} --validation {input.validation:q}"
         " --model {output.model:q} --logs {params.logs:q} --settings {params.settings:q}"
         " --threads {params.threads} 2>&1 | tee {log:q}"

@@ -32,7 +32,8 @@ rule report:
         "../../environment.yml"
     threads: cores(1)
     resources:
-        mem_mb=2500,
+        mem_mb=growing(2500, 1),
+        runtime=growing(60),
     params:
         results=lambda _, output: str(Path(output.page).parent),
         logs=LOGS,

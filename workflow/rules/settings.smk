@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -127,7 +128,46 @@ def cores(wanted):
     """Threads to declare for a job that keeps ``wanted`` processors busy.
 
     With ``--cores 8`` on two processors each of them counts fourfold, so that no more jobs run
-    side by side than there are processors for.
+    side by side than there are processors for. A cluster counts its own.
     """
-    offered = workflow.cores or 1
+    offered = workflow.resource_settings.cores
+    if offered is None:
+        return wanted
     return max(1, min(offered, round(wanted * offered / min(offered, os.cpu_count()))))
+
+
+def growing(least, per_mb=0):
+    """What a job may take (MB, minutes): so much, more for each MB that it reads; again as much
+    for each attempt that failed."""
+    return lambda _, input, attempt: attempt * (
+        least + round(per_mb * megabytes(input))
+    )
+
+
+def megabytes(paths):
+    """Size of files, and of all files in folders."""
+    files = [f for p in map(Path, paths) for f in (p.rglob("*") if p.is_dir() else [p])]
+    return sum(file.stat().st_size for file in files) / 1e6
+
+
+def over_nodes():
+    """What training on several computers asks of Slurm; nothing on one."""
+    if (training := SETTINGS.training).nodes == 1:
+        return {}
+    tasks = training.nodes * training.devices
+    # with mpi set, tasks are this rule's own to start; per GPU there is no telling how many
+    return dict(mpi="srun", nodes=training.nodes, tasks=tasks, tasks_per_gpu=0)
+
+
+def launcher():
+    """What starts a process on each computer, where training takes several."""
+    if (training := SETTINGS.training).nodes == 1:
+        return ""
+    if not shutil.which("srun"):
+        sys.exit(
+            "config: training.nodes above 1 needs Slurm, whose srun is not on this computer"
+        )
+    return (
+        f"srun --nodes={training.nodes} --ntasks={training.nodes * training.devices}"
+        f" --ntasks-per-node={training.devices} --cpus-per-task=2 --kill-on-bad-exit=1 "
+    )
