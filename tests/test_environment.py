@@ -1,4 +1,4 @@
-"""environment.yml (conda) and pyproject.toml (pip) describe one environment."""
+"""pyproject.toml (pip), environment.yml and the rules' own (conda) describe one environment."""
 
 import tomllib
 from pathlib import Path
@@ -39,6 +39,23 @@ def test_both_files_name_the_same_packages_and_versions(project, conda):
     assert for_conda.pop("python") == frozenset([project["requires-python"]])
     assert not for_conda.pop("pip")
     assert for_conda == for_pip
+
+
+def test_rules_run_in_the_same_without_the_tools_for_tests(project):
+    extras = project["optional-dependencies"]
+    for_pip = pinned(project["dependencies"] + extras["motion"])
+    (file,) = (ROOT / "workflow" / "envs").iterdir()
+    *packages, last = yaml.safe_load(file.read_text())["dependencies"]
+    for_rules = pinned(packages) | pinned(last["pip"])
+    assert for_rules.pop("python") == frozenset([project["requires-python"]])
+    assert not for_rules.pop("pip")
+    assert for_rules == for_pip
+
+
+def test_every_rule_names_that_environment():
+    for file in (ROOT / "workflow" / "rules").glob("*.smk"):
+        text = file.read_text()
+        assert text.count("conda:") == text.count('"../envs/giblet.yaml"'), file.name
 
 
 def test_no_package_is_listed_twice(project, conda):

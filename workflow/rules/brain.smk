@@ -14,7 +14,7 @@ if SETTINGS.bold_source == "simulated":
         benchmark:
             f"{TIMES}/simulate_bold.tsv"
         conda:
-            "../../environment.yml"
+            "../envs/giblet.yaml"
         threads: cores(1)
         resources:
             mem_mb=growing(2000),
@@ -40,7 +40,7 @@ rule load_bold:
     benchmark:
         f"{TIMES}/load_bold.tsv"
     conda:
-        "../../environment.yml"
+        "../envs/giblet.yaml"
     threads: cores(1)
     resources:
         mem_mb=growing(3000),
@@ -65,7 +65,7 @@ rule convolve_hrf:
     benchmark:
         f"{TIMES}/convolve_hrf_{{modality}}.tsv"
     conda:
-        "../../environment.yml"
+        "../envs/giblet.yaml"
     threads: cores(1)
     resources:
         mem_mb=growing(1500),
@@ -99,7 +99,7 @@ rule brain_quality:
     benchmark:
         f"{TIMES}/brain_quality.tsv"
     conda:
-        "../../environment.yml"
+        "../envs/giblet.yaml"
     threads: cores(1)
     resources:
         mem_mb=growing(4000, 0.4),
@@ -133,7 +133,7 @@ rule sync_align:
     benchmark:
         f"{TIMES}/sync_align_{{path}}.tsv"
     conda:
-        "../../environment.yml"
+        "../envs/giblet.yaml"
     threads: cores(1)
     resources:
         mem_mb=growing(1500, 0.4),

@@ -16,7 +16,7 @@ rule train_codec:
     benchmark:
         f"results/codecs/times/{RECIPE.stem}.tsv"
     conda:
-        "../../environment.yml"
+        "../envs/giblet.yaml"
     threads: cores(2)
     resources:
         mem_mb=growing(6000),

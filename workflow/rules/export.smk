@@ -18,7 +18,7 @@ rule export:
     benchmark:
         f"{TIMES}/export.tsv"
     conda:
-        "../../environment.yml"
+        "../envs/giblet.yaml"
     threads: cores(1)
     resources:
         mem_mb=growing(3000, 0.4),

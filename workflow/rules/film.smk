@@ -13,7 +13,7 @@ rule extract_codes:
     benchmark:
         f"{TIMES}/extract_codes.tsv"
     conda:
-        "../../environment.yml"
+        "../envs/giblet.yaml"
     threads: cores(1)
     resources:
         mem_mb=growing(1500),
@@ -37,7 +37,7 @@ rule extract_mel:
     benchmark:
         f"{TIMES}/extract_mel.tsv"
     conda:
-        "../../environment.yml"
+        "../envs/giblet.yaml"
     threads: cores(1)
     resources:
         mem_mb=growing(1500),
@@ -61,7 +61,7 @@ rule group_trs:
     benchmark:
         f"{TIMES}/group_trs_{{path}}.tsv"
     conda:
-        "../../environment.yml"
+        "../envs/giblet.yaml"
     threads: cores(1)
     resources:
         mem_mb=growing(1000, 3),
@@ -84,7 +84,7 @@ rule extract_video:
     benchmark:
         f"{TIMES}/extract_video.tsv"
     conda:
-        "../../environment.yml"
+        "../envs/giblet.yaml"
     threads: cores(1)
     resources:
         mem_mb=growing(1000),
@@ -109,7 +109,7 @@ rule embed_text:
     benchmark:
         f"{TIMES}/embed_text.tsv"
     conda:
-        "../../environment.yml"
+        "../envs/giblet.yaml"
     threads: cores(1)
     resources:
         mem_mb=growing(1000),

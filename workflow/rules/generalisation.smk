@@ -23,7 +23,7 @@ rule leave_one_out:
     benchmark:
         f"{TIMES}/leave_one_out_{SETTINGS.path}.tsv"
     conda:
-        "../../environment.yml"
+        "../envs/giblet.yaml"
     threads: cores(2)
     resources:
         mem_mb=growing(3000, 3),

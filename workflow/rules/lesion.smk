@@ -21,7 +21,7 @@ rule lesion:
     benchmark:
         f"{TIMES}/lesion_{SETTINGS.path}.tsv"
     conda:
-        "../../environment.yml"
+        "../envs/giblet.yaml"
     threads: cores(1)
     resources:
         mem_mb=growing(3000, 3),

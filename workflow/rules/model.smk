@@ -20,7 +20,7 @@ rule train:
     benchmark:
         f"{TIMES}/train_{{path}}.tsv"
     conda:
-        "../../environment.yml"
+        "../envs/giblet.yaml"
     threads: cores(2)
     resources:
         **over_nodes(),
@@ -64,7 +64,7 @@ rule reconstruct:
     benchmark:
         f"{TIMES}/reconstruct_{{path}}.tsv"
     conda:
-        "../../environment.yml"
+        "../envs/giblet.yaml"
     threads: cores(1)
     resources:
         mem_mb=growing(3000, 3),
@@ -100,7 +100,7 @@ rule pretrain:
     benchmark:
         f"results/models/times/{SETTINGS.path}.tsv"
     conda:
-        "../../environment.yml"
+        "../envs/giblet.yaml"
     threads: cores(2)
     resources:
         **over_nodes(),

@@ -29,7 +29,7 @@ rule report:
     benchmark:
         f"{TIMES}/report.tsv"
     conda:
-        "../../environment.yml"
+        "../envs/giblet.yaml"
     threads: cores(1)
     resources:
         mem_mb=growing(2500, 1),
