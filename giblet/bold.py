@@ -15,6 +15,7 @@ from giblet.bids import MOTION, BoldRun, derivatives, read_runs
 from giblet.cleaning import clean_series
 from giblet.encoding import tsnr
 from giblet.images import parcel_means
+from giblet.progress import progress
 from giblet.replacing import replacing
 from giblet.runs import read_run_table
 from giblet.significance import phase_randomised
@@ -141,7 +142,7 @@ def _fill(
     """Put cleaned runs into ``bold`` (an array, or a file's), one by one; all that lies beside."""
     (_, n_columns), start = scans.sizes.values(), 0
     ratios = np.empty((len(scans.runs), n_columns), dtype=np.float32)
-    for n, run in enumerate(scans.runs):
+    for n, run in enumerate(progress(scans.runs, "cleaning scans", "runs")):
         stop = start + run.n_volumes
         cleaned, ratios[n] = _cleaned(run, scans, n_columns, high_pass_hz)
         if null_seed is not None:

@@ -16,6 +16,7 @@ from giblet.held_out import HeldOut, Scores, correlation_by_tr
 from giblet.lesion import paired_change
 from giblet.models.autoencoder import Autoencoder
 from giblet.models.reading import blurred_bottlenecks, bottlenecks
+from giblet.progress import progress
 from giblet.ridge import ridge_encoding
 from giblet.settings import DecodingConfig
 from giblet.timing import trs_for
@@ -65,7 +66,8 @@ def leave_one_out(
     check_subjects(aligned)
     t_r, bold = aligned.attrs["t_r"], film_data(aligned).bold.numpy()
     within, found = make_readout(everyones, aligned, decoding, regions), []
-    for subject, own in zip(aligned["subject"].values.astype(str).tolist(), bold, strict=True):
+    subjects = aligned["subject"].values.astype(str).tolist()
+    for subject, own in zip(progress(subjects, "training", "subjects"), bold, strict=True):
         others = aligned.drop_sel(subject=subject)
         left_out = make_readout(train(others, subject), others, decoding, regions)
         known, _null = subject_scores(within, own, t_r, decoding)

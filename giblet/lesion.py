@@ -19,6 +19,7 @@ from giblet.evaluation import N_BOOTSTRAP, reliable_voxels
 from giblet.held_out import OF_TRS, HeldOut, Scores
 from giblet.models.autoencoder import Autoencoder
 from giblet.models.reading import bottlenecks
+from giblet.progress import progress
 from giblet.settings import DecodingConfig, LesionConfig
 from giblet.timing import trs_for
 
@@ -103,7 +104,7 @@ def lesion(
     clip_trs = trs_for(decoding.clip_seconds, processor.clock.t_r)
     held_out = HeldOut(code, data, original, processor.sample_rate, clip_trs)
     sounds, found = {"original": original} if config.sound else {}, []
-    for one, guesses in zip(plan, decoded, strict=True):
+    for one, guesses in zip(progress(plan, "listening", "lesions"), decoded, strict=True):
         features = [_decode_audio(autoencoder, guess) for guess in guesses]
         waves = [
             decoded_stretch(each.numpy(), trs, processor, aligned.attrs)
@@ -143,7 +144,8 @@ def decode_lesions(
     plan = plan_lesions({n: v for n, v in inside.items() if v.any()}, config.n_draws, seed)
     silent, lags = [one.silent for one in plan], lags_in_trs(t_r, decoding)
     by_subject = [
-        decode_silenced(one, data.run, code, train, test, lags, silent) for one in bold[..., read]
+        decode_silenced(one, data.run, code, train, test, lags, silent)
+        for one in progress(bold[..., read], "reading brains", "subjects")
     ]
     return plan, list(zip(*by_subject, strict=True))
 

@@ -28,6 +28,7 @@ from giblet.evaluation import (
 )
 from giblet.models.autoencoder import Autoencoder
 from giblet.models.reading import bottlenecks, predict_bold
+from giblet.progress import progress
 from giblet.ridge import banded_weights, ridge_encoding
 from giblet.settings import DecodingConfig
 from giblet.timing import trs_for
@@ -77,7 +78,7 @@ def reconstruct(
         if processor.use_encodec:
             rows += decoded_code_rows(brain, autoencoder, data, seed)
         rows += _encoding_rows(aligned, code, data, autoencoder, seed)
-        for column, values in brain.items():
+        for column, values in progress(brain.items(), "decoding", "columns"):
             make = decoded if column != "nearest_clip" else lambda nearest: sound(audio[nearest])
             estimates[column] = [make(value) for value in values]
         clip_trs = trs_for(decoding.clip_seconds, processor.clock.t_r)

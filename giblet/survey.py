@@ -10,6 +10,7 @@ import xarray as xr
 from giblet.bids import BoldRun
 from giblet.checks import GibletError
 from giblet.images import common_mask, parcel_means, read_labels, read_volumes
+from giblet.progress import progress
 from giblet.runs import read_columns
 
 
@@ -54,7 +55,9 @@ def survey(runs: list[BoldRun], source: Path, parcellation: str | Path | None = 
         mask, affine = common_mask((run.path, run.mask) for run in runs)
     else:
         mask, affine = np.ones(len(_same_columns(runs)), dtype=bool), None
-    found = [_varying(run, mask) for run in runs]  # (n_voxels,) each
+    found = [
+        _varying(run, mask) for run in progress(runs, "looking at scans", "runs")
+    ]  # (n_voxels,) each
     silent = {run.subject for run, varies in zip(runs, found, strict=True) if not varies.any()}
     warnings = [f"{name}: constant in some run, left out" for name in sorted(silent)]
     left = [n for n, run in enumerate(runs) if run.subject not in silent]

@@ -8,6 +8,7 @@ import xarray as xr
 from giblet.alignment.sync import Match
 from giblet.dataset import zscore_bold
 from giblet.encoding import isc
+from giblet.progress import progress
 
 BLOCK_VALUES = 2**25  # of BOLD in memory at once: 128 MB, and some ten times that for the work
 
@@ -20,7 +21,8 @@ def voxel_blocks(
     ``scans`` as ``giblet.bold.load_bids`` gives them, or ``giblet.store.open_arrays``;
     ``scale_by`` (n_trs,) bool as in `zscore_bold`; ``block_values``: n_volumes × voxels of a block.
     """
-    for columns in _column_blocks(scans, block_values):
+    blocks = list(_column_blocks(scans, block_values))
+    for columns in progress(blocks, "reading BOLD", "blocks of voxels"):
         bold = scans["bold"][:, columns].values[match.volumes]
         yield zscore_bold(bold, match.runs, scale_by)[0]
 

@@ -14,6 +14,7 @@ from giblet.audio.framing import group_trs, ungroup_trs
 from giblet.audio.mel import MelSettings, mel_spectrogram, mel_to_sound, repeat_in_trs
 from giblet.checks import GibletError, check_codes
 from giblet.config import Config
+from giblet.progress import progress
 from giblet.timing import TrClock, count_samples, samples_duration, tr_onsets, whole_trs
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class AudioProcessor:
         """
         rate = self.clock.encoding_rate_hz(self.sample_rate)
         most = None if max_trs is None else count_samples(self.clock.duration(max_trs), rate)
-        sound = _Counted(sound_blocks(path, rate), most)
+        sound = _Counted(progress(sound_blocks(path, rate), "reading sound", "blocks"), most)
         stream = self.codec.encode(sound) if self.codec else self._sound_to_mel(sound)
         duration = samples_duration(sound.n_samples, rate)
         rounding = samples_duration(0.5, rate)  # of the number of samples

@@ -28,6 +28,7 @@ from giblet.audio.distances import (
 from giblet.audio.pesq_guard import pesq_scores
 from giblet.audio.speech import SPEECH_RATE_HZ, has_signal, segment_edges, speech_share
 from giblet.checks import check_waveform
+from giblet.progress import progress
 
 MIN_SPEECH_SHARE = 0.5  # of a segment, for PESQ
 
@@ -151,7 +152,7 @@ def _parts(segments: list[list[np.ndarray]], *rest, n_jobs: int) -> Iterator[dic
     tasks = [segments[i : i + n_together] for i in range(0, len(segments), n_together)]
     constants = [[one] * len(tasks) for one in rest]
     if min(n_jobs, len(tasks)) == 1:
-        yield from map(_scores_of, tasks, *constants)
+        yield from map(_scores_of, progress(tasks, "scoring sound"), *constants)
         return
     with ProcessPoolExecutor(min(n_jobs, len(tasks)), get_context("spawn")) as processes:
         yield from processes.map(_scores_of, tasks, *constants)
