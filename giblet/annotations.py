@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from giblet.checks import GibletError
+from giblet.incoming import check_unpacked
 from giblet.store import SEPARATORS
 from giblet.transcripts import (
     chosen_part,
@@ -116,6 +117,7 @@ def _separated(path: Path, header: int | None) -> pd.DataFrame:
 
 def _sheet(path: Path, sheet: str | None, header: int | None) -> pd.DataFrame:
     content, cells = io.BytesIO(content_of(path)), _CELLS | {"header": header}
+    check_unpacked(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of formatting that openpyxl leaves out

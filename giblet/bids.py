@@ -141,7 +141,7 @@ def _read_sidecar(path: Path) -> tuple[float, float, list[str]]:
     try:
         t_r = check_t_r(float(sidecar["RepetitionTime"]))
         start_time = float(sidecar.get("StartTime", 0.0))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise GibletError(f"{path}: RepetitionTime or StartTime: {error}") from None
     if not 0 <= start_time <= 60:
         raise GibletError(f"{path}: StartTime is {start_time}; give seconds since the scan began")

@@ -198,5 +198,6 @@ def _source(folder: Path) -> str:
     if folder.is_file():
         return folder.name
     description = derivatives(folder) / "dataset_description.json"
-    makers = load_json(description).get("GeneratedBy", []) if description.is_file() else []
-    return ", ".join([folder.name, *(maker["Name"] for maker in makers)])
+    makers = load_json(description).get("GeneratedBy") if description.exists() else None
+    named = [maker for maker in makers or [] if isinstance(maker, dict) and "Name" in maker]
+    return ", ".join([folder.name, *(str(maker["Name"]) for maker in named)])

@@ -97,8 +97,8 @@ def _add_option(command: argparse.ArgumentParser, parameter: inspect.Parameter) 
 def _parse_settings(text: str) -> Config:
     try:
         return parse_config(json.loads(text))
-    except json.JSONDecodeError as error:
-        raise GibletError(f"--settings must be JSON, not {text!r} ({error})") from None
+    except (ValueError, RecursionError) as error:
+        raise GibletError(f"--settings must be JSON, not {text[:200]!r} ({error})") from None
 
 
 def limit_threads(n: int) -> None:
@@ -134,6 +134,9 @@ def main(arguments: list[str] | None = None) -> int:
             options["config"] = _parse_settings(settings)
         with told(name):
             _call(verb_functions()[name], options)
+    except MemoryError as error:
+        tell_mistake(f"giblet {name}: not enough memory ({error}). Is the input whole?")
+        return 1
     except (GibletError, OSError) as error:
         said = explain_os_error(error) if isinstance(error, OSError) else str(error)
         tell_mistake(f"giblet {name}: {said}")

@@ -56,8 +56,11 @@ class ImageModel:
 
         folder = model_folder(name_or_folder, _WHAT)
         try:
-            self.processor = AutoImageProcessor.from_pretrained(folder)
-            self.network, loading = AutoModel.from_pretrained(folder, output_loading_info=True)
+            own = {"trust_remote_code": False}  # no code that comes with a model
+            self.processor = AutoImageProcessor.from_pretrained(folder, **own)
+            self.network, loading = AutoModel.from_pretrained(
+                folder, output_loading_info=True, use_safetensors=True, **own
+            )
         except (OSError, ValueError, ImportError) as error:
             said = str(error).strip().splitlines()[0]
             raise GibletError(f"{_WHAT} {name_or_folder!r}: not an image model ({said})") from error

@@ -1,34 +1,57 @@
 """Images of voxels: opened, masked, and read a few volumes at a time."""
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from zlib import error as ZlibError
 
 import numpy as np
 
 from giblet.checks import GibletError
+from giblet.incoming import check_file
 
+_DEFLATE = 1032  # the most that gzip packs into a byte
 _VOXELS_AT_ONCE = 8_000_000  # of the grid: 64 MB as float64
 
 
 @contextmanager
 def reading_image(path: Path) -> Iterator[None]:
     """Whatever goes wrong in reading an image is a GibletError that names the file."""
-    from nibabel.filebasedimages import ImageFileError
-
     try:
         yield
-    except (OSError, EOFError, ValueError, ZlibError, ImageFileError) as error:
-        raise GibletError(f"{path}: not a readable NIfTI image ({error})") from error
+    except GibletError:
+        raise
+    except Exception as error:  # of nibabel, zlib, expat, and of headers that nobody foresaw
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise GibletError(f"{path}: not a readable image ({said})") from error
 
 
 def open_image(path: Path, **options):
-    """An image whose voxels are not read yet; ``options`` as ``nibabel.load`` has them."""
+    """An image whose voxels are not read yet; ``options`` as ``nibabel.load`` has them.
+
+    GibletError where it is none, or its header claims what cannot be.
+    """
     import nibabel
 
+    check_file(path, "an image")
     with reading_image(path):
-        return nibabel.load(path, **options)
+        image = nibabel.load(path, **options)
+        if path.name.endswith((".nii", ".nii.gz")):
+            _check_header(image, path)
+    return image
+
+
+def _check_header(image, path: Path) -> None:
+    """Voxels are numbers and fit into the file, and lie somewhere; else ValueError."""
+    dtype, packed = image.get_data_dtype(), _DEFLATE if path.name.endswith(".gz") else 1
+    if dtype.kind not in "fiu":
+        raise ValueError(f"its voxels are no real numbers but {dtype}")
+    n_bytes = math.prod(image.shape) * dtype.itemsize
+    if min(image.shape, default=0) < 1 or n_bytes > packed * path.stat().st_size:
+        raise ValueError(f"its header claims {image.shape} voxels, which are not in it")
+    affine = getattr(image, "affine", np.eye(4))  # greyordinates have none
+    if not np.isfinite(affine).all() or not np.linalg.det(affine):
+        raise ValueError("its affine says of no voxel where it lies")
 
 
 def common_mask(images: Iterable[tuple[Path, Path]]) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,6 @@
 """Runs named in a table: BOLD of parcels, vertices or voxels that is no BIDS data set."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from giblet.bids import BoldRun, check_alike, displacement
 from giblet.checks import GibletError, nearest_name
 from giblet.events import film_times
 from giblet.images import open_image, reading_image
+from giblet.incoming import check_file
 from giblet.store import load_table
 from giblet.timing import acquisition_times, check_t_r
 
@@ -25,6 +27,7 @@ OPTIONAL = {
     "stim_file": "film",
 }
 IMAGES = (".nii.gz", ".nii")
+_MOST_DROPPED = 100_000
 
 
 def read_run_table(path: str | Path, confounds: Sequence[str] = ()) -> list[BoldRun]:
@@ -88,14 +91,17 @@ def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         if numbers.isna().any():
             row = int(np.flatnonzero(numbers.isna())[0])
             raise GibletError(f"{path}: row {row + 1}: {name} is no number ({given.iloc[row]!r})")
+        if np.isinf(numbers).any() and name != "duration":
+            raise GibletError(f"{path}: {name} must be a finite number")
         table[name] = numbers
+    dropped = table["n_dropped"]
+    if ((dropped < 0) | (dropped > _MOST_DROPPED) | (dropped % 1 != 0)).any():
+        raise GibletError(f"{path}: n_dropped must be a whole number from 0 to {_MOST_DROPPED}")
     return table
 
 
 def _read_row(row, folder: Path, confounds: Sequence[str]) -> BoldRun:
-    path = folder / str(row.file)
-    if not path.is_file():
-        raise GibletError(f"{path}: no such file (sub-{row.subject})")
+    path = check_file(folder / str(row.file))
     try:
         t_r = check_t_r(float(row.t_r))
     except ValueError as error:
@@ -165,6 +171,7 @@ def open_series(path: Path) -> tuple[object, list[str]]:
 
     An array, or what gives one; ``shape`` is (n_volumes, n_columns).
     """
+    check_file(path)
     if path.name.endswith((".dtseries.nii", ".ptseries.nii", ".gii")):
         values, names = _grayordinates(path)
     elif path.suffix == ".npy":
@@ -175,16 +182,18 @@ def open_series(path: Path) -> tuple[object, list[str]]:
         values, names = _plain(path, lambda: np.loadtxt(path, dtype=np.float32, ndmin=2)), []
     else:
         values, names = _table(path)
-    if len(values.shape) != 2 or values.dtype.kind not in "fiu":
+    if len(values.shape) != 2 or 0 in values.shape or values.dtype.kind not in "fiu":
         raise GibletError(f"{path}: needs numbers (volumes × parcels), holds {values.shape}")
     return values, names or [str(n) for n in range(values.shape[1])]
 
 
 def _plain(path: Path, read) -> np.ndarray:
     try:
-        return read()
-    except (OSError, ValueError, EOFError, KeyError) as error:
-        reason = str(error).splitlines()[0]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # numpy's, of a file without numbers
+            return read()
+    except (OSError, ValueError, EOFError, KeyError, TypeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
         raise GibletError(f"{path}: no readable numbers in it ({reason})") from None
 
 
@@ -216,12 +225,12 @@ def _table(path: Path) -> tuple[np.ndarray, list[str]]:
 def _grayordinates(path: Path) -> tuple[object, list[str]]:
     """GIfTI or CIFTI series, (n_volumes, n_vertices); names of parcels where it has such."""
     image = open_image(path)
-    if path.name.endswith(".gii"):
-        with reading_image(path):
+    with reading_image(path):
+        if path.name.endswith(".gii"):
             return np.stack([array.data for array in image.darrays]).astype(np.float32), []
-    axis = image.header.get_axis(1)
-    names = list(map(str, getattr(axis, "name", []))) if ".ptseries." in path.name else []
-    return image.dataobj, names
+        axis = image.header.get_axis(1)
+        names = list(map(str, getattr(axis, "name", []))) if ".ptseries." in path.name else []
+        return image.dataobj, names
 
 
 def _nuisance(path: Path, names: Sequence[str], n_scanned: int, n_dropped: int):

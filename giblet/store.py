@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from giblet.checks import GibletError
+from giblet.incoming import check_file
 from giblet.replacing import replacing
 from giblet.sealing import FORMAT_VERSION, check_seal, check_version, damaged, seal
 
@@ -111,6 +112,15 @@ def load_arrays(path: str | Path) -> "xr.Dataset":
             raise damaged(path) from error
 
 
+def need_arrays(path: str | Path, *names: str) -> "xr.Dataset":
+    """As `load_arrays`, of a file that holds these variables or attributes; else GibletError."""
+    arrays = load_arrays(path)
+    if missing := [name for name in names if name not in arrays and name not in arrays.attrs]:
+        has = ", ".join(map(str, arrays.variables)) or "no arrays"
+        raise GibletError(f"{path}: has no {', '.join(missing)} but {has}. Is it the right file?")
+    return arrays
+
+
 @contextmanager
 def open_arrays(path: str | Path) -> Iterator["xr.Dataset"]:
     """An array set whose values are read when they are sliced, while the context lasts.
@@ -120,11 +130,10 @@ def open_arrays(path: str | Path) -> Iterator["xr.Dataset"]:
     """
     import xarray as xr
 
+    check_file(path)
     try:
         sealed = check_seal(path) is not None
         arrays = xr.open_dataset(path, engine="h5netcdf", cache=False)
-    except FileNotFoundError:
-        raise GibletError(f"{path}: no such file") from None
     except GibletError:
         raise
     except Exception as error:
@@ -162,11 +171,10 @@ def load_table(path: str | Path, **options) -> "pd.DataFrame":
     if (ending := path.suffix.lower()) not in SEPARATORS:
         raise GibletError(f"{path}: tables are .tsv or .csv, not {path.suffix or 'without ending'}")
     options = {"sep": SEPARATORS[ending], "keep_default_na": False} | options
+    check_file(path)
     try:
         return pd.read_csv(path, na_values=["n/a", ""], **options)
-    except FileNotFoundError:
-        raise GibletError(f"{path}: no such file") from None
-    except (ValueError, UnicodeDecodeError) as error:
+    except (ValueError, OverflowError) as error:  # also of characters that are not UTF-8
         raise GibletError(f"{path}: not a readable table ({error})") from error
 
 
@@ -187,22 +195,28 @@ def save_json(content: dict, path: str | Path) -> None:
 
 
 def load_json(path: str | Path) -> dict:
-    """Read a JSON file."""
+    """Read a JSON file that holds one object, ``{...}``."""
+    check_file(path)
     try:
-        return json.loads(Path(path).read_text())
-    except FileNotFoundError:
-        raise GibletError(f"{path}: no such file") from None
-    except ValueError as error:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise GibletError(f"{path}: not valid JSON ({error})") from error
+    return _keyed(content, path)
 
 
 def load_yaml(path: str | Path) -> dict:
     """Read a YAML file of settings."""
     import yaml
 
+    check_file(path)
     try:
-        return yaml.safe_load(Path(path).read_text()) or {}
-    except FileNotFoundError:
-        raise GibletError(f"{path}: no such file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise GibletError(f"{path}: not valid YAML ({str(error).splitlines()[0]})") from error
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError, OverflowError) as error:
+        raise GibletError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
+    return _keyed({} if content is None else content, path)
+
+
+def _keyed(content: object, path: str | Path) -> dict:
+    if not isinstance(content, dict):
+        raise GibletError(f"{path}: needs keys and values, holds a {type(content).__name__}")
+    return content

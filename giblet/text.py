@@ -144,6 +144,8 @@ def _loaded_model(embedder: str):
 
     folder = model_folder(embedder, "text_model")
     try:
-        return AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        options = {"trust_remote_code": False, "use_safetensors": True}
+        return tokenizer, AutoModel.from_pretrained(folder, **options).eval()
     except (OSError, ValueError) as error:
         raise GibletError(f"text_model {embedder!r}: not a language model ({error})") from error

@@ -22,7 +22,7 @@ def check_t_r(t_r: float, frame_rate: float | None = None) -> float:
         raise ValueError(f"t_r must be a positive number of seconds, got {t_r}")
     if t_r > 60:
         raise ValueError(f"t_r is {t_r}: that looks like milliseconds. Give seconds.")
-    if frame_rate is not None and not 0 < frame_rate < np.inf:
+    if frame_rate is not None and not 0 < frame_rate < 1e9:
         raise ValueError(f"a frame rate must be a positive number of Hz, got {frame_rate}")
     if frame_rate is not None and t_r * frame_rate < 1 - _EPSILON:
         raise ValueError(f"t_r {t_r} s is shorter than one frame at {frame_rate} Hz")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from giblet.checks import GibletError
+from giblet.incoming import check_file
 
 _STAMP = r"(\d+:)?\d\d?:\d\d?[.,]\d{3}"
 _TIMES = re.compile(rf"^[ \t]*{_STAMP} *--> *{_STAMP}(\s|$)", re.MULTILINE)
@@ -25,10 +26,9 @@ def one_line(error: Exception) -> str:
 
 def content_of(path: Path) -> bytes:
     """The bytes of a file that is not empty."""
+    check_file(path)
     try:
         content = path.read_bytes()
-    except FileNotFoundError:
-        raise GibletError(f"{path}: no such file") from None
     except OSError as error:
         raise GibletError(f"{path}: cannot be read ({error.strerror})") from error
     if not content.strip():

@@ -426,7 +426,7 @@ def test_what_is_no_file_of_words_is_refused(tmp_path):
     for name in FILES:
         refused(tmp_path / name, "no such file")
     (tmp_path / "folder.csv").mkdir()
-    refused(tmp_path / "folder.csv", "cannot be read")
+    refused(tmp_path / "folder.csv", "is a folder")
 
 
 def test_every_setting_reaches_the_reader_with_the_same_default():

@@ -1,7 +1,9 @@
 """A model is found in a folder or the cache, or its absence is said at once. No network needed."""
 
+import hashlib
 import socket
 import time
+from pathlib import Path
 
 import pytest
 from transformers import EncodecConfig, EncodecModel
@@ -51,8 +53,19 @@ def test_a_silent_network_is_not_waited_for(monkeypatch, offline):
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setattr(socket, "create_connection", hang)
     with pytest.raises(GibletError):
-        model_folder("nobody/no_such_codec", "codec")
+        model_folder(f"nobody/no_such_codec@{'0' * 40}", "codec")
     assert 0 < sum(waited) < 10
+
+
+@pytest.mark.parametrize("name", ["nobody/codec", "nobody/codec@main", "nobody/codec@v1.0"])
+def test_nothing_is_fetched_that_is_not_pinned(monkeypatch, offline, name):
+    """Of a branch or a tag the hub may send something else tomorrow: it is not even asked."""
+    asked = []
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr(socket, "create_connection", lambda *given, **_more: asked.append(given))
+    with pytest.raises(GibletError, match="Name its commit"):
+        model_folder(name, "codec")
+    assert not asked
 
 
 def test_a_cached_codec_is_found_offline(offline):
@@ -77,6 +90,47 @@ def test_a_pinned_codec_is_that_commit_and_no_other(offline):
     assert model_folder(f"somebody/tiny_codec@{'1' * 40}", "codec").name == "1" * 40
     with pytest.raises(GibletError, match="not in the Hugging Face cache"):
         model_folder(f"somebody/tiny_codec@{'2' * 40}", "codec")
+
+
+@pytest.fixture
+def fetched(offline):
+    """A model as the hub's client lays it down: links to files that are named by their hashes."""
+    weights, config = b"weights" * 100, b"{}"
+    in_git = hashlib.sha1(b"blob %d\0" % len(config) + config).hexdigest()
+    snapshot = offline / "models--somebody--tiny" / "snapshots" / ("2" * 40)
+    blobs = snapshot.parents[1] / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    contents = {
+        "model.safetensors": (hashlib.sha256(weights).hexdigest(), weights),
+        "config.json": (in_git, config),
+    }
+    for name, (blob, content) in contents.items():
+        (blobs / blob).write_bytes(content)
+        (snapshot / name).symlink_to(Path("..") / ".." / "blobs" / blob)
+    return snapshot
+
+
+def test_what_was_fetched_is_as_the_hub_has_it(fetched):
+    assert model_folder(f"somebody/tiny@{'2' * 40}", "codec") == fetched
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_changed_file_in_the_cache_is_refused(fetched, name):
+    blob = (fetched / name).resolve()
+    content = bytearray(blob.read_bytes())
+    content[-1] ^= 1
+    blob.write_bytes(content)
+    with pytest.raises(GibletError, match=f"{name}: not as the hub has it"):
+        model_folder(f"somebody/tiny@{'2' * 40}", "codec")
+
+
+def test_a_link_out_of_the_cache_is_refused(fetched, tmp_path):
+    (tmp_path / "elsewhere").write_text("{}")
+    (fetched / "config.json").unlink()
+    (fetched / "config.json").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(GibletError, match="not as the hub has it"):
+        model_folder(f"somebody/tiny@{'2' * 40}", "codec")
 
 
 def test_a_folder_is_taken_as_it_is(tmp_path):

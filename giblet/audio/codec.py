@@ -10,6 +10,7 @@ import numpy as np
 
 from giblet.checks import GibletError
 from giblet.hub import model_folder
+from giblet.sealing import check_sums
 from giblet.store import fingerprint
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def load_codec(name_or_folder: str = BUNDLED, bandwidth_kbps: float = 6.0) -> Co
         causal; no such bandwidth.
     """
     folder = codec_folder(name_or_folder)
+    check_sums(folder, ["config.json", *(f.name for f in folder.glob("*.safetensors"))])
     kind, model = _read_model(folder, name_or_folder)
     revision = fingerprint(*sorted(folder.glob("*.safetensors")), folder / "config.json")
     return kind(model, name_or_folder, revision, bandwidth_kbps)
@@ -102,7 +104,7 @@ def _read_model(folder: Path, name: str) -> tuple[type, "PreTrainedModel"]:
         MdctConfig.model_type: (MdctModel, Mdct),
     }
     try:
-        model_type = AutoConfig.from_pretrained(folder).model_type
+        model_type = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
         if model_type not in kinds:
             raise GibletError(f"codec {name}: a {model_type} model, none of {', '.join(kinds)}")
         reader, kind = kinds[model_type]

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from giblet.checks import GibletError, check_waveform
+from giblet.incoming import check_file
 from giblet.replacing import replacing
 from giblet.timing import count_samples, samples_duration
 
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 _GAP = 0.005  # s: timestamps in milliseconds (Matroska) jitter less than this
 _CUT_SHORT = 1.0  # s: the header promises so much more sound than there is
+_LOUDEST = 1e9  # times full scale; 16-bit samples that are stored as floats have 3e4
+_SLOWEST = 100  # Hz
 _LARGEST = 2**31  # bytes of sound held at once: 6 hours at 24 kHz
 _ZERO_AND_FULL_SCALE = {
     "u8": (128, 2**7),
@@ -42,12 +45,9 @@ def open_film(path: str | Path) -> Iterator["av.container.InputContainer"]:
     """The opened container of a film or a sound file; GibletError where it is none."""
     import av
 
+    check_file(path, "a film")
     try:
         film = av.open(str(path))
-    except FileNotFoundError:
-        raise GibletError(f"{path}: no such file") from None
-    except IsADirectoryError:
-        raise GibletError(f"{path}: is a folder, not a film. Name a file in it.") from None
     except PermissionError:
         raise GibletError(f"{path}: you have no permission to read it (chmod +r)") from None
     except (av.error.FFmpegError, OSError) as error:
@@ -159,6 +159,8 @@ def _mono_pieces(path: str | Path) -> Iterator[tuple[np.ndarray, int]]:
         written, rate, stamp, zero = 0, 0, None, float(film_start(film))
         for frame in decoded_frames(film, stream, path):
             rate = rate or frame.sample_rate
+            if rate < _SLOWEST:
+                raise GibletError(f"{path}: {rate} samples a second are no sound; is it damaged?")
             if frame.sample_rate != rate:
                 raise GibletError(f"{path}: its sample rate changes from {rate} Hz within the file")
             # FFmpeg's Opus decoder stamps its last few samples as the piece before them
@@ -190,8 +192,11 @@ def _mono(frame: "av.AudioFrame") -> np.ndarray:
 
 def _placed(mono: np.ndarray, begin: float | None, written: int, rate: int, path) -> np.ndarray:
     """``mono`` with silence before it, or less of it, so that it starts at ``begin`` s of film."""
-    if not np.isfinite(mono).all():
-        raise GibletError(f"{path}: NaN or infinite samples after {written / rate:.2f} s of sound")
+    if not (np.abs(mono) < _LOUDEST).all():
+        raise GibletError(
+            f"{path}: NaN or infinite samples, or far beyond full scale, after "
+            f"{written / rate:.2f} s of sound"
+        )
     gap = 0 if begin is None else count_samples(begin, rate) - written
     if abs(gap) <= count_samples(_GAP, rate) and written:
         return mono

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
 from giblet.audio.blocks import equal_blocks, overlapping
-from giblet.checks import check_amounts
+from giblet.checks import GibletError, check_amounts
+from giblet.settings import MelConfig
 from giblet.timing import hop_rate_hz
 
 _FRAMES_PER_BLOCK = 1024
@@ -37,6 +39,14 @@ class MelSettings:
                 f"hop_length {self.hop_length} is longer than the window, n_fft {self.n_fft}: "
                 "sound between windows would be lost"
             )
+
+    @classmethod
+    def from_config(cls, config: MelConfig) -> Self:
+        """As a config has it; GibletError where that cannot be."""
+        try:
+            return cls(**config.model_dump())
+        except ValueError as error:
+            raise GibletError(f"config: mel: {error}") from None
 
     @property
     def frame_rate(self) -> float:

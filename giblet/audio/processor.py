@@ -68,7 +68,7 @@ class AudioProcessor:
     def from_config(cls, config: Config, path: str) -> Self:
         """As a config has it, on the path ``encodec`` or ``mel``."""
         chosen = config.model_dump(include={"codec", "bandwidth_kbps", "t_r", "framing"})
-        return cls(path == "encodec", mel=MelSettings(**config.mel.model_dump()), **chosen)
+        return cls(path == "encodec", mel=MelSettings.from_config(config.mel), **chosen)
 
     @property
     def encoding_mode(self) -> str:

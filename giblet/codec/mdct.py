@@ -127,6 +127,8 @@ class MdctNetwork(CodecNetwork):
 
     @classmethod
     def load(cls, folder: str | Path, settings: MdctSettings) -> Self:
-        network = cls(settings, MdctModel.from_pretrained(folder, dtype=torch.float32))
+        network = cls(
+            settings, MdctModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+        )
         network.quantizer.set_codebooks(list(network.model.codebooks))
         return network

@@ -89,7 +89,7 @@ class EncodecNetwork(CodecNetwork):
 
     @classmethod
     def load(cls, folder: str | Path, settings: EncodecSettings) -> Self:
-        model = EncodecModel.from_pretrained(folder, dtype=torch.float32)
+        model = EncodecModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
         network = cls(settings, model)
         network.quantizer.set_codebooks([layer.codebook.embed for layer in model.quantizer.layers])
         return network

@@ -138,7 +138,7 @@ class SnakeNetwork(CodecNetwork):
     @classmethod
     @torch.no_grad()
     def load(cls, folder: str | Path, settings: SnakeSettings) -> Self:
-        model = DacModel.from_pretrained(folder, dtype=torch.float32)
+        model = DacModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
         network = cls(settings, model)
         for mine, theirs in zip(network.quantizer.layers, model.quantizer.quantizers, strict=True):
             for source, target in (

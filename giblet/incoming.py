@@ -1,0 +1,52 @@
+"""What a user names as a file is one: no folder, pipe or device, and nothing that unfolds."""
+
+import os
+import stat
+import zipfile
+from pathlib import Path
+
+from giblet.checks import GibletError
+
+_UNPACKED = 500_000_000  # bytes: a workbook of a million words has a tenth
+
+
+def check_file(path: str | Path, what: str = "a file") -> Path:
+    """``path``, if a file lies there. ``what`` it should be is said of a folder.
+
+    Raises
+    ------
+    GibletError
+        Nothing is there, a folder, a pipe or a device (giblet reads files twice, and whole), a
+        name that the system refuses.
+
+    >>> check_file("/dev/zero")
+    Traceback (most recent call last):
+        ...
+    giblet.checks.GibletError: /dev/zero: is a pipe or a device; give a file
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise GibletError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:  # a link to itself, too long, a NUL in it
+        said = getattr(error, "strerror", None) or str(error)
+        raise GibletError(f"{str(path)[:200]!r}: cannot be read ({said})") from None
+    if stat.S_ISDIR(mode):
+        raise GibletError(f"{path}: is a folder, not {what}. Name a file in it.")
+    if not stat.S_ISREG(mode):
+        raise GibletError(f"{path}: is a pipe or a device; give a file")
+    return Path(path)
+
+
+def check_unpacked(path: Path) -> None:
+    """GibletError for a zip file (.xlsx) that would unpack to more than 500 MB, or is none.
+
+    Python reads no more of a member than its entry tells, so a file cannot lie about that.
+    """
+    try:
+        with zipfile.ZipFile(path) as packed:
+            n_bytes = sum(member.file_size for member in packed.infolist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        raise GibletError(f"{path}: not a readable workbook ({error})") from None
+    if n_bytes > _UNPACKED:
+        raise GibletError(f"{path}: would unpack to {n_bytes / 1e9:.1f} GB; save it as .tsv")
