@@ -12,6 +12,7 @@ from giblet.codec.levels import HierarchicalSettings
 from giblet.codec.mdct import MdctNetwork, MdctSettings
 from giblet.codec.networks import EncodecNetwork, EncodecSettings
 from giblet.codec.snake import SnakeNetwork, SnakeSettings
+from giblet.sealing import check_sums
 from giblet.store import load_json
 
 ArchitectureSettings = Annotated[
@@ -53,6 +54,7 @@ def load_network(folder: str | Path, otherwise: ArchitectureSettings | None = No
     """
     file = Path(folder) / SETTINGS
     if file.is_file():
+        check_sums(folder, [SETTINGS, *(f.name for f in Path(folder).glob("*.safetensors"))])
         settings = parse_architecture(load_json(file), str(file))
     elif otherwise is not None:
         settings = otherwise

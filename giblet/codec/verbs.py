@@ -21,6 +21,7 @@ def train(sounds: Path, validation: Path, recipe: Path, logs: Path, codec: Path)
     from giblet.codec.settings import parse_recipe
     from giblet.codec.trainer import fit_codec
     from giblet.replacing import replacing_folder
+    from giblet.sealing import write_sums
     from giblet.store import load_yaml
 
     settings = parse_recipe(load_yaml(recipe), str(recipe))
@@ -32,6 +33,7 @@ def train(sounds: Path, validation: Path, recipe: Path, logs: Path, codec: Path)
     network = fit_codec(train, held_out, settings, str(logs), start, sys.stderr.isatty())
     with replacing_folder(codec) as folder:
         network.save(folder, half=True)
+        write_sums(folder, [file.name for file in folder.iterdir()])
 
 
 def evaluate(sounds: list[Path], scores: Path, codec: str = "bundled", kbps: float = 6.0) -> None:

@@ -11,10 +11,11 @@ from safetensors.torch import load_model, save
 from giblet.checks import GibletError
 from giblet.hub import model_folder
 from giblet.models.shapes import Shapes
+from giblet.sealing import FORMAT_VERSION, check_sums, check_version, write_sums
 from giblet.settings import ModelConfig
 from giblet.store import load_json, save_json
 
-_WEIGHTS, _CONFIG = "model.safetensors", "config.json"
+_WEIGHTS, _CONFIG, _FORMAT = "model.safetensors", "config.json", "format_version"
 _BAD_WEIGHTS = (OSError, RuntimeError, SafetensorError)
 _BAD_CONFIG = (AttributeError, KeyError, TypeError, ValueError)
 _CARD = """---
@@ -44,7 +45,8 @@ class SavedModel(ModelHubMixin, library_name="giblet", tags=["fmri"], model_card
     """A model with ``shapes``, ``config`` and ``facts`` that a folder holds.
 
     ``save_pretrained(folder)`` writes ``model.safetensors``, ``config.json`` (shapes, sizes and
-    ``facts``, which must be JSON) and a model card, ``README.md``; ``push_to_hub(id)`` sends them.
+    ``facts``, which must be JSON), ``sha256sums.txt`` of both, and a model card, ``README.md``;
+    ``push_to_hub(id)`` sends them.
     The same model is the same bytes every time. ``model.half()`` first: half the size.
     """
 
@@ -55,7 +57,8 @@ class SavedModel(ModelHubMixin, library_name="giblet", tags=["fmri"], model_card
     def _save_pretrained(self, save_directory: Path) -> None:
         (save_directory / _WEIGHTS).write_bytes(save(_weights(self)))  # `save_file`: mode 0600
         made = {"shapes": self.shapes.to_dict(), "model": self.config.model_dump()}
-        save_json(self.facts | made, save_directory / _CONFIG)
+        save_json(self.facts | made | {_FORMAT: FORMAT_VERSION}, save_directory / _CONFIG)
+        write_sums(save_directory, [_WEIGHTS, _CONFIG])
 
     @classmethod
     def from_pretrained(cls, folder: str | Path, *, revision: str | None = None) -> Self:
@@ -74,13 +77,16 @@ class SavedModel(ModelHubMixin, library_name="giblet", tags=["fmri"], model_card
         Raises
         ------
         GibletError
-            It is not there, or not as the config beside it says.
+            It is not there, not as it was written, or not as the config beside it says.
         """
         if revision is not None and not Path(folder).is_dir():
             folder = f"{str(folder).partition('@')[0]}@{revision}"
         found = model_folder(str(folder), "model")
         content = load_json(found / _CONFIG)
         try:
+            made_by = content.pop(_FORMAT, 0)
+            check_version(made_by, found / _CONFIG)
+            check_sums(found, [_WEIGHTS, _CONFIG], needed=made_by > 0)
             model = cls(_shapes(content.pop("shapes")), ModelConfig(**content.pop("model")))
             load_model(model, found / _WEIGHTS)
         except (*_BAD_WEIGHTS, *_BAD_CONFIG) as error:

@@ -15,9 +15,11 @@ from safetensors.torch import load_file
 import giblet
 from giblet.audio.codec import load_codec
 from giblet.checks import GibletError
+from giblet.codec.architectures import load_network
 from giblet.models.autoencoder import Autoencoder
 from giblet.models.shapes import Shapes
 from giblet.models.starting import BUNDLED, starting_point, take_audio
+from giblet.sealing import FORMAT_VERSION, SUMS, check_sums, write_sums
 from giblet.settings import ModelConfig
 
 SMALL = ModelConfig(
@@ -55,6 +57,7 @@ FLAT = SMALL.model_copy(
         "decoder_dim": 6,
     }
 )
+CODEC = BUNDLED.parents[1] / "codec" / "bundled"
 COMMITS = "0" * 40, "1" * 40
 
 
@@ -134,7 +137,7 @@ def test_the_same_model_is_the_same_bytes_in_every_process(tmp_path):
     giblet.load(folders[0]).save_pretrained(folders[1])
     subprocess.run([sys.executable, "-c", code, folders[1], folders[2]], check=True)
     first, *others = ({f.name: f.read_bytes() for f in folder.iterdir()} for folder in folders)
-    assert set(first) == {"README.md", "config.json", "model.safetensors"}
+    assert set(first) == {"README.md", "config.json", "model.safetensors", "sha256sums.txt"}
     assert len({file.stat().st_mode for file in folders[0].iterdir()}) == 1  # others may read it
     assert others == [first, first]
     written = load_file(folders[0] / "model.safetensors")
@@ -191,6 +194,7 @@ def test_weights_are_never_unpickled(hub, tmp_path):
         with pytest.raises(GibletError, match="no autoencoder can be read from it"):
             Autoencoder.from_pretrained(place)
     shutil.copy(folder / "pytorch_model.bin", folder / "model.safetensors")
+    write_sums(folder, ["model.safetensors", "config.json"])
     with pytest.raises(GibletError, match="no autoencoder can be read from it"):
         Autoencoder.from_pretrained(folder)
 
@@ -312,6 +316,7 @@ def test_a_broken_folder_is_named(tmp_path):
     whole = weights.read_bytes()
     for spoilt in (whole[: len(whole) // 2], whole[:4], b""):
         weights.write_bytes(spoilt)
+        write_sums(tmp_path, ["model.safetensors", "config.json"])
         with pytest.raises(GibletError, match=f"{tmp_path}: no autoencoder can be read from it"):
             Autoencoder.from_pretrained(tmp_path)
     weights.unlink()
@@ -332,6 +337,7 @@ def test_weights_that_the_config_does_not_tell_of_are_refused(shapes, config, re
     make(shapes, config).save_pretrained(tmp_path / "other")
     make().save_pretrained(tmp_path)
     shutil.copy(tmp_path / "other" / "model.safetensors", tmp_path)
+    write_sums(tmp_path, ["model.safetensors", "config.json"])
     clear = f"{tmp_path}: no autoencoder can be read from it .*{reason}"
     with pytest.raises(GibletError, match=clear) as raised:
         Autoencoder.from_pretrained(tmp_path)
@@ -351,9 +357,63 @@ GOOD = {"shapes": SHAPES.to_dict(), "model": SMALL.model_dump()}
 )
 def test_a_config_of_something_else_is_named(content, tmp_path):
     make().save_pretrained(tmp_path)
+    (tmp_path / SUMS).unlink()
     (tmp_path / "config.json").write_text(json.dumps(content))
-    with pytest.raises(GibletError, match="no autoencoder can be read from it"):
+    with pytest.raises(GibletError, match="no autoencoder can be read from it|keys and values"):
         Autoencoder.from_pretrained(tmp_path)
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(GibletError, match=r"config\.json: not valid JSON"):
         Autoencoder.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", SUMS])
+def test_a_file_that_was_changed_is_named(name, tmp_path, rng):
+    make().save_pretrained(tmp_path)
+    content = (tmp_path / name).read_bytes()
+    n = len(content) - 1  # without the last line's end, sums are the same
+    places = [0, n - 1, *rng.integers(0, n, 20)]
+    for damaged in [*(content[:n] for n in places), *changed(content, places, rng)]:
+        (tmp_path / name).write_bytes(damaged)
+        with pytest.raises(GibletError, match=str(tmp_path)):
+            Autoencoder.from_pretrained(tmp_path)
+    (tmp_path / name).write_bytes(content)
+    Autoencoder.from_pretrained(tmp_path)
+
+
+def changed(content, places, rng):
+    """The content with one bit of it changed."""
+    for place in places:
+        other = bytearray(content)
+        other[place] ^= 1 << int(rng.integers(8))
+        yield bytes(other)
+
+
+def test_a_model_without_sums_is_damaged(tmp_path):
+    make().save_pretrained(tmp_path)
+    (tmp_path / SUMS).unlink()
+    with pytest.raises(GibletError, match=f"{SUMS}: no such file"):
+        Autoencoder.from_pretrained(tmp_path)
+
+
+def test_a_model_of_a_newer_giblet_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("giblet.models.saving.FORMAT_VERSION", FORMAT_VERSION + 1)
+    make().save_pretrained(tmp_path)
+    monkeypatch.undo()
+    with pytest.raises(GibletError, match=r"config\.json: made by a newer giblet .*: upgrade"):
+        Autoencoder.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("folder", [BUNDLED / "encodec", BUNDLED / "mel", CODEC], ids=str)
+def test_what_is_bundled_is_as_its_sums_say(folder):
+    files = {file.name for file in folder.iterdir()} - {SUMS}
+    check_sums(folder, files, needed=True)
+
+
+def test_a_codec_that_was_changed_is_named(tmp_path):
+    shutil.copytree(CODEC, tmp_path / "codec")
+    content = bytearray((tmp_path / "codec" / "model.safetensors").read_bytes())
+    content[5_000_000] ^= 1
+    (tmp_path / "codec" / "model.safetensors").write_bytes(content)
+    for load in (load_codec, load_network):
+        with pytest.raises(GibletError, match=r"model\.safetensors: cut or changed"):
+            load(str(tmp_path / "codec"))

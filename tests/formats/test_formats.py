@@ -1,0 +1,42 @@
+"""Files of every version that giblet has written can be read; a new version adds its sample."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from giblet.models.autoencoder import Autoencoder
+from giblet.sealing import FORMAT_VERSION, check_seal
+from giblet.store import load_arrays, load_json
+
+FOLDER = Path(__file__).parent
+VERSIONS = range(FORMAT_VERSION + 1)
+
+
+def sample(version):
+    return FOLDER / f"version-{version}"
+
+
+def test_there_is_a_sample_of_each_version():
+    assert {file.name for file in FOLDER.glob("version-*")} == {sample(v).name for v in VERSIONS}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_arrays_are_read(version):
+    arrays = load_arrays(sample(version) / "arrays.nc")
+    np.testing.assert_array_equal(arrays["stream"], np.arange(12).reshape(2, 6))
+    assert arrays.attrs.keys() == {"t_r", "film", "giblet_version"}
+    assert (check_seal(sample(version) / "arrays.nc") is None) == (version == 0)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_models_are_read(version):
+    model = Autoencoder.from_pretrained(sample(version) / "model")
+    assert model.facts == {"seed": 7}
+    assert load_json(sample(version) / "model" / "config.json").get("format_version", 0) == version
+
+
+def test_every_version_reads_as_the_same_model():
+    states = [Autoencoder.from_pretrained(sample(v) / "model").state_dict() for v in VERSIONS]
+    for state in states:
+        assert all((state[name] == values).all() for name, values in states[0].items())
