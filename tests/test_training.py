@@ -5,6 +5,7 @@ import itertools
 import subprocess
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -422,38 +423,26 @@ def test_history_is_what_lightning_logged(train, raw_bold):
     pd.testing.assert_frame_equal(trained.history, logged[columns], rtol=1e-6)
 
 
-SIDE_BY_SIDE = """
-import sys
-import numpy as np, torch
-from giblet.dataset import FilmData
-from giblet.models.shapes import Shapes
-from giblet.settings import ModelConfig, TrainingConfig
-from giblet.training import fit, is_first_process
-
-folder, strategy, devices = sys.argv[1], sys.argv[2], int(sys.argv[3])
-codes = np.random.default_rng(0).integers(0, 16, (30, 2, 8)).astype(np.int32)
-part = np.repeat(["train", "gap", "validation", "gap", "test"], [16, 2, 5, 2, 5])
-data = FilmData({"audio": torch.from_numpy(codes)}, None, part, np.repeat("1", 30))
-sizes = {"audio_dim": 8, "bottleneck_dim": 8, "embedding_dim": 4, "decoder_dim": 8}
-model = ModelConfig(layout="flat", code_head="classifier", start_from="none", **sizes)
-brief = {"max_epochs": 3, "window_trs": 16, "min_steps": devices, "bfloat16": False}
-training = TrainingConfig(strategy=strategy, devices=devices, **brief)
-trained = fit(data, Shapes(True, 2, 8, codebook_size=16), model, training, 0, folder)
-if is_first_process():
-    torch.save(trained.autoencoder.state_dict(), folder + "/weights.pt")
-"""
+SIDE_BY_SIDE = Path(__file__).with_name("side_by_side.py")
 
 
 def test_two_processes_that_see_the_same_window_learn_what_one_learns(tmp_path):
     """Gradients are averaged: with the same window in both nothing differs but rounding."""
-    script, weights = tmp_path / "script.py", {}
-    script.write_text(SIDE_BY_SIDE)
+    weights = {}
     for strategy, devices in (("auto", 1), ("ddp", 2)):
         folder = tmp_path / strategy
-        command = [sys.executable, str(script), str(folder), strategy, str(devices)]
+        command = [sys.executable, SIDE_BY_SIDE, folder, strategy, str(devices), "1"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
         weights[strategy] = torch.load(folder / "weights.pt", weights_only=True)
         assert ("world_size" in done.stderr or "distributed" in done.stderr) == (devices == 2)
     for name, values in weights["auto"].items():
         torch.testing.assert_close(weights["ddp"][name], values, atol=1e-5, rtol=1e-4, msg=name)
+
+
+def test_nodes_wait_for_nobody_whom_slurm_did_not_start(tmp_path, monkeypatch):
+    monkeypatch.setenv("SLURM_NTASKS", "2")
+    command = [sys.executable, SIDE_BY_SIDE, tmp_path, "ddp", "2", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    said = "training.nodes 2, training.devices 2: start 4 tasks by srun --ntasks-per-node=2, not 2"
+    assert said in done.stderr.splitlines()[-1]

@@ -1,6 +1,9 @@
 """Codes are those of transformers' EncodecModel, at the bandwidth that was asked for."""
 
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -102,6 +105,31 @@ def test_one_thread_or_two_give_the_same_bits(official_geometry, noise):
         torch.set_num_threads(n_threads)
     for one, two in zip(*results, strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+ENCODE = """
+import sys
+import numpy as np
+import torch
+from giblet.audio.codec import load_codec
+from giblet.audio.files import read_sound
+torch.set_num_threads(int(sys.argv[1]))
+sound = read_sound(sys.argv[2], 24000)[: 3 * 24000]
+sys.stdout.buffer.write(load_codec("bundled", 6.0).encode(sound).tobytes())
+"""
+
+
+def test_real_sound_has_the_same_codes_with_one_thread_or_two(shared):
+    """Of torch, OpenMP and MKL alike: the bundled codec in processes of their own."""
+    file = shared / "audio/validation/speech/librispeech_3436_172162_0000.flac"
+    found = []
+    for n in ("1", "2"):
+        command = [sys.executable, "-c", ENCODE, n, file]
+        environment = os.environ | {"OMP_NUM_THREADS": n, "MKL_NUM_THREADS": n}
+        done = subprocess.run(command, env=environment, capture_output=True, check=True)
+        found.append(np.frombuffer(done.stdout, np.int32))
+    assert np.unique(found[0]).size > 100
+    np.testing.assert_array_equal(*found)
 
 
 def test_an_error_within_a_stage_reaches_the_caller(official_geometry, noise):
