@@ -159,6 +159,14 @@ def test_the_brain_is_cut_where_one_clicks(browser):
 AXES = {"installed": find_spec("axe_core_python"), "newest": os.environ.get("AXE_CORE")}
 
 
+def test_small_print_is_smaller_than_what_it_explains(browser):
+    browser.ask("Emulation.setEmulatedMedia", media="print")
+    size = "parseFloat(getComputedStyle(document.querySelector('{}')).fontSize)"
+    small, number = (browser.run(size.format(where)) for where in ("th small.quiet", "td"))
+    browser.ask("Emulation.setEmulatedMedia", media="")
+    assert small < number < 16
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("which", AXES)
 def test_axe_finds_no_serious_fault(browser, which, scheme):
