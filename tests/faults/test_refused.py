@@ -1,0 +1,146 @@
+"""What the system refuses: one clear line, exit code 1, and nothing that looks like a result."""
+
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+from faults_pipeline import Pipeline, kill_all, wait_until
+
+from giblet.demo import film_path
+
+MEL = ["extract_mel", "--film", film_path(), "--settings", '{"max_trs": 20}']
+
+
+def giblet(*arguments, **options):
+    """Run a verb in a process of its own: exit code, lines of what it says."""
+    command = [sys.executable, "-m", "giblet", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+    return done.returncode, [line for line in done.stderr.splitlines() if "INFO" not in line]
+
+
+@pytest.mark.parametrize("verb", ["init", "extract_mel"])
+def test_a_disk_that_is_full(verb, tmp_path):
+    """A limit on the size of files stands for it, and for a quota: the system says no midway.
+
+    HDF5 breaks down at a process's end after that, when all has been said.
+    """
+    out = tmp_path / ("config.yaml" if verb == "init" else "mel.nc")
+    if verb == "extract_mel":
+        out.write_text("old")
+    before = os.listdir(tmp_path)
+    size = 64 if verb == "init" else 8192
+    code, said = giblet(
+        *(("init", film_path(), "--output", out) if verb == "init" else (*MEL, "--mel", out)),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
+    )
+    assert code != 0
+    assert [line.startswith(f"giblet {verb}: {out}: ") for line in said] == [True]
+    assert os.listdir(tmp_path) == before
+    assert verb == "init" or out.read_text() == "old"
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 64 kB, where one may be mounted."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", folder]
+    if os.geteuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("no file system can be mounted here")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_disk_that_is_full_and_small(small_disk):
+    code, said = giblet(*MEL, "--mel", small_disk / "mel.nc")
+    assert code == 1, said
+    (line,) = said
+    assert f"{small_disk}/mel.nc: no space left on device" in line
+    assert os.listdir(small_disk) == []
+
+
+@pytest.fixture
+def read_only(tmp_path):
+    """A folder with an older result that cannot be written, by root either."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    (folder / "mel.nc").write_text("old")
+    if os.geteuid():
+        folder.chmod(0o555)
+        yield folder
+        folder.chmod(0o755)
+        return
+    mount = ["mount", "--bind", folder, folder], ["mount", "-o", "remount,ro,bind", folder]
+    if any(subprocess.run(command, capture_output=True).returncode for command in mount):
+        subprocess.run(["umount", folder], capture_output=True)
+        pytest.skip("no folder can be made read-only for root here")
+    yield folder
+    subprocess.run(["umount", folder], check=True)
+
+
+def test_a_folder_that_cannot_be_written(read_only):
+    code, said = giblet(*MEL, "--mel", read_only / "mel.nc")
+    assert code == 1, said
+    (line,) = said
+    assert f"{read_only}/mel.nc: " in line
+    assert "read-only file system" in line or "permission denied" in line
+    assert os.listdir(read_only) == ["mel.nc"]
+    assert (read_only / "mel.nc").read_text() == "old"
+
+
+FEW = ("results/tiny/trs/mel.nc", "results/tiny/trs/video.nc")
+
+
+@pytest.fixture
+def pipeline(tmp_path):
+    return Pipeline(tmp_path / "it's here", {}, FEW).begin()
+
+
+def test_two_pipelines_on_one_folder(pipeline):
+    first = pipeline.start()
+    try:
+        wait_until(lambda: "\nJob stats:" in pipeline.said() or first.poll() is not None)
+        second = pipeline.start("--quiet", said="second.txt").wait(timeout=200)
+        said = (pipeline.folder / "second.txt").read_text()
+        assert first.wait(timeout=200) == 0, pipeline.said()
+    finally:
+        kill_all(first)
+    assert second == 1
+    assert "Directory cannot be locked" in said
+    assert all((pipeline.folder / target).is_file() for target in FEW)
+
+
+def test_an_input_that_vanished(pipeline):
+    film = pipeline.folder / "it's a film.mp4"
+    process = pipeline.start()
+    try:
+        wait_until(lambda: "rule extract" in pipeline.said() or process.poll() is not None)
+        film.rename(film.with_suffix(".away"))
+        code = process.wait(timeout=200)
+    finally:
+        kill_all(process)
+    said = pipeline.said()
+    assert code == 1, said
+    assert "it's a film.mp4: no such file" in said or "Missing input files" in said
+    assert "Traceback" not in said
+    film.with_suffix(".away").rename(film)
+    assert pipeline.run() == 0, pipeline.said()
+    assert all((pipeline.folder / target).is_file() for target in FEW)
+
+
+def test_a_result_that_was_damaged_says_what_to_do(pipeline):
+    assert pipeline.run() == 0, pipeline.said()
+    stream = pipeline.folder / "results" / "tiny" / "features" / "mel.nc"
+    stream.write_bytes(stream.read_bytes()[:-1000])
+    trs = pipeline.folder / FEW[0]
+    trs.unlink()
+    code = pipeline.run()
+    assert code == 1
+    assert "results/tiny/features/mel.nc: " in pipeline.said()
+    assert "elete it and run again" in pipeline.said()
+    assert "Traceback" not in pipeline.said()
+    stream.unlink()
+    assert pipeline.run() == 0, pipeline.said()
+    assert trs.is_file()
