@@ -1,0 +1,145 @@
+"""Nothing that is read is run, and no name becomes a command (SECURITY.md)."""
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from giblet.report import page
+
+ROOT = Path(__file__).parents[1]
+SOURCES = sorted((ROOT / "giblet").rglob("*.py"))
+RULES = sorted((ROOT / "workflow" / "rules").glob("*.smk"))
+UNPICKLERS = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+RUNNERS = {"eval", "exec", "compile", "__import__"}
+NEVER = {
+    "os.system",
+    "os.popen",
+    "yaml.load",
+    "yaml.unsafe_load",
+    "yaml.full_load",
+    "pd.read_pickle",
+}
+FLAG = re.compile(r'(?:lambda _, input: )?(?:"--\w+" if .+ else ""|"" if .+ else "--\w+")')
+
+
+def called(node):
+    """``torch.load`` of ``torch.load(...)``."""
+    return ast.unparse(node.func)
+
+
+def offences(source):
+    """What a module does that could run what it reads."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+            found += [name for name in names if name.split(".")[0] in UNPICKLERS]
+        if isinstance(node, ast.Call):
+            given = {word.arg: ast.unparse(word.value) for word in node.keywords}
+            name = called(node)
+            found += [name] * (
+                name in RUNNERS | NEVER or "trust_remote_code" in given.get(None, "")
+            )
+            found += [name] * (given.get("shell") == "True" or given.get("allow_pickle") == "True")
+            found += [name] * (given.get("trust_remote_code") == "True")
+            found += [name] * (name == "torch.load" and given.get("weights_only") != "True")
+    return found
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_no_module_runs_what_it_reads(file):
+    assert not offences(file.read_text())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import pickle",
+        "from joblib import load",
+        "torch.load(path)",
+        "torch.load(path, weights_only=False)",
+        "np.load(path, allow_pickle=True)",
+        "yaml.load(text)",
+        "eval(text)",
+        "os.system(name)",
+        "subprocess.run(name, shell=True)",
+        "AutoModel.from_pretrained(x, trust_remote_code=True)",
+    ],
+)
+def test_the_search_finds_what_it_looks_for(line):
+    assert offences(line)
+
+
+def test_the_report_escapes_what_it_prints():
+    """As `tests/report` shows with names that are HTML; here that it is no single template's."""
+    assert "autoescape=True" in Path(page.__file__).read_text()
+
+
+# ---- rules ---------------------------------------------------------------------------------------
+
+
+def unquoted(text):
+    """Placeholders of shell commands that may hold more than one fixed flag or number.
+
+    ``launch`` is srun with numbers (`launcher` in settings.smk).
+    """
+    found = []
+    for rule in re.split(r"(?m)^ *rule ", text)[1:]:
+        shell = rule.partition("shell:")[2]
+        params = dict(re.findall(r"(?m)^ +(\w+)=(.+?),?$", rule.partition("params:")[2]))
+        for name in re.findall(r"(?<!\{)\{([^{}]+)\}(?!\})", shell):
+            if name.endswith(":q"):
+                continue
+            _, _, param = name.partition("params.")
+            fixed = FLAG.fullmatch(params.get(param, "")) or param in ("threads", "launch")
+            found += [] if fixed or name == "threads" else [name]
+    return found
+
+
+@pytest.mark.parametrize("file", RULES, ids=lambda file: file.name)
+def test_every_name_in_a_command_is_quoted(file):
+    assert not unquoted(file.read_text())
+
+
+def test_the_search_finds_a_name_without_quotes():
+    rule = (
+        'rule a:\n    params:\n        x=name,\n    shell:\n        "run {input.film} {params.x}"\n'
+    )
+    assert unquoted(rule) == ["input.film", "params.x"]
+
+
+NAMES = ["a b; touch pwned 'x\" $(touch pwned) é.wav", "`touch pwned`\n&& touch pwned.wav"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_film_of_any_name_is_only_a_film(name, tmp_path):
+    """Through Snakemake, its shell and giblet: the features are there, and nothing else was run."""
+    import numpy as np
+    import soundfile
+    import yaml
+
+    soundfile.write(tmp_path / name, np.sin(np.arange(48_000) / 9) / 4, 8000, format="WAV")
+    settings = {"film": name, "dataset": "odd", "bold": "none", "annotations": "none"}
+    (tmp_path / "odd.yaml").write_text(yaml.safe_dump(settings, allow_unicode=True))
+    words = ["-s", str(ROOT / "Snakefile"), "--cores", "1", "--configfile", "odd.yaml"]
+    target = "results/odd/features/mel.nc"
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", target, *words, "--quiet", "all"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]
+    assert (tmp_path / target).is_file()
+    assert not list(tmp_path.rglob("pwned"))
+    assert {path.name for path in tmp_path.iterdir()} <= {
+        name,
+        "odd.yaml",
+        "results",
+        "logs",
+        ".snakemake",
+    }
