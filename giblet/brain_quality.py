@@ -28,7 +28,7 @@ def brain_quality(
     n_permutations: int = 200,
     n_shifts: int = 5000,
     n_iter: int = 20,
-    ridge_voxels: int | None = None,
+    max_voxels: int | None = None,
     seed: int = 0,
     block_values: int = BLOCK_VALUES,
 ) -> xr.Dataset:
@@ -47,7 +47,7 @@ def brain_quality(
         Nulls of the ISC, and of ridge.
     n_iter
         Mixtures of modalities that banded ridge tries.
-    ridge_voxels
+    max_voxels
         Of more, ridge is asked of those in which subjects agree most; of one subject of all.
     block_values
         Numbers of ``bold`` in memory at once: n_volumes × the block's voxels.
@@ -76,11 +76,11 @@ def brain_quality(
     audiences = share_clocks(bands, match.volumes, scans["film_time"].values)
     found = _agreement(scans, match, block_values, n_permutations, seed)
     asked = np.arange(n_voxels := scans["bold"].shape[1])
-    if bands and "isc" in found and ridge_voxels is not None and ridge_voxels < n_voxels:
-        asked = np.sort(most_shared(found["isc"].mean("subject").values, ridge_voxels))
+    if bands and "isc" in found and max_voxels is not None and max_voxels < n_voxels:
+        asked = np.sort(most_shared(found["isc"].mean("subject").values, max_voxels))
         warnings.append(
             f"ridge was asked of {len(asked):,} of {n_voxels:,} voxels: those in which subjects "
-            "agree most (quality.ridge_voxels)"
+            "agree most (max_voxels)"
         )
     if bands:
         ridge = {"n_shifts": n_shifts, "n_iter": n_iter, "seed": seed}

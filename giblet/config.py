@@ -47,9 +47,9 @@ class Config(Section):
     t_r: float = Field(1.5, ge=0.1, le=60, description="s; must be the scan's own")
     max_trs: PositiveInt | None = Field(None, description="use only the first TRs of the film")
     max_voxels: PositiveInt | None = Field(
-        10_000,
-        description="of more, model and decoder see those in which subjects agree most in training "
-        "TRs; null: all",
+        5000,
+        description="of more, ridge, model and decoder see those in which subjects agree most; "
+        "null: all",
     )
 
     use_encodec: bool = Field(True, description="false: the mel path")

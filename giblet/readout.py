@@ -46,7 +46,8 @@ def reduce_rank(weights: np.ndarray, x: np.ndarray, rank: int) -> tuple[np.ndarr
     reduced-rank ridge (Mukherjee & Zhu 2011). Components (n_features, rank), the last ones 0 where
     fewer suffice; readouts (rank, n_targets).
     """
-    predicted = (x - x.mean(axis=0)) @ weights
+    # rotated in time: (n_features, n_targets), however many samples there are
+    predicted = np.linalg.qr(x - x.mean(axis=0), mode="r") @ weights
     _left, singular, right = np.linalg.svd(predicted, full_matrices=False)
     known = min(rank, int((singular > 1e-9 * singular.max(initial=0.0)).sum()))
     readouts = np.zeros((rank, weights.shape[1]))

@@ -129,7 +129,7 @@ def test_ridge_may_be_asked_of_the_voxels_that_agree_most_alone(smooth):
     scans = scans_of(np.stack([smooth(8, 72 + s, 200) + shared for s in range(3)]))
     film = {"audio": of_volumes(sound, 3), "text": of_volumes(words, 3)}
     options = {"n_permutations": 5, "n_shifts": 200, "n_iter": 3}
-    whole, few = (brain_quality(scans, film, T_R, ridge_voxels=n, **options) for n in (None, 3))
+    whole, few = (brain_quality(scans, film, T_R, max_voxels=n, **options) for n in (None, 3))
     asked = np.argsort(-whole["isc"].mean("subject").values)[:3]
     for name in ("r_audio", "r_all", "unique_text", "r_all_p"):
         np.testing.assert_allclose(

@@ -42,7 +42,9 @@ def train(aligned: Path, model: Path, logs: Path, config: Config) -> None:
     codec = _codec(config) if arrays.attrs["encoding_mode"] == "encodec" else None
     codebook_dim = codec.codebook_dim if codec else 0
     shapes = film_shapes(arrays, config.hrf_model, codebook_dim)
-    _fit(film_data(arrays, blurred), shapes, codec, model, logs, config)
+    data = film_data(arrays, blurred)
+    del arrays  # brains are large
+    _fit(data, shapes, codec, model, logs, config)
 
 
 def pretrain(sounds: Path, validation: Path, model: Path, logs: Path, config: Config) -> None:

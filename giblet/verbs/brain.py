@@ -83,7 +83,7 @@ def brain_quality(
     from giblet.store import load_arrays, open_arrays, save_arrays, save_table
 
     film = {path.stem: load_arrays(path) for path in regressors}
-    options = config.quality.model_dump() | {"seed": config.seed}
+    options = config.quality.model_dump() | {"seed": config.seed, "max_voxels": config.max_voxels}
     options["levels"] = sound_levels(load_arrays(sound)) if sound else None
     with open_arrays(bold) as scans:
         found = brain_quality(scans, film, config.t_r, **options)

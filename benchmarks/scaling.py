@@ -1,0 +1,247 @@
+"""The whole pipeline, report included, on a data set of any size: seconds and memory of each rule.
+
+    python benchmarks/scaling.py [--trs 1976] [--voxels 85810] [--subjects 17] [--epochs 2]
+        [--max-voxels 5000] [--mixtures 20] [--test 0.2]
+    python benchmarks/scaling.py --slopes    each of the three grows fourfold, the others stay
+
+The film is giblet's own, shown again and again; the brains are SIMULATED and watch it, two runs
+each, as uncompressed NIfTI. A rule's peak memory is its process's high-water mark; the job's is
+what all processes hold together, sampled ten times a second. A slope of 1 is growth in proportion.
+Needs three times the scans' size on the disk (for Sherlock's: 30 GB), removed at the end.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import nibabel
+import numpy as np
+import pandas as pd
+import psutil
+from scipy.ndimage import binary_dilation, generate_binary_structure
+
+from giblet.bids import MOTION
+from giblet.config import Config
+from giblet.demo import annotations_path, film_path
+from giblet.demo.brains import Brain, make_brain, run_clocks, simulate_scans
+from giblet.demo.stimulus import RATE_HZ
+from giblet.demo.viewing import stimulus_features
+from giblet.store import load_table, save_json, save_table
+
+ROOT = Path(__file__).parents[1]
+T_R, N_RUNS, LEAD_IN, LEAD_OUT = 1.5, 2, 6.0, 9.0  # s
+BASE = {"trs": 480, "voxels": 10_000, "subjects": 4}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one rule: s, and MB at most."""
+
+    seconds: float
+    peak_mb: float
+
+
+def write_film(folder: Path, seconds: float) -> tuple[Path, Path]:
+    """The bundled film and its words again and again, for ``seconds`` or a little more."""
+    film, words = folder / "film.mp4", load_table(annotations_path())
+    said, start = [], 0.0
+    with av.open(str(film), "w") as out:
+        streams = None
+        while start < seconds:
+            with av.open(str(film_path())) as source:
+                streams = streams or [out.add_stream_from_template(s) for s in source.streams]
+                for packet in source.demux():
+                    if packet.dts is None:
+                        continue
+                    shift = round(start / packet.time_base)
+                    packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+                    packet.stream = streams[packet.stream.index]
+                    out.mux(packet)
+                length = source.duration / av.time_base
+            said.append(words.assign(onset=words["onset"] + start))
+            start += length
+    save_table(pd.concat(said), folder / "words.tsv")
+    return film, folder / "words.tsv"
+
+
+def brain_of(n_voxels: int) -> Brain:
+    """A brain of 3 mm with ``n_voxels``, of a mask widened by two voxels and thinned out evenly."""
+    brain = make_brain(3, noise=1.1)
+    wide = binary_dilation(brain.mask, generate_binary_structure(3, 3), iterations=2)
+    places = np.argwhere(wide)
+    kept = places[np.linspace(0, len(places) - 1, n_voxels).round().astype(int)]
+    low = places.min(axis=0)
+    mask = np.zeros(places.max(axis=0) + 1 - low, dtype=bool)
+    mask[tuple((kept - low).T)] = True
+    index = np.full(wide.shape, -1)
+    index[brain.mask] = np.arange(brain.mask.sum())
+    own = index[tuple(kept.T)]  # -1: outside of the brain, answers to nothing
+    affine = brain.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ low
+    membership, strength = brain.membership[:, own] & (own >= 0), brain.strength[own] * (own >= 0)
+    return Brain(mask, affine, membership, strength, brain.noise)
+
+
+def write_scans(folder: Path, film: Path, words: Path, brain: Brain, n_trs: int, n: int) -> Path:
+    """SIMULATED scans of ``n`` subjects, and the table that names them."""
+    features = stimulus_features(film, words, Config().words)
+    features = [f[: round(n_trs * T_R * RATE_HZ)] for f in features]
+    clocks = run_clocks(n_trs * T_R, T_R, N_RUNS, LEAD_IN, LEAD_OUT)
+    nibabel.save(nibabel.Nifti1Image(brain.mask.astype(np.uint8), brain.affine), folder / "m.nii")
+    rows = []
+    scans = simulate_scans(features, RATE_HZ, T_R, clocks, brain, n, seed=0)
+    for subject, run, bold, motion in scans:
+        name = f"sub-{subject + 1:02d}_run-{run + 1}"
+        image = np.zeros((*brain.mask.shape, len(bold)), dtype=np.int16, order="F")
+        image[brain.mask] = np.rint(bold).T
+        nibabel.save(nibabel.Nifti1Image(image, brain.affine), folder / f"{name}.nii")
+        save_table(pd.DataFrame(motion, columns=list(MOTION)), folder / f"{name}.tsv")
+        clock = clocks[run]
+        rows.append(
+            {
+                "subject": f"sub-{subject + 1:02d}",
+                "run": f"run-{run + 1}",
+                "file": f"{name}.nii",
+                "mask": "m.nii",
+                "confounds": f"{name}.tsv",
+                "t_r": T_R,
+                "start_time": clock.scan_times[0],
+                "film_onset": clock.lead_in,
+                "stim_onset": clock.film_start,
+                "duration": clock.duration,
+            }
+        )
+    save_table(pd.DataFrame(rows), folder / "runs.tsv")
+    return folder / "runs.tsv"
+
+
+def run(folder: Path, config: dict) -> tuple[dict[str, Cost], Cost]:
+    """Costs of every rule by its name, and of the whole job; Snakemake runs in ``folder``."""
+    save_json(config, folder / "config.yaml")  # JSON is YAML
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--cores", "2", "report", "--configfile", "config.yaml"]
+    start, marks, peak = time.perf_counter(), {}, 0.0
+    with (folder / "log.txt").open("w") as output:
+        job = psutil.Popen(command, cwd=folder, stdout=output, stderr=output)
+        while job.poll() is None:
+            peak = max(peak, note_marks(job, marks))
+            time.sleep(0.1)
+    if job.returncode:
+        sys.exit((folder / "log.txt").read_text()[-3000:])
+    times = (folder / "results" / config["dataset"] / "times").glob("*.tsv")
+    seconds = {file.stem: load_table(file)["s"].iloc[0] for file in times}
+    costs = {rule: Cost(s, marks.get(rule, np.nan)) for rule, s in seconds.items()}
+    return costs, Cost(time.perf_counter() - start, peak)
+
+
+def note_marks(job: psutil.Process, marks: dict[str, float]) -> float:
+    """Put high-water marks (MB) of verbs that run now into ``marks``; MB of all together."""
+    total = 0.0
+    for process in [job, *job.children(recursive=True)]:
+        try:
+            words = process.cmdline()
+            total += process.memory_info().rss / 1e6
+            status = Path(f"/proc/{process.pid}/status").read_text()
+        except (psutil.Error, OSError):
+            continue
+        if words[1:3] == ["-m", "giblet"] and "VmHWM" in status:
+            rule = rule_of(words[3:])
+            mark = float(status.split("VmHWM:")[1].split()[0]) / 1000
+            marks[rule] = max(marks.get(rule, 0.0), mark)
+    return total
+
+
+def rule_of(words: list[str]) -> str:
+    """The rule's benchmark: verb and what it is about, as the file in ``times`` is named.
+
+    >>> rule_of(["group_trs", "--stream", "results/x/features/mel.nc", "--trs", "t"])
+    'group_trs_mel'
+    """
+    verb = words[0]
+    if verb not in ("group_trs", "convolve_hrf", "sync_align", "train", "reconstruct"):
+        return verb
+    first = Path(words[2] if verb != "reconstruct" else words[words.index("--aligned") + 1])
+    return f"{verb}_{first.stem}"
+
+
+def measure(n_trs: int, n_voxels: int, n_subjects: int, settings: dict, where: str | None):
+    """Costs by rule, and of the job, of a data set of this size."""
+    with tempfile.TemporaryDirectory(dir=where) as temporary:
+        folder = Path(temporary)
+        film, words = write_film(folder, n_trs * T_R)
+        bold = write_scans(folder, film, words, brain_of(n_voxels), n_trs, n_subjects)
+        config = {
+            "dataset": "scaling",
+            "film": str(film),
+            "annotations": str(words),
+            "bold": str(bold),
+            "t_r": T_R,
+            "max_trs": n_trs,
+            **settings,
+        }
+        costs, job = run(folder, config)
+        files = sorted(
+            ((f.stat().st_size / 1e9, str(f.relative_to(folder))) for f in folder.rglob("*.n*")),
+            reverse=True,
+        )
+        page = folder / "results" / "scaling" / "report.html"
+        print(f"scans {sum(s for s, f in files if f.endswith('.nii')):.1f} GB; largest made:")
+        print(*(f"  {size:.2f} GB {name}" for size, name in files if "/" in name), sep="\n")
+        print(f"  report {page.stat().st_size / 1e6:.1f} MB", flush=True)
+    return costs, job
+
+
+def show(costs: dict[str, Cost], job: Cost) -> None:
+    """One row a rule."""
+    print(f"{'rule':<26}{'seconds':>9}{'peak MB':>9}")
+    for rule, cost in sorted(costs.items()):
+        print(f"{rule:<26}{cost.seconds:>9.1f}{cost.peak_mb:>9.0f}")
+    print(f"{'whole job':<26}{job.seconds:>9.1f}{job.peak_mb:>9.0f}", flush=True)
+
+
+def show_slopes(settings: dict, where: str | None) -> None:
+    """Exponents of growth of each rule's seconds and memory, by what grows."""
+    sizes = {"base": BASE} | {what: BASE | {what: 4 * BASE[what]} for what in BASE}
+    found = {name: measure(*size.values(), settings, where)[0] for name, size in sizes.items()}
+    print(f"{'rule':<26}" + "".join(f"{what + ': s':>14}{'MB':>7}" for what in BASE))
+    for rule, base in sorted(found["base"].items()):
+        row = f"{rule:<26}"
+        for what in BASE:
+            more = found[what][rule]
+            time_slope = np.log(more.seconds / base.seconds) / np.log(4)
+            row += f"{time_slope:>14.2f}{np.log(more.peak_mb / base.peak_mb) / np.log(4):>7.2f}"
+        print(row, flush=True)
+
+
+def main() -> None:
+    """Print costs at one size, or slopes."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--trs", type=int, default=1976)
+    parser.add_argument("--voxels", type=int, default=85810)
+    parser.add_argument("--subjects", type=int, default=17)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--max-voxels", type=int, default=5000)
+    parser.add_argument("--mixtures", type=int, default=20, help="that banded ridge tries")
+    parser.add_argument("--test", type=float, default=0.2, help="share of the film")
+    parser.add_argument("--folder", help="where the temporary folder goes")
+    parser.add_argument("--slopes", action="store_true")
+    options = parser.parse_args()
+    settings = {
+        "max_voxels": options.max_voxels,
+        "training": {"max_epochs": options.epochs},
+        "quality": {"n_iter": options.mixtures},
+        "splits": {"test": options.test},
+    }
+    if options.slopes:
+        show_slopes(settings, options.folder)
+    else:
+        size = options.trs, options.voxels, options.subjects
+        show(*measure(*size, settings, options.folder))
+
+
+if __name__ == "__main__":
+    main()
