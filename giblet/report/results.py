@@ -50,15 +50,15 @@ def _extras(
     """What only some data sets have; adds mel at the codec's bitrate to ``sounds``."""
     rates = _add_matched(sounds, aligned)
     segments = score_segments(sounds, SAMPLE_RATE)
-    summaries = _tables(results / "model", "*/summary.tsv", lambda file: file.parent.name)
+    summaries = _tables(results / "model", "[!.]*/summary.tsv", lambda file: file.parent.name)
     return Extras(
         segments=segments,
         matched=matched_rows(segments, *rates, config.seed) if rates else None,
         summaries=summaries,
         codebooks=_codebooks(aligned, results / "model" / "encodec"),
         regions=None if brain is None else _regions(results, config, brain.quality),
-        lesions=_tables(results / "lesion", "*.tsv", lambda file: file.stem),
-        left_out=_tables(results / "leave_one_out", "*.tsv", lambda file: file.stem),
+        lesions=_tables(results / "lesion", "[!.]*.tsv", lambda file: file.stem),
+        left_out=_tables(results / "leave_one_out", "[!.]*.tsv", lambda file: file.stem),
         times=rule_times(results / "times"),
         timeline=timeline_table(aligned),
         missing=None if brain is None else missing_volumes(brain.space),

@@ -14,6 +14,7 @@ import pytest
 from faults_pipeline import Pipeline, kill_all
 
 KILLS = int(os.environ.get("GIBLET_KILLS", "3"))
+RULE = re.compile(r"^(?:local)?rule (\w+):$", re.M)  # as Snakemake says that one begins
 FEW = ("results/tiny/model/mel",)
 ALL = ("report", "lesion", "export")
 
@@ -27,7 +28,7 @@ def rule_seconds(pipeline):
 def wait_for(process, pipeline, rules):
     """Until a job of one of these rules was begun; which. None if the pipeline ended before."""
     while process.poll() is None:
-        begun = set(re.findall(r"^(?:local)?rule (\w+):$", pipeline.said(), re.M))
+        begun = set(RULE.findall(pipeline.said()))
         if found := sorted(begun & rules):
             return found[0]
         time.sleep(0.02)
@@ -63,7 +64,7 @@ def undisturbed(tmp_path_factory):
 
 def test_a_pipeline_that_was_killed_ends_as_if_it_had_not_been(undisturbed, tmp_path):
     rng, seconds = np.random.default_rng(8), rule_seconds(undisturbed)
-    rules = set(re.findall(r"^rule (\w+):$", undisturbed.said(), re.M))
+    rules = set(RULE.findall(undisturbed.said()))
     assert len(rules) >= 9
     killed, not_yet, folders = [], set(rules), 0
     while len(killed) < KILLS:
