@@ -61,7 +61,7 @@ def write_film(folder: Path, seconds: float) -> tuple[Path, Path]:
                     packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
                     packet.stream = streams[packet.stream.index]
                     out.mux(packet)
-                length = source.duration / av.time_base
+                length = source.duration / av.time_base + 0.2  # copies must not overlap
             said.append(words.assign(onset=words["onset"] + start))
             start += length
     save_table(pd.concat(said), folder / "words.tsv")
