@@ -79,8 +79,9 @@ def main() -> None:
             environment = os.environ | limits | {"PATH": path}
             table = scores(environment, given.trs, Path(folder))
             found[name] = codes(environment, files, Path(folder)), table
-        expected, reference = found["as it is"]
-        mine, table = found[name]
+        if not limits:
+            continue  # what the others are compared with
+        (expected, reference), (mine, table) = found["as it is"], found[name]
         n_frames = (mine != expected).any(axis=0).sum()
         print(f"{name}: {(mine != expected).sum()} of {mine.size} codes, {n_frames} frames differ")
         keys = ["path", "column", "metric"]
