@@ -29,7 +29,7 @@ def _check_room(path: Path, n_bytes: int) -> None:
         raise OSError(errno.ENOSPC, f"no space left on device ({n_bytes:,} bytes)", str(path))
 
 
-_FORMAT = "format_version"  # a file's attribute; files from before have none
+_FORMAT = "giblet_format"  # a file's attribute; files from before have none
 SEPARATORS = {".tsv": "\t", ".csv": ","}  # of tables
 
 
@@ -37,7 +37,11 @@ def fingerprint(*paths: str | Path) -> str:
     """SHA-256 over the contents of files, in order; folders count by their files, sorted."""
     digest = hashlib.sha256()
     for path in map(Path, paths):
-        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        files = (
+            sorted(p for p in path.rglob("*") if p.is_file())
+            if path.is_dir()
+            else [check_file(path)]
+        )
         for file in files:
             with open(file, "rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())

@@ -108,7 +108,7 @@ def test_a_chunk_that_nobody_reads_is_not_looked_at(in_chunks, arrays):
 def test_other_readers_see_no_seal(arrays, tmp_path):
     save_arrays(arrays, tmp_path / "a.nc")
     with xr.open_dataset(tmp_path / "a.nc", engine="h5netcdf") as theirs:
-        assert theirs.attrs["format_version"] == FORMAT_VERSION
+        assert theirs.attrs["giblet_format"] == FORMAT_VERSION
         xr.testing.assert_equal(theirs, arrays)
 
 

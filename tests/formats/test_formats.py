@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from giblet.models.autoencoder import Autoencoder
 from giblet.sealing import FORMAT_VERSION, check_seal
-from giblet.store import load_arrays, load_json
+from giblet.store import load_arrays, load_json, save_arrays
 
 FOLDER = Path(__file__).parent
 VERSIONS = range(FORMAT_VERSION + 1)
@@ -40,3 +41,14 @@ def test_every_version_reads_as_the_same_model():
     states = [Autoencoder.from_pretrained(sample(v) / "model").state_dict() for v in VERSIONS]
     for state in states:
         assert all((state[name] == values).all() for name, values in states[0].items())
+
+
+def test_codes_from_before_the_seals_are_read(tmp_path):
+    """Features tell the version of their own layout, which says nothing of the file's."""
+    codes = xr.Dataset({"stream": (("row", "frame"), np.zeros((8, 6), dtype=np.int32))})
+    facts = {"format_version": 1, "encoding_mode": "encodec"}
+    codes.assign_attrs(facts).to_netcdf(tmp_path / "codes.nc", engine="h5netcdf")
+    assert load_arrays(tmp_path / "codes.nc").attrs == facts
+    save_arrays(codes.assign_attrs(facts), tmp_path / "codes.nc")
+    again = load_arrays(tmp_path / "codes.nc")
+    assert again.attrs == facts | {"giblet_version": again.attrs["giblet_version"]}
