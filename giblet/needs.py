@@ -37,9 +37,7 @@ def main_job_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
 def report_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
     """Of what the report asks for beside the main job: the other path, and the brains."""
     if sizes.n_subjects:
-        seconds = 15 + QUALITY_SECONDS * sizes.values
-        memory = 360 + 0.11 * sizes.n_columns  # 755 MB for 3,666 voxels, 1,972 for 15,044
-        yield Need("brain_quality", seconds, memory, 1 + 1e-4 * sizes.n_columns)
+        yield _quality_need(sizes, config)
     if config.has_film:
         other = "mel" if config.use_encodec else "encodec"
         yield from _sound_needs(sizes, other)
@@ -47,7 +45,19 @@ def report_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
         yield Need("report", 21, 600, 9)
 
 
-QUALITY_SECONDS = 8.0  # of brain_quality, for a million values of BOLD
+def _quality_need(sizes: Sizes, config: Config) -> Need:
+    """Agreement: by values and pairs of subjects. Ridge: by series and the square of their length,
+    for each modality alone, all, and all but one (with ``n_iter`` mixtures)."""
+    quality, series = config.quality, sizes.n_subjects * sizes.n_kept(config.max_voxels)
+    agreement = 5e-5 * quality.n_permutations * max(0, sizes.n_subjects - 1) * sizes.values
+    n_bands = 2 * config.has_film + 2 * config.has_annotations
+    n_fits = n_bands + (n_bands + 1) * quality.n_iter * (n_bands > 1)
+    ridge = RIDGE_SECONDS * series * n_fits * (sizes.n_trs / 360) ** 2
+    memory = 360 + 0.11 * min(sizes.n_columns, 15_000)  # read in blocks
+    return Need("brain_quality", 15 + agreement + ridge, memory, 1 + 1e-4 * sizes.n_columns)
+
+
+RIDGE_SECONDS = 1e-5  # of one fit of one series of 360 TRs
 
 
 def _sound_needs(sizes: Sizes, path: str) -> Iterator[Need]:
@@ -73,14 +83,15 @@ def _scan_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
     yield Need("load_bold", 2.5 + 0.5 * sizes.values, 240 + 1.3 * 4 * sizes.run_values, disk)
     n_modalities = 2 * config.has_film + config.has_annotations
     blurred = n_modalities * (2.5 + 0.1 * sizes.minutes)
-    yield Need("convolve_hrf", blurred, 250 + disk + 50 * sizes.minutes, 1.2 * sizes.minutes)
+    yield Need("convolve_hrf", blurred, 250 + 50 * sizes.minutes, 1.2 * sizes.minutes)
 
 
 def _model_needs(sizes: Sizes, config: Config, path: str) -> Iterator[Need]:
     stream = sizes.code_mb if path == "encodec" else sizes.mel_mb
-    aligned = 4 * sizes.values + stream + sizes.picture_mb + 0.02 * sizes.n_trs
-    bold = 4 * sizes.values
-    yield Need(f"sync_align ({path})", 2 + 0.02 * aligned, 250 + bold + 2 * aligned, aligned)
+    bold = 4 * sizes.values * sizes.n_kept(config.max_voxels) / max(1, sizes.n_columns)
+    aligned = bold + stream + sizes.picture_mb + 0.02 * sizes.n_trs
+    seconds = 2 + 0.02 * aligned + 0.01 * 4 * sizes.values
+    yield Need(f"sync_align ({path})", seconds, 250 + 3 * aligned, aligned)
     training = config.training
     window = min(training.window_trs, sizes.n_train)
     per_epoch = max(training.min_steps, 2 * sizes.n_train / training.window_trs)

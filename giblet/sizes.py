@@ -30,6 +30,11 @@ class Sizes:
     def code_mb(self) -> float:
         return 0.15 * self.minutes
 
+    def n_kept(self, max_voxels: int | None) -> int:
+        """Columns that ridge, model and decoder see."""
+        everything = max_voxels is None or self.n_subjects < 2
+        return self.n_columns if everything else min(self.n_columns, max_voxels)
+
 
 def measure(config: Config) -> tuple[Sizes | None, list[str], list[str]]:
     """Sizes (None where there is nothing to measure), what was found, and what would stop a run."""
