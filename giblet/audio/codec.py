@@ -90,7 +90,6 @@ def codec_folder(name_or_folder: str) -> Path:
 def _read_model(folder: Path, name: str) -> tuple[type, "PreTrainedModel"]:
     """The class for the model in a folder, and the model, in single precision."""
     import torch
-    from safetensors import SafetensorError
     from transformers import AutoConfig, DacModel, EncodecModel
 
     from giblet.audio.dac import Dac
@@ -113,7 +112,9 @@ def _read_model(folder: Path, name: str) -> tuple[type, "PreTrainedModel"]:
         )
         if report["missing_keys"]:
             raise ValueError(f"weights are missing: {min(report['missing_keys'])}")
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        reason = str(error).splitlines()[0]
+    except GibletError:
+        raise
+    except Exception as error:  # of transformers' checks of each key, safetensors, torch
+        reason = " ".join(str(error).split())[:300]
         raise GibletError(f"codec {name}: no codec can be read from it ({reason})") from error
     return kind, model.eval().requires_grad_(False)
