@@ -29,8 +29,9 @@ def check_file(path: str | Path, what: str = "a file") -> Path:
     except (FileNotFoundError, NotADirectoryError):
         raise GibletError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:  # a link to itself, too long, a NUL in it
-        said = getattr(error, "strerror", None) or str(error)
-        raise GibletError(f"{str(path)[:200]!r}: cannot be read ({said})") from None
+        said, name = getattr(error, "strerror", None) or str(error), str(path)[:200]
+        name = name if name.isprintable() else repr(name)
+        raise GibletError(f"{name}: cannot be read ({said.lower()})") from None
     if stat.S_ISDIR(mode):
         raise GibletError(f"{path}: is a folder, not {what}. Name a file in it.")
     if not stat.S_ISREG(mode):
