@@ -159,7 +159,8 @@ def test_every_rule_declares_what_it_takes(rule):
     for directive in ("input", "output", "log", "benchmark", "conda", "resources", "params"):
         assert re.search(rf"^ +{directive}:\n", text, re.M), directive
     assert re.search(r"^ +threads: cores\(\d\)$", text, re.M)
-    assert re.search(r"^ +mem_mb=\d+,$", text, re.M)
+    for resource in ("mem_mb", "runtime"):
+        assert re.search(rf"^ +{resource}=growing\([\d., ]+\),$", text, re.M), resource
     assert f'source=source_fingerprint("{VERBS[rule]}"),' in text
     for part in ("input", "output"):  # named
         block = re.search(rf"^( +){part}:\n((?:\1 +.*\n)+)", text, re.M)
