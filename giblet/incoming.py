@@ -1,6 +1,8 @@
 """What a user names as a file is one: no folder, pipe or device, and nothing that unfolds."""
 
+import hashlib
 import os
+import re
 import stat
 import zipfile
 from pathlib import Path
@@ -37,6 +39,17 @@ def check_file(path: str | Path, what: str = "a file") -> Path:
     if not stat.S_ISREG(mode):
         raise GibletError(f"{path}: is a pipe or a device; give a file")
     return Path(path)
+
+
+def file_name(name: str) -> str:
+    """``name``, which may be anything, as that of a file or folder: another for every other.
+
+    >>> file_name("sub-01"), file_name("left/right"), file_name("..")
+    ('sub-01', 'left-right-9fe534ec', '--5ec1f7e7')
+    """
+    plain = re.sub(r"^\.+|[^\w.-]+", "-", name)[:60]
+    digest = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
+    return plain if plain == name and name else f"{plain}-{digest}"
 
 
 def check_unpacked(path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from giblet.checks import GibletError
+from giblet.incoming import check_file
 
 FORMAT_VERSION = 1  # of the files that giblet writes; notes/architecture.md has the table
 SUMS = "sha256sums.txt"
@@ -82,11 +83,13 @@ def write_sums(folder: str | Path, names: Iterable[str]) -> None:
 
 
 def check_sums(folder: str | Path, names: Iterable[str], needed: bool = False) -> None:
-    """GibletError if one of these files is not as `write_sums` saw it.
+    """GibletError if one of these is no file, or not as `write_sums` saw it.
 
-    Where there are no sums nothing is checked, unless they are ``needed``.
+    Where there are no sums nothing more is checked, unless they are ``needed``.
     """
-    folder = Path(folder)
+    folder, names = Path(folder), list(names)
+    for name in names:
+        check_file(folder / name)
     if not (folder / SUMS).is_file():
         if needed:
             raise GibletError(f"{folder / SUMS}: no such file; make the folder again")

@@ -105,9 +105,12 @@ def _plain(value):
     return value if holds else json.dumps(value)
 
 
-def load_arrays(path: str | Path) -> "xr.Dataset":
-    """Read an array set into memory. GibletError if it is not as it was written."""
-    with open_arrays(path) as arrays:
+def load_arrays(path: str | Path, *names: str, or_nothing: bool = False) -> "xr.Dataset":
+    """Read an array set into memory; ``names`` as `open_arrays` has them.
+
+    Raises GibletError if it is not as it was written, or holds something else.
+    """
+    with open_arrays(path, *names, or_nothing=or_nothing) as arrays:
         try:
             return arrays.load()
         except MemoryError:
@@ -116,27 +119,31 @@ def load_arrays(path: str | Path) -> "xr.Dataset":
             raise damaged(path) from error
 
 
-def need_arrays(path: str | Path, *names: str) -> "xr.Dataset":
-    """As `load_arrays`, of a file that holds these variables or attributes; else GibletError."""
-    arrays = load_arrays(path)
-    if missing := [name for name in names if name not in arrays and name not in arrays.attrs]:
-        has = ", ".join(map(str, arrays.variables)) or "no arrays"
-        raise GibletError(f"{path}: has no {', '.join(missing)} but {has}. Is it the right file?")
-    return arrays
-
-
 @contextmanager
-def open_arrays(path: str | Path) -> Iterator["xr.Dataset"]:
+def open_arrays(path: str | Path, *names: str, or_nothing: bool = False) -> Iterator["xr.Dataset"]:
     """An array set whose values are read when they are sliced, while the context lasts.
 
-    For readers that go block by block: ``arrays["bold"][:, start:stop].to_numpy()``. Raises
-    GibletError as `load_arrays` does.
+    For readers that go block by block: ``arrays["bold"][:, start:stop].to_numpy()``.
+
+    Parameters
+    ----------
+    names
+        Variables, dimensions and attributes that it must hold, those of ``giblet.contents``;
+        of ``"video or text"`` one. With ``or_nothing``, no variable at all will do, too.
+
+    Raises
+    ------
+    GibletError
+        Not as it was written, or it holds something else.
     """
     import xarray as xr
 
     check_file(path)
     try:
-        sealed = check_seal(path) is not None
+        sealed, found = check_seal(path) is not None, _format_of(path)
+        check_version(found, path)
+        if found and not sealed:
+            raise damaged(path)
         arrays = xr.open_dataset(path, engine="h5netcdf", cache=False)
     except GibletError:
         raise
@@ -146,16 +153,30 @@ def open_arrays(path: str | Path) -> Iterator["xr.Dataset"]:
             "again"
         ) from error
     with arrays:
-        found = arrays.attrs.pop(_FORMAT, 0)
-        check_version(found, path)
-        if found and not sealed:
-            raise damaged(path)
+        arrays.attrs.pop(_FORMAT, None)
+        if arrays.data_vars or not or_nothing:
+            _check_names(arrays, path, names)
         try:
             yield arrays
         except OSError as error:
             if "filter returned failure during read" in str(error):  # a chunk's checksum
                 raise damaged(path) from error
             raise
+
+
+def _format_of(path: str | Path) -> object:
+    """The format that a file tells; read without h5netcdf, which prints more where it cannot."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        return np.atleast_1d(dict(file.attrs).get(_FORMAT, 0)).tolist()[0]
+
+
+def _check_names(arrays: "xr.Dataset", path: str | Path, names: tuple[str, ...]) -> None:
+    known = {*arrays.variables, *arrays.dims, *arrays.attrs}
+    if missing := [name for name in names if known.isdisjoint(name.split(" or "))]:
+        has = ", ".join(map(str, arrays.variables)) or "no arrays"
+        raise GibletError(f"{path}: has no {', '.join(missing)} but {has}. Is it the right file?")
 
 
 def save_table(table: "pd.DataFrame", path: str | Path) -> None:

@@ -49,7 +49,7 @@ LEVELS = {
         export export.brain export.description export.files export.film export.names
     """,
     0: """
-        checks config config_page demo hub incoming logbook progress provenance replacing sealing
+        checks config config_page contents demo hub incoming logbook progress provenance replacing sealing
         settings store
         timing
     """,

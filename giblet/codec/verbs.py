@@ -102,12 +102,11 @@ def decompress(codes: Path, sound: Path) -> None:
     from giblet.audio.files import write_sound
     from giblet.audio.packing import bits_for, unpack_bits
     from giblet.checks import GibletError
+    from giblet.contents import CODES
     from giblet.store import load_arrays
 
-    arrays = load_arrays(codes)
+    arrays = load_arrays(codes, *CODES)
     facts = arrays.attrs
-    if "packed" not in arrays or "codec_revision" not in facts:
-        raise GibletError(f"{codes}: not a file that giblet codec compress wrote")
     coder = load_codec(facts["codec"], facts["bandwidth_kbps"])
     if coder.revision != facts["codec_revision"]:
         raise GibletError(

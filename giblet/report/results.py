@@ -10,6 +10,7 @@ import xarray as xr
 import giblet
 from giblet.audio.files import read_sound
 from giblet.config import Config
+from giblet.contents import ALIGNED, QUALITY, SCANS
 from giblet.report.brain import BrainResults, region_table
 from giblet.report.extras import Extras
 from giblet.report.origin import git_commit, rule_times
@@ -29,7 +30,7 @@ def load_results(
     the scans are, if there are any, and whatever else there is. ``logs``: of the rules."""
     sounds = {path: _sounds(results / "audio" / path) for path in PATHS}
     history = {path: load_table(results / "model" / path / "history.tsv") for path in PATHS}
-    aligned = load_arrays(results / "aligned" / "encodec.nc")
+    aligned = load_arrays(results / "aligned" / "encodec.nc", *ALIGNED)
     facts = _facts(aligned, config)
     brain = _brain(results) if facts["has_bold"] else None
     if brain is not None:
@@ -109,9 +110,9 @@ def _regions(results: Path, config: Config, quality: xr.Dataset) -> pd.DataFrame
 
 
 def _brain(results: Path) -> BrainResults:
-    with open_arrays(results / "bold.nc") as scans:
+    with open_arrays(results / "bold.nc", *SCANS) as scans:
         space = scans.drop_vars("bold").load()
-    quality = load_arrays(results / "brain_quality.nc")
+    quality = load_arrays(results / "brain_quality.nc", *QUALITY)
     return BrainResults(quality, load_table(results / "brain_quality.tsv"), space)
 
 

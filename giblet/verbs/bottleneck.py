@@ -21,11 +21,13 @@ def sync_align(
     from contextlib import nullcontext
 
     from giblet.aligned import align
+    from giblet.contents import PICTURES, REGRESSORS, SCANS, SOUND, WORDS
     from giblet.store import load_arrays, open_arrays, save_arrays
 
-    loaded = [load_arrays(p) for p in (audio, video, text) if p is not None]
-    blurred = [load_arrays(p) for p in regressors]
-    with nullcontext() if bold is None else open_arrays(bold) as scans:
+    loaded = [load_arrays(audio, *SOUND), load_arrays(video, *PICTURES, or_nothing=True)]
+    loaded += [] if text is None else [load_arrays(text, *WORDS, or_nothing=True)]
+    blurred = [load_arrays(p, *REGRESSORS, or_nothing=True) for p in regressors]
+    with nullcontext() if bold is None else open_arrays(bold, *SCANS) as scans:
         found = align(loaded, scans, blurred, config.t_r, config.splits, config.max_voxels)
     save_arrays(found, aligned)
 
@@ -36,9 +38,10 @@ def train(aligned: Path, model: Path, logs: Path, config: Config) -> None:
     Example: giblet train --aligned mel.nc --model model --logs training --threads 2
     """
     from giblet.aligned import film_data, film_shapes
+    from giblet.contents import ALIGNED
     from giblet.store import load_arrays
 
-    arrays, blurred = load_arrays(aligned), config.model.hrf_placement == "inputs"
+    arrays, blurred = load_arrays(aligned, *ALIGNED), config.model.hrf_placement == "inputs"
     codec = _codec(config) if arrays.attrs["encoding_mode"] == "encodec" else None
     codebook_dim = codec.codebook_dim if codec else 0
     shapes = film_shapes(arrays, config.hrf_model, codebook_dim)
@@ -126,6 +129,7 @@ def reconstruct(
     from giblet.aligned import film_data
     from giblet.audio.files import read_sound, write_sound
     from giblet.audio.processor import AudioProcessor
+    from giblet.contents import ALIGNED
     from giblet.evaluation import score_table
     from giblet.models.autoencoder import Autoencoder
     from giblet.reconstruction import reconstruct
@@ -133,7 +137,7 @@ def reconstruct(
     from giblet.replacing import replacing_folder
     from giblet.store import gather_tables, load_arrays, save_table
 
-    arrays = load_arrays(aligned)
+    arrays = load_arrays(aligned, *ALIGNED)
     processor = AudioProcessor.from_config(config, arrays.attrs["encoding_mode"])
     autoencoder = Autoencoder.from_pretrained(model)
     blurred = autoencoder.config.hrf_placement == "inputs"

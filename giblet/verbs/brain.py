@@ -53,13 +53,14 @@ def convolve_hrf(features: Path, bold: Path, regressors: Path, config: Config) -
     from giblet.alignment.hrf import fir_lags
     from giblet.alignment.regressors import film_regressors
     from giblet.audio.processor import AudioProcessor
+    from giblet.contents import FEATURES, SCANS
     from giblet.store import load_arrays, open_arrays, save_arrays
 
-    film = load_arrays(features)
+    film = load_arrays(features, *FEATURES, or_nothing=True)
     path = film.attrs.get("encoding_mode")
     processor = AudioProcessor.from_config(config, path) if path else None
     lags = fir_lags(config.hrf_model, config.fir_lags_seconds, config.t_r)
-    with open_arrays(bold) as scans:
+    with open_arrays(bold, *SCANS) as scans:
         arrays = film_regressors(film, scans, config.t_r, config.hrf_model, processor, lags)
     save_arrays(arrays, regressors)
 
@@ -80,12 +81,13 @@ def brain_quality(
     """
     from giblet.alignment.scan_lag import sound_levels
     from giblet.brain_quality import brain_quality, summary_table
+    from giblet.contents import REGRESSORS, SCANS, SOUND
     from giblet.store import load_arrays, open_arrays, save_arrays, save_table
 
-    film = {path.stem: load_arrays(path) for path in regressors}
+    film = {p.stem: load_arrays(p, *REGRESSORS, or_nothing=True) for p in regressors}
     options = config.quality.model_dump() | {"seed": config.seed, "max_voxels": config.max_voxels}
-    options["levels"] = sound_levels(load_arrays(sound)) if sound else None
-    with open_arrays(bold) as scans:
+    options["levels"] = sound_levels(load_arrays(sound, *SOUND)) if sound else None
+    with open_arrays(bold, *SCANS) as scans:
         found = brain_quality(scans, film, config.t_r, **options)
     save_arrays(found, quality)
     save_table(summary_table(found), scores)

@@ -24,6 +24,7 @@ def export(
     Example: giblet export --bold bold.nc --source derivatives/fmriprep --quality quality.nc
         --film trs/encodec.nc --regressors text.nc --folder bids
     """
+    from giblet.contents import QUALITY, REGRESSORS, SCANS, SOUND
     from giblet.export.brain import export_maps, export_prediction
     from giblet.export.description import describe_data_set, scan_note
     from giblet.export.files import Export
@@ -32,18 +33,19 @@ def export(
     from giblet.replacing import replacing_folder
     from giblet.store import load_arrays, open_arrays
 
-    with open_arrays(bold) as arrays:
+    with open_arrays(bold, *SCANS) as arrays:
         scans = arrays.drop_vars("bold").load()
     with replacing_folder(folder) as root:
         out = Export(names_for(root, scans, source, config.task), scans, scan_note(scans))
-        sound = None if film is None else load_arrays(film)
+        sound = None if film is None else load_arrays(film, *SOUND)
         describe_data_set(out, config.dataset, source, folder, sound and sound.attrs)
         if sound is not None:
             export_stimulus(out, sound)
         for file in regressors:
-            export_regressors(out, file.stem, load_arrays(file))
+            blurred = load_arrays(file, *REGRESSORS, or_nothing=True)
+            export_regressors(out, file.stem, blurred)
         if quality is not None:
-            export_maps(out, load_arrays(quality))
+            export_maps(out, load_arrays(quality, *QUALITY))
         if aligned is not None and model is not None:
             export_prediction(out, *_predicted(aligned, model))
 
@@ -51,10 +53,11 @@ def export(
 def _predicted(aligned: Path, model: Path):
     """BOLD of every TR (n_subjects, n_trs, n_kept), and what it was predicted from."""
     from giblet.aligned import film_data
+    from giblet.contents import ALIGNED
     from giblet.models.autoencoder import Autoencoder
     from giblet.models.reading import bottlenecks, predict_bold
     from giblet.store import load_arrays
 
-    arrays, autoencoder = load_arrays(aligned), Autoencoder.from_pretrained(model)
+    arrays, autoencoder = load_arrays(aligned, *ALIGNED), Autoencoder.from_pretrained(model)
     data = film_data(arrays, autoencoder.config.hrf_placement == "inputs")
     return predict_bold(autoencoder, bottlenecks(autoencoder, data), data.run), arrays

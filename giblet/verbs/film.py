@@ -44,10 +44,11 @@ def group_trs(stream: Path, trs: Path) -> None:
     """
     from giblet.audio.framing import group_trs
     from giblet.audio.processor import tr_table
-    from giblet.store import need_arrays, save_arrays
+    from giblet.contents import STREAM
+    from giblet.store import load_arrays, save_arrays
     from giblet.timing import TrClock
 
-    arrays = need_arrays(stream, "stream", "t_r", "frame_rate", "framing", "n_trs")
+    arrays = load_arrays(stream, *STREAM)
     facts = arrays.attrs
     clock, n_trs = TrClock(facts["t_r"], facts["frame_rate"], facts["framing"]), facts["n_trs"]
     grouped = group_trs(arrays["stream"].values, clock, n_trs)

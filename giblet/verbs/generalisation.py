@@ -25,13 +25,14 @@ def leave_one_out(
 
     import pandas as pd
 
+    from giblet.contents import ALIGNED
     from giblet.generalisation import check_subjects, leave_one_out
     from giblet.models.autoencoder import Autoencoder
     from giblet.regions import find_regions
     from giblet.store import load_arrays, save_table
     from giblet.training import is_first_process
 
-    arrays = load_arrays(aligned)
+    arrays = load_arrays(aligned, *ALIGNED)
     check_subjects(arrays)
     found = find_regions(arrays, regions) if config.decoding.region else None
     train = partial(_train_others, logs=logs, config=config)
@@ -46,12 +47,11 @@ def leave_one_out(
 
 def _train_others(others, subject: str, logs: Path, config: Config):
     """The network of ``others``, an array set without ``subject``."""
-    import re
-
     import torch
 
     from giblet.aligned import film_data, film_shapes
     from giblet.audio.codec import load_codec
+    from giblet.incoming import file_name
     from giblet.listening import LatentDistance
     from giblet.models.starting import starting_point
     from giblet.training import fit
@@ -65,5 +65,5 @@ def _train_others(others, subject: str, logs: Path, config: Config):
     options = {"codebooks": words, "sound": codec and LatentDistance(codec), "start": start}
     data = film_data(others, config.model.hrf_placement == "inputs")
     training = config.training.model_copy(update={"nodes": 1})  # one job trains one after the other
-    folder = logs / re.sub(r"[^\w.-]+", "-", subject)  # a subject may be called anything
+    folder = logs / file_name(subject)
     return fit(data, shapes, config.model, training, config.seed, folder, **options).autoencoder

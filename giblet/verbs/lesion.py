@@ -21,20 +21,20 @@ def lesion(
     Example: giblet lesion --film film.mp4 --aligned mel.nc --model model --regions atlas.nii.gz
         --audio lesion --scores lesion.tsv
     """
-    import re
-
     import pandas as pd
 
     from giblet.aligned import film_data
     from giblet.audio.files import read_sound, write_sound
     from giblet.audio.processor import AudioProcessor
+    from giblet.contents import ALIGNED
+    from giblet.incoming import file_name
     from giblet.lesion import lesion
     from giblet.models.autoencoder import Autoencoder
     from giblet.regions import find_regions
     from giblet.replacing import replacing_folder
     from giblet.store import load_arrays, save_table
 
-    arrays = load_arrays(aligned)
+    arrays = load_arrays(aligned, *ALIGNED)
     autoencoder = Autoencoder.from_pretrained(model)
     data = film_data(arrays, autoencoder.config.hrf_placement == "inputs")
     found = {} if data.bold is None else find_regions(arrays, regions)
@@ -44,6 +44,5 @@ def lesion(
     sounds, rows = lesion(arrays, data, autoencoder, processor, sound, *options)
     with replacing_folder(audio) as folder:
         for name, waveform in sounds.items():
-            file = re.sub(r"[^\w.-]+", "-", name)  # a region may be called anything
-            write_sound(folder / f"{file}.wav", waveform, processor.sample_rate)
+            write_sound(folder / f"{file_name(name)}.wav", waveform, processor.sample_rate)
     save_table(pd.DataFrame(rows), scores)

@@ -1,6 +1,7 @@
 """The corpus: valid files, how each is damaged, and the verb that must refuse it in one line."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -357,7 +358,7 @@ def array_cases() -> Iterator[Case]:
                 yield Case(
                     f"{file}: is {other}",
                     words,
-                    lambda folder, f=file, o=other: (folder / o).replace(folder / f),
+                    lambda folder, f=file, o=other: shutil.copy(folder / o, folder / f),
                 )
 
 
