@@ -144,7 +144,8 @@ def _stimulus_lines(data: Path, root: Path, runs: list[BoldRun]) -> list[Line]:
         return none
     named = runs[0].stim_file
     places = [folder / named for top in (data, root) for folder in (top / "stimuli", top)]
-    film = next((place for place in places if place.is_file()), None)
+    outside = Path(named).is_absolute() or ".." in Path(named).parts
+    film = None if outside else next((place for place in places if place.is_file()), None)
     if film is None:
         said = f"events.tsv names {named}, which is not in {data / 'stimuli'}: {_NO_FILM}"
         return [("film", "none", said), none[1]]

@@ -49,9 +49,8 @@ LEVELS = {
         export export.brain export.description export.files export.film export.names
     """,
     0: """
-        checks config config_page contents demo hub incoming logbook progress provenance replacing sealing
-        settings store
-        timing
+        checks config config_page contents demo hub incoming logbook progress provenance replacing
+        sealing settings store timing
     """,
 }
 LEVEL = {name: level for level, names in LEVELS.items() for name in names.split()}

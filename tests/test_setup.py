@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -85,6 +86,22 @@ def test_words_that_cannot_be_read_are_not_named(film):
     text = first_config(film)
     assert yaml.safe_load(text)["annotations"] == "none"
     assert re.search(r"^annotations: none  # not as it is: .*a film.tsv", text, re.M)
+
+
+@pytest.mark.parametrize("name", ["../../film.wav", "/film.wav", "x/../../../film.wav"])
+def test_events_name_no_film_outside_the_data_set(data_set, name, tmp_path):
+    """Each is a film that is there; only the one in the data set's own folder is taken."""
+    folder = shutil.copytree(data_set, tmp_path / "here" / "data")
+    name = str(tmp_path / name[1:]) if name[0] == "/" else name
+    shutil.move(folder / "stimuli" / "film.wav", tmp_path / "film.wav")
+    shutil.copy(tmp_path / "film.wav", tmp_path / "here")
+    (folder / "stimuli" / "x").mkdir()
+    assert (folder / "stimuli" / name).is_file()
+    for events in folder.rglob("*_events.tsv"):
+        events.write_text(events.read_text().replace("film.wav", name))
+    text = first_config(folder)
+    assert yaml.safe_load(text)["film"] == "none"
+    assert f"names {name}, which is not in" in text
 
 
 def test_a_config_for_a_bids_folder_is_one_that_snakemake_plans(data_set, tmp_path):

@@ -126,6 +126,13 @@ def test_a_repetition_time_that_cannot_be_is_refused(t_r):
         TrClock(t_r, 75)
 
 
+@pytest.mark.parametrize("frame_rate", [0, -75, float("nan"), float("inf"), 1e300])
+def test_a_frame_rate_that_cannot_be_is_refused(frame_rate):
+    """Found by tests/fuzz/guided.py: TRs of infinitely many frames."""
+    with pytest.raises(ValueError, match="frame rate must be"):
+        TrClock(1.5, frame_rate)
+
+
 def test_milliseconds_are_guessed():
     with pytest.raises(ValueError, match="milliseconds"):
         check_t_r(1500)

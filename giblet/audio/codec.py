@@ -59,8 +59,8 @@ def load_codec(name_or_folder: str = BUNDLED, bandwidth_kbps: float = 6.0) -> Co
     Parameters
     ----------
     name_or_folder
-        ``"bundled"``; a Hugging Face id such as ``"facebook/encodec_24khz"`` or
-        ``"descript/dac_24khz"``, at best with its commit (``"facebook/encodec_24khz@<commit>"``);
+        ``"bundled"``; a Hugging Face id with its commit, ``"facebook/encodec_24khz@<commit>"`` or
+        ``"descript/dac_24khz@<commit>"`` (without it, what the cache holds);
         or a folder written by ``save_pretrained`` of an ``EncodecModel``, ``DacModel`` or
         ``giblet.audio.mdct_model.MdctModel``.
     bandwidth_kbps
