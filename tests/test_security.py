@@ -7,7 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
+from giblet.checks import GibletError
+from giblet.config import parse_config
+from giblet.incoming import file_name
 from giblet.report import page
 
 ROOT = Path(__file__).parents[1]
@@ -112,7 +116,35 @@ def test_the_search_finds_a_name_without_quotes():
     assert unquoted(rule) == ["input.film", "params.x"]
 
 
+@pytest.mark.parametrize("name", ["../x", "a/b", "..", "a b", "$(id)", "<b>", "a\nb", "", "{x}"])
+def test_a_data_sets_name_is_a_folders_name(name):
+    with pytest.raises(GibletError, match="dataset"):
+        parse_config({"dataset": name})
+
+
+@pytest.mark.parametrize("name", ["..", ".", "../../x", "/etc/x", "a/b", "", ".x", "é" * 200, "\0"])
+def test_any_name_is_that_of_a_file_in_its_own_folder(name, tmp_path):
+    path = tmp_path / "in" / f"{file_name(name)}"
+    path.mkdir(parents=True)
+    assert path.resolve().parent == (tmp_path / "in").resolve()
+    assert len(f"{path.name}.wav".encode()) <= 255
+
+
 NAMES = ["a b; touch pwned 'x\" $(touch pwned) é.wav", "`touch pwned`\n&& touch pwned.wav"]
+
+
+@pytest.mark.parametrize("setting", ["film", "annotations", "bold"])
+def test_a_name_in_braces_is_no_wildcard(setting, tmp_path):
+    """Of a file, that is: data sets have none in their names."""
+    settings = {"film": "a.wav", "bold": "none", "annotations": "none", "dataset": "odd"}
+    settings |= {setting: "{} {input}.wav"}
+    (tmp_path / "odd.yaml").write_text(yaml.safe_dump(settings))
+    words = ["-s", str(ROOT / "Snakefile"), "--dry-run", "--configfile", "odd.yaml"]
+    command = [sys.executable, "-m", "snakemake", *words]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    said = (done.stdout + done.stderr).strip().splitlines()
+    assert said[-1] == "'{} {input}.wav': has a brace in its name; rename it"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -120,7 +152,6 @@ def test_a_film_of_any_name_is_only_a_film(name, tmp_path):
     """Through Snakemake, its shell and giblet: the features are there, and nothing else was run."""
     import numpy as np
     import soundfile
-    import yaml
 
     soundfile.write(tmp_path / name, np.sin(np.arange(48_000) / 9) / 4, 8000, format="WAV")
     settings = {"film": name, "dataset": "odd", "bold": "none", "annotations": "none"}

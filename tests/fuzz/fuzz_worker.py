@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 
-SECONDS, WAIT = 10, 60  # of the processor; by the clock, which a busy machine stretches
+SECONDS, WAIT = 10, 180  # of the processor; by the clock, which a busy machine stretches
 MORE_BYTES, LARGEST_FILE = 2 * 2**30, 200 * 2**20
 
 

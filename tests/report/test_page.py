@@ -204,13 +204,17 @@ def test_sounds_that_cannot_be_compared_are_refused(columns, problem):
         render_page(some_scores(["codec"]), {"mel": columns}, SAMPLE_RATE, {}, facts)
 
 
-def test_text_is_escaped(rng):
-    hostile = '<script>alert("1")</script>'
-    html = render(
-        rng, has_bold=False, film=hostile, warnings=[hostile], config=hostile, note=hostile
-    )
-    assert len(Page(html).all("script")) == 1  # the page's own
+@pytest.mark.parametrize(
+    "hostile", ['<script>alert("1")</script>', "<script>alert(1)</script>.mp4", "<b>01</b>"]
+)
+def test_text_is_escaped(hostile, rng):
+    more = {"film": hostile, "warnings": [hostile], "config": hostile, "note": hostile}
+    plain = render(rng, has_bold=True, subjects=["01"])
+    html = render(rng, has_bold=True, subjects=[hostile], **more)
+    for tag in ("script", "b"):
+        assert len(Page(html).all(tag)) == len(Page(plain).all(tag))  # the page's own
     assert unescape(html).count(hostile) >= 5
+    assert hostile in Page(html).text
 
 
 def test_the_same_input_gives_the_same_bytes(html):

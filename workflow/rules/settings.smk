@@ -70,6 +70,11 @@ if not RECIPE.is_file():
     # giblet's own recipes lie beside the workflow
     RECIPE = Path(workflow.basedir) / RECIPE
 
+# Snakemake would take what is in braces for a wildcard
+for name in [FILM, BOLD, ANNOTATIONS, *RUN_FILES, CODEC, START, RECIPE]:
+    if set("{}") & set(str(name)):
+        sys.exit(f"{str(name)!r}: has a brace in its name; rename it")
+
 # what each path's sound depends on; t_r beside it
 SOUND = {"encodec": ("codec", "bandwidth_kbps", "framing"), "mel": ("mel",)}
 
