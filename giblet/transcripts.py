@@ -66,7 +66,7 @@ def interval_rows(path: Path, tier: str | None, pauses: Iterable[str]) -> pd.Dat
     if stop < chosen["xmax"] - _EPSILON:  # Praat's intervals fill their tier
         why = f"stop at {stop:.2f} s, not at its end ({chosen['xmax']:.2f} s): is the file whole?"
         raise GibletError(f"{path}: the intervals of tier {chosen['name']} {why}")
-    rows["text"] = [" ".join(text.split()) for text in rows["text"]]
+    rows["text"] = pd.Series([" ".join(text.split()) for text in rows["text"]], dtype=str)
     silent = {"", *(pause.casefold() for pause in pauses)}
     return rows[~rows["text"].str.casefold().isin(silent)]
 

@@ -378,6 +378,8 @@ NO_INTERVAL = LONG[: LONG.index("intervals: size")] + "intervals: size = 0\n"
         (LONG.replace("xmax = 1.5", "xmax = 0.25"), "row 2 ends before it begins"),
         (LONG.replace("xmax = 1.5", "xmax = soon"), "not a readable TextGrid"),
         ("hello", "not a readable TextGrid"),
+        # found by tests/fuzz/guided.py: a tier of no length without intervals
+        (NO_INTERVAL.replace("xmax = 4", "xmax = 0"), "there is no text in it"),
         ("", "the file is empty"),
         (LONG.encode("latin-1"), "line 22 is not UTF-8"),
     ],
