@@ -112,7 +112,11 @@ def quiet_libraries() -> None:
     """Leave standard error to giblet: no tips, no progress bars that nobody watches."""
     if not sys.stderr.isatty():
         os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-        if "transformers" in sys.modules:  # it has read the environment already
+        if "huggingface_hub" in sys.modules:  # it has read the environment already
+            from huggingface_hub.utils import disable_progress_bars
+
+            disable_progress_bars()
+        if "transformers" in sys.modules:
             from transformers.utils.logging import disable_progress_bar
 
             disable_progress_bar()
