@@ -102,7 +102,7 @@ rule brain_quality:
         "../envs/giblet.yaml"
     threads: cores(1)
     resources:
-        mem_mb=growing(4000, 0.4),
+        mem_mb=growing(4000, 0.05),
         runtime=growing(60, 0.05),
     params:
         sound="--sound" if SETTINGS.has_film else "",
@@ -136,7 +136,7 @@ rule sync_align:
         "../envs/giblet.yaml"
     threads: cores(1)
     resources:
-        mem_mb=growing(1500, 0.4),
+        mem_mb=growing(1500, 0.1),
         runtime=growing(30, 0.02),
     params:
         text="--text" if ANNOTATIONS else "",
