@@ -56,13 +56,23 @@ def methods_text(facts: Mapping) -> str:
         f"Sound was coded by the {facts['codec']} codec (revision "
         f"{facts.get('codec_revision', '–')}) at {facts['bandwidth_kbps']:g} kbit/s and, for "
         "comparison, as mel spectrograms that Griffin-Lim turned back into sound.",
-        f"An autoencoder of sound, pictures and words was trained on TRs of {facts['t_r']:g} s "
+        f"An autoencoder of {_joined(facts.get('modalities', ['sound']))} was trained on TRs of "
+        f"{facts['t_r']:g} s "
         f"({n_trs or '–'}; seed {facts.get('seed', '–')}), and scored on test TRs alone.",
         _scans(facts),
-        "Scores are means with 95 % percentile bootstrap intervals; paired differences between "
-        "paths were tested by sign flips over segments of 8 s.",
+        "Scores are means over segments of up to 8 s, with 95 % percentile bootstrap intervals and "
+        "sign-flip tests of paired differences between paths where there are several.",
     ]
     return " ".join(sentences)
+
+
+def _joined(names: list[str]) -> str:
+    """
+    >>> _joined(["sound"]), _joined(["sound", "pictures", "words"])
+    ('sound', 'sound, pictures and words')
+    """
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def _scans(facts: Mapping) -> str:

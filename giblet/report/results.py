@@ -21,6 +21,7 @@ from giblet.store import load_arrays, load_table, open_arrays
 
 PATHS = ("encodec", "mel")
 SAMPLE_RATE = 24000  # Hz, of the players
+_MODALITIES = {"audio": "sound", "video": "pictures", "text": "words"}
 
 
 def load_results(
@@ -146,6 +147,7 @@ def _facts(aligned: xr.Dataset, config: Config) -> dict:
         "codec": attrs["codec"],
         "codec_revision": attrs["codec_revision"],
         "bandwidth_kbps": float(attrs["bandwidth_kbps"]),
+        "modalities": [name for key, name in _MODALITIES.items() if key in aligned],
         "has_bold": "bold" in aligned,
         "simulated": "SIMULATED" in attrs.get("bold_source", ""),
         "bold_source": attrs.get("bold_source", "none"),
