@@ -35,7 +35,7 @@ def test_a_log_has_an_event_a_line_with_time_and_level():
     assert events[1][1] == "two lines"
     assert "UserWarning: a library's" in events[2][1]
     megabytes = re.fullmatch(r"verb is done: \d+\.\d s, (\d+) MB at most", events[3][1])
-    assert 5 < int(megabytes[1]) < 500
+    assert 5 < int(megabytes[1]) < 20_000  # of MB, not kB; Linux counts the parent at the fork, too
     assert warnings_in("\n".join(lines)) == [said for level, said in events if level == "WARNING"]
 
 

@@ -64,8 +64,8 @@ def save_values(path, values):
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (lambda path: path.unlink(), "not a readable NIfTI image"),
-        (lambda path: path.write_text("no image"), "not a readable NIfTI image"),
+        (lambda path: path.unlink(), "no such file"),
+        (lambda path: path.write_text("no image"), "not a readable image"),
         (lambda path: save_values(path, np.ones((3, 3, 3, 2), np.int16)), "three dimensions"),
         (lambda path: save_values(path, np.full((3, 3, 3), 0.5, np.float32)), "whole numbers"),
         (lambda path: save_values(path, np.zeros((15, 16, 10), np.int16)), "no voxel of the scan"),

@@ -38,6 +38,7 @@ def scanned(tmp_path_factory):
     waveform = read_sound(film_path(), MEL.sample_rate)
     grouped = group_trs(mel_spectrogram(waveform, MEL), CLOCK, 360)
     attrs = {"t_r": T_R, "frame_rate": CLOCK.frame_rate, "framing": CLOCK.framing}
+    attrs["encoding_mode"] = "mel"
     mel = xr.Dataset({"audio": (("tr", "row", "frame"), grouped)}, attrs=attrs)
     save_arrays(mel, folder / "mel.nc")
     sound = sound_features(waveform, MEL.sample_rate)
