@@ -44,11 +44,13 @@ def check_file(path: str | Path, what: str = "a file") -> Path:
 def file_name(name: str) -> str:
     """``name``, which may be anything, as that of a file or folder, in its own folder.
 
+    Names that differ have file names that differ: one that had to be changed gets a digest.
+
     >>> file_name("sub-01"), file_name("left/right"), file_name("..")
-    ('sub-01', 'left-right', '-5ec1f7e7')
+    ('sub-01', 'left-right-9fe534ec', '-5ec1f7e7')
     """
     plain = re.sub(r"[^\w.-]+", "-", name)
-    if 0 < len(plain) <= 60 and plain[0] != ".":
+    if plain == name and 0 < len(plain) <= 60 and plain[0] != ".":
         return plain
     digest = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
     return f"{plain.lstrip('.')[:60]}-{digest}"

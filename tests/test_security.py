@@ -130,6 +130,11 @@ def test_any_name_is_that_of_a_file_in_its_own_folder(name, tmp_path):
     assert len(f"{path.name}.wav".encode()) <= 255
 
 
+def test_names_that_differ_in_odd_characters_alone_do_not_share_a_file():
+    names = ["a/b", "a b", "a-b", "a  b", ".a-b", "x" * 61, "x" * 62]
+    assert len({file_name(name) for name in names}) == len(names)
+
+
 NAMES = ["a b; touch pwned 'x\" $(touch pwned) é.wav", "`touch pwned`\n&& touch pwned.wav"]
 
 

@@ -144,6 +144,27 @@ def test_a_new_folder_takes_the_place_of_the_old_one_whole(tmp_path):
     assert names(tmp_path) == ["audio", "codec.wav"]
 
 
+@pytest.mark.parametrize("write", [replacing, replacing_folder])
+def test_a_disk_has_all_of_it_before_and_after_it_gets_its_name(write, tmp_path, monkeypatch):
+    done = []
+
+    def note(function):
+        def called(what, *rest):
+            done.append((what, *rest) if rest else os.fstat(what).st_ino)
+            return function(what, *rest)
+
+        return called
+
+    monkeypatch.setattr(os, "fsync", note(os.fsync))
+    monkeypatch.setattr(os, "replace", note(os.replace))
+    with write(tmp_path / "a") as temporary:
+        file = temporary if write is replacing else temporary / "b.txt"
+        file.write_text("new")
+    written = ["a"] if write is replacing else ["a/b.txt", "a"]
+    assert done[:-2] == [(tmp_path / name).stat().st_ino for name in written]
+    assert done[-2:] == [(temporary, tmp_path / "a"), tmp_path.stat().st_ino]
+
+
 KILLED = """
 import os, signal, sys
 from pathlib import Path
