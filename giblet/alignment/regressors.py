@@ -7,6 +7,7 @@ import xarray as xr
 
 from giblet.alignment.hrf import convolve_hrf
 from giblet.audio.mel import FLOOR_DB
+from giblet.checks import GibletError
 from giblet.timing import count_samples, frames_rate_hz, tr_begin
 
 
@@ -66,11 +67,13 @@ def film_regressors(
 
     With ``model`` fir, features lag by lag, and counts at each; otherwise there is one lag. Nothing
     where the film has nothing: a sound file has no pictures. Arguments as of `amounts` and
-    `regress`.
+    `regress`; GibletError where ``film`` is not the whole one, from its first TR on.
     """
     arrays = xr.Dataset(attrs={"t_r": t_r, "hrf_model": model, "fir_lags_seconds": list(lags)})
     if not film.data_vars:
         return arrays
+    if "tr" in film.coords and (film["tr"].values != np.arange(film.sizes["tr"])).any():
+        raise GibletError("features must be of every TR of the film: some are missing here")
     blurred = regress(*amounts(film, t_r, processor), scans, t_r, model, lags)
     arrays["regressors"] = (("volume", "feature"), blurred)
     if "n_words" in film:

@@ -13,6 +13,7 @@ from giblet.alignment.hrf import convolve_hrf, fir_lags
 from giblet.alignment.regressors import amounts, film_regressors, picture_blocks, regress
 from giblet.audio.framing import group_trs
 from giblet.audio.processor import AudioProcessor
+from giblet.checks import GibletError
 
 T_R = 1.5  # s
 
@@ -131,6 +132,17 @@ def test_words_are_counted_beside_what_they_say(rng):
     np.testing.assert_allclose(found["n_words"], expected, atol=1e-6)
     np.testing.assert_array_equal(found["regressors"], regress(text, 1 / T_R, scans, T_R, "spm"))
     assert not film_regressors(xr.Dataset(), scans, T_R, "spm").data_vars
+
+
+def test_a_part_of_the_film_is_refused(rng):
+    """As files of aligned TRs hold: read from the film's beginning it would be at wrong times."""
+    film = xr.Dataset({"text": (("tr", "dim"), rng.standard_normal((20, 2)))})
+    film = film.assign_coords(tr=np.arange(20))
+    scans = make_scans([("s", "1", times(0, 20))])
+    assert film_regressors(film, scans, T_R, "spm")["regressors"].values.any()
+    for part in (film.isel(tr=slice(3, None)), film.isel(tr=[0, 1, 2, 5, 6])):
+        with pytest.raises(GibletError, match="every TR"):
+            film_regressors(part, scans, T_R, "spm")
 
 
 def test_fir_is_nilearns_of_every_feature_at_every_lag(rng):
