@@ -1,7 +1,5 @@
 """The aligned array set: film, words and scans on the film's TRs, and what a model sees of it."""
 
-import json
-
 import numpy as np
 import torch
 import xarray as xr
@@ -10,9 +8,11 @@ from giblet.alignment.hrf import HRF_SECONDS, tr_kernel
 from giblet.alignment.sync import Match, match_scans
 from giblet.checks import GibletError
 from giblet.dataset import FilmData, check_no_overlap, gap_trs, split_film, zscore_bold
+from giblet.logbook import warnings_of
 from giblet.models.autoencoder import Shapes
 from giblet.ridge import scale_by_training
 from giblet.settings import SplitConfig
+from giblet.text import NO_WORDS
 from giblet.voxels import read_columns, voxels_to_keep
 
 
@@ -47,13 +47,14 @@ def align(
     """
     present = [arrays for arrays in film if arrays.data_vars]
     n_trs = min(arrays.sizes["tr"] for arrays in present)
-    warnings = [warning for arrays in present for warning in _said(arrays)]
+    warnings = [warning for arrays in present for warning in warnings_of(arrays.attrs)]
     warnings += [
         f"{', '.join(map(str, arrays.data_vars))}: {arrays.sizes['tr'] - n_trs} TRs at the end "
         "left out, where another part of the film has ended"
         for arrays in present
         if arrays.sizes["tr"] > n_trs
     ]
+    warnings += [] if any("text" in arrays for arrays in present) else [NO_WORDS]
     merged = xr.merge([a.isel(tr=slice(n_trs)).drop_attrs(deep=False) for a in present])
     merged = merged.assign_coords(tr=np.arange(n_trs)).assign_attrs(present[0].attrs)
     if scans is None:
@@ -65,7 +66,7 @@ def align(
         merged = merged.isel(tr=match.trs).assign(part=("tr", part), run=("tr", match.runs))
         kept = voxels_to_keep(scans, match, part == "train", max_voxels)
         merged = _add_scans(merged, scans, match, kept, regressors)
-        warnings += _said(scans)
+        warnings += warnings_of(scans.attrs)
         if len(kept) < (n_columns := scans["bold"].shape[1]):
             warnings.append(
                 f"{len(kept):,} of {n_columns:,} voxels are learned and read: those in which "
@@ -86,12 +87,6 @@ def align(
             warnings.append(f"{modality}: left out, it never changes in the training TRs")
     gap = gap_trs(splits, t_r, scans is not None)
     return merged.assign_attrs(warnings=warnings, gap_trs=gap)
-
-
-def _said(arrays: xr.Dataset) -> list[str]:
-    """Warnings that were recorded with these arrays: a list, or JSON from a file."""
-    said = arrays.attrs.get("warnings", [])
-    return json.loads(said) if isinstance(said, str) else list(said)
 
 
 def _add_scans(

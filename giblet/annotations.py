@@ -1,7 +1,6 @@
 """What is said when in a film, from tables, Praat TextGrids and subtitles: one table by onset."""
 
 import io
-import logging
 import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,8 +19,6 @@ from giblet.transcripts import (
     one_line,
     subtitle_rows,
 )
-
-logger = logging.getLogger(__name__)
 
 PAUSES = ("sp", "sil", "<eps>", "<p:>")  # of the Penn, Montreal and Munich forced aligners
 _SYNONYMS = {"onset": ("onset", "start"), "duration": ("duration",), "end": ("end", "offset")}
@@ -48,7 +45,7 @@ def read_annotations(
     """What is said when: columns ``onset``, ``duration`` (s of film) and ``text``, by onset.
 
     Rows without text are left out, unsorted rows sorted, rows that overlap kept, each with a
-    warning. The warnings are logged, and listed in ``.attrs["warnings"]``.
+    warning in ``.attrs["warnings"]``.
 
     Parameters
     ----------
@@ -211,5 +208,4 @@ def _refuse(bad: pd.Series, why: str, values: pd.Series, path: Path) -> None:
 
 def _note(n: int, what: str, path: Path, noted: list[str]) -> None:
     if n > 0:
-        logger.warning("%s: %d %s", path, n, what)
         noted.append(f"{path.name}: {n} {what}")

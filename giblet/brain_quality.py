@@ -13,6 +13,7 @@ from giblet.checks import GibletError
 from giblet.dataset import zscore_bold
 from giblet.linear_maps import held_out_folds, linear_maps, share_clocks
 from giblet.significance import false_discovery_rate
+from giblet.text import NO_WORDS
 from giblet.timing import trs_for, volumes_to_trs
 from giblet.voxels import BLOCK_VALUES, most_shared, read_columns, voxel_blocks
 
@@ -73,6 +74,7 @@ def brain_quality(
     n_trs = int(volumes_to_trs(scans["film_time"].values, t_r).max()) + 1
     match = match_scans(scans, t_r, n_trs)
     bands, folds, warnings = _held_out(_bands(regressors), match.runs, t_r)
+    warnings += [] if "text" in regressors else [NO_WORDS]
     audiences = share_clocks(bands, match.volumes, scans["film_time"].values)
     found = _agreement(scans, match, block_values, n_permutations, seed)
     asked = np.arange(n_voxels := scans["bold"].shape[1])

@@ -1,17 +1,19 @@
 """What a verb says while it works: for people in short, for a log with time and level."""
 
+import json
 import logging
 import os
 import re
 import resource
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 
 KEEPS_LOG = "GIBLET_LOG"  # set by the workflow, whose rules keep standard error in a file
 SHORT = "%(levelname)s: %(message)s"
 LONG = "%(asctime)sZ %(levelname)s %(message)s"
+_logger = logging.getLogger(__name__)
 _EVENT = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT[\d:]{8}Z) (?P<level>[A-Z]+) (?P<said>.*)")
 
 
@@ -40,9 +42,9 @@ class _OneLine(logging.Formatter):
 def told(verb: str) -> Iterator[None]:
     """Begin and end of ``verb``, with its seconds and memory, where a log is kept."""
     begin = time.monotonic()
-    _tell(f"{verb} begins")
+    tell(f"{verb} begins")
     yield
-    _tell(f"{verb} is done: {time.monotonic() - begin:.1f} s, {_peak_megabytes():.0f} MB at most")
+    tell(f"{verb} is done: {time.monotonic() - begin:.1f} s, {_peak_megabytes():.0f} MB at most")
 
 
 def tell_mistake(said: str) -> None:
@@ -51,10 +53,30 @@ def tell_mistake(said: str) -> None:
     print(f"{_now()} ERROR {line}" if keeps_log() else line, file=sys.stderr)
 
 
-def _tell(said: str) -> None:
-    """Not by ``logging``, which is silent about all below a warning: libraries say too much."""
+def tell(said: str) -> None:
+    """One line where a log is kept, else nothing.
+
+    Not by ``logging``, which is silent about all below a warning: libraries say too much.
+    """
     if keeps_log():
         print(f"{_now()} INFO {said}", file=sys.stderr, flush=True)
+
+
+def warnings_of(attrs: Mapping) -> list[str]:
+    """The ``warnings`` among an array set's attributes; of a file they are JSON.
+
+    >>> warnings_of({"warnings": '["sub-01 moved"]'}), warnings_of({})
+    (['sub-01 moved'], [])
+    """
+    said = attrs.get("warnings", [])
+    return json.loads(said) if isinstance(said, str) else list(said)
+
+
+def tell_warnings(attrs: Mapping, known: Collection[str] = ()) -> None:
+    """`warnings_of` an array set, a line each, but for those that are ``known``."""
+    for said in dict.fromkeys(warnings_of(attrs)):
+        if said not in known:
+            _logger.warning("%s", said)
 
 
 def _now() -> str:

@@ -5,7 +5,7 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ import numpy as np
 
 from giblet.checks import GibletError
 from giblet.incoming import check_file
+from giblet.logbook import tell_warnings
 from giblet.replacing import replacing
 from giblet.sealing import FORMAT_VERSION, check_seal, check_version, damaged, seal
 
@@ -48,13 +49,14 @@ def fingerprint(*paths: str | Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def save_arrays(arrays: "xr.Dataset", path: str | Path) -> None:
+def save_arrays(arrays: "xr.Dataset", path: str | Path, known: Collection[str] = ()) -> None:
     """Write an array set as one netCDF file, with giblet's version in its attributes, and a seal.
 
-    Attributes that netCDF cannot hold (dict, None) are written as JSON.
+    Attributes that netCDF cannot hold (dict, None) are written as JSON. ``warnings`` among them
+    are told, but for those ``known`` from what the arrays were made of.
     """
     with replacing(path) as temporary:
-        _to_netcdf(arrays, temporary, mode="w")
+        _to_netcdf(arrays, temporary, "w", known)
         seal(temporary)
 
 
@@ -64,7 +66,8 @@ def append_arrays(arrays: "xr.Dataset", path: str | Path) -> None:
     seal(path, _checked_chunks(path))
 
 
-def _to_netcdf(arrays: "xr.Dataset", path: str | Path, mode: str) -> None:
+def _to_netcdf(arrays: "xr.Dataset", path: str | Path, mode: str, known=()) -> None:
+    tell_warnings(arrays.attrs, known)
     attrs = {key: _plain(value) for key, value in arrays.attrs.items()}
     attrs |= {"giblet_version": version("giblet"), _FORMAT: FORMAT_VERSION}
     _check_room(path, arrays.nbytes)

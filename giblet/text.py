@@ -7,10 +7,11 @@ import pandas as pd
 
 from giblet.checks import GibletError
 from giblet.hub import model_folder
-from giblet.timing import check_t_r, tr_onsets
+from giblet.timing import check_t_r, tr_onsets, whole_trs
 
 _SHORTEST = 1e-3  # s: a row without duration still counts
 _WORD = r"\w+"
+NO_WORDS = "no words were given (annotations): none are learned, none predict the brain"
 
 
 def embed_words(
@@ -74,6 +75,27 @@ def count_words(annotations: pd.DataFrame, t_r: float, n_trs: int) -> np.ndarray
     reached = np.clip((edges[:, None] - onsets) / lengths, 0, 1)  # (n_trs + 1, n_rows): share said
     n_words = annotations["text"].str.count(_WORD).to_numpy(float)
     return (np.diff(reached, axis=0) @ n_words).astype(np.float32)
+
+
+def outside_warnings(annotations: pd.DataFrame, duration: float, t_r: float) -> list[str]:
+    """What of the words no TR has, in words; nothing to say, no lines. Arguments as `embed_words`.
+
+    Raises GibletError as it does.
+
+    >>> said = pd.DataFrame({"onset": [0.5, 9.1], "duration": [2.0, 1.0], "text": ["a", "b"]})
+    >>> for line in outside_warnings(said, duration=9.8, t_r=1.5): print(line)
+    words: 1 rows end after the film (9.80 s)
+    words: 1 rows begin after the last whole TR (9.00 s) and are left out
+    """
+    _refuse_past_the_end(annotations, duration, t_r)
+    last = tr_onsets(whole_trs(duration, t_r) + 1, t_r)[-1]
+    beyond = annotations["onset"] + annotations["duration"] > duration + _SHORTEST
+    lost = annotations["onset"] >= last
+    lines = {
+        f"rows end after the film ({duration:.2f} s)": beyond.sum(),
+        f"rows begin after the last whole TR ({last:.2f} s) and are left out": lost.sum(),
+    }
+    return [f"words: {n} {what}" for what, n in lines.items() if n]
 
 
 def _refuse_past_the_end(annotations: pd.DataFrame, duration: float, t_r: float) -> None:

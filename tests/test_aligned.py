@@ -9,8 +9,12 @@ from giblet.aligned import align, film_data, film_shapes
 from giblet.alignment.hrf import tr_kernel
 from giblet.alignment.sync import match_scans
 from giblet.checks import GibletError
+from giblet.config import parse_config
+from giblet.logbook import warnings_of
 from giblet.settings import SplitConfig
 from giblet.store import load_arrays, open_arrays, save_arrays
+from giblet.text import NO_WORDS
+from giblet.verbs.bottleneck import sync_align
 from giblet.voxels import read_columns, voxels_to_keep
 
 T_R = 1.5  # s
@@ -126,12 +130,31 @@ def test_warnings_survive_the_way_over_the_disk(film, scans, regressors, said, t
     assert align(film, loaded, regressors, T_R, SPLITS).attrs["warnings"][2:-2] == said
 
 
+def test_the_verb_says_what_no_verb_before_it_said(film, scans, regressors, tmp_path, caplog):
+    film[2] = film[2].assign(spoken=("tr", np.ones(60, bool)), n_words=("tr", np.ones(60)))
+    film[2].attrs["warnings"] = ["2 rows overlap"]
+    film[0].attrs |= {"frame_rate": 75.0, "framing": "native"}
+    regressors = [r.assign_attrs(t_r=T_R, hrf_model="spm", fir_lags_seconds=0) for r in regressors]
+    paths = [tmp_path / f"{n}.nc" for n in range(6)]
+    for arrays, path in zip([*film, scans, *regressors], paths, strict=True):
+        save_arrays(arrays, path)
+    assert caplog.messages == ["2 rows overlap", "sub-01 moved"]  # each by who saved it
+    caplog.clear()
+    config = parse_config({"t_r": T_R, "splits": SPLITS.model_dump()})
+    options = {"text": paths[2], "bold": paths[3], "regressors": paths[4:]}
+    sync_align(*paths[:2], tmp_path / "aligned.nc", config, **options)
+    told = warnings_of(load_arrays(tmp_path / "aligned.nc").attrs)
+    assert caplog.messages == [w for w in told if w not in ("2 rows overlap", "sub-01 moved")]
+    assert len(told) == len(caplog.messages) + 2
+
+
 def test_a_film_alone_needs_no_scan(film, codes):
     nothing = xr.Dataset(attrs={"note": "the film has no pictures"})
     aligned = align([film[0], nothing], None, [], T_R, SPLITS)
     np.testing.assert_array_equal(aligned["audio"].values, codes)
     assert set(aligned["run"].values.tolist()) == {"none"}
     assert "bold" not in aligned
+    assert aligned.attrs["warnings"] == [NO_WORDS]
     data, shapes = film_data(aligned), film_shapes(aligned, "spm")
     assert data.bold is None
     assert (shapes.video, shapes.n_text, shapes.subjects) == (None, None, ())

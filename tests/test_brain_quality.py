@@ -8,6 +8,7 @@ from sklearn.metrics import roc_auc_score
 from giblet.brain_quality import _to_hear_with, brain_quality, summary_table
 from giblet.encoding import isc
 from giblet.store import open_arrays, save_arrays
+from giblet.text import NO_WORDS
 
 T_R = 2.0
 
@@ -170,7 +171,8 @@ def test_too_short_a_scan_is_said(smooth):
     bold, features = np.stack([smooth(3, s, 30) for s in (6, 8)]), smooth(2, 7, 30)
     scans = scans_of(bold)
     found = brain_quality(scans, {"audio": of_volumes(features, 2)}, T_R, n_permutations=2)
-    (warning,) = found.attrs["warnings"]
+    warning, no_words = found.attrs["warnings"]
+    assert no_words == NO_WORDS
     assert "ridge was left out: too few TRs to hold some out: 30 TRs in 5 folds" in warning
     assert "r_audio" not in found
     np.testing.assert_allclose(found["isc"], isc(bold), atol=1e-5)

@@ -13,10 +13,13 @@ from nilearn import signal
 from giblet.bids import MOTION
 from giblet.bold import load_bids, load_runs, save_bold, survey_runs
 from giblet.checks import GibletError
+from giblet.config import parse_config
 from giblet.demo.scanner import simulate_bids
 from giblet.encoding import framewise_displacement
+from giblet.logbook import warnings_of
 from giblet.runs import read_series
 from giblet.store import load_arrays
+from giblet.verbs.brain import load_bold
 
 NAMES = ["LATL", "RATL", "LPTL"]
 ALICE = "fmri/alice/alice_data_shared"
@@ -234,6 +237,19 @@ def test_runs_must_agree(tmp_path, series):
         load_runs(write_table(tmp_path, [row("bold.tsv"), row("bold.tsv", "02", t_r=1.5)]))
     with pytest.raises(GibletError, match="parcels must be the same in every run"):
         load_runs(write_table(tmp_path, [row("bold.tsv"), row("bold.npy", "02")]))
+
+
+def test_a_constant_subject_is_a_line_of_the_log(tmp_path, series, caplog):
+    """Once, and with it what is unknown: the verb says all that it writes down."""
+    files = {"01": series, "02": np.ones_like(series), "03": series - series.mean(axis=0)}
+    rows = []
+    for subject, values in files.items():
+        np.save(tmp_path / f"{subject}.npy", values)
+        rows.append(row(f"{subject}.npy", subject))
+    load_bold(write_table(tmp_path, rows), tmp_path / "bold.nc", parse_config({}))
+    assert caplog.messages[0] == "sub-02: constant in some run, left out"
+    assert caplog.messages == warnings_of(load_arrays(tmp_path / "bold.nc").attrs)
+    assert len(caplog.messages) == 2
 
 
 def test_alice_is_read_and_her_constant_listener_left_out(shared, tmp_path):

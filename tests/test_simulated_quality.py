@@ -21,8 +21,10 @@ from giblet.config import parse_config
 from giblet.demo import annotations_path, film_path
 from giblet.demo.brains import make_brain, run_clocks, simulate_scans
 from giblet.demo.stimulus import sound_features, word_features
+from giblet.logbook import warnings_of
 from giblet.significance import phase_randomised
 from giblet.store import load_arrays, load_table, save_arrays, save_table
+from giblet.text import NO_WORDS
 from giblet.timing import TrClock
 from giblet.verbs.brain import brain_quality, load_bold
 
@@ -88,7 +90,7 @@ def test_a_planted_lag_is_found_told_and_gone_once_it_is_applied(scanned):
     assert f"the scan seems to be {float(found['lag']):.2f} s late" in found.attrs["warnings"]
     mended, _ = found_in(scanned, 3.3, lag_seconds=float(found["lag"]))
     assert abs(float(mended["lag"])) < T_R / 10
-    assert mended.attrs["warnings"] == "[]"
+    assert warnings_of(mended.attrs) == [NO_WORDS]
     assert mended.attrs["lag_applied"] == pytest.approx(float(found["lag"]))
     assert mended.attrs["n_trs"] == 360  # what was taken before and after the film is there now
 

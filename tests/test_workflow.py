@@ -19,6 +19,7 @@ from giblet.cli import verb_functions
 from giblet.config import Config
 from giblet.demo import annotations_path, film_path
 from giblet.store import load_arrays, load_json, load_table, save_table
+from giblet.text import NO_WORDS
 
 ROOT = Path(__file__).parents[1]
 FILM = "it's a film.mp4"
@@ -229,8 +230,11 @@ def test_everything_is_in_results_and_logs(film_alone):
     seconds = load_table(film_alone / "results/tiny/times/train_encodec.tsv")["s"].item()
     assert record["rules"]["train_encodec"]["seconds"] == seconds
     assert all(rule["peak_megabytes"] > 0 for rule in record["rules"].values())
-    said = ["no scan was given: there is no brain column"]
-    assert record["warnings"] == {"reconstruct_encodec": said}
+    said = "no scan was given: there is no brain column"
+    assert record["warnings"] == {
+        said: ["reconstruct_encodec"],
+        NO_WORDS: ["sync_align_encodec"],
+    }
 
 
 def test_a_second_call_does_nothing(film_alone):

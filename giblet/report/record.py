@@ -33,9 +33,9 @@ def record(results: Path, logs: Path, config: Config, outcome: str) -> dict:
     Keys, in order: ``config``, ``cpu_seconds`` and ``seconds`` (sums over rules), ``dataset``,
     ``finished`` (UTC), ``git_commit``, ``outcome`` (as given), ``peak_megabytes`` (the largest of a
     rule), ``rules`` (name → ``cpu_seconds``, ``peak_megabytes``, ``seconds`` of when it last ran),
-    ``versions``, ``warnings`` (name → list). What was not measured is null.
+    ``versions``, ``warnings`` (what was said → names of rules). What was not measured is null.
     """
-    facts = _times(results / "times") | {"warnings": rule_warnings(logs)}
+    facts = _times(results / "times") | {"warnings": warnings_by_rules(logs)}
     facts |= {"dataset": config.dataset, "outcome": outcome, "finished": _now()}
     facts |= {"config": config.model_dump(mode="json"), "versions": versions()}
     return facts | {"git_commit": git_commit(Path(giblet.__file__).parent)}
@@ -46,10 +46,13 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in PACKAGES}
 
 
-def rule_warnings(logs: Path) -> dict[str, list[str]]:
-    """Rule → what it warned of when it last ran, by the logs in a folder."""
-    found = {log.stem: warnings_in(log.read_text("utf8", "replace")) for log in logs.glob("*.log")}
-    return {rule: found[rule] for rule in sorted(found) if found[rule]}
+def warnings_by_rules(logs: Path) -> dict[str, list[str]]:
+    """Warning → the rules that gave it when they last ran, by the logs in a folder."""
+    found: dict[str, list[str]] = {}
+    for log in sorted(logs.glob("*.log")):
+        for said in warnings_in(log.read_text("utf8", "replace")):
+            found.setdefault(said, []).append(log.stem)
+    return found
 
 
 def _times(folder: Path) -> dict:

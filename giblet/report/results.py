@@ -1,6 +1,5 @@
 """What a report needs from a data set's results folder."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +10,11 @@ import giblet
 from giblet.audio.files import read_sound
 from giblet.config import Config
 from giblet.contents import ALIGNED, QUALITY, SCANS
+from giblet.logbook import warnings_of
 from giblet.report.brain import BrainResults, region_table
 from giblet.report.extras import Extras
 from giblet.report.origin import git_commit, rule_times
-from giblet.report.record import rule_warnings, versions
+from giblet.report.record import versions, warnings_by_rules
 from giblet.report.segments import MATCHED, matched_mel, matched_rows, score_segments
 from giblet.report.timeline import missing_volumes, timeline_table
 from giblet.store import load_arrays, load_table, open_arrays
@@ -123,15 +123,14 @@ def joined_warnings(*attrs: dict) -> list[str]:
     >>> joined_warnings({"warnings": ["a", "b"]}, {"warnings": '["b", "c"]'}, {})
     ['a', 'b', 'c']
     """
-    said = [a.get("warnings", []) for a in attrs]
-    lists = [json.loads(one) if isinstance(one, str) else one for one in said]
-    return list(dict.fromkeys(warning for one in lists for warning in one))
+    return list(dict.fromkeys(said for one in attrs for said in warnings_of(one)))
 
 
 def said_only_in(logs: Path, known: list[str]) -> list[str]:
-    """What rules warned of in their logs and no file of arrays holds, as ``rule: warning``."""
-    found = rule_warnings(logs).items()
-    return [f"{rule}: {said}" for rule, each in found for said in each if said not in known]
+    """What rules warned of in their logs and no file of arrays holds, as ``rules: warning``."""
+    held = {" ".join(said.split()) for said in known}  # as a log has it, on one line
+    found = warnings_by_rules(logs).items()
+    return [f"{', '.join(rules)}: {said}" for said, rules in found if said not in held]
 
 
 def _facts(aligned: xr.Dataset, config: Config) -> dict:
@@ -152,7 +151,7 @@ def _facts(aligned: xr.Dataset, config: Config) -> dict:
         "simulated": "SIMULATED" in attrs.get("bold_source", ""),
         "bold_source": attrs.get("bold_source", "none"),
         "subjects": aligned["subject"].values.astype(str).tolist() if "bold" in aligned else [],
-        "warnings": json.loads(attrs["warnings"]),
+        "warnings": joined_warnings(attrs),
         "seed": config.seed,
         "versions": versions(),
         "git_commit": git_commit(Path(giblet.__file__).parent),

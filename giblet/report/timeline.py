@@ -98,7 +98,9 @@ def timeline_sentence(table: pd.DataFrame) -> str:
     counts = table["part"].value_counts()
     parts = ", ".join(f"{counts[name]} {name}" for name in in_order(counts.index, PART_COLOURS))
     runs = table["run"].nunique()
-    words = f"; words in {int((table['words'] > 0).sum())} TRs" if "words" in table else ""
+    words = "; no words were given"
+    if "words" in table:
+        words = f"; words in {int((table['words'] > 0).sum())} TRs"
     return (
         f"{len(table)} TRs from {table['start'].min():.1f} to {table['end'].max():.1f} s of film: "
         f"{parts}; {runs} run{'s' if runs > 1 else ''}{words}."

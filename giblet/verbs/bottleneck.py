@@ -22,6 +22,7 @@ def sync_align(
 
     from giblet.aligned import align
     from giblet.contents import PICTURES, REGRESSORS, SCANS, SOUND, WORDS
+    from giblet.logbook import warnings_of
     from giblet.store import load_arrays, open_arrays, save_arrays
 
     loaded = [load_arrays(audio, *SOUND), load_arrays(video, *PICTURES, or_nothing=True)]
@@ -29,7 +30,8 @@ def sync_align(
     blurred = [load_arrays(p, *REGRESSORS, or_nothing=True) for p in regressors]
     with nullcontext() if bold is None else open_arrays(bold, *SCANS) as scans:
         found = align(loaded, scans, blurred, config.t_r, config.splits, config.max_voxels)
-    save_arrays(found, aligned)
+    told = loaded if scans is None else [*loaded, scans]
+    save_arrays(found, aligned, known=[said for one in told for said in warnings_of(one.attrs)])
 
 
 def train(aligned: Path, model: Path, logs: Path, config: Config) -> None:

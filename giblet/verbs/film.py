@@ -113,7 +113,7 @@ def embed_text(annotations: Path, text: Path, config: Config, film: Path | None 
     from giblet.annotations import read_annotations
     from giblet.audio.files import sound_duration
     from giblet.store import fingerprint, save_arrays
-    from giblet.text import count_words, embed_words
+    from giblet.text import count_words, embed_words, outside_warnings
     from giblet.timing import whole_trs
 
     said = read_annotations(annotations, **config.words.model_dump())
@@ -123,4 +123,6 @@ def embed_text(annotations: Path, text: Path, config: Config, film: Path | None 
     arrays = xr.Dataset({"text": (("tr", "feature"), features), "spoken": ("tr", spoken)})
     arrays["n_words"] = ("tr", count_words(said, config.t_r, n_trs))
     attrs = {"t_r": config.t_r, "text_model": config.text_model, "input": fingerprint(annotations)}
-    save_arrays(arrays.assign_attrs(attrs | {"warnings": said.attrs["warnings"]}), text)
+    outside = outside_warnings(said, duration, config.t_r) if film else []
+    attrs["warnings"] = said.attrs["warnings"] + outside
+    save_arrays(arrays.assign_attrs(attrs), text)

@@ -19,7 +19,9 @@ def folders(tmp_path):
         save_table(pd.DataFrame(row), results / "times" / f"{rule}.tsv")
     (results / "times" / "killed.tsv").write_text("s\tmax_rss\tcpu_time\n")
     logs.mkdir()
-    (logs / "train_mel.log").write_text("a table\n2026-01-02T03:04:05Z WARNING too few TRs\n" * 2)
+    for rule in ("train_mel", "train_encodec"):
+        said = "a table\n2026-01-02T03:04:05Z WARNING too few TRs\n" * 2
+        (logs / f"{rule}.log").write_text(said)
     (logs / "load_bold.log").write_text("2026-01-02T03:04:05Z INFO load_bold begins\n")
     return results, logs
 
@@ -34,7 +36,7 @@ def test_times_memory_and_warnings_of_each_rule(folders):
     }
     sums = ("seconds", "cpu_seconds", "peak_megabytes")
     assert [found[name] for name in sums] == [63.25, 126.5, 755.0]
-    assert found["warnings"] == {"train_mel": ["too few TRs"]}
+    assert found["warnings"] == {"too few TRs": ["train_encodec", "train_mel"]}
     assert (found["outcome"], found["config"]) == ("failed", CONFIG.model_dump(mode="json"))
     assert list(found) == sorted(found)
 
@@ -51,5 +53,6 @@ def test_nothing_is_written_of_nothing_and_a_bad_place_is_one_line(folders, tmp_
 
 
 def test_the_page_hears_of_warnings_that_no_file_holds(folders):
-    assert said_only_in(folders[1], ["other"]) == ["train_mel: too few TRs"]
-    assert said_only_in(folders[1], ["too few TRs"]) == []
+    said = ["train_encodec, train_mel: too few TRs"]
+    assert said_only_in(folders[1], ["other"]) == said
+    assert said_only_in(folders[1], ["too  few\nTRs"]) == []
