@@ -14,7 +14,7 @@ def load(folder: str | Path) -> "Autoencoder":
     ----------
     folder
         A results folder's model (``results/demo/model/encodec``), or an id on the Hugging Face
-        Hub: ``"owner/name"``, at best ``"owner/name@commit"``.
+        Hub: ``"owner/name@commit"`` (without the commit: what the cache holds).
 
     Returns
     -------

@@ -11,11 +11,13 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from typing import NoReturn
 
-from giblet.checks import GibletError, explain_os_error
+from giblet.checks import GibletError, explain_os_error, nearest_name
 from giblet.codec import verbs as codec_verbs
 from giblet.config import Config, parse_config
 from giblet.logbook import start_log, tell_mistake, told
+from giblet.options import OPTIONS, option_help
 from giblet.verbs import bottleneck, brain, export, film, generalisation, lesion, setup
 
 ROOMS = {  # modules of verbs, in the order in which one uses them
@@ -30,7 +32,15 @@ ROOMS = {  # modules of verbs, in the order in which one uses them
 }
 _EPILOG = """\
 `giblet VERB --help` tells a verb's options, with an example.
-Exit codes: 0 done; 1 a mistake that you can mend, in one line; 2 wrong options."""
+Exit codes: 0 done; 1 a mistake that you can mend, in one line; 2 wrong options; 130 Ctrl-C."""
+STOPPED = 130  # as shells have it
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, and exit code 2; argparse would print the usage."""
+        end = "" if message.endswith("?") else "."
+        self.exit(2, f"{self.prog}: {message}{end} `{self.prog} --help` tells more\n")
 
 
 def verb_functions() -> dict:
@@ -61,7 +71,7 @@ def _overview(rooms=ROOMS) -> str:
 def build_parser() -> argparse.ArgumentParser:
     """One sub-command a verb; its options are the verb's parameters."""
     raw = {"formatter_class": argparse.RawDescriptionHelpFormatter}
-    parser = argparse.ArgumentParser("giblet", description=__doc__, epilog=_overview(), **raw)
+    parser = _Parser("giblet", description=__doc__, epilog=_overview(), **raw)
     commands = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     about = {"description": codec_verbs.__doc__, "epilog": _overview([codec_verbs])}
     group = commands.add_parser("codec", **about, **raw)
@@ -71,27 +81,70 @@ def build_parser() -> argparse.ArgumentParser:
         described = {"description": inspect.getdoc(function), **raw}
         command = (lab if in_lab else commands).add_parser(last, **described)
         for parameter in inspect.signature(function).parameters.values():
-            _add_option(command, parameter)
-        command.add_argument("--threads", type=int, default=1, help="of torch and BLAS (1)")
+            _add_option(command, name, parameter)
+        command.add_argument("--threads", type=int, default=1, help=f"{OPTIONS['threads']} (1)")
     return parser
 
 
-def _add_option(command: argparse.ArgumentParser, parameter: inspect.Parameter) -> None:
+def _add_option(command: argparse.ArgumentParser, verb: str, parameter: inspect.Parameter) -> None:
     if parameter.annotation is Config:
-        command.add_argument("--settings", default="{}", help="JSON with keys of config.yaml")
+        command.add_argument("--settings", default="{}", help=option_help(verb, "settings"))
         return
+    said, optional = option_help(verb, parameter.name), parameter.default is not parameter.empty
+    shown = f" ({parameter.default})" if optional and parameter.default else ""
+    about = {"metavar": parameter.name.upper(), "help": said + shown}
     if parameter.kind is parameter.POSITIONAL_ONLY:
-        command.add_argument(parameter.name, type=Path, metavar=parameter.name.upper())
+        command.add_argument(parameter.name, type=Path, nargs="?" if optional else None, **about)
         return
-    optional = parameter.default is not parameter.empty
     command.add_argument(
-        "--" + parameter.name.replace("_", "-"),
+        _option(parameter),
         required=not optional,
         default=parameter.default if optional else None,
         nargs="*" if parameter.annotation == list[Path] else None,
         type=parameter.annotation if parameter.annotation in (str, float) else Path,
-        metavar=parameter.name.upper(),
+        **about,
     )
+
+
+def _option(parameter: inspect.Parameter) -> str:
+    """As it is written: ``--regressors``; a parameter without a name is what its value is."""
+    if parameter.kind is parameter.POSITIONAL_ONLY:
+        return parameter.name.upper()
+    name = "settings" if parameter.annotation is Config else parameter.name
+    return "--" + name.replace("_", "-")
+
+
+def parse_words(words: list[str]) -> dict:
+    """A command line's verb and options; a mistake in them is one line, exit code 2."""
+    parser = build_parser()
+    _check_verb(parser, words)
+    options, unknown = parser.parse_known_args(words)
+    if unknown:
+        verb = f"{options.verb} {getattr(options, 'lab_verb', '')}".strip()
+        known = ", ".join(_options_of(verb))
+        parser.prog = f"giblet {verb}"
+        parser.error(f"{unknown[0]!r} belongs to no option; there are {known}")
+    return vars(options)
+
+
+def _check_verb(parser: argparse.ArgumentParser, words: list[str]) -> None:
+    """Misspelt ones first: argparse would name all verbs, or what is missing instead."""
+    n_words = 2 if words[:1] == ["codec"] else 1
+    verb, verbs = " ".join(words[:n_words]), verb_functions()
+    if len(words) < n_words or "-" in (words[0][:1], words[n_words - 1][:1]):
+        return
+    if verb not in verbs:
+        parser.error(f"no verb {verb!r}{nearest_name(verb, list(verbs))}")
+    known = ["--help", *_options_of(verb)]
+    for option in (word.split("=")[0] for word in words if word.startswith("--")):
+        if not any(name.startswith(option) for name in known):
+            parser.prog = f"giblet {verb}"
+            parser.error(f"no option {option}{nearest_name(option, known)}")
+
+
+def _options_of(verb: str) -> list[str]:
+    parameters = inspect.signature(verb_functions()[verb]).parameters.values()
+    return [*map(_option, parameters), "--threads"]
 
 
 def _parse_settings(text: str) -> Config:
@@ -126,7 +179,7 @@ def quiet_libraries() -> None:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a verb. A mistake that the user can mend is one line on standard error, exit code 1."""
-    options = vars(build_parser().parse_args(arguments))
+    options = parse_words(sys.argv[1:] if arguments is None else arguments)
     name, settings = options.pop("verb"), options.pop("settings", None)
     if lab_verb := options.pop("lab_verb", None):
         name = f"{name} {lab_verb}"
@@ -145,6 +198,11 @@ def main(arguments: list[str] | None = None) -> int:
         said = explain_os_error(error) if isinstance(error, OSError) else str(error)
         tell_mistake(f"giblet {name}: {said}")
         return 1
+    except (KeyboardInterrupt, SystemExit) as stop:  # lightning makes an exit of Ctrl-C
+        if not any(isinstance(error, KeyboardInterrupt) for error in (stop, stop.__context__)):
+            raise
+        tell_mistake(f"giblet {name}: stopped by the user; nothing half written")
+        return STOPPED
     return 0
 
 

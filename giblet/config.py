@@ -54,7 +54,9 @@ class Config(Section):
 
     use_encodec: bool = Field(True, description="false: the mel path")
     codec: str = Field(
-        "bundled", description='"bundled", a folder, or a Hugging Face id, at best id@commit'
+        "bundled",
+        description='"bundled", a folder, or a Hugging Face id with its commit, owner/name@commit '
+        "(without it: what the cache holds)",
     )
     bandwidth_kbps: PositiveFloat = Field(6.0, description="one that the codec offers")
     framing: Literal["tr_synchronous", "native"] = Field(

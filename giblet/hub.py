@@ -8,7 +8,8 @@ from pathlib import Path
 
 from giblet.checks import GibletError
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+_OWN = {"codec": ' or "bundled"', "text_model": ' or "hashing"'}  # which need no network
 _FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]  # no pickled weights
 
 
@@ -43,14 +44,14 @@ def _snapshot(name_or_id: str, what: str) -> Path:
 
     name, _, commit = name_or_id.partition("@")
     try:
-        local = not _COMMIT.fullmatch(commit) or not _hub_answers()
+        local = not COMMIT.fullmatch(commit) or not _hub_answers()
         options = {"revision": commit or None, "local_files_only": local}
         return Path(snapshot_download(name, allow_patterns=_FILES, **options))
     except (OSError, ValueError, HFValidationError) as error:
         raise GibletError(
             f"{what} {name_or_id!r}: no such folder, not in the Hugging Face cache, and the hub "
             "could not be asked for it. Name its commit (owner/name@ and 40 hexadecimal digits), "
-            "where there is a network, or give a folder"
+            f"where there is a network, or give a folder{_OWN.get(what, '')}"
         ) from error
 
 

@@ -91,9 +91,11 @@ def _annotations(config: Config, found: list[str]) -> None:
 
 
 def _codec(config: Config, found: list[str]) -> None:
-    """A codec of the hub may be fetched: no problem, but said."""
+    """A codec of the hub whose commit is named may be fetched: no problem, but said."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
+
+    from giblet.hub import COMMIT
 
     name = config.codec
     if not config.use_encodec or name == "bundled" or Path(name).is_dir():
@@ -102,8 +104,11 @@ def _codec(config: Config, found: list[str]) -> None:
     try:
         snapshot_download(repo, revision=commit or None, local_files_only=True)
     except (OSError, ValueError, HFValidationError):
-        if repo.count("/") != 1 or repo.startswith((".", "/")):
-            raise GibletError(f"codec {name}: no such folder, and no id of a hub") from None
+        if repo.count("/") != 1 or repo.startswith((".", "/")) or not COMMIT.fullmatch(commit):
+            raise GibletError(
+                f"codec {name}: no such folder, not in the Hugging Face cache, and no commit of a "
+                'hub (owner/name@ and 40 digits). Give one of these, or "bundled"'
+            ) from None
         found.append(f"codec: {name} is not in the Hugging Face cache; it will be fetched")
 
 

@@ -1,11 +1,13 @@
 """Verbs: bad input is one clear line and leaves nothing behind; good input, a whole file."""
 
+import inspect
 import json
 import logging
 import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from unittest import mock
@@ -18,10 +20,12 @@ import pytest
 import soundfile
 import xarray as xr
 
+from giblet import cli
 from giblet.checks import explain_os_error
 from giblet.cli import build_parser, main, verb_functions
-from giblet.config import parse_config
+from giblet.config import Config, parse_config
 from giblet.demo.scanner import simulate_bids
+from giblet.options import OPTIONS
 from giblet.store import load_arrays, load_json, save_arrays, save_json
 
 RUN = "sub-01/func/sub-01_task-film_run-1"
@@ -360,12 +364,70 @@ def test_every_verb_explains_itself(verb, capsys):
     assert "--threads" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [[], ["sing"], ["train"]])
-def test_what_is_missing_is_named(arguments, capsys):
+def test_every_option_has_its_words_and_no_words_are_left_over():
+    used = {"threads"}
+    for verb, function in verb_functions().items():
+        for parameter in inspect.signature(function).parameters.values():
+            name = "settings" if parameter.annotation is Config else parameter.name
+            used.add(f"{verb} {name}" if f"{verb} {name}" in OPTIONS else name)
+    assert used == OPTIONS.keys()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("", "giblet: the following arguments are required: VERB. `giblet --help` tells more"),
+        ("docter", "giblet: no verb 'docter'; did you mean doctor? `giblet --help` tells more"),
+        ("xyzzy", "giblet: no verb 'xyzzy'. `giblet --help` tells more"),
+        ("codec", "giblet codec: the following arguments are required: VERB"),
+        ("codec compres", "giblet: no verb 'codec compres'; did you mean codec compress?"),
+        ("evaluate --kbps 3", "giblet: no verb 'evaluate'; did you mean codec evaluate?"),
+        ("train", "giblet train: the following arguments are required: --aligned, --model, --logs"),
+        ("train --alinged a.nc", "giblet train: no option --alinged; did you mean --aligned?"),
+        ("group_trs a.nc --stream=a --trs b", "giblet group_trs: 'a.nc' belongs to no option; the"),
+        ("group_trs --stream a --trs b --threads x", "giblet group_trs: argument --threads: inval"),
+    ],
+)
+def test_wrong_words_are_one_line(words, said, capsys):
     with pytest.raises(SystemExit) as ended:
-        main(arguments)
+        main(words.split())
     assert ended.value.code == 2
-    assert "required" in capsys.readouterr().err or arguments == ["sing"]
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith(said)
+    assert told.err.count("\n") == 1
+
+
+def test_ctrl_c_is_one_line_and_leaves_nothing(sound, tmp_path):
+    words = arguments_of("extract_codes", film=sound, codes=tmp_path / "out" / "codes.nc")
+    command = [sys.executable, "-m", "giblet", *words]
+    logged = os.environ | {"GIBLET_LOG": "1"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=logged) as process:
+        assert process.stderr.readline().endswith(" INFO extract_codes begins\n")
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 130
+    assert said.endswith("ERROR giblet extract_codes: stopped by the user; nothing half written\n")
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("reason", "code"), [(KeyboardInterrupt, 130), (ValueError, None)])
+def test_an_exit_is_the_users_only_after_ctrl_c(run, reason, code, monkeypatch):
+    """Lightning makes one of every Ctrl-C."""
+
+    def stopped(verb, options):
+        try:
+            raise reason
+        except reason:
+            sys.exit(3)
+
+    monkeypatch.setattr(cli, "_call", stopped)
+    if code is None:
+        with pytest.raises(SystemExit, match="3"):
+            run("group_trs", stream="a.nc", trs="b.nc")
+    else:
+        assert run("group_trs", stream="a.nc", trs="b.nc")[0] == code
 
 
 def test_as_a_program_of_its_own(tmp_path):

@@ -42,15 +42,15 @@ LEVELS = {
         codec.data codec.discriminators codec.factorized codec.features codec.hierarchical
         codec.interface codec.judge codec.levels codec.losses codec.mdct codec.music codec.networks
         codec.parts codec.quantizer codec.scoring codec.settings codec.snake codec.starting
-        agreement isc_nulls baselines identification ridge significance
+        agreement isc_nulls baselines identification primal ridge significance
         alignment.adaptation alignment.lag alignment.scan_lag
         codec.trainer demo.brains demo.effects demo.film demo.music demo.pictures demo.scanner
         demo.script demo.soundtrack demo.speech demo.stimulus
         export export.brain export.description export.files export.film export.names
     """,
     0: """
-        checks config config_page contents demo hub incoming logbook progress provenance replacing
-        sealing settings store timing
+        checks config config_page contents demo hub incoming logbook options progress provenance
+        replacing sealing settings store timing
     """,
 }
 LEVEL = {name: level for level, names in LEVELS.items() for name in names.split()}

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -72,6 +73,34 @@ def test_a_config_for_a_film(film, tmp_path):
     text = (tmp_path / "config.yaml").read_text()
     assert "# beside the film; rows: 2" in text
     assert "sound, no pictures" in text
+
+
+def test_what_was_written_is_said_and_what_to_do_next(film, tmp_path, capsys, monkeypatch):
+    """The commands are ones that can be given, from the folder of the config."""
+    monkeypatch.chdir(tmp_path)
+    init(film, Path("my config.yaml"))
+    written, said = capsys.readouterr()
+    assert written == Path("my config.yaml").read_text()
+    first, doctor, snakemake = said.strip().splitlines()
+    assert first.startswith("my config.yaml is written")
+    assert snakemake.strip() == "snakemake --cores 8 report --configfile 'my config.yaml'"
+    words = shlex.split(doctor)
+    assert words[0] == "giblet"
+    Path("my config.yaml").write_text(f"{written}splits: {{gap_seconds: 3}}\n")
+    assert main(words[1:]) == 0
+
+
+def test_the_doctor_takes_what_init_takes(film, tmp_path, capsys):
+    """A film, or its config, by name alone: the same needs."""
+    (tmp_path / "mine.yaml").write_text(first_config(film))
+    tables = []
+    for source in (film, tmp_path / "mine.yaml"):
+        main(["doctor", str(source)])
+        told = capsys.readouterr().out
+        assert f"\n{source} (dataset a-film)\n" in told
+        tables.append(told.partition("(dataset a-film)")[2])
+    assert tables[0] == tables[1]
+    assert "60 s" in tables[0]
 
 
 def test_no_file_is_overwritten(film, tmp_path, capsys):
@@ -177,6 +206,7 @@ def test_nothing_to_begin_with(make, said, tmp_path, capsys):
         ({"bold": "gone"}, "gone: no such folder"),
         ({"t_r": 2.0}, "t_r is 2.0 s in the config, but the scan's RepetitionTime is 1.25 s"),
         ({"codec": "./gone"}, "codec ./gone: no such folder"),
+        ({"codec": "some/codec@main"}, "codec some/codec@main: no such folder, not in the Hugging"),
         ({"splits": {}}, "48 TRs are too few"),
         ({"video": {"height": 10**5, "width": 10**5}}, "disk: about "),
     ],
