@@ -1,10 +1,12 @@
 """What a training step does: losses are logged, weighted and lowered."""
 
 import math
+import time
 
 import lightning
 import torch
 
+from giblet.logbook import tell
 from giblet.models.autoencoder import Autoencoder, Shapes
 from giblet.models.starting import AUDIO
 from giblet.objective import Objective, SoundDistance
@@ -12,6 +14,7 @@ from giblet.settings import ModelConfig, TrainingConfig
 from giblet.windows import step_seed
 
 _FEW = 20.0  # haste of single numbers, beside weights that each have little to do
+_SECONDS_APART = 10.0  # lines of a log, at least
 WATCHED = "validation/loss"  # stops training and picks the model: all modalities, as weighted
 
 
@@ -88,6 +91,37 @@ class BottleneckTraining(lightning.LightningModule):
             optimizer, lambda step: 0.5 + 0.5 * math.cos(math.pi * min(1.0, step / n_steps))
         )
         return [optimizer], [{"scheduler": falling, "interval": "step"}]
+
+
+class EpochLines(lightning.Callback):
+    """A line an epoch where a log is kept: the first, the last, and between them one in 10 s.
+
+    Losses are sums over modalities, as weighted. The time left is that of all epochs, though
+    training may stop before.
+    """
+
+    def __init__(self, clock=time.monotonic):
+        self._clock, self._losses, self._said = clock, [], ""  # s
+
+    def on_train_start(self, trainer, module):
+        self._begin, self._first, self._told = self._clock(), trainer.current_epoch, -math.inf
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        self._losses.append(outputs["loss"].detach())
+
+    def on_train_epoch_end(self, trainer, module):
+        train, watched = torch.stack(self._losses).mean(), trainer.callback_metrics[WATCHED]
+        n_done, n_epochs, self._losses = trainer.current_epoch + 1, trainer.max_epochs, []
+        losses = f"loss {train:.4g} in training, {watched:.4g} in validation"
+        self._said = f"epoch {n_done} of {n_epochs}: {losses}"
+        now = self._clock()
+        if n_done < n_epochs and now - self._told >= _SECONDS_APART and trainer.is_global_zero:
+            each, self._told = (now - self._begin) / (n_done - self._first), now
+            tell(f"{self._said}; at most about {each * (n_epochs - n_done):.0f} s left")
+
+    def on_train_end(self, trainer, module):
+        if self._said and trainer.is_global_zero:
+            tell(f"{self._said}; the last")
 
 
 def gradient_shares(

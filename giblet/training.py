@@ -28,7 +28,7 @@ from giblet.models.starting import take_audio
 from giblet.objective import SoundDistance, baselines, start_at_baseline
 from giblet.readout import fit_readout
 from giblet.settings import ModelConfig, TrainingConfig
-from giblet.steps import WATCHED, BottleneckTraining
+from giblet.steps import WATCHED, BottleneckTraining, EpochLines
 from giblet.windows import loaders
 
 _DDP = "ddp_find_unused_parameters_true"  # a head may leave the codec's codewords alone
@@ -113,7 +113,7 @@ def fit(
         module = begin(data, shapes, model, training, seed, **options)
         best = ModelCheckpoint(folder, filename="best", monitor=WATCHED)
         last = _resumable(folder, module)
-        trainer = _trainer(training, folder, [curves, best], last, progress)
+        trainer = _trainer(training, folder, [curves, best, EpochLines()], last, progress)
         trainer.fit(module, *loaders(data, training, seed), ckpt_path=last)
     checkpoint = read_checkpoint(best.best_model_path)
     trainer.strategy.barrier()  # all processes have read it

@@ -2,9 +2,11 @@
 
 import dataclasses
 import itertools
+import re
 import subprocess
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,14 +17,17 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.trainer.connectors.logger_connector import _LoggerConnector
 from scipy.signal import lfilter
 
+from giblet import training
 from giblet.alignment.hrf import tr_kernel
 from giblet.checkpoints import read_checkpoint
 from giblet.checks import GibletError
 from giblet.dataset import FilmData, split_film, zscore_bold
+from giblet.logbook import KEEPS_LOG
 from giblet.models.autoencoder import Autoencoder, Shapes
 from giblet.models.reading import blurred_bottlenecks, bottlenecks, predict_bold
 from giblet.objective import Objective, baselines
 from giblet.settings import ModelConfig, SplitConfig, TrainingConfig
+from giblet.steps import EpochLines
 from giblet.training import BottleneckTraining, fit
 from giblet.windows import Windows
 
@@ -322,12 +327,37 @@ def test_the_best_epoch_is_kept(train):
     assert trained.best_epoch == curves["validation/loss"].idxmin()
 
 
-def test_training_stops_early_when_nothing_gets_better(train, rng):
+def test_a_log_has_lines_of_epochs_but_does_not_drown_in_them(train, capsys, monkeypatch):
+    """Each epoch takes 3 s of this clock: the first, one when 10 s are over, the last."""
+    clock = partial(next, itertools.count(100.0, 3.0))
+    monkeypatch.setattr(training, "EpochLines", lambda: EpochLines(clock))
+    longer = BRIEF.model_copy(update={"max_epochs": 8})
+    monkeypatch.setenv(KEEPS_LOG, "1")
+    _, curves, _ = train(make_data(), training=longer)
+    said = re.findall(r"Z INFO (epoch .*)", capsys.readouterr().err)
+    weights = make_objective(make_data()).weights
+    for line, n, left in zip(said, (1, 5, 8), (21, 9, None), strict=True):
+        found = curves.iloc[n - 1]
+        learned = sum(weights[name] * found[f"train/{name}"] for name in ("audio", "video", "text"))
+        loss, watched = re.findall(r"(\S+) in (?:training|validation)", line)
+        assert float(loss) == pytest.approx(learned, rel=1e-3)
+        assert float(watched) == pytest.approx(found["validation/loss"], rel=1e-3)
+        assert line.startswith(f"epoch {n} of 8: loss ")
+        assert line.endswith(f"; at most about {left} s left" if left else "; the last")
+    monkeypatch.delenv(KEEPS_LOG)
+    train(make_data())
+    assert "epoch 1" not in capsys.readouterr().err
+
+
+def test_training_stops_early_when_nothing_gets_better(train, rng, capsys, monkeypatch):
+    monkeypatch.setenv(KEEPS_LOG, "1")
     film = make_film()
     film["audio"] = torch.from_numpy(rng.integers(0, 16, (N_TRS, 2, 8)))  # nothing to generalise
     hasty = BRIEF.model_copy(update={"max_epochs": 40, "patience": 2, "learning_rate": 0.02})
     trained, curves, _ = train(make_data(film=film), training=hasty)
     assert len(curves) == trained.best_epoch + 1 + 2 < 40
+    last = re.findall(r"Z INFO (epoch .*)", capsys.readouterr().err)[-1]
+    assert re.fullmatch(rf"epoch {len(curves)} of 40: loss .*; the last", last)
 
 
 def test_a_checkpoint_carries_its_config_and_no_code(train, raw_bold):

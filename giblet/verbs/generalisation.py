@@ -53,6 +53,7 @@ def _train_others(others, subject: str, logs: Path, config: Config):
     from giblet.audio.codec import load_codec
     from giblet.incoming import file_name
     from giblet.listening import LatentDistance
+    from giblet.logbook import tell
     from giblet.models.starting import starting_point
     from giblet.training import fit
 
@@ -66,4 +67,5 @@ def _train_others(others, subject: str, logs: Path, config: Config):
     data = film_data(others, config.model.hrf_placement == "inputs")
     training = config.training.model_copy(update={"nodes": 1})  # one job trains one after the other
     folder = logs / file_name(subject)
+    tell(f"training without {subject} begins")
     return fit(data, shapes, config.model, training, config.seed, folder, **options).autoencoder
