@@ -8,7 +8,7 @@ import xarray as xr
 
 from giblet.baselines import explained, purged_folds
 from giblet.checks import GibletError
-from giblet.ridge import band_kernel, kernel_ridge
+from giblet.ridge import band_columns, columns_ridge
 from giblet.significance import shift_chance, shifted_correlation
 
 
@@ -81,9 +81,9 @@ def linear_maps(
     names = list(audiences[0].bands) if audiences else []
     all_r, all_r2 = {}, {}
     for fold in folds if names else ():
-        kernels = [{n: band_kernel(b, fold.train) for n, b in a.bands.items()} for a in audiences]
+        columns = [{n: band_columns(b, fold.train) for n, b in a.bands.items()} for a in audiences]
         for mixture in _mixtures(names):
-            chosen = [np.stack([kernel[n] for n in mixture]) for kernel in kernels]
+            chosen = [[own[n] for n in mixture] for own in columns]
             predicted = _predict(chosen, bold, audiences, fold, n_iter=n_iter, seed=seed)
             pairs = zip(predicted, bold[:, fold.test], strict=True)
             all_r2.setdefault(mixture, []).append(np.stack([explained(*pair) for pair in pairs]))
@@ -112,17 +112,17 @@ def _mixtures(names: list[str]) -> list[tuple[str, ...]]:
 
 
 def _predict(
-    kernels: Sequence[np.ndarray], bold: np.ndarray, audiences, fold: Fold, **search
+    columns: Sequence[list[np.ndarray]], bold: np.ndarray, audiences, fold: Fold, **search
 ) -> np.ndarray:
     """BOLD of the held-out TRs, (n_subjects, n_test, n_voxels); who shares a clock is fitted once.
 
-    ``kernels`` of each audience, (n_bands, n_trs, n_train).
+    ``columns`` of each audience's bands, (n_trs, rank) each.
     """
     n_subjects, n_trs, n_voxels = bold.shape
     predicted = np.empty((n_subjects, len(fold.test), n_voxels), dtype=np.float32)
-    for kernel, audience in zip(kernels, audiences, strict=True):
+    for own, audience in zip(columns, audiences, strict=True):
         together = bold[audience.subjects].swapaxes(0, 1).reshape(n_trs, -1)
-        found = kernel_ridge(kernel, together, fold.train, fold.test, fold.inner, **search)
+        found = columns_ridge(own, together, fold.train, fold.test, fold.inner, **search)
         predicted[audience.subjects] = found.reshape(len(fold.test), -1, n_voxels).swapaxes(0, 1)
     return predicted
 

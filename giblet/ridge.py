@@ -4,20 +4,39 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from giblet.primal import LinearRidge, directions, solve
+
+_ALPHAS = np.logspace(-1, 6, 15)  # a kernel is 1 on its diagonal
+_ALONE = np.ones((1, 1))  # the only mixture of a single band
+
 
 def fit_ridge(x: np.ndarray, y: np.ndarray, n_folds: int = 5):
     """Himalaya ridge with intercept, ``x`` (n_samples, n_features) to ``y`` (n_samples, n_targets).
 
     One penalty a target, chosen on contiguous folds (neighbouring TRs are alike). The model has
-    ``predict(x) → (n_samples, n_targets)``.
+    ``predict(x) → (n_samples, n_targets)``. Of fewer features than samples it is
+    `giblet.primal.solve` that finds the same.
     """
     from himalaya.kernel_ridge import KernelRidgeCV
+
+    x, y, folds = x.astype(np.float32), y.astype(np.float32), _contiguous(len(x), n_folds)
+    alphas = np.logspace(0, 7, 15)
+    if _narrow([x]):
+        return solve([x], y, folds, alphas, _ALONE)
+    return KernelRidgeCV(alphas=alphas, cv=folds, fit_intercept=True, warn=False).fit(x, y)
+
+
+def _contiguous(n_samples: int, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
     from sklearn.model_selection import KFold
 
-    folds = KFold(min(n_folds, len(x)))
-    alphas = np.logspace(0, 7, 15)
-    ridge = KernelRidgeCV(alphas=alphas, cv=folds, fit_intercept=True, warn=False)
-    return ridge.fit(x.astype(np.float32), y.astype(np.float32))
+    return list(KFold(min(n_folds, n_samples)).split(np.empty(n_samples)))
+
+
+def _narrow(bands: Sequence[np.ndarray]) -> bool:
+    """Whether weights of features cost less than those of samples, on the processor."""
+    from himalaya.backend import get_backend
+
+    return get_backend().name == "numpy" and sum(b.shape[1] for b in bands) < len(bands[0])
 
 
 def ridge_encoding(
@@ -33,7 +52,8 @@ def ridge_encoding(
     train, test : TR indices
     """
     scaled = scale_by_training(regressors, train)
-    return fit_ridge(scaled[train], bold[train]).predict(scaled[test].astype(np.float32))
+    columns = (scaled @ directions(scaled[train])).astype(np.float32)
+    return fit_ridge(columns[train], bold[train]).predict(columns[test])
 
 
 def scale_by_training(features: np.ndarray, train: np.ndarray) -> np.ndarray:
@@ -61,7 +81,8 @@ def banded_ridge(
 
     himalaya's multiple-kernel ridge by random search (Dupré la Tour et al. 2022). Bands are scaled
     by training TRs alone and divided by the root of their width, so that wide bands do not win by
-    width. A single band is plain ridge. Runs where ``himalaya.backend.set_backend`` says.
+    width. A single band is plain ridge. Runs where ``himalaya.backend.set_backend`` says; by
+    default, where training TRs are more than columns, as `giblet.primal.solve`.
 
     Parameters
     ----------
@@ -78,21 +99,21 @@ def banded_ridge(
     -------
     predicted : (n_test, n_voxels) float32; NaN where BOLD has NaN in training TRs
     """
-    kernels = np.stack([band_kernel(band, train) for band in bands])
-    return kernel_ridge(kernels, bold, train, test, folds, n_iter=n_iter, seed=seed)
+    columns = [band_columns(band, train) for band in bands]
+    return columns_ridge(columns, bold, train, test, folds, n_iter=n_iter, seed=seed)
 
 
-def band_kernel(band: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Products of all TRs with training TRs, (n_trs, n_train) float32.
+def band_columns(band: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Columns whose products with training TRs are the band's kernel, (n_trs, rank) float32.
 
-    Of ``band`` (n_trs, n_features), scaled by training TRs; 1 on average on the diagonal.
+    Of ``band`` (n_trs, n_features), scaled by training TRs; the kernel's diagonal is 1 on average.
     """
     scaled = scale_by_training(band, train) / np.sqrt(band.shape[1])
-    return (scaled @ scaled[train].T).astype(np.float32)
+    return (scaled @ directions(scaled[train])).astype(np.float32)
 
 
-def kernel_ridge(
-    kernels: np.ndarray,
+def columns_ridge(
+    columns: Sequence[np.ndarray],
     bold: np.ndarray,
     train: np.ndarray,
     test: np.ndarray,
@@ -101,15 +122,12 @@ def kernel_ridge(
     n_iter: int = 20,
     seed: int = 0,
 ) -> np.ndarray:
-    """`banded_ridge` from the kernels (n_bands, n_trs, n_train) of its bands, see `band_kernel`."""
-    from himalaya.backend import get_backend
-
+    """`banded_ridge` from the columns (n_trs, rank) of its bands, see `band_columns`."""
     inner = [tuple(np.searchsorted(train, part) for part in fold) for fold in folds]
     whole = np.isfinite(bold[train]).all(axis=0)
-    model = _multiple_kernel_ridge(inner, n_iter if len(kernels) > 1 else np.ones((1, 1)), seed)
-    model.fit(kernels[:, train], bold[train][:, whole].astype(np.float32))
+    ridge = _search([c[train] for c in columns], bold[train][:, whole], inner, n_iter, seed)
     predicted = np.full((len(test), bold.shape[1]), np.nan, dtype=np.float32)
-    predicted[:, whole] = get_backend().to_numpy(model.predict(kernels[:, test]))
+    predicted[:, whole] = ridge.predict(np.concatenate([c[test] for c in columns], axis=1))
     return predicted
 
 
@@ -135,42 +153,62 @@ def banded_weights(
     weights : (n_features of all bands, n_voxels) float64
     offsets : (n_voxels,)
     """
-    from himalaya.backend import get_backend
-    from sklearn.model_selection import KFold
-
     everything = np.arange(len(bold))
     spreads = [_spread(band, everything) * np.sqrt(band.shape[1]) for band in bands]
     scaled = [(b - b.mean(axis=0)) / spread for b, spread in zip(bands, spreads, strict=True)]
-    kernels = np.stack([(x @ x.T).astype(np.float32) for x in scaled])
-    folds = list(KFold(min(n_folds, len(bold))).split(bold))
-    model = _multiple_kernel_ridge(folds, n_iter if len(bands) > 1 else np.ones((1, 1)), seed)
-    model.fit(kernels, bold.astype(np.float32))
-    to_numpy = get_backend().to_numpy
-    dual, shares = to_numpy(model.dual_coef_), np.exp(to_numpy(model.deltas_))  # a share a band
+    turns = [directions(x) for x in scaled]
+    columns = [(x @ turn).astype(np.float32) for x, turn in zip(scaled, turns, strict=True)]
+    ridge = _search(columns, bold, _contiguous(len(bold), n_folds), n_iter, seed)
+    told = np.split(ridge.weights, np.cumsum([turn.shape[1] for turn in turns])[:-1])
     weights = np.concatenate(
         [
-            x.T @ (dual * share) / spread[:, None]
-            for x, share, spread in zip(scaled, shares, spreads, strict=True)
+            turn @ part / spread[:, None]
+            for turn, part, spread in zip(turns, told, spreads, strict=True)
         ]
     )
     means = np.concatenate([band.mean(axis=0) for band in bands])
-    return weights, to_numpy(model.intercept_) - means @ weights
+    return weights, ridge.offsets - means @ weights
 
 
-def _multiple_kernel_ridge(folds: list, n_iter: int | np.ndarray, seed: int):
+def _search(
+    columns: Sequence[np.ndarray], y: np.ndarray, folds: list, n_iter: int, seed: int
+) -> LinearRidge:
+    """The best of ``n_iter`` mixtures of bands (n_samples, rank): by kernels, or without."""
+    mixtures = _mixtures(len(columns), n_iter, seed) if len(columns) > 1 else _ALONE
+    if _narrow(columns):
+        return solve(columns, y, folds, _ALPHAS, mixtures)
+    return _by_kernels(columns, y.astype(np.float32), folds, mixtures)
+
+
+def _mixtures(n_bands: int, n_iter: int, seed: int) -> np.ndarray:
+    """(n_iter, n_bands), as himalaya's random search draws them; first all bands alike."""
+    from himalaya.backend import get_backend
+    from himalaya.kernel_ridge import generate_dirichlet_samples
+
+    drawn = generate_dirichlet_samples(n_iter, n_bands, [0.1, 1.0], random_state=seed)
+    drawn = np.array(get_backend().to_numpy(drawn))
+    drawn[0] = 1 / n_bands
+    return drawn
+
+
+def _by_kernels(columns: Sequence[np.ndarray], y: np.ndarray, folds: list, mixtures: np.ndarray):
+    from himalaya.backend import get_backend
     from himalaya.kernel_ridge import MultipleKernelRidgeCV
 
-    search = {
-        "n_iter": n_iter,
-        "alphas": np.logspace(-1, 6, 15),  # a kernel is 1 on its diagonal
-        "n_targets_batch": 2000,
-        "progress_bar": False,
-    }
-    return MultipleKernelRidgeCV(
+    model = MultipleKernelRidgeCV(
         kernels="precomputed",
         solver="random_search",
-        solver_params=search,
+        solver_params={
+            "n_iter": mixtures,
+            "alphas": _ALPHAS,
+            "n_targets_batch": 2000,
+            "progress_bar": False,
+        },
         fit_intercept=True,
         cv=folds,
-        random_state=seed,
     )
+    model.fit(np.stack([x @ x.T for x in columns]), y)
+    to_numpy = get_backend().to_numpy
+    dual, shares = to_numpy(model.dual_coef_), np.exp(to_numpy(model.deltas_))  # a share a band
+    weights = [x.T @ (dual * share) for x, share in zip(columns, shares, strict=True)]
+    return LinearRidge(np.concatenate(weights), to_numpy(model.intercept_), 1 / shares.sum(axis=0))

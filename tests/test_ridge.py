@@ -12,6 +12,7 @@ from giblet.alignment.hrf import convolve_hrf
 from giblet.baselines import purged_folds
 from giblet.dataset import split_film
 from giblet.encoding import correlation
+from giblet.primal import directions
 from giblet.ridge import banded_ridge, banded_weights, fit_ridge, ridge_encoding
 from giblet.settings import SplitConfig
 from giblet.significance import phase_randomised
@@ -52,11 +53,12 @@ def folds_within(train):
     return purged_folds(np.zeros(N_TRS), gap_trs=0, n_folds=4, among=train)
 
 
-def test_ridge_is_scikit_learns_with_an_intercept(rng):
-    x = rng.standard_normal((80, 120))
+@pytest.mark.parametrize("n_features", [10, 30, 120])
+def test_ridge_is_scikit_learns_with_an_intercept(rng, n_features):
+    x = rng.standard_normal((80, n_features))
     y = x[:, :4] * [3, 1, 0.3, 0] + rng.standard_normal((80, 4)) + [0, 5, -5, 100]
     ridge = fit_ridge(x, y)
-    new = rng.standard_normal((20, 120)).astype(np.float32)
+    new = rng.standard_normal((20, n_features)).astype(np.float32)
     assert ridge.best_alphas_[0] < ridge.best_alphas_[3]  # one penalty a target
     for target, alpha in enumerate(ridge.best_alphas_):
         expected = Ridge(alpha=alpha).fit(x, y[:, target]).predict(new)
@@ -100,11 +102,13 @@ def test_one_band_is_scikit_learns_ridge_by_the_same_folds(bands, parts):
         np.testing.assert_allclose(predicted[:, voxel], search.predict(scaled[test]), atol=5e-3)
 
 
-def test_banded_ridge_is_himalayas_in_feature_space(bands, parts):
+@pytest.mark.parametrize("width", [40, 100, 400], ids=["few", "more than a fold", "kernels"])
+def test_banded_ridge_is_himalayas_in_feature_space(rng, bands, parts, width):
     """The same mixtures of bands, solved by another of its solvers: weights, not kernels."""
     from himalaya.ridge import GroupRidgeCV
 
     features, bold = bands
+    features = [features[0], np.hstack([features[1], rng.standard_normal((N_TRS, width - 40))])]
     train, test = parts
     scaled = [(x - x[train].mean(axis=0)) / x[train].std(axis=0) for x in features]
     scaled = [(x / np.sqrt(x.shape[1])).astype(np.float32) for x in scaled]
@@ -118,6 +122,35 @@ def test_banded_ridge_is_himalayas_in_feature_space(bands, parts):
     expected = model.predict([x[test] for x in scaled])
     predicted = banded_ridge(features, bold, train, test, folds, n_iter=8, seed=3)
     np.testing.assert_allclose(predicted, expected, atol=5e-3)
+
+
+def test_without_kernels_the_answer_is_theirs(rng, bands, parts, monkeypatch):
+    """Fewer columns than training TRs, of which some say what others say: all four ways in."""
+    features, bold = bands
+    features = [features[0], np.hstack([features[1], features[1][:, :9] - features[1][:, 1:10]])]
+    train, test = parts
+    folds, x = folds_within(train), np.hstack(features)
+
+    def predictions():
+        weights, offsets = banded_weights([f[train] for f in features], bold[train], n_iter=5)
+        yield banded_ridge(features, bold, train, test, folds, n_iter=5)
+        yield x[test] @ weights + offsets
+        yield ridge_encoding(x, bold, train, test)
+        scaled = ((x - x.mean(axis=0)) / x.std(axis=0)).astype(np.float32)
+        yield fit_ridge(scaled[train], bold[train]).predict(scaled[test])
+
+    own = list(predictions())
+    monkeypatch.setattr("giblet.ridge._narrow", lambda bands: False)
+    monkeypatch.delattr("giblet.ridge.solve")
+    for found, expected in zip(own, predictions(), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_directions_keep_all_that_training_rows_have(rng):
+    x = rng.standard_normal((50, 8)) * np.logspace(0, -2.5, 8) @ rng.standard_normal((8, 200))
+    turned = x @ directions(x[:30])
+    assert turned.shape[1] == 8
+    np.testing.assert_allclose(turned @ turned[:30].T, x @ x[:30].T, atol=1e-9)
 
 
 def test_a_band_that_tells_nothing_is_shut_out(rng, parts):

@@ -1,0 +1,134 @@
+"""Banded ridge in feature space: its time grows with the samples, that of kernels with their
+square.
+
+It is what himalaya's random search finds (Dupré la Tour et al. 2022; the same mixtures, penalties
+and folds), whose solvers work with matrices of (n_test, n_train) in feature space as well.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+_TARGETS = 2000  # predicted at once
+_ROUNDING = 1e-7  # share of the largest power: float32 kernels do not tell less from nothing
+
+
+def directions(train: np.ndarray) -> np.ndarray:
+    """As few as say the same: (n_features, rank), of training rows (n_samples, n_features).
+
+    Products of training rows with any others are kept by ``x @ directions(train)``.
+    """
+    _left, sizes, right = np.linalg.svd(train, full_matrices=False)
+    return right[sizes**2 > _ROUNDING * sizes.max(initial=0.0) ** 2].T
+
+
+@dataclass(frozen=True)
+class LinearRidge:
+    """Ridge with ``weights`` (n_features of all bands, n_targets), ``offsets`` (n_targets,)."""
+
+    weights: np.ndarray
+    offsets: np.ndarray
+    best_alphas_: np.ndarray  # (n_targets,), the penalties
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """Of ``x`` (n_samples, n_features), bands side by side: (n_samples, n_targets)."""
+        return x @ self.weights + self.offsets
+
+
+@dataclass(frozen=True)
+class _Split:
+    """What a fold's loss needs: products of training rows, and the test rows.
+
+    gram (n_features, n_features), cross (n_features, n_targets); held (n_rows, n_features) and
+    target (n_rows, n_targets): where test rows are more than features they are turned, and what of
+    the target no weights can tell is left out.
+    """
+
+    gram: np.ndarray
+    cross: np.ndarray
+    held: np.ndarray
+    target: np.ndarray
+    n_test: int
+
+
+def solve(
+    bands: Sequence[np.ndarray],
+    y: np.ndarray,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    alphas: np.ndarray,
+    mixtures: np.ndarray,
+) -> LinearRidge:
+    """Ridge with intercept by the mixture and the penalty of least squared error over ``folds``.
+
+    Parameters
+    ----------
+    bands : (n_samples, n_features) each
+    y : (n_samples, n_targets) without NaN
+    folds : list of (train, test), indices of samples
+    alphas : penalties; each target has its own
+    mixtures : (n_mixtures, n_bands), of the bands' kernels
+    """
+    x, y = np.concatenate(bands, axis=1).astype(np.float32), y.astype(np.float32)
+    splits = [_split(x, y, *fold) for fold in folds]
+    scales = np.sqrt(np.repeat(mixtures, [band.shape[1] for band in bands], axis=1))
+    which, penalties = _choose(splits, scales, np.asarray(alphas), y.shape[1])
+    everything = np.arange(len(x))
+    whole = _split(x, y, everything, everything[:0])
+    weights = np.zeros((x.shape[1], y.shape[1]))  # small ones beside large offsets
+    for n in np.unique(which):
+        mine = which == n
+        values, vectors = _turned(whole.gram, scales[n])
+        shrunk = (vectors.T @ whole.cross[:, mine]) / (values[:, None] + penalties[mine])
+        weights[:, mine] = vectors @ shrunk
+    middle, level = (values.mean(axis=0, dtype=np.float64) for values in (x, y))
+    return LinearRidge(weights, level - middle @ weights, penalties)
+
+
+def _split(x: np.ndarray, y: np.ndarray, train: np.ndarray, test: np.ndarray) -> _Split:
+    middle, level = x[train].mean(axis=0), y[train].mean(axis=0)
+    seen, held, target = x[train] - middle, x[test] - middle, y[test] - level
+    if len(test) > x.shape[1]:
+        turn, held = np.linalg.qr(held)
+        target = turn.T @ target
+    exact = seen.astype(np.float64)
+    return _Split(exact.T @ exact, seen.T @ (y[train] - level), held, target, len(test))
+
+
+def _turned(gram: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Powers (n_features,) and directions (n_features, n_features) of scaled features."""
+    values, vectors = np.linalg.eigh(gram * np.outer(scale, scale))
+    return np.maximum(values, 0), scale[:, None] * vectors
+
+
+def _choose(
+    splits: Sequence[_Split], scales: np.ndarray, alphas: np.ndarray, n_targets: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Of each target the best mixture's number and the best penalty, (n_targets,) each."""
+    best, which = np.full(n_targets, -np.inf), np.zeros(n_targets, dtype=int)
+    penalties = np.ones(n_targets, dtype=np.float32)
+    for n, scale in enumerate(scales):
+        scores = np.mean([_scores(split, scale, alphas) for split in splits], axis=0)
+        scores += 1e-10 * np.log(alphas)[:, None]  # of equals the larger penalty
+        better = scores.max(axis=0) > best + np.finfo(np.float32).eps
+        best[better], which[better] = scores.max(axis=0)[better], n
+        penalties[better] = alphas[scores.argmax(axis=0)[better]]
+    return which, penalties
+
+
+def _scores(split: _Split, scale: np.ndarray, alphas: np.ndarray) -> np.ndarray:
+    """Squared error of each penalty, negative, but for a constant: (n_alphas, n_targets)."""
+    values, vectors = (part.astype(np.float32) for part in _turned(split.gram, scale))
+    held = split.held @ vectors
+    losses = np.empty((len(alphas), split.cross.shape[1]))
+    for part in _parts(losses.shape[1]):
+        seen = vectors.T @ split.cross[:, part]
+        for loss, alpha in zip(losses, alphas.astype(np.float32), strict=True):
+            left = split.target[:, part] - (held / (values + alpha)) @ seen
+            loss[part] = np.einsum("rt,rt->t", left, left)
+    return -losses / split.n_test
+
+
+def _parts(n_targets: int) -> Iterator[slice]:
+    for start in range(0, n_targets, _TARGETS):
+        yield slice(start, start + _TARGETS)
