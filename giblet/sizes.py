@@ -6,6 +6,8 @@ from pathlib import Path
 from giblet.checks import GibletError
 from giblet.config import Config
 
+_SOON_READ = 50_000_000  # bytes of a run's series
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -41,8 +43,8 @@ def measure(config: Config) -> tuple[Sizes | None, list[str], list[str]]:
     found, problems = [], []
     film = _noting(problems, _film_seconds, config, found)
     scans = _noting(problems, _scans, config, found, film)
-    for check in (_annotations, _codec):
-        _noting(problems, check, config, found)
+    _noting(problems, _annotations, config, found, film)
+    _noting(problems, _codec, config, found)
     scans = scans or {}
     seconds = film if config.has_film else scans.get("seconds")
     if seconds is None:
@@ -80,14 +82,27 @@ def _film_seconds(config: Config, found: list[str]) -> float | None:
     return seconds
 
 
-def _annotations(config: Config, found: list[str]) -> None:
+def _annotations(config: Config, found: list[str], film_seconds: float | None) -> None:
+    """GibletError where they do not fit into the film."""
     from giblet.annotations import read_annotations
     from giblet.demo import annotations_path
+    from giblet.text import NO_WORDS, outside_warnings
 
-    if config.has_annotations:
-        named = config.annotations
-        path = annotations_path() if named == "auto" else Path(named)
-        found.append(f"words: {len(read_annotations(path, **config.words.model_dump()))} rows")
+    if not config.has_annotations:
+        found.append(f"words: {NO_WORDS}")
+        return
+    named = config.annotations
+    path = annotations_path() if named == "auto" else Path(named)
+    said = read_annotations(path, **config.words.model_dump())
+    end = (said["onset"] + said["duration"]).max()
+    found.append(f"words: {len(said)} rows from {said['onset'].min():.1f} to {end:.1f} s")
+    found += map(_warned, said.attrs["warnings"])
+    if film_seconds is not None:
+        found += map(_warned, outside_warnings(said, film_seconds, config.t_r))
+
+
+def _warned(said: str) -> str:
+    return f"    WARNING: {said}"
 
 
 def _codec(config: Config, found: list[str]) -> None:
@@ -117,6 +132,7 @@ def _scans(config: Config, found: list[str], film_seconds: float | None) -> dict
     from giblet.timing import whole_trs
 
     if config.bold_source == "none":
+        found.append("scans: none were given (bold): there is no brain to learn or to read")
         return None
     if config.bold_source == "simulated":
         if not config.has_film:
@@ -137,6 +153,7 @@ def _scans(config: Config, found: list[str], film_seconds: float | None) -> dict
             f"t_r is {config.t_r} s in the config, but the scan's RepetitionTime is "
             f"{runs[0].t_r:g} s: set t_r: {runs[0].t_r:g}"
         )
+    found += map(_warned, _silent(runs, Path(config.bold_source)))
     return {
         "n_subjects": len(subjects),
         "n_columns": n_columns,
@@ -155,6 +172,23 @@ def _runs(config: Config) -> list:
         return read_run_table(source, scan.confounds or ())
     confounds = MOTION if scan.confounds is None else scan.confounds
     return read_runs(source, config.task, confounds, scan.confound_strategy)
+
+
+def _silent(runs: list, source: Path) -> list[str]:
+    """Warnings of subjects to be left out, looked for in series that are soon read: not in voxels.
+
+    GibletError if nobody is left.
+    """
+    import numpy as np
+
+    from giblet.survey import SILENT, silent_subjects, varying_columns
+
+    looked_at = [run.mask is None and run.path.stat().st_size <= _SOON_READ for run in runs]
+    varies = [
+        not soon or bool(varying_columns(run, np.ones(len(run.columns), dtype=bool)).any())
+        for run, soon in zip(runs, looked_at, strict=True)
+    ]
+    return [SILENT.format(name) for name in silent_subjects(runs, varies, source)]
 
 
 def _n_columns(run, config: Config) -> int:

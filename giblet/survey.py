@@ -13,6 +13,8 @@ from giblet.images import common_mask, parcel_means, read_labels, read_volumes
 from giblet.progress import progress
 from giblet.runs import read_columns
 
+SILENT = "{}: constant in some run, left out"  # a subject
+
 
 @dataclass(frozen=True)
 class Scans:
@@ -56,13 +58,11 @@ def survey(runs: list[BoldRun], source: Path, parcellation: str | Path | None = 
     else:
         mask, affine = np.ones(len(_same_columns(runs)), dtype=bool), None
     found = [
-        _varying(run, mask) for run in progress(runs, "looking at scans", "runs")
+        varying_columns(run, mask) for run in progress(runs, "looking at scans", "runs")
     ]  # (n_voxels,) each
-    silent = {run.subject for run, varies in zip(runs, found, strict=True) if not varies.any()}
-    warnings = [f"{name}: constant in some run, left out" for name in sorted(silent)]
+    silent = silent_subjects(runs, [varies.any() for varies in found], source)
+    warnings = [SILENT.format(name) for name in silent]
     left = [n for n, run in enumerate(runs) if run.subject not in silent]
-    if not left:
-        raise GibletError(f"{source}: every voxel of some run is constant; look at the images")
     runs, varying = [runs[n] for n in left], np.all([found[n] for n in left], axis=0)
     if not varying.any():
         raise GibletError(f"{source}: every voxel is constant in some run; look at the images")
@@ -86,8 +86,22 @@ def steady_volumes(run: BoldRun, kept: np.ndarray) -> Iterator[np.ndarray]:
             yield block if steady.all() else block[steady]
 
 
-def _varying(run: BoldRun, mask: np.ndarray) -> np.ndarray:
-    """Which columns are not constant in the steady volumes, (n_columns,) bool."""
+def silent_subjects(runs: list[BoldRun], varies: list[bool], source: Path) -> list[str]:
+    """Who has a run in which nothing ``varies``, told for each of ``runs``.
+
+    Raises GibletError if that is everybody.
+    """
+    silent = {run.subject for run, any_does in zip(runs, varies, strict=True) if not any_does}
+    if silent == {run.subject for run in runs}:
+        raise GibletError(f"{source}: every voxel of some run is constant; look at the images")
+    return sorted(silent)
+
+
+def varying_columns(run: BoldRun, mask: np.ndarray) -> np.ndarray:
+    """Which columns are not constant in the steady volumes, (n_columns,) bool.
+
+    Raises GibletError if some are no numbers.
+    """
     low, high = np.inf, -np.inf
     for block in steady_volumes(run, mask):
         low, high = np.minimum(low, block.min(axis=0)), np.maximum(high, block.max(axis=0))

@@ -25,6 +25,7 @@ from giblet.installed import describe_machine, hub_codecs
 from giblet.needs import main_job_needs, report_needs
 from giblet.sizes import measure
 from giblet.store import load_json, save_json
+from giblet.text import NO_WORDS
 
 ROOT = Path(__file__).parents[1]
 BOLD = "sub-01/func/sub-01_task-film_run-1_space-MNI152NLin2009cAsym_desc-preproc_bold"
@@ -224,6 +225,49 @@ def test_what_would_stop_a_run_is_found_before_it_starts(data_set, changes, said
         assert told.err.count("\n") == 1
     else:
         assert "ESTIMATES" in told.out
+
+
+def check_told(capsys, folder, config, code, *lines):
+    """The doctor prints these of a config, and ends with the exit code."""
+    (folder / "asked.yaml").write_text(yaml.safe_dump(config | {"splits": {"gap_seconds": 3}}))
+    assert main(["doctor", "--config", str(folder / "asked.yaml")]) == code
+    told = capsys.readouterr().out
+    for line in lines:
+        assert line in told
+
+
+def test_the_doctor_says_of_words_what_the_run_would(film, tmp_path, capsys):
+    config = {"film": str(film), "bold": "none", "annotations": "none"}
+    lines = f"\nwords: {NO_WORDS}\n", "\nscans: none were given (bold)"
+    check_told(capsys, tmp_path, config, 0, *lines)
+    said, head = tmp_path / "said.tsv", "onset\tduration\ttext\n"
+    said.write_text(head + "1\t2\ta\n2\t2\tb\n59\t1.5\tc\n")
+    lines = (
+        "\nwords: 3 rows from 1.0 to 60.5 s\n",
+        "\n    WARNING: said.tsv: 1 rows begin before an earlier one ends; all are kept\n",
+        "\n    WARNING: words: 1 rows end after the film (60.00 s)\n",
+    )
+    check_told(capsys, tmp_path, config | {"annotations": str(said)}, 0, *lines)
+    said.write_text(head + "61\t2\tlate\n")
+    line = "WOULD STOP: annotation 'late', 61.00 s to 63.00 s, is past the end of the film"
+    check_told(capsys, tmp_path, config | {"annotations": str(said)}, 1, line)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".txt"])
+def test_the_doctor_names_who_is_left_out(suffix, tmp_path, capsys):
+    waves, rows = np.sin(np.arange(200.0))[:, None] * [1.0, 2.0], []
+    for subject, series in (("01", waves), ("02", np.ones_like(waves))):
+        file = tmp_path / f"{subject}{suffix}"
+        (np.save if suffix == ".npy" else np.savetxt)(file, series)
+        rows.append(f"{subject}\t{file.name}\t2.0\t0.0\n")
+    table, head = tmp_path / "runs.tsv", "subject\tfile\tt_r\tfilm_onset\n"
+    config = {"film": "none", "annotations": "none", "bold": str(table), "t_r": 2.0}
+    table.write_text(head + "".join(rows))
+    line = "\n    WARNING: sub-02: constant in some run, left out\n"
+    check_told(capsys, tmp_path, config, 0, line)
+    table.write_text(head + rows[1])
+    line = "runs.tsv: every voxel of some run is constant"
+    check_told(capsys, tmp_path, config, 1, "WOULD STOP: ", line)
 
 
 def test_more_film_and_more_brain_need_no_less():
