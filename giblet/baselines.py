@@ -40,6 +40,16 @@ def delayed(
     return np.concatenate(shifted, axis=1)
 
 
+def near(chosen: np.ndarray, gap: int) -> np.ndarray:
+    """TRs that are chosen, and those ``gap`` or fewer from one; both (n_trs,) bool.
+
+    >>> near(np.array([False, False, False, True]), gap=2).tolist()
+    [False, True, True, True]
+    """
+    n_before, trs = np.concatenate([[0], np.cumsum(chosen)]), np.arange(len(chosen))
+    return n_before[np.minimum(trs + gap + 1, len(trs))] > n_before[np.maximum(trs - gap, 0)]
+
+
 def purged_folds(
     runs: np.ndarray, gap_trs: int, n_folds: int = 5, among: np.ndarray | None = None
 ) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -79,8 +89,10 @@ def purged_folds(
     folds = []
     for label in np.unique(labels):
         test = trs[labels == label]
-        near = (np.abs(trs[:, None] - test) <= gap_trs) & (runs[trs][:, None] == runs[test])
-        folds.append((trs[~near.any(axis=1)], test))
+        purged, tested = np.zeros(len(runs), dtype=bool), np.isin(np.arange(len(runs)), test)
+        for run in np.unique(runs[test]):
+            purged |= near(tested & (runs == run), gap_trs) & (runs == run)
+        folds.append((trs[~purged[trs]], test))
     if not all(len(train) for train, _test in folds):
         raise ValueError(
             f"{len(trs)} TRs in {len(folds)} folds leave none to train on with a gap of {gap_trs}: "

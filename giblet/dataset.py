@@ -7,6 +7,7 @@ from itertools import combinations
 import numpy as np
 import torch
 
+from giblet.baselines import near
 from giblet.checks import GibletError, nearest_name
 from giblet.settings import SplitConfig
 from giblet.timing import trs_for
@@ -46,8 +47,8 @@ def split_film(
         test, validation = _runs_held_out(runs, splits, gap)
     else:
         test = _last(np.ones(n_trs, dtype=bool), splits.test * n_trs)
-        validation = _last(~_near(test, gap), splits.validation * n_trs)
-    train = ~_near(test | validation, gap)
+        validation = _last(~near(test, gap), splits.validation * n_trs)
+    train = ~near(test | validation, gap)
     if train.sum() < 2 or not validation.any():
         raise GibletError(
             f"{n_trs} TRs are too few: {test.sum()} to test, {validation.sum()} to validate and "
@@ -69,7 +70,7 @@ def _runs_held_out(
     test, held = np.isin(runs, splits.test_runs), np.isin(runs, splits.validation_runs)
     if (test | held).all():
         raise GibletError("splits.test_runs (and validation_runs) name every run: leave one out")
-    free = ~_near(test, gap)
+    free = ~near(test, gap)
     if splits.validation_runs:
         return test, held & free
     return test, _last(free, splits.validation * free.sum())
@@ -87,16 +88,6 @@ def _last(free: np.ndarray, n: float) -> np.ndarray:
     chosen = np.zeros_like(free)
     chosen[np.flatnonzero(free)[-max(1, round(n)) :]] = True
     return chosen
-
-
-def _near(chosen: np.ndarray, gap: int) -> np.ndarray:
-    """TRs that are chosen, and those ``gap`` or fewer from one; both (n_trs,) bool.
-
-    >>> _near(np.array([False, False, False, True]), gap=2).tolist()
-    [False, True, True, True]
-    """
-    away = np.arange(len(chosen))[:, None] - np.flatnonzero(chosen)
-    return (np.abs(away) <= gap).any(axis=1)
 
 
 def zscore_bold(
@@ -221,5 +212,5 @@ def check_apart(seen: Mapping[str, list[np.ndarray]], gap_trs: int) -> None:
             raise GibletError(
                 f"{one} and {other} share {len(shared)} TRs, the first is TR {shared[0]}"
             )
-        if np.abs(a[:, None] - b).min() <= gap_trs:
+        if near(np.isin(np.arange(max(a[-1], b[-1]) + 1), a), gap_trs)[b].any():
             raise GibletError(f"{one} and {other} TRs are nearer than {gap_trs} TRs")

@@ -18,7 +18,7 @@ def identification(estimate: np.ndarray, truth: np.ndarray, n_way: int = 2) -> n
     >>> identification(np.eye(4), np.eye(4)).tolist()
     [1.0, 1.0, 1.0, 1.0]
     """
-    return _from_similarity(_similarity(estimate, truth), n_way)
+    return _shares(_similarity(estimate, truth), n_way).diagonal()
 
 
 def identification_p(
@@ -29,13 +29,12 @@ def identification_p(
     ``estimates``: of each subject (n, n_features); all keep to the same order of the truths
     (n, n_features), so that what subjects share is not counted as evidence.
     """
-    similar = [_similarity(estimate, truth) for estimate in estimates]
+    shares = np.stack([_shares(_similarity(estimate, truth), n_way) for estimate in estimates])
     rng, n = np.random.default_rng(seed), len(truth)
-    found = np.nanmean([_from_similarity(s, n_way) for s in similar])
+    found = np.nanmean(shares[:, np.arange(n), np.arange(n)])
     null = np.empty(n_permutations)
     for k in range(n_permutations):
-        order = rng.permutation(n)
-        null[k] = np.nanmean([_from_similarity(s[:, order], n_way) for s in similar])
+        null[k] = np.nanmean(shares[:, np.arange(n), rng.permutation(n)])
     return float((1 + (null >= found - 1e-12).sum()) / (1 + n_permutations))
 
 
@@ -45,22 +44,26 @@ def _similarity(estimate: np.ndarray, truth: np.ndarray) -> np.ndarray:
         return np.corrcoef(estimate, truth)[: len(estimate), len(estimate) :]
 
 
-def _from_similarity(similarity: np.ndarray, n_way: int) -> np.ndarray:
+def _shares(similarity: np.ndarray, n_way: int) -> np.ndarray:
+    """How often each estimate would pick each truth, were it its own: (n_estimates, n_truths)."""
+    from scipy.stats import rankdata
+
     n = len(similarity)
     if n < n_way:
         raise ValueError(f"{n} moments are too few for {n_way} to choose from")
-    own = np.diag(similarity)[:, None]
-    worse = (own > similarity).sum(axis=1)
-    no_better = (own >= similarity).sum(axis=1) - 1  # but for itself
-    shares = [_share_of_draws(count, n - 1, n_way - 1) for count in (worse, no_better)]
-    return np.where(np.isnan(own[:, 0]), np.nan, np.mean(shares, axis=0))
+    unknown = np.isnan(similarity)
+    known = np.where(unknown, np.inf, similarity)  # beaten by none
+    counts = (rankdata(known, method, axis=1) - 1 for method in ("min", "max"))
+    shares = [_share_of_draws(worse, n - 1, n_way - 1) for worse in counts]
+    return np.where(unknown, np.nan, np.mean(shares, axis=0))
 
 
 def _share_of_draws(n_beaten: np.ndarray, n_others: int, n_drawn: int) -> np.ndarray:
     """Of all draws of ``n_drawn`` from ``n_others``, those with beaten ones alone."""
-    k = np.arange(n_drawn)
-    left = np.clip(n_beaten[:, None] - k, 0, None)
-    return (left / (n_others - k)).prod(axis=1)
+    shares = np.ones(n_beaten.shape)
+    for k in range(n_drawn):
+        shares *= np.maximum(n_beaten - k, 0) / (n_others - k)
+    return shares
 
 
 def join_clips(values: np.ndarray, stretches: Sequence[np.ndarray], n_trs: int) -> np.ndarray:

@@ -72,9 +72,13 @@ def count_words(annotations: pd.DataFrame, t_r: float, n_trs: int) -> np.ndarray
     onsets = annotations["onset"].to_numpy(float)
     lengths = np.maximum(annotations["duration"].to_numpy(float), _SHORTEST)
     edges = tr_onsets(n_trs + 1, check_t_r(t_r))
-    reached = np.clip((edges[:, None] - onsets) / lengths, 0, 1)  # (n_trs + 1, n_rows): share said
-    n_words = annotations["text"].str.count(_WORD).to_numpy(float)
-    return (np.diff(reached, axis=0) @ n_words).astype(np.float32)
+    n_words, counts = annotations["text"].str.count(_WORD).to_numpy(float), np.zeros(n_trs)
+    for onset, length, n in zip(onsets, lengths, n_words, strict=True):
+        first, last = np.searchsorted(edges, (onset, onset + length))
+        first, last = max(0, first - 1), min(last, n_trs)
+        said = np.clip((edges[first : last + 1] - onset) / length, 0, 1)  # share of the row
+        counts[first:last] += n * np.diff(said)
+    return counts.astype(np.float32)
 
 
 def outside_warnings(annotations: pd.DataFrame, duration: float, t_r: float) -> list[str]:

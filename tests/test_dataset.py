@@ -8,6 +8,7 @@ import torch
 from sklearn.preprocessing import StandardScaler
 
 from giblet import dataset
+from giblet.baselines import near
 from giblet.checks import GibletError
 from giblet.config import parse_config
 from giblet.dataset import (
@@ -260,3 +261,10 @@ def test_a_subject_in_larger_units_makes_nobody_constant(rng):
     scaled, has_signal = zscore_bold(bold, runs, np.ones(20, dtype=bool))
     assert has_signal.all()
     np.testing.assert_allclose(scaled.std(axis=1), 1, rtol=1e-5)
+
+
+def test_near_is_within_the_gap(rng):
+    for gap, share in [(0, 0.1), (3, 0.1), (7, 0.01), (50, 0.02), (3, 0.0)]:
+        chosen = rng.random(40) < share
+        away = np.abs(np.arange(40)[:, None] - np.flatnonzero(chosen))
+        np.testing.assert_array_equal(near(chosen, gap), (away <= gap).any(axis=1))

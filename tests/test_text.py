@@ -129,3 +129,14 @@ def test_every_word_is_counted_once(rows):
     counts = count_words(said, t_r=1.5, n_trs=20)  # 30 s
     assert counts.sum() == pytest.approx(sum(n for _, _, n in rows), abs=1e-4)
     assert (counts >= 0).all()
+
+
+def test_words_are_spread_evenly_over_their_rows(rng):
+    """By the overlap of every row with every TR."""
+    begin, length, n = rng.uniform(-1, 32, 60), rng.uniform(0.01, 9, 60), rng.integers(0, 7, 60)
+    texts = ["word " * k for k in n]
+    said = pd.DataFrame({"onset": begin, "duration": length, "text": texts})
+    edges = 1.5 * np.arange(21)[:, None]
+    overlap = np.minimum(edges[1:], begin + length) - np.maximum(edges[:-1], begin)
+    expected = np.clip(overlap, 0, None) @ (n / length)
+    np.testing.assert_allclose(count_words(said, 1.5, 20), expected, atol=1e-4)
