@@ -2,12 +2,20 @@
 
     python benchmarks/scaling.py [--trs 1976] [--voxels 85810] [--subjects 17] [--epochs 2]
         [--max-voxels 5000] [--mixtures 20] [--test 0.2]
-    python benchmarks/scaling.py --slopes    each of the three grows fourfold, the others stay
+    python benchmarks/scaling.py --slopes --epochs 1 --mixtures 3 --test 0.05
+        each of the three grows eightfold, the others stay; all voxels go to every rule
 
 The film is giblet's own, shown again and again; the brains are SIMULATED and watch it, two runs
 each, as uncompressed NIfTI. A rule's peak memory is its process's high-water mark; the job's is
-what all processes hold together, sampled ten times a second. A slope of 1 is growth in proportion.
+what all processes hold together, sampled ten times a second.
 Needs three times the scans' size on the disk (for Sherlock's: 30 GB), removed at the end.
+
+A slope s of 1 is growth in proportion. What a rule costs whatever the size (imports, models) would
+hide growth, so three sizes are run of each, half of BASE, BASE and four times BASE, and s is the
+exponent of fixed + growing * size ** s, which goes through the three. Growth of less than LEAST
+from BASE to four times BASE is not told apart from noise: -.
+A film that is shown again has nothing new to tell, so its regressors have fewer dimensions than
+those of a film as long: ridge in training TRs fewer than these grows with their square.
 """
 
 import argparse
@@ -34,7 +42,8 @@ from giblet.store import load_table, save_json, save_table
 
 ROOT = Path(__file__).parents[1]
 T_R, N_RUNS, LEAD_IN, LEAD_OUT = 1.5, 2, 6.0, 9.0  # s
-BASE = {"trs": 480, "voxels": 10_000, "subjects": 4}
+BASE = {"trs": 320, "voxels": 2000, "subjects": 4}
+LEAST = {"seconds": 3.0, "peak_mb": 40.0}
 
 
 @dataclass(frozen=True)
@@ -205,16 +214,45 @@ def show(costs: dict[str, Cost], job: Cost) -> None:
 
 def show_slopes(settings: dict, where: str | None) -> None:
     """Exponents of growth of each rule's seconds and memory, by what grows."""
-    sizes = {"base": BASE} | {what: BASE | {what: 4 * BASE[what]} for what in BASE}
-    found = {name: measure(*size.values(), settings, where)[0] for name, size in sizes.items()}
+    found = {"base": measure_all(BASE, settings, where)}
+    for what, size in BASE.items():
+        for factor in (0.5, 4):
+            grown = BASE | {what: round(factor * size)}
+            found[what, factor] = measure_all(grown, settings, where)
     print(f"{'rule':<26}" + "".join(f"{what + ': s':>14}{'MB':>7}" for what in BASE))
-    for rule, base in sorted(found["base"].items()):
+    for rule in sorted(found["base"]):
         row = f"{rule:<26}"
         for what in BASE:
-            more = found[what][rule]
-            time_slope = np.log(more.seconds / base.seconds) / np.log(4)
-            row += f"{time_slope:>14.2f}{np.log(more.peak_mb / base.peak_mb) / np.log(4):>7.2f}"
+            costs = [found[key][rule] for key in ((what, 0.5), "base", (what, 4))]
+            row += f"{slope(costs, 'seconds'):>14}{slope(costs, 'peak_mb'):>7}"
         print(row, flush=True)
+
+
+def measure_all(size: dict[str, int], settings: dict, where: str | None) -> dict[str, Cost]:
+    """Costs by rule, and of the job by its name; shown as well."""
+    print("---", *(f"{n} {what}" for what, n in size.items()), flush=True)
+    costs, job = measure(*size.values(), settings, where)
+    show(costs, job)
+    return costs | {"whole job": job}
+
+
+def slope(costs: list[Cost], what: str) -> str:
+    """The exponent that goes through a rule's costs at half a size, at the size, at four times it.
+
+    >>> slope([Cost(10, 0), Cost(15, 0), Cost(45, 0)], "seconds")
+    '1.00'
+    >>> slope([Cost(10, 0), Cost(16, 0), Cost(136, 0)], "seconds")
+    '2.00'
+    >>> slope([Cost(10, 0), Cost(11, 0), Cost(13, 0)], "seconds")
+    '-'
+    """
+    half, base, grown = (getattr(cost, what) for cost in costs)
+    if not grown - base > LEAST[what]:
+        return "-"
+    ratio = (grown - base) / max(base - half, LEAST[what] / 6)  # 6 if in proportion
+    exponents = np.arange(0.005, 4, 0.005)
+    ratios = (4**exponents - 1) / (1 - 0.5**exponents)
+    return f"{exponents[np.abs(ratios - ratio).argmin()]:.2f}"
 
 
 def main() -> None:
@@ -237,7 +275,7 @@ def main() -> None:
         "splits": {"test": options.test},
     }
     if options.slopes:
-        show_slopes(settings, options.folder)
+        show_slopes(settings | {"max_voxels": None}, options.folder)
     else:
         size = options.trs, options.voxels, options.subjects
         show(*measure(*size, settings, options.folder))
