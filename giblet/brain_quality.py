@@ -18,6 +18,7 @@ from giblet.timing import trs_for, volumes_to_trs
 from giblet.voxels import BLOCK_VALUES, most_shared, read_columns, voxel_blocks
 
 MOVING_MM = 0.5  # framewise displacement of a volume that Power et al. (2012) would leave out
+MOST_PARCELS = 2000  # of a table that names them; more are vertices
 _LAG_VOXELS = 4096  # in memory at once for all TRs
 
 
@@ -194,3 +195,22 @@ def summary_table(quality: xr.Dataset):
             )
             rows.append((metric, str(subject), *stats, len(row)))
     return pd.DataFrame(rows, columns=["metric", "subject", "mean", "median", "p95", "n"])
+
+
+def parcel_table(quality: xr.Dataset):
+    """One row a parcel: its name as ``parcel``, and each metric's mean over subjects.
+
+    Of R² (``r2_...``, ``unique_...``), which has no lowest value, the median. None of voxels, nor
+    of more than ``MOST_PARCELS`` parcels.
+    """
+    import pandas as pd
+
+    if "parcel" not in quality.coords or quality.sizes["voxel"] > MOST_PARCELS:
+        return None
+    columns = {"parcel": quality["parcel"].values.astype(str)}
+    for name, values in quality.data_vars.items():
+        if "voxel" in values.dims:
+            one = values if "subject" in values.dims else values.expand_dims("subject")
+            typical = one.median if name.startswith(("r2_", "unique_")) else one.mean
+            columns[name] = typical("subject").values
+    return pd.DataFrame(columns)

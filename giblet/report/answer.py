@@ -3,27 +3,48 @@
 import numpy as np
 import pandas as pd
 
-from giblet.report.tables import metric_of, number
+from giblet.report.tables import metric_of, number, why_unscored
 
 PATHS = {"encodec": "codes", "mel": "mel"}  # as reconstruct scores them
 LARGEST_P = 0.05
+FEW_SEGMENTS = 10
+NO_FILM = (
+    "No film was given, so nothing is said of its sound: no codec, no bottleneck, no decoding, no "
+    "players. Words and scans alone are here."
+)
 CLIPS, P_VALUE, NULL = "identification_10way", "identification_10way_p", "brain_shuffled"
 
 
-def answer(scores: pd.DataFrame, facts: dict) -> list[tuple[str, str]]:
+def answer(scores: pd.DataFrame, facts: dict, of_scans: str = "") -> list[tuple[str, str]]:
     """What was asked, and one sentence of numbers; it says so where a number is missing.
 
     Parameters
     ----------
     scores : table with ``path column metric value low high n n_failed``
-    facts : ``simulated``, ``has_bold`` (bool), ``codec``
+    facts : ``film``, ``simulated``, ``has_bold`` (bool)
+    of_scans : the answer where there is no film
     """
+    if facts["film"] is None:
+        return [("The sound", NO_FILM), ("The brain", of_scans)]
     known = scores.set_index(["path", "column", "metric"])
     return [
         ("The codec", _heard(known, "codec", "Sound to codes, or to mel, and back")),
         ("The bottleneck", _heard(known, "stimulus", "Sound through the model's bottleneck")),
         ("The brain", _from_brain(known, facts)),
     ]
+
+
+def few_segments(scores: pd.DataFrame) -> str:
+    """A warning where few segments of sound were scored; empty where there are enough."""
+    of_sound = scores[scores["column"].isin(("codec", "stimulus")) & (scores["metric"] == "stoi")]
+    n = (of_sound["n"] + of_sound["n_failed"]).min()
+    if not n < FEW_SEGMENTS:
+        return ""
+    segments = "1 segment" if n == 1 else f"{n:.0f} segments"
+    return (
+        f"Only {segments} of sound could be held out: intervals from so few are wide, and rough "
+        "themselves. A longer film, or a larger splits.test, gives more."
+    )
 
 
 def _heard(known: pd.DataFrame, column: str, what: str) -> str:
@@ -82,6 +103,7 @@ def _value(known: pd.DataFrame, path: str, column: str, metric: str) -> str:
     """A score with its interval, "unknown" where there is none."""
     key, decimals = (path, column, metric), metric_of(metric).decimals
     if not np.isfinite(_number(known, key)):
-        return "unknown"
+        why = why_unscored(known, key) if key in known.index else ""
+        return f"unknown ({why})" if why else "unknown"
     value, low, high = (number(known.loc[key, k], decimals) for k in ("value", "low", "high"))
     return f"{value} [{low}, {high}]" if "–" not in (low, high) else value

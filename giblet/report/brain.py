@@ -12,8 +12,8 @@ from giblet.report.tables import in_order, number
 
 LARGEST_Q = 0.05
 MOST_REGIONS = 30  # of many parcels
+EVERYWHERE = "everywhere"
 IN_REGIONS = ("isc", "ceiling_lower", "r_")
-HEADER = ("Mean", "Lowest to highest subject", "95th percentile of voxels", "Voxels at q < .05")
 MODALITIES = {
     "encodec": "sound (codes)",
     "mel": "sound (mel)",
@@ -51,13 +51,20 @@ class BrainResults:
 
 @dataclass(frozen=True)
 class BrainSection:
-    """Rows (label, reading, one text per ``HEADER``), sentence on the lag, maps (label, SVG).
+    """What the page says of the scans.
 
-    ``view`` is the first map again, to cut through (label, HTML), if there is any.
+    header, rows : a table; rows are label, reading, one text per name in ``header``
+    lag, r2 : sentences; ``r2`` is empty where nothing is to be said
+    maps : label, SVG
+    view : the first map again, to cut through (label, HTML), if there is any
+    answer : the table in one sentence
     """
 
+    header: list[str]
     rows: list[tuple[str, str, list[str]]]
     lag: str
+    r2: str
+    answer: str
     maps: list[tuple[str, str]]
     view: tuple[str, str] | None = None
 
@@ -71,7 +78,59 @@ def brain_section(results: BrainResults) -> BrainSection:
     maps = [(label, brain_map(volume, affine)) for label, volume in volumes]
     views = ((label, brain_view(volume, affine)) for label, volume in volumes[:1])
     view = next(((label, html) for label, html in views if html), None)
-    return BrainSection(rows, lag_sentence(quality), maps, view)
+    sentences = lag_sentence(quality), r2_sentence(summary), _answer(rows, quality)
+    return BrainSection(_header(quality), rows, *sentences, maps, view)
+
+
+def _header(quality: xr.Dataset) -> list[str]:
+    places = _places(quality)
+    spread = ["Mean", "Lowest to highest subject", f"95th percentile of {places}"]
+    return [*spread, f"{places.capitalize()} at q < .05"]
+
+
+def _places(quality: xr.Dataset) -> str:
+    return "parcels" if "parcel" in quality.coords else "voxels"
+
+
+def _answer(rows: list[tuple[str, str, list[str]]], quality: xr.Dataset) -> str:
+    """Agreement and every ridge, in the order of the table."""
+    places = _places(quality)
+    told = [
+        f"{label} {cells[0]}" + (f" (q < .05 in {cells[3]} of {places})" if cells[3] else "")
+        for label, _, cells in rows
+        if label == MEASURES["isc"][0] or label.startswith("Ridge")
+    ]
+    if not told:
+        return "neither agreement nor ridge could be told."
+    n_places, n_subjects = (quality.sizes[k] for k in ("voxel", "subject"))
+    of = f"means over {n_places:,} {places} and {n_subjects} subjects; chance is 0"
+    return f"{'; '.join(told)} ({of})."
+
+
+def r2_sentence(summary: pd.DataFrame) -> str:
+    """A warning where means of R², which knows no lowest value, are far below their medians.
+
+    >>> rows = [("r2_all", -249.1, -1.5), ("r2_text", 0.1, 0.1)]
+    >>> r2_sentence(pd.DataFrame(rows, columns=["metric", "mean", "median"]))
+    'R² has no lowest value: where ridge predicts far too much, a few values pull its mean down. \
+r2_all: mean −249.1, median −1.50. Read the median, or r.'
+    """
+    r2 = summary[summary["metric"].str.startswith(("r2_", "unique_"))]
+    found = r2.groupby("metric", sort=False)[["mean", "median"]].agg(
+        {"mean": "mean", "median": "median"}
+    )
+    found = found[found["mean"] < -1]
+    if found.empty:
+        return ""
+    told = [
+        f"{row.Index}: mean {number(row.mean, 1)}, median {number(row.median, 2)}"
+        for row in found.itertuples()
+    ]
+    return (
+        "R² has no lowest value: where ridge predicts far too much, a few values pull its mean "
+        "down. "
+        f"{'; '.join(told)}. Read the median, or r."
+    )
 
 
 def _row(name: str, quality: xr.Dataset, summary: pd.DataFrame) -> tuple[str, str, list[str]]:
@@ -83,7 +142,7 @@ def _row(name: str, quality: xr.Dataset, summary: pd.DataFrame) -> tuple[str, st
         reading,
         [
             number(rows["mean"].mean(), decimals),
-            " to ".join(ends) if len(rows) > 1 else "",
+            " to ".join(ends) if len(rows) > 1 and rows["mean"].notna().any() else "",
             number(rows["p95"].mean(), decimals) if (rows["n"] > 1).any() else "",
             _found(quality, name),
         ],
@@ -126,18 +185,21 @@ def region_table(quality: xr.Dataset, regions: Mapping[str, np.ndarray]) -> pd.D
     """One row a region: its voxels, and means over them and over subjects of ISC, ceiling and r.
 
     ``regions``: (n_voxels,) bool by name. Those with the highest ISC or first r come first, at
-    most ``MOST_REGIONS``.
+    most ``MOST_REGIONS``, and ``EVERYWHERE`` last. Of parcels voxels are not counted.
     """
     shown = [name for name in MEASURES if name in quality and name.startswith(IN_REGIONS)]
     rows = [
-        {"Region": region, "voxels": int(inside.sum())}
+        {"Region": region}
+        | ({} if _places(quality) == "parcels" else {"voxels": int(inside.sum())})
         | {MEASURES[name][0]: _mean_of(quality[name].values[..., inside]) for name in shown}
         for region, inside in regions.items()
     ]
     table = pd.DataFrame(rows)
     if not shown or table.empty:
         return table
-    return table.sort_values(MEASURES[shown[0]][0], ascending=False)[:MOST_REGIONS]
+    table = table.sort_values(MEASURES[shown[0]][0], ascending=False)
+    last = table["Region"] == EVERYWHERE
+    return pd.concat([table[~last][:MOST_REGIONS], table[last]])
 
 
 def _mean_of(values: np.ndarray) -> float:

@@ -65,7 +65,7 @@ def _heard_column(column: str, simulated: bool) -> str:
     """Sound files hold the first subject alone.
 
     >>> _heard_column("brain", simulated=True), _heard_column("codec", simulated=True)
-    ('brain (simulated), first subject', 'codec')
+    ('brain (simulated), first subject', 'path alone')
     """
     of_one = ", first subject" if column.startswith(("brain", "nearest")) else ""
     return column_label(column, simulated) + of_one

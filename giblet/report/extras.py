@@ -72,7 +72,10 @@ def brain_tables(extras: Extras, simulated: bool) -> list[TextTable]:
     if extras.regions is not None and len(extras.regions):
         names = list(extras.regions.columns)
         decimals = dict.fromkeys(names, 3) | {"voxels": 0}
-        tables.append(TextTable(f"Regions{said}", names, _rows(extras.regions, decimals)))
+        numbers = "; a number is a label, or a column of the table from 0"
+        said_of_names = numbers if extras.regions["Region"].str.isdigit().any() else ""
+        caption = f"Regions{said}{said_of_names}"
+        tables.append(TextTable(caption, names, _rows(extras.regions, decimals)))
     for path in in_order(extras.lesions, PATHS):
         caption = f"Regions that fall silent, {PATHS.get(path, path)}{said}"
         tables.append(TextTable(caption, *_lesions(extras.lesions[path])))

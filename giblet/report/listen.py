@@ -7,7 +7,7 @@ import numpy as np
 
 from giblet.report.players import player_uri
 from giblet.report.spectrograms import outline, spectrogram_levels, spectrogram_png
-from giblet.report.tables import COLUMNS, PATHS, column_label, in_order
+from giblet.report.tables import COLUMNS, PATHS, column_label, in_order, path_label
 from giblet.timing import count_samples, samples_duration
 
 PLAYER_SECONDS = 60.0
@@ -39,7 +39,8 @@ def listening(
     chosen: Mapping[str, tuple[int, int]],
     simulated: bool,
 ) -> list[Moment]:
-    """The ``chosen`` segments (name → first sample, end), then the first ``PLAYER_SECONDS``.
+    """The ``chosen`` segments (name → first sample, end), then the first ``PLAYER_SECONDS``, if
+    that is not one of them.
 
     ``sounds``: path → column → (n_samples,), all equally long, at ``sample_rate`` Hz.
     """
@@ -50,22 +51,33 @@ def listening(
     stretches: dict[tuple[int, int], list[str]] = {}
     for name, stretch in chosen.items():
         stretches.setdefault(stretch, []).append(name)
-    named = [(" and ".join(names) + " segment", s) for s, names in stretches.items()]
-    beginning = (0, min(n_samples, count_samples(PLAYER_SECONDS, sample_rate)))
-    return [_moment(name, s, forms, sample_rate) for name, s in [*named, ("beginning", beginning)]]
+    named = {s: " and ".join(names) + " segment" for s, names in stretches.items()}
+    if len(chosen) > 1 and len(named) == 1:
+        named = dict.fromkeys(named, "only segment")
+    named.setdefault((0, min(n_samples, count_samples(PLAYER_SECONDS, sample_rate))), "beginning")
+    return [_moment(name, s, forms, sample_rate) for s, name in named.items()]
 
 
 def _forms(sounds: Mapping, simulated: bool) -> list[tuple[str, np.ndarray]]:
     """Label and sound, column by column and path by path; the original, being the same, once."""
     columns = in_order([c for by_column in sounds.values() for c in by_column], COLUMNS)
     forms = [
-        (f"{PATHS.get(path, path)}: {column_label(column, simulated)}", sounds[path][column])
+        (_form_label(path, column, simulated), sounds[path][column])
         for column in columns
         for path in in_order(sounds, PATHS)
         if column in sounds[path] and column != "original"
     ]
     originals = [by_column["original"] for by_column in sounds.values()]
     return [("original", wave) for wave in originals[:1]] + forms
+
+
+def _form_label(path: str, column: str, simulated: bool) -> str:
+    """
+    >>> _form_label("mel", "brain", simulated=True), _form_label("mel", "codec", simulated=True)
+    ('mel: brain (simulated)', 'mel + Griffin-Lim')
+    """
+    name = path_label(path, column)
+    return name if column == "codec" else f"{name}: {column_label(column, simulated)}"
 
 
 def _moment(

@@ -48,11 +48,12 @@ def rule_times(folder: Path) -> pd.DataFrame:
 
 def methods_text(facts: Mapping) -> str:
     """A paragraph to paste in a methods section, with what ``facts`` know."""
+    if facts["film"] is None:
+        return _methods_of_scans(facts)
     parts = facts.get("parts", {})
     n_trs = ", ".join(f"{n} {name}" for name, n in parts.items())
     sentences = [
-        f"The sound of the film {facts['film']} was reconstructed with giblet "
-        f"{facts.get('versions', {}).get('giblet', '')} (commit {facts.get('git_commit', '–')}).",
+        f"The sound of the film {facts['film']} was reconstructed with {_giblet(facts)}.",
         f"Sound was coded by the {facts['codec']} codec (revision "
         f"{facts.get('codec_revision', '–')}) at {facts['bandwidth_kbps']:g} kbit/s and, for "
         "comparison, as mel spectrograms that Griffin-Lim turned back into sound.",
@@ -62,6 +63,25 @@ def methods_text(facts: Mapping) -> str:
         _scans(facts),
         "Scores are means over segments of up to 8 s, with 95 % percentile bootstrap intervals and "
         "sign-flip tests of paired differences between paths where there are several.",
+    ]
+    return " ".join(sentences)
+
+
+def _giblet(facts: Mapping) -> str:
+    version = facts.get("versions", {}).get("giblet", "")
+    return f"giblet {version} (commit {facts.get('git_commit', '–')})"
+
+
+def _methods_of_scans(facts: Mapping) -> str:
+    """Of scans without a film."""
+    names = facts.get("modalities", [])
+    ridge = f"; ridge regression from {_joined(names)} on held-out TRs" if names else ""
+    sentences = [
+        f"Scans of {len(facts.get('subjects', []))} subjects (TR {facts['t_r']:g} s, "
+        f"{facts.get('n_trs', '–')} TRs that all have) were described with {_giblet(facts)}: "
+        "leave-one-out inter-subject correlation with phase-randomised nulls, and its noise "
+        f"ceiling{ridge}.",
+        "No film was given: no sound was coded or decoded.",
     ]
     return " ".join(sentences)
 

@@ -7,8 +7,8 @@ import re
 import numpy as np
 import pandas as pd
 
-from giblet.report.answer import answer
-from giblet.report.brain import HEADER, BrainResults, BrainSection, brain_section
+from giblet.report.answer import answer, few_segments
+from giblet.report.brain import BrainResults, BrainSection, brain_section
 from giblet.report.compare import comparison_tables, difference_rows
 from giblet.report.extras import Extras, brain_tables, times_table, training_tables
 from giblet.report.figures import history_figures, score_figures
@@ -55,9 +55,10 @@ def render_page(
         has an ``original``. The page has the worst, median and best segment, if ``extras`` has
         segments, and the first 60 s.
     history : path → table of Lightning's CSVLogger (``epoch train/... validation/...``)
-    facts : ``dataset``, ``film`` (names), ``simulated``, ``has_bold`` (bool), ``warnings`` (list of
-        str), ``config`` (text), ``codec``, ``bandwidth_kbps``, ``t_r``, and whatever else belongs
-        into the list of facts, by name: numbers, text, or dicts and lists of them
+    facts : ``dataset``, ``film`` (names; no film: None), ``simulated``, ``has_bold`` (bool),
+        ``warnings`` (list of str), ``config`` (text), ``t_r``, of a film ``codec``,
+        ``bandwidth_kbps``, and whatever else belongs into the list of facts, by name: numbers,
+        text, or dicts and lists of them
     brain : how good the scans are, where there was one
     extras : what else there is
 
@@ -79,7 +80,9 @@ def render_page(
         facts=facts,
         script=script,
         script_hashes=_script_hashes(script, section),
-        answer=answer(scores, facts),
+        places=_places(facts, section),
+        answer=answer(scores, facts, "" if section is None else section.answer),
+        few_segments=few_segments(scores),
         comparison=comparison_tables(scores, extras.matched, simulated),
         differences=difference_rows(_differences(extras), simulated),
         published=CODECS,
@@ -90,7 +93,6 @@ def render_page(
         ticks=band_ticks(nyquist_hz(sample_rate)),
         player_seconds=PLAYER_SECONDS,
         brain=section,
-        brain_header=HEADER,
         brain_tables=brain_tables(extras, simulated),
         history_figures=history_figures(history),
         training_tables=training_tables(extras),
@@ -99,6 +101,15 @@ def render_page(
         methods=methods_text(facts),
         provenance=_provenance(facts),
     )
+
+
+def _places(facts: dict, brain: BrainSection | None) -> list[tuple[str, str]]:
+    """Sections that the page has, as anchors and names to jump to."""
+    heard = [("compare", "Mel and codes"), ("listen", "Listen")] if facts["film"] else []
+    scanned = [] if brain is None else [("brain", "Brain")]
+    trained = [("training", "Training")] if facts["film"] else []
+    ends = [("data", "Data"), ("warnings", "Warnings"), ("facts", "Where this comes from")]
+    return [*heard, *scanned, *trained, *ends, ("methods", "For a methods section")]
 
 
 def _differences(extras: Extras) -> pd.DataFrame | None:

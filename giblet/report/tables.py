@@ -6,10 +6,12 @@ import numpy as np
 import pandas as pd
 
 PATHS = {"encodec": "codes", "mel": "mel", "mel_matched": "mel at the codec's bitrate"}
+ALONE = {"encodec": "codec"}  # of the column "codec"; the others end in Griffin-Lim
 
 COLUMNS = {
     "original": "the film's own sound",
-    "codec": "sound → codes or mel → sound: how good the path is alone, the ceiling of the others",
+    "codec": "sound → codes or mel → sound: how good the path is alone, the ceiling of the others "
+    "(codec in scores.tsv)",
     "stimulus": "sound → bottleneck → sound: what survives the bottleneck",
     "unigram": "null: every code guessed from how often it occurs in training",
     "brain": "BOLD → bottleneck → sound: what can be heard in the BOLD signal",
@@ -64,16 +66,28 @@ METRICS = {
 
 RATES = ("kbit_per_s", "values_per_s")
 
+# why a segment could not be scored, see giblet.audio.quality
+UNSCORED = {
+    "pesq_wb": "silence, or PESQ found no speech",
+    "stoi": "silence, or too short",
+    "estoi": "silence, or too short",
+    "si_sdr_db": "silence",
+    "sync_error_ms": "silence",
+}
+NO_SPEECH = "no segment is at least half speech"
+
 
 @dataclass(frozen=True)
 class Cell:
-    """One score, printed; ``low`` is empty where there is no interval, ``n`` where none counts."""
+    """One score, printed; ``low`` is empty where there is no interval, ``n`` where none counts,
+    ``why`` where something was scored."""
 
     value: str
     low: str = ""
     high: str = ""
     n: str = ""
     n_failed: str = ""
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -105,11 +119,24 @@ def question_of(column: str) -> str:
 def column_label(column: str, simulated: bool) -> str:
     """A column's name for people; what comes from a simulated brain says so.
 
+    The table's ``codec``, which holds both paths alone, is no codec on the mel path.
+
     >>> column_label("brain_shuffled", simulated=True)
     'brain shuffled (simulated)'
     """
     from_brain = question_of(column) != "sound"
-    return column.replace("_", " ") + (" (simulated)" if simulated and from_brain else "")
+    name = {"codec": "path alone"}.get(column, column.replace("_", " "))
+    return name + (" (simulated)" if simulated and from_brain else "")
+
+
+def path_label(path: str, column: str) -> str:
+    """A path's name within a column.
+
+    >>> path_label("encodec", "codec"), path_label("mel", "codec"), path_label("mel", "stimulus")
+    ('codec', 'mel + Griffin-Lim', 'mel')
+    """
+    name = PATHS.get(path, path)
+    return ALONE.get(path, f"{name} + Griffin-Lim") if column == "codec" else name
 
 
 def in_order(names, known) -> list[str]:
@@ -173,7 +200,7 @@ def build_table(
     labels = {c: column_label(c, simulated) for c in columns}
     return ScoreTable(
         caption=caption,
-        columns=[(labels[c], [PATHS.get(path, path) for path in within[c]]) for c in columns],
+        columns=[(labels[c], [path_label(path, c) for path in within[c]]) for c in columns],
         notes=[(labels[c], COLUMNS[c]) for c in columns if c in COLUMNS],
         rows=[(metric_of(m), [_cell(cells, (*key, m)) for key in keys]) for m in metrics],
     )
@@ -181,6 +208,17 @@ def build_table(
 
 def _warning(question: str, simulated: bool) -> str:
     return " (simulated brains)" if simulated and question != "sound" else ""
+
+
+def why_unscored(cells: pd.DataFrame, key: tuple[str, str, str]) -> str:
+    """Why nothing was scored at ``key``, by its counts; empty where something was, or unknown.
+
+    Segments without speech are not failures of PESQ: it is not asked of them.
+    """
+    row, metric = cells.loc[key], key[2]
+    if row["n"] > 0 or metric not in UNSCORED:
+        return ""
+    return NO_SPEECH if metric == "pesq_wb" and row["n_failed"] == 0 else UNSCORED[metric]
 
 
 def _cell(cells: pd.DataFrame, key: tuple[str, str, str]) -> Cell | None:
@@ -192,4 +230,5 @@ def _cell(cells: pd.DataFrame, key: tuple[str, str, str]) -> Cell | None:
         return Cell(value)
     has_interval = np.isfinite(row["low"]) and np.isfinite(row["high"])
     low, high = (number(row[k], decimals) if has_interval else "" for k in ("low", "high"))
-    return Cell(value, low, high, number(row["n"], 0), number(row["n_failed"], 0))
+    counts = (number(row[k], 0) for k in ("n", "n_failed"))
+    return Cell(value, low, high, *counts, why_unscored(cells, key))

@@ -9,6 +9,7 @@ from giblet.report.figures import INK, OTHER_COLOUR, svg_uri
 from giblet.report.tables import in_order
 from giblet.timing import tr_onsets, volumes_to_trs
 
+MISSING_COLOUR = "#CC79A7"
 PART_COLOURS = {"train": "#1b82c5", "validation": "#E69F00", "test": "#D55E00", "gap": "#9aa5b1"}
 
 
@@ -22,6 +23,22 @@ def timeline_table(aligned: xr.Dataset) -> pd.DataFrame:
     }
     if "n_words" in aligned:
         columns["words"] = aligned["n_words"].values
+    return pd.DataFrame(columns)
+
+
+def scanned_table(scans: xr.Dataset, n_words: np.ndarray | None = None) -> pd.DataFrame:
+    """The same of scans without a film: a row a TR in which anybody was scanned, no ``part``.
+
+    ``scans``: as for `missing_volumes`. ``n_words`` (n_trs,): of the TRs from 0 s on.
+    """
+    trs = volumes_to_trs(scans["film_time"].values, float(scans.attrs["t_r"]))
+    inside = scans["in_film"].values & (trs >= 0)
+    trs, first = np.unique(trs[inside], return_index=True)
+    edges = tr_onsets(int(trs.max(initial=-1)) + 2, float(scans.attrs["t_r"]))
+    columns = {"start": edges[trs], "end": edges[trs + 1]}
+    columns["run"] = scans["run"].values.astype(str)[inside][first]
+    if n_words is not None:
+        columns["words"] = pd.Series(n_words).reindex(trs, fill_value=0).values
     return pd.DataFrame(columns)
 
 
@@ -48,15 +65,16 @@ def timeline_figure(table: pd.DataFrame, missing: pd.DataFrame | None = None) ->
 
 
 def _draw(axes: Axes, table: pd.DataFrame, missing: pd.DataFrame | None) -> None:
-    lanes = ["part", *(["run"] if table["run"].nunique() > 1 else [])]
+    lanes = ["part"] if "part" in table else []
+    lanes += ["run"] if not lanes or table["run"].nunique() > 1 else []
     for lane, column in enumerate(lanes):
         for k, name in enumerate(in_order(table[column], PART_COLOURS)):
             rows = table[table[column] == name]
             colour = PART_COLOURS.get(name, OTHER_COLOUR)
-            spans = list(zip(rows["start"], rows["end"] - rows["start"], strict=True))
             alpha = 1.0 if name in PART_COLOURS else (0.45 if k % 2 else 0.9)
             label = name if column == "part" else None
-            axes.broken_barh(spans, (-lane - 0.4, 0.8), facecolors=colour, alpha=alpha, label=label)
+            style = {"facecolors": colour, "alpha": alpha, "label": label}
+            axes.broken_barh(spans(rows), (-lane - 0.4, 0.8), **style)
     if "words" in table:
         middle, most = (table["start"] + table["end"]) / 2, max(float(table["words"].max()), 1.0)
         height = 0.8 * table["words"] / most
@@ -64,14 +82,25 @@ def _draw(axes: Axes, table: pd.DataFrame, missing: pd.DataFrame | None) -> None
         axes.bar(middle, height, width, bottom=-len(lanes) - 0.4, color=INK)
         lanes.append("words")
     if missing is not None and len(missing):
-        spans = list(zip(missing["start"], missing["end"] - missing["start"], strict=True))
         place = (-len(lanes) - 0.4, 0.8)
-        axes.broken_barh(spans, place, facecolors=OTHER_COLOUR, label="volumes missing")
+        axes.broken_barh(spans(missing), place, facecolors=MISSING_COLOUR, label="volumes missing")
         lanes.append("missing")
     axes.set_yticks(-np.arange(len(lanes)), lanes)
     axes.set_ylim(-len(lanes) + 0.5, 0.5)
     axes.set_xlabel("seconds of film")
     axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=4)
+
+
+def spans(rows: pd.DataFrame) -> list[tuple[float, float]]:
+    """Rows that follow each other without a gap as one: (first second, seconds) each.
+
+    >>> spans(pd.DataFrame({"start": [0.0, 1.5, 6.0], "end": [1.5, 3.0, 7.5]}))
+    [(0.0, 3.0), (6.0, 1.5)]
+    """
+    start, end = rows["start"].to_numpy(), rows["end"].to_numpy()
+    first = np.flatnonzero(np.append(True, ~np.isclose(start[1:], end[:-1])))
+    last = np.append(first[1:], len(rows)) - 1
+    return list(zip(start[first].tolist(), (end[last] - start[first]).tolist(), strict=True))
 
 
 def missing_sentence(missing: pd.DataFrame) -> str:
@@ -95,13 +124,14 @@ def timeline_sentence(table: pd.DataFrame) -> str:
     ...                                 "run": ["a"], "words": [0.0]}))
     '1 TRs from 0.0 to 2.0 s of film: 1 test; 1 run; words in 0 TRs.'
     """
-    counts = table["part"].value_counts()
-    parts = ", ".join(f"{counts[name]} {name}" for name in in_order(counts.index, PART_COLOURS))
+    counts = table["part"].value_counts() if "part" in table else {}
+    parts = ", ".join(f"{counts[name]} {name}" for name in in_order(counts.keys(), PART_COLOURS))
+    parts = f": {parts}" if parts else ""
     runs = table["run"].nunique()
     words = "; no words were given"
     if "words" in table:
         words = f"; words in {int((table['words'] > 0).sum())} TRs"
     return (
-        f"{len(table)} TRs from {table['start'].min():.1f} to {table['end'].max():.1f} s of film: "
+        f"{len(table)} TRs from {table['start'].min():.1f} to {table['end'].max():.1f} s of film"
         f"{parts}; {runs} run{'s' if runs > 1 else ''}{words}."
     )

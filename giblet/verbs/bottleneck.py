@@ -164,15 +164,15 @@ def reconstruct(
 def report(results: Path, page: Path, config: Config, logs: Path | None = None) -> None:
     """One self-contained page about everything in a data set's ``results`` folder.
 
-    ``logs``: the folder of the rules' logs, whose warnings then stand on the page.
+    Of scans alone, or of a film without a scan, the parts there are. ``logs``: the folder of the
+    rules' logs, whose warnings then stand on the page.
 
     Example: giblet report --results results/demo --page report.html
     """
     from giblet.replacing import replacing
     from giblet.report.page import render_page
-    from giblet.report.results import load_results
-    from giblet.store import gather_tables
+    from giblet.report.results import load_results, load_scores
 
-    scores = gather_tables(results / "scores")
+    found = load_results(results, config, logs)
     with replacing(page) as temporary:
-        temporary.write_text(render_page(scores, *load_results(results, config, logs)))
+        temporary.write_text(render_page(load_scores(results, config), *found))

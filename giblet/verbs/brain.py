@@ -75,12 +75,12 @@ def brain_quality(
 ) -> None:
     """What people share, ridge from the film, and by its mel how late the scans are.
 
-    Maps, and a table of their means.
+    Maps, and a table of their means; of parcels, ``<scores>_parcels.tsv`` beside it names each.
 
     Example: giblet brain_quality --bold bold.nc --quality quality.nc --scores quality.tsv
     """
     from giblet.alignment.scan_lag import sound_levels
-    from giblet.brain_quality import brain_quality, summary_table
+    from giblet.brain_quality import brain_quality, parcel_table, summary_table
     from giblet.contents import REGRESSORS, SCANS, SOUND
     from giblet.store import load_arrays, open_arrays, save_arrays, save_table
 
@@ -91,3 +91,8 @@ def brain_quality(
         found = brain_quality(scans, film, config.t_r, **options)
     save_arrays(found, quality)
     save_table(summary_table(found), scores)
+    named = scores.with_name(f"{scores.stem}_parcels.tsv")
+    if (parcels := parcel_table(found)) is None:
+        named.unlink(missing_ok=True)
+    else:
+        save_table(parcels, named)

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from giblet.report.answer import answer
+from giblet.report.answer import answer, few_segments
 
 NAMES = ["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
-FACTS = {"simulated": True, "has_bold": True}
+FACTS = {"film": "f", "simulated": True, "has_bold": True}
 SOUND = [
     ("encodec", "codec", "kbit_per_s", 5.97, np.nan, np.nan, 1, 0),
     ("encodec", "codec", "stoi", 0.8421, 0.8, 0.88, 14, 0),
@@ -47,3 +47,14 @@ def test_measured_is_not_simulated_and_no_scan_is_no_brain():
     assert "imulated" not in sentences(brain_rows(0.01), simulated=False)[2]
     assert sentences(SOUND, has_bold=False)[2].startswith("No scan was given")
     assert sentences(SOUND)[2].endswith("was not scored.")
+
+
+def test_few_segments_are_told_by_those_that_failed_too():
+    def table(n, n_failed):
+        rows = [("mel", c, "stoi", 0.8, 0.7, 0.9, n, n_failed) for c in ("codec", "brain")]
+        return pd.DataFrame([*rows, *SOUND], columns=NAMES)
+
+    assert few_segments(table(9, 1)) == ""
+    assert "Only 9 segments" in few_segments(table(8, 1))
+    assert "Only 1 segment of sound" in few_segments(table(0, 1))
+    assert few_segments(pd.DataFrame(columns=NAMES)) == ""

@@ -14,10 +14,11 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from giblet.report.listen import PLAYER_SECONDS
+from giblet.audio.quality import score_sound
+from giblet.report.listen import PLAYER_SECONDS, listening
 from giblet.report.page import render_page
 from giblet.report.players import player_uri
-from giblet.report.tables import METRICS, number, score_tables
+from giblet.report.tables import METRICS, NO_SPEECH, UNSCORED, number, score_tables
 
 SAMPLE_RATE = 24000
 SOUNDS = 1 + 2 * 4  # the original once; the others on both paths
@@ -132,6 +133,52 @@ def test_nan_is_a_dash_and_an_absent_score_is_nothing():
     stoi = {metric.label: cells for metric, cells in sound.rows}["STOI"]
     assert [c and (c.value, c.low) for c in stoi] == [None, None, ("0.712", "")]
     assert encoding.columns == [("encoding", ["codes"])]
+
+
+def test_what_could_not_be_scored_says_why():
+    """Oracle: what ``score_sound`` counts of sounds that are silent, too short or no speech."""
+    times = np.arange(9 * SAMPLE_RATE) / SAMPLE_RATE
+    tone = np.sin(2 * np.pi * 440 * times).astype(np.float32)
+    sounds = {"tone": (tone, tone), "silence": (tone, np.zeros_like(tone))}
+    sounds |= {"short": (tone[:6000], tone[:6000])}
+    found = {}
+    for name, pair in sounds.items():
+        scores = score_sound(*pair, SAMPLE_RATE, n_bootstrap=10).assign(path=name, column="x")
+        ((_, cells),) = [(t.columns, t.rows) for t in score_tables(scores, simulated=False)]
+        found[name] = {metric.label: cell.why for metric, (cell,) in cells}
+    nothing = dict.fromkeys(found["tone"], "") | {"PESQ (wide band)": NO_SPEECH}
+    assert found["tone"] == nothing
+    assert {found["silence"][k] for k in ("SI-SDR (dB)", "Sync error (ms)")} == {"silence"}
+    assert found["silence"]["STOI"] == UNSCORED["stoi"]
+    assert found["short"] == nothing | dict.fromkeys(("STOI", "ESTOI"), "silence, or too short")
+    rows = [("mel", "codec", "pesq_wb", np.nan, np.nan, np.nan, 0, 2)]
+    failed = pd.DataFrame(rows, columns=list(some_scores([]))), False
+    assert score_tables(*failed)[0].rows[0][1][0].why == UNSCORED["pesq_wb"]
+
+
+def test_mel_alone_is_no_codec(html):
+    (first, *_) = score_tables(some_scores(["codec"]), simulated=False)
+    assert first.columns == [("path alone", ["codec", "mel + Griffin-Lim"])]
+    named = re.findall(r"<figcaption>(.*?)</figcaption>", html)
+    assert {"original", "codec", "mel + Griffin-Lim", "codes: stimulus"} <= set(named)
+    assert "mel: codec" not in html
+
+
+def test_every_section_can_be_jumped_to(html):
+    page = Page(html)
+    anchors = [a["href"][1:] for a in page.all("a")]
+    assert {"compare", "listen", "training", "data", "facts"} < set(anchors)
+    assert set(anchors) <= {a["id"] for _, a in page.elements if "id" in a}
+
+
+def test_one_segment_is_shown_once():
+    wave = np.zeros(SAMPLE_RATE, np.float32)
+    sounds = {"mel": {"original": wave, "codec": wave}}
+    chosen = dict.fromkeys(("worst", "median", "best"), (0, SAMPLE_RATE))
+    assert [m.name for m in listening(sounds, SAMPLE_RATE, chosen, False)] == ["only segment"]
+    chosen["best"] = (0, SAMPLE_RATE // 2)
+    names = [m.name for m in listening(sounds, SAMPLE_RATE, chosen, False)]
+    assert names == ["worst and median segment", "best segment"]
 
 
 def test_no_score_reads_nan(html):

@@ -7,7 +7,12 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from giblet.report.timeline import missing_volumes, timeline_figure
+from giblet.report.timeline import (
+    missing_volumes,
+    scanned_table,
+    timeline_figure,
+    timeline_sentence,
+)
 
 T_R = 1.5
 
@@ -41,3 +46,17 @@ def test_it_is_drawn_where_there_is_one():
     ]
     assert ["volumes missing" in svg for svg in drawn] == [True, False, False]
     assert drawn[1] == drawn[2]
+
+
+def test_without_a_film_the_scanned_seconds_are_told():
+    times = 0.2 + T_R * np.arange(10)
+    film_time = np.concatenate([times[2:5], times[3:8]])
+    run = ["a"] * 3 + ["b"] * 5
+    along = {"film_time": film_time, "in_film": film_time > 0, "run": run}
+    brains = xr.Dataset(coords={k: ("volume", v) for k, v in along.items()}, attrs={"t_r": T_R})
+    table = scanned_table(brains, np.array([9, 9, 0, 1, 2]))
+    assert table["start"].tolist() == [T_R * k for k in range(2, 8)]
+    assert table["words"].tolist() == [0, 1, 2, 0, 0, 0]
+    said = "6 TRs from 3.0 to 12.0 s of film; 2 runs; words in 2 TRs."
+    assert timeline_sentence(table) == said
+    timeline_figure(table)

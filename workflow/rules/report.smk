@@ -2,13 +2,19 @@
 
 
 rule report:
-    """Compare the path of codes and the mel path on one self-contained page."""
+    """Compare the path of codes and the mel path on one self-contained page; without a film, tell
+    how good the scans are."""
     input:
-        aligned=f"{RESULTS}/aligned/encodec.nc",
-        models=expand(f"{RESULTS}/model/{{path}}", path=["encodec", "mel"]),
-        audio=expand(f"{RESULTS}/audio/{{path}}", path=["encodec", "mel"]),
-        scores=expand(f"{RESULTS}/scores/{{path}}.tsv", path=["encodec", "mel"]),
-        bold=f"{RESULTS}/bold.nc" if HAS_BOLD else [],
+        aligned=f"{RESULTS}/aligned/encodec.nc" if SETTINGS.has_film else [],
+        models=expand(f"{RESULTS}/model/{{path}}", path=COMPARED),
+        audio=expand(f"{RESULTS}/audio/{{path}}", path=COMPARED),
+        scores=expand(f"{RESULTS}/scores/{{path}}.tsv", path=COMPARED),
+        words=f"{RESULTS}/trs/text.nc" if ANNOTATIONS and not SETTINGS.has_film else [],
+        bold=lambda _: (
+            []
+            if SETTINGS.has_film and not HAS_BOLD
+            else with_scan("report without a film", f"{RESULTS}/bold.nc")
+        ),
         quality=(
             multiext(f"{RESULTS}/brain_quality", ".nc", ".tsv") if HAS_BOLD else []
         ),

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import giblet
-from giblet.checks import GibletError
+from giblet.checks import GibletError, missing_path
 from giblet.config import parse_config
 from giblet.demo import annotations_path, film_path
 from giblet.provenance import source_fingerprint
@@ -75,8 +75,32 @@ for name in [FILM, BOLD, ANNOTATIONS, *RUN_FILES, CODEC, START, RECIPE]:
     if set("{}") & set(str(name)):
         sys.exit(f"{str(name)!r}: has a brace in its name; rename it")
 
+
+def there(key, paths):
+    """For a rule's input: these, or one line that says which of them is missing."""
+
+    def found(wildcards):
+        for path in map(str, paths):
+            if not os.path.exists(path):
+                sys.exit(f"config: {key}: {missing_path(path)}")
+        return list(map(str, paths))
+
+    # a cluster's storage cannot be looked into
+    return paths if workflow.storage_settings.default_storage_provider else found
+
+
+if SETTINGS.has_film:
+    FILM = there("film", [FILM])
+if ANNOTATIONS:
+    ANNOTATIONS = there("annotations", [ANNOTATIONS])
+if SETTINGS.bold_source not in ("none", "simulated"):
+    BOLD = there("bold", [BOLD])
+RUN_FILES = there("bold or scan.parcellation", RUN_FILES)
+
 # what each path's sound depends on; t_r beside it
 SOUND = {"encodec": ("codec", "bandwidth_kbps", "framing"), "mel": ("mel",)}
+# in the report
+COMPARED = [*SOUND] if SETTINGS.has_film else []
 
 
 wildcard_constraints:
