@@ -1,6 +1,7 @@
 """Arrays that are what they claim to be, or one clear line."""
 
 import errno
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -87,6 +88,18 @@ def nearest_name(name: str, known: Sequence[str]) -> str:
 
     close = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def missing_path(path: str) -> str:
+    """What to say of a file or folder that is not there: where it was looked for, what is near.
+
+    >>> missing_path("/no/film.mp4")
+    '/no/film.mp4: no such file or folder'
+    """
+    folder, name = os.path.split(path)
+    seen_from = "" if os.path.isabs(path) else f" in {os.getcwd()}"
+    beside = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
+    return f"{path}: no such file or folder{seen_from}{nearest_name(name, beside)}"
 
 
 _REMEDIES = {

@@ -95,5 +95,14 @@ def warnings_in(log: str) -> list[str]:
     >>> warnings_in("2026-01-02T03:04:05Z WARNING no scan\\n2026-01-02T03:04:06Z INFO x is done\\n")
     ['no scan']
     """
+    return _said(log, "WARNING")
+
+
+def mistakes_in(log: str) -> list[str]:
+    """The same of what `tell_mistake` told."""
+    return _said(log, "ERROR")
+
+
+def _said(log: str, level: str) -> list[str]:
     events = filter(None, map(_EVENT.fullmatch, log.splitlines()))
-    return list(dict.fromkeys(e["said"] for e in events if e["level"] == "WARNING"))
+    return list(dict.fromkeys(e["said"] for e in events if e["level"] == level))

@@ -365,20 +365,48 @@ def test_words_and_scans_need_no_film(tmp_path):
     save_table(pd.DataFrame(run), tmp_path / "runs.tsv")
     plan = planned(tmp_path, "brain_quality", film="none", annotations=SAID, bold="runs.tsv")
     assert plan == {"load_bold": 1, "embed_text": 1, "convolve_hrf": 1, "brain_quality": 1}
+    page = planned(tmp_path, "report", film="none", annotations=SAID, bold="runs.tsv")
+    assert page == plan | {"report": 1}
+    done = snakemake(tmp_path, "report", "--dry-run", film="none", annotations=SAID, bold="none")
+    assert "config: report without a film needs a scan as bold" in done.stdout
+    assert "Traceback" not in done.stdout
 
 
-def test_a_missing_film_is_named(tmp_path):
-    done = snakemake(tmp_path)
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"film": "a film.mp"},
+            "film: a film.mp: no such file or folder in $HERE; did you mean a ",
+        ),
+        ({"annotations": "/no/said.tsv"}, "annotations: /no/said.tsv: no such file or folder"),
+        (
+            {"bold": "runs.tsv"},
+            "bold or scan.parcellation: s1.csv: no such file or folder in $HERE",
+        ),
+    ],
+)
+def test_what_is_missing_is_the_last_line(tmp_path, settings, said):
+    (tmp_path / "a film.mp4").touch()
+    run = {"subject": ["01"], "file": ["s1.csv"], "t_r": [1.5], "film_onset": [0.0]}
+    save_table(pd.DataFrame(run), tmp_path / "runs.tsv")
+    done = snakemake(tmp_path, "--dry-run", **{"film": "a film.mp4"} | settings)
     assert done.returncode == 1
-    assert FILM in done.stdout
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith(f"config: {said.replace('$HERE', str(tmp_path))}")
     assert "Traceback" not in done.stdout
 
 
 def test_a_bad_film_is_one_line_and_leaves_nothing(tmp_path):
     (tmp_path / FILM).write_text("no film")
-    done = snakemake(tmp_path, "results/tiny/trs/video.nc")
+    wanted = ("trs/video.nc", "features/mel.nc")
+    done = snakemake(tmp_path, "--keep-going", *(f"results/tiny/{file}" for file in wanted))
     said = f"giblet extract_video: {FILM}: cannot be read as a film or a sound"
     assert done.returncode == 1
+    *_, before, last = done.stdout.splitlines()
+    assert f": {FILM}: cannot be read as a film or a sound" in last
+    assert last.startswith("giblet extract_")
+    assert not before.startswith("giblet ")  # both rules failed by the same
     assert [f"ERROR {said}" in line for line in done.stdout.splitlines()].count(True) == 1
     assert "Traceback" not in done.stdout
     assert not (tmp_path / "results" / "tiny" / "trs" / "video.nc").exists()

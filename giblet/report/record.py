@@ -8,7 +8,7 @@ from pathlib import Path
 import giblet
 from giblet.checks import GibletError
 from giblet.config import Config
-from giblet.logbook import warnings_in
+from giblet.logbook import mistakes_in, warnings_in
 from giblet.report.origin import git_commit, rule_times
 from giblet.store import save_json
 
@@ -53,6 +53,19 @@ def warnings_by_rules(logs: Path) -> dict[str, list[str]]:
         for said in warnings_in(log.read_text("utf8", "replace")):
             found.setdefault(said, []).append(log.stem)
     return found
+
+
+def mistakes_since(begin: float, logs: Path) -> list[str]:
+    """What stopped rules whose logs were written after ``begin`` (s since 1970), each mistake once.
+
+    Two rules may fail by the same: ``giblet VERB: ...`` is then the one that failed first.
+    """
+    changed = sorted((log.stat().st_mtime, log) for log in logs.rglob("*.log"))
+    texts = [log.read_text("utf8", "replace") for when, log in changed if when >= begin]
+    found: dict[str, str] = {}
+    for said in (said for text in texts for said in mistakes_in(text)):
+        found.setdefault(said.partition(": ")[2], said)
+    return list(found.values())
 
 
 def _times(folder: Path) -> dict:

@@ -1,4 +1,9 @@
-"""What is written down of every run, finished or not."""
+"""What is written down of every run, finished or not, and what is said last of one that failed."""
+
+import atexit
+import time
+
+BEGIN = time.time()
 
 # rules keep standard error in a log: each event with time and level
 os.environ.update(GIBLET_LOG="1")
@@ -11,6 +16,9 @@ onsuccess:
 
 
 onerror:
-    from giblet.report.record import write_record
+    from giblet.report.record import mistakes_since, write_record
 
     write_record(Path(RESULTS), Path(LOGS), SETTINGS, "failed")
+    # Snakemake has more to say after this
+    for said in reversed(mistakes_since(BEGIN, Path("logs"))):
+        atexit.register(print, said, file=sys.stderr)
