@@ -128,7 +128,7 @@ def timeline_sentence(table: pd.DataFrame) -> str:
     parts = ", ".join(f"{counts[name]} {name}" for name in in_order(counts.keys(), PART_COLOURS))
     parts = f": {parts}" if parts else ""
     runs = table["run"].nunique()
-    words = "; no words were given"
+    words = "; no words were given" if parts else ""  # of scans alone, a warning says it
     if "words" in table:
         words = f"; words in {int((table['words'] > 0).sum())} TRs"
     return (

@@ -60,3 +60,12 @@ def test_without_a_film_the_scanned_seconds_are_told():
     said = "6 TRs from 3.0 to 12.0 s of film; 2 runs; words in 2 TRs."
     assert timeline_sentence(table) == said
     timeline_figure(table)
+
+
+def test_a_film_without_words_says_so_and_scans_alone_leave_it_to_the_warnings():
+    """Ridge may have been asked of none although some were given."""
+    table = pd.DataFrame({"start": [0.0], "end": [T_R], "run": ["a"]})
+    film = table.assign(part="test")
+    assert timeline_sentence(film).endswith("; 1 run; no words were given.")
+    assert timeline_sentence(film.assign(words=3.0)).endswith("; 1 run; words in 1 TRs.")
+    assert timeline_sentence(table).endswith("; 1 run.")
