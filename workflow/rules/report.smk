@@ -2,8 +2,7 @@
 
 
 rule report:
-    """Compare the path of codes and the mel path on one self-contained page; without a film, tell
-    how good the scans are."""
+    """Compare codes and mel on one self-contained page; of scans without a film tell their quality."""
     input:
         aligned=f"{RESULTS}/aligned/encodec.nc" if SETTINGS.has_film else [],
         models=expand(f"{RESULTS}/model/{{path}}", path=COMPARED),
