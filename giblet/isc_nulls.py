@@ -7,6 +7,8 @@ import numpy as np
 from giblet.encoding import cosine, unit_series
 from giblet.significance import random_phases
 
+_MANY = 40  # subjects: from here on sums cost less than pairs
+
 
 def isc_nulls(bold: np.ndarray, runs: np.ndarray, n_permutations: int, seed: int) -> np.ndarray:
     """Mean leave-one-out ISC under ``phase_randomised`` runs, (n_permutations, n_voxels) float32.
@@ -14,7 +16,8 @@ def isc_nulls(bold: np.ndarray, runs: np.ndarray, n_permutations: int, seed: int
     A correlation is a sum over frequencies of products of two spectra (Parseval), and random phases
     turn each product by the difference of two angles. So the nulls of a pair of subjects are one
     matrix product, (n_permutations, 2 n_frequencies) by (2 n_frequencies, n_voxels); means of
-    others are sums over pairs. The draws are those of ``phase_randomised``, run by run.
+    others are sums over pairs, or of many subjects sums over all. The draws are those of
+    ``phase_randomised``, run by run.
 
     ``bold`` (n_subjects, n_trs, n_voxels), two subjects or more; ``runs`` (n_trs,) labels. NaN in
     voxels without a subject that has an ISC.
@@ -26,17 +29,33 @@ def isc_nulls(bold: np.ndarray, runs: np.ndarray, n_permutations: int, seed: int
     turns = _turns(n_subjects, lengths, n_permutations, seed)
     products = np.zeros((n_subjects, n_permutations, n_voxels), dtype=np.float32)
     products += present[:, None]  # of each series with itself, then with the others
-    for one, other in combinations(range(n_subjects), 2):
-        pair = spectra[one] * spectra[other].conj()
-        turn = turns[one] * turns[other].conj()
-        product = np.hstack([turn.real, turn.imag]) @ np.vstack([pair.real, -pair.imag])
-        products[one] += product
-        products[other] += product
+    (_add_pairs if n_subjects < _MANY else _add_others)(products, spectra, turns)
     power = products.sum(axis=0)
     r = cosine(products - 1, power - 2 * products + 1, present[:, None])
     counted = np.isfinite(r).sum(axis=0)
     total = np.where(np.isnan(r), 0.0, r).sum(axis=0)
     return np.divide(total, counted, out=np.full_like(total, np.nan), where=counted > 0)
+
+
+def _add_pairs(products: np.ndarray, spectra: np.ndarray, turns: np.ndarray) -> None:
+    """Add to ``products`` those with the others: a matrix product for each pair of subjects."""
+    for one, other in combinations(range(len(spectra)), 2):
+        pair = spectra[one] * spectra[other].conj()
+        turn = turns[one] * turns[other].conj()
+        product = np.hstack([turn.real, turn.imag]) @ np.vstack([pair.real, -pair.imag])
+        products[one] += product
+        products[other] += product
+
+
+def _add_others(products: np.ndarray, spectra: np.ndarray, turns: np.ndarray) -> None:
+    """The same by the sum of all subjects, null by null: its time grows with their number."""
+    for null, turn in enumerate(turns.swapaxes(0, 1)):  # (n_subjects, n_frequencies)
+        total = np.zeros_like(spectra[0])
+        for angles, own in zip(turn, spectra, strict=True):
+            total += angles[:, None] * own
+        for place, (angles, own) in enumerate(zip(turn, spectra, strict=True)):
+            others = total - angles[:, None] * own
+            products[place, null] += (angles.conj() @ (own.conj() * others)).real
 
 
 def _spectra(series: np.ndarray, runs: list[np.ndarray]) -> np.ndarray:

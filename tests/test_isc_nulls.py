@@ -21,14 +21,18 @@ def by_time(bold, runs, n_permutations, seed):
 
 @pytest.mark.parametrize("lengths", [(40, 50), (41, 50), (91,), (33, 27, 31)])
 @pytest.mark.parametrize("n_subjects", [2, 5])
-def test_nulls_are_those_of_randomised_series(rng, lengths, n_subjects):
+@pytest.mark.parametrize("many", [40, 3], ids=["pairs", "sums"])
+def test_nulls_are_those_of_randomised_series(rng, monkeypatch, lengths, n_subjects, many):
+    monkeypatch.setattr("giblet.isc_nulls._MANY", many)
     runs = np.repeat([str(n) for n in range(len(lengths))], lengths)
     bold = rng.standard_normal((n_subjects, len(runs), 6)) + rng.standard_normal((len(runs), 6))
     found = isc_nulls(bold, runs, 7, seed=3)
     np.testing.assert_allclose(found, by_time(bold, runs, 7, seed=3), atol=2e-6)
 
 
-def test_who_is_constant_is_left_out_of_the_nulls_too(rng):
+@pytest.mark.parametrize("many", [40, 3], ids=["pairs", "sums"])
+def test_who_is_constant_is_left_out_of_the_nulls_too(rng, monkeypatch, many):
+    monkeypatch.setattr("giblet.isc_nulls._MANY", many)
     bold = rng.standard_normal((4, 60, 3))
     bold[0, :, 0] = 2.0
     bold[1:, :, 1] = 0.0  # one alone varies: nobody to agree with
