@@ -21,6 +21,7 @@ from giblet.dataset import split_film
 from giblet.encoding import correlation
 from giblet.evaluation import bold_rows, reliable_voxels
 from giblet.generalisation import check_subjects, leave_one_out, make_readout, subject_scores
+from giblet.incoming import file_name
 from giblet.models.autoencoder import Autoencoder
 from giblet.models.reading import blurred_bottlenecks, bottlenecks
 from giblet.ridge import ridge_encoding, scale_by_training
@@ -203,6 +204,6 @@ def test_the_verb_writes_a_table_and_leaves_its_curves(aligned, tmp_path):
     }
     change = table["left_out"] - table["within"]
     np.testing.assert_allclose(change, table["difference"], atol=2e-6)  # as printed
-    assert {folder.name for folder in (tmp_path / "logs").iterdir()} == {"ann", "bo-b"}
+    assert {folder.name for folder in (tmp_path / "logs").iterdir()} == {"ann", file_name("bo b")}
     assert len(list(tmp_path.glob("logs/*/curves/*/metrics.csv"))) == 2
     assert not list(tmp_path.glob("logs/**/*.ckpt"))
