@@ -69,7 +69,7 @@ def _from_brain(known: pd.DataFrame, facts: dict) -> str:
     kind = "simulated BOLD (computed, not measured)" if facts["simulated"] else "BOLD"
     paths = _paths(known, "brain", CLIPS)
     if not paths:
-        return f"From {kind}: identification of clips was not scored."
+        return f"From {kind}: clips were not identified, for which it takes ten that are held out."
     said = "; ".join(f"{PATHS[path]}: {_identified(known, path)}" for path in paths)
     return f"From {kind}, the right one of 10 clips is found by chance 0.1 of the time; {said}."
 
