@@ -25,10 +25,9 @@ def first_config(source: Path, name: str = "config.yaml") -> str:
         Neither a film with sound nor a folder with BOLD that fMRIPrep made.
     """
     lines = _bids_lines(source) if source.is_dir() else _film_lines(source)
-    target = "brain_quality" if ("film", "none") in [line[:2] for line in lines] else "report"
     head = [f"# Written by: giblet init {' '.join(str(source).split())}"]
     head += [f"# giblet doctor --config {shlex.quote(name)}"]
-    head += [f"# snakemake --cores 8 {target} --configfile {shlex.quote(name)}"]
+    head += [f"# snakemake --cores 8 report --configfile {shlex.quote(name)}"]
     head += ["# Every key, its default and its limits: config/README.md"]
     return "\n".join([*head, *map(_written, lines)]) + "\n"
 

@@ -100,7 +100,7 @@ rule extract_video:
 rule embed_text:
     """Embed what is said in each TR."""
     input:
-        film=FILM,
+        film=FILM if SETTINGS.has_film else [],
         annotations=ANNOTATIONS or [],
     output:
         text=f"{RESULTS}/trs/text.nc",

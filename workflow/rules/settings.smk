@@ -89,8 +89,14 @@ def there(key, paths):
     return paths if workflow.storage_settings.default_storage_provider else found
 
 
-if SETTINGS.has_film:
-    FILM = there("film", [FILM])
+def no_film(_):
+    """For a rule's input: one line that says what there is without a film."""
+    sys.exit(
+        "config: film is none: of scans alone make report, brain_quality or export"
+    )
+
+
+FILM = there("film", [FILM]) if SETTINGS.has_film else no_film
 if ANNOTATIONS:
     ANNOTATIONS = there("annotations", [ANNOTATIONS])
 if SETTINGS.bold_source not in ("none", "simulated"):
