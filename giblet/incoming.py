@@ -46,10 +46,10 @@ def file_name(name: str) -> str:
 
     Names that differ have file names that differ: one that had to be changed gets a digest.
 
-    >>> file_name("sub-01"), file_name("left/right"), file_name("..")
-    ('sub-01', 'left-right-9fe534ec', '-5ec1f7e7')
+    >>> file_name("left half"), file_name("left/right"), file_name("..")
+    ('left half', 'left-right-9fe534ec', '-5ec1f7e7')
     """
-    plain = re.sub(r"[^\w.-]+", "-", name)
+    plain = re.sub(r"[^\w. -]+", "-", name)
     if plain == name and 0 < len(plain) <= 60 and plain[0] != ".":
         return plain
     digest = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
