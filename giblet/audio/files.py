@@ -242,6 +242,7 @@ def write_sound(path: str | Path, waveform: np.ndarray, sample_rate: int) -> Non
     waveform = check_waveform(waveform)
     n_clipped = int((np.abs(waveform) > 1).sum())
     if n_clipped:
-        logger.warning("%s: %d samples clipped, peak %.2f", path, n_clipped, np.abs(waveform).max())
+        peak = np.abs(waveform).max()
+        logger.warning("%s: %d samples clipped, peak %.2f", Path(path).name, n_clipped, peak)
     with replacing(path) as temporary:
         soundfile.write(temporary, np.clip(waveform, -1, 1), int(sample_rate), subtype="PCM_16")

@@ -55,7 +55,8 @@ def brain_view(volume: np.ndarray, affine: np.ndarray) -> str | None:
     if not (largest := float(volume.max())):
         return None
     options = {"threshold": largest / 10, "vmin": 0, "vmax": largest, "symmetric_cmap": False}
-    options |= {"cmap": "inferno", "resampling_interpolation": "nearest", "opacity": 0.9}
+    options |= {"cmap": "inferno", "resampling_interpolation": "nearest"}
+    options |= {"black_bg": True, "opacity": 0.9}
     return view_img(Nifti1Image(volume, affine), **options).get_standalone()
 
 

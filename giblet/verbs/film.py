@@ -22,7 +22,7 @@ def _extract_sound(film: Path, stream: Path, path: str, config: Config) -> None:
 
 
 def extract_codes(film: Path, codes: Path, config: Config) -> None:
-    """A film's sound to EnCodec codes, (n_codebooks, n_frames).
+    """A film's sound to the codec's codes, (n_codebooks, n_frames).
 
     Example: giblet extract_codes --film film.mp4 --codes codes.nc
     """
