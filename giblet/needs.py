@@ -41,6 +41,8 @@ def report_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
     if config.has_film:
         other = "mel" if config.use_encodec else "encodec"
         yield from _sound_needs(sizes, other)
+        if sizes.n_subjects:
+            yield _blur_need(sizes, other)
         yield from _model_needs(sizes, config, other)
         yield Need("report", 21, 600, 9)
 
@@ -81,9 +83,14 @@ def _scan_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
         yield Need("simulate_bold", 5 + 1.1 * sizes.minutes, 730, sizes.minutes)
     disk = 4 * sizes.values
     yield Need("load_bold", 2.5 + 0.5 * sizes.values, 240 + 1.3 * 4 * sizes.run_values, disk)
-    n_modalities = 2 * config.has_film + config.has_annotations
-    blurred = n_modalities * (2.5 + 0.1 * sizes.minutes)
-    yield Need("convolve_hrf", blurred, 250 + 50 * sizes.minutes, 1.2 * sizes.minutes)
+    film = [config.path, "video"] if config.has_film else []
+    for modality in film + ["text"] * config.has_annotations:
+        yield _blur_need(sizes, modality)
+
+
+def _blur_need(sizes: Sizes, modality: str) -> Need:
+    seconds, memory = 2.5 + 0.1 * sizes.minutes, 250 + 50 * sizes.minutes
+    return Need(f"convolve_hrf ({modality})", seconds, memory, 0.4 * sizes.minutes)
 
 
 def _model_needs(sizes: Sizes, config: Config, path: str) -> Iterator[Need]:
@@ -132,19 +139,19 @@ _ESTIMATES = [
 
 
 def _table(title: str, needs: list[Need]) -> Iterator[str]:
-    yield f"{title:<24}{'time':>10}{'memory MB':>12}{'disk MB':>10}"
+    yield f"{title:<28}{'time':>10}{'memory MB':>12}{'disk MB':>10}"
     for need in needs:
         row = f"{need.memory_mb:>12,.0f}{need.disk_mb:>10,.0f}"
-        yield f"    {need.rule:<20}{_clock(need.seconds):>10}{row}"
+        yield f"    {need.rule:<24}{clock(need.seconds):>10}{row}"
     total = sum(need.seconds for need in needs)
     peak = max((need.memory_mb for need in needs), default=0)
     row = f"{peak:>12,.0f}{sum(need.disk_mb for need in needs):>10,.0f}"
-    yield f"    {'one after the other':<20}{_clock(total):>10}{row}"
+    yield f"    {'one after the other':<24}{clock(total):>10}{row}"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     """
-    >>> _clock(42), _clock(247), _clock(9000)
+    >>> clock(42), clock(247), clock(9000)
     ('42 s', '4 min', '2.5 h')
     """
     if seconds < 90:

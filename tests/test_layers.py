@@ -18,7 +18,7 @@ LEVELS = {
         report report.answer report.brain report.codebooks report.compare report.extras
         report.figures report.listen report.maps report.origin report.page report.players
         report.published report.results report.segments report.spectrograms report.tables
-        report.timeline report.record
+        report.timeline report.record time_left
     """,
     3: """
         needs sizes

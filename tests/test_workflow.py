@@ -243,6 +243,12 @@ def test_a_second_call_does_nothing(film_alone):
     assert "Nothing to be done" in done.stdout
 
 
+def test_the_time_left_is_in_snakemakes_log(film_alone):
+    (first, *_) = sorted((film_alone / ".snakemake" / "log").iterdir())
+    told = re.findall(r"^(\d) of 7 steps .*\nabout .+ left$", first.read_text(), re.M)
+    assert told == list("123456")  # after the last there is none
+
+
 def test_the_plan_is_drawn_and_the_files_are_summed_up(film_alone):
     done = snakemake(film_alone, "--dag")
     graph = done.stdout[done.stdout.index("digraph") :]

@@ -3,10 +3,18 @@
 import atexit
 import time
 
+from giblet.time_left import TimeLeft
+from snakemake.logging import logger
+from snakemake.settings.enums import Quietness
+
 BEGIN = time.time()
 
 # rules keep standard error in a log: each event with time and level
 os.environ.update(GIBLET_LOG="1")
+
+if workflow.is_main_process:
+    # not in the jobs of a cluster
+    logger.addHandler(TimeLeft(SETTINGS, logger, {"quietness": Quietness.PROGRESS}))
 
 
 onsuccess:
