@@ -4,7 +4,7 @@ import logging
 import time
 from collections import Counter
 
-from snakemake_interface_logger_plugins.common import LogEvent
+from snakemake.logging import LogEvent
 
 from giblet.config import Config
 from giblet.needs import clock, main_job_needs, report_needs

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from snakemake_interface_logger_plugins.common import LogEvent
+from snakemake.logging import LogEvent
 
 from giblet import time_left
 from giblet.config import Config, parse_config
