@@ -78,7 +78,10 @@ def rule_seconds(config: Config) -> dict[str, float]:
     """Rule → s of one of its jobs, the mean over what it is about; nothing if it cannot be told."""
     from giblet.sizes import measure
 
-    sizes, _found, _problems = measure(config)
+    try:
+        sizes, _found, _problems = measure(config)
+    except OSError:  # the rule that reads it says why
+        return {}
     if sizes is None:
         return {}
     found = {"reconstruct_audio": [1.0]}  # joins tables
