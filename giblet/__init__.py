@@ -1,10 +1,13 @@
 """Sound, pictures, words and brains on one clock, meeting in a shared bottleneck."""
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from giblet.models.autoencoder import Autoencoder
+
+__version__ = version("giblet")
 
 
 def load(folder: str | Path) -> "Autoencoder":

@@ -30,11 +30,14 @@ def brain_quality(
     n_permutations: int = 200,
     n_shifts: int = 5000,
     n_iter: int = 20,
+    max_trs: int | None = None,
     max_voxels: int | None = None,
     seed: int = 0,
     block_values: int = BLOCK_VALUES,
 ) -> xr.Dataset:
     """Maps of agreement between people, and of ridge from the film, over all TRs that all saw.
+
+    What was scanned after the last TR of the film's sound or pictures is left out.
 
     Parameters
     ----------
@@ -49,6 +52,8 @@ def brain_quality(
         Nulls of the ISC, and of ridge.
     n_iter
         Mixtures of modalities that banded ridge tries.
+    max_trs
+        No more of the film than these.
     max_voxels
         Of more, ridge is asked of those in which subjects agree most; of one subject of all.
     block_values
@@ -72,9 +77,12 @@ def brain_quality(
     GibletError
         As ``match_scans``.
     """
-    n_trs = int(volumes_to_trs(scans["film_time"].values, t_r).max()) + 1
+    n_scanned = int(volumes_to_trs(scans["film_time"].values, t_r).max()) + 1
+    n_trs = min([n_scanned, *_film_trs(regressors), *([max_trs] if max_trs else [])])
     match = match_scans(scans, t_r, n_trs)
     bands, folds, warnings = _held_out(_bands(regressors), match.runs, t_r)
+    if n_trs < min(n_scanned, max_trs or n_scanned):
+        warnings.append(f"{n_scanned - n_trs} TRs were scanned after the film's end, and left out")
     warnings += [] if "text" in regressors else [NO_WORDS]
     audiences = share_clocks(bands, match.volumes, scans["film_time"].values)
     found = _agreement(scans, match, block_values, n_permutations, seed)
@@ -165,6 +173,12 @@ def _places(scans: xr.Dataset) -> dict:
     """Coordinates of each voxel, or the parcels' names."""
     space = scans["bold"].dims[1]
     return {k: ("voxel", c.values) for k, c in scans.coords.items() if c.dims == (space,)}
+
+
+def _film_trs(regressors: Mapping[str, xr.Dataset]) -> list[int]:
+    """How many TRs sound and pictures have; words have no end."""
+    film = [a for a in regressors.values() if "n_words" not in a]
+    return [int(a.attrs["n_trs"]) for a in film if "n_trs" in a.attrs]
 
 
 def _bands(regressors: Mapping[str, xr.Dataset]) -> dict[str, np.ndarray]:

@@ -25,7 +25,7 @@ def first_config(source: Path, name: str = "config.yaml") -> str:
         Neither a film with sound nor a folder with BOLD that fMRIPrep made.
     """
     lines = _bids_lines(source) if source.is_dir() else _film_lines(source)
-    head = [f"# Written by: giblet init {' '.join(str(source).split())}"]
+    head = [f"# Written by: giblet init {shlex.quote(' '.join(str(source).split()))}"]
     head += [f"# giblet doctor --config {shlex.quote(name)}"]
     head += [f"# snakemake --cores 8 report --configfile {shlex.quote(name)}"]
     head += ["# Every key, its default and its limits: config/README.md"]
@@ -87,6 +87,8 @@ def _annotations_line(film: Path) -> Line:
 
 def _bids_lines(folder: Path) -> list[Line]:
     root = derivatives(folder)
+    if not any(root.glob("sub-*")):
+        raise GibletError(f"{folder}: no sub-* folders, so no BIDS data set. Of films, name one")
     task, tasks = _choose_task(root)
     others = [other for other in tasks if other != task]
     said = f"also there: {', '.join(others)}" if others else "the only one"

@@ -89,7 +89,7 @@ def linear_maps(
             all_r2.setdefault(mixture, []).append(np.stack([explained(*pair) for pair in pairs]))
             if len(mixture) in (1, len(names)):
                 r = shifted_correlation(predicted, bold[:, fold.test])
-                found = r[:, 0], np.nanmean(r, axis=0)
+                found = r[:, 0], _mean_over_subjects(r)
                 all_r.setdefault(mixture, []).append(found)
     arrays = {}
     for mixture, found in all_r.items():
@@ -125,6 +125,13 @@ def _predict(
         found = columns_ridge(own, together, fold.train, fold.test, fold.inner, **search)
         predicted[audience.subjects] = found.reshape(len(fold.test), -1, n_voxels).swapaxes(0, 1)
     return predicted
+
+
+def _mean_over_subjects(r: np.ndarray) -> np.ndarray:
+    """Along the first axis; NaN where no subject has a value."""
+    known = np.isfinite(r)
+    total, n = np.where(known, r, 0.0).sum(axis=0), known.sum(axis=0)
+    return np.divide(total, n, out=np.full_like(total, np.nan), where=n > 0)
 
 
 def _unique(names: list[str], r2: Mapping[tuple[str, ...], np.ndarray]) -> dict:

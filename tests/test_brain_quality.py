@@ -178,6 +178,23 @@ def test_too_short_a_scan_is_said(smooth):
     np.testing.assert_allclose(found["isc"], isc(bold), atol=1e-5)
 
 
+@pytest.mark.parametrize("what_ends", ["film", "config"])
+def test_what_was_scanned_after_the_end_is_left_out(smooth, what_ends):
+    """By the film, or as the config wants it: maps are those of a scan that was cut there."""
+    bold, features = np.stack([smooth(2, s) for s in (6, 8)]), smooth(2, 7)
+    bold += features.mean(axis=1)[:, None]
+    short = {"sound": of_volumes(features[:300], 2)}
+    expected = brain_quality(scans_of(bold[:, :300]), short, T_R, n_permutations=2)
+    whole = {"sound": of_volumes(features, 2)}
+    ends = {"max_trs": 300}
+    if what_ends == "film":
+        whole["sound"].attrs["n_trs"], ends = 300, {}
+    found = brain_quality(scans_of(bold), whole, T_R, n_permutations=2, **ends)
+    xr.testing.assert_allclose(found, expected)
+    said = "100 TRs were scanned after the film's end, and left out"
+    assert (said in found.attrs["warnings"]) == (what_ends == "film")
+
+
 def test_agreement_is_that_of_isc(smooth):
     bold = np.stack([smooth(3, 30) + smooth(3, 31 + s) for s in range(3)])
     found = brain_quality(scans_of(bold), {}, T_R, n_permutations=5)

@@ -66,14 +66,16 @@ def film_regressors(
     """One modality's ``regressors`` (volume, feature), and of words also ``n_words`` (volume, lag).
 
     With ``model`` fir, features lag by lag, and counts at each; otherwise there is one lag. Nothing
-    where the film has nothing: a sound file has no pictures. Arguments as of `amounts` and
-    `regress`; GibletError where ``film`` is not the whole one, from its first TR on.
+    where the film has nothing: a sound file has no pictures. Attribute ``n_trs`` tells how many TRs
+    the features have; after them all is 0. Arguments as of `amounts` and `regress`; GibletError
+    where ``film`` is not the whole one, from its first TR on.
     """
     arrays = xr.Dataset(attrs={"t_r": t_r, "hrf_model": model, "fir_lags_seconds": list(lags)})
     if not film.data_vars:
         return arrays
     if "tr" in film.coords and (film["tr"].values != np.arange(film.sizes["tr"])).any():
         raise GibletError("features must be of every TR of the film: some are missing here")
+    arrays.attrs["n_trs"] = film.sizes["tr"]
     blurred = regress(*amounts(film, t_r, processor), scans, t_r, model, lags)
     arrays["regressors"] = (("volume", "feature"), blurred)
     if "n_words" in film:

@@ -85,7 +85,9 @@ def brain_quality(
     from giblet.store import load_arrays, open_arrays, save_arrays, save_table
 
     film = {p.stem: load_arrays(p, *REGRESSORS, or_nothing=True) for p in regressors}
-    options = config.quality.model_dump() | {"seed": config.seed, "max_voxels": config.max_voxels}
+    options = config.quality.model_dump() | config.model_dump(
+        include={"max_trs", "max_voxels", "seed"}
+    )
     options["levels"] = sound_levels(load_arrays(sound, *SOUND)) if sound else None
     with open_arrays(bold, *SCANS) as scans:
         found = brain_quality(scans, film, config.t_r, **options)

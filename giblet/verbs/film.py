@@ -119,6 +119,7 @@ def embed_text(annotations: Path, text: Path, config: Config, film: Path | None 
     said = read_annotations(annotations, **config.words.model_dump())
     duration = sound_duration(film) if film else float((said["onset"] + said["duration"]).max())
     n_trs = whole_trs(duration, config.t_r)
+    n_trs = min(n_trs, config.max_trs or n_trs)
     features, spoken = embed_words(said, config.t_r, n_trs, duration, config.text_model)
     arrays = xr.Dataset({"text": (("tr", "feature"), features), "spoken": ("tr", spoken)})
     arrays["n_words"] = ("tr", count_words(said, config.t_r, n_trs))

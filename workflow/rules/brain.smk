@@ -106,7 +106,7 @@ rule brain_quality:
         runtime=growing(60, 0.05),
     params:
         sound="--sound" if SETTINGS.has_film else "",
-        settings=settings("t_r", "quality", "max_voxels", "seed"),
+        settings=settings("t_r", "quality", "max_trs", "max_voxels", "seed"),
         source=source_fingerprint("brain_quality"),
     shell:
         "python -m giblet brain_quality --bold {input.bold:q} --regressors {input.regressors:q}"

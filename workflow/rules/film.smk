@@ -116,7 +116,7 @@ rule embed_text:
         runtime=growing(60),
     params:
         film="--film" if SETTINGS.has_film else "",
-        settings=settings("text_model", "t_r", "words"),
+        settings=settings("text_model", "t_r", "words", "max_trs"),
         source=source_fingerprint("embed_text"),
     shell:
         "python -m giblet embed_text {params.film} {input.film:q} --annotations {input.annotations:q}"

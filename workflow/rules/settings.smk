@@ -23,6 +23,9 @@ except GibletError as error:
     # an exception would bring its place in this file along
     sys.exit(str(error))
 
+if SETTINGS.dataset == "demo" and SETTINGS.has_film and not SETTINGS.is_demo:
+    sys.exit("config: dataset: demo is the bundled film's; name yours, as dataset=mine")
+
 RESULTS = f"results/{SETTINGS.dataset}"
 LOGS = f"logs/{SETTINGS.dataset}"
 TIMES = f"{RESULTS}/times"
@@ -41,7 +44,7 @@ try:
     # of a table of runs; a folder stands for what is in it
     RUN_FILES = run_files(BOLD) if Path(BOLD).suffix in (".tsv", ".csv") else []
 except GibletError as error:
-    sys.exit(str(error))
+    sys.exit(f"config: bold: {error}")
 if SETTINGS.scan.parcellation:
     RUN_FILES.append(SETTINGS.scan.parcellation)
 if not SETTINGS.has_annotations:
@@ -99,7 +102,9 @@ def no_film(_):
 FILM = there("film", [FILM]) if SETTINGS.has_film else no_film
 if ANNOTATIONS:
     ANNOTATIONS = there("annotations", [ANNOTATIONS])
-if SETTINGS.bold_source not in ("none", "simulated"):
+if not HAS_BOLD:
+    BOLD = lambda _: sys.exit("config: this needs a scan as bold")
+elif SETTINGS.bold_source != "simulated":
     BOLD = there("bold", [BOLD])
 RUN_FILES = there("bold or scan.parcellation", RUN_FILES)
 
@@ -140,7 +145,8 @@ def lesion_regions(wanted_by="lesion"):
     if SETTINGS.lesion.regions == "parcels":
         return []
     if SETTINGS.lesion.regions != "auto":
-        return SETTINGS.lesion.regions
+        regions = there("lesion.regions", [SETTINGS.lesion.regions])
+        return regions(None) if callable(regions) else regions
     if SETTINGS.bold_source == "simulated":
         return BOLD
     sys.exit(

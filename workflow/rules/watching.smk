@@ -21,6 +21,10 @@ onsuccess:
     from giblet.report.record import write_record
 
     write_record(Path(RESULTS), Path(LOGS), SETTINGS, "done")
+    if (
+        page := Path(RESULTS) / "report.html"
+    ).exists() and page.stat().st_mtime > BEGIN:
+        logger.info(f"The page: {page}")
 
 
 onerror:
