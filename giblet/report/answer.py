@@ -6,6 +6,7 @@ import pandas as pd
 from giblet.report.tables import metric_of, number, why_unscored
 
 PATHS = {"encodec": "codes", "mel": "mel"}  # as reconstruct scores them
+BEST = {"stoi": ("STOI", "1"), "pesq_wb": ("PESQ", "4.64")}
 LARGEST_P = 0.05
 FEW_SEGMENTS = 10
 NO_FILM = (
@@ -27,9 +28,11 @@ def answer(scores: pd.DataFrame, facts: dict, of_scans: str = "") -> list[tuple[
     if facts["film"] is None:
         return [("The sound", NO_FILM), ("The brain", of_scans)]
     known = scores.set_index(["path", "column", "metric"])
+    codec = _heard(known, "codec")
+    bottleneck = _heard(known, "stimulus", said_before=codec)
     return [
-        ("The codec", _heard(known, "codec", "Sound to codes, or to mel, and back")),
-        ("The bottleneck", _heard(known, "stimulus", "Sound through the model's bottleneck")),
+        ("The codec", f"Sound to codes, or to mel, and back: {codec}"),
+        ("The bottleneck", f"Sound through the model's bottleneck: {bottleneck}"),
         ("The brain", _from_brain(known, facts)),
     ]
 
@@ -41,58 +44,121 @@ def few_segments(scores: pd.DataFrame) -> str:
     if not n < FEW_SEGMENTS:
         return ""
     segments = "1 segment" if n == 1 else f"{n:.0f} segments"
+    wide = "of one there is no interval" if n == 1 else "intervals from so few are wide, and rough"
     return (
-        f"Only {segments} of sound could be held out: intervals from so few are wide, and rough "
-        "themselves. A longer film, or a larger splits.test, gives more."
+        f"Only {segments} of sound could be held out: {wide}. A longer film, or a larger "
+        "splits.test, gives more."
     )
 
 
-def _heard(known: pd.DataFrame, column: str, what: str) -> str:
-    """STOI and PESQ of a column, path by path."""
+def _heard(known: pd.DataFrame, column: str, said_before: str = "") -> str:
+    """STOI and PESQ of a column, path by path; what is missing only if not ``said_before``."""
     paths = _paths(known, column, "stoi")
     if not paths:
-        return f"{what}: not scored."
-    said = [
-        f"{PATHS[path]}{_rate(known, path, column)} with STOI "
-        f"{_value(known, path, column, 'stoi')} and PESQ {_value(known, path, column, 'pesq_wb')}"
+        return "not scored."
+    said = [_best(known, paths, column, metric) for metric in ("stoi", "pesq_wb")]
+    missing = [*_missing(known, paths, column, "stoi"), *_missing(known, paths, column, "pesq_wb")]
+    unscored = [label for path, label in PATHS.items() if path not in paths]
+    missing += [f"{' and '.join(unscored)}: not scored"] if unscored else []
+    return "; ".join([*filter(None, said), *(m for m in missing if m not in said_before)]) + "."
+
+
+def _best(known: pd.DataFrame, paths: list[str], column: str, metric: str) -> str:
+    """A metric on every path that has it, and its largest value; empty where none has it."""
+    told = [
+        f"{_value(known, path, column, metric)} ({_name(known, path, column, metric)})"
         for path in paths
+        if np.isfinite(_number(known, (path, column, metric)))
     ]
-    missing = [label for path, label in PATHS.items() if path not in paths]
-    absent = f"; {' and '.join(missing)}: not scored" if missing else ""
-    return f"{what}: {', '.join(said)}{absent} (of 1 and 4.64 at best)."
+    name, largest = BEST[metric]
+    return f"{name} {' and '.join(told)}, of at most {largest}" if told else ""
+
+
+def _missing(known: pd.DataFrame, paths: list[str], column: str, metric: str) -> list[str]:
+    """Why paths have no value of a metric: once, if it is the same on all of them."""
+    why = {
+        path: why_unscored(known, (path, column, metric))
+        for path in paths
+        if (path, column, metric) in known.index
+        and not np.isfinite(_number(known, (path, column, metric)))
+    }
+    of_all = len(why) == len(paths) and len(set(why.values())) == 1
+    named = (
+        {"": next(iter(why.values()))} if of_all else {f" of {PATHS[k]}": v for k, v in why.items()}
+    )
+    return [f"no {BEST[metric][0]}{of}{': ' if said else ''}{said}" for of, said in named.items()]
+
+
+def _name(known: pd.DataFrame, path: str, column: str, metric: str) -> str:
+    """A path, with its rate where it is named first."""
+    kbps = _number(known, (path, column, "kbit_per_s"))
+    has_rate = metric == "stoi" and np.isfinite(kbps)
+    return f"{PATHS[path]}, {number(kbps, 1)} kbit/s" if has_rate else PATHS[path]
 
 
 def _from_brain(known: pd.DataFrame, facts: dict) -> str:
-    """Clips identified beside chance, null and p, and the sound beside that of its null."""
+    """Clips identified, chance and p, and whether the sound is better than that of its null."""
     if not facts["has_bold"]:
         return "No scan was given, so nothing can be said of the brain."
     kind = "simulated BOLD (computed, not measured)" if facts["simulated"] else "BOLD"
     paths = _paths(known, "brain", CLIPS)
     if not paths:
         return f"From {kind}: clips were not identified, for which it takes ten that are held out."
-    said = "; ".join(f"{PATHS[path]}: {_identified(known, path)}" for path in paths)
-    return f"From {kind}, the right one of 10 clips is found by chance 0.1 of the time; {said}."
+    kind = kind[0].upper() + kind[1:]
+    shown = [path for path in paths if _number(known, (path, "brain", P_VALUE)) < LARGEST_P]
+    others = [path for path in paths if path not in shown]
+    said = [f"{kind} tells which of 10 clips was heard in {_clips(known, shown)}"] if shown else []
+    if others:
+        asked = f"{kind} is not shown to tell which of 10 clips was heard"
+        asked = "not shown to be more than chance" if shown else asked
+        said.append(f"{asked}: {_clips(known, others)}")
+    return f"{'; '.join(said)}; chance is 10 %{_sound(known, paths)}."
 
 
-def _identified(known: pd.DataFrame, path: str) -> str:
-    p = _number(known, (path, "brain", P_VALUE))
-    told = f"p = {number(p, metric_of(P_VALUE).decimals)}" if np.isfinite(p) else "p unknown"
-    more = "more than chance" if p < LARGEST_P else "not shown to be more than chance"
-    return (
-        f"{_value(known, path, 'brain', CLIPS)}, with BOLD of other moments "
-        f"{_value(known, path, NULL, CLIPS)}, {told}, which is {more}; the sound itself has STOI "
-        f"{_value(known, path, 'brain', 'stoi')}, that of other moments "
-        f"{_value(known, path, NULL, 'stoi')}"
+def _clips(known: pd.DataFrame, paths: list[str]) -> str:
+    """Share of clips identified, its interval and p, path by path."""
+    told = []
+    for path in paths:
+        p = _number(known, (path, "brain", P_VALUE))
+        said = f"p = {number(p, metric_of(P_VALUE).decimals)}" if np.isfinite(p) else "p unknown"
+        row = known.loc[path, "brain", CLIPS]
+        value, low, high = (number(100 * row[k], 0) for k in ("value", "low", "high"))
+        interval = f" [{low}, {high}]" if "–" not in (low, high) else ""
+        told.append(f"{value} %{interval} of cases ({PATHS[path]}, {said})")
+    return " and ".join(told)
+
+
+def _sound(known: pd.DataFrame, paths: list[str]) -> str:
+    """STOI beside that of the null; better only where the two intervals lie apart."""
+    if not (paths := [path for path in paths if (path, "brain", "stoi") in known.index]):
+        return ""
+    better = [path for path in paths if _apart(known, path)]
+    said = " and ".join(
+        f"{_plain(known, path, 'brain')} against {_plain(known, path, NULL)} ({PATHS[path]})"
+        for path in paths
     )
+    shown = "" if better else "not shown to be "
+    alone = f" by {PATHS[better[0]]} alone" if 0 < len(better) < len(paths) else ""
+    return (
+        f"; the sound decoded from it is {shown}better{alone} than that of other moments "
+        f"(STOI {said})"
+    )
+
+
+def _apart(known: pd.DataFrame, path: str) -> bool:
+    """Whether the lowest end of the brain's STOI is above the highest of its null."""
+    brain, null = (path, "brain", "stoi"), (path, NULL, "stoi")
+    return null in known.index and bool(known.loc[brain, "low"] > known.loc[null, "high"])
+
+
+def _plain(known: pd.DataFrame, path: str, column: str) -> str:
+    """A STOI without its interval."""
+    stoi = _number(known, (path, column, "stoi"))
+    return number(stoi, metric_of("stoi").decimals) if np.isfinite(stoi) else "unknown"
 
 
 def _paths(known: pd.DataFrame, column: str, metric: str) -> list[str]:
     return [path for path in PATHS if (path, column, metric) in known.index]
-
-
-def _rate(known: pd.DataFrame, path: str, column: str) -> str:
-    kbps = _number(known, (path, column, "kbit_per_s"))
-    return f" ({number(kbps, 1)} kbit/s)" if np.isfinite(kbps) else ""
 
 
 def _number(known: pd.DataFrame, key: tuple[str, str, str]) -> float:
@@ -100,10 +166,7 @@ def _number(known: pd.DataFrame, key: tuple[str, str, str]) -> float:
 
 
 def _value(known: pd.DataFrame, path: str, column: str, metric: str) -> str:
-    """A score with its interval, "unknown" where there is none."""
-    key, decimals = (path, column, metric), metric_of(metric).decimals
-    if not np.isfinite(_number(known, key)):
-        why = why_unscored(known, key) if key in known.index else ""
-        return f"unknown ({why})" if why else "unknown"
-    value, low, high = (number(known.loc[key, k], decimals) for k in ("value", "low", "high"))
+    """A score, with its interval where there is one."""
+    row, decimals = known.loc[path, column, metric], metric_of(metric).decimals
+    value, low, high = (number(row[k], decimals) for k in ("value", "low", "high"))
     return f"{value} [{low}, {high}]" if "–" not in (low, high) else value

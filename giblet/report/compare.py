@@ -40,11 +40,15 @@ def _table(scores: pd.DataFrame, columns: tuple, title: str, simulated: bool) ->
     return build_table(cells, list(cells.index), title, simulated)
 
 
-def difference_rows(differences: pd.DataFrame | None, simulated: bool) -> list[list[str]]:
-    """Paired differences as text: codes less what, column, metric, n, difference, interval, p."""
-    if differences is None:
-        return []
-    return [_difference_row(row, simulated) for row in differences.itertuples()]
+def difference_rows(differences: pd.DataFrame | None, simulated: bool) -> list[list[str]] | None:
+    """Paired differences as text: codes less what, column, metric, n, difference, interval, p.
+
+    Those of two segments or more; None where there is nothing to compare codes with.
+    """
+    if differences is None or differences.empty:
+        return None
+    several = differences[differences["n"] >= 2]
+    return [_difference_row(row, simulated) for row in several.itertuples()]
 
 
 def _difference_row(row, simulated: bool) -> list[str]:

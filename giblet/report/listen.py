@@ -11,6 +11,7 @@ from giblet.report.tables import COLUMNS, PATHS, column_label, in_order, path_la
 from giblet.timing import count_samples, samples_duration
 
 PLAYER_SECONDS = 60.0
+ONLY, BEGINNING = "only segment", "beginning"
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,21 @@ def listening(
         stretches.setdefault(stretch, []).append(name)
     named = {s: " and ".join(names) + " segment" for s, names in stretches.items()}
     if len(chosen) > 1 and len(named) == 1:
-        named = dict.fromkeys(named, "only segment")
-    named.setdefault((0, min(n_samples, count_samples(PLAYER_SECONDS, sample_rate))), "beginning")
+        named = dict.fromkeys(named, ONLY)
+    named.setdefault((0, min(n_samples, count_samples(PLAYER_SECONDS, sample_rate))), BEGINNING)
     return [_moment(name, s, forms, sample_rate) for s, name in named.items()]
+
+
+def what_is_heard(moments: list[Moment]) -> str:
+    """Which seconds those are, in the order of ``moments``; empty where there are none."""
+    names, said = [moment.name for moment in moments], []
+    if ONLY in names:
+        said = [f"the only segment that has a STOI ({moments[0].seconds:.1f} s)"]
+    elif any(name.endswith("segment") for name in names):
+        said = ["the worst, the median and the best segment by STOI of the column stimulus"]
+    if names[-1:] == [BEGINNING]:
+        said.append(f"the first {moments[-1].seconds:.1f} s")
+    return ", then ".join(said)
 
 
 def _forms(sounds: Mapping, simulated: bool) -> list[tuple[str, np.ndarray]]:

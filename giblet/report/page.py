@@ -12,7 +12,7 @@ from giblet.report.brain import BrainResults, BrainSection, brain_section
 from giblet.report.compare import comparison_tables, difference_rows
 from giblet.report.extras import Extras, brain_tables, times_table, training_tables
 from giblet.report.figures import history_figures, score_figures
-from giblet.report.listen import PLAYER_SECONDS, listening
+from giblet.report.listen import listening, what_is_heard
 from giblet.report.origin import methods_text
 from giblet.report.published import CODECS, DECODING
 from giblet.report.segments import moments, paired_differences
@@ -73,6 +73,7 @@ def render_page(
     simulated, extras = facts["simulated"], extras or Extras()
     n_samples = max((len(w) for columns in sounds.values() for w in columns.values()), default=0)
     chosen = moments(extras.segments, n_samples, sample_rate)
+    heard = listening(sounds, sample_rate, chosen, simulated)
     environment = _environment()
     script = environment.get_template("listen.js.jinja").render()
     section = None if brain is None else brain_section(brain)
@@ -89,9 +90,9 @@ def render_page(
         published_decoding=DECODING,
         tables=score_tables(scores, simulated),
         score_figures=score_figures(scores, simulated),
-        moments=listening(sounds, sample_rate, chosen, simulated),
+        moments=heard,
+        what_is_heard=what_is_heard(heard),
         ticks=band_ticks(nyquist_hz(sample_rate)),
-        player_seconds=PLAYER_SECONDS,
         brain=section,
         brain_tables=brain_tables(extras, simulated),
         history_figures=history_figures(history),

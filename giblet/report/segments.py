@@ -14,7 +14,7 @@ from giblet.timing import samples_duration
 
 MATCHED = "mel_matched"
 COMPARED = ("codec", "stimulus", "brain")
-PAIRED_METRICS = ("pesq_wb", "stoi", "estoi", "si_sdr_db", "log_mel_db")
+PAIRED_METRICS = ("pesq_wb", "stoi", "si_sdr_db", "log_mel_db")
 N_RESAMPLES = 10000
 
 Sounds = Mapping[str, Mapping[str, np.ndarray]]

@@ -3,7 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from giblet.report.answer import answer, few_segments
+from giblet.report.answer import PATHS, answer, few_segments
+from giblet.report.tables import NO_SPEECH, UNSCORED
 
 NAMES = ["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
 FACTS = {"film": "f", "simulated": True, "has_bold": True}
@@ -28,19 +29,56 @@ def sentences(rows, **facts):
     return [said for _, said in answer(pd.DataFrame(rows, columns=NAMES), FACTS | facts)]
 
 
-def test_numbers_with_intervals_chance_null_and_p():
-    codec, bottleneck, brain = sentences(SOUND + brain_rows(p=0.001))
-    assert "codes (6.0 kbit/s) with STOI 0.842 [0.800, 0.880] and PESQ 1.93 [1.84, 2.05]" in codec
-    assert "mel: not scored" in codec
-    assert bottleneck.endswith("not scored.")
-    for said in ("simulated BOLD", "chance 0.1", "0.517 [0.384, 0.658]", "0.107", "p = 0.0010"):
-        assert said in brain
-    assert "that of other moments unknown" in brain  # STOI of the null is not in the table
+def test_numbers_with_intervals_and_their_largest_value():
+    codec, bottleneck, _ = sentences(SOUND)
+    assert codec.endswith(
+        "back: STOI 0.842 [0.800, 0.880] (codes, 6.0 kbit/s), of at most 1; "
+        "PESQ 1.93 [1.84, 2.05] (codes), of at most 4.64; mel: not scored."
+    )
+    assert bottleneck.endswith("bottleneck: not scored.")
+
+
+def test_what_is_missing_is_told_once_and_of_whom():
+    stoi = [(p, c, "stoi", 0.7, np.nan, np.nan, 1, 0) for p in PATHS for c in ("codec", "stimulus")]
+    none = [(p, c, "pesq_wb", *[np.nan] * 3, 0, 0) for p in PATHS for c in ("codec", "stimulus")]
+    codec, bottleneck, _ = sentences(stoi + none)
+    assert codec.endswith(
+        f": STOI 0.700 (codes) and 0.700 (mel), of at most 1; no PESQ: {NO_SPEECH}."
+    )
+    assert bottleneck.endswith(": STOI 0.700 (codes) and 0.700 (mel), of at most 1.")
+    failed = [("mel", "codec", "pesq_wb", *[np.nan] * 3, 0, 2)]
+    codec = sentences(SOUND + stoi[2:3] + failed)[0]
+    assert f"no PESQ of mel: {UNSCORED['pesq_wb']}." in codec
+
+
+def test_the_brain_with_chance_and_p_beside_the_null_of_its_sound():
+    brain = sentences(brain_rows(p=0.001))[2]
+    assert brain.startswith(
+        "Simulated BOLD (computed, not measured) tells which of 10 clips was heard in "
+        "52 % [38, 66] of cases (codes, p = 0.0010); chance is 10 %; "
+    )
+    assert brain.endswith("(STOI 0.245 against unknown (codes)).")
+
+
+def test_sound_is_better_only_where_intervals_lie_apart():
+    def said(low, high):
+        null = ("encodec", "brain_shuffled", "stoi", (low + high) / 2, low, high, 56, 0)
+        return sentences([*brain_rows(0.001), null])[2]
+
+    assert "it is better than that of other moments (STOI 0.245 against 0.210" in said(0.2, 0.22)
+    assert "it is not shown to be better than that" in said(0.2, 0.23)
+    mel = [("mel", *row[1:]) for row in brain_rows(0.2)]
+    null = ("encodec", "brain_shuffled", "stoi", 0.1, 0.05, 0.15, 56, 0)
+    both = sentences([*brain_rows(0.001), null, *mel])[2]
+    assert "is better by codes alone than" in both
+    assert "(codes, p = 0.0010); not shown to be more than chance: 52 % [38, 66]" in both
 
 
 def test_more_than_chance_is_only_said_where_p_says_so():
-    for p, said in [(0.049, "is more than"), (0.05, "is not shown"), (np.nan, "is not shown")]:
+    for p, said in [(0.049, "BOLD (computed, not measured) tells"), (0.05, "not shown to tell")]:
         assert said in sentences(brain_rows(p))[2]
+    assert "not shown to tell" in sentences(brain_rows(np.nan))[2]
+    assert "(codes, p unknown)" in sentences(brain_rows(np.nan))[2]
 
 
 def test_measured_is_not_simulated_and_no_scan_is_no_brain():

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from giblet.audio.quality import score_sound
-from giblet.report.listen import PLAYER_SECONDS, listening
+from giblet.report.listen import PLAYER_SECONDS, listening, what_is_heard
 from giblet.report.page import render_page
 from giblet.report.players import player_uri
 from giblet.report.tables import METRICS, NO_SPEECH, UNSCORED, number, score_tables
@@ -175,10 +175,15 @@ def test_one_segment_is_shown_once():
     wave = np.zeros(SAMPLE_RATE, np.float32)
     sounds = {"mel": {"original": wave, "codec": wave}}
     chosen = dict.fromkeys(("worst", "median", "best"), (0, SAMPLE_RATE))
-    assert [m.name for m in listening(sounds, SAMPLE_RATE, chosen, False)] == ["only segment"]
+    only = listening(sounds, SAMPLE_RATE, chosen, False)
+    assert [m.name for m in only] == ["only segment"]
+    assert what_is_heard(only) == "the only segment that has a STOI (1.0 s)"
     chosen["best"] = (0, SAMPLE_RATE // 2)
-    names = [m.name for m in listening(sounds, SAMPLE_RATE, chosen, False)]
-    assert names == ["worst and median segment", "best segment"]
+    several = listening(sounds, SAMPLE_RATE, chosen, False)
+    assert [m.name for m in several] == ["worst and median segment", "best segment"]
+    assert what_is_heard(several).startswith("the worst, the median and the best segment by STOI")
+    assert what_is_heard(listening(sounds, SAMPLE_RATE, {}, False)) == "the first 1.0 s"
+    assert what_is_heard([]) == ""
 
 
 def test_no_score_reads_nan(html):

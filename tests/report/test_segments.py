@@ -5,8 +5,10 @@ import pytest
 from scipy.stats import wilcoxon
 
 from giblet.report.codebooks import share_equal, usage
+from giblet.report.compare import difference_rows
 from giblet.report.segments import (
     MATCHED,
+    PAIRED_METRICS,
     matched_mel,
     moments,
     paired_differences,
@@ -28,13 +30,23 @@ def test_differences_are_codes_less_mel_of_segments_scored_on_both():
     one = {m: np.array([3.0, 5.0, np.nan, 9.0]) for m in ("pesq_wb", "stoi")}
     other = {m: np.array([1.0, 2.0, 3.0, np.nan]) for m in ("pesq_wb", "stoi")}
     for table in (one, other):
-        table |= dict.fromkeys(("estoi", "si_sdr_db", "log_mel_db"), np.zeros(4))
+        table |= dict.fromkeys(("si_sdr_db", "log_mel_db"), np.zeros(4))
     found = paired_differences({("encodec", "codec"): one, ("mel", "codec"): other})
     row = found.set_index("metric").loc["stoi"]
     assert (row["n"], row["difference"], row["p"]) == (2, 2.5, 0.5)
     assert 2 <= row["low"] <= row["high"] <= 3
-    assert found.set_index("metric").loc["estoi", "p"] == 1
+    assert found.set_index("metric").loc["si_sdr_db", "p"] == 1
     assert paired_differences({("mel", "codec"): other}).empty
+
+
+def test_no_row_of_less_than_two_segments():
+    one, other = ({m: np.array(s) for m in PAIRED_METRICS} for s in ([0.5, 0.7], [0.4, np.nan]))
+    scores = {("encodec", "codec"): one, ("mel", "codec"): other}
+    assert difference_rows(paired_differences(scores), simulated=False) == []
+    other["stoi"] = np.array([0.4, 0.5])
+    ((_, _, label, n, *_),) = difference_rows(paired_differences(scores), simulated=False)
+    assert (label, n) == ("STOI", "2")
+    assert difference_rows(paired_differences({("mel", "codec"): other}), simulated=False) is None
 
 
 def test_mel_at_a_bitrate_spends_no_more_and_loses_something():
