@@ -1,13 +1,13 @@
 """How good the scans are, for the report: a table, the lag in words, maps."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from giblet.report.maps import brain_affine, brain_map, brain_view, brain_volume
+from giblet.report.maps import brain_affine, brain_map, brain_view, brain_volume, why_no_map
 from giblet.report.tables import in_order, number
 
 LARGEST_Q = 0.05
@@ -57,6 +57,7 @@ class BrainSection:
     lag, r2 : sentences; ``r2`` is empty where nothing is to be said
     maps : label, SVG
     view : the first map again, to cut through (label, HTML), if there is any
+    no_maps : what has places, yet nothing to draw, and why
     answer : the table in one sentence
     """
 
@@ -67,19 +68,24 @@ class BrainSection:
     answer: str
     maps: list[tuple[str, str]]
     view: tuple[str, str] | None = None
+    no_maps: list[str] = field(default_factory=list)
 
 
 def brain_section(results: BrainResults) -> BrainSection:
     """What the page says of the scans; no maps where the voxels' or parcels' places are unknown."""
     quality, summary = results.quality, results.summary
     rows = [_row(name, quality, summary) for name in MEASURES if name in quality]
-    volumes = _volumes(quality, results.space)
+    means = _means(quality, results.space)
+    whys = {label: why_no_map(values) for label, values in means}
+    drawn = [(label, values) for label, values in means if not whys[label]]
+    volumes = [(label, brain_volume(values, results.space)) for label, values in drawn]
     affine = brain_affine(results.space) if volumes else None
     maps = [(label, brain_map(volume, affine)) for label, volume in volumes]
     views = ((label, brain_view(volume, affine)) for label, volume in volumes[:1])
     view = next(((label, html) for label, html in views if html), None)
     sentences = lag_sentence(quality), r2_sentence(summary), _answer(rows, quality)
-    return BrainSection(_header(quality), rows, *sentences, maps, view)
+    no_maps = [f"{label}: {why}" for label, why in whys.items() if why]
+    return BrainSection(_header(quality), rows, *sentences, maps, view, no_maps)
 
 
 def _header(quality: xr.Dataset) -> list[str]:
@@ -206,13 +212,13 @@ def _mean_of(values: np.ndarray) -> float:
     return float(np.nanmean(values)) if np.isfinite(values).any() else np.nan
 
 
-def _volumes(quality: xr.Dataset, space: xr.Dataset) -> list[tuple[str, np.ndarray]]:
-    """Of ISC and of every r, means over subjects, (i, j, k); none where places are unknown."""
+def _means(quality: xr.Dataset, space: xr.Dataset) -> list[tuple[str, np.ndarray]]:
+    """Of ISC and of every r, means over subjects; none where places are unknown."""
     if "mask" not in space:
         return []
     names = in_order([n for n in MEASURES if n == "isc" or n.startswith("r_")], ["isc"])
     return [
-        (MEASURES[name][0], brain_volume(quality[name].mean("subject").values, space))
+        (MEASURES[name][0], quality[name].mean("subject").values)
         for name in names
         if name in quality
     ]

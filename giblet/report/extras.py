@@ -18,6 +18,7 @@ class Extras:
     segments : of ``giblet.report.segments.score_segments``
     matched : rows of the score table for mel at the codec's bitrate
     summaries : path → table ``loss train validation gradient_share baseline``
+    models : path → what the model's ``config.json`` says
     codebooks : of ``giblet.report.codebooks.codebook_table``
     regions : of ``giblet.report.brain.region_table``
     lesions : path → table of ``giblet.lesion.change_rows``
@@ -30,6 +31,7 @@ class Extras:
     segments: Scores = field(default_factory=dict)
     matched: pd.DataFrame | None = None
     summaries: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    models: Mapping[str, Mapping] = field(default_factory=dict)
     codebooks: pd.DataFrame | None = None
     regions: pd.DataFrame | None = None
     lesions: Mapping[str, pd.DataFrame] = field(default_factory=dict)
@@ -46,6 +48,35 @@ class TextTable:
     caption: str
     header: list[str]
     rows: list[list[str]]
+
+
+def trained(extras: Extras, history: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Where training began and which epoch's model was kept, path by path, as far as is known.
+
+    ``history``: path → table with ``epoch``, from 0; here epochs count from 1, as in the log.
+    """
+    return [
+        f"{PATHS.get(path, path).capitalize()}: {told}."
+        for path in in_order(extras.models, PATHS)
+        if (told := "; ".join(_trained(extras.models[path], history.get(path))))
+    ]
+
+
+def _trained(model: Mapping, history: pd.DataFrame | None) -> list[str]:
+    start, best = model.get("started_from"), model.get("best_epoch")
+    said = [f"training began from {_began(start)} (model.start_from)"] if start else []
+    if best is None:
+        return said
+    of = "" if history is None else f" of {history['epoch'].nunique()}"
+    said.append(f"the model of epoch {best + 1}{of} was kept, the best in validation")
+    if best == 0 and start and start != "none":
+        said.append("what is heard is practically the model that training began from")
+    return said
+
+
+def _began(start: str) -> str:
+    known = {"none": "random weights", "bundled": "the sound part of the bundled model"}
+    return known.get(start, f"the sound part of {start}")
 
 
 def training_tables(extras: Extras) -> list[TextTable]:

@@ -74,12 +74,16 @@ def _draw_bars(axes: Axes, name: str, part: pd.DataFrame, columns: list[str], la
 def history_figures(history: dict[str, pd.DataFrame]) -> list[tuple[str, str]]:
     """For each quantity that training logged: its name, and its curves (SVG data URI).
 
-    ``history`` maps a path to the table that Lightning's CSVLogger wrote: ``epoch`` and columns
-    ``train/...`` (dashed) and ``validation/...`` (solid), NaN where nothing was logged.
+    ``history`` maps a path to the table that Lightning's CSVLogger wrote: ``epoch`` (from 0; drawn
+    from 1, as the log counts) and columns ``train/...`` (dashed) and ``validation/...`` (solid),
+    NaN where nothing was logged. The name says where training has no curve.
     """
     columns = [c for table in history.values() for c in table if c.startswith(("train/", "valid"))]
     quantities = in_order([c.split("/", 1)[1] for c in columns], ["loss"])
-    return [(name, svg_uri((4.4, 2.6), _draw_curves, name, history)) for name in quantities]
+    alone = {
+        name: "" if f"train/{name}" in columns else ": validation alone" for name in quantities
+    }
+    return [(n + alone[n], svg_uri((4.4, 2.6), _draw_curves, n, history)) for n in quantities]
 
 
 def _draw_curves(axes: Axes, quantity: str, history: dict[str, pd.DataFrame]):
@@ -90,7 +94,7 @@ def _draw_curves(axes: Axes, quantity: str, history: dict[str, pd.DataFrame]):
                 curve = history[path][["epoch", column]].dropna()
                 label = f"{PATHS.get(path, path)}, {phase}"
                 style = {"color": _colour(path), "linestyle": line, "marker": ".", "markersize": 4}
-                axes.plot(curve["epoch"], curve[column], label=label, **style)
+                axes.plot(curve["epoch"] + 1, curve[column], label=label, **style)
     axes.set_xlabel("epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)

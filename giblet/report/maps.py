@@ -38,8 +38,22 @@ def brain_affine(space: xr.Dataset) -> np.ndarray:
     return np.reshape(json.loads(affine) if isinstance(affine, str) else affine, (4, 4))
 
 
+def why_no_map(values: np.ndarray) -> str:
+    """Why values cannot be drawn; empty where they can.
+
+    >>> [why_no_map(np.array(values)) for values in ([np.nan], [np.nan, -1, 0], [0, 1])]
+    ['no value in any place', 'no value above 0', '']
+    """
+    if np.isnan(values).all():
+        return "no value in any place"
+    return "" if (values > 0).any() else "no value above 0"
+
+
 def brain_map(volume: np.ndarray, affine: np.ndarray) -> str:
-    """The largest values along each line of sight, as SVG data URI; below 0 nothing is shown."""
+    """The largest values along each line of sight, as SVG data URI; below 0 nothing is shown.
+
+    ``volume`` has some value above 0, see `why_no_map`.
+    """
     return svg_uri((6.4, 1.75), _draw_glass_brain, np.nan_to_num(volume).clip(0), affine)
 
 
@@ -66,7 +80,7 @@ def _draw_glass_brain(axes: Axes, volume: np.ndarray, affine: np.ndarray):
     from nibabel import Nifti1Image
     from nilearn.plotting import plot_glass_brain
 
-    figure, largest = axes.figure, max(float(volume.max()), 1e-3)
+    figure, largest = axes.figure, float(volume.max())
     colours = LinearSegmentedColormap.from_list("", [to_rgba(COLOUR, 0), to_rgba(COLOUR, 1)])
     figure.set_layout_engine("none")  # nilearn places its views itself
     axes.set_position((0, 0, 0.86, 1))

@@ -10,7 +10,7 @@ import pandas as pd
 from giblet.report.answer import answer, few_segments
 from giblet.report.brain import BrainResults, BrainSection, brain_section
 from giblet.report.compare import comparison_tables, difference_rows
-from giblet.report.extras import Extras, brain_tables, times_table, training_tables
+from giblet.report.extras import Extras, brain_tables, times_table, trained, training_tables
 from giblet.report.figures import history_figures, score_figures
 from giblet.report.listen import listening, what_is_heard
 from giblet.report.origin import methods_text
@@ -96,6 +96,7 @@ def render_page(
         brain=section,
         brain_tables=brain_tables(extras, simulated),
         history_figures=history_figures(history),
+        trained=trained(extras, history),
         training_tables=training_tables(extras),
         **_data_section(extras),
         times=times_table(extras),

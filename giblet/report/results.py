@@ -19,7 +19,7 @@ from giblet.report.origin import git_commit, rule_times
 from giblet.report.record import versions, warnings_by_rules
 from giblet.report.segments import MATCHED, matched_mel, matched_rows, score_segments
 from giblet.report.timeline import missing_volumes, scanned_table, timeline_table
-from giblet.store import gather_tables, load_arrays, load_table, open_arrays
+from giblet.store import gather_tables, load_arrays, load_json, load_table, open_arrays
 
 PATHS = ("encodec", "mel")
 SAMPLE_RATE = 24000  # Hz, of the players
@@ -100,6 +100,9 @@ def _heard(extras: Extras, results: Path, config: Config, aligned: xr.Dataset, s
         segments=segments,
         matched=matched_rows(segments, *rates, config.seed) if rates else None,
         summaries=_tables(model, "[!.]*/summary.tsv", lambda file: file.parent.name),
+        models={
+            path: load_json(model / path / "config.json") for path in heard_paths(results, config)
+        },
         codebooks=_codebooks(aligned, model / "encodec") if "encodec" in sounds else None,
         lesions=_tables(results / "lesion", "[!.]*.tsv", lambda file: file.stem),
         left_out=_tables(results / "leave_one_out", "[!.]*.tsv", lambda file: file.stem),

@@ -134,5 +134,22 @@ def test_a_map_is_drawn_in_the_pages_ink_and_always_alike(results, section, spac
     assert "stroke: #000000" not in svg
     assert len(uri) < 100_000
     assert brain_map(volume, AFFINE) == uri
-    with pytest.warns(UserWarning, match="empty mask"):  # nilearn's; nothing above 0 is no error
-        assert brain_map(-volume, AFFINE) != uri
+
+
+@pytest.mark.filterwarnings("error::UserWarning", "error::RuntimeWarning")
+def test_nothing_above_zero_is_no_map_and_no_warning(results):
+    """nilearn warns of an empty mask when it is given nothing to draw."""
+    isc, r = results.quality["isc"], results.quality["r_encodec"]
+    for found, why in [(-isc, "no value above 0"), (isc * np.nan, "no value in any place")]:
+        quality = results.quality.assign(isc=found, r_encodec=r)
+        some = BrainResults(quality, results.summary, results.space)
+        section = brain_section(some)
+        assert [label for label, _ in section.maps] == ["Ridge r: sound (codes)"]
+        assert section.view[0] == "Ridge r: sound (codes)"
+        assert section.no_maps == [f"Inter-subject correlation: {why}"]
+        assert f"Inter-subject correlation: {why}." in page(some, simulated=False)
+    none = BrainResults(quality.assign(r_encodec=-r), results.summary, results.space)
+    html = page(none, simulated=False)
+    assert brain_section(none).maps == []
+    assert "Ridge r: sound (codes): no value above 0." in html
+    assert "is not known" not in html.split('id="brain"')[1].split("</section>")[0]

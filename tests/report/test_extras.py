@@ -5,7 +5,7 @@ import pandas as pd
 import xarray as xr
 
 from giblet.report.brain import region_table
-from giblet.report.extras import Extras, brain_tables, times_table, training_tables
+from giblet.report.extras import Extras, brain_tables, times_table, trained, training_tables
 from giblet.report.origin import rule_times
 from giblet.store import save_table
 
@@ -26,6 +26,24 @@ def test_lesions_and_losses_are_printed_as_they_are():
     (table,) = training_tables(extras)
     assert table.rows == [["sound", "0.400", "0.500", "1.000", "–"]]
     assert brain_tables(Extras(), simulated=False) == training_tables(Extras()) == []
+
+
+def test_where_training_began_and_what_was_kept():
+    def said(**model):
+        return trained(Extras(models={"encodec": model}), {"encodec": epochs})
+
+    epochs = pd.DataFrame({"epoch": [0, 0, 1, 2]})
+    (told,) = said(started_from="bundled", best_epoch=1)
+    assert "began from the sound part of the bundled model (model.start_from)" in told
+    assert "the model of epoch 2 of 3 was kept" in told
+    assert "practically" not in told
+    (told,) = said(started_from="a/b@c", best_epoch=0)
+    assert "the sound part of a/b@c" in told
+    assert told.endswith("what is heard is practically the model that training began from.")
+    (told,) = said(started_from="none", best_epoch=0)
+    assert "random weights" in told
+    assert "practically" not in told
+    assert said() == []
 
 
 def test_regions_are_means_over_voxels_and_people_the_highest_first():

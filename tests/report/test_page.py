@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from giblet.audio.quality import score_sound
+from giblet.report.figures import history_figures
 from giblet.report.listen import PLAYER_SECONDS, listening, what_is_heard
 from giblet.report.page import render_page
 from giblet.report.players import player_uri
@@ -286,6 +287,18 @@ def test_pictures_have_alternative_text_and_can_be_read(html):
     assert len(spectrograms) == SOUNDS
     assert len(drawn) + len(spectrograms) == len(pictures)
     assert {Image.open(io.BytesIO(png)).size for png in spectrograms} == {(151, 96)}  # 20 ms
+
+
+def test_curves_count_epochs_as_the_log_does_and_say_where_training_has_none():
+    """Of epochs 0, 1 and 2 in the table."""
+    epochs = pd.DataFrame({"epoch": [0, 1, 2], "train/audio": [1.0, 0.8, 0.7]})
+    epochs["validation/loss"] = [2.0, 1.9, 1.8]
+    figures = dict(history_figures({"mel": epochs}))
+    assert list(figures) == ["loss: validation alone", "audio"]
+    svg = ElementTree.fromstring(base64.b64decode(figures["audio"].split(",", 1)[1]))
+    ticks = [g for g in svg.iter() if g.get("id", "").startswith("xtick_")]
+    shown = ["".join(t.itertext()).strip() for t in ticks]
+    assert shown == ["1", "2", "3"]
 
 
 def decoded(uri):
