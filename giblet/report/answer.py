@@ -124,8 +124,8 @@ def _clips(known: pd.DataFrame, paths: list[str]) -> str:
         row = known.loc[path, "brain", CLIPS]
         value, low, high = (number(100 * row[k], 0) for k in ("value", "low", "high"))
         interval = f" [{low}, {high}]" if "–" not in (low, high) else ""
-        told.append(f"{value} %{interval} of cases ({PATHS[path]}, {said})")
-    return " and ".join(told)
+        told.append(f"{value} %{interval} ({PATHS[path]}, {said})")
+    return f"{' and '.join(told)} of cases"
 
 
 def _sound(known: pd.DataFrame, paths: list[str]) -> str:
@@ -133,8 +133,8 @@ def _sound(known: pd.DataFrame, paths: list[str]) -> str:
     if not (paths := [path for path in paths if (path, "brain", "stoi") in known.index]):
         return ""
     better = [path for path in paths if _apart(known, path)]
-    said = " and ".join(
-        f"{_plain(known, path, 'brain')} against {_plain(known, path, NULL)} ({PATHS[path]})"
+    said = ", ".join(
+        f"of {PATHS[path]} {_plain(known, path, 'brain')} against {_plain(known, path, NULL)}"
         for path in paths
     )
     shown = "" if better else "not shown to be "

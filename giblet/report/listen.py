@@ -63,11 +63,11 @@ def what_is_heard(moments: list[Moment]) -> str:
     """Which seconds those are, in the order of ``moments``; empty where there are none."""
     names, said = [moment.name for moment in moments], []
     if ONLY in names:
-        said = [f"the only segment that has a STOI ({moments[0].seconds:.1f} s)"]
+        said = [f"the only segment that has a STOI ({moments[0].seconds:.3g} s)"]
     elif any(name.endswith("segment") for name in names):
         said = ["the worst, the median and the best segment by STOI of the column stimulus"]
     if names[-1:] == [BEGINNING]:
-        said.append(f"the first {moments[-1].seconds:.1f} s")
+        said.append(f"the first {moments[-1].seconds:.3g} s")
     return ", then ".join(said)
 
 

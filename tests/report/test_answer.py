@@ -55,9 +55,9 @@ def test_the_brain_with_chance_and_p_beside_the_null_of_its_sound():
     brain = sentences(brain_rows(p=0.001))[2]
     assert brain.startswith(
         "Simulated BOLD (computed, not measured) tells which of 10 clips was heard in "
-        "52 % [38, 66] of cases (codes, p = 0.0010); chance is 10 %; "
+        "52 % [38, 66] (codes, p = 0.0010) of cases; chance is 10 %; "
     )
-    assert brain.endswith("(STOI 0.245 against unknown (codes)).")
+    assert brain.endswith("(STOI of codes 0.245 against unknown).")
 
 
 def test_sound_is_better_only_where_intervals_lie_apart():
@@ -65,13 +65,15 @@ def test_sound_is_better_only_where_intervals_lie_apart():
         null = ("encodec", "brain_shuffled", "stoi", (low + high) / 2, low, high, 56, 0)
         return sentences([*brain_rows(0.001), null])[2]
 
-    assert "it is better than that of other moments (STOI 0.245 against 0.210" in said(0.2, 0.22)
+    assert "it is better than that of other moments (STOI of codes 0.245 against 0.210" in said(
+        0.2, 0.22
+    )
     assert "it is not shown to be better than that" in said(0.2, 0.23)
     mel = [("mel", *row[1:]) for row in brain_rows(0.2)]
     null = ("encodec", "brain_shuffled", "stoi", 0.1, 0.05, 0.15, 56, 0)
     both = sentences([*brain_rows(0.001), null, *mel])[2]
     assert "is better by codes alone than" in both
-    assert "(codes, p = 0.0010); not shown to be more than chance: 52 % [38, 66]" in both
+    assert "(codes, p = 0.0010) of cases; not shown to be more than chance: 52 % [38, 66]" in both
 
 
 def test_more_than_chance_is_only_said_where_p_says_so():

@@ -178,12 +178,12 @@ def test_one_segment_is_shown_once():
     chosen = dict.fromkeys(("worst", "median", "best"), (0, SAMPLE_RATE))
     only = listening(sounds, SAMPLE_RATE, chosen, False)
     assert [m.name for m in only] == ["only segment"]
-    assert what_is_heard(only) == "the only segment that has a STOI (1.0 s)"
+    assert what_is_heard(only) == "the only segment that has a STOI (1 s)"
     chosen["best"] = (0, SAMPLE_RATE // 2)
     several = listening(sounds, SAMPLE_RATE, chosen, False)
     assert [m.name for m in several] == ["worst and median segment", "best segment"]
     assert what_is_heard(several).startswith("the worst, the median and the best segment by STOI")
-    assert what_is_heard(listening(sounds, SAMPLE_RATE, {}, False)) == "the first 1.0 s"
+    assert what_is_heard(listening(sounds, SAMPLE_RATE, {}, False)) == "the first 1 s"
     assert what_is_heard([]) == ""
 
 
