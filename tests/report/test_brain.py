@@ -140,16 +140,13 @@ def test_a_map_is_drawn_in_the_pages_ink_and_always_alike(results, section, spac
 def test_nothing_above_zero_is_no_map_and_no_warning(results):
     """nilearn warns of an empty mask when it is given nothing to draw."""
     isc, r = results.quality["isc"], results.quality["r_encodec"]
-    for found, why in [(-isc, "no value above 0"), (isc * np.nan, "no value in any place")]:
-        quality = results.quality.assign(isc=found, r_encodec=r)
-        some = BrainResults(quality, results.summary, results.space)
-        section = brain_section(some)
-        assert [label for label, _ in section.maps] == ["Ridge r: sound (codes)"]
-        assert section.view[0] == "Ridge r: sound (codes)"
-        assert section.no_maps == [f"Inter-subject correlation: {why}"]
-        assert f"Inter-subject correlation: {why}." in page(some, simulated=False)
-    none = BrainResults(quality.assign(r_encodec=-r), results.summary, results.space)
-    html = page(none, simulated=False)
-    assert brain_section(none).maps == []
-    assert "Ridge r: sound (codes): no value above 0." in html
-    assert "is not known" not in html.split('id="brain"')[1].split("</section>")[0]
+    some = brain_section(
+        BrainResults(results.quality.assign(isc=-isc), results.summary, results.space)
+    )
+    assert [label for label, _ in some.maps] == [some.view[0]] == ["Ridge r: sound (codes)"]
+    assert some.no_maps == ["Inter-subject correlation: no value above 0"]
+    quality = results.quality.assign(isc=isc * np.nan, r_encodec=-r)
+    html = page(BrainResults(quality, results.summary, results.space), simulated=False)
+    assert "Inter-subject correlation: no value in any place; Ridge r: sound (codes): no" in html
+    assert "<figure>" not in html.split('id="brain"')[1].split("</section>")[0]
+    assert "is not known" not in html
