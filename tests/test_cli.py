@@ -1,5 +1,6 @@
 """Verbs: bad input is one clear line and leaves nothing behind; good input, a whole file."""
 
+import functools
 import inspect
 import json
 import logging
@@ -402,7 +403,9 @@ def test_ctrl_c_is_one_line_and_leaves_nothing(sound, tmp_path):
     words = arguments_of("extract_codes", film=sound, codes=tmp_path / "out" / "codes.nc")
     command = [sys.executable, "-m", "giblet", *words]
     logged = os.environ | {"GIBLET_LOG": "1"}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=logged) as process:
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # by jobs behind & not
+    options = {"stderr": subprocess.PIPE, "text": True, "env": logged, "preexec_fn": heard}
+    with subprocess.Popen(command, **options) as process:
         assert process.stderr.readline().endswith(" INFO extract_codes begins\n")
         process.send_signal(signal.SIGINT)
         said = process.stderr.read()
