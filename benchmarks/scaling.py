@@ -2,8 +2,8 @@
 
     python benchmarks/scaling.py [--trs 1976] [--voxels 85810] [--subjects 17] [--epochs 2]
         [--max-voxels 5000] [--mixtures 20] [--test 0.2]
-    python benchmarks/scaling.py --slopes --epochs 1 --mixtures 3 --test 0.05
-        each of the three grows eightfold, the others stay; all voxels go to every rule
+    python benchmarks/scaling.py --slopes [trs voxels subjects] --epochs 1 --mixtures 3 --test 0.05
+        each of the three, or those named, grows eightfold; all voxels go to every rule
 
 The film is giblet's own, shown again and again; the brains are SIMULATED and watch it, two runs
 each, as uncompressed NIfTI. A rule's peak memory is its process's high-water mark; the job's is
@@ -215,17 +215,17 @@ def show(costs: dict[str, Cost], job: Cost) -> None:
     print(f"{'whole job':<26}{job.seconds:>9.1f}{job.busy:>9.1f}{job.peak_mb:>9.0f}", flush=True)
 
 
-def show_slopes(settings: dict, where: str | None) -> None:
+def show_slopes(names: list[str], settings: dict, where: str | None) -> None:
     """Exponents of growth of each rule's processor seconds and memory, by what grows."""
     found = {"base": measure_all(BASE, settings, where)}
-    for what, size in BASE.items():
+    for what in names:
         for factor in (0.5, 4):
-            grown = BASE | {what: round(factor * size)}
+            grown = BASE | {what: round(factor * BASE[what])}
             found[what, factor] = measure_all(grown, settings, where)
-    print(f"{'rule':<26}" + "".join(f"{what + ': s':>14}{'MB':>7}" for what in BASE))
+    print(f"{'rule':<26}" + "".join(f"{what + ': s':>14}{'MB':>7}" for what in names))
     for rule in sorted(found["base"]):
         row = f"{rule:<26}"
-        for what in BASE:
+        for what in names:
             costs = [found[key][rule] for key in ((what, 0.5), "base", (what, 4))]
             row += f"{slope(costs, 'busy'):>14}{slope(costs, 'peak_mb'):>7}"
         print(row, flush=True)
@@ -269,7 +269,7 @@ def main() -> None:
     parser.add_argument("--mixtures", type=int, default=20, help="that banded ridge tries")
     parser.add_argument("--test", type=float, default=0.2, help="share of the film")
     parser.add_argument("--folder", help="where the temporary folder goes")
-    parser.add_argument("--slopes", action="store_true")
+    parser.add_argument("--slopes", nargs="*", choices=list(BASE), help="of all, or of these")
     options = parser.parse_args()
     settings = {
         "max_voxels": options.max_voxels,
@@ -277,8 +277,9 @@ def main() -> None:
         "quality": {"n_iter": options.mixtures},
         "splits": {"test": options.test},
     }
-    if options.slopes:
-        show_slopes(settings | {"max_voxels": None}, options.folder)
+    if options.slopes is not None:
+        names = options.slopes or list(BASE)
+        show_slopes(names, settings | {"max_voxels": None}, options.folder)
     else:
         size = options.trs, options.voxels, options.subjects
         show(*measure(*size, settings, options.folder))
