@@ -4,6 +4,9 @@
         [--max-voxels 5000] [--mixtures 20] [--test 0.2]
     python benchmarks/scaling.py --slopes [trs voxels subjects] --epochs 1 --mixtures 3 --test 0.05
         each of the three, or those named, grows eightfold; all voxels go to every rule
+    python benchmarks/scaling.py --slopes trs --trs 1280 --voxels 500 --subjects 2
+        --target results/scaling/brain_quality.nc
+        another base; up to this file alone
 
 The film is giblet's own, shown again and again; the brains are SIMULATED and watch it, two runs
 each, as uncompressed NIfTI. A rule's peak memory is its process's high-water mark; the job's is
@@ -43,6 +46,7 @@ from giblet.store import load_table, save_json, save_table
 
 ROOT = Path(__file__).parents[1]
 T_R, N_RUNS, LEAD_IN, LEAD_OUT = 1.5, 2, 6.0, 9.0  # s
+SHERLOCK = {"trs": 1976, "voxels": 85810, "subjects": 17}
 BASE = {"trs": 320, "voxels": 2000, "subjects": 4}
 LEAST = {"busy": 3.0, "peak_mb": 40.0}
 
@@ -130,11 +134,11 @@ def write_scans(folder: Path, film: Path, words: Path, brain: Brain, n_trs: int,
     return folder / "runs.tsv"
 
 
-def run(folder: Path, config: dict) -> tuple[dict[str, Cost], Cost]:
+def run(folder: Path, config: dict, target: str) -> tuple[dict[str, Cost], Cost]:
     """Costs of every rule by its name, and of the whole job; Snakemake runs in ``folder``."""
     save_json(config, folder / "config.yaml")  # JSON is YAML
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-    command += ["--cores", "2", "report", "--configfile", "config.yaml"]
+    command += ["--cores", "2", target, "--configfile", "config.yaml"]
     start, marks, peak = time.perf_counter(), {}, 0.0
     with (folder / "log.txt").open("w") as output:
         job = psutil.Popen(command, cwd=folder, stdout=output, stderr=output)
@@ -180,8 +184,10 @@ def rule_of(words: list[str]) -> str:
     return f"{verb}_{first.stem}"
 
 
-def measure(n_trs: int, n_voxels: int, n_subjects: int, settings: dict, where: str | None):
+def measure(size: dict[str, int], settings: dict, options: argparse.Namespace):
     """Costs by rule, and of the job, of a data set of this size."""
+    n_trs, n_voxels, n_subjects = size.values()
+    where = options.folder
     with tempfile.TemporaryDirectory(dir=where) as temporary:
         folder = Path(temporary)
         film, words = write_film(folder, n_trs * T_R)
@@ -195,15 +201,15 @@ def measure(n_trs: int, n_voxels: int, n_subjects: int, settings: dict, where: s
             "max_trs": n_trs,
             **settings,
         }
-        costs, job = run(folder, config)
+        costs, job = run(folder, config, options.target)
         files = sorted(
             ((f.stat().st_size / 1e9, str(f.relative_to(folder))) for f in folder.rglob("*.n*")),
             reverse=True,
         )
-        page = folder / "results" / "scaling" / "report.html"
         print(f"scans {sum(s for s, f in files if f.endswith('.nii')):.1f} GB; largest made:")
         print(*(f"  {size:.2f} GB {name}" for size, name in files if "/" in name), sep="\n")
-        print(f"  report {page.stat().st_size / 1e6:.1f} MB", flush=True)
+        for page in folder.glob("results/scaling/report.html"):
+            print(f"  report {page.stat().st_size / 1e6:.1f} MB", flush=True)
     return costs, job
 
 
@@ -215,13 +221,14 @@ def show(costs: dict[str, Cost], job: Cost) -> None:
     print(f"{'whole job':<26}{job.seconds:>9.1f}{job.busy:>9.1f}{job.peak_mb:>9.0f}", flush=True)
 
 
-def show_slopes(names: list[str], settings: dict, where: str | None) -> None:
+def show_slopes(base: dict[str, int], settings: dict, options: argparse.Namespace) -> None:
     """Exponents of growth of each rule's processor seconds and memory, by what grows."""
-    found = {"base": measure_all(BASE, settings, where)}
+    names = options.slopes or list(base)
+    found = {"base": measure_all(base, settings, options)}
     for what in names:
         for factor in (0.5, 4):
-            grown = BASE | {what: round(factor * BASE[what])}
-            found[what, factor] = measure_all(grown, settings, where)
+            grown = base | {what: round(factor * base[what])}
+            found[what, factor] = measure_all(grown, settings, options)
     print(f"{'rule':<26}" + "".join(f"{what + ': s':>14}{'MB':>7}" for what in names))
     for rule in sorted(found["base"]):
         row = f"{rule:<26}"
@@ -231,10 +238,10 @@ def show_slopes(names: list[str], settings: dict, where: str | None) -> None:
         print(row, flush=True)
 
 
-def measure_all(size: dict[str, int], settings: dict, where: str | None) -> dict[str, Cost]:
+def measure_all(size: dict[str, int], settings: dict, options: argparse.Namespace):
     """Costs by rule, and of the job by its name; shown as well."""
     print("---", *(f"{n} {what}" for what, n in size.items()), flush=True)
-    costs, job = measure(*size.values(), settings, where)
+    costs, job = measure(size, settings, options)
     show(costs, job)
     return costs | {"whole job": job}
 
@@ -261,13 +268,13 @@ def slope(costs: list[Cost], what: str) -> str:
 def main() -> None:
     """Print costs at one size, or slopes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trs", type=int, default=1976)
-    parser.add_argument("--voxels", type=int, default=85810)
-    parser.add_argument("--subjects", type=int, default=17)
+    for what in BASE:
+        parser.add_argument(f"--{what}", type=int)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--max-voxels", type=int, default=5000)
     parser.add_argument("--mixtures", type=int, default=20, help="that banded ridge tries")
     parser.add_argument("--test", type=float, default=0.2, help="share of the film")
+    parser.add_argument("--target", default="report", help="of the workflow")
     parser.add_argument("--folder", help="where the temporary folder goes")
     parser.add_argument("--slopes", nargs="*", choices=list(BASE), help="of all, or of these")
     options = parser.parse_args()
@@ -277,12 +284,11 @@ def main() -> None:
         "quality": {"n_iter": options.mixtures},
         "splits": {"test": options.test},
     }
+    given = {what: n for what in BASE if (n := getattr(options, what))}
     if options.slopes is not None:
-        names = options.slopes or list(BASE)
-        show_slopes(names, settings | {"max_voxels": None}, options.folder)
+        show_slopes(BASE | given, settings | {"max_voxels": None}, options)
     else:
-        size = options.trs, options.voxels, options.subjects
-        show(*measure(*size, settings, options.folder))
+        show(*measure(SHERLOCK | given, settings, options))
 
 
 if __name__ == "__main__":

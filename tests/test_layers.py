@@ -16,8 +16,9 @@ LEVELS = {
         __main__ cli codec.verbs verbs verbs.bottleneck verbs.brain verbs.film
         verbs.export verbs.generalisation verbs.lesion verbs.setup
         report report.answer report.brain report.codebooks report.compare report.extras
-        report.figures report.listen report.maps report.origin report.page report.players
-        report.published report.results report.segments report.spectrograms report.tables
+        report.figures report.listen report.maps report.methods report.origin report.page
+        report.players report.published report.results report.scan_sentences report.segments
+        report.spectrograms report.tables
         report.timeline report.record time_left
     """,
     3: """

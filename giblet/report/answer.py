@@ -14,6 +14,7 @@ NO_FILM = (
     "players. Words and scans alone are here."
 )
 CLIPS, P_VALUE, NULL = "identification_10way", "identification_10way_p", "brain_shuffled"
+BY_SOUND = "identification_sound_10way"
 
 
 def answer(scores: pd.DataFrame, facts: dict, of_scans: str = "") -> list[tuple[str, str]]:
@@ -97,7 +98,7 @@ def _name(known: pd.DataFrame, path: str, column: str, metric: str) -> str:
 
 
 def _from_brain(known: pd.DataFrame, facts: dict) -> str:
-    """Clips identified, chance and p, and whether the sound is better than that of its null."""
+    """Clips identified, by the bottleneck and by sound; if that is better than its null's."""
     if not facts["has_bold"]:
         return "No scan was given, so nothing can be said of the brain."
     kind = "simulated BOLD (computed, not measured)" if facts["simulated"] else "BOLD"
@@ -107,12 +108,13 @@ def _from_brain(known: pd.DataFrame, facts: dict) -> str:
     kind = kind[0].upper() + kind[1:]
     shown = [path for path in paths if _number(known, (path, "brain", P_VALUE)) < LARGEST_P]
     others = [path for path in paths if path not in shown]
-    said = [f"{kind} tells which of 10 clips was heard in {_clips(known, shown)}"] if shown else []
+    by = ", by the whole bottleneck, in"
+    said = [f"{kind} tells which of 10 clips was on{by} {_clips(known, shown)}"] if shown else []
     if others:
-        asked = f"{kind} is not shown to tell which of 10 clips was heard"
+        asked = f"{kind} is not shown to tell which of 10 clips was on"
         asked = "not shown to be more than chance" if shown else asked
         said.append(f"{asked}: {_clips(known, others)}")
-    return f"{'; '.join(said)}; chance is 10 %{_sound(known, paths)}."
+    return f"{'; '.join(said)}; chance is 10 %{_by_sound(known)}{_sound(known, paths)}."
 
 
 def _clips(known: pd.DataFrame, paths: list[str]) -> str:
@@ -121,11 +123,25 @@ def _clips(known: pd.DataFrame, paths: list[str]) -> str:
     for path in paths:
         p = _number(known, (path, "brain", P_VALUE))
         said = f"p = {number(p, metric_of(P_VALUE).decimals)}" if np.isfinite(p) else "p unknown"
-        row = known.loc[path, "brain", CLIPS]
-        value, low, high = (number(100 * row[k], 0) for k in ("value", "low", "high"))
-        interval = f" [{low}, {high}]" if "–" not in (low, high) else ""
-        told.append(f"{value} %{interval} ({PATHS[path]}, {said})")
+        told.append(f"{_percent(known, path, CLIPS)} ({PATHS[path]}, {said})")
     return f"{' and '.join(told)} of cases"
+
+
+def _by_sound(known: pd.DataFrame) -> str:
+    """The same by the sound that was decoded; empty where that was not asked."""
+    told = [
+        f"{_percent(known, path, BY_SOUND)} ({PATHS[path]})"
+        for path in _paths(known, "brain", BY_SOUND)
+        if np.isfinite(_number(known, (path, "brain", BY_SOUND)))
+    ]
+    return f"; by the decoded sound alone {' and '.join(told)}" if told else ""
+
+
+def _percent(known: pd.DataFrame, path: str, metric: str) -> str:
+    """A share of the brain's, with its interval where there is one."""
+    row = known.loc[path, "brain", metric]
+    value, low, high = (number(100 * row[k], 0) for k in ("value", "low", "high"))
+    return f"{value} %" + (f" [{low}, {high}]" if "–" not in (low, high) else "")
 
 
 def _sound(known: pd.DataFrame, paths: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""How good the scans are, for the report: a table, the lag in words, maps."""
+"""How good the scans are, for the report: a table, maps, and what is said of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,12 +8,13 @@ import pandas as pd
 import xarray as xr
 
 from giblet.report.maps import brain_affine, brain_map, brain_view, brain_volume, why_no_map
+from giblet.report.scan_sentences import lag_sentence, none_found_sentence, r2_sentence
 from giblet.report.tables import in_order, number
 
 LARGEST_Q = 0.05
 MOST_REGIONS = 30  # of many parcels
 EVERYWHERE = "everywhere"
-IN_REGIONS = ("isc", "ceiling_lower", "r_")
+IN_REGIONS = ("isc", "r_")
 MODALITIES = {
     "encodec": "sound (codes)",
     "mel": "sound (mel)",
@@ -23,11 +24,23 @@ MODALITIES = {
     "all": "all together",
 }
 RIDGE_READING = "of BOLD predicted in held-out blocks; chance 0, best 1"
+CEILING_READINGS = (
+    "the same r; a perfect model of the film has at least it",
+    "r with everyone's mean; {alone} if nothing is shared",
+)
 # metric: label, how it is read, decimals
 MEASURES = {
     "isc": ("Inter-subject correlation", "with the mean of the others; chance 0, best 1", 3),
-    "ceiling_lower": ("Noise ceiling, lower bound", "r of a subject with the others' mean", 3),
-    "ceiling_upper": ("Noise ceiling, upper bound", "r of a subject with everyone's mean", 3),
+    "ceiling_lower": (
+        "Noise ceiling, lower bound",
+        CEILING_READINGS[0],
+        3,
+    ),
+    "ceiling_upper": (
+        "Noise ceiling, upper bound",
+        CEILING_READINGS[1],
+        3,
+    ),
     "explainable_variance": ("Explainable variance", "share that subjects have in common", 3),
     "tsnr": ("Temporal SNR", "mean over standard deviation, before cleaning", 1),
     "framewise_displacement": ("Framewise displacement (mm)", "mean over volumes, 0 is best", 2),
@@ -54,7 +67,8 @@ class BrainSection:
     """What the page says of the scans.
 
     header, rows : a table; rows are label, reading, one text per name in ``header``
-    lag, r2 : sentences; ``r2`` is empty where nothing is to be said
+    lag : a sentence
+    cautions : how not to read the table
     maps : label, SVG
     view : the first map again, to cut through (label, HTML), if there is any
     no_maps : what has places, yet nothing to draw, and why
@@ -64,7 +78,7 @@ class BrainSection:
     header: list[str]
     rows: list[tuple[str, str, list[str]]]
     lag: str
-    r2: str
+    cautions: list[str]
     answer: str
     maps: list[tuple[str, str]]
     view: tuple[str, str] | None = None
@@ -81,9 +95,11 @@ def brain_section(results: BrainResults) -> BrainSection:
     volumes = [(label, brain_volume(values, results.space)) for label, values in drawn]
     affine = brain_affine(results.space) if volumes else None
     maps = [(label, brain_map(volume, affine)) for label, volume in volumes]
-    views = ((label, brain_view(volume, affine)) for label, volume in volumes[:1])
-    view = next(((label, html) for label, html in views if html), None)
-    sentences = lag_sentence(quality), r2_sentence(summary), _answer(rows, quality)
+    view = next(((label, brain_view(volume, affine)) for label, volume in volumes), None)
+    cautions = list(
+        filter(None, (none_found_sentence(rows, _places(quality)), r2_sentence(summary)))
+    )
+    sentences = lag_sentence(quality), cautions, _answer(rows, quality)
     no_maps = [f"{label}: {why}" for label, why in whys.items() if why]
     return BrainSection(_header(quality), rows, *sentences, maps, view, no_maps)
 
@@ -113,34 +129,9 @@ def _answer(rows: list[tuple[str, str, list[str]]], quality: xr.Dataset) -> str:
     return f"{'; '.join(told)} ({of})."
 
 
-def r2_sentence(summary: pd.DataFrame) -> str:
-    """A warning where means of R², which knows no lowest value, are far below their medians.
-
-    >>> rows = [("r2_all", -249.1, -1.5), ("r2_text", 0.1, 0.1)]
-    >>> r2_sentence(pd.DataFrame(rows, columns=["metric", "mean", "median"]))
-    'R² has no lowest value: where ridge predicts far too much, a few values pull its mean down. \
-r2_all: mean −249.1, median −1.50. Read the median, or r.'
-    """
-    r2 = summary[summary["metric"].str.startswith(("r2_", "unique_"))]
-    found = r2.groupby("metric", sort=False)[["mean", "median"]].agg(
-        {"mean": "mean", "median": "median"}
-    )
-    found = found[found["mean"] < -1]
-    if found.empty:
-        return ""
-    told = [
-        f"{row.Index}: mean {number(row.mean, 1)}, median {number(row.median, 2)}"
-        for row in found.itertuples()
-    ]
-    return (
-        "R² has no lowest value: where ridge predicts far too much, a few values pull its mean "
-        "down. "
-        f"{'; '.join(told)}. Read the median, or r."
-    )
-
-
 def _row(name: str, quality: xr.Dataset, summary: pd.DataFrame) -> tuple[str, str, list[str]]:
     label, reading, decimals = MEASURES[name]
+    reading = reading.format(alone=number(quality.sizes["subject"] ** -0.5, 2))
     rows = summary[summary["metric"] == name]
     ends = [number(end, decimals) for end in (rows["mean"].min(), rows["mean"].max())]
     return (
@@ -162,29 +153,6 @@ def _found(quality: xr.Dataset, name: str) -> str:
     q = quality[f"{name}_q"].values
     known = q[np.isfinite(q)]
     return f"{100 * (known < LARGEST_Q).mean():.1f} %" if len(known) else number(np.nan, 1)
-
-
-def lag_sentence(quality: xr.Dataset) -> str:
-    """How late the scans are, with what certainty, and what was done about it.
-
-    >>> lag_sentence(xr.Dataset({"lag": np.nan}, attrs={"lag_note": "no sound"}))
-    'The lag between film and scan could not be told: no sound. The scans were not moved.'
-    """
-    applied = float(quality.attrs.get("lag_applied", 0.0))
-    moved = (
-        f"The scans were moved by {number(applied, 2)} s before this (scan.lag_seconds)."
-        if applied
-        else "The scans were not moved."
-    )
-    if "lag" not in quality or not np.isfinite(quality["lag"]):
-        reason = quality.attrs.get("lag_note", "none was sought")
-        return f"The lag between film and scan could not be told: {reason}. {moved}"
-    seconds, low, high = (number(quality[k].item(), 2) for k in ("lag", "lag_low", "lag_high"))
-    kind = "reliable" if quality["lag_reliable"].item() else "not reliable, do not use it"
-    return (
-        f"The scans lag behind the film by {seconds} s (95 %: {low} to {high} s, "
-        f"p = {quality['lag_p'].item():.2g}; {kind}). {moved}"
-    )
 
 
 def region_table(quality: xr.Dataset, regions: Mapping[str, np.ndarray]) -> pd.DataFrame:

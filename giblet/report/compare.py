@@ -41,7 +41,7 @@ def _table(scores: pd.DataFrame, columns: tuple, title: str, simulated: bool) ->
 
 
 def difference_rows(differences: pd.DataFrame | None, simulated: bool) -> list[list[str]] | None:
-    """Paired differences as text: codes less what, column, metric, n, difference, interval, p.
+    """Paired differences as text: metric, codes less what, column, n, difference, interval, p.
 
     Those of two segments or more; None where there is nothing to compare codes with.
     """
@@ -55,9 +55,9 @@ def _difference_row(row, simulated: bool) -> list[str]:
     metric = metric_of(row.metric)
     value, low, high = (number(x, metric.decimals) for x in (row.difference, row.low, row.high))
     return [
+        metric.label,
         PATHS.get(row.path, row.path),
         _heard_column(row.column, simulated),
-        metric.label,
         number(row.n, 0),
         value,
         f"[{low}, {high}]" if np.isfinite(row.low) else "–",

@@ -64,7 +64,7 @@ def trained(extras: Extras, history: Mapping[str, pd.DataFrame]) -> list[str]:
 
 def _trained(model: Mapping, history: pd.DataFrame | None) -> list[str]:
     start, best = model.get("started_from"), model.get("best_epoch")
-    said = [f"training began from {_began(start)} (model.start_from)"] if start else []
+    said = [f"training began from {where_training_began(start)}"] if start else []
     if best is None:
         return said
     of = "" if history is None else f" of {history['epoch'].nunique()}"
@@ -74,9 +74,15 @@ def _trained(model: Mapping, history: pd.DataFrame | None) -> list[str]:
     return said
 
 
-def _began(start: str) -> str:
+def where_training_began(start: str) -> str:
+    """What ``started_from`` in a model's ``config.json`` means.
+
+    >>> where_training_began("none")
+    'random weights'
+    """
     known = {"none": "random weights", "bundled": "the sound part of the bundled model"}
-    return known.get(start, f"the sound part of {start}")
+    began = known.get(start, f"the sound part of {start}")
+    return began + (", which was trained on other sounds" if start == "bundled" else "")
 
 
 def training_tables(extras: Extras) -> list[TextTable]:

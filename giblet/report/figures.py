@@ -42,7 +42,7 @@ def score_figures(scores: pd.DataFrame, simulated: bool) -> list[tuple[str, str]
     """
     figures = []
     for name in in_order(scores["metric"], METRICS):
-        if name in RATES:
+        if name in RATES or name.endswith("_p"):
             continue
         part = scores[scores["metric"] == name]
         columns = in_order(part["column"], COLUMNS)

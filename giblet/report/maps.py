@@ -57,17 +57,16 @@ def brain_map(volume: np.ndarray, affine: np.ndarray) -> str:
     return svg_uri((6.4, 1.75), _draw_glass_brain, np.nan_to_num(volume).clip(0), affine)
 
 
-def brain_view(volume: np.ndarray, affine: np.ndarray) -> str | None:
+def brain_view(volume: np.ndarray, affine: np.ndarray) -> str:
     """Cuts through the MNI brain that follow the mouse, as an HTML page that needs no network.
 
-    Values above a tenth of the largest are shown; None where none is above 0.
+    Values above a tenth of the largest are shown; some are above 0, see `why_no_map`.
     """
     from nibabel import Nifti1Image
     from nilearn.plotting import view_img
 
     volume = np.nan_to_num(volume).clip(0)
-    if not (largest := float(volume.max())):
-        return None
+    largest = float(volume.max())
     options = {"threshold": largest / 10, "vmin": 0, "vmax": largest, "symmetric_cmap": False}
     options |= {"cmap": "inferno", "resampling_interpolation": "nearest"}
     options |= {"black_bg": True, "opacity": 0.9}

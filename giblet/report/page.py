@@ -13,15 +13,20 @@ from giblet.report.compare import comparison_tables, difference_rows
 from giblet.report.extras import Extras, brain_tables, times_table, trained, training_tables
 from giblet.report.figures import history_figures, score_figures
 from giblet.report.listen import listening, what_is_heard
-from giblet.report.origin import methods_text
-from giblet.report.published import CODECS, DECODING
+from giblet.report.methods import methods_text, references
+from giblet.report.published import CODECS, DECODING, ours
 from giblet.report.segments import moments, paired_differences
 from giblet.report.spectrograms import band_ticks
 from giblet.report.tables import question_of, score_tables
-from giblet.report.timeline import missing_sentence, timeline_figure, timeline_sentence
+from giblet.report.timeline import (
+    film_place,
+    missing_sentence,
+    timeline_figure,
+    timeline_sentence,
+)
 from giblet.timing import nyquist_hz
 
-_TOLD_APART = ("dataset", "film", "simulated", "has_bold", "warnings", "config")
+_TOLD_APART = ("dataset", "film", "simulated", "has_bold", "warnings", "config", "settings")
 _FACT_LABELS = {
     "t_r": "TR (s)",
     "n_trs": "TRs of film",
@@ -32,6 +37,7 @@ _FACT_LABELS = {
     "seed": "Seed",
     "parts": "TRs by part",
     "film_fingerprint": "Film (SHA-256, first 16 digits)",
+    "words_fingerprint": "Words (SHA-256, first 16 digits)",
     "scan_fingerprint": "Scans (SHA-256, first 16 digits)",
     "git_commit": "Commit of giblet",
 }
@@ -85,22 +91,25 @@ def render_page(
         answer=answer(scores, facts, "" if section is None else section.answer),
         few_segments=few_segments(scores),
         comparison=comparison_tables(scores, extras.matched, simulated),
-        differences=difference_rows(_differences(extras), simulated),
-        published=CODECS,
+        differences=difference_rows(_differences(extras, facts), simulated),
+        published=[*ours(scores), *CODECS],
         published_decoding=DECODING,
         tables=score_tables(scores, simulated),
         score_figures=score_figures(scores, simulated),
         moments=heard,
+        film_places=[film_place(extras.timeline, moment.begin) for moment in heard],
         what_is_heard=what_is_heard(heard),
         ticks=band_ticks(nyquist_hz(sample_rate)),
         brain=section,
         brain_tables=brain_tables(extras, simulated),
+        lesions_known=bool(extras.lesions),
         history_figures=history_figures(history),
         trained=trained(extras, history),
         training_tables=training_tables(extras),
         **_data_section(extras),
         times=times_table(extras),
-        methods=methods_text(facts),
+        methods=(methods := methods_text(facts, extras.models)),
+        references=references(methods),
         provenance=_provenance(facts),
     )
 
@@ -114,8 +123,8 @@ def _places(facts: dict, brain: BrainSection | None) -> list[tuple[str, str]]:
     return [*heard, *scanned, *trained, *ends, ("methods", "For a methods section")]
 
 
-def _differences(extras: Extras) -> pd.DataFrame | None:
-    return paired_differences(extras.segments) if extras.segments else None
+def _differences(extras: Extras, facts: dict) -> pd.DataFrame | None:
+    return paired_differences(extras.segments, facts.get("seed", 0)) if extras.segments else None
 
 
 def _data_section(extras: Extras) -> dict:

@@ -59,6 +59,9 @@ def load_results(
     if brain is not None:
         facts["warnings"] = joined_warnings(facts, brain.space.attrs, brain.quality.attrs)
         facts["scan_fingerprint"] = brain.space.attrs.get("input", "unknown")
+    if (words := results / "trs" / "text.nc").is_file() and config.has_annotations:
+        with open_arrays(words, *WORDS) as said:
+            facts["words_fingerprint"] = said.attrs["input"]
     facts["warnings"] += [] if logs is None else said_only_in(logs, facts["warnings"])
     extras = _extras(results, config, brain)
     if aligned is not None:
@@ -104,8 +107,8 @@ def _heard(extras: Extras, results: Path, config: Config, aligned: xr.Dataset, s
             path: load_json(model / path / "config.json") for path in heard_paths(results, config)
         },
         codebooks=_codebooks(aligned, model / "encodec") if "encodec" in sounds else None,
-        lesions=_tables(results / "lesion", "[!.]*.tsv", lambda file: file.stem),
-        left_out=_tables(results / "leave_one_out", "[!.]*.tsv", lambda file: file.stem),
+        lesions=_tables(results / "lesion", f"{config.path}.tsv", lambda file: file.stem),
+        left_out=_tables(results / "leave_one_out", f"{config.path}.tsv", lambda file: file.stem),
         timeline=timeline_table(aligned),
     )
 
@@ -226,4 +229,5 @@ def _run_facts(config: Config) -> dict:
         "versions": versions(),
         "git_commit": git_commit(Path(giblet.__file__).parent),
         "config": config.model_dump_json(indent=2),
+        "settings": config,
     }

@@ -60,7 +60,7 @@ METRICS = {
     "bottleneck_r": Metric("Bottleneck correlation r", "chance 0, best 1", "subjects", 3),
     "bold_r": Metric("BOLD correlation r", "chance 0, best 1", "subjects", 3),
     "bold_r_reliable": Metric("… in reliable voxels", "chance 0, best 1", "subjects", 3),
-    "kbit_per_s": Metric("Rate (kbit/s)", "what the score costs, uncompressed", "", 1),
+    "kbit_per_s": Metric("Rate (kbit/s)", "what the score costs", "", 1),
     "values_per_s": Metric("Rate (values/s)", "what the score costs", "", 0),
 }
 

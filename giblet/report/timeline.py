@@ -26,6 +26,28 @@ def timeline_table(aligned: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def film_place(timeline: pd.DataFrame | None, second: float) -> str:
+    """Where in the film a second of the held-out sound is, in words; empty where that is unknown.
+
+    ``timeline``: of `timeline_table`. Held-out sound is that of test TRs, one after the other.
+
+    >>> rows = [(0.0, 60.0, "train"), (60.0, 70.0, "test"), (90.0, 100.0, "test")]
+    >>> timeline = pd.DataFrame(rows, columns=["start", "end", "part"])
+    >>> film_place(timeline, 0.0), film_place(timeline, 12.0), film_place(None, 3.0)
+    (', from 1:00 of the film', ', from 1:32 of the film', '')
+    """
+    if timeline is None:
+        return ""
+    held_out = timeline[timeline["part"] == "test"]
+    ends = (held_out["end"] - held_out["start"]).cumsum().to_numpy()
+    row = int(np.searchsorted(ends, second, side="right"))
+    if row == len(ends):
+        return ""
+    left = ends[row] - second
+    minutes, seconds = divmod(int(held_out["end"].to_numpy()[row] - left), 60)
+    return f", from {minutes}:{seconds:02d} of the film"
+
+
 def scanned_table(scans: xr.Dataset, n_words: np.ndarray | None = None) -> pd.DataFrame:
     """The same of scans without a film: a row a TR in which anybody was scanned, no ``part``.
 

@@ -54,10 +54,18 @@ def test_what_is_missing_is_told_once_and_of_whom():
 def test_the_brain_with_chance_and_p_beside_the_null_of_its_sound():
     brain = sentences(brain_rows(p=0.001))[2]
     assert brain.startswith(
-        "Simulated BOLD (computed, not measured) tells which of 10 clips was heard in "
-        "52 % [38, 66] (codes, p = 0.0010) of cases; chance is 10 %; "
+        "Simulated BOLD (computed, not measured) tells which of 10 clips was on, by the whole "
+        "bottleneck, in 52 % [38, 66] (codes, p = 0.0010) of cases; chance is 10 %; the sound "
     )
     assert brain.endswith("(STOI of codes 0.245 against unknown).")
+
+
+def test_clips_by_the_bottleneck_are_not_clips_by_sound():
+    by_sound = ("encodec", "brain", "identification_sound_10way", 0.41, 0.19, 0.64, 16, 0)
+    brain = sentences([*brain_rows(p=0.001), by_sound])[2]
+    assert "chance is 10 %; by the decoded sound alone 41 % [19, 64] (codes); the sound" in brain
+    unknown = (*by_sound[:3], np.nan, np.nan, np.nan, 0, 16)
+    assert "alone" not in sentences([*brain_rows(p=0.001), unknown])[2]
 
 
 def test_sound_is_better_only_where_intervals_lie_apart():

@@ -12,9 +12,10 @@ import xarray as xr
 from nilearn.maskers import NiftiLabelsMasker, NiftiMasker
 
 from giblet.brain_quality import summary_table
-from giblet.report.brain import BrainResults, brain_section, lag_sentence
+from giblet.report.brain import BrainResults, brain_section
 from giblet.report.maps import brain_map, brain_view, brain_volume
 from giblet.report.page import render_page
+from giblet.report.scan_sentences import lag_sentence
 
 AFFINE = np.diag([30.0, 30.0, 30.0, 1.0]) + np.pad([[-60.0], [-75.0], [-45.0]], ((0, 1), (3, 0)))
 LAG = {"lag": 0.42, "lag_low": -0.1, "lag_high": 0.9, "lag_p": 0.031, "lag_reliable": 1.0}
@@ -86,17 +87,37 @@ def test_a_view_to_cut_through_needs_nothing_and_is_always_alike(section, space)
     affine = np.reshape(space.attrs["affine"], (4, 4))
     volume = brain_volume(np.arange(36) / 100, space)
     assert brain_view(volume, affine) == brain_view(volume, affine)
-    assert brain_view(-volume, affine) is None
 
 
 def test_lag_and_what_was_done_about_it(results):
     said = lag_sentence(results.quality)
     assert said == (
-        "The scans lag behind the film by 0.42 s (95 %: −0.10 to 0.90 s, p = 0.031; reliable). "
-        "The scans were not moved."
+        "The scans lag behind the film by 0.42 s (95 %: −0.10 to 0.90 s, which holds 0; "
+        "p = 0.031 of so good a fit of other moments; reliable). The scans were not moved."
     )
     weak = results.quality.assign(lag_reliable=0.0).assign_attrs(lag_applied=1.5)
     assert "not reliable, do not use it). The scans were moved by 1.50 s" in lag_sentence(weak)
+
+
+def test_a_share_of_0_is_not_read_as_nothing(results):
+    def cautions(quality, summary):
+        return brain_section(BrainResults(quality, summary, xr.Dataset())).cautions
+
+    assert cautions(results.quality, results.summary) == []
+    none = results.quality.assign(r_encodec_q=results.quality["r_encodec_q"] * 0 + 0.06)
+    (said,) = cautions(none, results.summary)
+    assert said.startswith("0.0 % of voxels at q < .05 (sound (codes)) is no proof that nothing")
+    below = results.summary.assign(mean=-results.summary["mean"])
+    assert cautions(none, below) == []
+
+
+def test_the_upper_bound_says_what_chance_alone_reaches(results):
+    upper = results.quality.assign(ceiling_upper=results.quality["isc"])
+    names = {"metric": "ceiling_upper", "mean": [0.5], "median": 0.5, "p95": 0.5, "n": 36}
+    table = pd.concat([results.summary, pd.DataFrame(names)])
+    readings = [r for _, r, _ in brain_section(BrainResults(upper, table, xr.Dataset())).rows]
+    alone = results.quality.sizes["subject"] ** -0.5
+    assert f"r with everyone's mean; {alone:.2f} if nothing is shared" in readings
 
 
 def test_voxels_go_where_nilearn_puts_them(results, space):

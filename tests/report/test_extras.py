@@ -34,7 +34,7 @@ def test_where_training_began_and_what_was_kept():
 
     epochs = pd.DataFrame({"epoch": [0, 0, 1, 2]})
     (told,) = said(started_from="bundled", best_epoch=1)
-    assert "began from the sound part of the bundled model (model.start_from)" in told
+    assert "began from the sound part of the bundled model, which was trained on other" in told
     assert "the model of epoch 2 of 3 was kept" in told
     assert "practically" not in told
     (told,) = said(started_from="a/b@c", best_epoch=0)

@@ -125,6 +125,12 @@ def test_it_is_well_formed_and_shows_every_score(html):
     assert "−12.3" in words
 
 
+def test_sections_come_in_the_order_in_which_one_asks(html):
+    places = ["answer", "compare", "listen", "training", "data", "facts", "methods"]
+    assert [i for i in re.findall(r'<h[23] id="(\w+)"', html) if i in places] == places
+    assert "Here: codec" in html.split('id="published"')[1]  # ours beside what others published
+
+
 def test_nan_is_a_dash_and_an_absent_score_is_nothing():
     (sound, brain, encoding) = score_tables(
         some_scores(["codec", "stimulus", "brain", "encoding"]), simulated=False

@@ -44,7 +44,7 @@ def test_no_row_of_less_than_two_segments():
     scores = {("encodec", "codec"): one, ("mel", "codec"): other}
     assert difference_rows(paired_differences(scores), simulated=False) == []
     other["stoi"] = np.array([0.4, 0.5])
-    ((_, _, label, n, *_),) = difference_rows(paired_differences(scores), simulated=False)
+    ((label, _, _, n, *_),) = difference_rows(paired_differences(scores), simulated=False)
     assert (label, n) == ("STOI", "2")
     assert difference_rows(paired_differences({("mel", "codec"): other}), simulated=False) is None
 

@@ -8,7 +8,7 @@ rule report:
         models=expand(f"{RESULTS}/model/{{path}}", path=COMPARED),
         audio=expand(f"{RESULTS}/audio/{{path}}", path=COMPARED),
         scores=expand(f"{RESULTS}/scores/{{path}}.tsv", path=COMPARED),
-        words=f"{RESULTS}/trs/text.nc" if ANNOTATIONS and not SETTINGS.has_film else [],
+        words=f"{RESULTS}/trs/text.nc" if ANNOTATIONS else [],
         bold=lambda _: (
             []
             if SETTINGS.has_film and not HAS_BOLD

@@ -1,0 +1,61 @@
+"""The methods text tells what was set and done, no more, and cites whom it names."""
+
+import re
+
+from giblet.config import parse_config
+from giblet.report.methods import REFERENCES, methods_text, references
+
+FACTS = {
+    "film": "film.mp4",
+    "codec": "facebook/encodec_24khz",
+    "codec_revision": "c1dbe2ae",
+    "bandwidth_kbps": 6.0,
+    "t_r": 2.0,
+    "parts": {"train": 200, "test": 50},
+    "modalities": ["sound", "words"],
+    "has_bold": True,
+    "simulated": False,
+    "subjects": ["01", "02"],
+    "n_trs": 300,
+}
+SET = {"splits": {"gap_seconds": 40}, "decoding": {"voxel_share": 0.1, "clip_seconds": 12}}
+
+
+def text(models=None, **facts):
+    return methods_text(FACTS | {"settings": parse_config(SET)} | facts, models or {})
+
+
+def test_what_was_set_is_told():
+    said = text()
+    for each in ("at 6 kbit/s", "TRs of 2 s", "200 train, 50 test; 40 s left out", "the 10 % of"):
+        assert each in said
+    assert "BOLD of 2 subjects was measured." in said
+    assert "10 clips of 12 s" in said
+    region = parse_config({"decoding": {"region": "auditory"}, "hrf_model": "none"})
+    assert "all voxels of the region auditory" in text(settings=region)
+    assert "HRF" not in text(settings=region)
+
+
+def test_where_training_began_is_told_once():
+    models = {"encodec": {"started_from": "bundled"}, "mel": {"started_from": "bundled"}}
+    assert text(models).count("which was trained on other sounds") == 1
+    both = text({"encodec": {"started_from": "none"}, "mel": {"started_from": "bundled"}})
+    assert "began from random weights and the sound part of the bundled model" in both
+    assert "began" not in text()
+
+
+def test_no_scan_and_simulated_scans_are_no_measured_ones():
+    assert "SIMULATED from the film, not measured" in text(simulated=True)
+    none = text(has_bold=False)
+    assert "No scans were used." in none
+    assert "BOLD" not in none
+
+
+def test_whom_it_names_it_cites_and_nobody_else():
+    texts = [text(), text(codec="bundled"), text(codec="descript/dac_24khz"), text(film=None)]
+    for said in texts:
+        named = {name for name in REFERENCES if name in said}
+        assert references(said) == sorted(REFERENCES[name] for name in named)
+        years = re.findall(r"[A-Z][^()]*?, (?:19|20)\d\d\b", said)
+        assert all(any(year.endswith(name) for name in named) for year in years)
+    assert {name for name in REFERENCES if any(name in said for said in texts)} == set(REFERENCES)
