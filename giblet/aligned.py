@@ -1,5 +1,7 @@
 """The aligned array set: film, words and scans on the film's TRs, and what a model sees of it."""
 
+from typing import Any
+
 import numpy as np
 import torch
 import xarray as xr
@@ -147,7 +149,7 @@ def film_data(aligned: xr.Dataset, blurred: bool = False) -> FilmData:
 def film_shapes(aligned: xr.Dataset, hrf_model: str, codebook_dim: int = 128) -> Shapes:
     """What a model must know of the data; ``codebook_dim`` is the codec's."""
     sizes, attrs = aligned.sizes, aligned.attrs
-    brain = {}
+    brain: dict[str, Any] = {}
     if "bold" in aligned:
         kernel = tr_kernel(attrs["t_r"], attrs["volume_offset"], hrf_model)
         brain = {
@@ -156,14 +158,14 @@ def film_shapes(aligned: xr.Dataset, hrf_model: str, codebook_dim: int = 128) ->
             "hrf_kernel": tuple(kernel.tolist()),
             "n_blurred": sizes["regressor"],
         }
-    video = tuple(sizes[d] for d in ("picture", "height", "width")) if "video" in aligned else None
+    picture = sizes.get("picture", 0), sizes.get("height", 0), sizes.get("width", 0)
     return Shapes(
         use_encodec=attrs["encoding_mode"] == "encodec",
         n_rows=sizes["row"],
         frames_per_tr=sizes["frame"],
         codebook_size=int(attrs["codebook_size"]),
         codebook_dim=codebook_dim,
-        video=video,
+        video=picture if "video" in aligned else None,
         n_text=sizes["feature"] if "text" in aligned else None,
         **brain,
     )

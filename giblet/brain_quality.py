@@ -104,7 +104,8 @@ def brain_quality(
         found = found.merge(maps.reindex(voxel=np.arange(n_voxels)).drop_vars("voxel"))
     found = found.assign_coords(subject=match.subjects, **_places(scans))
     found = found.assign(_false_discoveries(found) | _noise(scans))
-    lag = lag_arrays(*_lag(scans, match, found, levels, seed), t_r)
+    lag, why_none = _lag(scans, match, found, levels, seed)
+    lag = lag_arrays(lag, why_none, t_r)
     attrs = {"t_r": t_r, "n_trs": len(match.trs), "n_runs": len(set(match.runs))} | lag.attrs
     attrs |= {"lag_applied": float(scans.attrs.get("lag_seconds", 0.0))}
     attrs["warnings"] = warnings + lag.attrs["warnings"]
@@ -157,7 +158,7 @@ def _to_hear_with(found: xr.Dataset, n_voxels: int) -> np.ndarray:
 
 def _noise(scans: xr.Dataset) -> dict:
     """Signal over noise in time, and head motion, by subject, as far as they are known."""
-    found = {}
+    found: dict[str, tuple] = {}
     if "tsnr" in scans:
         mean = scans["tsnr"].load().groupby("scan_subject").mean()
         found["tsnr"] = (("subject", "voxel"), mean.values.astype(np.float32))
@@ -222,7 +223,7 @@ def parcel_table(quality: xr.Dataset):
     if "parcel" not in quality.coords or quality.sizes["voxel"] > MOST_PARCELS:
         return None
     columns = {"parcel": quality["parcel"].values.astype(str)}
-    for name, values in quality.data_vars.items():
+    for name, values in ((str(name), values) for name, values in quality.data_vars.items()):
         if "voxel" in values.dims:
             one = values if "subject" in values.dims else values.expand_dims("subject")
             typical = one.median if name.startswith(("r2_", "unique_")) else one.mean

@@ -44,6 +44,7 @@ def split_film(
     """
     gap = gap_trs(splits, t_r, has_bold)
     if splits.test_runs:
+        runs = np.empty(0, dtype=str) if runs is None else runs
         test, validation = _runs_held_out(runs, splits, gap)
     else:
         test = _last(np.ones(n_trs, dtype=bool), splits.test * n_trs)
@@ -79,7 +80,7 @@ def _runs_held_out(
 def _check_runs(named: list[str], known: list[str], key: str) -> None:
     for run in named:
         if run not in known:
-            there = f"{nearest_name(run, known)}; there are: {', '.join(known)}"
+            there = f"{nearest_name(run, known)}; there are: {', '.join(known) or 'none'}"
             raise GibletError(f"{key}: no run {run} in the scan{there}")
 
 

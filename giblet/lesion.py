@@ -130,8 +130,11 @@ def decode_lesions(
     """The lesions, and after each the bottlenecks (n_test, bottleneck_dim), one a subject.
 
     The voxels that are read are those in which subjects agree most (``decoding.voxel_share``).
-    Regions without such voxels are left out, with a warning; GibletError if that is all of them.
+    Regions without such voxels are left out, with a warning; GibletError if that is all of them,
+    and without BOLD.
     """
+    if data.bold is None:
+        raise GibletError("lesion: there is no BOLD that regions could be silenced in")
     train, test, bold = data.where("train"), data.where("test"), data.bold.numpy()
     read = reliable_voxels(bold[:, train], decoding.voxel_share)
     inside = {name: voxels[read] for name, voxels in regions.items()}

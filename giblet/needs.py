@@ -44,22 +44,24 @@ def report_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
         if sizes.n_subjects:
             yield _blur_need(sizes, other)
         yield from _model_needs(sizes, config, other)
-        yield Need("report", 21, 600, 9)
+        yield Need("report", 30 + 0.02 * sizes.n_trs, 800 + 0.6 * sizes.n_trs, 15)
 
 
 def _quality_need(sizes: Sizes, config: Config) -> Need:
     """Agreement: by values and pairs of subjects. Ridge: by series and the square of their length,
-    for each modality alone, all, and all but one (with ``n_iter`` mixtures)."""
+    up to `RIDGE_TRS`, for each modality alone, all, and all but one (with ``n_iter`` mixtures)."""
     quality, series = config.quality, sizes.n_subjects * sizes.n_kept(config.max_voxels)
     agreement = 5e-5 * quality.n_permutations * max(0, sizes.n_subjects - 1) * sizes.values
     n_bands = 2 * config.has_film + 2 * config.has_annotations
     n_fits = n_bands + (n_bands + 1) * quality.n_iter * (n_bands > 1)
-    ridge = RIDGE_SECONDS * series * n_fits * (sizes.n_trs / 360) ** 2
+    growth = sizes.n_trs * min(sizes.n_trs, RIDGE_TRS) / 360**2
+    ridge = RIDGE_SECONDS * series * n_fits * growth
     memory = 360 + 0.11 * min(sizes.n_columns, 15_000)  # read in blocks
     return Need("brain_quality", 15 + agreement + ridge, memory, 1 + 1e-4 * sizes.n_columns)
 
 
 RIDGE_SECONDS = 1e-5  # of one fit of one series of 360 TRs
+RIDGE_TRS = 2000  # of more, about half train, and outnumber what a film's columns tell apart
 
 
 def _sound_needs(sizes: Sizes, path: str) -> Iterator[Need]:

@@ -35,7 +35,7 @@ class BottleneckTraining(lightning.LightningModule):
         self.save_hyperparameters()
         self.settings, self.seed = TrainingConfig.model_validate(training), seed
         self.autoencoder = Autoencoder(Shapes(**shapes), ModelConfig.model_validate(model))
-        self.baselines = baselines
+        self.baselines: dict[str, float] = baselines or {}
 
     def listen(self, sound: SoundDistance | None) -> None:
         """Set what is lowered, once the baselines are known."""

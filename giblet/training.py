@@ -5,6 +5,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import lightning
 import pandas as pd
@@ -24,6 +25,7 @@ from giblet.checkpoints import (
 from giblet.checks import GibletError
 from giblet.dataset import FilmData, check_no_overlap
 from giblet.models.autoencoder import Autoencoder, Shapes
+from giblet.models.codebooks import Codebooks
 from giblet.models.starting import take_audio
 from giblet.objective import SoundDistance, baselines, start_at_baseline
 from giblet.readout import fit_readout
@@ -67,7 +69,7 @@ def begin(
         started=start is not None,
     )
     if codebooks is not None:
-        module.autoencoder.codebooks.take(codebooks)
+        cast(Codebooks, module.autoencoder.codebooks).take(codebooks)
     start_at_baseline(module.autoencoder, data)
     if start is not None:
         take_audio(module.autoencoder, start)
@@ -108,9 +110,10 @@ def fit(
     """
     check_no_overlap(data, gap_trs=1, window_trs=training.window_trs)
     folder, curves = Path(folder), Curves()
-    options = {"codebooks": codebooks, "sound": sound, "start": start}
     with torch.random.fork_rng():
-        module = begin(data, shapes, model, training, seed, **options)
+        module = begin(
+            data, shapes, model, training, seed, codebooks=codebooks, sound=sound, start=start
+        )
         best = ModelCheckpoint(folder, filename="best", monitor=WATCHED)
         last = _resumable(folder, module)
         trainer = _trainer(training, folder, [curves, best, EpochLines()], last, progress)
@@ -187,8 +190,8 @@ def _resumable(folder: Path, module: BottleneckTraining) -> Path | None:
     if is_first_process():
         for stale in folder.glob("*.ckpt"):
             stale.unlink(missing_ok=True)
-        for stale in ("curves", "tensorboard"):
-            shutil.rmtree(folder / stale, ignore_errors=True)
+        for name in ("curves", "tensorboard"):
+            shutil.rmtree(folder / name, ignore_errors=True)
     return None
 
 

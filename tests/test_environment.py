@@ -10,6 +10,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[1]
 PYPI_NAMES = {  # by conda's
     "pysoundfile": "soundfile",
+    "python-build": "build",
     "pytorch": "torch",
     "soxr-python": "soxr",
     "types-pyyaml": "types-PyYAML",

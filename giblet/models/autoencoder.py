@@ -103,7 +103,7 @@ class Autoencoder(SavedModel, nn.Module):
         n_features = s.codebook_dim if s.use_encodec else s.n_rows
         dim = self._bands()["audio"]
         pool = SlotEncoder(n_features, c.slot_frames, dim, c.frame_width, c.slot_width)
-        if s.use_encodec:
+        if self.codebooks is not None:
             return LatentEncoder(self.codebooks, pool)
         return MelEncoder(s.n_rows, width, pool)
 
@@ -141,7 +141,7 @@ class Autoencoder(SavedModel, nn.Module):
 
     def _head(self, dim: int) -> CodeHead:
         s = self.shapes
-        if self.config.code_head == "geometric":
+        if self.config.code_head == "geometric" and self.codebooks is not None:
             return GeometricHead(dim, self.codebooks)
         kinds = {"classifier": ClassifierHead, "regression": RegressionHead}
         return kinds[self.config.code_head](dim, s.n_rows, s.codebook_size)
