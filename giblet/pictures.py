@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from giblet.audio.files import decoded_frames, film_start, open_film
 from giblet.checks import GibletError
+from giblet.media import decoded_frames, film_start, open_film
 
 if TYPE_CHECKING:
     import av

@@ -65,8 +65,8 @@ def _noting(problems: list[str], function, *arguments):
 
 def _film_seconds(config: Config, found: list[str]) -> float | None:
     """By the header alone; None where it does not tell, or where there is no film."""
-    from giblet.audio.files import open_film
     from giblet.demo import film_path
+    from giblet.media import open_film
 
     if not config.has_film:
         return None

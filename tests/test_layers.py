@@ -33,8 +33,8 @@ LEVELS = {
         models.starting demo.viewing giblet image_model motion voxels
     """,
     1: """
-        annotations transcripts pictures first_config installed checkpoints
-        bids runs events cleaning images regions survey
+        annotations transcripts media pictures first_config installed checkpoints
+        bids runs series events cleaning images regions survey
         encoding alignment alignment.hrf alignment.regressors alignment.sync audio.blocks
         audio.codec audio.convnext audio.dac audio.distances audio.encodec audio.files audio.formats
         audio.framing audio.mdct audio.mdct_model audio.mel audio.melcode audio.packing
@@ -50,8 +50,8 @@ LEVELS = {
         export export.brain export.description export.files export.film export.names
     """,
     0: """
-        checks config config_page contents demo hub incoming logbook options progress provenance
-        replacing sealing settings store timing
+        checks config config_page contents demo hdf5 hub incoming logbook options process progress
+        provenance replacing sealing section settings store timing
     """,
 }
 LEVEL = {name: level for level, names in LEVELS.items() for name in names.split()}

@@ -9,7 +9,6 @@ the sound comes late by it: 5 ms (AC-3) to 23 ms (MP3, AAC).
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from giblet.checks import GibletError, check_waveform
-from giblet.incoming import check_file
+from giblet.media import decoded_frames, film_start, open_film
 from giblet.replacing import replacing
 from giblet.timing import count_samples, samples_duration
 
@@ -38,47 +37,6 @@ _ZERO_AND_FULL_SCALE = {
     "flt": (0, 1),
     "dbl": (0, 1),
 }
-
-
-@contextmanager
-def open_film(path: str | Path) -> Iterator["av.container.InputContainer"]:
-    """The opened container of a film or a sound file; GibletError where it is none."""
-    import av
-
-    check_file(path, "a film")
-    try:
-        film = av.open(str(path))
-    except PermissionError:
-        raise GibletError(f"{path}: you have no permission to read it (chmod +r)") from None
-    except (av.error.FFmpegError, OSError) as error:
-        raise GibletError(
-            f"{path}: cannot be read as a film or a sound ({error.strerror}). "
-            "Is it a media file, and complete?"
-        ) from None
-    with film:
-        yield film
-
-
-def film_start(film: "av.container.InputContainer") -> Fraction:
-    """Timestamp (s) at which the container starts: zero of the film's clock."""
-    return Fraction(film.start_time or 0, 1_000_000)
-
-
-def decoded_frames(film, stream, path: str | Path) -> Iterator["av.frame.Frame"]:
-    """Frames of a stream in order of presentation; what is broken is left out, and logged."""
-    import av
-
-    n_broken = 0
-    try:
-        for packet in film.demux(stream):
-            try:
-                yield from packet.decode()
-            except av.error.InvalidDataError:
-                n_broken += 1
-    except (av.error.FFmpegError, OSError) as error:
-        logger.warning("%s: reading of the %s stopped: %s", path, stream.type, error.strerror)
-    if n_broken:
-        logger.warning("%s: %d packets of %s are broken, left out", path, n_broken, stream.type)
 
 
 def has_sound(path: str | Path) -> bool:
