@@ -3,6 +3,17 @@
 For ``giblet.store.load_arrays`` and ``open_arrays``.
 """
 
+import json
+import math
+from numbers import Integral, Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from giblet.checks import GibletError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
 STREAM = ("stream", "t_r", "frame_rate", "framing", "n_trs")
 SOUND = ("audio", "tr", "row", "frame", "t_r", "frame_rate", "framing", "encoding_mode")
 PICTURES = ("video", "tr")
@@ -12,5 +23,83 @@ SCANS = ("bold", "volume", "film_time", "in_film", "subject", "run", "t_r", "sou
 REGRESSORS = ("regressors", "volume", "t_r", "hrf_model", "fir_lags_seconds")
 ALIGNED = ("audio", "tr", "row", "frame", "part", "run", "t_r", "encoding_mode", "codebook_size")
 QUALITY = ("subject", "bold_source")
-CODES = ("packed", "codec", "codec_revision", "bandwidth_kbps")
+CODES: tuple[str, ...] = ("packed", "codec", "codec_revision", "bandwidth_kbps")
 CODES += ("n_codebooks", "n_frames", "n_samples")
+
+
+def check_names(arrays: "xr.Dataset", path: str | Path, names: tuple[str, ...]) -> None:
+    """``arrays`` hold all ``names``; of ``"video or text"`` one. Else GibletError."""
+    known = {*arrays.variables, *arrays.dims, *arrays.attrs}
+    if missing := [name for name in names if known.isdisjoint(name.split(" or "))]:
+        has = ", ".join(map(str, arrays.variables)) or "no arrays"
+        raise GibletError(f"{path}: has no {', '.join(missing)} but {has}. Is it the right file?")
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, Integral) and value >= 0
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) and math.isfinite(value)
+
+
+def _is_amount(value: Any) -> bool:
+    return isinstance(value, Real) and 0 <= value < math.inf
+
+
+def _is_t_r(value: Any) -> bool:
+    return isinstance(value, Real) and 0 < value <= 60
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_texts(value: Any) -> bool:
+    """A list of texts, as a file has it: in JSON; or as netCDF has it."""
+    try:
+        found = json.loads(value)
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return isinstance(found, list) and all(isinstance(one, str) for one in found)
+
+
+_RULES = {
+    _is_count: (
+        "a whole number from 0 on",
+        "n_trs n_codebooks n_frames n_samples codebook_size gap_trs",
+    ),
+    _is_amount: ("a number from 0 on", "frame_rate bandwidth_kbps"),
+    _is_t_r: ("seconds, above 0 and up to 60", "t_r"),
+    _is_number: ("a number", "volume_offset lag_seconds lag_applied"),
+    _is_text: (
+        "text",
+        "codec codec_revision source bold_source hrf_model framing encoding_mode stim_file",
+    ),
+    _is_texts: ("a list of texts in JSON", "warnings"),
+}
+
+
+def check_values(arrays: "xr.Dataset", path: str | Path) -> None:
+    """Attributes and times that others may have written are what giblet writes.
+
+    Raises
+    ------
+    GibletError
+        A TR of -1.5 s, a number of frames that is text, a film time of NaN, ...
+    """
+    for fits, (needed, names) in _RULES.items():
+        for name in set(names.split()) & set(arrays.attrs):
+            if not fits(value := arrays.attrs[name]):
+                raise _wrong(path, name, needed, value)
+    for name in {"film_time", "film_start"} & set(arrays.variables):
+        times = arrays[name]
+        if times.dims != ("volume",) or times.dtype.kind not in "fiu":
+            raise _wrong(path, name, "seconds, one a volume", f"{times.dims} {times.dtype}")
+        if not bool(abs(times).max() < math.inf) or bool(times.isnull().any()):
+            raise _wrong(path, name, "finite seconds", "NaN or infinite values")
+
+
+def _wrong(path: str | Path, name: str, needed: str, value: object) -> GibletError:
+    shown = value if isinstance(value, Real) else repr(value)[:60]
+    return GibletError(f"{path}: {name} must be {needed}, is {shown}. Make the file again")

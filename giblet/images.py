@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 
 from giblet.checks import GibletError
+from giblet.hdf5 import check_own
 from giblet.incoming import check_file
 
 _DEFLATE = 1032  # the most that gzip packs into a byte
@@ -32,13 +33,34 @@ def open_image(path: Path, **options):
     GibletError where it is none, or its header claims what cannot be.
     """
     import nibabel
+    from nibabel.openers import ImageOpener
 
     check_file(path, "an image")
     with reading_image(path):
+        if ".gii" in path.suffixes:  # unpacked first: nibabel then opens no file that it names
+            with ImageOpener(path) as file:
+                return nibabel.GiftiImage.from_bytes(file.read())
+        _check_other_files(path)
         image = nibabel.load(path, **options)
         if path.name.endswith((".nii", ".nii.gz")):
             _check_header(image, path)
     return image
+
+
+def _check_other_files(path: Path) -> None:
+    """Beside an image (.img of a .hdr) lie files; one of HDF5 (MINC) holds all itself."""
+    import h5py
+    from nibabel import all_image_classes
+    from nibabel.filebasedimages import ImageFileError
+
+    for kind in all_image_classes:
+        with suppress(ImageFileError):
+            named = (Path(h.filename) for h in kind.filespec_to_file_map(path).values())
+            for other in filter(Path.exists, named):
+                check_file(other)
+    if h5py.is_hdf5(path):
+        with h5py.File(path) as file:
+            check_own(file, path)
 
 
 def _check_header(image, path: Path) -> None:

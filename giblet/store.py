@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from giblet.checks import GibletError
+from giblet.contents import check_names, check_values
+from giblet.hdf5 import check_own
 from giblet.incoming import check_file
 from giblet.logbook import tell_warnings
 from giblet.replacing import replacing
@@ -137,7 +139,7 @@ def open_arrays(path: str | Path, *names: str, or_nothing: bool = False) -> Iter
     Raises
     ------
     GibletError
-        Not as it was written, or it holds something else.
+        Not as it was written, parts of it lie in other files, or it holds something else.
     """
     import xarray as xr
 
@@ -158,8 +160,9 @@ def open_arrays(path: str | Path, *names: str, or_nothing: bool = False) -> Iter
     with arrays:
         arrays.attrs.pop(_FORMAT, None)
         if arrays.data_vars or not or_nothing:
-            _check_names(arrays, path, names)
+            check_names(arrays, path, names)
         try:
+            check_values(arrays, path)
             yield arrays
         except OSError as error:
             if "filter returned failure during read" in str(error):  # a chunk's checksum
@@ -168,18 +171,12 @@ def open_arrays(path: str | Path, *names: str, or_nothing: bool = False) -> Iter
 
 
 def _format_of(path: str | Path) -> object:
-    """The format that a file tells; read without h5netcdf, which prints more where it cannot."""
+    """The format that a file tells, if it is whole in itself; h5netcdf would print errors."""
     import h5py
 
     with h5py.File(path, "r") as file:
+        check_own(file, path)
         return np.atleast_1d(dict(file.attrs).get(_FORMAT, 0)).tolist()[0]
-
-
-def _check_names(arrays: "xr.Dataset", path: str | Path, names: tuple[str, ...]) -> None:
-    known = {*arrays.variables, *arrays.dims, *arrays.attrs}
-    if missing := [name for name in names if known.isdisjoint(name.split(" or "))]:
-        has = ", ".join(map(str, arrays.variables)) or "no arrays"
-        raise GibletError(f"{path}: has no {', '.join(missing)} but {has}. Is it the right file?")
 
 
 def save_table(table: "pd.DataFrame", path: str | Path) -> None:

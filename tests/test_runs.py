@@ -17,7 +17,7 @@ from giblet.config import parse_config
 from giblet.demo.scanner import simulate_bids
 from giblet.encoding import framewise_displacement
 from giblet.logbook import warnings_of
-from giblet.runs import read_series
+from giblet.series import read_series
 from giblet.store import load_arrays
 from giblet.verbs.brain import load_bold
 

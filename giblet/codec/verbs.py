@@ -49,8 +49,11 @@ def evaluate(sounds: list[Path], scores: Path, codec: str = "bundled", kbps: flo
     from giblet.audio.codec import load_codec
     from giblet.audio.files import read_sound
     from giblet.audio.quality import score_sound
+    from giblet.checks import GibletError
     from giblet.store import save_table
 
+    if not sounds:
+        raise GibletError("no sounds: name at least one after --sounds")
     coder = load_codec(codec, kbps)
     tables = []
     for path in sounds:
@@ -100,7 +103,6 @@ def decompress(codes: Path, sound: Path) -> None:
     """
     from giblet.audio.codec import load_codec
     from giblet.audio.files import write_sound
-    from giblet.audio.packing import bits_for, unpack_bits
     from giblet.checks import GibletError
     from giblet.contents import CODES
     from giblet.store import load_arrays
@@ -113,6 +115,23 @@ def decompress(codes: Path, sound: Path) -> None:
             f"{codes}: written with other weights of {facts['codec']} "
             f"({facts['codec_revision']}, here {coder.revision}): it would decode to noise"
         )
-    shape = int(facts["n_codebooks"]), int(facts["n_frames"])
-    found = unpack_bits(arrays["packed"].values.tobytes(), bits_for(coder.codebook_size), shape)
-    write_sound(sound, coder.decode(found)[: int(facts["n_samples"])], coder.sample_rate)
+    found, n_samples = _unpacked(arrays, coder, codes)
+    write_sound(sound, coder.decode(found)[:n_samples], coder.sample_rate)
+
+
+def _unpacked(arrays, coder, path: Path):
+    """Codes (n_codebooks, n_frames) of a file, and how long their sound is; or GibletError."""
+    from giblet.audio.packing import bits_for, unpack_bits
+    from giblet.checks import GibletError
+
+    shape = int(arrays.attrs["n_codebooks"]), int(arrays.attrs["n_frames"])
+    n_samples, packed = int(arrays.attrs["n_samples"]), arrays["packed"].values
+    n_bits = bits_for(coder.codebook_size)
+    n_bytes = -(-coder.n_codebooks * shape[1] * n_bits // 8)
+    fits = (shape[0], packed.shape) == (coder.n_codebooks, (n_bytes,)) and packed.dtype == "u1"
+    if not fits or not 0 < n_samples <= shape[1] * coder.hop_length:
+        raise GibletError(
+            f"{path}: {n_samples} samples in {shape} codes do not fit to {packed.shape} "
+            f"{packed.dtype} of this codec; compress the sound again"
+        )
+    return unpack_bits(packed.tobytes(), n_bits, shape), n_samples

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import soundfile
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,3 +89,48 @@ def test_on_the_command_line(speech_file, tmp_path, capsys):
     assert load_arrays(codes).attrs["n_codebooks"] == 2
     assert main(["codec", "compress", *options[:-1], "7"]) == 1
     assert capsys.readouterr().err.startswith("giblet codec compress: codec bundled: no 7 kbps")
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"n_codebooks": "x"},
+        {"n_codebooks": 2**32, "n_frames": 2**32},
+        {"n_codebooks": 4},
+        {"n_frames": -5},
+        {"n_frames": 10**12},
+        {"n_samples": -3},
+        {"n_samples": 10**9},
+        {"bandwidth_kbps": "six"},
+        {"bandwidth_kbps": 0.0},
+        {"codec": 3},
+        {"packed": np.zeros(3, np.uint8)},
+        {"packed": np.zeros(750, np.float32)},
+    ],
+)
+def test_codes_of_others_that_do_not_fit_are_refused(spoilt, tmp_path, capsys):
+    """A second at 6 kbps is 75 frames of 8 codebooks of 10 bits: 750 bytes."""
+    coder = load_codec("bundled", 6.0)
+    codes = {
+        "codec": "bundled",
+        "codec_revision": coder.revision,
+        "bandwidth_kbps": 6.0,
+        "n_codebooks": 8,
+        "n_frames": 75,
+        "n_samples": 75 * coder.hop_length,
+        "packed": np.zeros(75 * 8 * bits_for(coder.codebook_size) // 8, np.uint8),
+    }
+    words = ["codec", "decompress", "--codes", str(tmp_path / "x.nc")]
+    for changed, ended in (({}, 0), (spoilt, 1)):
+        attrs = codes | changed
+        packed = {"packed": ("byte", attrs.pop("packed"))}
+        xr.Dataset(packed, attrs=attrs).to_netcdf(tmp_path / "x.nc", engine="h5netcdf")
+        assert main([*words, "--sound", str(tmp_path / f"{ended}.wav")]) == ended
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "1.wav").exists()
+
+
+def test_evaluating_no_sounds_is_one_line(tmp_path, capsys):
+    words = ["codec", "evaluate", "--scores", str(tmp_path / "scores.tsv"), "--sounds"]
+    assert main(words) == 1
+    assert "name at least one after --sounds" in capsys.readouterr().err

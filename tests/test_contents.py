@@ -1,0 +1,76 @@
+"""Attributes and times of arrays that others wrote are looked at before they are used."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from giblet.checks import GibletError
+from giblet.store import load_arrays, open_arrays, save_arrays
+
+GOOD = {
+    "t_r": 1.5,
+    "n_trs": 4,
+    "frame_rate": 75.0,
+    "bandwidth_kbps": 0.0,  # of mel
+    "codec": "bundled",
+    "warnings": ["sub-01 moved"],
+    "volume_offset": -0.3,
+    "unknown": [-1],
+}
+
+
+@pytest.fixture
+def scans():
+    clock = {"film_time": ("volume", np.array([-1.5, 0.0, 1.5]))}
+    return xr.Dataset({"bold": (("volume", "parcel"), np.eye(3))}, clock, GOOD)
+
+
+def test_what_giblet_writes_is_read(scans, tmp_path):
+    save_arrays(scans, tmp_path / "x.nc")
+    assert load_arrays(tmp_path / "x.nc")["film_time"].values.tolist() == [-1.5, 0.0, 1.5]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("t_r", -1.5, "must be seconds, above 0 and up to 60, is -1.5"),
+        ("t_r", np.nan, "is nan"),
+        ("t_r", 1e9, "up to 60"),
+        ("t_r", "soon", "is 'soon'"),
+        ("n_trs", -5, "must be a whole number from 0 on, is -5"),
+        ("n_trs", 1.5, "is 1.5"),
+        ("n_trs", "x", "is 'x'"),
+        ("frame_rate", np.inf, "is inf"),
+        ("bandwidth_kbps", "six", "is 'six'"),
+        ("codec", 3, "must be text, is 3"),
+        ("warnings", "not json", "must be a list of texts in JSON, is 'not json'"),
+        ("warnings", "5", "is '5'"),
+        ("warnings", "[1]", r"is '\[1\]'"),
+        ("warnings", "[" * 100_000, "is '"),
+        ("volume_offset", np.nan, "is nan"),
+    ],
+)
+def test_wrong_attributes_are_refused(scans, tmp_path, name, value, said):
+    scans.attrs.pop("warnings")
+    scans.assign_attrs({name: value, "unknown": 1}).to_netcdf(tmp_path / "x.nc", engine="h5netcdf")
+    with (
+        pytest.raises(GibletError, match=rf"x.nc: {name} .*{said}") as raised,
+        open_arrays(tmp_path / "x.nc"),
+    ):
+        pass
+    assert len(str(raised.value)) < 300 + len(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        (("volume", [0.0, np.nan, 3.0]), "must be finite seconds"),
+        (("volume", [0.0, 1.5, -np.inf]), "must be finite seconds"),
+        (("volume", ["0", "1.5", "3"]), "seconds, one a volume"),
+        (("moment", [0.0, 1.5]), "seconds, one a volume"),
+    ],
+)
+def test_wrong_times_are_refused(scans, tmp_path, times, said):
+    save_arrays(scans.assign_coords(film_time=times), tmp_path / "x.nc")
+    with pytest.raises(GibletError, match=rf"x.nc: film_time .*{said}"):
+        load_arrays(tmp_path / "x.nc")
