@@ -1,7 +1,5 @@
 """``python -m giblet VERB``."""
 
-import sys
+from giblet.cli import run
 
-from giblet.cli import main
-
-sys.exit(main())
+run()

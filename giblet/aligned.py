@@ -1,5 +1,6 @@
 """The aligned array set: film, words and scans on the film's TRs, and what a model sees of it."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -8,12 +9,14 @@ import xarray as xr
 
 from giblet.alignment.hrf import HRF_SECONDS, tr_kernel
 from giblet.alignment.sync import Match, match_scans
+from giblet.audio.files import read_sound
 from giblet.checks import GibletError
 from giblet.dataset import FilmData, check_no_overlap, gap_trs, split_film, zscore_bold
 from giblet.logbook import warnings_of
 from giblet.models.autoencoder import Shapes
 from giblet.ridge import scale_by_training
 from giblet.settings import SplitConfig
+from giblet.store import fingerprint
 from giblet.text import NO_WORDS
 from giblet.voxels import read_columns, voxels_to_keep
 
@@ -144,6 +147,17 @@ def film_data(aligned: xr.Dataset, blurred: bool = False) -> FilmData:
         )
     subjects = tuple(aligned["subject"].values.astype(str).tolist())
     return FilmData(film, torch.from_numpy(bold), part, run, subjects, gap)
+
+
+def film_sound(film: Path, aligned: xr.Dataset, sample_rate: int) -> np.ndarray:
+    """The whole sound (n_samples,) of the film that ``aligned`` was made of.
+
+    Raises GibletError if ``film`` is another one.
+    """
+    if fingerprint(film) != aligned.attrs.get("input"):
+        name = aligned.attrs.get("film", "another film")
+        raise GibletError(f"{film}: not the film that the aligned arrays were made of ({name})")
+    return read_sound(film, sample_rate)
 
 
 def film_shapes(aligned: xr.Dataset, hrf_model: str, codebook_dim: int = 128) -> Shapes:

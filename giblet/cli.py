@@ -6,10 +6,9 @@
 import argparse
 import inspect
 import json
-import logging
 import os
+import re
 import sys
-import warnings
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,6 +17,7 @@ from giblet.codec import verbs as codec_verbs
 from giblet.config import Config, parse_config
 from giblet.logbook import start_log, tell_mistake, told
 from giblet.options import OPTIONS, option_help
+from giblet.process import hush_hdf5, limit_threads, quiet_libraries
 from giblet.verbs import bottleneck, brain, export, film, generalisation, lesion, setup
 
 ROOMS = {  # modules of verbs, in the order in which one uses them
@@ -34,6 +34,8 @@ _EPILOG = """\
 `giblet VERB --help` tells a verb's options, with an example.
 Exit codes: 0 done; 1 a mistake that you can mend, in one line; 2 wrong options; 130 Ctrl-C."""
 STOPPED = 130  # as shells have it
+_HELD: list[BaseException] = []  # HDF5 crashes as it frees a file that could not be written
+_OUT_OF_MEMORY = re.compile("can't allocate memory|out of memory")  # torch's RuntimeError
 
 
 class _Parser(argparse.ArgumentParser):
@@ -82,8 +84,14 @@ def build_parser() -> argparse.ArgumentParser:
         command = (lab if in_lab else commands).add_parser(last, **described)
         for parameter in inspect.signature(function).parameters.values():
             _add_option(command, name, parameter)
-        command.add_argument("--threads", type=int, default=1, help=f"{OPTIONS['threads']} (1)")
+        command.add_argument("--threads", type=_count, default=1, help=f"{OPTIONS['threads']} (1)")
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text!r}")
+    return int(text)
 
 
 def _add_option(command: argparse.ArgumentParser, verb: str, parameter: inspect.Parameter) -> None:
@@ -154,27 +162,15 @@ def _parse_settings(text: str) -> Config:
         raise GibletError(f"--settings must be JSON, not {text[:200]!r} ({error})") from None
 
 
-def limit_threads(n: int) -> None:
-    """Keep torch, BLAS and OpenMP to ``n`` threads that sleep while they wait."""
-    for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA"):
-        os.environ[f"{name}_NUM_THREADS"] = str(n)
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-
-def quiet_libraries() -> None:
-    """Leave standard error to giblet: no tips, no progress bars that nobody watches."""
-    if not sys.stderr.isatty():
-        os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-        if "huggingface_hub" in sys.modules:  # it has read the environment already
-            from huggingface_hub.utils import disable_progress_bars
-
-            disable_progress_bars()
-        if "transformers" in sys.modules:
-            from transformers.utils.logging import disable_progress_bar
-
-            disable_progress_bar()
-    logging.disable(logging.INFO)  # lightning sets its own level when it is imported
-    warnings.filterwarnings("ignore", module=r"(lightning|torch)\.")
+def run() -> NoReturn:
+    """`main` as a process; after a mistake it ends at once, and frees nothing, see `_HELD`."""
+    hush_hdf5()
+    code = main()
+    if code == 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -191,10 +187,13 @@ def main(arguments: list[str] | None = None) -> int:
             options["config"] = _parse_settings(settings)
         with told(name):
             _call(verb_functions()[name], options)
-    except MemoryError as error:
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(str(error)):
+            raise
         tell_mistake(f"giblet {name}: not enough memory ({error}). Is the input whole?")
         return 1
     except (GibletError, OSError) as error:
+        _HELD.append(error)
         said = explain_os_error(error) if isinstance(error, OSError) else str(error)
         tell_mistake(f"giblet {name}: {said}")
         return 1
@@ -206,7 +205,18 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def _check_apart(options: dict) -> None:
+    """No file under two options: one would be written over the other."""
+    seen: dict[Path, str] = {}
+    for name, path in options.items():
+        if isinstance(path, Path) and path.exists() and not path.is_dir():
+            first = seen.setdefault(path.resolve(), name)
+            if first != name:
+                raise GibletError(f"--{first} and --{name} are the same file: {path}")
+
+
 def _call(verb, options: dict) -> None:
+    _check_apart(options)
     parameters = inspect.signature(verb).parameters.values()
     unnamed = [options.pop(p.name) for p in parameters if p.kind is p.POSITIONAL_ONLY]
     verb(*unnamed, **options)

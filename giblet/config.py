@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, ValidationError
 
 from giblet.checks import GibletError, nearest_name
+from giblet.section import Section
 from giblet.settings import (
     CodecTrainingConfig,
     DecodingConfig,
@@ -15,7 +16,6 @@ from giblet.settings import (
     PretrainingConfig,
     QualityConfig,
     ScanConfig,
-    Section,
     SplitConfig,
     TrainingConfig,
     VideoConfig,
@@ -136,7 +136,7 @@ def _explain(problem: dict) -> str:
     key = ".".join(str(part) for part in problem["loc"] if isinstance(part, str))
     if problem["type"] == "extra_forbidden":
         return _unknown(key)
-    return f"{key or 'settings'} = {problem['input']!r}: {_allowed(key, problem)}"
+    return f"{key or 'settings'} = {problem['input']!r:.100}: {_allowed(key, problem)}"
 
 
 def _unknown(key: str) -> str:

@@ -6,12 +6,16 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
 
+from giblet.checks import GibletError
+from giblet.incoming import check_name
+
 _HOST = re.sub(r"[^\w-]", "", socket.gethostname())[:32] or "host"
+_OF_DISKS = re.compile("LibsndfileError|inline_container")  # the second is torch.save's
 _FORGOTTEN_SECONDS = 24 * 3600  # another machine's leftovers are nobody's by then
 
 
@@ -21,8 +25,14 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     What was written is on the disk by then. A writer that is killed leaves the old file, and a
     hidden one, which the next writer of ``path`` removes.
+
+    Raises
+    ------
+    GibletError
+        What is there is no file, or ``path`` has no name, or one that is not UTF-8.
     """
     path = Path(path)
+    _check_place(path, Path.is_file, "a file")
     with _blaming(path, temporary := _begin(path)):
         try:
             yield temporary
@@ -37,9 +47,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
 def replacing_folder(path: str | Path) -> Iterator[Path]:
     """A temporary folder to fill; it takes the place of ``path`` only if all goes well.
 
-    A folder that was there is moved aside just before, and removed after.
+    A folder that was there is moved aside just before, and removed after. GibletError as
+    `replacing` raises it, where what is there is no folder.
     """
     path = Path(path)
+    _check_place(path, Path.is_dir, "a folder")
     with _blaming(path, temporary := _begin(path)):
         try:
             temporary.mkdir()
@@ -49,6 +61,15 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
             _exchange(temporary, path)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _check_place(path: Path, fits: Callable[[Path], bool], what: str) -> None:
+    """GibletError where something else lies at ``path``: a device must not be replaced."""
+    check_name(path)
+    if path.name in ("", ".."):
+        raise GibletError(f"{path}: is no name for {what} to write; give one")
+    if path.exists() and not fits(path):
+        raise GibletError(f"{path}: is there already, and is not {what}; give another name")
 
 
 def _begin(path: Path) -> Path:
@@ -122,7 +143,7 @@ def _sync(path: Path) -> None:
 def _blaming(path: Path, temporary: Path) -> Iterator[None]:
     """An OSError names ``path`` where it names nothing, or the temporary place.
 
-    HDF5 and libsndfile tell of one as a RuntimeError.
+    HDF5, libsndfile, safetensors and torch tell of one in words of their own.
     """
     try:
         yield
@@ -130,9 +151,9 @@ def _blaming(path: Path, temporary: Path) -> Iterator[None]:
         if error.filename is None or str(error.filename).startswith(str(temporary)):
             error.filename, error.filename2 = str(path), None
         raise
-    except RuntimeError as error:
-        told = re.search(r"\berrno = (\d+)", str(error))
-        if told is None and type(error).__name__ != "LibsndfileError":
+    except Exception as error:
+        told = re.search(r"\b(?:errno =|os error) (\d+)", str(error))
+        if told is None and not _OF_DISKS.search(f"{type(error).__name__} {error}"):
             raise
         code = int(told[1]) if told else errno.EIO
         raise OSError(code, os.strerror(code), str(path)) from error

@@ -2,18 +2,16 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+from giblet.section import Section
 
 
 class MelConfig(Section):
     """The mel path."""
 
     n_mels: PositiveInt = Field(128, description="mel bands")
-    n_fft: PositiveInt = Field(1024, description="samples of a window")
+    n_fft: int = Field(1024, ge=64, description="samples of a window")
     hop_length: PositiveInt = Field(256, description="samples between two frames")
     n_iter: PositiveInt = Field(32, description="iterations of Griffin-Lim")
 
@@ -22,8 +20,8 @@ class VideoConfig(Section):
     """Pictures per TR."""
 
     n_frames: PositiveInt = Field(1, description="pictures per TR")
-    height: PositiveInt = Field(90, description="pixels")
-    width: PositiveInt = Field(160, description="pixels")
+    height: int = Field(90, ge=16, description="pixels; they are halved four times")
+    width: int = Field(160, ge=16, description="pixels")
     features: str = Field(
         "colours",
         min_length=1,
@@ -139,7 +137,7 @@ class TrainingConfig(Section):
     patience: PositiveInt = Field(6, description="epochs without a better validation loss")
     min_steps: PositiveInt = Field(8, description="in an epoch: a short film is seen several times")
     window_trs: PositiveInt = Field(40, description="TRs in a row that one step sees")
-    learning_rate: PositiveFloat = Field(5e-4, description="of AdamW")
+    learning_rate: float = Field(5e-4, gt=0, le=1, description="of AdamW")
     started_share: float = Field(
         0.1,
         ge=0,
@@ -203,7 +201,7 @@ class LesionConfig(Section):
 class ScanConfig(Section):
     """How BOLD is cleaned."""
 
-    high_pass_hz: PositiveFloat | None = Field(0.01, description="slower drifts are removed")
+    high_pass_hz: float | None = Field(0.01, gt=0, le=1, description="slower drifts are removed")
     parcellation: str | None = Field(None, description="label image: parcels instead of voxels")
     confounds: list[str] | None = Field(
         None, description="columns to regress out; by default motion (BIDS), or all (table of runs)"

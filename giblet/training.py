@@ -1,6 +1,7 @@
 """Train the autoencoder: one loop for all its makes, that goes on where it was stopped."""
 
 import hashlib
+import logging
 import os
 import shutil
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from giblet.settings import ModelConfig, TrainingConfig
 from giblet.steps import WATCHED, BottleneckTraining, EpochLines
 from giblet.windows import loaders
 
+logger = logging.getLogger(__name__)
 _DDP = "ddp_find_unused_parameters_true"  # a head may leave the codec's codewords alone
 
 
@@ -118,6 +120,7 @@ def fit(
         last = _resumable(folder, module)
         trainer = _trainer(training, folder, [curves, best, EpochLines()], last, progress)
         trainer.fit(module, *loaders(data, training, seed), ckpt_path=last)
+    _check_finite(best, trainer, folder)
     checkpoint = read_checkpoint(best.best_model_path)
     trainer.strategy.barrier()  # all processes have read it
     module.load_state_dict(checkpoint["state_dict"])
@@ -178,6 +181,22 @@ class _Patience(EarlyStopping):
 
     def on_train_start(self, trainer, module):
         trainer.should_stop = self.wait_count >= self.patience
+
+
+def _check_finite(best: ModelCheckpoint, trainer: lightning.Trainer, folder: Path) -> None:
+    """GibletError if no epoch had a loss that is a number; a warning if the last had none."""
+    if torch.isfinite(trainer.callback_metrics[WATCHED]):
+        return
+    mend = "a smaller training.learning_rate, or training.bfloat16: false, may mend it"
+    if best.best_model_score is None or not torch.isfinite(best.best_model_score):
+        for checkpoint in folder.glob("*.ckpt"):  # nothing to go on from
+            checkpoint.unlink(missing_ok=True)
+        raise GibletError(f"training: the validation loss was never a finite number; {mend}")
+    logger.warning(
+        "training ended in epoch %s, whose loss is no finite number: an earlier one is kept; %s",
+        trainer.current_epoch,
+        mend,
+    )
 
 
 def _resumable(folder: Path, module: BottleneckTraining) -> Path | None:

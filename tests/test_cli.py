@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import torch
 import xarray as xr
 
 from giblet import cli
@@ -386,7 +387,8 @@ def test_every_option_has_its_words_and_no_words_are_left_over():
         ("train", "giblet train: the following arguments are required: --aligned, --model, --logs"),
         ("train --alinged a.nc", "giblet train: no option --alinged; did you mean --aligned?"),
         ("group_trs a.nc --stream=a --trs b", "giblet group_trs: 'a.nc' belongs to no option; the"),
-        ("group_trs --stream a --trs b --threads x", "giblet group_trs: argument --threads: inval"),
+        ("group_trs --stream a --trs b --threads x", "giblet group_trs: argument --threads: must "),
+        ("group_trs --stream a --trs b --threads 0", "giblet group_trs: argument --threads: must "),
     ],
 )
 def test_wrong_words_are_one_line(words, said, capsys):
@@ -444,3 +446,20 @@ def test_as_a_program_of_its_own(tmp_path):
     assert done.stderr.startswith("giblet extract_video: ")
     assert done.stderr.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
+
+
+def test_one_file_under_two_options_is_not_written_over(tmp_path, capsys):
+    (stream := tmp_path / "mel.nc").write_text("precious")
+    assert main(["group_trs", "--stream", str(stream), "--trs", f"{tmp_path}/./mel.nc"]) == 1
+    assert "--stream and --trs are the same file" in capsys.readouterr().err
+    assert stream.read_text() == "precious"
+
+
+def test_memory_that_torch_cannot_have_is_one_line(monkeypatch, capsys):
+    def hungry(verb, options):
+        torch.empty(2**50)
+
+    monkeypatch.setattr("giblet.cli._call", hungry)
+    assert main(["extract_mel", "--film", "a", "--mel", "b"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("giblet extract_mel: not enough memory (")

@@ -327,6 +327,31 @@ def test_the_best_epoch_is_kept(train):
     assert trained.best_epoch == curves["validation/loss"].idxmin()
 
 
+def poison(monkeypatch, epoch):
+    """From that epoch on, counted from 0, no gradient is a number."""
+    step = BottleneckTraining.training_step
+
+    def poisoned(self, window, index):
+        return step(self, window, index) * (np.nan if self.current_epoch >= epoch else 1.0)
+
+    monkeypatch.setattr(BottleneckTraining, "training_step", poisoned)
+
+
+def test_a_loss_that_never_is_a_number_is_no_model(train, monkeypatch, tmp_path):
+    poison(monkeypatch, epoch=0)
+    with pytest.raises(GibletError, match=r"never a finite number; a smaller training.learning_r"):
+        train(make_data(), folder=tmp_path / "logs")
+    assert not list((tmp_path / "logs").glob("*.ckpt"))  # the next run begins anew
+
+
+def test_a_loss_that_is_no_number_any_more_keeps_what_was_learned(train, monkeypatch, caplog):
+    poison(monkeypatch, epoch=1)
+    trained, *_ = train(make_data(), training=BRIEF.model_copy(update={"max_epochs": 4}))
+    assert trained.best_epoch == 0
+    assert all(torch.isfinite(p).all() for p in trained.autoencoder.parameters())
+    assert "whose loss is no finite number: an earlier one is kept" in caplog.text
+
+
 def test_a_log_has_lines_of_epochs_but_does_not_drown_in_them(train, capsys, monkeypatch):
     """Each epoch takes 3 s of this clock: the first, one when 10 s are over, the last."""
     clock = partial(next, itertools.count(100.0, 3.0))

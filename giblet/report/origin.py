@@ -38,7 +38,11 @@ def rule_times(folder: Path) -> pd.DataFrame:
     columns = {"s": "seconds", "cpu_time": "cpu_seconds", "max_rss": "megabytes"}
     rows = [
         {"rule": rule}
-        | {new: pd.to_numeric(table[old].iloc[0], "coerce") for old, new in columns.items()}
+        | {
+            new: pd.to_numeric(table[old].iloc[0], "coerce")
+            for old, new in columns.items()
+            if old in table
+        }
         for rule, table in tables.items()
         if len(table)  # none where the job was killed
     ]

@@ -128,8 +128,8 @@ def reconstruct(
     Example: giblet reconstruct --film film.mp4 --aligned mel.nc --model model --audio audio
         --scores scores/mel.tsv
     """
-    from giblet.aligned import film_data
-    from giblet.audio.files import read_sound, write_sound
+    from giblet.aligned import film_data, film_sound
+    from giblet.audio.files import write_sound
     from giblet.audio.processor import AudioProcessor
     from giblet.contents import ALIGNED
     from giblet.evaluation import score_table
@@ -149,7 +149,7 @@ def reconstruct(
         film_data(arrays, blurred),
         autoencoder,
         processor,
-        read_sound(film, processor.sample_rate),
+        film_sound(film, arrays, processor.sample_rate),
         config.decoding,
         config.seed,
         find_regions(arrays, regions) if asked else None,

@@ -23,8 +23,8 @@ def lesion(
     """
     import pandas as pd
 
-    from giblet.aligned import film_data
-    from giblet.audio.files import read_sound, write_sound
+    from giblet.aligned import film_data, film_sound
+    from giblet.audio.files import write_sound
     from giblet.audio.processor import AudioProcessor
     from giblet.contents import ALIGNED
     from giblet.incoming import file_name
@@ -39,7 +39,7 @@ def lesion(
     data = film_data(arrays, autoencoder.config.hrf_placement == "inputs")
     found = {} if data.bold is None else find_regions(arrays, regions)
     processor = AudioProcessor.from_config(config, arrays.attrs["encoding_mode"])
-    sound = read_sound(film, processor.sample_rate)
+    sound = film_sound(film, arrays, processor.sample_rate)
     options = (found, config.decoding, config.lesion, config.seed)
     sounds, rows = lesion(arrays, data, autoencoder, processor, sound, *options)
     with replacing_folder(audio) as folder:

@@ -1,14 +1,21 @@
 """What the system refuses: one clear line, exit code 1, and nothing that looks like a result."""
 
 import os
+import re
 import resource
 import subprocess
 import sys
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
 from faults_pipeline import Pipeline, kill_all, wait_until
 
+from giblet.checkpoints import SealedCheckpoints
 from giblet.demo import film_path
+from giblet.replacing import replacing
+from giblet.store import save_table
 
 MEL = ["extract_mel", "--film", film_path(), "--settings", '{"max_trs": 20}']
 
@@ -20,25 +27,38 @@ def giblet(*arguments, **options):
     return done.returncode, [line for line in done.stderr.splitlines() if "INFO" not in line]
 
 
-@pytest.mark.parametrize("verb", ["init", "extract_mel"])
-def test_a_disk_that_is_full(verb, tmp_path):
+def write_runs(folder):
+    """A table of one run of parcels."""
+    save_table(pd.DataFrame({f"p{n}": np.arange(60.0) + n for n in range(6)}), folder / "bold.tsv")
+    run = {"subject": "01", "run": "1", "file": "bold.tsv", "t_r": 1.5, "start_time": 0.75}
+    more = {"film_onset": 0.0, "stim_onset": 0.0, "duration": 90.0}
+    save_table(pd.DataFrame([run | more]), folder / "runs.tsv")
+    return folder / "runs.tsv"
+
+
+@pytest.mark.parametrize(
+    ("verb", "size"), [("init", 64), ("extract_mel", 8192), ("load_bold", 4096)]
+)
+def test_a_disk_that_is_full(verb, size, tmp_path):
     """A limit on the size of files stands for it, and for a quota: the system says no midway.
 
-    HDF5 breaks down at a process's end after that, when all has been said.
+    HDF5 would crash at the process's end after that, when all has been said.
     """
-    out = tmp_path / ("config.yaml" if verb == "init" else "mel.nc")
-    if verb == "extract_mel":
-        out.write_text("old")
-    before = os.listdir(tmp_path)
-    size = 64 if verb == "init" else 8192
+    (out := tmp_path / "out.nc").write_text("old")
+    words = {
+        "init": ("init", film_path(), "--output", tmp_path / "config.yaml"),
+        "extract_mel": (*MEL, "--mel", out),
+        "load_bold": ("load_bold", "--source", write_runs(tmp_path), "--bold", out),
+    }
+    before = sorted(os.listdir(tmp_path))
     code, said = giblet(
-        *(("init", film_path(), "--output", out) if verb == "init" else (*MEL, "--mel", out)),
+        *words[verb],
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
     )
-    assert code != 0
-    assert [line.startswith(f"giblet {verb}: {out}: ") for line in said] == [True]
-    assert os.listdir(tmp_path) == before
-    assert verb == "init" or out.read_text() == "old"
+    assert code == 1
+    assert [line.startswith(f"giblet {verb}: {words[verb][-1]}: ") for line in said] == [True]
+    assert sorted(os.listdir(tmp_path)) == before
+    assert out.read_text() == "old"
 
 
 @pytest.fixture
@@ -58,6 +78,20 @@ def test_a_disk_that_is_full_and_small(small_disk):
     assert code == 1, said
     (line,) = said
     assert f"{small_disk}/mel.nc: no space left on device" in line
+    assert os.listdir(small_disk) == []
+
+
+def test_models_on_a_disk_that_is_full(small_disk):
+    from safetensors.torch import save_file
+
+    large = {"weights": torch.zeros(100_000)}
+    with pytest.raises(OSError, match=re.escape(f"{small_disk}/last.ckpt")):
+        SealedCheckpoints().save_checkpoint(large, small_disk / "last.ckpt")
+    with (
+        pytest.raises(OSError, match="No space left"),
+        replacing(small_disk / "model.safetensors") as temporary,
+    ):
+        save_file(large, temporary)
     assert os.listdir(small_disk) == []
 
 

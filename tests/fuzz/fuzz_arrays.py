@@ -8,7 +8,7 @@ SETTINGS = {
     "mel": {"n_mels": 8, "n_fft": 1024, "hop_length": 1024},
     "splits": {"gap_seconds": 3.0},
     "t_r": seeds.T_R,
-    "video": {"height": 2, "width": 2},
+    "video": {"height": 16, "width": 16},
 }
 MODEL = {
     "start_from": "none",
