@@ -18,7 +18,8 @@ def model_folder(name_or_folder: str, what: str) -> Path:
 
     A hub id names a commit, ``"owner/name@commit"``: the model is then the same for ever. Without
     one it is what the cache holds already, and nothing is fetched. Each file of the cache must
-    have the hash that the hub gave it. ``what`` names its purpose in the error.
+    be a link, as the hub's client lays it, to one of the hash that the hub gave. A folder's files
+    are taken as they are. ``what`` names its purpose in the error.
 
     Raises
     ------
@@ -31,9 +32,13 @@ def model_folder(name_or_folder: str, what: str) -> Path:
     if folder.is_dir():
         raise GibletError(f"{what} {name_or_folder}: the folder has no config.json")
     found = _snapshot(name_or_folder, what)
-    for file in sorted(path for path in found.rglob("*") if path.is_symlink()):
-        if not _is_as_the_hub_has_it(file.resolve()):
-            raise GibletError(f"{file}: not as the hub has it. Delete {found}, and fetch it again")
+    blobs = (found.parents[1] / "blobs").resolve()
+    for file in sorted(path for path in found.rglob("*") if path.is_symlink() or not path.is_dir()):
+        if not _is_as_the_hub_has_it(file.resolve(), blobs):
+            raise GibletError(
+                f"{file}: not as the hub has it. Delete {found}, and fetch it again; or, if the "
+                "files are your own, give that folder as the name"
+            )
     return found
 
 
@@ -55,9 +60,12 @@ def _snapshot(name_or_id: str, what: str) -> Path:
         ) from error
 
 
-def _is_as_the_hub_has_it(blob: Path) -> bool:
-    """Whether a file of the cache has the hash that is its name: SHA-256, or Git's SHA-1."""
-    if blob.parent.name != "blobs":
+def _is_as_the_hub_has_it(blob: Path, blobs: Path) -> bool:
+    """Whether a file lies in ``blobs`` and has the hash that is its name: SHA-256 or Git's SHA-1.
+
+    A file that the snapshot holds itself is none: nobody knows what it should be.
+    """
+    if blob.parent != blobs or not blob.is_file():
         return False
     head = f"blob {blob.stat().st_size}\0".encode() if len(blob.name) == 40 else b""
     digest = hashlib.sha1(head) if head else hashlib.sha256()

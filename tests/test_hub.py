@@ -1,6 +1,7 @@
 """A model is found in a folder or the cache, or its absence is said at once. No network needed."""
 
 import hashlib
+import os
 import socket
 import time
 from pathlib import Path
@@ -68,22 +69,24 @@ def test_nothing_is_fetched_that_is_not_pinned(monkeypatch, offline, name):
     assert not asked
 
 
-def test_a_cached_codec_is_found_offline(offline):
+def test_a_cached_codec_is_found_offline(offline, as_the_hub_lays_it):
     commit = "0" * 40
     cached = offline / "models--somebody--tiny_codec"
     config = EncodecConfig(num_filters=2, hidden_size=8, num_lstm_layers=1)
     EncodecModel(config).save_pretrained(cached / "snapshots" / commit)
+    as_the_hub_lays_it(cached / "snapshots" / commit)
     (cached / "refs").mkdir()
     (cached / "refs" / "main").write_text(commit)
     assert model_folder("somebody/tiny_codec", "codec") == cached / "snapshots" / commit
     assert load_codec("somebody/tiny_codec", 6.0).n_codebooks == 8
 
 
-def test_a_pinned_codec_is_that_commit_and_no_other(offline):
+def test_a_pinned_codec_is_that_commit_and_no_other(offline, as_the_hub_lays_it):
     cached = offline / "models--somebody--tiny_codec"
     for commit in ("0" * 40, "1" * 40):
         (cached / "snapshots" / commit).mkdir(parents=True)
         (cached / "snapshots" / commit / "config.json").write_text("{}")
+        as_the_hub_lays_it(cached / "snapshots" / commit)
     (cached / "refs").mkdir()
     (cached / "refs" / "main").write_text("0" * 40)
     assert model_folder("somebody/tiny_codec", "codec").name == "0" * 40
@@ -130,6 +133,33 @@ def test_a_link_out_of_the_cache_is_refused(fetched, tmp_path):
     (fetched / "config.json").unlink()
     (fetched / "config.json").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(GibletError, match="not as the hub has it"):
+        model_folder(f"somebody/tiny@{'2' * 40}", "codec")
+
+
+def test_a_file_that_is_no_link_is_refused(fetched):
+    """Nobody knows what it should be: it could be anything. Named as a folder, it is the user's."""
+    weights = fetched / "model.safetensors"
+    weights.unlink()
+    weights.write_bytes(b"garbage")
+    with pytest.raises(GibletError, match=r"model.safetensors: not as the hub .* give that folder"):
+        model_folder(f"somebody/tiny@{'2' * 40}", "codec")
+    assert model_folder(str(fetched), "codec") == fetched
+
+
+def test_a_link_to_other_blobs_is_refused(fetched, tmp_path):
+    blob = (fetched / "config.json").resolve()
+    (tmp_path / "blobs").mkdir()
+    (fetched / "config.json").unlink()
+    (fetched / "config.json").symlink_to(blob.rename(tmp_path / "blobs" / blob.name))
+    with pytest.raises(GibletError, match=r"config.json: not as the hub has it"):
+        model_folder(f"somebody/tiny@{'2' * 40}", "codec")
+
+
+def test_a_blob_that_is_a_pipe_is_refused(fetched):
+    blob = (fetched / "config.json").resolve()
+    blob.unlink()
+    os.mkfifo(blob)
+    with pytest.raises(GibletError, match=r"config.json: not as the hub has it"):
         model_folder(f"somebody/tiny@{'2' * 40}", "codec")
 
 

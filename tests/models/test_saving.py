@@ -91,7 +91,7 @@ def same_weights(one, other):
 
 
 @pytest.fixture
-def hub(monkeypatch, tmp_path):
+def hub(monkeypatch, tmp_path, as_the_hub_lays_it):
     """No network, and a Hugging Face cache with two commits of one model, which are returned."""
 
     def refuse(*_args, **_kwargs):
@@ -101,7 +101,9 @@ def hub(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     models = {commit: make() for commit in COMMITS}
     for commit, model in models.items():
-        model.save_pretrained(tmp_path / "models--somebody--ears" / "snapshots" / commit)
+        snapshot = tmp_path / "models--somebody--ears" / "snapshots" / commit
+        model.save_pretrained(snapshot)
+        as_the_hub_lays_it(snapshot)
     (tmp_path / "models--somebody--ears" / "refs").mkdir()
     (tmp_path / "models--somebody--ears" / "refs" / "main").write_text(COMMITS[0])
     return models
@@ -186,11 +188,12 @@ def test_a_model_of_the_hub_is_the_commit_that_was_asked_for(hub):
         assert "\n" not in str(raised.value)
 
 
-def test_weights_are_never_unpickled(hub, tmp_path):
+def test_weights_are_never_unpickled(hub, tmp_path, as_the_hub_lays_it):
     """The other form in which models lie about; what it unpickles to may run anything."""
     folder = tmp_path / "models--somebody--ears" / "snapshots" / COMMITS[0]
     (folder / "model.safetensors").unlink()
     torch.save(hub[COMMITS[0]].state_dict(), folder / "pytorch_model.bin")
+    as_the_hub_lays_it(folder)
     for place in (folder, "somebody/ears"):
         with pytest.raises(GibletError, match=r"model\.safetensors: no such file"):
             Autoencoder.from_pretrained(place)
