@@ -2,17 +2,18 @@
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 import xarray as xr
 
-from giblet.aligned import align, film_data, film_shapes
+from giblet.aligned import align, film_data, film_shapes, film_sound
 from giblet.alignment.hrf import tr_kernel
 from giblet.alignment.sync import match_scans
 from giblet.checks import GibletError
 from giblet.config import parse_config
 from giblet.logbook import warnings_of
 from giblet.settings import SplitConfig
-from giblet.store import load_arrays, open_arrays, save_arrays
+from giblet.store import fingerprint, load_arrays, open_arrays, save_arrays
 from giblet.text import NO_WORDS
 from giblet.verbs.bottleneck import sync_align
 from giblet.voxels import read_columns, voxels_to_keep
@@ -287,3 +288,14 @@ def test_of_one_subject_all_voxels_are_kept(film, scans, regressors, rng):
     own = [r.isel(volume=mine) for r in regressors]
     aligned = align(film, alone.isel(volume=mine), own, T_R, SPLITS, max_voxels=10)
     assert aligned.sizes["voxel"] == 40
+
+
+def test_sound_is_read_of_the_film_that_was_aligned_alone(tmp_path):
+    times = np.arange(24000) / 24000
+    for name, hertz in (("film.wav", 440), ("other.wav", 330)):
+        soundfile.write(tmp_path / name, 0.5 * np.sin(2 * np.pi * hertz * times), 24000)
+    attrs = {"input": fingerprint(tmp_path / "film.wav"), "film": "film.wav"}
+    aligned = xr.Dataset(attrs=attrs)
+    assert len(film_sound(tmp_path / "film.wav", aligned, 24000)) == 24000
+    with pytest.raises(GibletError, match=r"other.wav: not the film that .* \(film.wav\)"):
+        film_sound(tmp_path / "other.wav", aligned, 24000)
