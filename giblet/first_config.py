@@ -8,6 +8,8 @@ from giblet.annotations import read_annotations
 from giblet.audio.files import has_sound
 from giblet.bids import MOTION, SPACE, BoldRun, derivatives, read_runs
 from giblet.checks import GibletError
+from giblet.incoming import check_name
+from giblet.logbook import plain_line
 from giblet.pictures import has_pictures
 from giblet.store import load_json
 
@@ -22,14 +24,17 @@ def first_config(source: Path, name: str = "config.yaml") -> str:
     Raises
     ------
     GibletError
-        Neither a film with sound nor a folder with BOLD that fMRIPrep made.
+        Neither a film with sound nor a folder with BOLD that fMRIPrep made; a name that is not
+        UTF-8.
     """
     lines = _bids_lines(source) if source.is_dir() else _film_lines(source)
-    head = [f"# Written by: giblet init {shlex.quote(' '.join(str(source).split()))}"]
-    head += [f"# giblet doctor --config {shlex.quote(name)}"]
-    head += [f"# snakemake --cores 8 report --configfile {shlex.quote(name)}"]
-    head += ["# Every key, its default and its limits: config/README.md"]
-    return "\n".join([*head, *map(_written, lines)]) + "\n"
+    for _, value, _ in lines:
+        check_name(str(value))
+    head = [f"Written by: giblet init {shlex.quote(str(source))}"]
+    head += [f"giblet doctor --config {shlex.quote(name)}"]
+    head += [f"snakemake --cores 8 report --configfile {shlex.quote(name)}"]
+    head += ["Every key, its default and its limits: config/README.md"]
+    return "\n".join([*(f"# {plain_line(line)}" for line in head), *map(_written, lines)]) + "\n"
 
 
 def _written(line: Line) -> str:
@@ -40,8 +45,9 @@ def _written(line: Line) -> str:
     import yaml
 
     key, value, said = line
-    stated = yaml.safe_dump({key: value}, allow_unicode=True, width=2**16).strip()
-    return f"{stated}  # {' '.join(said.split())}" if said else stated
+    plain = str(value).isprintable()  # YAML takes some of the others for line ends
+    stated = yaml.safe_dump({key: value}, allow_unicode=plain, width=2**16).strip()
+    return f"{stated}  # {plain_line(said)}" if said else stated
 
 
 def _name(text: str) -> str:

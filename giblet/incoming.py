@@ -19,13 +19,14 @@ def check_file(path: str | Path, what: str = "a file") -> Path:
     ------
     GibletError
         Nothing is there, a folder, a pipe or a device (giblet reads files twice, and whole), a
-        name that the system refuses.
+        name that the system refuses, or that is not UTF-8.
 
     >>> check_file("/dev/zero")
     Traceback (most recent call last):
         ...
     giblet.checks.GibletError: /dev/zero: is a pipe or a device; give a file
     """
+    check_name(path)
     try:
         mode = os.stat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -39,6 +40,22 @@ def check_file(path: str | Path, what: str = "a file") -> Path:
     if not stat.S_ISREG(mode):
         raise GibletError(f"{path}: is a pipe or a device; give a file")
     return Path(path)
+
+
+def check_name(path: str | Path) -> None:
+    r"""GibletError for a path whose bytes are not UTF-8: it could not be written into any file.
+
+    >>> check_name("caf\udce9.wav")
+    Traceback (most recent call last):
+        ...
+    giblet.checks.GibletError: caf\xe9.wav: its name is not UTF-8; rename it
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        name = re.sub("[\udc80-\udcff]", lambda c: f"\\x{ord(c[0]) - 0xDC00:x}", str(path))
+        name = name.encode("utf-8", "backslashreplace").decode()
+        raise GibletError(f"{name}: its name is not UTF-8; rename it") from None
 
 
 def file_name(name: str) -> str:

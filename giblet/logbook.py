@@ -14,7 +14,20 @@ KEEPS_LOG = "GIBLET_LOG"  # set by the workflow, whose rules keep standard error
 SHORT = "%(levelname)s: %(message)s"
 LONG = "%(asctime)sZ %(levelname)s %(message)s"
 _logger = logging.getLogger(__name__)
+_UNSEEN = re.compile(  # control characters but tabs, marks of direction, what no encoding has
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 _EVENT = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT[\d:]{8}Z) (?P<level>[A-Z]+) (?P<said>.*)")
+
+
+def plain_line(said: str) -> str:
+    r"""``said`` on one line; what would steer a terminal or turn the text round is written out.
+
+    >>> plain_line("a\x1b[2J film,\n two lines")
+    'a\\x1b[2J film, two lines'
+    """
+    line = " ".join(filter(None, map(str.strip, said.splitlines())))
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), line)
 
 
 def keeps_log() -> bool:
@@ -35,7 +48,7 @@ def start_log() -> None:
 
 class _OneLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return " ".join(super().format(record).split())
+        return plain_line(super().format(record))
 
 
 @contextmanager
@@ -49,7 +62,7 @@ def told(verb: str) -> Iterator[None]:
 
 def tell_mistake(said: str) -> None:
     """One line on standard error; of a log, with time and level."""
-    line = " ".join(said.splitlines())
+    line = plain_line(said)
     print(f"{_now()} ERROR {line}" if keeps_log() else line, file=sys.stderr)
 
 
@@ -59,7 +72,7 @@ def tell(said: str) -> None:
     Not by ``logging``, which is silent about all below a warning: libraries say too much.
     """
     if keeps_log():
-        print(f"{_now()} INFO {said}", file=sys.stderr, flush=True)
+        print(f"{_now()} INFO {plain_line(said)}", file=sys.stderr, flush=True)
 
 
 def warnings_of(attrs: Mapping) -> list[str]:

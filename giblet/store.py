@@ -196,7 +196,8 @@ def load_table(path: str | Path, **options) -> "pd.DataFrame":
     if (ending := path.suffix.lower()) not in SEPARATORS:
         raise GibletError(f"{path}: tables are .tsv or .csv, not {path.suffix or 'without ending'}")
     options = {"sep": SEPARATORS[ending], "keep_default_na": False} | options
-    check_file(path)
+    if b"\0" in check_file(path).read_bytes():  # no netCDF text could hold it
+        raise GibletError(f"{path}: not text in UTF-8: it has a NUL in it")
     try:
         return pd.read_csv(path, na_values=["n/a", ""], **options)
     except (ValueError, OverflowError) as error:  # also of characters that are not UTF-8

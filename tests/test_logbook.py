@@ -51,3 +51,11 @@ def test_a_mistake_is_one_line_either_way(kept):
     line = standard_error(*command, GIBLET_LOG=kept)[-1]
     assert line.endswith("giblet group_trs: a: no such file")
     assert bool(EVENT.fullmatch(line)) == bool(kept)
+
+
+def test_what_is_told_does_not_steer_a_terminal():
+    warn = "from giblet.logbook import start_log\nimport logging\nstart_log()\n"
+    warn += "logging.warning('%s: cut short', 'a\\x1b[2J\\u202e\\x07  b\\x85\\udce9')"
+    assert standard_error("-c", warn) == [r"WARNING: a\x1b[2J\u202e\x07  b \udce9: cut short"]
+    command = ["-m", "giblet", "group_trs", "--stream", "a\x1b]0;b\x07", "--trs", "b"]
+    assert standard_error(*command) == [r"giblet group_trs: a\x1b]0;b\x07: no such file"]

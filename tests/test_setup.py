@@ -111,6 +111,39 @@ def test_no_file_is_overwritten(film, tmp_path, capsys):
     assert (tmp_path / "mine.yaml").read_text() == "t_r: 2.0"
 
 
+@pytest.mark.parametrize("name", ["a\x1b[31m b.wav", "a\x85 b.wav", "a\u2028b.wav", "a\n#b.wav"])
+def test_any_name_of_a_film_is_read_back(film, name):
+    """Also control characters and line ends of all kinds, which YAML refuses, or folds."""
+    film = film.rename(film.with_name(name))
+    text = first_config(film, "a\x1b[31m\nt_r: 9.yaml")
+    assert yaml.safe_load(text)["film"] == str(film)
+    assert yaml.safe_load(text)["t_r"] == 1.5
+    assert all(line.isprintable() for line in text.split("\n"))
+
+
+def test_a_name_that_is_not_utf8_goes_into_no_config(film, data_set, tmp_path, capsys):
+    odd = os.fsdecode(b"caf\xe9.wav")
+    film.rename(tmp_path / odd)
+    for verb in ("init", "doctor"):
+        assert main([verb, str(tmp_path / odd)]) == 1
+        assert re.fullmatch(
+            rf"giblet {verb}: \S+/caf\\xe9.wav: its name is not UTF-8; rename it\n",
+            capsys.readouterr().err,
+        )
+    scans = tmp_path / "scans"
+    shutil.copytree(data_set / "derivatives" / "fmriprep", scans)
+    (scans / "sub-01").rename(scans / os.fsdecode(b"sub-01\xe9"))
+    text = first_config(scans)
+    assert r"sub-01\udce9" not in text
+    assert r"sub-01\xe9" in text
+    assert "its name is not UTF-8; rename it" in text
+    for file in sorted(scans.glob("sub-*/func/*_task-film_*")):
+        file.rename(file.with_name(file.name.replace("task-film", os.fsdecode(b"task-\xe9"))))
+    assert main(["init", str(scans), "--output", str(tmp_path / "mine.yaml")]) == 1
+    assert r"\xe9: its name is not UTF-8" in capsys.readouterr().err
+    assert not (tmp_path / "mine.yaml").exists()
+
+
 def test_words_that_cannot_be_read_are_not_named(film):
     film.with_suffix(".tsv").write_text("when\twhat\n1\tyes\n")
     text = first_config(film)

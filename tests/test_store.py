@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -163,6 +164,31 @@ def test_a_disk_has_all_of_it_before_and_after_it_gets_its_name(write, tmp_path,
     written = ["a"] if write is replacing else ["a/b.txt", "a"]
     assert done[:-2] == [(tmp_path / name).stat().st_ino for name in written]
     assert done[-2:] == [(temporary, tmp_path / "a"), tmp_path.stat().st_ino]
+
+
+@pytest.mark.parametrize("write", [replacing, replacing_folder])
+def test_what_is_no_file_or_folder_is_not_replaced(write, tmp_path, monkeypatch):
+    """Such as a device; here a pipe, and a file in the place of a folder or the reverse."""
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
+    Path("link").symlink_to("pipe")
+    other = Path("other")
+    other.mkdir() if write is replacing else other.write_text("a film")
+    before = {name: (tmp_path / name).stat() for name in names(tmp_path)}
+    for name, said in (
+        *((name, "is there already, and is not a") for name in before),
+        *((name, "is no name") for name in ("", ".", "..", "/", "other/..")),
+        (os.fsdecode(b"caf\xe9"), r"caf\\xe9: its name is not UTF-8; rename it"),
+    ):
+        with pytest.raises(GibletError, match=said), write(name) as temporary:
+            temporary.mkdir() if write is replacing_folder else temporary.touch()
+    assert {name: (tmp_path / name).stat() for name in names(tmp_path)} == before
+
+
+def test_a_table_with_a_nul_in_it_is_no_text(tmp_path):
+    (tmp_path / "runs.tsv").write_text("subject\nsub-a\0b\n")
+    with pytest.raises(GibletError, match=r"runs.tsv: not text in UTF-8: it has a NUL in it"):
+        load_table(tmp_path / "runs.tsv")
 
 
 KILLED = """
