@@ -1,5 +1,6 @@
 """Finding the runs of a BIDS data set and reading their tables; the voxels are bold.py's."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +12,14 @@ from giblet.checks import GibletError
 from giblet.encoding import framewise_displacement
 from giblet.events import film_times, read_events
 from giblet.images import open_image
+from giblet.incoming import check_file
 from giblet.store import load_json, load_table
 from giblet.timing import acquisition_times, check_t_r
 
 MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 SPACE = "MNI152NLin2009cAsym"
+SHORTEST_T_R = 0.1  # s
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _BOLD_ENDING = "_desc-preproc_bold.nii.gz"
 
 
@@ -52,13 +56,31 @@ class BoldRun:
 
 
 def check_alike(runs: list[BoldRun], source: Path) -> list[BoldRun]:
-    """``runs``, if they have one TR and one film; otherwise GibletError."""
+    """``runs``, if they have one TR and one film, and labels to print; otherwise GibletError."""
+    for run in runs:
+        for label in (run.subject, run.name, run.stim_file):
+            if not label.removeprefix("sub-").strip() or _UNPRINTABLE.search(label):
+                raise GibletError(
+                    f"{source}: {run.path.name}: {label!r} cannot be the name of a subject, a run "
+                    "or a film: it is empty, or has control characters. Rename it"
+                )
     for name in ("t_r", "stim_file"):
         files = {getattr(run, name): run.path.name for run in runs}
         if len(files) > 1:
             listed = "; ".join(f"{value} in {file}" for value, file in files.items())
             raise GibletError(f"{source}: runs differ in {name} ({listed}); load them apart")
     return runs
+
+
+def scan_t_r(t_r: object) -> float:
+    """`giblet.timing.check_t_r` of a scan's, from 0.1 s on as the config's; ValueError, TypeError.
+
+    >>> scan_t_r("1.5")
+    1.5
+    """
+    if (seconds := check_t_r(float(t_r))) < SHORTEST_T_R:
+        raise ValueError(f"t_r is {seconds}: no scanner is so fast. Give seconds.")
+    return seconds
 
 
 def read_runs(
@@ -139,7 +161,7 @@ def _read_sidecar(path: Path) -> tuple[float, float, list[str]]:
     if "RepetitionTime" not in sidecar:
         raise GibletError(f'{path}: TR missing from the sidecar; add "RepetitionTime" in seconds')
     try:
-        t_r = check_t_r(float(sidecar["RepetitionTime"]))
+        t_r = scan_t_r(sidecar["RepetitionTime"])
         start_time = float(sidecar.get("StartTime", 0.0))
     except (TypeError, ValueError, OverflowError) as error:
         raise GibletError(f"{path}: RepetitionTime or StartTime: {error}") from None
@@ -180,10 +202,12 @@ def _by_strategy(path: Path, strategy: Sequence[str]) -> np.ndarray:
     """The confounds (n_scanned, n_confounds) that nilearn's ``load_confounds`` gives."""
     from nilearn.interfaces.fmriprep import load_confounds
 
+    if (beside := _confounds_path(path).with_suffix(".json")).exists():
+        check_file(beside)
     try:
         table, _steady = load_confounds(str(path), strategy=tuple(strategy), demean=False)
-    except (ValueError, KeyError) as error:
-        reason = str(error).splitlines()[0]
+    except Exception as error:  # nilearn takes the JSON beside the table as it is
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
         raise GibletError(f"{path}: no confounds by {', '.join(strategy)} ({reason})") from None
     return table.to_numpy(float)
 

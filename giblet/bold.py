@@ -199,5 +199,6 @@ def _source(folder: Path) -> str:
         return folder.name
     description = derivatives(folder) / "dataset_description.json"
     makers = load_json(description).get("GeneratedBy") if description.exists() else None
-    named = [maker for maker in makers or [] if isinstance(maker, dict) and "Name" in maker]
+    makers = makers if isinstance(makers, list) else []
+    named = [maker for maker in makers if isinstance(maker, dict) and "Name" in maker]
     return ", ".join([folder.name, *(str(maker["Name"]) for maker in named)])

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from giblet.bids import BoldRun, check_alike, displacement
+from giblet.bids import BoldRun, check_alike, displacement, scan_t_r
 from giblet.checks import GibletError, nearest_name
 from giblet.events import film_times
 from giblet.images import open_image
 from giblet.incoming import check_file
 from giblet.series import open_series, read_series
 from giblet.store import load_table
-from giblet.timing import acquisition_times, check_t_r
+from giblet.timing import acquisition_times
 
 NEEDED = ("subject", "file", "t_r", "film_onset")
 OPTIONAL = {
@@ -94,6 +94,8 @@ def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         if np.isinf(numbers).any() and name != "duration":
             raise GibletError(f"{path}: {name} must be a finite number")
         table[name] = numbers
+    for name in ("subject", "run", "stim_file"):
+        table[name] = table[name].fillna(OPTIONAL.get(name, "")).astype(str)
     dropped = table["n_dropped"]
     if ((dropped < 0) | (dropped > _MOST_DROPPED) | (dropped % 1 != 0)).any():
         raise GibletError(f"{path}: n_dropped must be a whole number from 0 to {_MOST_DROPPED}")
@@ -103,7 +105,7 @@ def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
 def _read_row(row, folder: Path, confounds: Sequence[str]) -> BoldRun:
     path = check_file(folder / str(row.file))
     try:
-        t_r = check_t_r(float(row.t_r))
+        t_r = scan_t_r(row.t_r)
     except ValueError as error:
         raise GibletError(f"{path}: {error}") from None
     mask = None if row.mask is None or pd.isna(row.mask) else folder / str(row.mask)

@@ -3,6 +3,7 @@
 import gzip
 import itertools
 import json
+import os
 import shutil
 
 import h5py
@@ -146,6 +147,26 @@ def test_a_strategy_is_nilearns_own(dataset):
     np.testing.assert_allclose(found, expected, atol=1e-2 * expected.std())
     with pytest.raises(GibletError, match="no confounds by compcor"):
         load_bids(dataset, strategy=["compcor"])
+
+
+@pytest.mark.parametrize("beside", ["[1]", '{"a_comp_cor_00": 1}', "{}", "5", "not json", "pipe"])
+def test_confounds_that_say_nothing_of_themselves_are_one_line(dataset, beside):
+    """nilearn finds components by the JSON beside the table, and trusts it."""
+    for table in dataset.rglob("*_desc-confounds_timeseries.tsv"):
+        edit_table(table, lambda t: t.assign(a_comp_cor_00=t["rot_y"] ** 2))
+        if beside == "pipe":
+            os.mkfifo(table.with_suffix(".json"))
+        else:
+            table.with_suffix(".json").write_text(beside)
+    with pytest.raises(GibletError, match=r"no confounds by compcor|is a pipe") as caught:
+        load_bids(dataset, strategy=["compcor"])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("makers", [5, "me", {"Name": "me"}, [5], None])
+def test_makers_that_are_no_list_of_names_are_left_out(dataset, makers):
+    save_json({"GeneratedBy": makers}, dataset / "dataset_description.json")
+    assert load_bids(dataset).attrs["source"] == "bids"
 
 
 def test_confounds_may_have_the_name_of_before_fmriprep_20_2(simulated, dataset):
@@ -373,6 +394,7 @@ def test_nan_in_the_bold(dataset):
     [
         ({"RepetitionTime": None}, "TR missing from the sidecar"),
         ({"RepetitionTime": 1500}, "looks like milliseconds"),
+        ({"RepetitionTime": 1e-9}, "no scanner is so fast"),
         ({"RepetitionTime": "fast"}, "RepetitionTime or StartTime"),
         ({"StartTime": 750}, "StartTime is 750"),
         ({"RepetitionTime": 2.0}, "runs differ in t_r"),

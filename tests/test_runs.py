@@ -193,6 +193,12 @@ def test_images_with_a_mask_equal_the_same_in_bids(tmp_path):
         ({"file": "absent.npy"}, "absent.npy: no such file"),
         ({"t_r": 2000.0}, "bold.tsv: .*seconds"),
         ({"t_r": "fast"}, r"row 1: t_r is no number \('fast'\)"),
+        ({"t_r": 1e-9}, "bold.tsv: t_r is 1e-09: no scanner is so fast"),
+        ({"subject": None}, "'sub-' cannot be the name of a subject"),
+        ({"subject": " "}, "'sub- ' cannot be the name of a subject"),
+        ({"subject": "0\x011"}, r"'sub-0\\x011' cannot be .* has control characters. Rename it"),
+        ({"run": "\x1b[2J"}, "cannot be the name of a subject, a run"),
+        ({"stim_file": "a\x7f.mp4"}, "or a film: it is empty, or has control characters"),
         ({"film_onset": None}, "row 1: film_onset is no number"),
         ({"film_onset": 500.0}, "no volume was taken while the film was on"),
         ({"duration": 130.0}, "the scan ends 10.0 s before the film does"),
@@ -203,6 +209,7 @@ def test_images_with_a_mask_equal_the_same_in_bids(tmp_path):
         ({"file": "words.tsv"}, "column a holds words, not numbers"),
         ({"file": "flat.npy"}, r"needs numbers \(volumes × parcels\), holds \(60,\)"),
         ({"file": "broken.npy"}, "broken.npy: no readable numbers"),
+        ({"file": "packed.npy"}, "packed.npy: no readable numbers"),
         ({"file": "two.h5"}, "two.h5: no readable numbers in it .2 tables"),
         ({"file": "nan.npy"}, "NaN in the BOLD of 1 voxels"),
         ({"file": "constant.npy"}, "every voxel of some run is constant"),
@@ -216,6 +223,8 @@ def test_bad_input_is_one_clear_line(tmp_path, series, change, message):
     pd.DataFrame({"a": ["x"] * 60}).to_csv(tmp_path / "words.tsv", sep="\t", index=False)
     np.save(tmp_path / "flat.npy", series[:, 0])
     (tmp_path / "broken.npy").write_bytes(b"\x93NUMPY")
+    np.savez(tmp_path / "packed.npz", series)
+    (tmp_path / "packed.npz").rename(tmp_path / "packed.npy")
     with h5py.File(tmp_path / "two.h5", "w") as file:
         file["a"], file["b"] = series, series
     broken = series.copy()
@@ -226,6 +235,13 @@ def test_bad_input_is_one_clear_line(tmp_path, series, change, message):
     with pytest.raises(GibletError, match=message) as caught:
         load_runs(table)
     assert "\n" not in str(caught.value)
+
+
+def test_what_a_table_leaves_out_has_its_default(tmp_path, series):
+    write(tmp_path, series, ".tsv")
+    arrays = load_runs(write_table(tmp_path, [row("bold.tsv", run=None, stim_file=None)]))
+    assert set(arrays["run"].values) == {"run-1"}
+    assert arrays.attrs["stim_file"] == "film"
 
 
 def test_runs_must_agree(tmp_path, series):
