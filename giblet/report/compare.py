@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from giblet.report.extras import TextTable
 from giblet.report.tables import (
     PATHS,
     ScoreTable,
@@ -40,28 +41,33 @@ def _table(scores: pd.DataFrame, columns: tuple, title: str, simulated: bool) ->
     return build_table(cells, list(cells.index), title, simulated)
 
 
-def difference_rows(differences: pd.DataFrame | None, simulated: bool) -> list[list[str]] | None:
-    """Paired differences as text: metric, codes less what, column, n, difference, interval, p.
+def difference_tables(differences: pd.DataFrame | None, simulated: bool) -> list[TextTable] | None:
+    """Paired differences, a table for each path that codes are compared with, and each column.
 
     Those of two segments or more; None where there is nothing to compare codes with.
     """
     if differences is None or differences.empty:
         return None
     several = differences[differences["n"] >= 2]
-    return [_difference_row(row, simulated) for row in several.itertuples()]
+    return [
+        TextTable(
+            f"Codes less {PATHS.get(path, path)}: {_heard_column(column, simulated)}",
+            ["Metric", "Difference", "p", "95 % interval", "n"],
+            [_difference_row(row) for row in rows.itertuples()],
+        )
+        for (path, column), rows in several.groupby(["path", "column"], sort=False)
+    ]
 
 
-def _difference_row(row, simulated: bool) -> list[str]:
+def _difference_row(row) -> list[str]:
     metric = metric_of(row.metric)
     value, low, high = (number(x, metric.decimals) for x in (row.difference, row.low, row.high))
     return [
         metric.label,
-        PATHS.get(row.path, row.path),
-        _heard_column(row.column, simulated),
-        number(row.n, 0),
         value,
-        f"[{low}, {high}]" if np.isfinite(row.low) else "–",
         number(row.p, 4),
+        f"[{low}, {high}]" if np.isfinite(row.low) else "–",
+        number(row.n, 0),
     ]
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 
 from giblet.report.answer import answer, few_segments
 from giblet.report.brain import BrainResults, BrainSection, brain_section
-from giblet.report.compare import comparison_tables, difference_rows
+from giblet.report.compare import comparison_tables, difference_tables
 from giblet.report.extras import Extras, brain_tables, times_table, trained, training_tables
 from giblet.report.figures import history_figures, score_figures
 from giblet.report.listen import listening, what_is_heard
@@ -33,6 +33,10 @@ _FACT_LABELS = {
     "codec": "Codec",
     "codec_revision": "Codec revision",
     "bandwidth_kbps": "Bandwidth (kbit/s)",
+    "framing": "Framing",
+    "modalities": "Modalities",
+    "bold_source": "Source of BOLD",
+    "subjects": "Subjects",
     "versions": "Versions",
     "seed": "Seed",
     "parts": "TRs by part",
@@ -91,7 +95,7 @@ def render_page(
         answer=answer(scores, facts, "" if section is None else section.answer),
         few_segments=few_segments(scores),
         comparison=comparison_tables(scores, extras.matched, simulated),
-        differences=difference_rows(_differences(extras, facts), simulated),
+        differences=difference_tables(_differences(extras, facts), simulated),
         published=[*ours(scores), *CODECS],
         published_decoding=DECODING,
         tables=score_tables(scores, simulated),

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import wilcoxon
 
 from giblet.report.codebooks import share_equal, usage
-from giblet.report.compare import difference_rows
+from giblet.report.compare import difference_tables
 from giblet.report.segments import (
     MATCHED,
     PAIRED_METRICS,
@@ -42,11 +42,13 @@ def test_differences_are_codes_less_mel_of_segments_scored_on_both():
 def test_no_row_of_less_than_two_segments():
     one, other = ({m: np.array(s) for m in PAIRED_METRICS} for s in ([0.5, 0.7], [0.4, np.nan]))
     scores = {("encodec", "codec"): one, ("mel", "codec"): other}
-    assert difference_rows(paired_differences(scores), simulated=False) == []
+    assert difference_tables(paired_differences(scores), simulated=False) == []
     other["stoi"] = np.array([0.4, 0.5])
-    ((label, _, _, n, *_),) = difference_rows(paired_differences(scores), simulated=False)
+    (table,) = difference_tables(paired_differences(scores), simulated=False)
+    assert table.caption == "Codes less mel: path alone"
+    ((label, *_, n),) = table.rows
     assert (label, n) == ("STOI", "2")
-    assert difference_rows(paired_differences({("mel", "codec"): other}), simulated=False) is None
+    assert difference_tables(paired_differences({("mel", "codec"): other}), simulated=False) is None
 
 
 def test_mel_at_a_bitrate_spends_no_more_and_loses_something():
