@@ -24,6 +24,7 @@ PAUSES = ("sp", "sil", "<eps>", "<p:>")  # of the Penn, Montreal and Munich forc
 _SYNONYMS = {"onset": ("onset", "start"), "duration": ("duration",), "end": ("end", "offset")}
 _CELLS = {"dtype": str, "keep_default_na": False, "na_values": ["n/a", ""]}  # as written
 _FORMATS = ".tsv, .csv, .xlsx, .TextGrid, .srt or .vtt"
+_MOST_COLUMNS = 5000  # pandas needs a minute for 100,000
 _EPSILON = 1e-6  # s: rows that share less than this do not overlap
 
 
@@ -99,11 +100,15 @@ def _table(path: Path, sheet: str | None, names: Sequence[str] | None) -> pd.Dat
 
 
 def _separated(path: Path, header: int | None) -> pd.DataFrame:
-    separator, text = SEPARATORS[path.suffix.lower()], io.StringIO(decoded_text(path))
+    separator, text = SEPARATORS[path.suffix.lower()], decoded_text(path)
+    if (n := 1 + max(line.count(separator) for line in text.split("\n"))) > _MOST_COLUMNS:
+        raise GibletError(f"{path}: has {n:,} columns; a table of what is said has a few")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # more cells than columns
-            table = pd.read_csv(text, sep=separator, header=header, index_col=False, **_CELLS)
+            table = pd.read_csv(
+                io.StringIO(text), sep=separator, header=header, index_col=False, **_CELLS
+            )
     except (ValueError, pd.errors.ParserWarning) as error:
         raise GibletError(f"{path}: not a readable table ({one_line(error)})") from error
     if separator == "\t" and (long := [c for c in table.to_numpy().ravel() if "\n" in str(c)]):

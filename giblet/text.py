@@ -118,11 +118,16 @@ def _mean_per_tr(vectors, onsets, ends, edges) -> tuple[np.ndarray, np.ndarray]:
     """Overlap-weighted mean of ``vectors`` (n_rows, n_features) between ``edges`` (n_trs + 1,)."""
     features = np.zeros((len(edges) - 1, vectors.shape[1]), dtype=np.float32)
     spoken = np.zeros(len(features), dtype=bool)
+    reached = np.maximum.accumulate(ends)  # by this row or one before
+    firsts = np.searchsorted(reached, edges[:-1], side="right")
+    begun = np.minimum.accumulate(onsets[::-1])[::-1]  # of this row and all after
+    stops = np.searchsorted(begun, edges[1:])
     for i, (begin, end) in enumerate(pairwise(edges)):
-        overlap = np.minimum(ends, end) - np.maximum(onsets, begin)  # (n_rows,) s
+        near = slice(firsts[i], stops[i])
+        overlap = np.minimum(ends[near], end) - np.maximum(onsets[near], begin)  # (n_near,) s
         rows = np.flatnonzero(overlap > 0)
         if len(rows):
-            features[i] = np.average(vectors[rows], axis=0, weights=overlap[rows])
+            features[i] = np.average(vectors[near][rows], axis=0, weights=overlap[rows])
             spoken[i] = True
     return features, spoken
 

@@ -5,17 +5,21 @@ import io
 import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from giblet.checks import GibletError
 from giblet.incoming import check_file
 
-_STAMP = r"(\d+:)?\d\d?:\d\d?[.,]\d{3}"
+if TYPE_CHECKING:
+    from webvtt.models import Timestamp
+
+_STAMP = r"(\d{1,5}:)?\d\d?:\d\d?[.,]\d{3}"
 _TIMES = re.compile(rf"^[ \t]*{_STAMP} *--> *{_STAMP}(\s|$)", re.MULTILINE)
-_LIKE_TIMES = re.compile(r"\d:\d\d.*->")
-_STYLE = re.compile(r"\{\\[^}]*\}")  # such as {\an8}: not said
-_NEGATIVE = re.compile(r"^\s*(xm(in|ax) *= *)?-[\d.]*[1-9]\S*", re.MULTILINE)
+_LIKE_TIMES = re.compile(r"\d:\d\d")  # before an arrow
+_STYLE = re.compile(r"\{\\[^{}]*\}")  # such as {\an8}: not said
+_NEGATIVE = re.compile(r"^[^\S\n]*(xm(in|ax) *= *)?-[\d.]*[1-9]\S*", re.MULTILINE)
 _EPSILON = 1e-6  # s
 
 
@@ -99,15 +103,20 @@ def subtitle_rows(path: Path) -> tuple[pd.DataFrame, int]:
         subtitles = webvtt.from_buffer(io.StringIO(text.lstrip()), format=kind).captions
     except (MalformedFileError, MalformedCaptionError) as error:
         raise GibletError(f"{path}: not a readable .{kind} file ({one_line(error)})") from error
-    times = [[pd.to_timedelta(t).total_seconds() for t in (s.start, s.end)] for s in subtitles]
+    times = [[_seconds(s.start_time), _seconds(s.end_time)] for s in subtitles]
     said = [_STYLE.sub("", html.unescape(s.text)) for s in subtitles]
     rows = pd.DataFrame(times, columns=["onset", "end"])
     n_lost = len(_TIMES.findall(text)) - len(subtitles)
     return rows.assign(text=[" ".join(text.split()) for text in said]), n_lost
 
 
+def _seconds(stamp: "Timestamp") -> float:
+    hours, minutes, seconds, milliseconds = stamp.to_tuple()
+    return (((hours * 60 + minutes) * 60 + seconds) * 1000 + milliseconds) / 1000
+
+
 def _refuse_broken_times(text: str, path: Path) -> None:
     for number, line in enumerate(text.split("\n"), 1):
-        if _LIKE_TIMES.search(line) and not _TIMES.match(line):
-            why = f"line {number} should be the times of a subtitle ({line.strip()})"
+        if _LIKE_TIMES.search(line.rpartition("->")[0]) and not _TIMES.match(line):
+            why = f"line {number} should be the times of a subtitle ({line.strip()[:80]})"
             raise GibletError(f"{path}: {why}")

@@ -349,6 +349,14 @@ def test_a_wrong_table_gets_one_clear_line(tmp_path, content, complaint):
     refused(written(tmp_path, content), complaint)
 
 
+def test_a_table_of_too_many_columns_is_refused(tmp_path):
+    for ending, separator in (("tsv", "\t"), ("csv", ",")):
+        rows = [["onset", "duration", "text"], ["0", "1", "yes"]]
+        wide = [separator.join([*row, *["0"] * 4998]) for row in rows]
+        said = "has 5,001 columns; a table of what is said has a few"
+        refused(written(tmp_path, "\n".join(wide), f"w.{ending}"), said)
+
+
 def test_a_broken_workbook_gets_one_clear_line(tmp_path):
     whole = in_a_workbook(tmp_path, {"Sheet1": WORDS}).read_bytes()
     for content in (b"no workbook", whole[: len(whole) // 2]):
@@ -401,6 +409,8 @@ def test_a_wrong_textgrid_gets_one_clear_line(tmp_path, content, complaint):
         (VTT.removeprefix("WEBVTT"), "w.vtt", "not a readable .vtt file"),
         (VTT.replace("00:01.500", "00:01.x"), "w.vtt", "line 9 should be the times"),
         ("WEBVTT\n", "w.vtt", "no text in it"),
+        (VTT.replace("00:01.500", "9999999999:00:01.500"), "w.vtt", "line 9 should be the times"),
+        (SRT.replace("00:00:01,500", "1" * 5000 + ":00:01,500"), "w.srt", "line 2 should be"),
     ],
 )
 def test_wrong_subtitles_get_one_clear_line(tmp_path, content, name, complaint):

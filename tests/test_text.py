@@ -33,6 +33,23 @@ def test_a_row_across_an_edge_belongs_to_both_trs_and_one_at_the_edge_to_the_lat
     assert spoken.all()
 
 
+def test_no_overlap_is_missed_in_rows_of_any_order_and_length(rng):
+    """Against every row with every TR; some rows last far beyond those that begin after them."""
+    rows = [(onset, rng.exponential(4), f"word {onset}") for onset in rng.uniform(0, 50, 40)]
+    table = annotated(*rows, (60.0, 1.0, "..."), (61.0, 1.0, "after a long silence"))
+    for order in (table, table.sort_values("onset"), table.iloc[::-1]):
+        features, spoken = embed_words(order, t_r=1.5, n_trs=60, duration=90.0)
+        begins = 1.5 * np.arange(60)[:, None]
+        ends = (order["onset"] + order["duration"]).to_numpy()
+        overlap = np.minimum(ends, begins + 1.5) - np.maximum(order["onset"].to_numpy(), begins)
+        overlap = np.clip(overlap, 0, None) * (order["text"] != "...").to_numpy()
+        np.testing.assert_array_equal(spoken, overlap.any(axis=1))
+        weights = overlap[spoken] / overlap[spoken].sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(
+            features[spoken], weights @ hashed_words(list(order["text"])), atol=1e-6
+        )
+
+
 def test_a_word_without_duration_counts_where_it_is_said():
     features, spoken = embed_words(annotated((3.0, 0.0, "now")), t_r=1.5, n_trs=4, duration=6.0)
     assert spoken.tolist() == [False, False, True, False]
