@@ -131,7 +131,7 @@ def _sheet(path: Path, sheet: str | None, header: int | None) -> pd.DataFrame:
 
 def _table_rows(table, columns: dict, text_columns: Iterable[str], path: Path) -> pd.DataFrame:
     """A table's onset, duration or end, and text, under these names; empty rows are left out."""
-    has = ", ".join(map(str, table.columns))
+    has = ", ".join(map(str, table.columns))[:200]
     table = table.rename(columns=_plain).dropna(how="all")
     if (twice := table.columns[table.columns.duplicated()]).size:
         raise GibletError(f"{path}: has two columns {twice[0]}")
