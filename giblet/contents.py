@@ -80,8 +80,31 @@ _RULES = {
 }
 
 
+_NUMBERS, _TEXT = "if", "UOT"
+_KINDS = {_NUMBERS: "numbers", _TEXT: "text", "f": "floats", "i": "integers", "u": "bytes"}
+_KINDS |= {"b": "true or false"}  # of numpy's types
+_VARIABLES = {  # kinds, and how their dimensions begin
+    "stream": (_NUMBERS, "row frame"),
+    "audio": (_NUMBERS, "tr row frame"),
+    "video": ("u", "tr picture height width"),
+    "features": ("f", "tr moment"),
+    "text": ("f", "tr feature"),
+    "regressors": ("f", "volume feature or subject tr regressor"),
+    "bold": ("f", ""),
+    "film_time": ("f", "volume"),
+    "film_start": (_NUMBERS, "volume"),
+    "in_film": ("b", "volume"),
+    "subject": (_TEXT, "volume or subject"),
+    "run": (_TEXT, "volume or tr"),
+    "part": (_TEXT, "tr"),
+    "tr": ("i", "tr"),
+}
+_TIMES = ("film_time", "film_start")  # few: they can be read where the rest is left on the disk
+_FINITE = ("stream", "features", "text", "regressors")
+
+
 def check_values(arrays: "xr.Dataset", path: str | Path) -> None:
-    """Attributes and times that others may have written are what giblet writes.
+    """Attributes, and types and dimensions of variables, are what giblet writes.
 
     Raises
     ------
@@ -92,12 +115,21 @@ def check_values(arrays: "xr.Dataset", path: str | Path) -> None:
         for name in set(names.split()) & set(arrays.attrs):
             if not fits(value := arrays.attrs[name]):
                 raise _wrong(path, name, needed, value)
-    for name in {"film_time", "film_start"} & set(arrays.variables):
-        times = arrays[name]
-        if times.dims != ("volume",) or times.dtype.kind not in "fiu":
-            raise _wrong(path, name, "seconds, one a volume", f"{times.dims} {times.dtype}")
-        if not bool(abs(times).max() < math.inf) or bool(times.isnull().any()):
-            raise _wrong(path, name, "finite seconds", "NaN or infinite values")
+    for name in arrays.variables.keys() & _VARIABLES.keys():
+        (kinds, begins), found = _VARIABLES[name], arrays[name]
+        dims = " ".join(map(str, found.dims))
+        if found.dtype.kind not in kinds or not any(map(dims.startswith, begins.split(" or "))):
+            needed = f"{_KINDS[kinds]} along {begins or 'anything'}"
+            raise _wrong(path, name, needed, f"{found.dtype} along {dims}")
+    check_finite(arrays, path, _TIMES)
+
+
+def check_finite(arrays: "xr.Dataset", path: str | Path, names: tuple[str, ...] = _FINITE) -> None:
+    """No NaN where it means nothing; reads these variables. Else GibletError."""
+    for name in arrays.variables.keys() & set(names):
+        values = arrays[name].values
+        if values.size and not (values.min() > -math.inf and values.max() < math.inf):
+            raise _wrong(path, name, "finite numbers", "NaN or infinite somewhere")
 
 
 def _wrong(path: str | Path, name: str, needed: str, value: object) -> GibletError:

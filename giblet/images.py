@@ -39,12 +39,26 @@ def open_image(path: Path, **options):
     with reading_image(path):
         if ".gii" in path.suffixes:  # unpacked first: nibabel then opens no file that it names
             with ImageOpener(path) as file:
-                return nibabel.GiftiImage.from_bytes(file.read())
+                return _surface(file.read(), path)
         _check_other_files(path)
         image = nibabel.load(path, **options)
         if path.name.endswith((".nii", ".nii.gz")):
             _check_header(image, path)
     return image
+
+
+def _surface(content: bytes, path: Path):
+    from nibabel.gifti import GiftiImage
+    from nibabel.gifti.parse_gifti_fast import GiftiParseError
+
+    try:
+        return GiftiImage.from_bytes(content)
+    except GiftiParseError as error:
+        if "ExternalFileBinary" not in str(error):
+            raise
+        raise GibletError(
+            f"{path}: its numbers lie in another file; save it with them in it (GZipBase64Binary)"
+        ) from None
 
 
 def _check_other_files(path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from giblet.checks import GibletError
-from giblet.contents import check_names, check_values
+from giblet.contents import check_finite, check_names, check_values
 from giblet.hdf5 import check_own
 from giblet.incoming import check_file
 from giblet.logbook import tell_warnings
@@ -105,7 +105,7 @@ def _checked_chunks(path: str | Path) -> list[tuple[int, int]]:
 
 def _plain(value):
     """An attribute as netCDF can hold it."""
-    value = value.item() if isinstance(value, np.generic) else value
+    value = value.tolist() if isinstance(value, np.generic | np.ndarray) else value
     holds = isinstance(value, str | int | float) and not isinstance(value, bool)
     return value if holds else json.dumps(value)
 
@@ -117,11 +117,13 @@ def load_arrays(path: str | Path, *names: str, or_nothing: bool = False) -> "xr.
     """
     with open_arrays(path, *names, or_nothing=or_nothing) as arrays:
         try:
-            return arrays.load()
+            arrays.load()
         except MemoryError:
             raise
         except Exception as error:
             raise damaged(path) from error
+    check_finite(arrays, path)
+    return arrays
 
 
 @contextmanager

@@ -64,13 +64,48 @@ def test_wrong_attributes_are_refused(scans, tmp_path, name, value, said):
 @pytest.mark.parametrize(
     ("times", "said"),
     [
-        (("volume", [0.0, np.nan, 3.0]), "must be finite seconds"),
-        (("volume", [0.0, 1.5, -np.inf]), "must be finite seconds"),
-        (("volume", ["0", "1.5", "3"]), "seconds, one a volume"),
-        (("moment", [0.0, 1.5]), "seconds, one a volume"),
+        (("volume", [0.0, np.nan, 3.0]), "finite numbers"),
+        (("volume", [0.0, 1.5, -np.inf]), "finite numbers"),
+        (("volume", ["0", "1.5", "3"]), "must be floats along volume, is "),
+        (("moment", [0.0, 1.5]), "must be floats along volume, is "),
     ],
 )
 def test_wrong_times_are_refused(scans, tmp_path, times, said):
     save_arrays(scans.assign_coords(film_time=times), tmp_path / "x.nc")
-    with pytest.raises(GibletError, match=rf"x.nc: film_time .*{said}"):
+    with (
+        pytest.raises(GibletError, match=rf"x.nc: film_time .*{said}"),
+        open_arrays(tmp_path / "x.nc"),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "dims", "values", "said"),
+    [
+        (
+            "audio",
+            ("tr", "row", "frame"),
+            np.full((2, 1, 1), "x"),
+            "numbers along tr row frame, is '<U1 along tr row frame'",
+        ),
+        ("audio", ("tr", "row"), np.zeros((2, 1)), "is 'float64 along tr row'"),
+        (
+            "video",
+            ("tr", "picture", "height", "width"),
+            np.zeros((2, 1, 1, 1)),
+            "bytes .*is 'float64",
+        ),
+        ("text", ("tr", "feature"), np.full((2, 1), np.nan), "finite numbers"),
+        ("regressors", ("feature", "volume"), np.zeros((2, 1)), "along feature volume"),
+        ("run", ("tr",), np.zeros(2), "text along volume or tr, is 'float64 along tr'"),
+    ],
+)
+def test_wrong_variables_are_refused(tmp_path, name, dims, values, said):
+    save_arrays(xr.Dataset({name: (dims, values)}), tmp_path / "x.nc")
+    with pytest.raises(GibletError, match=rf"x.nc: {name} must be .*{said}"):
         load_arrays(tmp_path / "x.nc")
+
+
+def test_attributes_that_are_arrays_are_written_as_lists(tmp_path):
+    save_arrays(xr.Dataset(attrs={"unknown": np.array([1.0, 2.0])}), tmp_path / "x.nc")
+    assert load_arrays(tmp_path / "x.nc").attrs["unknown"] == "[1.0, 2.0]"

@@ -86,7 +86,7 @@ def test_links_within_a_file_are_read(tmp_path):
 @pytest.mark.parametrize("name", ["bold.func.gii", "bold.gii"])
 def test_a_surface_whose_numbers_lie_elsewhere_is_refused(tmp_path, other, name):
     (tmp_path / name).write_text(GIFTI.format(name=other.name))
-    with pytest.raises(GibletError, match=rf"{name}: not a readable image \(ExternalFileBinary"):
+    with pytest.raises(GibletError, match=rf"{name}: its numbers lie in another file"):
         read_series(tmp_path / name)
 
 
