@@ -28,8 +28,6 @@ def first_config(source: Path, name: str = "config.yaml") -> str:
         UTF-8.
     """
     lines = _bids_lines(source) if source.is_dir() else _film_lines(source)
-    for _, value, _ in lines:
-        check_name(str(value))
     head = [f"Written by: giblet init {shlex.quote(str(source))}"]
     head += [f"giblet doctor --config {shlex.quote(name)}"]
     head += [f"snakemake --cores 8 report --configfile {shlex.quote(name)}"]
@@ -95,6 +93,8 @@ def _bids_lines(folder: Path) -> list[Line]:
     root = derivatives(folder)
     if not any(root.glob("sub-*")):
         raise GibletError(f"{folder}: no sub-* folders, so no BIDS data set. Of films, name one")
+    for path in _bold_files(root):
+        check_name(path)
     task, tasks = _choose_task(root)
     others = [other for other in tasks if other != task]
     said = f"also there: {', '.join(others)}" if others else "the only one"

@@ -14,20 +14,28 @@ KEEPS_LOG = "GIBLET_LOG"  # set by the workflow, whose rules keep standard error
 SHORT = "%(levelname)s: %(message)s"
 LONG = "%(asctime)sZ %(levelname)s %(message)s"
 _logger = logging.getLogger(__name__)
-_UNSEEN = re.compile(  # control characters but tabs, marks of direction, what no encoding has
-    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+_UNSEEN = re.compile(  # control characters but tabs, line ends, direction, what no encoding has
+    "[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
 _EVENT = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT[\d:]{8}Z) (?P<level>[A-Z]+) (?P<said>.*)")
 
 
+def visible(said: str) -> str:
+    r"""``said`` with what would steer a terminal, or turn the text round, written out.
+
+    >>> visible("a\x1b[2J film")
+    'a\\x1b[2J film'
+    """
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), said)
+
+
 def plain_line(said: str) -> str:
-    r"""``said`` on one line; what would steer a terminal or turn the text round is written out.
+    r"""The same on one line.
 
     >>> plain_line("a\x1b[2J film,\n two lines")
     'a\\x1b[2J film, two lines'
     """
-    line = " ".join(filter(None, map(str.strip, said.splitlines())))
-    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), line)
+    return visible(" ".join(filter(None, map(str.strip, said.splitlines()))))
 
 
 def keeps_log() -> bool:

@@ -17,6 +17,7 @@ import pytest
 import soundfile
 import yaml
 
+from giblet.checks import GibletError
 from giblet.cli import main
 from giblet.config import Config, parse_config
 from giblet.demo.scanner import simulate_bids
@@ -112,13 +113,16 @@ def test_no_file_is_overwritten(film, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", ["a\x1b[31m b.wav", "a\x85 b.wav", "a\u2028b.wav", "a\n#b.wav"])
-def test_any_name_of_a_film_is_read_back(film, name):
+def test_any_name_of_a_film_is_read_back(film, name, capsys):
     """Also control characters and line ends of all kinds, which YAML refuses, or folds."""
     film = film.rename(film.with_name(name))
     text = first_config(film, "a\x1b[31m\nt_r: 9.yaml")
     assert yaml.safe_load(text)["film"] == str(film)
     assert yaml.safe_load(text)["t_r"] == 1.5
     assert all(line.isprintable() for line in text.split("\n"))
+    main(["doctor", str(film)])
+    assert f"film: {film.parent}/a" in (told := capsys.readouterr().out)
+    assert all(line.isprintable() for line in told.replace("\t", "").split("\n"))
 
 
 def test_a_name_that_is_not_utf8_goes_into_no_config(film, data_set, tmp_path, capsys):
@@ -133,14 +137,14 @@ def test_a_name_that_is_not_utf8_goes_into_no_config(film, data_set, tmp_path, c
     scans = tmp_path / "scans"
     shutil.copytree(data_set / "derivatives" / "fmriprep", scans)
     (scans / "sub-01").rename(scans / os.fsdecode(b"sub-01\xe9"))
-    text = first_config(scans)
-    assert r"sub-01\udce9" not in text
-    assert r"sub-01\xe9" in text
-    assert "its name is not UTF-8; rename it" in text
-    for file in sorted(scans.glob("sub-*/func/*_task-film_*")):
+    said = "its name is not UTF-8; rename it"
+    with pytest.raises(GibletError, match=rf"sub-01\\xe9/func/\S+: {said}"):
+        first_config(scans)
+    (scans / os.fsdecode(b"sub-01\xe9")).rename(scans / "sub-01")
+    for file in sorted(scans.glob("sub-02/func/*_task-film_*")):
         file.rename(file.with_name(file.name.replace("task-film", os.fsdecode(b"task-\xe9"))))
     assert main(["init", str(scans), "--output", str(tmp_path / "mine.yaml")]) == 1
-    assert r"\xe9: its name is not UTF-8" in capsys.readouterr().err
+    assert re.search(rf"_task-\\xe9_\S+: {said}\n", capsys.readouterr().err)
     assert not (tmp_path / "mine.yaml").exists()
 
 

@@ -16,6 +16,7 @@ def doctor(source: Path | None = None, /, config: Path | None = None) -> None:
     from giblet.checks import GibletError
     from giblet.config import parse_config
     from giblet.installed import describe_machine
+    from giblet.logbook import visible
     from giblet.needs import describe_needs
     from giblet.store import load_yaml
 
@@ -23,7 +24,7 @@ def doctor(source: Path | None = None, /, config: Path | None = None) -> None:
     print("\n".join(describe_machine()), flush=True)
     lines, problems = describe_needs(settings)
     name = config or source or "the demo"
-    print("\n".join(["", f"{name} (dataset {settings.dataset})", *lines]))
+    print("\n".join(map(visible, ["", f"{name} (dataset {settings.dataset})", *lines])))
     if problems:
         raise GibletError(f"{len(problems)} of the lines above would stop the run")
 
@@ -51,6 +52,7 @@ def init(source: Path, /, output: Path = Path("config.yaml")) -> None:
     """
     from giblet.checks import GibletError
     from giblet.first_config import first_config
+    from giblet.logbook import plain_line
     from giblet.replacing import replacing
 
     if output.exists():
@@ -60,6 +62,5 @@ def init(source: Path, /, output: Path = Path("config.yaml")) -> None:
         temporary.write_text(text)
     print(text, end="", flush=True)
     commands = [line.removeprefix("# ") for line in text.splitlines()[1:3]]
-    print(
-        f"\n{output} is written: look through it. Next:", *commands, sep="\n    ", file=sys.stderr
-    )
+    said = f"{plain_line(str(output))} is written: look through it. Next:"
+    print(f"\n{said}", *commands, sep="\n    ", file=sys.stderr)
