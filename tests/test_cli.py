@@ -254,7 +254,7 @@ def test_a_failed_run_leaves_the_old_result_alone(run, tmp_path):
     ("out", "said"),
     [
         ("sound.wav/codes.nc", "sound.wav: "),  # a file where a folder should be
-        ("taken", "taken: is a directory"),
+        ("taken", "taken: is there already, and is not a file"),
         ("/proc/no/codes.nc", "/proc/no"),
     ],
 )
