@@ -9,6 +9,8 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from giblet.checks import GibletError
 
 if TYPE_CHECKING:
@@ -98,9 +100,10 @@ _VARIABLES = {  # kinds, and how their dimensions begin
     "run": (_TEXT, "volume or tr"),
     "part": (_TEXT, "tr"),
     "tr": ("i", "tr"),
+    "n_frames": ("i", "tr"),
 }
 _TIMES = ("film_time", "film_start")  # few: they can be read where the rest is left on the disk
-_FINITE = ("stream", "features", "text", "regressors")
+_FINITE = ("stream", "features", "text", "regressors", "audio", "n_frames")
 
 
 def check_values(arrays: "xr.Dataset", path: str | Path) -> None:
@@ -118,7 +121,8 @@ def check_values(arrays: "xr.Dataset", path: str | Path) -> None:
     for name in arrays.variables.keys() & _VARIABLES.keys():
         (kinds, begins), found = _VARIABLES[name], arrays[name]
         dims = " ".join(map(str, found.dims))
-        if found.dtype.kind not in kinds or not any(map(dims.startswith, begins.split(" or "))):
+        fit = any(f"{dims} ".startswith(f"{begin} ".lstrip()) for begin in begins.split(" or "))
+        if found.dtype.kind not in kinds or not fit:
             needed = f"{_KINDS[kinds]} along {begins or 'anything'}"
             raise _wrong(path, name, needed, f"{found.dtype} along {dims}")
     check_finite(arrays, path, _TIMES)
@@ -126,10 +130,14 @@ def check_values(arrays: "xr.Dataset", path: str | Path) -> None:
 
 def check_finite(arrays: "xr.Dataset", path: str | Path, names: tuple[str, ...] = _FINITE) -> None:
     """No NaN where it means nothing; reads these variables. Else GibletError."""
-    for name in arrays.variables.keys() & set(names):
+    for name in arrays.variables.keys() & set(names) - {"audio"}:  # NaN is a slot with no frame
         values = arrays[name].values
         if values.size and not (values.min() > -math.inf and values.max() < math.inf):
             raise _wrong(path, name, "finite numbers", "NaN or infinite somewhere")
+    if {"audio", "n_frames"} <= {*names} & arrays.variables.keys():
+        slots = np.arange(arrays.sizes["frame"]) < arrays["n_frames"].values[:, None]
+        if not np.isfinite(np.moveaxis(arrays["audio"].values, 1, -1)[slots]).all():
+            raise _wrong(path, "audio", "finite in every frame", "NaN or infinite somewhere")
 
 
 def _wrong(path: str | Path, name: str, needed: str, value: object) -> GibletError:

@@ -106,6 +106,17 @@ def test_wrong_variables_are_refused(tmp_path, name, dims, values, said):
         load_arrays(tmp_path / "x.nc")
 
 
+def test_sound_is_missing_only_where_a_tr_has_no_frame(tmp_path):
+    sound = np.ones((2, 3, 4), dtype=np.float32)
+    sound[1, :, 3] = np.nan
+    for n_frames in (3, 4):
+        arrays = {"audio": (("tr", "row", "frame"), sound), "n_frames": ("tr", [4, n_frames])}
+        save_arrays(xr.Dataset(arrays), tmp_path / f"{n_frames}.nc")
+    np.testing.assert_array_equal(load_arrays(tmp_path / "3.nc")["audio"], sound)
+    with pytest.raises(GibletError, match=r"4.nc: audio must be finite in every frame"):
+        load_arrays(tmp_path / "4.nc")
+
+
 def test_attributes_that_are_arrays_are_written_as_lists(tmp_path):
     save_arrays(xr.Dataset(attrs={"unknown": np.array([1.0, 2.0])}), tmp_path / "x.nc")
     assert load_arrays(tmp_path / "x.nc").attrs["unknown"] == "[1.0, 2.0]"

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import fuzz_contents as contents
 import fuzz_damage as damage
 import fuzz_seeds as seeds
+import fuzz_tricks as tricks
 
 MEL = json.dumps({"mel": {"n_mels": 16, "n_fft": 256, "hop_length": 256}})
 MEL = MEL.replace("{", "{{").replace("}", "}}")
@@ -67,6 +69,7 @@ def film_cases() -> Iterator[Case]:
         yield from spoiling(name, pictures_of(name), damage.of_bytes(10 + n), why=" (pictures)")
     yield from spoiling("film.wav", sound_of("film.wav"), damage.wav_headers())
     yield from spoiling("film.mp4", sound_of("film.mp4"), damage.in_its_place())
+    yield from spoiling("film.mp4", sound_of("film.mp4"), tricks.playlists())
     yield from spoiling(
         "film.mp4", pictures_of("film.mp4"), damage.in_its_place(), why=" (pictures)"
     )
@@ -111,6 +114,8 @@ def scan_cases() -> Iterator[Case]:
     yield from spoiling("confounds.tsv", scan_of("confounds"), damage.of_text())
     table = "bold.npy.runs.tsv"
     yield from spoiling(table, scan_of("bold.npy"), damage.of_text(), damage.of_bytes(32))
+    for file, label, spoil in contents.further_files():
+        yield from spoiling(file, scan_of(file), [(label, spoil)])
     for label, row in RUN_ROWS.items():
         yield Case(
             f"{table}: {label}",
@@ -133,6 +138,7 @@ RUN_ROWS = {
     "NaN TR": {"t_r": "nan"},
     "infinite TR": {"t_r": "inf"},
     "TR in ms": {"t_r": "1500"},
+    "TR of a nanosecond": {"t_r": "1e-9"},
     "NaN onset": {"film_onset": "nan"},
     "infinite onset": {"film_onset": "inf"},
     "far onset": {"film_onset": "1e300"},
@@ -144,6 +150,10 @@ RUN_ROWS = {
     "infinite stimulus onset": {"stim_onset": "inf"},
     "an HTML subject": {"subject": "<script>alert(1)</script>"},
     "a subject up the tree": {"subject": "../../x"},
+    "no subject": {"subject": ""},
+    "a blank subject": {"subject": " "},
+    "a NUL in the subject": {"subject": "a\0b"},
+    "an escape in the subject": {"subject": "\x1b[2J"},
 }
 
 # ---- BIDS ----------------------------------------------------------------------------------------
@@ -173,6 +183,13 @@ def bids_cases() -> Iterator[Case]:
             f"sidecar: {label}",
             LOAD_BIDS,
             lambda folder, t=text: (folder / "bids" / sidecar).write_text(t),
+        )
+    for made in ("5", '"me"', '{"Name": "me"}', "[5]", "null"):
+        text = f'{{"Name": "x", "BIDSVersion": "1.8.0", "GeneratedBy": {made}}}'
+        yield Case(
+            f"description: made by {made}",
+            LOAD_BIDS,
+            lambda folder, t=text: (folder / "bids/dataset_description.json").write_text(t),
         )
     events = seeds.BIDS_FILES["events"]
     for label, text in {
@@ -209,6 +226,9 @@ def word_cases() -> Iterator[Case]:
         if not name.endswith(".xlsx"):
             yield from spoiling(name, words_of(name), damage.of_text())
     yield from spoiling("said.xlsx", words_of("said.xlsx"), [("a bomb", damage.bomb_workbook)])
+    yield from spoiling("said.srt", words_of("said.srt"), tricks.subtitles())
+    yield from spoiling("said.tsv", words_of("said.tsv"), tricks.tables())
+    yield from spoiling("said.TextGrid", words_of("said.TextGrid"), tricks.grids())
     for label, row in {
         "far onset": "1e300\t1\tfar",
         "NaN": "nan\t1\tx",
@@ -352,7 +372,7 @@ def array_cases() -> Iterator[Case]:
     for n, (file, words) in enumerate(ARRAYS.items()):
         ways = damage.of_bytes(70 + n), damage.in_its_place()
         vast = [("10^12 numbers", damage.vast_netcdf)]
-        yield from spoiling(file, words, *ways, vast)
+        yield from spoiling(file, words, *ways, vast, contents.of_contents())
         for other in ARRAYS:
             if other != file:
                 yield Case(
