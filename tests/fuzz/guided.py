@@ -149,16 +149,16 @@ def search(target: str, seconds: int, keep: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("targets", nargs="*", default=[*TARGETS], choices=TARGETS)
+    parser.add_argument("targets", nargs="*", choices=TARGETS, help="all by default")
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "giblet-fuzz")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    seconds = int(60 * options.minutes / len(options.targets))
     if options.here:
-        search(options.targets[0], seconds, options.keep)
-    for target in options.targets:
-        share = str(options.minutes / len(options.targets))
+        search(options.targets[0], int(60 * options.minutes), options.keep)
+    targets = options.targets or [*TARGETS]
+    for target in targets:
+        share = str(options.minutes / len(targets))
         words = [sys.executable, __file__, target, "--here", "--minutes", share]
         subprocess.run([*words, "--keep", str(options.keep)], check=False)
 
