@@ -90,6 +90,14 @@ def _check_header(image, path: Path) -> None:
         raise ValueError("its affine says of no voxel where it lies")
 
 
+def _open_volume(path: Path):
+    """An image of one number a voxel: a mask, labels; else GibletError."""
+    image = open_image(path)
+    if (n := len(getattr(image, "shape", ()))) != 3:  # a surface has none
+        raise GibletError(f"{path}: must be one volume of voxels, but has {n} dimensions")
+    return image
+
+
 def common_mask(images: Iterable[tuple[Path, Path]]) -> tuple[np.ndarray, np.ndarray]:
     """Voxels in every brain mask (i, j, k) bool, and the affine (4, 4), of (image, mask) files.
 
@@ -102,7 +110,7 @@ def common_mask(images: Iterable[tuple[Path, Path]]) -> tuple[np.ndarray, np.nda
     first = open_image(images[0][0])
     mask = np.ones(first.shape[:3], dtype=bool)
     for path, mask_path in images:
-        for image in (open_image(path), brain := open_image(mask_path)):
+        for image in (open_image(path), brain := _open_volume(mask_path)):
             same = image.shape[:3] == mask.shape
             if not same or not np.allclose(image.affine, first.affine, atol=1e-3):
                 raise GibletError(
@@ -141,7 +149,7 @@ def read_labels(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
 
     grid = Nifti1Image(mask.astype(np.uint8), affine)
     with reading_image(path):
-        atlas = resample_to_img(open_image(path), grid, interpolation="nearest")
+        atlas = resample_to_img(_open_volume(path), grid, interpolation="nearest")
     labels = np.where(mask, np.asanyarray(atlas.dataobj).round().astype(int), 0)
     if not labels.any():
         raise GibletError(f"{path}: no label lies in the brain mask; is it in MNI space?")

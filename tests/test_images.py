@@ -6,7 +6,7 @@ import pytest
 
 from giblet import images
 from giblet.checks import GibletError
-from giblet.images import parcel_means, read_volumes
+from giblet.images import common_mask, parcel_means, read_labels, read_volumes
 
 SHAPE = (5, 4, 3, 23)
 
@@ -47,3 +47,14 @@ def test_parcels_are_means_over_labels():
     values, labels = np.sin(np.arange(60.0)).reshape(3, 20), np.arange(20) % 4 * 5
     expected = [values[:, labels == label].mean(axis=1) for label in (5, 10, 15)]
     np.testing.assert_allclose(parcel_means(values, labels), np.transpose(expected))
+
+
+def test_a_mask_or_labels_that_are_no_volume_are_one_line(tmp_path):
+    nibabel.save(nibabel.Nifti1Image(np.ones((3, 3, 3, 2)), np.eye(4)), tmp_path / "bold.nii.gz")
+    surface = nibabel.gifti.GiftiDataArray(np.ones(5, np.float32))
+    nibabel.save(nibabel.gifti.GiftiImage(darrays=[surface]), tmp_path / "surface.gii")
+    for other, n in (("bold.nii.gz", 4), ("surface.gii", 0)):
+        with pytest.raises(GibletError, match=f"{other}: must be one volume .* has {n} dimensions"):
+            common_mask([(tmp_path / "bold.nii.gz", tmp_path / other)])
+        with pytest.raises(GibletError, match=f"{other}: must be one volume"):
+            read_labels(tmp_path / other, np.ones((3, 3, 3), bool), np.eye(4))
