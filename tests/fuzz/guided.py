@@ -149,14 +149,14 @@ def search(target: str, seconds: int, keep: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("targets", nargs="*", choices=TARGETS, help="all by default")
+    parser.add_argument("targets", nargs="*", default="all", choices=["all", *TARGETS])
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--keep", type=Path, default=Path(tempfile.gettempdir()) / "giblet-fuzz")
     parser.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.here:
         search(options.targets[0], int(60 * options.minutes), options.keep)
-    targets = options.targets or [*TARGETS]
+    targets = [*TARGETS] if "all" in options.targets else options.targets
     for target in targets:
         share = str(options.minutes / len(targets))
         words = [sys.executable, __file__, target, "--here", "--minutes", share]
