@@ -27,7 +27,7 @@ from giblet.lesion import decode_lesions, paired_change, plan_lesions
 from giblet.models.autoencoder import Autoencoder
 from giblet.models.reading import bottlenecks
 from giblet.settings import DecodingConfig, LesionConfig, ModelConfig, SplitConfig
-from giblet.store import load_table, save_arrays
+from giblet.store import fingerprint, load_table, save_arrays
 from giblet.verbs.lesion import lesion
 
 T_R, N_TRS, N_EACH = 1.5, 300, 40
@@ -180,7 +180,8 @@ def files(tmp_path_factory):
     sound = read_sound(film_path(), processor.sample_rate)[: round(SHORT * T_R * 24000)]
     write_sound(folder / "film.wav", sound, processor.sample_rate)
     features, _ = processor.audio_to_features(folder / "film.wav")
-    film = xr.Dataset({"audio": (("tr", "row", "frame"), features)}, attrs=processor.facts())
+    facts = processor.facts() | {"input": fingerprint(folder / "film.wav")}
+    film = xr.Dataset({"audio": (("tr", "row", "frame"), features)}, attrs=facts)
     clock = {"subject": "sub-01", "run": "run-1", "in_film": True}
     scans = xr.Dataset(
         {"bold": (("volume", "voxel"), rng.standard_normal((SHORT, 6)).astype(np.float32))},
