@@ -8,6 +8,7 @@ breaks one is written to FOLDER/crash-*; a fixed finding becomes a case of fuzz_
 """
 
 import argparse
+import importlib
 import json
 import subprocess
 import sys
@@ -18,6 +19,11 @@ import numpy as np
 
 WORDS = (".tsv", ".csv", ".TextGrid", ".srt", ".vtt", ".xlsx")
 MARKS = ["onset", "duration", "text", "\t", "-->", "00:00:01.000", "WEBVTT", "xmin = ", "intervals"]
+PARSERS = (
+    *("giblet.annotations", "giblet.transcripts", "giblet.incoming", "giblet.store"),
+    *("giblet.config", "giblet.codec.settings", "giblet.audio.framing"),
+    *("praatio.textgrid", "webvtt", "yaml"),
+)
 KEYS = ["t_r: ", "mel: {n_mels: ", "splits:\n  test: ", "&a ", "*a", "!!", "<<: ", "null", ".nan"]
 
 
@@ -127,10 +133,8 @@ def search(target: str, seconds: int, keep: Path) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["giblet", "praatio", "webvtt", "yaml"]):
-        import giblet.annotations
-        import giblet.audio.framing
-        import giblet.codec.settings
-        import giblet.config  # noqa: F401
+        for module in PARSERS:
+            importlib.import_module(module)
     import logging
 
     logging.disable(logging.CRITICAL)
@@ -141,7 +145,7 @@ def search(target: str, seconds: int, keep: Path) -> None:
     marks = _FOLDER / "marks"
     listed = [mark.replace("\n", "\\x0A").replace("\t", "\\x09") for mark in MARKS + KEYS]
     marks.write_text("\n".join(f'"{mark}"' for mark in listed))
-    limits = [f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=2048", "-max_len=4096"]
+    limits = [f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=6144", "-max_len=4096"]
     limits += [f"-dict={marks}", f"-artifact_prefix={keep}/crash-{target}-", "-print_final_stats=1"]
     atheris.Setup([sys.argv[0], *limits, str(corpus)], TARGETS[target])
     atheris.Fuzz()
