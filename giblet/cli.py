@@ -15,9 +15,10 @@ from typing import NoReturn
 from giblet.checks import GibletError, explain_os_error, nearest_name
 from giblet.codec import verbs as codec_verbs
 from giblet.config import Config, parse_config
-from giblet.logbook import start_log, tell_mistake, told
+from giblet.logbook import keeps_log, start_log, tell_mistake, told
 from giblet.options import OPTIONS, option_help
 from giblet.process import hush_hdf5, limit_threads, quiet_libraries
+from giblet.sealing import Damaged, set_aside
 from giblet.verbs import bottleneck, brain, export, film, generalisation, lesion, setup
 
 ROOMS = {  # modules of verbs, in the order in which one uses them
@@ -195,6 +196,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (GibletError, OSError) as error:
         _HELD.append(error)
         said = explain_os_error(error) if isinstance(error, OSError) else str(error)
+        if isinstance(error, Damaged) and keeps_log():
+            said = set_aside(error)
         tell_mistake(f"giblet {name}: {said}")
         return 1
     except (KeyboardInterrupt, SystemExit) as stop:  # lightning makes an exit of Ctrl-C

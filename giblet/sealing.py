@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -59,11 +60,31 @@ def check_seal(path: str | Path) -> int | None:
     raise damaged(path)
 
 
-def damaged(path: str | Path) -> GibletError:
+class Damaged(GibletError):
+    """A file is not as it was written. ``whole`` is what a rule makes: the file, or its folder."""
+
+    def __init__(self, said: str, whole: str | Path, mend: str = "Delete it and run again"):
+        super().__init__(f"{said}. {mend}")
+        self.said, self.whole = said, Path(whole)
+
+
+def damaged(path: str | Path, whole: str | Path | None = None) -> Damaged:
     """What to say of a file that is not as it was written."""
-    return GibletError(
-        f"{path}: cut or changed since it was written, and not read. Delete it and run again"
-    )
+    return Damaged(f"{path}: cut or changed since it was written, and not read", whole or path)
+
+
+def set_aside(found: Damaged) -> str:
+    """Rename a damaged result, so that the workflow makes it anew; what to say of it.
+
+    What lies outside of ``results/`` is somebody's own, and stays.
+    """
+    if found.whole.parts[0] != "results":
+        return str(found)
+    aside = found.whole.with_name(f"{found.whole.name}.damaged")
+    if aside.is_dir():
+        shutil.rmtree(aside)
+    os.replace(found.whole, aside)
+    return f"{found.said}. It is {aside} now: run again, and it is made anew"
 
 
 def sealed_bytes(path: str | Path) -> bytes:
@@ -97,11 +118,11 @@ def check_sums(folder: str | Path, names: Iterable[str], needed: bool = False) -
     first, *lines = (folder / SUMS).read_text("utf8", "replace").splitlines() or [""]
     version = re.fullmatch(r"# giblet format (\d{1,9})", first)
     if version is None:
-        raise damaged(folder / SUMS)
+        raise damaged(folder / SUMS, folder)
     check_version(int(version[1]), folder)
     for name in names:
         if _line(folder, name) not in lines:
-            raise damaged(folder / name)
+            raise damaged(folder / name, folder)
 
 
 def check_version(found: object, path: str | Path) -> None:

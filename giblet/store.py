@@ -19,7 +19,7 @@ from giblet.hdf5 import check_own
 from giblet.incoming import check_file
 from giblet.logbook import tell_warnings
 from giblet.replacing import replacing
-from giblet.sealing import FORMAT_VERSION, check_seal, check_version, damaged, seal
+from giblet.sealing import FORMAT_VERSION, Damaged, check_seal, check_version, damaged, seal
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -155,10 +155,8 @@ def open_arrays(path: str | Path, *names: str, or_nothing: bool = False) -> Iter
     except GibletError:
         raise
     except Exception as error:
-        raise GibletError(
-            f"{path}: not a readable netCDF file ({error}). If giblet wrote it, delete it and run "
-            "again"
-        ) from error
+        said = f"{path}: not a readable netCDF file ({error})"
+        raise Damaged(said, path, "If giblet wrote it, delete it and run again") from error
     with arrays:
         arrays.attrs.pop(_FORMAT, None)
         if arrays.data_vars or not or_nothing:

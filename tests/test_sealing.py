@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,10 +12,12 @@ from giblet.checks import GibletError
 from giblet.sealing import (
     FORMAT_VERSION,
     SUMS,
+    Damaged,
     check_seal,
     check_sums,
     seal,
     sealed_bytes,
+    set_aside,
     write_sums,
 )
 from giblet.store import append_arrays, load_arrays, new_variable, open_arrays, save_arrays
@@ -158,3 +161,24 @@ def test_sums_may_be_needed(folder):
     check_sums(folder, ["weights"])
     with pytest.raises(GibletError, match="no such file"):
         check_sums(folder, ["weights"], needed=True)
+
+
+def test_what_is_damaged_is_set_aside_whole_and_only_among_results(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for model in (Path("results/demo/model"), Path("own/model")):
+        model.mkdir(parents=True)
+        for name in ("a.json", "b.json"):
+            (model / name).write_text("{}")
+        write_sums(model, ["a.json", "b.json"])
+        (model / "b.json").write_text("{1}")
+        for _twice in range(2):
+            with pytest.raises(Damaged, match="cut or changed") as found:
+                check_sums(model, ["a.json", "b.json"])
+            said = set_aside(found.value)
+            if model.parts[0] == "own":
+                assert said == str(found.value)
+                assert (model / "b.json").is_file()
+            else:
+                assert "It is results/demo/model.damaged now: run again" in said
+                assert not model.exists()
+                shutil.copytree("results/demo/model.damaged", model)
