@@ -85,3 +85,20 @@ def check_unpacked(path: Path) -> None:
         raise GibletError(f"{path}: not a readable workbook ({error})") from None
     if n_bytes > _UNPACKED:
         raise GibletError(f"{path}: would unpack to {n_bytes / 1e9:.1f} GB; save it as .tsv")
+
+
+def parse_yaml(text: str) -> object:
+    """Plain data of YAML; a key that stands twice is an error, not the last of its values."""
+    import yaml
+
+    class Once(yaml.SafeLoader):
+        def construct_mapping(self, node, deep=False):
+            seen = set()
+            for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+                if key.value in seen:
+                    said = f"the key {key.value} stands twice"
+                    raise yaml.constructor.ConstructorError(None, None, said, key.start_mark)
+                seen.add(key.value)
+            return super().construct_mapping(node, deep)
+
+    return Once(text).get_single_data()

@@ -16,7 +16,7 @@ import numpy as np
 from giblet.checks import GibletError
 from giblet.contents import check_finite, check_names, check_values
 from giblet.hdf5 import check_own
-from giblet.incoming import check_file
+from giblet.incoming import check_file, parse_yaml
 from giblet.logbook import tell_warnings
 from giblet.replacing import replacing
 from giblet.sealing import FORMAT_VERSION, Damaged, check_seal, check_version, damaged, seal
@@ -236,7 +236,7 @@ def load_yaml(path: str | Path) -> dict:
 
     check_file(path)
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        content = parse_yaml(Path(path).read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError, TypeError, RecursionError, OverflowError) as error:
         raise GibletError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
     return _keyed({} if content is None else content, path)

@@ -284,6 +284,9 @@ def test_yaml_is_read(tmp_path):
     (tmp_path / "empty.yaml").touch()
     assert load_yaml(tmp_path / "a.yaml") == {"mel": {"n_mels": 80}}
     assert load_yaml(tmp_path / "empty.yaml") == {}
+    (tmp_path / "twice.yaml").write_text("t_r: 1.5\nmel: {n_mels: 80, n_mels: 40}\n")
+    with pytest.raises(GibletError, match=r"the key n_mels stands twice.*line 2"):
+        load_yaml(tmp_path / "twice.yaml")
 
 
 @pytest.mark.parametrize(

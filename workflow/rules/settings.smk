@@ -12,12 +12,16 @@ from giblet.config import parse_config
 from giblet.demo import annotations_path, film_path
 from giblet.provenance import source_fingerprint
 from giblet.runs import run_files
+from giblet.store import load_yaml
 
 
 configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 try:
+    for file in workflow.configfiles:
+        # Snakemake takes the last of two values
+        load_yaml(file)
     SETTINGS = parse_config(config)
 except GibletError as error:
     # an exception would bring its place in this file along
