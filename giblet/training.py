@@ -185,18 +185,15 @@ class _Patience(EarlyStopping):
 
 def _check_finite(best: ModelCheckpoint, trainer: lightning.Trainer, folder: Path) -> None:
     """GibletError if no epoch had a loss that is a number; a warning if the last had none."""
-    if torch.isfinite(trainer.callback_metrics[WATCHED]):
-        return
     mend = "a smaller training.learning_rate, or training.bfloat16: false, may mend it"
-    if best.best_model_score is None or not torch.isfinite(best.best_model_score):
+    lowest = best.best_model_score
+    if lowest is None or not torch.isfinite(lowest):
         for checkpoint in folder.glob("*.ckpt"):  # nothing to go on from
             checkpoint.unlink(missing_ok=True)
         raise GibletError(f"training: the validation loss was never a finite number; {mend}")
-    logger.warning(
-        "training ended in epoch %s, whose loss is no finite number: an earlier one is kept; %s",
-        trainer.current_epoch,
-        mend,
-    )
+    if not torch.isfinite(trainer.callback_metrics.get(WATCHED, lowest)):
+        said = "training ended where the loss is no finite number: an earlier epoch is kept; %s"
+        logger.warning(said, mend)
 
 
 def _resumable(folder: Path, module: BottleneckTraining) -> Path | None:

@@ -349,7 +349,7 @@ def test_a_loss_that_is_no_number_any_more_keeps_what_was_learned(train, monkeyp
     trained, *_ = train(make_data(), training=BRIEF.model_copy(update={"max_epochs": 4}))
     assert trained.best_epoch == 0
     assert all(torch.isfinite(p).all() for p in trained.autoencoder.parameters())
-    assert "whose loss is no finite number: an earlier one is kept" in caplog.text
+    assert "where the loss is no finite number: an earlier epoch is kept" in caplog.text
 
 
 def test_a_log_has_lines_of_epochs_but_does_not_drown_in_them(train, capsys, monkeypatch):
