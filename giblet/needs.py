@@ -66,7 +66,7 @@ RIDGE_TRS = 2000  # of more, about half train, and outnumber what a film's colum
 
 def _sound_needs(sizes: Sizes, path: str) -> Iterator[Need]:
     if path == "encodec":
-        yield Need("extract_codes", 4 + 2.3 * sizes.minutes, 640 + 6 * sizes.minutes, sizes.code_mb)
+        yield Need("extract_codes", 4 + 2.3 * sizes.minutes, 660 + sizes.minutes, sizes.code_mb)
     else:
         yield Need("extract_mel", 2 + 0.2 * sizes.minutes, 220 + 14 * sizes.minutes, sizes.mel_mb)
     stream = sizes.code_mb if path == "encodec" else sizes.mel_mb

@@ -63,14 +63,15 @@ class WindowedCodec(PretrainedCodec):
         Returns int32 in [0, codebook_size); the last frame is padded with zeros. Errors as
         ``Encodec.encode``.
         """
-        hop, codes = self.hop_length, []
+        hop, codes = self.hop_length, bytearray()  # in place: small tensors would splinter memory
         blocks = equal_blocks(waveform, self._frames_per_block * hop)
         padded = (np.pad(block, (0, -len(block) % hop)) for block in blocks)
         with one_thread_a_stage():
             for window, before, n in overlapping(padded, self.reach[0] * hop):
                 sound = torch.from_numpy(window).to(self.model.dtype)
-                codes.append(self._encoded(sound, slice(before // hop, (before + n) // hop)))
-        return torch.cat(codes, dim=-1).int().numpy()
+                found = self._encoded(sound, slice(before // hop, (before + n) // hop))
+                codes += found.T.int().numpy().tobytes()
+        return np.frombuffer(codes, dtype=np.int32).reshape(-1, self.n_codebooks).T.copy()
 
     def decode_blocks(self, codes: np.ndarray) -> Iterator[np.ndarray]:
         """The sound of ``decode`` in blocks (n_samples,), for what is too long for memory."""
