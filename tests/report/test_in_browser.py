@@ -23,10 +23,11 @@ pytestmark = pytest.mark.skipif(PATH is None, reason="there is no Chromium")
 
 
 def html():
-    """24 s of tones; every name that a person can choose is hostile."""
-    times = np.arange(24 * RATE) / RATE
-    tones = [0.3 * np.sin(2 * np.pi * hz * times).astype(np.float32) for hz in (440, 550, 660)]
-    columns = dict(zip(("original", "codec", "stimulus"), tones, strict=True))
+    """24 s of tones on both paths; every name that a person can choose is hostile."""
+    times, pitches = np.arange(24 * RATE) / RATE, (440, 550, 660, 770, 880)
+    tones = [0.3 * np.sin(2 * np.pi * hz * times).astype(np.float32) for hz in pitches]
+    columns = dict(zip(("original", "codec", "stimulus"), tones[:3], strict=True))
+    on_mel = dict(zip(("original", "codec", "stimulus"), tones[:1] + tones[3:], strict=True))
     names = ["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
     rows = [("encodec", c, m, 0.8, 0.7, 0.9, 3, 0) for c in columns for m in ("stoi", "pesq_wb")]
     history = pd.DataFrame({"epoch": [0, 1], "train/audio": [1.0, 0.8]})
@@ -35,7 +36,7 @@ def html():
     facts |= {"git_commit": 40 * "a"}
     extras = Extras(segments={("encodec", "stimulus"): SEGMENTS})
     scores = pd.DataFrame(rows[2:], columns=names)
-    sounds, curves = {"encodec": columns}, {"mel": history}
+    sounds, curves = {"encodec": columns, "mel": on_mel}, {"mel": history}
     return render_page(scores, sounds, RATE, curves, facts, brain_results(), extras)
 
 
@@ -97,22 +98,25 @@ def test_it_plays_and_switches_without_losing_its_place(browser):
     first = "document.querySelectorAll('audio')[0]"
     assert wait_until(browser, f"{first}.currentTime > 0.3")
     assert list(playing(browser)) == ["original, worst segment"]
-    third = "document.querySelectorAll('audio')[2]"
-    place, taken_up = browser.run(f"""(() => {{ const before = {first}.currentTime;
-        document.querySelectorAll('.choose')[2].click();
-        return [before, {third}.currentTime]; }})()""")
-    assert taken_up == pytest.approx(place, abs=0.1)
-    assert wait_until(browser, f"!{third}.paused && {third}.currentTime > {place}")
-    ((label, now),) = playing(browser).items()
-    assert label == "codes: stimulus, worst segment"
-    assert place <= now < place + 4
+    before = first
+    for nr, heard in ((3, "codes: stimulus"), (4, "mel: stimulus")):  # the other path, too
+        chosen = f"document.querySelectorAll('audio')[{nr}]"
+        place, taken_up = browser.run(f"""(() => {{ const before = {before}.currentTime;
+            document.querySelectorAll('.choose')[{nr}].click();
+            return [before, {chosen}.currentTime]; }})()""")
+        assert taken_up == pytest.approx(place, abs=0.1)
+        assert wait_until(browser, f"!{chosen}.paused && {chosen}.currentTime > {place}")
+        ((label, now),) = playing(browser).items()
+        assert label == f"{heard}, worst segment"
+        assert place <= now < place + 4
+        before = chosen
     pressed = "[...document.querySelectorAll('.moment')[0].querySelectorAll('[aria-pressed=true]')]"
     assert browser.run(f"{pressed}.map(b => b.getAttribute('aria-label'))") == [
         f"Hear this: {label}"
     ]
 
     browser.run("document.querySelectorAll('.play')[1].click()")  # another moment: this one stops
-    assert wait_until(browser, "!document.querySelectorAll('audio')[3].paused")
+    assert wait_until(browser, "!document.querySelectorAll('audio')[5].paused")
     assert list(playing(browser)) == ["original, median segment"]
     browser.run("document.querySelectorAll('.play')[1].click()")
     assert playing(browser) == {}
@@ -124,7 +128,7 @@ def test_the_playhead_is_moved_by_keys(browser):
         browser.press("ArrowRight", 39)
     place = browser.run("Number(document.activeElement.value)")
     assert place > 0
-    assert browser.run("document.querySelectorAll('audio')[6].currentTime") == pytest.approx(place)
+    assert browser.run("document.querySelectorAll('audio')[10].currentTime") == pytest.approx(place)
     left = browser.run("document.querySelectorAll('.moment')[2].querySelector('.head').style.left")
     assert float(left.strip("%")) == pytest.approx(100 * place / 8)
 
