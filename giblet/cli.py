@@ -215,7 +215,8 @@ def _check_apart(options: dict) -> None:
         if isinstance(path, Path) and path.exists() and not path.is_dir():
             first = seen.setdefault(path.resolve(), name)
             if first != name:
-                raise GibletError(f"--{first} and --{name} are the same file: {path}")
+                said = f"--{first} and --{name}".replace("_", "-")
+                raise GibletError(f"{said} are the same file: {path}")
 
 
 def _call(verb, options: dict) -> None:

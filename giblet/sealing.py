@@ -81,9 +81,13 @@ def set_aside(found: Damaged) -> str:
     if found.whole.parts[0] != "results":
         return str(found)
     aside = found.whole.with_name(f"{found.whole.name}.damaged")
-    if aside.is_dir():
-        shutil.rmtree(aside)
-    os.replace(found.whole, aside)
+    if found.whole.exists():  # else another rule that reads it was faster
+        if aside.is_dir():
+            shutil.rmtree(aside, ignore_errors=True)
+        try:
+            os.replace(found.whole, aside)
+        except OSError:  # in a folder that cannot be written, say
+            return str(found)
     return f"{found.said}. It is {aside} now: run again, and it is made anew"
 
 

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
-LARGEST = 10**9  # number that a setting may be
+LARGEST = 2**32 - 1  # number that a setting may be, and NumPy's largest seed
 
 
 class Section(BaseModel):

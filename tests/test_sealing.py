@@ -181,4 +181,6 @@ def test_what_is_damaged_is_set_aside_whole_and_only_among_results(tmp_path, mon
             else:
                 assert "It is results/demo/model.damaged now: run again" in said
                 assert not model.exists()
+                assert set_aside(found.value) == said  # another rule found it, too
+                assert Path("results/demo/model.damaged/b.json").read_text() == "{1}"
                 shutil.copytree("results/demo/model.damaged", model)

@@ -20,8 +20,9 @@ configfile: f"{workflow.basedir}/config/config.yaml"
 
 try:
     for file in workflow.configfiles:
-        # Snakemake takes the last of two values
-        load_yaml(file)
+        # Snakemake takes the last of two values; JSON may have tabs, which YAML has not
+        if Path(file).suffix != ".json":
+            load_yaml(file)
     SETTINGS = parse_config(config)
 except GibletError as error:
     # an exception would bring its place in this file along
