@@ -24,21 +24,17 @@ MODALITIES = {
     "all": "all together",
 }
 RIDGE_READING = "of BOLD predicted in held-out blocks; chance 0, best 1"
-CEILING_READINGS = (
-    "the same r; a perfect model of the film has at least it",
-    "r with everyone's mean; {alone} if nothing is shared",
-)
 # metric: label, how it is read, decimals
 MEASURES = {
     "isc": ("Inter-subject correlation", "with the mean of the others; chance 0, best 1", 3),
     "ceiling_lower": (
         "Noise ceiling, lower bound",
-        CEILING_READINGS[0],
+        "the same r; a perfect model of the film has at least it",
         3,
     ),
     "ceiling_upper": (
         "Noise ceiling, upper bound",
-        CEILING_READINGS[1],
+        "r with everyone's mean; {alone} if nothing is shared",
         3,
     ),
     "explainable_variance": ("Explainable variance", "share that subjects have in common", 3),
