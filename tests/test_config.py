@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 import yaml
 
@@ -158,3 +159,26 @@ def test_every_config_file_fits_the_schema(path):
 def test_the_schema_refuses_what_giblet_refuses(settings):
     refused(settings)
     assert schema_says(settings)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"seed": 10**23}, "seed = 10000.*: must be 4,294,967,295 at most"),
+        ({"quality": {"n_permutations": int("9" * 401)}}, "quality.n_permutations = 9{100}: must"),
+        ({"words": {"unit_seconds": 1e308}}, "words.unit_seconds = 1e[+]308: must be 4,294"),
+        ({"training": {"learning_rate": 1e300}}, "training.learning_rate = 1e[+]300: "),
+        ({"video": {"height": 2}}, "video.height = 2: input should be greater than or equal to 16"),
+    ],
+)
+def test_absurd_numbers_are_refused(settings, said):
+    with pytest.raises(GibletError, match=said):
+        parse_config(settings)
+
+
+def test_seeds_are_those_that_numpy_takes():
+    largest = 2**32 - 1
+    np.random.RandomState(largest)
+    with pytest.raises(ValueError, match="Seed must be between"):
+        np.random.RandomState(largest + 1)
+    assert parse_config({"seed": largest}).seed == largest
