@@ -78,9 +78,16 @@ def scan_t_r(t_r: object) -> float:
     >>> scan_t_r("1.5")
     1.5
     """
-    if (seconds := check_t_r(float(t_r))) < SHORTEST_T_R:
+    if (seconds := check_t_r(_number(t_r))) < SHORTEST_T_R:
         raise ValueError(f"t_r is {seconds}: no scanner is so fast. Give seconds.")
     return seconds
+
+
+def _number(value: object) -> float:
+    """``float`` takes true for 1."""
+    if isinstance(value, bool | np.bool_):
+        raise ValueError(f"{value} is no number of seconds")
+    return float(value)
 
 
 def read_runs(
@@ -162,7 +169,7 @@ def _read_sidecar(path: Path) -> tuple[float, float, list[str]]:
         raise GibletError(f'{path}: TR missing from the sidecar; add "RepetitionTime" in seconds')
     try:
         t_r = scan_t_r(sidecar["RepetitionTime"])
-        start_time = float(sidecar.get("StartTime", 0.0))
+        start_time = _number(sidecar.get("StartTime", 0.0))
     except (TypeError, ValueError, OverflowError) as error:
         raise GibletError(f"{path}: RepetitionTime or StartTime: {error}") from None
     if not 0 <= start_time <= 60:

@@ -16,8 +16,9 @@ from giblet.checks import GibletError, explain_os_error, nearest_name
 from giblet.codec import verbs as codec_verbs
 from giblet.config import Config, parse_config
 from giblet.logbook import keeps_log, start_log, tell_mistake, told
-from giblet.options import OPTIONS, option_help
+from giblet.options import OPTIONS, option_help, written
 from giblet.process import hush_hdf5, limit_threads, quiet_libraries
+from giblet.replacing import check_place
 from giblet.sealing import Damaged, set_aside
 from giblet.verbs import bottleneck, brain, export, film, generalisation, lesion, setup
 
@@ -187,6 +188,8 @@ def main(arguments: list[str] | None = None) -> int:
         if settings is not None:
             options["config"] = _parse_settings(settings)
         with told(name):
+            _check_apart(options)
+            _check_places(name, options)
             _call(verb_functions()[name], options)
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(str(error)):
@@ -219,8 +222,14 @@ def _check_apart(options: dict) -> None:
                 raise GibletError(f"{said} are the same file: {path}")
 
 
+def _check_places(verb: str, options: dict) -> None:
+    """What the verb makes can be written where it is to go: said now, not after hours of work."""
+    for name, path in options.items():
+        if isinstance(path, Path) and (what := written(verb, name)):
+            check_place(path, what)
+
+
 def _call(verb, options: dict) -> None:
-    _check_apart(options)
     parameters = inspect.signature(verb).parameters.values()
     unnamed = [options.pop(p.name) for p in parameters if p.kind is p.POSITIONAL_ONLY]
     verb(*unnamed, **options)

@@ -64,3 +64,15 @@ def option_help(verb: str, option: str) -> str:
     'file to write the page to (.html)'
     """
     return OPTIONS.get(f"{verb} {option}") or OPTIONS[option]
+
+
+def written(verb: str, option: str) -> str | None:
+    """What ``verb`` writes at ``option``, "a file" or "a folder", as the help says; else None.
+
+    >>> written("train", "model"), written("reconstruct", "scores"), written("lesion", "model")
+    ('a folder', 'a file', None)
+    """
+    what, to_write, _rest = option_help(verb, option).partition(" to write")
+    if not to_write:
+        return None
+    return "a folder" if what == "folder" else "a file"

@@ -6,7 +6,7 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
@@ -29,10 +29,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
     Raises
     ------
     GibletError
-        What is there is no file, or ``path`` has no name, or one that is not UTF-8.
+    OSError
+        As `check_place` raises them, where ``path`` cannot be written.
     """
     path = Path(path)
-    _check_place(path, Path.is_file, "a file")
+    check_place(path, "a file")
     with _blaming(path, temporary := _begin(path)):
         try:
             yield temporary
@@ -47,11 +48,11 @@ def replacing(path: str | Path) -> Iterator[Path]:
 def replacing_folder(path: str | Path) -> Iterator[Path]:
     """A temporary folder to fill; it takes the place of ``path`` only if all goes well.
 
-    A folder that was there is moved aside just before, and removed after. GibletError as
-    `replacing` raises it, where what is there is no folder.
+    A folder that was there is moved aside just before, and removed after. Raises what
+    `replacing` does.
     """
     path = Path(path)
-    _check_place(path, Path.is_dir, "a folder")
+    check_place(path, "a folder")
     with _blaming(path, temporary := _begin(path)):
         try:
             temporary.mkdir()
@@ -63,13 +64,28 @@ def replacing_folder(path: str | Path) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _check_place(path: Path, fits: Callable[[Path], bool], what: str) -> None:
-    """GibletError where something else lies at ``path``: a device must not be replaced."""
+def check_place(path: Path, what: str) -> None:
+    """That ``what``, "a file" or "a folder", can be written at ``path``.
+
+    Raises
+    ------
+    GibletError
+        What is there is something else, a device say, or ``path`` has no name, or one that is
+        not UTF-8.
+    OSError
+        The folder that it goes to, or the nearest one that is there, cannot be written.
+    """
     check_name(path)
     if path.name in ("", ".."):
         raise GibletError(f"{path}: is no name for {what} to write; give one")
-    if path.exists() and not fits(path):
+    if path.exists() and not (path.is_dir() if what == "a folder" else path.is_file()):
         raise GibletError(f"{path}: is there already, and is not {what}; give another name")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        code = errno.EROFS if os.statvfs(folder).f_flag & os.ST_RDONLY else errno.EACCES
+        raise OSError(code, os.strerror(code), str(path))
 
 
 def _begin(path: Path) -> Path:

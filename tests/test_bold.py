@@ -396,6 +396,8 @@ def test_nan_in_the_bold(dataset):
         ({"RepetitionTime": 1500}, "looks like milliseconds"),
         ({"RepetitionTime": 1e-9}, "no scanner is so fast"),
         ({"RepetitionTime": "fast"}, "RepetitionTime or StartTime"),
+        ({"RepetitionTime": True}, "RepetitionTime or StartTime: True is no number"),
+        ({"StartTime": True}, "True is no number of seconds"),
         ({"StartTime": 750}, "StartTime is 750"),
         ({"RepetitionTime": 2.0}, "runs differ in t_r"),
     ],

@@ -27,7 +27,7 @@ from giblet.checks import explain_os_error
 from giblet.cli import build_parser, main, verb_functions
 from giblet.config import Config, parse_config
 from giblet.demo.scanner import simulate_bids
-from giblet.options import OPTIONS
+from giblet.options import OPTIONS, written
 from giblet.store import load_arrays, load_json, save_arrays, save_json
 
 RUN = "sub-01/func/sub-01_task-film_run-1"
@@ -373,6 +373,16 @@ def test_every_option_has_its_words_and_no_words_are_left_over():
             name = "settings" if parameter.annotation is Config else parameter.name
             used.add(f"{verb} {name}" if f"{verb} {name}" in OPTIONS else name)
     assert used == OPTIONS.keys()
+
+
+def test_where_every_verb_writes_is_known():
+    """`cli` looks at these places before the work; only doctor writes nothing."""
+    silent = []
+    for verb, function in verb_functions().items():
+        named = inspect.signature(function).parameters.values()
+        if not any(written(verb, p.name) for p in named if p.annotation is not Config):
+            silent.append(verb)
+    assert silent == ["doctor"]
 
 
 @pytest.mark.parametrize(

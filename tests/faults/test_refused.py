@@ -124,6 +124,22 @@ def test_a_folder_that_cannot_be_written(read_only):
     assert (read_only / "mel.nc").read_text() == "old"
 
 
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("new/mel.nc", "/new/mel.nc: "),
+        ("", "is there already, and is not a file"),
+        ("mel.nc/new.nc", "mel.nc: not a directory"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_told_before_the_work(read_only, place, said):
+    """The film is not there either: it was not looked for yet."""
+    code, (line,) = giblet("extract_mel", "--film", "no film.mp4", "--mel", read_only / place)
+    assert code == 1
+    assert said in line
+    assert "no film" not in line
+
+
 FEW = ("results/tiny/trs/mel.nc", "results/tiny/trs/video.nc")
 
 
