@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import torch
@@ -113,14 +113,12 @@ def zscore_bold(
     """
     scaled = np.full_like(bold, np.nan, dtype=np.float32)
     has_signal = np.ones(bold.shape[-1], dtype=bool)
-    for run in np.unique(runs):
-        here = runs == run
+    for subject, run in product(range(len(bold)), np.unique(runs)):  # a few copies of a brain
+        here, brain = runs == run, bold[subject]
         source = here & is_train if (here & is_train).any() else is_train
-        mean = np.nanmean(bold[:, source], axis=1, keepdims=True)
-        deviation = np.nanstd(bold[:, source], axis=1, keepdims=True)
-        constant = deviation <= 1e-6 * np.abs(mean)  # False where nothing was scanned
-        has_signal &= ~constant.any(axis=(0, 1))
-        scaled[:, here] = (bold[:, here] - mean) / np.where(deviation > 0, deviation, 1.0)
+        mean, deviation = np.nanmean(brain[source], axis=0), np.nanstd(brain[source], axis=0)
+        has_signal &= ~(deviation <= 1e-6 * np.abs(mean))  # True where nothing was scanned
+        scaled[subject, here] = (brain[here] - mean) / np.where(deviation > 0, deviation, 1.0)
     scaled[..., ~has_signal] = np.where(np.isnan(scaled[..., ~has_signal]), np.nan, 0.0)
     return scaled, has_signal
 

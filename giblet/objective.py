@@ -1,6 +1,6 @@
 """What training lowers: every modality's loss relative to its own baseline."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import nn
@@ -13,6 +13,7 @@ from giblet.models.losses import code_frequencies, masked_mse, unigram_nats
 from giblet.settings import TrainingConfig
 
 _ROUNDING = 1e-9  # mean squares below this are float noise around a constant
+_TRS_AT_ONCE = 32
 _FEW_FRAMES = 4  # of a TR, by which training learns how sharp codes are: one number a codebook
 
 SoundDistance = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -23,15 +24,17 @@ def baselines(data: FilmData, autoencoder: Autoencoder) -> dict[str, float]:
 
     Dividing by it puts every modality's loss on one scale: 1 is having learned nothing.
     """
-    train = data.slice(data.where("train"))
-    audio = train.film["audio"]
-    found = _of_codes(audio, autoencoder) if autoencoder.codebooks else {"audio": _spread(audio)}
+    film, trs = data.film, _training_trs(data)
+    if autoencoder.codebooks:
+        found = _of_codes(film["audio"][trs], autoencoder)
+    else:
+        found = {"audio": _spread(film["audio"], trs)}
     if "video" in autoencoder.decoders:
-        found["video"] = _spread(train.film["video"].float() / 255)
+        found["video"] = _spread(film["video"], trs) / 255**2
     if "text" in autoencoder.decoders:
-        found["text"] = _spread(train.film["text"])
-    if train.bold is not None:
-        found["bold"] = float(masked_mse(torch.zeros_like(train.bold), train.bold))
+        found["text"] = _spread(film["text"], trs)
+    if data.bold is not None:
+        found["bold"] = _mean_square(data.bold.transpose(0, 1), trs)
     constant = [modality for modality, baseline in found.items() if baseline < _ROUNDING]
     if constant:
         raise GibletError(
@@ -40,21 +43,59 @@ def baselines(data: FilmData, autoencoder: Autoencoder) -> dict[str, float]:
     return found
 
 
+def _training_trs(data: FilmData) -> torch.Tensor:
+    return torch.from_numpy(data.where("train"))
+
+
 def _of_codes(codes: torch.Tensor, autoencoder: Autoencoder) -> dict[str, float]:
     size, unit = autoencoder.shapes.codebook_size, autoencoder.decoders["audio"].head.unit
-    nats = float(unigram_nats(codes, codes, size))
+    nats, trs = float(unigram_nats(codes, codes, size)), torch.arange(len(codes))
     if unit == "nats":
         return {"audio": nats}
     if unit == "latent":
-        frames = known_latents(autoencoder.codebooks, codes).flatten(0, 1)
-        return {"audio": _spread(frames), "codes": nats}
+        books = autoencoder.codebooks
+        return {"audio": _spread(codes, trs, lambda c: known_latents(books, c)), "codes": nats}
     places = torch.where(codes >= 0, codes / (size - 1), torch.nan)  # in [0, 1], by codebook
-    return {"audio": _spread(places.transpose(1, 2).flatten(0, 1))}
+    return {"audio": _spread(places, trs, lambda c: c.transpose(1, 2))}
 
 
-def _spread(values: torch.Tensor) -> float:
-    """Mean squared distance from the mean over the first axis, NaN left out."""
-    return float(masked_mse(values.nanmean(dim=0).expand_as(values), values))
+def _blocks(
+    values: torch.Tensor, trs: torch.Tensor, frames: Callable | None
+) -> Iterator[torch.Tensor]:
+    """Rows of these TRs, float64, a few at once: a long film's pictures would take gigabytes.
+
+    ``frames`` makes (n_trs, n_frames, …) of TRs, whose frames are rows; without it TRs are.
+    """
+    for some in trs.split(_TRS_AT_ONCE):
+        block = values[some]
+        yield (block if frames is None else frames(block).flatten(0, 1)).double()
+
+
+def _mean(values: torch.Tensor, trs: torch.Tensor, frames: Callable | None = None) -> torch.Tensor:
+    """Mean over rows, see `_blocks`; NaN left out."""
+    total, n = 0.0, 0
+    for rows in _blocks(values, trs, frames):
+        total, n = total + rows.nansum(dim=0), n + (~rows.isnan()).sum(dim=0)
+    return total / n
+
+
+def _mean_square(
+    values: torch.Tensor,
+    trs: torch.Tensor,
+    frames: Callable | None = None,
+    origin: torch.Tensor | float = 0.0,
+) -> float:
+    """Mean squared distance of rows from ``origin``, see `_blocks`; NaN left out."""
+    total, n = 0.0, 0
+    for rows in _blocks(values, trs, frames):
+        total += float((rows - origin).square().nansum())
+        n += int((~rows.isnan()).sum())
+    return total / max(n, 1)
+
+
+def _spread(values: torch.Tensor, trs: torch.Tensor, frames: Callable | None = None) -> float:
+    """Mean squared distance of rows from their mean."""
+    return _mean_square(values, trs, frames, _mean(values, trs, frames))
 
 
 class Objective(nn.Module):
@@ -165,14 +206,14 @@ def _emits_latents(autoencoder: Autoencoder) -> bool:
 
 def start_at_baseline(autoencoder: Autoencoder, data: FilmData) -> None:
     """Let every decoder of the film begin with what training TRs are like on average."""
-    film, shapes = data.slice(data.where("train")).film, autoencoder.shapes
-    decoders, audio = autoencoder.decoders, film["audio"]
-    decoder = decoders["audio"]
+    film, trs, decoders = data.film, _training_trs(data), autoencoder.decoders
+    audio, decoder = film["audio"], decoders["audio"]
     if "video" in decoders:
-        decoders["video"].start_at((film["video"].float() / 255).mean(dim=(0, 1, 2, 3)))
+        colours = _mean(film["video"], trs, lambda v: v.flatten(1, 3)) / 255
+        decoders["video"].start_at(colours)
     if "text" in decoders:
-        decoders["text"].start_at(film["text"].mean(dim=0))
-    if shapes.use_encodec:
-        decoder.head.start_at(code_frequencies(audio, shapes.codebook_size))
+        decoders["text"].start_at(_mean(film["text"], trs))
+    if autoencoder.shapes.use_encodec:
+        decoder.head.start_at(code_frequencies(audio[trs], autoencoder.shapes.codebook_size))
     else:
-        decoder.start_at(audio.nanmean(dim=(0, 2)))
+        decoder.start_at(_mean(audio, trs, lambda a: a.transpose(1, 2)))

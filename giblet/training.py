@@ -222,7 +222,7 @@ def _hash(data: FilmData) -> str:
     digest = hashlib.sha256()
     tensors = [*data.film.values(), *([] if data.bold is None else [data.bold])]
     for tensor in tensors:
-        digest.update(tensor.contiguous().numpy().tobytes())
+        digest.update(tensor.contiguous().view(-1).numpy())
     digest.update("".join([*data.part, *data.run]).encode())
     return digest.hexdigest()[:16]
 

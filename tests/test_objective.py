@@ -88,6 +88,15 @@ def window_of(data, trs=slice(0, 20), **film):
     return {"film": one.film | film, "bold": one.bold, "begins_run": True}
 
 
+def test_the_baseline_of_codes_is_the_spread_of_their_latents(data, codec):
+    autoencoder, _objective = make(data, codec)
+    codes, words = data.film["audio"].numpy()[data.part == "train"], codec.codebooks()
+    frames = codes.transpose(0, 2, 1)[(codes >= 0).all(axis=1)]  # (n_frames, n_codebooks)
+    latents = sum(book[frames[:, q]] for q, book in enumerate(words))
+    found = baselines(data, autoencoder)["audio"]
+    assert found == pytest.approx(latents.var(axis=0).mean(), rel=1e-5)
+
+
 def test_the_share_of_a_loss_is_its_part_of_the_gradient():
     bottleneck = torch.randn(4, 6, requires_grad=True)
     loss = bottleneck.square().sum()

@@ -25,7 +25,7 @@ from giblet.dataset import FilmData, split_film, zscore_bold
 from giblet.logbook import KEEPS_LOG
 from giblet.models.autoencoder import Autoencoder, Shapes
 from giblet.models.reading import blurred_bottlenecks, bottlenecks, predict_bold
-from giblet.objective import Objective, baselines
+from giblet.objective import Objective, baselines, start_at_baseline
 from giblet.settings import ModelConfig, SplitConfig, TrainingConfig
 from giblet.steps import EpochLines
 from giblet.training import BottleneckTraining, fit
@@ -306,6 +306,21 @@ def test_baselines_are_the_losses_of_having_learned_nothing(raw_bold):
         counts = np.bincount(codes[codes >= 0], minlength=16)
         nats.append(-(counts * np.log((counts + 1) / (counts.sum() + 16))).sum() / counts.sum())
     assert found["audio"] == pytest.approx(np.mean(nats))
+
+
+def test_baselines_of_mel_leave_out_what_has_no_frame():
+    film, shapes = make_film(), dataclasses.replace(SHAPES, use_encodec=False, codebook_size=0)
+    film["audio"] = torch.where(film["audio"] >= 0, film["audio"] * 3.0 - 60, torch.nan)
+    data = make_data(film=film)
+    autoencoder = Autoencoder(shapes, SMALL)
+    start_at_baseline(autoencoder, data)
+    decibels = film["audio"].numpy()[data.part == "train"]
+    assert np.isnan(decibels).any()
+    assert baselines(data, autoencoder)["audio"] == pytest.approx(
+        np.nanmean((decibels - np.nanmean(decibels, axis=0)) ** 2)
+    )
+    begun = (autoencoder.decoders["audio"].head.bias.detach().numpy() - 1) * 50  # dB
+    np.testing.assert_allclose(begun, np.nanmean(decibels, axis=(0, 2)), rtol=1e-5)
 
 
 @pytest.mark.parametrize("use_encodec", [True, False])
