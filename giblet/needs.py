@@ -56,7 +56,7 @@ def _quality_need(sizes: Sizes, config: Config) -> Need:
     n_fits = n_bands + (n_bands + 1) * quality.n_iter * (n_bands > 1)
     growth = sizes.n_trs * min(sizes.n_trs, RIDGE_TRS) / 360**2
     ridge = RIDGE_SECONDS * series * n_fits * growth
-    memory = 360 + 0.11 * min(sizes.n_columns, 15_000)  # read in blocks
+    memory = 360 + 0.11 * min(sizes.n_columns, 15_000) + 0.4 * sizes.n_trs  # read in blocks
     return Need("brain_quality", 15 + agreement + ridge, memory, 1 + 1e-4 * sizes.n_columns)
 
 
@@ -100,16 +100,16 @@ def _model_needs(sizes: Sizes, config: Config, path: str) -> Iterator[Need]:
     bold = 4 * sizes.values * sizes.n_kept(config.max_voxels) / max(1, sizes.n_columns)
     aligned = bold + stream + sizes.picture_mb + 0.02 * sizes.n_trs
     seconds = 2 + 0.02 * aligned + 0.01 * 4 * sizes.values
-    yield Need(f"sync_align ({path})", seconds, 250 + 3 * aligned, aligned)
+    yield Need(f"sync_align ({path})", seconds, 250 + 3.7 * aligned, aligned)
     training = config.training
     window = min(training.window_trs, sizes.n_train)
     per_epoch = max(training.min_steps, 2 * sizes.n_train / training.window_trs)
     seconds = 10 + 0.65 * window / 40 * per_epoch * training.max_epochs
-    yield Need(f"train ({path})", seconds, 1850 + 2 * aligned, 80)
+    yield Need(f"train ({path})", seconds, 1850 + 1.2 * aligned, 80)
     n_sounds, share = (7, 1.0) if sizes.n_subjects else (2, 0.35)
     per_tr = {"encodec": 0.8, "mel": 2.2}[path] * share
     disk = n_sounds * 0.05 * sizes.test_seconds
-    yield Need(f"reconstruct ({path})", 10 + per_tr * sizes.n_test, 1150 + 2 * aligned, disk)
+    yield Need(f"reconstruct ({path})", 10 + per_tr * sizes.n_test, 1150 + 4 * aligned, disk)
 
 
 def describe_needs(config: Config) -> tuple[list[str], list[str]]:

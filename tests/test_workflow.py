@@ -18,6 +18,7 @@ import yaml
 from giblet.cli import verb_functions
 from giblet.config import Config
 from giblet.demo import annotations_path, film_path
+from giblet.options import written
 from giblet.store import load_arrays, load_json, load_table, save_table
 from giblet.text import NO_WORDS
 
@@ -178,6 +179,15 @@ def test_every_rule_calls_its_verb_with_options_that_it_has(rule):
     assert set(re.findall(r"--(\w+)", RULES[rule])) <= known | {"threads"}
     paths = re.findall(r"\{(?:input|output|log)[^}]*\}", shell)
     assert all(path.endswith(":q}") for path in paths), "quote paths"
+
+
+@pytest.mark.parametrize("rule", JOBS)
+def test_what_a_rule_makes_is_what_its_verb_is_known_to_write(rule):
+    shell = re.sub(r'"\n +"', "", RULES[rule].split("shell:")[1])
+    given = re.findall(r"--(\w+) \{(input|output)\.", shell)
+    assert "output" in dict(map(reversed, given))
+    for option, part in given:
+        assert bool(written(VERBS[rule], option)) == (part == "output"), option
 
 
 def test_lint_passes(tmp_path):

@@ -30,7 +30,7 @@ SETTINGS = {
     "training": {"max_epochs": 1, "window_trs": 3, "min_steps": 2},
 }
 SCRIPT = ROOT / "tests" / "side_by_side.py"
-LIMITS = {"extract_mel": ("1500M", "00:31:00"), "extract_video": ("1000M", "01:01:00")}  # 5.7 MB
+LIMITS = {"extract_mel": ("3000M", "00:31:00"), "extract_video": ("1000M", "01:01:00")}  # 5.7 MB
 JOBS = {"extract_mel", "extract_video", "group_trs", "sync_align", "train", "reconstruct"}
 QUICK = {"slurm-init-seconds-before-status-checks": 1, "seconds-between-status-checks": 1}
 
@@ -106,10 +106,14 @@ def test_slurm_runs_every_rule_with_what_it_asks_for(slurm, profile, through_slu
     assert set(asked.values()) == {("cpu", None)}
     limits = {rule: (found[rule]["MinMemoryNode"], found[rule]["TimeLimit"]) for rule in LIMITS}
     assert limits == LIMITS
-    aligned = through_slurm / "results" / "tiny" / "aligned" / "mel.nc"
+    made = through_slurm / "results" / "tiny"
     start = (ROOT / "giblet" / "models" / "bundled").rglob("*.safetensors")
-    read = sum(file.stat().st_size for file in [aligned, *start]) / 1e6
-    assert found["train"]["MinMemoryNode"] == f"{3000 + round(3 * read)}M"
+    for rule, least, per_mb, files in (
+        ("sync_align", 1500, 4, [made / "trs" / "mel.nc", made / "trs" / "video.nc"]),
+        ("train", 3000, 3, [made / "aligned" / "mel.nc", *start]),
+    ):
+        read = sum(file.stat().st_size for file in files) / 1e6
+        assert found[rule]["MinMemoryNode"] == f"{least + round(per_mb * read)}M"
     assert found["train"]["CPUs/Task"] == "2"
 
 

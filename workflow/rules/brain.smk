@@ -68,7 +68,7 @@ rule convolve_hrf:
         "../envs/giblet.yaml"
     threads: cores(1)
     resources:
-        mem_mb=growing(1500),
+        mem_mb=growing(3000),
         runtime=growing(30),
     params:
         settings=lambda w: settings(
@@ -136,7 +136,7 @@ rule sync_align:
         "../envs/giblet.yaml"
     threads: cores(1)
     resources:
-        mem_mb=growing(1500, 0.1),
+        mem_mb=growing(1500, 4, 0.3),
         runtime=growing(30, 0.02),
     params:
         text="--text" if ANNOTATIONS else "",

@@ -40,7 +40,7 @@ rule extract_mel:
         "../envs/giblet.yaml"
     threads: cores(1)
     resources:
-        mem_mb=growing(1500),
+        mem_mb=growing(3000),
         runtime=growing(30, 0.1),
     params:
         settings=settings(*SOUND["mel"], "t_r", "max_trs"),

@@ -37,7 +37,7 @@ rule report:
         "../envs/giblet.yaml"
     threads: cores(1)
     resources:
-        mem_mb=growing(2500, 0.1),
+        mem_mb=growing(2500, 1, 0.1),
         runtime=growing(60),
     params:
         results=lambda _, output: str(Path(output.page).parent),

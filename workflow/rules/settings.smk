@@ -182,12 +182,16 @@ def cores(wanted):
     return max(1, min(offered, round(wanted * offered / min(offered, os.cpu_count()))))
 
 
-def growing(least, per_mb=0):
-    """What a job may take (MB, minutes): so much, more for each MB that it reads; again as much
-    for each attempt that failed."""
-    return lambda _, input, attempt: attempt * (
-        least + round(per_mb * megabytes(input))
-    )
+def growing(least, per_mb=0, per_mb_of_bold=None):
+    """What a job may take (MB, minutes): so much, more for each MB that it reads, of BOLD that is
+    read in blocks less; again as much for each attempt that failed."""
+
+    def asked(_, input, attempt):
+        bold = 0 if per_mb_of_bold is None else megabytes(filter(None, [input.bold]))
+        more = per_mb * (megabytes(input) - bold) + (per_mb_of_bold or 0) * bold
+        return attempt * (least + round(more))
+
+    return asked
 
 
 def megabytes(paths):
