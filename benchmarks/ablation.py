@@ -18,21 +18,21 @@ import numpy as np
 import pandas as pd
 import torch
 
-from giblet.aligned import film_data, film_shapes
+from giblet.alignment.aligned import film_data, film_shapes
 from giblet.audio.files import read_sound
 from giblet.audio.processor import AudioProcessor
-from giblet.config import parse_config
-from giblet.decoded import decode_brains, film_stretch, identification_rows
+from giblet.autoencoder.inference import bottlenecks, predict_bold
+from giblet.autoencoder.objective import LatentDistance
+from giblet.autoencoder.training import fit
+from giblet.autoencoder.warm_start import starting_point
+from giblet.config.config import parse_config
 from giblet.demo import film_path
-from giblet.encoding import correlation
-from giblet.evaluation import code_rows, reliable_voxels
-from giblet.held_out import HeldOut
-from giblet.listening import LatentDistance
-from giblet.models.reading import bottlenecks, predict_bold
-from giblet.models.starting import starting_point
-from giblet.store import load_arrays
+from giblet.evaluation.brain_scores import decode_brains, film_stretch, identification_rows
+from giblet.evaluation.held_out import HeldOut
+from giblet.evaluation.scores import code_rows, reliable_voxels
+from giblet.io.arrays import load_arrays
+from giblet.stats.pearson import correlation
 from giblet.timing import trs_for
-from giblet.training import fit
 
 CAPACITIES = {
     "flat": ({"layout": "flat"}, {"schedule": "constant", "modality_dropout": 0.0}),

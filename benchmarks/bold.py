@@ -17,15 +17,15 @@ import nibabel
 import numpy as np
 import pandas as pd
 
-from giblet.bids import MOTION
+from giblet.brain.bids import MOTION
 
 SHAPE = (61, 73, 61)
 AFFINE = np.array([[-3.0, 0, 0, 90], [0, 3, 0, -126], [0, 0, 3, -72], [0, 0, 0, 1]])
 CHILD = """
 import resource, sys, time
 from pathlib import Path
-from giblet.config import Config
-from giblet.verbs.brain import load_bold
+from giblet.config.config import Config
+from giblet.commands.scans import load_bold
 start = time.perf_counter()
 load_bold(Path(sys.argv[1]), Path(sys.argv[2]), Config())
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

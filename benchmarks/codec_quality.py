@@ -16,13 +16,13 @@ from pathlib import Path
 import av
 import numpy as np
 
-from giblet.audio.codec import load_codec
-from giblet.audio.distances import bits_per_second
+from giblet.audio.codecs.base import load_codec
 from giblet.audio.files import read_sound
 from giblet.audio.mel import MelSettings, mel_spectrogram, mel_to_sound
-from giblet.audio.melcode import dequantize_mel, matched_settings, pack_levels, quantize_mel
-from giblet.audio.quality import segment_scores, summarise
-from giblet.checks import GibletError
+from giblet.audio.metrics.distances import bits_per_second
+from giblet.audio.metrics.scores import segment_scores, summarise
+from giblet.audio.quantized_mel import dequantize_mel, matched_settings, pack_levels, quantize_mel
+from giblet.errors import GibletError
 
 METRICS = ("pesq_wb", "stoi", "si_sdr_db", "log_mel_db")
 RATE = 24000  # Hz

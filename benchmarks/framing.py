@@ -16,11 +16,11 @@ import soundfile
 import soxr
 
 from giblet.audio import AudioProcessor, processor
-from giblet.audio.codec import load_codec
-from giblet.audio.distances import stoi
+from giblet.audio.codecs.base import load_codec
 from giblet.audio.files import read_sound
 from giblet.audio.framing import group_trs, ungroup_trs
-from giblet.audio.quality import summarise
+from giblet.audio.metrics.distances import stoi
+from giblet.audio.metrics.scores import summarise
 from giblet.timing import TrClock, count_samples, whole_trs
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests/audio"))

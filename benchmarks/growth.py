@@ -14,18 +14,17 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from giblet.agreement import agreement
+from giblet.alignment.lag import RATE_HZ, scan_lag
 from giblet.alignment.regressors import regress
-from giblet.alignment.scan_lag import RATE_HZ, scan_lag
 from giblet.alignment.sync import match_scans
-from giblet.decoding import decode_subject
-from giblet.identification import identification, identification_p
-from giblet.isc_nulls import isc_nulls
-from giblet.linear_maps import Audience, held_out_folds, linear_maps
-from giblet.readout import reduce_rank
-from giblet.ridge import banded_weights
-from giblet.significance import shift_chance, shifted_correlation
-from giblet.text import count_words, embed_words
+from giblet.audio.metrics.identify import identification, identification_p
+from giblet.autoencoder.bold_readout import reduce_rank
+from giblet.evaluation.decoding import decode_subject
+from giblet.film.text import count_words, embed_words
+from giblet.stats.encoding_maps import Audience, held_out_folds, linear_maps
+from giblet.stats.intersubject import agreement, isc_nulls
+from giblet.stats.permutation import shift_chance, shifted_correlation
+from giblet.stats.ridge import banded_weights
 
 BASE = {"trs": 480, "voxels": 400, "subjects": 4}
 T_R = 1.5

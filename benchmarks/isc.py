@@ -15,7 +15,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from giblet.encoding import isc, noise_ceiling, tsnr
+from giblet.brain.qc import tsnr
+from giblet.stats.intersubject import isc, noise_ceiling
 
 BLOCK = 1024  # voxels in a chunk of the file
 N_LOOPED = 100

@@ -17,7 +17,8 @@ import numpy as np
 
 from giblet.audio.files import read_sound
 from giblet.audio.mel import MelSettings, mel_spectrogram, mel_to_sound
-from giblet.audio.melcode import (
+from giblet.audio.metrics.scores import score_sound
+from giblet.audio.quantized_mel import (
     QuantizerSettings,
     bands_within,
     dequantize_mel,
@@ -25,7 +26,6 @@ from giblet.audio.melcode import (
     pack_levels,
     quantize_mel,
 )
-from giblet.audio.quality import score_sound
 
 RATE = 24000  # Hz
 METRICS = {"pesq_wb": 2, "stoi": 3, "estoi": 3, "si_sdr_db": 1, "log_mel_db": 2}

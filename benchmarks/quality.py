@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from giblet.audio.codec import load_codec
+from giblet.audio.codecs.base import load_codec
 from giblet.audio.files import read_sound
-from giblet.audio.quality import score_estimates, summarise
+from giblet.audio.metrics.scores import score_estimates, summarise
 
 RATE = 24000  # Hz
 SEGMENT_SECONDS = 8.0

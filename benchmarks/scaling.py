@@ -36,13 +36,12 @@ import pandas as pd
 import psutil
 from scipy.ndimage import binary_dilation, generate_binary_structure
 
-from giblet.bids import MOTION
-from giblet.config import Config
+from giblet.brain.bids import MOTION
+from giblet.config.config import Config
 from giblet.demo import annotations_path, film_path
 from giblet.demo.brains import Brain, make_brain, run_clocks, simulate_scans
-from giblet.demo.stimulus import RATE_HZ
-from giblet.demo.viewing import stimulus_features
-from giblet.store import load_table, save_json, save_table
+from giblet.demo.stimulus import RATE_HZ, stimulus_features
+from giblet.io.tables import load_table, save_json, save_table
 
 ROOT = Path(__file__).parents[1]
 T_R, N_RUNS, LEAD_IN, LEAD_OUT = 1.5, 2, 6.0, 9.0  # s

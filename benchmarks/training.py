@@ -28,8 +28,8 @@ def plain_decoder(n_bottleneck: int, shapes):
     import torch
     from torch import nn
 
-    from giblet.models.decoder import AudioDecoder
-    from giblet.models.heads import ClassifierHead
+    from giblet.autoencoder.code_heads import ClassifierHead
+    from giblet.autoencoder.decoders import AudioDecoder
 
     class EveryFrame(nn.Module):
         def __init__(self, dim: int = 128, width: int = 512):
@@ -58,14 +58,13 @@ def prepare(way: str, aligned: Path):
     """The demo's data, and an autoencoder before its first step."""
     import torch
 
-    from giblet.aligned import film_data, film_shapes
-    from giblet.audio.codec import load_codec
-    from giblet.config import parse_config
-    from giblet.listening import LatentDistance
-    from giblet.models.starting import starting_point
-    from giblet.objective import start_at_baseline
-    from giblet.store import load_arrays
-    from giblet.training import begin
+    from giblet.alignment.aligned import film_data, film_shapes
+    from giblet.audio.codecs.base import load_codec
+    from giblet.autoencoder.objective import LatentDistance, start_at_baseline
+    from giblet.autoencoder.training import begin
+    from giblet.autoencoder.warm_start import starting_point
+    from giblet.config.config import parse_config
+    from giblet.io.arrays import load_arrays
 
     make, parts = way.split(", ")
     config = parse_config(settings_of(make))
@@ -86,7 +85,7 @@ def prepare(way: str, aligned: Path):
 
 
 def step(module, optimizer, window, bfloat16: bool) -> None:
-    """One step as `giblet.training` does it, without Lightning around it."""
+    """One step as `giblet.autoencoder.training` does it, without Lightning around it."""
     import torch
 
     with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
@@ -108,10 +107,11 @@ def measure(way: str, aligned: Path, n_trs: int, learn: float) -> dict:
     import numpy as np
     import torch
 
-    from giblet import training as _imports  # noqa: F401 (memory is counted above the imports)
-    from giblet.models.losses import code_cross_entropy
-    from giblet.models.reading import bottlenecks
-    from giblet.windows import Windows
+    import giblet.autoencoder.training  # noqa: F401 (memory is counted above the imports)
+    from giblet.alignment.loaders import Windows
+    from giblet.autoencoder.inference import bottlenecks
+    from giblet.autoencoder.losses import code_cross_entropy
+    from giblet.config.precision import uses_bfloat16
 
     torch.set_num_threads(2)
     before = peak_memory()
@@ -126,7 +126,7 @@ def measure(way: str, aligned: Path, n_trs: int, learn: float) -> dict:
     order = np.random.default_rng(0)
     while len(times) < 12 or time.perf_counter() - began < learn:
         window, start = windows[int(order.integers(len(windows)))], time.perf_counter()
-        step(module, optimizer, window, training.bfloat16)
+        step(module, optimizer, window, uses_bfloat16(training.bfloat16))
         times.append(time.perf_counter() - start)
     found = {"step": float(np.median(times[2:])), "mb": (peak_memory() - before) / 1024}
     if learn:

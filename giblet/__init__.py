@@ -4,10 +4,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from giblet.moved import explain_old_paths
+
 if TYPE_CHECKING:
-    from giblet.models.autoencoder import Autoencoder
+    from giblet.autoencoder.autoencoder import Autoencoder
 
 __version__ = version("giblet")
+explain_old_paths()
 
 
 def load(folder: str | Path) -> "Autoencoder":
@@ -34,7 +37,7 @@ def load(folder: str | Path) -> "Autoencoder":
     >>> from giblet.audio import AudioProcessor
     >>> from giblet.demo import film_path
     >>> codes, _metadata = AudioProcessor().audio_to_features(film_path(), max_trs=4)
-    >>> model = load(Path(__file__).parent / "models" / "bundled" / "encodec")
+    >>> model = load(Path(__file__).parent / "autoencoder" / "bundled" / "encodec")
     >>> bottleneck = model.encode({"audio": torch.from_numpy(codes)})
     >>> tuple(bottleneck.shape)
     (4, 2048)
@@ -44,6 +47,6 @@ def load(folder: str | Path) -> "Autoencoder":
     >>> bool((again == codes)[:, 0].mean() > 0.3)  # of the first codebook; chance is 0.001
     True
     """
-    from giblet.models.autoencoder import Autoencoder
+    from giblet.autoencoder.autoencoder import Autoencoder
 
     return Autoencoder.from_pretrained(folder).requires_grad_(False)

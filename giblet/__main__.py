@@ -1,5 +1,5 @@
 """``python -m giblet VERB``."""
 
-from giblet.cli import run
+from giblet.commands.cli import run
 
 run()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from giblet.store import load_table
+from giblet.io.tables import load_table
 
 ROOT = Path(__file__).parents[1]
 QUICK = ("max_trs=80", "video={height: 20, width: 30}", "training={max_epochs: 1}")

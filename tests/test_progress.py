@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from giblet.progress import progress
+from giblet.log import progress
 
 
 @pytest.fixture

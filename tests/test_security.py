@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from giblet.checks import GibletError
-from giblet.config import parse_config
-from giblet.incoming import file_name
+from giblet.config.config import parse_config
+from giblet.errors import GibletError
+from giblet.io.paths import file_name
 from giblet.report import page
 
 ROOT = Path(__file__).parents[1]

@@ -5,8 +5,7 @@ from math import floor
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from giblet.timing import (
     TrClock,

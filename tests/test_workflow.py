@@ -15,12 +15,13 @@ import pytest
 import soundfile
 import yaml
 
-from giblet.cli import verb_functions
-from giblet.config import Config
+from giblet.commands.cli import verb_functions
+from giblet.commands.option_help import written
+from giblet.config.config import Config
 from giblet.demo import annotations_path, film_path
-from giblet.options import written
-from giblet.store import load_arrays, load_json, load_table, save_table
-from giblet.text import NO_WORDS
+from giblet.film.text import NO_WORDS
+from giblet.io.arrays import load_arrays
+from giblet.io.tables import load_json, load_table, save_table
 
 ROOT = Path(__file__).parents[1]
 FILM = "it's a film.mp4"

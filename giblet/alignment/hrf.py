@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from giblet.checks import GibletError, check_amounts
+from giblet.errors import GibletError
+from giblet.io.validation import check_amounts
 from giblet.timing import sample_edges, tr_onsets, trs_for, whole_trs
 
 MODELS = ("spm", "glover", "fir", "none")

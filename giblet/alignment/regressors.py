@@ -7,7 +7,7 @@ import xarray as xr
 
 from giblet.alignment.hrf import convolve_hrf
 from giblet.audio.mel import FLOOR_DB
-from giblet.checks import GibletError
+from giblet.errors import GibletError
 from giblet.timing import count_samples, frames_rate_hz, tr_begin
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
-from giblet.checks import GibletError
+from giblet.errors import GibletError
 from giblet.timing import offset_in_tr, volumes_to_trs
 
 
@@ -41,7 +41,7 @@ def match_volumes(film_time: np.ndarray, t_r: float, n_trs: int) -> np.ndarray:
 
 
 def move_scans(scans, lag_seconds: float):
-    """Scans (``giblet.survey.Scans``) whose volumes were taken ``lag_seconds`` s earlier.
+    """Scans (``giblet.brain.screening.Scans``) whose volumes were taken ``lag_seconds`` s earlier.
 
     That mends scans that are late by as much. The runs go on showing the same TRs of the film, so
     other volumes than before may be in it.
@@ -96,7 +96,7 @@ class Match:
 
 
 def match_scans(scans: xr.Dataset, t_r: float, n_trs: int) -> Match:
-    """Match all runs of all subjects (see ``giblet.bold.load_bids``) with the film's TRs.
+    """Match all runs of all subjects (see ``giblet.brain.bold.load_bids``) with the film's TRs.
 
     Raises
     ------

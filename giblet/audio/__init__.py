@@ -1,5 +1,5 @@
 """A film's sound as features per TR, and back. ``AudioProcessor`` is the way in."""
 
-from giblet.audio.processor import AudioProcessor
+import lazy_loader
 
-__all__ = ["AudioProcessor"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

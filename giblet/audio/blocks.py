@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from giblet.checks import check_codes, check_waveform
+from giblet.io.validation import check_codes, check_waveform
 
 
 def equal_blocks(

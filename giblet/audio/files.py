@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from giblet.checks import GibletError, check_waveform
-from giblet.media import decoded_frames, film_start, open_film
-from giblet.replacing import replacing
+from giblet.errors import GibletError
+from giblet.film.container import decoded_frames, film_start, open_film
+from giblet.io.atomic import replacing
+from giblet.io.validation import check_waveform
 from giblet.timing import count_samples, samples_duration
 
 if TYPE_CHECKING:

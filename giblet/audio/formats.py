@@ -14,7 +14,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from giblet.checks import GibletError, check_amounts, check_codes
+from giblet.errors import GibletError
+from giblet.io.validation import check_amounts, check_codes
 
 FORMAT_VERSION = 1  # goes up when stored features of the same facts mean something else
 LATENT_SIZES = (128, 1024)  # of EnCodec's and DAC's latents (n_trs, frames, codebook_dim)
@@ -89,7 +90,7 @@ def _guess(features: np.ndarray) -> str:
     if np.issubdtype(features.dtype, np.unsignedinteger):
         raise TypeError(
             f"{features.dtype} may be codes or quantised mel: codes are int32, and "
-            "giblet.audio.melcode.dequantize_mel turns quantised mel into dB"
+            "giblet.audio.quantized_mel.dequantize_mel turns quantised mel into dB"
         )
     if np.issubdtype(features.dtype, np.integer):
         return "encodec"

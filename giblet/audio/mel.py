@@ -7,8 +7,9 @@ from typing import Self
 import numpy as np
 
 from giblet.audio.blocks import equal_blocks, overlapping
-from giblet.checks import GibletError, check_amounts
-from giblet.settings import MelConfig
+from giblet.config.sections import MelConfig
+from giblet.errors import GibletError
+from giblet.io.validation import check_amounts
 from giblet.timing import hop_rate_hz
 
 _FRAMES_PER_BLOCK = 1024

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from giblet.audio.codec import BUNDLED, Codec, load_codec
+from giblet.audio.codecs.base import BUNDLED, Codec, load_codec
 from giblet.audio.files import sound_blocks, write_sound
 from giblet.audio.formats import FORMAT_VERSION, check_stored, detect_format, unpack
 from giblet.audio.framing import group_trs, ungroup_trs
 from giblet.audio.mel import MelSettings, mel_spectrogram, mel_to_sound, repeat_in_trs
-from giblet.checks import GibletError, check_codes
-from giblet.config import Config
-from giblet.progress import progress
+from giblet.config.config import Config
+from giblet.errors import GibletError
+from giblet.io.validation import check_codes
+from giblet.log import progress
 from giblet.timing import TrClock, count_samples, samples_duration, tr_onsets, whole_trs
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ class AudioProcessor:
         True: EnCodec codes, int32 (n_trs, n_codebooks, frames_per_tr).
         False: mel spectrogram in dB, float32 (n_trs, n_mels, frames_per_tr).
     codec
-        ``"bundled"``, a Hugging Face id or a folder, as ``giblet.audio.codec.load_codec`` takes
-        it; or any object that is a ``giblet.audio.codec.Codec``.
+        ``"bundled"``, a Hugging Face id or a folder, as ``giblet.audio.load_codec`` takes it; or
+        any object that is a ``giblet.audio.Codec``.
     bandwidth_kbps
         Bandwidth of the codec: 6 kbps is 8 codebooks at 24 kHz.
     t_r

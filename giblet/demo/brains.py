@@ -1,7 +1,7 @@
 """Simulated brains: a film's features, through an HRF, into voxels, with a scanner's noise.
 
 Auditory voxels answer to sound, visual voxels to pictures, language voxels to words, each to a
-linear mix of its own. Arrays only: `giblet.demo.scanner` writes them as a BIDS data set.
+linear mix of its own. Arrays only: `giblet.demo.bids_writer` writes them as a BIDS data set.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,9 +10,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from giblet.alignment.adaptation import adapt
-from giblet.checks import check_amounts
+from giblet.alignment.lag import adapt
 from giblet.demo.stimulus import centres, resample
+from giblet.io.validation import check_amounts
 from giblet.timing import (
     frames_rate_hz,
     sample_times,

@@ -3,10 +3,17 @@
 All features share one clock: sample k stands for seconds ``[k, k + 1) / rate_hz`` of the film.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
-from giblet.timing import acquisition_times, count_samples, samples_duration
+from giblet.audio.files import read_sound
+from giblet.config.sections import WordsConfig
+from giblet.errors import GibletError
+from giblet.film.annotations import read_annotations
+from giblet.film.video import extract_frames
+from giblet.timing import acquisition_times, count_samples, samples_duration, tr_moments
 
 RATE_HZ = 10.0
 
@@ -114,3 +121,39 @@ def _block_means(frame: np.ndarray, n_blocks: tuple[int, int]) -> np.ndarray:
     height, width = frame.shape[0] // down, frame.shape[1] // across
     whole = frame[: down * height, : across * width].astype(np.float32) / 255
     return whole.reshape(down, height, across, width, 3).mean(axis=(1, 3)).reshape(-1, 3)
+
+
+SOUND_RATE_HZ = 16000
+PICTURE_SECONDS = 0.25
+
+
+def stimulus_features(
+    film: Path, annotations: Path | None, reading: WordsConfig
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sound, pictures and words, each (n_samples, n_features), from the film's first second on.
+
+    ``reading`` says how the annotations are read.
+
+    Raises
+    ------
+    GibletError
+        As the readers do; one of the three never changes (there are no words, say).
+    """
+    waveform = read_sound(film, SOUND_RATE_HZ)
+    duration = samples_duration(len(waveform), SOUND_RATE_HZ)
+    frames, seen = extract_frames(film, PICTURE_SECONDS)
+    shown = seen[:, 0]
+    times = tr_moments(len(frames), PICTURE_SECONDS)[shown]
+    pictures = picture_features(frames[shown, 0], times, duration)
+    if annotations is None:
+        said = pd.DataFrame({"onset": [], "duration": [], "text": []})
+    else:
+        said = read_annotations(annotations, **reading.model_dump())
+    sound, words = sound_features(waveform, SOUND_RATE_HZ), word_features(said, duration)
+    for name, values in {"sound": sound, "pictures": pictures, "words": words}.items():
+        if not np.ptp(values, axis=0).any():
+            raise GibletError(
+                f"{film}: its {name} never change, and SIMULATED brains answer to sound, pictures "
+                "and words. Give annotations with words, or set bold: none"
+            )
+    return sound, pictures, words

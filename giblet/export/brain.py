@@ -12,7 +12,7 @@ def export_prediction(export: Export, predicted: np.ndarray, aligned: xr.Dataset
     """BOLD that the model predicts for test TRs, (n_subjects, n_trs, n_kept) for all TRs.
 
     An image of each unbroken row of test TRs in a run; a table where columns are parcels. In an
-    image, voxels that the model does not see are 0. ``aligned`` as ``giblet.aligned.align`` gives
+    image, voxels that the model does not see are 0. ``aligned`` as `giblet.alignment.align` gives
     it; its ``column`` tells which voxels were kept.
     """
     t_r, run = float(aligned.attrs["t_r"]), aligned["run"].values.astype(str)
@@ -79,7 +79,7 @@ _STATS = {  # first word of a map's name → what it is
 
 
 def map_entities(name: str) -> dict[str, str | None]:
-    """``stat`` and ``desc`` of a map of ``giblet.brain_quality``.
+    """``stat`` and ``desc`` of a map of ``giblet.evaluation.quality``.
 
     >>> map_entities("r_n_words"), map_entities("isc"), map_entities("r_mel_p")
     ({'stat': 'r', 'desc': 'nWords'}, {'stat': 'isc', 'desc': None}, {'stat': 'p', 'desc': 'rMel'})
@@ -91,7 +91,7 @@ def map_entities(name: str) -> dict[str, str | None]:
 
 
 def export_maps(export: Export, quality: xr.Dataset) -> None:
-    """Every map of ``giblet.brain_quality.brain_quality``: of subjects in their folders, of all
+    """Every map of `giblet.evaluation.brain_quality`: of subjects in their folders, of all
     together in ``group/``. Images of voxels, with the mask; of parcels a table a folder."""
     maps = {str(k): v for k, v in quality.data_vars.items() if "voxel" in v.dims}
     if export.has_voxels:

@@ -8,7 +8,7 @@ from pathlib import Path
 import xarray as xr
 
 from giblet.export.files import Export
-from giblet.store import load_json, save_json
+from giblet.io.tables import load_json, save_json
 
 BIDS_VERSION = "1.10.0"
 SIMULATED = "SIMULATED brains: nobody was scanned. "

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from giblet.export.names import Names
-from giblet.store import save_json
+from giblet.io.tables import save_json
 
 TABLE = "timeseries.tsv"
 FILM_TIME = {"Description": "when the volume was taken, on the film's clock", "Units": "s"}
@@ -19,7 +19,7 @@ FILM_TIME = {"Description": "when the volume was taken, on the film's clock", "U
 class Export:
     """Where files go, the scans they belong to, and what every sidecar says first.
 
-    ``scans`` as ``giblet.bold.load_bids`` gives them; ``bold`` itself is not asked for.
+    ``scans`` as ``giblet.brain.bold.load_bids`` gives them; ``bold`` itself is not asked for.
     """
 
     names: Names

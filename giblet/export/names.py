@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from giblet.bids import SPACE
-from giblet.checks import GibletError
+from giblet.brain.bids import SPACE
+from giblet.errors import GibletError
 
 # of the entities that BIDS knows, those that files of giblet's have, in the order of its schema
 _OF_RUNS = ("ses", "task", "acq", "ce", "rec", "dir", "run", "echo")
@@ -105,7 +105,7 @@ def check_subjects(subjects: Iterable[str]) -> None:
 
 
 def names_for(root: Path, scans, source: Path, task: str | None) -> Names:
-    """The names of a data set's files by its scans (``giblet.bold.load_bids``).
+    """The names of a data set's files by its scans (``giblet.brain.bold.load_bids``).
 
     ``source`` as ``bold`` in the config: of a table of runs the space is not known, and names
     leave it out. GibletError as `check_subjects`.

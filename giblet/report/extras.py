@@ -3,8 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
+import torch
 
+from giblet.alignment.dataset import FilmData
+from giblet.autoencoder.autoencoder import Autoencoder
+from giblet.autoencoder.inference import bottlenecks
 from giblet.report.segments import Scores
 from giblet.report.tables import PATHS, in_order, metric_of, number
 
@@ -19,10 +24,10 @@ class Extras:
     matched : rows of the score table for mel at the codec's bitrate
     summaries : path → table ``loss train validation gradient_share baseline``
     models : path → what the model's ``config.json`` says
-    codebooks : of ``giblet.report.codebooks.codebook_table``
-    regions : of ``giblet.report.brain.region_table``
-    lesions : path → table of ``giblet.lesion.change_rows``
-    left_out : path → table of ``giblet.generalisation.leave_one_out``
+    codebooks : of ``giblet.report.extras.codebook_table``
+    regions : of ``giblet.report.scan_quality.region_table``
+    lesions : path → table of ``giblet.evaluation.lesions.change_rows``
+    left_out : path → table of ``giblet.evaluation.leave_one_out.leave_one_out``
     times : ``rule seconds cpu_seconds megabytes``
     timeline : table with a row a TR, see ``giblet.report.timeline``
     missing : of ``giblet.report.timeline.missing_volumes``
@@ -170,3 +175,52 @@ def _rows(table: pd.DataFrame, decimals: dict[str, int]) -> list[list[str]]:
         ]
         for row in table.to_dict("records")
     ]
+
+
+def codebook_table(autoencoder: Autoencoder, data: FilmData) -> pd.DataFrame:
+    """One row a codebook: ``codebook used perplexity accuracy most_common``.
+
+    used, perplexity: of the whole film's codes, see `usage`. accuracy: share of the test part's
+    codes that the bottleneck gives back. most_common: share of them that are the training part's
+    most frequent code, which is what guessing would reach.
+    """
+    codes, size = data.film["audio"].numpy(), autoencoder.shapes.codebook_size
+    test, train = codes[data.where("test")], codes[data.where("train")]
+    bottleneck = torch.from_numpy(bottlenecks(autoencoder, data)[data.where("test")])
+    with torch.inference_mode():
+        guess = autoencoder.decode_audio(bottleneck).numpy()
+    rows = [
+        {"codebook": k + 1}
+        | usage(codes[:, k], size)
+        | {"accuracy": share_equal(guess[:, k], test[:, k])}
+        | {"most_common": share_equal(_most_common(train[:, k]), test[:, k])}
+        for k in range(codes.shape[1])
+    ]
+    return pd.DataFrame(rows)
+
+
+def usage(codes: np.ndarray, codebook_size: int) -> dict[str, float]:
+    """Share of a codebook that occurs in ``codes`` (any shape), and their perplexity: how many
+    equally frequent codes would be as hard to guess. -1 is no code.
+
+    >>> usage(np.array([0, 1, 1, 0, -1]), codebook_size=8)
+    {'used': 0.25, 'perplexity': 2.0}
+    """
+    count = np.bincount(codes[codes >= 0], minlength=codebook_size)
+    share = count[count > 0] / max(count.sum(), 1)
+    nats = -(share * np.log(share)).sum()
+    return {"used": float((count > 0).mean()), "perplexity": round(float(np.exp(nats)), 6)}
+
+
+def share_equal(guess: np.ndarray, codes: np.ndarray) -> float:
+    """Share of ``codes`` that ``guess`` has right; -1 is no code.
+
+    >>> share_equal(np.array([3, 4, 5]), np.array([3, 0, -1]))
+    0.5
+    """
+    there = codes >= 0
+    return float(((guess == codes) & there).sum() / there.sum()) if there.any() else np.nan
+
+
+def _most_common(codes: np.ndarray) -> np.ndarray:
+    return np.array(np.bincount(codes[codes >= 0], minlength=1).argmax())

@@ -1,12 +1,13 @@
 """The same seconds of film on every path, to hear and to see side by side."""
 
+import base64
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from giblet.report.players import player_uri
-from giblet.report.spectrograms import outline, spectrogram_levels, spectrogram_png
+from giblet.io.validation import check_waveform
 from giblet.report.tables import COLUMNS, PATHS, column_label, in_order, path_label
 from giblet.timing import count_samples, samples_duration
 
@@ -111,3 +112,108 @@ def _moment(
     ]
     place = (samples_duration(n, sample_rate) for n in (begin, end - begin))
     return Moment(name, *place, exhibits)
+
+
+PLAYER_RATE_HZ = 24000  # one of the rates that Opus takes
+BIT_RATE = 48000  # bit/s
+
+
+def player_uri(waveform: np.ndarray, sample_rate: float, max_seconds: float = 60.0) -> str:
+    """The first ``max_seconds`` of ``waveform`` (n_samples,) as a ``data:audio/webm`` URI.
+
+    Opus at 48 kbit/s, mono: near to transparent, a tenth of a wav file. Samples outside [-1, 1]
+    are clipped. The same samples give the same bytes.
+
+    Raises TypeError or ValueError where ``waveform`` is not finite floats of one dimension.
+    """
+    import soxr
+
+    heard = check_waveform(waveform)[: count_samples(max_seconds, sample_rate)]
+    heard = soxr.resample(heard.astype(np.float32), sample_rate, PLAYER_RATE_HZ)
+    webm = _opus_in_webm(np.clip(heard, -1, 1))
+    return "data:audio/webm;base64," + base64.b64encode(webm).decode("ascii")
+
+
+def _opus_in_webm(samples: np.ndarray) -> bytes:
+    """``samples`` (n_samples,) float32 at ``PLAYER_RATE_HZ``, with no random ids or dates."""
+    import av
+
+    target = io.BytesIO()
+    with av.open(target, "w", format="webm", options={"fflags": "+bitexact"}) as container:
+        stream = container.add_stream("libopus", rate=PLAYER_RATE_HZ, layout="mono")
+        stream.bit_rate = BIT_RATE
+        stream.codec_context.flags |= av.codec.context.Flags.bitexact
+        whole = av.AudioFrame.from_ndarray(samples[None], format="flt", layout="mono")
+        whole.sample_rate, whole.pts = PLAYER_RATE_HZ, 0
+        encoder_format = stream.codec_context.format
+        for frame in av.AudioResampler(encoder_format, "mono", PLAYER_RATE_HZ).resample(whole):
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return target.getvalue()
+
+
+DYNAMIC_RANGE_DB = 80.0
+N_COLUMNS = 480  # at most, of a picture
+N_OUTLINE = 240
+N_MELS = 96
+TICKS_KHZ = (1, 4)
+
+
+def spectrogram_levels(waveform: np.ndarray, sample_rate: float) -> np.ndarray:
+    """Power (dB) of ``waveform`` (n_samples,) in mel bands, shape (96, n_frames).
+
+    Windows of 40 ms every 20 ms, bands up to half of ``sample_rate`` Hz.
+    """
+    import librosa
+
+    power = librosa.feature.melspectrogram(
+        y=waveform,
+        sr=sample_rate,
+        n_fft=count_samples(0.04, sample_rate),
+        hop_length=count_samples(0.02, sample_rate),
+        n_mels=N_MELS,
+    )
+    return librosa.power_to_db(power, top_db=None)
+
+
+def spectrogram_png(levels: np.ndarray, loudest: float) -> str:
+    """Levels (n_mels, n_frames) dB as PNG data URI, low bands below, a pixel a band.
+
+    ``loudest`` dB is the lightest colour; black is ``DYNAMIC_RANGE_DB`` below. More frames than
+    ``N_COLUMNS`` are joined by their maximum.
+    """
+    from matplotlib import colormaps
+    from PIL import Image
+
+    starts = np.linspace(0, levels.shape[1], min(N_COLUMNS, levels.shape[1]) + 1).astype(int)[:-1]
+    joined = np.maximum.reduceat(levels, starts, axis=1)
+    shade = np.clip(1 + (joined - loudest) / DYNAMIC_RANGE_DB, 0, 1)
+    picture = Image.fromarray(np.rint(255 * shade[::-1]).astype(np.uint8), mode="P")
+    palette = colormaps["magma"](np.arange(256), bytes=True)[:, :3]
+    picture.putpalette(palette.tobytes())
+    target = io.BytesIO()
+    picture.save(target, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(target.getvalue()).decode("ascii")
+
+
+def band_ticks(nyquist: float) -> list[tuple[str, float]]:
+    """Frequencies to mark in a spectrogram up to ``nyquist`` Hz: name, and height in percent."""
+    import librosa
+
+    centres = librosa.mel_frequencies(N_MELS + 2, fmax=nyquist)[1:-1]
+    heights = np.interp(1000 * np.array(TICKS_KHZ), centres, np.linspace(0, 100, N_MELS))
+    return [(f"{khz} kHz", round(float(h), 1)) for khz, h in zip(TICKS_KHZ, heights, strict=True)]
+
+
+def outline(waveform: np.ndarray, loudest: float) -> str:
+    """The lowest and highest samples of stretches of a sound, as an SVG path.
+
+    From 0 to ``N_OUTLINE`` across, and from -100 to 100 for ``loudest``; more is clipped.
+    """
+    edges = np.linspace(0, len(waveform), N_OUTLINE + 1).astype(int)[:-1]
+    scale = -100 / max(loudest, 1e-9)
+    ends = [f.reduceat(waveform, edges) * scale for f in (np.maximum, np.minimum)]
+    top, bottom = (np.clip(np.rint(end), -100, 100).astype(int) for end in ends)
+    there = [f"{k} {y}" for k, y in enumerate(top)]
+    back = [f"{k} {y + 1}" for k, y in reversed(list(enumerate(bottom)))]
+    return "M" + "L".join(there + back) + "Z"

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from giblet.config import Config
+from giblet.config.config import Config
 from giblet.report.extras import where_training_began
 
 REFERENCES = {

@@ -7,16 +7,14 @@ import re
 import numpy as np
 import pandas as pd
 
-from giblet.report.answer import answer, few_segments
-from giblet.report.brain import BrainResults, BrainSection, brain_section
-from giblet.report.compare import comparison_tables, difference_tables
+from giblet.report.compare import CODECS, DECODING, comparison_tables, difference_tables, ours
 from giblet.report.extras import Extras, brain_tables, times_table, trained, training_tables
 from giblet.report.figures import history_figures, score_figures
-from giblet.report.listen import listening, what_is_heard
+from giblet.report.listen import band_ticks, listening, what_is_heard
 from giblet.report.methods import methods_text, references
-from giblet.report.published import CODECS, DECODING, ours
+from giblet.report.scan_quality import BrainResults, BrainSection, brain_section
 from giblet.report.segments import moments, paired_differences
-from giblet.report.spectrograms import band_ticks
+from giblet.report.sentences import answer, few_segments
 from giblet.report.tables import question_of, score_tables
 from giblet.report.timeline import (
     film_place,

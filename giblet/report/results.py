@@ -7,19 +7,18 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-import giblet
 from giblet.audio.files import read_sound
-from giblet.checks import GibletError
-from giblet.config import Config
-from giblet.contents import ALIGNED, QUALITY, SCANS, WORDS
-from giblet.logbook import warnings_of
-from giblet.report.brain import EVERYWHERE, BrainResults, region_table
+from giblet.config.config import Config
+from giblet.errors import GibletError
+from giblet.io.arrays import load_arrays, open_arrays
+from giblet.io.schema import ALIGNED, QUALITY, SCANS, WORDS
+from giblet.io.tables import gather_tables, load_json, load_table
+from giblet.log import warnings_of
 from giblet.report.extras import Extras
-from giblet.report.origin import git_commit, rule_times
-from giblet.report.record import versions, warnings_by_rules
+from giblet.report.run_record import git_commit, rule_times, versions, warnings_by_rules
+from giblet.report.scan_quality import EVERYWHERE, BrainResults, region_table
 from giblet.report.segments import MATCHED, matched_mel, matched_rows, score_segments
 from giblet.report.timeline import missing_volumes, scanned_table, timeline_table
-from giblet.store import gather_tables, load_arrays, load_json, load_table, open_arrays
 
 PATHS = ("encodec", "mel")
 SAMPLE_RATE = 24000  # Hz, of the players
@@ -130,9 +129,9 @@ def _tables(folder: Path, pattern: str, name) -> dict[str, pd.DataFrame]:
 
 
 def _codebooks(aligned: xr.Dataset, model: Path) -> pd.DataFrame:
-    from giblet.aligned import film_data
-    from giblet.models.autoencoder import Autoencoder
-    from giblet.report.codebooks import codebook_table
+    from giblet.alignment.aligned import film_data
+    from giblet.autoencoder.autoencoder import Autoencoder
+    from giblet.report.extras import codebook_table
 
     autoencoder = Autoencoder.from_pretrained(model)
     blurred = autoencoder.config.hrf_placement == "inputs"
@@ -141,7 +140,7 @@ def _codebooks(aligned: xr.Dataset, model: Path) -> pd.DataFrame:
 
 def _regions(results: Path, config: Config, quality: xr.Dataset) -> pd.DataFrame | None:
     """By the label image that lesions use, the simulated brains' own, or parcel by parcel."""
-    from giblet.regions import find_regions
+    from giblet.brain.regions import find_regions
 
     wanted, simulated = config.lesion.regions, results / "simulated"
     if "parcel" in quality.coords:
@@ -227,7 +226,7 @@ def _run_facts(config: Config) -> dict:
     return {
         "seed": config.seed,
         "versions": versions(),
-        "git_commit": git_commit(Path(giblet.__file__).parent),
+        "git_commit": git_commit(Path(__file__).parent),
         "config": config.model_dump_json(indent=2),
         "settings": config,
     }

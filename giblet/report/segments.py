@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 
 from giblet.audio.mel import mel_spectrogram, mel_to_sound
-from giblet.audio.melcode import dequantize_mel, matched_settings, pack_levels, quantize_mel
-from giblet.audio.quality import score_estimates, summarise
-from giblet.audio.speech import segment_edges
-from giblet.evaluation import SEGMENT_SECONDS
+from giblet.audio.metrics.scores import SEGMENT_SECONDS, score_estimates, summarise
+from giblet.audio.metrics.speech import segment_edges
+from giblet.audio.quantized_mel import dequantize_mel, matched_settings, pack_levels, quantize_mel
 from giblet.timing import samples_duration
 
 MATCHED = "mel_matched"

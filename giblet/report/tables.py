@@ -66,7 +66,7 @@ METRICS = {
 
 RATES = ("kbit_per_s", "values_per_s")
 
-# why a segment could not be scored, see giblet.audio.quality
+# why a segment could not be scored, see giblet.audio.metrics.scores
 UNSCORED = {
     "pesq_wb": "silence, or PESQ found no speech",
     "stoi": "silence, or too short",

@@ -67,7 +67,7 @@ def scanned_table(scans: xr.Dataset, n_words: np.ndarray | None = None) -> pd.Da
 def missing_volumes(scans: xr.Dataset) -> pd.DataFrame:
     """The TRs of film of which somebody has no volume: ``start``, ``end`` (s), ``n_missing``.
 
-    ``scans``: what ``giblet.bold.load_bids`` has along ``volume``. Volumes are missing where they
+    ``scans``: what ``giblet.brain.load_bids`` has along ``volume``. Volumes are missing where they
     were dropped, being not steady, and where nobody took them; up to the last TR that somebody has.
     """
     trs = volumes_to_trs(scans["film_time"].values, float(scans.attrs["t_r"]))

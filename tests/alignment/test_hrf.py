@@ -6,7 +6,7 @@ from nilearn.glm.first_level import compute_regressor, glover_hrf, spm_hrf
 from scipy.stats import gamma
 
 from giblet.alignment.hrf import convolve_hrf, cumulative_hrf, fir_lags, hrf_density, tr_kernel
-from giblet.checks import GibletError
+from giblet.errors import GibletError
 
 T_R = 1.5  # s
 KERNELS = {"spm": spm_hrf, "glover": glover_hrf}

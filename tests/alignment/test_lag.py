@@ -14,10 +14,10 @@ from nilearn.signal import clean
 
 from giblet.alignment.lag import estimate_lag
 from giblet.audio.files import read_sound
-from giblet.checks import GibletError
 from giblet.demo import annotations_path, film_path
 from giblet.demo.brains import make_brain, run_clocks, scan, simulate_scans
 from giblet.demo.stimulus import RATE_HZ, sound_features, word_features
+from giblet.errors import GibletError
 
 T_R, DURATION = 1.5, 540.0  # s
 

@@ -13,7 +13,7 @@ from giblet.alignment.hrf import convolve_hrf, fir_lags
 from giblet.alignment.regressors import amounts, film_regressors, picture_blocks, regress
 from giblet.audio.framing import group_trs
 from giblet.audio.processor import AudioProcessor
-from giblet.checks import GibletError
+from giblet.errors import GibletError
 
 T_R = 1.5  # s
 

@@ -1,13 +1,13 @@
 """The sound that a lag is told by, and reasons for which it cannot be told.
 
-Lags of simulated brains: tests/test_simulated_quality.py.
+Lags of simulated brains: tests/evaluation/test_simulated_quality.py.
 """
 
 import numpy as np
 import pytest
 import xarray as xr
 
-from giblet.alignment.scan_lag import RATE_HZ, lag_arrays, scan_lag, sound_levels
+from giblet.alignment.lag import RATE_HZ, lag_arrays, scan_lag, sound_levels
 from giblet.audio.framing import group_trs
 from giblet.audio.mel import MelSettings, mel_spectrogram
 from giblet.timing import TrClock

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from giblet.alignment.sync import match_scans, match_volumes, move_run
-from giblet.checks import GibletError
+from giblet.errors import GibletError
 
 T_R = 1.5  # s
 

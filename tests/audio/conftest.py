@@ -5,7 +5,7 @@ import pytest
 import soundfile
 import torch
 
-from giblet.codec.networks import start_near_identity
+from giblet.codec_training.encodec import start_near_identity
 
 
 def _keep_memory(part) -> None:

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as npst
 
-from giblet.checks import check_amounts, check_codes, check_waveform
+from giblet.io.validation import check_amounts, check_codes, check_waveform
 
 settings.register_profile("giblet", deadline=None, derandomize=True)
 settings.load_profile("giblet")

@@ -5,8 +5,7 @@ from math import floor
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 from giblet.timing import TrClock, count_samples, trs_for, whole_trs
 

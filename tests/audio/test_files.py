@@ -12,7 +12,7 @@ import soxr
 
 from giblet.audio import files
 from giblet.audio.files import has_sound, read_sound, sound_blocks, sound_duration, write_sound
-from giblet.checks import GibletError
+from giblet.errors import GibletError
 
 av = pytest.importorskip("av")
 

@@ -7,8 +7,8 @@ import xarray as xr
 from giblet.audio import AudioProcessor
 from giblet.audio.formats import check_stored, detect_format, unpack
 from giblet.audio.mel import average_trs
-from giblet.checks import GibletError
-from giblet.store import load_arrays, save_arrays
+from giblet.errors import GibletError
+from giblet.io.arrays import load_arrays, save_arrays
 
 MEL = {"encoding_mode": "mel"}
 CODES = {"encoding_mode": "encodec"}

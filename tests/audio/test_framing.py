@@ -5,15 +5,14 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import soundfile
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 from pcm_codec import PcmCodec, lags_ms, speech_and_clicks
 
 from giblet.audio import AudioProcessor, processor
-from giblet.audio.codec import load_codec
-from giblet.audio.distances import stoi
+from giblet.audio.codecs.base import load_codec
 from giblet.audio.files import read_sound
 from giblet.audio.framing import NO_FRAME, group_trs, ungroup_trs
+from giblet.audio.metrics.distances import stoi
 from giblet.timing import TrClock
 
 settings.register_profile("giblet", deadline=None, derandomize=True)

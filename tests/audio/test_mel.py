@@ -4,7 +4,6 @@ import librosa
 import numpy as np
 import pytest
 
-from giblet.audio.distances import envelope_lag_ms, stoi
 from giblet.audio.mel import (
     FLOOR_DB,
     MelSettings,
@@ -13,6 +12,7 @@ from giblet.audio.mel import (
     mel_to_sound,
     repeat_in_trs,
 )
+from giblet.audio.metrics.distances import envelope_lag_ms, stoi
 
 
 @pytest.fixture(scope="module")

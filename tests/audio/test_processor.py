@@ -11,11 +11,11 @@ import soundfile
 import torch
 
 from giblet.audio import AudioProcessor
-from giblet.audio.codec import load_codec
-from giblet.audio.distances import envelope_lag_ms, stoi
+from giblet.audio.codecs.base import load_codec
 from giblet.audio.files import read_sound
 from giblet.audio.mel import MelSettings, average_trs, mel_to_sound
-from giblet.checks import GibletError
+from giblet.audio.metrics.distances import envelope_lag_ms, stoi
+from giblet.errors import GibletError
 
 COLUMNS = ["tr_index", "start_time", "end_time", "n_frames", "encoding_mode"]
 

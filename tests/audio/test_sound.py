@@ -5,9 +5,9 @@ import pytest
 import torch
 from transformers import DacConfig, DacModel
 
-from giblet.audio.codec import load_codec
-from giblet.audio.dac import Dac
-from giblet.audio.encodec import Encodec
+from giblet.audio.codecs.base import load_codec
+from giblet.audio.codecs.dac import Dac
+from giblet.audio.codecs.encodec import Encodec
 
 
 @pytest.fixture(scope="module", params=["mdct", "encodec", "dac"])

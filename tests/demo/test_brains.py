@@ -5,13 +5,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from giblet.alignment.adaptation import adapt
-from giblet.bold import load_bids
-from giblet.checks import GibletError
+from giblet.alignment.lag import adapt
+from giblet.brain.bold import load_bids
+from giblet.brain.regions import find_regions
+from giblet.demo.bids_writer import simulate_bids
 from giblet.demo.brains import RunClock, blur, make_brain, run_clocks, scan
-from giblet.demo.scanner import simulate_bids
-from giblet.regions import find_regions
-from giblet.store import load_arrays
+from giblet.errors import GibletError
+from giblet.io.arrays import load_arrays
 
 RATE_HZ = 10.0
 

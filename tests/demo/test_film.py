@@ -3,22 +3,24 @@
 import shutil
 import subprocess
 import sys
-from importlib.resources import files
+from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+import speech
+from make_film import SEED, film_frames
+from music import INSTRUMENTS
+from pictures import FPS, HEIGHT, PICTURES, WIDTH
+from script import Line, read_scenes
+from soundtrack import EFFECTS, SAMPLE_RATE, SCENE_DURATION, soundtrack
 
-from giblet.checks import GibletError
-from giblet.demo import annotations_path, film_path, speech
-from giblet.demo.film import SEED, film_frames
-from giblet.demo.music import INSTRUMENTS
-from giblet.demo.pictures import FPS, HEIGHT, PICTURES, WIDTH
-from giblet.demo.script import Line, read_scenes
-from giblet.demo.soundtrack import EFFECTS, SAMPLE_RATE, SCENE_DURATION, soundtrack
-from giblet.store import load_table
+from giblet.demo import annotations_path, film_path
+from giblet.errors import GibletError
+from giblet.io.tables import load_table
 from giblet.timing import count_samples
 
+SCRIPT = Path(__file__).parents[2] / "workflow" / "scripts" / "demo_film" / "make_film.py"
 DURATION = 540.0  # seconds
 needs_espeak = pytest.mark.skipif(
     shutil.which("espeak-ng") is None, reason="espeak-ng, which speaks the narration, is missing"
@@ -27,7 +29,7 @@ needs_espeak = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def scenes():
-    return read_scenes(files("giblet.demo").joinpath("narration.txt").read_text(encoding="utf-8"))
+    return read_scenes((SCRIPT.parent / "narration.txt").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +157,7 @@ def test_missing_espeak_is_one_clear_line(monkeypatch):
 
 
 def test_missing_espeak_leaves_nothing_behind(tmp_path):
-    command = [sys.executable, "-m", "giblet.demo.film", str(tmp_path)]
+    command = [sys.executable, SCRIPT, str(tmp_path)]
     result = subprocess.run(command, env={"PATH": ""}, capture_output=True, text=True)
     assert result.returncode == 1
     assert result.stderr.startswith("giblet: espeak-ng is not installed")

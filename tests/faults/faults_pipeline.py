@@ -13,7 +13,7 @@ import av
 import yaml
 
 from giblet.demo import annotations_path, film_path
-from giblet.store import load_table, save_table
+from giblet.io.tables import load_table, save_table
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 40

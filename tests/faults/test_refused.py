@@ -12,10 +12,10 @@ import pytest
 import torch
 from faults_pipeline import Pipeline, kill_all, wait_until
 
-from giblet.checkpoints import SealedCheckpoints
 from giblet.demo import film_path
-from giblet.replacing import replacing
-from giblet.store import save_table
+from giblet.io.atomic import replacing
+from giblet.io.checkpoints import SealedCheckpoints
+from giblet.io.tables import save_table
 
 MEL = ["extract_mel", "--film", film_path(), "--settings", '{"max_trs": 20}']
 

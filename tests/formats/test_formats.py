@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from giblet.models.autoencoder import Autoencoder
-from giblet.sealing import FORMAT_VERSION, check_seal
-from giblet.store import load_arrays, load_json, save_arrays
+from giblet.autoencoder.autoencoder import Autoencoder
+from giblet.io.arrays import load_arrays, save_arrays
+from giblet.io.checksums import FORMAT_VERSION, check_seal
+from giblet.io.tables import load_json
 
 FOLDER = Path(__file__).parent
 VERSIONS = range(FORMAT_VERSION + 1)

@@ -26,9 +26,9 @@ MODEL = {
 
 def write_arrays(folder: Path) -> None:
     """stream, trs, video, codes, bold, mel (regressors), aligned (.nc), model/ and codec/."""
-    from giblet.codec.verbs import compress
-    from giblet.config import parse_config
-    from giblet.verbs import bottleneck, brain, film
+    from giblet.commands import bottleneck, film, scans as brain
+    from giblet.commands.codec import compress
+    from giblet.config.config import parse_config
 
     config, film_file = parse_config(SETTINGS), folder / "film.mp4"
     seeds.film(film_file, "aac", "mpeg4", seconds=91.0)
@@ -50,10 +50,10 @@ def write_arrays(folder: Path) -> None:
 
 
 def write_model(aligned: Path, folder: Path) -> None:
-    from giblet.aligned import film_shapes
-    from giblet.models.autoencoder import Autoencoder
-    from giblet.settings import ModelConfig
-    from giblet.store import load_arrays
+    from giblet.alignment.aligned import film_shapes
+    from giblet.autoencoder.autoencoder import Autoencoder
+    from giblet.config.sections import ModelConfig
+    from giblet.io.arrays import load_arrays
 
     shapes = film_shapes(load_arrays(aligned), "spm", 0)
     Autoencoder(shapes, ModelConfig(**MODEL)).save_pretrained(folder)

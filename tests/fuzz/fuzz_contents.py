@@ -22,7 +22,7 @@ def of_contents() -> Iterator[tuple[str, Damage]]:
 
 
 def _write_again(path: Path, change, n: int) -> None:
-    from giblet.store import load_arrays
+    from giblet.io.arrays import load_arrays
 
     change(arrays := load_arrays(path), n).to_netcdf(path, engine="h5netcdf")
     arrays.close()

@@ -45,7 +45,7 @@ def run_forked(arguments: list[str], said: Path, check) -> int:
             _redirect(said)
             os.chdir(said.parent / "in" if (said.parent / "in").is_dir() else ".")
             faulthandler.dump_traceback_later(WAIT - 1, file=sys.stderr)
-            from giblet.cli import main
+            from giblet.commands.cli import main
 
             code = main(arguments)
             if code == 0:
@@ -87,7 +87,8 @@ def _redirect(said: Path) -> None:
 
 def whole(out: Path) -> bool:
     """Whether something was written, and every array and table of it can be read."""
-    from giblet.store import load_arrays, load_table
+    from giblet.io.arrays import load_arrays
+    from giblet.io.tables import load_table
 
     files = [path for path in out.rglob("*") if path.is_file()]
     for path in files:
@@ -120,7 +121,7 @@ def main() -> None:
     os.environ["HF_HUB_OFFLINE"] = "1"
     found = []
     if not wanted or "settings" in wanted:
-        import giblet.codec.trainer  # noqa: F401  slow to load; each fork would do it again
+        import giblet.codec_training.trainer  # noqa: F401  slow to load; each fork would do it again
     for group in groups():
         if wanted and group.name not in wanted:
             continue
@@ -141,7 +142,7 @@ def _warm_up(group, seeds: Path, folder: Path) -> None:
 
     The others in forks: FFmpeg's threads, left behind, would stop every later fork.
     """
-    from giblet.cli import main
+    from giblet.commands.cli import main
 
     os.chdir(seeds)
     for n, words in enumerate(group.valid()):

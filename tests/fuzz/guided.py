@@ -20,8 +20,8 @@ import numpy as np
 WORDS = (".tsv", ".csv", ".TextGrid", ".srt", ".vtt", ".xlsx")
 MARKS = ["onset", "duration", "text", "\t", "-->", "00:00:01.000", "WEBVTT", "xmin = ", "intervals"]
 PARSERS = (
-    *("giblet.annotations", "giblet.transcripts", "giblet.incoming", "giblet.store"),
-    *("giblet.config", "giblet.codec.settings", "giblet.audio.framing"),
+    *("giblet.film.annotations", "giblet.film.transcripts", "giblet.io.paths", "giblet.io.arrays"),
+    *("giblet.config.config", "giblet.codec_training.recipe", "giblet.audio.framing"),
     *("praatio.textgrid", "webvtt", "yaml"),
 )
 KEYS = ["t_r: ", "mel: {n_mels: ", "splits:\n  test: ", "&a ", "*a", "!!", "<<: ", "null", ".nan"]
@@ -66,8 +66,8 @@ def framing(data: bytes) -> None:
 
 def words(data: bytes) -> None:
     """Annotations are refused with a GibletError, or are rows in order with finite times."""
-    from giblet.annotations import read_annotations
-    from giblet.checks import GibletError
+    from giblet.errors import GibletError
+    from giblet.film.annotations import read_annotations
 
     if len(data) < 2:
         return
@@ -86,10 +86,10 @@ def words(data: bytes) -> None:
 
 def config(data: bytes) -> None:
     """A config is refused with a GibletError, or is one that can be written and read again."""
-    from giblet.checks import GibletError
-    from giblet.codec.settings import parse_recipe
-    from giblet.config import parse_config
-    from giblet.store import load_yaml
+    from giblet.codec_training.recipe import parse_recipe
+    from giblet.config.config import parse_config
+    from giblet.errors import GibletError
+    from giblet.io.tables import load_yaml
 
     if not data:
         return

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from giblet.report.brain import region_table
+from giblet.io.tables import save_table
 from giblet.report.extras import Extras, brain_tables, times_table, trained, training_tables
-from giblet.report.origin import rule_times
-from giblet.store import save_table
+from giblet.report.run_record import rule_times
+from giblet.report.scan_quality import region_table
 
 INTERVAL = {"low": -0.2, "high": 0.05}
 LESION = {"region": "<b>", "mode": "silenced", "metric": "stoi", "value": 0.1, "intact": 0.2}

@@ -10,10 +10,10 @@ import pytest
 import xarray as xr
 from chromium import PATH, Chromium
 
-from giblet.brain_quality import summary_table
-from giblet.report.brain import BrainResults
+from giblet.evaluation.quality import summary_table
 from giblet.report.extras import Extras
 from giblet.report.page import render_page
+from giblet.report.scan_quality import BrainResults
 
 RATE = 24000
 HOSTILE = "</script><script>window.harmed = 1</script><img src=x onerror='window.harmed = 1'>"

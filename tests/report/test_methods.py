@@ -2,7 +2,7 @@
 
 import re
 
-from giblet.config import parse_config
+from giblet.config.config import parse_config
 from giblet.report.methods import REFERENCES, methods_text, references
 
 FACTS = {

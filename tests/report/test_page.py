@@ -14,11 +14,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from giblet.audio.quality import score_sound
+from giblet.audio.metrics.scores import score_sound
 from giblet.report.figures import history_figures
-from giblet.report.listen import PLAYER_SECONDS, listening, what_is_heard
+from giblet.report.listen import PLAYER_SECONDS, listening, player_uri, what_is_heard
 from giblet.report.page import render_page
-from giblet.report.players import player_uri
 from giblet.report.tables import METRICS, NO_SPEECH, UNSCORED, number, score_tables
 
 SAMPLE_RATE = 24000

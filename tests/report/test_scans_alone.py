@@ -6,14 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from giblet.checks import GibletError
-from giblet.config import parse_config
-from giblet.contents import QUALITY
-from giblet.report.answer import NO_FILM
-from giblet.store import load_arrays, load_table, save_table
-from giblet.verbs.bottleneck import report
-from giblet.verbs.brain import brain_quality, convolve_hrf, load_bold
-from giblet.verbs.film import embed_text
+from giblet.commands.film import embed_text
+from giblet.commands.model import report
+from giblet.commands.scans import brain_quality, convolve_hrf, load_bold
+from giblet.config.config import parse_config
+from giblet.errors import GibletError
+from giblet.io.arrays import load_arrays
+from giblet.io.schema import QUALITY
+from giblet.io.tables import load_table, save_table
+from giblet.report.sentences import NO_FILM
 
 REGIONS = ["LATL", "RATL", "LPTL", "LIPL", "LPreM", "LIFG"]
 CONFIG = parse_config(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import wilcoxon
 
-from giblet.report.codebooks import share_equal, usage
 from giblet.report.compare import difference_tables
+from giblet.report.extras import share_equal, usage
 from giblet.report.segments import (
     MATCHED,
     PAIRED_METRICS,

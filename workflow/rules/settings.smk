@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import giblet
-from giblet.checks import GibletError, missing_path
-from giblet.config import parse_config
+from giblet.errors import GibletError, missing_path
+from giblet.config.config import parse_config
 from giblet.demo import annotations_path, film_path
-from giblet.provenance import source_fingerprint
-from giblet.runs import run_files
-from giblet.store import load_yaml
+from giblet.commands.fingerprint import source_fingerprint
+from giblet.brain.run_table import run_files
+from giblet.io.tables import load_yaml
 
 
 configfile: f"{workflow.basedir}/config/config.yaml"
@@ -60,7 +60,7 @@ else:
     ANNOTATIONS = SETTINGS.annotations
 
 CODEC = (
-    Path(giblet.__file__).parent / "codec" / "bundled"
+    Path(giblet.__file__).parent / "audio" / "codecs" / "bundled"
     if SETTINGS.codec == "bundled"
     else Path(SETTINGS.codec)
 )
@@ -70,7 +70,7 @@ CODEC_FILES = sorted(
 
 START = Path(SETTINGS.model.start_from)
 if SETTINGS.model.start_from in ("auto", "bundled"):
-    START = Path(giblet.__file__).parent / "models" / "bundled"
+    START = Path(giblet.__file__).parent / "autoencoder" / "bundled"
 START_FILES = sorted(map(str, START.rglob("*.safetensors")))  # none for "none"
 
 RECIPE = Path(SETTINGS.codec_training.recipe)

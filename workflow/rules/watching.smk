@@ -3,7 +3,7 @@
 import atexit
 import time
 
-from giblet.time_left import TimeLeft
+from giblet.commands.doctor.time_left import TimeLeft
 from snakemake.logging import logger
 from snakemake.settings.enums import Quietness
 
@@ -18,7 +18,7 @@ if workflow.is_main_process:
 
 
 onsuccess:
-    from giblet.report.record import write_record
+    from giblet.report.run_record import write_record
 
     write_record(Path(RESULTS), Path(LOGS), SETTINGS, "done")
     if (
@@ -28,7 +28,7 @@ onsuccess:
 
 
 onerror:
-    from giblet.report.record import mistakes_since, write_record
+    from giblet.report.run_record import mistakes_since, write_record
 
     write_record(Path(RESULTS), Path(LOGS), SETTINGS, "failed")
     # Snakemake has more to say after this

@@ -1,0 +1,46 @@
+"""What `giblet.alignment` offers; each is imported from its module when it is first used."""
+
+from .aligned import (
+    align as align,
+    film_data as film_data,
+    film_shapes as film_shapes,
+    film_sound as film_sound,
+)
+from .dataset import (
+    FilmData as FilmData,
+    check_apart as check_apart,
+    check_no_overlap as check_no_overlap,
+    gap_trs as gap_trs,
+    split_film as split_film,
+    windows as windows,
+    zscore_bold as zscore_bold,
+)
+from .hrf import (
+    convolve_hrf as convolve_hrf,
+    cumulative_hrf as cumulative_hrf,
+    fir_lags as fir_lags,
+    hrf_density as hrf_density,
+    hrf_weights as hrf_weights,
+    tr_kernel as tr_kernel,
+)
+from .lag import (
+    Lag as Lag,
+    adapt as adapt,
+    estimate_lag as estimate_lag,
+    lag_arrays as lag_arrays,
+    scan_lag as scan_lag,
+    sound_levels as sound_levels,
+)
+from .regressors import (
+    amounts as amounts,
+    film_regressors as film_regressors,
+    picture_blocks as picture_blocks,
+    regress as regress,
+)
+from .sync import (
+    Match as Match,
+    match_scans as match_scans,
+    match_volumes as match_volumes,
+    move_run as move_run,
+    move_scans as move_scans,
+)

@@ -1,0 +1,185 @@
+"""The aligned array set: film, words and scans on the film's TRs, and what a model sees of it."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xarray as xr
+
+from giblet.alignment.dataset import FilmData, check_no_overlap, gap_trs, split_film, zscore_bold
+from giblet.alignment.hrf import HRF_SECONDS, tr_kernel
+from giblet.alignment.shapes import Shapes
+from giblet.alignment.sync import Match, match_scans
+from giblet.alignment.voxels import read_columns, voxels_to_keep
+from giblet.audio.files import read_sound
+from giblet.config.sections import SplitConfig
+from giblet.errors import GibletError
+from giblet.film.text import NO_WORDS
+from giblet.io.checksums import fingerprint
+from giblet.log import warnings_of
+from giblet.stats.ridge import scale_by_training
+
+
+def align(
+    film: list[xr.Dataset],
+    scans: xr.Dataset | None,
+    regressors: list[xr.Dataset],
+    t_r: float,
+    splits: SplitConfig,
+    max_voxels: int | None = None,
+) -> xr.Dataset:
+    """Put everything on the film's TRs, cropped to what all of it covers.
+
+    Parameters
+    ----------
+    film
+        ``audio`` first, then pictures and words, each along ``tr`` from the film's first TR on.
+    scans
+        As ``giblet.brain.load_bids`` gives them, or ``giblet.io.arrays.open_arrays``: ``bold`` is
+        read in blocks of voxels; or None.
+    regressors
+        ``regressors`` (volume, feature) for ``scans``, one array set a modality.
+    max_voxels
+        Of more, those in which subjects agree most (``giblet.alignment.voxels.voxels_to_keep``).
+
+    Returns
+    -------
+    ``audio``, ``video``, ``text`` along ``tr`` (the TR's number in the film), ``part`` and ``run``
+    (tr), and with scans ``bold`` (subject, tr, voxel), ``column`` (voxel), its column in ``scans``,
+    ``regressors`` (subject, tr, regressor) and ``band`` (regressor), which array set each is of.
+    ``warnings`` in the attributes lists what was left out.
+    """
+    present = [arrays for arrays in film if arrays.data_vars]
+    n_trs = min(arrays.sizes["tr"] for arrays in present)
+    warnings = [warning for arrays in present for warning in warnings_of(arrays.attrs)]
+    warnings += [
+        f"{', '.join(map(str, arrays.data_vars))}: {arrays.sizes['tr'] - n_trs} TRs at the end "
+        "left out, where another part of the film has ended"
+        for arrays in present
+        if arrays.sizes["tr"] > n_trs
+    ]
+    warnings += [] if any("text" in arrays for arrays in present) else [NO_WORDS]
+    merged = xr.merge([a.isel(tr=slice(n_trs)).drop_attrs(deep=False) for a in present])
+    merged = merged.assign_coords(tr=np.arange(n_trs)).assign_attrs(present[0].attrs)
+    if scans is None:
+        part = split_film(n_trs, t_r, splits, False)
+        merged = merged.assign(part=("tr", part), run=("tr", np.full(n_trs, "none")))
+    else:
+        match = match_scans(scans, t_r, n_trs)
+        part = split_film(len(match.trs), t_r, splits, True, match.runs)
+        merged = merged.isel(tr=match.trs).assign(part=("tr", part), run=("tr", match.runs))
+        kept = voxels_to_keep(scans, match, part == "train", max_voxels)
+        merged = _add_scans(merged, scans, match, kept, regressors)
+        warnings += warnings_of(scans.attrs)
+        if len(kept) < (n_columns := scans["bold"].shape[1]):
+            warnings.append(
+                f"{len(kept):,} of {n_columns:,} voxels are learned and read: those in which "
+                "subjects agree most in training TRs (max_voxels)"
+            )
+        if splits.gap_seconds < HRF_SECONDS:
+            warnings.append(
+                f"splits.gap_seconds {splits.gap_seconds:g} is shorter than the HRF "
+                f"({HRF_SECONDS:g} s): held-out BOLD still holds what training TRs caused"
+            )
+        if len(match.trs) < n_trs:
+            warnings.append(
+                f"{n_trs - len(match.trs)} TRs of the film were not scanned in everyone"
+            )
+    for modality in ("video", "text"):  # a cover picture, a film in which nobody speaks
+        if modality in merged and not merged[modality].values[part == "train"].std(axis=0).any():
+            merged = merged.drop_vars(modality)
+            warnings.append(f"{modality}: left out, it never changes in the training TRs")
+    gap = gap_trs(splits, t_r, scans is not None)
+    return merged.assign_attrs(warnings=warnings, gap_trs=gap)
+
+
+def _add_scans(
+    merged: xr.Dataset,
+    scans: xr.Dataset,
+    match: Match,
+    kept: np.ndarray,
+    regressors: list[xr.Dataset],
+) -> xr.Dataset:
+    """``merged`` with each TR's volume of each subject, and the regressors at that moment."""
+    if any(r.sizes["volume"] != scans.sizes["volume"] for r in regressors if r.data_vars):
+        raise GibletError("regressors and scans have other numbers of volumes; make both again")
+    bold = read_columns(scans, match.volumes, kept)  # (n_subjects, n_trs, n_kept)
+    space = scans["bold"].dims[1]
+    places = {k: ("voxel", c.values[kept]) for k, c in scans.coords.items() if c.dims == (space,)}
+    blurred = [r["regressors"].values[match.volumes] for r in regressors if r.data_vars]
+    band = np.repeat(np.arange(len(blurred)), [one.shape[-1] for one in blurred])
+    coords = {"subject": match.subjects, "band": ("regressor", band), "column": ("voxel", kept)}
+    return (
+        merged.assign(
+            bold=(("subject", "tr", "voxel"), bold),
+            regressors=(("subject", "tr", "regressor"), np.concatenate(blurred, axis=-1)),
+        )
+        .assign_coords(coords | places)
+        .assign_attrs(volume_offset=match.offset, bold_source=scans.attrs["source"])
+    )
+
+
+def film_data(aligned: xr.Dataset, blurred: bool = False) -> FilmData:
+    """The aligned array set as tensors, BOLD z-scored on training TRs; parts are proved apart.
+
+    ``blurred`` adds the film as the HRF blurs it (n_trs, n_regressors): the subjects' mean
+    regressors, scaled by training TRs.
+    """
+    film = {
+        modality: torch.from_numpy(np.ascontiguousarray(aligned[modality].values))
+        for modality in ("audio", "video", "text")
+        if modality in aligned
+    }
+    part, run = aligned["part"].values.astype(str), aligned["run"].values.astype(str)
+    gap = int(aligned.attrs.get("gap_trs", 1))
+    check_no_overlap(FilmData(film, None, part, run, gap_trs=gap))
+    if "bold" not in aligned:
+        return FilmData(film, None, part, run, gap_trs=gap)
+    bold = aligned["bold"].values
+    if np.isnan(bold).any():
+        raise GibletError(f"BOLD has NaN in {np.isnan(bold).any(axis=(0, 1)).sum()} voxels")
+    bold, _has_signal = zscore_bold(bold, run, part == "train")
+    if blurred:
+        regressors = aligned["regressors"].mean("subject").values
+        film["blurred"] = torch.from_numpy(
+            scale_by_training(regressors, np.flatnonzero(part == "train"))
+        )
+    subjects = tuple(aligned["subject"].values.astype(str).tolist())
+    return FilmData(film, torch.from_numpy(bold), part, run, subjects, gap)
+
+
+def film_sound(film: Path, aligned: xr.Dataset, sample_rate: int) -> np.ndarray:
+    """The whole sound (n_samples,) of the film that ``aligned`` was made of.
+
+    Raises GibletError if ``film`` is another one.
+    """
+    if fingerprint(film) != aligned.attrs.get("input"):
+        name = aligned.attrs.get("film", "another film")
+        raise GibletError(f"{film}: not the film that the aligned arrays were made of ({name})")
+    return read_sound(film, sample_rate)
+
+
+def film_shapes(aligned: xr.Dataset, hrf_model: str, codebook_dim: int = 128) -> Shapes:
+    """What a model must know of the data; ``codebook_dim`` is the codec's."""
+    sizes, attrs = aligned.sizes, aligned.attrs
+    brain: dict[str, Any] = {}
+    if "bold" in aligned:
+        kernel = tr_kernel(attrs["t_r"], attrs["volume_offset"], hrf_model)
+        brain = {
+            "n_voxels": sizes["voxel"],
+            "subjects": tuple(aligned["subject"].values.astype(str).tolist()),
+            "hrf_kernel": tuple(kernel.tolist()),
+            "n_blurred": sizes["regressor"],
+        }
+    picture = sizes.get("picture", 0), sizes.get("height", 0), sizes.get("width", 0)
+    return Shapes(
+        use_encodec=attrs["encoding_mode"] == "encodec",
+        n_rows=sizes["row"],
+        frames_per_tr=sizes["frame"],
+        codebook_size=int(attrs["codebook_size"]),
+        codebook_dim=codebook_dim,
+        video=picture if "video" in aligned else None,
+        n_text=sizes["feature"] if "text" in aligned else None,
+        **brain,
+    )

@@ -1,0 +1,80 @@
+"""BOLD of more voxels than memory holds: block by block, and those that people agree in most."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import xarray as xr
+
+from giblet.alignment.dataset import zscore_bold
+from giblet.alignment.sync import Match
+from giblet.log import progress
+from giblet.stats.intersubject import isc
+
+BLOCK_VALUES = 2**25  # of BOLD in memory at once: 128 MB, and some ten times that for the work
+
+
+def voxel_blocks(
+    scans: xr.Dataset, match: Match, scale_by: np.ndarray, block_values: int = BLOCK_VALUES
+) -> Iterator[np.ndarray]:
+    """BOLD z-scored by run, (n_subjects, n_trs, n_block) each, until all voxels have come.
+
+    ``scans`` as ``giblet.brain.bold.load_bids`` gives them, or ``giblet.io.arrays.open_arrays``;
+    ``scale_by`` (n_trs,) bool as in `zscore_bold`; ``block_values``: n_volumes × voxels of a block.
+    """
+    blocks = list(_column_blocks(scans, block_values))
+    for columns in progress(blocks, "reading BOLD", "blocks of voxels"):
+        bold = scans["bold"][:, columns].values[match.volumes]
+        yield zscore_bold(bold, match.runs, scale_by)[0]
+
+
+def shared_response(bold: np.ndarray) -> np.ndarray:
+    """How much subjects agree in each voxel, (n_voxels,): mean leave-one-out ISC, -1 where unknown.
+
+    ``bold`` (n_subjects, n_trs, n_voxels) of two subjects or more.
+    """
+    return np.nan_to_num(isc(bold).mean(axis=0), nan=-1.0)
+
+
+def most_shared(response: np.ndarray, n_voxels: int) -> np.ndarray:
+    """Indices (n_voxels,) of the largest values of ``response``, the largest first."""
+    return np.argsort(-response, kind="stable")[:n_voxels]
+
+
+def voxels_to_keep(
+    scans: xr.Dataset,
+    match: Match,
+    is_train: np.ndarray,
+    max_voxels: int | None,
+    block_values: int = BLOCK_VALUES,
+) -> np.ndarray:
+    """Columns of BOLD to go on with, (n_kept,) in their order: those in which people agree most.
+
+    Judged on training TRs (``is_train``, (n_trs,) bool) alone. All where there are no more than
+    ``max_voxels``, and where there is one subject.
+    """
+    n_columns = scans["bold"].shape[1]
+    if max_voxels is None or n_columns <= max_voxels or len(match.subjects) < 2:
+        return np.arange(n_columns)
+    blocks = voxel_blocks(scans, match, is_train, block_values)
+    response = np.concatenate([shared_response(block[:, is_train]) for block in blocks])
+    return np.sort(most_shared(response, max_voxels))
+
+
+def read_columns(
+    scans: xr.Dataset, volumes: np.ndarray, columns: np.ndarray, block_values: int = BLOCK_VALUES
+) -> np.ndarray:
+    """BOLD of some columns as it is, (*volumes.shape, n_columns); ``volumes`` are indices."""
+    found = np.empty((*volumes.shape, len(columns)), dtype=scans["bold"].dtype)
+    for block in _column_blocks(scans, block_values):
+        wanted = (columns >= block.start) & (columns < block.stop)
+        if wanted.any():
+            part = scans["bold"][:, block].values[:, columns[wanted] - block.start]
+            found[..., wanted] = part[volumes]
+    return found
+
+
+def _column_blocks(scans: xr.Dataset, block_values: int) -> Iterator[slice]:
+    n_volumes, n_columns = scans["bold"].shape
+    width = max(1, block_values // n_volumes)
+    for start in range(0, n_columns, width):
+        yield slice(start, min(start + width, n_columns))

@@ -1,0 +1,1 @@
+"""Neural codecs: sound to codes and back."""

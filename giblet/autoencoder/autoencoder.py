@@ -1,0 +1,184 @@
+"""The multimodal autoencoder: encoders, the shared bottleneck, decoders."""
+
+import torch
+from torch import nn
+
+from giblet.alignment.shapes import Shapes
+from giblet.autoencoder.bottleneck import (
+    FlatJoin,
+    SlotDecoder,
+    SlotEncoder,
+    SlotJoin,
+    Spread,
+    count_slots,
+)
+from giblet.autoencoder.code_heads import (
+    ClassifierHead,
+    Codebooks,
+    CodeHead,
+    GeometricHead,
+    RegressionHead,
+)
+from giblet.autoencoder.decoders import (
+    AudioDecoder,
+    BoldDecoder,
+    FrameDecoder,
+    MelDecoder,
+    TextDecoder,
+    VideoDecoder,
+)
+from giblet.autoencoder.encoders import (
+    AudioEncoder,
+    LatentEncoder,
+    MelEncoder,
+    TextEncoder,
+    VideoEncoder,
+)
+from giblet.autoencoder.hub import SavedModel
+from giblet.config.sections import ModelConfig
+from giblet.errors import GibletError
+
+MODALITIES = ("audio", "video", "text")
+
+
+class Autoencoder(SavedModel, nn.Module):
+    """Film → bottleneck → film and BOLD.
+
+    A modality that the film lacks contributes zeros. With ``hrf_placement: inputs`` the bottleneck
+    is made of HRF-blurred regressors instead, and BOLD is read from it as it is.
+    """
+
+    def __init__(self, shapes: Shapes, config: ModelConfig):
+        super().__init__()
+        self.shapes, self.config, self.facts = shapes, config, {}
+        self.codebooks = None
+        if shapes.use_encodec:
+            self.codebooks = Codebooks(shapes.n_rows, shapes.codebook_size, shapes.codebook_dim)
+        self.encoders, self.decoders = nn.ModuleDict(), nn.ModuleDict()
+        widths = self._widths()
+        self._build_encoders(widths)
+        slots = config.layout == "slots"
+        if slots:
+            n_slots = count_slots(shapes.frames_per_tr, config.slot_frames)
+            known = {name: widths[name] for name in self.encoders}
+            self.join = SlotJoin(known, n_slots, self._bands())
+        else:
+            self.join = FlatJoin(widths, config.bottleneck_dim)
+        if config.variational:
+            self.spread = Spread(config.slot_dim if slots else config.bottleneck_dim)
+        self._build_decoders(self.bottleneck_dim)
+
+    @property
+    def bottleneck_dim(self) -> int:
+        """Features of the bottleneck of one TR."""
+        return self.join.out_dim
+
+    def _widths(self) -> dict[str, int]:
+        """Features that each modality brings to the join."""
+        shapes, config = self.shapes, self.config
+        if config.hrf_placement == "inputs":
+            if not shapes.n_blurred:
+                raise GibletError("hrf_placement: inputs needs a scan, whose HRF blurs the film")
+            return {"blurred": config.video_dim}
+        widths = {modality: getattr(config, f"{modality}_dim") for modality in MODALITIES}
+        if config.layout == "slots":
+            n_slots = count_slots(shapes.frames_per_tr, config.slot_frames)
+            widths["audio"] = n_slots * self._bands()["audio"]
+        return widths
+
+    def _bands(self) -> dict[str, int]:
+        """Features of a slot that each modality has; blurred regressors have it whole."""
+        config = self.config
+        if config.hrf_placement == "inputs":
+            return {"blurred": config.slot_dim}
+        others = {"video": config.slot_video, "text": config.slot_text}
+        return {"audio": config.slot_dim - sum(others.values())} | others
+
+    def _build_encoders(self, widths: dict[str, int]) -> None:
+        shapes = self.shapes
+        if "blurred" in widths:
+            self.encoders["blurred"] = TextEncoder(shapes.n_blurred, widths["blurred"])
+            return
+        self.encoders["audio"] = self._audio_encoder(widths["audio"])
+        if shapes.video:
+            self.encoders["video"] = VideoEncoder(widths["video"])
+        if shapes.n_text:
+            self.encoders["text"] = TextEncoder(shapes.n_text, widths["text"])
+
+    def _audio_encoder(self, width: int) -> nn.Module:
+        s, c = self.shapes, self.config
+        if c.layout == "flat" and s.use_encodec:
+            return AudioEncoder(s.n_rows, s.codebook_size, c.embedding_dim, width)
+        if c.layout == "flat":
+            return MelEncoder(s.n_rows, width)
+        n_features = s.codebook_dim if s.use_encodec else s.n_rows
+        dim = self._bands()["audio"]
+        pool = SlotEncoder(n_features, c.slot_frames, dim, c.frame_width, c.slot_width)
+        if self.codebooks is not None:
+            return LatentEncoder(self.codebooks, pool)
+        return MelEncoder(s.n_rows, width, pool)
+
+    def _build_decoders(self, n_bottleneck: int) -> None:
+        shapes, config = self.shapes, self.config
+        self.decoders["audio"] = self._audio_decoder(n_bottleneck)
+        if shapes.video:
+            self.decoders["video"] = VideoDecoder(n_bottleneck, *shapes.video)
+        if shapes.n_text:
+            self.decoders["text"] = TextDecoder(n_bottleneck, shapes.n_text)
+        if shapes.subjects:
+            kernel = (1.0,) if config.hrf_placement == "inputs" else shapes.hrf_kernel
+            self.decoders["bold"] = BoldDecoder(
+                sum(self.join.slow_widths.values()),
+                shapes.n_voxels,
+                list(shapes.subjects),
+                kernel,
+                config.readout_rank,
+                config.learn_hrf,
+            )
+
+    def _audio_decoder(self, n_bottleneck: int) -> nn.Module:
+        s, c = self.shapes, self.config
+        if c.layout == "slots":
+            dim = c.frame_width
+            n_sound = c.slot_dim - c.slot_video - c.slot_text
+            frames = SlotDecoder(s.frames_per_tr, c.slot_frames, c.slot_dim, dim, c.slot_width)
+            frames.hear_only(n_sound)
+        else:
+            dim = c.decoder_dim
+            frames = FrameDecoder(n_bottleneck, s.frames_per_tr, dim)
+        if not s.use_encodec:
+            return MelDecoder(dim, s.n_rows, frames)
+        return AudioDecoder(frames=frames, head=self._head(dim))
+
+    def _head(self, dim: int) -> CodeHead:
+        s = self.shapes
+        if self.config.code_head == "geometric" and self.codebooks is not None:
+            return GeometricHead(dim, self.codebooks)
+        kinds = {"classifier": ClassifierHead, "regression": RegressionHead}
+        return kinds[self.config.code_head](dim, s.n_rows, s.codebook_size)
+
+    def encode(
+        self, film: dict[str, torch.Tensor], present: dict[str, torch.Tensor] | None = None
+    ) -> torch.Tensor:
+        """A film's TRs to bottlenecks (n_trs, bottleneck_dim).
+
+        ``film``: modality → (n_trs, …); what is not there counts as zeros. ``present``: modality →
+        (n_trs,) bool, TRs in which it is to be heard, seen or read; without it in all.
+        """
+        parts = {}
+        for modality, encoder in self.encoders.items():
+            if modality in film:
+                parts[modality] = encoder(film[modality])
+                if present and modality in present:
+                    parts[modality] = parts[modality] * present[modality][:, None]
+        return self.join(parts)
+
+    def predict_bold(self, bottleneck: torch.Tensor) -> torch.Tensor:
+        """Bottlenecks of TRs in a row (windows, n_trs, bottleneck_dim) to BOLD (windows,
+        n_subjects, n_trs, n_voxels)."""
+        return self.decoders["bold"](self.join.slow(bottleneck))
+
+    def decode_audio(self, bottleneck: torch.Tensor) -> torch.Tensor:
+        """Features of sound, as the audio path has them: int32 codes, or mel in dB."""
+        features = self.decoders["audio"](bottleneck)
+        return features.to(torch.int32) if self.shapes.use_encodec else features

@@ -1,0 +1,55 @@
+"""The best linear read-out of a bottleneck: every subject's voxels, by ridge."""
+
+from itertools import accumulate
+
+import numpy as np
+import torch
+
+from giblet.alignment.dataset import FilmData
+from giblet.autoencoder.autoencoder import Autoencoder
+from giblet.autoencoder.inference import blurred_bottlenecks, bottlenecks
+from giblet.stats.ridge import banded_weights
+
+_N_MIXTURES = 10  # of bands that ridge tries
+
+
+def fit_readout(autoencoder: Autoencoder, data: FilmData, seed: int = 0) -> None:
+    """Replace the read-outs of an autoencoder by those that ridge finds on training TRs.
+
+    A penalty for each band of the bottleneck and voxel (`giblet.stats.banded_weights`), subject by
+    subject. What ridge predicts for all of them is then told by the components that they share
+    best (`reduce_rank`).
+    """
+    decoder, train = autoencoder.decoders["bold"], data.where("train")
+    slow = blurred_bottlenecks(autoencoder, bottlenecks(autoencoder, data), data.run)[train]
+    ends = list(accumulate(autoencoder.join.slow_widths.values()))
+    bands = np.split(slow.astype(np.float64), ends[:-1], axis=1)
+    fitted = [
+        banded_weights(bands, bold[train], n_iter=_N_MIXTURES, seed=seed)
+        for bold in data.bold.numpy()
+    ]
+    weights, offsets = (np.concatenate(parts, axis=-1) for parts in zip(*fitted, strict=True))
+    components, readouts = reduce_rank(weights, slow, decoder.components.out_features)
+    n_subjects = len(decoder.readouts)
+    with torch.no_grad():
+        decoder.components.weight.copy_(torch.from_numpy(components.T))
+        parts = zip(np.split(readouts, n_subjects, 1), np.split(offsets, n_subjects), strict=True)
+        for readout, (weight, offset) in zip(decoder.readouts, parts, strict=True):
+            readout.weight.copy_(torch.from_numpy(weight.T))
+            readout.bias.copy_(torch.from_numpy(offset))
+
+
+def reduce_rank(weights: np.ndarray, x: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
+    """``weights`` (n_features, n_targets) as ``components @ readouts`` of ``rank``.
+
+    What they predict for ``x`` (n_samples, n_features) is told by its first principal components:
+    reduced-rank ridge (Mukherjee & Zhu 2011). Components (n_features, rank), the last ones 0 where
+    fewer suffice; readouts (rank, n_targets).
+    """
+    # rotated in time: (n_features, n_targets), however many samples there are
+    predicted = np.linalg.qr(x - x.mean(axis=0), mode="r") @ weights
+    _left, singular, right = np.linalg.svd(predicted, full_matrices=False)
+    known = min(rank, int((singular > 1e-9 * singular.max(initial=0.0)).sum()))
+    readouts = np.zeros((rank, weights.shape[1]))
+    readouts[:known] = right[:known]
+    return weights @ readouts.T, readouts

@@ -1,0 +1,103 @@
+"""What a training step does: losses are logged, weighted and lowered."""
+
+import math
+
+import lightning
+import torch
+
+from giblet.alignment.loaders import step_seed
+from giblet.alignment.shapes import Shapes
+from giblet.autoencoder.autoencoder import Autoencoder
+from giblet.autoencoder.callbacks import WATCHED
+from giblet.autoencoder.objective import Objective, SoundDistance
+from giblet.autoencoder.warm_start import AUDIO
+from giblet.config.sections import ModelConfig, TrainingConfig
+
+_FEW = 20.0  # haste of single numbers, beside weights that each have little to do
+
+
+class BottleneckTraining(lightning.LightningModule):
+    """One autoencoder in training; its checkpoint carries all that is needed to build it."""
+
+    def __init__(
+        self,
+        shapes: dict,
+        model: dict,
+        training: dict,
+        baselines: dict | None = None,
+        data_hash: str = "",
+        seed: int = 0,
+        started: bool = False,
+    ):
+        super().__init__()
+        self.save_hyperparameters()
+        self.settings, self.seed = TrainingConfig.model_validate(training), seed
+        self.autoencoder = Autoencoder(Shapes(**shapes), ModelConfig.model_validate(model))
+        self.baselines: dict[str, float] = baselines or {}
+
+    def listen(self, sound: SoundDistance | None) -> None:
+        """Set what is lowered, once the baselines are known."""
+        self.objective = Objective(self.autoencoder, self.settings, self.baselines, sound)
+
+    def on_train_batch_start(self, window, index):
+        count = self.global_step * self.trainer.world_size + self.global_rank
+        torch.manual_seed(step_seed(self.seed, count))  # resumed or not, the same
+
+    def training_step(self, window, index):
+        losses, bottleneck = self.objective(window)
+        weighted = self.objective.weighted(losses, self.current_epoch)
+        named = {f"train/{name}": loss for name, loss in losses.items()}
+        self.log_dict(named, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
+        if index == 0:
+            shares = gradient_shares(weighted, bottleneck)
+            self.log_dict({f"share/{name}": share for name, share in shares.items()}, batch_size=1)
+        return sum(weighted.values())
+
+    def validation_step(self, window, index):
+        losses, _bottleneck = self.objective(window)
+        named = {f"validation/{name}": loss for name, loss in losses.items()}
+        self.log_dict(named, prog_bar=True, batch_size=1, sync_dist=True)
+        total = sum(self.objective.weighted(losses, self.settings.kl_epochs).values())
+        self.log(WATCHED, total, batch_size=1, sync_dist=True)
+
+    def _haste(self, name: str) -> float:
+        """Share of the learning rate at which a parameter learns."""
+        if name.endswith("sharpness"):
+            return _FEW
+        known = self.hparams["started"] and name.removeprefix("autoencoder.").startswith(AUDIO)
+        return self.settings.started_share if known else 1.0
+
+    def configure_optimizers(self):
+        settings = self.settings
+        groups: dict[float, list] = {}
+        for name, parameter in self.named_parameters():
+            groups.setdefault(self._haste(name), []).append(parameter)
+        optimizer = torch.optim.AdamW(
+            [
+                {
+                    "params": parameters,
+                    "lr": haste * settings.learning_rate,
+                    "weight_decay": 0.0 if haste == _FEW else settings.weight_decay,
+                }
+                for haste, parameters in groups.items()
+            ]
+        )
+        if settings.schedule == "constant":
+            return optimizer
+        n_steps = self.trainer.estimated_stepping_batches
+        falling = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: 0.5 + 0.5 * math.cos(math.pi * min(1.0, step / n_steps))
+        )
+        return [optimizer], [{"scheduler": falling, "interval": "step"}]
+
+
+def gradient_shares(
+    weighted: dict[str, torch.Tensor], bottleneck: torch.Tensor
+) -> dict[str, float]:
+    """Of each loss: the norm of its gradient in the bottleneck, as a share of their sum."""
+    norms = {}
+    for name, loss in weighted.items():
+        (gradient,) = torch.autograd.grad(loss, bottleneck, retain_graph=True, allow_unused=True)
+        norms[name] = 0.0 if gradient is None else float(gradient.float().norm())
+    total = sum(norms.values()) or 1.0
+    return {name: norm / total for name, norm in norms.items()}

@@ -1,0 +1,5 @@
+"""Scans: found, read, cleaned and timed, and where their voxels are."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

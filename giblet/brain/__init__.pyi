@@ -1,0 +1,21 @@
+"""What `giblet.brain` offers; each is imported from its module when it is first used."""
+
+from .bold import (
+    clean_series as clean_series,
+    load_bids as load_bids,
+    load_runs as load_runs,
+    null_series as null_series,
+    save_bold as save_bold,
+    survey_bids as survey_bids,
+    survey_runs as survey_runs,
+)
+from .qc import (
+    framewise_displacement as framewise_displacement,
+    tsnr as tsnr,
+)
+from .regions import (
+    find_regions as find_regions,
+    labels_at as labels_at,
+    named_regions as named_regions,
+    read_regions as read_regions,
+)

@@ -1,0 +1,246 @@
+"""Reading BOLD: fMRIPrep derivatives, or files that a table names; cleaned, on the film's clock.
+
+One run is in memory at a time. Each is read twice: to see which voxels vary, and to be cleaned.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from giblet.brain.bids import MOTION, BoldRun, derivatives, read_runs
+from giblet.brain.images import parcel_means
+from giblet.brain.qc import tsnr
+from giblet.brain.run_table import read_run_table
+from giblet.brain.screening import Scans, steady_volumes, survey
+from giblet.io.arrays import append_arrays, new_variable
+from giblet.io.atomic import replacing
+from giblet.io.tables import load_json
+from giblet.log import progress
+from giblet.stats.permutation import phase_randomised
+from giblet.timing import acquisition_times
+
+_CHUNK_COLUMNS = 1024
+_NULL = "no data: BOLD was replaced by phase-randomised noise (scan.null); scores must be at chance"
+
+
+def load_bids(
+    folder: str | Path,
+    task: str | None = None,
+    high_pass_hz: float | None = 0.01,
+    parcellation: str | Path | None = None,
+    confounds: Sequence[str] = MOTION,
+    strategy: Sequence[str] = (),
+) -> xr.Dataset:
+    """BOLD of every run of every subject, cleaned but not z-scored (that needs the training split).
+
+    ``folder`` holds ``sub-*/[ses-*/]func``, or ``derivatives/fmriprep`` with them inside. Each run
+    has its brain mask, confounds table and JSON sidecar beside it, and an events table there or in
+    the raw data set. Non-steady-state volumes are dropped; a linear trend, cosines below
+    ``high_pass_hz`` (None: none) and the ``confounds`` columns are regressed out, or instead
+    of them what nilearn's ``load_confounds`` finds by ``strategy`` (``("motion", "wm_csf")`` …).
+
+    Returns
+    -------
+    ``bold`` (volume, voxel) float32, in the scanner's own units around 0, or (volume, parcel) when
+    ``parcellation`` is a label image: the mean over each parcel's voxels. Along ``volume``:
+    ``subject``, ``run``, ``film_time`` (s, when the volume was taken, on the film's clock),
+    ``in_film``, ``film_start`` (s, the film's second with which its showing began) and
+    ``framewise_displacement`` (mm, NaN where unknown). Along ``voxel``: ``x y z`` (mm, MNI).
+    ``tsnr`` (scan, voxel or parcel) of the steady volumes before cleaning, NaN where
+    the series have no mean; along ``scan``: ``scan_subject``, ``scan_run``. ``mask`` (i, j, k)
+    holds the voxels in ``np.argwhere`` order, ``labels`` (i, j, k) the parcellation on that grid.
+    Attributes ``t_r``, ``source``, ``stim_file``, ``affine``, ``warnings``.
+
+    Raises
+    ------
+    GibletError
+        Missing or unreadable files, no RepetitionTime, NaN in the BOLD, an empty common mask,
+        confounds of another length, two runs with one name, different grids, a scan that ends a
+        TR or more before the film.
+    """
+    return _load(survey_bids(folder, task, parcellation, confounds, strategy), high_pass_hz)
+
+
+def load_runs(
+    table: str | Path,
+    high_pass_hz: float | None = 0.01,
+    parcellation: str | Path | None = None,
+    confounds: Sequence[str] = (),
+) -> xr.Dataset:
+    """BOLD of the runs that a table names (`run_table.read_run_table`), as `load_bids`.
+
+    Parcels and vertices come as ``bold`` (volume, parcel) with their names as ``parcel``, and
+    without places. Raises GibletError as both of them do, and for runs of different columns.
+    """
+    return _load(survey_runs(table, parcellation, confounds), high_pass_hz)
+
+
+def survey_bids(folder, task=None, parcellation=None, confounds=MOTION, strategy=()) -> Scans:
+    """The runs of a BIDS data set, each read once for what varies; arguments as `load_bids`."""
+    folder = Path(folder)
+    return survey(read_runs(folder, task, confounds, strategy), folder, parcellation)
+
+
+def survey_runs(table, parcellation=None, confounds=()) -> Scans:
+    """The runs that a table names, each read once for what varies; arguments as `load_runs`."""
+    return survey(read_run_table(Path(table), confounds), Path(table), parcellation)
+
+
+def save_bold(
+    scans: Scans,
+    path: str | Path,
+    high_pass_hz: float | None = 0.01,
+    null_seed: int | None = None,
+    **attrs,
+) -> None:
+    """Write what `load_bids` returns, with ``attrs``, run by run: one run is in memory at a time.
+
+    In chunks of the longest run × 1,024 columns, so that some columns are read at no great cost.
+    With a ``null_seed`` BOLD becomes `null_series`; attributes ``null`` and ``warnings`` say so.
+    """
+    if null_seed is not None:
+        scans = replace(scans, warnings=[_NULL, *scans.warnings])
+        attrs["null"] = "phase-randomised"
+    n_columns = list(scans.sizes.values())[1]
+    chunks = (max(run.n_volumes for run in scans.runs), min(_CHUNK_COLUMNS, n_columns))
+    with replacing(path) as temporary:
+        with new_variable(temporary, "bold", scans.sizes, chunks) as bold:
+            arrays = _fill(bold, scans, high_pass_hz, null_seed)
+        append_arrays(arrays.assign_attrs(attrs), temporary)
+
+
+def _load(scans: Scans, high_pass_hz: float | None) -> xr.Dataset:
+    bold = np.empty(tuple(scans.sizes.values()), dtype=np.float32)
+    arrays = _fill(bold, scans, high_pass_hz)
+    return arrays.assign(bold=(tuple(scans.sizes), bold))
+
+
+def null_series(bold: np.ndarray, seed: int, run: str) -> np.ndarray:
+    """Noise of the spectrum that each series of one run has, (n_volumes, n_columns) alike.
+
+    Every column has phases of its own, drawn by ``seed`` and ``run``, which names a subject's run.
+
+    >>> wave = np.sin(np.arange(8.0))[:, None]
+    >>> noise = null_series(wave, 0, "sub-01 run-1")
+    >>> np.allclose(np.abs(np.fft.rfft(noise, axis=0)), np.abs(np.fft.rfft(wave, axis=0)))
+    True
+    """
+    rng, noise = np.random.default_rng([seed, *run.encode()]), np.empty_like(bold)
+    for start in range(0, bold.shape[1], _CHUNK_COLUMNS):
+        columns = slice(start, start + _CHUNK_COLUMNS)
+        alone = bold[:, columns].T[..., None]  # (n_columns, n_volumes, 1)
+        noise[:, columns] = phase_randomised(alone, rng)[..., 0].T
+    return noise
+
+
+def _fill(
+    bold, scans: Scans, high_pass_hz: float | None, null_seed: int | None = None
+) -> xr.Dataset:
+    """Put cleaned runs into ``bold`` (an array, or a file's), one by one; all that lies beside."""
+    (_, n_columns), start = scans.sizes.values(), 0
+    ratios = np.empty((len(scans.runs), n_columns), dtype=np.float32)
+    for n, run in enumerate(progress(scans.runs, "cleaning scans", "runs")):
+        stop = start + run.n_volumes
+        cleaned, ratios[n] = _cleaned(run, scans, n_columns, high_pass_hz)
+        if null_seed is not None:
+            cleaned = null_series(cleaned, null_seed, f"{run.subject} {run.name}")
+        bold[start:stop] = cleaned
+        del cleaned  # before the next run is read
+        start = stop
+    return _beside(scans, ratios)
+
+
+def _cleaned(
+    run: BoldRun, scans: Scans, n_columns: int, high_pass_hz
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cleaned BOLD of one run (n_volumes, n_columns) float32; tSNR before that (n_columns,)."""
+    exact = np.float32 if scans.labels is None else np.float64
+    series, start = np.empty((run.n_volumes, n_columns), dtype=exact), 0
+    for block in steady_volumes(run, scans.kept):
+        means = block if scans.labels is None else parcel_means(block, scans.labels)
+        series[start : start + len(block)] = means
+        start += len(block)
+    try:
+        ratio = tsnr(series)
+    except ValueError:  # no mean
+        ratio = np.full(n_columns, np.nan)
+    cleaned = clean_series(series, run.nuisance, run.t_r, high_pass_hz)
+    return cleaned.astype(np.float32, copy=False), ratio
+
+
+def _beside(scans: Scans, ratios: np.ndarray) -> xr.Dataset:
+    """All but ``bold``: ``ratios`` (n_scans, n_columns) is the tSNR."""
+    runs, space = scans.runs, list(scans.sizes)[1]
+    volumes = pd.concat([run.volumes() for run in runs], ignore_index=True)
+    clock = {name: ("volume", volumes[name].to_numpy()) for name in volumes}
+    of_scan = {
+        "scan_subject": [run.subject for run in runs],
+        "scan_run": [run.name for run in runs],
+    }
+    coords = clock | {name: ("scan", labels) for name, labels in of_scan.items()}
+    moved = np.concatenate([run.displacement for run in runs])
+    arrays = scans.columns.assign_coords(coords).assign(
+        tsnr=(("scan", space), ratios),
+        framewise_displacement=("volume", moved, {"units": "mm"}),
+    )
+    unknown = np.isnan(ratios).all(axis=1).sum()
+    said = [f"{unknown} of {len(runs)} runs have no mean, as if z-scored: tSNR unknown"]
+    warnings = scans.warnings + said * bool(unknown)
+    attrs = {"t_r": runs[0].t_r, "stim_file": runs[0].stim_file, "source": _source(scans.source)}
+    return arrays.assign_attrs(attrs | {"warnings": warnings})
+
+
+def _source(folder: Path) -> str:
+    """Who made the data set, by its description (simulated data say so there)."""
+    if folder.is_file():
+        return folder.name
+    description = derivatives(folder) / "dataset_description.json"
+    makers = load_json(description).get("GeneratedBy") if description.exists() else None
+    makers = makers if isinstance(makers, list) else []
+    named = [maker for maker in makers if isinstance(maker, dict) and "Name" in maker]
+    return ", ".join([folder.name, *(str(maker["Name"]) for maker in named)])
+
+
+_COLUMNS_AT_ONCE = 4096  # 65 MB of float64 at 1,976 volumes
+
+
+def clean_series(
+    series: np.ndarray, nuisance: np.ndarray, t_r: float, high_pass_hz: float | None
+) -> np.ndarray:
+    """``series`` (n_volumes, n_columns) float, cleaned in its own place, around 0.
+
+    A linear trend, cosines slower than ``high_pass_hz`` (None: none) and ``nuisance``
+    (n_volumes, n_confounds) are regressed out together, by ``nilearn.signal.clean`` in float64.
+    """
+    from nilearn import signal
+
+    nuisance = np.hstack([nuisance, slow_cosines(len(series), t_r, high_pass_hz)])
+    for start in range(0, series.shape[1], _COLUMNS_AT_ONCE):
+        block = series[:, start : start + _COLUMNS_AT_ONCE]
+        block[:] = signal.clean(
+            block.astype(np.float64),
+            detrend=True,
+            standardize=None,
+            filter=False,
+            confounds=nuisance if nuisance.shape[1] else None,
+        )
+    return series
+
+
+def slow_cosines(n_volumes: int, t_r: float, high_pass_hz: float | None) -> np.ndarray:
+    """Cosines slower than ``high_pass_hz``, (n_volumes, n_cosines).
+
+    Not by ``signal.clean(filter="cosine")``: nilearn 0.13 leaves the filter out, with a warning,
+    when a confound happens to look like one of the cosines (r > 0.9), as slow motion does.
+    """
+    from nilearn.glm.first_level import make_first_level_design_matrix
+
+    if not high_pass_hz:
+        return np.empty((n_volumes, 0))
+    times = acquisition_times(n_volumes, t_r)
+    design = make_first_level_design_matrix(times, drift_model="cosine", high_pass=high_pass_hz)
+    return design.drop(columns="constant").to_numpy()

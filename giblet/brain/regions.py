@@ -1,0 +1,101 @@
+"""Regions of the brain: which voxels lie in each, by a label image or parcel by parcel."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from giblet.brain.images import open_image, reading_image
+from giblet.errors import GibletError
+from giblet.io.tables import load_table
+
+SIMULATED = "atlas-simulated_dseg.nii.gz"  # in a folder of simulated brains
+
+
+def find_regions(aligned: xr.Dataset, path: str | Path | None) -> dict[str, np.ndarray]:
+    """Region → which voxels of the aligned BOLD lie in it, (n_voxels,) bool.
+
+    ``path``: a label image in the space of the scan, or a folder of simulated brains; None: every
+    parcel is a region.
+
+    Raises
+    ------
+    GibletError
+        Voxels where parcels are wanted; no places to look labels up at; as `read_regions`.
+    """
+    if path is None:
+        if "parcel" not in aligned.coords:
+            raise GibletError("these data are voxels, no parcels: give a label image of regions")
+        names = aligned["parcel"].values.astype(str)
+        return {name: names == name for name in dict.fromkeys(names.tolist())}
+    if not {"x", "y", "z"} <= set(aligned.coords):
+        raise GibletError(f"{path}: these data have no places in the brain, take parcels instead")
+    places = np.column_stack([aligned[axis].values for axis in "xyz"])
+    path = Path(path)
+    return read_regions(path / SIMULATED if path.is_dir() else path, places)
+
+
+def read_regions(path: Path, places: np.ndarray) -> dict[str, np.ndarray]:
+    """The regions of a label image that hold any of ``places`` (n_places, 3) in mm, by name.
+
+    Names come from a table beside it (``x.tsv`` for ``x.nii.gz``, columns ``index`` and ``name``);
+    a label without one is its number. 0 is no region.
+
+    Raises
+    ------
+    GibletError
+        Not a readable image of three dimensions, values that are no labels, a table without those
+        columns, no label at any place.
+    """
+    image = open_image(path)
+    with reading_image(path):
+        values = np.asanyarray(image.dataobj)
+    if values.ndim != 3 or not np.array_equal(values, np.rint(values)):
+        raise GibletError(f"{path}: a label image has three dimensions and whole numbers")
+    labels = labels_at(values.astype(int), image.affine, places)
+    if not labels.any():
+        raise GibletError(f"{path}: no voxel of the scan has a label; is it in the scan's space?")
+    return named_regions(labels, _read_names(path))
+
+
+def labels_at(labels: np.ndarray, affine: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Label of the voxel nearest to each of ``places`` (n_places, 3) in mm; 0 outside: (n_places,).
+
+    ``labels`` (i, j, k) int, ``affine`` (4, 4) from voxels to mm.
+
+    >>> labels_at(np.array([[[5, 6]]]), np.eye(4), np.array([[0, 0.2, 0.9], [0, 0, -1]])).tolist()
+    [6, 0]
+    """
+    from nibabel.affines import apply_affine
+
+    nearest = np.rint(apply_affine(np.linalg.inv(affine), places)).astype(int)
+    inside = ((nearest >= 0) & (nearest < labels.shape)).all(axis=1)
+    found = np.zeros(len(places), dtype=int)
+    found[inside] = labels[tuple(nearest[inside].T)]
+    return found
+
+
+def named_regions(labels: np.ndarray, names: Mapping[int, str]) -> dict[str, np.ndarray]:
+    """Region → which of ``labels`` (n_places,) belong to it; labels of one name are one region.
+
+    >>> named_regions(np.array([0, 2, 7]), {2: "visual"})["visual"].tolist()
+    [False, True, False]
+    """
+    regions: dict[str, np.ndarray] = {}
+    for label in np.unique(labels[labels != 0]).tolist():
+        name = names.get(label, str(label))
+        regions[name] = regions.get(name, False) | (labels == label)
+    return regions
+
+
+def _read_names(image: Path) -> dict[int, str]:
+    """Label → name from the table beside a label image, if there is one."""
+    path = image.with_name(image.name.removesuffix(".gz").removesuffix(".nii") + ".tsv")
+    if not path.is_file():
+        return {}
+    table = load_table(path, dtype={"name": str})
+    if not {"index", "name"} <= set(table) or table["index"].dtype.kind != "i":
+        raise GibletError(f"{path}: needs columns index (whole numbers) and name")
+    table = table.dropna(subset="name")
+    return dict(zip(table["index"].tolist(), table["name"], strict=True))

@@ -1,0 +1,178 @@
+"""Runs named in a table: BOLD of parcels, vertices or voxels that is no BIDS data set."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from giblet.brain.bids import BoldRun, check_alike, displacement, scan_t_r
+from giblet.brain.events import film_times
+from giblet.brain.images import open_image
+from giblet.brain.series import open_series, read_series
+from giblet.errors import GibletError, nearest_name
+from giblet.io.paths import check_file
+from giblet.io.tables import load_table
+from giblet.timing import acquisition_times
+
+NEEDED = ("subject", "file", "t_r", "film_onset")
+OPTIONAL = {
+    "run": "run-1",
+    "mask": None,
+    "confounds": None,
+    "start_time": 0.0,
+    "n_dropped": 0,
+    "stim_onset": 0.0,
+    "duration": np.inf,
+    "stim_file": "film",
+}
+IMAGES = (".nii.gz", ".nii")
+_MOST_DROPPED = 100_000
+
+
+def read_run_table(path: str | Path, confounds: Sequence[str] = ()) -> list[BoldRun]:
+    """The runs of a table (.tsv or .csv), one row each; files lie relative to the table.
+
+    ============ ==========================================================================
+    column       what
+    ============ ==========================================================================
+    subject      label
+    run          label; ``run-1`` where there is no such column
+    file         a table of parcels (.tsv, .csv, .txt, .npy, .h5: a row per volume), a
+                 surface or greyordinates (.func.gii, .dtseries.nii, .ptseries.nii), or an
+                 image of voxels (.nii.gz, .nii) with its ``mask``
+    confounds    table of nuisance, a row per volume; ``confounds`` names columns, else all
+    t_r          s
+    start_time   s after a volume begins at which it counts as taken; 0
+    n_dropped    volumes that were cut off before the file's first; the confounds may still
+                 have them, and they count on the clock; 0
+    film_onset   s from the first volume acquired to the film
+    stim_onset   second of the film that is shown then; 0
+    duration     s for which it is shown; to the end of the scan
+    stim_file    the film's name
+    ============ ==========================================================================
+
+    Raises
+    ------
+    GibletError
+        A column is missing or unknown, a time is no number, a file is missing or unreadable,
+        confounds of another length, two runs with one name, a scan that ends before the film.
+    """
+    path = Path(path)
+    table = _checked(load_table(path, dtype={"subject": str, "run": str}), path)
+    runs = [_read_row(row, path.parent, confounds) for row in table.itertuples(index=False)]
+    if not runs:
+        raise GibletError(f"{path}: no runs in it")
+    names = pd.Series([f"{run.subject} {run.name}" for run in runs])
+    if names.duplicated().any():
+        raise GibletError(f"{path}: two rows for one run: {names[names.duplicated()].iloc[0]}")
+    return check_alike(runs, path)
+
+
+def run_files(path: str | Path) -> list[Path]:
+    """Every file that a table of runs names, beside the table itself; GibletError as above."""
+    table = _checked(load_table(path, dtype={"subject": str, "run": str}), Path(path))
+    named = pd.concat([table[column] for column in ("file", "mask", "confounds")]).dropna()
+    return [Path(path), *(Path(path).parent / str(name) for name in sorted(set(named)))]
+
+
+def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """With every column, and times that are numbers."""
+    if missing := [name for name in NEEDED if name not in table]:
+        raise GibletError(f"{path}: no column {', '.join(missing)}")
+    known = [*NEEDED, *OPTIONAL]
+    for name in table:
+        if name not in known:
+            raise GibletError(f"{path}: unknown column {name}{nearest_name(name, known)}")
+    table = table.assign(**{k: v for k, v in OPTIONAL.items() if k not in table})
+    for name in ("t_r", "film_onset", "start_time", "n_dropped", "stim_onset", "duration"):
+        given = table[name].fillna(OPTIONAL.get(name, np.nan))
+        numbers = pd.to_numeric(given, errors="coerce")
+        if numbers.isna().any():
+            row = int(np.flatnonzero(numbers.isna())[0])
+            raise GibletError(f"{path}: row {row + 1}: {name} is no number ({given.iloc[row]!r})")
+        if np.isinf(numbers).any() and name != "duration":
+            raise GibletError(f"{path}: {name} must be a finite number")
+        table[name] = numbers
+    for name in ("subject", "run", "stim_file"):
+        table[name] = table[name].fillna(OPTIONAL.get(name, "")).astype(str)
+    dropped = table["n_dropped"]
+    if ((dropped < 0) | (dropped > _MOST_DROPPED) | (dropped % 1 != 0)).any():
+        raise GibletError(f"{path}: n_dropped must be a whole number from 0 to {_MOST_DROPPED}")
+    return table
+
+
+def _read_row(row, folder: Path, confounds: Sequence[str]) -> BoldRun:
+    path = check_file(folder / str(row.file))
+    try:
+        t_r = scan_t_r(row.t_r)
+    except ValueError as error:
+        raise GibletError(f"{path}: {error}") from None
+    mask = None if row.mask is None or pd.isna(row.mask) else folder / str(row.mask)
+    if is_image(path) and mask is None:
+        raise GibletError(f"{path}: an image of voxels needs a mask: name it in a column mask")
+    series, columns = (None, []) if mask else open_series(path)
+    n_scanned, n_dropped = (_image_volumes(path) if mask else series.shape[0]), int(row.n_dropped)
+    times = acquisition_times(n_dropped + n_scanned, t_r, float(row.start_time))[n_dropped:]
+    end = acquisition_times(n_dropped + n_scanned + 1, t_r)[-1]
+    if np.isfinite(row.duration) and row.film_onset + row.duration - end >= t_r:
+        beyond = row.film_onset + row.duration - end
+        raise GibletError(f"{path}: the scan ends {beyond:.1f} s before the film does")
+    event = (np.array([value]) for value in (row.film_onset, row.duration, row.stim_onset))
+    film_time, in_film, film_start = film_times(times, *event)
+    if not in_film.any():
+        raise GibletError(f"{path}: no volume was taken while the film was on: see film_onset")
+    nuisance, moved = np.empty((n_scanned, 0)), np.full(n_scanned, np.nan)
+    if row.confounds is not None and not pd.isna(row.confounds):
+        table = folder / str(row.confounds)
+        nuisance, moved = _nuisance(table, confounds, n_scanned, n_dropped)
+    return BoldRun(
+        path=path,
+        subject=f"sub-{str(row.subject).removeprefix('sub-')}",
+        name=str(row.run),
+        stim_file=str(row.stim_file),
+        t_r=t_r,
+        steady=np.ones(n_scanned, dtype=bool),
+        nuisance=nuisance,
+        film_time=film_time,
+        in_film=in_film,
+        film_start=film_start,
+        displacement=moved,
+        mask=mask,
+        columns=columns,
+        series=series if type(series) is np.ndarray else None,  # no memory map
+    )
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file holds voxels, by its name: neither surface nor table."""
+    series = path.name.endswith((".dtseries.nii", ".ptseries.nii"))
+    return path.name.endswith(IMAGES) and not series
+
+
+def _image_volumes(path: Path) -> int:
+    shape = open_image(path).shape
+    if len(shape) != 4:
+        raise GibletError(f"{path}: BOLD must have 4 dimensions, this image has {len(shape)}")
+    return shape[3]
+
+
+def read_columns(run: BoldRun) -> np.ndarray:
+    """All columns of a run that is no image, (n_scanned, n_columns) float32."""
+    return read_series(run.path)[0] if run.series is None else run.series
+
+
+def _nuisance(path: Path, names: Sequence[str], n_scanned: int, n_dropped: int):
+    """Columns of a confounds table, (n_scanned, n_columns), from the file's first volume on, and
+    the framewise displacement there (n_scanned,)."""
+    values, columns = read_series(path)
+    first = n_dropped if len(values) == n_scanned + n_dropped else 0
+    if len(values) - first != n_scanned:
+        raise GibletError(f"{path}: {len(values)} rows, but the scan has {n_scanned} volumes")
+    if missing := [name for name in names if name not in columns]:
+        raise GibletError(f"{path}: no confound column {', '.join(missing)}")
+    moved = displacement(pd.DataFrame(values, columns=columns), path)
+    values = values[:, [columns.index(name) for name in names]] if names else values
+    if not np.isfinite(values[first:]).all():
+        raise GibletError(f"{path}: n/a among the confounds")
+    return values[first:], moved[first:]

@@ -1,1 +1,0 @@
-"""The lab where neural audio codecs are trained."""

@@ -1,0 +1,1 @@
+"""Training of neural audio codecs: networks, quantizers, losses, discriminators, the loop."""

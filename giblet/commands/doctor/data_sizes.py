@@ -1,0 +1,239 @@
+"""How large a config's film and scans are, from their headers, and what is wrong with them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from giblet.config.config import Config
+from giblet.errors import GibletError
+
+_SOON_READ = 50_000_000  # bytes of a run's series
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Of one config. ``values`` and ``run_values``: BOLD of all runs, and of the largest, millions.
+
+    ``n_columns``: voxels or parcels.
+    """
+
+    n_trs: int
+    minutes: float
+    n_train: int = 0
+    n_test: int = 0
+    test_seconds: float = 0.0
+    picture_mb: float = 0.0
+    mel_mb: float = 0.0
+    n_subjects: int = 0
+    n_columns: int = 0
+    values: float = 0.0
+    run_values: float = 0.0
+
+    @property
+    def code_mb(self) -> float:
+        return 0.15 * self.minutes
+
+    def n_kept(self, max_voxels: int | None) -> int:
+        """Columns that ridge, model and decoder see."""
+        everything = max_voxels is None or self.n_subjects < 2
+        return self.n_columns if everything else min(self.n_columns, max_voxels)
+
+
+def measure(config: Config) -> tuple[Sizes | None, list[str], list[str]]:
+    """Sizes (None where there is nothing to measure), what was found, and what would stop a run."""
+    found, problems = [], []
+    film = _noting(problems, _film_seconds, config, found)
+    scans = _noting(problems, _scans, config, found, film)
+    _noting(problems, _annotations, config, found, film)
+    _noting(problems, _codec, config, found)
+    scans = scans or {}
+    seconds = film if config.has_film else scans.get("seconds")
+    if seconds is None:
+        return None, found, problems
+    scans = {key: n for key, n in scans.items() if key != "seconds"}
+    sizes = _noting(problems, _sizes, config, seconds, scans)
+    return sizes, found, problems
+
+
+def _noting(problems: list[str], function, *arguments):
+    """What the function gives, or None and one more problem."""
+    try:
+        return function(*arguments)
+    except GibletError as error:
+        problems.append(str(error))
+        return None
+
+
+def _film_seconds(config: Config, found: list[str]) -> float | None:
+    """By the header alone; None where it does not tell, or where there is no film."""
+    from giblet.demo import film_path
+    from giblet.film.container import open_film
+
+    if not config.has_film:
+        return None
+    path = film_path() if config.is_demo else Path(config.film)
+    with open_film(path) as film:
+        seconds = (film.duration or 0) / 1e6
+        if not film.streams.audio:
+            raise GibletError(f"{path}: has no sound track")
+    if not seconds:
+        found.append(f"film: {path}, whose header does not tell its length: no estimates")
+        return None
+    found.append(f"film: {path}, {seconds:.0f} s")
+    return seconds
+
+
+def _annotations(config: Config, found: list[str], film_seconds: float | None) -> None:
+    """GibletError where they do not fit into the film."""
+    from giblet.demo import annotations_path
+    from giblet.film.annotations import read_annotations
+    from giblet.film.text import NO_WORDS, outside_warnings
+
+    if not config.has_annotations:
+        found.append(f"words: {NO_WORDS}")
+        return
+    named = config.annotations
+    path = annotations_path() if named == "auto" else Path(named)
+    said = read_annotations(path, **config.words.model_dump())
+    end = (said["onset"] + said["duration"]).max()
+    found.append(f"words: {len(said)} rows from {said['onset'].min():.1f} to {end:.1f} s")
+    found += map(_warned, said.attrs["warnings"])
+    if film_seconds is not None:
+        found += map(_warned, outside_warnings(said, film_seconds, config.t_r))
+
+
+def _warned(said: str) -> str:
+    return f"    WARNING: {said}"
+
+
+def _codec(config: Config, found: list[str]) -> None:
+    """A codec of the hub whose commit is named may be fetched: no problem, but said."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    from giblet.io.hub import COMMIT
+
+    name = config.codec
+    if not config.use_encodec or name == "bundled" or Path(name).is_dir():
+        return
+    repo, _, commit = name.partition("@")
+    try:
+        snapshot_download(repo, revision=commit or None, local_files_only=True)
+    except (OSError, ValueError, HFValidationError):
+        if repo.count("/") != 1 or repo.startswith((".", "/")) or not COMMIT.fullmatch(commit):
+            raise GibletError(
+                f"codec {name}: no such folder, not in the Hugging Face cache, and no commit of a "
+                'hub (owner/name@ and 40 digits). Give one of these, or "bundled"'
+            ) from None
+        found.append(f"codec: {name} is not in the Hugging Face cache; it will be fetched")
+
+
+def _scans(config: Config, found: list[str], film_seconds: float | None) -> dict | None:
+    """Sizes of the scans, from headers and tables; without a film ``seconds`` is theirs."""
+    from giblet.timing import whole_trs
+
+    if config.bold_source == "none":
+        found.append("scans: none were given (bold): there is no brain to learn or to read")
+        return None
+    if config.bold_source == "simulated":
+        if not config.has_film:
+            raise GibletError("simulated brains watch a film: film is none")
+        n_volumes = whole_trs(film_seconds or 0, config.t_r) + 20  # before and after both runs
+        found.append("scans: SIMULATED, 4 subjects, 2 runs of each, 3,666 voxels")
+        values = n_volumes * 3666 / 1e6
+        return {"n_subjects": 4, "n_columns": 3666, "values": 4 * values, "run_values": values / 2}
+    runs = _runs(config)
+    n_columns, volumes = _n_columns(runs[0], config), [run.n_volumes for run in runs]
+    subjects = {run.subject for run in runs}
+    found.append(
+        f"scans: {len(subjects)} subjects, {len(runs)} runs, {sum(volumes)} volumes of "
+        f"{n_columns:,} voxels or parcels, TR {runs[0].t_r:g} s"
+    )
+    if abs(runs[0].t_r - config.t_r) > 1e-4:
+        raise GibletError(
+            f"t_r is {config.t_r} s in the config, but the scan's RepetitionTime is "
+            f"{runs[0].t_r:g} s: set t_r: {runs[0].t_r:g}"
+        )
+    found += map(_warned, _silent(runs, Path(config.bold_source)))
+    return {
+        "n_subjects": len(subjects),
+        "n_columns": n_columns,
+        "values": sum(volumes) * n_columns / 1e6,
+        "run_values": max(volumes) * n_columns / 1e6,
+        "seconds": max(float(run.film_time.max()) for run in runs),
+    }
+
+
+def _runs(config: Config) -> list:
+    from giblet.brain.bids import MOTION, read_runs
+    from giblet.brain.run_table import read_run_table
+
+    source, scan = Path(config.bold_source), config.scan
+    if source.is_file():
+        return read_run_table(source, scan.confounds or ())
+    confounds = MOTION if scan.confounds is None else scan.confounds
+    return read_runs(source, config.task, confounds, scan.confound_strategy)
+
+
+def _silent(runs: list, source: Path) -> list[str]:
+    """Warnings of subjects to be left out, looked for in series that are soon read: not in voxels.
+
+    GibletError if nobody is left.
+    """
+    import numpy as np
+
+    from giblet.brain.screening import SILENT, silent_subjects, varying_columns
+
+    looked_at = [run.mask is None and run.path.stat().st_size <= _SOON_READ for run in runs]
+    varies = [
+        not soon or bool(varying_columns(run, np.ones(len(run.columns), dtype=bool)).any())
+        for run, soon in zip(runs, looked_at, strict=True)
+    ]
+    return [SILENT.format(name) for name in silent_subjects(runs, varies, source)]
+
+
+def _n_columns(run, config: Config) -> int:
+    """Voxels of the run's brain mask, labels of the parcellation, or columns of a table."""
+    import numpy as np
+
+    from giblet.brain.images import open_image, reading_image
+
+    if run.mask is None:
+        return len(run.columns)
+    path = Path(config.scan.parcellation or run.mask)
+    with reading_image(path):
+        labels = np.asanyarray(open_image(path).dataobj)
+    return (
+        len(np.unique(labels[labels > 0])) if config.scan.parcellation else int((labels > 0).sum())
+    )
+
+
+def _sizes(config: Config, seconds: float, scans: dict) -> Sizes:
+    """GibletError where the film is too short to be split into parts."""
+    from giblet.alignment.dataset import split_film
+    from giblet.timing import acquisition_times, whole_trs
+
+    n_trs = whole_trs(seconds, config.t_r)
+    n_trs = min(n_trs, config.max_trs or n_trs)
+    minutes = float(acquisition_times(n_trs + 1, config.t_r)[-1]) / 60
+    if not config.has_film:
+        return Sizes(n_trs, minutes, **scans)
+    if n_trs < 1:
+        raise GibletError(f"{seconds:.2f} s of film is shorter than one TR ({config.t_r} s)")
+    splits = config.splits
+    if splits.test_runs:  # not known which TRs these are
+        n_train, n_test = n_trs, round(splits.test * n_trs)
+    else:
+        parts = split_film(n_trs, config.t_r, splits, bool(scans))
+        n_train, n_test = int((parts == "train").sum()), int((parts == "test").sum())
+    video = config.video
+    pictures = n_trs * video.n_frames * video.height * video.width * 3 / 1e6
+    return Sizes(
+        n_trs,
+        minutes,
+        n_train,
+        n_test,
+        test_seconds=float(acquisition_times(n_test + 1, config.t_r)[-1]),
+        picture_mb=pictures,
+        mel_mb=2.9 * minutes * config.mel.n_mels / 128,
+        **scans,
+    )

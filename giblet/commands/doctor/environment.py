@@ -1,0 +1,115 @@
+"""What is installed here: versions, the machine, the codecs at hand."""
+
+import json
+import os
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from giblet.audio.codecs.base import BUNDLED, codec_folder
+
+PACKAGES = ("giblet", "torch", "snakemake", "transformers", "lightning", "nilearn", "himalaya")
+
+
+def describe_machine(folder: Path = Path()) -> list[str]:
+    """Lines about versions, processors, memory, the disk of ``folder``, the GPU, and codecs."""
+    return [
+        f"python       {platform.python_version()} on {platform.system()} {platform.machine()}",
+        *(f"{name:<13}{installed_version(name)}" for name in PACKAGES),
+        f"FFmpeg       {_ffmpeg()}",
+        f"processors   {n_processors()}",
+        f"memory       {memory_mb() / 1000:.1f} GB",
+        f"free disk    {free_disk_mb(folder) / 1000:.1f} GB ({folder.resolve()})",
+        f"GPU          {_gpu()}",
+        "codecs at hand",
+        *(f"    {line}" for line in [_told(codec_folder(BUNDLED), BUNDLED), *hub_codecs()]),
+    ]
+
+
+def installed_version(name: str) -> str:
+    """A package's version, or that it is missing.
+
+    >>> installed_version("no-such-package")
+    'not installed'
+    """
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def n_processors() -> int:
+    """Those that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # not on a Mac
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def memory_mb() -> float:
+    """All of the machine's memory, MB."""
+    import psutil
+
+    return psutil.virtual_memory().total / 1e6
+
+
+def free_disk_mb(folder: Path = Path()) -> float:
+    """Room left where ``folder`` lies, MB."""
+    return shutil.disk_usage(folder).free / 1e6
+
+
+def _ffmpeg() -> str:
+    """Of the libraries that PyAV brings."""
+    import av
+
+    wanted = ("libavcodec", "libavformat", "libswscale")
+    libraries = {name: ".".join(map(str, av.library_versions[name])) for name in wanted}
+    listed = ", ".join(f"{name} {number}" for name, number in libraries.items())
+    return f"{listed} (PyAV {av.__version__})"
+
+
+def _gpu() -> str:
+    import torch
+
+    if not torch.cuda.is_available():
+        return "none"
+    return ", ".join(torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count()))
+
+
+def hub_codecs(cache: Path | None = None) -> list[str]:
+    """A line for each codec in the Hugging Face cache (or in another cache folder)."""
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    kinds = {"encodec", "dac", _config(codec_folder(BUNDLED)).get("model_type")}
+    try:
+        repos = scan_cache_dir(cache).repos
+    except (CacheNotFound, ValueError):
+        repos = []
+    found = {repo.repo_id: revision for repo in repos for revision in repo.revisions}
+    lines = [
+        _told(revision.snapshot_path, f"{name}@{revision.commit_hash}")
+        for name, revision in sorted(found.items())
+        if _config(revision.snapshot_path).get("model_type") in kinds
+    ]
+    return lines or ["none in the Hugging Face cache"]
+
+
+def _config(folder: Path) -> dict:
+    try:
+        return json.loads((folder / "config.json").read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def _told(folder: Path, name: str) -> str:
+    """
+    >>> _told(codec_folder(BUNDLED), BUNDLED)
+    'bundled: giblet_mdct, 24000 Hz, 8 codebooks'
+    """
+    config = _config(folder)
+    if "target_bandwidths" in config:
+        offered = f"{' '.join(f'{kbps:g}' for kbps in config['target_bandwidths'])} kbps"
+    else:
+        offered = f"{config.get('n_codebooks')} codebooks"
+    return f"{name}: {config['model_type']}, {config.get('sampling_rate')} Hz, {offered}"

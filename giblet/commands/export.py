@@ -1,0 +1,63 @@
+"""The verb that writes results for others' tools."""
+
+from pathlib import Path
+
+from giblet.config.config import Config
+
+
+def export(
+    bold: Path,
+    source: Path,
+    folder: Path,
+    config: Config,
+    quality: Path | None = None,
+    film: Path | None = None,
+    regressors: list[Path] = (),
+    aligned: Path | None = None,
+    model: Path | None = None,
+) -> None:
+    """Codes, regressors, predicted BOLD and maps as a BIDS derivative data set.
+
+    ``source``: the scans that ``bold`` was read from; ``film``: its sound in TRs; ``model`` reads
+    ``aligned``. What is not given is left out.
+
+    Example: giblet export --bold bold.nc --source derivatives/fmriprep --quality quality.nc
+        --film trs/encodec.nc --regressors text.nc --folder bids
+    """
+    from giblet.export.brain import export_maps, export_prediction
+    from giblet.export.description import describe_data_set, scan_note
+    from giblet.export.files import Export
+    from giblet.export.film import export_regressors, export_stimulus
+    from giblet.export.names import names_for
+    from giblet.io.arrays import load_arrays, open_arrays
+    from giblet.io.atomic import replacing_folder
+    from giblet.io.schema import QUALITY, REGRESSORS, SCANS, SOUND
+
+    with open_arrays(bold, *SCANS) as arrays:
+        scans = arrays.drop_vars("bold").load()
+    with replacing_folder(folder) as root:
+        out = Export(names_for(root, scans, source, config.task), scans, scan_note(scans))
+        sound = None if film is None else load_arrays(film, *SOUND)
+        describe_data_set(out, config.dataset, source, folder, sound and sound.attrs)
+        if sound is not None:
+            export_stimulus(out, sound)
+        for file in regressors:
+            blurred = load_arrays(file, *REGRESSORS, or_nothing=True)
+            export_regressors(out, file.stem, blurred)
+        if quality is not None:
+            export_maps(out, load_arrays(quality, *QUALITY))
+        if aligned is not None and model is not None:
+            export_prediction(out, *_predicted(aligned, model))
+
+
+def _predicted(aligned: Path, model: Path):
+    """BOLD of every TR (n_subjects, n_trs, n_kept), and what it was predicted from."""
+    from giblet.alignment.aligned import film_data
+    from giblet.autoencoder.autoencoder import Autoencoder
+    from giblet.autoencoder.inference import bottlenecks, predict_bold
+    from giblet.io.arrays import load_arrays
+    from giblet.io.schema import ALIGNED
+
+    arrays, autoencoder = load_arrays(aligned, *ALIGNED), Autoencoder.from_pretrained(model)
+    data = film_data(arrays, autoencoder.config.hrf_placement == "inputs")
+    return predict_bold(autoencoder, bottlenecks(autoencoder, data), data.run), arrays

@@ -1,0 +1,131 @@
+"""Verbs on the film: its sound, pictures and words, by TR."""
+
+from pathlib import Path
+
+import numpy as np
+
+from giblet.config.config import Config
+
+
+def _extract_sound(film: Path, stream: Path, path: str, config: Config) -> None:
+    """A film's sound to a stream of code frames (path encodec) or mel frames (path mel)."""
+    import xarray as xr
+
+    from giblet.audio.processor import AudioProcessor
+    from giblet.io.arrays import save_arrays
+    from giblet.io.checksums import fingerprint
+
+    processor = AudioProcessor.from_config(config, path)
+    frames, n_trs = processor.extract(film, config.max_trs)
+    arrays = xr.Dataset({"stream": (("row", "frame"), frames)})
+    facts = processor.facts() | {"n_trs": n_trs, "film": film.name, "input": fingerprint(film)}
+    save_arrays(arrays.assign_attrs(facts), stream)
+
+
+def extract_codes(film: Path, codes: Path, config: Config) -> None:
+    """A film's sound to the codec's codes, (n_codebooks, n_frames).
+
+    Example: giblet extract_codes --film film.mp4 --codes codes.nc
+    """
+    _extract_sound(film, codes, "encodec", config)
+
+
+def extract_mel(film: Path, mel: Path, config: Config) -> None:
+    """A film's sound to a mel spectrogram in dB, (n_mels, n_frames).
+
+    Example: giblet extract_mel --film film.mp4 --mel mel.nc --settings '{"t_r": 2.0}'
+    """
+    _extract_sound(film, mel, "mel", config)
+
+
+def group_trs(stream: Path, trs: Path) -> None:
+    """A stream of frames to TRs: (n_trs, rows, frames_per_tr), on the stream's clock.
+
+    Example: giblet group_trs --stream codes.nc --trs trs/encodec.nc
+    """
+    from giblet.audio.framing import group_trs
+    from giblet.audio.processor import tr_table
+    from giblet.io.arrays import load_arrays, save_arrays
+    from giblet.io.schema import STREAM
+    from giblet.timing import TrClock
+
+    arrays = load_arrays(stream, *STREAM)
+    facts = arrays.attrs
+    clock, n_trs = TrClock(facts["t_r"], facts["frame_rate"], facts["framing"]), facts["n_trs"]
+    grouped = group_trs(arrays["stream"].values, clock, n_trs)
+    table = tr_table(clock, n_trs).set_index("tr_index").rename_axis("tr").to_xarray()
+    save_arrays(table.assign(audio=(("tr", "row", "frame"), grouped)).assign_attrs(facts), trs)
+
+
+def extract_video(film: Path, video: Path, config: Config) -> None:
+    """A film's pictures per TR; of a sound file, that there are none.
+
+    Example: giblet extract_video --film film.mp4 --video trs/video.nc
+    """
+    import xarray as xr
+
+    from giblet.film.video import extract_frames, has_pictures, trs_of_pictures
+    from giblet.io.arrays import save_arrays
+    from giblet.io.checksums import fingerprint
+
+    attrs = {"t_r": config.t_r, "film": film.name, "input": fingerprint(film)}
+    if not has_pictures(film):
+        save_arrays(xr.Dataset(attrs=attrs | {"note": "the film has no pictures"}), video)
+        return
+    size, n_trs = config.video, trs_of_pictures(film, config.t_r)
+    n_trs = min(n_trs, config.max_trs or n_trs)
+    frames, seen = extract_frames(film, config.t_r, n_trs, size.n_frames, size.height, size.width)
+    dims = ("tr", "picture", "height", "width", "rgb")
+    arrays = xr.Dataset({"video": (dims, frames), "seen": (dims[:2], seen)}, attrs=attrs)
+    if size.features != "colours":
+        dims = ("tr", "moment", "picture_feature")
+        arrays["features"] = (dims, _picture_features(film, n_trs, config))
+    facts = {"features": size.features, "warnings": _unseen(film, seen, config)}
+    save_arrays(arrays.assign_attrs(facts), video)
+
+
+def _picture_features(film: Path, n_trs: int, config: Config) -> np.ndarray:
+    """What the linear models read of the pictures, (n_trs, n_moments, n_features) float32."""
+    from giblet.film.image_features import model_features
+    from giblet.film.motion_energy import motion_energy
+
+    made = config.video
+    if made.features == "motion_energy":
+        return motion_energy(film, config.t_r, n_trs, made.motion_rate_hz, made.height)
+    return model_features(film, config.t_r, n_trs, made.n_frames, made.features)
+
+
+def _unseen(film: Path, seen: np.ndarray, config: Config) -> list[str]:
+    """Warnings where the film shows no picture; the TRs that the config leaves out do not count."""
+    from giblet.audio.files import has_sound, sound_duration
+    from giblet.film.video import unseen_warnings
+
+    covered = len(seen) == config.max_trs or not has_sound(film)
+    return unseen_warnings(seen, 0.0 if covered else sound_duration(film), config.t_r)
+
+
+def embed_text(annotations: Path, text: Path, config: Config, film: Path | None = None) -> None:
+    """What is said in each TR, as vectors; without a film up to the last word.
+
+    Example: giblet embed_text --film film.mp4 --annotations said.tsv --text trs/text.nc
+    """
+    import xarray as xr
+
+    from giblet.audio.files import sound_duration
+    from giblet.film.annotations import read_annotations
+    from giblet.film.text import count_words, embed_words, outside_warnings
+    from giblet.io.arrays import save_arrays
+    from giblet.io.checksums import fingerprint
+    from giblet.timing import whole_trs
+
+    said = read_annotations(annotations, **config.words.model_dump())
+    duration = sound_duration(film) if film else float((said["onset"] + said["duration"]).max())
+    n_trs = whole_trs(duration, config.t_r)
+    n_trs = min(n_trs, config.max_trs or n_trs)
+    features, spoken = embed_words(said, config.t_r, n_trs, duration, config.text_model)
+    arrays = xr.Dataset({"text": (("tr", "feature"), features), "spoken": ("tr", spoken)})
+    arrays["n_words"] = ("tr", count_words(said, config.t_r, n_trs))
+    attrs = {"t_r": config.t_r, "text_model": config.text_model, "input": fingerprint(annotations)}
+    outside = outside_warnings(said, duration, config.t_r) if film else []
+    attrs["warnings"] = said.attrs["warnings"] + outside
+    save_arrays(arrays.assign_attrs(attrs), text)

@@ -1,0 +1,249 @@
+"""Which code made a result: a fingerprint of the definitions that a command reaches.
+
+A rule has the fingerprint of its command among its ``params``, so Snakemake reruns it when code
+that it uses changes. What cannot change a number is left out: comments, docstrings, annotations,
+import lines, the module that a definition is in, and the modules of `WITHOUT_NUMBERS`.
+"""
+
+import ast
+import hashlib
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1]
+WITHOUT_NUMBERS = ("errors.py", "log.py", "commands/process.py")  # they say things, no more
+PREFIX = "giblet"
+SETTINGS = "config/"  # values of settings are among a rule's params: here only methods count
+_VALIDATORS = ("field_validator", "model_validator")
+
+Reference = tuple[Path, str]  # a module, and a name that is defined in it
+
+
+@dataclass(frozen=True)
+class Module:
+    """What a module defines and imports at its top, by name, and its other statements."""
+
+    file: Path
+    definitions: dict[str, ast.stmt]
+    imports: dict[str, tuple[str, str | None]]  # name → module, and what of it
+    others: list[ast.stmt]
+
+
+def source_fingerprint(command: str) -> str:
+    """Hash of every giblet definition that ``command`` reaches, however indirectly.
+
+    Templates of pages count with the modules beside them.
+
+    Raises
+    ------
+    ValueError
+        There is no such command.
+    """
+    reached = reached_definitions(command)
+    digest = hashlib.sha256()
+    files = {file for file, _name in reached}
+    texts = {_text(*reference) for reference in reached}
+    for text in sorted(texts.union(*map(_other_texts, files))):
+        digest.update(text.encode())
+    for file in sorted({t for module in files for t in module.parent.glob("*.jinja")}):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def reached_definitions(command: str) -> set[Reference]:
+    """Functions, classes and constants that ``command`` reaches, by module and name."""
+    waiting, reached = [_command(command)], set()
+    config = PACKAGE / "config" / "config.py"
+    if config.is_file():  # made before the command begins
+        waiting.append((config, "Config"))
+    while waiting:
+        reference = waiting.pop()
+        if reference in reached:
+            continue
+        reached.add(reference)
+        waiting += _references(*reference)
+    return reached
+
+
+def _command(command: str) -> Reference:
+    """The function of ``command``; those of the lab are in ``codec.py``."""
+    *group, name = command.split()
+    known = []
+    for file in sorted((PACKAGE / "commands").glob("*.py")):
+        functions = [n for n, d in _module(file).definitions.items() if _is_function(d)]
+        known += functions
+        if name in functions and (file.stem == "codec") == (group == ["codec"]):
+            return file, name
+    raise ValueError(f"{command} is not a command; there are {', '.join(known)}")
+
+
+def _is_function(node: ast.stmt) -> bool:
+    return isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+
+
+@cache
+def _module(file: Path) -> Module:
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    definitions, others = {}, []
+    for node in tree.body:
+        if names := _defined(node):
+            definitions |= dict.fromkeys(names, node)
+        elif not _is_silent(node):
+            others.append(node)
+    return Module(file, definitions, _imports(tree), others)
+
+
+def _defined(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        return [node.name]
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    if isinstance(node, ast.Assign | ast.AnnAssign):
+        return [n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)]
+    return []
+
+
+def _is_silent(node: ast.stmt) -> bool:
+    """Imports, docstrings, and what only a type checker reads."""
+    if isinstance(node, ast.If):
+        return "TYPE_CHECKING" in ast.unparse(node.test)
+    text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return text or isinstance(node, ast.Import | ast.ImportFrom)
+
+
+def _imports(tree: ast.AST) -> dict[str, tuple[str, str | None]]:
+    """Names that imports anywhere below ``tree`` bind to giblet's modules or parts of them."""
+    names: dict[str, tuple[str, str | None]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PREFIX):
+            names |= {a.asname or a.name: (str(node.module), a.name) for a in node.names}
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                if alias.name.startswith(PREFIX):
+                    names[alias.asname or alias.name] = (alias.name, None)
+    return names
+
+
+def _file(module: str) -> Path | None:
+    place = PACKAGE.joinpath(*module.split(".")[1:])
+    files = (place.with_suffix(".py"), place / "__init__.py")
+    return next((file for file in files if file.is_file()), None)
+
+
+@cache
+def _references(file: Path, name: str) -> frozenset[Reference]:
+    """What one definition refers to, and what the module's other statements do."""
+    local = _imports(_module(file).definitions[name])
+    return _below(_node(file, name), _module(file), local) | _others(file)
+
+
+@cache
+def _others(file: Path) -> frozenset[Reference]:
+    module = _module(file)
+    return frozenset().union(*(_below(node, module, {}) for node in module.others))
+
+
+def _below(node: ast.AST, module: Module, local: dict) -> frozenset[Reference]:
+    found: list[Reference] = []
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Attribute):
+            if (whole := _whole_module(_dotted(inner.value), module, local)) is not None:
+                found += _resolve(whole, inner.attr)
+        elif isinstance(inner, ast.Name):
+            if inner.id in local:
+                found += _imported(*local[inner.id])
+            elif inner.id in module.definitions:
+                found.append((module.file, inner.id))
+            elif inner.id in module.imports:
+                found += _imported(*module.imports[inner.id])
+    return frozenset((f, n) for f, n in found if _within(f) not in WITHOUT_NUMBERS)
+
+
+def _dotted(node: ast.expr) -> str:
+    """``a.b`` of names and attributes; of anything else nothing that is a name."""
+    if isinstance(node, ast.Attribute):
+        return f"{_dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _within(file: Path) -> str:
+    return file.relative_to(PACKAGE).as_posix()
+
+
+def _whole_module(name: str, module: Module, local: dict) -> Path | None:
+    """The file of the module that ``name`` stands for, if it does."""
+    target = (module.imports | local).get(name)
+    if target is None:
+        return None
+    return _file(target[0] if target[1] is None else f"{target[0]}.{target[1]}")
+
+
+def _imported(module: str, name: str | None) -> list[Reference]:
+    """What an imported name stands for; nothing if it is a module, whose attributes count."""
+    file = _file(module)
+    return [] if name is None or file is None else _resolve(file, name)
+
+
+def _resolve(file: Path, name: str) -> list[Reference]:
+    """Where ``name`` of a module is defined: there, or where it imports it from."""
+    module = _module(file)
+    if name in module.definitions:
+        return [(file, name)]
+    return _imported(*module.imports[name]) if name in module.imports else []
+
+
+@cache
+def _node(file: Path, name: str) -> ast.stmt:
+    return _plain(file, _module(file).definitions[name])
+
+
+@cache
+def _text(file: Path, name: str) -> str:
+    return ast.unparse(_node(file, name))
+
+
+@cache
+def _other_texts(file: Path) -> frozenset[str]:
+    return frozenset(ast.unparse(_plain(file, node)) for node in _module(file).others)
+
+
+def _plain(file: Path, node: ast.stmt) -> ast.stmt:
+    """A copy of a statement without what cannot change a number."""
+    return _Plain(is_settings=_within(file).startswith(SETTINGS)).visit(deepcopy(node))
+
+
+class _Plain(ast.NodeTransformer):
+    def __init__(self, is_settings: bool):
+        self._is_settings = is_settings
+
+    def visit_Import(self, node):
+        return None
+
+    visit_ImportFrom = visit_Import
+
+    def visit_arg(self, node):
+        node.annotation = None
+        return node
+
+    def visit_FunctionDef(self, node):
+        if self._is_settings and any(
+            v in ast.unparse(d) for d in node.decorator_list for v in _VALIDATORS
+        ):
+            return None
+        node.returns = None
+        return self._without_docstring(node)
+
+    visit_AsyncFunctionDef = visit_FunctionDef
+
+    def visit_ClassDef(self, node):
+        if self._is_settings:
+            node.body = [n for n in node.body if not isinstance(n, ast.AnnAssign | ast.Assign)]
+        return self._without_docstring(node)
+
+    def _without_docstring(self, node):
+        if ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+        self.generic_visit(node)
+        node.body = node.body or [ast.Pass()]
+        return node

@@ -1,0 +1,145 @@
+"""Verbs on the scans: simulated or read, blurred film beside them, how good they are."""
+
+from pathlib import Path
+
+from giblet.config.config import Config
+
+
+def simulate_bold(
+    film: Path, folder: Path, config: Config, annotations: Path | None = None
+) -> None:
+    """SIMULATED brains that watch the film, as a BIDS derivative data set.
+
+    Example: giblet simulate_bold --film film.mp4 --annotations said.tsv --folder simulated
+    """
+    from giblet.demo.bids_writer import simulate_bids
+    from giblet.demo.stimulus import stimulus_features
+
+    features = stimulus_features(film, annotations, config.words)
+    simulate_bids(folder, *features, config.t_r, stim_file=film.name, seed=config.seed)
+
+
+def load_bold(source: Path, bold: Path, config: Config) -> None:
+    """Every run of a BIDS data set or of a table of runs, on the film's clock.
+
+    With ``scan.null`` noise of the same spectrum instead, seeded by ``seed``.
+
+    Example: giblet load_bold --source derivatives/fmriprep --bold bold.nc
+    """
+    from giblet.alignment.sync import move_scans
+    from giblet.brain.bids import MOTION
+    from giblet.brain.bold import save_bold, survey_bids, survey_runs
+    from giblet.brain.run_table import run_files
+    from giblet.io.checksums import fingerprint
+
+    scan = config.scan
+    if source.is_file():
+        scans = survey_runs(source, scan.parcellation, scan.confounds or ())
+        used = run_files(source)
+    else:
+        confounds = MOTION if scan.confounds is None else scan.confounds
+        strategy, used = scan.confound_strategy, [source]
+        scans = survey_bids(source, config.task, scan.parcellation, confounds, strategy)
+    scans, attrs = move_scans(scans, scan.lag_seconds), {"lag_seconds": scan.lag_seconds}
+    null_seed = config.seed if scan.null else None
+    save_bold(scans, bold, scan.high_pass_hz, null_seed, input=fingerprint(*used), **attrs)
+
+
+def convolve_hrf(features: Path, bold: Path, regressors: Path, config: Config) -> None:
+    """Blur one modality's amounts by the HRF, sampled when each volume was taken.
+
+    Example: giblet convolve_hrf --features trs/text.nc --bold bold.nc --regressors text.nc
+    """
+    from giblet.alignment.hrf import fir_lags
+    from giblet.alignment.regressors import film_regressors
+    from giblet.audio.processor import AudioProcessor
+    from giblet.io.arrays import load_arrays, open_arrays, save_arrays
+    from giblet.io.schema import FEATURES, SCANS
+
+    film = load_arrays(features, *FEATURES, or_nothing=True)
+    path = film.attrs.get("encoding_mode")
+    processor = AudioProcessor.from_config(config, path) if path else None
+    lags = fir_lags(config.hrf_model, config.fir_lags_seconds, config.t_r)
+    with open_arrays(bold, *SCANS) as scans:
+        arrays = film_regressors(film, scans, config.t_r, config.hrf_model, processor, lags)
+    save_arrays(arrays, regressors)
+
+
+def brain_quality(
+    bold: Path,
+    quality: Path,
+    scores: Path,
+    config: Config,
+    regressors: list[Path] = (),
+    sound: Path | None = None,
+) -> None:
+    """What people share, ridge from the film, and by its mel how late the scans are.
+
+    Maps, and a table of their means; of parcels, ``<scores>_parcels.tsv`` beside it names each.
+
+    Example: giblet brain_quality --bold bold.nc --quality quality.nc --scores quality.tsv
+    """
+    from giblet.alignment.lag import sound_levels
+    from giblet.evaluation.quality import brain_quality, parcel_table, summary_table
+    from giblet.io.arrays import load_arrays, open_arrays, save_arrays
+    from giblet.io.schema import REGRESSORS, SCANS, SOUND
+    from giblet.io.tables import save_table
+
+    film = {p.stem: load_arrays(p, *REGRESSORS, or_nothing=True) for p in regressors}
+    options = config.quality.model_dump() | config.model_dump(
+        include={"max_trs", "max_voxels", "seed"}
+    )
+    options["levels"] = sound_levels(load_arrays(sound, *SOUND)) if sound else None
+    with open_arrays(bold, *SCANS) as scans:
+        found = brain_quality(scans, film, config.t_r, **options)
+    save_arrays(found, quality)
+    save_table(summary_table(found), scores)
+    named = scores.with_name(f"{scores.stem}_parcels.tsv")
+    if (parcels := parcel_table(found)) is None:
+        named.unlink(missing_ok=True)
+    else:
+        save_table(parcels, named)
+
+
+def lesion(
+    film: Path,
+    aligned: Path,
+    model: Path,
+    audio: Path,
+    scores: Path,
+    config: Config,
+    regions: Path | None = None,
+) -> None:
+    """What goes from the decoded sound with each region: wav files and a table.
+
+    ``regions``: a label image, or a folder of simulated brains; without it each parcel is one.
+
+    Example: giblet lesion --film film.mp4 --aligned mel.nc --model model --regions atlas.nii.gz
+        --audio lesion --scores lesion.tsv
+    """
+    import pandas as pd
+
+    from giblet.alignment.aligned import film_data, film_sound
+    from giblet.audio.files import write_sound
+    from giblet.audio.processor import AudioProcessor
+    from giblet.autoencoder.autoencoder import Autoencoder
+    from giblet.brain.regions import find_regions
+    from giblet.evaluation.lesions import lesion
+    from giblet.io.arrays import load_arrays
+    from giblet.io.atomic import replacing_folder
+    from giblet.io.paths import file_name
+    from giblet.io.schema import ALIGNED
+    from giblet.io.tables import save_table
+
+    arrays = load_arrays(aligned, *ALIGNED)
+    autoencoder = Autoencoder.from_pretrained(model)
+    data = film_data(arrays, autoencoder.config.hrf_placement == "inputs")
+    found = {} if data.bold is None else find_regions(arrays, regions)
+    processor = AudioProcessor.from_config(config, arrays.attrs["encoding_mode"])
+    sound = film_sound(film, arrays, processor.sample_rate)
+    options = (found, config.decoding, config.lesion, config.seed)
+    sounds, rows = lesion(arrays, data, autoencoder, processor, sound, *options)
+    with replacing_folder(audio) as folder:
+        for name, waveform in sounds.items():
+            write_sound(folder / f"{file_name(name)}.wav", waveform, processor.sample_rate)
+    save_table(pd.DataFrame(rows), scores)

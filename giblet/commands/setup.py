@@ -1,0 +1,226 @@
+"""Verbs before the first run: what is here, what a run will need, a config to begin with."""
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+from giblet.audio.files import has_sound
+from giblet.brain.bids import MOTION, SPACE, BoldRun, derivatives, read_runs
+from giblet.errors import GibletError
+from giblet.film.annotations import read_annotations
+from giblet.film.video import has_pictures
+from giblet.io.paths import check_name
+from giblet.io.tables import load_json
+from giblet.log import plain_line
+
+
+def doctor(source: Path | None = None, /, config: Path | None = None) -> None:
+    """What is installed, and what a config will need in time, memory and disk.
+
+    Without one the demo's; of a film, a sound file or a BIDS folder, what ``giblet init`` would
+    write. Nothing is run: the needs are estimates, by rule, from headers of the film and the
+    scans. Ends with exit code 1 where something would stop the run.
+
+    Example: giblet doctor --config config.yaml
+    """
+    from giblet.commands.doctor.environment import describe_machine
+    from giblet.commands.doctor.estimates import describe_needs
+    from giblet.config.config import parse_config
+    from giblet.errors import GibletError
+    from giblet.io.tables import load_yaml
+    from giblet.log import visible
+
+    settings = parse_config(_settings_of(source) if config is None else load_yaml(config))
+    print("\n".join(describe_machine()), flush=True)
+    lines, problems = describe_needs(settings)
+    name = config or source or "the demo"
+    print("\n".join(map(visible, ["", f"{name} (dataset {settings.dataset})", *lines])))
+    if problems:
+        raise GibletError(f"{len(problems)} of the lines above would stop the run")
+
+
+def _settings_of(source: Path | None) -> dict:
+    """What a config says, or what `init` would write."""
+    import yaml
+
+    from giblet.io.tables import load_yaml
+
+    if source is None:
+        return {}
+    if source.suffix.lower() in (".yaml", ".yml", ".json"):
+        return load_yaml(source)
+    return yaml.safe_load(first_config(source))
+
+
+def init(source: Path, /, output: Path = Path("config.yaml")) -> None:
+    """Write a config for a film, a sound file or a BIDS folder.
+
+    It says what was found and where, and what to do next. A file that is there is left alone.
+
+    Example: giblet init film.mp4 --output config.yaml
+    """
+    from giblet.errors import GibletError
+    from giblet.io.atomic import replacing
+    from giblet.log import plain_line
+
+    if output.exists():
+        raise GibletError(f"{output}: is there already; give another name as --output")
+    text = first_config(source, str(output))
+    with replacing(output) as temporary:
+        temporary.write_text(text)
+    print(text, end="", flush=True)
+    commands = [line.removeprefix("# ") for line in text.splitlines()[1:3]]
+    said = f"{plain_line(str(output))} is written: look through it. Next:"
+    print(f"\n{said}", *commands, sep="\n    ", file=sys.stderr)
+
+
+Line = tuple[str, object, str]  # key, value, and what to say of it
+ANNOTATIONS = (".tsv", ".csv", ".xlsx", ".textgrid", ".srt", ".vtt")
+_NO_FILM = "a film or sound file; without one: words and scans alone"
+
+
+def first_config(source: Path, name: str = "config.yaml") -> str:
+    """The text of a config file, to be called ``name``, for a film, a sound or a BIDS folder.
+
+    Raises
+    ------
+    GibletError
+        Neither a film with sound nor a folder with BOLD that fMRIPrep made; a name that is not
+        UTF-8.
+    """
+    lines = _bids_lines(source) if source.is_dir() else _film_lines(source)
+    head = [f"Written by: giblet init {shlex.quote(str(source))}"]
+    head += [f"giblet doctor --config {shlex.quote(name)}"]
+    head += [f"snakemake --cores 8 report --configfile {shlex.quote(name)}"]
+    head += ["Every key, its default and its limits: config/README.md"]
+    return "\n".join([*(f"# {plain_line(line)}" for line in head), *map(_written, lines)]) + "\n"
+
+
+def _written(line: Line) -> str:
+    """
+    >>> _written(("film", "it's: mine.mp4", "10 s"))
+    "film: 'it''s: mine.mp4'  # 10 s"
+    """
+    import yaml
+
+    key, value, said = line
+    plain = str(value).isprintable()  # YAML takes some of the others for line ends
+    stated = yaml.safe_dump({key: value}, allow_unicode=plain, width=2**16).strip()
+    return f"{stated}  # {plain_line(said)}" if said else stated
+
+
+def _name(text: str) -> str:
+    """A dataset's name of letters, digits, _ and -; not the demo's.
+
+    >>> _name("it's a film"), _name("demo"), _name("映画")
+    ('it-s-a-film', 'my-demo', 'mine')
+    """
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-") or "mine"
+    return "my-demo" if name == "demo" else name
+
+
+def _film_lines(film: Path) -> list[Line]:
+    if not has_sound(film):
+        raise GibletError(f"{film}: has no sound track, and giblet is about sound")
+    return [
+        ("dataset", _name(film.stem), "the folder in results/"),
+        ("film", str(film), _about(film)),
+        _annotations_line(film),
+        ("bold", "none", "a BIDS derivatives folder or a table of runs: notes/data.md"),
+        ("t_r", 1.5, "s; the default: with a scan it must be the scan's own"),
+    ]
+
+
+def _about(film: Path) -> str:
+    """Which of its parts giblet can use."""
+    return "sound and pictures" if has_pictures(film) else "sound, no pictures"
+
+
+def _annotations_line(film: Path) -> Line:
+    """The file beside a film that has its name, if it can be read."""
+    beside = sorted(film.parent.glob("*"))
+    found = [p for p in beside if p.stem == film.stem and p.suffix.lower() in ANNOTATIONS]
+    if not found:
+        return ("annotations", "none", f"no {film.stem}{{{','.join(ANNOTATIONS)}}} beside the film")
+    also = f"; also there: {', '.join(p.name for p in found[1:])}" if found[1:] else ""
+    try:
+        n_said = len(read_annotations(found[0]))
+    except GibletError as error:
+        return ("annotations", "none", f"not as it is: {error}; see words. in config/README.md")
+    return ("annotations", str(found[0]), f"beside the film; rows: {n_said}{also}")
+
+
+def _bids_lines(folder: Path) -> list[Line]:
+    root = derivatives(folder)
+    if not any(root.glob("sub-*")):
+        raise GibletError(f"{folder}: no sub-* folders, so no BIDS data set. Of films, name one")
+    for path in _bold_files(root):
+        check_name(path)
+    task, tasks = _choose_task(root)
+    others = [other for other in tasks if other != task]
+    said = f"also there: {', '.join(others)}" if others else "the only one"
+    try:
+        runs, problem = read_runs(folder, task, MOTION), ""
+    except GibletError as error:
+        if not tasks:
+            raise
+        runs, problem = [], f"not ready yet: {error}"
+    subjects = {run.subject for run in runs}
+    counted = f"{len(subjects)} subjects, {len(runs)} runs"
+    data = _data_set(folder, root)
+    return [
+        ("dataset", _name(f"{data.resolve().name}_{task}"), "the folder in results/"),
+        *_stimulus_lines(data, root, runs),
+        ("bold", str(folder), problem or counted),
+        ("task", task, said),
+        _t_r_line(root, task),
+    ]
+
+
+def _data_set(folder: Path, root: Path) -> Path:
+    """The raw data set, in whose ``derivatives`` the folder ``root`` lies."""
+    if folder != root:
+        return folder
+    above = root.resolve().parent
+    return above.parent if above.name == "derivatives" else root
+
+
+def _bold_files(root: Path, task: str = "*") -> list[Path]:
+    wanted = f"*_task-{task}_*space-{SPACE}*_desc-preproc_bold.nii.gz"
+    return sorted([*root.glob(f"sub-*/func/{wanted}"), *root.glob(f"sub-*/ses-*/func/{wanted}")])
+
+
+def _choose_task(root: Path) -> tuple[str | None, list[str]]:
+    """The task with most files, and all there are."""
+    tasks = [path.name.split("_task-")[1].split("_")[0] for path in _bold_files(root)]
+    return max(sorted(set(tasks)), key=tasks.count, default=None), sorted(set(tasks))
+
+
+def _t_r_line(root: Path, task: str) -> Line:
+    """The RepetitionTime of the first sidecar."""
+    bold = _bold_files(root, task)[0]
+    sidecar = bold.with_name(bold.name.removesuffix(".nii.gz") + ".json")
+    try:
+        return ("t_r", float(load_json(sidecar)["RepetitionTime"]), f"s; from {sidecar.name}")
+    except (GibletError, KeyError, TypeError, ValueError):
+        return ("t_r", 1.5, f"s; the default: {sidecar.name} has no RepetitionTime. Correct both")
+
+
+def _stimulus_lines(data: Path, root: Path, runs: list[BoldRun]) -> list[Line]:
+    """The film that the events name, where it lies in the data set."""
+    none = [("film", "none", _NO_FILM), ("annotations", "none", "")]
+    if not runs:
+        return none
+    named = runs[0].stim_file
+    places = [folder / named for top in (data, root) for folder in (top / "stimuli", top)]
+    outside = Path(named).is_absolute() or ".." in Path(named).parts
+    film = None if outside else next((place for place in places if place.is_file()), None)
+    if film is None:
+        said = f"events.tsv names {named}, which is not in {data / 'stimuli'}: {_NO_FILM}"
+        return [("film", "none", said), none[1]]
+    try:
+        about = _about(film)
+    except GibletError as error:
+        return [("film", "none", f"not as it is: {error}"), none[1]]
+    return [("film", str(film), f"named by events.tsv: {about}"), _annotations_line(film)]

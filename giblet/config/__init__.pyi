@@ -1,0 +1,22 @@
+"""What `giblet.config` offers; each is imported from its module when it is first used."""
+
+from .config import (
+    Config as Config,
+    all_settings as all_settings,
+    parse_config as parse_config,
+)
+from .sections import (
+    CodecTrainingConfig as CodecTrainingConfig,
+    DecodingConfig as DecodingConfig,
+    LesionConfig as LesionConfig,
+    MelConfig as MelConfig,
+    ModelConfig as ModelConfig,
+    PretrainingConfig as PretrainingConfig,
+    QualityConfig as QualityConfig,
+    ScanConfig as ScanConfig,
+    Section as Section,
+    SplitConfig as SplitConfig,
+    TrainingConfig as TrainingConfig,
+    VideoConfig as VideoConfig,
+    WordsConfig as WordsConfig,
+)

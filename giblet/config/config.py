@@ -1,0 +1,183 @@
+"""Every setting of the pipeline, its default and its limits. A misspelt key is an error."""
+
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, ValidationError
+
+from giblet.config.sections import (
+    CodecTrainingConfig,
+    DecodingConfig,
+    LesionConfig,
+    MelConfig,
+    ModelConfig,
+    PretrainingConfig,
+    QualityConfig,
+    ScanConfig,
+    Section,
+    SplitConfig,
+    TrainingConfig,
+    VideoConfig,
+    WordsConfig,
+)
+from giblet.errors import GibletError, nearest_name
+
+
+class Config(Section):
+    """The whole of ``config.yaml``."""
+
+    dataset: str = Field(
+        "demo", pattern=r"^[A-Za-z0-9_-]+$", description="folder in results/; letters, digits, _, -"
+    )
+    film: str = Field(
+        "demo",
+        description='a film or sound file; "demo": the bundled film; "none": words and scans alone',
+    )
+    annotations: str = Field(
+        "auto",
+        description="table (.tsv, .csv, .xlsx) with onset, duration, text, or a .TextGrid, .srt or "
+        '.vtt file; "none"; "auto": the demo\'s own, else none',
+    )
+    bold: str = Field(
+        "auto",
+        description='BIDS derivatives folder; table of runs (.tsv, .csv); "none"; "simulated" '
+        'brains that watch this film; "auto" is simulated for the demo, else none',
+    )
+    task: str | None = Field(None, description="BIDS task, where a data set has several")
+    t_r: float = Field(1.5, ge=0.1, le=60, description="s; must be the scan's own")
+    max_trs: PositiveInt | None = Field(None, description="use only the first TRs of the film")
+    max_voxels: PositiveInt | None = Field(
+        5000,
+        description="of more, ridge, model and decoder see those in which subjects agree most; "
+        "null: all",
+    )
+
+    use_encodec: bool = Field(True, description="false: the mel path")
+    codec: str = Field(
+        "bundled",
+        description='"bundled", a folder, or a Hugging Face id with its commit, owner/name@commit '
+        "(without it: what the cache holds)",
+    )
+    bandwidth_kbps: PositiveFloat = Field(6.0, description="one that the codec offers")
+    framing: Literal["tr_synchronous", "native"] = Field(
+        "tr_synchronous", description="equal code frames in every TR, or the codec's own clock"
+    )
+    hrf_model: Literal["spm", "glover", "fir", "none"] = Field(
+        "spm", description="as nilearn computes it; fir: film at several lags, for linear models"
+    )
+    fir_lags_seconds: list[Annotated[float, Field(ge=0, le=30)]] | None = Field(
+        None, min_length=1, description="of fir; by default every TR from 2 to 8 s"
+    )
+    text_model: str = Field("hashing", description='"hashing", a Hugging Face id or a folder')
+
+    mel: MelConfig = MelConfig()
+    video: VideoConfig = VideoConfig()
+    words: WordsConfig = WordsConfig()
+    scan: ScanConfig = ScanConfig()
+    quality: QualityConfig = QualityConfig()
+    splits: SplitConfig = SplitConfig()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    decoding: DecodingConfig = DecodingConfig()
+    lesion: LesionConfig = LesionConfig()
+    codec_training: CodecTrainingConfig = CodecTrainingConfig()
+    pretraining: PretrainingConfig = PretrainingConfig()
+    seed: int = Field(0, ge=0, description="of every random number")
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether the film is the bundled one."""
+        return self.film == "demo"
+
+    @property
+    def has_film(self) -> bool:
+        return self.film != "none"
+
+    @property
+    def has_annotations(self) -> bool:
+        return self.is_demo if self.annotations == "auto" else self.annotations != "none"
+
+    @property
+    def bold_source(self) -> str:
+        """``none``, ``simulated`` or a folder."""
+        if self.bold == "auto":
+            return "simulated" if self.is_demo else "none"
+        return self.bold
+
+    @property
+    def path(self) -> str:
+        """The audio path that ``reconstruct_audio`` builds."""
+        return "encodec" if self.use_encodec else "mel"
+
+
+def parse_config(settings: dict) -> Config:
+    """Settings as given by a user, checked.
+
+    Raises
+    ------
+    GibletError
+        Names the key, the value and what is allowed, with the nearest valid spelling.
+
+    >>> parse_config({"t_r": 2.0}).t_r
+    2.0
+    >>> parse_config({"bandwith_kbps": 6})
+    Traceback (most recent call last):
+        ...
+    giblet.errors.GibletError: config: unknown key bandwith_kbps; did you mean bandwidth_kbps?
+    """
+    try:
+        return Config.model_validate(settings)
+    except ValidationError as error:
+        said = [_explain(dict(problem)) for problem in error.errors()]
+        raise GibletError(f"config: {'; '.join(said)}") from None
+
+
+def _explain(problem: dict) -> str:
+    key = ".".join(str(part) for part in problem["loc"] if isinstance(part, str))
+    if problem["type"] == "extra_forbidden":
+        return _unknown(key)
+    return f"{key or 'settings'} = {problem['input']!r:.100}: {_allowed(key, problem)}"
+
+
+def _unknown(key: str) -> str:
+    known = [name for name, _ in all_settings(Config)]
+    if key in known:  # mel.n_mels as one word
+        within, name = key.split(".")
+        return f"unknown key {key!r}; write {within}: {{{name}: ...}}"
+    *section, name = key.split(".")
+    if near := nearest_name(key, known):
+        return f"unknown key {key}{near}"
+    inside = _keys_of(section[0]) if section else []
+    elsewhere = nearest_name(name, known) if inside else ""
+    return f"unknown key {key}" + (elsewhere or (f"; it has {', '.join(inside)}" if inside else ""))
+
+
+def _keys_of(section: str) -> list[str]:
+    names = [name.partition(".") for name, _ in all_settings(Config)]
+    return [key for first, _, key in names if first == section and key]
+
+
+def _allowed(key: str, problem: dict) -> str:
+    """What may stand there, with the nearest spelling of it."""
+    kind, value = problem["type"], problem["input"]
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return f"needs keys and values, as {(_keys_of(key) or ['t_r'])[0]}: ..."
+    if kind == "literal_error":
+        options = problem["ctx"]["expected"].replace(" or ", ", ").replace("'", "").split(", ")
+        return f"must be one of {', '.join(options)}{nearest_name(str(value), options)}"
+    if kind == "string_pattern_mismatch":
+        return f"other characters are in it: {dict(all_settings(Config))[key]['description']}"
+    if kind == "string_type" and value is None:
+        return 'must be text; to leave it out write "none"'
+    said = problem["msg"].removeprefix("Value error, ")
+    return said[:1].lower() + said[1:]
+
+
+def all_settings(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, dict]]:
+    """Every setting by its full name, with its JSON schema."""
+    for name, schema in section.model_json_schema()["properties"].items():
+        default = section.model_fields[name].default
+        if isinstance(default, Section):
+            yield from all_settings(type(default), f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", schema

@@ -1,0 +1,259 @@
+"""The sections of the config: each setting with its default and its limits."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+
+from giblet.config.precision import Bfloat16
+
+LARGEST = 2**32 - 1  # number that a setting may be, and NumPy's largest seed
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*")
+    @classmethod
+    def _no_absurd_number(cls, value):
+        if isinstance(value, int | float) and abs(value) > LARGEST:
+            raise ValueError(f"must be {LARGEST:,} at most")
+        return value
+
+
+class MelConfig(Section):
+    """The mel path."""
+
+    n_mels: PositiveInt = Field(128, description="mel bands")
+    n_fft: int = Field(1024, ge=64, description="samples of a window")
+    hop_length: PositiveInt = Field(256, description="samples between two frames")
+    n_iter: PositiveInt = Field(32, description="iterations of Griffin-Lim")
+
+
+class VideoConfig(Section):
+    """Pictures per TR."""
+
+    n_frames: PositiveInt = Field(1, description="pictures per TR")
+    height: int = Field(90, ge=16, description="pixels; they are halved four times")
+    width: int = Field(160, ge=16, description="pixels")
+    features: str = Field(
+        "colours",
+        min_length=1,
+        description="what the linear baselines read: the colours of blocks, "
+        '"motion_energy", or an image model (Hugging Face id or folder)',
+    )
+    motion_rate_hz: float = Field(
+        15.0, ge=8, le=120, description="motion energy is taken of at least so many pictures a s"
+    )
+
+
+class WordsConfig(Section):
+    """How the annotations are read. Times of TextGrids and subtitles are always in seconds."""
+
+    text_columns: list[str] = Field(
+        ["text"], min_length=1, description="of a table; joined with a space"
+    )
+    column_names: list[str] | None = Field(
+        None, min_length=1, description="of a table without a row of names, as aligners write it"
+    )
+    onset_column: str | None = Field(None, description="where it is not onset or start")
+    duration_column: str | None = Field(None, description="where it is not duration")
+    end_column: str | None = Field(None, description="where it is not end or offset")
+    unit_seconds: PositiveFloat = Field(
+        1.0, description="a table's unit of time: 0.001 for ms, the TR for TRs"
+    )
+    first_unit: int | None = Field(
+        None, description="for a table that numbers TRs, the last included: number of the first"
+    )
+    leave_out_untimed: bool = Field(False, description="a table's rows without time: no error")
+    sheet: str | None = Field(None, description="of a workbook with several")
+    tier: str | None = Field(None, description="of a TextGrid with several")
+    pauses: list[str] = Field(
+        ["sp", "sil", "<eps>", "<p:>"], description="labels of a TextGrid that are not said"
+    )
+
+
+class SplitConfig(Section):
+    """Which seconds of the film are held out. They are the same for every subject."""
+
+    test: float = Field(0.2, gt=0, lt=1, description="share of the film, at its end")
+    validation: float = Field(0.1, gt=0, lt=1, description="share before that, for early stopping")
+    gap_seconds: float = Field(
+        32.0, ge=0, description="left out between the parts; at least the HRF when there is BOLD"
+    )
+    test_runs: list[str] = Field(
+        [], description="runs of the scan to test on, named as in bold.nc, instead of the share"
+    )
+    validation_runs: list[str] = Field(
+        [], description="beside test_runs: by default the last share of what they leave"
+    )
+
+    @field_validator("validation_runs")
+    @classmethod
+    def _beside_test_runs(cls, runs: list[str], info) -> list[str]:
+        tested = info.data.get("test_runs")
+        if runs and (not tested or {*runs} & {*tested}):
+            raise ValueError("goes with splits.test_runs, and no run may be in both")
+        return runs
+
+
+class ModelConfig(Section):
+    """Make and sizes of the autoencoder; ready-made ones in config/model/."""
+
+    layout: Literal["slots", "flat"] = Field(
+        "slots", description="bottleneck laid out in time, or one vector (the original design)"
+    )
+    code_head: Literal["geometric", "classifier", "regression"] = Field(
+        "geometric", description="how codes are told: near codewords, scores of each, indices"
+    )
+    hrf_placement: Literal["bottleneck", "inputs"] = Field(
+        "bottleneck", description="BOLD is read from the blurred bottleneck, or inputs are blurred"
+    )
+    start_from: str = Field(
+        "auto",
+        description='audio encoder and decoder: folder of a model; "none"; "bundled"; "auto": '
+        "bundled where they fit",
+    )
+    slot_frames: PositiveInt = Field(7, description="slots: frames of sound in one")
+    slot_dim: PositiveInt = Field(128, description="slots: features of one")
+    slot_video: PositiveInt = Field(8, description="slots: of these, features for pictures")
+    slot_text: PositiveInt = Field(
+        8, validate_default=True, description="slots: of these, features for words"
+    )
+    slot_width: PositiveInt = Field(384, description="slots: channels of their layers")
+    frame_width: PositiveInt = Field(192, description="slots: channels of the layers of frames")
+    audio_dim: PositiveInt = Field(256, description="flat: features of encoded sound")
+    video_dim: PositiveInt = Field(1024, description="features of encoded pictures")
+    text_dim: PositiveInt = Field(256, description="features of encoded words")
+    bottleneck_dim: PositiveInt = Field(2048, description="flat: features of the shared code")
+    embedding_dim: PositiveInt = Field(64, description="flat: per codebook")
+    decoder_dim: PositiveInt = Field(128, description="flat: channels of a decoded frame")
+    readout_rank: PositiveInt = Field(64, description="components shared by a subject's voxels")
+    learn_hrf: bool = Field(False, description="the HRF of the read-out is where learning begins")
+    variational: bool = Field(False, description="a spread around the bottleneck, held by a KL")
+
+    @field_validator("slot_text")
+    @classmethod
+    def _leaves_room_for_sound(cls, slot_text: int, info) -> int:
+        taken = info.data.get("slot_video", 0) + slot_text
+        if taken >= info.data.get("slot_dim", taken + 1):
+            raise ValueError(f"slot_video and slot_text take {taken}: slot_dim must be larger")
+        return slot_text
+
+
+class TrainingConfig(Section):
+    """How the autoencoder is trained."""
+
+    max_epochs: PositiveInt = Field(20, description="times that the training part is seen")
+    frames_per_step: PositiveInt = Field(28, description="code frames per TR that a step scores")
+    bfloat16: Bfloat16 = Field(
+        "auto", description="mixed precision while training; auto: where the processor has it"
+    )
+    weight_decay: float = Field(0.05, ge=0, description="of AdamW")
+    patience: PositiveInt = Field(6, description="epochs without a better validation loss")
+    min_steps: PositiveInt = Field(8, description="in an epoch: a short film is seen several times")
+    window_trs: PositiveInt = Field(40, description="TRs in a row that one step sees")
+    learning_rate: float = Field(5e-4, gt=0, le=1, description="of AdamW")
+    started_share: float = Field(
+        0.1,
+        ge=0,
+        description="of the learning rate: for sound that was learned before (start_from)",
+    )
+    schedule: Literal["constant", "cosine"] = Field(
+        "cosine", description="of the learning rate, over max_epochs"
+    )
+    gradient_clip: PositiveFloat = Field(1.0, description="largest norm of a gradient")
+    strategy: Literal["auto", "ddp"] = Field(
+        "auto", description="ddp: processes side by side, each with windows of its own"
+    )
+    devices: PositiveInt = Field(1, description="GPUs, or processes without one; on each node")
+    nodes: PositiveInt = Field(1, description="computers side by side (ddp), which Slurm lends")
+    modality_dropout: float = Field(
+        0.1, ge=0, lt=1, description="share of TRs in which a modality is hidden from the encoder"
+    )
+    balance: Literal["weights", "uncertainty"] = Field(
+        "weights", description="of losses: the weights below, or learned beside them"
+    )
+    audio_weight: PositiveFloat = Field(1.0, description="of the sound's loss")
+    sound_weight: float = Field(
+        1.0, ge=0, description="of the decoded sound's loss: geometric codes alone"
+    )
+    sound_trs: PositiveInt = Field(4, description="TRs whose sound is decoded in a step")
+    video_weight: PositiveFloat = Field(0.2, description="of the pictures' loss")
+    text_weight: PositiveFloat = Field(0.2, description="of the words' loss")
+    bold_weight: PositiveFloat = Field(0.5, description="of the BOLD's loss")
+    kl_weight: float = Field(1e-3, ge=0, description="variational: of the KL, per feature")
+    free_nats: float = Field(0.1, ge=0, description="variational: KL that costs nothing, a feature")
+    kl_epochs: PositiveInt = Field(5, description="variational: until the KL has its whole weight")
+
+
+class DecodingConfig(Section):
+    """From BOLD to the bottleneck."""
+
+    first_lag_seconds: float = Field(2.0, ge=0, description="BOLD is read from so much later on")
+    last_lag_seconds: float = Field(8.0, gt=0, description="to so much later")
+    voxel_share: float = Field(
+        0.05, gt=0, le=1, description="voxels that are read: those in which subjects agree most"
+    )
+    region: str | None = Field(
+        None, description="read all voxels of this one of lesion.regions instead"
+    )
+    clip_seconds: PositiveFloat = Field(8.0, description="of film in a row that 10-way tells apart")
+    n_permutations: PositiveInt = Field(1000, description="orders of the clips, for p-values")
+
+
+class LesionConfig(Section):
+    """Regions that fall silent, by the rule ``lesion``."""
+
+    regions: str = Field(
+        "auto",
+        description="label image in the space of the scan (its names: a .tsv beside it, columns "
+        'index and name); "parcels": each of the scan\'s own; "auto": those of simulated brains',
+    )
+    n_draws: PositiveInt = Field(3, description="random lesions of the same size, a region")
+    sound: bool = Field(True, description="sounds are decoded and scored too, which takes longer")
+
+
+class ScanConfig(Section):
+    """How BOLD is cleaned."""
+
+    high_pass_hz: float | None = Field(0.01, gt=0, le=1, description="slower drifts are removed")
+    parcellation: str | None = Field(None, description="label image: parcels instead of voxels")
+    confounds: list[str] | None = Field(
+        None, description="columns to regress out; by default motion (BIDS), or all (table of runs)"
+    )
+    confound_strategy: list[
+        Literal["motion", "wm_csf", "global_signal", "compcor", "ica_aroma", "high_pass"]
+    ] = Field([], description="instead, of nilearn's load_confounds (BIDS alone)")
+    lag_seconds: float = Field(
+        0.0, description="s by which the scan is late, as brain_quality tells; film_time less this"
+    )
+    null: bool = Field(
+        False, description="a control: BOLD becomes noise of its spectrum; scores are then chance"
+    )
+
+
+class QualityConfig(Section):
+    """How good the scans are."""
+
+    n_permutations: PositiveInt = Field(200, description="phase-randomised nulls of the ISC")
+    n_shifts: PositiveInt = Field(
+        5000, description="nulls of ridge: predictions moved round in time, which costs little"
+    )
+    n_iter: PositiveInt = Field(20, description="mixtures of modalities that banded ridge tries")
+
+
+class CodecTrainingConfig(Section):
+    """A codec of one's own, by the rule ``train_codec``."""
+
+    sounds: str | None = Field(None, description="folder of sounds, in it one folder a kind")
+    validation: str | None = Field(None, description="another, never trained on")
+    recipe: str = Field(
+        "config/codec/bundled.yaml", description="network, losses and schedule of the codec"
+    )
+
+
+class PretrainingConfig(Section):
+    """The model's audio encoder and decoder on any sounds, by the rule ``pretrain``."""
+
+    sounds: str | None = Field(None, description="folder of sounds, in folders or not")
+    validation: str | None = Field(None, description="another, never trained on")

@@ -1,0 +1,32 @@
+"""What `giblet.evaluation` offers; each is imported from its module when it is first used."""
+
+from .decoding import (
+    decode_silenced as decode_silenced,
+    decode_subject as decode_subject,
+    lagged as lagged,
+    lags_in_trs as lags_in_trs,
+    nearest_clips as nearest_clips,
+)
+from .lesions import (
+    Lesion as Lesion,
+    change_rows as change_rows,
+    decode_lesions as decode_lesions,
+    lesion as lesion,
+    paired_change as paired_change,
+    plan_lesions as plan_lesions,
+)
+from .quality import (
+    brain_quality as brain_quality,
+    parcel_table as parcel_table,
+    summary_table as summary_table,
+)
+from .scores import (
+    bold_rows as bold_rows,
+    code_rows as code_rows,
+    rate_rows as rate_rows,
+    reliable_voxels as reliable_voxels,
+    score_row as score_row,
+    score_table as score_table,
+    share_right as share_right,
+    sound_rows as sound_rows,
+)

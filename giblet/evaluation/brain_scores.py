@@ -1,0 +1,222 @@
+"""What was decoded from every subject's BOLD, scored beside its nulls."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+
+from giblet.alignment.dataset import FilmData
+from giblet.audio.metrics.identify import (
+    identification,
+    identification_p,
+    join_clips,
+    sound_features,
+)
+from giblet.audio.processor import AudioProcessor
+from giblet.autoencoder.autoencoder import Autoencoder
+from giblet.config.sections import DecodingConfig
+from giblet.errors import GibletError, nearest_name
+from giblet.evaluation.decoding import decode_subject, lags_in_trs
+from giblet.evaluation.scores import reliable_voxels, score_row, share_right
+from giblet.stats.pearson import correlation
+from giblet.timing import count_samples, trs_for
+
+NEAREST, MEAN = "nearest_clip", "brain_mean"
+WAYS = (2, 10)
+
+Decoded = Mapping[str, Sequence[np.ndarray]]  # column → one array a subject
+Regions = Mapping[str, np.ndarray]  # region → (n_voxels,) bool
+
+
+def voxels_to_read(
+    bold: np.ndarray, decoding: DecodingConfig, regions: Regions | None = None
+) -> np.ndarray:
+    """The voxels that brains are decoded from, (n_chosen,) indices.
+
+    All of ``decoding.region``; without one, of the whole brain those in which subjects agree most.
+    ``bold`` (n_subjects, n_trs, n_voxels) of training TRs. GibletError for an unknown region.
+    """
+    name, regions = decoding.region, regions or {}
+    if name is None:
+        return reliable_voxels(bold, decoding.voxel_share)
+    if name not in regions:
+        known = ", ".join(regions) or "none"
+        raise GibletError(
+            f"decoding.region: no region {name}{nearest_name(name, list(regions))}; known: {known}"
+        )
+    return np.flatnonzero(regions[name])
+
+
+def region_rows(decoding: DecodingConfig, regions: Regions | None = None) -> list[dict]:
+    """Which region the brain columns were read from, by its number of voxels; none if the whole.
+
+    >>> (row,) = region_rows(DecodingConfig(region="V1"), {"V1": np.array([True, False, True])})
+    >>> row["metric"], row["value"]
+    ('voxels_in_V1', 2)
+    """
+    if decoding.region is None:
+        return []
+    n_voxels, counted = int(regions[decoding.region].sum()), {"n": 1, "n_failed": 0}
+    metric = f"voxels_in_{decoding.region}"
+    return [{"column": "brain", "metric": metric, "value": n_voxels} | counted]
+
+
+def decode_brains(
+    code: np.ndarray,
+    data: FilmData,
+    t_r: float,
+    decoding: DecodingConfig,
+    regions: Regions | None = None,
+) -> dict[str, list[np.ndarray]]:
+    """Bottlenecks of test TRs (or, for nearest_clip, training TRs) by column, one a subject.
+
+    ``code`` (n_trs, bottleneck_dim). `voxels_to_read` chooses the voxels, by training TRs.
+    """
+    train, test = data.where("train"), data.where("test")
+    bold = data.bold.numpy()  # (n_subjects, n_trs, n_voxels)
+    chosen, found = voxels_to_read(bold[:, train], decoding, regions), {}
+    for one in bold[..., chosen]:
+        columns = decode_subject(one, data.run, code, train, test, lags_in_trs(t_r, decoding))
+        for column, values in columns.items():
+            found.setdefault(column, []).append(values)
+    return found
+
+
+def identification_rows(
+    decoded: Decoded,
+    code: np.ndarray,
+    data: FilmData,
+    t_r: float,
+    decoding: DecodingConfig,
+    seed: int,
+) -> list[dict]:
+    """How well decoded bottlenecks tell their moment, and how they follow the true ones.
+
+    Both are taken as what departs from the training mean, which tells nothing of the moment.
+    2-way is of single TRs, 10-way of clips of ``decoding.clip_seconds``.
+    """
+    train, test = data.where("train"), data.where("test")
+    mean, rows = code[train].mean(axis=0), []
+    truth, clip_trs = code[test] - mean, trs_for(decoding.clip_seconds, t_r)
+    clips = join_clips(truth, held_out_stretches(data), clip_trs)
+    for column, values in decoded.items():
+        if column == MEAN:
+            continue  # one and the same bottleneck for all TRs identifies nothing
+        guesses = [(code[v] if column == NEAREST else v) - mean for v in values]
+        scores = _by_moment([identification(guess, truth) for guess in guesses])
+        r = [np.nanmean(correlation(guess, truth)) for guess in guesses]
+        rows.append(score_row(column, "identification_2way", scores, seed))
+        rows.append(score_row(column, "bottleneck_r", r, seed))
+        if len(clips) < WAYS[1]:
+            continue
+        joined = [join_clips(guess, held_out_stretches(data), clip_trs) for guess in guesses]
+        scores = _by_moment([identification(guess, clips, WAYS[1]) for guess in joined])
+        p = identification_p(joined, clips, WAYS[1], decoding.n_permutations, seed)
+        rows.append(score_row(column, "identification_10way", scores, seed))
+        rows.append(
+            {
+                "column": column,
+                "metric": "identification_10way_p",
+                "value": p,
+                "n": 1,
+                "n_failed": 0,
+            }
+        )
+    return rows
+
+
+@torch.inference_mode()
+def decoded_code_rows(
+    decoded: Decoded, autoencoder: Autoencoder, data: FilmData, seed: int
+) -> list[dict]:
+    """Share of codes right, by column; pooled over subjects."""
+    test, rows = data.where("test"), []
+    codes = data.film["audio"]
+    for column, values in decoded.items():
+        if column == NEAREST:
+            guesses = [codes[v] for v in values]
+        else:
+            guesses = [autoencoder.decode_audio(torch.from_numpy(v).float()) for v in values]
+        right = np.concatenate([share_right(guess, codes[test]) for guess in guesses])
+        rows.append(score_row(column, "code_accuracy", right, seed))
+    return rows
+
+
+def heard_rows(
+    original: np.ndarray,
+    estimates: Mapping[str, Sequence[np.ndarray]],
+    sample_rate: float,
+    data: FilmData,
+    clip_trs: int,
+    seed: int,
+) -> list[dict]:
+    """How well sounds (n_samples,) tell their moment, by the levels of their mel bands."""
+    truth, rows = sound_clips(original, sample_rate, data, clip_trs), []
+    for column, waves in estimates.items():
+        if column == MEAN:
+            continue
+        heard = [sound_clips(wave, sample_rate, data, clip_trs) for wave in waves]
+        for n_way in WAYS:
+            if len(truth) >= n_way:
+                scores = _by_moment([identification(one, truth, n_way) for one in heard])
+                rows.append(score_row(column, f"identification_sound_{n_way}way", scores, seed))
+    return rows
+
+
+def _by_moment(scores: Sequence[np.ndarray]) -> np.ndarray:
+    """Mean over subjects (n_moments,) of scores that are known: they saw the same moments, so that
+    an interval must draw moments, not subjects times moments."""
+    known = np.isfinite(scores)
+    total = np.where(known, scores, 0.0).sum(axis=0)
+    counted = known.sum(axis=0)
+    return np.divide(total, counted, out=np.full(len(total), np.nan), where=counted > 0)
+
+
+def sound_clips(
+    waveform: np.ndarray, sample_rate: float, data: FilmData, clip_trs: int
+) -> np.ndarray:
+    """What a sound (n_samples,) of the test TRs is like, clip by clip: (n_clips, n_features) dB.
+
+    As it departs from its own mean.
+    """
+    features = sound_features(waveform, sample_rate, len(data.where("test")))
+    return join_clips(features - features.mean(axis=0), held_out_stretches(data), clip_trs)
+
+
+def film_rows(trs: np.ndarray) -> list[np.ndarray]:
+    """Where ``trs`` (n_trs,), TRs of the film in order, follow each other: indices, row by row.
+
+    >>> [row.tolist() for row in film_rows(np.array([4, 5, 9, 10]))]
+    [[0, 1], [2, 3]]
+    """
+    return np.split(np.arange(len(trs)), np.flatnonzero(np.diff(trs) != 1) + 1)
+
+
+def film_stretch(film_sound: np.ndarray, trs: np.ndarray, processor: AudioProcessor) -> np.ndarray:
+    """The film's sound (n_samples,) during ``trs``, row by row; zeros after its end."""
+    pieces, rate = [], processor.sample_rate
+    for row in film_rows(trs):
+        start = count_samples(processor.clock.duration(int(trs[row[0]])), rate)
+        length = count_samples(processor.clock.duration(len(row)), rate)
+        piece = film_sound[start : start + length]
+        pieces.append(np.pad(piece, (0, length - len(piece))))
+    return np.concatenate(pieces)
+
+
+def decoded_stretch(
+    features: np.ndarray, trs: np.ndarray, processor: AudioProcessor, attrs: Mapping
+) -> np.ndarray:
+    """Sound (n_samples,) of features (n_trs, n_rows, frames_per_tr) that belong to ``trs``, each
+    row of them decoded by itself; beside `film_stretch` sample by sample."""
+    return np.concatenate(
+        [
+            processor.features_to_audio(features[row], attrs=attrs, first_tr=int(trs[row[0]]))
+            for row in film_rows(trs)
+        ]
+    )
+
+
+def held_out_stretches(data: FilmData) -> list[np.ndarray]:
+    """Unbroken rows of test TRs, as indices among the test TRs."""
+    test = data.where("test")
+    return [np.searchsorted(test, stretch) for stretch in data.stretches("test")]

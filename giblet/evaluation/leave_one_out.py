@@ -1,0 +1,154 @@
+"""Does the bottleneck serve people whom its network never saw? One subject left out at a time."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from giblet.alignment.aligned import film_data
+from giblet.alignment.dataset import FilmData
+from giblet.autoencoder.autoencoder import Autoencoder
+from giblet.autoencoder.inference import blurred_bottlenecks, bottlenecks
+from giblet.config.sections import DecodingConfig
+from giblet.errors import GibletError
+from giblet.evaluation.brain_scores import WAYS, Regions, voxels_to_read
+from giblet.evaluation.decoding import decode_subject, lags_in_trs
+from giblet.evaluation.held_out import HeldOut, Scores, correlation_by_tr
+from giblet.evaluation.lesions import paired_change
+from giblet.evaluation.scores import reliable_voxels
+from giblet.log import progress
+from giblet.stats.ridge import ridge_encoding
+from giblet.timing import trs_for
+
+_OF_CLIPS = f"identification_{WAYS[1]}way"
+EVERYONE = "all"
+
+
+@dataclass(frozen=True)
+class Readout:
+    """What a subject is read with: a network, the film as it takes it in, and voxels (indices).
+
+    ``reliable``: those that ``bold_r_reliable`` is of; ``read``: those that are decoded from.
+    """
+
+    autoencoder: Autoencoder
+    film: FilmData
+    reliable: np.ndarray
+    read: np.ndarray
+
+
+def leave_one_out(
+    aligned: xr.Dataset,
+    everyones: Autoencoder,
+    train: Callable[[xr.Dataset, str], Autoencoder],
+    decoding: DecodingConfig,
+    seed: int,
+    regions: Regions | None = None,
+) -> list[dict]:
+    """Rows ``subject metric within left_out shuffled difference low high``, last those of ``all``.
+
+    ``within``: by ``everyones`` network; ``left_out``: by one that was trained without the subject.
+    Both read the subject's own training TRs by ridge, and are scored on its test TRs.
+
+    Parameters
+    ----------
+    train
+        ``train(others, subject)`` gives the network of an array set, ``aligned`` less ``subject``.
+    regions : region → (n_voxels,) bool
+        For ``decoding.region``.
+
+    Raises
+    ------
+    GibletError
+        No scan, or fewer than two subjects.
+    """
+    check_subjects(aligned)
+    t_r, bold = aligned.attrs["t_r"], film_data(aligned).bold.numpy()
+    within, found = make_readout(everyones, aligned, decoding, regions), []
+    subjects = aligned["subject"].values.astype(str).tolist()
+    for subject, own in zip(progress(subjects, "training", "subjects"), bold, strict=True):
+        others = aligned.drop_sel(subject=subject)
+        left_out = make_readout(train(others, subject), others, decoding, regions)
+        known, _null = subject_scores(within, own, t_r, decoding)
+        found.append((subject, known, *subject_scores(left_out, own, t_r, decoding)))
+    clip_trs = trs_for(decoding.clip_seconds, t_r)
+    alone = [(subject, [scores]) for subject, *scores in found]
+    together = (EVERYONE, [scores for _subject, *scores in found])
+    return [row for each in (*alone, together) for row in compare(*each, clip_trs, seed)]
+
+
+def check_subjects(aligned: xr.Dataset) -> None:
+    """GibletError where nobody can be left out."""
+    if "bold" not in aligned:
+        raise GibletError("leave_one_out needs scans of two subjects or more, and there is none")
+    if aligned.sizes["subject"] < 2:
+        (subject,) = aligned["subject"].values.astype(str)
+        raise GibletError(f"leave_one_out needs two subjects or more, and there is {subject} alone")
+
+
+def make_readout(
+    autoencoder: Autoencoder,
+    aligned: xr.Dataset,
+    decoding: DecodingConfig,
+    regions: Regions | None = None,
+) -> Readout:
+    """Of a network; voxels are chosen by training TRs of the subjects in ``aligned`` alone.
+
+    One subject agrees with nobody: then all voxels are reliable, and all are read.
+    """
+    film = film_data(aligned, autoencoder.config.hrf_placement == "inputs")
+    bold = film.bold[:, film.where("train")].numpy()
+    read = voxels_to_read(bold, decoding, regions)
+    return Readout(autoencoder, film, reliable_voxels(bold), read)
+
+
+def subject_scores(
+    readout: Readout, bold: np.ndarray, t_r: float, decoding: DecodingConfig
+) -> tuple[Scores, Scores]:
+    """One subject's scores by metric, (n_moments,) each, and those of shuffled BOLD.
+
+    ``bold`` (n_trs, n_voxels) z-scored. ``bold_r``: BOLD by ridge from the HRF-blurred bottleneck;
+    the others: the bottleneck by ridge from lagged BOLD. Both are fitted on training TRs.
+    """
+    film, model = readout.film, readout.autoencoder
+    train, test, code = film.where("train"), film.where("test"), bottlenecks(model, film)
+    predicted = ridge_encoding(blurred_bottlenecks(model, code, film.run), bold, train, test)
+    lags = lags_in_trs(t_r, decoding)
+    decoded = decode_subject(bold[:, readout.read], film.run, code, train, test, lags)
+    clip_trs = trs_for(decoding.clip_seconds, t_r)
+    held_out = HeldOut(code, film, np.zeros(0), 1.0, clip_trs)  # sounds are not asked for
+
+    def scores(predicted: np.ndarray, decoded: np.ndarray) -> Scores:
+        voxels = {"bold_r": slice(None), "bold_r_reliable": readout.reliable}
+        pairs = {name: (predicted[:, v], bold[test][:, v]) for name, v in voxels.items()}
+        r = {name: correlation_by_tr(*pair) for name, pair in pairs.items()}
+        return r | held_out.bottleneck_scores(decoded)
+
+    rolled = np.roll(predicted, len(test) // 2, axis=0)
+    return scores(predicted, decoded["brain"]), scores(rolled, decoded["brain_shuffled"])
+
+
+def compare(
+    subject: str, found: Sequence[Sequence[Scores]], clip_trs: int, seed: int
+) -> Iterator[dict]:
+    """Rows of one subject, or of several as one.
+
+    ``found``: for each of them scores ``within``, ``left_out`` and ``shuffled``. The interval is of
+    the difference, by a bootstrap of moments: it says nothing of other people.
+    """
+    for metric in found[0][0]:
+        within, left_out, shuffled = (
+            np.stack([scores[metric] for scores in kind]) for kind in zip(*found, strict=True)
+        )
+        change = paired_change(left_out, within, 1 if metric == _OF_CLIPS else clip_trs, seed)
+        yield {
+            "subject": subject,
+            "metric": metric,
+            "within": change["intact"],
+            "left_out": change["value"],
+            "shuffled": float(np.nanmean(shuffled)),
+            "difference": change["change"],
+            "low": change["low"],
+            "high": change["high"],
+        }

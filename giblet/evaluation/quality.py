@@ -1,0 +1,231 @@
+"""How good scans are before any network sees them: what people share, what ridge finds."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+
+from giblet.alignment.dataset import zscore_bold
+from giblet.alignment.hrf import HRF_SECONDS
+from giblet.alignment.lag import lag_arrays, scan_lag
+from giblet.alignment.sync import Match, match_scans
+from giblet.alignment.voxels import BLOCK_VALUES, most_shared, read_columns, voxel_blocks
+from giblet.errors import GibletError
+from giblet.film.text import NO_WORDS
+from giblet.stats.encoding_maps import held_out_folds, linear_maps, share_clocks
+from giblet.stats.intersubject import agreement
+from giblet.stats.permutation import false_discovery_rate
+from giblet.timing import trs_for, volumes_to_trs
+
+MOVING_MM = 0.5  # framewise displacement of a volume that Power et al. (2012) would leave out
+MOST_PARCELS = 2000  # of a table that names them; more are vertices
+_LAG_VOXELS = 4096  # in memory at once for all TRs
+
+
+def brain_quality(
+    scans: xr.Dataset,
+    regressors: Mapping[str, xr.Dataset],
+    t_r: float,
+    levels: np.ndarray | None = None,
+    n_permutations: int = 200,
+    n_shifts: int = 5000,
+    n_iter: int = 20,
+    max_trs: int | None = None,
+    max_voxels: int | None = None,
+    seed: int = 0,
+    block_values: int = BLOCK_VALUES,
+) -> xr.Dataset:
+    """Maps of agreement between people, and of ridge from the film, over all TRs that all saw.
+
+    What was scanned after the last TR of the film's sound or pictures is left out.
+
+    Parameters
+    ----------
+    scans
+        As ``giblet.brain.load_bids`` and ``load_runs`` give them, or
+        ``giblet.io.arrays.open_arrays``: ``bold`` is read in blocks of voxels.
+    regressors
+        Modality → array set of ``film_regressors``; those with nothing in them are left out.
+    levels
+        Of the film's sound (``giblet.alignment.lag.sound_levels``); None: no lag is sought.
+    n_permutations, n_shifts
+        Nulls of the ISC, and of ridge.
+    n_iter
+        Mixtures of modalities that banded ridge tries.
+    max_trs
+        No more of the film than these.
+    max_voxels
+        Of more, ridge is asked of those in which subjects agree most; of one subject of all.
+    block_values
+        Numbers of ``bold`` in memory at once: n_volumes × the block's voxels.
+
+    Returns
+    -------
+    Along ``voxel`` (or parcels: ``voxel`` with their names), of BOLD z-scored by run: what
+    ``agreement`` gives where there are two subjects or more, what ``linear_maps`` gives for the
+    modalities and ``n_words``, the gap being the HRF's length, and beside each ``..._p`` a
+    ``..._q`` (voxel) for false discoveries; NaN in voxels that ridge was not asked of. Where the
+    scans have them: ``tsnr`` (subject, voxel), mean over a subject's runs;
+    ``framewise_displacement`` (subject) mm, mean over volumes, and ``moving_share`` (subject), of
+    the volumes that moved by more than 0.5 mm. Of the subjects' mean, in the voxels in which they
+    agree most, ``lag`` and what ``lag_arrays`` has beside it;
+    attribute ``lag_applied``: s by which the scans were moved before. ``warnings`` say what seems
+    wrong, and that ridge is left out where TRs are too few to hold some out.
+
+    Raises
+    ------
+    GibletError
+        As ``match_scans``.
+    """
+    n_scanned = int(volumes_to_trs(scans["film_time"].values, t_r).max()) + 1
+    n_trs = min([n_scanned, *_film_trs(regressors), *([max_trs] if max_trs else [])])
+    match = match_scans(scans, t_r, n_trs)
+    bands, folds, warnings = _held_out(_bands(regressors), match.runs, t_r)
+    if n_trs < min(n_scanned, max_trs or n_scanned):
+        warnings.append(f"{n_scanned - n_trs} TRs were scanned after the film's end, and left out")
+    warnings += [] if "text" in regressors else [NO_WORDS]
+    audiences = share_clocks(bands, match.volumes, scans["film_time"].values)
+    found = _agreement(scans, match, block_values, n_permutations, seed)
+    asked = np.arange(n_voxels := scans["bold"].shape[1])
+    if bands and "isc" in found and max_voxels is not None and max_voxels < n_voxels:
+        asked = np.sort(most_shared(found["isc"].mean("subject").values, max_voxels))
+        warnings.append(
+            f"ridge was asked of {len(asked):,} of {n_voxels:,} voxels: those in which subjects "
+            "agree most (max_voxels)"
+        )
+    if bands:
+        ridge = {"n_shifts": n_shifts, "n_iter": n_iter, "seed": seed}
+        n_parts = -(-len(asked) * scans["bold"].shape[0] // block_values)
+        parts = [
+            linear_maps(_zscored(scans, match, columns), audiences, folds, **ridge)
+            for columns in np.array_split(asked, n_parts)
+        ]
+        maps = xr.concat(parts, "voxel").assign_coords(voxel=asked)
+        found = found.merge(maps.reindex(voxel=np.arange(n_voxels)).drop_vars("voxel"))
+    found = found.assign_coords(subject=match.subjects, **_places(scans))
+    found = found.assign(_false_discoveries(found) | _noise(scans))
+    lag, why_none = _lag(scans, match, found, levels, seed)
+    lag = lag_arrays(lag, why_none, t_r)
+    attrs = {"t_r": t_r, "n_trs": len(match.trs), "n_runs": len(set(match.runs))} | lag.attrs
+    attrs |= {"lag_applied": float(scans.attrs.get("lag_seconds", 0.0))}
+    attrs["warnings"] = warnings + lag.attrs["warnings"]
+    return found.merge(lag).assign_attrs(attrs, bold_source=scans.attrs["source"])
+
+
+def _agreement(scans, match: Match, block_values: int, n_permutations: int, seed: int):
+    """What `agreement` gives, block by block; nothing of one subject."""
+    if len(match.subjects) < 2:
+        return xr.Dataset()
+    blocks = voxel_blocks(scans, match, np.ones(len(match.trs), dtype=bool), block_values)
+    return xr.concat([agreement(b, match.runs, n_permutations, seed) for b in blocks], "voxel")
+
+
+def _zscored(scans, match: Match, columns: np.ndarray) -> np.ndarray:
+    """Some columns of BOLD, z-scored by run: (n_subjects, n_trs, n_columns)."""
+    bold = read_columns(scans, match.volumes, columns)
+    return zscore_bold(bold, match.runs, np.ones(len(match.trs), dtype=bool))[0]
+
+
+def _held_out(bands: dict, runs: np.ndarray, t_r: float) -> tuple[dict, list, list[str]]:
+    """Bands, folds, warnings: of a film too short for ridge no bands, and why."""
+    try:
+        return bands, held_out_folds(runs, trs_for(HRF_SECONDS, t_r)) if bands else [], []
+    except GibletError as error:
+        return {}, [], [f"ridge was left out: {error}"]
+
+
+def _false_discoveries(found: xr.Dataset) -> dict:
+    """``..._q`` (voxel) for every ``..._p``."""
+    names = [str(name).removesuffix("_p") for name in found if str(name).endswith("_p")]
+    return {f"{n}_q": ("voxel", false_discovery_rate(found[f"{n}_p"].values)) for n in names}
+
+
+def _lag(scans, match: Match, found: xr.Dataset, levels, seed: int):
+    """How late the subjects' mean is, in some thousand voxels that are chosen without the sound."""
+    if levels is None:
+        return scan_lag(None, np.empty(0), np.empty(0), match.runs)
+    chosen = _zscored(scans, match, _to_hear_with(found, scans["bold"].shape[1]))
+    film_time = scans["film_time"].values[match.volumes].mean(axis=0)
+    return scan_lag(levels, chosen.mean(axis=0), film_time, match.runs, seed=seed)
+
+
+def _to_hear_with(found: xr.Dataset, n_voxels: int) -> np.ndarray:
+    """Voxels that people agree in most, indices; of one subject, evenly spaced ones."""
+    if "isc" in found:
+        return np.sort(most_shared(found["isc"].mean("subject").values, _LAG_VOXELS))
+    return np.arange(0, n_voxels, -(-n_voxels // _LAG_VOXELS))
+
+
+def _noise(scans: xr.Dataset) -> dict:
+    """Signal over noise in time, and head motion, by subject, as far as they are known."""
+    found: dict[str, tuple] = {}
+    if "tsnr" in scans:
+        mean = scans["tsnr"].load().groupby("scan_subject").mean()
+        found["tsnr"] = (("subject", "voxel"), mean.values.astype(np.float32))
+    if "framewise_displacement" in scans:
+        moved = scans["framewise_displacement"].load()
+        moving = (moved > MOVING_MM).where(moved.notnull())
+        found["framewise_displacement"] = ("subject", moved.groupby("subject").mean().values)
+        found["moving_share"] = ("subject", moving.groupby("subject").mean().values)
+    return found
+
+
+def _places(scans: xr.Dataset) -> dict:
+    """Coordinates of each voxel, or the parcels' names."""
+    space = scans["bold"].dims[1]
+    return {k: ("voxel", c.values) for k, c in scans.coords.items() if c.dims == (space,)}
+
+
+def _film_trs(regressors: Mapping[str, xr.Dataset]) -> list[int]:
+    """How many TRs sound and pictures have; words have no end."""
+    film = [a for a in regressors.values() if "n_words" not in a]
+    return [int(a.attrs["n_trs"]) for a in film if "n_trs" in a.attrs]
+
+
+def _bands(regressors: Mapping[str, xr.Dataset]) -> dict[str, np.ndarray]:
+    """(n_volumes, n_features) each: how many words there are is told apart from which."""
+    bands = {k: a["regressors"].values for k, a in regressors.items() if "regressors" in a}
+    for arrays in regressors.values():
+        if "n_words" in arrays:
+            counts = arrays["n_words"].values  # by lag
+            bands["n_words"] = counts.reshape(len(counts), -1)
+    return bands
+
+
+def summary_table(quality: xr.Dataset):
+    """One row a metric and subject: ``metric subject mean median p95 n``, over voxels.
+
+    ``subject`` is ``all`` for what there is once for everyone; ``n`` counts voxels with a value.
+    """
+    import pandas as pd
+
+    rows = []
+    for metric, values in quality.data_vars.items():
+        per_subject = values if "subject" in values.dims else values.expand_dims(subject=["all"])
+        for subject in per_subject["subject"].values:
+            row = np.ravel(per_subject.sel(subject=subject).values)
+            row = row[np.isfinite(row)]
+            stats = (
+                (row.mean(), np.median(row), np.quantile(row, 0.95)) if len(row) else [np.nan] * 3
+            )
+            rows.append((metric, str(subject), *stats, len(row)))
+    return pd.DataFrame(rows, columns=["metric", "subject", "mean", "median", "p95", "n"])
+
+
+def parcel_table(quality: xr.Dataset):
+    """One row a parcel: its name as ``parcel``, and each metric's mean over subjects.
+
+    Of R² (``r2_...``, ``unique_...``), which has no lowest value, the median. None of voxels, nor
+    of more than ``MOST_PARCELS`` parcels.
+    """
+    import pandas as pd
+
+    if "parcel" not in quality.coords or quality.sizes["voxel"] > MOST_PARCELS:
+        return None
+    columns = {"parcel": quality["parcel"].values.astype(str)}
+    for name, values in ((str(name), values) for name, values in quality.data_vars.items()):
+        if "voxel" in values.dims:
+            one = values if "subject" in values.dims else values.expand_dims("subject")
+            typical = one.median if name.startswith(("r2_", "unique_")) else one.mean
+            columns[name] = typical("subject").values
+    return pd.DataFrame(columns)

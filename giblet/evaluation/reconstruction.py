@@ -1,0 +1,118 @@
+"""Held-out sound through the codec, the bottleneck and the brain, with every score."""
+
+import logging
+
+import numpy as np
+import torch
+import xarray as xr
+
+from giblet.alignment.dataset import FilmData
+from giblet.audio.processor import AudioProcessor
+from giblet.autoencoder.autoencoder import Autoencoder
+from giblet.autoencoder.inference import bottlenecks, predict_bold
+from giblet.config.sections import DecodingConfig
+from giblet.evaluation.brain_scores import (
+    Regions,
+    decode_brains,
+    decoded_code_rows,
+    decoded_stretch,
+    film_stretch,
+    heard_rows,
+    identification_rows,
+    region_rows,
+)
+from giblet.evaluation.scores import (
+    bold_rows,
+    code_rows,
+    rate_rows,
+    reliable_voxels,
+    sound_rows,
+)
+from giblet.log import progress
+from giblet.stats.intersubject import noise_ceiling
+from giblet.stats.pearson import correlation
+from giblet.stats.ridge import banded_weights, ridge_encoding
+from giblet.timing import trs_for
+
+logger = logging.getLogger(__name__)
+
+
+def reconstruct(
+    aligned: xr.Dataset,
+    data: FilmData,
+    autoencoder: Autoencoder,
+    processor: AudioProcessor,
+    film_sound: np.ndarray,
+    decoding: DecodingConfig,
+    seed: int,
+    regions: Regions | None = None,
+) -> tuple[dict[str, np.ndarray], list[dict]]:
+    """Sounds of the test part by column, and rows of the score table.
+
+    ``film_sound`` (n_samples,) is the whole film's, at ``processor.sample_rate``. Where there are
+    scans, the brain columns hold the first subject's sound, and scores pool all subjects.
+    ``regions`` (n_voxels,) bool by name, for ``decoding.region``; a row then says where was read.
+    """
+    test = data.where("test")
+    audio, trs = aligned["audio"].values, aligned["tr"].values[test]
+    code = bottlenecks(autoencoder, data)  # (n_trs, bottleneck_dim)
+
+    def sound(features: np.ndarray) -> np.ndarray:
+        return decoded_stretch(features, trs, processor, aligned.attrs)
+
+    def decoded(bottleneck: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            latent = torch.from_numpy(np.asarray(bottleneck, dtype=np.float32))
+            return sound(autoencoder.decode_audio(latent).numpy())
+
+    original = film_stretch(film_sound, trs, processor)
+    estimates = {"codec": [sound(audio[test])], "stimulus": [decoded(code[test])]}
+    rows = rate_rows(processor)
+    if processor.use_encodec:
+        rows += code_rows(autoencoder, code[test], data, seed)
+    if data.bold is None:
+        logger.warning("no scan was given: there is no brain column")
+    else:
+        brain = decode_brains(code, data, processor.clock.t_r, decoding, regions)
+        rows += region_rows(decoding, regions)
+        rows += identification_rows(brain, code, data, processor.clock.t_r, decoding, seed)
+        if processor.use_encodec:
+            rows += decoded_code_rows(brain, autoencoder, data, seed)
+        rows += _encoding_rows(aligned, code, data, autoencoder, seed)
+        for column, values in progress(brain.items(), "decoding", "columns"):
+            make = decoded if column != "nearest_clip" else lambda nearest: sound(audio[nearest])
+            estimates[column] = [make(value) for value in values]
+        clip_trs = trs_for(decoding.clip_seconds, processor.clock.t_r)
+        rows += heard_rows(original, estimates, processor.sample_rate, data, clip_trs, seed)
+    rows += sound_rows(original, estimates, processor.sample_rate, seed)
+    return {"original": original} | {c: waves[0] for c, waves in estimates.items()}, rows
+
+
+def _encoding_rows(
+    aligned: xr.Dataset, code: np.ndarray, data: FilmData, autoencoder: Autoencoder, seed: int
+) -> list[dict]:
+    """BOLD of test TRs: read from the bottleneck, by linear peers from the film, and what subjects
+    share, which no model of the film can exceed by much (the lower bound of the noise ceiling)."""
+    train, test = data.where("train"), data.where("test")
+    measured, film = data.bold.numpy(), aligned["regressors"].values
+    ends = np.flatnonzero(np.diff(aligned["band"].values)) + 1
+
+    def banded(regressors: np.ndarray, bold: np.ndarray) -> np.ndarray:
+        bands = np.split(regressors[train].astype(np.float64), ends, axis=1)
+        weights, offsets = banded_weights(bands, bold[train], n_iter=10, seed=seed)
+        return regressors[test] @ weights + offsets
+
+    pairs = list(zip(film, measured, strict=True))
+    predicted = {
+        "encoding": predict_bold(autoencoder, code, data.run)[:, test],
+        "encoding_ridge": np.stack([ridge_encoding(x, bold, train, test) for x, bold in pairs]),
+        "encoding_banded": np.stack([banded(x, bold) for x, bold in pairs]),
+    }
+    found = {
+        column: np.stack([correlation(p, m) for p, m in zip(bold, measured[:, test], strict=True)])
+        for column, bold in predicted.items()
+    }
+    if len(measured) > 1:
+        found["noise_ceiling"] = noise_ceiling(measured[:, test])[0]
+    reliable = reliable_voxels(measured[:, train])
+    return [row for column, r in found.items() for row in bold_rows(column, r, reliable, seed)]

@@ -1,0 +1,116 @@
+"""Every score beside its null and its ceiling, in one long table."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+
+from giblet.alignment.dataset import FilmData
+from giblet.alignment.voxels import most_shared, shared_response
+from giblet.audio.metrics.scores import SEGMENT_SECONDS, score_estimates, summarise
+from giblet.audio.processor import AudioProcessor
+from giblet.autoencoder.autoencoder import Autoencoder
+from giblet.autoencoder.losses import code_cross_entropy, unigram_nats
+
+N_BOOTSTRAP = 1000
+
+
+def score_row(column: str, metric: str, scores: np.ndarray, seed: int) -> dict:
+    """One row of the table: mean of ``scores`` (n,), its 95 % bootstrap interval, n, n_failed."""
+    summary = summarise(metric, np.atleast_1d(np.asarray(scores, float)), seed, N_BOOTSTRAP)
+    return {"column": column, "metric": metric, **summary}
+
+
+def sound_rows(
+    original: np.ndarray,
+    estimates: Mapping[str, Sequence[np.ndarray]],
+    sample_rate: float,
+    seed: int,
+) -> list[dict]:
+    """Scores of every column's sounds against the original, the segments of all its sounds pooled.
+
+    ``original`` and each of a column's estimates (one a subject, or just one) are (n_samples,).
+    """
+    columns = [column for column, waves in estimates.items() for _ in waves]
+    waves = [wave for waves in estimates.values() for wave in waves]
+    scored = score_estimates(original, waves, sample_rate, SEGMENT_SECONDS)
+    pooled: dict[tuple[str, str], list[np.ndarray]] = {}
+    for column, scores in zip(columns, scored, strict=True):
+        for metric, values in scores.items():
+            pooled.setdefault((column, metric), []).append(values)
+    return [score_row(*key, np.concatenate(values), seed) for key, values in pooled.items()]
+
+
+def rate_rows(processor: AudioProcessor) -> list[dict]:
+    """Values and kilobits that one second of film takes on this path, uncompressed."""
+    rate = processor.clock.film_frame_rate()
+    if processor.use_encodec:
+        n_rows, bits = processor.codec.n_codebooks, np.log2(processor.codec.codebook_size)
+    else:
+        n_rows, bits = processor.mel.n_mels, 32
+    values = n_rows * rate
+    rates = {"values_per_s": values, "kbit_per_s": values * bits / 1000}
+    return [
+        {"column": "codec", "metric": metric, "value": value, "n": 1, "n_failed": 0}
+        for metric, value in rates.items()
+    ]
+
+
+@torch.inference_mode()
+def code_rows(
+    autoencoder: Autoencoder, bottleneck: np.ndarray, data: FilmData, seed: int
+) -> list[dict]:
+    """Accuracy and cross-entropy of the codes of test TRs, beside code frequencies alone."""
+    codes, train = data.film["audio"][data.where("test")], data.film["audio"][data.where("train")]
+    decoder, bottleneck = autoencoder.decoders["audio"], torch.from_numpy(bottleneck)
+    nats = [
+        float(code_cross_entropy(decoder.logits(one[None], true[None]), true[None]))
+        for one, true in zip(bottleneck, codes, strict=True)
+        if decoder.head.unit != "index"
+    ]
+    right = share_right(autoencoder.decode_audio(bottleneck), codes)
+    size = autoencoder.shapes.codebook_size
+    unigram = [float(unigram_nats(c[None], train, size)) for c in codes]
+    most_common = torch.stack([row[row >= 0].mode().values for row in train.transpose(0, 1)])
+    unigram_right = share_right(most_common[None, :, None], codes)
+    return [
+        score_row("stimulus", "code_accuracy", right, seed),
+        *([score_row("stimulus", "cross_entropy_nats", nats, seed)] if nats else []),
+        score_row("unigram", "code_accuracy", unigram_right, seed),
+        score_row("unigram", "cross_entropy_nats", unigram, seed),
+    ]
+
+
+def share_right(guess: torch.Tensor, codes: torch.Tensor) -> np.ndarray:
+    """Share of each TR's codes (n_trs, n_codebooks, n_frames) guessed right; -1 is no code."""
+    return ((guess == codes).sum(dim=(1, 2)) / (codes >= 0).sum(dim=(1, 2))).numpy()
+
+
+def reliable_voxels(bold: np.ndarray, share: float = 0.05) -> np.ndarray:
+    """The voxels in which subjects agree most, (n_chosen,) indices, to look at first.
+
+    By leave-one-out ISC, mean over subjects; with one subject all voxels. ``bold`` (n_subjects,
+    n_trs, n_voxels): of training TRs, so that the choice knows nothing of the test part.
+    """
+    n_subjects, _n_trs, n_voxels = bold.shape
+    if n_subjects < 2:
+        return np.arange(n_voxels)
+    return most_shared(shared_response(bold), max(1, round(share * n_voxels)))
+
+
+def bold_rows(column: str, r: np.ndarray, reliable: np.ndarray, seed: int) -> list[dict]:
+    """How well BOLD is told, one value a subject: mean correlation over all voxels (``bold_r``)
+    and over ``reliable`` ones (``bold_r_reliable``). ``r`` (n_subjects, n_voxels), may have NaN."""
+    return [
+        score_row(column, "bold_r", np.nanmean(r, axis=1), seed),
+        score_row(column, "bold_r_reliable", np.nanmean(r[:, reliable], axis=1), seed),
+    ]
+
+
+def score_table(path: str, rows: list[dict]) -> pd.DataFrame:
+    """Rows as the long table ``path column metric value low high n n_failed``."""
+    table = pd.DataFrame(rows).assign(path=path)
+    return table.reindex(
+        columns=["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
+    )

@@ -1,0 +1,1 @@
+"""Pictures and words of a film, as features per TR."""

@@ -1,0 +1,182 @@
+"""Words of a film: one text vector per TR from a table of what is said when."""
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+
+from giblet.errors import GibletError
+from giblet.io.hub import model_folder
+from giblet.timing import check_t_r, tr_onsets, whole_trs
+
+_SHORTEST = 1e-3  # s: a row without duration still counts
+_WORD = r"\w+"
+NO_WORDS = "no words were given (annotations): none are learned, none predict the brain"
+
+
+def embed_words(
+    annotations: pd.DataFrame,
+    t_r: float,
+    n_trs: int,
+    duration: float,
+    embedder: str = "hashing",
+    n_features: int = 1024,
+) -> tuple[np.ndarray, np.ndarray]:
+    """One text vector per TR: the mean of the rows that overlap it, weighted by the overlap.
+
+    Parameters
+    ----------
+    annotations : columns onset, duration (s of film) and text, as from
+        `giblet.film.annotations.read_annotations`.
+    t_r : seconds.
+    duration : how long the film is, in seconds.
+    embedder : ``"hashing"``, or a Hugging Face id of, or folder with, a text encoder and its
+        tokenizer; rows longer than it takes are cut.
+    n_features : width of ``"hashing"``; a model has its own.
+
+    Returns
+    -------
+    features : (n_trs, n_features) float32; zeros where nothing is said.
+    spoken : (n_trs,) bool, whether there are words. Rows of mere punctuation have none.
+
+    Raises
+    ------
+    GibletError
+        A row begins after the film's end, or ends more than a TR after it; no such model.
+
+    >>> said = pd.DataFrame({"onset": [0.5], "duration": [2.0], "text": ["Good morning"]})
+    >>> features, spoken = embed_words(said, t_r=1.5, n_trs=3, duration=4.6)
+    >>> features.shape, spoken.tolist()
+    ((3, 1024), [True, True, False])
+    """
+    check_t_r(t_r)
+    _refuse_past_the_end(annotations, duration, t_r)
+    texts = annotations["text"].tolist()
+    if embedder == "hashing":
+        vectors = hashed_words(texts, n_features)  # (n_rows, n_features)
+    else:
+        vectors = _model_vectors(texts, embedder)
+    onsets = annotations["onset"].to_numpy(float)
+    ends = onsets + np.maximum(annotations["duration"].to_numpy(float), _SHORTEST)
+    ends[~vectors.any(axis=1)] = -np.inf  # no words: overlaps with nothing
+    return _mean_per_tr(vectors, onsets, ends, tr_onsets(n_trs + 1, t_r))
+
+
+def count_words(annotations: pd.DataFrame, t_r: float, n_trs: int) -> np.ndarray:
+    """Words said in each TR, (n_trs,) float32; those of a row are spread evenly over it.
+
+    >>> said = pd.DataFrame({"onset": [0.5], "duration": [2.0], "text": ["Good morning"]})
+    >>> count_words(said, t_r=1.5, n_trs=3).tolist()
+    [1.0, 1.0, 0.0]
+    """
+    onsets = annotations["onset"].to_numpy(float)
+    lengths = np.maximum(annotations["duration"].to_numpy(float), _SHORTEST)
+    edges = tr_onsets(n_trs + 1, check_t_r(t_r))
+    n_words, counts = annotations["text"].str.count(_WORD).to_numpy(float), np.zeros(n_trs)
+    for onset, length, n in zip(onsets, lengths, n_words, strict=True):
+        first, last = np.searchsorted(edges, (onset, onset + length))
+        first, last = max(0, first - 1), min(last, n_trs)
+        said = np.clip((edges[first : last + 1] - onset) / length, 0, 1)  # share of the row
+        counts[first:last] += n * np.diff(said)
+    return counts.astype(np.float32)
+
+
+def outside_warnings(annotations: pd.DataFrame, duration: float, t_r: float) -> list[str]:
+    """What of the words no TR has, in words; nothing to say, no lines. Arguments as `embed_words`.
+
+    Raises GibletError as it does.
+
+    >>> said = pd.DataFrame({"onset": [0.5, 9.1], "duration": [2.0, 1.0], "text": ["a", "b"]})
+    >>> for line in outside_warnings(said, duration=9.8, t_r=1.5): print(line)
+    words: 1 rows end after the film (9.80 s)
+    words: 1 rows begin after the last whole TR (9.00 s) and are left out
+    """
+    _refuse_past_the_end(annotations, duration, t_r)
+    last = tr_onsets(whole_trs(duration, t_r) + 1, t_r)[-1]
+    beyond = annotations["onset"] + annotations["duration"] > duration + _SHORTEST
+    lost = annotations["onset"] >= last
+    lines = {
+        f"rows end after the film ({duration:.2f} s)": beyond.sum(),
+        f"rows begin after the last whole TR ({last:.2f} s) and are left out": lost.sum(),
+    }
+    return [f"words: {n} {what}" for what, n in lines.items() if n]
+
+
+def _refuse_past_the_end(annotations: pd.DataFrame, duration: float, t_r: float) -> None:
+    onset = annotations["onset"]
+    late = (onset >= duration) | (onset + annotations["duration"] > duration + t_r)
+    if late.any():
+        row = annotations[late].iloc[0]
+        raise GibletError(
+            f"annotation {row['text'][:40]!r}, {row['onset']:.2f} s to "
+            f"{row['onset'] + row['duration']:.2f} s, is past the end of the film "
+            f"({duration:.2f} s). Is it the right film, and are its times in seconds?"
+        )
+
+
+def _mean_per_tr(vectors, onsets, ends, edges) -> tuple[np.ndarray, np.ndarray]:
+    """Overlap-weighted mean of ``vectors`` (n_rows, n_features) between ``edges`` (n_trs + 1,)."""
+    features = np.zeros((len(edges) - 1, vectors.shape[1]), dtype=np.float32)
+    spoken = np.zeros(len(features), dtype=bool)
+    reached = np.maximum.accumulate(ends)  # by this row or one before
+    firsts = np.searchsorted(reached, edges[:-1], side="right")
+    begun = np.minimum.accumulate(onsets[::-1])[::-1]  # of this row and all after
+    stops = np.searchsorted(begun, edges[1:])
+    for i, (begin, end) in enumerate(pairwise(edges)):
+        near = slice(firsts[i], stops[i])
+        overlap = np.minimum(ends[near], end) - np.maximum(onsets[near], begin)  # (n_near,) s
+        rows = np.flatnonzero(overlap > 0)
+        if len(rows):
+            features[i] = np.average(vectors[near][rows], axis=0, weights=overlap[rows])
+            spoken[i] = True
+    return features, spoken
+
+
+def hashed_words(texts: list[str], n_features: int = 1024) -> np.ndarray:
+    """Words and pairs of words counted in hashed bins, (n_texts, n_features) float32, norm 1.
+
+    Same text, same vector, on every machine and with no vocabulary to fit (feature hashing,
+    Weinberger et al. 2009). A text without words is a row of zeros.
+
+    >>> same, other = hashed_words(["I see", "i  SEE!", "nobody there"])[0] @ hashed_words(
+    ...     ["i see", "Nobody there"]).T
+    >>> round(float(same), 3), round(float(other), 3)
+    (1.0, 0.0)
+    """
+    from sklearn.feature_extraction.text import HashingVectorizer
+
+    hashing = HashingVectorizer(
+        n_features=n_features, ngram_range=(1, 2), token_pattern=_WORD, dtype=np.float32
+    )
+    if not texts:
+        return np.zeros((0, n_features), dtype=np.float32)
+    return hashing.transform(texts).toarray()
+
+
+def _model_vectors(texts: list[str], embedder: str) -> np.ndarray:
+    """Mean of a language model's last layer over the tokens of each text, (n_texts, width)."""
+    import torch
+
+    tokenizer, model = _loaded_model(embedder)
+    longest = min(
+        tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", np.inf)
+    )
+    vectors = np.zeros((len(texts), model.config.hidden_size), dtype=np.float32)
+    with torch.inference_mode():
+        for row, text in enumerate(texts):  # one by one: no padding to mask
+            tokens = tokenizer(text, truncation=True, max_length=longest, return_tensors="pt")
+            states = model(**tokens).last_hidden_state  # (1, n_tokens, width)
+            vectors[row] = states.mean(dim=1)[0].numpy()
+    return vectors
+
+
+def _loaded_model(embedder: str):
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = model_folder(embedder, "text_model")
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        options = {"trust_remote_code": False, "use_safetensors": True}
+        return tokenizer, AutoModel.from_pretrained(folder, **options).eval()
+    except (OSError, ValueError) as error:
+        raise GibletError(f"text_model {embedder!r}: not a language model ({error})") from error

@@ -1,0 +1,241 @@
+"""Pictures of a film by TR: the frames shown during each, on the same clock as its sound."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from giblet.errors import GibletError
+from giblet.film.container import decoded_frames, film_start, open_film
+from giblet.timing import check_t_r, tr_moments, whole_trs
+
+_ALONE = Fraction(1, 25)  # s: a picture in a file that tells neither its duration nor a rate
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture as it is stored, and the film times (s) from and until which it is on screen.
+
+    ``pixel_aspect`` is the width of a stored pixel over its height.
+    """
+
+    stored: "av.VideoFrame"
+    begin: float
+    end: float
+    pixel_aspect: float
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the upright picture in square pixels; none of its own is lost."""
+        wide = max(self.pixel_aspect, 1.0)
+        height = round(self.stored.height * wide / self.pixel_aspect)
+        width = round(self.stored.width * wide)
+        return (width, height) if _turn(self.stored)[0] else (height, width)
+
+    def scaled(self, height: int, width: int) -> np.ndarray:
+        """Upright (height, width, 3) uint8 sRGB, each pixel the mean of those that it covers.
+
+        Both fields of an interlaced picture count.
+        """
+        lies, down, right = _turn(self.stored)
+        size = (height, width) if lies else (width, height)  # width first
+        woven = _woven(self.stored)
+        picture = woven.reformat(*size, format="rgb24", interpolation="AREA").to_ndarray()
+        upright = picture.swapaxes(0, 1) if lies else picture
+        return np.ascontiguousarray(upright[::down, ::right])
+
+
+def shown_pictures(path: str | Path) -> Iterator[Shown]:
+    """Every picture of a film in turn, the last until it ends.
+
+    Raises
+    ------
+    GibletError
+        No such file, not a media file, no pictures, none with a timestamp or that can be decoded.
+    """
+    with open_film(path) as film:
+        stream = _needed_picture_stream(film, path)
+        aspect = float(stream.sample_aspect_ratio or 1)
+        pictures = _timed_pictures(film, stream, path)
+        for (picture, begin), (_, end) in pairwise(pictures):
+            yield Shown(picture, begin, end, aspect)
+
+
+def has_pictures(path: str | Path) -> bool:
+    """Whether a file has moving pictures; the cover of a record is none."""
+    with open_film(path) as film:
+        return _picture_stream(film) is not None
+
+
+def pictures_duration(path: str | Path) -> float:
+    """Film time (s) at which the last picture ends, by the timestamps in the file.
+
+    Raises GibletError where there are no pictures.
+    """
+    with open_film(path) as film:
+        stream = _needed_picture_stream(film, path)
+        packets = (packet for packet in film.demux(stream) if packet.pts is not None)
+        ends = [packet.pts * stream.time_base + _time_shown(packet, stream) for packet in packets]
+        if not ends:
+            raise GibletError(f"{path}: no picture in its video track (zero length)")
+        return float(max(ends) - film_start(film))
+
+
+def _turn(stored: "av.VideoFrame") -> tuple[bool, int, int]:
+    """What makes a stored picture upright: swap its axes? Then steps (1 or -1) down and right.
+
+    The file's display matrix [[a, b, u], [c, d, v], [x, y, w]] shows the stored pixel (x, y) at
+    (a x + c y, b x + d y), y downwards (ISO 14496-12, 6.2.2). Slants are ignored.
+    """
+    matrix = stored.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return False, 1, 1
+    a, b, _, c, d = np.frombuffer(matrix, dtype=np.int32)[:5].tolist()
+    lies = abs(b) > abs(a)
+    right, down = (c, b) if lies else (a, d)
+    return lies, -1 if down < 0 else 1, -1 if right < 0 else 1
+
+
+def _woven(stored: "av.VideoFrame") -> "av.VideoFrame":
+    """An interlaced picture as one of rows in turn; FFmpeg would scale each of its fields alone."""
+    from av import VideoFrame
+
+    if not stored.interlaced_frame:
+        return stored
+    return VideoFrame.from_ndarray(stored.to_ndarray(format="rgb24"))
+
+
+def _picture_stream(film):
+    import av
+
+    cover = av.stream.Disposition.attached_pic
+    moving = [stream for stream in film.streams.video if not stream.disposition & cover]
+    return moving[0] if moving else None
+
+
+def _needed_picture_stream(film, path):
+    stream = _picture_stream(film)
+    if stream is None:
+        raise GibletError(f"{path}: has no pictures")
+    return stream
+
+
+def _time_shown(part, stream) -> Fraction:
+    """Seconds (exact fraction) for which a packet or frame is shown, if nothing follows it."""
+    if part.duration:
+        return part.duration * stream.time_base
+    rate = stream.average_rate or stream.guessed_rate
+    return 1 / rate if rate else _ALONE
+
+
+def _timed_pictures(film, stream, path) -> Iterator[tuple["av.VideoFrame | None", float]]:
+    """Pictures with the time (s) at which each appears; after the last, None with its end."""
+    picture = None
+    for picture in decoded_frames(film, stream, path):
+        if picture.pts is None:
+            raise GibletError(
+                f"{path}: its pictures have no timestamps. Copy it into an mp4 first."
+            )
+        yield picture, float(picture.pts * stream.time_base - film_start(film))
+    if picture is None:
+        raise GibletError(f"{path}: none of its pictures can be decoded")
+    end = picture.pts * stream.time_base + _time_shown(picture, stream)
+    yield None, float(end - film_start(film))
+
+
+_EPSILON = 1e-6  # s: float noise below this never changes the frame that is shown
+
+
+def extract_frames(
+    path: str | Path,
+    t_r: float,
+    n_trs: int | None = None,
+    n_frames: int = 1,
+    height: int = 90,
+    width: int = 160,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pictures on screen at ``n_frames`` evenly spaced moments of each TR.
+
+    Moment ``k`` of TR ``i`` is film time ``(i + (k + 0.5) / n_frames) * t_r``: with one frame a
+    TR, its middle. The picture is the last one whose timestamp is not later, so variable frame
+    rates are right. It is turned upright and scaled to ``width`` × ``height`` whatever its aspect
+    ratio.
+
+    Parameters
+    ----------
+    t_r : seconds.
+    n_trs : number of TRs; by default the whole TRs that the pictures last.
+
+    Returns
+    -------
+    frames : (n_trs, n_frames, height, width, 3) uint8, sRGB; zeros where nothing was seen.
+    seen : (n_trs, n_frames) bool, False before the first picture and after the last has ended.
+
+    Raises
+    ------
+    GibletError
+        No such file, not a media file, no pictures, or pictures shorter than one TR.
+    """
+    if n_trs is None:
+        n_trs = trs_of_pictures(path, t_r)
+    moments = tr_moments(n_trs, check_t_r(t_r), n_frames)
+    frames = np.zeros((len(moments), height, width, 3), dtype=np.uint8)
+    seen = np.zeros(len(moments), dtype=bool)
+    for here, picture in pictures_at(path, moments):
+        frames[here] = picture.scaled(height, width)
+        seen[here] = True
+    return frames.reshape(n_trs, n_frames, height, width, 3), seen.reshape(n_trs, n_frames)
+
+
+def pictures_at(path: str | Path, moments: np.ndarray) -> Iterator[tuple[slice, Shown]]:
+    """Each picture that is on screen at some of ``moments`` (n_moments,) s of film, and at which.
+
+    Moments must ascend. Raises GibletError as `giblet.film.video.shown_pictures` does.
+    """
+    for picture in shown_pictures(path):
+        first, last = np.searchsorted(moments, [picture.begin - _EPSILON, picture.end - _EPSILON])
+        if first < last:
+            yield slice(first, last), picture
+        if last == len(moments):
+            return
+
+
+def trs_of_pictures(path: str | Path, t_r: float) -> int:
+    """Whole TRs that the pictures last. GibletError where there is none."""
+    duration = pictures_duration(path)
+    n_trs = whole_trs(duration, check_t_r(t_r))
+    if not n_trs:
+        raise GibletError(f"{path}: its pictures last {duration:.2f} s, less than a TR ({t_r} s)")
+    return n_trs
+
+
+def unseen_warnings(seen: np.ndarray, sound_seconds: float, t_r: float) -> list[str]:
+    """What of the film has no pictures, in words; nothing to say, no lines.
+
+    Parameters
+    ----------
+    seen : (n_trs, n_frames) bool, as from `extract_frames`.
+    sound_seconds : how long the sound lasts (s), 0 where there is none.
+
+    >>> seen = np.array([[False], [True], [True]])
+    >>> for line in unseen_warnings(seen, sound_seconds=9.0, t_r=1.5): print(line)
+    pictures: none is on screen at 1 of 3 moments; they are black there, and not seen
+    pictures: they end before the sound; 3 TRs of sound have none
+    """
+    lines = []
+    if not seen.all():
+        lines.append(
+            f"pictures: none is on screen at {(~seen).sum()} of {seen.size} moments; they are "
+            "black there, and not seen"
+        )
+    if (missing := whole_trs(sound_seconds, t_r) - len(seen)) > 0:
+        lines.append(f"pictures: they end before the sound; {missing} TRs of sound have none")
+    return lines
+
+
+if TYPE_CHECKING:
+    import av

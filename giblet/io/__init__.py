@@ -1,0 +1,1 @@
+"""Files: read with one clear line where they cannot be, written whole."""

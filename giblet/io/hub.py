@@ -1,0 +1,86 @@
+"""Where a pretrained model lies: a folder, the Hugging Face cache, or the hub itself."""
+
+import hashlib
+import os
+import re
+import socket
+from pathlib import Path
+
+from giblet.errors import GibletError
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+_OWN = {"codec": ' or "bundled"', "text_model": ' or "hashing"'}  # which need no network
+_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]  # no pickled weights
+
+
+def model_folder(name_or_folder: str, what: str) -> Path:
+    """Folder of a pretrained model; fetched once from the hub if it is not there.
+
+    A hub id names a commit, ``"owner/name@commit"``: the model is then the same for ever. Without
+    one it is what the cache holds already, and nothing is fetched. Each file of the cache must
+    be a link, as the hub's client lays it, to one of the hash that the hub gave. A folder's files
+    are taken as they are. ``what`` names its purpose in the error.
+
+    Raises
+    ------
+    GibletError
+        Not a folder with a ``config.json``, not in the cache, and not to be fetched; or changed.
+    """
+    folder = Path(name_or_folder)
+    if (folder / "config.json").is_file():
+        return folder
+    if folder.is_dir():
+        raise GibletError(f"{what} {name_or_folder}: the folder has no config.json")
+    found = _snapshot(name_or_folder, what)
+    blobs = (found.parents[1] / "blobs").resolve()
+    for file in sorted(path for path in found.rglob("*") if path.is_symlink() or not path.is_dir()):
+        if not _is_as_the_hub_has_it(file.resolve(), blobs):
+            raise GibletError(
+                f"{file}: not as the hub has it. Delete {found}, and fetch it again; or, if the "
+                "files are your own, give that folder as the name"
+            )
+    return found
+
+
+def _snapshot(name_or_id: str, what: str) -> Path:
+    """A snapshot in the hub's cache, fetched if its commit is named."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    name, _, commit = name_or_id.partition("@")
+    try:
+        local = not COMMIT.fullmatch(commit) or not _hub_answers()
+        options = {"revision": commit or None, "local_files_only": local}
+        return Path(snapshot_download(name, allow_patterns=_FILES, **options))
+    except (OSError, ValueError, HFValidationError) as error:
+        raise GibletError(
+            f"{what} {name_or_id!r}: no such folder, not in the Hugging Face cache, and the hub "
+            "could not be asked for it. Name its commit (owner/name@ and 40 hexadecimal digits), "
+            f"where there is a network, or give a folder{_OWN.get(what, '')}"
+        ) from error
+
+
+def _is_as_the_hub_has_it(blob: Path, blobs: Path) -> bool:
+    """Whether a file lies in ``blobs`` and has the hash that is its name: SHA-256 or Git's SHA-1.
+
+    A file that the snapshot holds itself is none: nobody knows what it should be.
+    """
+    if blob.parent != blobs or not blob.is_file():
+        return False
+    head = f"blob {blob.stat().st_size}\0".encode() if len(blob.name) == 40 else b""
+    digest = hashlib.sha1(head) if head else hashlib.sha256()
+    with open(blob, "rb") as file:
+        while piece := file.read(2**20):
+            digest.update(piece)
+    return digest.hexdigest() == blob.name
+
+
+def _hub_answers(timeout: float = 3.0) -> bool:
+    """Whether the hub can be reached; otherwise its client would retry for a minute."""
+    if os.environ.get("HF_HUB_OFFLINE"):
+        return False
+    try:
+        socket.create_connection(("huggingface.co", 443), timeout).close()
+    except OSError:
+        return False
+    return True

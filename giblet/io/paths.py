@@ -1,0 +1,120 @@
+"""What a user names as a file is one: no folder, pipe or device, and nothing that unfolds."""
+
+import hashlib
+import os
+import re
+import stat
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from giblet.errors import GibletError
+
+_UNPACKED = 500_000_000  # bytes: a workbook of a million words has a tenth
+
+
+def check_file(path: str | Path, what: str = "a file") -> Path:
+    """``path``, if a file lies there. ``what`` it should be is said of a folder.
+
+    Raises
+    ------
+    GibletError
+        Nothing is there, a folder, a pipe or a device (giblet reads files twice, and whole), a
+        name that the system refuses, or that is not UTF-8.
+
+    >>> check_file("/dev/zero")
+    Traceback (most recent call last):
+        ...
+    giblet.errors.GibletError: /dev/zero: is a pipe or a device; give a file
+    """
+    check_name(path)
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        raise GibletError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:  # a link to itself, too long, a NUL in it
+        said, name = getattr(error, "strerror", None) or str(error), str(path)[:200]
+        name = name if name.isprintable() else repr(name)
+        raise GibletError(f"{name}: cannot be read ({said.lower()})") from None
+    if stat.S_ISDIR(mode):
+        raise GibletError(f"{path}: is a folder, not {what}. Name a file in it.")
+    if not stat.S_ISREG(mode):
+        raise GibletError(f"{path}: is a pipe or a device; give a file")
+    return Path(path)
+
+
+def check_name(path: str | Path) -> None:
+    r"""GibletError for a path whose bytes are not UTF-8: it could not be written into any file.
+
+    >>> check_name("caf\udce9.wav")
+    Traceback (most recent call last):
+        ...
+    giblet.errors.GibletError: caf\xe9.wav: its name is not UTF-8; rename it
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        name = re.sub("[\udc80-\udcff]", lambda c: f"\\x{ord(c[0]) - 0xDC00:x}", str(path))
+        name = name.encode("utf-8", "backslashreplace").decode()
+        raise GibletError(f"{name}: its name is not UTF-8; rename it") from None
+
+
+def file_name(name: str) -> str:
+    """``name``, which may be anything, as that of a file or folder, in its own folder.
+
+    Names that differ have file names that differ: one that had to be changed gets a digest.
+
+    >>> file_name("left half"), file_name("left/right"), file_name("..")
+    ('left half', 'left-right-9fe534ec', '-5ec1f7e7')
+    """
+    plain = re.sub(r"[^\w. -]+", "-", name)
+    if plain == name and 0 < len(plain) <= 60 and plain[0] != ".":
+        return plain
+    digest = hashlib.sha256(name.encode("utf-8", "replace")).hexdigest()[:8]
+    return f"{plain.lstrip('.')[:60]}-{digest}"
+
+
+def check_unpacked(path: Path) -> None:
+    """GibletError for a zip file (.xlsx) that would unpack to more than 500 MB, or is none.
+
+    Python reads no more of a member than its entry tells, so a file cannot lie about that.
+    """
+    try:
+        with zipfile.ZipFile(path) as packed:
+            n_bytes = sum(member.file_size for member in packed.infolist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        raise GibletError(f"{path}: not a readable workbook ({error})") from None
+    if n_bytes > _UNPACKED:
+        raise GibletError(f"{path}: would unpack to {n_bytes / 1e9:.1f} GB; save it as .tsv")
+
+
+if TYPE_CHECKING:
+    import h5py
+
+
+def check_own(file: "h5py.File", path: str | Path) -> None:
+    """Nothing in an HDF5 file (netCDF, too) lies in another one.
+
+    Such a file would make its reader open whatever it names, a pipe that never ends as well.
+
+    Raises
+    ------
+    GibletError
+        External links or storage, or virtual data sets.
+    """
+    import h5py
+
+    def outside(name: str, link) -> str | None:
+        if isinstance(link, h5py.ExternalLink):
+            return name
+        if isinstance(link, h5py.SoftLink):  # to what is seen anyway, or by an external link
+            return None
+        found = h5py.h5o.open(file.id, name.encode("utf-8", "surrogateescape"))
+        if not isinstance(found, h5py.h5d.DatasetID):
+            return None
+        stored = found.get_create_plist()
+        virtual = stored.get_layout() == h5py.h5d.VIRTUAL
+        return name if virtual or stored.get_external_count() else None
+
+    if name := file.visititems_links(outside):
+        raise GibletError(f"{path}: {name} lies in another file; copy it into this one")

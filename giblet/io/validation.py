@@ -1,0 +1,70 @@
+"""Arrays that are what they claim to be: codes, amounts, waveforms."""
+
+import numpy as np
+
+
+def check_codes(codes: np.ndarray, n_codebooks: int | None = None, codebook_size: int = 1024):
+    """``codes`` (..., n_codebooks, n_frames) integers in [-1, codebook_size), or an error.
+
+    Raises
+    ------
+    TypeError
+        Not integers: codes are labels, not amounts.
+    ValueError
+        Out of range, or another number of codebooks. -1 means "no frame".
+
+    >>> check_codes(np.zeros((3, 8, 112), dtype=np.int32), n_codebooks=8).shape
+    (3, 8, 112)
+    """
+    codes = np.asarray(codes)
+    if codes.dtype.kind not in "iu":
+        raise TypeError(
+            f"codes must be integers, got {codes.dtype}: a code is a label. "
+            "Latents are floats; mel features belong to use_encodec=False."
+        )
+    if codes.ndim < 2 or (n_codebooks is not None and codes.shape[-2] != n_codebooks):
+        raise ValueError(
+            f"codes must have shape (..., {n_codebooks or 'n_codebooks'}, n_frames), "
+            f"got {codes.shape}"
+        )
+    if codes.size and (codes.min() < -1 or codes.max() >= codebook_size):
+        raise ValueError(
+            f"codes must lie in [0, {codebook_size - 1}] (-1 = no frame), "
+            f"got {codes.min()} to {codes.max()}"
+        )
+    return codes
+
+
+def check_amounts(features: np.ndarray, name: str = "features") -> np.ndarray:
+    """``features`` as floats that are all finite, or an error.
+
+    Raises
+    ------
+    TypeError
+        Integers: they may be code indices, which are labels.
+    ValueError
+        NaN or infinite values; the message says where the first one is.
+    """
+    features = np.asarray(features)
+    if not np.issubdtype(features.dtype, np.floating):
+        raise TypeError(
+            f"{name} must be float, got {features.dtype}: an HRF smooths amounts, "
+            "and code indices are labels. Dequantise the codes first."
+        )
+    bad = ~np.isfinite(features)
+    if bad.any():
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise ValueError(f"{name} has {bad.sum()} NaN or infinite values, the first at {first}")
+    return features
+
+
+def check_waveform(waveform: np.ndarray, name: str = "waveform") -> np.ndarray:
+    """``waveform`` (n_samples,) of finite floats with at least one sample, or ValueError."""
+    waveform = np.asarray(waveform)
+    if not np.issubdtype(waveform.dtype, np.floating):
+        raise TypeError(f"{name} must be float in [-1, 1], got {waveform.dtype}")
+    if not np.isfinite(waveform).all():
+        raise ValueError(f"{name} has {(~np.isfinite(waveform)).sum()} NaN or infinite samples")
+    if waveform.ndim != 1 or not len(waveform):
+        raise ValueError(f"{name} must have shape (n_samples,), got {waveform.shape}")
+    return waveform

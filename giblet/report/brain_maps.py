@@ -1,0 +1,111 @@
+"""Maps of the brain: values of voxels or parcels as a glass brain, in the page's own ink."""
+
+import json
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from giblet.report.figures import INK, svg_uri
+
+COLOUR = "#D55E00"  # of the largest value; smaller ones let the page through
+
+
+def brain_volume(values: np.ndarray, space: xr.Dataset) -> np.ndarray | None:
+    """Values (n_voxels,) or (n_parcels,) where they were measured, (i, j, k), 0 elsewhere.
+
+    ``space``: what ``giblet.brain.load_bids`` has beside the series. None if it knows no places.
+
+    >>> space = xr.Dataset({"mask": (("i", "j", "k"), [[[True, False, True]]])})
+    >>> brain_volume(np.array([2.0, 3.0]), space).tolist()
+    [[[2.0, 0.0, 3.0]]]
+    """
+    if "mask" not in space:
+        return None
+    volume = np.zeros(space["mask"].shape, dtype=np.float32)
+    if "labels" not in space:
+        volume[space["mask"].values.astype(bool)] = values
+        return volume
+    labels = np.maximum(space["labels"].values.astype(int), 0)  # 0: no parcel
+    by_label = np.zeros(labels.max() + 1, dtype=np.float32)
+    by_label[space["parcel"].values.astype(int)] = values
+    return by_label[labels]
+
+
+def brain_affine(space: xr.Dataset) -> np.ndarray:
+    """Voxel indices to mm, (4, 4); a file holds it as JSON."""
+    affine = space.attrs["affine"]
+    return np.reshape(json.loads(affine) if isinstance(affine, str) else affine, (4, 4))
+
+
+def why_no_map(values: np.ndarray) -> str:
+    """Why values cannot be drawn; empty where they can.
+
+    >>> [why_no_map(np.array(values)) for values in ([np.nan], [np.nan, -1, 0], [0, 1])]
+    ['no value in any place', 'no value above 0', '']
+    """
+    if np.isnan(values).all():
+        return "no value in any place"
+    return "" if (values > 0).any() else "no value above 0"
+
+
+def brain_map(volume: np.ndarray, affine: np.ndarray) -> str:
+    """The largest values along each line of sight, as SVG data URI; below 0 nothing is shown.
+
+    ``volume`` has some value above 0, see `why_no_map`.
+    """
+    return svg_uri((6.4, 1.75), _draw_glass_brain, np.nan_to_num(volume).clip(0), affine)
+
+
+def brain_view(volume: np.ndarray, affine: np.ndarray) -> str:
+    """Cuts through the MNI brain that follow the mouse, as an HTML page that needs no network.
+
+    Values above a tenth of the largest are shown; some are above 0, see `why_no_map`.
+    """
+    from nibabel import Nifti1Image
+    from nilearn.plotting import view_img
+
+    volume = np.nan_to_num(volume).clip(0)
+    largest = float(volume.max())
+    options = {"threshold": largest / 10, "vmin": 0, "vmax": largest, "symmetric_cmap": False}
+    options |= {"cmap": "inferno", "resampling_interpolation": "nearest"}
+    options |= {"black_bg": True, "opacity": 0.9}
+    return view_img(Nifti1Image(volume, affine), **options).get_standalone()
+
+
+def _draw_glass_brain(axes: Axes, volume: np.ndarray, affine: np.ndarray):
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba
+    from nibabel import Nifti1Image
+    from nilearn.plotting import plot_glass_brain
+
+    figure, largest = axes.figure, float(volume.max())
+    colours = LinearSegmentedColormap.from_list("", [to_rgba(COLOUR, 0), to_rgba(COLOUR, 1)])
+    figure.set_layout_engine("none")  # nilearn places its views itself
+    axes.set_position((0, 0, 0.86, 1))
+    options = {"threshold": largest / 1e3, "vmin": 0, "vmax": largest, "plot_abs": False}
+    options |= {"cmap": colours, "colorbar": False, "annotate": False}
+    image = Nifti1Image(volume, affine)
+    plot_glass_brain(image, display_mode="lyrz", figure=figure, axes=axes, **options)
+    for view in figure.axes:
+        _redraw_outlines(view)
+    bar = figure.add_axes((0.88, 0.15, 0.02, 0.7), facecolor="none")
+    figure.colorbar(ScalarMappable(Normalize(0, largest), colours), cax=bar)
+
+
+def _redraw_outlines(axes: Axes) -> None:
+    """nilearn's hundreds of short strokes as one patch a colour, black ones in the page's ink."""
+    from matplotlib.colors import to_rgba
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    styles: dict[tuple, list] = {}
+    for stroke in list(axes.patches):
+        style = stroke.get_edgecolor(), stroke.get_linewidth()
+        styles.setdefault(style, []).append(stroke)
+        stroke.remove()
+    for ((*colour, alpha), width), strokes in styles.items():
+        outline = Path.make_compound_path(*(stroke.get_path() for stroke in strokes))
+        ink = (*colour, alpha) if any(colour) else to_rgba(INK, alpha)
+        options = {"facecolor": "none", "edgecolor": ink, "linewidth": width}
+        axes.add_patch(PathPatch(outline, transform=strokes[0].get_transform(), **options))

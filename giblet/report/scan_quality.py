@@ -1,0 +1,188 @@
+"""How good the scans are, for the report: a table, maps, and what is said of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from giblet.report.brain_maps import brain_affine, brain_map, brain_view, brain_volume, why_no_map
+from giblet.report.sentences import lag_sentence, none_found_sentence, r2_sentence
+from giblet.report.tables import in_order, number
+
+LARGEST_Q = 0.05
+MOST_REGIONS = 30  # of many parcels
+EVERYWHERE = "everywhere"
+IN_REGIONS = ("isc", "r_")
+MODALITIES = {
+    "encodec": "sound (codes)",
+    "mel": "sound (mel)",
+    "video": "pictures",
+    "text": "words",
+    "n_words": "number of words",
+    "all": "all together",
+}
+RIDGE_READING = "of BOLD predicted in held-out blocks; chance 0, best 1"
+# metric: label, how it is read, decimals
+MEASURES = {
+    "isc": ("Inter-subject correlation", "with the mean of the others; chance 0, best 1", 3),
+    "ceiling_lower": (
+        "Noise ceiling, lower bound",
+        "the same r; a perfect model of the film has at least it",
+        3,
+    ),
+    "ceiling_upper": (
+        "Noise ceiling, upper bound",
+        "r with everyone's mean; {alone} if nothing is shared",
+        3,
+    ),
+    "explainable_variance": ("Explainable variance", "share that subjects have in common", 3),
+    "tsnr": ("Temporal SNR", "mean over standard deviation, before cleaning", 1),
+    "framewise_displacement": ("Framewise displacement (mm)", "mean over volumes, 0 is best", 2),
+    "moving_share": ("Moving volumes", "share of those that moved by more than 0.5 mm", 3),
+} | {f"r_{name}": (f"Ridge r: {label}", RIDGE_READING, 3) for name, label in MODALITIES.items()}
+
+
+@dataclass(frozen=True)
+class BrainResults:
+    """What ``brain_quality`` wrote, and where its voxels are.
+
+    quality : array set of ``giblet.evaluation.quality.brain_quality``
+    summary : table of ``giblet.evaluation.quality.summary_table``
+    space : what ``giblet.brain.bold.load_bids`` has beside the series
+    """
+
+    quality: xr.Dataset
+    summary: pd.DataFrame
+    space: xr.Dataset
+
+
+@dataclass(frozen=True)
+class BrainSection:
+    """What the page says of the scans.
+
+    header, rows : a table; rows are label, reading, one text per name in ``header``
+    lag : a sentence
+    cautions : how not to read the table
+    maps : label, SVG
+    view : the first map again, to cut through (label, HTML), if there is any
+    no_maps : what has places, yet nothing to draw, and why
+    answer : the table in one sentence
+    """
+
+    header: list[str]
+    rows: list[tuple[str, str, list[str]]]
+    lag: str
+    cautions: list[str]
+    answer: str
+    maps: list[tuple[str, str]]
+    view: tuple[str, str] | None = None
+    no_maps: list[str] = field(default_factory=list)
+
+
+def brain_section(results: BrainResults) -> BrainSection:
+    """What the page says of the scans; no maps where the voxels' or parcels' places are unknown."""
+    quality, summary = results.quality, results.summary
+    rows = [_row(name, quality, summary) for name in MEASURES if name in quality]
+    means = _means(quality, results.space)
+    whys = {label: why_no_map(values) for label, values in means}
+    drawn = [(label, values) for label, values in means if not whys[label]]
+    volumes = [(label, brain_volume(values, results.space)) for label, values in drawn]
+    affine = brain_affine(results.space) if volumes else None
+    maps = [(label, brain_map(volume, affine)) for label, volume in volumes]
+    view = next(((label, brain_view(volume, affine)) for label, volume in volumes), None)
+    cautions = list(
+        filter(None, (none_found_sentence(rows, _places(quality)), r2_sentence(summary)))
+    )
+    sentences = lag_sentence(quality), cautions, _answer(rows, quality)
+    no_maps = [f"{label}: {why}" for label, why in whys.items() if why]
+    return BrainSection(_header(quality), rows, *sentences, maps, view, no_maps)
+
+
+def _header(quality: xr.Dataset) -> list[str]:
+    places = _places(quality)
+    spread = ["Mean", "Lowest to highest subject", f"95th percentile of {places}"]
+    return [*spread, f"{places.capitalize()} at q < .05"]
+
+
+def _places(quality: xr.Dataset) -> str:
+    return "parcels" if "parcel" in quality.coords else "voxels"
+
+
+def _answer(rows: list[tuple[str, str, list[str]]], quality: xr.Dataset) -> str:
+    """Agreement and every ridge, in the order of the table."""
+    places = _places(quality)
+    told = [
+        f"{label} {cells[0]}" + (f" (q < .05 in {cells[3]} of {places})" if cells[3] else "")
+        for label, _, cells in rows
+        if label == MEASURES["isc"][0] or label.startswith("Ridge")
+    ]
+    if not told:
+        return "neither agreement nor ridge could be told."
+    n_places, n_subjects = (quality.sizes[k] for k in ("voxel", "subject"))
+    of = f"means over {n_places:,} {places} and {n_subjects} subjects; chance is 0"
+    return f"{'; '.join(told)} ({of})."
+
+
+def _row(name: str, quality: xr.Dataset, summary: pd.DataFrame) -> tuple[str, str, list[str]]:
+    label, reading, decimals = MEASURES[name]
+    reading = reading.format(alone=number(quality.sizes["subject"] ** -0.5, 2))
+    rows = summary[summary["metric"] == name]
+    ends = [number(end, decimals) for end in (rows["mean"].min(), rows["mean"].max())]
+    return (
+        label,
+        reading,
+        [
+            number(rows["mean"].mean(), decimals),
+            " to ".join(ends) if len(rows) > 1 and rows["mean"].notna().any() else "",
+            number(rows["p95"].mean(), decimals) if (rows["n"] > 1).any() else "",
+            _found(quality, name),
+        ],
+    )
+
+
+def _found(quality: xr.Dataset, name: str) -> str:
+    """Share of voxels at q < .05 among those that have a q; empty where none was computed."""
+    if f"{name}_q" not in quality:
+        return ""
+    q = quality[f"{name}_q"].values
+    known = q[np.isfinite(q)]
+    return f"{100 * (known < LARGEST_Q).mean():.1f} %" if len(known) else number(np.nan, 1)
+
+
+def region_table(quality: xr.Dataset, regions: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """One row a region: its voxels, and means over them and over subjects of ISC, ceiling and r.
+
+    ``regions``: (n_voxels,) bool by name. Those with the highest ISC or first r come first, at
+    most ``MOST_REGIONS``, and ``EVERYWHERE`` last. Of parcels voxels are not counted.
+    """
+    shown = [name for name in MEASURES if name in quality and name.startswith(IN_REGIONS)]
+    rows = [
+        {"Region": region}
+        | ({} if _places(quality) == "parcels" else {"voxels": int(inside.sum())})
+        | {MEASURES[name][0]: _mean_of(quality[name].values[..., inside]) for name in shown}
+        for region, inside in regions.items()
+    ]
+    table = pd.DataFrame(rows)
+    if not shown or table.empty:
+        return table
+    table = table.sort_values(MEASURES[shown[0]][0], ascending=False)
+    last = table["Region"] == EVERYWHERE
+    return pd.concat([table[~last][:MOST_REGIONS], table[last]])
+
+
+def _mean_of(values: np.ndarray) -> float:
+    return float(np.nanmean(values)) if np.isfinite(values).any() else np.nan
+
+
+def _means(quality: xr.Dataset, space: xr.Dataset) -> list[tuple[str, np.ndarray]]:
+    """Of ISC and of every r, means over subjects; none where places are unknown."""
+    if "mask" not in space:
+        return []
+    names = in_order([n for n in MEASURES if n == "isc" or n.startswith("r_")], ["isc"])
+    return [
+        (MEASURES[name][0], quality[name].mean("subject").values)
+        for name in names
+        if name in quality
+    ]

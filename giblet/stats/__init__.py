@@ -1,0 +1,5 @@
+"""ISC, noise ceilings, ridge, cross-validation and nulls: functions of arrays."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

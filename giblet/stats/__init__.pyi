@@ -1,0 +1,43 @@
+"""What `giblet.stats` offers; each is imported from its module when it is first used."""
+
+from .cross_validation import (
+    delayed as delayed,
+    explained as explained,
+    held_out_scores as held_out_scores,
+    near as near,
+    purged_folds as purged_folds,
+)
+from .intersubject import (
+    agreement as agreement,
+    explainable_variance as explainable_variance,
+    isc as isc,
+    isc_nulls as isc_nulls,
+    noise_ceiling as noise_ceiling,
+)
+from .pearson import (
+    correlation as correlation,
+)
+from .permutation import (
+    Chance as Chance,
+    against_chance as against_chance,
+    among_nulls as among_nulls,
+    block_permuted as block_permuted,
+    false_discovery_rate as false_discovery_rate,
+    phase_randomised as phase_randomised,
+    random_phases as random_phases,
+    shift_chance as shift_chance,
+    shifted_correlation as shifted_correlation,
+)
+from .ridge import (
+    band_columns as band_columns,
+    banded_ridge as banded_ridge,
+    banded_weights as banded_weights,
+    columns_ridge as columns_ridge,
+    fit_ridge as fit_ridge,
+    ridge_encoding as ridge_encoding,
+    scale_by_training as scale_by_training,
+)
+from .variance import (
+    shares as shares,
+    variance_partition as variance_partition,
+)

@@ -1,0 +1,137 @@
+"""Linear baselines: what each modality tells of the brain, on TRs that nothing was fitted on."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from giblet.stats.pearson import correlation
+from giblet.stats.ridge import banded_ridge
+
+
+def delayed(
+    features: np.ndarray, delays: Sequence[int], runs: np.ndarray | None = None
+) -> np.ndarray:
+    """Features of earlier TRs side by side, so that ridge finds the HRF itself (FIR model).
+
+    Parameters
+    ----------
+    features : (n_trs, n_features)
+    delays : TRs, 0 or more
+        BOLD follows the film: at TR 2 s, ``range(1, 8)`` is 2 to 14 s after it.
+    runs : (n_trs,), optional
+        Label of the run of each TR. Before a run's first TR there is nothing: 0.
+
+    Returns
+    -------
+    delayed : (n_trs, n_delays * n_features), delay by delay
+
+    >>> delayed(np.array([[1.0], [2.0], [3.0]]), [0, 1]).tolist()
+    [[1.0, 0.0], [2.0, 1.0], [3.0, 2.0]]
+    """
+    if min(delays) < 0:
+        raise ValueError(f"delays must be 0 TRs or more, got {min(delays)}: BOLD follows the film")
+    runs = np.zeros(len(features)) if runs is None else np.asarray(runs)
+    shifted = np.zeros((len(delays), *features.shape), features.dtype)
+    for out, delay in zip(shifted, delays, strict=True):
+        n_kept = max(0, len(features) - delay)
+        same_run = runs[delay:] == runs[:n_kept]
+        out[delay:] = np.where(same_run[:, None], features[:n_kept], 0)
+    return np.concatenate(shifted, axis=1)
+
+
+def near(chosen: np.ndarray, gap: int) -> np.ndarray:
+    """TRs that are chosen, and those ``gap`` or fewer from one; both (n_trs,) bool.
+
+    >>> near(np.array([False, False, False, True]), gap=2).tolist()
+    [False, True, True, True]
+    """
+    n_before, trs = np.concatenate([[0], np.cumsum(chosen)]), np.arange(len(chosen))
+    return n_before[np.minimum(trs + gap + 1, len(trs))] > n_before[np.maximum(trs - gap, 0)]
+
+
+def purged_folds(
+    runs: np.ndarray, gap_trs: int, n_folds: int = 5, among: np.ndarray | None = None
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Folds that leave one run out; with a single run, contiguous blocks.
+
+    Neighbouring TRs are alike, so training TRs of the tested run that lie within ``gap_trs`` of a
+    tested TR are dropped.
+
+    Parameters
+    ----------
+    runs : (n_trs,)
+        Label of the run of each TR.
+    gap_trs
+        The HRF's length or more: ``timing.trs_for(HRF_SECONDS, t_r)``, plus the longest delay.
+    n_folds
+        Number of blocks of a single run.
+    among : TR indices, optional
+        Only these TRs are shared out.
+
+    Returns
+    -------
+    folds : list of (train, test), TR indices
+
+    Raises
+    ------
+    ValueError
+        A fold has nothing left to train on.
+
+    >>> [(train.tolist(), test.tolist()) for train, test in purged_folds(np.zeros(6), 1, 2)]
+    [([4, 5], [0, 1, 2]), ([0, 1], [3, 4, 5])]
+    """
+    runs = np.asarray(runs)
+    trs = np.arange(len(runs)) if among is None else np.asarray(among)
+    labels = np.unique(runs[trs], return_inverse=True)[1]
+    if labels.max() == 0:
+        labels = np.arange(len(trs)) * n_folds // len(trs)
+    folds = []
+    for label in np.unique(labels):
+        test = trs[labels == label]
+        purged, tested = np.zeros(len(runs), dtype=bool), np.isin(np.arange(len(runs)), test)
+        for run in np.unique(runs[test]):
+            purged |= near(tested & (runs == run), gap_trs) & (runs == run)
+        folds.append((trs[~purged[trs]], test))
+    if not all(len(train) for train, _test in folds):
+        raise ValueError(
+            f"{len(trs)} TRs in {len(folds)} folds leave none to train on with a gap of {gap_trs}: "
+            "scan longer, or make the gap smaller"
+        )
+    return folds
+
+
+def held_out_scores(
+    bands: Sequence[np.ndarray],
+    bold: np.ndarray,
+    runs: np.ndarray,
+    gap_trs: int,
+    *,
+    n_folds: int = 5,
+    n_iter: int = 20,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """How well bands predict BOLD that they were not fitted on.
+
+    Arguments as of `ridge.banded_ridge` and `purged_folds`; penalties are chosen by folds of the
+    same kind within each fold's training TRs. Subjects that saw the same film cost little more than
+    one with their voxels side by side: (n_trs, n_subjects * n_voxels).
+
+    Returns
+    -------
+    r, r2 : (n_voxels,) each
+        Correlation and share of variance, means over folds.
+    """
+    r, r2 = [], []
+    for train, test in purged_folds(runs, gap_trs, n_folds):
+        folds = purged_folds(runs, gap_trs, n_folds, among=train)
+        predicted = banded_ridge(bands, bold, train, test, folds, n_iter=n_iter, seed=seed)
+        r.append(correlation(predicted, bold[test]))
+        r2.append(explained(predicted, bold[test]))
+    return np.mean(r, axis=0), np.mean(r2, axis=0)
+
+
+def explained(predicted: np.ndarray, measured: np.ndarray) -> np.ndarray:
+    """R² of each column, (n_samples, n_targets) twice → (n_targets,); NaN where constant."""
+    left = ((measured - predicted) ** 2).sum(axis=0)
+    whole = ((measured - measured.mean(axis=0)) ** 2).sum(axis=0)
+    return 1 - np.divide(left, whole, out=np.full(len(whole), np.nan), where=whole > 0)

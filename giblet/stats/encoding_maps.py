@@ -1,0 +1,148 @@
+"""Maps of what ridge finds of a film in BOLD: each modality alone, all, and what only one tells."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from giblet.errors import GibletError
+from giblet.stats.cross_validation import explained, purged_folds
+from giblet.stats.permutation import shift_chance, shifted_correlation
+from giblet.stats.ridge import band_columns, columns_ridge
+
+
+@dataclass(frozen=True)
+class Audience:
+    """Subjects whose volumes were taken at the same moments of the film, and what it had for them.
+
+    subjects : indices; bands : modality → (n_trs, n_features), blurred by the HRF
+    """
+
+    subjects: list[int]
+    bands: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """TR indices: ``test`` is held out, ``inner`` (train, test) in ``train`` choose penalties."""
+
+    train: np.ndarray
+    test: np.ndarray
+    inner: list[tuple[np.ndarray, np.ndarray]]
+
+
+def share_clocks(
+    bands: Mapping[str, np.ndarray], volumes: np.ndarray, film_time: np.ndarray
+) -> list[Audience]:
+    """Subjects with one clock go together: their ridge costs little more than one subject's.
+
+    ``bands``: modality → (n_volumes, n_features); ``volumes`` (n_subjects, n_trs) indices into
+    them; ``film_time`` (n_volumes,) s.
+    """
+    clocks = [film_time[own].tobytes() for own in volumes]
+    found = []
+    for clock in dict.fromkeys(clocks):
+        alike = [s for s, other in enumerate(clocks) if other == clock]
+        found.append(Audience(alike, {k: band[volumes[alike[0]]] for k, band in bands.items()}))
+    return found
+
+
+def held_out_folds(runs: np.ndarray, gap_trs: int) -> list[Fold]:
+    """Whole runs, or blocks of a single one, with a gap; GibletError where TRs are too few.
+
+    BOLD z-scored by run then tells training TRs nothing of the others.
+    """
+    try:
+        return [
+            Fold(train, test, purged_folds(runs, gap_trs, among=train))
+            for train, test in purged_folds(runs, gap_trs)
+        ]
+    except ValueError as error:
+        raise GibletError(f"too few TRs to hold some out: {error}") from None
+
+
+def linear_maps(
+    bold: np.ndarray,
+    audiences: Sequence[Audience],
+    folds: Sequence[Fold],
+    *,
+    n_shifts: int = 5000,
+    n_iter: int = 20,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Ridge from each modality, and banded ridge from several, on TRs that were held out.
+
+    ``bold`` (n_subjects, n_trs, n_voxels) z-scored by run. Correlations ``r_<modality>`` and, with
+    several, ``r_all`` (subject, voxel), means over folds; ``r_..._p`` (voxel) of their mean over
+    subjects among predictions that are moved round in time. With several also ``r2_all``, and
+    ``unique_<modality>``: R² of all less R² of all the others (subject, voxel).
+    """
+    names = list(audiences[0].bands) if audiences else []
+    all_r: dict[tuple, list] = {}
+    all_r2: dict[tuple, list] = {}
+    for fold in folds if names else ():
+        columns = [{n: band_columns(b, fold.train) for n, b in a.bands.items()} for a in audiences]
+        for mixture in _mixtures(names):
+            chosen = [[own[n] for n in mixture] for own in columns]
+            predicted = _predict(chosen, bold, audiences, fold, n_iter=n_iter, seed=seed)
+            pairs = zip(predicted, bold[:, fold.test], strict=True)
+            all_r2.setdefault(mixture, []).append(np.stack([explained(*pair) for pair in pairs]))
+            if len(mixture) in (1, len(names)):
+                r = shifted_correlation(predicted, bold[:, fold.test])
+                found = r[:, 0], _mean_over_subjects(r)
+                all_r.setdefault(mixture, []).append(found)
+    arrays = {}
+    for mixture, scored in all_r.items():
+        label = f"r_{mixture[0] if len(mixture) == 1 else 'all'}"
+        by_subject, moved = zip(*scored, strict=True)
+        arrays[label] = _map(np.mean(by_subject, axis=0))
+        arrays[f"{label}_p"] = ("voxel", shift_chance(moved, n_shifts, seed).p)
+    return xr.Dataset(arrays | _unique(names, {k: np.mean(v, axis=0) for k, v in all_r2.items()}))
+
+
+def _mixtures(names: list[str]) -> list[tuple[str, ...]]:
+    """Each modality alone, all, and all but each one.
+
+    >>> _mixtures(["a", "b", "c"])
+    [('a',), ('b',), ('c',), ('a', 'b', 'c'), ('b', 'c'), ('a', 'c'), ('a', 'b')]
+    """
+    but_one = [tuple(n for n in names if n != left_out) for left_out in names]
+    mixtures = [*((n,) for n in names), tuple(names), *but_one]
+    return [m for m in dict.fromkeys(mixtures) if m]
+
+
+def _predict(
+    columns: Sequence[list[np.ndarray]], bold: np.ndarray, audiences, fold: Fold, **search
+) -> np.ndarray:
+    """BOLD of the held-out TRs, (n_subjects, n_test, n_voxels); who shares a clock is fitted once.
+
+    ``columns`` of each audience's bands, (n_trs, rank) each.
+    """
+    n_subjects, n_trs, n_voxels = bold.shape
+    predicted = np.empty((n_subjects, len(fold.test), n_voxels), dtype=np.float32)
+    for own, audience in zip(columns, audiences, strict=True):
+        together = bold[audience.subjects].swapaxes(0, 1).reshape(n_trs, -1)
+        found = columns_ridge(own, together, fold.train, fold.test, fold.inner, **search)
+        predicted[audience.subjects] = found.reshape(len(fold.test), -1, n_voxels).swapaxes(0, 1)
+    return predicted
+
+
+def _mean_over_subjects(r: np.ndarray) -> np.ndarray:
+    """Along the first axis; NaN where no subject has a value."""
+    known = np.isfinite(r)
+    total, n = np.where(known, r, 0.0).sum(axis=0), known.sum(axis=0)
+    return np.divide(total, n, out=np.full_like(total, np.nan), where=n > 0)
+
+
+def _unique(names: list[str], r2: Mapping[tuple[str, ...], np.ndarray]) -> dict:
+    if len(names) < 2:
+        return {}
+    everything = r2[tuple(names)]
+    rest = {name: r2[tuple(n for n in names if n != name)] for name in names}
+    shares = {f"unique_{name}": _map(everything - without) for name, without in rest.items()}
+    return {"r2_all": _map(everything)} | shares
+
+
+def _map(values: np.ndarray) -> tuple:
+    return ("subject", "voxel"), values.astype(np.float32)

@@ -1,0 +1,214 @@
+"""Ridge from film to brain: plain, and with a penalty for each modality (banded)."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from giblet.stats.feature_ridge import LinearRidge, directions, solve
+
+_ALPHAS = np.logspace(-1, 6, 15)  # a kernel is 1 on its diagonal
+_ALONE = np.ones((1, 1))  # the only mixture of a single band
+
+
+def fit_ridge(x: np.ndarray, y: np.ndarray, n_folds: int = 5):
+    """Himalaya ridge with intercept, ``x`` (n_samples, n_features) to ``y`` (n_samples, n_targets).
+
+    One penalty a target, chosen on contiguous folds (neighbouring TRs are alike). The model has
+    ``predict(x) → (n_samples, n_targets)``. Of fewer features than samples it is
+    `giblet.stats.feature_ridge.solve` that finds the same.
+    """
+    from himalaya.kernel_ridge import KernelRidgeCV
+
+    x, y, folds = x.astype(np.float32), y.astype(np.float32), _contiguous(len(x), n_folds)
+    alphas = np.logspace(0, 7, 15)
+    if _narrow([x]):
+        return solve([x], y, folds, alphas, _ALONE)
+    return KernelRidgeCV(alphas=alphas, cv=folds, fit_intercept=True, warn=False).fit(x, y)
+
+
+def _contiguous(n_samples: int, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    from sklearn.model_selection import KFold
+
+    return list(KFold(min(n_folds, n_samples)).split(np.empty(n_samples)))
+
+
+def _narrow(bands: Sequence[np.ndarray]) -> bool:
+    """Whether weights of features cost less than those of samples, on the processor."""
+    from himalaya.backend import get_backend
+
+    return get_backend().name == "numpy" and sum(b.shape[1] for b in bands) < len(bands[0])
+
+
+def ridge_encoding(
+    regressors: np.ndarray, bold: np.ndarray, train: np.ndarray, test: np.ndarray
+) -> np.ndarray:
+    """BOLD of test TRs predicted from regressors by ridge: (n_test, n_voxels).
+
+    Parameters
+    ----------
+    regressors : (n_trs, n_features)
+        Already convolved with the HRF; scaled here by training TRs.
+    bold : (n_trs, n_voxels) z-scored
+    train, test : TR indices
+    """
+    scaled = scale_by_training(regressors, train)
+    columns = (scaled @ directions(scaled[train])).astype(np.float32)
+    return fit_ridge(columns[train], bold[train]).predict(columns[test])
+
+
+def scale_by_training(features: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Every column with the mean 0 and the deviation 1 in training TRs; a constant one is 0."""
+    return (features - features[train].mean(axis=0)) / _spread(features, train)
+
+
+def _spread(features: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Deviation of every column in training TRs, 1 for a constant one."""
+    mean, deviation = features[train].mean(axis=0), features[train].std(axis=0)
+    return np.where(deviation > 1e-6 * np.abs(mean), deviation, 1.0)
+
+
+def banded_ridge(
+    bands: Sequence[np.ndarray],
+    bold: np.ndarray,
+    train: np.ndarray,
+    test: np.ndarray,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    *,
+    n_iter: int = 20,
+    seed: int = 0,
+) -> np.ndarray:
+    """BOLD of test TRs predicted by ridge with a penalty for each band and voxel.
+
+    himalaya's multiple-kernel ridge by random search (Dupré la Tour et al. 2022). Bands are scaled
+    by training TRs alone and divided by the root of their width, so that wide bands do not win by
+    width. A single band is plain ridge. Runs where ``himalaya.backend.set_backend`` says; by
+    default, where training TRs are more than columns, as `giblet.stats.feature_ridge.solve`.
+
+    Parameters
+    ----------
+    bands : (n_trs, n_features) each
+        One for each modality, already delayed or convolved with the HRF.
+    bold : (n_trs, n_voxels)
+    train, test : TR indices
+    folds : list of (train, test), TR indices
+        Within ``train``; they choose the penalties (`baselines.purged_folds` with ``among=train``).
+    n_iter
+        Mixtures of bands that are tried.
+
+    Returns
+    -------
+    predicted : (n_test, n_voxels) float32; NaN where BOLD has NaN in training TRs
+    """
+    columns = [band_columns(band, train) for band in bands]
+    return columns_ridge(columns, bold, train, test, folds, n_iter=n_iter, seed=seed)
+
+
+def band_columns(band: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Columns whose products with training TRs are the band's kernel, (n_trs, rank) float32.
+
+    Of ``band`` (n_trs, n_features), scaled by training TRs; the kernel's diagonal is 1 on average.
+    """
+    scaled = scale_by_training(band, train) / np.sqrt(band.shape[1])
+    return (scaled @ directions(scaled[train])).astype(np.float32)
+
+
+def columns_ridge(
+    columns: Sequence[np.ndarray],
+    bold: np.ndarray,
+    train: np.ndarray,
+    test: np.ndarray,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    *,
+    n_iter: int = 20,
+    seed: int = 0,
+) -> np.ndarray:
+    """`banded_ridge` from the columns (n_trs, rank) of its bands, see `band_columns`."""
+    inner = [tuple(np.searchsorted(train, part) for part in fold) for fold in folds]
+    whole = np.isfinite(bold[train]).all(axis=0)
+    ridge = _search([c[train] for c in columns], bold[train][:, whole], inner, n_iter, seed)
+    predicted = np.full((len(test), bold.shape[1]), np.nan, dtype=np.float32)
+    predicted[:, whole] = ridge.predict(np.concatenate([c[test] for c in columns], axis=1))
+    return predicted
+
+
+def banded_weights(
+    bands: Sequence[np.ndarray],
+    bold: np.ndarray,
+    *,
+    n_folds: int = 5,
+    n_iter: int = 20,
+    seed: int = 0,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of banded ridge: ``x @ weights + offsets`` is BOLD, with all bands side by side in x.
+
+    Penalties as `banded_ridge` has them, chosen on contiguous folds.
+
+    Parameters
+    ----------
+    bands : (n_samples, n_features) each
+    bold : (n_samples, n_voxels) without NaN
+
+    Returns
+    -------
+    weights : (n_features of all bands, n_voxels) float64
+    offsets : (n_voxels,)
+    """
+    everything = np.arange(len(bold))
+    spreads = [_spread(band, everything) * np.sqrt(band.shape[1]) for band in bands]
+    scaled = [(b - b.mean(axis=0)) / spread for b, spread in zip(bands, spreads, strict=True)]
+    turns = [directions(x) for x in scaled]
+    columns = [(x @ turn).astype(np.float32) for x, turn in zip(scaled, turns, strict=True)]
+    ridge = _search(columns, bold, _contiguous(len(bold), n_folds), n_iter, seed)
+    told = np.split(ridge.weights, np.cumsum([turn.shape[1] for turn in turns])[:-1])
+    weights = np.concatenate(
+        [
+            turn @ part / spread[:, None]
+            for turn, part, spread in zip(turns, told, spreads, strict=True)
+        ]
+    )
+    means = np.concatenate([band.mean(axis=0) for band in bands])
+    return weights, ridge.offsets - means @ weights
+
+
+def _search(
+    columns: Sequence[np.ndarray], y: np.ndarray, folds: list, n_iter: int, seed: int
+) -> LinearRidge:
+    """The best of ``n_iter`` mixtures of bands (n_samples, rank): by kernels, or without."""
+    mixtures = _mixtures(len(columns), n_iter, seed) if len(columns) > 1 else _ALONE
+    if _narrow(columns):
+        return solve(columns, y, folds, _ALPHAS, mixtures)
+    return _by_kernels(columns, y.astype(np.float32), folds, mixtures)
+
+
+def _mixtures(n_bands: int, n_iter: int, seed: int) -> np.ndarray:
+    """(n_iter, n_bands), as himalaya's random search draws them; first all bands alike."""
+    from himalaya.backend import get_backend
+    from himalaya.kernel_ridge import generate_dirichlet_samples
+
+    drawn = generate_dirichlet_samples(n_iter, n_bands, [0.1, 1.0], random_state=seed)
+    drawn = np.array(get_backend().to_numpy(drawn))
+    drawn[0] = 1 / n_bands
+    return drawn
+
+
+def _by_kernels(columns: Sequence[np.ndarray], y: np.ndarray, folds: list, mixtures: np.ndarray):
+    from himalaya.backend import get_backend
+    from himalaya.kernel_ridge import MultipleKernelRidgeCV
+
+    model = MultipleKernelRidgeCV(
+        kernels="precomputed",
+        solver="random_search",
+        solver_params={
+            "n_iter": mixtures,
+            "alphas": _ALPHAS,
+            "n_targets_batch": 2000,
+            "progress_bar": False,
+        },
+        fit_intercept=True,
+        cv=folds,
+    )
+    model.fit(np.stack([x @ x.T for x in columns]), y)
+    to_numpy = get_backend().to_numpy
+    dual, shares = to_numpy(model.dual_coef_), np.exp(to_numpy(model.deltas_))  # a share a band
+    weights = [x.T @ (dual * share) for x, share in zip(columns, shares, strict=True)]
+    return LinearRidge(np.concatenate(weights), to_numpy(model.intercept_), 1 / shares.sum(axis=0))

@@ -1,0 +1,108 @@
+"""The read-out that ridge finds. Oracles: himalaya by stats.ridge, numpy's SVD, identities."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from giblet.alignment.dataset import FilmData, split_film, zscore_bold
+from giblet.alignment.hrf import tr_kernel
+from giblet.alignment.shapes import Shapes
+from giblet.autoencoder.autoencoder import Autoencoder
+from giblet.autoencoder.bold_readout import fit_readout, reduce_rank
+from giblet.autoencoder.inference import blurred_bottlenecks, bottlenecks, predict_bold
+from giblet.config.sections import ModelConfig, SplitConfig
+from giblet.stats.pearson import correlation
+from giblet.stats.ridge import banded_weights
+
+N_TRS, N_VOXELS, T_R = 90, 5, 1.5
+SIZES = {"video_dim": 8, "text_dim": 8, "start_from": "none"}
+FLAT = ModelConfig(layout="flat", audio_dim=16, bottleneck_dim=24, embedding_dim=4, **SIZES)
+SLOTS = ModelConfig(
+    slot_frames=4, slot_dim=6, slot_video=1, slot_text=1, slot_width=8, frame_width=8, **SIZES
+)
+SHAPES = Shapes(
+    use_encodec=True,
+    n_rows=2,
+    frames_per_tr=8,
+    codebook_size=16,
+    video=(1, 16, 16),
+    n_text=6,
+    n_voxels=N_VOXELS,
+    subjects=("sub-01", "sub-02"),
+    hrf_kernel=tuple(tr_kernel(T_R, 0.75).tolist()),
+)
+
+
+@pytest.fixture
+def make_data(rng):
+    """A film of many scenes, and these scans of it (n_subjects, n_trs, n_voxels)."""
+    film = {
+        "audio": torch.from_numpy(rng.integers(0, 16, (N_TRS, 2, 8)).astype(np.int32)),
+        "video": torch.from_numpy(rng.integers(0, 255, (N_TRS, 1, 16, 16, 3)).astype(np.uint8)),
+        "text": torch.from_numpy(rng.standard_normal((N_TRS, 6)).astype(np.float32)),
+    }
+
+    def make(raw_bold):
+        part = split_film(N_TRS, T_R, SplitConfig(gap_seconds=6), has_bold=True)
+        run = np.repeat(["run-1", "run-2"], [30, N_TRS - 30])
+        bold, _ = zscore_bold(raw_bold.astype(np.float32), run, part == "train")
+        return FilmData(film, torch.from_numpy(bold), part, run, SHAPES.subjects)
+
+    return make
+
+
+@pytest.fixture
+def noise(rng):
+    return rng.standard_normal((2, N_TRS, N_VOXELS))
+
+
+def make_model(config, rank):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Autoencoder(SHAPES, config.model_copy(update={"readout_rank": rank})).eval()
+        model.codebooks.take(torch.randn_like(model.codebooks.words))
+    return model
+
+
+def test_rank_enough_is_ridge_subject_by_subject(make_data, noise):
+    model, data = make_model(FLAT, 2 * N_VOXELS), make_data(noise)
+    fit_readout(model, data, seed=1)
+    code, train = bottlenecks(model, data), data.where("train")
+    slow = blurred_bottlenecks(model, code, data.run)
+    predicted = predict_bold(model, code, data.run)
+    for bold, said in zip(data.bold.numpy(), predicted, strict=True):
+        weights, offsets = banded_weights([slow[train]], bold[train], seed=1)
+        np.testing.assert_allclose(said, slow @ weights + offsets, atol=1e-4)
+
+
+def test_fewer_components_tell_most_of_what_ridge_predicts(rng):
+    x = rng.standard_normal((40, 12))
+    weights = rng.standard_normal((12, 30)) @ np.diag(np.geomspace(1, 1e-3, 30))
+    components, readouts = reduce_rank(weights, x, 5)
+    centred = x - x.mean(axis=0)
+    left, singular, right = np.linalg.svd(centred @ weights, full_matrices=False)
+    best = (left[:, :5] * singular[:5]) @ right[:5]  # Eckart & Young
+    np.testing.assert_allclose(centred @ components @ readouts, best, atol=1e-10)
+    few = reduce_rank(np.outer(weights[:, 0], np.ones(30)), x, 5)
+    assert not few[0][:, 1:].any()
+    assert not few[1][1:].any()
+
+
+def test_brains_that_follow_the_bottleneck_are_predicted_and_test_trs_play_no_part(
+    make_data, noise, rng
+):
+    model, blank = make_model(SLOTS, 2 * N_VOXELS), make_data(noise)
+    code = bottlenecks(model, blank)
+    slow = blurred_bottlenecks(model, code, blank.run)
+    answers = slow @ rng.standard_normal((slow.shape[1], N_VOXELS))
+    data = make_data(answers / answers.std(axis=0) + 0.1 * noise)
+    fit_readout(model, data)
+    predicted, test = predict_bold(model, code, data.run), data.where("test")
+    for bold, said in zip(data.bold.numpy(), predicted, strict=True):
+        assert np.mean(correlation(said[test], bold[test])) > 0.8
+    altered = data.bold.clone()
+    altered[:, test] = 0
+    fit_readout(model, dataclasses.replace(data, bold=altered))
+    np.testing.assert_array_equal(predict_bold(model, code, data.run), predicted)

@@ -1,0 +1,60 @@
+"""Volumes come a few at a time as nibabel reads them at once; parcels are means of their voxels."""
+
+import nibabel
+import numpy as np
+import pytest
+
+from giblet.brain import images
+from giblet.brain.images import common_mask, parcel_means, read_labels, read_volumes
+from giblet.errors import GibletError
+
+SHAPE = (5, 4, 3, 23)
+
+
+def write(path, scaled, dtype):
+    """Counted voxels; ``scaled``: by a slope and an intercept in the header."""
+    voxels = (np.arange(np.prod(SHAPE)) % 251 - 100).reshape(SHAPE).astype(dtype)
+    image = nibabel.Nifti1Image(voxels, np.eye(4))
+    if scaled:
+        image.header.set_slope_inter(0.3, 1000.5)
+    nibabel.save(image, path)
+
+
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+@pytest.mark.parametrize(("scaled", "dtype"), [(True, np.int16), (False, np.int16), (0, "f4")])
+@pytest.mark.parametrize("n_at_once", [1, 4, 100])
+def test_volumes_are_those_of_nibabel(tmp_path, monkeypatch, ending, scaled, dtype, n_at_once):
+    path, mask = tmp_path / f"bold{ending}", np.indices(SHAPE[:3]).sum(axis=0) % 3 == 1
+    write(path, scaled, dtype)
+    monkeypatch.setattr(images, "_VOXELS_AT_ONCE", n_at_once * mask.size)
+    blocks = list(read_volumes(path, mask))
+    expected = np.asarray(nibabel.load(path).dataobj, dtype=np.float32)[mask].T
+    assert len(blocks[0]) == min(n_at_once, 23)
+    assert {block.dtype for block in blocks} == {np.dtype(np.float32)}
+    np.testing.assert_array_equal(np.concatenate(blocks), expected)
+
+
+def test_an_image_that_breaks_off_is_named(tmp_path):
+    write(tmp_path / "bold.nii", scaled=False, dtype=np.int16)
+    content = (tmp_path / "bold.nii").read_bytes()
+    (tmp_path / "bold.nii").write_bytes(content[:-10])
+    with pytest.raises(GibletError, match=r"bold.nii: not a readable image"):
+        list(read_volumes(tmp_path / "bold.nii", np.ones(SHAPE[:3], dtype=bool)))
+
+
+def test_parcels_are_means_over_labels():
+    """Oracle: numpy, label by label."""
+    values, labels = np.sin(np.arange(60.0)).reshape(3, 20), np.arange(20) % 4 * 5
+    expected = [values[:, labels == label].mean(axis=1) for label in (5, 10, 15)]
+    np.testing.assert_allclose(parcel_means(values, labels), np.transpose(expected))
+
+
+def test_a_mask_or_labels_that_are_no_volume_are_one_line(tmp_path):
+    nibabel.save(nibabel.Nifti1Image(np.ones((3, 3, 3, 2)), np.eye(4)), tmp_path / "bold.nii.gz")
+    surface = nibabel.gifti.GiftiDataArray(np.ones(5, np.float32))
+    nibabel.save(nibabel.gifti.GiftiImage(darrays=[surface]), tmp_path / "surface.gii")
+    for other, n in (("bold.nii.gz", 4), ("surface.gii", 0)):
+        with pytest.raises(GibletError, match=f"{other}: must be one volume .* has {n} dimensions"):
+            common_mask([(tmp_path / "bold.nii.gz", tmp_path / other)])
+        with pytest.raises(GibletError, match=f"{other}: must be one volume"):
+            read_labels(tmp_path / other, np.ones((3, 3, 3), bool), np.eye(4))

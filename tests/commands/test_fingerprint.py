@@ -1,0 +1,214 @@
+"""A result is made anew when code that it uses changes, and only then."""
+
+import sys
+
+import pytest
+
+from giblet.commands import fingerprint
+from giblet.commands.cli import verb_functions
+from giblet.commands.fingerprint import reached_definitions, source_fingerprint
+from giblet.demo import annotations_path, film_path
+
+SILENT = (*fingerprint.WITHOUT_NUMBERS, "moved.py")
+SOURCES = {
+    "commands/film.py": '''
+from giblet.config.config import Config
+
+
+def encode(film, config: Config) -> None:
+    """What it does."""
+    from giblet.codec import load
+    return _prepared(load(film))
+
+
+def _prepared(codec):
+    import giblet.timing as clock
+    return clock.seconds(codec)
+
+
+def report(page):
+    from giblet.pages import page
+    from giblet.log import tell
+    tell("begins")
+    return page.render(page)
+''',
+    "codec.py": '''
+from giblet.store import READERS, Kind
+
+GAIN = 2  # of encode
+UNUSED = 1
+
+
+def load(film: int) -> Kind:
+    """Read."""
+    # a comment
+    return GAIN * READERS["film"](film)
+''',
+    "store.py": """
+import numpy
+
+
+class Kind:
+    pass
+
+
+def read(film):
+    return film
+
+
+def read_page(page):
+    return page
+
+
+READERS = {"film": read}
+""",
+    "timing.py": "STEP = 1.5\n\n\ndef seconds(n):\n    return n * STEP\n",
+    "pages/__init__.py": "",
+    "pages/page.py": """
+from giblet.store import read_page
+
+
+def render(page):
+    return read_page(page)
+""",
+    "pages/page.html.jinja": "<h1>",
+    "log.py": "def tell(said):\n    print(said)\n",
+    "config/config.py": """
+class Config:
+    t_r: float = 1.5
+
+    @property
+    def path(self):
+        return "encodec"
+""",
+}
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package of two commands: encode uses codec, store and timing; report uses pages."""
+    for name, source in SOURCES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text(source)
+    monkeypatch.setattr(fingerprint, "PACKAGE", tmp_path)
+    forget()
+    yield tmp_path
+    forget()
+
+
+def forget():
+    """What was read of the sources."""
+    for function in vars(fingerprint).values():
+        getattr(function, "cache_clear", lambda: None)()
+
+
+def prints():
+    forget()
+    return {verb: source_fingerprint(verb) for verb in ("encode", "report")}
+
+
+def changed(package, name, old, new):
+    """Commands whose fingerprint changes with an edit."""
+    before = prints()
+    source = (package / name).read_text()
+    assert old in source
+    (package / name).write_text(source.replace(old, new, 1))
+    return {verb for verb, print_ in prints().items() if print_ != before[verb]}
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "verbs"),
+    [
+        ("codec.py", "GAIN = 2", "GAIN = 3", {"encode"}),
+        ("codec.py", "UNUSED = 1", "UNUSED = 2", set()),
+        ("timing.py", "STEP = 1.5", "STEP = 2.0", {"encode"}),
+        ("store.py", "return film", "return film + 1", {"encode"}),  # reached through a table
+        ("store.py", "return page", "return page + 1", {"report"}),
+        ("commands/film.py", "load(film)", "load(film + 1)", {"encode"}),
+        ("commands/film.py", "clock.seconds(codec)", "clock.seconds(2)", {"encode"}),
+        ("pages/page.html.jinja", "<h1>", "<h2>", {"report"}),
+        ("config/config.py", '"encodec"', '"mel"', {"encode", "report"}),
+    ],
+)
+def test_a_change_counts_for_the_commands_that_use_it(package, name, old, new, verbs):
+    assert changed(package, name, old, new) == verbs
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("codec.py", "# a comment", "# another"),
+        ("codec.py", "# of encode", ""),
+        ("codec.py", '"""Read."""', '"""Read it."""'),
+        ("codec.py", "film: int", "film: float"),
+        ("codec.py", "import READERS, Kind", "import Kind, READERS"),
+        ("commands/film.py", '"""What it does."""', '"""It does."""'),
+        ("store.py", "import numpy\n", "import pandas\n"),
+        ("log.py", "print(said)", "print(said, said)"),
+        ("config/config.py", "1.5", "2.0"),  # its value is among a rule's params
+        ("pages/__init__.py", "", '"""Pages."""'),
+    ],
+)
+def test_what_cannot_change_a_number_reruns_nothing(package, name, old, new):
+    assert not changed(package, name, old, new)
+
+
+def test_a_move_reruns_nothing(package):
+    before = prints()
+    store = (package / "store.py").read_text()
+    (package / "io.py").write_text(store)
+    (package / "store.py").unlink()
+    for name in ("codec.py", "pages/page.py"):
+        text = (package / name).read_text()
+        (package / name).write_text(text.replace("giblet.store", "giblet.io"))
+    assert prints() == before
+
+
+def test_an_unknown_command_is_named(package):
+    with pytest.raises(ValueError, match="decode is not a command; there are encode, report"):
+        source_fingerprint("decode")
+
+
+def test_every_verb_has_a_fingerprint_of_its_own():
+    found = {verb: source_fingerprint(verb) for verb in verb_functions()}
+    assert len(set(found.values())) == len(found)
+
+
+def executed(function, *arguments):
+    """Names of giblet's functions and classes that ran, as (file, outermost name)."""
+    seen = set()
+
+    def watch(frame, event, _argument):
+        code = frame.f_code
+        if event == "call" and code.co_filename.startswith(str(fingerprint.PACKAGE)):
+            seen.add((code.co_filename, code.co_qualname.split(".")[0]))
+
+    sys.setprofile(watch)
+    try:
+        function(*arguments)
+    finally:
+        sys.setprofile(None)
+    return {(file, name) for file, name in seen if not name.startswith("<")}
+
+
+@pytest.mark.parametrize(
+    "verb", ["extract_codes", "extract_mel", "group_trs", "extract_video", "embed_text"]
+)
+def test_all_that_runs_is_in_the_fingerprint(verb, tmp_path):
+    """Oracle: what Python itself calls while a verb works."""
+    from giblet.config.config import parse_config
+
+    config = parse_config({"t_r": 1.5, "max_trs": 4, "text_model": "hashing"})
+    verbs = verb_functions()
+    stream, trs = tmp_path / "stream.nc", tmp_path / "trs.nc"
+    if verb == "group_trs":
+        verbs["extract_mel"](film_path(), stream, config)
+    arguments = {
+        "group_trs": (stream, trs),
+        "embed_text": (annotations_path(), trs, config, film_path()),
+    }.get(verb, (film_path(), stream, config))
+    ran = executed(verbs[verb], *arguments)
+    known = {(str(file), name) for file, name in reached_definitions(verb)}
+    silent = {str(fingerprint.PACKAGE / name) for name in SILENT}
+    assert not {(file, name) for file, name in ran - known if file not in silent}
+    assert len(ran) > 10

@@ -1,0 +1,347 @@
+"""`giblet init` and `giblet doctor`: what they find is there, and what they write can be used."""
+
+import json
+import logging
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from unittest import mock
+
+import nibabel
+import numpy as np
+import pytest
+import soundfile
+import yaml
+
+from giblet.commands.cli import main
+from giblet.commands.doctor.data_sizes import measure
+from giblet.commands.doctor.environment import describe_machine, hub_codecs
+from giblet.commands.doctor.estimates import main_job_needs, report_needs
+from giblet.commands.setup import first_config
+from giblet.config.config import Config, parse_config
+from giblet.demo.bids_writer import simulate_bids
+from giblet.errors import GibletError
+from giblet.film.text import NO_WORDS
+from giblet.io.tables import load_json, save_json
+
+ROOT = Path(__file__).parents[2]
+BOLD = "sub-01/func/sub-01_task-film_run-1_space-MNI152NLin2009cAsym_desc-preproc_bold"
+NOISE = np.random.default_rng(0).uniform(-0.1, 0.1, 60 * 1000)
+
+
+@pytest.fixture(autouse=True)
+def quiet_again():
+    with mock.patch.dict(os.environ):
+        yield
+    logging.disable(logging.NOTSET)
+
+
+@pytest.fixture
+def film(tmp_path):
+    """A minute of noise and what is said in it."""
+    soundfile.write(tmp_path / "a film.wav", NOISE, 1000)
+    (tmp_path / "a film.tsv").write_text("onset\tduration\ttext\n0.5\t2.0\tyes\n3\t1\tno\n")
+    return tmp_path / "a film.wav"
+
+
+@pytest.fixture(scope="module")
+def data_set(tmp_path_factory):
+    """Two SIMULATED subjects in the derivatives of a data set that has the film, 60 s, too."""
+    folder = tmp_path_factory.mktemp("data") / "my data"
+    features = [np.random.default_rng(0).standard_normal((600, n)) for n in (3, 4, 5)]
+    derivatives = folder / "derivatives" / "fmriprep"
+    options = {"n_subjects": 2, "n_runs": 1, "resolution_mm": 16, "stim_file": "film.wav"}
+    simulate_bids(derivatives, *features, t_r=1.25, **options)
+    (folder / "stimuli").mkdir()
+    soundfile.write(folder / "stimuli" / "film.wav", NOISE, 1000)
+    (folder / "stimuli" / "film.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nyes\n")
+    return folder
+
+
+def init(source, output):
+    assert main(["init", str(source), "--output", str(output)]) == 0
+    return parse_config(yaml.safe_load(output.read_text()))
+
+
+def test_a_config_for_a_film(film, tmp_path):
+    config = init(film, tmp_path / "config.yaml")
+    assert (config.film, config.dataset) == (str(film), "a-film")
+    assert config.annotations == str(film.with_suffix(".tsv"))
+    assert config.bold_source == "none"
+    text = (tmp_path / "config.yaml").read_text()
+    assert "# beside the film; rows: 2" in text
+    assert "sound, no pictures" in text
+
+
+def test_what_was_written_is_said_and_what_to_do_next(film, tmp_path, capsys, monkeypatch):
+    """The commands are ones that can be given, from the folder of the config."""
+    monkeypatch.chdir(tmp_path)
+    init(film, Path("my config.yaml"))
+    written, said = capsys.readouterr()
+    assert written == Path("my config.yaml").read_text()
+    first, doctor, snakemake = said.strip().splitlines()
+    assert first.startswith("my config.yaml is written")
+    assert snakemake.strip() == "snakemake --cores 8 report --configfile 'my config.yaml'"
+    words = shlex.split(doctor)
+    assert words[0] == "giblet"
+    Path("my config.yaml").write_text(f"{written}splits: {{gap_seconds: 3}}\n")
+    assert main(words[1:]) == 0
+
+
+def test_the_doctor_takes_what_init_takes(film, tmp_path, capsys):
+    """A film, or its config, by name alone: the same needs."""
+    (tmp_path / "mine.yaml").write_text(first_config(film))
+    tables = []
+    for source in (film, tmp_path / "mine.yaml"):
+        main(["doctor", str(source)])
+        told = capsys.readouterr().out
+        assert f"\n{source} (dataset a-film)\n" in told
+        tables.append(told.partition("(dataset a-film)")[2])
+    assert tables[0] == tables[1]
+    assert "60 s" in tables[0]
+
+
+def test_no_file_is_overwritten(film, tmp_path, capsys):
+    (tmp_path / "mine.yaml").write_text("t_r: 2.0")
+    assert main(["init", str(film), "--output", str(tmp_path / "mine.yaml")]) == 1
+    assert "mine.yaml: is there already" in capsys.readouterr().err
+    assert (tmp_path / "mine.yaml").read_text() == "t_r: 2.0"
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31m b.wav", "a\x85 b.wav", "a\u2028b.wav", "a\n#b.wav"])
+def test_any_name_of_a_film_is_read_back(film, name, capsys):
+    """Also control characters and line ends of all kinds, which YAML refuses, or folds."""
+    film = film.rename(film.with_name(name))
+    text = first_config(film, "a\x1b[31m\nt_r: 9.yaml")
+    assert yaml.safe_load(text)["film"] == str(film)
+    assert yaml.safe_load(text)["t_r"] == 1.5
+    assert all(line.isprintable() for line in text.split("\n"))
+    main(["doctor", str(film)])
+    assert f"film: {film.parent}/a" in (told := capsys.readouterr().out)
+    assert all(line.isprintable() for line in told.replace("\t", "").split("\n"))
+
+
+def test_a_name_that_is_not_utf8_goes_into_no_config(film, data_set, tmp_path, capsys):
+    odd = os.fsdecode(b"caf\xe9.wav")
+    film.rename(tmp_path / odd)
+    for verb in ("init", "doctor"):
+        assert main([verb, str(tmp_path / odd)]) == 1
+        assert re.fullmatch(
+            rf"giblet {verb}: \S+/caf\\xe9.wav: its name is not UTF-8; rename it\n",
+            capsys.readouterr().err,
+        )
+    scans = tmp_path / "scans"
+    shutil.copytree(data_set / "derivatives" / "fmriprep", scans)
+    (scans / "sub-01").rename(scans / os.fsdecode(b"sub-01\xe9"))
+    said = "its name is not UTF-8; rename it"
+    with pytest.raises(GibletError, match=rf"sub-01\\xe9/func/\S+: {said}"):
+        first_config(scans)
+    (scans / os.fsdecode(b"sub-01\xe9")).rename(scans / "sub-01")
+    for file in sorted(scans.glob("sub-02/func/*_task-film_*")):
+        file.rename(file.with_name(file.name.replace("task-film", os.fsdecode(b"task-\xe9"))))
+    assert main(["init", str(scans), "--output", str(tmp_path / "mine.yaml")]) == 1
+    assert re.search(rf"_task-\\xe9_\S+: {said}\n", capsys.readouterr().err)
+    assert not (tmp_path / "mine.yaml").exists()
+
+
+def test_words_that_cannot_be_read_are_not_named(film):
+    film.with_suffix(".tsv").write_text("when\twhat\n1\tyes\n")
+    text = first_config(film)
+    assert yaml.safe_load(text)["annotations"] == "none"
+    assert re.search(r"^annotations: none  # not as it is: .*a film.tsv", text, re.M)
+
+
+@pytest.mark.parametrize("name", ["../../film.wav", "/film.wav", "x/../../../film.wav"])
+def test_events_name_no_film_outside_the_data_set(data_set, name, tmp_path):
+    """Each is a film that is there; only the one in the data set's own folder is taken."""
+    folder = shutil.copytree(data_set, tmp_path / "here" / "data")
+    name = str(tmp_path / name[1:]) if name[0] == "/" else name
+    shutil.move(folder / "stimuli" / "film.wav", tmp_path / "film.wav")
+    shutil.copy(tmp_path / "film.wav", tmp_path / "here")
+    (folder / "stimuli" / "x").mkdir()
+    assert (folder / "stimuli" / name).is_file()
+    for events in folder.rglob("*_events.tsv"):
+        events.write_text(events.read_text().replace("film.wav", name))
+    text = first_config(folder)
+    assert yaml.safe_load(text)["film"] == "none"
+    assert f"names {name}, which is not in" in text
+
+
+def test_a_config_for_a_bids_folder_is_one_that_snakemake_plans(data_set, tmp_path):
+    """What the doctor estimates is what Snakemake, asked, would run."""
+    config = init(data_set, tmp_path / "config.yaml")
+    assert (config.t_r, config.task, config.dataset) == (1.25, "film", "my-data_film")
+    assert config.film == str(data_set / "stimuli" / "film.wav")
+    assert config.annotations == str(data_set / "stimuli" / "film.srt")
+    command = [sys.executable, "-m", "snakemake", "report", "--dry-run"]
+    command += ["--snakefile", ROOT / "Snakefile", "--configfile", tmp_path / "config.yaml"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    planned = set(re.findall(r"^(\w+) +\d+$", done.stdout + done.stderr, re.M))
+    sizes = measure(parse_config(config.model_dump() | {"splits": {"gap_seconds": 3}}))[0]
+    needs = [*main_job_needs(sizes, config), *report_needs(sizes, config)]
+    assert {need.rule.split()[0] for need in needs} == planned - {"total"}
+
+
+def test_sizes_are_those_of_the_headers(data_set):
+    """Oracle: nibabel."""
+    config = {"film": str(data_set / "stimuli/film.wav"), "bold": str(data_set), "t_r": 1.25}
+    sizes, _, problems = measure(parse_config(config | {"splits": {"gap_seconds": 3}}))
+    assert not problems
+    folder = data_set / "derivatives" / "fmriprep"
+    mask = nibabel.load(folder / f"{BOLD.replace('preproc_bold', 'brain_mask')}.nii.gz")
+    n_voxels, n_volumes = mask.get_fdata().sum(), nibabel.load(folder / f"{BOLD}.nii.gz").shape[3]
+    assert (sizes.n_subjects, sizes.n_columns) == (2, n_voxels)
+    assert sizes.values == pytest.approx(2 * n_voxels * n_volumes / 1e6)
+    assert (sizes.n_trs, sizes.minutes) == (48, 1.0)
+
+
+def test_a_folder_in_which_little_is_known(data_set, tmp_path):
+    """No film, a second task, a sidecar without TR: each is said, and left at its default."""
+    folder = tmp_path / "fmriprep"
+    func = folder / "sub-01" / "func"
+    func.mkdir(parents=True)
+    source = data_set / "derivatives" / "fmriprep"
+    for path in source.glob("sub-01/func/*"):
+        (func / path.name).write_bytes(path.read_bytes())
+    text = first_config(folder)
+    assert "names film.wav, which is not in" in text
+    assert yaml.safe_load(text)["film"] == "none"
+    other = func / f"{Path(BOLD).name.replace('task-film_run-1', 'task-alone')}.nii.gz"
+    other.touch()
+    text = first_config(folder)
+    assert "task: alone  # also there: film" in text
+    assert "not ready yet: " in text
+    other.unlink()
+    sidecar = load_json(folder / f"{BOLD}.json")
+    save_json({k: v for k, v in sidecar.items() if k != "RepetitionTime"}, folder / f"{BOLD}.json")
+    text = first_config(folder)
+    assert "has no RepetitionTime" in text
+    assert "not ready yet: " in text
+    assert parse_config(yaml.safe_load(text)).t_r == Config().t_r
+
+
+@pytest.mark.parametrize(
+    ("make", "said"), [(Path.mkdir, "no sub-* folders"), (Path.touch, "cannot be")]
+)
+def test_nothing_to_begin_with(make, said, tmp_path, capsys):
+    make(tmp_path / "source")
+    assert main(["init", str(tmp_path / "source"), "--output", str(tmp_path / "c.yaml")]) == 1
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "c.yaml").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, None),
+        ({"film": "gone.wav"}, "gone.wav: no such file"),
+        ({"annotations": "gone.tsv"}, "gone.tsv: no such file"),
+        ({"bold": "gone"}, "gone: no such folder"),
+        ({"t_r": 2.0}, "t_r is 2.0 s in the config, but the scan's RepetitionTime is 1.25 s"),
+        ({"codec": "./gone"}, "codec ./gone: no such folder"),
+        ({"codec": "some/codec@main"}, "codec some/codec@main: no such folder, not in the Hugging"),
+        ({"splits": {}}, "48 TRs are too few"),
+        ({"video": {"height": 10**5, "width": 10**5}}, "disk: about "),
+    ],
+)
+def test_what_would_stop_a_run_is_found_before_it_starts(data_set, changes, said, tmp_path, capsys):
+    config = {"film": str(data_set / "stimuli/film.wav"), "bold": str(data_set), "t_r": 1.25}
+    config |= {"splits": {"gap_seconds": 3}} | changes
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
+    code = main(["doctor", "--config", str(tmp_path / "config.yaml")])
+    told = capsys.readouterr()
+    assert code == (0 if said is None else 1)
+    assert ("WOULD STOP" in told.out) == (said is not None)
+    if said:
+        assert f"WOULD STOP: {said}" in told.out.replace(f"{tmp_path}/", "")
+        assert told.err.count("\n") == 1
+    else:
+        assert "ESTIMATES" in told.out
+
+
+def check_told(capsys, folder, config, code, *lines):
+    """The doctor prints these of a config, and ends with the exit code."""
+    (folder / "asked.yaml").write_text(yaml.safe_dump(config | {"splits": {"gap_seconds": 3}}))
+    assert main(["doctor", "--config", str(folder / "asked.yaml")]) == code
+    told = capsys.readouterr().out
+    for line in lines:
+        assert line in told
+
+
+def test_the_doctor_says_of_words_what_the_run_would(film, tmp_path, capsys):
+    config = {"film": str(film), "bold": "none", "annotations": "none"}
+    lines = f"\nwords: {NO_WORDS}\n", "\nscans: none were given (bold)"
+    check_told(capsys, tmp_path, config, 0, *lines)
+    said, head = tmp_path / "said.tsv", "onset\tduration\ttext\n"
+    said.write_text(head + "1\t2\ta\n2\t2\tb\n59\t1.5\tc\n")
+    lines = (
+        "\nwords: 3 rows from 1.0 to 60.5 s\n",
+        "\n    WARNING: said.tsv: 1 rows begin before an earlier one ends; all are kept\n",
+        "\n    WARNING: words: 1 rows end after the film (60.00 s)\n",
+    )
+    check_told(capsys, tmp_path, config | {"annotations": str(said)}, 0, *lines)
+    said.write_text(head + "61\t2\tlate\n")
+    line = "WOULD STOP: annotation 'late', 61.00 s to 63.00 s, is past the end of the film"
+    check_told(capsys, tmp_path, config | {"annotations": str(said)}, 1, line)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".txt"])
+def test_the_doctor_names_who_is_left_out(suffix, tmp_path, capsys):
+    waves, rows = np.sin(np.arange(200.0))[:, None] * [1.0, 2.0], []
+    for subject, series in (("01", waves), ("02", np.ones_like(waves))):
+        file = tmp_path / f"{subject}{suffix}"
+        (np.save if suffix == ".npy" else np.savetxt)(file, series)
+        rows.append(f"{subject}\t{file.name}\t2.0\t0.0\n")
+    table, head = tmp_path / "runs.tsv", "subject\tfile\tt_r\tfilm_onset\n"
+    config = {"film": "none", "annotations": "none", "bold": str(table), "t_r": 2.0}
+    table.write_text(head + "".join(rows))
+    line = "\n    WARNING: sub-02: constant in some run, left out\n"
+    check_told(capsys, tmp_path, config, 0, line)
+    table.write_text(head + rows[1])
+    line = "runs.tsv: every voxel of some run is constant"
+    check_told(capsys, tmp_path, config, 1, "WOULD STOP: ", line)
+
+
+def test_more_film_and_more_brain_need_no_less():
+    """Twice the film, or twice the voxels: no rule needs less of anything."""
+    from dataclasses import replace
+
+    config = parse_config({})
+    small = measure(config)[0]
+    halves = {name: getattr(small, name) / 2 for name in ("minutes", "values", "run_values")}
+    halves |= {"n_trs": 180, "n_train": 104, "n_test": 36, "test_seconds": 54.0}
+    for all_needs in (main_job_needs, report_needs):
+        pairs = zip(
+            all_needs(replace(small, **halves), config), all_needs(small, config), strict=True
+        )
+        for less, more in pairs:
+            assert less.rule == more.rule
+            assert less.seconds <= more.seconds
+            assert less.memory_mb <= more.memory_mb
+            assert less.disk_mb <= more.disk_mb
+
+
+def test_codecs_in_the_cache_of_the_hub_are_listed(tmp_path):
+    for name, config in {
+        "facebook--encodec": {"model_type": "encodec", "target_bandwidths": [1.5, 3.0]},
+        "some--words": {"model_type": "bert"},
+    }.items():
+        snapshot = tmp_path / f"models--{name}" / "snapshots" / "abc"
+        snapshot.mkdir(parents=True)
+        (snapshot / "config.json").write_text(json.dumps(config | {"sampling_rate": 24000}))
+    assert hub_codecs(tmp_path) == ["facebook/encodec@abc: encodec, 24000 Hz, 1.5 3 kbps"]
+    assert hub_codecs(tmp_path / "none") == ["none in the Hugging Face cache"]
+
+
+def test_versions_are_those_that_python_itself_tells():
+    import torch
+
+    told = "\n".join(describe_machine())
+    assert re.search(rf"^torch +{re.escape(torch.__version__)}$", told, re.M)
+    assert re.search(r"^python +" + sys.version.split()[0], told, re.M)
+    assert "    bundled: " in told

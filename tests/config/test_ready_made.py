@@ -1,0 +1,162 @@
+"""Ready-made configs: small SIMULATED copies, named as the public data sets are, are found.
+
+The lines of Python in notes/data.md are run as they stand there.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import soundfile
+
+from giblet.commands.scans import load_bold
+from giblet.config.config import parse_config
+from giblet.film.annotations import read_annotations
+from giblet.io.arrays import load_arrays
+from giblet.io.tables import load_yaml
+
+ROOT = Path(__file__).parents[2]
+AFFINE = np.diag([3.0, 3.0, 3.0, 1.0])
+KIT = "MNI152_T1_3mm_brain_mask.nii"
+MNI = "MNI152NLin2009cAsym"
+
+
+def waves(n_voxels, n_volumes, phase):
+    """A slow wave in each voxel, (n_voxels, n_volumes) float32."""
+    periods = np.linspace(20, 60, n_voxels)[:, None]
+    return (100 + np.sin(np.arange(n_volumes) / periods + phase)).astype(np.float32)
+
+
+def write_scan(path, n_volumes, phase=0.0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    voxels = waves(8, n_volumes, phase).reshape(2, 2, 2, n_volumes)
+    nibabel.save(nibabel.Nifti1Image(voxels, AFFINE), path)
+
+
+def write_mask(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(nibabel.Nifti1Image(np.ones((2, 2, 2), np.uint8), AFFINE), path)
+
+
+def run_the_notes(heading):
+    """What the section of notes/data.md tells the reader to run in Python."""
+    section = (ROOT / "notes" / "data.md").read_text().split(f"\n### {heading}")[1]
+    exec(re.search(r"```python\n(.*?)```", section, re.S)[1], {})
+
+
+def config_of(name):
+    return parse_config(load_yaml(ROOT / "config" / f"{name}.yaml"))
+
+
+def loaded(config):
+    """The BOLD that the verb finds with this config."""
+    load_bold(Path(config.bold), Path("bold.nc"), config)
+    return load_arrays("bold.nc")
+
+
+def of(arrays, subject, run="run-1"):
+    return arrays.isel(volume=(arrays["subject"] == subject) & (arrays["run"] == run))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def narratives(folder):
+    """Two people; of a third there is a name, as datalad leaves it, and no file."""
+    afni = folder / "narratives" / "derivatives" / "afni-smooth"
+    names = f"task-black_space-{MNI}_res-native_desc-clean_bold.nii.gz"
+    for n, subject in enumerate(("sub-127", "sub-265")):
+        write_scan(afni / subject / "func" / f"{subject}_{names}", 550, phase=n)
+    (afni / "sub-267" / "func").mkdir(parents=True)
+    (afni / "sub-267" / "func" / f"sub-267_{names}").symlink_to("nowhere.nii.gz")
+    write_mask(afni / f"tpl-{MNI}" / f"tpl-{MNI}_res-black_desc-brain_mask.nii.gz")
+    gentle = folder / "narratives" / "stimuli" / "gentle" / "black"
+    gentle.mkdir(parents=True)
+    (gentle / "align.csv").write_text("I,i,0.5,0.61\nknew,,,\nyou,you,799.1,799.4\n")
+    soundfile.write(gentle.parents[1] / "black_audio.wav", np.zeros(800 * 1000), 1000)
+    run_the_notes("Narratives")
+    return config_of("narratives")
+
+
+def test_narratives_names_are_found_and_its_clock_is_the_authors(narratives):
+    """Oracle: event_meta.json of the data set: the story lasts 533 TRs from TR 8 on."""
+    arrays = loaded(narratives)
+    assert set(arrays["subject"].values) == {"sub-127", "sub-265"}
+    scan = of(arrays, "sub-127")
+    np.testing.assert_array_equal(np.flatnonzero(scan["in_film"]), 8 + np.arange(533))
+    assert scan["film_time"].values[8] == 0.75
+    assert arrays.attrs["stim_file"] == Path(narratives.film).name
+    table = read_annotations(narratives.annotations, **narratives.words.model_dump())
+    assert table["text"].tolist() == ["I", "you"]
+
+
+def test_snakemake_plans_a_ready_made_config(narratives):
+    """Files that a config or a table of runs names and that are missing stop this."""
+    command = [sys.executable, "-m", "snakemake", "brain_quality", "--dry-run", "--quiet", "rules"]
+    command += ["--snakefile", ROOT / "Snakefile"]
+    command += ["--configfile", ROOT / "config" / "narratives.yaml"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_sherlock_becomes_two_runs_whose_shift_is_undone(folder, shared):
+    for n, subject in enumerate(("s1", "s5", "s17")):
+        write_scan(folder / "sherlock/movie_files" / f"sherlock_movie_{subject}.nii", 1976, n)
+    write_mask(folder / "sherlock" / KIT)
+    run_the_notes("Sherlock")
+    config = config_of("sherlock")
+    whole = nibabel.load("sherlock/movie_files/sherlock_movie_s17.nii").dataobj
+    for part, volumes in (("part-1", slice(946)), ("part-2", slice(946, None))):
+        half = nibabel.load(f"sherlock/parts/s17_{part}.nii").dataobj
+        np.testing.assert_array_equal(half, whole[..., volumes])
+    arrays = loaded(config)
+    assert set(arrays["subject"].values) == {"sub-s1", "sub-s5", "sub-s17"}
+    first, second = of(arrays, "sub-s1", "part-1"), of(arrays, "sub-s1", "part-2")
+    assert first.sizes["volume"] + second.sizes["volume"] == 1976
+    # by the authors: volume 27 of the file was taken in TR 30 of the film, here at its middle
+    assert first["film_time"].values[27 - 1] == 29.5 * 1.5
+    assert second["film_time"].values[0] == (946 + 3 + 0.5) * 1.5
+    # by the authors: of s5 the volumes from end-50 to end are copies of the one before
+    copied = ~of(arrays, "sub-s5", "part-2")["in_film"].values
+    np.testing.assert_array_equal(np.flatnonzero(copied), np.arange(1030 - 51, 1030))
+    (path,) = (shared / "annotations").glob(Path(config.annotations).name)
+    said = read_annotations(path, **config.words.model_dump())
+    assert (said["onset"] + said["duration"]).iloc[-1] == 1976 * config.t_r
+
+
+def test_ds003720_hears_each_piece_with_its_ten_volumes(folder):
+    """Ten columns belong to a piece; here each piece is a constant that says which it is."""
+    made = folder / "ds003720" / "derivative" / "stimuli_generate" / "genres_preproc"
+    made.mkdir(parents=True)
+    for n in range(480):
+        name = f"Stim_Training_Run{n // 40 + 1:02d}_{n % 40 + 1:02d}_{'rock' if n % 2 else 'pop'}"
+        soundfile.write(made / f"{name}.wav", np.full(15 * 20, n / 480), 20, subtype="DOUBLE")
+    data = folder / "ds003720" / "derivative" / "preprocessed_data"
+    data.mkdir()
+    np.save(data / "sub-001_Resp_Training.npy", waves(3, 4800, 0.0))
+    run_the_notes("Music genres")
+    config = config_of("ds003720")
+    arrays = loaded(config)
+    assert arrays["bold"].shape == (4800, 3)
+    assert arrays["in_film"].all()
+    film, rate = soundfile.read(config.film)
+    assert len(film) == 12 * 615 * rate
+    heard = film[(arrays["film_time"].values * rate).astype(int)]
+    np.testing.assert_allclose(heard, np.arange(4800) // 10 / 480, atol=1e-6)
+    assert film[0] == pytest.approx(479 / 480)  # the last run's last piece comes first
+
+
+@pytest.mark.parametrize("name", ["sherlock", "ds003720", "narratives"])
+def test_the_notes_say_how_to_run_each_config(name):
+    text = (ROOT / "config" / f"{name}.yaml").read_text()
+    assert f"--configfile config/{name}.yaml" in text
+    assert f"`config/{name}.yaml`" in (ROOT / "notes" / "data.md").read_text()
+    assert config_of(name).t_r == 1.5

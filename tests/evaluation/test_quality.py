@@ -1,0 +1,201 @@
+"""Maps show which parcel answers to what; noise shows nothing."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from sklearn.metrics import roc_auc_score
+
+from giblet.evaluation.quality import _to_hear_with, brain_quality, summary_table
+from giblet.film.text import NO_WORDS
+from giblet.io.arrays import open_arrays, save_arrays
+from giblet.stats.intersubject import isc
+
+T_R = 2.0
+
+
+def scans_of(bold, n_runs=1):
+    """(n_subjects, n_trs, n_parcels) as the loaders give it."""
+    n_subjects, n_trs, n_parcels = bold.shape
+    names = [f"p{n}" for n in range(n_parcels)]
+    runs = [f"run-{1 + n_runs * tr // n_trs}" for tr in range(n_trs)]
+    return xr.Dataset(
+        {"bold": (("volume", "parcel"), bold.reshape(-1, n_parcels).astype(np.float32))},
+        coords={
+            "parcel": names,
+            "subject": ("volume", np.repeat([f"sub-{s}" for s in range(n_subjects)], n_trs)),
+            "run": ("volume", runs * n_subjects),
+            "film_time": ("volume", np.tile((np.arange(n_trs) + 0.5) * T_R, n_subjects)),
+            "in_film": ("volume", np.ones(n_subjects * n_trs, dtype=bool)),
+        },
+        attrs={"t_r": T_R, "warnings": [], "source": "SIMULATED"},
+    )
+
+
+def of_volumes(features, n_subjects):
+    return xr.Dataset({"regressors": (("volume", "feature"), np.tile(features, (n_subjects, 1)))})
+
+
+@pytest.fixture(scope="module")
+def smooth():
+    """Maker of noise as smooth as BOLD, (n_trs, n): ``smooth(n, seed)``."""
+
+    def make(n, seed, n_trs=400):
+        rng = np.random.default_rng(seed)
+        kernel = np.hanning(7)[:, None]
+        white = rng.standard_normal((n_trs + 6, n))
+        return np.stack([np.convolve(w, kernel[:, 0], "valid") for w in white.T], axis=1)
+
+    return make
+
+
+def test_planted_maps_come_back(smooth):
+    """Half the parcels answer to sound, a quarter to words, the others to nothing."""
+    sound, words = smooth(3, 0), smooth(4, 1)
+    rng = np.random.default_rng(2)
+    shared = np.concatenate(
+        [sound @ rng.normal(size=(3, 20)), words @ rng.normal(size=(4, 10)), np.zeros((400, 10))], 1
+    )
+    bold = np.stack([shared / 2 + smooth(40, 10 + s) for s in range(4)])
+    modalities = {"audio": of_volumes(sound, 4), "text": of_volumes(words, 4)}
+    found = brain_quality(scans_of(bold), modalities, T_R, n_permutations=60, n_iter=4)
+    answers = {"audio": np.arange(40) < 20, "text": (np.arange(40) >= 20) & (np.arange(40) < 30)}
+    for name, truth in answers.items():
+        assert roc_auc_score(truth, found[f"r_{name}"].mean("subject")) > 0.95
+    either = answers["audio"] | answers["text"]
+    assert roc_auc_score(either, found["r_all"].mean("subject")) > 0.95
+    assert roc_auc_score(either, found["isc"].mean("subject")) > 0.95
+    assert (found["isc_q"] < 0.05).values[either].mean() > 0.9
+    assert (found["isc_q"] < 0.05).values[~either].mean() < 0.3
+    assert (found["ceiling_upper"] >= found["ceiling_lower"]).all()
+    assert found["parcel"].values[0] == "p0"
+    table = summary_table(found).set_index(["metric", "subject"])
+    assert table.loc[("isc", "sub-1"), "mean"] == pytest.approx(float(found["isc"][1].mean()))
+    assert table.loc[("explainable_variance", "all"), "n"] == 40
+
+
+def test_how_many_words_are_a_band_of_their_own(smooth):
+    rate, words = smooth(1, 40)[:, 0], smooth(9, 41)
+    bold = np.stack([rate[:, None] + smooth(4, 42 + s) for s in range(2)])
+    text = of_volumes(words, 2).assign(n_words=("volume", np.tile(rate, 2)))
+    found = brain_quality(scans_of(bold), {"text": text}, T_R, n_permutations=2, n_iter=4)
+    assert float(found["r_n_words"].mean()) > 0.5
+    assert abs(float(found["r_text"].mean())) < 0.2
+    assert float(found["r_all"].mean()) > 0.5
+
+
+def test_noise_scores_nothing(smooth):
+    bold = np.stack([smooth(60, 20 + s, 1200) for s in range(2)])
+    found = brain_quality(
+        scans_of(bold, n_runs=3),
+        {"audio": of_volumes(smooth(5, 3, 1200), 2)},
+        T_R,
+        n_permutations=20,
+    )
+    assert "r_all" not in found  # one modality alone
+    assert abs(float(found["r_audio"].mean())) < 0.02
+    assert abs(float(found["isc"].mean())) < 0.02
+    for label in ("isc_q", "r_audio_q"):
+        assert (found[label] < 0.05).mean() < 0.1
+
+
+def test_blocks_of_voxels_give_what_all_at_once_do(smooth, tmp_path, monkeypatch):
+    """Read from a file, in blocks of 3 and of all 8 parcels; the lag by the 5 that agree most."""
+    monkeypatch.setattr("giblet.evaluation.quality._LAG_VOXELS", 5)
+    sound, words = smooth(2, 50, 200), smooth(2, 51, 200)
+    bold = np.stack([smooth(8, 52 + s, 200) + sound[:, :1] for s in range(3)])
+    save_arrays(scans_of(bold), tmp_path / "bold.nc")
+    film = {"audio": of_volumes(sound, 3), "text": of_volumes(words, 3)}
+    levels = np.repeat(sound[:, :1], 20, axis=0)  # 10 Hz
+    options = {"n_permutations": 20, "n_shifts": 200, "n_iter": 3, "levels": levels}
+    with open_arrays(tmp_path / "bold.nc") as scans:
+        few = brain_quality(scans, film, T_R, block_values=3 * 3 * 200, **options)
+    whole = brain_quality(scans_of(bold), film, T_R, **options)
+    assert few["parcel"].values.tolist() == whole["parcel"].values.tolist()
+    for name in whole:
+        np.testing.assert_allclose(few[name], whole[name], atol=1e-4, err_msg=name)
+
+
+def test_the_lag_is_told_by_voxels_that_agree_most(monkeypatch):
+    monkeypatch.setattr("giblet.evaluation.quality._LAG_VOXELS", 2)
+    isc = np.array([[0.1, 0.5, np.nan, -0.8, 0.3], [0.1, 0.3, np.nan, -0.8, 0.5]])
+    agreed = xr.Dataset({"isc": (("subject", "voxel"), isc)})
+    assert _to_hear_with(agreed, 5).tolist() == [1, 4]
+    alone = xr.Dataset({"r_mel": (("subject", "voxel"), isc[:1])})
+    assert _to_hear_with(alone, 5).tolist() == [0, 3]
+
+
+def test_ridge_may_be_asked_of_the_voxels_that_agree_most_alone(smooth):
+    sound, words = smooth(2, 70, 200), smooth(2, 71, 200)
+    shared = np.linspace(0, 2, 8) * sound[:, :1]
+    scans = scans_of(np.stack([smooth(8, 72 + s, 200) + shared for s in range(3)]))
+    film = {"audio": of_volumes(sound, 3), "text": of_volumes(words, 3)}
+    options = {"n_permutations": 5, "n_shifts": 200, "n_iter": 3}
+    whole, few = (brain_quality(scans, film, T_R, max_voxels=n, **options) for n in (None, 3))
+    asked = np.argsort(-whole["isc"].mean("subject").values)[:3]
+    for name in ("r_audio", "r_all", "unique_text", "r_all_p"):
+        np.testing.assert_allclose(
+            few[name].values[..., asked], whole[name].values[..., asked], atol=1e-5, err_msg=name
+        )
+        assert np.isnan(np.delete(few[name].values, asked, axis=-1)).all()
+    np.testing.assert_array_equal(few["isc"], whole["isc"])
+    (said,) = [w for w in few.attrs["warnings"] if "ridge" in w]
+    assert said.startswith("ridge was asked of 3 of 8 voxels")
+
+
+def test_noise_of_the_scanner_and_of_the_head_by_subject(smooth):
+    """Two runs each; a volume's motion is unknown where it is the first."""
+    scans = scans_of(np.stack([smooth(3, 60 + s, 100) for s in range(2)]), n_runs=2)
+    scans["tsnr"] = (("scan", "parcel"), np.array([[80, 10, 5], [60, 20, 5], [9, 9, 9], [9, 9, 9]]))
+    named = {"scan_subject": ("scan", ["sub-0", "sub-0", "sub-1", "sub-1"])}
+    motion = np.tile([np.nan, 0.2, 0.8, 0.2, 0.2], 40)
+    motion[100:] = np.nan  # of the second subject nothing is known
+    scans = scans.assign_coords(named).assign(framewise_displacement=("volume", motion))
+    found = brain_quality(scans, {}, T_R, n_permutations=2)
+    assert found["tsnr"].values.tolist() == [[70, 15, 5], [9, 9, 9]]
+    assert found["framewise_displacement"].values[0] == pytest.approx(0.35)
+    assert found["moving_share"].values[0] == pytest.approx(0.25)
+    table = summary_table(found).set_index(["metric", "subject"])
+    assert table.loc[("tsnr", "sub-0"), "mean"] == 30
+    assert table.loc[("framewise_displacement", "sub-0"), "n"] == 1
+    assert table.loc[("moving_share", "sub-1"), "n"] == 0
+
+
+def test_one_subject_has_nobody_to_agree_with(smooth):
+    found = brain_quality(scans_of(smooth(3, 5)[None]), {}, T_R)
+    assert all(name.startswith("lag") and np.isnan(found[name]) for name in found)
+    assert found.attrs["lag_note"] == "no sound to tell it by"
+
+
+def test_too_short_a_scan_is_said(smooth):
+    """Nothing can be held out; what people share is told all the same."""
+    bold, features = np.stack([smooth(3, s, 30) for s in (6, 8)]), smooth(2, 7, 30)
+    scans = scans_of(bold)
+    found = brain_quality(scans, {"audio": of_volumes(features, 2)}, T_R, n_permutations=2)
+    warning, no_words = found.attrs["warnings"]
+    assert no_words == NO_WORDS
+    assert "ridge was left out: too few TRs to hold some out: 30 TRs in 5 folds" in warning
+    assert "r_audio" not in found
+    np.testing.assert_allclose(found["isc"], isc(bold), atol=1e-5)
+
+
+@pytest.mark.parametrize("what_ends", ["film", "config"])
+def test_what_was_scanned_after_the_end_is_left_out(smooth, what_ends):
+    """By the film, or as the config wants it: maps are those of a scan that was cut there."""
+    bold, features = np.stack([smooth(2, s) for s in (6, 8)]), smooth(2, 7)
+    bold += features.mean(axis=1)[:, None]
+    short = {"sound": of_volumes(features[:300], 2)}
+    expected = brain_quality(scans_of(bold[:, :300]), short, T_R, n_permutations=2)
+    whole = {"sound": of_volumes(features, 2)}
+    ends = {"max_trs": 300}
+    if what_ends == "film":
+        whole["sound"].attrs["n_trs"], ends = 300, {}
+    found = brain_quality(scans_of(bold), whole, T_R, n_permutations=2, **ends)
+    xr.testing.assert_allclose(found, expected)
+    said = "100 TRs were scanned after the film's end, and left out"
+    assert (said in found.attrs["warnings"]) == (what_ends == "film")
+
+
+def test_agreement_is_that_of_isc(smooth):
+    bold = np.stack([smooth(3, 30) + smooth(3, 31 + s) for s in range(3)])
+    found = brain_quality(scans_of(bold), {}, T_R, n_permutations=5)
+    np.testing.assert_allclose(found["isc"], isc(bold), atol=1e-5)

@@ -1,0 +1,192 @@
+"""The whole way: a film and simulated brains in, held-out sound and an honest table out."""
+
+import warnings
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from giblet.alignment.aligned import align, film_data, film_shapes
+from giblet.audio.files import read_sound, write_sound
+from giblet.audio.mel import MelSettings
+from giblet.audio.processor import AudioProcessor
+from giblet.autoencoder.training import fit
+from giblet.config.sections import DecodingConfig, ModelConfig, SplitConfig, TrainingConfig
+from giblet.evaluation.reconstruction import reconstruct
+from giblet.evaluation.scores import score_table
+
+T_R, N_TRS, FIRST_SCANNED = 1.5, 24, 3
+SPLITS = SplitConfig(gap_seconds=1.5)
+SMALL = ModelConfig(
+    layout="flat",
+    code_head="classifier",
+    start_from="none",
+    audio_dim=16,
+    video_dim=8,
+    text_dim=8,
+    bottleneck_dim=32,
+    embedding_dim=4,
+    decoder_dim=8,
+    readout_rank=4,
+)
+ONE_EPOCH = TrainingConfig(max_epochs=1, frames_per_step=4, window_trs=6, bfloat16=False)
+SOUND_METRICS = {"pesq_wb", "stoi", "si_sdr_db", "log_mel_db", "sync_error_ms"}
+QUICK_MEL = MelSettings(n_mels=60, n_iter=8)
+REGIONS = {"auditory": np.arange(6) < 2}
+NATIVE_REGION = {"framing": "native", "region": "auditory"}  # one run for two questions
+BRAINS = ["brain", "brain_shuffled", "brain_mean", "nearest_clip"]
+
+
+@pytest.fixture(scope="module")
+def film_file(tmp_path_factory):
+    """A film's sound of 36 s, voice-like: a gliding pitch with harmonics, in syllables."""
+    time = np.arange(int(N_TRS * T_R * 24000)) / 24000
+    phase = 2 * np.pi * np.cumsum(140 + 40 * np.sin(2 * np.pi * 0.31 * time)) / 24000
+    voice = sum(np.sin(k * phase) / k for k in range(1, 20))
+    loudness = np.clip(np.sin(2 * np.pi * 2.3 * time) + np.sin(2 * np.pi * 0.17 * time), 0, None)
+    path = tmp_path_factory.mktemp("film") / "voice.wav"
+    write_sound(path, (0.08 * voice * loudness).astype(np.float32), 24000)
+    return path
+
+
+def make_scans(rng):
+    """Two simulated subjects who saw the film from TR 3 on, with one regressor."""
+    tr = np.tile(np.arange(FIRST_SCANNED, N_TRS), 2)
+    bold = rng.standard_normal((len(tr), 6)).astype(np.float32)
+    scans = xr.Dataset(
+        {"bold": (("volume", "voxel"), bold)},
+        coords={
+            "subject": ("volume", np.repeat(["sub-01", "sub-02"], len(tr) // 2)),
+            "run": ("volume", np.repeat("run-1", len(tr))),
+            "film_time": ("volume", tr * T_R + 0.75),
+            "in_film": ("volume", tr >= 0),
+            **{axis: ("voxel", np.arange(6.0)) for axis in "xyz"},
+        },
+        attrs={"t_r": T_R, "warnings": [], "source": "SIMULATED"},
+    )
+    values = rng.standard_normal((len(tr), 3)).astype(np.float32)
+    return scans, [xr.Dataset({"regressors": (("volume", "feature"), values)})]
+
+
+@pytest.fixture(scope="module")
+def run_pipeline(film_file, tmp_path_factory):
+    """From the film's file to sounds and table, each kind of run once."""
+    done = {}
+
+    def run(use_encodec, has_bold, framing="tr_synchronous", region=None):
+        key = (use_encodec, has_bold, framing, region)
+        if key not in done:
+            done[key] = _run(film_file, tmp_path_factory.mktemp("logs"), *key)
+        return done[key]
+
+    return run
+
+
+def _run(film_file, folder, use_encodec, has_bold, framing, region):
+    rng = np.random.default_rng(0)
+    processor = AudioProcessor(use_encodec, t_r=T_R, framing=framing, mel=QUICK_MEL)
+    features, _ = processor.audio_to_features(film_file)
+    sound = xr.Dataset({"audio": (("tr", "row", "frame"), features)}, attrs=processor.facts())
+    pictures = rng.integers(0, 256, (N_TRS, 1, 16, 16, 3), dtype=np.uint8)
+    video = xr.Dataset({"video": (("tr", "picture", "height", "width", "rgb"), pictures)})
+    scans, regressors = make_scans(rng) if has_bold else (None, [])
+    aligned = align([sound, video], scans, regressors, T_R, SPLITS)
+    data = film_data(aligned)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Lightning's advice on workers and intervals
+        trained = fit(data, film_shapes(aligned, "spm"), SMALL, ONE_EPOCH, 0, str(folder))
+    film_sound = read_sound(film_file, processor.sample_rate)
+    model, options = trained.autoencoder, (DecodingConfig(region=region), 0, REGIONS)
+    sounds, rows = reconstruct(aligned, data, model, processor, film_sound, *options)
+    table = score_table(processor.encoding_mode, rows)
+    return aligned, processor, film_sound, sounds, table
+
+
+PATHS = pytest.mark.parametrize("use_encodec", [True, False], ids=["encodec", "mel"])
+
+
+@PATHS
+def test_a_film_alone_gives_three_sounds_and_no_brain(run_pipeline, use_encodec):
+    aligned, processor, _, sounds, table = run_pipeline(use_encodec, has_bold=False)
+    assert list(sounds) == ["original", "codec", "stimulus"]
+    n_samples = round((aligned["part"] == "test").sum().item() * T_R * processor.sample_rate)
+    for waveform in sounds.values():
+        assert (waveform.shape, waveform.dtype) == ((n_samples,), np.float32)
+        assert np.isfinite(waveform).all()
+    assert not table["column"].str.contains("brain|nearest|encoding").any()
+
+
+@PATHS
+def test_brains_come_with_their_nulls(run_pipeline, use_encodec):
+    _, _, _, sounds, table = run_pipeline(use_encodec, has_bold=True)
+    assert list(sounds) == ["original", "codec", "stimulus", *BRAINS]
+    assert len({len(waveform) for waveform in sounds.values()}) == 1
+    identified = table[table["metric"] == "identification_2way"]
+    assert identified["column"].tolist() == ["brain", "brain_shuffled", "nearest_clip"]
+    linear = table[table["metric"] == "bold_r"]
+    columns = ["encoding", "encoding_ridge", "encoding_banded", "noise_ceiling"]
+    assert linear["column"].tolist() == columns
+    assert linear["n"].tolist() == [2, 2, 2, 2]  # one value a subject
+
+
+@PATHS
+@pytest.mark.parametrize("has_bold", [True, False], ids=["bold", "no bold"])
+def test_every_column_has_every_metric(run_pipeline, use_encodec, has_bold):
+    *_, sounds, table = run_pipeline(use_encodec, has_bold)
+    header = ["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
+    assert table.columns.tolist() == header
+    assert set(table["path"]) == {"encodec" if use_encodec else "mel"}
+    assert not table.duplicated(["path", "column", "metric"]).any()
+    for column in list(sounds)[1:]:
+        assert set(table.loc[table["column"] == column, "metric"]) >= SOUND_METRICS
+    codec = set(table.loc[table["column"] == "codec", "metric"])
+    assert {"values_per_s", "kbit_per_s"} <= codec
+    codes = table["metric"].isin(["code_accuracy", "cross_entropy_nats"])
+    brains = len(BRAINS) if has_bold else 0  # accuracy alone
+    assert codes.sum() == (4 + brains if use_encodec else 0)  # of the model, and of frequencies
+    scored = table[table["n"] > 0]
+    assert np.isfinite(scored["value"]).all()
+    assert table.loc[table["n"] == 0, "value"].isna().all()  # never a made-up score
+
+
+def test_scores_of_brains_pool_all_subjects(run_pipeline):
+    *_, table = run_pipeline(True, has_bold=True)
+    stoi = table[table["metric"] == "stoi"].set_index("column")
+    asked = stoi["n"] + stoi["n_failed"]
+    assert (asked[BRAINS] == 2 * asked["codec"]).all()
+
+
+@PATHS
+def test_the_original_is_the_films_sound_of_the_test_trs(run_pipeline, use_encodec):
+    aligned, processor, film_sound, sounds, _ = run_pipeline(use_encodec, has_bold=True)
+    trs = aligned["tr"].values[aligned["part"].values == "test"]
+    assert trs[-1] == N_TRS - 1  # numbered in the film, though the scan began later
+    start = round(trs[0] * T_R * processor.sample_rate)
+    np.testing.assert_array_equal(sounds["original"], film_sound[start:])
+
+
+@PATHS
+def test_the_codec_column_is_the_codec_alone(run_pipeline, use_encodec):
+    aligned, processor, _, sounds, table = run_pipeline(use_encodec, has_bold=True)
+    test = aligned["audio"].values[aligned["part"].values == "test"]
+    np.testing.assert_array_equal(sounds["codec"], processor.features_to_audio(test))
+    distance = table[table["metric"] == "log_mel_db"].set_index("column")["value"]
+    assert distance["codec"] == distance.min()  # the ceiling
+    late = table[table["metric"] == "sync_error_ms"].set_index("column")["value"]
+    assert late["codec"] < 20  # at its place on the film's clock
+
+
+def test_the_codecs_own_clock_works_too(run_pipeline):
+    """Native framing: TRs of 112 and 113 frames, wherever the test part begins."""
+    _, _, _, sounds, table = run_pipeline(True, has_bold=True, **NATIVE_REGION)
+    assert list(sounds) == ["original", "codec", "stimulus", *BRAINS]
+    late = table[table["metric"] == "sync_error_ms"].set_index("column")["value"]
+    assert late["codec"] < 20
+
+
+def test_the_table_says_which_region_was_read(run_pipeline):
+    *_, table = run_pipeline(True, has_bold=True, **NATIVE_REGION)
+    read = table[table["metric"] == "voxels_in_auditory"]
+    assert (read["column"].tolist(), read["value"].tolist()) == (["brain"], [2.0])
+    *_, whole = run_pipeline(True, has_bold=True)
+    assert not whole["metric"].str.contains("voxels_in").any()

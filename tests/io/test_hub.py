@@ -1,0 +1,173 @@
+"""A model is found in a folder or the cache, or its absence is said at once. No network needed."""
+
+import hashlib
+import os
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from transformers import EncodecConfig, EncodecModel
+
+from giblet.audio.codecs.base import load_codec
+from giblet.errors import GibletError
+from giblet.io.hub import model_folder
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    """No way out, and an empty Hugging Face cache, whose folder this is."""
+
+    def refuse(*_args, **_kwargs):
+        raise OSError("no network")
+
+    monkeypatch.setattr(socket, "create_connection", refuse)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.mark.parametrize("name", ["nobody/no_such_codec", "codecs/of/mine", "./mine", "my codec"])
+def test_an_unknown_model_is_one_clear_line_at_once(offline, name):
+    began = time.monotonic()
+    with pytest.raises(GibletError, match="not in the Hugging Face cache") as raised:
+        model_folder(name, "codec")
+    assert time.monotonic() - began < 10
+    assert name in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_an_unknown_codec_is_refused_offline(offline):
+    began = time.monotonic()
+    with pytest.raises(GibletError, match="nobody/no_such_codec"):
+        load_codec("nobody/no_such_codec", 6.0)
+    assert time.monotonic() - began < 10
+
+
+def test_a_silent_network_is_not_waited_for(monkeypatch, offline):
+    """Behind some firewalls nothing refuses and nothing answers: the time-out must be ours."""
+    waited = []
+
+    def hang(_address, timeout=60.0):
+        waited.append(timeout)
+        raise TimeoutError
+
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr(socket, "create_connection", hang)
+    with pytest.raises(GibletError):
+        model_folder(f"nobody/no_such_codec@{'0' * 40}", "codec")
+    assert 0 < sum(waited) < 10
+
+
+@pytest.mark.parametrize("name", ["nobody/codec", "nobody/codec@main", "nobody/codec@v1.0"])
+def test_nothing_is_fetched_that_is_not_pinned(monkeypatch, offline, name):
+    """Of a branch or a tag the hub may send something else tomorrow: it is not even asked."""
+    asked = []
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr(socket, "create_connection", lambda *given, **_more: asked.append(given))
+    with pytest.raises(GibletError, match="Name its commit"):
+        model_folder(name, "codec")
+    assert not asked
+
+
+def test_a_cached_codec_is_found_offline(offline, as_the_hub_lays_it):
+    commit = "0" * 40
+    cached = offline / "models--somebody--tiny_codec"
+    config = EncodecConfig(num_filters=2, hidden_size=8, num_lstm_layers=1)
+    EncodecModel(config).save_pretrained(cached / "snapshots" / commit)
+    as_the_hub_lays_it(cached / "snapshots" / commit)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text(commit)
+    assert model_folder("somebody/tiny_codec", "codec") == cached / "snapshots" / commit
+    assert load_codec("somebody/tiny_codec", 6.0).n_codebooks == 8
+
+
+def test_a_pinned_codec_is_that_commit_and_no_other(offline, as_the_hub_lays_it):
+    cached = offline / "models--somebody--tiny_codec"
+    for commit in ("0" * 40, "1" * 40):
+        (cached / "snapshots" / commit).mkdir(parents=True)
+        (cached / "snapshots" / commit / "config.json").write_text("{}")
+        as_the_hub_lays_it(cached / "snapshots" / commit)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text("0" * 40)
+    assert model_folder("somebody/tiny_codec", "codec").name == "0" * 40
+    assert model_folder(f"somebody/tiny_codec@{'1' * 40}", "codec").name == "1" * 40
+    with pytest.raises(GibletError, match="not in the Hugging Face cache"):
+        model_folder(f"somebody/tiny_codec@{'2' * 40}", "codec")
+
+
+@pytest.fixture
+def fetched(offline):
+    """A model as the hub's client lays it down: links to files that are named by their hashes."""
+    weights, config = b"weights" * 100, b"{}"
+    in_git = hashlib.sha1(b"blob %d\0" % len(config) + config).hexdigest()
+    snapshot = offline / "models--somebody--tiny" / "snapshots" / ("2" * 40)
+    blobs = snapshot.parents[1] / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    contents = {
+        "model.safetensors": (hashlib.sha256(weights).hexdigest(), weights),
+        "config.json": (in_git, config),
+    }
+    for name, (blob, content) in contents.items():
+        (blobs / blob).write_bytes(content)
+        (snapshot / name).symlink_to(Path("..") / ".." / "blobs" / blob)
+    return snapshot
+
+
+def test_what_was_fetched_is_as_the_hub_has_it(fetched):
+    assert model_folder(f"somebody/tiny@{'2' * 40}", "codec") == fetched
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json"])
+def test_a_changed_file_in_the_cache_is_refused(fetched, name):
+    blob = (fetched / name).resolve()
+    content = bytearray(blob.read_bytes())
+    content[-1] ^= 1
+    blob.write_bytes(content)
+    with pytest.raises(GibletError, match=f"{name}: not as the hub has it"):
+        model_folder(f"somebody/tiny@{'2' * 40}", "codec")
+
+
+def test_a_link_out_of_the_cache_is_refused(fetched, tmp_path):
+    (tmp_path / "elsewhere").write_text("{}")
+    (fetched / "config.json").unlink()
+    (fetched / "config.json").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(GibletError, match="not as the hub has it"):
+        model_folder(f"somebody/tiny@{'2' * 40}", "codec")
+
+
+def test_a_file_that_is_no_link_is_refused(fetched):
+    """Nobody knows what it should be: it could be anything. Named as a folder, it is the user's."""
+    weights = fetched / "model.safetensors"
+    weights.unlink()
+    weights.write_bytes(b"garbage")
+    with pytest.raises(GibletError, match=r"model.safetensors: not as the hub .* give that folder"):
+        model_folder(f"somebody/tiny@{'2' * 40}", "codec")
+    assert model_folder(str(fetched), "codec") == fetched
+
+
+def test_a_link_to_other_blobs_is_refused(fetched, tmp_path):
+    blob = (fetched / "config.json").resolve()
+    (tmp_path / "blobs").mkdir()
+    (fetched / "config.json").unlink()
+    (fetched / "config.json").symlink_to(blob.rename(tmp_path / "blobs" / blob.name))
+    with pytest.raises(GibletError, match=r"config.json: not as the hub has it"):
+        model_folder(f"somebody/tiny@{'2' * 40}", "codec")
+
+
+def test_a_blob_that_is_a_pipe_is_refused(fetched):
+    blob = (fetched / "config.json").resolve()
+    blob.unlink()
+    os.mkfifo(blob)
+    with pytest.raises(GibletError, match=r"config.json: not as the hub has it"):
+        model_folder(f"somebody/tiny@{'2' * 40}", "codec")
+
+
+def test_a_folder_is_taken_as_it_is(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    assert model_folder(str(tmp_path), "codec") == tmp_path
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path):
+    with pytest.raises(GibletError, match=r"the folder has no config\.json"):
+        model_folder(str(tmp_path), "codec")

@@ -1,0 +1,173 @@
+"""The page on the scans: numbers, the lag in words, maps. Oracles: nilearn, identities."""
+
+import base64
+import re
+from xml.etree import ElementTree
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from nilearn.maskers import NiftiLabelsMasker, NiftiMasker
+
+from giblet.evaluation.quality import summary_table
+from giblet.report.brain_maps import brain_map, brain_view, brain_volume
+from giblet.report.page import render_page
+from giblet.report.scan_quality import BrainResults, brain_section
+from giblet.report.sentences import lag_sentence
+
+AFFINE = np.diag([30.0, 30.0, 30.0, 1.0]) + np.pad([[-60.0], [-75.0], [-45.0]], ((0, 1), (3, 0)))
+LAG = {"lag": 0.42, "lag_low": -0.1, "lag_high": 0.9, "lag_p": 0.031, "lag_reliable": 1.0}
+
+
+@pytest.fixture(scope="module")
+def space():
+    mask = np.zeros((5, 6, 5), dtype=bool)
+    mask[1:4, 1:5, 1:4] = True  # 36 voxels
+    return xr.Dataset({"mask": (("i", "j", "k"), mask)}, attrs={"affine": AFFINE.ravel().tolist()})
+
+
+@pytest.fixture(scope="module")
+def results(space):
+    """Two people: the ISC rises from voxel to voxel, sound is found in a quarter of them."""
+    isc = np.arange(36) / 100
+    maps = {
+        "isc": (("subject", "voxel"), np.stack([isc, isc + 0.1])),
+        "r_encodec": (("subject", "voxel"), np.stack([isc, isc]) / 2),
+        "r_encodec_q": ("voxel", np.repeat([0.01, 0.3], [9, 27])),
+        "framewise_displacement": ("subject", [0.12, 0.2]),
+    }
+    attrs = {"lag_applied": 0.0, "warnings": "[]"}
+    quality = xr.Dataset(maps | LAG, {"subject": ["sub-01", "sub-02"]}, attrs)
+    return BrainResults(quality, summary_table(quality), space)
+
+
+@pytest.fixture(scope="module")
+def section(results):
+    return brain_section(results)
+
+
+def page(results, simulated):
+    names = ["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
+    scores = pd.DataFrame([("mel", "codec", "stoi", 0.9, 0.8, 1.0, 9, 0)], columns=names)
+    facts = {"dataset": "d", "film": "f", "codec": "c", "bandwidth_kbps": 6.0, "t_r": 1.5}
+    facts |= {"warnings": [], "simulated": simulated, "has_bold": True, "config": ""}
+    return render_page(scores, {}, 24000, {}, facts, results)
+
+
+def test_rows_are_means_over_voxels_and_people(section):
+    rows = {label: cells for label, _, cells in section.rows}
+    p95 = np.quantile(np.arange(36) / 100, 0.95) + 0.05
+    expected = ["0.225", "0.175 to 0.275", f"{p95:.3f}", ""]
+    assert rows["Inter-subject correlation"] == expected
+    assert rows["Ridge r: sound (codes)"][3] == "25.0 %"
+    assert rows["Framewise displacement (mm)"] == ["0.16", "0.12 to 0.20", "", ""]
+    assert len(rows) == 3  # nothing of what was not measured
+
+
+def test_the_page_shows_them_and_says_what_is_simulated(results, section):
+    html = page(results, simulated=True)
+    assert section.lag in html
+    for label, reading, cells in section.rows:
+        assert label in html
+        assert reading.replace("'", "&#39;") in html
+        assert all(f"<td>{cell}</td>" in html for cell in cells)
+    assert len(section.maps) == 2
+    assert all(uri in html for _, uri in section.maps)
+    assert "Inter-subject correlation (simulated)</figcaption>" in html
+    assert 'id="brain"' not in page(None, simulated=False)
+
+
+def test_a_view_to_cut_through_needs_nothing_and_is_always_alike(section, space):
+    label, html = section.view
+    assert label == "Inter-subject correlation"
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", html)
+    assert len(html) < 1_000_000
+    affine = np.reshape(space.attrs["affine"], (4, 4))
+    volume = brain_volume(np.arange(36) / 100, space)
+    assert brain_view(volume, affine) == brain_view(volume, affine)
+
+
+def test_lag_and_what_was_done_about_it(results):
+    said = lag_sentence(results.quality)
+    assert said == (
+        "The scans lag behind the film by 0.42 s (95 %: −0.10 to 0.90 s, which holds 0; "
+        "p = 0.031 of so good a fit of other moments; reliable). The scans were not moved."
+    )
+    weak = results.quality.assign(lag_reliable=0.0).assign_attrs(lag_applied=1.5)
+    assert "not reliable, do not use it). The scans were moved by 1.50 s" in lag_sentence(weak)
+
+
+def test_a_share_of_0_is_not_read_as_nothing(results):
+    def cautions(quality, summary):
+        return brain_section(BrainResults(quality, summary, xr.Dataset())).cautions
+
+    assert cautions(results.quality, results.summary) == []
+    none = results.quality.assign(r_encodec_q=results.quality["r_encodec_q"] * 0 + 0.06)
+    (said,) = cautions(none, results.summary)
+    assert said.startswith("0.0 % of voxels at q < .05 (sound (codes)) is no proof that nothing")
+    below = results.summary.assign(mean=-results.summary["mean"])
+    assert cautions(none, below) == []
+
+
+def test_the_upper_bound_says_what_chance_alone_reaches(results):
+    upper = results.quality.assign(ceiling_upper=results.quality["isc"])
+    names = {"metric": "ceiling_upper", "mean": [0.5], "median": 0.5, "p95": 0.5, "n": 36}
+    table = pd.concat([results.summary, pd.DataFrame(names)])
+    readings = [r for _, r, _ in brain_section(BrainResults(upper, table, xr.Dataset())).rows]
+    alone = results.quality.sizes["subject"] ** -0.5
+    assert f"r with everyone's mean; {alone:.2f} if nothing is shared" in readings
+
+
+def test_voxels_go_where_nilearn_puts_them(results, space):
+    values = results.quality["isc"][0].values.astype(np.float32)
+    image = nibabel.Nifti1Image(space["mask"].values.astype(np.int8), AFFINE)
+    expected = NiftiMasker(image, standardize=None).fit().inverse_transform(values)
+    np.testing.assert_array_equal(brain_volume(values, space), expected.get_fdata())
+
+
+def test_parcels_go_where_nilearn_puts_them(space):
+    atlas = np.zeros((5, 6, 5), dtype=np.int16)
+    atlas[1:3, 1:5, 1:4], atlas[3, 1:5, 1:4] = 2, 7
+    labelled = space.assign(labels=(("i", "j", "k"), atlas)).assign_coords(parcel=[2, 7])
+    masker = NiftiLabelsMasker(nibabel.Nifti1Image(atlas, AFFINE), standardize=None).fit()
+    values = np.array([0.25, 0.5], dtype=np.float32)
+    expected = masker.inverse_transform(values).get_fdata()
+    np.testing.assert_array_equal(brain_volume(values, labelled), expected)
+
+
+def test_no_places_no_maps(results):
+    nowhere = BrainResults(results.quality, results.summary, xr.Dataset())
+    assert brain_section(nowhere).maps == []
+    html = page(nowhere, simulated=False)
+    assert "No maps: where the parcels are is not known." in html
+    assert 'id="brain"' in html
+    assert "imulated" not in html
+
+
+def test_a_map_is_drawn_in_the_pages_ink_and_always_alike(results, section, space):
+    volume = brain_volume(results.quality["isc"].mean("subject").values, space)
+    uri = section.maps[0][1]
+    svg = base64.b64decode(uri.split(",", 1)[1]).decode()
+    assert ElementTree.fromstring(svg).tag.endswith("svg")
+    assert "var(--ink)" in svg
+    assert "stroke: #000000" not in svg
+    assert len(uri) < 100_000
+    assert brain_map(volume, AFFINE) == uri
+
+
+@pytest.mark.filterwarnings("error::UserWarning", "error::RuntimeWarning")
+def test_nothing_above_zero_is_no_map_and_no_warning(results):
+    """nilearn warns of an empty mask when it is given nothing to draw."""
+    isc, r = results.quality["isc"], results.quality["r_encodec"]
+    some = brain_section(
+        BrainResults(results.quality.assign(isc=-isc), results.summary, results.space)
+    )
+    assert [label for label, _ in some.maps] == [some.view[0]] == ["Ridge r: sound (codes)"]
+    assert some.no_maps == ["Inter-subject correlation: no value above 0"]
+    quality = results.quality.assign(isc=isc * np.nan, r_encodec=-r)
+    html = page(BrainResults(quality, results.summary, results.space), simulated=False)
+    assert "Inter-subject correlation: no value in any place; Ridge r: sound (codes): no" in html
+    assert "<figure>" not in html.split('id="brain"')[1].split("</section>")[0]
+    assert "is not known" not in html

@@ -1,0 +1,202 @@
+"""Ridge from film to brain: right where there is something.
+
+Oracles: scikit-learn, himalaya's solver in feature space, identities.
+"""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, KFold
+
+from giblet.alignment.dataset import split_film
+from giblet.alignment.hrf import convolve_hrf
+from giblet.config.sections import SplitConfig
+from giblet.stats.cross_validation import purged_folds
+from giblet.stats.feature_ridge import directions
+from giblet.stats.pearson import correlation
+from giblet.stats.permutation import phase_randomised
+from giblet.stats.ridge import banded_ridge, banded_weights, fit_ridge, ridge_encoding
+
+N_TRS, T_R = 300, 1.5
+ALPHAS = np.logspace(-1, 6, 15)
+
+
+def film_regressors(rng, n_features=60):
+    times = np.arange(N_TRS) * T_R + T_R / 2
+    return convolve_hrf(rng.standard_normal((N_TRS, n_features)), 1 / T_R, times)
+
+
+def null_bold(rng, n_voxels):
+    """Smooth noise that has seen no film, of deviation 1."""
+    noise = phase_randomised(film_regressors(rng, n_voxels), rng)
+    return noise / noise.std(axis=0)
+
+
+@pytest.fixture
+def parts():
+    part = split_film(N_TRS, T_R, SplitConfig(), has_bold=True)
+    return np.flatnonzero(part == "train"), np.flatnonzero(part == "test")
+
+
+@pytest.fixture
+def bands(rng):
+    """Two modalities, one wide, and BOLD that answers to one, the other, both and neither."""
+    one, other = rng.standard_normal((N_TRS, 4)) * 100, rng.standard_normal((N_TRS, 40)) + 7
+    noise = rng.standard_normal((N_TRS, 4))
+    bold = np.column_stack(
+        [one[:, 0] / 100, other[:, 0], one[:, 1] / 100 + other[:, 1], 0 * one[:, 0]]
+    )
+    return [one, other], bold + 0.5 * noise + [0, 3, -3, 50]
+
+
+def folds_within(train):
+    return purged_folds(np.zeros(N_TRS), gap_trs=0, n_folds=4, among=train)
+
+
+@pytest.mark.parametrize("n_features", [10, 30, 120])
+def test_ridge_is_scikit_learns_with_an_intercept(rng, n_features):
+    x = rng.standard_normal((80, n_features))
+    y = x[:, :4] * [3, 1, 0.3, 0] + rng.standard_normal((80, 4)) + [0, 5, -5, 100]
+    ridge = fit_ridge(x, y)
+    new = rng.standard_normal((20, n_features)).astype(np.float32)
+    assert ridge.best_alphas_[0] < ridge.best_alphas_[3]  # one penalty a target
+    for target, alpha in enumerate(ridge.best_alphas_):
+        expected = Ridge(alpha=alpha).fit(x, y[:, target]).predict(new)
+        np.testing.assert_allclose(ridge.predict(new)[:, target], expected, atol=2e-3)
+
+
+def test_a_voxel_that_follows_the_film_is_predicted(rng, parts):
+    train, test = parts
+    regressors, bold = film_regressors(rng), null_bold(rng, 20)
+    bold[:, :10] += 2 * regressors[:, :1] / regressors[:, 0].std()
+    r = correlation(ridge_encoding(regressors, bold, train, test), bold[test])
+    assert r[:10].min() > 0.6
+    assert abs(r[10:].mean()) < 0.3
+
+
+def test_the_regressors_units_do_not_matter(rng, parts):
+    train, test = parts
+    regressors, bold = film_regressors(rng), null_bold(rng, 10)
+    other = regressors * 2.0 ** rng.integers(-8, 8, 60) + 8
+    other = np.column_stack([other, np.ones(N_TRS, dtype=np.float32)])  # a constant adds nothing
+    np.testing.assert_allclose(
+        ridge_encoding(regressors, bold, train, test),
+        ridge_encoding(other, bold, train, test),
+        atol=0.01,
+    )
+
+
+def test_one_band_is_scikit_learns_ridge_by_the_same_folds(bands, parts):
+    """Its grid search chooses the same penalty and predicts the same."""
+    (_one, x), bold = bands
+    train, test = parts
+    scaled = (x - x[train].mean(axis=0)) / x[train].std(axis=0)
+    folds = folds_within(train)
+    inner = [tuple(np.searchsorted(train, part) for part in fold) for fold in folds]
+    predicted = banded_ridge([x], bold, train, test, folds)
+    for voxel in range(4):
+        search = GridSearchCV(
+            Ridge(), {"alpha": ALPHAS * x.shape[1]}, cv=inner, scoring="neg_mean_squared_error"
+        )
+        search.fit(scaled[train], bold[train, voxel])
+        np.testing.assert_allclose(predicted[:, voxel], search.predict(scaled[test]), atol=5e-3)
+
+
+@pytest.mark.parametrize("width", [40, 100, 400], ids=["few", "more than a fold", "kernels"])
+def test_banded_ridge_is_himalayas_in_feature_space(rng, bands, parts, width):
+    """The same mixtures of bands, solved by another of its solvers: weights, not kernels."""
+    from himalaya.ridge import GroupRidgeCV
+
+    features, bold = bands
+    features = [features[0], np.hstack([features[1], rng.standard_normal((N_TRS, width - 40))])]
+    train, test = parts
+    scaled = [(x - x[train].mean(axis=0)) / x[train].std(axis=0) for x in features]
+    scaled = [(x / np.sqrt(x.shape[1])).astype(np.float32) for x in scaled]
+    folds = folds_within(train)
+    search = {"n_iter": 8, "alphas": ALPHAS, "progress_bar": False, "warn": False}
+    inner = [tuple(np.searchsorted(train, part) for part in fold) for fold in folds]
+    model = GroupRidgeCV(
+        groups="input", solver_params=search, fit_intercept=True, cv=inner, random_state=3
+    )
+    model.fit([x[train] for x in scaled], bold[train].astype(np.float32))
+    expected = model.predict([x[test] for x in scaled])
+    predicted = banded_ridge(features, bold, train, test, folds, n_iter=8, seed=3)
+    np.testing.assert_allclose(predicted, expected, atol=5e-3)
+
+
+def test_without_kernels_the_answer_is_theirs(rng, bands, parts, monkeypatch):
+    """Fewer columns than training TRs, of which some say what others say: all four ways in."""
+    features, bold = bands
+    features = [features[0], np.hstack([features[1], features[1][:, :9] - features[1][:, 1:10]])]
+    train, test = parts
+    folds, x = folds_within(train), np.hstack(features)
+
+    def predictions():
+        weights, offsets = banded_weights([f[train] for f in features], bold[train], n_iter=5)
+        yield banded_ridge(features, bold, train, test, folds, n_iter=5)
+        yield x[test] @ weights + offsets
+        yield ridge_encoding(x, bold, train, test)
+        scaled = ((x - x.mean(axis=0)) / x.std(axis=0)).astype(np.float32)
+        yield fit_ridge(scaled[train], bold[train]).predict(scaled[test])
+
+    own = list(predictions())
+    monkeypatch.setattr("giblet.stats.ridge._narrow", lambda bands: False)
+    monkeypatch.delattr("giblet.stats.ridge.solve")
+    for found, expected in zip(own, predictions(), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+def test_directions_keep_all_that_training_rows_have(rng):
+    x = rng.standard_normal((50, 8)) * np.logspace(0, -2.5, 8) @ rng.standard_normal((8, 200))
+    turned = x @ directions(x[:30])
+    assert turned.shape[1] == 8
+    np.testing.assert_allclose(turned @ turned[:30].T, x @ x[:30].T, atol=1e-9)
+
+
+def test_a_band_that_tells_nothing_is_shut_out(rng, parts):
+    """Beside 400 columns of noise a penalty for each band keeps what one for all loses."""
+    train, test = parts
+    told, noise = rng.standard_normal((N_TRS, 3)), rng.standard_normal((N_TRS, 400))
+    bold = told @ rng.standard_normal((3, 12)) + rng.standard_normal((N_TRS, 12))
+    folds = folds_within(train)
+
+    def score(bands):
+        return correlation(banded_ridge(bands, bold, train, test, folds), bold[test]).mean()
+
+    assert score([told, noise]) > score([np.hstack([told, noise])]) + 0.15
+    assert score([told, noise]) > score([told]) - 0.03
+
+
+def test_test_trs_scale_nothing(bands, parts):
+    """A prediction does not change with other test TRs, nor with any test TR's BOLD."""
+    features, bold = bands
+    train, test = parts
+    folds = folds_within(train)
+    before = banded_ridge(features, bold, train, test, folds, n_iter=4)
+    for x in features:
+        x[test[1:]] *= 1000
+    bold[test] += 1e6
+    after = banded_ridge(features, bold, train, test, folds, n_iter=4)
+    np.testing.assert_array_equal(after[0], before[0])
+    assert np.abs(after[1:] - before[1:]).max() > 1
+
+
+def test_a_voxel_with_nan_harms_no_other(bands, parts):
+    features, bold = bands
+    folds = folds_within(parts[0])
+    before = banded_ridge(features, bold, *parts, folds, n_iter=4)
+    bold[parts[0][5], 1] = np.nan
+    after = banded_ridge(features, bold, *parts, folds, n_iter=4)
+    assert np.isnan(after[:, 1]).all()
+    np.testing.assert_allclose(after[:, [0, 2, 3]], before[:, [0, 2, 3]], rtol=1e-5)
+
+
+def test_the_weights_say_what_banded_ridge_predicts(bands, parts):
+    features, bold = bands
+    train, test = parts
+    folds = [tuple(train[part] for part in fold) for fold in KFold(5).split(train)]
+    predicted = banded_ridge(features, bold, train, test, folds, n_iter=6, seed=2)
+    own = [band[train] for band in features]
+    weights, offsets = banded_weights(own, bold[train], n_iter=6, seed=2)
+    said = np.concatenate(features, axis=1)[test] @ weights + offsets
+    np.testing.assert_allclose(said, predicted, atol=1e-3)
