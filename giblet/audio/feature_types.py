@@ -1,4 +1,4 @@
-"""Feature types: the ways in which giblet writes sound as features. What differs is an entry here."""
+"""Feature types: the ways to write sound as features. What differs is an entry here."""
 
 from dataclasses import dataclass
 
