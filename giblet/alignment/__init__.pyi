@@ -32,9 +32,7 @@ from .lag import (
     sound_levels as sound_levels,
 )
 from .regressors import (
-    amounts as amounts,
     film_regressors as film_regressors,
-    picture_blocks as picture_blocks,
     regress as regress,
 )
 from .sync import (

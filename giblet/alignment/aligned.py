@@ -15,6 +15,7 @@ from giblet.alignment.voxels import read_columns, voxels_to_keep
 from giblet.audio.files import read_sound
 from giblet.config.sections import SplitConfig
 from giblet.errors import GibletError
+from giblet.film.modalities import MODALITIES, beside_sound
 from giblet.film.text import NO_WORDS
 from giblet.io.checksums import fingerprint
 from giblet.log import warnings_of
@@ -34,7 +35,7 @@ def align(
     Parameters
     ----------
     film
-        ``audio`` first, then pictures and words, each along ``tr`` from the film's first TR on.
+        ``audio`` first, then the other modalities, each along ``tr`` from the film's first TR on.
     scans
         As ``giblet.brain.load_bids`` gives them, or ``giblet.io.arrays.open_arrays``: ``bold`` is
         read in blocks of voxels; or None.
@@ -45,9 +46,9 @@ def align(
 
     Returns
     -------
-    ``audio``, ``video``, ``text`` along ``tr`` (the TR's number in the film), ``part`` and ``run``
-    (tr), and with scans ``bold`` (subject, tr, voxel), ``column`` (voxel), its column in ``scans``,
-    ``regressors`` (subject, tr, regressor) and ``band`` (regressor), which array set each is of.
+    The modalities along ``tr`` (the TR's number in the film), ``part`` and ``run`` (tr). With scans
+    also ``bold`` (subject, tr, voxel), ``column`` (voxel), its column in ``scans``, ``regressors``
+    (subject, tr, regressor) and ``band`` (regressor), which array set each is of.
     ``warnings`` in the attributes lists what was left out.
     """
     present = [arrays for arrays in film if arrays.data_vars]
@@ -86,7 +87,7 @@ def align(
             warnings.append(
                 f"{n_trs - len(match.trs)} TRs of the film were not scanned in everyone"
             )
-    for modality in ("video", "text"):  # a cover picture, a film in which nobody speaks
+    for modality in beside_sound():  # a cover picture, a film in which nobody speaks
         if modality in merged and not merged[modality].values[part == "train"].std(axis=0).any():
             merged = merged.drop_vars(modality)
             warnings.append(f"{modality}: left out, it never changes in the training TRs")
@@ -128,7 +129,7 @@ def film_data(aligned: xr.Dataset, blurred: bool = False) -> FilmData:
     """
     film = {
         modality: torch.from_numpy(np.ascontiguousarray(aligned[modality].values))
-        for modality in ("audio", "video", "text")
+        for modality in MODALITIES
         if modality in aligned
     }
     part, run = aligned["part"].values.astype(str), aligned["run"].values.astype(str)
@@ -172,14 +173,17 @@ def film_shapes(aligned: xr.Dataset, hrf_model: str, codebook_dim: int = 128) ->
             "hrf_kernel": tuple(kernel.tolist()),
             "n_blurred": sizes["regressor"],
         }
-    picture = sizes.get("picture", 0), sizes.get("height", 0), sizes.get("width", 0)
-    return Shapes(
+    modalities = {
+        name: tuple(sizes[dim] for dim in modality.dims)
+        for name, modality in beside_sound().items()
+        if name in aligned
+    }
+    return Shapes.with_modalities(
+        modalities,
         use_encodec=attrs["encoding_mode"] == "encodec",
         n_rows=sizes["row"],
         frames_per_tr=sizes["frame"],
         codebook_size=int(attrs["codebook_size"]),
         codebook_dim=codebook_dim,
-        video=picture if "video" in aligned else None,
-        n_text=sizes["feature"] if "text" in aligned else None,
         **brain,
     )

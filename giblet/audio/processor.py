@@ -1,20 +1,19 @@
 """AudioProcessor: a film's sound as one feature array per TR, and back."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from giblet.audio.codecs.base import BUNDLED, Codec, load_codec
+from giblet.audio.codecs.base import BUNDLED, Codec
+from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.files import sound_blocks, write_sound
-from giblet.audio.formats import FORMAT_VERSION, check_stored, detect_format, unpack
+from giblet.audio.formats import FORMAT_VERSION, check_stored, unpack
 from giblet.audio.framing import group_trs, ungroup_trs
-from giblet.audio.mel import MelSettings, mel_spectrogram, mel_to_sound, repeat_in_trs
+from giblet.audio.mel import MelSettings
 from giblet.config.config import Config
 from giblet.errors import GibletError
-from giblet.io.validation import check_codes
 from giblet.log import progress
 from giblet.timing import TrClock, count_samples, samples_duration, tr_onsets, whole_trs
 
@@ -52,29 +51,38 @@ class AudioProcessor:
         framing: str = "tr_synchronous",
         mel: MelSettings | None = None,
     ):
-        self.use_encodec = use_encodec
+        self.feature_type = FEATURE_TYPES["encodec" if use_encodec else "mel"]
         self.mel = mel or MelSettings()
-        self.codec: Codec | None = None
-        if use_encodec:
-            if isinstance(codec, str | Path):
-                codec = load_codec(str(codec), bandwidth_kbps)
-            self.codec = codec
-            self.sample_rate = self.codec.sample_rate
-            self.clock = TrClock(t_r, self.codec.frame_rate, framing)
-        else:
-            self.sample_rate = self.mel.sample_rate
-            self.clock = TrClock(t_r, self.mel.frame_rate, "tr_synchronous")
+        self.coder = self.feature_type.coder(codec, bandwidth_kbps, self.mel)
+        if not use_encodec:
+            framing = "tr_synchronous"
+        self.clock = TrClock(t_r, self.coder.frame_rate, framing)
 
     @classmethod
     def from_config(cls, config: Config, path: str) -> Self:
-        """As a config has it, on the path ``encodec`` or ``mel``."""
+        """As a config has it, for the feature type ``encodec`` or ``mel``."""
         chosen = config.model_dump(include={"codec", "bandwidth_kbps", "t_r", "framing"})
         return cls(path == "encodec", mel=MelSettings.from_config(config.mel), **chosen)
 
     @property
+    def sample_rate(self) -> int:
+        """Hz, of the sound that it decodes."""
+        return self.coder.sample_rate
+
+    @property
+    def codec(self) -> Codec | None:
+        """The codec, where features are its codes."""
+        return getattr(self.coder, "codec", None)
+
+    @property
+    def use_encodec(self) -> bool:
+        """Whether features are codes."""
+        return self.encoding_mode == "encodec"
+
+    @property
     def encoding_mode(self) -> str:
         """``encodec`` or ``mel``."""
-        return "encodec" if self.use_encodec else "mel"
+        return self.feature_type.name
 
     def audio_to_features(
         self, path: str | Path, max_trs: int | None = None
@@ -104,7 +112,7 @@ class AudioProcessor:
         rate = self.clock.encoding_rate_hz(self.sample_rate)
         most = None if max_trs is None else count_samples(self.clock.duration(max_trs), rate)
         sound = _Counted(progress(sound_blocks(path, rate), "reading sound", "blocks"), most)
-        stream = self.codec.encode(sound) if self.codec else self._sound_to_mel(sound)
+        stream = self.coder.encode(sound)
         duration = samples_duration(sound.n_samples, rate)
         rounding = samples_duration(0.5, rate)  # of the number of samples
         n_trs = whole_trs(duration + rounding, self.clock.t_r)
@@ -113,10 +121,6 @@ class AudioProcessor:
                 f"{path}: {duration:.2f} s of sound is shorter than one TR ({self.clock.t_r} s)"
             )
         return stream[:, : self.clock.edges(n_trs)[-1]], n_trs
-
-    def _sound_to_mel(self, blocks: Iterable[np.ndarray]) -> np.ndarray:
-        to_whole = np.zeros(self.mel.hop_length - 1, dtype=np.float32)
-        return mel_spectrogram(chain(blocks, [to_whole]), self.mel)
 
     def features_to_audio(
         self,
@@ -151,8 +155,7 @@ class AudioProcessor:
         features = self.check_features(*unpack(features, attrs))
         rate = self.clock.encoding_rate_hz(self.sample_rate)
         stream = ungroup_trs(features, self.clock, first_tr)
-        decode = self.codec.decode if self.codec else self._mel_to_sound
-        waveform = decode(stream)
+        waveform = self.coder.decode(stream)
         n_wanted = count_samples(self.clock.duration(len(features)), self.sample_rate)
         waveform = _resample(waveform, rate, self.sample_rate)
         waveform = waveform[count_samples(self.clock.head_start(first_tr), self.sample_rate) :]
@@ -160,9 +163,6 @@ class AudioProcessor:
         if path is not None:
             write_sound(path, waveform, self.sample_rate)
         return waveform
-
-    def _mel_to_sound(self, stream: np.ndarray) -> np.ndarray:
-        return mel_to_sound(stream, self.mel)
 
     def check_features(self, features: np.ndarray, stored: Mapping | None = None) -> np.ndarray:
         """``features`` (n_trs, rows, frames_per_tr) if this processor may decode them.
@@ -172,16 +172,7 @@ class AudioProcessor:
         stored = dict(stored or {})
         if stored:
             check_stored(stored, self.facts())
-        mode: dict = {"encoding_mode": self.encoding_mode}
-        if self.codec:
-            mode["codebook_size"] = self.codec.codebook_size
-        kind = detect_format(features, stored | mode)
-        if self.codec and kind == "encodec":
-            n_rows: int | None = self.codec.n_codebooks
-            if "codec_revision" in stored and np.shape(features)[1] <= n_rows:
-                n_rows = None  # a prefix of the same codec's codebooks
-            return check_codes(features, n_rows, self.codec.codebook_size)
-        return features if kind == "mel_3d" else repeat_in_trs(features, self.clock.frames_per_tr)
+        return self.coder.check(features, stored, self.clock.frames_per_tr)
 
     def metadata(self, n_trs: int) -> "pd.DataFrame":
         """One row a TR: ``tr_index, start_time, end_time, n_frames, encoding_mode``."""
@@ -189,25 +180,27 @@ class AudioProcessor:
 
     def facts(self) -> dict:
         """What a file of features must say so that it is never decoded by something else."""
-        codec = self.codec
-        sizes = {} if codec else {"n_mels": self.mel.n_mels, "n_fft": self.mel.n_fft}
-        return sizes | {
+        return {
             "format_version": FORMAT_VERSION,
             "encoding_mode": self.encoding_mode,
             "t_r": self.clock.t_r,
             "framing": self.clock.framing,
             "sample_rate": self.sample_rate,
             "frame_rate": self.clock.frame_rate,
-            "codec": codec.name if codec else "none",
-            "codec_revision": codec.revision if codec else "none",
-            "bandwidth_kbps": codec.bandwidth_kbps if codec else 0.0,
-            "codebook_size": codec.codebook_size if codec else 0,
-            "units": "label" if codec else "dB",
-        }
+            "units": self.feature_type.unit,
+        } | self.coder.facts()
 
     def latents(self, stream: np.ndarray) -> np.ndarray:
-        """Amounts (n_frames, n_features) that an HRF may blur: dequantised codes, or mel in dB."""
-        return self.codec.latents(stream) if self.codec else stream.T
+        """Floats (n_frames, n_features) that an HRF may blur: dequantised codes, or mel in dB."""
+        return self.coder.latents(stream)
+
+    def regressors(self, features: np.ndarray) -> tuple[np.ndarray, float]:
+        """Regressors before the HRF: ((n_frames, n_features) float32, frames per second of film).
+
+        ``features`` (n_trs, n_rows, frames_per_tr) from the film's first TR on.
+        """
+        stream = ungroup_trs(features, self.clock)
+        return self.coder.regressors(stream), self.clock.film_frame_rate()
 
 
 class _Counted:

@@ -19,26 +19,13 @@ from giblet.autoencoder.code_heads import (
     GeometricHead,
     RegressionHead,
 )
-from giblet.autoencoder.decoders import (
-    AudioDecoder,
-    BoldDecoder,
-    FrameDecoder,
-    MelDecoder,
-    TextDecoder,
-    VideoDecoder,
-)
-from giblet.autoencoder.encoders import (
-    AudioEncoder,
-    LatentEncoder,
-    MelEncoder,
-    TextEncoder,
-    VideoEncoder,
-)
+from giblet.autoencoder.decoders import AudioDecoder, BoldDecoder, FrameDecoder, MelDecoder
+from giblet.autoencoder.encoders import AudioEncoder, LatentEncoder, MelEncoder
 from giblet.autoencoder.hub import SavedModel
 from giblet.config.sections import ModelConfig
 from giblet.errors import GibletError
-
-MODALITIES = ("audio", "video", "text")
+from giblet.film.modalities import MODALITIES, Modality, beside_sound
+from giblet.film.networks import TextEncoder
 
 
 class Autoencoder(SavedModel, nn.Module):
@@ -65,7 +52,7 @@ class Autoencoder(SavedModel, nn.Module):
         else:
             self.join = FlatJoin(widths, config.bottleneck_dim)
         if config.variational:
-            self.spread = Spread(config.slot_dim if slots else config.bottleneck_dim)
+            self.spread = Spread(self.join.slot_dim if slots else config.bottleneck_dim)
         self._build_decoders(self.bottleneck_dim)
 
     @property
@@ -80,7 +67,10 @@ class Autoencoder(SavedModel, nn.Module):
             if not shapes.n_blurred:
                 raise GibletError("hrf_placement: inputs needs a scan, whose HRF blurs the film")
             return {"blurred": config.video_dim}
-        widths = {modality: getattr(config, f"{modality}_dim") for modality in MODALITIES}
+        widths = {
+            name: modality.setting(config, "*_dim", modality.width)
+            for name, modality in self._modalities().items()
+        }
         if config.layout == "slots":
             n_slots = count_slots(shapes.frames_per_tr, config.slot_frames)
             widths["audio"] = n_slots * self._bands()["audio"]
@@ -88,22 +78,38 @@ class Autoencoder(SavedModel, nn.Module):
 
     def _bands(self) -> dict[str, int]:
         """Features of a slot that each modality has; blurred regressors have it whole."""
-        config = self.config
-        if config.hrf_placement == "inputs":
-            return {"blurred": config.slot_dim}
-        others = {"video": config.slot_video, "text": config.slot_text}
-        return {"audio": config.slot_dim - sum(others.values())} | others
+        if self.config.hrf_placement == "inputs":
+            return {"blurred": self.config.slot_dim}
+        return self._film_bands()
+
+    def _film_bands(self) -> dict[str, int]:
+        """Of modalities alone; optional ones come on top of ``slot_dim``."""
+        config, modalities = self.config, self._modalities()
+        widths = {
+            name: modality.setting(config, "slot_*", modality.slot_width)
+            for name, modality in modalities.items()
+            if name != "audio"
+        }
+        within = [width for name, width in widths.items() if not modalities[name].optional]
+        return {"audio": config.slot_dim - sum(within)} | widths
+
+    def _modalities(self) -> dict[str, Modality]:
+        """Those that the bottleneck has room for; optional ones where the film has them."""
+        shapes = self.shapes
+        return {n: m for n, m in MODALITIES.items() if not m.optional or shapes.of(n)}
+
+    def _shown(self) -> dict[str, tuple[Modality, tuple[int, ...]]]:
+        """Modalities of the film beside its sound, with their shapes in one TR."""
+        shapes = {name: self.shapes.of(name) for name in beside_sound()}
+        return {name: (MODALITIES[name], shape) for name, shape in shapes.items() if shape}
 
     def _build_encoders(self, widths: dict[str, int]) -> None:
-        shapes = self.shapes
         if "blurred" in widths:
-            self.encoders["blurred"] = TextEncoder(shapes.n_blurred, widths["blurred"])
+            self.encoders["blurred"] = TextEncoder(self.shapes.n_blurred, widths["blurred"])
             return
         self.encoders["audio"] = self._audio_encoder(widths["audio"])
-        if shapes.video:
-            self.encoders["video"] = VideoEncoder(widths["video"])
-        if shapes.n_text:
-            self.encoders["text"] = TextEncoder(shapes.n_text, widths["text"])
+        for name, (modality, shape) in self._shown().items():
+            self.encoders[name] = modality.encoder(shape, widths[name])
 
     def _audio_encoder(self, width: int) -> nn.Module:
         s, c = self.shapes, self.config
@@ -121,10 +127,8 @@ class Autoencoder(SavedModel, nn.Module):
     def _build_decoders(self, n_bottleneck: int) -> None:
         shapes, config = self.shapes, self.config
         self.decoders["audio"] = self._audio_decoder(n_bottleneck)
-        if shapes.video:
-            self.decoders["video"] = VideoDecoder(n_bottleneck, *shapes.video)
-        if shapes.n_text:
-            self.decoders["text"] = TextDecoder(n_bottleneck, shapes.n_text)
+        for name, (modality, shape) in self._shown().items():
+            self.decoders[name] = modality.decoder(n_bottleneck, shape)
         if shapes.subjects:
             kernel = (1.0,) if config.hrf_placement == "inputs" else shapes.hrf_kernel
             self.decoders["bold"] = BoldDecoder(
@@ -140,9 +144,9 @@ class Autoencoder(SavedModel, nn.Module):
         s, c = self.shapes, self.config
         if c.layout == "slots":
             dim = c.frame_width
-            n_sound = c.slot_dim - c.slot_video - c.slot_text
-            frames = SlotDecoder(s.frames_per_tr, c.slot_frames, c.slot_dim, dim, c.slot_width)
-            frames.hear_only(n_sound)
+            slot_dim = sum(self._bands().values())
+            frames = SlotDecoder(s.frames_per_tr, c.slot_frames, slot_dim, dim, c.slot_width)
+            frames.start_with_first(self._film_bands()["audio"])
         else:
             dim = c.decoder_dim
             frames = FrameDecoder(n_bottleneck, s.frames_per_tr, dim)

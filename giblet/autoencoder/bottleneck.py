@@ -159,9 +159,9 @@ class SlotDecoder(nn.Module):
         self.over_frames = _blocks(3, frame_width, 7, 3)
 
     @torch.no_grad()
-    def hear_only(self, n_sound: int) -> None:
-        """Begin with a slot's first ``n_sound`` features, deaf to the others."""
-        self.enter.weight[:, n_sound:] = 0
+    def start_with_first(self, n_features: int) -> None:
+        """Ignore all but a slot's first ``n_features`` until training changes that."""
+        self.enter.weight[:, n_features:] = 0
 
     def forward(self, bottleneck: torch.Tensor) -> torch.Tensor:
         x = self.over_slots(self.enter(bottleneck.unflatten(-1, (-1, self.slot_dim))))

@@ -1,14 +1,10 @@
 """The bottleneck back to film, and on to the brain."""
 
-from itertools import pairwise
-
 import torch
 from torch import nn
 from torch.nn import functional
 
 from giblet.autoencoder.code_heads import ClassifierHead, CodeHead
-
-_SHY = 0.01  # of a last layer's own weights, where learning begins at the training mean
 
 
 class FrameDecoder(nn.Module):
@@ -81,53 +77,6 @@ class MelDecoder(nn.Module):
 
     def forward(self, bottleneck: torch.Tensor) -> torch.Tensor:
         return (self.head(functional.gelu(self.frames(bottleneck))) - 1) * 50
-
-
-class VideoDecoder(nn.Module):
-    """Bottleneck → pictures (batch, n_frames, height, width, 3) float in [0, 1]."""
-
-    def __init__(self, bottleneck_dim: int, n_frames: int, height: int, width: int):
-        super().__init__()
-        self.shape = (n_frames, 3, height, width)
-        self.small = (64, -(-height // 16), -(-width // 16))
-        self.lay_out = nn.Linear(bottleneck_dim, self.small[0] * self.small[1] * self.small[2])
-        channels = (64, 32, 16, 16, 3 * n_frames)
-        layers = []
-        for n_in, n_out in pairwise(channels):
-            layers += [nn.GELU(), nn.ConvTranspose2d(n_in, n_out, 4, stride=2, padding=1)]
-        self.convs = nn.Sequential(*layers)
-
-    @torch.no_grad()
-    def start_at(self, mean: torch.Tensor) -> None:
-        """Begin by predicting this mean colour (3,) in [0, 1], whatever comes."""
-        last = self.convs[-1]
-        last.bias.copy_(torch.logit(mean.clamp(0.01, 0.99)).repeat(self.shape[0]))
-        last.weight.mul_(_SHY)
-
-    def forward(self, bottleneck: torch.Tensor) -> torch.Tensor:
-        images = self.convs(self.lay_out(bottleneck).view(-1, *self.small))
-        _n_frames, _rgb, height, width = self.shape
-        images = images[..., :height, :width].unflatten(1, self.shape[:2])
-        return torch.sigmoid(images.permute(0, 1, 3, 4, 2))
-
-
-class TextDecoder(nn.Module):
-    """Bottleneck → embedded words (batch, n_features)."""
-
-    def __init__(self, bottleneck_dim: int, n_features: int = 1024, dim: int = 256):
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(bottleneck_dim, dim), nn.GELU(), nn.Linear(dim, n_features)
-        )
-
-    @torch.no_grad()
-    def start_at(self, mean: torch.Tensor) -> None:
-        """Begin by predicting this mean (n_features,), whatever comes."""
-        self.layers[-1].bias.copy_(mean)
-        self.layers[-1].weight.mul_(_SHY)
-
-    def forward(self, bottleneck: torch.Tensor) -> torch.Tensor:
-        return self.layers(bottleneck)
 
 
 class BoldDecoder(nn.Module):

@@ -1,7 +1,5 @@
 """Film to vectors: one encoder for each modality, each TR by itself."""
 
-from itertools import pairwise
-
 import torch
 from torch import nn
 from torch.nn import functional
@@ -80,37 +78,6 @@ class MelEncoder(nn.Module):
         present = torch.isfinite(mel).all(dim=1)
         scaled = torch.nan_to_num(mel / 50 + 1)  # -100…0 dB → -1…1, 0 where there is no frame
         return self.pool(scaled.transpose(1, 2), present)
-
-
-class VideoEncoder(nn.Module):
-    """Pictures (batch, n_frames, height, width, 3) uint8 → (batch, out_dim)."""
-
-    def __init__(self, out_dim: int = 1024, channels=(3, 16, 32, 64, 64)):
-        super().__init__()
-        layers = []
-        for n_in, n_out in pairwise(channels):
-            layers += [nn.Conv2d(n_in, n_out, 3, stride=2, padding=1), nn.GELU()]
-        self.convs = nn.Sequential(*layers, nn.AdaptiveAvgPool2d((3, 5)), nn.Flatten())
-        self.project = nn.Linear(channels[-1] * 15, out_dim)
-
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        batch, n_frames = pictures.shape[:2]
-        images = pictures.flatten(0, 1).permute(0, 3, 1, 2)  # (batch * n_frames, 3, height, width)
-        features = self.convs(images.to(self.project.weight.dtype) / 255 - 0.5)
-        return self.project(features.view(batch, n_frames, -1).mean(dim=1))
-
-
-class TextEncoder(nn.Module):
-    """Embedded words (batch, n_features) → (batch, out_dim)."""
-
-    def __init__(self, n_features: int = 1024, out_dim: int = 256):
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Linear(n_features, out_dim), nn.GELU(), nn.Linear(out_dim, out_dim)
-        )
-
-    def forward(self, words: torch.Tensor) -> torch.Tensor:
-        return self.layers(words)
 
 
 def _check_labels(codes: torch.Tensor) -> None:

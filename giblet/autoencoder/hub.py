@@ -87,17 +87,14 @@ class SavedModel(ModelHubMixin, library_name="giblet", tags=["fmri"], model_card
             made_by = content.pop(_FORMAT, 0)
             check_version(made_by, found / _CONFIG)
             check_sums(found, [_WEIGHTS, _CONFIG], needed=made_by > 0)
-            model = cls(_shapes(content.pop("shapes")), ModelConfig(**content.pop("model")))
+            shapes = Shapes.from_dict(content.pop("shapes"))
+            model = cls(shapes, ModelConfig(**content.pop("model")))
             load_model(model, found / _WEIGHTS)
         except (*_BAD_WEIGHTS, *_BAD_CONFIG) as error:
             reason = " ".join(str(error).split())[:200]
             raise GibletError(f"{folder}: no autoencoder can be read from it ({reason})") from error
         model.facts = content
         return model.eval()
-
-
-def _shapes(known: dict) -> Shapes:
-    return Shapes(**{k: tuple(v) if isinstance(v, list) else v for k, v in known.items()})
 
 
 def _weights(model: torch.nn.Module) -> dict[str, torch.Tensor]:

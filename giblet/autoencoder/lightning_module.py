@@ -32,7 +32,7 @@ class BottleneckTraining(lightning.LightningModule):
         super().__init__()
         self.save_hyperparameters()
         self.settings, self.seed = TrainingConfig.model_validate(training), seed
-        self.autoencoder = Autoencoder(Shapes(**shapes), ModelConfig.model_validate(model))
+        self.autoencoder = Autoencoder(Shapes.from_dict(shapes), ModelConfig.model_validate(model))
         self.baselines: dict[str, float] = baselines or {}
 
     def listen(self, sound: SoundDistance | None) -> None:

@@ -15,6 +15,7 @@ from giblet.autoencoder.losses import code_frequencies, masked_mse, unigram_nats
 from giblet.codec_training.losses import WeightedLosses
 from giblet.config.sections import TrainingConfig
 from giblet.errors import GibletError
+from giblet.film.modalities import MODALITIES, beside_sound
 
 _ROUNDING = 1e-9  # mean squares below this are float noise around a constant
 _TRS_AT_ONCE = 32
@@ -33,10 +34,9 @@ def baselines(data: FilmData, autoencoder: Autoencoder) -> dict[str, float]:
         found = _of_codes(film["audio"][trs], autoencoder)
     else:
         found = {"audio": _spread(film["audio"], trs)}
-    if "video" in autoencoder.decoders:
-        found["video"] = _spread(film["video"], trs) / 255**2
-    if "text" in autoencoder.decoders:
-        found["text"] = _spread(film["text"], trs)
+    for name, modality in beside_sound().items():
+        if name in autoencoder.decoders:
+            found[name] = _spread(film[name], trs) / modality.scale**2
     if data.bold is not None:
         found["bold"] = _mean_square(data.bold.transpose(0, 1), trs)
     constant = [modality for modality, baseline in found.items() if baseline < _ROUNDING]
@@ -121,10 +121,7 @@ class Objective(nn.Module):
         self._model = (autoencoder,)  # whose weights are another module's to save
         self.sound = sound if _emits_latents(autoencoder) and settings.sound_weight else None
         names = [*baselines, *(["sound"] if self.sound else [])]
-        self.weights = {
-            name: getattr(settings, f"{'audio' if name == 'codes' else name}_weight")
-            for name in names
-        }
+        self.weights = {name: _weight(name, settings) for name in names}
         learned = settings.balance == "uncertainty"
         self.log_scales = nn.ParameterDict(
             {name: nn.Parameter(torch.zeros(())) for name in names if learned}
@@ -141,10 +138,10 @@ class Objective(nn.Module):
             seen = drawn if self.training else bottleneck
             losses["kl"] = nats.mean(dim=0).clamp(min=self.settings.free_nats).mean()
         losses |= self._of_sound(model, seen, film["audio"])
-        if "video" in self.baselines:
-            losses["video"] = masked_mse(model.decoders["video"](seen), film["video"] / 255)
-        if "text" in self.baselines:
-            losses["text"] = masked_mse(model.decoders["text"](seen), film["text"])
+        for name, modality in beside_sound().items():
+            if name in self.baselines:
+                target = film[name] / modality.scale
+                losses[name] = masked_mse(model.decoders[name](seen), target)
         if "bold" in window:
             losses["bold"] = self._of_bold(model, seen, window)
         return {name: x / self.baselines.get(name, 1.0) for name, x in losses.items()}, bottleneck
@@ -173,7 +170,7 @@ class Objective(nn.Module):
 
     def _of_sound(self, model: Autoencoder, bottleneck: torch.Tensor, audio: torch.Tensor) -> dict:
         decoder = model.decoders["audio"]
-        if not model.shapes.use_encodec:
+        if model.codebooks is None:
             return {"audio": masked_mse(decoder(bottleneck), audio)}
         chosen, frames = self._chosen_frames(audio), decoder.features(bottleneck)
         features, codes = frames[:, chosen], audio[..., chosen]
@@ -204,6 +201,12 @@ class Objective(nn.Module):
         return masked_mse(predicted[:, first:], window["bold"][:, first:])
 
 
+def _weight(loss: str, settings: TrainingConfig) -> float:
+    name = "audio" if loss == "codes" else loss
+    own = MODALITIES[name].weight if name in MODALITIES else None
+    return getattr(settings, f"{name}_weight", own)
+
+
 def _emits_latents(autoencoder: Autoencoder) -> bool:
     return isinstance(getattr(autoencoder.decoders["audio"], "head", None), GeometricHead)
 
@@ -212,12 +215,11 @@ def start_at_baseline(autoencoder: Autoencoder, data: FilmData) -> None:
     """Let every decoder of the film begin with what training TRs are like on average."""
     film, trs, decoders = data.film, _training_trs(data), autoencoder.decoders
     audio, decoder = film["audio"], decoders["audio"]
-    if "video" in decoders:
-        colours = _mean(film["video"], trs, lambda v: v.flatten(1, 3)) / 255
-        decoders["video"].start_at(colours)
-    if "text" in decoders:
-        decoders["text"].start_at(_mean(film["text"], trs))
-    if autoencoder.shapes.use_encodec:
+    for name, modality in beside_sound().items():
+        if name in decoders:
+            frames = (lambda v: v.flatten(1, -2)) if film[name].ndim > 2 else None
+            decoders[name].start_at(_mean(film[name], trs, frames) / modality.scale)
+    if autoencoder.codebooks is not None:
         decoder.head.start_at(code_frequencies(audio[trs], autoencoder.shapes.codebook_size))
     else:
         decoder.start_at(_mean(audio, trs, lambda a: a.transpose(1, 2)))

@@ -30,7 +30,7 @@ def sound_data(folders: Mapping[str, Path], processor: AudioProcessor, seed: int
         if not cuts:
             raise GibletError(f"{folder}: no sound in it is as long as a TR")
         trs = np.random.default_rng(seed).permutation(np.concatenate(cuts))
-        audio += [trs, np.full_like(trs[:1], -1 if processor.use_encodec else np.nan)]
+        audio += [trs, np.full_like(trs[:1], processor.feature_type.missing)]
         part += [name] * len(trs) + ["gap"]
     film = {"audio": torch.from_numpy(np.concatenate(audio))}
     return FilmData(film, None, np.array(part), np.repeat("any", len(part)))

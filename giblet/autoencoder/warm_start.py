@@ -58,7 +58,7 @@ def take_audio(autoencoder: Autoencoder, trained: Autoencoder) -> None:
     state = autoencoder.state_dict()
     for name, values in trained.state_dict().items():
         if name.startswith(AUDIO) and name in state:  # blurred inputs have no audio encoder
-            state[name].copy_(values)
+            state[name][..., : values.shape[-1]] = values  # after them, bands of more modalities
 
 
 def _make(shapes: Shapes, config: ModelConfig) -> dict:

@@ -39,17 +39,11 @@ def train(aligned: Path, model: Path, logs: Path, config: Config) -> None:
 
     Example: giblet train --aligned mel.nc --model model --logs training --threads 2
     """
-    from giblet.alignment.aligned import film_data, film_shapes
+    from giblet.autoencoder.preparation import prepare_training
     from giblet.io.arrays import load_arrays
     from giblet.io.schema import ALIGNED
 
-    arrays, blurred = load_arrays(aligned, *ALIGNED), config.model.hrf_placement == "inputs"
-    codec = _codec(config) if arrays.attrs["encoding_mode"] == "encodec" else None
-    codebook_dim = codec.codebook_dim if codec else 0
-    shapes = film_shapes(arrays, config.hrf_model, codebook_dim)
-    data = film_data(arrays, blurred)
-    del arrays  # brains are large
-    _fit(data, shapes, codec, model, logs, config)
+    _fit(prepare_training(load_arrays(aligned, *ALIGNED), config), model, logs)
 
 
 def pretrain(sounds: Path, validation: Path, model: Path, logs: Path, config: Config) -> None:
@@ -57,50 +51,37 @@ def pretrain(sounds: Path, validation: Path, model: Path, logs: Path, config: Co
 
     Example: giblet pretrain --sounds a --validation b --model model --logs training
     """
-    from giblet.audio.processor import AudioProcessor
-    from giblet.autoencoder.pretraining import sound_data, sound_shapes
+    from giblet.autoencoder.preparation import prepare_pretraining
 
-    processor = AudioProcessor.from_config(config, config.path)
-    folders = {"train": sounds, "validation": validation}
-    data = sound_data(folders, processor, config.seed)
-    shapes = sound_shapes(processor, data)
-    _fit(data, shapes, processor.codec, model, logs, config, half=True)
+    _fit(
+        prepare_pretraining({"train": sounds, "validation": validation}, config), model, logs, True
+    )
 
 
-def _codec(config: Config):
-    from giblet.audio.codecs.base import load_codec
+def _fit(preparation, model: Path, logs: Path, half: bool = False) -> None:
+    """Train and write the model's folder; then remove the checkpoints.
 
-    return load_codec(config.codec, config.bandwidth_kbps)
-
-
-def _fit(data, shapes, codec, model: Path, logs: Path, config: Config, half: bool = False) -> None:
-    """Train, and write the model's folder; what a stopped run goes on from is removed then."""
+    ``half``: weights in half precision.
+    """
     import sys
 
-    import torch
-
-    from giblet.autoencoder.objective import LatentDistance
-    from giblet.autoencoder.training import fit, is_first_process, summary
-    from giblet.autoencoder.warm_start import starting_point
+    from giblet.autoencoder.training import is_first_process, summary
     from giblet.config.precision import uses_bfloat16
     from giblet.io.atomic import replacing_folder
     from giblet.io.tables import save_table
 
-    words = None if codec is None else torch.from_numpy(codec.codebooks())
-    mixed = uses_bfloat16(config.training.bfloat16)
-    start, started_from = starting_point(shapes, config.model, words)
-    sound = None if codec is None else LatentDistance(codec)
-    options = {"codebooks": words, "sound": sound, "start": start, "progress": sys.stderr.isatty()}
-    trained = fit(data, shapes, config.model, config.training, config.seed, logs, **options)
+    trained = preparation.fit(logs, progress=sys.stderr.isatty())
     if not is_first_process():
         return
     autoencoder = trained.autoencoder.half() if half else trained.autoencoder
+    training = preparation.config.training
+    mixed = uses_bfloat16(training.bfloat16)
     autoencoder.facts = {
-        "training": config.training.model_dump() | {"bfloat16": mixed},
+        "training": training.model_dump() | {"bfloat16": mixed},
         "baselines": trained.baselines,
         "best_epoch": trained.best_epoch,
-        "seed": config.seed,
-        "started_from": started_from,
+        "seed": preparation.config.seed,
+        "started_from": preparation.started_from,
     }
     table, epochs = summary(trained), trained.history
     with replacing_folder(model) as folder:
@@ -224,25 +205,11 @@ def leave_one_out(
 
 def _train_others(others, subject: str, logs: Path, config: Config):
     """The network of ``others``, an array set without ``subject``."""
-    import torch
-
-    from giblet.alignment.aligned import film_data, film_shapes
-    from giblet.audio.codecs.base import load_codec
-    from giblet.autoencoder.objective import LatentDistance
-    from giblet.autoencoder.training import fit
-    from giblet.autoencoder.warm_start import starting_point
+    from giblet.autoencoder.preparation import prepare_training
     from giblet.io.paths import file_name
     from giblet.log import tell
 
-    codec = None
-    if others.attrs["encoding_mode"] == "encodec":
-        codec = load_codec(config.codec, config.bandwidth_kbps)
-    shapes = film_shapes(others, config.hrf_model, codec.codebook_dim if codec else 0)
-    words = None if codec is None else torch.from_numpy(codec.codebooks())
-    start, _name = starting_point(shapes, config.model, words)
-    options = {"codebooks": words, "sound": codec and LatentDistance(codec), "start": start}
-    data = film_data(others, config.model.hrf_placement == "inputs")
     training = config.training.model_copy(update={"nodes": 1})  # one job trains one after the other
-    folder = logs / file_name(subject)
+    config = config.model_copy(update={"training": training})
     tell(f"training without {subject} begins")
-    return fit(data, shapes, config.model, training, config.seed, folder, **options).autoencoder
+    return prepare_training(others, config).fit(logs / file_name(subject)).autoencoder

@@ -239,3 +239,18 @@ def unseen_warnings(seen: np.ndarray, sound_seconds: float, t_r: float) -> list[
 
 if TYPE_CHECKING:
     import av
+
+
+def block_colours(frames: np.ndarray, block: int = 10) -> np.ndarray:
+    """Mean colour of blocks: (n_trs, n_frames, height, width, 3) → (n_trs * n_frames, n_features).
+
+    Amounts that an HRF may blur, in [0, 1]; edges that fill no block are left out.
+
+    >>> block_colours(np.full((4, 2, 90, 160, 3), 255, dtype=np.uint8)).shape
+    (8, 432)
+    """
+    n_trs, n_frames, height, width, _rgb = frames.shape
+    down, across = height // block, width // block
+    cut = frames[:, :, : down * block, : across * block]
+    cut = cut.reshape(n_trs * n_frames, down, block, across, block, 3)
+    return (cut.mean(axis=(2, 4)) / 255).reshape(n_trs * n_frames, -1).astype(np.float32)

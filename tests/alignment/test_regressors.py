@@ -10,10 +10,12 @@ import xarray as xr
 from nilearn.glm.first_level import compute_regressor
 
 from giblet.alignment.hrf import convolve_hrf, fir_lags
-from giblet.alignment.regressors import amounts, film_regressors, picture_blocks, regress
+from giblet.alignment.regressors import film_regressors, regress
 from giblet.audio.framing import group_trs
 from giblet.audio.processor import AudioProcessor
 from giblet.errors import GibletError
+from giblet.film.modalities import MODALITIES, modality_of
+from giblet.film.video import block_colours
 
 T_R = 1.5  # s
 
@@ -38,7 +40,7 @@ def test_blocks_of_one_colour_keep_it(rng):
     colours = rng.integers(0, 256, (3, 2, 4, 5, 3), dtype=np.uint8)
     pictures = colours.repeat(10, axis=2).repeat(10, axis=3)
     pictures = np.pad(pictures, [(0, 0), (0, 0), (0, 7), (0, 3), (0, 0)])  # edges fill no block
-    blocks = picture_blocks(pictures)
+    blocks = block_colours(pictures)
     np.testing.assert_allclose(blocks, colours.reshape(6, -1) / 255, rtol=1e-5)
     assert blocks.dtype == np.float32
 
@@ -46,10 +48,12 @@ def test_blocks_of_one_colour_keep_it(rng):
 def test_pictures_and_words_have_the_rate_of_their_frames(rng):
     pictures = rng.integers(0, 256, (4, 3, 20, 20, 3), dtype=np.uint8)
     film = xr.Dataset({"video": (("tr", "picture", "height", "width", "rgb"), pictures)})
-    values, rate_hz = amounts(film, T_R, None)
+    values, rate_hz = modality_of(film).regressors(film, T_R, None)
     assert (values.shape, rate_hz) == ((12, 12), 2.0)
     words = rng.standard_normal((4, 7)).astype(np.float32)
-    values, rate_hz = amounts(xr.Dataset({"text": (("tr", "feature"), words)}), T_R, None)
+    values, rate_hz = MODALITIES["text"].regressors(
+        xr.Dataset({"text": (("tr", "feature"), words)}), T_R, None
+    )
     np.testing.assert_array_equal(values, words)
     assert rate_hz == pytest.approx(1 / T_R)
 
@@ -63,7 +67,7 @@ def test_features_of_pictures_come_before_their_colours(rng):
             "features": (("tr", "moment", "picture_feature"), features),
         }
     )
-    values, rate_hz = amounts(film, T_R, None)
+    values, rate_hz = modality_of(film).regressors(film, T_R, None)
     np.testing.assert_array_equal(values, np.concatenate(features))
     assert rate_hz == 2.0
 
@@ -82,7 +86,7 @@ def grouped_codes(processor, n_trs, rng):
 
 def test_sound_is_the_codecs_latents_and_their_size_at_the_frame_rate(processor, rng):
     codes, film = grouped_codes(processor, 5, rng)
-    values, rate_hz = amounts(film, T_R, processor)
+    values, rate_hz = modality_of(film).regressors(film, T_R, processor)
     codebooks = processor.codec.codebooks()
     dequantised = sum(book[labels] for book, labels in zip(codebooks, codes, strict=True))
     expected = np.concatenate([dequantised, np.abs(dequantised)], axis=1)
@@ -95,10 +99,10 @@ def test_renumbering_the_codebooks_leaves_the_regressors_alone(processor, rng):
     scans = make_scans([("sub-01", "run-1", times(0, 60))])
 
     def regressors(film, processor):
-        return regress(*amounts(film, T_R, processor), scans, T_R, "spm")
+        return regress(*modality_of(film).regressors(film, T_R, processor), scans, T_R, "spm")
 
     other = deepcopy(processor)
-    other.codec = dataclasses.replace(processor.codec, model=deepcopy(processor.codec.model))
+    other.coder.codec = dataclasses.replace(processor.codec, model=deepcopy(processor.codec.model))
     renumbered = np.empty_like(codes)
     for q, book in enumerate(other.codec.model.codebooks.detach()):
         new_name = rng.permutation(1024)

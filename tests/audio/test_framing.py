@@ -8,7 +8,7 @@ import soundfile
 from hypothesis import assume, given, settings, strategies as st
 from pcm_codec import PcmCodec, lags_ms, speech_and_clicks
 
-from giblet.audio import AudioProcessor, processor
+from giblet.audio import AudioProcessor, feature_types
 from giblet.audio.codecs.base import load_codec
 from giblet.audio.files import read_sound
 from giblet.audio.framing import NO_FRAME, group_trs, ungroup_trs
@@ -211,7 +211,7 @@ def test_two_hours_stay_in_sync(two_hours, monkeypatch, t_r, framing):
     ``benchmarks/framing.py`` prints the lags, and those of the other repetition times.
     """
     path, sound = two_hours
-    monkeypatch.setattr(processor, "load_codec", lambda *_, **__: PcmCodec())
+    monkeypatch.setattr(feature_types, "load_codec", lambda *_, **__: PcmCodec())
     audio = AudioProcessor(t_r=t_r, framing=framing)
     features, _ = audio.audio_to_features(path)
     n_trs = int(Fraction(7200) / Fraction(str(t_r)))
@@ -243,7 +243,7 @@ def test_nothing_is_lost_at_the_ends(clear_speech, monkeypatch, tmp_path, t_r):
     """The first and the last 20 ms of the TRs come back as well as all the rest: over 25 dB."""
     path, rate = tmp_path / "speech.wav", PcmCodec.sample_rate
     soundfile.write(path, clear_speech, 24000, subtype="FLOAT")
-    monkeypatch.setattr(processor, "load_codec", lambda *_, **__: PcmCodec())
+    monkeypatch.setattr(feature_types, "load_codec", lambda *_, **__: PcmCodec())
     audio = AudioProcessor(t_r=t_r)
     heard = audio.features_to_audio(audio.audio_to_features(path)[0])
     sound = read_sound(path, rate)[: len(heard)]

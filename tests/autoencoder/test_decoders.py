@@ -12,11 +12,10 @@ from giblet.autoencoder.decoders import (
     BoldDecoder,
     FrameDecoder,
     MelDecoder,
-    TextDecoder,
-    VideoDecoder,
     convolve_causally,
 )
 from giblet.autoencoder.losses import code_cross_entropy, masked_mse, unigram_nats
+from giblet.film.networks import TextDecoder, VideoDecoder
 
 
 @pytest.fixture(autouse=True)

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from giblet.autoencoder.encoders import AudioEncoder, MelEncoder, TextEncoder, VideoEncoder
+from giblet.autoencoder.encoders import AudioEncoder, MelEncoder
+from giblet.film.networks import TextEncoder, VideoEncoder
 
 
 @pytest.fixture(autouse=True)

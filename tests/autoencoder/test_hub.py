@@ -58,7 +58,7 @@ FLAT = SMALL.model_copy(
         "decoder_dim": 6,
     }
 )
-CODEC = BUNDLED.parents[1] / "codec" / "bundled"
+CODEC = BUNDLED.parents[1] / "audio" / "codecs" / "bundled"
 COMMITS = "0" * 40, "1" * 40
 
 

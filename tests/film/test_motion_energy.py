@@ -6,10 +6,10 @@ import av
 import numpy as np
 import pytest
 
-from giblet.alignment.regressors import amounts
 from giblet.commands.film import extract_video
 from giblet.config.config import parse_config
 from giblet.errors import GibletError
+from giblet.film.modalities import MODALITIES
 from giblet.film.motion_energy import filter_bank, filtered, mean_luminances, motion_energy
 from giblet.film.video import shown_pictures
 from giblet.io.arrays import load_arrays
@@ -118,7 +118,7 @@ def test_the_verb_writes_it_beside_the_pictures(tmp_path):
     arrays = load_arrays(tmp_path / "video.nc")
     assert arrays["video"].sizes["picture"] == 1
     np.testing.assert_array_equal(arrays["features"], motion_energy(film, T_R, 3, RATE, 18))
-    values, rate_hz = amounts(arrays, T_R, None)
+    values, rate_hz = MODALITIES["video"].regressors(arrays, T_R, None)
     assert (len(values), rate_hz) == (6, 2.0)
 
 

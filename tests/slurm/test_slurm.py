@@ -107,7 +107,7 @@ def test_slurm_runs_every_rule_with_what_it_asks_for(slurm, profile, through_slu
     limits = {rule: (found[rule]["MinMemoryNode"], found[rule]["TimeLimit"]) for rule in LIMITS}
     assert limits == LIMITS
     made = through_slurm / "results" / "tiny"
-    start = (ROOT / "giblet" / "models" / "bundled").rglob("*.safetensors")
+    start = (ROOT / "giblet" / "autoencoder" / "bundled").rglob("*.safetensors")
     for rule, least, per_mb, files in (
         ("sync_align", 1500, 4, [made / "trs" / "mel.nc", made / "trs" / "video.nc"]),
         ("train", 3000, 3, [made / "aligned" / "mel.nc", *start]),
