@@ -1,4 +1,4 @@
-"""The aligned array set: film, words and scans on the film's TRs, and what a model sees of it."""
+"""The aligned array set: film, words and scans on the film's TRs, and the same as tensors."""
 
 from pathlib import Path
 from typing import Any
@@ -122,7 +122,8 @@ def _add_scans(
 
 
 def film_data(aligned: xr.Dataset, blurred: bool = False) -> FilmData:
-    """The aligned array set as tensors, BOLD z-scored on training TRs; parts are proved apart.
+    """The aligned array set as tensors, BOLD z-scored on training TRs; parts are checked for
+    overlap.
 
     ``blurred`` adds the film as the HRF blurs it (n_trs, n_regressors): the subjects' mean
     regressors, scaled by training TRs.
@@ -162,7 +163,7 @@ def film_sound(film: Path, aligned: xr.Dataset, sample_rate: int) -> np.ndarray:
 
 
 def film_shapes(aligned: xr.Dataset, hrf_model: str, codebook_dim: int = 128) -> Shapes:
-    """What a model must know of the data; ``codebook_dim`` is the codec's."""
+    """Sizes of the data that a model is built for; ``codebook_dim`` is the codec's."""
     sizes, attrs = aligned.sizes, aligned.attrs
     brain: dict[str, Any] = {}
     if "bold" in aligned:

@@ -1,4 +1,4 @@
-"""What a model is trained on: aligned TRs, parts that never touch, scaled BOLD."""
+"""Training data: aligned TRs in disjoint parts, z-scored BOLD, windows of TRs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -62,9 +62,9 @@ def split_film(
 def _runs_held_out(
     runs: np.ndarray, splits: SplitConfig, gap: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which TRs are tested and validated, (n_trs,) bool each.
+    """Masks of the test and validation TRs, (n_trs,) bool each.
 
-    Raises GibletError for a run that is not there, and for none to train on.
+    Raises GibletError for a run that does not exist, and if no run is left to train on.
     """
     for key in ("test_runs", "validation_runs"):
         _check_runs(getattr(splits, key), np.unique(runs).tolist(), f"splits.{key}")
@@ -77,11 +77,11 @@ def _runs_held_out(
     return test, _last(free, splits.validation * free.sum())
 
 
-def _check_runs(named: list[str], known: list[str], key: str) -> None:
+def _check_runs(named: list[str], existing: list[str], key: str) -> None:
     for run in named:
-        if run not in known:
-            there = f"{nearest_name(run, known)}; there are: {', '.join(known) or 'none'}"
-            raise GibletError(f"{key}: no run {run} in the scan{there}")
+        if run not in existing:
+            names = f"{nearest_name(run, existing)}; there are: {', '.join(existing) or 'none'}"
+            raise GibletError(f"{key}: no run {run} in the scan{names}")
 
 
 def _last(free: np.ndarray, n: float) -> np.ndarray:
@@ -170,19 +170,19 @@ def windows(data: FilmData, part: str, n_trs: int, step: int) -> list[np.ndarray
     >>> [w.tolist() for w in windows(data, "train", n_trs=8, step=4)]
     [[0, 1, 2, 3, 4, 5, 6, 7], [4, 5, 6, 7, 8, 9, 10, 11]]
     """
-    found = []
+    result = []
     for stretch in data.stretches(part):
         last = max(0, len(stretch) - n_trs)
         starts = sorted({*range(0, last + 1, step), last})
-        found += [stretch[start : start + n_trs] for start in starts]
-    return found
+        result += [stretch[start : start + n_trs] for start in starts]
+    return result
 
 
 def check_no_overlap(data: FilmData, gap_trs: int = 1, window_trs: int = 40) -> None:
-    """Prove from the very windows that are learned from, and the test TRs, that parts are apart.
+    """Check that training windows, validation windows and test TRs do not overlap.
 
-    By ``gap_trs`` TRs or by ``data.gap_trs``, whichever is more. Windows are those of
-    ``window_trs`` TRs (``training.window_trs``), each half a window after the one before.
+    At least ``gap_trs`` TRs or ``data.gap_trs``, whichever is more, lie between them. Windows are
+    those of ``window_trs`` TRs (``training.window_trs``), each half a window after the one before.
 
     Raises
     ------
@@ -195,7 +195,7 @@ def check_no_overlap(data: FilmData, gap_trs: int = 1, window_trs: int = 40) -> 
 
 
 def check_apart(seen: Mapping[str, list[np.ndarray]], gap_trs: int) -> None:
-    """Prove that no TR is in two parts, and that ``gap_trs`` TRs or more lie between any two.
+    """Check that no TR is in two parts, and that ``gap_trs`` TRs or more lie between any two.
 
     ``seen``: part → indices of the TRs of each of its windows. Raises GibletError.
 

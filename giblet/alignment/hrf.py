@@ -47,7 +47,7 @@ def cumulative_hrf(model: str = "spm") -> tuple[np.ndarray, np.ndarray]:
 
 
 def hrf_weights(edges: np.ndarray, time: float | np.ndarray, cumulative: tuple) -> np.ndarray:
-    """How much each stretch of input weighs in the response at ``time``.
+    """Weight of each stretch of input in the response at ``time``.
 
     The response to input that is constant between ``edges`` is
     ``sum_j input[j] * (H(t - edges[j]) - H(t - edges[j + 1]))``, with ``H`` the integral of the

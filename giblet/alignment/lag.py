@@ -1,4 +1,4 @@
-"""How late the scan is after the film, by the sound: an estimate, which the caller may apply."""
+"""Residual lag between film and scan, estimated from the sound; the caller may apply it."""
 
 from dataclasses import dataclass
 
@@ -24,10 +24,10 @@ _ALPHA = 0.01
 
 @dataclass(frozen=True)
 class Lag:
-    """A residual lag, and whether to believe it.
+    """A residual lag, and whether it is reliable.
 
     seconds
-        How much later the BOLD comes than ``film_time`` says; ``film_time - seconds`` mends it.
+        How much later the BOLD comes than ``film_time`` says; ``film_time - seconds`` corrects it.
     interval
         95 % of the block bootstrap, s; the whole range that was searched if no fit stands out.
     p_value
@@ -228,7 +228,7 @@ def _draw(n_trs: int, block: float, rng) -> tuple[np.ndarray, ...]:
 
 
 def _top(shifts: np.ndarray, fit: np.ndarray) -> float:
-    """Where the parabola through the highest point of ``fit`` and its neighbours has its top."""
+    """Vertex of the parabola through the highest point of ``fit`` and its neighbours."""
     k = int(fit.argmax())
     if k in (0, len(fit) - 1):
         return float(shifts[k])

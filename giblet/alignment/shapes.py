@@ -1,4 +1,4 @@
-"""What a model must know of the data."""
+"""Sizes of the data that a model is built for."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Self
@@ -6,7 +6,7 @@ from typing import Self
 
 @dataclass(frozen=True)
 class Shapes:
-    """What the data look like: all that a model must know of them.
+    """Sizes of the data that a model is built for.
 
     ``video`` and ``n_text`` are None for a film without video frames or text, ``others`` holds the
     shapes of further modalities; `of` reads all three. ``subjects`` is empty without a scan.

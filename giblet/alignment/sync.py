@@ -43,7 +43,7 @@ def match_volumes(film_time: np.ndarray, t_r: float, n_trs: int) -> np.ndarray:
 def move_scans(scans, lag_seconds: float):
     """Scans (``giblet.brain.screening.Scans``) whose volumes were taken ``lag_seconds`` s earlier.
 
-    That mends scans that are late by as much. The runs go on showing the same TRs of the film, so
+    Corrects scans that are late by as much. The runs still cover the same TRs of the film, so
     other volumes than before may be in it.
 
     Raises
@@ -65,7 +65,8 @@ def move_scans(scans, lag_seconds: float):
 def move_run(
     film_time: np.ndarray, in_film: np.ndarray, t_r: float, lag_seconds: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """``film_time`` (n_volumes,) less the lag, and which volumes are then in the film.
+    """``film_time`` (n_volumes,) minus the lag, and a mask of the volumes that are then in the
+    film.
 
     >>> times, inside = np.array([-0.5, 1.5, 3.5, 5.5]), np.array([False, True, True, False])
     >>> move_run(times, inside, t_r=2.0, lag_seconds=2.0)[1].tolist()
@@ -80,7 +81,7 @@ def move_run(
 
 @dataclass(frozen=True)
 class Match:
-    """Which volume of whose scan belongs to which TR of the film.
+    """The volume of each subject's scan that belongs to each TR of the film.
 
     trs : (n_kept,) TRs of the film that every subject was scanned in
     runs : (n_kept,) str, the run in which it was

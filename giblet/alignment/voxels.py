@@ -1,4 +1,4 @@
-"""BOLD of more voxels than memory holds: block by block, and those that people agree in most."""
+"""BOLD of more voxels than memory holds: read in blocks; the voxels with the highest ISC."""
 
 from collections.abc import Iterator
 
@@ -28,7 +28,7 @@ def voxel_blocks(
 
 
 def shared_response(bold: np.ndarray) -> np.ndarray:
-    """How much subjects agree in each voxel, (n_voxels,): mean leave-one-out ISC, -1 where unknown.
+    """Mean leave-one-out ISC of each voxel, (n_voxels,); -1 where it is undefined.
 
     ``bold`` (n_subjects, n_trs, n_voxels) of two subjects or more.
     """
@@ -47,10 +47,10 @@ def voxels_to_keep(
     max_voxels: int | None,
     block_values: int = BLOCK_VALUES,
 ) -> np.ndarray:
-    """Columns of BOLD to go on with, (n_kept,) in their order: those in which people agree most.
+    """Columns of BOLD to use, (n_kept,) in their order: those with the highest ISC.
 
-    Judged on training TRs (``is_train``, (n_trs,) bool) alone. All where there are no more than
-    ``max_voxels``, and where there is one subject.
+    ISC is computed on training TRs (``is_train``, (n_trs,) bool) alone. All where there are no more
+    than ``max_voxels``, and where there is one subject.
     """
     n_columns = scans["bold"].shape[1]
     if max_voxels is None or n_columns <= max_voxels or len(match.subjects) < 2:
@@ -64,13 +64,13 @@ def read_columns(
     scans: xr.Dataset, volumes: np.ndarray, columns: np.ndarray, block_values: int = BLOCK_VALUES
 ) -> np.ndarray:
     """BOLD of some columns as it is, (*volumes.shape, n_columns); ``volumes`` are indices."""
-    found = np.empty((*volumes.shape, len(columns)), dtype=scans["bold"].dtype)
+    values = np.empty((*volumes.shape, len(columns)), dtype=scans["bold"].dtype)
     for block in _column_blocks(scans, block_values):
         wanted = (columns >= block.start) & (columns < block.stop)
         if wanted.any():
             part = scans["bold"][:, block].values[:, columns[wanted] - block.start]
-            found[..., wanted] = part[volumes]
-    return found
+            values[..., wanted] = part[volumes]
+    return values
 
 
 def _column_blocks(scans: xr.Dataset, block_values: int) -> Iterator[slice]:

@@ -1,4 +1,4 @@
-"""What is done block by block, and what a codec is given: equal blocks, windows, codes."""
+"""Blocks of sound and codes: equal blocks, overlapping windows."""
 
 from collections.abc import Iterable, Iterator
 

@@ -59,7 +59,7 @@ class Coder(ABC):
 
     @abstractmethod
     def facts(self) -> dict:
-        """What a file of features says of their coder."""
+        """Attributes of a file of features that identify their coder."""
 
 
 class CodecCoder(Coder):

@@ -41,7 +41,7 @@ _ZERO_AND_FULL_SCALE = {
 
 
 def has_sound(path: str | Path) -> bool:
-    """Whether a film has a sound track. GibletError if it is no film."""
+    """True if a film has a sound track. GibletError if it is no film."""
     with open_film(path) as film:
         return bool(film.streams.audio)
 

@@ -1,4 +1,4 @@
-"""What an array of sound features is, and whether this processor may decode it.
+"""Formats of arrays of sound features: detected, and checked before decoding.
 
 ============ ================================= ======================= =============
 format       shape                             dtype                   encoding_mode
@@ -64,17 +64,17 @@ def detect_format(features: np.ndarray, attrs: Mapping | None = None) -> str:
     'mel_3d'
     """
     features, attrs = np.asarray(features), attrs or {}
-    said = attrs.get("encoding_mode", _UNITS.get(str(attrs.get("units"))))
-    if said is None:
-        said = _guess(features)
-    if said not in _MODES:
-        raise ValueError(f"encoding_mode {said!r} is none of {', '.join(_MODES)}")
-    mode = _MODES[said]
+    name = attrs.get("encoding_mode", _UNITS.get(str(attrs.get("units"))))
+    if name is None:
+        name = _guess(features)
+    if name not in _MODES:
+        raise ValueError(f"encoding_mode {name!r} is none of {', '.join(_MODES)}")
+    mode = _MODES[name]
     if mode == "encodec":
         check_codes(features, codebook_size=int(attrs.get("codebook_size", 1024)))
     else:
         check_amounts(features)
-    ranks = {"encodec": (3,), "mel": (2, 3), "mel_2d": (2,), "mel_3d": (3,)}[said]
+    ranks = {"encodec": (3,), "mel": (2, 3), "mel_2d": (2,), "mel_3d": (3,)}[name]
     if features.ndim not in ranks or not features.size:
         also = " or the TRs' average (n_trs, n_mels)" if mode == "mel" else ""
         raise ValueError(
@@ -129,7 +129,8 @@ def check_stored(stored: Mapping, ours: Mapping) -> None:
         differ = [f for f in both if not _same(f, stored[f], ours[f])]
         if differ:
             reasons = ", ".join(
-                f"{f} {_told(f, stored)} (this AudioProcessor: {_told(f, ours)})" for f in differ
+                f"{f} {_described(f, stored)} (this AudioProcessor: {_described(f, ours)})"
+                for f in differ
             )
             raise GibletError(
                 f"the features were stored with {reasons}: make an AudioProcessor like "
@@ -145,6 +146,6 @@ def _same(fact: str, theirs, ours) -> bool:
     return bool(np.isclose(theirs, ours, rtol=1e-9, atol=0))
 
 
-def _told(fact: str, facts: Mapping) -> str:
+def _described(fact: str, facts: Mapping) -> str:
     name = f" of {facts['codec']}" if fact == "codec_revision" and "codec" in facts else ""
     return f"{facts[fact]}{name}"

@@ -68,7 +68,7 @@ def ungroup_trs(grouped: np.ndarray, clock: TrClock, first_tr: int = 0) -> np.nd
 
 
 def _is_mark(frames: np.ndarray) -> np.ndarray:
-    """Where ``frames`` hold what slots without a frame hold."""
+    """Mask of the slots of ``frames`` that hold no frame."""
     return np.isnan(frames) if frames.dtype.kind == "f" else frames == NO_FRAME
 
 

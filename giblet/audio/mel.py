@@ -19,7 +19,7 @@ MOMENTUM = 0.99  # of Griffin-Lim: Perraudin, Balazs & Sondergaard (2013), as in
 
 @dataclass(frozen=True)
 class MelSettings:
-    """How sound becomes a mel spectrogram.
+    """Settings of the mel spectrogram.
 
     >>> MelSettings().frame_rate
     93.75

@@ -76,7 +76,7 @@ class AudioProcessor:
 
     @property
     def use_encodec(self) -> bool:
-        """Whether features are codes."""
+        """True if features are codes."""
         return self.encoding_mode == "encodec"
 
     @property
@@ -179,7 +179,7 @@ class AudioProcessor:
         return tr_table(self.clock, n_trs).assign(encoding_mode=self.encoding_mode)
 
     def facts(self) -> dict:
-        """What a file of features must say so that it is never decoded by something else."""
+        """Attributes of a file of features: all that decoding it needs to match."""
         return {
             "format_version": FORMAT_VERSION,
             "encoding_mode": self.encoding_mode,

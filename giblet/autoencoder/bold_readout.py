@@ -17,7 +17,7 @@ def fit_readout(autoencoder: Autoencoder, data: FilmData, seed: int = 0) -> None
     """Replace the read-outs of an autoencoder by those that ridge finds on training TRs.
 
     A penalty for each band of the bottleneck and voxel (`giblet.stats.banded_weights`), subject by
-    subject. What ridge predicts for all of them is then told by the components that they share
+    subject. What ridge predicts for all of them is then reduced to the components that they share
     best (`reduce_rank`).
     """
     decoder, train = autoencoder.decoders["bold"], data.where("train")
@@ -42,14 +42,14 @@ def fit_readout(autoencoder: Autoencoder, data: FilmData, seed: int = 0) -> None
 def reduce_rank(weights: np.ndarray, x: np.ndarray, rank: int) -> tuple[np.ndarray, np.ndarray]:
     """``weights`` (n_features, n_targets) as ``components @ readouts`` of ``rank``.
 
-    What they predict for ``x`` (n_samples, n_features) is told by its first principal components:
-    reduced-rank ridge (Mukherjee & Zhu 2011). Components (n_features, rank), the last ones 0 where
-    fewer suffice; readouts (rank, n_targets).
+    What they predict for ``x`` (n_samples, n_features) is projected on its first principal
+    components: reduced-rank ridge (Mukherjee & Zhu 2011). Components (n_features, rank), the last
+    ones 0 where fewer suffice; readouts (rank, n_targets).
     """
     # rotated in time: (n_features, n_targets), however many samples there are
     predicted = np.linalg.qr(x - x.mean(axis=0), mode="r") @ weights
     _left, singular, right = np.linalg.svd(predicted, full_matrices=False)
-    known = min(rank, int((singular > 1e-9 * singular.max(initial=0.0)).sum()))
+    n_used = min(rank, int((singular > 1e-9 * singular.max(initial=0.0)).sum()))
     readouts = np.zeros((rank, weights.shape[1]))
-    readouts[:known] = right[:known]
+    readouts[:n_used] = right[:n_used]
     return weights @ readouts.T, readouts

@@ -1,4 +1,4 @@
-"""Where the modalities meet: their features become one bottleneck."""
+"""The bottleneck: features of all modalities joined, laid out in time or as one vector."""
 
 import torch
 from torch import nn
@@ -33,14 +33,14 @@ class FlatJoin(nn.Module):
         return {"all": self.out_dim}
 
     def slow(self, bottleneck: torch.Tensor) -> torch.Tensor:
-        """What BOLD can follow of a bottleneck: all of it."""
+        """The part of a bottleneck that BOLD is read from: all of it."""
         return bottleneck
 
 
 class SlotJoin(nn.Module):
     """Slots in time; in each, a band of features for sound, one for pictures and one for words.
 
-    A band is normalised by itself, so no modality drowns another. What is missing is 0.
+    A band is normalised by itself, so no modality dominates another. What is missing is 0.
 
     Parameters
     ----------
@@ -84,8 +84,8 @@ class SlotJoin(nn.Module):
         }
 
     def slow(self, bottleneck: torch.Tensor) -> torch.Tensor:
-        """What BOLD can follow of (..., out_dim): sound's band as its mean over the slots of a TR,
-        for the HRF blurs them together, and the other bands as they are."""
+        """The part of (..., out_dim) that BOLD is read from: the mean of sound's band over the
+        slots of a TR, which the HRF blurs together anyway, and the other bands as they are."""
         slots = bottleneck.unflatten(-1, (self.n_slots, self.slot_dim))
         bands = zip(self.bands, slots.split(list(self.bands.values()), dim=-1), strict=True)
         parts = [band.mean(-2) if name == "audio" else band.flatten(-2) for name, band in bands]
@@ -93,9 +93,9 @@ class SlotJoin(nn.Module):
 
 
 class Spread(nn.Module):
-    """How sure the bottleneck is of itself: the variational autoencoder's share of it.
+    """A Gaussian around each feature of the bottleneck, for the variational variant.
 
-    A Gaussian around each feature, its spread told from the features (Kingma & Welling 2014).
+    Its variance is predicted from the features (Kingma & Welling 2014).
     """
 
     def __init__(self, dim: int):

@@ -1,4 +1,4 @@
-"""What training writes down as it goes: a line an epoch, and the curves."""
+"""Training callbacks: a log line per epoch, and the curves."""
 
 import math
 import time
@@ -21,10 +21,10 @@ class EpochLines(lightning.Callback):
     """
 
     def __init__(self, clock=time.monotonic):
-        self._clock, self._losses, self._said = clock, [], ""  # s
+        self._clock, self._losses, self._line = clock, [], ""  # s
 
     def on_train_start(self, trainer, module):
-        self._begin, self._first, self._told = self._clock(), trainer.current_epoch, -math.inf
+        self._begin, self._first, self._logged = self._clock(), trainer.current_epoch, -math.inf
 
     def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
         self._losses.append(outputs["loss"].detach())
@@ -33,15 +33,15 @@ class EpochLines(lightning.Callback):
         train, watched = torch.stack(self._losses).mean(), trainer.callback_metrics[WATCHED]
         n_done, n_epochs, self._losses = trainer.current_epoch + 1, trainer.max_epochs, []
         losses = f"loss {train:.4g} in training, {watched:.4g} in validation"
-        self._said = f"epoch {n_done} of {n_epochs}: {losses}"
+        self._line = f"epoch {n_done} of {n_epochs}: {losses}"
         now = self._clock()
-        if n_done < n_epochs and now - self._told >= _SECONDS_APART and trainer.is_global_zero:
-            each, self._told = (now - self._begin) / (n_done - self._first), now
-            tell(f"{self._said}; at most about {each * (n_epochs - n_done):.0f} s left")
+        if n_done < n_epochs and now - self._logged >= _SECONDS_APART and trainer.is_global_zero:
+            each, self._logged = (now - self._begin) / (n_done - self._first), now
+            tell(f"{self._line}; at most about {each * (n_epochs - n_done):.0f} s left")
 
     def on_train_end(self, trainer, module):
-        if self._said and trainer.is_global_zero:
-            tell(f"{self._said}; the last")
+        if self._line and trainer.is_global_zero:
+            tell(f"{self._line}; the last")
 
 
 class Curves(lightning.Callback):

@@ -1,4 +1,4 @@
-"""From the features of a frame to its codes: three ways of saying which."""
+"""Code heads: from the features of a frame to its codes, by latents, classes or indices."""
 
 from abc import ABC, abstractmethod
 
@@ -12,7 +12,7 @@ from giblet.autoencoder.losses import code_cross_entropy, masked_mse
 class Codebooks(nn.Module):
     """A codec's codewords (n_codebooks, codebook_size, codebook_dim), whose sums are latents.
 
-    Nothing of it is learned but how sharply distances tell codes apart, one number a codebook.
+    Only the sharpness is learned: the factor from distances to logits, one number a codebook.
     """
 
     def __init__(self, n_codebooks: int, codebook_size: int, codebook_dim: int):
@@ -33,14 +33,14 @@ class Codebooks(nn.Module):
         A frame without codes (-1) is 0.
         """
         present = (codes >= 0).all(dim=1)  # (batch, n_frames)
-        known = codes.clamp(min=0).long()
-        found = sum(book[known[:, q]] for q, book in enumerate(self.words))
-        return found * present[..., None]
+        valid = codes.clamp(min=0).long()
+        latents = sum(book[valid[:, q]] for q, book in enumerate(self.words))
+        return latents * present[..., None]
 
     def nearest(self, latents: torch.Tensor) -> torch.Tensor:
         """Latents (..., n_frames, codebook_dim) to codes (..., n_codebooks, n_frames) int64.
 
-        The nearest codeword of each codebook in turn to what those before it have left.
+        Residual quantisation: the nearest codeword of each codebook in turn to what is left.
         """
         left, codes = latents, []
         for book in self.words:
@@ -51,8 +51,8 @@ class Codebooks(nn.Module):
     def logits(self, latents: torch.Tensor, codes: torch.Tensor | None = None) -> torch.Tensor:
         """Latents (batch, n_frames, codebook_dim) to (batch, n_codebooks, n_frames, codebook_size).
 
-        Less the squared distance of each codeword to what is left of the latent, once the true
-        codewords of the codebooks before are taken off: ``codes`` (batch, n_codebooks, n_frames),
+        Minus the squared distance of each codeword to the residual of the latent, after the true
+        codewords of the codebooks before are subtracted: ``codes`` (batch, n_codebooks, n_frames),
         or without them the nearest ones.
         """
         codes = self.nearest(latents) if codes is None else codes.clamp(min=0).long()
@@ -64,9 +64,9 @@ class Codebooks(nn.Module):
 
 
 def _closeness(left: torch.Tensor, book: torch.Tensor) -> torch.Tensor:
-    """Less the squared distance to each codeword, but for what is the same for all of them.
+    """Minus the squared distance to each codeword, without the term that all codewords share.
 
-    In single precision: half of it takes a neighbour for the nearest.
+    In single precision: in half precision a neighbour may come out nearest.
     """
     with torch.autocast(left.device.type, enabled=False):
         return 2 * functional.linear(left.float(), book) - book.square().sum(-1)
@@ -83,7 +83,7 @@ class CodeHead(nn.Module, ABC):
 
     @abstractmethod
     def loss(self, frames: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-        """How far from the true codes (-1: no frame), a scalar."""
+        """Loss against the true codes (-1: no frame), a scalar."""
 
     def start_at(self, frequencies: torch.Tensor) -> None:
         """Begin at these frequencies of codes (n_codebooks, codebook_size), if that can be."""
@@ -144,7 +144,7 @@ class GeometricHead(CodeHead):
         return masked_mse(self.latents(frames), known_latents(self.codebooks, codes))
 
     def calibration(self, frames: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
-        """Cross-entropy (nats per code), by which the codebooks alone learn how sharp they are."""
+        """Cross-entropy (nats per code); its gradient reaches the codebooks' sharpness alone."""
         logits = self.codebooks.logits(self.latents(frames).detach(), codes)
         return code_cross_entropy(logits, codes)
 
@@ -158,7 +158,7 @@ def known_latents(codebooks: Codebooks, codes: torch.Tensor) -> torch.Tensor:
 class RegressionHead(CodeHead):
     """The index of each code as a number in [0, 1]; mean squared error.
 
-    An index is a label, and its neighbours sound like anything: kept to show what that costs.
+    An index is a label without neighbours: this head is an ablation that shows the cost.
     """
 
     unit = "index"

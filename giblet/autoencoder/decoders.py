@@ -31,8 +31,9 @@ class FrameDecoder(nn.Module):
 class AudioDecoder(nn.Module):
     """Bottleneck (batch, bottleneck_dim) → predicted codes (batch, n_codebooks, frames_per_tr).
 
-    ``frames`` lays the bottleneck out as features of frames (batch, dim, n_frames), ``head`` tells
-    codes from them; without them it is the original design: `FrameDecoder`, `ClassifierHead`.
+    ``frames`` lays the bottleneck out as features of frames (batch, dim, n_frames), ``head``
+    predicts codes from them; without them it is the original design: `FrameDecoder`,
+    `ClassifierHead`.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class MelDecoder(nn.Module):
 
     @torch.no_grad()
     def start_at(self, mean: torch.Tensor) -> None:
-        """Begin by predicting this mean (n_mels,) dB, whatever comes."""
+        """Begin by predicting this mean (n_mels,) dB for any input."""
         self.head.bias.copy_(mean / 50 + 1)
         self.head.weight.mul_(0.1)
 

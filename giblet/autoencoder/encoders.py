@@ -16,7 +16,7 @@ class MultiScaleConv(nn.Module):
         self.project = nn.Linear(width * len(kernels), out_dim)
 
     def forward(self, frames: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
-        """``present`` (batch, n_frames) bool: frames that are not there have no say."""
+        """``present`` (batch, n_frames) bool: missing frames do not count."""
         frames = frames.transpose(1, 2)
         features = torch.cat([functional.gelu(conv(frames)) for conv in self.convs], dim=1)
         weights = present[:, None].to(features.dtype)  # (batch, 1, n_frames)
@@ -46,8 +46,8 @@ class AudioEncoder(nn.Module):
     def forward(self, codes: torch.Tensor) -> torch.Tensor:
         _check_labels(codes)
         present = (codes >= 0).all(dim=1)  # (batch, n_frames)
-        known = codes.clamp(min=0).long()
-        embedded = [embed(known[:, q]) for q, embed in enumerate(self.embeddings)]
+        valid = codes.clamp(min=0).long()
+        embedded = [embed(valid[:, q]) for q, embed in enumerate(self.embeddings)]
         frames = torch.cat(embedded, dim=-1) * present[..., None]  # (batch, n_frames, 512)
         return self.pool(frames, present)
 
@@ -65,9 +65,10 @@ class LatentEncoder(nn.Module):
 
 
 class MelEncoder(nn.Module):
-    """Mel (batch, n_mels, frames_per_tr) dB → (batch, out_dim): the older path's AudioEncoder.
+    """Mel (batch, n_mels, frames_per_tr) dB → (batch, out_dim).
 
-    ``pool`` takes frames (batch, n_frames, n_mels) and which are there; by default the original's.
+    ``pool`` takes frames (batch, n_frames, n_mels) and a mask of those present; by default
+    `MultiScaleConv`.
     """
 
     def __init__(self, n_mels: int = 128, out_dim: int = 256, pool: nn.Module | None = None):

@@ -26,7 +26,7 @@ _CARD = """---
 
 It turns a film's sound, as codes of an audio codec or as mel spectrograms, into one *bottleneck*
 for each repetition time (TR) of a scan, and back; pictures, words and BOLD go through the same
-bottleneck where it was trained with them. `config.json` tells what it takes and how it was made.
+bottleneck where it was trained with them. `config.json` has its inputs and how it was trained.
 
 ```python
 import giblet

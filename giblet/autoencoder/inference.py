@@ -21,7 +21,7 @@ def bottlenecks(autoencoder: Autoencoder, data: FilmData, batch: int = 32) -> np
 
 @torch.inference_mode()
 def predict_bold(autoencoder: Autoencoder, bottleneck: np.ndarray, runs: np.ndarray) -> np.ndarray:
-    """Predicted BOLD (n_subjects, n_trs, n_voxels); the HRF starts anew in each run."""
+    """Predicted BOLD (n_subjects, n_trs, n_voxels); the HRF starts from zero in each run."""
     parts = [torch.from_numpy(part)[None] for part in _by_run(bottleneck, runs)]
     predicted = [autoencoder.predict_bold(part)[0] for part in parts]
     return torch.cat(predicted, dim=1).numpy()
@@ -31,8 +31,8 @@ def predict_bold(autoencoder: Autoencoder, bottleneck: np.ndarray, runs: np.ndar
 def blurred_bottlenecks(
     autoencoder: Autoencoder, bottleneck: np.ndarray, runs: np.ndarray
 ) -> np.ndarray:
-    """Bottlenecks (n_trs, bottleneck_dim) as BOLD follows them, (n_trs, slow_dim): what is slow
-    enough of them, through the read-out's HRF, which starts anew in each run."""
+    """Bottlenecks (n_trs, bottleneck_dim) as BOLD follows them, (n_trs, slow_dim): the slow part
+    of them, through the read-out's HRF, which starts from zero in each run."""
     kernel, slow = autoencoder.decoders["bold"].kernel, autoencoder.join.slow
     parts = [slow(torch.from_numpy(part)[None]) for part in _by_run(bottleneck, runs)]
     return torch.cat([convolve_causally(part, kernel)[0] for part in parts]).numpy()

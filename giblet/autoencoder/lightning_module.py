@@ -1,4 +1,4 @@
-"""What a training step does: losses are logged, weighted and lowered."""
+"""The LightningModule: one training or validation step, and the optimizer."""
 
 import math
 
@@ -13,7 +13,7 @@ from giblet.autoencoder.objective import Objective, SoundDistance
 from giblet.autoencoder.warm_start import AUDIO
 from giblet.config.sections import ModelConfig, TrainingConfig
 
-_FEW = 20.0  # haste of single numbers, beside weights that each have little to do
+_FEW = 20.0  # factor on the learning rate of single numbers, whose gradient is one of many
 
 
 class BottleneckTraining(lightning.LightningModule):
@@ -35,8 +35,8 @@ class BottleneckTraining(lightning.LightningModule):
         self.autoencoder = Autoencoder(Shapes.from_dict(shapes), ModelConfig.model_validate(model))
         self.baselines: dict[str, float] = baselines or {}
 
-    def listen(self, sound: SoundDistance | None) -> None:
-        """Set what is lowered, once the baselines are known."""
+    def set_objective(self, sound: SoundDistance | None) -> None:
+        """Build the loss, once the baselines are set."""
         self.objective = Objective(self.autoencoder, self.settings, self.baselines, sound)
 
     def on_train_batch_start(self, window, index):
@@ -60,26 +60,26 @@ class BottleneckTraining(lightning.LightningModule):
         total = sum(self.objective.weighted(losses, self.settings.kl_epochs).values())
         self.log(WATCHED, total, batch_size=1, sync_dist=True)
 
-    def _haste(self, name: str) -> float:
-        """Share of the learning rate at which a parameter learns."""
+    def _rate_factor(self, name: str) -> float:
+        """Factor on the learning rate of a parameter."""
         if name.endswith("sharpness"):
             return _FEW
-        known = self.hparams["started"] and name.removeprefix("autoencoder.").startswith(AUDIO)
-        return self.settings.started_share if known else 1.0
+        pretrained = name.removeprefix("autoencoder.").startswith(AUDIO)
+        return self.settings.started_share if self.hparams["started"] and pretrained else 1.0
 
     def configure_optimizers(self):
         settings = self.settings
         groups: dict[float, list] = {}
         for name, parameter in self.named_parameters():
-            groups.setdefault(self._haste(name), []).append(parameter)
+            groups.setdefault(self._rate_factor(name), []).append(parameter)
         optimizer = torch.optim.AdamW(
             [
                 {
                     "params": parameters,
-                    "lr": haste * settings.learning_rate,
-                    "weight_decay": 0.0 if haste == _FEW else settings.weight_decay,
+                    "lr": factor * settings.learning_rate,
+                    "weight_decay": 0.0 if factor == _FEW else settings.weight_decay,
                 }
-                for haste, parameters in groups.items()
+                for factor, parameters in groups.items()
             ]
         )
         if settings.schedule == "constant":

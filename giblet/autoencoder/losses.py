@@ -1,4 +1,4 @@
-"""How far predictions are from the film and the brain, each against its own baseline."""
+"""Losses of codes, features and BOLD, and the baselines of codes."""
 
 import torch
 from torch.nn import functional
@@ -15,13 +15,13 @@ def code_cross_entropy(logits: torch.Tensor, codes: torch.Tensor) -> torch.Tenso
 
 def masked_mse(estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Mean squared error over the finite entries of ``target``; 0 if there is none."""
-    known = torch.isfinite(target)
-    error = torch.where(known, estimate - torch.nan_to_num(target), 0.0)
-    return error.square().sum() / known.sum().clamp(min=1)
+    finite = torch.isfinite(target)
+    error = torch.where(finite, estimate - torch.nan_to_num(target), 0.0)
+    return error.square().sum() / finite.sum().clamp(min=1)
 
 
 def code_frequencies(train: torch.Tensor, codebook_size: int) -> torch.Tensor:
-    """How often each code occurs in ``train`` (n_trs, n_codebooks, n_frames), add-one smoothing.
+    """Frequency of each code in ``train`` (n_trs, n_codebooks, n_frames), add-one smoothing.
 
     Returns (n_codebooks, codebook_size) float64, rows summing to 1; -1 (no frame) is not counted.
     """
@@ -33,7 +33,7 @@ def code_frequencies(train: torch.Tensor, codebook_size: int) -> torch.Tensor:
 def unigram_nats(codes: torch.Tensor, train: torch.Tensor, codebook_size: int) -> torch.Tensor:
     """Cross-entropy (nats per code) of ``codes`` under code frequencies counted on ``train``.
 
-    Both (n_trs, n_codebooks, n_frames). What a model must beat.
+    Both (n_trs, n_codebooks, n_frames). The baseline of a model.
     """
     surprise = -code_frequencies(train, codebook_size).log()
     rows = [codes[:, q][codes[:, q] >= 0].long() for q in range(codes.shape[1])]

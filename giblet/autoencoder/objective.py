@@ -1,4 +1,4 @@
-"""What training lowers: every modality's loss relative to its own baseline."""
+"""The training loss: every modality's loss relative to its own baseline."""
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
@@ -19,7 +19,7 @@ from giblet.film.modalities import MODALITIES, beside_sound
 
 _ROUNDING = 1e-9  # mean squares below this are float noise around a constant
 _TRS_AT_ONCE = 32
-_FEW_FRAMES = 4  # of a TR, by which training learns how sharp codes are: one number a codebook
+_FEW_FRAMES = 4  # of a TR, for the calibration of codes: one number a codebook
 
 SoundDistance = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 

@@ -1,4 +1,4 @@
-"""What training needs, made from arrays and settings: data, sizes, codebooks, a warm start."""
+"""Preparation of training from arrays and settings: data, sizes, codebooks, a warm start."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

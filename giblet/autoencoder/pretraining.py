@@ -1,4 +1,4 @@
-"""Any sounds as data for the audio encoder and decoder: they need no film and no brain."""
+"""Any sounds as training data of the audio encoder and decoder; no film or scan is needed."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,8 +19,8 @@ def sound_data(folders: Mapping[str, Path], processor: AudioProcessor, seed: int
     """Every sound below the folders as TRs of codes or mels, in random order.
 
     ``folders``: part (train, validation) → folder. Training sounds are cut into TRs several times
-    over, a share of a TR further on each time, so that no place in a TR is special. What is
-    shorter than a TR is left out.
+    over, a share of a TR further on each time, so that no position in a TR is special. Sounds
+    shorter than a TR are left out.
     """
     audio, part = [], []
     for name, folder in folders.items():
@@ -51,7 +51,7 @@ def _cuts(file: Path, processor: AudioProcessor, n_shifts: int) -> list[np.ndarr
 
 
 def sound_shapes(processor: AudioProcessor, data: FilmData) -> Shapes:
-    """What a model must know of sounds alone."""
+    """Sizes of a model of sounds alone."""
     _n_trs, n_rows, frames_per_tr = data.film["audio"].shape
     codec = processor.codec
     sizes = {"codebook_size": 0, "codebook_dim": 0}

@@ -1,4 +1,4 @@
-"""Train the autoencoder: one loop for all its makes, that goes on where it was stopped."""
+"""Train the autoencoder: one loop for all variants, which resumes where it was stopped."""
 
 import hashlib
 import logging
@@ -74,7 +74,7 @@ def begin(
         take_audio(module.autoencoder, start)
     module.baselines = baselines(data, module.autoencoder)
     module.hparams["baselines"] = module.baselines
-    module.listen(sound)
+    module.set_objective(sound)
     return module
 
 
@@ -95,8 +95,8 @@ def fit(
     BOLD as ridge finds them (`giblet.autoencoder.bold_readout`).
 
     Checkpoints and logs (TensorBoard and ``curves/from_epoch_N/metrics.csv``) go into ``folder``; a
-    run of the same settings and data that was stopped goes on from its last epoch. Test TRs are
-    not looked at.
+    run of the same settings and data that was stopped resumes from its last epoch. Test TRs are
+    not used.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def fit(
 
 
 def is_first_process() -> bool:
-    """Whether what was trained is this process's to save; others helped (``strategy: ddp``)."""
+    """Whether this process saves the model; with ``strategy: ddp`` there are several."""
     return rank_zero_only.rank == 0
 
 
@@ -163,7 +163,7 @@ def _trainer(training, folder, callbacks, last, progress) -> lightning.Trainer:
 
 
 def _starter(training: TrainingConfig) -> list[LightningEnvironment]:
-    """Lightning starts the other processes of a Slurm job's only task; else it finds out."""
+    """Lightning starts the other processes of a Slurm job's only task; else it detects them."""
     tasks, wanted = int(os.environ.get("SLURM_NTASKS", 0)), training.nodes * training.devices
     if training.nodes > 1 and tasks != wanted:
         raise GibletError(
@@ -174,7 +174,7 @@ def _starter(training: TrainingConfig) -> list[LightningEnvironment]:
 
 
 class _Patience(EarlyStopping):
-    """Also ends a run that goes on from where it had run out."""
+    """Also ends a resumed run whose patience had run out."""
 
     def on_train_start(self, trainer, module):
         trainer.should_stop = self.wait_count >= self.patience
@@ -182,15 +182,15 @@ class _Patience(EarlyStopping):
 
 def _check_finite(best: ModelCheckpoint, trainer: lightning.Trainer, folder: Path) -> None:
     """GibletError if no epoch had a loss that is a number; a warning if the last had none."""
-    mend = "a smaller training.learning_rate, or training.bfloat16: false, may mend it"
+    remedy = "a smaller training.learning_rate, or training.bfloat16: false, may help"
     lowest = best.best_model_score
     if lowest is None or not torch.isfinite(lowest):
         for checkpoint in folder.glob("*.ckpt"):  # nothing to go on from
             checkpoint.unlink(missing_ok=True)
-        raise GibletError(f"training: the validation loss was never a finite number; {mend}")
+        raise GibletError(f"training: the validation loss was never a finite number; {remedy}")
     if not torch.isfinite(trainer.callback_metrics.get(WATCHED, lowest)):
-        said = "training ended where the loss is no finite number: an earlier epoch is kept; %s"
-        logger.warning(said, mend)
+        message = "training ended where the loss is no finite number: an earlier epoch is kept; %s"
+        logger.warning(message, remedy)
 
 
 def _resumable(folder: Path, module: BottleneckTraining) -> Path | None:
@@ -209,13 +209,13 @@ def _resumable(folder: Path, module: BottleneckTraining) -> Path | None:
 
 
 def _best(checkpoint: dict) -> str:
-    """Name of the best checkpoint, as this one knew it."""
+    """Name of the best checkpoint, as recorded in this one."""
     states = checkpoint["callbacks"].values()
     return next(Path(s["best_model_path"]).name for s in states if s.get("monitor") == WATCHED)
 
 
 def _hash(data: FilmData) -> str:
-    """Of all that a model learns from."""
+    """Hash of the training data."""
     digest = hashlib.sha256()
     tensors = [*data.film.values(), *([] if data.bold is None else [data.bold])]
     for tensor in tensors:
@@ -225,8 +225,8 @@ def _hash(data: FilmData) -> str:
 
 
 def summary(trained: Trained) -> pd.DataFrame:
-    """What the best epoch came to, one row a loss: of training, of validation, and its share of
-    the gradient in the bottleneck, mean over epochs. A loss of 1 is having learned nothing.
+    """Losses of the best epoch, one row each: of training, of validation, and its share of the
+    gradient in the bottleneck, mean over epochs. A loss of 1 means that nothing was learned.
     """
     epochs = trained.history
     best = epochs.set_index("epoch").loc[trained.best_epoch]

@@ -1,4 +1,4 @@
-"""One model's trained ears and voice for another."""
+"""Warm start: the trained audio encoder and decoder of one model for another."""
 
 from pathlib import Path
 
@@ -19,12 +19,12 @@ BUNDLED = Path(__file__).parent / "bundled"
 
 
 def starting_point(
-    shapes: Shapes, config: ModelConfig, words: torch.Tensor | None = None
+    shapes: Shapes, config: ModelConfig, codebooks: torch.Tensor | None = None
 ) -> tuple[Autoencoder | None, str]:
     """The trained model whose audio encoder and decoder ``model.start_from`` asks for, and its
     name; ``auto`` is the bundled one if it was trained on codes or mels like these.
 
-    ``words`` (n_codebooks, codebook_size, codebook_dim): the codec's, on the path of codes.
+    ``codebooks`` (n_codebooks, codebook_size, codebook_dim): the codec's, where features are codes.
     """
     if config.start_from == "none":
         return None, "none"
@@ -32,10 +32,10 @@ def starting_point(
         return Autoencoder.from_pretrained(config.start_from), config.start_from
     folder = BUNDLED / ("encodec" if shapes.use_encodec else "mel")
     bundled = Autoencoder.from_pretrained(folder)
-    alike = _make(shapes, config) == _make(bundled.shapes, bundled.config)
+    alike = _variant(shapes, config) == _variant(bundled.shapes, bundled.config)
     alike &= all(getattr(shapes, name) == getattr(bundled.shapes, name) for name in _SOUND)
-    if alike and words is not None:
-        alike = same_words(words, bundled.codebooks.words)
+    if alike and codebooks is not None:
+        alike = same_codebooks(codebooks, bundled.codebooks.words)
     if config.start_from == "auto" and not alike:
         return None, "none"
     return bundled, "bundled"
@@ -45,11 +45,11 @@ def starting_point(
 def take_audio(autoencoder: Autoencoder, trained: Autoencoder) -> None:
     """Give ``autoencoder`` the trained audio encoder and decoder of another.
 
-    A TR may be of another length where the layout is slots. Raises GibletError if the two are of
-    another make or other sizes, or speak another codec's codes.
+    A TR may be of another length where the layout is slots. Raises GibletError if the two are
+    different variants, of other sizes, or use another codec's codes.
     """
-    theirs = _make(trained.shapes, trained.config)
-    for name, mine in _make(autoencoder.shapes, autoencoder.config).items():
+    theirs = _variant(trained.shapes, trained.config)
+    for name, mine in _variant(autoencoder.shapes, autoencoder.config).items():
         if mine != theirs[name]:
             raise GibletError(
                 f"model.start_from was trained with {name} {theirs[name]}, not {mine}"
@@ -61,20 +61,25 @@ def take_audio(autoencoder: Autoencoder, trained: Autoencoder) -> None:
             state[name][..., : values.shape[-1]] = values  # after them, bands of more modalities
 
 
-def _make(shapes: Shapes, config: ModelConfig) -> dict:
-    """Settings and sizes of the audio encoder and decoder; the layout first, which says which."""
-    made = {name: getattr(config, name) for name in ("layout", "code_head", *_SIZES[config.layout])}
-    return made if config.layout == "slots" else made | {"frames_per_tr": shapes.frames_per_tr}
+def _variant(shapes: Shapes, config: ModelConfig) -> dict:
+    """Settings and sizes of the audio encoder and decoder; the layout first, which decides them."""
+    variant = {
+        name: getattr(config, name) for name in ("layout", "code_head", *_SIZES[config.layout])
+    }
+    return (
+        variant if config.layout == "slots" else variant | {"frames_per_tr": shapes.frames_per_tr}
+    )
 
 
 def _check_same_sound(one: Autoencoder, trained: Autoencoder) -> None:
     mine, theirs = ([getattr(m.shapes, name) for name in _SOUND] for m in (one, trained))
     if mine != theirs or (
-        one.codebooks is not None and not same_words(one.codebooks.words, trained.codebooks.words)
+        one.codebooks is not None
+        and not same_codebooks(one.codebooks.words, trained.codebooks.words)
     ):
         raise GibletError("model.start_from was trained on another codec's codes, or other mels")
 
 
-def same_words(words: torch.Tensor, others: torch.Tensor) -> bool:
-    """Whether two codecs have the same codewords, but for half precision."""
-    return words.shape == others.shape and torch.allclose(words, others, rtol=1e-2, atol=1e-2)
+def same_codebooks(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """True if two codecs have the same codewords up to half precision."""
+    return one.shape == other.shape and torch.allclose(one, other, rtol=1e-2, atol=1e-2)

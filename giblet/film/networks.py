@@ -7,7 +7,7 @@ from torch import nn
 
 
 class VideoEncoder(nn.Module):
-    """Pictures (batch, n_frames, height, width, 3) uint8 → (batch, out_dim)."""
+    """Video frames (batch, n_frames, height, width, 3) uint8 → (batch, out_dim)."""
 
     def __init__(self, out_dim: int = 1024, channels=(3, 16, 32, 64, 64)):
         super().__init__()
@@ -41,7 +41,7 @@ _SMALL = 0.01  # of a last layer's own weights, where learning begins at the tra
 
 
 class VideoDecoder(nn.Module):
-    """Bottleneck → pictures (batch, n_frames, height, width, 3) float in [0, 1]."""
+    """Bottleneck → video frames (batch, n_frames, height, width, 3) float in [0, 1]."""
 
     def __init__(self, bottleneck_dim: int, n_frames: int, height: int, width: int):
         super().__init__()
@@ -56,7 +56,7 @@ class VideoDecoder(nn.Module):
 
     @torch.no_grad()
     def start_at(self, mean: torch.Tensor) -> None:
-        """Begin by predicting this mean colour (3,) in [0, 1], whatever comes."""
+        """Begin by predicting this mean colour (3,) in [0, 1] for any input."""
         last = self.convs[-1]
         last.bias.copy_(torch.logit(mean.clamp(0.01, 0.99)).repeat(self.shape[0]))
         last.weight.mul_(_SMALL)
@@ -79,7 +79,7 @@ class TextDecoder(nn.Module):
 
     @torch.no_grad()
     def start_at(self, mean: torch.Tensor) -> None:
-        """Begin by predicting this mean (n_features,), whatever comes."""
+        """Begin by predicting this mean (n_features,) for any input."""
         self.layers[-1].bias.copy_(mean)
         self.layers[-1].weight.mul_(_SMALL)
 

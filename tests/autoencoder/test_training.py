@@ -409,7 +409,7 @@ def test_a_checkpoint_carries_its_config_and_no_code(train, raw_bold):
     assert TrainingConfig.model_validate(settings["training"]) == BRIEF
     assert settings["baselines"] == trained.baselines
     rebuilt = BottleneckTraining(**settings)
-    rebuilt.listen(None)
+    rebuilt.set_objective(None)
     rebuilt.load_state_dict(checkpoint["state_dict"])
     assert rebuilt.autoencoder.shapes == SHAPES
     film = make_data().film

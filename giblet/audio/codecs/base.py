@@ -20,7 +20,7 @@ BUNDLED = "bundled"
 
 
 class Codec(Protocol):
-    """What the rest of giblet needs of a codec. ``giblet.audio.codecs.dac.Dac`` is an example."""
+    """Interface of a codec. ``giblet.audio.codecs.dac.Dac`` is an example."""
 
     name: str
     revision: str  # fingerprint of weights and config
@@ -42,7 +42,7 @@ class Codec(Protocol):
         """The sound of ``decode``, block by block."""
 
     def latents(self, codes: np.ndarray) -> np.ndarray:
-        """What the decoder makes of codes: amounts (n_frames, codebook_dim) float32."""
+        """Dequantised codes, (n_frames, codebook_dim) float32, as the decoder reads them."""
 
     def sound(self, latents: "torch.Tensor") -> "torch.Tensor":
         """Latents (batch, n_frames, codebook_dim) to sound (batch, n_samples), for gradients."""
@@ -80,7 +80,7 @@ def load_codec(name_or_folder: str = BUNDLED, bandwidth_kbps: float = 6.0) -> Co
 
 
 def codec_folder(name_or_folder: str) -> Path:
-    """Where a codec lies; GibletError if it is not here and cannot be fetched."""
+    """Folder of a codec; GibletError if it is not here and cannot be downloaded."""
     if name_or_folder == BUNDLED:
         return Path(str(files("giblet.audio.codecs"))) / "bundled"
     return model_folder(name_or_folder, "codec")

@@ -45,7 +45,7 @@ class Dac(WindowedCodec):
 
 
 def _reach(part: nn.Module, stride_in: int = 1) -> int:
-    """How far (input steps) an output of ``part`` hears to either side, or a little more.
+    """Receptive field of an output of ``part`` to either side (input steps), or a little more.
 
     ``stride_in``: 1 for an encoder, which divides the rate; the hop length for a decoder, which
     multiplies it. Sums over all layers, also those that run side by side.

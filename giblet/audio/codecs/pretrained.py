@@ -1,4 +1,4 @@
-"""What codecs that run a pretrained model have in common."""
+"""Codecs that run a pretrained model, whole or in overlapping windows."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
