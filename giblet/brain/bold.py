@@ -1,6 +1,6 @@
-"""Reading BOLD: fMRIPrep derivatives, or files that a table names; cleaned, on the film's clock.
+"""Reading and cleaning BOLD of data sets of any layout, on the film's clock.
 
-One run is in memory at a time. Each is read twice: to see which voxels vary, and to be cleaned.
+One run is in memory at a time. Each is read twice: to find voxels that vary, and to be cleaned.
 """
 
 from collections.abc import Sequence
@@ -38,17 +38,17 @@ def load_bids(
     """BOLD of every run of every subject, cleaned but not z-scored (that needs the training split).
 
     ``folder`` holds ``sub-*/[ses-*/]func``, or ``derivatives/fmriprep`` with them inside. Each run
-    has its brain mask, confounds table and JSON sidecar beside it, and an events table there or in
-    the raw data set. Non-steady-state volumes are dropped; a linear trend, cosines below
+    has its brain mask, confounds table and JSON sidecar in its folder, and an events table there or
+    in the raw data set. Non-steady-state volumes are dropped; a linear trend, cosines below
     ``high_pass_hz`` (None: none) and the ``confounds`` columns are regressed out, or instead
-    of them what nilearn's ``load_confounds`` finds by ``strategy`` (``("motion", "wm_csf")`` …).
+    of them those of nilearn's ``load_confounds`` by ``strategy`` (``("motion", "wm_csf")`` …).
 
     Returns
     -------
     ``bold`` (volume, voxel) float32, in the scanner's own units around 0, or (volume, parcel) when
     ``parcellation`` is a label image: the mean over each parcel's voxels. Along ``volume``:
     ``subject``, ``run``, ``film_time`` (s, when the volume was taken, on the film's clock),
-    ``in_film``, ``film_start`` (s, the film's second with which its showing began) and
+    ``in_film``, ``film_start`` (s, the film time at which its presentation began) and
     ``framewise_displacement`` (mm, NaN where unknown). Along ``voxel``: ``x y z`` (mm, MNI).
     ``tsnr`` (scan, voxel or parcel) of the steady volumes before cleaning, NaN where
     the series have no mean; along ``scan``: ``scan_subject``, ``scan_run``. ``mask`` (i, j, k)
@@ -74,7 +74,7 @@ def load_runs(
     """BOLD of the runs that a table names (`run_table.read_run_table`), as `load_bids`.
 
     Parcels and vertices come as ``bold`` (volume, parcel) with their names as ``parcel``, and
-    without places. Raises GibletError as both of them do, and for runs of different columns.
+    without coordinates. Raises GibletError as both of them do, and for runs of different columns.
     """
     return _load(survey_runs(table, parcellation, confounds), high_pass_hz)
 
@@ -113,7 +113,7 @@ def save_bold(
 ) -> None:
     """Write what `load_bids` returns, with ``attrs``, run by run: one run is in memory at a time.
 
-    In chunks of the longest run × 1,024 columns, so that some columns are read at no great cost.
+    In chunks of the longest run × 1,024 columns, so that reading some columns is cheap.
     With a ``null_seed`` BOLD becomes `null_series`; attributes ``null`` and ``warnings`` say so.
     """
     if null_seed is not None:
@@ -134,9 +134,10 @@ def _load(scans: Scans, high_pass_hz: float | None) -> xr.Dataset:
 
 
 def null_series(bold: np.ndarray, seed: int, run: str) -> np.ndarray:
-    """Noise of the spectrum that each series of one run has, (n_volumes, n_columns) alike.
+    """Noise with the spectrum of each series of one run, of the same shape (n_volumes, n_columns).
 
-    Every column has phases of its own, drawn by ``seed`` and ``run``, which names a subject's run.
+    The phases of every column are independent, drawn by ``seed`` and ``run``, the name of a
+    subject's run.
 
     >>> wave = np.sin(np.arange(8.0))[:, None]
     >>> noise = null_series(wave, 0, "sub-01 run-1")
@@ -212,7 +213,7 @@ _COLUMNS_AT_ONCE = 4096  # 65 MB of float64 at 1,976 volumes
 def clean_series(
     series: np.ndarray, nuisance: np.ndarray, t_r: float, high_pass_hz: float | None
 ) -> np.ndarray:
-    """``series`` (n_volumes, n_columns) float, cleaned in its own place, around 0.
+    """``series`` (n_volumes, n_columns) float, cleaned in place, around 0.
 
     A linear trend, cosines slower than ``high_pass_hz`` (None: none) and ``nuisance``
     (n_volumes, n_confounds) are regressed out together, by ``nilearn.signal.clean`` in float64.
@@ -235,8 +236,8 @@ def clean_series(
 def slow_cosines(n_volumes: int, t_r: float, high_pass_hz: float | None) -> np.ndarray:
     """Cosines slower than ``high_pass_hz``, (n_volumes, n_cosines).
 
-    Not by ``signal.clean(filter="cosine")``: nilearn 0.13 leaves the filter out, with a warning,
-    when a confound happens to look like one of the cosines (r > 0.9), as slow motion does.
+    Not by ``signal.clean(filter="cosine")``: nilearn 0.13 drops the filter, with a warning,
+    when a confound happens to resemble one of the cosines (r > 0.9), as slow motion does.
     """
     from nilearn.glm.first_level import make_first_level_design_matrix
 

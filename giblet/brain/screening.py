@@ -37,7 +37,7 @@ def survey(runs: list[BoldRun], source: Path, parcellation: str | Path | None = 
     GibletError
         Images beside tables, tables of different columns, different grids, an empty common mask,
         an unreadable file, NaN in the BOLD, nothing that varies; a parcellation of tables, or one
-        that lies elsewhere.
+        outside the mask.
     """
     shared = shared_columns([run.recording for run in runs], source)
     varying = [varying_columns(run, shared) for run in progress(runs, "looking at scans", "runs")]
