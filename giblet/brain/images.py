@@ -104,19 +104,25 @@ def open_volume(path: Path):
 
 @dataclass(frozen=True)
 class ImageRecording:
-    """A run of BOLD in an image (i, j, k, volume); a `giblet.brain.recording.Recording`."""
+    """A run of BOLD in an image (i, j, k, volume); a `giblet.brain.recording.Recording`.
+
+    ``shape`` (n_i, n_j, n_k) and ``affine`` (4, 4) are the grid of its voxels.
+    """
 
     path: Path
     n_volumes: int
+    shape: tuple[int, ...]
+    affine: np.ndarray
     mask_file: Path
     is_quick = False  # to be read as a whole
 
     @classmethod
     def open(cls, path: Path, mask_file: Path) -> "ImageRecording":
-        shape: tuple[int, ...] = getattr(open_image(path), "shape", ())  # a surface has none
+        image = open_image(path)
+        shape: tuple[int, ...] = getattr(image, "shape", ())  # a surface has none
         if len(shape) != 4:
             raise GibletError(f"{path}: BOLD must have 4 dimensions, this image has {len(shape)}")
-        return cls(path, shape[3], mask_file)
+        return cls(path, shape[3], shape[:3], image.affine, mask_file)
 
     @staticmethod
     def shared_columns(recordings: Sequence["ImageRecording"]) -> "Voxels":
@@ -127,16 +133,16 @@ class ImageRecording:
         GibletError
             An unreadable file, an image or mask on another grid than the first, nothing in common.
         """
-        first = open_image(recordings[0].path)
-        mask = np.ones(first.shape[:3], dtype=bool)
+        first = recordings[0]
+        mask = np.ones(first.shape, dtype=bool)
         for recording in recordings:
             brain = open_volume(recording.mask_file)
-            for image in (open_image(recording.path), brain):
-                same = image.shape[:3] == mask.shape
-                if not same or not np.allclose(image.affine, first.affine, atol=1e-3):
+            for grid in (recording, brain):
+                same = grid.shape == first.shape
+                if not same or not np.allclose(grid.affine, first.affine, atol=1e-3):
                     raise GibletError(
                         f"{recording.path}: its image or mask has another grid (shape or affine) "
-                        f"than {recordings[0].path.name}; resample them to one"
+                        f"than {first.path.name}; resample them to one"
                     )
             with reading_image(recording.mask_file):
                 mask &= np.asanyarray(brain.dataobj) > 0
@@ -153,7 +159,7 @@ class ImageRecording:
         In this order a ``.gz`` is unpacked once. GibletError where the file breaks off.
         """
         image = open_image(self.path, keep_file_open=True)  # else unpacked again for each block
-        n_at_once = max(1, _GRID_AT_ONCE // math.prod(image.shape[:3]))
+        n_at_once = max(1, _GRID_AT_ONCE // math.prod(self.shape))
         for start in range(0, self.n_volumes, n_at_once):
             with reading_image(self.path):
                 block = np.asarray(image.dataobj[..., start : start + n_at_once])
