@@ -17,7 +17,7 @@ import nibabel
 import numpy as np
 import pandas as pd
 
-from giblet.brain.bids import MOTION
+from giblet.brain.runs import MOTION
 
 SHAPE = (61, 73, 61)
 AFFINE = np.array([[-3.0, 0, 0, 90], [0, 3, 0, -126], [0, 0, 3, -72], [0, 0, 0, 1]])

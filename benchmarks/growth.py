@@ -21,7 +21,7 @@ from giblet.audio.metrics.identify import identification, identification_p
 from giblet.autoencoder.bold_readout import reduce_rank
 from giblet.evaluation.decoding import decode_subject
 from giblet.film.text import count_words, embed_words
-from giblet.stats.encoding_maps import Audience, held_out_folds, linear_maps
+from giblet.stats.encoding_maps import ClockGroup, held_out_folds, linear_maps
 from giblet.stats.intersubject import agreement, isc_nulls
 from giblet.stats.permutation import shift_chance, shifted_correlation
 from giblet.stats.ridge import banded_weights
@@ -56,7 +56,7 @@ def scans(trs, subjects):
 def maps(*widths):
     def make(trs, voxels, subjects):
         bands = {str(n): noise(trs, width) for n, width in enumerate(widths)}
-        audience, folds = Audience(list(range(subjects)), bands), held_out_folds(runs(trs), 21)
+        audience, folds = ClockGroup(list(range(subjects)), bands), held_out_folds(runs(trs), 21)
         bold = noise(subjects, trs, voxels)
         return lambda: linear_maps(bold, [audience], folds, n_shifts=200, n_iter=3)
 

@@ -36,7 +36,7 @@ import pandas as pd
 import psutil
 from scipy.ndimage import binary_dilation, generate_binary_structure
 
-from giblet.brain.bids import MOTION
+from giblet.brain.runs import MOTION
 from giblet.config.config import Config
 from giblet.demo import annotations_path, film_path
 from giblet.demo.brains import Brain, make_brain, run_clocks, simulate_scans

@@ -1,4 +1,4 @@
-"""Scans: found, read, cleaned and timed, and where their voxels are."""
+"""Scans: reading data sets, cleaning BOLD, the film's clock, brain regions."""
 
 import lazy_loader
 

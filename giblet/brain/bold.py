@@ -1,6 +1,6 @@
-"""Reading BOLD: fMRIPrep derivatives, or files that a table names; cleaned, on the film's clock.
+"""Reading and cleaning BOLD of data sets of any layout, on the film's clock.
 
-One run is in memory at a time. Each is read twice: to see which voxels vary, and to be cleaned.
+One run is in memory at a time. Each is read twice: to find voxels that vary, and to be cleaned.
 """
 
 from collections.abc import Sequence
@@ -11,18 +11,18 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from giblet.brain.bids import MOTION, BoldRun, derivatives, read_runs
-from giblet.brain.images import parcel_means
+from giblet.brain.bids import BIDS, read_runs
 from giblet.brain.qc import tsnr
-from giblet.brain.run_table import read_run_table
-from giblet.brain.screening import Scans, steady_volumes, survey
+from giblet.brain.run_table import RUN_TABLE, read_run_table
+from giblet.brain.runs import MOTION, BoldRun, Layout
+from giblet.brain.screening import Scans, survey
 from giblet.io.arrays import append_arrays, new_variable
 from giblet.io.atomic import replacing
-from giblet.io.tables import load_json
 from giblet.log import progress
 from giblet.stats.permutation import phase_randomised
 from giblet.timing import acquisition_times
 
+LAYOUTS = (RUN_TABLE, BIDS)  # of data sets; the first that fits is taken
 _CHUNK_COLUMNS = 1024
 _NULL = "no data: BOLD was replaced by phase-randomised noise (scan.null); scores must be at chance"
 
@@ -38,17 +38,17 @@ def load_bids(
     """BOLD of every run of every subject, cleaned but not z-scored (that needs the training split).
 
     ``folder`` holds ``sub-*/[ses-*/]func``, or ``derivatives/fmriprep`` with them inside. Each run
-    has its brain mask, confounds table and JSON sidecar beside it, and an events table there or in
-    the raw data set. Non-steady-state volumes are dropped; a linear trend, cosines below
+    has its brain mask, confounds table and JSON sidecar in its folder, and an events table there or
+    in the raw data set. Non-steady-state volumes are dropped; a linear trend, cosines below
     ``high_pass_hz`` (None: none) and the ``confounds`` columns are regressed out, or instead
-    of them what nilearn's ``load_confounds`` finds by ``strategy`` (``("motion", "wm_csf")`` …).
+    of them those of nilearn's ``load_confounds`` by ``strategy`` (``("motion", "wm_csf")`` …).
 
     Returns
     -------
     ``bold`` (volume, voxel) float32, in the scanner's own units around 0, or (volume, parcel) when
     ``parcellation`` is a label image: the mean over each parcel's voxels. Along ``volume``:
     ``subject``, ``run``, ``film_time`` (s, when the volume was taken, on the film's clock),
-    ``in_film``, ``film_start`` (s, the film's second with which its showing began) and
+    ``in_film``, ``film_start`` (s, the film time at which its presentation began) and
     ``framewise_displacement`` (mm, NaN where unknown). Along ``voxel``: ``x y z`` (mm, MNI).
     ``tsnr`` (scan, voxel or parcel) of the steady volumes before cleaning, NaN where
     the series have no mean; along ``scan``: ``scan_subject``, ``scan_run``. ``mask`` (i, j, k)
@@ -74,19 +74,33 @@ def load_runs(
     """BOLD of the runs that a table names (`run_table.read_run_table`), as `load_bids`.
 
     Parcels and vertices come as ``bold`` (volume, parcel) with their names as ``parcel``, and
-    without places. Raises GibletError as both of them do, and for runs of different columns.
+    without coordinates. Raises GibletError as both of them do, and for runs of different columns.
     """
     return _load(survey_runs(table, parcellation, confounds), high_pass_hz)
 
 
+def find_layout(source: Path) -> Layout:
+    """The layout of a data set; BIDS where none fits: its reader says what is missing."""
+    return next((layout for layout in LAYOUTS if layout.fits(source)), BIDS)
+
+
+def survey_scans(source, task=None, parcellation=None, confounds=None, strategy=()) -> Scans:
+    """The runs of a data set of any layout, each read once for which of its columns vary.
+
+    Arguments as `load_bids`; ``confounds`` None: those that its layout takes by itself.
+    """
+    runs = find_layout(source).read_runs(source, task, confounds, strategy)
+    return survey(runs, source, parcellation)
+
+
 def survey_bids(folder, task=None, parcellation=None, confounds=MOTION, strategy=()) -> Scans:
-    """The runs of a BIDS data set, each read once for what varies; arguments as `load_bids`."""
+    """`survey_scans` of a BIDS data set; arguments as `load_bids`."""
     folder = Path(folder)
     return survey(read_runs(folder, task, confounds, strategy), folder, parcellation)
 
 
 def survey_runs(table, parcellation=None, confounds=()) -> Scans:
-    """The runs that a table names, each read once for what varies; arguments as `load_runs`."""
+    """`survey_scans` of the runs that a table names; arguments as `load_runs`."""
     return survey(read_run_table(Path(table), confounds), Path(table), parcellation)
 
 
@@ -99,14 +113,14 @@ def save_bold(
 ) -> None:
     """Write what `load_bids` returns, with ``attrs``, run by run: one run is in memory at a time.
 
-    In chunks of the longest run × 1,024 columns, so that some columns are read at no great cost.
+    In chunks of the longest run × 1,024 columns, so that reading some columns is cheap.
     With a ``null_seed`` BOLD becomes `null_series`; attributes ``null`` and ``warnings`` say so.
     """
     if null_seed is not None:
         scans = replace(scans, warnings=[_NULL, *scans.warnings])
         attrs["null"] = "phase-randomised"
-    n_columns = list(scans.sizes.values())[1]
-    chunks = (max(run.n_volumes for run in scans.runs), min(_CHUNK_COLUMNS, n_columns))
+    longest = max(run.n_volumes for run in scans.runs)
+    chunks = (longest, min(_CHUNK_COLUMNS, len(scans.columns)))
     with replacing(path) as temporary:
         with new_variable(temporary, "bold", scans.sizes, chunks) as bold:
             arrays = _fill(bold, scans, high_pass_hz, null_seed)
@@ -120,9 +134,10 @@ def _load(scans: Scans, high_pass_hz: float | None) -> xr.Dataset:
 
 
 def null_series(bold: np.ndarray, seed: int, run: str) -> np.ndarray:
-    """Noise of the spectrum that each series of one run has, (n_volumes, n_columns) alike.
+    """Noise with the spectrum of each series of one run, of the same shape (n_volumes, n_columns).
 
-    Every column has phases of its own, drawn by ``seed`` and ``run``, which names a subject's run.
+    The phases of every column are independent, drawn by ``seed`` and ``run``, the name of a
+    subject's run.
 
     >>> wave = np.sin(np.arange(8.0))[:, None]
     >>> noise = null_series(wave, 0, "sub-01 run-1")
@@ -140,41 +155,34 @@ def null_series(bold: np.ndarray, seed: int, run: str) -> np.ndarray:
 def _fill(
     bold, scans: Scans, high_pass_hz: float | None, null_seed: int | None = None
 ) -> xr.Dataset:
-    """Put cleaned runs into ``bold`` (an array, or a file's), one by one; all that lies beside."""
-    (_, n_columns), start = scans.sizes.values(), 0
-    ratios = np.empty((len(scans.runs), n_columns), dtype=np.float32)
+    """Put cleaned runs into ``bold`` (an array, or a file's), one by one; returns all else."""
+    start = 0
+    ratios = np.empty((len(scans.runs), len(scans.columns)), dtype=np.float32)
     for n, run in enumerate(progress(scans.runs, "cleaning scans", "runs")):
         stop = start + run.n_volumes
-        cleaned, ratios[n] = _cleaned(run, scans, n_columns, high_pass_hz)
+        cleaned, ratios[n] = _cleaned(run, scans, high_pass_hz)
         if null_seed is not None:
             cleaned = null_series(cleaned, null_seed, f"{run.subject} {run.name}")
         bold[start:stop] = cleaned
         del cleaned  # before the next run is read
         start = stop
-    return _beside(scans, ratios)
+    return _other_arrays(scans, ratios)
 
 
-def _cleaned(
-    run: BoldRun, scans: Scans, n_columns: int, high_pass_hz
-) -> tuple[np.ndarray, np.ndarray]:
+def _cleaned(run: BoldRun, scans: Scans, high_pass_hz) -> tuple[np.ndarray, np.ndarray]:
     """Cleaned BOLD of one run (n_volumes, n_columns) float32; tSNR before that (n_columns,)."""
-    exact = np.float32 if scans.labels is None else np.float64
-    series, start = np.empty((run.n_volumes, n_columns), dtype=exact), 0
-    for block in steady_volumes(run, scans.kept):
-        means = block if scans.labels is None else parcel_means(block, scans.labels)
-        series[start : start + len(block)] = means
-        start += len(block)
+    series = run.read(scans.columns)
     try:
         ratio = tsnr(series)
     except ValueError:  # no mean
-        ratio = np.full(n_columns, np.nan)
+        ratio = np.full(series.shape[1], np.nan)
     cleaned = clean_series(series, run.nuisance, run.t_r, high_pass_hz)
     return cleaned.astype(np.float32, copy=False), ratio
 
 
-def _beside(scans: Scans, ratios: np.ndarray) -> xr.Dataset:
-    """All but ``bold``: ``ratios`` (n_scans, n_columns) is the tSNR."""
-    runs, space = scans.runs, list(scans.sizes)[1]
+def _other_arrays(scans: Scans, ratios: np.ndarray) -> xr.Dataset:
+    """All but ``bold``; ``ratios`` (n_scans, n_columns) is the tSNR."""
+    runs = scans.runs
     volumes = pd.concat([run.volumes() for run in runs], ignore_index=True)
     clock = {name: ("volume", volumes[name].to_numpy()) for name in volumes}
     of_scan = {
@@ -182,27 +190,21 @@ def _beside(scans: Scans, ratios: np.ndarray) -> xr.Dataset:
         "scan_run": [run.name for run in runs],
     }
     coords = clock | {name: ("scan", labels) for name, labels in of_scan.items()}
-    moved = np.concatenate([run.displacement for run in runs])
-    arrays = scans.columns.assign_coords(coords).assign(
-        tsnr=(("scan", space), ratios),
-        framewise_displacement=("volume", moved, {"units": "mm"}),
+    displaced = np.concatenate([run.displacement for run in runs])
+    arrays = (
+        scans.columns.coordinates()
+        .assign_coords(coords)
+        .assign(
+            tsnr=(("scan", scans.columns.dimension), ratios),
+            framewise_displacement=("volume", displaced, {"units": "mm"}),
+        )
     )
     unknown = np.isnan(ratios).all(axis=1).sum()
-    said = [f"{unknown} of {len(runs)} runs have no mean, as if z-scored: tSNR unknown"]
-    warnings = scans.warnings + said * bool(unknown)
-    attrs = {"t_r": runs[0].t_r, "stim_file": runs[0].stim_file, "source": _source(scans.source)}
+    message = f"{unknown} of {len(runs)} runs have no mean, as if z-scored: tSNR unknown"
+    warnings = scans.warnings + [message] * bool(unknown)
+    origin = find_layout(scans.source).origin(scans.source)
+    attrs = {"t_r": runs[0].t_r, "stim_file": runs[0].stim_file, "source": origin}
     return arrays.assign_attrs(attrs | {"warnings": warnings})
-
-
-def _source(folder: Path) -> str:
-    """Who made the data set, by its description (simulated data say so there)."""
-    if folder.is_file():
-        return folder.name
-    description = derivatives(folder) / "dataset_description.json"
-    makers = load_json(description).get("GeneratedBy") if description.exists() else None
-    makers = makers if isinstance(makers, list) else []
-    named = [maker for maker in makers if isinstance(maker, dict) and "Name" in maker]
-    return ", ".join([folder.name, *(str(maker["Name"]) for maker in named)])
 
 
 _COLUMNS_AT_ONCE = 4096  # 65 MB of float64 at 1,976 volumes
@@ -211,7 +213,7 @@ _COLUMNS_AT_ONCE = 4096  # 65 MB of float64 at 1,976 volumes
 def clean_series(
     series: np.ndarray, nuisance: np.ndarray, t_r: float, high_pass_hz: float | None
 ) -> np.ndarray:
-    """``series`` (n_volumes, n_columns) float, cleaned in its own place, around 0.
+    """``series`` (n_volumes, n_columns) float, cleaned in place, around 0.
 
     A linear trend, cosines slower than ``high_pass_hz`` (None: none) and ``nuisance``
     (n_volumes, n_confounds) are regressed out together, by ``nilearn.signal.clean`` in float64.
@@ -234,8 +236,8 @@ def clean_series(
 def slow_cosines(n_volumes: int, t_r: float, high_pass_hz: float | None) -> np.ndarray:
     """Cosines slower than ``high_pass_hz``, (n_volumes, n_cosines).
 
-    Not by ``signal.clean(filter="cosine")``: nilearn 0.13 leaves the filter out, with a warning,
-    when a confound happens to look like one of the cosines (r > 0.9), as slow motion does.
+    Not by ``signal.clean(filter="cosine")``: nilearn 0.13 drops the filter, with a warning,
+    when a confound happens to resemble one of the cosines (r > 0.9), as slow motion does.
     """
     from nilearn.glm.first_level import make_first_level_design_matrix
 

@@ -1,4 +1,4 @@
-"""Events tables: when a scan showed which seconds of the film."""
+"""Events tables: the film time of each volume."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from giblet.io.tables import load_table
 def film_times(
     scan_times: np.ndarray, onsets: np.ndarray, durations: np.ndarray, stim_onsets: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each volume its film time (s), whether the film was on, and the film's second (s) with
-    which that showing had begun, all (n_volumes,).
+    """Film time (s) of each volume, whether the film was on, and the film time (s) at which that
+    presentation began, all (n_volumes,).
 
     ``scan_times`` (n_volumes,): seconds since the scan began. Event k (n_events, by onset) showed
     the film from its second ``stim_onsets[k]`` on. A volume belongs to the last event that had
@@ -24,8 +24,8 @@ def film_times(
     """
     event = np.maximum(np.searchsorted(onsets, scan_times, side="right") - 1, 0)
     since_onset = scan_times - onsets[event]
-    film_start, shown = stim_onsets[event], (since_onset >= 0) & (since_onset < durations[event])
-    return since_onset + film_start, shown, film_start
+    film_start, in_film = stim_onsets[event], (since_onset >= 0) & (since_onset < durations[event])
+    return since_onset + film_start, in_film, film_start
 
 
 def read_events(path: Path, bold: Path, scan_end: float, t_r: float) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""How good a scan is before any film: temporal signal-to-noise ratio, head motion."""
+"""Quality of a scan: temporal signal-to-noise ratio and head motion."""
 
 import numpy as np
 
@@ -20,20 +20,20 @@ def tsnr(bold: np.ndarray, *, block_parcels: int = 1024) -> np.ndarray:
     >>> tsnr(np.array([[99.0], [101.0]])).tolist()
     [100.0]
     """
-    found = []
+    ratios = []
     for start in range(0, bold.shape[-1], block_parcels):
         part = np.asarray(bold[..., start : start + block_parcels], dtype=np.float64)
         mean, deviation = part.mean(axis=-2), part.std(axis=-2)
         varies = deviation > FLAT * np.abs(mean)
-        found.append(np.divide(mean, deviation, out=np.full_like(mean, np.nan), where=varies))
-    ratio = np.concatenate(found, axis=-1)
+        ratios.append(np.divide(mean, deviation, out=np.full_like(mean, np.nan), where=varies))
+    ratio = np.concatenate(ratios, axis=-1)
     if np.isfinite(ratio).any() and np.nanmedian(np.abs(ratio)) < 1e-3:
         raise ValueError("tsnr wants BOLD in scanner units: this has no mean. Do not z-score it")
     return ratio
 
 
 def framewise_displacement(motion: np.ndarray) -> np.ndarray:
-    """Head motion from the volume before, in mm (Power et al. 2012): (n_volumes,), NaN first.
+    """Framewise displacement in mm (Power et al. 2012): (n_volumes,), NaN first.
 
     The sum of the six absolute differences, rotations as arcs on a sphere of 50 mm.
 

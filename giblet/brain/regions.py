@@ -1,4 +1,4 @@
-"""Regions of the brain: which voxels lie in each, by a label image or parcel by parcel."""
+"""Regions of the brain: their voxels by a label image, or each parcel as a region."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ SIMULATED = "atlas-simulated_dseg.nii.gz"  # in a folder of simulated brains
 
 
 def find_regions(aligned: xr.Dataset, path: str | Path | None) -> dict[str, np.ndarray]:
-    """Region → which voxels of the aligned BOLD lie in it, (n_voxels,) bool.
+    """Region → its voxels among those of the aligned BOLD, (n_voxels,) bool.
 
     ``path``: a label image in the space of the scan, or a folder of simulated brains; None: every
     parcel is a region.
@@ -22,7 +22,7 @@ def find_regions(aligned: xr.Dataset, path: str | Path | None) -> dict[str, np.n
     Raises
     ------
     GibletError
-        Voxels where parcels are wanted; no places to look labels up at; as `read_regions`.
+        Voxels where parcels are needed; BOLD without coordinates; as `read_regions`.
     """
     if path is None:
         if "parcel" not in aligned.coords:
@@ -39,8 +39,8 @@ def find_regions(aligned: xr.Dataset, path: str | Path | None) -> dict[str, np.n
 def read_regions(path: Path, places: np.ndarray) -> dict[str, np.ndarray]:
     """The regions of a label image that hold any of ``places`` (n_places, 3) in mm, by name.
 
-    Names come from a table beside it (``x.tsv`` for ``x.nii.gz``, columns ``index`` and ``name``);
-    a label without one is its number. 0 is no region.
+    Names come from a table in its folder (``x.tsv`` for ``x.nii.gz``, columns ``index`` and
+    ``name``); a label without one is its number. 0 is no region.
 
     Raises
     ------
@@ -71,13 +71,13 @@ def labels_at(labels: np.ndarray, affine: np.ndarray, places: np.ndarray) -> np.
 
     nearest = np.rint(apply_affine(np.linalg.inv(affine), places)).astype(int)
     inside = ((nearest >= 0) & (nearest < labels.shape)).all(axis=1)
-    found = np.zeros(len(places), dtype=int)
-    found[inside] = labels[tuple(nearest[inside].T)]
-    return found
+    values = np.zeros(len(places), dtype=int)
+    values[inside] = labels[tuple(nearest[inside].T)]
+    return values
 
 
 def named_regions(labels: np.ndarray, names: Mapping[int, str]) -> dict[str, np.ndarray]:
-    """Region → which of ``labels`` (n_places,) belong to it; labels of one name are one region.
+    """Region → mask of its ``labels`` (n_places,); labels of one name are one region.
 
     >>> named_regions(np.array([0, 2, 7]), {2: "visual"})["visual"].tolist()
     [False, True, False]
@@ -90,7 +90,7 @@ def named_regions(labels: np.ndarray, names: Mapping[int, str]) -> dict[str, np.
 
 
 def _read_names(image: Path) -> dict[int, str]:
-    """Label → name from the table beside a label image, if there is one."""
+    """Label → name from the table of a label image, if there is one."""
     path = image.with_name(image.name.removesuffix(".gz").removesuffix(".nii") + ".tsv")
     if not path.is_file():
         return {}

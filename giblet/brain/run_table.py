@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from giblet.brain.bids import BoldRun, check_alike, displacement, scan_t_r
 from giblet.brain.events import film_times
-from giblet.brain.images import open_image
-from giblet.brain.series import open_series, read_series
+from giblet.brain.recording import open_recording
+from giblet.brain.runs import BoldRun, Layout, check_alike, displacement, scan_t_r
+from giblet.brain.series import read_series
 from giblet.errors import GibletError, nearest_name
 from giblet.io.paths import check_file
 from giblet.io.tables import load_table
@@ -26,7 +26,6 @@ OPTIONAL = {
     "duration": np.inf,
     "stim_file": "film",
 }
-IMAGES = (".nii.gz", ".nii")
 _MOST_DROPPED = 100_000
 
 
@@ -34,7 +33,7 @@ def read_run_table(path: str | Path, confounds: Sequence[str] = ()) -> list[Bold
     """The runs of a table (.tsv or .csv), one row each; files lie relative to the table.
 
     ============ ==========================================================================
-    column       what
+    column       content
     ============ ==========================================================================
     subject      label
     run          label; ``run-1`` where there is no such column
@@ -70,20 +69,20 @@ def read_run_table(path: str | Path, confounds: Sequence[str] = ()) -> list[Bold
 
 
 def run_files(path: str | Path) -> list[Path]:
-    """Every file that a table of runs names, beside the table itself; GibletError as above."""
+    """A table of runs and every file that it names; GibletError as `read_run_table`."""
     table = _checked(load_table(path, dtype={"subject": str, "run": str}), Path(path))
     named = pd.concat([table[column] for column in ("file", "mask", "confounds")]).dropna()
     return [Path(path), *(Path(path).parent / str(name) for name in sorted(set(named)))]
 
 
 def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
-    """With every column, and times that are numbers."""
+    """``table`` with every column and its default; GibletError unless times are numbers."""
     if missing := [name for name in NEEDED if name not in table]:
         raise GibletError(f"{path}: no column {', '.join(missing)}")
-    known = [*NEEDED, *OPTIONAL]
+    valid = [*NEEDED, *OPTIONAL]
     for name in table:
-        if name not in known:
-            raise GibletError(f"{path}: unknown column {name}{nearest_name(name, known)}")
+        if name not in valid:
+            raise GibletError(f"{path}: unknown column {name}{nearest_name(name, valid)}")
     table = table.assign(**{k: v for k, v in OPTIONAL.items() if k not in table})
     for name in ("t_r", "film_onset", "start_time", "n_dropped", "stim_onset", "duration"):
         given = table[name].fillna(OPTIONAL.get(name, np.nan))
@@ -108,11 +107,9 @@ def _read_row(row, folder: Path, confounds: Sequence[str]) -> BoldRun:
         t_r = scan_t_r(row.t_r)
     except ValueError as error:
         raise GibletError(f"{path}: {error}") from None
-    mask = None if row.mask is None or pd.isna(row.mask) else folder / str(row.mask)
-    if is_image(path) and mask is None:
-        raise GibletError(f"{path}: an image of voxels needs a mask: name it in a column mask")
-    series, columns = (None, []) if mask else open_series(path)
-    n_scanned, n_dropped = (_image_volumes(path) if mask else series.shape[0]), int(row.n_dropped)
+    mask = None if pd.isna(row.mask) else folder / str(row.mask)
+    recording = open_recording(path, mask)
+    n_scanned, n_dropped = recording.n_volumes, int(row.n_dropped)
     times = acquisition_times(n_dropped + n_scanned, t_r, float(row.start_time))[n_dropped:]
     end = acquisition_times(n_dropped + n_scanned + 1, t_r)[-1]
     if np.isfinite(row.duration) and row.film_onset + row.duration - end >= t_r:
@@ -122,12 +119,12 @@ def _read_row(row, folder: Path, confounds: Sequence[str]) -> BoldRun:
     film_time, in_film, film_start = film_times(times, *event)
     if not in_film.any():
         raise GibletError(f"{path}: no volume was taken while the film was on: see film_onset")
-    nuisance, moved = np.empty((n_scanned, 0)), np.full(n_scanned, np.nan)
-    if row.confounds is not None and not pd.isna(row.confounds):
+    nuisance, displaced = np.empty((n_scanned, 0)), np.full(n_scanned, np.nan)
+    if not pd.isna(row.confounds):
         table = folder / str(row.confounds)
-        nuisance, moved = _nuisance(table, confounds, n_scanned, n_dropped)
+        nuisance, displaced = _nuisance(table, confounds, n_scanned, n_dropped)
     return BoldRun(
-        path=path,
+        recording=recording,
         subject=f"sub-{str(row.subject).removeprefix('sub-')}",
         name=str(row.run),
         stim_file=str(row.stim_file),
@@ -137,42 +134,31 @@ def _read_row(row, folder: Path, confounds: Sequence[str]) -> BoldRun:
         film_time=film_time,
         in_film=in_film,
         film_start=film_start,
-        displacement=moved,
-        mask=mask,
-        columns=columns,
-        series=series if type(series) is np.ndarray else None,  # no memory map
+        displacement=displaced,
     )
 
 
-def is_image(path: Path) -> bool:
-    """Whether a file holds voxels, by its name: neither surface nor table."""
-    series = path.name.endswith((".dtseries.nii", ".ptseries.nii"))
-    return path.name.endswith(IMAGES) and not series
-
-
-def _image_volumes(path: Path) -> int:
-    shape = open_image(path).shape
-    if len(shape) != 4:
-        raise GibletError(f"{path}: BOLD must have 4 dimensions, this image has {len(shape)}")
-    return shape[3]
-
-
-def read_columns(run: BoldRun) -> np.ndarray:
-    """All columns of a run that is no image, (n_scanned, n_columns) float32."""
-    return read_series(run.path)[0] if run.series is None else run.series
-
-
 def _nuisance(path: Path, names: Sequence[str], n_scanned: int, n_dropped: int):
-    """Columns of a confounds table, (n_scanned, n_columns), from the file's first volume on, and
-    the framewise displacement there (n_scanned,)."""
+    """Columns of a confounds table (n_scanned, n_columns) and the framewise displacement
+    (n_scanned,), both from the first volume in the file of BOLD on."""
     values, columns = read_series(path)
     first = n_dropped if len(values) == n_scanned + n_dropped else 0
     if len(values) - first != n_scanned:
         raise GibletError(f"{path}: {len(values)} rows, but the scan has {n_scanned} volumes")
     if missing := [name for name in names if name not in columns]:
         raise GibletError(f"{path}: no confound column {', '.join(missing)}")
-    moved = displacement(pd.DataFrame(values, columns=columns), path)
+    displaced = displacement(pd.DataFrame(values, columns=columns), path)
     values = values[:, [columns.index(name) for name in names]] if names else values
     if not np.isfinite(values[first:]).all():
         raise GibletError(f"{path}: n/a among the confounds")
-    return values[first:], moved[first:]
+    return values[first:], displaced[first:]
+
+
+def _read_data_set(
+    path: Path, task: str | None, confounds: Sequence[str] | None, strategy: Sequence[str]
+) -> list[BoldRun]:
+    """Tables name no task, and their confounds are of no fMRIPrep's."""
+    return read_run_table(path, confounds or ())
+
+
+RUN_TABLE = Layout(Path.is_file, _read_data_set, run_files, lambda path: path.name)

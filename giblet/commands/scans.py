@@ -27,19 +27,14 @@ def load_bold(source: Path, bold: Path, config: Config) -> None:
     Example: giblet load_bold --source derivatives/fmriprep --bold bold.nc
     """
     from giblet.alignment.sync import move_scans
-    from giblet.brain.bids import MOTION
-    from giblet.brain.bold import save_bold, survey_bids, survey_runs
-    from giblet.brain.run_table import run_files
+    from giblet.brain.bold import find_layout, save_bold, survey_scans
     from giblet.io.checksums import fingerprint
 
     scan = config.scan
-    if source.is_file():
-        scans = survey_runs(source, scan.parcellation, scan.confounds or ())
-        used = run_files(source)
-    else:
-        confounds = MOTION if scan.confounds is None else scan.confounds
-        strategy, used = scan.confound_strategy, [source]
-        scans = survey_bids(source, config.task, scan.parcellation, confounds, strategy)
+    scans = survey_scans(
+        source, config.task, scan.parcellation, scan.confounds, scan.confound_strategy
+    )
+    used = find_layout(source).files(source)
     scans, attrs = move_scans(scans, scan.lag_seconds), {"lag_seconds": scan.lag_seconds}
     null_seed = config.seed if scan.null else None
     save_bold(scans, bold, scan.high_pass_hz, null_seed, input=fingerprint(*used), **attrs)

@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from giblet.audio.files import has_sound
-from giblet.brain.bids import MOTION, SPACE, BoldRun, derivatives, read_runs
+from giblet.brain.bids import SPACE, derivatives, read_runs
+from giblet.brain.runs import MOTION, BoldRun
 from giblet.errors import GibletError
 from giblet.film.annotations import read_annotations
 from giblet.film.video import has_pictures

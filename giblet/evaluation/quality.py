@@ -12,7 +12,7 @@ from giblet.alignment.sync import Match, match_scans
 from giblet.alignment.voxels import BLOCK_VALUES, most_shared, read_columns, voxel_blocks
 from giblet.errors import GibletError
 from giblet.film.text import NO_WORDS
-from giblet.stats.encoding_maps import held_out_folds, linear_maps, share_clocks
+from giblet.stats.encoding_maps import group_by_clock, held_out_folds, linear_maps
 from giblet.stats.intersubject import agreement
 from giblet.stats.permutation import false_discovery_rate
 from giblet.timing import trs_for, volumes_to_trs
@@ -84,7 +84,7 @@ def brain_quality(
     if n_trs < min(n_scanned, max_trs or n_scanned):
         warnings.append(f"{n_scanned - n_trs} TRs were scanned after the film's end, and left out")
     warnings += [] if "text" in regressors else [NO_WORDS]
-    audiences = share_clocks(bands, match.volumes, scans["film_time"].values)
+    audiences = group_by_clock(bands, match.volumes, scans["film_time"].values)
     found = _agreement(scans, match, block_values, n_permutations, seed)
     asked = np.arange(n_voxels := scans["bold"].shape[1])
     if bands and "isc" in found and max_voxels is not None and max_voxels < n_voxels:

@@ -1,1 +1,1 @@
-"""Pictures and words of a film, as features per TR."""
+"""Video frames and transcripts of a film as features per TR."""

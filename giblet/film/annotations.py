@@ -1,4 +1,4 @@
-"""What is said when in a film, from tables, Praat TextGrids and subtitles: one table by onset."""
+"""Transcripts of a film: tables, Praat TextGrids and subtitles, read into one table by onset."""
 
 import io
 import warnings
@@ -43,7 +43,7 @@ def read_annotations(
     tier: str | None = None,
     pauses: Sequence[str] = PAUSES,
 ) -> pd.DataFrame:
-    """What is said when: columns ``onset``, ``duration`` (s of film) and ``text``, by onset.
+    """Read a transcript: columns ``onset``, ``duration`` (s of film) and ``text``, by onset.
 
     Rows without text are left out, unsorted rows sorted, rows that overlap kept, each with a
     warning in ``.attrs["warnings"]``.
@@ -56,11 +56,11 @@ def read_annotations(
     onset_column, duration_column, end_column : of a table, where they are not called onset (or
         start), and duration or end (or offset). Neither case nor spaces at the ends matter.
     unit_seconds : how long the table's unit of time is: 0.001 for ms, the TR for TRs.
-    first_unit : where the table does not give moments but numbers whole units (TR 1 to TR 8):
-        the number of the first. The last unit of a row is part of it.
+    first_unit : the number of the first unit, where the table counts whole units (TR 1 to TR 8)
+        instead of giving times. The last unit of a row is part of it.
     leave_out_untimed : leave out a table's rows that have no time at all, with a warning.
     sheet, tier : of a workbook, and of a TextGrid, where there are several.
-    pauses : labels of intervals in which nothing is said, besides empty ones; in any case.
+    pauses : labels, in upper or lower case, of intervals without speech; empty labels are, too.
 
     Raises
     ------
@@ -68,22 +68,22 @@ def read_annotations(
         The file is missing, empty, broken or not UTF-8 (or UTF-16 with its mark); a column, sheet
         or tier is missing; a row has no time, begins before the film or ends before it begins.
     """
-    path, noted = Path(path), []
+    path, warned = Path(path), []
     ending = path.suffix.lower()
     if ending == ".xlsx" or ending in SEPARATORS:
         table = _table(path, sheet, column_names)
         columns = {"onset": onset_column, "duration": duration_column, "end": end_column}
         rows = _table_rows(table, columns, text_columns, path)
-        rows = _numbers(_timed(rows, leave_out_untimed, path, noted), path)
+        rows = _numbers(_timed(rows, leave_out_untimed, path, warned), path)
         rows = _in_seconds(rows, unit_seconds, first_unit, path)
     elif ending == ".textgrid":
         rows = _numbers(interval_rows(path, tier, pauses), path)
     elif ending in (".srt", ".vtt"):
         rows, n_lost = subtitle_rows(path)
-        _note(n_lost, "subtitles without text or number are left out", path, noted)
+        _note(n_lost, "subtitles without text or number are left out", path, warned)
     else:
         raise GibletError(f"{path}: annotations are {_FORMATS}, not {ending or 'without ending'}")
-    return _tidy(rows, path, noted)
+    return _tidy(rows, path, warned)
 
 
 def _table(path: Path, sheet: str | None, names: Sequence[str] | None) -> pd.DataFrame:
@@ -102,7 +102,7 @@ def _table(path: Path, sheet: str | None, names: Sequence[str] | None) -> pd.Dat
 def _separated(path: Path, header: int | None) -> pd.DataFrame:
     separator, text = SEPARATORS[path.suffix.lower()], decoded_text(path)
     if (n := 1 + max(line.count(separator) for line in text.split("\n"))) > _MOST_COLUMNS:
-        raise GibletError(f"{path}: has {n:,} columns; a table of what is said has a few")
+        raise GibletError(f"{path}: has {n:,} columns; a transcript has a few")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)  # more cells than columns
@@ -131,21 +131,21 @@ def _sheet(path: Path, sheet: str | None, header: int | None) -> pd.DataFrame:
 
 def _table_rows(table, columns: dict, text_columns: Iterable[str], path: Path) -> pd.DataFrame:
     """A table's onset, duration or end, and text, under these names; empty rows are left out."""
-    has = ", ".join(map(str, table.columns))[:200]
+    all_columns = ", ".join(map(str, table.columns))[:200]
     table = table.rename(columns=_plain).dropna(how="all")
-    if (twice := table.columns[table.columns.duplicated()]).size:
-        raise GibletError(f"{path}: has two columns {twice[0]}")
-    names = {key: [_plain(given)] if given else _SYNONYMS[key] for key, given in columns.items()}
-    found = {key: next((n for n in names[key] if n in table), None) for key in names}
-    by_duration = columns["duration"] or (found["duration"] and not columns["end"])
+    if (repeated := table.columns[table.columns.duplicated()]).size:
+        raise GibletError(f"{path}: has two columns {repeated[0]}")
+    names = {key: [_plain(name)] if name else _SYNONYMS[key] for key, name in columns.items()}
+    given = {key: next((n for n in names[key] if n in table), None) for key in names}
+    by_duration = columns["duration"] or (given["duration"] and not columns["end"])
     last = "duration" if by_duration else "end"
     texts = [_plain(name) for name in text_columns]
-    needed = {names["onset"][0]: found["onset"]} | {name: name in table for name in texts}
-    needed[names[last][0] if columns[last] else "duration (or end)"] = found[last]
-    if missing := [name for name, there in needed.items() if not there]:
-        needs = f"{', '.join(missing)}; it has {has}. Other names can be given in words"
+    needed = {names["onset"][0]: given["onset"]} | {name: name in table for name in texts}
+    needed[names[last][0] if columns[last] else "duration (or end)"] = given[last]
+    if missing := [name for name, column in needed.items() if not column]:
+        needs = f"{', '.join(missing)}; it has {all_columns}. Other names can be given in words"
         raise GibletError(f"{path}: needs columns {needs}")
-    rows = table[[found["onset"], found[last]]].set_axis(["onset", last], axis=1)
+    rows = table[[given["onset"], given[last]]].set_axis(["onset", last], axis=1)
     cells = table[texts].fillna("").itertuples(index=False)
     return rows.assign(text=[" ".join(filter(None, map(str.strip, row))) for row in cells])
 
@@ -154,12 +154,12 @@ def _plain(name: str) -> str:
     return " ".join(str(name).split()).lower()
 
 
-def _timed(rows: pd.DataFrame, leave_out_untimed: bool, path: Path, noted) -> pd.DataFrame:
+def _timed(rows: pd.DataFrame, leave_out_untimed: bool, path: Path, warned) -> pd.DataFrame:
     untimed = rows.drop(columns="text").isna().all(axis=1)
     if untimed.any() and not leave_out_untimed:
-        why = f"{untimed.sum()} rows have no time, the first is row {untimed.idxmax() + 1}"
-        raise GibletError(f"{path}: {why}. words.leave_out_untimed: true leaves them out")
-    _note(untimed.sum(), "rows without time are left out", path, noted)
+        problem = f"{untimed.sum()} rows have no time, the first is row {untimed.idxmax() + 1}"
+        raise GibletError(f"{path}: {problem}. words.leave_out_untimed: true leaves them out")
+    _note(untimed.sum(), "rows without time are left out", path, warned)
     return rows[~untimed]
 
 
@@ -185,32 +185,32 @@ def _in_seconds(
     return (times * unit_seconds).assign(text=rows["text"])
 
 
-def _tidy(rows: pd.DataFrame, path: Path, noted: list[str]) -> pd.DataFrame:
+def _tidy(rows: pd.DataFrame, path: Path, warned: list[str]) -> pd.DataFrame:
     if "end" in rows:
         rows = rows.assign(duration=rows["end"] - rows["onset"])
     _refuse(rows["onset"] < 0, "begins before the film does", rows["onset"], path)
     _refuse(rows["duration"] < 0, "ends before it begins", rows["onset"], path)
-    silent = rows["text"] == ""
-    _note(silent.sum(), "rows without text are left out", path, noted)
-    rows = rows.loc[~silent, ["onset", "duration", "text"]]
+    empty = rows["text"] == ""
+    _note(empty.sum(), "rows without text are left out", path, warned)
+    rows = rows.loc[~empty, ["onset", "duration", "text"]]
     if rows.empty:
         raise GibletError(f"{path}: there is no text in it")
     late = rows["onset"].diff() < 0
-    _note(late.sum(), "rows begin before the row above them; sorted", path, noted)
+    _note(late.sum(), "rows begin before the row above them; sorted", path, warned)
     rows = rows.sort_values("onset", kind="stable").reset_index(drop=True)
     ends = (rows["onset"] + rows["duration"]).cummax().shift()  # of all rows before
     overlaps = ends - rows["onset"] > _EPSILON
-    _note(overlaps.sum(), "rows begin before an earlier one ends; all are kept", path, noted)
-    rows.attrs["warnings"] = noted
+    _note(overlaps.sum(), "rows begin before an earlier one ends; all are kept", path, warned)
+    rows.attrs["warnings"] = warned
     return rows
 
 
-def _refuse(bad: pd.Series, why: str, values: pd.Series, path: Path) -> None:
+def _refuse(bad: pd.Series, problem: str, values: pd.Series, path: Path) -> None:
     if bad.any():
         row = bad.idxmax()
-        raise GibletError(f"{path}: row {row + 1} {why} ({values.name} {values[row]})")
+        raise GibletError(f"{path}: row {row + 1} {problem} ({values.name} {values[row]})")
 
 
-def _note(n: int, what: str, path: Path, noted: list[str]) -> None:
+def _note(n: int, what: str, path: Path, warned: list[str]) -> None:
     if n > 0:
-        noted.append(f"{path.name}: {n} {what}")
+        warned.append(f"{path.name}: {n} {what}")

@@ -1,4 +1,4 @@
-"""Films and sound files, opened so that no other file is: a playlist names others, and is refused.
+"""Opening films and sound files, and no other file: playlists, which name others, are refused.
 
 FFmpeg is given the bytes of one file, never its name, which it would read as a protocol where it
 has a colon in it, and no protocol by which it could open more.
@@ -24,7 +24,7 @@ _NAME_OTHERS = {"hls", "applehttp", "concat", "dash", "webm_dash_manifest", "imf
 
 @contextmanager
 def open_film(path: str | Path) -> Iterator["av.container.InputContainer"]:
-    """The opened container of a film or a sound file; GibletError where it is none."""
+    """Open the container of a film or sound file; GibletError for any other file."""
     import av
 
     check_file(path, "a film")
@@ -60,7 +60,7 @@ def film_start(film: "av.container.InputContainer") -> Fraction:
 
 
 def decoded_frames(film, stream, path: str | Path) -> Iterator["av.frame.Frame"]:
-    """Frames of a stream in order of presentation; what is broken is left out, and logged."""
+    """Frames of a stream in order of presentation; broken ones are left out, and logged."""
     import av
 
     n_broken = 0

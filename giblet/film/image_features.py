@@ -1,4 +1,4 @@
-"""What a pretrained image model sees in the pictures of a film."""
+"""Features of video frames from a pretrained image model."""
 
 from pathlib import Path
 
@@ -9,22 +9,22 @@ from giblet.film.video import pictures_at
 from giblet.io.hub import model_folder
 from giblet.timing import check_t_r, tr_moments
 
-_WHAT = "video.features"
+_SETTING = "video.features"
 
 
 def model_features(
     path: str | Path, t_r: float, n_trs: int, n_frames: int, model: str
 ) -> np.ndarray:
-    """Each picture of `giblet.film.video.extract_frames` as a vector.
+    """Vectors of the frames that `giblet.film.video.extract_frames` takes.
 
-    The model sees the upright picture in its own proportions and size, as its image processor
-    wants it. The vector is its image embedding (CLIP and the like), else its pooled output if that
+    The model gets the upright frame in its own proportions and size, prepared by its image
+    processor. The vector is its image embedding (CLIP and the like), else its pooled output if that
     was trained, else the mean of its last hidden state.
 
     Parameters
     ----------
     t_r : seconds.
-    n_frames : pictures per TR.
+    n_frames : frames per TR.
     model : Hugging Face id, or folder, of an image model and its processor.
 
     Returns
@@ -49,26 +49,27 @@ def model_features(
 
 
 class ImageModel:
-    """Pictures (height, width, 3) uint8 sRGB → vectors (n_features,) float32."""
+    """A model of frames (height, width, 3) uint8 sRGB → vectors (n_features,) float32."""
 
     def __init__(self, name_or_folder: str):
         from transformers import AutoImageProcessor, AutoModel
 
-        folder = model_folder(name_or_folder, _WHAT)
+        folder = model_folder(name_or_folder, _SETTING)
         try:
-            own = {"trust_remote_code": False}  # no code that comes with a model
-            self.processor = AutoImageProcessor.from_pretrained(folder, **own)
+            safe = {"trust_remote_code": False}  # no code that comes with a model
+            self.processor = AutoImageProcessor.from_pretrained(folder, **safe)
             self.network, loading = AutoModel.from_pretrained(
-                folder, output_loading_info=True, use_safetensors=True, **own
+                folder, output_loading_info=True, use_safetensors=True, **safe
             )
         except (OSError, ValueError, ImportError) as error:
-            said = str(error).strip().splitlines()[0]
-            raise GibletError(f"{_WHAT} {name_or_folder!r}: not an image model ({said})") from error
+            reason = str(error).strip().splitlines()[0]
+            message = f"{_SETTING} {name_or_folder!r}: not an image model ({reason})"
+            raise GibletError(message) from error
         self.network.eval()
         missing = loading["missing_keys"]  # transformers fills them with random numbers
         self.pools = not any(key.startswith("pooler.") for key in missing)
-        if lost := [key for key in missing if not key.startswith("pooler.")]:
-            raise GibletError(f"{_WHAT} {name_or_folder!r}: its weights lack {min(lost)}")
+        if absent := [key for key in missing if not key.startswith("pooler.")]:
+            raise GibletError(f"{_SETTING} {name_or_folder!r}: its weights lack {min(absent)}")
 
     def __call__(self, picture: np.ndarray) -> np.ndarray:
         import torch
@@ -81,7 +82,7 @@ class ImageModel:
 
 
 def _vector(output, pools: bool = True) -> np.ndarray:
-    """The one vector (n_features,) in what a model answers to one picture."""
+    """The one vector (n_features,) in a model's output for one frame."""
     if hasattr(output, "last_hidden_state"):
         pooled = getattr(output, "pooler_output", None) if pools else None
         output = _mean(output.last_hidden_state) if pooled is None else pooled

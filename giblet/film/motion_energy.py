@@ -1,4 +1,4 @@
-"""Motion energy of a film: how much moves where, which way and how fast (pymoten's filters)."""
+"""Motion energy of a film, by place, direction and speed of motion (pymoten's filters)."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,9 +13,9 @@ from giblet.timing import check_t_r, frames_rate_hz, sample_edges, trs_for
 if TYPE_CHECKING:
     from moten.pyramids import MotionEnergyPyramid
 
-_MOMENT = 0.5  # s: energy is averaged over no more, short beside any HRF
+_MOMENT = 0.5  # s: energy is averaged over at most this, short compared with any HRF
 _TEMPORAL_HZ = (0.0, 2.0, 4.0)  # pymoten's own
-_BLOCK = 512  # pictures that are filtered at once
+_BLOCK = 512  # frames that are filtered at once
 
 
 def motion_energy(
@@ -24,7 +24,7 @@ def motion_energy(
     """Energy of a film in space-time Gabor filters, averaged over moments of at most 0.5 s.
 
     The luminance (L*, 0 to 100) on screen is averaged over samples, at least ``rate_hz`` a second
-    and a whole number a moment, so any frame rate of the film is right. Each filter answers with
+    and a whole number per moment, so any frame rate of the film will do. Each filter returns
     ``log(1 + sqrt(sin² + cos²))`` (Nishimoto et al. 2011, as in pymoten): 0 where all is black,
     and where nothing is on screen.
 
@@ -37,7 +37,7 @@ def motion_energy(
     Returns
     -------
     energy : (n_trs, n_moments, n_filters) float32, the filters in pymoten's order. A filter that
-        moves right (direction 0 of pymoten 0.1.3) answers to what moves left, and so on.
+        moves right (direction 0 of pymoten 0.1.3) responds to motion to the left, and so on.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def motion_energy(
 
 
 def filter_bank(size: tuple[int, int], rate_hz: float) -> "MotionEnergyPyramid":
-    """pymoten's default filters for pictures of ``size`` (height, width) at ``rate_hz``.
+    """pymoten's default filters for frames of ``size`` (height, width) at ``rate_hz``.
 
     pymoten takes whole rates only; for others its temporal frequencies are scaled, so that in real
     time they are 0, 2 and 4 Hz.
@@ -75,9 +75,9 @@ def filter_bank(size: tuple[int, int], rate_hz: float) -> "MotionEnergyPyramid":
 def mean_luminances(
     pictures: Iterable[Shown], edges: np.ndarray, size: tuple[int, int]
 ) -> Iterator[np.ndarray]:
-    """What is on screen from each of ``edges`` (s) to the next, (height, width) float32 L*.
+    """Mean luminance from each of ``edges`` (s) to the next, (height, width) float32 L*.
 
-    Each picture weighs by the time it is shown; where nothing is shown the screen is black.
+    Each frame is weighted by the time it is shown; where none is shown the screen is black.
     """
     light, sample, n_samples = np.zeros(size, dtype=np.float32), 0, len(edges) - 1
     for picture in pictures:
@@ -103,13 +103,13 @@ def filtered(
     bank: "MotionEnergyPyramid",
     block: int = _BLOCK,
 ) -> Iterator[np.ndarray]:
-    """Blocks (n, n_filters) float32 of responses to ``n_samples`` pictures (height, width).
+    """Blocks (n, n_filters) float32 of responses to ``n_samples`` frames (height, width).
 
-    The same as of all at once, in memory of one block: a block is filtered with the pictures
-    before and after it that its filters reach to.
+    Equal to filtering all at once, in the memory of one block: a block is filtered with the frames
+    before and after it that its filters reach.
     """
     luminances, reach = iter(luminances), bank.definition.filter_temporal_width
-    held, first = [], 0  # pictures from number ``first`` on
+    held, first = [], 0  # frames from number ``first`` on
     for begin in range(0, n_samples, block):
         end = min(begin + block, n_samples)
         held = held[max(begin - reach - first, 0) :]
@@ -120,13 +120,13 @@ def filtered(
 
 
 def _screen(path: str | Path, height: int) -> tuple[int, int]:
-    """``height`` and the width in pixels that a film's first picture has with it."""
+    """``height``, and the width in pixels that a film's first frame has at that height."""
     tall, wide = next(shown_pictures(path)).size
     return height, max(1, round(height * wide / tall))
 
 
 def _luminance(picture: np.ndarray) -> np.ndarray:
-    """CIE L* (0 to 100) of an sRGB picture (height, width, 3) uint8, as pymoten takes it."""
+    """CIE L* (0 to 100) of an sRGB frame (height, width, 3) uint8, as pymoten takes it."""
     from moten.colorspace import rgb2lab
 
     return rgb2lab(picture / 255.0)[..., 0].astype(np.float32)

@@ -1,4 +1,4 @@
-"""Words of a film: one text vector per TR from a table of what is said when."""
+"""Text features of a film: one vector per TR from the table of a transcript."""
 
 from itertools import pairwise
 
@@ -36,16 +36,16 @@ def embed_words(
 
     Returns
     -------
-    features : (n_trs, n_features) float32; zeros where nothing is said.
-    spoken : (n_trs,) bool, whether there are words. Rows of mere punctuation have none.
+    features : (n_trs, n_features) float32; zeros in TRs without speech.
+    spoken : (n_trs,) bool, whether a TR has words. Rows of mere punctuation have none.
 
     Raises
     ------
     GibletError
         A row begins after the film's end, or ends more than a TR after it; no such model.
 
-    >>> said = pd.DataFrame({"onset": [0.5], "duration": [2.0], "text": ["Good morning"]})
-    >>> features, spoken = embed_words(said, t_r=1.5, n_trs=3, duration=4.6)
+    >>> rows = pd.DataFrame({"onset": [0.5], "duration": [2.0], "text": ["Good morning"]})
+    >>> features, spoken = embed_words(rows, t_r=1.5, n_trs=3, duration=4.6)
     >>> features.shape, spoken.tolist()
     ((3, 1024), [True, True, False])
     """
@@ -63,10 +63,10 @@ def embed_words(
 
 
 def count_words(annotations: pd.DataFrame, t_r: float, n_trs: int) -> np.ndarray:
-    """Words said in each TR, (n_trs,) float32; those of a row are spread evenly over it.
+    """Spoken words per TR, (n_trs,) float32; those of a row are spread evenly over it.
 
-    >>> said = pd.DataFrame({"onset": [0.5], "duration": [2.0], "text": ["Good morning"]})
-    >>> count_words(said, t_r=1.5, n_trs=3).tolist()
+    >>> rows = pd.DataFrame({"onset": [0.5], "duration": [2.0], "text": ["Good morning"]})
+    >>> count_words(rows, t_r=1.5, n_trs=3).tolist()
     [1.0, 1.0, 0.0]
     """
     onsets = annotations["onset"].to_numpy(float)
@@ -76,18 +76,18 @@ def count_words(annotations: pd.DataFrame, t_r: float, n_trs: int) -> np.ndarray
     for onset, length, n in zip(onsets, lengths, n_words, strict=True):
         first, last = np.searchsorted(edges, (onset, onset + length))
         first, last = max(0, first - 1), min(last, n_trs)
-        said = np.clip((edges[first : last + 1] - onset) / length, 0, 1)  # share of the row
-        counts[first:last] += n * np.diff(said)
+        spoken = np.clip((edges[first : last + 1] - onset) / length, 0, 1)  # share of the row
+        counts[first:last] += n * np.diff(spoken)
     return counts.astype(np.float32)
 
 
 def outside_warnings(annotations: pd.DataFrame, duration: float, t_r: float) -> list[str]:
-    """What of the words no TR has, in words; nothing to say, no lines. Arguments as `embed_words`.
+    """Warnings of rows that no TR includes; an empty list if all fit. Arguments as `embed_words`.
 
     Raises GibletError as it does.
 
-    >>> said = pd.DataFrame({"onset": [0.5, 9.1], "duration": [2.0, 1.0], "text": ["a", "b"]})
-    >>> for line in outside_warnings(said, duration=9.8, t_r=1.5): print(line)
+    >>> rows = pd.DataFrame({"onset": [0.5, 9.1], "duration": [2.0, 1.0], "text": ["a", "b"]})
+    >>> for line in outside_warnings(rows, duration=9.8, t_r=1.5): print(line)
     words: 1 rows end after the film (9.80 s)
     words: 1 rows begin after the last whole TR (9.00 s) and are left out
     """

@@ -1,4 +1,4 @@
-"""Files of what is said when: as text, and the rows of Praat TextGrids and of subtitles."""
+"""Transcript files: their text, and the rows of Praat TextGrids and subtitles."""
 
 import html
 import io
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 _STAMP = r"(\d{1,5}:)?\d\d?:\d\d?[.,]\d{3}"
 _TIMES = re.compile(rf"^[ \t]*{_STAMP} *--> *{_STAMP}(\s|$)", re.MULTILINE)
 _LIKE_TIMES = re.compile(r"\d:\d\d")  # before an arrow
-_STYLE = re.compile(r"\{\\[^{}]*\}")  # such as {\an8}: not said
+_STYLE = re.compile(r"\{\\[^{}]*\}")  # such as {\an8}: no speech
 _NEGATIVE = re.compile(r"^[^\S\n]*(xm(in|ax) *= *)?-[\d.]*[1-9]\S*", re.MULTILINE)
 _EPSILON = 1e-6  # s
 
 
 def one_line(error: Exception) -> str:
-    """What an error says, without line breaks."""
+    """The message of an error, without line breaks."""
     return " ".join(str(error).split())
 
 
@@ -41,7 +41,7 @@ def content_of(path: Path) -> bytes:
 
 
 def decoded_text(path: Path) -> str:
-    """The file's text: UTF-8, or UTF-16 where it begins with the mark of that."""
+    """The file's text: UTF-16 if it begins with a byte order mark, else UTF-8."""
     content = content_of(path)
     marked = content.startswith((b"\xff\xfe", b"\xfe\xff"))  # as Praat and Excel write it
     try:
@@ -55,24 +55,28 @@ def decoded_text(path: Path) -> str:
 
 
 def chosen_part(parts: dict, name: str | None, what: str, path: Path):
-    """The part that is called ``name``, or the only one."""
+    """The part called ``name``, or the only one; GibletError where there is none."""
     if name in parts or (name is None and len(parts) == 1):
         return parts[name or next(iter(parts))]
-    why = f"no {what} {name or ''}".strip() if name or not parts else f"more than one {what}"
-    raise GibletError(f"{path}: has {why}; words.{what} can be: {', '.join(parts) or 'nothing'}")
+    problem = f"no {what} {name or ''}".strip() if name or not parts else f"more than one {what}"
+    raise GibletError(
+        f"{path}: has {problem}; words.{what} can be: {', '.join(parts) or 'nothing'}"
+    )
 
 
 def interval_rows(path: Path, tier: str | None, pauses: Iterable[str]) -> pd.DataFrame:
-    """The intervals of a TextGrid's tier in which something is said: onset, end, text."""
+    """The intervals of a TextGrid's tier that contain speech: onset, end, text."""
     chosen = chosen_part(_interval_tiers(path), tier, "tier", path)
     rows = pd.DataFrame(chosen["entries"], columns=["onset", "end", "text"])
     stop = float(rows["end"].iloc[-1]) if len(rows) else 0.0
     if stop < chosen["xmax"] - _EPSILON:  # Praat's intervals fill their tier
-        why = f"stop at {stop:.2f} s, not at its end ({chosen['xmax']:.2f} s): is the file whole?"
-        raise GibletError(f"{path}: the intervals of tier {chosen['name']} {why}")
+        problem = (
+            f"stop at {stop:.2f} s, not at its end ({chosen['xmax']:.2f} s): is the file whole?"
+        )
+        raise GibletError(f"{path}: the intervals of tier {chosen['name']} {problem}")
     rows["text"] = pd.Series([" ".join(text.split()) for text in rows["text"]], dtype=str)
-    silent = {"", *(pause.casefold() for pause in pauses)}
-    return rows[~rows["text"].str.casefold().isin(silent)]
+    without_speech = {"", *(pause.casefold() for pause in pauses)}
+    return rows[~rows["text"].str.casefold().isin(without_speech)]
 
 
 def _interval_tiers(path: Path) -> dict[str, dict]:
@@ -93,7 +97,7 @@ def _interval_tiers(path: Path) -> dict[str, dict]:
 
 
 def subtitle_rows(path: Path) -> tuple[pd.DataFrame, int]:
-    """Subtitles as onset, end (s) and text; and how many without text or number are left out."""
+    """Subtitles as onset, end (s) and text, and the number of those without text or number."""
     import webvtt
     from webvtt.errors import MalformedCaptionError, MalformedFileError
 
@@ -104,10 +108,10 @@ def subtitle_rows(path: Path) -> tuple[pd.DataFrame, int]:
     except (MalformedFileError, MalformedCaptionError) as error:
         raise GibletError(f"{path}: not a readable .{kind} file ({one_line(error)})") from error
     times = [[_seconds(s.start_time), _seconds(s.end_time)] for s in subtitles]
-    said = [_STYLE.sub("", html.unescape(s.text)) for s in subtitles]
+    plain = [_STYLE.sub("", html.unescape(s.text)) for s in subtitles]
     rows = pd.DataFrame(times, columns=["onset", "end"])
     n_lost = len(_TIMES.findall(text)) - len(subtitles)
-    return rows.assign(text=[" ".join(text.split()) for text in said]), n_lost
+    return rows.assign(text=[" ".join(text.split()) for text in plain]), n_lost
 
 
 def _seconds(stamp: "Timestamp") -> float:
@@ -118,5 +122,5 @@ def _seconds(stamp: "Timestamp") -> float:
 def _refuse_broken_times(text: str, path: Path) -> None:
     for number, line in enumerate(text.split("\n"), 1):
         if _LIKE_TIMES.search(line.rpartition("->")[0]) and not _TIMES.match(line):
-            why = f"line {number} should be the times of a subtitle ({line.strip()[:80]})"
-            raise GibletError(f"{path}: {why}")
+            problem = f"line {number} should be the times of a subtitle ({line.strip()[:80]})"
+            raise GibletError(f"{path}: {problem}")

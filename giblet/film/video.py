@@ -1,4 +1,4 @@
-"""Pictures of a film by TR: the frames shown during each, on the same clock as its sound."""
+"""Video frames of a film by TR, on the same clock as its sound."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from giblet.errors import GibletError
 from giblet.film.container import decoded_frames, film_start, open_film
 from giblet.timing import check_t_r, tr_moments, whole_trs
 
-_ALONE = Fraction(1, 25)  # s: a picture in a file that tells neither its duration nor a rate
+_ALONE = Fraction(1, 25)  # s: a frame in a file that has neither its duration nor a rate
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture as it is stored, and the film times (s) from and until which it is on screen.
+    """A video frame as it is stored, and the film times (s) at which it begins and ends.
 
     ``pixel_aspect`` is the width of a stored pixel over its height.
     """
@@ -30,7 +30,7 @@ class Shown:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the upright picture in square pixels; none of its own is lost."""
+        """Height and width of the upright frame in square pixels; no stored pixel is lost."""
         wide = max(self.pixel_aspect, 1.0)
         height = round(self.stored.height * wide / self.pixel_aspect)
         width = round(self.stored.width * wide)
@@ -39,23 +39,23 @@ class Shown:
     def scaled(self, height: int, width: int) -> np.ndarray:
         """Upright (height, width, 3) uint8 sRGB, each pixel the mean of those that it covers.
 
-        Both fields of an interlaced picture count.
+        Both fields of an interlaced frame count.
         """
-        lies, down, right = _turn(self.stored)
-        size = (height, width) if lies else (width, height)  # width first
-        woven = _woven(self.stored)
-        picture = woven.reformat(*size, format="rgb24", interpolation="AREA").to_ndarray()
-        upright = picture.swapaxes(0, 1) if lies else picture
+        swapped, down, right = _turn(self.stored)
+        size = (height, width) if swapped else (width, height)  # width first
+        progressive = _progressive(self.stored)
+        picture = progressive.reformat(*size, format="rgb24", interpolation="AREA").to_ndarray()
+        upright = picture.swapaxes(0, 1) if swapped else picture
         return np.ascontiguousarray(upright[::down, ::right])
 
 
 def shown_pictures(path: str | Path) -> Iterator[Shown]:
-    """Every picture of a film in turn, the last until it ends.
+    """Every video frame of a film in turn, the last until it ends.
 
     Raises
     ------
     GibletError
-        No such file, not a media file, no pictures, none with a timestamp or that can be decoded.
+        No such file, not a media file, no video, no frame with a timestamp or that can be decoded.
     """
     with open_film(path) as film:
         stream = _needed_picture_stream(film, path)
@@ -66,15 +66,15 @@ def shown_pictures(path: str | Path) -> Iterator[Shown]:
 
 
 def has_pictures(path: str | Path) -> bool:
-    """Whether a file has moving pictures; the cover of a record is none."""
+    """Whether a file has video; cover art does not count."""
     with open_film(path) as film:
         return _picture_stream(film) is not None
 
 
 def pictures_duration(path: str | Path) -> float:
-    """Film time (s) at which the last picture ends, by the timestamps in the file.
+    """Film time (s) at which the last frame ends, by the timestamps in the file.
 
-    Raises GibletError where there are no pictures.
+    Raises GibletError for a file without video.
     """
     with open_film(path) as film:
         stream = _needed_picture_stream(film, path)
@@ -86,7 +86,7 @@ def pictures_duration(path: str | Path) -> float:
 
 
 def _turn(stored: "av.VideoFrame") -> tuple[bool, int, int]:
-    """What makes a stored picture upright: swap its axes? Then steps (1 or -1) down and right.
+    """How to turn a stored frame upright: whether axes swap, then steps (1 or -1) down and right.
 
     The file's display matrix [[a, b, u], [c, d, v], [x, y, w]] shows the stored pixel (x, y) at
     (a x + c y, b x + d y), y downwards (ISO 14496-12, 6.2.2). Slants are ignored.
@@ -95,13 +95,13 @@ def _turn(stored: "av.VideoFrame") -> tuple[bool, int, int]:
     if matrix is None:
         return False, 1, 1
     a, b, _, c, d = np.frombuffer(matrix, dtype=np.int32)[:5].tolist()
-    lies = abs(b) > abs(a)
-    right, down = (c, b) if lies else (a, d)
-    return lies, -1 if down < 0 else 1, -1 if right < 0 else 1
+    swapped = abs(b) > abs(a)
+    right, down = (c, b) if swapped else (a, d)
+    return swapped, -1 if down < 0 else 1, -1 if right < 0 else 1
 
 
-def _woven(stored: "av.VideoFrame") -> "av.VideoFrame":
-    """An interlaced picture as one of rows in turn; FFmpeg would scale each of its fields alone."""
+def _progressive(stored: "av.VideoFrame") -> "av.VideoFrame":
+    """An interlaced frame as a progressive one; FFmpeg would scale each of its fields alone."""
     from av import VideoFrame
 
     if not stored.interlaced_frame:
@@ -133,7 +133,7 @@ def _time_shown(part, stream) -> Fraction:
 
 
 def _timed_pictures(film, stream, path) -> Iterator[tuple["av.VideoFrame | None", float]]:
-    """Pictures with the time (s) at which each appears; after the last, None with its end."""
+    """Frames with the time (s) at which each appears; after the last, None with its end."""
     picture = None
     for picture in decoded_frames(film, stream, path):
         if picture.pts is None:
@@ -158,27 +158,27 @@ def extract_frames(
     height: int = 90,
     width: int = 160,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The pictures on screen at ``n_frames`` evenly spaced moments of each TR.
+    """Video frames on screen at ``n_frames`` evenly spaced moments of each TR.
 
     Moment ``k`` of TR ``i`` is film time ``(i + (k + 0.5) / n_frames) * t_r``: with one frame a
-    TR, its middle. The picture is the last one whose timestamp is not later, so variable frame
-    rates are right. It is turned upright and scaled to ``width`` × ``height`` whatever its aspect
+    TR, its middle. The frame is the last one whose timestamp is not later, so variable frame
+    rates are handled. It is turned upright and scaled to ``width`` × ``height`` whatever its aspect
     ratio.
 
     Parameters
     ----------
     t_r : seconds.
-    n_trs : number of TRs; by default the whole TRs that the pictures last.
+    n_trs : number of TRs; by default the whole TRs of the video.
 
     Returns
     -------
-    frames : (n_trs, n_frames, height, width, 3) uint8, sRGB; zeros where nothing was seen.
-    seen : (n_trs, n_frames) bool, False before the first picture and after the last has ended.
+    frames : (n_trs, n_frames, height, width, 3) uint8, sRGB; zeros where there is no frame.
+    seen : (n_trs, n_frames) bool, False before the first frame and after the last has ended.
 
     Raises
     ------
     GibletError
-        No such file, not a media file, no pictures, or pictures shorter than one TR.
+        No such file, not a media file, no video, or a video shorter than one TR.
     """
     if n_trs is None:
         n_trs = trs_of_pictures(path, t_r)
@@ -192,7 +192,7 @@ def extract_frames(
 
 
 def pictures_at(path: str | Path, moments: np.ndarray) -> Iterator[tuple[slice, Shown]]:
-    """Each picture that is on screen at some of ``moments`` (n_moments,) s of film, and at which.
+    """Each frame that is on screen at some of ``moments`` (n_moments,) s of film, and at which.
 
     Moments must ascend. Raises GibletError as `giblet.film.video.shown_pictures` does.
     """
@@ -205,7 +205,7 @@ def pictures_at(path: str | Path, moments: np.ndarray) -> Iterator[tuple[slice, 
 
 
 def trs_of_pictures(path: str | Path, t_r: float) -> int:
-    """Whole TRs that the pictures last. GibletError where there is none."""
+    """Number of whole TRs of the video. GibletError for a video shorter than one."""
     duration = pictures_duration(path)
     n_trs = whole_trs(duration, check_t_r(t_r))
     if not n_trs:
@@ -214,7 +214,7 @@ def trs_of_pictures(path: str | Path, t_r: float) -> int:
 
 
 def unseen_warnings(seen: np.ndarray, sound_seconds: float, t_r: float) -> list[str]:
-    """What of the film has no pictures, in words; nothing to say, no lines.
+    """Warnings of parts of the film without video; an empty list if there are none.
 
     Parameters
     ----------

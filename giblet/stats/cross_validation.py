@@ -1,4 +1,4 @@
-"""Linear baselines: what each modality tells of the brain, on TRs that nothing was fitted on."""
+"""Cross-validation of linear encoding models: delays, purged folds, held-out scores."""
 
 from collections.abc import Sequence
 
@@ -66,7 +66,7 @@ def purged_folds(
     n_folds
         Number of blocks of a single run.
     among : TR indices, optional
-        Only these TRs are shared out.
+        Only these TRs are split into folds.
 
     Returns
     -------
@@ -110,11 +110,11 @@ def held_out_scores(
     n_iter: int = 20,
     seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How well bands predict BOLD that they were not fitted on.
+    """Scores of banded ridge on held-out BOLD.
 
-    Arguments as of `ridge.banded_ridge` and `purged_folds`; penalties are chosen by folds of the
-    same kind within each fold's training TRs. Subjects that saw the same film cost little more than
-    one with their voxels side by side: (n_trs, n_subjects * n_voxels).
+    Arguments as of `giblet.stats.ridge.banded_ridge` and `purged_folds`; penalties are chosen by
+    folds of the same kind within each fold's training TRs. Subjects that saw the same film cost
+    little more than one, with their voxels side by side: (n_trs, n_subjects * n_voxels).
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Maps of what ridge finds of a film in BOLD: each modality alone, all, and what only one tells."""
+"""Encoding maps: ridge from each modality, from all, and the unique variance of each."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from giblet.stats.ridge import band_columns, columns_ridge
 
 
 @dataclass(frozen=True)
-class Audience:
-    """Subjects whose volumes were taken at the same moments of the film, and what it had for them.
+class ClockGroup:
+    """Subjects whose volumes were taken at the same film times, and the film's features then.
 
-    subjects : indices; bands : modality → (n_trs, n_features), blurred by the HRF
+    subjects : indices; bands : modality → (n_trs, n_features), convolved with the HRF
     """
 
     subjects: list[int]
@@ -32,26 +32,27 @@ class Fold:
     inner: list[tuple[np.ndarray, np.ndarray]]
 
 
-def share_clocks(
+def group_by_clock(
     bands: Mapping[str, np.ndarray], volumes: np.ndarray, film_time: np.ndarray
-) -> list[Audience]:
-    """Subjects with one clock go together: their ridge costs little more than one subject's.
+) -> list[ClockGroup]:
+    """Group subjects with the same clock: their ridge costs little more than one subject's.
 
     ``bands``: modality → (n_volumes, n_features); ``volumes`` (n_subjects, n_trs) indices into
     them; ``film_time`` (n_volumes,) s.
     """
     clocks = [film_time[own].tobytes() for own in volumes]
-    found = []
+    groups = []
     for clock in dict.fromkeys(clocks):
         alike = [s for s, other in enumerate(clocks) if other == clock]
-        found.append(Audience(alike, {k: band[volumes[alike[0]]] for k, band in bands.items()}))
-    return found
+        of_film = {k: band[volumes[alike[0]]] for k, band in bands.items()}
+        groups.append(ClockGroup(alike, of_film))
+    return groups
 
 
 def held_out_folds(runs: np.ndarray, gap_trs: int) -> list[Fold]:
     """Whole runs, or blocks of a single one, with a gap; GibletError where TRs are too few.
 
-    BOLD z-scored by run then tells training TRs nothing of the others.
+    BOLD z-scored by run then carries nothing from the others into training TRs.
     """
     try:
         return [
@@ -64,7 +65,7 @@ def held_out_folds(runs: np.ndarray, gap_trs: int) -> list[Fold]:
 
 def linear_maps(
     bold: np.ndarray,
-    audiences: Sequence[Audience],
+    groups: Sequence[ClockGroup],
     folds: Sequence[Fold],
     *,
     n_shifts: int = 5000,
@@ -75,29 +76,29 @@ def linear_maps(
 
     ``bold`` (n_subjects, n_trs, n_voxels) z-scored by run. Correlations ``r_<modality>`` and, with
     several, ``r_all`` (subject, voxel), means over folds; ``r_..._p`` (voxel) of their mean over
-    subjects among predictions that are moved round in time. With several also ``r2_all``, and
-    ``unique_<modality>``: R² of all less R² of all the others (subject, voxel).
+    subjects among predictions that are shifted circularly in time. With several also ``r2_all`` and
+    ``unique_<modality>``: R² of all minus R² of all the others (subject, voxel).
     """
-    names = list(audiences[0].bands) if audiences else []
+    names = list(groups[0].bands) if groups else []
     all_r: dict[tuple, list] = {}
     all_r2: dict[tuple, list] = {}
     for fold in folds if names else ():
-        columns = [{n: band_columns(b, fold.train) for n, b in a.bands.items()} for a in audiences]
+        columns = [{n: band_columns(b, fold.train) for n, b in g.bands.items()} for g in groups]
         for mixture in _mixtures(names):
             chosen = [[own[n] for n in mixture] for own in columns]
-            predicted = _predict(chosen, bold, audiences, fold, n_iter=n_iter, seed=seed)
+            predicted = _predict(chosen, bold, groups, fold, n_iter=n_iter, seed=seed)
             pairs = zip(predicted, bold[:, fold.test], strict=True)
             all_r2.setdefault(mixture, []).append(np.stack([explained(*pair) for pair in pairs]))
             if len(mixture) in (1, len(names)):
                 r = shifted_correlation(predicted, bold[:, fold.test])
-                found = r[:, 0], _mean_over_subjects(r)
-                all_r.setdefault(mixture, []).append(found)
+                own, shifted = r[:, 0], _mean_over_subjects(r)
+                all_r.setdefault(mixture, []).append((own, shifted))
     arrays = {}
     for mixture, scored in all_r.items():
         label = f"r_{mixture[0] if len(mixture) == 1 else 'all'}"
-        by_subject, moved = zip(*scored, strict=True)
+        by_subject, of_shifts = zip(*scored, strict=True)
         arrays[label] = _map(np.mean(by_subject, axis=0))
-        arrays[f"{label}_p"] = ("voxel", shift_chance(moved, n_shifts, seed).p)
+        arrays[f"{label}_p"] = ("voxel", shift_chance(of_shifts, n_shifts, seed).p)
     return xr.Dataset(arrays | _unique(names, {k: np.mean(v, axis=0) for k, v in all_r2.items()}))
 
 
@@ -113,25 +114,25 @@ def _mixtures(names: list[str]) -> list[tuple[str, ...]]:
 
 
 def _predict(
-    columns: Sequence[list[np.ndarray]], bold: np.ndarray, audiences, fold: Fold, **search
+    columns: Sequence[list[np.ndarray]], bold: np.ndarray, groups, fold: Fold, **search
 ) -> np.ndarray:
-    """BOLD of the held-out TRs, (n_subjects, n_test, n_voxels); who shares a clock is fitted once.
+    """BOLD of the held-out TRs, (n_subjects, n_test, n_voxels); a group is fitted once.
 
-    ``columns`` of each audience's bands, (n_trs, rank) each.
+    ``columns`` of each group's bands, (n_trs, rank) each.
     """
     n_subjects, n_trs, n_voxels = bold.shape
     predicted = np.empty((n_subjects, len(fold.test), n_voxels), dtype=np.float32)
-    for own, audience in zip(columns, audiences, strict=True):
-        together = bold[audience.subjects].swapaxes(0, 1).reshape(n_trs, -1)
-        found = columns_ridge(own, together, fold.train, fold.test, fold.inner, **search)
-        predicted[audience.subjects] = found.reshape(len(fold.test), -1, n_voxels).swapaxes(0, 1)
+    for own, group in zip(columns, groups, strict=True):
+        together = bold[group.subjects].swapaxes(0, 1).reshape(n_trs, -1)
+        fitted = columns_ridge(own, together, fold.train, fold.test, fold.inner, **search)
+        predicted[group.subjects] = fitted.reshape(len(fold.test), -1, n_voxels).swapaxes(0, 1)
     return predicted
 
 
 def _mean_over_subjects(r: np.ndarray) -> np.ndarray:
     """Along the first axis; NaN where no subject has a value."""
-    known = np.isfinite(r)
-    total, n = np.where(known, r, 0.0).sum(axis=0), known.sum(axis=0)
+    finite = np.isfinite(r)
+    total, n = np.where(finite, r, 0.0).sum(axis=0), finite.sum(axis=0)
     return np.divide(total, n, out=np.full_like(total, np.nan), where=n > 0)
 
 

@@ -1,8 +1,7 @@
-"""Banded ridge in feature space: its time grows with the samples, that of kernels with their
-square.
+"""Banded ridge in feature space: linear in the samples, where kernels are quadratic.
 
-It is what himalaya's random search finds (Dupré la Tour et al. 2022; the same mixtures, penalties
-and folds), whose solvers work with matrices of (n_test, n_train) in feature space as well.
+The result is that of himalaya's random search (Dupré la Tour et al. 2022; the same mixtures,
+penalties and folds), whose solvers use matrices of (n_test, n_train) in feature space as well.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 _TARGETS = 2000  # predicted at once
-_ROUNDING = 1e-7  # share of the largest power: float32 kernels do not tell less from nothing
+_ROUNDING = 1e-7  # share of the largest power: float32 kernels do not resolve less
 
 
 def directions(train: np.ndarray) -> np.ndarray:
-    """As few as say the same: (n_features, rank), of training rows (n_samples, n_features).
+    """Basis (n_features, rank) of training rows (n_samples, n_features), without null directions.
 
     Products of training rows with any others are kept by ``x @ directions(train)``.
     """
@@ -38,11 +37,11 @@ class LinearRidge:
 
 @dataclass(frozen=True)
 class _Split:
-    """What a fold's loss needs: products of training rows, and the test rows.
+    """Precomputed parts of a fold's loss: products of training rows, and the test rows.
 
     gram (n_features, n_features), cross (n_features, n_targets); held (n_rows, n_features) and
-    target (n_rows, n_targets): where test rows are more than features they are turned, and what of
-    the target no weights can tell is left out.
+    target (n_rows, n_targets): where there are more test rows than features they are rotated, and
+    the part of the target that no weights can predict is left out.
     """
 
     gram: np.ndarray
@@ -77,10 +76,10 @@ def solve(
     whole = _split(x, y, everything, everything[:0])
     weights = np.zeros((x.shape[1], y.shape[1]))  # small ones beside large offsets
     for n in np.unique(which):
-        mine = which == n
+        chosen = which == n
         values, vectors = _turned(whole.gram, scales[n])
-        shrunk = (vectors.T @ whole.cross[:, mine]) / (values[:, None] + penalties[mine])
-        weights[:, mine] = vectors @ shrunk
+        shrunk = (vectors.T @ whole.cross[:, chosen]) / (values[:, None] + penalties[chosen])
+        weights[:, chosen] = vectors @ shrunk
     middle, level = (values.mean(axis=0, dtype=np.float64) for values in (x, y))
     return LinearRidge(weights, level - middle @ weights, penalties)
 
@@ -104,12 +103,12 @@ def _turned(gram: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def _choose(
     splits: Sequence[_Split], scales: np.ndarray, alphas: np.ndarray, n_targets: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Of each target the best mixture's number and the best penalty, (n_targets,) each."""
+    """The index of the best mixture and the best penalty of each target, (n_targets,) each."""
     best, which = np.full(n_targets, -np.inf), np.zeros(n_targets, dtype=int)
     penalties = np.ones(n_targets, dtype=np.float32)
     for n, scale in enumerate(scales):
         scores = np.mean([_scores(split, scale, alphas) for split in splits], axis=0)
-        scores += 1e-10 * np.log(alphas)[:, None]  # of equals the larger penalty
+        scores += 1e-10 * np.log(alphas)[:, None]  # prefers the larger of equal penalties
         better = scores.max(axis=0) > best + np.finfo(np.float32).eps
         best[better], which[better] = scores.max(axis=0)[better], n
         penalties[better] = alphas[scores.argmax(axis=0)[better]]
@@ -117,7 +116,7 @@ def _choose(
 
 
 def _scores(split: _Split, scale: np.ndarray, alphas: np.ndarray) -> np.ndarray:
-    """Squared error of each penalty, negative, but for a constant: (n_alphas, n_targets)."""
+    """Negative squared error of each penalty, up to a constant: (n_alphas, n_targets)."""
     values, vectors = (part.astype(np.float32) for part in _turned(split.gram, scale))
     held = split.held @ vectors
     losses = np.empty((len(alphas), split.cross.shape[1]))

@@ -1,4 +1,4 @@
-"""How good the data are: what people share, what a model may reach, noise, head motion."""
+"""Inter-subject correlation, its nulls, noise ceilings and explainable variance."""
 
 from collections.abc import Callable
 from itertools import combinations
@@ -13,15 +13,15 @@ from giblet.stats.permutation import among_nulls, random_phases
 def isc(
     bold: np.ndarray, method: str = "leave_one_out", *, block_parcels: int = 1024
 ) -> np.ndarray:
-    """Inter-subject correlation: how much of a subject's BOLD the others have too.
+    """Inter-subject correlation of each subject with the others.
 
-    Each subject's series is z-scored first, so that nobody's scanner units weigh more. Where a
+    Each subject's series is z-scored first, so that no scanner's units weigh more. Where a
     subject is constant or has NaN it is left out of the others' mean, and its own value is NaN.
 
     Parameters
     ----------
     bold : (n_subjects, n_trs, n_parcels)
-        An array, or what gives one when it is sliced (memory map, HDF5 data set).
+        An array, or an object that returns one when it is sliced (memory map, HDF5 dataset).
     method
         ``"leave_one_out"``: correlation of each subject with the mean of the others (Nastase et
         al. 2019). ``"pairwise"``: of each subject the mean of its correlations with every other
@@ -58,17 +58,17 @@ def noise_ceiling(bold: np.ndarray, *, block_parcels: int = 1024) -> tuple[np.nd
 
     Returns
     -------
-    lower, upper : (n_subjects, n_parcels) each; ``bold`` as in `isc`, which also tells of NaN.
+    lower, upper : (n_subjects, n_parcels) each; ``bold`` and NaN as in `isc`.
     """
     lower, upper = _by_parcels(_bounds, bold, block_parcels)
     return lower, upper
 
 
 def explainable_variance(repeats: np.ndarray, *, block_parcels: int = 1024) -> np.ndarray:
-    """Share of the variance that comes back when the film does: (n_parcels,).
+    """Share of the variance that repeats when the film does: (n_parcels,).
 
     ``repeats`` (n_repeats, n_trs, n_parcels), of one subject, or of subjects that saw the same
-    film. One less the variance of what differs from the mean over repeats, corrected for
+    film. One minus the variance of what differs from the mean over repeats, corrected for
     n_repeats (Sahani & Linden 2002); it is at most 1 and can be below 0. The ceiling of a model's
     R² on one repeat; its root is that of r (Schoppe et al. 2016).
     """
@@ -83,8 +83,8 @@ def _by_parcels(function: Callable, bold: np.ndarray, block_parcels: int) -> np.
             f"got {tuple(bold.shape)}"
         )
     starts = range(0, bold.shape[2], block_parcels)
-    found = [function(*unit_series(bold[:, :, s : s + block_parcels])) for s in starts]
-    return np.concatenate(found, axis=-1)
+    blocks = [function(*unit_series(bold[:, :, s : s + block_parcels])) for s in starts]
+    return np.concatenate(blocks, axis=-1)
 
 
 def _with_total(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -95,7 +95,7 @@ def _with_total(series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _leave_one_out(series: np.ndarray, present: np.ndarray) -> np.ndarray:
     product, power = _with_total(series)
-    return cosine(product - 1, power - 2 * product + 1, present)  # total less one's own series
+    return cosine(product - 1, power - 2 * product + 1, present)  # total minus one's own series
 
 
 def _bounds(series: np.ndarray, present: np.ndarray) -> np.ndarray:
@@ -122,12 +122,12 @@ def _repeated_share(series: np.ndarray, present: np.ndarray) -> np.ndarray:
 
 
 def agreement(bold: np.ndarray, runs: np.ndarray, n_permutations: int, seed: int) -> xr.Dataset:
-    """Maps of agreement of two subjects or more.
+    """Maps of ISC and noise ceilings of two subjects or more.
 
-    ``bold`` (n_subjects, n_trs, n_voxels) z-scored by run, ``runs`` (n_trs,) labels. Gives ``isc``,
+    ``bold`` (n_subjects, n_trs, n_voxels) z-scored by run, ``runs`` (n_trs,) labels. Maps: ``isc``,
     ``ceiling_lower``, ``ceiling_upper`` (subject, voxel), and (voxel) ``explainable_variance`` and
     ``isc_p``: of the mean ISC among those of BOLD with random phases in each run. The same ``seed``
-    moves every voxel alike, so blocks of voxels give what all of them at once do.
+    shifts the phases of every voxel alike, so results do not depend on blocks of voxels.
     """
     lower, upper = noise_ceiling(bold)
     own = isc(bold)
@@ -176,7 +176,7 @@ def isc_nulls(bold: np.ndarray, runs: np.ndarray, n_permutations: int, seed: int
 
 
 def _add_pairs(products: np.ndarray, spectra: np.ndarray, turns: np.ndarray) -> None:
-    """Add to ``products`` those with the others: a matrix product for each pair of subjects."""
+    """Add to ``products`` those with the other subjects: one matrix product per pair."""
     for one, other in combinations(range(len(spectra)), 2):
         pair = spectra[one] * spectra[other].conj()
         turn = turns[one] * turns[other].conj()
@@ -186,7 +186,7 @@ def _add_pairs(products: np.ndarray, spectra: np.ndarray, turns: np.ndarray) -> 
 
 
 def _add_others(products: np.ndarray, spectra: np.ndarray, turns: np.ndarray) -> None:
-    """The same by the sum of all subjects, null by null: its time grows with their number."""
+    """As `_add_pairs`, by the sum of all subjects, null by null: linear in their number."""
     for null, turn in enumerate(turns.swapaxes(0, 1)):  # (n_subjects, n_frequencies)
         total = np.zeros_like(spectra[0])
         for angles, own in zip(turn, spectra, strict=True):

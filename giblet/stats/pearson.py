@@ -1,4 +1,4 @@
-"""Correlation of series, column by column, and what makes it possible: mean 0, length 1."""
+"""Pearson correlation of series, column by column, and series of mean 0 and length 1."""
 
 import numpy as np
 
@@ -23,7 +23,7 @@ def correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def unit_series(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Series (n_subjects, n_trs, n_parcels) of mean 0 and length 1, and which there are.
+    """Series (n_subjects, n_trs, n_parcels) of mean 0 and length 1, and which are valid.
 
     Where a subject is constant or has NaN its series is 0 and ``present`` (n_subjects, n_parcels)
     False.
@@ -40,6 +40,6 @@ def unit_series(block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def cosine(product: np.ndarray, power: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """Product over length; NaN where a series is missing, or the sum vanishes."""
+    """``product`` over the root of ``power``; NaN where a series is missing or has no power."""
     valid = present & (power > 1e-9)
     return np.where(valid, product / np.sqrt(np.where(valid, power, 1.0)), np.nan)

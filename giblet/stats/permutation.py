@@ -1,4 +1,4 @@
-"""Is it more than chance? Nulls that keep BOLD as smooth as it is, p-values, false discoveries."""
+"""Permutation tests: nulls with the autocorrelation of BOLD, p-values, false discovery rate."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from giblet.stats.pearson import unit_series
 
 
 def phase_randomised(bold: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """BOLD with the power it has at every frequency, at other moments.
+    """BOLD with random phases and the same power at every frequency.
 
-    One set of random phases for all voxels of a subject, so that voxels go together as before
+    One set of random phases for all voxels of a subject, so that voxels keep their correlations
     (Prichard & Theiler 1994); another set for each subject.
 
     ``bold`` (..., n_trs, n_voxels) → the same shape and dtype. Several runs: randomise each alone.
@@ -58,7 +58,7 @@ def block_permuted(bold: np.ndarray, rng: np.random.Generator, block_trs: int) -
 
 @dataclass(frozen=True)
 class Chance:
-    """A score beside what chance gives.
+    """A score and its null distribution.
 
     ``observed``, ``p`` (n_voxels,): the score and the share of nulls that reach it, one-sided.
     ``null_mean_abs`` (n_voxels,): mean absolute null score. NaN where there is no score.
@@ -97,7 +97,7 @@ def against_chance(
 
 
 def among_nulls(observed: np.ndarray, nulls: Iterable[np.ndarray]) -> Chance:
-    """A score (n_voxels,) among null scores (n_voxels,) that come one by one; p as above."""
+    """A score (n_voxels,) among nulls (n_voxels,) given one by one; p as in `against_chance`."""
     observed = np.asarray(observed, dtype=np.float64)
     count, total, n = np.zeros(observed.shape), np.zeros(observed.shape), 0
     for null in nulls:
@@ -109,7 +109,7 @@ def among_nulls(observed: np.ndarray, nulls: Iterable[np.ndarray]) -> Chance:
 
 
 def shifted_correlation(predicted: np.ndarray, bold: np.ndarray) -> np.ndarray:
-    """Correlation of BOLD with the prediction moved round by every number of TRs, by FFT.
+    """Correlation of BOLD with the prediction under every circular shift in TRs, by FFT.
 
     ``predicted``, ``bold`` (n_subjects, n_trs, n_voxels) → (n_subjects, n_trs, n_voxels): row ``k``
     is that of ``np.roll(predicted, k, axis=1)``, row 0 the score itself; NaN where one of the two
@@ -119,25 +119,25 @@ def shifted_correlation(predicted: np.ndarray, bold: np.ndarray) -> np.ndarray:
     >>> shifted_correlation(wave, wave)[0, [0, 2, 4], 0].round(6).tolist()
     [1.0, 0.0, -1.0]
     """
-    (one, there), (other, here) = unit_series(predicted), unit_series(bold)
+    (one, valid), (other, also_valid) = unit_series(predicted), unit_series(bold)
     product = np.fft.rfft(one, axis=1).conj() * np.fft.rfft(other, axis=1)
     r = np.fft.irfft(product, n=one.shape[1], axis=1)
-    return np.where((there & here)[:, None], r, np.nan)
+    return np.where((valid & also_valid)[:, None], r, np.nan)
 
 
 def shift_chance(folds: Sequence[np.ndarray], n_shifts: int = 5000, seed: int = 0) -> Chance:
-    """A held-out score, mean over folds, among those of predictions moved round in each fold.
+    """A held-out score, mean over folds, among those of predictions shifted circularly.
 
-    Nothing is fitted again, and predictions and BOLD stay as smooth as they are. Folds move apart,
-    but their scores do not vary apart: any two folds meet twice, one to train and the other to
-    test, and by ridge both meetings say nearly the same (``y1 @ K @ y2``). The mean over folds then
-    has twice the variance of independent ones, so nulls count with the root of 2.
+    Nothing is fitted again, and predictions and BOLD keep their autocorrelation. Folds are shifted
+    independently, but their scores are not independent: any two folds meet twice, one to train and
+    the other to test, and under ridge both give nearly the same (``y1 @ K @ y2``). The mean over
+    folds then has twice the variance of independent ones, so nulls are scaled by the root of 2.
 
     Parameters
     ----------
     folds : (n_shifts, n_voxels) each
-        Of `shifted_correlation`, mean over subjects, who all move alike: what they share in the
-        film's own order they still share by chance.
+        Of `shifted_correlation`, mean over subjects, all shifted alike, so that nulls keep what
+        subjects have in common.
     n_shifts
         Nulls; p is no lower than one over their number. Any shift may come, small ones too:
         without those of less than 32 s, 9 to 17 % of smooth noise had p < 0.05.
@@ -145,14 +145,14 @@ def shift_chance(folds: Sequence[np.ndarray], n_shifts: int = 5000, seed: int = 
     rng = np.random.default_rng(seed)
     drawn = [rng.integers(len(fold), size=n_shifts) for fold in folds]
     nulls = (
-        np.sqrt(2) * np.mean([f[moved] for f, moved in zip(folds, shifts, strict=True)], axis=0)
+        np.sqrt(2) * np.mean([f[shift] for f, shift in zip(folds, shifts, strict=True)], axis=0)
         for shifts in zip(*drawn, strict=True)
     )
     return among_nulls(np.mean([fold[0] for fold in folds], axis=0), nulls)
 
 
 def false_discovery_rate(p: np.ndarray) -> np.ndarray:
-    """Benjamini and Hochberg's adjusted p-values, the shape of ``p``; NaN stays and counts not.
+    """Benjamini and Hochberg's adjusted p-values, the shape of ``p``; NaN is ignored and kept.
 
     Voxels below 0.05 hold at most 5 % false discoveries on average.
 
@@ -161,8 +161,8 @@ def false_discovery_rate(p: np.ndarray) -> np.ndarray:
     """
     from scipy.stats import false_discovery_control
 
-    there = ~np.isnan(p)
+    valid = ~np.isnan(p)
     adjusted = np.full(np.shape(p), np.nan)
-    if there.any():
-        adjusted[there] = false_discovery_control(p[there], method="bh")
+    if valid.any():
+        adjusted[valid] = false_discovery_control(p[valid], method="bh")
     return adjusted

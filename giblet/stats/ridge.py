@@ -14,8 +14,8 @@ def fit_ridge(x: np.ndarray, y: np.ndarray, n_folds: int = 5):
     """Himalaya ridge with intercept, ``x`` (n_samples, n_features) to ``y`` (n_samples, n_targets).
 
     One penalty a target, chosen on contiguous folds (neighbouring TRs are alike). The model has
-    ``predict(x) → (n_samples, n_targets)``. Of fewer features than samples it is
-    `giblet.stats.feature_ridge.solve` that finds the same.
+    ``predict(x) → (n_samples, n_targets)``. With fewer features than
+    samples `giblet.stats.feature_ridge.solve` computes the same.
     """
     from himalaya.kernel_ridge import KernelRidgeCV
 
@@ -57,7 +57,7 @@ def ridge_encoding(
 
 
 def scale_by_training(features: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Every column with the mean 0 and the deviation 1 in training TRs; a constant one is 0."""
+    """Scale columns to mean 0 and deviation 1 in training TRs; a constant one becomes 0."""
     return (features - features[train].mean(axis=0)) / _spread(features, train)
 
 
@@ -81,8 +81,9 @@ def banded_ridge(
 
     himalaya's multiple-kernel ridge by random search (Dupré la Tour et al. 2022). Bands are scaled
     by training TRs alone and divided by the root of their width, so that wide bands do not win by
-    width. A single band is plain ridge. Runs where ``himalaya.backend.set_backend`` says; by
-    default, where training TRs are more than columns, as `giblet.stats.feature_ridge.solve`.
+    width. A single band is plain ridge. Runs on the backend of ``himalaya.backend.set_backend``;
+    on the default one, with more training TRs than columns, by
+    `giblet.stats.feature_ridge.solve`.
 
     Parameters
     ----------
@@ -91,7 +92,8 @@ def banded_ridge(
     bold : (n_trs, n_voxels)
     train, test : TR indices
     folds : list of (train, test), TR indices
-        Within ``train``; they choose the penalties (`baselines.purged_folds` with ``among=train``).
+        Within ``train``, to choose the penalties
+        (`giblet.stats.cross_validation.purged_folds` with ``among=train``).
     n_iter
         Mixtures of bands that are tried.
 
@@ -159,11 +161,11 @@ def banded_weights(
     turns = [directions(x) for x in scaled]
     columns = [(x @ turn).astype(np.float32) for x, turn in zip(scaled, turns, strict=True)]
     ridge = _search(columns, bold, _contiguous(len(bold), n_folds), n_iter, seed)
-    told = np.split(ridge.weights, np.cumsum([turn.shape[1] for turn in turns])[:-1])
+    parts = np.split(ridge.weights, np.cumsum([turn.shape[1] for turn in turns])[:-1])
     weights = np.concatenate(
         [
             turn @ part / spread[:, None]
-            for turn, part, spread in zip(turns, told, spreads, strict=True)
+            for turn, part, spread in zip(turns, parts, spreads, strict=True)
         ]
     )
     means = np.concatenate([band.mean(axis=0) for band in bands])
@@ -173,7 +175,7 @@ def banded_weights(
 def _search(
     columns: Sequence[np.ndarray], y: np.ndarray, folds: list, n_iter: int, seed: int
 ) -> LinearRidge:
-    """The best of ``n_iter`` mixtures of bands (n_samples, rank): by kernels, or without."""
+    """Ridge by the best of ``n_iter`` mixtures of bands (n_samples, rank)."""
     mixtures = _mixtures(len(columns), n_iter, seed) if len(columns) > 1 else _ALONE
     if _narrow(columns):
         return solve(columns, y, folds, _ALPHAS, mixtures)
@@ -181,7 +183,7 @@ def _search(
 
 
 def _mixtures(n_bands: int, n_iter: int, seed: int) -> np.ndarray:
-    """(n_iter, n_bands), as himalaya's random search draws them; first all bands alike."""
+    """(n_iter, n_bands), as himalaya's random search draws them; the first is uniform."""
     from himalaya.backend import get_backend
     from himalaya.kernel_ridge import generate_dirichlet_samples
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from giblet.brain.bids import MOTION, displacement
+from giblet.brain.runs import MOTION, displacement
 from giblet.errors import GibletError
 
 TABLE = Path("confounds.tsv")

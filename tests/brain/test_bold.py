@@ -13,9 +13,9 @@ import pandas as pd
 import pytest
 
 from giblet.brain import images
-from giblet.brain.bids import MOTION
 from giblet.brain.bold import load_bids, save_bold, slow_cosines, survey_bids
 from giblet.brain.events import film_times
+from giblet.brain.runs import MOTION
 from giblet.commands.scans import load_bold
 from giblet.config.config import parse_config
 from giblet.demo.bids_writer import simulate_bids
@@ -223,7 +223,7 @@ def test_what_is_saved_run_by_run_is_what_is_loaded(
         return voxels
 
     edit_image(dataset / f"{BOLD}.nii.gz", spoil)
-    monkeypatch.setattr(images, "_VOXELS_AT_ONCE", n_voxels_at_once)
+    monkeypatch.setattr(images, "_GRID_AT_ONCE", n_voxels_at_once)
     for parcellation in (None, halves(dataset, tmp_path)):
         for name in ("bold.nc", "again.nc"):
             scans = survey_bids(dataset, parcellation=parcellation)
@@ -317,7 +317,7 @@ def test_tsnr_and_head_motion_before_cleaning(dataset, monkeypatch, n_voxels_at_
         return table
 
     edit_table(dataset / CONFOUNDS, add_dummies)
-    monkeypatch.setattr(images, "_VOXELS_AT_ONCE", n_voxels_at_once)
+    monkeypatch.setattr(images, "_GRID_AT_ONCE", n_voxels_at_once)
     arrays = load_bids(dataset)
     raw = np.asarray(nibabel.load(dataset / f"{BOLD}.nii.gz").dataobj, dtype=float)
     steady = raw[arrays["mask"].to_numpy()][:, 2:]

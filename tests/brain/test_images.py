@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from giblet.brain import images
-from giblet.brain.images import common_mask, parcel_means, read_labels, read_volumes
+from giblet.brain.images import parcel_means, read_labels
+from giblet.brain.recording import open_recording
 from giblet.errors import GibletError
 
 SHAPE = (5, 4, 3, 23)
@@ -20,14 +21,20 @@ def write(path, scaled, dtype):
     nibabel.save(image, path)
 
 
+def write_mask(folder, mask):
+    nibabel.save(nibabel.Nifti1Image(mask.astype(np.uint8), np.eye(4)), folder / "mask.nii.gz")
+    return folder / "mask.nii.gz"
+
+
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
 @pytest.mark.parametrize(("scaled", "dtype"), [(True, np.int16), (False, np.int16), (0, "f4")])
 @pytest.mark.parametrize("n_at_once", [1, 4, 100])
 def test_volumes_are_those_of_nibabel(tmp_path, monkeypatch, ending, scaled, dtype, n_at_once):
     path, mask = tmp_path / f"bold{ending}", np.indices(SHAPE[:3]).sum(axis=0) % 3 == 1
     write(path, scaled, dtype)
-    monkeypatch.setattr(images, "_VOXELS_AT_ONCE", n_at_once * mask.size)
-    blocks = list(read_volumes(path, mask))
+    monkeypatch.setattr(images, "_GRID_AT_ONCE", n_at_once * mask.size)
+    image = open_recording(path, write_mask(tmp_path, mask))
+    blocks = list(image.blocks(image.shared_columns([image])))
     expected = np.asarray(nibabel.load(path).dataobj, dtype=np.float32)[mask].T
     assert len(blocks[0]) == min(n_at_once, 23)
     assert {block.dtype for block in blocks} == {np.dtype(np.float32)}
@@ -37,9 +44,12 @@ def test_volumes_are_those_of_nibabel(tmp_path, monkeypatch, ending, scaled, dty
 def test_an_image_that_breaks_off_is_named(tmp_path):
     write(tmp_path / "bold.nii", scaled=False, dtype=np.int16)
     content = (tmp_path / "bold.nii").read_bytes()
+    mask = write_mask(tmp_path, np.ones(SHAPE[:3], dtype=bool))
+    image = open_recording(tmp_path / "bold.nii", mask)
+    columns = image.shared_columns([image])
     (tmp_path / "bold.nii").write_bytes(content[:-10])
     with pytest.raises(GibletError, match=r"bold.nii: not a readable image"):
-        list(read_volumes(tmp_path / "bold.nii", np.ones(SHAPE[:3], dtype=bool)))
+        list(image.blocks(columns))
 
 
 def test_parcels_are_means_over_labels():
@@ -54,7 +64,8 @@ def test_a_mask_or_labels_that_are_no_volume_are_one_line(tmp_path):
     surface = nibabel.gifti.GiftiDataArray(np.ones(5, np.float32))
     nibabel.save(nibabel.gifti.GiftiImage(darrays=[surface]), tmp_path / "surface.gii")
     for other, n in (("bold.nii.gz", 4), ("surface.gii", 0)):
+        image = open_recording(tmp_path / "bold.nii.gz", tmp_path / other)
         with pytest.raises(GibletError, match=f"{other}: must be one volume .* has {n} dimensions"):
-            common_mask([(tmp_path / "bold.nii.gz", tmp_path / other)])
+            image.shared_columns([image])
         with pytest.raises(GibletError, match=f"{other}: must be one volume"):
             read_labels(tmp_path / other, np.ones((3, 3, 3), bool), np.eye(4))

@@ -10,9 +10,9 @@ import pytest
 from nibabel import cifti2
 from nilearn import signal
 
-from giblet.brain.bids import MOTION
 from giblet.brain.bold import load_bids, load_runs, save_bold, survey_runs
 from giblet.brain.qc import framewise_displacement
+from giblet.brain.runs import MOTION
 from giblet.brain.series import read_series
 from giblet.commands.scans import load_bold
 from giblet.config.config import parse_config

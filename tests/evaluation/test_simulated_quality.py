@@ -15,7 +15,7 @@ from giblet.alignment.regressors import regress
 from giblet.audio.files import read_sound
 from giblet.audio.framing import group_trs, ungroup_trs
 from giblet.audio.mel import MelSettings, mel_spectrogram
-from giblet.brain.bids import MOTION
+from giblet.brain.runs import MOTION
 from giblet.commands.scans import brain_quality, load_bold
 from giblet.config.config import parse_config
 from giblet.demo import annotations_path, film_path

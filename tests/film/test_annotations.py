@@ -352,7 +352,7 @@ def test_a_table_of_too_many_columns_is_refused(tmp_path):
     for ending, separator in (("tsv", "\t"), ("csv", ",")):
         rows = [["onset", "duration", "text"], ["0", "1", "yes"]]
         wide = [separator.join([*row, *["0"] * 4998]) for row in rows]
-        said = "has 5,001 columns; a table of what is said has a few"
+        said = "has 5,001 columns; a transcript has a few"
         refused(written(tmp_path, "\n".join(wide), f"w.{ending}"), said)
 
 

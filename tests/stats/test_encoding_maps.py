@@ -5,7 +5,7 @@ import pytest
 from scipy.signal import lfilter
 
 from giblet.stats.cross_validation import held_out_scores
-from giblet.stats.encoding_maps import Audience, held_out_folds, linear_maps, share_clocks
+from giblet.stats.encoding_maps import ClockGroup, group_by_clock, held_out_folds, linear_maps
 from giblet.stats.permutation import false_discovery_rate
 from giblet.stats.variance import variance_partition
 
@@ -22,7 +22,7 @@ def film(rng):
 
 
 def maps(bold, bands, runs=RUNS, **options):
-    audience = Audience(list(range(len(bold))), bands)
+    audience = ClockGroup(list(range(len(bold))), bands)
     options = {"n_shifts": 99, "n_iter": 3} | options
     return linear_maps(bold, [audience], held_out_folds(runs, GAP), **options)
 
@@ -67,7 +67,7 @@ def test_subjects_with_clocks_of_their_own_are_fitted_alone(film):
     volumes = np.arange(540).reshape(3, 180)
     film_time = np.concatenate([np.arange(180.0), *[np.arange(180.0) + 0.5] * 2])
     every = {k: np.concatenate([v, *[np.roll(v, 1, axis=0)] * 2]) for k, v in bands.items()}
-    audiences = share_clocks(every, volumes, film_time)
+    audiences = group_by_clock(every, volumes, film_time)
     assert [audience.subjects for audience in audiences] == [[0], [1, 2]]
     found = linear_maps(bold, audiences, held_out_folds(RUNS, GAP), n_shifts=9, n_iter=3)
     for subjects, rows in (([0], slice(180)), ([1, 2], slice(180, 360))):
@@ -95,4 +95,4 @@ def test_what_follows_the_film_is_beyond_chance(film):
 
 
 def test_no_modality_gives_no_map(film):
-    assert not linear_maps(film[1], share_clocks({}, np.zeros((2, 1), int), np.zeros(1)), [])
+    assert not linear_maps(film[1], group_by_clock({}, np.zeros((2, 1), int), np.zeros(1)), [])

@@ -6,8 +6,6 @@ from pathlib import Path
 from giblet.config.config import Config
 from giblet.errors import GibletError
 
-_SOON_READ = 50_000_000  # bytes of a run's series
-
 
 @dataclass(frozen=True)
 class Sizes:
@@ -153,7 +151,7 @@ def _scans(config: Config, found: list[str], film_seconds: float | None) -> dict
             f"t_r is {config.t_r} s in the config, but the scan's RepetitionTime is "
             f"{runs[0].t_r:g} s: set t_r: {runs[0].t_r:g}"
         )
-    found += map(_warned, _silent(runs, Path(config.bold_source)))
+    found += map(_warned, _constant(runs, Path(config.bold_source)))
     return {
         "n_subjects": len(subjects),
         "n_columns": n_columns,
@@ -164,47 +162,37 @@ def _scans(config: Config, found: list[str], film_seconds: float | None) -> dict
 
 
 def _runs(config: Config) -> list:
-    from giblet.brain.bids import MOTION, read_runs
-    from giblet.brain.run_table import read_run_table
+    from giblet.brain.bold import find_layout
 
     source, scan = Path(config.bold_source), config.scan
-    if source.is_file():
-        return read_run_table(source, scan.confounds or ())
-    confounds = MOTION if scan.confounds is None else scan.confounds
-    return read_runs(source, config.task, confounds, scan.confound_strategy)
+    layout = find_layout(source)
+    return layout.read_runs(source, config.task, scan.confounds, scan.confound_strategy)
 
 
-def _silent(runs: list, source: Path) -> list[str]:
-    """Warnings of subjects to be left out, looked for in series that are soon read: not in voxels.
+def _constant(runs: list, source: Path) -> list[str]:
+    """Warnings of subjects that will be left out, as far as their recordings are quickly read.
 
     GibletError if nobody is left.
     """
-    import numpy as np
+    from giblet.brain.screening import CONSTANT, constant_subjects, varying_columns
 
-    from giblet.brain.screening import SILENT, silent_subjects, varying_columns
-
-    looked_at = [run.mask is None and run.path.stat().st_size <= _SOON_READ for run in runs]
     varies = [
-        not soon or bool(varying_columns(run, np.ones(len(run.columns), dtype=bool)).any())
-        for run, soon in zip(runs, looked_at, strict=True)
+        not run.recording.is_quick or bool(varying_columns(run, _columns(run)).any())
+        for run in runs
     ]
-    return [SILENT.format(name) for name in silent_subjects(runs, varies, source)]
+    return [CONSTANT.format(name) for name in constant_subjects(runs, varies, source)]
+
+
+def _columns(run):
+    """All that can be read of one run."""
+    return run.recording.shared_columns([run.recording])
 
 
 def _n_columns(run, config: Config) -> int:
     """Voxels of the run's brain mask, labels of the parcellation, or columns of a table."""
-    import numpy as np
-
-    from giblet.brain.images import open_image, reading_image
-
-    if run.mask is None:
-        return len(run.columns)
-    path = Path(config.scan.parcellation or run.mask)
-    with reading_image(path):
-        labels = np.asanyarray(open_image(path).dataobj)
-    return (
-        len(np.unique(labels[labels > 0])) if config.scan.parcellation else int((labels > 0).sum())
-    )
+    columns = _columns(run)
+    parcellation = config.scan.parcellation
+    return len(columns if parcellation is None else columns.parcels(Path(parcellation)))
 
 
 def _sizes(config: Config, seconds: float, scans: dict) -> Sizes:

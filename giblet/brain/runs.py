@@ -1,0 +1,143 @@
+"""One run of BOLD, of any layout of a data set: its recording, clock and confounds."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from giblet.brain.qc import framewise_displacement
+from giblet.brain.recording import Columns, Recording
+from giblet.errors import GibletError
+from giblet.timing import check_t_r
+
+MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
+SHORTEST_T_R = 0.1  # s
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class BoldRun:
+    """One run: its recording and what its tables say; the series themselves are read later."""
+
+    recording: Recording
+    subject: str
+    name: str
+    stim_file: str
+    t_r: float
+    steady: np.ndarray  # (n_scanned,) bool
+    nuisance: np.ndarray  # (n_volumes, n_confounds): steady volumes only
+    film_time: np.ndarray  # (n_volumes,) s
+    in_film: np.ndarray  # (n_volumes,) bool
+    film_start: np.ndarray  # (n_volumes,) s
+    displacement: np.ndarray  # (n_volumes,) mm from the volume before, NaN where unknown
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def path(self) -> Path:
+        """Of the file of BOLD."""
+        return self.recording.path
+
+    @property
+    def n_volumes(self) -> int:
+        """Of the steady volumes."""
+        return len(self.film_time)
+
+    def volumes(self) -> pd.DataFrame:
+        """A table of one row per steady volume."""
+        names = ("film_time", "in_film", "film_start")
+        table = pd.DataFrame({name: getattr(self, name) for name in names})
+        return table.assign(subject=self.subject, run=self.name)
+
+    def blocks(self, columns: Columns) -> Iterator[np.ndarray]:
+        """Steady volumes as they are in the file, (n, n_columns) each, some at a time."""
+        start = 0
+        for block in self.recording.blocks(columns):
+            steady = self.steady[start : start + len(block)]
+            start += len(block)
+            if steady.any():
+                yield block if steady.all() else block[steady]
+
+    def read(self, columns: Columns) -> np.ndarray:
+        """All steady volumes, (n_volumes, n_columns) of ``columns.dtype``."""
+        start = 0
+        series: np.ndarray = np.empty((self.n_volumes, len(columns)), dtype=columns.dtype)
+        for block in self.blocks(columns):
+            series[start : start + len(block)] = block
+            start += len(block)
+        return series
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a data set is arranged: its module defines one, `giblet.brain.bold.LAYOUTS` lists it.
+
+    fits : whether what lies at a path has this layout
+    read_runs : runs by (path, task, confounds, strategy); confounds None: the layout's own
+    files : files and folders that the data set consists of
+    origin : who made the data set, for ``source`` of a saved ``bold``
+    """
+
+    fits: Callable[[Path], bool]
+    read_runs: Callable[[Path, str | None, Sequence[str] | None, Sequence[str]], list[BoldRun]]
+    files: Callable[[Path], list[Path]]
+    origin: Callable[[Path], str]
+
+
+def check_alike(runs: list[BoldRun], source: Path) -> list[BoldRun]:
+    """``runs``, if they share one TR and one film, and their labels are printable.
+
+    Raises GibletError otherwise.
+    """
+    for run in runs:
+        for label in (run.subject, run.name, run.stim_file):
+            if not label.removeprefix("sub-").strip() or _UNPRINTABLE.search(label):
+                raise GibletError(
+                    f"{source}: {run.path.name}: {label!r} cannot be the name of a subject, a run "
+                    "or a film: it is empty, or has control characters. Rename it"
+                )
+    for name in ("t_r", "stim_file"):
+        files = {getattr(run, name): run.path.name for run in runs}
+        if len(files) > 1:
+            listed = "; ".join(f"{value} in {file}" for value, file in files.items())
+            raise GibletError(f"{source}: runs differ in {name} ({listed}); load them apart")
+    return runs
+
+
+def scan_t_r(t_r: object) -> float:
+    """A scan's repetition time (s) as a float.
+
+    Raises ValueError or TypeError for less than 0.1 s, as for the config's, and for no number.
+
+    >>> scan_t_r("1.5")
+    1.5
+    """
+    if (checked := check_t_r(seconds(t_r))) < SHORTEST_T_R:
+        raise ValueError(f"t_r is {checked}: no scanner is so fast. Give seconds.")
+    return checked
+
+
+def seconds(value: Any) -> float:
+    """``value`` as a float; ValueError or TypeError for others, and for booleans."""
+    if isinstance(value, bool | np.bool_):
+        raise ValueError(f"{value} is no number of seconds")
+    return float(value)
+
+
+def displacement(confounds: pd.DataFrame, path: Path) -> np.ndarray:
+    """Framewise displacement (n_scanned,) mm from fMRIPrep's six columns; NaN without all six.
+
+    Raises
+    ------
+    GibletError
+        Rotations in degrees.
+    """
+    if not set(MOTION) <= set(confounds):
+        return np.full(len(confounds), np.nan)
+    try:
+        return framewise_displacement(confounds[list(MOTION)].apply(pd.to_numeric, errors="coerce"))
+    except ValueError as error:
+        raise GibletError(f"{path}: {error}") from None
