@@ -35,10 +35,11 @@ def own_seed():
 
 
 @pytest.fixture(scope="module")
-def speech(shared):
+def speech(voice_file):
     """3 s of one clear voice, as crops of 0.1 s, (30, 2400)."""
-    file = shared / "audio/validation/speech/librispeech_3436_172162_0000.flac"
-    wave = soundfile.read(file, start=int(2.6 * RATE), stop=int(5.6 * RATE), dtype="float32")[0]
+    wave = soundfile.read(voice_file, start=int(2.6 * RATE), stop=int(5.6 * RATE), dtype="float32")[
+        0
+    ]
     return torch.from_numpy(wave).reshape(30, 2400)
 
 

@@ -97,9 +97,10 @@ def test_every_level_and_the_music_are_heard_and_counted(network, codes):
     assert [c.shape[1:] for c in codes] == [(376, 1), (188, 1), (94, 1), (24, 2)]
 
 
-def test_a_ratio_of_450_is_measured_on_a_real_sound(shared):
-    file = shared / "audio/validation/speech/librispeech_3436_172162_0000.flac"
-    sound = torch.from_numpy(soundfile.read(file, stop=120000, dtype="float32")[0])[None, None]
+def test_a_ratio_of_450_is_measured_on_a_real_sound(voice_file):
+    sound = torch.from_numpy(soundfile.read(voice_file, stop=120000, dtype="float32")[0])[
+        None, None
+    ]
     small = {"num_filters": 2, "max_filters": 16, "latent_dim": 8, "codebook_size": 64}
     for music in (None, MUSIC):
         settings = HierarchicalSettings(**small, music=music).with_ratio(450)

@@ -19,10 +19,9 @@ every_loss = pytest.mark.parametrize("name", LOSSES)
 
 
 @pytest.fixture(scope="module")
-def speech(shared):
+def speech(voice_file):
     """0.5 s of one clear voice, (12000,) float32."""
-    file = shared / "audio/validation/speech/librispeech_3436_172162_0000.flac"
-    return soundfile.read(file, start=3 * RATE, stop=int(3.5 * RATE), dtype="float32")[0]
+    return soundfile.read(voice_file, start=3 * RATE, stop=int(3.5 * RATE), dtype="float32")[0]
 
 
 @pytest.fixture(scope="module")

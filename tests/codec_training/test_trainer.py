@@ -43,10 +43,9 @@ def recipe(**changes):
 
 
 @pytest.fixture(scope="module")
-def speech(shared):
+def speech(voice_file):
     """2 s of one clear voice, (48000,) float32."""
-    file = shared / "audio/validation/speech/librispeech_3436_172162_0000.flac"
-    return soundfile.read(file, start=2 * RATE, stop=4 * RATE, dtype="float32")[0]
+    return soundfile.read(voice_file, start=2 * RATE, stop=4 * RATE, dtype="float32")[0]
 
 
 def fit(speech, folder, settings, **kwargs):

@@ -119,12 +119,11 @@ sys.stdout.buffer.write(load_codec("bundled", 6.0).encode(sound).tobytes())
 """
 
 
-def test_real_sound_has_the_same_codes_with_one_thread_or_two(shared):
+def test_real_sound_has_the_same_codes_with_one_thread_or_two(voice_file):
     """Of torch, OpenMP and MKL alike: the bundled codec in processes of their own."""
-    file = shared / "audio/validation/speech/librispeech_3436_172162_0000.flac"
     found = []
     for n in ("1", "2"):
-        command = [sys.executable, "-c", ENCODE, n, file]
+        command = [sys.executable, "-c", ENCODE, n, voice_file]
         environment = os.environ | {"OMP_NUM_THREADS": n, "MKL_NUM_THREADS": n}
         done = subprocess.run(command, env=environment, capture_output=True, check=True)
         found.append(np.frombuffer(done.stdout, np.int32))
