@@ -8,8 +8,10 @@ from giblet.codec_training.discriminators import (
     ADVERSARIAL,
     DISCRIMINATORS,
     HybridDiscriminator,
+    Judge,
     feature_matching,
 )
+from giblet.codec_training.recipe import DiscriminatorSettings
 from giblet.errors import GibletError
 
 RATE = 24000
@@ -133,6 +135,25 @@ def test_adversarial_losses_by_hand():
     # judge 1: (1 + 0.25) / 2 + (4 + 0) / 2; judge 2: 0 + (4 + 0) / 2
     assert squares.discriminator(real, fake).item() == pytest.approx((2.625 + 2.0) / 2)
     assert squares.generator(fake).item() == pytest.approx((9 + 1) / 2)
+
+
+@pytest.mark.parametrize("game", ADVERSARIAL)
+def test_the_judge_learns_to_tell_original_from_coded(game, speech, coded):
+    torch.manual_seed(0)
+    settings = DiscriminatorSettings(kind="stft", parameters=TINY["stft"], loss=game)
+    judge, loss = Judge(settings), ADVERSARIAL[game]()
+
+    def by_hand():
+        real, fake = (judge.discriminator(sounds[:4])[0] for sounds in (speech, coded))
+        return loss.discriminator(real, fake).item()
+
+    before, optimizer = by_hand(), torch.optim.AdamW(judge.parameters(), lr=1e-3)
+    assert judge.of_judge(coded[:4], speech[:4]).item() == pytest.approx(before, rel=1e-5)
+    for _ in range(5):
+        optimizer.zero_grad()
+        judge.of_judge(coded[:4], speech[:4]).backward()
+        optimizer.step()
+    assert by_hand() < before - 0.001
 
 
 def test_feature_matching_by_hand(speech):

@@ -258,6 +258,34 @@ def test_losses_go_where_the_sound_is(name):
     assert LOSSES[name](RATE).to("meta").compare(*sounds).device.type == "meta"
 
 
+# Every feature counts, and as much as the others.
+
+
+def parts_of(name, sound):
+    """The features that a loss is documented to compare."""
+    power, magnitude = Spectra(sound).power(N_FFT), Spectra(sound).magnitude(N_FFT)
+    if name == "harmonic":
+        lags = features.pitch_lags(RATE, lowest_hz=80, highest_hz=600)
+        classes = features.chroma(power, features.chroma_bank(RATE, N_FFT), FLOOR)
+        return [classes, features.periodicity(power, lags, FLOOR)]
+    if name == "rhythm":
+        log_mel = features.log_above(features.mel_bank(RATE, N_FFT, 128) @ power, FLOOR**2)
+        onsets = features.onset_envelope(log_mel)
+        return [onsets, features.autocorrelation(onsets, FLOOR)]
+    shape = [f(magnitude, FLOOR) for f in (features.centroid, features.roll_off)]
+    bands = features.octave_bands(RATE, N_FFT)
+    return [*shape, features.contrast(magnitude, bands, FLOOR)]
+
+
+@pytest.mark.parametrize("name", ["harmonic", "rhythm", "timbre"])
+def test_a_loss_is_the_mean_distance_of_all_its_features(losses, sound, name):
+    estimate = 0.5 * sound.flip(-1)
+    pairs = zip(parts_of(name, estimate), parts_of(name, sound), strict=True)
+    distances = [(e - t).abs().mean() / t.abs().mean().clamp(min=FLOOR) for e, t in pairs]
+    assert min(distances) > 0.01
+    assert losses[name](estimate, sound).item() == pytest.approx(np.mean(distances), rel=1e-4)
+
+
 # Several at once.
 
 
