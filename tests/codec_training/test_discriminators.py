@@ -7,8 +7,8 @@ import torch
 from giblet.codec_training.discriminators import (
     ADVERSARIAL,
     DISCRIMINATORS,
+    AdversarialLosses,
     HybridDiscriminator,
-    Judge,
     feature_matching,
 )
 from giblet.codec_training.recipe import DiscriminatorSettings
@@ -138,20 +138,22 @@ def test_adversarial_losses_by_hand():
 
 
 @pytest.mark.parametrize("game", ADVERSARIAL)
-def test_the_judge_learns_to_tell_original_from_coded(game, speech, coded):
+def test_the_discriminator_learns_to_separate_original_from_coded(game, speech, coded):
     torch.manual_seed(0)
     settings = DiscriminatorSettings(kind="stft", parameters=TINY["stft"], loss=game)
-    judge, loss = Judge(settings), ADVERSARIAL[game]()
+    adversarial, loss = AdversarialLosses(settings), ADVERSARIAL[game]()
 
     def by_hand():
-        real, fake = (judge.discriminator(sounds[:4])[0] for sounds in (speech, coded))
+        real, fake = (adversarial.discriminator(sounds[:4])[0] for sounds in (speech, coded))
         return loss.discriminator(real, fake).item()
 
-    before, optimizer = by_hand(), torch.optim.AdamW(judge.parameters(), lr=1e-3)
-    assert judge.of_judge(coded[:4], speech[:4]).item() == pytest.approx(before, rel=1e-5)
+    before, optimizer = by_hand(), torch.optim.AdamW(adversarial.parameters(), lr=1e-3)
+    assert adversarial.discriminator_loss(coded[:4], speech[:4]).item() == pytest.approx(
+        before, rel=1e-5
+    )
     for _ in range(5):
         optimizer.zero_grad()
-        judge.of_judge(coded[:4], speech[:4]).backward()
+        adversarial.discriminator_loss(coded[:4], speech[:4]).backward()
         optimizer.step()
     assert by_hand() < before - 0.001
 

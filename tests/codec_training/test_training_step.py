@@ -104,7 +104,7 @@ def gradients_of(module, sound, weights, commitment_weight):
         name: loss(estimate[:, 0], sound[:, 0]) for name, loss in module.losses.losses.items()
     }
     if module.judge:
-        losses |= module.judge.of_codec(estimate[:, 0], sound[:, 0])
+        losses |= module.judge.codec_losses(estimate[:, 0], sound[:, 0])
     total = sum(weights[name] * losses[name] for name in weights)
     (total + commitment_weight * commitment).backward()
     gradients = [p.grad.clone() for p in module._learned()]
@@ -180,13 +180,13 @@ def weights_of(part):
 def test_the_discriminator_learns_from_its_first_step_on_and_every_so_often(module, sound):
     settings = DISCRIMINATOR | {"from_step": 3, "every": 2}
     made = module(losses={"waveform": 1.0}, discriminator=settings)
-    learned, judging = [], []
+    learned, is_adversarial = [], []
     for step in range(7):
         made.step, made.logged, before = step, {}, weights_of(made.judge)
         made.training_step(sound, 0)
-        judging.append("train/adversarial" in made.logged)
+        is_adversarial.append("train/adversarial" in made.logged)
         learned.append(not torch.equal(weights_of(made.judge), before))
-    assert judging == [False] * 3 + [True] * 4
+    assert is_adversarial == [False] * 3 + [True] * 4
     assert learned == [False, False, False, False, True, False, True]
 
 
