@@ -150,7 +150,7 @@ def code_frame_edges(n_trs: int, t_r: float, frame_rate: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class TrClock:
-    """How code frames fall into TRs.
+    """Assignment of code frames to TRs.
 
     ``tr_synchronous`` runs the codec on sound resampled by ``floor(t_r * frame_rate) /
     (t_r * frame_rate)``, so that every TR holds the same whole number of frames.
@@ -232,7 +232,7 @@ def volumes_to_trs(film_times: np.ndarray, t_r: float) -> np.ndarray:
 
 
 def offset_in_tr(film_times: np.ndarray, t_r: float) -> float:
-    """How long (s) after the beginning of its TR a volume is taken, median over volumes.
+    """Seconds from the beginning of its TR to a volume's acquisition, median over volumes.
 
     >>> offset_in_tr(np.array([0.75, 2.25]), t_r=1.5)
     0.75

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sounds import sounds, voice_file  # noqa: F401
 
 
 @pytest.fixture

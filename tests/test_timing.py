@@ -145,3 +145,24 @@ def test_a_tr_shorter_than_a_frame_is_refused():
 def test_there_are_two_framings():
     with pytest.raises(ValueError, match="tr_synchronous or native, got 'stretch'"):
         TrClock(1.5, 75, "stretch")
+
+
+@pytest.mark.parametrize("framing", ["native", "tr_synchronous"])
+def test_trs_inside_the_film_are_as_wide_as_in_the_whole(framing):
+    clock = TrClock(1.49, 75, framing)
+    whole = clock.widths(40)
+    for first_tr in (0, 1, 7):
+        np.testing.assert_array_equal(clock.widths(9, first_tr), whole[first_tr : first_tr + 9])
+
+
+def test_the_first_frame_of_a_native_tr_begins_before_it():
+    native = TrClock(1.5, 75, "native")
+    # TR 1 begins at 1.5 s; its first frame, 112, at 112 / 75 s
+    assert native.head_start(1) == pytest.approx(1.5 - 112 / 75)
+    assert native.head_start(2) == 0
+    assert TrClock(1.5, 75).head_start(1) == pytest.approx(0, abs=1e-12)
+
+
+def test_volumes_before_the_film_have_negative_trs():
+    times = np.array([-1.6, -0.1, 0.0, 1.4, 1.5, 2.9999999])
+    assert volumes_to_trs(times, t_r=1.5).tolist() == [-2, -1, 0, 0, 1, 2]

@@ -1,4 +1,4 @@
-"""Losses balanced by the size of their gradients, so that a weight is a share of the learning."""
+"""Losses balanced by the size of their gradients, so that a weight is a share of the gradient."""
 
 from collections.abc import Mapping
 
@@ -14,10 +14,10 @@ class Balancer(nn.Module):
 
     ``G = total_norm * sum_i(w_i / sum(w) * g_i / mean|g_i|)`` with ``g_i`` the gradient of loss
     i, ``|g_i|`` its norm by sound, averaged over the batch, and ``mean`` exponential over steps
-    (EnCodec, Défossez et al. 2022, section 3.4). What a loss is measured in no longer matters.
+    (EnCodec, Défossez et al. 2022, section 3.4). The scale of a loss no longer matters.
 
-    A loss without gradient, in a step, has no part in it: its share goes to the others and its
-    running mean stays. A gradient that is not finite reaches the model, for the trainer to see,
+    A loss without gradient in a step is left out: the others get its share, and its running mean
+    stays. A gradient that is not finite reaches the model, for the trainer to see,
     and leaves the running means alone. The means are kept in checkpoints.
 
     Parameters
@@ -41,7 +41,7 @@ class Balancer(nn.Module):
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """Balanced gradient, of the shape of ``output``, and the share that each loss has in it.
 
-        ``output`` (batch, ...) is all that the losses know of the model. Shares are of the summed
+        The losses depend on the model by ``output`` (batch, ...) alone. Shares are of the summed
         norms in this step; over many steps they approach the weights. Updates the running means.
 
         Raises GibletError for a loss without a weight.
@@ -94,7 +94,7 @@ def _gradient(loss: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
     """Of ``loss`` with respect to ``output``; zero where it does not depend on it."""
     if not loss.requires_grad:
         return torch.zeros_like(output)
-    (found,) = torch.autograd.grad(
+    (gradient,) = torch.autograd.grad(
         loss, output, retain_graph=True, allow_unused=True, materialize_grads=True
     )
-    return found
+    return gradient

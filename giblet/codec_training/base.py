@@ -1,4 +1,4 @@
-"""What every codec network of the lab can do: the trainer knows nothing else of it."""
+"""The interface of all codec networks: the trainer uses nothing else of them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class CodecNetwork(nn.Module, ABC):
     """Encoder, quantizer and decoder of one architecture, with the settings they were built from.
 
     The order of a training run: ``start`` on a first batch; steps without quantization, in which
-    ``quantize`` gives back what it gets, codes ``None`` and a loss of 0; ``start_codebooks`` on
+    ``quantize`` returns its input, codes ``None`` and a loss of 0; ``start_codebooks`` on
     the latents of many batches; steps with it. ``codebooks_started`` is part of the state.
     """
 
@@ -79,7 +79,7 @@ class CodecNetwork(nn.Module, ABC):
     ) -> tuple[Latents, Codes | None, torch.Tensor]:
         """Latents to (quantized latents, codes, commitment loss ()); gradients go straight through.
 
-        ``n_codebooks``: how many are used, of all. In training a random number may be (quantizer
+        ``n_codebooks``: the number used, all by default. In training it may be random (quantizer
         dropout): codes of those left out are -1. In evaluation the loss is 0.
         """
         quantized, codes, loss = self.quantizer(latents)
@@ -93,11 +93,11 @@ class CodecNetwork(nn.Module, ABC):
         return self.quantizer.dequantize(codes)
 
     def start_codebooks(self, latents: Latents) -> None:
-        """Begin quantization: k-means on latents, as many as can be had (see join_latents)."""
+        """Begin quantization: k-means on as many latents as possible (see join_latents)."""
         self.quantizer.start(latents)
 
     def count_bits(self, codes: Codes) -> int:
-        """What integer codes take, in bits: each a whole number, -1 none."""
+        """Size of integer codes in bits: each code takes whole bits, -1 takes none."""
         return self.quantizer.count_bits(codes)
 
     def bits_per_second(self, codes: Codes, n_samples: int) -> float:

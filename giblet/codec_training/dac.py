@@ -67,7 +67,7 @@ class SnakeSettings(StrictSettings):
 
 
 class SnakeNetwork(CodecNetwork):
-    """Encoder and decoder of a ``DacModel`` with weight norm; codebooks trained beside them.
+    """Encoder and decoder of a ``DacModel`` with weight norm; codebooks trained separately.
 
     ``save`` writes a folder that ``DacModel.from_pretrained`` and ``load_codec`` read. Latents are
     (batch, ceil(n_samples / hop_length), encoder_hidden_size * 2 ** n_blocks).
@@ -119,14 +119,14 @@ class SnakeNetwork(CodecNetwork):
         model = DacModel(self.settings.config())
         model.encoder.load_state_dict(plain_weights(self.encoder))
         model.decoder.load_state_dict(plain_weights(self.decoder))
-        for mine, theirs in zip(self.quantizer.layers, model.quantizer.quantizers, strict=True):
+        for own, exported in zip(self.quantizer.layers, model.quantizer.quantizers, strict=True):
             for source, target in (
-                (mine.in_proj, theirs.in_proj),
-                (mine.out_proj, theirs.out_proj),
+                (own.in_proj, exported.in_proj),
+                (own.out_proj, exported.out_proj),
             ):
                 target.weight.copy_(source.weight[..., None])  # a linear layer as a convolution
                 target.bias.copy_(source.bias)
-            theirs.codebook.weight.copy_(mine.vq.codebook)
+            exported.codebook.weight.copy_(own.vq.codebook)
         return model.eval()
 
     def save(self, folder: str | Path, half: bool = False) -> None:
@@ -139,13 +139,13 @@ class SnakeNetwork(CodecNetwork):
     def load(cls, folder: str | Path, settings: SnakeSettings) -> Self:
         model = DacModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
         network = cls(settings, model)
-        for mine, theirs in zip(network.quantizer.layers, model.quantizer.quantizers, strict=True):
+        for own, exported in zip(network.quantizer.layers, model.quantizer.quantizers, strict=True):
             for source, target in (
-                (theirs.in_proj, mine.in_proj),
-                (theirs.out_proj, mine.out_proj),
+                (exported.in_proj, own.in_proj),
+                (exported.out_proj, own.out_proj),
             ):
                 target.weight = source.weight[..., 0]
                 target.bias.copy_(source.bias)
-            set_codebook(mine.vq, theirs.codebook.weight)
+            set_codebook(own.vq, exported.codebook.weight)
         network.quantizer.started.fill_(True)
         return network

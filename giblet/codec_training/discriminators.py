@@ -1,7 +1,7 @@
-"""Networks that tell a codec's sound from the original, and the losses of that game.
+"""Discriminators of coded and original sound, and the adversarial losses.
 
-A discriminator takes waveforms (batch, n_samples) and gives a score map of each of its judges
-(high for original sound) and, of each judge, the feature maps of its layers.
+A discriminator takes waveforms (batch, n_samples) and returns the score map of each of its
+sub-networks (high for original sound) and the feature maps of their layers.
 """
 
 from abc import ABC, abstractmethod
@@ -18,10 +18,10 @@ from giblet.codec_training.registry import build_part
 from giblet.codec_training.spectral_features import Spectra
 from giblet.errors import GibletError
 
-Judged = tuple[list[torch.Tensor], list[list[torch.Tensor]]]  # score maps, features of each
+Outputs = tuple[list[torch.Tensor], list[list[torch.Tensor]]]  # score maps, features of each
 
 
-class _Judge(nn.Module):
+class _SubDiscriminator(nn.Module):
     """Convolutions with weight norm and leaky ReLUs between them; the last gives the scores."""
 
     def __init__(self, layers: Sequence[nn.Module], slope: float):
@@ -38,20 +38,20 @@ class _Judge(nn.Module):
 
 
 class _Discriminator(nn.Module, ABC):
-    """One judge for each view of the sound."""
+    """One sub-discriminator for each view of the sound."""
 
-    def __init__(self, judges: Sequence[_Judge]):
+    def __init__(self, judges: Sequence[_SubDiscriminator]):
         super().__init__()
         self.judges = nn.ModuleList(judges)
 
     @abstractmethod
     def views(self, waveform: torch.Tensor) -> list[torch.Tensor]:
-        """What each judge gets of waveforms (batch, n_samples)."""
+        """The input of each sub-discriminator from waveforms (batch, n_samples)."""
 
-    def forward(self, waveform: torch.Tensor) -> Judged:
+    def forward(self, waveform: torch.Tensor) -> Outputs:
         """Of waveforms (batch, n_samples)."""
         views = zip(self.judges, self.views(waveform), strict=True)
-        scores, features = zip(*(judge(view) for judge, view in views), strict=True)
+        scores, features = zip(*(part(view) for part, view in views), strict=True)
         return list(scores), list(features)
 
 
@@ -63,7 +63,9 @@ class ScaleDiscriminator(_Discriminator):
     """
 
     def __init__(self, n_scales: int = 3, width: int = 16):
-        super().__init__([_Judge(self._layers(width), slope=0.2) for _ in range(n_scales)])
+        super().__init__(
+            [_SubDiscriminator(self._layers(width), slope=0.2) for _ in range(n_scales)]
+        )
 
     @staticmethod
     def _layers(width: int) -> list[nn.Module]:
@@ -90,7 +92,7 @@ class PeriodDiscriminator(_Discriminator):
     """
 
     def __init__(self, periods: Sequence[int] = (2, 3, 5, 7, 11), width: int = 32):
-        super().__init__([_Judge(self._layers(width), slope=0.1) for _ in periods])
+        super().__init__([_SubDiscriminator(self._layers(width), slope=0.1) for _ in periods])
         self.periods = tuple(periods)
 
     @staticmethod
@@ -117,7 +119,7 @@ class StftDiscriminator(_Discriminator):
     """
 
     def __init__(self, n_ffts: Sequence[int] = (2048, 1024, 512), width: int = 32):
-        super().__init__([_Judge(self._layers(width), slope=0.2) for _ in n_ffts])
+        super().__init__([_SubDiscriminator(self._layers(width), slope=0.2) for _ in n_ffts])
         self.n_ffts = tuple(n_ffts)
 
     @staticmethod
@@ -138,7 +140,7 @@ class StftDiscriminator(_Discriminator):
 
 
 class HybridDiscriminator(nn.Module):
-    """All judges of several discriminators.
+    """All sub-discriminators of several discriminators.
 
     ``parts`` maps names in ``DISCRIMINATORS`` to their parameters, as a config has them. Raises
     GibletError for a name or parameter that is not there.
@@ -154,10 +156,10 @@ class HybridDiscriminator(nn.Module):
             for name, parameters in parts.items()
         )
 
-    def forward(self, waveform: torch.Tensor) -> Judged:
+    def forward(self, waveform: torch.Tensor) -> Outputs:
         """Of waveforms (batch, n_samples)."""
-        judged = [part(waveform) for part in self.parts]
-        return [s for scores, _ in judged for s in scores], [f for _, fs in judged for f in fs]
+        outputs = [part(waveform) for part in self.parts]
+        return [s for scores, _ in outputs for s in scores], [f for _, fs in outputs for f in fs]
 
 
 DISCRIMINATORS: dict[str, type[nn.Module]] = {
@@ -176,13 +178,13 @@ class HingeLoss:
     """Scores beyond 1 and -1 are good enough (EnCodec's equations)."""
 
     def discriminator(self, real: Sequence[torch.Tensor], fake: Sequence[torch.Tensor]):
-        """Scores of original and of coded sound → scalar, mean over judges; 2 for no idea."""
+        """Scores of original and of coded sound → scalar, a mean over parts; 2 at chance."""
         return _mean(
             [(1 - r).relu().mean() + (1 + f).relu().mean() for r, f in zip(real, fake, strict=True)]
         )
 
     def generator(self, fake: Sequence[torch.Tensor]):
-        """Scores of coded sound → scalar; 0 if all are taken for originals."""
+        """Scores of coded sound → scalar; 0 if all are scored as originals."""
         return _mean([(1 - f).relu().mean() for f in fake])
 
 
@@ -190,13 +192,13 @@ class LeastSquaresLoss:
     """Scores are to be 1 for originals and 0 for coded sound (Mao et al. 2017)."""
 
     def discriminator(self, real: Sequence[torch.Tensor], fake: Sequence[torch.Tensor]):
-        """Scores of original and of coded sound → scalar, mean over judges; 1/2 for no idea."""
+        """Scores of original and of coded sound → scalar, a mean over parts; 1/2 at chance."""
         return _mean(
             [(1 - r).square().mean() + f.square().mean() for r, f in zip(real, fake, strict=True)]
         )
 
     def generator(self, fake: Sequence[torch.Tensor]):
-        """Scores of coded sound → scalar; 0 if all are taken for originals."""
+        """Scores of coded sound → scalar; 0 if all are scored as originals."""
         return _mean([(1 - f).square().mean() for f in fake])
 
 
@@ -206,7 +208,7 @@ ADVERSARIAL = {"hinge": HingeLoss, "least_squares": LeastSquaresLoss}
 def feature_matching(
     real: Sequence[Sequence[torch.Tensor]], fake: Sequence[Sequence[torch.Tensor]]
 ) -> torch.Tensor:
-    """Mean over judges and layers of ``|real - fake|`` relative to ``|real|`` (EnCodec).
+    """Mean over parts and layers of ``|real - fake|`` relative to ``|real|`` (EnCodec).
 
     Feature maps of the original, which get no gradient, and of the coded sound; a scalar.
     """
@@ -218,8 +220,8 @@ def feature_matching(
     return _mean([(r - f).abs().mean() / r.abs().mean().clamp(min=1e-6) for r, f in pairs])
 
 
-class Judge(torch.nn.Module):
-    """A discriminator and what is asked of it and of the codec that it judges."""
+class AdversarialLosses(torch.nn.Module):
+    """A discriminator with its own loss and the losses that it gives the codec."""
 
     def __init__(self, settings: DiscriminatorSettings):
         super().__init__()
@@ -228,8 +230,8 @@ class Judge(torch.nn.Module):
             "discriminators", settings.kind, DISCRIMINATORS, settings.parameters
         )
 
-    def of_codec(self, estimate: torch.Tensor, target: torch.Tensor) -> dict[str, torch.Tensor]:
-        """The codec's losses; the judge itself gets no gradient from them."""
+    def codec_losses(self, estimate: torch.Tensor, target: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The codec's losses; the discriminator gets no gradient from them."""
         with torch.no_grad():
             _, real = self.discriminator(target)
         self.discriminator.requires_grad_(False)
@@ -240,7 +242,7 @@ class Judge(torch.nn.Module):
             "features": feature_matching(real, fake),
         }
 
-    def of_judge(self, estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """The judge's own loss."""
+    def discriminator_loss(self, estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """The discriminator's own loss."""
         real, fake = self.discriminator(target)[0], self.discriminator(estimate.detach())[0]
         return self.loss.discriminator(real, fake)

@@ -55,7 +55,7 @@ class EncodecSettings(StrictSettings):
 
 
 class EncodecNetwork(CodecNetwork):
-    """An ``EncodecModel`` whose codebooks are trained beside it.
+    """An ``EncodecModel`` with codebooks trained separately.
 
     ``save`` writes a folder that ``EncodecModel.from_pretrained`` and ``load_codec`` read. Latents
     are (batch, ceil(n_samples / hop_length), codebook_dim).
@@ -123,5 +123,5 @@ def start_near_identity(
 
 
 def _convolutions(part: nn.Module) -> list[nn.Module]:
-    """The convolutions on the main road, in order: not those in residual blocks."""
+    """The convolutions outside of residual blocks, in order."""
     return [layer.conv for layer in part.layers if hasattr(layer, "conv")]

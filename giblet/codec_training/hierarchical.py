@@ -39,7 +39,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class MusicSettings(StrictSettings):
-    """Features beside the latents: a frame every ``hop_length`` samples, codes of their own."""
+    """Features besides the latents: a frame every ``hop_length`` samples, with their own codes."""
 
     n_fft: PositiveInt = 2048
     hop_length: PositiveInt = 2048
@@ -71,7 +71,7 @@ class HierarchicalSettings(StrictSettings):
     n_codebooks: PositiveInt = 1
     codebook_size: CodebookSize = 1024
     level_dropout: Share = Field(
-        0.0, description="of training steps that go without the finest level, or finest two"
+        0.0, description="of training steps that leave out the finest level or the finest two"
     )
     music: MusicSettings | None = None
     quantizer: QuantizerSettings = QuantizerSettings()
@@ -142,13 +142,13 @@ def split_stride(stride: int) -> list[int]:
     >>> split_stride(8), split_stride(60)
     ([2, 4], [3, 4, 5])
     """
-    found, left = [], stride
+    strides, left = [], stride
     for factor in (5, 4, 3, 2):
         while left % factor == 0:
-            found, left = [factor, *found], left // factor
+            strides, left = [factor, *strides], left // factor
     if left != 1:
         raise ValueError(f"a stride of {stride} is no product of 2, 3, 4 and 5")
-    return found
+    return strides
 
 
 N_CHROMA = 12
@@ -181,9 +181,9 @@ class MusicFeatures(nn.Module):
 
     def start(self, waveform: torch.Tensor) -> None:
         """Standardise by the features of ``waveform`` (batch, 1, n_samples)."""
-        found = self._measure(waveform).flatten(0, 1)
-        self.mean.copy_(found.mean(dim=0))
-        self.std.copy_(found.std(dim=0).clamp(min=1e-3))
+        frames = self._measure(waveform).flatten(0, 1)
+        self.mean.copy_(frames.mean(dim=0))
+        self.std.copy_(frames.std(dim=0).clamp(min=1e-3))
 
     def forward(self, waveform: torch.Tensor) -> torch.Tensor:
         return (self._measure(waveform) - self.mean) / self.std
@@ -226,8 +226,8 @@ class HierarchicalNetwork(CodecNetwork):
     Latents are a list, finest level first, (batch, n_padded / compression, latent_dim) each, where
     sound is padded to whole frames of the coarsest level, so that levels match; with music, its
     features (batch, ceil(n_padded / hop_length), n_features) come last. Codes are a like list.
-    Nothing but these lists reaches the decoder, and all of them are counted. Codes of -1 are a
-    level left out: it costs no bits and says nothing to the decoder.
+    The decoder gets nothing but these lists, and all of them count as bits. Codes of -1 are a
+    level left out: it costs no bits and the decoder ignores it.
     """
 
     def __init__(self, settings: HierarchicalSettings):
@@ -278,7 +278,7 @@ class HierarchicalNetwork(CodecNetwork):
         return to_length(self.last(hidden), n_samples)
 
     def _music(self, latents: list[torch.Tensor], n_frames: int) -> torch.Tensor | float:
-        """What music features say to each latent of the coarsest level."""
+        """Music features projected to each frame of the coarsest level; 0 without music."""
         if self.music is None:
             return 0.0
         moments = torch.arange(n_frames, device=latents[-1].device) * self.hop_length
@@ -313,8 +313,8 @@ class HierarchicalNetwork(CodecNetwork):
 
     def quantize(self, latents: list[torch.Tensor], n_codebooks: int | None = None) -> tuple:
         """As CodecNetwork, with lists; ``n_codebooks`` of each level."""
-        found = zip(self.quantizers, latents, strict=True)
-        quantized, codes, losses = zip(*(q(level) for q, level in found), strict=True)
+        levels = zip(self.quantizers, latents, strict=True)
+        quantized, codes, losses = zip(*(q(level) for q, level in levels), strict=True)
         loss = torch.stack(losses[: len(self.up)]).mean()  # music features are not learned
         if not self.codebooks_started:
             return latents, None, loss

@@ -1,4 +1,4 @@
-"""Weights to begin from: convolutions that undo one another, all at one level."""
+"""Initial weights: convolutions that invert one another, all at one level."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -38,10 +38,10 @@ def start_pairs(
     level: float,
     basis: Basis = "principal",
 ) -> None:
-    """Make each pair's second convolution undo the first as well as it can.
+    """Make each pair's second convolution invert the first as well as it can.
 
     A strided convolution begins as an orthogonal transform of each frame's own ``stride``
-    samples, and the one that answers it as its transpose. Every output is then scaled to the
+    samples, and its counterpart as the transpose. Every output is then scaled to the
     standard deviation ``level``, the very last one, ``pairs[0][1]``, to ``out_std``. All have
     weight norm.
 
@@ -91,7 +91,7 @@ def _pair_up(up: nn.Module, basis: Basis, down: nn.Conv1d, inputs: tuple) -> Non
     block = block.view(down.out_channels, down.in_channels, stride)
     kernel[..., begin : begin + stride] += block
     down.weight = kernel
-    up.weight = _answer(up, block)
+    up.weight = _inverse(up, block)
 
 
 def _own_taps(convolution: nn.Module) -> int:
@@ -118,8 +118,8 @@ def _noise_like(weight: torch.Tensor) -> torch.Tensor:
     return torch.randn_like(weight) * (_NOISE / fan_in**0.5)
 
 
-def _answer(up: nn.Module, block: torch.Tensor) -> torch.Tensor:
-    """Weights of the layer that turns back what ``block`` (out, in, stride) does."""
+def _inverse(up: nn.Module, block: torch.Tensor) -> torch.Tensor:
+    """Weights of the layer that inverts ``block`` (out, in, stride)."""
     kernel, begin = _noise_like(up.weight), _own_taps(up)
     if not isinstance(up, nn.ConvTranspose1d):  # (out, in, taps), as many as channels
         block = block.transpose(0, 1)

@@ -1,4 +1,4 @@
-"""What a codec is trained to keep: waveform, magnitude, phase, cepstrum, pitch, rhythm, timbre.
+"""Losses of codec training: waveform, magnitude, phase, cepstrum, pitch, rhythm, timbre.
 
 Each loss is 0 for equal sounds and near 1 for silence instead of sound, so that weights mean
 something, and none can be satisfied by the right loudness alone.
@@ -41,7 +41,7 @@ class SoundLoss(nn.Module, ABC):
 
     @abstractmethod
     def describe(self, spectra: Spectra) -> tuple[torch.Tensor, ...]:
-        """What of a sound this loss compares."""
+        """The features of a sound that this loss compares."""
 
     def compare(self, estimate: Spectra, target: Spectra) -> torch.Tensor:
         pairs = zip(self.describe(estimate), self.describe(target), strict=True)

@@ -60,7 +60,7 @@ class MdctSettings(StrictSettings):
 
 
 class MdctNetwork(CodecNetwork):
-    """An ``MdctModel`` whose codebooks are trained beside it.
+    """An ``MdctModel`` with codebooks trained separately.
 
     ``save`` writes a folder that ``MdctModel.from_pretrained`` and ``load_codec`` read. Latents
     are (batch, ceil(n_samples / hop_length), codebook_dim).
@@ -96,7 +96,7 @@ class MdctNetwork(CodecNetwork):
     @torch.no_grad()
     def start(self, waveform: torch.Tensor) -> None:
         """Latents begin as principal components of the companded coefficients, the decoder as the
-        way back, with blocks near the identity between them."""
+        inverse, with blocks near the identity between them."""
         settings, encoder, decoder = self.settings, self.model.encoder, self.model.decoder
         whole = to_whole(waveform, settings.hop_length)[:, 0]
         seen = compand(mdct(whole, settings.hop_length), settings.companding).flatten(0, 1)
@@ -115,8 +115,8 @@ class MdctNetwork(CodecNetwork):
     def export(self) -> MdctModel:
         """The codec with its codebooks in place: the network's own model, not a copy."""
         self.check_started()
-        for mine, layer in zip(self.model.codebooks, self.quantizer.vq.layers, strict=True):
-            mine.copy_(layer.codebook)
+        for codebook, layer in zip(self.model.codebooks, self.quantizer.vq.layers, strict=True):
+            codebook.copy_(layer.codebook)
         return self.model
 
     def save(self, folder: str | Path, half: bool = False) -> None:

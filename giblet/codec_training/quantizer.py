@@ -1,4 +1,4 @@
-"""Residual vector quantization while training, and its hand-over to EnCodec's own quantizer."""
+"""Residual vector quantization while training, and its export to EnCodec's own quantizer."""
 
 from collections.abc import Sequence
 from typing import Annotated, Literal
@@ -13,11 +13,11 @@ from vector_quantize_pytorch import ResidualVQ, VectorQuantize
 
 from giblet.codec_training.base import StrictSettings
 
-_TRUST = 20  # uses per batch that a loaded codeword counts for, until it is seen how many it has
+_TRUST = 20  # uses per batch that a loaded codeword counts for, until its own uses are counted
 
 
 class QuantizerSettings(StrictSettings):
-    """How codebooks learn."""
+    """Settings of codebook learning."""
 
     learn_by: Literal["ema", "gradient"] = Field(
         "ema", description="moving averages of the vectors they stand for, or a codebook loss"
@@ -162,14 +162,16 @@ class FactorizedLayer(nn.Module):
 
     def forward(self, latents: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         small = self.in_proj(latents)
-        words, codes, _ = self.vq(small.detach())  # (batch, n_frames, codebook_dim), unit length
-        commitment = functional.mse_loss(small, words.detach())
+        codewords, codes, _ = self.vq(
+            small.detach()
+        )  # (batch, n_frames, codebook_dim), unit length
+        commitment = functional.mse_loss(small, codewords.detach())
         if self.training:
-            words = small + (words - small).detach()
-        return self.out_proj(words), codes, commitment
+            codewords = small + (codewords - small).detach()
+        return self.out_proj(codewords), codes, commitment
 
     def start(self, latents: torch.Tensor) -> None:
-        """Look-up along the principal components of latents (1, n, dim); the best way back."""
+        """Project to the principal components of latents (1, n, dim), and back by least squares."""
         latents = latents[0]
         mean = latents.mean(dim=0)
         _, directions = torch.linalg.eigh((latents - mean).T @ (latents - mean))
@@ -178,11 +180,11 @@ class FactorizedLayer(nn.Module):
         scale = 1 / small.square().sum(dim=-1).mean().sqrt().clamp(min=1e-8)
         self.in_proj.weight = directions * scale
         self.in_proj.bias.copy_(-directions @ mean * scale)
-        words, _, _ = self.vq(small[None] * scale)
-        words = functional.pad(words[0], (0, 1), value=1.0)
-        way_back = torch.linalg.pinv(words) @ latents  # (codebook_dim + 1, dim)
-        self.out_proj.weight = way_back[:-1].T.contiguous()
-        self.out_proj.bias.copy_(way_back[-1])
+        codewords, _, _ = self.vq(small[None] * scale)
+        codewords = functional.pad(codewords[0], (0, 1), value=1.0)
+        inverse = torch.linalg.pinv(codewords) @ latents  # (codebook_dim + 1, dim)
+        self.out_proj.weight = inverse[:-1].T.contiguous()
+        self.out_proj.bias.copy_(inverse[-1])
 
 
 class FactorizedQuantizer(Quantizer):

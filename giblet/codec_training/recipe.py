@@ -1,4 +1,4 @@
-"""What a codec training run is made of: strict settings, one YAML file."""
+"""The recipe of a codec training run: strict settings, one YAML file."""
 
 from typing import Annotated, Any, Literal
 
@@ -37,7 +37,7 @@ class DataSettings(StrictSettings):
 
 
 class DiscriminatorSettings(StrictSettings):
-    """A judge that learns to tell coded sound from its original."""
+    """A discriminator: it learns to distinguish coded sound from the original."""
 
     kind: Literal["scale", "period", "stft", "hybrid"] = "stft"
     parameters: dict[str, Any] = Field(default={}, description="of the discriminator's class")
@@ -45,7 +45,9 @@ class DiscriminatorSettings(StrictSettings):
     weight: PositiveFloat = 1.0
     feature_weight: PositiveFloat = 2.0
     from_step: NonNegativeInt = 0
-    every: PositiveInt = Field(1, description="the judge learns in one of so many steps")
+    every: PositiveInt = Field(
+        1, description="the discriminator is trained in one of so many steps"
+    )
     learning_rate: PositiveFloat = 3e-4
 
 

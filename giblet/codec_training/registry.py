@@ -66,26 +66,26 @@ def load_network(folder: str | Path, otherwise: ArchitectureSettings | None = No
 
 
 def build_part(
-    kind: str, name: str, known: Mapping[str, type], parameters: Mapping[str, Any], **given
+    kind: str, name: str, classes: Mapping[str, type], parameters: Mapping[str, Any], **given
 ) -> Any:
-    """``known[name](**given, **parameters)``, where ``parameters`` come from a config.
+    """``classes[name](**given, **parameters)``, where ``parameters`` come from a config.
 
     ``kind`` names the table in errors. Raises GibletError for a name or a parameter that is not
     there; ``given`` are not the config's to set.
     """
-    if name not in known:
+    if name not in classes:
         raise GibletError(
-            f"{kind}: there is no {name!r}{nearest_name(name, list(known))} "
-            f"(of: {', '.join(known)})"
+            f"{kind}: there is no {name!r}{nearest_name(name, list(classes))} "
+            f"(of: {', '.join(classes)})"
         )
-    allowed = [key for key in inspect.signature(known[name]).parameters if key not in given]
+    allowed = [key for key in inspect.signature(classes[name]).parameters if key not in given]
     for key in parameters:
         if key not in allowed:
             raise GibletError(
                 f"{kind}.{name}: there is no parameter {key!r}{nearest_name(key, allowed)} "
                 f"(of: {', '.join(allowed)})"
             )
-    return known[name](**given, **parameters)
+    return classes[name](**given, **parameters)
 
 
 def check_weight(name: str, weight: Any) -> float:

@@ -1,4 +1,4 @@
-"""What ears compare, as differentiable functions of spectra: mel, cepstrum, pitch, onsets, shape.
+"""Perceptual features as differentiable functions of spectra: mel, cepstrum, pitch, onsets, shape.
 
 Definitions are librosa's where it has them. Spectra are (batch, n_bins, n_frames), by
 ``Spectra.stft``. A ``floor`` is the magnitude below which there is silence; every feature of
@@ -16,7 +16,7 @@ from giblet.timing import count_samples
 
 
 class Spectra:
-    """Waveforms (batch, n_samples) with their STFTs, each computed once for all who ask."""
+    """Waveforms (batch, n_samples) with their STFTs, each computed once."""
 
     def __init__(self, waveform: torch.Tensor):
         if waveform.ndim != 2:
@@ -88,7 +88,7 @@ def pitch_lags(sample_rate: int, lowest_hz: float, highest_hz: float) -> slice:
 
 
 def periodicity(power: torch.Tensor, lags: slice, floor: float) -> torch.Tensor:
-    """How much each frame repeats itself after each of ``lags``, (batch, n_lags, n_frames).
+    """Self-similarity of each frame after each of ``lags``, (batch, n_lags, n_frames).
 
     Autocorrelation relative to lag 0, divided by that of the Hann window: 1 for a period of a
     periodic sound, near 0 for noise (Boersma 1993: the peak gives the harmonics-to-noise ratio).
@@ -134,10 +134,10 @@ def roll_off(
     """
     n_bins = magnitude.shape[1]
     total = magnitude.sum(dim=1)
-    held = total.clamp(min=n_bins * floor)
-    cumulated = magnitude.cumsum(dim=1) / held[:, None]
+    at_least_floor = total.clamp(min=n_bins * floor)
+    cumulated = magnitude.cumsum(dim=1) / at_least_floor[:, None]
     below = torch.sigmoid((share - cumulated) / softness).sum(dim=1) / (n_bins - 1)
-    return below * total / held
+    return below * total / at_least_floor
 
 
 def octave_bands(
@@ -166,13 +166,13 @@ def contrast(
     Means of the largest and smallest ``quantile`` of its bins (Jiang et al. 2002).
     """
     levels = magnitude.clamp(min=floor)
-    found = []
+    contrasts = []
     for band in bands:
         inside = levels[:, band]
         n = max(1, round(quantile * inside.shape[1]))
         peak, valley = (inside.topk(n, dim=1, largest=top).values for top in (True, False))
-        found.append(torch.log10(peak.mean(dim=1) / valley.mean(dim=1)))
-    return torch.stack(found, dim=1)
+        contrasts.append(torch.log10(peak.mean(dim=1) / valley.mean(dim=1)))
+    return torch.stack(contrasts, dim=1)
 
 
 def relative_distance(estimate: torch.Tensor, target: torch.Tensor, floor: float) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Train a codec on sounds: any architecture, losses balanced or weighted, judged or not."""
+"""Train a codec on sounds: any architecture, weighted or balanced losses, maybe a discriminator."""
 
 import math
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader
 from giblet.codec_training.balancer import Balancer
 from giblet.codec_training.base import CodecNetwork, join_latents
 from giblet.codec_training.data import RandomCrops, Sounds
-from giblet.codec_training.discriminators import Judge
+from giblet.codec_training.discriminators import AdversarialLosses
 from giblet.codec_training.losses import WeightedLosses
 from giblet.codec_training.recipe import CodecSettings
 from giblet.codec_training.registry import build_network
@@ -37,9 +37,9 @@ class CodecTraining(lightning.LightningModule):
         self.network = build_network(self.settings.network)
         self.losses = WeightedLosses(self.settings.losses, self.settings.network.sample_rate)
         weights, self.judge = dict(self.losses.weights), None
-        if judged := self.settings.discriminator:
-            self.judge = Judge(judged)
-            weights |= {"adversarial": judged.weight, "features": judged.feature_weight}
+        if adversarial := self.settings.discriminator:
+            self.judge = AdversarialLosses(adversarial)
+            weights |= {"adversarial": adversarial.weight, "features": adversarial.feature_weight}
         self.weights = weights
         self.balancer = Balancer(weights) if self.settings.balance == "gradients" else None
         decay = self.settings.schedule.average_decay
@@ -51,9 +51,9 @@ class CodecTraining(lightning.LightningModule):
 
     def go_on_from(self, network: CodecNetwork) -> None:
         """Take the weights and codebooks of a trained network."""
-        theirs, mine = (n.settings.architecture for n in (network, self.network))
-        if theirs != mine:
-            raise GibletError(f"start_from is another network than the recipe's: {theirs}")
+        given, expected = (n.settings.architecture for n in (network, self.network))
+        if given != expected:
+            raise GibletError(f"start_from is another network than the recipe's: {given}")
         try:
             self.network.load_state_dict(network.state_dict())
         except RuntimeError as error:
@@ -96,17 +96,17 @@ class CodecTraining(lightning.LightningModule):
         optimizer, *others = self._optimizers()
         estimate, _codes, commitment = self.through(batch, self.network)
         losses, _sum = self.losses(estimate[:, 0], batch[:, 0])
-        judging = self.judge and self.global_step >= self.settings.discriminator.from_step
-        if judging:
-            losses |= self.judge.of_codec(estimate[:, 0], batch[:, 0])
+        is_adversarial = self.judge and self.global_step >= self.settings.discriminator.from_step
+        if is_adversarial:
+            losses |= self.judge.codec_losses(estimate[:, 0], batch[:, 0])
         self._stop_if_not_finite(losses)
         optimizer.zero_grad()
         self._backward(losses, estimate, self.settings.commitment_weight * commitment)
         self.clip_gradients(optimizer, self.settings.schedule.gradient_clip, "norm")
         for group in optimizer.param_groups:
             group["lr"] = self.settings.schedule.learning_rate * self._schedule(self.global_step)
-        if judging and self.global_step % self.settings.discriminator.every == 0:
-            self._train_judge(others[0].optimizer, estimate[:, 0], batch[:, 0])
+        if is_adversarial and self.global_step % self.settings.discriminator.every == 0:
+            self._train_discriminator(others[0].optimizer, estimate[:, 0], batch[:, 0])
         optimizer.step()
         if self.average:
             self.average.update_parameters(self.network)
@@ -125,9 +125,9 @@ class CodecTraining(lightning.LightningModule):
         shares = self.balancer.backward(losses, estimate, commitment)
         self.log_dict({f"share/{k}": v for k, v in shares.items()})
 
-    def _train_judge(self, optimizer, estimate, target) -> None:
+    def _train_discriminator(self, optimizer, estimate, target) -> None:
         """``optimizer`` is torch's own: Lightning's would count the step as one of the codec's."""
-        loss = self.judge.of_judge(estimate, target)
+        loss = self.judge.discriminator_loss(estimate, target)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -205,14 +205,14 @@ def fit_codec(
     start: CodecNetwork | None = None,
     progress: bool = False,
 ) -> CodecNetwork:
-    """Train a codec on sounds (kind → waveforms (n_samples,)), going on from ``start``.
+    """Train a codec on sounds (kind → waveforms (n_samples,)), continuing from ``start``.
 
-    Checkpoints and curves (``curves/from_step_N/metrics.csv``, one for each time it was begun or
-    resumed) go into ``folder``; a run that finds its last checkpoint there goes on
-    from it, to the same losses as if it had never stopped.
+    Checkpoints and curves (``curves/from_step_N/metrics.csv``, one for each start or resumption)
+    go into ``folder``; a run that finds its last checkpoint there continues from it, with the same
+    losses as an uninterrupted run.
 
     Raises GibletError if ``start`` is another network than ``settings`` describe, the checkpoint
-    one of another recipe, or a loss no finite number.
+    one of another recipe, or a loss not a finite number.
     """
     schedule, (last, resumed_from) = settings.schedule, _resumable(folder, settings)
     with torch.random.fork_rng():

@@ -1,4 +1,4 @@
-"""How a codec in training does: scores of the sounds that come back, use of its codebooks."""
+"""Validation of a codec in training: scores of decoded sounds, use of codebooks."""
 
 import logging
 
@@ -27,10 +27,10 @@ def sound_scores(
     pairs = [_array(sounds) for sounds in (references, estimates)]
     seconds = samples_duration(references.shape[-1], sample_rate)
     scores = segment_scores(*(sounds.ravel() for sounds in pairs), sample_rate, seconds)
-    heard = [(r, e) for r, e in zip(*pairs, strict=True) if r.any()]
-    scores["snr_db"] = [_snr_db(*pair) for pair in heard]
-    scores["spectral_convergence"] = [_spectral_convergence(*pair) for pair in heard]
-    scores["level"] = [float(e.std() / r.std()) for r, e in heard]
+    audible = [(r, e) for r, e in zip(*pairs, strict=True) if r.any()]
+    scores["snr_db"] = [_snr_db(*pair) for pair in audible]
+    scores["spectral_convergence"] = [_spectral_convergence(*pair) for pair in audible]
+    scores["level"] = [float(e.std() / r.std()) for r, e in audible]
     return {name: _mean(np.asarray(values)) for name, values in scores.items()}
 
 
@@ -62,7 +62,7 @@ def warn_of_collapse(step: int, scores: dict[str, float]) -> None:
             logger.warning("step %d: codebook %s: %.1f %% in use", step, name[4:], percent)
     level = scores["level"]
     if not _LEVEL_RANGE[0] <= level <= _LEVEL_RANGE[1]:
-        logger.warning("step %d: what comes out is %.2g times as loud as what went in", step, level)
+        logger.warning("step %d: the output is %.2g times as loud as the input", step, level)
 
 
 def _array(sounds: torch.Tensor) -> np.ndarray:

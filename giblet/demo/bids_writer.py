@@ -1,4 +1,4 @@
-"""Writing SIMULATED brains as a BIDS data set of fMRIPrep derivatives, with the truth beside it."""
+"""Write SIMULATED brains as a BIDS data set of fMRIPrep derivatives, with the ground truth."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def simulate_bids(
     stim_file: str = "film.mp4",
     seed: int = 0,
 ) -> None:
-    """Simulate subjects who watch the film whose features are given, and write what was scanned.
+    """Simulate subjects who watch the film whose features are given, and write their scans.
 
     ``sound``, ``pictures``, ``words`` (n_samples, n_features each): features at ``rate_hz`` from
     the film's first second on, as `giblet.demo.stimulus` makes them; the film is as long as the
@@ -126,7 +126,7 @@ def _framewise_displacement(motion: np.ndarray, *, head_radius_mm: float = 50.0)
 
 
 def _write_regions(path: Path, brain: Brain) -> None:
-    """Regions as labels from 1 on, with their names beside them."""
+    """Regions as labels from 1 on, with a table of their names."""
     import nibabel
 
     index = np.arange(1, len(REGIONS) + 1)
@@ -149,7 +149,7 @@ def _description() -> dict:
 
 
 def _truth(brain: Brain) -> xr.Dataset:
-    """What each voxel answers to, and how well it can be predicted at best."""
+    """Region of each voxel, and how well it can be predicted at best."""
     from nibabel.affines import apply_affine
 
     places = apply_affine(brain.affine, np.argwhere(brain.mask))

@@ -1,6 +1,6 @@
 """Simulated brains: a film's features, through an HRF, into voxels, with a scanner's noise.
 
-Auditory voxels answer to sound, visual voxels to pictures, language voxels to words, each to a
+Auditory voxels respond to sound, visual voxels to video frames, language voxels to words, each to a
 linear mix of its own. Arrays only: `giblet.demo.bids_writer` writes them as a BIDS data set.
 """
 
@@ -35,7 +35,7 @@ RESPONSE = 0.01  # standard deviation of the strongest response, as a share of t
 
 @dataclass(frozen=True)
 class Brain:
-    """Where the voxels are and how strongly they answer.
+    """The places of voxels and the strength of their responses.
 
     ``mask`` (i, j, k) bool; ``affine`` (4, 4); ``membership`` (n_regions, n_voxels) bool, at most
     one region a voxel; ``strength`` (n_voxels,) from 1 at a region's centre to 0.5 at its edge, 0
@@ -54,7 +54,7 @@ class Brain:
 
         The root of the reliable share of the variance, before drift and motion come in and cleaning
         takes them out with some slow response. Cleaned alike (demo film, 0.01 Hz high-pass), the
-        two correlated 0.01 less for sound and words, 0.07 less for the slowly changing pictures.
+        two correlated 0.01 less for sound and words, 0.07 less for the slowly changing video.
         """
         return np.sqrt(self.strength**2 / (self.strength**2 + self.noise**2))
 
@@ -141,9 +141,9 @@ def respond(
     response = np.zeros((len(blurred[0]), len(brain.strength)))
     for members, inputs, mix in zip(brain.membership, blurred, mixes, strict=True):
         own_mix = mix + individual * rng.standard_normal(mix.shape)
-        answer = inputs @ own_mix
-        answer /= np.maximum(answer.std(axis=0), 1e-12)
-        response[:, members] = answer * brain.strength[members]
+        members_response = inputs @ own_mix
+        members_response /= np.maximum(members_response.std(axis=0), 1e-12)
+        response[:, members] = members_response * brain.strength[members]
     return response
 
 

@@ -1,4 +1,4 @@
-"""What a simulated brain takes in: sound, pictures and words of a film as amounts over time.
+"""Inputs of a simulated brain: sound, video frames and words of a film as features over time.
 
 All features share one clock: sample k stands for seconds ``[k, k + 1) / rate_hz`` of the film.
 """
@@ -130,14 +130,14 @@ PICTURE_SECONDS = 0.25
 def stimulus_features(
     film: Path, annotations: Path | None, reading: WordsConfig
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sound, pictures and words, each (n_samples, n_features), from the film's first second on.
+    """Features of sound, video and words, each (n_samples, n_features), from second 0 of the film.
 
     ``reading`` says how the annotations are read.
 
     Raises
     ------
     GibletError
-        As the readers do; one of the three never changes (there are no words, say).
+        As the readers do; one of the three never changes (for example, no words).
     """
     waveform = read_sound(film, SOUND_RATE_HZ)
     duration = samples_duration(len(waveform), SOUND_RATE_HZ)
@@ -146,10 +146,10 @@ def stimulus_features(
     times = tr_moments(len(frames), PICTURE_SECONDS)[shown]
     pictures = picture_features(frames[shown, 0], times, duration)
     if annotations is None:
-        said = pd.DataFrame({"onset": [], "duration": [], "text": []})
+        spoken = pd.DataFrame({"onset": [], "duration": [], "text": []})
     else:
-        said = read_annotations(annotations, **reading.model_dump())
-    sound, words = sound_features(waveform, SOUND_RATE_HZ), word_features(said, duration)
+        spoken = read_annotations(annotations, **reading.model_dump())
+    sound, words = sound_features(waveform, SOUND_RATE_HZ), word_features(spoken, duration)
     for name, values in {"sound": sound, "pictures": pictures, "words": words}.items():
         if not np.ptp(values, axis=0).any():
             raise GibletError(

@@ -69,6 +69,12 @@ def test_volumes_before_the_film_count_for_nothing():
     np.testing.assert_array_equal(match_scans(scans, T_R, n_trs=30).trs, np.arange(2, 17))
 
 
+def test_the_offset_is_that_of_volumes_in_the_film():
+    early = times(-30, 25, offset=0.2)  # more than those in the film, and sooner in their TRs
+    scans = make_scans([("sub-01", "run-1", np.concatenate([early, times(0, 10)]))])
+    assert match_scans(scans, T_R, n_trs=10).offset == pytest.approx(0.75)
+
+
 def test_another_tr_in_the_config_than_in_the_scan():
     scans = make_scans([("sub-01", "run-1", times(0, 20))])
     with pytest.raises(GibletError, match=r"t_r is 2\.0 s in the config.*is 1\.5 s: set t_r: 1\.5"):

@@ -43,10 +43,9 @@ def _noise(n_samples: int, rng: np.random.Generator) -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def clear_speech(shared):
+def clear_speech(voice_file):
     """6 s of one clear voice, (144000,) float32 at 24 kHz."""
-    file = shared / "audio/validation/speech/librispeech_3436_172162_0000.flac"
-    return soundfile.read(file, start=24000, stop=7 * 24000, dtype="float32")[0]
+    return soundfile.read(voice_file, start=24000, stop=7 * 24000, dtype="float32")[0]
 
 
 @pytest.fixture(scope="session")

@@ -193,10 +193,10 @@ def test_frames_of_another_clock_are_refused():
 
 
 @pytest.fixture(scope="module")
-def two_hours(shared, tmp_path_factory):
+def two_hours(sounds, tmp_path_factory):
     """A sound file of speech and clicks in turn, and its samples."""
     rate = PcmCodec.sample_rate
-    files = sorted((shared / "audio/validation/speech").glob("*.flac"))
+    files = sorted((sounds / "speech").glob("*.flac"))
     speech = np.concatenate([read_sound(file, rate) for file in files])
     path = tmp_path_factory.mktemp("sounds") / "two_hours.flac"
     soundfile.write(path, speech_and_clicks(speech, rate, 7200.0), rate)
@@ -251,16 +251,15 @@ def test_nothing_is_lost_at_the_ends(clear_speech, monkeypatch, tmp_path, t_r):
         assert level_db(sound[part]) - level_db(heard[part] - sound[part]) > 25
 
 
-def test_framing_costs_no_stoi(shared):
-    """Beside the codec alone, on 12 s of a voice.
+def test_framing_costs_no_stoi(voice_file):
+    """Beside the codec alone, on 10.5 s of a voice.
 
     The paired difference is below 0.0025 (``notes/clock.md``) and has an SD of 0.008 by segment of
     8 s, as it has where the codec's frames merely begin elsewhere: 0.02 is 3 SE from there.
     """
-    path = shared / "audio/validation/speech/librispeech_3436_172162_0000.flac"
     audio, codec = AudioProcessor(t_r=1.5), load_codec()
-    framed = audio.features_to_audio(audio.audio_to_features(path, max_trs=8)[0])
-    sound = read_sound(path, codec.sample_rate)[: len(framed)]
+    framed = audio.features_to_audio(audio.audio_to_features(voice_file, max_trs=7)[0])
+    sound = read_sound(voice_file, codec.sample_rate)[: len(framed)]
     plain = codec.decode(codec.encode(sound))[: len(framed)]
     scores = [stoi(sound, heard, codec.sample_rate, False) for heard in (plain, framed)]
     assert scores[0] > 0.7

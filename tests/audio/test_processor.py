@@ -15,6 +15,7 @@ from giblet.audio.codecs.base import load_codec
 from giblet.audio.files import read_sound
 from giblet.audio.mel import MelSettings, average_trs, mel_to_sound
 from giblet.audio.metrics.distances import envelope_lag_ms, stoi
+from giblet.demo import film_path
 from giblet.errors import GibletError
 
 COLUMNS = ["tr_index", "start_time", "end_time", "n_frames", "encoding_mode"]
@@ -90,9 +91,8 @@ def test_audio_to_features(codes, speech_file):
     assert set(metadata["encoding_mode"]) == {"encodec"}
 
 
-def test_audio_to_features_of_a_film(shared):
-    film = shared / "video/big-buck-bunny-480p-30sec.mp4"
-    features, metadata = AudioProcessor(t_r=1.5).audio_to_features(film, max_trs=2)
+def test_audio_to_features_of_a_film():
+    features, metadata = AudioProcessor(t_r=1.5).audio_to_features(film_path(), max_trs=2)
     assert features.shape == (2, 8, 112)
     assert len(metadata) == 2
 

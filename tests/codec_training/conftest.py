@@ -16,10 +16,9 @@ QUANTIZER = {"dead_below": 0.1, "dropout": 0.0}  # half a second has few vectors
 
 
 @pytest.fixture(scope="session")
-def voice(shared):
+def voice(voice_file):
     """0.5 s of one clear voice as a batch of one, (1, 1, 12000) float32."""
-    file = shared / "audio/validation/speech/librispeech_3436_172162_0000.flac"
-    samples = soundfile.read(file, start=48000, stop=60000, dtype="float32")[0]
+    samples = soundfile.read(voice_file, start=72000, stop=84000, dtype="float32")[0]
     return torch.from_numpy(samples)[None, None]
 
 

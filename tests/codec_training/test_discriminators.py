@@ -7,9 +7,11 @@ import torch
 from giblet.codec_training.discriminators import (
     ADVERSARIAL,
     DISCRIMINATORS,
+    AdversarialLosses,
     HybridDiscriminator,
     feature_matching,
 )
+from giblet.codec_training.recipe import DiscriminatorSettings
 from giblet.errors import GibletError
 
 RATE = 24000
@@ -35,10 +37,11 @@ def own_seed():
 
 
 @pytest.fixture(scope="module")
-def speech(shared):
+def speech(voice_file):
     """3 s of one clear voice, as crops of 0.1 s, (30, 2400)."""
-    file = shared / "audio/validation/speech/librispeech_3436_172162_0000.flac"
-    wave = soundfile.read(file, start=int(2.6 * RATE), stop=int(5.6 * RATE), dtype="float32")[0]
+    wave = soundfile.read(voice_file, start=int(2.6 * RATE), stop=int(5.6 * RATE), dtype="float32")[
+        0
+    ]
     return torch.from_numpy(wave).reshape(30, 2400)
 
 
@@ -132,6 +135,27 @@ def test_adversarial_losses_by_hand():
     # judge 1: (1 + 0.25) / 2 + (4 + 0) / 2; judge 2: 0 + (4 + 0) / 2
     assert squares.discriminator(real, fake).item() == pytest.approx((2.625 + 2.0) / 2)
     assert squares.generator(fake).item() == pytest.approx((9 + 1) / 2)
+
+
+@pytest.mark.parametrize("game", ADVERSARIAL)
+def test_the_discriminator_learns_to_separate_original_from_coded(game, speech, coded):
+    torch.manual_seed(0)
+    settings = DiscriminatorSettings(kind="stft", parameters=TINY["stft"], loss=game)
+    adversarial, loss = AdversarialLosses(settings), ADVERSARIAL[game]()
+
+    def by_hand():
+        real, fake = (adversarial.discriminator(sounds[:4])[0] for sounds in (speech, coded))
+        return loss.discriminator(real, fake).item()
+
+    before, optimizer = by_hand(), torch.optim.AdamW(adversarial.parameters(), lr=1e-3)
+    assert adversarial.discriminator_loss(coded[:4], speech[:4]).item() == pytest.approx(
+        before, rel=1e-5
+    )
+    for _ in range(5):
+        optimizer.zero_grad()
+        adversarial.discriminator_loss(coded[:4], speech[:4]).backward()
+        optimizer.step()
+    assert by_hand() < before - 0.001
 
 
 def test_feature_matching_by_hand(speech):

@@ -64,20 +64,21 @@ def test_nothing_is_quantized_before_the_codebooks_start(architecture, make_netw
 
 @every_architecture
 def test_the_start_keeps_the_waveform_before_any_training(architecture, make_network, voice):
+    quiet = 0.01 * voice  # a tanh compresses what is loud
     for seed in (0, 1):
         network = make_network(architecture, seed)
-        assert abs(correlation(network, voice)) < 0.1
-        network.start(voice)
-        kept = correlation(network, voice)
+        assert abs(correlation(network, quiet)) < 0.1
+        network.start(quiet)
+        kept = correlation(network, quiet)
         assert kept > 0.6
-        level = network.decode(network.encode(voice), voice.shape[-1]).std() / voice.std()
+        level = network.decode(network.encode(quiet), quiet.shape[-1]).std() / quiet.std()
         if architecture == "mdct":  # bins that are not kept are not made up for
             assert 0.9 < level < 1.0
             continue
         assert level.item() == pytest.approx(1.0, rel=0.02)
         random = make_network(architecture, seed, start_basis="random")
-        random.start(voice)
-        assert 0.1 < correlation(random, voice) < kept
+        random.start(quiet)
+        assert 0.1 < correlation(random, quiet) < kept
 
 
 @every_architecture

@@ -19,10 +19,9 @@ every_loss = pytest.mark.parametrize("name", LOSSES)
 
 
 @pytest.fixture(scope="module")
-def speech(shared):
+def speech(voice_file):
     """0.5 s of one clear voice, (12000,) float32."""
-    file = shared / "audio/validation/speech/librispeech_3436_172162_0000.flac"
-    return soundfile.read(file, start=3 * RATE, stop=int(3.5 * RATE), dtype="float32")[0]
+    return soundfile.read(voice_file, start=3 * RATE, stop=int(3.5 * RATE), dtype="float32")[0]
 
 
 @pytest.fixture(scope="module")
@@ -257,6 +256,34 @@ def test_losses_go_where_the_sound_is(name):
     """The meta device has no memory, and refuses to meet tensors that stayed on the CPU."""
     sounds = [Spectra(torch.zeros(2, 12000, device="meta", requires_grad=True)) for _ in range(2)]
     assert LOSSES[name](RATE).to("meta").compare(*sounds).device.type == "meta"
+
+
+# Every feature counts, and as much as the others.
+
+
+def parts_of(name, sound):
+    """The features that a loss is documented to compare."""
+    power, magnitude = Spectra(sound).power(N_FFT), Spectra(sound).magnitude(N_FFT)
+    if name == "harmonic":
+        lags = features.pitch_lags(RATE, lowest_hz=80, highest_hz=600)
+        classes = features.chroma(power, features.chroma_bank(RATE, N_FFT), FLOOR)
+        return [classes, features.periodicity(power, lags, FLOOR)]
+    if name == "rhythm":
+        log_mel = features.log_above(features.mel_bank(RATE, N_FFT, 128) @ power, FLOOR**2)
+        onsets = features.onset_envelope(log_mel)
+        return [onsets, features.autocorrelation(onsets, FLOOR)]
+    shape = [f(magnitude, FLOOR) for f in (features.centroid, features.roll_off)]
+    bands = features.octave_bands(RATE, N_FFT)
+    return [*shape, features.contrast(magnitude, bands, FLOOR)]
+
+
+@pytest.mark.parametrize("name", ["harmonic", "rhythm", "timbre"])
+def test_a_loss_is_the_mean_distance_of_all_its_features(losses, sound, name):
+    estimate = 0.5 * sound.flip(-1)
+    pairs = zip(parts_of(name, estimate), parts_of(name, sound), strict=True)
+    distances = [(e - t).abs().mean() / t.abs().mean().clamp(min=FLOOR) for e, t in pairs]
+    assert min(distances) > 0.01
+    assert losses[name](estimate, sound).item() == pytest.approx(np.mean(distances), rel=1e-4)
 
 
 # Several at once.

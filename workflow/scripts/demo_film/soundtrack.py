@@ -7,11 +7,11 @@ Inside a scene every kind of sound stands alone somewhere, and speech also over 
 from dataclasses import dataclass
 
 import numpy as np
-from effects import EFFECTS
-from music import compose
-from script import Part, Scene
-from speech import speak
 
+from demo_film.effects import EFFECTS
+from demo_film.music import compose
+from demo_film.script import Part, Scene
+from demo_film.speech import speak
 from giblet.errors import GibletError
 from giblet.timing import count_samples, samples_duration
 

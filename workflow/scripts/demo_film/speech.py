@@ -5,8 +5,8 @@ import subprocess
 from dataclasses import dataclass
 
 import numpy as np
-from script import Line
 
+from demo_film.script import Line
 from giblet.errors import GibletError
 from giblet.timing import count_samples
 

@@ -1,7 +1,7 @@
-"""Make the bundled film: ``python workflow/scripts/demo_film/make_film.py [folder]``.
+"""Make the bundled film: ``python workflow/scripts/make_demo_film.py [folder]``.
 
-Writes ``film.mp4`` and ``annotations.tsv`` from ``narration.txt``, in about a minute. Needs the
-program espeak-ng; the film that comes with giblet was made by this script.
+Writes ``film.mp4`` and ``annotations.tsv`` from ``demo_film/narration.txt``, in about a minute.
+Needs the program espeak-ng; the film that comes with giblet was made by this script.
 """
 
 import argparse
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from pictures import FPS, HEIGHT, WIDTH, scene_frames
-from script import Scene, read_scenes
-from soundtrack import SAMPLE_RATE, SCENE_DURATION, soundtrack
+from demo_film.pictures import FPS, HEIGHT, WIDTH, scene_frames
+from demo_film.script import Scene, read_scenes
+from demo_film.soundtrack import SAMPLE_RATE, SCENE_DURATION, soundtrack
 
 from giblet.demo import annotations_path, film_path
 from giblet.errors import GibletError
@@ -24,6 +24,7 @@ from giblet.io.atomic import replacing
 from giblet.io.tables import save_table
 from giblet.timing import count_samples
 
+NARRATION = Path(__file__).parent / "demo_film" / "narration.txt"
 SEED = 0
 _SOUND = {"codec_name": "aac", "rate": SAMPLE_RATE, "bit_rate": 56_000, "layout": "mono"}
 _PICTURES = {"codec_name": "libx264", "rate": FPS, "options": {"crf": "30", "preset": "slow"}}
@@ -31,7 +32,7 @@ _PICTURES = {"codec_name": "libx264", "rate": FPS, "options": {"crf": "30", "pre
 
 def make_film(folder: Path, seed: int = SEED) -> None:
     """Write the film and its annotations into ``folder``."""
-    scenes = read_scenes(Path(__file__).with_name("narration.txt").read_text(encoding="utf-8"))
+    scenes = read_scenes(NARRATION.read_text(encoding="utf-8"))
     sound, sentences = soundtrack(scenes, seed)
     with replacing(folder / film_path().name) as temporary:
         write_film(temporary, sound, film_frames(scenes, seed))
@@ -71,7 +72,7 @@ def _audio_frame(sound: np.ndarray, start: int):
 
 def main() -> int:
     """Make the film in the folder named on the command line; 1 when it cannot be made."""
-    parser = argparse.ArgumentParser(prog="make_film.py", description=__doc__)
+    parser = argparse.ArgumentParser(prog="make_demo_film.py", description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", default=film_path().parent)
     try:
         make_film(parser.parse_args().folder)

@@ -1,0 +1,130 @@
+"""Tests that can fail: put faults into the code one by one, and see which no test notices.
+
+    python benchmarks/mutants.py [--only timing hrf] [--limit 300] [--list]
+
+Each fault of ``mutants.yaml`` replaces one text of one file, in a temporary copy of the tree. A
+fault survives when all test files named beside it still pass: then a test is missing. A fault whose
+text no longer stands in its file exactly once is stale, and wants to be written again.
+"""
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import cache_from_source
+from multiprocessing import get_context
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+TABLE = Path(__file__).with_suffix(".yaml")
+# imported once, before the fork for each fault: they cost more than the tests
+LIBRARIES = ("lightning", "librosa", "nilearn.glm.first_level", "pandas", "transformers", "xarray")
+FORK = get_context("fork")
+COPIED = ("giblet", "tests", "workflow", "config", "Snakefile", "pyproject.toml", "README.md")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """``old`` stands once in ``file``; with ``new`` in its place one of ``tests`` must fail."""
+
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+    def apply(self, text: str) -> str | None:
+        """``text`` of the file with the fault in it; None if the fault is stale."""
+        return text.replace(self.old, self.new) if text.count(self.old) == 1 else None
+
+
+def all_faults() -> list[Fault]:
+    """Every fault of ``mutants.yaml``."""
+    groups = yaml.safe_load(TABLE.read_text(encoding="utf-8"))
+    return [
+        Fault(group["file"], old, new, tuple(group["tests"]))
+        for group in groups["once_untested"] + groups["plausible"]
+        for old, new in group["faults"]
+    ]
+
+
+def copy_tree(folder: Path) -> None:
+    """What tests need of the project, in ``folder``."""
+    ignored = shutil.ignore_patterns("__pycache__", ".snakemake", "results")
+    for name in COPIED:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+        elif (ROOT / name).is_file():
+            shutil.copy2(ROOT / name, folder / name)
+
+
+def run_fault(fault: Fault, tree: Path, limit: float) -> str:
+    """``caught``, ``survived``, ``stale`` or ``too slow`` (nobody waits for ever: caught)."""
+    file = tree / fault.file
+    whole = file.read_text(encoding="utf-8")
+    if (faulty := fault.apply(whole)) is None:
+        return "stale"
+    try:
+        file.write_text(faulty, encoding="utf-8")
+        tests = FORK.Process(target=_pytest, args=(tree, fault.tests))
+        tests.start()
+        tests.join(limit)
+        if tests.is_alive():
+            tests.kill()
+            return "too slow"
+    finally:
+        file.write_text(whole, encoding="utf-8")
+        Path(cache_from_source(str(file))).unlink(missing_ok=True)  # of the faulty text
+    if tests.exitcode not in (pytest.ExitCode.OK, 1, pytest.ExitCode.INTERRUPTED):
+        raise SystemExit(f"pytest could not run {' '.join(fault.tests)}: exit {tests.exitcode}")
+    return "caught" if tests.exitcode else "survived"
+
+
+def _pytest(tree: Path, tests: tuple[str, ...]) -> None:
+    """Run tests in this process, a fork that has the large libraries but nothing of giblet yet."""
+    silent = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 1), os.dup2(silent, 2)
+    os.chdir(tree)
+    sys.path[:] = [str(tree), *(p for p in sys.path if Path(p or ".").resolve() != ROOT)]
+    os.environ["PYTHONPATH"] = str(tree)
+    os.environ.setdefault("GIBLET_SHARED", str(ROOT.parent / "shared"))
+    os._exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests]))
+
+
+def main() -> None:
+    """Run the chosen faults and print what became of each."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", nargs="*", default=[""], help="parts of files' names")
+    parser.add_argument("--limit", type=float, default=300.0, help="seconds a fault")
+    parser.add_argument("--list", action="store_true", help="print the faults and run nothing")
+    options = parser.parse_args()
+    faults = [f for f in all_faults() if any(part in f.file for part in options.only)]
+    if options.list:
+        for fault in faults:
+            text = (ROOT / fault.file).read_text(encoding="utf-8")
+            print("stale" if fault.apply(text) is None else "     ", fault.file, repr(fault.new))
+        return
+    for library in LIBRARIES:
+        import_module(library)
+    outcomes: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        copy_tree(Path(folder))
+        for fault in faults:
+            begin = time.monotonic()
+            outcome = run_fault(fault, Path(folder), options.limit)
+            outcomes[outcome] += 1
+            seconds = time.monotonic() - begin
+            print(f"{outcome:9}{seconds:5.0f} s  {fault.file}: {fault.new!r}", flush=True)
+    print(f"{len(faults)} faults:", ", ".join(f"{n} {name}" for name, n in outcomes.items()))
+    sys.exit(bool(outcomes["survived"] or outcomes["stale"]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Pictures, speech, music and effects of the bundled film."""
