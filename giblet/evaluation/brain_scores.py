@@ -1,6 +1,6 @@
 """What was decoded from every subject's BOLD, scored beside its nulls."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -12,6 +12,14 @@ from giblet.audio.metrics.identify import (
     join_clips,
     sound_features,
 )
+from giblet.audio.metrics.table import (
+    BOTTLENECK,
+    CLIPS,
+    METRICS,
+    SOUND_CLIPS,
+    TRS,
+    identification_metrics,
+)
 from giblet.audio.processor import AudioProcessor
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.config.sections import DecodingConfig
@@ -22,7 +30,6 @@ from giblet.stats.pearson import correlation
 from giblet.timing import count_samples, trs_for
 
 NEAREST, MEAN = "nearest_clip", "brain_mean"
-WAYS = (2, 10)
 
 Decoded = Mapping[str, Sequence[np.ndarray]]  # column → one array a subject
 Regions = Mapping[str, np.ndarray]  # region → (n_voxels,) bool
@@ -103,26 +110,34 @@ def identification_rows(
         if column == MEAN:
             continue  # one and the same bottleneck for all TRs identifies nothing
         guesses = [(code[v] if column == NEAREST else v) - mean for v in values]
-        scores = _by_moment([identification(guess, truth) for guess in guesses])
-        r = [np.nanmean(correlation(guess, truth)) for guess in guesses]
-        rows.append(score_row(column, "identification_2way", scores, seed))
-        rows.append(score_row(column, "bottleneck_r", r, seed))
-        if len(clips) < WAYS[1]:
-            continue
         joined = [join_clips(guess, held_out_stretches(data), clip_trs) for guess in guesses]
-        scores = _by_moment([identification(guess, clips, WAYS[1]) for guess in joined])
-        p = identification_p(joined, clips, WAYS[1], decoding.n_permutations, seed)
-        rows.append(score_row(column, "identification_10way", scores, seed))
-        rows.append(
-            {
-                "column": column,
-                "metric": "identification_10way_p",
-                "value": p,
-                "n": 1,
-                "n_failed": 0,
-            }
-        )
+        r = [np.nanmean(correlation(guess, truth)) for guess in guesses]
+        rows += _identified(column, guesses, truth, (BOTTLENECK, TRS), decoding, seed)
+        rows.append(score_row(column, "bottleneck_r", r, seed))
+        rows += _identified(column, joined, clips, (BOTTLENECK, CLIPS), decoding, seed)
     return rows
+
+
+def _identified(
+    column: str,
+    guesses: Sequence[np.ndarray],
+    truth: np.ndarray,
+    what: tuple[str, str],
+    decoding: DecodingConfig,
+    seed: int,
+) -> Iterator[dict]:
+    """Rows of every `identification_metrics` of ``what``, with p where the table has one.
+
+    ``guesses``, one a subject, and ``truth`` are (n_moments, n_features).
+    """
+    for metric in identification_metrics(*what):
+        if len(truth) < metric.n_way:
+            continue
+        scores = _by_moment([identification(guess, truth, metric.n_way) for guess in guesses])
+        yield score_row(column, metric.name, scores, seed)
+        if (p_name := f"{metric.name}_p") in METRICS:
+            p = identification_p(guesses, truth, metric.n_way, decoding.n_permutations, seed)
+            yield {"column": column, "metric": p_name, "value": p, "n": 1, "n_failed": 0}
 
 
 @torch.inference_mode()
@@ -142,24 +157,22 @@ def decoded_code_rows(
     return rows
 
 
-def heard_rows(
+def sound_identification_rows(
     original: np.ndarray,
     estimates: Mapping[str, Sequence[np.ndarray]],
     sample_rate: float,
     data: FilmData,
+    decoding: DecodingConfig,
     clip_trs: int,
     seed: int,
 ) -> list[dict]:
-    """How well sounds (n_samples,) tell their moment, by the levels of their mel bands."""
+    """Identification of clips by decoded sounds (n_samples,): levels of their mel bands."""
     truth, rows = sound_clips(original, sample_rate, data, clip_trs), []
     for column, waves in estimates.items():
         if column == MEAN:
             continue
-        heard = [sound_clips(wave, sample_rate, data, clip_trs) for wave in waves]
-        for n_way in WAYS:
-            if len(truth) >= n_way:
-                scores = _by_moment([identification(one, truth, n_way) for one in heard])
-                rows.append(score_row(column, f"identification_sound_{n_way}way", scores, seed))
+        clips = [sound_clips(wave, sample_rate, data, clip_trs) for wave in waves]
+        rows += _identified(column, clips, truth, (SOUND_CLIPS, CLIPS), decoding, seed)
     return rows
 
 

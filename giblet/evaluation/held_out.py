@@ -1,6 +1,5 @@
 """What was decoded for the test TRs beside what they held, scored moment by moment."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -9,22 +8,22 @@ import numpy as np
 import torch
 
 from giblet.alignment.dataset import FilmData
-from giblet.audio.metrics.distances import (
-    STOI_RATE_HZ,
-    log_mel_db,
-    log_mel_distance_db,
-    log_mel_floor,
-    resampled_for_stoi,
-    stoi,
-)
+from giblet.audio.metrics.distances import log_mel_floor
 from giblet.audio.metrics.identify import identification, join_clips
-from giblet.audio.metrics.scores import SEGMENT_SECONDS
-from giblet.audio.metrics.speech import has_signal, segment_edges
-from giblet.evaluation.brain_scores import WAYS, held_out_stretches, sound_clips
+from giblet.audio.metrics.scores import SEGMENT_SECONDS, score_pairs
+from giblet.audio.metrics.segment import Segment
+from giblet.audio.metrics.speech import segment_edges
+from giblet.audio.metrics.table import (
+    BOTTLENECK,
+    CLIPS,
+    SOUND_CLIPS,
+    TRS,
+    identification_metrics,
+    segment_metrics,
+)
+from giblet.evaluation.brain_scores import held_out_stretches, sound_clips
 from giblet.evaluation.scores import share_right
 from giblet.stats.pearson import unit_series
-
-OF_TRS = ("identification_2way", "bottleneck_r", "code_accuracy")  # the others: clips, segments
 
 Scores = dict[str, np.ndarray]  # metric → score of each moment (TR, clip or segment)
 
@@ -46,11 +45,11 @@ class HeldOut:
         guess, truth = guess - mean, self.code[self.data.where("test")] - mean
         stretches = held_out_stretches(self.data)
         clips, true_clips = (join_clips(x, stretches, self.clip_trs) for x in (guess, truth))
-        found = {
-            "identification_2way": identification(guess, truth, WAYS[0]),
-            "bottleneck_r": correlation_by_tr(guess, truth),
-        }
-        return found | _told_apart("identification", clips, true_clips, WAYS[1:])
+        return (
+            _identified(guess, truth, BOTTLENECK, TRS)
+            | {"bottleneck_r": correlation_by_tr(guess, truth)}
+            | _identified(clips, true_clips, BOTTLENECK, CLIPS)
+        )
 
     def code_scores(self, guess: torch.Tensor) -> Scores:
         """Of decoded codes (n_test, n_codebooks, n_frames)."""
@@ -60,22 +59,20 @@ class HeldOut:
     def sound_scores(self, wave: np.ndarray) -> Scores:
         """Of a decoded sound (n_samples,)."""
         clips = sound_clips(wave, self.sample_rate, self.data, self.clip_trs)
-        edges = segment_edges(len(self.sound), SEGMENT_SECONDS, self.sample_rate)
-        pairs = [(self.sound[a:b], wave[a:b]) for a, b in pairwise(edges)]
-        return _told_apart("identification_sound", clips, self._clips, WAYS) | {
-            "stoi": np.array([self._stoi(*pair) for pair in pairs]),
-            "log_mel_db": np.array([self._log_mel_db(*pair) for pair in pairs]),
+        pairs = list(zip(self._segments, self._cut(wave), strict=True))
+        return _identified(clips, self._clips, SOUND_CLIPS, CLIPS) | {
+            metric.name: score_pairs(metric, pairs)
+            for metric in segment_metrics()
+            if metric.of_lesions
         }
 
-    def _stoi(self, reference: np.ndarray, estimate: np.ndarray) -> float:
-        if not (has_signal(reference) and has_signal(estimate)):
-            return np.nan
-        pair = [resampled_for_stoi(x, self.sample_rate) for x in (reference, estimate)]
-        return stoi(*pair, STOI_RATE_HZ, extended=False)
+    def _cut(self, wave: np.ndarray) -> list[Segment]:
+        edges = segment_edges(len(self.sound), SEGMENT_SECONDS, self.sample_rate)
+        return [Segment(wave[a:b], self.sample_rate, self._floor) for a, b in pairwise(edges)]
 
-    def _log_mel_db(self, reference: np.ndarray, estimate: np.ndarray) -> float:
-        pair = [log_mel_db(x, self.sample_rate, self._floor) for x in (reference, estimate)]
-        return log_mel_distance_db(*pair)
+    @cached_property
+    def _segments(self) -> list[Segment]:
+        return self._cut(self.sound)
 
     @cached_property
     def _clips(self) -> np.ndarray:
@@ -86,9 +83,13 @@ class HeldOut:
         return log_mel_floor(self.sound, self.sample_rate)
 
 
-def _told_apart(name: str, guess: np.ndarray, truth: np.ndarray, ways: Sequence[int]) -> Scores:
-    """Identification among so many moments, where there are as many."""
-    return {f"{name}_{n}way": identification(guess, truth, n) for n in ways if len(truth) >= n}
+def _identified(guess: np.ndarray, truth: np.ndarray, *what: str) -> Scores:
+    """Every `identification_metrics` of ``what`` for which there are enough moments."""
+    return {
+        metric.name: identification(guess, truth, metric.n_way)
+        for metric in identification_metrics(*what)
+        if len(truth) >= metric.n_way
+    }
 
 
 def correlation_by_tr(guess: np.ndarray, truth: np.ndarray) -> np.ndarray:

@@ -8,11 +8,12 @@ import xarray as xr
 
 from giblet.alignment.aligned import film_data
 from giblet.alignment.dataset import FilmData
+from giblet.audio.metrics.table import TRS, metric_of
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import blurred_bottlenecks, bottlenecks
 from giblet.config.sections import DecodingConfig
 from giblet.errors import GibletError
-from giblet.evaluation.brain_scores import WAYS, Regions, voxels_to_read
+from giblet.evaluation.brain_scores import Regions, voxels_to_read
 from giblet.evaluation.decoding import decode_subject, lags_in_trs
 from giblet.evaluation.held_out import HeldOut, Scores, correlation_by_tr
 from giblet.evaluation.lesions import paired_change
@@ -21,7 +22,6 @@ from giblet.log import progress
 from giblet.stats.ridge import ridge_encoding
 from giblet.timing import trs_for
 
-_OF_CLIPS = f"identification_{WAYS[1]}way"
 EVERYONE = "all"
 
 
@@ -141,7 +141,9 @@ def compare(
         within, left_out, shuffled = (
             np.stack([scores[metric] for scores in kind]) for kind in zip(*found, strict=True)
         )
-        change = paired_change(left_out, within, 1 if metric == _OF_CLIPS else clip_trs, seed)
+        change = paired_change(
+            left_out, within, clip_trs if metric_of(metric).moment == TRS else 1, seed
+        )
         yield {
             "subject": subject,
             "metric": metric,

@@ -11,6 +11,7 @@ import xarray as xr
 
 from giblet.alignment.dataset import FilmData
 from giblet.audio.metrics.scores import summarise
+from giblet.audio.metrics.table import TRS, metric_of
 from giblet.audio.processor import AudioProcessor
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks
@@ -18,7 +19,7 @@ from giblet.config.sections import DecodingConfig, LesionConfig
 from giblet.errors import GibletError
 from giblet.evaluation.brain_scores import decoded_stretch, film_stretch
 from giblet.evaluation.decoding import decode_silenced, lags_in_trs
-from giblet.evaluation.held_out import OF_TRS, HeldOut, Scores
+from giblet.evaluation.held_out import HeldOut, Scores
 from giblet.evaluation.scores import N_BOOTSTRAP, reliable_voxels
 from giblet.log import progress
 from giblet.timing import trs_for
@@ -178,7 +179,7 @@ def change_rows(found: Sequence[tuple[Lesion, Scores]], clip_trs: int, seed: int
         lesions, scores = zip(*same, strict=True)
         for metric, before in intact.items():
             after = np.mean([draw[metric] for draw in scores], axis=0)
-            n_together = clip_trs if metric in OF_TRS else 1
+            n_together = clip_trs if metric_of(metric).moment == TRS else 1
             row = {"region": region, "mode": mode, "metric": metric}
             row |= paired_change(after, before, n_together, seed)
             yield row | {"n_voxels": lesions[0].n_voxels}

@@ -17,9 +17,9 @@ from giblet.evaluation.brain_scores import (
     decoded_code_rows,
     decoded_stretch,
     film_stretch,
-    heard_rows,
     identification_rows,
     region_rows,
+    sound_identification_rows,
 )
 from giblet.evaluation.scores import (
     bold_rows,
@@ -83,7 +83,8 @@ def reconstruct(
             make = decoded if column != "nearest_clip" else lambda nearest: sound(audio[nearest])
             estimates[column] = [make(value) for value in values]
         clip_trs = trs_for(decoding.clip_seconds, processor.clock.t_r)
-        rows += heard_rows(original, estimates, processor.sample_rate, data, clip_trs, seed)
+        rate = processor.sample_rate
+        rows += sound_identification_rows(original, estimates, rate, data, decoding, clip_trs, seed)
     rows += sound_rows(original, estimates, processor.sample_rate, seed)
     return {"original": original} | {c: waves[0] for c, waves in estimates.items()}, rows
 
