@@ -1,4 +1,4 @@
-"""What was decoded for the test TRs beside what they held, scored moment by moment."""
+"""Scores by moment of bottlenecks, codes and sounds that were decoded for the test TRs."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,8 +30,8 @@ Scores = dict[str, np.ndarray]  # metric → score of each moment (TR, clip or s
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What the test TRs truly held: ``code`` (n_trs, bottleneck_dim) and codes as in ``data``,
-    ``sound`` (n_samples,) at ``sample_rate`` of the test TRs alone."""
+    """The truth: ``code`` (n_trs, bottleneck_dim) and codes as in ``data``, and ``sound``
+    (n_samples,) at ``sample_rate`` of the test TRs only."""
 
     code: np.ndarray
     data: FilmData
@@ -40,7 +40,7 @@ class HeldOut:
     clip_trs: int
 
     def bottleneck_scores(self, guess: np.ndarray) -> Scores:
-        """Of a decoded bottleneck (n_test, bottleneck_dim), by what departs from the mean."""
+        """Scores of a decoded bottleneck (n_test, bottleneck_dim), minus the training mean."""
         mean = self.code[self.data.where("train")].mean(axis=0)
         guess, truth = guess - mean, self.code[self.data.where("test")] - mean
         stretches = held_out_stretches(self.data)
@@ -52,12 +52,12 @@ class HeldOut:
         )
 
     def code_scores(self, guess: torch.Tensor) -> Scores:
-        """Of decoded codes (n_test, n_codebooks, n_frames)."""
+        """Scores of decoded codes (n_test, n_codebooks, n_frames)."""
         codes = self.data.film["audio"][self.data.where("test")]
         return {"code_accuracy": share_right(guess, codes)}
 
     def sound_scores(self, wave: np.ndarray) -> Scores:
-        """Of a decoded sound (n_samples,)."""
+        """Scores of a decoded sound (n_samples,)."""
         clips = sound_clips(wave, self.sample_rate, self.data, self.clip_trs)
         pairs = list(zip(self._segments, self._cut(wave), strict=True))
         return _identified(clips, self._clips, SOUND_CLIPS, CLIPS) | {
@@ -93,7 +93,7 @@ def _identified(guess: np.ndarray, truth: np.ndarray, *what: str) -> Scores:
 
 
 def correlation_by_tr(guess: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """What each TR gives to the correlation of two series (n_trs, n_features): (n_trs,).
+    """The contribution of each TR to the correlation of two series (n_trs, n_features): (n_trs,).
 
     Products of z-scores, mean over features that vary in both; their mean over TRs is the mean
     correlation of the features. NaN where no feature varies.
