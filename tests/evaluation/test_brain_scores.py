@@ -85,7 +85,7 @@ def test_test_trs_have_no_say_in_which_voxels_are_read(film):
     train, test, lags = data.where("train"), data.where("test"), lags_in_trs(T_R, DecodingConfig())
     bold = data.bold.clone()
     shared = torch.from_numpy(np.random.default_rng(1).standard_normal((len(test), N_EACH)))
-    bold[:, test[:, None], np.flatnonzero(REGIONS["visual"])] = 99 * shared
+    bold[:, test[:, None], np.flatnonzero(REGIONS["visual"])] = 99 * shared.to(bold.dtype)
     data = FilmData({}, bold, data.part, RUNS, data.subjects)
     decoding = DecodingConfig(voxel_share=1 / 3)
     decoded = decode_brains(code, data, T_R, decoding)
