@@ -1,6 +1,6 @@
-"""What was decoded from every subject's BOLD, scored beside its nulls."""
+"""Bottlenecks decoded from every subject's BOLD and from null models, and their scores."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -12,6 +12,14 @@ from giblet.audio.metrics.identify import (
     join_clips,
     sound_features,
 )
+from giblet.audio.metrics.table import (
+    BOTTLENECK,
+    CLIPS,
+    METRICS,
+    SOUND_CLIPS,
+    TRS,
+    identification_metrics,
+)
 from giblet.audio.processor import AudioProcessor
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.config.sections import DecodingConfig
@@ -22,33 +30,32 @@ from giblet.stats.pearson import correlation
 from giblet.timing import count_samples, trs_for
 
 NEAREST, MEAN = "nearest_clip", "brain_mean"
-WAYS = (2, 10)
 
-Decoded = Mapping[str, Sequence[np.ndarray]]  # column → one array a subject
+Decoded = Mapping[str, Sequence[np.ndarray]]  # column → one array per subject
 Regions = Mapping[str, np.ndarray]  # region → (n_voxels,) bool
 
 
 def voxels_to_read(
     bold: np.ndarray, decoding: DecodingConfig, regions: Regions | None = None
 ) -> np.ndarray:
-    """The voxels that brains are decoded from, (n_chosen,) indices.
+    """The voxels to decode from, (n_chosen,) indices.
 
-    All of ``decoding.region``; without one, of the whole brain those in which subjects agree most.
+    All of ``decoding.region``; without one, the voxels of the whole brain with the highest ISC.
     ``bold`` (n_subjects, n_trs, n_voxels) of training TRs. GibletError for an unknown region.
     """
     name, regions = decoding.region, regions or {}
     if name is None:
         return reliable_voxels(bold, decoding.voxel_share)
     if name not in regions:
-        known = ", ".join(regions) or "none"
+        names = ", ".join(regions) or "none"
         raise GibletError(
-            f"decoding.region: no region {name}{nearest_name(name, list(regions))}; known: {known}"
+            f"decoding.region: no region {name}{nearest_name(name, list(regions))}; known: {names}"
         )
     return np.flatnonzero(regions[name])
 
 
 def region_rows(decoding: DecodingConfig, regions: Regions | None = None) -> list[dict]:
-    """Which region the brain columns were read from, by its number of voxels; none if the whole.
+    """A row with the number of voxels of ``decoding.region``; none for the whole brain.
 
     >>> (row,) = region_rows(DecodingConfig(region="V1"), {"V1": np.array([True, False, True])})
     >>> row["metric"], row["value"]
@@ -68,18 +75,19 @@ def decode_brains(
     decoding: DecodingConfig,
     regions: Regions | None = None,
 ) -> dict[str, list[np.ndarray]]:
-    """Bottlenecks of test TRs (or, for nearest_clip, training TRs) by column, one a subject.
+    """Bottlenecks of test TRs (or, for nearest_clip, training TRs) by column, one per subject.
 
     ``code`` (n_trs, bottleneck_dim). `voxels_to_read` chooses the voxels, by training TRs.
     """
     train, test = data.where("train"), data.where("test")
     bold = data.bold.numpy()  # (n_subjects, n_trs, n_voxels)
-    chosen, found = voxels_to_read(bold[:, train], decoding, regions), {}
+    chosen = voxels_to_read(bold[:, train], decoding, regions)
+    decoded: dict[str, list[np.ndarray]] = {}
     for one in bold[..., chosen]:
         columns = decode_subject(one, data.run, code, train, test, lags_in_trs(t_r, decoding))
         for column, values in columns.items():
-            found.setdefault(column, []).append(values)
-    return found
+            decoded.setdefault(column, []).append(values)
+    return decoded
 
 
 def identification_rows(
@@ -90,10 +98,10 @@ def identification_rows(
     decoding: DecodingConfig,
     seed: int,
 ) -> list[dict]:
-    """How well decoded bottlenecks tell their moment, and how they follow the true ones.
+    """Identification of moments by decoded bottlenecks, and their correlation with the true ones.
 
-    Both are taken as what departs from the training mean, which tells nothing of the moment.
-    2-way is of single TRs, 10-way of clips of ``decoding.clip_seconds``.
+    Both after subtracting the training mean, which is the same for all moments. TRs are identified
+    one by one, clips of ``decoding.clip_seconds`` as a whole.
     """
     train, test = data.where("train"), data.where("test")
     mean, rows = code[train].mean(axis=0), []
@@ -103,26 +111,34 @@ def identification_rows(
         if column == MEAN:
             continue  # one and the same bottleneck for all TRs identifies nothing
         guesses = [(code[v] if column == NEAREST else v) - mean for v in values]
-        scores = _by_moment([identification(guess, truth) for guess in guesses])
-        r = [np.nanmean(correlation(guess, truth)) for guess in guesses]
-        rows.append(score_row(column, "identification_2way", scores, seed))
-        rows.append(score_row(column, "bottleneck_r", r, seed))
-        if len(clips) < WAYS[1]:
-            continue
         joined = [join_clips(guess, held_out_stretches(data), clip_trs) for guess in guesses]
-        scores = _by_moment([identification(guess, clips, WAYS[1]) for guess in joined])
-        p = identification_p(joined, clips, WAYS[1], decoding.n_permutations, seed)
-        rows.append(score_row(column, "identification_10way", scores, seed))
-        rows.append(
-            {
-                "column": column,
-                "metric": "identification_10way_p",
-                "value": p,
-                "n": 1,
-                "n_failed": 0,
-            }
-        )
+        r = [np.nanmean(correlation(guess, truth)) for guess in guesses]
+        rows += _identified(column, guesses, truth, (BOTTLENECK, TRS), decoding, seed)
+        rows.append(score_row(column, "bottleneck_r", r, seed))
+        rows += _identified(column, joined, clips, (BOTTLENECK, CLIPS), decoding, seed)
     return rows
+
+
+def _identified(
+    column: str,
+    guesses: Sequence[np.ndarray],
+    truth: np.ndarray,
+    what: tuple[str, str],
+    decoding: DecodingConfig,
+    seed: int,
+) -> Iterator[dict]:
+    """Rows of every `identification_metrics` of ``what``, with p where the table has one.
+
+    ``guesses``, one a subject, and ``truth`` are (n_moments, n_features).
+    """
+    for metric in identification_metrics(*what):
+        if len(truth) < metric.n_way:
+            continue
+        scores = _by_moment([identification(guess, truth, metric.n_way) for guess in guesses])
+        yield score_row(column, metric.name, scores, seed)
+        if (p_name := f"{metric.name}_p") in METRICS:
+            p = identification_p(guesses, truth, metric.n_way, decoding.n_permutations, seed)
+            yield {"column": column, "metric": p_name, "value": p, "n": 1, "n_failed": 0}
 
 
 @torch.inference_mode()
@@ -142,49 +158,47 @@ def decoded_code_rows(
     return rows
 
 
-def heard_rows(
+def sound_identification_rows(
     original: np.ndarray,
     estimates: Mapping[str, Sequence[np.ndarray]],
     sample_rate: float,
     data: FilmData,
+    decoding: DecodingConfig,
     clip_trs: int,
     seed: int,
 ) -> list[dict]:
-    """How well sounds (n_samples,) tell their moment, by the levels of their mel bands."""
+    """Identification of clips by decoded sounds (n_samples,): levels of their mel bands."""
     truth, rows = sound_clips(original, sample_rate, data, clip_trs), []
     for column, waves in estimates.items():
         if column == MEAN:
             continue
-        heard = [sound_clips(wave, sample_rate, data, clip_trs) for wave in waves]
-        for n_way in WAYS:
-            if len(truth) >= n_way:
-                scores = _by_moment([identification(one, truth, n_way) for one in heard])
-                rows.append(score_row(column, f"identification_sound_{n_way}way", scores, seed))
+        clips = [sound_clips(wave, sample_rate, data, clip_trs) for wave in waves]
+        rows += _identified(column, clips, truth, (SOUND_CLIPS, CLIPS), decoding, seed)
     return rows
 
 
 def _by_moment(scores: Sequence[np.ndarray]) -> np.ndarray:
-    """Mean over subjects (n_moments,) of scores that are known: they saw the same moments, so that
-    an interval must draw moments, not subjects times moments."""
-    known = np.isfinite(scores)
-    total = np.where(known, scores, 0.0).sum(axis=0)
-    counted = known.sum(axis=0)
+    """Mean over subjects (n_moments,), without NaN: subjects saw the same moments, so an interval
+    must draw moments, not subjects times moments."""
+    valid = np.isfinite(scores)
+    total = np.where(valid, scores, 0.0).sum(axis=0)
+    counted = valid.sum(axis=0)
     return np.divide(total, counted, out=np.full(len(total), np.nan), where=counted > 0)
 
 
 def sound_clips(
     waveform: np.ndarray, sample_rate: float, data: FilmData, clip_trs: int
 ) -> np.ndarray:
-    """What a sound (n_samples,) of the test TRs is like, clip by clip: (n_clips, n_features) dB.
+    """Mel levels of a sound (n_samples,) of the test TRs, by clip: (n_clips, n_features) dB.
 
-    As it departs from its own mean.
+    The mean of the sound is subtracted.
     """
     features = sound_features(waveform, sample_rate, len(data.where("test")))
     return join_clips(features - features.mean(axis=0), held_out_stretches(data), clip_trs)
 
 
 def film_rows(trs: np.ndarray) -> list[np.ndarray]:
-    """Where ``trs`` (n_trs,), TRs of the film in order, follow each other: indices, row by row.
+    """Indices into ``trs`` (n_trs,), TRs of the film in order, split where TRs are missing.
 
     >>> [row.tolist() for row in film_rows(np.array([4, 5, 9, 10]))]
     [[0, 1], [2, 3]]
@@ -193,7 +207,7 @@ def film_rows(trs: np.ndarray) -> list[np.ndarray]:
 
 
 def film_stretch(film_sound: np.ndarray, trs: np.ndarray, processor: AudioProcessor) -> np.ndarray:
-    """The film's sound (n_samples,) during ``trs``, row by row; zeros after its end."""
+    """The film's sound (n_samples,) during ``trs``, concatenated; zeros after its end."""
     pieces, rate = [], processor.sample_rate
     for row in film_rows(trs):
         start = count_samples(processor.clock.duration(int(trs[row[0]])), rate)
@@ -206,8 +220,8 @@ def film_stretch(film_sound: np.ndarray, trs: np.ndarray, processor: AudioProces
 def decoded_stretch(
     features: np.ndarray, trs: np.ndarray, processor: AudioProcessor, attrs: Mapping
 ) -> np.ndarray:
-    """Sound (n_samples,) of features (n_trs, n_rows, frames_per_tr) that belong to ``trs``, each
-    row of them decoded by itself; beside `film_stretch` sample by sample."""
+    """Sound (n_samples,) of features (n_trs, n_rows, frames_per_tr) of ``trs``; each of
+    `film_rows` is decoded by itself. Aligned with `film_stretch` sample by sample."""
     return np.concatenate(
         [
             processor.features_to_audio(features[row], attrs=attrs, first_tr=int(trs[row[0]]))
@@ -217,6 +231,6 @@ def decoded_stretch(
 
 
 def held_out_stretches(data: FilmData) -> list[np.ndarray]:
-    """Unbroken rows of test TRs, as indices among the test TRs."""
+    """Consecutive test TRs, as indices among the test TRs."""
     test = data.where("test")
     return [np.searchsorted(test, stretch) for stretch in data.stretches("test")]

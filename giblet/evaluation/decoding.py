@@ -1,4 +1,4 @@
-"""BOLD to bottleneck to sound features, and the nulls every brain result stands beside."""
+"""BOLD to bottleneck, and the null models and retrieval baseline of every brain result."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from giblet.timing import trs_for
 
 
 def lags_in_trs(t_r: float, config: DecodingConfig) -> range:
-    """Lags (TRs) at which BOLD is read for one TR of film.
+    """Lags (TRs) of the BOLD from which one TR of film is decoded.
 
     >>> list(lags_in_trs(1.5, DecodingConfig()))
     [2, 3, 4, 5, 6]
@@ -19,7 +19,7 @@ def lags_in_trs(t_r: float, config: DecodingConfig) -> range:
 
 
 def lagged(bold: np.ndarray, runs: np.ndarray, lags: range) -> np.ndarray:
-    """The BOLD that follows each TR, side by side: (n_trs, n_voxels) → (n_trs, n_lags * n_voxels).
+    """BOLD at several lags after each TR: (n_trs, n_voxels) → (n_trs, n_lags * n_voxels).
 
     Volumes past the end of the TR's run are 0, the mean of z-scored BOLD; so is NaN (not scanned).
 
@@ -58,7 +58,7 @@ def decode_subject(
     test: np.ndarray,
     lags: range,
 ) -> dict[str, np.ndarray]:
-    """Decode the bottleneck of test TRs from one subject's BOLD, beside its nulls.
+    """Decode the bottleneck of test TRs from one subject's BOLD and from null models.
 
     Parameters
     ----------

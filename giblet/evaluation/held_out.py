@@ -1,6 +1,5 @@
-"""What was decoded for the test TRs beside what they held, scored moment by moment."""
+"""Scores by moment of bottlenecks, codes and sounds that were decoded for the test TRs."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -9,30 +8,30 @@ import numpy as np
 import torch
 
 from giblet.alignment.dataset import FilmData
-from giblet.audio.metrics.distances import (
-    STOI_RATE_HZ,
-    log_mel_db,
-    log_mel_distance_db,
-    log_mel_floor,
-    resampled_for_stoi,
-    stoi,
-)
+from giblet.audio.metrics.distances import log_mel_floor
 from giblet.audio.metrics.identify import identification, join_clips
-from giblet.audio.metrics.scores import SEGMENT_SECONDS
-from giblet.audio.metrics.speech import has_signal, segment_edges
-from giblet.evaluation.brain_scores import WAYS, held_out_stretches, sound_clips
+from giblet.audio.metrics.scores import SEGMENT_SECONDS, score_pairs
+from giblet.audio.metrics.segment import Segment
+from giblet.audio.metrics.speech import segment_edges
+from giblet.audio.metrics.table import (
+    BOTTLENECK,
+    CLIPS,
+    SOUND_CLIPS,
+    TRS,
+    identification_metrics,
+    segment_metrics,
+)
+from giblet.evaluation.brain_scores import held_out_stretches, sound_clips
 from giblet.evaluation.scores import share_right
 from giblet.stats.pearson import unit_series
-
-OF_TRS = ("identification_2way", "bottleneck_r", "code_accuracy")  # the others: clips, segments
 
 Scores = dict[str, np.ndarray]  # metric → score of each moment (TR, clip or segment)
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What the test TRs truly held: ``code`` (n_trs, bottleneck_dim) and codes as in ``data``,
-    ``sound`` (n_samples,) at ``sample_rate`` of the test TRs alone."""
+    """The truth: ``code`` (n_trs, bottleneck_dim) and codes as in ``data``, and ``sound``
+    (n_samples,) at ``sample_rate`` of the test TRs only."""
 
     code: np.ndarray
     data: FilmData
@@ -41,41 +40,39 @@ class HeldOut:
     clip_trs: int
 
     def bottleneck_scores(self, guess: np.ndarray) -> Scores:
-        """Of a decoded bottleneck (n_test, bottleneck_dim), by what departs from the mean."""
+        """Scores of a decoded bottleneck (n_test, bottleneck_dim), minus the training mean."""
         mean = self.code[self.data.where("train")].mean(axis=0)
         guess, truth = guess - mean, self.code[self.data.where("test")] - mean
         stretches = held_out_stretches(self.data)
         clips, true_clips = (join_clips(x, stretches, self.clip_trs) for x in (guess, truth))
-        found = {
-            "identification_2way": identification(guess, truth, WAYS[0]),
-            "bottleneck_r": correlation_by_tr(guess, truth),
-        }
-        return found | _told_apart("identification", clips, true_clips, WAYS[1:])
+        return (
+            _identified(guess, truth, BOTTLENECK, TRS)
+            | {"bottleneck_r": correlation_by_tr(guess, truth)}
+            | _identified(clips, true_clips, BOTTLENECK, CLIPS)
+        )
 
     def code_scores(self, guess: torch.Tensor) -> Scores:
-        """Of decoded codes (n_test, n_codebooks, n_frames)."""
+        """Scores of decoded codes (n_test, n_codebooks, n_frames)."""
         codes = self.data.film["audio"][self.data.where("test")]
         return {"code_accuracy": share_right(guess, codes)}
 
     def sound_scores(self, wave: np.ndarray) -> Scores:
-        """Of a decoded sound (n_samples,)."""
+        """Scores of a decoded sound (n_samples,)."""
         clips = sound_clips(wave, self.sample_rate, self.data, self.clip_trs)
-        edges = segment_edges(len(self.sound), SEGMENT_SECONDS, self.sample_rate)
-        pairs = [(self.sound[a:b], wave[a:b]) for a, b in pairwise(edges)]
-        return _told_apart("identification_sound", clips, self._clips, WAYS) | {
-            "stoi": np.array([self._stoi(*pair) for pair in pairs]),
-            "log_mel_db": np.array([self._log_mel_db(*pair) for pair in pairs]),
+        pairs = list(zip(self._segments, self._cut(wave), strict=True))
+        return _identified(clips, self._clips, SOUND_CLIPS, CLIPS) | {
+            metric.name: score_pairs(metric, pairs)
+            for metric in segment_metrics()
+            if metric.of_lesions
         }
 
-    def _stoi(self, reference: np.ndarray, estimate: np.ndarray) -> float:
-        if not (has_signal(reference) and has_signal(estimate)):
-            return np.nan
-        pair = [resampled_for_stoi(x, self.sample_rate) for x in (reference, estimate)]
-        return stoi(*pair, STOI_RATE_HZ, extended=False)
+    def _cut(self, wave: np.ndarray) -> list[Segment]:
+        edges = segment_edges(len(self.sound), SEGMENT_SECONDS, self.sample_rate)
+        return [Segment(wave[a:b], self.sample_rate, self._floor) for a, b in pairwise(edges)]
 
-    def _log_mel_db(self, reference: np.ndarray, estimate: np.ndarray) -> float:
-        pair = [log_mel_db(x, self.sample_rate, self._floor) for x in (reference, estimate)]
-        return log_mel_distance_db(*pair)
+    @cached_property
+    def _segments(self) -> list[Segment]:
+        return self._cut(self.sound)
 
     @cached_property
     def _clips(self) -> np.ndarray:
@@ -86,13 +83,17 @@ class HeldOut:
         return log_mel_floor(self.sound, self.sample_rate)
 
 
-def _told_apart(name: str, guess: np.ndarray, truth: np.ndarray, ways: Sequence[int]) -> Scores:
-    """Identification among so many moments, where there are as many."""
-    return {f"{name}_{n}way": identification(guess, truth, n) for n in ways if len(truth) >= n}
+def _identified(guess: np.ndarray, truth: np.ndarray, *what: str) -> Scores:
+    """Every `identification_metrics` of ``what`` for which there are enough moments."""
+    return {
+        metric.name: identification(guess, truth, metric.n_way)
+        for metric in identification_metrics(*what)
+        if len(truth) >= metric.n_way
+    }
 
 
 def correlation_by_tr(guess: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """What each TR gives to the correlation of two series (n_trs, n_features): (n_trs,).
+    """The contribution of each TR to the correlation of two series (n_trs, n_features): (n_trs,).
 
     Products of z-scores, mean over features that vary in both; their mean over TRs is the mean
     correlation of the features. NaN where no feature varies.

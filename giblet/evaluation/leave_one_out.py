@@ -1,4 +1,4 @@
-"""Does the bottleneck serve people whom its network never saw? One subject left out at a time."""
+"""Leave-one-subject-out decoding: scores of subjects that the network was not trained on."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,11 +8,12 @@ import xarray as xr
 
 from giblet.alignment.aligned import film_data
 from giblet.alignment.dataset import FilmData
+from giblet.audio.metrics.table import TRS, metric_of
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import blurred_bottlenecks, bottlenecks
 from giblet.config.sections import DecodingConfig
 from giblet.errors import GibletError
-from giblet.evaluation.brain_scores import WAYS, Regions, voxels_to_read
+from giblet.evaluation.brain_scores import Regions, voxels_to_read
 from giblet.evaluation.decoding import decode_subject, lags_in_trs
 from giblet.evaluation.held_out import HeldOut, Scores, correlation_by_tr
 from giblet.evaluation.lesions import paired_change
@@ -21,15 +22,14 @@ from giblet.log import progress
 from giblet.stats.ridge import ridge_encoding
 from giblet.timing import trs_for
 
-_OF_CLIPS = f"identification_{WAYS[1]}way"
 EVERYONE = "all"
 
 
 @dataclass(frozen=True)
 class Readout:
-    """What a subject is read with: a network, the film as it takes it in, and voxels (indices).
+    """What a subject is decoded with: a network, the film as its input, and voxels (indices).
 
-    ``reliable``: those that ``bold_r_reliable`` is of; ``read``: those that are decoded from.
+    ``reliable``: the voxels of ``bold_r_reliable``; ``read``: those that are decoded from.
     """
 
     autoencoder: Autoencoder
@@ -49,12 +49,13 @@ def leave_one_out(
     """Rows ``subject metric within left_out shuffled difference low high``, last those of ``all``.
 
     ``within``: by ``everyones`` network; ``left_out``: by one that was trained without the subject.
-    Both read the subject's own training TRs by ridge, and are scored on its test TRs.
+    Both fit ridge to the subject's own training TRs, and are scored on its test TRs.
 
     Parameters
     ----------
     train
-        ``train(others, subject)`` gives the network of an array set, ``aligned`` less ``subject``.
+        ``train(others, subject)`` returns a network trained on ``others``: ``aligned`` without
+        ``subject``.
     regions : region → (n_voxels,) bool
         For ``decoding.region``.
 
@@ -65,21 +66,21 @@ def leave_one_out(
     """
     check_subjects(aligned)
     t_r, bold = aligned.attrs["t_r"], film_data(aligned).bold.numpy()
-    within, found = make_readout(everyones, aligned, decoding, regions), []
+    within, scored = make_readout(everyones, aligned, decoding, regions), []
     subjects = aligned["subject"].values.astype(str).tolist()
     for subject, own in zip(progress(subjects, "training", "subjects"), bold, strict=True):
         others = aligned.drop_sel(subject=subject)
         left_out = make_readout(train(others, subject), others, decoding, regions)
-        known, _null = subject_scores(within, own, t_r, decoding)
-        found.append((subject, known, *subject_scores(left_out, own, t_r, decoding)))
+        in_training, _null = subject_scores(within, own, t_r, decoding)
+        scored.append((subject, in_training, *subject_scores(left_out, own, t_r, decoding)))
     clip_trs = trs_for(decoding.clip_seconds, t_r)
-    alone = [(subject, [scores]) for subject, *scores in found]
-    together = (EVERYONE, [scores for _subject, *scores in found])
+    alone = [(subject, [scores]) for subject, *scores in scored]
+    together = (EVERYONE, [scores for _subject, *scores in scored])
     return [row for each in (*alone, together) for row in compare(*each, clip_trs, seed)]
 
 
 def check_subjects(aligned: xr.Dataset) -> None:
-    """GibletError where nobody can be left out."""
+    """GibletError where there are fewer than two subjects."""
     if "bold" not in aligned:
         raise GibletError("leave_one_out needs scans of two subjects or more, and there is none")
     if aligned.sizes["subject"] < 2:
@@ -93,9 +94,9 @@ def make_readout(
     decoding: DecodingConfig,
     regions: Regions | None = None,
 ) -> Readout:
-    """Of a network; voxels are chosen by training TRs of the subjects in ``aligned`` alone.
+    """The readout of a network; voxels are chosen by training TRs of the subjects in ``aligned``.
 
-    One subject agrees with nobody: then all voxels are reliable, and all are read.
+    One subject has no ISC: then all voxels are reliable, and all are decoded from.
     """
     film = film_data(aligned, autoencoder.config.hrf_placement == "inputs")
     bold = film.bold[:, film.where("train")].numpy()
@@ -117,7 +118,7 @@ def subject_scores(
     lags = lags_in_trs(t_r, decoding)
     decoded = decode_subject(bold[:, readout.read], film.run, code, train, test, lags)
     clip_trs = trs_for(decoding.clip_seconds, t_r)
-    held_out = HeldOut(code, film, np.zeros(0), 1.0, clip_trs)  # sounds are not asked for
+    held_out = HeldOut(code, film, np.zeros(0), 1.0, clip_trs)  # sounds are not scored
 
     def scores(predicted: np.ndarray, decoded: np.ndarray) -> Scores:
         voxels = {"bold_r": slice(None), "bold_r_reliable": readout.reliable}
@@ -130,18 +131,20 @@ def subject_scores(
 
 
 def compare(
-    subject: str, found: Sequence[Sequence[Scores]], clip_trs: int, seed: int
+    subject: str, scored: Sequence[Sequence[Scores]], clip_trs: int, seed: int
 ) -> Iterator[dict]:
     """Rows of one subject, or of several as one.
 
-    ``found``: for each of them scores ``within``, ``left_out`` and ``shuffled``. The interval is of
-    the difference, by a bootstrap of moments: it says nothing of other people.
+    ``scored``: for each of them scores ``within``, ``left_out`` and ``shuffled``. The interval is
+    of the difference, by a bootstrap of moments: it does not generalise to other subjects.
     """
-    for metric in found[0][0]:
+    for metric in scored[0][0]:
         within, left_out, shuffled = (
-            np.stack([scores[metric] for scores in kind]) for kind in zip(*found, strict=True)
+            np.stack([scores[metric] for scores in kind]) for kind in zip(*scored, strict=True)
         )
-        change = paired_change(left_out, within, 1 if metric == _OF_CLIPS else clip_trs, seed)
+        change = paired_change(
+            left_out, within, clip_trs if metric_of(metric).moment == TRS else 1, seed
+        )
         yield {
             "subject": subject,
             "metric": metric,

@@ -1,4 +1,4 @@
-"""The giblet question: what goes from the sound when a region of the brain falls silent?"""
+"""Virtual lesions: the change of the decoded sound when a region of the brain is silenced."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +11,7 @@ import xarray as xr
 
 from giblet.alignment.dataset import FilmData
 from giblet.audio.metrics.scores import summarise
+from giblet.audio.metrics.table import TRS, metric_of
 from giblet.audio.processor import AudioProcessor
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks
@@ -18,8 +19,8 @@ from giblet.config.sections import DecodingConfig, LesionConfig
 from giblet.errors import GibletError
 from giblet.evaluation.brain_scores import decoded_stretch, film_stretch
 from giblet.evaluation.decoding import decode_silenced, lags_in_trs
-from giblet.evaluation.held_out import OF_TRS, HeldOut, Scores
-from giblet.evaluation.scores import N_BOOTSTRAP, reliable_voxels
+from giblet.evaluation.held_out import HeldOut, Scores
+from giblet.evaluation.scores import N_BOOTSTRAP, has_codes, reliable_voxels
 from giblet.log import progress
 from giblet.timing import trs_for
 
@@ -28,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Lesion:
-    """Voxels that fall silent, (n_voxels,) bool: a region's, all others, or as many at random."""
+    """Voxels that are silenced, (n_voxels,) bool: a region's, all others, or as many at random."""
 
     region: str
     mode: str  # silenced, alone, random; intact for none
@@ -37,10 +38,10 @@ class Lesion:
 
 
 def plan_lesions(regions: Mapping[str, np.ndarray], n_draws: int, seed: int) -> list[Lesion]:
-    """None silenced; then each region silenced, alone, and ``n_draws`` times others at random.
+    """A plan: none silenced; then each region, all but it, and ``n_draws`` random sets of voxels.
 
-    ``regions``: (n_voxels,) bool each. Others are as many voxels of no region or, where those are
-    too few, of those outside this one; none where it is the whole brain.
+    ``regions``: (n_voxels,) bool each. Random sets have as many voxels, of no region or, where
+    those are too few, outside this one; there is none where the region is the whole brain.
     """
     in_none = ~np.any(list(regions.values()), axis=0)
     plan = [Lesion("", "intact", np.zeros_like(in_none), 0)]
@@ -58,11 +59,11 @@ def plan_lesions(regions: Mapping[str, np.ndarray], n_draws: int, seed: int) -> 
 def paired_change(lesioned: np.ndarray, intact: np.ndarray, n_together: int, seed: int) -> dict:
     """``value``, ``intact``, ``change`` and its 95 % bootstrap interval ``low``, ``high``.
 
-    Scores (n_subjects, n_moments); means are over those known in both. Subjects saw the same
+    Scores (n_subjects, n_moments); means are over those that both have. Subjects saw the same
     moments: the interval draws moments, in stretches of ``n_together``, and not subjects.
     """
-    known = np.isfinite(lesioned) & np.isfinite(intact)
-    lesioned, intact = (np.where(known, scores, np.nan) for scores in (lesioned, intact))
+    valid = np.isfinite(lesioned) & np.isfinite(intact)
+    lesioned, intact = (np.where(valid, scores, np.nan) for scores in (lesioned, intact))
     stretches = np.array_split(lesioned - intact, max(1, intact.shape[1] // n_together), axis=1)
     drawn = summarise("change", np.array([_mean(s) for s in stretches]), seed, N_BOOTSTRAP)
     value, before = _mean(lesioned), _mean(intact)
@@ -88,8 +89,8 @@ def lesion(
     """Sounds of the first subject by ``<region>_<mode>``, and rows of the table of changes.
 
     ``regions``: (n_voxels,) bool each; ``film_sound`` (n_samples,) is the whole film's, at
-    ``processor.sample_rate``. Scores pool all subjects; random lesions are the mean of their draws,
-    and heard in the first.
+    ``processor.sample_rate``. Scores pool all subjects; those of random lesions are the mean of
+    their draws, and their sound is that of the first.
 
     Raises
     ------
@@ -103,19 +104,19 @@ def lesion(
     original = film_stretch(film_sound, trs, processor)
     clip_trs = trs_for(decoding.clip_seconds, processor.clock.t_r)
     held_out = HeldOut(code, data, original, processor.sample_rate, clip_trs)
-    sounds, found = {"original": original} if config.sound else {}, []
-    for one, guesses in zip(progress(plan, "listening", "lesions"), decoded, strict=True):
+    sounds, scored = {"original": original} if config.sound else {}, []
+    for one, guesses in zip(progress(plan, "decoding", "lesions"), decoded, strict=True):
         features = [_decode_audio(autoencoder, guess) for guess in guesses]
         waves = [
             decoded_stretch(each.numpy(), trs, processor, aligned.attrs)
             for each in (features if config.sound else [])
         ]
-        found.append(
-            (one, _scores(held_out, guesses, features if processor.use_encodec else [], waves))
+        scored.append(
+            (one, _scores(held_out, guesses, features if has_codes(processor) else [], waves))
         )
         if waves:
             sounds.setdefault("_".join(filter(None, (one.region, one.mode))), waves[0])
-    return sounds, list(change_rows(found, clip_trs, seed))
+    return sounds, list(change_rows(scored, clip_trs, seed))
 
 
 def decode_lesions(
@@ -127,11 +128,11 @@ def decode_lesions(
     config: LesionConfig,
     seed: int,
 ) -> tuple[list[Lesion], list[tuple[np.ndarray, ...]]]:
-    """The lesions, and after each the bottlenecks (n_test, bottleneck_dim), one a subject.
+    """The lesions, and the bottlenecks (n_test, bottleneck_dim) after each, one per subject.
 
-    The voxels that are read are those in which subjects agree most (``decoding.voxel_share``).
-    Regions without such voxels are left out, with a warning; GibletError if that is all of them,
-    and without BOLD.
+    Bottlenecks are decoded from the voxels with the highest ISC (``decoding.voxel_share``).
+    Regions without such voxels are left out, with a warning; GibletError if none has any, and
+    without BOLD.
     """
     if data.bold is None:
         raise GibletError("lesion: there is no BOLD that regions could be silenced in")
@@ -139,16 +140,21 @@ def decode_lesions(
     read = reliable_voxels(bold[:, train], decoding.voxel_share)
     inside = {name: voxels[read] for name, voxels in regions.items()}
     unread = [name for name, voxels in inside.items() if not voxels.any()]
-    said = f"{', '.join(unread)}: none of the {len(read)} voxels that are read"
+    names = ", ".join(unread)
     if len(unread) == len(inside):
-        raise GibletError(f"lesion: regions hold {said}; a larger decoding.voxel_share reads more")
+        raise GibletError(
+            f"lesion: none of the {len(read)} voxels that are decoded from is in {names}; a larger "
+            "decoding.voxel_share uses more voxels"
+        )
     if unread:
-        logger.warning("%s lie there: left out", said)
+        logger.warning(
+            "%s: none of the %d voxels that are decoded from is there: left out", names, len(read)
+        )
     plan = plan_lesions({n: v for n, v in inside.items() if v.any()}, config.n_draws, seed)
     silent, lags = [one.silent for one in plan], lags_in_trs(t_r, decoding)
     by_subject = [
         decode_silenced(one, data.run, code, train, test, lags, silent)
-        for one in progress(bold[..., read], "reading brains", "subjects")
+        for one in progress(bold[..., read], "decoding BOLD", "subjects")
     ]
     return plan, list(zip(*by_subject, strict=True))
 
@@ -159,7 +165,7 @@ def _decode_audio(autoencoder: Autoencoder, bottleneck: np.ndarray) -> torch.Ten
 
 
 def _scores(held_out: HeldOut, guesses: Sequence, codes: Sequence, waves: Sequence) -> Scores:
-    """Metric → (n_subjects, n_moments), of what was decoded from each subject."""
+    """Metric → scores (n_subjects, n_moments) of each subject's decoded bottleneck and sound."""
     each = [
         [held_out.bottleneck_scores(guess) for guess in guesses],
         [held_out.code_scores(one) for one in codes],
@@ -168,17 +174,19 @@ def _scores(held_out: HeldOut, guesses: Sequence, codes: Sequence, waves: Sequen
     return {m: np.stack([s[m] for s in kind]) for kind in each if kind for m in kind[0]}
 
 
-def change_rows(found: Sequence[tuple[Lesion, Scores]], clip_trs: int, seed: int) -> Iterator[dict]:
+def change_rows(
+    scored: Sequence[tuple[Lesion, Scores]], clip_trs: int, seed: int
+) -> Iterator[dict]:
     """Rows ``region mode metric value intact change low high n_voxels``.
 
-    ``found``: the intact brain first, with scores (n_subjects, n_moments) by metric.
+    ``scored``: the intact brain first, with scores (n_subjects, n_moments) by metric.
     """
-    (_, intact), *lesioned = found
+    (_, intact), *lesioned = scored
     for (region, mode), same in groupby(lesioned, lambda pair: (pair[0].region, pair[0].mode)):
         lesions, scores = zip(*same, strict=True)
         for metric, before in intact.items():
             after = np.mean([draw[metric] for draw in scores], axis=0)
-            n_together = clip_trs if metric in OF_TRS else 1
+            n_together = clip_trs if metric_of(metric).moment == TRS else 1
             row = {"region": region, "mode": mode, "metric": metric}
             row |= paired_change(after, before, n_together, seed)
             yield row | {"n_voxels": lesions[0].n_voxels}

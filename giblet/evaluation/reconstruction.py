@@ -1,4 +1,4 @@
-"""Held-out sound through the codec, the bottleneck and the brain, with every score."""
+"""Held-out sound through codec or vocoder, bottleneck and brain, with all scores."""
 
 import logging
 
@@ -12,18 +12,20 @@ from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks, predict_bold
 from giblet.config.sections import DecodingConfig
 from giblet.evaluation.brain_scores import (
+    NEAREST,
     Regions,
     decode_brains,
     decoded_code_rows,
     decoded_stretch,
     film_stretch,
-    heard_rows,
     identification_rows,
     region_rows,
+    sound_identification_rows,
 )
 from giblet.evaluation.scores import (
     bold_rows,
     code_rows,
+    has_codes,
     rate_rows,
     reliable_voxels,
     sound_rows,
@@ -51,7 +53,7 @@ def reconstruct(
 
     ``film_sound`` (n_samples,) is the whole film's, at ``processor.sample_rate``. Where there are
     scans, the brain columns hold the first subject's sound, and scores pool all subjects.
-    ``regions`` (n_voxels,) bool by name, for ``decoding.region``; a row then says where was read.
+    ``regions`` (n_voxels,) bool by name, for ``decoding.region``; a row then has its size.
     """
     test = data.where("test")
     audio, trs = aligned["audio"].values, aligned["tr"].values[test]
@@ -68,7 +70,7 @@ def reconstruct(
     original = film_stretch(film_sound, trs, processor)
     estimates = {"codec": [sound(audio[test])], "stimulus": [decoded(code[test])]}
     rows = rate_rows(processor)
-    if processor.use_encodec:
+    if has_codes(processor):
         rows += code_rows(autoencoder, code[test], data, seed)
     if data.bold is None:
         logger.warning("no scan was given: there is no brain column")
@@ -76,14 +78,15 @@ def reconstruct(
         brain = decode_brains(code, data, processor.clock.t_r, decoding, regions)
         rows += region_rows(decoding, regions)
         rows += identification_rows(brain, code, data, processor.clock.t_r, decoding, seed)
-        if processor.use_encodec:
+        if has_codes(processor):
             rows += decoded_code_rows(brain, autoencoder, data, seed)
         rows += _encoding_rows(aligned, code, data, autoencoder, seed)
         for column, values in progress(brain.items(), "decoding", "columns"):
-            make = decoded if column != "nearest_clip" else lambda nearest: sound(audio[nearest])
-            estimates[column] = [make(value) for value in values]
+            to_sound = (lambda nearest: sound(audio[nearest])) if column == NEAREST else decoded
+            estimates[column] = [to_sound(value) for value in values]
         clip_trs = trs_for(decoding.clip_seconds, processor.clock.t_r)
-        rows += heard_rows(original, estimates, processor.sample_rate, data, clip_trs, seed)
+        rate = processor.sample_rate
+        rows += sound_identification_rows(original, estimates, rate, data, decoding, clip_trs, seed)
     rows += sound_rows(original, estimates, processor.sample_rate, seed)
     return {"original": original} | {c: waves[0] for c, waves in estimates.items()}, rows
 
@@ -91,8 +94,8 @@ def reconstruct(
 def _encoding_rows(
     aligned: xr.Dataset, code: np.ndarray, data: FilmData, autoencoder: Autoencoder, seed: int
 ) -> list[dict]:
-    """BOLD of test TRs: read from the bottleneck, by linear peers from the film, and what subjects
-    share, which no model of the film can exceed by much (the lower bound of the noise ceiling)."""
+    """Scores of predicted BOLD of test TRs: by the bottleneck, by linear baselines from the film,
+    and the noise ceiling (its lower bound), which no model of the film can exceed by much."""
     train, test = data.where("train"), data.where("test")
     measured, film = data.bold.numpy(), aligned["regressors"].values
     ends = np.flatnonzero(np.diff(aligned["band"].values)) + 1
@@ -108,11 +111,11 @@ def _encoding_rows(
         "encoding_ridge": np.stack([ridge_encoding(x, bold, train, test) for x, bold in pairs]),
         "encoding_banded": np.stack([banded(x, bold) for x, bold in pairs]),
     }
-    found = {
+    r = {
         column: np.stack([correlation(p, m) for p, m in zip(bold, measured[:, test], strict=True)])
         for column, bold in predicted.items()
     }
     if len(measured) > 1:
-        found["noise_ceiling"] = noise_ceiling(measured[:, test])[0]
+        r["noise_ceiling"] = noise_ceiling(measured[:, test])[0]
     reliable = reliable_voxels(measured[:, train])
-    return [row for column, r in found.items() for row in bold_rows(column, r, reliable, seed)]
+    return [row for column, one in r.items() for row in bold_rows(column, one, reliable, seed)]

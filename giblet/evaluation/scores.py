@@ -1,4 +1,4 @@
-"""Every score beside its null and its ceiling, in one long table."""
+"""Scores of codes, BOLD and bitrates, and the long table that holds every score."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,6 +8,7 @@ import torch
 
 from giblet.alignment.dataset import FilmData
 from giblet.alignment.voxels import most_shared, shared_response
+from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.metrics.scores import SEGMENT_SECONDS, score_estimates, summarise
 from giblet.audio.processor import AudioProcessor
 from giblet.autoencoder.autoencoder import Autoencoder
@@ -17,7 +18,7 @@ N_BOOTSTRAP = 1000
 
 
 def score_row(column: str, metric: str, scores: np.ndarray, seed: int) -> dict:
-    """One row of the table: mean of ``scores`` (n,), its 95 % bootstrap interval, n, n_failed."""
+    """One row of the table: average of ``scores`` (n,), 95 % bootstrap interval, n, n_failed."""
     summary = summarise(metric, np.atleast_1d(np.asarray(scores, float)), seed, N_BOOTSTRAP)
     return {"column": column, "metric": metric, **summary}
 
@@ -28,9 +29,9 @@ def sound_rows(
     sample_rate: float,
     seed: int,
 ) -> list[dict]:
-    """Scores of every column's sounds against the original, the segments of all its sounds pooled.
+    """Scores of the sounds of every column against the original; segments of a column are pooled.
 
-    ``original`` and each of a column's estimates (one a subject, or just one) are (n_samples,).
+    ``original`` and each of a column's estimates (one per subject, or one) are (n_samples,).
     """
     columns = [column for column, waves in estimates.items() for _ in waves]
     waves = [wave for waves in estimates.values() for wave in waves]
@@ -42,10 +43,15 @@ def sound_rows(
     return [score_row(*key, np.concatenate(values), seed) for key, values in pooled.items()]
 
 
+def has_codes(processor: AudioProcessor) -> bool:
+    """Whether the features of ``processor`` are codes, which are right or wrong."""
+    return FEATURE_TYPES[processor.encoding_mode].unit == "label"
+
+
 def rate_rows(processor: AudioProcessor) -> list[dict]:
-    """Values and kilobits that one second of film takes on this path, uncompressed."""
+    """Values and kilobits of features per second of film, uncompressed."""
     rate = processor.clock.film_frame_rate()
-    if processor.use_encodec:
+    if has_codes(processor):
         n_rows, bits = processor.codec.n_codebooks, np.log2(processor.codec.codebook_size)
     else:
         n_rows, bits = processor.mel.n_mels, 32
@@ -61,7 +67,7 @@ def rate_rows(processor: AudioProcessor) -> list[dict]:
 def code_rows(
     autoencoder: Autoencoder, bottleneck: np.ndarray, data: FilmData, seed: int
 ) -> list[dict]:
-    """Accuracy and cross-entropy of the codes of test TRs, beside code frequencies alone."""
+    """Accuracy and cross-entropy of the codes of test TRs, by the model and by code frequencies."""
     codes, train = data.film["audio"][data.where("test")], data.film["audio"][data.where("train")]
     decoder, bottleneck = autoencoder.decoders["audio"], torch.from_numpy(bottleneck)
     nats = [
@@ -83,15 +89,15 @@ def code_rows(
 
 
 def share_right(guess: torch.Tensor, codes: torch.Tensor) -> np.ndarray:
-    """Share of each TR's codes (n_trs, n_codebooks, n_frames) guessed right; -1 is no code."""
+    """Share of each TR's codes (n_trs, n_codebooks, n_frames) that are right; -1 is no code."""
     return ((guess == codes).sum(dim=(1, 2)) / (codes >= 0).sum(dim=(1, 2))).numpy()
 
 
 def reliable_voxels(bold: np.ndarray, share: float = 0.05) -> np.ndarray:
-    """The voxels in which subjects agree most, (n_chosen,) indices, to look at first.
+    """The ``share`` of voxels with the highest inter-subject correlation, (n_chosen,) indices.
 
     By leave-one-out ISC, mean over subjects; with one subject all voxels. ``bold`` (n_subjects,
-    n_trs, n_voxels): of training TRs, so that the choice knows nothing of the test part.
+    n_trs, n_voxels): only of training TRs, or the choice would use the test part.
     """
     n_subjects, _n_trs, n_voxels = bold.shape
     if n_subjects < 2:
@@ -100,8 +106,11 @@ def reliable_voxels(bold: np.ndarray, share: float = 0.05) -> np.ndarray:
 
 
 def bold_rows(column: str, r: np.ndarray, reliable: np.ndarray, seed: int) -> list[dict]:
-    """How well BOLD is told, one value a subject: mean correlation over all voxels (``bold_r``)
-    and over ``reliable`` ones (``bold_r_reliable``). ``r`` (n_subjects, n_voxels), may have NaN."""
+    """Accuracy of predicted BOLD, one value per subject: mean correlation over all voxels
+    (``bold_r``) and over ``reliable`` ones (``bold_r_reliable``).
+
+    ``r`` (n_subjects, n_voxels), may have NaN.
+    """
     return [
         score_row(column, "bold_r", np.nanmean(r, axis=1), seed),
         score_row(column, "bold_r_reliable", np.nanmean(r[:, reliable], axis=1), seed),

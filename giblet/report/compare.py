@@ -1,72 +1,78 @@
-"""Mel beside EnCodec: the few scores that answer it, at any bitrate and at the same one."""
+"""Comparison of feature types: as they are, at the same bitrate, and with published figures."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from giblet.audio.metrics.table import LOWER, METRICS, metric_of
 from giblet.report.extras import TextTable
+from giblet.report.segments import REFERENCE, paired_metrics
 from giblet.report.tables import (
-    PATHS,
     ScoreTable,
     build_table,
     column_label,
-    metric_of,
+    feature_label,
+    form_label,
     number,
-    path_label,
 )
 
-METRICS = ("pesq_wb", "stoi", "si_sdr_db", "log_mel_db", "kbit_per_s", "values_per_s")
 COLUMNS = ("codec", "stimulus", "brain", "brain_shuffled", "brain_mean", "nearest_clip")
 
 
 def comparison_tables(
     scores: pd.DataFrame, matched: pd.DataFrame | None, simulated: bool
 ) -> list[ScoreTable]:
-    """Both paths as they are; then codes beside mel at their bitrate, if that was measured.
+    """Feature types as they are; then codes and mel at the same bitrate, if that was measured.
 
     ``scores``, ``matched``: tables with ``path column metric value low high n n_failed``, the
-    second of the path ``mel_matched`` alone.
+    second only of the path ``mel_matched``.
     """
-    simulated_too = " (brain: simulated)" if simulated else ""
-    title = f"Codes and uncompressed mel{simulated_too}"
+    title = f"Codes and uncompressed mel{' (brain: simulated)' if simulated else ''}"
     tables = [_table(scores, COLUMNS, title, simulated)]
     if matched is not None and len(matched):
-        codes = scores[scores["path"] == "encodec"]
+        codes = scores[scores["path"] == REFERENCE]
         title = "At the same bitrate: codes, and mel rounded to a few levels"
         tables.append(_table(pd.concat([codes, matched]), ("codec",), title, simulated))
     return [table for table in tables if table.rows]
 
 
 def _table(scores: pd.DataFrame, columns: tuple, title: str, simulated: bool) -> ScoreTable:
-    asked = scores[scores["column"].isin(columns) & scores["metric"].isin(METRICS)]
-    cells = asked.set_index(["path", "column", "metric"], verify_integrity=True)
+    compared = [name for name, metric in METRICS.items() if metric.compared]
+    shown = scores[scores["column"].isin(columns) & scores["metric"].isin(compared)]
+    cells = shown.set_index(["path", "column", "metric"], verify_integrity=True)
     return build_table(cells, list(cells.index), title, simulated)
 
 
 def difference_tables(differences: pd.DataFrame | None, simulated: bool) -> list[TextTable] | None:
-    """Paired differences, a table for each path that codes are compared with, and each column.
+    """Paired differences: a table per feature type that codes are compared with, and column.
 
-    Those of two segments or more; None where there is nothing to compare codes with.
+    Only rows of two segments or more; None where there is nothing to compare codes with.
     """
     if differences is None or differences.empty:
         return None
     several = differences[differences["n"] >= 2]
+    first = feature_label(REFERENCE).capitalize()
     return [
         TextTable(
-            f"Codes less {PATHS.get(path, path)}: {_heard_column(column, simulated)}",
+            f"{first} − {feature_label(other)}: {_sound_column(column, simulated)}",
             ["Metric", "Difference", "p", "95 % interval", "n"],
             [_difference_row(row) for row in rows.itertuples()],
         )
-        for (path, column), rows in several.groupby(["path", "column"], sort=False)
+        for (other, column), rows in several.groupby(["path", "column"], sort=False)
     ]
+
+
+def lower_is_better() -> str:
+    """The metrics of paired differences in which less is better, by name."""
+    return " and ".join(m.label.lower() for m in paired_metrics() if m.direction == LOWER)
 
 
 def _difference_row(row) -> list[str]:
     metric = metric_of(row.metric)
     value, low, high = (number(x, metric.decimals) for x in (row.difference, row.low, row.high))
     return [
-        metric.label,
+        metric.heading,
         value,
         number(row.p, 4),
         f"[{low}, {high}]" if np.isfinite(row.low) else "–",
@@ -74,11 +80,11 @@ def _difference_row(row) -> list[str]:
     ]
 
 
-def _heard_column(column: str, simulated: bool) -> str:
-    """Sound files hold the first subject alone.
+def _sound_column(column: str, simulated: bool) -> str:
+    """The label of a column of sound files, which are only of the first subject.
 
-    >>> _heard_column("brain", simulated=True), _heard_column("codec", simulated=True)
-    ('brain (simulated), first subject', 'path alone')
+    >>> _sound_column("brain", simulated=True), _sound_column("codec", simulated=True)
+    ('brain (simulated), first subject', 'no model (ceiling)')
     """
     of_one = ", first subject" if column.startswith(("brain", "nearest")) else ""
     return column_label(column, simulated) + of_one
@@ -86,7 +92,7 @@ def _heard_column(column: str, simulated: bool) -> str:
 
 @dataclass(frozen=True)
 class Published:
-    """A codec at a bitrate: scores as printed by ``source``, empty where there is none."""
+    """Scores of a codec at a bitrate as ``source`` prints them; empty where there is none."""
 
     codec: str
     kbps: str
@@ -116,19 +122,19 @@ DECODING = (
 
 
 def ours(scores: pd.DataFrame) -> list[Published]:
-    """What was measured of this film: each path alone, without a model.
+    """Scores of this film without a model, a row per feature type.
 
     ``scores``: table with ``path column metric value low high n n_failed``.
     """
     alone = scores[scores["column"] == "codec"].set_index(["path", "metric"])["value"]
-    return [_our(path, alone[path]) for path in alone.index.unique("path")]
+    return [_our(name, alone[name]) for name in alone.index.unique("path")]
 
 
-def _our(path: str, values: pd.Series) -> Published:
+def _our(feature_type: str, values: pd.Series) -> Published:
     """PESQ is of segments with speech, the others of all segments."""
     pesq, stoi, si_sdr, kbps = (
         number(values.get(name, np.nan), metric_of(name).decimals)
         for name in ("pesq_wb", "stoi", "si_sdr_db", "kbit_per_s")
     )
-    name = f"Here: {path_label(path, 'codec')}"
+    name = f"Here: {form_label(feature_type, 'codec')}"
     return Published(name, kbps, pesq, "", "", stoi, si_sdr, "this page; STOI, SI-SDR of all sound")

@@ -8,26 +8,27 @@ import pandas as pd
 import torch
 
 from giblet.alignment.dataset import FilmData
+from giblet.audio.metrics.table import metric_of
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks
 from giblet.report.segments import Scores
-from giblet.report.tables import PATHS, in_order, metric_of, number
+from giblet.report.tables import FEATURE_LABELS, feature_label, in_order, number
 
 LOSSES = ("loss", "train", "validation", "gradient_share", "baseline")
 
 
 @dataclass(frozen=True)
 class Extras:
-    """What the page shows if it is there; paths are those of ``giblet.report.tables.PATHS``.
+    """Optional material of the page.
 
     segments : of ``giblet.report.segments.score_segments``
     matched : rows of the score table for mel at the codec's bitrate
-    summaries : path → table ``loss train validation gradient_share baseline``
-    models : path → what the model's ``config.json`` says
+    summaries : feature type → table ``loss train validation gradient_share baseline``
+    models : feature type → ``config.json`` of the model
     codebooks : of ``giblet.report.extras.codebook_table``
     regions : of ``giblet.report.scan_quality.region_table``
-    lesions : path → table of ``giblet.evaluation.lesions.change_rows``
-    left_out : path → table of ``giblet.evaluation.leave_one_out.leave_one_out``
+    lesions : feature type → table of ``giblet.evaluation.lesions.change_rows``
+    left_out : feature type → table of ``giblet.evaluation.leave_one_out.leave_one_out``
     times : ``rule seconds cpu_seconds megabytes``
     timeline : table with a row a TR, see ``giblet.report.timeline``
     missing : of ``giblet.report.timeline.missing_volumes``
@@ -56,52 +57,53 @@ class TextTable:
 
 
 def trained(extras: Extras, history: Mapping[str, pd.DataFrame]) -> list[str]:
-    """Where training began and which epoch's model was kept, path by path, as far as is known.
+    """The start of training and the epoch that was kept, a sentence per feature type.
 
-    ``history``: path → table with ``epoch``, from 0; here epochs count from 1, as in the log.
+    ``history``: feature type → table with ``epoch``, from 0; here epochs count from 1, as in the
+    log.
     """
     return [
-        f"{PATHS.get(path, path).capitalize()}: {told}."
-        for path in in_order(extras.models, PATHS)
-        if (told := "; ".join(_trained(extras.models[path], history.get(path))))
+        f"{feature_label(one).capitalize()}: {text}."
+        for one in in_order(extras.models, FEATURE_LABELS)
+        if (text := "; ".join(_trained(extras.models[one], history.get(one))))
     ]
 
 
 def _trained(model: Mapping, history: pd.DataFrame | None) -> list[str]:
     start, best = model.get("started_from"), model.get("best_epoch")
-    said = [f"training began from {where_training_began(start)}"] if start else []
+    parts = [f"training started from {training_start(start)}"] if start else []
     if best is None:
-        return said
+        return parts
     of = "" if history is None else f" of {history['epoch'].nunique()}"
-    said.append(f"the model of epoch {best + 1}{of} was kept, the best in validation")
+    parts.append(f"the model of epoch {best + 1}{of} was kept, the best in validation")
     if best == 0 and start and start != "none":
-        said.append("what is heard is practically the model that training began from")
-    return said
+        parts.append("the output mostly reflects the model that training started from")
+    return parts
 
 
-def where_training_began(start: str) -> str:
-    """What ``started_from`` in a model's ``config.json`` means.
+def training_start(start: str) -> str:
+    """``started_from`` of a model's ``config.json`` in words.
 
-    >>> where_training_began("none")
+    >>> training_start("none")
     'random weights'
     """
-    known = {"none": "random weights", "bundled": "the sound part of the bundled model"}
-    began = known.get(start, f"the sound part of {start}")
-    return began + (", which was trained on other sounds" if start == "bundled" else "")
+    names = {"none": "random weights", "bundled": "the sound part of the bundled model"}
+    name = names.get(start, f"the sound part of {start}")
+    return name + (", which was trained on other sounds" if start == "bundled" else "")
 
 
 def training_tables(extras: Extras) -> list[TextTable]:
-    """Losses by modality, one table a path, then codebooks."""
+    """Losses by modality, one table per feature type, then codebooks."""
     tables = [
         TextTable(
-            f"Losses of the model that was kept, {PATHS.get(path, path)}",
-            ["Loss", "Training", "Validation", "Share of gradient", "Of the mean, unscaled"],
-            _rows(extras.summaries[path], dict.fromkeys(LOSSES, 3)),
+            f"Losses at the best epoch, {feature_label(one)}",
+            ["Loss", "Training", "Validation", "Share of gradient", "Loss of predicting the mean"],
+            _rows(extras.summaries[one], dict.fromkeys(LOSSES, 3)),
         )
-        for path in in_order(extras.summaries, PATHS)
+        for one in in_order(extras.summaries, FEATURE_LABELS)
     ]
     if extras.codebooks is not None:
-        header = ["Codebook", "Share in use", "Perplexity", "Accuracy", "By the most common code"]
+        header = ["Codebook", "Share in use", "Perplexity", "Accuracy", "Majority-code accuracy"]
         decimals = {"codebook": 0, "used": 3, "perplexity": 1, "accuracy": 3, "most_common": 3}
         caption = "Codebooks: use in the whole film, accuracy in held-out TRs"
         tables.append(TextTable(caption, header, _rows(extras.codebooks, decimals)))
@@ -109,21 +111,21 @@ def training_tables(extras: Extras) -> list[TextTable]:
 
 
 def brain_tables(extras: Extras, simulated: bool) -> list[TextTable]:
-    """Regions, lesions, and subjects whom the network never saw."""
-    said, tables = " (simulated brains)" if simulated else "", []
+    """Regions, lesions, and subjects left out of training."""
+    kind, tables = " (simulated brains)" if simulated else "", []
     if extras.regions is not None and len(extras.regions):
         names = list(extras.regions.columns)
         decimals = dict.fromkeys(names, 3) | {"voxels": 0}
         numbers = "; a number is a label, or a column of the table from 0"
-        said_of_names = numbers if extras.regions["Region"].str.isdigit().any() else ""
-        caption = f"Regions{said}{said_of_names}"
+        of_names = numbers if extras.regions["Region"].str.isdigit().any() else ""
+        caption = f"Regions{kind}{of_names}"
         tables.append(TextTable(caption, names, _rows(extras.regions, decimals)))
-    for path in in_order(extras.lesions, PATHS):
-        caption = f"Regions that fall silent, {PATHS.get(path, path)}{said}"
-        tables.append(TextTable(caption, *_lesions(extras.lesions[path])))
-    for path in in_order(extras.left_out, PATHS):
-        caption = f"Subjects whom the network never saw, {PATHS.get(path, path)}{said}"
-        tables.append(TextTable(caption, *_left_out(extras.left_out[path])))
+    for one in in_order(extras.lesions, FEATURE_LABELS):
+        caption = f"Lesions: regions silenced, {feature_label(one)}{kind}"
+        tables.append(TextTable(caption, *_lesions(extras.lesions[one])))
+    for one in in_order(extras.left_out, FEATURE_LABELS):
+        caption = f"Subjects left out of training, {feature_label(one)}{kind}"
+        tables.append(TextTable(caption, *_left_out(extras.left_out[one])))
     return tables
 
 
@@ -139,7 +141,7 @@ def times_table(extras: Extras) -> TextTable | None:
 def _lesions(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     header = ["Region", "Mode", "Metric", "Voxels", "Intact", "Value", "Change"]
     rows = [
-        [row.region, row.mode, metric_of(row.metric).label, number(row.n_voxels, 0)]
+        [row.region, row.mode, metric_of(row.metric).heading, number(row.n_voxels, 0)]
         + [number(x, metric_of(row.metric).decimals) for x in (row.intact, row.value)]
         + [_interval(row.change, row.low, row.high, row.metric)]
         for row in table.itertuples()
@@ -148,9 +150,9 @@ def _lesions(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 
 def _left_out(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
-    header = ["Subject", "Metric", "Network knows", "Left out", "Shuffled BOLD", "Difference"]
+    header = ["Subject", "Metric", "In training", "Left out", "Shuffled BOLD", "Difference"]
     rows = [
-        [row.subject, metric_of(row.metric).label]
+        [row.subject, metric_of(row.metric).heading]
         + [
             number(x, metric_of(row.metric).decimals)
             for x in (row.within, row.left_out, row.shuffled)
@@ -181,8 +183,8 @@ def codebook_table(autoencoder: Autoencoder, data: FilmData) -> pd.DataFrame:
     """One row a codebook: ``codebook used perplexity accuracy most_common``.
 
     used, perplexity: of the whole film's codes, see `usage`. accuracy: share of the test part's
-    codes that the bottleneck gives back. most_common: share of them that are the training part's
-    most frequent code, which is what guessing would reach.
+    codes that are decoded right from the bottleneck. most_common: share of them that are the
+    training part's most frequent code, which is the accuracy of guessing.
     """
     codes, size = data.film["audio"].numpy(), autoencoder.shapes.codebook_size
     test, train = codes[data.where("test")], codes[data.where("train")]
@@ -200,8 +202,8 @@ def codebook_table(autoencoder: Autoencoder, data: FilmData) -> pd.DataFrame:
 
 
 def usage(codes: np.ndarray, codebook_size: int) -> dict[str, float]:
-    """Share of a codebook that occurs in ``codes`` (any shape), and their perplexity: how many
-    equally frequent codes would be as hard to guess. -1 is no code.
+    """Share of a codebook that occurs in ``codes`` (any shape), and their perplexity: the
+    number of equally frequent codes that would be as hard to guess. -1 is no code.
 
     >>> usage(np.array([0, 1, 1, 0, -1]), codebook_size=8)
     {'used': 0.25, 'perplexity': 2.0}
@@ -218,8 +220,8 @@ def share_equal(guess: np.ndarray, codes: np.ndarray) -> float:
     >>> share_equal(np.array([3, 4, 5]), np.array([3, 0, -1]))
     0.5
     """
-    there = codes >= 0
-    return float(((guess == codes) & there).sum() / there.sum()) if there.any() else np.nan
+    valid = codes >= 0
+    return float(((guess == codes) & valid).sum() / valid.sum()) if valid.any() else np.nan
 
 
 def _most_common(codes: np.ndarray) -> np.ndarray:

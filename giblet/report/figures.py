@@ -1,4 +1,4 @@
-"""Figures as SVG in data URIs: the same input gives the same bytes, by day and by night."""
+"""Figures as SVG in data URIs, in light and dark colours; the same input gives the same bytes."""
 
 import base64
 import io
@@ -11,9 +11,12 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from giblet.report.tables import COLUMNS, METRICS, PATHS, RATES, column_label, in_order, metric_of
+from giblet.audio.feature_types import FEATURE_TYPES
+from giblet.audio.metrics.table import FEATURES, METRICS, metric_of
+from giblet.report.tables import COLUMNS, FEATURE_LABELS, column_label, feature_label, in_order
 
-COLOURS = {"encodec": "#1b82c5", "mel": "#D55E00"}  # after Okabe & Ito, for the colour-blind
+PALETTE = ("#1b82c5", "#D55E00", "#CC79A7", "#E69F00")  # Okabe & Ito, for the colour-blind
+COLOURS = dict(zip(FEATURE_TYPES, PALETTE, strict=False))
 OTHER_COLOUR = "#009E73"
 
 INK = "#123456"  # stands for the page's text colour, which a dark page changes
@@ -36,31 +39,33 @@ _STYLE = {
 
 
 def score_figures(scores: pd.DataFrame, simulated: bool) -> list[tuple[str, str]]:
-    """For each metric but the rates: its label, and bars with intervals (SVG data URI).
+    """For each metric but bitrates and p-values: its heading, and bars with intervals (SVG URI).
 
-    ``scores`` has ``path column metric value low high n n_failed``; both paths share a panel.
+    ``scores`` has ``path column metric value low high n n_failed``; feature types share a panel.
     """
     figures = []
     for name in in_order(scores["metric"], METRICS):
-        if name in RATES or name.endswith("_p"):
+        metric = metric_of(name)
+        if metric.applies_to == FEATURES or metric.is_p:
             continue
         part = scores[scores["metric"] == name]
         columns = in_order(part["column"], COLUMNS)
         labels = [column_label(c, simulated) for c in columns]
         size = (4.4, 0.9 + 0.42 * len(columns))
         picture = svg_uri(size, _draw_bars, name, part, columns, labels)
-        figures.append((metric_of(name).label, picture))
+        figures.append((metric.heading, picture))
     return figures
 
 
 def _draw_bars(axes: Axes, name: str, part: pd.DataFrame, columns: list[str], labels: list[str]):
-    """Horizontal bars, one group a column, one bar a path, in the order of the tables."""
-    paths = in_order(part["path"], PATHS)
-    height = 0.8 / len(paths)
-    for i, path in enumerate(paths):
-        rows = part[part["path"] == path].set_index("column").reindex(columns)
-        y = np.arange(len(columns)) + (i - (len(paths) - 1) / 2) * height
-        axes.barh(y, rows["value"], 0.9 * height, color=_colour(path), label=PATHS.get(path, path))
+    """Horizontal bars: a group per column, a bar per feature type, in the order of the tables."""
+    feature_types = in_order(part["path"], FEATURE_LABELS)
+    height = 0.8 / len(feature_types)
+    for i, one in enumerate(feature_types):
+        rows = part[part["path"] == one].set_index("column").reindex(columns)
+        y = np.arange(len(columns)) + (i - (len(feature_types) - 1) / 2) * height
+        style = {"color": _colour(one), "label": feature_label(one)}
+        axes.barh(y, rows["value"], 0.9 * height, **style)
         axes.hlines(y, rows["low"], rows["high"], color=INK, linewidth=1.5)
         for missing in y[rows["value"].isna() & rows["n"].notna()]:
             axes.annotate("–", (0, missing), (4, 0), textcoords="offset points", va="center")
@@ -74,38 +79,38 @@ def _draw_bars(axes: Axes, name: str, part: pd.DataFrame, columns: list[str], la
 def history_figures(history: dict[str, pd.DataFrame]) -> list[tuple[str, str]]:
     """For each quantity that training logged: its name, and its curves (SVG data URI).
 
-    ``history`` maps a path to the table that Lightning's CSVLogger wrote: ``epoch`` (from 0; drawn
-    from 1, as the log counts) and columns ``train/...`` (dashed) and ``validation/...`` (solid),
-    NaN where nothing was logged. The name says where training has no curve.
+    ``history`` maps a feature type to the table that Lightning's CSVLogger wrote: ``epoch`` (from
+    0; drawn from 1, as the log counts) and columns ``train/...`` (dashed) and ``validation/...``
+    (solid), NaN where nothing was logged. The name says where training has no curve.
     """
     columns = [c for table in history.values() for c in table if c.startswith(("train/", "valid"))]
     quantities = in_order([c.split("/", 1)[1] for c in columns], ["loss"])
     alone = {
-        name: "" if f"train/{name}" in columns else ": validation alone" for name in quantities
+        name: "" if f"train/{name}" in columns else " (validation only)" for name in quantities
     }
     return [(n + alone[n], svg_uri((4.4, 2.6), _draw_curves, n, history)) for n in quantities]
 
 
 def _draw_curves(axes: Axes, quantity: str, history: dict[str, pd.DataFrame]):
-    for path in in_order(history, PATHS):
+    for one in in_order(history, FEATURE_LABELS):
         for phase, line in (("train", "--"), ("validation", "-")):
             column = f"{phase}/{quantity}"
-            if column in history[path]:
-                curve = history[path][["epoch", column]].dropna()
-                label = f"{PATHS.get(path, path)}, {phase}"
-                style = {"color": _colour(path), "linestyle": line, "marker": ".", "markersize": 4}
+            if column in history[one]:
+                curve = history[one][["epoch", column]].dropna()
+                label = f"{feature_label(one)}, {phase}"
+                style = {"color": _colour(one), "linestyle": line, "marker": ".", "markersize": 4}
                 axes.plot(curve["epoch"] + 1, curve[column], label=label, **style)
     axes.set_xlabel("epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
 
 
-def _colour(path: str) -> str:
-    return COLOURS.get(path, OTHER_COLOUR)
+def _colour(feature_type: str) -> str:
+    return COLOURS.get(feature_type, OTHER_COLOUR)
 
 
 def svg_uri(size: tuple[float, float], draw: Callable[..., None], *what) -> str:
-    """``draw(axes, *what)`` on axes of ``size`` (inches), without dates, in the page's own ink."""
+    """``draw(axes, *what)`` on axes of ``size`` (inches), without dates, in the page's ink."""
     target = io.StringIO()
     with rc_context(_STYLE):
         figure = Figure(figsize=size, layout="constrained", facecolor="none")
@@ -119,6 +124,6 @@ def svg_uri(size: tuple[float, float], draw: Callable[..., None], *what) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode("ascii")
 
 
-def _shortened(path: re.Match) -> str:
+def _shortened(outline: re.Match) -> str:
     """An outline in tenths of a point: enough for a screen, and a brain has many."""
-    return re.sub(r"(\.\d)\d+", r"\1", path[0])
+    return re.sub(r"(\.\d)\d+", r"\1", outline[0])

@@ -1,4 +1,4 @@
-"""The same seconds of film on every path, to hear and to see side by side."""
+"""Players and spectrograms: the same seconds of film in all columns and feature types."""
 
 import base64
 import io
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from giblet.io.validation import check_waveform
-from giblet.report.tables import COLUMNS, PATHS, column_label, in_order, path_label
+from giblet.report.tables import COLUMNS, FEATURE_LABELS, column_label, form_label, in_order
 from giblet.timing import count_samples, samples_duration
 
 PLAYER_SECONDS = 60.0
@@ -41,10 +41,10 @@ def listening(
     chosen: Mapping[str, tuple[int, int]],
     simulated: bool,
 ) -> list[Moment]:
-    """The ``chosen`` segments (name → first sample, end), then the first ``PLAYER_SECONDS``, if
-    that is not one of them.
+    """The ``chosen`` segments (name → first sample, end), then the first ``PLAYER_SECONDS``,
+    unless that is one of them.
 
-    ``sounds``: path → column → (n_samples,), all equally long, at ``sample_rate`` Hz.
+    ``sounds``: feature type → column → (n_samples,), all equally long, at ``sample_rate`` Hz.
     """
     forms = _forms(sounds, simulated)
     if not forms:
@@ -60,37 +60,37 @@ def listening(
     return [_moment(name, s, forms, sample_rate) for s, name in named.items()]
 
 
-def what_is_heard(moments: list[Moment]) -> str:
-    """Which seconds those are, in the order of ``moments``; empty where there are none."""
-    names, said = [moment.name for moment in moments], []
+def moments_text(moments: list[Moment]) -> str:
+    """A list of the ``moments`` in words; empty where there are none."""
+    names, parts = [moment.name for moment in moments], []
     if ONLY in names:
-        said = [f"the only segment that has a STOI ({moments[0].seconds:.3g} s)"]
+        parts = [f"the only segment that has a STOI ({moments[0].seconds:.3g} s)"]
     elif any(name.endswith("segment") for name in names):
-        said = ["the worst, the median and the best segment by STOI of the column stimulus"]
+        parts = ["the worst, the median and the best segment by STOI of the column stimulus"]
     if names[-1:] == [BEGINNING]:
-        said.append(f"the first {moments[-1].seconds:.3g} s")
-    return ", then ".join(said)
+        parts.append(f"the first {moments[-1].seconds:.3g} s")
+    return ", then ".join(parts)
 
 
 def _forms(sounds: Mapping, simulated: bool) -> list[tuple[str, np.ndarray]]:
-    """Label and sound, column by column and path by path; the original, being the same, once."""
+    """Label and sound by column and feature type; the original, which is the same, once."""
     columns = in_order([c for by_column in sounds.values() for c in by_column], COLUMNS)
     forms = [
-        (_form_label(path, column, simulated), sounds[path][column])
+        (_exhibit_label(one, column, simulated), sounds[one][column])
         for column in columns
-        for path in in_order(sounds, PATHS)
-        if column in sounds[path] and column != "original"
+        for one in in_order(sounds, FEATURE_LABELS)
+        if column in sounds[one] and column != "original"
     ]
     originals = [by_column["original"] for by_column in sounds.values()]
     return [("original", wave) for wave in originals[:1]] + forms
 
 
-def _form_label(path: str, column: str, simulated: bool) -> str:
+def _exhibit_label(feature_type: str, column: str, simulated: bool) -> str:
     """
-    >>> _form_label("mel", "brain", simulated=True), _form_label("mel", "codec", simulated=True)
+    >>> _exhibit_label("mel", "brain", True), _exhibit_label("mel", "codec", True)
     ('mel: brain (simulated)', 'mel + Griffin-Lim')
     """
-    name = path_label(path, column)
+    name = form_label(feature_type, column)
     return name if column == "codec" else f"{name}: {column_label(column, simulated)}"
 
 

@@ -1,9 +1,12 @@
-"""A text for a methods section: what was done, with its settings, and whom to cite."""
+"""A text for a methods section: steps, settings and references."""
 
 from collections.abc import Mapping
 
+from giblet.audio.feature_types import FEATURE_TYPES
+from giblet.audio.metrics.table import METRICS
 from giblet.config.config import Config
-from giblet.report.extras import where_training_began
+from giblet.report.extras import training_start
+from giblet.report.segments import paired_metrics
 
 REFERENCES = {
     "Défossez et al., 2022": "Défossez A, Copet J, Synnaeve G, Adi Y (2022). High fidelity neural "
@@ -17,23 +20,16 @@ REFERENCES = {
     "Nastase et al., 2019": "Nastase SA, Gazzola V, Hasson U, Keysers C (2019). Measuring shared "
     "responses across subjects using intersubject correlation. Soc. Cogn. Affect. Neurosci. 14, "
     "667–685.",
-    "ITU-T P.862.2": "ITU-T (2007). Recommendation P.862.2: Wideband extension to Recommendation "
-    "P.862 for the assessment of wideband telephone networks and speech codecs.",
-    "Taal et al., 2011": "Taal CH, Hendriks RC, Heusdens R, Jensen J (2011). An algorithm for "
-    "intelligibility prediction of time-frequency weighted noisy speech. IEEE Trans. Audio Speech "
-    "Lang. Process. 19, 2125–2136.",
-    "Le Roux et al., 2019": "Le Roux J, Wisdom S, Erdogan H, Hershey JR (2019). SDR – half-baked "
-    "or well done? ICASSP 2019, 626–630.",
-}
+} | dict(metric.reference for metric in METRICS.values() if metric.reference)
 _CODECS = {"facebook/encodec": "Défossez et al., 2022", "descript/dac": "Kumar et al., 2023"}
 _HRFS = {"spm": "SPM's", "glover": "Glover's"}
 
 
 def methods_text(facts: Mapping, models: Mapping[str, Mapping]) -> str:
-    """A paragraph to paste in a methods section, with what ``facts`` and ``models`` know.
+    """A paragraph for a methods section, from ``facts`` and ``models``.
 
     ``facts``: as `giblet.report.page.render_page` has them, and ``settings`` (a Config) if known.
-    ``models``: path → what the model's ``config.json`` says.
+    ``models``: feature type → ``config.json`` of the model.
     """
     if facts["film"] is None:
         return _of_scans_alone(facts)
@@ -44,15 +40,15 @@ def methods_text(facts: Mapping, models: Mapping[str, Mapping]) -> str:
         "1984).",
         *_training(facts, models),
         *_scans(facts),
-        "Sound was scored in segments of up to 8 s by wide-band PESQ (ITU-T P.862.2), STOI (Taal "
-        "et al., 2011), SI-SDR (Le Roux et al., 2019) and log-mel distance: means with 95 % "
-        "percentile bootstrap intervals, and sign-flip tests of paired differences between paths.",
+        f"Sound was scored in segments of up to 8 s by {_joined(_scores())}: means with 95 % "
+        "percentile bootstrap intervals, and sign-flip tests of paired differences between "
+        f"{_joined([one.label for one in FEATURE_TYPES.values()])}.",
     ]
     return " ".join(sentences)
 
 
 def references(text: str) -> list[str]:
-    """The works that a methods text names, in full, by name.
+    """The full references of the works that a methods text cites, sorted.
 
     >>> references("Sound was scored by STOI (Taal et al., 2011).")[0][:14]
     'Taal CH, Hendr'
@@ -74,53 +70,56 @@ def _codec(facts: Mapping) -> str:
 
 
 def _training(facts: Mapping, models: Mapping[str, Mapping]) -> list[str]:
-    """On what the model was trained, and from where."""
+    """The training data of the model, and where training started."""
     settings: Config | None = facts.get("settings")
     n_trs = ", ".join(f"{n} {name}" for name, n in facts.get("parts", {}).items())
     gap = f"; {settings.splits.gap_seconds:g} s left out between parts" if settings else ""
-    began = [where_training_began(model["started_from"]) for model in _known(models)]
-    said = [
+    starts = {training_start(m["started_from"]) for m in models.values() if m.get("started_from")}
+    sentences = [
         f"An autoencoder of {_joined(facts.get('modalities', ['sound']))} was trained on TRs of "
-        f"{facts['t_r']:g} s ({n_trs or '–'}{gap}; seed {facts.get('seed', '–')}), and scored on "
-        "test TRs alone."
+        f"{facts['t_r']:g} s ({n_trs or '–'}{gap}; seed {facts.get('seed', '–')}), and scored only "
+        "on test TRs."
     ]
-    return [*said, f"Training began from {_joined(sorted(set(began)))}."] if began else said
+    started = [f"Training started from {_joined(sorted(starts))}."] if starts else []
+    return sentences + started
 
 
-def _known(models: Mapping[str, Mapping]) -> list[Mapping]:
-    return [model for model in models.values() if model.get("started_from")]
+def _scores() -> list[str]:
+    """The scores of sound, with their references."""
+    return [metric.method or metric.label for metric in paired_metrics()]
 
 
 def _scans(facts: Mapping) -> list[str]:
-    """Whose BOLD it was, and how the bottleneck was read from it."""
+    """The BOLD data, and how the bottleneck was decoded from it."""
     if not facts["has_bold"]:
         return ["No scans were used."]
     kind = "was SIMULATED from the film, not measured" if facts["simulated"] else "was measured"
-    said = [f"BOLD of {len(facts.get('subjects', []))} subjects {kind}."]
+    sentences = [f"BOLD of {len(facts.get('subjects', []))} subjects {kind}."]
     settings: Config | None = facts.get("settings")
     if settings is None:
-        return said
+        return sentences
     decoding, placement = settings.decoding, settings.model.hrf_placement
     if settings.hrf_model in _HRFS:
-        of = "the bottleneck" if placement == "bottleneck" else "what the encoders see"
-        said.append(
+        of = "the bottleneck" if placement == "bottleneck" else "the input of the encoders"
+        sentences.append(
             f"The model predicts BOLD with {_HRFS[settings.hrf_model]} HRF applied to {of}."
         )
     voxels = (
         f"all voxels of the region {decoding.region}"
         if decoding.region
-        else f"the {100 * decoding.voxel_share:g} % of voxels in which subjects agree most in "
-        "training TRs"
+        else f"the {100 * decoding.voxel_share:g} % of voxels with the highest inter-subject "
+        "correlation in training TRs"
     )
     return [
-        *said,
-        f"Back from BOLD, the bottleneck was decoded from {voxels}, "
-        f"{decoding.first_lag_seconds:g} to {decoding.last_lag_seconds:g} s later, by ridge "
-        "regression (Dupré la Tour et al., 2022), beside three nulls: BOLD of other moments, the "
-        "mean volume, and the training sound with the most similar BOLD.",
-        "Decoded bottlenecks were identified among those of 2 TRs, and of 10 clips of "
-        f"{decoding.clip_seconds:g} s (p from {decoding.n_permutations:,} other orders of the "
-        "clips).",
+        *sentences,
+        f"The bottleneck was decoded from the BOLD of {voxels}, at lags of "
+        f"{decoding.first_lag_seconds:g} to {decoding.last_lag_seconds:g} s, by ridge regression "
+        "(Dupré la Tour et al., 2022), and compared with two nulls, BOLD of other moments and the "
+        "mean volume, and with a retrieval baseline, the training sound with the most similar "
+        "BOLD.",
+        "Each decoded bottleneck was identified among those of 2 TRs (its own and another), and "
+        f"among those of 10 clips of {decoding.clip_seconds:g} s (p from "
+        f"{decoding.n_permutations:,} permutations of the clips).",
     ]
 
 

@@ -1,4 +1,4 @@
-"""What a report needs from a data set's results folder."""
+"""Reads what a report needs from the results folder of a data set."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,34 +7,35 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.files import read_sound
 from giblet.config.config import Config
 from giblet.errors import GibletError
+from giblet.film.modalities import MODALITIES
 from giblet.io.arrays import load_arrays, open_arrays
 from giblet.io.schema import ALIGNED, QUALITY, SCANS, WORDS
 from giblet.io.tables import gather_tables, load_json, load_table
 from giblet.log import warnings_of
 from giblet.report.extras import Extras
 from giblet.report.run_record import git_commit, rule_times, versions, warnings_by_rules
-from giblet.report.scan_quality import EVERYWHERE, BrainResults, region_table
-from giblet.report.segments import MATCHED, matched_mel, matched_rows, score_segments
+from giblet.report.scan_quality import WHOLE_BRAIN, BrainResults, region_table
+from giblet.report.segments import REFERENCE, matched_mel, matched_rows, score_segments
+from giblet.report.tables import MATCHED
 from giblet.report.timeline import missing_volumes, scanned_table, timeline_table
 
-PATHS = ("encodec", "mel")
 SAMPLE_RATE = 24000  # Hz, of the players
 SCORES = ["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
-_MODALITIES = {"audio": "sound", "video": "pictures", "text": "words"}
 
 
-def heard_paths(results: Path, config: Config) -> list[str]:
-    """The paths on which sound was made and scored: none without a film, see ``config.film``."""
-    scored = results / "scores"
-    return [p for p in PATHS if config.has_film and (scored / f"{p}.tsv").is_file()]
+def scored_feature_types(results: Path, config: Config) -> list[str]:
+    """The feature types whose sound was made and scored: none without a film."""
+    scores = results / "scores"
+    return [one for one in FEATURE_TYPES if config.has_film and (scores / f"{one}.tsv").is_file()]
 
 
 def load_scores(results: Path, config: Config) -> pd.DataFrame:
-    """The table of scores of `heard_paths`; without rows where there are none."""
-    if not heard_paths(results, config):
+    """The table of scores of `scored_feature_types`; without rows where there are none."""
+    if not scored_feature_types(results, config):
         return pd.DataFrame(columns=SCORES)
     return gather_tables(results / "scores")
 
@@ -42,15 +43,16 @@ def load_scores(results: Path, config: Config) -> pd.DataFrame:
 def load_results(
     results: Path, config: Config, logs: Path | None = None
 ) -> tuple[dict, int, dict, dict, BrainResults | None, Extras]:
-    """Sounds by path and column, their sample rate, training curves by path, facts, how good
-    the scans are, if there are any, and whatever else there is. ``logs``: of the rules.
+    """Sounds by feature type and column, their sample rate, training curves by feature type, facts,
+    the quality of the scans, if there are any, and whatever else there is. ``logs``: of the rules.
 
-    Without `heard_paths` what scans alone tell. Raises GibletError where there is neither.
+    Without `scored_feature_types`, what there is of scans alone. Raises GibletError where there is
+    neither.
     """
-    paths = heard_paths(results, config)
-    sounds = {path: _sounds(results / "audio" / path) for path in paths}
-    history = {path: load_table(results / "model" / path / "history.tsv") for path in paths}
-    aligned = load_arrays(results / "aligned" / f"{paths[0]}.nc", *ALIGNED) if paths else None
+    scored = scored_feature_types(results, config)
+    sounds = {one: _sounds(results / "audio" / one) for one in scored}
+    history = {one: load_table(results / "model" / one / "history.tsv") for one in scored}
+    aligned = load_arrays(results / "aligned" / f"{scored[0]}.nc", *ALIGNED) if scored else None
     brain = _brain(results) if aligned is None or "bold" in aligned else None
     if aligned is None and brain is None:
         raise GibletError(f"{results}: nothing to report: no scores, no brain_quality.nc in it")
@@ -59,12 +61,12 @@ def load_results(
         facts["warnings"] = joined_warnings(facts, brain.space.attrs, brain.quality.attrs)
         facts["scan_fingerprint"] = brain.space.attrs.get("input", "unknown")
     if (words := results / "trs" / "text.nc").is_file() and config.has_annotations:
-        with open_arrays(words, *WORDS) as said:
-            facts["words_fingerprint"] = said.attrs["input"]
-    facts["warnings"] += [] if logs is None else said_only_in(logs, facts["warnings"])
+        with open_arrays(words, *WORDS) as arrays:
+            facts["words_fingerprint"] = arrays.attrs["input"]
+    facts["warnings"] += [] if logs is None else warnings_only_in(logs, facts["warnings"])
     extras = _extras(results, config, brain)
     if aligned is not None:
-        extras = _heard(extras, results, config, aligned, sounds)
+        extras = _with_film(extras, results, config, aligned, sounds)
     return sounds, SAMPLE_RATE, history, facts, brain, extras
 
 
@@ -86,15 +88,16 @@ def _extras(results: Path, config: Config, brain: BrainResults | None) -> Extras
 
 
 def _words(file: Path, brain: BrainResults) -> np.ndarray | None:
-    """How many words each TR has, if ridge was asked of words."""
+    """The number of words of each TR, if ridge regression used words."""
     if "r_n_words" not in brain.quality or not file.is_file():
         return None
     return load_arrays(file, *WORDS)["n_words"].values
 
 
-def _heard(extras: Extras, results: Path, config: Config, aligned: xr.Dataset, sounds: dict):
-    """All that a film adds; mel at the codec's bitrate joins ``sounds``."""
-    rates = _add_matched(sounds, aligned) if "encodec" in sounds else None
+def _with_film(extras: Extras, results: Path, config: Config, aligned: xr.Dataset, sounds: dict):
+    """All that a film adds; mel at the codec's bitrate is added to ``sounds``."""
+    scored = list(sounds)
+    rates = _add_matched(sounds, aligned) if REFERENCE in sounds else None
     segments = score_segments(sounds, SAMPLE_RATE)
     model = results / "model"
     return replace(
@@ -102,24 +105,25 @@ def _heard(extras: Extras, results: Path, config: Config, aligned: xr.Dataset, s
         segments=segments,
         matched=matched_rows(segments, *rates, config.seed) if rates else None,
         summaries=_tables(model, "[!.]*/summary.tsv", lambda file: file.parent.name),
-        models={
-            path: load_json(model / path / "config.json") for path in heard_paths(results, config)
-        },
-        codebooks=_codebooks(aligned, model / "encodec") if "encodec" in sounds else None,
+        models={one: load_json(model / one / "config.json") for one in scored},
+        codebooks=_codebooks(aligned, model / scored[0]) if _has_codes(scored[0]) else None,
         lesions=_tables(results / "lesion", f"{config.path}.tsv", lambda file: file.stem),
         left_out=_tables(results / "leave_one_out", f"{config.path}.tsv", lambda file: file.stem),
         timeline=timeline_table(aligned),
     )
 
 
+def _has_codes(feature_type: str) -> bool:
+    return FEATURE_TYPES[feature_type].unit == "label"
+
+
 def _add_matched(sounds: dict, aligned: xr.Dataset) -> tuple[float, float] | None:
     """Mel at the codec's bitrate: its kbit/s and values/s; None where mel cannot be so small."""
-    original = sounds["encodec"]["original"]
+    original, kbps = sounds[REFERENCE]["original"], float(aligned.attrs["bandwidth_kbps"])
     try:
-        made = matched_mel(original, SAMPLE_RATE, float(aligned.attrs["bandwidth_kbps"]))
+        waveform, *rates = matched_mel(original, SAMPLE_RATE, kbps)
     except ValueError:
         return None
-    waveform, *rates = made
     sounds[MATCHED] = {"original": original, "codec": waveform}
     return tuple(rates)
 
@@ -139,7 +143,7 @@ def _codebooks(aligned: xr.Dataset, model: Path) -> pd.DataFrame:
 
 
 def _regions(results: Path, config: Config, quality: xr.Dataset) -> pd.DataFrame | None:
-    """By the label image that lesions use, the simulated brains' own, or parcel by parcel."""
+    """By the label image of lesions, that of the simulated brains, or parcel by parcel."""
     from giblet.brain.regions import find_regions
 
     wanted, simulated = config.lesion.regions, results / "simulated"
@@ -151,12 +155,12 @@ def _regions(results: Path, config: Config, quality: xr.Dataset) -> pd.DataFrame
         regions = find_regions(quality, simulated)
     else:
         return None
-    everywhere = np.ones(quality.sizes["parcel" if "parcel" in quality.dims else "voxel"], bool)
-    return region_table(quality, regions | {EVERYWHERE: everywhere})
+    every = np.ones(quality.sizes["parcel" if "parcel" in quality.dims else "voxel"], bool)
+    return region_table(quality, regions | {WHOLE_BRAIN: every})
 
 
 def _brain(results: Path) -> BrainResults | None:
-    """None where it was not asked how good the scans are."""
+    """The quality of the scans; None where it was not computed."""
     if not (results / "brain_quality.nc").is_file():
         return None
     with open_arrays(results / "bold.nc", *SCANS) as scans:
@@ -166,19 +170,19 @@ def _brain(results: Path) -> BrainResults | None:
 
 
 def joined_warnings(*attrs: dict) -> list[str]:
-    """Every warning once, as they come; of a file they are JSON.
+    """Every warning once, in order; in a file they are JSON.
 
     >>> joined_warnings({"warnings": ["a", "b"]}, {"warnings": '["b", "c"]'}, {})
     ['a', 'b', 'c']
     """
-    return list(dict.fromkeys(said for one in attrs for said in warnings_of(one)))
+    return list(dict.fromkeys(text for one in attrs for text in warnings_of(one)))
 
 
-def said_only_in(logs: Path, known: list[str]) -> list[str]:
-    """What rules warned of in their logs and no file of arrays holds, as ``rules: warning``."""
-    held = {" ".join(said.split()) for said in known}  # as a log has it, on one line
-    found = warnings_by_rules(logs).items()
-    return [f"{', '.join(rules)}: {said}" for said, rules in found if said not in held]
+def warnings_only_in(logs: Path, reported: list[str]) -> list[str]:
+    """Warnings in the logs of rules that are not ``reported`` yet, as ``rules: warning``."""
+    on_one_line = {" ".join(text.split()) for text in reported}  # as in a log
+    logged = warnings_by_rules(logs).items()
+    return [f"{', '.join(rules)}: {text}" for text, rules in logged if text not in on_one_line]
 
 
 def _scan_facts(brain: BrainResults, config: Config) -> dict:
@@ -189,7 +193,7 @@ def _scan_facts(brain: BrainResults, config: Config) -> dict:
         "film": None,
         "t_r": float(space.attrs["t_r"]),
         "n_trs": int(quality.attrs["n_trs"]),
-        "modalities": [name for key, name in _MODALITIES.items() if f"r_{key}" in quality],
+        "modalities": [m.label for m in MODALITIES.values() if f"r_{m.name}" in quality],
         "has_bold": True,
         "simulated": "SIMULATED" in space.attrs["source"],
         "bold_source": space.attrs["source"],
@@ -212,7 +216,7 @@ def _facts(aligned: xr.Dataset, config: Config) -> dict:
         "codec": attrs["codec"],
         "codec_revision": attrs["codec_revision"],
         "bandwidth_kbps": float(attrs["bandwidth_kbps"]),
-        "modalities": [name for key, name in _MODALITIES.items() if key in aligned],
+        "modalities": [m.label for m in MODALITIES.values() if m.name in aligned],
         "has_bold": "bold" in aligned,
         "simulated": "SIMULATED" in attrs.get("bold_source", ""),
         "bold_source": attrs.get("bold_source", "none"),

@@ -1,4 +1,4 @@
-"""How good the scans are, for the report: a table, maps, and what is said of them."""
+"""The quality of the scans in the report: a table, maps, and sentences on them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,50 +7,46 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from giblet.audio.feature_types import FEATURE_TYPES
+from giblet.film.modalities import MODALITIES
 from giblet.report.brain_maps import brain_affine, brain_map, brain_view, brain_volume, why_no_map
-from giblet.report.sentences import lag_sentence, none_found_sentence, r2_sentence
+from giblet.report.sentences import lag_sentence, no_discoveries_sentence, r2_sentence
 from giblet.report.tables import in_order, number
 
 LARGEST_Q = 0.05
 MOST_REGIONS = 30  # of many parcels
-EVERYWHERE = "everywhere"
+WHOLE_BRAIN = "whole brain"
 IN_REGIONS = ("isc", "r_")
-MODALITIES = {
-    "encodec": "sound (codes)",
-    "mel": "sound (mel)",
-    "video": "pictures",
-    "text": "words",
-    "n_words": "number of words",
-    "all": "all together",
-}
+SOUND = MODALITIES["audio"]  # the modality that has feature types
+BANDS = (
+    {one.name: f"{SOUND.label} ({one.label})" for one in FEATURE_TYPES.values()}
+    | {one.name: one.label for one in MODALITIES.values() if one is not SOUND}
+    | {"n_words": "number of words", "all": "all together"}
+)
 RIDGE_READING = "of BOLD predicted in held-out blocks; chance 0, best 1"
 # metric: label, how it is read, decimals
 MEASURES = {
     "isc": ("Inter-subject correlation", "with the mean of the others; chance 0, best 1", 3),
-    "ceiling_lower": (
-        "Noise ceiling, lower bound",
-        "the same r; a perfect model of the film has at least it",
-        3,
-    ),
+    "ceiling_lower": ("Noise ceiling, lower bound", "r with the mean of the others", 3),
     "ceiling_upper": (
         "Noise ceiling, upper bound",
-        "r with everyone's mean; {alone} if nothing is shared",
+        "r with the group mean including self (1/√n = {alone} by chance)",
         3,
     ),
     "explainable_variance": ("Explainable variance", "share that subjects have in common", 3),
     "tsnr": ("Temporal SNR", "mean over standard deviation, before cleaning", 1),
     "framewise_displacement": ("Framewise displacement (mm)", "mean over volumes, 0 is best", 2),
-    "moving_share": ("Moving volumes", "share of those that moved by more than 0.5 mm", 3),
-} | {f"r_{name}": (f"Ridge r: {label}", RIDGE_READING, 3) for name, label in MODALITIES.items()}
+    "moving_share": ("Moving volumes", "share with more than 0.5 mm framewise displacement", 3),
+} | {f"r_{name}": (f"Ridge r: {label}", RIDGE_READING, 3) for name, label in BANDS.items()}
 
 
 @dataclass(frozen=True)
 class BrainResults:
-    """What ``brain_quality`` wrote, and where its voxels are.
+    """The files of ``brain_quality``, and the coordinates of its voxels.
 
     quality : array set of ``giblet.evaluation.quality.brain_quality``
     summary : table of ``giblet.evaluation.quality.summary_table``
-    space : what ``giblet.brain.bold.load_bids`` has beside the series
+    space : the array set of ``giblet.brain.bold.load_bids`` without the series
     """
 
     quality: xr.Dataset
@@ -60,14 +56,14 @@ class BrainResults:
 
 @dataclass(frozen=True)
 class BrainSection:
-    """What the page says of the scans.
+    """Content of the page's section on the scans.
 
     header, rows : a table; rows are label, reading, one text per name in ``header``
     lag : a sentence
-    cautions : how not to read the table
+    cautions : sentences on how not to read the table
     maps : label, SVG
-    view : the first map again, to cut through (label, HTML), if there is any
-    no_maps : what has places, yet nothing to draw, and why
+    view : a slice viewer of the first map (label, HTML), if there is any
+    no_maps : measures with coordinates but nothing to draw, and why
     answer : the table in one sentence
     """
 
@@ -82,7 +78,7 @@ class BrainSection:
 
 
 def brain_section(results: BrainResults) -> BrainSection:
-    """What the page says of the scans; no maps where the voxels' or parcels' places are unknown."""
+    """The section on the scans; without maps where coordinates of voxels or parcels are unknown."""
     quality, summary = results.quality, results.summary
     rows = [_row(name, quality, summary) for name in MEASURES if name in quality]
     means = _means(quality, results.space)
@@ -93,7 +89,7 @@ def brain_section(results: BrainResults) -> BrainSection:
     maps = [(label, brain_map(volume, affine)) for label, volume in volumes]
     view = next(((label, brain_view(volume, affine)) for label, volume in volumes), None)
     cautions = list(
-        filter(None, (none_found_sentence(rows, _places(quality)), r2_sentence(summary)))
+        filter(None, (no_discoveries_sentence(rows, _places(quality)), r2_sentence(summary)))
     )
     sentences = lag_sentence(quality), cautions, _answer(rows, quality)
     no_maps = [f"{label}: {why}" for label, why in whys.items() if why]
@@ -111,18 +107,18 @@ def _places(quality: xr.Dataset) -> str:
 
 
 def _answer(rows: list[tuple[str, str, list[str]]], quality: xr.Dataset) -> str:
-    """Agreement and every ridge, in the order of the table."""
+    """ISC and every ridge r, in the order of the table."""
     places = _places(quality)
-    told = [
+    values = [
         f"{label} {cells[0]}" + (f" (q < .05 in {cells[3]} of {places})" if cells[3] else "")
         for label, _, cells in rows
         if label == MEASURES["isc"][0] or label.startswith("Ridge")
     ]
-    if not told:
-        return "neither agreement nor ridge could be told."
+    if not values:
+        return "neither inter-subject correlation nor ridge could be computed."
     n_places, n_subjects = (quality.sizes[k] for k in ("voxel", "subject"))
     of = f"means over {n_places:,} {places} and {n_subjects} subjects; chance is 0"
-    return f"{'; '.join(told)} ({of})."
+    return f"{'; '.join(values)} ({of})."
 
 
 def _row(name: str, quality: xr.Dataset, summary: pd.DataFrame) -> tuple[str, str, list[str]]:
@@ -137,25 +133,25 @@ def _row(name: str, quality: xr.Dataset, summary: pd.DataFrame) -> tuple[str, st
             number(rows["mean"].mean(), decimals),
             " to ".join(ends) if len(rows) > 1 and rows["mean"].notna().any() else "",
             number(rows["p95"].mean(), decimals) if (rows["n"] > 1).any() else "",
-            _found(quality, name),
+            _significant(quality, name),
         ],
     )
 
 
-def _found(quality: xr.Dataset, name: str) -> str:
+def _significant(quality: xr.Dataset, name: str) -> str:
     """Share of voxels at q < .05 among those that have a q; empty where none was computed."""
     if f"{name}_q" not in quality:
         return ""
     q = quality[f"{name}_q"].values
-    known = q[np.isfinite(q)]
-    return f"{100 * (known < LARGEST_Q).mean():.1f} %" if len(known) else number(np.nan, 1)
+    tested = q[np.isfinite(q)]
+    return f"{100 * (tested < LARGEST_Q).mean():.1f} %" if len(tested) else number(np.nan, 1)
 
 
 def region_table(quality: xr.Dataset, regions: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """One row a region: its voxels, and means over them and over subjects of ISC, ceiling and r.
+    """One row per region: its voxels, and means over them and subjects of ISC, ceiling and r.
 
     ``regions``: (n_voxels,) bool by name. Those with the highest ISC or first r come first, at
-    most ``MOST_REGIONS``, and ``EVERYWHERE`` last. Of parcels voxels are not counted.
+    most ``MOST_REGIONS``, and ``WHOLE_BRAIN`` last. Of parcels voxels are not counted.
     """
     shown = [name for name in MEASURES if name in quality and name.startswith(IN_REGIONS)]
     rows = [
@@ -168,7 +164,7 @@ def region_table(quality: xr.Dataset, regions: Mapping[str, np.ndarray]) -> pd.D
     if not shown or table.empty:
         return table
     table = table.sort_values(MEASURES[shown[0]][0], ascending=False)
-    last = table["Region"] == EVERYWHERE
+    last = table["Region"] == WHOLE_BRAIN
     return pd.concat([table[~last][:MOST_REGIONS], table[last]])
 
 
@@ -177,7 +173,7 @@ def _mean_of(values: np.ndarray) -> float:
 
 
 def _means(quality: xr.Dataset, space: xr.Dataset) -> list[tuple[str, np.ndarray]]:
-    """Of ISC and of every r, means over subjects; none where places are unknown."""
+    """ISC and every r, means over subjects; none where coordinates are unknown."""
     if "mask" not in space:
         return []
     names = in_order([n for n in MEASURES if n == "isc" or n.startswith("r_")], ["isc"])

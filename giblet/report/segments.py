@@ -1,23 +1,30 @@
-"""Scores of single segments of sound: one path against the other, and which seconds to hear."""
+"""Scores of single segments: paired differences of feature types, and moments to listen to."""
 
 from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
+from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.mel import mel_spectrogram, mel_to_sound
 from giblet.audio.metrics.scores import SEGMENT_SECONDS, score_estimates, summarise
 from giblet.audio.metrics.speech import segment_edges
+from giblet.audio.metrics.table import Metric, segment_metrics
 from giblet.audio.quantized_mel import dequantize_mel, matched_settings, pack_levels, quantize_mel
+from giblet.report.tables import MATCHED
 from giblet.timing import samples_duration
 
-MATCHED = "mel_matched"
+REFERENCE = next(iter(FEATURE_TYPES))  # the others are compared with it
 COMPARED = ("codec", "stimulus", "brain")
-PAIRED_METRICS = ("pesq_wb", "stoi", "si_sdr_db", "log_mel_db")
 N_RESAMPLES = 10000
 
 Sounds = Mapping[str, Mapping[str, np.ndarray]]
 Scores = dict[tuple[str, str], dict[str, np.ndarray]]  # (path, column) → metric → (n_segments,)
+
+
+def paired_metrics() -> list[Metric]:
+    """The metrics of sound in which feature types are compared segment by segment."""
+    return [metric for metric in segment_metrics() if metric.compared]
 
 
 def matched_mel(
@@ -37,39 +44,41 @@ def matched_mel(
 
 
 def score_segments(sounds: Sounds, sample_rate: float, n_jobs: int = 1) -> Scores:
-    """Scores of the segments of every path's ``COMPARED`` columns against its own original."""
-    found: Scores = {}
-    for path, columns in sounds.items():
+    """Scores of the segments of ``COMPARED`` columns against the original of their feature type."""
+    scores: Scores = {}
+    for feature_type, columns in sounds.items():
         names = [column for column in COMPARED if column in columns]
         waves = [columns[name] for name in names]
         scored = score_estimates(columns["original"], waves, sample_rate, SEGMENT_SECONDS, n_jobs)
-        found |= {(path, name): scores for name, scores in zip(names, scored, strict=True)}
-    return found
+        scores |= {(feature_type, name): one for name, one in zip(names, scored, strict=True)}
+    return scores
 
 
 def matched_rows(scores: Scores, kbps: float, values: float, seed: int) -> pd.DataFrame:
     """Rows of the score table, ``path column metric value low high n n_failed``, of `MATCHED`."""
-    found = scores[MATCHED, "codec"].items()
-    rows = [{"metric": metric, **summarise(metric, s, seed, 1000)} for metric, s in found]
+    by_metric = scores[MATCHED, "codec"].items()
+    rows = [{"metric": metric, **summarise(metric, s, seed, 1000)} for metric, s in by_metric]
     rates = {"kbit_per_s": kbps, "values_per_s": values}
     rows += [{"metric": m, "value": v, "n": 1, "n_failed": 0} for m, v in rates.items()]
     return pd.DataFrame(rows).assign(path=MATCHED, column="codec")
 
 
 def paired_differences(scores: Scores, seed: int = 0) -> pd.DataFrame:
-    """Codes less mel, segment by segment: ``path column metric n difference low high p``.
+    """Codes − others, paired by segment: ``path column metric n difference low high p``.
 
-    ``path`` is the one that codes are compared with. Means over segments scored on both paths,
+    ``path`` is the feature type that codes are compared with. Means over segments scored in both,
     their 95 % bootstrap interval, and the two-sided p of a sign-flip test of the mean, which takes
-    segments to be independent. NaN where fewer than two segments are scored on both.
+    segments to be independent. NaN where fewer than two segments are scored in both.
     """
-    others = [(path, column) for path, column in scores if path != "encodec"]
+    others = [key for key in scores if key[0] != REFERENCE]
     rows = [
-        {"path": path, "column": column, "metric": metric}
-        | _difference(scores["encodec", column][metric], scores[path, column][metric], seed)
-        for path, column in others
-        if ("encodec", column) in scores
-        for metric in PAIRED_METRICS
+        {"path": other, "column": column, "metric": metric.name}
+        | _difference(
+            scores[REFERENCE, column][metric.name], scores[other, column][metric.name], seed
+        )
+        for other, column in others
+        if (REFERENCE, column) in scores
+        for metric in paired_metrics()
     ]
     names = ["path", "column", "metric", "n", "difference", "low", "high", "p"]
     return pd.DataFrame(rows, columns=names)
@@ -77,14 +86,14 @@ def paired_differences(scores: Scores, seed: int = 0) -> pd.DataFrame:
 
 def _difference(one: np.ndarray, other: np.ndarray, seed: int) -> dict:
     difference = one - other
-    known = difference[np.isfinite(difference)]
-    row = summarise("difference", known, seed, 1000)
+    scored = difference[np.isfinite(difference)]
+    row = summarise("difference", scored, seed, 1000)
     ends = {"difference": row["value"], "low": row["low"], "high": row["high"]}
-    return {"n": row["n"], **ends, "p": sign_flip_p(known, seed)}
+    return {"n": row["n"], **ends, "p": sign_flip_p(scored, seed)}
 
 
 def sign_flip_p(differences: np.ndarray, seed: int = 0) -> float:
-    """Two-sided p of a mean of ``differences`` (n,): would it be as large with other signs?
+    """Two-sided p of the mean of ``differences`` (n,) by a sign-flip test.
 
     >>> sign_flip_p(np.array([1.0, 2.0, 3.0]))
     0.25
@@ -94,20 +103,20 @@ def sign_flip_p(differences: np.ndarray, seed: int = 0) -> float:
     if len(differences) < 2:
         return np.nan
     options = {"permutation_type": "samples", "n_resamples": N_RESAMPLES, "rng": seed}
-    found = permutation_test((differences,), np.mean, vectorized=True, **options)
-    return float(found.pvalue)
+    test = permutation_test((differences,), np.mean, vectorized=True, **options)
+    return float(test.pvalue)
 
 
 def moments(scores: Scores, n_samples: int, sample_rate: float) -> dict[str, tuple[int, int]]:
     """The worst, median and best segment by STOI of stimulus: name → first sample and end.
 
-    STOI is that of codes, or of the first path there is; segments without STOI are left out.
+    STOI is that of the first feature type; segments without STOI are left out.
     """
-    found = [s["stoi"] for (path, column), s in scores.items() if column == "stimulus"]
-    if not found:
+    stoi = next((s["stoi"] for (_, column), s in scores.items() if column == "stimulus"), None)
+    if stoi is None:
         return {}
     edges = segment_edges(n_samples, SEGMENT_SECONDS, sample_rate)
-    ranked = [k for k in np.argsort(found[0], kind="stable") if np.isfinite(found[0][k])]
+    ranked = [k for k in np.argsort(stoi, kind="stable") if np.isfinite(stoi[k])]
     if not ranked:
         return {}
     chosen = {"worst": ranked[0], "median": ranked[len(ranked) // 2], "best": ranked[-1]}

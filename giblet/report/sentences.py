@@ -1,25 +1,26 @@
-"""The answer in three sentences: what survives the codec, the bottleneck and the brain."""
+"""The main result in three sentences: what is left after the codec, the bottleneck, the brain."""
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from giblet.report.tables import metric_of, number, why_unscored
+from giblet.audio.feature_types import FEATURE_TYPES
+from giblet.audio.metrics.table import metric_of
+from giblet.report.tables import feature_label, number, why_unscored
 
-PATHS = {"encodec": "codes", "mel": "mel"}  # as reconstruct scores them
-BEST = {"stoi": ("STOI", "1"), "pesq_wb": ("PESQ", "4.64")}
+NAMES = {"stoi": "STOI", "pesq_wb": "PESQ"}
 LARGEST_P = 0.05
 FEW_SEGMENTS = 10
 NO_FILM = (
-    "No film was given, so nothing is said of its sound: no codec, no bottleneck, no decoding, no "
-    "players. Words and scans alone are here."
+    "No film was given, so this page has no codec, no bottleneck, no decoding and no players: only "
+    "words and scans."
 )
 CLIPS, P_VALUE, NULL = "identification_10way", "identification_10way_p", "brain_shuffled"
 BY_SOUND = "identification_sound_10way"
 
 
 def answer(scores: pd.DataFrame, facts: dict, of_scans: str = "") -> list[tuple[str, str]]:
-    """What was asked, and one sentence of numbers; it says so where a number is missing.
+    """Three questions, each with one sentence of numbers, which names numbers that are missing.
 
     Parameters
     ----------
@@ -29,13 +30,14 @@ def answer(scores: pd.DataFrame, facts: dict, of_scans: str = "") -> list[tuple[
     """
     if facts["film"] is None:
         return [("The sound", NO_FILM), ("The brain", of_scans)]
-    known = scores.set_index(["path", "column", "metric"])
-    codec = _heard(known, "codec")
-    bottleneck = _heard(known, "stimulus", said_before=codec)
+    cells = scores.set_index(["path", "column", "metric"])
+    codec = _of_sound(cells, "codec")
+    bottleneck = _of_sound(cells, "stimulus", already=codec)
+    ways = " or ".join(f"{one.label} ({one.vocoder})" for one in FEATURE_TYPES.values())
     return [
-        ("The codec", f"Sound to codes, or to mel, and back: {codec}"),
+        ("Without the model", f"Sound to {ways} and back: {codec}"),
         ("The bottleneck", f"Sound through the model's bottleneck: {bottleneck}"),
-        ("The brain", _from_brain(known, facts)),
+        ("The brain", _from_brain(cells, facts)),
     ]
 
 
@@ -46,209 +48,210 @@ def few_segments(scores: pd.DataFrame) -> str:
     if not n < FEW_SEGMENTS:
         return ""
     segments = "1 segment" if n == 1 else f"{n:.0f} segments"
-    wide = "of one there is no interval" if n == 1 else "intervals from so few are wide, and rough"
+    why = "there is no interval from one" if n == 1 else "intervals from so few are wide and rough"
     return (
-        f"Only {segments} of sound could be held out: {wide}. A longer film, or a larger "
+        f"Only {segments} of sound could be held out: {why}. A longer film, or a larger "
         "splits.test, gives more."
     )
 
 
-def _heard(known: pd.DataFrame, column: str, said_before: str = "") -> str:
-    """STOI and PESQ of a column, path by path; what is missing only if not ``said_before``."""
-    paths = _paths(known, column, "stoi")
-    if not paths:
+def _of_sound(cells: pd.DataFrame, column: str, already: str = "") -> str:
+    """STOI and PESQ of a column, by feature type; a missing value only if not in ``already``."""
+    scored = _scored(cells, column, "stoi")
+    if not scored:
         return "not scored."
-    said = [_best(known, paths, column, metric) for metric in ("stoi", "pesq_wb")]
-    missing = [*_missing(known, paths, column, "stoi"), *_missing(known, paths, column, "pesq_wb")]
-    unscored = [label for path, label in PATHS.items() if path not in paths]
+    values = [_values(cells, scored, column, metric) for metric in NAMES]
+    missing = [text for metric in NAMES for text in _missing(cells, scored, column, metric)]
+    unscored = [feature_label(name) for name in FEATURE_TYPES if name not in scored]
     missing += [f"{' and '.join(unscored)}: not scored"] if unscored else []
-    return "; ".join([*filter(None, said), *(m for m in missing if m not in said_before)]) + "."
+    return "; ".join([*filter(None, values), *(m for m in missing if m not in already)]) + "."
 
 
-def _best(known: pd.DataFrame, paths: list[str], column: str, metric: str) -> str:
-    """A metric on every path that has it, and its largest value; empty where none has it."""
-    told = [
-        f"{_value(known, path, column, metric)} ({_name(known, path, column, metric)})"
-        for path in paths
-        if np.isfinite(_number(known, (path, column, metric)))
+def _values(cells: pd.DataFrame, feature_types: list[str], column: str, metric: str) -> str:
+    """A metric of every feature type that has it, and its maximum; empty where none has it."""
+    values = [
+        f"{_value(cells, one, column, metric)} ({_name(cells, one, column, metric)})"
+        for one in feature_types
+        if np.isfinite(_number(cells, (one, column, metric)))
     ]
-    name, largest = BEST[metric]
-    return f"{name} {' and '.join(told)}, of at most {largest}" if told else ""
+    largest = metric_of(metric).best
+    return f"{NAMES[metric]} {' and '.join(values)} (max {largest:g})" if values else ""
 
 
-def _missing(known: pd.DataFrame, paths: list[str], column: str, metric: str) -> list[str]:
-    """Why paths have no value of a metric: once, if it is the same on all of them."""
+def _missing(cells: pd.DataFrame, feature_types: list[str], column: str, metric: str) -> list[str]:
+    """Why feature types have no value of a metric; once, if it is the same for all of them."""
     why = {
-        path: why_unscored(known, (path, column, metric))
-        for path in paths
-        if (path, column, metric) in known.index
-        and not np.isfinite(_number(known, (path, column, metric)))
+        one: why_unscored(cells, (one, column, metric))
+        for one in feature_types
+        if (one, column, metric) in cells.index
+        and not np.isfinite(_number(cells, (one, column, metric)))
     }
-    of_all = len(why) == len(paths) and len(set(why.values())) == 1
+    same = len(why) == len(feature_types) and len(set(why.values())) == 1
     named = (
-        {"": next(iter(why.values()))} if of_all else {f" of {PATHS[k]}": v for k, v in why.items()}
+        {"": next(iter(why.values()))}
+        if same
+        else {f" of {feature_label(one)}": text for one, text in why.items()}
     )
-    return [f"no {BEST[metric][0]}{of}{': ' if said else ''}{said}" for of, said in named.items()]
+    return [f"no {NAMES[metric]}{of}{': ' if text else ''}{text}" for of, text in named.items()]
 
 
-def _name(known: pd.DataFrame, path: str, column: str, metric: str) -> str:
-    """A path, with its rate where it is named first."""
-    kbps = _number(known, (path, column, "kbit_per_s"))
+def _name(cells: pd.DataFrame, feature_type: str, column: str, metric: str) -> str:
+    """A feature type, with its bitrate where it is named first."""
+    kbps = _number(cells, (feature_type, column, "kbit_per_s"))
     has_rate = metric == "stoi" and np.isfinite(kbps)
-    return f"{PATHS[path]}, {number(kbps, 1)} kbit/s" if has_rate else PATHS[path]
+    name = feature_label(feature_type)
+    return f"{name}, {number(kbps, 1)} kbit/s" if has_rate else name
 
 
-def _from_brain(known: pd.DataFrame, facts: dict) -> str:
-    """Clips identified, by the bottleneck and by sound; if that is better than its null's."""
+def _from_brain(cells: pd.DataFrame, facts: dict) -> str:
+    """Clips identified by the bottleneck and by sound, and a comparison with the null."""
     if not facts["has_bold"]:
-        return "No scan was given, so nothing can be said of the brain."
+        return "No scan was given, so there is no result for the brain."
     kind = "simulated BOLD (computed, not measured)" if facts["simulated"] else "BOLD"
-    paths = _paths(known, "brain", CLIPS)
-    if not paths:
-        return f"From {kind}: clips were not identified, for which it takes ten that are held out."
+    scored = _scored(cells, "brain", CLIPS)
+    if not scored:
+        return f"From {kind}: clips were not identified; this needs ten that are held out."
     kind = kind[0].upper() + kind[1:]
-    shown = [path for path in paths if _number(known, (path, "brain", P_VALUE)) < LARGEST_P]
-    others = [path for path in paths if path not in shown]
+    shown = [one for one in scored if _number(cells, (one, "brain", P_VALUE)) < LARGEST_P]
+    others = [one for one in scored if one not in shown]
     by = ", by the whole bottleneck, in"
-    said = [f"{kind} tells which of 10 clips was on{by} {_clips(known, shown)}"] if shown else []
+    parts = [f"{kind} identifies one of 10 clips{by} {_clips(cells, shown)}"] if shown else []
     if others:
-        asked = f"{kind} is not shown to tell which of 10 clips was on"
-        asked = "not shown to be more than chance" if shown else asked
-        said.append(f"{asked}: {_clips(known, others)}")
-    return f"{'; '.join(said)}; chance is 10 %{_by_sound(known)}{_sound(known, paths)}."
+        start = f"{kind} does not identify one of 10 clips above chance"
+        start = "not above chance" if shown else start
+        parts.append(f"{start}: {_clips(cells, others)}")
+    return f"{'; '.join(parts)}; chance is 10 %{_by_sound(cells)}{_sound(cells, scored)}."
 
 
-def _clips(known: pd.DataFrame, paths: list[str]) -> str:
-    """Share of clips identified, its interval and p, path by path."""
-    told = []
-    for path in paths:
-        p = _number(known, (path, "brain", P_VALUE))
-        said = f"p = {number(p, metric_of(P_VALUE).decimals)}" if np.isfinite(p) else "p unknown"
-        told.append(f"{_percent(known, path, CLIPS)} ({PATHS[path]}, {said})")
-    return f"{' and '.join(told)} of cases"
+def _clips(cells: pd.DataFrame, feature_types: list[str]) -> str:
+    """Share of clips identified, its interval and p, by feature type."""
+    shares = []
+    for one in feature_types:
+        p = _number(cells, (one, "brain", P_VALUE))
+        text = f"p = {number(p, metric_of(P_VALUE).decimals)}" if np.isfinite(p) else "p unknown"
+        shares.append(f"{_percent(cells, one, CLIPS)} ({feature_label(one)}, {text})")
+    return f"{' and '.join(shares)} of cases"
 
 
-def _by_sound(known: pd.DataFrame) -> str:
-    """The same by the sound that was decoded; empty where that was not asked."""
-    told = [
-        f"{_percent(known, path, BY_SOUND)} ({PATHS[path]})"
-        for path in _paths(known, "brain", BY_SOUND)
-        if np.isfinite(_number(known, (path, "brain", BY_SOUND)))
+def _by_sound(cells: pd.DataFrame) -> str:
+    """Clips identified by the decoded sound; empty where that was not scored."""
+    shares = [
+        f"{_percent(cells, one, BY_SOUND)} ({feature_label(one)})"
+        for one in _scored(cells, "brain", BY_SOUND)
+        if np.isfinite(_number(cells, (one, "brain", BY_SOUND)))
     ]
-    return f"; by the decoded sound alone {' and '.join(told)}" if told else ""
+    return f"; by the decoded sound alone {' and '.join(shares)}" if shares else ""
 
 
-def _percent(known: pd.DataFrame, path: str, metric: str) -> str:
-    """A share of the brain's, with its interval where there is one."""
-    row = known.loc[path, "brain", metric]
+def _percent(cells: pd.DataFrame, feature_type: str, metric: str) -> str:
+    """A share of the column brain, with its interval where there is one."""
+    row = cells.loc[feature_type, "brain", metric]
     value, low, high = (number(100 * row[k], 0) for k in ("value", "low", "high"))
     return f"{value} %" + (f" [{low}, {high}]" if "–" not in (low, high) else "")
 
 
-def _sound(known: pd.DataFrame, paths: list[str]) -> str:
-    """STOI beside that of the null; better only where the two intervals lie apart."""
-    if not (paths := [path for path in paths if (path, "brain", "stoi") in known.index]):
+def _sound(cells: pd.DataFrame, feature_types: list[str]) -> str:
+    """STOI and that of the null; better only where the two intervals do not overlap."""
+    if not (shown := [one for one in feature_types if (one, "brain", "stoi") in cells.index]):
         return ""
-    better = [path for path in paths if _apart(known, path)]
-    said = ", ".join(
-        f"of {PATHS[path]} {_plain(known, path, 'brain')} against {_plain(known, path, NULL)}"
-        for path in paths
+    better = [one for one in shown if _apart(cells, one)]
+    values = ", ".join(
+        f"of {feature_label(one)} {_plain(cells, one, 'brain')} and {_plain(cells, one, NULL)}"
+        for one in shown
     )
-    shown = "" if better else "not shown to be "
-    alone = f" by {PATHS[better[0]]} alone" if 0 < len(better) < len(paths) else ""
-    return (
-        f"; the sound decoded from it is {shown}better{alone} than that of other moments "
-        f"(STOI {said})"
-    )
+    verb = "is" if better else "is not shown to be"
+    only = f" (only {feature_label(better[0])})" if 0 < len(better) < len(shown) else ""
+    return f"; the decoded sound {verb} better than from shuffled BOLD{only} (STOI {values})"
 
 
-def _apart(known: pd.DataFrame, path: str) -> bool:
-    """Whether the lowest end of the brain's STOI is above the highest of its null."""
-    brain, null = (path, "brain", "stoi"), (path, NULL, "stoi")
-    return null in known.index and bool(known.loc[brain, "low"] > known.loc[null, "high"])
+def _apart(cells: pd.DataFrame, feature_type: str) -> bool:
+    """Whether the lower end of the brain's STOI is above the upper end of its null."""
+    brain, null = (feature_type, "brain", "stoi"), (feature_type, NULL, "stoi")
+    return null in cells.index and bool(cells.loc[brain, "low"] > cells.loc[null, "high"])
 
 
-def _plain(known: pd.DataFrame, path: str, column: str) -> str:
+def _plain(cells: pd.DataFrame, feature_type: str, column: str) -> str:
     """A STOI without its interval."""
-    stoi = _number(known, (path, column, "stoi"))
+    stoi = _number(cells, (feature_type, column, "stoi"))
     return number(stoi, metric_of("stoi").decimals) if np.isfinite(stoi) else "unknown"
 
 
-def _paths(known: pd.DataFrame, column: str, metric: str) -> list[str]:
-    return [path for path in PATHS if (path, column, metric) in known.index]
+def _scored(cells: pd.DataFrame, column: str, metric: str) -> list[str]:
+    return [name for name in FEATURE_TYPES if (name, column, metric) in cells.index]
 
 
-def _number(known: pd.DataFrame, key: tuple[str, str, str]) -> float:
-    return float(known.loc[key, "value"]) if key in known.index else np.nan
+def _number(cells: pd.DataFrame, key: tuple[str, str, str]) -> float:
+    return float(cells.loc[key, "value"]) if key in cells.index else np.nan
 
 
-def _value(known: pd.DataFrame, path: str, column: str, metric: str) -> str:
+def _value(cells: pd.DataFrame, feature_type: str, column: str, metric: str) -> str:
     """A score, with its interval where there is one."""
-    row, decimals = known.loc[path, column, metric], metric_of(metric).decimals
+    row, decimals = cells.loc[feature_type, column, metric], metric_of(metric).decimals
     value, low, high = (number(row[k], decimals) for k in ("value", "low", "high"))
     return f"{value} [{low}, {high}]" if "–" not in (low, high) else value
 
 
 def lag_sentence(quality: xr.Dataset) -> str:
-    """How late the scans are, with what certainty, and what was done about it.
+    """The lag of the scans behind the film, its interval and p, and the shift that was applied.
 
     >>> lag_sentence(xr.Dataset({"lag": np.nan}, attrs={"lag_note": "no sound"}))
-    'The lag between film and scan could not be told: no sound. The scans were not moved.'
+    'The lag between film and scan is unknown: no sound. The scans were not shifted.'
     """
     applied = float(quality.attrs.get("lag_applied", 0.0))
-    moved = (
-        f"The scans were moved by {number(applied, 2)} s before this (scan.lag_seconds)."
+    shift = (
+        f"The scans were shifted by {number(applied, 2)} s before this (scan.lag_seconds)."
         if applied
-        else "The scans were not moved."
+        else "The scans were not shifted."
     )
     if "lag" not in quality or not np.isfinite(quality["lag"]):
-        reason = quality.attrs.get("lag_note", "none was sought")
-        return f"The lag between film and scan could not be told: {reason}. {moved}"
+        reason = quality.attrs.get("lag_note", "it was not estimated")
+        return f"The lag between film and scan is unknown: {reason}. {shift}"
     seconds, low, high = (number(quality[k].item(), 2) for k in ("lag", "lag_low", "lag_high"))
-    kind = "reliable" if quality["lag_reliable"].item() else "not reliable, do not use it"
-    none = quality["lag_low"].item() <= 0 <= quality["lag_high"].item()
+    reliable = quality["lag_reliable"].item()
+    none = reliable and quality["lag_low"].item() <= 0 <= quality["lag_high"].item()
+    start = "No lag detected" if none else "Lag of the scans behind the film"
     return (
-        f"The scans lag behind the film by {seconds} s (95 %: {low} to {high} s"
-        f"{', which holds 0' if none else ''}; p = {quality['lag_p'].item():.2g} of so good a fit "
-        f"of other moments; {kind}). {moved}"
+        f"{start}: {seconds} s (95 %: [{low}, {high}]; p = {quality['lag_p'].item():.2g}, "
+        f"circular-shift null; {'reliable' if reliable else 'not reliable, do not use it'}). "
+        f"{shift}"
     )
 
 
-def none_found_sentence(rows: list[tuple[str, str, list[str]]], places: str) -> str:
-    """What a share of 0 says, where ridge found something on average; empty where there is none."""
-    found = [
+def no_discoveries_sentence(rows: list[tuple[str, str, list[str]]], places: str) -> str:
+    """A caution where no voxel is significant but the mean r is not 0; else empty."""
+    names = [
         label.removeprefix("Ridge r: ")
         for label, _, (mean, _, _, share) in rows
         if label.startswith("Ridge") and share == "0.0 %" and not mean.startswith(("−", "0.000"))
     ]
-    return found and (
-        f"0.0 % of {places} at q < .05 ({', '.join(found)}) is no proof that nothing is predicted "
-        f"there: in few TRs no p falls low enough for one among many {places}. Regions and the "
-        "map say where r lies; parcels, or longer scans, find more."
+    return names and (
+        f"0.0 % of {places} at q < .05 ({', '.join(names)}) does not mean that nothing is "
+        f"predicted there: with few TRs no p is low enough among so many {places}. Regions and the "
+        "map show where r is high; parcels or longer scans have more power."
     )
 
 
 def r2_sentence(summary: pd.DataFrame) -> str:
-    """A warning where means of R², which knows no lowest value, are far below their medians.
+    """A caution where means of R², which has no lower bound, are far below their medians.
 
     >>> rows = [("r2_all", -249.1, -1.5), ("r2_text", 0.1, 0.1)]
     >>> r2_sentence(pd.DataFrame(rows, columns=["metric", "mean", "median"]))
-    'R² has no lowest value: where ridge predicts far too much, a few values pull its mean down. \
+    'R² has no lower bound: where ridge predicts far too much, a few values pull its mean down. \
 r2_all: mean −249.1, median −1.50. Read the median, or r.'
     """
     r2 = summary[summary["metric"].str.startswith(("r2_", "unique_"))]
-    found = r2.groupby("metric", sort=False)[["mean", "median"]].agg(
+    means = r2.groupby("metric", sort=False)[["mean", "median"]].agg(
         {"mean": "mean", "median": "median"}
     )
-    found = found[found["mean"] < -1]
-    if found.empty:
+    means = means[means["mean"] < -1]
+    if means.empty:
         return ""
-    told = [
+    values = [
         f"{row.Index}: mean {number(row.mean, 1)}, median {number(row.median, 2)}"
-        for row in found.itertuples()
+        for row in means.itertuples()
     ]
     return (
-        "R² has no lowest value: where ridge predicts far too much, a few values pull its mean "
+        "R² has no lower bound: where ridge predicts far too much, a few values pull its mean "
         "down. "
-        f"{'; '.join(told)}. Read the median, or r."
+        f"{'; '.join(values)}. Read the median, or r."
     )

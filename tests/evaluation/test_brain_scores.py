@@ -79,6 +79,24 @@ def test_without_a_region_the_most_reliable_voxels_of_the_brain_are_read(film):
     assert REGIONS["auditory"][read].all()
 
 
+def test_test_trs_have_no_say_in_which_voxels_are_read(film):
+    """In the test part two people agree, by other voxels than in training."""
+    code, data = film
+    train, test, lags = data.where("train"), data.where("test"), lags_in_trs(T_R, DecodingConfig())
+    bold = data.bold.clone()
+    shared = torch.from_numpy(np.random.default_rng(1).standard_normal((len(test), N_EACH)))
+    bold[:, test[:, None], np.flatnonzero(REGIONS["visual"])] = 99 * shared.to(bold.dtype)
+    data = FilmData({}, bold, data.part, RUNS, data.subjects)
+    decoding = DecodingConfig(voxel_share=1 / 3)
+    decoded = decode_brains(code, data, T_R, decoding)
+    for subject, one in enumerate(bold.numpy()[..., REGIONS["auditory"]]):
+        columns = decode_subject(one, RUNS, code, train, test, lags)
+        for column, expected in columns.items():
+            np.testing.assert_allclose(decoded[column][subject], expected, atol=1e-4)
+    leaked = reliable_voxels(bold.numpy(), decoding.voxel_share)
+    assert not REGIONS["auditory"][leaked].any()  # the choice that this test would see
+
+
 def test_an_unknown_region_is_named_with_what_there_is(film):
     bold = film[1].bold.numpy()
     said = "decoding.region: no region auditry; did you mean auditory?; known: auditory, visual"

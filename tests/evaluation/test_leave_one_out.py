@@ -151,6 +151,21 @@ def test_within_is_what_the_score_table_has(aligned):
         assert change == [0, 0, 0]
 
 
+def test_shuffled_bold_is_predicted_from_other_moments(aligned):
+    """Oracle: correlations of what was predicted half the test part away, by NumPy."""
+    data, model, bold = film_data(aligned), untrained(aligned), own_bold(aligned)
+    train, test = data.where("train"), data.where("test")
+    readout = make_readout(model, aligned, CONFIG.decoding)
+    true, shuffled = subject_scores(readout, bold, T_R, CONFIG.decoding)
+    blurred = blurred_bottlenecks(model, bottlenecks(model, data), data.run)
+    predicted = ridge_encoding(blurred, bold, train, test)
+    half = len(test) // 2
+    elsewhere = np.concatenate([predicted[-half:], predicted[:-half]])
+    r = [np.corrcoef(elsewhere[:, v], bold[test, v])[0, 1] for v in range(N_VOXELS)]
+    assert shuffled["bold_r"].mean() == pytest.approx(np.mean(r), abs=1e-5)
+    assert true["bold_r_reliable"].mean() > shuffled["bold_r_reliable"].mean() + 0.5
+
+
 def test_the_readout_is_ridge_on_training_trs_alone(aligned):
     data, model = film_data(aligned), untrained(aligned)
     train, test, bold = data.where("train"), data.where("test"), own_bold(aligned)

@@ -152,7 +152,9 @@ def test_regions_that_are_not_read_are_left_out_or_refused(film, caplog):
     nowhere = {"nowhere": np.zeros_like(HEARS)}
     assert not any(region == "nowhere" for region, _ in scores_of(film, REGIONS | nowhere))
     assert "nowhere: none of the 120 voxels" in caplog.text
-    with pytest.raises(GibletError, match=r"nowhere: none of the .* voxels that are read"):
+    with pytest.raises(
+        GibletError, match=r"none of the .* voxels that are decoded from is in nowhere"
+    ):
         scores_of(film, nowhere)
 
 

@@ -1,17 +1,23 @@
 """The whole way: a film and simulated brains in, held-out sound and an honest table out."""
 
 import warnings
+from itertools import combinations
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
 from giblet.alignment.aligned import align, film_data, film_shapes
 from giblet.audio.files import read_sound, write_sound
 from giblet.audio.mel import MelSettings
 from giblet.audio.processor import AudioProcessor
+from giblet.autoencoder.autoencoder import Autoencoder
+from giblet.autoencoder.inference import bottlenecks
 from giblet.autoencoder.training import fit
 from giblet.config.sections import DecodingConfig, ModelConfig, SplitConfig, TrainingConfig
+from giblet.evaluation import reconstruction
+from giblet.evaluation.brain_scores import decode_brains
 from giblet.evaluation.reconstruction import reconstruct
 from giblet.evaluation.scores import score_table
 
@@ -103,6 +109,38 @@ def _run(film_file, folder, use_encodec, has_bold, framing, region):
 
 
 PATHS = pytest.mark.parametrize("use_encodec", [True, False], ids=["encodec", "mel"])
+
+
+def test_every_column_is_the_sound_of_what_was_decoded_for_it(film_file, monkeypatch):
+    """Of the first subject: the brain's, and each null's own, not the brain's again.
+
+    Features stand for the sound that is made of them, and nothing is scored: both take long.
+    """
+    monkeypatch.setattr(reconstruction, "decoded_stretch", lambda features, *_: features)
+    for name in ("sound_rows", "sound_identification_rows", "_encoding_rows"):
+        monkeypatch.setattr(reconstruction, name, lambda *_: [])
+    rng = np.random.default_rng(0)
+    processor = AudioProcessor(use_encodec=False, t_r=T_R, mel=QUICK_MEL)
+    features, _ = processor.audio_to_features(film_file)
+    sound = xr.Dataset({"audio": (("tr", "row", "frame"), features)}, attrs=processor.facts())
+    aligned = align([sound], *make_scans(rng), T_R, SPLITS)
+    data = film_data(aligned)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model = Autoencoder(film_shapes(aligned, "spm"), SMALL).eval()
+    options = (read_sound(film_file, processor.sample_rate), DecodingConfig(), 0)
+    sounds, _ = reconstruct(aligned, data, model, processor, *options)
+    decoded = decode_brains(bottlenecks(model, data), data, T_R, DecodingConfig())
+    assert list(decoded) == BRAINS
+    for column, (first, *_others) in decoded.items():
+        if column == "nearest_clip":
+            expected = aligned["audio"].values[first]
+        else:
+            with torch.inference_mode():
+                expected = model.decode_audio(torch.from_numpy(first).float()).numpy()
+        np.testing.assert_array_equal(sounds[column], expected)
+    for one, other in combinations(BRAINS, 2):
+        assert not np.array_equal(sounds[one], sounds[other])
 
 
 @PATHS

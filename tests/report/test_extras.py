@@ -19,7 +19,7 @@ def test_lesions_and_losses_are_printed_as_they_are():
     lesions, losses = pd.DataFrame([LESION]), pd.DataFrame([LOSS])
     extras = Extras(lesions={"mel": lesions}, summaries={"encodec": losses})
     (table,) = brain_tables(extras, simulated=True)
-    assert table.caption == "Regions that fall silent, mel (simulated brains)"
+    assert table.caption == "Lesions: regions silenced, mel (simulated brains)"
     expected = ["<b>", "silenced", "STOI", "3", "0.200", "0.100", "−0.100 [−0.200, 0.050]"]
     assert table.rows == [expected]
     assert len(expected) == len(table.header)
@@ -34,15 +34,15 @@ def test_where_training_began_and_what_was_kept():
 
     epochs = pd.DataFrame({"epoch": [0, 0, 1, 2]})
     (told,) = said(started_from="bundled", best_epoch=1)
-    assert "began from the sound part of the bundled model, which was trained on other" in told
+    assert "started from the sound part of the bundled model, which was trained on other" in told
     assert "the model of epoch 2 of 3 was kept" in told
-    assert "practically" not in told
+    assert "mostly reflects" not in told
     (told,) = said(started_from="a/b@c", best_epoch=0)
     assert "the sound part of a/b@c" in told
-    assert told.endswith("what is heard is practically the model that training began from.")
+    assert told.endswith("the output mostly reflects the model that training started from.")
     (told,) = said(started_from="none", best_epoch=0)
     assert "random weights" in told
-    assert "practically" not in told
+    assert "mostly reflects" not in told
     assert said() == []
 
 

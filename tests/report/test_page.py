@@ -15,13 +15,15 @@ import pytest
 from PIL import Image
 
 from giblet.audio.metrics.scores import score_sound
+from giblet.audio.metrics.table import METRICS
 from giblet.report.figures import history_figures
-from giblet.report.listen import PLAYER_SECONDS, listening, player_uri, what_is_heard
+from giblet.report.listen import PLAYER_SECONDS, listening, moments_text, player_uri
 from giblet.report.page import render_page
-from giblet.report.tables import METRICS, NO_SPEECH, UNSCORED, number, score_tables
+from giblet.report.sections import SECTIONS
+from giblet.report.tables import NO_SPEECH, number, score_tables
 
 SAMPLE_RATE = 24000
-SOUNDS = 1 + 2 * 4  # the original once; the others on both paths
+SOUNDS = 1 + 2 * 4  # the original once; the others of both feature types
 VOID = {"meta", "link", "img", "col", "br", "hr", "input"}
 
 
@@ -125,8 +127,9 @@ def test_it_is_well_formed_and_shows_every_score(html):
 
 
 def test_sections_come_in_the_order_in_which_one_asks(html):
-    places = ["answer", "compare", "listen", "training", "data", "facts", "methods"]
-    assert [i for i in re.findall(r'<h[23] id="(\w+)"', html) if i in places] == places
+    places = [s.anchor for s in SECTIONS if s.anchor != "brain"]  # no quality of scans here
+    assert re.findall(r'<h2 id="(\w+)"', html) == places
+    assert places == ["answer", "compare", "listen", "training", "data", "facts"]
     assert "Here: codec" in html.split('id="published"')[1]  # ours beside what others published
 
 
@@ -134,9 +137,9 @@ def test_nan_is_a_dash_and_an_absent_score_is_nothing():
     (sound, brain, encoding) = score_tables(
         some_scores(["codec", "stimulus", "brain", "encoding"]), simulated=False
     )
-    pesq = {metric.label: cells for metric, cells in brain.rows}["PESQ (wide band)"]
+    pesq = {metric.heading: cells for metric, cells in brain.rows}["PESQ (wide band)"]
     assert [(c.value, c.low, c.n, c.n_failed) for c in pesq] == [("–", "", "0", "5")]
-    stoi = {metric.label: cells for metric, cells in sound.rows}["STOI"]
+    stoi = {metric.heading: cells for metric, cells in sound.rows}["STOI"]
     assert [c and (c.value, c.low) for c in stoi] == [None, None, ("0.712", "")]
     assert encoding.columns == [("encoding", ["codes"])]
 
@@ -151,20 +154,20 @@ def test_what_could_not_be_scored_says_why():
     for name, pair in sounds.items():
         scores = score_sound(*pair, SAMPLE_RATE, n_bootstrap=10).assign(path=name, column="x")
         ((_, cells),) = [(t.columns, t.rows) for t in score_tables(scores, simulated=False)]
-        found[name] = {metric.label: cell.why for metric, (cell,) in cells}
+        found[name] = {metric.heading: cell.why for metric, (cell,) in cells}
     nothing = dict.fromkeys(found["tone"], "") | {"PESQ (wide band)": NO_SPEECH}
     assert found["tone"] == nothing
     assert {found["silence"][k] for k in ("SI-SDR (dB)", "Sync error (ms)")} == {"silence"}
-    assert found["silence"]["STOI"] == UNSCORED["stoi"]
+    assert found["silence"]["STOI"] == METRICS["stoi"].unscored
     assert found["short"] == nothing | dict.fromkeys(("STOI", "ESTOI"), "silence, or too short")
     rows = [("mel", "codec", "pesq_wb", np.nan, np.nan, np.nan, 0, 2)]
     failed = pd.DataFrame(rows, columns=list(some_scores([]))), False
-    assert score_tables(*failed)[0].rows[0][1][0].why == UNSCORED["pesq_wb"]
+    assert score_tables(*failed)[0].rows[0][1][0].why == METRICS["pesq_wb"].unscored
 
 
-def test_mel_alone_is_no_codec(html):
+def test_the_column_codec_is_griffin_lim_for_mel(html):
     (first, *_) = score_tables(some_scores(["codec"]), simulated=False)
-    assert first.columns == [("path alone", ["codec", "mel + Griffin-Lim"])]
+    assert first.columns == [("no model (ceiling)", ["codec", "mel + Griffin-Lim"])]
     named = re.findall(r"<figcaption>(.*?)</figcaption>", html)
     assert {"original", "codec", "mel + Griffin-Lim", "codes: stimulus"} <= set(named)
     assert "mel: codec" not in html
@@ -173,7 +176,9 @@ def test_mel_alone_is_no_codec(html):
 def test_every_section_can_be_jumped_to(html):
     page = Page(html)
     anchors = [a["href"][1:] for a in page.all("a")]
-    assert {"compare", "listen", "training", "data", "facts"} < set(anchors)
+    listed = [s for s in SECTIONS if s.in_navigation and s.anchor != "brain"]
+    places = [anchor for s in listed for anchor in (s.anchor, *(part for part, _ in s.parts))]
+    assert [a for a in anchors if a in places] == ["warnings", *places]  # the first: of warnings
     assert set(anchors) <= {a["id"] for _, a in page.elements if "id" in a}
 
 
@@ -183,13 +188,13 @@ def test_one_segment_is_shown_once():
     chosen = dict.fromkeys(("worst", "median", "best"), (0, SAMPLE_RATE))
     only = listening(sounds, SAMPLE_RATE, chosen, False)
     assert [m.name for m in only] == ["only segment"]
-    assert what_is_heard(only) == "the only segment that has a STOI (1 s)"
+    assert moments_text(only) == "the only segment that has a STOI (1 s)"
     chosen["best"] = (0, SAMPLE_RATE // 2)
     several = listening(sounds, SAMPLE_RATE, chosen, False)
     assert [m.name for m in several] == ["worst and median segment", "best segment"]
-    assert what_is_heard(several).startswith("the worst, the median and the best segment by STOI")
-    assert what_is_heard(listening(sounds, SAMPLE_RATE, {}, False)) == "the first 1 s"
-    assert what_is_heard([]) == ""
+    assert moments_text(several).startswith("the worst, the median and the best segment by STOI")
+    assert moments_text(listening(sounds, SAMPLE_RATE, {}, False)) == "the first 1 s"
+    assert moments_text([]) == ""
 
 
 def test_no_score_reads_nan(html):
@@ -227,7 +232,7 @@ def test_simulated_brains_are_called_simulated_everywhere(rng, html):
     assert all("simulated" in text for text in brain)
     captions = re.findall(r"<caption><span>(.*?)</span>", html)
     assert captions[-2:] == [
-        "From BOLD to sound, beside its nulls (simulated brains)",
+        "From BOLD to sound, with null models (simulated brains)",
         "From film to BOLD (simulated brains)",
     ]
     measured = render(rng, simulated=False)
@@ -299,7 +304,7 @@ def test_curves_count_epochs_as_the_log_does_and_say_where_training_has_none():
     epochs = pd.DataFrame({"epoch": [0, 1, 2], "train/audio": [1.0, 0.8, 0.7]})
     epochs["validation/loss"] = [2.0, 1.9, 1.8]
     figures = dict(history_figures({"mel": epochs}))
-    assert list(figures) == ["loss: validation alone", "audio"]
+    assert list(figures) == ["loss (validation only)", "audio"]
     svg = ElementTree.fromstring(base64.b64decode(figures["audio"].split(",", 1)[1]))
     ticks = [g for g in svg.iter() if g.get("id", "").startswith("xtick_")]
     shown = ["".join(t.itertext()).strip() for t in ticks]

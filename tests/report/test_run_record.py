@@ -5,7 +5,7 @@ import pytest
 
 from giblet.config.config import parse_config
 from giblet.io.tables import load_json, save_table
-from giblet.report.results import said_only_in
+from giblet.report.results import warnings_only_in
 from giblet.report.run_record import write_record
 
 CONFIG = parse_config({"dataset": "d"})
@@ -54,5 +54,5 @@ def test_nothing_is_written_of_nothing_and_a_bad_place_is_one_line(folders, tmp_
 
 def test_the_page_hears_of_warnings_that_no_file_holds(folders):
     said = ["train_encodec, train_mel: too few TRs"]
-    assert said_only_in(folders[1], ["other"]) == said
-    assert said_only_in(folders[1], ["too  few\nTRs"]) == []
+    assert warnings_only_in(folders[1], ["other"]) == said
+    assert warnings_only_in(folders[1], ["too  few\nTRs"]) == []

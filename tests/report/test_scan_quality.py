@@ -92,11 +92,13 @@ def test_a_view_to_cut_through_needs_nothing_and_is_always_alike(section, space)
 def test_lag_and_what_was_done_about_it(results):
     said = lag_sentence(results.quality)
     assert said == (
-        "The scans lag behind the film by 0.42 s (95 %: −0.10 to 0.90 s, which holds 0; "
-        "p = 0.031 of so good a fit of other moments; reliable). The scans were not moved."
+        "No lag detected: 0.42 s (95 %: [−0.10, 0.90]; p = 0.031, circular-shift null; reliable). "
+        "The scans were not shifted."
     )
+    later = results.quality.assign(lag_low=0.1)
+    assert lag_sentence(later).startswith("Lag of the scans behind the film: 0.42 s (95 %: [0.10")
     weak = results.quality.assign(lag_reliable=0.0).assign_attrs(lag_applied=1.5)
-    assert "not reliable, do not use it). The scans were moved by 1.50 s" in lag_sentence(weak)
+    assert "not reliable, do not use it). The scans were shifted by 1.50 s" in lag_sentence(weak)
 
 
 def test_a_share_of_0_is_not_read_as_nothing(results):
@@ -106,7 +108,7 @@ def test_a_share_of_0_is_not_read_as_nothing(results):
     assert cautions(results.quality, results.summary) == []
     none = results.quality.assign(r_encodec_q=results.quality["r_encodec_q"] * 0 + 0.06)
     (said,) = cautions(none, results.summary)
-    assert said.startswith("0.0 % of voxels at q < .05 (sound (codes)) is no proof that nothing")
+    assert said.startswith("0.0 % of voxels at q < .05 (sound (codes)) does not mean that nothing")
     below = results.summary.assign(mean=-results.summary["mean"])
     assert cautions(none, below) == []
 
@@ -117,7 +119,7 @@ def test_the_upper_bound_says_what_chance_alone_reaches(results):
     table = pd.concat([results.summary, pd.DataFrame(names)])
     readings = [r for _, r, _ in brain_section(BrainResults(upper, table, xr.Dataset())).rows]
     alone = results.quality.sizes["subject"] ** -0.5
-    assert f"r with everyone's mean; {alone:.2f} if nothing is shared" in readings
+    assert f"r with the group mean including self (1/√n = {alone:.2f} by chance)" in readings
 
 
 def test_voxels_go_where_nilearn_puts_them(results, space):
@@ -141,7 +143,7 @@ def test_no_places_no_maps(results):
     nowhere = BrainResults(results.quality, results.summary, xr.Dataset())
     assert brain_section(nowhere).maps == []
     html = page(nowhere, simulated=False)
-    assert "No maps: where the parcels are is not known." in html
+    assert "No maps: the coordinates of the parcels are unknown." in html
     assert 'id="brain"' in html
     assert "imulated" not in html
 
@@ -170,4 +172,4 @@ def test_nothing_above_zero_is_no_map_and_no_warning(results):
     html = page(BrainResults(quality, results.summary, results.space), simulated=False)
     assert "Inter-subject correlation: no value in any place; Ridge r: sound (codes): no" in html
     assert "<figure>" not in html.split('id="brain"')[1].split("</section>")[0]
-    assert "is not known" not in html
+    assert "are unknown" not in html

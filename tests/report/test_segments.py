@@ -8,10 +8,10 @@ from giblet.report.compare import difference_tables
 from giblet.report.extras import share_equal, usage
 from giblet.report.segments import (
     MATCHED,
-    PAIRED_METRICS,
     matched_mel,
     moments,
     paired_differences,
+    paired_metrics,
     score_segments,
     sign_flip_p,
 )
@@ -26,7 +26,7 @@ def test_sign_flips_agree_with_an_exact_rank_test_where_ranks_are_all():
     assert np.isnan(sign_flip_p(differences[:1]))
 
 
-def test_differences_are_codes_less_mel_of_segments_scored_on_both():
+def test_differences_are_codes_minus_mel_of_segments_scored_on_both():
     one = {m: np.array([3.0, 5.0, np.nan, 9.0]) for m in ("pesq_wb", "stoi")}
     other = {m: np.array([1.0, 2.0, 3.0, np.nan]) for m in ("pesq_wb", "stoi")}
     for table in (one, other):
@@ -40,12 +40,14 @@ def test_differences_are_codes_less_mel_of_segments_scored_on_both():
 
 
 def test_no_row_of_less_than_two_segments():
-    one, other = ({m: np.array(s) for m in PAIRED_METRICS} for s in ([0.5, 0.7], [0.4, np.nan]))
+    one, other = (
+        {m.name: np.array(s) for m in paired_metrics()} for s in ([0.5, 0.7], [0.4, np.nan])
+    )
     scores = {("encodec", "codec"): one, ("mel", "codec"): other}
     assert difference_tables(paired_differences(scores), simulated=False) == []
     other["stoi"] = np.array([0.4, 0.5])
     (table,) = difference_tables(paired_differences(scores), simulated=False)
-    assert table.caption == "Codes less mel: path alone"
+    assert table.caption == "Codes − mel: no model (ceiling)"
     ((label, *_, n),) = table.rows
     assert (label, n) == ("STOI", "2")
     assert difference_tables(paired_differences({("mel", "codec"): other}), simulated=False) is None

@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from giblet.report.sentences import PATHS, answer, few_segments
-from giblet.report.tables import NO_SPEECH, UNSCORED
+from giblet.audio.feature_types import FEATURE_TYPES
+from giblet.audio.metrics.table import METRICS
+from giblet.report.sentences import answer, few_segments
+from giblet.report.tables import NO_SPEECH
 
 NAMES = ["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
 FACTS = {"film": "f", "simulated": True, "has_bold": True}
@@ -32,40 +34,40 @@ def sentences(rows, **facts):
 def test_numbers_with_intervals_and_their_largest_value():
     codec, bottleneck, _ = sentences(SOUND)
     assert codec.endswith(
-        "back: STOI 0.842 [0.800, 0.880] (codes, 6.0 kbit/s), of at most 1; "
-        "PESQ 1.93 [1.84, 2.05] (codes), of at most 4.64; mel: not scored."
+        "codes (codec) or mel (Griffin-Lim) and back: "
+        "STOI 0.842 [0.800, 0.880] (codes, 6.0 kbit/s) (max 1); "
+        "PESQ 1.93 [1.84, 2.05] (codes) (max 4.64); mel: not scored."
     )
     assert bottleneck.endswith("bottleneck: not scored.")
 
 
 def test_what_is_missing_is_told_once_and_of_whom():
-    stoi = [(p, c, "stoi", 0.7, np.nan, np.nan, 1, 0) for p in PATHS for c in ("codec", "stimulus")]
-    none = [(p, c, "pesq_wb", *[np.nan] * 3, 0, 0) for p in PATHS for c in ("codec", "stimulus")]
+    columns = [(f, c) for f in FEATURE_TYPES for c in ("codec", "stimulus")]
+    stoi = [(*column, "stoi", 0.7, np.nan, np.nan, 1, 0) for column in columns]
+    none = [(*column, "pesq_wb", *[np.nan] * 3, 0, 0) for column in columns]
     codec, bottleneck, _ = sentences(stoi + none)
-    assert codec.endswith(
-        f": STOI 0.700 (codes) and 0.700 (mel), of at most 1; no PESQ: {NO_SPEECH}."
-    )
-    assert bottleneck.endswith(": STOI 0.700 (codes) and 0.700 (mel), of at most 1.")
+    assert codec.endswith(f": STOI 0.700 (codes) and 0.700 (mel) (max 1); no PESQ: {NO_SPEECH}.")
+    assert bottleneck.endswith(": STOI 0.700 (codes) and 0.700 (mel) (max 1).")
     failed = [("mel", "codec", "pesq_wb", *[np.nan] * 3, 0, 2)]
     codec = sentences(SOUND + stoi[2:3] + failed)[0]
-    assert f"no PESQ of mel: {UNSCORED['pesq_wb']}." in codec
+    assert f"no PESQ of mel: {METRICS['pesq_wb'].unscored}." in codec
 
 
 def test_the_brain_with_chance_and_p_beside_the_null_of_its_sound():
     brain = sentences(brain_rows(p=0.001))[2]
     assert brain.startswith(
-        "Simulated BOLD (computed, not measured) tells which of 10 clips was on, by the whole "
-        "bottleneck, in 52 % [38, 66] (codes, p = 0.0010) of cases; chance is 10 %; the sound "
+        "Simulated BOLD (computed, not measured) identifies one of 10 clips, by the whole "
+        "bottleneck, in 52 % [38, 66] (codes, p = 0.0010) of cases; chance is 10 %; the decoded "
     )
-    assert brain.endswith("(STOI of codes 0.245 against unknown).")
+    assert brain.endswith("(STOI of codes 0.245 and unknown).")
 
 
 def test_clips_by_the_bottleneck_are_not_clips_by_sound():
     by_sound = ("encodec", "brain", "identification_sound_10way", 0.41, 0.19, 0.64, 16, 0)
     brain = sentences([*brain_rows(p=0.001), by_sound])[2]
-    assert "chance is 10 %; by the decoded sound alone 41 % [19, 64] (codes); the sound" in brain
+    assert "chance is 10 %; by the decoded sound alone 41 % [19, 64] (codes); the decoded" in brain
     unknown = (*by_sound[:3], np.nan, np.nan, np.nan, 0, 16)
-    assert "alone" not in sentences([*brain_rows(p=0.001), unknown])[2]
+    assert "sound alone" not in sentences([*brain_rows(p=0.001), unknown])[2]
 
 
 def test_sound_is_better_only_where_intervals_lie_apart():
@@ -73,21 +75,20 @@ def test_sound_is_better_only_where_intervals_lie_apart():
         null = ("encodec", "brain_shuffled", "stoi", (low + high) / 2, low, high, 56, 0)
         return sentences([*brain_rows(0.001), null])[2]
 
-    assert "it is better than that of other moments (STOI of codes 0.245 against 0.210" in said(
-        0.2, 0.22
-    )
-    assert "it is not shown to be better than that" in said(0.2, 0.23)
+    better = "sound is better than from shuffled BOLD (STOI of codes 0.245 and 0.210"
+    assert better in said(0.2, 0.22)
+    assert "sound is not shown to be better than from shuffled BOLD" in said(0.2, 0.23)
     mel = [("mel", *row[1:]) for row in brain_rows(0.2)]
     null = ("encodec", "brain_shuffled", "stoi", 0.1, 0.05, 0.15, 56, 0)
     both = sentences([*brain_rows(0.001), null, *mel])[2]
-    assert "is better by codes alone than" in both
-    assert "(codes, p = 0.0010) of cases; not shown to be more than chance: 52 % [38, 66]" in both
+    assert "is better than from shuffled BOLD (only codes) (STOI" in both
+    assert "(codes, p = 0.0010) of cases; not above chance: 52 % [38, 66]" in both
 
 
 def test_more_than_chance_is_only_said_where_p_says_so():
-    for p, said in [(0.049, "BOLD (computed, not measured) tells"), (0.05, "not shown to tell")]:
+    for p, said in [(0.049, "not measured) identifies"), (0.05, "does not identify")]:
         assert said in sentences(brain_rows(p))[2]
-    assert "not shown to tell" in sentences(brain_rows(np.nan))[2]
+    assert "does not identify" in sentences(brain_rows(np.nan))[2]
     assert "(codes, p unknown)" in sentences(brain_rows(np.nan))[2]
 
 

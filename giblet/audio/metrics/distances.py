@@ -1,4 +1,4 @@
-"""How far one sound, or its codes, is from another: single numbers, of one stretch of time."""
+"""Distances of two sounds, or of their codes: single numbers, of one stretch of time."""
 
 import warnings
 from collections.abc import Iterator
@@ -46,7 +46,7 @@ def resampled_for_stoi(waveform: np.ndarray, sample_rate: float) -> np.ndarray:
 
 @contextmanager
 def _numpy_random_kept() -> Iterator[None]:
-    """``pystoi`` draws from NumPy's global generator: the same numbers each time, and undone."""
+    """Seeds NumPy's global generator, from which ``pystoi`` draws, and restores it afterwards."""
     state = np.random.get_state()  # noqa: NPY002
     np.random.seed(0)  # noqa: NPY002
     try:
@@ -70,7 +70,7 @@ def si_sdr_db(reference: np.ndarray, estimate: np.ndarray) -> float:
     return float(10 * np.log10((kept + epsilon) / (noise @ noise + epsilon)))
 
 
-def _mel_power(waveform: np.ndarray, sample_rate: float, **how) -> np.ndarray:
+def _mel_power(waveform: np.ndarray, sample_rate: float, **options) -> np.ndarray:
     """Power in 80 Slaney mel bands from 0 Hz to half the sample rate, shape (80, n_frames)."""
     import librosa
 
@@ -81,7 +81,7 @@ def _mel_power(waveform: np.ndarray, sample_rate: float, **how) -> np.ndarray:
         hop_length=count_samples(_MEL_STEP_SECONDS, sample_rate),
         n_mels=80,
         power=2.0,
-        **how,
+        **options,
     )
 
 
@@ -125,9 +125,8 @@ def log_mel_distance_db(reference: np.ndarray, estimate: np.ndarray) -> float:
 def envelope_lag_ms(reference: np.ndarray, estimate: np.ndarray) -> float:
     """By how many ms ``estimate`` comes later than ``reference``; both (n_samples,) at 16 kHz.
 
-    The lag of their `envelopes`: phase plays no part. Between two sounds that have
-    nothing to do with each other it is a matter of chance: hundreds of ms. NaN where
-    an envelope never changes.
+    The lag of their `envelopes`: phase plays no part. Between unrelated sounds it is random:
+    hundreds of ms. NaN where an envelope never changes.
     """
     return lag_ms(envelopes(reference), envelopes(estimate))
 
@@ -150,7 +149,7 @@ def lag_ms(reference: np.ndarray, estimate: np.ndarray) -> float:
 
 
 def envelopes(waveform: np.ndarray) -> np.ndarray:
-    """How loud 20 mel bands (100 to 7000 Hz) are each ms, of ``waveform`` (n_samples,) at 16 kHz.
+    """Envelopes of 20 mel bands (100 to 7000 Hz), per ms, of ``waveform`` (n_samples,) at 16 kHz.
 
     Square roots of amplitudes, 20 ms Hann windows, means removed; shape (20, n_ms).
     """

@@ -1,4 +1,4 @@
-"""Which moment of the film was it? How often an estimate picks its own among others."""
+"""Identification: the share of cases in which an estimate is closest to its own truth."""
 
 import itertools
 from collections.abc import Sequence
@@ -7,11 +7,11 @@ import numpy as np
 
 
 def identification(estimate: np.ndarray, truth: np.ndarray, n_way: int = 2) -> np.ndarray:
-    """How often each estimate resembles its own truth more than ``n_way`` - 1 others: (n,).
+    """Share of cases in which each estimate is closer to its truth than ``n_way`` - 1 others: (n,).
 
-    The mean over all ways to draw the others; chance is 1 / ``n_way``. Resemblance is correlation
-    across features, both (n, n_features). NaN where an estimate is the same in all features, and
-    so resembles nothing. A tie is won half the time.
+    The mean over all ways to draw the others; chance is 1 / ``n_way``. Closeness is correlation
+    across features, both (n, n_features). NaN where an estimate is the same in all features. A tie
+    counts half.
 
     Raises ValueError for fewer than ``n_way`` truths.
 
@@ -24,18 +24,18 @@ def identification(estimate: np.ndarray, truth: np.ndarray, n_way: int = 2) -> n
 def identification_p(
     estimates: Sequence[np.ndarray], truth: np.ndarray, n_way: int, n_permutations: int, seed: int
 ) -> float:
-    """p-value of the mean identification: how often as good with truths in another order.
+    """p-value of the mean identification by permutations of the truths.
 
-    ``estimates``: of each subject (n, n_features); all keep to the same order of the truths
-    (n, n_features), so that what subjects share is not counted as evidence.
+    ``estimates``: of each subject (n, n_features); all subjects get the same permutation of the
+    truths (n, n_features), so that what subjects share is not counted as evidence.
     """
     shares = np.stack([_shares(_similarity(estimate, truth), n_way) for estimate in estimates])
     rng, n = np.random.default_rng(seed), len(truth)
-    found = np.nanmean(shares[:, np.arange(n), np.arange(n)])
+    observed = np.nanmean(shares[:, np.arange(n), np.arange(n)])
     null = np.empty(n_permutations)
     for k in range(n_permutations):
         null[k] = np.nanmean(shares[:, np.arange(n), rng.permutation(n)])
-    return float((1 + (null >= found - 1e-12).sum()) / (1 + n_permutations))
+    return float((1 + (null >= observed - 1e-12).sum()) / (1 + n_permutations))
 
 
 def _similarity(estimate: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -45,21 +45,21 @@ def _similarity(estimate: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def _shares(similarity: np.ndarray, n_way: int) -> np.ndarray:
-    """How often each estimate would pick each truth, were it its own: (n_estimates, n_truths)."""
+    """Identification shares if each truth were the estimate's own: (n_estimates, n_truths)."""
     from scipy.stats import rankdata
 
     n = len(similarity)
     if n < n_way:
         raise ValueError(f"{n} moments are too few for {n_way} to choose from")
-    unknown = np.isnan(similarity)
-    known = np.where(unknown, np.inf, similarity)  # beaten by none
-    counts = (rankdata(known, method, axis=1) - 1 for method in ("min", "max"))
+    missing = np.isnan(similarity)
+    filled = np.where(missing, np.inf, similarity)  # beaten by none
+    counts = (rankdata(filled, method, axis=1) - 1 for method in ("min", "max"))
     shares = [_share_of_draws(worse, n - 1, n_way - 1) for worse in counts]
-    return np.where(unknown, np.nan, np.mean(shares, axis=0))
+    return np.where(missing, np.nan, np.mean(shares, axis=0))
 
 
 def _share_of_draws(n_beaten: np.ndarray, n_others: int, n_drawn: int) -> np.ndarray:
-    """Of all draws of ``n_drawn`` from ``n_others``, those with beaten ones alone."""
+    """Share of draws of ``n_drawn`` from ``n_others`` that contain only beaten ones."""
     shares = np.ones(n_beaten.shape)
     for k in range(n_drawn):
         shares *= np.maximum(n_beaten - k, 0) / (n_others - k)
@@ -69,7 +69,7 @@ def _share_of_draws(n_beaten: np.ndarray, n_others: int, n_drawn: int) -> np.nda
 def join_clips(values: np.ndarray, stretches: Sequence[np.ndarray], n_trs: int) -> np.ndarray:
     """TRs (n_trs, n_features) to clips of ``n_trs`` in a row: (n_clips, n_trs * n_features).
 
-    ``stretches``: indices into ``values`` of TRs in unbroken rows; what fills no clip is left out.
+    ``stretches``: indices into ``values`` of consecutive TRs; incomplete clips are left out.
 
     >>> join_clips(np.arange(5)[:, None], [np.arange(3), np.arange(3, 5)], 2).tolist()
     [[0, 1], [3, 4]]
@@ -84,7 +84,7 @@ def join_clips(values: np.ndarray, stretches: Sequence[np.ndarray], n_trs: int) 
 
 
 def sound_features(waveform: np.ndarray, sample_rate: int, n_trs: int) -> np.ndarray:
-    """What a sound is like in each of ``n_trs`` equal parts: (n_trs, n_features) dB.
+    """Mel levels of a sound in each of ``n_trs`` equal parts: (n_trs, n_features) dB.
 
     Levels of 32 mel bands in four moments of each part.
     """

@@ -13,7 +13,7 @@ import numpy as np
 
 _RATE_HZ = 16000
 _MIN_SAMPLES = 16000  # 1 s
-_PAIRS_PER_CHILD = 64  # about 60 MB of 8 s segments on the way at a time
+_PAIRS_PER_CHILD = 64  # about 60 MB of 8 s segments at a time
 _CHILD = [sys.executable, "-P", __file__]  # -P: modules beside this file are not the child's
 _READY = b"ready"
 
@@ -44,7 +44,7 @@ def pesq_scores(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]:
 
 
 def _scores_until_crash(batch: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]:
-    """Scores of a first part of ``batch``, at least of one pair; the one that crashed is NaN."""
+    """Scores of the first pairs of ``batch``, at least one; NaN for the pair that crashed."""
     sent = b"".join(struct.pack("<q", len(pair[0])) + _packed(pair) for pair in batch)
     child = subprocess.run(_CHILD, input=sent, capture_output=True)
     lines = child.stdout.split()
@@ -59,7 +59,7 @@ def _packed(pair: tuple[np.ndarray, np.ndarray]) -> bytes:
 
 
 def _serve() -> None:
-    """The child: score what comes in, one line each, until nothing more comes."""
+    """The child process: reads pairs of sounds and prints their scores, one per line."""
     from pesq import PesqError, pesq
 
     print(_READY.decode(), flush=True)

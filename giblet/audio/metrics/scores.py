@@ -1,36 +1,25 @@
-"""How good a reconstructed sound is, beside the original: one table of scores.
+"""Scores of a reconstructed sound against the original, by the table of metrics.
 
-Scores of segments come first, then their mean and how sure it is. A segment that cannot be scored
-is counted, never given a number.
+Segments are scored one by one, then averaged, with a bootstrap interval. A segment that cannot be
+scored is counted, never given a number.
 """
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from functools import cached_property
 from itertools import compress, pairwise
 from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
 
-from giblet.audio.metrics.distances import (
-    STOI_RATE_HZ,
-    envelopes,
-    lag_ms,
-    log_mel_db,
-    log_mel_distance_db,
-    log_mel_floor,
-    resampled_for_stoi,
-    si_sdr_db,
-    stoi,
-)
-from giblet.audio.metrics.pesq import pesq_scores
-from giblet.audio.metrics.speech import SPEECH_RATE_HZ, has_signal, segment_edges, speech_share
+from giblet.audio.metrics.distances import log_mel_floor
+from giblet.audio.metrics.segment import Segment
+from giblet.audio.metrics.speech import segment_edges
+from giblet.audio.metrics.table import SPEECH, Metric, Pair, metric_of, segment_metrics
 from giblet.io.validation import check_waveform
 from giblet.log import progress
 
-MIN_SPEECH_SHARE = 0.5  # of a segment, for PESQ
+SEGMENT_SECONDS = 8.0  # PESQ wants 8 to 10 s
 
 _PAIRS_PER_TASK = 24  # of segments: about 5 s of work for one process
 
@@ -47,20 +36,11 @@ def score_sound(
 ) -> pd.DataFrame:
     """Scores of ``estimate`` against ``reference``, by segments of ``segment_seconds``.
 
-    ============== =========================================================== ===========
-    metric         what                                                        perfect
-    ============== =========================================================== ===========
-    pesq_wb        wide-band PESQ (MOS-LQO) at 16 kHz, where there is speech   4.64
-    stoi, estoi    (extended) short-time objective intelligibility, all sound  1
-    si_sdr_db      scale-invariant signal-to-distortion ratio, means removed   above 60 dB
-    log_mel_db     ``log_mel_distance_db``                                     0
-    sync_error_ms  absolute ``envelope_lag_ms``                                0
-    ============== =========================================================== ===========
-
-    PESQ is asked about segments alone of which at least half is speech by ``speech_share`` of the
-    reference; the others are not failures, they are not in its ``n``. All but log_mel_db
-    are undefined, and fail, where reference or estimate is silent; STOI also with less than
-    0.4 s of sound. PESQ hears no delay and log_mel_db no phase: read them side by side.
+    Metrics are the entries of `giblet.audio.metrics.table.METRICS` that have a function. PESQ is
+    computed only for segments of which at least half is speech by ``speech_share`` of the
+    reference; the others are not failures, and not in its ``n``. All but log_mel_db fail where
+    reference or estimate is silent; STOI also with less than 0.4 s of sound. PESQ hears no delay
+    and log_mel_db no phase: read them side by side.
 
     Parameters
     ----------
@@ -158,83 +138,37 @@ def _parts(segments: list[list[np.ndarray]], *rest, n_jobs: int) -> Iterator[dic
         yield from processes.map(_scores_of, tasks, *constants)
 
 
-@dataclass(frozen=True)
-class _Heard:
-    """A segment of sound (n_samples,) in every form that a metric takes, each made once."""
-
-    waveform: np.ndarray
-    sample_rate: float
-    mel_floor: float
-
-    @cached_property
-    def audible(self) -> bool:
-        return has_signal(self.waveform)
-
-    @cached_property
-    def at_16k(self) -> np.ndarray:
-        import soxr
-
-        return soxr.resample(self.waveform.astype(np.float32), self.sample_rate, SPEECH_RATE_HZ)
-
-    @cached_property
-    def for_stoi(self) -> np.ndarray:
-        return resampled_for_stoi(self.waveform, self.sample_rate)
-
-    @cached_property
-    def envelopes(self) -> np.ndarray:
-        return envelopes(self.at_16k)
-
-    @cached_property
-    def log_mel(self) -> np.ndarray:
-        return log_mel_db(self.waveform, self.sample_rate, self.mel_floor)
-
-
 def _scores_of(
     segments: list[list[np.ndarray]], sample_rate: float, mel_floor: float
 ) -> dict[str, np.ndarray]:
     """Every metric's scores of some segments [reference, estimate, …], on one thread.
 
-    Shapes (n_estimates, n_segments), but (n_estimates, n_speech_segments) for pesq_wb.
+    Shapes (n_estimates, n_segments), but (n_estimates, n_speech_segments) for metrics of speech.
     """
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, user_api="blas"):
-        heard = [[_Heard(sound, sample_rate, mel_floor) for sound in each] for each in segments]
-        rows = [[_distances(first, one) for one in others] for first, *others in heard]
-        tables = {m: np.array([[one[m] for one in row] for row in rows]).T for m in rows[0][0]}
-        return {"pesq_wb": _pesq_where_speech(heard), **tables}
+        every = [[Segment(sound, sample_rate, mel_floor) for sound in each] for each in segments]
+        speech = [each for each in every if each[0].is_speech]
+        tables = {}
+        for metric in segment_metrics():
+            rows = speech if metric.applies_to == SPEECH else every
+            pairs = [(reference, estimate) for reference, *others in rows for estimate in others]
+            tables[metric.name] = score_pairs(metric, pairs).reshape(len(rows), len(every[0]) - 1).T
+    return tables
 
 
-def _distances(reference: _Heard, estimate: _Heard) -> dict[str, float]:
-    """All metrics but PESQ, NaN where one of the two is silent."""
-    log_mel = log_mel_distance_db(reference.log_mel, estimate.log_mel)
-    if not (reference.audible and estimate.audible):
-        nothing = dict.fromkeys(("stoi", "estoi", "si_sdr_db"), np.nan)
-        return {**nothing, "log_mel_db": log_mel, "sync_error_ms": np.nan}
-    return {
-        "stoi": stoi(reference.for_stoi, estimate.for_stoi, STOI_RATE_HZ, extended=False),
-        "estoi": stoi(reference.for_stoi, estimate.for_stoi, STOI_RATE_HZ, extended=True),
-        "si_sdr_db": si_sdr_db(reference.waveform, estimate.waveform),
-        "log_mel_db": log_mel,
-        "sync_error_ms": abs(lag_ms(reference.envelopes, estimate.envelopes)),
-    }
-
-
-def _pesq_where_speech(heard: list[list[_Heard]]) -> np.ndarray:
-    """PESQ of the segments with speech, NaN where it fails: (n_estimates, n_speech_segments)."""
-    speech = [
-        each for each in heard if speech_share(each[0].at_16k, SPEECH_RATE_HZ) >= MIN_SPEECH_SHARE
-    ]
-    pairs = [(reference, estimate) for reference, *others in speech for estimate in others]
-    asked = [reference.audible and estimate.audible for reference, estimate in pairs]
+def score_pairs(metric: Metric, pairs: Sequence[Pair]) -> np.ndarray:
+    """Scores (n_pairs,) of segments, reference and estimate; NaN where there is none."""
+    asked = [metric.scores_silence or (r.audible and e.audible) for r, e in pairs]
     scores = np.full(len(pairs), np.nan)
-    scores[asked] = pesq_scores([(r.at_16k, e.at_16k) for r, e in compress(pairs, asked)])
-    return scores.reshape(len(speech), len(heard[0]) - 1).T
+    scores[asked] = metric.function(list(compress(pairs, asked)))
+    return scores
 
 
 def summarise(metric: str, scores: np.ndarray, seed: int, n_bootstrap: int) -> dict[str, float]:
     """One row of the table from ``scores`` (n_segments,), NaN = could not be scored."""
-    average = np.median if metric == "sync_error_ms" else np.mean
+    average = metric_of(metric).average
     scored = scores[np.isfinite(scores)]
     n = len(scored)
     low = high = np.nan
@@ -243,6 +177,3 @@ def summarise(metric: str, scores: np.ndarray, seed: int, n_bootstrap: int) -> d
         low, high = np.quantile(average(scored[drawn], axis=1), [0.025, 0.975])
     value = average(scored) if n else np.nan
     return {"value": value, "low": low, "high": high, "n": n, "n_failed": len(scores) - n}
-
-
-SEGMENT_SECONDS = 8.0  # PESQ wants 8 to 10 s

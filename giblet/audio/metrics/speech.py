@@ -1,4 +1,4 @@
-"""How much of a sound is speech: syllables come and go, and the pitch of a voice glides."""
+"""The share of a sound that is speech, by its syllable rate and its gliding pitch."""
 
 from itertools import pairwise
 
@@ -43,7 +43,7 @@ def segment_edges(n_samples: int, seconds: float, sample_rate: float) -> np.ndar
 
 
 def syllable_modulation(waveform: np.ndarray) -> float:
-    """How strongly the amplitude of ``waveform`` (n_samples,) at 16 kHz beats at 2 to 8 Hz.
+    """Modulation of the amplitude of ``waveform`` (n_samples,) at 16 kHz at 2 to 8 Hz.
 
     Variance of 20 mel bands' amplitudes (200 to 3500 Hz) at those rates, over their squared
     means: the 4 Hz modulation energy of Scheirer & Slaney (ICASSP 1997).
@@ -100,12 +100,12 @@ def _is_speech(window: np.ndarray) -> bool:
 
 
 def speech_share(waveform: np.ndarray, sample_rate: float) -> float:
-    """Share of the 2 s windows of a sound that sound like speech, 0 to 1.
+    """Share of the 2 s windows of a sound that are speech, 0 to 1.
 
-    A window does when its amplitude beats at the rate of syllables (``syllable_modulation`` above
-    0.2) and most of its voiced steps glide (``gliding_share`` above 0.45): notes stand still, and
-    noise has no pitch. Cries, barks and singing can pass for speech, and speech under loud
-    music or noise can be missed.
+    A window is speech where its amplitude is modulated at the rate of syllables
+    (``syllable_modulation`` above 0.2) and most of its voiced steps glide (``gliding_share`` above
+    0.45): the pitch of notes is constant, and noise has none. Cries, barks and singing can pass
+    for speech, and speech under loud music or noise can be missed.
 
     waveform : (n_samples,) float, at ``sample_rate`` Hz
 

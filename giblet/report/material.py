@@ -1,0 +1,42 @@
+"""The material of a page: everything that its sections are made from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from giblet.report.extras import Extras
+from giblet.report.scan_quality import BrainResults, BrainSection, brain_section
+
+
+@dataclass(frozen=True)
+class Material:
+    """Arguments of `giblet.report.page.render_page`, for the functions of sections."""
+
+    scores: pd.DataFrame
+    sounds: Mapping[str, Mapping[str, np.ndarray]]
+    sample_rate: float
+    history: Mapping[str, pd.DataFrame]
+    facts: dict
+    brain: BrainResults | None = None
+    extras: Extras = field(default_factory=Extras)
+
+    @cached_property
+    def brain_section(self) -> BrainSection | None:
+        return None if self.brain is None else brain_section(self.brain)
+
+    @property
+    def simulated(self) -> bool:
+        return self.facts["simulated"]
+
+    @property
+    def has_film(self) -> bool:
+        return self.facts["film"] is not None
+
+    @property
+    def n_samples(self) -> int:
+        """The length of the sounds; 0 where there are none."""
+        waves = (wave for columns in self.sounds.values() for wave in columns.values())
+        return max(map(len, waves), default=0)

@@ -1,0 +1,45 @@
+"""Provenance: labels and texts of the facts of a run."""
+
+SHOWN_ELSEWHERE = ("dataset", "film", "simulated", "has_bold", "warnings", "config", "settings")
+LABELS = {
+    "t_r": "TR (s)",
+    "n_trs": "TRs of film",
+    "codec": "Codec",
+    "codec_revision": "Codec revision",
+    "bandwidth_kbps": "Bandwidth (kbit/s)",
+    "framing": "Framing",
+    "modalities": "Modalities",
+    "bold_source": "Source of BOLD",
+    "subjects": "Subjects",
+    "versions": "Versions",
+    "seed": "Seed",
+    "parts": "TRs by part",
+    "film_fingerprint": "Film (SHA-256, first 16 digits)",
+    "words_fingerprint": "Words (SHA-256, first 16 digits)",
+    "scan_fingerprint": "Scans (SHA-256, first 16 digits)",
+    "git_commit": "Commit of giblet",
+}
+
+
+def provenance(facts: dict) -> list[tuple[str, str]]:
+    """Label and text of every fact that the page does not show elsewhere."""
+    return [
+        (LABELS.get(name, name.replace("_", " ")), fact_text(fact))
+        for name, fact in facts.items()
+        if name not in SHOWN_ELSEWHERE
+    ]
+
+
+def fact_text(fact) -> str:
+    """A fact as printed.
+
+    >>> fact_text({"torch": "2.13.0", "giblet": "0.1.0"}), fact_text(None)
+    ('torch 2.13.0, giblet 0.1.0', '–')
+    >>> fact_text(["01", "02"]), fact_text([])
+    ('01, 02', '–')
+    """
+    if isinstance(fact, dict):
+        return ", ".join(f"{name} {fact_text(part)}" for name, part in fact.items())
+    if isinstance(fact, list):
+        return ", ".join(map(fact_text, fact)) or "–"
+    return "–" if fact is None else str(fact)

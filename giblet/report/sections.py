@@ -1,0 +1,186 @@
+"""The list of sections of the page, in order.
+
+A new section is a module with a function that takes the material and gives the variables of a
+template, and its entry in `SECTIONS`. The page, its navigation and the tests read this list.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from giblet.report.compare import (
+    CODECS,
+    DECODING,
+    comparison_tables,
+    difference_tables,
+    lower_is_better,
+    ours,
+)
+from giblet.report.extras import brain_tables, times_table, trained, training_tables
+from giblet.report.figures import history_figures, score_figures
+from giblet.report.listen import band_ticks, listening, moments_text
+from giblet.report.material import Material
+from giblet.report.methods import methods_text, references
+from giblet.report.provenance import provenance
+from giblet.report.segments import moments, paired_differences
+from giblet.report.sentences import answer, few_segments
+from giblet.report.tables import score_tables
+from giblet.report.timeline import (
+    film_place,
+    missing_sentence,
+    timeline_figure,
+    timeline_sentence,
+)
+from giblet.timing import nyquist_hz
+
+
+def always(material: Material) -> bool:
+    """Every page has the section."""
+    return True
+
+
+def with_film(material: Material) -> bool:
+    """Pages about a film have the section."""
+    return material.has_film
+
+
+def with_scans(material: Material) -> bool:
+    """Pages with the quality of scans have the section."""
+    return material.brain is not None
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section of the page.
+
+    anchor, title
+        Of its heading and in the navigation.
+    template
+        File in this package, without the heading.
+    content
+        Material → variables of the template, besides ``facts``; ``heading`` replaces the title.
+    condition
+        Whether a page with such material has the section.
+    parts
+        Anchors and titles within the section that are in the navigation too.
+    in_navigation
+        Whether the section is in the navigation.
+    """
+
+    anchor: str
+    title: str
+    template: str
+    content: Callable[[Material], dict]
+    condition: Callable[[Material], bool] = always
+    parts: tuple[tuple[str, str], ...] = ()
+    in_navigation: bool = True
+
+
+def _answer(material: Material) -> dict:
+    section = material.brain_section
+    return {
+        "heading": "Main result" if material.has_film else "Main results of the scans",
+        "answer": answer(
+            material.scores, material.facts, "" if section is None else section.answer
+        ),
+        "few_segments": few_segments(material.scores),
+    }
+
+
+def _scores(material: Material) -> dict:
+    scores, extras, simulated = material.scores, material.extras, material.simulated
+    segments, seed = extras.segments, material.facts.get("seed", 0)
+    differences = paired_differences(segments, seed) if segments else None
+    return {
+        "comparison": comparison_tables(scores, extras.matched, simulated),
+        "differences": difference_tables(differences, simulated),
+        "lower_is_better": lower_is_better(),
+        "published": [*ours(scores), *CODECS],
+        "published_decoding": DECODING,
+        "tables": score_tables(scores, simulated),
+        "score_figures": score_figures(scores, simulated),
+    }
+
+
+def _listen(material: Material) -> dict:
+    sounds, rate, extras = material.sounds, material.sample_rate, material.extras
+    chosen = moments(extras.segments, material.n_samples, rate)
+    shown = listening(sounds, rate, chosen, material.simulated)
+    return {
+        "moments": shown,
+        "moments_text": moments_text(shown),
+        "film_places": [film_place(extras.timeline, moment.begin) for moment in shown],
+        "ticks": band_ticks(nyquist_hz(rate)),
+    }
+
+
+def _brain(material: Material) -> dict:
+    kind = " (simulated)" if material.simulated else ""
+    return {
+        "heading": f"Brain{kind}: quality of the scans",
+        "brain": material.brain_section,
+        "brain_tables": brain_tables(material.extras, material.simulated),
+        "has_lesions": bool(material.extras.lesions),
+    }
+
+
+def _training(material: Material) -> dict:
+    return {
+        "history_figures": history_figures(material.history),
+        "trained": trained(material.extras, material.history),
+        "training_tables": training_tables(material.extras),
+    }
+
+
+def _data(material: Material) -> dict:
+    table, missing = material.extras.timeline, material.extras.missing
+    if table is None:
+        return {"timeline": None, "timeline_text": ""}
+    sentences = [timeline_sentence(table), "" if missing is None else missing_sentence(missing)]
+    figure = timeline_figure(table, missing)
+    return {"timeline": figure, "timeline_text": " ".join(filter(None, sentences))}
+
+
+def _provenance(material: Material) -> dict:
+    methods = methods_text(material.facts, material.extras.models)
+    return {
+        "provenance": provenance(material.facts),
+        "times": times_table(material.extras),
+        "methods": methods,
+        "references": references(methods),
+    }
+
+
+SECTIONS = (
+    Section("answer", "Main result", "answer.html.jinja", _answer, in_navigation=False),
+    Section("compare", "Audio quality: codes vs mel", "scores.html.jinja", _scores, with_film),
+    Section("listen", "Listen", "listen.html.jinja", _listen, with_film),
+    Section("brain", "Brain", "brain.html.jinja", _brain, with_scans),
+    Section("training", "Training", "training.html.jinja", _training, with_film),
+    Section("data", "Data", "data.html.jinja", _data, parts=(("warnings", "Warnings"),)),
+    Section(
+        "facts",
+        "Provenance",
+        "provenance.html.jinja",
+        _provenance,
+        parts=(("methods", "For a methods section"),),
+    ),
+)
+
+
+def sections_of(material: Material) -> list[Section]:
+    """The sections that a page of ``material`` has."""
+    return [section for section in SECTIONS if section.condition(material)]
+
+
+def navigation(sections: list[Section]) -> list[tuple[str, str]]:
+    """Anchors and titles of the links at the top of the page.
+
+    >>> navigation([one for one in SECTIONS if one.anchor in ("answer", "data")])
+    [('data', 'Data'), ('warnings', 'Warnings')]
+    """
+    return [
+        place
+        for section in sections
+        if section.in_navigation
+        for place in ((section.anchor, section.title), *section.parts)
+    ]
