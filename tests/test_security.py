@@ -54,9 +54,10 @@ def offences(source):
     return found
 
 
-@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_no_module_runs_what_it_reads(file):
-    assert not offences(file.read_text())
+def test_no_module_runs_what_it_reads():
+    found = {str(file.relative_to(ROOT)): offences(file.read_text()) for file in SOURCES}
+    assert len(found) > 100
+    assert {file: calls for file, calls in found.items() if calls} == {}
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ SETTINGS = {
     "mel": {"n_mels": 32, "n_iter": 2},
     "training": {"max_epochs": 1, "window_trs": 3, "min_steps": 2},
 }
-SCRIPT = ROOT / "tests" / "side_by_side.py"
+SCRIPT = ROOT / "tests" / "autoencoder" / "side_by_side.py"
 LIMITS = {"extract_mel": ("3000M", "00:31:00"), "extract_video": ("1000M", "01:01:00")}  # 5.7 MB
 JOBS = {"extract_mel", "extract_video", "group_trs", "sync_align", "train", "reconstruct"}
 QUICK = {"slurm-init-seconds-before-status-checks": 1, "seconds-between-status-checks": 1}
@@ -107,7 +107,7 @@ def test_slurm_runs_every_rule_with_what_it_asks_for(slurm, profile, through_slu
     limits = {rule: (found[rule]["MinMemoryNode"], found[rule]["TimeLimit"]) for rule in LIMITS}
     assert limits == LIMITS
     made = through_slurm / "results" / "tiny"
-    start = (ROOT / "giblet" / "models" / "bundled").rglob("*.safetensors")
+    start = (ROOT / "giblet" / "autoencoder" / "bundled").rglob("*.safetensors")
     for rule, least, per_mb, files in (
         ("sync_align", 1500, 4, [made / "trs" / "mel.nc", made / "trs" / "video.nc"]),
         ("train", 3000, 3, [made / "aligned" / "mel.nc", *start]),
