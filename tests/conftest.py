@@ -67,7 +67,7 @@ def session_folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def film_alone(session_folder):
+def small_results(session_folder):
     """A folder where the main job has run on 40 s of film; not to be changed."""
     from tiny_pipeline import make_film_alone, make_once
 
@@ -75,11 +75,11 @@ def film_alone(session_folder):
 
 
 @pytest.fixture(scope="session")
-def with_brains(film_alone, session_folder):
+def small_results_with_brains(small_results, session_folder):
     """The same with words and SIMULATED brains, up to the report; not to be changed."""
     from tiny_pipeline import make_once, make_with_brains
 
-    make = partial(make_with_brains, film_alone)
+    make = partial(make_with_brains, small_results)
     return make_once(session_folder / "with brains", make)
 
 

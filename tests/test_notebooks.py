@@ -25,6 +25,7 @@ def test_outputs_are_stripped(notebook):
     assert not any(cell.outputs or cell.execution_count for cell in cells)
 
 
+@pytest.mark.slow
 def test_it_runs_and_shows_something(notebook, tmp_path):
     """In a folder of its own: it needs nothing but the package, and leaves nothing behind."""
     resources = {"metadata": {"path": str(tmp_path)}}

@@ -29,15 +29,17 @@ from giblet.io.tables import load_json, load_table, save_table
 
 
 @pytest.fixture(scope="module")
-def film_alone(film_alone, tmp_path_factory):
+def film_alone(small_results, tmp_path_factory):
     """A copy that this file may change."""
-    return shutil.copytree(film_alone, tmp_path_factory.mktemp("copies") / "film alone")
+    return shutil.copytree(small_results, tmp_path_factory.mktemp("copies") / "film alone")
 
 
 @pytest.fixture(scope="module")
-def with_brains(with_brains, tmp_path_factory):
+def with_brains(small_results_with_brains, tmp_path_factory):
     """A copy that this file may change."""
-    return shutil.copytree(with_brains, tmp_path_factory.mktemp("copies") / "with brains")
+    return shutil.copytree(
+        small_results_with_brains, tmp_path_factory.mktemp("copies") / "with brains"
+    )
 
 
 # ---- what is written down ------------------------------------------------------------------------
@@ -231,6 +233,7 @@ def test_brains_and_words_run_what_they_need_alone(film_alone, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_brains_add_their_columns_and_the_report(with_brains):
     results = with_brains / "results" / "tiny"
     scores = load_table(results / "scores.tsv")
@@ -248,6 +251,7 @@ def test_brains_add_their_columns_and_the_report(with_brains):
     assert "http://" not in re.sub(r"http://www\.w3\.org", "", page)
 
 
+@pytest.mark.slow
 def test_snakemakes_own_report_holds_tables_and_the_page(with_brains):
     done = ask(with_brains, "report", "--report", "report.zip", **SIMULATED)
     assert done.returncode == 0, done.stdout
@@ -263,6 +267,7 @@ def test_snakemakes_own_report_holds_tables_and_the_page(with_brains):
     assert "ridge regression" in index  # a caption
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "jobs"),
     [

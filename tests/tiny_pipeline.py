@@ -1,5 +1,6 @@
 """The workflow on 40 s of the bundled film: run, planned, and made once for all tests."""
 
+import functools
 import hashlib
 import os
 import re
@@ -15,6 +16,8 @@ import av
 import yaml
 from filelock import FileLock
 
+from giblet.commands.cli import verb_functions
+from giblet.commands.fingerprint import source_fingerprint
 from giblet.demo import annotations_path, film_path
 from giblet.io.tables import load_table, save_table
 
@@ -36,7 +39,7 @@ SETTINGS = {
         "decoder_dim": 8,
         "readout_rank": 4,
     },
-    "training": {"max_epochs": 2, "window_trs": 8},
+    "training": {"max_epochs": 2, "window_trs": 8, "min_steps": 3, "sound_trs": 1},
 }
 SIMULATED = {"bold": "simulated", "annotations": SAID}
 RULE = re.compile(r"^(?:local)?rule (\w+):$", re.M)  # as Snakemake reports that one begins
@@ -142,14 +145,23 @@ def ask(folder, *arguments, **settings) -> subprocess.CompletedProcess:
 
 
 def forked_snakemake(folder, arguments) -> subprocess.CompletedProcess:
-    import snakemake.cli  # here: the fork need not
+    """Snakemake in a fork of this process, in ``folder``: for what runs no job."""
+    import snakemake.cli  # here, so that no fork needs to
 
+    _compute_fingerprints()
     with tempfile.TemporaryFile("w+") as stream:
         if not (child := os.fork()):
             _be_snakemake(folder, arguments, stream, snakemake.cli.main)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         stream.seek(0)  # the fork has moved it too
         return subprocess.CompletedProcess(arguments, code, stdout=stream.read())
+
+
+@functools.cache
+def _compute_fingerprints():
+    """They are kept, for all forks to come."""
+    for verb in verb_functions():
+        source_fingerprint(verb)
 
 
 def _be_snakemake(folder, arguments, stream, main):

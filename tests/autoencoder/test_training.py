@@ -467,6 +467,7 @@ def test_history_is_what_lightning_logged(train, raw_bold):
 SIDE_BY_SIDE = Path(__file__).with_name("side_by_side.py")
 
 
+@pytest.mark.slow
 def test_two_processes_that_see_the_same_window_learn_what_one_learns(tmp_path):
     """Gradients are averaged: with the same window in both nothing differs but rounding."""
     weights = {}

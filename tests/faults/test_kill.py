@@ -1,6 +1,6 @@
 """A pipeline that was killed, whenever it was, ends as one that was not.
 
-``GIBLET_KILLS=50 pytest tests/faults/test_kill.py`` for more than a handful of moments. The moments
+``GIBLET_KILLS=50 pytest -m '' tests/faults/test_kill.py`` for more than a handful of moments. The moments
 are random: each is within one rule's time, and the rules take turns, in an order drawn anew each
 time. ``--unlock`` and ``--rerun-incomplete`` are what notes/troubleshooting.md tells the user.
 """
@@ -56,7 +56,7 @@ def kill_once(pipeline, rng, rules, seconds):
 def undisturbed(request, tmp_path_factory):
     """The folder of a pipeline that nobody killed."""
     if KILLS < 20:
-        return request.getfixturevalue("with_brains")
+        return request.getfixturevalue("small_results_with_brains")
     pipeline = Pipeline(tmp_path_factory.mktemp("whole") / "one", ALL)
     assert pipeline.run() == 0, pipeline.said()
     return pipeline.folder

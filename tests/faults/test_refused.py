@@ -149,6 +149,7 @@ def pipeline(tmp_path):
     return Pipeline(tmp_path / "it's here", FEW)
 
 
+@pytest.mark.slow
 def test_two_pipelines_on_one_folder(pipeline):
     first = pipeline.start()
     try:
@@ -163,6 +164,7 @@ def test_two_pipelines_on_one_folder(pipeline):
     assert all((pipeline.folder / target).is_file() for target in FEW)
 
 
+@pytest.mark.slow
 def test_an_input_that_vanished(pipeline):
     film = pipeline.folder / FILM
     process = pipeline.start()
@@ -183,9 +185,11 @@ def test_an_input_that_vanished(pipeline):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("n_bytes", [-1000, 1000])
-def test_a_result_that_was_damaged_is_set_aside_and_made_anew(with_brains, n_bytes, tmp_path):
+def test_a_result_that_was_damaged_is_set_aside_and_made_anew(
+    small_results_with_brains, n_bytes, tmp_path
+):
     """Cut at its end it is an array still, cut at its beginning nothing that can be opened."""
-    pipeline = Pipeline(shutil.copytree(with_brains, tmp_path / "it's here"), FEW)
+    pipeline = Pipeline(shutil.copytree(small_results_with_brains, tmp_path / "it's here"), FEW)
     stream = pipeline.folder / "results" / "tiny" / "features" / "mel.nc"
     trs = pipeline.folder / FEW[0]
     whole = stream.read_bytes(), trs.read_bytes()

@@ -15,7 +15,7 @@ import yaml
 
 from giblet.demo import film_path
 
-pytestmark = pytest.mark.slurm
+pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 ROOT = Path(__file__).parents[2]
 SETTINGS = {
     "dataset": "tiny",
