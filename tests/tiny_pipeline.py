@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import logging
 import os
 import re
 import shutil
@@ -173,6 +174,7 @@ def _be_snakemake(folder, arguments, stream, main):
             os.dup2(stream.fileno(), number)
         sys.stdout = sys.stderr = stream
         sys.argv = ["snakemake", *arguments]
+        logging.disable(logging.NOTSET)  # as a verb in this process may have left it
         main(arguments)
         code = 0
     except SystemExit as ended:

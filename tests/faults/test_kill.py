@@ -1,8 +1,8 @@
 """A pipeline that was killed, whenever it was, ends as one that was not.
 
-``GIBLET_KILLS=50 pytest -m '' tests/faults/test_kill.py`` for more than a handful of moments. The moments
-are random: each is within one rule's time, and the rules take turns, in an order drawn anew each
-time. ``--unlock`` and ``--rerun-incomplete`` are what notes/troubleshooting.md tells the user.
+``GIBLET_KILLS=50 pytest -m '' tests/faults/test_kill.py`` for more than a handful of moments. The
+moments are random: each is within one rule's time, and the rules take turns, in an order drawn anew
+each time. ``--unlock`` and ``--rerun-incomplete`` are what notes/troubleshooting.md tells the user.
 """
 
 import os
