@@ -250,7 +250,7 @@ def kill_all(process: subprocess.Popen) -> None:
     wait_until(lambda: not _any_left(process.pid))
 
 
-def wait_until(condition, seconds=200.0) -> None:
+def wait_until(condition, seconds=600.0) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"

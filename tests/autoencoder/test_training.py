@@ -474,7 +474,7 @@ def test_two_processes_that_see_the_same_window_learn_what_one_learns(tmp_path):
     for strategy, devices in (("auto", 1), ("ddp", 2)):
         folder = tmp_path / strategy
         command = [sys.executable, SIDE_BY_SIDE, folder, strategy, str(devices), "1"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
         weights[strategy] = torch.load(folder / "weights.pt", weights_only=True)
         assert ("world_size" in done.stderr or "distributed" in done.stderr) == (devices == 2)
@@ -485,6 +485,6 @@ def test_two_processes_that_see_the_same_window_learn_what_one_learns(tmp_path):
 def test_nodes_wait_for_nobody_whom_slurm_did_not_start(tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_NTASKS", "2")
     command = [sys.executable, SIDE_BY_SIDE, tmp_path, "ddp", "2", "2"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     said = "training.nodes 2, training.devices 2: start 4 tasks by srun --ntasks-per-node=2, not 2"
     assert said in done.stderr.splitlines()[-1]

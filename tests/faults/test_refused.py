@@ -24,7 +24,7 @@ MEL = ["extract_mel", "--film", film_path(), "--settings", '{"max_trs": 20}']
 def giblet(*arguments, **options):
     """Run a verb in a process of its own: exit code, lines of what it says."""
     command = [sys.executable, "-m", "giblet", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, **options)
     return done.returncode, [line for line in done.stderr.splitlines() if "INFO" not in line]
 
 
@@ -154,9 +154,9 @@ def test_two_pipelines_on_one_folder(pipeline):
     first = pipeline.start()
     try:
         wait_until(lambda: "\nJob stats:" in pipeline.said() or first.poll() is not None)
-        second = pipeline.start("--quiet", log="second.txt").wait(timeout=200)
+        second = pipeline.start("--quiet", log="second.txt").wait(timeout=600)
         said = (pipeline.folder / "second.txt").read_text()
-        assert first.wait(timeout=200) == 0, pipeline.said()
+        assert first.wait(timeout=600) == 0, pipeline.said()
     finally:
         kill_all(first)
     assert second == 1
@@ -171,7 +171,7 @@ def test_an_input_that_vanished(pipeline):
     try:
         wait_until(lambda: "rule extract" in pipeline.said() or process.poll() is not None)
         film.rename(film.with_suffix(".away"))
-        code = process.wait(timeout=200)
+        code = process.wait(timeout=600)
     finally:
         kill_all(process)
     said = pipeline.said()
