@@ -25,10 +25,11 @@ def test_outputs_are_stripped(notebook):
     assert not any(cell.outputs or cell.execution_count for cell in cells)
 
 
+@pytest.mark.slow
 def test_it_runs_and_shows_something(notebook, tmp_path):
     """In a folder of its own: it needs nothing but the package, and leaves nothing behind."""
     resources = {"metadata": {"path": str(tmp_path)}}
-    NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
+    NotebookClient(notebook, timeout=900, kernel_name="python3", resources=resources).execute()
     outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]
     shown = {kind for output in outputs for kind in output.get("data", {})}
     assert {"image/png", "text/html"} <= shown  # figures; tables and players

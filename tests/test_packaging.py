@@ -42,11 +42,13 @@ def wheel(tmp_path_factory):
     return wheel
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_every_file_of_the_package(wheel):
     held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("giblet/")}
     assert held == set(git_files("giblet"))
 
 
+@pytest.mark.slow
 def test_the_wheel_alone_does_the_main_job(wheel, tmp_path):
     """In a folder with the workflow, and nothing else of the clone."""
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]

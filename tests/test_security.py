@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tiny_pipeline import forked_snakemake
 
 from giblet.config.config import parse_config
 from giblet.errors import GibletError
@@ -54,9 +55,10 @@ def offences(source):
     return found
 
 
-@pytest.mark.parametrize("file", SOURCES, ids=lambda file: str(file.relative_to(ROOT)))
-def test_no_module_runs_what_it_reads(file):
-    assert not offences(file.read_text())
+def test_no_module_runs_what_it_reads():
+    found = {str(file.relative_to(ROOT)): offences(file.read_text()) for file in SOURCES}
+    assert len(found) > 100
+    assert {file: calls for file, calls in found.items() if calls} == {}
 
 
 @pytest.mark.parametrize(
@@ -145,13 +147,13 @@ def test_a_name_in_braces_is_no_wildcard(setting, tmp_path):
     settings |= {setting: "{} {input}.wav"}
     (tmp_path / "odd.yaml").write_text(yaml.safe_dump(settings))
     words = ["-s", str(ROOT / "Snakefile"), "--dry-run", "--configfile", "odd.yaml"]
-    command = [sys.executable, "-m", "snakemake", *words]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = forked_snakemake(tmp_path, words)
     assert done.returncode == 1
-    said = (done.stdout + done.stderr).strip().splitlines()
-    assert said[-1] == "'{} {input}.wav': has a brace in its name; rename it"
+    *_, last = done.stdout.strip().splitlines()
+    assert last == "'{} {input}.wav': has a brace in its name; rename it"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_film_of_any_name_is_only_a_film(name, tmp_path):
     """Through Snakemake, its shell and giblet: the features are there, and nothing else was run."""

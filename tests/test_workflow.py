@@ -1,123 +1,45 @@
 """The workflow on a small film: what it builds, what it reruns, and what it says to mistakes."""
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 import zipfile
 from inspect import signature
-from pathlib import Path
 
-import av
 import pandas as pd
 import pytest
 import soundfile
-import yaml
+from tiny_pipeline import (
+    FILM,
+    ROOT,
+    SAID,
+    SIMULATED,
+    ask,
+    cut_annotations,
+    planned,
+    snakemake,
+)
 
 from giblet.commands.cli import verb_functions
 from giblet.commands.option_help import written
 from giblet.config.config import Config
-from giblet.demo import annotations_path, film_path
+from giblet.demo import annotations_path
 from giblet.film.text import NO_WORDS
 from giblet.io.arrays import load_arrays
 from giblet.io.tables import load_json, load_table, save_table
 
-ROOT = Path(__file__).parents[1]
-FILM = "it's a film.mp4"
-SECONDS = 40  # little speech in the last fifth: PESQ, which is slow, is not asked there
-SETTINGS = {
-    "dataset": "tiny",
-    "film": FILM,
-    "splits": {"gap_seconds": 6},
-    "video": {"height": 20, "width": 30},
-    "mel": {"n_mels": 32, "n_iter": 2},
-    "model": {
-        "audio_dim": 16,
-        "video_dim": 16,
-        "text_dim": 16,
-        "bottleneck_dim": 32,
-        "embedding_dim": 4,
-        "decoder_dim": 8,
-        "readout_rank": 4,
-    },
-    "training": {"max_epochs": 2, "window_trs": 8},
-}
-SAID = "what's said.tsv"
-SIMULATED = {"bold": "simulated", "annotations": SAID}
+
+@pytest.fixture(scope="module")
+def film_alone(small_results, tmp_path_factory):
+    """A copy that this file may change."""
+    return shutil.copytree(small_results, tmp_path_factory.mktemp("copies") / "film alone")
 
 
-def cut_film(path, seconds):
-    """The beginning of the bundled film."""
-    with av.open(film_path()) as whole, av.open(path, "w") as part:
-        streams = {s.index: part.add_stream_from_template(s) for s in whole.streams}
-        for packet in whole.demux():
-            if packet.dts is not None and packet.pts * packet.time_base < seconds:
-                packet.stream = streams[packet.stream.index]
-                part.mux(packet)
-
-
-def snakemake(folder, *arguments, **settings):
-    """Run the workflow in ``folder`` with ``SETTINGS`` and ``settings`` on top."""
-    config = folder / "config.yaml"
-    config.write_text(yaml.safe_dump(SETTINGS | settings))
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    command = [sys.executable, "-m", "snakemake", *arguments, "--snakefile", ROOT / "Snakefile"]
-    command += ["--directory", folder, "--cores", "2", "--configfile", config]
-    return subprocess.run(
-        list(map(str, command)),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=folder,
-        env=os.environ | {"PATH": path},
+@pytest.fixture(scope="module")
+def with_brains(small_results_with_brains, tmp_path_factory):
+    """A copy that this file may change."""
+    return shutil.copytree(
+        small_results_with_brains, tmp_path_factory.mktemp("copies") / "with brains"
     )
-
-
-def planned(folder, *arguments, **settings):
-    """Rule → number of jobs that a run would start."""
-    done = snakemake(folder, "--dry-run", *arguments, **settings)
-    assert done.returncode == 0, done.stdout
-    table = re.search(r"^Job stats:\njob +count\n[- ]+\n(.*?)^total", done.stdout, re.M | re.S)
-    if table is None:
-        assert "Nothing to be done" in done.stdout
-        return {}
-    jobs = {name: int(count) for name, count in map(str.split, table[1].splitlines())}
-    return {name: count for name, count in jobs.items() if name != "reconstruct_audio"}
-
-
-@pytest.fixture(scope="module")
-def film_alone(tmp_path_factory):
-    """A folder where the main job has run on a film without annotations and scans."""
-    folder = tmp_path_factory.mktemp("film alone")
-    cut_film(folder / FILM, SECONDS)
-    done = snakemake(folder)
-    assert done.returncode == 0, done.stdout
-    return folder
-
-
-@pytest.fixture(scope="module")
-def with_brains(film_alone, tmp_path_factory):
-    """The same, gone on with what is said and SIMULATED brains up to the report."""
-    folder = tmp_path_factory.mktemp("with brains") / "copy"
-    shutil.copytree(film_alone, folder)
-    save_table(load_table(annotations_path()).query(f"onset + duration < {SECONDS}"), folder / SAID)
-    assert planned(folder, "report", **SIMULATED) == {
-        "simulate_bold": 1,
-        "load_bold": 1,
-        "embed_text": 1,
-        "extract_mel": 1,
-        "group_trs": 1,
-        "convolve_hrf": 4,
-        "brain_quality": 1,
-        "sync_align": 2,
-        "train": 2,
-        "reconstruct": 2,
-        "report": 1,
-    }
-    done = snakemake(folder, "report", **SIMULATED)
-    assert done.returncode == 0, done.stdout
-    return folder
 
 
 # ---- what is written down ------------------------------------------------------------------------
@@ -192,7 +114,7 @@ def test_what_a_rule_makes_is_what_its_verb_is_known_to_write(rule):
 
 
 def test_lint_passes(tmp_path):
-    done = snakemake(tmp_path, "--lint")
+    done = ask(tmp_path, "--lint")
     assert done.returncode == 0, done.stdout
 
 
@@ -249,7 +171,7 @@ def test_everything_is_in_results_and_logs(film_alone):
 
 
 def test_a_second_call_does_nothing(film_alone):
-    done = snakemake(film_alone)
+    done = ask(film_alone)
     assert done.returncode == 0
     assert "Nothing to be done" in done.stdout
 
@@ -261,12 +183,12 @@ def test_the_time_left_is_in_snakemakes_log(film_alone):
 
 
 def test_the_plan_is_drawn_and_the_files_are_summed_up(film_alone):
-    done = snakemake(film_alone, "--dag")
+    done = ask(film_alone, "--dag")
     graph = done.stdout[done.stdout.index("digraph") :]
     jobs = ["extract_codes", "extract_video", "group_trs", "sync_align", "train", "reconstruct"]
     drawn = [re.split(r"\\n", label)[0] for label in re.findall(r'label = "([^"]+)"', graph)]
     assert sorted(drawn) == sorted([*jobs, "reconstruct_audio"])
-    summary = snakemake(film_alone, "--summary").stdout.splitlines()
+    summary = ask(film_alone, "--summary").stdout.splitlines()
     rows = {row[0]: row[2:] for row in (line.split("\t") for line in summary) if len(row) == 6}
     made = ["reconstruct", "logs/tiny/reconstruct_encodec.log", "ok", "no update"]
     assert rows["results/tiny/scores/encodec.tsv"] == made
@@ -293,6 +215,25 @@ def test_settings_on_the_command_line(film_alone):
 # ---- with simulated brains -----------------------------------------------------------------------
 
 
+def test_brains_and_words_run_what_they_need_alone(film_alone, tmp_path):
+    folder = shutil.copytree(film_alone, tmp_path / "copy")
+    cut_annotations(folder / SAID)
+    assert planned(folder, "report", **SIMULATED) == {
+        "simulate_bold": 1,
+        "load_bold": 1,
+        "embed_text": 1,
+        "extract_mel": 1,
+        "group_trs": 1,
+        "convolve_hrf": 4,
+        "brain_quality": 1,
+        "sync_align": 2,
+        "train": 2,
+        "reconstruct": 2,
+        "report": 1,
+    }
+
+
+@pytest.mark.slow
 def test_brains_add_their_columns_and_the_report(with_brains):
     results = with_brains / "results" / "tiny"
     scores = load_table(results / "scores.tsv")
@@ -310,8 +251,9 @@ def test_brains_add_their_columns_and_the_report(with_brains):
     assert "http://" not in re.sub(r"http://www\.w3\.org", "", page)
 
 
+@pytest.mark.slow
 def test_snakemakes_own_report_holds_tables_and_the_page(with_brains):
-    done = snakemake(with_brains, "report", "--report", "report.zip", **SIMULATED)
+    done = ask(with_brains, "report", "--report", "report.zip", **SIMULATED)
     assert done.returncode == 0, done.stdout
     results = with_brains / "results" / "tiny"
     shown = ["report.html", "brain_quality.tsv", "scores/encodec.tsv", "scores/mel.tsv"]
@@ -325,6 +267,7 @@ def test_snakemakes_own_report_holds_tables_and_the_page(with_brains):
     assert "ridge regression" in index  # a caption
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "jobs"),
     [
@@ -348,7 +291,7 @@ def test_a_setting_reruns_what_depends_on_it_and_no_other_path(with_brains, sett
 
 
 def test_an_unknown_key_is_one_line(tmp_path):
-    done = snakemake(tmp_path, bandwith_kbps=6)
+    done = ask(tmp_path, bandwith_kbps=6)
     assert done.returncode == 1
     *notes, last = done.stdout.splitlines()
     assert last == "config: unknown key bandwith_kbps; did you mean bandwidth_kbps?"
@@ -358,7 +301,7 @@ def test_an_unknown_key_is_one_line(tmp_path):
 def test_a_codec_is_trained_from_folders_that_are_named(tmp_path):
     folders = {"sounds": str(tmp_path), "validation": str(tmp_path)}
     assert planned(tmp_path, "train_codec", codec_training=folders) == {"train_codec": 1}
-    done = snakemake(tmp_path, "--dry-run", "train_codec", codec_training={"sounds": "here"})
+    done = ask(tmp_path, "--dry-run", "train_codec", codec_training={"sounds": "here"})
     assert done.returncode == 1
     said = done.stdout.splitlines()[-1]
     assert said == "config: train_codec needs a folder as codec_training.validation"
@@ -367,11 +310,11 @@ def test_a_codec_is_trained_from_folders_that_are_named(tmp_path):
 def test_rules_that_read_regions_and_leave_people_out(tmp_path):
     demo = {"film": "demo", "model": {"start_from": "none"}, "decoding": {"region": "auditory"}}
     wanted = ["leave_one_out", "reconstruct_audio"]
-    done = snakemake(tmp_path, "--dry-run", "--printshellcmds", *wanted, **demo)
+    done = ask(tmp_path, "--dry-run", "--printshellcmds", *wanted, **demo)
     for line in ("simulate_bold +1", "train +1", "leave_one_out +1", "reconstruct +1"):
         assert re.search(f"^{line}$", done.stdout, re.M), done.stdout
     assert done.stdout.count(" --regions results/tiny/simulated --") == 2
-    said = snakemake(tmp_path, "--dry-run", "leave_one_out", **demo | {"bold": "none"}).stdout
+    said = ask(tmp_path, "--dry-run", "leave_one_out", **demo | {"bold": "none"}).stdout
     assert said.splitlines()[-1] == "config: leave_one_out needs a scan as bold"
 
 
@@ -384,7 +327,7 @@ def test_words_and_scans_need_no_film(tmp_path):
     assert plan == {"load_bold": 1, "embed_text": 1, "convolve_hrf": 1, "brain_quality": 1}
     page = planned(tmp_path, "report", film="none", annotations=SAID, bold="runs.tsv")
     assert page == plan | {"report": 1}
-    done = snakemake(tmp_path, "report", "--dry-run", film="none", annotations=SAID, bold="none")
+    done = ask(tmp_path, "report", "--dry-run", film="none", annotations=SAID, bold="none")
     assert "config: report without a film needs a scan as bold" in done.stdout
     assert "Traceback" not in done.stdout
 
@@ -407,7 +350,7 @@ def test_what_is_missing_is_the_last_line(tmp_path, settings, said):
     (tmp_path / "a film.mp4").touch()
     run = {"subject": ["01"], "file": ["s1.csv"], "t_r": [1.5], "film_onset": [0.0]}
     save_table(pd.DataFrame(run), tmp_path / "runs.tsv")
-    done = snakemake(tmp_path, "--dry-run", **{"film": "a film.mp4"} | settings)
+    done = ask(tmp_path, "--dry-run", **{"film": "a film.mp4"} | settings)
     assert done.returncode == 1
     last = done.stdout.splitlines()[-1]
     assert last.startswith(f"config: {said.replace('$HERE', str(tmp_path))}")

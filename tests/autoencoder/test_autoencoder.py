@@ -5,34 +5,14 @@ import json
 
 import pytest
 import torch
+from factories import flat_model, small_shapes
 
-from giblet.alignment.hrf import tr_kernel
 from giblet.alignment.shapes import Shapes
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.config.sections import ModelConfig
 
-SMALL = ModelConfig(
-    layout="flat",
-    code_head="classifier",
-    start_from="none",
-    audio_dim=16,
-    video_dim=24,
-    text_dim=8,
-    bottleneck_dim=32,
-    embedding_dim=4,
-    decoder_dim=8,
-    readout_rank=4,
-)
-FULL = Shapes(
-    use_encodec=True,
-    n_rows=8,
-    frames_per_tr=112,
-    video=(1, 18, 32),
-    n_text=12,
-    n_voxels=5,
-    subjects=("sub-01", "sub-02"),
-    hrf_kernel=tuple(tr_kernel(1.5, 0.75).tolist()),
-)
+SMALL = flat_model(video_dim=24)
+FULL = small_shapes(n_rows=8, frames_per_tr=112, codebook_size=1024, video=(1, 18, 32), n_text=12)
 MEL = dataclasses.replace(FULL, use_encodec=False, n_rows=20, frames_per_tr=140, codebook_size=0)
 
 

@@ -5,34 +5,18 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from factories import flat_model, scanned, slot_model, small_shapes
 
-from giblet.alignment.dataset import FilmData, split_film, zscore_bold
-from giblet.alignment.hrf import tr_kernel
-from giblet.alignment.shapes import Shapes
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.bold_readout import fit_readout, reduce_rank
 from giblet.autoencoder.inference import blurred_bottlenecks, bottlenecks, predict_bold
-from giblet.config.sections import ModelConfig, SplitConfig
 from giblet.stats.pearson import correlation
 from giblet.stats.ridge import banded_weights
 
-N_TRS, N_VOXELS, T_R = 90, 5, 1.5
-SIZES = {"video_dim": 8, "text_dim": 8, "start_from": "none"}
-FLAT = ModelConfig(layout="flat", audio_dim=16, bottleneck_dim=24, embedding_dim=4, **SIZES)
-SLOTS = ModelConfig(
-    slot_frames=4, slot_dim=6, slot_video=1, slot_text=1, slot_width=8, frame_width=8, **SIZES
-)
-SHAPES = Shapes(
-    use_encodec=True,
-    n_rows=2,
-    frames_per_tr=8,
-    codebook_size=16,
-    video=(1, 16, 16),
-    n_text=6,
-    n_voxels=N_VOXELS,
-    subjects=("sub-01", "sub-02"),
-    hrf_kernel=tuple(tr_kernel(T_R, 0.75).tolist()),
-)
+N_TRS, N_VOXELS = 90, 5
+FLAT = flat_model(bottleneck_dim=24)
+SLOTS = slot_model(slot_dim=6, slot_width=8, frame_width=8)
+SHAPES = small_shapes()
 
 
 @pytest.fixture
@@ -45,10 +29,7 @@ def make_data(rng):
     }
 
     def make(raw_bold):
-        part = split_film(N_TRS, T_R, SplitConfig(gap_seconds=6), has_bold=True)
-        run = np.repeat(["run-1", "run-2"], [30, N_TRS - 30])
-        bold, _ = zscore_bold(raw_bold.astype(np.float32), run, part == "train")
-        return FilmData(film, torch.from_numpy(bold), part, run, SHAPES.subjects)
+        return scanned(film, raw_bold)
 
     return make
 

@@ -10,6 +10,7 @@ import sys
 
 import pytest
 import torch
+from factories import flat_model, slot_model, small_shapes
 from huggingface_hub import ModelCard
 from safetensors.torch import load_file
 
@@ -23,24 +24,12 @@ from giblet.config.sections import ModelConfig
 from giblet.errors import GibletError
 from giblet.io.checksums import FORMAT_VERSION, SUMS, check_sums, write_sums
 
-SMALL = ModelConfig(
-    start_from="none",
-    slot_frames=4,
-    slot_dim=8,
-    slot_video=1,
-    slot_text=1,
-    slot_width=16,
-    frame_width=12,
-    video_dim=8,
-    text_dim=8,
-    readout_rank=4,
-)
-SHAPES = Shapes(
-    use_encodec=True,
+SMALL = slot_model()
+SHAPES = small_shapes(
     n_rows=3,
     frames_per_tr=20,
-    codebook_size=16,
     codebook_dim=6,
+    video=None,
     n_text=5,
     n_voxels=4,
     subjects=("sub-01",),
@@ -48,16 +37,7 @@ SHAPES = Shapes(
     hrf_kernel=(0.5, 0.5),
 )
 MEL = dataclasses.replace(SHAPES, use_encodec=False, codebook_size=0, codebook_dim=0)
-FLAT = SMALL.model_copy(
-    update={
-        "layout": "flat",
-        "code_head": "classifier",
-        "audio_dim": 8,
-        "bottleneck_dim": 16,
-        "embedding_dim": 4,
-        "decoder_dim": 6,
-    }
-)
+FLAT = flat_model(audio_dim=8, bottleneck_dim=16, decoder_dim=6)
 CODEC = BUNDLED.parents[1] / "audio" / "codecs" / "bundled"
 COMMITS = "0" * 40, "1" * 40
 

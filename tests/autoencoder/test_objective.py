@@ -6,38 +6,20 @@ import math
 import numpy as np
 import pytest
 import torch
+from factories import slot_model, small_shapes
 
 from giblet.alignment.dataset import FilmData
-from giblet.alignment.shapes import Shapes
 from giblet.audio.codecs.base import load_codec
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.lightning_module import gradient_shares
 from giblet.autoencoder.objective import LatentDistance, Objective, baselines, start_at_baseline
-from giblet.config.sections import ModelConfig, TrainingConfig
+from giblet.config.sections import TrainingConfig
 from giblet.errors import GibletError
 
 N_TRS = 24
-SMALL = ModelConfig(
-    slot_frames=4,
-    slot_dim=8,
-    slot_video=1,
-    slot_text=1,
-    slot_width=16,
-    frame_width=12,
-    video_dim=8,
-    text_dim=8,
-    readout_rank=4,
-)
-SHAPES = Shapes(
-    use_encodec=True,
-    n_rows=8,
-    frames_per_tr=12,
-    video=(1, 16, 16),
-    n_text=6,
-    n_voxels=5,
-    subjects=("sub-01", "sub-02"),
-    n_blurred=7,
-    hrf_kernel=(0.2, 0.5, 0.3),
+SMALL = slot_model()
+SHAPES = small_shapes(
+    n_rows=8, frames_per_tr=12, codebook_size=1024, n_blurred=7, hrf_kernel=(0.2, 0.5, 0.3)
 )
 TRAINING = TrainingConfig(frames_per_step=12, sound_trs=3)
 

@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from unittest import mock
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from tiny_pipeline import forked_snakemake
 
 from giblet.commands.cli import main
 from giblet.commands.doctor.data_sizes import measure
@@ -177,11 +177,10 @@ def test_a_config_for_a_bids_folder_is_one_that_snakemake_plans(data_set, tmp_pa
     assert (config.t_r, config.task, config.dataset) == (1.25, "film", "my-data_film")
     assert config.film == str(data_set / "stimuli" / "film.wav")
     assert config.annotations == str(data_set / "stimuli" / "film.srt")
-    command = [sys.executable, "-m", "snakemake", "report", "--dry-run"]
-    command += ["--snakefile", ROOT / "Snakefile", "--configfile", tmp_path / "config.yaml"]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=tmp_path)
-    assert done.returncode == 0, done.stdout + done.stderr
-    planned = set(re.findall(r"^(\w+) +\d+$", done.stdout + done.stderr, re.M))
+    words = ["report", "--dry-run", "-s", str(ROOT / "Snakefile"), "--configfile", "config.yaml"]
+    done = forked_snakemake(tmp_path, words)
+    assert done.returncode == 0, done.stdout
+    planned = set(re.findall(r"^(\w+) +\d+$", done.stdout, re.M))
     sizes = measure(parse_config(config.model_dump() | {"splits": {"gap_seconds": 3}}))[0]
     needs = [*main_job_needs(sizes, config), *report_needs(sizes, config)]
     assert {need.rule.split()[0] for need in needs} == planned - {"total"}

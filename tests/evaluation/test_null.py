@@ -28,6 +28,7 @@ from giblet.evaluation.scores import score_table
 from giblet.io.arrays import load_arrays
 from giblet.io.tables import load_table, save_table
 
+pytestmark = pytest.mark.slow
 SECONDS, SOUND_RATE_HZ = 180, 16000
 MODALITIES = ("audio", "video", "text")
 ENCODING = ["encoding", "encoding_ridge", "encoding_banded", "noise_ceiling"]

@@ -1,6 +1,7 @@
 """Damaged files of every kind: one clear line and nothing written, or a whole result.
 
-Here every third case of some groups; ``GIBLET_FUZZ=all`` runs all groups whole (some minutes).
+Here every third case of some groups; ``GIBLET_FUZZ=all pytest -m '' tests/fuzz`` runs all groups
+whole (some minutes).
 """
 
 import json
@@ -44,12 +45,14 @@ def problem(outcome):
     return "" if told else f"said {lines}"
 
 
+@pytest.mark.slow
 def test_bad_input_is_one_clear_line_and_leaves_nothing(outcomes):
     bad = {f"{o['group']}, {o['case']}": problem(o) for o in outcomes}
     bad = {case: said for case, said in bad.items() if said}
     assert not bad, json.dumps(bad, indent=1, ensure_ascii=False)
 
 
+@pytest.mark.slow
 def test_the_corpus_is_large_and_mostly_refused(outcomes):
     ended = Counter(outcome["ended"] for outcome in outcomes)
     assert len(outcomes) >= 300

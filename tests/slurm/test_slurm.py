@@ -15,7 +15,7 @@ import yaml
 
 from giblet.demo import film_path
 
-pytestmark = pytest.mark.slurm
+pytestmark = [pytest.mark.slow, pytest.mark.slurm]
 ROOT = Path(__file__).parents[2]
 SETTINGS = {
     "dataset": "tiny",
@@ -29,7 +29,7 @@ SETTINGS = {
     "mel": {"n_mels": 32, "n_iter": 2},
     "training": {"max_epochs": 1, "window_trs": 3, "min_steps": 2},
 }
-SCRIPT = ROOT / "tests" / "side_by_side.py"
+SCRIPT = ROOT / "tests" / "autoencoder" / "side_by_side.py"
 LIMITS = {"extract_mel": ("3000M", "00:31:00"), "extract_video": ("1000M", "01:01:00")}  # 5.7 MB
 JOBS = {"extract_mel", "extract_video", "group_trs", "sync_align", "train", "reconstruct"}
 QUICK = {"slurm-init-seconds-before-status-checks": 1, "seconds-between-status-checks": 1}
