@@ -1,9 +1,29 @@
-"""What a process asks of libraries: few threads, and to leave standard error to giblet."""
+"""Processes: the Python that rules run, and libraries that use few threads and print nothing."""
 
 import logging
 import os
+import site
 import sys
 import warnings
+from collections.abc import Collection
+from pathlib import Path
+
+
+def rule_environment(deployment: Collection[str]) -> dict[str, str]:
+    """Environment variables for the shell lines of rules, which run ``$GIBLET_PYTHON -m giblet``.
+
+    It is the Python that runs now, with the giblet that is imported now, whatever ``PATH`` names
+    and the working folder holds; with ``CONDA`` or ``APPTAINER`` (Snakemake's names of deployment
+    methods) among ``deployment`` it is the one that these bring.
+    """
+    if not {"CONDA", "APPTAINER"}.isdisjoint(deployment):
+        return {"GIBLET_PYTHON": "python"}
+    variables = {"GIBLET_PYTHON": sys.executable, "PYTHONSAFEPATH": "1"}
+    folder = str(Path(__file__).resolve().parents[2])
+    if folder in site.getsitepackages():
+        return variables
+    paths = filter(None, [folder, os.environ.get("PYTHONPATH")])
+    return variables | {"PYTHONPATH": os.pathsep.join(paths)}
 
 
 def limit_threads(n: int) -> None:

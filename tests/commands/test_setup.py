@@ -18,6 +18,7 @@ import soundfile
 import yaml
 
 from giblet.commands.cli import main
+from giblet.commands.doctor.costs import COSTS
 from giblet.commands.doctor.data_sizes import measure
 from giblet.commands.doctor.environment import describe_machine, hub_codecs
 from giblet.commands.doctor.estimates import main_job_needs, report_needs
@@ -184,7 +185,7 @@ def test_a_config_for_a_bids_folder_is_one_that_snakemake_plans(data_set, tmp_pa
     planned = set(re.findall(r"^(\w+) +\d+$", done.stdout + done.stderr, re.M))
     sizes = measure(parse_config(config.model_dump() | {"splits": {"gap_seconds": 3}}))[0]
     needs = [*main_job_needs(sizes, config), *report_needs(sizes, config)]
-    assert {need.rule.split()[0] for need in needs} == planned - {"total"}
+    assert {need.rule for need in needs} == planned - {"total"}
 
 
 def test_sizes_are_those_of_the_headers(data_set):
@@ -313,17 +314,37 @@ def test_more_film_and_more_brain_need_no_less():
 
     config = parse_config({})
     small = measure(config)[0]
-    halves = {name: getattr(small, name) / 2 for name in ("minutes", "values", "run_values")}
+    halves = {name: getattr(small, name) / 2 for name in ("minutes", "values")}
     halves |= {"n_trs": 180, "n_train": 104, "n_test": 36, "test_seconds": 54.0}
     for all_needs in (main_job_needs, report_needs):
         pairs = zip(
             all_needs(replace(small, **halves), config), all_needs(small, config), strict=True
         )
         for less, more in pairs:
-            assert less.rule == more.rule
+            assert less.job == more.job
             assert less.seconds <= more.seconds
             assert less.memory_mb <= more.memory_mb
             assert less.disk_mb <= more.disk_mb
+
+
+def test_the_doctor_shows_the_memory_that_rules_ask_for():
+    """Of the demo, whose sizes are known, what the workflow asks for the same files."""
+    config = parse_config({})
+    needs = {need.job: need for need in main_job_needs(measure(config)[0], config)}
+    assert needs["extract_codes"].memory_mb == COSTS["extract_codes"].memory(0) == 1500
+    aligned = needs["train (encodec)"]
+    assert aligned.memory_mb == COSTS["train"].memory(aligned.read_mb)
+    assert {need.rule for need in needs.values()} < COSTS.keys()
+
+
+@pytest.mark.parametrize(("memory", "code"), [(25_000, 0), (2_000, 0), (1_000, 1)])
+def test_too_little_memory_is_named(memory, code, monkeypatch, capsys):
+    monkeypatch.setattr("giblet.commands.doctor.environment.memory_mb", lambda: float(memory))
+    assert main(["doctor"]) == code
+    printed = capsys.readouterr().out
+    line = f"memory: reconstruct (encodec) asks for 3.4 GB, {memory / 1000:.1f} here"
+    assert (line in printed) == (memory < 3_400)
+    assert (f"WOULD STOP: {line}" in printed) == bool(code)
 
 
 def test_codecs_in_the_cache_of_the_hub_are_listed(tmp_path):

@@ -10,7 +10,9 @@ import giblet
 from giblet.errors import GibletError, missing_path
 from giblet.config.config import parse_config
 from giblet.demo import annotations_path, film_path
+from giblet.commands.doctor.costs import COSTS
 from giblet.commands.fingerprint import source_fingerprint
+from giblet.commands.process import rule_environment
 from giblet.brain.run_table import run_files
 from giblet.io.tables import load_yaml
 
@@ -30,6 +32,10 @@ except GibletError as error:
 
 if SETTINGS.dataset == "demo" and SETTINGS.has_film and not SETTINGS.is_demo:
     sys.exit("config: dataset: demo is the bundled film's; name yours, as dataset=mine")
+
+os.environ.update(
+    rule_environment({m.name for m in workflow.deployment_settings.deployment_method})
+)
 
 RESULTS = f"results/{SETTINGS.dataset}"
 LOGS = f"logs/{SETTINGS.dataset}"
@@ -170,28 +176,32 @@ def modalities(path):
     return film + (["text"] if ANNOTATIONS else [])
 
 
-def cores(wanted):
-    """Threads to declare for a job that keeps ``wanted`` processors busy.
+def cores(rule):
+    """Threads to declare for a job of a rule, from the processors that it keeps busy.
 
     With ``--cores 8`` on two processors each of them counts fourfold, so that no more jobs run
     side by side than there are processors for. A cluster counts its own.
     """
-    offered = workflow.resource_settings.cores
+    wanted, offered = COSTS[rule].threads, workflow.resource_settings.cores
     if offered is None:
         return wanted
     return max(1, min(offered, round(wanted * offered / min(offered, os.cpu_count()))))
 
 
-def growing(least, per_mb=0, per_mb_of_bold=None):
-    """What a job may take (MB, minutes): so much, more for each MB that it reads, of BOLD that is
-    read in blocks less; again as much for each attempt that failed."""
+def memory(rule):
+    """Memory to ask for, MB, from the size of what a job reads; again as much for each attempt that failed."""
 
     def asked(_, input, attempt):
-        bold = 0 if per_mb_of_bold is None else megabytes(filter(None, [input.bold]))
-        more = per_mb * (megabytes(input) - bold) + (per_mb_of_bold or 0) * bold
-        return attempt * (least + round(more))
+        in_blocks = COSTS[rule].memory_per_bold_mb is not None
+        bold = megabytes(filter(None, [input.bold])) if in_blocks else 0
+        return attempt * COSTS[rule].memory(megabytes(input), bold)
 
     return asked
+
+
+def runtime(rule):
+    """The same of time, minutes."""
+    return lambda _, input, attempt: attempt * COSTS[rule].runtime(megabytes(input))
 
 
 def megabytes(paths):

@@ -11,13 +11,11 @@ _SOON_READ = 50_000_000  # bytes of a run's series
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of one config. ``values`` and ``run_values``: BOLD of all runs, and of the largest, millions.
-
-    ``n_columns``: voxels or parcels.
-    """
+    """Of one config. ``values``: BOLD of all runs, millions. ``n_columns``: voxels or parcels."""
 
     n_trs: int
     minutes: float
+    film_mb: float = 0.0
     n_train: int = 0
     n_test: int = 0
     test_seconds: float = 0.0
@@ -26,11 +24,24 @@ class Sizes:
     n_subjects: int = 0
     n_columns: int = 0
     values: float = 0.0
-    run_values: float = 0.0
 
     @property
-    def code_mb(self) -> float:
-        return 0.15 * self.minutes
+    def bold_mb(self) -> float:
+        """All BOLD, float32."""
+        return 4 * self.values
+
+    @property
+    def regressors_mb(self) -> float:
+        """Of one modality."""
+        return 0.4 * self.minutes
+
+    @property
+    def text_mb(self) -> float:
+        return 0.005 * self.n_trs
+
+    def sound_mb(self, path: str) -> float:
+        """Features of the sound, of the feature type ``path``."""
+        return 0.15 * self.minutes if path == "encodec" else self.mel_mb
 
     def n_kept(self, max_voxels: int | None) -> int:
         """Columns that ridge, model and decoder see."""
@@ -65,12 +76,11 @@ def _noting(problems: list[str], function, *arguments):
 
 def _film_seconds(config: Config, found: list[str]) -> float | None:
     """By the header alone; None where it does not tell, or where there is no film."""
-    from giblet.demo import film_path
     from giblet.film.container import open_film
 
     if not config.has_film:
         return None
-    path = film_path() if config.is_demo else Path(config.film)
+    path = _film(config)
     with open_film(path) as film:
         seconds = (film.duration or 0) / 1e6
         if not film.streams.audio:
@@ -80,6 +90,12 @@ def _film_seconds(config: Config, found: list[str]) -> float | None:
         return None
     found.append(f"film: {path}, {seconds:.0f} s")
     return seconds
+
+
+def _film(config: Config) -> Path:
+    from giblet.demo import film_path
+
+    return film_path() if config.is_demo else Path(config.film)
 
 
 def _annotations(config: Config, found: list[str], film_seconds: float | None) -> None:
@@ -140,7 +156,7 @@ def _scans(config: Config, found: list[str], film_seconds: float | None) -> dict
         n_volumes = whole_trs(film_seconds or 0, config.t_r) + 20  # before and after both runs
         found.append("scans: SIMULATED, 4 subjects, 2 runs of each, 3,666 voxels")
         values = n_volumes * 3666 / 1e6
-        return {"n_subjects": 4, "n_columns": 3666, "values": 4 * values, "run_values": values / 2}
+        return {"n_subjects": 4, "n_columns": 3666, "values": 4 * values}
     runs = _runs(config)
     n_columns, volumes = _n_columns(runs[0], config), [run.n_volumes for run in runs]
     subjects = {run.subject for run in runs}
@@ -158,7 +174,6 @@ def _scans(config: Config, found: list[str], film_seconds: float | None) -> dict
         "n_subjects": len(subjects),
         "n_columns": n_columns,
         "values": sum(volumes) * n_columns / 1e6,
-        "run_values": max(volumes) * n_columns / 1e6,
         "seconds": max(float(run.film_time.max()) for run in runs),
     }
 
@@ -230,6 +245,7 @@ def _sizes(config: Config, seconds: float, scans: dict) -> Sizes:
     return Sizes(
         n_trs,
         minutes,
+        _film(config).stat().st_size / 1e6,
         n_train,
         n_test,
         test_seconds=float(acquisition_times(n_test + 1, config.t_r)[-1]),

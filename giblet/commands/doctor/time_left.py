@@ -86,5 +86,5 @@ def rule_seconds(config: Config) -> dict[str, float]:
         return {}
     found = {"reconstruct_audio": [1.0]}  # joins tables
     for need in [*main_job_needs(sizes, config), *report_needs(sizes, config)]:
-        found.setdefault(need.rule.split()[0], []).append(need.seconds)
+        found.setdefault(need.rule, []).append(need.seconds)
     return {rule: sum(times) / len(times) for rule, times in found.items()}
