@@ -1,20 +1,21 @@
-"""Verbs on both: aligned, learned, listened through and reported."""
+"""Commands for the model: align, train, reconstruct, report."""
 
 from pathlib import Path
 
+from giblet.commands.option_help import OutputFile, OutputFolder
 from giblet.config.config import Config
 
 
 def sync_align(
     audio: Path,
     video: Path,
-    aligned: Path,
+    aligned: OutputFile,
     config: Config,
     text: Path | None = None,
     bold: Path | None = None,
     regressors: list[Path] = (),
 ) -> None:
-    """Film, words and scans on the film's TRs, cropped to what all cover, in parts.
+    """Align film, text and scans to the film's TRs and split them into train and test.
 
     Example: giblet sync_align --audio trs/mel.nc --video trs/video.nc --aligned mel.nc
     """
@@ -29,13 +30,13 @@ def sync_align(
     loaded += [] if text is None else [load_arrays(text, *WORDS, or_nothing=True)]
     blurred = [load_arrays(p, *REGRESSORS, or_nothing=True) for p in regressors]
     with nullcontext() if bold is None else open_arrays(bold, *SCANS) as scans:
-        found = align(loaded, scans, blurred, config.t_r, config.splits, config.max_voxels)
-    told = loaded if scans is None else [*loaded, scans]
-    save_arrays(found, aligned, known=[said for one in told for said in warnings_of(one.attrs)])
+        together = align(loaded, scans, blurred, config.t_r, config.splits, config.max_voxels)
+    parts = loaded if scans is None else [*loaded, scans]
+    save_arrays(together, aligned, [w for part in parts for w in warnings_of(part.attrs)])
 
 
-def train(aligned: Path, model: Path, logs: Path, config: Config) -> None:
-    """Train the autoencoder; checkpoints and TensorBoard curves go into ``logs``.
+def train(aligned: Path, model: OutputFolder, logs: OutputFolder, config: Config) -> None:
+    """Train the autoencoder; the same command resumes from its last checkpoint.
 
     Example: giblet train --aligned mel.nc --model model --logs training --threads 2
     """
@@ -52,8 +53,10 @@ def train(aligned: Path, model: Path, logs: Path, config: Config) -> None:
     _fit(data, shapes, codec, model, logs, config)
 
 
-def pretrain(sounds: Path, validation: Path, model: Path, logs: Path, config: Config) -> None:
-    """Train the audio encoder and decoder on any sounds, which need no brain.
+def pretrain(
+    sounds: Path, validation: Path, model: OutputFolder, logs: OutputFolder, config: Config
+) -> None:
+    """Train the audio encoder and decoder on any audio files; no scans are needed.
 
     Example: giblet pretrain --sounds a --validation b --model model --logs training
     """
@@ -74,7 +77,7 @@ def _codec(config: Config):
 
 
 def _fit(data, shapes, codec, model: Path, logs: Path, config: Config, half: bool = False) -> None:
-    """Train, and write the model's folder; what a stopped run goes on from is removed then."""
+    """Train, write the model's folder, and remove the checkpoints of stopped runs."""
     import sys
 
     import torch
@@ -117,15 +120,15 @@ def reconstruct(
     film: Path,
     aligned: Path,
     model: Path,
-    audio: Path,
-    scores: Path,
+    audio: OutputFolder,
+    scores: OutputFile,
     config: Config,
     regions: Path | None = None,
 ) -> None:
-    """Held-out sound through codec, bottleneck and brain: wav files and scores.
+    """Reconstruct held-out sound through codec, bottleneck and brain: wav files and scores.
 
-    ``regions``, for ``decoding.region``, as those of ``lesion``. Refreshes ``scores.tsv`` beside
-    the folder of ``scores``: the tables of all paths built so far.
+    ``--regions`` is for ``decoding.region``. Also updates ``scores.tsv`` beside the folder of
+    ``--scores``, which joins the tables of all feature types.
 
     Example: giblet reconstruct --film film.mp4 --aligned mel.nc --model model --audio audio
         --scores scores/mel.tsv
@@ -164,11 +167,10 @@ def reconstruct(
     gather_tables(scores.parent)
 
 
-def report(results: Path, page: Path, config: Config, logs: Path | None = None) -> None:
-    """One self-contained page about everything in a data set's ``results`` folder.
+def report(results: Path, page: OutputFile, config: Config, logs: Path | None = None) -> None:
+    """Write one self-contained page about all results of a data set.
 
-    Of scans alone, or of a film without a scan, the parts there are. ``logs``: the folder of the
-    rules' logs, whose warnings then stand on the page.
+    Scans without a film, or a film without scans, give the sections that they have.
 
     Example: giblet report --results results/demo --page report.html
     """
@@ -184,16 +186,15 @@ def report(results: Path, page: Path, config: Config, logs: Path | None = None) 
 def leave_one_out(
     aligned: Path,
     model: Path,
-    logs: Path,
-    scores: Path,
+    logs: OutputFolder,
+    scores: OutputFile,
     config: Config,
     regions: Path | None = None,
 ) -> None:
-    """How well subjects are read whom the network never saw: a table.
+    """Leave-one-subject-out decoding, beside decoding by the network of all subjects: a table.
 
-    Beside it, how the network reads them that saw all. Each training is as that of ``train``, and
-    goes on where it was stopped; checkpoints and TensorBoard curves go into a folder a subject in
-    ``logs``. ``regions`` as for ``reconstruct``.
+    Each training is as that of ``train``, resumes where it was stopped, and has a folder per
+    subject in ``--logs``. ``--regions`` is for ``decoding.region``.
 
     Example: giblet leave_one_out --aligned mel.nc --model model --logs training --scores left.tsv
     """
@@ -223,7 +224,9 @@ def leave_one_out(
 
 
 def _train_others(others, subject: str, logs: Path, config: Config):
-    """The network of ``others``, an array set without ``subject``."""
+    """Train on ``others``, an array set without ``subject``."""
+    import logging
+
     import torch
 
     from giblet.alignment.aligned import film_data, film_shapes
@@ -232,7 +235,6 @@ def _train_others(others, subject: str, logs: Path, config: Config):
     from giblet.autoencoder.training import fit
     from giblet.autoencoder.warm_start import starting_point
     from giblet.io.paths import file_name
-    from giblet.log import tell
 
     codec = None
     if others.attrs["encoding_mode"] == "encodec":
@@ -244,5 +246,5 @@ def _train_others(others, subject: str, logs: Path, config: Config):
     data = film_data(others, config.model.hrf_placement == "inputs")
     training = config.training.model_copy(update={"nodes": 1})  # one job trains one after the other
     folder = logs / file_name(subject)
-    tell(f"training without {subject} begins")
+    logging.getLogger(__name__).info("training without %s begins", subject)
     return fit(data, shapes, config.model, training, config.seed, folder, **options).autoencoder

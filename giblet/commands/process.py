@@ -45,21 +45,22 @@ def quiet_libraries() -> None:
             from transformers.utils.logging import disable_progress_bar
 
             disable_progress_bar()
-    logging.disable(logging.INFO)  # lightning sets its own level when it is imported
+    for name in ("lightning", "lightning.fabric", "lightning.pytorch"):  # they have a level of INFO
+        logging.getLogger(name).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module=r"(lightning|torch)\.")
 
 
-def hush_hdf5() -> None:
-    """What could not be written HDF5 says again as its objects are freed: not so any more."""
-    sys.excepthook, sys.unraisablehook = _tell, _tell_unraisable
+def quiet_hdf5() -> None:
+    """Do not print that HDF5 cannot free objects: a failure to write them was reported before."""
+    sys.excepthook, sys.unraisablehook = _print_exception, _print_unraisable
 
 
-def _tell(kind, error, traceback) -> None:
+def _print_exception(kind, error, traceback) -> None:
     if not _is_of_hdf5(error):
         sys.__excepthook__(kind, error, traceback)
 
 
-def _tell_unraisable(unraisable) -> None:
+def _print_unraisable(unraisable) -> None:
     if not _is_of_hdf5(unraisable.exc_value):
         sys.__unraisablehook__(unraisable)
 

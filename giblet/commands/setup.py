@@ -7,6 +7,7 @@ from pathlib import Path
 
 from giblet.audio.files import has_sound
 from giblet.brain.bids import MOTION, SPACE, BoldRun, derivatives, read_runs
+from giblet.commands.option_help import OutputFile
 from giblet.errors import GibletError
 from giblet.film.annotations import read_annotations
 from giblet.film.video import has_pictures
@@ -53,7 +54,7 @@ def _settings_of(source: Path | None) -> dict:
     return yaml.safe_load(first_config(source))
 
 
-def init(source: Path, /, output: Path = Path("config.yaml")) -> None:
+def init(source: Path, /, output: OutputFile = Path("config.yaml")) -> None:
     """Write a config for a film, a sound file or a BIDS folder.
 
     It says what was found and where, and what to do next. A file that is there is left alone.

@@ -17,7 +17,7 @@ from giblet.io.atomic import replacing
 from giblet.io.checksums import FORMAT_VERSION, Damaged, check_seal, check_version, damaged, seal
 from giblet.io.paths import check_file, check_own
 from giblet.io.schema import check_finite, check_names, check_values
-from giblet.log import tell_warnings
+from giblet.log import log_warnings
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,14 +32,16 @@ def _check_room(path: Path, n_bytes: int) -> None:
 _FORMAT = "giblet_format"  # a file's attribute; files from before have none
 
 
-def save_arrays(arrays: "xr.Dataset", path: str | Path, known: Collection[str] = ()) -> None:
+def save_arrays(
+    arrays: "xr.Dataset", path: str | Path, logged_before: Collection[str] = ()
+) -> None:
     """Write an array set as one netCDF file, with giblet's version in its attributes, and a seal.
 
     Attributes that netCDF cannot hold (dict, None) are written as JSON. ``warnings`` among them
-    are told, but for those ``known`` from what the arrays were made of.
+    are logged, but for those ``logged_before``, with the arrays that these were made of.
     """
     with replacing(path) as temporary:
-        _to_netcdf(arrays, temporary, "w", known)
+        _to_netcdf(arrays, temporary, "w", logged_before)
         seal(temporary)
 
 
@@ -49,8 +51,8 @@ def append_arrays(arrays: "xr.Dataset", path: str | Path) -> None:
     seal(path, _checked_chunks(path))
 
 
-def _to_netcdf(arrays: "xr.Dataset", path: str | Path, mode: str, known=()) -> None:
-    tell_warnings(arrays.attrs, known)
+def _to_netcdf(arrays: "xr.Dataset", path: str | Path, mode: str, logged_before=()) -> None:
+    log_warnings(arrays.attrs, logged_before)
     attrs = {key: _plain(value) for key, value in arrays.attrs.items()}
     attrs |= {"giblet_version": version("giblet"), _FORMAT: FORMAT_VERSION}
     _check_room(path, arrays.nbytes)

@@ -1,7 +1,6 @@
 """`giblet init` and `giblet doctor`: what they find is there, and what they write can be used."""
 
 import json
-import logging
 import os
 import re
 import shlex
@@ -38,7 +37,6 @@ NOISE = np.random.default_rng(0).uniform(-0.1, 0.1, 60 * 1000)
 def quiet_again():
     with mock.patch.dict(os.environ):
         yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture
