@@ -8,7 +8,7 @@ from giblet.commands.option_help import OutputFile, OutputFolder
 def train(
     sounds: Path, validation: Path, recipe: Path, logs: OutputFolder, codec: OutputFolder
 ) -> None:
-    """Train a codec on folders of audio files, one folder per kind (speech, music, effects).
+    """Train a codec on folders of audio files, one per kind (speech, music, effects).
 
     The recipe is a YAML file of ``giblet.codec_training.recipe.CodecSettings``. Checkpoints go into
     the folder of logs, and the same command resumes from the last one. The codec is a folder for

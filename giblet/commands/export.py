@@ -17,7 +17,7 @@ def export(
     aligned: Path | None = None,
     model: Path | None = None,
 ) -> None:
-    """Export codes, regressors, predicted BOLD and maps as a BIDS derivative data set.
+    """Write codes, regressors, predicted BOLD and maps as a BIDS data set.
 
     Predicted BOLD needs both ``--aligned`` and ``--model``. Options that are not given are left
     out of the data set.

@@ -15,7 +15,7 @@ def sync_align(
     bold: Path | None = None,
     regressors: list[Path] = (),
 ) -> None:
-    """Align film, text and scans to the film's TRs and split them into train and test.
+    """Align film, text and scans to the film's TRs; split into train and test.
 
     Example: giblet sync_align --audio trs/mel.nc --video trs/video.nc --aligned mel.nc
     """
@@ -125,7 +125,7 @@ def reconstruct(
     config: Config,
     regions: Path | None = None,
 ) -> None:
-    """Reconstruct held-out sound through codec, bottleneck and brain: wav files and scores.
+    """Reconstruct held-out sound through codec, bottleneck and brain; score it.
 
     ``--regions`` is for ``decoding.region``. Also updates ``scores.tsv`` beside the folder of
     ``--scores``, which joins the tables of all feature types.
@@ -191,10 +191,10 @@ def leave_one_out(
     config: Config,
     regions: Path | None = None,
 ) -> None:
-    """Leave-one-subject-out decoding, beside decoding by the network of all subjects: a table.
+    """Leave-one-subject-out decoding: a table.
 
-    Each training is as that of ``train``, resumes where it was stopped, and has a folder per
-    subject in ``--logs``. ``--regions`` is for ``decoding.region``.
+    It holds decoding by the network of all subjects, too. Each training is as that of ``train``,
+    resumes where it was stopped, and has a folder per subject in ``--logs``. ``--regions`` is for ``decoding.region``.
 
     Example: giblet leave_one_out --aligned mel.nc --model model --logs training --scores left.tsv
     """

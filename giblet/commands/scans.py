@@ -9,7 +9,7 @@ from giblet.config.config import Config
 def simulate_bold(
     film: Path, folder: OutputFolder, config: Config, annotations: Path | None = None
 ) -> None:
-    """Write BOLD of SIMULATED brains that watch the film as a BIDS derivative data set.
+    """Write BOLD of SIMULATED brains that watch the film, as a BIDS data set.
 
     Example: giblet simulate_bold --film film.mp4 --annotations said.tsv --folder simulated
     """
@@ -21,9 +21,10 @@ def simulate_bold(
 
 
 def load_bold(source: Path, bold: OutputFile, config: Config) -> None:
-    """Load and clean all runs of a BIDS data set or a table of runs, on the film's clock.
+    """Load and clean all runs of a BIDS data set or a table of runs.
 
-    With ``scan.null`` BOLD is replaced by noise of the same spectrum, seeded by ``seed``.
+    Volumes get their times on the film's clock. With ``scan.null`` BOLD is replaced by noise of the
+    same spectrum, seeded by ``seed``.
 
     Example: giblet load_bold --source derivatives/fmriprep --bold bold.nc
     """
@@ -47,7 +48,7 @@ def load_bold(source: Path, bold: OutputFile, config: Config) -> None:
 
 
 def convolve_hrf(features: Path, bold: Path, regressors: OutputFile, config: Config) -> None:
-    """Convolve the features of one modality with the HRF, sampled at each volume's time.
+    """Convolve the features of one modality with the HRF, at each volume's time.
 
     Example: giblet convolve_hrf --features trs/text.nc --bold bold.nc --regressors text.nc
     """
@@ -74,7 +75,7 @@ def brain_quality(
     regressors: list[Path] = (),
     sound: Path | None = None,
 ) -> None:
-    """ISC, noise ceiling, ridge encoding and the lag between film and BOLD: maps and a table.
+    """ISC, noise ceiling, ridge encoding and stimulus-BOLD lag: maps and a table.
 
     The table holds means of the maps; of parcels, ``<scores>_parcels.tsv`` has a row for each.
 
@@ -111,7 +112,7 @@ def lesion(
     config: Config,
     regions: Path | None = None,
 ) -> None:
-    """Virtual lesions: change in the decoded sound per region, as wav files and a table.
+    """Virtual lesions: change in the decoded sound per region; wav files and a table.
 
     Without ``--regions`` each parcel of the scan is a region.
 
