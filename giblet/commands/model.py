@@ -194,7 +194,8 @@ def leave_one_out(
     """Leave-one-subject-out decoding: a table.
 
     It holds decoding by the network of all subjects, too. Each training is as that of ``train``,
-    resumes where it was stopped, and has a folder per subject in ``--logs``. ``--regions`` is for ``decoding.region``.
+    resumes where it was stopped, and has a folder per subject in ``--logs``. ``--regions`` is for
+    ``decoding.region``.
 
     Example: giblet leave_one_out --aligned mel.nc --model model --logs training --scores left.tsv
     """
