@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from giblet.errors import GibletError
+from giblet.errors import GibletError, refused_reading
 from giblet.io.atomic import replacing
 from giblet.io.checksums import FORMAT_VERSION, Damaged, check_seal, check_version, damaged, seal
 from giblet.io.paths import check_file, check_own
@@ -104,7 +104,7 @@ def load_arrays(path: str | Path, *names: str, or_nothing: bool = False) -> "xr.
         except MemoryError:
             raise
         except Exception as error:
-            raise damaged(path) from error
+            raise (refused_reading(error, path) or damaged(path)) from error
     check_finite(arrays, path)
     return arrays
 
@@ -138,8 +138,10 @@ def open_arrays(path: str | Path, *names: str, or_nothing: bool = False) -> Iter
     except GibletError:
         raise
     except Exception as error:
-        said = f"{path}: not a readable netCDF file ({error})"
-        raise Damaged(said, path, "If giblet wrote it, delete it and run again") from error
+        if refused := refused_reading(error, path):
+            raise refused from error
+        message = f"{path}: not a readable netCDF file ({error})"
+        raise Damaged(message, path, "If giblet wrote it, delete it and run again") from error
     with arrays:
         arrays.attrs.pop(_FORMAT, None)
         if arrays.data_vars or not or_nothing:
@@ -150,6 +152,8 @@ def open_arrays(path: str | Path, *names: str, or_nothing: bool = False) -> Iter
         except OSError as error:
             if "filter returned failure during read" in str(error):  # a chunk's checksum
                 raise damaged(path) from error
+            if error.filename is None and (refused := refused_reading(error, path)):
+                raise refused from error
             raise
 
 

@@ -1,5 +1,7 @@
 """Verbs: bad input is one clear line and leaves nothing behind; good input, a whole file."""
 
+import errno
+import fcntl
 import functools
 import inspect
 import json
@@ -10,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from unittest import mock
 
 import av
@@ -291,6 +294,55 @@ def test_a_disk_without_room_for_an_array(tmp_path):
     assert said.startswith(f"{tmp_path / 'bold.nc'}: no space left on device")
     assert said.endswith("; free some space, or write elsewhere")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def result(tmp_path, monkeypatch):
+    """A result of the workflow, as the rules see it: in ``results/``, with a log kept."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIBLET_LOG", "1")
+    path = Path("results/t/features.nc")
+    facts = {"t_r": 1.5, "frame_rate": 75.0, "framing": "tr_synchronous", "n_trs": 2}
+    save_arrays(xr.Dataset({"stream": (("row", "frame"), np.zeros((2, 224)))}, attrs=facts), path)
+    return path
+
+
+def check_left_alone(run, result, message):
+    """It is named in one line and stays where and as it is."""
+    content = result.read_bytes()
+    code, lines = run("group_trs", stream=result, trs="trs.nc")
+    assert code == 1
+    _begins, event = read_events("\n".join(lines))
+    assert event.message.startswith(f"giblet group_trs: {result}: {message}")
+    assert [path.name for path in result.parent.iterdir()] == [result.name]
+    assert result.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["EACCES", "EPERM", "ENOLCK", "EMFILE", "ENOMEM", "EIO", "ESTALE"])
+@pytest.mark.parametrize("place", ["h5py.File", "xarray.Dataset.load"])
+def test_a_result_that_the_system_refuses_is_not_damaged(run, result, name, place, monkeypatch):
+    code = getattr(errno, name)
+
+    def refuse(*_arguments, **_options):
+        raise OSError(code, f"Unable to synchronously open file (errno = {code}, at length)")
+
+    monkeypatch.setattr(place, refuse)
+    reason = os.strerror(code)
+    check_left_alone(run, result, reason[0].lower() + reason[1:])
+
+
+def test_a_result_that_is_locked_is_not_damaged(run, result):
+    with open(result, "r+b") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        check_left_alone(run, result, "resource temporarily unavailable; another program has it")
+
+
+def test_a_damaged_result_is_set_aside(run, result):
+    with open(result, "r+b") as file:
+        file.truncate(result.stat().st_size - 5)
+    _code, lines = run("group_trs", stream=result, trs="trs.nc")
+    assert f"It is {result}.damaged now: run again" in lines[-1]
+    assert not result.exists()
 
 
 # ---- good input ----------------------------------------------------------------------------------
