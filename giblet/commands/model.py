@@ -180,7 +180,7 @@ def report(results: Path, page: OutputFile, config: Config, logs: Path | None = 
 
     found = load_results(results, config, logs)
     with replacing(page) as temporary:
-        temporary.write_text(render_page(load_scores(results, config), *found))
+        temporary.write_text(render_page(load_scores(results, config), *found), encoding="utf-8")
 
 
 def leave_one_out(

@@ -69,7 +69,7 @@ def init(source: Path, /, output: OutputFile = Path("config.yaml")) -> None:
         raise GibletError(f"{output}: is there already; give another name as --output")
     text = first_config(source, str(output))
     with replacing(output) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
     print(text, end="", flush=True)
     commands = [line.removeprefix("# ") for line in text.splitlines()[1:3]]
     said = f"{plain_line(str(output))} is written: look through it. Next:"

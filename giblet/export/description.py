@@ -78,8 +78,9 @@ def describe_data_set(
     save_json(description, root / "dataset_description.json")
     said = {"name": name, "line": "=" * len(name), "note": export.note, "bids": BIDS_VERSION}
     said |= {"version": version("giblet"), "film": film["film"] if film else "(none)"}
-    (root / "README").write_text(README.format(**said, source=export.scans.attrs["source"]))
-    (root / ".bidsignore").write_text(IGNORED)
+    readme = README.format(**said, source=export.scans.attrs["source"])
+    (root / "README").write_text(readme, encoding="utf-8")
+    (root / ".bidsignore").write_text(IGNORED, encoding="utf-8")
 
 
 def _makers(export: Export, film: Mapping | None) -> list[dict]:

@@ -104,7 +104,7 @@ def write_sums(folder: str | Path, names: Iterable[str]) -> None:
     """Write SHA-256 of files of a folder beside them; the format's version is a comment."""
     folder = Path(folder)
     lines = [f"# giblet format {FORMAT_VERSION}", *(_line(folder, name) for name in sorted(names))]
-    (folder / SUMS).write_text("\n".join(lines) + "\n")
+    (folder / SUMS).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def check_sums(folder: str | Path, names: Iterable[str], needed: bool = False) -> None:

@@ -52,7 +52,7 @@ def gather_tables(folder: str | Path) -> "pd.DataFrame":
 def save_json(content: dict, path: str | Path) -> None:
     """Write a JSON file, keys in order."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+        temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
 def load_json(path: str | Path) -> dict:

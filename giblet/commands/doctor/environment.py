@@ -97,7 +97,7 @@ def hub_codecs(cache: Path | None = None) -> list[str]:
 
 def _config(folder: Path) -> dict:
     try:
-        return json.loads((folder / "config.json").read_text())
+        return json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
 
