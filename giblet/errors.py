@@ -32,8 +32,8 @@ def missing_path(path: str) -> str:
         return f"{path}: is a link to {os.readlink(path)}, which does not exist"
     folder, name = os.path.split(path)
     seen_from = "" if os.path.isabs(path) else f" in {os.getcwd()}"
-    beside = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
-    return f"{path}: no such file or folder{seen_from}{nearest_name(name, beside)}"
+    names = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
+    return f"{path}: no such file or folder{seen_from}{nearest_name(name, names)}"
 
 
 _REMEDIES = {

@@ -248,7 +248,7 @@ def _check_apart(options: dict) -> None:
 
 
 def _check_places(verb: Callable, options: dict) -> None:
-    """What the command writes can be written where it is to go: checked before hours of work."""
+    """Check that the outputs can be written where they are to go, before hours of work."""
     for name, kind in outputs(verb).items():
         check_place(options[name], f"a {kind}")
 

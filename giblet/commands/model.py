@@ -178,9 +178,9 @@ def report(results: Path, page: OutputFile, config: Config, logs: Path | None = 
     from giblet.report.page import render_page
     from giblet.report.results import load_results, load_scores
 
-    found = load_results(results, config, logs)
+    parts = load_results(results, config, logs)
     with replacing(page) as temporary:
-        temporary.write_text(render_page(load_scores(results, config), *found), encoding="utf-8")
+        temporary.write_text(render_page(load_scores(results, config), *parts), encoding="utf-8")
 
 
 def leave_one_out(
@@ -213,9 +213,9 @@ def leave_one_out(
 
     arrays = load_arrays(aligned, *ALIGNED)
     check_subjects(arrays)
-    found = find_regions(arrays, regions) if config.decoding.region else None
+    columns = find_regions(arrays, regions) if config.decoding.region else None
     train = partial(_train_others, logs=logs, config=config)
-    options = (config.decoding, config.seed, found)
+    options = (config.decoding, config.seed, columns)
     rows = leave_one_out(arrays, Autoencoder.from_pretrained(model), train, *options)
     if not is_first_process():
         return

@@ -31,7 +31,7 @@ class Config(Section):
     )
     film: str = Field(
         "demo",
-        description='a film or sound file; "demo": the bundled film; "none": words and scans alone',
+        description='a film or audio file; "demo": the bundled film; "none": text and scans alone',
     )
     annotations: str = Field(
         "auto",
@@ -44,12 +44,11 @@ class Config(Section):
         'brains that watch this film; "auto" is simulated for the demo, else none',
     )
     task: str | None = Field(None, description="BIDS task, where a data set has several")
-    t_r: float = Field(1.5, ge=0.1, le=60, description="s; must be the scan's own")
+    t_r: float = Field(1.5, ge=0.1, le=60, description="s; must be that of the scan")
     max_trs: PositiveInt | None = Field(None, description="use only the first TRs of the film")
     max_voxels: PositiveInt | None = Field(
         5000,
-        description="of more, ridge, model and decoder see those in which subjects agree most; "
-        "null: all",
+        description="of more voxels, ridge, model and decoder use those of highest ISC; null: all",
     )
 
     use_encodec: bool = Field(True, description="false: the mel path")
@@ -58,7 +57,7 @@ class Config(Section):
         description='"bundled", a folder, or a Hugging Face id with its commit, owner/name@commit '
         "(without it: what the cache holds)",
     )
-    bandwidth_kbps: PositiveFloat = Field(6.0, description="one that the codec offers")
+    bandwidth_kbps: PositiveFloat = Field(6.0, description="a bandwidth of the codec")
     framing: Literal["tr_synchronous", "native"] = Field(
         "tr_synchronous", description="equal code frames in every TR, or the codec's own clock"
     )

@@ -63,7 +63,7 @@ def _to_netcdf(arrays: "xr.Dataset", path: str | Path, mode: str, logged_before=
 def new_variable(path: Path, name: str, sizes: dict[str, int], chunks: tuple[int, ...]) -> Iterator:
     """A float32 variable of a new netCDF file, to be filled slice by slice; ``sizes`` by dim.
 
-    Each chunk has a checksum of its own, so that who needs some need not read all.
+    Each chunk has its own checksum, so that partial reads need not read all.
     """
     import h5netcdf
 
@@ -75,15 +75,15 @@ def new_variable(path: Path, name: str, sizes: dict[str, int], chunks: tuple[int
 
 
 def _checked_chunks(path: str | Path) -> list[tuple[int, int]]:
-    """Where in a file the chunks are that HDF5 checks as it reads them, [start, stop) in bytes."""
+    """Byte ranges [start, stop) of the chunks that HDF5 checks as it reads them."""
     import h5py
 
-    found = []
+    ranges = []
     with h5py.File(path, "r") as file:
         for values in filter(lambda v: getattr(v, "fletcher32", False), file.values()):
             infos = (values.id.get_chunk_info(n) for n in range(values.id.get_num_chunks()))
-            found += [(i.byte_offset, i.byte_offset + i.size) for i in infos]
-    return sorted(found)
+            ranges += [(i.byte_offset, i.byte_offset + i.size) for i in infos]
+    return sorted(ranges)
 
 
 def _plain(value):
@@ -130,9 +130,9 @@ def open_arrays(path: str | Path, *names: str, or_nothing: bool = False) -> Iter
 
     check_file(path)
     try:
-        sealed, found = check_seal(path) is not None, _format_of(path)
-        check_version(found, path)
-        if found and not sealed:
+        sealed, format_version = check_seal(path) is not None, _format_of(path)
+        check_version(format_version, path)
+        if format_version and not sealed:
             raise damaged(path)
         arrays = xr.open_dataset(path, engine="h5netcdf", cache=False)
     except GibletError:
@@ -158,7 +158,7 @@ def open_arrays(path: str | Path, *names: str, or_nothing: bool = False) -> Iter
 
 
 def _format_of(path: str | Path) -> object:
-    """The format that a file tells, if it is whole in itself; h5netcdf would print errors."""
+    """A file's format version; GibletError if parts of it are in other files."""
     import h5py
 
     with h5py.File(path, "r") as file:

@@ -73,7 +73,7 @@ def test_a_config_for_a_film(film, tmp_path):
     assert config.bold_source == "none"
     text = (tmp_path / "config.yaml").read_text()
     assert "# beside the film; rows: 2" in text
-    assert "sound, no pictures" in text
+    assert "sound, no video" in text
 
 
 def test_what_was_written_is_said_and_what_to_do_next(film, tmp_path, capsys, monkeypatch):

@@ -54,7 +54,7 @@ rule load_bold:
 
 
 rule convolve_hrf:
-    """Blur one modality's amounts by the haemodynamic response."""
+    """Convolve the features of one modality with the haemodynamic response."""
     input:
         features=f"{RESULTS}/trs/{{modality}}.nc",
         bold=f"{RESULTS}/bold.nc",
@@ -81,7 +81,7 @@ rule convolve_hrf:
 
 
 rule brain_quality:
-    """What people share, its ceiling, and ridge from the film, before any network."""
+    """ISC, noise ceiling and ridge encoding, before any network."""
     input:
         bold=f"{RESULTS}/bold.nc",
         regressors=[f"{RESULTS}/regressors/{m}.nc" for m in modalities(SETTINGS.path)],
@@ -115,7 +115,7 @@ rule brain_quality:
 
 
 rule sync_align:
-    """Put film, words and scans on the film's TRs, cropped to what all cover."""
+    """Align film, text and scans to the film's TRs, cropped to what all cover."""
     input:
         audio=f"{RESULTS}/trs/{{path}}.nc",
         video=f"{RESULTS}/trs/video.nc",

@@ -1,8 +1,8 @@
-"""The codec lab: a codec trained on sounds of one's own."""
+"""Codec training on your own audio files."""
 
 
 rule train_codec:
-    """Train the codec that a recipe describes; a run that was stopped goes on."""
+    """Train the codec that a recipe describes; a stopped run resumes."""
     input:
         sounds=lambda _: training_sounds("train_codec", "codec_training", "sounds"),
         validation=lambda _: training_sounds(

@@ -1,4 +1,4 @@
-"""Results for others' tools."""
+"""Results for other tools."""
 
 
 rule export:

@@ -1,4 +1,4 @@
-"""From the film to features per TR: sound, pictures, words."""
+"""From the film to features per TR: audio, video, text."""
 
 
 rule extract_codes:
@@ -74,7 +74,7 @@ rule group_trs:
 
 
 rule extract_video:
-    """Take the film's pictures at each TR."""
+    """Extract the film's video frames at each TR."""
     input:
         film=FILM,
     output:
@@ -98,7 +98,7 @@ rule extract_video:
 
 
 rule embed_text:
-    """Embed what is said in each TR."""
+    """Embed the words of each TR."""
     input:
         film=FILM if SETTINGS.has_film else [],
         annotations=ANNOTATIONS or [],

@@ -1,8 +1,8 @@
-"""Subjects whom the network never saw."""
+"""Cross-subject decoding."""
 
 
 rule leave_one_out:
-    """Train without each subject in turn, and read that subject by a linear read-out alone."""
+    """Train without each subject in turn, and fit only a linear readout for that subject."""
     input:
         aligned=lambda _: with_scan(
             "leave_one_out", f"{RESULTS}/aligned/{SETTINGS.path}.nc"

@@ -1,8 +1,8 @@
-"""The giblet question: a region of the brain falls silent."""
+"""Virtual lesions: a region of the brain is silenced."""
 
 
 rule lesion:
-    """Silence each region of the brain, or all others, and hear what goes."""
+    """Silence each region of the brain, or all others, and score the decoded sound."""
     input:
         film=FILM,
         aligned=f"{RESULTS}/aligned/{SETTINGS.path}.nc",

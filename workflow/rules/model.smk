@@ -1,4 +1,4 @@
-"""Learn the bottleneck, and listen through it."""
+"""Train the autoencoder, and reconstruct sound."""
 
 
 rule train:

@@ -2,7 +2,7 @@
 
 
 rule report:
-    """Compare codes and mel on one self-contained page; of scans without a film tell their quality."""
+    """Compare codes and mel on one self-contained page; without a film report the scans."""
     input:
         aligned=f"{RESULTS}/aligned/encodec.nc" if SETTINGS.has_film else [],
         models=expand(f"{RESULTS}/model/{{path}}", path=COMPARED),
@@ -42,7 +42,7 @@ rule report:
     params:
         results=lambda _, output: str(Path(output.page).parent),
         logs=LOGS,
-        settings=SETTINGS.model_dump_json(),
+        settings=settings(),
         source=source_fingerprint("report"),
     shell:
         '"$GIBLET_PYTHON" -m giblet report --results={params.results:q} --logs={params.logs:q}'

@@ -1,4 +1,4 @@
-"""The config, checked once, and what every rule takes from it."""
+"""The config, checked once, and values that every rule takes from it."""
 
 import json
 import os
@@ -91,16 +91,16 @@ for name in [FILM, BOLD, ANNOTATIONS, *RUN_FILES, CODEC, START, RECIPE]:
 
 
 def there(key, paths):
-    """For a rule's input: these, or one line that says which of them is missing."""
+    """For a rule's input: these paths, or one line that says which of them is missing."""
 
-    def found(wildcards):
+    def checked(wildcards):
         for path in map(str, paths):
             if not os.path.exists(path):
                 sys.exit(f"config: {key}: {missing_path(path)}")
         return list(map(str, paths))
 
     # a cluster's storage cannot be looked into
-    return paths if workflow.storage_settings.default_storage_provider else found
+    return paths if workflow.storage_settings.default_storage_provider else checked
 
 
 def no_film(_):
@@ -119,7 +119,7 @@ elif SETTINGS.bold_source != "simulated":
     BOLD = there("bold", [BOLD])
 RUN_FILES = there("bold or scan.parcellation", RUN_FILES)
 
-# what each path's sound depends on; t_r beside it
+# settings of each feature type of the sound, apart from t_r
 SOUND = {"encodec": ("codec", "bandwidth_kbps", "framing"), "mel": ("mel",)}
 # in the report
 COMPARED = [*SOUND] if SETTINGS.has_film else []
@@ -131,8 +131,8 @@ wildcard_constraints:
 
 
 def settings(*names):
-    """These config values as JSON: a rule reruns when one of them changes, and only then."""
-    return json.dumps(SETTINGS.model_dump(include=set(names)), sort_keys=True)
+    """These config values (none: all) as JSON: a rule reruns when one of them changes."""
+    return json.dumps(SETTINGS.model_dump(include=set(names) or None), sort_keys=True)
 
 
 def training_sounds(rule, section, part):
@@ -151,7 +151,7 @@ def with_scan(wanted_by, file):
 
 
 def lesion_regions(wanted_by="lesion"):
-    """Where the regions are found; one line if nothing tells them, or there is no scan."""
+    """Files of the regions; one line if no setting names them, or there is no scan."""
     with_scan(wanted_by, [])
     if SETTINGS.lesion.regions == "parcels":
         return []
@@ -171,7 +171,7 @@ def decoding_regions():
 
 
 def modalities(path):
-    """What the film offers on this path: sound, pictures and, where annotated, words."""
+    """Modalities of the film with this feature type: audio, video and, where annotated, text."""
     film = [path, "video"] if SETTINGS.has_film else []
     return film + (["text"] if ANNOTATIONS else [])
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cost:
-    """What one job of a rule asks for: more than it takes, for long films too.
+    """Resources that one job of a rule asks for: more than it takes, for long films too.
 
     ``memory_mb`` and ``minutes``: at least; ``*_per_mb``: more for each MB that it reads;
     ``memory_per_bold_mb``: of BOLD that is read in blocks (``None``: as of anything else).
