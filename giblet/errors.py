@@ -1,15 +1,16 @@
-"""Arrays that are what they claim to be, or one clear line."""
+"""Mistakes that a user can fix, and refusals of the operating system, as one line."""
 
 import errno
 import os
+import re
 from collections.abc import Sequence
 
 
 class GibletError(Exception):
-    """A mistake that a user can mend: shown as one line, without a traceback."""
+    """A mistake that a user can fix: shown as one line, without a traceback."""
 
 
-def nearest_name(name: str, known: Sequence[str]) -> str:
+def nearest_name(name: str, valid: Sequence[str]) -> str:
     """ "; did you mean …?" for a misspelt ``name``, or nothing.
 
     >>> nearest_name("bandwith_kbps", ["bandwidth_kbps", "t_r"])
@@ -17,20 +18,22 @@ def nearest_name(name: str, known: Sequence[str]) -> str:
     """
     import difflib
 
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(name, valid, n=1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
 def missing_path(path: str) -> str:
-    """What to say of a file or folder that is not there: where it was looked for, what is near.
+    """Message about a file or folder that does not exist: where it should be, and a similar name.
 
     >>> missing_path("/no/film.mp4")
     '/no/film.mp4: no such file or folder'
     """
+    if os.path.islink(path):
+        return f"{path}: is a link to {os.readlink(path)}, which does not exist"
     folder, name = os.path.split(path)
     seen_from = "" if os.path.isabs(path) else f" in {os.getcwd()}"
-    beside = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
-    return f"{path}: no such file or folder{seen_from}{nearest_name(name, beside)}"
+    names = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
+    return f"{path}: no such file or folder{seen_from}{nearest_name(name, names)}"
 
 
 _REMEDIES = {
@@ -41,11 +44,18 @@ _REMEDIES = {
     errno.EROFS: "write elsewhere",
     errno.EIO: "is the disk full, or broken?",
     errno.ENOENT: "was it moved or deleted?",
+    errno.EAGAIN: "another program has it open: close that, and run again",
+    errno.ENOLCK: "its disk has no file locks: set HDF5_USE_FILE_LOCKING=FALSE",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "run fewer jobs at a time",
+    errno.ENOMEM: "run fewer jobs at a time",
+    errno.ESTALE: "its network drive was away: run again",
+    errno.ETIMEDOUT: "its network drive did not answer: run again",
 }
 
 
 def explain_os_error(error: OSError) -> str:
-    """What the operating system refused, where, and what to do.
+    """Message about what the operating system refused: where, why, and what to do.
 
     >>> explain_os_error(OSError(errno.ENOSPC, "No space left on device", "results/bold.nc"))
     'results/bold.nc: no space left on device; free some space, or write elsewhere'
@@ -55,3 +65,30 @@ def explain_os_error(error: OSError) -> str:
     where = f"{error.filename}: " if error.filename else ""
     remedy = _REMEDIES.get(error.errno)
     return f"{where}{reason}" + (f"; {remedy}" if remedy else "")
+
+
+def system_code(error: Exception) -> int | None:
+    """The error number of the operating system that ``error`` has, or names in its message.
+
+    HDF5, safetensors and torch put it there.
+
+    >>> system_code(ValueError("I/O error: no space (os error 28)")), system_code(KeyError("x"))
+    (28, None)
+    """
+    if isinstance(error, OSError) and error.errno:
+        return error.errno
+    named = re.search(r"\b(?:errno =|os error) (\d+)", str(error))
+    return int(named[1]) if named else None
+
+
+def refused_reading(error: Exception, path: str | os.PathLike) -> OSError | None:
+    """The refusal of the operating system, if ``error`` is one: then ``path`` is not damaged.
+
+    >>> refused_reading(OSError(errno.EACCES, "HDF5 says so at length"), "a.nc")
+    PermissionError(13, 'Permission denied')
+    >>> refused_reading(OSError("file signature not found"), "a.nc")
+    """
+    code = system_code(error)
+    if code not in _REMEDIES:
+        return None
+    return OSError(code, os.strerror(code), str(path))

@@ -1,4 +1,9 @@
-"""What a verb says while it works: for people in short, for a log with time and level."""
+"""Logging: one line per event on standard error, for people and for `read_events`.
+
+Each module logs to ``logging.getLogger(__name__)``, a child of the logger ``giblet``. A command
+shows warnings and errors; with ``GIBLET_LOG`` set, as the workflow has it, its lines are structured
+and say the time, too: ``<UTC time> <level> <logger> <message as a JSON string>``.
+"""
 
 import json
 import logging
@@ -9,34 +14,34 @@ import sys
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TypeVar
 
 KEEPS_LOG = "GIBLET_LOG"  # set by the workflow, whose rules keep standard error in a file
-SHORT = "%(levelname)s: %(message)s"
-LONG = "%(asctime)sZ %(levelname)s %(message)s"
-_logger = logging.getLogger(__name__)
+LEVELS = ("INFO", "WARNING", "ERROR")
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+_logger = logging.getLogger("giblet")
 _UNSEEN = re.compile(  # control characters but tabs, line ends, direction, what no encoding has
     "[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
-_EVENT = re.compile(r"(?P<time>\d{4}-\d\d-\d\dT[\d:]{8}Z) (?P<level>[A-Z]+) (?P<said>.*)")
 
 
-def visible(said: str) -> str:
-    r"""``said`` with what would steer a terminal, or turn the text round, written out.
+def visible(text: str) -> str:
+    r"""``text`` with escapes for characters that would steer a terminal or change its direction.
 
     >>> visible("a\x1b[2J film")
     'a\\x1b[2J film'
     """
-    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode(), said)
+    return _UNSEEN.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
-def plain_line(said: str) -> str:
+def plain_line(text: str) -> str:
     r"""The same on one line.
 
     >>> plain_line("a\x1b[2J film,\n two lines")
     'a\\x1b[2J film, two lines'
     """
-    return visible(" ".join(filter(None, map(str.strip, said.splitlines()))))
+    return visible(" ".join(filter(None, map(str.strip, text.splitlines()))))
 
 
 def keeps_log() -> bool:
@@ -44,65 +49,58 @@ def keeps_log() -> bool:
     return bool(os.environ.get(KEEPS_LOG))
 
 
-def start_log() -> None:
-    """Warnings go to standard error, a line each: with UTC time and level if `keeps_log`."""
-    formatter = _OneLine(LONG if keeps_log() else SHORT, "%Y-%m-%dT%H:%M:%S")
-    formatter.converter = time.gmtime
-    handler = logging.StreamHandler()
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    if keeps_log():
-        logging.captureWarnings(True)
+@contextmanager
+def log_to_stderr() -> Iterator[None]:
+    """Events go to standard error: those of giblet's loggers, and warnings of libraries."""
+    handler, root, level = _StandardError(), logging.getLogger(), _logger.level
+    handler.addFilter(lambda e: e.levelno >= logging.WARNING or e.name.startswith("giblet"))
+    handler.setFormatter(_Structured() if keeps_log() else _Short())
+    root.addHandler(handler)
+    _logger.setLevel(logging.INFO if keeps_log() else logging.WARNING)
+    logging.captureWarnings(keeps_log())
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        _logger.setLevel(level)
+        logging.captureWarnings(False)
 
 
-class _OneLine(logging.Formatter):
+class _StandardError(logging.Handler):
+    """Prints to what ``sys.stderr`` is at the moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            print(self.format(record), file=sys.stderr, flush=True)
+        except Exception:
+            self.handleError(record)
+
+
+class _Short(logging.Formatter):
+    """For people: an error is its message alone."""
+
     def format(self, record: logging.LogRecord) -> str:
-        return plain_line(super().format(record))
+        line = plain_line(super().format(record))
+        ours = record.levelno == logging.ERROR and record.name.startswith("giblet")
+        return line if ours else f"{record.levelname}: {line}"
+
+
+class _Structured(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        when = time.strftime(_TIME, time.gmtime(record.created))
+        utf8 = (sys.stderr.encoding or "").lower() in ("utf-8", "utf8")
+        message = json.dumps(plain_line(super().format(record)), ensure_ascii=not utf8)
+        return f"{when} {record.levelname} {record.name} {message}"
 
 
 @contextmanager
-def told(verb: str) -> Iterator[None]:
-    """Begin and end of ``verb``, with its seconds and memory, where a log is kept."""
+def logged(command: str) -> Iterator[None]:
+    """Log begin and end of ``command``, with its seconds and peak memory."""
     begin = time.monotonic()
-    tell(f"{verb} begins")
+    _logger.info("%s begins", command)
     yield
-    tell(f"{verb} is done: {time.monotonic() - begin:.1f} s, {_peak_megabytes():.0f} MB at most")
-
-
-def tell_mistake(said: str) -> None:
-    """One line on standard error; of a log, with time and level."""
-    line = plain_line(said)
-    print(f"{_now()} ERROR {line}" if keeps_log() else line, file=sys.stderr)
-
-
-def tell(said: str) -> None:
-    """One line where a log is kept, else nothing.
-
-    Not by ``logging``, which is silent about all below a warning: libraries say too much.
-    """
-    if keeps_log():
-        print(f"{_now()} INFO {plain_line(said)}", file=sys.stderr, flush=True)
-
-
-def warnings_of(attrs: Mapping) -> list[str]:
-    """The ``warnings`` among an array set's attributes; of a file they are JSON.
-
-    >>> warnings_of({"warnings": '["sub-01 moved"]'}), warnings_of({})
-    (['sub-01 moved'], [])
-    """
-    said = attrs.get("warnings", [])
-    return json.loads(said) if isinstance(said, str) else list(said)
-
-
-def tell_warnings(attrs: Mapping, known: Collection[str] = ()) -> None:
-    """`warnings_of` an array set, a line each, but for those that are ``known``."""
-    for said in dict.fromkeys(warnings_of(attrs)):
-        if said not in known:
-            _logger.warning("%s", said)
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    seconds = time.monotonic() - begin
+    _logger.info("%s is done: %.1f s, %.0f MB at most", command, seconds, _peak_megabytes())
 
 
 def _peak_megabytes() -> float:
@@ -111,32 +109,85 @@ def _peak_megabytes() -> float:
     return peak / (1e6 if sys.platform == "darwin" else 1e3)
 
 
-def warnings_in(log: str) -> list[str]:
-    """Every warning of a log's text, once.
+def warnings_of(attrs: Mapping) -> list[str]:
+    """The ``warnings`` among an array set's attributes; of a file they are JSON.
 
-    >>> warnings_in("2026-01-02T03:04:05Z WARNING no scan\\n2026-01-02T03:04:06Z INFO x is done\\n")
-    ['no scan']
+    >>> warnings_of({"warnings": '["sub-01 moved"]'}), warnings_of({})
+    (['sub-01 moved'], [])
     """
-    return _said(log, "WARNING")
+    warnings = attrs.get("warnings", [])
+    return json.loads(warnings) if isinstance(warnings, str) else list(warnings)
 
 
-def mistakes_in(log: str) -> list[str]:
-    """The same of what `tell_mistake` told."""
-    return _said(log, "ERROR")
+def log_warnings(attrs: Mapping, logged_before: Collection[str] = ()) -> None:
+    """Log `warnings_of` an array set, each once, but for those ``logged_before``."""
+    for warning in dict.fromkeys(warnings_of(attrs)):
+        if warning not in logged_before:
+            _logger.warning("%s", warning)
 
 
-def _said(log: str, level: str) -> list[str]:
-    events = filter(None, map(_EVENT.fullmatch, log.splitlines()))
-    return list(dict.fromkeys(e["said"] for e in events if e["level"] == level))
+@dataclass(frozen=True)
+class Event:
+    """One line of a log; ``logger`` is empty in logs of a giblet that wrote prose."""
+
+    time: str
+    level: str
+    logger: str
+    message: str
+
+
+def read_events(log: str) -> list[Event]:
+    """The events in a log's text, in order; lines that libraries printed are left out.
+
+    Lines of an older giblet, whose messages are prose, are events too.
+
+    >>> read_events('2026-01-02T03:04:05Z WARNING giblet.brain "no scan"\\nLoading weights: 1%\\n')
+    [Event(time='2026-01-02T03:04:05Z', level='WARNING', logger='giblet.brain', message='no scan')]
+    >>> read_events("2026-01-02T03:04:05Z WARNING no scan\\n")[0].message
+    'no scan'
+    """
+    lines = (line.split(" ", 2) for line in log.splitlines())
+    return [
+        Event(when, level, *_parse_message(rest[0]))
+        for when, level, *rest in filter(lambda words: len(words) == 3, lines)
+        if level in LEVELS and _is_time(when)
+    ]
+
+
+def _parse_message(text: str) -> tuple[str, str]:
+    """Logger and message."""
+    logger, _, message = text.partition(" ")
+    try:
+        parsed = json.loads(message)
+    except ValueError:
+        parsed = None
+    return (logger, parsed) if isinstance(parsed, str) else ("", text)
+
+
+def _is_time(text: str) -> bool:
+    try:
+        time.strptime(text, _TIME)
+    except ValueError:
+        return False
+    return True
+
+
+def messages(log: str, level: str) -> list[str]:
+    """Messages of one level in a log's text, each once.
+
+    >>> messages("2026-01-02T03:04:05Z INFO giblet \\"train begins\\"", "INFO")
+    ['train begins']
+    """
+    return list(dict.fromkeys(e.message for e in read_events(log) if e.level == level))
 
 
 T = TypeVar("T")
 
 
 def progress(steps: Iterable[T], doing: str, unit: str = "") -> Iterator[T]:
-    """``steps`` as they come, with a bar on a terminal: how many are done, and the time left.
+    """``steps`` as they come, with a progress bar on a terminal.
 
-    The bar goes when all are done. The time left is known where ``len(steps)`` is.
+    The bar goes when all are done. The time left is shown where ``len(steps)`` is known.
 
     >>> list(progress([1, 2], "counting"))
     [1, 2]

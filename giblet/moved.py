@@ -157,8 +157,8 @@ class OldPaths(MetaPathFinder):
         """ModuleNotFoundError that names the new path, if ``fullname`` is an old one."""
         package, _, name = fullname.partition(".")
         if package == "giblet" and name in MOVED:
-            said = f"{fullname} is giblet.{MOVED[name]} now: import it from there"
-            raise ModuleNotFoundError(said, name=fullname)
+            message = f"{fullname} is giblet.{MOVED[name]} now: import it from there"
+            raise ModuleNotFoundError(message, name=fullname)
 
 
 def explain_old_paths() -> None:

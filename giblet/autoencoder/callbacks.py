@@ -1,5 +1,6 @@
 """Training callbacks: a log line per epoch, and the curves."""
 
+import logging
 import math
 import time
 
@@ -7,8 +8,7 @@ import lightning
 import pandas as pd
 import torch
 
-from giblet.log import tell
-
+_logger = logging.getLogger(__name__)
 _SECONDS_APART = 10.0  # lines of a log, at least
 WATCHED = "validation/loss"  # stops training and picks the model: all modalities, as weighted
 
@@ -37,11 +37,12 @@ class EpochLines(lightning.Callback):
         now = self._clock()
         if n_done < n_epochs and now - self._logged >= _SECONDS_APART and trainer.is_global_zero:
             each, self._logged = (now - self._begin) / (n_done - self._first), now
-            tell(f"{self._line}; at most about {each * (n_epochs - n_done):.0f} s left")
+            left = each * (n_epochs - n_done)
+            _logger.info("%s; at most about %.0f s left", self._line, left)
 
     def on_train_end(self, trainer, module):
         if self._line and trainer.is_global_zero:
-            tell(f"{self._line}; the last")
+            _logger.info("%s; the last", self._line)
 
 
 class Curves(lightning.Callback):

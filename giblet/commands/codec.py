@@ -1,14 +1,18 @@
-"""The verbs of the codec lab, ``giblet codec VERB``: they belong to no data set."""
+"""Train and use codecs: commands of ``giblet codec``, which need no data set."""
 
 from pathlib import Path
 
+from giblet.commands.option_help import OutputFile, OutputFolder
 
-def train(sounds: Path, validation: Path, recipe: Path, logs: Path, codec: Path) -> None:
-    """Train a codec on folders of sounds, one folder a kind (speech, music, effects).
 
-    ``recipe`` is a YAML file of ``giblet.codec_training.recipe.CodecSettings``. Checkpoints go into
-    ``logs``; the same command goes on from the last one. ``codec`` becomes a folder that
-    ``load_codec`` takes (architectures mdct, encodec, snake), with half-precision weights.
+def train(
+    sounds: Path, validation: Path, recipe: Path, logs: OutputFolder, codec: OutputFolder
+) -> None:
+    """Train a codec on folders of audio files, one per kind (speech, music, effects).
+
+    The recipe is a YAML file of ``giblet.codec_training.recipe.CodecSettings``. Checkpoints go into
+    the folder of logs, and the same command resumes from the last one. The codec is a folder for
+    ``load_codec`` (architectures mdct, encodec, snake), with half-precision weights.
 
     Example: giblet codec train --sounds a --validation b --recipe config/codec/bundled.yaml
         --logs training --codec codec
@@ -36,11 +40,13 @@ def train(sounds: Path, validation: Path, recipe: Path, logs: Path, codec: Path)
         write_sums(folder, [file.name for file in folder.iterdir()])
 
 
-def evaluate(sounds: list[Path], scores: Path, codec: str = "bundled", kbps: float = 6.0) -> None:
-    """Scores of sounds that went through a codec: a table.
+def evaluate(
+    sounds: list[Path], scores: OutputFile, codec: str = "bundled", kbps: float = 6.0
+) -> None:
+    """Score audio files that are coded and decoded: a table.
 
-    Its columns: ``sound codec kbps metric value low high n n_failed``. ``kbps`` is one of the
-    codec's bandwidths. Where a sound is too short or silent for a metric, ``n_failed`` says so.
+    Columns: ``sound codec kbps metric value low high n n_failed``. ``kbps`` is a bandwidth of the
+    codec; ``n_failed`` counts segments that are too short or silent for a metric.
 
     Example: giblet codec evaluate --sounds one.wav two.flac --scores scores.tsv --kbps 3
     """
@@ -65,10 +71,10 @@ def evaluate(sounds: list[Path], scores: Path, codec: str = "bundled", kbps: flo
     save_table(table[["sound", "codec", "kbps", *table.columns[:-3]]], scores)
 
 
-def compress(sound: Path, codes: Path, codec: str = "bundled", kbps: float = 6.0) -> None:
-    """A film's sound or a recording to a small file of codes.
+def compress(sound: Path, codes: OutputFile, codec: str = "bundled", kbps: float = 6.0) -> None:
+    """Compress a film's sound or a recording to a small file of codes.
 
-    Each code takes 10 bits at 1024 codewords.
+    Each code takes 10 bits with 1024 codebook entries.
 
     Example: giblet codec compress --sound film.mp4 --codes film.nc
     """
@@ -82,22 +88,22 @@ def compress(sound: Path, codes: Path, codec: str = "bundled", kbps: float = 6.0
 
     coder = load_codec(codec, kbps)
     waveform = read_sound(sound, coder.sample_rate)
-    found = coder.encode(waveform)  # (n_codebooks, n_frames)
-    packed = pack_bits(found, bits_for(coder.codebook_size))
+    frames = coder.encode(waveform)  # (n_codebooks, n_frames)
+    packed = pack_bits(frames, bits_for(coder.codebook_size))
     facts = {
         "codec": codec,
         "codec_revision": coder.revision,
         "bandwidth_kbps": float(kbps),
-        "n_codebooks": len(found),
-        "n_frames": found.shape[1],
+        "n_codebooks": len(frames),
+        "n_frames": frames.shape[1],
         "n_samples": len(waveform),
     }
     arrays = xr.Dataset({"packed": ("byte", np.frombuffer(packed, np.uint8))}, attrs=facts)
     save_arrays(arrays, codes)
 
 
-def decompress(codes: Path, sound: Path) -> None:
-    """The sound (.wav or .flac) of a file that ``giblet codec compress`` wrote.
+def decompress(codes: Path, sound: OutputFile) -> None:
+    """Decode a file of ``giblet codec compress`` to audio (.wav or .flac).
 
     Example: giblet codec decompress --codes film.nc --sound film.wav
     """
@@ -115,12 +121,12 @@ def decompress(codes: Path, sound: Path) -> None:
             f"{codes}: written with other weights of {facts['codec']} "
             f"({facts['codec_revision']}, here {coder.revision}): it would decode to noise"
         )
-    found, n_samples = _unpacked(arrays, coder, codes)
-    write_sound(sound, coder.decode(found)[:n_samples], coder.sample_rate)
+    frames, n_samples = _unpacked(arrays, coder, codes)
+    write_sound(sound, coder.decode(frames)[:n_samples], coder.sample_rate)
 
 
 def _unpacked(arrays, coder, path: Path):
-    """Codes (n_codebooks, n_frames) of a file, and how long their sound is; or GibletError."""
+    """Codes (n_codebooks, n_frames) of a file and the samples of their sound; or GibletError."""
     from giblet.audio.quantized_mel import bits_for, unpack_bits
     from giblet.errors import GibletError
 

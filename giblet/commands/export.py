@@ -1,14 +1,15 @@
-"""The verb that writes results for others' tools."""
+"""The command that exports results for other tools."""
 
 from pathlib import Path
 
+from giblet.commands.option_help import OutputFolder
 from giblet.config.config import Config
 
 
 def export(
     bold: Path,
     source: Path,
-    folder: Path,
+    folder: OutputFolder,
     config: Config,
     quality: Path | None = None,
     film: Path | None = None,
@@ -16,10 +17,10 @@ def export(
     aligned: Path | None = None,
     model: Path | None = None,
 ) -> None:
-    """Codes, regressors, predicted BOLD and maps as a BIDS derivative data set.
+    """Write codes, regressors, predicted BOLD and maps as a BIDS data set.
 
-    ``source``: the scans that ``bold`` was read from; ``film``: its sound in TRs; ``model`` reads
-    ``aligned``. What is not given is left out.
+    Predicted BOLD needs both ``--aligned`` and ``--model``. Options that are not given are left
+    out of the data set.
 
     Example: giblet export --bold bold.nc --source derivatives/fmriprep --quality quality.nc
         --film trs/encodec.nc --regressors text.nc --folder bids

@@ -1,9 +1,10 @@
-"""Verbs on the film: its sound, pictures and words, by TR."""
+"""Commands for the film: audio, video and text features in TRs."""
 
 from pathlib import Path
 
 import numpy as np
 
+from giblet.commands.option_help import OutputFile
 from giblet.config.config import Config
 
 
@@ -22,24 +23,24 @@ def _extract_sound(film: Path, stream: Path, path: str, config: Config) -> None:
     save_arrays(arrays.assign_attrs(facts), stream)
 
 
-def extract_codes(film: Path, codes: Path, config: Config) -> None:
-    """A film's sound to the codec's codes, (n_codebooks, n_frames).
+def extract_codes(film: Path, codes: OutputFile, config: Config) -> None:
+    """Encode the film's sound: codes of the codec, (n_codebooks, n_frames).
 
     Example: giblet extract_codes --film film.mp4 --codes codes.nc
     """
     _extract_sound(film, codes, "encodec", config)
 
 
-def extract_mel(film: Path, mel: Path, config: Config) -> None:
-    """A film's sound to a mel spectrogram in dB, (n_mels, n_frames).
+def extract_mel(film: Path, mel: OutputFile, config: Config) -> None:
+    """Compute the mel spectrogram of the film's sound in dB, (n_mels, n_frames).
 
     Example: giblet extract_mel --film film.mp4 --mel mel.nc --settings '{"t_r": 2.0}'
     """
     _extract_sound(film, mel, "mel", config)
 
 
-def group_trs(stream: Path, trs: Path) -> None:
-    """A stream of frames to TRs: (n_trs, rows, frames_per_tr), on the stream's clock.
+def group_trs(stream: Path, trs: OutputFile) -> None:
+    """Cut a stream of frames into TRs: (n_trs, rows, frames_per_tr).
 
     Example: giblet group_trs --stream codes.nc --trs trs/encodec.nc
     """
@@ -57,8 +58,8 @@ def group_trs(stream: Path, trs: Path) -> None:
     save_arrays(table.assign(audio=(("tr", "row", "frame"), grouped)).assign_attrs(facts), trs)
 
 
-def extract_video(film: Path, video: Path, config: Config) -> None:
-    """A film's pictures per TR; of a sound file, that there are none.
+def extract_video(film: Path, video: OutputFile, config: Config) -> None:
+    """Extract video frames in TRs; a file without video gives an empty data set.
 
     Example: giblet extract_video --film film.mp4 --video trs/video.nc
     """
@@ -85,7 +86,7 @@ def extract_video(film: Path, video: Path, config: Config) -> None:
 
 
 def _picture_features(film: Path, n_trs: int, config: Config) -> np.ndarray:
-    """What the linear models read of the pictures, (n_trs, n_moments, n_features) float32."""
+    """Video features of the linear models, (n_trs, n_moments, n_features) float32."""
     from giblet.film.image_features import model_features
     from giblet.film.motion_energy import motion_energy
 
@@ -96,7 +97,7 @@ def _picture_features(film: Path, n_trs: int, config: Config) -> np.ndarray:
 
 
 def _unseen(film: Path, seen: np.ndarray, config: Config) -> list[str]:
-    """Warnings where the film shows no picture; the TRs that the config leaves out do not count."""
+    """Warnings of TRs without a video frame; TRs that the config leaves out do not count."""
     from giblet.audio.files import has_sound, sound_duration
     from giblet.film.video import unseen_warnings
 
@@ -104,8 +105,10 @@ def _unseen(film: Path, seen: np.ndarray, config: Config) -> list[str]:
     return unseen_warnings(seen, 0.0 if covered else sound_duration(film), config.t_r)
 
 
-def embed_text(annotations: Path, text: Path, config: Config, film: Path | None = None) -> None:
-    """What is said in each TR, as vectors; without a film up to the last word.
+def embed_text(
+    annotations: Path, text: OutputFile, config: Config, film: Path | None = None
+) -> None:
+    """Embed the words of each TR; without a film up to the last word.
 
     Example: giblet embed_text --film film.mp4 --annotations said.tsv --text trs/text.nc
     """
@@ -118,14 +121,14 @@ def embed_text(annotations: Path, text: Path, config: Config, film: Path | None 
     from giblet.io.checksums import fingerprint
     from giblet.timing import whole_trs
 
-    said = read_annotations(annotations, **config.words.model_dump())
-    duration = sound_duration(film) if film else float((said["onset"] + said["duration"]).max())
+    words = read_annotations(annotations, **config.words.model_dump())
+    duration = sound_duration(film) if film else float((words["onset"] + words["duration"]).max())
     n_trs = whole_trs(duration, config.t_r)
     n_trs = min(n_trs, config.max_trs or n_trs)
-    features, spoken = embed_words(said, config.t_r, n_trs, duration, config.text_model)
+    features, spoken = embed_words(words, config.t_r, n_trs, duration, config.text_model)
     arrays = xr.Dataset({"text": (("tr", "feature"), features), "spoken": ("tr", spoken)})
-    arrays["n_words"] = ("tr", count_words(said, config.t_r, n_trs))
+    arrays["n_words"] = ("tr", count_words(words, config.t_r, n_trs))
     attrs = {"t_r": config.t_r, "text_model": config.text_model, "input": fingerprint(annotations)}
-    outside = outside_warnings(said, duration, config.t_r) if film else []
-    attrs["warnings"] = said.attrs["warnings"] + outside
+    outside = outside_warnings(words, duration, config.t_r) if film else []
+    attrs["warnings"] = words.attrs["warnings"] + outside
     save_arrays(arrays.assign_attrs(attrs), text)

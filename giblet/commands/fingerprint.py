@@ -1,4 +1,4 @@
-"""Which code made a result: a fingerprint of the definitions that a command reaches.
+"""The code of a command as a fingerprint of the definitions that it reaches.
 
 A rule has the fingerprint of its command among its ``params``, so Snakemake reruns it when code
 that it uses changes. What cannot change a number is left out: comments, docstrings, annotations,
@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
-WITHOUT_NUMBERS = ("errors.py", "log.py", "commands/process.py")  # they say things, no more
+WITHOUT_NUMBERS = ("errors.py", "log.py", "commands/process.py")  # they print and log
 PREFIX = "giblet"
 SETTINGS = "config/"  # values of settings are among a rule's params: here only methods count
 _VALIDATORS = ("field_validator", "model_validator")
@@ -23,7 +23,7 @@ Reference = tuple[Path, str]  # a module, and a name that is defined in it
 
 @dataclass(frozen=True)
 class Module:
-    """What a module defines and imports at its top, by name, and its other statements."""
+    """A module's definitions and imports by name, and its other statements."""
 
     file: Path
     definitions: dict[str, ast.stmt]
@@ -68,15 +68,15 @@ def reached_definitions(command: str) -> set[Reference]:
 
 
 def _command(command: str) -> Reference:
-    """The function of ``command``; those of the lab are in ``codec.py``."""
+    """The function of ``command``; those of codec training are in ``codec.py``."""
     *group, name = command.split()
-    known = []
+    valid = []
     for file in sorted((PACKAGE / "commands").glob("*.py")):
         functions = [n for n, d in _module(file).definitions.items() if _is_function(d)]
-        known += functions
+        valid += functions
         if name in functions and (file.stem == "codec") == (group == ["codec"]):
             return file, name
-    raise ValueError(f"{command} is not a command; there are {', '.join(known)}")
+    raise ValueError(f"{command} is not a command; there are {', '.join(valid)}")
 
 
 def _is_function(node: ast.stmt) -> bool:
@@ -133,7 +133,7 @@ def _file(module: str) -> Path | None:
 
 @cache
 def _references(file: Path, name: str) -> frozenset[Reference]:
-    """What one definition refers to, and what the module's other statements do."""
+    """References of one definition, and of the module's other statements."""
     local = _imports(_module(file).definitions[name])
     return _below(_node(file, name), _module(file), local) | _others(file)
 
@@ -145,19 +145,19 @@ def _others(file: Path) -> frozenset[Reference]:
 
 
 def _below(node: ast.AST, module: Module, local: dict) -> frozenset[Reference]:
-    found: list[Reference] = []
+    references: list[Reference] = []
     for inner in ast.walk(node):
         if isinstance(inner, ast.Attribute):
             if (whole := _whole_module(_dotted(inner.value), module, local)) is not None:
-                found += _resolve(whole, inner.attr)
+                references += _resolve(whole, inner.attr)
         elif isinstance(inner, ast.Name):
             if inner.id in local:
-                found += _imported(*local[inner.id])
+                references += _imported(*local[inner.id])
             elif inner.id in module.definitions:
-                found.append((module.file, inner.id))
+                references.append((module.file, inner.id))
             elif inner.id in module.imports:
-                found += _imported(*module.imports[inner.id])
-    return frozenset((f, n) for f, n in found if _within(f) not in WITHOUT_NUMBERS)
+                references += _imported(*module.imports[inner.id])
+    return frozenset((f, n) for f, n in references if _within(f) not in WITHOUT_NUMBERS)
 
 
 def _dotted(node: ast.expr) -> str:
@@ -180,13 +180,13 @@ def _whole_module(name: str, module: Module, local: dict) -> Path | None:
 
 
 def _imported(module: str, name: str | None) -> list[Reference]:
-    """What an imported name stands for; nothing if it is a module, whose attributes count."""
+    """The definition of an imported name; none if it is a module, whose attributes count."""
     file = _file(module)
     return [] if name is None or file is None else _resolve(file, name)
 
 
 def _resolve(file: Path, name: str) -> list[Reference]:
-    """Where ``name`` of a module is defined: there, or where it imports it from."""
+    """The definition of ``name`` of a module: there, or where it imports it from."""
     module = _module(file)
     if name in module.definitions:
         return [(file, name)]

@@ -1,20 +1,21 @@
-"""Verbs on both: aligned, learned, listened through and reported."""
+"""Commands for the model: align, train, reconstruct, report."""
 
 from pathlib import Path
 
+from giblet.commands.option_help import OutputFile, OutputFolder
 from giblet.config.config import Config
 
 
 def sync_align(
     audio: Path,
     video: Path,
-    aligned: Path,
+    aligned: OutputFile,
     config: Config,
     text: Path | None = None,
     bold: Path | None = None,
     regressors: list[Path] = (),
 ) -> None:
-    """Film, words and scans on the film's TRs, cropped to what all cover, in parts.
+    """Align film, text and scans to the film's TRs; split into train and test.
 
     Example: giblet sync_align --audio trs/mel.nc --video trs/video.nc --aligned mel.nc
     """
@@ -29,13 +30,13 @@ def sync_align(
     loaded += [] if text is None else [load_arrays(text, *WORDS, or_nothing=True)]
     blurred = [load_arrays(p, *REGRESSORS, or_nothing=True) for p in regressors]
     with nullcontext() if bold is None else open_arrays(bold, *SCANS) as scans:
-        found = align(loaded, scans, blurred, config.t_r, config.splits, config.max_voxels)
-    told = loaded if scans is None else [*loaded, scans]
-    save_arrays(found, aligned, known=[said for one in told for said in warnings_of(one.attrs)])
+        together = align(loaded, scans, blurred, config.t_r, config.splits, config.max_voxels)
+    parts = loaded if scans is None else [*loaded, scans]
+    save_arrays(together, aligned, [w for part in parts for w in warnings_of(part.attrs)])
 
 
-def train(aligned: Path, model: Path, logs: Path, config: Config) -> None:
-    """Train the autoencoder; checkpoints and TensorBoard curves go into ``logs``.
+def train(aligned: Path, model: OutputFolder, logs: OutputFolder, config: Config) -> None:
+    """Train the autoencoder; the same command resumes from its last checkpoint.
 
     Example: giblet train --aligned mel.nc --model model --logs training --threads 2
     """
@@ -46,8 +47,10 @@ def train(aligned: Path, model: Path, logs: Path, config: Config) -> None:
     _fit(prepare_training(load_arrays(aligned, *ALIGNED), config), model, logs)
 
 
-def pretrain(sounds: Path, validation: Path, model: Path, logs: Path, config: Config) -> None:
-    """Train the audio encoder and decoder on any sounds, which need no brain.
+def pretrain(
+    sounds: Path, validation: Path, model: OutputFolder, logs: OutputFolder, config: Config
+) -> None:
+    """Train the audio encoder and decoder on any audio files; no scans are needed.
 
     Example: giblet pretrain --sounds a --validation b --model model --logs training
     """
@@ -98,15 +101,15 @@ def reconstruct(
     film: Path,
     aligned: Path,
     model: Path,
-    audio: Path,
-    scores: Path,
+    audio: OutputFolder,
+    scores: OutputFile,
     config: Config,
     regions: Path | None = None,
 ) -> None:
-    """Held-out sound through codec, bottleneck and brain: wav files and scores.
+    """Reconstruct held-out sound through codec, bottleneck and brain; score it.
 
-    ``regions``, for ``decoding.region``, as those of ``lesion``. Refreshes ``scores.tsv`` beside
-    the folder of ``scores``: the tables of all paths built so far.
+    ``--regions`` is for ``decoding.region``. Also updates ``scores.tsv`` beside the folder of
+    ``--scores``, which joins the tables of all feature types.
 
     Example: giblet reconstruct --film film.mp4 --aligned mel.nc --model model --audio audio
         --scores scores/mel.tsv
@@ -145,11 +148,10 @@ def reconstruct(
     gather_tables(scores.parent)
 
 
-def report(results: Path, page: Path, config: Config, logs: Path | None = None) -> None:
-    """One self-contained page about everything in a data set's ``results`` folder.
+def report(results: Path, page: OutputFile, config: Config, logs: Path | None = None) -> None:
+    """Write one self-contained page about all results of a data set.
 
-    Of scans alone, or of a film without a scan, the parts there are. ``logs``: the folder of the
-    rules' logs, whose warnings then stand on the page.
+    Scans without a film, or a film without scans, give the sections that they have.
 
     Example: giblet report --results results/demo --page report.html
     """
@@ -157,24 +159,24 @@ def report(results: Path, page: Path, config: Config, logs: Path | None = None) 
     from giblet.report.page import render_page
     from giblet.report.results import load_results, load_scores
 
-    found = load_results(results, config, logs)
+    parts = load_results(results, config, logs)
     with replacing(page) as temporary:
-        temporary.write_text(render_page(load_scores(results, config), *found))
+        temporary.write_text(render_page(load_scores(results, config), *parts), encoding="utf-8")
 
 
 def leave_one_out(
     aligned: Path,
     model: Path,
-    logs: Path,
-    scores: Path,
+    logs: OutputFolder,
+    scores: OutputFile,
     config: Config,
     regions: Path | None = None,
 ) -> None:
-    """How well subjects are read whom the network never saw: a table.
+    """Leave-one-subject-out decoding: a table.
 
-    Beside it, how the network reads them that saw all. Each training is as that of ``train``, and
-    goes on where it was stopped; checkpoints and TensorBoard curves go into a folder a subject in
-    ``logs``. ``regions`` as for ``reconstruct``.
+    It holds decoding by the network of all subjects, too. Each training is as that of ``train``,
+    resumes where it was stopped, and has a folder per subject in ``--logs``. ``--regions`` is for
+    ``decoding.region``.
 
     Example: giblet leave_one_out --aligned mel.nc --model model --logs training --scores left.tsv
     """
@@ -192,9 +194,9 @@ def leave_one_out(
 
     arrays = load_arrays(aligned, *ALIGNED)
     check_subjects(arrays)
-    found = find_regions(arrays, regions) if config.decoding.region else None
+    columns = find_regions(arrays, regions) if config.decoding.region else None
     train = partial(_train_others, logs=logs, config=config)
-    options = (config.decoding, config.seed, found)
+    options = (config.decoding, config.seed, columns)
     rows = leave_one_out(arrays, Autoencoder.from_pretrained(model), train, *options)
     if not is_first_process():
         return
@@ -204,12 +206,13 @@ def leave_one_out(
 
 
 def _train_others(others, subject: str, logs: Path, config: Config):
-    """The network of ``others``, an array set without ``subject``."""
+    """Train on ``others``, an array set without ``subject``."""
+    import logging
+
     from giblet.autoencoder.preparation import prepare_training
     from giblet.io.paths import file_name
-    from giblet.log import tell
 
     training = config.training.model_copy(update={"nodes": 1})  # one job trains one after the other
     config = config.model_copy(update={"training": training})
-    tell(f"training without {subject} begins")
+    logging.getLogger(__name__).info("training without %s begins", subject)
     return prepare_training(others, config).fit(logs / file_name(subject)).autoencoder

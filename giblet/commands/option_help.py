@@ -1,78 +1,105 @@
-"""What each option of the verbs means, in a line: the words of ``giblet VERB --help``."""
+"""Options of the commands: which ones are written, and the help line of each."""
 
-OPTIONS = {  # "verb option" where it means something else, or is read instead of written
-    "aligned": "film, words and scans in TRs, as sync_align wrote them (.nc)",
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, get_args, get_origin
+
+
+@dataclass(frozen=True)
+class Output:
+    """Marks a parameter: the command writes a file, or a folder, at this path."""
+
+    kind: Literal["file", "folder"]
+
+
+OutputFile = Annotated[Path, Output("file")]
+OutputFolder = Annotated[Path, Output("folder")]
+
+
+def outputs(command: Callable) -> dict[str, str]:
+    """Parameters at whose paths ``command`` writes: name → ``"file"`` or ``"folder"``.
+
+    >>> def encode(film: Path, codes: OutputFile, logs: OutputFolder): ...
+    >>> outputs(encode)
+    {'codes': 'file', 'logs': 'folder'}
+    """
+    parameters = inspect.signature(command).parameters.values()
+    marks = {p.name: get_args(p.annotation) for p in parameters if _is_annotated(p)}
+    return {n: m.kind for n, (_type, *all_) in marks.items() for m in all_ if _is_output(m)}
+
+
+def _is_annotated(parameter: inspect.Parameter) -> bool:
+    return get_origin(parameter.annotation) is Annotated
+
+
+def _is_output(mark: object) -> bool:
+    return isinstance(mark, Output)
+
+
+def option_help(command: str, option: str, kind: str | None = None) -> str:
+    """The help line of an option; ``kind`` as `outputs` has it, of one that is written.
+
+    >>> option_help("report", "page", "file")
+    'file to write: the report (.html)'
+    >>> option_help("report", "logs")
+    "folder of the rules' logs, whose warnings the page then shows"
+    """
+    text = OPTIONS.get(f"{command} {option}") or OPTIONS[option]
+    return f"{kind} to write: {text}" if kind else text
+
+
+OPTIONS = {  # "command option" where an option means something else to a command
+    "aligned": "film, text and scans in TRs, as sync_align writes them (.nc)",
     "annotations": "what is said, and when: .tsv, .csv, .xlsx, .TextGrid, .srt or .vtt",
-    "audio": "folder to write the sounds to (.wav)",
-    "bold": "scans on the film's clock, as load_bold wrote them (.nc)",
+    "audio": "the decoded audio (.wav)",
+    "bold": "scans on the film's clock, as load_bold writes them (.nc)",
     "codec": '"bundled", a folder, or a Hugging Face id with its commit, owner/name@commit',
-    "codes": "file to write the codes to (.nc)",
-    "features": "sound, pictures or words in TRs (.nc)",
-    "film": "a film, or a sound file",
-    "folder": "folder to write the data set to",
-    "kbps": "bandwidth, one that the codec offers",
-    "logs": "folder to write checkpoints and TensorBoard curves to",
-    "mel": "file to write the spectrogram to (.nc)",
+    "codes": "the codes (.nc)",
+    "features": "audio, video or text features in TRs (.nc)",
+    "film": "a film or an audio file",
+    "folder": "the data set",
+    "kbps": "a bandwidth that the codec offers",
+    "logs": "checkpoints and TensorBoard curves",
+    "mel": "the mel spectrogram (.nc)",
     "model": "folder of the trained model",
-    "page": "file to write the page to (.html)",
-    "quality": "maps of how good the scans are, as brain_quality wrote them (.nc)",
+    "page": "the report (.html)",
+    "quality": "maps of scan quality, as brain_quality writes them (.nc)",
     "recipe": "network, losses and schedule (.yaml), for instance config/codec/bundled.yaml",
     "regions": "a label image, or a folder of simulated brains",
-    "regressors": "blurred features, one file a modality, as convolve_hrf wrote them (.nc)",
+    "regressors": "features after the HRF, a file per modality, as convolve_hrf writes them (.nc)",
     "results": "folder of a data set's results",
-    "scores": "table to write (.tsv)",
+    "scores": "a table of scores (.tsv)",
     "settings": "JSON with keys of config.yaml, as '{\"t_r\": 2.0}'; all are in config/README.md",
-    "sound": "a film, or a sound file",
-    "sounds": "folder of sounds to learn from",
+    "sound": "a film or an audio file",
+    "sounds": "folder of audio files to train on",
     "source": "a BIDS derivatives folder, or a table of runs (.tsv, .csv)",
-    "stream": "code or mel frames, as extract_codes or extract_mel wrote them (.nc)",
-    "text": "the words in TRs (.nc)",
+    "stream": "code or mel frames, as extract_codes or extract_mel writes them (.nc)",
+    "text": "text features in TRs (.nc)",
     "threads": "threads of torch and BLAS",
-    "trs": "file to write the TRs to (.nc)",
-    "validation": "another folder of sounds, never learned from",
-    "video": "the pictures in TRs (.nc)",
-    # ---- of one verb ----
-    "brain_quality quality": "file to write the maps to (.nc)",
-    "brain_quality sound": "mel frames in TRs, to tell how late the scans are (.nc)",
-    "codec decompress codes": "file of codes, as compress wrote it (.nc)",
-    "codec decompress sound": "sound file to write (.wav, .flac)",
-    "codec evaluate sounds": "sound files or films, one or more",
-    "codec train codec": "folder to write the codec to",
-    "convolve_hrf regressors": "file to write the blurred features to (.nc)",
+    "trs": "frames in TRs (.nc)",
+    "validation": "another folder of audio files, never trained on",
+    "video": "video frames in TRs (.nc)",
+    # ---- of one command ----
+    "brain_quality quality": "maps of scan quality (.nc)",
+    "brain_quality sound": "mel frames in TRs, for the lag between film and scans (.nc)",
+    "codec decompress codes": "codes, as compress writes them (.nc)",
+    "codec decompress sound": "an audio file (.wav, .flac)",
+    "codec evaluate sounds": "audio files or films, one or more",
+    "codec train codec": "the codec",
+    "convolve_hrf regressors": "features after the HRF (.nc)",
     "doctor config": "config file (.yaml)",
-    "doctor source": "a config (.yaml), or a film, a sound file or a BIDS folder that has none yet",
-    "embed_text film": "a film or sound file, which sets the length; without: up to the last word",
-    "embed_text text": "file to write the words to (.nc)",
-    "export film": "its sound in TRs, as group_trs wrote it (.nc)",
+    "doctor source": "a config (.yaml), or a film, an audio file or a BIDS folder without one",
+    "embed_text film": "a film or audio file, which sets the length; without: up to the last word",
+    "export film": "audio features in TRs, as group_trs writes them (.nc)",
     "export source": "the BIDS folder or table of runs that the scans were read from",
-    "extract_video video": "file to write the pictures to (.nc)",
-    "init output": "config file to write",
-    "init source": "a film, a sound file or a BIDS folder",
-    "load_bold bold": "file to write the scans to (.nc)",
-    "pretrain model": "folder to write the model to",
-    "report logs": "folder of the rules' logs, whose warnings then stand on the page",
-    "sync_align aligned": "file to write film, words and scans to, in TRs (.nc)",
-    "sync_align audio": "the sound in TRs, as group_trs wrote it (.nc)",
-    "train model": "folder to write the model to",
+    "init output": "the config (.yaml)",
+    "init source": "a film, an audio file or a BIDS folder",
+    "load_bold bold": "scans on the film's clock (.nc)",
+    "pretrain model": "the trained model",
+    "report logs": "folder of the rules' logs, whose warnings the page then shows",
+    "sync_align aligned": "film, text and scans in TRs (.nc)",
+    "sync_align audio": "audio features in TRs, as group_trs writes them (.nc)",
+    "train model": "the trained model",
 }
-
-
-def option_help(verb: str, option: str) -> str:
-    """What ``option`` means to ``verb``.
-
-    >>> option_help("report", "page")
-    'file to write the page to (.html)'
-    """
-    return OPTIONS.get(f"{verb} {option}") or OPTIONS[option]
-
-
-def written(verb: str, option: str) -> str | None:
-    """What ``verb`` writes at ``option``, "a file" or "a folder", as the help says; else None.
-
-    >>> written("train", "model"), written("reconstruct", "scores"), written("lesion", "model")
-    ('a folder', 'a file', None)
-    """
-    what, to_write, _rest = option_help(verb, option).partition(" to write")
-    if not to_write:
-        return None
-    return "a folder" if what == "folder" else "a file"

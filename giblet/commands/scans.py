@@ -1,14 +1,15 @@
-"""Verbs on the scans: simulated or read, blurred film beside them, how good they are."""
+"""Commands for the scans: simulate, load, HRF regressors, quality, virtual lesions."""
 
 from pathlib import Path
 
+from giblet.commands.option_help import OutputFile, OutputFolder
 from giblet.config.config import Config
 
 
 def simulate_bold(
-    film: Path, folder: Path, config: Config, annotations: Path | None = None
+    film: Path, folder: OutputFolder, config: Config, annotations: Path | None = None
 ) -> None:
-    """SIMULATED brains that watch the film, as a BIDS derivative data set.
+    """Write BOLD of SIMULATED brains that watch the film, as a BIDS data set.
 
     Example: giblet simulate_bold --film film.mp4 --annotations said.tsv --folder simulated
     """
@@ -19,10 +20,11 @@ def simulate_bold(
     simulate_bids(folder, *features, config.t_r, stim_file=film.name, seed=config.seed)
 
 
-def load_bold(source: Path, bold: Path, config: Config) -> None:
-    """Every run of a BIDS data set or of a table of runs, on the film's clock.
+def load_bold(source: Path, bold: OutputFile, config: Config) -> None:
+    """Load and clean all runs of a BIDS data set or a table of runs.
 
-    With ``scan.null`` noise of the same spectrum instead, seeded by ``seed``.
+    Volumes get their times on the film's clock. With ``scan.null`` BOLD is replaced by noise of the
+    same spectrum, seeded by ``seed``.
 
     Example: giblet load_bold --source derivatives/fmriprep --bold bold.nc
     """
@@ -40,8 +42,8 @@ def load_bold(source: Path, bold: Path, config: Config) -> None:
     save_bold(scans, bold, scan.high_pass_hz, null_seed, input=fingerprint(*used), **attrs)
 
 
-def convolve_hrf(features: Path, bold: Path, regressors: Path, config: Config) -> None:
-    """Blur one modality's amounts by the HRF, sampled when each volume was taken.
+def convolve_hrf(features: Path, bold: Path, regressors: OutputFile, config: Config) -> None:
+    """Convolve the features of one modality with the HRF, at each volume's time.
 
     Example: giblet convolve_hrf --features trs/text.nc --bold bold.nc --regressors text.nc
     """
@@ -62,15 +64,15 @@ def convolve_hrf(features: Path, bold: Path, regressors: Path, config: Config) -
 
 def brain_quality(
     bold: Path,
-    quality: Path,
-    scores: Path,
+    quality: OutputFile,
+    scores: OutputFile,
     config: Config,
     regressors: list[Path] = (),
     sound: Path | None = None,
 ) -> None:
-    """What people share, ridge from the film, and by its mel how late the scans are.
+    """ISC, noise ceiling, ridge encoding and stimulus-BOLD lag: maps and a table.
 
-    Maps, and a table of their means; of parcels, ``<scores>_parcels.tsv`` beside it names each.
+    The table holds means of the maps; of parcels, ``<scores>_parcels.tsv`` has a row for each.
 
     Example: giblet brain_quality --bold bold.nc --quality quality.nc --scores quality.tsv
     """
@@ -86,11 +88,11 @@ def brain_quality(
     )
     options["levels"] = sound_levels(load_arrays(sound, *SOUND)) if sound else None
     with open_arrays(bold, *SCANS) as scans:
-        found = brain_quality(scans, film, config.t_r, **options)
-    save_arrays(found, quality)
-    save_table(summary_table(found), scores)
+        maps = brain_quality(scans, film, config.t_r, **options)
+    save_arrays(maps, quality)
+    save_table(summary_table(maps), scores)
     named = scores.with_name(f"{scores.stem}_parcels.tsv")
-    if (parcels := parcel_table(found)) is None:
+    if (parcels := parcel_table(maps)) is None:
         named.unlink(missing_ok=True)
     else:
         save_table(parcels, named)
@@ -100,14 +102,14 @@ def lesion(
     film: Path,
     aligned: Path,
     model: Path,
-    audio: Path,
-    scores: Path,
+    audio: OutputFolder,
+    scores: OutputFile,
     config: Config,
     regions: Path | None = None,
 ) -> None:
-    """What goes from the decoded sound with each region: wav files and a table.
+    """Virtual lesions: change in the decoded sound per region; wav files and a table.
 
-    ``regions``: a label image, or a folder of simulated brains; without it each parcel is one.
+    Without ``--regions`` each parcel of the scan is a region.
 
     Example: giblet lesion --film film.mp4 --aligned mel.nc --model model --regions atlas.nii.gz
         --audio lesion --scores lesion.tsv
@@ -129,10 +131,10 @@ def lesion(
     arrays = load_arrays(aligned, *ALIGNED)
     autoencoder = Autoencoder.from_pretrained(model)
     data = film_data(arrays, autoencoder.config.hrf_placement == "inputs")
-    found = {} if data.bold is None else find_regions(arrays, regions)
+    columns = {} if data.bold is None else find_regions(arrays, regions)
     processor = AudioProcessor.from_config(config, arrays.attrs["encoding_mode"])
     sound = film_sound(film, arrays, processor.sample_rate)
-    options = (found, config.decoding, config.lesion, config.seed)
+    options = (columns, config.decoding, config.lesion, config.seed)
     sounds, rows = lesion(arrays, data, autoencoder, processor, sound, *options)
     with replacing_folder(audio) as folder:
         for name, waveform in sounds.items():

@@ -1,4 +1,4 @@
-"""Verbs before the first run: what is here, what a run will need, a config to begin with."""
+"""Commands before the first run: check the installation and the data, write a config."""
 
 import re
 import shlex
@@ -8,6 +8,7 @@ from pathlib import Path
 from giblet.audio.files import has_sound
 from giblet.brain.bids import SPACE, derivatives, read_runs
 from giblet.brain.runs import MOTION, BoldRun
+from giblet.commands.option_help import OutputFile
 from giblet.errors import GibletError
 from giblet.film.annotations import read_annotations
 from giblet.film.video import has_pictures
@@ -17,11 +18,11 @@ from giblet.log import plain_line
 
 
 def doctor(source: Path | None = None, /, config: Path | None = None) -> None:
-    """What is installed, and what a config will need in time, memory and disk.
+    """Check the installation and a config; estimate time, memory and disk.
 
-    Without one the demo's; of a film, a sound file or a BIDS folder, what ``giblet init`` would
-    write. Nothing is run: the needs are estimates, by rule, from headers of the film and the
-    scans. Ends with exit code 1 where something would stop the run.
+    Without a config the demo's; for a film, an audio file or a BIDS folder the one that ``giblet
+    init`` would write. Nothing is run: estimates per rule are from the headers of film and scans.
+    The exit code is 1 where something would stop the run.
 
     Example: giblet doctor --config config.yaml
     """
@@ -42,7 +43,7 @@ def doctor(source: Path | None = None, /, config: Path | None = None) -> None:
 
 
 def _settings_of(source: Path | None) -> dict:
-    """What a config says, or what `init` would write."""
+    """Settings of a config, or those that `init` would write."""
     import yaml
 
     from giblet.io.tables import load_yaml
@@ -54,10 +55,11 @@ def _settings_of(source: Path | None) -> dict:
     return yaml.safe_load(first_config(source))
 
 
-def init(source: Path, /, output: Path = Path("config.yaml")) -> None:
-    """Write a config for a film, a sound file or a BIDS folder.
+def init(source: Path, /, output: OutputFile = Path("config.yaml")) -> None:
+    """Write a config for a film, an audio file or a BIDS folder.
 
-    It says what was found and where, and what to do next. A file that is there is left alone.
+    Comments in it name the files that were found; the next commands are printed. An existing file
+    is not overwritten.
 
     Example: giblet init film.mp4 --output config.yaml
     """
@@ -69,16 +71,16 @@ def init(source: Path, /, output: Path = Path("config.yaml")) -> None:
         raise GibletError(f"{output}: is there already; give another name as --output")
     text = first_config(source, str(output))
     with replacing(output) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
     print(text, end="", flush=True)
     commands = [line.removeprefix("# ") for line in text.splitlines()[1:3]]
-    said = f"{plain_line(str(output))} is written: look through it. Next:"
-    print(f"\n{said}", *commands, sep="\n    ", file=sys.stderr)
+    message = f"{plain_line(str(output))} is written: look through it. Next:"
+    print(f"\n{message}", *commands, sep="\n    ", file=sys.stderr)
 
 
-Line = tuple[str, object, str]  # key, value, and what to say of it
+Line = tuple[str, object, str]  # key, value, comment
 ANNOTATIONS = (".tsv", ".csv", ".xlsx", ".textgrid", ".srt", ".vtt")
-_NO_FILM = "a film or sound file; without one: words and scans alone"
+_NO_FILM = "a film or audio file; without one: text and scans alone"
 
 
 def first_config(source: Path, name: str = "config.yaml") -> str:
@@ -105,10 +107,10 @@ def _written(line: Line) -> str:
     """
     import yaml
 
-    key, value, said = line
+    key, value, comment = line
     plain = str(value).isprintable()  # YAML takes some of the others for line ends
     stated = yaml.safe_dump({key: value}, allow_unicode=plain, width=2**16).strip()
-    return f"{stated}  # {plain_line(said)}" if said else stated
+    return f"{stated}  # {plain_line(comment)}" if comment else stated
 
 
 def _name(text: str) -> str:
@@ -134,22 +136,22 @@ def _film_lines(film: Path) -> list[Line]:
 
 
 def _about(film: Path) -> str:
-    """Which of its parts giblet can use."""
-    return "sound and pictures" if has_pictures(film) else "sound, no pictures"
+    """The parts that giblet can use."""
+    return "sound and video" if has_pictures(film) else "sound, no video"
 
 
 def _annotations_line(film: Path) -> Line:
     """The file beside a film that has its name, if it can be read."""
     beside = sorted(film.parent.glob("*"))
-    found = [p for p in beside if p.stem == film.stem and p.suffix.lower() in ANNOTATIONS]
-    if not found:
+    candidates = [p for p in beside if p.stem == film.stem and p.suffix.lower() in ANNOTATIONS]
+    if not candidates:
         return ("annotations", "none", f"no {film.stem}{{{','.join(ANNOTATIONS)}}} beside the film")
-    also = f"; also there: {', '.join(p.name for p in found[1:])}" if found[1:] else ""
+    also = f"; also there: {', '.join(p.name for p in candidates[1:])}" if candidates[1:] else ""
     try:
-        n_said = len(read_annotations(found[0]))
+        n_rows = len(read_annotations(candidates[0]))
     except GibletError as error:
         return ("annotations", "none", f"not as it is: {error}; see words. in config/README.md")
-    return ("annotations", str(found[0]), f"beside the film; rows: {n_said}{also}")
+    return ("annotations", str(candidates[0]), f"beside the film; rows: {n_rows}{also}")
 
 
 def _bids_lines(folder: Path) -> list[Line]:
@@ -160,7 +162,7 @@ def _bids_lines(folder: Path) -> list[Line]:
         check_name(path)
     task, tasks = _choose_task(root)
     others = [other for other in tasks if other != task]
-    said = f"also there: {', '.join(others)}" if others else "the only one"
+    comment = f"also there: {', '.join(others)}" if others else "the only one"
     try:
         runs, problem = read_runs(folder, task, MOTION), ""
     except GibletError as error:
@@ -174,7 +176,7 @@ def _bids_lines(folder: Path) -> list[Line]:
         ("dataset", _name(f"{data.resolve().name}_{task}"), "the folder in results/"),
         *_stimulus_lines(data, root, runs),
         ("bold", str(folder), problem or counted),
-        ("task", task, said),
+        ("task", task, comment),
         _t_r_line(root, task),
     ]
 
@@ -218,8 +220,8 @@ def _stimulus_lines(data: Path, root: Path, runs: list[BoldRun]) -> list[Line]:
     outside = Path(named).is_absolute() or ".." in Path(named).parts
     film = None if outside else next((place for place in places if place.is_file()), None)
     if film is None:
-        said = f"events.tsv names {named}, which is not in {data / 'stimuli'}: {_NO_FILM}"
-        return [("film", "none", said), none[1]]
+        comment = f"events.tsv names {named}, which is not in {data / 'stimuli'}: {_NO_FILM}"
+        return [("film", "none", comment), none[1]]
     try:
         about = _about(film)
     except GibletError as error:

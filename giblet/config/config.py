@@ -24,14 +24,14 @@ from giblet.errors import GibletError, nearest_name
 
 
 class Config(Section):
-    """The whole of ``config.yaml``."""
+    """All settings of ``config.yaml``."""
 
     dataset: str = Field(
         "demo", pattern=r"^[A-Za-z0-9_-]+$", description="folder in results/; letters, digits, _, -"
     )
     film: str = Field(
         "demo",
-        description='a film or sound file; "demo": the bundled film; "none": words and scans alone',
+        description='a film or audio file; "demo": the bundled film; "none": text and scans alone',
     )
     annotations: str = Field(
         "auto",
@@ -44,12 +44,11 @@ class Config(Section):
         'brains that watch this film; "auto" is simulated for the demo, else none',
     )
     task: str | None = Field(None, description="BIDS task, where a data set has several")
-    t_r: float = Field(1.5, ge=0.1, le=60, description="s; must be the scan's own")
+    t_r: float = Field(1.5, ge=0.1, le=60, description="s; must be that of the scan")
     max_trs: PositiveInt | None = Field(None, description="use only the first TRs of the film")
     max_voxels: PositiveInt | None = Field(
         5000,
-        description="of more, ridge, model and decoder see those in which subjects agree most; "
-        "null: all",
+        description="of more voxels, ridge, model and decoder use those of highest ISC; null: all",
     )
 
     use_encodec: bool = Field(True, description="false: the mel path")
@@ -58,7 +57,7 @@ class Config(Section):
         description='"bundled", a folder, or a Hugging Face id with its commit, owner/name@commit '
         "(without it: what the cache holds)",
     )
-    bandwidth_kbps: PositiveFloat = Field(6.0, description="one that the codec offers")
+    bandwidth_kbps: PositiveFloat = Field(6.0, description="a bandwidth of the codec")
     framing: Literal["tr_synchronous", "native"] = Field(
         "tr_synchronous", description="equal code frames in every TR, or the codec's own clock"
     )
@@ -106,12 +105,12 @@ class Config(Section):
 
     @property
     def path(self) -> str:
-        """The audio path that ``reconstruct_audio`` builds."""
+        """Feature type of the audio that ``reconstruct_audio`` builds."""
         return "encodec" if self.use_encodec else "mel"
 
 
 def parse_config(settings: dict) -> Config:
-    """Settings as given by a user, checked.
+    """Validated settings from a user's keys and values.
 
     Raises
     ------
@@ -128,8 +127,8 @@ def parse_config(settings: dict) -> Config:
     try:
         return Config.model_validate(settings)
     except ValidationError as error:
-        said = [_explain(dict(problem)) for problem in error.errors()]
-        raise GibletError(f"config: {'; '.join(said)}") from None
+        messages = [_explain(dict(problem)) for problem in error.errors()]
+        raise GibletError(f"config: {'; '.join(messages)}") from None
 
 
 def _explain(problem: dict) -> str:
@@ -140,15 +139,15 @@ def _explain(problem: dict) -> str:
 
 
 def _unknown(key: str) -> str:
-    known = [name for name, _ in all_settings(Config)]
-    if key in known:  # mel.n_mels as one word
+    valid = [name for name, _ in all_settings(Config)]
+    if key in valid:  # mel.n_mels as one word
         within, name = key.split(".")
         return f"unknown key {key!r}; write {within}: {{{name}: ...}}"
     *section, name = key.split(".")
-    if near := nearest_name(key, known):
+    if near := nearest_name(key, valid):
         return f"unknown key {key}{near}"
     inside = _keys_of(section[0]) if section else []
-    elsewhere = nearest_name(name, known) if inside else ""
+    elsewhere = nearest_name(name, valid) if inside else ""
     return f"unknown key {key}" + (elsewhere or (f"; it has {', '.join(inside)}" if inside else ""))
 
 
@@ -158,7 +157,7 @@ def _keys_of(section: str) -> list[str]:
 
 
 def _allowed(key: str, problem: dict) -> str:
-    """What may stand there, with the nearest spelling of it."""
+    """The values that are allowed, with the nearest spelling."""
     kind, value = problem["type"], problem["input"]
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return f"needs keys and values, as {(_keys_of(key) or ['t_r'])[0]}: ..."
@@ -169,8 +168,12 @@ def _allowed(key: str, problem: dict) -> str:
         return f"other characters are in it: {dict(all_settings(Config))[key]['description']}"
     if kind == "string_type" and value is None:
         return 'must be text; to leave it out write "none"'
-    said = problem["msg"].removeprefix("Value error, ")
-    return said[:1].lower() + said[1:]
+    if kind == "string_type" and isinstance(value, bool | int | float):
+        return (
+            f"""must be text: write it in quotes, {key}: "{value}" (--config {key}='"{value}"')"""
+        )
+    message = problem["msg"].removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
 
 
 def all_settings(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, dict]]:

@@ -1,4 +1,4 @@
-"""``config/README.md`` and a JSON schema for editors, written from the settings' own words."""
+"""``config/README.md`` and a JSON schema for editors, written from the settings' descriptions."""
 
 import json
 

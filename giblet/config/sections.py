@@ -30,9 +30,9 @@ class MelConfig(Section):
 
 
 class VideoConfig(Section):
-    """Pictures per TR."""
+    """Video frames per TR."""
 
-    n_frames: PositiveInt = Field(1, description="pictures per TR")
+    n_frames: PositiveInt = Field(1, description="video frames per TR")
     height: int = Field(90, ge=16, description="pixels; they are halved four times")
     width: int = Field(160, ge=16, description="pixels")
     features: str = Field(
@@ -42,12 +42,12 @@ class VideoConfig(Section):
         '"motion_energy", or an image model (Hugging Face id or folder)',
     )
     motion_rate_hz: float = Field(
-        15.0, ge=8, le=120, description="motion energy is taken of at least so many pictures a s"
+        15.0, ge=8, le=120, description="frames per s for motion energy, at least"
     )
 
 
 class WordsConfig(Section):
-    """How the annotations are read. Times of TextGrids and subtitles are always in seconds."""
+    """Reading of the annotations. Times of TextGrids and subtitles are always in seconds."""
 
     text_columns: list[str] = Field(
         ["text"], min_length=1, description="of a table; joined with a space"
@@ -68,12 +68,12 @@ class WordsConfig(Section):
     sheet: str | None = Field(None, description="of a workbook with several")
     tier: str | None = Field(None, description="of a TextGrid with several")
     pauses: list[str] = Field(
-        ["sp", "sil", "<eps>", "<p:>"], description="labels of a TextGrid that are not said"
+        ["sp", "sil", "<eps>", "<p:>"], description="labels of a TextGrid that are pauses"
     )
 
 
 class SplitConfig(Section):
-    """Which seconds of the film are held out. They are the same for every subject."""
+    """Held-out seconds of the film, the same for every subject."""
 
     test: float = Field(0.2, gt=0, lt=1, description="share of the film, at its end")
     validation: float = Field(0.1, gt=0, lt=1, description="share before that, for early stopping")
@@ -84,7 +84,7 @@ class SplitConfig(Section):
         [], description="runs of the scan to test on, named as in bold.nc, instead of the share"
     )
     validation_runs: list[str] = Field(
-        [], description="beside test_runs: by default the last share of what they leave"
+        [], description="with test_runs; by default the last share of the other runs"
     )
 
     @field_validator("validation_runs")
@@ -97,16 +97,17 @@ class SplitConfig(Section):
 
 
 class ModelConfig(Section):
-    """Make and sizes of the autoencoder; ready-made ones in config/model/."""
+    """Architecture and sizes of the autoencoder; examples in config/model/."""
 
     layout: Literal["slots", "flat"] = Field(
         "slots", description="bottleneck laid out in time, or one vector (the original design)"
     )
     code_head: Literal["geometric", "classifier", "regression"] = Field(
-        "geometric", description="how codes are told: near codewords, scores of each, indices"
+        "geometric",
+        description="codes by distance to codebook entries, by a score for each, or as indices",
     )
     hrf_placement: Literal["bottleneck", "inputs"] = Field(
-        "bottleneck", description="BOLD is read from the blurred bottleneck, or inputs are blurred"
+        "bottleneck", description="the HRF is applied to the bottleneck, or to the inputs"
     )
     start_from: str = Field(
         "auto",
@@ -115,21 +116,23 @@ class ModelConfig(Section):
     )
     slot_frames: PositiveInt = Field(7, description="slots: frames of sound in one")
     slot_dim: PositiveInt = Field(128, description="slots: features of one")
-    slot_video: PositiveInt = Field(8, description="slots: of these, features for pictures")
+    slot_video: PositiveInt = Field(8, description="slots: of these, features for video")
     slot_text: PositiveInt = Field(
-        8, validate_default=True, description="slots: of these, features for words"
+        8, validate_default=True, description="slots: of these, features for text"
     )
     slot_width: PositiveInt = Field(384, description="slots: channels of their layers")
     frame_width: PositiveInt = Field(192, description="slots: channels of the layers of frames")
-    audio_dim: PositiveInt = Field(256, description="flat: features of encoded sound")
-    video_dim: PositiveInt = Field(1024, description="features of encoded pictures")
-    text_dim: PositiveInt = Field(256, description="features of encoded words")
+    audio_dim: PositiveInt = Field(256, description="flat: features of encoded audio")
+    video_dim: PositiveInt = Field(1024, description="features of encoded video")
+    text_dim: PositiveInt = Field(256, description="features of encoded text")
     bottleneck_dim: PositiveInt = Field(2048, description="flat: features of the shared code")
     embedding_dim: PositiveInt = Field(64, description="flat: per codebook")
     decoder_dim: PositiveInt = Field(128, description="flat: channels of a decoded frame")
     readout_rank: PositiveInt = Field(64, description="components shared by a subject's voxels")
-    learn_hrf: bool = Field(False, description="the HRF of the read-out is where learning begins")
-    variational: bool = Field(False, description="a spread around the bottleneck, held by a KL")
+    learn_hrf: bool = Field(
+        False, description="learn the readout's HRF, initialised with hrf_model"
+    )
+    variational: bool = Field(False, description="a variance around the bottleneck, with a KL loss")
 
     @field_validator("slot_text")
     @classmethod
@@ -141,46 +144,48 @@ class ModelConfig(Section):
 
 
 class TrainingConfig(Section):
-    """How the autoencoder is trained."""
+    """Training of the autoencoder."""
 
-    max_epochs: PositiveInt = Field(20, description="times that the training part is seen")
+    max_epochs: PositiveInt = Field(20, description="passes over the training part, at most")
     frames_per_step: PositiveInt = Field(28, description="code frames per TR that a step scores")
     bfloat16: Bfloat16 = Field(
         "auto", description="mixed precision while training; auto: where the processor has it"
     )
     weight_decay: float = Field(0.05, ge=0, description="of AdamW")
     patience: PositiveInt = Field(6, description="epochs without a better validation loss")
-    min_steps: PositiveInt = Field(8, description="in an epoch: a short film is seen several times")
-    window_trs: PositiveInt = Field(40, description="TRs in a row that one step sees")
+    min_steps: PositiveInt = Field(
+        8, description="in an epoch, at least: a short film is seen several times"
+    )
+    window_trs: PositiveInt = Field(40, description="consecutive TRs of one step")
     learning_rate: float = Field(5e-4, gt=0, le=1, description="of AdamW")
     started_share: float = Field(
         0.1,
         ge=0,
-        description="of the learning rate: for sound that was learned before (start_from)",
+        description="of the learning rate, for layers that start_from has trained",
     )
     schedule: Literal["constant", "cosine"] = Field(
         "cosine", description="of the learning rate, over max_epochs"
     )
     gradient_clip: PositiveFloat = Field(1.0, description="largest norm of a gradient")
     strategy: Literal["auto", "ddp"] = Field(
-        "auto", description="ddp: processes side by side, each with windows of its own"
+        "auto", description="ddp: parallel processes, each with its own windows"
     )
     devices: PositiveInt = Field(1, description="GPUs, or processes without one; on each node")
-    nodes: PositiveInt = Field(1, description="computers side by side (ddp), which Slurm lends")
+    nodes: PositiveInt = Field(1, description="computers for ddp, allocated by Slurm")
     modality_dropout: float = Field(
         0.1, ge=0, lt=1, description="share of TRs in which a modality is hidden from the encoder"
     )
     balance: Literal["weights", "uncertainty"] = Field(
-        "weights", description="of losses: the weights below, or learned beside them"
+        "weights", description="of losses: the weights below, or learned uncertainties on top"
     )
-    audio_weight: PositiveFloat = Field(1.0, description="of the sound's loss")
+    audio_weight: PositiveFloat = Field(1.0, description="of the audio loss")
     sound_weight: float = Field(
-        1.0, ge=0, description="of the decoded sound's loss: geometric codes alone"
+        1.0, ge=0, description="of the decoded sound's loss: only for geometric codes"
     )
     sound_trs: PositiveInt = Field(4, description="TRs whose sound is decoded in a step")
-    video_weight: PositiveFloat = Field(0.2, description="of the pictures' loss")
-    text_weight: PositiveFloat = Field(0.2, description="of the words' loss")
-    bold_weight: PositiveFloat = Field(0.5, description="of the BOLD's loss")
+    video_weight: PositiveFloat = Field(0.2, description="of the video loss")
+    text_weight: PositiveFloat = Field(0.2, description="of the text loss")
+    bold_weight: PositiveFloat = Field(0.5, description="of the BOLD loss")
     kl_weight: float = Field(1e-3, ge=0, description="variational: of the KL, per feature")
     free_nats: float = Field(0.1, ge=0, description="variational: KL that costs nothing, a feature")
     kl_epochs: PositiveInt = Field(5, description="variational: until the KL has its whole weight")
@@ -189,32 +194,34 @@ class TrainingConfig(Section):
 class DecodingConfig(Section):
     """From BOLD to the bottleneck."""
 
-    first_lag_seconds: float = Field(2.0, ge=0, description="BOLD is read from so much later on")
-    last_lag_seconds: float = Field(8.0, gt=0, description="to so much later")
+    first_lag_seconds: float = Field(2.0, ge=0, description="first lag of BOLD behind the film")
+    last_lag_seconds: float = Field(8.0, gt=0, description="last lag")
     voxel_share: float = Field(
-        0.05, gt=0, le=1, description="voxels that are read: those in which subjects agree most"
+        0.05, gt=0, le=1, description="share of voxels that are decoded from: those of highest ISC"
     )
     region: str | None = Field(
-        None, description="read all voxels of this one of lesion.regions instead"
+        None, description="decode from all voxels of this one of lesion.regions instead"
     )
-    clip_seconds: PositiveFloat = Field(8.0, description="of film in a row that 10-way tells apart")
+    clip_seconds: PositiveFloat = Field(
+        8.0, description="length of the clips of 10-way identification"
+    )
     n_permutations: PositiveInt = Field(1000, description="orders of the clips, for p-values")
 
 
 class LesionConfig(Section):
-    """Regions that fall silent, by the rule ``lesion``."""
+    """Virtual lesions, by the rule ``lesion``."""
 
     regions: str = Field(
         "auto",
         description="label image in the space of the scan (its names: a .tsv beside it, columns "
         'index and name); "parcels": each of the scan\'s own; "auto": those of simulated brains',
     )
-    n_draws: PositiveInt = Field(3, description="random lesions of the same size, a region")
-    sound: bool = Field(True, description="sounds are decoded and scored too, which takes longer")
+    n_draws: PositiveInt = Field(3, description="random lesions of the same size, per region")
+    sound: bool = Field(True, description="decode and score sounds, too, which takes longer")
 
 
 class ScanConfig(Section):
-    """How BOLD is cleaned."""
+    """Cleaning of BOLD."""
 
     high_pass_hz: float | None = Field(0.01, gt=0, le=1, description="slower drifts are removed")
     parcellation: str | None = Field(None, description="label image: parcels instead of voxels")
@@ -225,7 +232,8 @@ class ScanConfig(Section):
         Literal["motion", "wm_csf", "global_signal", "compcor", "ica_aroma", "high_pass"]
     ] = Field([], description="instead, of nilearn's load_confounds (BIDS alone)")
     lag_seconds: float = Field(
-        0.0, description="s by which the scan is late, as brain_quality tells; film_time less this"
+        0.0,
+        description="s by which the scan is late (see brain_quality), subtracted from film_time",
     )
     null: bool = Field(
         False, description="a control: BOLD becomes noise of its spectrum; scores are then chance"
@@ -233,27 +241,27 @@ class ScanConfig(Section):
 
 
 class QualityConfig(Section):
-    """How good the scans are."""
+    """Quality of the scans."""
 
     n_permutations: PositiveInt = Field(200, description="phase-randomised nulls of the ISC")
     n_shifts: PositiveInt = Field(
-        5000, description="nulls of ridge: predictions moved round in time, which costs little"
+        5000, description="nulls of ridge: circular shifts of predictions"
     )
     n_iter: PositiveInt = Field(20, description="mixtures of modalities that banded ridge tries")
 
 
 class CodecTrainingConfig(Section):
-    """A codec of one's own, by the rule ``train_codec``."""
+    """Your own codec, by the rule ``train_codec``."""
 
-    sounds: str | None = Field(None, description="folder of sounds, in it one folder a kind")
-    validation: str | None = Field(None, description="another, never trained on")
+    sounds: str | None = Field(None, description="folder of audio files, one folder per kind")
+    validation: str | None = Field(None, description="another folder, never trained on")
     recipe: str = Field(
         "config/codec/bundled.yaml", description="network, losses and schedule of the codec"
     )
 
 
 class PretrainingConfig(Section):
-    """The model's audio encoder and decoder on any sounds, by the rule ``pretrain``."""
+    """Audio encoder and decoder trained on any audio, by the rule ``pretrain``."""
 
-    sounds: str | None = Field(None, description="folder of sounds, in folders or not")
-    validation: str | None = Field(None, description="another, never trained on")
+    sounds: str | None = Field(None, description="folder of audio files, in subfolders or not")
+    validation: str | None = Field(None, description="another folder, never trained on")

@@ -73,7 +73,7 @@ def simulate_bids(
 def _check_free(folder: Path) -> None:
     """``folder`` is new or empty, or simulated brains are all that would be lost."""
     description = folder / "dataset_description.json"
-    if description.is_file() and "SIMULATED" in description.read_text():
+    if description.is_file() and "SIMULATED" in description.read_text(encoding="utf-8"):
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise GibletError(f"{folder}: holds other files; give a new folder for simulated brains")

@@ -1,1 +1,1 @@
-"""What was made, as a BIDS derivative data set."""
+"""Results as a BIDS derivative data set."""

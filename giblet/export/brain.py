@@ -13,7 +13,7 @@ def export_prediction(export: Export, predicted: np.ndarray, aligned: xr.Dataset
 
     An image of each unbroken row of test TRs in a run; a table where columns are parcels. In an
     image, voxels that the model does not see are 0. ``aligned`` as `giblet.alignment.align` gives
-    it; its ``column`` tells which voxels were kept.
+    it; its ``column`` says which voxels were kept.
     """
     t_r, run = float(aligned.attrs["t_r"]), aligned["run"].values.astype(str)
     trs, offset = aligned["tr"].values, float(aligned.attrs["volume_offset"])
@@ -43,7 +43,7 @@ def test_rows(part: np.ndarray, run: np.ndarray, trs: np.ndarray) -> list[np.nda
 def _prediction(
     export, subject: str, bold, columns: np.ndarray, run: str, times, t_r: float, chunk
 ) -> None:
-    said = (
+    text = (
         "BOLD that the model predicts from the film, for TRs that it never learned from, in "
         "standard deviations of the run's training TRs (of all, where it has none). "
         "No measured BOLD is in it."
@@ -62,7 +62,7 @@ def _prediction(
         parcels = export.scans["parcel"].values[columns].astype(str)
         export.save_columns(path, {"film_time": times} | dict(zip(parcels, bold.T, strict=True)))
         fields |= {"film_time": FILM_TIME, "SamplingFrequency": frames_rate_hz(1, t_r)}
-    export.describe(path, said, **fields)
+    export.describe(path, text, **fields)
 
 
 _STATS = {  # first word of a map's name → what it is
@@ -113,8 +113,8 @@ def _write_map(export: Export, subject: str | None, name: str, values: np.ndarra
     entities = map_entities(name) | {"space": export.names.space}
     path = export.names.of_all_runs(subject, "statmap.nii.gz", **entities)
     export.save_image(path, values)
-    said = f"{name}: {_STATS[entities['stat']]}. NaN outside the brain."
-    export.describe(path, said, SkullStripped=True, Units="arbitrary", GibletName=name)
+    text = f"{name}: {_STATS[entities['stat']]}. NaN outside the brain."
+    export.describe(path, text, SkullStripped=True, Units="arbitrary", GibletName=name)
 
 
 def _write_mask(export: Export) -> None:

@@ -1,4 +1,4 @@
-"""What a derivative data set says of itself: description, README, and what BIDS has no name for."""
+"""Description and README of a derivative data set, and files that BIDS has no name for."""
 
 import os
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ BIDS {bids} has no rule for them.
 
 
 def scan_note(scans: xr.Dataset) -> str:
-    """What every description must begin with: that brains are simulated, or noise."""
+    """First words of every description where brains are simulated, or noise."""
     simulated = "SIMULATED" in str(scans.attrs["source"])
     return SIMULATED * simulated + NULL * ("null" in scans.attrs)
 
@@ -76,20 +76,21 @@ def describe_data_set(
         "GeneratedBy": _makers(export, film),
     } | _source(source, place, export.scans.attrs)
     save_json(description, root / "dataset_description.json")
-    said = {"name": name, "line": "=" * len(name), "note": export.note, "bids": BIDS_VERSION}
-    said |= {"version": version("giblet"), "film": film["film"] if film else "(none)"}
-    (root / "README").write_text(README.format(**said, source=export.scans.attrs["source"]))
-    (root / ".bidsignore").write_text(IGNORED)
+    facts = {"name": name, "line": "=" * len(name), "note": export.note, "bids": BIDS_VERSION}
+    facts |= {"version": version("giblet"), "film": film["film"] if film else "(none)"}
+    readme = README.format(**facts, source=export.scans.attrs["source"])
+    (root / "README").write_text(readme, encoding="utf-8")
+    (root / ".bidsignore").write_text(IGNORED, encoding="utf-8")
 
 
 def _makers(export: Export, film: Mapping | None) -> list[dict]:
     """giblet, and the codec that read the sound."""
-    said = f"{export.note}Codes of a film's sound, regressors, predicted BOLD, maps"
-    makers = [{"Name": "giblet", "Version": version("giblet"), "Description": said}]
+    text = f"{export.note}Codes of a film's sound, regressors, predicted BOLD, maps"
+    makers = [{"Name": "giblet", "Version": version("giblet"), "Description": text}]
     if film and film["encoding_mode"] == "encodec":
-        said = f"audio codec, {float(film['bandwidth_kbps']):g} kbit/s"
+        text = f"audio codec, {float(film['bandwidth_kbps']):g} kbit/s"
         codec = {"Name": str(film["codec"]), "Version": str(film["codec_revision"])}
-        makers.append(codec | {"Description": said})
+        makers.append(codec | {"Description": text})
     return makers
 
 
@@ -97,7 +98,7 @@ def _source(source: Path, place: Path, attrs: Mapping) -> dict:
     """The scans: by their DOI where their own description has one, and by where they lie."""
     file = source / "dataset_description.json"
     doi = load_json(file).get("DatasetDOI") if file.is_file() else None
-    found = {"URL": "bids:scans:"} | ({"DOI": doi} if doi else {})
-    found |= {"Version": str(attrs["input"])} if "input" in attrs else {}
+    scans = {"URL": "bids:scans:"} | ({"DOI": doi} if doi else {})
+    scans |= {"Version": str(attrs["input"])} if "input" in attrs else {}
     where = Path(os.path.relpath(source, place)).as_posix()
-    return {"SourceDatasets": [found], "DatasetLinks": {"scans": where}}
+    return {"SourceDatasets": [scans], "DatasetLinks": {"scans": where}}

@@ -17,7 +17,7 @@ FILM_TIME = {"Description": "when the volume was taken, on the film's clock", "U
 
 @dataclass(frozen=True)
 class Export:
-    """Where files go, the scans they belong to, and what every sidecar says first.
+    """File names, the scans of the data set, and the first words of every sidecar.
 
     ``scans`` as ``giblet.brain.bold.load_bids`` gives them; ``bold`` itself is not asked for.
     """

@@ -100,10 +100,10 @@ def _gzipped(values: np.ndarray) -> bytes:
 
 
 def _codec(attrs: dict) -> dict:
-    """What made the features, as a file of them says."""
+    """How the features were made, from the attributes of their file."""
     keys = {"film": "Film", "input": "FilmFingerprint", "framing": "Framing"}
     if attrs["encoding_mode"] == "encodec":
         keys |= {"codec": "Codec", "codec_revision": "CodecRevision"}
         keys |= {"bandwidth_kbps": "BandwidthKbps", "codebook_size": "CodebookSize"}
-    known = {label: attrs[key] for key, label in keys.items() if key in attrs}
-    return {k: v.item() if isinstance(v, np.generic) else v for k, v in known.items()}
+    facts = {label: attrs[key] for key, label in keys.items() if key in attrs}
+    return {k: v.item() if isinstance(v, np.generic) else v for k, v in facts.items()}

@@ -37,7 +37,7 @@ def bids_name(entities: Mapping[str, str | None], suffix: str) -> str:
 
 @dataclass(frozen=True)
 class Names:
-    """Where each file of a derivative data set lies.
+    """Paths of the files of a derivative data set.
 
     runs : name of a run, as the scans have it → its entities; task : where a run names none
     """
@@ -107,7 +107,7 @@ def check_subjects(subjects: Iterable[str]) -> None:
 def names_for(root: Path, scans, source: Path, task: str | None) -> Names:
     """The names of a data set's files by its scans (``giblet.brain.bold.load_bids``).
 
-    ``source`` as ``bold`` in the config: of a table of runs the space is not known, and names
+    ``source`` as ``bold`` in the config: of a table of runs the space is unknown, and names
     leave it out. GibletError as `check_subjects`.
     """
     check_subjects(dict.fromkeys(scans["subject"].values.astype(str)))

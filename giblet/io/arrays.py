@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from giblet.errors import GibletError
+from giblet.errors import GibletError, refused_reading
 from giblet.io.atomic import replacing
 from giblet.io.checksums import FORMAT_VERSION, Damaged, check_seal, check_version, damaged, seal
 from giblet.io.paths import check_file, check_own
 from giblet.io.schema import check_finite, check_names, check_values
-from giblet.log import tell_warnings
+from giblet.log import log_warnings
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -32,14 +32,16 @@ def _check_room(path: Path, n_bytes: int) -> None:
 _FORMAT = "giblet_format"  # a file's attribute; files from before have none
 
 
-def save_arrays(arrays: "xr.Dataset", path: str | Path, known: Collection[str] = ()) -> None:
+def save_arrays(
+    arrays: "xr.Dataset", path: str | Path, logged_before: Collection[str] = ()
+) -> None:
     """Write an array set as one netCDF file, with giblet's version in its attributes, and a seal.
 
     Attributes that netCDF cannot hold (dict, None) are written as JSON. ``warnings`` among them
-    are told, but for those ``known`` from what the arrays were made of.
+    are logged, but for those ``logged_before``, with the arrays that these were made of.
     """
     with replacing(path) as temporary:
-        _to_netcdf(arrays, temporary, "w", known)
+        _to_netcdf(arrays, temporary, "w", logged_before)
         seal(temporary)
 
 
@@ -49,8 +51,8 @@ def append_arrays(arrays: "xr.Dataset", path: str | Path) -> None:
     seal(path, _checked_chunks(path))
 
 
-def _to_netcdf(arrays: "xr.Dataset", path: str | Path, mode: str, known=()) -> None:
-    tell_warnings(arrays.attrs, known)
+def _to_netcdf(arrays: "xr.Dataset", path: str | Path, mode: str, logged_before=()) -> None:
+    log_warnings(arrays.attrs, logged_before)
     attrs = {key: _plain(value) for key, value in arrays.attrs.items()}
     attrs |= {"giblet_version": version("giblet"), _FORMAT: FORMAT_VERSION}
     _check_room(path, arrays.nbytes)
@@ -61,7 +63,7 @@ def _to_netcdf(arrays: "xr.Dataset", path: str | Path, mode: str, known=()) -> N
 def new_variable(path: Path, name: str, sizes: dict[str, int], chunks: tuple[int, ...]) -> Iterator:
     """A float32 variable of a new netCDF file, to be filled slice by slice; ``sizes`` by dim.
 
-    Each chunk has a checksum of its own, so that who needs some need not read all.
+    Each chunk has its own checksum, so that partial reads need not read all.
     """
     import h5netcdf
 
@@ -73,15 +75,15 @@ def new_variable(path: Path, name: str, sizes: dict[str, int], chunks: tuple[int
 
 
 def _checked_chunks(path: str | Path) -> list[tuple[int, int]]:
-    """Where in a file the chunks are that HDF5 checks as it reads them, [start, stop) in bytes."""
+    """Byte ranges [start, stop) of the chunks that HDF5 checks as it reads them."""
     import h5py
 
-    found = []
+    ranges = []
     with h5py.File(path, "r") as file:
         for values in filter(lambda v: getattr(v, "fletcher32", False), file.values()):
             infos = (values.id.get_chunk_info(n) for n in range(values.id.get_num_chunks()))
-            found += [(i.byte_offset, i.byte_offset + i.size) for i in infos]
-    return sorted(found)
+            ranges += [(i.byte_offset, i.byte_offset + i.size) for i in infos]
+    return sorted(ranges)
 
 
 def _plain(value):
@@ -102,7 +104,7 @@ def load_arrays(path: str | Path, *names: str, or_nothing: bool = False) -> "xr.
         except MemoryError:
             raise
         except Exception as error:
-            raise damaged(path) from error
+            raise (refused_reading(error, path) or damaged(path)) from error
     check_finite(arrays, path)
     return arrays
 
@@ -128,16 +130,18 @@ def open_arrays(path: str | Path, *names: str, or_nothing: bool = False) -> Iter
 
     check_file(path)
     try:
-        sealed, found = check_seal(path) is not None, _format_of(path)
-        check_version(found, path)
-        if found and not sealed:
+        sealed, format_version = check_seal(path) is not None, _format_of(path)
+        check_version(format_version, path)
+        if format_version and not sealed:
             raise damaged(path)
         arrays = xr.open_dataset(path, engine="h5netcdf", cache=False)
     except GibletError:
         raise
     except Exception as error:
-        said = f"{path}: not a readable netCDF file ({error})"
-        raise Damaged(said, path, "If giblet wrote it, delete it and run again") from error
+        if refused := refused_reading(error, path):
+            raise refused from error
+        message = f"{path}: not a readable netCDF file ({error})"
+        raise Damaged(message, path, "If giblet wrote it, delete it and run again") from error
     with arrays:
         arrays.attrs.pop(_FORMAT, None)
         if arrays.data_vars or not or_nothing:
@@ -148,11 +152,13 @@ def open_arrays(path: str | Path, *names: str, or_nothing: bool = False) -> Iter
         except OSError as error:
             if "filter returned failure during read" in str(error):  # a chunk's checksum
                 raise damaged(path) from error
+            if error.filename is None and (refused := refused_reading(error, path)):
+                raise refused from error
             raise
 
 
 def _format_of(path: str | Path) -> object:
-    """The format that a file tells, if it is whole in itself; h5netcdf would print errors."""
+    """A file's format version; GibletError if parts of it are in other files."""
     import h5py
 
     with h5py.File(path, "r") as file:

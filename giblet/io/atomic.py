@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from glob import escape
 from pathlib import Path
 
-from giblet.errors import GibletError
+from giblet.errors import GibletError, system_code
 from giblet.io.paths import check_name
 
 _HOST = re.sub(r"[^\w-]", "", socket.gethostname())[:32] or "host"
@@ -159,7 +159,7 @@ def _sync(path: Path) -> None:
 def _blaming(path: Path, temporary: Path) -> Iterator[None]:
     """An OSError names ``path`` where it names nothing, or the temporary place.
 
-    HDF5, libsndfile, safetensors and torch tell of one in words of their own.
+    HDF5, libsndfile, safetensors and torch raise errors of their own instead.
     """
     try:
         yield
@@ -168,8 +168,8 @@ def _blaming(path: Path, temporary: Path) -> Iterator[None]:
             error.filename, error.filename2 = str(path), None
         raise
     except Exception as error:
-        told = re.search(r"\b(?:errno =|os error) (\d+)", str(error))
-        if told is None and not _OF_DISKS.search(f"{type(error).__name__} {error}"):
+        code = system_code(error)
+        if code is None and not _OF_DISKS.search(f"{type(error).__name__} {error}"):
             raise
-        code = int(told[1]) if told else errno.EIO
+        code = code or errno.EIO
         raise OSError(code, os.strerror(code), str(path)) from error

@@ -1,4 +1,4 @@
-"""What a training goes on from after it was stopped: whole, or not read."""
+"""Checkpoints that a stopped training resumes from: whole, or not read."""
 
 import io
 import logging
@@ -13,7 +13,7 @@ from giblet.io.checksums import seal, sealed_bytes
 
 
 class SealedCheckpoints(TorchCheckpointIO):
-    """How Lightning is to write and read checkpoints: whole, with a seal."""
+    """Lightning plugin that writes and reads checkpoints whole, with a seal."""
 
     def save_checkpoint(self, checkpoint, path, storage_options=None):
         with replacing(path) as temporary:
@@ -31,22 +31,22 @@ def read_checkpoint(path: str | Path) -> dict:
 
 def whole_checkpoints(folder: str | Path) -> dict[Path, dict]:
     """The checkpoints of a folder that can be read; the others are named in a warning."""
-    found = {}
+    checkpoints = {}
     for path in sorted(Path(folder).glob("[!.]*.ckpt")):
         try:
-            found[path] = read_checkpoint(path)
-        except FileNotFoundError:  # another process was faster to remove it
+            checkpoints[path] = read_checkpoint(path)
+        except FileNotFoundError:  # another process removed it first
             continue
         except GibletError:
             logging.getLogger(__name__).warning(
-                "%s: not as this version of giblet wrote it, and not read; training goes on from "
-                "an earlier checkpoint, or begins anew",
+                "%s: not as this version of giblet wrote it, and not read; training resumes from "
+                "an earlier checkpoint, or restarts",
                 path,
             )
-    return found
+    return checkpoints
 
 
 def newest(checkpoints: dict[Path, dict]) -> Path | None:
-    """The one of most steps; of two alike the last, not the best."""
+    """The checkpoint with most steps; with equal steps the last, not the best."""
     steps = {path: (c["global_step"], path.name == "last.ckpt") for path, c in checkpoints.items()}
     return max(steps, key=steps.get, default=None)

@@ -1,4 +1,4 @@
-"""Files that were cut or changed are known as such, and the format of each is known.
+"""Checksums and format versions: files that were cut or changed are detected.
 
 A seal is a SHA-256 at a file's end, where HDF5 and zip readers do not look. Folders of weights
 have ``sha256sums.txt`` instead, which ``sha256sum -c`` reads too.
@@ -41,9 +41,9 @@ def seal(path: str | Path, skipped: Ranges = ()) -> None:
 
 
 def check_seal(path: str | Path) -> int | None:
-    """How many bytes of a file its seal is for; None where it has no seal.
+    """Number of bytes that a file's seal covers; None without a seal.
 
-    Raises GibletError if they are not as they were sealed.
+    Raises `Damaged` if they are not as they were sealed.
     """
     with open(path, "rb") as file:
         n_all = file.seek(0, os.SEEK_END)
@@ -61,38 +61,38 @@ def check_seal(path: str | Path) -> int | None:
 
 
 class Damaged(GibletError):
-    """A file is not as it was written. ``whole`` is what a rule makes: the file, or its folder."""
+    """A file is not as it was written. ``whole``: the output of a rule, the file or its folder."""
 
-    def __init__(self, said: str, whole: str | Path, mend: str = "Delete it and run again"):
-        super().__init__(f"{said}. {mend}")
-        self.said, self.whole = said, Path(whole)
+    def __init__(self, message: str, whole: str | Path, fix: str = "Delete it and run again"):
+        super().__init__(f"{message}. {fix}")
+        self.message, self.whole = message, Path(whole)
 
 
 def damaged(path: str | Path, whole: str | Path | None = None) -> Damaged:
-    """What to say of a file that is not as it was written."""
+    """The error about a file that is not as it was written."""
     return Damaged(f"{path}: cut or changed since it was written, and not read", whole or path)
 
 
-def set_aside(found: Damaged) -> str:
-    """Rename a damaged result, so that the workflow makes it anew; what to say of it.
+def set_aside(error: Damaged) -> str:
+    """Rename a damaged result, so that the workflow makes it again; returns the message.
 
-    What lies outside of ``results/`` is somebody's own, and stays.
+    Files outside of ``results/`` belong to the user and stay.
     """
-    if found.whole.parts[0] != "results":
-        return str(found)
-    aside = found.whole.with_name(f"{found.whole.name}.damaged")
-    if found.whole.exists():  # else another rule that reads it was faster
+    if error.whole.parts[0] != "results":
+        return str(error)
+    aside = error.whole.with_name(f"{error.whole.name}.damaged")
+    if error.whole.exists():  # else another rule that reads it has renamed it
         if aside.is_dir():
             shutil.rmtree(aside, ignore_errors=True)
         try:
-            os.replace(found.whole, aside)
+            os.replace(error.whole, aside)
         except OSError:  # in a folder that cannot be written, say
-            return str(found)
-    return f"{found.said}. It is {aside} now: run again, and it is made anew"
+            return str(error)
+    return f"{error.message}. It is {aside} now: run again, and it is made again"
 
 
 def sealed_bytes(path: str | Path) -> bytes:
-    """What was sealed, whole. Raises GibletError if it is damaged, or has no seal."""
+    """The content that was sealed. Raises GibletError if it is damaged, or has no seal."""
     n_bytes = check_seal(path)
     if n_bytes is None:
         raise damaged(path)
@@ -104,11 +104,11 @@ def write_sums(folder: str | Path, names: Iterable[str]) -> None:
     """Write SHA-256 of files of a folder beside them; the format's version is a comment."""
     folder = Path(folder)
     lines = [f"# giblet format {FORMAT_VERSION}", *(_line(folder, name) for name in sorted(names))]
-    (folder / SUMS).write_text("\n".join(lines) + "\n")
+    (folder / SUMS).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def check_sums(folder: str | Path, names: Iterable[str], needed: bool = False) -> None:
-    """GibletError if one of these is no file, or not as `write_sums` saw it.
+    """GibletError if one of these is no file, or has changed since `write_sums`.
 
     Where there are no sums nothing more is checked, unless they are ``needed``.
     """
@@ -120,25 +120,24 @@ def check_sums(folder: str | Path, names: Iterable[str], needed: bool = False) -
             raise GibletError(f"{folder / SUMS}: no such file; make the folder again")
         return
     first, *lines = (folder / SUMS).read_text("utf8", "replace").splitlines() or [""]
-    version = re.fullmatch(r"# giblet format (\d{1,9})", first)
-    if version is None:
+    head = re.fullmatch(r"# giblet format (\d{1,9})", first)
+    if head is None:
         raise damaged(folder / SUMS, folder)
-    check_version(int(version[1]), folder)
+    check_version(int(head[1]), folder)
     for name in names:
         if _line(folder, name) not in lines:
             raise damaged(folder / name, folder)
 
 
-def check_version(found: object, path: str | Path) -> None:
-    """GibletError if a file is of a newer giblet, or says so in no way that makes sense."""
+def check_version(version: object, path: str | Path) -> None:
+    """GibletError if a file is of a newer giblet, or its version is not a number."""
     try:
-        newer = int(found) > FORMAT_VERSION
+        newer = int(version) > FORMAT_VERSION
     except (TypeError, ValueError):
-        raise GibletError(f"{path}: format_version is {found!r}, not a number") from None
+        raise GibletError(f"{path}: format_version is {version!r}, not a number") from None
     if newer:
-        raise GibletError(
-            f"{path}: made by a newer giblet (format {found}, not {FORMAT_VERSION}): upgrade giblet"
-        )
+        formats = f"format {version}, not {FORMAT_VERSION}"
+        raise GibletError(f"{path}: made by a newer giblet ({formats}): upgrade giblet")
 
 
 def _line(folder: Path, name: str) -> str:
@@ -153,7 +152,7 @@ def _parts(end: bytes) -> tuple[bytes, int, bytes]:
 
 
 def _parsed(ranges: bytes) -> Ranges:
-    """The ranges that a seal leaves out; none where it is damaged, which the digest will tell."""
+    """The ranges that a seal leaves out; none where it is damaged, which the digest will show."""
     try:
         return [(int(start), int(stop)) for start, stop in json.loads(ranges)]
     except (ValueError, TypeError):

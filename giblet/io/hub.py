@@ -1,4 +1,4 @@
-"""Where a pretrained model lies: a folder, the Hugging Face cache, or the hub itself."""
+"""Pretrained models: from a folder, the Hugging Face cache, or the hub itself."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ _FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]  # no pickled weights
 def model_folder(name_or_folder: str, what: str) -> Path:
     """Folder of a pretrained model; fetched once from the hub if it is not there.
 
-    A hub id names a commit, ``"owner/name@commit"``: the model is then the same for ever. Without
+    A hub id names a commit, ``"owner/name@commit"``: the model is then pinned. Without
     one it is what the cache holds already, and nothing is fetched. Each file of the cache must
     be a link, as the hub's client lays it, to one of the hash that the hub gave. A folder's files
     are taken as they are. ``what`` names its purpose in the error.
@@ -31,15 +31,17 @@ def model_folder(name_or_folder: str, what: str) -> Path:
         return folder
     if folder.is_dir():
         raise GibletError(f"{what} {name_or_folder}: the folder has no config.json")
-    found = _snapshot(name_or_folder, what)
-    blobs = (found.parents[1] / "blobs").resolve()
-    for file in sorted(path for path in found.rglob("*") if path.is_symlink() or not path.is_dir()):
+    snapshot = _snapshot(name_or_folder, what)
+    blobs = (snapshot.parents[1] / "blobs").resolve()
+    for file in sorted(
+        path for path in snapshot.rglob("*") if path.is_symlink() or not path.is_dir()
+    ):
         if not _is_as_the_hub_has_it(file.resolve(), blobs):
             raise GibletError(
-                f"{file}: not as the hub has it. Delete {found}, and fetch it again; or, if the "
+                f"{file}: not as the hub has it. Delete {snapshot}, and fetch it again; or, if the "
                 "files are your own, give that folder as the name"
             )
-    return found
+    return snapshot
 
 
 def _snapshot(name_or_id: str, what: str) -> Path:
@@ -63,7 +65,7 @@ def _snapshot(name_or_id: str, what: str) -> Path:
 def _is_as_the_hub_has_it(blob: Path, blobs: Path) -> bool:
     """Whether a file lies in ``blobs`` and has the hash that is its name: SHA-256 or Git's SHA-1.
 
-    A file that the snapshot holds itself is none: nobody knows what it should be.
+    A file in the snapshot itself, which is no link, is not: its hash is not recorded.
     """
     if blob.parent != blobs or not blob.is_file():
         return False

@@ -1,4 +1,4 @@
-"""What a user names as a file is one: no folder, pipe or device, and nothing that unfolds."""
+"""Checks of paths from users: a file is no folder, pipe, device or decompression bomb."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ _UNPACKED = 500_000_000  # bytes: a workbook of a million words has a tenth
 
 
 def check_file(path: str | Path, what: str = "a file") -> Path:
-    """``path``, if a file lies there. ``what`` it should be is said of a folder.
+    """``path``, if it is a file; ``what`` it should be is for the message about a folder.
 
     Raises
     ------
@@ -33,9 +33,9 @@ def check_file(path: str | Path, what: str = "a file") -> Path:
     except (FileNotFoundError, NotADirectoryError):
         raise GibletError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:  # a link to itself, too long, a NUL in it
-        said, name = getattr(error, "strerror", None) or str(error), str(path)[:200]
+        reason, name = getattr(error, "strerror", None) or str(error), str(path)[:200]
         name = name if name.isprintable() else repr(name)
-        raise GibletError(f"{name}: cannot be read ({said.lower()})") from None
+        raise GibletError(f"{name}: cannot be read ({reason.lower()})") from None
     if stat.S_ISDIR(mode):
         raise GibletError(f"{path}: is a folder, not {what}. Name a file in it.")
     if not stat.S_ISREG(mode):
@@ -60,7 +60,7 @@ def check_name(path: str | Path) -> None:
 
 
 def file_name(name: str) -> str:
-    """``name``, which may be anything, as that of a file or folder, in its own folder.
+    """``name``, which may be any text, as the name of a file or folder.
 
     Names that differ have file names that differ: one that had to be changed gets a digest.
 
@@ -77,7 +77,7 @@ def file_name(name: str) -> str:
 def check_unpacked(path: Path) -> None:
     """GibletError for a zip file (.xlsx) that would unpack to more than 500 MB, or is none.
 
-    Python reads no more of a member than its entry tells, so a file cannot lie about that.
+    Python reads no more of a member than its entry states, so the sum is an upper bound.
     """
     try:
         with zipfile.ZipFile(path) as packed:
@@ -109,10 +109,10 @@ def check_own(file: "h5py.File", path: str | Path) -> None:
             return name
         if isinstance(link, h5py.SoftLink):  # to what is seen anyway, or by an external link
             return None
-        found = h5py.h5o.open(file.id, name.encode("utf-8", "surrogateescape"))
-        if not isinstance(found, h5py.h5d.DatasetID):
+        target = h5py.h5o.open(file.id, name.encode("utf-8", "surrogateescape"))
+        if not isinstance(target, h5py.h5d.DatasetID):
             return None
-        stored = found.get_create_plist()
+        stored = target.get_create_plist()
         virtual = stored.get_layout() == h5py.h5d.VIRTUAL
         return name if virtual or stored.get_external_count() else None
 

@@ -1,4 +1,4 @@
-"""What a file of arrays must hold to be what a verb takes it for: variables, sizes, attributes.
+"""Variables, dimensions and attributes that files of arrays must have, by kind of file.
 
 For ``giblet.io.arrays.load_arrays`` and ``open_arrays``.
 """
@@ -31,8 +31,8 @@ CODES += ("n_codebooks", "n_frames", "n_samples")
 
 def check_names(arrays: "xr.Dataset", path: str | Path, names: tuple[str, ...]) -> None:
     """``arrays`` hold all ``names``; of ``"video or text"`` one. Else GibletError."""
-    known = {*arrays.variables, *arrays.dims, *arrays.attrs}
-    if missing := [name for name in names if known.isdisjoint(name.split(" or "))]:
+    names_there = {*arrays.variables, *arrays.dims, *arrays.attrs}
+    if missing := [name for name in names if names_there.isdisjoint(name.split(" or "))]:
         has = ", ".join(map(str, arrays.variables)) or "no arrays"
         raise GibletError(f"{path}: has no {', '.join(missing)} but {has}. Is it the right file?")
 
@@ -60,10 +60,10 @@ def _is_text(value: Any) -> bool:
 def _is_texts(value: Any) -> bool:
     """A list of texts, as a file has it: in JSON; or as netCDF has it."""
     try:
-        found = json.loads(value)
+        texts = json.loads(value)
     except (TypeError, ValueError, RecursionError):
         return False
-    return isinstance(found, list) and all(isinstance(one, str) for one in found)
+    return isinstance(texts, list) and all(isinstance(text, str) for text in texts)
 
 
 _RULES = {
@@ -119,12 +119,12 @@ def check_values(arrays: "xr.Dataset", path: str | Path) -> None:
             if not fits(value := arrays.attrs[name]):
                 raise _wrong(path, name, needed, value)
     for name in arrays.variables.keys() & _VARIABLES.keys():
-        (kinds, begins), found = _VARIABLES[name], arrays[name]
-        dims = " ".join(map(str, found.dims))
+        (kinds, begins), variable = _VARIABLES[name], arrays[name]
+        dims = " ".join(map(str, variable.dims))
         fit = any(f"{dims} ".startswith(f"{begin} ".lstrip()) for begin in begins.split(" or "))
-        if found.dtype.kind not in kinds or not fit:
+        if variable.dtype.kind not in kinds or not fit:
             needed = f"{_KINDS[kinds]} along {begins or 'anything'}"
-            raise _wrong(path, name, needed, f"{found.dtype} along {dims}")
+            raise _wrong(path, name, needed, f"{variable.dtype} along {dims}")
     check_finite(arrays, path, _TIMES)
 
 

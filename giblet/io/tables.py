@@ -52,7 +52,7 @@ def gather_tables(folder: str | Path) -> "pd.DataFrame":
 def save_json(content: dict, path: str | Path) -> None:
     """Write a JSON file, keys in order."""
     with replacing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+        temporary.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", "utf-8")
 
 
 def load_json(path: str | Path) -> dict:
@@ -92,8 +92,8 @@ def parse_yaml(text: str) -> object:
             seen = set()
             for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
                 if key.value in seen:
-                    said = f"the key {key.value} stands twice"
-                    raise yaml.constructor.ConstructorError(None, None, said, key.start_mark)
+                    message = f"the key {key.value} stands twice"
+                    raise yaml.constructor.ConstructorError(None, None, message, key.start_mark)
                 seen.add(key.value)
             return super().construct_mapping(node, deep)
 

@@ -1,4 +1,4 @@
-"""Arrays that are what they claim to be: codes, amounts, waveforms."""
+"""Checks of arrays: codes, features, waveforms."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ def check_codes(codes: np.ndarray, n_codebooks: int | None = None, codebook_size
     Raises
     ------
     TypeError
-        Not integers: codes are labels, not amounts.
+        Not integers: codes are labels, not features.
     ValueError
         Out of range, or another number of codebooks. -1 means "no frame".
 
@@ -48,7 +48,7 @@ def check_amounts(features: np.ndarray, name: str = "features") -> np.ndarray:
     features = np.asarray(features)
     if not np.issubdtype(features.dtype, np.floating):
         raise TypeError(
-            f"{name} must be float, got {features.dtype}: an HRF smooths amounts, "
+            f"{name} must be float, got {features.dtype}: an HRF smooths features, "
             "and code indices are labels. Dequantise the codes first."
         )
     bad = ~np.isfinite(features)

@@ -11,7 +11,7 @@ import pandas as pd
 from giblet.config.config import Config
 from giblet.errors import GibletError
 from giblet.io.tables import load_table, save_json
-from giblet.log import mistakes_in, warnings_in
+from giblet.log import messages
 
 PACKAGES = ("giblet", "torch", "transformers", "nilearn", "himalaya", "snakemake")
 
@@ -51,7 +51,7 @@ def warnings_by_rules(logs: Path) -> dict[str, list[str]]:
     """Warning → the rules that gave it when they last ran, by the logs in a folder."""
     found: dict[str, list[str]] = {}
     for log in sorted(logs.glob("*.log")):
-        for said in warnings_in(log.read_text("utf8", "replace")):
+        for said in messages(log.read_text("utf8", "replace"), "WARNING"):
             found.setdefault(said, []).append(log.stem)
     return found
 
@@ -64,7 +64,7 @@ def mistakes_since(begin: float, logs: Path) -> list[str]:
     changed = sorted((log.stat().st_mtime, log) for log in logs.rglob("*.log"))
     texts = [log.read_text("utf8", "replace") for when, log in changed if when >= begin]
     found: dict[str, str] = {}
-    for said in (said for text in texts for said in mistakes_in(text)):
+    for said in (said for text in texts for said in messages(text, "ERROR")):
         found.setdefault(said.partition(": ")[2], said)
     return list(found.values())
 

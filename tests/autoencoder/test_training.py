@@ -29,7 +29,7 @@ from giblet.autoencoder.training import BottleneckTraining, fit
 from giblet.config.sections import ModelConfig, TrainingConfig
 from giblet.errors import GibletError
 from giblet.io.checkpoints import read_checkpoint
-from giblet.log import KEEPS_LOG
+from giblet.log import KEEPS_LOG, log_to_stderr, messages
 
 N_TRS = 90
 KERNEL = tr_kernel(T_R, 0.75)
@@ -344,8 +344,9 @@ def test_a_log_has_lines_of_epochs_but_does_not_drown_in_them(train, capsys, mon
     monkeypatch.setattr(training, "EpochLines", lambda: EpochLines(clock))
     longer = BRIEF.model_copy(update={"max_epochs": 8})
     monkeypatch.setenv(KEEPS_LOG, "1")
-    _, curves, _ = train(make_data(), training=longer)
-    said = re.findall(r"Z INFO (epoch .*)", capsys.readouterr().err)
+    with log_to_stderr():
+        _, curves, _ = train(make_data(), training=longer)
+    said = messages(capsys.readouterr().err, "INFO")
     weights = make_objective(make_data()).weights
     for line, n, left in zip(said, (1, 5, 8), (21, 9, None), strict=True):
         found = curves.iloc[n - 1]
@@ -356,7 +357,8 @@ def test_a_log_has_lines_of_epochs_but_does_not_drown_in_them(train, capsys, mon
         assert line.startswith(f"epoch {n} of 8: loss ")
         assert line.endswith(f"; at most about {left} s left" if left else "; the last")
     monkeypatch.delenv(KEEPS_LOG)
-    train(make_data())
+    with log_to_stderr():
+        train(make_data())
     assert "epoch 1" not in capsys.readouterr().err
 
 
@@ -365,9 +367,10 @@ def test_training_stops_early_when_nothing_gets_better(train, rng, capsys, monke
     film = make_film()
     film["audio"] = torch.from_numpy(rng.integers(0, 16, (N_TRS, 2, 8)))  # nothing to generalise
     hasty = BRIEF.model_copy(update={"max_epochs": 40, "patience": 2, "learning_rate": 0.02})
-    trained, curves, _ = train(make_data(film=film), training=hasty)
+    with log_to_stderr():
+        trained, curves, _ = train(make_data(film=film), training=hasty)
     assert len(curves) == trained.best_epoch + 1 + 2 < 40
-    last = re.findall(r"Z INFO (epoch .*)", capsys.readouterr().err)[-1]
+    last = messages(capsys.readouterr().err, "INFO")[-1]
     assert re.fullmatch(rf"epoch {len(curves)} of 40: loss .*; the last", last)
 
 

@@ -1,9 +1,10 @@
 """Verbs: bad input is one clear line and leaves nothing behind; good input, a whole file."""
 
+import errno
+import fcntl
 import functools
 import inspect
 import json
-import logging
 import os
 import re
 import shlex
@@ -11,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from unittest import mock
 
 import av
@@ -22,14 +24,16 @@ import soundfile
 import torch
 import xarray as xr
 
+import giblet
 from giblet.commands import cli
 from giblet.commands.cli import build_parser, main, verb_functions
-from giblet.commands.option_help import OPTIONS, written
+from giblet.commands.option_help import OPTIONS, outputs
 from giblet.config.config import Config, parse_config
 from giblet.demo.bids_writer import simulate_bids
 from giblet.errors import explain_os_error
 from giblet.io.arrays import load_arrays, save_arrays
 from giblet.io.tables import load_json, save_json
+from giblet.log import read_events
 
 RUN = "sub-01/func/sub-01_task-film_run-1"
 BOLD = f"{RUN}_space-MNI152NLin2009cAsym_desc-preproc_bold"
@@ -57,7 +61,6 @@ def run(capfd):
 
     with mock.patch.dict(os.environ):
         yield run_verb
-    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture
@@ -293,6 +296,55 @@ def test_a_disk_without_room_for_an_array(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.fixture
+def result(tmp_path, monkeypatch):
+    """A result of the workflow, as the rules see it: in ``results/``, with a log kept."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GIBLET_LOG", "1")
+    path = Path("results/t/features.nc")
+    facts = {"t_r": 1.5, "frame_rate": 75.0, "framing": "tr_synchronous", "n_trs": 2}
+    save_arrays(xr.Dataset({"stream": (("row", "frame"), np.zeros((2, 224)))}, attrs=facts), path)
+    return path
+
+
+def check_left_alone(run, result, message):
+    """It is named in one line and stays where and as it is."""
+    content = result.read_bytes()
+    code, lines = run("group_trs", stream=result, trs="trs.nc")
+    assert code == 1
+    _begins, event = read_events("\n".join(lines))
+    assert event.message.startswith(f"giblet group_trs: {result}: {message}")
+    assert [path.name for path in result.parent.iterdir()] == [result.name]
+    assert result.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["EACCES", "EPERM", "ENOLCK", "EMFILE", "ENOMEM", "EIO", "ESTALE"])
+@pytest.mark.parametrize("place", ["h5py.File", "xarray.Dataset.load"])
+def test_a_result_that_the_system_refuses_is_not_damaged(run, result, name, place, monkeypatch):
+    code = getattr(errno, name)
+
+    def refuse(*_arguments, **_options):
+        raise OSError(code, f"Unable to synchronously open file (errno = {code}, at length)")
+
+    monkeypatch.setattr(place, refuse)
+    reason = os.strerror(code)
+    check_left_alone(run, result, reason[0].lower() + reason[1:])
+
+
+def test_a_result_that_is_locked_is_not_damaged(run, result):
+    with open(result, "r+b") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        check_left_alone(run, result, "resource temporarily unavailable; another program has it")
+
+
+def test_a_damaged_result_is_set_aside(run, result):
+    with open(result, "r+b") as file:
+        file.truncate(result.stat().st_size - 5)
+    _code, lines = run("group_trs", stream=result, trs="trs.nc")
+    assert f"It is {result}.damaged now: run again" in lines[-1]
+    assert not result.exists()
+
+
 # ---- good input ----------------------------------------------------------------------------------
 
 
@@ -354,7 +406,7 @@ def test_the_example_of_every_verb_is_one_that_can_be_given(verb):
     told = verb_functions()[verb].__doc__
     example = re.search(r"^    Example: giblet (.*?)(?:\n\n|\n    $|\Z)", told, re.M | re.S)[1]
     options = vars(build_parser().parse_args(shlex.split(example)))
-    assert " ".join(filter(None, [options["verb"], options.get("lab_verb")])) == verb
+    assert " ".join(filter(None, [options["verb"], options.get("codec_verb")])) == verb
     if "settings" in options:
         parse_config(json.loads(options["settings"]))
 
@@ -376,22 +428,49 @@ def test_every_option_has_its_words_and_no_words_are_left_over():
     assert used == OPTIONS.keys()
 
 
-def test_where_every_verb_writes_is_known():
-    """`cli` looks at these places before the work; only doctor writes nothing."""
-    silent = []
-    for verb, function in verb_functions().items():
-        named = inspect.signature(function).parameters.values()
-        if not any(written(verb, p.name) for p in named if p.annotation is not Config):
-            silent.append(verb)
+def test_where_every_verb_writes_is_declared():
+    """`cli` checks these places before the work; only doctor writes nothing."""
+    silent = [verb for verb, function in verb_functions().items() if not outputs(function)]
     assert silent == ["doctor"]
+    assert outputs(verb_functions()["train"]) == {"model": "folder", "logs": "folder"}
+    assert outputs(verb_functions()["lesion"]) == {"audio": "folder", "scores": "file"}
+
+
+def test_help_says_what_is_written(capsys):
+    with pytest.raises(SystemExit):
+        main(["reconstruct", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "--audio AUDIO folder to write: the decoded audio (.wav)" in text
+    assert "--model MODEL folder of the trained model" in text
+
+
+@pytest.mark.parametrize("words", ["--help", "export --help", "codec --help"])
+def test_help_has_no_marks_of_docstrings(words, capsys):
+    with pytest.raises(SystemExit):
+        main(words.split())
+    assert "``" not in capsys.readouterr().out
+
+
+def test_the_version_is_the_packages(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"giblet {giblet.__version__}\n"
+
+
+def test_without_docstrings_commands_work(tmp_path):
+    """PYTHONOPTIMIZE=2 leaves them out."""
+    command = [sys.executable, "-OO", "-m", "giblet", "group_trs", "--stream", "a", "--trs", "b"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.stderr == "giblet group_trs: a: no such file\n"
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("", "giblet: the following arguments are required: VERB. `giblet --help` tells more"),
-        ("docter", "giblet: no verb 'docter'; did you mean doctor? `giblet --help` tells more"),
-        ("xyzzy", "giblet: no verb 'xyzzy'. `giblet --help` tells more"),
+        ("", "giblet: the following arguments are required: VERB. See `giblet --help`"),
+        ("docter", "giblet: no verb 'docter'; did you mean doctor? See `giblet --help`"),
+        ("xyzzy", "giblet: no verb 'xyzzy'. See `giblet --help`"),
         ("codec", "giblet codec: the following arguments are required: VERB"),
         ("codec compres", "giblet: no verb 'codec compres'; did you mean codec compress?"),
         ("evaluate --kbps 3", "giblet: no verb 'evaluate'; did you mean codec evaluate?"),
@@ -419,11 +498,13 @@ def test_ctrl_c_is_one_line_and_leaves_nothing(sound, tmp_path):
     heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # by jobs behind & not
     options = {"stderr": subprocess.PIPE, "text": True, "env": logged, "preexec_fn": heard}
     with subprocess.Popen(command, **options) as process:
-        assert process.stderr.readline().endswith(" INFO extract_codes begins\n")
+        assert process.stderr.readline().endswith(' INFO giblet "extract_codes begins"\n')
         process.send_signal(signal.SIGINT)
         said = process.stderr.read()
     assert process.returncode == 130
-    assert said.endswith("ERROR giblet extract_codes: stopped by the user; nothing half written\n")
+    (event,) = read_events(said)
+    assert event.level == "ERROR"
+    assert event.message == "giblet extract_codes: stopped by the user; nothing half written"
     assert said.count("\n") == 1
     assert not (tmp_path / "out").exists()
 

@@ -1,7 +1,6 @@
 """`giblet init` and `giblet doctor`: what they find is there, and what they write can be used."""
 
 import json
-import logging
 import os
 import re
 import shlex
@@ -18,6 +17,7 @@ import yaml
 from tiny_pipeline import forked_snakemake
 
 from giblet.commands.cli import main
+from giblet.commands.doctor.costs import COSTS
 from giblet.commands.doctor.data_sizes import measure
 from giblet.commands.doctor.environment import describe_machine, hub_codecs
 from giblet.commands.doctor.estimates import main_job_needs, report_needs
@@ -37,7 +37,6 @@ NOISE = np.random.default_rng(0).uniform(-0.1, 0.1, 60 * 1000)
 def quiet_again():
     with mock.patch.dict(os.environ):
         yield
-    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture
@@ -74,7 +73,7 @@ def test_a_config_for_a_film(film, tmp_path):
     assert config.bold_source == "none"
     text = (tmp_path / "config.yaml").read_text()
     assert "# beside the film; rows: 2" in text
-    assert "sound, no pictures" in text
+    assert "sound, no video" in text
 
 
 def test_what_was_written_is_said_and_what_to_do_next(film, tmp_path, capsys, monkeypatch):
@@ -183,7 +182,7 @@ def test_a_config_for_a_bids_folder_is_one_that_snakemake_plans(data_set, tmp_pa
     planned = set(re.findall(r"^(\w+) +\d+$", done.stdout, re.M))
     sizes = measure(parse_config(config.model_dump() | {"splits": {"gap_seconds": 3}}))[0]
     needs = [*main_job_needs(sizes, config), *report_needs(sizes, config)]
-    assert {need.rule.split()[0] for need in needs} == planned - {"total"}
+    assert {need.rule for need in needs} == planned - {"total"}
 
 
 def test_sizes_are_those_of_the_headers(data_set):
@@ -312,17 +311,37 @@ def test_more_film_and_more_brain_need_no_less():
 
     config = parse_config({})
     small = measure(config)[0]
-    halves = {name: getattr(small, name) / 2 for name in ("minutes", "values", "run_values")}
+    halves = {name: getattr(small, name) / 2 for name in ("minutes", "values")}
     halves |= {"n_trs": 180, "n_train": 104, "n_test": 36, "test_seconds": 54.0}
     for all_needs in (main_job_needs, report_needs):
         pairs = zip(
             all_needs(replace(small, **halves), config), all_needs(small, config), strict=True
         )
         for less, more in pairs:
-            assert less.rule == more.rule
+            assert less.job == more.job
             assert less.seconds <= more.seconds
             assert less.memory_mb <= more.memory_mb
             assert less.disk_mb <= more.disk_mb
+
+
+def test_the_doctor_shows_the_memory_that_rules_ask_for():
+    """Of the demo, whose sizes are known, what the workflow asks for the same files."""
+    config = parse_config({})
+    needs = {need.job: need for need in main_job_needs(measure(config)[0], config)}
+    assert needs["extract_codes"].memory_mb == COSTS["extract_codes"].memory(0) == 1500
+    aligned = needs["train (encodec)"]
+    assert aligned.memory_mb == COSTS["train"].memory(aligned.read_mb)
+    assert {need.rule for need in needs.values()} < COSTS.keys()
+
+
+@pytest.mark.parametrize(("memory", "code"), [(25_000, 0), (2_000, 0), (1_000, 1)])
+def test_too_little_memory_is_named(memory, code, monkeypatch, capsys):
+    monkeypatch.setattr("giblet.commands.doctor.environment.memory_mb", lambda: float(memory))
+    assert main(["doctor"]) == code
+    printed = capsys.readouterr().out
+    line = f"memory: reconstruct (encodec) asks for 3.4 GB, {memory / 1000:.1f} here"
+    assert (line in printed) == (memory < 3_400)
+    assert (f"WOULD STOP: {line}" in printed) == bool(code)
 
 
 def test_codecs_in_the_cache_of_the_hub_are_listed(tmp_path):

@@ -49,7 +49,8 @@ def refused(settings):
         ({"fir_lags_seconds": 5}, "fir_lags_seconds = 5: input should be a valid list"),
         ({"fir_lags_seconds": [2, 99]}, "fir_lags_seconds = 99: input should be less than or eq"),
         ({"max_trs": 2.5}, "max_trs = 2.5: input should be a valid integer"),
-        ({"bold": True}, "bold = True: input should be a valid string"),
+        ({"bold": True}, 'bold = True: must be text: write it in quotes, bold: "True"'),
+        ({"dataset": 123}, "--config dataset='\"123\"')"),
         ({"model": {"slot_video": 90, "slot_text": 90}}, "90: slot_video and slot_text take 180"),
         ({"splits": {"validation_runs": ["2"]}}, "['2']: goes with splits.test_runs"),
         ({"film": None}, 'film = None: must be text; to leave it out write "none"'),
@@ -96,6 +97,12 @@ def test_sections_keep_their_defaults_beside_what_is_given():
 def test_only_the_demo_has_brains_and_words_of_its_own(settings, bold, annotated):
     config = parse_config(settings)
     assert (config.bold_source, config.has_annotations) == (bold, annotated)
+
+
+@pytest.mark.parametrize(("use_encodec", "path"), [(True, "encodec"), (False, "mel")])
+def test_use_encodec_chooses_the_feature_type(use_encodec, path):
+    assert parse_config({"use_encodec": use_encodec}).path == path
+    assert parse_config({}).path == "encodec"
 
 
 def test_settings_do_not_change_after_they_are_checked():

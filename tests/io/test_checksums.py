@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from giblet.audio.codecs.base import BUNDLED, codec_folder, load_codec
+from giblet.codec_training.registry import load_network
 from giblet.errors import GibletError
 from giblet.io.arrays import append_arrays, load_arrays, new_variable, open_arrays, save_arrays
 from giblet.io.checksums import (
@@ -161,6 +163,17 @@ def test_sums_may_be_needed(folder):
     check_sums(folder, ["weights"])
     with pytest.raises(GibletError, match="no such file"):
         check_sums(folder, ["weights"], needed=True)
+
+
+@pytest.mark.parametrize("load", [load_codec, load_network])
+def test_a_bundled_codec_that_was_changed_is_not_loaded(load, tmp_path):
+    load(str(shutil.copytree(codec_folder(BUNDLED), tmp_path / "whole")))
+    codec = shutil.copytree(codec_folder(BUNDLED), tmp_path / "changed")
+    weights = bytearray((codec / "model.safetensors").read_bytes())
+    weights[-1] ^= 1  # a weight: it can be read all the same
+    (codec / "model.safetensors").write_bytes(weights)
+    with pytest.raises(Damaged, match=r"model\.safetensors: cut or changed"):
+        load(str(codec))
 
 
 def test_what_is_damaged_is_set_aside_whole_and_only_among_results(tmp_path, monkeypatch):

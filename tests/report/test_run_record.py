@@ -19,10 +19,11 @@ def folders(tmp_path):
         save_table(pd.DataFrame(row), results / "times" / f"{rule}.tsv")
     (results / "times" / "killed.tsv").write_text("s\tmax_rss\tcpu_time\n")
     logs.mkdir()
-    for rule in ("train_mel", "train_encodec"):
-        said = "a table\n2026-01-02T03:04:05Z WARNING too few TRs\n" * 2
+    prose, structured = "too few TRs", 'giblet.stats "too few TRs"'  # an older giblet's, and ours
+    for rule, message in (("train_mel", prose), ("train_encodec", structured)):
+        said = f"a table\n2026-01-02T03:04:05Z WARNING {message}\n" * 2
         (logs / f"{rule}.log").write_text(said)
-    (logs / "load_bold.log").write_text("2026-01-02T03:04:05Z INFO load_bold begins\n")
+    (logs / "load_bold.log").write_text('2026-01-02T03:04:05Z INFO giblet "load_bold begins"\n')
     return results, logs
 
 

@@ -15,17 +15,17 @@ if SETTINGS.bold_source == "simulated":
             f"{TIMES}/simulate_bold.tsv"
         conda:
             "../envs/giblet.yaml"
-        threads: cores(1)
+        threads: cores("simulate_bold")
         resources:
-            mem_mb=growing(2000),
-            runtime=growing(30),
+            mem_mb=memory("simulate_bold"),
+            runtime=runtime("simulate_bold"),
         params:
-            annotations="--annotations" if ANNOTATIONS else "",
+            annotations="--annotations=" if ANNOTATIONS else "",
             settings=settings("t_r", "seed", "words"),
             source=source_fingerprint("simulate_bold"),
         shell:
-            "python -m giblet simulate_bold --film {input.film:q}"
-            " {params.annotations} {input.annotations:q} --folder {output.folder:q} --settings {params.settings:q} 2>&1 | tee {log:q}"
+            '"$GIBLET_PYTHON" -m giblet simulate_bold --film={input.film:q}'
+            " {params.annotations}{input.annotations:q} --folder={output.folder:q} --settings={params.settings:q} 2>&1 | tee -i {log:q}"
 
 
 rule load_bold:
@@ -41,20 +41,20 @@ rule load_bold:
         f"{TIMES}/load_bold.tsv"
     conda:
         "../envs/giblet.yaml"
-    threads: cores(1)
+    threads: cores("load_bold")
     resources:
-        mem_mb=growing(3000),
-        runtime=growing(60, 0.02),
+        mem_mb=memory("load_bold"),
+        runtime=runtime("load_bold"),
     params:
         settings=settings("task", "scan", *["seed"] * SETTINGS.scan.null),
         source=source_fingerprint("load_bold"),
     shell:
-        "python -m giblet load_bold --source {input.source:q} --bold {output.bold:q}"
-        " --settings {params.settings:q} 2>&1 | tee {log:q}"
+        '"$GIBLET_PYTHON" -m giblet load_bold --source={input.source:q} --bold={output.bold:q}'
+        " --settings={params.settings:q} 2>&1 | tee -i {log:q}"
 
 
 rule convolve_hrf:
-    """Blur one modality's amounts by the haemodynamic response."""
+    """Convolve the features of one modality with the haemodynamic response."""
     input:
         features=f"{RESULTS}/trs/{{modality}}.nc",
         bold=f"{RESULTS}/bold.nc",
@@ -66,22 +66,22 @@ rule convolve_hrf:
         f"{TIMES}/convolve_hrf_{{modality}}.tsv"
     conda:
         "../envs/giblet.yaml"
-    threads: cores(1)
+    threads: cores("convolve_hrf")
     resources:
-        mem_mb=growing(3000),
-        runtime=growing(30),
+        mem_mb=memory("convolve_hrf"),
+        runtime=runtime("convolve_hrf"),
     params:
         settings=lambda w: settings(
             *SOUND.get(w.modality, ()), "t_r", "hrf_model", "fir_lags_seconds"
         ),
         source=source_fingerprint("convolve_hrf"),
     shell:
-        "python -m giblet convolve_hrf --features {input.features:q} --bold {input.bold:q}"
-        " --regressors {output.regressors:q} --settings {params.settings:q} 2>&1 | tee {log:q}"
+        '"$GIBLET_PYTHON" -m giblet convolve_hrf --features={input.features:q} --bold={input.bold:q}'
+        " --regressors={output.regressors:q} --settings={params.settings:q} 2>&1 | tee -i {log:q}"
 
 
 rule brain_quality:
-    """What people share, its ceiling, and ridge from the film, before any network."""
+    """ISC, noise ceiling and ridge encoding, before any network."""
     input:
         bold=f"{RESULTS}/bold.nc",
         regressors=[f"{RESULTS}/regressors/{m}.nc" for m in modalities(SETTINGS.path)],
@@ -100,22 +100,22 @@ rule brain_quality:
         f"{TIMES}/brain_quality.tsv"
     conda:
         "../envs/giblet.yaml"
-    threads: cores(1)
+    threads: cores("brain_quality")
     resources:
-        mem_mb=growing(4000, 0.05),
-        runtime=growing(60, 0.05),
+        mem_mb=memory("brain_quality"),
+        runtime=runtime("brain_quality"),
     params:
-        sound="--sound" if SETTINGS.has_film else "",
+        sound="--sound=" if SETTINGS.has_film else "",
         settings=settings("t_r", "quality", "max_trs", "max_voxels", "seed"),
         source=source_fingerprint("brain_quality"),
     shell:
-        "python -m giblet brain_quality --bold {input.bold:q} --regressors {input.regressors:q}"
-        " {params.sound} {input.sound:q} --quality {output.quality:q} --scores {output.scores:q}"
-        " --settings {params.settings:q} 2>&1 | tee {log:q}"
+        '"$GIBLET_PYTHON" -m giblet brain_quality --bold={input.bold:q} --regressors {input.regressors:q}'
+        " {params.sound}{input.sound:q} --quality={output.quality:q} --scores={output.scores:q}"
+        " --settings={params.settings:q} 2>&1 | tee -i {log:q}"
 
 
 rule sync_align:
-    """Put film, words and scans on the film's TRs, cropped to what all cover."""
+    """Align film, text and scans to the film's TRs, cropped to what all cover."""
     input:
         audio=f"{RESULTS}/trs/{{path}}.nc",
         video=f"{RESULTS}/trs/video.nc",
@@ -134,18 +134,18 @@ rule sync_align:
         f"{TIMES}/sync_align_{{path}}.tsv"
     conda:
         "../envs/giblet.yaml"
-    threads: cores(1)
+    threads: cores("sync_align")
     resources:
-        mem_mb=growing(1500, 4, 0.3),
-        runtime=growing(30, 0.02),
+        mem_mb=memory("sync_align"),
+        runtime=runtime("sync_align"),
     params:
-        text="--text" if ANNOTATIONS else "",
-        bold="--bold" if HAS_BOLD else "",
+        text="--text=" if ANNOTATIONS else "",
+        bold="--bold=" if HAS_BOLD else "",
         regressors="--regressors" if HAS_BOLD else "",
         settings=settings("t_r", "splits", "max_voxels"),
         source=source_fingerprint("sync_align"),
     shell:
-        "python -m giblet sync_align --audio {input.audio:q} --video {input.video:q}"
-        " {params.text} {input.text:q} {params.bold} {input.bold:q}"
-        " {params.regressors} {input.regressors:q} --aligned {output.aligned:q}"
-        " --settings {params.settings:q} 2>&1 | tee {log:q}"
+        '"$GIBLET_PYTHON" -m giblet sync_align --audio={input.audio:q} --video={input.video:q}'
+        " {params.text}{input.text:q} {params.bold}{input.bold:q}"
+        " {params.regressors} {input.regressors:q} --aligned={output.aligned:q}"
+        " --settings={params.settings:q} 2>&1 | tee -i {log:q}"

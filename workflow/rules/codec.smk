@@ -1,8 +1,8 @@
-"""The codec lab: a codec trained on sounds of one's own."""
+"""Codec training on your own audio files."""
 
 
 rule train_codec:
-    """Train the codec that a recipe describes; a run that was stopped goes on."""
+    """Train the codec that a recipe describes; a stopped run resumes."""
     input:
         sounds=lambda _: training_sounds("train_codec", "codec_training", "sounds"),
         validation=lambda _: training_sounds(
@@ -17,15 +17,15 @@ rule train_codec:
         f"results/codecs/times/{RECIPE.stem}.tsv"
     conda:
         "../envs/giblet.yaml"
-    threads: cores(2)
+    threads: cores("train_codec")
     resources:
-        mem_mb=growing(6000),
-        runtime=growing(1440),
+        mem_mb=memory("train_codec"),
+        runtime=runtime("train_codec"),
     params:
         logs=f"results/codecs/training/{RECIPE.stem}",
-        threads=2,
+        threads=COSTS["train_codec"].threads,
         source=source_fingerprint("codec train"),
     shell:
-        "python -m giblet codec train --sounds {input.sounds:q} --validation {input.validation:q}"
-        " --recipe {input.recipe:q} --logs {params.logs:q} --codec {output.codec:q}"
-        " --threads {params.threads} 2>&1 | tee {log:q}"
+        '"$GIBLET_PYTHON" -m giblet codec train --sounds={input.sounds:q} --validation={input.validation:q}'
+        " --recipe={input.recipe:q} --logs={params.logs:q} --codec={output.codec:q}"
+        " --threads={params.threads} 2>&1 | tee -i {log:q}"

@@ -1,4 +1,4 @@
-"""Results for others' tools."""
+"""Results for other tools."""
 
 
 rule export:
@@ -19,19 +19,19 @@ rule export:
         f"{TIMES}/export.tsv"
     conda:
         "../envs/giblet.yaml"
-    threads: cores(1)
+    threads: cores("export")
     resources:
-        mem_mb=growing(3000, 0.4),
-        runtime=growing(60, 0.05),
+        mem_mb=memory("export"),
+        runtime=runtime("export"),
     params:
-        film="--film" if SETTINGS.has_film else "",
-        aligned="--aligned" if SETTINGS.has_film else "",
-        model="--model" if SETTINGS.has_film else "",
+        film="--film=" if SETTINGS.has_film else "",
+        aligned="--aligned=" if SETTINGS.has_film else "",
+        model="--model=" if SETTINGS.has_film else "",
         settings=settings("dataset", "task"),
         source=source_fingerprint("export"),
     shell:
-        "python -m giblet export --bold {input.bold:q} --source {input.source:q}"
-        " --quality {input.quality:q} {params.film} {input.film:q}"
-        " --regressors {input.regressors:q} {params.aligned} {input.aligned:q}"
-        " {params.model} {input.model:q} --folder {output.folder:q}"
-        " --settings {params.settings:q} 2>&1 | tee {log:q}"
+        '"$GIBLET_PYTHON" -m giblet export --bold={input.bold:q} --source={input.source:q}'
+        " --quality={input.quality:q} {params.film}{input.film:q}"
+        " --regressors {input.regressors:q} {params.aligned}{input.aligned:q}"
+        " {params.model}{input.model:q} --folder={output.folder:q}"
+        " --settings={params.settings:q} 2>&1 | tee -i {log:q}"

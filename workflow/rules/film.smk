@@ -1,4 +1,4 @@
-"""From the film to features per TR: sound, pictures, words."""
+"""From the film to features per TR: audio, video, text."""
 
 
 rule extract_codes:
@@ -14,16 +14,16 @@ rule extract_codes:
         f"{TIMES}/extract_codes.tsv"
     conda:
         "../envs/giblet.yaml"
-    threads: cores(1)
+    threads: cores("extract_codes")
     resources:
-        mem_mb=growing(1500),
-        runtime=growing(60, 0.1),
+        mem_mb=memory("extract_codes"),
+        runtime=runtime("extract_codes"),
     params:
         settings=settings(*SOUND["encodec"], "t_r", "max_trs"),
         source=source_fingerprint("extract_codes"),
     shell:
-        "python -m giblet extract_codes --film {input.film:q} --codes {output.codes:q}"
-        " --settings {params.settings:q} 2>&1 | tee {log:q}"
+        '"$GIBLET_PYTHON" -m giblet extract_codes --film={input.film:q} --codes={output.codes:q}'
+        " --settings={params.settings:q} 2>&1 | tee -i {log:q}"
 
 
 rule extract_mel:
@@ -38,16 +38,16 @@ rule extract_mel:
         f"{TIMES}/extract_mel.tsv"
     conda:
         "../envs/giblet.yaml"
-    threads: cores(1)
+    threads: cores("extract_mel")
     resources:
-        mem_mb=growing(3000),
-        runtime=growing(30, 0.1),
+        mem_mb=memory("extract_mel"),
+        runtime=runtime("extract_mel"),
     params:
         settings=settings(*SOUND["mel"], "t_r", "max_trs"),
         source=source_fingerprint("extract_mel"),
     shell:
-        "python -m giblet extract_mel --film {input.film:q} --mel {output.mel:q}"
-        " --settings {params.settings:q} 2>&1 | tee {log:q}"
+        '"$GIBLET_PYTHON" -m giblet extract_mel --film={input.film:q} --mel={output.mel:q}'
+        " --settings={params.settings:q} 2>&1 | tee -i {log:q}"
 
 
 rule group_trs:
@@ -62,19 +62,19 @@ rule group_trs:
         f"{TIMES}/group_trs_{{path}}.tsv"
     conda:
         "../envs/giblet.yaml"
-    threads: cores(1)
+    threads: cores("group_trs")
     resources:
-        mem_mb=growing(1000, 3),
-        runtime=growing(15),
+        mem_mb=memory("group_trs"),
+        runtime=runtime("group_trs"),
     params:
         source=source_fingerprint("group_trs"),
     shell:
-        "python -m giblet group_trs --stream {input.stream:q} --trs {output.trs:q}"
-        " 2>&1 | tee {log:q}"
+        '"$GIBLET_PYTHON" -m giblet group_trs --stream={input.stream:q} --trs={output.trs:q}'
+        " 2>&1 | tee -i {log:q}"
 
 
 rule extract_video:
-    """Take the film's pictures at each TR."""
+    """Extract the film's video frames at each TR."""
     input:
         film=FILM,
     output:
@@ -85,20 +85,20 @@ rule extract_video:
         f"{TIMES}/extract_video.tsv"
     conda:
         "../envs/giblet.yaml"
-    threads: cores(1)
+    threads: cores("extract_video")
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(60, 0.1),
+        mem_mb=memory("extract_video"),
+        runtime=runtime("extract_video"),
     params:
         settings=settings("video", "t_r", "max_trs"),
         source=source_fingerprint("extract_video"),
     shell:
-        "python -m giblet extract_video --film {input.film:q} --video {output.video:q}"
-        " --settings {params.settings:q} 2>&1 | tee {log:q}"
+        '"$GIBLET_PYTHON" -m giblet extract_video --film={input.film:q} --video={output.video:q}'
+        " --settings={params.settings:q} 2>&1 | tee -i {log:q}"
 
 
 rule embed_text:
-    """Embed what is said in each TR."""
+    """Embed the words of each TR."""
     input:
         film=FILM if SETTINGS.has_film else [],
         annotations=ANNOTATIONS or [],
@@ -110,14 +110,14 @@ rule embed_text:
         f"{TIMES}/embed_text.tsv"
     conda:
         "../envs/giblet.yaml"
-    threads: cores(1)
+    threads: cores("embed_text")
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(60),
+        mem_mb=memory("embed_text"),
+        runtime=runtime("embed_text"),
     params:
-        film="--film" if SETTINGS.has_film else "",
+        film="--film=" if SETTINGS.has_film else "",
         settings=settings("text_model", "t_r", "words", "max_trs"),
         source=source_fingerprint("embed_text"),
     shell:
-        "python -m giblet embed_text {params.film} {input.film:q} --annotations {input.annotations:q}"
-        " --text {output.text:q} --settings {params.settings:q} 2>&1 | tee {log:q}"
+        '"$GIBLET_PYTHON" -m giblet embed_text {params.film}{input.film:q} --annotations={input.annotations:q}'
+        " --text={output.text:q} --settings={params.settings:q} 2>&1 | tee -i {log:q}"

@@ -1,8 +1,8 @@
-"""Subjects whom the network never saw."""
+"""Cross-subject decoding."""
 
 
 rule leave_one_out:
-    """Train without each subject in turn, and read that subject by a linear read-out alone."""
+    """Train without each subject in turn, and fit only a linear readout for that subject."""
     input:
         aligned=lambda _: with_scan(
             "leave_one_out", f"{RESULTS}/aligned/{SETTINGS.path}.nc"
@@ -24,19 +24,19 @@ rule leave_one_out:
         f"{TIMES}/leave_one_out_{SETTINGS.path}.tsv"
     conda:
         "../envs/giblet.yaml"
-    threads: cores(2)
+    threads: cores("leave_one_out")
     resources:
-        mem_mb=growing(3000, 3),
-        runtime=growing(720, 5),
+        mem_mb=memory("leave_one_out"),
+        runtime=runtime("leave_one_out"),
     params:
         logs=f"{RESULTS}/training/leave_one_out/{SETTINGS.path}",
-        threads=2,
-        regions=lambda _, input: "--regions" if input.regions else "",
+        threads=COSTS["leave_one_out"].threads,
+        regions=lambda _, input: "--regions=" if input.regions else "",
         settings=settings(
             *SOUND[SETTINGS.path], "model", "training", "decoding", "hrf_model", "seed"
         ),
         source=source_fingerprint("leave_one_out"),
     shell:
-        "python -m giblet leave_one_out --aligned {input.aligned:q} --model {input.model:q}"
-        " {params.regions} {input.regions:q} --logs {params.logs:q} --scores {output.scores:q}"
-        " --settings {params.settings:q} --threads {params.threads} 2>&1 | tee {log:q}"
+        '"$GIBLET_PYTHON" -m giblet leave_one_out --aligned={input.aligned:q} --model={input.model:q}'
+        " {params.regions}{input.regions:q} --logs={params.logs:q} --scores={output.scores:q}"
+        " --settings={params.settings:q} --threads={params.threads} 2>&1 | tee -i {log:q}"

@@ -1,8 +1,8 @@
-"""The giblet question: a region of the brain falls silent."""
+"""Virtual lesions: a region of the brain is silenced."""
 
 
 rule lesion:
-    """Silence each region of the brain, or all others, and hear what goes."""
+    """Silence each region of the brain, or all others, and score the decoded sound."""
     input:
         film=FILM,
         aligned=f"{RESULTS}/aligned/{SETTINGS.path}.nc",
@@ -22,15 +22,15 @@ rule lesion:
         f"{TIMES}/lesion_{SETTINGS.path}.tsv"
     conda:
         "../envs/giblet.yaml"
-    threads: cores(1)
+    threads: cores("lesion")
     resources:
-        mem_mb=growing(3000, 3),
-        runtime=growing(240, 0.5),
+        mem_mb=memory("lesion"),
+        runtime=runtime("lesion"),
     params:
-        regions="" if SETTINGS.lesion.regions == "parcels" else "--regions",
+        regions="" if SETTINGS.lesion.regions == "parcels" else "--regions=",
         settings=settings(*SOUND[SETTINGS.path], "t_r", "decoding", "lesion", "seed"),
         source=source_fingerprint("lesion"),
     shell:
-        "python -m giblet lesion --film {input.film:q} --aligned {input.aligned:q}"
-        " --model {input.model:q} {params.regions} {input.regions:q} --audio {output.audio:q}"
-        " --scores {output.scores:q} --settings {params.settings:q} 2>&1 | tee {log:q}"
+        '"$GIBLET_PYTHON" -m giblet lesion --film={input.film:q} --aligned={input.aligned:q}'
+        " --model={input.model:q} {params.regions}{input.regions:q} --audio={output.audio:q}"
+        " --scores={output.scores:q} --settings={params.settings:q} 2>&1 | tee -i {log:q}"

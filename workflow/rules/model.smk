@@ -1,4 +1,4 @@
-"""Learn the bottleneck, and listen through it."""
+"""Train the autoencoder, and reconstruct sound."""
 
 
 rule train:
@@ -21,15 +21,15 @@ rule train:
         f"{TIMES}/train_{{path}}.tsv"
     conda:
         "../envs/giblet.yaml"
-    threads: cores(2)
+    threads: cores("train")
     resources:
         **over_nodes(),
-        mem_mb=growing(3000, 3),
-        runtime=growing(240, 0.5),
+        mem_mb=memory("train"),
+        runtime=runtime("train"),
     params:
         launch=launcher(),
         logs=f"{RESULTS}/training/{{path}}",
-        threads=2,
+        threads=COSTS["train"].threads,
         settings=lambda w: settings(
             *SOUND[w.path],
             "model",
@@ -39,9 +39,9 @@ rule train:
         ),
         source=source_fingerprint("train"),
     shell:
-        "{params.launch}python -m giblet train --aligned {input.aligned:q} --model {output.model:q}"
-        " --logs {params.logs:q} --settings {params.settings:q} --threads {params.threads}"
-        " 2>&1 | tee {log:q}"
+        '{params.launch}"$GIBLET_PYTHON" -m giblet train --aligned={input.aligned:q} --model={output.model:q}'
+        " --logs={params.logs:q} --settings={params.settings:q} --threads={params.threads}"
+        " 2>&1 | tee -i {log:q}"
 
 
 rule reconstruct:
@@ -65,18 +65,18 @@ rule reconstruct:
         f"{TIMES}/reconstruct_{{path}}.tsv"
     conda:
         "../envs/giblet.yaml"
-    threads: cores(1)
+    threads: cores("reconstruct")
     resources:
-        mem_mb=growing(3000, 3),
-        runtime=growing(120, 0.5),
+        mem_mb=memory("reconstruct"),
+        runtime=runtime("reconstruct"),
     params:
-        regions=lambda _, input: "--regions" if input.regions else "",
+        regions=lambda _, input: "--regions=" if input.regions else "",
         settings=lambda w: settings(*SOUND[w.path], "t_r", "decoding", "seed"),
         source=source_fingerprint("reconstruct"),
     shell:
-        "python -m giblet reconstruct --film {input.film:q} --aligned {input.aligned:q}"
-        " --model {input.model:q} {params.regions} {input.regions:q} --audio {output.audio:q}"
-        " --scores {output.scores:q} --settings {params.settings:q} 2>&1 | tee {log:q}"
+        '"$GIBLET_PYTHON" -m giblet reconstruct --film={input.film:q} --aligned={input.aligned:q}'
+        " --model={input.model:q} {params.regions}{input.regions:q} --audio={output.audio:q}"
+        " --scores={output.scores:q} --settings={params.settings:q} 2>&1 | tee -i {log:q}"
 
 
 rule reconstruct_audio:
@@ -101,20 +101,20 @@ rule pretrain:
         f"results/models/times/{SETTINGS.path}.tsv"
     conda:
         "../envs/giblet.yaml"
-    threads: cores(2)
+    threads: cores("pretrain")
     resources:
         **over_nodes(),
-        mem_mb=growing(4000, 3),
-        runtime=growing(720),
+        mem_mb=memory("pretrain"),
+        runtime=runtime("pretrain"),
     params:
         launch=launcher(),
         logs=f"results/models/training/{SETTINGS.path}",
-        threads=2,
+        threads=COSTS["pretrain"].threads,
         settings=settings(
             *SOUND[SETTINGS.path], "use_encodec", "t_r", "model", "training", "seed"
         ),
         source=source_fingerprint("pretrain"),
     shell:
-        "{params.launch}python -m giblet pretrain --sounds {input.sounds:q} --validation {input.validation:q}"
-        " --model {output.model:q} --logs {params.logs:q} --settings {params.settings:q}"
-        " --threads {params.threads} 2>&1 | tee {log:q}"
+        '{params.launch}"$GIBLET_PYTHON" -m giblet pretrain --sounds={input.sounds:q} --validation={input.validation:q}'
+        " --model={output.model:q} --logs={params.logs:q} --settings={params.settings:q}"
+        " --threads={params.threads} 2>&1 | tee -i {log:q}"

@@ -2,7 +2,7 @@
 
 
 rule report:
-    """Compare codes and mel on one self-contained page; of scans without a film tell their quality."""
+    """Compare codes and mel on one self-contained page; without a film report the scans."""
     input:
         aligned=f"{RESULTS}/aligned/encodec.nc" if SETTINGS.has_film else [],
         models=expand(f"{RESULTS}/model/{{path}}", path=COMPARED),
@@ -35,15 +35,15 @@ rule report:
         f"{TIMES}/report.tsv"
     conda:
         "../envs/giblet.yaml"
-    threads: cores(1)
+    threads: cores("report")
     resources:
-        mem_mb=growing(2500, 1, 0.1),
-        runtime=growing(60),
+        mem_mb=memory("report"),
+        runtime=runtime("report"),
     params:
         results=lambda _, output: str(Path(output.page).parent),
         logs=LOGS,
-        settings=SETTINGS.model_dump_json(),
+        settings=settings(),
         source=source_fingerprint("report"),
     shell:
-        "python -m giblet report --results {params.results:q} --logs {params.logs:q}"
-        " --page {output.page:q} --settings {params.settings:q} 2>&1 | tee {log:q}"
+        '"$GIBLET_PYTHON" -m giblet report --results={params.results:q} --logs={params.logs:q}'
+        " --page={output.page:q} --settings={params.settings:q} 2>&1 | tee -i {log:q}"

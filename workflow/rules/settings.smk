@@ -1,4 +1,4 @@
-"""The config, checked once, and what every rule takes from it."""
+"""The config, checked once, and values that every rule takes from it."""
 
 import json
 import os
@@ -10,7 +10,9 @@ import giblet
 from giblet.errors import GibletError, missing_path
 from giblet.config.config import parse_config
 from giblet.demo import annotations_path, film_path
+from giblet.commands.doctor.costs import COSTS
 from giblet.commands.fingerprint import source_fingerprint
+from giblet.commands.process import rule_environment
 from giblet.brain.run_table import run_files
 from giblet.io.tables import load_yaml
 
@@ -30,6 +32,10 @@ except GibletError as error:
 
 if SETTINGS.dataset == "demo" and SETTINGS.has_film and not SETTINGS.is_demo:
     sys.exit("config: dataset: demo is the bundled film's; name yours, as dataset=mine")
+
+os.environ.update(
+    rule_environment({m.name for m in workflow.deployment_settings.deployment_method})
+)
 
 RESULTS = f"results/{SETTINGS.dataset}"
 LOGS = f"logs/{SETTINGS.dataset}"
@@ -85,16 +91,16 @@ for name in [FILM, BOLD, ANNOTATIONS, *RUN_FILES, CODEC, START, RECIPE]:
 
 
 def there(key, paths):
-    """For a rule's input: these, or one line that says which of them is missing."""
+    """For a rule's input: these paths, or one line that says which of them is missing."""
 
-    def found(wildcards):
+    def checked(wildcards):
         for path in map(str, paths):
             if not os.path.exists(path):
                 sys.exit(f"config: {key}: {missing_path(path)}")
         return list(map(str, paths))
 
     # a cluster's storage cannot be looked into
-    return paths if workflow.storage_settings.default_storage_provider else found
+    return paths if workflow.storage_settings.default_storage_provider else checked
 
 
 def no_film(_):
@@ -113,7 +119,7 @@ elif SETTINGS.bold_source != "simulated":
     BOLD = there("bold", [BOLD])
 RUN_FILES = there("bold or scan.parcellation", RUN_FILES)
 
-# what each path's sound depends on; t_r beside it
+# settings of each feature type of the sound, apart from t_r
 SOUND = {"encodec": ("codec", "bandwidth_kbps", "framing"), "mel": ("mel",)}
 # in the report
 COMPARED = [*SOUND] if SETTINGS.has_film else []
@@ -125,8 +131,8 @@ wildcard_constraints:
 
 
 def settings(*names):
-    """These config values as JSON: a rule reruns when one of them changes, and only then."""
-    return json.dumps(SETTINGS.model_dump(include=set(names)), sort_keys=True)
+    """These config values (none: all) as JSON: a rule reruns when one of them changes."""
+    return json.dumps(SETTINGS.model_dump(include=set(names) or None), sort_keys=True)
 
 
 def training_sounds(rule, section, part):
@@ -145,7 +151,7 @@ def with_scan(wanted_by, file):
 
 
 def lesion_regions(wanted_by="lesion"):
-    """Where the regions are found; one line if nothing tells them, or there is no scan."""
+    """Files of the regions; one line if no setting names them, or there is no scan."""
     with_scan(wanted_by, [])
     if SETTINGS.lesion.regions == "parcels":
         return []
@@ -165,33 +171,37 @@ def decoding_regions():
 
 
 def modalities(path):
-    """What the film offers on this path: sound, pictures and, where annotated, words."""
+    """Modalities of the film with this feature type: audio, video and, where annotated, text."""
     film = [path, "video"] if SETTINGS.has_film else []
     return film + (["text"] if ANNOTATIONS else [])
 
 
-def cores(wanted):
-    """Threads to declare for a job that keeps ``wanted`` processors busy.
+def cores(rule):
+    """Threads to declare for a job of a rule, from the processors that it keeps busy.
 
     With ``--cores 8`` on two processors each of them counts fourfold, so that no more jobs run
     side by side than there are processors for. A cluster counts its own.
     """
-    offered = workflow.resource_settings.cores
+    wanted, offered = COSTS[rule].threads, workflow.resource_settings.cores
     if offered is None:
         return wanted
     return max(1, min(offered, round(wanted * offered / min(offered, os.cpu_count()))))
 
 
-def growing(least, per_mb=0, per_mb_of_bold=None):
-    """What a job may take (MB, minutes): so much, more for each MB that it reads, of BOLD that is
-    read in blocks less; again as much for each attempt that failed."""
+def memory(rule):
+    """Memory to ask for, MB, from the size of what a job reads; again as much for each attempt that failed."""
 
     def asked(_, input, attempt):
-        bold = 0 if per_mb_of_bold is None else megabytes(filter(None, [input.bold]))
-        more = per_mb * (megabytes(input) - bold) + (per_mb_of_bold or 0) * bold
-        return attempt * (least + round(more))
+        in_blocks = COSTS[rule].memory_per_bold_mb is not None
+        bold = megabytes(filter(None, [input.bold])) if in_blocks else 0
+        return attempt * COSTS[rule].memory(megabytes(input), bold)
 
     return asked
+
+
+def runtime(rule):
+    """The same of time, minutes."""
+    return lambda _, input, attempt: attempt * COSTS[rule].runtime(megabytes(input))
 
 
 def megabytes(paths):

@@ -1,4 +1,4 @@
-"""What is written down of every run, finished or not, and what is said last of one that failed."""
+"""Records of every run, finished or not, and the errors of a failed one as its last lines."""
 
 import atexit
 import time
@@ -32,5 +32,5 @@ onerror:
 
     write_record(Path(RESULTS), Path(LOGS), SETTINGS, "failed")
     # Snakemake has more to say after this
-    for said in reversed(mistakes_since(BEGIN, Path("logs"))):
-        atexit.register(print, said, file=sys.stderr)
+    for message in reversed(mistakes_since(BEGIN, Path("logs"))):
+        atexit.register(print, message, file=sys.stderr)

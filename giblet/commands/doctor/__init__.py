@@ -1,1 +1,1 @@
-"""What a run will need, and what would stop it."""
+"""Estimates of time, memory and disk, and checks before a run."""

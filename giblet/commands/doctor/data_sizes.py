@@ -1,4 +1,4 @@
-"""How large a config's film and scans are, from their headers, and what is wrong with them."""
+"""Sizes of a config's film and scans, from their headers, and problems with them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +9,11 @@ from giblet.errors import GibletError
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of one config. ``values`` and ``run_values``: BOLD of all runs, and of the largest, millions.
-
-    ``n_columns``: voxels or parcels.
-    """
+    """Of one config. ``values``: BOLD of all runs, millions. ``n_columns``: voxels or parcels."""
 
     n_trs: int
     minutes: float
+    film_mb: float = 0.0
     n_train: int = 0
     n_test: int = 0
     test_seconds: float = 0.0
@@ -24,11 +22,24 @@ class Sizes:
     n_subjects: int = 0
     n_columns: int = 0
     values: float = 0.0
-    run_values: float = 0.0
 
     @property
-    def code_mb(self) -> float:
-        return 0.15 * self.minutes
+    def bold_mb(self) -> float:
+        """All BOLD, float32."""
+        return 4 * self.values
+
+    @property
+    def regressors_mb(self) -> float:
+        """Of one modality."""
+        return 0.4 * self.minutes
+
+    @property
+    def text_mb(self) -> float:
+        return 0.005 * self.n_trs
+
+    def sound_mb(self, path: str) -> float:
+        """Features of the sound, of the feature type ``path``."""
+        return 0.15 * self.minutes if path == "encodec" else self.mel_mb
 
     def n_kept(self, max_voxels: int | None) -> int:
         """Columns that ridge, model and decoder see."""
@@ -37,23 +48,23 @@ class Sizes:
 
 
 def measure(config: Config) -> tuple[Sizes | None, list[str], list[str]]:
-    """Sizes (None where there is nothing to measure), what was found, and what would stop a run."""
-    found, problems = [], []
-    film = _noting(problems, _film_seconds, config, found)
-    scans = _noting(problems, _scans, config, found, film)
-    _noting(problems, _annotations, config, found, film)
-    _noting(problems, _codec, config, found)
+    """Sizes (None where there is nothing to measure), lines about the data, and problems."""
+    lines, problems = [], []
+    film = _noting(problems, _film_seconds, config, lines)
+    scans = _noting(problems, _scans, config, lines, film)
+    _noting(problems, _annotations, config, lines, film)
+    _noting(problems, _codec, config, lines)
     scans = scans or {}
     seconds = film if config.has_film else scans.get("seconds")
     if seconds is None:
-        return None, found, problems
+        return None, lines, problems
     scans = {key: n for key, n in scans.items() if key != "seconds"}
     sizes = _noting(problems, _sizes, config, seconds, scans)
-    return sizes, found, problems
+    return sizes, lines, problems
 
 
 def _noting(problems: list[str], function, *arguments):
-    """What the function gives, or None and one more problem."""
+    """The result of the function, or None and one more problem."""
     try:
         return function(*arguments)
     except GibletError as error:
@@ -61,50 +72,55 @@ def _noting(problems: list[str], function, *arguments):
         return None
 
 
-def _film_seconds(config: Config, found: list[str]) -> float | None:
-    """By the header alone; None where it does not tell, or where there is no film."""
-    from giblet.demo import film_path
+def _film_seconds(config: Config, lines: list[str]) -> float | None:
+    """Seconds by the header alone; None where it has none, or without a film."""
     from giblet.film.container import open_film
 
     if not config.has_film:
         return None
-    path = film_path() if config.is_demo else Path(config.film)
+    path = _film(config)
     with open_film(path) as film:
         seconds = (film.duration or 0) / 1e6
         if not film.streams.audio:
             raise GibletError(f"{path}: has no sound track")
     if not seconds:
-        found.append(f"film: {path}, whose header does not tell its length: no estimates")
+        lines.append(f"film: {path}, whose header has no length: no estimates")
         return None
-    found.append(f"film: {path}, {seconds:.0f} s")
+    lines.append(f"film: {path}, {seconds:.0f} s")
     return seconds
 
 
-def _annotations(config: Config, found: list[str], film_seconds: float | None) -> None:
+def _film(config: Config) -> Path:
+    from giblet.demo import film_path
+
+    return film_path() if config.is_demo else Path(config.film)
+
+
+def _annotations(config: Config, lines: list[str], film_seconds: float | None) -> None:
     """GibletError where they do not fit into the film."""
     from giblet.demo import annotations_path
     from giblet.film.annotations import read_annotations
     from giblet.film.text import NO_WORDS, outside_warnings
 
     if not config.has_annotations:
-        found.append(f"words: {NO_WORDS}")
+        lines.append(f"words: {NO_WORDS}")
         return
     named = config.annotations
     path = annotations_path() if named == "auto" else Path(named)
-    said = read_annotations(path, **config.words.model_dump())
-    end = (said["onset"] + said["duration"]).max()
-    found.append(f"words: {len(said)} rows from {said['onset'].min():.1f} to {end:.1f} s")
-    found += map(_warned, said.attrs["warnings"])
+    words = read_annotations(path, **config.words.model_dump())
+    end = (words["onset"] + words["duration"]).max()
+    lines.append(f"words: {len(words)} rows from {words['onset'].min():.1f} to {end:.1f} s")
+    lines += map(_warned, words.attrs["warnings"])
     if film_seconds is not None:
-        found += map(_warned, outside_warnings(said, film_seconds, config.t_r))
+        lines += map(_warned, outside_warnings(words, film_seconds, config.t_r))
 
 
-def _warned(said: str) -> str:
-    return f"    WARNING: {said}"
+def _warned(message: str) -> str:
+    return f"    WARNING: {message}"
 
 
-def _codec(config: Config, found: list[str]) -> None:
-    """A codec of the hub whose commit is named may be fetched: no problem, but said."""
+def _codec(config: Config, lines: list[str]) -> None:
+    """A codec of the hub whose commit is named may be fetched: no problem, but one line."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
@@ -122,27 +138,27 @@ def _codec(config: Config, found: list[str]) -> None:
                 f"codec {name}: no such folder, not in the Hugging Face cache, and no commit of a "
                 'hub (owner/name@ and 40 digits). Give one of these, or "bundled"'
             ) from None
-        found.append(f"codec: {name} is not in the Hugging Face cache; it will be fetched")
+        lines.append(f"codec: {name} is not in the Hugging Face cache; it will be fetched")
 
 
-def _scans(config: Config, found: list[str], film_seconds: float | None) -> dict | None:
+def _scans(config: Config, lines: list[str], film_seconds: float | None) -> dict | None:
     """Sizes of the scans, from headers and tables; without a film ``seconds`` is theirs."""
     from giblet.timing import whole_trs
 
     if config.bold_source == "none":
-        found.append("scans: none were given (bold): there is no brain to learn or to read")
+        lines.append("scans: none were given (bold): no BOLD is predicted or decoded")
         return None
     if config.bold_source == "simulated":
         if not config.has_film:
             raise GibletError("simulated brains watch a film: film is none")
         n_volumes = whole_trs(film_seconds or 0, config.t_r) + 20  # before and after both runs
-        found.append("scans: SIMULATED, 4 subjects, 2 runs of each, 3,666 voxels")
+        lines.append("scans: SIMULATED, 4 subjects, 2 runs of each, 3,666 voxels")
         values = n_volumes * 3666 / 1e6
-        return {"n_subjects": 4, "n_columns": 3666, "values": 4 * values, "run_values": values / 2}
+        return {"n_subjects": 4, "n_columns": 3666, "values": 4 * values}
     runs = _runs(config)
     n_columns, volumes = _n_columns(runs[0], config), [run.n_volumes for run in runs]
     subjects = {run.subject for run in runs}
-    found.append(
+    lines.append(
         f"scans: {len(subjects)} subjects, {len(runs)} runs, {sum(volumes)} volumes of "
         f"{n_columns:,} voxels or parcels, TR {runs[0].t_r:g} s"
     )
@@ -151,12 +167,11 @@ def _scans(config: Config, found: list[str], film_seconds: float | None) -> dict
             f"t_r is {config.t_r} s in the config, but the scan's RepetitionTime is "
             f"{runs[0].t_r:g} s: set t_r: {runs[0].t_r:g}"
         )
-    found += map(_warned, _constant(runs, Path(config.bold_source)))
+    lines += map(_warned, _constant(runs, Path(config.bold_source)))
     return {
         "n_subjects": len(subjects),
         "n_columns": n_columns,
         "values": sum(volumes) * n_columns / 1e6,
-        "run_values": max(volumes) * n_columns / 1e6,
         "seconds": max(float(run.film_time.max()) for run in runs),
     }
 
@@ -208,20 +223,21 @@ def _sizes(config: Config, seconds: float, scans: dict) -> Sizes:
     if n_trs < 1:
         raise GibletError(f"{seconds:.2f} s of film is shorter than one TR ({config.t_r} s)")
     splits = config.splits
-    if splits.test_runs:  # not known which TRs these are
+    if splits.test_runs:  # their TRs are not known yet
         n_train, n_test = n_trs, round(splits.test * n_trs)
     else:
         parts = split_film(n_trs, config.t_r, splits, bool(scans))
         n_train, n_test = int((parts == "train").sum()), int((parts == "test").sum())
     video = config.video
-    pictures = n_trs * video.n_frames * video.height * video.width * 3 / 1e6
+    frames_mb = n_trs * video.n_frames * video.height * video.width * 3 / 1e6
     return Sizes(
         n_trs,
         minutes,
+        _film(config).stat().st_size / 1e6,
         n_train,
         n_test,
         test_seconds=float(acquisition_times(n_test + 1, config.t_r)[-1]),
-        picture_mb=pictures,
+        picture_mb=frames_mb,
         mel_mb=2.9 * minutes * config.mel.n_mels / 128,
         **scans,
     )

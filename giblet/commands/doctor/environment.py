@@ -1,4 +1,4 @@
-"""What is installed here: versions, the machine, the codecs at hand."""
+"""Versions, the machine, and the codecs at hand."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def describe_machine(folder: Path = Path()) -> list[str]:
         f"free disk    {free_disk_mb(folder) / 1000:.1f} GB ({folder.resolve()})",
         f"GPU          {_gpu()}",
         "codecs at hand",
-        *(f"    {line}" for line in [_told(codec_folder(BUNDLED), BUNDLED), *hub_codecs()]),
+        *(f"    {line}" for line in [_codec_line(codec_folder(BUNDLED), BUNDLED), *hub_codecs()]),
     ]
 
 
@@ -40,21 +40,21 @@ def installed_version(name: str) -> str:
 
 
 def n_processors() -> int:
-    """Those that this process may use."""
+    """Processors that this process may use."""
     if hasattr(os, "sched_getaffinity"):  # not on a Mac
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def memory_mb() -> float:
-    """All of the machine's memory, MB."""
+    """The machine's memory, MB."""
     import psutil
 
     return psutil.virtual_memory().total / 1e6
 
 
 def free_disk_mb(folder: Path = Path()) -> float:
-    """Room left where ``folder`` lies, MB."""
+    """Free space on the disk of ``folder``, MB."""
     return shutil.disk_usage(folder).free / 1e6
 
 
@@ -86,10 +86,10 @@ def hub_codecs(cache: Path | None = None) -> list[str]:
         repos = scan_cache_dir(cache).repos
     except (CacheNotFound, ValueError):
         repos = []
-    found = {repo.repo_id: revision for repo in repos for revision in repo.revisions}
+    revisions = {repo.repo_id: revision for repo in repos for revision in repo.revisions}
     lines = [
-        _told(revision.snapshot_path, f"{name}@{revision.commit_hash}")
-        for name, revision in sorted(found.items())
+        _codec_line(revision.snapshot_path, f"{name}@{revision.commit_hash}")
+        for name, revision in sorted(revisions.items())
         if _config(revision.snapshot_path).get("model_type") in kinds
     ]
     return lines or ["none in the Hugging Face cache"]
@@ -97,14 +97,14 @@ def hub_codecs(cache: Path | None = None) -> list[str]:
 
 def _config(folder: Path) -> dict:
     try:
-        return json.loads((folder / "config.json").read_text())
+        return json.loads((folder / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
 
 
-def _told(folder: Path, name: str) -> str:
+def _codec_line(folder: Path, name: str) -> str:
     """
-    >>> _told(codec_folder(BUNDLED), BUNDLED)
+    >>> _codec_line(codec_folder(BUNDLED), BUNDLED)
     'bundled: giblet_mdct, 24000 Hz, 8 codebooks'
     """
     config = _config(folder)

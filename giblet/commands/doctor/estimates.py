@@ -1,24 +1,42 @@
-"""What a run will need in time, memory and disk, guessed before it starts, and what would stop it.
+"""Time, memory and disk that a run will need, estimated before it starts, and what would stop it.
 
-Every figure is an estimate: measured on the demo on two cores of an AMD EPYC without a GPU
-(notes/performance.md), and taken in proportion to the film, the scans and the training steps.
+Seconds and MB of disk were measured on the demo on two cores of an AMD EPYC without a GPU
+(notes/performance.md), and grow with the film, the scans and the training steps. Memory is what
+each rule asks for (`giblet.commands.doctor.costs`).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from giblet.commands.doctor.costs import COSTS
 from giblet.commands.doctor.data_sizes import Sizes
 from giblet.config.config import Config
+
+_MODEL_MB = 80  # of a trained model's folder
+_WEIGHTS_MB = 50  # of the bundled codec and model
 
 
 @dataclass(frozen=True)
 class Need:
-    """Of one rule: s of one core (training: of two), MB of memory, MB of disk."""
+    """Of one job, named ``rule`` or ``rule (modality)``: s of one core (training: of two), MB.
 
-    rule: str
+    ``read_mb`` is the size of what it reads, ``bold_mb`` of these are BOLD.
+    """
+
+    job: str
     seconds: float
-    memory_mb: float
     disk_mb: float
+    read_mb: float
+    bold_mb: float = 0
+
+    @property
+    def rule(self) -> str:
+        return self.job.split()[0]
+
+    @property
+    def memory_mb(self) -> int:
+        """Memory that the rule asks for, more than it takes."""
+        return COSTS[self.rule].memory(self.read_mb, self.bold_mb)
 
 
 def main_job_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
@@ -27,7 +45,7 @@ def main_job_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
         yield from _sound_needs(sizes, config.path)
         yield _pictures_need(sizes, config)
     if config.has_annotations:
-        yield Need("embed_text", 3 + 0.2 * sizes.minutes, 210, 0.005 * sizes.n_trs)
+        yield Need("embed_text", 3 + 0.2 * sizes.minutes, sizes.text_mb, sizes.film_mb)
     if sizes.n_subjects:
         yield from _scan_needs(sizes, config)
     if config.has_film:
@@ -35,7 +53,7 @@ def main_job_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
 
 
 def report_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
-    """Of what the report asks for beside the main job: the other path, and the brains."""
+    """Of what the report adds to the main job: the other feature type, and the brains."""
     if sizes.n_subjects:
         yield _quality_need(sizes, config)
     if config.has_film:
@@ -44,72 +62,77 @@ def report_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
         if sizes.n_subjects:
             yield _blur_need(sizes, other)
         yield from _model_needs(sizes, config, other)
-        yield Need("report", 30 + 0.02 * sizes.n_trs, 800 + 0.6 * sizes.n_trs, 15)
+        bold = sizes.bold_mb
+        read = _aligned_mb(sizes, config, "encodec") + 2 * _MODEL_MB + sizes.text_mb + bold
+        yield Need("report", 30 + 0.02 * sizes.n_trs, 15, read, bold)
 
 
 def _quality_need(sizes: Sizes, config: Config) -> Need:
-    """Agreement: by values and pairs of subjects. Ridge: by series and the square of their length,
+    """ISC: by values and pairs of subjects. Ridge: by series and the square of their length,
     up to `RIDGE_TRS`, for each modality alone, all, and all but one (with ``n_iter`` mixtures)."""
     quality, series = config.quality, sizes.n_subjects * sizes.n_kept(config.max_voxels)
-    agreement = 5e-5 * quality.n_permutations * max(0, sizes.n_subjects - 1) * sizes.values
+    correlation = 5e-5 * quality.n_permutations * max(0, sizes.n_subjects - 1) * sizes.values
     n_bands = 2 * config.has_film + 2 * config.has_annotations
     n_fits = n_bands + (n_bands + 1) * quality.n_iter * (n_bands > 1)
     growth = sizes.n_trs * min(sizes.n_trs, RIDGE_TRS) / 360**2
     ridge = RIDGE_SECONDS * series * n_fits * growth
-    memory = 360 + 0.11 * min(sizes.n_columns, 15_000) + 0.4 * sizes.n_trs  # read in blocks
-    return Need("brain_quality", 15 + agreement + ridge, memory, 1 + 1e-4 * sizes.n_columns)
+    disk, read = 1 + 1e-4 * sizes.n_columns, sizes.bold_mb + n_bands * sizes.regressors_mb
+    return Need("brain_quality", 15 + correlation + ridge, disk, read)
 
 
 RIDGE_SECONDS = 1e-5  # of one fit of one series of 360 TRs
-RIDGE_TRS = 2000  # of more, about half train, and outnumber what a film's columns tell apart
+RIDGE_TRS = 2000  # of more, about half train, and outnumber the columns of a film that differ
 
 
 def _sound_needs(sizes: Sizes, path: str) -> Iterator[Need]:
+    features = sizes.sound_mb(path)
     if path == "encodec":
-        yield Need("extract_codes", 4 + 2.3 * sizes.minutes, 660 + sizes.minutes, sizes.code_mb)
+        read = sizes.film_mb + _WEIGHTS_MB
+        yield Need("extract_codes", 4 + 2.3 * sizes.minutes, features, read)
     else:
-        yield Need("extract_mel", 2 + 0.2 * sizes.minutes, 220 + 14 * sizes.minutes, sizes.mel_mb)
-    stream = sizes.code_mb if path == "encodec" else sizes.mel_mb
-    yield Need(f"group_trs ({path})", 1, 110 + 2 * stream, stream)
+        yield Need("extract_mel", 2 + 0.2 * sizes.minutes, features, sizes.film_mb)
+    yield Need(f"group_trs ({path})", 1, features, features)
 
 
 def _pictures_need(sizes: Sizes, config: Config) -> Need:
     """Motion energy and image models take longer than colours."""
     seconds = {"colours": 0.3, "motion_energy": 9.0}.get(config.video.features, 9.0)
-    memory = 230 if config.video.features == "colours" else 580
-    return Need("extract_video", 2 + seconds * sizes.minutes, memory, sizes.picture_mb)
+    return Need("extract_video", 2 + seconds * sizes.minutes, sizes.picture_mb, sizes.film_mb)
 
 
 def _scan_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
     if config.bold_source == "simulated":
-        yield Need("simulate_bold", 5 + 1.1 * sizes.minutes, 730, sizes.minutes)
-    disk = 4 * sizes.values
-    yield Need("load_bold", 2.5 + 0.5 * sizes.values, 240 + 1.3 * 4 * sizes.run_values, disk)
+        yield Need("simulate_bold", 5 + 1.1 * sizes.minutes, sizes.minutes, sizes.film_mb)
+    yield Need("load_bold", 2.5 + 0.5 * sizes.values, sizes.bold_mb, sizes.bold_mb)
     film = [config.path, "video"] if config.has_film else []
     for modality in film + ["text"] * config.has_annotations:
         yield _blur_need(sizes, modality)
 
 
 def _blur_need(sizes: Sizes, modality: str) -> Need:
-    seconds, memory = 2.5 + 0.1 * sizes.minutes, 250 + 50 * sizes.minutes
-    return Need(f"convolve_hrf ({modality})", seconds, memory, 0.4 * sizes.minutes)
+    seconds, disk = 2.5 + 0.1 * sizes.minutes, sizes.regressors_mb
+    return Need(f"convolve_hrf ({modality})", seconds, disk, sizes.bold_mb)
+
+
+def _aligned_mb(sizes: Sizes, config: Config, path: str) -> float:
+    bold = sizes.bold_mb * sizes.n_kept(config.max_voxels) / max(1, sizes.n_columns)
+    return bold + sizes.sound_mb(path) + sizes.picture_mb + 0.02 * sizes.n_trs
 
 
 def _model_needs(sizes: Sizes, config: Config, path: str) -> Iterator[Need]:
-    stream = sizes.code_mb if path == "encodec" else sizes.mel_mb
-    bold = 4 * sizes.values * sizes.n_kept(config.max_voxels) / max(1, sizes.n_columns)
-    aligned = bold + stream + sizes.picture_mb + 0.02 * sizes.n_trs
-    seconds = 2 + 0.02 * aligned + 0.01 * 4 * sizes.values
-    yield Need(f"sync_align ({path})", seconds, 250 + 3.7 * aligned, aligned)
+    aligned, bold = _aligned_mb(sizes, config, path), sizes.bold_mb
+    seconds = 2 + 0.02 * aligned + 0.01 * bold
+    read = sizes.sound_mb(path) + sizes.picture_mb + sizes.text_mb + bold + 3 * sizes.regressors_mb
+    yield Need(f"sync_align ({path})", seconds, aligned, read, bold)
     training = config.training
     window = min(training.window_trs, sizes.n_train)
     per_epoch = max(training.min_steps, 2 * sizes.n_train / training.window_trs)
     seconds = 10 + 0.65 * window / 40 * per_epoch * training.max_epochs
-    yield Need(f"train ({path})", seconds, 1850 + 1.2 * aligned, 80)
+    yield Need(f"train ({path})", seconds, _MODEL_MB, aligned + _WEIGHTS_MB)
     n_sounds, share = (7, 1.0) if sizes.n_subjects else (2, 0.35)
     per_tr = {"encodec": 0.8, "mel": 2.2}[path] * share
-    disk = n_sounds * 0.05 * sizes.test_seconds
-    yield Need(f"reconstruct ({path})", 10 + per_tr * sizes.n_test, 1150 + 4 * aligned, disk)
+    disk, read = n_sounds * 0.05 * sizes.test_seconds, sizes.film_mb + aligned + _MODEL_MB
+    yield Need(f"reconstruct ({path})", 10 + per_tr * sizes.n_test, disk, read)
 
 
 def describe_needs(config: Config) -> tuple[list[str], list[str]]:
@@ -117,26 +140,29 @@ def describe_needs(config: Config) -> tuple[list[str], list[str]]:
     from giblet.commands.doctor.data_sizes import measure
     from giblet.commands.doctor.environment import free_disk_mb, memory_mb
 
-    sizes, found, problems = measure(config)
+    sizes, lines, problems = measure(config)
     if sizes is None:
-        return [*found, *_stopping(problems)], problems
+        return [*lines, *_stopping(problems)], problems
     main, more = list(main_job_needs(sizes, config)), list(report_needs(sizes, config))
-    disk, peak = sum(n.disk_mb for n in main), max((n.memory_mb for n in main), default=0)
-    if disk > free_disk_mb():
-        problems.append(
-            f"disk: about {disk / 1000:.1f} GB needed, {free_disk_mb() / 1000:.1f} free"
-        )
-    if peak > memory_mb():
-        problems.append(f"memory: about {peak / 1000:.1f} GB needed, {memory_mb() / 1000:.1f} here")
+    disk, free = sum(need.disk_mb for need in main), free_disk_mb()
+    if disk > free:
+        problems.append(f"disk: about {disk / 1000:.1f} GB needed, {free / 1000:.1f} free")
+    largest, memory = max(main, key=lambda need: need.memory_mb), memory_mb()
+    asked = f"{largest.job} asks for {largest.memory_mb / 1000:.1f} GB, {memory / 1000:.1f} here"
+    if largest.memory_mb > 2 * memory:
+        problems.append(f"memory: {asked}")
+    elif largest.memory_mb > memory:
+        lines.append(f"    WARNING: memory: {asked}; it may take less")
     table = [*_table("the main job" if config.has_film else "the scans", main)]
     table += _table("for the report, more" if config.has_film else "brain_quality, more", more)
-    return [*found, "", *_ESTIMATES, *table, *_stopping(problems)], problems
+    return [*lines, "", *_ESTIMATES, *table, *_stopping(problems)], problems
 
 
 _ESTIMATES = [
     "ESTIMATES, from times measured on the demo (540 s of film, 4 simulated subjects x 3,666",
     "voxels; two cores without a GPU, notes/performance.md), in proportion to film and scans.",
-    "Training stops early where nothing more is learned: its time is the longest.",
+    "Training stops early where nothing more is learned: its time is the longest. Memory is what",
+    "a rule asks a cluster for: more than it takes.",
 ]
 
 
@@ -144,7 +170,7 @@ def _table(title: str, needs: list[Need]) -> Iterator[str]:
     yield f"{title:<28}{'time':>10}{'memory MB':>12}{'disk MB':>10}"
     for need in needs:
         row = f"{need.memory_mb:>12,.0f}{need.disk_mb:>10,.0f}"
-        yield f"    {need.rule:<24}{clock(need.seconds):>10}{row}"
+        yield f"    {need.job:<24}{clock(need.seconds):>10}{row}"
     total = sum(need.seconds for need in needs)
     peak = max((need.memory_mb for need in needs), default=0)
     row = f"{peak:>12,.0f}{sum(need.disk_mb for need in needs):>10,.0f}"

@@ -1,4 +1,4 @@
-"""How long the rest of a run of Snakemake's will take, guessed anew after each of its steps."""
+"""Time left of a Snakemake run, estimated again after each of its steps."""
 
 import logging
 import time
@@ -28,7 +28,7 @@ class TimeLeft(logging.Handler):
     """Listens to Snakemake's log, and adds to it how much time is left.
 
     Steps that the doctor has no estimate of (``lesion``, for instance) are named as not counted;
-    nothing is said where what the config names cannot be measured.
+    nothing is logged where the film and scans of the config cannot be measured.
     """
 
     def __init__(self, config: Config, log: logging.Logger, extra: dict | None = None):
@@ -39,7 +39,7 @@ class TimeLeft(logging.Handler):
         self._begin, self._running = time.monotonic(), {}
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Of what Snakemake plans, begins, has done, only the last makes it say anything."""
+        """Keep count of what Snakemake plans, begins and finishes; log after its progress."""
         match getattr(record, "event", None):
             case LogEvent.RUN_INFO:
                 self._plan(record.stats)
@@ -57,8 +57,8 @@ class TimeLeft(logging.Handler):
 
     def _left(self) -> str | None:
         rest = self._planned - self._done
-        known = {rule: n for rule, n in rest.items() if rule in self._seconds}
-        if not known:
+        estimated = {rule: n for rule, n in rest.items() if rule in self._seconds}
+        if not estimated:
             return None
         now = time.monotonic()
         begun = self._running.values()
@@ -66,7 +66,7 @@ class TimeLeft(logging.Handler):
         left = seconds_left(
             self._sum(self._planned), done + self._sum(self._done), now - self._begin
         )
-        unknown = ", ".join(sorted(set(rest) - set(known)))
+        unknown = ", ".join(sorted(set(rest) - set(estimated)))
         return f"about {clock(left)} left" + (f", {unknown} not counted" if unknown else "")
 
     def _sum(self, jobs: Counter) -> float:
@@ -75,7 +75,7 @@ class TimeLeft(logging.Handler):
 
 
 def rule_seconds(config: Config) -> dict[str, float]:
-    """Rule → s of one of its jobs, the mean over what it is about; nothing if it cannot be told."""
+    """Rule → s of one job, the mean over its wildcards; empty if nothing can be measured."""
     from giblet.commands.doctor.data_sizes import measure
 
     try:
@@ -84,7 +84,7 @@ def rule_seconds(config: Config) -> dict[str, float]:
         return {}
     if sizes is None:
         return {}
-    found = {"reconstruct_audio": [1.0]}  # joins tables
+    seconds = {"reconstruct_audio": [1.0]}  # joins tables
     for need in [*main_job_needs(sizes, config), *report_needs(sizes, config)]:
-        found.setdefault(need.rule.split()[0], []).append(need.seconds)
-    return {rule: sum(times) / len(times) for rule, times in found.items()}
+        seconds.setdefault(need.rule, []).append(need.seconds)
+    return {rule: sum(times) / len(times) for rule, times in seconds.items()}

@@ -1,0 +1,61 @@
+"""Memory, time and processors of each rule, for the workflow, which asks for them, and `doctor`."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Resources that one job of a rule asks for: more than it takes, for long films too.
+
+    ``memory_mb`` and ``minutes``: at least; ``*_per_mb``: more for each MB that it reads;
+    ``memory_per_bold_mb``: of BOLD that is read in blocks (``None``: as of anything else).
+    """
+
+    memory_mb: float
+    minutes: float
+    memory_per_mb: float = 0
+    minutes_per_mb: float = 0
+    memory_per_bold_mb: float | None = None
+    threads: int = 1
+
+    def memory(self, read_mb: float, bold_mb: float = 0) -> int:
+        """MB of memory for a job that reads ``read_mb``, ``bold_mb`` of them BOLD.
+
+        >>> COSTS["sync_align"].memory(read_mb=100, bold_mb=90)
+        1567
+        """
+        per_bold_mb = self.memory_per_bold_mb
+        if per_bold_mb is None:
+            per_bold_mb = self.memory_per_mb
+        more = self.memory_per_mb * (read_mb - bold_mb) + per_bold_mb * bold_mb
+        return round(self.memory_mb + more)
+
+    def runtime(self, read_mb: float) -> int:
+        """Minutes for a job that reads ``read_mb``.
+
+        >>> COSTS["load_bold"].runtime(read_mb=1000)
+        80
+        """
+        return round(self.minutes + self.minutes_per_mb * read_mb)
+
+
+COSTS = {
+    "extract_codes": Cost(1500, 60, minutes_per_mb=0.1),
+    "extract_mel": Cost(3000, 30, minutes_per_mb=0.1),
+    "group_trs": Cost(1000, 15, memory_per_mb=3),
+    "extract_video": Cost(1000, 60, minutes_per_mb=0.1),
+    "embed_text": Cost(1000, 60),
+    "simulate_bold": Cost(2000, 30),
+    "load_bold": Cost(3000, 60, minutes_per_mb=0.02),
+    "convolve_hrf": Cost(3000, 30),
+    "brain_quality": Cost(4000, 60, memory_per_mb=0.05, minutes_per_mb=0.05),
+    "sync_align": Cost(1500, 30, memory_per_mb=4, minutes_per_mb=0.02, memory_per_bold_mb=0.3),
+    "train": Cost(3000, 240, memory_per_mb=3, minutes_per_mb=0.5, threads=2),
+    "reconstruct": Cost(3000, 120, memory_per_mb=3, minutes_per_mb=0.5),
+    "lesion": Cost(3000, 240, memory_per_mb=3, minutes_per_mb=0.5),
+    "leave_one_out": Cost(3000, 720, memory_per_mb=3, minutes_per_mb=5, threads=2),
+    "report": Cost(2500, 60, memory_per_mb=1, memory_per_bold_mb=0.1),
+    "export": Cost(3000, 60, memory_per_mb=0.4, minutes_per_mb=0.05),
+    "pretrain": Cost(4000, 720, memory_per_mb=3, threads=2),
+    "train_codec": Cost(6000, 1440, threads=2),
+}
