@@ -1,4 +1,4 @@
-"""Every score beside its nulls and ceilings: of sound, of the brain, of what a lesion costs."""
+"""Scores of sound, brains and lesions, with null models and ceilings."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""How good scans are before any network sees them: what people share, what ridge finds."""
+"""Quality of scans without any network: ISC, noise ceiling, ridge encoding, lag, motion."""
 
 from collections.abc import Mapping
 
@@ -35,19 +35,19 @@ def brain_quality(
     seed: int = 0,
     block_values: int = BLOCK_VALUES,
 ) -> xr.Dataset:
-    """Maps of agreement between people, and of ridge from the film, over all TRs that all saw.
+    """Maps of inter-subject correlation and of ridge from the film, over all TRs that all saw.
 
     What was scanned after the last TR of the film's sound or pictures is left out.
 
     Parameters
     ----------
     scans
-        As ``giblet.brain.load_bids`` and ``load_runs`` give them, or
-        ``giblet.io.arrays.open_arrays``: ``bold`` is read in blocks of voxels.
+        As ``giblet.brain.load_bids``, ``load_runs`` or ``giblet.io.arrays.open_arrays`` return
+        them: ``bold`` is read in blocks of voxels.
     regressors
-        Modality → array set of ``film_regressors``; those with nothing in them are left out.
+        Modality → array set of ``film_regressors``; empty ones are left out.
     levels
-        Of the film's sound (``giblet.alignment.lag.sound_levels``); None: no lag is sought.
+        Of the film's sound (``giblet.alignment.lag.sound_levels``); None: no lag is estimated.
     n_permutations, n_shifts
         Nulls of the ISC, and of ridge.
     n_iter
@@ -55,22 +55,23 @@ def brain_quality(
     max_trs
         No more of the film than these.
     max_voxels
-        Of more, ridge is asked of those in which subjects agree most; of one subject of all.
+        Of more, ridge is computed for those with the highest ISC; of one subject, for all.
     block_values
         Numbers of ``bold`` in memory at once: n_volumes × the block's voxels.
 
     Returns
     -------
-    Along ``voxel`` (or parcels: ``voxel`` with their names), of BOLD z-scored by run: what
-    ``agreement`` gives where there are two subjects or more, what ``linear_maps`` gives for the
-    modalities and ``n_words``, the gap being the HRF's length, and beside each ``..._p`` a
-    ``..._q`` (voxel) for false discoveries; NaN in voxels that ridge was not asked of. Where the
-    scans have them: ``tsnr`` (subject, voxel), mean over a subject's runs;
+    Along ``voxel`` (or parcels: ``voxel`` with their names), of BOLD z-scored by run: the maps of
+    ``agreement`` where there are two subjects or more, those of ``linear_maps`` for the modalities
+    and ``n_words``, the gap being the HRF's length, and for each ``..._p`` a ``..._q`` (voxel), the
+    false discovery rate; NaN in voxels without ridge.
+
+    Where the scans have them: ``tsnr`` (subject, voxel), mean over a subject's runs;
     ``framewise_displacement`` (subject) mm, mean over volumes, and ``moving_share`` (subject), of
-    the volumes that moved by more than 0.5 mm. Of the subjects' mean, in the voxels in which they
-    agree most, ``lag`` and what ``lag_arrays`` has beside it;
-    attribute ``lag_applied``: s by which the scans were moved before. ``warnings`` say what seems
-    wrong, and that ridge is left out where TRs are too few to hold some out.
+    the volumes that moved by more than 0.5 mm. Of the subjects' mean, in the voxels with the
+    highest ISC: ``lag`` and the rest of ``lag_arrays``; attribute ``lag_applied``: s by which the
+    scans were shifted before. ``warnings`` say what seems wrong, and whether ridge is left out
+    because there are too few TRs to hold some out.
 
     Raises
     ------
@@ -84,36 +85,36 @@ def brain_quality(
     if n_trs < min(n_scanned, max_trs or n_scanned):
         warnings.append(f"{n_scanned - n_trs} TRs were scanned after the film's end, and left out")
     warnings += [] if "text" in regressors else [NO_WORDS]
-    audiences = group_by_clock(bands, match.volumes, scans["film_time"].values)
-    found = _agreement(scans, match, block_values, n_permutations, seed)
-    asked = np.arange(n_voxels := scans["bold"].shape[1])
-    if bands and "isc" in found and max_voxels is not None and max_voxels < n_voxels:
-        asked = np.sort(most_shared(found["isc"].mean("subject").values, max_voxels))
+    groups = group_by_clock(bands, match.volumes, scans["film_time"].values)
+    quality = _agreement(scans, match, block_values, n_permutations, seed)
+    selected = np.arange(n_voxels := scans["bold"].shape[1])
+    if bands and "isc" in quality and max_voxels is not None and max_voxels < n_voxels:
+        selected = np.sort(most_shared(quality["isc"].mean("subject").values, max_voxels))
         warnings.append(
-            f"ridge was asked of {len(asked):,} of {n_voxels:,} voxels: those in which subjects "
+            f"ridge was asked of {len(selected):,} of {n_voxels:,} voxels: those in which subjects "
             "agree most (max_voxels)"
         )
     if bands:
         ridge = {"n_shifts": n_shifts, "n_iter": n_iter, "seed": seed}
-        n_parts = -(-len(asked) * scans["bold"].shape[0] // block_values)
+        n_parts = -(-len(selected) * scans["bold"].shape[0] // block_values)
         parts = [
-            linear_maps(_zscored(scans, match, columns), audiences, folds, **ridge)
-            for columns in np.array_split(asked, n_parts)
+            linear_maps(_zscored(scans, match, columns), groups, folds, **ridge)
+            for columns in np.array_split(selected, n_parts)
         ]
-        maps = xr.concat(parts, "voxel").assign_coords(voxel=asked)
-        found = found.merge(maps.reindex(voxel=np.arange(n_voxels)).drop_vars("voxel"))
-    found = found.assign_coords(subject=match.subjects, **_places(scans))
-    found = found.assign(_false_discoveries(found) | _noise(scans))
-    lag, why_none = _lag(scans, match, found, levels, seed)
+        maps = xr.concat(parts, "voxel").assign_coords(voxel=selected)
+        quality = quality.merge(maps.reindex(voxel=np.arange(n_voxels)).drop_vars("voxel"))
+    quality = quality.assign_coords(subject=match.subjects, **_places(scans))
+    quality = quality.assign(_false_discoveries(quality) | _noise(scans))
+    lag, why_none = _lag(scans, match, quality, levels, seed)
     lag = lag_arrays(lag, why_none, t_r)
     attrs = {"t_r": t_r, "n_trs": len(match.trs), "n_runs": len(set(match.runs))} | lag.attrs
     attrs |= {"lag_applied": float(scans.attrs.get("lag_seconds", 0.0))}
     attrs["warnings"] = warnings + lag.attrs["warnings"]
-    return found.merge(lag).assign_attrs(attrs, bold_source=scans.attrs["source"])
+    return quality.merge(lag).assign_attrs(attrs, bold_source=scans.attrs["source"])
 
 
 def _agreement(scans, match: Match, block_values: int, n_permutations: int, seed: int):
-    """What `agreement` gives, block by block; nothing of one subject."""
+    """The maps of `agreement`, block by block; empty for one subject."""
     if len(match.subjects) < 2:
         return xr.Dataset()
     blocks = voxel_blocks(scans, match, np.ones(len(match.trs), dtype=bool), block_values)
@@ -127,47 +128,47 @@ def _zscored(scans, match: Match, columns: np.ndarray) -> np.ndarray:
 
 
 def _held_out(bands: dict, runs: np.ndarray, t_r: float) -> tuple[dict, list, list[str]]:
-    """Bands, folds, warnings: of a film too short for ridge no bands, and why."""
+    """Bands, folds and warnings; no bands where the film is too short for ridge."""
     try:
         return bands, held_out_folds(runs, trs_for(HRF_SECONDS, t_r)) if bands else [], []
     except GibletError as error:
         return {}, [], [f"ridge was left out: {error}"]
 
 
-def _false_discoveries(found: xr.Dataset) -> dict:
+def _false_discoveries(quality: xr.Dataset) -> dict:
     """``..._q`` (voxel) for every ``..._p``."""
-    names = [str(name).removesuffix("_p") for name in found if str(name).endswith("_p")]
-    return {f"{n}_q": ("voxel", false_discovery_rate(found[f"{n}_p"].values)) for n in names}
+    names = [str(name).removesuffix("_p") for name in quality if str(name).endswith("_p")]
+    return {f"{n}_q": ("voxel", false_discovery_rate(quality[f"{n}_p"].values)) for n in names}
 
 
-def _lag(scans, match: Match, found: xr.Dataset, levels, seed: int):
-    """How late the subjects' mean is, in some thousand voxels that are chosen without the sound."""
+def _lag(scans, match: Match, quality: xr.Dataset, levels, seed: int):
+    """The lag of the subjects' mean, in some thousand voxels that are chosen without the sound."""
     if levels is None:
         return scan_lag(None, np.empty(0), np.empty(0), match.runs)
-    chosen = _zscored(scans, match, _to_hear_with(found, scans["bold"].shape[1]))
+    chosen = _zscored(scans, match, _lag_voxels(quality, scans["bold"].shape[1]))
     film_time = scans["film_time"].values[match.volumes].mean(axis=0)
     return scan_lag(levels, chosen.mean(axis=0), film_time, match.runs, seed=seed)
 
 
-def _to_hear_with(found: xr.Dataset, n_voxels: int) -> np.ndarray:
-    """Voxels that people agree in most, indices; of one subject, evenly spaced ones."""
-    if "isc" in found:
-        return np.sort(most_shared(found["isc"].mean("subject").values, _LAG_VOXELS))
+def _lag_voxels(quality: xr.Dataset, n_voxels: int) -> np.ndarray:
+    """Indices of the voxels with the highest ISC; for one subject, evenly spaced ones."""
+    if "isc" in quality:
+        return np.sort(most_shared(quality["isc"].mean("subject").values, _LAG_VOXELS))
     return np.arange(0, n_voxels, -(-n_voxels // _LAG_VOXELS))
 
 
 def _noise(scans: xr.Dataset) -> dict:
-    """Signal over noise in time, and head motion, by subject, as far as they are known."""
-    found: dict[str, tuple] = {}
+    """Temporal SNR and head motion by subject, where the scans have them."""
+    quality: dict[str, tuple] = {}
     if "tsnr" in scans:
         mean = scans["tsnr"].load().groupby("scan_subject").mean()
-        found["tsnr"] = (("subject", "voxel"), mean.values.astype(np.float32))
+        quality["tsnr"] = (("subject", "voxel"), mean.values.astype(np.float32))
     if "framewise_displacement" in scans:
         moved = scans["framewise_displacement"].load()
         moving = (moved > MOVING_MM).where(moved.notnull())
-        found["framewise_displacement"] = ("subject", moved.groupby("subject").mean().values)
-        found["moving_share"] = ("subject", moving.groupby("subject").mean().values)
-    return found
+        quality["framewise_displacement"] = ("subject", moved.groupby("subject").mean().values)
+        quality["moving_share"] = ("subject", moving.groupby("subject").mean().values)
+    return quality
 
 
 def _places(scans: xr.Dataset) -> dict:
@@ -177,13 +178,13 @@ def _places(scans: xr.Dataset) -> dict:
 
 
 def _film_trs(regressors: Mapping[str, xr.Dataset]) -> list[int]:
-    """How many TRs sound and pictures have; words have no end."""
+    """The numbers of TRs of sound and video; words have no end."""
     film = [a for a in regressors.values() if "n_words" not in a]
     return [int(a.attrs["n_trs"]) for a in film if "n_trs" in a.attrs]
 
 
 def _bands(regressors: Mapping[str, xr.Dataset]) -> dict[str, np.ndarray]:
-    """(n_volumes, n_features) each: how many words there are is told apart from which."""
+    """Regressors (n_volumes, n_features) by modality; the number of words is a band of its own."""
     bands = {k: a["regressors"].values for k, a in regressors.items() if "regressors" in a}
     for arrays in regressors.values():
         if "n_words" in arrays:
@@ -193,9 +194,9 @@ def _bands(regressors: Mapping[str, xr.Dataset]) -> dict[str, np.ndarray]:
 
 
 def summary_table(quality: xr.Dataset):
-    """One row a metric and subject: ``metric subject mean median p95 n``, over voxels.
+    """One row per metric and subject: ``metric subject mean median p95 n``, over voxels.
 
-    ``subject`` is ``all`` for what there is once for everyone; ``n`` counts voxels with a value.
+    ``subject`` is ``all`` for group metrics; ``n`` counts voxels with a value.
     """
     import pandas as pd
 
@@ -213,10 +214,10 @@ def summary_table(quality: xr.Dataset):
 
 
 def parcel_table(quality: xr.Dataset):
-    """One row a parcel: its name as ``parcel``, and each metric's mean over subjects.
+    """One row per parcel: its name as ``parcel``, and each metric's mean over subjects.
 
-    Of R² (``r2_...``, ``unique_...``), which has no lowest value, the median. None of voxels, nor
-    of more than ``MOST_PARCELS`` parcels.
+    Of R² (``r2_...``, ``unique_...``), which has no lower bound, the median. None for voxels, and
+    for more than ``MOST_PARCELS`` parcels.
     """
     import pandas as pd
 

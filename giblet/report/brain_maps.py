@@ -1,4 +1,4 @@
-"""Maps of the brain: values of voxels or parcels as a glass brain, in the page's own ink."""
+"""Maps of the brain: values of voxels or parcels as a glass brain, in the page's text colour."""
 
 import json
 
@@ -14,7 +14,7 @@ COLOUR = "#D55E00"  # of the largest value; smaller ones let the page through
 def brain_volume(values: np.ndarray, space: xr.Dataset) -> np.ndarray | None:
     """Values (n_voxels,) or (n_parcels,) where they were measured, (i, j, k), 0 elsewhere.
 
-    ``space``: what ``giblet.brain.load_bids`` has beside the series. None if it knows no places.
+    ``space``: the array set of ``giblet.brain.load_bids`` without the series. None without a mask.
 
     >>> space = xr.Dataset({"mask": (("i", "j", "k"), [[[True, False, True]]])})
     >>> brain_volume(np.array([2.0, 3.0]), space).tolist()
@@ -39,18 +39,18 @@ def brain_affine(space: xr.Dataset) -> np.ndarray:
 
 
 def why_no_map(values: np.ndarray) -> str:
-    """Why values cannot be drawn; empty where they can.
+    """The reason why values cannot be drawn; empty where they can.
 
     >>> [why_no_map(np.array(values)) for values in ([np.nan], [np.nan, -1, 0], [0, 1])]
-    ['no value in any place', 'no value above 0', '']
+    ['no values', 'no value above 0', '']
     """
     if np.isnan(values).all():
-        return "no value in any place"
+        return "no values"
     return "" if (values > 0).any() else "no value above 0"
 
 
 def brain_map(volume: np.ndarray, affine: np.ndarray) -> str:
-    """The largest values along each line of sight, as SVG data URI; below 0 nothing is shown.
+    """Maximum along each line of sight, as SVG data URI; values below 0 are not shown.
 
     ``volume`` has some value above 0, see `why_no_map`.
     """
@@ -58,7 +58,7 @@ def brain_map(volume: np.ndarray, affine: np.ndarray) -> str:
 
 
 def brain_view(volume: np.ndarray, affine: np.ndarray) -> str:
-    """Cuts through the MNI brain that follow the mouse, as an HTML page that needs no network.
+    """A slice viewer on the MNI brain that follows the mouse, as an HTML page without network.
 
     Values above a tenth of the largest are shown; some are above 0, see `why_no_map`.
     """
@@ -94,7 +94,7 @@ def _draw_glass_brain(axes: Axes, volume: np.ndarray, affine: np.ndarray):
 
 
 def _redraw_outlines(axes: Axes) -> None:
-    """nilearn's hundreds of short strokes as one patch a colour, black ones in the page's ink."""
+    """Joins nilearn's hundreds of short strokes to a patch per colour; black is the page's ink."""
     from matplotlib.colors import to_rgba
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path

@@ -1,4 +1,4 @@
-"""The record of a run: what made a data set's results, how long it took, what was warned of."""
+"""The record of a run: versions, settings, times and warnings of a data set's results."""
 
 import subprocess
 import sys
@@ -29,12 +29,12 @@ def write_record(results: Path, logs: Path, config: Config, outcome: str) -> Non
 
 
 def record(results: Path, logs: Path, config: Config, outcome: str) -> dict:
-    """What is told of a run.
+    """The content of ``run.json``.
 
     Keys, in order: ``config``, ``cpu_seconds`` and ``seconds`` (sums over rules), ``dataset``,
     ``finished`` (UTC), ``git_commit``, ``outcome`` (as given), ``peak_megabytes`` (the largest of a
     rule), ``rules`` (name → ``cpu_seconds``, ``peak_megabytes``, ``seconds`` of when it last ran),
-    ``versions``, ``warnings`` (what was said → names of rules). What was not measured is null.
+    ``versions``, ``warnings`` (text → names of rules). What was not measured is null.
     """
     facts = _times(results / "times") | {"warnings": warnings_by_rules(logs)}
     facts |= {"dataset": config.dataset, "outcome": outcome, "finished": _now()}
@@ -43,38 +43,38 @@ def record(results: Path, logs: Path, config: Config, outcome: str) -> dict:
 
 
 def versions() -> dict[str, str]:
-    """Of giblet and of the libraries on which numbers depend."""
+    """Versions of giblet and of the libraries on which results depend."""
     return {name: version(name) for name in PACKAGES}
 
 
 def warnings_by_rules(logs: Path) -> dict[str, list[str]]:
     """Warning → the rules that gave it when they last ran, by the logs in a folder."""
-    found: dict[str, list[str]] = {}
+    rules: dict[str, list[str]] = {}
     for log in sorted(logs.glob("*.log")):
-        for said in messages(log.read_text("utf8", "replace"), "WARNING"):
-            found.setdefault(said, []).append(log.stem)
-    return found
+        for warning in messages(log.read_text("utf8", "replace"), "WARNING"):
+            rules.setdefault(warning, []).append(log.stem)
+    return rules
 
 
 def mistakes_since(begin: float, logs: Path) -> list[str]:
-    """What stopped rules whose logs were written after ``begin`` (s since 1970), each mistake once.
+    """Errors of rules whose logs were written after ``begin`` (s since 1970), each once.
 
-    Two rules may fail by the same: ``giblet VERB: ...`` is then the one that failed first.
+    Two rules may fail for the same reason: ``giblet VERB: ...`` is then the one that failed first.
     """
     changed = sorted((log.stat().st_mtime, log) for log in logs.rglob("*.log"))
     texts = [log.read_text("utf8", "replace") for when, log in changed if when >= begin]
-    found: dict[str, str] = {}
-    for said in (said for text in texts for said in messages(text, "ERROR")):
-        found.setdefault(said.partition(": ")[2], said)
-    return list(found.values())
+    errors: dict[str, str] = {}
+    for line in (line for text in texts for line in messages(text, "ERROR")):
+        errors.setdefault(line.partition(": ")[2], line)
+    return list(errors.values())
 
 
 def _times(folder: Path) -> dict:
     table = rule_times(folder).set_index("rule").rename(columns={"megabytes": "peak_megabytes"})
     table = table.astype(float).astype(object).where(table.notna(), None)
-    known = {name: [v for v in table[name] if v is not None] for name in table}
-    sums = {name: round(sum(known[name]), 2) for name in ("seconds", "cpu_seconds")}
-    peak = max(known["peak_megabytes"], default=None)
+    measured = {name: [v for v in table[name] if v is not None] for name in table}
+    sums = {name: round(sum(measured[name]), 2) for name in ("seconds", "cpu_seconds")}
+    peak = max(measured["peak_megabytes"], default=None)
     return {"rules": table.to_dict("index"), "peak_megabytes": peak} | sums
 
 
@@ -83,7 +83,7 @@ def _now() -> str:
 
 
 def git_commit(package: Path) -> str:
-    """The commit of the checkout that holds ``package``, or that there is none.
+    """The commit of the checkout that contains ``package``, or a text that there is none.
 
     >>> git_commit(Path("/nowhere/giblet"))
     'none: not run from a checkout'
@@ -104,7 +104,7 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def rule_times(folder: Path) -> pd.DataFrame:
-    """Of Snakemake's benchmark files: ``rule seconds cpu_seconds megabytes``, by name.
+    """Snakemake's benchmark files as a table, ``rule seconds cpu_seconds megabytes``, by name.
 
     A rule that is still running has no file of this run.
     """

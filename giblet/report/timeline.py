@@ -1,4 +1,4 @@
-"""What was there when: parts, runs, words and movement along the film."""
+"""The timeline of the film: parts, runs, words and missing volumes."""
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ PART_COLOURS = {"train": "#1b82c5", "validation": "#E69F00", "test": "#D55E00", 
 
 
 def timeline_table(aligned: xr.Dataset) -> pd.DataFrame:
-    """A row a TR: ``start`` and ``end`` (s of film), ``part``, ``run``, and ``words`` where any."""
+    """A row per TR: ``start`` and ``end`` (s of film), ``part``, ``run``, ``words`` where any."""
     columns = {
         "start": aligned["start_time"].values,
         "end": aligned["end_time"].values,
@@ -27,7 +27,7 @@ def timeline_table(aligned: xr.Dataset) -> pd.DataFrame:
 
 
 def film_place(timeline: pd.DataFrame | None, second: float) -> str:
-    """Where in the film a second of the held-out sound is, in words; empty where that is unknown.
+    """The position in the film of a second of the held-out sound; empty where it is unknown.
 
     ``timeline``: of `timeline_table`. Held-out sound is that of test TRs, one after the other.
 
@@ -49,7 +49,7 @@ def film_place(timeline: pd.DataFrame | None, second: float) -> str:
 
 
 def scanned_table(scans: xr.Dataset, n_words: np.ndarray | None = None) -> pd.DataFrame:
-    """The same of scans without a film: a row a TR in which anybody was scanned, no ``part``.
+    """The same of scans without a film: a row per TR in which any subject was scanned, no ``part``.
 
     ``scans``: as for `missing_volumes`. ``n_words`` (n_trs,): of the TRs from 0 s on.
     """
@@ -65,10 +65,10 @@ def scanned_table(scans: xr.Dataset, n_words: np.ndarray | None = None) -> pd.Da
 
 
 def missing_volumes(scans: xr.Dataset) -> pd.DataFrame:
-    """The TRs of film of which somebody has no volume: ``start``, ``end`` (s), ``n_missing``.
+    """The TRs of film in which a subject has no volume: ``start``, ``end`` (s), ``n_missing``.
 
-    ``scans``: what ``giblet.brain.load_bids`` has along ``volume``. Volumes are missing where they
-    were dropped, being not steady, and where nobody took them; up to the last TR that somebody has.
+    ``scans``: coordinates of ``giblet.brain.load_bids`` along ``volume``. Volumes are missing where
+    they were dropped as not steady or not recorded; up to the last TR that any subject has.
     """
     trs = volumes_to_trs(scans["film_time"].values, float(scans.attrs["t_r"]))
     subjects, who = np.unique(scans["subject"].values.astype(str), return_inverse=True)
@@ -114,7 +114,7 @@ def _draw(axes: Axes, table: pd.DataFrame, missing: pd.DataFrame | None) -> None
 
 
 def spans(rows: pd.DataFrame) -> list[tuple[float, float]]:
-    """Rows that follow each other without a gap as one: (first second, seconds) each.
+    """Consecutive rows without a gap, joined: (first second, seconds) each.
 
     >>> spans(pd.DataFrame({"start": [0.0, 1.5, 6.0], "end": [1.5, 3.0, 7.5]}))
     [(0.0, 3.0), (6.0, 1.5)]
@@ -126,21 +126,21 @@ def spans(rows: pd.DataFrame) -> list[tuple[float, float]]:
 
 
 def missing_sentence(missing: pd.DataFrame) -> str:
-    """The same in words; nothing where no volume is missing.
+    """Missing volumes in a sentence; empty where none is missing.
 
     >>> missing_sentence(pd.DataFrame({"start": [0.0], "end": [1.5], "n_missing": [2]}))
-    'Volumes are missing in 1 TRs, of up to 2 subjects: dropped as not steady, or not taken.'
+    'Volumes are missing in 1 TRs, of up to 2 subjects: dropped as not steady, or not recorded.'
     """
     if missing.empty:
         return ""
     return (
         f"Volumes are missing in {len(missing)} TRs, of up to {missing['n_missing'].max()} "
-        "subjects: dropped as not steady, or not taken."
+        "subjects: dropped as not steady, or not recorded."
     )
 
 
 def timeline_sentence(table: pd.DataFrame) -> str:
-    """The same in words.
+    """The timeline in a sentence.
 
     >>> timeline_sentence(pd.DataFrame({"start": [0.0], "end": [2.0], "part": ["test"],
     ...                                 "run": ["a"], "words": [0.0]}))

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 from sklearn.metrics import roc_auc_score
 
-from giblet.evaluation.quality import _to_hear_with, brain_quality, summary_table
+from giblet.evaluation.quality import _lag_voxels, brain_quality, summary_table
 from giblet.film.text import NO_WORDS
 from giblet.io.arrays import open_arrays, save_arrays
 from giblet.stats.intersubject import isc
@@ -119,9 +119,9 @@ def test_the_lag_is_told_by_voxels_that_agree_most(monkeypatch):
     monkeypatch.setattr("giblet.evaluation.quality._LAG_VOXELS", 2)
     isc = np.array([[0.1, 0.5, np.nan, -0.8, 0.3], [0.1, 0.3, np.nan, -0.8, 0.5]])
     agreed = xr.Dataset({"isc": (("subject", "voxel"), isc)})
-    assert _to_hear_with(agreed, 5).tolist() == [1, 4]
+    assert _lag_voxels(agreed, 5).tolist() == [1, 4]
     alone = xr.Dataset({"r_mel": (("subject", "voxel"), isc[:1])})
-    assert _to_hear_with(alone, 5).tolist() == [0, 3]
+    assert _lag_voxels(alone, 5).tolist() == [0, 3]
 
 
 def test_ridge_may_be_asked_of_the_voxels_that_agree_most_alone(smooth):

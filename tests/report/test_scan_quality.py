@@ -170,6 +170,6 @@ def test_nothing_above_zero_is_no_map_and_no_warning(results):
     assert some.no_maps == ["Inter-subject correlation: no value above 0"]
     quality = results.quality.assign(isc=isc * np.nan, r_encodec=-r)
     html = page(BrainResults(quality, results.summary, results.space), simulated=False)
-    assert "Inter-subject correlation: no value in any place; Ridge r: sound (codes): no" in html
+    assert "Inter-subject correlation: no values; Ridge r: sound (codes): no" in html
     assert "<figure>" not in html.split('id="brain"')[1].split("</section>")[0]
     assert "are unknown" not in html

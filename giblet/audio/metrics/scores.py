@@ -159,7 +159,12 @@ def _scores_of(
 
 
 def score_pairs(metric: Metric, pairs: Sequence[Pair]) -> np.ndarray:
-    """Scores (n_pairs,) of segments, reference and estimate; NaN where there is none."""
+    """Scores (n_pairs,) of segments, reference and estimate; NaN where there is none.
+
+    Raises ValueError for a metric that does not score segments.
+    """
+    if metric.function is None:
+        raise ValueError(f"{metric.name} has no function that scores segments of sound")
     asked = [metric.scores_silence or (r.audible and e.audible) for r, e in pairs]
     scores = np.full(len(pairs), np.nan)
     scores[asked] = metric.function(list(compress(pairs, asked)))
