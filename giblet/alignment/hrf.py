@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from giblet.errors import GibletError
-from giblet.io.validation import check_amounts
+from giblet.io.validation import check_features
 from giblet.timing import sample_edges, tr_onsets, trs_for, whole_trs
 
 MODELS = ("spm", "glover", "fir", "none")
@@ -158,7 +158,7 @@ def convolve_hrf(
     >>> convolve_hrf(steps, 1.0, times, model="fir", lags=[0.0, 2.0], width=1.0).tolist()
     [[2.0, 0.0], [3.0, 1.0]]
     """
-    features, frame_times = check_amounts(features), np.asarray(frame_times, dtype=float)
+    features, frame_times = check_features(features), np.asarray(frame_times, dtype=float)
     if features.ndim != 2 or frame_times.ndim != 1 or not np.isfinite(frame_times).all():
         raise ValueError(
             f"features must have shape (n_samples, n_features), got {features.shape}; "

@@ -9,7 +9,7 @@ from giblet.alignment.hrf import HRF_SECONDS, convolve_hrf
 from giblet.audio.framing import ungroup_trs
 from giblet.audio.mel import FLOOR_DB
 from giblet.errors import GibletError
-from giblet.io.validation import check_amounts
+from giblet.io.validation import check_features
 from giblet.timing import (
     TrClock,
     count_samples,
@@ -109,7 +109,7 @@ def estimate_lag(
         Integers; NaN.
     """
     heard = _heard(sound, rate_hz, adaptation)
-    bold, film_time = check_amounts(bold, "bold"), check_amounts(film_time, "film_time")
+    bold, film_time = check_features(bold, "bold"), check_features(film_time, "film_time")
     run = np.zeros(len(film_time)) if run is None else np.asarray(run)
     _check_lengths(bold, film_time, run, samples_duration(len(heard), rate_hz))
     shifts = _STEP * np.arange(-round(max_lag / _STEP), round(max_lag / _STEP) + 1)
@@ -134,7 +134,7 @@ def estimate_lag(
 
 def _heard(sound: np.ndarray, rate_hz: float, adaptation: float | None) -> np.ndarray:
     """Sound (n_samples, n_bands) around 0, less its running mean."""
-    sound = check_amounts(sound, "sound")
+    sound = check_features(sound, "sound")
     sound = sound.reshape(len(sound), -1).astype(np.float64)
     if not len(sound) or not np.ptp(sound, axis=0).any():
         raise GibletError("the sound never changes: there is nothing to find the lag by")

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from giblet.errors import GibletError
-from giblet.io.validation import check_amounts, check_codes
+from giblet.io.validation import check_codes, check_features
 
 FORMAT_VERSION = 1  # goes up when stored features of the same facts mean something else
 LATENT_SIZES = (128, 1024)  # of EnCodec's and DAC's latents (n_trs, frames, codebook_dim)
@@ -73,7 +73,7 @@ def detect_format(features: np.ndarray, attrs: Mapping | None = None) -> str:
     if mode == "encodec":
         check_codes(features, codebook_size=int(attrs.get("codebook_size", 1024)))
     else:
-        check_amounts(features)
+        check_features(features)
     ranks = {"encodec": (3,), "mel": (2, 3), "mel_2d": (2,), "mel_3d": (3,)}[name]
     if features.ndim not in ranks or not features.size:
         also = " or the TRs' average (n_trs, n_mels)" if mode == "mel" else ""

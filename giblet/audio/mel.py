@@ -9,7 +9,7 @@ import numpy as np
 from giblet.audio.blocks import equal_blocks, overlapping
 from giblet.config.sections import MelConfig
 from giblet.errors import GibletError
-from giblet.io.validation import check_amounts
+from giblet.io.validation import check_features
 from giblet.timing import hop_rate_hz
 
 _FRAMES_PER_BLOCK = 1024
@@ -104,7 +104,7 @@ def mel_to_sound(mel: np.ndarray, settings: MelSettings, seed: int = 0) -> np.nd
     import librosa
     from librosa.filters import mel as filters_of_mel
 
-    mel = check_amounts(mel, "mel")
+    mel = check_features(mel, "mel")
     if mel.shape[0] != settings.n_mels:
         raise ValueError(f"mel must have {settings.n_mels} bands, got {mel.shape}")
     filters = filters_of_mel(sr=settings.sample_rate, n_fft=settings.n_fft, n_mels=settings.n_mels)
@@ -136,7 +136,7 @@ def average_trs(mel: np.ndarray) -> np.ndarray:
     >>> average_trs(np.array([[[0.0, -20.0], [10.0, 10.0]]])).tolist()
     [[-10.0, 10.0]]
     """
-    mel = check_amounts(mel, "mel")
+    mel = check_features(mel, "mel")
     if mel.ndim != 3 or not mel.size:
         raise ValueError(f"mel must have shape (n_trs, n_mels, frames_per_tr), got {mel.shape}")
     return mel.mean(axis=2)

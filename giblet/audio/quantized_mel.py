@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from giblet.audio.mel import MelSettings
-from giblet.io.validation import check_amounts
+from giblet.io.validation import check_features
 from giblet.timing import count_samples, samples_duration
 
 _HOP_SECONDS = {0.0: 0.032, 5.0: 0.064 / 3, 10.0: 0.016}  # from that many kbps on, as measured
@@ -96,7 +96,7 @@ def quantize_mel(mel: np.ndarray, quantizer: QuantizerSettings) -> np.ndarray:
     >>> quantize_mel(np.array([-99.0, -54.0, 99.0]), QuantizerSettings()).tolist()
     [0, 1, 15]
     """
-    mel = check_amounts(mel, "mel")
+    mel = check_features(mel, "mel")
     if not mel.size:
         raise ValueError(f"mel has no values, its shape is {mel.shape}")
     levels = np.rint((mel.astype(np.float64) - quantizer.low_db) / quantizer.step_db)

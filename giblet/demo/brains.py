@@ -12,7 +12,7 @@ import numpy as np
 
 from giblet.alignment.lag import adapt
 from giblet.demo.stimulus import centres, resample
-from giblet.io.validation import check_amounts
+from giblet.io.validation import check_features
 from giblet.timing import (
     frames_rate_hz,
     sample_times,
@@ -190,7 +190,7 @@ def simulate_scans(
 
     ``features``: for each of `REGIONS` (n_samples, n_features) at ``rate_hz``.
     """
-    features = [_standardise(adapt(check_amounts(array), rate_hz)) for array in features]
+    features = [_standardise(adapt(check_features(array), rate_hz)) for array in features]
     blurred = [np.concatenate([blur(f, rate_hz, c, t_r) for c in clocks]) for f in features]
     shared = np.random.default_rng([seed, 0])
     sizes = zip(features, brain.membership.sum(axis=1), strict=True)

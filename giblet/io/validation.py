@@ -35,7 +35,7 @@ def check_codes(codes: np.ndarray, n_codebooks: int | None = None, codebook_size
     return codes
 
 
-def check_amounts(features: np.ndarray, name: str = "features") -> np.ndarray:
+def check_features(features: np.ndarray, name: str = "features") -> np.ndarray:
     """``features`` as floats that are all finite, or an error.
 
     Raises

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from hypothesis.extra import numpy as npst
 
-from giblet.io.validation import check_amounts, check_codes, check_waveform
+from giblet.io.validation import check_codes, check_features, check_waveform
 
 settings.register_profile("giblet", deadline=None, derandomize=True)
 settings.load_profile("giblet")
@@ -59,7 +59,7 @@ def test_any_array_is_codes_or_refused(arrays, data, n_codebooks, codebook_size)
 def test_any_array_is_amounts_or_refused(arrays, data):
     values = data.draw(arrays)
     is_amounts = values.dtype.kind == "f" and np.isfinite(values).all()
-    assert passes(check_amounts, values) == is_amounts
+    assert passes(check_features, values) == is_amounts
 
 
 @pytest.mark.parametrize("arrays", [ANY_ARRAY, NEAR_SOUND], ids=["any", "near"])
@@ -70,7 +70,7 @@ def test_any_array_is_a_waveform_or_refused(arrays, data):
     assert passes(check_waveform, values) == (is_sound and np.isfinite(values).all())
 
 
-@pytest.mark.parametrize("check", [check_codes, check_amounts, check_waveform])
+@pytest.mark.parametrize("check", [check_codes, check_features, check_waveform])
 @given(values=st.none() | st.text() | st.binary() | st.dictionaries(st.text(), st.integers()))
 def test_what_is_no_array_is_refused(check, values):
     assert not passes(check, values)

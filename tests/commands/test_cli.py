@@ -509,6 +509,21 @@ def test_ctrl_c_is_one_line_and_leaves_nothing(sound, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_ctrl_c_is_in_the_log_of_a_rule_too(sound, tmp_path):
+    """A terminal sends it to ``tee`` as well; the rules' ``tee -i`` goes on to the last line."""
+    words = arguments_of("extract_codes", film=sound, codes=tmp_path / "out" / "codes.nc")
+    line = f"{shlex.join([sys.executable, '-m', 'giblet', *words])} 2>&1 | tee -i {tmp_path}/log"
+    heard = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    options = {"stdout": subprocess.PIPE, "text": True, "start_new_session": True}
+    options |= {"env": os.environ | {"GIBLET_LOG": "1"}, "preexec_fn": heard}
+    with subprocess.Popen(["bash", "-c", line], **options) as process:
+        assert "extract_codes begins" in process.stdout.readline()
+        os.killpg(process.pid, signal.SIGINT)
+        process.wait()
+    *_, event = read_events((tmp_path / "log").read_text())
+    assert event.message == "giblet extract_codes: stopped by the user; nothing half written"
+
+
 @pytest.mark.parametrize(("reason", "code"), [(KeyboardInterrupt, 130), (ValueError, None)])
 def test_an_exit_is_the_users_only_after_ctrl_c(run, reason, code, monkeypatch):
     """Lightning makes one of every Ctrl-C."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from giblet.errors import nearest_name
-from giblet.io.validation import check_amounts, check_codes, check_waveform
+from giblet.io.validation import check_codes, check_features, check_waveform
 
 CODES = np.arange(8 * 112, dtype=np.int32).reshape(1, 8, 112)
 
@@ -50,16 +50,16 @@ def test_no_codes_at_all_are_codes():
 @pytest.mark.parametrize("dtype", [np.int32, np.uint8, bool])
 def test_labels_are_no_amounts(dtype):
     with pytest.raises(TypeError, match="Dequantise the codes first"):
-        check_amounts(np.zeros((4, 2), dtype=dtype))
+        check_features(np.zeros((4, 2), dtype=dtype))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_the_first_bad_amount_is_located(bad, rng):
     features = rng.standard_normal((10, 3)).astype(np.float32)
-    assert check_amounts(features) is features
+    assert check_features(features) is features
     features[7, 1] = features[8, 0] = bad
     with pytest.raises(ValueError, match=r"bold has 2 NaN or infinite values.*\(7, 1\)"):
-        check_amounts(features, "bold")
+        check_features(features, "bold")
 
 
 def test_a_waveform_is_finite_floats_in_a_row(rng):
