@@ -12,6 +12,7 @@ from giblet.alignment.hrf import HRF_SECONDS, tr_kernel
 from giblet.alignment.shapes import Shapes
 from giblet.alignment.sync import Match, match_scans
 from giblet.alignment.voxels import read_columns, voxels_to_keep
+from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.files import read_sound
 from giblet.config.sections import SplitConfig
 from giblet.errors import GibletError
@@ -181,7 +182,7 @@ def film_shapes(aligned: xr.Dataset, hrf_model: str, codebook_dim: int = 128) ->
     }
     return Shapes.with_modalities(
         modalities,
-        use_encodec=attrs["encoding_mode"] == "encodec",
+        use_encodec=FEATURE_TYPES[attrs["encoding_mode"]].is_codes,
         n_rows=sizes["row"],
         frames_per_tr=sizes["frame"],
         codebook_size=int(attrs["codebook_size"]),

@@ -46,6 +46,11 @@ class Shapes:
         text = None if self.n_text is None else (self.n_text,)
         return {"video": self.video, "text": text, **dict(self.others)}.get(modality)
 
+    @property
+    def feature_type(self) -> str:
+        """Name of the sound's feature type."""
+        return "encodec" if self.use_encodec else "mel"
+
     @classmethod
     def from_dict(cls, values: dict) -> Self:
         """As JSON or a checkpoint has them. TypeError for a name that is none of the fields."""

@@ -153,6 +153,8 @@ class FeatureType:
         What a row of the features is.
     unit, missing
         Of a value, and what stands where there is no frame.
+    is_codes
+        Whether values are labels of a codec's codebooks, which no arithmetic may touch.
     settings
         Config keys that the features depend on; ``t_r`` does in all cases.
     vocoder
@@ -166,6 +168,7 @@ class FeatureType:
     row: str
     unit: str
     missing: float
+    is_codes: bool
     settings: tuple[str, ...]
     vocoder: str
     coder: Callable[[str | Path | Codec, float, MelSettings], Coder]
@@ -190,6 +193,7 @@ FEATURE_TYPES = {
             row="codebook",
             unit="label",
             missing=-1,
+            is_codes=True,
             settings=("codec", "bandwidth_kbps", "framing"),
             vocoder="codec",
             coder=_codec_coder,
@@ -200,6 +204,7 @@ FEATURE_TYPES = {
             row="band",
             unit="dB",
             missing=np.nan,
+            is_codes=False,
             settings=("mel",),
             vocoder="Griffin-Lim",
             coder=_mel_coder,

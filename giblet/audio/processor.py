@@ -77,7 +77,7 @@ class AudioProcessor:
     @property
     def use_encodec(self) -> bool:
         """True if features are codes."""
-        return self.encoding_mode == "encodec"
+        return self.feature_type.is_codes
 
     @property
     def encoding_mode(self) -> str:

@@ -113,11 +113,11 @@ class Autoencoder(SavedModel, nn.Module):
 
     def _audio_encoder(self, width: int) -> nn.Module:
         s, c = self.shapes, self.config
-        if c.layout == "flat" and s.use_encodec:
+        if c.layout == "flat" and self.codebooks is not None:
             return AudioEncoder(s.n_rows, s.codebook_size, c.embedding_dim, width)
         if c.layout == "flat":
             return MelEncoder(s.n_rows, width)
-        n_features = s.codebook_dim if s.use_encodec else s.n_rows
+        n_features = s.n_rows if self.codebooks is None else s.codebook_dim
         dim = self._bands()["audio"]
         pool = SlotEncoder(n_features, c.slot_frames, dim, c.frame_width, c.slot_width)
         if self.codebooks is not None:
@@ -150,7 +150,7 @@ class Autoencoder(SavedModel, nn.Module):
         else:
             dim = c.decoder_dim
             frames = FrameDecoder(n_bottleneck, s.frames_per_tr, dim)
-        if not s.use_encodec:
+        if self.codebooks is None:
             return MelDecoder(dim, s.n_rows, frames)
         return AudioDecoder(frames=frames, head=self._head(dim))
 
@@ -185,4 +185,4 @@ class Autoencoder(SavedModel, nn.Module):
     def decode_audio(self, bottleneck: torch.Tensor) -> torch.Tensor:
         """Features of sound, as the audio path has them: int32 codes, or mel in dB."""
         features = self.decoders["audio"](bottleneck)
-        return features.to(torch.int32) if self.shapes.use_encodec else features
+        return features if self.codebooks is None else features.to(torch.int32)

@@ -30,7 +30,7 @@ def starting_point(
         return None, "none"
     if config.start_from not in ("auto", "bundled"):
         return Autoencoder.from_pretrained(config.start_from), config.start_from
-    folder = BUNDLED / ("encodec" if shapes.use_encodec else "mel")
+    folder = BUNDLED / shapes.feature_type
     bundled = Autoencoder.from_pretrained(folder)
     alike = _variant(shapes, config) == _variant(bundled.shapes, bundled.config)
     alike &= all(getattr(shapes, name) == getattr(bundled.shapes, name) for name in _SOUND)

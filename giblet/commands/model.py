@@ -14,6 +14,7 @@ def sync_align(
     text: Path | None = None,
     bold: Path | None = None,
     regressors: list[Path] = (),
+    others: list[Path] = (),
 ) -> None:
     """Align film, text and scans to the film's TRs; split into train and test.
 
@@ -28,6 +29,7 @@ def sync_align(
 
     loaded = [load_arrays(audio, *SOUND), load_arrays(video, *PICTURES, or_nothing=True)]
     loaded += [] if text is None else [load_arrays(text, *WORDS, or_nothing=True)]
+    loaded += [load_arrays(path, path.stem, "tr", or_nothing=True) for path in others]
     blurred = [load_arrays(p, *REGRESSORS, or_nothing=True) for p in regressors]
     with nullcontext() if bold is None else open_arrays(bold, *SCANS) as scans:
         together = align(loaded, scans, blurred, config.t_r, config.splits, config.max_voxels)

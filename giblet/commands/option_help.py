@@ -64,6 +64,7 @@ OPTIONS = {  # "command option" where an option means something else to a comman
     "logs": "checkpoints and TensorBoard curves",
     "mel": "the mel spectrogram (.nc)",
     "model": "folder of the trained model",
+    "others": "features in TRs of further modalities, each in a file of its name (.nc)",
     "page": "the report (.html)",
     "quality": "maps of scan quality, as brain_quality writes them (.nc)",
     "recipe": "network, losses and schedule (.yaml), for instance config/codec/bundled.yaml",

@@ -50,10 +50,11 @@ def convolve_hrf(features: Path, bold: Path, regressors: OutputFile, config: Con
     from giblet.alignment.hrf import fir_lags
     from giblet.alignment.regressors import film_regressors
     from giblet.audio.processor import AudioProcessor
+    from giblet.film.modalities import feature_names
     from giblet.io.arrays import load_arrays, open_arrays, save_arrays
-    from giblet.io.schema import FEATURES, SCANS
+    from giblet.io.schema import SCANS
 
-    film = load_arrays(features, *FEATURES, or_nothing=True)
+    film = load_arrays(features, *feature_names(), or_nothing=True)
     path = film.attrs.get("encoding_mode")
     processor = AudioProcessor.from_config(config, path) if path else None
     lags = fir_lags(config.hrf_model, config.fir_lags_seconds, config.t_r)

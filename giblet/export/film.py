@@ -7,6 +7,7 @@ import json
 import numpy as np
 import xarray as xr
 
+from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.framing import ungroup_trs
 from giblet.export.files import FILM_TIME, TABLE, Export
 from giblet.export.names import bids_label
@@ -21,7 +22,8 @@ def export_stimulus(export: Export, film: xr.Dataset) -> None:
     """
     attrs, done = film.attrs, {}
     clock = TrClock(float(attrs["t_r"]), float(attrs["frame_rate"]), attrs["framing"])
-    kind, row = ("codes", "codebook") if attrs["encoding_mode"] == "encodec" else ("mel", "band")
+    feature_type = FEATURE_TYPES[attrs["encoding_mode"]]
+    kind, row = feature_type.label, feature_type.row
     what = "index of a codeword" if row == "codebook" else "level of a mel band"
     columns, units = _numbered(row, film.sizes["row"]), {"Units": attrs["units"]}
     film_time, shown = (export.scans[name].values for name in ("film_time", "in_film"))
@@ -102,7 +104,7 @@ def _gzipped(values: np.ndarray) -> bytes:
 def _codec(attrs: dict) -> dict:
     """How the features were made, from the attributes of their file."""
     keys = {"film": "Film", "input": "FilmFingerprint", "framing": "Framing"}
-    if attrs["encoding_mode"] == "encodec":
+    if FEATURE_TYPES[attrs["encoding_mode"]].is_codes:
         keys |= {"codec": "Codec", "codec_revision": "CodecRevision"}
         keys |= {"bandwidth_kbps": "BandwidthKbps", "codebook_size": "CodebookSize"}
     facts = {label: attrs[key] for key, label in keys.items() if key in attrs}

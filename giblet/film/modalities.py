@@ -150,6 +150,11 @@ def beside_sound() -> dict[str, Modality]:
     return {name: modality for name, modality in MODALITIES.items() if name != "audio"}
 
 
+def feature_names() -> tuple[str, ...]:
+    """Names in a file of any one modality's features, as ``giblet.io.schema`` has them."""
+    return " or ".join(["features", *MODALITIES]), "tr"
+
+
 def modality_of(film: "xr.Dataset") -> Modality:
     """The modality that an array set holds the features of."""
     return next(m for m in MODALITIES.values() if m.name in film)

@@ -20,7 +20,6 @@ STREAM = ("stream", "t_r", "frame_rate", "framing", "n_trs")
 SOUND = ("audio", "tr", "row", "frame", "t_r", "frame_rate", "framing", "encoding_mode")
 PICTURES = ("video", "tr")
 WORDS = ("text", "tr")
-FEATURES = ("audio or features or video or text", "tr")  # of any one modality
 SCANS = ("bold", "volume", "film_time", "in_film", "subject", "run", "t_r", "source")
 REGRESSORS = ("regressors", "volume", "t_r", "hrf_model", "fir_lags_seconds")
 ALIGNED = ("audio", "tr", "row", "frame", "part", "run", "t_r", "encoding_mode", "codebook_size")

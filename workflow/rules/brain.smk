@@ -120,6 +120,7 @@ rule sync_align:
         audio=f"{RESULTS}/trs/{{path}}.nc",
         video=f"{RESULTS}/trs/video.nc",
         text=f"{RESULTS}/trs/text.nc" if ANNOTATIONS else [],
+        others=[f"{RESULTS}/trs/{m}.nc" for m in OTHERS],
         bold=f"{RESULTS}/bold.nc" if HAS_BOLD else [],
         regressors=lambda w: (
             [f"{RESULTS}/regressors/{m}.nc" for m in modalities(w.path)]
@@ -140,12 +141,13 @@ rule sync_align:
         runtime=runtime("sync_align"),
     params:
         text="--text=" if ANNOTATIONS else "",
+        others="--others" if OTHERS else "",
         bold="--bold=" if HAS_BOLD else "",
         regressors="--regressors" if HAS_BOLD else "",
         settings=settings("t_r", "splits", "max_voxels"),
         source=source_fingerprint("sync_align"),
     shell:
         '"$GIBLET_PYTHON" -m giblet sync_align --audio={input.audio:q} --video={input.video:q}'
-        " {params.text}{input.text:q} {params.bold}{input.bold:q}"
+        " {params.text}{input.text:q} {params.others} {input.others:q} {params.bold}{input.bold:q}"
         " {params.regressors} {input.regressors:q} --aligned={output.aligned:q}"
         " --settings={params.settings:q} 2>&1 | tee -i {log:q}"

@@ -7,13 +7,15 @@ import sys
 from pathlib import Path
 
 import giblet
-from giblet.errors import GibletError, missing_path
-from giblet.config.config import parse_config
-from giblet.demo import annotations_path, film_path
+from giblet.audio.feature_types import FEATURE_TYPES
+from giblet.brain.run_table import run_files
 from giblet.commands.doctor.costs import COSTS
 from giblet.commands.fingerprint import source_fingerprint
 from giblet.commands.process import rule_environment
-from giblet.brain.run_table import run_files
+from giblet.config.config import parse_config
+from giblet.demo import annotations_path, film_path
+from giblet.errors import GibletError, missing_path
+from giblet.film.modalities import beside_sound
 from giblet.io.tables import load_yaml
 
 
@@ -120,14 +122,16 @@ elif SETTINGS.bold_source != "simulated":
 RUN_FILES = there("bold or scan.parcellation", RUN_FILES)
 
 # settings of each feature type of the sound, apart from t_r
-SOUND = {"encodec": ("codec", "bandwidth_kbps", "framing"), "mel": ("mel",)}
+SOUND = {name: feature_type.settings for name, feature_type in FEATURE_TYPES.items()}
 # in the report
 COMPARED = [*SOUND] if SETTINGS.has_film else []
+# modalities beside audio, video and text
+OTHERS = [name for name, modality in beside_sound().items() if modality.optional]
 
 
 wildcard_constraints:
-    path="encodec|mel",
-    modality="encodec|mel|video|text",
+    path="|".join(SOUND),
+    modality="|".join([*SOUND, *beside_sound()]),
 
 
 def settings(*names):
@@ -171,9 +175,9 @@ def decoding_regions():
 
 
 def modalities(path):
-    """Modalities of the film with this feature type: audio, video and, where annotated, text."""
+    """Modalities of the film with this feature type: audio, video, where annotated text, others."""
     film = [path, "video"] if SETTINGS.has_film else []
-    return film + (["text"] if ANNOTATIONS else [])
+    return film + (["text"] if ANNOTATIONS else []) + OTHERS * SETTINGS.has_film
 
 
 def cores(rule):
