@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from factories import flat_model
 from scipy.signal import lfilter
 
 from giblet.alignment.aligned import align, film_data, film_shapes
@@ -19,7 +20,7 @@ from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks
 from giblet.commands.scans import lesion
 from giblet.config.config import parse_config
-from giblet.config.sections import DecodingConfig, LesionConfig, ModelConfig, SplitConfig
+from giblet.config.sections import DecodingConfig, LesionConfig, SplitConfig
 from giblet.demo import film_path
 from giblet.errors import GibletError
 from giblet.evaluation.decoding import decode_silenced, decode_subject, lags_in_trs
@@ -161,16 +162,7 @@ def test_regions_that_are_not_read_are_left_out_or_refused(film, caplog):
 # ---- files in, files out -------------------------------------------------------------------------
 
 SHORT = 24  # TRs of the bundled film
-SMALL = ModelConfig(
-    layout="flat",
-    code_head="classifier",
-    start_from="none",
-    audio_dim=16,
-    bottleneck_dim=32,
-    embedding_dim=4,
-    decoder_dim=8,
-    readout_rank=4,
-)
+SMALL = flat_model()
 CONFIG = parse_config(
     {"lesion": {"n_draws": 1}, "decoding": {"clip_seconds": 1.5, "voxel_share": 1.0}}
 )

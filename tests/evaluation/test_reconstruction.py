@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from factories import flat_model
 
 from giblet.alignment.aligned import align, film_data, film_shapes
 from giblet.audio.files import read_sound, write_sound
@@ -15,7 +16,7 @@ from giblet.audio.processor import AudioProcessor
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks
 from giblet.autoencoder.training import fit
-from giblet.config.sections import DecodingConfig, ModelConfig, SplitConfig, TrainingConfig
+from giblet.config.sections import DecodingConfig, SplitConfig, TrainingConfig
 from giblet.evaluation import reconstruction
 from giblet.evaluation.brain_scores import decode_brains
 from giblet.evaluation.reconstruction import reconstruct
@@ -23,18 +24,7 @@ from giblet.evaluation.scores import score_table
 
 T_R, N_TRS, FIRST_SCANNED = 1.5, 24, 3
 SPLITS = SplitConfig(gap_seconds=1.5)
-SMALL = ModelConfig(
-    layout="flat",
-    code_head="classifier",
-    start_from="none",
-    audio_dim=16,
-    video_dim=8,
-    text_dim=8,
-    bottleneck_dim=32,
-    embedding_dim=4,
-    decoder_dim=8,
-    readout_rank=4,
-)
+SMALL = flat_model()
 ONE_EPOCH = TrainingConfig(max_epochs=1, frames_per_step=4, window_trs=6, bfloat16=False)
 SOUND_METRICS = {"pesq_wb", "stoi", "si_sdr_db", "log_mel_db", "sync_error_ms"}
 QUICK_MEL = MelSettings(n_mels=60, n_iter=8)

@@ -3,16 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from factories import flat_model, small_shapes
 from sklearn.metrics import log_loss
 
 from giblet.alignment.dataset import FilmData
-from giblet.alignment.shapes import Shapes
 from giblet.audio.mel import MelSettings
 from giblet.audio.metrics.identify import identification
 from giblet.audio.metrics.scores import score_sound
 from giblet.audio.processor import AudioProcessor
 from giblet.autoencoder.autoencoder import Autoencoder
-from giblet.config.sections import ModelConfig
 from giblet.evaluation.scores import (
     bold_rows,
     code_rows,
@@ -113,16 +112,8 @@ def codes(rng):
 
 @pytest.fixture
 def model():
-    shapes = Shapes(use_encodec=True, n_rows=2, frames_per_tr=9, codebook_size=16)
-    sizes = ModelConfig(
-        layout="flat",
-        code_head="classifier",
-        start_from="none",
-        audio_dim=8,
-        bottleneck_dim=12,
-        embedding_dim=4,
-        decoder_dim=8,
-    )
+    shapes = small_shapes(frames_per_tr=9, video=None, n_text=None, n_voxels=0, subjects=())
+    sizes = flat_model(audio_dim=8, bottleneck_dim=12)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return Autoencoder(shapes, sizes).eval()
