@@ -17,6 +17,9 @@ WITHOUT_NUMBERS = ("errors.py", "log.py", "commands/process.py")  # they print a
 PREFIX = "giblet"
 SETTINGS = "config/"  # values of settings are among a rule's params: here only methods count
 _VALIDATORS = ("field_validator", "model_validator")
+ENTRIES = ("FeatureType", "Metric", "Modality")  # of tables that also hold words for the report
+WORDS = ("label", "method", "note", "reference", "unscored", "vocoder")
+WITH_WORDS = ("report",)  # commands that write them
 
 Reference = tuple[Path, str]  # a module, and a name that is defined in it
 
@@ -44,8 +47,9 @@ def source_fingerprint(command: str) -> str:
     reached = reached_definitions(command)
     digest = hashlib.sha256()
     files = {file for file, _name in reached}
-    texts = {_text(*reference) for reference in reached}
-    for text in sorted(texts.union(*map(_other_texts, files))):
+    words = command in WITH_WORDS
+    texts = {_text(*reference, words) for reference in reached}
+    for text in sorted(texts.union(*(_other_texts(file, words) for file in files))):
         digest.update(text.encode())
     for file in sorted({t for module in files for t in module.parent.glob("*.jinja")}):
         digest.update(file.read_bytes())
@@ -199,18 +203,30 @@ def _node(file: Path, name: str) -> ast.stmt:
 
 
 @cache
-def _text(file: Path, name: str) -> str:
-    return ast.unparse(_node(file, name))
+def _text(file: Path, name: str, words: bool) -> str:
+    node = _node(file, name)
+    return ast.unparse(node if words else _WithoutWords().visit(deepcopy(node)))
 
 
 @cache
-def _other_texts(file: Path) -> frozenset[str]:
-    return frozenset(ast.unparse(_plain(file, node)) for node in _module(file).others)
+def _other_texts(file: Path, words: bool) -> frozenset[str]:
+    nodes = [_plain(file, node) for node in _module(file).others]
+    return frozenset(ast.unparse(n if words else _WithoutWords().visit(n)) for n in nodes)
 
 
 def _plain(file: Path, node: ast.stmt) -> ast.stmt:
-    """A copy of a statement without what cannot change a number."""
+    """A copy of a statement without what cannot change a result."""
     return _Plain(is_settings=_within(file).startswith(SETTINGS)).visit(deepcopy(node))
+
+
+class _WithoutWords(ast.NodeTransformer):
+    """Leaves out the words of table entries, which only the report writes."""
+
+    def visit_Call(self, node):
+        self.generic_visit(node)
+        if isinstance(node.func, ast.Name) and node.func.id in ENTRIES:
+            node.keywords = [keyword for keyword in node.keywords if keyword.arg not in WORDS]
+        return node
 
 
 class _Plain(ast.NodeTransformer):

@@ -53,14 +53,21 @@ class Kind:
 
 
 def read(film):
-    return film
+    return film, SNR
 
 
 def read_page(page):
-    return page
+    return page, SNR
 
 
 READERS = {"film": read}
+
+
+class Metric:
+    pass
+
+
+SNR = Metric(name="snr", label="SNR", decimals=2)
 """,
     "timing.py": "STEP = 1.5\n\n\ndef seconds(n):\n    return n * STEP\n",
     "pages/__init__.py": "",
@@ -127,6 +134,8 @@ def changed(package, name, old, new):
         ("commands/film.py", "load(film)", "load(film + 1)", {"encode"}),
         ("commands/film.py", "clock.seconds(codec)", "clock.seconds(2)", {"encode"}),
         ("pages/page.html.jinja", "<h1>", "<h2>", {"report"}),
+        ("store.py", 'label="SNR"', 'label="Signal to noise"', {"report"}),
+        ("store.py", "decimals=2", "decimals=3", {"encode", "report"}),
         ("config/config.py", '"encodec"', '"mel"', {"encode", "report"}),
     ],
 )
