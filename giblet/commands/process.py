@@ -45,8 +45,10 @@ def quiet_libraries() -> None:
             from transformers.utils.logging import disable_progress_bar
 
             disable_progress_bar()
-    for name in ("lightning", "lightning.fabric", "lightning.pytorch"):  # they have a level of INFO
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in ("lightning", "lightning.fabric", "lightning.pytorch"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.addHandler = lambda _: None  # type: ignore[method-assign]  # it adds one on import
     warnings.filterwarnings("ignore", module=r"(lightning|torch)\.")
 
 

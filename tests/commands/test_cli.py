@@ -570,3 +570,18 @@ def test_memory_that_torch_cannot_have_is_one_line(monkeypatch, capsys):
     assert main(["extract_mel", "--film", "a", "--mel", "b"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("giblet extract_mel: not enough memory (")
+
+
+def test_libraries_print_no_tips():
+    """Lightning adds a handler of its own when it is imported, which would print its messages."""
+    code = (
+        "import logging; from giblet.commands.process import quiet_libraries; "
+        "from giblet.log import log_to_stderr; quiet_libraries()\n"
+        "with log_to_stderr():\n"
+        "    import lightning\n"
+        "    logging.getLogger('lightning.pytorch').info('a tip')\n"
+        "    logging.getLogger('lightning.pytorch').warning('a warning')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.splitlines() == ["WARNING: a warning"]
+    assert not done.stdout
