@@ -122,20 +122,12 @@ def log_mel_distance_db(reference: np.ndarray, estimate: np.ndarray) -> float:
     return float(np.mean(np.abs(reference - estimate)))
 
 
-def envelope_lag_ms(reference: np.ndarray, estimate: np.ndarray) -> float:
-    """By how many ms ``estimate`` comes later than ``reference``; both (n_samples,) at 16 kHz.
-
-    The lag of their `envelopes`: phase plays no part. Between unrelated sounds it is random:
-    hundreds of ms. NaN where an envelope never changes.
-    """
-    return lag_ms(envelopes(reference), envelopes(estimate))
-
-
 def lag_ms(reference: np.ndarray, estimate: np.ndarray) -> float:
     """By how many ms the `envelopes` (20, n_ms) of an estimate come later than the reference's.
 
     The lag, up to half the sound either way, at which their cross-correlation, summed over bands,
-    is highest.
+    is highest: phase plays no part. Between unrelated sounds it is random: hundreds of ms. NaN
+    where an envelope never changes.
     """
     from scipy.fft import irfft, next_fast_len, rfft
 
