@@ -69,9 +69,9 @@ def estimate_lag(
     more sound with less BOLD. Voxels are chosen in one half of the scan and read in the other, both
     ways round. The shifts are ``_STEP`` apart, a parabola through the best three gives the lag.
 
-    A late brain cannot be told from a late scan: real responses peak about a second earlier or
-    later than the canonical one, and without ``adaptation`` the estimate is 0.7 s lower where
-    neurons do adapt (simulated brains).
+    A late response cannot be distinguished from a late scan: real responses peak about a second
+    earlier or later than the canonical one, and without ``adaptation`` the estimate is 0.7 s lower
+    where neurons do adapt (simulated brains).
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def estimate_lag(
     Raises
     ------
     GibletError
-        Lengths that do not fit, a scan too short to tell a fit from chance, sound or BOLD that
+        Lengths that do not fit, a scan too short to test a fit against chance, sound or BOLD that
         never changes.
     TypeError, ValueError
         Integers; NaN.
@@ -206,14 +206,14 @@ def _null(expected, bold, share: float, gap: float, n_null: int, rng) -> np.ndar
     apart = np.arange(int(np.ceil(gap)), len(bold) - int(np.ceil(gap)) + 1)
     if len(apart) < n_null:
         raise GibletError(
-            f"{len(bold)} volumes are too few to tell a lag from chance: {n_null} ways to move "
+            f"{len(bold)} volumes are too few to test a lag against chance: {n_null} ways to move "
             f"the film by {gap:.0f} volumes or more are needed; join the runs"
         )
-    found = []
+    nulls = []
     for offset in rng.choice(apart, n_null, replace=False):
         moved = np.roll(expected, offset, axis=-1)
-        found.append(_fit(moved, bold, _choose(moved, bold, share)).max())
-    return np.array(found)
+        nulls.append(_fit(moved, bold, _choose(moved, bold, share)).max())
+    return np.array(nulls)
 
 
 def _draw(n_trs: int, block: float, rng) -> tuple[np.ndarray, ...]:
@@ -304,15 +304,15 @@ def scan_lag(
     left out.
     """
     if levels is None:
-        return None, "no sound to tell it by"
+        return None, "no sound to estimate it from"
     heard = film_time <= samples_duration(len(levels), RATE_HZ)
     try:
-        found = estimate_lag(
+        lag = estimate_lag(
             levels, RATE_HZ, bold[heard], film_time[heard], run=runs[heard], **options
         )
     except GibletError as error:
         return None, str(error)
-    return found, ""
+    return lag, ""
 
 
 def lag_arrays(lag: Lag | None, reason: str, t_r: float) -> xr.Dataset:

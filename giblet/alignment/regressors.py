@@ -22,8 +22,8 @@ def film_regressors(
     """One modality's ``regressors`` (volume, feature), and of words also ``n_words`` (volume, lag).
 
     With ``model`` fir, features lag by lag, and counts at each; otherwise there is one lag. Nothing
-    where the film has nothing: a sound file has no pictures. Attribute ``n_trs`` tells how many TRs
-    the features have; after them all is 0. ``processor`` is needed for sound alone; the other
+    where the film has nothing: a sound file has no pictures. Attribute ``n_trs`` is the number of
+    TRs of the features; after them all is 0. ``processor`` is needed for sound alone; the other
     arguments are those of `regress`. GibletError where ``film`` is not the whole one, from its
     first TR on.
     """
@@ -55,7 +55,7 @@ def regress(
 
     ``model`` and ``lags`` as of `convolve_hrf`: with fir there are n_lags * n_features columns.
     Each run starts from silence: what the film has before the TR in which the run's showing began
-    was not seen. ``scans`` tell that by ``film_start`` (volume; s); without it, showings begin with
+    was not seen. ``scans`` have that as ``film_start`` (volume; s); without it, showings begin with
     their first volume, and what was seen before volumes that were dropped is lost.
     """
     film_time, n_columns = scans["film_time"].values, values.shape[1] * max(1, len(lags))

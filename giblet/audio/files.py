@@ -2,7 +2,7 @@
 
 The film's clock starts where its container starts. Sound that begins later is preceded by
 silence, so sample ``k`` is always the sound at ``k / sample_rate`` seconds of film, within the 1 ms
-to which Matroska and MP4 round. An encoder's run-in is left out where the container tells its
+to which Matroska and MP4 round. An encoder's run-in is left out where the container states its
 length (MP4, MOV, Matroska, Ogg, MP3 files); raw streams, AVI, ASF, FLV and MPEG-TS do not; there
 the sound comes late by it: 5 ms (AC-3) to 23 ms (MP3, AAC).
 """

@@ -50,8 +50,9 @@ def detect_format(features: np.ndarray, attrs: Mapping | None = None) -> str:
     """``encodec``, ``mel_3d`` or ``mel_2d``: by dtype and shape, and by ``attrs`` where given.
 
     ``attrs`` are what ``AudioProcessor.facts()`` gives; ``encoding_mode``, or else ``units``,
-    decides. Without them, what might be something else is refused. Shape cannot tell the average
-    mel of a TR from other tables of at most 512 columns, BOLD of parcels for one: give ``attrs``.
+    decides. Without them, what might be something else is refused. Shape does not distinguish the
+    average mel of a TR from other tables of at most 512 columns, BOLD of parcels for one: give
+    ``attrs``.
 
     Raises
     ------

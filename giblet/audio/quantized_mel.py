@@ -111,7 +111,7 @@ def dequantize_mel(levels: np.ndarray, quantizer: QuantizerSettings) -> np.ndarr
     Raises
     ------
     TypeError
-        Not unsigned integers: codes and amounts are no levels.
+        Not unsigned integers: codes and floats are no levels.
     ValueError
         A level that the quantiser does not have.
     """

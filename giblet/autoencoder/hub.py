@@ -81,15 +81,15 @@ class SavedModel(ModelHubMixin, library_name="giblet", tags=["fmri"], model_card
         """
         if revision is not None and not Path(folder).is_dir():
             folder = f"{str(folder).partition('@')[0]}@{revision}"
-        found = model_folder(str(folder), "model")
-        content = load_json(found / _CONFIG)
+        place = model_folder(str(folder), "model")
+        content = load_json(place / _CONFIG)
         try:
             made_by = content.pop(_FORMAT, 0)
-            check_version(made_by, found / _CONFIG)
-            check_sums(found, [_WEIGHTS, _CONFIG], needed=made_by > 0)
+            check_version(made_by, place / _CONFIG)
+            check_sums(place, [_WEIGHTS, _CONFIG], needed=made_by > 0)
             shapes = Shapes.from_dict(content.pop("shapes"))
             model = cls(shapes, ModelConfig(**content.pop("model")))
-            load_model(model, found / _WEIGHTS)
+            load_model(model, place / _WEIGHTS)
         except (*_BAD_WEIGHTS, *_BAD_CONFIG) as error:
             reason = " ".join(str(error).split())[:200]
             raise GibletError(f"{folder}: no autoencoder can be read from it ({reason})") from error

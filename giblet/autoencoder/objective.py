@@ -31,20 +31,20 @@ def baselines(data: FilmData, autoencoder: Autoencoder) -> dict[str, float]:
     """
     film, trs = data.film, _training_trs(data)
     if autoencoder.codebooks:
-        found = _of_codes(film["audio"][trs], autoencoder)
+        losses = _of_codes(film["audio"][trs], autoencoder)
     else:
-        found = {"audio": _spread(film["audio"], trs)}
+        losses = {"audio": _spread(film["audio"], trs)}
     for name, modality in beside_sound().items():
         if name in autoencoder.decoders:
-            found[name] = _spread(film[name], trs) / modality.scale**2
+            losses[name] = _spread(film[name], trs) / modality.scale**2
     if data.bold is not None:
-        found["bold"] = _mean_square(data.bold.transpose(0, 1), trs)
-    constant = [modality for modality, baseline in found.items() if baseline < _ROUNDING]
+        losses["bold"] = _mean_square(data.bold.transpose(0, 1), trs)
+    constant = [modality for modality, baseline in losses.items() if baseline < _ROUNDING]
     if constant:
         raise GibletError(
             f"{', '.join(constant)}: constant over the training TRs: nothing to learn"
         )
-    return found
+    return losses
 
 
 def _training_trs(data: FilmData) -> torch.Tensor:
@@ -148,15 +148,15 @@ class Objective(nn.Module):
 
     def weighted(self, losses: dict[str, torch.Tensor], epoch: int = 0) -> dict[str, torch.Tensor]:
         """Losses times their weights; learned ones as Kendall et al. (2018) have them."""
-        found = {name: w * losses[name] for name, w in self.weights.items() if name in losses}
+        weighted = {name: w * losses[name] for name, w in self.weights.items() if name in losses}
         if self.training:
             for name, scale in self.log_scales.items():
-                if name in found:
-                    found[name] = found[name] * (-scale).exp() + self.weights[name] * scale
+                if name in weighted:
+                    weighted[name] = weighted[name] * (-scale).exp() + self.weights[name] * scale
         if "kl" in losses:
             grown = min(1.0, (epoch + 1) / self.settings.kl_epochs)
-            found["kl"] = self.settings.kl_weight * grown * losses["kl"]
-        return found
+            weighted["kl"] = self.settings.kl_weight * grown * losses["kl"]
+        return weighted
 
     def _hidden(self, film: dict) -> dict[str, torch.Tensor] | None:
         """Modalities and TRs that the encoder may know, at random while training."""

@@ -38,16 +38,16 @@ def sound_data(folders: Mapping[str, Path], processor: AudioProcessor, seed: int
 
 def _cuts(file: Path, processor: AudioProcessor, n_shifts: int) -> list[np.ndarray]:
     """One sound's frames as TRs (n_trs, n_rows, frames_per_tr), cut at several places."""
-    per_tr, found = processor.clock.frames_per_tr, []
+    per_tr, cuts = processor.clock.frames_per_tr, []
     if sound_duration(file) < processor.clock.duration(1):
-        return found
+        return cuts
     stream, _n_trs = processor.extract(file)
     for shift in range(0, per_tr, -(-per_tr // n_shifts)):
         n_trs = (stream.shape[1] - shift) // per_tr
         if n_trs:
             cut = stream[:, shift : shift + n_trs * per_tr]
-            found.append(np.ascontiguousarray(cut.reshape(len(cut), n_trs, per_tr).swapaxes(0, 1)))
-    return found
+            cuts.append(np.ascontiguousarray(cut.reshape(len(cut), n_trs, per_tr).swapaxes(0, 1)))
+    return cuts
 
 
 def sound_shapes(processor: AudioProcessor, data: FilmData) -> Shapes:

@@ -47,7 +47,7 @@ def test_without_sound_or_with_too_little_there_is_a_reason():
     assert lag is None
     arrays = lag_arrays(lag, reason, T_R)
     assert np.isnan(arrays["lag"])
-    assert arrays.attrs == {"warnings": [], "lag_note": "no sound to tell it by"}
+    assert arrays.attrs == {"warnings": [], "lag_note": "no sound to estimate it from"}
     levels, bold = np.sin(np.arange(900.0)), np.sin(np.arange(50.0))[:, None]
     for heard, expected in ((levels, "50 volumes are too few"), (0 * levels, "never changes")):
         lag, reason = scan_lag(heard, bold, times, np.zeros(50))

@@ -163,7 +163,7 @@ def test_noise_of_the_scanner_and_of_the_head_by_subject(smooth):
 def test_one_subject_has_nobody_to_agree_with(smooth):
     found = brain_quality(scans_of(smooth(3, 5)[None]), {}, T_R)
     assert all(name.startswith("lag") and np.isnan(found[name]) for name in found)
-    assert found.attrs["lag_note"] == "no sound to tell it by"
+    assert found.attrs["lag_note"] == "no sound to estimate it from"
 
 
 def test_too_short_a_scan_is_said(smooth):

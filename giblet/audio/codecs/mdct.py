@@ -119,8 +119,8 @@ class MdctModel(PreTrainedModel):
         for book in self.codebooks:
             further = errors[..., None] + book.square().sum(-1) - 2 * left @ book.T
             n_kept = min(self.config.beam_size, further[0].numel())
-            errors, found = further.flatten(1).topk(n_kept, largest=False)
-            choice, word = (found // len(book))[..., None], found % len(book)
+            errors, chosen = further.flatten(1).topk(n_kept, largest=False)
+            choice, word = (chosen // len(book))[..., None], chosen % len(book)
             left = left.take_along_dim(choice, 1) - book[word]
             codes = torch.cat([codes.take_along_dim(choice, 1), word[..., None]], dim=-1)
         return codes[:, 0, :n_codebooks].T

@@ -128,8 +128,8 @@ class WindowedCodec(PretrainedCodec):
         with one_thread_a_stage():
             for window, before, n in overlapping(padded, self.reach[0] * hop):
                 sound = torch.from_numpy(window).to(self.model.dtype)
-                found = self._encoded(sound, slice(before // hop, (before + n) // hop))
-                codes += found.T.int().numpy().tobytes()
+                block = self._encoded(sound, slice(before // hop, (before + n) // hop))
+                codes += block.T.int().numpy().tobytes()
         return np.frombuffer(codes, dtype=np.int32).reshape(-1, self.n_codebooks).T.copy()
 
     def decode_blocks(self, codes: np.ndarray) -> Iterator[np.ndarray]:
