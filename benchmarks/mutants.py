@@ -66,25 +66,34 @@ def copy_tree(folder: Path) -> None:
 
 
 def run_fault(fault: Fault, tree: Path, limit: float) -> str:
-    """``caught``, ``survived``, ``stale`` or ``too slow`` (nobody waits for ever: caught)."""
+    """``caught``, ``survived``, ``stale`` or ``too slow`` (of an endless loop)."""
     file = tree / fault.file
     whole = file.read_text(encoding="utf-8")
     if (faulty := fault.apply(whole)) is None:
         return "stale"
     try:
         file.write_text(faulty, encoding="utf-8")
-        tests = FORK.Process(target=_pytest, args=(tree, fault.tests))
-        tests.start()
-        tests.join(limit)
-        if tests.is_alive():
-            tests.kill()
-            return "too slow"
+        status = run_tests(fault.tests, tree, limit)
     finally:
         file.write_text(whole, encoding="utf-8")
         Path(cache_from_source(str(file))).unlink(missing_ok=True)  # of the faulty text
-    if tests.exitcode not in (pytest.ExitCode.OK, 1, pytest.ExitCode.INTERRUPTED):
-        raise SystemExit(f"pytest could not run {' '.join(fault.tests)}: exit {tests.exitcode}")
-    return "caught" if tests.exitcode else "survived"
+    if status is None:
+        return "too slow"
+    return "caught" if status else "survived"
+
+
+def run_tests(tests: tuple[str, ...], tree: Path, limit: float) -> int | None:
+    """Exit status of pytest; None after ``limit`` seconds."""
+    process = FORK.Process(target=_pytest, args=(tree, tests))
+    process.start()
+    process.join(limit)
+    if process.is_alive():
+        process.kill()
+        process.join()
+        return None
+    if process.exitcode not in (pytest.ExitCode.OK, 1, pytest.ExitCode.INTERRUPTED):
+        raise SystemExit(f"pytest could not run {' '.join(tests)}: exit {process.exitcode}")
+    return process.exitcode
 
 
 def _pytest(tree: Path, tests: tuple[str, ...]) -> None:
@@ -116,6 +125,9 @@ def main() -> None:
     outcomes: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         copy_tree(Path(folder))
+        for tests in sorted({fault.tests for fault in faults}):
+            if run_tests(tests, Path(folder), options.limit) != 0:
+                sys.exit(f"{' '.join(tests)}: not green, or too slow, without any fault")
         for fault in faults:
             begin = time.monotonic()
             outcome = run_fault(fault, Path(folder), options.limit)

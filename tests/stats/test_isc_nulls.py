@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from giblet.stats.intersubject import isc, isc_nulls
-from giblet.stats.permutation import phase_randomised
+from giblet.stats.intersubject import agreement, isc, isc_nulls
+from giblet.stats.permutation import among_nulls, phase_randomised
 
 
 def by_time(bold, runs, n_permutations, seed):
@@ -39,3 +39,14 @@ def test_who_is_constant_is_left_out_of_the_nulls_too(rng, monkeypatch, many):
     found = isc_nulls(bold, runs, 5, seed=0)
     np.testing.assert_allclose(found[:, [0, 2]], by_time(bold, runs, 5, 0)[:, [0, 2]], atol=2e-6)
     assert np.isnan(found[:, 1]).all()
+
+
+def test_the_p_of_agreement_is_that_of_the_mean_isc(rng):
+    """The highest of four subjects would be above the nulls of the mean far too often."""
+    bold, runs = rng.standard_normal((4, 60, 30)), np.repeat(["a", "b"], 30)
+    maps = agreement(bold, runs, n_permutations=19, seed=5)
+    own = isc(bold)
+    nulls = isc_nulls(bold, runs, 19, seed=5)
+    np.testing.assert_allclose(maps["isc"], own, atol=1e-6)
+    np.testing.assert_array_equal(maps["isc_p"], among_nulls(own.mean(axis=0), nulls).p)
+    assert np.mean(maps["isc_p"] <= 0.05) < 0.2
