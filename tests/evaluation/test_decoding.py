@@ -13,7 +13,14 @@ from giblet.alignment.dataset import split_film, zscore_bold
 from giblet.alignment.hrf import tr_kernel
 from giblet.audio.metrics.identify import identification as identified
 from giblet.config.sections import DecodingConfig, SplitConfig
-from giblet.evaluation.decoding import decode_subject, lagged, lags_in_trs, nearest_clips
+from giblet.evaluation.decoding import (
+    decode_silenced,
+    decode_subject,
+    lagged,
+    lags_in_trs,
+    nearest_clips,
+)
+from giblet.stats.ridge import fit_ridge
 
 N_TRS, T_R = 300, 1.5
 LAGS = lags_in_trs(T_R, DecodingConfig())
@@ -162,3 +169,27 @@ def test_null_bold_identifies_nothing(rng, parts):
     assert abs(np.mean(scores) - 0.5) < four_sigma
     assert np.mean(scores) - np.mean(shuffled) < np.sqrt(2) * four_sigma  # no better than its null
     assert np.mean(trapped) > 0.8
+
+
+def test_nearest_clips_are_trs_of_the_film(rng):
+    """Not places in the training part, which begins late here."""
+    bottleneck, train, test = make_bottleneck(rng), np.arange(120, 220), np.arange(20, 60)
+    bold = rng.standard_normal((N_TRS, 12)).astype(np.float32)
+    bold[18 + LAGS[0] : 60 + LAGS[-1]] = bold[148 + LAGS[0] : 190 + LAGS[-1]]  # seen again
+    runs = np.repeat("run-1", N_TRS)
+    nearest = decode_subject(bold, runs, bottleneck, train, test, LAGS)["nearest_clip"]
+    np.testing.assert_array_equal(nearest, test + 130)
+
+
+def test_silenced_voxels_are_silent_at_every_lag(rng, parts):
+    train, test = parts
+    bottleneck = make_bottleneck(rng)
+    bold = answering(rng, bottleneck, n_voxels=10).astype(np.float32)
+    silenced = np.arange(10) < 3
+    quiet = bold.copy()
+    quiet[:, silenced] = 0.0
+    runs = np.repeat("run-1", N_TRS)
+    (decoded,) = decode_silenced(bold, runs, bottleneck, train, test, LAGS, [silenced])
+    x = lagged(bold, runs, LAGS)
+    expected = fit_ridge(x[train], bottleneck[train]).predict(lagged(quiet, runs, LAGS)[test])
+    np.testing.assert_allclose(decoded, expected, atol=1e-4)

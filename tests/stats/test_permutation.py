@@ -9,6 +9,7 @@ from giblet.stats.intersubject import isc
 from giblet.stats.pearson import correlation
 from giblet.stats.permutation import (
     against_chance,
+    among_nulls,
     block_permuted,
     false_discovery_rate,
     phase_randomised,
@@ -57,6 +58,29 @@ def test_blocks_move_whole(rng):
     assert sorted(order[:, 0]) == trs[:, 0].tolist()
     breaks = (np.diff(order[:, 0]) % 50 != 1).sum()
     assert 3 <= breaks <= 6  # seven blocks on a ring
+
+
+def test_blocks_begin_anywhere():
+    """Not at multiples of their length alone: the series is a ring."""
+    series, rng = np.arange(12.0)[:, None], np.random.default_rng(0)
+    begins = {block_permuted(series, rng, 12)[0, 0] for _ in range(200)}
+    assert len(begins) == 12
+
+
+def test_ties_and_nulls_without_a_number_count_against_the_score():
+    nulls = [np.array([2.0, 1.0, np.nan]), np.array([1.0, 0.0, 0.0]), np.array([-3.0, 0.5, 0.0])]
+    chance = among_nulls(np.array([1.0, 1.0, 1.0]), nulls)
+    np.testing.assert_allclose(chance.p, [(1 + 2) / 4, (1 + 1) / 4, (1 + 1) / 4])
+    assert chance.null_mean_abs[0] == pytest.approx(2.0)
+
+
+def test_nulls_of_shifts_count_with_the_root_of_two():
+    """As `shift_chance` says: folds by ridge are not independent."""
+    fold = np.array([[0.5], [0.0], [0.4], [-0.4]])  # row 0 is the score
+    chance = shift_chance([fold], n_shifts=20000, seed=1)
+    assert chance.observed[0] == 0.5
+    # 0.5 and 0.4 reach it with the root of 2 (0.566), 0.4 alone would not: 2 shifts of 4
+    assert chance.p[0] == pytest.approx(0.5, abs=0.02)
 
 
 def test_p_is_scipys(rng):
