@@ -1,11 +1,11 @@
-"""Makes of the model beside each other: placement of the HRF x head x capacity, several seeds each.
+"""Ablations of the model: placement of the HRF x head x capacity, several seeds each.
 
     python benchmarks/ablation.py results/demo [--film FILM] [--seeds 0 1 2] [--table ablation.tsv]
 
-Reads ``aligned/encodec.nc`` of a results folder (``snakemake reconstruct_audio`` makes it), trains
-each make on it and scores the test part: codes, the sound of the bottleneck, what simulated or
-measured brains give back, BOLD read out from the bottleneck. Rows are appended as they are
-measured; a make and seed that are in the table are not measured again. Prints mean ± sd over seeds.
+Reads ``aligned/encodec.nc`` of a results folder (made by ``snakemake reconstruct_audio``), trains
+each variant on it and scores the test part: codes, the sound of the bottleneck, decoding
+from simulated or measured BOLD, BOLD predicted from the bottleneck. Rows are appended
+as they are measured; variants and seeds in the table are skipped. Prints mean ± sd over seeds.
 """
 
 import argparse
@@ -43,19 +43,19 @@ PLACEMENTS = ("bottleneck", "inputs")
 WIDE = ["accuracy", "nats", "stoi", "log_mel_db", "identification_10way", "bold_r_reliable"]
 
 
-def makes() -> dict[str, dict]:
-    """Name → settings; all begin from nothing, but for those that are named after it."""
-    found = {"default": {}, "vae": {"model": {"variational": True}}}
+def variants() -> dict[str, dict]:
+    """Name → settings; only default, vae and pretrained inputs do not train from scratch."""
+    all_variants = {"default": {}, "vae": {"model": {"variational": True}}}
     for capacity, head, placement in itertools.product(CAPACITIES, HEADS, PLACEMENTS):
         sizes, training = CAPACITIES[capacity]
         model = sizes | {"code_head": head, "hrf_placement": placement, "start_from": "none"}
-        found[f"{capacity} {head} {placement}"] = {"model": model, "training": training}
-    found["pretrained inputs"] = {"model": {"hrf_placement": "inputs"}}
-    return found
+        all_variants[f"{capacity} {head} {placement}"] = {"model": model, "training": training}
+    all_variants["pretrained inputs"] = {"model": {"hrf_placement": "inputs"}}
+    return all_variants
 
 
 def measure(settings: dict, seed: int, arrays, film_sound: np.ndarray) -> dict:
-    """Scores of one make on the test part, and the seconds of its training."""
+    """Train one variant; its scores on the test part and the training time (s)."""
     config = parse_config(settings | {"seed": seed})
     processor = AudioProcessor.from_config(config, "encodec")
     codec = processor.codec
@@ -79,7 +79,7 @@ def measure(settings: dict, seed: int, arrays, film_sound: np.ndarray) -> dict:
     held_out = HeldOut(code, data, original, processor.sample_rate, clip_trs)
     heard = held_out.sound_scores(wave)
     brain = {"brain": decode_brains(code, data, config.t_r, config.decoding)["brain"]}
-    told = identification_rows(brain, code, data, config.t_r, config.decoding, seed)
+    identified = identification_rows(brain, code, data, config.t_r, config.decoding, seed)
     bold = data.bold.numpy()
     reliable = reliable_voxels(bold[:, train])
     pairs = zip(predict_bold(model, code, data.run), bold, strict=True)
@@ -89,7 +89,7 @@ def measure(settings: dict, seed: int, arrays, film_sound: np.ndarray) -> dict:
         "nats": scores.get("cross_entropy_nats", np.nan),
         "stoi": np.nanmean(heard["stoi"]),
         "log_mel_db": np.nanmean(heard["log_mel_db"]),
-        **{row["metric"]: row["value"] for row in told},
+        **{row["metric"]: row["value"] for row in identified},
         "bold_r_reliable": np.nanmean(r),
         "epochs": trained.best_epoch + 1,
         "seconds": seconds,
@@ -102,21 +102,21 @@ def main() -> None:
     parser.add_argument("results", type=Path)
     parser.add_argument("--film", type=Path, default=film_path())
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--makes", nargs="*", default=list(makes()))
+    parser.add_argument("--variants", nargs="*", default=list(variants()))
     parser.add_argument("--table", type=Path, default=Path("ablation.tsv"))
     options = parser.parse_args()
     arrays = load_arrays(options.results / "aligned" / "encodec.nc")
     film_sound = read_sound(options.film, 24000)
     rows = pd.read_csv(options.table, sep="\t").to_dict("records") if options.table.exists() else []
-    done = {(row["make"], row["seed"]) for row in rows}
-    for seed, make in itertools.product(options.seeds, options.makes):
-        if (make, seed) not in done:
-            scores = measure(makes()[make], seed, arrays, film_sound)
-            rows.append({"make": make, "seed": seed} | scores)
+    done = {(row["variant"], row["seed"]) for row in rows}
+    for seed, variant in itertools.product(options.seeds, options.variants):
+        if (variant, seed) not in done:
+            scores = measure(variants()[variant], seed, arrays, film_sound)
+            rows.append({"variant": variant, "seed": seed} | scores)
             pd.DataFrame(rows).to_csv(options.table, sep="\t", index=False)
-            print(make, seed, {k: round(float(v), 3) for k, v in scores.items()}, flush=True)
-    by_make = pd.DataFrame(rows).groupby("make", sort=False)[WIDE]
-    mean, sd = by_make.mean().round(3).astype(str), by_make.std().round(3).astype(str)
+            print(variant, seed, {k: round(float(v), 3) for k, v in scores.items()}, flush=True)
+    by_variant = pd.DataFrame(rows).groupby("variant", sort=False)[WIDE]
+    mean, sd = by_variant.mean().round(3).astype(str), by_variant.std().round(3).astype(str)
     print((mean + " ± " + sd).to_markdown())
 
 

@@ -3,8 +3,8 @@
     python benchmarks/bold.py [--subjects 1 2 4] [--trs 1976] [--voxels 85810] [--plain]
 
 SIMULATED noise on the 3 mm grid of 61 × 73 × 61, int16, gzipped (``--plain``: not), six columns of
-motion. Each number of subjects is read by the verb ``load_bold`` in a process of its own. Needs
-5 GB on the disk for four subjects, removed at the end.
+motion. Each number of subjects is read by the verb ``load_bold`` in its own process. Needs
+5 GB of disk for four subjects, removed at the end.
 """
 
 import argparse
@@ -46,7 +46,7 @@ def write_subject(folder: Path, label: str, n_trs: int, mask: np.ndarray, ending
 
 
 def write_scans(folder: Path, n_subjects: int, n_trs: int, n_voxels: int, ending: str) -> None:
-    """Images, their mask, and nothing else."""
+    """Write images and their mask."""
     mask = np.zeros(SHAPE, dtype=bool)
     distance = np.square(np.indices(SHAPE) - np.reshape(SHAPE, (3, 1, 1, 1)) / 2).sum(axis=0)
     mask.flat[np.argsort(distance, axis=None, kind="stable")[:n_voxels]] = True

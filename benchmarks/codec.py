@@ -1,10 +1,10 @@
-"""Speed, memory and exactness of giblet's codec beside transformers' own calls, in one run.
+"""Speed, memory and exactness of giblet's codec compared with transformers' own calls.
 
     python benchmarks/codec.py [--codec FOLDER] [--seconds 300] [--ways WAY ...]
 
 Without ``--codec``: random weights in the official configuration of facebook/encodec_24khz (speed
-does not depend on the weights), codebooks filled from residuals. Each way runs in a process of its
-own; "floor" is the time that the network's multiplications take as one large matrix product.
+does not depend on the weights), codebooks filled from residuals. Each way runs in its own
+process; "floor" is the time of the network's multiplications as one large matrix product.
 """
 
 import argparse
@@ -25,7 +25,7 @@ GMAC_PER_SECOND = 1.49  # of sound, each way, official configuration
 
 
 def without_silence(sound: np.ndarray, n: int = 24000) -> np.ndarray:
-    """Its seconds that are not quiet: in silence all frames are alike and their codes are ties."""
+    """Drop quiet seconds of ``sound``: in silence all frames are alike and their codes are ties."""
     seconds = sound[: len(sound) // n * n].reshape(-1, n)
     return seconds[seconds.std(axis=1) > 0.01].ravel()
 

@@ -1,9 +1,9 @@
-"""How codecs sound and what they cost: scores on folders of sounds, one folder a kind.
+"""Quality and bitrate of codecs: scores on folders of sounds, one folder per kind.
 
     python benchmarks/codec_quality.py FOLDER [--codecs bundled ...] [--kinds speech ...]
 
-Beside the codecs (those in the local Hugging Face cache join by themselves) stand Opus and mel +
-Griffin-Lim, uncompressed and at the codec's bitrate. Bits are counted from what each way stores.
+Codecs in the local Hugging Face cache are added automatically; Opus and mel + Griffin-Lim,
+uncompressed and at the codec's bitrate, are baselines. Bits are counted from the stored data.
 """
 
 import argparse
@@ -148,7 +148,7 @@ def cached() -> list[str]:
 
 
 def main() -> None:
-    """Print one row a kind and a way."""
+    """Print one row per kind and codec."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--codecs", nargs="*", default=["bundled"])

@@ -1,8 +1,8 @@
-"""What TR framing does to sound: sync over two hours, and STOI beside no framing.
+"""Effect of TR framing on sound: sync over two hours, and STOI compared with no framing.
 
     python benchmarks/framing.py SOUNDS/validation/speech [--part sync|stoi]
 
-Sync: speech and clicks in turn, through a codec that loses nothing, as largest lag (ms) of three
+Sync: speech and clicks in turn, through a lossless codec, as largest lag (ms) of three
 windows of 10 s. STOI: through the bundled codec, segments of 8 s; differences are paired.
 """
 
@@ -56,12 +56,12 @@ def print_sync(files: list[Path]) -> None:
 
 
 def delayed(sound: np.ndarray, codec, n_samples: int) -> np.ndarray:
-    """Through the codec with its frames elsewhere: what STOI owes to where frames lie."""
+    """Code ``sound`` with shifted frames: the effect of frame offsets on STOI."""
     return codec.decode(codec.encode(np.pad(sound, (n_samples, 0))))[n_samples:]
 
 
 def framed(sound: np.ndarray, codec, t_r: float, framing: str) -> np.ndarray:
-    """Through the codec in TRs and back, as AudioProcessor does."""
+    """Code and decode in TRs, as AudioProcessor does."""
     clock = TrClock(t_r, codec.frame_rate, framing)
     rate = clock.encoding_rate_hz(codec.sample_rate)
     n_trs = whole_trs(len(sound) / codec.sample_rate, t_r)
@@ -73,7 +73,7 @@ def framed(sound: np.ndarray, codec, t_r: float, framing: str) -> np.ndarray:
 def print_stoi(files: list[Path]) -> None:
     """STOI with framing and without, and paired differences with their 95 % interval.
 
-    STOI without framing is the mean over four places where the codec's frames may begin.
+    STOI without framing is the mean over four offsets of the codec's frames.
     """
     codec = load_codec()
     sound = np.concatenate([read_sound(file, codec.sample_rate) for file in files])

@@ -1,9 +1,9 @@
-"""How functions grow: processor seconds, and how many times as long four times as much takes.
+"""Scaling of functions: processor seconds, and the factor for four times the size.
 
     python benchmarks/growth.py [part of a name ...]
     python benchmarks/growth.py --trs 960 1920 3840 7680 [part of a name ...]
 
-SIMULATED noise of BASE; 4 is growth in proportion. A fixed cost makes it less.
+SIMULATED noise of BASE; a factor of 4 is linear. A fixed cost lowers it.
 """
 
 import argparse
@@ -150,7 +150,7 @@ FUNCTIONS = {
 
 
 def seconds(make, **size) -> float:
-    """Of a processor, the shorter of two tries."""
+    """Processor seconds, the shorter of two tries."""
     function, found = make(*(BASE | size).values()), []
     for _ in range(2):
         start = time.process_time()
@@ -160,7 +160,7 @@ def seconds(make, **size) -> float:
 
 
 def main() -> None:
-    """Print one row a function."""
+    """Print one row per function."""
     warnings.simplefilter("ignore")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", default=[""])

@@ -1,14 +1,14 @@
-"""How fast many features go through the HRF, beside nilearn and NumPy column by column.
+"""Speed of the HRF convolution of many features, compared with nilearn and NumPy per column.
 
     python benchmarks/hrf.py [--trs 1976] [--features 14336] [--t-r 1.5] [--rate RATE]
                              [--columns 64] [--repeats 3]
 
-Features are random numbers at ``--rate`` Hz (one a TR if it is left out), float32. All ways give
-the regressors at the middle of every TR. ``nilearn`` is ``compute_regressor`` for a column given as
-one event a sample, ``numpy`` is ``np.convolve`` of a column with the kernel of one TR (only at one
-sample a TR). nilearn is timed on ``--columns`` columns and multiplied up. Wall time of one process,
-the best of ``--repeats`` (nilearn: one). Memory: the most that NumPy held at once above the
-features, over the output's size (tracemalloc; in a run of its own, which is not timed).
+Features are random numbers at ``--rate`` Hz (default: one per TR), float32. All ways return the
+regressors at the middle of every TR. ``nilearn`` is ``compute_regressor`` for a column given as one
+event per sample, ``numpy`` is ``np.convolve`` of a column with the kernel of one TR (only at one
+sample per TR). nilearn is timed on ``--columns`` columns and extrapolated. Wall time of one
+process, the best of ``--repeats`` (nilearn: one). Memory: NumPy's peak above the features,
+relative to the output's size (tracemalloc; in a separate run, which is not timed).
 """
 
 import argparse
@@ -23,7 +23,7 @@ from giblet.timing import sample_edges, samples_duration, tr_moments, tr_onsets
 
 
 def nilearn_columns(features: np.ndarray, rate_hz: float, times: np.ndarray) -> np.ndarray:
-    """Regressors (n_trs, n_features), each column one condition of an event a sample."""
+    """Regressors (n_trs, n_features), each column one condition with an event per sample."""
     edges = sample_edges(len(features), rate_hz)
     onsets, durations = edges[:-1], np.diff(edges)
     columns = [
@@ -42,7 +42,7 @@ def numpy_columns(features: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 
 
 def best_seconds(work, repeats: int) -> tuple[float, np.ndarray]:
-    """Least wall time that ``work`` takes, and what it gives."""
+    """Shortest wall time of ``work``, and its result."""
     found = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -52,7 +52,7 @@ def best_seconds(work, repeats: int) -> tuple[float, np.ndarray]:
 
 
 def peak_bytes(work) -> int:
-    """The most memory held at once while ``work`` runs, above what was held before."""
+    """Peak memory while ``work`` runs, above that before it."""
     tracemalloc.start()
     work()
     peak = tracemalloc.get_traced_memory()[1]
@@ -61,7 +61,7 @@ def peak_bytes(work) -> int:
 
 
 def main() -> None:
-    """Print one row a way."""
+    """Print one row per way."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trs", type=int, default=1976)
     parser.add_argument("--features", type=int, default=14336)

@@ -2,7 +2,7 @@
 
     python benchmarks/isc.py [--subjects 17] [--trs 1976] [--voxels 85810]
 
-Writes a temporary HDF5 file of that size (Sherlock's: 11.5 GB), a shared course and noise, and
+Writes a temporary HDF5 file of that size (Sherlock's: 11.5 GB), a shared time course and noise, and
 reads it block by block. "numpy.corrcoef" is the definition in a loop, timed on 100 voxels.
 """
 
@@ -52,7 +52,7 @@ def row(name: str, seconds: float, mean: float) -> None:
 
 
 def main() -> None:
-    """Print one row a function."""
+    """Print one row per function."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--subjects", type=int, default=17)
     parser.add_argument("--trs", type=int, default=1976)

@@ -2,7 +2,7 @@
 
     python benchmarks/main_job.py [--cores 8] [snakemake arguments …]
 
-Runs in a temporary folder, so results that exist are left alone. Peak memory is that of all
+Runs in a temporary folder, so existing results are kept. Peak memory is that of all
 processes of the job together, sampled ten times a second.
 """
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def resident_mb(process: psutil.Process) -> float:
-    """Memory (MB) that a process and everything it started hold, shared pages counted once each."""
+    """Memory (MB) of a process and all that it started, shared pages counted once each."""
     total = 0.0
     for one in [process, *process.children(recursive=True)]:
         try:
@@ -30,7 +30,7 @@ def resident_mb(process: psutil.Process) -> float:
 
 
 def measure(command: list[str], folder: str) -> tuple[float, float]:
-    """Seconds that a command takes, and its peak memory in MB."""
+    """Wall seconds and peak memory (MB) of a command."""
     start, peak = time.perf_counter(), 0.0
     log = Path(folder, "log.txt")
     with log.open("w") as output:
@@ -44,7 +44,7 @@ def measure(command: list[str], folder: str) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Print one row a call."""
+    """Print one row per call."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cores", default="8")
     parser.add_argument("--target", default="reconstruct_audio")

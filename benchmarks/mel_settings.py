@@ -1,10 +1,10 @@
-"""Mel settings by measurement: sound to mel and back by Griffin-Lim, scored beside the original.
+"""Compare mel settings: sound to mel and back by Griffin-Lim, scored against the original.
 
     python benchmarks/mel_settings.py FOLDER [--seconds 60] [--kinds speech music effects]
     python benchmarks/mel_settings.py FOLDER --ways matched    # quantised, at codecs' bitrates
     python benchmarks/mel_settings.py FOLDER --ways search --kbps 6    # what else fits 6 kbps
 
-FOLDER holds one folder of sounds a kind; equal parts of every file are taken.
+FOLDER has one folder of sounds per kind; equal parts of every file are used.
 """
 
 import argparse
@@ -63,7 +63,7 @@ def sound_of(folder: Path, seconds: float) -> np.ndarray:
 
 
 def there_and_back(sound: np.ndarray, way: Way) -> tuple[np.ndarray, int, int]:
-    """The sound that comes back, the number of values and of bits that were stored."""
+    """Decoded sound, number of values, number of bits stored."""
     settings, quantizer = way
     mel = mel_spectrogram(sound, settings)
     n_bits = 32 * mel.size
@@ -93,7 +93,7 @@ def row(kind: str, sound: np.ndarray, way: Way) -> str:
 
 
 def main() -> None:
-    """Print one row a kind and a way."""
+    """Print one row per kind and setting."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--ways", choices=["uncompressed", "matched", "search"], nargs="+")

@@ -1,10 +1,10 @@
-"""Tests that can fail: put faults into the code one by one, and see which no test notices.
+"""Mutation testing: insert faults into the code one by one and list those that no test detects.
 
     python benchmarks/mutants.py [--only timing hrf] [--limit 300] [--list]
 
-Each fault of ``mutants.yaml`` replaces one text of one file, in a temporary copy of the tree. A
-fault survives when all test files named beside it still pass: then a test is missing. A fault whose
-text no longer stands in its file exactly once is stale, and wants to be written again.
+Each fault of ``mutants.yaml`` replaces one text of one file, in a temporary copy of the
+tree. A fault survives if all test files listed with it still pass: then a test is missing. A
+fault whose text is not in its file exactly once is stale and must be rewritten.
 """
 
 import argparse
@@ -33,7 +33,7 @@ COPIED = ("giblet", "tests", "workflow", "config", "Snakefile", "pyproject.toml"
 
 @dataclass(frozen=True)
 class Fault:
-    """``old`` stands once in ``file``; with ``new`` in its place one of ``tests`` must fail."""
+    """``old`` occurs once in ``file``; with ``new`` instead, one of ``tests`` must fail."""
 
     file: str
     old: str
@@ -56,7 +56,7 @@ def all_faults() -> list[Fault]:
 
 
 def copy_tree(folder: Path) -> None:
-    """What tests need of the project, in ``folder``."""
+    """Copy the files that tests need to ``folder``."""
     ignored = shutil.ignore_patterns("__pycache__", ".snakemake", "results")
     for name in COPIED:
         if (ROOT / name).is_dir():
@@ -97,7 +97,7 @@ def run_tests(tests: tuple[str, ...], tree: Path, limit: float) -> int | None:
 
 
 def _pytest(tree: Path, tests: tuple[str, ...]) -> None:
-    """Run tests in this process, a fork that has the large libraries but nothing of giblet yet."""
+    """Run tests in this process, a fork with the large libraries but no giblet imported."""
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1), os.dup2(silent, 2)
     os.chdir(tree)
@@ -108,7 +108,7 @@ def _pytest(tree: Path, tests: tuple[str, ...]) -> None:
 
 
 def main() -> None:
-    """Run the chosen faults and print what became of each."""
+    """Run the chosen faults and print the result of each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="*", default=[""], help="parts of files' names")
     parser.add_argument("--limit", type=float, default=300.0, help="seconds a fault")

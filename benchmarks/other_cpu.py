@@ -1,8 +1,8 @@
-"""Codes and scores with the instructions of older processors, which libraries are told to keep to.
+"""Codes and scores with libraries restricted to the instructions of older processors.
 
 python benchmarks/other_cpu.py --sounds FOLDER [--trs 60]: real sound, 15 s of every ninth file; the
 bundled film's first TRs through `reconstruct_audio`, with SIMULATED brains. Prints how many codes
-and by how much scores differ from those with all instructions that this processor has.
+differ, and by how much scores differ, from those with all instructions of this processor.
 """
 
 import argparse
@@ -48,7 +48,7 @@ np.savez(sys.argv[1], **codes)
 
 
 def codes(environment: dict, files: list[Path], folder: Path) -> np.ndarray:
-    """Of all files, one after the other: (n_codebooks, n_frames)."""
+    """Codes of all files, concatenated: (n_codebooks, n_frames)."""
     command = [sys.executable, "-c", ENCODE, folder / "codes.npz", *files]
     subprocess.run(list(map(str, command)), env=environment, check=True, capture_output=True)
     found = np.load(folder / "codes.npz")
@@ -56,7 +56,7 @@ def codes(environment: dict, files: list[Path], folder: Path) -> np.ndarray:
 
 
 def scores(environment: dict, n_trs: int, folder: Path) -> pd.DataFrame:
-    """The table of scores of a short film; threads are one, as sums are elsewhere split anew."""
+    """Table of scores of a short film; one thread, as other libraries split sums by threads."""
     settings = {"max_trs": n_trs, "splits": {"gap_seconds": 6}, "training": {"max_epochs": 3}}
     (folder / "config.yaml").write_text(yaml.safe_dump(settings | {"video": {"height": 20}}))
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--snakefile", ROOT / "Snakefile"]

@@ -2,7 +2,7 @@
 
     python benchmarks/pictures.py [--features colours motion_energy]
 
-Each in a process of its own.
+Each runs in its own process.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from giblet.demo import film_path
 
 
 def measured(features: str, folder: Path) -> tuple[float, float, float]:
-    """Seconds, those in which a processor worked for it, and the most memory held (MB)."""
+    """Wall seconds, processor seconds and peak memory (MB)."""
     spent = time_of_children()
     options = {"film": film_path(), "video": folder / "video.nc"}
     options["settings"] = json.dumps({"video": {"features": features}})

@@ -1,10 +1,10 @@
-"""How long it takes to score a film's sound: seconds of wall time, by number of processes.
+"""Wall time to score a film's sound, by number of processes.
 
     python benchmarks/quality.py FOLDER [--minutes 4] [--bandwidth 6] [--jobs 1 2] [--estimates 1]
 
-The reference is the sounds in FOLDER end to end, over and over until ``--minutes`` are full; the
-estimate is what the bundled codec makes of it, and further ones have noise on top. ``23 min`` is
-extrapolated, but for the start of the processes; ``--minutes 23`` measures it.
+The reference is the sounds in FOLDER, concatenated and repeated to ``--minutes``; the estimate
+is the output of the bundled codec, further ones have added noise. ``23 min`` is
+extrapolated, except for the start of the processes; ``--minutes 23`` measures it.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def film_sound(folder: Path, minutes: float) -> np.ndarray:
 
 
 def degraded(reference: np.ndarray, bandwidth_kbps: float, n: int) -> list[np.ndarray]:
-    """``n`` estimates: the codec's output, then with more and more noise on it."""
+    """``n`` estimates: the codec's output, then with increasing noise."""
     codec = load_codec("bundled", bandwidth_kbps)
     coded = codec.decode(codec.encode(reference))[: len(reference)]
     noise = np.random.default_rng(0).standard_normal(len(coded)).astype(np.float32)
@@ -41,7 +41,7 @@ def degraded(reference: np.ndarray, bandwidth_kbps: float, n: int) -> list[np.nd
 
 
 def main() -> None:
-    """Print one row a number of processes, then the scores of the codec."""
+    """Print one row per number of processes, then the scores of the codec."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--minutes", type=float, default=4.0)

@@ -1,9 +1,9 @@
-"""How fast films and recordings are read: seconds of work for a minute of sound.
+"""Speed of reading films and recordings: CPU seconds per minute of sound.
 
     python benchmarks/reading.py FILE [FILE …] [--rate 24000] [--repeats 5]
 
-``read`` is a file's sound at ``--rate`` and ``measure`` the duration alone; ``decode`` is FFmpeg by
-itself (frames thrown away), the floor. CPU seconds of this process, the best of ``--repeats``.
+``read`` is a file's sound at ``--rate`` and ``measure`` only the duration; ``decode`` is FFmpeg
+alone (frames discarded), the floor. CPU seconds of this process, the best of ``--repeats``.
 """
 
 import argparse
@@ -16,14 +16,14 @@ from giblet.audio.files import read_sound, sound_duration
 
 
 def decode(path: Path) -> None:
-    """All frames of the sound track, thrown away."""
+    """Decode all frames of the sound track and discard them."""
     with av.open(str(path)) as film:
         for _frame in film.decode(audio=0):
             pass
 
 
 def best_seconds(work, repeats: int) -> float:
-    """Least CPU time that ``work`` takes."""
+    """Shortest CPU time of ``work`` (s)."""
     found = []
     for _ in range(repeats):
         start = time.process_time()
@@ -33,7 +33,7 @@ def best_seconds(work, repeats: int) -> float:
 
 
 def main() -> None:
-    """Print one row a file."""
+    """Print one row per file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("files", type=Path, nargs="+")
     parser.add_argument("--rate", type=float, default=24000.0)

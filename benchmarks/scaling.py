@@ -3,23 +3,23 @@
     python benchmarks/scaling.py [--trs 1976] [--voxels 85810] [--subjects 17] [--epochs 2]
         [--max-voxels 5000] [--mixtures 20] [--test 0.2]
     python benchmarks/scaling.py --slopes [trs voxels subjects] --epochs 1 --mixtures 3 --test 0.05
-        each of the three, or those named, grows eightfold; all voxels go to every rule
+        each of the three, or those named, grows eightfold; every rule gets all voxels
     python benchmarks/scaling.py --slopes trs --trs 1280 --voxels 500 --subjects 2
         --target results/scaling/brain_quality.nc
-        another base; up to this file alone
+        another base; only up to this file
 
-The film is giblet's own, shown again and again; the brains are SIMULATED and watch it, two runs
-each, as uncompressed NIfTI. A rule's peak memory is its process's high-water mark; the job's is
-what all processes hold together, sampled ten times a second. "busy" are seconds of processors,
-which other work on the machine changes less than those of the clock: slopes are of these.
-Needs three times the scans' size on the disk (for Sherlock's: 30 GB), removed at the end.
+The film is giblet's own, repeated; the brains are SIMULATED and watch it, two runs each, as
+uncompressed NIfTI. A rule's peak memory is its process's high-water mark; the job's is
+that of all processes together, sampled ten times a second. "busy" are processor seconds,
+which other work on the machine affects less than wall-clock seconds: slopes use these.
+Needs three times the scans' size of disk (for Sherlock's: 30 GB), removed at the end.
 
-A slope s of 1 is growth in proportion. What a rule costs whatever the size (imports, models) would
-hide growth, so three sizes are run of each, half of BASE, BASE and four times BASE, and s is the
-exponent of fixed + growing * size ** s, which goes through the three. Growth of less than LEAST
-from BASE to four times BASE is not told apart from noise: -.
-A film that is shown again has nothing new to tell, so its regressors have fewer dimensions than
-those of a film as long: ridge in training TRs fewer than these grows with their square.
+A slope s of 1 is linear. A rule's fixed cost (imports, models) would hide growth, so each
+is run at three sizes, half of BASE, BASE and four times BASE, and s is the exponent of
+fixed + growing * size ** s, fitted to the three. Growth of less than LEAST from BASE
+to four times BASE is within the noise: -. A repeated
+film adds no new content, so its regressors have fewer dimensions than those of a film of
+that length: ridge with fewer training TRs than these grows with their square.
 """
 
 import argparse
@@ -52,7 +52,7 @@ LEAST = {"busy": 3.0, "peak_mb": 40.0}
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one rule: s by the clock, s of processors, and MB at most."""
+    """Cost of one rule: wall seconds, processor seconds, peak memory (MB)."""
 
     seconds: float
     busy: float
@@ -60,7 +60,7 @@ class Cost:
 
 
 def write_film(folder: Path, seconds: float) -> tuple[Path, Path]:
-    """The bundled film and its words again and again, for ``seconds`` or a little more."""
+    """Write the bundled film and its words, repeated for at least ``seconds``."""
     film, words = folder / "film.mp4", load_table(annotations_path())
     said, start = [], 0.0
     with av.open(str(film), "w") as out:
@@ -83,7 +83,7 @@ def write_film(folder: Path, seconds: float) -> tuple[Path, Path]:
 
 
 def brain_of(n_voxels: int) -> Brain:
-    """A brain of 3 mm with ``n_voxels``, of a mask widened by two voxels and thinned out evenly."""
+    """A 3 mm brain with ``n_voxels``: a mask widened by two voxels and evenly subsampled."""
     brain = make_brain(3, noise=1.1)
     wide = binary_dilation(brain.mask, generate_binary_structure(3, 3), iterations=2)
     places = np.argwhere(wide)
@@ -101,7 +101,7 @@ def brain_of(n_voxels: int) -> Brain:
 
 
 def write_scans(folder: Path, film: Path, words: Path, brain: Brain, n_trs: int, n: int) -> Path:
-    """SIMULATED scans of ``n`` subjects, and the table that names them."""
+    """Write SIMULATED scans of ``n`` subjects and their table of runs."""
     features = stimulus_features(film, words, Config().words)
     features = [f[: round(n_trs * T_R * RATE_HZ)] for f in features]
     clocks = run_clocks(n_trs * T_R, T_R, N_RUNS, LEAD_IN, LEAD_OUT)
@@ -134,7 +134,7 @@ def write_scans(folder: Path, film: Path, words: Path, brain: Brain, n_trs: int,
 
 
 def run(folder: Path, config: dict, target: str) -> tuple[dict[str, Cost], Cost]:
-    """Costs of every rule by its name, and of the whole job; Snakemake runs in ``folder``."""
+    """Run Snakemake in ``folder``; costs of every rule by name, and of the whole job."""
     save_json(config, folder / "config.yaml")  # JSON is YAML
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     command += ["--cores", "2", target, "--configfile", "config.yaml"]
@@ -154,7 +154,7 @@ def run(folder: Path, config: dict, target: str) -> tuple[dict[str, Cost], Cost]
 
 
 def note_marks(job: psutil.Process, marks: dict[str, tuple[float, float]]) -> float:
-    """Put into ``marks`` what verbs that run now have used: s, MB at most. MB of all together."""
+    """Record in ``marks`` the processor s and peak MB of running verbs; MB of all together."""
     total = 0.0
     for process in [job, *job.children(recursive=True)]:
         try:
@@ -171,7 +171,7 @@ def note_marks(job: psutil.Process, marks: dict[str, tuple[float, float]]) -> fl
 
 
 def rule_of(words: list[str]) -> str:
-    """The rule's benchmark: verb and what it is about, as the file in ``times`` is named.
+    """Name of the rule's benchmark: verb and object, as of its file in ``times``.
 
     >>> rule_of(["group_trs", "--stream", "results/x/features/mel.nc", "--trs", "t"])
     'group_trs_mel'
@@ -184,7 +184,7 @@ def rule_of(words: list[str]) -> str:
 
 
 def measure(size: dict[str, int], settings: dict, options: argparse.Namespace):
-    """Costs by rule, and of the job, of a data set of this size."""
+    """Costs by rule, and of the job, for a data set of this size."""
     n_trs, n_voxels, n_subjects = size.values()
     where = options.folder
     with tempfile.TemporaryDirectory(dir=where) as temporary:
@@ -213,7 +213,7 @@ def measure(size: dict[str, int], settings: dict, options: argparse.Namespace):
 
 
 def show(costs: dict[str, Cost], job: Cost) -> None:
-    """One row a rule."""
+    """Print one row per rule."""
     print(f"{'rule':<26}{'seconds':>9}{'busy':>9}{'peak MB':>9}")
     for rule, cost in sorted(costs.items()):
         print(f"{rule:<26}{cost.seconds:>9.1f}{cost.busy:>9.1f}{cost.peak_mb:>9.0f}")
@@ -238,7 +238,7 @@ def show_slopes(base: dict[str, int], settings: dict, options: argparse.Namespac
 
 
 def measure_all(size: dict[str, int], settings: dict, options: argparse.Namespace):
-    """Costs by rule, and of the job by its name; shown as well."""
+    """Measure and print costs by rule, and of the job by its name."""
     print("---", *(f"{n} {what}" for what, n in size.items()), flush=True)
     costs, job = measure(size, settings, options)
     show(costs, job)
@@ -246,7 +246,7 @@ def measure_all(size: dict[str, int], settings: dict, options: argparse.Namespac
 
 
 def slope(costs: list[Cost], what: str) -> str:
-    """The exponent that goes through a rule's costs at half a size, at the size, at four times it.
+    """The exponent fitted to a rule's costs at half a size, at the size and at four times it.
 
     >>> slope([Cost(0, 10, 0), Cost(0, 15, 0), Cost(0, 45, 0)], "busy")
     '1.00'

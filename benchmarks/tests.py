@@ -1,10 +1,10 @@
-"""The suite's seconds: its slowest tests and files, and the total.
+"""Time of the test suite: its slowest tests and files, and the total.
 
     python benchmarks/tests.py [--slowest 30] [-- pytest's arguments, as -m '' or tests/audio]
 
-Wall-clock seconds are those of a test with its fixtures; a session's fixture counts for the test
-that asks first. Processor seconds include the processes that a test starts, and say the same on a
-busy computer: their sum over the number of processors is about what the suite takes on idle ones.
+Wall-clock seconds are those of a test with its fixtures; a session fixture counts for the first
+test that uses it. Processor seconds include the processes that a test starts, and are stable on
+a busy computer: their sum over the number of processors is about the suite's time on idle ones.
 """
 
 import argparse
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def read_times(report: Path) -> dict[str, tuple[float, float]]:
-    """Test → its seconds, by the clock and of processors."""
+    """Test → its wall-clock and processor seconds."""
     times = {}
     for case in ElementTree.parse(report).iter("testcase"):
         values = {p.get("name"): p.get("value") for p in case.iter("property")}

@@ -1,14 +1,14 @@
-"""Training steps of the default model beside a plain one, in one run: speed, memory, learning.
+"""Training steps of the default model and a plain one, in one run: speed, memory, learning.
 
     python benchmarks/training.py [--aligned results/demo/aligned/encodec.nc] [--trs 240 1976]
 
 The aligned array set is the demo's (``snakemake reconstruct_audio``); its TRs are repeated to make
-a longer film, which changes nothing in time or memory. Each way runs in a process of its own, on
-two threads, 32 TRs a step. "plain" is what one would write first: eight embeddings, convolutions
-of three widths, a sequence head of 33.7 M numbers and cross-entropy over all frames, in single
-precision; "all" adds pictures, words and brains, as the default has them. ``--learn 60`` trains
-each way for so many seconds of steps on the demo's own parts, at the default's learning rate, and
-tells the cross-entropy of the test part's codes.
+a longer film, which does not affect time or memory. Each model runs in its own process, on
+two threads, 32 TRs per step. "plain" is a straightforward baseline: eight embeddings, convolutions
+of three widths, a sequence head of 33.7 M parameters and cross-entropy over all frames,
+in single precision; "all" adds video, text and brains, as in the default. ``--learn 60`` trains
+each model for 60 s of steps on the demo's own parts, at the default's learning rate, and
+prints the cross-entropy of the test part's codes.
 """
 
 import argparse
@@ -24,7 +24,7 @@ WAYS = ("plain, sound", "plain, all", "default, sound", "default, all")
 
 
 def plain_decoder(n_bottleneck: int, shapes):
-    """Bottleneck to every frame, and to scores of every code: 33.7 M numbers."""
+    """Bottleneck to every frame, and to scores of every code: 33.7 M parameters."""
     import torch
     from torch import nn
 
@@ -45,9 +45,9 @@ def plain_decoder(n_bottleneck: int, shapes):
     return AudioDecoder(frames=EveryFrame(), head=head)
 
 
-def settings_of(make: str) -> dict:
-    """What a make is in the config."""
-    if make == "default":
+def settings_of(variant: str) -> dict:
+    """Settings of a model in the config."""
+    if variant == "default":
         return {"training": {"window_trs": BATCH}}
     flat = {"layout": "flat", "code_head": "classifier", "start_from": "none"}
     training = {"bfloat16": False, "modality_dropout": 0.0, "frames_per_step": 10_000}
@@ -66,18 +66,18 @@ def prepare(way: str, aligned: Path):
     from giblet.config.config import parse_config
     from giblet.io.arrays import load_arrays
 
-    make, parts = way.split(", ")
-    config = parse_config(settings_of(make))
+    variant, parts = way.split(", ")
+    config = parse_config(settings_of(variant))
     arrays, codec = load_arrays(aligned), load_codec("bundled", 6.0)
     if parts == "sound":
         arrays = arrays.drop_vars(["video", "text", "bold", "regressors"], errors="ignore")
     data, shapes = film_data(arrays), film_shapes(arrays, config.hrf_model, codec.codebook_dim)
     words = torch.from_numpy(codec.codebooks())
     start, _name = starting_point(shapes, config.model, words)
-    sound = LatentDistance(codec) if make == "default" else None
+    sound = LatentDistance(codec) if variant == "default" else None
     options = {"codebooks": words, "sound": sound, "start": start}
     module = begin(data, shapes, config.model, config.training, 0, **options)
-    if make == "plain":
+    if variant == "plain":
         model = module.autoencoder
         model.decoders["audio"] = plain_decoder(model.bottleneck_dim, shapes)
         start_at_baseline(model, data)
@@ -143,7 +143,7 @@ def measure(way: str, aligned: Path, n_trs: int, learn: float) -> dict:
 
 
 def main() -> None:
-    """Print one row a way."""
+    """Print one row per model."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--aligned", type=Path, default=Path("results/demo/aligned/encodec.nc"))
     parser.add_argument("--trs", type=int, nargs="*", default=[240, 1976])

@@ -1,4 +1,4 @@
-"""How far a reader walks: giblet's files that seven tasks enter, and the calls between them.
+"""Call paths of seven tasks: the files of giblet that they enter, and the calls between them.
 
     python benchmarks/walks.py results/demo [--max-trs 40] [--sequence]
 
