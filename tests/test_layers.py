@@ -1,6 +1,8 @@
 """The house as designed: imports point down, one clock, nothing unpickled, no global randomness."""
 
 import ast
+import importlib
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -234,3 +236,21 @@ def test_what_is_unsafe_is_seen(line):
 )
 def test_what_is_safe_is_left_alone(line):
     assert not unsafe(ast.parse(line))
+
+
+def shown_modules():
+    """Modules that the manual's API pages show, by package."""
+    pages = "".join(page.read_text() for page in (ROOT / "notes" / "api").glob("*.md"))
+    modules = set(re.findall(r"^::: (giblet\.\w+\.[\w.]+)$", pages, re.M))
+    return {module for module in modules if module in TREES}
+
+
+def test_what_the_api_pages_show_is_importable_from_its_package():
+    for module in shown_modules():
+        package = ".".join(module.split(".")[:2])
+        defined = {
+            n.name for n in TREES[module].body if isinstance(n, ast.FunctionDef | ast.ClassDef)
+        }
+        public = {name for name in defined if not name.startswith("_")}
+        assert not public - {*importlib.import_module(package).__all__}, module
+    assert len(shown_modules()) > 20

@@ -12,6 +12,7 @@ from .files import (
     sound_duration as sound_duration,
     write_sound as write_sound,
 )
+from .formats import check_stored as check_stored, detect_format as detect_format, unpack as unpack
 from .framing import (
     group_trs as group_trs,
     ungroup_trs as ungroup_trs,
@@ -27,14 +28,35 @@ from .metrics.identify import (
     identification as identification,
     identification_p as identification_p,
     join_clips as join_clips,
+    sound_features as sound_features,
 )
 from .metrics.scores import (
     score_estimates as score_estimates,
+    score_pairs as score_pairs,
     score_sound as score_sound,
     segment_scores as segment_scores,
     summarise as summarise,
 )
+from .metrics.table import (
+    Metric as Metric,
+    per_pair as per_pair,
+    identification_metrics as identification_metrics,
+    metric_of as metric_of,
+    segment_metrics as segment_metrics,
+)
 from .processor import (
     AudioProcessor as AudioProcessor,
     tr_table as tr_table,
+)
+from .quantized_mel import (
+    QuantizerSettings as QuantizerSettings,
+    bands_within as bands_within,
+    bits_for as bits_for,
+    dequantize_mel as dequantize_mel,
+    matched_settings as matched_settings,
+    pack_bits as pack_bits,
+    pack_levels as pack_levels,
+    quantize_mel as quantize_mel,
+    unpack_bits as unpack_bits,
+    unpack_levels as unpack_levels,
 )

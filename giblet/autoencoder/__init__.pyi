@@ -12,5 +12,6 @@ from .training import (
     Trained as Trained,
     begin as begin,
     fit as fit,
+    is_first_process as is_first_process,
     summary as summary,
 )

@@ -2,12 +2,15 @@
 
 from .bold import (
     clean_series as clean_series,
+    find_layout as find_layout,
     load_bids as load_bids,
     load_runs as load_runs,
     null_series as null_series,
     save_bold as save_bold,
+    slow_cosines as slow_cosines,
     survey_bids as survey_bids,
     survey_runs as survey_runs,
+    survey_scans as survey_scans,
 )
 from .qc import (
     framewise_displacement as framewise_displacement,

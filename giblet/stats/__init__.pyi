@@ -16,6 +16,8 @@ from .intersubject import (
 )
 from .pearson import (
     correlation as correlation,
+    cosine as cosine,
+    unit_series as unit_series,
 )
 from .permutation import (
     Chance as Chance,

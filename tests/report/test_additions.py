@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from giblet.audio.metrics.scores import score_sound
-from giblet.audio.metrics.table import HIGHER, METRICS, SOUND, Metric, each
+from giblet.audio.metrics.table import HIGHER, METRICS, SOUND, Metric, per_pair
 from giblet.report import sections
 from giblet.report.extras import Extras
 from giblet.report.methods import methods_text
@@ -42,7 +42,7 @@ def test_a_new_score_is_an_entry_of_the_table(sounds, monkeypatch):
         decimals=2,
         applies_to=SOUND,
         direction=HIGHER,
-        function=each(loudness_db),
+        function=per_pair(loudness_db),
         compared=True,
         method="loudness (Someone, 2030)",
     )

@@ -123,7 +123,7 @@ class Metric:
         return self.name.endswith("_p")
 
 
-def each(function: Callable[[Segment, Segment], float]) -> Callable[[Sequence[Pair]], list[float]]:
+def per_pair(function: Callable[[Segment, Segment], float]) -> Callable[[Sequence[Pair]], list[float]]:
     """``function`` of one pair, for many pairs."""
     return lambda pairs: [function(reference, estimate) for reference, estimate in pairs]
 
@@ -159,7 +159,7 @@ METRICS = {
             best=1,
             counted=SEGMENTS,
             moment=SEGMENTS,
-            function=each(lambda r, e: stoi(r.for_stoi, e.for_stoi, STOI_RATE_HZ, extended=False)),
+            function=per_pair(lambda r, e: stoi(r.for_stoi, e.for_stoi, STOI_RATE_HZ, extended=False)),
             unscored="silence, or too short",
             compared=True,
             of_lesions=True,
@@ -179,7 +179,7 @@ METRICS = {
             best=1,
             counted=SEGMENTS,
             moment=SEGMENTS,
-            function=each(lambda r, e: stoi(r.for_stoi, e.for_stoi, STOI_RATE_HZ, extended=True)),
+            function=per_pair(lambda r, e: stoi(r.for_stoi, e.for_stoi, STOI_RATE_HZ, extended=True)),
             unscored="silence, or too short",
         ),
         Metric(
@@ -191,7 +191,7 @@ METRICS = {
             direction=HIGHER,
             counted=SEGMENTS,
             moment=SEGMENTS,
-            function=each(lambda r, e: si_sdr_db(r.waveform, e.waveform)),
+            function=per_pair(lambda r, e: si_sdr_db(r.waveform, e.waveform)),
             unscored="silence",
             compared=True,
             method="SI-SDR (Le Roux et al., 2019)",
@@ -211,7 +211,7 @@ METRICS = {
             best=0,
             counted=SEGMENTS,
             moment=SEGMENTS,
-            function=each(lambda r, e: log_mel_distance_db(r.log_mel, e.log_mel)),
+            function=per_pair(lambda r, e: log_mel_distance_db(r.log_mel, e.log_mel)),
             scores_silence=True,
             compared=True,
             of_lesions=True,
@@ -227,7 +227,7 @@ METRICS = {
             best=0,
             counted=SEGMENTS,
             moment=SEGMENTS,
-            function=each(lambda r, e: abs(lag_ms(r.envelopes, e.envelopes))),
+            function=per_pair(lambda r, e: abs(lag_ms(r.envelopes, e.envelopes))),
             average=np.median,
             unscored="silence",
         ),

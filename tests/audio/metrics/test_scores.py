@@ -14,7 +14,7 @@ from giblet.audio.metrics.distances import bits_per_second, code_agreement
 from giblet.audio.metrics.pesq import pesq_scores
 from giblet.audio.metrics.scores import score_estimates, score_sound, segment_scores, summarise
 from giblet.audio.metrics.speech import segment_edges, speech_share
-from giblet.audio.metrics.table import METRICS, each
+from giblet.audio.metrics.table import METRICS, per_pair
 from giblet.timing import TrClock
 
 RATE = 24000
@@ -293,7 +293,7 @@ def test_segments_are_scored_on_one_thread(monkeypatch, speech, noisy):
         return max(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
 
     monkeypatch.setitem(
-        METRICS, "si_sdr_db", replace(METRICS["si_sdr_db"], function=each(n_threads))
+        METRICS, "si_sdr_db", replace(METRICS["si_sdr_db"], function=per_pair(n_threads))
     )
     with threadpool_limits(2, user_api="blas"):
         assert n_threads() == 2
