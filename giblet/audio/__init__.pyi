@@ -39,9 +39,9 @@ from .metrics.scores import (
 )
 from .metrics.table import (
     Metric as Metric,
-    per_pair as per_pair,
     identification_metrics as identification_metrics,
     metric_of as metric_of,
+    per_pair as per_pair,
     segment_metrics as segment_metrics,
 )
 from .processor import (

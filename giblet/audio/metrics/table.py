@@ -123,7 +123,9 @@ class Metric:
         return self.name.endswith("_p")
 
 
-def per_pair(function: Callable[[Segment, Segment], float]) -> Callable[[Sequence[Pair]], list[float]]:
+def per_pair(
+    function: Callable[[Segment, Segment], float],
+) -> Callable[[Sequence[Pair]], list[float]]:
     """``function`` of one pair, for many pairs."""
     return lambda pairs: [function(reference, estimate) for reference, estimate in pairs]
 
@@ -159,7 +161,9 @@ METRICS = {
             best=1,
             counted=SEGMENTS,
             moment=SEGMENTS,
-            function=per_pair(lambda r, e: stoi(r.for_stoi, e.for_stoi, STOI_RATE_HZ, extended=False)),
+            function=per_pair(
+                lambda r, e: stoi(r.for_stoi, e.for_stoi, STOI_RATE_HZ, extended=False)
+            ),
             unscored="silence, or too short",
             compared=True,
             of_lesions=True,
@@ -179,7 +183,9 @@ METRICS = {
             best=1,
             counted=SEGMENTS,
             moment=SEGMENTS,
-            function=per_pair(lambda r, e: stoi(r.for_stoi, e.for_stoi, STOI_RATE_HZ, extended=True)),
+            function=per_pair(
+                lambda r, e: stoi(r.for_stoi, e.for_stoi, STOI_RATE_HZ, extended=True)
+            ),
             unscored="silence, or too short",
         ),
         Metric(
