@@ -119,6 +119,7 @@ sys.stdout.buffer.write(load_codec("bundled", 6.0).encode(sound).tobytes())
 """
 
 
+@pytest.mark.slow
 def test_real_sound_has_the_same_codes_with_one_thread_or_two(shared):
     """Of torch, OpenMP and MKL alike: the bundled codec in processes of their own."""
     file = shared / "audio/validation/speech/librispeech_3436_172162_0000.flac"
