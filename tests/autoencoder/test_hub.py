@@ -112,6 +112,7 @@ def test_saved_and_loaded_it_is_the_same_model(shapes, config, tmp_path):
     assert torch.equal(loaded.decode_audio(bottleneck), model.decode_audio(bottleneck))
 
 
+@pytest.mark.slow
 def test_the_same_model_is_the_same_bytes_in_every_process(tmp_path):
     """Of the bundled model the codec's words are in three places: which one is written?"""
     code = "import sys, giblet; giblet.load(sys.argv[1]).save_pretrained(sys.argv[2])"

@@ -133,7 +133,7 @@ def undisturbed():
     return {}
 
 
-@pytest.mark.parametrize("make", ["original", "default"])
+@pytest.mark.parametrize("make", ["original", pytest.param("default", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("owner", "method", "call", "begun"),
     [
@@ -485,6 +485,7 @@ def test_two_processes_that_see_the_same_window_learn_what_one_learns(tmp_path):
         torch.testing.assert_close(weights["ddp"][name], values, atol=1e-5, rtol=1e-4, msg=name)
 
 
+@pytest.mark.slow
 def test_nodes_wait_for_nobody_whom_slurm_did_not_start(tmp_path, monkeypatch):
     monkeypatch.setenv("SLURM_NTASKS", "2")
     command = [sys.executable, SIDE_BY_SIDE, tmp_path, "ddp", "2", "2"]

@@ -273,6 +273,7 @@ def test_a_place_that_cannot_be_written_to(run, sound, tmp_path, out, said):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["sound.wav", "taken"]
 
 
+@pytest.mark.slow
 def test_a_file_that_may_grow_no_further(sound, tmp_path):
     """20 kB at most: writing breaks off in the middle, as where no room is left."""
     assert main(["codec", "compress", "--sound", str(sound), "--codes", f"{tmp_path}/c.nc"]) == 0

@@ -4,14 +4,13 @@ The lines of Python in notes/data.md are run as they stand there.
 """
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 import soundfile
+from tiny_pipeline import forked_snakemake
 
 from giblet.commands.scans import load_bold
 from giblet.config.config import parse_config
@@ -100,11 +99,10 @@ def test_narratives_names_are_found_and_its_clock_is_the_authors(narratives):
 
 def test_snakemake_plans_a_ready_made_config(narratives):
     """Files that a config or a table of runs names and that are missing stop this."""
-    command = [sys.executable, "-m", "snakemake", "brain_quality", "--dry-run", "--quiet", "rules"]
-    command += ["--snakefile", ROOT / "Snakefile"]
-    command += ["--configfile", ROOT / "config" / "narratives.yaml"]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
+    words = ["brain_quality", "--dry-run", "--snakefile", ROOT / "Snakefile"]
+    words += ["--configfile", ROOT / "config" / "narratives.yaml"]
+    done = forked_snakemake(Path.cwd(), list(map(str, words)))
+    assert done.returncode == 0, done.stdout
 
 
 def test_sherlock_becomes_two_runs_whose_shift_is_undone(folder, shared):

@@ -79,6 +79,7 @@ def test_the_page_shows_them_and_says_what_is_simulated(results, section):
     assert 'id="brain"' not in page(None, simulated=False)
 
 
+@pytest.mark.slow
 def test_a_view_to_cut_through_needs_nothing_and_is_always_alike(section, space):
     label, html = section.view
     assert label == "Inter-subject correlation"

@@ -119,6 +119,7 @@ sys.stdout.buffer.write(load_codec("bundled", 6.0).encode(sound).tobytes())
 """
 
 
+@pytest.mark.slow
 def test_real_sound_has_the_same_codes_with_one_thread_or_two(voice_file):
     """Of torch, OpenMP and MKL alike: the bundled codec in processes of their own."""
     found = []

@@ -273,6 +273,7 @@ def test_a_segment_is_scored_as_if_alone(speech, noisy):
         assert scores[metric][1] == pytest.approx(alone[metric][0])
 
 
+@pytest.mark.slow
 def test_many_estimates_over_many_processes_score_as_each_alone(monkeypatch, speech, noisy):
     monkeypatch.setattr(quality, "_PAIRS_PER_TASK", 6)  # two tasks of two segments
     estimates = [np.zeros_like(speech), noisy, delayed(noisy, 0.02)]
