@@ -1,6 +1,7 @@
 """A result is made anew when code that it uses changes, and only then."""
 
 import sys
+from functools import partial
 
 import pytest
 
@@ -216,8 +217,87 @@ def test_all_that_runs_is_in_the_fingerprint(verb, tmp_path):
         "group_trs": (stream, trs),
         "embed_text": (annotations_path(), trs, config, film_path()),
     }.get(verb, (film_path(), stream, config))
-    ran = executed(verbs[verb], *arguments)
+    check_reached(verb, executed(verbs[verb], *arguments))
+
+
+def check_reached(verb, ran):
     known = {(str(file), name) for file, name in reached_definitions(verb)}
     silent = {str(fingerprint.PACKAGE / name) for name in SILENT}
     assert not {(file, name) for file, name in ran - known if file not in silent}
     assert len(ran) > 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "simulate_bold",
+        "load_bold",
+        "convolve_hrf",
+        "brain_quality",
+        "sync_align",
+        "train",
+        "reconstruct",
+        "report",
+        "export",
+    ],
+)
+def test_all_that_runs_is_in_the_fingerprint_of_scans_and_models(
+    verb, small_results_with_brains, tmp_path
+):
+    from tiny_pipeline import FILM, SAID, SETTINGS, SIMULATED
+
+    from giblet.config.config import parse_config
+
+    made = small_results_with_brains / "results" / "tiny"
+    film = small_results_with_brains / FILM
+    config = parse_config(SETTINGS | SIMULATED)
+    regressors = sorted((made / "regressors").glob("*.nc"))
+    chosen = [path for path in regressors if path.stem != "mel"]
+    aligned, model, bold = made / "aligned/encodec.nc", made / "model/encodec", made / "bold.nc"
+    trs = made / "trs"
+    options = {
+        "simulate_bold": {
+            "film": film,
+            "folder": tmp_path / "simulated",
+            "annotations": small_results_with_brains / SAID,
+        },
+        "load_bold": {"source": made / "simulated", "bold": tmp_path / "bold.nc"},
+        "convolve_hrf": {
+            "features": trs / "encodec.nc",
+            "bold": bold,
+            "regressors": tmp_path / "regressors.nc",
+        },
+        "brain_quality": {
+            "bold": bold,
+            "quality": tmp_path / "quality.nc",
+            "scores": tmp_path / "quality.tsv",
+            "regressors": chosen,
+            "sound": trs / "mel.nc",
+        },
+        "sync_align": {
+            "audio": trs / "encodec.nc",
+            "video": trs / "video.nc",
+            "text": trs / "text.nc",
+            "bold": bold,
+            "regressors": chosen,
+            "aligned": tmp_path / "aligned.nc",
+        },
+        "train": {"aligned": aligned, "model": tmp_path / "model", "logs": tmp_path / "logs"},
+        "reconstruct": {
+            "film": film,
+            "aligned": aligned,
+            "model": model,
+            "audio": tmp_path / "audio",
+            "scores": tmp_path / "scores/encodec.tsv",
+        },
+        "report": {"results": made, "page": tmp_path / "page.html"},
+        "export": {
+            "source": made / "simulated",
+            "bold": bold,
+            "film": trs / "encodec.nc",
+            "regressors": chosen,
+            "folder": tmp_path / "bids",
+        },
+    }[verb]
+    check_reached(verb, executed(partial(verb_functions()[verb], config=config, **options)))
