@@ -2,7 +2,7 @@
 
     python benchmarks/walks.py results/demo [--max-trs 40] [--sequence]
 
-Each task runs once, small, on a copy of a results folder; `sys.setprofile` sees every call. For
+Each task runs once, small, on a copy of a results folder (three minutes in all); `sys.setprofile` sees every call. For
 each task:
 
 - **files**: the distinct files of giblet in which a function was called;
