@@ -2,8 +2,8 @@
 
     python benchmarks/walks.py results/demo [--max-trs 40] [--sequence]
 
-Each task runs once, small, on a copy of a results folder; `sys.setprofile` sees every call. For
-each task:
+Each task runs once, small, on a copy of a results folder (three minutes in all), where
+`sys.setprofile` sees every call. For each task:
 
 - **files**: the distinct files of giblet in which a function was called;
 - **crossings**: the distinct triples (caller's file, called file, called function) where the two
