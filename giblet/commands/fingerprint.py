@@ -7,7 +7,6 @@ import lines, the module that a definition is in, and the modules of `WITHOUT_NU
 
 import ast
 import hashlib
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,15 +21,20 @@ WORDS = ("label", "method", "note", "reference", "unscored", "vocoder")
 WITH_WORDS = ("report",)  # commands that write them
 
 Reference = tuple[Path, str]  # a module, and a name that is defined in it
+Imports = dict[str, tuple[str, str | None]]  # name → module, and what of it
 
 
 @dataclass(frozen=True)
 class Module:
-    """A module's definitions and imports by name, and its other statements."""
+    """A module's definitions and imports by name, and its other statements.
+
+    Statements are without what cannot change a result; ``local`` has the imports in a definition.
+    """
 
     file: Path
     definitions: dict[str, ast.stmt]
-    imports: dict[str, tuple[str, str | None]]  # name → module, and what of it
+    imports: Imports
+    local: dict[str, Imports]
     others: list[ast.stmt]
 
 
@@ -90,13 +94,15 @@ def _is_function(node: ast.stmt) -> bool:
 @cache
 def _module(file: Path) -> Module:
     tree = ast.parse(file.read_text(encoding="utf-8"))
-    definitions, others = {}, []
+    module = Module(file, {}, _imports(tree), {}, [])
+    plain = _Plain(is_settings=_within(file).startswith(SETTINGS))
     for node in tree.body:
         if names := _defined(node):
-            definitions |= dict.fromkeys(names, node)
+            module.local.update(dict.fromkeys(names, _imports(node)))
+            module.definitions.update(dict.fromkeys(names, plain.visit(node)))
         elif not _is_silent(node):
-            others.append(node)
-    return Module(file, definitions, _imports(tree), others)
+            module.others.append(plain.visit(node))
+    return module
 
 
 def _defined(node: ast.stmt) -> list[str]:
@@ -116,9 +122,9 @@ def _is_silent(node: ast.stmt) -> bool:
     return text or isinstance(node, ast.Import | ast.ImportFrom)
 
 
-def _imports(tree: ast.AST) -> dict[str, tuple[str, str | None]]:
+def _imports(tree: ast.AST) -> Imports:
     """Names that imports anywhere below ``tree`` bind to giblet's modules or parts of them."""
-    names: dict[str, tuple[str, str | None]] = {}
+    names: Imports = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PREFIX):
             names |= {a.asname or a.name: (str(node.module), a.name) for a in node.names}
@@ -138,8 +144,8 @@ def _file(module: str) -> Path | None:
 @cache
 def _references(file: Path, name: str) -> frozenset[Reference]:
     """References of one definition, and of the module's other statements."""
-    local = _imports(_module(file).definitions[name])
-    return _below(_node(file, name), _module(file), local) | _others(file)
+    module = _module(file)
+    return _below(module.definitions[name], module, module.local[name]) | _others(file)
 
 
 @cache
@@ -148,7 +154,7 @@ def _others(file: Path) -> frozenset[Reference]:
     return frozenset().union(*(_below(node, module, {}) for node in module.others))
 
 
-def _below(node: ast.AST, module: Module, local: dict) -> frozenset[Reference]:
+def _below(node: ast.AST, module: Module, local: Imports) -> frozenset[Reference]:
     references: list[Reference] = []
     for inner in ast.walk(node):
         if isinstance(inner, ast.Attribute):
@@ -175,7 +181,7 @@ def _within(file: Path) -> str:
     return file.relative_to(PACKAGE).as_posix()
 
 
-def _whole_module(name: str, module: Module, local: dict) -> Path | None:
+def _whole_module(name: str, module: Module, local: Imports) -> Path | None:
     """The file of the module that ``name`` stands for, if it does."""
     target = (module.imports | local).get(name)
     if target is None:
@@ -198,25 +204,20 @@ def _resolve(file: Path, name: str) -> list[Reference]:
 
 
 @cache
-def _node(file: Path, name: str) -> ast.stmt:
-    return _plain(file, _module(file).definitions[name])
-
-
-@cache
 def _text(file: Path, name: str, words: bool) -> str:
-    node = _node(file, name)
-    return ast.unparse(node if words else _WithoutWords().visit(deepcopy(node)))
+    return _unparsed(_module(file).definitions[name], words)
 
 
 @cache
 def _other_texts(file: Path, words: bool) -> frozenset[str]:
-    nodes = [_plain(file, node) for node in _module(file).others]
-    return frozenset(ast.unparse(n if words else _WithoutWords().visit(n)) for n in nodes)
+    return frozenset(_unparsed(node, words) for node in _module(file).others)
 
 
-def _plain(file: Path, node: ast.stmt) -> ast.stmt:
-    """A copy of a statement without what cannot change a result."""
-    return _Plain(is_settings=_within(file).startswith(SETTINGS)).visit(deepcopy(node))
+def _unparsed(node: ast.stmt, words: bool) -> str:
+    text = ast.unparse(node)
+    if words or not any(entry in text for entry in ENTRIES):
+        return text
+    return ast.unparse(_WithoutWords().visit(ast.parse(text)))
 
 
 class _WithoutWords(ast.NodeTransformer):
