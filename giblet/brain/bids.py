@@ -128,7 +128,7 @@ def _confounds_path(path: Path) -> Path:
 
 
 def _read_confounds(path: Path, names: Sequence[str], n_scanned: int):
-    """Which volumes are steady (n_scanned,) bool, and of these the columns ``names``
+    """Mask of steady volumes (n_scanned,) bool, and of these the columns ``names``
     (n_volumes, n_names) and the framewise displacement (n_volumes,)."""
     table = load_table(path)
     if len(table) != n_scanned:

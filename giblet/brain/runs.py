@@ -73,7 +73,7 @@ class BoldRun:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a data set is arranged: its module defines one, `giblet.brain.bold.LAYOUTS` lists it.
+    """Layout of a data set: its module defines one, `giblet.brain.bold.LAYOUTS` lists it.
 
     fits : whether what lies at a path has this layout
     read_runs : runs by (path, task, confounds, strategy); confounds None: the layout's own

@@ -15,7 +15,7 @@ CONSTANT = "{}: constant in some run, left out"  # a subject
 
 @dataclass(frozen=True)
 class Scans:
-    """What will be read: ``columns`` of ``runs``, from which constant ones are left out."""
+    """Selection that is read: ``columns`` of ``runs``, from which constant ones are left out."""
 
     runs: list[BoldRun]
     columns: Columns
@@ -56,7 +56,7 @@ def survey(runs: list[BoldRun], source: Path, parcellation: str | Path | None = 
 
 
 def varying_columns(run: BoldRun, columns: Columns) -> np.ndarray:
-    """Which columns are not constant in the steady volumes, (n_columns,) bool.
+    """Mask of columns that are not constant in the steady volumes, (n_columns,) bool.
 
     Raises GibletError for NaN and infinite values.
     """

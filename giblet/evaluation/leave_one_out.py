@@ -27,7 +27,7 @@ EVERYONE = "all"
 
 @dataclass(frozen=True)
 class Readout:
-    """What a subject is decoded with: a network, the film as its input, and voxels (indices).
+    """One way to decode a subject: a network, the film as its input, and voxels (indices).
 
     ``reliable``: the voxels of ``bold_r_reliable``; ``read``: those that are decoded from.
     """

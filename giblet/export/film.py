@@ -102,7 +102,7 @@ def _gzipped(values: np.ndarray) -> bytes:
 
 
 def _codec(attrs: dict) -> dict:
-    """How the features were made, from the attributes of their file."""
+    """Origin of the features, from the attributes of their file."""
     keys = {"film": "Film", "input": "FilmFingerprint", "framing": "Framing"}
     if FEATURE_TYPES[attrs["encoding_mode"]].is_codes:
         keys |= {"codec": "Codec", "codec_revision": "CodecRevision"}

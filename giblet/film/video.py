@@ -86,7 +86,7 @@ def pictures_duration(path: str | Path) -> float:
 
 
 def _turn(stored: "av.VideoFrame") -> tuple[bool, int, int]:
-    """How to turn a stored frame upright: whether axes swap, then steps (1 or -1) down and right.
+    """Turn of a stored frame to upright: whether axes swap, then steps (1 or -1) down and right.
 
     The file's display matrix [[a, b, u], [c, d, v], [x, y, w]] shows the stored pixel (x, y) at
     (a x + c y, b x + d y), y downwards (ISO 14496-12, 6.2.2). Slants are ignored.

@@ -75,7 +75,7 @@ def _sounds(folder: Path) -> dict:
 
 
 def _extras(results: Path, config: Config, brain: BrainResults | None) -> Extras:
-    """What scans alone have: regions, times, the scanned seconds."""
+    """Results of scans alone: regions, times, the scanned seconds."""
     times = rule_times(results / "times")
     if brain is None:
         return Extras(times=times)

@@ -97,7 +97,7 @@ class Metric:
 
     @property
     def reading(self) -> str:
-        """How to read a value.
+        """The direction and the limits of a value, in words.
 
         >>> [METRICS[name].reading for name in ("pesq_wb", "stoi", "si_sdr_db", "sync_error_ms")]
         ['1 to 4.64, higher is better', 'up to 1, higher is better', 'higher is better', \
