@@ -44,6 +44,13 @@ def load(film: int) -> Kind:
     """Read."""
     # a comment
     return GAIN * READERS["film"](film)
+
+
+def _again(film):
+    return film * 4
+
+
+READERS.update(again=_again)
 ''',
     "store.py": """
 import numpy
@@ -129,6 +136,7 @@ def changed(package, name, old, new):
     [
         ("codec.py", "GAIN = 2", "GAIN = 3", {"encode"}),
         ("codec.py", "UNUSED = 1", "UNUSED = 2", set()),
+        ("codec.py", "film * 4", "film * 5", {"encode"}),  # reached by a statement of the module
         ("timing.py", "STEP = 1.5", "STEP = 2.0", {"encode"}),
         ("store.py", "return film", "return film + 1", {"encode"}),  # reached through a table
         ("store.py", "return page", "return page + 1", {"report"}),

@@ -18,6 +18,7 @@ from giblet.io.checksums import (
     Damaged,
     check_seal,
     check_sums,
+    fingerprint,
     seal,
     sealed_bytes,
     set_aside,
@@ -197,3 +198,16 @@ def test_what_is_damaged_is_set_aside_whole_and_only_among_results(tmp_path, mon
                 assert set_aside(found.value) == said  # another rule found it, too
                 assert Path("results/demo/model.damaged/b.json").read_text() == "{1}"
                 shutil.copytree("results/demo/model.damaged", model)
+
+
+def test_a_folders_fingerprint_is_of_all_its_files_in_order_of_their_names(tmp_path):
+    files = {"a.txt": "one", "deep/deeper/b.txt": "two"}
+    for folder, names in (("first", list(files)), ("second", list(files)[::-1])):
+        for name in names:
+            file = tmp_path / folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(files[name])
+    before = fingerprint(tmp_path / "first")
+    assert fingerprint(tmp_path / "second") == before
+    (tmp_path / "first/deep/deeper/b.txt").write_text("three")
+    assert fingerprint(tmp_path / "first") != before
