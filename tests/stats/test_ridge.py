@@ -102,6 +102,19 @@ def test_one_band_is_scikit_learns_ridge_by_the_same_folds(bands, parts):
         np.testing.assert_allclose(predicted[:, voxel], search.predict(scaled[test]), atol=5e-3)
 
 
+def test_training_need_not_begin_with_the_film(rng, bands, parts):
+    """Folds name TRs of the film, not places in the training part."""
+    features, bold = bands
+    train, test = parts
+    before = rng.standard_normal((50, 44))
+    late = [np.vstack([before[:, : x.shape[1]], x]) for x in features]
+    moved = [tuple(part + 50 for part in fold) for fold in folds_within(train)]
+    late_bold = np.vstack([before[:, :4], bold])
+    expected = banded_ridge(features, bold, train, test, folds_within(train), n_iter=4)
+    predicted = banded_ridge(late, late_bold, train + 50, test + 50, moved, n_iter=4)
+    np.testing.assert_allclose(predicted, expected, atol=1e-3)
+
+
 @pytest.mark.parametrize("width", [40, 100, 400], ids=["few", "more than a fold", "kernels"])
 def test_banded_ridge_is_himalayas_in_feature_space(rng, bands, parts, width):
     """The same mixtures of bands, solved by another of its solvers: weights, not kernels."""
