@@ -32,7 +32,7 @@ class Module:
     """
 
     file: Path
-    definitions: dict[str, ast.stmt]
+    definitions: dict[str, list[ast.stmt]]  # ``TABLE["x"] = f`` belongs to that of TABLE
     imports: Imports
     local: dict[str, Imports]
     others: list[ast.stmt]
@@ -80,7 +80,7 @@ def _command(command: str) -> Reference:
     *group, name = command.split()
     valid = []
     for file in sorted((PACKAGE / "commands").glob("*.py")):
-        functions = [n for n, d in _module(file).definitions.items() if _is_function(d)]
+        functions = [n for n, d in _module(file).definitions.items() if _is_function(d[0])]
         valid += functions
         if name in functions and (file.stem == "codec") == (group == ["codec"]):
             return file, name
@@ -99,19 +99,31 @@ def _module(file: Path) -> Module:
     for node in tree.body:
         if names := _defined(node):
             module.local.update(dict.fromkeys(names, _imports(node)))
-            module.definitions.update(dict.fromkeys(names, plain.visit(node)))
+            module.definitions.update({name: [node] for name in names})
+            plain.visit(node)
+        elif (table := _extended(node)) in module.definitions:
+            module.definitions[table].append(plain.visit(node))
         elif not _is_silent(node):
             module.others.append(plain.visit(node))
     return module
 
 
 def _defined(node: ast.stmt) -> list[str]:
+    """Names that a statement binds; none for a part of something, as ``TABLE["x"] = f`` sets."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [node.name]
-    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
     if isinstance(node, ast.Assign | ast.AnnAssign):
-        return [n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)]
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        bound = [part for target in targets for part in getattr(target, "elts", [target])]
+        return [part.id for part in bound if isinstance(part, ast.Name)]
     return []
+
+
+def _extended(node: ast.stmt) -> str:
+    """The name of which a statement sets a part; empty if it does not."""
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    whole = [target.value for target in targets if isinstance(target, ast.Subscript)]
+    return next((value.id for value in whole if isinstance(value, ast.Name)), "")
 
 
 def _is_silent(node: ast.stmt) -> bool:
@@ -145,7 +157,8 @@ def _file(module: str) -> Path | None:
 def _references(file: Path, name: str) -> frozenset[Reference]:
     """References of one definition, and of the module's other statements."""
     module = _module(file)
-    return _below(module.definitions[name], module, module.local[name]) | _others(file)
+    nodes = module.definitions[name]
+    return _others(file).union(*(_below(node, module, module.local[name]) for node in nodes))
 
 
 @cache
@@ -205,7 +218,7 @@ def _resolve(file: Path, name: str) -> list[Reference]:
 
 @cache
 def _text(file: Path, name: str, words: bool) -> str:
-    return _unparsed(_module(file).definitions[name], words)
+    return "\n".join(_unparsed(node, words) for node in _module(file).definitions[name])
 
 
 @cache

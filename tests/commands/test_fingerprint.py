@@ -68,7 +68,8 @@ def read_page(page):
     return page, SNR
 
 
-READERS = {"film": read}
+READERS = {}
+READERS["film"] = read
 
 
 class Metric:
