@@ -28,7 +28,7 @@ NEVER = {
     "yaml.full_load",
     "pd.read_pickle",
 }
-FLAG = re.compile(r'(?:lambda _, input: )?(?:"--\w+" if .+ else ""|"" if .+ else "--\w+")')
+FLAG = re.compile(r'(?:lambda _, input: )?(?:"--\w+=?" if .+ else ""|"" if .+ else "--\w+=?")')
 
 
 def called(node):

@@ -199,7 +199,8 @@ def executed(function, *arguments):
 
     def watch(frame, event, _argument):
         code = frame.f_code
-        if event == "call" and code.co_filename.startswith(str(fingerprint.PACKAGE)):
+        own = code.co_filename.startswith(str(fingerprint.PACKAGE))
+        if event == "call" and own and code.co_filename.endswith(".py"):  # not of templates
             seen.add((code.co_filename, code.co_qualname.split(".")[0]))
 
     sys.setprofile(watch)
