@@ -1,5 +1,6 @@
 """A result is made anew when code that it uses changes, and only then."""
 
+import inspect
 import sys
 from functools import partial
 
@@ -200,7 +201,8 @@ def executed(function, *arguments):
     def watch(frame, event, _argument):
         code = frame.f_code
         own = code.co_filename.startswith(str(fingerprint.PACKAGE))
-        if event == "call" and own and code.co_filename.endswith(".py"):  # not of templates
+        is_function = code.co_flags & inspect.CO_OPTIMIZED  # not the body of a class or template
+        if event == "call" and own and is_function and code.co_filename.endswith(".py"):
             seen.add((code.co_filename, code.co_qualname.split(".")[0]))
 
     sys.setprofile(watch)
