@@ -68,7 +68,7 @@ def measure(way: str, folder: str, sound: np.ndarray, seconds: float) -> dict:
     import torch
 
     from giblet.audio import encodec  # noqa: F401 (memory is counted above the imports)
-    from giblet.audio.codecs.base import load_codec
+    from giblet.audio.codecs.codec import load_codec
 
     if "one thread" in way:
         torch.set_num_threads(1)
@@ -112,7 +112,7 @@ def explain(folder: Path, codec_folder: str, sound: np.ndarray, seconds: float) 
     """How many codes differ between giblet and transformers, and how near the ties are."""
     import torch
 
-    from giblet.audio.codecs.base import load_codec
+    from giblet.audio.codecs.codec import load_codec
 
     ours, theirs = (np.load(folder / f"{way}.npy") for way in ("giblet", "transformers"))
     codec = load_codec(codec_folder, 6.0)

@@ -16,7 +16,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from giblet.audio.codecs.base import load_codec
+from giblet.audio.codecs.codec import load_codec
 from giblet.audio.files import read_sound
 from giblet.audio.mel import MelSettings, mel_spectrogram, mel_to_sound
 from giblet.audio.metrics.distances import bits_per_second

@@ -16,7 +16,7 @@ import soundfile
 import soxr
 
 from giblet.audio import AudioProcessor, processor
-from giblet.audio.codecs.base import load_codec
+from giblet.audio.codecs.codec import load_codec
 from giblet.audio.files import read_sound
 from giblet.audio.framing import group_trs, ungroup_trs
 from giblet.audio.metrics.distances import stoi

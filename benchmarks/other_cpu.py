@@ -38,7 +38,7 @@ CPUS = {
 ENCODE = """
 import sys
 import numpy as np
-from giblet.audio.codecs.base import load_codec
+from giblet.audio.codecs.codec import load_codec
 from giblet.audio.files import read_sound
 codec = load_codec("bundled", 6.0)
 sounds = (read_sound(file, codec.sample_rate) for file in sys.argv[2:])

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from giblet.audio.codecs.base import load_codec
+from giblet.audio.codecs.codec import load_codec
 from giblet.audio.files import read_sound
 from giblet.audio.metrics.scores import score_estimates, summarise
 

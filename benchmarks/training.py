@@ -59,7 +59,7 @@ def prepare(way: str, aligned: Path):
     import torch
 
     from giblet.alignment.aligned import film_data, film_shapes
-    from giblet.audio.codecs.base import load_codec
+    from giblet.audio.codecs.codec import load_codec
     from giblet.autoencoder.objective import LatentDistance, start_at_baseline
     from giblet.autoencoder.training import begin
     from giblet.autoencoder.warm_start import starting_point

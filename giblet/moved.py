@@ -12,7 +12,7 @@ MOVED = dict(
     alignment.adaptation alignment.lag
     alignment.scan_lag alignment.lag
     annotations film.annotations
-    audio.codec audio.codecs.base
+    audio.codec audio.codecs.codec
     audio.convnext audio.codecs.mdct
     audio.dac audio.codecs.dac
     audio.distances audio.metrics.distances
@@ -43,7 +43,7 @@ MOVED = dict(
     codec.factorized codec_training.quantizer
     codec.features codec_training.spectral_features
     codec.hierarchical codec_training.hierarchical
-    codec.interface codec_training.base
+    codec.interface codec_training.network
     codec.judge codec_training.discriminators
     codec.levels codec_training.hierarchical
     codec.losses codec_training.losses

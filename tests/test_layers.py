@@ -156,7 +156,7 @@ def test_no_name_of_a_package_is_one_of_its_modules_too():
 
 def test_no_room_is_called_miscellaneous():
     names = {part for name in TREES for part in name.split(".")}
-    assert not names & {"utils", "util", "helpers", "common", "misc", "tools"}
+    assert not names & {"utils", "util", "helpers", "common", "base", "misc", "tools"}
 
 
 def test_a_module_holds_one_subject():

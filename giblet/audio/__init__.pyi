@@ -1,6 +1,6 @@
 """What `giblet.audio` offers; each is imported from its module when it is first used."""
 
-from .codecs.base import (
+from .codecs.codec import (
     Codec as Codec,
     codec_folder as codec_folder,
     load_codec as load_codec,

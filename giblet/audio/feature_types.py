@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from giblet.audio.codecs.base import Codec, load_codec
+from giblet.audio.codecs.codec import Codec, load_codec
 from giblet.audio.formats import detect_format
 from giblet.audio.mel import (
     FLOOR_DB,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from giblet.audio.codecs.base import BUNDLED, Codec
+from giblet.audio.codecs.codec import BUNDLED, Codec
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.files import sound_blocks, write_sound
 from giblet.audio.formats import FORMAT_VERSION, check_stored, unpack

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from giblet.alignment.dataset import FilmData
-from giblet.audio.codecs.base import Codec
+from giblet.audio.codecs.codec import Codec
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.code_heads import GeometricHead, known_latents
 from giblet.autoencoder.losses import code_frequencies, masked_mse, unigram_nats

@@ -10,7 +10,7 @@ import xarray as xr
 from giblet.alignment.aligned import film_data, film_shapes
 from giblet.alignment.dataset import FilmData
 from giblet.alignment.shapes import Shapes
-from giblet.audio.codecs.base import Codec
+from giblet.audio.codecs.codec import Codec
 from giblet.audio.processor import AudioProcessor
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.objective import LatentDistance

@@ -9,14 +9,6 @@ from pydantic import PositiveInt, field_validator
 from transformers import DacConfig, DacModel
 from transformers.models.dac.modeling_dac import DacResidualUnit
 
-from giblet.codec_training.base import (
-    SETTINGS,
-    CodebookSize,
-    CodecNetwork,
-    StrictSettings,
-    to_length,
-    to_whole,
-)
 from giblet.codec_training.initialization import (
     Basis,
     add_weight_norm,
@@ -24,6 +16,14 @@ from giblet.codec_training.initialization import (
     shrink,
     start_pairs,
     zero_biases,
+)
+from giblet.codec_training.network import (
+    SETTINGS,
+    CodebookSize,
+    CodecNetwork,
+    StrictSettings,
+    to_length,
+    to_whole,
 )
 from giblet.codec_training.quantizer import FactorizedQuantizer, QuantizerSettings, set_codebook
 from giblet.io.tables import save_json

@@ -9,14 +9,14 @@ from torch import nn
 from transformers import EncodecConfig, EncodecModel
 from transformers.models.encodec.modeling_encodec import EncodecResnetBlock
 
-from giblet.codec_training.base import (
+from giblet.codec_training.initialization import Basis, shrink, start_pairs, zero_biases
+from giblet.codec_training.network import (
     SETTINGS,
     CodebookSize,
     CodecNetwork,
     StrictSettings,
     to_length,
 )
-from giblet.codec_training.initialization import Basis, shrink, start_pairs, zero_biases
 from giblet.codec_training.quantizer import QuantizerSettings, ResidualQuantizer, copy_codebooks
 from giblet.io.tables import save_json
 

@@ -13,7 +13,14 @@ from torch.nn import functional
 from transformers.models.dac.modeling_dac import DacResidualUnit, Snake1d
 
 from giblet.codec_training import spectral_features as features
-from giblet.codec_training.base import (
+from giblet.codec_training.initialization import (
+    Basis,
+    add_weight_norm,
+    shrink,
+    start_pairs,
+    zero_biases,
+)
+from giblet.codec_training.network import (
     PCM_BITS,
     SETTINGS,
     CodebookSize,
@@ -21,13 +28,6 @@ from giblet.codec_training.base import (
     StrictSettings,
     to_length,
     to_whole,
-)
-from giblet.codec_training.initialization import (
-    Basis,
-    add_weight_norm,
-    shrink,
-    start_pairs,
-    zero_biases,
 )
 from giblet.codec_training.quantizer import QuantizerSettings, ResidualQuantizer
 from giblet.io.tables import save_json

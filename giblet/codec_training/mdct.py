@@ -7,7 +7,7 @@ import torch
 from pydantic import PositiveFloat, PositiveInt, field_validator
 
 from giblet.audio.codecs.mdct import MdctConfig, MdctModel, compand, mdct
-from giblet.codec_training.base import (
+from giblet.codec_training.network import (
     SETTINGS,
     CodebookSize,
     CodecNetwork,

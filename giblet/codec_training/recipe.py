@@ -11,8 +11,8 @@ from pydantic import (
     model_validator as validator,
 )
 
-from giblet.codec_training.base import StrictSettings
 from giblet.codec_training.encodec import EncodecSettings
+from giblet.codec_training.network import StrictSettings
 from giblet.codec_training.registry import ArchitectureSettings
 from giblet.config.precision import Bfloat16
 from giblet.errors import GibletError

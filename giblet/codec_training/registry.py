@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from giblet.codec_training.base import SETTINGS, CodecNetwork
 from giblet.codec_training.dac import SnakeNetwork, SnakeSettings
 from giblet.codec_training.encodec import EncodecNetwork, EncodecSettings
 from giblet.codec_training.hierarchical import HierarchicalNetwork, HierarchicalSettings
 from giblet.codec_training.mdct import MdctNetwork, MdctSettings
+from giblet.codec_training.network import SETTINGS, CodecNetwork
 from giblet.errors import GibletError, nearest_name
 from giblet.io.checksums import check_sums
 from giblet.io.tables import load_json

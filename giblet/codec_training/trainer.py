@@ -14,10 +14,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
 from giblet.codec_training.balancer import Balancer
-from giblet.codec_training.base import CodecNetwork, join_latents
 from giblet.codec_training.data import RandomCrops, Sounds
 from giblet.codec_training.discriminators import AdversarialLosses
 from giblet.codec_training.losses import WeightedLosses
+from giblet.codec_training.network import CodecNetwork, join_latents
 from giblet.codec_training.recipe import CodecSettings
 from giblet.codec_training.registry import build_network
 from giblet.codec_training.validation import code_use, sound_scores, warn_of_collapse

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from giblet.audio.metrics.scores import segment_scores
-from giblet.codec_training.base import Codes
+from giblet.codec_training.network import Codes
 from giblet.timing import samples_duration
 
 logger = logging.getLogger(__name__)

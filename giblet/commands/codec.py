@@ -19,7 +19,7 @@ def train(
     """
     import sys
 
-    from giblet.audio.codecs.base import codec_folder
+    from giblet.audio.codecs.codec import codec_folder
     from giblet.codec_training.data import read_sounds
     from giblet.codec_training.recipe import parse_recipe
     from giblet.codec_training.registry import load_network
@@ -52,7 +52,7 @@ def evaluate(
     """
     import pandas as pd
 
-    from giblet.audio.codecs.base import load_codec
+    from giblet.audio.codecs.codec import load_codec
     from giblet.audio.files import read_sound
     from giblet.audio.metrics.scores import score_sound
     from giblet.errors import GibletError
@@ -81,7 +81,7 @@ def compress(sound: Path, codes: OutputFile, codec: str = "bundled", kbps: float
     import numpy as np
     import xarray as xr
 
-    from giblet.audio.codecs.base import load_codec
+    from giblet.audio.codecs.codec import load_codec
     from giblet.audio.files import read_sound
     from giblet.audio.quantized_mel import bits_for, pack_bits
     from giblet.io.arrays import save_arrays
@@ -107,7 +107,7 @@ def decompress(codes: Path, sound: OutputFile) -> None:
 
     Example: giblet codec decompress --codes film.nc --sound film.wav
     """
-    from giblet.audio.codecs.base import load_codec
+    from giblet.audio.codecs.codec import load_codec
     from giblet.audio.files import write_sound
     from giblet.errors import GibletError
     from giblet.io.arrays import load_arrays

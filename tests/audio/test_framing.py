@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings, strategies as st
 from pcm_codec import PcmCodec, lags_ms, speech_and_clicks
 
 from giblet.audio import AudioProcessor, feature_types
-from giblet.audio.codecs.base import load_codec
+from giblet.audio.codecs.codec import load_codec
 from giblet.audio.files import read_sound
 from giblet.audio.framing import NO_FRAME, group_trs, ungroup_trs
 from giblet.audio.metrics.distances import stoi

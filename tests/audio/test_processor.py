@@ -11,7 +11,7 @@ import soundfile
 import torch
 
 from giblet.audio import AudioProcessor
-from giblet.audio.codecs.base import load_codec
+from giblet.audio.codecs.codec import load_codec
 from giblet.audio.files import read_sound
 from giblet.audio.mel import MelSettings, average_trs, mel_to_sound
 from giblet.audio.metrics.distances import envelopes, lag_ms, stoi

@@ -5,7 +5,7 @@ import pytest
 import torch
 from transformers import DacConfig, DacModel
 
-from giblet.audio.codecs.base import load_codec
+from giblet.audio.codecs.codec import load_codec
 from giblet.audio.codecs.dac import Dac
 from giblet.audio.codecs.encodec import Encodec
 

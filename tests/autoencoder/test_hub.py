@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 import giblet
 from giblet.alignment.shapes import Shapes
-from giblet.audio.codecs.base import load_codec
+from giblet.audio.codecs.codec import load_codec
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.warm_start import BUNDLED, starting_point, take_audio
 from giblet.codec_training.registry import load_network

@@ -9,7 +9,7 @@ import torch
 from factories import slot_model, small_shapes
 
 from giblet.alignment.dataset import FilmData
-from giblet.audio.codecs.base import load_codec
+from giblet.audio.codecs.codec import load_codec
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.lightning_module import gradient_shares
 from giblet.autoencoder.objective import LatentDistance, Objective, baselines, start_at_baseline

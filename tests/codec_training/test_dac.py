@@ -8,7 +8,7 @@ from torch.nn.utils.parametrize import is_parametrized
 from transformers import DacModel
 from transformers.models.dac.modeling_dac import Snake1d
 
-from giblet.audio.codecs.base import load_codec
+from giblet.audio.codecs.codec import load_codec
 from giblet.codec_training.registry import parse_architecture
 from giblet.errors import GibletError
 

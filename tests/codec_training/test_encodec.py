@@ -5,8 +5,8 @@ import pytest
 import torch
 from transformers import EncodecModel
 
-from giblet.audio.codecs.base import load_codec
-from giblet.codec_training.base import join_latents
+from giblet.audio.codecs.codec import load_codec
+from giblet.codec_training.network import join_latents
 from giblet.codec_training.registry import NETWORKS, load_network, parse_architecture
 from giblet.errors import GibletError
 

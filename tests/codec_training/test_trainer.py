@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
-from giblet.audio.codecs.base import load_codec
+from giblet.audio.codecs.codec import load_codec
 from giblet.codec_training.data import RandomCrops
 from giblet.codec_training.recipe import CodecSettings, DataSettings, parse_recipe
 from giblet.codec_training.trainer import CodecTraining, fit_codec

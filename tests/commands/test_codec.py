@@ -6,7 +6,7 @@ import soundfile
 import xarray as xr
 from hypothesis import given, strategies as st
 
-from giblet.audio.codecs.base import load_codec
+from giblet.audio.codecs.codec import load_codec
 from giblet.audio.metrics.scores import score_sound
 from giblet.audio.quantized_mel import bits_for, pack_bits, unpack_bits
 from giblet.commands.cli import main

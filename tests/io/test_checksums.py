@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from giblet.audio.codecs.base import BUNDLED, codec_folder, load_codec
+from giblet.audio.codecs.codec import BUNDLED, codec_folder, load_codec
 from giblet.codec_training.registry import load_network
 from giblet.errors import GibletError
 from giblet.io.arrays import append_arrays, load_arrays, new_variable, open_arrays, save_arrays

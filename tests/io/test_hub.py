@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from transformers import EncodecConfig, EncodecModel
 
-from giblet.audio.codecs.base import load_codec
+from giblet.audio.codecs.codec import load_codec
 from giblet.errors import GibletError
 from giblet.io.hub import model_folder
 

@@ -7,7 +7,7 @@ import shutil
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from giblet.audio.codecs.base import BUNDLED, codec_folder
+from giblet.audio.codecs.codec import BUNDLED, codec_folder
 
 PACKAGES = ("giblet", "torch", "snakemake", "transformers", "lightning", "nilearn", "himalaya")
 

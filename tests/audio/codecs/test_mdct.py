@@ -8,7 +8,7 @@ import scipy.fft
 import torch
 from vector_quantize_pytorch import ResidualVQ
 
-from giblet.audio.codecs.base import load_codec
+from giblet.audio.codecs.codec import load_codec
 from giblet.audio.codecs.mdct import (
     Mdct,
     MdctConfig,

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import BertConfig, BertModel, EncodecConfig, EncodecModel
 
-from giblet.audio.codecs.base import load_codec
+from giblet.audio.codecs.codec import load_codec
 from giblet.audio.codecs.encodec import Encodec
 from giblet.audio.metrics.distances import si_sdr_db, stoi
 from giblet.errors import GibletError
@@ -111,7 +111,7 @@ ENCODE = """
 import sys
 import numpy as np
 import torch
-from giblet.audio.codecs.base import load_codec
+from giblet.audio.codecs.codec import load_codec
 from giblet.audio.files import read_sound
 torch.set_num_threads(int(sys.argv[1]))
 sound = read_sound(sys.argv[2], 24000)[: 3 * 24000]
