@@ -20,7 +20,7 @@ from giblet.errors import GibletError
 from giblet.evaluation.brain_scores import decoded_stretch, film_stretch
 from giblet.evaluation.decoding import decode_silenced, lags_in_trs
 from giblet.evaluation.held_out import HeldOut, Scores
-from giblet.evaluation.scores import N_BOOTSTRAP, has_codes, reliable_voxels
+from giblet.evaluation.scores import N_BOOTSTRAP, reliable_voxels
 from giblet.log import progress
 from giblet.timing import trs_for
 
@@ -112,7 +112,7 @@ def lesion(
             for each in (features if config.sound else [])
         ]
         scored.append(
-            (one, _scores(held_out, guesses, features if has_codes(processor) else [], waves))
+            (one, _scores(held_out, guesses, features if processor.use_encodec else [], waves))
         )
         if waves:
             sounds.setdefault("_".join(filter(None, (one.region, one.mode))), waves[0])

@@ -25,7 +25,6 @@ from giblet.evaluation.brain_scores import (
 from giblet.evaluation.scores import (
     bold_rows,
     code_rows,
-    has_codes,
     rate_rows,
     reliable_voxels,
     sound_rows,
@@ -70,7 +69,7 @@ def reconstruct(
     original = film_stretch(film_sound, trs, processor)
     estimates = {"codec": [sound(audio[test])], "stimulus": [decoded(code[test])]}
     rows = rate_rows(processor)
-    if has_codes(processor):
+    if processor.use_encodec:
         rows += code_rows(autoencoder, code[test], data, seed)
     if data.bold is None:
         logger.warning("no scan was given: there is no brain column")
@@ -78,7 +77,7 @@ def reconstruct(
         brain = decode_brains(code, data, processor.clock.t_r, decoding, regions)
         rows += region_rows(decoding, regions)
         rows += identification_rows(brain, code, data, processor.clock.t_r, decoding, seed)
-        if has_codes(processor):
+        if processor.use_encodec:
             rows += decoded_code_rows(brain, autoencoder, data, seed)
         rows += _encoding_rows(aligned, code, data, autoencoder, seed)
         for column, values in progress(brain.items(), "decoding", "columns"):

@@ -8,7 +8,6 @@ import torch
 
 from giblet.alignment.dataset import FilmData
 from giblet.alignment.voxels import most_shared, shared_response
-from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.metrics.scores import SEGMENT_SECONDS, score_estimates, summarise
 from giblet.audio.processor import AudioProcessor
 from giblet.autoencoder.autoencoder import Autoencoder
@@ -43,20 +42,11 @@ def sound_rows(
     return [score_row(*key, np.concatenate(values), seed) for key, values in pooled.items()]
 
 
-def has_codes(processor: AudioProcessor) -> bool:
-    """Whether the features of ``processor`` are codes, which are right or wrong."""
-    return FEATURE_TYPES[processor.encoding_mode].unit == "label"
-
-
 def rate_rows(processor: AudioProcessor) -> list[dict]:
     """Values and kilobits of features per second of film, uncompressed."""
-    rate = processor.clock.film_frame_rate()
-    if has_codes(processor):
-        n_rows, bits = processor.codec.n_codebooks, np.log2(processor.codec.codebook_size)
-    else:
-        n_rows, bits = processor.mel.n_mels, 32
-    values = n_rows * rate
-    rates = {"values_per_s": values, "kbit_per_s": values * bits / 1000}
+    coder = processor.coder
+    values = coder.n_rows * processor.clock.film_frame_rate()
+    rates = {"values_per_s": values, "kbit_per_s": values * coder.bits / 1000}
     return [
         {"column": "codec", "metric": metric, "value": value, "n": 1, "n_failed": 0}
         for metric, value in rates.items()

@@ -106,15 +106,13 @@ def _with_film(extras: Extras, results: Path, config: Config, aligned: xr.Datase
         matched=matched_rows(segments, *rates, config.seed) if rates else None,
         summaries=_tables(model, "[!.]*/summary.tsv", lambda file: file.parent.name),
         models={one: load_json(model / one / "config.json") for one in scored},
-        codebooks=_codebooks(aligned, model / scored[0]) if _has_codes(scored[0]) else None,
+        codebooks=_codebooks(aligned, model / scored[0])
+        if FEATURE_TYPES[scored[0]].is_codes
+        else None,
         lesions=_tables(results / "lesion", f"{config.path}.tsv", lambda file: file.stem),
         left_out=_tables(results / "leave_one_out", f"{config.path}.tsv", lambda file: file.stem),
         timeline=timeline_table(aligned),
     )
-
-
-def _has_codes(feature_type: str) -> bool:
-    return FEATURE_TYPES[feature_type].unit == "label"
 
 
 def _add_matched(sounds: dict, aligned: xr.Dataset) -> tuple[float, float] | None:
