@@ -13,7 +13,7 @@ MOVED = dict(
     alignment.scan_lag alignment.lag
     annotations film.annotations
     audio.codec audio.codecs.codec
-    audio.convnext audio.codecs.mdct
+    audio.convnext audio.codecs.convnext
     audio.dac audio.codecs.dac
     audio.distances audio.metrics.distances
     audio.encodec audio.codecs.encodec

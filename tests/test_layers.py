@@ -183,6 +183,14 @@ def test_the_ways_in_import_nothing_heavy():
     assert not heavy & set(loaded.split())
 
 
+def test_the_model_and_the_page_do_without_transformers():
+    """Its import costs each process 100 MB and seconds."""
+    code = "import sys, giblet.autoencoder.autoencoder, giblet.report.sections; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    assert "giblet.report.sections" in loaded.split()
+    assert "transformers" not in loaded.split()
+
+
 # These tests must see what they are to see.
 
 

@@ -1,7 +1,9 @@
 """The workflow on a small film: what it builds, what it reruns, and what it says to mistakes."""
 
+import os
 import re
 import shutil
+import time
 import zipfile
 from inspect import signature
 
@@ -359,6 +361,25 @@ def test_what_is_missing_is_the_last_line(tmp_path, settings, said):
     last = done.stdout.splitlines()[-1]
     assert last.startswith(f"config: {said.replace('$HERE', str(tmp_path))}")
     assert "Traceback" not in done.stdout
+
+
+def test_a_film_from_the_future_is_one_line(tmp_path):
+    """Snakemake would delete what is made from it: older than its input."""
+    (tmp_path / "film.mp4").touch()
+    tomorrow = time.time() + 86_400
+    os.utime(tmp_path / "film.mp4", (tomorrow, tomorrow))
+    done = ask(tmp_path, "--dry-run", film="film.mp4")
+    assert done.returncode == 1
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("config: film: film.mp4: its date is 1.0 days ahead of this computer's")
+    assert last.endswith("Run touch film.mp4, or set the clock")
+
+
+def test_results_do_not_depend_on_where_giblet_lies(film_alone):
+    """A copy of the project, or another Python, would rerun everything."""
+    summary = ask(film_alone, "--detailed-summary").stdout
+    assert "features/encodec.nc" in summary
+    assert str(ROOT / "giblet") not in summary
 
 
 def test_a_bad_film_is_one_line_and_leaves_nothing(tmp_path):

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from giblet.audio.codecs.mdct import ConvNeXtBlock
+from giblet.audio.codecs.convnext import ConvNeXtBlock
 
 
 class FlatJoin(nn.Module):

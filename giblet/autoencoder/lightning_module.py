@@ -21,22 +21,32 @@ class BottleneckTraining(lightning.LightningModule):
 
     def __init__(
         self,
-        shapes: dict,
-        model: dict,
-        training: dict,
-        baselines: dict | None = None,
+        shapes: Shapes,
+        model: ModelConfig,
+        training: TrainingConfig,
         data_hash: str = "",
         seed: int = 0,
         started: bool = False,
     ):
         super().__init__()
-        self.save_hyperparameters()
-        self.settings, self.seed = TrainingConfig.model_validate(training), seed
-        self.autoencoder = Autoencoder(Shapes.from_dict(shapes), ModelConfig.model_validate(model))
-        self.baselines: dict[str, float] = baselines or {}
+        self.save_hyperparameters(
+            {  # plain values: a checkpoint holds no classes of giblet's
+                "shapes": shapes.to_dict(),
+                "model": model.model_dump(),
+                "training": training.model_dump(),
+                "baselines": None,
+                "data_hash": data_hash,
+                "seed": seed,
+                "started": started,
+            }
+        )
+        self.settings, self.seed = training, seed
+        self.autoencoder = Autoencoder(shapes, model)
+        self.baselines: dict[str, float] = {}
 
-    def set_objective(self, sound: SoundDistance | None) -> None:
-        """Build the loss, once the baselines are set."""
+    def set_objective(self, baselines: dict[str, float], sound: SoundDistance | None) -> None:
+        """Build the loss, whose parts are divided by their ``baselines``."""
+        self.baselines = self.hparams["baselines"] = baselines
         self.objective = Objective(self.autoencoder, self.settings, self.baselines, sound)
 
     def on_train_batch_start(self, window, index):

@@ -60,21 +60,14 @@ def begin(
     """An autoencoder before its first step; arguments are those of `fit`."""
     torch.manual_seed(seed)
     module = BottleneckTraining(
-        shapes.to_dict(),
-        model.model_dump(),
-        training.model_dump(),
-        data_hash=_hash(data),
-        seed=seed,
-        started=start is not None,
+        shapes, model, training, _hash(data), seed, started=start is not None
     )
     if codebooks is not None:
         cast(Codebooks, module.autoencoder.codebooks).take(codebooks)
     start_at_baseline(module.autoencoder, data)
     if start is not None:
         take_audio(module.autoencoder, start)
-    module.baselines = baselines(data, module.autoencoder)
-    module.hparams["baselines"] = module.baselines
-    module.set_objective(sound)
+    module.set_objective(baselines(data, module.autoencoder), sound)
     return module
 
 
@@ -163,14 +156,22 @@ def _trainer(training, folder, callbacks, last, progress) -> lightning.Trainer:
 
 
 def _starter(training: TrainingConfig) -> list[LightningEnvironment]:
-    """Lightning starts the other processes of a Slurm job's only task; else it detects them."""
-    tasks, wanted = int(os.environ.get("SLURM_NTASKS", 0)), training.nodes * training.devices
-    if training.nodes > 1 and tasks != wanted:
+    """Where srun did not start several of these processes, Lightning starts the others.
+
+    ``SLURM_NTASKS`` is what a job may start, ``SLURM_STEP_NUM_TASKS`` what srun did start: inside
+    ``sbatch --ntasks=8`` there is one process.
+    """
+    tasks, wanted = (
+        int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)),
+        training.nodes * training.devices,
+    )
+    if max(training.nodes, tasks) > 1 and tasks != wanted:
         raise GibletError(
             f"training.nodes {training.nodes}, training.devices {training.devices}: "
             f"start {wanted} tasks by srun --ntasks-per-node={training.devices}, not {tasks}"
         )
-    return [LightningEnvironment()] if tasks == 1 else []
+    in_slurm = "SLURM_JOB_ID" in os.environ or "SLURM_NTASKS" in os.environ
+    return [LightningEnvironment()] if tasks == 1 and in_slurm else []
 
 
 class _Patience(EarlyStopping):

@@ -184,7 +184,8 @@ def _other_arrays(scans: Scans, ratios: np.ndarray) -> xr.Dataset:
     """All but ``bold``; ``ratios`` (n_scans, n_columns) is the tSNR."""
     runs = scans.runs
     volumes = pd.concat([run.volumes() for run in runs], ignore_index=True)
-    clock = {name: ("volume", volumes[name].to_numpy()) for name in volumes}
+    # lists: older xarray cannot write the strings of pandas 3
+    clock = {name: ("volume", volumes[name].tolist()) for name in volumes}
     of_scan = {
         "scan_subject": [run.subject for run in runs],
         "scan_run": [run.name for run in runs],

@@ -10,6 +10,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
@@ -29,11 +30,11 @@ from giblet.io.checkpoints import SealedCheckpoints, newest, whole_checkpoints
 class CodecTraining(lightning.LightningModule):
     """One codec in training; ``finished()`` gives the network."""
 
-    def __init__(self, settings: dict):
+    def __init__(self, settings: CodecSettings):
         super().__init__()
-        self.save_hyperparameters()
+        self.save_hyperparameters({"settings": settings.model_dump()})
         self.automatic_optimization = False
-        self.settings = CodecSettings.model_validate(settings)
+        self.settings = settings
         self.network = build_network(self.settings.network)
         self.losses = WeightedLosses(self.settings.losses, self.settings.network.sample_rate)
         weights, self.judge = dict(self.losses.weights), None
@@ -217,7 +218,7 @@ def fit_codec(
     schedule, (last, resumed_from) = settings.schedule, _resumable(folder, settings)
     with torch.random.fork_rng():
         torch.manual_seed(schedule.seed)
-        module = CodecTraining(settings.model_dump())
+        module = CodecTraining(settings)
         if start is not None:
             module.go_on_from(start)
         rate, data = settings.network.sample_rate, settings.data
@@ -229,7 +230,7 @@ def fit_codec(
             max_steps=schedule.steps,
             accelerator="auto",
             devices=1,
-            plugins=[SealedCheckpoints()],
+            plugins=[SealedCheckpoints(), LightningEnvironment()],  # one process, also in Slurm
             callbacks=[
                 ModelCheckpoint(folder, save_last=True, every_n_train_steps=schedule.check_every)
             ],

@@ -1,8 +1,17 @@
 """The sections of the config: each setting with its default and its limits."""
 
-from typing import Literal
+from types import NoneType
+from typing import Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationInfo,
+    field_validator,
+)
 
 from giblet.config.precision import Bfloat16
 
@@ -11,6 +20,14 @@ LARGEST = 2**32 - 1  # number that a setting may be, and NumPy's largest seed
 
 class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _null_is_none(cls, value, info: ValidationInfo):
+        """Snakemake passes ``null`` of ``--config`` on as text."""
+        is_null = isinstance(value, str) and value in ("null", "Null", "NULL", "~")
+        optional = NoneType in get_args(cls.model_fields[str(info.field_name)].annotation)
+        return None if is_null and optional else value
 
     @field_validator("*")
     @classmethod

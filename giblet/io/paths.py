@@ -3,13 +3,16 @@
 import hashlib
 import os
 import re
+import shlex
 import stat
+import time
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from giblet.errors import GibletError
 
+_CLOCKS_DIFFER = 5.0  # s, as those of computers that share a disk may
 _UNPACKED = 500_000_000  # bytes: a workbook of a million words has a tenth
 
 
@@ -57,6 +60,31 @@ def check_name(path: str | Path) -> None:
         name = re.sub("[\udc80-\udcff]", lambda c: f"\\x{ord(c[0]) - 0xDC00:x}", str(path))
         name = name.encode("utf-8", "backslashreplace").decode()
         raise GibletError(f"{name}: its name is not UTF-8; rename it") from None
+
+
+def check_date(path: str | Path) -> None:
+    """GibletError for a file or folder that was changed in the future, by this computer's clock.
+
+    Snakemake deletes what is made from such a file: it is older than its input.
+    """
+    ahead = os.stat(path).st_mtime - time.time()
+    if ahead > _CLOCKS_DIFFER:
+        raise GibletError(
+            f"{path}: its date is {describe(ahead)} ahead of this computer's clock, so every "
+            f"result would look out of date. Run touch {shlex.quote(str(path))}, or set the clock"
+        )
+
+
+def describe(seconds: float) -> str:
+    """A duration in a unit that suits it.
+
+    >>> describe(50), describe(5400), describe(2e5)
+    ('50 s', '1.5 hours', '2.3 days')
+    """
+    for unit, length in (("days", 86_400), ("hours", 3_600)):
+        if seconds >= length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def file_name(name: str) -> str:

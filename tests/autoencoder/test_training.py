@@ -20,6 +20,7 @@ from scipy.signal import lfilter
 
 from giblet.alignment.hrf import tr_kernel
 from giblet.alignment.loaders import Windows
+from giblet.alignment.shapes import Shapes
 from giblet.autoencoder import training
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.callbacks import WATCHED, EpochLines
@@ -378,13 +379,13 @@ def test_a_checkpoint_carries_its_config_and_no_code(train, raw_bold):
     trained, _, folder = train(make_data(raw_bold))
     checkpoint = read_checkpoint(folder / "best.ckpt")
     settings = checkpoint["hyper_parameters"]
-    assert ModelConfig.model_validate(settings["model"]) == SMALL
-    assert TrainingConfig.model_validate(settings["training"]) == BRIEF
+    shapes, model = Shapes.from_dict(settings["shapes"]), ModelConfig(**settings["model"])
+    assert (shapes, model) == (SHAPES, SMALL)
+    assert TrainingConfig(**settings["training"]) == BRIEF
     assert settings["baselines"] == trained.baselines
-    rebuilt = BottleneckTraining(**settings)
-    rebuilt.set_objective(None)
+    rebuilt = BottleneckTraining(shapes, model, BRIEF)
+    rebuilt.set_objective(settings["baselines"], None)
     rebuilt.load_state_dict(checkpoint["state_dict"])
-    assert rebuilt.autoencoder.shapes == SHAPES
     film = make_data().film
     with torch.inference_mode():
         one, other = (m.eval().encode(film) for m in (rebuilt.autoencoder, trained.autoencoder))
@@ -485,9 +486,35 @@ def test_two_processes_that_see_the_same_window_learn_what_one_learns(tmp_path):
         torch.testing.assert_close(weights["ddp"][name], values, atol=1e-5, rtol=1e-4, msg=name)
 
 
+IN_SBATCH = {  # the variables of a script that ``sbatch --ntasks=8`` runs: one process
+    "SLURM_JOB_ID": "7",
+    "SLURM_JOB_NAME": "film",
+    "SLURM_LOCALID": "0",
+    "SLURM_NNODES": "1",
+    "SLURM_NODEID": "0",
+    "SLURM_NTASKS": "8",
+    "SLURM_PROCID": "0",
+}
+
+
+@pytest.mark.parametrize("per_node", [{}, {"SLURM_NTASKS_PER_NODE": "8"}])
+def test_a_job_of_several_tasks_trains_in_one_process(per_node, train, monkeypatch):
+    """https://github.com/Lightning-AI/pytorch-lightning/issues/19318"""
+    for name, value in (IN_SBATCH | per_node).items():
+        monkeypatch.setenv(name, value)
+    _, curves, _ = train(make_data(), training=BRIEF.model_copy(update={"max_epochs": 1}))
+    assert len(curves) == 1
+
+
+def test_processes_that_slurm_started_are_as_many_as_asked_for(train, monkeypatch):
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "8")
+    with pytest.raises(GibletError, match="start 1 tasks by srun --ntasks-per-node=1, not 8"):
+        train(make_data())
+
+
 @pytest.mark.slow
 def test_nodes_wait_for_nobody_whom_slurm_did_not_start(tmp_path, monkeypatch):
-    monkeypatch.setenv("SLURM_NTASKS", "2")
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
     command = [sys.executable, SIDE_BY_SIDE, tmp_path, "ddp", "2", "2"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     said = "training.nodes 2, training.devices 2: start 4 tasks by srun --ntasks-per-node=2, not 2"

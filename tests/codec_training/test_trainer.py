@@ -103,7 +103,7 @@ def test_the_saved_codec_codes_as_the_trained_one(fitted, clip, tmp_path):
 
 
 def test_the_optimizer_is_as_codecs_need_it():
-    (optimizer,) = CodecTraining(recipe().model_dump()).configure_optimizers()
+    (optimizer,) = CodecTraining(recipe()).configure_optimizers()
     assert isinstance(optimizer, torch.optim.AdamW)
     assert optimizer.defaults["lr"] == 3e-4
     assert optimizer.defaults["betas"][0] <= 0.8
@@ -206,6 +206,12 @@ def test_scores_of_the_same_sound_are_perfect(speech):
     assert scores["pesq_wb"] > 4.6
     assert scores["log_mel_db"] == scores["spectral_convergence"] == 0
     assert np.isnan(sound_scores(0 * sound, sound, RATE)["stoi"])  # silence has no scores
+
+
+def test_a_slurm_job_of_several_tasks_trains_one_codec(speech, tmp_path, monkeypatch):
+    for name, value in {"SLURM_JOB_NAME": "codec", "SLURM_NTASKS": "8"}.items():
+        monkeypatch.setenv(name, value)
+    fit(speech, tmp_path, recipe())
 
 
 def test_crops_need_not_be_whole_frames(speech, tmp_path):

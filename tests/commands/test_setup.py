@@ -6,6 +6,7 @@ import re
 import shlex
 import shutil
 import sys
+import time
 from pathlib import Path
 from unittest import mock
 
@@ -231,6 +232,14 @@ def test_nothing_to_begin_with(make, said, tmp_path, capsys):
     assert main(["init", str(tmp_path / "source"), "--output", str(tmp_path / "c.yaml")]) == 1
     assert said in capsys.readouterr().err
     assert not (tmp_path / "c.yaml").exists()
+
+
+def test_a_film_from_the_future_would_stop_a_run(data_set, tmp_path, capsys):
+    film = shutil.copy(data_set / "stimuli/film.wav", tmp_path / "film.wav")
+    os.utime(film, (time.time() + 7200,) * 2)
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump({"film": str(film)}))
+    assert main(["doctor", "--config", str(tmp_path / "config.yaml")]) == 1
+    assert "film.wav: its date is 2.0 hours ahead" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

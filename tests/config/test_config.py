@@ -105,6 +105,15 @@ def test_use_encodec_chooses_the_feature_type(use_encodec, path):
     assert parse_config({}).path == "encodec"
 
 
+def test_null_of_the_command_line_is_none():
+    """Snakemake's ``--config max_voxels=null 'scan={high_pass_hz: null}'``."""
+    config = parse_config({"max_voxels": "null", "scan": {"high_pass_hz": "~"}, "text_model": "~"})
+    assert (config.max_voxels, config.scan.high_pass_hz) == (None, None)
+    assert config.text_model == "~"
+    with pytest.raises(GibletError, match="t_r = 'null'"):
+        parse_config({"t_r": "null"})
+
+
 def test_settings_do_not_change_after_they_are_checked():
     with pytest.raises(ValueError, match="frozen"):
         parse_config({}).t_r = 2.0

@@ -20,6 +20,7 @@ rule extract_codes:
         runtime=runtime("extract_codes"),
     params:
         settings=settings(*SOUND["encodec"], "t_r", "max_trs"),
+        codec=CODEC_SUMS,
         source=source_fingerprint("extract_codes"),
     shell:
         '"$GIBLET_PYTHON" -m giblet extract_codes --film={input.film:q} --codes={output.codes:q}'

@@ -35,6 +35,8 @@ rule leave_one_out:
         settings=settings(
             *SOUND[SETTINGS.path], "model", "training", "decoding", "hrf_model", "seed"
         ),
+        codec=CODEC_SUMS if SETTINGS.use_encodec else [],
+        start=START_SUMS,
         source=source_fingerprint("leave_one_out"),
     shell:
         '"$GIBLET_PYTHON" -m giblet leave_one_out --aligned={input.aligned:q} --model={input.model:q}'

@@ -37,6 +37,8 @@ rule train:
             "seed",
             *(["hrf_model"] if HAS_BOLD else []),
         ),
+        codec=lambda w: CODEC_SUMS if w.path == "encodec" else [],
+        start=START_SUMS,
         source=source_fingerprint("train"),
     shell:
         '{params.launch}"$GIBLET_PYTHON" -m giblet train --aligned={input.aligned:q} --model={output.model:q}'
@@ -113,6 +115,7 @@ rule pretrain:
         settings=settings(
             *SOUND[SETTINGS.path], "use_encodec", "t_r", "model", "training", "seed"
         ),
+        codec=CODEC_SUMS if SETTINGS.use_encodec else [],
         source=source_fingerprint("pretrain"),
     shell:
         '{params.launch}"$GIBLET_PYTHON" -m giblet pretrain --sounds={input.sounds:q} --validation={input.validation:q}'

@@ -16,6 +16,7 @@ from giblet.config.config import parse_config
 from giblet.demo import annotations_path, film_path
 from giblet.errors import GibletError, missing_path
 from giblet.film.modalities import beside_sound
+from giblet.io.paths import check_date
 from giblet.io.tables import load_yaml
 
 
@@ -39,12 +40,30 @@ os.environ.update(
     rule_environment({m.name for m in workflow.deployment_settings.deployment_method})
 )
 
+PACKAGE = Path(giblet.__file__).parent
+
+
+def bundled_sums(folder):
+    """Checksums of the weights in a folder of the package.
+
+    They stand for the files, whose place is another one after an update of Python or in a copy of
+    the project.
+    """
+    return [file.read_text() for file in sorted(folder.rglob("sha256sums.txt"))]
+
+
+def short(path):
+    """A path inside this folder, relative to it: a copy of the project has the same ones."""
+    path, here = Path(path), Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
 RESULTS = f"results/{SETTINGS.dataset}"
 LOGS = f"logs/{SETTINGS.dataset}"
 TIMES = f"{RESULTS}/times"
 FILM = [] if not SETTINGS.has_film else SETTINGS.film
 if SETTINGS.is_demo:
-    FILM = str(film_path())
+    FILM = short(film_path())
 HAS_BOLD = SETTINGS.bold_source != "none"
 # as Snakemake's report calls them
 BRAINS = "noise" if SETTINGS.scan.null else SETTINGS.bold_source
@@ -63,28 +82,29 @@ if SETTINGS.scan.parcellation:
 if not SETTINGS.has_annotations:
     ANNOTATIONS = None
 elif SETTINGS.annotations == "auto":
-    ANNOTATIONS = str(annotations_path())
+    ANNOTATIONS = short(annotations_path())
 else:
     ANNOTATIONS = SETTINGS.annotations
 
-CODEC = (
-    Path(giblet.__file__).parent / "audio" / "codecs" / "bundled"
-    if SETTINGS.codec == "bundled"
-    else Path(SETTINGS.codec)
-)
-CODEC_FILES = sorted(
-    map(str, [*CODEC.glob("*.safetensors"), *CODEC.glob("config.json")])
-)  # none from a hub
+CODEC, CODEC_FILES, CODEC_SUMS = SETTINGS.codec, [], []
+if SETTINGS.codec == "bundled":
+    CODEC_SUMS = bundled_sums(PACKAGE / "audio" / "codecs" / "bundled")
+else:
+    # none from a hub
+    weights = [*Path(CODEC).glob("*.safetensors"), *Path(CODEC).glob("config.json")]
+    CODEC_FILES = sorted(map(str, weights))
 
-START = Path(SETTINGS.model.start_from)
-if SETTINGS.model.start_from in ("auto", "bundled"):
-    START = Path(giblet.__file__).parent / "autoencoder" / "bundled"
-START_FILES = sorted(map(str, START.rglob("*.safetensors")))  # none for "none"
+START, START_FILES, START_SUMS = SETTINGS.model.start_from, [], []
+if START in ("auto", "bundled"):
+    START_SUMS = bundled_sums(PACKAGE / "autoencoder" / "bundled")
+else:
+    # none for "none"
+    START_FILES = sorted(map(str, Path(START).rglob("*.safetensors")))
 
 RECIPE = Path(SETTINGS.codec_training.recipe)
 if not RECIPE.is_file():
     # giblet's own recipes lie beside the workflow
-    RECIPE = Path(workflow.basedir) / RECIPE
+    RECIPE = Path(short(Path(workflow.basedir) / RECIPE))
 
 # Snakemake would take what is in braces for a wildcard
 for name in [FILM, BOLD, ANNOTATIONS, *RUN_FILES, CODEC, START, RECIPE]:
@@ -99,6 +119,10 @@ def there(key, paths):
         for path in map(str, paths):
             if not os.path.exists(path):
                 sys.exit(f"config: {key}: {missing_path(path)}")
+            try:
+                check_date(path)
+            except GibletError as error:
+                sys.exit(f"config: {key}: {error}")
         return list(map(str, paths))
 
     # a cluster's storage cannot be looked into

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from transformers import DacModel
 
+from giblet.audio.codecs.encodec_streaming import exact_inference
 from giblet.audio.codecs.pretrained import WindowedCodec
 
 
@@ -36,7 +37,7 @@ class Dac(WindowedCodec):
     def _dequantised(self, codes: torch.Tensor) -> torch.Tensor:
         return self.model.quantizer.from_codes(codes[None])[0][0].T
 
-    @torch.inference_mode()
+    @exact_inference
     def codebooks(self) -> np.ndarray:
         """The codewords as the decoder sees them, (n_codebooks, codebook_size, codebook_dim)."""
         layers = self.model.quantizer.quantizers[: self.n_codebooks]

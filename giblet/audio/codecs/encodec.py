@@ -10,7 +10,7 @@ from transformers import EncodecConfig, EncodecModel
 from transformers.models.encodec.modeling_encodec import EncodecLSTM
 
 from giblet.audio.blocks import check_stream, equal_blocks
-from giblet.audio.codecs.encodec_streaming import ahead, one_thread_a_stage, stream
+from giblet.audio.codecs.encodec_streaming import ahead, exact_inference, one_thread_a_stage, stream
 from giblet.audio.codecs.pretrained import PretrainedCodec
 from giblet.errors import GibletError
 
@@ -38,6 +38,7 @@ class Encodec(PretrainedCodec):
     def n_codebooks(self) -> int:
         return self.model.quantizer.get_num_quantizers_for_bandwidth(self.bandwidth_kbps)
 
+    @exact_inference
     def encode(self, waveform: np.ndarray | Iterable[np.ndarray]) -> np.ndarray:
         """Sound (n_samples,), or an iterable of such blocks, to codes (n_codebooks, n_frames).
 
@@ -52,7 +53,7 @@ class Encodec(PretrainedCodec):
         """
         blocks = equal_blocks(waveform, self._frames_per_block * self.hop_length)
         tensors = (torch.from_numpy(block)[:, None].to(self.model.dtype) for block in blocks)
-        with one_thread_a_stage() as side_by_side, torch.inference_mode():
+        with one_thread_a_stage() as side_by_side:
             codes = [
                 self.model.quantizer.encode(latents.T[None], self.bandwidth_kbps)[:, 0].int()
                 for latents in _two_stages(self.model.encoder.layers, tensors, side_by_side)
@@ -68,7 +69,7 @@ class Encodec(PretrainedCodec):
             for wave in _two_stages(self.model.decoder.layers, latents, side_by_side):
                 yield wave[:, 0].float().numpy()
 
-    @torch.inference_mode()
+    @exact_inference
     def _dequantised(self, codes: torch.Tensor) -> torch.Tensor:
         """(n_codebooks, n_frames) to (n_frames, codebook_dim)."""
         return self.model.quantizer.decode(codes[:, None])[0].T.contiguous()

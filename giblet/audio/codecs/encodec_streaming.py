@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import wraps
+from typing import TypeVar, cast
 
 import torch
 from torch import nn
@@ -151,9 +153,24 @@ def stream(layers: Iterable[nn.Module], blocks: Iterable[torch.Tensor]) -> Itera
     """
     twins = [_streamed(layer) for layer in layers]
     for block, is_last in _with_last(blocks):
-        for twin in twins:
-            block = twin(block, is_last)
+        with torch.autocast("cpu", enabled=False):
+            for twin in twins:
+                block = twin(block, is_last)
         yield block
+
+
+Function = TypeVar("Function", bound=Callable)
+
+
+def exact_inference(function: Function) -> Function:
+    """``function`` without gradients, in the model's own precision also where autocast is on."""
+
+    @wraps(function)
+    def exactly(*args, **kwargs):
+        with torch.inference_mode(), torch.autocast("cpu", enabled=False):
+            return function(*args, **kwargs)
+
+    return cast(Function, exactly)
 
 
 def ahead(items: Iterable, n_ahead: int = 2) -> Iterator:

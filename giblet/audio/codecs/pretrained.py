@@ -10,7 +10,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from giblet.audio.blocks import check_stream, equal_blocks, overlapping
-from giblet.audio.codecs.encodec_streaming import one_thread_a_stage
+from giblet.audio.codecs.encodec_streaming import exact_inference, one_thread_a_stage
 from giblet.errors import GibletError
 from giblet.timing import codebook_kbps, count_samples, hop_rate_hz
 
@@ -115,7 +115,7 @@ class WindowedCodec(PretrainedCodec):
     def _dequantised(self, codes: torch.Tensor) -> torch.Tensor:
         """Codes (n_codebooks or fewer, n_frames) to latents (n_frames, codebook_dim)."""
 
-    @torch.inference_mode()
+    @exact_inference
     def encode(self, waveform: np.ndarray | Iterable[np.ndarray]) -> np.ndarray:
         """Sound (n_samples,), or an iterable of such blocks, to codes (n_codebooks, n_frames).
 
@@ -141,12 +141,12 @@ class WindowedCodec(PretrainedCodec):
             for window, n_before, n_frames in overlapping(blocks, self.reach[1]):
                 yield self._sound(window, n_before * self.hop_length, n_frames * self.hop_length)
 
-    @torch.inference_mode()
+    @exact_inference
     def _sound(self, window: np.ndarray, n_before: int, n_samples: int) -> np.ndarray:
         sound = self._decoded(torch.from_numpy(window))[n_before:][:n_samples]
         return functional.pad(sound, (0, n_samples - len(sound))).float().numpy()
 
-    @torch.inference_mode()
+    @exact_inference
     def latents(self, codes: np.ndarray) -> np.ndarray:
         """Dequantised latents (n_frames, codebook_dim) float32 of codes (n_codebooks, n_frames)."""
         codes = check_stream(codes, self.codebook_size, self.model.config.n_codebooks)

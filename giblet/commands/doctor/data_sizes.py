@@ -1,10 +1,12 @@
 """Sizes of a config's film and scans, from their headers, and problems with them."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from giblet.config.config import Config
 from giblet.errors import GibletError
+from giblet.io.paths import check_date
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ def measure(config: Config) -> tuple[Sizes | None, list[str], list[str]]:
     scans = _noting(problems, _scans, config, lines, film)
     _noting(problems, _annotations, config, lines, film)
     _noting(problems, _codec, config, lines)
+    for path in filter(os.path.exists, (config.film, config.annotations, config.bold_source)):
+        _noting(problems, check_date, path)
     scans = scans or {}
     seconds = film if config.has_film else scans.get("seconds")
     if seconds is None:

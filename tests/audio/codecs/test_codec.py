@@ -185,6 +185,20 @@ def test_real_speech_coded_as_transformers_does(official_geometry, clear_speech)
     assert (codec.encode(clear_speech) == expected).mean() > 0.95
 
 
+@pytest.mark.parametrize("which", ["bundled", "official_geometry"])
+def test_autocast_around_a_codec_changes_nothing(request, noise, which):
+    codec = request.getfixturevalue(which)
+    codec = load_codec(codec, 6.0) if which == "official_geometry" else codec
+    plain = codec.encode(noise[:24000])
+    with torch.autocast("cpu", torch.bfloat16):
+        codes, sound = codec.encode(noise[:24000]), codec.decode(plain)
+        latents, codebooks = codec.latents(plain), codec.codebooks()
+    assert np.array_equal(codes, plain)
+    assert np.array_equal(sound, codec.decode(plain))
+    assert np.array_equal(latents, codec.latents(plain))
+    assert np.array_equal(codebooks, codec.codebooks())
+
+
 def test_sound_may_come_in_blocks_of_any_length(bundled, noise):
     blocks = np.split(noise, [1, 1000, 50000, 50001])
     np.testing.assert_array_equal(bundled.encode(iter(blocks)), bundled.encode(noise))
