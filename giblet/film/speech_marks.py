@@ -6,13 +6,14 @@ _MUSIC = "[♩♪♫♬🎵🎶]"
 _SOUNDS = re.compile(
     rf"{_MUSIC}.*?(?:{_MUSIC}+|\Z)"  # ♪ sung ♪, which may be open at the end
     r"|\[[^\[\]]*\]|\{[^{}]*\}|［[^］]*］|【[^】]*】"  # [DOOR CREAKS], {LG}
-    r"|</?[^\W\d][\w:.-]*>",  # <unk>, <laughter>, <p:>
-    re.DOTALL,
+    r"|</?(?:unk|spn|sil|eps|s|p:|usb|nib|noise|vocnoise|laughter|laugh|cough|breath|music)>",
+    re.DOTALL | re.IGNORECASE,
 )
 _ROUND = re.compile(r"\([^()]*\)|（[^（）]*）")  # (laughs)
 # whole labels: noise of aligners (Montreal, Kaldi, HTK, Sphinx), codes of CHAT, sung subtitles
 _LABELS = re.compile(
-    r"spn|nsn|!(?:sil|enter|exit|null)|\+\+[^+\s]+\+\+|&=\S+|#\s.*\s#", re.IGNORECASE | re.DOTALL
+    r"spn|nsn|<[^<>\s]+>|!(?:sil|enter|exit|null)|\+\+[^+\s]+\+\+|&=\S+|#\s.*\s#",
+    re.IGNORECASE | re.DOTALL,
 )
 _SPEAKER = re.compile(r"\s*(>>+)?\s*(?:([^\W\d_][\w .,'’&#/-]{0,30}?)\s*:(?=\s|$))?")
 _LEFT_COLON = re.compile(r"\s*:(?=\s|$)")

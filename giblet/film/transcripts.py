@@ -106,7 +106,7 @@ def _interval_tiers(text: str, path: Path) -> dict[str, dict]:
     text = _TINY.sub(lambda stamp: f"{stamp[1]}{float(stamp[2]):.12f}", text)
     try:
         tiers = parseTextgridStr(text, includeEmptyIntervals=True)["tiers"]
-        tiers = [tier for tier in tiers if tier["class"] == "IntervalTier"]
+        tiers = [tier for tier in tiers if tier["class"] in ("IntervalTier", "interval")]
         named = {tier["name"]: tier for tier in tiers}
     except Exception as error:
         raise GibletError(f"{path}: not a readable TextGrid ({one_line(error)})") from error
