@@ -140,7 +140,8 @@ class _BadRows:
         """``rows`` that are not ``bad``; ``problem`` ends the sentence "row 3 ..."."""
         if not (n := int(bad.sum())):
             return rows
-        first = f"row {bad.idxmax() + 1} {problem} ({values.name} {values[bad.idxmax()]})"
+        value = " ".join(str(values[bad.idxmax()]).split())[:60]
+        first = f"row {bad.idxmax() + 1} {problem} ({values.name} {value})"
         if self.leave_out and n < len(rows):
             _note(n, f"rows that cannot be right are left out: {first}", self.path, self.warned)
             return rows[~bad]
@@ -192,23 +193,20 @@ def _spoken(
     rows: pd.DataFrame, pauses: Sequence[str], keep_marks: bool, subtitles: bool, path: Path, warned
 ) -> pd.DataFrame:
     """``rows`` without pauses, marks of sounds and speakers, and rows without text."""
-    rows = rows.assign(text=rows["text"].astype(str))
-    empty = rows["text"] == ""
-    _note(empty.sum(), "rows without text are left out", path, warned)
+    texts, marks = [str(text) for text in rows["text"].tolist()], []
+    _note(texts.count(""), "rows without text are left out", path, warned)
     silent = {pause.casefold() for pause in pauses}
-    rows = rows[~empty & ~rows["text"].str.casefold().isin(silent)]
-    if keep_marks:
-        texts = list(rows["text"])
-    else:
-        spoken = [spoken_text(text, in_subtitles=subtitles) for text in rows["text"]]
-        marks = [mark for _, row_marks in spoken for mark in row_marks]
-        if marks:
-            problem = f"marks of sounds or speakers are left out, such as {marks[0][:40]}"
-            _note(len(marks), f"{problem} (words.keep_marks keeps them)", path, warned)
-        texts = [text for text, _ in spoken]
-    texts = [" ".join(text.split()) if subtitles else text for text in texts]
-    rows = rows.assign(text=pd.Series(texts, rows.index, dtype=object))
-    return rows[rows["text"] != ""]
+    texts = ["" if text.casefold() in silent else text for text in texts]
+    if not keep_marks:
+        spoken = [spoken_text(text, in_subtitles=subtitles) for text in texts]
+        texts, marks = [text for text, _ in spoken], [m for _, those in spoken for m in those]
+    if marks:
+        problem = f"marks of sounds or speakers are left out, such as {marks[0][:40]}"
+        _note(len(marks), f"{problem} (words.keep_marks keeps them)", path, warned)
+    if subtitles:
+        texts = [" ".join(text.split()) for text in texts]
+    has_text = np.array([text != "" for text in texts], bool)
+    return rows.assign(text=pd.Series(texts, rows.index, dtype=object))[has_text]
 
 
 def _tidy(rows: pd.DataFrame, rest: _BadRows) -> pd.DataFrame:
@@ -239,9 +237,10 @@ def _check_unit(
         raise GibletError(f"{path}: the last row ends {hours:,.0f} h after the film begins. {unit}")
     if unit_seconds != 1 or first_unit is not None:
         return
-    are_whole = not (rows[["onset", "duration"]] % 1).to_numpy().any()
-    n_words, seconds = rows["text"].str.split().str.len().sum(), rows["duration"].sum()
-    if are_whole and n_words < _FEWEST_WORDS * seconds:
+    if (rows[["onset", "duration"]].to_numpy() % 1).any():
+        return
+    n_words, seconds = sum(len(text.split()) for text in rows["text"]), rows["duration"].sum()
+    if n_words < _FEWEST_WORDS * seconds:
         pace = f"a word takes {seconds / n_words:,.0f} s"
         warned.append(
             f"{path.name}: {pace}: are the times in milliseconds? Then set "

@@ -2,7 +2,8 @@
 
 import re
 
-_MUSIC = "[♩♪♫♬🎵🎶]"
+_NOTES = "♩♪♫♬🎵🎶"
+_MUSIC = f"[{_NOTES}]"
 _SOUNDS = re.compile(
     rf"{_MUSIC}.*?(?:{_MUSIC}+|\Z)"  # ♪ sung ♪, which may be open at the end
     r"|\[[^\[\]]*\]|\{[^{}]*\}|［[^］]*］|【[^】]*】"  # [DOOR CREAKS], {LG}
@@ -18,7 +19,10 @@ _LABELS = re.compile(
 _SPEAKER = re.compile(r"\s*(>>+)?\s*(?:([^\W\d_][\w .,'’&#/-]{0,30}?)\s*:(?=\s|$))?")
 _LEFT_COLON = re.compile(r"\s*:(?=\s|$)")
 _NAME_WORDS = 3  # of a speaker, at most
-_SUSPICIOUS = re.compile(rf"{_MUSIC}|[\[{{<(（［【>#]|:(?=\s|$)|\+\+|&=|!|spn|nsn", re.IGNORECASE)
+# without any of these there is no mark; texts are many
+_SUSPICIOUS = re.compile(
+    rf"[{_NOTES}\[{{<(（［【>]|:(?=\s|\Z)|\A\s*(?:[#!+&]|[sSnN][pPsS][nN]\s*\Z)"
+)
 
 
 def spoken_text(text: str, *, in_subtitles: bool = False) -> tuple[str, list[str]]:

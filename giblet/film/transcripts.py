@@ -66,9 +66,8 @@ def chosen_part(parts: dict, name: str | None, what: str, path: Path):
     if name in parts or (name is None and len(parts) == 1):
         return parts[name or next(iter(parts))]
     problem = f"no {what} {name or ''}".strip() if name or not parts else f"more than one {what}"
-    raise GibletError(
-        f"{path}: has {problem}; words.{what} can be: {', '.join(parts) or 'nothing'}"
-    )
+    names = " ".join(", ".join(parts).split()) or "nothing"
+    raise GibletError(f"{path}: has {problem}; words.{what} can be: {names}")
 
 
 def interval_rows(path: Path, tier: str | None) -> pd.DataFrame:
@@ -82,20 +81,23 @@ def interval_rows(path: Path, tier: str | None) -> pd.DataFrame:
     chosen = chosen_part(filled if tier is None and filled else tiers, tier, "tier", path)
     rows = pd.DataFrame(chosen["entries"], columns=["onset", "end", "text"])
     _refuse_cut_tier(chosen, rows, text, path)
-    rows["text"] = pd.Series([" ".join(str(label).split()) for label in rows["text"]], dtype=str)
+    rows["text"] = pd.Series([" ".join(label.split()) for label in rows["text"]], dtype=str)
     return rows[rows["text"] != ""]
 
 
 def _refuse_cut_tier(tier: dict, rows: pd.DataFrame, text: str, path: Path) -> None:
     """GibletError for a tier that is shorter than the file states."""
-    stop = float(rows["end"].iloc[-1]) if len(rows) else 0.0
-    stated = [int(n) for name, n in _TIER.findall(text) if name.replace('""', '"') == tier["name"]]
+    stop = rows["end"].iloc[-1] if len(rows) else 0.0
+    name = " ".join(tier["name"].split())
+    stated = [
+        int(n) for other, n in _TIER.findall(text) if other.replace('""', '"') == tier["name"]
+    ]
     is_whole = text.lstrip().startswith("{") or (stated and len(rows) >= stated[0])
     if not is_whole and stop < tier["xmax"] - _EPSILON:  # Praat's intervals fill their tier
         problem = f"stop at {stop:.2f} s, not at its end ({tier['xmax']:.2f} s): is the file whole?"
-        raise GibletError(f"{path}: the intervals of tier {tier['name']} {problem}")
+        raise GibletError(f"{path}: the intervals of tier {name} {problem}")
     if rows.empty:
-        raise GibletError(f"{path}: tier {tier['name']} has no intervals; there is no text in it")
+        raise GibletError(f"{path}: tier {name} has no intervals; there is no text in it")
 
 
 def _interval_tiers(text: str, path: Path) -> dict[str, dict]:
@@ -106,11 +108,17 @@ def _interval_tiers(text: str, path: Path) -> dict[str, dict]:
     text = _TINY.sub(lambda stamp: f"{stamp[1]}{float(stamp[2]):.12f}", text)
     try:
         tiers = parseTextgridStr(text, includeEmptyIntervals=True)["tiers"]
-        tiers = [tier for tier in tiers if tier["class"] in ("IntervalTier", "interval")]
-        named = {tier["name"]: tier for tier in tiers}
+        tiers = [_plain(t) for t in tiers if t["class"] in ("IntervalTier", "interval")]
     except Exception as error:
         raise GibletError(f"{path}: not a readable TextGrid ({one_line(error)})") from error
+    named = {tier["name"]: tier for tier in tiers}
     if len(named) < len(tiers):
-        names = ", ".join(named)
+        names = " ".join(", ".join(named).split())
         raise GibletError(f"{path}: has two tiers of one name, among {names}; rename one in Praat")
     return named
+
+
+def _plain(tier: dict) -> dict:
+    """A tier with numbers as times, which JSON may not have."""
+    entries = [(float(onset), float(end), str(text)) for onset, end, text in tier["entries"]]
+    return {"name": str(tier["name"]), "xmax": float(tier["xmax"]), "entries": entries}

@@ -41,7 +41,7 @@ def _items(content: object) -> list[dict]:
     """The words, or segments where there are none."""
     if isinstance(content, dict) and isinstance(content.get("segments"), list):
         segments = [item for item in content["segments"] if isinstance(item, dict)]
-        parts = [_objects(segment.get("words")) or [segment] for segment in segments]
+        parts = [_objects(segment.get("words")) or _objects([segment]) for segment in segments]
         return [item for part in parts for item in part]
     if isinstance(content, dict):
         return next((items for key in _LISTS if (items := _objects(content.get(key)))), [])
@@ -57,8 +57,8 @@ def _objects(value: object) -> list[dict]:
 def _row(item: dict) -> tuple:
     text = next(item[key] for key in _TEXT if key in item)
     text = " ".join(map(str, text)) if isinstance(text, list) else str(text or "")
-    onset, end = _times(item)
-    return onset, end, " ".join(text.split())
+    times = [None if time is None else str(time) for time in _times(item)]
+    return *times, " ".join(text.split())
 
 
 def _times(item: dict) -> tuple:

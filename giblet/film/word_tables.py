@@ -69,7 +69,7 @@ class _Wanted:
 
     def rows(self, table: pd.DataFrame, path: Path) -> pd.DataFrame:
         """Onset, duration or end, and text of a table."""
-        all_columns = ", ".join(map(str, table.columns))[:200]
+        all_columns = " ".join(", ".join(map(str, table.columns)).split())[:200]
         table = table.rename(columns=_plain).dropna(how="all")
         if (repeated := table.columns[table.columns.duplicated()]).size:
             raise GibletError(f"{path}: has two columns {repeated[0]}")

@@ -8,8 +8,14 @@ import pandas as pd
 import pytest
 from real_inputs.cases import Case, check, parametrized
 
+from giblet.commands.doctor.data_sizes import measure
+from giblet.commands.film import embed_text
+from giblet.commands.scans import load_bold
+from giblet.config.config import parse_config
+from giblet.errors import GibletError
 from giblet.film.annotations import read_annotations
 from giblet.film.text import count_words
+from giblet.io.arrays import load_arrays
 
 HEAD = "onset\tduration\ttext\n"
 MARKS = r"{} marks of sounds or speakers are left out, such as"
@@ -793,3 +799,46 @@ def test_real_descriptions_of_a_film_are_read_as_pandas_reads_them(shared, name,
     right = right.dropna(subset=[column]).sort_values("onset", kind="stable")
     assert table["text"].tolist() == right[column].astype(str).str.strip().tolist()
     np.testing.assert_allclose(table["onset"], right["onset"])
+
+
+@pytest.fixture
+def scan(tmp_path):
+    """A config of words and a scan of 100 s, without a film."""
+    np.save(tmp_path / "01.npy", np.random.default_rng(0).normal(100, 1, (51, 3)))
+    runs = "subject\tfile\tt_r\tfilm_onset\n01\t01.npy\t2.0\t0.0\n"
+    (tmp_path / "runs.tsv").write_text(runs)
+    words, bold = str(tmp_path / "words.tsv"), str(tmp_path / "runs.tsv")
+    return {"film": "none", "annotations": words, "bold": bold, "t_r": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("unit", "late", "complaint"),
+    [
+        (1000, 0, r"the last ends at 15000 s, the scan at \d+ s .* words.unit_seconds: 0.001"),
+        (1, 1, r"words: 1 of 11 rows begin after the last volume of the scan"),
+        (1, 0, ""),
+    ],
+)
+def test_without_a_film_words_are_compared_with_the_scan(scan, tmp_path, unit, late, complaint):
+    """The doctor says what the run does: words in ms stop it, a few late ones give a warning."""
+    onsets = [*(1.5 * np.arange(10)), *[150.0] * late]
+    lines = [f"{unit * a:g}\t{unit * (a + 1.5):g}\tso it is" for a in onsets]
+    (tmp_path / "words.tsv").write_text("\n".join(["start\tend\ttext", *lines, ""]))
+    config = parse_config(scan)
+    load_bold(tmp_path / "runs.tsv", tmp_path / "bold.nc", config)
+    _, told, problems = measure(config)
+    files = tmp_path / "words.tsv", tmp_path / "text.nc", config
+    if unit == 1000:
+        assert any(re.search(complaint, problem) for problem in problems)
+        with pytest.raises(GibletError, match=complaint):
+            embed_text(*files, bold=tmp_path / "bold.nc")
+        return
+    embed_text(*files, bold=tmp_path / "bold.nc")
+    warned = json.loads(load_arrays(tmp_path / "text.nc").attrs["warnings"])
+    assert not problems
+    if complaint:
+        assert any(re.search(f"WARNING: {complaint}", line) for line in told)
+        assert re.search(complaint, " ".join(warned))
+    else:
+        assert not warned
+        assert not [line for line in told if "WARNING" in line]
