@@ -73,8 +73,9 @@ def read_annotations(
         missing; a row has no time, begins before the film or ends before it begins; the last row
         ends after more than a day.
     """
-    path, warned = Path(path), []
-    ending, rest = path.suffix.lower(), _BadRows(path, warned, leave_out_bad_rows)
+    path = Path(path)
+    warned: list[str] = []
+    ending, bad_rows = path.suffix.lower(), _BadRows(path, warned, leave_out_bad_rows)
     is_table = ending == ".xlsx" or ending in TABLES
     if is_table:
         columns = {"onset": onset_column, "duration": duration_column, "end": end_column}
@@ -92,11 +93,11 @@ def read_annotations(
         raise GibletError(f"{path}: annotations are {_FORMATS}, not {ending or 'without ending'}")
     if is_table or ending == ".json":
         rows = _timed(rows, leave_out_untimed or leave_out_bad_rows, path, warned)
-        rows = _in_seconds(rows, decimal_comma, unit_seconds, first_unit, rest)
+        rows = _in_seconds(rows, decimal_comma, unit_seconds, first_unit, bad_rows)
     else:
-        rows = _in_seconds(rows, False, 1.0, None, rest)
+        rows = _in_seconds(rows, False, 1.0, None, bad_rows)
     rows = _spoken(rows, pauses, keep_marks, ending in (".srt", ".vtt"), path, warned)
-    rows = _tidy(rows, rest)
+    rows = _tidy(rows, bad_rows)
     _check_unit(rows, unit_seconds, first_unit, path, warned)
     rows.attrs["warnings"] = warned
     return rows
@@ -166,7 +167,7 @@ def _in_seconds(
     decimal_comma: bool,
     unit_seconds: float,
     first_unit: int | None,
-    rest: _BadRows,
+    bad_rows: _BadRows,
 ) -> pd.DataFrame:
     """``rows`` with times in seconds. Numbered units: the last of a row is part of it."""
     written = rows.drop(columns="text")
@@ -174,11 +175,13 @@ def _in_seconds(
     rows = rows.assign(**times)
     for column in times:
         bad = ~np.isfinite(rows[column])
-        rows = rest.without(rows, bad, f"has no {column} in seconds", written[column][rows.index])
+        rows = bad_rows.without(
+            rows, bad, f"has no {column} in seconds", written[column][rows.index]
+        )
     times, is_clock = rows.drop(columns="text"), is_clock.loc[rows.index]
     if first_unit is not None:
         for column in times:
-            whole = rest.without(
+            whole = bad_rows.without(
                 rows, times[column] % 1 != 0, "is not in whole units", times[column]
             )
             rows, times = whole, times.loc[whole.index]
@@ -209,12 +212,12 @@ def _spoken(
     return rows.assign(text=pd.Series(texts, rows.index, dtype=object))[has_text]
 
 
-def _tidy(rows: pd.DataFrame, rest: _BadRows) -> pd.DataFrame:
-    path, warned = rest.path, rest.warned
+def _tidy(rows: pd.DataFrame, bad_rows: _BadRows) -> pd.DataFrame:
+    path, warned = bad_rows.path, bad_rows.warned
     if "end" in rows:
         rows = rows.assign(duration=rows["end"] - rows["onset"])
-    rows = rest.without(rows, rows["onset"] < 0, "begins before the film does", rows["onset"])
-    rows = rest.without(rows, rows["duration"] < 0, "ends before it begins", rows["onset"])
+    rows = bad_rows.without(rows, rows["onset"] < 0, "begins before the film does", rows["onset"])
+    rows = bad_rows.without(rows, rows["duration"] < 0, "ends before it begins", rows["onset"])
     rows = rows[["onset", "duration", "text"]]
     if rows.empty:
         raise GibletError(f"{path}: there is no text in it")

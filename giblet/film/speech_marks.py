@@ -16,7 +16,8 @@ _LABELS = re.compile(
     r"spn|nsn|<[^<>\s]+>|!(?:sil|enter|exit|null)|\+\+[^+\s]+\+\+|&=\S+|#\s.*\s#",
     re.IGNORECASE | re.DOTALL,
 )
-_SPEAKER = re.compile(r"\s*(>>+)?\s*(?:([^\W\d_][\w .,'’&#/-]{0,30}?)\s*:(?=\s|$))?")
+_CHEVRONS = re.compile(r"\s*>>+")
+_SPEAKER = re.compile(r"\s*(?:[-–—]\s*)?([^\W\d_][\w .,'’&#/-]{0,30}?)\s*:(?=\s|$)")
 _LEFT_COLON = re.compile(r"\s*:(?=\s|$)")
 _NAME_WORDS = 3  # of a speaker, at most
 # without any of these there is no mark; texts are many
@@ -63,19 +64,17 @@ def _is_end_of_song(text: str) -> bool:
 
 
 def _without_speaker(line: str, marks: list[str]) -> str:
-    """``line`` without ``JOHN:``, ``>> John:`` or ``>>`` at its begin."""
+    """``line`` without ``JOHN:``, ``- JOHN:``, ``>> John:`` or ``>>`` at its begin."""
     if marks and (colon := _LEFT_COLON.match(line)):  # after [SPEAKER_00]
         return line[colon.end() :]
-    start = _SPEAKER.match(line)
-    chevrons, name = start[1] or "", start[2] or ""
-    is_name = name and len(name.split()) <= _NAME_WORDS and (chevrons or _is_capital(name))
-    if is_name:
-        marks.append(" ".join(start[0].split()))
-        return line[start.end() :]
-    if chevrons:
-        marks.append(chevrons)
-        return line[start.end(1) :]
-    return line
+    chevrons = _CHEVRONS.match(line)
+    start = chevrons.end() if chevrons else 0
+    speaker = _SPEAKER.match(line, start)
+    if speaker and len(speaker[1].split()) <= _NAME_WORDS and (start or _is_capital(speaker[1])):
+        start = speaker.end()
+    if start:
+        marks.append(" ".join(line[:start].split()))
+    return line[start:]
 
 
 def _is_capital(name: str) -> bool:

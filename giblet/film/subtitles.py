@@ -104,7 +104,7 @@ def _without_repeats(cues: list[_Cue]) -> list[list[str]]:
     for i in range(1, len(cues)):
         if cues[i].onset - cues[i - 1].end <= _TOUCHING:
             new[i] = _new_lines(cues[i - 1].lines, cues[i].lines)
-    signs = [False] + [_is_sign(*cues[i - 1 : i + 1], new[i]) for i in range(1, len(cues))]
+    signs = [i > 0 and _is_sign(cues[i - 1], cues[i], new[i]) for i in range(len(cues))]
     rolls = sum(signs) >= _ROLLING_SHARE * (len(cues) - 1)
     near = [any(signs[max(0, i - 1) : i]) or any(signs[i + 1 : i + 2]) for i in range(len(cues))]
     return [new[i] if rolls or (signs[i] and near[i]) else cue.lines for i, cue in enumerate(cues)]

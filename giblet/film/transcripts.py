@@ -103,8 +103,8 @@ def _refuse_cut_tier(tier: dict, rows: pd.DataFrame, text: str, path: Path) -> N
 def _interval_tiers(text: str, path: Path) -> dict[str, dict]:
     from praatio.utilities.textgrid_io import parseTextgridStr
 
-    if _NEGATIVE.search(text):  # praatio drops the sign
-        raise GibletError(f"{path}: has a time before 0 ({_NEGATIVE.search(text)[0].strip()})")
+    if negative := _NEGATIVE.search(text):  # praatio drops the sign
+        raise GibletError(f"{path}: has a time before 0 ({negative[0].strip()})")
     text = _TINY.sub(lambda stamp: f"{stamp[1]}{float(stamp[2]):.12f}", text)
     try:
         tiers = parseTextgridStr(text, includeEmptyIntervals=True)["tiers"]

@@ -61,11 +61,10 @@ class _Wanted:
         present = {*table_columns}
         given = self._given(present)
         last = self._last(given)
-        needed = {self.names["onset"][0]: given["onset"]}
-        needed |= {name: name in present for name in self.texts}
         end_name = self.names[last][0] if self.columns[last] else "duration (or end)"
-        needed[end_name] = given[last]
-        return [name for name, column in needed.items() if not column]
+        missing = [] if given["onset"] else [self.names["onset"][0]]
+        missing += [name for name in self.texts if name not in present]
+        return missing if given[last] else [*missing, end_name]
 
     def rows(self, table: pd.DataFrame, path: Path) -> pd.DataFrame:
         """Onset, duration or end, and text of a table."""
@@ -85,7 +84,10 @@ class _Wanted:
         return rows.assign(text=[" ".join(filter(None, map(str.strip, row))) for row in cells])
 
     def _given(self, present: set[str]) -> dict[str, str | None]:
-        return {k: next((n for n in ns if n in present), None) for k, ns in self.names.items()}
+        return {
+            key: next((name for name in names if name in present), None)
+            for key, names in self.names.items()
+        }
 
     def _last(self, given: dict[str, str | None]) -> str:
         by_duration = self.columns["duration"] or (given["duration"] and not self.columns["end"])

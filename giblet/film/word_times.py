@@ -46,10 +46,10 @@ def _is_decimal(cell: str) -> bool:
 
 def _number(cell: str, decimal_comma: bool) -> float:
     if clock := _CLOCK.fullmatch(cell):
-        hours, minutes, seconds = clock.groups(default="0")
-        seconds = float(seconds.replace(",", "."))
-        is_time = seconds < 60 and (clock[1] is None or int(minutes) < 60)
-        return (int(hours) * 60 + int(minutes)) * 60 + seconds if is_time else np.nan
+        hours, minutes = int(clock[1] or 0), int(clock[2])
+        seconds = float(clock[3].replace(",", "."))
+        is_time = seconds < 60 and (not clock[1] or minutes < 60)
+        return (hours * 60 + minutes) * 60 + seconds if is_time else np.nan
     if decimal_comma and _COMMA.fullmatch(cell):
         return float(cell.replace(",", "."))
     whole, point, fraction = cell.partition(".")

@@ -451,9 +451,9 @@ CASES = [
                 (3, 4, "- Come in.\n- MAN 2: No!"),
             ),
         ),
-        texts("Who's there?", "It's me.", "- Come in. - MAN 2: No!"),
-        "subtitles for the deaf, SubtitleEdit/subtitleedit#2000 class",
-        MARKS.format(4),
+        texts("Who's there?", "It's me.", "- Come in. No!"),
+        "subtitles for the deaf; SDH conventions of broadcasters",
+        MARKS.format(5),
     ),
     Case(
         "songs over several subtitles",
