@@ -36,7 +36,7 @@ class Config(Section):
     annotations: str = Field(
         "auto",
         description="table (.tsv, .csv, .txt, .xlsx) with onset, duration, text, or a .TextGrid, "
-        '.srt, .vtt or .json file; "none"; "auto": the demo\'s own, else none',
+        '.srt, .vtt, .json, .ctm or .stm file; "none"; "auto": the demo\'s own, else none',
     )
     bold: str = Field(
         "auto",

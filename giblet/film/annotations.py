@@ -11,12 +11,13 @@ from giblet.film.speech_marks import spoken_text
 from giblet.film.subtitles import subtitle_rows
 from giblet.film.transcripts import interval_rows
 from giblet.film.word_json import json_rows
+from giblet.film.word_nist import nist_rows
 from giblet.film.word_tables import TABLES, table_rows
 from giblet.film.word_times import as_numbers
 
-ENDINGS = (*TABLES, ".xlsx", ".textgrid", ".srt", ".vtt", ".json")
+ENDINGS = (*TABLES, ".xlsx", ".textgrid", ".srt", ".vtt", ".json", ".ctm", ".stm")
 PAUSES = ("sp", "sil", "<eps>", "<p:>")  # of the Penn, Montreal and Munich forced aligners
-_FORMATS = ".tsv, .csv, .txt, .xlsx, .TextGrid, .srt, .vtt or .json"
+_FORMATS = ".tsv, .csv, .txt, .xlsx, .TextGrid, .srt, .vtt, .json, .ctm or .stm"
 _EPSILON = 1e-6  # s: rows that share less than this do not overlap
 _LONGEST_HOURS = 24  # of a film
 _FEWEST_WORDS = 0.01  # per s of a row: people say more than 1, in ms 0.001
@@ -48,8 +49,8 @@ def read_annotations(
 
     Parameters
     ----------
-    path : table (.tsv, .csv, .txt, .xlsx), Praat .TextGrid, subtitles (.srt, .vtt), or .json of a
-        speech recogniser or forced aligner.
+    path : table (.tsv, .csv, .txt, .xlsx), Praat .TextGrid, subtitles (.srt, .vtt), or .json, .ctm
+        or .stm of a speech recogniser or forced aligner.
     text_columns : of a table, joined with a space.
     column_names : of a table whose first row is data, as forced aligners write it.
     onset_column, duration_column, end_column : of a table, where they are not called onset (or
@@ -76,27 +77,28 @@ def read_annotations(
     path = Path(path)
     warned: list[str] = []
     ending, bad_rows = path.suffix.lower(), _BadRows(path, warned, leave_out_bad_rows)
-    is_table = ending == ".xlsx" or ending in TABLES
-    if is_table:
+    decimal_comma, is_subtitle = False, ending in (".srt", ".vtt")
+    if ending == ".xlsx" or ending in TABLES:
         columns = {"onset": onset_column, "duration": duration_column, "end": end_column}
         rows, decimal_comma = table_rows(path, text_columns, columns, column_names, sheet)
     elif ending == ".json":
-        rows, decimal_comma = json_rows(path, tier), False
+        rows = json_rows(path, tier)
+    elif ending in (".ctm", ".stm"):
+        rows = nist_rows(path)
     elif ending == ".textgrid":
         rows = interval_rows(path, tier)
-    elif ending in (".srt", ".vtt"):
+    elif is_subtitle:
         rows, n_lost, n_repeats = subtitle_rows(path)
         _note(n_lost, "subtitles without text or number are left out", path, warned)
         repeats = "subtitles repeat the one before (rolling captions); what it had is left out"
         _note(n_repeats, repeats, path, warned)
     else:
         raise GibletError(f"{path}: annotations are {_FORMATS}, not {ending or 'without ending'}")
-    if is_table or ending == ".json":
-        rows = _timed(rows, leave_out_untimed or leave_out_bad_rows, path, warned)
-        rows = _in_seconds(rows, decimal_comma, unit_seconds, first_unit, bad_rows)
-    else:
-        rows = _in_seconds(rows, False, 1.0, None, bad_rows)
-    rows = _spoken(rows, pauses, keep_marks, ending in (".srt", ".vtt"), path, warned)
+    rows = _timed(rows, leave_out_untimed or leave_out_bad_rows, path, warned)
+    if is_subtitle or ending == ".textgrid":  # always in seconds
+        unit_seconds, first_unit = 1.0, None
+    rows = _in_seconds(rows, decimal_comma, unit_seconds, first_unit, bad_rows)
+    rows = _spoken(rows, pauses, keep_marks, is_subtitle, path, warned)
     rows = _tidy(rows, bad_rows)
     _check_unit(rows, unit_seconds, first_unit, path, warned)
     rows.attrs["warnings"] = warned

@@ -136,27 +136,27 @@ CASES = [
     ),
     Case(
         "scene descriptions in whole seconds are no milliseconds",
-        file("words.tsv", HEAD + "0\t90\ta street at night\n90\t60\tParis\n"),
-        texts("a street at night", "Paris"),
+        file("words.tsv", HEAD + "0\t120\tSavannah\n120\t60\tParis\n"),
+        texts("Savannah", "Paris"),
         "psychoinformatics-de/studyforrest-data-annotations: locations.tsv",
     ),
     Case(
         "minutes and seconds in a table",
         file("words.tsv", "start\tend\ttext\n00:01.5\t00:02,750\ta\n1:00:00.000\t1:00:01\tb\n"),
         rows((1.5, 1.25, "a"), (3600, 1, "b")),
-        "pandas-dev/pandas#26576 class: times typed as mm:ss",
+        "times typed by hand, as in ELAN's and Excel's hh:mm:ss",
     ),
     Case(
         "minutes in a table whose unit is not seconds",
         file("words.tsv", "start\tend\ttext\n0:01\t0:02\ta\n3000\t3500\tb\n", unit_seconds=0.001),
         rows((1, 1, "a"), (3, 0.5, "b")),
-        "pandas-dev/pandas#26576 class",
+        "times typed by hand",
     ),
     Case(
         "frames in a time code are no seconds",
         file("words.tsv", HEAD + "0\t1\ta\n00:00:01:12\t1\tb\n"),
         r"row 2 has no onset in seconds \(onset 00:00:01:12\)",
-        "SMPTE time code, mifi/lossless-cut#126 class",
+        "SMPTE 12M time codes of editing software",
     ),
     # ---- tables ----
     Case(
@@ -199,13 +199,13 @@ CASES = [
         "a quoted line break and quotation marks in a csv",
         file("words.csv", 'onset,duration,text\n0,1,"He said ""no""\nand left"\n'),
         texts('He said "no"\nand left'),
-        "RFC 4180; pandas-dev/pandas#10000 class",
+        "RFC 4180",
     ),
     Case(
         "endings in capitals",
         file("WORDS.TSV", HEAD + "0\t1\ta\n"),
         rows((0, 1, "a")),
-        "bids-standard/legacy-validator#34 class",
+        "files of Windows",
     ),
     Case(
         "a table called .txt",
@@ -229,7 +229,7 @@ CASES = [
         "words null, NA and nan",
         file("words.tsv", HEAD + "0\t1\tNA\n1\t1\tnull\n2\t1\tnan\n"),
         texts("NA", "null", "nan"),
-        "pandas-dev/pandas#26576",
+        "pandas' read_csv: keep_default_na",
     ),
     Case(
         "times as text in a workbook",
@@ -259,13 +259,13 @@ CASES = [
         "a negative duration among others",
         file("words.tsv", HEAD + "0\t1\ta\n1\t-1\tb\n2\t1\tc\n3\t-2\td\n"),
         r"row 2 ends before it begins .*\(and 1 more\)\. words.leave_out_bad_rows",
-        "bids-standard/bids-specification: negative durations in events",
+        "OpenNeuroDatasets/ds002322: annotations.tsv",
     ),
     Case(
         "all rows are bad: a wrong column",
         file("words.tsv", HEAD + "a\t1\tb\nc\t1\td\n", leave_out_bad_rows=True),
         r"row 1 has no onset in seconds \(onset a\)$",
-        "class of pandas-dev/pandas#26576",
+        "words.onset_column of another column",
     ),
     Case(
         "a subtitle that ends before it begins is left out where this is asked",
@@ -316,6 +316,16 @@ CASES = [
         file("words.srt", srt((0, 1, "so"), (1, 2, "so we"), (2, 3, "so we start"), (4, 5, "no"))),
         texts("so", "we", "start", "no"),
         "CCExtractor/ccextractor#1044 (paint-on)",
+        ROLLS.format(2),
+    ),
+    Case(
+        "captions whose finished lines flash once more",
+        file(
+            "words.srt",
+            srt((0, 2, "a b"), (2, 2.01, "a b"), (2.01, 4, "c"), (4, 4.01, "c"), (4.01, 6, "d")),
+        ),
+        rows((0, 2.01, "a b"), (2.01, 2, "c"), (4.01, 1.99, "d")),
+        "yt-dlp/yt-dlp#1734, #3352",
         ROLLS.format(2),
     ),
     Case(
@@ -387,7 +397,7 @@ CASES = [
     ),
     Case(
         "stamps with less than three decimals",
-        file("words.vtt", "WEBVTT\n\n0:0:5.2 --> 0:1:5.25\nso\n"),
+        file("words.vtt", "WEBVTT\n\n00:00:05.2 --> 00:01:05.25\nso\n"),
         rows((5.2, 60.05, "so")),
         "glut23/webvtt-py#44 (Teams)",
     ),
@@ -474,9 +484,9 @@ CASES = [
     ),
     Case(
         "brackets inside a description are text, in a table",
-        file("words.tsv", HEAD + "0\t1\ta man (Tom) leaves\n1\t1\tat 10:30, he said: no\n"),
-        texts("a man (Tom) leaves", "at 10:30, he said: no"),
-        "the Sherlock annotations of dpasse",
+        file("words.tsv", HEAD + "0\t1\ta man (Tom) leaves\n1\t1\tHe said: at 10:30\n"),
+        texts("a man (Tom) leaves", "He said: at 10:30"),
+        "scene descriptions, as those of Sherlock (Chen et al. 2017)",
     ),
     # ---- JSON ----
     Case(
@@ -610,6 +620,28 @@ CASES = [
         "ggml-org/whisper.cpp#685",
     ),
     Case(
+        "Kaldi's words (.ctm)",
+        file(
+            "words.ctm",
+            ";; of steps/get_ctm.sh\nfilm 1 0.50 0.25 so 0.98\nfilm 1 1.00 0.50 <eps> 1.0\n"
+            "film 1 2.00 0.50 it\n",
+        ),
+        rows((0.5, 0.25, "so"), (2, 0.5, "it")),
+        "kaldi-asr/kaldi: steps/get_ctm.sh",
+    ),
+    Case(
+        "utterances for scoring (.stm)",
+        file("words.stm", "film 1 Ann 0.5 2.25 <o,f0,female> so it is\nfilm 1 Ben 3 4 no\n"),
+        rows((0.5, 1.75, "so it is"), (3, 1, "no")),
+        "usnistgov/SCTK: stm",
+    ),
+    Case(
+        "words of several recordings",
+        file("words.ctm", "a 1 0 1 so\nb 1 0 1 it\n"),
+        r"words of several recordings \(a, b\); keep one",
+        "kaldi-asr/kaldi: steps/get_ctm.sh",
+    ),
+    Case(
         "JSON of something else",
         file(ALIGNED, json.dumps({"RepetitionTime": 2.0})),
         r"is no JSON of words that giblet knows: segments \(whisper",
@@ -648,7 +680,7 @@ CASES = [
     ),
     Case(
         "more intervals than the tier states",
-        file("words.TextGrid", textgrid((0, 1, "so"), (1, 2, "it"), size=1)),
+        file("words.TextGrid", textgrid((0, 1, "so"), (1, 2, "it"), xmax=9, size=1)),
         texts("so", "it"),
         "MontrealCorpusTools/Montreal-Forced-Aligner#756",
     ),
@@ -708,7 +740,7 @@ CASES = [
             textgrid((0, 1, "so"), more='"TextTier"\n"clicks"\n0\n1\n1\n0.5\n"click"\n'),
         ),
         texts("so"),
-        "timmahrt/praatIO#24 class",
+        "Praat's TextTier",
     ),
     Case(
         "two tiers of one name",
