@@ -854,11 +854,11 @@ def scan(tmp_path):
 def test_without_a_film_words_are_compared_with_the_scan(scan, tmp_path, unit, late, complaint):
     """The doctor says what the run does: words in ms stop it, a few late ones give a warning."""
     onsets = [*(1.5 * np.arange(10)), *[150.0] * late]
-    lines = [f"{unit * a:g}\t{unit * (a + 1.5):g}\tso it is" for a in onsets]
-    (tmp_path / "words.tsv").write_text("\n".join(["start\tend\ttext", *lines, ""]))
+    written = [f"{unit * a:g}\t{unit * (a + 1.5):g}\tso it is" for a in onsets]
+    (tmp_path / "words.tsv").write_text("\n".join(["start\tend\ttext", *written, ""]))
     config = parse_config(scan)
     load_bold(tmp_path / "runs.tsv", tmp_path / "bold.nc", config)
-    _, told, problems = measure(config)
+    _, lines, problems = measure(config)
     files = tmp_path / "words.tsv", tmp_path / "text.nc", config
     if unit == 1000:
         assert any(re.search(complaint, problem) for problem in problems)
@@ -869,8 +869,8 @@ def test_without_a_film_words_are_compared_with_the_scan(scan, tmp_path, unit, l
     warned = json.loads(load_arrays(tmp_path / "text.nc").attrs["warnings"])
     assert not problems
     if complaint:
-        assert any(re.search(f"WARNING: {complaint}", line) for line in told)
+        assert any(re.search(f"WARNING: {complaint}", line) for line in lines)
         assert re.search(complaint, " ".join(warned))
     else:
         assert not warned
-        assert not [line for line in told if "WARNING" in line]
+        assert not [line for line in lines if "WARNING" in line]
