@@ -95,12 +95,13 @@ def read_annotations(
     else:
         raise GibletError(f"{path}: annotations are {_FORMATS}, not {ending or 'without ending'}")
     rows = _timed(rows, leave_out_untimed or leave_out_bad_rows, path, warned)
-    if is_subtitle or ending == ".textgrid":  # always in seconds
-        unit_seconds, first_unit = 1.0, None
+    has_unit = not is_subtitle and ending != ".textgrid"  # these are always in seconds
+    unit_seconds, first_unit = (unit_seconds, first_unit) if has_unit else (1.0, None)
     rows = _in_seconds(rows, decimal_comma, unit_seconds, first_unit, bad_rows)
     rows = _spoken(rows, pauses, keep_marks, is_subtitle, path, warned)
     rows = _tidy(rows, bad_rows)
-    _check_unit(rows, unit_seconds, first_unit, path, warned)
+    advice = "For times in milliseconds set words.unit_seconds: 0.001"
+    _check_pace(rows, advice if has_unit else f"Times in {ending} must be seconds", path, warned)
     rows.attrs["warnings"] = warned
     return rows
 
@@ -232,25 +233,18 @@ def _tidy(rows: pd.DataFrame, bad_rows: _BadRows) -> pd.DataFrame:
     return rows
 
 
-def _check_unit(
-    rows: pd.DataFrame, unit_seconds: float, first_unit: int | None, path: Path, warned: list[str]
-) -> None:
+def _check_pace(rows: pd.DataFrame, advice: str, path: Path, warned: list[str]) -> None:
     """GibletError for words after more than a day; a warning of times that look like ms."""
     hours = (rows["onset"] + rows["duration"]).max() / 3600
     if hours > _LONGEST_HOURS:
-        unit = f"words.unit_seconds is {unit_seconds:g}; for times in milliseconds set it to 0.001"
-        raise GibletError(f"{path}: the last row ends {hours:,.0f} h after the film begins. {unit}")
-    if unit_seconds != 1 or first_unit is not None:
-        return
+        problem = f"the last row ends {hours:,.0f} h after the film begins"
+        raise GibletError(f"{path}: {problem}. {advice}")
     if (rows[["onset", "duration"]].to_numpy() % 1).any():
         return
     n_words, seconds = sum(len(text.split()) for text in rows["text"]), rows["duration"].sum()
     if n_words < _FEWEST_WORDS * seconds:
         pace = f"a word takes {seconds / n_words:,.0f} s"
-        warned.append(
-            f"{path.name}: {pace}: are the times in milliseconds? Then set "
-            "words.unit_seconds: 0.001"
-        )
+        warned.append(f"{path.name}: {pace}. {advice}")
 
 
 def _note(n: int, what: str, path: Path, warned: list[str]) -> None:

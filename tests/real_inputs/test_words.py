@@ -120,12 +120,12 @@ CASES = [
         file("words.tsv", MILLISECONDS),
         texts("so it is", "no no"),
         "openai/whisper#228, jianfch/stable-ts#130",
-        r"words.tsv: a word takes 800 s: .* words.unit_seconds: 0.001",
+        r"words.tsv: a word takes 800 s\. .* words.unit_seconds: 0.001",
     ),
     Case(
         "whisper's tsv in milliseconds, of a film",
         file("words.tsv", LATE),
-        r"the last row ends 1,501 h after the film begins\. .*words.unit_seconds .* 0.001",
+        r"the last row ends 1,501 h after the film begins\. .*words.unit_seconds: 0.001",
         "openai/whisper#228",
     ),
     Case(
@@ -133,6 +133,12 @@ CASES = [
         file("words.tsv", MILLISECONDS, unit_seconds=0.001),
         rows((0, 1.5, "so it is"), (1.5, 2.5, "no no")),
         "openai/whisper#228",
+    ),
+    Case(
+        "a TextGrid in milliseconds",
+        file("words.TextGrid", textgrid((0, 900_000, "so"), (900_000, 90_000_000, "it"))),
+        r"the last row ends 25,000 h after the film begins\. Times in .textgrid must be seconds",
+        "openai/whisper#228 class",
     ),
     Case(
         "scene descriptions in whole seconds are no milliseconds",
