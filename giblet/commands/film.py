@@ -106,7 +106,11 @@ def _unseen(film: Path, seen: np.ndarray, config: Config) -> list[str]:
 
 
 def embed_text(
-    annotations: Path, text: OutputFile, config: Config, film: Path | None = None
+    annotations: Path,
+    text: OutputFile,
+    config: Config,
+    film: Path | None = None,
+    bold: Path | None = None,
 ) -> None:
     """Embed the words of each TR; without a film up to the last word.
 
@@ -115,13 +119,17 @@ def embed_text(
     import xarray as xr
 
     from giblet.audio.files import sound_duration
-    from giblet.film.annotations import read_annotations
+    from giblet.film.annotations import read_annotations, scan_warnings
     from giblet.film.text import count_words, embed_words, outside_warnings
-    from giblet.io.arrays import save_arrays
+    from giblet.io.arrays import open_arrays, save_arrays
     from giblet.io.checksums import fingerprint
     from giblet.timing import whole_trs
 
     words = read_annotations(annotations, **config.words.model_dump())
+    outside = []
+    if bold and not film:
+        with open_arrays(bold, "film_time") as scan:
+            outside = scan_warnings(words, float(scan["film_time"].max()))
     duration = sound_duration(film) if film else float((words["onset"] + words["duration"]).max())
     n_trs = whole_trs(duration, config.t_r)
     n_trs = min(n_trs, config.max_trs or n_trs)
@@ -129,6 +137,7 @@ def embed_text(
     arrays = xr.Dataset({"text": (("tr", "feature"), features), "spoken": ("tr", spoken)})
     arrays["n_words"] = ("tr", count_words(words, config.t_r, n_trs))
     attrs = {"t_r": config.t_r, "text_model": config.text_model, "input": fingerprint(annotations)}
-    outside = outside_warnings(words, duration, config.t_r) if film else []
+    if film:
+        outside = outside_warnings(words, duration, config.t_r)
     attrs["warnings"] = words.attrs["warnings"] + outside
     save_arrays(arrays.assign_attrs(attrs), text)

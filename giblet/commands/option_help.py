@@ -52,7 +52,7 @@ def option_help(command: str, option: str, kind: str | None = None) -> str:
 
 OPTIONS = {  # "command option" where an option means something else to a command
     "aligned": "film, text and scans in TRs, as sync_align writes them (.nc)",
-    "annotations": "what is said, and when: .tsv, .csv, .xlsx, .TextGrid, .srt or .vtt",
+    "annotations": "what is said, and when: a table, .TextGrid, .srt, .vtt or .json",
     "audio": "the decoded audio (.wav)",
     "bold": "scans on the film's clock, as load_bold writes them (.nc)",
     "codec": '"bundled", a folder, or a Hugging Face id with its commit, owner/name@commit',
@@ -92,6 +92,7 @@ OPTIONS = {  # "command option" where an option means something else to a comman
     "convolve_hrf regressors": "features after the HRF (.nc)",
     "doctor config": "config file (.yaml)",
     "doctor source": "a config (.yaml), or a film, an audio file or a BIDS folder without one",
+    "embed_text bold": "scans on the film's clock (.nc), to compare with where there is no film",
     "embed_text film": "a film or audio file, which sets the length; without: up to the last word",
     "export film": "audio features in TRs, as group_trs writes them (.nc)",
     "export source": "the BIDS folder or table of runs that the scans were read from",

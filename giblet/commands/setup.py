@@ -10,7 +10,7 @@ from giblet.brain.bids import SPACE, derivatives, read_runs
 from giblet.brain.runs import MOTION, BoldRun
 from giblet.commands.option_help import OutputFile
 from giblet.errors import GibletError
-from giblet.film.annotations import read_annotations
+from giblet.film.annotations import ENDINGS, read_annotations
 from giblet.film.video import has_pictures
 from giblet.io.paths import check_name
 from giblet.io.tables import load_json
@@ -79,7 +79,6 @@ def init(source: Path, /, output: OutputFile = Path("config.yaml")) -> None:
 
 
 Line = tuple[str, object, str]  # key, value, comment
-ANNOTATIONS = (".tsv", ".csv", ".xlsx", ".textgrid", ".srt", ".vtt")
 _NO_FILM = "a film or audio file; without one: text and scans alone"
 
 
@@ -141,17 +140,25 @@ def _about(film: Path) -> str:
 
 
 def _annotations_line(film: Path) -> Line:
-    """The file beside a film that has its name, if it can be read."""
-    beside = sorted(film.parent.glob("*"))
-    candidates = [p for p in beside if p.stem == film.stem and p.suffix.lower() in ANNOTATIONS]
+    """The first file beside a film, of its name (``film.srt``, ``film.en.vtt``), that is read."""
+    beside = sorted(film.parent.glob("*"), key=lambda path: (path.stem != film.stem, path))
+    named = [p for p in beside if p.stem == film.stem or p.name.startswith(f"{film.stem}.")]
+    candidates = [p for p in named if p.suffix.lower() in ENDINGS and p.is_file()]
     if not candidates:
-        return ("annotations", "none", f"no {film.stem}{{{','.join(ANNOTATIONS)}}} beside the film")
-    also = f"; also there: {', '.join(p.name for p in candidates[1:])}" if candidates[1:] else ""
-    try:
-        n_rows = len(read_annotations(candidates[0]))
-    except GibletError as error:
-        return ("annotations", "none", f"not as it is: {error}; see words. in config/README.md")
-    return ("annotations", str(candidates[0]), f"beside the film; rows: {n_rows}{also}")
+        return ("annotations", "none", f"no {film.stem}{{{','.join(ENDINGS)}}} beside the film")
+    problems = []
+    for path in candidates:
+        try:
+            words = read_annotations(path)
+        except GibletError as error:
+            problems.append(f"not as it is: {error}; see words. in config/README.md")
+            continue
+        others = ", ".join(p.name for p in candidates if p != path)
+        comment = f"beside the film; rows: {len(words)}" + (
+            f"; also there: {others}" * bool(others)
+        )
+        return ("annotations", str(path), "; ".join([comment, *words.attrs["warnings"]]))
+    return ("annotations", "none", problems[0])
 
 
 def _bids_lines(folder: Path) -> list[Line]:

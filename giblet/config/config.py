@@ -35,8 +35,8 @@ class Config(Section):
     )
     annotations: str = Field(
         "auto",
-        description="table (.tsv, .csv, .xlsx) with onset, duration, text, or a .TextGrid, .srt or "
-        '.vtt file; "none"; "auto": the demo\'s own, else none',
+        description="table (.tsv, .csv, .txt, .xlsx) with onset, duration, text, or a .TextGrid, "
+        '.srt, .vtt, .json, .ctm or .stm file; "none"; "auto": the demo\'s own, else none',
     )
     bold: str = Field(
         "auto",

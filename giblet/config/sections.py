@@ -76,16 +76,24 @@ class WordsConfig(Section):
     duration_column: str | None = Field(None, description="where it is not duration")
     end_column: str | None = Field(None, description="where it is not end or offset")
     unit_seconds: PositiveFloat = Field(
-        1.0, description="a table's unit of time: 0.001 for ms, the TR for TRs"
+        1.0, description="unit of times in a table or JSON: 0.001 for ms, the TR for TRs"
     )
     first_unit: int | None = Field(
         None, description="for a table that numbers TRs, the last included: number of the first"
     )
-    leave_out_untimed: bool = Field(False, description="a table's rows without time: no error")
+    leave_out_untimed: bool = Field(
+        False, description="rows of a table or JSON without time: no error"
+    )
+    leave_out_bad_rows: bool = Field(
+        False, description="rows without time, or that end before they begin: no error"
+    )
     sheet: str | None = Field(None, description="of a workbook with several")
     tier: str | None = Field(None, description="of a TextGrid with several")
     pauses: list[str] = Field(
-        ["sp", "sil", "<eps>", "<p:>"], description="labels of a TextGrid that are pauses"
+        ["sp", "sil", "<eps>", "<p:>"], description="labels of rows that are pauses"
+    )
+    keep_marks: bool = Field(
+        False, description="keep marks of sounds and speakers: [noise], (laughs), <unk>, JOHN:"
     )
 
 

@@ -1,31 +1,27 @@
-"""Transcripts of a film: tables, Praat TextGrids and subtitles, read into one table by onset."""
+"""Transcripts of a film in any format, read into one table by onset."""
 
-import io
-import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from giblet.errors import GibletError
-from giblet.film.transcripts import (
-    chosen_part,
-    content_of,
-    decoded_text,
-    interval_rows,
-    one_line,
-    subtitle_rows,
-)
-from giblet.io.paths import check_unpacked
-from giblet.io.tables import SEPARATORS
+from giblet.film.speech_marks import spoken_text
+from giblet.film.subtitles import subtitle_rows
+from giblet.film.transcripts import interval_rows
+from giblet.film.word_json import json_rows
+from giblet.film.word_nist import nist_rows
+from giblet.film.word_tables import TABLES, table_rows
+from giblet.film.word_times import as_numbers
 
+ENDINGS = (*TABLES, ".xlsx", ".textgrid", ".srt", ".vtt", ".json", ".ctm", ".stm")
 PAUSES = ("sp", "sil", "<eps>", "<p:>")  # of the Penn, Montreal and Munich forced aligners
-_SYNONYMS = {"onset": ("onset", "start"), "duration": ("duration",), "end": ("end", "offset")}
-_CELLS = {"dtype": str, "keep_default_na": False, "na_values": ["n/a", ""]}  # as written
-_FORMATS = ".tsv, .csv, .xlsx, .TextGrid, .srt or .vtt"
-_MOST_COLUMNS = 5000  # pandas needs a minute for 100,000
+_FORMATS = ".tsv, .csv, .txt, .xlsx, .TextGrid, .srt, .vtt, .json, .ctm or .stm"
 _EPSILON = 1e-6  # s: rows that share less than this do not overlap
+_LONGEST_HOURS = 24  # of a film
+_FEWEST_WORDS = 0.01  # per s of a row: people say more than 1, in ms 0.001
+_PART = 50  # times as long as the scan: words of a whole film and a scan of a part
 
 
 def read_annotations(
@@ -39,119 +35,125 @@ def read_annotations(
     unit_seconds: float = 1.0,
     first_unit: int | None = None,
     leave_out_untimed: bool = False,
+    leave_out_bad_rows: bool = False,
     sheet: str | None = None,
     tier: str | None = None,
     pauses: Sequence[str] = PAUSES,
+    keep_marks: bool = False,
 ) -> pd.DataFrame:
     """Read a transcript: columns ``onset``, ``duration`` (s of film) and ``text``, by onset.
 
-    Rows without text are left out, unsorted rows sorted, rows that overlap kept, each with a
-    warning in ``.attrs["warnings"]``.
+    Rows without text are left out, unsorted rows sorted, rows that overlap kept, marks of sounds
+    and speakers and repeated lines of rolling captions left out, each with a warning in
+    ``.attrs["warnings"]``.
 
     Parameters
     ----------
-    path : table (.tsv, .csv, .xlsx), Praat .TextGrid, or subtitles (.srt, .vtt).
+    path : table (.tsv, .csv, .txt, .xlsx), Praat .TextGrid, subtitles (.srt, .vtt), or .json, .ctm
+        or .stm of a speech recogniser or forced aligner.
     text_columns : of a table, joined with a space.
     column_names : of a table whose first row is data, as forced aligners write it.
     onset_column, duration_column, end_column : of a table, where they are not called onset (or
         start), and duration or end (or offset). Neither case nor spaces at the ends matter.
-    unit_seconds : how long the table's unit of time is: 0.001 for ms, the TR for TRs.
+    unit_seconds : the unit of times in tables and JSON: 0.001 for ms, the TR for TRs. Times with
+        minutes (``mm:ss``, ``hh:mm:ss.mmm``) are in seconds.
     first_unit : the number of the first unit, where the table counts whole units (TR 1 to TR 8)
         instead of giving times. The last unit of a row is part of it.
-    leave_out_untimed : leave out a table's rows that have no time at all, with a warning.
+    leave_out_untimed : leave out rows that have no time at all, with a warning.
+    leave_out_bad_rows : leave out rows without time, that end before they begin or begin before
+        the film, with a warning.
     sheet, tier : of a workbook, and of a TextGrid, where there are several.
-    pauses : labels, in upper or lower case, of intervals without speech; empty labels are, too.
+    pauses : labels, in upper or lower case, of rows without speech; empty labels of a TextGrid
+        are, too.
+    keep_marks : keep ``[DOOR CREAKS]``, ``(laughs)``, ``♪``, ``spn``, ``<unk>`` and ``JOHN:``.
 
     Raises
     ------
     GibletError
-        The file is missing, empty, broken or not UTF-8 (or UTF-16 with its mark); a column, sheet
-        or tier is missing; a row has no time, begins before the film or ends before it begins.
+        The file is missing, empty, broken or neither UTF-8 nor UTF-16; a column, sheet or tier is
+        missing; a row has no time, begins before the film or ends before it begins; the last row
+        ends after more than a day.
     """
-    path, warned = Path(path), []
-    ending = path.suffix.lower()
-    if ending == ".xlsx" or ending in SEPARATORS:
-        table = _table(path, sheet, column_names)
+    path = Path(path)
+    warned: list[str] = []
+    ending, bad_rows = path.suffix.lower(), _BadRows(path, warned, leave_out_bad_rows)
+    decimal_comma, is_subtitle = False, ending in (".srt", ".vtt")
+    if ending == ".xlsx" or ending in TABLES:
         columns = {"onset": onset_column, "duration": duration_column, "end": end_column}
-        rows = _table_rows(table, columns, text_columns, path)
-        rows = _numbers(_timed(rows, leave_out_untimed, path, warned), path)
-        rows = _in_seconds(rows, unit_seconds, first_unit, path)
+        rows, decimal_comma = table_rows(path, text_columns, columns, column_names, sheet)
+    elif ending == ".json":
+        rows = json_rows(path, tier)
+    elif ending in (".ctm", ".stm"):
+        rows = nist_rows(path)
     elif ending == ".textgrid":
-        rows = _numbers(interval_rows(path, tier, pauses), path)
-    elif ending in (".srt", ".vtt"):
-        rows, n_lost = subtitle_rows(path)
+        rows = interval_rows(path, tier)
+    elif is_subtitle:
+        rows, n_lost, n_repeats = subtitle_rows(path)
         _note(n_lost, "subtitles without text or number are left out", path, warned)
+        repeats = "subtitles repeat the one before (rolling captions); what it had is left out"
+        _note(n_repeats, repeats, path, warned)
     else:
         raise GibletError(f"{path}: annotations are {_FORMATS}, not {ending or 'without ending'}")
-    return _tidy(rows, path, warned)
+    rows = _timed(rows, leave_out_untimed or leave_out_bad_rows, path, warned)
+    has_unit = not is_subtitle and ending != ".textgrid"  # these are always in seconds
+    unit_seconds, first_unit = (unit_seconds, first_unit) if has_unit else (1.0, None)
+    rows = _in_seconds(rows, decimal_comma, unit_seconds, first_unit, bad_rows)
+    rows = _spoken(rows, pauses, keep_marks, is_subtitle, path, warned)
+    rows = _tidy(rows, bad_rows)
+    advice = "For times in milliseconds set words.unit_seconds: 0.001"
+    _check_pace(rows, advice if has_unit else f"Times in {ending} must be seconds", path, warned)
+    rows.attrs["warnings"] = warned
+    return rows
 
 
-def _table(path: Path, sheet: str | None, names: Sequence[str] | None) -> pd.DataFrame:
-    """A table's cells as text; ``names`` where its first row is data already."""
-    header = None if names else 0
-    if path.suffix.lower() == ".xlsx":
-        table = _sheet(path, sheet, header)
-    else:
-        table = _separated(path, header)
-    if names and len(names) != len(table.columns):
-        counts = f"has {len(table.columns)} columns, words.column_names names {len(names)}"
-        raise GibletError(f"{path}: {counts}")
-    return table.set_axis(list(names), axis=1) if names else table
+def scan_warnings(words: pd.DataFrame, scan_seconds: float) -> list[str]:
+    """Warnings of words that begin after the scan, for a scan without a film.
+
+    Parameters
+    ----------
+    words : columns onset, duration (s of film) and text.
+    scan_seconds : film time of the last volume.
+
+    Raises
+    ------
+    GibletError
+        The words last many times as long as the scan: they are in another unit.
+
+    >>> words = pd.DataFrame({"onset": [0.5, 12.0], "duration": [1.0, 1.0], "text": ["a", "b"]})
+    >>> scan_warnings(words, 10.0)
+    ['words: 1 of 2 rows begin after the last volume of the scan (10.00 s)']
+    """
+    last = (words["onset"] + words["duration"]).max()
+    if last > _PART * scan_seconds:
+        raise GibletError(
+            f"words: the last ends at {last:.0f} s, the scan at {scan_seconds:.0f} s of the film. "
+            "Are their times in seconds? For milliseconds set words.unit_seconds: 0.001"
+        )
+    late = int((words["onset"] > scan_seconds).sum())
+    line = f"words: {late} of {len(words)} rows begin after the last volume of the scan"
+    return [f"{line} ({scan_seconds:.2f} s)"] if late else []
 
 
-def _separated(path: Path, header: int | None) -> pd.DataFrame:
-    separator, text = SEPARATORS[path.suffix.lower()], decoded_text(path)
-    if (n := 1 + max(line.count(separator) for line in text.split("\n"))) > _MOST_COLUMNS:
-        raise GibletError(f"{path}: has {n:,} columns; a transcript has a few")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)  # more cells than columns
-            table = pd.read_csv(
-                io.StringIO(text), sep=separator, header=header, index_col=False, **_CELLS
-            )
-    except (ValueError, pd.errors.ParserWarning) as error:
-        raise GibletError(f"{path}: not a readable table ({one_line(error)})") from error
-    if separator == "\t" and (long := [c for c in table.to_numpy().ravel() if "\n" in str(c)]):
-        start = long[0].splitlines()[0]
-        raise GibletError(f"{path}: a quotation mark is opened and not closed in its row ({start})")
-    return table
+class _BadRows:
+    """Refuses rows that cannot be right, or leaves them out where this was asked."""
 
+    def __init__(self, path: Path, warned: list[str], leave_out: bool):
+        self.path, self.warned, self.leave_out = path, warned, leave_out
 
-def _sheet(path: Path, sheet: str | None, header: int | None) -> pd.DataFrame:
-    content, cells = io.BytesIO(content_of(path)), _CELLS | {"header": header}
-    check_unpacked(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of formatting that openpyxl leaves out
-            sheets = pd.read_excel(content, sheet_name=None, engine="openpyxl", **cells)
-    except Exception as error:
-        raise GibletError(f"{path}: not a readable workbook ({one_line(error)})") from error
-    return chosen_part({n: t for n, t in sheets.items() if len(t.columns)}, sheet, "sheet", path)
-
-
-def _table_rows(table, columns: dict, text_columns: Iterable[str], path: Path) -> pd.DataFrame:
-    """A table's onset, duration or end, and text, under these names; empty rows are left out."""
-    all_columns = ", ".join(map(str, table.columns))[:200]
-    table = table.rename(columns=_plain).dropna(how="all")
-    if (repeated := table.columns[table.columns.duplicated()]).size:
-        raise GibletError(f"{path}: has two columns {repeated[0]}")
-    names = {key: [_plain(name)] if name else _SYNONYMS[key] for key, name in columns.items()}
-    given = {key: next((n for n in names[key] if n in table), None) for key in names}
-    by_duration = columns["duration"] or (given["duration"] and not columns["end"])
-    last = "duration" if by_duration else "end"
-    texts = [_plain(name) for name in text_columns]
-    needed = {names["onset"][0]: given["onset"]} | {name: name in table for name in texts}
-    needed[names[last][0] if columns[last] else "duration (or end)"] = given[last]
-    if missing := [name for name, column in needed.items() if not column]:
-        needs = f"{', '.join(missing)}; it has {all_columns}. Other names can be given in words"
-        raise GibletError(f"{path}: needs columns {needs}")
-    rows = table[[given["onset"], given[last]]].set_axis(["onset", last], axis=1)
-    cells = table[texts].fillna("").itertuples(index=False)
-    return rows.assign(text=[" ".join(filter(None, map(str.strip, row))) for row in cells])
-
-
-def _plain(name: str) -> str:
-    return " ".join(str(name).split()).lower()
+    def without(self, rows: pd.DataFrame, bad: pd.Series, problem: str, values: pd.Series):
+        """``rows`` that are not ``bad``; ``problem`` ends the sentence "row 3 ..."."""
+        if not (n := int(bad.sum())):
+            return rows
+        value = " ".join(str(values[bad.idxmax()]).split())[:60]
+        first = f"row {bad.idxmax() + 1} {problem} ({values.name} {value})"
+        if self.leave_out and n < len(rows):
+            _note(n, f"rows that cannot be right are left out: {first}", self.path, self.warned)
+            return rows[~bad]
+        advice = ""
+        if n < len(rows):
+            more = f" (and {n - 1:,} more)" if n > 1 else ""
+            advice = f"{more}. words.leave_out_bad_rows: true leaves out such rows"
+        raise GibletError(f"{self.path}: {first}{advice}")
 
 
 def _timed(rows: pd.DataFrame, leave_out_untimed: bool, path: Path, warned) -> pd.DataFrame:
@@ -163,36 +165,63 @@ def _timed(rows: pd.DataFrame, leave_out_untimed: bool, path: Path, warned) -> p
     return rows[~untimed]
 
 
-def _numbers(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
-    for column in rows.columns.drop("text"):
-        numbers = pd.to_numeric(rows[column], errors="coerce").astype(float)
-        _refuse(~np.isfinite(numbers), f"has no {column} in seconds", rows[column], path)
-        rows = rows.assign(**{column: numbers})
-    return rows
-
-
 def _in_seconds(
-    rows: pd.DataFrame, unit_seconds: float, first_unit: int | None, path: Path
+    rows: pd.DataFrame,
+    decimal_comma: bool,
+    unit_seconds: float,
+    first_unit: int | None,
+    bad_rows: _BadRows,
 ) -> pd.DataFrame:
     """``rows`` with times in seconds. Numbered units: the last of a row is part of it."""
-    times = rows.drop(columns="text")
+    written = rows.drop(columns="text")
+    times, is_clock = as_numbers(written, decimal_comma)
+    rows = rows.assign(**times)
+    for column in times:
+        bad = ~np.isfinite(rows[column])
+        rows = bad_rows.without(
+            rows, bad, f"has no {column} in seconds", written[column][rows.index]
+        )
+    times, is_clock = rows.drop(columns="text"), is_clock.loc[rows.index]
     if first_unit is not None:
         for column in times:
-            _refuse(times[column] % 1 != 0, "is not in whole units", times[column], path)
+            whole = bad_rows.without(
+                rows, times[column] % 1 != 0, "is not in whole units", times[column]
+            )
+            rows, times = whole, times.loc[whole.index]
         times = times.assign(onset=times["onset"] - first_unit)
         if "end" in times:
             times = times.assign(end=times["end"] - first_unit + 1)
-    return (times * unit_seconds).assign(text=rows["text"])
+    is_clock = is_clock.loc[rows.index]
+    return times.where(is_clock, times * unit_seconds).assign(text=rows["text"])
 
 
-def _tidy(rows: pd.DataFrame, path: Path, warned: list[str]) -> pd.DataFrame:
+def _spoken(
+    rows: pd.DataFrame, pauses: Sequence[str], keep_marks: bool, subtitles: bool, path: Path, warned
+) -> pd.DataFrame:
+    """``rows`` without pauses, marks of sounds and speakers, and rows without text."""
+    texts, marks = [str(text) for text in rows["text"].tolist()], []
+    _note(texts.count(""), "rows without text are left out", path, warned)
+    silent = {pause.casefold() for pause in pauses}
+    texts = ["" if text.casefold() in silent else text for text in texts]
+    if not keep_marks:
+        spoken = [spoken_text(text, in_subtitles=subtitles) for text in texts]
+        texts, marks = [text for text, _ in spoken], [m for _, those in spoken for m in those]
+    if marks:
+        problem = f"marks of sounds or speakers are left out, such as {marks[0][:40]}"
+        _note(len(marks), f"{problem} (words.keep_marks keeps them)", path, warned)
+    if subtitles:
+        texts = [" ".join(text.split()) for text in texts]
+    has_text = np.array([text != "" for text in texts], bool)
+    return rows.assign(text=pd.Series(texts, rows.index, dtype=object))[has_text]
+
+
+def _tidy(rows: pd.DataFrame, bad_rows: _BadRows) -> pd.DataFrame:
+    path, warned = bad_rows.path, bad_rows.warned
     if "end" in rows:
         rows = rows.assign(duration=rows["end"] - rows["onset"])
-    _refuse(rows["onset"] < 0, "begins before the film does", rows["onset"], path)
-    _refuse(rows["duration"] < 0, "ends before it begins", rows["onset"], path)
-    empty = rows["text"] == ""
-    _note(empty.sum(), "rows without text are left out", path, warned)
-    rows = rows.loc[~empty, ["onset", "duration", "text"]]
+    rows = bad_rows.without(rows, rows["onset"] < 0, "begins before the film does", rows["onset"])
+    rows = bad_rows.without(rows, rows["duration"] < 0, "ends before it begins", rows["onset"])
+    rows = rows[["onset", "duration", "text"]]
     if rows.empty:
         raise GibletError(f"{path}: there is no text in it")
     late = rows["onset"].diff() < 0
@@ -201,14 +230,21 @@ def _tidy(rows: pd.DataFrame, path: Path, warned: list[str]) -> pd.DataFrame:
     ends = (rows["onset"] + rows["duration"]).cummax().shift()  # of all rows before
     overlaps = ends - rows["onset"] > _EPSILON
     _note(overlaps.sum(), "rows begin before an earlier one ends; all are kept", path, warned)
-    rows.attrs["warnings"] = warned
     return rows
 
 
-def _refuse(bad: pd.Series, problem: str, values: pd.Series, path: Path) -> None:
-    if bad.any():
-        row = bad.idxmax()
-        raise GibletError(f"{path}: row {row + 1} {problem} ({values.name} {values[row]})")
+def _check_pace(rows: pd.DataFrame, advice: str, path: Path, warned: list[str]) -> None:
+    """GibletError for words after more than a day; a warning of times that look like ms."""
+    hours = (rows["onset"] + rows["duration"]).max() / 3600
+    if hours > _LONGEST_HOURS:
+        problem = f"the last row ends {hours:,.0f} h after the film begins"
+        raise GibletError(f"{path}: {problem}. {advice}")
+    if (rows[["onset", "duration"]].to_numpy() % 1).any():
+        return
+    n_words, seconds = sum(len(text.split()) for text in rows["text"]), rows["duration"].sum()
+    if n_words < _FEWEST_WORDS * seconds:
+        pace = f"a word takes {seconds / n_words:,.0f} s"
+        warned.append(f"{path.name}: {pace}. {advice}")
 
 
 def _note(n: int, what: str, path: Path, warned: list[str]) -> None:

@@ -110,7 +110,8 @@ def _refuse_past_the_end(annotations: pd.DataFrame, duration: float, t_r: float)
         raise GibletError(
             f"annotation {row['text'][:40]!r}, {row['onset']:.2f} s to "
             f"{row['onset'] + row['duration']:.2f} s, is past the end of the film "
-            f"({duration:.2f} s). Is it the right film, and are its times in seconds?"
+            f"({duration:.2f} s). Is it the right film, and are its times in seconds? "
+            "For milliseconds set words.unit_seconds: 0.001"
         )
 
 

@@ -1,25 +1,20 @@
-"""Transcript files: their text, and the rows of Praat TextGrids and subtitles."""
+"""Transcript files: their text, the choice of a part, and the intervals of Praat TextGrids."""
 
-import html
-import io
 import re
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from giblet.errors import GibletError
 from giblet.io.paths import check_file
 
-if TYPE_CHECKING:
-    from webvtt.models import Timestamp
-
-_STAMP = r"(\d{1,5}:)?\d\d?:\d\d?[.,]\d{3}"
-_TIMES = re.compile(rf"^[ \t]*{_STAMP} *--> *{_STAMP}(\s|$)", re.MULTILINE)
-_LIKE_TIMES = re.compile(r"\d:\d\d")  # before an arrow
-_STYLE = re.compile(r"\{\\[^{}]*\}")  # such as {\an8}: no speech
 _NEGATIVE = re.compile(r"^[^\S\n]*(xm(in|ax) *= *)?-[\d.]*[1-9]\S*", re.MULTILINE)
+_TINY = re.compile(r"^([^\S\n]*xm(?:in|ax) *= *)(\d[\d.]*[eE]-?\d+)\s*$", re.MULTILINE)
+# of a tier, long or short: its name, times and number of intervals
+_TIER = re.compile(
+    r'"IntervalTier"\s+(?:name *= *)?"((?:[^"]|"")*)"\s+(?:xmin *= *)?[-\d.eE]+\s+'
+    r"(?:xmax *= *)?[-\d.eE]+\s+(?:intervals: *size *= *)?(\d+)"
+)
 _EPSILON = 1e-6  # s
 
 
@@ -41,17 +36,29 @@ def content_of(path: Path) -> bytes:
 
 
 def decoded_text(path: Path) -> str:
-    """The file's text: UTF-16 if it begins with a byte order mark, else UTF-8."""
+    """The file's text, in UTF-8 or UTF-16, with line feeds as line breaks."""
     content = content_of(path)
-    marked = content.startswith((b"\xff\xfe", b"\xfe\xff"))  # as Praat and Excel write it
+    encoding = _encoding(content)
     try:
-        text = content.decode("utf-16" if marked else "utf-8-sig")
+        text = content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
-        raise GibletError(f"{path}: line {line} is not UTF-8; save the file as UTF-8") from None
+        name = "UTF-16" if encoding.startswith("utf-16") else "UTF-8"
+        raise GibletError(f"{path}: line {line} is not {name}; save the file as UTF-8") from None
+    if content.startswith(b"ooBinaryFile"):
+        raise GibletError(f"{path}: is binary; in Praat, save it as a text file")
     if "\0" in text:
         raise GibletError(f"{path}: is not text in UTF-8")
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _encoding(content: bytes) -> str:
+    """UTF-16 by its mark, as Praat and Excel write it, or by a first character of ASCII."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "utf-16"
+    if len(content) % 2 == 0 and content[:2].count(0) == 1:
+        return "utf-16-be" if content[0] == 0 else "utf-16-le"
+    return "utf-8-sig"
 
 
 def chosen_part(parts: dict, name: str | None, what: str, path: Path):
@@ -59,68 +66,59 @@ def chosen_part(parts: dict, name: str | None, what: str, path: Path):
     if name in parts or (name is None and len(parts) == 1):
         return parts[name or next(iter(parts))]
     problem = f"no {what} {name or ''}".strip() if name or not parts else f"more than one {what}"
-    raise GibletError(
-        f"{path}: has {problem}; words.{what} can be: {', '.join(parts) or 'nothing'}"
-    )
+    names = " ".join(", ".join(parts).split()) or "nothing"
+    raise GibletError(f"{path}: has {problem}; words.{what} can be: {names}")
 
 
-def interval_rows(path: Path, tier: str | None, pauses: Iterable[str]) -> pd.DataFrame:
-    """The intervals of a TextGrid's tier that contain speech: onset, end, text."""
-    chosen = chosen_part(_interval_tiers(path), tier, "tier", path)
+def interval_rows(path: Path, tier: str | None) -> pd.DataFrame:
+    """The intervals of a TextGrid's tier whose label is not empty: onset, end, text.
+
+    Also of a TextGrid written as JSON. A tier without intervals is only read by its name.
+    """
+    text = decoded_text(path) + "\n"  # praatio drops a last line without an end
+    tiers = _interval_tiers(text, path)
+    filled = {name: part for name, part in tiers.items() if part["entries"]}
+    chosen = chosen_part(filled if tier is None and filled else tiers, tier, "tier", path)
     rows = pd.DataFrame(chosen["entries"], columns=["onset", "end", "text"])
-    stop = float(rows["end"].iloc[-1]) if len(rows) else 0.0
-    if stop < chosen["xmax"] - _EPSILON:  # Praat's intervals fill their tier
-        problem = (
-            f"stop at {stop:.2f} s, not at its end ({chosen['xmax']:.2f} s): is the file whole?"
-        )
-        raise GibletError(f"{path}: the intervals of tier {chosen['name']} {problem}")
-    rows["text"] = pd.Series([" ".join(text.split()) for text in rows["text"]], dtype=str)
-    without_speech = {"", *(pause.casefold() for pause in pauses)}
-    return rows[~rows["text"].str.casefold().isin(without_speech)]
+    _refuse_cut_tier(chosen, rows, text, path)
+    rows["text"] = pd.Series([" ".join(label.split()) for label in rows["text"]], dtype=str)
+    return rows[rows["text"] != ""]
 
 
-def _interval_tiers(path: Path) -> dict[str, dict]:
+def _refuse_cut_tier(tier: dict, rows: pd.DataFrame, text: str, path: Path) -> None:
+    """GibletError for a tier that is shorter than the file states."""
+    stop = rows["end"].iloc[-1] if len(rows) else 0.0
+    name = " ".join(tier["name"].split())
+    stated = [
+        int(n) for other, n in _TIER.findall(text) if other.replace('""', '"') == tier["name"]
+    ]
+    is_whole = text.lstrip().startswith("{") or (stated and len(rows) >= stated[0])
+    if not is_whole and stop < tier["xmax"] - _EPSILON:  # Praat's intervals fill their tier
+        problem = f"stop at {stop:.2f} s, not at its end ({tier['xmax']:.2f} s): is the file whole?"
+        raise GibletError(f"{path}: the intervals of tier {name} {problem}")
+    if rows.empty:
+        raise GibletError(f"{path}: tier {name} has no intervals; there is no text in it")
+
+
+def _interval_tiers(text: str, path: Path) -> dict[str, dict]:
     from praatio.utilities.textgrid_io import parseTextgridStr
 
-    text = decoded_text(path) + "\n"  # praatio drops a last line without an end
-    if _NEGATIVE.search(text):  # and the sign
-        raise GibletError(f"{path}: has a time before 0 ({_NEGATIVE.search(text)[0].strip()})")
+    if negative := _NEGATIVE.search(text):  # praatio drops the sign
+        raise GibletError(f"{path}: has a time before 0 ({negative[0].strip()})")
+    text = _TINY.sub(lambda stamp: f"{stamp[1]}{float(stamp[2]):.12f}", text)
     try:
         tiers = parseTextgridStr(text, includeEmptyIntervals=True)["tiers"]
+        tiers = [_plain(t) for t in tiers if t["class"] in ("IntervalTier", "interval")]
     except Exception as error:
         raise GibletError(f"{path}: not a readable TextGrid ({one_line(error)})") from error
-    tiers = [tier for tier in tiers if tier["class"] == "IntervalTier"]
     named = {tier["name"]: tier for tier in tiers}
     if len(named) < len(tiers):
-        raise GibletError(f"{path}: has two tiers of one name, among {', '.join(named)}")
+        names = " ".join(", ".join(named).split())
+        raise GibletError(f"{path}: has two tiers of one name, among {names}; rename one in Praat")
     return named
 
 
-def subtitle_rows(path: Path) -> tuple[pd.DataFrame, int]:
-    """Subtitles as onset, end (s) and text, and the number of those without text or number."""
-    import webvtt
-    from webvtt.errors import MalformedCaptionError, MalformedFileError
-
-    text, kind = decoded_text(path), path.suffix[1:].lower()
-    _refuse_broken_times(text, path)
-    try:
-        subtitles = webvtt.from_buffer(io.StringIO(text.lstrip()), format=kind).captions
-    except (MalformedFileError, MalformedCaptionError) as error:
-        raise GibletError(f"{path}: not a readable .{kind} file ({one_line(error)})") from error
-    times = [[_seconds(s.start_time), _seconds(s.end_time)] for s in subtitles]
-    plain = [_STYLE.sub("", html.unescape(s.text)) for s in subtitles]
-    rows = pd.DataFrame(times, columns=["onset", "end"])
-    n_lost = len(_TIMES.findall(text)) - len(subtitles)
-    return rows.assign(text=[" ".join(text.split()) for text in plain]), n_lost
-
-
-def _seconds(stamp: "Timestamp") -> float:
-    hours, minutes, seconds, milliseconds = stamp.to_tuple()
-    return (((hours * 60 + minutes) * 60 + seconds) * 1000 + milliseconds) / 1000
-
-
-def _refuse_broken_times(text: str, path: Path) -> None:
-    for number, line in enumerate(text.split("\n"), 1):
-        if _LIKE_TIMES.search(line.rpartition("->")[0]) and not _TIMES.match(line):
-            problem = f"line {number} should be the times of a subtitle ({line.strip()[:80]})"
-            raise GibletError(f"{path}: {problem}")
+def _plain(tier: dict) -> dict:
+    """A tier with numbers as times, which JSON may not have."""
+    entries = [(float(onset), float(end), str(text)) for onset, end, text in tier["entries"]]
+    return {"name": str(tier["name"]), "xmax": float(tier["xmax"]), "entries": entries}

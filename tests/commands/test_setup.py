@@ -155,6 +155,22 @@ def test_words_that_cannot_be_read_are_not_named(film):
     assert re.search(r"^annotations: none  # not as it is: .*a film.tsv", text, re.M)
 
 
+def test_words_beside_a_film_are_those_that_can_be_read(film):
+    """whisper writes five files; a recording may have a sidecar; yt-dlp names the language."""
+    film.with_suffix(".tsv").unlink()
+    film.with_suffix(".json").write_text('{"RepetitionTime": 2}')
+    film.with_suffix(".txt").write_text("Hello. You.\n")
+    film.with_suffix(".TSV").write_text("start\tend\ttext\n0\t2000\tyes\n2000\t90000000\tno\n")
+    text = first_config(film)
+    assert yaml.safe_load(text)["annotations"] == "none"
+    film.with_suffix(".en.vtt").write_text("WEBVTT\n\n00:01.000 --> 00:02.000\n[SIGHS] yes\n")
+    text = first_config(film)
+    assert yaml.safe_load(text)["annotations"] == str(film.with_suffix(".en.vtt"))
+    assert (
+        "rows: 1; also there: a film.TSV, a film.json, a film.txt; a film.en.vtt: 1 marks" in text
+    )
+
+
 @pytest.mark.parametrize("name", ["../../film.wav", "/film.wav", "x/../../../film.wav"])
 def test_events_name_no_film_outside_the_data_set(data_set, name, tmp_path):
     """Each is a film that is there; only the one in the data set's own folder is taken."""

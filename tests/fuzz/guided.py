@@ -17,10 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-WORDS = (".tsv", ".csv", ".TextGrid", ".srt", ".vtt", ".xlsx")
+WORDS = (".tsv", ".csv", ".TextGrid", ".srt", ".vtt", ".xlsx", ".json")
 MARKS = ["onset", "duration", "text", "\t", "-->", "00:00:01.000", "WEBVTT", "xmin = ", "intervals"]
 PARSERS = (
-    *("giblet.film.annotations", "giblet.film.transcripts", "giblet.io.paths", "giblet.io.arrays"),
+    *("giblet.film.annotations", "giblet.film.transcripts", "giblet.film.subtitles"),
+    *("giblet.film.word_tables", "giblet.film.word_times", "giblet.film.word_json"),
+    *("giblet.film.speech_marks", "giblet.io.paths", "giblet.io.arrays"),
     *("giblet.config.config", "giblet.codec_training.recipe", "giblet.audio.framing"),
     *("praatio.textgrid", "webvtt", "yaml"),
 )

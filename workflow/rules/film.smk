@@ -102,6 +102,7 @@ rule embed_text:
     """Embed the words of each TR."""
     input:
         film=FILM if SETTINGS.has_film else [],
+        bold=f"{RESULTS}/bold.nc" if HAS_BOLD and not SETTINGS.has_film else [],
         annotations=ANNOTATIONS or [],
     output:
         text=f"{RESULTS}/trs/text.nc",
@@ -117,8 +118,9 @@ rule embed_text:
         runtime=runtime("embed_text"),
     params:
         film="--film=" if SETTINGS.has_film else "",
+        bold="--bold=" if HAS_BOLD and not SETTINGS.has_film else "",
         settings=settings("text_model", "t_r", "words", "max_trs"),
         source=source_fingerprint("embed_text"),
     shell:
         '"$GIBLET_PYTHON" -m giblet embed_text {params.film}{input.film:q} --annotations={input.annotations:q}'
-        " --text={output.text:q} --settings={params.settings:q} 2>&1 | tee -i {log:q}"
+        " {params.bold}{input.bold:q} --text={output.text:q} --settings={params.settings:q} 2>&1 | tee -i {log:q}"

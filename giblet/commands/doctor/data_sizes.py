@@ -54,11 +54,11 @@ def measure(config: Config) -> tuple[Sizes | None, list[str], list[str]]:
     lines, problems = [], []
     film = _noting(problems, _film_seconds, config, lines)
     scans = _noting(problems, _scans, config, lines, film)
-    _noting(problems, _annotations, config, lines, film)
+    scans = scans or {}
+    _noting(problems, _annotations, config, lines, film, scans.get("seconds"))
     _noting(problems, _codec, config, lines)
     for path in filter(os.path.exists, (config.film, config.annotations, config.bold_source)):
         _noting(problems, check_date, path)
-    scans = scans or {}
     seconds = film if config.has_film else scans.get("seconds")
     if seconds is None:
         return None, lines, problems
@@ -100,10 +100,12 @@ def _film(config: Config) -> Path:
     return film_path() if config.is_demo else Path(config.film)
 
 
-def _annotations(config: Config, lines: list[str], film_seconds: float | None) -> None:
-    """GibletError where they do not fit into the film."""
+def _annotations(
+    config: Config, lines: list[str], film_seconds: float | None, scan_seconds: float | None
+) -> None:
+    """GibletError where they do not fit into the film, or without one to the scans."""
     from giblet.demo import annotations_path
-    from giblet.film.annotations import read_annotations
+    from giblet.film.annotations import read_annotations, scan_warnings
     from giblet.film.text import NO_WORDS, outside_warnings
 
     if not config.has_annotations:
@@ -117,6 +119,8 @@ def _annotations(config: Config, lines: list[str], film_seconds: float | None) -
     lines += map(_warned, words.attrs["warnings"])
     if film_seconds is not None:
         lines += map(_warned, outside_warnings(words, film_seconds, config.t_r))
+    elif not config.has_film and scan_seconds is not None:
+        lines += map(_warned, scan_warnings(words, scan_seconds))
 
 
 def _warned(message: str) -> str:
