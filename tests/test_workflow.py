@@ -120,6 +120,11 @@ def test_what_a_rule_makes_is_what_its_verb_is_known_to_write(rule):
         assert (option in written) == (part == "output"), option
 
 
+@pytest.mark.parametrize("rule", [rule for rule in JOBS if "film=FILM" in RULES[rule]])
+def test_every_rule_that_reads_the_film_reads_its_chosen_sound_track(rule):
+    assert re.search(r'settings\([^)]*"audio_track"', RULES[rule])
+
+
 def test_lint_passes(tmp_path):
     done = ask(tmp_path, "--lint")
     assert done.returncode == 0, done.stdout

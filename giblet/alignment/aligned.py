@@ -152,15 +152,18 @@ def film_data(aligned: xr.Dataset, blurred: bool = False) -> FilmData:
     return FilmData(film, torch.from_numpy(bold), part, run, subjects, gap)
 
 
-def film_sound(film: Path, aligned: xr.Dataset, sample_rate: int) -> np.ndarray:
+def film_sound(
+    film: Path, aligned: xr.Dataset, sample_rate: int, track: int | str | None = None
+) -> np.ndarray:
     """The whole sound (n_samples,) of the film that ``aligned`` was made of.
 
+    ``track``: of several sound tracks, as `giblet.audio.read_sound` takes it.
     Raises GibletError if ``film`` is another one.
     """
     if fingerprint(film) != aligned.attrs.get("input"):
         name = aligned.attrs.get("film", "another film")
         raise GibletError(f"{film}: not the film that the aligned arrays were made of ({name})")
-    return read_sound(film, sample_rate)
+    return read_sound(film, sample_rate, track)
 
 
 def film_shapes(aligned: xr.Dataset, hrf_model: str, codebook_dim: int = 128) -> Shapes:

@@ -8,15 +8,18 @@ the sound comes late by it: 5 ms (AC-3) to 23 ms (MP3, AAC).
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from giblet.audio.downmix import downmix_weights, mono
+from giblet.audio.levels import Levels
 from giblet.errors import GibletError
 from giblet.film.container import decoded_frames, film_start, open_film
+from giblet.film.tracks import choice_message, choose_tracks, sound_tracks
 from giblet.io.atomic import replacing
 from giblet.io.validation import check_waveform
 from giblet.timing import count_samples, samples_duration
@@ -41,27 +44,27 @@ _ZERO_AND_FULL_SCALE = {
 
 
 def has_sound(path: str | Path) -> bool:
-    """True if a film has a sound track. GibletError if it is no film."""
+    """True if a film has a sound track that can be decoded. GibletError if it is no film."""
     with open_film(path) as film:
-        return bool(film.streams.audio)
+        return any(track.codec for track in sound_tracks(film))
 
 
-def sound_duration(path: str | Path) -> float:
+def sound_duration(path: str | Path, track: int | str | None = None) -> float:
     """Film time (s) at which the sound ends, measured by decoding it, not by what headers say.
 
-    Raises GibletError as `sound_blocks` does.
+    ``track``, and what is raised: as `sound_blocks`.
     """
-    return float(sum(Fraction(len(piece), rate) for piece, rate in _mono_pieces(path)))
+    return float(sum(Fraction(len(piece), rate) for piece, rate in _mono_pieces(path, track)))
 
 
-def read_sound(path: str | Path, sample_rate: float) -> np.ndarray:
+def read_sound(path: str | Path, sample_rate: float, track: int | str | None = None) -> np.ndarray:
     """Sound of a film or recording, (n_samples,) float32 mono at ``sample_rate`` Hz.
 
-    Raises GibletError as `sound_blocks` does, and where the sound is larger than 2 GiB: 6 hours at
-    24 kHz. `sound_blocks` has no such limit.
+    ``track``: as `sound_blocks` takes it. Raises GibletError as `sound_blocks` does, and where the
+    sound is larger than 2 GiB: 6 hours at 24 kHz. `sound_blocks` has no such limit.
     """
     samples = bytearray()  # grows in place: the whole sound is never held twice
-    for block in sound_blocks(path, sample_rate):
+    for block in sound_blocks(path, sample_rate, track=track):
         samples += block.tobytes()
         if len(samples) > _LARGEST:
             raise GibletError(
@@ -73,31 +76,37 @@ def read_sound(path: str | Path, sample_rate: float) -> np.ndarray:
 
 
 def sound_blocks(
-    path: str | Path, sample_rate: float, block_seconds: float = 10.0
+    path: str | Path,
+    sample_rate: float,
+    block_seconds: float = 10.0,
+    track: int | str | None = None,
 ) -> Iterator[np.ndarray]:
     """Consecutive blocks (n_samples,) float32 mono of about ``block_seconds`` s.
 
-    Channels, also those of 5.1, are averaged with equal weights. The resampler (soxr, HQ) runs
-    on across blocks, so their concatenation has no seams and
+    Of two channels the mean, of more the mix of `giblet.audio.downmix`. The resampler (soxr, HQ)
+    runs on across blocks, so their concatenation has no seams and
     ``round(duration * sample_rate)`` samples.
 
     Parameters
     ----------
-    path : any file that FFmpeg reads; of several sound tracks, the one marked as default.
+    path : any file that FFmpeg reads.
     sample_rate : Hz, need not be whole.
+    track : of several sound tracks, its number (from 1) or language; None: by the rule of
+        `giblet.film.tracks`, with a warning that lists them.
 
     Raises
     ------
     GibletError
-        No such file, not a media file, no sound track, no sound in it, NaN, timestamps that
-        run backwards. Sound that stops before its header says, is logged as a warning.
+        No such file, not a media file, no such sound track, no sound in it, NaN, timestamps that
+        run backwards. Logged as warnings: sound that stops before its header says, is silent, or
+        is faulty as `giblet.audio.levels` finds.
     """
     import soxr
 
     resampler: soxr.ResampleStream = None
     held: list[np.ndarray] = []
     n_held = 0
-    for piece, rate in _mono_pieces(path):
+    for piece, rate in _mono_pieces(path, track):
         if resampler is None:
             resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32")
         held.append(piece)
@@ -109,32 +118,96 @@ def sound_blocks(
     yield resampler.resample_chunk(np.concatenate([*held, silence]), last=True)
 
 
-def _mono_pieces(path: str | Path) -> Iterator[tuple[np.ndarray, int]]:
+def _mono_pieces(
+    path: str | Path, track: int | str | None = None
+) -> Iterator[tuple[np.ndarray, int]]:
     """Pieces (n_samples,) of mono sound from film time 0 on, each with its own rate in Hz."""
+    levels = Levels(path)
     with open_film(path) as film:
-        stream = film.streams.best("audio")
-        if stream is None:
-            raise GibletError(f"{path}: has no sound track")
-        written, rate, stamp, zero = 0, 0, None, float(film_start(film))
-        for frame in decoded_frames(film, stream, path):
-            rate = rate or frame.sample_rate
-            if rate < _SLOWEST:
-                raise GibletError(f"{path}: {rate} samples a second are no sound; is it damaged?")
-            if frame.sample_rate != rate:
-                raise GibletError(f"{path}: its sample rate changes from {rate} Hz within the file")
-            # FFmpeg's Opus decoder stamps its last few samples as the piece before them
-            begin = None if frame.pts in (None, stamp) else frame.time - zero
-            stamp = frame.pts
-            piece = _placed(_mono(frame), begin, written, rate, path)
-            written += len(piece)
-            yield piece, rate
-        if not written:
-            raise GibletError(f"{path}: no sound in its sound track (zero length)")
-        _warn_if_cut_short(film, stream, written / rate, path)
+        chosen, tracks = choose_tracks(film, track, path), sound_tracks(film)
+        if len(tracks) > 1:
+            level = logging.WARNING if track is None else logging.INFO
+            logger.log(level, "%s: %s", path, choice_message(chosen, tracks))
+        if len(chosen) == 1:
+            pieces = _track_pieces(film, chosen[0].number, path, levels)
+        else:
+            pieces = _mixed([_opened_track_pieces(path, t.number) for t in chosen], levels)
+        try:
+            yield from pieces
+        except GeneratorExit:  # the first TRs are all that is wanted
+            levels.warn()
+            raise
+    levels.warn()
 
 
-def _mono(frame: "av.AudioFrame") -> np.ndarray:
-    """Mean of a frame's channels, (n_samples,) float32, full scale 1."""
+def _opened_track_pieces(path: str | Path, number: int) -> Iterator[tuple[np.ndarray, int]]:
+    with open_film(path) as film:
+        yield from _track_pieces(film, number, path, None)
+
+
+def _track_pieces(
+    film, number: int, path: str | Path, levels: Levels | None
+) -> Iterator[tuple[np.ndarray, int]]:
+    """The same of the sound track ``number``, whose ``levels`` are measured."""
+    stream = film.streams.audio[number - 1]
+    written, rate, stamp, zero = 0, 0, None, float(film_start(film))
+    weights: dict[int, tuple[float, ...]] = {}  # number of channels → weight of each
+    for frame in decoded_frames(film, stream, path):
+        rate = rate or frame.sample_rate
+        if rate < _SLOWEST:
+            raise GibletError(f"{path}: {rate} samples a second are no sound; is it damaged?")
+        if frame.sample_rate != rate:
+            raise GibletError(f"{path}: its sample rate changes from {rate} Hz within the file")
+        # FFmpeg's Opus decoder stamps its last few samples as the piece before them
+        begin = None if frame.pts in (None, stamp) else frame.time - zero
+        stamp = frame.pts
+        piece = _placed(_mono(frame, weights, levels), begin, written, rate, path)
+        written += len(piece)
+        yield piece, rate
+    if not written:
+        raise GibletError(f"{path}: no sound in its sound track (zero length, or damaged)")
+    _warn_if_cut_short(film, stream, written / rate, path)
+
+
+def _mixed(
+    tracks: Sequence[Iterator[tuple[np.ndarray, int]]], levels: Levels
+) -> Iterator[tuple[np.ndarray, int]]:
+    """Mean of tracks that each hold one channel, all at one rate; silence where one has ended."""
+    weights, rate = (1 / len(tracks),) * len(tracks), 0
+    held = [np.zeros(0, dtype=np.float32)] * len(tracks)
+    running = set(range(len(tracks)))
+    while running or any(map(len, held)):
+        for k in sorted(running):
+            while not len(held[k]):
+                piece, rate = next(tracks[k], (None, rate))
+                if piece is None:
+                    running.remove(k)
+                    break
+                held[k] = piece
+        n = min((len(piece) for piece in held if len(piece)), default=0)
+        channels = np.stack([np.pad(piece[:n], (0, n - len(piece[:n]))) for piece in held])
+        held = [piece[n:] for piece in held]
+        if n:
+            mixed = mono(channels, weights)
+            levels.add(channels, mixed, weights, rate)
+            yield mixed, rate
+
+
+def _mono(
+    frame: "av.AudioFrame", weights: dict[int, tuple[float, ...]], levels: Levels | None
+) -> np.ndarray:
+    """Mono of a frame's channels, (n_samples,) float32, full scale 1."""
+    channels = _channels(frame)
+    if len(channels) not in weights:
+        weights[len(channels)] = downmix_weights(frame.layout.name)
+    mixed = mono(channels, weights[len(channels)])
+    if levels is not None:
+        levels.add(channels, mixed, weights[len(channels)], frame.sample_rate)
+    return mixed
+
+
+def _channels(frame: "av.AudioFrame") -> np.ndarray:
+    """Samples (n_channels, n_samples) float32 of a frame, full scale 1."""
     import av
 
     if frame.format.packed.name not in _ZERO_AND_FULL_SCALE:  # 64-bit integers
@@ -144,9 +217,7 @@ def _mono(frame: "av.AudioFrame") -> np.ndarray:
         samples = samples.reshape(-1, frame.layout.nb_channels).T
     zero, scale = _ZERO_AND_FULL_SCALE[frame.format.packed.name]
     floats = samples.astype(np.float32)
-    if scale != 1:
-        floats = (floats - np.float32(zero)) / np.float32(scale)
-    return floats[0] if len(floats) == 1 else floats.sum(axis=0) / np.float32(len(floats))
+    return floats if scale == 1 else (floats - np.float32(zero)) / np.float32(scale)
 
 
 def _placed(mono: np.ndarray, begin: float | None, written: int, rate: int, path) -> np.ndarray:

@@ -85,9 +85,11 @@ class AudioProcessor:
         return self.feature_type.name
 
     def audio_to_features(
-        self, path: str | Path, max_trs: int | None = None
+        self, path: str | Path, max_trs: int | None = None, track: int | str | None = None
     ) -> tuple[np.ndarray, "pd.DataFrame"]:
         """Features of every whole TR of a film's or sound file's sound, and a table about them.
+
+        ``track``: of several sound tracks, as `giblet.audio.read_sound` takes it.
 
         Returns
         -------
@@ -101,17 +103,20 @@ class AudioProcessor:
         GibletError
             No such file, not a media file, no sound, shorter than one TR.
         """
-        stream, n_trs = self.extract(path, max_trs)
+        stream, n_trs = self.extract(path, max_trs, track)
         return group_trs(stream, self.clock, n_trs), self.metadata(n_trs)
 
-    def extract(self, path: str | Path, max_trs: int | None = None) -> tuple[np.ndarray, int]:
+    def extract(
+        self, path: str | Path, max_trs: int | None = None, track: int | str | None = None
+    ) -> tuple[np.ndarray, int]:
         """The stream of frames (n_codebooks or n_mels, n_frames) of whole TRs, and their number.
 
         Reads the file once, and never holds more of its sound in memory than some seconds.
         """
         rate = self.clock.encoding_rate_hz(self.sample_rate)
         most = None if max_trs is None else count_samples(self.clock.duration(max_trs), rate)
-        sound = _Counted(progress(sound_blocks(path, rate), "reading sound", "blocks"), most)
+        blocks = sound_blocks(path, rate, track=track)
+        sound = _Counted(progress(blocks, "reading sound", "blocks"), most)
         stream = self.coder.encode(sound)
         duration = samples_duration(sound.n_samples, rate)
         rounding = samples_duration(0.5, rate)  # of the number of samples

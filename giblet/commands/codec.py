@@ -71,7 +71,13 @@ def evaluate(
     save_table(table[["sound", "codec", "kbps", *table.columns[:-3]]], scores)
 
 
-def compress(sound: Path, codes: OutputFile, codec: str = "bundled", kbps: float = 6.0) -> None:
+def compress(
+    sound: Path,
+    codes: OutputFile,
+    codec: str = "bundled",
+    kbps: float = 6.0,
+    audio_track: str = "",
+) -> None:
     """Compress a film's sound or a recording to a small file of codes.
 
     Each code takes 10 bits with 1024 codebook entries.
@@ -87,7 +93,7 @@ def compress(sound: Path, codes: OutputFile, codec: str = "bundled", kbps: float
     from giblet.io.arrays import save_arrays
 
     coder = load_codec(codec, kbps)
-    waveform = read_sound(sound, coder.sample_rate)
+    waveform = read_sound(sound, coder.sample_rate, audio_track or None)
     frames = coder.encode(waveform)  # (n_codebooks, n_frames)
     packed = pack_bits(frames, bits_for(coder.codebook_size))
     facts = {

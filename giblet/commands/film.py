@@ -13,13 +13,15 @@ def _extract_sound(film: Path, stream: Path, path: str, config: Config) -> None:
     import xarray as xr
 
     from giblet.audio.processor import AudioProcessor
+    from giblet.film.tracks import chosen_track
     from giblet.io.arrays import save_arrays
     from giblet.io.checksums import fingerprint
 
     processor = AudioProcessor.from_config(config, path)
-    frames, n_trs = processor.extract(film, config.max_trs)
+    frames, n_trs = processor.extract(film, config.max_trs, config.audio_track)
     arrays = xr.Dataset({"stream": (("row", "frame"), frames)})
     facts = processor.facts() | {"n_trs": n_trs, "film": film.name, "input": fingerprint(film)}
+    facts["sound_track"] = chosen_track(film, config.audio_track)
     save_arrays(arrays.assign_attrs(facts), stream)
 
 
@@ -102,7 +104,8 @@ def _unseen(film: Path, seen: np.ndarray, config: Config) -> list[str]:
     from giblet.film.video import unseen_warnings
 
     covered = len(seen) == config.max_trs or not has_sound(film)
-    return unseen_warnings(seen, 0.0 if covered else sound_duration(film), config.t_r)
+    seconds = 0.0 if covered else sound_duration(film, config.audio_track)
+    return unseen_warnings(seen, seconds, config.t_r)
 
 
 def embed_text(
@@ -130,7 +133,10 @@ def embed_text(
     if bold and not film:
         with open_arrays(bold, "film_time") as scan:
             outside = scan_warnings(words, float(scan["film_time"].max()))
-    duration = sound_duration(film) if film else float((words["onset"] + words["duration"]).max())
+    if film:
+        duration = sound_duration(film, config.audio_track)
+    else:
+        duration = float((words["onset"] + words["duration"]).max())
     n_trs = whole_trs(duration, config.t_r)
     n_trs = min(n_trs, config.max_trs or n_trs)
     features, spoken = embed_words(words, config.t_r, n_trs, duration, config.text_model)

@@ -138,7 +138,7 @@ def reconstruct(
         film_data(arrays, blurred),
         autoencoder,
         processor,
-        film_sound(film, arrays, processor.sample_rate),
+        film_sound(film, arrays, processor.sample_rate, config.audio_track),
         config.decoding,
         config.seed,
         find_regions(arrays, regions) if asked else None,

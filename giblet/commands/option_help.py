@@ -54,6 +54,7 @@ OPTIONS = {  # "command option" where an option means something else to a comman
     "aligned": "film, text and scans in TRs, as sync_align writes them (.nc)",
     "annotations": "what is said, and when: a table, .TextGrid, .srt, .vtt or .json",
     "audio": "the decoded audio (.wav)",
+    "audio_track": "of a film with several sound tracks: number, from 1, or language",
     "bold": "scans on the film's clock, as load_bold writes them (.nc)",
     "codec": '"bundled", a folder, or a Hugging Face id with its commit, owner/name@commit',
     "codes": "the codes (.nc)",

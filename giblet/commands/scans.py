@@ -16,7 +16,7 @@ def simulate_bold(
     from giblet.demo.bids_writer import simulate_bids
     from giblet.demo.stimulus import stimulus_features
 
-    features = stimulus_features(film, annotations, config.words)
+    features = stimulus_features(film, annotations, config.words, config.audio_track)
     simulate_bids(folder, *features, config.t_r, stim_file=film.name, seed=config.seed)
 
 
@@ -134,7 +134,7 @@ def lesion(
     data = film_data(arrays, autoencoder.config.hrf_placement == "inputs")
     columns = {} if data.bold is None else find_regions(arrays, regions)
     processor = AudioProcessor.from_config(config, arrays.attrs["encoding_mode"])
-    sound = film_sound(film, arrays, processor.sample_rate)
+    sound = film_sound(film, arrays, processor.sample_rate, config.audio_track)
     options = (columns, config.decoding, config.lesion, config.seed)
     sounds, rows = lesion(arrays, data, autoencoder, processor, sound, *options)
     with replacing_folder(audio) as folder:

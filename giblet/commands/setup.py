@@ -5,12 +5,13 @@ import shlex
 import sys
 from pathlib import Path
 
-from giblet.audio.files import has_sound
 from giblet.brain.bids import SPACE, derivatives, read_runs
 from giblet.brain.runs import MOTION, BoldRun
 from giblet.commands.option_help import OutputFile
 from giblet.errors import GibletError
 from giblet.film.annotations import ENDINGS, read_annotations
+from giblet.film.container import open_film
+from giblet.film.tracks import choice_message, choose_tracks, sound_tracks
 from giblet.film.video import has_pictures
 from giblet.io.paths import check_name
 from giblet.io.tables import load_json
@@ -123,8 +124,6 @@ def _name(text: str) -> str:
 
 
 def _film_lines(film: Path) -> list[Line]:
-    if not has_sound(film):
-        raise GibletError(f"{film}: has no sound track, and giblet is about sound")
     return [
         ("dataset", _name(film.stem), "the folder in results/"),
         ("film", str(film), _about(film)),
@@ -135,8 +134,11 @@ def _film_lines(film: Path) -> list[Line]:
 
 
 def _about(film: Path) -> str:
-    """The parts that giblet can use."""
-    return "sound and video" if has_pictures(film) else "sound, no video"
+    """The parts that giblet can use, and which of several sound tracks."""
+    with open_film(film) as opened:
+        chosen, tracks = choose_tracks(opened, None, film), sound_tracks(opened)
+    about = "sound and video" if has_pictures(film) else "sound, no video"
+    return f"{about}; {choice_message(chosen, tracks)}" if len(tracks) > 1 else about
 
 
 def _annotations_line(film: Path) -> Line:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, ValidationError, field_validator
 
 from giblet.config.sections import (
     CodecTrainingConfig,
@@ -32,6 +32,11 @@ class Config(Section):
     film: str = Field(
         "demo",
         description='a film or audio file; "demo": the bundled film; "none": text and scans alone',
+    )
+    audio_track: int | str | None = Field(
+        None,
+        description='of a film with several sound tracks: number, from 1 ("1+2": their mean), or '
+        "language as the file has it; null: the default one, else the first (notes/data.md)",
     )
     annotations: str = Field(
         "auto",
@@ -82,6 +87,14 @@ class Config(Section):
     codec_training: CodecTrainingConfig = CodecTrainingConfig()
     pretraining: PretrainingConfig = PretrainingConfig()
     seed: int = Field(0, ge=0, description="of every random number")
+
+    @field_validator("audio_track", mode="before")
+    @classmethod
+    def _track_is_number_or_language(cls, track):
+        number = int(track) if isinstance(track, str) and track.isdecimal() else track
+        if isinstance(track, bool) or not isinstance(number, int | str | None) or number in (0, ""):
+            raise ValueError(f'must be a number from 1, or a language in quotes, "{track}"')
+        return number
 
     @property
     def is_demo(self) -> bool:

@@ -128,18 +128,21 @@ PICTURE_SECONDS = 0.25
 
 
 def stimulus_features(
-    film: Path, annotations: Path | None, reading: WordsConfig
+    film: Path,
+    annotations: Path | None,
+    reading: WordsConfig,
+    track: int | str | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Features of sound, video and words, each (n_samples, n_features), from second 0 of the film.
 
-    ``reading`` says how the annotations are read.
+    ``reading`` says how the annotations are read, ``track`` which of several sound tracks.
 
     Raises
     ------
     GibletError
         As the readers do; one of the three never changes (for example, no words).
     """
-    waveform = read_sound(film, SOUND_RATE_HZ)
+    waveform = read_sound(film, SOUND_RATE_HZ, track)
     duration = samples_duration(len(waveform), SOUND_RATE_HZ)
     frames, seen = extract_frames(film, PICTURE_SECONDS)
     shown = seen[:, 0]

@@ -104,6 +104,7 @@ def _gzipped(values: np.ndarray) -> bytes:
 def _codec(attrs: dict) -> dict:
     """Origin of the features, from the attributes of their file."""
     keys = {"film": "Film", "input": "FilmFingerprint", "framing": "Framing"}
+    keys |= {"sound_track": "SoundTrack"}
     if FEATURE_TYPES[attrs["encoding_mode"]].is_codes:
         keys |= {"codec": "Codec", "codec_revision": "CodecRevision"}
         keys |= {"bandwidth_kbps": "BandwidthKbps", "codebook_size": "CodebookSize"}

@@ -14,6 +14,7 @@ LABELS = {
     "versions": "Versions",
     "seed": "Seed",
     "parts": "TRs by part",
+    "sound_track": "Sound track",
     "film_fingerprint": "Film (SHA-256, first 16 digits)",
     "words_fingerprint": "Words (SHA-256, first 16 digits)",
     "scan_fingerprint": "Scans (SHA-256, first 16 digits)",

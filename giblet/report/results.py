@@ -207,6 +207,7 @@ def _facts(aligned: xr.Dataset, config: Config) -> dict:
         "dataset": config.dataset,
         "film": attrs["film"],
         "film_fingerprint": attrs["input"],
+        "sound_track": attrs.get("sound_track", "–"),
         "t_r": float(attrs["t_r"]),
         "n_trs": aligned.sizes["tr"],
         "parts": part.value_counts().to_dict(),

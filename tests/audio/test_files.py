@@ -85,10 +85,11 @@ def test_a_recording_reads_as_by_soundfile_and_soxr(shared):
     assert sound_duration(path) == pytest.approx(len(mono) / rate)
 
 
-def test_channels_are_averaged(tmp_path, rng):
-    channels = rng.uniform(-0.5, 0.5, (5000, 6)).astype(np.float32)
-    soundfile.write(tmp_path / "six.wav", channels, 16000, subtype="FLOAT")
-    sound = read_sound(tmp_path / "six.wav", 16000)
+@pytest.mark.parametrize("n_channels", [2, 3, 7])
+def test_channels_without_places_are_averaged(tmp_path, rng, n_channels):
+    channels = rng.uniform(-0.5, 0.5, (5000, n_channels)).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", channels, 16000, subtype="FLOAT")
+    sound = read_sound(tmp_path / "a.wav", 16000)
     np.testing.assert_allclose(sound, channels.mean(axis=1), atol=1e-7)
 
 
@@ -302,7 +303,8 @@ def test_real_films(shared):
     assert sound_duration(bunny) == pytest.approx(30.02, abs=0.005)
     sound = read_sound(bunny, ENCODING_RATE)
     assert len(sound) == pytest.approx(30.016 * ENCODING_RATE, abs=1)
-    assert 0.05 < np.abs(sound).max() <= 1
+    assert 0.05 < np.abs(sound).max() < 1.2  # front and centre together are over full scale
+    assert (np.abs(sound) > 1).mean() < 1e-4
     assert sound_duration(shared / "video" / "frag_bunny.mp4") == pytest.approx(18.67, abs=0.005)
 
 

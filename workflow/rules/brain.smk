@@ -21,7 +21,7 @@ if SETTINGS.bold_source == "simulated":
             runtime=runtime("simulate_bold"),
         params:
             annotations="--annotations=" if ANNOTATIONS else "",
-            settings=settings("t_r", "seed", "words"),
+            settings=settings("audio_track", "t_r", "seed", "words"),
             source=source_fingerprint("simulate_bold"),
         shell:
             '"$GIBLET_PYTHON" -m giblet simulate_bold --film={input.film:q}'

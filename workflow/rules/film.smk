@@ -19,7 +19,7 @@ rule extract_codes:
         mem_mb=memory("extract_codes"),
         runtime=runtime("extract_codes"),
     params:
-        settings=settings(*SOUND["encodec"], "t_r", "max_trs"),
+        settings=settings(*SOUND["encodec"], "audio_track", "t_r", "max_trs"),
         codec=CODEC_SUMS,
         source=source_fingerprint("extract_codes"),
     shell:
@@ -44,7 +44,7 @@ rule extract_mel:
         mem_mb=memory("extract_mel"),
         runtime=runtime("extract_mel"),
     params:
-        settings=settings(*SOUND["mel"], "t_r", "max_trs"),
+        settings=settings(*SOUND["mel"], "audio_track", "t_r", "max_trs"),
         source=source_fingerprint("extract_mel"),
     shell:
         '"$GIBLET_PYTHON" -m giblet extract_mel --film={input.film:q} --mel={output.mel:q}'
@@ -91,7 +91,7 @@ rule extract_video:
         mem_mb=memory("extract_video"),
         runtime=runtime("extract_video"),
     params:
-        settings=settings("video", "t_r", "max_trs"),
+        settings=settings("video", "audio_track", "t_r", "max_trs"),
         source=source_fingerprint("extract_video"),
     shell:
         '"$GIBLET_PYTHON" -m giblet extract_video --film={input.film:q} --video={output.video:q}'
@@ -119,7 +119,7 @@ rule embed_text:
     params:
         film="--film=" if SETTINGS.has_film else "",
         bold="--bold=" if HAS_BOLD and not SETTINGS.has_film else "",
-        settings=settings("text_model", "t_r", "words", "max_trs"),
+        settings=settings("text_model", "audio_track", "t_r", "words", "max_trs"),
         source=source_fingerprint("embed_text"),
     shell:
         '"$GIBLET_PYTHON" -m giblet embed_text {params.film}{input.film:q} --annotations={input.annotations:q}'

@@ -28,7 +28,9 @@ rule lesion:
         runtime=runtime("lesion"),
     params:
         regions="" if SETTINGS.lesion.regions == "parcels" else "--regions=",
-        settings=settings(*SOUND[SETTINGS.path], "t_r", "decoding", "lesion", "seed"),
+        settings=settings(
+            *SOUND[SETTINGS.path], "audio_track", "t_r", "decoding", "lesion", "seed"
+        ),
         source=source_fingerprint("lesion"),
     shell:
         '"$GIBLET_PYTHON" -m giblet lesion --film={input.film:q} --aligned={input.aligned:q}'

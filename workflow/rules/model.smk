@@ -73,7 +73,9 @@ rule reconstruct:
         runtime=runtime("reconstruct"),
     params:
         regions=lambda _, input: "--regions=" if input.regions else "",
-        settings=lambda w: settings(*SOUND[w.path], "t_r", "decoding", "seed"),
+        settings=lambda w: settings(
+            *SOUND[w.path], "audio_track", "t_r", "decoding", "seed"
+        ),
         source=source_fingerprint("reconstruct"),
     shell:
         '"$GIBLET_PYTHON" -m giblet reconstruct --film={input.film:q} --aligned={input.aligned:q}'

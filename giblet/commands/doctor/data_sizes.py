@@ -79,19 +79,20 @@ def _noting(problems: list[str], function, *arguments):
 def _film_seconds(config: Config, lines: list[str]) -> float | None:
     """Seconds by the header alone; None where it has none, or without a film."""
     from giblet.film.container import open_film
+    from giblet.film.tracks import choice_message, choose_tracks, sound_tracks, track_text
 
     if not config.has_film:
         return None
     path = _film(config)
     with open_film(path) as film:
         seconds = (film.duration or 0) / 1e6
-        if not film.streams.audio:
-            raise GibletError(f"{path}: has no sound track")
-    if not seconds:
-        lines.append(f"film: {path}, whose header has no length: no estimates")
-        return None
-    lines.append(f"film: {path}, {seconds:.0f} s")
-    return seconds
+        tracks = sound_tracks(film)
+        chosen = choose_tracks(film, config.audio_track, path)
+    length = f"{seconds:.0f} s" if seconds else "whose header has no length: no estimates"
+    lines.append(f"film: {path}, {length}; sound track {track_text(chosen, tracks)}")
+    if len(tracks) > 1 and config.audio_track is None:
+        lines.append(_warned(choice_message(chosen, tracks)))
+    return seconds or None
 
 
 def _film(config: Config) -> Path:
