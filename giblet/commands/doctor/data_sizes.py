@@ -6,6 +6,8 @@ from pathlib import Path
 from giblet.config.config import Config
 from giblet.errors import GibletError
 
+_LONGEST_FILM = 100 * 3600  # s
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -74,7 +76,7 @@ def _noting(problems: list[str], function, *arguments):
 
 def _film_seconds(config: Config, lines: list[str]) -> float | None:
     """Seconds by the header alone; None where it has none, or without a film."""
-    from giblet.film.container import open_film
+    from giblet.film.container import is_estimated, open_film
 
     if not config.has_film:
         return None
@@ -83,9 +85,17 @@ def _film_seconds(config: Config, lines: list[str]) -> float | None:
         seconds = (film.duration or 0) / 1e6
         if not film.streams.audio:
             raise GibletError(f"{path}: has no sound track")
+        if is_estimated(film, path):
+            seconds = 0.0
     if not seconds:
         lines.append(f"film: {path}, whose header has no length: no estimates")
         return None
+    if seconds > _LONGEST_FILM:
+        raise GibletError(
+            f"{path}: its header gives {seconds / 3600:.4g} hours. Is a track stamped by the time "
+            "of day? Write it with timestamps that start at 0: "
+            f"ffmpeg -i {path.name} -vf setpts=PTS-STARTPTS -af asetpts=PTS-STARTPTS new.mkv"
+        )
     lines.append(f"film: {path}, {seconds:.0f} s")
     return seconds
 
@@ -215,6 +225,11 @@ def _sizes(config: Config, seconds: float, scans: dict) -> Sizes:
     from giblet.alignment.dataset import split_film
     from giblet.timing import acquisition_times, whole_trs
 
+    if seconds > _LONGEST_FILM:
+        raise GibletError(
+            f"the scans reach to {seconds / 3600:.4g} hours of film. Are onsets times of day, "
+            "or in milliseconds? Give seconds"
+        )
     n_trs = whole_trs(seconds, config.t_r)
     n_trs = min(n_trs, config.max_trs or n_trs)
     minutes = float(acquisition_times(n_trs + 1, config.t_r)[-1]) / 60
