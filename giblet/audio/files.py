@@ -51,6 +51,9 @@ _CUT_SHORT = 1.0  # s: the header promises so much more sound than there is
 _LOUDEST = 1e9  # times full scale; 16-bit samples that are stored as floats have 3e4
 _SLOWEST = 100  # Hz
 _LARGEST = 2**31  # bytes of sound held at once: 6 hours at 24 kHz
+_GAP = 0.005  # s: smaller steps of the timestamps are jitter
+_PACK = 0.03  # s: FFmpeg stamps a pack of a DVD's PCM as the next packet that begins in it
+_PAUSING = {"opus", "libopus", "speex", "libspeex"}  # codecs that may leave out silence
 _ZERO_AND_FULL_SCALE = {
     "u8": (128, 2**7),
     "s16": (0, 2**15),
@@ -145,7 +148,10 @@ def _mono_pieces(path: str | Path) -> Iterator[tuple[np.ndarray, int]]:
             raise GibletError(f"{path}: has no sound track")
         end = Fraction(0)
         pieces = _decoded_pieces(film, stream, path)
-        for samples, rate in place(pieces, str(path)):
+        codec = stream.codec_context.name
+        coarse = film.format.name == "mpeg" and codec.startswith("pcm")
+        jitter = _PACK if coarse else _GAP
+        for samples, rate in place(pieces, str(path), codec in _PAUSING, jitter):
             end += Fraction(len(samples), rate)
             yield samples, rate
         if not end:
@@ -157,6 +163,8 @@ def _decoded_pieces(film, stream, path: str | Path) -> Iterator[Piece]:
     """Pieces of mono sound as they are decoded."""
     stamp, zero = None, float(film_start(film))
     first_rate, made_up = 0, is_raw(film)
+    # FFmpeg's FLAC parser waits for nine packets, and stamps the first by the tenth
+    stamps_lag = film.format.name in ("asf", "wtv") and stream.codec_context.name == "flac"
     for frame in decoded_frames(film, stream, path):
         if frame.sample_rate < _SLOWEST:
             raise GibletError(
@@ -168,7 +176,7 @@ def _decoded_pieces(film, stream, path: str | Path) -> Iterator[Piece]:
             first_rate = frame.sample_rate
             zero += _misstamped(film, stream, frame)
             begin = None if begin is None else frame.time - zero
-        if made_up and frame.sample_rate != first_rate:
+        elif stamps_lag or (made_up and frame.sample_rate != first_rate):
             begin = None  # FFmpeg counts on at the rate of the stream's beginning
         stamp = frame.pts
         mono = _mono(frame)

@@ -7,7 +7,7 @@ only if the stamps of the pieces that follow agree with it.
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice
 from pathlib import Path
@@ -21,9 +21,12 @@ from giblet.timing import count_samples, samples_duration
 
 logger = logging.getLogger(__name__)
 
-_GAP = 0.005  # s: smaller steps of the stamps are jitter
+_GAP = 0.005  # s: smaller steps of the stamps are jitter, and are not reported
 _ROUNDING = 0.001  # s: Matroska's stamps are whole milliseconds
 _N_AHEAD = 12  # pieces whose stamps confirm a gap
+_N_EVEN = 8  # pieces in a row whose stamps are off by the same more each
+_ASTRAY = 0.1  # of a piece's length, by which each is off
+_FEW_EVEN, _FAR_ASTRAY = 3, 2.0  # fewer pieces are enough if they are off by more
 _GAP_AT_END = 0.1  # s: the last piece, which nothing confirms, is moved only by more than this
 _OVERLAP = 0.1  # s: what runs back by more starts again (ffmpeg's rule for MPEG-TS)
 _SILENCE = 10.0  # s of silence made at once
@@ -44,13 +47,17 @@ class Piece:
     begin: float | None
 
 
-def place(pieces: Iterable[Piece], name: str) -> Iterator[tuple[np.ndarray, int]]:
+def place(
+    pieces: Iterable[Piece], name: str, pauses: bool = False, jitter: float = _GAP
+) -> Iterator[tuple[np.ndarray, int]]:
     """Samples (n_samples,) from film time 0 on, without holes, each array with its rate in Hz.
 
     Silence fills gaps, in arrays of at most 10 s. Samples that overlap what came before are left
     out; timestamps that run back by more than 0.1 s start again, as in joined files, and the sound
     goes on. All are logged as warnings: the first five gaps and overlaps each, the others in one
-    line at the end. At most 13 pieces are held. ``name`` is the file's, for messages.
+    line at the end. Timestamps that run more than a tenth faster or slower than the samples are not
+    used at all; with ``pauses`` they are: a codec that leaves out silence. At most 13 pieces are
+    held. ``name`` is the file's, for messages; ``jitter``: s, gaps and overlaps that are ignored.
 
     Raises
     ------
@@ -61,7 +68,8 @@ def place(pieces: Iterable[Piece], name: str) -> Iterator[tuple[np.ndarray, int]
     >>> [samples.tolist() for samples, rate in place(late, name="a")]
     [[0.0, 0.0, 0.0], [1.0, 1.0]]
     """
-    clock, n_to_skip, corrections = _Clock(), 0, _Corrections(name)
+    clock, n_to_skip, corrections = _Clock(jitter), 0, _Corrections(name)
+    trusted = True
     ahead: deque[Piece] = deque()
     source = iter(pieces)
     while True:
@@ -70,7 +78,10 @@ def place(pieces: Iterable[Piece], name: str) -> Iterator[tuple[np.ndarray, int]
             break
         piece = ahead.popleft()
         clock.change_rate(piece.rate)
-        if not n_to_skip:
+        if trusted and not pauses and _runs_astray(clock, piece, ahead):
+            trusted = False
+            corrections.distrust(clock)
+        if trusted and not n_to_skip:
             step = _believed(clock, piece, ahead)
             if clock.started and step < -count_samples(_OVERLAP, clock.rate):
                 corrections.start_again(clock)
@@ -89,13 +100,19 @@ def place(pieces: Iterable[Piece], name: str) -> Iterator[tuple[np.ndarray, int]
 class _Clock:
     """Film time up to which samples have been placed; exact while the rate stays the same."""
 
-    def __init__(self) -> None:
+    def __init__(self, jitter: float) -> None:
+        self._jitter = jitter
         self.rate, self._before, self._n_samples = 0, 0.0, 0
         self._n_back = 0  # samples by which timestamps ran back where they started again
 
     @property
     def started(self) -> bool:
         return self._n_samples > 0 or self._before > 0
+
+    @property
+    def jitter(self) -> int:
+        """Samples by which timestamps may be off."""
+        return count_samples(self._jitter, self.rate)
 
     @property
     def time(self) -> float:
@@ -128,13 +145,12 @@ class _Clock:
             yield self.advance(np.zeros(n, dtype=np.float32))
 
 
-def _believed(clock: _Clock, piece: Piece, ahead: Iterable[Piece]) -> int:
+def _believed(clock: _Clock, piece: Piece, ahead: Sequence[Piece]) -> int:
     """Samples of silence before ``piece``; negative: samples of overlap; 0: it follows on."""
     if piece.begin is None:
         return 0
     own = clock.samples_until(piece.begin)
-    jitter = count_samples(_GAP, clock.rate)
-    if clock.started and abs(own) <= jitter:
+    if clock.started and abs(own) <= clock.jitter:
         return 0
     later = _later_offsets(clock, piece, ahead)
     if not clock.started:
@@ -144,10 +160,27 @@ def _believed(clock: _Clock, piece: Piece, ahead: Iterable[Piece]) -> int:
     sign = 1 if own > 0 else -1
     # of a dozen stamps, the ninth largest in this direction: nine at least say so
     agreed = sorted((sign * offset for offset in later), reverse=True)[(3 * len(later) - 1) // 4]
-    if min(sign * own, sign * later[0], agreed) <= jitter:
+    if min(sign * own, sign * later[0], agreed) <= clock.jitter:
         return 0
     is_alike = abs(own - later[0]) <= count_samples(_ROUNDING, clock.rate)
     return own if is_alike else sign * min(sign * own, sign * later[0])
+
+
+def _runs_astray(clock: _Clock, piece: Piece, ahead: Sequence[Piece]) -> bool:
+    """Whether timestamps run evenly, but at another pace than the samples.
+
+    So FFmpeg stamps AVI with codecs whose packets it takes for samples, and FLV of other rates.
+    """
+    if piece.begin is None:
+        return False
+    own = clock.samples_until(piece.begin)
+    if clock.started and abs(own) <= clock.jitter:
+        return False
+    steps = np.diff([own, *_later_offsets(clock, piece, ahead)])
+    if len(steps) < _FEW_EVEN or np.ptp(steps) > 3 * count_samples(_ROUNDING, clock.rate):
+        return False
+    pieces_off = abs(steps.mean()) / max(len(piece.samples), 1)
+    return bool(pieces_off > (_ASTRAY if len(steps) >= _N_EVEN else _FAR_ASTRAY))
 
 
 def _first_step(own: int, later: list[int], rate: int) -> int:
@@ -164,7 +197,7 @@ def _first_step(own: int, later: list[int], rate: int) -> int:
     return middle if middle < -count_samples(_GAP_AT_END, rate) else max(middle, 0)
 
 
-def _later_offsets(clock: _Clock, piece: Piece, ahead: Iterable[Piece]) -> list[int]:
+def _later_offsets(clock: _Clock, piece: Piece, ahead: Sequence[Piece]) -> list[int]:
     """Samples by which the stamps of later pieces differ from their place if nothing is moved."""
     pieces = [piece, *ahead]
     lengths = (samples_duration(len(each.samples), each.rate) for each in pieces)
@@ -204,6 +237,12 @@ class _Corrections:
             self._warn(f"{seconds:.3f} s without sound at {time:.2f} s")
         else:
             self._warn(f"{-seconds:.3f} s of sound left out at {time:.2f} s: its stamps overlap")
+
+    def distrust(self, clock: _Clock) -> None:
+        self._warn(
+            f"its timestamps run at another pace than its samples from {clock.time:.2f} s on; they "
+            "are not used"
+        )
 
     def start_again(self, clock: _Clock) -> None:
         self._warn(f"its timestamps start again at {clock.time:.2f} s: parts that were joined?")
