@@ -29,26 +29,7 @@ NO_SOUND_FILE = re.compile(
     "webm_dash_manifest|webm_chunk|mkvtimestamp_v2|data|rcwt|mpjpeg|image2|image2pipe|rawvideo|spdif"
 )
 
-COMMON = set(
-    [
-        "mp4",
-        "mov",
-        "matroska",
-        "webm",
-        "mpegts",
-        "vob",
-        "avi",
-        "asf",
-        "flv",
-        "ogg",
-        "wav",
-        "mp3",
-        "flac",
-        "aiff",
-        "caf",
-        "adts",
-    ]
-)
+COMMON = re.compile("mp4|mov|matroska|webm|mpegts|vob|avi|asf|flv|ogg|wav|mp3|flac|aiff|caf|adts")
 
 # (format, codec), "*" for any: why it cannot be compared, or what differs and by how much
 EXCEPTIONS = {
@@ -188,4 +169,4 @@ def test_sound_is_read_as_ffmpeg_decodes_it(tmp_path, name):
         if not written.exception and write(path, written, encoder):
             differences[codec] = difference(path)
     assert not {codec: text for codec, text in differences.items() if text}
-    assert "" in differences.values() or name not in COMMON
+    assert "" in differences.values() or not COMMON.fullmatch(name)

@@ -1,6 +1,9 @@
 """Sound of people's files. Sources are issues and pull requests on GitHub, unless they say more."""
 
+import re
 import struct
+import tracemalloc
+from time import monotonic
 
 import numpy as np
 import pytest
@@ -21,6 +24,7 @@ from real_inputs.sound_files import (
 )
 
 from giblet.audio.files import read_sound
+from giblet.commands.cli import main
 
 av = pytest.importorskip("av")
 
@@ -545,3 +549,31 @@ def test_sound_like_another_decoders(case, tmp_path, caplog):
         return path, read_sound(path, rate)
 
     check(case, read, tmp_path, caplog)
+
+
+DOCTOR = [
+    (
+        lambda folder: film(folder / "a.mkv", "aac", stamp=leaping(26 * 3600.0, 100)),
+        r"26 hours.*setpts",
+    ),
+    (
+        lambda folder: film(
+            folder / "a.mkv", "aac", video="mpeg4", stamp=lambda time, k: time + 1.7e9
+        ),
+        r"4\.722e\+05 hours.*setpts",
+    ),
+    (lambda folder: film(folder / "a.aac", "aac"), "header has no length"),
+]
+
+
+@pytest.mark.parametrize(("make", "line"), DOCTOR)
+def test_the_doctor_answers_soon_whatever_a_header_says(tmp_path, make, line, capsys):
+    """raspberrypi/picamera2 1274: a film of 472,000 hours took all memory."""
+    film, begin = make(tmp_path), monotonic()
+    tracemalloc.start()
+    main(["doctor", str(film)])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert monotonic() - begin < 10
+    assert peak < 2e8  # bytes
+    assert re.search(line, capsys.readouterr().out)

@@ -6,7 +6,7 @@ from pathlib import Path
 from giblet.config.config import Config
 from giblet.errors import GibletError
 
-_LONGEST_FILM = 100 * 3600  # s
+_LONGEST_FILM = 24 * 3600  # s
 
 
 @dataclass(frozen=True)
