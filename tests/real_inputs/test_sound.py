@@ -3,7 +3,7 @@
 import re
 import struct
 import tracemalloc
-from time import monotonic
+from time import process_time
 
 import numpy as np
 import pytest
@@ -24,7 +24,8 @@ from real_inputs.sound_files import (
 )
 
 from giblet.audio.files import read_sound
-from giblet.commands.cli import main
+from giblet.commands.doctor.data_sizes import measure
+from giblet.config.config import parse_config
 
 av = pytest.importorskip("av")
 
@@ -567,13 +568,15 @@ DOCTOR = [
 
 
 @pytest.mark.parametrize(("make", "line"), DOCTOR)
-def test_the_doctor_answers_soon_whatever_a_header_says(tmp_path, make, line, capsys):
+def test_the_doctor_answers_soon_whatever_a_header_says(tmp_path, make, line):
     """raspberrypi/picamera2 1274: a film of 472,000 hours took all memory."""
-    film, begin = make(tmp_path), monotonic()
+    config = parse_config({"film": str(make(tmp_path)), "annotations": "none", "bold": "none"})
+    measure(config)  # imports
+    begin = process_time()
     tracemalloc.start()
-    main(["doctor", str(film)])
+    _, lines, problems = measure(config)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert monotonic() - begin < 10
+    assert process_time() - begin < 10
     assert peak < 2e8  # bytes
-    assert re.search(line, capsys.readouterr().out)
+    assert re.search(line, " ".join([*lines, *problems]))
