@@ -27,6 +27,7 @@ does by default (``drc_scale`` 1): passages marked with −12 dB are 12 dB quiet
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -74,7 +75,14 @@ def sound_duration(path: str | Path) -> float:
 
     Raises GibletError as `sound_blocks` does.
     """
-    return float(sum(Fraction(len(piece), rate) for piece, rate in _mono_pieces(path)))
+    n_samples: Counter[int] = Counter()  # of each rate
+    for piece, rate in _mono_pieces(path):
+        n_samples[rate] += len(piece)
+    return _seconds(n_samples)
+
+
+def _seconds(n_samples: dict[int, int]) -> float:
+    return float(sum(Fraction(n, rate) for rate, n in n_samples.items()))
 
 
 def read_sound(path: str | Path, sample_rate: float) -> np.ndarray:
@@ -146,17 +154,17 @@ def _mono_pieces(path: str | Path) -> Iterator[tuple[np.ndarray, int]]:
         stream = film.streams.best("audio")
         if stream is None:
             raise GibletError(f"{path}: has no sound track")
-        end = Fraction(0)
+        n_samples: Counter[int] = Counter()  # of each rate
         pieces = _decoded_pieces(film, stream, path)
         codec = stream.codec_context.name
         coarse = film.format.name == "mpeg" and codec.startswith("pcm")
         jitter = _PACK if coarse else _GAP
         for samples, rate in place(pieces, str(path), codec in _PAUSING, jitter):
-            end += Fraction(len(samples), rate)
+            n_samples[rate] += len(samples)
             yield samples, rate
-        if not end:
+        if not n_samples:
             raise GibletError(f"{path}: no sound in its sound track (zero length)")
-        _warn_of_length(film, stream, float(end), path)
+        _warn_of_length(film, stream, _seconds(n_samples), path)
 
 
 def _decoded_pieces(film, stream, path: str | Path) -> Iterator[Piece]:
@@ -166,26 +174,24 @@ def _decoded_pieces(film, stream, path: str | Path) -> Iterator[Piece]:
     # FFmpeg's FLAC parser waits for nine packets, and stamps the first by the tenth
     stamps_lag = film.format.name in ("asf", "wtv") and stream.codec_context.name == "flac"
     for frame in decoded_frames(film, stream, path):
-        if frame.sample_rate < _SLOWEST:
-            raise GibletError(
-                f"{path}: {frame.sample_rate} samples a second are no sound; is it damaged?"
-            )
-        # FFmpeg's Opus decoder stamps its last few samples as the piece before them
-        begin = None if frame.pts in (None, stamp) else frame.time - zero
+        rate, pts = frame.sample_rate, frame.pts
+        if rate < _SLOWEST:
+            raise GibletError(f"{path}: {rate} samples a second are no sound; is it damaged?")
         if not first_rate:
-            first_rate = frame.sample_rate
+            first_rate = rate
             zero += _misstamped(film, stream, frame)
-            begin = None if begin is None else frame.time - zero
-        elif stamps_lag or (made_up and frame.sample_rate != first_rate):
+        # FFmpeg's Opus decoder stamps its last few samples as the piece before them
+        begin = None if pts is None or pts == stamp else frame.time - zero
+        if stamp is not None and (stamps_lag or (made_up and rate != first_rate)):
             begin = None  # FFmpeg counts on at the rate of the stream's beginning
-        stamp = frame.pts
+        stamp = pts
         mono = _mono(frame)
-        if not (np.abs(mono) < _LOUDEST).all():
+        if not np.abs(mono).max(initial=0.0) < _LOUDEST:  # NaN is not, either
             raise GibletError(
                 f"{path}: NaN or infinite samples, or far beyond full scale"
                 + ("" if begin is None else f", at {begin:.2f} s")
             )
-        yield Piece(mono, frame.sample_rate, begin)
+        yield Piece(mono, rate, begin)
 
 
 def _misstamped(film, stream, frame) -> float:

@@ -8,10 +8,10 @@ only if the stamps of the pieces that follow agree with it.
 import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, islice
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 
@@ -33,8 +33,7 @@ _SILENCE = 10.0  # s of silence made at once
 _N_LOGGED = 5  # gaps and cuts with a line of their own
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """Consecutive samples as they were decoded.
 
     samples : (n_samples,) float32, mono
@@ -77,7 +76,11 @@ def place(
         if not ahead:
             break
         piece = ahead.popleft()
-        clock.change_rate(piece.rate)
+        if piece.rate != clock.rate:
+            clock.change_rate(piece.rate)
+        if not n_to_skip and len(piece.samples) and clock.is_here(piece.begin):
+            yield clock.advance(piece.samples)
+            continue
         if trusted and not pauses and _runs_astray(clock, piece, ahead):
             trusted = False
             corrections.distrust(clock)
@@ -101,7 +104,7 @@ class _Clock:
     """Film time up to which samples have been placed; exact while the rate stays the same."""
 
     def __init__(self, jitter: float) -> None:
-        self._jitter = jitter
+        self._jitter, self.jitter = jitter, 0
         self.rate, self._before, self._n_samples = 0, 0.0, 0
         self._n_back = 0  # samples by which timestamps ran back where they started again
 
@@ -109,10 +112,11 @@ class _Clock:
     def started(self) -> bool:
         return self._n_samples > 0 or self._before > 0
 
-    @property
-    def jitter(self) -> int:
-        """Samples by which timestamps may be off."""
-        return count_samples(self._jitter, self.rate)
+    def is_here(self, begin: float | None) -> bool:
+        """Whether a timestamp (s of film) is where the samples have come to."""
+        if begin is None or not self._n_samples:
+            return False
+        return abs(self.samples_until(begin)) <= self.jitter
 
     @property
     def time(self) -> float:
@@ -120,10 +124,10 @@ class _Clock:
         return self._before + (samples_duration(self._n_samples, self.rate) if self.rate else 0)
 
     def change_rate(self, rate: int) -> None:
-        if rate != self.rate:
-            back = samples_duration(self._n_back, self.rate) if self.rate else 0.0
-            self._before, self._n_samples, self.rate = self.time, 0, rate
-            self._n_back = count_samples(back, rate)
+        back = samples_duration(self._n_back, self.rate) if self.rate else 0.0
+        self._before, self._n_samples, self.rate = self.time, 0, rate
+        self._n_back = count_samples(back, rate)
+        self.jitter = count_samples(self._jitter, rate)  # samples by which timestamps may be off
 
     def start_again(self, step: int) -> None:
         """Timestamps that ran back by ``-step`` samples go on from here."""

@@ -27,12 +27,15 @@ _MOST_AHEAD = 500  # packets held
 class _Stream:
     """Timestamps (s, as shifted) of a stream's latest packets."""
 
+    tick: float  # s
     part: int = 0
     times: deque = field(default_factory=lambda: deque(maxlen=5))
     ends: deque = field(default_factory=lambda: deque(maxlen=12))
 
     def runs_back_to(self, time: float) -> bool:
-        return bool(self.times) and time < median(self.times) - _BACK
+        if not self.times or time >= self.times[-1]:  # in most files, always
+            return False
+        return time < median(self.times) - _BACK
 
     def end(self) -> float:
         """End (s) of the latest packet; a single packet with a wrong stamp does not count."""
@@ -53,13 +56,17 @@ def continued(packets: Iterable["av.Packet"], zero: float, name: str) -> Iterato
         packet = ahead.popleft() if ahead else next(source, None)
         if packet is None:
             return
-        time = _time(packet)
-        if time is None:
+        stamp = packet.dts
+        if stamp is None and (stamp := packet.pts) is None:
             yield packet
             continue
-        stream = streams.setdefault(packet.stream_index, _Stream())
+        index = packet.stream_index
+        stream = streams.get(index)
+        if stream is None:
+            stream = streams[index] = _Stream(float(packet.time_base))
+        time = stamp * stream.tick
         if stream.runs_back_to(time + shifts[stream.part]):
-            later = _later_times(packet.stream_index, source, ahead)
+            later = [stream.tick * each for each in _later_stamps(index, source, ahead)]
             if later and stream.runs_back_to(max(later) + shifts[stream.part]):
                 stream.part += 1
                 if stream.part == len(shifts):
@@ -70,34 +77,32 @@ def continued(packets: Iterable["av.Packet"], zero: float, name: str) -> Iterato
                     )
                 stream.times.clear()
         shift = shifts[stream.part]
+        if shift:
+            _move(packet, round(shift / stream.tick))
+        shown = packet.pts
+        end = (stamp if shown is None else shown) + (packet.duration or 0)
         stream.times.append(time + shift)
-        stream.ends.append(_shifted_end(packet, shift))
+        stream.ends.append(end * stream.tick + (shift if shown is None else 0.0))
         yield packet
 
 
-def _time(packet: "av.Packet") -> float | None:
-    stamp = packet.pts if packet.dts is None else packet.dts
-    return None if stamp is None else float(stamp * packet.time_base)
-
-
-def _later_times(index: int, source: Iterator["av.Packet"], ahead: deque) -> list[float]:
-    """Timestamps (s) of the next packets of a stream; packets that are read go into ``ahead``."""
-    times = [time for p in ahead if p.stream_index == index and (time := _time(p)) is not None]
-    while len(times) < _N_AHEAD and len(ahead) < _MOST_AHEAD:
+def _later_stamps(index: int, source: Iterator["av.Packet"], ahead: deque) -> list[int]:
+    """Timestamps (ticks) of the next packets of a stream; those read go into ``ahead``."""
+    stamps = [_stamp(packet) for packet in ahead if packet.stream_index == index]
+    while len(stamps) < _N_AHEAD and len(ahead) < _MOST_AHEAD:
         packet = next(source, None)
         if packet is None:
             break
         ahead.append(packet)
-        if packet.stream_index == index and (time := _time(packet)) is not None:
-            times.append(time)
-    return times[:_N_AHEAD]
+        if packet.stream_index == index:
+            stamps.append(_stamp(packet))
+    return [stamp for stamp in stamps if stamp is not None][:_N_AHEAD]
 
 
-def _shifted_end(packet: "av.Packet", shift: float) -> float:
-    """Move a packet's timestamps by ``shift`` s; its end (s) by the new ones."""
-    if shift:
-        ticks = round(shift / packet.time_base)
-        packet.pts = None if packet.pts is None else packet.pts + ticks
-        packet.dts = None if packet.dts is None else packet.dts + ticks
-    stamp = packet.dts if packet.pts is None else packet.pts
-    return float((stamp + (packet.duration or 0)) * packet.time_base)
+def _stamp(packet: "av.Packet") -> int | None:
+    return packet.pts if packet.dts is None else packet.dts
+
+
+def _move(packet: "av.Packet", ticks: int) -> None:
+    packet.pts = None if packet.pts is None else packet.pts + ticks
+    packet.dts = None if packet.dts is None else packet.dts + ticks
