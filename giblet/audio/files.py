@@ -31,7 +31,7 @@ from collections import Counter
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -126,7 +126,8 @@ def sound_blocks(
     """
     import soxr
 
-    resampler, resampled_from = None, 0
+    resampler: Any = None
+    resampled_from = 0  # Hz
     held: list[np.ndarray] = []
     n_held = 0
     for piece, rate in _mono_pieces(path):
