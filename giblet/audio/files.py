@@ -1,25 +1,47 @@
 """Sound in and out of files: any film or recording, as mono samples on the film's clock.
 
 The film's clock starts where its container starts. Sound that begins later is preceded by
-silence, so sample ``k`` is always the sound at ``k / sample_rate`` seconds of film, within the 1 ms
-to which Matroska and MP4 round. An encoder's run-in is left out where the container states its
-length (MP4, MOV, Matroska, Ogg, MP3 files); raw streams, AVI, ASF, FLV and MPEG-TS do not; there
-the sound comes late by it: 5 ms (AC-3) to 23 ms (MP3, AAC).
+silence, so sample ``k`` is the sound at ``k / sample_rate`` seconds of film. It is there to 1 ms
+(Matroska and MP4 round to that) where timestamps agree with the samples; where they drift or
+jitter, to about 5 ms. `giblet.audio.placement` says which timestamps are believed.
+
+An encoder's delay is left out where the file states its length: MP4 and MOV with an edit list,
+Matroska and WebM by muxers of 2023 or later (FFmpeg 6), Ogg, and MP3 with a Xing header. Elsewhere
+the sound comes late by it, and nothing in the file tells. Measured with FFmpeg's encoders at
+48 kHz, in ms:
+
+==================================================  ==============================
+AAC: raw, MPEG-TS, FLV, fragmented MP4, old MKV     21.3 (1,024 samples)
+AAC by Apple's encoders, where nothing states it    44 (2,112 samples; as others report)
+MP3: without a Xing header, in AVI, FLV or old MKV  23 (1,105 samples)
+MP2                                                 10.0
+AC-3, E-AC-3 (outside Matroska)                     5.3 (256 samples)
+DTS                                                 10.7
+Opus in MPEG-TS                                     6.5
+Speex                                               14.9 (16 kHz)
+WMA                                                 32 at 16, 64 at 32, 46 at 44.1, 43 at 48 kHz
+==================================================  ==============================
+
+AC-3 and E-AC-3 are decoded with the dynamic range control that their encoder asked for, as FFmpeg
+does by default (``drc_scale`` 1): passages marked with −12 dB are 12 dB quieter.
 """
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from giblet.audio.downmix import downmix_weights, mono
 from giblet.audio.levels import Levels
+from giblet.audio.placement import Piece, place
 from giblet.errors import GibletError
-from giblet.film.container import decoded_frames, film_start, open_film
+from giblet.film.container import decoded_frames, film_start, header_duration, is_raw, open_film
 from giblet.film.tracks import choice_message, choose_tracks, sound_tracks
+from giblet.film.wave_header import wave_data
 from giblet.io.atomic import replacing
 from giblet.io.validation import check_waveform
 from giblet.timing import count_samples, samples_duration
@@ -29,11 +51,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_GAP = 0.005  # s: timestamps in milliseconds (Matroska) jitter less than this
 _CUT_SHORT = 1.0  # s: the header promises so much more sound than there is
 _LOUDEST = 1e9  # times full scale; 16-bit samples that are stored as floats have 3e4
 _SLOWEST = 100  # Hz
 _LARGEST = 2**31  # bytes of sound held at once: 6 hours at 24 kHz
+_GAP = 0.005  # s: smaller steps of the timestamps are jitter
+_PACK = 0.03  # s: FFmpeg stamps a pack of a DVD's PCM as the next packet that begins in it
+_PAUSING = {"opus", "libopus", "speex", "libspeex"}  # codecs that may leave out silence
 _ZERO_AND_FULL_SCALE = {
     "u8": (128, 2**7),
     "s16": (0, 2**15),
@@ -54,7 +78,14 @@ def sound_duration(path: str | Path, track: int | str | None = None) -> float:
 
     ``track``, and what is raised: as `sound_blocks`.
     """
-    return float(sum(Fraction(len(piece), rate) for piece, rate in _mono_pieces(path, track)))
+    n_samples: Counter[int] = Counter()  # of each rate
+    for piece, rate in _mono_pieces(path, track):
+        n_samples[rate] += len(piece)
+    return _seconds(n_samples)
+
+
+def _seconds(n_samples: dict[int, int]) -> float:
+    return float(sum(Fraction(n, rate) for rate, n in n_samples.items()))
 
 
 def read_sound(path: str | Path, sample_rate: float, track: int | str | None = None) -> np.ndarray:
@@ -98,24 +129,32 @@ def sound_blocks(
     ------
     GibletError
         No such file, not a media file, no such sound track, no sound in it, NaN, timestamps that
-        run backwards. Logged as warnings: sound that stops before its header says, is silent, or
-        is faulty as `giblet.audio.levels` finds.
+        jump by more than six hours. Logged as warnings: gaps, overlaps, timestamps that start
+        again, more or less sound than the header says, and what `giblet.audio.levels` finds.
     """
     import soxr
 
-    resampler: soxr.ResampleStream = None
+    resampler: Any = None
+    resampled_from = 0  # Hz
     held: list[np.ndarray] = []
     n_held = 0
     for piece, rate in _mono_pieces(path, track):
-        if resampler is None:
+        if rate != resampled_from:
+            if resampler is not None:
+                yield resampler.resample_chunk(_joined(held), last=True)
+                held, n_held = [], 0
             resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32")
+            resampled_from = rate
         held.append(piece)
         n_held += len(piece)
         if n_held >= count_samples(block_seconds, rate):
-            yield resampler.resample_chunk(np.concatenate(held))
+            yield resampler.resample_chunk(_joined(held))
             held, n_held = [], 0
-    silence = np.zeros(0, dtype=np.float32)
-    yield resampler.resample_chunk(np.concatenate([*held, silence]), last=True)
+    yield resampler.resample_chunk(_joined(held), last=True)
+
+
+def _joined(pieces: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([*pieces, np.zeros(0, dtype=np.float32)])
 
 
 def _mono_pieces(
@@ -150,23 +189,57 @@ def _track_pieces(
 ) -> Iterator[tuple[np.ndarray, int]]:
     """The same of the sound track ``number``, whose ``levels`` are measured."""
     stream = film.streams.audio[number - 1]
-    written, rate, stamp, zero = 0, 0, None, float(film_start(film))
+    n_samples: Counter[int] = Counter()  # of each rate
+    pieces = _decoded_pieces(film, stream, path, levels)
+    codec = stream.codec_context.name
+    coarse = film.format.name == "mpeg" and codec.startswith("pcm")
+    jitter = _PACK if coarse else _GAP
+    for samples, rate in place(pieces, str(path), codec in _PAUSING, jitter):
+        n_samples[rate] += len(samples)
+        yield samples, rate
+    if not n_samples:
+        raise GibletError(f"{path}: no sound in its sound track (zero length, or damaged)")
+    _warn_of_length(film, stream, _seconds(n_samples), path)
+
+
+def _decoded_pieces(film, stream, path: str | Path, levels: Levels | None) -> Iterator[Piece]:
+    """Pieces of mono sound as they are decoded."""
+    stamp, zero = None, float(film_start(film))
+    first_rate, made_up = 0, is_raw(film)
     weights: dict[int, tuple[float, ...]] = {}  # number of channels → weight of each
+    # FFmpeg's FLAC parser waits for nine packets, and stamps the first by the tenth
+    stamps_lag = film.format.name in ("asf", "wtv") and stream.codec_context.name == "flac"
     for frame in decoded_frames(film, stream, path):
-        rate = rate or frame.sample_rate
+        rate, pts = frame.sample_rate, frame.pts
         if rate < _SLOWEST:
             raise GibletError(f"{path}: {rate} samples a second are no sound; is it damaged?")
-        if frame.sample_rate != rate:
-            raise GibletError(f"{path}: its sample rate changes from {rate} Hz within the file")
+        if not first_rate:
+            first_rate = rate
+            zero += _misstamped(film, stream, frame)
         # FFmpeg's Opus decoder stamps its last few samples as the piece before them
-        begin = None if frame.pts in (None, stamp) else frame.time - zero
-        stamp = frame.pts
-        piece = _placed(_mono(frame, weights, levels), begin, written, rate, path)
-        written += len(piece)
-        yield piece, rate
-    if not written:
-        raise GibletError(f"{path}: no sound in its sound track (zero length, or damaged)")
-    _warn_if_cut_short(film, stream, written / rate, path)
+        begin = None if pts is None or pts == stamp else frame.time - zero
+        if stamp is not None and (stamps_lag or (made_up and rate != first_rate)):
+            begin = None  # FFmpeg counts on at the rate of the stream's beginning
+        stamp = pts
+        mixed = _mono(frame, weights, levels)
+        if not np.abs(mixed).max(initial=0.0) < _LOUDEST:  # NaN is not, either
+            raise GibletError(
+                f"{path}: NaN or infinite samples, or far beyond full scale"
+                + ("" if begin is None else f", at {begin:.2f} s")
+            )
+        yield Piece(mixed, rate, begin)
+
+
+def _misstamped(film, stream, frame) -> float:
+    """Seconds by which FFmpeg stamps a whole Ogg Vorbis file late, by its first frame.
+
+    In short files the first packet counts as half a block (a power of two), though it gives no
+    samples.
+    """
+    n_late = count_samples(frame.time or 0, frame.sample_rate)
+    vorbis = film.format.name == "ogg" and stream.codec_context.name == "vorbis"
+    is_block = 32 <= n_late <= 4096 and n_late & (n_late - 1) == 0
+    return samples_duration(n_late, frame.sample_rate) if vorbis and is_block else 0.0
 
 
 def _mixed(
@@ -220,34 +293,20 @@ def _channels(frame: "av.AudioFrame") -> np.ndarray:
     return floats if scale == 1 else (floats - np.float32(zero)) / np.float32(scale)
 
 
-def _placed(mono: np.ndarray, begin: float | None, written: int, rate: int, path) -> np.ndarray:
-    """``mono`` with silence before it, or less of it, so that it starts at ``begin`` s of film."""
-    if not (np.abs(mono) < _LOUDEST).all():
-        raise GibletError(
-            f"{path}: NaN or infinite samples, or far beyond full scale, after "
-            f"{written / rate:.2f} s of sound"
+def _warn_of_length(film, stream, end: float, path: str | Path) -> None:
+    """Log where the file holds less sound than its header says, or more."""
+    wave = wave_data(path)
+    if wave and not wave.wrapped and wave.unread_seconds > _CUT_SHORT:
+        logger.warning(
+            "%s: its header gives %.2f s of sound, but %.2f s more seem to follow, which are not "
+            "read. If they are sound: ffmpeg -ignore_length 1 -i %s new.flac",
+            *(path, end, wave.unread_seconds, Path(path).name),
         )
-    gap = 0 if begin is None else count_samples(begin, rate) - written
-    if abs(gap) <= count_samples(_GAP, rate) and written:
-        return mono
-    if gap < -len(mono):
-        raise GibletError(
-            f"{path}: the sound's timestamps run back from {written / rate:.2f} s to "
-            f"{begin:.2f} s. Copy the film into a new container (ffmpeg -c copy) first."
-        )
-    if gap > 0 and written:
-        logger.warning("%s: %.3f s without sound at %.2f s", path, gap / rate, written / rate)
-    return np.concatenate([np.zeros(max(gap, 0), dtype=np.float32), mono[max(-gap, 0) :]])
-
-
-def _warn_if_cut_short(film, stream, end: float, path: str | Path) -> None:
-    if stream.duration is None:
-        return
-    promised = ((stream.start_time or 0) + stream.duration) * stream.time_base - film_start(film)
-    if promised - end > _CUT_SHORT:
+    seconds = wave.promised_seconds if wave else header_duration(film, stream, path)
+    if seconds is not None and seconds - end > _CUT_SHORT and not (wave and wave.wrapped):
         logger.warning(
             "%s: sound ends at %.2f s, its header says %.2f s. Is the file cut short?",
-            *(path, end, promised),
+            *(path, end, seconds),
         )
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from giblet.errors import GibletError
+from giblet.film.joined import continued
+from giblet.film.wave_header import wave_data
 from giblet.io.paths import check_file
 
 if TYPE_CHECKING:
@@ -19,6 +21,21 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_RAW = {
+    "aac",
+    "ac3",
+    "eac3",
+    "dts",
+    "dtshd",
+    "truehd",
+    "mlp",
+    "loas",
+    "latm",
+    "amr",
+    "amrnb",
+    "amrwb",
+}
+_RAW |= {"adx", "ac4", "gsm", "g722", "g729", "aptx", "sbc", "h264", "hevc", "mpegvideo", "m4v"}
 _NAME_OTHERS = {"hls", "applehttp", "concat", "dash", "webm_dash_manifest", "imf", "sdp", "vobsub"}
 
 
@@ -31,7 +48,8 @@ def open_film(path: str | Path) -> Iterator["av.container.InputContainer"]:
     with ExitStack() as opened:
         try:
             file = opened.enter_context(open(path, "rb"))
-            film = opened.enter_context(av.open(file, options=_this_file_alone()))
+            options = _this_file_alone() | _length_options(path)
+            film = opened.enter_context(av.open(file, options=options))
         except PermissionError:
             raise GibletError(f"{path}: you have no permission to read it (chmod +r)") from None
         except (av.error.FFmpegError, OSError) as error:
@@ -54,9 +72,62 @@ def _this_file_alone() -> dict[str, str]:
     return {"protocol_whitelist": "none", "format_whitelist": ",".join(sorted(formats))}
 
 
+def _length_options(path: str | Path) -> dict[str, str]:
+    """To the end of a ``.wav`` of more than 4 GiB, whose header holds no such size."""
+    data = wave_data(path)
+    return {"ignore_length": "1"} if data and data.wrapped else {}
+
+
 def film_start(film: "av.container.InputContainer") -> Fraction:
     """Timestamp (s) at which the container starts: zero of the film's clock."""
     return Fraction(film.start_time or 0, 1_000_000)
+
+
+def header_duration(film, stream, path: str | Path) -> float | None:
+    """Film time (s) at which a stream ends by its header; None if only bit rates tell.
+
+    FFmpeg estimates the length of raw streams by the bit rate of their beginning.
+    """
+    if stream.duration is None or is_estimated(film, path):
+        return None
+    end = ((stream.start_time or 0) + stream.duration) * stream.time_base
+    return float(end - film_start(film))
+
+
+def is_raw(film) -> bool:
+    """Whether a file has neither timestamps nor a length: FFmpeg makes them up."""
+    return film.format.name in _RAW
+
+
+def is_estimated(film, path: str | Path) -> bool:
+    """Whether the durations that FFmpeg gives are estimated by a bit rate."""
+    if film.format.name == "mp3":
+        with open(path, "rb") as file:
+            start = file.read(2**20)
+        return not any(mark in start for mark in (b"Xing", b"Info", b"VBRI"))
+    return is_raw(film)
+
+
+def stream_packets(film, stream, path: str | Path) -> Iterator["av.Packet"]:
+    """Packets of a stream; where the timestamps of a film start again, they are continued.
+
+    Those of a file that is sound alone are as they are stored.
+    """
+    streams = [*moving_pictures(film), *film.streams.audio]
+    if len(streams) == 1 and stream.type == "audio":
+        yield from film.demux(stream)
+        return
+    for packet in continued(film.demux(streams), float(film_start(film)), str(path)):
+        if packet.stream_index == stream.index:
+            yield packet
+
+
+def moving_pictures(film) -> list["av.VideoStream"]:
+    """The video streams of a film; cover art does not count."""
+    import av
+
+    cover = av.stream.Disposition.attached_pic
+    return [stream for stream in film.streams.video if not stream.disposition & cover]
 
 
 def decoded_frames(film, stream, path: str | Path) -> Iterator["av.frame.Frame"]:
@@ -65,11 +136,19 @@ def decoded_frames(film, stream, path: str | Path) -> Iterator["av.frame.Frame"]
 
     n_broken = 0
     try:
-        for packet in film.demux(stream):
+        for packet in stream_packets(film, stream, path):
+            if not packet.size and packet.dts is not None:  # it carries nothing but changed headers
+                continue
             try:
                 yield from packet.decode()
             except av.error.InvalidDataError:
                 n_broken += 1
+    except av.error.PatchWelcomeError:  # chained Ogg whose parts have other settings
+        raise GibletError(
+            f"{path}: FFmpeg cannot read on within its {stream.type}, where its settings change, "
+            "as in joined files. Convert each part (ffmpeg -i PART -c:a flac PART.mka), and join "
+            "these"
+        ) from None
     except (av.error.FFmpegError, OSError) as error:
         logger.warning("%s: reading of the %s stopped: %s", path, stream.type, error.strerror)
     if n_broken:

@@ -1,18 +1,31 @@
 """Video frames of a film by TR, on the same clock as its sound."""
 
+import logging
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from giblet.errors import GibletError
-from giblet.film.container import decoded_frames, film_start, open_film
+from giblet.film.container import (
+    decoded_frames,
+    film_start,
+    moving_pictures,
+    open_film,
+    stream_packets,
+)
+from giblet.film.joined import LONGEST_GAP
 from giblet.timing import check_t_r, tr_moments, whole_trs
 
+logger = logging.getLogger(__name__)
+
+_N_REORDERED = 12  # packets; B-frames stand fewer packets before those that they follow
+_N_AHEAD = 3  # frames whose timestamps confirm a frame's
 _ALONE = Fraction(1, 25)  # s: a frame in a file that has neither its duration nor a rate
 
 
@@ -78,11 +91,38 @@ def pictures_duration(path: str | Path) -> float:
     """
     with open_film(path) as film:
         stream = _needed_picture_stream(film, path)
-        packets = (packet for packet in film.demux(stream) if packet.pts is not None)
-        ends = [packet.pts * stream.time_base + _time_shown(packet, stream) for packet in packets]
-        if not ends:
+        packets = (p for p in stream_packets(film, stream, path) if p.pts is not None)
+        times = [(p.pts * stream.time_base, _time_shown(p, stream)) for p in packets]
+        if not times:
             raise GibletError(f"{path}: no picture in its video track (zero length)")
-        return float(max(ends) - film_start(film))
+        times = _without_leaps([(float(begin), float(shown)) for begin, shown in times])
+        begins = sorted([float(film_start(film)), *(begin for begin, _ in times)])
+        _check_gaps(begins, path)
+        return max(begin + shown for begin, shown in times) - begins[0]
+
+
+def _without_leaps(times: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Begin and length (s) of packets, in their order, without single ones stamped far ahead.
+
+    B-frames run back by a few packets. A packet later than all of the next dozen is wrong.
+    """
+    return [
+        time
+        for i, time in enumerate(times)
+        if len(times) - i <= _N_REORDERED
+        or time[0] <= max(begin for begin, _ in times[i + 1 : i + 1 + _N_REORDERED])
+    ]
+
+
+def _check_gaps(begins: list[float], path: str | Path) -> None:
+    """GibletError where ascending timestamps (s) leap: no film pauses for hours."""
+    for before, after in pairwise(begins):
+        if after - before > LONGEST_GAP:
+            raise GibletError(
+                f"{path}: the timestamps of its pictures jump by {after - before:.0f} s. Write it "
+                f"with timestamps that start at 0: ffmpeg -i {Path(path).name} -vf "
+                "setpts=PTS-STARTPTS -af asetpts=PTS-STARTPTS new.mkv"
+            )
 
 
 def _turn(stored: "av.VideoFrame") -> tuple[bool, int, int]:
@@ -110,10 +150,7 @@ def _progressive(stored: "av.VideoFrame") -> "av.VideoFrame":
 
 
 def _picture_stream(film):
-    import av
-
-    cover = av.stream.Disposition.attached_pic
-    moving = [stream for stream in film.streams.video if not stream.disposition & cover]
+    moving = moving_pictures(film)
     return moving[0] if moving else None
 
 
@@ -134,17 +171,36 @@ def _time_shown(part, stream) -> Fraction:
 
 def _timed_pictures(film, stream, path) -> Iterator[tuple["av.VideoFrame | None", float]]:
     """Frames with the time (s) at which each appears; after the last, None with its end."""
-    picture = None
-    for picture in decoded_frames(film, stream, path):
-        if picture.pts is None:
+    end = None
+    for picture in _in_order(decoded_frames(film, stream, path), path):
+        yield picture, float(picture.pts * stream.time_base - film_start(film))
+        end = picture.pts * stream.time_base + _time_shown(picture, stream)
+    if end is None:
+        raise GibletError(f"{path}: none of its pictures can be decoded")
+    yield None, float(end - film_start(film))
+
+
+def _in_order(pictures: Iterator["av.VideoFrame"], path) -> Iterator["av.VideoFrame"]:
+    """Frames whose timestamps ascend; single ones that the next three contradict are left out."""
+    ahead: deque = deque()
+    last, n_wrong = None, 0
+    while True:
+        ahead.extend(islice(pictures, _N_AHEAD + 1 - len(ahead)))
+        if any(picture.pts is None for picture in ahead):
             raise GibletError(
                 f"{path}: its pictures have no timestamps. Copy it into an mp4 first."
             )
-        yield picture, float(picture.pts * stream.time_base - film_start(film))
-    if picture is None:
-        raise GibletError(f"{path}: none of its pictures can be decoded")
-    end = picture.pts * stream.time_base + _time_shown(picture, stream)
-    yield None, float(end - film_start(film))
+        if not ahead:
+            break
+        picture = ahead.popleft()
+        n_later = sum(picture.pts > other.pts for other in ahead)
+        if n_later > len(ahead) / 2 or (last is not None and picture.pts < last):
+            n_wrong += 1
+            continue
+        last = picture.pts
+        yield picture
+    if n_wrong:
+        logger.warning("%s: %d pictures have wrong timestamps, left out", path, n_wrong)
 
 
 _EPSILON = 1e-6  # s: float noise below this never changes the frame that is shown

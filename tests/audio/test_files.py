@@ -13,6 +13,9 @@ import soxr
 from giblet.audio import files
 from giblet.audio.files import has_sound, read_sound, sound_blocks, sound_duration, write_sound
 from giblet.errors import GibletError
+from giblet.film import wave_header
+from giblet.film.video import shown_pictures
+from giblet.film.wave_header import wave_data
 
 av = pytest.importorskip("av")
 
@@ -278,11 +281,30 @@ def test_a_broken_packet_is_silence_and_moves_nothing(tmp_path, rng, caplog):
     np.testing.assert_array_equal(np.delete(broken, lost), np.delete(intact, lost))
 
 
-def test_timestamps_that_run_back_are_refused(tmp_path):
-    film = make_film(tmp_path / "a.ts", clicks(1, 24000, [0.3]), pictures=0)
+def test_timestamps_that_start_again_go_on(tmp_path, caplog):
+    film = make_film(tmp_path / "a.ts", clicks(2, 24000, [0.3]), pictures=0)
+    once = read_sound(film, 24000)
     (tmp_path / "twice.ts").write_bytes(film.read_bytes() * 2)
-    with pytest.raises(GibletError, match="run back"):
-        read_sound(tmp_path / "twice.ts", 24000)
+    twice = read_sound(tmp_path / "twice.ts", 24000)
+    np.testing.assert_allclose(twice[: len(once)], once, atol=1e-6)
+    np.testing.assert_allclose(twice[len(once) :], once, atol=1e-6)
+    assert "start again at 2." in caplog.text
+
+
+@pytest.mark.parametrize("codec", ["mp2", "aac"])
+def test_sound_and_pictures_of_joined_films_stay_in_step(tmp_path, codec):
+    film = make_film(tmp_path / "a.ts", clicks(2.3, 24000, [0.7]), 20, codec)
+    (tmp_path / "twice.ts").write_bytes(film.read_bytes() * 2)
+    sound = read_sound(tmp_path / "twice.ts", 24000)
+    shown = [frame.begin for frame in shown_pictures(tmp_path / "twice.ts")]
+    n = len(list(shown_pictures(film)))
+    assert len(shown) == 2 * n
+    assert np.all(np.diff(shown) > 0)
+    first, second = (
+        loudest(sound, 24000, begin + 0.5, begin + 1.0) - begin for begin in (shown[0], shown[n])
+    )
+    assert second == pytest.approx(first, abs=1e-3)
+    assert shown[n] > 2.2  # after the sound of the first part, which is longer
 
 
 def test_the_end_of_opus_is_read(tmp_path):
@@ -355,6 +377,26 @@ def wave_file(path, rate, n_samples, n_channels=1):
     path.write_bytes(sizes + struct.pack("<4sI", b"data", n_samples))
     os.truncate(path, len(sizes) + 8 + n_samples)
     return path
+
+
+def test_a_size_beyond_32_bits_is_noticed(tmp_path):
+    path = wave_file(tmp_path / "long.wav", rate=48000, n_samples=1000)
+    os.truncate(path, 44 + 2**32 + 1000)  # takes no room on the disk
+    assert wave_data(path).wrapped
+    os.truncate(path, 44 + 2**31)
+    assert not wave_data(path).wrapped
+
+
+def test_sound_behind_a_wrapped_size_is_read(tmp_path, rng, monkeypatch, caplog):
+    path, sound = tmp_path / "a.wav", rng.uniform(-0.5, 0.5, 100_000)
+    soundfile.write(path, sound, 24000)
+    content = bytearray(path.read_bytes())
+    content[40:44] = struct.pack("<I", len(content) - 44 - 2**17)
+    path.write_bytes(content)
+    monkeypatch.setattr(wave_header, "_WRAP", 2**17)
+    monkeypatch.setattr(wave_header, "_TAIL", 2**8)
+    np.testing.assert_allclose(read_sound(path, 24000), sound, atol=1e-4)
+    assert not caplog.text
 
 
 def test_a_file_that_may_not_be_read_says_so(tmp_path):

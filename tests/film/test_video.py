@@ -1,6 +1,7 @@
 """The frame on screen at each moment. The oracle: films whose grey level is the frame's number."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from giblet.commands.film import extract_video
 from giblet.config.config import parse_config
 from giblet.config.sections import SplitConfig
 from giblet.errors import GibletError
+from giblet.film import video
 from giblet.film.video import extract_frames, has_pictures, pictures_duration
 from giblet.io.arrays import load_arrays
 
@@ -53,6 +55,40 @@ def test_ten_frames_a_second(tmp_path):
     assert frames.dtype == np.uint8
     assert seen.all()
     assert frame_numbers(frames)[:, 0].tolist() == [7, 22, 37]  # at 0.75, 2.25, 3.75 s
+
+
+def test_a_single_wrong_timestamp_is_not_believed(caplog):
+    stamps = list(range(0, 5000, 100))
+    stamps[10], stamps[20] = 90_000, 300  # far ahead, and back
+    frames = [SimpleNamespace(pts=stamp) for stamp in stamps]
+    kept = [frame.pts for frame in video._in_order(iter(frames), "a.mkv")]
+    assert kept == [stamp for i, stamp in enumerate(stamps) if i not in (10, 20)]
+    assert "2 pictures have wrong timestamps" in caplog.text
+
+
+def test_a_jump_of_the_timestamps_stays():
+    stamps = [0, 100, 200, 60_000, 60_100, 60_200, 120_000]
+    frames = [SimpleNamespace(pts=stamp) for stamp in stamps]
+    assert [frame.pts for frame in video._in_order(iter(frames), "a.mkv")] == stamps
+
+
+def test_a_packet_stamped_far_ahead_does_not_lengthen_the_film():
+    times = [(0.04 * i + 0.08 * (i % 3 == 1), 0.04) for i in range(50)]  # with B-frames
+    assert video._without_leaps(times) == times
+    wrong = [*times[:20], (3600.0, 0.04), *times[20:]]
+    assert video._without_leaps(wrong) == times
+
+
+def test_pictures_stamped_by_the_time_of_day_are_refused(tmp_path):
+    film = make_film(tmp_path / "film.mkv", range(0, 2000, 100), sound=np.zeros(16000, np.int16))
+    late = make_film(
+        tmp_path / "late.mkv",
+        [1_700_000_000_000 + k for k in range(0, 2000, 100)],
+        sound=np.zeros(16000, np.int16),
+    )
+    assert pictures_duration(film) == pytest.approx(2.0, abs=0.11)
+    with pytest.raises(GibletError, match=r"pictures jump by 1700000000 s.*setpts"):
+        extract_frames(late, t_r=1.5)
 
 
 def test_several_frames_a_tr(tmp_path):

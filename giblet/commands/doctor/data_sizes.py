@@ -8,6 +8,8 @@ from giblet.config.config import Config
 from giblet.errors import GibletError
 from giblet.io.paths import check_date
 
+_LONGEST_FILM = 24 * 3600  # s
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -78,7 +80,7 @@ def _noting(problems: list[str], function, *arguments):
 
 def _film_seconds(config: Config, lines: list[str]) -> float | None:
     """Seconds by the header alone; None where it has none, or without a film."""
-    from giblet.film.container import open_film
+    from giblet.film.container import is_estimated, open_film
     from giblet.film.tracks import choice_message, choose_tracks, sound_tracks, track_text
 
     if not config.has_film:
@@ -88,6 +90,14 @@ def _film_seconds(config: Config, lines: list[str]) -> float | None:
         seconds = (film.duration or 0) / 1e6
         tracks = sound_tracks(film)
         chosen = choose_tracks(film, config.audio_track, path)
+        if is_estimated(film, path):
+            seconds = 0.0
+    if seconds > _LONGEST_FILM:
+        raise GibletError(
+            f"{path}: its header gives {seconds / 3600:.4g} hours. Is a track stamped by the time "
+            "of day? Write it with timestamps that start at 0: "
+            f"ffmpeg -i {path.name} -vf setpts=PTS-STARTPTS -af asetpts=PTS-STARTPTS new.mkv"
+        )
     length = f"{seconds:.0f} s" if seconds else "whose header has no length: no estimates"
     lines.append(f"film: {path}, {length}; sound track {track_text(chosen, tracks)}")
     if len(tracks) > 1 and config.audio_track is None:
@@ -224,6 +234,11 @@ def _sizes(config: Config, seconds: float, scans: dict) -> Sizes:
     from giblet.alignment.dataset import split_film
     from giblet.timing import acquisition_times, whole_trs
 
+    if seconds > _LONGEST_FILM:
+        raise GibletError(
+            f"the scans reach to {seconds / 3600:.4g} hours of film. Are onsets times of day, "
+            "or in milliseconds? Give seconds"
+        )
     n_trs = whole_trs(seconds, config.t_r)
     n_trs = min(n_trs, config.max_trs or n_trs)
     minutes = float(acquisition_times(n_trs + 1, config.t_r)[-1]) / 60

@@ -1,0 +1,81 @@
+"""Length of a ``.wav`` by its header, beside what the file holds.
+
+FFmpeg trusts the header where it promises too little (32-bit sizes that wrapped in files of more
+than 4 GiB), and hides it where it promises too much (recordings that were cut short).
+"""
+
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+_WRAP = 2**32  # bytes
+_NEARLY = 2**13  # bytes below 2 or 4 GiB: written to pipes, where the size is not known
+_TAIL = 2**20  # bytes of other chunks that may follow the samples
+
+
+@dataclass(frozen=True)
+class WaveData:
+    """Bytes of samples: ``promised`` by the header, ``held`` by the file; ``per_second``."""
+
+    promised: int
+    held: int
+    per_second: int
+
+    @property
+    def wrapped(self) -> bool:
+        """Whether the size is what remains of a size beyond 32 bits."""
+        return self.held >= _WRAP and (self.held - self.promised) % _WRAP < _TAIL
+
+    @property
+    def promised_seconds(self) -> float:
+        return self.promised / self.per_second
+
+    @property
+    def unread_seconds(self) -> float:
+        """Seconds of samples that seem to lie behind those of which the header knows."""
+        return max(self.held - self.promised, 0) / self.per_second
+
+
+def wave_data(path: str | Path) -> WaveData | None:
+    """Of a RIFF file with samples; None for other files and where the header gives no size.
+
+    ``held`` ends where other chunks follow the samples. RF64, BW64 and W64 have 64-bit sizes, and
+    are not looked at.
+    """
+    with open(path, "rb") as file:
+        if file.read(4) != b"RIFF" or file.read(8)[4:] != b"WAVE":
+            return None
+        n_bytes, per_second = file.seek(0, 2), 0
+        for name, begin, size in _chunks(file, 12, n_bytes):
+            if name == b"fmt " and size >= 16:
+                file.seek(begin + 8)
+                (per_second,) = struct.unpack("<I", file.read(4))
+            if name == b"data":
+                if not per_second or _is_unknown(size):
+                    return None
+                end = begin + size + size % 2
+                held = size if _is_followed_by_chunks(file, end, n_bytes) else n_bytes - begin
+                return WaveData(size, held, per_second)
+    return None
+
+
+def _is_unknown(size: int) -> bool:
+    return size == 0 or any(0 <= limit - size <= _NEARLY for limit in (2**31, _WRAP))
+
+
+def _chunks(file: BinaryIO, at: int, n_bytes: int):
+    """Name, first byte and size of each chunk from byte ``at`` on."""
+    while at + 8 <= n_bytes:
+        file.seek(at)
+        name, size = struct.unpack("<4sI", file.read(8))
+        yield name, at + 8, size
+        at += 8 + size + size % 2
+
+
+def _is_followed_by_chunks(file: BinaryIO, end: int, n_bytes: int) -> bool:
+    """Whether the file ends behind its samples, or goes on with chunks that fit into it."""
+    if end >= n_bytes:
+        return end <= n_bytes + 1
+    name, begin, size = next(_chunks(file, end, n_bytes), (b"", end, 0))
+    return all(32 <= byte < 127 for byte in name) and bool(name) and begin + size <= n_bytes + 1
