@@ -11,7 +11,7 @@ import numpy as np
 
 from giblet.errors import GibletError
 from giblet.film.container import decoded_frames, film_start, open_film
-from giblet.timing import check_t_r, tr_moments, whole_trs
+from giblet.timing import TOLERANCE, check_t_r, tr_moments, whole_trs
 
 _ALONE = Fraction(1, 25)  # s: a frame in a file that has neither its duration nor a rate
 
@@ -147,9 +147,6 @@ def _timed_pictures(film, stream, path) -> Iterator[tuple["av.VideoFrame | None"
     yield None, float(end - film_start(film))
 
 
-_EPSILON = 1e-6  # s: float noise below this never changes the frame that is shown
-
-
 def extract_frames(
     path: str | Path,
     t_r: float,
@@ -197,7 +194,7 @@ def pictures_at(path: str | Path, moments: np.ndarray) -> Iterator[tuple[slice, 
     Moments must ascend. Raises GibletError as `giblet.film.video.shown_pictures` does.
     """
     for picture in shown_pictures(path):
-        first, last = np.searchsorted(moments, [picture.begin - _EPSILON, picture.end - _EPSILON])
+        first, last = np.searchsorted(moments, [picture.begin - TOLERANCE, picture.end - TOLERANCE])
         if first < last:
             yield slice(first, last), picture
         if last == len(moments):
