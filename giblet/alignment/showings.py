@@ -125,11 +125,12 @@ def spread_warnings(showings: list[Showing], moment: float, t_r: float) -> list[
     if not far:
         return []
     most = max(far, key=lambda showing: abs(showing.deviation))
-    runs = list(dict.fromkeys(showing.label for showing in far))
+    n_far, n_runs = (len({showing.label for showing in part}) for part in (far, showings))
     return [
-        f"volumes of {len(runs)} runs are taken at another moment of the TR than {moment:.2f} s "
-        f"after its beginning, the median of all: up to {abs(most.deviation):.2f} s "
-        f"{'later' if most.deviation > 0 else 'earlier'} ({most.label}). Each keeps its own times; "
+        f"volumes of {n_far} of {n_runs} runs are taken at another moment of the TR than "
+        f"{moment:.2f} s after its beginning, the median of all: up to "
+        f"{abs(most.deviation):.2f} s {'later' if most.deviation > 0 else 'earlier'} "
+        f"({most.label}). Each keeps its own times; "
         "check the onsets, and StartTime where only some sidecars have it"
     ]
 

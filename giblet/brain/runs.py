@@ -114,21 +114,17 @@ def check_alike(runs: list[BoldRun], source: Path) -> list[BoldRun]:
 
 
 def _with_start_warning(runs: list[BoldRun]) -> list[BoldRun]:
-    """``runs``; the first has one more warning where different parts begin at one film second."""
-    begun: dict[float, dict[str, BoldRun]] = {}
-    for run in runs:
-        if run.in_film.any() and (part := _RUN.search(run.name)):
-            first = float(run.film_start[run.in_film.argmax()])
-            begun.setdefault(first, {}).setdefault(part.group(), run)
-    for first, parts in begun.items():
-        if len(parts) > 1:
-            line = (
-                f"{' and '.join(sorted(parts))} are both taken to begin at second {first:g} of the "
-                "film; if they show different parts, say in a column stim_onset with which second "
-                "each begins"
-            )
-            return [replace(runs[0], warnings=[*runs[0].warnings, line]), *runs[1:]]
-    return runs
+    """``runs``; the first has a warning more where run-1, run-2 … all begin at one film second."""
+    begins = {float(run.film_start[run.in_film.argmax()]) for run in runs if run.in_film.any()}
+    parts = {found.group() for run in runs if (found := _RUN.search(run.name))}
+    if len(begins) != 1 or len(parts) < 2:
+        return runs
+    line = (
+        f"{', '.join(sorted(parts))} are all taken to begin at second {begins.pop():g} of the "
+        "film; if they show different parts, say in a column stim_onset with which second each "
+        "begins"
+    )
+    return [replace(runs[0], warnings=[*runs[0].warnings, line]), *runs[1:]]
 
 
 def scan_t_r(t_r: object) -> float:

@@ -149,7 +149,7 @@ def _lag(scans, match: Match, quality: xr.Dataset, levels, seed: int):
         return scan_lag(None, np.empty(0), np.empty(0), match.runs)
     chosen = _zscored(scans, match, _lag_voxels(quality, scans["bold"].shape[1]))
     film_time = scans["film_time"].values[match.volumes].mean(axis=0)
-    return scan_lag(levels, chosen.mean(axis=0), film_time, match.runs, seed=seed)
+    return scan_lag(levels, chosen.mean(axis=0), film_time, match.showings, seed=seed)
 
 
 def _lag_voxels(quality: xr.Dataset, n_voxels: int) -> np.ndarray:

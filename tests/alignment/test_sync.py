@@ -141,7 +141,7 @@ def test_one_tr_shared_by_two_showings_gets_the_volume_nearest_to_the_others(run
     np.testing.assert_array_equal(match.trs, np.arange(40))
     at = match_scans(make_scans(runs), T_R, n_trs=40).volumes[3, 19]
     assert make_scans(runs)["film_time"].values[at] == pytest.approx(19 * T_R + 0.2)
-    assert "1 runs are taken at another moment of the TR than 0.20 s" in match.warnings[0]
+    assert "1 of 5 runs are taken at another moment of the TR than 0.20 s" in match.warnings[0]
     assert f"0.70 s later (sub-04 {run})" in match.warnings[0]
 
 
