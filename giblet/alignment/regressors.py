@@ -1,6 +1,7 @@
 """Regressors: what of the film a linear model may read, blurred by the HRF."""
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 import numpy as np
 import xarray as xr
@@ -9,7 +10,14 @@ from giblet.alignment.hrf import convolve_hrf
 from giblet.alignment.showings import Showing, find_showings, run_volumes
 from giblet.errors import GibletError
 from giblet.film.modalities import modality_of
-from giblet.timing import acquisition_times, count_samples, frames_rate_hz, tr_begin, tr_end
+from giblet.timing import (
+    TOLERANCE,
+    acquisition_times,
+    count_samples,
+    frames_rate_hz,
+    tr_begin,
+    tr_end,
+)
 
 
 def film_regressors(
@@ -92,11 +100,19 @@ def _shown(scans: xr.Dataset, t_r: float) -> Iterator[tuple[np.ndarray, list[tup
             yield here, [(max(0.0, tr_begin(ours[0].begin, t_r)), None, film_time[here])]
             continue
         shown, scan_time = [], acquisition_times(len(here), t_r)
-        for showing in ours:
+        for showing, later in zip_longest(ours, ours[1:]):
             since = scan_time - scan_time[np.searchsorted(here, showing.volumes[0])]
             times = since + showing.times[0]
             times[np.isin(here, showing.volumes)] = showing.times
             begin = max(0.0, tr_begin(showing.begin, t_r))
-            end = None if showing is ours[-1] else tr_end(showing.times[-1], t_r)
-            shown.append((begin, end, times))
+            shown.append((begin, _end(showing, later, t_r), times))
         yield here, shown
+
+
+def _end(showing: Showing, later: Showing | None, t_r: float) -> float | None:
+    """When a showing ended (s of film): where the later one goes on, or with its last TR."""
+    if later is None:
+        return None
+    last = showing.times[-1]
+    goes_on = 0 < later.begin - last <= t_r + TOLERANCE
+    return tr_begin(later.begin, t_r) if goes_on else tr_end(last, t_r)

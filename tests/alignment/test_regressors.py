@@ -249,3 +249,14 @@ def test_after_a_leap_in_a_run_the_response_to_what_was_shown_before_remains(mod
     found = regress(values, 10.0, scans, T_R, model, lags)
     shown = scans["in_film"].values
     np.testing.assert_allclose(found[shown], expected[shown], atol=1e-5)
+
+
+def test_events_that_were_logged_with_jitter_are_one_film(rng):
+    """Rows 20 ms apart, cut within a TR: as if the film had run on, but for these 20 ms."""
+    values = rng.normal(size=(600, 3))
+    film_time = times(0, 40) + np.where(np.arange(40) >= 14, 0.02, 0.0)
+    scans = make_scans([("sub-01", "run-1", film_time)])
+    start = np.where(np.arange(40) >= 14, 20.32, 0.0)  # TR 13 begins at 19.5 s
+    cut = regress(values, 10.0, scans.assign_coords(film_start=("volume", start)), T_R, "spm")
+    whole = convolve_hrf(values, 10.0, film_time)
+    np.testing.assert_allclose(cut, whole, atol=0.02)
