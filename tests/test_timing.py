@@ -6,6 +6,7 @@ from math import floor
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
+from scipy.stats import circmean
 
 from giblet.brain.events import film_times
 from giblet.timing import (
@@ -229,3 +230,11 @@ def test_times_on_an_edge_lie_on_it_whatever_the_noise(t_r, n):
         assert moved[1] == edge + 1e-3
         assert volumes_to_trs(np.array([edge + noise]), float(t_r)).tolist() == [n]
         assert tr_begin(edge + noise, float(t_r)) == tr_onsets(n + 1, float(t_r))[-1]
+
+
+@given(T_RS, st.integers(0, 3000), st.integers(0, 150))
+def test_the_median_of_two_phases_is_scipys_circular_mean(t_r, middle, apart):
+    t_r = float(t_r)
+    phases = np.mod([(middle - apart) / 1000, (middle + apart) / 1000], t_r)
+    found, expected = offset_in_tr(phases, t_r), circmean(phases, high=t_r)
+    assert signed_difference(found - expected, t_r) == pytest.approx(0, abs=2e-6)

@@ -241,7 +241,7 @@ if TYPE_CHECKING:
 def block_colours(frames: np.ndarray, block: int = 10) -> np.ndarray:
     """Mean colour of blocks: (n_trs, n_frames, height, width, 3) → (n_trs * n_frames, n_features).
 
-    Amounts that an HRF may blur, in [0, 1]; edges that fill no block are left out.
+    Features that an HRF may blur, in [0, 1]; edges that fill no block are left out.
 
     >>> block_colours(np.full((4, 2, 90, 160, 3), 255, dtype=np.uint8)).shape
     (8, 432)
