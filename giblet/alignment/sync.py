@@ -82,8 +82,8 @@ def move_run(
     """``film_time`` (n_volumes,) minus the lag, and a mask of the volumes that are then in the
     film.
 
-    Of each event, which ``film_start`` (n_volumes,) s tells from others, the same TRs are shown as
-    before. Volumes between others that were not in the film are not in it afterwards, either.
+    ``film_start`` (n_volumes,) s distinguishes the events of the run; each still shows the same
+    TRs. Volumes that were left out between others of the film stay out.
 
     >>> times, inside = np.array([-0.5, 1.5, 3.5, 5.5]), np.array([False, True, True, False])
     >>> move_run(times, inside, t_r=2.0, lag_seconds=2.0)[1].tolist()
@@ -157,10 +157,10 @@ def match_scans(scans: xr.Dataset, t_r: float, n_trs: int) -> Match:
             shared = owners[s, trs] == other
             if shared.sum() > 1:
                 warnings.append(_seen_twice(showings[other], showing, trs[shared], t_r))
-                ours_too = False
+                is_nearer = False
             else:
-                ours_too = abs(showing.deviation) < abs(showings[other].deviation) - TOLERANCE
-            if not ours_too:
+                is_nearer = abs(showing.deviation) < abs(showings[other].deviation) - TOLERANCE
+            if not is_nearer:
                 trs, ours = trs[~shared], ours[~shared]
         volumes[s, trs], owners[s, trs] = ours, number
     kept = np.flatnonzero((volumes >= 0).all(axis=0))
