@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_EPSILON = 1e-6  # seconds or frames: float noise below this never moves an edge
+TOLERANCE = 1e-6  # s: a time this near an edge, as float noise puts it, lies on the edge
+_EPSILON = 1e-6  # frames: the same of a codec's frames
 
 
 def check_t_r(t_r: float, frame_rate: float | None = None) -> float:
@@ -35,7 +36,7 @@ def whole_trs(duration: float, t_r: float) -> int:
     >>> whole_trs(30.02, t_r=1.5)
     20
     """
-    return int(np.floor(duration / t_r + _EPSILON))
+    return int(np.floor((duration + TOLERANCE) / t_r))
 
 
 def count_samples(duration: float, rate_hz: float) -> int:
@@ -133,7 +134,7 @@ def trs_for(duration: float, t_r: float) -> int:
     >>> trs_for(32.0, t_r=1.5)
     22
     """
-    return int(np.ceil(duration / t_r - _EPSILON))
+    return int(np.ceil((duration - TOLERANCE) / t_r))
 
 
 def code_frame_edges(n_trs: int, t_r: float, frame_rate: float) -> np.ndarray:
@@ -225,19 +226,71 @@ def acquisition_times(n_volumes: int, t_r: float, start_time: float = 0.0) -> np
 def volumes_to_trs(film_times: np.ndarray, t_r: float) -> np.ndarray:
     """TR of the film that holds each of ``film_times`` (n_volumes,); negative before the film.
 
+    Times within ``TOLERANCE`` before a TR belong to it.
+
     >>> volumes_to_trs(np.array([-0.75, 0.75, 2.25]), t_r=1.5).tolist()
     [-1, 0, 1]
     """
-    return np.floor(film_times / t_r + _EPSILON).astype(np.int64)
+    return np.floor((np.asarray(film_times) + TOLERANCE) / t_r).astype(np.int64)
+
+
+def nearest_trs(film_times: np.ndarray, t_r: float, phase: float) -> np.ndarray:
+    """TR whose moment ``phase`` (s after it begins) is nearest to each of ``film_times``.
+
+    Where all times lie at ``phase`` in their TRs it is the TR that holds them.
+
+    >>> nearest_trs(np.array([-0.002, 0.002, 1.998]), t_r=2.0, phase=0.0).tolist()
+    [0, 0, 1]
+    """
+    moments = (np.asarray(film_times) - phase + TOLERANCE) / t_r
+    return np.floor(moments + 0.5).astype(np.int64)
 
 
 def offset_in_tr(film_times: np.ndarray, t_r: float) -> float:
-    """Seconds from the beginning of its TR to a volume's acquisition, median over volumes.
+    """Seconds from the beginning of a TR to the times' moment in it, from 0 up to ``t_r``.
 
-    >>> offset_in_tr(np.array([0.75, 2.25]), t_r=1.5)
-    0.75
+    The median on the circle of one TR: times just before and just after an edge are near each
+    other, and their median is the edge.
+
+    >>> offset_in_tr(np.array([0.75, 2.25]), t_r=1.5), offset_in_tr(np.array([1.5, 3.0]), t_r=2.0)
+    (0.75, 1.25)
+    >>> round(offset_in_tr(np.array([3.998, 6.002]), t_r=2.0), 6)
+    0.0
     """
-    return float(np.median(film_times - volumes_to_trs(film_times, t_r) * t_r))
+    phases = np.sort(np.mod(film_times, t_r))
+    gaps = np.diff(np.append(phases, phases[0] + t_r))
+    widest = gaps >= gaps.max() - TOLERANCE  # the circle is cut here, at the edge if it can be
+    first = 0 if widest[-1] else int(widest.argmax()) + 1
+    median = float(np.median(np.append(phases[first:], phases[:first] + t_r))) % t_r
+    return 0.0 if min(median, t_r - median) <= TOLERANCE else median
+
+
+def signed_difference(seconds: float, t_r: float) -> float:
+    """``seconds`` on the circle of one TR: from half a TR before 0 up to half a TR after it.
+
+    >>> signed_difference(1.75, t_r=2.0), signed_difference(-1.75, t_r=2.0)
+    (-0.25, 0.25)
+    """
+    return float(seconds - np.floor((seconds + TOLERANCE) / t_r + 0.5) * t_r)
+
+
+def on_edges(times: np.ndarray, t_r: float) -> np.ndarray:
+    """``times`` (s), those within ``TOLERANCE`` of the beginning of a TR moved to it.
+
+    >>> on_edges(np.array([10 * 0.72 + 1e-9, 7.3]), t_r=0.72).tolist()
+    [7.199999999999999, 7.3]
+    """
+    edges = np.round(np.asarray(times) / t_r) * t_r
+    return np.where(np.abs(times - edges) <= TOLERANCE, edges, times)
+
+
+def within(since_onset: np.ndarray, duration: np.ndarray | float) -> np.ndarray:
+    """Whether times, counted from an onset, lie in what begins there and lasts ``duration`` s.
+
+    >>> within(np.array([-1e-9, 1.0, 3.0 - 1e-9]), 3.0).tolist()
+    [True, True, False]
+    """
+    return (since_onset >= -TOLERANCE) & (since_onset < duration - TOLERANCE)
 
 
 def tr_begin(film_time: float, t_r: float) -> float:
@@ -247,3 +300,21 @@ def tr_begin(film_time: float, t_r: float) -> float:
     3.0
     """
     return float(volumes_to_trs(np.array([film_time]), t_r)[0] * t_r)
+
+
+def tr_end(film_time: float, t_r: float) -> float:
+    """Film time (s) at which the TR that holds ``film_time`` ends.
+
+    >>> tr_end(3.75, t_r=1.5)
+    4.5
+    """
+    return tr_begin(film_time, t_r) + t_r
+
+
+def share_of_tr(seconds: float, t_r: float) -> float:
+    """``seconds`` as a share of a TR, whatever their sign.
+
+    >>> share_of_tr(-0.5, t_r=2.0)
+    0.25
+    """
+    return abs(seconds) / t_r

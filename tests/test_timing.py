@@ -6,16 +6,21 @@ from math import floor
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
+from scipy.stats import circmean
 
+from giblet.brain.events import film_times
 from giblet.timing import (
     TrClock,
     acquisition_times,
     check_t_r,
     code_frame_edges,
     count_samples,
+    nearest_trs,
     offset_in_tr,
+    on_edges,
     sample_edges,
     sample_times,
+    signed_difference,
     tr_begin,
     tr_moments,
     tr_onsets,
@@ -166,3 +171,70 @@ def test_the_first_frame_of_a_native_tr_begins_before_it():
 def test_volumes_before_the_film_have_negative_trs():
     times = np.array([-1.6, -0.1, 0.0, 1.4, 1.5, 2.9999999])
     assert volumes_to_trs(times, t_r=1.5).tolist() == [-2, -1, 0, 0, 1, 2]
+
+
+T_RS = st.sampled_from(["0.72", "0.8", "1", "1.25", "1.49", "1.5", "2", "2.2", "3"])
+MS = st.integers(0, 60_000)  # of an onset, as tables have it
+
+
+@given(T_RS, MS, MS, st.integers(1, 400), st.integers(0, 3000))
+def test_the_tr_of_a_volume_is_that_of_exact_fractions(t_r, onset, stim_onset, n_trs, start):
+    exact = Fraction(t_r)
+    begin, shown, late = (Fraction(x, 1000) for x in (onset, stim_onset, start))
+    times = acquisition_times(n_trs + 50, float(t_r), start / 1000)
+    event = (np.array([x]) for x in (onset / 1000, float(n_trs * exact), stim_onset / 1000))
+    film_time, in_film, _ = film_times(times, *event)
+    since = [late + i * exact - begin for i in range(len(times))]
+    assert in_film.tolist() == [0 <= s < n_trs * exact for s in since]
+    trs = [floor((s + shown) / exact) for s in since]
+    assert volumes_to_trs(film_time, float(t_r)).tolist() == trs
+    phase = (since[0] + shown) % exact
+    assert offset_in_tr(film_time, float(t_r)) == pytest.approx(float(phase), abs=1e-6)
+    assert nearest_trs(film_time, float(t_r), float(phase)).tolist() == trs
+
+
+@pytest.mark.parametrize("t_r", ["0.72", "0.8", "1.49", "1.5"])
+def test_no_volume_is_lost_at_either_end_of_a_film_on_the_grid(t_r):
+    """1,600 films: four TRs, 400 onsets of whole TRs, as people write them."""
+    times = acquisition_times(900, float(t_r))
+    for first in range(400):
+        onset, duration = float(first * Fraction(t_r)), float(450 * Fraction(t_r))
+        _, in_film, _ = film_times(times, *(np.array([x]) for x in (onset, duration, 0.0)))
+        assert np.flatnonzero(in_film)[[0, -1]].tolist() == [first, first + 449]
+        assert in_film.sum() == 450
+
+
+@given(T_RS, st.lists(st.integers(-4, 4), min_size=1, max_size=9), st.integers(0, 3000))
+def test_phases_some_milliseconds_apart_have_a_median_among_them(t_r, jitter, middle):
+    t_r, phases = float(t_r), (middle + np.array(jitter)) / 1000
+    moment = offset_in_tr(np.mod(phases, t_r), t_r)
+    away = [signed_difference(phase - moment, t_r) for phase in phases]
+    assert max(map(abs, away)) <= 8e-3 + 1e-6
+    assert 0 <= moment < t_r
+    assert len(set(nearest_trs(phases - np.array(away), t_r, moment).tolist())) == 1
+
+
+def test_half_a_tr_apart_is_on_one_side_whatever_the_noise():
+    for noise in (-1e-9, 0, 1e-9):
+        assert signed_difference(1.0 + noise, 2.0) == pytest.approx(-1.0)
+        assert signed_difference(-1.0 + noise, 2.0) == pytest.approx(-1.0)
+    assert offset_in_tr(np.array([0.0, 1.0]), 2.0) == 0.5
+
+
+@given(T_RS, st.integers(0, 5000))
+def test_times_on_an_edge_lie_on_it_whatever_the_noise(t_r, n):
+    edge = float(n * Fraction(t_r))
+    for noise in (-4e-7, 0, 4e-7):
+        moved = on_edges(np.array([edge + noise, edge + 1e-3]), float(t_r))
+        assert moved[0] == tr_onsets(n + 1, float(t_r))[-1]
+        assert moved[1] == edge + 1e-3
+        assert volumes_to_trs(np.array([edge + noise]), float(t_r)).tolist() == [n]
+        assert tr_begin(edge + noise, float(t_r)) == tr_onsets(n + 1, float(t_r))[-1]
+
+
+@given(T_RS, st.integers(0, 3000), st.integers(0, 150))
+def test_the_median_of_two_phases_is_scipys_circular_mean(t_r, middle, apart):
+    t_r = float(t_r)
+    phases = np.mod([(middle - apart) / 1000, (middle + apart) / 1000], t_r)
+    found, expected = offset_in_tr(phases, t_r), circmean(phases, high=t_r)
+    assert signed_difference(found - expected, t_r) == pytest.approx(0, abs=2e-6)

@@ -37,8 +37,10 @@ from .regressors import (
 )
 from .sync import (
     Match as Match,
+    check_runs as check_runs,
     match_scans as match_scans,
     match_volumes as match_volumes,
     move_run as move_run,
+    move_runs as move_runs,
     move_scans as move_scans,
 )

@@ -50,6 +50,7 @@ def align(
     The modalities along ``tr`` (the TR's number in the film), ``part`` and ``run`` (tr). With scans
     also ``bold`` (subject, tr, voxel), ``column`` (voxel), its column in ``scans``, ``regressors``
     (subject, tr, regressor) and ``band`` (regressor), which array set each is of.
+    Where a run has several showings of the film (a pause, a leap) ``showing`` (tr) numbers them.
     ``warnings`` in the attributes lists what was left out.
     """
     present = [arrays for arrays in film if arrays.data_vars]
@@ -71,6 +72,9 @@ def align(
         match = match_scans(scans, t_r, n_trs)
         part = split_film(len(match.trs), t_r, splits, True, match.runs)
         merged = merged.isel(tr=match.trs).assign(part=("tr", part), run=("tr", match.runs))
+        if (np.diff(match.showings) != 0)[match.runs[1:] == match.runs[:-1]].any():
+            merged = merged.assign(showing=("tr", match.showings))
+        warnings += match.warnings
         kept = voxels_to_keep(scans, match, part == "train", max_voxels)
         merged = _add_scans(merged, scans, match, kept, regressors)
         warnings += warnings_of(scans.attrs)
@@ -149,7 +153,22 @@ def film_data(aligned: xr.Dataset, blurred: bool = False) -> FilmData:
             scale_by_training(regressors, np.flatnonzero(part == "train"))
         )
     subjects = tuple(aligned["subject"].values.astype(str).tolist())
-    return FilmData(film, torch.from_numpy(bold), part, run, subjects, gap)
+    return FilmData(film, torch.from_numpy(bold), part, _unbroken(aligned), subjects, gap)
+
+
+def _unbroken(aligned: xr.Dataset) -> np.ndarray:
+    """The run of each TR (n_trs,), with a number where TRs are missing or the film was broken off.
+
+    Only TRs of one label follow each other: with a lag, in a window, under the HRF.
+    """
+    run, trs = aligned["run"].values.astype(str), aligned["tr"].values
+    breaks = np.diff(trs) != 1
+    if "showing" in aligned:
+        breaks |= np.diff(aligned["showing"].values) != 0
+    if not (breaks & (run[1:] == run[:-1])).any():
+        return run
+    number = np.concatenate([[0], np.cumsum(breaks)]).astype(str)
+    return np.char.add(np.char.add(run, " part "), number)
 
 
 def film_sound(

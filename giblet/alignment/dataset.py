@@ -129,7 +129,8 @@ class FilmData:
 
     film : modality → tensor (n_trs, …)
     bold : (n_subjects, n_trs, n_voxels) z-scored, NaN where not scanned; None without a scan
-    part, run : (n_trs,) str
+    part : (n_trs,) str
+    run : (n_trs,) str, equal only where TRs follow each other in one run
     gap_trs : TRs that were left out between parts, at least
     """
 

@@ -133,7 +133,7 @@ def estimate_lag(
 
 
 def _heard(sound: np.ndarray, rate_hz: float, adaptation: float | None) -> np.ndarray:
-    """Sound (n_samples, n_bands) around 0, less its running mean."""
+    """Sound (n_samples, n_bands) around 0, minus its running mean."""
     sound = check_features(sound, "sound")
     sound = sound.reshape(len(sound), -1).astype(np.float64)
     if not len(sound) or not np.ptp(sound, axis=0).any():
@@ -238,7 +238,7 @@ def _top(shifts: np.ndarray, fit: np.ndarray) -> float:
 
 
 def adapt(features: np.ndarray, rate_hz: float, *, adaptation: float = 10.0) -> np.ndarray:
-    """``features`` (n_samples, n_features) less their running mean over ``adaptation`` s.
+    """``features`` (n_samples, n_features) minus their running mean over ``adaptation`` s.
 
     Without this, most of the response to scenes of a minute would be as slow as the scanner's
     drift, and would go with it in cleaning.
@@ -255,8 +255,8 @@ def adapt(features: np.ndarray, rate_hz: float, *, adaptation: float = 10.0) -> 
     return features - running_mean
 
 
-RATE_HZ = 10.0  # of the levels: 0.1 s is short beside any HRF
-N_BANDS = 4  # voxels have tastes: one level of everything finds the lag half as well
+RATE_HZ = 10.0  # of the levels: 0.1 s is short compared with any HRF
+N_BANDS = 4  # voxels prefer some frequencies: one level of all of them finds the lag half as well
 RANGE_DB = 60.0  # what is quieter than the loudest by more than this is silence
 
 
@@ -265,8 +265,8 @@ def sound_levels(mel: xr.Dataset) -> np.ndarray:
 
     A mel band's level is that of its mean power in the sample, ``RANGE_DB`` below the loudest at
     least; a band's is the mean over a share of the mel bands, side by side. ``mel``: an array set
-    of ``group_trs`` on the mel path, ``audio`` (n_trs, n_mels, n_frames) in dB, from the film's
-    first second on.
+    of ``group_trs`` of the mel feature type, ``audio`` (n_trs, n_mels, n_frames) in dB, from the
+    film's first second on.
     """
     clock = TrClock(mel.attrs["t_r"], mel.attrs["frame_rate"], mel.attrs["framing"])
     stream = ungroup_trs(mel["audio"].values, clock)  # (n_mels, n_frames)

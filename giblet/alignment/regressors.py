@@ -1,14 +1,23 @@
 """Regressors: what of the film a linear model may read, blurred by the HRF."""
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 
 import numpy as np
 import xarray as xr
 
 from giblet.alignment.hrf import convolve_hrf
+from giblet.alignment.showings import Showing, find_showings, run_volumes
 from giblet.errors import GibletError
 from giblet.film.modalities import modality_of
-from giblet.timing import count_samples, frames_rate_hz, tr_begin
+from giblet.timing import (
+    TOLERANCE,
+    acquisition_times,
+    count_samples,
+    frames_rate_hz,
+    tr_begin,
+    tr_end,
+)
 
 
 def film_regressors(
@@ -56,26 +65,54 @@ def regress(
     ``model`` and ``lags`` as of `convolve_hrf`: with fir there are n_lags * n_features columns.
     Each run starts from silence: what the film has before the TR in which the run's showing began
     was not seen. ``scans`` have that as ``film_start`` (volume; s); without it, showings begin with
-    their first volume, and what was seen before volumes that were dropped is lost.
+    their first volume, and what was seen before volumes that were dropped is lost. Where a run
+    shows the film in several parts (a pause, a leap), later ones still have the responses to
+    earlier ones.
     """
     film_time, n_columns = scans["film_time"].values, values.shape[1] * max(1, len(lags))
     regressors = np.zeros((len(film_time), n_columns), dtype=np.float32)
-    done: dict[tuple[float, bytes], np.ndarray] = {}
-    for here, begin in _showings(scans, t_r):
-        key = begin, film_time[here].tobytes()  # subjects often share a clock
-        if key not in done:
-            shown = values[count_samples(begin, rate_hz) :]
-            times = film_time[here] - begin
-            done[key] = convolve_hrf(shown, rate_hz, times, model, lags=lags, width=t_r)
+    done: dict[tuple, np.ndarray] = {}
+    for here, shown in _shown(scans, t_r):
+        key = tuple((begin, end, times.tobytes()) for begin, end, times in shown)
+        if key not in done:  # subjects often share a clock
+            responses = []
+            for begin, end, times in shown:
+                stop = None if end is None else count_samples(end, rate_hz)
+                seen = values[count_samples(begin, rate_hz) : stop]
+                response = convolve_hrf(seen, rate_hz, times - begin, model, lags=lags, width=t_r)
+                responses.append(response)
+            done[key] = responses[0] if len(responses) == 1 else np.sum(responses, axis=0)
         regressors[here] = done[key]
     return regressors
 
 
-def _showings(scans: xr.Dataset, t_r: float) -> Iterator[tuple[np.ndarray, float]]:
-    """Of each run its volumes, (n_volumes,) bool, and the film time (s) at which it begins."""
-    subject, run = scans["subject"].values.astype(str), scans["run"].values.astype(str)
-    starts = scans["film_start" if "film_start" in scans.coords else "film_time"].values
-    for one, label in dict.fromkeys(zip(subject, run, strict=True)):
-        here = (subject == one) & (run == label)
-        first = np.flatnonzero(here & scans["in_film"].values)[0]
-        yield here, max(0.0, tr_begin(starts[first], t_r))
+def _shown(scans: xr.Dataset, t_r: float) -> Iterator[tuple[np.ndarray, list[tuple]]]:
+    """Of each run its volumes (indices), and of each of its showings when the film began and, of
+    all but the last, ended (s of film, the edges of TRs), and the volumes' times on its clock.
+    """
+    film_time, showings = scans["film_time"].values, find_showings(scans, t_r)[0]
+    of_run: dict[tuple[str, str], list[Showing]] = {}
+    for showing in showings:
+        of_run.setdefault((showing.subject, showing.run), []).append(showing)
+    for run, here in run_volumes(scans).items():
+        ours = of_run.get(run, [])
+        if len(ours) == 1:
+            yield here, [(max(0.0, tr_begin(ours[0].begin, t_r)), None, film_time[here])]
+            continue
+        shown, scan_time = [], acquisition_times(len(here), t_r)
+        for showing, later in zip_longest(ours, ours[1:]):
+            since = scan_time - scan_time[np.searchsorted(here, showing.volumes[0])]
+            times = since + showing.times[0]
+            times[np.isin(here, showing.volumes)] = showing.times
+            begin = max(0.0, tr_begin(showing.begin, t_r))
+            shown.append((begin, _end(showing, later, t_r), times))
+        yield here, shown
+
+
+def _end(showing: Showing, later: Showing | None, t_r: float) -> float | None:
+    """When a showing ended (s of film): where the later one goes on, or with its last TR."""
+    if later is None:
+        return None
+    last = showing.times[-1]
+    goes_on = 0 < later.begin - last <= t_r + TOLERANCE
+    return tr_begin(later.begin, t_r) if goes_on else tr_end(last, t_r)

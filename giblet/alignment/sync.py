@@ -1,12 +1,18 @@
 """Film and scan on one clock: crop by timestamps, never stretch."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import xarray as xr
 
+from giblet.alignment.showings import (
+    check_consecutive,
+    clock_of,
+    find_showings,
+    spread_warnings,
+)
 from giblet.errors import GibletError
-from giblet.timing import offset_in_tr, volumes_to_trs
+from giblet.timing import TOLERANCE, tr_onsets, volumes_to_trs
 
 
 def match_volumes(film_time: np.ndarray, t_r: float, n_trs: int) -> np.ndarray:
@@ -28,13 +34,7 @@ def match_volumes(film_time: np.ndarray, t_r: float, n_trs: int) -> np.ndarray:
     """
     trs = volumes_to_trs(film_time, t_r)
     inside = (trs >= 0) & (trs < n_trs)
-    odd = np.diff(trs[inside]) != 1
-    if odd.any():
-        at = film_time[inside][:-1][odd][0]
-        raise GibletError(
-            f"volumes do not follow each other by t_r = {t_r} s: see film time {at:.2f} s. "
-            "Check RepetitionTime and dropped volumes"
-        )
+    check_consecutive(trs[inside], film_time[inside], t_r)
     volumes = np.full(n_trs, -1)
     volumes[trs[inside]] = np.flatnonzero(inside)
     return volumes
@@ -51,22 +51,39 @@ def move_scans(scans, lag_seconds: float):
     GibletError
         No volume of some run is left in the film.
     """
-    runs = []
-    for run in scans.runs:
-        times, inside = move_run(run.film_time, run.in_film, run.t_r, lag_seconds)
+    return replace(scans, runs=move_runs(scans.runs, lag_seconds))
+
+
+def move_runs(runs: list, lag_seconds: float) -> list:
+    """``runs`` (``giblet.brain.runs.BoldRun``) moved as by `move_scans`, which says what it raises.
+
+    Volumes that were left out between others of the film stay out.
+    """
+    moved = []
+    for run in runs:
+        times, inside = move_run(
+            run.film_time, run.in_film, run.t_r, lag_seconds, film_start=run.film_start
+        )
         if not inside.any():
             raise GibletError(
                 f"scan.lag_seconds {lag_seconds:g} moves all of {run.path.name} out of the film"
             )
-        runs.append(replace(run, film_time=times, in_film=inside))
-    return replace(scans, runs=runs)
+        moved.append(replace(run, film_time=times, in_film=inside))
+    return moved
 
 
 def move_run(
-    film_time: np.ndarray, in_film: np.ndarray, t_r: float, lag_seconds: float
+    film_time: np.ndarray,
+    in_film: np.ndarray,
+    t_r: float,
+    lag_seconds: float,
+    film_start: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """``film_time`` (n_volumes,) minus the lag, and a mask of the volumes that are then in the
     film.
+
+    ``film_start`` (n_volumes,) s distinguishes the events of the run; each still shows the same
+    TRs. Volumes that were left out between others of the film stay out.
 
     >>> times, inside = np.array([-0.5, 1.5, 3.5, 5.5]), np.array([False, True, True, False])
     >>> move_run(times, inside, t_r=2.0, lag_seconds=2.0)[1].tolist()
@@ -74,9 +91,15 @@ def move_run(
     """
     if not lag_seconds:
         return film_time, in_film
-    shown, moved = volumes_to_trs(film_time[in_film], t_r), film_time - lag_seconds
-    trs = volumes_to_trs(moved, t_r)
-    return moved, (trs >= shown.min()) & (trs <= shown.max())
+    moved, inside = film_time - lag_seconds, np.zeros_like(in_film)
+    before, after = volumes_to_trs(film_time, t_r), volumes_to_trs(moved, t_r)
+    events = np.zeros(len(film_time)) if film_start is None else film_start
+    for event in np.unique(events[in_film]):
+        here = events == event
+        shown = before[here & in_film]
+        skipped = ~in_film & (before >= shown.min()) & (before <= shown.max())
+        inside |= here & ~skipped & (after >= shown.min()) & (after <= shown.max())
+    return moved, inside
 
 
 @dataclass(frozen=True)
@@ -84,9 +107,12 @@ class Match:
     """The volume of each subject's scan that belongs to each TR of the film.
 
     trs : (n_kept,) TRs of the film that every subject was scanned in
-    runs : (n_kept,) str, the run in which it was
+    runs : (n_kept,) str, the run in which it was: the first subject's label. Where another
+        subject's run ends within it, its parts are numbered
     volumes : (n_subjects, n_kept) indices along ``volume`` of the scans
-    offset : s into its TR at which a volume is taken
+    offset : s into its TR at which a volume is taken, the median of all; below 0 before it
+    showings : (n_kept,) int, another number where any subject's showing is another one
+    warnings : what was left out, and clocks that differ
     """
 
     subjects: list[str]
@@ -94,39 +120,107 @@ class Match:
     runs: np.ndarray
     volumes: np.ndarray
     offset: float
+    showings: np.ndarray
+    warnings: list[str] = field(default_factory=list)
 
 
 def match_scans(scans: xr.Dataset, t_r: float, n_trs: int) -> Match:
     """Match all runs of all subjects (see ``giblet.brain.bold.load_bids``) with the film's TRs.
 
+    Showings and the TRs of their volumes are those of `giblet.alignment.showings.find_showings`.
+    Where one showing ends in the TR in which another begins, the volume is kept that is nearer to
+    the moment of the TR that all showings share (the earlier showing's of two as near). Of seconds
+    that one run shows twice, the first showing is kept, with a warning.
+
     Raises
     ------
     GibletError
-        Another TR than the scan's; subjects who saw the same TR in different runs; a TR seen
-        twice; nothing in common.
+        Another TR than the scan's; volumes that do not follow each other; seconds of film in two
+        runs of a subject; nothing in common.
     """
     if abs(scans.attrs["t_r"] - t_r) > 1e-4:
         raise GibletError(
             f"t_r is {t_r} s in the config, but the scan's RepetitionTime is "
             f"{scans.attrs['t_r']:g} s: set t_r: {scans.attrs['t_r']:g}"
         )
-    subject, run = scans["subject"].values.astype(str), scans["run"].values.astype(str)
-    film_time = scans["film_time"].values
-    subjects = sorted(set(subject))
+    showings, moment = find_showings(scans, t_r)
+    warnings = spread_warnings(showings, moment, t_r)
+    subjects = sorted({str(name) for name in scans["subject"].values})
     volumes = np.full((len(subjects), n_trs), -1)
-    runs = np.full((len(subjects), n_trs), "", dtype=object)
-    for s, name in enumerate(subjects):
-        for label in sorted(set(run[subject == name])):
-            here = np.flatnonzero((subject == name) & (run == label) & scans["in_film"].values)
-            matched = match_volumes(film_time[here], t_r, n_trs)
-            seen = matched >= 0
-            if (volumes[s, seen] >= 0).any():
-                raise GibletError(f"sub-{name} saw the same seconds of the film in two runs")
-            volumes[s, seen], runs[s, seen] = here[matched[seen]], label
+    owners = np.full((len(subjects), n_trs), -1)  # which showing each is of
+    for number, showing in enumerate(showings):
+        check_consecutive(showing.trs, showing.times, t_r)
+        s = subjects.index(showing.subject)
+        used = showing.in_film & (showing.trs >= 0) & (showing.trs < n_trs)
+        trs, ours = showing.trs[used], showing.volumes[used]
+        for other in np.unique(owners[s, trs][owners[s, trs] >= 0]):
+            shared = owners[s, trs] == other
+            if shared.sum() > 1:
+                warnings.append(_seen_twice(showings[other], showing, trs[shared], t_r))
+                is_nearer = False
+            else:
+                is_nearer = abs(showing.deviation) < abs(showings[other].deviation) - TOLERANCE
+            if not is_nearer:
+                trs, ours = trs[~shared], ours[~shared]
+        volumes[s, trs], owners[s, trs] = ours, number
     kept = np.flatnonzero((volumes >= 0).all(axis=0))
     if not len(kept):
         raise GibletError("no TR of the film was scanned in every subject: check the events tables")
-    if (runs[:, kept] != runs[0, kept]).any():
-        raise GibletError("subjects saw the same TR in different runs; rename the runs alike")
-    offset = offset_in_tr(film_time[volumes[:, kept]].ravel(), t_r)
-    return Match(subjects, kept, runs[0, kept].astype(str), volumes[:, kept], offset)
+    owners = owners[:, kept]
+    runs = _run_labels(np.array([showing.run for showing in showings])[owners])
+    changed = (np.diff(owners, axis=1) != 0).any(axis=0)
+    times = scans["film_time"].values[volumes[:, kept]] - tr_onsets(n_trs, t_r)[kept]
+    return Match(
+        subjects,
+        kept,
+        runs,
+        volumes[:, kept],
+        float(np.median(times)),
+        np.concatenate([[0], np.cumsum(changed)]),
+        warnings,
+    )
+
+
+def _seen_twice(first, second, trs: np.ndarray, t_r: float) -> str:
+    """A warning of ``trs`` that one run shows twice. GibletError for two runs."""
+    edges = tr_onsets(int(trs.max()) + 2, t_r)
+    which = f"{edges[trs.min()]:.1f} to {edges[-1]:.1f} s ({edges[len(trs)]:.1f} s)"
+    if first.run == second.run:
+        return (
+            f"{second.label} shows the film's {which} twice; the second time is left out. To use "
+            "it instead, shorten the duration of the first event"
+        )
+    raise GibletError(
+        f"{first.subject} saw the same seconds of the film in two runs: {which}, in {first.run} "
+        f"and in {second.run}. Give each run's stim_onset, the second of the film at which it "
+        "begins; where it was shown twice, shorten the duration of the first, or begin the second "
+        "later (onset and stim_onset)"
+    )
+
+
+def _run_labels(runs: np.ndarray) -> np.ndarray:
+    """A label for each TR (n_trs,): equal where no subject's run differs, of (n_subjects, n_trs).
+
+    >>> _run_labels(np.array([["a", "a", "b"], ["x", "x", "y"]])).tolist()
+    ['a', 'a', 'b']
+    >>> _run_labels(np.array([["a", "a", "b"], ["x", "y", "y"]])).tolist()
+    ['a (1)', 'a (2)', 'b']
+    """
+    together = list(map(tuple, runs.T.tolist()))
+    parts: dict[str, list[tuple]] = {}
+    for labels in dict.fromkeys(together):
+        parts.setdefault(labels[0], []).append(labels)
+    names = {
+        labels: first if len(all_of) == 1 else f"{first} ({n})"
+        for first, all_of in parts.items()
+        for n, labels in enumerate(all_of, start=1)
+    }
+    return np.array([names[labels] for labels in together])
+
+
+def check_runs(runs: list, t_r: float, n_trs: int) -> list[str]:
+    """Warnings of what `match_scans` will do with runs whose BOLD is not read yet.
+
+    ``runs`` as ``giblet.brain.bids.read_runs`` gives them. Raises GibletError as it does.
+    """
+    return match_scans(clock_of(runs, runs[0].t_r), t_r, n_trs).warnings

@@ -79,6 +79,7 @@ def _read_run(path: Path, confounds: Sequence[str], strategy: Sequence[str]) -> 
         nuisance = _by_strategy(path, strategy)[steady]
     scan_end = acquisition_times(n_scanned + 1, t_r)[-1]
     events = read_events(_events_path(path), path, scan_end, t_r)
+    warnings += events.attrs["warnings"]
     times = acquisition_times(n_scanned, t_r, start_time)[steady]
     columns = (events[name].to_numpy(float) for name in ("onset", "duration", "stim_onset"))
     film_time, in_film, film_start = film_times(times, *columns)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,12 @@ from giblet.timing import check_t_r
 
 MOTION = ("trans_x", "trans_y", "trans_z", "rot_x", "rot_y", "rot_z")
 SHORTEST_T_R = 0.1  # s
+_RUN = re.compile(r"(?<![a-zA-Z0-9])run-[a-zA-Z0-9]+")
+_APART = {
+    "t_r": "load them apart",
+    "stim_file": "load them apart; of one film in several files, write one name in all of them, "
+    "and in a column stim_onset the second of the whole film at which each begins",
+}
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -103,8 +109,22 @@ def check_alike(runs: list[BoldRun], source: Path) -> list[BoldRun]:
         files = {getattr(run, name): run.path.name for run in runs}
         if len(files) > 1:
             listed = "; ".join(f"{value} in {file}" for value, file in files.items())
-            raise GibletError(f"{source}: runs differ in {name} ({listed}); load them apart")
-    return runs
+            raise GibletError(f"{source}: runs differ in {name} ({listed}); {_APART[name]}")
+    return _with_start_warning(runs)
+
+
+def _with_start_warning(runs: list[BoldRun]) -> list[BoldRun]:
+    """``runs``; the first has a warning more where run-1, run-2 … all begin at one film second."""
+    begins = {float(run.film_start[run.in_film.argmax()]) for run in runs if run.in_film.any()}
+    parts = {found.group() for run in runs if (found := _RUN.search(run.name))}
+    if len(begins) != 1 or len(parts) < 2:
+        return runs
+    line = (
+        f"{', '.join(sorted(parts))} are all taken to begin at second {begins.pop():g} of the "
+        "film; if they show different parts, say in a column stim_onset with which second each "
+        "begins"
+    )
+    return [replace(runs[0], warnings=[*runs[0].warnings, line]), *runs[1:]]
 
 
 def scan_t_r(t_r: object) -> float:

@@ -8,6 +8,7 @@ import xarray as xr
 from giblet.alignment.dataset import zscore_bold
 from giblet.alignment.hrf import HRF_SECONDS
 from giblet.alignment.lag import lag_arrays, scan_lag
+from giblet.alignment.showings import volume_trs
 from giblet.alignment.sync import Match, match_scans
 from giblet.alignment.voxels import BLOCK_VALUES, most_shared, read_columns, voxel_blocks
 from giblet.errors import GibletError
@@ -15,7 +16,7 @@ from giblet.film.text import NO_WORDS
 from giblet.stats.encoding_maps import group_by_clock, held_out_folds, linear_maps
 from giblet.stats.intersubject import agreement
 from giblet.stats.permutation import false_discovery_rate
-from giblet.timing import trs_for, volumes_to_trs
+from giblet.timing import trs_for
 
 MOVING_MM = 0.5  # framewise displacement of a volume that Power et al. (2012) would leave out
 MOST_PARCELS = 2000  # of a table that names them; more are vertices
@@ -78,10 +79,11 @@ def brain_quality(
     GibletError
         As ``match_scans``.
     """
-    n_scanned = int(volumes_to_trs(scans["film_time"].values, t_r).max()) + 1
+    n_scanned = int(volume_trs(scans, t_r).max()) + 1
     n_trs = min([n_scanned, *_film_trs(regressors), *([max_trs] if max_trs else [])])
     match = match_scans(scans, t_r, n_trs)
     bands, folds, warnings = _held_out(_bands(regressors), match.runs, t_r)
+    warnings = match.warnings + warnings
     if n_trs < min(n_scanned, max_trs or n_scanned):
         warnings.append(f"{n_scanned - n_trs} TRs were scanned after the film's end, and left out")
     warnings += [] if "text" in regressors else [NO_WORDS]
@@ -147,7 +149,7 @@ def _lag(scans, match: Match, quality: xr.Dataset, levels, seed: int):
         return scan_lag(None, np.empty(0), np.empty(0), match.runs)
     chosen = _zscored(scans, match, _lag_voxels(quality, scans["bold"].shape[1]))
     film_time = scans["film_time"].values[match.volumes].mean(axis=0)
-    return scan_lag(levels, chosen.mean(axis=0), film_time, match.runs, seed=seed)
+    return scan_lag(levels, chosen.mean(axis=0), film_time, match.showings, seed=seed)
 
 
 def _lag_voxels(quality: xr.Dataset, n_voxels: int) -> np.ndarray:

@@ -19,12 +19,19 @@ def export_prediction(export: Export, predicted: np.ndarray, aligned: xr.Dataset
     trs, offset = aligned["tr"].values, float(aligned.attrs["volume_offset"])
     times = tr_onsets(int(trs.max()) + 1, t_r)[trs] + offset
     rows = test_rows(aligned["part"].values.astype(str), run, trs)
-    for n, row in enumerate(rows):
-        alone = sum(run[other[0]] == run[row[0]] for other in rows) == 1
-        chunk = None if alone else str(n + 1)
-        for subject, bold in zip(aligned["subject"].values.astype(str), predicted, strict=True):
-            where = run[row[0]], times[row], t_r, chunk
+    for subject, bold in zip(aligned["subject"].values.astype(str), predicted, strict=True):
+        runs = [_run_shown(export.scans, subject, times[row[0]]) for row in rows]
+        for n, (row, label) in enumerate(zip(rows, runs, strict=True)):
+            chunk = None if runs.count(label) == 1 else str(n + 1)
+            where = label, times[row], t_r, chunk
             _prediction(export, subject, bold[row], aligned["column"].values, *where)
+
+
+def _run_shown(scans: xr.Dataset, subject: str, film_time: float) -> str:
+    """The run in which a subject saw this second of the film; people's runs may differ."""
+    ours = (scans["subject"].values.astype(str) == subject) & scans["in_film"].values
+    nearest = np.abs(scans["film_time"].values[ours] - film_time).argmin()
+    return str(scans["run"].values[ours][nearest])
 
 
 def test_rows(part: np.ndarray, run: np.ndarray, trs: np.ndarray) -> list[np.ndarray]:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from giblet.errors import GibletError
 from giblet.io.hub import model_folder
-from giblet.timing import check_t_r, tr_onsets, whole_trs
+from giblet.timing import TOLERANCE, check_t_r, on_edges, tr_onsets, whole_trs
 
 _SHORTEST = 1e-3  # s: a row without duration still counts
 _WORD = r"\w+"
@@ -56,8 +56,7 @@ def embed_words(
         vectors = hashed_words(texts, n_features)  # (n_rows, n_features)
     else:
         vectors = _model_vectors(texts, embedder)
-    onsets = annotations["onset"].to_numpy(float)
-    ends = onsets + np.maximum(annotations["duration"].to_numpy(float), _SHORTEST)
+    onsets, ends = _spoken_times(annotations, t_r)
     ends[~vectors.any(axis=1)] = -np.inf  # no words: overlaps with nothing
     return _mean_per_tr(vectors, onsets, ends, tr_onsets(n_trs + 1, t_r))
 
@@ -69,16 +68,24 @@ def count_words(annotations: pd.DataFrame, t_r: float, n_trs: int) -> np.ndarray
     >>> count_words(rows, t_r=1.5, n_trs=3).tolist()
     [1.0, 1.0, 0.0]
     """
-    onsets = annotations["onset"].to_numpy(float)
-    lengths = np.maximum(annotations["duration"].to_numpy(float), _SHORTEST)
-    edges = tr_onsets(n_trs + 1, check_t_r(t_r))
+    onsets, ends = _spoken_times(annotations, check_t_r(t_r))
+    edges = tr_onsets(n_trs + 1, t_r)
     n_words, counts = annotations["text"].str.count(_WORD).to_numpy(float), np.zeros(n_trs)
-    for onset, length, n in zip(onsets, lengths, n_words, strict=True):
-        first, last = np.searchsorted(edges, (onset, onset + length))
+    for onset, end, n in zip(onsets, ends, n_words, strict=True):
+        first, last = np.searchsorted(edges, (onset, end))
         first, last = max(0, first - 1), min(last, n_trs)
-        spoken = np.clip((edges[first : last + 1] - onset) / length, 0, 1)  # share of the row
+        spoken = np.clip(
+            (edges[first : last + 1] - onset) / (end - onset), 0, 1
+        )  # share of the row
         counts[first:last] += n * np.diff(spoken)
     return counts.astype(np.float32)
+
+
+def _spoken_times(annotations: pd.DataFrame, t_r: float) -> tuple[np.ndarray, np.ndarray]:
+    """Onsets and ends (s), (n_rows,) each; float noise does not carry a row across a TR's edge."""
+    onsets = annotations["onset"].to_numpy(float)
+    ends = onsets + np.maximum(annotations["duration"].to_numpy(float), _SHORTEST)
+    return on_edges(onsets, t_r), on_edges(ends, t_r)
 
 
 def outside_warnings(annotations: pd.DataFrame, duration: float, t_r: float) -> list[str]:
@@ -94,7 +101,7 @@ def outside_warnings(annotations: pd.DataFrame, duration: float, t_r: float) -> 
     _refuse_past_the_end(annotations, duration, t_r)
     last = tr_onsets(whole_trs(duration, t_r) + 1, t_r)[-1]
     beyond = annotations["onset"] + annotations["duration"] > duration + _SHORTEST
-    lost = annotations["onset"] >= last
+    lost = annotations["onset"] >= last - TOLERANCE
     lines = {
         f"rows end after the film ({duration:.2f} s)": beyond.sum(),
         f"rows begin after the last whole TR ({last:.2f} s) and are left out": lost.sum(),
@@ -104,7 +111,8 @@ def outside_warnings(annotations: pd.DataFrame, duration: float, t_r: float) -> 
 
 def _refuse_past_the_end(annotations: pd.DataFrame, duration: float, t_r: float) -> None:
     onset = annotations["onset"]
-    late = (onset >= duration) | (onset + annotations["duration"] > duration + t_r)
+    end = onset + annotations["duration"]
+    late = (onset >= duration - TOLERANCE) | (end > duration + t_r + TOLERANCE)
     if late.any():
         row = annotations[late].iloc[0]
         raise GibletError(

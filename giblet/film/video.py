@@ -20,7 +20,7 @@ from giblet.film.container import (
     stream_packets,
 )
 from giblet.film.joined import LONGEST_GAP
-from giblet.timing import check_t_r, tr_moments, whole_trs
+from giblet.timing import TOLERANCE, check_t_r, tr_moments, whole_trs
 
 logger = logging.getLogger(__name__)
 
@@ -203,9 +203,6 @@ def _in_order(pictures: Iterator["av.VideoFrame"], path) -> Iterator["av.VideoFr
         logger.warning("%s: %d pictures have wrong timestamps, left out", path, n_wrong)
 
 
-_EPSILON = 1e-6  # s: float noise below this never changes the frame that is shown
-
-
 def extract_frames(
     path: str | Path,
     t_r: float,
@@ -253,7 +250,7 @@ def pictures_at(path: str | Path, moments: np.ndarray) -> Iterator[tuple[slice, 
     Moments must ascend. Raises GibletError as `giblet.film.video.shown_pictures` does.
     """
     for picture in shown_pictures(path):
-        first, last = np.searchsorted(moments, [picture.begin - _EPSILON, picture.end - _EPSILON])
+        first, last = np.searchsorted(moments, [picture.begin - TOLERANCE, picture.end - TOLERANCE])
         if first < last:
             yield slice(first, last), picture
         if last == len(moments):
@@ -300,7 +297,7 @@ if TYPE_CHECKING:
 def block_colours(frames: np.ndarray, block: int = 10) -> np.ndarray:
     """Mean colour of blocks: (n_trs, n_frames, height, width, 3) → (n_trs * n_frames, n_features).
 
-    Amounts that an HRF may blur, in [0, 1]; edges that fill no block are left out.
+    Features that an HRF may blur, in [0, 1]; edges that fill no block are left out.
 
     >>> block_colours(np.full((4, 2, 90, 160, 3), 255, dtype=np.uint8)).shape
     (8, 432)

@@ -99,6 +99,7 @@ _VARIABLES = {  # kinds, and how their dimensions begin
     "run": (_TEXT, "volume or tr"),
     "part": (_TEXT, "tr"),
     "tr": ("i", "tr"),
+    "showing": ("i", "tr"),
     "n_frames": ("i", "tr"),
 }
 _TIMES = ("film_time", "film_start")  # few: they can be read where the rest is left on the disk

@@ -5,6 +5,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 
+from giblet.alignment.showings import volume_trs
 from giblet.report.figures import INK, OTHER_COLOUR, svg_uri
 from giblet.report.tables import in_order
 from giblet.timing import tr_onsets, volumes_to_trs
@@ -70,7 +71,7 @@ def missing_volumes(scans: xr.Dataset) -> pd.DataFrame:
     ``scans``: coordinates of ``giblet.brain.load_bids`` along ``volume``. Volumes are missing where
     they were dropped as not steady or not recorded; up to the last TR that any subject has.
     """
-    trs = volumes_to_trs(scans["film_time"].values, float(scans.attrs["t_r"]))
+    trs = volume_trs(scans, float(scans.attrs["t_r"]))
     subjects, who = np.unique(scans["subject"].values.astype(str), return_inverse=True)
     inside = scans["in_film"].values & (trs >= 0)
     n_trs = int(trs[inside].max(initial=-1)) + 1

@@ -300,3 +300,27 @@ def test_sound_is_read_of_the_film_that_was_aligned_alone(tmp_path):
     assert len(film_sound(tmp_path / "film.wav", aligned, 24000)) == 24000
     with pytest.raises(GibletError, match=r"other.wav: not the film that .* \(film.wav\)"):
         film_sound(tmp_path / "other.wav", aligned, 24000)
+
+
+def test_trs_follow_each_other_only_where_the_film_ran_on(film, scans, regressors):
+    """A pause after TR 14 of run 1, and one volume of sub-01 left out in run 2."""
+    pause = (scans["run"].values == "run-1") & (scans["film_time"].values >= 15 * T_R)
+    start = np.where(scans["run"].values == "run-1", np.where(pause, 15 * T_R, 0), 30 * T_R)
+    paused = scans.assign_coords(film_start=("volume", start))
+    paused["film_time"] = paused["film_time"] + np.where(pause, 0.2, 0)
+    paused["in_film"][np.flatnonzero(wide_trs(scans) == 40)[0]] = False
+    aligned = align(film, paused, regressors, T_R, SPLITS)
+    trs = aligned["tr"].values
+    assert trs.tolist() == [*range(5, 25), *range(30, 40), *range(41, 55)]
+    assert set(aligned["run"].values) == {"run-1", "run-2"}
+    data = film_data(aligned)
+    label = data.run.tolist()
+    assert len(set(label)) == 4
+    breaks = [k for k in range(1, len(label)) if label[k] != label[k - 1]]
+    assert trs[breaks].tolist() == [15, 30, 41]
+
+
+def test_unbroken_runs_keep_their_names(film, scans, regressors):
+    aligned = align(film, scans, regressors, T_R, SPLITS)
+    assert "showing" not in aligned
+    assert film_data(aligned).run.tolist() == aligned["run"].values.tolist()

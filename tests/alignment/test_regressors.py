@@ -226,3 +226,37 @@ def test_volumes_before_the_film_show_no_response(rng):
     assert not regressors[:4].any()
     expected = convolve_hrf(values, 10.0, times(0, 16))
     np.testing.assert_allclose(regressors[4:], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("model", ["spm", "fir", "none"])
+def test_after_a_leap_in_a_run_the_response_to_what_was_shown_before_remains(model, rng):
+    """Against the film as it was seen, in the scanner's time: 30 s, a pause of 12 s, 30 s more."""
+    values, lags = rng.normal(size=(3000, 3)), (0.0, 3.0) if model == "fir" else ()
+    seen = np.concatenate([values[:300], np.zeros((120, 3)), values[1500:1800]])
+    scan_time = 0.75 + T_R * np.arange(48)
+    first = scan_time < 42
+    film_time = np.where(first, scan_time, scan_time - 42 + 150)
+    scans = xr.Dataset(
+        coords={
+            "film_time": ("volume", film_time),
+            "in_film": ("volume", (scan_time < 30) | ~first),
+            "film_start": ("volume", np.where(first, 0.0, 150.0)),
+            "subject": ("volume", np.repeat("sub-01", 48)),
+            "run": ("volume", np.repeat("run-1", 48)),
+        },
+    )
+    expected = convolve_hrf(seen, 10.0, scan_time, model, lags=lags, width=T_R)
+    found = regress(values, 10.0, scans, T_R, model, lags)
+    shown = scans["in_film"].values
+    np.testing.assert_allclose(found[shown], expected[shown], atol=1e-5)
+
+
+def test_events_that_were_logged_with_jitter_are_one_film(rng):
+    """Rows 20 ms apart, cut within a TR: as if the film had run on, but for these 20 ms."""
+    values = rng.normal(size=(600, 3))
+    film_time = times(0, 40) + np.where(np.arange(40) >= 14, 0.02, 0.0)
+    scans = make_scans([("sub-01", "run-1", film_time)])
+    start = np.where(np.arange(40) >= 14, 20.32, 0.0)  # TR 13 begins at 19.5 s
+    cut = regress(values, 10.0, scans.assign_coords(film_start=("volume", start)), T_R, "spm")
+    whole = convolve_hrf(values, 10.0, film_time)
+    np.testing.assert_allclose(cut, whole, atol=0.02)

@@ -1,10 +1,11 @@
 """Film and scan meet by their timestamps, and what the timestamps do not explain is an error."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
-from giblet.alignment.sync import match_scans, match_volumes, move_run
+from giblet.alignment.sync import check_runs, match_scans, match_volumes, move_run
 from giblet.errors import GibletError
 
 T_R = 1.5  # s
@@ -104,10 +105,63 @@ def test_a_tr_seen_in_two_runs():
         match_scans(make_scans(runs), T_R, n_trs=20)
 
 
-def test_runs_named_differently():
-    runs = [("sub-01", "run-1", times(0, 10)), ("sub-02", "run-2", times(0, 10))]
-    with pytest.raises(GibletError, match="rename the runs alike"):
-        match_scans(make_scans(runs), T_R, n_trs=10)
+def test_runs_may_have_other_names_in_other_people():
+    """Counterbalanced: only which TRs go together matters."""
+    runs = [
+        ("sub-01", "run-1", times(0, 10)),
+        ("sub-01", "run-2", times(10, 10)),
+        ("sub-02", "run-2", times(0, 10)),
+        ("sub-02", "run-1", times(10, 10)),
+    ]
+    match = match_scans(make_scans(runs), T_R, n_trs=20)
+    assert match.runs.tolist() == ["run-1"] * 10 + ["run-2"] * 10
+    np.testing.assert_array_equal(match.volumes[1], np.arange(20, 40))
+    assert match.warnings == []
+
+
+def test_a_boundary_in_anybodys_runs_is_one():
+    runs = [
+        ("sub-01", "run-1", times(0, 20)),
+        ("sub-02", "run-1", times(0, 7)),
+        ("sub-02", "run-2", times(7, 13)),
+    ]
+    match = match_scans(make_scans(runs), T_R, n_trs=20)
+    assert match.runs.tolist() == ["run-1 (1)"] * 7 + ["run-1 (2)"] * 13
+    assert match.showings.tolist() == [0] * 7 + [1] * 13
+
+
+@pytest.mark.parametrize("run", ["run-1", "run-2"])
+def test_one_tr_shared_by_two_showings_gets_the_volume_nearest_to_the_others(run):
+    """0.2 s is the moment of three scans of four; 0.9 s that of the last run."""
+    runs = [(f"sub-0{n}", "run-1", times(0, 40, 0.2)) for n in (1, 2, 3)]
+    late = times(19, 21, 0.9)
+    label = {"run-1": ("run-2", "run-1"), "run-2": ("run-1", "run-2")}[run]
+    runs += [("sub-04", label[0], times(0, 20, 0.2)), ("sub-04", label[1], late)]
+    match = match_scans(make_scans(runs), T_R, n_trs=40)
+    np.testing.assert_array_equal(match.trs, np.arange(40))
+    at = match_scans(make_scans(runs), T_R, n_trs=40).volumes[3, 19]
+    assert make_scans(runs)["film_time"].values[at] == pytest.approx(19 * T_R + 0.2)
+    assert "1 of 5 runs are taken at another moment of the TR than 0.20 s" in match.warnings[0]
+    assert f"0.70 s later (sub-04 {run})" in match.warnings[0]
+
+
+def test_volumes_that_were_left_out_leave_holes_and_break_nothing():
+    """Scrubbed volumes stay in the file and are not in the film."""
+    scans = make_scans([("sub-01", "run-1", times(0, 20)), ("sub-02", "run-1", times(0, 20))])
+    scans["in_film"][[5, 6, 31]] = False
+    match = match_scans(scans, T_R, n_trs=20)
+    assert match.trs.tolist() == [n for n in range(20) if n not in (5, 6, 11)]
+    assert set(match.runs) == {"run-1"}
+    assert set(match.showings.tolist()) == {0}
+
+
+def test_scans_of_older_files_have_no_beginning_of_their_showings():
+    """The film's clock runs back: it was shown again."""
+    film_time = np.concatenate([times(0, 10), times(3, 10)])
+    match = match_scans(make_scans([("sub-01", "run-1", film_time)]), T_R, n_trs=20)
+    np.testing.assert_array_equal(match.trs, np.arange(13))
+    np.testing.assert_array_equal(match.volumes[0], [*range(10), *range(17, 20)])
+    assert "4.5 to 15.0 s (10.5 s) twice" in match.warnings[0]
 
 
 def test_nothing_in_common():
@@ -123,3 +177,31 @@ def test_a_moved_run_shows_the_same_trs_in_other_volumes():
         moved, inside = move_run(film_time, in_film, T_R, lag)
         np.testing.assert_allclose(moved, film_time - lag)
         np.testing.assert_array_equal(inside, (moved >= 0) & (moved < 20 * T_R))
+
+
+def test_a_lag_moves_each_showing_and_brings_no_scrubbed_volume_back():
+    film_time = np.concatenate([times(-2, 14), times(40, 10)])
+    start = np.repeat([0.0, 60.0], [14, 10])
+    in_film = np.concatenate([np.arange(14) >= 2, np.arange(10) < 6])
+    in_film[5] = False  # scrubbed
+    moved, inside = move_run(film_time, in_film, T_R, 1.5, film_start=start)
+    np.testing.assert_allclose(moved, film_time - 1.5)
+    assert np.flatnonzero(inside).tolist() == [3, 4, *range(6, 14), *range(15, 21)]
+
+
+def test_film_and_scans_are_checked_before_bold_is_read():
+    runs = [SimpleRun("sub-01", "run-1", times(0, 10)), SimpleRun("sub-01", "run-2", times(2, 10))]
+    with pytest.raises(GibletError, match=r"in two runs: 3\.0 to 15\.0 s"):
+        check_runs(runs, T_R, 20)
+    assert check_runs(runs[:1], T_R, 20) == []
+
+
+class SimpleRun:
+    """The clock of one run."""
+
+    def __init__(self, subject, name, film_time):
+        self.t_r, self.subject, self.name, self.film_time = T_R, subject, name, film_time
+
+    def volumes(self):
+        columns = {"film_time": self.film_time, "in_film": True, "film_start": 0.0}
+        return pd.DataFrame(columns).assign(subject=self.subject, run=self.name)

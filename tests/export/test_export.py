@@ -31,6 +31,7 @@ from giblet.config.sections import ModelConfig, SplitConfig
 from giblet.demo import film_path
 from giblet.demo.bids_writer import simulate_bids
 from giblet.errors import GibletError
+from giblet.export.brain import _run_shown
 from giblet.export.description import scan_note
 from giblet.io.arrays import load_arrays, save_arrays
 from giblet.io.tables import load_json, load_table, save_table
@@ -267,3 +268,16 @@ def test_pybids_finds_every_file(made):
     assert file.get_metadata()["HRFModel"] == "spm"
     (file,) = layout.get(subject="02", desc="predicted", suffix="bold", extension=".nii.gz")
     assert file.get_metadata()["RepetitionTime"] == T_R
+
+
+def test_a_prediction_has_the_name_of_that_persons_run():
+    """Counterbalanced: one half of the film is run-1 of one person and run-2 of another."""
+    clock = {"film_time": np.array([0.75, 60.75, 0.75, 60.75]), "in_film": np.ones(4, dtype=bool)}
+    names = {
+        "subject": np.repeat(["sub-01", "sub-02"], 2),
+        "run": np.array(["run-1", "run-2", "run-2", "run-1"]),
+    }
+    coords = {name: ("volume", values) for name, values in (clock | names).items()}
+    scans = xr.Dataset(coords=coords)
+    shown = [_run_shown(scans, subject, 61.0) for subject in ("sub-01", "sub-02")]
+    assert shown == ["run-2", "run-1"]

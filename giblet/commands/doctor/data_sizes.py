@@ -162,6 +162,7 @@ def _codec(config: Config, lines: list[str]) -> None:
 
 def _scans(config: Config, lines: list[str], film_seconds: float | None) -> dict | None:
     """Sizes of the scans, from headers and tables; without a film ``seconds`` is theirs."""
+    from giblet.commands.doctor.scan_clock import clock_warnings
     from giblet.timing import whole_trs
 
     if config.bold_source == "none":
@@ -186,6 +187,7 @@ def _scans(config: Config, lines: list[str], film_seconds: float | None) -> dict
             f"t_r is {config.t_r} s in the config, but the scan's RepetitionTime is "
             f"{runs[0].t_r:g} s: set t_r: {runs[0].t_r:g}"
         )
+    lines += map(_warned, clock_warnings(runs, config, film_seconds))
     lines += map(_warned, _constant(runs, Path(config.bold_source)))
     return {
         "n_subjects": len(subjects),

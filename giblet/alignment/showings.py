@@ -1,0 +1,142 @@
+"""Showings of the film: the unbroken parts in which each run of each subject showed it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from giblet.errors import GibletError
+from giblet.timing import (
+    TOLERANCE,
+    nearest_trs,
+    offset_in_tr,
+    share_of_tr,
+    signed_difference,
+    volumes_to_trs,
+)
+
+_RUNS_ON = 1e-3  # s: a film that jumps by less from one event to the next runs on
+MOST_SPREAD = 0.1  # of a TR: showings whose volumes are further from the others' give a warning
+
+
+@dataclass(frozen=True)
+class Showing:
+    """One unbroken part of one run: the film ran on, and volumes were taken every TR.
+
+    begin : s of film at which it began, where the scans have that; else its first volume's time
+    volumes : indices along ``volume`` of the scans, first to last in the film
+    in_film : (n_volumes,) bool, False for those that were left out in between
+    times : (n_volumes,) s of film
+    trs : (n_volumes,) int, TRs of the film by the moment in the TR that all showings share
+    deviation : s by which its volumes are later in their TRs than that moment
+    """
+
+    subject: str
+    run: str
+    begin: float
+    volumes: np.ndarray
+    in_film: np.ndarray
+    times: np.ndarray
+    trs: np.ndarray
+    deviation: float
+
+    @property
+    def label(self) -> str:
+        """Subject and run."""
+        return f"{self.subject} {self.run}"
+
+
+def find_showings(scans: xr.Dataset, t_r: float) -> tuple[list[Showing], float]:
+    """Every showing, by subject and run and as they were shown, and the shared moment (s).
+
+    ``scans`` have ``subject``, ``run``, ``film_time``, ``in_film`` along ``volume`` and, of newer
+    files, ``film_start``. A pause, a leap or a repetition within a run begins another showing.
+    Volumes of all showings are taken at about one moment of the TR, the median of theirs on the
+    circle of a TR. A volume belongs to the TR whose such moment is nearest: onsets some
+    milliseconds before and after an edge do not come a TR apart.
+    """
+    parts = _parts(scans, t_r)
+    offsets = [offset_in_tr(times[shown], t_r) for *_, shown, times in parts]
+    moment = offset_in_tr(np.array(offsets), t_r) if offsets else 0.0
+    showings = []
+    for (subject, run, begin, volumes, shown, times), offset in zip(parts, offsets, strict=True):
+        deviation = signed_difference(offset - moment, t_r)
+        trs = nearest_trs(times - deviation, t_r, moment)
+        showings.append(Showing(subject, run, begin, volumes, shown, times, trs, deviation))
+    return showings, moment
+
+
+def run_volumes(scans: xr.Dataset) -> dict[tuple[str, str], np.ndarray]:
+    """Of each subject and run, by their names, its volumes' indices in order.
+
+    Scans without ``subject`` or ``run`` are all of one.
+    """
+    table = pd.DataFrame(index=range(scans.sizes["volume"]))
+    for name in ("subject", "run"):
+        table[name] = scans[name].values.astype(str) if name in scans.coords else ""
+    return table.groupby(["subject", "run"], sort=True).indices
+
+
+def _parts(scans: xr.Dataset, t_r: float) -> list[tuple]:
+    """Subject, run, begin, and of its volumes indices, ``in_film`` and times, of each showing."""
+    film_time, in_film = scans["film_time"].values, scans["in_film"].values
+    starts = scans["film_start"].values if "film_start" in scans.coords else None
+    parts = []
+    for (one, label), here in run_volumes(scans).items():
+        step = np.diff(film_time[here])
+        breaks = step < -TOLERANCE
+        if starts is not None:
+            breaks |= (np.diff(starts[here]) != 0) & (np.abs(step - t_r) > _RUNS_ON)
+        for part in np.split(here, np.flatnonzero(breaks) + 1):
+            shown = np.flatnonzero(in_film[part])
+            if not len(shown):
+                continue
+            volumes = part[shown[0] : shown[-1] + 1]
+            begin = float((film_time if starts is None else starts)[volumes[0]])
+            parts.append((one, label, begin, volumes, in_film[volumes], film_time[volumes]))
+    return parts
+
+
+def check_consecutive(trs: np.ndarray, times: np.ndarray, t_r: float) -> None:
+    """GibletError where volumes, taken at ``times`` (s) in ``trs``, skip a TR or share one."""
+    odd = np.diff(trs) != 1
+    if odd.any():
+        raise GibletError(
+            f"volumes do not follow each other by t_r = {t_r} s: see film time "
+            f"{times[:-1][odd][0]:.2f} s. Check RepetitionTime and dropped volumes"
+        )
+
+
+def volume_trs(scans: xr.Dataset, t_r: float) -> np.ndarray:
+    """TR of each volume (n_volumes,), as `giblet.alignment.sync.match_scans` takes it.
+
+    Of volumes outside the film, the TR that holds them.
+    """
+    trs = volumes_to_trs(scans["film_time"].values, t_r)
+    for showing in find_showings(scans, t_r)[0]:
+        trs[showing.volumes] = showing.trs
+    return trs
+
+
+def spread_warnings(showings: list[Showing], moment: float, t_r: float) -> list[str]:
+    """A line where volumes of some showings are far from the shared ``moment`` (s) of the TR."""
+    far = [showing for showing in showings if share_of_tr(showing.deviation, t_r) > MOST_SPREAD]
+    if not far:
+        return []
+    most = max(far, key=lambda showing: abs(showing.deviation))
+    n_far, n_runs = (len({showing.label for showing in part}) for part in (far, showings))
+    return [
+        f"volumes of {n_far} of {n_runs} runs are taken at another moment of the TR than "
+        f"{moment:.2f} s after its beginning, the median of all: up to "
+        f"{abs(most.deviation):.2f} s {'later' if most.deviation > 0 else 'earlier'} "
+        f"({most.label}). Each keeps its own times; "
+        "check the onsets, and StartTime where only some sidecars have it"
+    ]
+
+
+def clock_of(runs: list, t_r: float) -> xr.Dataset:
+    """The volumes' coordinates of runs (`giblet.brain.runs.BoldRun`), as loaded scans have them."""
+    volumes = pd.concat([run.volumes() for run in runs], ignore_index=True)
+    coords = {str(name): ("volume", volumes[name].to_numpy()) for name in volumes}
+    return xr.Dataset(coords=coords, attrs={"t_r": t_r})
