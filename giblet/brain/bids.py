@@ -167,17 +167,15 @@ def _read_sidecar(
             f'{path.with_name(name)}: TR missing from the sidecar; add "RepetitionTime" in '
             f"seconds{header}"
         )
-    key = "RepetitionTime"
-    first = 0.0
+    key, first = "RepetitionTime or StartTime", 0.0
     try:
-        if key in sidecar:
-            t_r = scan_t_r(sidecar[key])
+        start_time = seconds(sidecar.get("StartTime", 0.0))
+        if "RepetitionTime" in sidecar:
+            t_r = scan_t_r(sidecar["RepetitionTime"])
         else:
             key = "VolumeTiming"
             times = [seconds(time) for time in sidecar[key]]
             t_r, first = scan_t_r(even_t_r(times, recording.n_volumes)), times[0]
-        key = "StartTime"
-        start_time = seconds(sidecar.get(key, 0.0))
     except (TypeError, ValueError, OverflowError) as error:
         raise GibletError(f"{path.with_name(name)}: {key}: {error}") from None
     if not 0 <= start_time <= 60:
@@ -196,7 +194,17 @@ def _confounds_path(path: Path) -> Path:
     for kind in ("timeseries", "regressors"):
         if tables := inherited(path, root, kind, ".tsv", root=root, desc="confounds"):
             return tables[0]
-    return path.with_name(f"{run_prefix(path)}_desc-confounds_timeseries.tsv")
+    expected = path.with_name(f"{run_prefix(path)}_desc-confounds_timeseries.tsv")
+    others = sorted(path.parent.glob(f"{run_prefix(path)}_*.tsv"))
+    there = ", ".join(p.name for p in others if parse_name(p).suffix in _OF_CONFOUNDS)
+    if there:
+        raise GibletError(
+            f"{expected}: no such file; there: {there}. Rename the table of confounds"
+        )
+    return expected
+
+
+_OF_CONFOUNDS = ("timeseries", "regressors", "confounds")  # suffixes
 
 
 def _events_path(path: Path, places: list[Path]) -> Path:

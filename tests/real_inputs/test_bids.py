@@ -690,7 +690,7 @@ TIMES = [
     Case(
         "RepetitionTime in ms",
         partial(bids, sidecar={"RepetitionTime": 2000}),
-        "RepetitionTime: t_r is 2000.0: that looks like milliseconds",
+        "RepetitionTime or StartTime: t_r is 2000.0: that looks like milliseconds",
         "bids-standard/legacy-validator#1363",
     ),
     Case(
