@@ -124,10 +124,16 @@ def preprocessed(root: Path, space: str | None) -> list[Path]:
     """Preprocessed BOLD of all tasks in one space, sorted; of a space that is named without a
     resolution, images without one where there are any. GibletError as `parse_space`."""
     wanted = parse_space(space)
-    all_images = [p for p in bold_images(root) if parse_name(p).entities.get("desc") == "preproc"]
-    paths = [path for path in all_images if wanted.items() <= _of_space(path).items()]
+    paths = [path for path in bold_images(root) if wanted.items() <= _of_space(path).items()]
+    paths = [path for path in paths if _is_magnitude(path)]
     exact = [path for path in paths if space is not None and _of_space(path) == wanted]
     return sorted(exact or paths)
+
+
+def _is_magnitude(path: Path) -> bool:
+    """Whether an image is preprocessed BOLD, not the phase or a part of complex numbers."""
+    entities = parse_name(path).entities
+    return entities.get("desc") == "preproc" and entities.get("part", "mag") == "mag"
 
 
 def _of_space(path: Path) -> dict[str, str]:
@@ -181,26 +187,25 @@ def list_spaces(images: Iterable[Path], task: str | None = None) -> list[str]:
 
 
 def _no_echoes(paths: list[Path]) -> list[Path]:
-    """Without single echoes and phase images of runs of which the combined or magnitude is there.
+    """Without single echoes of runs of which the combination is there.
 
     Raises GibletError for several single echoes of one run.
     """
     by_run: dict[str, list[Path]] = {}
     for path in paths:
         parts = run_prefix(path).split("_")
-        run = "_".join(p for p in parts if not p.startswith(("echo-", "part-")))
+        run = "_".join(p for p in parts if not p.startswith("echo-"))
         by_run.setdefault(run, []).append(path)
     kept = []
     for files in by_run.values():
-        magnitude = [p for p in files if "_part-phase" not in p.name] or files
-        combined = [p for p in magnitude if "_echo-" not in p.name] or magnitude
-        if len({run_prefix(p) for p in combined}) > 1 and "_echo-" in combined[0].name:
-            names = ", ".join(p.name for p in combined)
+        combined = [p for p in files if "_echo-" not in p.name]
+        if not combined and len(set(map(run_prefix, files))) > 1:
+            names = ", ".join(p.name for p in files)
             raise GibletError(
-                f"{combined[0]}: single echoes of one run ({names}); keep the combination, as "
+                f"{files[0]}: single echoes of one run ({names}); keep the combination, as "
                 "fMRIPrep writes it without echo-, or one of them"
             )
-        kept += combined
+        kept += combined or files
     return sorted(kept)
 
 

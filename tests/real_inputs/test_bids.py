@@ -326,11 +326,15 @@ def figures(folder):
     return folder
 
 
-def own_root_level(folder):
-    """Sidecar and events for all sessions in the folder of one."""
+def sessions(folder):
+    """Events and sidecar at the level of the session."""
     bids(folder)
-    for old, new in ((f"{FUNC}/{BOLD}.json", f"{DEEP}/sub-01/{BOLD}.json"),):
-        move(folder, old, new)
+    for top in (folder, folder / DEEP):
+        move(top, "sub-01/func", "sub-01/ses-1/func")
+        for path in list((top / "sub-01/ses-1/func").iterdir()):
+            name = path.name.replace("sub-01_", "sub-01_ses-1_")
+            above = path.suffix == ".json" or name.endswith("_events.tsv")
+            path.rename((path.parents[1] if above else path.parent) / name)
     return folder
 
 
@@ -371,7 +375,18 @@ LAYOUTS = [
         is_right,
         "bids-standard/pybids#1044",
     ),
-    Case("sidecar at the subject's level", own_root_level, is_right, "bids-standard/pybids#339"),
+    Case(
+        "sidecar at the subject's level",
+        lambda folder: move(bids(folder), f"{FUNC}/{BOLD}.json", f"{DEEP}/sub-01/{BOLD}.json"),
+        is_right,
+        "bids-standard/pybids#339",
+    ),
+    Case(
+        "sidecar and events at the session's level",
+        sessions,
+        labelled("ses-1_task-movie"),
+        "bids-standard/pybids#339",
+    ),
     Case(
         "sidecar with a byte order mark",
         lambda folder: beside(
@@ -471,6 +486,24 @@ LAYOUTS = [
         partial(bids, entities="_part-mag", events_entities=""),
         labelled("task-movie_part-mag"),
         "nipy/heudiconv#849",
+    ),
+    Case(
+        "phase beside magnitude",
+        lambda folder: beside(
+            folder,
+            f"{STEM}_part-phase_{SPACE}_desc-preproc_bold.nii.gz",
+            b"never opened",
+            entities="_part-mag",
+            events_entities="",
+        ),
+        labelled("task-movie_part-mag"),
+        "bids-standard/pybids#1032",
+    ),
+    Case(
+        "phase alone",
+        partial(bids, entities="_part-phase", events_entities=""),
+        "no BOLD file",
+        "bids-standard/pybids#1032",
     ),
     Case(
         "echo-2 in the BOLD alone",
