@@ -160,12 +160,13 @@ def _none_there(root: Path, task: str | None, wanted: dict[str, str], tasks: lis
             f"{text}; spaces there: {', '.join(spaces)}. Set scan.space to one of them, or run "
             f"fMRIPrep with --output-spaces {wanted['space']}"
         )
-    kinds = {f"desc-{d}" for p in images if (d := parse_name(p).entities.get("desc"))}
+    of_images = [parse_name(path).entities.items() for path in images]
+    kinds = {f"{k}-{v}" for entities in of_images for k, v in entities if k in ("desc", "part")}
     kinds |= {f"*{e}" for p in root.glob("sub-*/**/func/*") for e in _OTHERS if p.name.endswith(e)}
     if kinds:
         return (
-            f"{text}; there: {', '.join(sorted(kinds))}. giblet reads desc-preproc images of "
-            "fMRIPrep 1.2 or later; name other files in a table of runs"
+            f"{text}; there: {', '.join(sorted(kinds))}. giblet reads desc-preproc magnitude "
+            "images in a template's space, of fMRIPrep 1.2 or later; name others in a table of runs"
         )
     return f"{text}; run fMRIPrep first"
 
@@ -179,7 +180,7 @@ def list_spaces(images: Iterable[Path], task: str | None = None) -> list[str]:
     spaces = set()
     for path in images:
         entities = parse_name(path).entities
-        right = entities.get("desc") == "preproc" and task in (None, entities.get("task"))
+        right = _is_magnitude(path) and task in (None, entities.get("task"))
         if right and entities.get("space", "T1w") not in _OF_SUBJECTS:
             modifiers = [f"{k}-{v}" for k, v in _of_space(path).items() if k != "space"]
             spaces.add(":".join([entities["space"], *modifiers]))

@@ -502,7 +502,7 @@ LAYOUTS = [
     Case(
         "phase alone",
         partial(bids, entities="_part-phase", events_entities=""),
-        "no BOLD file",
+        "there: desc-preproc, part-phase. giblet reads desc-preproc magnitude images",
         "bids-standard/pybids#1032",
     ),
     Case(
@@ -610,19 +610,19 @@ SPACES = [
     Case(
         "only xcp_d's desc-denoised",
         partial(renamed, old="desc-preproc", new="desc-denoised"),
-        "there: desc-denoised. .* name other files in a table of runs",
+        "there: desc-denoised. .* name others in a table of runs",
         "PennLINC/xcp_d#967",
     ),
     Case(
         "images without a space",
         partial(renamed, old=f"_{SPACE}", new=""),
-        "no BOLD file .*; there: desc-preproc. ",
+        "no BOLD file .*; there: desc-preproc. giblet reads .* images in a template's space",
         "SIMEXP/load_confounds#69",
     ),
     Case(
         "names of fMRIPrep 1.0",
         partial(renamed, old=f"{SPACE}_desc-preproc_bold", new=f"bold_{SPACE}_preproc"),
-        r"there: \*_preproc.nii.gz. giblet reads desc-preproc images of fMRIPrep 1.2 or later",
+        r"there: \*_preproc.nii.gz. giblet reads desc-preproc .* of fMRIPrep 1.2 or later",
         "nipreps/fmriprep#356",
     ),
 ]
