@@ -10,7 +10,7 @@ from giblet.io.tables import load_json
 SPACE = "MNI152NLin2009cAsym"
 BOLD_ENDINGS = ("_bold.nii.gz", "_bold.nii")
 _OF_IMAGES = ("space", "cohort", "res", "den", "desc")  # entities that tables of a run do not have
-_INDICES = ("run", "echo")
+_INDICES = ("run", "echo", "res")
 _MODIFIERS = ("space", "cohort", "res")
 _OTHERS = ("_preproc.nii.gz", ".func.gii", ".dtseries.nii", ".ptseries.nii")
 _OF_SUBJECTS = ("T1w", "T2w", "anat", "func", "boldref", "individual", "fsnative")
@@ -99,7 +99,7 @@ def parse_space(space: str | None) -> dict[str, str]:
             f"scan.space: {space!r} is no template that subjects share; give one as "
             "MNI152NLin6Asym or MNI152NLin6Asym:res-2"
         )
-    return entities
+    return _comparable(entities)
 
 
 def find_bold(root: Path, task: str | None, space: str | None = None) -> list[Path]:
@@ -138,7 +138,7 @@ def _is_magnitude(path: Path) -> bool:
 
 def _of_space(path: Path) -> dict[str, str]:
     """Space, cohort and resolution of an image."""
-    entities = parse_name(path).entities
+    entities = _comparable(parse_name(path).entities)
     return {key: entities[key] for key in _MODIFIERS if key in entities}
 
 
@@ -232,7 +232,7 @@ def inherited(
     Their entities are among those of the BOLD file and ``needed``, of which they have every one;
     they lie in the folder of ``top`` that corresponds to the BOLD file's in ``root``, or above.
     """
-    of_bold = _comparable(parse_name(bold).entities)
+    needed, of_bold = _comparable(needed), _comparable(parse_name(bold).entities)
     applicable = of_bold if extension == ".json" or "space" in needed else _of_tables(of_bold)
     applicable = applicable | needed
     inside = bold.parent.relative_to(root)

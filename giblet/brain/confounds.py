@@ -97,7 +97,7 @@ def by_strategy(
     try:
         _check_strategy(strategy)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # all scrubbed: said by who asks
+            warnings.simplefilter("ignore", RuntimeWarning)  # all scrubbed: the caller reports it
             sample_mask, table = _load_single_confounds_file(
                 str(path), tuple(strategy), False, str(sidecar), **options | {"ica_aroma": "basic"}
             )

@@ -109,6 +109,13 @@ SCRUBBING = [
         rf"^{STEM}: 5 of 30 volumes of the film scrubbed",
     ),
     Case(
+        "scrub alone, without confounds",
+        partial(moving, strategy=("scrub",)),
+        scrubbed,
+        "SIMEXP/load_confounds#142",
+        "5 of 30 volumes of the film scrubbed",
+    ),
+    Case(
         "scrub where nothing moved changes nothing",
         partial(moving, rows=slice(0, 0)),
         same_as(partial(moving, rows=slice(0, 0), strategy=("motion",))),
@@ -577,6 +584,12 @@ SPACES = [
         lambda folder: (bids(folder, space=f"{NLIN6}_res-2"), {"space": "MNI152NLin6Asym"}),
         is_right,
         "nilearn/nilearn#3792",
+    ),
+    Case(
+        "res-02 in the files, res-2 named",
+        lambda folder: (bids(folder, space=f"{NLIN6}_res-02"), {"space": "MNI152NLin6Asym:res-2"}),
+        is_right,
+        "nipreps/fmriprep#3270",
     ),
     Case("res-2", partial(bids, space=f"{SPACE}_res-2"), is_right, "nilearn/nilearn#3792"),
     Case(
@@ -1048,7 +1061,9 @@ def test_scrubbed_volumes_stay_out_when_scans_are_moved(tmp_path):
     from giblet.brain.bold import survey_bids
 
     folder, options = moving(tmp_path)
-    scans = move_scans(survey_bids(folder, **options), 2.0)
+    scans = survey_bids(folder, **options)
+    assert not scans.runs[0].in_film[20:25].any()
+    scans = move_scans(scans, 2.0)
     inside = scans.runs[0].volumes()["in_film"].to_numpy()
     assert not inside[20:25].any()
     assert inside[4:20].all()
