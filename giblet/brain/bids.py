@@ -90,7 +90,7 @@ def _read_run(
         in_film=in_film & kept[steady],
         film_start=film_start,
         displacement=displaced,
-        warnings=[*recording.warnings, *warnings, *_count_scrubbed(path, in_film, kept[steady])],
+        warnings=[*warnings, *_count_scrubbed(path, in_film, kept[steady])],
         kept=kept[steady],
     )
 

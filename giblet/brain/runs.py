@@ -40,6 +40,11 @@ class BoldRun:
     warnings: list[str] = field(default_factory=list)
     kept: np.ndarray | None = None  # (n_volumes,) bool: not scrubbed; None: all
 
+    def __post_init__(self) -> None:
+        """Add the recording's own warnings."""
+        new = [warning for warning in self.recording.warnings if warning not in self.warnings]
+        object.__setattr__(self, "warnings", [*new, *self.warnings])
+
     @property
     def path(self) -> Path:
         """Of the file of BOLD."""

@@ -34,7 +34,8 @@ def derive(raw, folder):
     """fMRIPrep derivatives of every run that has a sidecar, beside a link to the raw data set."""
     (folder / "raw").symlink_to(raw)
     tasks = set()
-    for path in sorted(raw.rglob("sub-*_bold.json")) + sorted(raw.glob("sub-*/func/*_bold.nii.gz")):
+    files = [*raw.glob("sub-*/**/*_bold.json"), *raw.glob("sub-*/func/*_bold.nii.gz")]
+    for path in sorted(files):
         stem = path.name.rsplit("_bold", 1)[0]
         entities = parse_name(path).entities
         sidecar, last = {}, 0.0
