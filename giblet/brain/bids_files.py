@@ -1,5 +1,6 @@
 """Files of BIDS data sets: where BOLD lies, and which files belong to it (inheritance)."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -239,7 +240,7 @@ def inherited(
     paths = []
     for folder in (top / inside, *(top / above for above in inside.parents)):
         here = []
-        for path in folder.glob(f"*{suffix}{extension}"):
+        for path in _files(folder, suffix + extension):
             name = parse_name(path)
             entities = _comparable(name.entities)
             right = not path.name.startswith(".") and name[1:] == (suffix, extension)
@@ -251,6 +252,14 @@ def inherited(
 
 def _of_tables(entities: dict[str, str]) -> dict[str, str]:
     return {key: value for key, value in entities.items() if key not in _OF_IMAGES}
+
+
+def _files(folder: Path, ending: str) -> list[Path]:
+    """Files whose names have an ending; none of a folder that does not exist."""
+    try:
+        return [folder / name for name in os.listdir(folder) if name.endswith(ending)]
+    except OSError:
+        return []
 
 
 def _comparable(entities: dict[str, str]) -> dict[str, str]:
