@@ -6,6 +6,7 @@ from .bold import (
     load_bids as load_bids,
     load_runs as load_runs,
     null_series as null_series,
+    read_data_set as read_data_set,
     save_bold as save_bold,
     slow_cosines as slow_cosines,
     survey_bids as survey_bids,

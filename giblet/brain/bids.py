@@ -4,24 +4,47 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
+from giblet.brain.bids_files import (
+    data_set,
+    derivatives,
+    find_bold,
+    inherited,
+    parse_name,
+    raw_places,
+    run_prefix,
+)
+from giblet.brain.confounds import by_strategy, read_confounds
 from giblet.brain.events import film_times, read_events
-from giblet.brain.recording import open_recording
-from giblet.brain.runs import MOTION, BoldRun, Layout, check_alike, displacement, scan_t_r, seconds
+from giblet.brain.recording import Recording, open_recording
+from giblet.brain.runs import (
+    MOTION,
+    BoldRun,
+    Layout,
+    check_alike,
+    compare_t_r,
+    even_t_r,
+    scan_t_r,
+    seconds,
+)
 from giblet.errors import GibletError
-from giblet.io.paths import check_file
-from giblet.io.tables import load_json, load_table
+from giblet.io.tables import load_json
 from giblet.timing import acquisition_times
-
-SPACE = "MNI152NLin2009cAsym"
-_BOLD_ENDING = "_desc-preproc_bold.nii.gz"
 
 
 def read_runs(
-    folder: Path, task: str | None, confounds: Sequence[str], strategy: Sequence[str] = ()
+    folder: Path,
+    task: str | None,
+    confounds: Sequence[str],
+    strategy: Sequence[str] = (),
+    space: str | None = None,
+    raw: str | Path | None = None,
 ) -> list[BoldRun]:
     """Every run of one task, in the order of the file names; their images are not read yet.
+
+    ``space``: of the images, ``MNI152NLin2009cAsym`` unless another is named as fMRIPrep names it
+    (``MNI152NLin6Asym:res-2``). ``raw``: the data set with the events tables, where it lies
+    elsewhere than `giblet.brain.bids_files.raw_places`.
 
     Raises
     ------
@@ -29,61 +52,33 @@ def read_runs(
         A file is missing or unreadable, two runs have one name, the scan ends before the film, or
         the runs have different films or TRs.
     """
-    paths = _find_bold(derivatives(folder), task)
-    return check_alike([_read_run(path, confounds, strategy) for path in paths], folder)
+    root = derivatives(folder)
+    paths = find_bold(root, task, space)
+    places = raw_places(root, None if raw is None else Path(raw))
+    return check_alike([_read_run(path, places, confounds, strategy) for path in paths], folder)
 
 
-def derivatives(folder: Path) -> Path:
-    """The folder that holds ``sub-*``: ``folder/derivatives/fmriprep`` where there is one."""
-    if not folder.is_dir():
-        raise GibletError(f"{folder}: no such folder; give a BIDS data set")
-    inside = folder / "derivatives" / "fmriprep"
-    return inside if inside.is_dir() else folder
-
-
-def _find_bold(root: Path, task: str | None) -> list[Path]:
-    """BOLD files of one task, sorted; GibletError for two of one subject and run."""
-    pattern = f"*_space-{SPACE}*{_BOLD_ENDING}"
-    paths = sorted([*root.glob(f"sub-*/func/{pattern}"), *root.glob(f"sub-*/ses-*/func/{pattern}")])
-    tasks = sorted({path.name.split("_task-")[-1].split("_")[0] for path in paths})
-    if not paths or task not in (None, *tasks):
-        raise GibletError(
-            f"{root}: no BOLD file sub-*/func/*_task-{task or '*'}_space-{SPACE}*{_BOLD_ENDING}"
-            + (f"; tasks there: {', '.join(tasks)}" if tasks else "; run fMRIPrep first")
-        )
-    if task is None and len(tasks) > 1:
-        raise GibletError(f"{root}: several tasks ({', '.join(tasks)}): say which one to read")
-    paths = [path for path in paths if f"_task-{task or tasks[0]}_" in path.name]
-    seen: dict[str, Path] = {}
-    for path in paths:
-        other = seen.setdefault(_prefix(path), path)
-        if other is not path:
-            raise GibletError(f"{path}: two files for one run, the other is {other.name}; keep one")
-    return paths
-
-
-def _prefix(path: Path) -> str:
-    return path.name.split("_space-")[0]
-
-
-def _read_run(path: Path, confounds: Sequence[str], strategy: Sequence[str]) -> BoldRun:
+def _read_run(
+    path: Path, places: list[Path], confounds: Sequence[str], strategy: Sequence[str]
+) -> BoldRun:
     """Everything but the voxels; wrong tables are found before any image is read in full."""
-    mask = path.with_name(path.name.replace("preproc_bold", "brain_mask"))
-    recording = open_recording(path, mask)
+    recording = open_recording(path, _mask_path(path))
     n_scanned = recording.n_volumes
-    t_r, start_time, warnings = _read_sidecar(
-        path.with_name(path.name[: -len(".nii.gz")] + ".json")
+    t_r, start_time, warnings = _read_sidecar(path, places, recording)
+    table = _confounds_path(path)
+    steady, nuisance, displaced = read_confounds(
+        table, confounds if not strategy else (), n_scanned
     )
-    steady, nuisance, displaced = _read_confounds(_confounds_path(path), confounds, n_scanned)
+    kept = np.ones(n_scanned, dtype=bool)
     if strategy:
-        nuisance = _by_strategy(path, strategy)[steady]
+        nuisance, kept = by_strategy(table, strategy, steady)
     scan_end = acquisition_times(n_scanned + 1, t_r)[-1]
-    events = read_events(_events_path(path), path, scan_end, t_r)
+    events = read_events(_events_path(path, places), path, scan_end, t_r)
     warnings += events.attrs["warnings"]
     times = acquisition_times(n_scanned, t_r, start_time)[steady]
     columns = (events[name].to_numpy(float) for name in ("onset", "duration", "stim_onset"))
     film_time, in_film, film_start = film_times(times, *columns)
-    subject, _, name = _prefix(path).partition("_")
+    subject, _, name = run_prefix(path).partition("_")
     return BoldRun(
         recording=recording,
         subject=subject,
@@ -93,88 +88,147 @@ def _read_run(path: Path, confounds: Sequence[str], strategy: Sequence[str]) -> 
         steady=steady,
         nuisance=nuisance,
         film_time=film_time,
-        in_film=in_film,
+        in_film=in_film & kept[steady],
         film_start=film_start,
         displacement=displaced,
-        warnings=warnings,
+        warnings=[*warnings, *_count_scrubbed(path, in_film, kept[steady])],
+        kept=kept[steady],
     )
 
 
-def _read_sidecar(path: Path) -> tuple[float, float, list[str]]:
-    """RepetitionTime and StartTime (s), and warnings.
+def _count_scrubbed(path: Path, in_film: np.ndarray, kept: np.ndarray) -> list[str]:
+    """A warning where volumes of the film were scrubbed; GibletError where none is left.
 
-    fMRIPrep writes StartTime when it corrects slice timing.
+    ``in_film`` and ``kept`` (n_volumes,) bool.
     """
-    sidecar = load_json(path)
-    if "RepetitionTime" not in sidecar:
-        raise GibletError(f'{path}: TR missing from the sidecar; add "RepetitionTime" in seconds')
+    n_film, n_kept = int(in_film.sum()), int((in_film & kept).sum())
+    if n_film and not n_kept:
+        raise GibletError(
+            f"{path}: scrub leaves no volume of the film; take it out of scan.confound_strategy, "
+            "or this run out of the data set"
+        )
+    if n_film == n_kept:
+        return []
+    return [
+        f"{run_prefix(path)}: {n_film - n_kept} of {n_film} volumes of the film scrubbed: they are "
+        "out of the film and of the cleaning"
+    ]
+
+
+def _mask_path(path: Path) -> Path:
+    """The brain mask of a BOLD file, in the same space."""
+    entities = parse_name(path).entities
+    needed = {key: entities[key] for key in ("space", "res", "cohort") if key in entities}
+    root, extension = data_set(path), path.name[path.name.index(".") :]
+    masks = inherited(path, root, "mask", extension, root=root, **needed, desc="brain")
+    return masks[0] if masks else path.with_name(path.name.replace("preproc_bold", "brain_mask"))
+
+
+def sidecar_of(path: Path, places: Sequence[Path] = ()) -> tuple[dict, list[str]]:
+    """The JSON sidecars of a BOLD file, merged as BIDS inherits them, and warnings.
+
+    The TR comes from raw data in ``places`` where the derivatives do not have it. GibletError for
+    files that are unreadable, and for none.
+    """
+    root = data_set(path)
+    files = inherited(path, root, "bold", ".json", root=root)
+    sidecar: dict = {}
+    for file in reversed(files):
+        sidecar |= load_json(file)
+    if _TIMING & sidecar.keys():
+        return sidecar, []
+    for place in places:
+        for file in inherited(path, place, "bold", ".json", root=root) if place != root else []:
+            raw = load_json(file)
+            timing = {key: raw[key] for key in _TIMING & raw.keys()}
+            if timing:
+                warning = f"{path.name}: its TR is that of the raw data ({file})"
+                return sidecar | timing, [warning]
+    if not files:  # names the file that fMRIPrep writes
+        load_json(path.with_name(path.name[: path.name.index(".")] + ".json"))
+    return sidecar, []
+
+
+_TIMING = {"RepetitionTime", "VolumeTiming"}
+
+
+def _read_sidecar(
+    path: Path, places: list[Path], recording: Recording
+) -> tuple[float, float, list[str]]:
+    """RepetitionTime and the time of the first volume (s), and warnings.
+
+    fMRIPrep writes StartTime when it corrects slice timing. Regular VolumeTiming is a TR, too.
+    """
+    sidecar, warnings = sidecar_of(path, places)
+    of_header = recording.header_t_r
+    name = path.name[: path.name.index(".")] + ".json"
+    if not _TIMING & sidecar.keys():
+        header = f"; the image's header has {of_header:g} s" if of_header else ""
+        raise GibletError(
+            f'{path.with_name(name)}: TR missing from the sidecar; add "RepetitionTime" in '
+            f"seconds{header}"
+        )
+    key, first = "RepetitionTime or StartTime", 0.0
     try:
-        t_r = scan_t_r(sidecar["RepetitionTime"])
         start_time = seconds(sidecar.get("StartTime", 0.0))
+        if "RepetitionTime" in sidecar:
+            t_r = scan_t_r(sidecar["RepetitionTime"])
+        else:
+            key = "VolumeTiming"
+            times = [seconds(time) for time in sidecar[key]]
+            t_r, first = scan_t_r(even_t_r(times, recording.n_volumes)), times[0]
     except (TypeError, ValueError, OverflowError) as error:
-        raise GibletError(f"{path}: RepetitionTime or StartTime: {error}") from None
+        raise GibletError(f"{path.with_name(name)}: {key}: {error}") from None
     if not 0 <= start_time <= 60:
-        raise GibletError(f"{path}: StartTime is {start_time}; give seconds since the scan began")
-    missing = [] if "StartTime" in sidecar else [f"{path.name}: no StartTime, taken as 0 s"]
-    return t_r, start_time, missing
+        raise GibletError(
+            f"{path.with_name(name)}: StartTime is {start_time}; give seconds since the scan began"
+        )
+    if "StartTime" not in sidecar:
+        warnings.append(f"{name}: no StartTime, taken as 0 s")
+    warnings += compare_t_r(of_header, t_r, path.name, "the sidecar")
+    return t_r, first + start_time, warnings
 
 
 def _confounds_path(path: Path) -> Path:
     """The confounds table of a BOLD file; fMRIPrep before 20.2 called it ``regressors``."""
-    current, old = (
-        path.with_name(f"{_prefix(path)}_desc-confounds_{kind}.tsv")
-        for kind in ("timeseries", "regressors")
+    root = data_set(path)
+    for kind in ("timeseries", "regressors"):
+        if tables := inherited(path, root, kind, ".tsv", root=root, desc="confounds"):
+            return tables[0]
+    expected = path.with_name(f"{run_prefix(path)}_desc-confounds_timeseries.tsv")
+    others = sorted(path.parent.glob(f"{run_prefix(path)}_*.tsv"))
+    there = ", ".join(p.name for p in others if parse_name(p).suffix in _OF_CONFOUNDS)
+    if there:
+        raise GibletError(
+            f"{expected}: no such file; there: {there}. Rename the table of confounds"
+        )
+    return expected
+
+
+_OF_CONFOUNDS = ("timeseries", "regressors", "confounds")  # suffixes
+
+
+def _events_path(path: Path, places: list[Path]) -> Path:
+    """The events table, by inheritance, beside the BOLD file or in the raw data."""
+    root = data_set(path)
+    for place in places:
+        if tables := inherited(path, place, "events", ".tsv", root=root):
+            return tables[0]
+    expected = path.with_name(f"{run_prefix(path)}_events.tsv")
+    raise GibletError(
+        f"{expected}: no such file; it says when the film began. Looked in {root}, above it and in "
+        "sourcedata/raw: set scan.raw to the BIDS data set with the events"
     )
-    return old if old.is_file() and not current.is_file() else current
-
-
-def _read_confounds(path: Path, names: Sequence[str], n_scanned: int):
-    """Mask of steady volumes (n_scanned,) bool, and of these the columns ``names``
-    (n_volumes, n_names) and the framewise displacement (n_volumes,)."""
-    table = load_table(path)
-    if len(table) != n_scanned:
-        raise GibletError(f"{path}: {len(table)} rows, but the scan has {n_scanned} volumes")
-    missing = [name for name in names if name not in table]
-    if missing:
-        raise GibletError(f"{path}: no confound column {', '.join(missing)}")
-    unsteady = table.filter(regex="^non_steady_state_outlier").any(axis=1).to_numpy()
-    values = table[list(names)].apply(pd.to_numeric, errors="coerce")
-    values.iloc[:2] = values.iloc[:2].bfill()  # a derivative begins with n/a, as nilearn has it
-    values = values[~unsteady].to_numpy(float)
-    if not np.isfinite(values).all():
-        raise GibletError(f"{path}: n/a among the confounds ({', '.join(names)}) after volume 1")
-    return ~unsteady, values, displacement(table, path)[~unsteady]
-
-
-def _by_strategy(path: Path, strategy: Sequence[str]) -> np.ndarray:
-    """The confounds (n_scanned, n_confounds) that nilearn's ``load_confounds`` gives."""
-    from nilearn.interfaces.fmriprep import load_confounds
-
-    if (sidecar := _confounds_path(path).with_suffix(".json")).exists():
-        check_file(sidecar)
-    try:
-        table, _steady = load_confounds(str(path), strategy=tuple(strategy), demean=False)
-    except Exception as error:  # nilearn takes the JSON beside the table as it is
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
-        raise GibletError(f"{path}: no confounds by {', '.join(strategy)} ({reason})") from None
-    return table.to_numpy(float)
-
-
-def _events_path(path: Path) -> Path:
-    """The events table, beside the BOLD file or in the raw data set two folders above."""
-    name = f"{_prefix(path)}_events.tsv"
-    root = next(parent for parent in path.parents if parent.name.startswith("sub-")).parent
-    raw = root.parent.parent / path.relative_to(root).with_name(name)
-    for candidate in (path.with_name(name), raw):
-        if candidate.is_file():
-            return candidate
-    raise GibletError(f"{path.with_name(name)}: no such file; it says when the film began")
 
 
 def _read_data_set(
-    folder: Path, task: str | None, confounds: Sequence[str] | None, strategy: Sequence[str]
+    folder: Path,
+    task: str | None,
+    confounds: Sequence[str] | None,
+    strategy: Sequence[str],
+    **places: str | None,
 ) -> list[BoldRun]:
-    return read_runs(folder, task, MOTION if confounds is None else confounds, strategy)
+    return read_runs(folder, task, MOTION if confounds is None else confounds, strategy, **places)
 
 
 def _origin(folder: Path) -> str:

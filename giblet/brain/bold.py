@@ -16,6 +16,7 @@ from giblet.brain.qc import tsnr
 from giblet.brain.run_table import RUN_TABLE, read_run_table
 from giblet.brain.runs import MOTION, BoldRun, Layout
 from giblet.brain.screening import Scans, survey
+from giblet.errors import GibletError
 from giblet.io.arrays import append_arrays, new_variable
 from giblet.io.atomic import replacing
 from giblet.log import progress
@@ -34,14 +35,18 @@ def load_bids(
     parcellation: str | Path | None = None,
     confounds: Sequence[str] = MOTION,
     strategy: Sequence[str] = (),
+    space: str | None = None,
+    raw: str | Path | None = None,
 ) -> xr.Dataset:
     """BOLD of every run of every subject, cleaned but not z-scored (that needs the training split).
 
-    ``folder`` holds ``sub-*/[ses-*/]func``, or ``derivatives/fmriprep`` with them inside. Each run
-    has its brain mask, confounds table and JSON sidecar in its folder, and an events table there or
-    in the raw data set. Non-steady-state volumes are dropped; a linear trend, cosines below
-    ``high_pass_hz`` (None: none) and the ``confounds`` columns are regressed out, or instead
-    of them those of nilearn's ``load_confounds`` by ``strategy`` (``("motion", "wm_csf")`` …).
+    ``folder`` holds ``sub-*/[ses-*/]func``, or ``derivatives/*`` with them inside. Each run has its
+    brain mask, confounds table and JSON sidecar by BIDS' inheritance, and an events table there or
+    in the ``raw`` data set (None: looked for around the derivatives). Of several spaces ``space``
+    names one (``MNI152NLin6Asym:res-2``). Non-steady-state volumes are dropped; a linear trend,
+    cosines below ``high_pass_hz`` (None: none) and the ``confounds`` columns are regressed out, or
+    instead of them those of nilearn's ``load_confounds`` by ``strategy`` (``("motion", "wm_csf")``
+    …). Volumes that ``"scrub"`` leaves out are 0, not in the film, and cleaning does not see them.
 
     Returns
     -------
@@ -62,7 +67,8 @@ def load_bids(
         confounds of another length, two runs with one name, different grids, a scan that ends a
         TR or more before the film.
     """
-    return _load(survey_bids(folder, task, parcellation, confounds, strategy), high_pass_hz)
+    scans = survey_bids(folder, task, parcellation, confounds, strategy, space, raw)
+    return _load(scans, high_pass_hz)
 
 
 def load_runs(
@@ -84,19 +90,39 @@ def find_layout(source: Path) -> Layout:
     return next((layout for layout in LAYOUTS if layout.fits(source)), BIDS)
 
 
-def survey_scans(source, task=None, parcellation=None, confounds=None, strategy=()) -> Scans:
+def survey_scans(
+    source, task=None, parcellation=None, confounds=None, strategy=(), space=None, raw=None
+) -> Scans:
     """The runs of a data set of any layout, each read once for which of its columns vary.
 
     Arguments as `load_bids`; ``confounds`` None: those that its layout takes by itself.
     """
-    runs = find_layout(source).read_runs(source, task, confounds, strategy)
+    runs = read_data_set(source, task, confounds, strategy, space, raw)
     return survey(runs, source, parcellation)
 
 
-def survey_bids(folder, task=None, parcellation=None, confounds=MOTION, strategy=()) -> Scans:
+def read_data_set(
+    source: Path, task=None, confounds=None, strategy=(), space=None, raw=None
+) -> list[BoldRun]:
+    """The runs of a data set of any layout, from headers and tables; arguments as `survey_scans`.
+
+    GibletError for a ``space`` or ``raw`` of a table of runs, which names its files itself.
+    """
+    places = {k: v for k, v in (("space", space), ("raw", raw)) if v is not None}
+    layout = find_layout(source)
+    if places and layout is not BIDS:
+        keys = ", ".join(f"scan.{name}" for name in places)
+        raise GibletError(f"{source}: {keys}: for BIDS folders alone; leave it out")
+    return layout.read_runs(source, task, confounds, strategy, **places)
+
+
+def survey_bids(
+    folder, task=None, parcellation=None, confounds=MOTION, strategy=(), space=None, raw=None
+) -> Scans:
     """`survey_scans` of a BIDS data set; arguments as `load_bids`."""
     folder = Path(folder)
-    return survey(read_runs(folder, task, confounds, strategy), folder, parcellation)
+    runs = read_runs(folder, task, confounds, strategy, space, raw)
+    return survey(runs, folder, parcellation)
 
 
 def survey_runs(table, parcellation=None, confounds=()) -> Scans:
@@ -172,11 +198,12 @@ def _fill(
 def _cleaned(run: BoldRun, scans: Scans, high_pass_hz) -> tuple[np.ndarray, np.ndarray]:
     """Cleaned BOLD of one run (n_volumes, n_columns) float32; tSNR before that (n_columns,)."""
     series = run.read(scans.columns)
+    all_kept = run.kept is None or run.kept.all()
     try:
-        ratio = tsnr(series)
+        ratio = tsnr(series if all_kept else series[run.kept])
     except ValueError:  # no mean
         ratio = np.full(series.shape[1], np.nan)
-    cleaned = clean_series(series, run.nuisance, run.t_r, high_pass_hz)
+    cleaned = clean_series(series, run.nuisance, run.t_r, high_pass_hz, run.kept)
     return cleaned.astype(np.float32, copy=False), ratio
 
 
@@ -212,25 +239,40 @@ _COLUMNS_AT_ONCE = 4096  # 65 MB of float64 at 1,976 volumes
 
 
 def clean_series(
-    series: np.ndarray, nuisance: np.ndarray, t_r: float, high_pass_hz: float | None
+    series: np.ndarray,
+    nuisance: np.ndarray,
+    t_r: float,
+    high_pass_hz: float | None,
+    kept: np.ndarray | None = None,
 ) -> np.ndarray:
     """``series`` (n_volumes, n_columns) float, cleaned in place, around 0.
 
     A linear trend, cosines slower than ``high_pass_hz`` (None: none) and ``nuisance``
     (n_volumes, n_confounds) are regressed out together, by ``nilearn.signal.clean`` in float64.
+    Volumes that are not ``kept`` (n_volumes,) bool have no part in it and become 0; None: all are.
     """
     from nilearn import signal
 
     nuisance = np.hstack([nuisance, slow_cosines(len(series), t_r, high_pass_hz)])
+    rows: slice | np.ndarray = slice(None)
+    sample_mask = None
+    if kept is not None and not kept.all():
+        # signal.clean detrends over the volumes that it keeps as if they followed each other
+        trend = acquisition_times(len(series), t_r)[:, None]
+        nuisance = np.hstack([nuisance, trend])
+        rows = sample_mask = np.flatnonzero(kept)
     for start in range(0, series.shape[1], _COLUMNS_AT_ONCE):
         block = series[:, start : start + _COLUMNS_AT_ONCE]
-        block[:] = signal.clean(
+        block[rows] = signal.clean(
             block.astype(np.float64),
             detrend=True,
             standardize=None,
             filter=False,
             confounds=nuisance if nuisance.shape[1] else None,
+            sample_mask=sample_mask,
         )
+    if sample_mask is not None:
+        series[np.setdiff1d(np.arange(len(series)), sample_mask)] = 0
     return series
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,11 @@ from giblet.errors import GibletError
 from giblet.io.paths import check_file, check_own
 
 _DEFLATE = 1032  # the most that gzip packs into a byte
+_MILLISECONDS = 100.0  # a TR from here on must be in them, whatever its unit
+_SAME_GRID, _EQUAL_GRID = 0.1, 0.001  # of a voxel: most that a corner may be off; unsaid
+_NOWHERE = (
+    "{}: its header does not say where voxels lie (sform and qform 0): coordinates are a guess"
+)
 _GRID_AT_ONCE = 8_000_000  # voxels of the grid: 64 MB as float64
 
 
@@ -37,7 +43,8 @@ def open_image(path: Path, **options):
     import nibabel
     from nibabel.openers import ImageOpener
 
-    check_file(path, "an image")
+    if not check_file(path, "an image").stat().st_size:
+        raise GibletError(f"{path}: not a readable image (empty, 0 bytes): fetch or make it again")
     with reading_image(path):
         if ".gii" in path.suffixes:  # unpacked first: nibabel then opens no file that it names
             with ImageOpener(path) as file:
@@ -95,18 +102,50 @@ def _check_header(image, path: Path) -> None:
 
 
 def open_volume(path: Path):
-    """An image of one number per voxel, as masks and labels are; GibletError for any other."""
+    """An image of one number per voxel, as masks and labels are; GibletError for any other.
+
+    Axes of length 1 behind the third are left out.
+    """
+    from nibabel.funcs import squeeze_image
+
     image = open_image(path)
-    if (n := len(getattr(image, "shape", ()))) != 3:  # a surface has none
-        raise GibletError(f"{path}: must be one volume of voxels, but has {n} dimensions")
-    return image
+    shape: tuple[int, ...] = getattr(image, "shape", ())  # a surface has none
+    if len(shape) < 3 or set(shape[3:]) - {1}:
+        raise GibletError(
+            f"{path}: must be one volume of voxels, but has {len(shape)} dimensions {shape}"
+        )
+    with reading_image(path):
+        return image if len(shape) == 3 else squeeze_image(image)
+
+
+def _time_axis(shape: tuple[int, ...], path: Path) -> int:
+    """The axis of volumes in an image of BOLD: the fourth, or the one that is longer than 1."""
+    longer = [axis for axis in range(3, len(shape)) if shape[axis] > 1]
+    if len(shape) < 4 or len(longer) > 1:
+        raise GibletError(
+            f"{path}: BOLD must have 4 dimensions, this image has {len(shape)} {shape}"
+        )
+    return longer[0] if longer else 3
+
+
+_SECONDS = {"msec": 1e-3, "usec": 1e-6}  # in a unit of time of NIfTI
+
+
+def _header_t_r(header, axis: int) -> float | None:
+    """The TR (s) that a header states; None where it has none."""
+    zooms = header.get_zooms()
+    units = header.get_xyzt_units()[1] if hasattr(header, "get_xyzt_units") else "sec"
+    stated = float(zooms[axis]) if len(zooms) > axis else 0.0
+    stated *= _SECONDS.get(units, 1e-3 if stated >= _MILLISECONDS else 1.0)
+    return stated if 1e-3 < stated < math.inf else None
 
 
 @dataclass(frozen=True)
 class ImageRecording:
     """A run of BOLD in an image (i, j, k, volume); a `giblet.brain.recording.Recording`.
 
-    ``shape`` (n_i, n_j, n_k) and ``affine`` (4, 4) are the grid of its voxels.
+    ``shape`` (n_i, n_j, n_k) and ``affine`` (4, 4) are the grid of its voxels. ``header_t_r``: the
+    TR (s) in its header, None where there is none. ``warnings``: of what the header lacks.
     """
 
     path: Path
@@ -114,15 +153,23 @@ class ImageRecording:
     shape: tuple[int, ...]
     affine: np.ndarray
     mask_file: Path
+    time_axis: int = 3
+    header_t_r: float | None = None
+    warnings: tuple[str, ...] = ()
     is_quick = False  # to be read as a whole
 
     @classmethod
     def open(cls, path: Path, mask_file: Path) -> "ImageRecording":
         image = open_image(path)
         shape: tuple[int, ...] = getattr(image, "shape", ())  # a surface has none
-        if len(shape) != 4:
-            raise GibletError(f"{path}: BOLD must have 4 dimensions, this image has {len(shape)}")
-        return cls(path, shape[3], shape[:3], image.affine, mask_file)
+        axis = _time_axis(shape, path)
+        with reading_image(path):
+            header, affine = image.header, image.affine
+            t_r = _header_t_r(header, axis)
+            fields = set(getattr(header, "keys", list)())
+        no_place = [header[code] for code in ("sform_code", "qform_code") if code in fields]
+        warnings = [_NOWHERE.format(path.name)] if no_place and not any(no_place) else []
+        return cls(path, shape[axis], shape[:3], affine, mask_file, axis, t_r, tuple(warnings))
 
     @staticmethod
     def shared_columns(recordings: Sequence["ImageRecording"]) -> "Voxels":
@@ -134,16 +181,20 @@ class ImageRecording:
             An unreadable file, an image or mask on another grid than the first, nothing in common.
         """
         first = recordings[0]
-        mask = np.ones(first.shape, dtype=bool)
+        mask, warnings = np.ones(first.shape, dtype=bool), []
         for recording in recordings:
             brain = open_volume(recording.mask_file)
-            for grid in (recording, brain):
-                same = grid.shape == first.shape
-                if not same or not np.allclose(grid.affine, first.affine, atol=1e-3):
-                    raise GibletError(
-                        f"{recording.path}: its image or mask has another grid (shape or affine) "
-                        f"than {first.path.name}; resample them to one"
-                    )
+            off = [_off_grid(grid, first) for grid in (recording, brain)]
+            if max(off) > _SAME_GRID:
+                raise GibletError(
+                    f"{recording.path}: its image or mask has another grid (shape or affine) "
+                    f"than {first.path.name}; resample them to one"
+                )
+            if max(off) > _EQUAL_GRID:
+                warnings.append(
+                    f"{recording.path.name}: its voxels are up to {max(off):.2g} of a voxel off "
+                    f"those of {first.path.name}, taken as the same"
+                )
             with reading_image(recording.mask_file):
                 mask &= np.asanyarray(brain.dataobj) > 0
             if not mask.any():
@@ -151,7 +202,7 @@ class ImageRecording:
                     f"{recording.mask_file}: mask empty: "
                     "no voxel is in the brain in all runs so far"
                 )
-        return Voxels(mask, first.affine)
+        return Voxels(mask, first.affine, tuple(warnings))
 
     def blocks(self, columns: "Voxels | Parcels") -> Iterator[np.ndarray]:
         """All volumes, (n, n_columns) of ``columns.dtype``, from first to last, some at a time.
@@ -162,19 +213,38 @@ class ImageRecording:
         n_at_once = max(1, _GRID_AT_ONCE // math.prod(self.shape))
         for start in range(0, self.n_volumes, n_at_once):
             with reading_image(self.path):
-                block = np.asarray(image.dataobj[..., start : start + n_at_once])
+                block = np.asarray(image.dataobj[self._volumes(start, start + n_at_once)])
             yield columns.pick(block)
+
+    def _volumes(self, start: int, stop: int) -> tuple:
+        """What selects volumes: all of three axes, 0 of others of length 1."""
+        return (*[slice(None)] * 3, *[0] * (self.time_axis - 3), slice(start, stop), ...)
+
+
+def _off_grid(grid, first) -> float:
+    """How far the corners of a grid (``shape``, ``affine``) are off those of ``first``, in voxels.
+
+    Infinite for another shape.
+    """
+    from nibabel.affines import apply_affine
+
+    if tuple(grid.shape) != tuple(first.shape):
+        return math.inf
+    corners = np.array(list(product(*([0, n - 1] for n in first.shape))))
+    in_first = apply_affine(np.linalg.inv(first.affine) @ grid.affine, corners)
+    return float(np.abs(in_first - corners).max())
 
 
 @dataclass(frozen=True)
 class Voxels:
     """Columns that are voxels: of ``mask`` (i, j, k) bool, in the order of ``np.argwhere(mask)``.
 
-    ``affine`` (4, 4) leads from voxels to mm.
+    ``affine`` (4, 4) leads from voxels to mm. ``warnings``: of grids that differ a little.
     """
 
     mask: np.ndarray
     affine: np.ndarray
+    warnings: tuple[str, ...] = ()
     dimension = "voxel"
     dtype = np.float32
 
@@ -189,7 +259,8 @@ class Voxels:
 
     def parcels(self, parcellation: Path) -> "Parcels":
         """Means over the labels of an image in MNI space; GibletError for none in the mask."""
-        return Parcels(self, read_labels(parcellation, self.mask, self.affine))
+        atlas, warnings = read_labels(parcellation, self.mask, self.affine)
+        return Parcels(self, atlas, (*self.warnings, *warnings))
 
     def pick(self, block: np.ndarray) -> np.ndarray:
         """Volumes (i, j, k, n_volumes) → (n_volumes, n_voxels) float32."""
@@ -220,11 +291,12 @@ class Voxels:
 class Parcels:
     """Columns that are means over voxels: of each label of ``atlas`` (i, j, k) int.
 
-    ``atlas`` is 0 outside the voxels' mask.
+    ``atlas`` is 0 outside the voxels' mask. ``warnings``: of the grids, and of labels left out.
     """
 
     voxels: Voxels
     atlas: np.ndarray
+    warnings: tuple[str, ...] = ()
     dimension = "parcel"
     dtype = np.float64
 
@@ -256,21 +328,37 @@ def _with_axes(arrays: xr.Dataset, dimension: str, centres: np.ndarray) -> xr.Da
     return arrays.assign_coords(axes)
 
 
-def read_labels(path: Path, mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
+def read_labels(path: Path, mask: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, list[str]]:
     """A parcellation (i, j, k) int on the grid of ``mask``, nearest labels, 0 outside the mask.
 
-    Raises GibletError for an unreadable image, and where no label lies in the mask.
+    And a warning of labels that are nowhere in the mask. Raises GibletError for an unreadable
+    image, and where no label lies in the mask.
     """
     from nibabel import Nifti1Image
     from nilearn.image import resample_to_img
 
     grid = Nifti1Image(mask.astype(np.uint8), affine)
+    image = open_volume(path)
     with reading_image(path):
-        atlas = resample_to_img(open_volume(path), grid, interpolation="nearest")
-    labels = np.where(mask, np.asanyarray(atlas.dataobj).round().astype(int), 0)
+        atlas = resample_to_img(image, grid, interpolation="nearest")
+        there = np.unique(_whole(np.asanyarray(image.dataobj)))
+    labels = np.where(mask, _whole(np.asanyarray(atlas.dataobj)), 0)
     if not labels.any():
         raise GibletError(f"{path}: no label lies in the brain mask; is it in MNI space?")
-    return labels
+    there = there[there > 0]
+    lost = np.setdiff1d(there, labels)
+    if not len(lost):
+        return labels, []
+    named = ", ".join(map(str, lost[:10].tolist())) + ", …" * (len(lost) > 10)
+    return labels, [
+        f"{path.name}: {len(lost)} of {len(there)} labels lie in no voxel of the scans and are "
+        f"left out: {named}"
+    ]
+
+
+def _whole(labels: np.ndarray) -> np.ndarray:
+    """Labels as int; NaN is 0."""
+    return np.nan_to_num(labels).round().astype(int)
 
 
 def parcel_means(values: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ class Columns(Protocol):
 
     dimension : theirs in files, "voxel" or "parcel"
     dtype : of the blocks that are read
+    warnings : of what was left out or taken as the same
     """
 
     @property
@@ -30,6 +31,9 @@ class Columns(Protocol):
 
     @property
     def dtype(self) -> type: ...
+
+    @property
+    def warnings(self) -> Sequence[str]: ...
 
     def __len__(self) -> int: ...
 
@@ -52,6 +56,8 @@ class Recording(Protocol):
 
     n_volumes : all that the file has
     is_quick : whether all of it is read in about a second
+    header_t_r : TR (s) that its header states, None where it has none
+    warnings : of what the header lacks
     """
 
     @property
@@ -62,6 +68,12 @@ class Recording(Protocol):
 
     @property
     def is_quick(self) -> bool: ...
+
+    @property
+    def header_t_r(self) -> float | None: ...
+
+    @property
+    def warnings(self) -> Sequence[str]: ...
 
     @staticmethod
     def shared_columns(recordings: Sequence[Any]) -> FileColumns:

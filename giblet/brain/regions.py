@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from giblet.brain.images import open_image, reading_image
+from giblet.brain.images import open_volume, reading_image
 from giblet.errors import GibletError
 from giblet.io.tables import load_table
 
@@ -48,11 +48,12 @@ def read_regions(path: Path, places: np.ndarray) -> dict[str, np.ndarray]:
         Not a readable image of three dimensions, values that are no labels, a table without those
         columns, no label at any place.
     """
-    image = open_image(path)
+    image = open_volume(path)
     with reading_image(path):
         values = np.asanyarray(image.dataobj)
-    if values.ndim != 3 or not np.array_equal(values, np.rint(values)):
-        raise GibletError(f"{path}: a label image has three dimensions and whole numbers")
+    if not np.allclose(values, np.rint(values), atol=1e-3):
+        raise GibletError(f"{path}: a label image has whole numbers")
+    values = np.rint(values)
     labels = labels_at(values.astype(int), image.affine, places)
     if not labels.any():
         raise GibletError(f"{path}: no voxel of the scan has a label; is it in the scan's space?")

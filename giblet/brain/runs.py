@@ -22,6 +22,9 @@ _APART = {
     "stim_file": "load them apart; of one film in several files, write one name in all of them, "
     "and in a column stim_onset the second of the whole film at which each begins",
 }
+SAME_T_R = 1e-4  # s: rounding of converters
+_OTHER_T_R = 1e-3  # s between a header and what its tables say
+_NO_T_R = (0.0, 1.0)  # s: of headers in which nobody wrote it
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -41,6 +44,12 @@ class BoldRun:
     film_start: np.ndarray  # (n_volumes,) s
     displacement: np.ndarray  # (n_volumes,) mm from the volume before, NaN where unknown
     warnings: list[str] = field(default_factory=list)
+    kept: np.ndarray | None = None  # (n_volumes,) bool: not scrubbed; None: all
+
+    def __post_init__(self) -> None:
+        """Add the recording's own warnings."""
+        new = [warning for warning in self.recording.warnings if warning not in self.warnings]
+        object.__setattr__(self, "warnings", [*new, *self.warnings])
 
     @property
     def path(self) -> Path:
@@ -53,9 +62,11 @@ class BoldRun:
         return len(self.film_time)
 
     def volumes(self) -> pd.DataFrame:
-        """A table of one row per steady volume."""
+        """A table of one row per steady volume; scrubbed ones are not in the film."""
         names = ("film_time", "in_film", "film_start")
         table = pd.DataFrame({name: getattr(self, name) for name in names})
+        if self.kept is not None:
+            table["in_film"] &= self.kept
         return table.assign(subject=self.subject, run=self.name)
 
     def blocks(self, columns: Columns) -> Iterator[np.ndarray]:
@@ -82,13 +93,14 @@ class Layout:
     """Layout of a data set: its module defines one, `giblet.brain.bold.LAYOUTS` lists it.
 
     fits : whether what lies at a path has this layout
-    read_runs : runs by (path, task, confounds, strategy); confounds None: the layout's own
+    read_runs : runs by (path, task, confounds, strategy); confounds None: the layout's own; BIDS
+        has keywords space and raw, too
     files : files and folders that the data set consists of
     origin : who made the data set, for ``source`` of a saved ``bold``
     """
 
     fits: Callable[[Path], bool]
-    read_runs: Callable[[Path, str | None, Sequence[str] | None, Sequence[str]], list[BoldRun]]
+    read_runs: Callable[..., list[BoldRun]]
     files: Callable[[Path], list[Path]]
     origin: Callable[[Path], str]
 
@@ -107,7 +119,7 @@ def check_alike(runs: list[BoldRun], source: Path) -> list[BoldRun]:
                 )
     for name in ("t_r", "stim_file"):
         files = {getattr(run, name): run.path.name for run in runs}
-        if len(files) > 1:
+        if len(files) > 1 and not (name == "t_r" and max(files) - min(files) <= SAME_T_R):
             listed = "; ".join(f"{value} in {file}" for value, file in files.items())
             raise GibletError(f"{source}: runs differ in {name} ({listed}); {_APART[name]}")
     return _with_start_warning(runs)
@@ -138,6 +150,40 @@ def scan_t_r(t_r: object) -> float:
     if (checked := check_t_r(seconds(t_r))) < SHORTEST_T_R:
         raise ValueError(f"t_r is {checked}: no scanner is so fast. Give seconds.")
     return checked
+
+
+def even_t_r(times: Sequence[float], n_scanned: int) -> float:
+    """The repetition time (s) of volumes that were taken at ``times`` (n_scanned,), all alike.
+
+    Raises ValueError for another number of times, and where they are not evenly spaced.
+
+    >>> even_t_r([0.0, 1.5, 3.0], 3)
+    1.5
+    """
+    if len(times) != n_scanned or n_scanned < 2:
+        raise ValueError(f"{len(times)} times, but the scan has {n_scanned} volumes")
+    steps = np.diff(times)
+    if np.ptp(steps) > _OTHER_T_R:
+        raise ValueError(
+            f"volumes are {steps.min():g} to {steps.max():g} s apart (sparse sampling?): giblet "
+            "reads scans with one TR"
+        )
+    return float(steps.mean())
+
+
+def compare_t_r(of_header: float | None, t_r: float, file: str, source: str) -> list[str]:
+    """A warning where the TR (s) in a file's header is not the one that ``source`` gives.
+
+    Headers of 0 and 1 s say nothing: programs write these where they do not know the TR.
+
+    >>> compare_t_r(1.5, 2.0, "a.nii.gz", "the sidecar")[0]
+    'a.nii.gz: TR 1.5 s in its header, 2 s in the sidecar, which is used: check it'
+    """
+    if of_header in (None, *_NO_T_R) or abs(of_header - t_r) <= _OTHER_T_R:
+        return []
+    return [
+        f"{file}: TR {of_header:g} s in its header, {t_r:g} s in {source}, which is used: check it"
+    ]
 
 
 def seconds(value: Any) -> float:

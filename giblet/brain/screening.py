@@ -52,7 +52,7 @@ def survey(runs: list[BoldRun], source: Path, parcellation: str | Path | None = 
         warnings.append(f"{(~kept).sum()} voxels, constant in some run, were left out")
     varied = shared.keep(kept)
     columns = varied if parcellation is None else varied.parcels(Path(parcellation))
-    return Scans(runs, columns, source, warnings)
+    return Scans(runs, columns, source, [*warnings, *columns.warnings])
 
 
 def varying_columns(run: BoldRun, columns: Columns) -> np.ndarray:

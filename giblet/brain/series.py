@@ -30,6 +30,8 @@ class SeriesRecording:
     n_volumes: int
     names: list[str]
     series: np.ndarray | None
+    header_t_r: float | None = None
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def open(cls, path: Path) -> "SeriesRecording":
@@ -70,6 +72,7 @@ class NamedColumns:
     path: Path
     names: list[str]
     kept: np.ndarray
+    warnings: tuple[str, ...] = ()
     dimension = "parcel"
     dtype = np.float32
 

@@ -33,11 +33,13 @@ def load_bold(source: Path, bold: OutputFile, config: Config) -> None:
     from giblet.io.checksums import fingerprint
 
     scan = config.scan
-    scans = survey_scans(
-        source, config.task, scan.parcellation, scan.confounds, scan.confound_strategy
-    )
+    chosen = (scan.confounds, scan.confound_strategy, scan.space, scan.raw)
+    scans = survey_scans(source, config.task, scan.parcellation, *chosen)
     used = find_layout(source).files(source)
-    scans, attrs = move_scans(scans, scan.lag_seconds), {"lag_seconds": scan.lag_seconds}
+    scans = move_scans(scans, scan.lag_seconds)
+    attrs: dict[str, float | str] = {"lag_seconds": scan.lag_seconds}
+    if scan.space:
+        attrs["space"] = scan.space
     null_seed = config.seed if scan.null else None
     save_bold(scans, bold, scan.high_pass_hz, null_seed, input=fingerprint(*used), **attrs)
 

@@ -5,7 +5,17 @@ import shlex
 import sys
 from pathlib import Path
 
-from giblet.brain.bids import SPACE, derivatives, read_runs
+from giblet.brain.bids import read_runs, sidecar_of
+from giblet.brain.bids_files import (
+    SPACE,
+    bold_images,
+    derivatives,
+    find_bold,
+    list_spaces,
+    preprocessed,
+    raw_places,
+    task_of,
+)
 from giblet.brain.runs import MOTION, BoldRun
 from giblet.commands.option_help import OutputFile
 from giblet.errors import GibletError
@@ -14,7 +24,6 @@ from giblet.film.container import open_film
 from giblet.film.tracks import choice_message, choose_tracks, sound_tracks
 from giblet.film.video import has_pictures
 from giblet.io.paths import check_name
-from giblet.io.tables import load_json
 from giblet.log import plain_line
 
 
@@ -165,29 +174,64 @@ def _annotations_line(film: Path) -> Line:
 
 def _bids_lines(folder: Path) -> list[Line]:
     root = derivatives(folder)
-    if not any(root.glob("sub-*")):
+    images = sorted(bold_images(root))
+    if not images and not any(root.glob("sub-*")):
         raise GibletError(f"{folder}: no sub-* folders, so no BIDS data set. Of films, name one")
-    for path in _bold_files(root):
+    for path in images:
         check_name(path)
-    task, tasks = _choose_task(root)
-    others = [other for other in tasks if other != task]
+    spaces = list_spaces(images)
+    space = _choose_space(spaces)
+    paths = preprocessed(root, space) or find_bold(root, None, space)  # which says what is there
+    task, others = _choose_task(paths)
     comment = f"also there: {', '.join(others)}" if others else "the only one"
     try:
-        runs, problem = read_runs(folder, task, MOTION), ""
+        runs, problem = read_runs(folder, task, MOTION, space=space), ""
     except GibletError as error:
-        if not tasks:
-            raise
         runs, problem = [], f"not ready yet: {error}"
     subjects = {run.subject for run in runs}
     counted = f"{len(subjects)} subjects, {len(runs)} runs"
     data = _data_set(folder, root)
+    of_space: list[Line] = []
+    if space:
+        also = ", ".join(other for other in spaces if other != space) or "none"
+        of_space = [("scan", {"space": space}, f"also there: {also}")]
     return [
         ("dataset", _name(f"{data.resolve().name}_{task}"), "the folder in results/"),
         *_stimulus_lines(data, root, runs),
         ("bold", str(folder), problem or counted),
         ("task", task, comment),
-        _t_r_line(root, task),
+        _t_r_line(next(p for p in paths if task_of(p) == task), raw_places(root), runs),
+        *of_space,
     ]
+
+
+def _choose_space(spaces: list[str]) -> str | None:
+    """None where the default space is there once; else that with the least in its name, or another.
+
+    >>> _choose_space(["MNI152NLin2009cAsym", "MNI152NLin6Asym"])
+    >>> _choose_space(["MNI152NLin6Asym:res-2"])
+    'MNI152NLin6Asym:res-2'
+    """
+    usual = [space for space in spaces if space.split(":")[0] == SPACE]
+    return None if len(usual) == 1 or not spaces else (usual or spaces)[0]
+
+
+def _choose_task(paths: list[Path]) -> tuple[str, list[str]]:
+    """The task with most files, and the others."""
+    tasks = [task_of(path) for path in paths]
+    chosen = max(sorted(set(tasks)), key=tasks.count)
+    return chosen, sorted(set(tasks) - {chosen})
+
+
+def _t_r_line(path: Path, places: list[Path], runs: list[BoldRun]) -> Line:
+    """The TR of the runs; of none, the RepetitionTime of a BOLD file's sidecars."""
+    name = path.name[: path.name.index(".")] + ".json"
+    if runs:
+        return ("t_r", runs[0].t_r, f"s; from {name}")
+    try:
+        return ("t_r", float(sidecar_of(path, places)[0]["RepetitionTime"]), f"s; from {name}")
+    except (GibletError, KeyError, TypeError, ValueError):
+        return ("t_r", 1.5, f"s; the default: {name} has no RepetitionTime. Correct both")
 
 
 def _data_set(folder: Path, root: Path) -> Path:
@@ -198,34 +242,14 @@ def _data_set(folder: Path, root: Path) -> Path:
     return above.parent if above.name == "derivatives" else root
 
 
-def _bold_files(root: Path, task: str = "*") -> list[Path]:
-    wanted = f"*_task-{task}_*space-{SPACE}*_desc-preproc_bold.nii.gz"
-    return sorted([*root.glob(f"sub-*/func/{wanted}"), *root.glob(f"sub-*/ses-*/func/{wanted}")])
-
-
-def _choose_task(root: Path) -> tuple[str | None, list[str]]:
-    """The task with most files, and all there are."""
-    tasks = [path.name.split("_task-")[1].split("_")[0] for path in _bold_files(root)]
-    return max(sorted(set(tasks)), key=tasks.count, default=None), sorted(set(tasks))
-
-
-def _t_r_line(root: Path, task: str) -> Line:
-    """The RepetitionTime of the first sidecar."""
-    bold = _bold_files(root, task)[0]
-    sidecar = bold.with_name(bold.name.removesuffix(".nii.gz") + ".json")
-    try:
-        return ("t_r", float(load_json(sidecar)["RepetitionTime"]), f"s; from {sidecar.name}")
-    except (GibletError, KeyError, TypeError, ValueError):
-        return ("t_r", 1.5, f"s; the default: {sidecar.name} has no RepetitionTime. Correct both")
-
-
 def _stimulus_lines(data: Path, root: Path, runs: list[BoldRun]) -> list[Line]:
     """The film that the events name, where it lies in the data set."""
-    none = [("film", "none", _NO_FILM), ("annotations", "none", "")]
+    none: list[Line] = [("film", "none", _NO_FILM), ("annotations", "none", "")]
     if not runs:
         return none
     named = runs[0].stim_file
-    places = [folder / named for top in (data, root) for folder in (top / "stimuli", top)]
+    near = [top / "stimuli" for top in raw_places(root)]
+    places = [folder / named for folder in (data / "stimuli", data, root, *near)]
     outside = Path(named).is_absolute() or ".." in Path(named).parts
     film = None if outside else next((place for place in places if place.is_file()), None)
     if film is None:

@@ -254,8 +254,20 @@ class ScanConfig(Section):
         None, description="columns to regress out; by default motion (BIDS), or all (table of runs)"
     )
     confound_strategy: list[
-        Literal["motion", "wm_csf", "global_signal", "compcor", "ica_aroma", "high_pass"]
+        Literal["motion", "wm_csf", "global_signal", "compcor", "ica_aroma", "high_pass", "scrub"]
     ] = Field([], description="instead, of nilearn's load_confounds (BIDS alone)")
+    space: str | None = Field(
+        None,
+        min_length=1,
+        description="of the images in a BIDS folder, as fMRIPrep names it (MNI152NLin6Asym:res-2); "
+        "by default MNI152NLin2009cAsym",
+    )
+    raw: str | None = Field(
+        None,
+        min_length=1,
+        description="the raw BIDS data set with the events, where it is not found around the "
+        "derivatives",
+    )
     lag_seconds: float = Field(
         0.0,
         description="s by which the scan is late (see brain_quality), subtracted from film_time",

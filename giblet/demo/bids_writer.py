@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from giblet.brain.bids import SPACE
+from giblet.brain.bids_files import SPACE
 from giblet.brain.regions import SIMULATED as ATLAS
 from giblet.brain.runs import MOTION
 from giblet.demo.brains import REGIONS, Brain, RunClock, make_brain, run_clocks, simulate_scans

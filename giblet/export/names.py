@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from giblet.brain.bids import SPACE
+from giblet.brain.bids_files import SPACE
 from giblet.errors import GibletError
 
 # of the entities that BIDS knows, those that files of giblet's have, in the order of its schema
@@ -113,5 +113,5 @@ def names_for(root: Path, scans, source: Path, task: str | None) -> Names:
     check_subjects(dict.fromkeys(scans["subject"].values.astype(str)))
     runs = run_entities(scans["run"].values.astype(str))
     tasks = [task, *(entities.get("task") for entities in runs.values()), "film"]
-    space = SPACE if source.is_dir() else None
+    space = scans.attrs.get("space", SPACE).replace(":", "_") if source.is_dir() else None
     return Names(root, runs, bids_label(next(filter(None, tasks))), space)

@@ -23,7 +23,8 @@ def check_file(path: str | Path, what: str = "a file") -> Path:
     ------
     GibletError
         Nothing is there, a folder, a pipe or a device (giblet reads files twice, and whole), a
-        name that the system refuses, or that is not UTF-8.
+        name that the system refuses, or that is not UTF-8; a file of git-annex (DataLad) or Git LFS
+        whose content was not fetched.
 
     >>> check_file("/dev/zero")
     Traceback (most recent call last):
@@ -32,18 +33,48 @@ def check_file(path: str | Path, what: str = "a file") -> Path:
     """
     check_name(path)
     try:
-        mode = os.stat(path).st_mode
+        status = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
-        raise GibletError(f"{path}: no such file") from None
+        raise GibletError(f"{path}: {_why_missing(path)}") from None
     except (OSError, ValueError) as error:  # a link to itself, too long, a NUL in it
         reason, name = getattr(error, "strerror", None) or str(error), str(path)[:200]
         name = name if name.isprintable() else repr(name)
         raise GibletError(f"{name}: cannot be read ({reason.lower()})") from None
+    mode = status.st_mode
     if stat.S_ISDIR(mode):
         raise GibletError(f"{path}: is a folder, not {what}. Name a file in it.")
     if not stat.S_ISREG(mode):
         raise GibletError(f"{path}: is a pipe or a device; give a file")
+    if 0 < status.st_size <= _POINTER and (how := _not_fetched(path)):
+        raise GibletError(f"{path}: its content was not fetched; run: {how} {Path(path).name}")
     return Path(path)
+
+
+_POINTER = 1024  # bytes at most of a file that stands for another
+_POINTERS = {
+    b"/annex/objects/": "datalad get",
+    b"version https://git-lfs": "git lfs pull --include",
+}
+
+
+def _not_fetched(path: str | Path) -> str | None:
+    """The command that fetches the content of a file that only points to it; None for others."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(32)
+    except OSError:
+        return None
+    return next((how for head, how in _POINTERS.items() if start.startswith(head)), None)
+
+
+def _why_missing(path: str | Path) -> str:
+    """What is wrong with a path at which there is no file."""
+    if not os.path.islink(path):
+        return "no such file"
+    target = os.readlink(path)
+    if "annex" in Path(target).parts:
+        return f"its content was not fetched; run: datalad get {Path(path).name}"
+    return f"no such file: it is a link to {target}, which is missing"
 
 
 def check_name(path: str | Path) -> None:

@@ -59,7 +59,7 @@ def load_json(path: str | Path) -> dict:
     """Read a JSON file that holds one object, ``{...}``."""
     check_file(path)
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = json.loads(Path(path).read_text(encoding="utf-8-sig"))  # with a BOM or without
     except (ValueError, RecursionError) as error:
         raise GibletError(f"{path}: not valid JSON ({error})") from error
     return _keyed(content, path)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from giblet.brain import images
+from giblet.brain.bold import load_runs
 from giblet.brain.images import parcel_means, read_labels
 from giblet.brain.recording import open_recording
 from giblet.errors import GibletError
@@ -69,3 +70,23 @@ def test_a_mask_or_labels_that_are_no_volume_are_one_line(tmp_path):
             image.shared_columns([image])
         with pytest.raises(GibletError, match=f"{other}: must be one volume"):
             read_labels(tmp_path / other, np.ones((3, 3, 3), bool), np.eye(4))
+
+
+def test_an_image_in_a_table_of_runs_warns_as_in_a_bids_folder(tmp_path):
+    """Of a header without coordinates, and of labels outside the mask; axes of 1 are left out."""
+    image = nibabel.Nifti1Image(np.random.default_rng(0).normal(9, 1, (3, 3, 3, 1, 20)), None)
+    nibabel.save(image, tmp_path / "bold.nii.gz")
+    grid = nibabel.load(tmp_path / "bold.nii.gz").affine
+    values = {"mask": np.ones((3, 3, 3, 1)), "atlas": np.arange(1.0, 28).reshape(3, 3, 3, 1)}
+    values["mask"][0, 0, 0] = 0
+    for name, content in values.items():
+        image = nibabel.Nifti1Image(content.astype(np.uint8), grid)
+        nibabel.save(image, tmp_path / f"{name}.nii.gz")
+    (tmp_path / "runs.csv").write_text(
+        "subject,file,mask,t_r,film_onset\n1,bold.nii.gz,mask.nii.gz,2,0\n"
+    )
+    scans = load_runs(tmp_path / "runs.csv", parcellation=tmp_path / "atlas.nii.gz")
+    assert scans["bold"].shape == (20, 26)
+    where, lost = scans.attrs["warnings"]
+    assert "does not say where voxels lie" in where
+    assert "1 of 27 labels lie in no voxel of the scans and are left out: 1" in lost

@@ -38,8 +38,17 @@ def test_labels_are_those_that_nilearn_resamples(atlas):
     grid[:3, 3] = -31.7, -24.9, -21.3  # beyond the atlas on every side
     image = nibabel.load(atlas)
     found = labels_at(image.get_fdata().astype(int), AFFINE, apply_affine(grid, np.argwhere(mask)))
-    np.testing.assert_array_equal(found, read_labels(atlas, mask, grid)[mask])
+    np.testing.assert_array_equal(found, read_labels(atlas, mask, grid)[0][mask])
     assert set(found.tolist()) == {0, 3, 40}
+
+
+def test_a_label_image_may_have_a_fourth_axis_and_floats(atlas, places):
+    expected = read_regions(atlas, places)
+    values = nibabel.load(atlas).get_fdata()[..., None] - 1e-5
+    save_values(atlas, values.astype(np.float32))
+    regions = read_regions(atlas, places)
+    assert list(regions) == list(expected)
+    assert all((regions[name] == expected[name]).all() for name in expected)
 
 
 def test_names_stand_in_the_table_beside_the_image(atlas, places):
@@ -66,7 +75,7 @@ def save_values(path, values):
     [
         (lambda path: path.unlink(), "no such file"),
         (lambda path: path.write_text("no image"), "not a readable image"),
-        (lambda path: save_values(path, np.ones((3, 3, 3, 2), np.int16)), "three dimensions"),
+        (lambda path: save_values(path, np.ones((3, 3, 3, 2), np.int16)), "must be one volume"),
         (lambda path: save_values(path, np.full((3, 3, 3), 0.5, np.float32)), "whole numbers"),
         (lambda path: save_values(path, np.zeros((15, 16, 10), np.int16)), "no voxel of the scan"),
         (lambda path: name_labels(path, "label\tname\n3\tauditory\n"), "needs columns index"),

@@ -41,7 +41,7 @@ def refused(settings):
         (
             {"scan": {"confound_strategy": ["motion", "compcorr"]}},
             "scan.confound_strategy = 'compcorr': must be one of motion, wm_csf, global_signal, "
-            "compcor, ica_aroma, high_pass; did you mean compcor?",
+            "compcor, ica_aroma, high_pass, scrub; did you mean compcor?",
         ),
         ({"mel": {"max_epochs": 80}}, "unknown key mel.max_epochs; did you mean training.max_ep"),
         ({"mel": {"xyzzy": 80}}, "unknown key mel.xyzzy; it has n_mels, n_fft, hop_length, n_iter"),

@@ -176,7 +176,8 @@ def _scans(config: Config, lines: list[str], film_seconds: float | None) -> dict
         values = n_volumes * 3666 / 1e6
         return {"n_subjects": 4, "n_columns": 3666, "values": 4 * values}
     runs = _runs(config)
-    n_columns, volumes = _n_columns(runs[0], config), [run.n_volumes for run in runs]
+    columns, volumes = _chosen_columns(runs[0], config), [run.n_volumes for run in runs]
+    n_columns = len(columns)
     subjects = {run.subject for run in runs}
     lines.append(
         f"scans: {len(subjects)} subjects, {len(runs)} runs, {sum(volumes)} volumes of "
@@ -187,7 +188,9 @@ def _scans(config: Config, lines: list[str], film_seconds: float | None) -> dict
             f"t_r is {config.t_r} s in the config, but the scan's RepetitionTime is "
             f"{runs[0].t_r:g} s: set t_r: {runs[0].t_r:g}"
         )
-    lines += map(_warned, clock_warnings(runs, config, film_seconds))
+    of_runs = [warning for run in runs for warning in run.warnings]
+    noticed = [*of_runs, *columns.warnings, *clock_warnings(runs, config, film_seconds)]
+    lines += map(_warned, dict.fromkeys(noticed))
     lines += map(_warned, _constant(runs, Path(config.bold_source)))
     return {
         "n_subjects": len(subjects),
@@ -198,11 +201,11 @@ def _scans(config: Config, lines: list[str], film_seconds: float | None) -> dict
 
 
 def _runs(config: Config) -> list:
-    from giblet.brain.bold import find_layout
+    from giblet.brain.bold import read_data_set
 
     source, scan = Path(config.bold_source), config.scan
-    layout = find_layout(source)
-    return layout.read_runs(source, config.task, scan.confounds, scan.confound_strategy)
+    chosen = (scan.confounds, scan.confound_strategy, scan.space, scan.raw)
+    return read_data_set(source, config.task, *chosen)
 
 
 def _constant(runs: list, source: Path) -> list[str]:
@@ -224,11 +227,11 @@ def _columns(run):
     return run.recording.shared_columns([run.recording])
 
 
-def _n_columns(run, config: Config) -> int:
+def _chosen_columns(run, config: Config):
     """Voxels of the run's brain mask, labels of the parcellation, or columns of a table."""
     columns = _columns(run)
     parcellation = config.scan.parcellation
-    return len(columns if parcellation is None else columns.parcels(Path(parcellation)))
+    return columns if parcellation is None else columns.parcels(Path(parcellation))
 
 
 def _sizes(config: Config, seconds: float, scans: dict) -> Sizes:
