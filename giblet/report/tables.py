@@ -34,7 +34,7 @@ COLUMNS = {
 
 TITLES = {
     "sound": "From sound to sound",
-    "brain": "From BOLD to sound, with null models and a retrieval baseline",
+    "brain": "From BOLD to sound, with null models",
     "encoding": "From film to BOLD",
 }
 

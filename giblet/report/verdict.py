@@ -65,7 +65,8 @@ def _differences(rows: pd.DataFrame) -> str:
         size = f"{value} [{low}, {high}]" if np.isfinite(row.low) else value
         p = p_equals(row.p, row.p_alone, row.n_flips) if np.isfinite(row.p) else "no p"
         unit = f" {metric.unit}" if metric.unit else ""
-        texts.append(f"{metric.label} ({feature_label(row.path)} {size}{unit}, {p})")
+        name = metric.label if metric.label.isupper() else metric.label.lower()
+        texts.append(f"{name} ({feature_label(row.path)} {size}{unit}, {p})")
     return " and ".join(texts)
 
 

@@ -34,10 +34,10 @@ def test_it_names_metric_difference_interval_and_p_of_every_comparison():
         row("mel", "log_mel_db", -0.1, 0.4),
     )
     assert text == (
-        "; the decoded sound is better than from shuffled BOLD in Log-mel distance (codes −0.50 "
+        "; the decoded sound is better than from shuffled BOLD in log-mel distance (codes −0.50 "
         "[−0.51, −0.49] dB, p = 0.0060) and STOI (mel 0.1000 [0.0900, 0.1100], p = 0.0040), and is "
         "not shown to be better than from shuffled BOLD in STOI (codes 0.0048 [−0.0052, 0.0148], "
-        "p = 0.6000) and Log-mel distance (mel −0.10 [−0.11, −0.09] dB, p = 0.6000) (means of "
+        "p = 0.6000) and log-mel distance (mel −0.10 [−0.11, −0.09] dB, p = 0.6000) (means of "
         "brain − shuffled over 14 segments, 95 % intervals; p of all sign flips, Holm-corrected "
         "for 4 comparisons)"
     )

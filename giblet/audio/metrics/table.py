@@ -194,7 +194,7 @@ METRICS = {
             function=per_pair(
                 lambda r, e: stoi(r.for_stoi, e.for_stoi, STOI_RATE_HZ, extended=True)
             ),
-            n_shifts=4,
+            n_shifts=1,
             unscored="silence, or too short",
         ),
         Metric(
@@ -244,6 +244,7 @@ METRICS = {
             counted=SEGMENTS,
             moment=SEGMENTS,
             function=per_pair(lambda r, e: abs(lag_ms(r.envelopes, e.envelopes))),
+            n_shifts=4,
             average=np.median,
             unscored="silence",
         ),
