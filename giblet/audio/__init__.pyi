@@ -27,6 +27,8 @@ from .mel import (
 from .metrics.identify import (
     identification as identification,
     identification_p as identification_p,
+    identification_shares as identification_shares,
+    identification_shares_p as identification_shares_p,
     join_clips as join_clips,
     sound_features as sound_features,
 )

@@ -250,7 +250,8 @@ def _check_apart(options: dict) -> None:
 def _check_places(verb: Callable, options: dict) -> None:
     """Check that the outputs can be written where they are to go, before hours of work."""
     for name, kind in outputs(verb).items():
-        check_place(options[name], f"a {kind}")
+        if options[name] is not None:
+            check_place(options[name], f"a {kind}")
 
 
 def _call(verb: Callable, options: dict) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from giblet.commands.option_help import OutputFile, OutputFolder
+from giblet.commands.option_help import OptionalFile, OutputFile, OutputFolder
 from giblet.config.config import Config
 
 
@@ -107,11 +107,13 @@ def reconstruct(
     scores: OutputFile,
     config: Config,
     regions: Path | None = None,
+    differences: OptionalFile = None,
 ) -> None:
     """Reconstruct held-out sound through codec, bottleneck and brain; score it.
 
     ``--regions`` is for ``decoding.region``. Also updates ``scores.tsv`` beside the folder of
-    ``--scores``, which joins the tables of all feature types.
+    ``--scores``, which joins the tables of all feature types. ``--differences`` is a table of the
+    brain's scores minus those of its nulls and of the retrieval baseline.
 
     Example: giblet reconstruct --film film.mp4 --aligned mel.nc --model model --audio audio
         --scores scores/mel.tsv
@@ -121,6 +123,7 @@ def reconstruct(
     from giblet.audio.processor import AudioProcessor
     from giblet.autoencoder.autoencoder import Autoencoder
     from giblet.brain.regions import find_regions
+    from giblet.evaluation.moments import difference_table
     from giblet.evaluation.reconstruction import reconstruct
     from giblet.evaluation.scores import score_table
     from giblet.io.arrays import load_arrays
@@ -133,7 +136,7 @@ def reconstruct(
     autoencoder = Autoencoder.from_pretrained(model)
     blurred = autoencoder.config.hrf_placement == "inputs"
     asked = config.decoding.region and "bold" in arrays
-    sounds, rows = reconstruct(
+    sounds, rows, compared = reconstruct(
         arrays,
         film_data(arrays, blurred),
         autoencoder,
@@ -148,6 +151,8 @@ def reconstruct(
             write_sound(folder / f"{column}.wav", waveform, processor.sample_rate)
     save_table(score_table(processor.encoding_mode, rows), scores)
     gather_tables(scores.parent)
+    if differences is not None:
+        save_table(difference_table(processor.encoding_mode, compared), differences)
 
 
 def report(results: Path, page: OutputFile, config: Config, logs: Path | None = None) -> None:

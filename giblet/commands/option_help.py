@@ -15,6 +15,7 @@ class Output:
 
 
 OutputFile = Annotated[Path, Output("file")]
+OptionalFile = Annotated[Path | None, Output("file")]
 OutputFolder = Annotated[Path, Output("folder")]
 
 
@@ -58,6 +59,7 @@ OPTIONS = {  # "command option" where an option means something else to a comman
     "bold": "scans on the film's clock, as load_bold writes them (.nc)",
     "codec": '"bundled", a folder, or a Hugging Face id with its commit, owner/name@commit',
     "codes": "the codes (.nc)",
+    "differences": "the brain's scores minus those of its nulls, paired by moment (.tsv)",
     "features": "audio, video or text features in TRs (.nc)",
     "film": "a film or an audio file",
     "folder": "the data set",

@@ -15,6 +15,18 @@ from .lesions import (
     paired_change as paired_change,
     plan_lesions as plan_lesions,
 )
+from .moments import (
+    Scored as Scored,
+    difference_rows as difference_rows,
+    difference_table as difference_table,
+    moment_rows as moment_rows,
+    score_row as score_row,
+)
+from .nulls import (
+    null_shifts as null_shifts,
+    shifted_shares as shifted_shares,
+    shifted_sound_scores as shifted_sound_scores,
+)
 from .quality import (
     brain_quality as brain_quality,
     parcel_table as parcel_table,
@@ -25,8 +37,8 @@ from .scores import (
     code_rows as code_rows,
     rate_rows as rate_rows,
     reliable_voxels as reliable_voxels,
-    score_row as score_row,
     score_table as score_table,
     share_right as share_right,
     sound_rows as sound_rows,
+    sound_scores as sound_scores,
 )

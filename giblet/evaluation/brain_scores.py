@@ -1,14 +1,14 @@
 """Bottlenecks decoded from every subject's BOLD and from null models, and their scores."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
 from giblet.alignment.dataset import FilmData
 from giblet.audio.metrics.identify import (
-    identification,
-    identification_p,
+    identification_shares,
+    identification_shares_p,
     join_clips,
     sound_features,
 )
@@ -25,11 +25,11 @@ from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.config.sections import DecodingConfig
 from giblet.errors import GibletError, nearest_name
 from giblet.evaluation.decoding import decode_subject, lags_in_trs
-from giblet.evaluation.scores import reliable_voxels, score_row, share_right
+from giblet.evaluation.moments import BRAIN, MEAN, NEAREST, SHUFFLED, Scored, moment_rows, score_row
+from giblet.evaluation.nulls import null_shifts, shifted_shares
+from giblet.evaluation.scores import reliable_voxels, share_right
 from giblet.stats.pearson import correlation
 from giblet.timing import count_samples, trs_for
-
-NEAREST, MEAN = "nearest_clip", "brain_mean"
 
 Decoded = Mapping[str, Sequence[np.ndarray]]  # column → one array per subject
 Regions = Mapping[str, np.ndarray]  # region → (n_voxels,) bool
@@ -98,67 +98,115 @@ def identification_rows(
     decoding: DecodingConfig,
     seed: int,
 ) -> list[dict]:
-    """Identification of moments by decoded bottlenecks, and their correlation with the true ones.
+    """Rows of the score table from `identify_bottlenecks`."""
+    scored = Scored()
+    rows = identify_bottlenecks(scored, decoded, code, data, t_r, decoding, seed)
+    return moment_rows(scored.moments, seed) + rows
 
-    Both after subtracting the training mean, which is the same for all moments. TRs are identified
-    one by one, clips of ``decoding.clip_seconds`` as a whole.
+
+def identify_bottlenecks(
+    scored: Scored,
+    decoded: Decoded,
+    code: np.ndarray,
+    data: FilmData,
+    t_r: float,
+    decoding: DecodingConfig,
+    seed: int,
+) -> list[dict]:
+    """Identification of moments by decoded bottlenecks: adds scores to ``scored``; rows of others.
+
+    Bottlenecks are compared after subtracting the training mean, which is the same for all
+    moments. TRs are identified one by one, clips of ``decoding.clip_seconds`` as a whole. The rows
+    returned are p-values, and correlations with the true bottleneck by subject.
     """
     train, test = data.where("train"), data.where("test")
     mean, rows = code[train].mean(axis=0), []
     truth, clip_trs = code[test] - mean, trs_for(decoding.clip_seconds, t_r)
     clips = join_clips(truth, held_out_stretches(data), clip_trs)
     for column, values in decoded.items():
-        if column == MEAN:
-            continue  # one and the same bottleneck for all TRs identifies nothing
+        if column in (MEAN, SHUFFLED):
+            continue  # a mean identifies nothing; the null is the brain's, shifted
         guesses = [(code[v] if column == NEAREST else v) - mean for v in values]
         joined = [join_clips(guess, held_out_stretches(data), clip_trs) for guess in guesses]
-        r = [np.nanmean(correlation(guess, truth)) for guess in guesses]
-        rows += _identified(column, guesses, truth, (BOTTLENECK, TRS), decoding, seed)
-        rows.append(score_row(column, "bottleneck_r", r, seed))
-        rows += _identified(column, joined, clips, (BOTTLENECK, CLIPS), decoding, seed)
+        for pairs, moment, seconds in (
+            ((guesses, truth), TRS, t_r),
+            ((joined, clips), CLIPS, decoding.clip_seconds),
+        ):
+            what = (BOTTLENECK, moment)
+            rows += _identify(scored, column, *pairs, what, seconds, decoding, seed)
+        rows.append(score_row(column, "bottleneck_r", _mean_r(guesses, truth), seed))
+        if column == BRAIN and len(shifts := null_shifts(len(truth), t_r, seed)):
+            shifted = [_mean_r([np.roll(g, k, axis=0) for g in guesses], truth) for k in shifts]
+            rows.append(score_row(SHUFFLED, "bottleneck_r", np.mean(shifted, axis=0), seed))
     return rows
 
 
-def _identified(
+def _mean_r(guesses: Sequence[np.ndarray], truth: np.ndarray) -> np.ndarray:
+    """Correlation over TRs, mean over features, of each subject: (n_subjects,)."""
+    return np.array([np.nanmean(correlation(guess, truth)) for guess in guesses])
+
+
+def _identify(
+    scored: Scored,
     column: str,
     guesses: Sequence[np.ndarray],
     truth: np.ndarray,
     what: tuple[str, str],
+    moment_seconds: float,
     decoding: DecodingConfig,
     seed: int,
-) -> Iterator[dict]:
-    """Rows of every `identification_metrics` of ``what``, with p where the table has one.
+) -> list[dict]:
+    """Adds every `identification_metrics` of ``what`` to ``scored``, of the brain the null's, too.
 
-    ``guesses``, one a subject, and ``truth`` are (n_moments, n_features).
+    ``guesses``, one a subject, and ``truth`` are (n_moments, n_features). Rows of p-values, where
+    the table of metrics has one.
     """
+    rows, shifts = [], null_shifts(len(truth), moment_seconds, seed)
     for metric in identification_metrics(*what):
         if len(truth) < metric.n_way:
             continue
-        scores = _by_moment([identification(guess, truth, metric.n_way) for guess in guesses])
-        yield score_row(column, metric.name, scores, seed)
+        shares = np.stack([identification_shares(g, truth, metric.n_way) for g in guesses])
+        scored.add(column, metric.name, shares.diagonal(axis1=1, axis2=2))
+        tested = {column: shares}
+        if column == BRAIN:
+            scored.add_null(metric.name, shifted_shares(shares, shifts))
+            tested[SHUFFLED] = np.mean([np.roll(shares, k, axis=1) for k in shifts], axis=0)
         if (p_name := f"{metric.name}_p") in METRICS:
-            p = identification_p(guesses, truth, metric.n_way, decoding.n_permutations, seed)
-            yield {"column": column, "metric": p_name, "value": p, "n": 1, "n_failed": 0}
+            n = decoding.n_permutations
+            p = {name: identification_shares_p(one, n, seed) for name, one in tested.items()}
+            counted = {"n": 1, "n_failed": 0}
+            rows += [{"column": c, "metric": p_name, "value": v} | counted for c, v in p.items()]
+    return rows
 
 
 @torch.inference_mode()
-def decoded_code_rows(
-    decoded: Decoded, autoencoder: Autoencoder, data: FilmData, seed: int
-) -> list[dict]:
-    """Share of codes right, by column; pooled over subjects."""
-    test, rows = data.where("test"), []
-    codes = data.film["audio"]
+def score_decoded_codes(
+    scored: Scored,
+    decoded: Decoded,
+    autoencoder: Autoencoder,
+    data: FilmData,
+    t_r: float,
+    seed: int,
+) -> None:
+    """Adds the share of each test TR's codes that are right, by column, to ``scored``."""
+    test, codes = data.where("test"), data.film["audio"]
     for column, values in decoded.items():
+        if column == SHUFFLED:
+            continue  # the brain's, shifted
         if column == NEAREST:
             guesses = [codes[v] for v in values]
         else:
             guesses = [autoencoder.decode_audio(torch.from_numpy(v).float()) for v in values]
-        right = np.concatenate([share_right(guess, codes[test]) for guess in guesses])
-        rows.append(score_row(column, "code_accuracy", right, seed))
-    return rows
+        right = np.stack([share_right(guess, codes[test]) for guess in guesses])
+        scored.add(column, "code_accuracy", right)
+        if column == BRAIN and len(shifts := null_shifts(len(test), t_r, seed)):
+            rolled = [[guess.roll(int(k), 0) for guess in guesses] for k in shifts]
+            null = [[share_right(guess, codes[test]) for guess in every] for every in rolled]
+            scored.add_null("code_accuracy", np.array(null))
 
 
-def sound_identification_rows(
+def identify_sounds(
+    scored: Scored,
     original: np.ndarray,
     estimates: Mapping[str, Sequence[np.ndarray]],
     sample_rate: float,
@@ -166,24 +214,15 @@ def sound_identification_rows(
     decoding: DecodingConfig,
     clip_trs: int,
     seed: int,
-) -> list[dict]:
-    """Identification of clips by decoded sounds (n_samples,): levels of their mel bands."""
-    truth, rows = sound_clips(original, sample_rate, data, clip_trs), []
+) -> None:
+    """Adds identification of clips by decoded sounds (n_samples,), by levels of mel bands."""
+    truth = sound_clips(original, sample_rate, data, clip_trs)
     for column, waves in estimates.items():
-        if column == MEAN:
+        if column in (MEAN, SHUFFLED):
             continue
         clips = [sound_clips(wave, sample_rate, data, clip_trs) for wave in waves]
-        rows += _identified(column, clips, truth, (SOUND_CLIPS, CLIPS), decoding, seed)
-    return rows
-
-
-def _by_moment(scores: Sequence[np.ndarray]) -> np.ndarray:
-    """Mean over subjects (n_moments,), without NaN: subjects saw the same moments, so an interval
-    must draw moments, not subjects times moments."""
-    valid = np.isfinite(scores)
-    total = np.where(valid, scores, 0.0).sum(axis=0)
-    counted = valid.sum(axis=0)
-    return np.divide(total, counted, out=np.full(len(total), np.nan), where=counted > 0)
+        what, seconds = (SOUND_CLIPS, CLIPS), decoding.clip_seconds
+        _identify(scored, column, clips, truth, what, seconds, decoding, seed)
 
 
 def sound_clips(

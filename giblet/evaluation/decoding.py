@@ -68,9 +68,9 @@ def decode_subject(
 
     Returns
     -------
-    column → bottleneck (n_test, bottleneck_dim) for ``brain``, ``brain_shuffled`` (test volumes
-    rolled by half the test part), ``brain_mean`` (the mean volume); ``nearest_clip`` → training
-    TR indices (n_test,).
+    column → bottleneck (n_test, bottleneck_dim) for ``brain``, ``brain_shuffled`` (one draw of the
+    null: test volumes rolled by half the test part), ``brain_mean`` (the mean volume);
+    ``nearest_clip``, a retrieval baseline → training TR indices (n_test,).
     """
     x = lagged(bold, runs, lags)
     ridge = fit_ridge(x[train], bottleneck[train])

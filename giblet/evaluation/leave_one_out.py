@@ -17,6 +17,8 @@ from giblet.evaluation.brain_scores import Regions, voxels_to_read
 from giblet.evaluation.decoding import decode_subject, lags_in_trs
 from giblet.evaluation.held_out import HeldOut, Scores, correlation_by_tr
 from giblet.evaluation.lesions import paired_change
+from giblet.evaluation.moments import mean_over
+from giblet.evaluation.nulls import null_shifts
 from giblet.evaluation.scores import reliable_voxels
 from giblet.log import progress
 from giblet.stats.ridge import ridge_encoding
@@ -71,8 +73,8 @@ def leave_one_out(
     for subject, own in zip(progress(subjects, "training", "subjects"), bold, strict=True):
         others = aligned.drop_sel(subject=subject)
         left_out = make_readout(train(others, subject), others, decoding, regions)
-        in_training, _null = subject_scores(within, own, t_r, decoding)
-        scored.append((subject, in_training, *subject_scores(left_out, own, t_r, decoding)))
+        in_training, _none = subject_scores(within, own, t_r, decoding, seed, n_shifts=0)
+        scored.append((subject, in_training, *subject_scores(left_out, own, t_r, decoding, seed)))
     clip_trs = trs_for(decoding.clip_seconds, t_r)
     alone = [(subject, [scores]) for subject, *scores in scored]
     together = (EVERYONE, [scores for _subject, *scores in scored])
@@ -105,10 +107,16 @@ def make_readout(
 
 
 def subject_scores(
-    readout: Readout, bold: np.ndarray, t_r: float, decoding: DecodingConfig
+    readout: Readout,
+    bold: np.ndarray,
+    t_r: float,
+    decoding: DecodingConfig,
+    seed: int = 0,
+    n_shifts: int = 20,
 ) -> tuple[Scores, Scores]:
     """One subject's scores by metric, (n_moments,) each, and those of shuffled BOLD.
 
+    Those are means over up to ``n_shifts`` circular shifts (`null_shifts`) of what was predicted.
     ``bold`` (n_trs, n_voxels) z-scored. ``bold_r``: BOLD by ridge from the HRF-blurred bottleneck;
     the others: the bottleneck by ridge from lagged BOLD. Both are fitted on training TRs.
     """
@@ -126,8 +134,12 @@ def subject_scores(
         r = {name: correlation_by_tr(*pair) for name, pair in pairs.items()}
         return r | held_out.bottleneck_scores(decoded)
 
-    rolled = np.roll(predicted, len(test) // 2, axis=0)
-    return scores(predicted, decoded["brain"]), scores(rolled, decoded["brain_shuffled"])
+    both = (predicted, decoded["brain"])
+    shifts = null_shifts(len(test), t_r, seed, n_shifts)
+    null = [scores(*(np.roll(series, k, axis=0) for series in both)) for k in shifts]
+    true = scores(*both)
+    null = null or [{metric: np.full_like(one, np.nan) for metric, one in true.items()}]
+    return true, {metric: mean_over(np.stack([one[metric] for one in null])) for metric in true}
 
 
 def compare(

@@ -20,7 +20,8 @@ from giblet.errors import GibletError
 from giblet.evaluation.brain_scores import decoded_stretch, film_stretch
 from giblet.evaluation.decoding import decode_silenced, lags_in_trs
 from giblet.evaluation.held_out import HeldOut, Scores
-from giblet.evaluation.scores import N_BOOTSTRAP, reliable_voxels
+from giblet.evaluation.moments import N_BOOTSTRAP, nan_mean, paired_stretches
+from giblet.evaluation.scores import reliable_voxels
 from giblet.log import progress
 from giblet.timing import trs_for
 
@@ -62,17 +63,11 @@ def paired_change(lesioned: np.ndarray, intact: np.ndarray, n_together: int, see
     Scores (n_subjects, n_moments); means are over those that both have. Subjects saw the same
     moments: the interval draws moments, in stretches of ``n_together``, and not subjects.
     """
-    valid = np.isfinite(lesioned) & np.isfinite(intact)
-    lesioned, intact = (np.where(valid, scores, np.nan) for scores in (lesioned, intact))
-    stretches = np.array_split(lesioned - intact, max(1, intact.shape[1] // n_together), axis=1)
-    drawn = summarise("change", np.array([_mean(s) for s in stretches]), seed, N_BOOTSTRAP)
-    value, before = _mean(lesioned), _mean(intact)
+    lesioned, intact, changes = paired_stretches(lesioned, intact, n_together)
+    drawn = summarise("change", changes, seed, N_BOOTSTRAP)
+    value, before = nan_mean(lesioned), nan_mean(intact)
     ends = {"low": drawn["low"], "high": drawn["high"]}
     return {"value": value, "intact": before, "change": value - before} | ends
-
-
-def _mean(scores: np.ndarray) -> float:
-    return float(np.nanmean(scores)) if np.isfinite(scores).any() else np.nan
 
 
 def lesion(

@@ -12,22 +12,30 @@ from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks, predict_bold
 from giblet.config.sections import DecodingConfig
 from giblet.evaluation.brain_scores import (
-    NEAREST,
     Regions,
     decode_brains,
-    decoded_code_rows,
     decoded_stretch,
     film_stretch,
-    identification_rows,
+    identify_bottlenecks,
+    identify_sounds,
     region_rows,
-    sound_identification_rows,
+    score_decoded_codes,
 )
+from giblet.evaluation.moments import (
+    BRAIN,
+    NEAREST,
+    SHUFFLED,
+    Scored,
+    difference_rows,
+    moment_rows,
+)
+from giblet.evaluation.nulls import shifted_sound_scores
 from giblet.evaluation.scores import (
     bold_rows,
     code_rows,
     rate_rows,
     reliable_voxels,
-    sound_rows,
+    sound_scores,
 )
 from giblet.log import progress
 from giblet.stats.intersubject import noise_ceiling
@@ -47,11 +55,12 @@ def reconstruct(
     decoding: DecodingConfig,
     seed: int,
     regions: Regions | None = None,
-) -> tuple[dict[str, np.ndarray], list[dict]]:
-    """Sounds of the test part by column, and rows of the score table.
+) -> tuple[dict[str, np.ndarray], list[dict], list[dict]]:
+    """Sounds of the test part by column, rows of the score table, and `difference_rows`.
 
     ``film_sound`` (n_samples,) is the whole film's, at ``processor.sample_rate``. Where there are
-    scans, the brain columns hold the first subject's sound, and scores pool all subjects.
+    scans, the brain columns hold the first subject's sound, and scores are means over subjects.
+    ``brain_shuffled`` is the sound of one shift of the BOLD, and the mean score of many.
     ``regions`` (n_voxels,) bool by name, for ``decoding.region``; a row then has its size.
     """
     test = data.where("test")
@@ -68,26 +77,34 @@ def reconstruct(
 
     original = film_stretch(film_sound, trs, processor)
     estimates = {"codec": [sound(audio[test])], "stimulus": [decoded(code[test])]}
-    rows = rate_rows(processor)
+    rows, scored, t_r = rate_rows(processor), Scored(), processor.clock.t_r
+    clip_trs, rate = trs_for(decoding.clip_seconds, t_r), processor.sample_rate
     if processor.use_encodec:
         rows += code_rows(autoencoder, code[test], data, seed)
     if data.bold is None:
         logger.warning("no scan was given: there is no brain column")
     else:
-        brain = decode_brains(code, data, processor.clock.t_r, decoding, regions)
+        brain = decode_brains(code, data, t_r, decoding, regions)
         rows += region_rows(decoding, regions)
-        rows += identification_rows(brain, code, data, processor.clock.t_r, decoding, seed)
+        rows += identify_bottlenecks(scored, brain, code, data, t_r, decoding, seed)
         if processor.use_encodec:
-            rows += decoded_code_rows(brain, autoencoder, data, seed)
+            score_decoded_codes(scored, brain, autoencoder, data, t_r, seed)
         rows += _encoding_rows(aligned, code, data, autoencoder, seed)
+        brain[SHUFFLED] = brain[SHUFFLED][:1]  # to listen to; the null's scores are the brain's
         for column, values in progress(brain.items(), "decoding", "columns"):
             to_sound = (lambda nearest: sound(audio[nearest])) if column == NEAREST else decoded
             estimates[column] = [to_sound(value) for value in values]
-        clip_trs = trs_for(decoding.clip_seconds, processor.clock.t_r)
-        rate = processor.sample_rate
-        rows += sound_identification_rows(original, estimates, rate, data, decoding, clip_trs, seed)
-    rows += sound_rows(original, estimates, processor.sample_rate, seed)
-    return {"original": original} | {c: waves[0] for c, waves in estimates.items()}, rows
+        identify_sounds(scored, original, estimates, rate, data, decoding, clip_trs, seed)
+    scored.moments |= sound_scores(
+        original, {c: waves for c, waves in estimates.items() if c != SHUFFLED}, rate
+    )
+    if BRAIN in estimates:
+        null = shifted_sound_scores(original, estimates[BRAIN], rate, seed)
+        for metric, scores in null.items():
+            scored.add_null(metric, scores)
+    rows += moment_rows(scored.moments, seed)
+    sounds = {"original": original} | {c: waves[0] for c, waves in estimates.items()}
+    return sounds, rows, list(difference_rows(scored, clip_trs, seed))
 
 
 def _encoding_rows(

@@ -8,18 +8,11 @@ import torch
 
 from giblet.alignment.dataset import FilmData
 from giblet.alignment.voxels import most_shared, shared_response
-from giblet.audio.metrics.scores import SEGMENT_SECONDS, score_estimates, summarise
+from giblet.audio.metrics.scores import SEGMENT_SECONDS, score_estimates
 from giblet.audio.processor import AudioProcessor
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.losses import code_cross_entropy, unigram_nats
-
-N_BOOTSTRAP = 1000
-
-
-def score_row(column: str, metric: str, scores: np.ndarray, seed: int) -> dict:
-    """One row of the table: average of ``scores`` (n,), 95 % bootstrap interval, n, n_failed."""
-    summary = summarise(metric, np.atleast_1d(np.asarray(scores, float)), seed, N_BOOTSTRAP)
-    return {"column": column, "metric": metric, **summary}
+from giblet.evaluation.moments import MomentScores, moment_rows, score_row
 
 
 def sound_rows(
@@ -28,18 +21,25 @@ def sound_rows(
     sample_rate: float,
     seed: int,
 ) -> list[dict]:
-    """Scores of the sounds of every column against the original; segments of a column are pooled.
+    """Rows of `sound_scores`: ``n`` counts segments, whose scores are means over subjects."""
+    return moment_rows(sound_scores(original, estimates, sample_rate), seed)
+
+
+def sound_scores(
+    original: np.ndarray, estimates: Mapping[str, Sequence[np.ndarray]], sample_rate: float
+) -> MomentScores:
+    """Scores of the sounds of every column against the original, by segment.
 
     ``original`` and each of a column's estimates (one per subject, or one) are (n_samples,).
     """
     columns = [column for column, waves in estimates.items() for _ in waves]
     waves = [wave for waves in estimates.values() for wave in waves]
     scored = score_estimates(original, waves, sample_rate, SEGMENT_SECONDS)
-    pooled: dict[tuple[str, str], list[np.ndarray]] = {}
+    by_subject: dict[tuple[str, str], list[np.ndarray]] = {}
     for column, scores in zip(columns, scored, strict=True):
         for metric, values in scores.items():
-            pooled.setdefault((column, metric), []).append(values)
-    return [score_row(*key, np.concatenate(values), seed) for key, values in pooled.items()]
+            by_subject.setdefault((column, metric), []).append(values)
+    return {key: np.stack(values) for key, values in by_subject.items()}
 
 
 def rate_rows(processor: AudioProcessor) -> list[dict]:

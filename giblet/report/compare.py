@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from giblet.audio.metrics.table import LOWER, METRICS, metric_of
+from giblet.audio.metrics.table import LOWER, METRICS, TRS, metric_of
 from giblet.report.extras import TextTable
 from giblet.report.segments import REFERENCE, paired_metrics
 from giblet.report.tables import (
@@ -14,7 +14,9 @@ from giblet.report.tables import (
     column_label,
     feature_label,
     form_label,
+    in_order,
     number,
+    p_text,
 )
 
 COLUMNS = ("codec", "stimulus", "brain", "brain_shuffled", "brain_mean", "nearest_clip")
@@ -63,6 +65,49 @@ def difference_tables(differences: pd.DataFrame | None, simulated: bool) -> list
     ]
 
 
+def baseline_tables(
+    baselines: pd.DataFrame | None, feature_types: list[str], simulated: bool
+) -> list[TextTable]:
+    """The brain's scores minus those of a null or of retrieval, a table per feature type and one.
+
+    ``baselines`` of `giblet.evaluation.moments.difference_rows`; without rows of ``feature_types``
+    there are no tables. Shown are metrics that the verdict tests, and identification.
+    """
+    if baselines is None:
+        return []
+    shown = [name for name, m in METRICS.items() if m.against_null or m.n_way]
+    rows = baselines[baselines["metric"].isin(shown) & baselines["path"].isin(feature_types)]
+    header = ["Metric", "Brain", "Other", "Difference", "95 % interval", "p", "n", "Shifts: 95 %"]
+    tables = []
+    for (one, baseline), part in rows.groupby(["path", "baseline"], sort=False):
+        name = column_label(baseline, simulated)
+        part = part.set_index("metric", drop=False).loc[in_order(part["metric"], METRICS)]
+        has_shifts = bool(part["n_shifts"].notna().any())
+        cells = [_baseline_row(row, has_shifts) for row in part.itertuples()]
+        caption = f"{feature_label(one).capitalize()}: brain − {name}"
+        tables.append(TextTable(caption, header if has_shifts else header[:-1], cells))
+    return tables
+
+
+def _baseline_row(row, has_shifts: bool) -> list[str]:
+    """Differences have a decimal more than scores."""
+    metric = metric_of(row.metric)
+    brain, other = (number(x, metric.decimals) for x in (row.brain, row.baseline_value))
+    difference, low, high = (
+        number(x, metric.decimals + 1) for x in (row.difference, row.low, row.high)
+    )
+    interval = f"[{low}, {high}]" if np.isfinite(row.low) else "–"
+    moments = "stretches of TRs" if metric.moment == TRS else metric.moment
+    cells = [metric.heading, brain, other, difference, interval, p_text(row.p, row.n_flips)]
+    cells.append(f"{row.n:.0f} {moments}")
+    if has_shifts and np.isfinite(row.n_shifts):
+        ends = (number(x, metric.decimals) for x in (row.shifts_low, row.shifts_high))
+        cells.append(f"{' to '.join(ends)} ({row.n_shifts:.0f} shifts)")
+    elif has_shifts:
+        cells.append("–")
+    return cells
+
+
 def lower_is_better() -> str:
     """The metrics of paired differences in which less is better, by name."""
     return " and ".join(m.label.lower() for m in paired_metrics() if m.direction == LOWER)
@@ -74,7 +119,7 @@ def _difference_row(row) -> list[str]:
     return [
         metric.heading,
         value,
-        number(row.p, 4),
+        p_text(row.p, row.n_flips),
         f"[{low}, {high}]" if np.isfinite(row.low) else "–",
         number(row.n, 0),
     ]

@@ -28,6 +28,8 @@ class Extras:
     codebooks : of ``giblet.report.extras.codebook_table``
     regions : of ``giblet.report.scan_quality.region_table``
     lesions : feature type → table of ``giblet.evaluation.lesions.change_rows``
+    baselines : of ``giblet.evaluation.moments.difference_rows``, of every feature type; None where
+        the results have none
     left_out : feature type → table of ``giblet.evaluation.leave_one_out.leave_one_out``
     times : ``rule seconds cpu_seconds megabytes``
     timeline : table with a row a TR, see ``giblet.report.timeline``
@@ -41,6 +43,7 @@ class Extras:
     codebooks: pd.DataFrame | None = None
     regions: pd.DataFrame | None = None
     lesions: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    baselines: pd.DataFrame | None = None
     left_out: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     times: pd.DataFrame | None = None
     timeline: pd.DataFrame | None = None

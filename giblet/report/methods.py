@@ -41,8 +41,9 @@ def methods_text(facts: Mapping, models: Mapping[str, Mapping]) -> str:
         *_training(facts, models),
         *_scans(facts),
         f"Sound was scored in segments of up to 8 s by {_joined(_scores())}: means with 95 % "
-        "percentile bootstrap intervals, and sign-flip tests of paired differences between "
-        f"{_joined([one.label for one in FEATURE_TYPES.values()])}.",
+        "percentile bootstrap intervals over segments, and sign-flip tests of paired differences "
+        f"between {_joined([one.label for one in FEATURE_TYPES.values()])}.",
+        *_against_nulls(facts),
     ]
     return " ".join(sentences)
 
@@ -114,12 +115,24 @@ def _scans(facts: Mapping) -> list[str]:
         *sentences,
         f"The bottleneck was decoded from the BOLD of {voxels}, at lags of "
         f"{decoding.first_lag_seconds:g} to {decoding.last_lag_seconds:g} s, by ridge regression "
-        "(Dupré la Tour et al., 2022), and compared with two nulls, BOLD of other moments and the "
-        "mean volume, and with a retrieval baseline, the training sound with the most similar "
-        "BOLD.",
+        "(Dupré la Tour et al., 2022), and compared with two nulls, BOLD of other moments (the "
+        "mean over circular shifts of the test part of 16 s or more) and the mean volume, and with "
+        "a retrieval baseline, the training sound with the most similar BOLD.",
         "Each decoded bottleneck was identified among those of 2 TRs (its own and another), and "
         f"among those of 10 clips of {decoding.clip_seconds:g} s (p from "
         f"{decoding.n_permutations:,} permutations of the clips).",
+    ]
+
+
+def _against_nulls(facts: Mapping) -> list[str]:
+    """The test of decoded sound against the null."""
+    if not facts["has_bold"]:
+        return []
+    metrics = [one.label for one in METRICS.values() if one.against_null]
+    return [
+        "Scores of the brain were averaged over subjects before moments were resampled; decoded "
+        f"sound was compared with the shuffled null by sign-flip tests of {_joined(metrics)}, "
+        "paired by segment, with Holm's correction."
     ]
 
 

@@ -110,6 +110,7 @@ def _with_film(extras: Extras, results: Path, config: Config, aligned: xr.Datase
         if FEATURE_TYPES[scored[0]].is_codes
         else None,
         lesions=_tables(results / "lesion", f"{config.path}.tsv", lambda file: file.stem),
+        baselines=_joined(_tables(results / "differences", "[!.]*.tsv", lambda file: file.stem)),
         left_out=_tables(results / "leave_one_out", f"{config.path}.tsv", lambda file: file.stem),
         timeline=timeline_table(aligned),
     )
@@ -128,6 +129,11 @@ def _add_matched(sounds: dict, aligned: xr.Dataset) -> tuple[float, float] | Non
 
 def _tables(folder: Path, pattern: str, name) -> dict[str, pd.DataFrame]:
     return {name(file): load_table(file) for file in sorted(folder.glob(pattern))}
+
+
+def _joined(tables: dict[str, pd.DataFrame]) -> pd.DataFrame | None:
+    """All tables as one; None where there is none."""
+    return pd.concat(tables.values(), ignore_index=True) if tables else None
 
 
 def _codebooks(aligned: xr.Dataset, model: Path) -> pd.DataFrame:

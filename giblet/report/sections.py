@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from giblet.report.compare import (
     CODECS,
     DECODING,
+    baseline_tables,
     comparison_tables,
     difference_tables,
     lower_is_better,
@@ -80,7 +81,10 @@ def _answer(material: Material) -> dict:
     return {
         "heading": "Main result" if material.has_film else "Main results of the scans",
         "answer": answer(
-            material.scores, material.facts, "" if section is None else section.answer
+            material.scores,
+            material.facts,
+            "" if section is None else section.answer,
+            material.extras.baselines,
         ),
         "few_segments": few_segments(material.scores),
     }
@@ -94,6 +98,7 @@ def _scores(material: Material) -> dict:
         "comparison": comparison_tables(scores, extras.matched, simulated),
         "differences": difference_tables(differences, simulated),
         "lower_is_better": lower_is_better(),
+        "baselines": baseline_tables(extras.baselines, list(scores["path"].unique()), simulated),
         "published": [*ours(scores), *CODECS],
         "published_decoding": DECODING,
         "tables": score_tables(scores, simulated),

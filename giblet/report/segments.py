@@ -12,11 +12,11 @@ from giblet.audio.metrics.speech import segment_edges
 from giblet.audio.metrics.table import Metric, segment_metrics
 from giblet.audio.quantized_mel import dequantize_mel, matched_settings, pack_levels, quantize_mel
 from giblet.report.tables import MATCHED
+from giblet.stats.permutation import n_sign_flips, sign_flip_p
 from giblet.timing import samples_duration
 
 REFERENCE = next(iter(FEATURE_TYPES))  # the others are compared with it
 COMPARED = ("codec", "stimulus", "brain")
-N_RESAMPLES = 10000
 
 Sounds = Mapping[str, Mapping[str, np.ndarray]]
 Scores = dict[tuple[str, str], dict[str, np.ndarray]]  # (path, column) → metric → (n_segments,)
@@ -64,7 +64,7 @@ def matched_rows(scores: Scores, kbps: float, values: float, seed: int) -> pd.Da
 
 
 def paired_differences(scores: Scores, seed: int = 0) -> pd.DataFrame:
-    """Codes − others, paired by segment: ``path column metric n difference low high p``.
+    """Codes − others, paired by segment: ``path column metric n difference low high p n_flips``.
 
     ``path`` is the feature type that codes are compared with. Means over segments scored in both,
     their 95 % bootstrap interval, and the two-sided p of a sign-flip test of the mean, which takes
@@ -80,7 +80,7 @@ def paired_differences(scores: Scores, seed: int = 0) -> pd.DataFrame:
         if (REFERENCE, column) in scores
         for metric in paired_metrics()
     ]
-    names = ["path", "column", "metric", "n", "difference", "low", "high", "p"]
+    names = ["path", "column", "metric", "n", "difference", "low", "high", "p", "n_flips"]
     return pd.DataFrame(rows, columns=names)
 
 
@@ -89,22 +89,8 @@ def _difference(one: np.ndarray, other: np.ndarray, seed: int) -> dict:
     scored = difference[np.isfinite(difference)]
     row = summarise("difference", scored, seed, 1000)
     ends = {"difference": row["value"], "low": row["low"], "high": row["high"]}
-    return {"n": row["n"], **ends, "p": sign_flip_p(scored, seed)}
-
-
-def sign_flip_p(differences: np.ndarray, seed: int = 0) -> float:
-    """Two-sided p of the mean of ``differences`` (n,) by a sign-flip test.
-
-    >>> sign_flip_p(np.array([1.0, 2.0, 3.0]))
-    0.25
-    """
-    from scipy.stats import permutation_test
-
-    if len(differences) < 2:
-        return np.nan
-    options = {"permutation_type": "samples", "n_resamples": N_RESAMPLES, "rng": seed}
-    test = permutation_test((differences,), np.mean, vectorized=True, **options)
-    return float(test.pvalue)
+    p = {"p": sign_flip_p(scored, seed), "n_flips": n_sign_flips(row["n"])}
+    return {"n": row["n"], **ends, **p}
 
 
 def moments(scores: Scores, n_samples: int, sample_rate: float) -> dict[str, tuple[int, int]]:

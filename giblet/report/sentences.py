@@ -7,26 +7,32 @@ import xarray as xr
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.metrics.table import metric_of
 from giblet.report.tables import feature_label, number, why_unscored
+from giblet.report.verdict import LARGEST_P, p_equals, verdict
 
 NAMES = {"stoi": "STOI", "pesq_wb": "PESQ"}
-LARGEST_P = 0.05
 FEW_SEGMENTS = 10
 NO_FILM = (
     "No film was given, so this page has no codec, no bottleneck, no decoding and no players: only "
     "words and scans."
 )
-CLIPS, P_VALUE, NULL = "identification_10way", "identification_10way_p", "brain_shuffled"
+CLIPS, P_VALUE = "identification_10way", "identification_10way_p"
 BY_SOUND = "identification_sound_10way"
 
 
-def answer(scores: pd.DataFrame, facts: dict, of_scans: str = "") -> list[tuple[str, str]]:
+def answer(
+    scores: pd.DataFrame,
+    facts: dict,
+    of_scans: str = "",
+    baselines: pd.DataFrame | None = None,
+) -> list[tuple[str, str]]:
     """Three questions, each with one sentence of numbers, which names numbers that are missing.
 
     Parameters
     ----------
     scores : table with ``path column metric value low high n n_failed``
-    facts : ``film``, ``simulated``, ``has_bold`` (bool)
+    facts : ``film``, ``simulated``, ``has_bold`` (bool), and ``settings`` (a Config) if known
     of_scans : the answer where there is no film
+    baselines : of `giblet.evaluation.moments.difference_rows`; old results have none
     """
     if facts["film"] is None:
         return [("The sound", NO_FILM), ("The brain", of_scans)]
@@ -37,7 +43,7 @@ def answer(scores: pd.DataFrame, facts: dict, of_scans: str = "") -> list[tuple[
     return [
         ("Without the model", f"Sound to {ways} and back: {codec}"),
         ("The bottleneck", f"Sound through the model's bottleneck: {bottleneck}"),
-        ("The brain", _from_brain(cells, facts)),
+        ("The brain", _from_brain(cells, facts, baselines)),
     ]
 
 
@@ -103,7 +109,7 @@ def _name(cells: pd.DataFrame, feature_type: str, column: str, metric: str) -> s
     return f"{name}, {number(kbps, 1)} kbit/s" if has_rate else name
 
 
-def _from_brain(cells: pd.DataFrame, facts: dict) -> str:
+def _from_brain(cells: pd.DataFrame, facts: dict, baselines: pd.DataFrame | None) -> str:
     """Clips identified by the bottleneck and by sound, and a comparison with the null."""
     if not facts["has_bold"]:
         return "No scan was given, so there is no result for the brain."
@@ -115,20 +121,30 @@ def _from_brain(cells: pd.DataFrame, facts: dict) -> str:
     shown = [one for one in scored if _number(cells, (one, "brain", P_VALUE)) < LARGEST_P]
     others = [one for one in scored if one not in shown]
     by = ", by the whole bottleneck, in"
-    parts = [f"{kind} identifies one of 10 clips{by} {_clips(cells, shown)}"] if shown else []
+    n_draws = _n_permutations(facts)
+    parts = []
+    if shown:
+        parts = [f"{kind} identifies one of 10 clips{by} {_clips(cells, shown, n_draws)}"]
     if others:
         start = f"{kind} does not identify one of 10 clips above chance"
         start = "not above chance" if shown else start
-        parts.append(f"{start}: {_clips(cells, others)}")
-    return f"{'; '.join(parts)}; chance is 10 %{_by_sound(cells)}{_sound(cells, scored)}."
+        parts.append(f"{start}: {_clips(cells, others, n_draws)}")
+    sound = verdict(baselines, [one for one in scored if (one, "brain", "stoi") in cells.index])
+    return f"{'; '.join(parts)}; chance is 10 %{_by_sound(cells)}{sound}."
 
 
-def _clips(cells: pd.DataFrame, feature_types: list[str]) -> str:
+def _n_permutations(facts: dict) -> float:
+    """Orders of the clips behind p; without the settings infinity, so that no p is the lowest."""
+    settings = facts.get("settings")
+    return np.inf if settings is None else settings.decoding.n_permutations
+
+
+def _clips(cells: pd.DataFrame, feature_types: list[str], n_draws: float) -> str:
     """Share of clips identified, its interval and p, by feature type."""
     shares = []
     for one in feature_types:
         p = _number(cells, (one, "brain", P_VALUE))
-        text = f"p = {number(p, metric_of(P_VALUE).decimals)}" if np.isfinite(p) else "p unknown"
+        text = p_equals(p, p, n_draws) if np.isfinite(p) else "p unknown"
         shares.append(f"{_percent(cells, one, CLIPS)} ({feature_label(one)}, {text})")
     return f"{' and '.join(shares)} of cases"
 
@@ -148,32 +164,6 @@ def _percent(cells: pd.DataFrame, feature_type: str, metric: str) -> str:
     row = cells.loc[feature_type, "brain", metric]
     value, low, high = (number(100 * row[k], 0) for k in ("value", "low", "high"))
     return f"{value} %" + (f" [{low}, {high}]" if "–" not in (low, high) else "")
-
-
-def _sound(cells: pd.DataFrame, feature_types: list[str]) -> str:
-    """STOI and that of the null; better only where the two intervals do not overlap."""
-    if not (shown := [one for one in feature_types if (one, "brain", "stoi") in cells.index]):
-        return ""
-    better = [one for one in shown if _apart(cells, one)]
-    values = ", ".join(
-        f"of {feature_label(one)} {_plain(cells, one, 'brain')} and {_plain(cells, one, NULL)}"
-        for one in shown
-    )
-    verb = "is" if better else "is not shown to be"
-    only = f" (only {feature_label(better[0])})" if 0 < len(better) < len(shown) else ""
-    return f"; the decoded sound {verb} better than from shuffled BOLD{only} (STOI {values})"
-
-
-def _apart(cells: pd.DataFrame, feature_type: str) -> bool:
-    """Whether the lower end of the brain's STOI is above the upper end of its null."""
-    brain, null = (feature_type, "brain", "stoi"), (feature_type, NULL, "stoi")
-    return null in cells.index and bool(cells.loc[brain, "low"] > cells.loc[null, "high"])
-
-
-def _plain(cells: pd.DataFrame, feature_type: str, column: str) -> str:
-    """A STOI without its interval."""
-    stoi = _number(cells, (feature_type, column, "stoi"))
-    return number(stoi, metric_of("stoi").decimals) if np.isfinite(stoi) else "unknown"
 
 
 def _scored(cells: pd.DataFrame, column: str, metric: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Tables of the report: scores by column and feature type, brain columns beside their nulls."""
+"""Tables of the report: scores by column and feature type, the brain's with nulls and baseline."""
 
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ MATCHED = "mel_matched"  # in the column ``path``: mel at the codec's bitrate
 FEATURE_LABELS = {name: one.label for name, one in FEATURE_TYPES.items()} | {
     MATCHED: "mel at the codec's bitrate"
 }
+COLUMN_NAMES = {"codec": "no model (ceiling)", "nearest_clip": "nearest clip (retrieval)"}
 ALONE = {"encodec": "codec"}  # without the model; of the others, "label + vocoder"
 
 COLUMNS = {
@@ -21,9 +22,10 @@ COLUMNS = {
     "stimulus": "sound → bottleneck → sound: autoencoding",
     "unigram": "null: every code guessed from how often it occurs in training",
     "brain": "BOLD → bottleneck → sound: decoding",
-    "brain_shuffled": "null: BOLD of other moments",
+    "brain_shuffled": "null: BOLD of other moments; scores are means over circular shifts of the "
+    "test part",
     "brain_mean": "null: the mean volume at every moment",
-    "nearest_clip": "retrieval baseline: the training sound with the most similar BOLD",
+    "nearest_clip": "retrieval baseline, not a null: the training sound with the most similar BOLD",
     "encoding": "film → bottleneck → predicted BOLD",
     "encoding_ridge": "film → predicted BOLD by ridge regression alone",
     "encoding_banded": "the same with a penalty for each modality (banded ridge)",
@@ -83,7 +85,7 @@ def column_label(column: str, simulated: bool) -> str:
     ('brain shuffled (simulated)', 'no model (ceiling)')
     """
     from_brain = question_of(column) != "sound"
-    name = {"codec": "no model (ceiling)"}.get(column, column.replace("_", " "))
+    name = COLUMN_NAMES.get(column, column.replace("_", " "))
     return name + (" (simulated)" if simulated and from_brain else "")
 
 
@@ -128,6 +130,20 @@ def number(value: float, decimals: int) -> str:
     if not np.isfinite(value):
         return "–"
     return f"{round(float(value), decimals) + 0.0:.{decimals}f}".replace("-", "−")
+
+
+def p_text(p: float, n_draws: float, decimals: int = 4) -> str:
+    """A p-value as printed; "≤" where it is the lowest that ``n_draws`` random draws can give.
+
+    >>> p_text(0.0005, 1999), p_text(0.02, 1999), p_text(float("nan"), 1999)
+    ('≤ 0.0005', '0.0200', '–')
+    """
+    return ("≤ " if is_lowest_p(p, n_draws) else "") + number(p, decimals)
+
+
+def is_lowest_p(p: float, n_draws: float) -> bool:
+    """Whether no p of ``n_draws`` random draws, (1 + count) / (1 + n_draws), can be lower."""
+    return bool(p <= (1 + 1e-4) / (1 + n_draws))  # tables have six digits
 
 
 def score_tables(scores: pd.DataFrame, simulated: bool) -> list[ScoreTable]:

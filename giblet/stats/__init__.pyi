@@ -24,11 +24,15 @@ from .permutation import (
     against_chance as against_chance,
     among_nulls as among_nulls,
     block_permuted as block_permuted,
+    circular_shifts as circular_shifts,
     false_discovery_rate as false_discovery_rate,
+    holm as holm,
+    n_sign_flips as n_sign_flips,
     phase_randomised as phase_randomised,
     random_phases as random_phases,
     shift_chance as shift_chance,
     shifted_correlation as shifted_correlation,
+    sign_flip_p as sign_flip_p,
 )
 from .ridge import (
     band_columns as band_columns,

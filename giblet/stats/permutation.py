@@ -1,4 +1,4 @@
-"""Permutation tests: nulls with the autocorrelation of BOLD, p-values, false discovery rate."""
+"""Permutation tests: nulls with the autocorrelation of BOLD, p-values, and their correction."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -6,6 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from giblet.stats.pearson import unit_series
+
+MOST_EXACT = 14  # differences of which all sign patterns are tried: 16,384
+N_FLIPS = 9999  # random sign patterns of more differences
 
 
 def phase_randomised(bold: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -149,6 +152,75 @@ def shift_chance(folds: Sequence[np.ndarray], n_shifts: int = 5000, seed: int = 
         for shifts in zip(*drawn, strict=True)
     )
     return among_nulls(np.mean([fold[0] for fold in folds], axis=0), nulls)
+
+
+def circular_shifts(n_moments: int, n_away: int, n_most: int, seed: int) -> np.ndarray:
+    """Circular shifts of a series of moments, in random order: (n_shifts,), at most ``n_most``.
+
+    All lie ``n_away`` moments or more from 0, in both directions round the ring; in a series too
+    short for that, as far away as it allows. None for fewer than two moments.
+
+    >>> sorted(circular_shifts(8, n_away=3, n_most=9, seed=0).tolist())
+    [3, 4, 5]
+    >>> circular_shifts(2, n_away=3, n_most=9, seed=0).tolist()
+    [1]
+    """
+    distance = np.minimum(np.arange(n_moments), n_moments - np.arange(n_moments))
+    allowed = np.flatnonzero(distance >= max(1, min(n_away, n_moments // 2)))
+    return np.random.default_rng(seed).permutation(allowed)[:n_most]
+
+
+def n_sign_flips(n: int) -> int:
+    """Sign patterns that `sign_flip_p` tries for ``n`` differences: all, or ``N_FLIPS``."""
+    return 2**n if n <= MOST_EXACT else N_FLIPS
+
+
+def sign_flip_p(differences: np.ndarray, seed: int = 0) -> float:
+    """Two-sided p of the mean of ``differences`` (n,) by a sign-flip test; NaN for fewer than two.
+
+    The share of sign patterns whose mean is as far from 0, of all patterns for ``MOST_EXACT``
+    differences or fewer. Of more, ``N_FLIPS`` random ones, and p is (1 + count) / (1 + N_FLIPS).
+    Differences are taken to be independent.
+
+    >>> sign_flip_p(np.array([1.0, 2.0, 3.0]))
+    0.25
+    """
+    from scipy.stats import permutation_test
+
+    if len(differences) < 2:
+        return np.nan
+
+    def distance_of_mean(values: np.ndarray, axis: int) -> np.ndarray:
+        return np.abs(np.mean(values, axis=axis))
+
+    test = permutation_test(
+        (differences,),
+        distance_of_mean,
+        permutation_type="samples",
+        alternative="greater",
+        n_resamples=n_sign_flips(len(differences)),
+        vectorized=True,
+        batch=1000,
+        rng=seed,
+    )
+    return float(test.pvalue)
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Holm's adjusted p-values of a family of tests, (n,); NaN is ignored and kept.
+
+    The chance of any false discovery among those below 0.05 is at most 5 % (Holm 1979).
+
+    >>> holm(np.array([0.01, 0.04, np.nan, 0.03])).round(3).tolist()
+    [0.03, 0.06, nan, 0.06]
+    """
+    valid = ~np.isnan(p)
+    order = np.argsort(p[valid], kind="stable")
+    factors = np.arange(len(order), 0, -1)
+    adjusted = np.full(np.shape(p), np.nan)
+    rising = np.maximum.accumulate(p[valid][order] * factors)
+    adjusted[np.flatnonzero(valid)[order]] = np.minimum(rising, 1.0)
+    return adjusted
 
 
 def false_discovery_rate(p: np.ndarray) -> np.ndarray:

@@ -31,6 +31,15 @@ QUICK_MEL = MelSettings(n_mels=60, n_iter=8)
 REGIONS = {"auditory": np.arange(6) < 2}
 NATIVE_REGION = {"framing": "native", "region": "auditory"}  # one run for two questions
 BRAINS = ["brain", "brain_shuffled", "brain_mean", "nearest_clip"]
+SEGMENTS = ["pesq_wb", "stoi", "estoi", "si_sdr_db", "log_mel_db"]
+COMPARED = {  # metrics of differences to each baseline; the mean volume identifies nothing
+    True: [
+        *["identification_2way", "code_accuracy", *SEGMENTS],
+        *["code_accuracy", *SEGMENTS],
+        *["identification_2way", "code_accuracy", *SEGMENTS],
+    ],
+    False: ["identification_2way", *SEGMENTS, *SEGMENTS, "identification_2way", *SEGMENTS],
+}
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +102,8 @@ def _run(film_file, folder, use_encodec, has_bold, framing, region):
         trained = fit(data, film_shapes(aligned, "spm"), SMALL, ONE_EPOCH, 0, str(folder))
     film_sound = read_sound(film_file, processor.sample_rate)
     model, options = trained.autoencoder, (DecodingConfig(region=region), 0, REGIONS)
-    sounds, rows = reconstruct(aligned, data, model, processor, film_sound, *options)
+    sounds, rows, compared = reconstruct(aligned, data, model, processor, film_sound, *options)
+    assert [row["metric"] for row in compared] == ([] if scans is None else COMPARED[use_encodec])
     table = score_table(processor.encoding_mode, rows)
     return aligned, processor, film_sound, sounds, table
 
@@ -107,8 +117,10 @@ def test_every_column_is_the_sound_of_what_was_decoded_for_it(film_file, monkeyp
     Features stand for the sound that is made of them, and nothing is scored: both take long.
     """
     monkeypatch.setattr(reconstruction, "decoded_stretch", lambda features, *_: features)
-    for name in ("sound_rows", "sound_identification_rows", "_encoding_rows"):
+    for name in ("identify_sounds", "_encoding_rows"):
         monkeypatch.setattr(reconstruction, name, lambda *_: [])
+    for name in ("sound_scores", "shifted_sound_scores"):
+        monkeypatch.setattr(reconstruction, name, lambda *_: {})
     rng = np.random.default_rng(0)
     processor = AudioProcessor(use_encodec=False, t_r=T_R, mel=QUICK_MEL)
     features, _ = processor.audio_to_features(film_file)
@@ -119,7 +131,7 @@ def test_every_column_is_the_sound_of_what_was_decoded_for_it(film_file, monkeyp
         torch.manual_seed(0)
         model = Autoencoder(film_shapes(aligned, "spm"), SMALL).eval()
     options = (read_sound(film_file, processor.sample_rate), DecodingConfig(), 0)
-    sounds, _ = reconstruct(aligned, data, model, processor, *options)
+    sounds, *_ = reconstruct(aligned, data, model, processor, *options)
     decoded = decode_brains(bottlenecks(model, data), data, T_R, DecodingConfig())
     assert list(decoded) == BRAINS
     for column, (first, *_others) in decoded.items():
@@ -177,11 +189,13 @@ def test_every_column_has_every_metric(run_pipeline, use_encodec, has_bold):
     assert table.loc[table["n"] == 0, "value"].isna().all()  # never a made-up score
 
 
-def test_scores_of_brains_pool_all_subjects(run_pipeline):
+def test_scores_of_brains_count_moments_and_not_people(run_pipeline):
     *_, table = run_pipeline(True, has_bold=True)
-    stoi = table[table["metric"] == "stoi"].set_index("column")
-    asked = stoi["n"] + stoi["n_failed"]
-    assert (asked[BRAINS] == 2 * asked["codec"]).all()
+    for metric in ("stoi", "log_mel_db", "code_accuracy"):
+        rows = table[table["metric"] == metric].set_index("column")
+        asked = rows["n"] + rows["n_failed"]
+        of_film = "codec" if metric != "code_accuracy" else "stimulus"
+        assert (asked[BRAINS] == asked[of_film]).all()
 
 
 @PATHS

@@ -61,6 +61,7 @@ rule reconstruct:
             category="Sound",
             labels={"what": "scores", "path": "{path}", "brains": BRAINS},
         ),
+        differences=f"{RESULTS}/differences/{{path}}.tsv",
     log:
         f"{LOGS}/reconstruct_{{path}}.log",
     benchmark:
@@ -80,7 +81,8 @@ rule reconstruct:
     shell:
         '"$GIBLET_PYTHON" -m giblet reconstruct --film={input.film:q} --aligned={input.aligned:q}'
         " --model={input.model:q} {params.regions}{input.regions:q} --audio={output.audio:q}"
-        " --scores={output.scores:q} --settings={params.settings:q} 2>&1 | tee -i {log:q}"
+        " --scores={output.scores:q} --differences={output.differences:q}"
+        " --settings={params.settings:q} 2>&1 | tee -i {log:q}"
 
 
 rule reconstruct_audio:

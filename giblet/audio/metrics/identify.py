@@ -18,7 +18,16 @@ def identification(estimate: np.ndarray, truth: np.ndarray, n_way: int = 2) -> n
     >>> identification(np.eye(4), np.eye(4)).tolist()
     [1.0, 1.0, 1.0, 1.0]
     """
-    return _shares(_similarity(estimate, truth), n_way).diagonal()
+    return identification_shares(estimate, truth, n_way).diagonal()
+
+
+def identification_shares(estimate: np.ndarray, truth: np.ndarray, n_way: int) -> np.ndarray:
+    """`identification` as it would be if each truth were the estimate's own.
+
+    Both (n, n_features) → (n_estimates, n_truths): the diagonal has the true pairs, the k-th
+    diagonal beside it those of estimates that are shifted by k moments.
+    """
+    return _shares(_similarity(estimate, truth), n_way)
 
 
 def identification_p(
@@ -29,8 +38,13 @@ def identification_p(
     ``estimates``: of each subject (n, n_features); all subjects get the same permutation of the
     truths (n, n_features), so that what subjects share is not counted as evidence.
     """
-    shares = np.stack([_shares(_similarity(estimate, truth), n_way) for estimate in estimates])
-    rng, n = np.random.default_rng(seed), len(truth)
+    shares = np.stack([identification_shares(estimate, truth, n_way) for estimate in estimates])
+    return identification_shares_p(shares, n_permutations, seed)
+
+
+def identification_shares_p(shares: np.ndarray, n_permutations: int, seed: int) -> float:
+    """`identification_p` from `identification_shares` (n_subjects, n_estimates, n_truths)."""
+    rng, n = np.random.default_rng(seed), shares.shape[-1]
     observed = np.nanmean(shares[:, np.arange(n), np.arange(n)])
     null = np.empty(n_permutations)
     for k in range(n_permutations):

@@ -62,6 +62,10 @@ class Metric:
         Shown where feature types are compared, and, if of sound, tested in pairs.
     of_lesions
         Whether sounds of lesions get this score.
+    against_null
+        Whether it decides if decoded sound is better than the null.
+    n_shifts
+        Circular shifts of the null that are scored, at most: fewer of a slow metric.
     note
         How it is read, where direction and values do not say it.
     method, reference
@@ -86,6 +90,8 @@ class Metric:
     n_way: int = 0
     compared: bool = False
     of_lesions: bool = False
+    against_null: bool = False
+    n_shifts: int = 20
     note: str = ""
     method: str = ""
     reference: tuple[str, str] | None = None
@@ -146,6 +152,7 @@ METRICS = {
             function=lambda pairs: pesq_scores([(r.at_16k, e.at_16k) for r, e in pairs]),
             unscored="silence, or PESQ found no speech",
             compared=True,
+            n_shifts=1,
             method="wide-band PESQ (ITU-T P.862.2)",
             reference=(
                 "ITU-T P.862.2",
@@ -167,6 +174,7 @@ METRICS = {
             unscored="silence, or too short",
             compared=True,
             of_lesions=True,
+            against_null=True,
             method="STOI (Taal et al., 2011)",
             reference=(
                 "Taal et al., 2011",
@@ -186,6 +194,7 @@ METRICS = {
             function=per_pair(
                 lambda r, e: stoi(r.for_stoi, e.for_stoi, STOI_RATE_HZ, extended=True)
             ),
+            n_shifts=1,
             unscored="silence, or too short",
         ),
         Metric(
@@ -221,6 +230,7 @@ METRICS = {
             scores_silence=True,
             compared=True,
             of_lesions=True,
+            against_null=True,
             method="log-mel distance",
         ),
         Metric(
@@ -234,6 +244,7 @@ METRICS = {
             counted=SEGMENTS,
             moment=SEGMENTS,
             function=per_pair(lambda r, e: abs(lag_ms(r.envelopes, e.envelopes))),
+            n_shifts=4,
             average=np.median,
             unscored="silence",
         ),
@@ -283,7 +294,7 @@ METRICS = {
             decimals=4,
             applies_to=BOTTLENECK,
             direction=LOWER,
-            note="permutation test",
+            note="permutation test; at least 1/(1 + permutations)",
         ),
         Metric(
             name="identification_sound_2way",
