@@ -15,10 +15,12 @@ from giblet.brain.bids import BIDS, read_runs
 from giblet.brain.qc import tsnr
 from giblet.brain.run_table import RUN_TABLE, read_run_table
 from giblet.brain.runs import MOTION, BoldRun, Layout
-from giblet.brain.screening import Scans, survey
+from giblet.brain.screening import Scans, listed, survey
+from giblet.errors import GibletError
 from giblet.io.arrays import append_arrays, new_variable
 from giblet.io.atomic import replacing
 from giblet.log import progress
+from giblet.stats.pearson import FLAT
 from giblet.stats.permutation import phase_randomised
 from giblet.timing import acquisition_times
 
@@ -158,15 +160,30 @@ def _fill(
     """Put cleaned runs into ``bold`` (an array, or a file's), one by one; returns all else."""
     start = 0
     ratios = np.empty((len(scans.runs), len(scans.columns)), dtype=np.float32)
+    silent = np.zeros(len(scans.columns), dtype=bool)
     for n, run in enumerate(progress(scans.runs, "cleaning scans", "runs")):
         stop = start + run.n_volumes
         cleaned, ratios[n] = _cleaned(run, scans, high_pass_hz)
+        silent |= ~cleaned.any(axis=0)
         if null_seed is not None:
             cleaned = null_series(cleaned, null_seed, f"{run.subject} {run.name}")
         bold[start:stop] = cleaned
         del cleaned  # before the next run is read
         start = stop
-    return _other_arrays(scans, ratios)
+    return _other_arrays(_with_silent(scans, silent), ratios)
+
+
+def _with_silent(scans: Scans, silent: np.ndarray) -> Scans:
+    """``scans`` with a warning of ``silent`` (n_columns,) bool; GibletError if all are."""
+    if not silent.any():
+        return scans
+    why = "nothing but a trend, slow drifts or confounds in some run"
+    if silent.all():
+        raise GibletError(
+            f"{scans.source}: all columns are {why}; look at the scans, or take fewer confounds"
+        )
+    warning = f"{listed(silent, scans.columns)} are {why}: set to 0 there, left out of all scores"
+    return replace(scans, warnings=[*scans.warnings, warning])
 
 
 def _cleaned(run: BoldRun, scans: Scans, high_pass_hz) -> tuple[np.ndarray, np.ndarray]:
@@ -217,19 +234,24 @@ def clean_series(
 
     A linear trend, cosines slower than ``high_pass_hz`` (None: none) and ``nuisance``
     (n_volumes, n_confounds) are regressed out together, by ``nilearn.signal.clean`` in float64.
+    A column of which this leaves nothing but rounding becomes 0.
     """
     from nilearn import signal
 
     nuisance = np.hstack([nuisance, slow_cosines(len(series), t_r, high_pass_hz)])
     for start in range(0, series.shape[1], _COLUMNS_AT_ONCE):
         block = series[:, start : start + _COLUMNS_AT_ONCE]
+        values = block.astype(np.float64)
+        power = np.einsum("vc,vc->c", values, values)
         block[:] = signal.clean(
-            block.astype(np.float64),
+            values,
             detrend=True,
             standardize=None,
             filter=False,
             confounds=nuisance if nuisance.shape[1] else None,
         )
+        rounding = np.einsum("vc,vc->c", block, block) <= FLAT**2 * power
+        block[:, rounding] = 0
     return series
 
 
