@@ -9,7 +9,7 @@ import pandas as pd
 from giblet.brain.confounds import fill_leading
 from giblet.brain.events import film_times
 from giblet.brain.recording import open_recording
-from giblet.brain.runs import BoldRun, Layout, check_alike, displacement, scan_t_r
+from giblet.brain.runs import MOTION, BoldRun, Layout, check_alike, displacement, scan_t_r
 from giblet.brain.series import SeriesOptions, read_confounds
 from giblet.errors import GibletError, nearest_name
 from giblet.io.paths import check_file
@@ -33,6 +33,7 @@ OPTIONAL = {
 _TEXT = dict.fromkeys(("subject", "run", "file", "mask", "dataset", "confounds"), str)
 _TEXT |= {"header": str, "index_column": str}
 _YES_OR_NO = {"yes": True, "true": True, "no": False, "false": False}
+_TURNED = "; does the scan's table lie the other way round? Save it with a row per volume"
 _MOST_DROPPED = 100_000
 _T_R_TOLERANCE = 1e-3  # s
 _UNSET_T_R = (0.0, 1.0)  # s, which tools leave in headers
@@ -95,6 +96,7 @@ def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     for name in table:
         if name not in valid:
             raise GibletError(f"{path}: unknown column {name}{nearest_name(name, valid)}")
+    table = table.dropna(how="all")  # spreadsheets end with empty rows
     table = table.assign(**{k: v for k, v in OPTIONAL.items() if k not in table})
     for name in ("t_r", "film_onset", "start_time", "n_dropped", "stim_onset", "duration"):
         given = table[name].fillna(OPTIONAL.get(name, np.nan))
@@ -134,11 +136,15 @@ def _read_row(row, folder: Path, confounds: Sequence[str]) -> BoldRun:
     options = SeriesOptions(dataset, row.header, row.index_column)
     recording = open_recording(path, mask, options)
     n_scanned, n_dropped = recording.n_volumes, int(row.n_dropped)
+    n_columns = len(getattr(recording, "names", []))
     times = acquisition_times(n_dropped + n_scanned, t_r, float(row.start_time))[n_dropped:]
     end = acquisition_times(n_dropped + n_scanned + 1, t_r)[-1]
     if np.isfinite(row.duration) and row.film_onset + row.duration - end >= t_r:
         beyond = row.film_onset + row.duration - end
-        raise GibletError(f"{path}: the scan ends {beyond:.1f} s before the film does")
+        turned = n_columns * t_r >= row.film_onset + row.duration
+        raise GibletError(
+            f"{path}: the scan ends {beyond:.1f} s before the film does" + _TURNED * turned
+        )
     event = (np.array([value]) for value in (row.film_onset, row.duration, row.stim_onset))
     film_time, in_film, film_start = film_times(times, *event)
     if not in_film.any():
@@ -147,7 +153,6 @@ def _read_row(row, folder: Path, confounds: Sequence[str]) -> BoldRun:
     nuisance, displaced = np.empty((n_scanned, 0)), np.full(n_scanned, np.nan)
     if not pd.isna(row.confounds):
         table = folder / str(row.confounds)
-        n_columns = len(getattr(recording, "names", []))
         nuisance, displaced = _nuisance(table, confounds, n_scanned, n_dropped, n_columns)
     return BoldRun(
         recording=recording,
@@ -180,20 +185,21 @@ def _nuisance(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Columns of a confounds table (n_scanned, n_names) and the framewise displacement
     (n_scanned,), both from the first volume in the file of BOLD on, which has ``n_columns``."""
-    values, columns = read_confounds(path, (n_scanned, n_scanned + n_dropped))
+    wanted = [*names, *MOTION] if names else []
+    values, columns = read_confounds(path, (n_scanned, n_scanned + n_dropped), wanted)
     first = n_dropped if len(values) == n_scanned + n_dropped else 0
     if len(values) - first != n_scanned:
         turned = n_columns == len(values)
-        advice = "; does it lie the other way round? Save it with a row per volume" * turned
         message = f"{path}: {len(values)} rows, but the scan has {n_scanned} volumes"
-        raise GibletError(message + advice)
+        raise GibletError(message + _TURNED * turned)
     if missing := [name for name in names if name not in columns]:
         raise GibletError(f"{path}: no confound column {', '.join(missing)}")
     if twice := [name for name in names if columns.count(name) > 1]:
         raise GibletError(f"{path}: two confound columns {twice[0]}; give them other names")
     displaced = displacement(pd.DataFrame(values, columns=columns), path)
-    names = list(names) or columns
-    values = fill_leading(values[:, [columns.index(name) for name in names]], path, names)
+    if names:
+        values, columns = values[:, [columns.index(name) for name in names]], list(names)
+    values = fill_leading(values, path, columns)
     return values[first:], displaced[first:]
 
 

@@ -169,14 +169,17 @@ def _opened(path: Path, options: SeriesOptions) -> Series:
     return Series(values, names or list(numbered), t_r)
 
 
-def read_confounds(path: Path, n_rows: Sequence[int]) -> tuple[np.ndarray, list[str]]:
+def read_confounds(
+    path: Path, n_rows: Sequence[int], wanted: Sequence[str] = ()
+) -> tuple[np.ndarray, list[str]]:
     """As `read_series`, of a table of confounds that has one of ``n_rows`` numbers of volumes.
 
-    Without an unnamed column of row numbers; a column that rises evenly may be a confound.
+    Without an unnamed column of row numbers; a column that rises evenly may be a confound. With
+    names ``wanted``, of a text file only these.
     """
     if text_ending(check_file(path)) is None:
         return read_series(path, SeriesOptions(index_column=False))
-    values, names = read_text_series(path, n_rows=n_rows)
+    values, names = read_text_series(path, n_rows=n_rows, wanted=wanted)
     return values, names or list(map(str, range(values.shape[1])))
 
 
@@ -313,6 +316,9 @@ def _cifti(path: Path) -> tuple[Any, Any, float | None]:
 FORMATS: dict[str, Callable[[Path, SeriesOptions], Series]] = {
     ".dtseries.nii": _dense,
     ".ptseries.nii": _parcellated,
+    ".dscalar.nii": _dense,
+    ".dlabel.nii": _dense,
+    ".pscalar.nii": _parcellated,
     ".gii": _surface,
     ".gii.gz": _surface,
     ".npy": _numpy,

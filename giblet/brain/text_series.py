@@ -35,6 +35,7 @@ def read_text_series(
     header: bool | None = None,
     index_column: bool | None = None,
     n_rows: Sequence[int] = (),
+    wanted: Sequence[str] = (),
 ) -> tuple[np.ndarray, list[str]]:
     """Numbers (n_volumes, n_columns) float32, n/a as NaN, and names of columns ([]: none).
 
@@ -47,6 +48,8 @@ def read_text_series(
     n_rows
         Possible numbers of volumes, if they are known: these tell whether a first row of numbers
         has names, and an index is left out.
+    wanted
+        Names of columns to read, if a first row has names; []: all.
 
     Raises
     ------
@@ -74,6 +77,9 @@ def read_text_series(
     table = _trimmed(table, names, line.rstrip(" ").endswith(separator))
     names = names[: table.shape[1]]
     table, names = _without_index(path, table, names, index_column, bool(n_rows))
+    if wanted and names:
+        chosen = [n for n, name in enumerate(names) if name in wanted]
+        table, names = table.iloc[:, chosen], [names[n] for n in chosen]
     if "" in names:
         raise GibletError(f"{path}: column {names.index('') + 1} has no name; give it one")
     return _numbers(path, table, names, bool(header)), names
@@ -115,7 +121,7 @@ def _has_names(
         if thousands or not all(map(_WHOLE.fullmatch, numbers)):
             raise GibletError(
                 f"{path}: row 1 holds words and numbers ({(thousands or words)[0]!r}): neither "
-                "names nor a volume. Write numbers without thousands separators, or n/a"
+                "names nor a volume. Write a row per volume, numbers without thousands separators"
             )
         return True
     if not numbers:  # n/a alone, or names that are all empty
@@ -228,10 +234,12 @@ def numbers_rows(column: pd.Series | np.ndarray, names: Sequence[str] = ()) -> b
     if len(values) < 3 or not np.isfinite(values).all():
         return False
     step = (values[-1] - values[0]) / (len(values) - 1)
-    if step <= 0 or np.abs(np.diff(values) - step).max() > 0.01 * step:
+    off = 0.1 if len(values) >= _INCREASING else 0.01  # of a step: times may be rounded
+    even = values[0] + step * np.arange(len(values))
+    if step <= 0 or np.abs(values - even).max() > off * step:
         return False
     named = bool(names) and names[0].lower() in _ROW_NUMBERS
-    return named or bool(np.isclose(values[0] / step, [0, 0.5, 1], atol=0.01).any())
+    return named or bool(np.isclose(values[0] / step, [0, 0.5, 1], rtol=0, atol=off).any())
 
 
 def index_question(column: pd.Series | np.ndarray, names: Sequence[str] = ()) -> str:

@@ -327,6 +327,12 @@ COLUMNS = [
         "JuliaStats/TimeSeries.jl#353",
     ),
     Case(
+        "a column of rounded times",
+        written(table=TABLE.assign(t=(np.arange(12) * 0.72).round(1))[["t", *NAMES]]),
+        r"column 1 \(t\) numbers the rows",
+        "JuliaStats/TimeSeries.jl#353",
+    ),
+    Case(
         "a column of times from the middle",
         written(table=TABLE.assign(TR=50 + np.arange(12) * 0.72)[["TR", *NAMES]]),
         r"column 1 \(TR\) numbers the rows",
@@ -684,7 +690,7 @@ ARRAYS = [
     Case(
         "volumes along the other axis",
         confounds(MOTIONS, bold=SERIES.T),
-        "12 rows, but the scan has 3 volumes; does it lie the other way round",
+        "12 rows, but the scan has 3 volumes; does the scan's table lie the other way round",
         "nilearn/nilearn#4569",
     ),
 ]
@@ -780,6 +786,8 @@ SURFACES = [
 ]
 
 TIMES = pd.DataFrame({"x": MOTIONS["trans_x"], "t": np.arange(12.0)})
+TWICE = pd.concat([TIMES[["x"]], MOTIONS[["rot_x"]].set_axis(["x"], axis=1)], axis=1)
+LONG = pd.DataFrame(RNG.normal(size=(3, 40)))
 
 CONFOUNDS = [
     Case("fMRIPrep's leading n/a", confounds(DERIVED), regressed(FILLED), "nipreps/fmriprep#2172"),
@@ -821,6 +829,25 @@ CONFOUNDS = [
         regressed(TIMES[["t", "x"]]),
         "nilearn cosine drifts",
     ),
+    Case("two confounds of one name", confounds(TWICE), regressed(TWICE), "nipreps/fmriprep#1004"),
+    Case(
+        "a film longer than a table that lies the other way round",
+        array(LONG.to_numpy(), duration=70.0),
+        "the scan ends 64.0 s before the film does; does the scan's table lie the other way round",
+        "nilearn/nilearn#4569",
+    ),
+    Case(
+        "parcels along the rows",
+        text(csv(TABLE.T, index=True, header=False)),
+        "row 1 holds words and numbers.*Write a row per volume",
+        "nilearn/nilearn#4569",
+    ),
+    Case(
+        "CIFTI of a map",
+        cifti((cifti2.ScalarAxis([str(n) for n in range(12)]), BRAIN), name="x.dscalar.nii"),
+        "its rows are no volumes, it is no series",
+        "PennLINC/xcp_d#1036",
+    ),
     Case(
         "confounds with semicolons",
         confounds(
@@ -836,6 +863,8 @@ CONFOUNDS = [
         "nipreps/fmriprep#2172",
     ),
 ]
+TWICE = pd.concat([TIMES[["x"]], MOTIONS[["rot_x"]].set_axis(["x"], axis=1)], axis=1)
+LONG = pd.DataFrame(RNG.normal(size=(3, 40)))
 
 CASES = [*HEADERS, *COLUMNS, *SPREADSHEETS, *ARRAYS, *SURFACES, *CONFOUNDS]
 
@@ -967,6 +996,28 @@ def test_cleaning_leaves_something(case, tmp_path, caplog):
         caplog,
         lambda arrays: [w for w in arrays.attrs["warnings"] if "tSNR" not in w],
     )
+
+
+def test_a_table_of_runs_from_a_spreadsheet(tmp_path):
+    TABLE.to_csv(tmp_path / "bold.csv", index=False)
+    content = "subject;file;t_r;film_onset\r\n01;bold.csv;1,5;0\r\n;;;\r\n"
+    (tmp_path / "runs.csv").write_bytes(b"\xef\xbb\xbf" + content.encode())
+    (run,) = survey_runs(tmp_path / "runs.csv").runs
+    assert (run.subject, run.t_r) == ("sub-01", 1.5)
+
+
+def test_named_confounds_may_stand_beside_words(tmp_path):
+    table = TIMES.assign(label="rest", csf=np.nan)
+    np.save(tmp_path / "bold.npy", SERIES)
+    table.to_csv(tmp_path / "c.tsv", sep="\t", index=False)
+    runs = run_table(tmp_path, "bold.npy", confounds="c.tsv")
+    (run,) = survey_runs(runs, confounds=["t"]).runs
+    np.testing.assert_array_equal(run.nuisance, TIMES[["t"]])
+    for name, message in (("label", "label holds words"), ("csf", "n/a.*column csf")):
+        with pytest.raises(GibletError, match=message):
+            survey_runs(runs, confounds=[name])
+    with pytest.raises(GibletError, match="no confound column rot_z"):
+        survey_runs(runs, confounds=["rot_z"])
 
 
 def test_rounding_is_not_blown_up():
