@@ -3,7 +3,7 @@
 import csv
 import re
 from collections.abc import Sequence
-from io import StringIO
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -170,9 +170,10 @@ def _parsed(path: Path, text: str, separator: str) -> pd.DataFrame:
     }
     try:
         try:
-            return pd.read_csv(StringIO(text), **options)
+            return pd.read_csv(BytesIO(text.encode()), **options)  # twice as fast as StringIO
         except pd.errors.ParserError:  # rows of different lengths
-            return pd.read_csv(StringIO(without_trailing_delimiters(text, separator)), **options)
+            text = without_trailing_delimiters(text, separator)
+            return pd.read_csv(BytesIO(text.encode()), **options)
     except (ValueError, OverflowError) as error:
         reason = " ".join(str(error).split())
         raise GibletError(f"{path}: no readable numbers in it ({reason})") from None

@@ -196,6 +196,12 @@ HEADERS = [
         "Series.to_csv(index=False)",
     ),
     Case(
+        "header 0 of one column of whole numbers",
+        text("0\n8034\n8101\n7999\n"),
+        r"row 1 \(0\)",
+        "Series.to_csv(index=False)",
+    ),
+    Case(
         "header of numbers, tabs, .txt",
         written("bold.txt", TABLE.set_axis(range(3), axis=1), sep="\t"),
         "row 1",
