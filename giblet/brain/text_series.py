@@ -88,7 +88,7 @@ def read_text_series(
 def _without_comments(text: str) -> tuple[str, str]:
     """``text`` without empty lines at both ends and without comments; the last comment above the
     first row, without its #. Below it a comment begins with "# ", unlike Excel's #N/A."""
-    text = re.sub(r"(\n *)+\Z", "", text).lstrip("\n")
+    text = text.rstrip("\n ").lstrip("\n")
     comments, lines = [], text.split("\n") if "#" in text else []
     while lines and _COMMENT.match(lines[0]):
         comments.append(lines.pop(0).lstrip("# "))
