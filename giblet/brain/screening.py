@@ -71,11 +71,11 @@ def varying_columns(run: BoldRun, columns: Columns) -> np.ndarray:
         empty &= np.isnan(lowest)
         if empty.any():
             empty[empty] = np.isnan(block[:, empty]).all(axis=0)
-    broken = ~(np.isfinite(low) & np.isfinite(high)) & ~empty
-    if broken.any():
+    broken = ~(np.isfinite(low) & np.isfinite(high))
+    if (broken & ~empty).any():
         raise GibletError(
             f"{run.path}: NaN in the BOLD of {broken.sum()} voxels or parcels"
-            f"{_names(broken, columns)}; preprocess it again"
+            f"{_names(broken & ~empty, columns)}; preprocess it again"
         )
     return np.greater(high, low)
 

@@ -1070,3 +1070,16 @@ def test_rows_with_more_cells_than_names_are_refused(tmp_path, columns):
     (tmp_path / "runs.csv").write_text(columns)
     with pytest.raises(GibletError, match=r"runs.csv: not a readable table \(.*\)$"):
         load_table(tmp_path / "runs.csv")
+
+
+def test_a_voxel_that_is_nan_in_every_volume_is_left_out(tmp_path):
+    """nilearn/nilearn: voxels outside the field of view that a mask has."""
+    volumes = RNG.normal(100, 1, (2, 2, 2, 12)).astype(np.float32)
+    volumes[1, 0, 1] = np.nan
+    nibabel.save(nibabel.Nifti1Image(volumes, np.eye(4)), tmp_path / "bold.nii.gz")
+    mask = np.ones((2, 2, 2), dtype=np.uint8)
+    nibabel.save(nibabel.Nifti1Image(mask, np.eye(4)), tmp_path / "mask.nii.gz")
+    scans = survey_runs(run_table(tmp_path, "bold.nii.gz", mask="mask.nii.gz"))
+    assert "1 voxels, constant in some run, were left out" in scans.warnings
+    expected = volumes.reshape(8, 12)[np.arange(8) != 5].T
+    np.testing.assert_array_equal(scans.runs[0].read(scans.columns), expected)
