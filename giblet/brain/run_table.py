@@ -141,7 +141,8 @@ def _read_row(row, folder: Path, confounds: Sequence[str]) -> BoldRun:
     end = acquisition_times(n_dropped + n_scanned + 1, t_r)[-1]
     if np.isfinite(row.duration) and row.film_onset + row.duration - end >= t_r:
         beyond = row.film_onset + row.duration - end
-        turned = acquisition_times(n_columns + 1, t_r)[-1] >= row.film_onset + row.duration
+        turned_end = acquisition_times(n_columns + 1, t_r)[-1]
+        turned = bool(turned_end >= row.film_onset + row.duration)
         raise GibletError(
             f"{path}: the scan ends {beyond:.1f} s before the film does" + _TURNED * turned
         )
