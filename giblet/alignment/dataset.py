@@ -109,7 +109,8 @@ def zscore_bold(
     -------
     scaled : (n_subjects, n_trs, n_voxels) float32
     has_signal : (n_voxels,) bool
-        Voxels that vary in every subject's training TRs; the others are 0.
+        Voxels that vary in every subject's training TRs, by more than rounding (a millionth of
+        their mean, or of the median voxel's deviation); the others are 0.
     """
     scaled = np.full_like(bold, np.nan, dtype=np.float32)
     has_signal = np.ones(bold.shape[-1], dtype=bool)
@@ -117,7 +118,8 @@ def zscore_bold(
         here, brain = runs == run, bold[subject]
         source = here & is_train if (here & is_train).any() else is_train
         mean, deviation = np.nanmean(brain[source], axis=0), np.nanstd(brain[source], axis=0)
-        has_signal &= ~(deviation <= 1e-6 * np.abs(mean))  # True where nothing was scanned
+        rounding = 1e-6 * np.maximum(np.abs(mean), np.median(deviation))
+        has_signal &= ~(deviation <= rounding)  # True where nothing was scanned
         scaled[subject, here] = (brain[here] - mean) / np.where(deviation > 0, deviation, 1.0)
     scaled[..., ~has_signal] = np.where(np.isnan(scaled[..., ~has_signal]), np.nan, 0.0)
     return scaled, has_signal

@@ -15,11 +15,12 @@ from giblet.brain.bids import BIDS, read_runs
 from giblet.brain.qc import tsnr
 from giblet.brain.run_table import RUN_TABLE, read_run_table
 from giblet.brain.runs import MOTION, BoldRun, Layout
-from giblet.brain.screening import Scans, survey
+from giblet.brain.screening import Scans, listed, survey
 from giblet.errors import GibletError
 from giblet.io.arrays import append_arrays, new_variable
 from giblet.io.atomic import replacing
 from giblet.log import progress
+from giblet.stats.pearson import FLAT
 from giblet.stats.permutation import phase_randomised
 from giblet.timing import acquisition_times
 
@@ -184,15 +185,30 @@ def _fill(
     """Put cleaned runs into ``bold`` (an array, or a file's), one by one; returns all else."""
     start = 0
     ratios = np.empty((len(scans.runs), len(scans.columns)), dtype=np.float32)
+    silent = np.zeros(len(scans.columns), dtype=bool)
     for n, run in enumerate(progress(scans.runs, "cleaning scans", "runs")):
         stop = start + run.n_volumes
         cleaned, ratios[n] = _cleaned(run, scans, high_pass_hz)
+        silent |= ~cleaned.any(axis=0)
         if null_seed is not None:
             cleaned = null_series(cleaned, null_seed, f"{run.subject} {run.name}")
         bold[start:stop] = cleaned
         del cleaned  # before the next run is read
         start = stop
-    return _other_arrays(scans, ratios)
+    return _other_arrays(_with_silent(scans, silent), ratios)
+
+
+def _with_silent(scans: Scans, silent: np.ndarray) -> Scans:
+    """``scans`` with a warning of ``silent`` (n_columns,) bool; GibletError if all are."""
+    if not silent.any():
+        return scans
+    why = "nothing but a trend, slow drifts or confounds in some run"
+    if silent.all():
+        raise GibletError(
+            f"{scans.source}: all columns are {why}; look at the scans, or take fewer confounds"
+        )
+    warning = f"{listed(silent, scans.columns)} are {why}: set to 0 there, left out of all scores"
+    return replace(scans, warnings=[*scans.warnings, warning])
 
 
 def _cleaned(run: BoldRun, scans: Scans, high_pass_hz) -> tuple[np.ndarray, np.ndarray]:
@@ -250,6 +266,7 @@ def clean_series(
     A linear trend, cosines slower than ``high_pass_hz`` (None: none) and ``nuisance``
     (n_volumes, n_confounds) are regressed out together, by ``nilearn.signal.clean`` in float64.
     Volumes that are not ``kept`` (n_volumes,) bool have no part in it and become 0; None: all are.
+    A column of which this leaves nothing but rounding becomes 0.
     """
     from nilearn import signal
 
@@ -263,14 +280,18 @@ def clean_series(
         rows = sample_mask = np.flatnonzero(kept)
     for start in range(0, series.shape[1], _COLUMNS_AT_ONCE):
         block = series[:, start : start + _COLUMNS_AT_ONCE]
+        values = block.astype(np.float64)
+        power = np.einsum("vc,vc->c", values[rows], values[rows])
         block[rows] = signal.clean(
-            block.astype(np.float64),
+            values,
             detrend=True,
             standardize=None,
             filter=False,
             confounds=nuisance if nuisance.shape[1] else None,
             sample_mask=sample_mask,
         )
+        left = np.einsum("vc,vc->c", block[rows], block[rows])
+        block[:, left <= FLAT**2 * power] = 0
     if sample_mask is not None:
         series[np.setdiff1d(np.arange(len(series)), sample_mask)] = 0
     return series

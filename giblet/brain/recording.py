@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from giblet.brain.images import ImageRecording
-from giblet.brain.series import SeriesRecording, is_series
+from giblet.brain.series import SeriesOptions, SeriesRecording, is_series
 from giblet.errors import GibletError
 
 IMAGES = (".nii.gz", ".nii")
@@ -86,8 +86,12 @@ class Recording(Protocol):
         """
 
 
-def open_recording(path: Path, mask: Path | None = None) -> Recording:
+def open_recording(
+    path: Path, mask: Path | None = None, options: SeriesOptions | None = None
+) -> Recording:
     """Open a file of BOLD; an image of voxels needs the file of its brain ``mask``.
+
+    ``options`` are for all but images of voxels.
 
     Raises GibletError without one, and for a file that is missing, unreadable or of other
     dimensions.
@@ -96,7 +100,7 @@ def open_recording(path: Path, mask: Path | None = None) -> Recording:
         return ImageRecording.open(path, mask)
     if path.name.endswith(IMAGES) and not is_series(path):
         raise GibletError(f"{path}: an image of voxels needs a mask: name it in a column mask")
-    return SeriesRecording.open(path)
+    return SeriesRecording.open(path, options)
 
 
 def shared_columns(recordings: Sequence[Recording], source: Path) -> FileColumns:

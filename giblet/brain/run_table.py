@@ -6,10 +6,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from giblet.brain.confounds import fill_leading
 from giblet.brain.events import film_times
 from giblet.brain.recording import open_recording
-from giblet.brain.runs import BoldRun, Layout, check_alike, displacement, scan_t_r
-from giblet.brain.series import read_series
+from giblet.brain.runs import (
+    MOTION,
+    BoldRun,
+    Layout,
+    check_alike,
+    compare_t_r,
+    displacement,
+    scan_t_r,
+)
+from giblet.brain.series import SeriesOptions, read_confounds
 from giblet.errors import GibletError, nearest_name
 from giblet.io.paths import check_file
 from giblet.io.tables import load_table
@@ -19,6 +28,9 @@ NEEDED = ("subject", "file", "t_r", "film_onset")
 OPTIONAL = {
     "run": "run-1",
     "mask": None,
+    "dataset": None,
+    "header": None,
+    "index_column": None,
     "confounds": None,
     "start_time": 0.0,
     "n_dropped": 0,
@@ -26,6 +38,10 @@ OPTIONAL = {
     "duration": np.inf,
     "stim_file": "film",
 }
+_TEXT = dict.fromkeys(("subject", "run", "file", "mask", "dataset", "confounds"), str)
+_TEXT |= {"header": str, "index_column": str}
+_YES_OR_NO = {"yes": True, "true": True, "no": False, "false": False}
+_TURNED = "; does the scan's table lie the other way round? Save it with a row per volume"
 _MOST_DROPPED = 100_000
 
 
@@ -40,6 +56,9 @@ def read_run_table(path: str | Path, confounds: Sequence[str] = ()) -> list[Bold
     file         a table of parcels (.tsv, .csv, .txt, .npy, .h5: a row per volume), a
                  surface or greyordinates (.func.gii, .dtseries.nii, .ptseries.nii), or an
                  image of voxels (.nii.gz, .nii) with its ``mask``
+    dataset      path of the table in an HDF5 file that has several
+    header       ``yes`` or ``no``: whether the first row of a text file has names; by its content
+    index_column ``yes``: the first column numbers the rows, and is left out; ``no``: it is data
     confounds    table of nuisance, a row per volume; ``confounds`` names columns, else all
     t_r          s
     start_time   s after a volume begins at which it counts as taken; 0
@@ -58,7 +77,7 @@ def read_run_table(path: str | Path, confounds: Sequence[str] = ()) -> list[Bold
         confounds of another length, two runs with one name, a scan that ends before the film.
     """
     path = Path(path)
-    table = _checked(load_table(path, dtype={"subject": str, "run": str}), path)
+    table = _checked(load_table(path, dtype=_TEXT), path)
     runs = [_read_row(row, path.parent, confounds) for row in table.itertuples(index=False)]
     if not runs:
         raise GibletError(f"{path}: no runs in it")
@@ -70,7 +89,7 @@ def read_run_table(path: str | Path, confounds: Sequence[str] = ()) -> list[Bold
 
 def run_files(path: str | Path) -> list[Path]:
     """A table of runs and every file that it names; GibletError as `read_run_table`."""
-    table = _checked(load_table(path, dtype={"subject": str, "run": str}), Path(path))
+    table = _checked(load_table(path, dtype=_TEXT), Path(path))
     named = pd.concat([table[column] for column in ("file", "mask", "confounds")]).dropna()
     return [Path(path), *(Path(path).parent / str(name) for name in sorted(set(named)))]
 
@@ -83,6 +102,7 @@ def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     for name in table:
         if name not in valid:
             raise GibletError(f"{path}: unknown column {name}{nearest_name(name, valid)}")
+    table = table.dropna(how="all")  # spreadsheets end with empty rows
     table = table.assign(**{k: v for k, v in OPTIONAL.items() if k not in table})
     for name in ("t_r", "film_onset", "start_time", "n_dropped", "stim_onset", "duration"):
         given = table[name].fillna(OPTIONAL.get(name, np.nan))
@@ -93,12 +113,22 @@ def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
         if np.isinf(numbers).any() and name != "duration":
             raise GibletError(f"{path}: {name} must be a finite number")
         table[name] = numbers
+    for name in ("header", "index_column"):
+        table[name] = [_yes_or_no(value, name, path) for value in table[name]]
     for name in ("subject", "run", "stim_file"):
         table[name] = table[name].fillna(OPTIONAL.get(name, "")).astype(str)
     dropped = table["n_dropped"]
     if ((dropped < 0) | (dropped > _MOST_DROPPED) | (dropped % 1 != 0)).any():
         raise GibletError(f"{path}: n_dropped must be a whole number from 0 to {_MOST_DROPPED}")
     return table
+
+
+def _yes_or_no(value: object, name: str, path: Path) -> bool | None:
+    if pd.isna(value):
+        return None
+    if (text := str(value).strip().lower()) not in _YES_OR_NO:
+        raise GibletError(f"{path}: {name} must be yes or no, not {value}")
+    return _YES_OR_NO[text]
 
 
 def _read_row(row, folder: Path, confounds: Sequence[str]) -> BoldRun:
@@ -108,21 +138,29 @@ def _read_row(row, folder: Path, confounds: Sequence[str]) -> BoldRun:
     except ValueError as error:
         raise GibletError(f"{path}: {error}") from None
     mask = None if pd.isna(row.mask) else folder / str(row.mask)
-    recording = open_recording(path, mask)
+    dataset = None if pd.isna(row.dataset) else str(row.dataset)
+    options = SeriesOptions(dataset, row.header, row.index_column)
+    recording = open_recording(path, mask, options)
     n_scanned, n_dropped = recording.n_volumes, int(row.n_dropped)
+    n_columns = len(getattr(recording, "names", []))
     times = acquisition_times(n_dropped + n_scanned, t_r, float(row.start_time))[n_dropped:]
     end = acquisition_times(n_dropped + n_scanned + 1, t_r)[-1]
     if np.isfinite(row.duration) and row.film_onset + row.duration - end >= t_r:
         beyond = row.film_onset + row.duration - end
-        raise GibletError(f"{path}: the scan ends {beyond:.1f} s before the film does")
+        turned_end = acquisition_times(n_columns + 1, t_r)[-1]
+        turned = bool(turned_end >= row.film_onset + row.duration)
+        raise GibletError(
+            f"{path}: the scan ends {beyond:.1f} s before the film does" + _TURNED * turned
+        )
     event = (np.array([value]) for value in (row.film_onset, row.duration, row.stim_onset))
     film_time, in_film, film_start = film_times(times, *event)
     if not in_film.any():
         raise GibletError(f"{path}: no volume was taken while the film was on: see film_onset")
+    of_header = compare_t_r(recording.header_t_r, t_r, path.name, "the table of runs")
     nuisance, displaced = np.empty((n_scanned, 0)), np.full(n_scanned, np.nan)
     if not pd.isna(row.confounds):
         table = folder / str(row.confounds)
-        nuisance, displaced = _nuisance(table, confounds, n_scanned, n_dropped)
+        nuisance, displaced = _nuisance(table, confounds, n_scanned, n_dropped, n_columns)
     return BoldRun(
         recording=recording,
         subject=f"sub-{str(row.subject).removeprefix('sub-')}",
@@ -135,22 +173,30 @@ def _read_row(row, folder: Path, confounds: Sequence[str]) -> BoldRun:
         in_film=in_film,
         film_start=film_start,
         displacement=displaced,
+        warnings=[*recording.warnings, *of_header],
     )
 
 
-def _nuisance(path: Path, names: Sequence[str], n_scanned: int, n_dropped: int):
-    """Columns of a confounds table (n_scanned, n_columns) and the framewise displacement
-    (n_scanned,), both from the first volume in the file of BOLD on."""
-    values, columns = read_series(path)
+def _nuisance(
+    path: Path, names: Sequence[str], n_scanned: int, n_dropped: int, n_columns: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Columns of a confounds table (n_scanned, n_names) and the framewise displacement
+    (n_scanned,), both from the first volume in the file of BOLD on, which has ``n_columns``."""
+    wanted = [*names, *MOTION] if names else []
+    values, columns = read_confounds(path, (n_scanned, n_scanned + n_dropped), wanted)
     first = n_dropped if len(values) == n_scanned + n_dropped else 0
     if len(values) - first != n_scanned:
-        raise GibletError(f"{path}: {len(values)} rows, but the scan has {n_scanned} volumes")
+        turned = n_columns == len(values)
+        message = f"{path}: {len(values)} rows, but the scan has {n_scanned} volumes"
+        raise GibletError(message + _TURNED * turned)
     if missing := [name for name in names if name not in columns]:
         raise GibletError(f"{path}: no confound column {', '.join(missing)}")
+    if twice := [name for name in names if columns.count(name) > 1]:
+        raise GibletError(f"{path}: two confound columns {twice[0]}; give them other names")
     displaced = displacement(pd.DataFrame(values, columns=columns), path)
-    values = values[:, [columns.index(name) for name in names]] if names else values
-    if not np.isfinite(values[first:]).all():
-        raise GibletError(f"{path}: n/a among the confounds")
+    if names:
+        values, columns = values[:, [columns.index(name) for name in names]], list(names)
+    values = fill_leading(values, path, columns)
     return values[first:], displaced[first:]
 
 

@@ -11,6 +11,7 @@ from giblet.errors import GibletError
 from giblet.log import progress
 
 CONSTANT = "{}: constant in some run, left out"  # a subject
+_NAMED = 5  # columns in a message
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ def survey(runs: list[BoldRun], source: Path, parcellation: str | Path | None = 
         raise GibletError(f"{source}: every voxel is constant in some run; look at the images")
     warnings += [warning for run in runs for warning in run.warnings]
     if not kept.all():
-        warnings.append(f"{(~kept).sum()} voxels, constant in some run, were left out")
+        why = "constant" if shared.dimension == "voxel" else "constant or n/a"
+        warnings.append(f"{listed(~kept, shared)}, {why} in some run, were left out")
     varied = shared.keep(kept)
     columns = varied if parcellation is None else varied.parcels(Path(parcellation))
     return Scans(runs, columns, source, [*warnings, *columns.warnings])
@@ -58,17 +60,37 @@ def survey(runs: list[BoldRun], source: Path, parcellation: str | Path | None = 
 def varying_columns(run: BoldRun, columns: Columns) -> np.ndarray:
     """Mask of columns that are not constant in the steady volumes, (n_columns,) bool.
 
-    Raises GibletError for NaN and infinite values.
+    A column without any value (NaN in every volume) does not vary either. Raises GibletError for
+    columns with some NaN, and for infinite values.
     """
     low, high = np.inf, -np.inf
+    empty = np.ones(len(columns), dtype=bool)
     for block in run.blocks(columns):
-        low, high = np.minimum(low, block.min(axis=0)), np.maximum(high, block.max(axis=0))
-    broken = ~(np.isfinite(low) & np.isfinite(high))  # NaN stays NaN
-    if broken.any():
+        lowest = block.min(axis=0)  # NaN where there is one
+        low, high = np.minimum(low, lowest), np.maximum(high, block.max(axis=0))
+        empty &= np.isnan(lowest)
+        if empty.any():
+            empty[empty] = np.isnan(block[:, empty]).all(axis=0)
+    broken = ~(np.isfinite(low) & np.isfinite(high))
+    if (broken & ~empty).any():
         raise GibletError(
-            f"{run.path}: NaN in the BOLD of {broken.sum()} voxels; preprocess it again"
+            f"{run.path}: NaN in the BOLD of {broken.sum()} voxels or parcels"
+            f"{_names(broken & ~empty, columns)}; preprocess it again"
         )
     return np.greater(high, low)
+
+
+def listed(chosen: np.ndarray, columns: Columns) -> str:
+    """ "2 voxels", or "2 parcels (A, B)" with the first names, of ``chosen`` (n_columns,) bool."""
+    if columns.dimension == "voxel":
+        return f"{chosen.sum()} voxels"
+    return f"{chosen.sum()} parcels{_names(chosen, columns)}"
+
+
+def _names(chosen: np.ndarray, columns: Columns) -> str:
+    names = [] if columns.dimension == "voxel" else columns.coordinates()["parcel"].values[chosen]
+    some = [str(name) for name in names[:_NAMED]] + ["…"] * (len(names) > _NAMED)
+    return f" ({', '.join(some)})" if some else ""
 
 
 def constant_subjects(runs: list[BoldRun], varies: list[bool], source: Path) -> list[str]:

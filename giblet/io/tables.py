@@ -1,11 +1,19 @@
 """Tables, JSON and YAML: read with one clear line where they cannot be, written whole."""
 
 import json
+import warnings
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from giblet.errors import GibletError
 from giblet.io.atomic import replacing
+from giblet.io.delimited import (
+    decimal_mark,
+    delimiter,
+    table_text,
+    without_trailing_delimiters,
+)
 from giblet.io.paths import check_file
 
 if TYPE_CHECKING:
@@ -23,20 +31,59 @@ def save_table(table: "pd.DataFrame", path: str | Path) -> None:
 def load_table(path: str | Path, **options) -> "pd.DataFrame":
     """Read a table written as tab-separated (``.tsv``) or comma-separated (``.csv``) values.
 
-    ``options`` as ``pandas.read_csv`` has them.
+    Also with another delimiter and decimal commas, as spreadsheets write them, and with ``.gz``
+    behind the ending. Columns without a name that are empty or number the rows are left out.
+    ``options`` as ``pandas.read_csv`` has them. GibletError for any other file.
     """
     import pandas as pd
 
     path = Path(path)
-    if (ending := path.suffix.lower()) not in SEPARATORS:
-        raise GibletError(f"{path}: tables are .tsv or .csv, not {path.suffix or 'without ending'}")
-    options = {"sep": SEPARATORS[ending], "keep_default_na": False} | options
-    if b"\0" in check_file(path).read_bytes():  # no netCDF text could hold it
-        raise GibletError(f"{path}: not text in UTF-8: it has a NUL in it")
+    suffix = Path(path.name.removesuffix(".gz")).suffix
+    if suffix.lower() not in SEPARATORS:
+        raise GibletError(f"{path}: tables are .tsv or .csv, not {suffix or 'without ending'}")
+    text = table_text(path)
+    separator = delimiter(text, SEPARATORS[suffix.lower()])
+    options = {
+        "sep": separator,
+        "decimal": decimal_mark(text, separator),
+        "keep_default_na": False,
+        "na_values": ["n/a", ""],
+        "index_col": False,  # else a delimiter at the end of rows shifts the columns
+    } | options
     try:
-        return pd.read_csv(path, na_values=["n/a", ""], **options)
-    except (ValueError, OverflowError) as error:  # also of characters that are not UTF-8
-        raise GibletError(f"{path}: not a readable table ({error})") from error
+        try:
+            return _named(_parsed(text, options))
+        except (pd.errors.ParserWarning, pd.errors.ParserError):  # more cells than names
+            return _named(_parsed(without_trailing_delimiters(text, separator), options))
+    except pd.errors.ParserWarning:
+        reason = "rows have more cells than the first row has names; give every column a name"
+        raise GibletError(f"{path}: not a readable table ({reason})") from None
+    except (ValueError, OverflowError) as error:
+        reason = " ".join(str(error).split())
+        raise GibletError(f"{path}: not a readable table ({reason})") from error
+
+
+def _parsed(text: str, options: dict) -> "pd.DataFrame":
+    import pandas as pd
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        return pd.read_csv(StringIO(text), **options)
+
+
+def _named(table: "pd.DataFrame") -> "pd.DataFrame":
+    """``table`` without spaces around names, and without unnamed columns that are empty or number
+    the rows, as pandas' index does."""
+    table = table.rename(columns=lambda name: name.strip() if isinstance(name, str) else name)
+    unnamed = [name for name in table if str(name).startswith("Unnamed: ")]
+    numbers = [name for name in unnamed[:1] if name == table.columns[0]]
+    numbers = [name for name in numbers if table[name].astype(str).tolist() == _count(len(table))]
+    empty = [name for name in unnamed if table[name].isna().all()]
+    return table.drop(columns=list({*numbers, *empty}))
+
+
+def _count(n: int) -> list[str]:
+    return list(map(str, range(n)))
 
 
 def gather_tables(folder: str | Path) -> "pd.DataFrame":
