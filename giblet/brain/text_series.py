@@ -135,9 +135,12 @@ def _has_names(
     count = text.count("\n") + 1
     if (count in n_rows) != (count - 1 in n_rows):
         return count - 1 in n_rows
+    advice = "Say so in a column header of the table of runs: yes (names) or no"
+    if n_rows:
+        advice = "Give the columns names that are words"
     raise GibletError(
         f"{path}: does row 1 ({', '.join(first[:3])}{', …' * (len(first) > 3)}) name the columns, "
-        "or is it a volume? Say so in a column header of the table of runs: yes (names) or no"
+        f"or is it a volume? {advice}"
     )
 
 

@@ -835,6 +835,18 @@ CONFOUNDS = [
         regressed(TIMES[["t", "x"]]),
         "nilearn cosine drifts",
     ),
+    Case(
+        "confounds under numbers",
+        confounds(TIMES.set_axis([0, 1], axis=1)),
+        regressed(TIMES),
+        "DataFrame(x).to_csv(index=False)",
+    ),
+    Case(
+        "confounds under numbers, or one volume more",
+        confounds(TIMES.set_axis([0, 1], axis=1), n_dropped=1),
+        r"row 1 \(0, 1\).*Give the columns names that are words",
+        "DataFrame(x).to_csv(index=False)",
+    ),
     Case("two confounds of one name", confounds(TWICE), regressed(TWICE), "nipreps/fmriprep#1004"),
     Case(
         "a film longer than a table that lies the other way round",
