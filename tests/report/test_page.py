@@ -16,6 +16,7 @@ from PIL import Image
 
 from giblet.audio.metrics.scores import score_sound
 from giblet.audio.metrics.table import METRICS
+from giblet.report.extras import Extras
 from giblet.report.figures import history_figures
 from giblet.report.listen import PLAYER_SECONDS, listening, moments_text, player_uri
 from giblet.report.page import render_page
@@ -74,7 +75,7 @@ def some_scores(columns):
     return table[table["column"].isin(columns)]
 
 
-def render(rng, has_bold=True, simulated=True, **facts):
+def render(rng, has_bold=True, simulated=True, extras=None, **facts):
     columns = ["codec", "stimulus"] + ["brain", "brain_shuffled"] * has_bold
     sounds = {
         path: {
@@ -105,7 +106,8 @@ def render(rng, has_bold=True, simulated=True, **facts):
         "config": "t_r: 1.5\n",
     } | facts
     scores = some_scores([*columns, *["encoding"] * has_bold])
-    return render_page(scores, sounds, SAMPLE_RATE, {"encodec": epochs, "mel": epochs}, facts)
+    history = {"encodec": epochs, "mel": epochs}
+    return render_page(scores, sounds, SAMPLE_RATE, history, facts, extras=extras)
 
 
 @pytest.fixture(scope="module")
@@ -124,6 +126,27 @@ def test_it_is_well_formed_and_shows_every_score(html):
             assert f"[{number(row.low, decimals)}, {number(row.high, decimals)}]" in words
     assert "n 8, failed 1" in words
     assert "−12.3" in words
+
+
+def test_differences_to_nulls_and_retrieval_are_on_the_page(rng, html):
+    assert "No paired differences to the nulls" in html  # of results made before
+    names = [*("path", "baseline", "metric", "brain", "baseline_value", "difference", "low")]
+    names += ["high", "p", "n", "n_flips", "n_shifts", "shifts_low", "shifts_high"]
+    rows = [
+        ("mel", "brain_shuffled", "stoi", 0.2, 0.1, 0.1, 0, 0.2, 1e-4, 20, 9999, 9, 0.05, 0.15),
+        ("mel", "nearest_clip", "stoi", 0.2, 0.1, 0.1, 0, 0.2, 0.3, 20, 9999, *[np.nan] * 3),
+    ]
+    page = render(rng, extras=Extras(baselines=pd.DataFrame(rows, columns=names)))
+    part = page.split('id="baselines"')[1].split('id="published"')[0]
+    for text in (
+        "≤ 0.0001",
+        "0.050 to 0.150 (9 shifts)",
+        "nearest clip (retrieval)",
+        "20 segments",
+    ):
+        assert text in part
+    assert "n counts moments of the film" in page
+    assert "which is no null" in page
 
 
 def test_sections_come_in_the_order_in_which_one_asks(html):
