@@ -19,9 +19,9 @@ FILM = {"onset": 6.0, "duration": 60.0, "stim_file": "film.mp4"}
 
 
 def noise(n=40, shape=(4, 4, 4), seed=0):
-    """Volumes (i, j, k, n) around 1000; voxel (1, 1, 1) rises by 1 a volume from 100 on."""
+    """Volumes (i, j, k, n) around 1000; voxel (1, 1, 1) rises from 100 on, unevenly."""
     values = np.random.default_rng(seed).normal(1000, 10, (*shape, n)).astype(np.float32)
-    values[1, 1, 1] = 100 + np.arange(n)
+    values[1, 1, 1] = 100 + np.arange(n) + np.arange(n) % 5
     return values
 
 

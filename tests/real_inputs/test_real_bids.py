@@ -135,7 +135,10 @@ def test_confounds_of_fmriprep_are_those_that_nilearn_takes(shared, tmp_path, st
         if kept is not None and not len(kept):
             assert "scrub leaves no volume" in result
             continue
-        assert not isinstance(result, str), result
+        if isinstance(result, str):  # as many confounds as volumes leave nothing
+            assert "all columns are nothing but a trend, slow drifts or confounds" in result
+            assert confounds.shape[1] + 2 >= (len(confounds) if kept is None else len(kept))
+            continue
         mask = str(image).replace("preproc_bold", "brain_mask")
         masker = NiftiMasker(mask, standardize=None, detrend=True, standardize_confounds=True)
         series = masker.fit().transform(
