@@ -18,7 +18,7 @@ from giblet.brain.runs import (
     displacement,
     scan_t_r,
 )
-from giblet.brain.series import SeriesOptions, read_confounds
+from giblet.brain.series import SeriesOptions, read_confound_series
 from giblet.errors import GibletError, nearest_name
 from giblet.io.paths import check_file
 from giblet.io.tables import load_table
@@ -183,7 +183,7 @@ def _nuisance(
     """Columns of a confounds table (n_scanned, n_names) and the framewise displacement
     (n_scanned,), both from the first volume in the file of BOLD on, which has ``n_columns``."""
     wanted = [*names, *MOTION] if names else []
-    values, columns = read_confounds(path, (n_scanned, n_scanned + n_dropped), wanted)
+    values, columns = read_confound_series(path, (n_scanned, n_scanned + n_dropped), wanted)
     first = n_dropped if len(values) == n_scanned + n_dropped else 0
     if len(values) - first != n_scanned:
         turned = n_columns == len(values)

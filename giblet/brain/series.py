@@ -171,7 +171,7 @@ def _opened(path: Path, options: SeriesOptions) -> Series:
     return Series(values, names or list(numbered), t_r)
 
 
-def read_confounds(
+def read_confound_series(
     path: Path, n_rows: Sequence[int], wanted: Sequence[str] = ()
 ) -> tuple[np.ndarray, list[str]]:
     """As `read_series`, of a table of confounds that has one of ``n_rows`` numbers of volumes.
