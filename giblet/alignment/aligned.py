@@ -18,6 +18,7 @@ from giblet.config.sections import SplitConfig
 from giblet.errors import GibletError
 from giblet.film.modalities import MODALITIES, beside_sound
 from giblet.film.text import NO_WORDS
+from giblet.film.tracks import chosen_track
 from giblet.io.checksums import fingerprint
 from giblet.log import warnings_of
 from giblet.stats.ridge import scale_by_training
@@ -177,11 +178,17 @@ def film_sound(
     """The whole sound (n_samples,) of the film that ``aligned`` was made of.
 
     ``track``: of several sound tracks, as `giblet.audio.read_sound` takes it.
-    Raises GibletError if ``film`` is another one.
+    Raises GibletError if ``film`` or its track is another one.
     """
     if fingerprint(film) != aligned.attrs.get("input"):
         name = aligned.attrs.get("film", "another film")
         raise GibletError(f"{film}: not the film that the aligned arrays were made of ({name})")
+    made_of = aligned.attrs.get("sound_track")  # absent in older files
+    if made_of is not None and (read := chosen_track(film, track)) != made_of:
+        raise GibletError(
+            f"{film}: sound track {read} (audio_track), but the aligned arrays were made of "
+            f"{made_of}"
+        )
     return read_sound(film, sample_rate, track)
 
 

@@ -271,29 +271,28 @@ def clean_series(
     from nilearn import signal
 
     nuisance = np.hstack([nuisance, slow_cosines(len(series), t_r, high_pass_hz)])
-    rows: slice | np.ndarray = slice(None)
-    sample_mask = None
-    if kept is not None and not kept.all():
-        # signal.clean detrends over the volumes that it keeps as if they followed each other
+    rows = np.arange(len(series)) if kept is None else np.flatnonzero(kept)
+    is_whole = len(rows) == len(series)
+    if not is_whole:
+        # signal.clean would detrend over the volumes that are kept as if they followed each other
         trend = acquisition_times(len(series), t_r)[:, None]
-        nuisance = np.hstack([nuisance, trend])
-        rows = sample_mask = np.flatnonzero(kept)
+        nuisance = np.hstack([nuisance, trend])[rows]
     for start in range(0, series.shape[1], _COLUMNS_AT_ONCE):
         block = series[:, start : start + _COLUMNS_AT_ONCE]
-        values = block.astype(np.float64)
-        power = np.einsum("vc,vc->c", values[rows], values[rows])
-        block[rows] = signal.clean(
+        values = (block if is_whole else block[rows]).astype(np.float64)
+        power = np.einsum("vc,vc->c", values, values)
+        if not is_whole:
+            values -= values.mean(axis=0)
+            block[:] = 0
+        block[slice(None) if is_whole else rows] = signal.clean(
             values,
-            detrend=True,
+            detrend=is_whole,
             standardize=None,
             filter=False,
             confounds=nuisance if nuisance.shape[1] else None,
-            sample_mask=sample_mask,
         )
-        left = np.einsum("vc,vc->c", block[rows], block[rows])
+        left = np.einsum("vc,vc->c", block, block)
         block[:, left <= FLAT**2 * power] = 0
-    if sample_mask is not None:
-        series[np.setdiff1d(np.arange(len(series)), sample_mask)] = 0
     return series
 
 

@@ -36,27 +36,26 @@ def test_cosines_are_nilearns():
     assert slow_cosines(200, 1.5, None).shape == (200, 0)
 
 
+SCRUBBED = {
+    "here and there": [0, 5, 30, 31, 32, 33, 34, 35, 79],
+    "the end alone": range(70, 80),
+    "the beginning alone": range(10),
+}
+
+
 @pytest.mark.parametrize("high_pass_hz", [None, 0.02])
-def test_scrubbed_volumes_have_no_part_in_cleaning(rng, high_pass_hz):
-    """Oracle: nilearn with a sample mask, of which the trend runs on while volumes are missing."""
+@pytest.mark.parametrize("scrubbed", SCRUBBED.values(), ids=SCRUBBED)
+def test_scrubbed_volumes_have_no_part_in_cleaning(rng, high_pass_hz, scrubbed):
+    """Oracle: least squares on the volumes that are kept, with a trend in their own time."""
     series = 1e3 + rng.standard_normal((80, 9)) + 3 * np.arange(80)[:, None]
     kept = np.ones(80, dtype=bool)
-    kept[[0, 5, 30, 31, 32, 33, 34, 35, 79]] = False
+    kept[list(scrubbed)] = False
     nuisance = rng.standard_normal((80, 2))
     spoilt = np.where(kept[:, None], series, 9e5)
-    cleaned = clean_series(spoilt.copy(), nuisance, 2.0, high_pass_hz, kept)
+    cleaned = clean_series(spoilt, nuisance, 2.0, high_pass_hz, kept)
     assert not cleaned[~kept].any()
     columns = [nuisance, slow_cosines(80, 2.0, high_pass_hz), np.arange(80.0)[:, None]]
-    expected = signal.clean(
-        spoilt,
-        detrend=True,
-        standardize=None,
-        filter=False,
-        confounds=np.hstack(columns),
-        sample_mask=np.flatnonzero(kept),
-    )
-    np.testing.assert_allclose(cleaned[kept], expected, atol=1e-8)
-    design = np.hstack([*columns, np.ones((80, 1)), (np.cumsum(kept) - 1.0)[:, None]])[kept]
+    design = np.hstack([*columns, np.ones((80, 1))])[kept]
     fit = design @ np.linalg.lstsq(design, series[kept], rcond=None)[0]
     np.testing.assert_allclose(cleaned[kept], series[kept] - fit, atol=1e-6)
     everything = clean_series(series.copy(), nuisance, 2.0, high_pass_hz, np.ones(80, bool))

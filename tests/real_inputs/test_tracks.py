@@ -22,6 +22,7 @@ from giblet.commands.film import extract_mel
 from giblet.commands.setup import first_config
 from giblet.config.config import Config, parse_config
 from giblet.errors import GibletError
+from giblet.film.tracks import chosen_track
 from giblet.io.arrays import load_arrays
 from giblet.io.checksums import fingerprint
 from giblet.io.schema import CODES, STREAM
@@ -671,6 +672,10 @@ def test_audio_track_reaches_every_reader_of_the_films_sound(two_tracks):
     assert sound_duration(short, "deu") == pytest.approx(2, abs=0.03)
     aligned = xr.Dataset(attrs={"input": fingerprint(short)})
     assert len(film_sound(short, aligned, 1000, 2)) == pytest.approx(2000, abs=30)
+    of_second = aligned.assign_attrs(sound_track=chosen_track(short, 2))
+    assert len(film_sound(short, of_second, 1000, 2)) == pytest.approx(2000, abs=30)
+    with pytest.raises(GibletError, match=r"sound track 1 of 2 .*audio_track.* made of 2 of 2"):
+        film_sound(short, of_second, 1000)
 
 
 def test_init_and_doctor_name_the_track(two_tracks):
