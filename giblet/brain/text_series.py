@@ -130,11 +130,14 @@ def _has_names(
     line, below = [*text.split("\n", 2)[:2], ""][:2]
     if line.count('"') == 2 * len(first) and '"' not in below:
         return True  # R quotes text alone
-    if not _number_columns(first, rows):
+    above_index = first[0] == "" and _index_names(first, rows)
+    if not above_index and not _number_columns(first, rows):
         return False
     count = text.count("\n") + 1
     if (count in n_rows) != (count - 1 in n_rows):
         return count - 1 in n_rows
+    if above_index:
+        return True
     advice = "Say so in a column header of the table of runs: yes (names) or no"
     if n_rows:
         advice = "Give the columns names that are words"
@@ -142,6 +145,15 @@ def _has_names(
         f"{path}: does row 1 ({', '.join(first[:3])}{', …' * (len(first) > 3)}) name the columns, "
         f"or is it a volume? {advice}"
     )
+
+
+def _index_names(first: list[str], rows: list[list[str]]) -> bool:
+    """Whether a first row of an empty cell and numbers has names, as ``DataFrame.to_csv`` writes
+    them above an index, and no missing value."""
+    if not all(map(_NUMBER.fullmatch, first[1:])) or not all(row[:1] != [""] for row in rows):
+        return False
+    index = pd.Series([row[0] for row in rows], dtype=object)
+    return numbers_rows(index) or _number_columns(first[1:], [row[1:] for row in rows])
 
 
 def _number_columns(first: list[str], rows: list[list[str]]) -> bool:

@@ -141,6 +141,7 @@ def csv(table=TABLE, **options):
 
 
 NUMBERED = ["0", "1", "2"]
+PLAIN = TABLE.set_axis(range(3), axis=1)
 TIME = cifti2.SeriesAxis(0, T_R, len(SERIES))
 BRAIN = cifti2.BrainModelAxis.from_mask(np.ones(3, bool), "CIFTI_STRUCTURE_CORTEX_LEFT")
 EMPTY = TABLE.assign(B=np.nan)
@@ -307,6 +308,36 @@ COLUMNS = [
         written(index=True, columns={"index_column": "no"}),
         same(np.column_stack([np.arange(12), SERIES]), ["column 1", *NAMES]),
         "as above",
+    ),
+    Case(
+        "pandas' index and names 0 1 2",
+        written(table=PLAIN, index=True),
+        r"column 1 numbers the rows \(0, 1, 2, …\).*index_column",
+        "DataFrame(x).to_csv()",
+    ),
+    Case(
+        "pandas' index and names 0 1 2, to be left out",
+        written(table=PLAIN, index=True, columns={"index_column": "yes"}),
+        same(names=NUMBERED),
+        "DataFrame(x).to_csv()",
+    ),
+    Case(
+        "pandas' index and one name 0, to be left out",
+        written(table=PLAIN[[0]], index=True, columns={"index_column": "yes"}),
+        same(SERIES[:, :1], ["0"]),
+        "Series(x).to_csv()",
+    ),
+    Case(
+        "subjects' labels as index and names of atlas ids",
+        written("bold.tsv", IDS.set_axis(range(40, 28, -1)), {"index_column": "yes"}, index=True),
+        same(names=["17", "101", "2003"]),
+        "preprocessed-connectomes-project/abide#2",
+    ),
+    Case(
+        "a missing value first",
+        text("," + csv(header=False).partition(",")[2]),
+        "NaN in the BOLD",
+        "pandas-dev/pandas#16718",
     ),
     Case(
         "index of a header without names",
@@ -822,6 +853,22 @@ CONFOUNDS = [
         ),
         regressed(np.array([[0, *[0.25, 0.75] * 5, 0.5]]).T),
         "fsl_motion_outliers",
+    ),
+    Case(
+        "an index in confounds with names 0 1 2",
+        confounds(MOTIONS, write=lambda p: MOTIONS.set_axis(range(6), axis=1).to_csv(p, sep="\t")),
+        regressed(MOTIONS),
+        "DataFrame(x).to_csv()",
+    ),
+    Case(
+        "an index in confounds with names 0 1 2, a volume dropped",
+        confounds(
+            MOTIONS,
+            write=lambda p: MOTIONS.set_axis(range(6), axis=1).to_csv(p, sep="\t"),
+            n_dropped=1,
+        ),
+        regressed(MOTIONS),
+        "DataFrame(x).to_csv()",
     ),
     Case(
         "an index in confounds",
