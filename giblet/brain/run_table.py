@@ -201,9 +201,9 @@ def _nuisance(
 
 
 def _read_data_set(
-    path: Path, task: str | None, confounds: Sequence[str] | None, strategy: Sequence[str]
+    path: Path, _task: str | None, confounds: Sequence[str] | None, _strategy: Sequence[str]
 ) -> list[BoldRun]:
-    """Tables name no task, and their confounds are of no fMRIPrep's."""
+    """Tables name no task; `giblet.brain.bold.read_data_set` refuses a strategy."""
     return read_run_table(path, confounds or ())
 
 

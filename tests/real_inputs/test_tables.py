@@ -12,7 +12,7 @@ from nibabel import cifti2
 from real_inputs.cases import Case, check, parametrized
 
 from giblet.alignment.dataset import zscore_bold
-from giblet.brain.bold import load_runs, survey_runs
+from giblet.brain.bold import load_runs, read_data_set, survey_runs
 from giblet.brain.runs import MOTION
 from giblet.errors import GibletError
 from giblet.io.tables import load_table
@@ -1061,6 +1061,22 @@ def test_cleaning_leaves_something(case, tmp_path, caplog):
         caplog,
         lambda arrays: [w for w in arrays.attrs["warnings"] if "tSNR" not in w],
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"strategy": ("motion", "scrub")}, "scan.confound_strategy: for BIDS .*scan.confounds"),
+        ({"space": "MNI152NLin6Asym"}, "scan.space: for BIDS folders alone; leave it out$"),
+        ({"raw": "raw", "strategy": ["motion"]}, "scan.raw, scan.confound_strategy: for BIDS"),
+    ],
+)
+def test_keys_of_bids_folders_are_refused_for_a_table_of_runs(options, message, tmp_path):
+    """None is ignored: a strategy with scrubbing would be missed by nobody."""
+    table = confounds(MOTIONS)(tmp_path)
+    with pytest.raises(GibletError, match=message):
+        read_data_set(table, **options)
+    assert len(read_data_set(table, strategy=[])) == 1
 
 
 def test_a_table_of_runs_from_a_spreadsheet(tmp_path):
