@@ -485,8 +485,26 @@ COLUMNS = [
     Case("a row that breaks off", text(csv()[:-8]), r"NaN in the BOLD|holds words", "a full disk"),
     Case(
         "Fortran's exponents",
-        text("A,B\n" + "1.5D+00,2.5D+01\n" * 5),
-        "column A holds words",
+        text("A,B\n" + "1.5D+00,2.5D+01\n1.25D0,-2.D1\n" * 5),
+        same(np.array([[1.5, 25], [1.25, -20]] * 5), ["A", "B"]),
+        "AFNI .1D",
+    ),
+    Case(
+        "Fortran's exponents in a column of .1D",
+        text("5.03D+02\n4.98d+02\n 5.11D+02\n", "bold.1D"),
+        same(np.array([[503], [498], [511]]), ["0"]),
+        "AFNI .1D",
+    ),
+    Case(
+        "Fortran's exponents and decimal commas",
+        text("5,03D+02 1,25D-01\n4,98D+02 2,5D+00\n4,8D+02 2,5D+00\n", "bold.1D"),
+        same(np.array([[503, 0.125], [498, 2.5], [480, 2.5]]), NUMBERED[:2]),
+        "AFNI .1D",
+    ),
+    Case(
+        "a word that ends like an exponent",
+        text(csv().replace(ROWS[4], "roi2d3,1.5,2.5")),
+        r"column A holds words, not numbers \('roi2d3' in row 6\)",
         "AFNI .1D",
     ),
 ]
@@ -541,6 +559,58 @@ SPREADSHEETS = [
         text("A;B\n" + "1'250.5;2.5\n1'300.5;3.5\n" * 3),
         "column A holds words",
         "Excel in Switzerland",
+    ),
+    *[
+        Case(
+            f"decimal commas between spaces in {name}, {'names' if header else 'no names'}",
+            written(name, sep=" ", decimal=",", header=header),
+            same(names=NAMES if header else NUMBERED),
+            "pandas-dev/pandas#12933",
+        )
+        for name in ("bold.txt", "bold.tsv", "bold.csv")
+        for header in (True, False)
+    ],
+    Case(
+        "commas and spaces in .txt",
+        written("bold.txt", TABLE.map("{} ".format), quoting=3),
+        same(),
+        "pandas-dev/pandas#9710",
+    ),
+    Case(
+        "whole numbers, commas and spaces in .txt",
+        text("12, 13, 14\n" + "12, 12, 10\n15, 10, 19\n" * 3, "bold.txt"),
+        same(np.array([[12, 13, 14], *[[12, 12, 10], [15, 10, 19]] * 3]), NUMBERED),
+        "pandas-dev/pandas#9710",
+    ),
+    Case(
+        "a column of decimal commas in .csv",
+        text("503,46\n498,1\n501,05\n"),
+        "bold.csv: is 503,46 one number with a decimal comma, or two columns",
+        "pandas-dev/pandas#22584",
+    ),
+    Case(
+        "a column of decimal commas in .csv, some whole",
+        text("503\n-0,12E+02\nn/a\n501,05\n"),
+        "is -0,12E.02 one number with a decimal comma, or two columns",
+        "pandas-dev/pandas#22584",
+    ),
+    Case(
+        "a column of decimal commas and its name in .csv",
+        text("A\n503,46\n498,1\n501,05\n"),
+        "is 503,46 one number with a decimal comma, or two columns",
+        "pandas-dev/pandas#22584",
+    ),
+    Case(
+        "two columns of whole numbers in .csv",
+        text("A,B\n503,46\n498,1\n501,05\n"),
+        same(np.array([[503, 46], [498, 1], [501, 5]]), ["A", "B"]),
+        "pandas-dev/pandas#22584",
+    ),
+    Case(
+        "a column of decimal commas in .tsv",
+        text("503,46\n498,1\n501,05\n", "bold.tsv"),
+        same(np.array([[503.46], [498.1], [501.05]]), ["0"]),
+        "pandas-dev/pandas#12933",
     ),
     Case("tabs in .csv", written(sep="\t"), same(), "nilearn/nilearn#4894"),
     Case("commas in .tsv", written("bold.tsv", sep=","), same(), "nilearn/nilearn#628"),
