@@ -1054,6 +1054,28 @@ def test_runs_of_one_data_set(case, tmp_path, caplog):
     check(case, read, tmp_path, caplog, lambda scan: scan.warnings)
 
 
+@pytest.mark.parametrize(
+    ("subjects", "begins", "warned"),
+    [
+        ("01 01", "0 0", ["run-1, run-2 are all taken to begin at second 0 of the film"]),
+        ("01 02", "0 0", []),
+        ("01 01", "0 20", []),
+        ("01 01 02 02", "0 20 5 5", ["run-1, run-2 are all taken to begin at second 5"]),
+    ],
+)
+def test_runs_of_one_subject_that_begin_at_one_second(subjects, begins, warned, tmp_path):
+    """Runs of two people may be one part of a film under two names."""
+    files = []
+    for n in range(len(subjects.split())):
+        files.append(f"{n}.npy")
+        np.save(tmp_path / files[-1], SERIES)
+    runs = ["run-1", "run-2"] * (len(files) // 2)
+    columns = {"subject": subjects.split(), "stim_onset": begins.split()}
+    lines = read(run_table(tmp_path, *files, **columns, run=runs)).warnings
+    lines = [line for line in lines if "taken to begin" in line]
+    assert [line[: len(start)] for line, start in zip(lines, warned, strict=True)] == warned
+
+
 def silent(*columns, n_columns=3):
     """``bold`` has no NaN, and nothing but 0 in ``columns``."""
 
