@@ -96,12 +96,12 @@ def cifti(axes, values=SERIES, name="bold.dtseries.nii", **columns):
     return make
 
 
-def gifti(arrays, name="bold.func.gii", meta=None, intent="NIFTI_INTENT_TIME_SERIES"):
+def gifti(arrays, name="bold.func.gii", meta=None, intent="NIFTI_INTENT_TIME_SERIES", **columns):
     def make(folder):
         data = [nibabel.gifti.GiftiDataArray(a, intent=intent, datatype=16) for a in arrays]
         meta_data = nibabel.gifti.GiftiMetaData(meta or {})
         nibabel.save(nibabel.gifti.GiftiImage(darrays=data, meta=meta_data), folder / name)
-        return run_table(folder, name)
+        return run_table(folder, name, **columns)
 
     return make
 
@@ -877,6 +877,37 @@ SURFACES = [
         same(names=NUMBERED),
         "OpenNeuroOrg/openneuro#3157",
         "TR 1.5 s in its header",
+    ),
+    *[
+        Case(
+            f"index_column of {name}",
+            make,
+            "the column index_column is for text files, .npy and .h5",
+            "as above",
+        )
+        for name, make in {
+            "GIFTI": gifti(list(SERIES), index_column="yes"),
+            "CIFTI": cifti((TIME, BRAIN), index_column="yes"),
+        }.items()
+    ],
+    *[
+        Case(
+            f"index_column {word} of {name}",
+            make(word),
+            same(names=NUMBERED),
+            "as above",
+        )
+        for word in ("no", "")
+        for name, make in {
+            "GIFTI": lambda word: gifti(list(SERIES), index_column=word),
+            "CIFTI": lambda word: cifti((TIME, BRAIN), index_column=word),
+        }.items()
+    ],
+    Case(
+        "index_column and header of an image",
+        array(SERIES, "bold.npy", mask="bold.npy", index_column="yes", header="yes"),
+        "bold.npy: with a mask it is an image of voxels, but header, index_column in the table",
+        "as above",
     ),
     Case(
         "GIFTI of points",
