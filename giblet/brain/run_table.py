@@ -97,7 +97,7 @@ def run_files(path: str | Path) -> list[Path]:
 def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """``table`` with every column and its default; GibletError unless times are numbers."""
     if missing := [name for name in NEEDED if name not in table]:
-        raise GibletError(f"{path}: no column {', '.join(missing)}")
+        raise GibletError(f"{path}: no column {', '.join(missing)}, which a table of runs needs")
     valid = [*NEEDED, *OPTIONAL]
     for name in table:
         if name not in valid:
