@@ -107,13 +107,16 @@ def read_data_set(
 ) -> list[BoldRun]:
     """The runs of a data set of any layout, from headers and tables; arguments as `survey_scans`.
 
-    GibletError for a ``space`` or ``raw`` of a table of runs, which names its files itself.
+    GibletError for a ``space``, ``raw`` or ``strategy`` of a table of runs: it names its files
+    itself, and its tables of confounds need not be fMRIPrep's.
     """
     places = {k: v for k, v in (("space", space), ("raw", raw)) if v is not None}
     layout = find_layout(source)
-    if places and layout is not BIDS:
-        keys = ", ".join(f"scan.{name}" for name in places)
-        raise GibletError(f"{source}: {keys}: for BIDS folders alone; leave it out")
+    of_bids = [*places, *["confound_strategy"] * bool(strategy)]
+    if of_bids and layout is not BIDS:
+        keys = ", ".join(f"scan.{name}" for name in of_bids)
+        columns = " (scan.confounds names columns of the tables of confounds)" * bool(strategy)
+        raise GibletError(f"{source}: {keys}: for BIDS folders alone; leave it out{columns}")
     return layout.read_runs(source, task, confounds, strategy, **places)
 
 

@@ -122,6 +122,7 @@ def _stim_onsets(rows: pd.DataFrame, path: Path, warnings: list[str]) -> pd.Seri
         return given
     if len(rows) == 1:
         return given.fillna(0.0)
+    _check_same_onset(rows, path)
     if given.notna().any():
         raise GibletError(
             f"{path}: stim_onset is n/a in row {_row(given.isna())}; give the second of the film "
@@ -143,6 +144,18 @@ def _stim_onsets(rows: pd.DataFrame, path: Path, warnings: list[str]) -> pd.Seri
     return ran_on
 
 
+def _check_same_onset(rows: pd.DataFrame, path: Path) -> None:
+    """GibletError where two of ``rows``, by onset, begin at the same time."""
+    same = np.flatnonzero(np.diff(rows["onset"]) <= TOLERANCE)
+    if not len(same):
+        return
+    first, second = sorted(int(label) + 1 for label in rows.index[same[0] : same[0] + 2])
+    raise GibletError(
+        f"{path}: rows {first} and {second} both begin at {rows['onset'].iloc[same[0]]:g} s; "
+        "delete one of them, or write n/a as its stim_file"
+    )
+
+
 def _durations(rows: pd.DataFrame, path: Path, scan_end: float, warnings: list[str]) -> np.ndarray:
     """Seconds that each of ``rows``, by onset, lasts, in which no two show different seconds."""
     onsets, durations = rows["onset"].to_numpy(), rows["duration"].to_numpy(copy=True)
@@ -153,6 +166,7 @@ def _durations(rows: pd.DataFrame, path: Path, scan_end: float, warnings: list[s
         durations[unknown] = (np.append(onsets[1:], scan_end) - onsets)[unknown]
         which = _row(pd.Series(unknown, rows.index))
         if (durations <= 0).any():
+            _check_same_onset(rows, path)
             raise GibletError(
                 f"{path}: duration is n/a or 0 in row {which}, and the scan ends before it begins"
             )
@@ -165,6 +179,7 @@ def _durations(rows: pd.DataFrame, path: Path, scan_end: float, warnings: list[s
         if onsets[k] >= ends[k - 1] - TOLERANCE:
             continue
         if abs(begins[k] - begins[k - 1]) > _NO_GAP:
+            _check_same_onset(rows.iloc[k - 1 : k + 1], path)
             raise GibletError(
                 f"{path}: two rows show different seconds of the film at {onsets[k]:g} s; shorten "
                 "the duration of the first"

@@ -93,10 +93,15 @@ def open_recording(
 
     ``options`` are for all but images of voxels.
 
-    Raises GibletError without one, and for a file that is missing, unreadable or of other
-    dimensions.
+    Raises GibletError without one, for options of an image, and for a file that is missing,
+    unreadable or of other dimensions.
     """
     if mask is not None:
+        if given := [name for name, value in vars(options or SeriesOptions()).items() if value]:
+            raise GibletError(
+                f"{path}: with a mask it is an image of voxels, but {', '.join(given)} in the "
+                "table of runs are for other files; leave them empty"
+            )
         return ImageRecording.open(path, mask)
     if path.name.endswith(IMAGES) and not is_series(path):
         raise GibletError(f"{path}: an image of voxels needs a mask: name it in a column mask")

@@ -97,7 +97,7 @@ def run_files(path: str | Path) -> list[Path]:
 def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """``table`` with every column and its default; GibletError unless times are numbers."""
     if missing := [name for name in NEEDED if name not in table]:
-        raise GibletError(f"{path}: no column {', '.join(missing)}")
+        raise GibletError(f"{path}: no column {', '.join(missing)}, which a table of runs needs")
     valid = [*NEEDED, *OPTIONAL]
     for name in table:
         if name not in valid:
@@ -201,9 +201,9 @@ def _nuisance(
 
 
 def _read_data_set(
-    path: Path, task: str | None, confounds: Sequence[str] | None, strategy: Sequence[str]
+    path: Path, _task: str | None, confounds: Sequence[str] | None, _strategy: Sequence[str]
 ) -> list[BoldRun]:
-    """Tables name no task, and their confounds are of no fMRIPrep's."""
+    """Tables name no task; `giblet.brain.bold.read_data_set` refuses a strategy."""
     return read_run_table(path, confounds or ())
 
 

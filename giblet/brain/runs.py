@@ -126,17 +126,21 @@ def check_alike(runs: list[BoldRun], source: Path) -> list[BoldRun]:
 
 
 def _with_start_warning(runs: list[BoldRun]) -> list[BoldRun]:
-    """``runs``; the first has a warning more where run-1, run-2 … all begin at one film second."""
-    begins = {float(run.film_start[run.in_film.argmax()]) for run in runs if run.in_film.any()}
-    parts = {found.group() for run in runs if (found := _RUN.search(run.name))}
-    if len(begins) != 1 or len(parts) < 2:
-        return runs
-    line = (
-        f"{', '.join(sorted(parts))} are all taken to begin at second {begins.pop():g} of the "
-        "film; if they show different parts, say in a column stim_onset with which second each "
-        "begins"
-    )
-    return [replace(runs[0], warnings=[*runs[0].warnings, line]), *runs[1:]]
+    """``runs``; the first has a warning more where run-1, run-2 … of one subject all begin at one
+    film second."""
+    parts: dict[float, set[str]] = {}  # by that second
+    for subject in dict.fromkeys(run.subject for run in runs):
+        own = [run for run in runs if run.subject == subject]
+        begins = {float(run.film_start[run.in_film.argmax()]) for run in own if run.in_film.any()}
+        names = {named.group() for run in own if (named := _RUN.search(run.name))}
+        if len(begins) == 1 and len(names) > 1:
+            parts.setdefault(begins.pop(), set()).update(names)
+    lines = [
+        f"{', '.join(sorted(names))} are all taken to begin at second {begin:g} of the film; if "
+        "they show different parts, say in a column stim_onset with which second each begins"
+        for begin, names in parts.items()
+    ]
+    return [replace(runs[0], warnings=[*runs[0].warnings, *lines]), *runs[1:]] if lines else runs
 
 
 def scan_t_r(t_r: object) -> float:

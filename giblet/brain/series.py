@@ -164,6 +164,10 @@ def _opened(path: Path, options: SeriesOptions) -> Series:
         raise GibletError(f"{path}: has no dataset {options.dataset}: it is no HDF5 file (.h5)")
     if options.header is not None and read is not _text:
         raise GibletError(f"{path}: has no header: the column header is for text files")
+    if options.index_column and read not in (_text, _numpy, _hdf5):
+        raise GibletError(
+            f"{path}: has no index: the column index_column is for text files, .npy and .h5"
+        )
     values, names, t_r = read(path, options)
     if len(values.shape) != 2 or 0 in values.shape or values.dtype.kind not in "fiu":
         raise GibletError(f"{path}: needs numbers (volumes × parcels), holds {values.shape}")

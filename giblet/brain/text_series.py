@@ -10,12 +10,19 @@ import numpy as np
 import pandas as pd
 
 from giblet.errors import GibletError
-from giblet.io.delimited import decimal_mark, delimiter, table_text, without_trailing_delimiters
+from giblet.io.delimited import (
+    decimal_mark,
+    delimiter,
+    is_decimal_or_two,
+    table_text,
+    without_trailing_delimiters,
+)
 
 ENDINGS = {".tsv": "\t", ".csv": ",", ".txt": None, ".1d": None, ".par": None}
 """Of text files, each perhaps with ``.gz`` behind it, and the usual delimiter (None: spaces)."""
 
 _NUMBER = re.compile(r"[+-]?(\d+[.,]?\d*|[.,]\d+)([eEdD][+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
+_D_EXPONENT = re.compile(r"(?<![\w.])([+-]?[\d.,]*\d[.,]?)[dD]([+-]?\d+)(?![\w.])")  # Fortran's
 _WHOLE = re.compile(r"\d+")
 _MISSING = re.compile(r"|#?n/?a|-?nan|null|none|<na>|#n/a n/a", re.IGNORECASE)
 _COMMENT = re.compile(r"#(?!(n/?a|div/0!|value!|ref!|name\?|num!|null!))", re.IGNORECASE)
@@ -71,8 +78,11 @@ def read_text_series(
         )
     if header is None:
         header = _has_names(path, first, text, separator, n_rows)
+    rows = below if header else text
+    if separator == "," and len(first) < 3 and index_column is None:
+        _check_commas(path, rows, names=first if header else [])
     names = [cell.strip() for cell in first] if header else _commented(comment, separator)
-    table = _parsed(path, below if header else text, separator)
+    table = _parsed(path, rows, separator)
     names = _fitting(path, names, table, header)
     table = _trimmed(table, names, line.rstrip(" ").endswith(separator))
     names = names[: table.shape[1]]
@@ -130,11 +140,14 @@ def _has_names(
     line, below = [*text.split("\n", 2)[:2], ""][:2]
     if line.count('"') == 2 * len(first) and '"' not in below:
         return True  # R quotes text alone
-    if not _number_columns(first, rows):
+    above_index = first[0] == "" and _index_names(first, rows)
+    if not above_index and not _number_columns(first, rows):
         return False
     count = text.count("\n") + 1
     if (count in n_rows) != (count - 1 in n_rows):
         return count - 1 in n_rows
+    if above_index:
+        return True
     advice = "Say so in a column header of the table of runs: yes (names) or no"
     if n_rows:
         advice = "Give the columns names that are words"
@@ -144,11 +157,20 @@ def _has_names(
     )
 
 
+def _index_names(first: list[str], rows: list[list[str]]) -> bool:
+    """Whether a first row of an empty cell and numbers has names, as ``DataFrame.to_csv`` writes
+    them above an index, and no missing value."""
+    if not all(map(_NUMBER.fullmatch, first[1:])) or not all(row[:1] != [""] for row in rows):
+        return False
+    index = pd.Series([row[0] for row in rows], dtype=object)
+    return numbers_rows(index) or _number_columns(first[1:], [row[1:] for row in rows])
+
+
 def _number_columns(first: list[str], rows: list[list[str]]) -> bool:
     """Whether a first row of numbers may be one of names: 0, 1, 2 … or labels of an atlas."""
     if len(first) != sum(bool(_NUMBER.fullmatch(cell)) for cell in first):
         return False
-    values = [float(re.sub("[dD]", "e", cell.replace(",", "."))) for cell in first]
+    values = list(map(_value, first))
     others = [cell for row in rows for cell in row]
     if len(first) > 1 and values in [list(map(float, range(n, n + len(first)))) for n in (0, 1)]:
         return True
@@ -157,13 +179,33 @@ def _number_columns(first: list[str], rows: list[list[str]]) -> bool:
     if others and not any(re.fullmatch(r"[+-]?\d+", cell) for cell in others):
         return True  # no other number is whole
     if len(first) == 1:
-        numbers = [float(cell.replace(",", ".")) for cell in others if _NUMBER.fullmatch(cell)]
+        numbers = [_value(cell) for cell in others if _NUMBER.fullmatch(cell)]
         outside = bool(numbers) and not min(numbers) <= values[0] <= max(numbers)
         return values[0] in (0, 1) and outside
     return len(first) >= _INCREASING and all(np.diff(values) > 0)
 
 
+def _value(cell: str) -> float:
+    return float(re.sub("[dD]", "e", cell.replace(",", ".")))
+
+
+def _check_commas(path: Path, rows: str, names: list[str]) -> None:
+    """GibletError for comma-separated rows that may be single numbers with decimal commas."""
+    if len(names) == 2 or not is_decimal_or_two(rows):
+        return
+    index = [line.partition(",")[0] for line in rows.splitlines()]
+    if numbers_rows(pd.Series(index, dtype=object)):
+        return
+    row = next(line for line in rows.splitlines() if "," in line)
+    raise GibletError(
+        f"{path}: is {row} one number with a decimal comma, or two columns? Write a decimal "
+        "point, or a tab between the columns"
+    )
+
+
 def _parsed(path: Path, text: str, separator: str) -> pd.DataFrame:
+    if "D" in text or "d" in text:
+        text = _D_EXPONENT.sub(r"\1e\2", text)
     options = {
         "sep": separator,
         "decimal": decimal_mark(text, separator),

@@ -16,6 +16,8 @@ from giblet.brain.bids_files import (
     raw_places,
     task_of,
 )
+from giblet.brain.bold import find_layout, read_data_set
+from giblet.brain.run_table import OPTIONAL
 from giblet.brain.runs import MOTION, BoldRun
 from giblet.commands.option_help import OutputFile
 from giblet.errors import GibletError
@@ -24,15 +26,16 @@ from giblet.film.container import open_film
 from giblet.film.tracks import choice_message, choose_tracks, sound_tracks
 from giblet.film.video import has_pictures
 from giblet.io.paths import check_name
+from giblet.io.tables import is_table
 from giblet.log import plain_line
 
 
 def doctor(source: Path | None = None, /, config: Path | None = None) -> None:
     """Check the installation and a config; estimate time, memory and disk.
 
-    Without a config the demo's; for a film, an audio file or a BIDS folder the one that ``giblet
-    init`` would write. Nothing is run: estimates per rule are from the headers of film and scans.
-    The exit code is 1 where something would stop the run.
+    Without a config the demo's; for a film, an audio file, a BIDS folder or a table of runs the
+    one that ``giblet init`` would write. Nothing is run: estimates per rule are from the headers
+    of film and scans. The exit code is 1 where something would stop the run.
 
     Example: giblet doctor --config config.yaml
     """
@@ -66,7 +69,7 @@ def _settings_of(source: Path | None) -> dict:
 
 
 def init(source: Path, /, output: OutputFile = Path("config.yaml")) -> None:
-    """Write a config for a film, an audio file or a BIDS folder.
+    """Write a config for a film, an audio file, a BIDS folder or a table of runs.
 
     Comments in it name the files that were found; the next commands are printed. An existing file
     is not overwritten.
@@ -93,15 +96,19 @@ _NO_FILM = "a film or audio file; without one: text and scans alone"
 
 
 def first_config(source: Path, name: str = "config.yaml") -> str:
-    """The text of a config file, to be called ``name``, for a film, a sound or a BIDS folder.
+    """The text of a config file, to be called ``name``, for a film, a sound, a BIDS folder or a
+    table of runs.
 
     Raises
     ------
     GibletError
-        Neither a film with sound nor a folder with BOLD that fMRIPrep made; a name that is not
-        UTF-8.
+        Neither a film with sound, nor a folder with BOLD that fMRIPrep made, nor a table with the
+        columns that a table of runs needs; a name that is not UTF-8.
     """
-    lines = _bids_lines(source) if source.is_dir() else _film_lines(source)
+    if source.is_dir():
+        lines = _bids_lines(source)
+    else:
+        lines = _table_lines(source) if is_table(source) else _film_lines(source)
     head = [f"Written by: giblet init {shlex.quote(str(source))}"]
     head += [f"giblet doctor --config {shlex.quote(name)}"]
     head += [f"snakemake --cores 8 report --configfile {shlex.quote(name)}"]
@@ -172,6 +179,28 @@ def _annotations_line(film: Path) -> Line:
     return ("annotations", "none", problems[0])
 
 
+def _table_lines(table: Path) -> list[Line]:
+    """A table of runs, as far as its runs can be read."""
+    for path in find_layout(table).files(table):
+        check_name(path)
+    try:
+        runs, problem = read_data_set(table), ""
+    except GibletError as error:
+        runs, problem = [], f"not ready yet: {error}"
+    return [
+        ("dataset", _name(table.name.split(".")[0]), "the folder in results/"),
+        *_stimulus_lines(runs, table.name, [table.parent / "stimuli", table.parent]),
+        ("bold", str(table), problem or _counted(runs)),
+        ("t_r", runs[0].t_r, f"s; from {table.name}")
+        if runs
+        else ("t_r", 1.5, "s; the default: with a scan it must be the scan's own"),
+    ]
+
+
+def _counted(runs: list[BoldRun]) -> str:
+    return f"{len({run.subject for run in runs})} subjects, {len(runs)} runs"
+
+
 def _bids_lines(folder: Path) -> list[Line]:
     root = derivatives(folder)
     images = sorted(bold_images(root))
@@ -188,17 +217,17 @@ def _bids_lines(folder: Path) -> list[Line]:
         runs, problem = read_runs(folder, task, MOTION, space=space), ""
     except GibletError as error:
         runs, problem = [], f"not ready yet: {error}"
-    subjects = {run.subject for run in runs}
-    counted = f"{len(subjects)} subjects, {len(runs)} runs"
     data = _data_set(folder, root)
+    near = [top / "stimuli" for top in raw_places(root)]
+    places = [data / "stimuli", data, root, *near]
     of_space: list[Line] = []
     if space:
         also = ", ".join(other for other in spaces if other != space) or "none"
         of_space = [("scan", {"space": space}, f"also there: {also}")]
     return [
         ("dataset", _name(f"{data.resolve().name}_{task}"), "the folder in results/"),
-        *_stimulus_lines(data, root, runs),
-        ("bold", str(folder), problem or counted),
+        *_stimulus_lines(runs, "events.tsv", places),
+        ("bold", str(folder), problem or _counted(runs)),
         ("task", task, comment),
         _t_r_line(next(p for p in paths if task_of(p) == task), raw_places(root), runs),
         *of_space,
@@ -242,21 +271,21 @@ def _data_set(folder: Path, root: Path) -> Path:
     return above.parent if above.name == "derivatives" else root
 
 
-def _stimulus_lines(data: Path, root: Path, runs: list[BoldRun]) -> list[Line]:
-    """The film that the events name, where it lies in the data set."""
+def _stimulus_lines(runs: list[BoldRun], table: str, places: list[Path]) -> list[Line]:
+    """The film that ``table`` names, where it lies in one of the folders ``places``."""
     none: list[Line] = [("film", "none", _NO_FILM), ("annotations", "none", "")]
     if not runs:
         return none
     named = runs[0].stim_file
-    near = [top / "stimuli" for top in raw_places(root)]
-    places = [folder / named for folder in (data / "stimuli", data, root, *near)]
     outside = Path(named).is_absolute() or ".." in Path(named).parts
-    film = None if outside else next((place for place in places if place.is_file()), None)
+    files = [folder / named for folder in places]
+    film = None if outside else next((file for file in files if file.is_file()), None)
     if film is None:
-        comment = f"events.tsv names {named}, which is not in {data / 'stimuli'}: {_NO_FILM}"
+        missing = f"{table} names {named}, which is not in {places[0]}: "
+        comment = missing * (named != OPTIONAL["stim_file"]) + _NO_FILM
         return [("film", "none", comment), none[1]]
     try:
         about = _about(film)
     except GibletError as error:
         return [("film", "none", f"not as it is: {error}"), none[1]]
-    return [("film", str(film), f"named by events.tsv: {about}"), _annotations_line(film)]
+    return [("film", str(film), f"named by {table}: {about}"), _annotations_line(film)]

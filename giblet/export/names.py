@@ -113,5 +113,6 @@ def names_for(root: Path, scans, source: Path, task: str | None) -> Names:
     check_subjects(dict.fromkeys(scans["subject"].values.astype(str)))
     runs = run_entities(scans["run"].values.astype(str))
     tasks = [task, *(entities.get("task") for entities in runs.values()), "film"]
-    space = scans.attrs.get("space", SPACE).replace(":", "_") if source.is_dir() else None
+    named = scans.attrs.get("space", SPACE).removeprefix("space-").replace(":", "_")
+    space = named if source.is_dir() else None
     return Names(root, runs, bids_label(next(filter(None, tasks))), space)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from giblet.errors import GibletError
-from giblet.film.speech_marks import spoken_text
+from giblet.film.speech_marks import is_word_by_word, spoken_text
 from giblet.film.subtitles import subtitle_rows
 from giblet.film.transcripts import interval_rows
 from giblet.film.word_json import json_rows
@@ -204,7 +204,8 @@ def _spoken(
     silent = {pause.casefold() for pause in pauses}
     texts = ["" if text.casefold() in silent else text for text in texts]
     if not keep_marks:
-        spoken = [spoken_text(text, in_subtitles=subtitles) for text in texts]
+        words = not subtitles and is_word_by_word(texts)
+        spoken = [spoken_text(t, in_subtitles=subtitles, word_by_word=words) for t in texts]
         texts, marks = [text for text, _ in spoken], [m for _, those in spoken for m in those]
     if marks:
         problem = f"marks of sounds or speakers are left out, such as {marks[0][:40]}"

@@ -12,8 +12,9 @@ _UNPACKED = 500_000_000  # bytes
 _GZIP = b"\x1f\x8b"
 _LOOKED_AT = 20  # lines
 _QUOTED = re.compile(r'"[^"]*"')
-_DECIMAL_COMMA = r"[+-]?(?:0,\d+|\d+,(?:\d{1,2}|\d{4,}))(?:[eE][+-]?\d+)?"  # not of thousands
-_DECIMAL_POINT = r"[+-]?\d+\.\d+(?:[eE][+-]?\d+)?"
+_DECIMAL_COMMA = r"[+-]?(?:0,\d+|\d+,(?:\d{1,2}|\d{4,}))(?:[eEdD][+-]?\d+)?"  # not of thousands
+_DECIMAL_POINT = r"[+-]?\d+\.\d+(?:[eEdD][+-]?\d+)?"
+_COMMA_CELL = re.compile(r"[+-]?\d+(,\d+)?([eEdD][+-]?\d+)?|n/?a|nan", re.IGNORECASE)
 _SEP_LINE = re.compile(r'\A"?sep=(.)"?\n', re.IGNORECASE)  # of Excel
 
 
@@ -61,7 +62,8 @@ def _unpacked(path: Path) -> bytes:
 def delimiter(text: str, usual: str | None) -> str:
     """The delimiter of a table: one that is in each of the first lines, else ``usual``.
 
-    ``usual`` None: any white space.
+    ``usual`` None: any white space. White space between numbers with decimal commas comes before
+    commas.
 
     >>> delimiter("a;b\\n1,5;2\\n", ","), delimiter("a b\\n1\\n", "\\t"), delimiter("1  2", None)
     (';', '\\t', '\\\\s+')
@@ -69,11 +71,17 @@ def delimiter(text: str, usual: str | None) -> str:
     lines = [_QUOTED.sub("", line) for line in _first_lines(text)]
     commas = usual == "," or any(re.search(r",.*,|[.a-zA-Z]", line) for line in lines)
     order = "\t;," if usual == "\t" else ";\t,"  # a comma may be a decimal one
+    spaced = bool(lines) and all(len(line.split()) > 1 for line in lines)
+    commas &= not (spaced and _has_comma_cells(lines))
     for candidate in order if commas else order[:2]:
         if lines and all(candidate in line for line in lines):
             return candidate
-    spaced = bool(lines) and all(len(line.split()) > 1 for line in lines)
     return r"\s+" if usual is None or spaced else usual
+
+
+def _has_comma_cells(lines: list[str]) -> bool:
+    """Whether white space separates numbers that have at most one comma, perhaps below names."""
+    return all(_COMMA_CELL.fullmatch(cell) for line in lines[1:] or lines for cell in line.split())
 
 
 def _first_lines(text: str) -> list[str]:
@@ -105,6 +113,16 @@ def decimal_mark(text: str, separator: str) -> str:
         return re.search(whole, text, re.MULTILINE) is not None
 
     return "," if has(_DECIMAL_COMMA) and not has(_DECIMAL_POINT) else "."
+
+
+def is_decimal_or_two(text: str) -> bool:
+    """Whether each row of a comma-separated table may be one number with a decimal comma, or two
+    whole numbers.
+
+    >>> is_decimal_or_two("503,46\\n498,1\\n"), is_decimal_or_two("503,46.5\\n498,1\\n")
+    (True, False)
+    """
+    return "," in text and all(_COMMA_CELL.fullmatch(line.strip()) for line in text.splitlines())
 
 
 def without_trailing_delimiters(text: str, separator: str) -> str:

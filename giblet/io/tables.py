@@ -28,6 +28,15 @@ def save_table(table: "pd.DataFrame", path: str | Path) -> None:
         table.to_csv(temporary, sep="\t", index=False, na_rep="n/a", float_format="%.6g")
 
 
+def is_table(path: Path) -> bool:
+    """Whether a file's name ends as that of a table.
+
+    >>> is_table(Path("runs.TSV.gz")), is_table(Path("film.mp4"))
+    (True, False)
+    """
+    return Path(path.name.removesuffix(".gz")).suffix.lower() in SEPARATORS
+
+
 def load_table(path: str | Path, **options) -> "pd.DataFrame":
     """Read a table written as tab-separated (``.tsv``) or comma-separated (``.csv``) values.
 
@@ -39,7 +48,7 @@ def load_table(path: str | Path, **options) -> "pd.DataFrame":
 
     path = Path(path)
     suffix = Path(path.name.removesuffix(".gz")).suffix
-    if suffix.lower() not in SEPARATORS:
+    if not is_table(path):
         raise GibletError(f"{path}: tables are .tsv or .csv, not {suffix or 'without ending'}")
     text = table_text(path)
     separator = delimiter(text, SEPARATORS[suffix.lower()])

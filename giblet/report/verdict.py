@@ -65,22 +65,51 @@ def _differences(rows: pd.DataFrame) -> str:
         size = f"{value} [{low}, {high}]" if np.isfinite(row.low) else value
         p = p_equals(row.p, row.p_alone, row.n_flips) if np.isfinite(row.p) else "no p"
         unit = f" {metric.unit}" if metric.unit else ""
-        name = metric.label if metric.label.isupper() else metric.label.lower()
-        texts.append(f"{name} ({feature_label(row.path)} {size}{unit}, {p})")
+        texts.append(f"{_metric_name(row.metric)} ({feature_label(row.path)} {size}{unit}, {p})")
     return " and ".join(texts)
 
 
 def _how_tested(rows: pd.DataFrame) -> str:
-    """The differences and their test; for very few segments, the lowest p that there can be."""
-    n = int(rows["n"].max())
-    lowest = 2.0 ** (1 - n)
-    few = f"; no p from {n} segments can be below {lowest:.2g}" if lowest > LARGEST_P else ""
+    """The differences and their test, by metric where these differ in their number of segments;
+    for very few segments, the lowest p that there can be."""
+    counts = rows["n"].astype(int)
+    exact = pd.Series(np.where(counts <= MOST_EXACT, "all", "random"), rows.index)
+    segments = _by_metric(rows, counts, f"segment{'s' if counts.max() != 1 else ''}")
+    flips = _by_metric(rows, exact, "sign flips")
     several = f", Holm-corrected for {len(rows)} comparisons" if len(rows) > 1 else ""
-    flips = "all" if n <= MOST_EXACT else "random"
-    return (
-        f"means of brain − shuffled over {n} segment{'s' if n != 1 else ''}, 95 % intervals; p of "
-        f"{flips} sign flips{several}{few if n > 1 else '; one segment cannot be tested'}"
-    )
+    few = ""
+    for n in sorted(counts.unique()):
+        if n == 1:
+            few += "; one segment cannot be tested"
+        elif n > 1 and (lowest := 2.0 ** (1 - n)) > LARGEST_P:
+            few += f"; no p from {n} segments can be below {lowest:.2g}"
+    return f"means of brain − shuffled over {segments}, 95 % intervals; p of {flips}{several}{few}"
+
+
+def _by_metric(rows: pd.DataFrame, values: pd.Series, noun: str) -> str:
+    """The value of all ``rows`` and ``noun``; of different values, each with its metrics.
+
+    >>> rows = pd.DataFrame({"metric": ["stoi", "log_mel_db"], "path": "mel"})
+    >>> _by_metric(rows, pd.Series([14, 14]), "segments")
+    '14 segments'
+    >>> _by_metric(rows, pd.Series([14, 20]), "segments")
+    '14 (STOI) and 20 segments (log-mel distance)'
+    """
+    groups = values.groupby(values, sort=True).groups
+    if len(groups) == 1:
+        return f"{values.iloc[0]} {noun}"
+    names = pd.Series([_metric_name(metric) for metric in rows["metric"]], rows.index)
+    if (values.groupby(names).nunique() > 1).any():
+        names += pd.Series([f" of {feature_label(path)}" for path in rows["path"]], rows.index)
+    parts = [(value, ", ".join(dict.fromkeys(names[index]))) for value, index in groups.items()]
+    *others, (last, last_names) = parts
+    listed = [f"{value} ({those})" for value, those in others]
+    return f"{', '.join(listed)} and {last} {noun} ({last_names})"
+
+
+def _metric_name(metric: str) -> str:
+    label = metric_of(metric).label
+    return label if label.isupper() else label.lower()
 
 
 def p_equals(p: float, p_alone: float, n_draws: float) -> str:

@@ -423,7 +423,7 @@ def test_wrong_sidecars(dataset, change, message):
         (EVENTS, lambda t: t.drop(columns="onset"), "no column onset"),
         (EVENTS, lambda t: t.assign(stim_file="b.mp4"), "runs differ in stim_file"),
         (EVENTS, lambda t: pd.concat([t, t.assign(stim_file="b.mp4")]), "several films"),
-        (EVENTS, lambda t: pd.concat([t, t]).drop(columns="stim_onset"), "2 events show one film"),
+        (EVENTS, lambda t: pd.concat([t, t]).drop(columns="stim_onset"), "rows 1 and 2 both begin"),
         (
             EVENTS,
             lambda t: pd.concat([t, t]).drop(columns="stim_file"),

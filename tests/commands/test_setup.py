@@ -202,6 +202,60 @@ def test_a_config_for_a_bids_folder_is_one_that_snakemake_plans(data_set, tmp_pa
     assert {need.rule for need in needs} == planned - {"total"}
 
 
+@pytest.fixture
+def run_table(tmp_path):
+    """Three runs of two people in a folder that has the film, 60 s, too."""
+    folder, rows = tmp_path / "my scans", []
+    folder.mkdir()
+    waves = np.sin(np.arange(48.0))[:, None] * [1.0, 2.0]
+    for name in ("01_run-1", "01_run-2", "02_run-1"):
+        np.save(folder / f"{name}.npy", waves)
+        subject, run = name.split("_")
+        begin = 30.0 * (run == "run-2")
+        rows.append(f"{subject}\t{run}\t{name}.npy\t1.25\t0.0\t{begin}\t30\tfilm.wav\n")
+    head = "subject\trun\tfile\tt_r\tfilm_onset\tstim_onset\tduration\tstim_file\n"
+    (folder / "runs.tsv").write_text(head + "".join(rows))
+    soundfile.write(folder / "film.wav", NOISE, 1000)
+    (folder / "film.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nyes\n")
+    return folder / "runs.tsv"
+
+
+def test_a_config_for_a_table_of_runs(run_table, tmp_path, capsys):
+    config = init(run_table, tmp_path / "config.yaml")
+    assert (config.bold_source, config.t_r, config.dataset) == (str(run_table), 1.25, "runs")
+    assert config.film == str(run_table.with_name("film.wav"))
+    assert config.annotations == str(run_table.with_name("film.srt"))
+    text = (tmp_path / "config.yaml").read_text()
+    assert re.search(r"^bold: .*/runs.tsv'?  # 2 subjects, 3 runs$", text, re.M)
+    assert re.search(r"^film: .*  # named by runs.tsv: sound, no video$", text, re.M)
+    assert "t_r: 1.25  # s; from runs.tsv" in text
+    capsys.readouterr()
+    main(["doctor", str(run_table)])
+    told = capsys.readouterr().out
+    assert f"\n{run_table} (dataset runs)\n" in told
+    assert "2 subjects" in told
+
+
+def test_a_table_of_runs_without_a_film(run_table):
+    """The same as .csv; no film is named, and one run is missing."""
+    rows = [line.split("\t")[:5] for line in run_table.read_text().splitlines()]
+    table = run_table.with_suffix(".csv")
+    table.write_text("\n".join(map(",".join, [rows[0], rows[1], rows[3]])))
+    text = first_config(table)
+    assert "film: none  # a film or audio file; without one" in text
+    assert "  # 2 subjects, 2 runs" in text
+    run_table.with_name("02_run-1.npy").unlink()
+    text = first_config(table)
+    assert re.search(r"^bold: .*/runs.csv'?  # not ready yet: .*02_run-1.npy: no such", text, re.M)
+    assert parse_config(yaml.safe_load(text)).t_r == Config().t_r
+
+
+def test_a_transcript_is_no_table_of_runs(film, tmp_path, capsys):
+    assert main(["init", str(film.with_suffix(".tsv")), "--output", str(tmp_path / "c.yaml")]) == 1
+    line = "a film.tsv: no column subject, file, t_r, film_onset, which a table of runs needs"
+    assert line in capsys.readouterr().err
+
+
 def test_sizes_are_those_of_the_headers(data_set):
     """Oracle: nibabel."""
     config = {"film": str(data_set / "stimuli/film.wav"), "bold": str(data_set), "t_r": 1.25}

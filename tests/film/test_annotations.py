@@ -472,7 +472,7 @@ def test_the_verb_refuses_words_past_the_end_of_the_film(tmp_path):
 
 
 def test_the_verb_says_which_words_no_tr_has(tmp_path, caplog):
-    soundfile.write(tmp_path / "film.wav", np.zeros(int(4.5 * 8000)), 8000)
+    soundfile.write(tmp_path / "film.wav", np.sin(np.arange(4.5 * 8000)), 8000)
     path = written(tmp_path, HEAD + "0\t1\ta\n4.2\t0.3\tlost\n4.3\t0.5\tlong\n")
     embed_text(path, tmp_path / "text.nc", parse_config({"t_r": 1.0}), tmp_path / "film.wav")
     arrays = load_arrays(tmp_path / "text.nc")

@@ -9,6 +9,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pandas as pd
+import pytest
 from real_inputs.bids_folders import (
     BOLD,
     CONFOUNDS,
@@ -1067,14 +1068,15 @@ def test_scrubbed_volumes_stay_out_when_scans_are_moved(tmp_path):
     assert inside[4:20].all()
 
 
-def test_exports_name_the_space_that_was_read(tmp_path):
+@pytest.mark.parametrize("prefix", ["", "space-"])
+def test_exports_name_the_space_that_was_read(prefix, tmp_path):
     from giblet.commands.scans import load_bold
     from giblet.config.config import parse_config
     from giblet.export.names import names_for
     from giblet.io.arrays import load_arrays
 
     bids(tmp_path / "data", space=f"{NLIN6}_res-2")
-    config = parse_config({"scan": {"space": "MNI152NLin6Asym:res-2"}, "t_r": 2.0})
+    config = parse_config({"scan": {"space": f"{prefix}MNI152NLin6Asym:res-2"}, "t_r": 2.0})
     load_bold(tmp_path / "data", tmp_path / "bold.nc", config)
     scans = load_arrays(tmp_path / "bold.nc")
     names = names_for(tmp_path / "out", scans, tmp_path / "data", "movie")

@@ -314,7 +314,6 @@ CASES = [
         bids({f"0{k}_run-{k}": ([{"onset": 0, "duration": 100}], {}) for k in (1, 2)}),
         trs(range(50)),
         "OpenNeuro ds003017 (Budapest)",
-        warning="run-1, run-2 are all taken to begin at second 0 of the film.*stim_onset",
     ),
     Case(
         "overlap_with_previous_run as an event without stim_file",
@@ -426,6 +425,25 @@ CASES = [
         "two rows show different seconds of the film at 20 s",
         "nilearn/nilearn#3948",
     ),
+    *[
+        Case(
+            f"{name} from one onset",
+            one(*events),
+            "events.tsv: rows 1 and 2 both begin at 6 s; delete one of them, or write n/a as its",
+            "nilearn/nilearn#2668",
+        )
+        for name, events in {
+            "two rows": (shows(6, 60), shows(6, 60)),
+            "two rows of other durations": (shows(6, 60), shows(6, 30)),
+            "two rows without duration": (shows(6, np.nan), shows(6, np.nan)),
+            "two rows of other seconds": (shows(6, 60, stim_onset=0), shows(6, 60, stim_onset=60)),
+            "two rows, one with stim_onset": (shows(6, 60, stim_onset=0), shows(6, 60)),
+            "two rows of one second without duration": (
+                shows(6, np.nan, stim_onset=0),
+                shows(6, 30, stim_onset=0),
+            ),
+        }.items()
+    ],
     Case(
         "one row twice",
         one(shows(6, 60, stim_onset=0), shows(6, 60, stim_onset=0)),

@@ -12,7 +12,7 @@ from nibabel import cifti2
 from real_inputs.cases import Case, check, parametrized
 
 from giblet.alignment.dataset import zscore_bold
-from giblet.brain.bold import load_runs, survey_runs
+from giblet.brain.bold import load_runs, read_data_set, survey_runs
 from giblet.brain.runs import MOTION
 from giblet.errors import GibletError
 from giblet.io.tables import load_table
@@ -96,12 +96,12 @@ def cifti(axes, values=SERIES, name="bold.dtseries.nii", **columns):
     return make
 
 
-def gifti(arrays, name="bold.func.gii", meta=None, intent="NIFTI_INTENT_TIME_SERIES"):
+def gifti(arrays, name="bold.func.gii", meta=None, intent="NIFTI_INTENT_TIME_SERIES", **columns):
     def make(folder):
         data = [nibabel.gifti.GiftiDataArray(a, intent=intent, datatype=16) for a in arrays]
         meta_data = nibabel.gifti.GiftiMetaData(meta or {})
         nibabel.save(nibabel.gifti.GiftiImage(darrays=data, meta=meta_data), folder / name)
-        return run_table(folder, name)
+        return run_table(folder, name, **columns)
 
     return make
 
@@ -141,6 +141,7 @@ def csv(table=TABLE, **options):
 
 
 NUMBERED = ["0", "1", "2"]
+PLAIN = TABLE.set_axis(range(3), axis=1)
 TIME = cifti2.SeriesAxis(0, T_R, len(SERIES))
 BRAIN = cifti2.BrainModelAxis.from_mask(np.ones(3, bool), "CIFTI_STRUCTURE_CORTEX_LEFT")
 EMPTY = TABLE.assign(B=np.nan)
@@ -309,6 +310,36 @@ COLUMNS = [
         "as above",
     ),
     Case(
+        "pandas' index and names 0 1 2",
+        written(table=PLAIN, index=True),
+        r"column 1 numbers the rows \(0, 1, 2, …\).*index_column",
+        "DataFrame(x).to_csv()",
+    ),
+    Case(
+        "pandas' index and names 0 1 2, to be left out",
+        written(table=PLAIN, index=True, columns={"index_column": "yes"}),
+        same(names=NUMBERED),
+        "DataFrame(x).to_csv()",
+    ),
+    Case(
+        "pandas' index and one name 0, to be left out",
+        written(table=PLAIN[[0]], index=True, columns={"index_column": "yes"}),
+        same(SERIES[:, :1], ["0"]),
+        "Series(x).to_csv()",
+    ),
+    Case(
+        "subjects' labels as index and names of atlas ids",
+        written("bold.tsv", IDS.set_axis(range(40, 28, -1)), {"index_column": "yes"}, index=True),
+        same(names=["17", "101", "2003"]),
+        "preprocessed-connectomes-project/abide#2",
+    ),
+    Case(
+        "a missing value first",
+        text("," + csv(header=False).partition(",")[2]),
+        "NaN in the BOLD",
+        "pandas-dev/pandas#16718",
+    ),
+    Case(
         "index of a header without names",
         written(table=TABLE.reset_index(), header=False),
         r"column 1 numbers the rows",
@@ -454,8 +485,26 @@ COLUMNS = [
     Case("a row that breaks off", text(csv()[:-8]), r"NaN in the BOLD|holds words", "a full disk"),
     Case(
         "Fortran's exponents",
-        text("A,B\n" + "1.5D+00,2.5D+01\n" * 5),
-        "column A holds words",
+        text("A,B\n" + "1.5D+00,2.5D+01\n1.25D0,-2.D1\n" * 5),
+        same(np.array([[1.5, 25], [1.25, -20]] * 5), ["A", "B"]),
+        "AFNI .1D",
+    ),
+    Case(
+        "Fortran's exponents in a column of .1D",
+        text("5.03D+02\n4.98d+02\n 5.11D+02\n", "bold.1D"),
+        same(np.array([[503], [498], [511]]), ["0"]),
+        "AFNI .1D",
+    ),
+    Case(
+        "Fortran's exponents and decimal commas",
+        text("5,03D+02 1,25D-01\n4,98D+02 2,5D+00\n4,8D+02 2,5D+00\n", "bold.1D"),
+        same(np.array([[503, 0.125], [498, 2.5], [480, 2.5]]), NUMBERED[:2]),
+        "AFNI .1D",
+    ),
+    Case(
+        "a word that ends like an exponent",
+        text(csv().replace(ROWS[4], "roi2d3,1.5,2.5")),
+        r"column A holds words, not numbers \('roi2d3' in row 6\)",
         "AFNI .1D",
     ),
 ]
@@ -510,6 +559,58 @@ SPREADSHEETS = [
         text("A;B\n" + "1'250.5;2.5\n1'300.5;3.5\n" * 3),
         "column A holds words",
         "Excel in Switzerland",
+    ),
+    *[
+        Case(
+            f"decimal commas between spaces in {name}, {'names' if header else 'no names'}",
+            written(name, sep=" ", decimal=",", header=header),
+            same(names=NAMES if header else NUMBERED),
+            "pandas-dev/pandas#12933",
+        )
+        for name in ("bold.txt", "bold.tsv", "bold.csv")
+        for header in (True, False)
+    ],
+    Case(
+        "commas and spaces in .txt",
+        written("bold.txt", TABLE.map("{} ".format), quoting=3),
+        same(),
+        "pandas-dev/pandas#9710",
+    ),
+    Case(
+        "whole numbers, commas and spaces in .txt",
+        text("12, 13, 14\n" + "12, 12, 10\n15, 10, 19\n" * 3, "bold.txt"),
+        same(np.array([[12, 13, 14], *[[12, 12, 10], [15, 10, 19]] * 3]), NUMBERED),
+        "pandas-dev/pandas#9710",
+    ),
+    Case(
+        "a column of decimal commas in .csv",
+        text("503,46\n498,1\n501,05\n"),
+        "bold.csv: is 503,46 one number with a decimal comma, or two columns",
+        "pandas-dev/pandas#22584",
+    ),
+    Case(
+        "a column of decimal commas in .csv, some whole",
+        text("503\n-0,12E+02\nn/a\n501,05\n"),
+        "is -0,12E.02 one number with a decimal comma, or two columns",
+        "pandas-dev/pandas#22584",
+    ),
+    Case(
+        "a column of decimal commas and its name in .csv",
+        text("A\n503,46\n498,1\n501,05\n"),
+        "is 503,46 one number with a decimal comma, or two columns",
+        "pandas-dev/pandas#22584",
+    ),
+    Case(
+        "two columns of whole numbers in .csv",
+        text("A,B\n503,46\n498,1\n501,05\n"),
+        same(np.array([[503, 46], [498, 1], [501, 5]]), ["A", "B"]),
+        "pandas-dev/pandas#22584",
+    ),
+    Case(
+        "a column of decimal commas in .tsv",
+        text("503,46\n498,1\n501,05\n", "bold.tsv"),
+        same(np.array([[503.46], [498.1], [501.05]]), ["0"]),
+        "pandas-dev/pandas#12933",
     ),
     Case("tabs in .csv", written(sep="\t"), same(), "nilearn/nilearn#4894"),
     Case("commas in .tsv", written("bold.tsv", sep=","), same(), "nilearn/nilearn#628"),
@@ -777,6 +878,37 @@ SURFACES = [
         "OpenNeuroOrg/openneuro#3157",
         "TR 1.5 s in its header",
     ),
+    *[
+        Case(
+            f"index_column of {name}",
+            make,
+            "the column index_column is for text files, .npy and .h5",
+            "as above",
+        )
+        for name, make in {
+            "GIFTI": gifti(list(SERIES), index_column="yes"),
+            "CIFTI": cifti((TIME, BRAIN), index_column="yes"),
+        }.items()
+    ],
+    *[
+        Case(
+            f"index_column {word} of {name}",
+            make(word),
+            same(names=NUMBERED),
+            "as above",
+        )
+        for word in ("no", "")
+        for name, make in {
+            "GIFTI": lambda word: gifti(list(SERIES), index_column=word),
+            "CIFTI": lambda word: cifti((TIME, BRAIN), index_column=word),
+        }.items()
+    ],
+    Case(
+        "index_column and header of an image",
+        array(SERIES, "bold.npy", mask="bold.npy", index_column="yes", header="yes"),
+        "bold.npy: with a mask it is an image of voxels, but header, index_column in the table",
+        "as above",
+    ),
     Case(
         "GIFTI of points",
         gifti([SERIES], intent="NIFTI_INTENT_POINTSET"),
@@ -822,6 +954,22 @@ CONFOUNDS = [
         ),
         regressed(np.array([[0, *[0.25, 0.75] * 5, 0.5]]).T),
         "fsl_motion_outliers",
+    ),
+    Case(
+        "an index in confounds with names 0 1 2",
+        confounds(MOTIONS, write=lambda p: MOTIONS.set_axis(range(6), axis=1).to_csv(p, sep="\t")),
+        regressed(MOTIONS),
+        "DataFrame(x).to_csv()",
+    ),
+    Case(
+        "an index in confounds with names 0 1 2, a volume dropped",
+        confounds(
+            MOTIONS,
+            write=lambda p: MOTIONS.set_axis(range(6), axis=1).to_csv(p, sep="\t"),
+            n_dropped=1,
+        ),
+        regressed(MOTIONS),
+        "DataFrame(x).to_csv()",
     ),
     Case(
         "an index in confounds",
@@ -937,6 +1085,28 @@ def test_runs_of_one_data_set(case, tmp_path, caplog):
     check(case, read, tmp_path, caplog, lambda scan: scan.warnings)
 
 
+@pytest.mark.parametrize(
+    ("subjects", "begins", "warned"),
+    [
+        ("01 01", "0 0", ["run-1, run-2 are all taken to begin at second 0 of the film"]),
+        ("01 02", "0 0", []),
+        ("01 01", "0 20", []),
+        ("01 01 02 02", "0 20 5 5", ["run-1, run-2 are all taken to begin at second 5"]),
+    ],
+)
+def test_runs_of_one_subject_that_begin_at_one_second(subjects, begins, warned, tmp_path):
+    """Runs of two people may be one part of a film under two names."""
+    files = []
+    for n in range(len(subjects.split())):
+        files.append(f"{n}.npy")
+        np.save(tmp_path / files[-1], SERIES)
+    runs = ["run-1", "run-2"] * (len(files) // 2)
+    columns = {"subject": subjects.split(), "stim_onset": begins.split()}
+    lines = read(run_table(tmp_path, *files, **columns, run=runs)).warnings
+    lines = [line for line in lines if "taken to begin" in line]
+    assert [line[: len(start)] for line, start in zip(lines, warned, strict=True)] == warned
+
+
 def silent(*columns, n_columns=3):
     """``bold`` has no NaN, and nothing but 0 in ``columns``."""
 
@@ -1014,6 +1184,22 @@ def test_cleaning_leaves_something(case, tmp_path, caplog):
         caplog,
         lambda arrays: [w for w in arrays.attrs["warnings"] if "tSNR" not in w],
     )
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"strategy": ("motion", "scrub")}, "scan.confound_strategy: for BIDS .*scan.confounds"),
+        ({"space": "MNI152NLin6Asym"}, "scan.space: for BIDS folders alone; leave it out$"),
+        ({"raw": "raw", "strategy": ["motion"]}, "scan.raw, scan.confound_strategy: for BIDS"),
+    ],
+)
+def test_keys_of_bids_folders_are_refused_for_a_table_of_runs(options, message, tmp_path):
+    """None is ignored: a strategy with scrubbing would be missed by nobody."""
+    table = confounds(MOTIONS)(tmp_path)
+    with pytest.raises(GibletError, match=message):
+        read_data_set(table, **options)
+    assert len(read_data_set(table, strategy=[])) == 1
 
 
 def test_a_table_of_runs_from_a_spreadsheet(tmp_path):

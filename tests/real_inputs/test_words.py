@@ -494,6 +494,33 @@ CASES = [
         texts("a man (Tom) leaves", "He said: at 10:30"),
         "scene descriptions, as those of Sherlock (Chen et al. 2017)",
     ),
+    Case(
+        "capitals before a colon and round brackets, word by word",
+        file(
+            "words.tsv",
+            HEAD + "0\t1\tGOD:\n1\t1\tNO:\n2\t1\t(yes)\n3\t1\tOK: let's go\n4\t1\t[um]\n5\t1\t>>\n",
+        ),
+        texts("GOD:", "NO:", "(yes)", "OK: let's go"),
+        "word-level transcripts of audiobooks",
+        MARKS.format(2),
+    ),
+    Case(
+        "capitals before a colon in a TextGrid of words",
+        file("words.TextGrid", textgrid((0, 1, "NO:"), (1, 2, "{LG}"), (2, 3, "FBI:"))),
+        texts("NO:", "FBI:"),
+        "word-level transcripts of audiobooks",
+        MARKS.format(1),
+    ),
+    Case(
+        "speakers and sounds in a table of sentences",
+        file(
+            "words.tsv",
+            HEAD + "0\t1\tJOHN: Who is there?\n1\t1\t(laughs)\n2\t1\tIt is me\n3\t1\tMAN 2:\n",
+        ),
+        texts("Who is there?", "It is me"),
+        "MontrealCorpusTools/Montreal-Forced-Aligner#324; SDH conventions of broadcasters",
+        MARKS.format(3),
+    ),
     # ---- JSON ----
     Case(
         "whisper's words in JSON",

@@ -65,6 +65,17 @@ def test_the_lowest_p_of_random_flips_is_a_bound():
     assert said(*pair, feature_types=["mel"]).count("p ≤ 0.0010)") == 2
 
 
+def test_segments_and_flips_are_given_by_metric_where_they_differ():
+    pair = [row("mel", "stoi", 0.1, 0.01, n=4), row("mel", "log_mel_db", -1, 0.01, n=30)]
+    text = said(*pair, feature_types=["mel"])
+    assert "over 4 (STOI) and 30 segments (log-mel distance), 95 %" in text
+    assert "p of all (STOI) and random sign flips (log-mel distance), Holm" in text
+    assert "; no p from 4 segments can be below 0.12)" in text
+    text = said(row("encodec", "stoi", 0.1, 0.01, n=13), row("mel", "stoi", 0.1, 0.01))
+    assert "over 13 (STOI of codes) and 14 segments (STOI of mel), 95 %" in text
+    assert "p of all sign flips," in text
+
+
 def test_too_few_segments_are_said_to_be_too_few():
     text = said(row("mel", "stoi", 0.1, 0.0625, n=5, n_flips=32), feature_types=["mel"])
     assert "no p from 5 segments can be below 0.062" in text
