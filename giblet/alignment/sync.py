@@ -14,6 +14,8 @@ from giblet.alignment.showings import (
 from giblet.errors import GibletError
 from giblet.timing import TOLERANCE, tr_onsets, volumes_to_trs
 
+_BRIEF = 10  # TRs: people in different runs for less than this are at the end of a run
+
 
 def match_volumes(film_time: np.ndarray, t_r: float, n_trs: int) -> np.ndarray:
     """The volume taken in each TR of the film, shape (n_trs,) int; -1 where there is none.
@@ -130,7 +132,9 @@ def match_scans(scans: xr.Dataset, t_r: float, n_trs: int) -> Match:
     Showings and the TRs of their volumes are those of `giblet.alignment.showings.find_showings`.
     Where one showing ends in the TR in which another begins, the volume is kept that is nearer to
     the moment of the TR that all showings share (the earlier showing's of two as near). Of seconds
-    that one run shows twice, the first showing is kept, with a warning.
+    that one run shows twice, the first showing is kept, with a warning. TRs around the end of a
+    run at which some people are briefly in one run and others in the next are left out, with a
+    warning.
 
     Raises
     ------
@@ -166,14 +170,19 @@ def match_scans(scans: xr.Dataset, t_r: float, n_trs: int) -> Match:
     kept = np.flatnonzero((volumes >= 0).all(axis=0))
     if not len(kept):
         raise GibletError("no TR of the film was scanned in every subject: check the events tables")
+    runs = np.array([showing.run for showing in showings])[owners[:, kept]]
+    if (brief := _in_different_runs(runs)).any():
+        warnings.append(
+            f"{brief.sum()} TRs left out where runs meet: some people were already in the next run"
+        )
+        kept, runs = kept[~brief], runs[:, ~brief]
     owners = owners[:, kept]
-    runs = _run_labels(np.array([showing.run for showing in showings])[owners])
     changed = (np.diff(owners, axis=1) != 0).any(axis=0)
     times = scans["film_time"].values[volumes[:, kept]] - tr_onsets(n_trs, t_r)[kept]
     return Match(
         subjects,
         kept,
-        runs,
+        _run_labels(runs),
         volumes[:, kept],
         float(np.median(times)),
         np.concatenate([[0], np.cumsum(changed)]),
@@ -196,6 +205,24 @@ def _seen_twice(first, second, trs: np.ndarray, t_r: float) -> str:
         "begins; where it was shown twice, shorten the duration of the first, or begin the second "
         "later (onset and stim_onset)"
     )
+
+
+def _in_different_runs(runs: np.ndarray) -> np.ndarray:
+    """TRs (n_trs,) bool at which people are only briefly in these runs, of (n_subjects, n_trs).
+
+    Combinations of runs that last less than `_BRIEF` TRs, the shortest first. One stays if it is
+    all that is left of some run.
+
+    >>> runs = np.array([["a"] * 12 + ["b"] * 11, ["x"] * 11 + ["y"] * 12])
+    >>> np.flatnonzero(_in_different_runs(runs)).tolist()
+    [11]
+    """
+    together, number, counts = np.unique(runs, axis=1, return_inverse=True, return_counts=True)
+    left = np.ones(len(counts), dtype=bool)
+    for n in np.argsort(counts, kind="stable")[: (counts < _BRIEF).sum()]:
+        others = left & (np.arange(len(counts)) != n)
+        left[n] = not (together[:, others] == together[:, [n]]).any(axis=1).all()
+    return ~left[number.ravel()]
 
 
 def _run_labels(runs: np.ndarray) -> np.ndarray:

@@ -130,6 +130,24 @@ def test_a_boundary_in_anybodys_runs_is_one():
     assert match.showings.tolist() == [0] * 7 + [1] * 13
 
 
+@pytest.mark.parametrize("n_apart", [1, 9, 10])
+def test_people_who_are_briefly_in_different_runs_split_no_run(n_apart):
+    runs = [
+        ("sub-01", "run-1", times(0, 30 + n_apart)),
+        ("sub-01", "run-2", times(30 + n_apart, 30)),
+        ("sub-02", "run-1", times(0, 30)),
+        ("sub-02", "run-2", times(30, 30 + n_apart)),
+    ]
+    match = match_scans(make_scans(runs), T_R, n_trs=100)
+    if n_apart == 10:
+        assert match.runs.tolist() == ["run-1 (1)"] * 30 + ["run-1 (2)"] * 10 + ["run-2"] * 30
+        assert match.warnings == []
+    else:
+        assert match.runs.tolist() == ["run-1"] * 30 + ["run-2"] * 30
+        assert match.showings.tolist() == [0] * 30 + [1] * 30
+        assert f"{n_apart} TRs left out where runs meet" in match.warnings[0]
+
+
 @pytest.mark.parametrize("run", ["run-1", "run-2"])
 def test_one_tr_shared_by_two_showings_gets_the_volume_nearest_to_the_others(run):
     """0.2 s is the moment of three scans of four; 0.9 s that of the last run."""
