@@ -147,7 +147,12 @@ def film_data(aligned: xr.Dataset, blurred: bool = False) -> FilmData:
     bold = aligned["bold"].values
     if np.isnan(bold).any():
         raise GibletError(f"BOLD has NaN in {np.isnan(bold).any(axis=(0, 1)).sum()} voxels")
-    bold, _has_signal = zscore_bold(bold, run, part == "train")
+    bold, has_signal = zscore_bold(bold, run, part == "train")
+    if not has_signal.any():
+        raise GibletError(
+            "no voxel or parcel varies in the training TRs of every run and subject: look at the "
+            "scans and the run of each TR"
+        )
     if blurred:
         regressors = aligned["regressors"].mean("subject").values
         film["blurred"] = torch.from_numpy(

@@ -13,6 +13,7 @@ from giblet.stats.cross_validation import near
 from giblet.timing import trs_for
 
 PARTS = ("train", "validation", "test")
+_FEWEST_TRS = 10  # training TRs that give a mean and a deviation: of 2, every |z| is 1
 
 
 def gap_trs(splits: SplitConfig, t_r: float, has_bold: bool) -> int:
@@ -103,7 +104,7 @@ def zscore_bold(
     runs : (n_trs,)
         Label of the run of each TR.
     is_train : (n_trs,) bool
-        A run without training TRs takes the scale of all training TRs.
+        A run with fewer than 10 training TRs takes the scale of all training TRs of the subject.
 
     Returns
     -------
@@ -116,7 +117,7 @@ def zscore_bold(
     has_signal = np.ones(bold.shape[-1], dtype=bool)
     for subject, run in product(range(len(bold)), np.unique(runs)):  # a few copies of a brain
         here, brain = runs == run, bold[subject]
-        source = here & is_train if (here & is_train).any() else is_train
+        source = here & is_train if (here & is_train).sum() >= _FEWEST_TRS else is_train
         mean, deviation = np.nanmean(brain[source], axis=0), np.nanstd(brain[source], axis=0)
         rounding = 1e-6 * np.maximum(np.abs(mean), np.median(deviation))
         has_signal &= ~(deviation <= rounding)  # True where nothing was scanned

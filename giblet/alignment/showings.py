@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from giblet.brain.runs import volumes_table
 from giblet.errors import GibletError
 from giblet.timing import (
     TOLERANCE,
@@ -22,11 +23,11 @@ MOST_SPREAD = 0.1  # of a TR: showings whose volumes are further from the others
 
 @dataclass(frozen=True)
 class Showing:
-    """One unbroken part of one run: the film ran on, and volumes were taken every TR.
+    """One unbroken part of one run: the film ran on and was seen, and volumes were taken every TR.
 
     begin : s of film at which it began, where the scans have that; else its first volume's time
-    volumes : indices along ``volume`` of the scans, first to last in the film
-    in_film : (n_volumes,) bool, False for those that were left out in between
+    volumes : indices along ``volume`` of the scans, first to last while it was on
+    in_film : (n_volumes,) bool, False for those that were scrubbed
     times : (n_volumes,) s of film
     trs : (n_volumes,) int, TRs of the film by the moment in the TR that all showings share
     deviation : s by which its volumes are later in their TRs than that moment
@@ -51,13 +52,14 @@ def find_showings(scans: xr.Dataset, t_r: float) -> tuple[list[Showing], float]:
     """Every showing, by subject and run and as they were shown, and the shared moment (s).
 
     ``scans`` have ``subject``, ``run``, ``film_time``, ``in_film`` along ``volume`` and, of newer
-    files, ``film_start``. A pause, a leap or a repetition within a run begins another showing.
+    files, ``film_start`` and ``scrubbed``. A pause, a leap, a repetition or a blank within a run
+    begins another showing. Scrubbed volumes belong to it: the film was on.
     Volumes of all showings are taken at about one moment of the TR, the median of theirs on the
     circle of a TR. A volume belongs to the TR whose such moment is nearest: onsets some
     milliseconds before and after an edge do not come a TR apart.
     """
     parts = _parts(scans, t_r)
-    offsets = [offset_in_tr(times[shown], t_r) for *_, shown, times in parts]
+    offsets = [offset_in_tr(times, t_r) for *_, times in parts]
     moment = offset_in_tr(np.array(offsets), t_r) if offsets else 0.0
     showings = []
     for (subject, run, begin, volumes, shown, times), offset in zip(parts, offsets, strict=True):
@@ -78,21 +80,44 @@ def run_volumes(scans: xr.Dataset) -> dict[tuple[str, str], np.ndarray]:
     return table.groupby(["subject", "run"], sort=True).indices
 
 
+def unbroken(
+    film_time: np.ndarray,
+    shown: np.ndarray,
+    film_start: np.ndarray | None,
+    t_r: float,
+    jump: float = _RUNS_ON,
+) -> list[np.ndarray]:
+    """Indices of the volumes of one run, cut where its film was broken off; all (n_volumes,).
+
+    ``shown``: the film was on. ``film_start`` is another in each row of events; rows that follow
+    each other in time and film, within ``jump`` s, are one showing.
+
+    >>> times, shown = np.array([0.0, 2.0, 4.0, 6.0]), np.array([True, True, False, True])
+    >>> [part.tolist() for part in unbroken(times, shown, np.array([0, 2, 2, 6]), t_r=2.0)]
+    [[0, 1, 2], [3]]
+    """
+    step = np.diff(film_time)
+    breaks = step < -TOLERANCE
+    if film_start is not None:
+        runs_on = (np.abs(step - t_r) <= jump) & shown[:-1]
+        breaks |= (np.diff(film_start) != 0) & ~runs_on
+    return np.split(np.arange(len(film_time)), np.flatnonzero(breaks) + 1)
+
+
 def _parts(scans: xr.Dataset, t_r: float) -> list[tuple]:
     """Subject, run, begin, and of its volumes indices, ``in_film`` and times, of each showing."""
     film_time, in_film = scans["film_time"].values, scans["in_film"].values
     starts = scans["film_start"].values if "film_start" in scans.coords else None
+    shown = in_film | scans["scrubbed"].values if "scrubbed" in scans.coords else in_film
     parts = []
     for (one, label), here in run_volumes(scans).items():
-        step = np.diff(film_time[here])
-        breaks = step < -TOLERANCE
-        if starts is not None:
-            breaks |= (np.diff(starts[here]) != 0) & (np.abs(step - t_r) > _RUNS_ON)
-        for part in np.split(here, np.flatnonzero(breaks) + 1):
-            shown = np.flatnonzero(in_film[part])
-            if not len(shown):
+        begins = None if starts is None else starts[here]
+        for part in unbroken(film_time[here], shown[here], begins, t_r):
+            part = here[part]
+            on = np.flatnonzero(shown[part])
+            if not len(on):
                 continue
-            volumes = part[shown[0] : shown[-1] + 1]
+            volumes = part[on[0] : on[-1] + 1]
             begin = float((film_time if starts is None else starts)[volumes[0]])
             parts.append((one, label, begin, volumes, in_film[volumes], film_time[volumes]))
     return parts
@@ -137,6 +162,6 @@ def spread_warnings(showings: list[Showing], moment: float, t_r: float) -> list[
 
 def clock_of(runs: list, t_r: float) -> xr.Dataset:
     """The volumes' coordinates of runs (`giblet.brain.runs.BoldRun`), as loaded scans have them."""
-    volumes = pd.concat([run.volumes() for run in runs], ignore_index=True)
+    volumes = volumes_table(runs)
     coords = {str(name): ("volume", volumes[name].to_numpy()) for name in volumes}
     return xr.Dataset(coords=coords, attrs={"t_r": t_r})

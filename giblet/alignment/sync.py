@@ -10,9 +10,13 @@ from giblet.alignment.showings import (
     clock_of,
     find_showings,
     spread_warnings,
+    unbroken,
 )
 from giblet.errors import GibletError
 from giblet.timing import TOLERANCE, tr_onsets, volumes_to_trs
+
+_JITTER = 0.1  # s: rows of events that are this far from following each other, as logged
+_BRIEF = 10  # TRs: people in different runs for less than this are at the end of a run
 
 
 def match_volumes(film_time: np.ndarray, t_r: float, n_trs: int) -> np.ndarray:
@@ -57,49 +61,51 @@ def move_scans(scans, lag_seconds: float):
 def move_runs(runs: list, lag_seconds: float) -> list:
     """``runs`` (``giblet.brain.runs.BoldRun``) moved as by `move_scans`, which says what it raises.
 
-    Volumes that were left out between others of the film stay out.
+    Scrubbed volumes stay out of the film.
     """
     moved = []
     for run in runs:
-        times, inside = move_run(
-            run.film_time, run.in_film, run.t_r, lag_seconds, film_start=run.film_start
+        times, inside, starts = move_run(
+            run.film_time, run.in_film, run.film_start, run.t_r, lag_seconds
         )
-        if not inside.any():
+        if not (inside if run.kept is None else inside & run.kept).any():
             raise GibletError(
                 f"scan.lag_seconds {lag_seconds:g} moves all of {run.path.name} out of the film"
             )
-        moved.append(replace(run, film_time=times, in_film=inside))
+        moved.append(replace(run, film_time=times, in_film=inside, film_start=starts))
     return moved
 
 
 def move_run(
     film_time: np.ndarray,
     in_film: np.ndarray,
+    film_start: np.ndarray,
     t_r: float,
     lag_seconds: float,
-    film_start: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """``film_time`` (n_volumes,) minus the lag, and a mask of the volumes that are then in the
-    film.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``film_time`` minus the lag, the volumes that are then in the film, and ``film_start`` of
+    each; all (n_volumes,).
 
-    ``film_start`` (n_volumes,) s distinguishes the events of the run; each still shows the same
-    TRs. Volumes that were left out between others of the film stay out.
+    Each part in which the film ran on (`giblet.alignment.showings.unbroken`), in one row of events
+    or in several, still shows the same TRs and begins at the same second.
 
     >>> times, inside = np.array([-0.5, 1.5, 3.5, 5.5]), np.array([False, True, True, False])
-    >>> move_run(times, inside, t_r=2.0, lag_seconds=2.0)[1].tolist()
+    >>> move_run(times, inside, np.zeros(4), t_r=2.0, lag_seconds=2.0)[1].tolist()
     [False, False, True, True]
     """
     if not lag_seconds:
-        return film_time, in_film
-    moved, inside = film_time - lag_seconds, np.zeros_like(in_film)
+        return film_time, in_film, film_start
+    moved, inside, starts = film_time - lag_seconds, np.zeros_like(in_film), film_start.copy()
     before, after = volumes_to_trs(film_time, t_r), volumes_to_trs(moved, t_r)
-    events = np.zeros(len(film_time)) if film_start is None else film_start
-    for event in np.unique(events[in_film]):
-        here = events == event
-        shown = before[here & in_film]
-        skipped = ~in_film & (before >= shown.min()) & (before <= shown.max())
-        inside |= here & ~skipped & (after >= shown.min()) & (after <= shown.max())
-    return moved, inside
+    for here in unbroken(film_time, in_film, film_start, t_r, jump=_JITTER):
+        shown = before[here][in_film[here]]
+        if not len(shown):
+            continue
+        inside[here] = (after[here] >= shown.min()) & (after[here] <= shown.max())
+        first = film_start[here[0]]
+        later = film_start[here] != first  # rows within the showing move with their volumes
+        starts[here] = np.where(later, np.maximum(film_start[here] - lag_seconds, first), first)
+    return moved, inside, starts
 
 
 @dataclass(frozen=True)
@@ -128,9 +134,11 @@ def match_scans(scans: xr.Dataset, t_r: float, n_trs: int) -> Match:
     """Match all runs of all subjects (see ``giblet.brain.bold.load_bids``) with the film's TRs.
 
     Showings and the TRs of their volumes are those of `giblet.alignment.showings.find_showings`.
-    Where one showing ends in the TR in which another begins, the volume is kept that is nearer to
-    the moment of the TR that all showings share (the earlier showing's of two as near). Of seconds
-    that one run shows twice, the first showing is kept, with a warning.
+    Scrubbed volumes are in no TR. Where one showing ends in the TR in which another begins, the
+    volume is kept that is nearer to the moment of the TR that all showings share (the earlier
+    showing's of two as near). Of seconds that one run shows twice, the first showing is kept, with
+    a warning. TRs around the end of a run at which some people are briefly in one run and others
+    in the next are left out, with a warning.
 
     Raises
     ------
@@ -151,29 +159,36 @@ def match_scans(scans: xr.Dataset, t_r: float, n_trs: int) -> Match:
     for number, showing in enumerate(showings):
         check_consecutive(showing.trs, showing.times, t_r)
         s = subjects.index(showing.subject)
-        used = showing.in_film & (showing.trs >= 0) & (showing.trs < n_trs)
-        trs, ours = showing.trs[used], showing.volumes[used]
+        used = (showing.trs >= 0) & (showing.trs < n_trs)
+        trs, ours = showing.trs[used], np.where(showing.in_film, showing.volumes, -1)[used]
         for other in np.unique(owners[s, trs][owners[s, trs] >= 0]):
             shared = owners[s, trs] == other
             if shared.sum() > 1:
                 warnings.append(_seen_twice(showings[other], showing, trs[shared], t_r))
                 is_nearer = False
             else:
-                is_nearer = abs(showing.deviation) < abs(showings[other].deviation) - TOLERANCE
+                nearer = abs(showing.deviation) < abs(showings[other].deviation) - TOLERANCE
+                is_scrubbed = (volumes[s, trs[shared]] < 0).all()
+                is_nearer = (ours[shared] >= 0).all() and (nearer or is_scrubbed)
             if not is_nearer:
                 trs, ours = trs[~shared], ours[~shared]
         volumes[s, trs], owners[s, trs] = ours, number
     kept = np.flatnonzero((volumes >= 0).all(axis=0))
     if not len(kept):
         raise GibletError("no TR of the film was scanned in every subject: check the events tables")
+    runs = np.array([showing.run for showing in showings])[owners[:, kept]]
+    if (brief := _in_different_runs(runs)).any():
+        warnings.append(
+            f"{brief.sum()} TRs left out where runs meet: some people were already in the next run"
+        )
+        kept, runs = kept[~brief], runs[:, ~brief]
     owners = owners[:, kept]
-    runs = _run_labels(np.array([showing.run for showing in showings])[owners])
     changed = (np.diff(owners, axis=1) != 0).any(axis=0)
     times = scans["film_time"].values[volumes[:, kept]] - tr_onsets(n_trs, t_r)[kept]
     return Match(
         subjects,
         kept,
-        runs,
+        _run_labels(runs),
         volumes[:, kept],
         float(np.median(times)),
         np.concatenate([[0], np.cumsum(changed)]),
@@ -196,6 +211,24 @@ def _seen_twice(first, second, trs: np.ndarray, t_r: float) -> str:
         "begins; where it was shown twice, shorten the duration of the first, or begin the second "
         "later (onset and stim_onset)"
     )
+
+
+def _in_different_runs(runs: np.ndarray) -> np.ndarray:
+    """TRs (n_trs,) bool at which people are only briefly in these runs, of (n_subjects, n_trs).
+
+    Combinations of runs that last less than `_BRIEF` TRs, the shortest first. One stays if it is
+    all that is left of some run.
+
+    >>> runs = np.array([["a"] * 12 + ["b"] * 11, ["x"] * 11 + ["y"] * 12])
+    >>> np.flatnonzero(_in_different_runs(runs)).tolist()
+    [11]
+    """
+    together, number, counts = np.unique(runs, axis=1, return_inverse=True, return_counts=True)
+    left = np.ones(len(counts), dtype=bool)
+    for n in np.argsort(counts, kind="stable")[: (counts < _BRIEF).sum()]:
+        others = left & (np.arange(len(counts)) != n)
+        left[n] = not (together[:, others] == together[:, [n]]).any(axis=1).all()
+    return ~left[number.ravel()]
 
 
 def _run_labels(runs: np.ndarray) -> np.ndarray:

@@ -88,7 +88,7 @@ def _read_run(
         steady=steady,
         nuisance=nuisance,
         film_time=film_time,
-        in_film=in_film & kept[steady],
+        in_film=in_film,
         film_start=film_start,
         displacement=displaced,
         warnings=[*warnings, *_count_scrubbed(path, in_film, kept[steady])],

@@ -8,13 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from giblet.brain.bids import BIDS, read_runs
 from giblet.brain.qc import tsnr
 from giblet.brain.run_table import RUN_TABLE, read_run_table
-from giblet.brain.runs import MOTION, BoldRun, Layout
+from giblet.brain.runs import MOTION, BoldRun, Layout, volumes_table
 from giblet.brain.screening import Scans, listed, survey
 from giblet.errors import GibletError
 from giblet.io.arrays import append_arrays, new_variable
@@ -229,7 +228,7 @@ def _cleaned(run: BoldRun, scans: Scans, high_pass_hz) -> tuple[np.ndarray, np.n
 def _other_arrays(scans: Scans, ratios: np.ndarray) -> xr.Dataset:
     """All but ``bold``; ``ratios`` (n_scans, n_columns) is the tSNR."""
     runs = scans.runs
-    volumes = pd.concat([run.volumes() for run in runs], ignore_index=True)
+    volumes = volumes_table(runs)
     # lists: older xarray cannot write the strings of pandas 3
     clock = {name: ("volume", volumes[name].tolist()) for name in volumes}
     of_scan = {

@@ -40,7 +40,7 @@ class BoldRun:
     steady: np.ndarray  # (n_scanned,) bool
     nuisance: np.ndarray  # (n_volumes, n_confounds): steady volumes only
     film_time: np.ndarray  # (n_volumes,) s
-    in_film: np.ndarray  # (n_volumes,) bool
+    in_film: np.ndarray  # (n_volumes,) bool: the film was on, also where volumes are scrubbed
     film_start: np.ndarray  # (n_volumes,) s
     displacement: np.ndarray  # (n_volumes,) mm from the volume before, NaN where unknown
     warnings: list[str] = field(default_factory=list)
@@ -62,11 +62,17 @@ class BoldRun:
         return len(self.film_time)
 
     def volumes(self) -> pd.DataFrame:
-        """A table of one row per steady volume; scrubbed ones are not in the film."""
+        """A table of one row per steady volume; scrubbed ones are not ``in_film``.
+
+        Where the film was on in some of them, a column ``scrubbed`` says in which.
+        """
         names = ("film_time", "in_film", "film_start")
         table = pd.DataFrame({name: getattr(self, name) for name in names})
         if self.kept is not None:
+            scrubbed = self.in_film & ~self.kept
             table["in_film"] &= self.kept
+            if scrubbed.any():
+                table["scrubbed"] = scrubbed
         return table.assign(subject=self.subject, run=self.name)
 
     def blocks(self, columns: Columns) -> Iterator[np.ndarray]:
@@ -86,6 +92,14 @@ class BoldRun:
             series[start : start + len(block)] = block
             start += len(block)
         return series
+
+
+def volumes_table(runs: list[BoldRun]) -> pd.DataFrame:
+    """`BoldRun.volumes` of all runs, one after the other."""
+    table = pd.concat([run.volumes() for run in runs], ignore_index=True)
+    if "scrubbed" in table:  # not in every run
+        table["scrubbed"] = table["scrubbed"].eq(True)
+    return table
 
 
 @dataclass(frozen=True)

@@ -1,24 +1,41 @@
 """The film by run: its sound as codes or mel, and what linear models read of it."""
 
+from __future__ import annotations
+
 import gzip
 import io
 import json
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 
+from giblet.alignment.showings import Showing, find_showings
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.framing import ungroup_trs
 from giblet.export.files import FILM_TIME, TABLE, Export
 from giblet.export.names import bids_label
-from giblet.timing import TrClock, frames_rate_hz, volumes_to_trs
+from giblet.timing import (
+    TrClock,
+    acquisition_times,
+    count_samples,
+    frames_rate_hz,
+    samples_duration,
+    volumes_to_trs,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def export_stimulus(export: Export, film: xr.Dataset) -> None:
     """The film's codes, or mel, while each run was shown it: BIDS's ``_stim.tsv.gz``.
 
     ``film`` as ``group_trs`` gives it, TR 0 first. ``StartTime`` counts from the run's first
-    volume, ``FilmTime`` from the film's beginning (s).
+    volume, ``FilmTime`` from the film's beginning (s). A run that broke the film off (a pause, a
+    leap, a repetition) has n/a where nothing was shown, and both times of each ``Showings``.
     """
     attrs, done = film.attrs, {}
     clock = TrClock(float(attrs["t_r"]), float(attrs["frame_rate"]), attrs["framing"])
@@ -26,29 +43,89 @@ def export_stimulus(export: Export, film: xr.Dataset) -> None:
     kind, row = feature_type.label, feature_type.row
     what = "index of a codeword" if row == "codebook" else "level of a mel band"
     columns, units = _numbered(row, film.sizes["row"]), {"Units": attrs["units"]}
-    film_time, shown = (export.scans[name].values for name in ("film_time", "in_film"))
+    showings = find_showings(export.scans, clock.t_r)[0]
     for subject, run, here in export.showings():
-        trs = volumes_to_trs(film_time[here][shown[here]], clock.t_r)
-        first, stop = int(trs.min()), min(int(trs.max()) + 1, film.sizes["tr"])
-        if first >= stop:
+        ours = [one for one in showings if (one.subject, one.run) == (subject, run)]
+        parts = _placed(ours, here, clock, film.sizes["tr"])
+        if not parts:
             continue  # a later part of the film than features were taken of
-        if (first, stop) not in done:  # subjects see the same seconds
-            stream = ungroup_trs(film["audio"].values[first:stop], clock, first)
-            done[first, stop] = _gzipped(stream.T)
+        shown = tuple(part.where for part in parts)
+        if shown not in done:  # subjects see the same seconds
+            done[shown] = _gzipped(_stream(film["audio"].values, parts, clock))
         path = export.names.of_run(subject, run, "stim.tsv.gz", recording=kind)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(done[first, stop])
-        begin = clock.duration(first) - clock.head_start(first)
+        path.write_bytes(done[shown])
+        times = [{"StartTime": part.at, "FilmTime": part.begin} for part in parts]
         export.describe(
             path,
             f"Sound of the film itself as {kind}, a column a {row}.",
             Columns=columns,
             SamplingFrequency=clock.film_frame_rate(),
-            StartTime=begin - float(film_time[here[0]]),
-            FilmTime=begin,
+            **times[0],
+            **({"Showings": times} if len(times) > 1 else {}),
             **{name: {"Description": what} | units for name in columns},
             **_codec(attrs),
         )
+
+
+@dataclass(frozen=True)
+class _Part:
+    """TRs ``first`` up to ``stop`` that a showing of a run had.
+
+    skip : frames of them that it left out at its beginning
+    row : its first row in the table
+    begin, at : film time (s) of that row; seconds after the run's first volume
+    """
+
+    first: int
+    stop: int
+    skip: int
+    row: int
+    begin: float
+    at: float
+
+    @property
+    def where(self) -> tuple[int, int, int, int]:
+        """All that the table depends on."""
+        return self.first, self.stop, self.skip, self.row
+
+
+def _placed(showings: list[Showing], here: np.ndarray, clock: TrClock, n_trs: int) -> list[_Part]:
+    """The showings of one run in the film of ``n_trs``; volumes ``here`` (n_volumes,) are its.
+
+    The first has whole TRs, a later one begins at its own second.
+    """
+    rate, scan_time = clock.film_frame_rate(), acquisition_times(len(here), clock.t_r)
+    parts: list[_Part] = []
+    for showing in showings:
+        trs = volumes_to_trs(showing.times, clock.t_r)
+        first, stop = max(0, int(trs.min())), min(int(trs.max()) + 1, n_trs)
+        if first >= stop:
+            continue
+        origin = scan_time[np.searchsorted(here, showing.volumes[0])] - showing.times[0]
+        begin, skip, row = clock.duration(first) - clock.head_start(first), 0, 0
+        if parts:
+            skip = max(0, count_samples(showing.begin - begin, rate))
+            begin += samples_duration(skip, rate)
+            row = count_samples(begin + float(origin) - parts[0].at, rate)
+        parts.append(_Part(first, stop, skip, row, begin, round(begin + float(origin), 6)))
+    return parts
+
+
+def _stream(audio: np.ndarray, parts: list[_Part], clock: TrClock) -> pd.DataFrame:
+    """``audio`` (n_trs, n_rows, n_slots) as it was shown: a row a frame, n/a between parts."""
+    import pandas as pd
+
+    tables = []
+    for part, later in zip_longest(parts, parts[1:]):
+        stream = ungroup_trs(audio[part.first : part.stop], clock, part.first).T[part.skip :]
+        stop = None if later is None else max(0, later.row - part.row)
+        table = pd.DataFrame(stream[:stop])
+        tables.append(table.set_index(table.index + part.row))
+    if len(tables) == 1:
+        return tables[0]
+    joined = pd.concat(tables).astype(object)  # whole numbers stay whole beside n/a
+    return joined.reindex(range(joined.index[-1] + 1))
 
 
 def export_regressors(export: Export, name: str, regressors: xr.Dataset) -> None:
@@ -91,11 +168,9 @@ def _numbered(name: str, n: int) -> list[str]:
     return [f"{name}_{i:0{max(3, len(str(n)))}d}" for i in range(1, n + 1)]
 
 
-def _gzipped(values: np.ndarray) -> bytes:
+def _gzipped(table: pd.DataFrame) -> bytes:
     """A table without a head, as BIDS has continuous recordings; the same bytes at any time."""
-    import pandas as pd
-
-    text, packed = pd.DataFrame(values).to_csv(sep="\t", header=False, index=False), io.BytesIO()
+    text, packed = table.to_csv(sep="\t", header=False, index=False, na_rep="n/a"), io.BytesIO()
     with gzip.GzipFile(filename="", mode="wb", fileobj=packed, mtime=0) as file:
         file.write(text.encode())
     return packed.getvalue()

@@ -95,6 +95,7 @@ _VARIABLES = {  # kinds, and how their dimensions begin
     "film_time": ("f", "volume"),
     "film_start": (_NUMBERS, "volume"),
     "in_film": ("b", "volume"),
+    "scrubbed": ("b", "volume"),
     "subject": (_TEXT, "volume or subject"),
     "run": (_TEXT, "volume or tr"),
     "part": (_TEXT, "tr"),

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from giblet.alignment.showings import volume_trs
 from giblet.report.figures import INK, OTHER_COLOUR, svg_uri
 from giblet.report.tables import in_order
-from giblet.timing import tr_onsets, volumes_to_trs
+from giblet.timing import tr_onsets
 
 MISSING_COLOUR = "#CC79A7"
 PART_COLOURS = {"train": "#1b82c5", "validation": "#E69F00", "test": "#D55E00", "gap": "#9aa5b1"}
@@ -54,7 +54,7 @@ def scanned_table(scans: xr.Dataset, n_words: np.ndarray | None = None) -> pd.Da
 
     ``scans``: as for `missing_volumes`. ``n_words`` (n_trs,): of the TRs from 0 s on.
     """
-    trs = volumes_to_trs(scans["film_time"].values, float(scans.attrs["t_r"]))
+    trs = volume_trs(scans, float(scans.attrs["t_r"]))
     inside = scans["in_film"].values & (trs >= 0)
     trs, first = np.unique(trs[inside], return_index=True)
     edges = tr_onsets(int(trs.max(initial=-1)) + 2, float(scans.attrs["t_r"]))

@@ -49,13 +49,17 @@ def near(chosen: np.ndarray, gap: int) -> np.ndarray:
     return n_before[np.minimum(trs + gap + 1, len(trs))] > n_before[np.maximum(trs - gap, 0)]
 
 
+_FEWEST_TRS = 10  # a run with fewer is no fold of its own: its scores are noise, of 1 TR NaN
+
+
 def purged_folds(
     runs: np.ndarray, gap_trs: int, n_folds: int = 5, among: np.ndarray | None = None
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Folds that leave one run out; with a single run, contiguous blocks.
 
     Neighbouring TRs are alike, so training TRs of the tested run that lie within ``gap_trs`` of a
-    tested TR are dropped.
+    tested TR are dropped. A run of fewer than 10 TRs is tested with the longer one after it (the
+    last with the one before).
 
     Parameters
     ----------
@@ -82,8 +86,8 @@ def purged_folds(
     """
     runs = np.asarray(runs)
     trs = np.arange(len(runs)) if among is None else np.asarray(among)
-    labels = np.unique(runs[trs], return_inverse=True)[1]
-    if labels.max() == 0:
+    labels = _with_long_runs(np.unique(runs[trs], return_inverse=True)[1])
+    if len(np.unique(labels)) == 1:
         labels = np.arange(len(trs)) * n_folds // len(trs)
     folds = []
     for label in np.unique(labels):
@@ -98,6 +102,20 @@ def purged_folds(
             "scan longer, or make the gap smaller"
         )
     return folds
+
+
+def _with_long_runs(labels: np.ndarray) -> np.ndarray:
+    """``labels`` (n_trs,) int from 0 on; TRs of short runs have that of the next long run.
+
+    >>> _with_long_runs(np.repeat([0, 1, 2], [20, 1, 20])).tolist() == [0] * 20 + [2] * 21
+    True
+    """
+    is_long = np.bincount(labels)[labels] >= _FEWEST_TRS
+    if is_long.all() or not is_long.any():
+        return labels
+    long_trs = np.flatnonzero(is_long)
+    following = np.searchsorted(long_trs, np.arange(len(labels)))
+    return labels[long_trs[np.minimum(following, len(long_trs) - 1)]]
 
 
 def held_out_scores(

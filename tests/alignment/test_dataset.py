@@ -193,6 +193,15 @@ def test_a_run_without_training_trs_takes_the_scale_of_them_all(bold):
     np.testing.assert_allclose(scaled[0, 50:], expected, atol=2e-3)
 
 
+@pytest.mark.parametrize("n_train", [1, 2, 9])
+def test_a_run_of_few_training_trs_takes_the_scale_of_them_all(bold, n_train):
+    is_train = (np.arange(90) < 40) | ((np.arange(90) >= 50) & (np.arange(90) < 50 + n_train))
+    scaled, has_signal = zscore_bold(bold, RUNS, is_train)
+    assert has_signal.all()
+    expected = StandardScaler().fit(bold[0, is_train].astype(float)).transform(bold[0, 50:])
+    np.testing.assert_allclose(scaled[0, 50:], expected, atol=2e-3)
+
+
 def test_test_trs_have_no_say_in_the_scale_of_training_trs(bold):
     is_train = np.arange(90) % 50 < 30
     altered = bold.copy()

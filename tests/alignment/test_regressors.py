@@ -13,6 +13,7 @@ from giblet.alignment.hrf import convolve_hrf, fir_lags
 from giblet.alignment.regressors import film_regressors, regress
 from giblet.audio.framing import group_trs
 from giblet.audio.processor import AudioProcessor
+from giblet.brain.events import film_times
 from giblet.errors import GibletError
 from giblet.film.modalities import MODALITIES, modality_of
 from giblet.film.video import block_colours
@@ -249,6 +250,40 @@ def test_after_a_leap_in_a_run_the_response_to_what_was_shown_before_remains(mod
     found = regress(values, 10.0, scans, T_R, model, lags)
     shown = scans["in_film"].values
     np.testing.assert_allclose(found[shown], expected[shown], atol=1e-5)
+
+
+def shown(*events, n=110):
+    """Scans of one run every 2 s; ``events``: onset, duration and second of the film of each."""
+    clock = film_times(2.0 * np.arange(n) + 1, *np.array(events, float).T)
+    names = ("film_time", "in_film", "film_start")
+    coords = {name: ("volume", values) for name, values in zip(names, clock, strict=True)}
+    return xr.Dataset(
+        coords=coords | {"subject": ("volume", ["s"] * n), "run": ("volume", ["r"] * n)}
+    )
+
+
+@pytest.mark.parametrize("second", [(76, 100, 60), (68, 100, 60), (66, 100, 300)])
+def test_scrubbed_volumes_heard_the_film(rng, second):
+    """At the end of a showing, at its beginning and within it."""
+    values, scans = rng.normal(size=(4000, 1)), shown((6, 60, 0), second)
+    on = scans["in_film"].values
+    first = scans["film_start"].values == 0
+    ours, later = np.flatnonzero(on & first), np.flatnonzero(on & ~first)
+    scrubbed = np.zeros(110, dtype=bool)
+    scrubbed[[*ours[-5:], *later[:3], later[9]]] = True
+    less = scans.assign_coords(in_film=("volume", on & ~scrubbed), scrubbed=("volume", scrubbed))
+    expected, found = (regress(values, 10.0, each, 2.0, "spm") for each in (scans, less))
+    np.testing.assert_array_equal(found[on], expected[on])
+
+
+def test_a_blank_through_which_the_film_ran_was_not_seen(rng):
+    values, scans = rng.normal(size=(3000, 1)), shown((10, 100, 0), (120, 90, 110))
+    seen = values.copy()
+    seen[1000:1100] = 0
+    found = regress(values, 10.0, scans, 2.0, "spm")
+    on = scans["in_film"].values
+    expected = regress(seen, 10.0, shown((10, 200, 0)), 2.0, "spm")
+    np.testing.assert_allclose(found[on], expected[on], atol=1e-6)
 
 
 def test_events_that_were_logged_with_jitter_are_one_film(rng):

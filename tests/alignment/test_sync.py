@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from giblet.alignment.regressors import regress
 from giblet.alignment.sync import check_runs, match_scans, match_volumes, move_run
+from giblet.brain.events import film_times
 from giblet.errors import GibletError
 
 T_R = 1.5  # s
@@ -105,6 +107,25 @@ def test_a_tr_seen_in_two_runs():
         match_scans(make_scans(runs), T_R, n_trs=20)
 
 
+def test_a_tr_seen_in_two_runs_is_an_error_where_it_was_scrubbed_too():
+    scans = make_scans([("s", "run-1", times(0, 10)), ("s", "run-2", times(8, 10))])
+    scrubbed = np.isin(np.arange(20), [8, 9])
+    scans = scans.assign_coords(in_film=("volume", ~scrubbed), scrubbed=("volume", scrubbed))
+    with pytest.raises(GibletError, match="saw the same seconds of the film in two runs"):
+        match_scans(scans, T_R, n_trs=20)
+
+
+@pytest.mark.parametrize(("scrubbed", "used"), [([], 9), ([9], 10), ([10], 9), ([9, 10], None)])
+def test_of_two_volumes_in_one_tr_a_scrubbed_one_gives_way(scrubbed, used):
+    """TR 9 is at the end of the first run and at the beginning of the second."""
+    scans = make_scans([("s", "run-1", times(0, 10, 0.5)), ("s", "run-2", times(9, 10, 1.0))])
+    scrubbed = np.isin(np.arange(20), scrubbed)
+    scans = scans.assign_coords(in_film=("volume", ~scrubbed), scrubbed=("volume", scrubbed))
+    match = match_scans(scans, T_R, n_trs=19)
+    volumes = dict(zip(match.trs.tolist(), match.volumes[0].tolist(), strict=True))
+    assert volumes.get(9) == used
+
+
 def test_runs_may_have_other_names_in_other_people():
     """Counterbalanced: only which TRs go together matters."""
     runs = [
@@ -128,6 +149,24 @@ def test_a_boundary_in_anybodys_runs_is_one():
     match = match_scans(make_scans(runs), T_R, n_trs=20)
     assert match.runs.tolist() == ["run-1 (1)"] * 7 + ["run-1 (2)"] * 13
     assert match.showings.tolist() == [0] * 7 + [1] * 13
+
+
+@pytest.mark.parametrize("n_apart", [1, 9, 10])
+def test_people_who_are_briefly_in_different_runs_split_no_run(n_apart):
+    runs = [
+        ("sub-01", "run-1", times(0, 30 + n_apart)),
+        ("sub-01", "run-2", times(30 + n_apart, 30)),
+        ("sub-02", "run-1", times(0, 30)),
+        ("sub-02", "run-2", times(30, 30 + n_apart)),
+    ]
+    match = match_scans(make_scans(runs), T_R, n_trs=100)
+    if n_apart == 10:
+        assert match.runs.tolist() == ["run-1 (1)"] * 30 + ["run-1 (2)"] * 10 + ["run-2"] * 30
+        assert match.warnings == []
+    else:
+        assert match.runs.tolist() == ["run-1"] * 30 + ["run-2"] * 30
+        assert match.showings.tolist() == [0] * 30 + [1] * 30
+        assert f"{n_apart} TRs left out where runs meet" in match.warnings[0]
 
 
 @pytest.mark.parametrize("run", ["run-1", "run-2"])
@@ -174,19 +213,44 @@ def test_a_moved_run_shows_the_same_trs_in_other_volumes():
     film_time = times(-4, 30)  # 4 volumes before the film, 20 in it, 6 after
     in_film = (film_time >= 0) & (film_time < 20 * T_R)
     for lag in (-3.0, 0.0, 2.0, 6.0):
-        moved, inside = move_run(film_time, in_film, T_R, lag)
+        moved, inside, _starts = move_run(film_time, in_film, np.zeros(30), T_R, lag)
         np.testing.assert_allclose(moved, film_time - lag)
         np.testing.assert_array_equal(inside, (moved >= 0) & (moved < 20 * T_R))
 
 
-def test_a_lag_moves_each_showing_and_brings_no_scrubbed_volume_back():
+def test_a_lag_moves_each_showing():
     film_time = np.concatenate([times(-2, 14), times(40, 10)])
     start = np.repeat([0.0, 60.0], [14, 10])
     in_film = np.concatenate([np.arange(14) >= 2, np.arange(10) < 6])
-    in_film[5] = False  # scrubbed
-    moved, inside = move_run(film_time, in_film, T_R, 1.5, film_start=start)
+    moved, inside, starts = move_run(film_time, in_film, start, T_R, 1.5)
     np.testing.assert_allclose(moved, film_time - 1.5)
-    assert np.flatnonzero(inside).tolist() == [3, 4, *range(6, 14), *range(15, 21)]
+    assert np.flatnonzero(inside).tolist() == [*range(3, 14), *range(15, 21)]
+    np.testing.assert_array_equal(starts, start)
+
+
+@pytest.mark.parametrize("apart", [0.0, 0.02])
+@pytest.mark.parametrize("lag", [-3.0, 1.5, 4.0])
+def test_a_lag_tears_no_hole_where_the_film_is_in_several_rows(lag, apart):
+    """Rows of 3 s, every other logged ``apart`` s late: as the film in one row."""
+    scan = 0.75 + T_R * np.arange(60)
+    row = np.array([np.arange(9, 69, 3), np.arange(0, 60, 3)])  # 20: onset, second of the film
+    late = row[0] + apart * (np.arange(20) % 2)
+    rows = film_times(scan, late, np.full(20, 3.0), row[1])
+    one = film_times(scan, np.array([9.0]), np.array([60.0]), np.array([0.0]))
+    of_rows, of_one = (move_run(*clock, T_R, lag) for clock in (rows, one))
+    np.testing.assert_array_equal(of_rows[1], of_one[1])
+    scans = [
+        make_scans([("s", "1", clock[0])]).assign_coords(
+            in_film=("volume", clock[1]), film_start=("volume", clock[2])
+        )
+        for clock in (of_rows, of_one)
+    ]
+    trs = [match_scans(each, T_R, 40).trs for each in scans]
+    np.testing.assert_array_equal(*trs)
+    values = np.random.default_rng(0).normal(size=(600, 1))
+    several, single = (regress(values, 10.0, each, T_R, "spm") for each in scans)
+    inside = of_one[1]
+    np.testing.assert_allclose(several[inside], single[inside], atol=0.02 if apart else 1e-6)
 
 
 def test_film_and_scans_are_checked_before_bold_is_read():

@@ -20,10 +20,11 @@ from nilearn.masking import apply_mask
 
 from giblet.alignment.aligned import align, film_data, film_shapes
 from giblet.audio.files import read_sound, write_sound
-from giblet.audio.framing import ungroup_trs
+from giblet.audio.framing import group_trs, ungroup_trs
 from giblet.audio.processor import AudioProcessor
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks, predict_bold
+from giblet.brain.events import film_times
 from giblet.commands.export import export
 from giblet.commands.scans import brain_quality, convolve_hrf, load_bold
 from giblet.config.config import parse_config
@@ -33,8 +34,12 @@ from giblet.demo.bids_writer import simulate_bids
 from giblet.errors import GibletError
 from giblet.export.brain import _run_shown
 from giblet.export.description import scan_note
+from giblet.export.files import Export
+from giblet.export.film import export_stimulus
+from giblet.export.names import Names
 from giblet.io.arrays import load_arrays, save_arrays
 from giblet.io.tables import load_json, load_table, save_table
+from giblet.timing import TrClock
 
 T_R, SECONDS = 1.5, 30
 CONFIG = parse_config({"dataset": "tiny", "quality": {"n_permutations": 5, "n_shifts": 5}})
@@ -126,6 +131,57 @@ def test_native_frames_begin_a_little_before_their_tr(made, tmp_path):
     said = [load_json(str(file).replace(".tsv.gz", ".json")) for file in files]
     assert {one["SamplingFrequency"] for one in said} == {75.0}
     assert said[1]["FilmTime"] == pytest.approx(len(both[0]) / 75.0)
+
+
+def shown(*events, n=70):
+    """Scans of one run; ``events``: onset, duration and second of the film of each."""
+    scan_time = 0.75 + T_R * np.arange(n)
+    clock = film_times(scan_time, *np.array(events, float).T)
+    names = ("film_time", "in_film", "film_start")
+    coords = {name: ("volume", values) for name, values in zip(names, clock, strict=True)}
+    labels = {"subject": ("volume", ["sub-01"] * n), "run": ("volume", ["task-film"] * n)}
+    return scan_time, xr.Dataset(coords=coords | labels)
+
+
+@pytest.mark.parametrize("framing", ["tr_synchronous", "native"])
+@pytest.mark.parametrize(
+    "events",
+    [
+        [(6, 30, 0), (46.2, 30, 30)],  # a pause
+        [(6, 30, 0), (36, 30, 45)],  # a leap
+        [(6, 30, 0), (46, 15, 15), (71, 20, 0)],  # repetitions
+        [(6, 30.4, 0), (36.4, 30, 50.3)],  # within TRs
+    ],
+)
+def test_the_film_is_where_it_was_shown(events, framing, tmp_path):
+    """Codes that count frames: each row is the frame of the film that was on at its time."""
+    clock, n_trs = TrClock(T_R, 75.0, framing), 60
+    frames = np.arange(clock.edges(n_trs)[-1])[None]
+    film = xr.Dataset(
+        {"audio": (("tr", "row", "frame"), group_trs(frames, clock, n_trs))},
+        attrs={"t_r": T_R, "frame_rate": 75.0, "framing": framing, "encoding_mode": "encodec"}
+        | {"units": "index"},
+    )
+    scan_time, scans = shown(*events)
+    export_stimulus(
+        Export(Names(tmp_path, {"task-film": {"task": "film"}}, "film", None), scans), film
+    )
+    (file,) = tmp_path.rglob("*_stim.tsv.gz")
+    table = pd.read_csv(file, sep="\t", header=None)
+    said = load_json(str(file).replace(".tsv.gz", ".json"))
+    rate = said["SamplingFrequency"]
+    times = scan_time[0] + said["StartTime"] + (np.arange(len(table)) + 0.5) / rate
+    film_time, on, _start = film_times(times, *np.array(events, float).T)
+    codes = table[0].to_numpy()
+    sure = on & ~np.isnan(codes)
+    np.testing.assert_allclose((codes[sure] + 0.5) / rate, film_time[sure], atol=1.01 / rate)
+    most = T_R * rate if events[0][1] % T_R else 1  # the end of a TR that has no volume
+    assert (on & np.isnan(codes)).sum() <= most * len(events)
+    ends = np.array([onset + duration for onset, duration, _ in events])
+    since = times[:, None] - ends
+    assert not np.isfinite(codes)[~on & ~((since > 0) & (since < T_R)).any(axis=1)].any()
+    assert len(said["Showings"]) == len(events)
+    assert said["Showings"][0] == {key: said[key] for key in ("StartTime", "FilmTime")}
 
 
 @pytest.mark.parametrize("name", ["encodec", "text"])

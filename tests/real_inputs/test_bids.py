@@ -96,6 +96,7 @@ def scrubbed(scans):
     assert np.flatnonzero(~scans["in_film"].values).tolist() == [
         0, 1, 2, 20, 21, 22, 23, 24, *range(33, 40),
     ]  # fmt: skip
+    assert np.flatnonzero(scans["scrubbed"].values).tolist() == [20, 21, 22, 23, 24]
     assert not scans["bold"].values[20:25].any()
     assert np.abs(scans["bold"].values).max() < 60  # the artefact reaches no other volume
     assert scans["film_time"].values[20] == 34.0
@@ -1061,7 +1062,7 @@ def test_scrubbed_volumes_stay_out_when_scans_are_moved(tmp_path):
 
     folder, options = moving(tmp_path)
     scans = survey_bids(folder, **options)
-    assert not scans.runs[0].in_film[20:25].any()
+    assert not scans.runs[0].volumes()["in_film"][20:25].any()
     scans = move_scans(scans, 2.0)
     inside = scans.runs[0].volumes()["in_film"].to_numpy()
     assert not inside[20:25].any()

@@ -196,6 +196,19 @@ def jittered(onsets, **more):
     return bids(scans, **more)
 
 
+def cut_off_the_grid(jitter, cut=200.8):
+    """A film in two runs, onsets as many milliseconds later as ``jitter`` (n_subjects, 2) says.
+
+    Volumes of the two are 0.5 s before and after the moment that they share.
+    """
+    rows = []
+    for k, (one, other) in enumerate(jitter, start=1):
+        first = {"run": "run-1", "film_onset": 5.5 + one / 1000, "stim_onset": 0, "duration": cut}
+        second = {"film_onset": 5.3 + other / 1000, "stim_onset": cut, "duration": 400 - cut}
+        rows += [{"subject": f"{k:02d}"} | row for row in (first, {"run": "run-2"} | second)]
+    return table(rows, 2.0, n=220, n_trs=200)
+
+
 STEPS = [{"stim_onset": 0.0}, {"stim_onset": 40.0}]
 CASES = [
     Case("onsets 4 ms apart around an edge", jittered([10.002, 9.998]), together, GLMSINGLE),
@@ -256,6 +269,13 @@ CASES = [
         trs(range(700)),
         FORREST,
         warning=r"another moment of the TR than 0\.35 s",
+    ),
+    Case(
+        "two runs cut off the grid, onsets 5 ms apart",
+        cut_off_the_grid([(0, 5), (5, 0), (0, 0), (-5, 5)]),
+        both(of_runs(["run-1", "run-2"]), trs([*range(100), *range(101, 200)])),
+        GLMSINGLE,
+        warning="^1 TRs left out where runs meet",
     ),
     Case(
         "segments that overlap, as they were shown",

@@ -62,6 +62,18 @@ def test_without_a_film_the_scanned_seconds_are_told():
     timeline_figure(table)
 
 
+def test_onsets_some_milliseconds_before_an_edge_are_in_the_same_tr_everywhere():
+    both = scans(T_R * np.arange(10), [9])
+    jitter = np.repeat([-0.002, 0.002], [10, 9])
+    both = both.assign_coords(
+        film_time=both["film_time"] + jitter,
+        in_film=("volume", np.ones(19, dtype=bool)),
+        run=("volume", ["a"] * 19),
+    )
+    assert scanned_table(both)["start"].tolist() == [T_R * k for k in range(10)]
+    assert missing_volumes(both)["start"].tolist() == [9 * T_R]
+
+
 def test_a_film_without_words_says_so_and_scans_alone_leave_it_to_the_warnings():
     """Ridge may have been asked of none although some were given."""
     table = pd.DataFrame({"start": [0.0], "end": [T_R], "run": ["a"]})

@@ -58,6 +58,15 @@ def test_one_run_is_cut_as_scikit_learn_does():
         np.testing.assert_array_equal(found[1], test)
 
 
+@pytest.mark.parametrize("n_short", [1, 9])
+def test_a_short_run_is_no_fold_of_its_own(rng, n_short):
+    runs = np.repeat(["a", "b", "c"], [40, n_short, 40])
+    features, bold = rng.standard_normal((2, len(runs), 3))
+    folds = [test.tolist() for _train, test in purged_folds(runs, 3)]
+    assert folds == [[*range(40)], [*range(40, 80 + n_short)]]
+    assert np.isfinite(held_out_scores([features], bold, runs, 3, n_iter=2)[0]).all()
+
+
 def test_between_train_and_test_lies_the_gap():
     among = np.r_[0:120, 150:300]
     folds = purged_folds(np.zeros(300), GAP, 5, among)
