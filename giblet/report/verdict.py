@@ -56,8 +56,8 @@ def _lower_is_better(metrics: pd.Series) -> np.ndarray:
 
 
 def _differences(rows: pd.DataFrame) -> str:
-    """Metric, feature type, difference, interval and p of each row."""
-    texts = []
+    """Of each metric: feature types, each with its difference, interval and p."""
+    texts: dict[str, list[str]] = {}
     for row in rows.itertuples():
         metric = metric_of(row.metric)
         decimals = metric.decimals + 1
@@ -65,8 +65,9 @@ def _differences(rows: pd.DataFrame) -> str:
         size = f"{value} [{low}, {high}]" if np.isfinite(row.low) else value
         p = p_equals(row.p, row.p_alone, row.n_flips) if np.isfinite(row.p) else "no p"
         unit = f" {metric.unit}" if metric.unit else ""
-        texts.append(f"{_metric_name(row.metric)} ({feature_label(row.path)} {size}{unit}, {p})")
-    return " and ".join(texts)
+        text = f"{feature_label(row.path)} {size}{unit}, {p}"
+        texts.setdefault(_metric_name(row.metric), []).append(text)
+    return " and ".join(f"{metric} ({'; '.join(each)})" for metric, each in texts.items())
 
 
 def _how_tested(rows: pd.DataFrame) -> str:
