@@ -105,6 +105,9 @@ def brain_quality(
         ]
         maps = xr.concat(parts, "voxel").assign_coords(voxel=selected)
         quality = quality.merge(maps.reindex(voxel=np.arange(n_voxels)).drop_vars("voxel"))
+    scored = [quality[n] for n in quality if n == "isc" or str(n).startswith("r_")]
+    if scored and not any(np.isfinite(scores).any() for scores in scored):
+        warnings.append("no voxel or parcel varies in every run and subject: nothing has a score")
     quality = quality.assign_coords(subject=match.subjects, **_places(scans))
     quality = quality.assign(_false_discoveries(quality) | _noise(scans))
     lag, why_none = _lag(scans, match, quality, levels, seed)

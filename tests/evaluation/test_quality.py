@@ -48,6 +48,17 @@ def smooth():
     return make
 
 
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")
+def test_bold_without_signal_is_one_warning(smooth):
+    bold = np.stack([smooth(4, s) for s in range(2)])
+    bold[0, 200:] = 7.0  # constant in one run of one subject
+    line = "no voxel or parcel varies in every run and subject: nothing has a score"
+    asked = {"n_permutations": 10, "n_iter": 2, "n_shifts": 10}
+    for scans, expected in ((scans_of(bold, 2), True), (scans_of(bold, 1), False)):
+        found = brain_quality(scans, {"audio": of_volumes(smooth(2, 5), 2)}, T_R, **asked)
+        assert (line in found.attrs["warnings"]) == expected
+
+
 def test_planted_maps_come_back(smooth):
     """Half the parcels answer to sound, a quarter to words, the others to nothing."""
     sound, words = smooth(3, 0), smooth(4, 1)

@@ -4,6 +4,7 @@ Every file format × every encoder of sound in it that the FFmpeg within PyAV ha
 is FFmpeg's decoder: all frames one after the other, from the first timestamp on.
 """
 
+import io
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -70,7 +71,7 @@ def formats() -> list[str]:
         if NO_SOUND_FILE.fullmatch(name):
             continue
         try:
-            with av.open("/dev/null", "w", format=name) as out:
+            with av.open(io.BytesIO(), "w", format=name) as out:
                 default = out.default_audio_codec
         except (av.error.FFmpegError, ValueError, OSError):
             continue
@@ -108,9 +109,13 @@ def write(path: Path, written: Written, encoder) -> bool:
 
 
 def _write(path: Path, written: Written, encoder, rate: int, layout: str) -> None:
+    # most that cannot be written fail here; PyAV would not close their files
+    with av.open(io.BytesIO(), "w", format=written.format) as out:
+        out.add_stream(encoder.name, rate=rate, layout=layout)
+        out.start_encoding()
     with av.open(str(path), "w", format=written.format) as out:
         stream = out.add_stream(encoder.name, rate=rate, layout=layout)
-        out.start_encoding()  # most that cannot be written fail here
+        out.start_encoding()
         n_channels = stream.layout.nb_channels
         samples = np.tile(sound(rate).astype(np.float32), (n_channels, 1))
         size = stream.codec_context.frame_size or 1024

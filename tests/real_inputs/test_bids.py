@@ -1069,6 +1069,20 @@ def test_scrubbed_volumes_stay_out_when_scans_are_moved(tmp_path):
     assert inside[4:20].all()
 
 
+def test_one_run_that_is_scrubbed_of_two(tmp_path):
+    from dataclasses import replace
+
+    from giblet.brain.bids import read_runs
+    from giblet.brain.runs import MOTION, volumes_table
+
+    folder, options = moving(tmp_path)
+    (run,) = read_runs(folder, "movie", MOTION, **options)
+    table = volumes_table([replace(run, kept=None, name="other"), run])
+    assert table["scrubbed"].dtype == bool
+    assert np.flatnonzero(table["scrubbed"]).tolist() == list(range(60, 65))
+    assert "scrubbed" not in volumes_table([replace(run, kept=None)])
+
+
 @pytest.mark.parametrize("prefix", ["", "space-"])
 def test_exports_name_the_space_that_was_read(prefix, tmp_path):
     from giblet.commands.scans import load_bold
