@@ -36,7 +36,7 @@ class OneStep(CodecTraining):
 
     def __init__(self, **changes):
         schedule = SCHEDULE | changes.pop("schedule", {})
-        super().__init__(CodecSettings(network=NETWORK, schedule=schedule, **changes).model_dump())
+        super().__init__(CodecSettings(network=NETWORK, schedule=schedule, **changes))
         self.step, self.logged = 0, {}
         codec, *others = self.configure_optimizers()
         codec.register_step_pre_hook(self._record)

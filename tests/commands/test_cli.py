@@ -131,7 +131,7 @@ def test_a_film_without_usable_sound(refused, verb, kind, said, tmp_path):
         "text": lambda: film.write_text("This is not a film.\n" * 100),
         "empty file": film.touch,
         "no samples": lambda: soundfile.write(film, np.zeros(0), 8000),
-        "one second": lambda: soundfile.write(film, np.zeros(8000), 8000),
+        "one second": lambda: soundfile.write(film, np.sin(np.arange(8000.0)) / 2, 8000),
         "folder": film.mkdir,
     }
     make[kind]()

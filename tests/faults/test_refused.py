@@ -30,7 +30,8 @@ def giblet(*arguments, **options):
 
 def write_runs(folder):
     """A table of one run of parcels."""
-    save_table(pd.DataFrame({f"p{n}": np.arange(60.0) + n for n in range(6)}), folder / "bold.tsv")
+    series = {f"p{n}": 100 + np.sin(np.arange(60.0) * (n + 1)) for n in range(6)}
+    save_table(pd.DataFrame(series), folder / "bold.tsv")
     run = {"subject": "01", "run": "1", "file": "bold.tsv", "t_r": 1.5, "start_time": 0.75}
     more = {"film_onset": 0.0, "stim_onset": 0.0, "duration": 90.0}
     save_table(pd.DataFrame([run | more]), folder / "runs.tsv")
