@@ -84,7 +84,7 @@ def make_scans(folder: Path) -> None:
         seeds.run_table(folder / f"{name}.runs.tsv", name)
     seeds.mask(folder / "mask.nii.gz")
     seeds.labels(folder / "labels.nii.gz")
-    seeds.table(folder / "confounds.tsv")
+    seeds.confounds(folder / "confounds.tsv")
     seeds.run_table(folder / "confounds.runs.tsv", "bold.npy", confounds="confounds.tsv")
 
 

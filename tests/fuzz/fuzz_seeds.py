@@ -106,6 +106,11 @@ def table(path: Path) -> None:
     pd.DataFrame(series(), columns=names).to_csv(path, sep=separator, index=False)
 
 
+def confounds(path: Path) -> None:
+    rows = np.random.default_rng(1).normal(0, 0.01, (N_VOLUMES, 2))
+    np.savetxt(path, rows, fmt="%.5f", delimiter="\t", header="csf\twhite_matter", comments="")
+
+
 def hdf5(path: Path) -> None:
     import h5py
 
