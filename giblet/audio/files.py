@@ -58,12 +58,12 @@ _LARGEST = 2**31  # bytes of sound held at once: 6 hours at 24 kHz
 _GAP = 0.005  # s: smaller steps of the timestamps are jitter
 _PACK = 0.03  # s: FFmpeg stamps a pack of a DVD's PCM as the next packet that begins in it
 _PAUSING = {"opus", "libopus", "speex", "libspeex"}  # codecs that may leave out silence
-_ZERO_AND_FULL_SCALE = {
-    "u8": (128, 2**7),
-    "s16": (0, 2**15),
-    "s32": (0, 2**31),
-    "flt": (0, 1),
-    "dbl": (0, 1),
+_SAMPLES = {  # sample format → type, zero, full scale
+    "u8": ("u1", 128, 2**7),
+    "s16": ("i2", 0, 2**15),
+    "s32": ("i4", 0, 2**31),
+    "flt": ("f4", 0, 1),
+    "dbl": ("f8", 0, 1),
 }
 
 
@@ -283,12 +283,16 @@ def _channels(frame: "av.AudioFrame") -> np.ndarray:
     """Samples (n_channels, n_samples) float32 of a frame, full scale 1."""
     import av
 
-    if frame.format.packed.name not in _ZERO_AND_FULL_SCALE:  # 64-bit integers
+    if frame.format.packed.name not in _SAMPLES:  # 64-bit integers
         (frame,) = av.AudioResampler(format="fltp").resample(frame)
-    samples = frame.to_ndarray()  # (n_channels, n_samples), or (1, n_samples * n_channels)
-    if not frame.format.is_planar:
-        samples = samples.reshape(-1, frame.layout.nb_channels).T
-    zero, scale = _ZERO_AND_FULL_SCALE[frame.format.packed.name]
+    kind, zero, scale = _SAMPLES[frame.format.packed.name]
+    n_channels = frame.layout.nb_channels
+    if n_channels == 1:  # to_ndarray would copy it twice
+        samples = np.frombuffer(frame.planes[0], kind)[None, : frame.samples]
+    else:
+        samples = frame.to_ndarray()  # (n_channels, n_samples), or (1, n_samples * n_channels)
+        if not frame.format.is_planar:
+            samples = samples.reshape(-1, n_channels).T
     floats = samples.astype(np.float32)
     return floats if scale == 1 else (floats - np.float32(zero)) / np.float32(scale)
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# formats with one index or header for the whole file: joined byte by byte, only the first is read
+_ONE_TIMELINE = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 _RAW = {
     "aac",
     "ac3",
@@ -114,7 +116,8 @@ def stream_packets(film, stream, path: str | Path) -> Iterator["av.Packet"]:
     Those of a file that is sound alone are as they are stored.
     """
     streams = [*moving_pictures(film), *film.streams.audio]
-    if len(streams) == 1 and stream.type == "audio":
+    is_alone = len(streams) == 1 and stream.type == "audio"
+    if is_alone or film.format.name in _ONE_TIMELINE:
         yield from film.demux(stream)
         return
     for packet in continued(film.demux(streams), float(film_start(film)), str(path)):

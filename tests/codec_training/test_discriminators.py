@@ -102,9 +102,9 @@ def test_what_it_knows_reaches_the_sound(kind, speech, coded):
 @pytest.mark.parametrize(
     ("kind", "game", "no_idea"),  # what constant scores cost, at best
     [
-        ("scale", "hinge", 2.0),
+        pytest.param("scale", "hinge", 2.0, marks=pytest.mark.slow),
         ("period", "hinge", 2.0),
-        ("stft", "hinge", 2.0),
+        pytest.param("stft", "hinge", 2.0, marks=pytest.mark.slow),
         ("scale", "least_squares", 0.5),
     ],
 )

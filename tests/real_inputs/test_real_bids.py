@@ -13,13 +13,14 @@ from giblet.brain.bids_files import inherited, parse_name
 from giblet.brain.bold import load_bids
 from giblet.errors import GibletError
 
-STRATEGIES = (
+FAST = [("high_pass", "wm_csf", "scrub")]
+SLOW = [
     ("motion",),
     ("motion", "wm_csf", "global_signal"),
     ("high_pass", "compcor"),
-    ("high_pass", "wm_csf", "scrub"),
     ("ica_aroma",),
-)
+]
+STRATEGIES = [*FAST, *(pytest.param(each, marks=pytest.mark.slow) for each in SLOW)]
 # data set, tasks that must be read as they are
 DATA_SETS = {
     "OpenNeuroDatasets+ds002322": ["alice"],
