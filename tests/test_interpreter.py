@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 SNAKEMAKE = Path(sys.executable).with_name("snakemake")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SNAKEMAKE.exists(), reason="no snakemake beside this Python")
 def test_another_python_on_the_path_is_not_run(tmp_path):
     """Also a film whose name begins as an option, and modules in the folder with others' names."""

@@ -573,6 +573,7 @@ def test_memory_that_torch_cannot_have_is_one_line(monkeypatch, capsys):
     assert line.startswith("giblet extract_mel: not enough memory (")
 
 
+@pytest.mark.slow
 def test_libraries_print_no_tips():
     """Lightning adds a handler of its own when it is imported, which would print its messages."""
     code = (

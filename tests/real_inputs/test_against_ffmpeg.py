@@ -166,7 +166,13 @@ def difference(path: Path) -> str | None:
 ENCODERS = encoders()
 
 
-@pytest.mark.parametrize("name", formats())
+COMMON = {"aiff", "flac", "matroska", "mp3", "mp4", "mpegts", "ogg", "wav"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in COMMON else pytest.mark.slow) for name in formats()],
+)
 def test_sound_is_read_as_ffmpeg_decodes_it(tmp_path, name):
     differences = {}
     for codec, encoder in ENCODERS.items():

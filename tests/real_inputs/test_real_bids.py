@@ -13,14 +13,13 @@ from giblet.brain.bids_files import inherited, parse_name
 from giblet.brain.bold import load_bids
 from giblet.errors import GibletError
 
-FAST = [("high_pass", "wm_csf", "scrub")]
-SLOW = [
+STRATEGIES = (
     ("motion",),
     ("motion", "wm_csf", "global_signal"),
     ("high_pass", "compcor"),
+    ("high_pass", "wm_csf", "scrub"),
     ("ica_aroma",),
-]
-STRATEGIES = [*FAST, *(pytest.param(each, marks=pytest.mark.slow) for each in SLOW)]
+)
 # data set, tasks that must be read as they are
 DATA_SETS = {
     "OpenNeuroDatasets+ds002322": ["alice"],
@@ -117,6 +116,7 @@ def with_table(folder, table, sidecar):
     return func / f"{stem}-preproc_bold.nii.gz"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", STRATEGIES, ids="+".join)
 def test_confounds_of_fmriprep_are_those_that_nilearn_takes(shared, tmp_path, strategy):
     """Oracle: nilearn's masker with its own confounds and sample mask."""

@@ -160,6 +160,7 @@ def test_a_map_is_drawn_in_the_pages_ink_and_always_alike(results, section, spac
     assert brain_map(volume, AFFINE) == uri
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("error::UserWarning", "error::RuntimeWarning")
 def test_nothing_above_zero_is_no_map_and_no_warning(results):
     """nilearn warns of an empty mask when it is given nothing to draw."""
