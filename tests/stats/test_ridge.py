@@ -15,7 +15,13 @@ from giblet.stats.cross_validation import purged_folds
 from giblet.stats.feature_ridge import directions
 from giblet.stats.pearson import correlation
 from giblet.stats.permutation import phase_randomised
-from giblet.stats.ridge import banded_ridge, banded_weights, fit_ridge, ridge_encoding
+from giblet.stats.ridge import (
+    banded_ridge,
+    banded_weights,
+    fit_ridge,
+    ridge_encoding,
+    scale_by_training,
+)
 
 N_TRS, T_R = 300, 1.5
 ALPHAS = np.logspace(-1, 6, 15)
@@ -84,6 +90,17 @@ def test_the_regressors_units_do_not_matter(rng, parts):
         ridge_encoding(other, bold, train, test),
         atol=0.01,
     )
+
+
+def test_columns_are_reduced_by_training_trs_alone(rng):
+    """More features than test TRs, fewer than training TRs: the same as of all columns."""
+    train, test = np.arange(60), np.arange(60, 70)
+    features = rng.standard_normal((70, 30))
+    bold = (features @ rng.standard_normal((30, 4))).astype(np.float32)
+    scaled = scale_by_training(features, train).astype(np.float32)
+    expected = fit_ridge(scaled[train], bold[train]).predict(scaled[test])
+    predicted = ridge_encoding(features, bold, train, test)
+    np.testing.assert_allclose(predicted, expected, rtol=1e-3, atol=1e-3)
 
 
 def test_one_band_is_scikit_learns_ridge_by_the_same_folds(bands, parts):
