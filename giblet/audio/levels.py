@@ -16,7 +16,7 @@ _PRECISION = 1e-4  # of an offset's power, below which that of sound is not prec
 _OFFSET_COST = 1.0  # dB by which a DC raises the level
 _LEAST_OFFSET = 1e-3  # of full scale, -60 dB
 _BLOCK = 1.0  # s
-_EVERY = 4  # pieces of a block, of which one is looked at for channels that cancel
+_EVERY = 4  # one piece in so many is checked for channels that cancel
 _SHORT = 1.0  # s: of less, the mean may be a slow wave
 
 

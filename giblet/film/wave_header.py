@@ -41,7 +41,7 @@ def wave_data(path: str | Path) -> WaveData | None:
     """Of a RIFF file with samples; None for other files and where the header gives no size.
 
     ``held`` ends where other chunks follow the samples. RF64, BW64 and W64 have 64-bit sizes, and
-    are not looked at.
+    are not checked.
     """
     with open(path, "rb") as file:
         if file.read(4) != b"RIFF" or file.read(8)[4:] != b"WAVE":

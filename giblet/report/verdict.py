@@ -36,10 +36,10 @@ def verdict(baselines: pd.DataFrame | None, feature_types: list[str]) -> str:
         (rows[clear & (gain < 0)], "is worse than from shuffled BOLD in"),
         (rows[~(clear & (gain != 0))], "is not shown to be better than from shuffled BOLD in"),
     ]
-    said = [f"{verb} {_differences(part)}" for part, verb in parts if len(part)]
+    clauses = [f"{verb} {_differences(part)}" for part, verb in parts if len(part)]
     old = [feature_label(one) for one in feature_types if one not in set(rows["path"])]
     unknown = f"; of {' and '.join(old)} this is unknown: {AGAIN}" if old else ""
-    return f"; the decoded sound {', and '.join(said)} ({_how_tested(rows)}){unknown}"
+    return f"; the decoded sound {', and '.join(clauses)} ({_how_tested(rows)}){unknown}"
 
 
 def _tested(baselines: pd.DataFrame | None, feature_types: list[str]) -> pd.DataFrame | None:
