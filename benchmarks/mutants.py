@@ -105,7 +105,7 @@ def _pytest(tree: Path, tests: tuple[str, ...]) -> None:
     sys.path[:] = [str(tree), *(p for p in sys.path if Path(p or ".").resolve() != ROOT)]
     os.environ["PYTHONPATH"] = str(tree)
     os.environ.setdefault("GIBLET_SHARED", str(ROOT.parent / "shared"))
-    os._exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests]))
+    os._exit(pytest.main(["-x", "-n", "0", "-q", "-p", "no:cacheprovider", *tests]))
 
 
 def main() -> None:
