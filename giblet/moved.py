@@ -37,7 +37,7 @@ MOVED = dict(
     cli commands.cli
     codec codec_training
     codec.architectures codec_training.registry
-    codec.balancer codec_training.balancer
+    codec.balancer training.balancer
     codec.data codec_training.data
     codec.discriminators codec_training.discriminators
     codec.factorized codec_training.quantizer
@@ -58,6 +58,7 @@ MOVED = dict(
     codec.starting codec_training.initialization
     codec.trainer codec_training.trainer
     codec.verbs commands.codec
+    codec_training.balancer training.balancer
     config_page config.docs
     contents io.schema
     dataset alignment.dataset

@@ -17,10 +17,10 @@ PACKAGE = ROOT / "giblet"
 # is placed as low as it honestly can stand.
 FLOORS = (
     ("errors", "log", "moved", "timing"),
-    ("config", "io", "stats"),
+    ("config", "io", "stats", "training"),
     ("brain", "film"),
     ("audio",),
-    ("alignment", "codec_training"),
+    ("alignment", "codec_training", "music"),
     ("autoencoder", "demo", "export"),
     ("evaluation", "report"),
     ("commands",),

@@ -21,11 +21,11 @@ from giblet.codec_training.network import (
     SETTINGS,
     CodebookSize,
     CodecNetwork,
-    StrictSettings,
     to_length,
     to_whole,
 )
 from giblet.codec_training.quantizer import FactorizedQuantizer, QuantizerSettings, set_codebook
+from giblet.config.strict import StrictSettings
 from giblet.io.tables import save_json
 
 _LEVEL = 0.05  # standard deviation inside the network: x + sin²(x) is nearly linear there

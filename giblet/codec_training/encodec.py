@@ -14,10 +14,10 @@ from giblet.codec_training.network import (
     SETTINGS,
     CodebookSize,
     CodecNetwork,
-    StrictSettings,
     to_length,
 )
 from giblet.codec_training.quantizer import QuantizerSettings, ResidualQuantizer, copy_codebooks
+from giblet.config.strict import StrictSettings
 from giblet.io.tables import save_json
 
 _LEVEL = 0.2  # standard deviation inside the network: ELU is nearly linear there

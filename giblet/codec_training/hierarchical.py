@@ -25,11 +25,11 @@ from giblet.codec_training.network import (
     SETTINGS,
     CodebookSize,
     CodecNetwork,
-    StrictSettings,
     to_length,
     to_whole,
 )
 from giblet.codec_training.quantizer import QuantizerSettings, ResidualQuantizer
+from giblet.config.strict import StrictSettings
 from giblet.io.tables import save_json
 
 _SMALLEST = 16  # codewords that ``with_ratio`` chooses

@@ -11,11 +11,11 @@ from giblet.codec_training.network import (
     SETTINGS,
     CodebookSize,
     CodecNetwork,
-    StrictSettings,
     to_length,
     to_whole,
 )
 from giblet.codec_training.quantizer import QuantizerSettings, ResidualQuantizer
+from giblet.config.strict import StrictSettings
 from giblet.io.tables import save_json
 
 _BRANCH = 0.1  # of their own start: blocks begin near the identity

@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated, Self
 
 import torch
-from pydantic import AfterValidator, BaseModel, ConfigDict, PositiveInt
+from pydantic import AfterValidator, PositiveInt
 from torch import nn
 from torch.nn import functional
 
+from giblet.config.strict import StrictSettings
 from giblet.errors import GibletError
 from giblet.timing import samples_duration
 
@@ -18,12 +19,6 @@ Codes = torch.Tensor | list[torch.Tensor]  # (batch, n_frames, n_codebooks), or 
 
 SETTINGS = "network.json"  # in a saved network's folder
 PCM_BITS = 16  # of a sample: what compression ratios compare with
-
-
-class StrictSettings(BaseModel):
-    """Settings that cannot change, in which a misspelt key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
 
 def _power_of_two(size: int) -> int:

@@ -11,7 +11,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from transformers import EncodecModel
 from vector_quantize_pytorch import ResidualVQ, VectorQuantize
 
-from giblet.codec_training.network import StrictSettings
+from giblet.config.strict import StrictSettings
 
 _TRUST = 20  # uses per batch that a loaded codeword counts for, until its own uses are counted
 

@@ -12,9 +12,9 @@ from pydantic import (
 )
 
 from giblet.codec_training.encodec import EncodecSettings
-from giblet.codec_training.network import StrictSettings
 from giblet.codec_training.registry import ArchitectureSettings
 from giblet.config.precision import Bfloat16
+from giblet.config.strict import StrictSettings
 from giblet.errors import GibletError
 
 Share = Annotated[float, Field(ge=0, lt=1)]

@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Mapping
-from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -86,11 +85,3 @@ def build_part(
                 f"(of: {', '.join(allowed)})"
             )
     return classes[name](**given, **parameters)
-
-
-def check_weight(name: str, weight: Any) -> float:
-    """``weight`` of the loss called ``name``, if it is a number from 0 on, or GibletError."""
-    is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
-    if not is_number or not isfinite(weight) or weight < 0:
-        raise GibletError(f"{name}: its weight must be a number from 0 on, got {weight!r}")
-    return float(weight)

@@ -14,7 +14,6 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
 
-from giblet.codec_training.balancer import Balancer
 from giblet.codec_training.data import RandomCrops, Sounds
 from giblet.codec_training.discriminators import AdversarialLosses
 from giblet.codec_training.losses import WeightedLosses
@@ -25,6 +24,7 @@ from giblet.codec_training.validation import code_use, sound_scores, warn_of_col
 from giblet.config.precision import uses_bfloat16
 from giblet.errors import GibletError
 from giblet.io.checkpoints import SealedCheckpoints, newest, whole_checkpoints
+from giblet.training.balancer import Balancer
 
 
 class CodecTraining(lightning.LightningModule):

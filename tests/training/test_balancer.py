@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from giblet.codec_training.balancer import Balancer
 from giblet.errors import GibletError
+from giblet.training.balancer import Balancer
 
 WEIGHTS = {"near": 3.0, "far": 1.0}
 

@@ -1,12 +1,21 @@
 """Losses balanced by the size of their gradients, so that a weight is a share of the gradient."""
 
 from collections.abc import Mapping
+from math import isfinite
+from typing import Any
 
 import torch
 from torch import nn
 
-from giblet.codec_training.registry import check_weight
 from giblet.errors import GibletError, nearest_name
+
+
+def check_weight(name: str, weight: Any) -> float:
+    """``weight`` of the loss called ``name``, if it is a number from 0 on, or GibletError."""
+    is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
+    if not is_number or not isfinite(weight) or weight < 0:
+        raise GibletError(f"{name}: its weight must be a number from 0 on, got {weight!r}")
+    return float(weight)
 
 
 class Balancer(nn.Module):

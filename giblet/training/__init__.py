@@ -1,0 +1,1 @@
+"""Parts that every training loop here shares."""
