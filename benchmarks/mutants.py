@@ -105,7 +105,12 @@ def _pytest(tree: Path, tests: tuple[str, ...]) -> None:
     sys.path[:] = [str(tree), *(p for p in sys.path if Path(p or ".").resolve() != ROOT)]
     os.environ["PYTHONPATH"] = str(tree)
     os.environ.setdefault("GIBLET_SHARED", str(ROOT.parent / "shared"))
-    os._exit(pytest.main(["-x", "-n", "0", "-q", "-p", "no:cacheprovider", *tests]))
+    for marked in ("not slow", "slow"):
+        options = ["-x", "-n", "0", "-q", "-p", "no:cacheprovider", "-m", marked]
+        status = pytest.main([*options, *tests])
+        if status not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            os._exit(status)
+    os._exit(0)
 
 
 def main() -> None:

@@ -139,6 +139,7 @@ def shown_on_a_terminal(command):
     return shown.decode()
 
 
+@pytest.mark.slow
 def test_a_terminal_has_a_bar_that_goes(command):
     shown = shown_on_a_terminal(command)
     assert "reading sound: " in shown

@@ -412,6 +412,7 @@ def test_a_file_that_may_not_be_read_says_so(tmp_path):
         os.seteuid(user)
 
 
+@pytest.mark.slow
 def test_ten_hours_come_in_blocks_that_take_no_more_memory(tmp_path):
     path = wave_file(tmp_path / "long.wav", rate=8000, n_samples=10 * 3600 * 8000)
     tracemalloc.start()

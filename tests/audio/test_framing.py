@@ -204,7 +204,7 @@ def two_hours(sounds, tmp_path_factory):
 
 
 @pytest.mark.parametrize("framing", FRAMINGS)
-@pytest.mark.parametrize("t_r", [1.49, 1.5])
+@pytest.mark.parametrize("t_r", [1.49, pytest.param(1.5, marks=pytest.mark.slow)])
 def test_two_hours_stay_in_sync(two_hours, monkeypatch, t_r, framing):
     """From the first TR to the last, by cross-correlation; and native codes are anyone else's.
 

@@ -139,10 +139,12 @@ def undisturbed():
     ("owner", "method", "call", "begun"),
     [
         (BottleneckTraining, "training_step", 3, 0),  # in the first epoch: nothing is kept
-        (BottleneckTraining, "training_step", 2 * 8 + 4, 2),
+        pytest.param(*(BottleneckTraining, "training_step", 2 * 8 + 4, 2), marks=pytest.mark.slow),
         (BottleneckTraining, "validation_step", 1, 1),  # trained, but not yet validated
         (ModelCheckpoint, "_save_none_monitor_checkpoint", 2, 3),  # after the best was written
-        (_LoggerConnector, "update_train_epoch_metrics", 1, 2),  # its curves were not
+        pytest.param(  # its curves were not
+            *(_LoggerConnector, "update_train_epoch_metrics", 1, 2), marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_stopped_run_ends_as_if_it_had_not_been(
@@ -169,7 +171,12 @@ def test_a_stopped_run_ends_as_if_it_had_not_been(
 
 
 @pytest.mark.parametrize(
-    ("damaged", "begun"), [(["last"], 2), (["best"], 0), (["last", "best"], 0)]
+    ("damaged", "begun"),
+    [
+        (["last"], 2),
+        pytest.param(["best"], 0, marks=pytest.mark.slow),
+        pytest.param(["last", "best"], 0, marks=pytest.mark.slow),
+    ],
 )
 def test_a_damaged_checkpoint_is_named_and_not_read(
     damaged, begun, train, raw_bold, tmp_path, monkeypatch, caplog
@@ -295,7 +302,7 @@ def test_baselines_of_mel_leave_out_what_has_no_frame():
     np.testing.assert_allclose(begun, np.nanmean(decibels, axis=(0, 2)), rtol=1e-5)
 
 
-@pytest.mark.parametrize("use_encodec", [True, False])
+@pytest.mark.parametrize("use_encodec", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_training_learns(train, raw_bold, use_encodec):
     film, shapes = make_film(), SHAPES
     if not use_encodec:
@@ -339,6 +346,7 @@ def test_a_loss_that_is_no_number_any_more_keeps_what_was_learned(train, monkeyp
     assert "where the loss is no finite number: an earlier epoch is kept" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_log_has_lines_of_epochs_but_does_not_drown_in_them(train, capsys, monkeypatch):
     """Each epoch takes 3 s of this clock: the first, one when 10 s are over, the last."""
     clock = partial(next, itertools.count(100.0, 3.0))

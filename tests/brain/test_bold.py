@@ -88,6 +88,7 @@ def test_cleaning_equals_nilearns_masker(simulated):
     np.testing.assert_allclose(unmasked.T, expected, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_high_pass_equals_nilearns(simulated):
     from nilearn.maskers import NiftiMasker
 
@@ -130,6 +131,7 @@ def test_confounds_and_steady_volumes_are_those_that_nilearn_finds(dataset):
     np.testing.assert_allclose(all_times, 0.75 - 6 + 1.5 * kept)  # the clock moves with them
 
 
+@pytest.mark.slow
 def test_a_strategy_is_nilearns_own(dataset):
     """Equal to nilearn's masker with the confounds of its load_confounds."""
     from nilearn.interfaces.fmriprep import load_confounds
@@ -194,6 +196,7 @@ def test_two_events_in_one_run_keep_their_own_clocks():
     assert shown.tolist() == [False, True, True, False, False, True, True, False]
 
 
+@pytest.mark.slow
 def test_parcels_equal_nilearns_labels_masker(simulated, tmp_path):
     from nilearn.maskers import NiftiLabelsMasker
 
@@ -216,7 +219,7 @@ def halves(simulated, folder):
     return folder / "atlas.nii.gz"
 
 
-@pytest.mark.parametrize("n_voxels_at_once", [3000, 10**7])
+@pytest.mark.parametrize("n_voxels_at_once", [3000, pytest.param(10**7, marks=pytest.mark.slow)])
 def test_what_is_saved_run_by_run_is_what_is_loaded(
     dataset, tmp_path, monkeypatch, n_voxels_at_once
 ):

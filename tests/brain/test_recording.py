@@ -84,6 +84,7 @@ def test_voxels_are_those_of_all_masks_and_of_what_is_kept(tmp_path):
     np.testing.assert_array_equal(columns.coordinates().sizes["voxel"], kept.sum())
 
 
+@pytest.mark.slow
 def test_parcels_are_nilearns(tmp_path):
     path, mask = write_image(tmp_path)
     image, atlas = open_recording(path, mask), write_atlas(tmp_path)

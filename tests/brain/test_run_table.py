@@ -123,6 +123,7 @@ def test_a_text_table_is_read_once(tmp_path, series):
     np.testing.assert_array_equal(load_arrays(tmp_path / "bold.nc")["bold"], expected["bold"])
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_runs(tmp_path):
     waves = 1000 + np.sin(np.outer(np.arange(100) / 9, 1 + np.arange(20_000) % 97))
     np.save(tmp_path / "bold.npy", waves.astype(np.float32))  # 8 MB

@@ -105,7 +105,7 @@ def test_what_it_knows_reaches_the_sound(kind, speech, coded):
         pytest.param("scale", "hinge", 2.0, marks=pytest.mark.slow),
         ("period", "hinge", 2.0),
         pytest.param("stft", "hinge", 2.0, marks=pytest.mark.slow),
-        ("scale", "least_squares", 0.5),
+        pytest.param("scale", "least_squares", 0.5, marks=pytest.mark.slow),
     ],
 )
 def test_sound_is_learned_from_noise_coded_sound(kind, game, no_idea, speech, coded):

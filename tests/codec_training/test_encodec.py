@@ -163,6 +163,7 @@ def test_nothing_is_saved_before_the_codebooks_start(architecture, make_network,
 
 
 @every_architecture
+@pytest.mark.slow
 def test_a_short_fit_comes_nearer_to_one_clip(architecture, make_network, voice):
     network = make_network(architecture)
     network.start(voice)

@@ -86,6 +86,7 @@ def snr_db(reference, estimate):
     return 10 * np.log10(np.square(reference).sum() / error)
 
 
+@pytest.mark.slow
 def test_a_short_fit_on_one_clip_reaches_its_waveform(fitted, clip):
     with torch.no_grad():
         estimate = fitted(torch.from_numpy(clip)[None, None])[0, 0].numpy()
@@ -109,7 +110,7 @@ def test_the_optimizer_is_as_codecs_need_it():
     assert optimizer.defaults["betas"][0] <= 0.8
 
 
-@pytest.mark.parametrize("balance", ["weights", "gradients"])
+@pytest.mark.parametrize("balance", ["gradients", pytest.param("weights", marks=pytest.mark.slow)])
 def test_a_stopped_run_goes_on_to_the_same_losses(speech, tmp_path, balance):
     """Identity: four steps, or two, a stop and two more, give the same weights."""
     judged = {"kind": "period", "parameters": {"periods": [2], "width": 2}}
@@ -149,7 +150,15 @@ def test_a_checkpoint_of_another_recipe_is_refused(speech, tmp_path, changes):
         fit(speech, tmp_path, recipe(**changes))
 
 
-@pytest.mark.parametrize("architecture", ["encodec", "snake", "hierarchical", "mdct"])
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        "encodec",
+        "mdct",
+        pytest.param("snake", marks=pytest.mark.slow),
+        pytest.param("hierarchical", marks=pytest.mark.slow),
+    ],
+)
 def test_every_architecture_trains_with_every_loss(speech, tmp_path, architecture):
     tiny = {
         "encodec": NETWORK,
@@ -311,6 +320,7 @@ def run_verb(folder, recipe="recipe.yaml", sounds="train", logs="logs"):
     )
 
 
+@pytest.mark.slow
 def test_train_then_go_on_from_it(sound_folders, speech):
     """With a learning rate of nearly nothing the network stays what it was."""
     run_verb(sound_folders)

@@ -104,7 +104,9 @@ def test_an_unknown_region_is_named_with_what_there_is(film):
         voxels_to_read(bold, DecodingConfig(region="auditry"), REGIONS)
 
 
-@pytest.mark.parametrize("framing", ["tr_synchronous", "native"])
+@pytest.mark.parametrize(
+    "framing", ["tr_synchronous", pytest.param("native", marks=pytest.mark.slow)]
+)
 def test_where_trs_are_missing_sounds_stay_beside_the_film(framing):
     processor = AudioProcessor(codec="bundled", t_r=T_R, framing=framing)
     sound = read_sound(film_path(), processor.sample_rate)[: 60 * processor.sample_rate]

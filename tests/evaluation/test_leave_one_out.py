@@ -91,6 +91,7 @@ def rows_of(aligned, train=untrained):
     return {(row["subject"], row["metric"]): row for row in rows}
 
 
+@pytest.mark.slow
 def test_who_is_left_out_teaches_the_network_nothing(aligned, tmp_path):
     """Other BOLD, in other units, dead in a voxel: the same weights, and the same voxels."""
     train = partial(_train_others, config=CONFIG)

@@ -208,6 +208,7 @@ def run(files, regions, **options):
     return load_table(scores)
 
 
+@pytest.mark.slow
 def test_the_verb_writes_a_table_of_every_score_and_the_sounds(files):
     table = run(files, "halves.nii.gz")
     assert list(table) == [

@@ -33,6 +33,7 @@ def test_shifted_shares_are_identification_of_shifted_estimates(rng):
         np.testing.assert_allclose(by_shift, expected)
 
 
+@pytest.mark.slow
 def test_shifted_sound_is_scored_as_if_it_had_been_rolled(rng):
     original, *waves = noises(rng, 3 * SECONDS, 3)
     found = shifted_sound_scores(original, waves, RATE, seed=3)

@@ -218,6 +218,7 @@ def test_the_codec_column_is_the_codec_alone(run_pipeline, use_encodec):
     assert late["codec"] < 20  # at its place on the film's clock
 
 
+@pytest.mark.slow
 def test_the_codecs_own_clock_works_too(run_pipeline):
     """Native framing: TRs of 112 and 113 frames, wherever the test part begins."""
     _, _, _, sounds, table = run_pipeline(True, has_bold=True, **NATIVE_REGION)

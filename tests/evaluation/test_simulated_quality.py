@@ -81,6 +81,7 @@ def found_in(folder, planted, **scan):
     return load_arrays(quality), load_table(scores).set_index("metric")["mean"]
 
 
+@pytest.mark.slow
 def test_a_planted_lag_is_found_told_and_gone_once_it_is_applied(scanned):
     found, table = found_in(scanned, 3.3)
     assert float(found["lag"]) == pytest.approx(3.3, abs=T_R / 10)

@@ -100,6 +100,7 @@ def of_run(arrays, subject="sub-02", run="task-film_run-2"):
     return (arrays["subject"].values == subject) & (arrays["run"].values == run)
 
 
+@pytest.mark.slow
 def test_codes_of_a_run_begin_when_the_film_did(made):
     """By the events table and the scan's sidecar: the film's onset less the first volume's."""
     codes = load_arrays(made / "tr_synchronous.nc")["audio"].values
@@ -120,6 +121,7 @@ def test_codes_of_a_run_begin_when_the_film_did(made):
     np.testing.assert_array_equal(np.concatenate(both).T, joined)
 
 
+@pytest.mark.slow
 def test_native_frames_begin_a_little_before_their_tr(made, tmp_path):
     processor = make_film(tmp_path, "native")
     film = tmp_path / "native.nc"
@@ -201,6 +203,7 @@ def test_regressors_are_read_back_as_they_were(made, name):
     assert said["SamplingFrequency"] == pytest.approx(1 / T_R)
 
 
+@pytest.mark.slow
 def test_maps_are_where_the_voxels_were(made):
     quality, source = load_arrays(made / "quality.nc"), load_arrays(made / "bold.nc")
     mask = made / f"bids/group/task-film_{SPACE}_desc-brain_mask.nii.gz"

@@ -75,6 +75,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", folder], check=True)
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_and_small(small_disk):
     code, said = giblet(*MEL, "--mel", small_disk / "mel.nc")
     assert code == 1, said

@@ -34,6 +34,7 @@ def loudness_db(reference, estimate):
     return 20 * np.log10(estimate.waveform.std() / reference.waveform.std())
 
 
+@pytest.mark.slow
 def test_a_new_score_is_an_entry_of_the_table(sounds, monkeypatch):
     entry = Metric(
         name="loudness_db",

@@ -75,6 +75,7 @@ def wait_until(browser, condition):
         else setTimeout(look, 25); }}; look(); }})""")
 
 
+@pytest.mark.slow
 def test_nothing_goes_wrong_and_every_picture_is_there(browser):
     assert browser.run("[...document.images].every(i => i.complete && i.naturalWidth > 0)")
     assert browser.run("document.images.length") > 12

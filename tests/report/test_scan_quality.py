@@ -56,6 +56,7 @@ def page(results, simulated):
     return render_page(scores, {}, 24000, {}, facts, results)
 
 
+@pytest.mark.slow
 def test_rows_are_means_over_voxels_and_people(section):
     rows = {label: cells for label, _, cells in section.rows}
     p95 = np.quantile(np.arange(36) / 100, 0.95) + 0.05
@@ -66,6 +67,7 @@ def test_rows_are_means_over_voxels_and_people(section):
     assert len(rows) == 3  # nothing of what was not measured
 
 
+@pytest.mark.slow
 def test_the_page_shows_them_and_says_what_is_simulated(results, section):
     html = page(results, simulated=True)
     assert section.lag in html
@@ -130,6 +132,7 @@ def test_voxels_go_where_nilearn_puts_them(results, space):
     np.testing.assert_array_equal(brain_volume(values, space), expected.get_fdata())
 
 
+@pytest.mark.slow
 def test_parcels_go_where_nilearn_puts_them(space):
     atlas = np.zeros((5, 6, 5), dtype=np.int16)
     atlas[1:3, 1:5, 1:4], atlas[3, 1:5, 1:4] = 2, 7
@@ -149,6 +152,7 @@ def test_no_places_no_maps(results):
     assert "imulated" not in html
 
 
+@pytest.mark.slow
 def test_a_map_is_drawn_in_the_pages_ink_and_always_alike(results, section, space):
     volume = brain_volume(results.quality["isc"].mean("subject").values, space)
     uri = section.maps[0][1]

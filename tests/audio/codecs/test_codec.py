@@ -151,6 +151,7 @@ def test_decoded_blocks_are_the_decoded_sound(bundled, clear_speech):
     np.testing.assert_array_equal(np.concatenate(blocks), bundled.decode(codes))
 
 
+@pytest.mark.slow
 def test_in_single_precision_only_near_ties_differ(random_encodec, rng):
     """20 s in the official configuration but for its width; oracle: transformers in one call."""
     model = random_encodec(started=True, num_filters=8).float()
