@@ -184,6 +184,17 @@ def test_one_tr_shared_by_two_showings_gets_the_volume_nearest_to_the_others(run
     assert f"0.70 s later (sub-04 {run})" in match.warnings[0]
 
 
+def test_a_volume_nearest_to_a_moment_before_the_film_is_in_no_tr():
+    """1.4 s is the moment of three scans of four; at 0.1 s the TR before is nearer."""
+    runs = [(f"sub-0{n}", "run-1", times(0, 19, 1.4)) for n in (1, 2, 3)]
+    runs += [("sub-04", "run-1", times(0, 19, 0.1))]  # its second volume is the first TR's
+    match = match_scans(make_scans(runs), T_R, n_trs=20)
+    np.testing.assert_array_equal(match.trs, np.arange(18))
+    np.testing.assert_array_equal(match.volumes[3], 57 + np.arange(1, 19))
+    last = match_scans(make_scans(runs), T_R, n_trs=19)  # TR 18 has no volume of sub-04
+    np.testing.assert_array_equal(last.trs, np.arange(18))
+
+
 def test_volumes_that_were_left_out_leave_holes_and_break_nothing():
     """Scrubbed volumes stay in the file and are not in the film."""
     scans = make_scans([("sub-01", "run-1", times(0, 20)), ("sub-02", "run-1", times(0, 20))])
