@@ -246,14 +246,16 @@ def test_interval_holds_the_mean_and_repeats(speech, noisy):
     assert one[["low", "high"]].isna().all(axis=None)
 
 
-def test_bootstrap_interval_is_scipys(rng):
+@pytest.mark.parametrize(("metric", "average"), [("stoi", np.mean), ("sync_error_ms", np.median)])
+def test_bootstrap_interval_is_scipys(rng, metric, average):
     from scipy.stats import bootstrap
 
-    scores = rng.standard_normal(40)
-    row = summarise("stoi", np.append(scores, np.nan), seed=0, n_bootstrap=20000)
+    scores = rng.exponential(size=40)  # skewed: the median is not the mean
+    row = summarise(metric, np.append(scores, np.nan), seed=0, n_bootstrap=20000)
     interval = bootstrap(
-        (scores,), np.mean, method="percentile", n_resamples=20000, rng=np.random.default_rng(1)
+        (scores,), average, method="percentile", n_resamples=20000, rng=np.random.default_rng(1)
     ).confidence_interval
+    assert row["value"] == average(scores)
     assert (row["low"], row["high"]) == pytest.approx(tuple(interval), abs=0.01)
     assert (row["n"], row["n_failed"]) == (40, 1)
 
