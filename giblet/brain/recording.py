@@ -23,7 +23,7 @@ class Columns(Protocol):
 
     dimension : theirs in files, "voxel" or "parcel"
     dtype : of the blocks that are read
-    warnings : of what was left out or taken as the same
+    warnings : of what was left out or resampled
     """
 
     @property

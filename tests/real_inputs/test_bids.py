@@ -966,14 +966,14 @@ IMAGES = [
         partial(two_people, affine=SMALL),
         is_right,
         "PennLINC/xcp_d#1069, nipreps/fmriprep#2515",
-        "sub-02.* voxels are up to 0.002 of a voxel off those of sub-01.*, taken as the same",
+        "sub-02.* voxels are up to 0.002 of a voxel off those of sub-01.*: resampled onto them",
     ),
     Case(
         "slices of 3.002 and 3 mm, parcels",
         partial(two_people, affine=SMALL, parcellation=LABELS),
         parcels(1, 2, 3, 4),
         "PennLINC/xcp_d#1069",
-        "taken as the same",
+        "resampled onto them",
     ),
     Case(
         "grids that differ by rounding",
