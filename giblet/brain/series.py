@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,7 +78,10 @@ class SeriesRecording:
 
     @staticmethod
     def shared_columns(recordings: Sequence["SeriesRecording"]) -> "NamedColumns":
-        """Those of the first; GibletError where another has other names."""
+        """Those of the first, with a warning of names that are there twice.
+
+        GibletError where another has other names.
+        """
         first = recordings[0]
         for other in recordings[1:]:
             if other.names != first.names and not _same_names(other.names, first.names):
@@ -88,7 +92,8 @@ class SeriesRecording:
                     f"({len(other.names)} and {len(first.names)}{example}); "
                     "parcels must be the same in every run"
                 )
-        return NamedColumns(first.path, first.names, np.ones(len(first.names), dtype=bool))
+        kept = np.ones(len(first.names), dtype=bool)
+        return NamedColumns(first.path, first.names, kept, _twice(first.path, first.names))
 
     def blocks(self, columns: "NamedColumns") -> Iterator[np.ndarray]:
         """One block: all volumes, (n_volumes, n_columns) float32; columns of one name are one."""
@@ -100,6 +105,18 @@ class SeriesRecording:
         else:
             position = {name: n for n, name in enumerate(self.names)}
             yield series[:, [position[columns.names[n]] for n in np.flatnonzero(columns.kept)]]
+
+
+def _twice(path: Path, names: list[str]) -> tuple[str, ...]:
+    """A warning of ``names`` of which a file has several columns, if it has such."""
+    if not (repeated := [name for name, n in Counter(names).items() if n > 1]):
+        return ()
+    some = ", ".join(repeated[:5]) + ", …" * (len(repeated) > 5)
+    return (
+        f"{path.name}: {len(repeated)} names stand above more than one column ({some}): each "
+        "column is a parcel, but a region of that name is all of them together; rename them if "
+        "they are different places",
+    )
 
 
 def _same_names(some: list[str], others: list[str]) -> bool:

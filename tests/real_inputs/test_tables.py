@@ -144,6 +144,9 @@ NUMBERED = ["0", "1", "2"]
 PLAIN = TABLE.set_axis(range(3), axis=1)
 TIME = cifti2.SeriesAxis(0, T_R, len(SERIES))
 BRAIN = cifti2.BrainModelAxis.from_mask(np.ones(3, bool), "CIFTI_STRUCTURE_CORTEX_LEFT")
+PARCELS = cifti2.ParcelsAxis.from_brain_models(
+    [(name, BRAIN[n : n + 1]) for n, name in enumerate("AAC")]
+)
 EMPTY = TABLE.assign(B=np.nan)
 ROWS = csv(header=False).splitlines()
 MOTIONS = pd.DataFrame(RNG.normal(0, 0.01, (12, 6)), columns=list(MOTION))
@@ -420,6 +423,14 @@ COLUMNS = [
         written(table=TABLE.set_axis(["A", "A", "C"], axis=1)),
         same(names=["A", "A", "C"]),
         "left and right of one name",
+        r"bold.csv: 1 names stand above more than one column \(A\): each column is a parcel",
+    ),
+    Case(
+        "parcels of CIFTI under one name",
+        cifti((TIME, PARCELS), name="bold.ptseries.nii"),
+        same(names=["A", "A", "C"]),
+        "PennLINC/xcp_d#1036",
+        r"bold.ptseries.nii: 1 names stand above more than one column \(A\)",
     ),
     Case(
         "a parcel that is n/a",
@@ -1253,6 +1264,30 @@ def test_tables_of_events_and_runs(tmp_path, content, name):
     (tmp_path / name).write_bytes(content.encode())
     right = pd.DataFrame({"onset": [0.5, 13.0], "duration": [12.5, 1.0], "x": ["a", "b"]})
     pd.testing.assert_frame_equal(load_table(tmp_path / name), right, check_dtype=False)
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        ("onset\tduration\tonset\n0\t5\t1\n", "onset"),
+        ("onset, duration ,duration\n0,5,6\n1,5,5\n", "duration"),
+        ("onset;a;duration;a\n0;x;5;\n", "a"),
+        ("a b a\n1 2 3\n", "a"),
+    ],
+)
+def test_two_columns_of_one_name_are_refused(tmp_path, content, name):
+    """bids-standard/bids-validator: TSV_COLUMN_HEADER_DUPLICATE. The first was taken."""
+    (tmp_path / "events.tsv").write_text(content)
+    with pytest.raises(GibletError, match=f"events.tsv: two columns are named {name}; rename"):
+        load_table(tmp_path / "events.tsv")
+
+
+def test_copies_of_a_column_are_left_out(tmp_path):
+    (tmp_path / "events.tsv").write_text("onset\tduration\tonset\n0.5\t5\t0.5\n1\t5\t1\n")
+    assert load_table(tmp_path / "events.tsv").to_dict("list") == {
+        "onset": [0.5, 1.0],
+        "duration": [5, 5],
+    }
 
 
 def test_a_table_of_texts_keeps_its_commas(tmp_path):
