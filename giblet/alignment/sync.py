@@ -251,9 +251,15 @@ def _run_labels(runs: np.ndarray) -> np.ndarray:
     return np.array([names[labels] for labels in together])
 
 
-def check_runs(runs: list, t_r: float, n_trs: int) -> list[str]:
-    """Warnings of what `match_scans` will do with runs whose BOLD is not read yet.
+def unscanned_warnings(match: Match, n_trs: int) -> list[str]:
+    """A warning where some of the film's ``n_trs`` TRs are left out."""
+    n_lost = n_trs - len(match.trs)
+    return [f"{n_lost} TRs of the film were not scanned in everyone"] * (n_lost > 0)
+
+
+def match_runs(runs: list, t_r: float, n_trs: int) -> Match:
+    """`match_scans` of runs whose BOLD is not read yet.
 
     ``runs`` as ``giblet.brain.bids.read_runs`` gives them. Raises GibletError as it does.
     """
-    return match_scans(clock_of(runs, runs[0].t_r), t_r, n_trs).warnings
+    return match_scans(clock_of(runs, runs[0].t_r), t_r, n_trs)

@@ -170,6 +170,10 @@ class ImageRecording:
         warnings = [_NOWHERE.format(path.name)] if no_place and not any(no_place) else []
         return cls(path, shape[axis], shape[:3], affine, mask_file, axis, t_r, tuple(warnings))
 
+    @property
+    def n_columns(self) -> int:
+        return math.prod(self.shape)
+
     @staticmethod
     def shared_columns(recordings: Sequence["ImageRecording"]) -> "Voxels":
         """Voxels in the masks of all recordings.

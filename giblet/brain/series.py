@@ -73,6 +73,10 @@ class SeriesRecording:
         return cls(path, series.shape[0], names, in_memory, options, t_r)
 
     @property
+    def n_columns(self) -> int:
+        return len(self.names)
+
+    @property
     def is_quick(self) -> bool:
         return self.path.stat().st_size <= _QUICK
 

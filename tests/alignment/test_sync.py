@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from giblet.alignment.regressors import regress
-from giblet.alignment.sync import check_runs, match_scans, match_volumes, move_run
+from giblet.alignment.sync import match_runs, match_scans, match_volumes, move_run
 from giblet.brain.events import film_times
 from giblet.errors import GibletError
 
@@ -256,8 +256,8 @@ def test_a_lag_tears_no_hole_where_the_film_is_in_several_rows(lag, apart):
 def test_film_and_scans_are_checked_before_bold_is_read():
     runs = [SimpleRun("sub-01", "run-1", times(0, 10)), SimpleRun("sub-01", "run-2", times(2, 10))]
     with pytest.raises(GibletError, match=r"in two runs: 3\.0 to 15\.0 s"):
-        check_runs(runs, T_R, 20)
-    assert check_runs(runs[:1], T_R, 20) == []
+        match_runs(runs, T_R, 20)
+    assert match_runs(runs[:1], T_R, 20).warnings == []
 
 
 class SimpleRun:

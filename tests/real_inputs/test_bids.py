@@ -25,6 +25,7 @@ from real_inputs.bids_folders import (
     save_table,
 )
 from real_inputs.cases import Case, check, parametrized
+from real_inputs.doctor_lines import check_doctor
 
 from giblet.brain.bold import load_bids
 
@@ -1032,9 +1033,21 @@ IMAGES = [
 ]
 
 
-@parametrized([*SCRUBBING, *CONFOUND_ROWS, *LAYOUTS, *SPACES, *TIMES, *IMAGES])
+CASES = [*SCRUBBING, *CONFOUND_ROWS, *LAYOUTS, *SPACES, *TIMES, *IMAGES]
+
+
+@parametrized(CASES)
 def test_bids_folders(case, tmp_path, caplog):
     check(case, read, tmp_path, caplog, lambda scans: scans.attrs["warnings"])
+
+
+@parametrized([case for case in CASES if case.warning or isinstance(case.right, str)])
+def test_doctor_says_so_before_the_run(case, tmp_path):
+    given = case.make(tmp_path)
+    folder, options = given if isinstance(given, tuple) else (given, {})
+    names = {"strategy": "confound_strategy"}
+    scan = {names.get(key, key): value for key, value in options.items()}
+    check_doctor(case, folder, **{k: str(v) if isinstance(v, Path) else v for k, v in scan.items()})
 
 
 def test_init_looks_as_the_reader_does(tmp_path):

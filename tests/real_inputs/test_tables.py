@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from nibabel import cifti2
 from real_inputs.cases import Case, check, parametrized
+from real_inputs.doctor_lines import check_doctor
 
 from giblet.alignment.dataset import zscore_bold
 from giblet.brain.bold import load_runs, read_data_set, survey_runs
@@ -1051,6 +1052,15 @@ def test_tables(case, tmp_path, caplog):
     check(case, read, tmp_path, caplog, lambda scan: scan.warnings)
 
 
+def stops_or_warns(cases):
+    return [case for case in cases if case.warning or isinstance(case.right, str)]
+
+
+@parametrized(stops_or_warns(CASES))
+def test_doctor_says_so_before_the_run(case, tmp_path):
+    check_doctor(case, case.make(tmp_path))
+
+
 def two_runs(first, second, options=None):
     """Two subjects' tables."""
 
@@ -1094,6 +1104,11 @@ RUNS = [
 @parametrized(RUNS)
 def test_runs_of_one_data_set(case, tmp_path, caplog):
     check(case, read, tmp_path, caplog, lambda scan: scan.warnings)
+
+
+@parametrized(stops_or_warns(RUNS))
+def test_doctor_compares_the_runs(case, tmp_path):
+    check_doctor(case, case.make(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -1195,6 +1210,11 @@ def test_cleaning_leaves_something(case, tmp_path, caplog):
         caplog,
         lambda arrays: [w for w in arrays.attrs["warnings"] if "tSNR" not in w],
     )
+
+
+@parametrized(stops_or_warns(CLEANED))
+def test_doctor_cleans_what_is_small(case, tmp_path):
+    check_doctor(case, case.make(tmp_path), high_pass_hz=None)
 
 
 @pytest.mark.parametrize(
