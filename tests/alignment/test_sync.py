@@ -147,7 +147,7 @@ def test_a_boundary_in_anybodys_runs_is_one():
         ("sub-02", "run-2", times(7, 13)),
     ]
     match = match_scans(make_scans(runs), T_R, n_trs=20)
-    assert match.runs.tolist() == ["run-1 (1)"] * 7 + ["run-1 (2)"] * 13
+    assert match.runs.tolist() == ["run-1 (0-10.5 s)"] * 7 + ["run-1 (10.5-30 s)"] * 13
     assert match.showings.tolist() == [0] * 7 + [1] * 13
 
 
@@ -161,7 +161,8 @@ def test_people_who_are_briefly_in_different_runs_split_no_run(n_apart):
     ]
     match = match_scans(make_scans(runs), T_R, n_trs=100)
     if n_apart == 10:
-        assert match.runs.tolist() == ["run-1 (1)"] * 30 + ["run-1 (2)"] * 10 + ["run-2"] * 30
+        parts = ["run-1 (0-45 s)"] * 30 + ["run-1 (45-60 s)"] * 10
+        assert match.runs.tolist() == [*parts, *["run-2"] * 30]
         assert match.warnings == []
     else:
         assert match.runs.tolist() == ["run-1"] * 30 + ["run-2"] * 30

@@ -515,7 +515,7 @@ CASES = [
             ],
             2.0,
         ),
-        both(trs(range(60)), of_runs(["run-1", "run-2 (1)", "run-2 (2)"])),
+        both(trs(range(60)), of_runs(["run-1", "run-2 (60-80 s)", "run-2 (80-120 s)"])),
         "bids-standard/bids-specification#146: a film over several runs",
     ),
     Case(
