@@ -134,7 +134,7 @@ def sidecar_of(path: Path, places: Sequence[Path] = ()) -> tuple[dict, list[str]
     files = inherited(path, root, "bold", ".json", root=root)
     sidecar: dict = {}
     for file in reversed(files):
-        sidecar |= load_json(file)
+        sidecar |= {key: value for key, value in load_json(file).items() if value is not None}
     if _TIMING & sidecar.keys():
         return sidecar, []
     for place in places:
@@ -184,7 +184,9 @@ def _read_sidecar(
             f"{path.with_name(name)}: StartTime is {start_time}; give seconds since the scan began"
         )
     if "StartTime" not in sidecar:
-        warnings.append(f"{name}: no StartTime, taken as 0 s")
+        corrected = sidecar.get("SliceTimingCorrected") is True
+        advice = "; slice timing was corrected: by fMRIPrep to half a TR. Add it in seconds"
+        warnings.append(f"{name}: no StartTime, taken as 0 s{advice * corrected}")
     warnings += compare_t_r(of_header, t_r, path.name, "the sidecar")
     return t_r, first + start_time, warnings
 

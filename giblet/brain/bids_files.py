@@ -169,6 +169,8 @@ def _none_there(root: Path, task: str | None, wanted: dict[str, str], tasks: lis
             f"{text}; there: {', '.join(sorted(kinds))}. giblet reads desc-preproc magnitude "
             "images in a template's space, of fMRIPrep 1.2 or later; name others in a table of runs"
         )
+    if not any(path.name.startswith("sub-") for path in root.iterdir()):
+        return f"{text}; run fMRIPrep first, or name files that are no BIDS in a table of runs"
     return f"{text}; run fMRIPrep first"
 
 

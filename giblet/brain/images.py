@@ -11,11 +11,10 @@ import numpy as np
 import xarray as xr
 
 from giblet.brain.grids import EQUAL_GRID, LARGEST_SHIFT, grid_shift, resample
+from giblet.brain.image_headers import check_header, check_packed, header_t_r, time_axis
 from giblet.errors import GibletError
 from giblet.io.paths import check_file, check_own
 
-_DEFLATE = 1032  # the most that gzip packs into a byte
-_MILLISECONDS = 100.0  # a TR from here on must be in them, whatever its unit
 _NOWHERE = (
     "{}: its header does not say where voxels lie (sform and qform 0): coordinates are a guess"
 )
@@ -44,6 +43,7 @@ def open_image(path: Path, **options):
 
     if not check_file(path, "an image").stat().st_size:
         raise GibletError(f"{path}: not a readable image (empty, 0 bytes): fetch or make it again")
+    check_packed(path)
     with reading_image(path):
         if ".gii" in path.suffixes:  # unpacked first: nibabel then opens no file that it names
             with ImageOpener(path) as file:
@@ -51,7 +51,7 @@ def open_image(path: Path, **options):
         _check_other_files(path)
         image = nibabel.load(path, **options)
         if path.name.endswith((".nii", ".nii.gz")):
-            _check_header(image, path)
+            check_header(image, path)
     return image
 
 
@@ -87,19 +87,6 @@ def _check_other_files(path: Path) -> None:
             check_own(file, path)
 
 
-def _check_header(image, path: Path) -> None:
-    """Raise ValueError unless voxels are numbers, fit into the file and have coordinates."""
-    dtype, packed = image.get_data_dtype(), _DEFLATE if path.name.endswith(".gz") else 1
-    if dtype.kind not in "fiu":
-        raise ValueError(f"its voxels are no real numbers but {dtype}")
-    n_bytes = math.prod(image.shape) * dtype.itemsize
-    if min(image.shape, default=0) < 1 or n_bytes > packed * path.stat().st_size:
-        raise ValueError(f"its header claims {image.shape} voxels, which are not in it")
-    affine = getattr(image, "affine", np.eye(4))  # greyordinates have none
-    if not np.isfinite(affine).all() or not np.linalg.det(affine):
-        raise ValueError("its affine says of no voxel where it lies")
-
-
 def open_volume(path: Path):
     """An image of one number per voxel, as masks and labels are; GibletError for any other.
 
@@ -115,28 +102,6 @@ def open_volume(path: Path):
         )
     with reading_image(path):
         return image if len(shape) == 3 else squeeze_image(image)
-
-
-def _time_axis(shape: tuple[int, ...], path: Path) -> int:
-    """The axis of volumes in an image of BOLD: the fourth, or the one that is longer than 1."""
-    longer = [axis for axis in range(3, len(shape)) if shape[axis] > 1]
-    if len(shape) < 4 or len(longer) > 1:
-        raise GibletError(
-            f"{path}: BOLD must have 4 dimensions, this image has {len(shape)} {shape}"
-        )
-    return longer[0] if longer else 3
-
-
-_SECONDS = {"msec": 1e-3, "usec": 1e-6}  # in a unit of time of NIfTI
-
-
-def _header_t_r(header, axis: int) -> float | None:
-    """The TR (s) that a header states; None where it has none."""
-    zooms = header.get_zooms()
-    units = header.get_xyzt_units()[1] if hasattr(header, "get_xyzt_units") else "sec"
-    stated = float(zooms[axis]) if len(zooms) > axis else 0.0
-    stated *= _SECONDS.get(units, 1e-3 if stated >= _MILLISECONDS else 1.0)
-    return stated if 1e-3 < stated < math.inf else None
 
 
 @dataclass(frozen=True)
@@ -161,10 +126,10 @@ class ImageRecording:
     def open(cls, path: Path, mask_file: Path) -> "ImageRecording":
         image = open_image(path)
         shape: tuple[int, ...] = getattr(image, "shape", ())  # a surface has none
-        axis = _time_axis(shape, path)
+        axis = time_axis(shape, path)
         with reading_image(path):
             header, affine = image.header, image.affine
-            t_r = _header_t_r(header, axis)
+            t_r = header_t_r(header, axis)
             fields = set(getattr(header, "keys", list)())
         no_place = [header[code] for code in ("sform_code", "qform_code") if code in fields]
         warnings = [_NOWHERE.format(path.name)] if no_place and not any(no_place) else []
@@ -204,7 +169,13 @@ class ImageRecording:
                     f"voxels of {first.path.name}: each is taken by the nearest voxel of the mask"
                 )
             with reading_image(recording.mask_file):
-                mask &= np.asanyarray(brain.dataobj) > 0
+                values = np.asanyarray(brain.dataobj)
+            mask &= values > 0
+            if values.dtype.kind == "f" and (values % 1 > 0).any():
+                warnings.append(
+                    f"{recording.mask_file.name}: holds fractions, as a map of probabilities does: "
+                    f"all {(values > 0).sum()} voxels above 0 are taken"
+                )
             if not mask.any():
                 raise GibletError(
                     f"{recording.mask_file}: mask empty: "

@@ -123,6 +123,7 @@ SCRUBBING = [
         partial(moving, rows=slice(0, 0)),
         same_as(partial(moving, rows=slice(0, 0), strategy=("motion",))),
         "SIMEXP/load_confounds#142",
+        "24 confounds of 40 volumes",
     ),
     Case(
         "scrub of every volume",
@@ -135,6 +136,7 @@ SCRUBBING = [
         partial(moving, strategy=("motion",)),
         lambda scans: is_right(scans) or np.testing.assert_array_less(200, scans["bold"].max()),
         "nilearn/nilearn#3193",
+        "24 confounds of 40 volumes: regressing them out leaves less than half",
     ),
 ]
 
@@ -749,6 +751,20 @@ TIMES = [
         "bids-standard/legacy-validator#1363",
     ),
     Case(
+        "StartTime null",
+        partial(bids, sidecar={"RepetitionTime": 2.0, "StartTime": None}),
+        is_right,
+        "JSON's null for n/a",
+        "no StartTime, taken as 0 s$",
+    ),
+    Case(
+        "slice timing corrected, no StartTime",
+        partial(bids, sidecar={"RepetitionTime": 2.0, "SliceTimingCorrected": True}),
+        is_right,
+        "nipreps/fmriprep#2477",
+        "no StartTime, taken as 0 s; slice timing was corrected: by fMRIPrep to half a TR",
+    ),
+    Case(
         "no StartTime",
         partial(bids, sidecar={"RepetitionTime": 2.0}),
         is_right,
@@ -854,6 +870,27 @@ def unfetched(folder, name, how):
     else:
         path.write_text(how)
     return folder
+
+
+def unpacked(folder):
+    bids(folder)
+    path = folder / FUNC / f"{BOLD}.nii.gz"
+    path.write_bytes(gzip.decompress(path.read_bytes()))
+    return folder
+
+
+def stopped(folder, last):
+    """From volume 26 on nothing was scanned: all that, or copies of volume 25."""
+    values = noise()
+    values[..., 26:] = values[..., 25:26] if last is None else last
+    return bids(folder, values=values)
+
+
+def feat(folder):
+    (folder / "a.feat").mkdir()
+    save_image(folder / "a.feat/filtered_func_data.nii.gz", noise())
+    save_image(folder / "a.feat/mask.nii.gz", np.ones((4, 4, 4), np.uint8))
+    return folder / "a.feat"
 
 
 SMALL = np.diag([3.0, 3.0, 3.002, 1.0])
@@ -1017,6 +1054,45 @@ IMAGES = [
         partial(unfetched, name=EVENTS, how="version https://git-lfs.github.com/spec/v1\n"),
         rf"{STEM}_events.tsv: its content was not fetched; run: git lfs pull --include",
         "bids-standard/pybids#632",
+    ),
+    Case(
+        "an image that is not packed, named .nii.gz",
+        unpacked,
+        rf"{BOLD}.nii.gz: not .* \(it is not packed by gzip\): rename it to {BOLD}.nii$",
+        "nipy/nibabel#255",
+    ),
+    Case(
+        "a mask of probabilities",
+        partial(bids, mask=np.where(LABELS > 2, 0.9, 1e-4).astype(np.float32)),
+        is_right,
+        "nilearn/nilearn#1588: resampled masks",
+        r"desc-brain_mask.nii.gz: holds fractions, .*: all 64 voxels above 0 are taken",
+    ),
+    Case(
+        "a mask of whole numbers as floats",
+        partial(bids, mask=(LABELS > 2).astype(np.float32) * 7),
+        is_right,
+        "FreeSurfer: aparc+aseg as a mask",
+    ),
+    Case(
+        "a scan that was stopped: the last volumes are 0",
+        partial(stopped, last=0),
+        is_right,
+        "nilearn/nilearn#3229",
+        "sub-01 task-movie: 6 volumes of the film are copies .*the first: 27.*stopped",
+    ),
+    Case(
+        "a scan that was stopped: the last volumes are copies",
+        partial(stopped, last=None),
+        is_right,
+        "Sherlock: the last 51 volumes of s5",
+        "sub-01 task-movie: 7 volumes of the film are copies .*the first: 26.*stopped",
+    ),
+    Case(
+        "a FEAT folder",
+        feat,
+        "a.feat: no BOLD file .*or name files that are no BIDS in a table of runs",
+        "FSL FEAT",
     ),
     Case(
         "a link to nothing",

@@ -367,6 +367,15 @@ CASES = [
     Case("duration in words", one(shows(6, "long")), "duration is no number .*'long'", "BIDS"),
     Case("onset n/a", one(shows(np.nan, 60)), "needs an onset .* row 1", "nilearn/nilearn#3943"),
     Case("onset in milliseconds", one(shows(6000, 60000)), "scan ends .* before the film", "BIDS"),
+    *[
+        Case(
+            f"{word} for n/a",
+            one(shows(0, 10, stim_file=word), shows(10, 40), shows(60, word, stim_file=word)),
+            both(trs(range(20)), volumes(range(5, 25))),
+            "R writes NA, numpy nan, JSON null; bids-standard/bids-validator#1053",
+        )
+        for word in ("NA", "NaN", "nan", "None", "null")
+    ],
     Case(
         "stim_file n/a in every row",
         one(shows(6, 60, stim_file=None), shows(70, 10, stim_file=None)),

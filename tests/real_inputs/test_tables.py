@@ -145,9 +145,8 @@ NUMBERED = ["0", "1", "2"]
 PLAIN = TABLE.set_axis(range(3), axis=1)
 TIME = cifti2.SeriesAxis(0, T_R, len(SERIES))
 BRAIN = cifti2.BrainModelAxis.from_mask(np.ones(3, bool), "CIFTI_STRUCTURE_CORTEX_LEFT")
-PARCELS = cifti2.ParcelsAxis.from_brain_models(
-    [(name, BRAIN[n : n + 1]) for n, name in enumerate("AAC")]
-)
+THREE = [BRAIN[n : n + 1] for n in range(3)]
+PARCELS = cifti2.ParcelsAxis.from_brain_models(list(zip("AAC", THREE, strict=True)))
 EMPTY = TABLE.assign(B=np.nan)
 ROWS = csv(header=False).splitlines()
 MOTIONS = pd.DataFrame(RNG.normal(0, 0.01, (12, 6)), columns=list(MOTION))
@@ -427,6 +426,15 @@ COLUMNS = [
         r"bold.csv: 1 names stand above more than one column \(A\): each column is a parcel",
     ),
     Case(
+        "parcels of CIFTI",
+        cifti(
+            (TIME, cifti2.ParcelsAxis.from_brain_models(list(zip(NAMES, THREE, strict=True)))),
+            name="bold.ptseries.nii",
+        ),
+        same(),
+        "PennLINC/xcp_d#1036",
+    ),
+    Case(
         "parcels of CIFTI under one name",
         cifti((TIME, PARCELS), name="bold.ptseries.nii"),
         same(names=["A", "A", "C"]),
@@ -460,6 +468,19 @@ COLUMNS = [
         same(SERIES[:, :2], ["0", "1"]),
         "PennLINC/xcp_d#700",
         r"1 parcels \(2\)",
+    ),
+    Case(
+        "censored volumes that are n/a",
+        written("x.tsv", TABLE[TABLE.index % 6 != 5].reindex(range(12)), na_rep="n/a"),
+        "NaN in the BOLD of 3 .*censored volumes interpolated",
+        "PennLINC/xcp_d: censored volumes",
+    ),
+    Case(
+        "the last volumes are copies",
+        written(table=TABLE[:8].reindex(range(12)).ffill()),
+        same(np.vstack([SERIES[:8], *[SERIES[7:8]] * 4])),
+        "Sherlock: the last 51 volumes of s5",
+        "sub-00 run-1: 4 volumes of the film are copies of the one before .the first: 8",
     ),
     Case(
         "some n/a in a parcel",
@@ -936,6 +957,7 @@ SURFACES = [
 ]
 
 TIMES = pd.DataFrame({"x": MOTIONS["trans_x"], "t": np.arange(12.0)})
+TWELVE = RNG.normal(0, 0.5, (30, 12)).round(6)
 TWICE = pd.concat([TIMES[["x"]], MOTIONS[["rot_x"]].set_axis(["x"], axis=1)], axis=1)
 LONG = pd.DataFrame(RNG.normal(size=(3, 40)))
 
@@ -958,6 +980,21 @@ CONFOUNDS = [
         confounds(MOTIONS, "x.par", write=lambda p: np.savetxt(p, MOTIONS)),
         regressed(MOTIONS),
         "mcflirt",
+    ),
+    Case(
+        "twelve movement regressors of HCP, spaces first",
+        confounds(
+            None, "m.txt", TWELVE[:, :3] ** 2, lambda p: np.savetxt(p, TWELVE, "  %.6f", " ")
+        ),
+        regressed(TWELVE),
+        "HCP: Movement_Regressors.txt",
+    ),
+    Case(
+        "confounds of more than half the volumes",
+        confounds(pd.DataFrame(TWELVE[:12, :7])),
+        regressed(TWELVE[:12, :7]),
+        "nipreps/fmriprep: all columns of a table of confounds",
+        r"sub-00 run-1: 7 confounds of 12 volumes: .* choose some \(scan.confounds\)",
     ),
     Case(
         "a first 0 in confounds of one column",
@@ -1072,6 +1109,14 @@ def two_runs(first, second, options=None):
     return make
 
 
+def labelled(*subjects):
+    def make(folder):
+        TABLE.to_csv(folder / "a.csv", index=False)
+        return run_table(folder, *["a.csv"] * len(subjects), subject=subjects)
+
+    return make
+
+
 RUNS = [
     Case(
         "columns in another order",
@@ -1092,6 +1137,14 @@ RUNS = [
         r"b.csv: other columns than a.csv \(4 and 3: D is in one of them\)",
         "nipreps/fmriprep#1004",
     ),
+    Case(
+        "subjects 1 and 01",
+        labelled("1", "01"),
+        same(run=1),
+        "Excel writes 1 for 01",
+        "sub-01, sub-1 are taken as different subjects",
+    ),
+    Case("subjects 1 and 10", labelled("1", "10"), same(run=1), "Excel writes 1 for 01"),
     Case(
         "one name twice, in another order",
         two_runs(TABLE.set_axis(["A", "A", "C"], axis=1), TABLE.set_axis(["C", "A", "A"], axis=1)),

@@ -60,7 +60,7 @@ def _constant(runs: list[BoldRun], source: Path) -> list[str]:
 
     varies = [
         not run.recording.is_quick
-        or bool(varying_columns(run, run.recording.shared_columns([run.recording])).any())
+        or bool(varying_columns(run, run.recording.shared_columns([run.recording]))[0].any())
         for run in runs
     ]
     return [CONSTANT.format(name) for name in constant_subjects(runs, varies, source)]
