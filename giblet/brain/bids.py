@@ -75,6 +75,11 @@ def _read_run(
     scan_end = acquisition_times(n_scanned + 1, t_r)[-1]
     events = read_events(_events_path(path, places), path, scan_end, t_r)
     warnings += events.attrs["warnings"]
+    if echo := parse_name(path).entities.get("echo"):
+        warnings.append(
+            f"{run_prefix(path)}: echo {echo} alone is read; of a run with several echoes take the "
+            "combination, which fMRIPrep writes without echo-"
+        )
     times = acquisition_times(n_scanned, t_r, start_time)[steady]
     columns = (events[name].to_numpy(float) for name in ("onset", "duration", "stim_onset"))
     film_time, in_film, film_start = film_times(times, *columns)

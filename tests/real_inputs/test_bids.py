@@ -522,6 +522,7 @@ LAYOUTS = [
         partial(bids, entities="_echo-2", events_entities=""),
         labelled("task-movie_echo-2"),
         "nipy/heudiconv#849",
+        "task-movie_echo-2: echo 2 alone is read; of a run with several echoes take",
     ),
     Case(
         "single echoes beside their combination",
@@ -630,6 +631,32 @@ SPACES = [
         partial(renamed, old="desc-preproc", new="desc-denoised"),
         "there: desc-denoised. .* name others in a table of runs",
         "PennLINC/xcp_d#967",
+    ),
+    Case(
+        "only fMRIPrep's desc-smoothAROMAnonaggr",
+        partial(renamed, old="desc-preproc", new="desc-smoothAROMAnonaggr"),
+        "there: desc-smoothAROMAnonaggr. .* name others in a table of runs .*n_dropped",
+        "nipreps/fmriprep#1455",
+    ),
+    Case(
+        "desc-smoothAROMAnonaggr beside desc-preproc",
+        lambda folder: beside(
+            folder, f"{STEM}_{SPACE}_desc-smoothAROMAnonaggr_bold.nii.gz", b"never opened"
+        ),
+        is_right,
+        "nipreps/fmriprep#1455",
+    ),
+    Case(
+        "only fMRIPost-AROMA's desc-nonaggrDenoised",
+        partial(renamed, old="desc-preproc", new="desc-nonaggrDenoised"),
+        "there: desc-nonaggrDenoised. .* name others in a table of runs",
+        "nipreps/fmripost-aroma",
+    ),
+    Case(
+        "only Halfpipe's setting-a",
+        partial(renamed, old=f"{SPACE}_desc-preproc", new="setting-a"),
+        "there: setting-a. .* name others in a table of runs",
+        "HALFpipe/HALFpipe",
     ),
     Case(
         "images without a space",
