@@ -53,7 +53,7 @@ def survey(runs: list[BoldRun], source: Path, parcellation: str | Path | None = 
         raise GibletError(f"{source}: every voxel is constant in some run; look at the images")
     warnings += [warning for run in runs for warning in run.warnings]
     for n, run in zip(left, runs, strict=True):
-        warnings += _copied(run, copies[n], len(shared)) + _few_degrees(run)
+        warnings += _copied(run, copies[n], len(shared)) + few_degrees(run)
     if not kept.all():
         why = "constant" if shared.dimension == "voxel" else "constant or n/a"
         warnings.append(f"{listed(~kept, shared)}, {why} in some run, were left out")
@@ -110,7 +110,7 @@ def _copied(run: BoldRun, copies: np.ndarray, n_columns: int) -> list[str]:
     ]
 
 
-def _few_degrees(run: BoldRun) -> list[str]:
+def few_degrees(run: BoldRun) -> list[str]:
     """A warning of confounds that leave little of the BOLD, by their number alone."""
     n_kept = run.n_volumes if run.kept is None else int(run.kept.sum())
     n_confounds = run.nuisance.shape[1]

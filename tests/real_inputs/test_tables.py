@@ -15,6 +15,9 @@ from real_inputs.doctor_lines import check_doctor
 from giblet.alignment.dataset import zscore_bold
 from giblet.brain.bold import load_runs, read_data_set, survey_runs
 from giblet.brain.runs import MOTION
+from giblet.commands.doctor.data_sizes import measure
+from giblet.config.config import parse_config
+from giblet.demo import film_path
 from giblet.errors import GibletError
 from giblet.io.tables import load_table
 
@@ -1389,3 +1392,31 @@ def test_a_voxel_that_is_nan_in_every_volume_is_left_out(tmp_path):
     assert "1 voxels, constant in some run, were left out" in scans.warnings
     expected = volumes.reshape(8, 12)[np.arange(8) != 5].T
     np.testing.assert_array_equal(scans.runs[0].read(scans.columns), expected)
+
+
+def test_doctor_reads_tables_that_it_does_not_clean(tmp_path, monkeypatch):
+    """Constant parcels are named; what only cleaning shows is not."""
+    from giblet.commands.doctor import scan_checks
+
+    table = TABLE.assign(B=1.0, TR=STEPS)
+    monkeypatch.setattr(scan_checks, "_MOST_VALUES", 40)
+    source = written(table=table)(tmp_path)
+    config = parse_config({"film": "none", "bold": str(source), "t_r": T_R})
+    _sizes, lines, problems = measure(config)
+    assert not problems
+    assert any("1 parcels (B), constant" in line for line in lines)
+    assert not any("nothing but a trend" in line for line in lines)
+
+
+def test_doctor_lists_runs_and_checks_those_to_test(tmp_path):
+    np.save(tmp_path / "bold.npy", RNG.normal(size=(40, 3)))
+    columns = {"stim_onset": [0, 24.0], "duration": 24.0, "run": ["run-1", "run-2"]}
+    source = run_table(tmp_path, "bold.npy", "bold.npy", subject="01", **columns)
+    settings = {"film": str(film_path()), "bold": str(source), "t_r": T_R}
+    for named, problem in (("run-2", ""), ("run-7", "splits.test_runs: no run run-7 in the scan")):
+        splits = {"test_runs": [named], "gap_seconds": 4.0}
+        _sizes, lines, problems = measure(parse_config(settings | {"splits": splits}))
+        assert "runs: run-1, run-2" in lines
+        assert [p[: len(problem)] for p in problems] == [problem] * bool(problem)
+        short = any("splits.gap_seconds 4 is shorter than the HRF" in line for line in lines)
+        assert short != bool(problem)

@@ -6,7 +6,7 @@ from giblet.brain.recording import Columns
 from giblet.brain.runs import BoldRun
 from giblet.config.config import Config
 
-_MOST_VALUES = 10_000_000  # volumes × columns that are read and cleaned: about a second
+_MOST_VALUES = 2_000_000  # volumes × columns that are read and cleaned: about 4 s
 
 
 def read_runs(config: Config) -> list[BoldRun]:
@@ -24,25 +24,28 @@ def read_runs(config: Config) -> list[BoldRun]:
 def read_columns(runs: list[BoldRun], config: Config) -> tuple[list[BoldRun], Columns, list[str]]:
     """The ``runs`` that will be used, the columns that they share, and warnings of their readers.
 
-    Scans of up to 10 million values are read and cleaned, as `load_bold` does; of larger ones only
-    headers, tables and masks, and recordings that are quickly read for subjects without signal.
+    Scans of up to 2 million values are read and cleaned, as `load_bold` does; recordings that are
+    quickly read are read; of others only headers, tables and masks.
     Raises GibletError as `giblet.brain.bold.load_bids`.
     """
     from giblet.brain.bold import NULL, load_scans
     from giblet.brain.recording import shared_columns
-    from giblet.brain.screening import survey
+    from giblet.brain.screening import few_degrees, survey
 
     source, scan = Path(config.bold_source), config.scan
     columns: Columns
     of_null = [NULL] * scan.null
-    if _n_values(runs) <= _MOST_VALUES:
+    is_small = _n_values(runs) <= _MOST_VALUES
+    if is_small or all(run.recording.is_quick for run in runs):
         scans = survey(runs, source, scan.parcellation)
-        loaded = load_scans(scans, scan.high_pass_hz)
-        return scans.runs, scans.columns, [*of_null, *loaded.attrs["warnings"]]
+        warnings = scans.warnings
+        if is_small:
+            warnings = load_scans(scans, scan.high_pass_hz).attrs["warnings"]
+        return scans.runs, scans.columns, [*of_null, *warnings]
     columns = shared = shared_columns([run.recording for run in runs], source)
     if scan.parcellation is not None:
         columns = shared.parcels(Path(scan.parcellation))
-    of_runs = [warning for run in runs for warning in run.warnings]
+    of_runs = [warning for run in runs for warning in [*run.warnings, *few_degrees(run)]]
     return runs, columns, [*of_null, *_constant(runs, source), *of_runs, *columns.warnings]
 
 
