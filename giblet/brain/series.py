@@ -23,6 +23,10 @@ from giblet.io.paths import check_file, check_own
 
 _QUICK = 50_000_000  # bytes
 _LONGEST_T_R = 50  # s
+_BEGIN = (
+    "{}: its first volume is at {:g} s by its header, which is not used: where volumes were cut "
+    "off, give n_dropped"
+)
 _GEOMETRY = (1008, 1009)  # NIfTI's intents of points and triangles
 
 
@@ -42,11 +46,13 @@ class SeriesOptions:
 
 class Series(NamedTuple):
     """``values`` (n_volumes, n_columns), not read yet where the format allows it; names of the
-    columns ([]: none); the repetition time (s) of the header, None where it has none."""
+    columns ([]: none); the repetition time (s) of the header, None where it has none; the time (s)
+    of the first volume by the header."""
 
     values: Any
     names: list[str]
     t_r: float | None = None
+    begin: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -68,9 +74,10 @@ class SeriesRecording:
     @classmethod
     def open(cls, path: Path, options: SeriesOptions | None = None) -> "SeriesRecording":
         options = options or SeriesOptions()
-        series, names, t_r = _opened(path, options)
+        series, names, t_r, begin = _opened(path, options)
         in_memory = series if type(series) is np.ndarray else None  # no memory map
-        return cls(path, series.shape[0], names, in_memory, options, t_r)
+        warnings = () if abs(begin) < 1e-3 else (_BEGIN.format(path.name, begin),)
+        return cls(path, series.shape[0], names, in_memory, options, t_r, warnings)
 
     @property
     def n_columns(self) -> int:
@@ -189,11 +196,11 @@ def _opened(path: Path, options: SeriesOptions) -> Series:
         raise GibletError(
             f"{path}: has no index: the column index_column is for text files, .npy and .h5"
         )
-    values, names, t_r = read(path, options)
+    values, names, t_r, begin = read(path, options)
     if len(values.shape) != 2 or 0 in values.shape or values.dtype.kind not in "fiu":
         raise GibletError(f"{path}: needs numbers (volumes × parcels), holds {values.shape}")
     numbered = (sys.intern(str(n)) for n in range(values.shape[1]))  # one copy for all files
-    return Series(values, names or list(numbered), t_r)
+    return Series(values, names or list(numbered), t_r, begin)
 
 
 def read_confound_series(
@@ -312,18 +319,19 @@ def _surface_t_r(image) -> float | None:
 
 def _dense(path: Path, _options: SeriesOptions) -> Series:
     """CIFTI series of greyordinates, which have no names."""
-    values, _columns, t_r = _cifti(path)
-    return Series(values, [], t_r)
+    values, _columns, t_r, begin = _cifti(path)
+    return Series(values, [], t_r, begin)
 
 
 def _parcellated(path: Path, _options: SeriesOptions) -> Series:
     """CIFTI series of parcels, and their names."""
-    values, parcels, t_r = _cifti(path)
-    return Series(values, list(map(str, getattr(parcels, "name", []))), t_r)
+    values, parcels, t_r, begin = _cifti(path)
+    return Series(values, list(map(str, getattr(parcels, "name", []))), t_r, begin)
 
 
-def _cifti(path: Path) -> tuple[Any, Any, float | None]:
-    """Series (n_volumes, n_columns), not read yet; the axis of its columns; its step (s)."""
+def _cifti(path: Path) -> tuple[Any, Any, float | None, float]:
+    """Series (n_volumes, n_columns), not read yet; the axis of its columns; its step and first
+    time (s)."""
     from nibabel.cifti2 import SeriesAxis
 
     image = open_image(path)
@@ -336,8 +344,9 @@ def _cifti(path: Path) -> tuple[Any, Any, float | None]:
                 f"{path}: its rows are no volumes"
                 + ("; turn it (wb_command -cifti-transpose)" if turned else ", it is no series")
             )
-        t_r = float(rows.step) if str(rows.unit).upper() == "SECOND" else None
-        return image.dataobj, columns, t_r
+        if str(rows.unit).upper() != "SECOND":
+            return image.dataobj, columns, None, 0.0
+        return image.dataobj, columns, float(rows.step), float(rows.start)
 
 
 FORMATS: dict[str, Callable[[Path, SeriesOptions], Series]] = {

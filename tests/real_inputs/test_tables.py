@@ -869,6 +869,13 @@ SURFACES = [
         "rordenlab/dcm2niix#911",
     ),
     Case(
+        "CIFTI that begins at 20 s",
+        cifti((cifti2.SeriesAxis(20, T_R, len(SERIES)), BRAIN)),
+        same(names=NUMBERED),
+        "wb_command: SeriesStart",
+        "bold.dtseries.nii: its first volume is at 20 s by its header, which is not used",
+    ),
+    Case(
         "CIFTI with a step in Hz",
         cifti((series_axis(0.5, unit="HERTZ"), BRAIN)),
         same(names=NUMBERED),
