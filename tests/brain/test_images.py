@@ -1,5 +1,7 @@
 """Volumes come a few at a time as nibabel reads them at once; parcels are means of their voxels."""
 
+from pathlib import Path
+
 import nibabel
 import numpy as np
 import pytest
@@ -120,3 +122,19 @@ def test_a_packed_image_that_is_named_otherwise_is_named(tmp_path):
     (tmp_path / "f.nii.gz").rename(tmp_path / "f.nii")
     with pytest.raises(GibletError, match=r"\(it is packed by gzip\): rename it to f.nii.gz$"):
         open_recording(tmp_path / "f.nii", tmp_path / "f.nii")
+
+
+@pytest.mark.parametrize("name", ["example4d+orig.HEAD", "example4d+orig.BRIK.gz"])
+def test_afnis_pairs_are_read_with_a_mask(tmp_path, name):
+    """nibabel brings such a file; it cannot write one."""
+    path = Path(nibabel.__file__).parent / "tests" / "data" / name
+    if not path.exists():
+        pytest.skip("nibabel without its test data")
+    image = nibabel.load(path)
+    mask = nibabel.Nifti1Image(np.ones(image.shape[:3], np.uint8), image.affine)
+    nibabel.save(mask, tmp_path / "mask.nii.gz")
+    recording = open_recording(path, tmp_path / "mask.nii.gz")
+    columns = recording.shared_columns([recording])
+    read = np.concatenate(list(recording.blocks(columns)))
+    np.testing.assert_allclose(read, image.get_fdata().reshape(-1, image.shape[3]).T)
+    assert (recording.header_t_r, columns.warnings) == (3.0, ())
