@@ -11,6 +11,7 @@ from .dataset import (
     check_apart as check_apart,
     check_no_overlap as check_no_overlap,
     gap_trs as gap_trs,
+    gap_warnings as gap_warnings,
     split_film as split_film,
     windows as windows,
     zscore_bold as zscore_bold,
@@ -37,10 +38,11 @@ from .regressors import (
 )
 from .sync import (
     Match as Match,
-    check_runs as check_runs,
+    match_runs as match_runs,
     match_scans as match_scans,
     match_volumes as match_volumes,
     move_run as move_run,
     move_runs as move_runs,
     move_scans as move_scans,
+    unscanned_warnings as unscanned_warnings,
 )

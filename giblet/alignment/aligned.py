@@ -7,10 +7,17 @@ import numpy as np
 import torch
 import xarray as xr
 
-from giblet.alignment.dataset import FilmData, check_no_overlap, gap_trs, split_film, zscore_bold
-from giblet.alignment.hrf import HRF_SECONDS, tr_kernel
+from giblet.alignment.dataset import (
+    FilmData,
+    check_no_overlap,
+    gap_trs,
+    gap_warnings,
+    split_film,
+    zscore_bold,
+)
+from giblet.alignment.hrf import tr_kernel
 from giblet.alignment.shapes import Shapes
-from giblet.alignment.sync import Match, match_scans
+from giblet.alignment.sync import Match, match_scans, unscanned_warnings
 from giblet.alignment.voxels import read_columns, voxels_to_keep
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.files import read_sound
@@ -84,15 +91,7 @@ def align(
                 f"{len(kept):,} of {n_columns:,} voxels are learned and read: those in which "
                 "subjects agree most in training TRs (max_voxels)"
             )
-        if splits.gap_seconds < HRF_SECONDS:
-            warnings.append(
-                f"splits.gap_seconds {splits.gap_seconds:g} is shorter than the HRF "
-                f"({HRF_SECONDS:g} s): held-out BOLD still holds what training TRs caused"
-            )
-        if len(match.trs) < n_trs:
-            warnings.append(
-                f"{n_trs - len(match.trs)} TRs of the film were not scanned in everyone"
-            )
+        warnings += gap_warnings(splits) + unscanned_warnings(match, n_trs)
     for modality in beside_sound():  # a cover picture, a film in which nobody speaks
         if modality in merged and not merged[modality].values[part == "train"].std(axis=0).any():
             merged = merged.drop_vars(modality)

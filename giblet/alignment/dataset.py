@@ -7,6 +7,7 @@ from itertools import combinations, product
 import numpy as np
 import torch
 
+from giblet.alignment.hrf import HRF_SECONDS
 from giblet.config.sections import SplitConfig
 from giblet.errors import GibletError, nearest_name
 from giblet.stats.cross_validation import near
@@ -19,6 +20,16 @@ _FEWEST_TRS = 10  # training TRs that give a mean and a deviation: of 2, every |
 def gap_trs(splits: SplitConfig, t_r: float, has_bold: bool) -> int:
     """TRs left out between parts: ``gap_seconds``, one at least; one where there is no BOLD."""
     return max(1, trs_for(splits.gap_seconds, t_r)) if has_bold else 1
+
+
+def gap_warnings(splits: SplitConfig) -> list[str]:
+    """A warning of gaps that are shorter than the HRF, for films with BOLD."""
+    if splits.gap_seconds >= HRF_SECONDS:
+        return []
+    return [
+        f"splits.gap_seconds {splits.gap_seconds:g} is shorter than the HRF ({HRF_SECONDS:g} s): "
+        "held-out BOLD still holds what training TRs caused"
+    ]
 
 
 def split_film(

@@ -1,5 +1,6 @@
 """Film and scan on one clock: crop by timestamps, never stretch."""
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -184,11 +185,12 @@ def match_scans(scans: xr.Dataset, t_r: float, n_trs: int) -> Match:
         kept, runs = kept[~brief], runs[:, ~brief]
     owners = owners[:, kept]
     changed = (np.diff(owners, axis=1) != 0).any(axis=0)
-    times = scans["film_time"].values[volumes[:, kept]] - tr_onsets(n_trs, t_r)[kept]
+    onsets = tr_onsets(n_trs + 1, t_r)
+    times = scans["film_time"].values[volumes[:, kept]] - onsets[kept]
     return Match(
         subjects,
         kept,
-        _run_labels(runs),
+        _run_labels(runs, onsets[kept], onsets[kept + 1]),
         volumes[:, kept],
         float(np.median(times)),
         np.concatenate([[0], np.cumsum(changed)]),
@@ -231,29 +233,37 @@ def _in_different_runs(runs: np.ndarray) -> np.ndarray:
     return ~left[number.ravel()]
 
 
-def _run_labels(runs: np.ndarray) -> np.ndarray:
+def _run_labels(runs: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """A label for each TR (n_trs,): equal where no subject's run differs, of (n_subjects, n_trs).
 
-    >>> _run_labels(np.array([["a", "a", "b"], ["x", "x", "y"]])).tolist()
+    The first subject's. Where another's run ends within that, each part has the seconds of film
+    that it lies in; ``begins`` and ``ends`` (n_trs,) s are those of each TR.
+
+    >>> begins, ends = np.arange(3) * 1.5, np.arange(1, 4) * 1.5
+    >>> _run_labels(np.array([["a", "a", "b"], ["x", "x", "y"]]), begins, ends).tolist()
     ['a', 'a', 'b']
-    >>> _run_labels(np.array([["a", "a", "b"], ["x", "y", "y"]])).tolist()
-    ['a (1)', 'a (2)', 'b']
+    >>> _run_labels(np.array([["a", "a", "b"], ["x", "y", "y"]]), begins, ends).tolist()
+    ['a (0-1.5 s)', 'a (1.5-3 s)', 'b']
     """
     together = list(map(tuple, runs.T.tolist()))
-    parts: dict[str, list[tuple]] = {}
-    for labels in dict.fromkeys(together):
-        parts.setdefault(labels[0], []).append(labels)
-    names = {
-        labels: first if len(all_of) == 1 else f"{first} ({n})"
-        for first, all_of in parts.items()
-        for n, labels in enumerate(all_of, start=1)
-    }
+    last = {labels: n for n, labels in enumerate(together)}
+    of_first = Counter(labels[0] for labels in last)
+    names: dict[tuple, str] = {}
+    for n, labels in enumerate(together):
+        seconds = f" ({begins[n]:.5g}-{ends[last[labels]]:.5g} s)"
+        names.setdefault(labels, labels[0] + seconds * (of_first[labels[0]] > 1))
     return np.array([names[labels] for labels in together])
 
 
-def check_runs(runs: list, t_r: float, n_trs: int) -> list[str]:
-    """Warnings of what `match_scans` will do with runs whose BOLD is not read yet.
+def unscanned_warnings(match: Match, n_trs: int) -> list[str]:
+    """A warning where some of the film's ``n_trs`` TRs are left out."""
+    n_lost = n_trs - len(match.trs)
+    return [f"{n_lost} TRs of the film were not scanned in everyone"] * (n_lost > 0)
+
+
+def match_runs(runs: list, t_r: float, n_trs: int) -> Match:
+    """`match_scans` of runs whose BOLD is not read yet.
 
     ``runs`` as ``giblet.brain.bids.read_runs`` gives them. Raises GibletError as it does.
     """
-    return match_scans(clock_of(runs, runs[0].t_r), t_r, n_trs).warnings
+    return match_scans(clock_of(runs, runs[0].t_r), t_r, n_trs)

@@ -5,6 +5,7 @@ from .bold import (
     find_layout as find_layout,
     load_bids as load_bids,
     load_runs as load_runs,
+    load_scans as load_scans,
     null_series as null_series,
     read_data_set as read_data_set,
     save_bold as save_bold,

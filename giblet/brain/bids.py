@@ -75,6 +75,11 @@ def _read_run(
     scan_end = acquisition_times(n_scanned + 1, t_r)[-1]
     events = read_events(_events_path(path, places), path, scan_end, t_r)
     warnings += events.attrs["warnings"]
+    if echo := parse_name(path).entities.get("echo"):
+        warnings.append(
+            f"{run_prefix(path)}: echo {echo} alone is read; of a run with several echoes take the "
+            "combination, which fMRIPrep writes without echo-"
+        )
     times = acquisition_times(n_scanned, t_r, start_time)[steady]
     columns = (events[name].to_numpy(float) for name in ("onset", "duration", "stim_onset"))
     film_time, in_film, film_start = film_times(times, *columns)
@@ -134,7 +139,7 @@ def sidecar_of(path: Path, places: Sequence[Path] = ()) -> tuple[dict, list[str]
     files = inherited(path, root, "bold", ".json", root=root)
     sidecar: dict = {}
     for file in reversed(files):
-        sidecar |= load_json(file)
+        sidecar |= {key: value for key, value in load_json(file).items() if value is not None}
     if _TIMING & sidecar.keys():
         return sidecar, []
     for place in places:
@@ -184,7 +189,9 @@ def _read_sidecar(
             f"{path.with_name(name)}: StartTime is {start_time}; give seconds since the scan began"
         )
     if "StartTime" not in sidecar:
-        warnings.append(f"{name}: no StartTime, taken as 0 s")
+        corrected = sidecar.get("SliceTimingCorrected") is True
+        advice = "; slice timing was corrected: by fMRIPrep to half a TR. Add it in seconds"
+        warnings.append(f"{name}: no StartTime, taken as 0 s{advice * corrected}")
     warnings += compare_t_r(of_header, t_r, path.name, "the sidecar")
     return t_r, first + start_time, warnings
 

@@ -11,6 +11,7 @@ from giblet.io.tables import load_json
 SPACE = "MNI152NLin2009cAsym"
 BOLD_ENDINGS = ("_bold.nii.gz", "_bold.nii")
 _OF_IMAGES = ("space", "cohort", "res", "den", "desc")  # entities that tables of a run do not have
+_OF_KIND = ("desc", "part", "setting", "feature")  # the last two are Halfpipe's
 _INDICES = ("run", "echo", "res")
 _MODIFIERS = ("space", "cohort", "res")
 _OTHERS = ("_preproc.nii.gz", ".func.gii", ".dtseries.nii", ".ptseries.nii")
@@ -162,13 +163,16 @@ def _none_there(root: Path, task: str | None, wanted: dict[str, str], tasks: lis
             f"fMRIPrep with --output-spaces {wanted['space']}"
         )
     of_images = [parse_name(path).entities.items() for path in images]
-    kinds = {f"{k}-{v}" for entities in of_images for k, v in entities if k in ("desc", "part")}
+    kinds = {f"{k}-{v}" for entities in of_images for k, v in entities if k in _OF_KIND}
     kinds |= {f"*{e}" for p in root.glob("sub-*/**/func/*") for e in _OTHERS if p.name.endswith(e)}
     if kinds:
         return (
             f"{text}; there: {', '.join(sorted(kinds))}. giblet reads desc-preproc magnitude "
-            "images in a template's space, of fMRIPrep 1.2 or later; name others in a table of runs"
+            "images in a template's space, of fMRIPrep 1.2 or later; name others in a table of "
+            "runs (where they lack volumes that the scanner took first, with n_dropped)"
         )
+    if not any(path.name.startswith("sub-") for path in root.iterdir()):
+        return f"{text}; run fMRIPrep first, or name files that are no BIDS in a table of runs"
     return f"{text}; run fMRIPrep first"
 
 

@@ -25,7 +25,7 @@ from giblet.timing import acquisition_times
 
 LAYOUTS = (RUN_TABLE, BIDS)  # of data sets; the first that fits is taken
 _CHUNK_COLUMNS = 1024
-_NULL = "no data: BOLD was replaced by phase-randomised noise (scan.null); scores must be at chance"
+NULL = "no data: BOLD was replaced by phase-randomised noise (scan.null); scores must be at chance"
 
 
 def load_bids(
@@ -68,7 +68,7 @@ def load_bids(
         TR or more before the film.
     """
     scans = survey_bids(folder, task, parcellation, confounds, strategy, space, raw)
-    return _load(scans, high_pass_hz)
+    return load_scans(scans, high_pass_hz)
 
 
 def load_runs(
@@ -82,7 +82,7 @@ def load_runs(
     Parcels and vertices come as ``bold`` (volume, parcel) with their names as ``parcel``, and
     without coordinates. Raises GibletError as both of them do, and for runs of different columns.
     """
-    return _load(survey_runs(table, parcellation, confounds), high_pass_hz)
+    return load_scans(survey_runs(table, parcellation, confounds), high_pass_hz)
 
 
 def find_layout(source: Path) -> Layout:
@@ -146,7 +146,7 @@ def save_bold(
     With a ``null_seed`` BOLD becomes `null_series`; attributes ``null`` and ``warnings`` say so.
     """
     if null_seed is not None:
-        scans = replace(scans, warnings=[_NULL, *scans.warnings])
+        scans = replace(scans, warnings=[NULL, *scans.warnings])
         attrs["null"] = "phase-randomised"
     longest = max(run.n_volumes for run in scans.runs)
     chunks = (longest, min(_CHUNK_COLUMNS, len(scans.columns)))
@@ -156,7 +156,8 @@ def save_bold(
         append_arrays(arrays.assign_attrs(attrs), temporary)
 
 
-def _load(scans: Scans, high_pass_hz: float | None) -> xr.Dataset:
+def load_scans(scans: Scans, high_pass_hz: float | None = 0.01) -> xr.Dataset:
+    """Read and clean what `survey_scans` selected; see `load_bids`."""
     bold = np.empty(tuple(scans.sizes.values()), dtype=np.float32)
     arrays = _fill(bold, scans, high_pass_hz)
     return arrays.assign(bold=(tuple(scans.sizes), bold))

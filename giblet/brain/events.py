@@ -10,6 +10,7 @@ from giblet.io.tables import load_table
 from giblet.timing import TOLERANCE, within
 
 _STILLS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".txt")
+_MISSING = ["n/a", "", "N/A", "NA", "NaN", "nan", "None", "none", "NULL", "null"]
 _NO_GAP = 0.1  # s: rows this near each other show the film without a gap
 
 
@@ -46,7 +47,7 @@ def read_events(path: Path, bold: Path, scan_end: float, t_r: float) -> pd.DataF
         file ``bold``, which lasted ``scan_end`` s, ended before the film.
     """
     warnings: list[str] = []
-    rows = _film_rows(load_table(path), path, warnings)
+    rows = _film_rows(load_table(path, na_values=_MISSING), path, warnings)
     rows["onset"] = _seconds(rows, "onset", path)
     if rows["onset"].isna().any():
         raise GibletError(

@@ -5,18 +5,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import product
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
+from giblet.brain.grids import EQUAL_GRID, LARGEST_SHIFT, grid_shift, resample
+from giblet.brain.image_headers import check_header, check_packed, header_t_r, time_axis
 from giblet.errors import GibletError
 from giblet.io.paths import check_file, check_own
 
-_DEFLATE = 1032  # the most that gzip packs into a byte
-_MILLISECONDS = 100.0  # a TR from here on must be in them, whatever its unit
-_SAME_GRID, _EQUAL_GRID = 0.1, 0.001  # of a voxel: most that a corner may be off; unsaid
 _NOWHERE = (
     "{}: its header does not say where voxels lie (sform and qform 0): coordinates are a guess"
 )
@@ -45,6 +43,7 @@ def open_image(path: Path, **options):
 
     if not check_file(path, "an image").stat().st_size:
         raise GibletError(f"{path}: not a readable image (empty, 0 bytes): fetch or make it again")
+    check_packed(path)
     with reading_image(path):
         if ".gii" in path.suffixes:  # unpacked first: nibabel then opens no file that it names
             with ImageOpener(path) as file:
@@ -52,7 +51,7 @@ def open_image(path: Path, **options):
         _check_other_files(path)
         image = nibabel.load(path, **options)
         if path.name.endswith((".nii", ".nii.gz")):
-            _check_header(image, path)
+            check_header(image, path)
     return image
 
 
@@ -88,19 +87,6 @@ def _check_other_files(path: Path) -> None:
             check_own(file, path)
 
 
-def _check_header(image, path: Path) -> None:
-    """Raise ValueError unless voxels are numbers, fit into the file and have coordinates."""
-    dtype, packed = image.get_data_dtype(), _DEFLATE if path.name.endswith(".gz") else 1
-    if dtype.kind not in "fiu":
-        raise ValueError(f"its voxels are no real numbers but {dtype}")
-    n_bytes = math.prod(image.shape) * dtype.itemsize
-    if min(image.shape, default=0) < 1 or n_bytes > packed * path.stat().st_size:
-        raise ValueError(f"its header claims {image.shape} voxels, which are not in it")
-    affine = getattr(image, "affine", np.eye(4))  # greyordinates have none
-    if not np.isfinite(affine).all() or not np.linalg.det(affine):
-        raise ValueError("its affine says of no voxel where it lies")
-
-
 def open_volume(path: Path):
     """An image of one number per voxel, as masks and labels are; GibletError for any other.
 
@@ -116,28 +102,6 @@ def open_volume(path: Path):
         )
     with reading_image(path):
         return image if len(shape) == 3 else squeeze_image(image)
-
-
-def _time_axis(shape: tuple[int, ...], path: Path) -> int:
-    """The axis of volumes in an image of BOLD: the fourth, or the one that is longer than 1."""
-    longer = [axis for axis in range(3, len(shape)) if shape[axis] > 1]
-    if len(shape) < 4 or len(longer) > 1:
-        raise GibletError(
-            f"{path}: BOLD must have 4 dimensions, this image has {len(shape)} {shape}"
-        )
-    return longer[0] if longer else 3
-
-
-_SECONDS = {"msec": 1e-3, "usec": 1e-6}  # in a unit of time of NIfTI
-
-
-def _header_t_r(header, axis: int) -> float | None:
-    """The TR (s) that a header states; None where it has none."""
-    zooms = header.get_zooms()
-    units = header.get_xyzt_units()[1] if hasattr(header, "get_xyzt_units") else "sec"
-    stated = float(zooms[axis]) if len(zooms) > axis else 0.0
-    stated *= _SECONDS.get(units, 1e-3 if stated >= _MILLISECONDS else 1.0)
-    return stated if 1e-3 < stated < math.inf else None
 
 
 @dataclass(frozen=True)
@@ -162,14 +126,18 @@ class ImageRecording:
     def open(cls, path: Path, mask_file: Path) -> "ImageRecording":
         image = open_image(path)
         shape: tuple[int, ...] = getattr(image, "shape", ())  # a surface has none
-        axis = _time_axis(shape, path)
+        axis = time_axis(shape, path)
         with reading_image(path):
             header, affine = image.header, image.affine
-            t_r = _header_t_r(header, axis)
+            t_r = header_t_r(header, axis)
             fields = set(getattr(header, "keys", list)())
         no_place = [header[code] for code in ("sform_code", "qform_code") if code in fields]
         warnings = [_NOWHERE.format(path.name)] if no_place and not any(no_place) else []
         return cls(path, shape[axis], shape[:3], affine, mask_file, axis, t_r, tuple(warnings))
+
+    @property
+    def n_columns(self) -> int:
+        return math.prod(self.shape)
 
     @staticmethod
     def shared_columns(recordings: Sequence["ImageRecording"]) -> "Voxels":
@@ -184,19 +152,30 @@ class ImageRecording:
         mask, warnings = np.ones(first.shape, dtype=bool), []
         for recording in recordings:
             brain = open_volume(recording.mask_file)
-            off = [_off_grid(grid, first) for grid in (recording, brain)]
-            if max(off) > _SAME_GRID:
+            shift, of_mask = grid_shift(recording, first), grid_shift(brain, first)
+            if max(shift, of_mask) > LARGEST_SHIFT:
                 raise GibletError(
                     f"{recording.path}: its image or mask has another grid (shape or affine) "
                     f"than {first.path.name}; resample them to one"
                 )
-            if max(off) > _EQUAL_GRID:
+            if shift > EQUAL_GRID:
                 warnings.append(
-                    f"{recording.path.name}: its voxels are up to {max(off):.2g} of a voxel off "
-                    f"those of {first.path.name}, taken as the same"
+                    f"{recording.path.name}: its voxels are up to {shift:.2g} of a voxel off those "
+                    f"of {first.path.name}: resampled onto them"
+                )
+            elif of_mask > EQUAL_GRID:
+                warnings.append(
+                    f"{recording.path.name}: its mask is up to {of_mask:.2g} of a voxel off the "
+                    f"voxels of {first.path.name}: each is taken by the nearest voxel of the mask"
                 )
             with reading_image(recording.mask_file):
-                mask &= np.asanyarray(brain.dataobj) > 0
+                values = np.asanyarray(brain.dataobj)
+            mask &= values > 0
+            if values.dtype.kind == "f" and (values % 1 > 0).any():
+                warnings.append(
+                    f"{recording.mask_file.name}: holds fractions, as a map of probabilities does: "
+                    f"all {(values > 0).sum()} voxels above 0 are taken"
+                )
             if not mask.any():
                 raise GibletError(
                     f"{recording.mask_file}: mask empty: "
@@ -207,32 +186,20 @@ class ImageRecording:
     def blocks(self, columns: "Voxels | Parcels") -> Iterator[np.ndarray]:
         """All volumes, (n, n_columns) of ``columns.dtype``, from first to last, some at a time.
 
-        In this order a ``.gz`` is unpacked once. GibletError where the file breaks off.
+        In this order a ``.gz`` is unpacked once. Of an image on another grid than that of
+        ``columns``, resampled. GibletError where the file breaks off.
         """
+        places = columns.places_in(self)
         image = open_image(self.path, keep_file_open=True)  # else unpacked again for each block
         n_at_once = max(1, _GRID_AT_ONCE // math.prod(self.shape))
         for start in range(0, self.n_volumes, n_at_once):
             with reading_image(self.path):
                 block = np.asarray(image.dataobj[self._volumes(start, start + n_at_once)])
-            yield columns.pick(block)
+            yield columns.pick(block, places)
 
     def _volumes(self, start: int, stop: int) -> tuple:
         """What selects volumes: all of three axes, 0 of others of length 1."""
         return (*[slice(None)] * 3, *[0] * (self.time_axis - 3), slice(start, stop), ...)
-
-
-def _off_grid(grid, first) -> float:
-    """How far the corners of a grid (``shape``, ``affine``) are off those of ``first``, in voxels.
-
-    Infinite for another shape.
-    """
-    from nibabel.affines import apply_affine
-
-    if tuple(grid.shape) != tuple(first.shape):
-        return math.inf
-    corners = np.array(list(product(*([0, n - 1] for n in first.shape))))
-    in_first = apply_affine(np.linalg.inv(first.affine) @ grid.affine, corners)
-    return float(np.abs(in_first - corners).max())
 
 
 @dataclass(frozen=True)
@@ -262,8 +229,27 @@ class Voxels:
         atlas, warnings = read_labels(parcellation, self.mask, self.affine)
         return Parcels(self, atlas, (*self.warnings, *warnings))
 
-    def pick(self, block: np.ndarray) -> np.ndarray:
-        """Volumes (i, j, k, n_volumes) → (n_volumes, n_voxels) float32."""
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the grid."""
+        return self.mask.shape
+
+    def places_in(self, recording: ImageRecording) -> np.ndarray | None:
+        """The voxels' indices on the grid of a recording, (n_voxels, 3), not whole; None where it
+        has this grid."""
+        from nibabel.affines import apply_affine
+
+        if grid_shift(recording, self) <= EQUAL_GRID:
+            return None
+        return apply_affine(np.linalg.inv(recording.affine) @ self.affine, np.argwhere(self.mask))
+
+    def pick(self, block: np.ndarray, places: np.ndarray | None = None) -> np.ndarray:
+        """Volumes (i, j, k, n_volumes) → (n_volumes, n_voxels) float32.
+
+        ``places``: as of `places_in`.
+        """
+        if places is not None:
+            return resample(block, places)
         volumes = block.reshape(self.mask.size, -1, order="F").T  # no copy: files are in this order
         return np.take(volumes, self._in_file, axis=1).astype(np.float32, copy=False)
 
@@ -303,9 +289,13 @@ class Parcels:
     def __len__(self) -> int:
         return len(self._names)
 
-    def pick(self, block: np.ndarray) -> np.ndarray:
+    def places_in(self, recording: ImageRecording) -> np.ndarray | None:
+        """`Voxels.places_in`."""
+        return self.voxels.places_in(recording)
+
+    def pick(self, block: np.ndarray, places: np.ndarray | None = None) -> np.ndarray:
         """Volumes (i, j, k, n_volumes) → (n_volumes, n_parcels) float64."""
-        return parcel_means(self.voxels.pick(block), self._labels)
+        return parcel_means(self.voxels.pick(block, places), self._labels)
 
     @cached_property
     def _labels(self) -> np.ndarray:  # (n_voxels,)

@@ -23,7 +23,7 @@ class Columns(Protocol):
 
     dimension : theirs in files, "voxel" or "parcel"
     dtype : of the blocks that are read
-    warnings : of what was left out or taken as the same
+    warnings : of what was left out or resampled
     """
 
     @property
@@ -54,7 +54,7 @@ class FileColumns(Columns, Protocol):
 class Recording(Protocol):
     """The series of one run, of which no values are read before `blocks`.
 
-    n_volumes : all that the file has
+    n_volumes, n_columns : all that the file has; of images, voxels of the grid
     is_quick : whether all of it is read in about a second
     header_t_r : TR (s) that its header states, None where it has none
     warnings : of what the header lacks
@@ -65,6 +65,9 @@ class Recording(Protocol):
 
     @property
     def n_volumes(self) -> int: ...
+
+    @property
+    def n_columns(self) -> int: ...
 
     @property
     def is_quick(self) -> bool: ...

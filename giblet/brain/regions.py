@@ -46,7 +46,7 @@ def read_regions(path: Path, places: np.ndarray) -> dict[str, np.ndarray]:
     ------
     GibletError
         Not a readable image of three dimensions, values that are no labels, a table without those
-        columns, no label at any place.
+        columns or with two names of one label, no label at any place.
     """
     image = open_volume(path)
     with reading_image(path):
@@ -98,5 +98,9 @@ def _read_names(image: Path) -> dict[int, str]:
     table = load_table(path, dtype={"name": str})
     if not {"index", "name"} <= set(table) or table["index"].dtype.kind != "i":
         raise GibletError(f"{path}: needs columns index (whole numbers) and name")
-    table = table.dropna(subset="name")
+    table = table.dropna(subset="name").drop_duplicates(["index", "name"])
+    if (twice := table["index"].duplicated()).any():
+        label = table["index"][twice].iloc[0]
+        names = ", ".join(table["name"][table["index"] == label])
+        raise GibletError(f"{path}: label {label} has several names ({names}); keep one")
     return dict(zip(table["index"].tolist(), table["name"], strict=True))

@@ -136,7 +136,21 @@ def check_alike(runs: list[BoldRun], source: Path) -> list[BoldRun]:
         if len(files) > 1 and not (name == "t_r" and max(files) - min(files) <= SAME_T_R):
             listed = "; ".join(f"{value} in {file}" for value, file in files.items())
             raise GibletError(f"{source}: runs differ in {name} ({listed}); {_APART[name]}")
-    return _with_start_warning(runs)
+    return _with_label_warning(_with_start_warning(runs))
+
+
+def _with_label_warning(runs: list[BoldRun]) -> list[BoldRun]:
+    """``runs``; the first has a warning more of subjects whose labels differ by zeros alone."""
+    labels: dict[str, set[str]] = {}
+    for run in runs:
+        labels.setdefault(re.sub(r"(?<!\d)0+(?=\d)", "", run.subject), set()).add(run.subject)
+    lines = [
+        f"{', '.join(sorted(names))} are taken as different subjects: if they are one, write its "
+        "label alike"
+        for names in labels.values()
+        if len(names) > 1
+    ]
+    return [replace(runs[0], warnings=[*runs[0].warnings, *lines]), *runs[1:]] if lines else runs
 
 
 def _with_start_warning(runs: list[BoldRun]) -> list[BoldRun]:

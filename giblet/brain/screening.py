@@ -1,6 +1,7 @@
 """The first reading of the scans: which subjects and columns vary and will be read."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from giblet.log import progress
 
 CONSTANT = "{}: constant in some run, left out"  # a subject
 _NAMED = 5  # columns in a message
+_MANY = 10  # columns that are not all equal in two volumes by chance
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ def survey(runs: list[BoldRun], source: Path, parcellation: str | Path | None = 
         outside the mask.
     """
     shared = shared_columns([run.recording for run in runs], source)
-    varying = [varying_columns(run, shared) for run in progress(runs, "looking at scans", "runs")]
+    looked_at = progress(runs, "looking at scans", "runs")
+    varying, copies = zip(*(varying_columns(run, shared) for run in looked_at), strict=True)
     constant = constant_subjects(runs, [bool(varies.any()) for varies in varying], source)
     warnings = [CONSTANT.format(name) for name in constant]
     left = [n for n, run in enumerate(runs) if run.subject not in constant]
@@ -49,6 +52,8 @@ def survey(runs: list[BoldRun], source: Path, parcellation: str | Path | None = 
     if not kept.any():
         raise GibletError(f"{source}: every voxel is constant in some run; look at the images")
     warnings += [warning for run in runs for warning in run.warnings]
+    for n, run in zip(left, runs, strict=True):
+        warnings += _copied(run, copies[n], len(shared)) + few_degrees(run)
     if not kept.all():
         why = "constant" if shared.dimension == "voxel" else "constant or n/a"
         warnings.append(f"{listed(~kept, shared)}, {why} in some run, were left out")
@@ -57,15 +62,19 @@ def survey(runs: list[BoldRun], source: Path, parcellation: str | Path | None = 
     return Scans(runs, columns, source, [*warnings, *columns.warnings])
 
 
-def varying_columns(run: BoldRun, columns: Columns) -> np.ndarray:
-    """Mask of columns that are not constant in the steady volumes, (n_columns,) bool.
+def varying_columns(run: BoldRun, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
+    """Masks of columns that are not constant in the steady volumes, (n_columns,) bool, and of
+    volumes that are copies of the one before, (n_volumes,) bool.
 
     A column without any value (NaN in every volume) does not vary either. Raises GibletError for
     columns with some NaN, and for infinite values.
     """
     low, high = np.inf, -np.inf
     empty = np.ones(len(columns), dtype=bool)
+    copies, before = [], np.full(len(columns), np.nan)
     for block in run.blocks(columns):
+        copies += [_is_copy(*pair) for pair in pairwise([before, *block])]
+        before = block[-1]
         lowest = block.min(axis=0)  # NaN where there is one
         low, high = np.minimum(low, lowest), np.maximum(high, block.max(axis=0))
         empty &= np.isnan(lowest)
@@ -75,9 +84,43 @@ def varying_columns(run: BoldRun, columns: Columns) -> np.ndarray:
     if (broken & ~empty).any():
         raise GibletError(
             f"{run.path}: NaN in the BOLD of {broken.sum()} voxels or parcels"
-            f"{_names(broken & ~empty, columns)}; preprocess it again"
+            f"{_names(broken & ~empty, columns)}; preprocess it again, with censored volumes "
+            "interpolated if it has such"
         )
-    return np.greater(high, low)
+    return np.greater(high, low), np.array(copies)
+
+
+def _is_copy(before: np.ndarray, volume: np.ndarray) -> bool:
+    """Whether two volumes (n_columns,) are equal; few differ, so some columns come first."""
+    some = slice(None, None, max(1, len(volume) // 50))
+    return np.array_equal(before[some], volume[some]) and np.array_equal(before, volume)
+
+
+def _copied(run: BoldRun, copies: np.ndarray, n_columns: int) -> list[str]:
+    """A warning where volumes of the film are ``copies`` (n_volumes,) bool of the one before.
+
+    Of a few columns with whole numbers two volumes may be equal by chance.
+    """
+    which = np.flatnonzero(copies & run.in_film)
+    if len(which) < (1 if n_columns >= _MANY else 3):
+        return []
+    return [
+        f"{run.subject} {run.name}: {len(which)} volumes of the film are copies of the one before "
+        f"(the first: {which[0]}): was the scan stopped? Shorten the duration to what was scanned"
+    ]
+
+
+def few_degrees(run: BoldRun) -> list[str]:
+    """A warning of confounds that leave little of the BOLD, by their number alone."""
+    n_kept = run.n_volumes if run.kept is None else int(run.kept.sum())
+    n_confounds = run.nuisance.shape[1]
+    if n_confounds <= n_kept / 2:
+        return []
+    return [
+        f"{run.subject} {run.name}: {n_confounds} confounds of {n_kept} volumes: regressing them "
+        "out leaves less than half of the BOLD's variance, whatever it is; choose some "
+        "(scan.confounds)"
+    ]
 
 
 def listed(chosen: np.ndarray, columns: Columns) -> str:

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +23,10 @@ from giblet.io.paths import check_file, check_own
 
 _QUICK = 50_000_000  # bytes
 _LONGEST_T_R = 50  # s
+_BEGIN = (
+    "{}: its first volume is at {:g} s by its header, which is not used: where volumes were cut "
+    "off, give n_dropped"
+)
 _GEOMETRY = (1008, 1009)  # NIfTI's intents of points and triangles
 
 
@@ -41,11 +46,13 @@ class SeriesOptions:
 
 class Series(NamedTuple):
     """``values`` (n_volumes, n_columns), not read yet where the format allows it; names of the
-    columns ([]: none); the repetition time (s) of the header, None where it has none."""
+    columns ([]: none); the repetition time (s) of the header, None where it has none; the time (s)
+    of the first volume by the header."""
 
     values: Any
     names: list[str]
     t_r: float | None = None
+    begin: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -67,9 +74,14 @@ class SeriesRecording:
     @classmethod
     def open(cls, path: Path, options: SeriesOptions | None = None) -> "SeriesRecording":
         options = options or SeriesOptions()
-        series, names, t_r = _opened(path, options)
+        series, names, t_r, begin = _opened(path, options)
         in_memory = series if type(series) is np.ndarray else None  # no memory map
-        return cls(path, series.shape[0], names, in_memory, options, t_r)
+        warnings = () if abs(begin) < 1e-3 else (_BEGIN.format(path.name, begin),)
+        return cls(path, series.shape[0], names, in_memory, options, t_r, warnings)
+
+    @property
+    def n_columns(self) -> int:
+        return len(self.names)
 
     @property
     def is_quick(self) -> bool:
@@ -77,7 +89,10 @@ class SeriesRecording:
 
     @staticmethod
     def shared_columns(recordings: Sequence["SeriesRecording"]) -> "NamedColumns":
-        """Those of the first; GibletError where another has other names."""
+        """Those of the first, with a warning of names that are there twice.
+
+        GibletError where another has other names.
+        """
         first = recordings[0]
         for other in recordings[1:]:
             if other.names != first.names and not _same_names(other.names, first.names):
@@ -88,7 +103,8 @@ class SeriesRecording:
                     f"({len(other.names)} and {len(first.names)}{example}); "
                     "parcels must be the same in every run"
                 )
-        return NamedColumns(first.path, first.names, np.ones(len(first.names), dtype=bool))
+        kept = np.ones(len(first.names), dtype=bool)
+        return NamedColumns(first.path, first.names, kept, _twice(first.path, first.names))
 
     def blocks(self, columns: "NamedColumns") -> Iterator[np.ndarray]:
         """One block: all volumes, (n_volumes, n_columns) float32; columns of one name are one."""
@@ -100,6 +116,18 @@ class SeriesRecording:
         else:
             position = {name: n for n, name in enumerate(self.names)}
             yield series[:, [position[columns.names[n]] for n in np.flatnonzero(columns.kept)]]
+
+
+def _twice(path: Path, names: list[str]) -> tuple[str, ...]:
+    """A warning of ``names`` of which a file has several columns, if it has such."""
+    if not (repeated := [name for name, n in Counter(names).items() if n > 1]):
+        return ()
+    some = ", ".join(repeated[:5]) + ", …" * (len(repeated) > 5)
+    return (
+        f"{path.name}: {len(repeated)} names stand above more than one column ({some}): each "
+        "column is a parcel, but a region of that name is all of them together; rename them if "
+        "they are different places",
+    )
 
 
 def _same_names(some: list[str], others: list[str]) -> bool:
@@ -168,11 +196,11 @@ def _opened(path: Path, options: SeriesOptions) -> Series:
         raise GibletError(
             f"{path}: has no index: the column index_column is for text files, .npy and .h5"
         )
-    values, names, t_r = read(path, options)
+    values, names, t_r, begin = read(path, options)
     if len(values.shape) != 2 or 0 in values.shape or values.dtype.kind not in "fiu":
         raise GibletError(f"{path}: needs numbers (volumes × parcels), holds {values.shape}")
     numbered = (sys.intern(str(n)) for n in range(values.shape[1]))  # one copy for all files
-    return Series(values, names or list(numbered), t_r)
+    return Series(values, names or list(numbered), t_r, begin)
 
 
 def read_confound_series(
@@ -291,18 +319,19 @@ def _surface_t_r(image) -> float | None:
 
 def _dense(path: Path, _options: SeriesOptions) -> Series:
     """CIFTI series of greyordinates, which have no names."""
-    values, _columns, t_r = _cifti(path)
-    return Series(values, [], t_r)
+    values, _columns, t_r, begin = _cifti(path)
+    return Series(values, [], t_r, begin)
 
 
 def _parcellated(path: Path, _options: SeriesOptions) -> Series:
     """CIFTI series of parcels, and their names."""
-    values, parcels, t_r = _cifti(path)
-    return Series(values, list(map(str, getattr(parcels, "name", []))), t_r)
+    values, parcels, t_r, begin = _cifti(path)
+    return Series(values, list(map(str, getattr(parcels, "name", []))), t_r, begin)
 
 
-def _cifti(path: Path) -> tuple[Any, Any, float | None]:
-    """Series (n_volumes, n_columns), not read yet; the axis of its columns; its step (s)."""
+def _cifti(path: Path) -> tuple[Any, Any, float | None, float]:
+    """Series (n_volumes, n_columns), not read yet; the axis of its columns; its step and first
+    time (s)."""
     from nibabel.cifti2 import SeriesAxis
 
     image = open_image(path)
@@ -315,8 +344,9 @@ def _cifti(path: Path) -> tuple[Any, Any, float | None]:
                 f"{path}: its rows are no volumes"
                 + ("; turn it (wb_command -cifti-transpose)" if turned else ", it is no series")
             )
-        t_r = float(rows.step) if str(rows.unit).upper() == "SECOND" else None
-        return image.dataobj, columns, t_r
+        if str(rows.unit).upper() != "SECOND":
+            return image.dataobj, columns, None, 0.0
+        return image.dataobj, columns, float(rows.step), float(rows.start)
 
 
 FORMATS: dict[str, Callable[[Path, SeriesOptions], Series]] = {

@@ -30,6 +30,7 @@ from .nulls import (
 from .quality import (
     brain_quality as brain_quality,
     parcel_table as parcel_table,
+    ridge_folds as ridge_folds,
     summary_table as summary_table,
 )
 from .scores import (

@@ -134,10 +134,18 @@ def _zscored(scans, match: Match, columns: np.ndarray) -> np.ndarray:
 
 def _held_out(bands: dict, runs: np.ndarray, t_r: float) -> tuple[dict, list, list[str]]:
     """Bands, folds and warnings; no bands where the film is too short for ridge."""
+    if not bands:
+        return {}, [], []
+    folds, warnings = ridge_folds(runs, t_r)
+    return bands if folds else {}, folds, warnings
+
+
+def ridge_folds(runs: np.ndarray, t_r: float) -> tuple[list, list[str]]:
+    """Folds of ridge over TRs of ``runs`` (n_trs,) str; none, with a warning, of too few TRs."""
     try:
-        return bands, held_out_folds(runs, trs_for(HRF_SECONDS, t_r)) if bands else [], []
+        return held_out_folds(runs, trs_for(HRF_SECONDS, t_r)), []
     except GibletError as error:
-        return {}, [], [f"ridge was left out: {error}"]
+        return [], [f"ridge was left out: {error}"]
 
 
 def _false_discoveries(quality: xr.Dataset) -> dict:

@@ -1,5 +1,6 @@
 """Tables, JSON and YAML: read with one clear line where they cannot be, written whole."""
 
+import csv
 import json
 import warnings
 from io import StringIO
@@ -41,8 +42,13 @@ def load_table(path: str | Path, **options) -> "pd.DataFrame":
     """Read a table written as tab-separated (``.tsv``) or comma-separated (``.csv``) values.
 
     Also with another delimiter and decimal commas, as spreadsheets write them, and with ``.gz``
-    behind the ending. Columns without a name that are empty or number the rows are left out.
-    ``options`` as ``pandas.read_csv`` has them. GibletError for any other file.
+    behind the ending. Columns without a name that are empty or number the rows are left out, and
+    so are copies of a column. ``options`` as ``pandas.read_csv`` has them.
+
+    Raises
+    ------
+    GibletError
+        Any other file, and one name for two columns that differ.
     """
     import pandas as pd
 
@@ -61,9 +67,11 @@ def load_table(path: str | Path, **options) -> "pd.DataFrame":
     } | options
     try:
         try:
-            return _named(_parsed(text, options))
+            table = _parsed(text, options)
         except (pd.errors.ParserWarning, pd.errors.ParserError):  # more cells than names
-            return _named(_parsed(without_trailing_delimiters(text, separator), options))
+            text = without_trailing_delimiters(text, separator)
+            table = _parsed(text, options)
+        return _named(_without_copies(table, text, separator, path))
     except pd.errors.ParserWarning:
         reason = "rows have more cells than the first row has names; give every column a name"
         raise GibletError(f"{path}: not a readable table ({reason})") from None
@@ -78,6 +86,23 @@ def _parsed(text: str, options: dict) -> "pd.DataFrame":
     with warnings.catch_warnings():
         warnings.simplefilter("error", pd.errors.ParserWarning)
         return pd.read_csv(StringIO(text), **options)
+
+
+def _without_copies(table: "pd.DataFrame", text: str, separator: str, path: Path):
+    """``table`` without columns that repeat the name and content of an earlier one.
+
+    pandas numbers repeated names (``onset.1``) and a reader would take the first without a word.
+    """
+    line = text.lstrip("\n").partition("\n")[0]
+    cells = line.split() if separator == r"\s+" else next(csv.reader([line], delimiter=separator))
+    names, copies = [cell.strip() for cell in cells], []
+    for n, name in enumerate(names[: table.shape[1]]):
+        if not name or (first := names.index(name)) == n:
+            continue
+        if not table.iloc[:, first].equals(table.iloc[:, n]):
+            raise GibletError(f"{path}: two columns are named {name}; rename or delete one")
+        copies.append(n)
+    return table.drop(columns=table.columns[copies]) if copies else table
 
 
 def _named(table: "pd.DataFrame") -> "pd.DataFrame":

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from giblet.alignment.regressors import regress
-from giblet.alignment.sync import check_runs, match_scans, match_volumes, move_run
+from giblet.alignment.sync import match_runs, match_scans, match_volumes, move_run
 from giblet.brain.events import film_times
 from giblet.errors import GibletError
 
@@ -147,7 +147,7 @@ def test_a_boundary_in_anybodys_runs_is_one():
         ("sub-02", "run-2", times(7, 13)),
     ]
     match = match_scans(make_scans(runs), T_R, n_trs=20)
-    assert match.runs.tolist() == ["run-1 (1)"] * 7 + ["run-1 (2)"] * 13
+    assert match.runs.tolist() == ["run-1 (0-10.5 s)"] * 7 + ["run-1 (10.5-30 s)"] * 13
     assert match.showings.tolist() == [0] * 7 + [1] * 13
 
 
@@ -161,7 +161,8 @@ def test_people_who_are_briefly_in_different_runs_split_no_run(n_apart):
     ]
     match = match_scans(make_scans(runs), T_R, n_trs=100)
     if n_apart == 10:
-        assert match.runs.tolist() == ["run-1 (1)"] * 30 + ["run-1 (2)"] * 10 + ["run-2"] * 30
+        parts = ["run-1 (0-45 s)"] * 30 + ["run-1 (45-60 s)"] * 10
+        assert match.runs.tolist() == [*parts, *["run-2"] * 30]
         assert match.warnings == []
     else:
         assert match.runs.tolist() == ["run-1"] * 30 + ["run-2"] * 30
@@ -267,8 +268,8 @@ def test_a_lag_tears_no_hole_where_the_film_is_in_several_rows(lag, apart):
 def test_film_and_scans_are_checked_before_bold_is_read():
     runs = [SimpleRun("sub-01", "run-1", times(0, 10)), SimpleRun("sub-01", "run-2", times(2, 10))]
     with pytest.raises(GibletError, match=r"in two runs: 3\.0 to 15\.0 s"):
-        check_runs(runs, T_R, 20)
-    assert check_runs(runs[:1], T_R, 20) == []
+        match_runs(runs, T_R, 20)
+    assert match_runs(runs[:1], T_R, 20).warnings == []
 
 
 class SimpleRun:

@@ -1,5 +1,7 @@
 """Volumes come a few at a time as nibabel reads them at once; parcels are means of their voxels."""
 
+from pathlib import Path
+
 import nibabel
 import numpy as np
 import pytest
@@ -90,3 +92,49 @@ def test_an_image_in_a_table_of_runs_warns_as_in_a_bids_folder(tmp_path):
     where, lost = scans.attrs["warnings"]
     assert "does not say where voxels lie" in where
     assert "1 of 27 labels lie in no voxel of the scans and are left out: 1" in lost
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("Nifti1Pair", "f.hdr"), ("Nifti1Pair", "f.img"), ("Nifti2Image", "f.nii"),
+     ("Spm99AnalyzeImage", "f.img"), ("MGHImage", "f.mgz"), ("Nifti1Image", "f.nii")],
+)  # fmt: skip
+def test_other_files_of_voxels_are_read_with_a_mask(tmp_path, kind, name):
+    """SPM's pairs, FreeSurfer's volumes."""
+    values = np.random.default_rng(0).integers(900, 1100, SHAPE).astype(np.int16)
+    values = values.astype(np.float32) if kind == "MGHImage" else values
+    image = getattr(nibabel, kind)(values, np.eye(4))
+    nibabel.save(image, tmp_path / name)
+    image = open_recording(tmp_path / name, write_mask(tmp_path, np.ones(SHAPE[:3])))
+    read = np.concatenate(list(image.blocks(image.shared_columns([image]))))
+    np.testing.assert_array_equal(read, values.reshape(-1, SHAPE[3]).T)
+
+
+def test_one_volume_of_a_run_says_what_to_do(tmp_path):
+    """SPM keeps a file for each volume."""
+    nibabel.save(nibabel.Nifti1Image(np.ones(SHAPE[:3]), np.eye(4)), tmp_path / "f001.nii")
+    with pytest.raises(GibletError, match=r"this image has 3 .*; merge the volumes of a run"):
+        open_recording(tmp_path / "f001.nii", tmp_path / "f001.nii")
+
+
+def test_a_packed_image_that_is_named_otherwise_is_named(tmp_path):
+    nibabel.save(nibabel.Nifti1Image(np.ones(SHAPE), np.eye(4)), tmp_path / "f.nii.gz")
+    (tmp_path / "f.nii.gz").rename(tmp_path / "f.nii")
+    with pytest.raises(GibletError, match=r"\(it is packed by gzip\): rename it to f.nii.gz$"):
+        open_recording(tmp_path / "f.nii", tmp_path / "f.nii")
+
+
+@pytest.mark.parametrize("name", ["example4d+orig.HEAD", "example4d+orig.BRIK.gz"])
+def test_afnis_pairs_are_read_with_a_mask(tmp_path, name):
+    """nibabel brings such a file; it cannot write one."""
+    path = Path(nibabel.__file__).parent / "tests" / "data" / name
+    if not path.exists():
+        pytest.skip("nibabel without its test data")
+    image = nibabel.load(path)
+    mask = nibabel.Nifti1Image(np.ones(image.shape[:3], np.uint8), image.affine)
+    nibabel.save(mask, tmp_path / "mask.nii.gz")
+    recording = open_recording(path, tmp_path / "mask.nii.gz")
+    columns = recording.shared_columns([recording])
+    read = np.concatenate(list(recording.blocks(columns)))
+    np.testing.assert_allclose(read, image.get_fdata().reshape(-1, image.shape[3]).T)
+    assert (recording.header_t_r, columns.warnings) == (3.0, ())

@@ -66,6 +66,15 @@ def test_two_labels_of_one_name_are_one_region(atlas, places):
     np.testing.assert_array_equal(whole["both"], parts["3"] | parts["40"])
 
 
+def test_one_label_of_two_names_is_refused(atlas, places):
+    """Tables of the hemispheres one behind the other, both from 1 on: the last name was taken."""
+    name_labels(atlas, "index\tname\n3\tleft\n40\tother\n3\tright\n")
+    with pytest.raises(GibletError, match=r"dseg.tsv: label 3 has several names \(left, right\)"):
+        read_regions(atlas, places)
+    name_labels(atlas, "index\tname\n3\tleft\n3\tleft\n")
+    assert list(read_regions(atlas, places)) == ["left", "40"]
+
+
 def save_values(path, values):
     nibabel.save(nibabel.Nifti1Image(values, AFFINE), path)
 

@@ -25,6 +25,7 @@ from real_inputs.bids_folders import (
     save_table,
 )
 from real_inputs.cases import Case, check, parametrized
+from real_inputs.doctor_lines import check_doctor
 
 from giblet.brain.bold import load_bids
 
@@ -122,6 +123,7 @@ SCRUBBING = [
         partial(moving, rows=slice(0, 0)),
         same_as(partial(moving, rows=slice(0, 0), strategy=("motion",))),
         "SIMEXP/load_confounds#142",
+        "24 confounds of 40 volumes",
     ),
     Case(
         "scrub of every volume",
@@ -134,6 +136,7 @@ SCRUBBING = [
         partial(moving, strategy=("motion",)),
         lambda scans: is_right(scans) or np.testing.assert_array_less(200, scans["bold"].max()),
         "nilearn/nilearn#3193",
+        "24 confounds of 40 volumes: regressing them out leaves less than half",
     ),
 ]
 
@@ -519,6 +522,7 @@ LAYOUTS = [
         partial(bids, entities="_echo-2", events_entities=""),
         labelled("task-movie_echo-2"),
         "nipy/heudiconv#849",
+        "task-movie_echo-2: echo 2 alone is read; of a run with several echoes take",
     ),
     Case(
         "single echoes beside their combination",
@@ -627,6 +631,32 @@ SPACES = [
         partial(renamed, old="desc-preproc", new="desc-denoised"),
         "there: desc-denoised. .* name others in a table of runs",
         "PennLINC/xcp_d#967",
+    ),
+    Case(
+        "only fMRIPrep's desc-smoothAROMAnonaggr",
+        partial(renamed, old="desc-preproc", new="desc-smoothAROMAnonaggr"),
+        "there: desc-smoothAROMAnonaggr. .* name others in a table of runs .*n_dropped",
+        "nipreps/fmriprep#1455",
+    ),
+    Case(
+        "desc-smoothAROMAnonaggr beside desc-preproc",
+        lambda folder: beside(
+            folder, f"{STEM}_{SPACE}_desc-smoothAROMAnonaggr_bold.nii.gz", b"never opened"
+        ),
+        is_right,
+        "nipreps/fmriprep#1455",
+    ),
+    Case(
+        "only fMRIPost-AROMA's desc-nonaggrDenoised",
+        partial(renamed, old="desc-preproc", new="desc-nonaggrDenoised"),
+        "there: desc-nonaggrDenoised. .* name others in a table of runs",
+        "nipreps/fmripost-aroma",
+    ),
+    Case(
+        "only Halfpipe's setting-a",
+        partial(renamed, old=f"{SPACE}_desc-preproc", new="setting-a"),
+        "there: setting-a. .* name others in a table of runs",
+        "HALFpipe/HALFpipe",
     ),
     Case(
         "images without a space",
@@ -748,6 +778,20 @@ TIMES = [
         "bids-standard/legacy-validator#1363",
     ),
     Case(
+        "StartTime null",
+        partial(bids, sidecar={"RepetitionTime": 2.0, "StartTime": None}),
+        is_right,
+        "JSON's null for n/a",
+        "no StartTime, taken as 0 s$",
+    ),
+    Case(
+        "slice timing corrected, no StartTime",
+        partial(bids, sidecar={"RepetitionTime": 2.0, "SliceTimingCorrected": True}),
+        is_right,
+        "nipreps/fmriprep#2477",
+        "no StartTime, taken as 0 s; slice timing was corrected: by fMRIPrep to half a TR",
+    ),
+    Case(
         "no StartTime",
         partial(bids, sidecar={"RepetitionTime": 2.0}),
         is_right,
@@ -853,6 +897,27 @@ def unfetched(folder, name, how):
     else:
         path.write_text(how)
     return folder
+
+
+def unpacked(folder):
+    bids(folder)
+    path = folder / FUNC / f"{BOLD}.nii.gz"
+    path.write_bytes(gzip.decompress(path.read_bytes()))
+    return folder
+
+
+def stopped(folder, last):
+    """From volume 26 on nothing was scanned: all that, or copies of volume 25."""
+    values = noise()
+    values[..., 26:] = values[..., 25:26] if last is None else last
+    return bids(folder, values=values)
+
+
+def feat(folder):
+    (folder / "a.feat").mkdir()
+    save_image(folder / "a.feat/filtered_func_data.nii.gz", noise())
+    save_image(folder / "a.feat/mask.nii.gz", np.ones((4, 4, 4), np.uint8))
+    return folder / "a.feat"
 
 
 SMALL = np.diag([3.0, 3.0, 3.002, 1.0])
@@ -966,14 +1031,14 @@ IMAGES = [
         partial(two_people, affine=SMALL),
         is_right,
         "PennLINC/xcp_d#1069, nipreps/fmriprep#2515",
-        "sub-02.* voxels are up to 0.002 of a voxel off those of sub-01.*, taken as the same",
+        "sub-02.* voxels are up to 0.002 of a voxel off those of sub-01.*: resampled onto them",
     ),
     Case(
         "slices of 3.002 and 3 mm, parcels",
         partial(two_people, affine=SMALL, parcellation=LABELS),
         parcels(1, 2, 3, 4),
         "PennLINC/xcp_d#1069",
-        "taken as the same",
+        "resampled onto them",
     ),
     Case(
         "grids that differ by rounding",
@@ -1018,6 +1083,45 @@ IMAGES = [
         "bids-standard/pybids#632",
     ),
     Case(
+        "an image that is not packed, named .nii.gz",
+        unpacked,
+        rf"{BOLD}.nii.gz: not .* \(it is not packed by gzip\): rename it to {BOLD}.nii$",
+        "nipy/nibabel#255",
+    ),
+    Case(
+        "a mask of probabilities",
+        partial(bids, mask=np.where(LABELS > 2, 0.9, 1e-4).astype(np.float32)),
+        is_right,
+        "nilearn/nilearn#1588: resampled masks",
+        r"desc-brain_mask.nii.gz: holds fractions, .*: all 64 voxels above 0 are taken",
+    ),
+    Case(
+        "a mask of whole numbers as floats",
+        partial(bids, mask=(LABELS > 2).astype(np.float32) * 7),
+        is_right,
+        "FreeSurfer: aparc+aseg as a mask",
+    ),
+    Case(
+        "a scan that was stopped: the last volumes are 0",
+        partial(stopped, last=0),
+        is_right,
+        "nilearn/nilearn#3229",
+        "sub-01 task-movie: 6 volumes of the film are copies .*the first: 27.*stopped",
+    ),
+    Case(
+        "a scan that was stopped: the last volumes are copies",
+        partial(stopped, last=None),
+        is_right,
+        "Sherlock: the last 51 volumes of s5",
+        "sub-01 task-movie: 7 volumes of the film are copies .*the first: 26.*stopped",
+    ),
+    Case(
+        "a FEAT folder",
+        feat,
+        "a.feat: no BOLD file .*or name files that are no BIDS in a table of runs",
+        "FSL FEAT",
+    ),
+    Case(
         "a link to nothing",
         partial(unfetched, name=f"{FUNC}/{BOLD}.nii.gz", how="broken"),
         "no such file: it is a link to ../../gone.nii.gz, which is missing",
@@ -1032,9 +1136,21 @@ IMAGES = [
 ]
 
 
-@parametrized([*SCRUBBING, *CONFOUND_ROWS, *LAYOUTS, *SPACES, *TIMES, *IMAGES])
+CASES = [*SCRUBBING, *CONFOUND_ROWS, *LAYOUTS, *SPACES, *TIMES, *IMAGES]
+
+
+@parametrized(CASES)
 def test_bids_folders(case, tmp_path, caplog):
     check(case, read, tmp_path, caplog, lambda scans: scans.attrs["warnings"])
+
+
+@parametrized([case for case in CASES if case.warning or isinstance(case.right, str)])
+def test_doctor_says_so_before_the_run(case, tmp_path):
+    given = case.make(tmp_path)
+    folder, options = given if isinstance(given, tuple) else (given, {})
+    names = {"strategy": "confound_strategy"}
+    scan = {names.get(key, key): value for key, value in options.items()}
+    check_doctor(case, folder, **{k: str(v) if isinstance(v, Path) else v for k, v in scan.items()})
 
 
 def test_init_looks_as_the_reader_does(tmp_path):

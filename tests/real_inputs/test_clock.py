@@ -2,7 +2,6 @@
 them."""
 
 import json
-import re
 from dataclasses import dataclass
 
 import nibabel
@@ -13,17 +12,17 @@ from giblet.alignment.showings import clock_of
 from giblet.alignment.sync import Match, match_scans
 from giblet.brain.bold import find_layout
 from giblet.brain.runs import MOTION, BoldRun
-from giblet.commands.doctor.data_sizes import measure
-from giblet.config.config import parse_config
 from giblet.film.annotations import read_annotations
 from giblet.film.text import count_words, embed_words
 from tests.real_inputs.cases import Case, check, parametrized
+from tests.real_inputs.doctor_lines import check_doctor
 
 GLMSINGLE = "cvnlab/GLMsingle#50, #151; psychopy: non-slip timing"
 HCP = "HCP 7T, TR 0.72 s; Algonauts 2025, TR 1.49 s"
 FORREST = "psychoinformatics-de/studyforrest-data-annotations: SEGMENTS_OFFSETS"
 NARRATIVES = "OpenNeuro ds002345 (Narratives)"
 FILM = {"stim_file": "film.mp4"}
+NOISE = np.random.default_rng(0).integers(900, 1100, (2, 2, 2, 1200)).astype("i2")
 
 
 @dataclass
@@ -72,7 +71,7 @@ def bids(scans: dict, t_r=2.0, n=60, n_trs=200):
                 place / f"{label}_events.tsv", sep="\t", index=False, na_rep="n/a"
             )
             space = f"{label}_space-MNI152NLin2009cAsym"
-            image = nibabel.Nifti1Image(np.ones((2, 2, 2, n), "i2"), np.eye(4))
+            image = nibabel.Nifti1Image(NOISE[..., :n], np.eye(4))
             image.header.set_zooms((1, 1, 1, t_r))
             image.to_filename(prepared / f"{space}_desc-preproc_bold.nii.gz")
             nibabel.Nifti1Image(np.ones((2, 2, 2), "u1"), np.eye(4)).to_filename(
@@ -102,7 +101,7 @@ def table(rows, t_r, n=440, n_trs=900):
     """A table of runs, all of ``n`` volumes."""
 
     def make(folder):
-        np.save(folder / "r.npy", np.ones((n, 2)))
+        np.save(folder / "r.npy", NOISE[0, 0, :, :n].T)
         given = {"subject": "01", "file": "r.npy", "t_r": t_r, "film_onset": 0.0}
         pd.DataFrame([given | row for row in rows]).to_csv(
             folder / "runs.tsv", sep="\t", index=False
@@ -159,7 +158,7 @@ def segments(lengths, begins, durations=None):
 
     def make(folder):
         for k, n in enumerate(lengths):
-            np.save(folder / f"r{k}.npy", np.ones((n, 2)))
+            np.save(folder / f"r{k}.npy", NOISE[0, 0, :, :n].T)
         return table(rows, 2.0, n_trs=1500)(folder)
 
     return make
@@ -368,6 +367,15 @@ CASES = [
     Case("duration in words", one(shows(6, "long")), "duration is no number .*'long'", "BIDS"),
     Case("onset n/a", one(shows(np.nan, 60)), "needs an onset .* row 1", "nilearn/nilearn#3943"),
     Case("onset in milliseconds", one(shows(6000, 60000)), "scan ends .* before the film", "BIDS"),
+    *[
+        Case(
+            f"{word} for n/a",
+            one(shows(0, 10, stim_file=word), shows(10, 40), shows(60, word, stim_file=word)),
+            both(trs(range(20)), volumes(range(5, 25))),
+            "R writes NA, numpy nan, JSON null; bids-standard/bids-validator#1053",
+        )
+        for word in ("NA", "NaN", "nan", "None", "null")
+    ],
     Case(
         "stim_file n/a in every row",
         one(shows(6, 60, stim_file=None), shows(70, 10, stim_file=None)),
@@ -516,7 +524,7 @@ CASES = [
             ],
             2.0,
         ),
-        both(trs(range(60)), of_runs(["run-1", "run-2 (1)", "run-2 (2)"])),
+        both(trs(range(60)), of_runs(["run-1", "run-2 (60-80 s)", "run-2 (80-120 s)"])),
         "bids-standard/bids-specification#146: a film over several runs",
     ),
     Case(
@@ -533,23 +541,13 @@ def test_scans_are_matched_with_the_film(case, tmp_path, caplog):
     check(case, read, tmp_path, caplog, warned)
 
 
-REFUSED = [case for case in CASES if isinstance(case.right, str)]
-
-
-@parametrized(REFUSED)
-def test_doctor_says_before_the_run_what_would_stop_it(case, tmp_path):
-    source = case.make(tmp_path)
-    settings = {"film": "none", "bold": str(source.path), "t_r": 2.0, "dataset": "scans"}
-    _sizes, _lines, problems = measure(parse_config(settings))
-    assert any(re.search(case.right, problem) for problem in problems), problems
-
-
-def test_doctor_warns_of_what_would_bend_the_run(tmp_path):
-    (case,) = (case for case in CASES if case.prop == "resumed 6 s earlier")
-    settings = {"film": "none", "bold": str(case.make(tmp_path).path), "t_r": 2.0}
-    _sizes, lines, problems = measure(parse_config(settings | {"dataset": "scans"}))
-    assert not problems
-    assert any("WARNING" in line and re.search(case.warning, line) for line in lines)
+@parametrized([case for case in CASES if case.warning or isinstance(case.right, str)])
+def test_doctor_says_so_before_the_run(case, tmp_path):
+    source = case.make(tmp_path).path
+    runs = (
+        [] if isinstance(case.right, str) else find_layout(source).read_runs(source, None, None, ())
+    )
+    check_doctor(case, source, t_r=runs[0].t_r if runs else 2.0)
 
 
 @dataclass

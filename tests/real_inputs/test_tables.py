@@ -10,10 +10,14 @@ import pandas as pd
 import pytest
 from nibabel import cifti2
 from real_inputs.cases import Case, check, parametrized
+from real_inputs.doctor_lines import check_doctor
 
 from giblet.alignment.dataset import zscore_bold
 from giblet.brain.bold import load_runs, read_data_set, survey_runs
 from giblet.brain.runs import MOTION
+from giblet.commands.doctor.data_sizes import measure
+from giblet.config.config import parse_config
+from giblet.demo import film_path
 from giblet.errors import GibletError
 from giblet.io.tables import load_table
 
@@ -144,6 +148,8 @@ NUMBERED = ["0", "1", "2"]
 PLAIN = TABLE.set_axis(range(3), axis=1)
 TIME = cifti2.SeriesAxis(0, T_R, len(SERIES))
 BRAIN = cifti2.BrainModelAxis.from_mask(np.ones(3, bool), "CIFTI_STRUCTURE_CORTEX_LEFT")
+THREE = [BRAIN[n : n + 1] for n in range(3)]
+PARCELS = cifti2.ParcelsAxis.from_brain_models(list(zip("AAC", THREE, strict=True)))
 EMPTY = TABLE.assign(B=np.nan)
 ROWS = csv(header=False).splitlines()
 MOTIONS = pd.DataFrame(RNG.normal(0, 0.01, (12, 6)), columns=list(MOTION))
@@ -420,6 +426,23 @@ COLUMNS = [
         written(table=TABLE.set_axis(["A", "A", "C"], axis=1)),
         same(names=["A", "A", "C"]),
         "left and right of one name",
+        r"bold.csv: 1 names stand above more than one column \(A\): each column is a parcel",
+    ),
+    Case(
+        "parcels of CIFTI",
+        cifti(
+            (TIME, cifti2.ParcelsAxis.from_brain_models(list(zip(NAMES, THREE, strict=True)))),
+            name="bold.ptseries.nii",
+        ),
+        same(),
+        "PennLINC/xcp_d#1036",
+    ),
+    Case(
+        "parcels of CIFTI under one name",
+        cifti((TIME, PARCELS), name="bold.ptseries.nii"),
+        same(names=["A", "A", "C"]),
+        "PennLINC/xcp_d#1036",
+        r"bold.ptseries.nii: 1 names stand above more than one column \(A\)",
     ),
     Case(
         "a parcel that is n/a",
@@ -448,6 +471,19 @@ COLUMNS = [
         same(SERIES[:, :2], ["0", "1"]),
         "PennLINC/xcp_d#700",
         r"1 parcels \(2\)",
+    ),
+    Case(
+        "censored volumes that are n/a",
+        written("x.tsv", TABLE[TABLE.index % 6 != 5].reindex(range(12)), na_rep="n/a"),
+        "NaN in the BOLD of 3 .*censored volumes interpolated",
+        "PennLINC/xcp_d: censored volumes",
+    ),
+    Case(
+        "the last volumes are copies",
+        written(table=TABLE[:8].reindex(range(12)).ffill()),
+        same(np.vstack([SERIES[:8], *[SERIES[7:8]] * 4])),
+        "Sherlock: the last 51 volumes of s5",
+        "sub-00 run-1: 4 volumes of the film are copies of the one before .the first: 8",
     ),
     Case(
         "some n/a in a parcel",
@@ -833,6 +869,13 @@ SURFACES = [
         "rordenlab/dcm2niix#911",
     ),
     Case(
+        "CIFTI that begins at 20 s",
+        cifti((cifti2.SeriesAxis(20, T_R, len(SERIES)), BRAIN)),
+        same(names=NUMBERED),
+        "wb_command: SeriesStart",
+        "bold.dtseries.nii: its first volume is at 20 s by its header, which is not used",
+    ),
+    Case(
         "CIFTI with a step in Hz",
         cifti((series_axis(0.5, unit="HERTZ"), BRAIN)),
         same(names=NUMBERED),
@@ -924,6 +967,7 @@ SURFACES = [
 ]
 
 TIMES = pd.DataFrame({"x": MOTIONS["trans_x"], "t": np.arange(12.0)})
+TWELVE = RNG.normal(0, 0.5, (30, 12)).round(6)
 TWICE = pd.concat([TIMES[["x"]], MOTIONS[["rot_x"]].set_axis(["x"], axis=1)], axis=1)
 LONG = pd.DataFrame(RNG.normal(size=(3, 40)))
 
@@ -946,6 +990,21 @@ CONFOUNDS = [
         confounds(MOTIONS, "x.par", write=lambda p: np.savetxt(p, MOTIONS)),
         regressed(MOTIONS),
         "mcflirt",
+    ),
+    Case(
+        "twelve movement regressors of HCP, spaces first",
+        confounds(
+            None, "m.txt", TWELVE[:, :3] ** 2, lambda p: np.savetxt(p, TWELVE, "  %.6f", " ")
+        ),
+        regressed(TWELVE),
+        "HCP: Movement_Regressors.txt",
+    ),
+    Case(
+        "confounds of more than half the volumes",
+        confounds(pd.DataFrame(TWELVE[:12, :7])),
+        regressed(TWELVE[:12, :7]),
+        "nipreps/fmriprep: all columns of a table of confounds",
+        r"sub-00 run-1: 7 confounds of 12 volumes: .* choose some \(scan.confounds\)",
     ),
     Case(
         "a first 0 in confounds of one column",
@@ -1040,6 +1099,15 @@ def test_tables(case, tmp_path, caplog):
     check(case, read, tmp_path, caplog, lambda scan: scan.warnings)
 
 
+def stops_or_warns(cases):
+    return [case for case in cases if case.warning or isinstance(case.right, str)]
+
+
+@parametrized(stops_or_warns(CASES))
+def test_doctor_says_so_before_the_run(case, tmp_path):
+    check_doctor(case, case.make(tmp_path))
+
+
 def two_runs(first, second, options=None):
     """Two subjects' tables."""
 
@@ -1047,6 +1115,14 @@ def two_runs(first, second, options=None):
         first.to_csv(folder / "a.csv", index=False)
         second.to_csv(folder / "b.csv", index=False)
         return run_table(folder, "a.csv", "b.csv")
+
+    return make
+
+
+def labelled(*subjects):
+    def make(folder):
+        TABLE.to_csv(folder / "a.csv", index=False)
+        return run_table(folder, *["a.csv"] * len(subjects), subject=subjects)
 
     return make
 
@@ -1072,6 +1148,14 @@ RUNS = [
         "nipreps/fmriprep#1004",
     ),
     Case(
+        "subjects 1 and 01",
+        labelled("1", "01"),
+        same(run=1),
+        "Excel writes 1 for 01",
+        "sub-01, sub-1 are taken as different subjects",
+    ),
+    Case("subjects 1 and 10", labelled("1", "10"), same(run=1), "Excel writes 1 for 01"),
+    Case(
         "one name twice, in another order",
         two_runs(TABLE.set_axis(["A", "A", "C"], axis=1), TABLE.set_axis(["C", "A", "A"], axis=1)),
         "b.csv: other columns than a.csv",
@@ -1083,6 +1167,11 @@ RUNS = [
 @parametrized(RUNS)
 def test_runs_of_one_data_set(case, tmp_path, caplog):
     check(case, read, tmp_path, caplog, lambda scan: scan.warnings)
+
+
+@parametrized(stops_or_warns(RUNS))
+def test_doctor_compares_the_runs(case, tmp_path):
+    check_doctor(case, case.make(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -1186,6 +1275,11 @@ def test_cleaning_leaves_something(case, tmp_path, caplog):
     )
 
 
+@parametrized(stops_or_warns(CLEANED))
+def test_doctor_cleans_what_is_small(case, tmp_path):
+    check_doctor(case, case.make(tmp_path), high_pass_hz=None)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -1255,6 +1349,30 @@ def test_tables_of_events_and_runs(tmp_path, content, name):
     pd.testing.assert_frame_equal(load_table(tmp_path / name), right, check_dtype=False)
 
 
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        ("onset\tduration\tonset\n0\t5\t1\n", "onset"),
+        ("onset, duration ,duration\n0,5,6\n1,5,5\n", "duration"),
+        ("onset;a;duration;a\n0;x;5;\n", "a"),
+        ("a b a\n1 2 3\n", "a"),
+    ],
+)
+def test_two_columns_of_one_name_are_refused(tmp_path, content, name):
+    """bids-standard/bids-validator: TSV_COLUMN_HEADER_DUPLICATE. The first was taken."""
+    (tmp_path / "events.tsv").write_text(content)
+    with pytest.raises(GibletError, match=f"events.tsv: two columns are named {name}; rename"):
+        load_table(tmp_path / "events.tsv")
+
+
+def test_copies_of_a_column_are_left_out(tmp_path):
+    (tmp_path / "events.tsv").write_text("onset\tduration\tonset\n0.5\t5\t0.5\n1\t5\t1\n")
+    assert load_table(tmp_path / "events.tsv").to_dict("list") == {
+        "onset": [0.5, 1.0],
+        "duration": [5, 5],
+    }
+
+
 def test_a_table_of_texts_keeps_its_commas(tmp_path):
     content = "onset\ttext\n0.5\t1,5 and 2\n1.5\t1,500\n2.5\tone; two\n"
     (tmp_path / "events.tsv").write_text(content)
@@ -1281,3 +1399,31 @@ def test_a_voxel_that_is_nan_in_every_volume_is_left_out(tmp_path):
     assert "1 voxels, constant in some run, were left out" in scans.warnings
     expected = volumes.reshape(8, 12)[np.arange(8) != 5].T
     np.testing.assert_array_equal(scans.runs[0].read(scans.columns), expected)
+
+
+def test_doctor_reads_tables_that_it_does_not_clean(tmp_path, monkeypatch):
+    """Constant parcels are named; what only cleaning shows is not."""
+    from giblet.commands.doctor import scan_checks
+
+    table = TABLE.assign(B=1.0, TR=STEPS)
+    monkeypatch.setattr(scan_checks, "_MOST_VALUES", 40)
+    source = written(table=table)(tmp_path)
+    config = parse_config({"film": "none", "bold": str(source), "t_r": T_R})
+    _sizes, lines, problems = measure(config)
+    assert not problems
+    assert any("1 parcels (B), constant" in line for line in lines)
+    assert not any("nothing but a trend" in line for line in lines)
+
+
+def test_doctor_lists_runs_and_checks_those_to_test(tmp_path):
+    np.save(tmp_path / "bold.npy", RNG.normal(size=(40, 3)))
+    columns = {"stim_onset": [0, 24.0], "duration": 24.0, "run": ["run-1", "run-2"]}
+    source = run_table(tmp_path, "bold.npy", "bold.npy", subject="01", **columns)
+    settings = {"film": str(film_path()), "bold": str(source), "t_r": T_R}
+    for named, problem in (("run-2", ""), ("run-7", "splits.test_runs: no run run-7 in the scan")):
+        splits = {"test_runs": [named], "gap_seconds": 4.0}
+        _sizes, lines, problems = measure(parse_config(settings | {"splits": splits}))
+        assert "runs: run-1, run-2" in lines
+        assert [p[: len(problem)] for p in problems] == [problem] * bool(problem)
+        short = any("splits.gap_seconds 4 is shorter than the HRF" in line for line in lines)
+        assert short != bool(problem)

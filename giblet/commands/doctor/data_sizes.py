@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from giblet.config.config import Config
@@ -55,7 +56,7 @@ def measure(config: Config) -> tuple[Sizes | None, list[str], list[str]]:
     """Sizes (None where there is nothing to measure), lines about the data, and problems."""
     lines, problems = [], []
     film = _noting(problems, _film_seconds, config, lines)
-    scans = _noting(problems, _scans, config, lines, film)
+    scans = _noting(problems, _scans, config, lines, film, problems)
     scans = scans or {}
     _noting(problems, _annotations, config, lines, film, scans.get("seconds"))
     _noting(problems, _codec, config, lines)
@@ -160,9 +161,11 @@ def _codec(config: Config, lines: list[str]) -> None:
         lines.append(f"codec: {name} is not in the Hugging Face cache; it will be fetched")
 
 
-def _scans(config: Config, lines: list[str], film_seconds: float | None) -> dict | None:
+def _scans(
+    config: Config, lines: list[str], film_seconds: float | None, problems: list[str]
+) -> dict | None:
     """Sizes of the scans, from headers and tables; without a film ``seconds`` is theirs."""
-    from giblet.commands.doctor.scan_clock import clock_warnings
+    from giblet.commands.doctor.scan_checks import check_clock, read_columns, read_runs
     from giblet.timing import whole_trs
 
     if config.bold_source == "none":
@@ -175,63 +178,32 @@ def _scans(config: Config, lines: list[str], film_seconds: float | None) -> dict
         lines.append("scans: SIMULATED, 4 subjects, 2 runs of each, 3,666 voxels")
         values = n_volumes * 3666 / 1e6
         return {"n_subjects": 4, "n_columns": 3666, "values": 4 * values}
-    runs = _runs(config)
-    columns, volumes = _chosen_columns(runs[0], config), [run.n_volumes for run in runs]
-    n_columns = len(columns)
-    subjects = {run.subject for run in runs}
+    runs = read_runs(config)
+    read = _noting(problems, read_columns, runs, config)
+    used, columns, warnings = read or (runs, [], [])
+    n_columns, n_volumes = len(columns), sum(run.n_volumes for run in used)
+    subjects = {run.subject for run in used}
     lines.append(
-        f"scans: {len(subjects)} subjects, {len(runs)} runs, {sum(volumes)} volumes of "
-        f"{n_columns:,} voxels or parcels, TR {runs[0].t_r:g} s"
+        f"scans: {len(subjects)} subjects, {len(used)} runs, {n_volumes} volumes"
+        + f" of {n_columns:,} voxels or parcels" * (read is not None)
+        + f", TR {runs[0].t_r:g} s"
     )
+    of_runs = chain.from_iterable(run.warnings for run in used)
+    lines += map(_warned, dict.fromkeys([*warnings, *of_runs]))
     if abs(runs[0].t_r - config.t_r) > 1e-4:
         raise GibletError(
             f"t_r is {config.t_r} s in the config, but the scan's RepetitionTime is "
             f"{runs[0].t_r:g} s: set t_r: {runs[0].t_r:g}"
         )
-    of_runs = [warning for run in runs for warning in run.warnings]
-    noticed = [*of_runs, *columns.warnings, *clock_warnings(runs, config, film_seconds)]
-    lines += map(_warned, dict.fromkeys(noticed))
-    lines += map(_warned, _constant(runs, Path(config.bold_source)))
+    lines += map(_warned, check_clock(used, config, film_seconds, lines))
+    if read is None:
+        return None
     return {
         "n_subjects": len(subjects),
         "n_columns": n_columns,
-        "values": sum(volumes) * n_columns / 1e6,
-        "seconds": max(float(run.film_time.max()) for run in runs),
+        "values": n_volumes * n_columns / 1e6,
+        "seconds": max(float(run.film_time.max()) for run in used),
     }
-
-
-def _runs(config: Config) -> list:
-    from giblet.brain.bold import read_data_set
-
-    source, scan = Path(config.bold_source), config.scan
-    chosen = (scan.confounds, scan.confound_strategy, scan.space, scan.raw)
-    return read_data_set(source, config.task, *chosen)
-
-
-def _constant(runs: list, source: Path) -> list[str]:
-    """Warnings of subjects that will be left out, as far as their recordings are quickly read.
-
-    GibletError if nobody is left.
-    """
-    from giblet.brain.screening import CONSTANT, constant_subjects, varying_columns
-
-    varies = [
-        not run.recording.is_quick or bool(varying_columns(run, _columns(run)).any())
-        for run in runs
-    ]
-    return [CONSTANT.format(name) for name in constant_subjects(runs, varies, source)]
-
-
-def _columns(run):
-    """All that can be read of one run."""
-    return run.recording.shared_columns([run.recording])
-
-
-def _chosen_columns(run, config: Config):
-    """Voxels of the run's brain mask, labels of the parcellation, or columns of a table."""
-    columns = _columns(run)
-    parcellation = config.scan.parcellation
-    return columns if parcellation is None else columns.parcels(Path(parcellation))
 
 
 def _sizes(config: Config, seconds: float, scans: dict) -> Sizes:

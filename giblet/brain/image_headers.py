@@ -1,0 +1,57 @@
+"""Headers of images: what contradicts the file, the axis of volumes, the TR."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from giblet.errors import GibletError
+
+_DEFLATE = 1032  # the most that gzip packs into a byte
+_MILLISECONDS = 100.0  # a TR from here on must be in them, whatever its unit
+_SECONDS = {"msec": 1e-3, "usec": 1e-6}  # in a unit of time of NIfTI
+
+
+def check_packed(path: Path) -> None:
+    """GibletError where a NIfTI file is packed by gzip and its name says otherwise, or not."""
+    if not path.name.endswith((".nii", ".nii.gz")):
+        return
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+    if packed != path.name.endswith(".gz"):
+        name = f"{path.name}.gz" if packed else path.name.removesuffix(".gz")
+        what = "is packed by gzip" if packed else "is not packed by gzip"
+        raise GibletError(f"{path}: not a readable image (it {what}): rename it to {name}")
+
+
+def check_header(image, path: Path) -> None:
+    """Raise ValueError unless voxels are numbers, fit into the file and have coordinates."""
+    dtype, packed = image.get_data_dtype(), _DEFLATE if path.name.endswith(".gz") else 1
+    if dtype.kind not in "fiu":
+        raise ValueError(f"its voxels are no real numbers but {dtype}")
+    n_bytes = math.prod(image.shape) * dtype.itemsize
+    if min(image.shape, default=0) < 1 or n_bytes > packed * path.stat().st_size:
+        raise ValueError(f"its header claims {image.shape} voxels, which are not in it")
+    affine = getattr(image, "affine", np.eye(4))  # greyordinates have none
+    if not np.isfinite(affine).all() or not np.linalg.det(affine):
+        raise ValueError("its affine says of no voxel where it lies")
+
+
+def time_axis(shape: tuple[int, ...], path: Path) -> int:
+    """The axis of volumes in an image of BOLD: the fourth, or the one that is longer than 1."""
+    longer = [axis for axis in range(3, len(shape)) if shape[axis] > 1]
+    if len(shape) < 4 or len(longer) > 1:
+        advice = "; merge the volumes of a run into one file (fslmerge -t)" * (len(shape) == 3)
+        raise GibletError(
+            f"{path}: BOLD must have 4 dimensions, this image has {len(shape)} {shape}{advice}"
+        )
+    return longer[0] if longer else 3
+
+
+def header_t_r(header, axis: int) -> float | None:
+    """The TR (s) that a header states; None where it has none."""
+    zooms = header.get_zooms()
+    units = header.get_xyzt_units()[1] if hasattr(header, "get_xyzt_units") else "sec"
+    stated = float(zooms[axis]) if len(zooms) > axis else 0.0
+    stated *= _SECONDS.get(units, 1e-3 if stated >= _MILLISECONDS else 1.0)
+    return stated if 1e-3 < stated < math.inf else None

@@ -1,0 +1,99 @@
+"""A config's scans before the run: what reading and aligning them will say, and their sizes."""
+
+from pathlib import Path
+
+from giblet.brain.recording import Columns
+from giblet.brain.runs import BoldRun
+from giblet.config.config import Config
+
+_MOST_VALUES = 2_000_000  # volumes × columns that are read and cleaned: about 4 s
+
+
+def read_runs(config: Config) -> list[BoldRun]:
+    """The runs of a config's scans, from headers and tables.
+
+    GibletError as `giblet.brain.bold.read_data_set`.
+    """
+    from giblet.brain.bold import read_data_set
+
+    scan = config.scan
+    chosen = (scan.confounds, scan.confound_strategy, scan.space, scan.raw)
+    return read_data_set(Path(config.bold_source), config.task, *chosen)
+
+
+def read_columns(runs: list[BoldRun], config: Config) -> tuple[list[BoldRun], Columns, list[str]]:
+    """The ``runs`` that will be used, the columns that they share, and warnings of their readers.
+
+    Scans of up to 2 million values are read and cleaned, as `load_bold` does; recordings that are
+    quickly read are read; of others only headers, tables and masks.
+    Raises GibletError as `giblet.brain.bold.load_bids`.
+    """
+    from giblet.brain.bold import NULL, load_scans
+    from giblet.brain.recording import shared_columns
+    from giblet.brain.screening import few_degrees, survey
+
+    source, scan = Path(config.bold_source), config.scan
+    columns: Columns
+    of_null = [NULL] * scan.null
+    is_small = _n_values(runs) <= _MOST_VALUES
+    if is_small or all(run.recording.is_quick for run in runs):
+        scans = survey(runs, source, scan.parcellation)
+        warnings = scans.warnings
+        if is_small:
+            warnings = load_scans(scans, scan.high_pass_hz).attrs["warnings"]
+        return scans.runs, scans.columns, [*of_null, *warnings]
+    columns = shared = shared_columns([run.recording for run in runs], source)
+    if scan.parcellation is not None:
+        columns = shared.parcels(Path(scan.parcellation))
+    of_runs = [warning for run in runs for warning in [*run.warnings, *few_degrees(run)]]
+    return runs, columns, [*of_null, *_constant(runs, source), *of_runs, *columns.warnings]
+
+
+def _n_values(runs: list[BoldRun]) -> int:
+    """Volumes × columns of all recordings; of images, × voxels of their grids."""
+    return sum(run.recording.n_volumes * run.recording.n_columns for run in runs)
+
+
+def _constant(runs: list[BoldRun], source: Path) -> list[str]:
+    """Warnings of subjects that will be left out, as far as their recordings are quickly read.
+
+    GibletError if nobody is left.
+    """
+    from giblet.brain.screening import CONSTANT, constant_subjects, varying_columns
+
+    varies = [
+        not run.recording.is_quick
+        or bool(varying_columns(run, run.recording.shared_columns([run.recording]))[0].any())
+        for run in runs
+    ]
+    return [CONSTANT.format(name) for name in constant_subjects(runs, varies, source)]
+
+
+def check_clock(
+    runs: list[BoldRun], config: Config, film_seconds: float | None, lines: list[str]
+) -> list[str]:
+    """Warnings of how the volumes of ``runs`` match the film's TRs and are split into parts.
+
+    ``film_seconds`` is the film's length, None where it is not known. To ``lines`` the labels of
+    runs are added, as ``splits.test_runs`` names them. Raises GibletError as
+    `giblet.alignment.sync.match_scans` and, with a film, `giblet.alignment.dataset.split_film`.
+    """
+    from giblet.alignment.dataset import gap_warnings, split_film
+    from giblet.alignment.sync import match_runs, move_runs, unscanned_warnings
+    from giblet.evaluation.quality import ridge_folds
+    from giblet.timing import trs_for, whole_trs
+
+    t_r = config.t_r
+    runs = move_runs(runs, config.scan.lag_seconds)
+    scanned = max(float(run.film_time.max()) for run in runs) + t_r
+    n_trs = whole_trs(film_seconds, t_r) if film_seconds else trs_for(scanned, t_r)
+    n_trs = max(1, min(n_trs, config.max_trs or n_trs))
+    match = match_runs(runs, t_r, n_trs)
+    labels = list(dict.fromkeys(match.runs.tolist()))
+    if len(labels) > 1:
+        lines.append(f"runs: {', '.join(labels[:12])}{', …' * (len(labels) > 12)}")
+    warnings = match.warnings + ridge_folds(match.runs, t_r)[1]
+    if film_seconds:
+        split_film(len(match.trs), t_r, config.splits, True, match.runs)
+        warnings += unscanned_warnings(match, n_trs) + gap_warnings(config.splits)
+    return warnings
