@@ -1,5 +1,7 @@
 """Nats bought by z: by hand, and on a small VAE that is trained on pieces with known structure."""
 
+from math import log
+
 import pytest
 import torch
 from torch import nn
@@ -89,8 +91,8 @@ def trained():
     embed = nn.Embedding(3 * N_SYMBOLS, width)
     latents, decoder = HierarchicalLatents(width, settings), Decoder(width)
     parameters = [p for module in (embed, latents, decoder) for p in module.parameters()]
-    optimizer = torch.optim.Adam(parameters, lr=5e-3)
-    for _ in range(250):
+    optimizer = torch.optim.Adam(parameters, lr=5e-3, fused=True)
+    for _ in range(200):
         tokens, seconds = pieces(8, generator)
         posteriors = latents.encode(embed(tokens), seconds, generator=generator)
         nll = decoder(latents.expand({n: p.z for n, p in posteriors.items()}, seconds), tokens)
@@ -101,8 +103,9 @@ def trained():
     return embed, latents, decoder
 
 
+@pytest.mark.slow
 def test_a_trained_vae_buys_nats_on_every_level(trained):
-    """Each level holds what repeats at its time scale: a third of ln 6 nats per token at most."""
+    """Each level holds what repeats at its time scale, and without z all cost ln 6 nats."""
     embed, latents, decoder = trained
     generator = torch.Generator().manual_seed(1)
     tokens, seconds = pieces(8, generator)
@@ -115,7 +118,8 @@ def test_a_trained_vae_buys_nats_on_every_level(trained):
         return decoder(latents.expand(z, seconds), tokens)
 
     bought = nats_bought(nll, own, other, latents.sample_prior(8, 47.75, generator))
-    print(bought)
-    assert bought["own"]["all"] < 0.5
+    chance = log(N_SYMBOLS)
+    assert bought["own"]["all"] < chance - 1
     for kind in ("other", "prior"):
         assert bought[kind]["all"] > 1
+        assert min(bought[kind].values()) > 0.3
