@@ -96,7 +96,7 @@ def attribute_vector(z: np.ndarray, attribute: np.ndarray) -> np.ndarray:
     return z[attribute >= high].mean(0) - z[attribute <= low].mean(0)
 
 
-def monotonicity(values: Sequence[float]) -> float:
+def monotonicity(values: Sequence[float] | np.ndarray) -> float:
     """Spearman's correlation of values on a path with their order, positive if ends agree with it.
 
     1 for a path that always rises or always falls; below 0 if most of the path runs against the
@@ -105,11 +105,11 @@ def monotonicity(values: Sequence[float]) -> float:
     >>> round(monotonicity([5.0, 4.0, 2.0, 1.0]), 3)
     1.0
     """
-    values = np.asarray(values, np.float64)
-    sign = np.sign(values[-1] - values[0])
-    if not sign or np.isnan(values).any():
+    path = np.asarray(values, np.float64)
+    sign = np.sign(path[-1] - path[0])
+    if not sign or np.isnan(path).any():
         return np.nan
-    return float(sign * spearmanr(np.arange(len(values)), values).statistic)
+    return float(sign * spearmanr(np.arange(len(path)), path).statistic)
 
 
 def attributes_along(

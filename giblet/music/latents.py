@@ -26,15 +26,26 @@ from giblet.music.segments import SegmentEncoder, gather_segments
 from giblet.music.tokens import VOCABULARY
 
 LARGEST_LOG_VARIANCE = 8.0  # and smallest: -8
+FIRST_LOG_VARIANCE = -2.0  # of posteriors before training: a decoder that hears noise ignores z
+FIRST_OUTPUT = 0.2  # size of the signal's weights before training: about as loud as the tokens
 
 
-class LevelSettings(StrictSettings):
-    """One level of latents."""
-
-    seconds: PositiveFloat | None = Field(description="length of a segment; null: the whole piece")
+class _Level(StrictSettings):
     width: PositiveInt = Field(description="numbers in a segment's latent")
     free_nats: NonNegativeFloat = Field(description="KL per segment without cost: free bits")
     prior: PriorSettings = PriorSettings()
+
+
+class LevelSettings(_Level):
+    """The fine or the local level of latents."""
+
+    seconds: PositiveFloat = Field(description="length of a segment")
+
+
+class GlobalSettings(_Level):
+    """The global level of latents."""
+
+    seconds: PositiveFloat | None = Field(description="length of a segment; null: the whole piece")
 
 
 class LatentSettings(StrictSettings):
@@ -44,16 +55,14 @@ class LatentSettings(StrictSettings):
 
     fine: LevelSettings = LevelSettings(seconds=1.5, width=16, free_nats=0.5)
     local: LevelSettings = LevelSettings(seconds=6.0, width=32, free_nats=1.0)
-    global_: LevelSettings = Field(
-        LevelSettings(seconds=48.0, width=64, free_nats=2.0), alias="global"
+    global_: GlobalSettings = Field(
+        GlobalSettings(seconds=48.0, width=64, free_nats=2.0), alias="global"
     )
     n_token_blocks: PositiveInt = Field(3, description="of the encoder, over tokens")
     n_segment_blocks: PositiveInt = Field(2, description="of the encoder, over each level")
 
     @validator(mode="after")
     def _nest(self):
-        if self.fine.seconds is None or self.local.seconds is None:
-            raise ValueError("only the global level can be the whole piece")
         for name, low, high in (
             ("local", self.fine.seconds, self.local.seconds),
             ("global", self.local.seconds, self.global_.seconds),
@@ -63,15 +72,16 @@ class LatentSettings(StrictSettings):
         return self
 
     @property
-    def levels(self) -> dict[str, LevelSettings]:
+    def levels(self) -> dict[str, LevelSettings | GlobalSettings]:
         """By name, from fine to global."""
         return {"fine": self.fine, "local": self.local, "global": self.global_}
 
     @property
     def ratios(self) -> tuple[int, int | None]:
         """Fine segments in a local one and local in a global one (None: all)."""
-        fine, local, whole = (level.seconds for level in self.levels.values())
-        return round(local / fine), None if whole is None else round(whole / local)
+        local, whole = self.local.seconds, self.global_.seconds
+        n_fine = round(local / self.fine.seconds)
+        return n_fine, None if whole is None else round(whole / local)
 
 
 class HierarchicalLatents(nn.Module):
@@ -119,6 +129,14 @@ class HierarchicalLatents(nn.Module):
             {name: nn.Linear(3, width) for name, level in levels.items() if level.seconds}
         )
         self.output = nn.Linear(width, width)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        nn.init.normal_(self.output.weight, std=FIRST_OUTPUT * len(self.output.bias) ** -0.5)
+        nn.init.zeros_(self.output.bias)
+        for name, level in self.settings.levels.items():
+            nn.init.zeros_(self.heads[name][-1].bias)
+            nn.init.constant_(self.heads[name][-1].bias[level.width :], FIRST_LOG_VARIANCE)
 
     def encode(
         self,

@@ -7,7 +7,7 @@ import torch
 Z = Mapping[str, torch.Tensor]  # level -> (batch, n_segments, width)
 
 
-def nats_bought(
+def nats_bought_by_latents(
     nll: Callable[[Z], torch.Tensor], own: Z, other: Z, prior: Z
 ) -> dict[str, dict[str, float]]:
     """Nats per token that z is worth: the loss with a wrong z less the loss with the right one.
@@ -28,7 +28,7 @@ def nats_bought(
         saves, where "all" levels are replaced, and where one is, by its name
 
     >>> own, wrong = {"fine": torch.ones(1, 2, 1)}, {"fine": torch.zeros(1, 2, 1)}
-    >>> nats_bought(lambda z: 3 - z["fine"].mean(), own, wrong, wrong)["other"]
+    >>> nats_bought_by_latents(lambda z: 3 - z["fine"].mean(), own, wrong, wrong)["other"]
     {'all': 1.0, 'fine': 1.0}
     """
     with torch.no_grad():

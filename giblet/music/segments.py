@@ -78,7 +78,7 @@ class SegmentEncoder(nn.Module):
     ):
         super().__init__()
         self.fine_seconds, self.ratios = fine_seconds, ratios
-        self.phase = nn.Linear(1, width)
+        self.norm, self.phase = nn.LayerNorm(width), nn.Linear(1, width)
         self.token_blocks = nn.ModuleList(Block(width, 2**i) for i in range(n_token_blocks))
         names = ("fine", "local", "global")
         self.pooled = nn.ModuleDict({name: nn.Linear(2 * width + 1, width) for name in names})
@@ -114,7 +114,7 @@ class SegmentEncoder(nn.Module):
         """States (batch, n_segments, width) of each level, and which segments contain a token."""
         indices = self.indices(seconds.where(mask, 0))
         phase = seconds.remainder(self.fine_seconds) / self.fine_seconds
-        x = embeddings + self.phase(phase[..., None].to(embeddings.dtype))
+        x = self.norm(embeddings) + self.phase(phase[..., None].to(embeddings.dtype))
         for block in self.token_blocks:
             x = block(x, mask[..., None])
         states, occupied, index = {}, {}, indices["fine"]

@@ -67,6 +67,20 @@ def test_the_posterior_is_top_down():
         assert (gradient.abs().sum(-1) > 0).nonzero().flatten().tolist() == [int(parent)]
 
 
+def test_before_training_z_says_more_than_its_noise_and_is_no_louder_than_tokens():
+    latents, (embeddings, seconds) = latents_of(), piece(2000)
+    posteriors = latents.encode(0.02 * embeddings, seconds)
+    for posterior in posteriors.values():
+        assert -3 < posterior.log_variance.mean() < -1
+    assert latents.expand({n: p.z for n, p in posteriors.items()}, seconds).std() < 0.2
+
+
+def test_the_scale_of_the_embeddings_does_not_count():
+    latents, (embeddings, seconds) = latents_of(), piece()
+    one, other = (latents.encode(k * embeddings, seconds)["fine"].mean for k in (1.0, 0.1))
+    torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-2)
+
+
 def test_nothing_passes_the_bottleneck():
     """With z held, the encoder's input does not matter; with z free, it does."""
     latents, (embeddings, seconds) = latents_of(), piece()

@@ -8,7 +8,7 @@ from torch import nn
 
 from giblet.music.kl_schedules import free_bits
 from giblet.music.latents import HierarchicalLatents, LatentSettings
-from giblet.music.nats_bought import fit_segments, nats_bought
+from giblet.music.nats_bought import fit_segments, nats_bought_by_latents
 
 
 def test_each_level_is_replaced_alone():
@@ -21,7 +21,7 @@ def test_each_level_is_replaced_alone():
         assert all(value.shape[1] == 3 for value in z.values())
         return torch.stack([10 - w * z[name].mean() for name, w in worth.items()]).sum()
 
-    bought = nats_bought(nll, own, other, prior)
+    bought = nats_bought_by_latents(nll, own, other, prior)
     assert bought["own"] == {"all": pytest.approx(23)}
     assert bought["other"] == pytest.approx({"all": 7, "fine": 1, "local": 2, "global": 4})
     assert bought["prior"] == pytest.approx({"all": 3.5, "fine": 0.5, "local": 1, "global": 2})
@@ -29,7 +29,7 @@ def test_each_level_is_replaced_alone():
 
 def test_a_decoder_that_ignores_z_buys_nothing():
     z = {"fine": torch.ones(1, 3, 2)}
-    bought = nats_bought(lambda _: torch.tensor([2.0, 4.0]), z, z, z)
+    bought = nats_bought_by_latents(lambda _: torch.tensor([2.0, 4.0]), z, z, z)
     assert bought == {"own": {"all": 3}, "other": {"all": 0, "fine": 0},
                       "prior": {"all": 0, "fine": 0}}  # fmt: skip
 
@@ -66,11 +66,13 @@ class Decoder(nn.Module):
     def __init__(self, width):
         super().__init__()
         self.place = nn.Embedding(3, width)
+        nn.init.normal_(self.place.weight, std=0.02)
+        self.norm = nn.RMSNorm(width)
         self.network = nn.Sequential(nn.Linear(width, 64), nn.GELU(), nn.Linear(64, 3 * N_SYMBOLS))
 
     def forward(self, signal, tokens):
         place = torch.arange(tokens.shape[1]) % 3
-        logits = self.network(signal + self.place(place))
+        logits = self.network(self.norm(signal + self.place(place)))
         return nn.functional.cross_entropy(logits.mT, tokens, reduction="none")
 
 
@@ -92,7 +94,7 @@ def trained():
     latents, decoder = HierarchicalLatents(width, settings), Decoder(width)
     parameters = [p for module in (embed, latents, decoder) for p in module.parameters()]
     optimizer = torch.optim.Adam(parameters, lr=5e-3, fused=True)
-    for _ in range(200):
+    for _ in range(150):
         tokens, seconds = pieces(8, generator)
         posteriors = latents.encode(embed(tokens), seconds, generator=generator)
         nll = decoder(latents.expand({n: p.z for n, p in posteriors.items()}, seconds), tokens)
@@ -117,7 +119,7 @@ def test_a_trained_vae_buys_nats_on_every_level(trained):
     def nll(z):
         return decoder(latents.expand(z, seconds), tokens)
 
-    bought = nats_bought(nll, own, other, latents.sample_prior(8, 47.75, generator))
+    bought = nats_bought_by_latents(nll, own, other, latents.sample_prior(8, 47.75, generator))
     chance = log(N_SYMBOLS)
     assert bought["own"]["all"] < chance - 1
     for kind in ("other", "prior"):
