@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from giblet.music.segments import Block, SegmentEncoder, gather_segments, pool_segments
 
@@ -126,3 +127,12 @@ def test_the_order_of_tokens_of_one_moment_counts():
     states, _ = encoder(x, 0 * seconds, mask)
     other, _ = encoder(x.flip(1), 0 * seconds, mask)
     assert (states["fine"] - other["fine"]).abs().max() > 1e-3
+
+
+def test_the_cost_grows_linearly():
+    encoder, flops = encoder_of(), []
+    for n in (500, 4000):
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            encoder(*piece(n, last=n / 10))
+        flops.append(counter.get_total_flops())
+    assert flops[1] < 8.5 * flops[0]
