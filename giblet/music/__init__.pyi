@@ -44,6 +44,7 @@ from .posteriors import (
 )
 from .priors import Prior as Prior, PriorSettings as PriorSettings, build_prior as build_prior
 from .synthetic_scores import (
+    disentanglement_of as disentanglement_of,
     factor_grid as factor_grid,
     simulated_score as simulated_score,
 )
