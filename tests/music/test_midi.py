@@ -120,6 +120,12 @@ def test_a_beat_is_three_notes_in_compound_metres_alone(numerator, power, length
     np.testing.assert_allclose(np.diff(seconds), length / 2)
 
 
+def test_of_two_signatures_at_once_the_first_tracks_counts():
+    events = beat(60, 0, 480)
+    _, _, per_bar = beats_of([(0, signature(3, 2)), *events], [(0, signature(5, 2)), *events])
+    assert set(per_bar) == {3}
+
+
 def test_a_signature_in_the_middle_of_a_beat_cuts_it():
     events = [(0, signature(4, 2)), *beat(60, 0, 720), (0, signature(3, 2)), *beat(60, 0, 960)]
     assert beats_of(events) == ([0, 0.5, 0.75, 1.25, 1.75], [0, 1, 0, 1, 2], [4, 4, 3, 3, 3])
