@@ -50,7 +50,8 @@ def beats_of(file: MidiFile, clock: TempoMap, end: int) -> Beats | None:
 
     4/4 until a time signature says otherwise; each time signature begins a bar, a cut one too. A
     beat is the note that the denominator names; in compound metres (a numerator of 6, 9, 12, ...)
-    it is three of them. Of several time signatures at one tick, the first track's counts. A shorter bar at the start is known only where a time signature says so.
+    it is three of them. Of several time signatures at one tick, the first track's counts. A shorter
+    bar at the start is known only where a time signature says so.
 
     Nobody knows the beats (None, with a warning) in a file with neither tempo nor time signature,
     in one whose clock is SMPTE's, and where there would be more than a million.
