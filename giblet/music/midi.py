@@ -192,9 +192,10 @@ def _beats_as_events(
     """Edges of beats in s and in ticks, and the events that give a reader the same edges."""
     if beats is None:
         return np.array([0, _QUARTER_SECONDS]), np.array([0.0, _TICKS]), []
-    seconds, in_bar, per_bar = beats.seconds, beats.in_bar, beats.per_bar
-    if seconds[0] < 0:
-        raise GibletError(f"the beats begin at {seconds[0]:g} s; MIDI begins at 0")
+    late = beats.seconds >= 0  # MIDI begins at 0
+    seconds, in_bar, per_bar = beats.seconds[late], beats.in_bar[late], beats.per_bar[late]
+    if len(seconds) < 2:
+        return _beats_as_events(None)
     if seconds[0] > 0:  # a bar of one beat leads to the first
         seconds = np.concatenate([[0.0], seconds])
         in_bar, per_bar = np.concatenate([[0], in_bar]), np.concatenate([[1], per_bar])
