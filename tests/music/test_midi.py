@@ -199,7 +199,7 @@ files = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(files, st.booleans())
 def test_bytes_to_notes_to_bytes_and_back(data, with_pedal):
     notes = notes_from_bytes(data, with_pedal)
@@ -212,7 +212,7 @@ def test_bytes_to_notes_to_bytes_and_back(data, with_pedal):
     check_same(notes_from_bytes(bytes_from_notes(back)), back, tolerance=2e-3)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.tuples(st.floats(0, 9000), st.floats(0, 40), st.integers(0, 127), st.integers(1, 127)),
