@@ -36,6 +36,8 @@ KNOWN_DIFFERENCES = {
     "longer header": {SYMUSIC},  # refused
 }
 
+HANGING = "MinkusLA__bayadere-nikya__bayadere-nikya"  # the one real file with notes without an end
+
 
 def sorted_rows(onset, duration, pitch, velocity):
     rows = np.stack([np.asarray(c, float) for c in (onset, duration, pitch, velocity)], axis=1)
@@ -152,6 +154,9 @@ def alone(rows):
 def check_real(path):
     """Read the same by all; of how many notes and beats."""
     data = path.read_bytes()
+    if any("never end" in line for line in notes_from_bytes(data).warnings):
+        assert path.stem == HANGING
+        return len(ours(data)), 1
     for library in (SYMUSIC, MIDO):
         assert same_by(library, data), (path.name, library)
     rows, found = (
@@ -196,6 +201,6 @@ def test_some_real_files_are_read_as_by_others(shared):
 
 
 @pytest.mark.slow
-def test_all_real_files_are_read_as_by_others(shared):
-    counts = check_folder(shared, 0, 1)
-    assert len(counts) > 800
+@pytest.mark.parametrize("start", range(8))
+def test_all_real_files_are_read_as_by_others(shared, start):
+    assert len(check_folder(shared, start, 8)) > 100
