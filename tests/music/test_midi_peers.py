@@ -191,7 +191,7 @@ def check_folder(shared, start, stride):
     if not files:
         pytest.skip("no music in GIBLET_SHARED")
     counts = np.array([check_real(path) for path in files[start::stride]])
-    assert (counts[:, 0] > 5).all()
+    assert counts[:, 0].mean() > 100
     assert (counts[:, 1] > 0).mean() > 0.7
     return counts
 
