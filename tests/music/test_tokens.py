@@ -216,6 +216,17 @@ def test_ill_formed_tokens(tokens, expected, warning):
     assert warning is None or notes.warnings[0].startswith(warning)
 
 
+def test_notes_later_than_a_day_are_left_out_and_counted():
+    day = [VOCABULARY.time_shift_token(512)] * (24 * 3600 // 8)
+    notes = detokenize(np.array([771, 60, 64, *day, 64, 319, 188]))
+    assert rows_of(notes) == [(0, 86400, 60, 80), (0, 86400, 64, 80)]
+    assert notes.warnings == (
+        "1 notes never end: ended with the last token",
+        "1 notes later than 24 h left out",
+    )
+    assert rows_of(detokenize(tokenize(notes))) == rows_of(notes)
+
+
 @pytest.mark.parametrize("tokens", [np.zeros((1, 3), int), np.array([60.0])])
 def test_what_is_no_sequence_of_ids_is_refused(tokens):
     with pytest.raises(GibletError, match=r"tokens: (the shape )?must be"):
