@@ -35,6 +35,7 @@ from .nats_bought import (
     fit_segments as fit_segments,
     nats_bought_by_latents as nats_bought_by_latents,
 )
+from .musicxml import read_musicxml as read_musicxml
 from .notes import Beats as Beats, Notes as Notes
 from .posteriors import (
     Posterior as Posterior,

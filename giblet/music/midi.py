@@ -22,7 +22,8 @@ from giblet.music.midi_file import (
 from giblet.music.notes import LONGEST_PIECE, Beats, Notes
 from giblet.music.tempo_map import beats_of, tempo_map
 
-LARGEST_FILE = 16 << 20  # bytes; the longest scores have a few hundred thousand
+LARGEST_FILE = 4 << 20  # bytes; the longest scores have a few hundred thousand
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _DRUMS = 9  # the channel that is called 10
 _PEDAL_DOWN = 64  # and above
 # ticks per quarter of what is written: those of most programs divide it, so their times are kept
@@ -41,7 +42,7 @@ def read_midi(path: str | Path, pedal: bool = True) -> Notes:
 
     Parameters
     ----------
-    path : of a file of type 0 or 1, also inside a RIFF (RMID), at most 16 MiB
+    path : of a file of type 0 or 1, also inside a RIFF (RMID), at most 4 MiB
     pedal : whether the sustain pedal of a channel lengthens its notes: up to the moment when it is
         lifted, the pitch is struck again, or the file ends
 
@@ -61,6 +62,8 @@ def read_midi(path: str | Path, pedal: bool = True) -> Notes:
     try:
         if len(data) > LARGEST_FILE:
             raise GibletError(f"more than {LARGEST_FILE >> 20} MiB: too large for a score")
+        if data.lstrip(_BYTE_ORDER_MARK)[:5] == b"<?xml" or data[:2] == b"PK":
+            raise GibletError("not a MIDI file, perhaps MusicXML: use read_musicxml")
         return notes_from_bytes(data, pedal)
     except GibletError as error:
         raise GibletError(f"{path}: {error}") from error
@@ -172,8 +175,9 @@ def bytes_from_notes(notes: Notes) -> bytes:
     begin = _ticks_at(notes.onset, edges, ticks)
     end = np.maximum(_ticks_at(notes.onset + notes.duration, edges, ticks), begin + 1)
     last_ends: defaultdict[int, list[int]] = defaultdict(lambda: [0] * 15)  # of each pitch
+    order = np.lexsort((notes.pitch, begin))
     columns = (begin, end, notes.pitch, notes.velocity)
-    for on, off, pitch, velocity in zip(*(c.tolist() for c in columns), strict=True):
+    for on, off, pitch, velocity in zip(*(c[order].tolist() for c in columns), strict=True):
         voices = last_ends[pitch]
         voice = next((i for i, last in enumerate(voices) if last <= off), 0)
         voices[voice] = max(voices[voice], off)
@@ -191,9 +195,10 @@ def _beats_as_events(
     """Edges of beats in s and in ticks, and the events that give a reader the same edges."""
     if beats is None:
         return np.array([0, _QUARTER_SECONDS]), np.array([0.0, _TICKS]), []
-    seconds, in_bar, per_bar = beats.seconds, beats.in_bar, beats.per_bar
-    if seconds[0] < 0:
-        raise GibletError(f"the beats begin at {seconds[0]:g} s; MIDI begins at 0")
+    late = beats.seconds >= 0  # MIDI begins at 0
+    seconds, in_bar, per_bar = beats.seconds[late], beats.in_bar[late], beats.per_bar[late]
+    if len(seconds) < 2:
+        return _beats_as_events(None)
     if seconds[0] > 0:  # a bar of one beat leads to the first
         seconds = np.concatenate([[0.0], seconds])
         in_bar, per_bar = np.concatenate([[0], in_bar]), np.concatenate([[1], per_bar])
@@ -201,7 +206,7 @@ def _beats_as_events(
     quarters = np.where(compound, 1.5, 1.0)
     longest = (np.diff(seconds) / quarters[:-1]).max()
     if longest > _LONGEST_QUARTER:
-        raise GibletError(f"a beat of {longest:.3g} s; MIDI can express {_LONGEST_QUARTER:.3g} s")
+        raise GibletError(f"a beat of {longest:.4g} s; MIDI can express {_LONGEST_QUARTER:.4g} s")
     events: list[tuple[int, int, bytes]] = []
     ticks = np.concatenate([[0], np.cumsum(quarters[:-1] * _TICKS)])
     now, last_tempo = 0.0, None

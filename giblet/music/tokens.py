@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from giblet.errors import GibletError
-from giblet.music.notes import Notes
+from giblet.music.notes import LONGEST_PIECE, Notes
 
 
 @dataclass(frozen=True)
@@ -171,8 +171,9 @@ def detokenize(tokens: np.ndarray) -> Notes:
     Any sequence is read, also one that a model made badly. The warnings count what was left out
     or repaired: ids outside the vocabulary; tokens after the first EOS; NOTE_OFFs of a pitch that
     does not sound; notes that begin a second time at the same moment; notes that never end (they
-    last up to the end, at least one step); notes before the first VELOCITY (played mf); a rest
-    before the first note. A NOTE_ON of a pitch that sounds cuts it. PAD and BOS say nothing.
+    last up to the end, at least one step); notes before the first VELOCITY (played mf); notes later
+    than 24 hours; a rest before the first note. A NOTE_ON of a pitch that sounds cuts it. PAD and
+    BOS say nothing.
 
     Parameters
     ----------
@@ -218,14 +219,18 @@ def detokenize(tokens: np.ndarray) -> Notes:
 
     again = (np.diff(begin, append=-1) == 0) & (np.diff(on_pitch, append=-1) == 0)
     warn(int(again.sum()), "notes begin again at the same moment: merged")
-    keep = ~again
+    first = begin.min(initial=step[-1:].sum())
+    last = first + round(LONGEST_PIECE / v.step_seconds)
+    late = begin >= last
+    warn(int(late.sum()), "notes later than 24 h left out")
+    end = np.minimum(end, last)
+    keep = ~(again | late)
     places, begin, end, on_pitch = events[ons][keep], begin[keep], end[keep], on_pitch[keep]
     heard = last_velocity[places]
     warn(int((heard < 0).sum()), "notes before the first VELOCITY: played mf")
     default = v.velocity_names.index("mf")
     loudness = np.where(heard < 0, default, v.velocity_bin(tokens[heard])).astype(np.int64)
 
-    first = begin.min(initial=np.iinfo(np.int64).max)
     if len(begin) and first:
         warnings.append(f"a rest of {first * v.step_seconds:g} s before the first note left out")
     return Notes.from_unsorted(
