@@ -151,7 +151,8 @@ def is_film(
 def without_index(path: Path) -> Path:
     """An AVI without its index."""
     content = path.read_bytes()
-    path.write_bytes(content[: content.rindex(b"idx1")])
+    rest = content[8 : content.rindex(b"idx1")]
+    path.write_bytes(b"RIFF" + len(rest).to_bytes(4, "little") + rest)
     return path
 
 
