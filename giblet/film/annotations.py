@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from giblet.errors import GibletError
-from giblet.film.speech_marks import is_word_by_word, spoken_text
+from giblet.film.speech_marks import is_word_by_word, speakers_in, spoken_text
 from giblet.film.subtitles import subtitle_rows
 from giblet.film.transcripts import interval_rows
 from giblet.film.word_json import json_rows
@@ -205,7 +205,9 @@ def _spoken(
     texts = ["" if text.casefold() in silent else text for text in texts]
     if not keep_marks:
         words = not subtitles and is_word_by_word(texts)
-        spoken = [spoken_text(t, in_subtitles=subtitles, word_by_word=words) for t in texts]
+        speakers = frozenset() if words else speakers_in(texts, in_subtitles=subtitles)
+        kind = {"in_subtitles": subtitles, "word_by_word": words, "speakers": speakers}
+        spoken = [spoken_text(text, **kind) for text in texts]
         texts, marks = [text for text, _ in spoken], [m for _, those in spoken for m in those]
     if marks:
         problem = f"marks of sounds or speakers are left out, such as {marks[0][:40]}"

@@ -521,6 +521,74 @@ CASES = [
         "MontrealCorpusTools/Montreal-Forced-Aligner#324; SDH conventions of broadcasters",
         MARKS.format(3),
     ),
+    Case(
+        "an abbreviation and a colon, in a table of sentences",
+        file(
+            "words.tsv",
+            HEAD + "0\t1\tFBI: open the door\n1\t1\tANN: FBI: What now?\n2\t1\tANN: and so on\n",
+        ),
+        texts("FBI: open the door", "FBI: What now?", "and so on"),
+        "SubtitleEdit/subtitleedit#3318, #7418; fliks-app/fliks#819",
+        MARKS.format(2),
+    ),
+    Case(
+        "subtitles all in capitals: a name comes twice",
+        file(
+            "words.srt",
+            srt((0, 1, "THIS IS WHY: NO"), (1, 2, "ANN: I SEE"), (2, 3, "NO"), (3, 4, "ANN: WHY?")),
+        ),
+        texts("THIS IS WHY: NO", "I SEE", "NO", "WHY?"),
+        "morpheus65535/bazarr#1933; SubtitleEdit/subtitleedit#3045",
+        MARKS.format(2),
+    ),
+    Case(
+        "names of several speakers, and with a small letter",
+        file("words.srt", srt((0, 1, "ASH, MISTY:\nHoly cow!"), (1, 2, "McGEE: Hi"))),
+        texts("Holy cow!", "Hi"),
+        "SubtitleEdit/subtitleedit#6024, #10654",
+        MARKS.format(2),
+    ),
+    Case(
+        "words before a colon that are no name",
+        file(
+            "words.srt",
+            srt(
+                (0, 1, "with a hot new look:\nan earring"),
+                (1, 2, "Cause of death: Drowning."),
+                (2, 3, ">> She said this: no"),
+                (3, 4, ">> Ann Lee: no"),
+            ),
+        ),
+        texts(
+            "with a hot new look: an earring",
+            "Cause of death: Drowning.",
+            "She said this: no",
+            "no",
+        ),
+        "SubtitleEdit/subtitleedit#1711, #3318",
+        MARKS.format(2),
+    ),
+    Case(
+        "Zoom's transcript of a meeting",
+        file(
+            "words.vtt",
+            "WEBVTT\n\n1\n00:00:05.790 --> 00:00:06.514\nAnn Lee: So, hello.\n\n"
+            "2\n00:00:07.000 --> 00:00:08.000\nBen: Listen: I'm late\n\n"
+            "3\n00:00:09.000 --> 00:00:10.000\nat 10:30 then\n",
+        ),
+        texts("So, hello.", "Listen: I'm late", "at 10:30 then"),
+        "gnurio/where-did-we-land#1; sendrec/sendrec#158",
+        MARKS.format(2),
+    ),
+    Case(
+        "Teams' transcript of a meeting",
+        file(
+            "words.vtt",
+            "WEBVTT\n\n1b0e-7/4-0\n00:00:05.790 --> 00:00:06.514\n<v Ann Lee>So, hello.</v>\n",
+        ),
+        texts("So, hello."),
+        "sendrec/sendrec#158",
+    ),
     # ---- JSON ----
     Case(
         "whisper's words in JSON",
