@@ -62,7 +62,8 @@ def read_annotations(
     leave_out_untimed : leave out rows that have no time at all, with a warning.
     leave_out_bad_rows : leave out rows without time, that end before they begin or begin before
         the film, with a warning.
-    sheet, tier : of a workbook, and of a TextGrid, where there are several.
+    sheet, tier : of a workbook, and of a TextGrid, where there are several; of tiers, the only one
+        of words is read, with a warning.
     pauses : labels, in upper or lower case, of rows without speech; empty labels of a TextGrid
         are, too.
     keep_marks : keep ``[DOOR CREAKS]``, ``(laughs)``, ``♪``, ``spn``, ``<unk>`` and ``JOHN:``.
@@ -82,11 +83,11 @@ def read_annotations(
         columns = {"onset": onset_column, "duration": duration_column, "end": end_column}
         rows, decimal_comma = table_rows(path, text_columns, columns, column_names, sheet)
     elif ending == ".json":
-        rows = json_rows(path, tier)
+        rows = json_rows(path, tier, warned)
     elif ending in (".ctm", ".stm"):
         rows = nist_rows(path)
     elif ending == ".textgrid":
-        rows = interval_rows(path, tier)
+        rows = interval_rows(path, tier, warned)
     elif is_subtitle:
         rows, n_lost, n_repeats = subtitle_rows(path)
         _note(n_lost, "subtitles without text or number are left out", path, warned)

@@ -106,6 +106,7 @@ with the glue
 with the glue
 she's<00:00:05.000><c> here</c>
 """
+PHONES = '"IntervalTier"\n"phones"\n0\n2\n2\n0\n1\n"s"\n1\n2\n""\n'
 EMPTY_TIER = '"IntervalTier"\n"empty"\n0\n2\n0\n'
 SEGMENT = {"start": 0.0, "end": 2.0, "text": " Hi you 12"}
 TIMED = [{"word": " Hi", "start": 0.0, "end": 0.5}, {"word": " you", "start": 0.5, "end": 1.25}]
@@ -543,8 +544,11 @@ CASES = [
     ),
     Case(
         "names of several speakers, and with a small letter",
-        file("words.srt", srt((0, 1, "ASH, MISTY:\nHoly cow!"), (1, 2, "McGEE: Hi"))),
-        texts("Holy cow!", "Hi"),
+        file(
+            "words.srt",
+            srt((0, 1, "ASH, MISTY:\nHoly cow!"), (1, 2, "McGEE: Hi"), (2, 3, "so"), (3, 4, "it")),
+        ),
+        texts("Holy cow!", "Hi", "so", "it"),
         "SubtitleEdit/subtitleedit#6024, #10654",
         MARKS.format(2),
     ),
@@ -658,10 +662,10 @@ CASES = [
                     ],
                 }
             ),
-            tier="words",
         ),
         rows((0, 1, "so")),
         "MontrealCorpusTools/Montreal-Forced-Aligner#453",
+        "reads tier words of words, phones",
     ),
     Case(
         "praatIO's short JSON",
@@ -749,6 +753,39 @@ CASES = [
         "a BIDS sidecar beside the film",
     ),
     # ---- TextGrids ----
+    *(
+        Case(
+            f"the tier {name} of several",
+            file("words.TextGrid", textgrid((0, 1, "so"), (1, 2, ""), tier=name, more=PHONES)),
+            rows((0, 1, "so")),
+            "MontrealCorpusTools/Montreal-Forced-Aligner#453; timmahrt/praatIO: mary.TextGrid",
+            rf"reads tier {name} of {name}, phones; words.tier chooses another",
+        )
+        for name in ("words", "Word", "Ann - words")
+    ),
+    Case(
+        "several tiers of words, one for each speaker",
+        file(
+            "words.TextGrid",
+            textgrid(
+                (0, 1, "so"), tier="Ann - words", more=PHONES.replace("phones", "Ben - words")
+            ),
+        ),
+        r"has more than one tier; words.tier can be: Ann - words, Ben - words",
+        "MontrealCorpusTools/Montreal-Forced-Aligner: several speakers in a file",
+    ),
+    Case(
+        "several tiers, none of words",
+        file("words.TextGrid", textgrid((0, 1, "so"), tier="bob", more=PHONES)),
+        r"has more than one tier; words.tier can be: bob, phones",
+        "timmahrt/praatIO: textgrid_to_merge.TextGrid",
+    ),
+    Case(
+        "a tier of words next to phones, of which another is named",
+        file("words.TextGrid", textgrid((0, 1, "so"), more=PHONES), tier="phones"),
+        rows((0, 1, "s")),
+        "MontrealCorpusTools/Montreal-Forced-Aligner#453",
+    ),
     Case(
         "a tier without intervals next to the words",
         file("words.TextGrid", textgrid((0, 1, "so"), (1, 2, ""), more=EMPTY_TIER)),
@@ -890,7 +927,7 @@ def test_real_textgrids_are_read_as_praatio_reads_them(shared):
     """Every tier of every file; a tier has to be named where there are several."""
     from praatio import textgrid as praatio
 
-    n_tiers = 0
+    n_tiers = n_chosen = 0
     for path in sorted((shared / "real").rglob("*.TextGrid")):
         if path.name in ("all_tiers_have_the_same_name.TextGrid", "empty_textgrid.TextGrid"):
             continue  # refused: rows of the table above
@@ -904,7 +941,14 @@ def test_real_textgrids_are_read_as_praatio_reads_them(shared):
             ends = table["onset"] + table["duration"]
             np.testing.assert_allclose(ends, [float(e.end) for e in entries])
             n_tiers += 1
+        words = [tier.name for tier in grid.tiers if tier.name.lower() in ("word", "words")]
+        if len(grid.tiers) > 1 and len(words) == 1:
+            unnamed, named = (read_annotations(path, tier=tier) for tier in (None, words[0]))
+            pd.testing.assert_frame_equal(unnamed, named)
+            assert f"reads tier {words[0]} of" in unnamed.attrs["warnings"][0]
+            n_chosen += 1
     assert n_tiers >= 40
+    assert n_chosen >= 9
 
 
 def test_a_real_table_with_bad_rows_is_read_as_pandas_reads_it(shared):
