@@ -94,7 +94,8 @@ def read_annotations(
         repeats = "subtitles repeat the one before (rolling captions); what it had is left out"
         _note(n_repeats, repeats, path, warned)
     else:
-        raise GibletError(f"{path}: annotations are {_FORMATS}, not {ending or 'without ending'}")
+        problem = f"annotations are {_FORMATS}, not {ending or 'without ending'}"
+        raise GibletError(f"{path}: {problem}. Export them to one of these")
     rows = _timed(rows, leave_out_untimed or leave_out_bad_rows, path, warned)
     has_unit = not is_subtitle and ending != ".textgrid"  # these are always in seconds
     unit_seconds, first_unit = (unit_seconds, first_unit) if has_unit else (1.0, None)

@@ -14,7 +14,7 @@ from giblet.commands.scans import load_bold
 from giblet.config.config import parse_config
 from giblet.errors import GibletError
 from giblet.film.annotations import read_annotations
-from giblet.film.text import count_words
+from giblet.film.text import count_words, outside_warnings
 from giblet.io.arrays import load_arrays
 
 HEAD = "onset\tduration\ttext\n"
@@ -432,6 +432,120 @@ CASES = [
         texts("yes"),
         "glut23/webvtt-py#74, #46",
         "1 rows without text",
+    ),
+    Case(
+        "WebVTT called .srt",
+        file("words.srt", "WEBVTT\n\n00:00:01.000 --> 00:00:02.500\nhi, so\n"),
+        rows((1, 1.5, "hi, so")),
+        "yt-dlp/yt-dlp#3589 class",
+    ),
+    Case(
+        "SubRip called .vtt",
+        file("words.vtt", srt((1, 2.5, "hi, so"))),
+        rows((1, 1.5, "hi, so")),
+        "glut23/webvtt-py#46 class",
+    ),
+    Case(
+        "SubRip without numbers, and with points in its times",
+        file(
+            "words.srt",
+            "00:00:01,000 --> 00:00:02,500\nhi, so\n\n00:00:03.000 --> 00:00:04.000\nno\n",
+        ),
+        rows((1, 1.5, "hi, so"), (3, 1, "no")),
+        "glut23/webvtt-py#33 class",
+    ),
+    Case(
+        "SubRip with coordinates, of discs",
+        file("words.srt", "1\n00:00:01,000 --> 00:00:02,500 X1:1 X2:9 Y1:1 Y2:9\nhi, so\n"),
+        rows((1, 1.5, "hi, so")),
+        "SubRip's own files of DVDs",
+    ),
+    Case(
+        "SubRip called .txt",
+        file("words.txt", srt((1, 2.5, "hi, so"))),
+        r"words\.txt: these are subtitles; name the file \.srt or \.vtt$",
+        "files of mail programs",
+    ),
+    Case(
+        "WebVTT of a stream, with a map of its clock",
+        file(
+            "words.vtt",
+            "WEBVTT\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:900000\n\n"
+            "00:00:01.000 --> 00:00:02.500\nhi, so\n",
+        ),
+        rows((1, 1.5, "hi, so")),
+        "yt-dlp: subtitles of HLS",
+    ),
+    *(
+        Case(
+            f"{ending} is another program's format",
+            file(f"words{ending}", "<x/>"),
+            rf"annotations are \.tsv.*not \{ending}\. Export them to one of these",
+            source,
+        )
+        for ending, source in [
+            (".eaf", "johnwdubois/rezonator#375: ELAN"),
+            (".ass", "CCExtractor/ccextractor"),
+            (".ttml", "yt-dlp/yt-dlp#3589"),
+        ]
+    ),
+    Case(
+        "ELAN's tab-delimited text, whose columns are named",
+        file(
+            "words.txt",
+            "words\tAnn\t00:00:01.500\t1.5\t00:00:02.000\t2.0\t00:00:00.500\t0.5\tso\n",
+            column_names=["tier", "who", "b", "onset", "e", "end", "d", "duration", "text"],
+        ),
+        rows((1.5, 0.5, "so")),
+        "johnwdubois/rezonator#375; srvk/DiViMe#120",
+    ),
+    Case(
+        "ELAN's tab-delimited text with a header",
+        file(
+            "words.txt",
+            "Begin Time - hh:mm:ss.ms\tEnd Time - hh:mm:ss.ms\twords\n"
+            "00:00:01.500\t00:00:02.000\tso\n",
+            text_columns=["words"],
+            onset_column="Begin Time - hh:mm:ss.ms",
+            end_column="End Time - hh:mm:ss.ms",
+        ),
+        rows((1.5, 0.5, "so")),
+        "johnwdubois/rezonator#375",
+    ),
+    Case(
+        "Audacity's labels with frequencies",
+        file(
+            "words.txt",
+            "0.25\t0.75\tso\n\\\t100.0\t2000.0\n1.0\t1.5\tit\n\\\t100.0\t2000.0\n",
+            column_names=["start", "end", "text"],
+            leave_out_bad_rows=True,
+        ),
+        rows((0.25, 0.5, "so"), (1, 0.5, "it")),
+        "vocalpy/crowsetta#96",
+        r"2 rows that cannot be right are left out: row 2 has no onset in seconds \(onset \\\)",
+    ),
+    Case(
+        "Audacity's labels with frequencies, refused",
+        file(
+            "words.txt",
+            "0.25\t0.75\tso\n\\\t100.0\t2000.0\n",
+            column_names=["start", "end", "text"],
+        ),
+        r"row 2 has no onset in seconds .*words\.leave_out_bad_rows: true leaves out such rows",
+        "vocalpy/crowsetta#96",
+    ),
+    Case(
+        "AssemblyAI's words in milliseconds",
+        file(ALIGNED, json.dumps({"words": [{"text": "hi", "start": 250, "end": 500}]})),
+        rows((250, 250, "hi")),
+        "openai/whisper#228 class",
+        r"a word takes 250 s\. .* words\.unit_seconds: 0\.001",
+    ),
+    Case(
+        "a service's JSON that giblet does not know",
+        file(ALIGNED, json.dumps({"results": {"items": [{"start_time": "0.25"}]}})),
+        r"is no JSON of words that giblet knows: segments \(whisper",
+        "AWS Transcribe, Deepgram",
     ),
     # ---- marks of sounds, noise and speakers ----
     Case(
@@ -896,6 +1010,17 @@ def test_words_are_read_right_or_refused(case, tmp_path, caplog):
         return read_annotations(path, **options)
 
     check(case, read, tmp_path, caplog, lambda table: table.attrs["warnings"])
+
+
+def test_an_editors_time_code_is_named(tmp_path):
+    """DaVinci's subtitles start at an hour: HandBrake/HandBrake#5878, tmoroney/auto-subs#16."""
+    cues = "1\n01:00:01,000 --> 01:00:06,000\nhi\n\n2\n01:40:01,000 --> 01:40:06,000\nyou\n"
+    (tmp_path / "words.srt").write_text(cues)
+    words = read_annotations(tmp_path / "words.srt")
+    with pytest.raises(GibletError, match=r"first begins at 3601 s.*editor.*Shift them"):
+        outside_warnings(words, 2700.0, 1.5)
+    with pytest.raises(GibletError, match=r"Is it the right film"):
+        outside_warnings(words.assign(onset=words["onset"] - 3500), 2000.0, 1.5)
 
 
 def test_whispers_four_formats_have_the_same_words(tmp_path):
