@@ -47,6 +47,8 @@ def open_film(path: str | Path) -> Iterator["av.container.InputContainer"]:
     import av
 
     check_file(path, "a film")
+    if not Path(path).stat().st_size:
+        raise GibletError(f"{path}: the file is empty")
     with ExitStack() as opened:
         try:
             file = opened.enter_context(open(path, "rb"))

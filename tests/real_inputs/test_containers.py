@@ -505,6 +505,18 @@ ENDS = [
         "mltframework/mlt 835",
     ),
     Case(
+        "an empty file",
+        lambda folder: cut(recording(folder / "a.flac"), 0),
+        r"a\.flac: the file is empty$",
+        "downloads of 0 bytes",
+    ),
+    Case(
+        "a wav of 30 bytes",
+        lambda folder: cut(recording(folder / "a.wav"), 30 / (44 + 2 * 4 * 48000)),
+        r"a\.wav: cannot be read as a film or a sound",
+        "aborted recordings",
+    ),
+    Case(
         "a film without sound",
         lambda folder: grey_film(folder / "a.mp4", sound=None),
         r"a\.mp4: has no sound track$",
