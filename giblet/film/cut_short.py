@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"  # Matroska, WebM
+_BOXES = "ftyp styp moov moof mdat mfra free skip wide uuid meta udta sidx ssix emsg prft pdin pnot"
 _MOST_PARTS = 100_000  # fragments of an MP4
 
 
@@ -25,7 +26,7 @@ def missing_bytes(path: str | Path) -> int:
             ends = _avi_ends(file)
         elif start[:4] == _EBML:
             ends = _matroska_ends(file)
-        elif start[4:8] in (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"):
+        elif _is_box(start[4:8]):
             ends = _mp4_ends(file)
         else:
             return 0
@@ -66,6 +67,10 @@ def _matroska_ends(file: BinaryIO) -> Iterator[int]:
         yield end
 
 
+def _is_box(name: bytes) -> bool:
+    return name.decode("latin-1") in _BOXES.split()
+
+
 def _mp4_ends(file: BinaryIO) -> Iterator[int]:
     """First byte behind each box."""
     end = 0
@@ -73,7 +78,7 @@ def _mp4_ends(file: BinaryIO) -> Iterator[int]:
         size = int.from_bytes(head[:4], "big")
         if size == 1:
             size = int.from_bytes(head[8:], "big")
-        if size < 8 or not head[4:8].isascii():  # 0: to the end of the file; else no box
+        if size < 8 or not _is_box(head[4:8]):  # 0: to the end of the file; or a tag behind it
             return
         end += size
         yield end

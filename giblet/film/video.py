@@ -201,23 +201,25 @@ def _in_order(pictures: Iterator["av.VideoFrame"], path) -> Iterator["av.VideoFr
     """Frames whose timestamps ascend; single ones that the next three contradict are left out."""
     ahead: deque = deque()
     last, n_wrong = None, 0
-    while True:
-        ahead.extend(islice(pictures, _N_AHEAD + 1 - len(ahead)))
-        if any(picture.pts is None for picture in ahead):
-            raise GibletError(
-                f"{path}: its pictures have no timestamps. Copy it into an mp4 first."
-            )
-        if not ahead:
-            break
-        picture = ahead.popleft()
-        n_later = sum(picture.pts > other.pts for other in ahead)
-        if n_later > len(ahead) / 2 or (last is not None and picture.pts < last):
-            n_wrong += 1
-            continue
-        last = picture.pts
-        yield picture
-    if n_wrong:
-        logger.warning("%s: %d pictures have wrong timestamps, left out", path, n_wrong)
+    try:
+        while True:
+            ahead.extend(islice(pictures, _N_AHEAD + 1 - len(ahead)))
+            if not ahead:
+                break
+            if any(picture.pts is None for picture in ahead):
+                raise GibletError(
+                    f"{path}: its pictures have no timestamps. Copy it into an mp4 first."
+                )
+            picture = ahead.popleft()
+            n_later = sum(picture.pts > other.pts for other in ahead)
+            if n_later > len(ahead) / 2 or (last is not None and picture.pts < last):
+                n_wrong += 1
+                continue
+            last = picture.pts
+            yield picture
+    finally:  # also where the rest is not wanted
+        if n_wrong:
+            logger.warning("%s: %d pictures have wrong timestamps, left out", path, n_wrong)
 
 
 def extract_frames(
