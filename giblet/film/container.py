@@ -160,8 +160,8 @@ def decoded_frames(film, stream, path: str | Path) -> Iterator["av.frame.Frame"]
     except av.error.PatchWelcomeError:  # chained Ogg whose parts have other settings
         raise GibletError(
             f"{path}: FFmpeg cannot read on within its {stream.type}, where its settings change, "
-            "as in joined files. Convert each part (ffmpeg -i PART -c:a flac PART.mka), and join "
-            "these"
+            "as in joined files. Join its parts with FFmpeg: ffmpeg -i PART1 -i PART2 "
+            "-filter_complex concat=n=2:v=0:a=1 new.flac"
         ) from None
     except (av.error.FFmpegError, OSError) as error:
         logger.warning("%s: reading of the %s stopped: %s", path, stream.type, error.strerror)
