@@ -42,7 +42,7 @@ from giblet.audio.levels import Levels
 from giblet.audio.placement import Piece, place
 from giblet.errors import GibletError
 from giblet.film.container import decoded_frames, film_start, header_duration, is_raw, open_film
-from giblet.film.cut_short import missing_bytes
+from giblet.film.cut_short import has_second_file, missing_bytes
 from giblet.film.tracks import choice_message, choose_tracks, sound_tracks
 from giblet.film.wave_header import wave_data
 from giblet.io.atomic import replacing
@@ -174,6 +174,11 @@ def _mono_pieces(
         if n_missing := missing_bytes(path):
             message = "%s: the file is cut short: %s bytes of it are missing. Copy it again"
             logger.warning(message, path, f"{n_missing:,}")
+        if has_second_file(path):
+            message = (
+                "%s: a second file follows in it, and is not read. Join files by FFmpeg (concat)"
+            )
+            logger.warning(message, path)
         if len(chosen) == 1:
             pieces = _track_pieces(film, chosen[0].number, path, levels)
         else:

@@ -1,4 +1,7 @@
-"""Films that are shorter than their containers state: interrupted copies and downloads."""
+"""Files that are shorter than their containers state, or hold a second file behind the first.
+
+Interrupted copies and downloads, and files that were joined byte by byte.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +37,30 @@ def missing_bytes(path: str | Path) -> int:
             if end >= n_bytes or n_parts > _MOST_PARTS:
                 return max(end - n_bytes, 0)
     return 0
+
+
+def has_second_file(path: str | Path) -> bool:
+    """Whether an MP4, MOV or ``.wav`` file is followed by another one, which FFmpeg does not read.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     n_written = (Path(folder) / "a.wav").write_bytes(2 * b"RIFF\\x08\\0\\0\\0WAVE1234")
+    ...     has_second_file(Path(folder) / "a.wav")
+    True
+    """
+    with open(path, "rb") as file:
+        start = _read(file, 0, 12)
+        if start[:4] == b"RIFF" and start[8:] == b"WAVE":
+            end = 8 + int.from_bytes(start[4:8], "little")
+            return _read(file, end + end % 2, 4) == b"RIFF"
+        if start[4:8] != b"ftyp":
+            return False
+        for n_parts, end in enumerate(_mp4_ends(file)):
+            if n_parts > _MOST_PARTS:
+                break
+            if _read(file, end + 4, 4) == b"ftyp":
+                return True
+    return False
 
 
 def _read(file: BinaryIO, at: int, n_bytes: int) -> bytes:

@@ -504,6 +504,18 @@ ENDS = [
         is_sound(),
         "mltframework/mlt 835",
     ),
+    *(
+        Case(
+            f"two {ending} files joined byte by byte: the first is read",
+            lambda folder, ending=ending, codec=codec: joined(
+                folder / f"a.{ending}", *2 * [film(folder / f"1.{ending}", codec)]
+            ),
+            is_sound(),
+            "Vanilagy/mediabunny 382 class",
+            warning=rf"a\.{ending}: a second file follows in it, and is not read\. Join files",
+        )
+        for ending, codec in [("mp4", "aac"), ("wav", "pcm_s16le")]
+    ),
     Case(
         "an empty file",
         lambda folder: cut(recording(folder / "a.flac"), 0),
