@@ -11,7 +11,7 @@ the sound comes late by it, and nothing in the file tells. Measured with FFmpeg'
 48 kHz, in ms:
 
 ==================================================  ==============================
-AAC: raw, MPEG-TS, FLV, fragmented MP4, old MKV     21.3 (1,024 samples)
+AAC: raw, TS, FLV, old MKV, MP4 without edit list   21.3 (1,024 samples)
 AAC by Apple's encoders, where nothing states it    44 (2,112 samples; as others report)
 MP3: without a Xing header, in AVI, FLV or old MKV  23 (1,105 samples)
 MP2                                                 10.0
@@ -19,6 +19,8 @@ AC-3, E-AC-3 (outside Matroska)                     5.3 (256 samples)
 DTS                                                 10.7
 Opus in MPEG-TS                                     6.5
 Speex                                               14.9 (16 kHz)
+RealAudio 14.4, Nellymoser                          20, 16 (8 kHz)
+G.722                                               1.4 (16 kHz)
 WMA                                                 32 at 16, 64 at 32, 46 at 44.1, 43 at 48 kHz
 ==================================================  ==============================
 
@@ -40,6 +42,7 @@ from giblet.audio.levels import Levels
 from giblet.audio.placement import Piece, place
 from giblet.errors import GibletError
 from giblet.film.container import decoded_frames, film_start, header_duration, is_raw, open_film
+from giblet.film.cut_short import has_second_file, missing_bytes
 from giblet.film.tracks import choice_message, choose_tracks, sound_tracks
 from giblet.film.wave_header import wave_data
 from giblet.io.atomic import replacing
@@ -130,7 +133,8 @@ def sound_blocks(
     GibletError
         No such file, not a media file, no such sound track, no sound in it, NaN, timestamps that
         jump by more than six hours. Logged as warnings: gaps, overlaps, timestamps that start
-        again, more or less sound than the header says, and what `giblet.audio.levels` finds.
+        again, a file cut short, more or less sound than the header says, and what
+        `giblet.audio.levels` finds.
     """
     import soxr
 
@@ -167,6 +171,14 @@ def _mono_pieces(
         if len(tracks) > 1:
             level = logging.WARNING if track is None else logging.INFO
             logger.log(level, "%s: %s", path, choice_message(chosen, tracks))
+        if n_missing := missing_bytes(path):
+            message = "%s: the file is cut short: %s bytes of it are missing. Copy it again"
+            logger.warning(message, path, f"{n_missing:,}")
+        if has_second_file(path):
+            message = (
+                "%s: a second file follows in it, and is not read. Join files by FFmpeg (concat)"
+            )
+            logger.warning(message, path)
         if len(chosen) == 1:
             pieces = _track_pieces(film, chosen[0].number, path, levels)
         else:

@@ -125,7 +125,8 @@ class Levels:
             return ""
         return (
             f"the sound has a constant offset (DC) of {mean:+.3g} of full scale, which is "
-            f"{cost:.1f} dB of its level. Remove it, for example with ffmpeg -af highpass=f=20"
+            f"{cost:.1f} dB of its level. Remove it: ffmpeg -i FILM -c:v copy -af "
+            f"dcshift={-mean:.3g} NEW"
         )
 
     def warn(self) -> None:

@@ -71,33 +71,35 @@ def place(
     trusted = True
     ahead: deque[Piece] = deque()
     source = iter(pieces)
-    while True:
-        ahead.extend(islice(source, _N_AHEAD + 1 - len(ahead)))
-        if not ahead:
-            break
-        piece = ahead.popleft()
-        if piece.rate != clock.rate:
-            clock.change_rate(piece.rate)
-        if not n_to_skip and len(piece.samples) and clock.is_here(piece.begin):
-            yield clock.advance(piece.samples)
-            continue
-        if trusted and not pauses and _runs_astray(clock, piece, ahead):
-            trusted = False
-            corrections.distrust(clock)
-        if trusted and not n_to_skip:
-            step = _believed(clock, piece, ahead)
-            if clock.started and step < -count_samples(_OVERLAP, clock.rate):
-                corrections.start_again(clock)
-                clock.start_again(step)
-                step = 0
-            corrections.add(step, clock)
-            yield from clock.silence(max(step, 0))
-            n_to_skip = max(-step, 0)
-        kept = piece.samples[n_to_skip:] if n_to_skip else piece.samples
-        n_to_skip -= len(piece.samples) - len(kept)
-        if len(kept):
-            yield clock.advance(kept)
-    corrections.summarise()
+    try:
+        while True:
+            ahead.extend(islice(source, _N_AHEAD + 1 - len(ahead)))
+            if not ahead:
+                break
+            piece = ahead.popleft()
+            if piece.rate != clock.rate:
+                clock.change_rate(piece.rate)
+            if not n_to_skip and len(piece.samples) and clock.is_here(piece.begin):
+                yield clock.advance(piece.samples)
+                continue
+            if trusted and not pauses and _runs_astray(clock, piece, ahead):
+                trusted = False
+                corrections.distrust(clock)
+            if trusted and not n_to_skip:
+                step = _believed(clock, piece, ahead)
+                if clock.started and step < -count_samples(_OVERLAP, clock.rate):
+                    corrections.start_again(clock)
+                    clock.start_again(step)
+                    step = 0
+                corrections.add(step, clock)
+                yield from clock.silence(max(step, 0))
+                n_to_skip = max(-step, 0)
+            kept = piece.samples[n_to_skip:] if n_to_skip else piece.samples
+            n_to_skip -= len(piece.samples) - len(kept)
+            if len(kept):
+                yield clock.advance(kept)
+    finally:  # also where the rest is not wanted
+        corrections.summarise()
 
 
 class _Clock:

@@ -24,7 +24,7 @@ from giblet.errors import GibletError
 from giblet.film.annotations import ENDINGS, read_annotations
 from giblet.film.container import open_film
 from giblet.film.tracks import choice_message, choose_tracks, sound_tracks
-from giblet.film.video import has_pictures
+from giblet.film.video_tracks import choose_video, video_choice
 from giblet.io.paths import check_name
 from giblet.io.tables import is_table
 from giblet.log import plain_line
@@ -150,11 +150,13 @@ def _film_lines(film: Path) -> list[Line]:
 
 
 def _about(film: Path) -> str:
-    """The parts that giblet can use, and which of several sound tracks."""
+    """The parts that giblet can use, and which of several tracks."""
     with open_film(film) as opened:
         chosen, tracks = choose_tracks(opened, None, film), sound_tracks(opened)
-    about = "sound and video" if has_pictures(film) else "sound, no video"
-    return f"{about}; {choice_message(chosen, tracks)}" if len(tracks) > 1 else about
+        about = "sound and video" if choose_video(opened, film) else "sound, no video"
+        video = video_choice(opened, film)
+    sound = choice_message(chosen, tracks) if len(tracks) > 1 else ""
+    return "; ".join(filter(None, [about, sound, video]))
 
 
 def _annotations_line(film: Path) -> Line:

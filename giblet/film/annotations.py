@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from giblet.errors import GibletError
-from giblet.film.speech_marks import is_word_by_word, spoken_text
+from giblet.film.speech_marks import is_word_by_word, speakers_in, spoken_text
 from giblet.film.subtitles import subtitle_rows
 from giblet.film.transcripts import interval_rows
 from giblet.film.word_json import json_rows
@@ -62,7 +62,8 @@ def read_annotations(
     leave_out_untimed : leave out rows that have no time at all, with a warning.
     leave_out_bad_rows : leave out rows without time, that end before they begin or begin before
         the film, with a warning.
-    sheet, tier : of a workbook, and of a TextGrid, where there are several.
+    sheet, tier : of a workbook, and of a TextGrid, where there are several; of tiers, the only one
+        of words is read, with a warning.
     pauses : labels, in upper or lower case, of rows without speech; empty labels of a TextGrid
         are, too.
     keep_marks : keep ``[DOOR CREAKS]``, ``(laughs)``, ``♪``, ``spn``, ``<unk>`` and ``JOHN:``.
@@ -82,18 +83,19 @@ def read_annotations(
         columns = {"onset": onset_column, "duration": duration_column, "end": end_column}
         rows, decimal_comma = table_rows(path, text_columns, columns, column_names, sheet)
     elif ending == ".json":
-        rows = json_rows(path, tier)
+        rows = json_rows(path, tier, warned)
     elif ending in (".ctm", ".stm"):
         rows = nist_rows(path)
     elif ending == ".textgrid":
-        rows = interval_rows(path, tier)
+        rows = interval_rows(path, tier, warned)
     elif is_subtitle:
         rows, n_lost, n_repeats = subtitle_rows(path)
         _note(n_lost, "subtitles without text or number are left out", path, warned)
         repeats = "subtitles repeat the one before (rolling captions); what it had is left out"
         _note(n_repeats, repeats, path, warned)
     else:
-        raise GibletError(f"{path}: annotations are {_FORMATS}, not {ending or 'without ending'}")
+        problem = f"annotations are {_FORMATS}, not {ending or 'without ending'}"
+        raise GibletError(f"{path}: {problem}. Export them to one of these")
     rows = _timed(rows, leave_out_untimed or leave_out_bad_rows, path, warned)
     has_unit = not is_subtitle and ending != ".textgrid"  # these are always in seconds
     unit_seconds, first_unit = (unit_seconds, first_unit) if has_unit else (1.0, None)
@@ -205,7 +207,9 @@ def _spoken(
     texts = ["" if text.casefold() in silent else text for text in texts]
     if not keep_marks:
         words = not subtitles and is_word_by_word(texts)
-        spoken = [spoken_text(t, in_subtitles=subtitles, word_by_word=words) for t in texts]
+        speakers = frozenset() if words else speakers_in(texts, in_subtitles=subtitles)
+        kind = {"in_subtitles": subtitles, "word_by_word": words, "speakers": speakers}
+        spoken = [spoken_text(text, **kind) for text in texts]
         texts, marks = [text for text, _ in spoken], [m for _, those in spoken for m in those]
     if marks:
         problem = f"marks of sounds or speakers are left out, such as {marks[0][:40]}"

@@ -5,6 +5,7 @@ has a colon in it, and no protocol by which it could open more.
 """
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from fractions import Fraction
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 # formats with one index or header for the whole file: joined byte by byte, only the first is read
 _ONE_TIMELINE = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
+_TAGGED_END = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _RAW = {
     "aac",
     "ac3",
@@ -47,6 +49,8 @@ def open_film(path: str | Path) -> Iterator["av.container.InputContainer"]:
     import av
 
     check_file(path, "a film")
+    if not Path(path).stat().st_size:
+        raise GibletError(f"{path}: the file is empty")
     with ExitStack() as opened:
         try:
             file = opened.enter_context(open(path, "rb"))
@@ -88,10 +92,17 @@ def film_start(film: "av.container.InputContainer") -> Fraction:
 def header_duration(film, stream, path: str | Path) -> float | None:
     """Film time (s) at which a stream ends by its header; None if only bit rates tell.
 
-    FFmpeg estimates the length of raw streams by the bit rate of their beginning.
+    FFmpeg estimates the length of raw streams by the bit rate of their beginning. Matroska has it
+    in a tag, as hh:mm:ss.
     """
-    if stream.duration is None or is_estimated(film, path):
+    if is_estimated(film, path):
         return None
+    if stream.duration is None:
+        tag = _TAGGED_END.fullmatch(stream.metadata.get("DURATION", ""))
+        if tag is None:
+            return None
+        hours, minutes, seconds = map(float, tag.groups())
+        return (hours * 60 + minutes) * 60 + seconds - float(film_start(film))
     end = ((stream.start_time or 0) + stream.duration) * stream.time_base
     return float(end - film_start(film))
 
@@ -149,10 +160,11 @@ def decoded_frames(film, stream, path: str | Path) -> Iterator["av.frame.Frame"]
     except av.error.PatchWelcomeError:  # chained Ogg whose parts have other settings
         raise GibletError(
             f"{path}: FFmpeg cannot read on within its {stream.type}, where its settings change, "
-            "as in joined files. Convert each part (ffmpeg -i PART -c:a flac PART.mka), and join "
-            "these"
+            "as in joined files. Join its parts with FFmpeg: ffmpeg -i PART1 -i PART2 "
+            "-filter_complex concat=n=2:v=0:a=1 new.flac"
         ) from None
     except (av.error.FFmpegError, OSError) as error:
         logger.warning("%s: reading of the %s stopped: %s", path, stream.type, error.strerror)
-    if n_broken:
-        logger.warning("%s: %d packets of %s are broken, left out", path, n_broken, stream.type)
+    finally:  # also where the rest is not wanted
+        if n_broken:
+            logger.warning("%s: %d packets of %s are broken, left out", path, n_broken, stream.type)

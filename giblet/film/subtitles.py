@@ -65,12 +65,18 @@ def _cues(path: Path) -> tuple[list[_Cue], int]:
     import webvtt
     from webvtt.errors import MalformedCaptionError, MalformedFileError
 
-    text, kind = decoded_text(path), path.suffix[1:].lower()
+    text = decoded_text(path).lstrip()
     _refuse_broken_times(text, path)
+    kind = "vtt" if text.startswith("WEBVTT") else "srt"  # names are sometimes wrong
+    if kind == "srt" and _TIMES.match(text):  # no numbers between the subtitles
+        times = _TIMES.sub(lambda times: times[0].replace(",", "."), text)
+        kind, text = "vtt", f"WEBVTT\n\n{times}"
     try:
-        captions = webvtt.from_buffer(io.StringIO(text.lstrip()), format=kind).captions
+        captions = webvtt.from_buffer(io.StringIO(text), format=kind).captions
     except (MalformedFileError, MalformedCaptionError) as error:
-        raise GibletError(f"{path}: not a readable .{kind} file ({one_line(error)})") from error
+        raise GibletError(
+            f"{path}: not a readable {path.suffix.lower()} file ({one_line(error)})"
+        ) from error
     cues = [
         _Cue(_seconds(c.start_time), _seconds(c.end_time), c.raw_text, _plain_lines(c.raw_text))
         for c in captions

@@ -10,6 +10,7 @@ from giblet.io.hub import model_folder
 from giblet.timing import TOLERANCE, check_t_r, on_edges, tr_onsets, whole_trs
 
 _SHORTEST = 1e-3  # s: a row without duration still counts
+_HOUR = 3600  # s
 _WORD = r"\w+"
 NO_WORDS = "no words were given (annotations): none are learned, none predict the brain"
 
@@ -118,9 +119,21 @@ def _refuse_past_the_end(annotations: pd.DataFrame, duration: float, t_r: float)
         raise GibletError(
             f"annotation {row['text'][:40]!r}, {row['onset']:.2f} s to "
             f"{row['onset'] + row['duration']:.2f} s, is past the end of the film "
-            f"({duration:.2f} s). Is it the right film, and are its times in seconds? "
-            "For milliseconds set words.unit_seconds: 0.001"
+            f"({duration:.2f} s). {_advice(onset.min())}"
         )
+
+
+def _advice(first: float) -> str:
+    """What to do about words past the film's end, of which the first begins at ``first`` s."""
+    if first >= _HOUR and first % _HOUR < _HOUR / 6:
+        return (
+            f"The first begins at {first:.0f} s: are these time codes of an editor, which start at "
+            "an hour? Shift them to start at 0"
+        )
+    return (
+        "Is it the right film, and are its times in seconds? For milliseconds set "
+        "words.unit_seconds: 0.001"
+    )
 
 
 def _mean_per_tr(vectors, onsets, ends, edges) -> tuple[np.ndarray, np.ndarray]:

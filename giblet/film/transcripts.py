@@ -15,6 +15,7 @@ _TIER = re.compile(
     r'"IntervalTier"\s+(?:name *= *)?"((?:[^"]|"")*)"\s+(?:xmin *= *)?[-\d.eE]+\s+'
     r"(?:xmax *= *)?[-\d.eE]+\s+(?:intervals: *size *= *)?(\d+)"
 )
+_OF_WORDS = re.compile(r"(^|.* - )words?$", re.IGNORECASE)  # "Ann - words": Montreal aligner
 _EPSILON = 1e-6  # s
 
 
@@ -70,14 +71,20 @@ def chosen_part(parts: dict, name: str | None, what: str, path: Path):
     raise GibletError(f"{path}: has {problem}; words.{what} can be: {names}")
 
 
-def interval_rows(path: Path, tier: str | None) -> pd.DataFrame:
+def interval_rows(path: Path, tier: str | None, warned: list[str]) -> pd.DataFrame:
     """The intervals of a TextGrid's tier whose label is not empty: onset, end, text.
 
-    Also of a TextGrid written as JSON. A tier without intervals is only read by its name.
+    Also of a TextGrid written as JSON. A tier without intervals is only read by its name. Of
+    several tiers without ``tier``, the only one of words is read, with a line in ``warned``.
     """
     text = decoded_text(path) + "\n"  # praatio drops a last line without an end
     tiers = _interval_tiers(text, path)
     filled = {name: part for name, part in tiers.items() if part["entries"]}
+    of_words = [name for name in filled if _OF_WORDS.search(name.strip())]
+    if tier is None and len(filled) > 1 and len(of_words) == 1:
+        (tier,) = of_words
+        names = " ".join(f"reads tier {tier} of {', '.join(filled)}".split())
+        warned.append(f"{path.name}: {names}; words.tier chooses another")
     chosen = chosen_part(filled if tier is None and filled else tiers, tier, "tier", path)
     rows = pd.DataFrame(chosen["entries"], columns=["onset", "end", "text"])
     _refuse_cut_tier(chosen, rows, text, path)

@@ -15,11 +15,11 @@ from giblet.errors import GibletError
 from giblet.film.container import (
     decoded_frames,
     film_start,
-    moving_pictures,
     open_film,
     stream_packets,
 )
 from giblet.film.joined import LONGEST_GAP
+from giblet.film.video_tracks import choose_video, video_choice
 from giblet.timing import TOLERANCE, check_t_r, tr_moments, whole_trs
 
 logger = logging.getLogger(__name__)
@@ -69,9 +69,12 @@ def shown_pictures(path: str | Path) -> Iterator[Shown]:
     ------
     GibletError
         No such file, not a media file, no video, no frame with a timestamp or that can be decoded.
+        Logged as a warning: the choice among several video tracks.
     """
     with open_film(path) as film:
         stream = _needed_picture_stream(film, path)
+        if choice := video_choice(film, path):
+            logger.warning("%s: %s", path, choice)
         aspect = float(stream.sample_aspect_ratio or 1)
         pictures = _timed_pictures(film, stream, path)
         for (picture, begin), (_, end) in pairwise(pictures):
@@ -79,9 +82,12 @@ def shown_pictures(path: str | Path) -> Iterator[Shown]:
 
 
 def has_pictures(path: str | Path) -> bool:
-    """Whether a file has video; cover art does not count."""
+    """Whether a file has video; cover art does not count.
+
+    Raises GibletError where FFmpeg can decode none of its video tracks.
+    """
     with open_film(path) as film:
-        return _picture_stream(film) is not None
+        return choose_video(film, path) is not None
 
 
 def pictures_duration(path: str | Path) -> float:
@@ -149,13 +155,8 @@ def _progressive(stored: "av.VideoFrame") -> "av.VideoFrame":
     return VideoFrame.from_ndarray(stored.to_ndarray(format="rgb24"))
 
 
-def _picture_stream(film):
-    moving = moving_pictures(film)
-    return moving[0] if moving else None
-
-
 def _needed_picture_stream(film, path):
-    stream = _picture_stream(film)
+    stream = choose_video(film, path)
     if stream is None:
         raise GibletError(f"{path}: has no pictures")
     return stream
@@ -171,8 +172,10 @@ def _time_shown(part, stream) -> Fraction:
 
 def _timed_pictures(film, stream, path) -> Iterator[tuple["av.VideoFrame | None", float]]:
     """Frames with the time (s) at which each appears; after the last, None with its end."""
-    end = None
-    for picture in _in_order(decoded_frames(film, stream, path), path):
+    pictures, end = decoded_frames(film, stream, path), None
+    if film.format.name == "avi":
+        pictures = _as_decoded(pictures)
+    for picture in _in_order(pictures, path):
         yield picture, float(picture.pts * stream.time_base - film_start(film))
         end = picture.pts * stream.time_base + _time_shown(picture, stream)
     if end is None:
@@ -180,27 +183,43 @@ def _timed_pictures(film, stream, path) -> Iterator[tuple["av.VideoFrame | None"
     yield None, float(end - film_start(film))
 
 
+def _as_decoded(pictures: Iterator["av.VideoFrame"]) -> Iterator["av.VideoFrame"]:
+    """Frames of an AVI, stamped in the order in which the decoder returns them.
+
+    It has stamps of decoding alone; where B-frames follow each other FFmpeg guesses others wrong.
+    """
+    last = None
+    for picture in pictures:
+        if picture.dts is not None:
+            picture.pts = last = picture.dts
+        elif last is not None:  # those that the decoder held at the end
+            picture.pts = last = last + max(picture.duration or 1, 1)
+        yield picture
+
+
 def _in_order(pictures: Iterator["av.VideoFrame"], path) -> Iterator["av.VideoFrame"]:
     """Frames whose timestamps ascend; single ones that the next three contradict are left out."""
     ahead: deque = deque()
     last, n_wrong = None, 0
-    while True:
-        ahead.extend(islice(pictures, _N_AHEAD + 1 - len(ahead)))
-        if any(picture.pts is None for picture in ahead):
-            raise GibletError(
-                f"{path}: its pictures have no timestamps. Copy it into an mp4 first."
-            )
-        if not ahead:
-            break
-        picture = ahead.popleft()
-        n_later = sum(picture.pts > other.pts for other in ahead)
-        if n_later > len(ahead) / 2 or (last is not None and picture.pts < last):
-            n_wrong += 1
-            continue
-        last = picture.pts
-        yield picture
-    if n_wrong:
-        logger.warning("%s: %d pictures have wrong timestamps, left out", path, n_wrong)
+    try:
+        while True:
+            ahead.extend(islice(pictures, _N_AHEAD + 1 - len(ahead)))
+            if not ahead:
+                break
+            if any(picture.pts is None for picture in ahead):
+                raise GibletError(
+                    f"{path}: its pictures have no timestamps. Copy it into an mp4 first."
+                )
+            picture = ahead.popleft()
+            n_later = sum(picture.pts > other.pts for other in ahead)
+            if n_later > len(ahead) / 2 or (last is not None and picture.pts < last):
+                n_wrong += 1
+                continue
+            last = picture.pts
+            yield picture
+    finally:  # also where the rest is not wanted
+        if n_wrong:
+            logger.warning("%s: %d pictures have wrong timestamps, left out", path, n_wrong)
 
 
 def extract_frames(

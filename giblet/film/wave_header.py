@@ -48,7 +48,7 @@ def wave_data(path: str | Path) -> WaveData | None:
             return None
         n_bytes, per_second = file.seek(0, 2), 0
         for name, begin, size in _chunks(file, 12, n_bytes):
-            if name == b"fmt " and size >= 16:
+            if name == b"fmt " and size >= 16 and begin + 12 <= n_bytes:
                 file.seek(begin + 8)
                 (per_second,) = struct.unpack("<I", file.read(4))
             if name == b"data":

@@ -16,18 +16,19 @@ _KINDS = (
 )
 
 
-def json_rows(path: Path, tier: str | None) -> pd.DataFrame:
+def json_rows(path: Path, tier: str | None, warned: list[str]) -> pd.DataFrame:
     """Words, or segments where there are no words: onset, end and text, missing times as None.
 
-    Read are whisper and what is like it (words of ``segments``), whisper.cpp, pipelines of
-    transformers, gentle, aeneas, Vosk, and TextGrids in JSON (Montreal Forced Aligner, praatIO).
+    ``tier``, ``warned``: as `interval_rows`. Read are whisper and what is like it (words of
+    ``segments``), whisper.cpp, pipelines of transformers, gentle, aeneas, Vosk, and TextGrids in
+    JSON (Montreal Forced Aligner, praatIO).
     """
     try:
         content = json.loads(decoded_text(path))
     except (ValueError, RecursionError) as error:
         raise GibletError(f"{path}: not valid JSON ({one_line(error)})") from error
     if isinstance(content, dict) and "tiers" in content:
-        return interval_rows(path, tier)
+        return interval_rows(path, tier, warned)
     items = _items(content)
     if not items:
         raise GibletError(f"{path}: is no JSON of words that giblet knows: {_KINDS}")

@@ -98,6 +98,8 @@ def _separated(
     path: Path, header: int | None, names: Sequence[str] | None, wanted: _Wanted
 ) -> tuple[pd.DataFrame, bool]:
     text = decoded_text(path)
+    if " --> " in text[:500]:
+        raise GibletError(f"{path}: these are subtitles; name the file .srt or .vtt")
     if text[:4].lower() == "sep=" and "\n" in text:  # Excel's own line
         text = text.split("\n", 1)[1]
     own = TABLES[path.suffix.lower()]

@@ -443,7 +443,7 @@ def test_what_is_no_sound_gets_one_clear_line(tmp_path):
     complaints = {
         "missing.mp4": "no such file",
         "text.mp4": "cannot be read",
-        "empty.mp4": "cannot be read",
+        "empty.mp4": "the file is empty",
         ".": "is a folder",
         "inf.wav": "infinite",
         "none.wav": "no sound track",

@@ -248,7 +248,7 @@ PARTS = [
             recording(folder / "1.ogg", 48000, "VORBIS"),
             recording(folder / "2.ogg", 44100, "VORBIS"),
         ),
-        r"a\.ogg: FFmpeg cannot read on.*Convert each part",
+        r"a\.ogg: FFmpeg cannot read on.*concat=n=2:v=0:a=1 new.flac",
         CHAINED,
     ),
     Case(

@@ -620,7 +620,7 @@ LEVELS = [
         [tone(F) + 0.3],
         -20,
         "pydub's test-dc_offset.wav",
-        r"offset \(DC\) of \+0\.3 of full scale.*12\.8 dB.*highpass",
+        r"offset \(DC\) of \+0\.3 of full scale.*12\.8 dB.*dcshift=-0\.3 NEW",
     ),
     channels_case(
         "a recorder's large offset",

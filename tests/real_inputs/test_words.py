@@ -14,7 +14,7 @@ from giblet.commands.scans import load_bold
 from giblet.config.config import parse_config
 from giblet.errors import GibletError
 from giblet.film.annotations import read_annotations
-from giblet.film.text import count_words
+from giblet.film.text import count_words, outside_warnings
 from giblet.io.arrays import load_arrays
 
 HEAD = "onset\tduration\ttext\n"
@@ -106,6 +106,7 @@ with the glue
 with the glue
 she's<00:00:05.000><c> here</c>
 """
+PHONES = '"IntervalTier"\n"phones"\n0\n2\n2\n0\n1\n"s"\n1\n2\n""\n'
 EMPTY_TIER = '"IntervalTier"\n"empty"\n0\n2\n0\n'
 SEGMENT = {"start": 0.0, "end": 2.0, "text": " Hi you 12"}
 TIMED = [{"word": " Hi", "start": 0.0, "end": 0.5}, {"word": " you", "start": 0.5, "end": 1.25}]
@@ -432,6 +433,120 @@ CASES = [
         "glut23/webvtt-py#74, #46",
         "1 rows without text",
     ),
+    Case(
+        "WebVTT called .srt",
+        file("words.srt", "WEBVTT\n\n00:00:01.000 --> 00:00:02.500\nhi, so\n"),
+        rows((1, 1.5, "hi, so")),
+        "yt-dlp/yt-dlp#3589 class",
+    ),
+    Case(
+        "SubRip called .vtt",
+        file("words.vtt", srt((1, 2.5, "hi, so"))),
+        rows((1, 1.5, "hi, so")),
+        "glut23/webvtt-py#46 class",
+    ),
+    Case(
+        "SubRip without numbers, and with points in its times",
+        file(
+            "words.srt",
+            "00:00:01,000 --> 00:00:02,500\nhi, so\n\n00:00:03.000 --> 00:00:04.000\nno\n",
+        ),
+        rows((1, 1.5, "hi, so"), (3, 1, "no")),
+        "glut23/webvtt-py#33 class",
+    ),
+    Case(
+        "SubRip with coordinates, of discs",
+        file("words.srt", "1\n00:00:01,000 --> 00:00:02,500 X1:1 X2:9 Y1:1 Y2:9\nhi, so\n"),
+        rows((1, 1.5, "hi, so")),
+        "SubRip's own files of DVDs",
+    ),
+    Case(
+        "SubRip called .txt",
+        file("words.txt", srt((1, 2.5, "hi, so"))),
+        r"words\.txt: these are subtitles; name the file \.srt or \.vtt$",
+        "files of mail programs",
+    ),
+    Case(
+        "WebVTT of a stream, with a map of its clock",
+        file(
+            "words.vtt",
+            "WEBVTT\nX-TIMESTAMP-MAP=LOCAL:00:00:00.000,MPEGTS:900000\n\n"
+            "00:00:01.000 --> 00:00:02.500\nhi, so\n",
+        ),
+        rows((1, 1.5, "hi, so")),
+        "yt-dlp: subtitles of HLS",
+    ),
+    *(
+        Case(
+            f"{ending} is another program's format",
+            file(f"words{ending}", "<x/>"),
+            rf"annotations are \.tsv.*not \{ending}\. Export them to one of these",
+            source,
+        )
+        for ending, source in [
+            (".eaf", "johnwdubois/rezonator#375: ELAN"),
+            (".ass", "CCExtractor/ccextractor"),
+            (".ttml", "yt-dlp/yt-dlp#3589"),
+        ]
+    ),
+    Case(
+        "ELAN's tab-delimited text, whose columns are named",
+        file(
+            "words.txt",
+            "words\tAnn\t00:00:01.500\t1.5\t00:00:02.000\t2.0\t00:00:00.500\t0.5\tso\n",
+            column_names=["tier", "who", "b", "onset", "e", "end", "d", "duration", "text"],
+        ),
+        rows((1.5, 0.5, "so")),
+        "johnwdubois/rezonator#375; srvk/DiViMe#120",
+    ),
+    Case(
+        "ELAN's tab-delimited text with a header",
+        file(
+            "words.txt",
+            "Begin Time - hh:mm:ss.ms\tEnd Time - hh:mm:ss.ms\twords\n"
+            "00:00:01.500\t00:00:02.000\tso\n",
+            text_columns=["words"],
+            onset_column="Begin Time - hh:mm:ss.ms",
+            end_column="End Time - hh:mm:ss.ms",
+        ),
+        rows((1.5, 0.5, "so")),
+        "johnwdubois/rezonator#375",
+    ),
+    Case(
+        "Audacity's labels with frequencies",
+        file(
+            "words.txt",
+            "0.25\t0.75\tso\n\\\t100.0\t2000.0\n1.0\t1.5\tit\n\\\t100.0\t2000.0\n",
+            column_names=["start", "end", "text"],
+            leave_out_bad_rows=True,
+        ),
+        rows((0.25, 0.5, "so"), (1, 0.5, "it")),
+        "vocalpy/crowsetta#96",
+        r"2 rows that cannot be right are left out: row 2 has no onset in seconds \(onset \\\)",
+    ),
+    Case(
+        "Audacity's labels with frequencies, refused",
+        file(
+            "words.txt",
+            "0.25\t0.75\tso\n\\\t100.0\t2000.0\n",
+            column_names=["start", "end", "text"],
+        ),
+        r"row 2 has no onset in seconds .*words\.leave_out_bad_rows: true leaves out such rows",
+        "vocalpy/crowsetta#96",
+    ),
+    Case(
+        "AssemblyAI's words in milliseconds",
+        file(ALIGNED, json.dumps({"words": [{"text": "hi", "start": 250, "end": 500}]})),
+        rows((250, 250, "hi")),
+        "openai/whisper#228 class",
+        r"a word takes 250 s\. .* words\.unit_seconds: 0\.001",
+    ),
+    Case(
+        "a service's JSON that giblet does not know",
+        file(ALIGNED, json.dumps({"results": {"items": [{"start_time": "0.25"}]}})),
+        r"is no JSON of words that giblet knows: segments \(whisper",
+        "AWS Transcribe, Deepgram",
+    ),
     # ---- marks of sounds, noise and speakers ----
     Case(
         "aligners' marks in a TextGrid",
@@ -521,6 +636,77 @@ CASES = [
         "MontrealCorpusTools/Montreal-Forced-Aligner#324; SDH conventions of broadcasters",
         MARKS.format(3),
     ),
+    Case(
+        "an abbreviation and a colon, in a table of sentences",
+        file(
+            "words.tsv",
+            HEAD + "0\t1\tFBI: open the door\n1\t1\tANN: FBI: What now?\n2\t1\tANN: and so on\n",
+        ),
+        texts("FBI: open the door", "FBI: What now?", "and so on"),
+        "SubtitleEdit/subtitleedit#3318, #7418; fliks-app/fliks#819",
+        MARKS.format(2),
+    ),
+    Case(
+        "subtitles all in capitals: a name comes twice",
+        file(
+            "words.srt",
+            srt((0, 1, "THIS IS WHY: NO"), (1, 2, "ANN: I SEE"), (2, 3, "NO"), (3, 4, "ANN: WHY?")),
+        ),
+        texts("THIS IS WHY: NO", "I SEE", "NO", "WHY?"),
+        "morpheus65535/bazarr#1933; SubtitleEdit/subtitleedit#3045",
+        MARKS.format(2),
+    ),
+    Case(
+        "names of several speakers, and with a small letter",
+        file(
+            "words.srt",
+            srt((0, 1, "ASH, MISTY:\nHoly cow!"), (1, 2, "McGEE: Hi"), (2, 3, "so"), (3, 4, "it")),
+        ),
+        texts("Holy cow!", "Hi", "so", "it"),
+        "SubtitleEdit/subtitleedit#6024, #10654",
+        MARKS.format(2),
+    ),
+    Case(
+        "words before a colon that are no name",
+        file(
+            "words.srt",
+            srt(
+                (0, 1, "with a hot new look:\nan earring"),
+                (1, 2, "Cause of death: Drowning."),
+                (2, 3, ">> She said this: no"),
+                (3, 4, ">> Ann Lee: no"),
+            ),
+        ),
+        texts(
+            "with a hot new look: an earring",
+            "Cause of death: Drowning.",
+            "She said this: no",
+            "no",
+        ),
+        "SubtitleEdit/subtitleedit#1711, #3318",
+        MARKS.format(2),
+    ),
+    Case(
+        "Zoom's transcript of a meeting",
+        file(
+            "words.vtt",
+            "WEBVTT\n\n1\n00:00:05.790 --> 00:00:06.514\nAnn Lee: So, hello.\n\n"
+            "2\n00:00:07.000 --> 00:00:08.000\nBen: Listen: I'm late\n\n"
+            "3\n00:00:09.000 --> 00:00:10.000\nat 10:30 then\n",
+        ),
+        texts("So, hello.", "Listen: I'm late", "at 10:30 then"),
+        "gnurio/where-did-we-land#1; sendrec/sendrec#158",
+        MARKS.format(2),
+    ),
+    Case(
+        "Teams' transcript of a meeting",
+        file(
+            "words.vtt",
+            "WEBVTT\n\n1b0e-7/4-0\n00:00:05.790 --> 00:00:06.514\n<v Ann Lee>So, hello.</v>\n",
+        ),
+        texts("So, hello."),
+        "sendrec/sendrec#158",
+    ),
     # ---- JSON ----
     Case(
         "whisper's words in JSON",
@@ -590,10 +776,10 @@ CASES = [
                     ],
                 }
             ),
-            tier="words",
         ),
         rows((0, 1, "so")),
         "MontrealCorpusTools/Montreal-Forced-Aligner#453",
+        "reads tier words of words, phones",
     ),
     Case(
         "praatIO's short JSON",
@@ -681,6 +867,39 @@ CASES = [
         "a BIDS sidecar beside the film",
     ),
     # ---- TextGrids ----
+    *(
+        Case(
+            f"the tier {name} of several",
+            file("words.TextGrid", textgrid((0, 1, "so"), (1, 2, ""), tier=name, more=PHONES)),
+            rows((0, 1, "so")),
+            "MontrealCorpusTools/Montreal-Forced-Aligner#453; timmahrt/praatIO: mary.TextGrid",
+            rf"reads tier {name} of {name}, phones; words.tier chooses another",
+        )
+        for name in ("words", "Word", "Ann - words")
+    ),
+    Case(
+        "several tiers of words, one for each speaker",
+        file(
+            "words.TextGrid",
+            textgrid(
+                (0, 1, "so"), tier="Ann - words", more=PHONES.replace("phones", "Ben - words")
+            ),
+        ),
+        r"has more than one tier; words.tier can be: Ann - words, Ben - words",
+        "MontrealCorpusTools/Montreal-Forced-Aligner: several speakers in a file",
+    ),
+    Case(
+        "several tiers, none of words",
+        file("words.TextGrid", textgrid((0, 1, "so"), tier="bob", more=PHONES)),
+        r"has more than one tier; words.tier can be: bob, phones",
+        "timmahrt/praatIO: textgrid_to_merge.TextGrid",
+    ),
+    Case(
+        "a tier of words next to phones, of which another is named",
+        file("words.TextGrid", textgrid((0, 1, "so"), more=PHONES), tier="phones"),
+        rows((0, 1, "s")),
+        "MontrealCorpusTools/Montreal-Forced-Aligner#453",
+    ),
     Case(
         "a tier without intervals next to the words",
         file("words.TextGrid", textgrid((0, 1, "so"), (1, 2, ""), more=EMPTY_TIER)),
@@ -793,6 +1012,17 @@ def test_words_are_read_right_or_refused(case, tmp_path, caplog):
     check(case, read, tmp_path, caplog, lambda table: table.attrs["warnings"])
 
 
+def test_an_editors_time_code_is_named(tmp_path):
+    """DaVinci's subtitles start at an hour: HandBrake/HandBrake#5878, tmoroney/auto-subs#16."""
+    cues = "1\n01:00:01,000 --> 01:00:06,000\nhi\n\n2\n01:40:01,000 --> 01:40:06,000\nyou\n"
+    (tmp_path / "words.srt").write_text(cues)
+    words = read_annotations(tmp_path / "words.srt")
+    with pytest.raises(GibletError, match=r"first begins at 3601 s.*editor.*Shift them"):
+        outside_warnings(words, 2700.0, 1.5)
+    with pytest.raises(GibletError, match=r"Is it the right film"):
+        outside_warnings(words.assign(onset=words["onset"] - 3500), 2000.0, 1.5)
+
+
 def test_whispers_four_formats_have_the_same_words(tmp_path):
     """Of the same segments, as ``whisper.utils.get_writer`` writes them."""
     segments = [(0.0, 1.5, "So it is."), (1.5, 4.0, "I <3 it -> no")]
@@ -822,7 +1052,7 @@ def test_real_textgrids_are_read_as_praatio_reads_them(shared):
     """Every tier of every file; a tier has to be named where there are several."""
     from praatio import textgrid as praatio
 
-    n_tiers = 0
+    n_tiers = n_chosen = 0
     for path in sorted((shared / "real").rglob("*.TextGrid")):
         if path.name in ("all_tiers_have_the_same_name.TextGrid", "empty_textgrid.TextGrid"):
             continue  # refused: rows of the table above
@@ -836,7 +1066,14 @@ def test_real_textgrids_are_read_as_praatio_reads_them(shared):
             ends = table["onset"] + table["duration"]
             np.testing.assert_allclose(ends, [float(e.end) for e in entries])
             n_tiers += 1
+        words = [tier.name for tier in grid.tiers if tier.name.lower() in ("word", "words")]
+        if len(grid.tiers) > 1 and len(words) == 1:
+            unnamed, named = (read_annotations(path, tier=tier) for tier in (None, words[0]))
+            pd.testing.assert_frame_equal(unnamed, named)
+            assert f"reads tier {words[0]} of" in unnamed.attrs["warnings"][0]
+            n_chosen += 1
     assert n_tiers >= 40
+    assert n_chosen >= 9
 
 
 def test_a_real_table_with_bad_rows_is_read_as_pandas_reads_it(shared):

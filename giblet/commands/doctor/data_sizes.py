@@ -1,4 +1,7 @@
-"""Sizes of a config's film and scans, from their headers, and problems with them."""
+"""Sizes of a config's film and scans, and problems with them.
+
+Sizes are those of headers. Of sound and video a few seconds are read, words and tables whole.
+"""
 
 import os
 from dataclasses import dataclass
@@ -80,9 +83,13 @@ def _noting(problems: list[str], function, *arguments):
 
 
 def _film_seconds(config: Config, lines: list[str]) -> float | None:
-    """Seconds by the header alone; None where it has none, or without a film."""
+    """Seconds by the header alone; None where it has none, or without a film.
+
+    Lines have warnings of the film's beginning. GibletError where a run could not read that.
+    """
+    from giblet.commands.doctor.film_check import reading_warnings
     from giblet.film.container import is_estimated, open_film
-    from giblet.film.tracks import choice_message, choose_tracks, sound_tracks, track_text
+    from giblet.film.tracks import choose_tracks, sound_tracks, track_text
 
     if not config.has_film:
         return None
@@ -101,8 +108,7 @@ def _film_seconds(config: Config, lines: list[str]) -> float | None:
         )
     length = f"{seconds:.0f} s" if seconds else "whose header has no length: no estimates"
     lines.append(f"film: {path}, {length}; sound track {track_text(chosen, tracks)}")
-    if len(tracks) > 1 and config.audio_track is None:
-        lines.append(_warned(choice_message(chosen, tracks)))
+    lines += map(_warned, reading_warnings(path, config.audio_track))
     return seconds or None
 
 

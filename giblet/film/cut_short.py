@@ -1,0 +1,111 @@
+"""Files that are shorter than their containers state, or hold a second file behind the first.
+
+Interrupted copies and downloads, and files that were joined byte by byte.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"  # Matroska, WebM
+_BOXES = "ftyp styp moov moof mdat mfra free skip wide uuid meta udta sidx ssix emsg prft pdin pnot"
+_MOST_PARTS = 100_000  # fragments of an MP4
+
+
+def missing_bytes(path: str | Path) -> int:
+    """Bytes that headers state beyond the end of an AVI, Matroska, WebM, MP4 or MOV file.
+
+    0 for other files, and where a recorder that wrote no sizes has stopped.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     n_written = (Path(folder) / "a.avi").write_bytes(b"RIFF\\x0c\\0\\0\\0AVI 1234")
+    ...     missing_bytes(Path(folder) / "a.avi")
+    4
+    """
+    with open(path, "rb") as file:
+        n_bytes, start = file.seek(0, 2), _read(file, 0, 12)
+        if start[:4] == b"RIFF" and start[8:] == b"AVI ":
+            ends = _avi_ends(file)
+        elif start[:4] == _EBML:
+            ends = _matroska_ends(file)
+        elif _is_box(start[4:8]):
+            ends = _mp4_ends(file)
+        else:
+            return 0
+        for n_parts, end in enumerate(ends):
+            if end >= n_bytes or n_parts > _MOST_PARTS:
+                return max(end - n_bytes, 0)
+    return 0
+
+
+def has_second_file(path: str | Path) -> bool:
+    """Whether an MP4, MOV or ``.wav`` file is followed by another one, which FFmpeg does not read.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     n_written = (Path(folder) / "a.wav").write_bytes(2 * b"RIFF\\x08\\0\\0\\0WAVE1234")
+    ...     has_second_file(Path(folder) / "a.wav")
+    True
+    """
+    with open(path, "rb") as file:
+        start = _read(file, 0, 12)
+        if start[:4] == b"RIFF" and start[8:] == b"WAVE":
+            end = 8 + int.from_bytes(start[4:8], "little")
+            return _read(file, end + end % 2, 4) == b"RIFF"
+        if start[4:8] != b"ftyp":
+            return False
+        for n_parts, end in enumerate(_mp4_ends(file)):
+            if n_parts > _MOST_PARTS:
+                break
+            if _read(file, end + 4, 4) == b"ftyp":
+                return True
+    return False
+
+
+def _read(file: BinaryIO, at: int, n_bytes: int) -> bytes:
+    file.seek(at)
+    return file.read(n_bytes)
+
+
+def _avi_ends(file: BinaryIO) -> Iterator[int]:
+    """First byte behind each RIFF chunk; those of more than 1 GB follow each other."""
+    end = 0
+    while (head := _read(file, end, 8))[:4] == b"RIFF" and len(head) == 8:
+        size = int.from_bytes(head[4:], "little")
+        if not size or size == 2**32 - 1:
+            return
+        end += 8 + size
+        yield end
+
+
+def _matroska_ends(file: BinaryIO) -> Iterator[int]:
+    """First byte behind the EBML header, then behind the segment."""
+    end = 0
+    for name in (_EBML, _SEGMENT):
+        head = _read(file, end, 12)
+        if head[:4] != name or len(head) < 5 or not head[4]:
+            return
+        length = 9 - head[4].bit_length()  # of the size, whose first bit is a mark
+        size = int.from_bytes(head[4 : 4 + length], "big") - (1 << 7 * length)
+        if size == (1 << 7 * length) - 1:  # not known
+            return
+        end += 4 + length + size
+        yield end
+
+
+def _is_box(name: bytes) -> bool:
+    return name.decode("latin-1") in _BOXES.split()
+
+
+def _mp4_ends(file: BinaryIO) -> Iterator[int]:
+    """First byte behind each box."""
+    end = 0
+    while len(head := _read(file, end, 16)) >= 8:
+        size = int.from_bytes(head[:4], "big")
+        if size == 1:
+            size = int.from_bytes(head[8:], "big")
+        if size < 8 or not _is_box(head[4:8]):  # 0: to the end of the file; or a tag behind it
+            return
+        end += size
+        yield end

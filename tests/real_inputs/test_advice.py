@@ -1,0 +1,113 @@
+"""The ffmpeg commands that messages name lead to a file that is read right, without a warning.
+
+The same filters and demuxer options are run by FFmpeg's libraries within PyAV.
+"""
+
+import re
+
+import numpy as np
+import pytest
+import soundfile
+from real_inputs.sound_files import RATE, clicks_and_tone, film, is_sound, recording, wave
+from real_inputs.test_sound import leaping
+
+from giblet.audio.files import read_sound
+from giblet.errors import GibletError
+
+av = pytest.importorskip("av")
+
+SOUND = clicks_and_tone(RATE)
+
+
+def filtered(path, filters, out):
+    """``path`` as ``ffmpeg -i PATH -af FILTERS OUT`` makes it, sound alone, as 32-bit floats."""
+    with av.open(str(path)) as file, av.open(str(out), "w") as new:
+        graph = av.filter.Graph()
+        last = graph.add_abuffer(template=file.streams.audio[0])
+        source = last
+        for name, _, arguments in (text.partition("=") for text in filters.split(",")):
+            step = graph.add(name, arguments)
+            last.link_to(step)
+            last = step
+        sink = graph.add("abuffersink")
+        last.link_to(sink)
+        graph.configure()
+        stream = None
+        for frame in [*file.decode(audio=0), None]:
+            source.push(frame)
+            for made in pulled(graph):
+                if stream is None:
+                    rate, layout = made.sample_rate, made.layout.name
+                    stream = new.add_stream("pcm_f32le", rate=rate, layout=layout)
+                    resampler = av.AudioResampler("flt", layout, rate)
+                for piece in resampler.resample(made):
+                    new.mux(stream.encode(piece))
+        new.mux(stream.encode(None))
+    return out
+
+
+def pulled(graph):
+    while True:
+        try:
+            yield graph.pull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return
+
+
+def advice_of(path, caplog):
+    """The filters, or the option, of the command in the message about a file."""
+    try:
+        read_sound(path, RATE)
+        text = caplog.text
+    except GibletError as error:
+        text = str(error)
+    caplog.clear()
+    return re.search(r"-af '?([^' ]+)'? ?(?:NEW|new)", text)[1]
+
+
+def written(path, channels):
+    soundfile.write(path, np.stack(channels, 1), RATE, subtype="FLOAT")
+    return path
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda top: written(top / "cancel.wav", [SOUND, -SOUND]),
+        lambda top: written(top / "offset.wav", [SOUND + 0.3]),
+        lambda top: film(top / "leap.mkv", "aac", stamp=leaping(26 * 3600.0, 100)),
+    ],
+)
+def test_what_a_message_advises_mends_the_file(tmp_path, caplog, make):
+    path = make(tmp_path)
+    mended = filtered(path, advice_of(path, caplog), tmp_path / "new.mkv")
+    is_sound()(read_sound(mended, RATE))
+    assert not caplog.records
+
+
+def test_a_length_that_is_ignored(tmp_path, caplog):
+    path = wave(tmp_path / "a.wav", says=2 * RATE)
+    read_sound(path, RATE)
+    assert "ffmpeg -ignore_length 1 -i a.wav new.flac" in caplog.text
+    with av.open(str(path), options={"ignore_length": "1"}) as file:
+        whole = np.concatenate([frame.to_ndarray() for frame in file.decode(audio=0)], axis=1)
+    is_sound()(whole[0].astype(np.float32) / 32768)
+
+
+def test_parts_of_two_rates_are_joined_by_the_filter(tmp_path):
+    parts = [recording(tmp_path / f"{rate}.ogg", rate, "VORBIS") for rate in (48000, 44100)]
+    graph, files = av.filter.Graph(), [av.open(str(part)) for part in parts]
+    join, sink = graph.add("concat", "n=2:v=0:a=1"), graph.add("abuffersink")
+    sources = [graph.add_abuffer(template=file.streams.audio[0]) for file in files]
+    for place, source in enumerate(sources):
+        source.link_to(join, 0, place)
+    join.link_to(sink)
+    graph.configure()
+    frames = []
+    for source, file in zip(sources, files, strict=True):
+        with file:
+            for frame in [*file.decode(audio=0), None]:
+                source.push(frame)
+                frames += pulled(graph)
+    assert {frame.sample_rate for frame in frames} == {48000}
+    assert sum(frame.samples for frame in frames) / 48000 == pytest.approx(8, abs=0.02)
