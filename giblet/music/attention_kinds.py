@@ -10,9 +10,7 @@ import torch
 from torch.nn import functional
 
 
-def full_attention(
-    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
-) -> torch.Tensor:
+def full_attention(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     """Each token attends to all tokens up to itself."""
     n, past = queries.shape[2], keys.shape[2] - queries.shape[2]
     if n == 1 or past == 0:
@@ -91,9 +89,7 @@ def _banded(
 
 
 @lru_cache(maxsize=16)
-def _band(
-    n: int, past: int, window: int, dtype: torch.dtype, device: torch.device
-) -> torch.Tensor:
+def _band(n: int, past: int, window: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
     """(n, past + n) to add to scores: 0 where query r may see key c: 0 <= past + r - c < window."""
     with torch.inference_mode(False):  # kept, and used in training too
         distance = (

@@ -15,9 +15,7 @@ class KeyValueCache:
         self._room: torch.Tensor | None = None  # (keys and values, batch, heads, capacity, dim)
         self._start = self._stop = 0  # of what is held
 
-    def append(
-        self, keys: torch.Tensor, values: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    def append(self, keys: torch.Tensor, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Keys and values (batch, n_heads, at most keep + n, dim): the kept ones, then the n new.
 
         The result is valid until the next call.
