@@ -19,7 +19,7 @@ class AttentionSettings(StrictSettings):
     """Which past tokens each token attends to. Only ``full`` grows with the square of n."""
 
     kind: Literal["full", "window", "multi_scale", "hierarchical"] = "window"
-    window: PositiveInt = Field(2**8, description="tokens that each head sees, itself included")
+    window: PositiveInt = Field(256, description="tokens that each head sees, itself included")
     dilations: tuple[PositiveInt, ...] = Field(
         (1, 2, 4, 8), description="multi_scale: steps between those tokens, shared out over heads"
     )

@@ -31,7 +31,8 @@ def window_attention(
     first = n if n < 2 * window else window + n % window
     past = min(keys.shape[2] - n, window - 1)
     keys, values = (x[:, :, -(past + n) :] for x in (keys, values))
-    out = _banded(queries[:, :, :first], *(x[:, :, : past + first] for x in (keys, values)), window)
+    begin = past + first
+    out = _banded(queries[:, :, :first], keys[:, :, :begin], values[:, :, :begin], window)
     if first == n:
         return out
 
@@ -39,7 +40,7 @@ def window_attention(
     block_queries = _blocks(queries[:, :, first:], window).flatten(0, 1)
     block_keys, block_values = (
         torch.cat((blocks[:, :-1], blocks[:, 1:]), dim=3).flatten(0, 1)
-        for blocks in (_blocks(x[:, :, past + first - window :], window) for x in (keys, values))
+        for blocks in (_blocks(x[:, :, begin - window :], window) for x in (keys, values))
     )  # (batch * n_blocks, n_heads, 2 * window, dim)
     rest = _banded(block_queries, block_keys, block_values, window)
     rest = rest.unflatten(0, (batch, n_blocks)).transpose(1, 2).flatten(2, 3)
@@ -63,10 +64,10 @@ def dilated_attention(
     early, late = past % dilation, -(past + n) % dilation
     queries = functional.pad(queries, (0, 0, early, late))  # begins where a row of keys begins
     keys, values = (functional.pad(x, (0, 0, 0, late)) for x in (keys, values))
-    rows = (
+    queries, keys, values = (
         x.unflatten(2, (-1, dilation)).movedim(3, 1).flatten(0, 1) for x in (queries, keys, values)
     )  # (batch * dilation, n_heads, n_tokens / dilation, dim)
-    out = window_attention(*rows, window)
+    out = window_attention(queries, keys, values, window)
     out = out.unflatten(0, (-1, dilation)).movedim(1, 3).flatten(2, 3)
     return out[:, :, early : early + n]
 
