@@ -14,3 +14,8 @@ from .transformer import (
     Transformer as Transformer,
     TransformerSettings as TransformerSettings,
 )
+from .windows import (
+    scoring_windows as scoring_windows,
+    stream_nats as stream_nats,
+    training_windows as training_windows,
+)

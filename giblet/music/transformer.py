@@ -201,6 +201,8 @@ def chunked_nats(
         return functional.cross_entropy(wide, targets, reduction="none")
 
     parts = zip(hidden.flatten(0, -2).split(chunk), targets.flatten().split(chunk), strict=True)
-    return torch.cat([checkpoint(nats, *part, use_reentrant=False) for part in parts]).reshape(
-        targets.shape
-    )
+    if torch.is_grad_enabled():
+        chunks = [checkpoint(nats, *part, use_reentrant=False) for part in parts]
+    else:
+        chunks = [nats(*part) for part in parts]
+    return torch.cat(chunks).reshape(targets.shape)
