@@ -63,14 +63,16 @@ class Layer(nn.Module):
 
     def __init__(self, settings: TransformerSettings):
         super().__init__()
-        self.attention_norm = nn.RMSNorm(settings.width)
+        self.attention_norm = nn.LayerNorm(settings.width, bias=False)
         self.attention = Attention(settings.width, settings.n_heads, settings.attention)
-        self.feed_norm = nn.RMSNorm(settings.width)
+        self.feed_norm = nn.LayerNorm(settings.width, bias=False)
         self.feed = FeedForward(settings.width)
         self.dropout = nn.Dropout(settings.dropout)
 
-    def attend(self, x: torch.Tensor, cache: AttentionCache | None = None) -> torch.Tensor:
-        return x + self.dropout(self.attention(self.attention_norm(x), cache))
+    def attend(
+        self, x: torch.Tensor, cache: AttentionCache | None, rotation: torch.Tensor
+    ) -> torch.Tensor:
+        return x + self.dropout(self.attention(self.attention_norm(x), cache, rotation))
 
     def feed_forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.dropout(self.feed(self.feed_norm(x)))
@@ -91,7 +93,7 @@ class Transformer(nn.Module):
         self.positions = BeatEncoding(settings.width)
         self.dropout = nn.Dropout(settings.dropout)
         self.layers = nn.ModuleList(Layer(settings) for _ in range(settings.n_layers))
-        self.norm = nn.RMSNorm(settings.width)
+        self.norm = nn.LayerNorm(settings.width, bias=False)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -131,17 +133,21 @@ class Transformer(nn.Module):
         before = caches.seconds if caches else None
         x = self.embedding(tokens) + self.positions(seconds, phases, before)
         x = self.dropout(x)
+        rotation = self.layers[0].attention.rotation(
+            caches.n_seen if caches else 0, x.shape[1], x.device
+        )
         for at, layer in enumerate(self.layers):
             if latent is not None:
                 x = x + latent
             if self.settings.checkpointing and torch.is_grad_enabled():
-                x = checkpoint(layer.attend, x, use_reentrant=False)
+                x = checkpoint(layer.attend, x, None, rotation, use_reentrant=False)
                 parts = x.split(_CHUNK, dim=1)
                 x = torch.cat(
                     [checkpoint(layer.feed_forward, part, use_reentrant=False) for part in parts], 1
                 )
             else:
-                x = layer.feed_forward(layer.attend(x, caches.layers[at] if caches else None))
+                x = layer.attend(x, caches.layers[at] if caches else None, rotation)
+                x = layer.feed_forward(x)
         if caches:
             caches.seconds = seconds[:, -1]
         return self.norm(x)
