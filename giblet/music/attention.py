@@ -1,5 +1,6 @@
 """Causal self-attention in four kinds, with rotary positions and a cache for new tokens."""
 
+import copy
 from typing import Literal, Self
 
 import torch
@@ -149,6 +150,13 @@ class AttentionCache:
         self.groups = [KeyValueCache(None if settings.kind == "full" else n) for n in keep]
         self.summaries = KeyValueCache(settings.n_summaries + settings.window // settings.block)
         self.incomplete: torch.Tensor | None = None  # keys and values of a block not yet whole
+
+    def copy(self) -> Self:
+        """A cache that goes on from here; only where gradients are recorded."""
+        twin = copy.copy(self)
+        twin.groups = [group.copy() for group in self.groups]
+        twin.summaries = self.summaries.copy()
+        return twin
 
     def complete(
         self, keys: torch.Tensor, values: torch.Tensor
