@@ -152,7 +152,7 @@ class AttentionCache:
         self.n_seen = 0
         keep = [(settings.window - 1) * dilation for dilation in dilations]
         self.groups = [KeyValueCache(None if settings.kind == "full" else n) for n in keep]
-        self.summaries = KeyValueCache(settings.n_summaries + settings.window // settings.block)
+        self.summaries = KeyValueCache(settings.n_summaries - 1 + settings.window // settings.block)
         self.incomplete: torch.Tensor | None = None  # keys and values of a block not yet whole
 
     def copy(self) -> Self:

@@ -82,8 +82,7 @@ def _banded(
 ) -> torch.Tensor:
     """Window attention in one piece, with a dense mask."""
     n, past = queries.shape[2], keys.shape[2] - queries.shape[2]
-    if n == 1:
-        keys, values = (x[:, :, -window:] for x in (keys, values))
+    if n == 1:  # sees all of the at most ``window`` keys
         return functional.scaled_dot_product_attention(queries, keys, values)
     mask = _band(n, past, window, queries.dtype, queries.device)
     return functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
