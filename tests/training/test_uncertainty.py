@@ -7,8 +7,8 @@ from giblet.errors import GibletError
 from giblet.training.uncertainty import UncertaintyWeights
 
 
-def fit(weights, loss, parameters=(), steps=1500):
-    optimizer = torch.optim.Adam([*weights.parameters(), *parameters], lr=0.05)
+def fit(weights, loss, parameters=(), steps=700):
+    optimizer = torch.optim.Adam([*weights.parameters(), *parameters], lr=0.1)
     for _ in range(steps):
         optimizer.zero_grad()
         weights(loss()).backward()

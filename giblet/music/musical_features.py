@@ -1,0 +1,119 @@
+"""Musical features of token distributions: rhythm, harmony, melody and dynamics, per token.
+
+All are expectations if the tokens are drawn independently from distributions (batch, n, n_ids),
+and counts if those are one-hots. They are differentiable, so that what a discriminator hears in
+them reaches the generator.
+"""
+
+import torch
+from torch.nn import functional
+
+from giblet.music.tokens import VOCABULARY
+
+N_PITCHES = VOCABULARY.note_on.stop - VOCABULARY.note_on.start
+N_CLASSES = 12  # pitch classes
+N_LENGTHS = VOCABULARY.max_steps.bit_length()  # octaves of steps: 1, 2-3, 4-7, …
+WIDEST_LEAP = 12  # semitones
+RECENT = 0.9  # what stays of a note's trace with each token: melodies move from it
+TONALITY = 0.98  # the same for pitch classes: a context of some 50 tokens
+
+
+def scan(keep: torch.Tensor, add: torch.Tensor) -> torch.Tensor:
+    """States (batch, n, k) before each token of ``s[j + 1] = keep[j] * s[j] + add[j]``; s[0] = 0.
+
+    In log2(n) passes over the whole sequence (Hillis and Steele 1986), without divisions.
+
+    >>> ones = torch.ones(1, 4, 1)
+    >>> scan(ones / 2, ones).flatten().tolist()
+    [0.0, 1.0, 1.5, 1.75]
+    """
+    n, step = keep.shape[1], 1
+    keep, add = (functional.pad(x[:, :-1], (0, 0, 1, 0)) for x in (keep, add))
+    while step < n:
+        earlier = functional.pad(add[:, :-step], (0, 0, step, 0))
+        add = torch.addcmul(add, keep, earlier)
+        keep = keep * functional.pad(keep[:, :-step], (0, 0, step, 0))
+        step *= 2
+    return add
+
+
+def sounding(distributions: torch.Tensor) -> torch.Tensor:
+    """Probability (batch, n, 128) that each pitch sounds just before each token."""
+    on = distributions[..., VOCABULARY.note_on]
+    off = distributions[..., VOCABULARY.note_off]
+    return scan(1 - on - off, on)
+
+
+def pitch_classes(pitches: torch.Tensor) -> torch.Tensor:
+    """Sums (..., 12) over octaves of amounts by pitch (..., 128)."""
+    padded = functional.pad(pitches, (0, -N_PITCHES % N_CLASSES))
+    return padded.unflatten(-1, (-1, N_CLASSES)).sum(-2)
+
+
+def rhythm(distributions: torch.Tensor) -> torch.Tensor:
+    """Probabilities of TIME_SHIFTs by octave of steps, of NOTE_ON and of NOTE_OFF.
+
+    Distributions (batch, n, n_ids) → (batch, n, 12).
+    """
+    lengths = distributions[..., VOCABULARY.time_shift] @ _octaves(distributions)
+    classes = (VOCABULARY.note_on, VOCABULARY.note_off)
+    sums = [distributions[..., part].sum(-1, keepdim=True) for part in classes]
+    return torch.cat([lengths, *sums], dim=-1)
+
+
+def harmony(distributions: torch.Tensor) -> torch.Tensor:
+    """Pairs of a beginning note with what sounds, and with the pitch classes of late.
+
+    Distributions (batch, n, n_ids) → (batch, n, 25): the expected number of sounding notes 0, 1, …,
+    11 semitones above the beginning one, octaves apart or not; the same with a fading trace of the
+    pitch classes heard before; the number of sounding notes.
+    """
+    on, sounds = pitch_classes(distributions[..., VOCABULARY.note_on]), sounding(distributions)
+    memory = scan(torch.full_like(on, TONALITY), (1 - TONALITY) * on)
+    pairs = [_circular_correlation(on, other) for other in (pitch_classes(sounds), memory)]
+    return torch.cat([pairs[0], 10 * pairs[1], sounds.sum(-1, keepdim=True) / 4], dim=-1)
+
+
+def melody(distributions: torch.Tensor) -> torch.Tensor:
+    """Intervals between a beginning note and those that began shortly before, and its height.
+
+    Distributions (batch, n, n_ids) → (batch, n, 26): the expected sum of fading traces at -12, …,
+    12 semitones from the beginning note; its pitch from middle C, in two octaves.
+    """
+    on = distributions[..., VOCABULARY.note_on]
+    traces = functional.pad(scan(RECENT * (1 - on), on), (WIDEST_LEAP, WIDEST_LEAP))
+    near = traces.unfold(-1, N_PITCHES, 1)  # (batch, n, 25, 128)
+    leaps = torch.einsum("bnp,bnkp->bnk", on, near)
+    height = (torch.arange(N_PITCHES, device=on.device, dtype=on.dtype) - 60) / 24
+    return torch.cat([leaps, (on @ height)[..., None]], dim=-1)
+
+
+def dynamics(distributions: torch.Tensor) -> torch.Tensor:
+    """Probability of each velocity level just before a token, and of a change there.
+
+    Distributions (batch, n, n_ids) → (batch, n, 7).
+    """
+    levels = distributions[..., VOCABULARY.velocity]
+    change = levels.sum(-1, keepdim=True)
+    return torch.cat([scan((1 - change).expand_as(levels), levels), change], dim=-1)
+
+
+FEATURES = {"rhythm": rhythm, "harmony": harmony, "melody": melody, "dynamics": dynamics}
+N_FEATURES = {"rhythm": N_LENGTHS + 2, "harmony": 25, "melody": 26, "dynamics": 7}
+
+
+def musical_features(distributions: torch.Tensor) -> dict[str, torch.Tensor]:
+    """All features by name, (batch, n, n_features) each, of distributions (batch, n, n_ids)."""
+    return {name: extract(distributions) for name, extract in FEATURES.items()}
+
+
+def _circular_correlation(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """``sum_c(first[c] * second[(c + k) % 12])`` (..., 12) for each k."""
+    twice = torch.cat([second, second[..., :-1]], dim=-1).unfold(-1, N_CLASSES, 1)
+    return torch.einsum("...c,...kc->...k", first, twice)
+
+
+def _octaves(like: torch.Tensor) -> torch.Tensor:
+    """(max_steps, n_lengths) membership of 1, 2, … steps."""
+    steps = torch.arange(1, VOCABULARY.max_steps + 1, device=like.device)
+    return functional.one_hot(steps.float().log2().long(), N_LENGTHS).to(like.dtype)
