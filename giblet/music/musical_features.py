@@ -38,14 +38,14 @@ def scan(keep: torch.Tensor, add: torch.Tensor) -> torch.Tensor:
 
 
 def sounding(distributions: torch.Tensor) -> torch.Tensor:
-    """Probability (batch, n, 128) that each pitch sounds just before each token."""
+    """Probability (batch, n, n_pitches) that each pitch sounds just before each token."""
     on = distributions[..., VOCABULARY.note_on]
     off = distributions[..., VOCABULARY.note_off]
     return scan(1 - on - off, on)
 
 
 def pitch_classes(pitches: torch.Tensor) -> torch.Tensor:
-    """Sums (..., 12) over octaves of amounts by pitch (..., 128)."""
+    """Sums (..., 12) over octaves of amounts by pitch (..., n_pitches)."""
     padded = functional.pad(pitches, (0, -N_PITCHES % N_CLASSES))
     return padded.unflatten(-1, (-1, N_CLASSES)).sum(-2)
 
@@ -82,7 +82,7 @@ def melody(distributions: torch.Tensor) -> torch.Tensor:
     """
     on = distributions[..., VOCABULARY.note_on]
     traces = functional.pad(scan(RECENT * (1 - on), on), (WIDEST_LEAP, WIDEST_LEAP))
-    near = traces.unfold(-1, N_PITCHES, 1)  # (batch, n, 25, 128)
+    near = traces.unfold(-1, N_PITCHES, 1)  # (batch, n, 25, n_pitches)
     leaps = torch.einsum("bnp,bnkp->bnk", on, near)
     height = (torch.arange(N_PITCHES, device=on.device, dtype=on.dtype) - 60) / 24
     return torch.cat([leaps, (on @ height)[..., None]], dim=-1)

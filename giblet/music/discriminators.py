@@ -1,0 +1,78 @@
+"""Discriminators of real and generated tokens on three scales: local, phrase and global.
+
+They take distributions (batch, n, n_ids): one-hots of real tokens, and of generated ones with a
+gradient (`giblet.music.adversarial.draw_straight_through`). Every weight has a spectral norm of at
+most 1 in every step.
+"""
+
+from itertools import pairwise
+from math import sqrt
+from typing import Literal
+
+import torch
+from pydantic import NonNegativeInt, PositiveInt
+from torch import nn
+from torch.nn import functional
+
+from giblet.config.strict import StrictSettings
+from giblet.music.musical_features import N_FEATURES, musical_features
+from giblet.music.spectral_norm import spectral_norm
+from giblet.music.tokens import VOCABULARY
+
+Scale = Literal["local", "phrase", "global"]
+
+GAIN = sqrt(2)  # of each layer: leaky ReLUs halve the power
+SLOPE = 0.2
+
+
+class ScaleSettings(StrictSettings):
+    """One discriminator."""
+
+    n_tokens: PositiveInt
+    width: PositiveInt = 64
+    n_halvings: NonNegativeInt = 2
+    from_step: NonNegativeInt = 0
+
+
+DEFAULT_SCALES: dict[Scale, ScaleSettings] = {
+    "local": ScaleSettings(n_tokens=32, n_halvings=2),
+    "phrase": ScaleSettings(n_tokens=128, n_halvings=3, from_step=2000),
+    "global": ScaleSettings(n_tokens=256, n_halvings=4, from_step=4000),
+}
+
+
+class TokenDiscriminator(nn.Module):
+    """Convolutions over embedded tokens and their musical features, to one score a window.
+
+    The convolutions have 3 taps, and every one after the first halves the sequence; the score is
+    the mean of a map over what is left. Scores are high for real music.
+    """
+
+    def __init__(self, settings: ScaleSettings):
+        super().__init__()
+        self.settings = settings
+        width, n_features = settings.width, sum(N_FEATURES.values())
+        self.embedding = spectral_norm(nn.Linear(VOCABULARY.n_ids, width, bias=False))
+        widths = [width + n_features] + [width] * (settings.n_halvings + 1)
+        self.layers = nn.ModuleList(
+            spectral_norm(nn.Conv1d(a, b, 3, stride=1 if i == 0 else 2, padding=1))
+            for i, (a, b) in enumerate(pairwise(widths))
+        )
+        self.score = spectral_norm(nn.Conv1d(width, 1, 1))
+
+    def embed(self, distributions: torch.Tensor) -> torch.Tensor:
+        """(batch, n, n_ids) → (batch, n, width + n_features): tokens, and musical features."""
+        tokens = sqrt(self.settings.width) * self.embedding(distributions)
+        return torch.cat([tokens, *musical_features(distributions).values()], dim=-1)
+
+    def judge(self, embedded: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Embedded tokens to scores (batch,) and the feature maps of the layers."""
+        signal, maps = embedded.transpose(1, 2), []
+        for layer in self.layers:
+            signal = GAIN * functional.leaky_relu(layer(signal), SLOPE)
+            maps.append(signal)
+        return GAIN * self.score(signal).mean(dim=(1, 2)), maps
+
+    def forward(self, distributions: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Windows (batch, n_tokens, n_ids) to scores (batch,) and feature maps."""
+        return self.judge(self.embed(distributions))
