@@ -14,8 +14,8 @@ N_PITCHES = VOCABULARY.note_on.stop - VOCABULARY.note_on.start
 N_CLASSES = 12  # pitch classes
 N_LENGTHS = VOCABULARY.max_steps.bit_length()  # octaves of steps: 1, 2-3, 4-7, …
 WIDEST_LEAP = 12  # semitones
-RECENT = 0.9  # what stays of a note's trace with each token: melodies move from it
-TONALITY = 0.98  # the same for pitch classes: a context of some 50 tokens
+# what stays of a trace: with each token of a pitch's, with each note of a pitch class's
+FADING = (0.9, 0.985)
 
 
 def scan(keep: torch.Tensor, add: torch.Tensor) -> torch.Tensor:
@@ -62,30 +62,35 @@ def rhythm(distributions: torch.Tensor) -> torch.Tensor:
 
 
 def harmony(distributions: torch.Tensor) -> torch.Tensor:
-    """Pairs of a beginning note with what sounds, and with the pitch classes of late.
+    """Pairs of a beginning note with what sounds, and with the pitch classes heard before.
 
-    Distributions (batch, n, n_ids) → (batch, n, 25): the expected number of sounding notes 0, 1, …,
-    11 semitones above the beginning one, octaves apart or not; the same with a fading trace of the
-    pitch classes heard before; the number of sounding notes.
+    Distributions (batch, n, n_ids) → (batch, n, 37): the expected number of sounding notes 0, 1, …,
+    11 semitones above the beginning one, octaves apart or not; the same with two traces of the
+    pitch classes heard before, which fade with each note (`FADING`) and have the sum 4; the number of sounding notes, / 4.
     """
     on, sounds = pitch_classes(distributions[..., VOCABULARY.note_on]), sounding(distributions)
-    memory = scan(torch.full_like(on, TONALITY), (1 - TONALITY) * on)
-    pairs = [_circular_correlation(on, other) for other in (pitch_classes(sounds), memory)]
-    return torch.cat([pairs[0], 10 * pairs[1], sounds.sum(-1, keepdim=True) / 4], dim=-1)
+    traces = [
+        4 * scan(1 - (1 - f) * on.sum(-1, keepdim=True).expand_as(on), (1 - f) * on) for f in FADING
+    ]
+    pairs = [_circular_correlation(on, other) for other in (pitch_classes(sounds), *traces)]
+    return torch.cat([*pairs, sounds.sum(-1, keepdim=True) / 4], dim=-1)
 
 
 def melody(distributions: torch.Tensor) -> torch.Tensor:
-    """Intervals between a beginning note and those that began shortly before, and its height.
+    """Intervals between a beginning note and those that began before, and its height.
 
-    Distributions (batch, n, n_ids) → (batch, n, 26): the expected sum of fading traces at -12, …,
-    12 semitones from the beginning note; its pitch from middle C, in two octaves.
+    Distributions (batch, n, n_ids) → (batch, n, 51): the expected trace of notes at -12, …, 12
+    semitones from the beginning one, which is 1 when they begin and fades with each token, of two
+    kinds (`FADING`); its pitch from middle C, in two octaves.
     """
     on = distributions[..., VOCABULARY.note_on]
-    traces = functional.pad(scan(RECENT * (1 - on), on), (WIDEST_LEAP, WIDEST_LEAP))
-    near = traces.unfold(-1, N_PITCHES, 1)  # (batch, n, 25, n_pitches)
-    leaps = torch.einsum("bnp,bnkp->bnk", on, near)
+    leaps = []
+    for fading in FADING:
+        traces = functional.pad(scan(fading * (1 - on), on), (WIDEST_LEAP, WIDEST_LEAP))
+        near = (traces[..., k : k + N_PITCHES] for k in range(2 * WIDEST_LEAP + 1))
+        leaps += [(on * trace).sum(-1) for trace in near]
     height = (torch.arange(N_PITCHES, device=on.device, dtype=on.dtype) - 60) / 24
-    return torch.cat([leaps, (on @ height)[..., None]], dim=-1)
+    return torch.stack([*leaps, on @ height], dim=-1)
 
 
 def dynamics(distributions: torch.Tensor) -> torch.Tensor:
@@ -99,7 +104,7 @@ def dynamics(distributions: torch.Tensor) -> torch.Tensor:
 
 
 FEATURES = {"rhythm": rhythm, "harmony": harmony, "melody": melody, "dynamics": dynamics}
-N_FEATURES = {"rhythm": N_LENGTHS + 2, "harmony": 25, "melody": 26, "dynamics": 7}
+N_FEATURES = {"rhythm": N_LENGTHS + 2, "harmony": 37, "melody": 51, "dynamics": 7}
 
 
 def musical_features(distributions: torch.Tensor) -> dict[str, torch.Tensor]:

@@ -5,10 +5,9 @@ import pytest
 import torch
 
 from giblet.music.musical_features import (
+    FADING,
     FEATURES,
     N_FEATURES,
-    RECENT,
-    TONALITY,
     musical_features,
     pitch_classes,
     scan,
@@ -34,32 +33,33 @@ def dirichlet(n, seed=0):
 
 def counted(tokens):
     """The features of one sequence, by walking through it."""
-    held, trace, memory, level = set(), np.zeros(128), np.zeros(12), None
+    held, traces, memories, level = set(), np.zeros((2, 128)), np.zeros((2, 12)), None
     rows = {name: [] for name in FEATURES}
     for token in tokens:
         row = {name: np.zeros(n) for name, n in N_FEATURES.items()}
         if token in range(*V.time_shift.indices(V.n_ids)):
             row["rhythm"][int(np.log2(V.steps(token)))] = 1
         row["rhythm"][10:] = V.is_note_on(token), V.is_note_off(token)
-        row["harmony"][24] = len(held) / 4
+        row["harmony"][36] = len(held) / 4
         if V.is_note_on(token):
             for pitch in held:
                 row["harmony"][(pitch - token) % 12] += 1
             for interval in range(12):
-                row["harmony"][12 + interval] = 10 * memory[(token + interval) % 12]
+                row["harmony"][12 + interval] = 4 * memories[0, (token + interval) % 12]
+                row["harmony"][24 + interval] = 4 * memories[1, (token + interval) % 12]
             for leap in range(-12, 13):
                 if 0 <= token + leap < 128:
-                    row["melody"][leap + 12] = trace[token + leap]
-            row["melody"][25] = (token - 60) / 24
+                    row["melody"][[leap + 12, leap + 37]] = traces[:, token + leap]
+            row["melody"][50] = (token - 60) / 24
         if level is not None:
             row["dynamics"][level] = 1
         row["dynamics"][6] = V.is_velocity(token)
-        memory *= TONALITY
-        trace *= RECENT
+        traces *= np.array(FADING)[:, None]
         if V.is_note_on(token):
             held.add(token)
-            trace[token] = 1
-            memory[token % 12] += 1 - TONALITY
+            traces[:, token] = 1
+            memories *= np.array(FADING)[:, None]
+            memories[:, token % 12] += 1 - np.array(FADING)
         held -= {token - V.note_off.start}
         if V.is_velocity(token):
             level = token - V.velocity.start
@@ -128,4 +128,4 @@ def test_transposed_music_has_the_same_intervals():
     higher = torch.where(V.is_note_on(tokens) | V.is_note_off(tokens), tokens + 5, tokens)
     both = [musical_features(one_hot(t)) for t in (tokens, higher)]
     torch.testing.assert_close(both[0]["harmony"], both[1]["harmony"])
-    torch.testing.assert_close(both[0]["melody"][..., :25], both[1]["melody"][..., :25])
+    torch.testing.assert_close(both[0]["melody"][..., :50], both[1]["melody"][..., :50])
