@@ -18,6 +18,8 @@ from giblet.music.discriminators import DEFAULT_SCALES, Scale, ScaleSettings, To
 from giblet.music.musical_features import N_FEATURES, musical_features
 from giblet.music.tokens import VOCABULARY
 
+LEAST_SIZE = 0.01  # of features: smaller ones are compared as they are, times 100
+
 
 class AdversarialSettings(StrictSettings):
     """Discriminators, and what they weigh."""
@@ -80,18 +82,17 @@ def feature_matching(real: Iterable[torch.Tensor], fake: Iterable[torch.Tensor])
     over batch and n (Salimans et al. 2016), so that no note has to be the same.
     """
     pairs = [(r.detach().mean((0, 2)), f.mean((0, 2))) for r, f in zip(real, fake, strict=True)]
-    terms = [(r - f).abs().mean() / r.abs().mean().clamp(min=1e-6) for r, f in pairs]
+    terms = [(r - f).abs().mean() / r.abs().mean().clamp(min=LEAST_SIZE) for r, f in pairs]
     return torch.stack(terms).mean()
 
 
-def r1_penalty(discriminator: TokenDiscriminator, real: torch.Tensor) -> torch.Tensor:
-    """Mean squared norm of the score's gradient with respect to embedded real music.
+def r1_penalty(scores: torch.Tensor, embedded: torch.Tensor) -> torch.Tensor:
+    """Mean squared norm of the scores' gradient with respect to embedded real music.
 
-    Windows (batch, n_tokens, n_ids) → scalar, with a gradient of its own (Mescheder et al. 2018).
-    The gradient is taken where the tokens are points of a space: after `embed`.
+    Scores (batch,) of ``embedded`` (batch, n, width) → scalar, with a gradient of its own
+    (Mescheder et al. 2018). It is taken where the tokens are points of a space:
+    after `TokenDiscriminator.embed`.
     """
-    embedded = discriminator.embed(real)
-    scores, _ = discriminator.judge(embedded)
     (slope,) = torch.autograd.grad(scores.sum(), embedded, create_graph=True)
     return slope.square().sum((1, 2)).mean()
 
@@ -177,11 +178,11 @@ class MusicAdversary(nn.Module):
         for scale in self.active(step, real.shape[1]):
             discriminator = self.discriminators[scale]
             n_tokens = discriminator.settings.n_tokens
-            real_windows = whole_windows(real, n_tokens)
-            real_scores, _ = discriminator(real_windows)
+            embedded = discriminator.embed(whole_windows(real, n_tokens))
+            real_scores, _ = discriminator.judge(embedded)
             fake_scores, _ = discriminator(whole_windows(fake.detach(), n_tokens))
             loss = hinge_discriminator(real_scores, fake_scores)
-            penalty = r1_penalty(discriminator, real_windows)
+            penalty = r1_penalty(real_scores, embedded)
             auc = area_under_curve(real_scores, fake_scores)
             row = list(self.settings.scales).index(scale)
             self.aucs[row] += (auc - self.aucs[row]) / self.settings.auc_steps

@@ -45,7 +45,7 @@ class TokenDiscriminator(nn.Module):
     """Convolutions over embedded tokens and their musical features, to one score a window.
 
     The convolutions have 3 taps, and every one after the first halves the sequence; the score is
-    the mean of a map over what is left. Scores are high for real music.
+    linear in the mean and standard deviation over time of what is left. High for real music.
     """
 
     def __init__(self, settings: ScaleSettings):
@@ -58,12 +58,17 @@ class TokenDiscriminator(nn.Module):
             spectral_norm(nn.Conv1d(a, b, 3, stride=1 if i == 0 else 2, padding=1))
             for i, (a, b) in enumerate(pairwise(widths))
         )
-        self.score = spectral_norm(nn.Conv1d(width, 1, 1))
+        self.score = spectral_norm(nn.Linear(2 * width, 1))
 
-    def embed(self, distributions: torch.Tensor) -> torch.Tensor:
-        """(batch, n, n_ids) → (batch, n, width + n_features): tokens, and musical features."""
-        tokens = sqrt(self.settings.width) * self.embedding(distributions)
-        return torch.cat([tokens, *musical_features(distributions).values()], dim=-1)
+    def embed(
+        self, distributions: torch.Tensor, features: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """(batch, n, n_ids) → (batch, n, width + n_features): tokens, and musical features.
+
+        ``features`` (batch, n, n_features) are `joined_features` where they are already known.
+        """
+        features = joined_features(distributions) if features is None else features
+        return torch.cat([sqrt(self.settings.width) * self.embedding(distributions), features], -1)
 
     def judge(self, embedded: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Embedded tokens to scores (batch,) and the feature maps of the layers."""
@@ -71,8 +76,15 @@ class TokenDiscriminator(nn.Module):
         for layer in self.layers:
             signal = GAIN * functional.leaky_relu(layer(signal), SLOPE)
             maps.append(signal)
-        return GAIN * self.score(signal).mean(dim=(1, 2)), maps
+        deviation = (signal.var(-1, correction=0) + 1e-4).sqrt()
+        pooled = torch.cat([signal.mean(-1), deviation], dim=-1)
+        return GAIN * self.score(pooled)[:, 0], maps
 
     def forward(self, distributions: torch.Tensor) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Windows (batch, n_tokens, n_ids) to scores (batch,) and feature maps."""
         return self.judge(self.embed(distributions))
+
+
+def joined_features(distributions: torch.Tensor) -> torch.Tensor:
+    """All musical features (batch, n, n_features) of distributions (batch, n, n_ids)."""
+    return torch.cat(list(musical_features(distributions).values()), dim=-1)

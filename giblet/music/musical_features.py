@@ -66,7 +66,8 @@ def harmony(distributions: torch.Tensor) -> torch.Tensor:
 
     Distributions (batch, n, n_ids) → (batch, n, 37): the expected number of sounding notes 0, 1, …,
     11 semitones above the beginning one, octaves apart or not; the same with two traces of the
-    pitch classes heard before, which fade with each note (`FADING`) and have the sum 4; the number of sounding notes, / 4.
+    pitch classes heard before, which fade with each note (`FADING`) and have the sum 4; the number
+    of sounding notes, / 4.
     """
     on, sounds = pitch_classes(distributions[..., VOCABULARY.note_on]), sounding(distributions)
     traces = [
