@@ -13,8 +13,9 @@ from giblet.music.tokens import VOCABULARY
 N_PITCHES = VOCABULARY.note_on.stop - VOCABULARY.note_on.start
 N_CLASSES = 12  # pitch classes
 N_LENGTHS = VOCABULARY.max_steps.bit_length()  # octaves of steps: 1, 2-3, 4-7, …
+N_REPEATED = 2 * round(1 / VOCABULARY.step_seconds)  # lengths that may become a habit
 WIDEST_LEAP = 12  # semitones
-# what stays of a trace: with each token of a pitch's, with each note of a pitch class's
+# what stays of a trace: with each token of a pitch's or a length's, with each note of a class's
 FADING = (0.9, 0.985)
 
 
@@ -51,14 +52,18 @@ def pitch_classes(pitches: torch.Tensor) -> torch.Tensor:
 
 
 def rhythm(distributions: torch.Tensor) -> torch.Tensor:
-    """Probabilities of TIME_SHIFTs by octave of steps, of NOTE_ON and of NOTE_OFF.
+    """Lengths of TIME_SHIFTs, repeated lengths, and how many notes begin and end.
 
-    Distributions (batch, n, n_ids) → (batch, n, 12).
+    Distributions (batch, n, n_ids) → (batch, n, 14): the probabilities of TIME_SHIFTs by octave of
+    steps; the expected trace, which is 1 when it is heard and fades with each token (`FADING`), of
+    just the same length, up to 2 s; the probabilities of NOTE_ON and of NOTE_OFF.
     """
-    lengths = distributions[..., VOCABULARY.time_shift] @ _octaves(distributions)
-    classes = (VOCABULARY.note_on, VOCABULARY.note_off)
-    sums = [distributions[..., part].sum(-1, keepdim=True) for part in classes]
-    return torch.cat([lengths, *sums], dim=-1)
+    shifts = distributions[..., VOCABULARY.time_shift]
+    short = shifts[..., :N_REPEATED]
+    habits = [(short * scan(fading * (1 - short), short)).sum(-1) for fading in FADING]
+    kinds = (VOCABULARY.note_on, VOCABULARY.note_off)
+    sums = [distributions[..., part].sum(-1) for part in kinds]
+    return torch.cat([shifts @ _octaves(distributions), torch.stack([*habits, *sums], -1)], dim=-1)
 
 
 def harmony(distributions: torch.Tensor) -> torch.Tensor:
@@ -105,7 +110,7 @@ def dynamics(distributions: torch.Tensor) -> torch.Tensor:
 
 
 FEATURES = {"rhythm": rhythm, "harmony": harmony, "melody": melody, "dynamics": dynamics}
-N_FEATURES = {"rhythm": N_LENGTHS + 2, "harmony": 37, "melody": 51, "dynamics": 7}
+N_FEATURES = {"rhythm": N_LENGTHS + 4, "harmony": 37, "melody": 51, "dynamics": 7}
 
 
 def musical_features(distributions: torch.Tensor) -> dict[str, torch.Tensor]:

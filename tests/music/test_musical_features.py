@@ -16,7 +16,7 @@ from giblet.music.musical_features import (
 from giblet.music.tokens import VOCABULARY as V
 
 ON, OFF, SHIFT, LOUD = V.note_on_token, V.note_off_token, V.time_shift_token, V.velocity_token
-TOKENS = [LOUD(3), ON(60), ON(64), SHIFT(32), OFF(64), ON(67), SHIFT(5), LOUD(5), ON(61), OFF(60)]
+TOKENS = [LOUD(3), ON(60), ON(64), SHIFT(32), OFF(64), ON(67), SHIFT(32), LOUD(5), ON(61), OFF(60)]
 
 
 def one_hot(tokens):
@@ -26,20 +26,22 @@ def one_hot(tokens):
 def dirichlet(n, seed=0):
     """Distributions (1, n, n_ids) with much weight on the tokens of the example."""
     rng = np.random.default_rng(seed)
-    logits = rng.standard_normal((1, n, V.n_ids)) - 6
-    logits[..., TOKENS] += 7
+    logits = rng.standard_normal((1, n, V.n_ids)) - 8
+    logits[..., TOKENS] += 9
     return torch.from_numpy(logits).softmax(-1)
 
 
 def counted(tokens):
     """The features of one sequence, by walking through it."""
     held, traces, memories, level = set(), np.zeros((2, 128)), np.zeros((2, 12)), None
+    habits = np.zeros((2, 129))
     rows = {name: [] for name in FEATURES}
     for token in tokens:
         row = {name: np.zeros(n) for name, n in N_FEATURES.items()}
         if token in range(*V.time_shift.indices(V.n_ids)):
             row["rhythm"][int(np.log2(V.steps(token)))] = 1
-        row["rhythm"][10:] = V.is_note_on(token), V.is_note_off(token)
+            row["rhythm"][10:12] = habits[:, V.steps(token)]
+        row["rhythm"][12:] = V.is_note_on(token), V.is_note_off(token)
         row["harmony"][36] = len(held) / 4
         if V.is_note_on(token):
             for pitch in held:
@@ -55,6 +57,9 @@ def counted(tokens):
             row["dynamics"][level] = 1
         row["dynamics"][6] = V.is_velocity(token)
         traces *= np.array(FADING)[:, None]
+        habits *= np.array(FADING)[:, None]
+        if V.is_time_shift(token):
+            habits[:, V.steps(token)] = 1
         if V.is_note_on(token):
             held.add(token)
             traces[:, token] = 1
