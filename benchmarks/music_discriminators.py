@@ -4,7 +4,8 @@
 
 FOLDER has MIDI in train/ and validation/. Each discriminator is trained alone on windows of the
 training pieces. The AUC is of windows of validation pieces, and of pieces: of the mean score of
-all windows of a piece and of its corruption.
+all windows of a piece and of corruptions; "own" is the share of pieces that score above their own
+corruption.
 """
 
 import argparse
@@ -28,12 +29,12 @@ from giblet.music.tokens import tokenize
 
 
 def piece_scores(score, pieces, n_tokens):
-    """(n_pieces,) mean over the whole windows of each."""
+    """(n_pieces,) mean over the whole windows of each; NaN for those that have none."""
     tokens = [tokenize(notes) for notes in pieces]
     cut = [t[: len(t) // n_tokens * n_tokens].reshape(-1, n_tokens) for t in tokens]
     scores = score(np.concatenate(cut).astype(np.int64))
     parts = np.split(scores, np.cumsum([len(c) for c in cut])[:-1])
-    return np.array([part.mean() for part in parts if len(part)])
+    return np.array([part.mean() if len(part) else np.nan for part in parts])
 
 
 def measure(pieces, scale: str, n_windows: int, n_steps: int) -> None:
@@ -59,8 +60,9 @@ def measure(pieces, scale: str, n_windows: int, n_steps: int) -> None:
         row = f"{scale:8}{name:32}{separation(score, *held_out):8.3f}"
         if wrong:
             of_pieces = [piece_scores(score, p, n_tokens) for p in (pieces["validation"], wrong)]
-            difference = of_pieces[0][:, None] - of_pieces[1]
-            row += f"{(difference > 0).mean():8.3f}"
+            long = np.isfinite(of_pieces).all(axis=0)
+            difference = of_pieces[0][long, None] - of_pieces[1][long]
+            row += f"{(difference > 0).mean():8.3f}{(np.diag(difference) > 0).mean():8.3f}"
         print(row, flush=True)
 
 
@@ -76,7 +78,7 @@ def main() -> None:
         part: [read_midi(path) for path in sorted((options.folder / part).rglob("*.mid"))]
         for part in ("train", "validation")
     }
-    print(f"{'scale':8}{'model':32}{'windows':>8}{'pieces':>8}")
+    print(f"{'scale':8}{'model':32}{'windows':>8}{'pieces':>8}{'own':>8}")
     for scale in options.scale or DEFAULT_SCALES:
         measure(pieces, scale, options.windows, options.steps)
 

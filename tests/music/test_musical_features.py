@@ -16,7 +16,20 @@ from giblet.music.musical_features import (
 from giblet.music.tokens import VOCABULARY as V
 
 ON, OFF, SHIFT, LOUD = V.note_on_token, V.note_off_token, V.time_shift_token, V.velocity_token
-TOKENS = [LOUD(3), ON(60), ON(64), SHIFT(32), OFF(64), ON(67), SHIFT(32), LOUD(5), ON(61), OFF(60)]
+TOKENS = [
+    LOUD(3),
+    ON(60),
+    ON(64),
+    SHIFT(32),
+    OFF(64),
+    ON(67),
+    SHIFT(32),
+    LOUD(5),
+    ON(61),
+    OFF(60),
+    ON(60),
+    ON(62),
+]
 
 
 def one_hot(tokens):
@@ -83,14 +96,12 @@ def test_on_tokens_it_counts(name):
 @pytest.mark.parametrize("name", FEATURES)
 def test_on_distributions_it_is_the_mean_over_independent_draws(name):
     distributions = dirichlet(len(TOKENS))
-    draws = torch.distributions.Categorical(distributions[0]).sample
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        drawn = torch.stack([draws() for _ in range(1500)])
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.multinomial(distributions[0], 1500, replacement=True, generator=generator).T
     found = torch.cat([FEATURES[name](one_hot(part)) for part in drawn.split(250)])
     error = found.std(0) / 1500**0.5
     distance = (FEATURES[name](distributions)[0] - found.mean(0)).abs()
-    assert (distance <= 5 * error + 2e-3).all()
+    assert (distance <= 5 * error + 4e-3).all()
     assert found.mean(0).abs().max() > 20 * error.max()  # so many draws could see a difference
 
 
