@@ -71,7 +71,10 @@ def hinge_discriminator(real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
 
 
 def hinge_generator(fake: torch.Tensor) -> torch.Tensor:
-    """Of scores (batch,) of generated music: scalar, 0 if all are scored as real."""
+    """Of scores (batch,) of generated music: scalar, 0 if all are scored as real.
+
+    A window that scores above 1 fools the discriminator, and teaches the model nothing.
+    """
     return (1 - fake).relu().mean()
 
 

@@ -46,8 +46,9 @@ DEFAULT_SCALES: dict[Scale, ScaleSettings] = {
 class TokenDiscriminator(nn.Module):
     """Convolutions over embedded tokens and their musical features, to one score a window.
 
-    The convolutions have 3 taps and a stride of 2. The score is linear in the mean and standard
-    deviation over time of the embedded tokens and of each layer. It is high for real music.
+    The convolutions have 3 taps and a stride of 2. The score is linear in the mean, the standard
+    deviation and the mean step over time of the embedded tokens and of each layer. It is high for
+    real music.
     """
 
     def __init__(self, settings: ScaleSettings):
@@ -59,7 +60,7 @@ class TokenDiscriminator(nn.Module):
         self.layers = nn.ModuleList(
             spectral_norm(nn.Conv1d(a, b, 3, stride=2, padding=1)) for a, b in pairwise(widths)
         )
-        self.score = spectral_norm(nn.Linear(2 * sum(widths), 1))
+        self.score = spectral_norm(nn.Linear(3 * sum(widths), 1))
 
     def embed(
         self, distributions: torch.Tensor, features: torch.Tensor | None = None
@@ -86,9 +87,13 @@ class TokenDiscriminator(nn.Module):
 
 
 def _moments(signal: torch.Tensor) -> torch.Tensor:
-    """Mean and standard deviation (batch, 2 * n_channels) over time of (batch, n_channels, n)."""
+    """(batch, n_channels, n) → (batch, 3 * n_channels), over time.
+
+    Mean, standard deviation, and mean size of the step from one place to the next.
+    """
     deviation = (signal.var(-1, correction=0) + LEAST_VARIANCE).sqrt()
-    return torch.cat([signal.mean(-1), deviation], dim=-1)
+    steps = signal.diff(dim=-1).abs().sum(-1) / signal.shape[-1]
+    return torch.cat([signal.mean(-1), deviation, steps], dim=-1)
 
 
 def joined_features(distributions: torch.Tensor) -> torch.Tensor:

@@ -94,6 +94,8 @@ def test_windows_are_the_sequence_cut():
 @every_scale
 def test_the_gradient_reaches_the_logits_by_each_scale(adversary, scale):
     logits = some_logits().requires_grad_()
+    with torch.no_grad():
+        adversary.discriminators[scale].score.bias.fill_(-5)  # nobody is fooled yet
     real, fake = adversary.draw(logits, some_tokens(), generator())
     losses = adversary.generator_losses(real, fake, LATE)
     for name in (f"adversarial_{scale}", f"features_{scale}"):
@@ -107,6 +109,9 @@ def test_the_gradient_reaches_the_logits_by_each_scale(adversary, scale):
 def test_the_model_learns_what_the_discriminators_reward(adversary):
     logits = some_logits().requires_grad_()
     tokens = some_tokens()
+    with torch.no_grad():
+        for discriminator in adversary.discriminators.values():
+            discriminator.score.bias.fill_(-5)
     optimizer = torch.optim.Adam([logits], 0.1)
     series = []
     for step in range(15):
