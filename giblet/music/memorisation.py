@@ -51,7 +51,7 @@ class TrainingIntervals:
         self._all = b"".join(run + _BETWEEN for run in runs)
 
     def longest_run(self, notes: Notes) -> SharedRun:
-        """The longest run of the notes' intervals in one training piece; of equal ones the first."""
+        """The longest run in one training piece; of equal ones the first."""
         own = _intervals(notes)
         longest = SharedRun(0, 0, None)
         for start in range(len(own)):

@@ -10,7 +10,7 @@ from giblet.music.notes import Notes
 def melody(pitches, speed=0.5):
     n = len(pitches)
     onset = np.arange(n) * speed
-    return Notes(onset, np.full(n, speed), np.asarray(pitches), np.full(n, 80))
+    return Notes(onset, np.full(n, speed), np.asarray(pitches, int), np.full(n, 80))
 
 
 @pytest.fixture
