@@ -29,7 +29,7 @@ def test_a_planted_passage_is_found_transposed_and_faster(rng, pitches):
 
 
 def test_a_run_does_not_cross_from_piece_to_piece(pitches):
-    training = TrainingIntervals({"a": melody(pitches[:20]), "b": melody(pitches[19:])})
+    training = TrainingIntervals.of({"a": melody(pitches[:20]), "b": melody(pitches[19:])})
     assert training.longest_run(melody(pitches[:40])).n_intervals == 20  # those of b
     assert training.longest_run(melody(pitches)).n_intervals == 280
 
@@ -45,7 +45,7 @@ def test_equals_a_slow_search(rng):
         if b[i : i + n] == a[j : j + n]
     )
     assert expected > 3
-    run = TrainingIntervals({"a": melody(few[0])}).longest_run(melody(few[1]))
+    run = TrainingIntervals.of({"a": melody(few[0])}).longest_run(melody(few[1]))
     assert run.n_intervals == expected
 
 
@@ -56,19 +56,19 @@ def test_only_the_top_voice_counts(rng, pitches):
         np.stack([rng.integers(20, 40, 300), pitches], axis=1).ravel(),
         np.full(600, 80),
     )
-    assert TrainingIntervals({"it": melody(pitches)}).longest_run(chords).n_intervals == 299
+    assert TrainingIntervals.of({"it": melody(pitches)}).longest_run(chords).n_intervals == 299
 
 
 def test_nothing_shared_is_said_so():
-    training = TrainingIntervals({"up": melody([60, 61, 62])})
+    training = TrainingIntervals.of({"up": melody([60, 61, 62])})
     for piece in (melody([60, 50, 40]), melody([60]), melody([])):
         run = training.longest_run(piece)
         assert (run.n_intervals, run.source) == (0, None)
         assert "shares no interval" in str(run)
-    assert TrainingIntervals({}).longest_run(melody([60, 62])).n_intervals == 0
+    assert TrainingIntervals.of({}).longest_run(melody([60, 62])).n_intervals == 0
 
 
 def test_the_widest_intervals_are_their_own():
-    training = TrainingIntervals({"wide": melody([0, 127, 0])})
+    training = TrainingIntervals.of({"wide": melody([0, 127, 0])})
     assert training.longest_run(melody([127, 0, 127])).n_intervals == 1
     assert training.longest_run(melody([0, 127, 0])).n_intervals == 2

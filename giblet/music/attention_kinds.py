@@ -1,0 +1,105 @@
+"""Causal attention over a window of tokens, computed in blocks: time and memory grow with n.
+
+In all functions the queries (batch, n_heads, n, dim) belong to the last n tokens of the keys and
+values (batch, n_heads, n_past + n, dim); the result has the queries' shape.
+"""
+
+from functools import lru_cache
+
+import torch
+from torch.nn import functional
+
+
+def full_attention(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Each token attends to all tokens up to itself."""
+    n, past = queries.shape[2], keys.shape[2] - queries.shape[2]
+    if n == 1 or past == 0:
+        return functional.scaled_dot_product_attention(queries, keys, values, is_causal=n > 1)
+    mask = _band(n, past, past + n, queries.dtype, queries.device)
+    return functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+
+
+def window_attention(
+    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, window: int
+) -> torch.Tensor:
+    """Each token attends to the last ``window`` tokens, itself included.
+
+    Blocks of ``window`` queries attend to their own and the preceding block of keys. The first
+    block takes what remains, so that all others are whole and share one mask.
+    """
+    n = queries.shape[2]
+    first = n if n < 2 * window else window + n % window
+    past = min(keys.shape[2] - n, window - 1)
+    keys, values = (x[:, :, -(past + n) :] for x in (keys, values))
+    begin = past + first
+    out = _banded(queries[:, :, :first], keys[:, :, :begin], values[:, :, :begin], window)
+    if first == n:
+        return out
+
+    batch, n_blocks = len(queries), (n - first) // window
+    block_queries = _blocks(queries[:, :, first:], window).flatten(0, 1)
+    block_keys, block_values = (
+        torch.cat((blocks[:, :-1], blocks[:, 1:]), dim=3).flatten(0, 1)
+        for blocks in (_blocks(x[:, :, begin - window :], window) for x in (keys, values))
+    )  # (batch * n_blocks, n_heads, 2 * window, dim)
+    rest = _banded(block_queries, block_keys, block_values, window)
+    rest = rest.unflatten(0, (batch, n_blocks)).transpose(1, 2).flatten(2, 3)
+    return torch.cat((out, rest), dim=2)
+
+
+def dilated_attention(
+    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, window: int, dilation: int
+) -> torch.Tensor:
+    """Each token attends to itself and to ``window - 1`` tokens at distances of ``dilation``.
+
+    Tokens of equal index modulo ``dilation`` are sequences of their own with a plain window.
+    """
+    n, past = queries.shape[2], keys.shape[2] - queries.shape[2]
+    if dilation == 1:
+        return window_attention(queries, keys, values, window)
+    if n == 1:
+        own = slice(past % dilation, None, dilation)
+        return window_attention(queries, keys[:, :, own], values[:, :, own], window)
+
+    early, late = past % dilation, -(past + n) % dilation
+    queries = functional.pad(queries, (0, 0, early, late))  # begins where a row of keys begins
+    keys, values = (functional.pad(x, (0, 0, 0, late)) for x in (keys, values))
+    queries, keys, values = (
+        x.unflatten(2, (-1, dilation)).movedim(3, 1).flatten(0, 1) for x in (queries, keys, values)
+    )  # (batch * dilation, n_heads, n_tokens / dilation, dim)
+    out = window_attention(queries, keys, values, window)
+    out = out.unflatten(0, (-1, dilation)).movedim(1, 3).flatten(2, 3)
+    return out[:, :, early : early + n]
+
+
+def _blocks(x: torch.Tensor, size: int) -> torch.Tensor:
+    """(batch, n_heads, n, dim) to (batch, n_blocks, n_heads, size, dim)."""
+    return x.unflatten(2, (-1, size)).transpose(1, 2)
+
+
+def _banded(
+    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, window: int
+) -> torch.Tensor:
+    """Window attention in one piece, with a dense mask."""
+    n, past = queries.shape[2], keys.shape[2] - queries.shape[2]
+    if n == 1:
+        keys, values = (x[:, :, -window:] for x in (keys, values))
+        return functional.scaled_dot_product_attention(queries, keys, values)
+    mask = _band(n, past, window, queries.dtype, queries.device)
+    return functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+
+
+@lru_cache(maxsize=16)
+def _band(n: int, past: int, window: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """(n, past + n) to add to scores: 0 where query r may see key c: 0 <= past + r - c < window."""
+    with torch.inference_mode(False):  # kept, and used in training too
+        distance = (
+            torch.arange(n, device=device)[:, None] + past - torch.arange(past + n, device=device)
+        )
+        return additive_mask((distance >= 0) & (distance < window), dtype)
+
+
+def additive_mask(visible: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """0 where ``visible``, else -inf."""
+    mask = torch.zeros(visible.shape, dtype=dtype, device=visible.device)
+    return mask.masked_fill_(~visible, float("-inf"))

@@ -1,0 +1,208 @@
+"""A causal transformer over tokens and their moments, for long pieces and small memory."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import torch
+from pydantic import Field, PositiveInt
+from torch import nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from giblet.config.strict import StrictSettings
+from giblet.errors import GibletError
+from giblet.music.attention import Attention, AttentionCache, AttentionSettings
+from giblet.music.positions import BeatEncoding
+from giblet.music.tokens import VOCABULARY
+
+_CHUNK = 1024  # tokens whose logits or inner activations exist at a time
+
+
+class TransformerSettings(StrictSettings):
+    """Size and attention of a transformer; the defaults have 3.4 million parameters."""
+
+    width: PositiveInt = 256
+    n_heads: PositiveInt = 4
+    n_layers: PositiveInt = 4
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    attention: AttentionSettings = AttentionSettings()
+    checkpointing: bool = Field(
+        False, description="compute activations again in the backward pass: a third less memory"
+    )
+
+
+@dataclass
+class Caches:
+    """What a transformer keeps of the tokens it has seen; made by ``Transformer.new_caches``."""
+
+    layers: list[AttentionCache]
+    seconds: torch.Tensor | None = None  # (batch,), of the last token
+
+    @property
+    def n_seen(self) -> int:
+        """Tokens so far."""
+        return self.layers[0].n_seen
+
+
+class FeedForward(nn.Module):
+    """SwiGLU (Shazeer 2020, arXiv 2002.05202), as large as a plain layer of 4 × width."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        inner = 64 * -(-8 * width // (3 * 64))  # 8/3 width, rounded up to a multiple of 64
+        self.widen = nn.Linear(width, 2 * inner, bias=False)
+        self.narrow = nn.Linear(inner, width, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        gate, value = self.widen(x).chunk(2, dim=-1)
+        return self.narrow(functional.silu(gate) * value)
+
+
+class Layer(nn.Module):
+    """Attention and feed-forward, each normalised before and added to its input."""
+
+    def __init__(self, settings: TransformerSettings):
+        super().__init__()
+        self.attention_norm = nn.RMSNorm(settings.width)
+        self.attention = Attention(settings.width, settings.n_heads, settings.attention)
+        self.feed_norm = nn.RMSNorm(settings.width)
+        self.feed = FeedForward(settings.width)
+        self.dropout = nn.Dropout(settings.dropout)
+
+    def attend(self, x: torch.Tensor, cache: AttentionCache | None = None) -> torch.Tensor:
+        return x + self.dropout(self.attention(self.attention_norm(x), cache))
+
+    def feed_forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.dropout(self.feed(self.feed_norm(x)))
+
+
+class Transformer(nn.Module):
+    """Tokens with their moments to hidden states, and hidden states to logits.
+
+    ``hidden[:, i]`` predicts the token after ``tokens[:, i]``. So the inputs for a piece are its
+    tokens moved on by one, with BOS first (``shift_right``), beside the moments and phases of
+    the *predicted* tokens: these are sums of TIME_SHIFTs before them, known before the token is.
+    """
+
+    def __init__(self, settings: TransformerSettings):
+        super().__init__()
+        self.settings = settings
+        self.embedding = nn.Embedding(VOCABULARY.n_ids, settings.width)
+        self.positions = BeatEncoding(settings.width)
+        self.dropout = nn.Dropout(settings.dropout)
+        self.layers = nn.ModuleList(Layer(settings) for _ in range(settings.n_layers))
+        self.norm = nn.RMSNorm(settings.width)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """GPT-2's: normal with 0.02, less by depth where a layer adds to the stream."""
+        deep = 0.02 / (2 * self.settings.n_layers) ** 0.5
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Linear | nn.Embedding):
+                adds = name.endswith(("from_heads", "narrow"))
+                nn.init.normal_(module.weight, std=deep if adds else 0.02)
+                if getattr(module, "bias", None) is not None:
+                    nn.init.zeros_(module.bias)
+
+    def new_caches(self) -> Caches:
+        """Empty caches for a batch of sequences, to be passed to ``forward`` again and again."""
+        return Caches([layer.attention.new_cache() for layer in self.layers])
+
+    def forward(
+        self,
+        tokens: torch.Tensor,
+        seconds: torch.Tensor,
+        phases: torch.Tensor,
+        latent: torch.Tensor | None = None,
+        caches: Caches | None = None,
+    ) -> torch.Tensor:
+        """Hidden states (batch, n, width) of a piece, or of its next tokens.
+
+        Parameters
+        ----------
+        tokens : (batch, n) int64, shifted right
+        seconds : (batch, n) s, from the first onset
+        phases : (batch, n, 2) cycles, of beat and bar
+        latent : (batch, n, width), added to the input of every layer
+        caches : of the tokens before; updated in place. Without gradients only
+        """
+        if caches is not None and torch.is_grad_enabled():
+            raise GibletError("caches hold no gradients: use torch.no_grad(), or pass no caches")
+        before = caches.seconds if caches else None
+        x = self.embedding(tokens) + self.positions(seconds, phases, before)
+        x = self.dropout(x)
+        for at, layer in enumerate(self.layers):
+            if latent is not None:
+                x = x + latent
+            if self.settings.checkpointing and torch.is_grad_enabled():
+                x = checkpoint(layer.attend, x, use_reentrant=False)
+                parts = x.split(_CHUNK, dim=1)
+                x = torch.cat(
+                    [checkpoint(layer.feed_forward, part, use_reentrant=False) for part in parts], 1
+                )
+            else:
+                x = layer.feed_forward(layer.attend(x, caches.layers[at] if caches else None))
+        if caches:
+            caches.seconds = seconds[:, -1]
+        return self.norm(x)
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Hidden states (..., width) to logits (..., VOCABULARY.n_ids), by the embedding."""
+        return functional.linear(hidden, self.embedding.weight)
+
+    def chunked_nats(self, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Nats (batch, n) of ``targets`` (batch, n) given hidden states: see ``chunked_nats``."""
+        return chunked_nats(hidden, targets, self.embedding.weight)
+
+    def nats(
+        self,
+        tokens: torch.Tensor,
+        seconds: torch.Tensor,
+        phases: torch.Tensor,
+        latent: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Nats (batch, n) of each token given those before it, with gradients.
+
+        Of whole pieces, or crops, without BOS: ``tokens`` (batch, n), their own ``seconds``
+        (batch, n) and ``phases`` (batch, n, 2). Nats of PAD are there too: mask them.
+        """
+        hidden = self(shift_right(tokens), seconds, phases, latent)
+        return self.chunked_nats(hidden, tokens)
+
+
+def shift_right(tokens: torch.Tensor) -> torch.Tensor:
+    """BOS and all tokens (batch, n) but the last: what is known before each of them."""
+    begin = torch.full_like(tokens[:, :1], VOCABULARY.bos)
+    return torch.cat((begin, tokens[:, :-1]), dim=1)
+
+
+def chunked_nats(
+    hidden: torch.Tensor, targets: torch.Tensor, weight: torch.Tensor, chunk: int = _CHUNK
+) -> torch.Tensor:
+    """Cross-entropy per token, in nats, without the logits of all tokens ever being there.
+
+    The logits of ``chunk`` tokens are computed at a time, and again in the backward pass; nats and
+    gradients are exact.
+
+    Parameters
+    ----------
+    hidden : (..., width)
+    targets : (...) int64, ids below n_ids
+    weight : (n_ids, width), of the map to logits
+
+    Returns
+    -------
+    nats : (...) float32, or wider where ``hidden`` is
+    """
+
+    def nats(hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        logits = functional.linear(hidden, weight)
+        wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return functional.cross_entropy(wide, targets, reduction="none")
+
+    parts = zip(hidden.flatten(0, -2).split(chunk), targets.flatten().split(chunk), strict=True)
+    if torch.is_grad_enabled():
+        chunks = [checkpoint(nats, *part, use_reentrant=False) for part in parts]
+    else:
+        chunks = [nats(*part) for part in parts]
+    return torch.cat(chunks).reshape(targets.shape)
