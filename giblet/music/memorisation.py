@@ -30,21 +30,21 @@ class SharedRun:
 class TrainingIntervals:
     """The top voice of training pieces, to search for runs that a piece shares with one of them.
 
-        The top voice is the highest pitch that begins at each onset, an interval the difference of
-        two successive ones: it stays when a piece is transposed or played at another speed.
+    The top voice is the highest pitch that begins at each onset, an interval the difference of
+    two successive ones: it stays when a piece is transposed or played at another speed.
 
-        Parameters
-        ----------
-        names : of the pieces
-        intervals : (n_bytes,) uint8, the intervals + 127 of all pieces in turn, each ended by 255
+    Parameters
+    ----------
+    names : of the pieces
+    intervals : (n_bytes,) uint8, the intervals + 127 of all pieces in turn, each ended by 255
 
-        >>> from giblet.music.notes import Notes
-        >>> def melody(*pitches):
-        ...     n = len(pitches)
-        ...     return Notes(np.arange(n) * 1.0, np.ones(n), np.array(pitches), np.full(n, 80))
-        >>> training = TrainingIntervals.of({"scale": melody(60, 62, 64, 65, 67)})
-        >>> print(training.longest_run(melody(50, 67, 69, 71, 72, 60)))
-        longest run of intervals shared with training: 3 (scale)
+    >>> from giblet.music.notes import Notes
+    >>> def melody(*pitches):
+    ...     n = len(pitches)
+    ...     return Notes(np.arange(n) * 1.0, np.ones(n), np.array(pitches), np.full(n, 80))
+    >>> training = TrainingIntervals.of({"scale": melody(60, 62, 64, 65, 67)})
+    >>> print(training.longest_run(melody(50, 67, 69, 71, 72, 60)))
+    longest run of intervals shared with training: 3 (scale)
     """
 
     def __init__(self, names: Sequence[str], intervals: np.ndarray):

@@ -19,7 +19,7 @@ def pitches(rng):
 
 
 def test_a_planted_passage_is_found_transposed_and_faster(rng, pitches):
-    training = TrainingIntervals(
+    training = TrainingIntervals.of(
         {"other": melody(rng.integers(50, 80, 300)), "it": melody(pitches)}
     )
     made = np.concatenate([rng.integers(50, 80, 40), pitches[100:125] + 7])
