@@ -1,0 +1,153 @@
+"""The music trainer learns, resumes to the bit, and says what goes wrong."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from music.pieces import broken_chords
+
+from giblet.errors import GibletError
+from giblet.music.count_models import TokenCounts
+from giblet.music.recipe import MusicSettings, parse_recipe
+from giblet.music.tokens import VOCABULARY, tokenize
+from giblet.music.trainer import MusicTraining, fit_music, nats_by_kind
+
+TRAIN = [broken_chords(seed, n_bars=4, shuffled=False) for seed in range(6)]
+HELD_OUT = [broken_chords(seed, n_bars=4, shuffled=False) for seed in (10, 11)]
+
+
+def recipe(steps=4, dropout=0.1, data=(), schedule=(), **transformer):
+    tiny = {"width": 16, "n_heads": 2, "n_layers": 1, "attention": {"window": 16}}
+    return MusicSettings.model_validate(
+        {
+            "model": {"transformer": {**tiny, "dropout": dropout, **transformer}},
+            "data": {"crop_tokens": 32, "batch_size": 2, **dict(data)},
+            "schedule": {
+                "steps": steps,
+                "warmup_steps": 2,
+                "check_every": 2,
+                "bfloat16": False,
+                **dict(schedule),
+            },
+        }
+    )
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path):
+    whole = fit_music(TRAIN, HELD_OUT, recipe(), tmp_path / "whole")
+    interrupted, steps = tmp_path / "interrupted", []
+
+    class Stopped(Exception):
+        pass
+
+    def stop_at_three(self, batch, batch_idx):
+        steps.append(self.global_step)
+        if self.global_step == 3:
+            raise Stopped
+        return start(self, batch, batch_idx)
+
+    start = MusicTraining.on_train_batch_start
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MusicTraining, "on_train_batch_start", stop_at_three)
+        with pytest.raises(Stopped):
+            fit_music(TRAIN, HELD_OUT, recipe(), interrupted)
+    assert steps == [0, 1, 2, 3]
+    resumed = fit_music(TRAIN, HELD_OUT, recipe(), interrupted)
+    curves = sorted(folder.name for folder in (interrupted / "curves").iterdir())
+    assert curves == ["from_step_0", "from_step_2"]
+    for name, weight in whole.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], weight, rtol=0, atol=0, msg=name)
+    untrained = MusicTraining(recipe()).model.state_dict()
+    assert any(
+        not torch.equal(untrained[name], weight) for name, weight in resumed.state_dict().items()
+    )
+
+
+def test_a_checkpoint_of_another_recipe_is_one_line(tmp_path):
+    fit_music(TRAIN, HELD_OUT, recipe(steps=2), tmp_path)
+    for other, part in [
+        (recipe(steps=6), "schedule"),
+        (recipe(steps=2, width=32), "model"),
+        (recipe(steps=2, data={"transpose": 1}), "data"),
+    ]:
+        with pytest.raises(GibletError, match=f"another recipe: its {part} differ"):
+            fit_music(TRAIN, HELD_OUT, other, tmp_path)
+
+
+def test_curves_have_every_kind_of_token(tmp_path):
+    fit_music(TRAIN, HELD_OUT, recipe(steps=2), tmp_path)
+    curves = pd.read_csv(tmp_path / "curves" / "from_step_0" / "metrics.csv")
+    kinds = ["nats", "nats_note_on", "nats_note_off", "nats_time_shift", "nats_velocity"]
+    wanted = {f"{part}/{kind}" for part in ("train", "validation") for kind in kinds}
+    wanted -= {"train/nats_velocity"}  # a crop may have none
+    assert wanted <= {*curves.columns}
+    assert curves[sorted(wanted)].notna().any().all()
+
+
+def test_nats_by_kind_are_means_of_their_tokens():
+    targets = torch.tensor([[60, 188, 300], [61, VOCABULARY.pad, 301]])
+    nats = torch.tensor([[1.0, 2.0, 3.0], [5.0, 100.0, 7.0]])
+    found = {name: float(value) for name, value in nats_by_kind(nats, targets).items()}
+    assert found == {"nats_note_on": 3.0, "nats_note_off": 2.0, "nats_time_shift": 5.0}
+
+
+def test_validation_is_the_models_mean_surprise(tmp_path):
+    model = fit_music(TRAIN, HELD_OUT, recipe(steps=2), tmp_path)
+    curves = pd.read_csv(tmp_path / "curves" / "from_step_0" / "metrics.csv")
+    nats = [model.nats(tokenize(n), n.beats, float(n.onset[0])) for n in HELD_OUT]
+    last = curves["validation/nats"].dropna().iloc[-1]
+    assert last == pytest.approx(np.concatenate(nats).mean(), abs=1e-4)
+
+
+def test_the_learning_rate_warms_up_and_falls():
+    module = MusicTraining(recipe(steps=100, schedule={"warmup_steps": 10, "final_share": 0.1}))
+    shares = [module._share(step) for step in range(101)]
+    assert shares[0] == pytest.approx(0.1, abs=1e-3)
+    assert max(shares) == pytest.approx(1, abs=0.03)
+    assert shares[-1] == pytest.approx(0.1)
+    assert (np.diff(shares[10:]) < 0).all()
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
+    wild = {"learning_rate": 1e30, "gradient_clip": 1e30}
+    settings = recipe(steps=9, schedule=wild)
+    with pytest.raises(GibletError, match=r"is not a finite number\. Lower schedule"):
+        fit_music(TRAIN, HELD_OUT, settings, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"model": {"transformer": {"widht": 3}}}, "r.yaml: model.transformer.widht: extra"),
+        ({"data": {"crop_tokens": 1}}, "r.yaml: data.crop_tokens: input should be greater"),
+        ({"schedule": {"steps": 0}}, "r.yaml: schedule.steps: input should be greater"),
+        ({"model": {"gan": {}}}, "r.yaml: model.gan: "),
+        ("text", "r.yaml: recipe: "),
+    ],
+)
+def test_a_wrong_recipe_is_one_line(settings, said):
+    with pytest.raises(GibletError) as error:
+        parse_recipe(settings, "r.yaml")
+    assert str(error.value).startswith(said)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.slow
+def test_it_learns_more_than_how_often_tokens_come(tmp_path):
+    train = [broken_chords(seed) for seed in range(20)]
+    held_out = [broken_chords(seed) for seed in range(100, 104)]
+    settings = recipe(
+        steps=200,
+        dropout=0.0,
+        width=48,
+        attention={"window": 64},
+        n_layers=2,
+        data={"crop_tokens": 128, "batch_size": 4},
+        schedule={"learning_rate": 1e-2, "warmup_steps": 10, "check_every": 200},
+    )
+    model = fit_music(train, held_out, settings, tmp_path)
+    counts = TokenCounts([tokenize(notes) for notes in train], 1, VOCABULARY.size)
+    tokens = [tokenize(notes) for notes in held_out]
+    unigram = np.concatenate([counts.nats(each) for each in tokens]).mean()
+    nats = [model.nats(each, n.beats) for each, n in zip(tokens, held_out, strict=True)]
+    assert np.concatenate(nats).mean() < unigram - 0.5
