@@ -10,8 +10,8 @@ baseline. A sixteenth with fewer than four notes is filled with rests from below
 record which voice is silent. The count models (`giblet.music.count_models`) are trained on the 229;
 each knows the voice and the sixteenth of the beat, and what its name says.
 
-With ``--minutes`` a `giblet.music.transformer.Transformer` with full attention is trained on the 229
-for so long, on crops that are transposed by up to ``--transpose`` semitones, and scored on whole
+With ``--minutes`` a `giblet.music.transformer.Transformer` with full attention is trained on the
+229 for so long, on crops that are transposed by up to ``--transpose`` semitones, and scored on whole
 chorales. It has the moment of each pitch, the phase of beat and bar and, as the count models, the
 voice: its probabilities are over the pitches of one voice and the rest.
 
