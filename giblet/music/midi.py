@@ -172,8 +172,9 @@ def bytes_from_notes(notes: Notes) -> bytes:
     begin = _ticks_at(notes.onset, edges, ticks)
     end = np.maximum(_ticks_at(notes.onset + notes.duration, edges, ticks), begin + 1)
     last_ends: defaultdict[int, list[int]] = defaultdict(lambda: [0] * 15)  # of each pitch
+    order = np.lexsort((notes.pitch, begin))
     columns = (begin, end, notes.pitch, notes.velocity)
-    for on, off, pitch, velocity in zip(*(c.tolist() for c in columns), strict=True):
+    for on, off, pitch, velocity in zip(*(c[order].tolist() for c in columns), strict=True):
         voices = last_ends[pitch]
         voice = next((i for i, last in enumerate(voices) if last <= off), 0)
         voices[voice] = max(voices[voice], off)
@@ -201,7 +202,7 @@ def _beats_as_events(
     quarters = np.where(compound, 1.5, 1.0)
     longest = (np.diff(seconds) / quarters[:-1]).max()
     if longest > _LONGEST_QUARTER:
-        raise GibletError(f"a beat of {longest:.3g} s; MIDI can express {_LONGEST_QUARTER:.3g} s")
+        raise GibletError(f"a beat of {longest:.4g} s; MIDI can express {_LONGEST_QUARTER:.4g} s")
     events: list[tuple[int, int, bytes]] = []
     ticks = np.concatenate([[0], np.cumsum(quarters[:-1] * _TICKS)])
     now, last_tempo = 0.0, None

@@ -96,7 +96,7 @@ def _set_clock(file: MidiFile, division: int) -> None:
             raise GibletError("the MIDI header has 0 ticks per quarter: no time can be derived")
         file.ticks_per_quarter = division
         return
-    frames, ticks = 0x100 - (division >> 8), division & 0xFF
+    frames, ticks = -(division >> 8) & 0xFF, division & 0xFF
     if frames not in (24, 25, 29, 30) or not ticks:
         raise GibletError(f"the MIDI header has {frames} SMPTE frames/s of {ticks} ticks")
     # 29 stands for 29.97 = 30000 / 1001
@@ -112,7 +112,7 @@ def _read_track(file: MidiFile, track: bytes, number: int, offset: int) -> None:
             delta, at = _read_number(track, at, offset)
             tick += delta
             byte = track[at]
-            if byte >= 0x80:
+            if byte & 0x80:
                 at += 1
             else:
                 byte = status
@@ -173,13 +173,13 @@ def _read_other(
 def _read_number(track: bytes, at: int, offset: int) -> tuple[int, int]:
     """A number of 1 to 4 bytes at ``at``, 7 bits each, and the place after it."""
     byte = track[at]
-    if byte < 0x80:
+    if not byte & 0x80:
         return byte, at + 1
     value = byte & 0x7F
     for place in range(at + 1, at + 4):
         byte = track[place]
         value = value << 7 | byte & 0x7F
-        if byte < 0x80:
+        if not byte & 0x80:
             return value, place + 1
     raise GibletError(f"damaged MIDI: a number of more than 4 bytes at byte {offset + at}")
 

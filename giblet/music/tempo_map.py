@@ -50,7 +50,8 @@ def beats_of(file: MidiFile, clock: TempoMap, end: int) -> Beats | None:
 
     4/4 until a time signature says otherwise; each time signature begins a bar, a cut one too. A
     beat is the note that the denominator names; in compound metres (a numerator of 6, 9, 12, ...)
-    it is three of them. A shorter bar at the start is known only where a time signature says so.
+    it is three of them. Of several time signatures at one tick, the first track's counts. A shorter
+    bar at the start is known only where a time signature says so.
 
     Nobody knows the beats (None, with a warning) in a file with neither tempo nor time signature,
     in one whose clock is SMPTE's, and where there would be more than a million.
@@ -58,9 +59,10 @@ def beats_of(file: MidiFile, clock: TempoMap, end: int) -> Beats | None:
     if file.seconds_per_tick is not None or not (file.tempos or file.signatures):
         file.warnings.append("no beats: neither a tempo map nor a time signature gives them")
         return None
-    at = {0: (4, 4)}
+    named: dict[int, tuple[int, int]] = {}
     for tick, numerator, denominator in sorted(file.signatures, key=lambda s: s[0]):
-        at[tick] = (numerator, denominator)
+        named.setdefault(tick, (numerator, denominator))
+    at = {0: (4, 4)} | named
     starts = [tick for tick in at if tick < end or tick == 0]
     ticks, in_bar, per_bar = [], [], []
     total = 0

@@ -253,7 +253,7 @@ def border_uses(tree):
         elif isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(
             node.op, ast.Add | ast.Sub | ast.Mod | ast.FloorDiv
         ):
-            parts = [node.right] if isinstance(node, ast.AugAssign) else [node.left, node.right]
+            parts = [node.value] if isinstance(node, ast.AugAssign) else [node.left, node.right]
         elif isinstance(node, ast.Slice):
             parts = [node.lower, node.upper]
         elif isinstance(node, ast.Call):
@@ -274,7 +274,16 @@ def test_only_tokens_knows_the_borders():
 
 @pytest.mark.parametrize(
     "line",
-    ["tokens < 128", "256 <= x", "x[..., :768]", "x[256:]", "t - 128", "x % 128", "range(128, n)"],
+    [
+        "tokens < 128",
+        "256 <= x",
+        "x[..., :768]",
+        "x[256:]",
+        "t - 128",
+        "x % 128",
+        "x += 256",
+        "range(128, n)",
+    ],
 )
 def test_a_border_is_seen(line):
     assert border_uses(ast.parse(line))
