@@ -1,6 +1,8 @@
 """Pieces drawn from a model: continued from a beginning, or filled in between two moments."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,7 +10,7 @@ from torch import nn
 
 from giblet.errors import GibletError
 from giblet.log import progress
-from giblet.music.inputs import Inputs, next_positions
+from giblet.music.inputs import next_positions
 from giblet.music.notes import Beats, Notes
 from giblet.music.tokens import VOCABULARY, detokenize, tokenize
 
@@ -25,6 +27,7 @@ def continuations(
     temperature: float = 1.0,
     top_p: float = 0.98,
     seed: int = 0,
+    z: Mapping[str, np.ndarray] | None = None,
 ) -> list[Notes]:
     """See `giblet.music.model.MusicTransformerVAEGAN.generate`."""
     _check(seconds=seconds, n_pieces=n_pieces, temperature=temperature, top_p=top_p)
@@ -32,24 +35,59 @@ def continuations(
     before, beats, first = np.zeros(0, np.int64), None, 0.0
     if primer is not None and len(primer):
         before, beats, first = tokenize(primer), primer.beats, float(primer.onset[0])
-    drawn = draw_tokens(
-        model, before, n_pieces, seconds, temperature, top_p, generator, beats, first
-    )
+    if z is None:
+        passed = float(next_positions(before, None)[0][-1])
+        z = model.drawn_latents(passed + seconds, n_pieces, seed)
+    hearing = Hearing(model, beats, first, model.as_latents(z, n_pieces))
+    drawn = draw_tokens(hearing, before, n_pieces, seconds, temperature, top_p, generator)
     pieces = [detokenize(np.concatenate([before, tokens])) for tokens in drawn]
     return [replace(piece, onset=piece.onset + first) for piece in pieces]
 
 
+@dataclass
+class Hearing:
+    """A model with what it has heard of some pieces: tokens in its caches, beats, latents."""
+
+    model: nn.Module
+    beats: Beats | None = None
+    first_onset: float = 0.0
+    z: Mapping[str, torch.Tensor] | None = None  # level -> (n_pieces, n_segments, width)
+    caches: Any = None
+
+    def begin(self, before: np.ndarray, n_pieces: int) -> tuple[torch.Tensor, float]:
+        """Hidden states after BOS and ``before`` (n_before,), and the seconds that have passed."""
+        self.caches = self.model.transformer.new_caches()
+        seconds, _phases = next_positions(before, None)
+        ids = torch.from_numpy(np.concatenate([[VOCABULARY.bos], before]).astype(np.int64))
+        for start in range(0, len(ids), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            tokens = ids[None, part].expand(n_pieces, -1)
+            hidden = self.hear(tokens, np.broadcast_to(seconds[part], tokens.shape))
+        return hidden[:, -1:], float(seconds[-1])
+
+    def hear(self, tokens: torch.Tensor, moments: np.ndarray) -> torch.Tensor:
+        """Hidden states after tokens (n_pieces, n), at whose ends ``moments`` s have passed."""
+        phases = np.zeros((*moments.shape, 2))
+        if self.beats is not None:
+            phases = self.beats.phases(self.first_onset + moments.ravel()).reshape(phases.shape)
+        device = self.model.device
+        inputs = {
+            "inputs": tokens.to(device),
+            "seconds": torch.from_numpy(moments.astype(np.float32)).to(device),
+            "phases": torch.from_numpy(phases.astype(np.float32)).to(device),
+        }
+        return self.model(inputs, self.caches, self.z)
+
+
 @torch.inference_mode()
 def draw_tokens(
-    model: nn.Module,
+    hearing: "Hearing",
     before: np.ndarray,
     n_pieces: int,
     seconds: float,
     temperature: float,
     top_p: float,
     generator: torch.Generator,
-    beats: Beats | None = None,
-    first_onset: float = 0.0,
     may_end: bool = True,
 ) -> list[np.ndarray]:
     """Tokens drawn after ``before`` (n_before,) until ``seconds`` more have passed.
@@ -63,12 +101,12 @@ def draw_tokens(
     """
     v = VOCABULARY
     until = max(1, round(seconds / v.step_seconds))
-    hidden, caches, passed = _heard(model, before, n_pieces, beats, first_onset)
+    hidden, passed = hearing.begin(before, n_pieces)
     steps = torch.zeros(n_pieces, dtype=torch.int64)
     running = torch.ones(n_pieces, dtype=torch.bool)
     forbidden, drawn = [v.pad, v.bos] + ([] if may_end else [v.eos]), []
     for _ in progress(range(int(seconds * _MOST_TOKENS_PER_SECOND) + 1), "drawing", "tokens"):
-        logits = model.transformer.logits(hidden)[:, -1].float().cpu()
+        logits = hearing.model.transformer.logits(hidden)[:, -1].float().cpu()
         logits[:, forbidden] = -torch.inf
         tokens = draw(logits, temperature, top_p, generator)
         left = (until - steps).clamp(min=1)
@@ -80,9 +118,7 @@ def draw_tokens(
         if not running.any():
             break
         moments = passed + steps.numpy() * v.step_seconds
-        hidden = model(
-            _inputs(tokens[:, None], moments[:, None], beats, first_onset, model), caches
-        )
+        hidden = hearing.hear(tokens[:, None], moments[:, None])
     columns = torch.stack(drawn, dim=1).numpy()
     return [row[row < v.size].astype(np.int32) for row in columns]
 
@@ -100,34 +136,6 @@ def draw(
     shares = shares.masked_fill(before >= top_p, 0.0)  # the first always stays
     places = torch.multinomial(shares, 1, generator=generator)
     return order.gather(1, places)[:, 0]
-
-
-def _heard(
-    model: nn.Module, before: np.ndarray, n_pieces: int, beats: Beats | None, first_onset: float
-):
-    """Hidden states after BOS and ``before``, the caches that hold them, and the seconds passed."""
-    caches = model.transformer.new_caches()
-    seconds, _phases = next_positions(before, beats, first_onset)
-    ids = torch.from_numpy(np.concatenate([[VOCABULARY.bos], before]).astype(np.int64))
-    for start in range(0, len(ids), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        tokens = ids[None, part].expand(n_pieces, -1)
-        moments = np.broadcast_to(seconds[part], tokens.shape)
-        hidden = model(_inputs(tokens, moments, beats, first_onset, model), caches)
-    return hidden[:, -1:], caches, seconds[-1]
-
-
-def _inputs(tokens, moments, beats, first_onset, model) -> Inputs:
-    """Tokens (batch, n), and moments (batch, n) of those after them, for ``model``."""
-    phases = np.zeros((*moments.shape, 2))
-    if beats is not None:
-        phases = beats.phases(first_onset + moments.ravel()).reshape(phases.shape)
-    device = model.device
-    return {
-        "inputs": tokens.to(device),
-        "seconds": torch.from_numpy(moments.astype(np.float32)).to(device),
-        "phases": torch.from_numpy(phases.astype(np.float32)).to(device),
-    }
 
 
 def infilled(
@@ -169,13 +177,14 @@ def infilled(
     kept = _only(notes, early)
     kept = replace(kept, duration=np.minimum(kept.duration, begin - kept.onset))
     before = _padded_until(tokenize(kept), begin - first)
+    z = model.drawn_latents(notes.end - first, 1, seed)
+    hearing = Hearing(model, notes.beats, first, model.as_latents(z, n_candidates))
     gaps = draw_tokens(
-        model, before, n_candidates, end - begin, temperature, top_p, generator, notes.beats, first,
-        may_end=False,
-    )  # fmt: skip
+        hearing, before, n_candidates, end - begin, temperature, top_p, generator, may_end=False
+    )
     pieces = [np.concatenate([before, gap]) for gap in gaps]
     after = _only(notes, late)
-    chosen = _resampled(model, pieces, after, end, first, notes.beats, generator)
+    chosen = _resampled(hearing, pieces, after, generator)
     made = detokenize(pieces[chosen])
     made = replace(made, onset=made.onset + first)
     new = _only(made, made.onset >= begin - VOCABULARY.step_seconds / 2)
@@ -188,15 +197,21 @@ def infilled(
     return Notes.from_unsorted(*columns, beats=notes.beats)
 
 
-def _resampled(model, pieces, after: Notes, end, first, beats, generator) -> int:
+def _resampled(hearing: Hearing, pieces: list, after: Notes, generator) -> int:
     """Number of the piece that is taken, by the surprise of what comes ``after`` it."""
+    first, z = hearing.first_onset, hearing.z
+    z = None if z is None else {name: values[0].cpu().numpy() for name, values in z.items()}
     if not len(after):
         return 0
     late = tokenize(after)[:_SUFFIX]
     surprise = []
     for tokens in pieces:
         whole = np.concatenate([_padded_until(tokens, after.onset[0] - first), late])
-        surprise.append(model.nats(whole, beats, first)[-len(late) :].astype(np.float64).sum())
+        surprise.append(
+            hearing.model.nats(whole, hearing.beats, first, z)[-len(late) :]
+            .astype(np.float64)
+            .sum()
+        )
     weights = torch.from_numpy(-np.array(surprise)).softmax(dim=0)
     return int(torch.multinomial(weights, 1, generator=generator))
 

@@ -4,11 +4,14 @@ import numpy as np
 import torch
 
 from giblet.errors import GibletError
+from giblet.music.constraints import sixteenths
 from giblet.music.notes import Beats, Notes
 from giblet.music.positions import token_phases
 from giblet.music.tokens import VOCABULARY, token_seconds, tokenize
 
-Inputs = dict[str, torch.Tensor]  # "inputs", "targets", "seconds", "phases"
+Inputs = dict[
+    str, torch.Tensor
+]  # "inputs", "targets", "seconds", "phases", ...; see `encoded` and `crop`
 
 
 def next_positions(
@@ -54,21 +57,20 @@ def encoded(notes: Notes) -> Inputs:
     Returns
     -------
     inputs, targets : (n_tokens + 1,) int64, the targets one token later
-    seconds : (n_tokens + 1,) float32, s, and ``phases`` (n_tokens + 1, 2) float32, of the targets
+    seconds : (n_tokens + 1,) float32, s, from the first token
+    phases : (n_tokens + 1, 2) float32, of the targets
+    sixteenths : (n_tokens + 1, 2) float32, see `giblet.music.constraints.sixteenths`
     """
     tokens = tokenize(notes)
     first = float(notes.onset[0]) if len(notes) else 0.0
-    return encoded_tokens(tokens, *next_positions(tokens, notes.beats, first))
-
-
-def encoded_tokens(tokens: np.ndarray, seconds: np.ndarray, phases: np.ndarray) -> Inputs:
-    """`encoded` of tokens (n_tokens,) with what `next_positions` gives."""
+    seconds, phases = next_positions(tokens, notes.beats, first)
     ids = np.concatenate([[VOCABULARY.bos], tokens, [VOCABULARY.eos]]).astype(np.int64)
     return {
         "inputs": torch.from_numpy(ids[:-1]),
         "targets": torch.from_numpy(ids[1:]),
         "seconds": torch.from_numpy(seconds.astype(np.float32)),
         "phases": torch.from_numpy(phases),
+        "sixteenths": torch.from_numpy(sixteenths(notes.beats, first + seconds)),
     }
 
 
@@ -76,10 +78,12 @@ def crop(piece: Inputs, window: slice, n_tokens: int) -> Inputs:
     """A window of a piece, padded behind to ``n_tokens``; PAD is not to be predicted."""
     cut = {name: values[window] for name, values in piece.items()}
     missing = n_tokens - len(cut["inputs"])
-    return {
+    origin = cut["seconds"][:1]  # where latents' segments of a crop begin
+    padded = {
         name: torch.cat([values, _padding(values, missing, name in ("inputs", "targets"))])
         for name, values in cut.items()
     }
+    return padded | {"origin": origin}
 
 
 def _padding(values: torch.Tensor, n: int, is_id: bool) -> torch.Tensor:

@@ -15,6 +15,7 @@ from giblet.config.precision import Bfloat16
 from giblet.config.strict import StrictSettings
 from giblet.errors import GibletError
 from giblet.music.model import ModelSettings
+from giblet.music.objective import LossSettings
 from giblet.music.windows import Truncation
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -51,10 +52,11 @@ class ScheduleSettings(StrictSettings):
 
 
 class MusicSettings(StrictSettings):
-    """Network, data and schedule of one music model. A misspelt key is an error."""
+    """Network, data, losses and schedule of one music model. A misspelt key is an error."""
 
     model: ModelSettings = ModelSettings()
     data: DataSettings = DataSettings()
+    losses: LossSettings = LossSettings()
     schedule: ScheduleSettings = ScheduleSettings()
 
 

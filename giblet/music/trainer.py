@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import lightning
+import numpy as np
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -18,8 +19,11 @@ from giblet.errors import GibletError
 from giblet.io.checkpoints import SealedCheckpoints, newest, whole_checkpoints
 from giblet.music.data import RandomCrops
 from giblet.music.inputs import Inputs
+from giblet.music.losses import KINDS
 from giblet.music.model import MusicTransformerVAEGAN
+from giblet.music.monitoring import Monitor, MonitorSettings
 from giblet.music.notes import Notes
+from giblet.music.objective import Objective
 from giblet.music.recipe import MusicSettings
 from giblet.music.tokens import VOCABULARY, tokenize
 
@@ -35,6 +39,8 @@ class MusicTraining(lightning.LightningModule):
         self.automatic_optimization = False
         self.settings = settings
         self.model = MusicTransformerVAEGAN(settings.model).train()
+        self.objective = Objective(settings.losses, settings.model.gan)
+        self.monitor = Monitor(MonitorSettings())
         self.train_pieces: Sequence[Notes] = ()
         self.validation_pieces: Sequence[Notes] = ()
         self.first_step = 0
@@ -54,20 +60,34 @@ class MusicTraining(lightning.LightningModule):
         torch.manual_seed(hash((seed, self.global_step, self.global_rank)))  # resumed or not
 
     def training_step(self, batch: Inputs, batch_idx: int):
-        optimizer, schedule = self.optimizers(), self.settings.schedule
-        nats = self.model.target_nats(self.model(batch), batch["targets"])
-        is_token = batch["targets"] != VOCABULARY.pad
-        loss = nats.sum() / is_token.sum()
-        self._stop_if_not_finite("nats", loss)
+        optimizer, *others = self._optimizers()
+        step, schedule = self.global_step, self.settings.schedule
+        diagnosed = (step + 1) % self.trainer.log_every_n_steps == 0
+        loss, values, drawn = self.objective(
+            self.model, batch, step, self._generator(step), diagnosed
+        )
+        self._stop_if_not_finite(values | {"loss": loss})
         optimizer.zero_grad()
         self.manual_backward(loss)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), schedule.gradient_clip)
         for group in optimizer.param_groups:
-            group["lr"] = rate = schedule.learning_rate * self._share(self.global_step)
+            group["lr"] = rate = schedule.learning_rate * self._share(step)
+        if drawn is not None:
+            values |= self.objective.discriminator_step(others[0].optimizer, drawn, step)
         optimizer.step()
-        logged = {"nats": loss.detach(), "gradient_norm": norm, "learning_rate": rate}
-        logged |= nats_by_kind(nats.detach(), batch["targets"])
-        self.log_dict({f"train/{name}": value for name, value in logged.items()}, prog_bar=True)
+        values |= {"loss": loss.detach(), "gradient_norm": norm, "learning_rate": rate}
+        if diagnosed:
+            self.monitor.check(step, {name: float(value) for name, value in values.items()})
+        self.log_dict({f"train/{name}": value for name, value in values.items()})
+
+    def _optimizers(self) -> list:
+        optimizers = self.optimizers()
+        return optimizers if isinstance(optimizers, list) else [optimizers]
+
+    def _generator(self, step: int) -> torch.Generator:
+        """Random numbers of a step: of a resumed run the same."""
+        seeds = np.random.SeedSequence([self.settings.schedule.seed, step, self.global_rank])
+        return torch.Generator(self.device).manual_seed(int(seeds.generate_state(1)[0]))
 
     def _share(self, step: int) -> float:
         """Share of the learning rate: linear warm-up, then half a cosine to ``final_share``."""
@@ -76,10 +96,11 @@ class MusicTraining(lightning.LightningModule):
         done = min(1.0, step / schedule.steps)
         return warm * (end + (1 - end) * (1 + math.cos(math.pi * done)) / 2)
 
-    def _stop_if_not_finite(self, name: str, loss: torch.Tensor) -> None:
-        if not torch.isfinite(loss):
+    def _stop_if_not_finite(self, values: dict) -> None:
+        wrong = [name for name, value in values.items() if not torch.isfinite(value)]
+        if wrong:
             raise GibletError(
-                f"step {self.global_step}: the loss {name} is not a finite number. Lower "
+                f"step {self.global_step}: the loss {wrong[0]} is not a finite number. Lower "
                 "schedule.learning_rate, and go on from an earlier checkpoint"
             )
 
@@ -88,12 +109,18 @@ class MusicTraining(lightning.LightningModule):
 
     def validation_step(self, batch: int, batch_idx: int):
         notes = self.validation_pieces[batch]
-        tokens = tokenize(notes)
-        nats = self.model.nats(tokens, notes.beats, float(notes.onset[0]))
-        for name, kind in {"nats": slice(0, VOCABULARY.size), **KINDS}.items():
+        tokens, known = tokenize(notes), (notes.beats, float(notes.onset[0]))
+        nats = self.model.nats(tokens, *known)
+        for name, kind in {"nats": slice(0, VOCABULARY.size), **KIND_NATS}.items():
             chosen = (tokens >= kind.start) & (tokens < kind.stop)
-            total, n = self._sums.get(name, (0.0, 0))
-            self._sums[name] = total + nats[chosen].sum(dtype=float), n + int(chosen.sum())
+            self._add(name, nats[chosen].sum(dtype=float), int(chosen.sum()))
+        if self.model.latents is not None:
+            own = self.model.nats(tokens, *known, self.model.encode(notes))
+            self._add("nats_own_z", own.sum(dtype=float), len(tokens))
+
+    def _add(self, name: str, total: float, n: int) -> None:
+        before = self._sums.get(name, (0.0, 0))
+        self._sums[name] = before[0] + total, before[1] + n
 
     def on_validation_epoch_end(self):
         means = {name: total / n for name, (total, n) in self._sums.items() if n}
@@ -107,21 +134,13 @@ class MusicTraining(lightning.LightningModule):
             {"params": matrices, "weight_decay": schedule.weight_decay},
             {"params": vectors, "weight_decay": 0.0},
         ]
-        return torch.optim.AdamW(groups, schedule.learning_rate, schedule.betas)
+        optimizers = [torch.optim.AdamW(groups, schedule.learning_rate, schedule.betas)]
+        if (adversary := self.objective.adversary) is not None:
+            optimizers.append(torch.optim.AdamW(adversary.parameter_groups(), betas=(0.0, 0.9)))
+        return optimizers
 
 
-KINDS = {
-    "nats_note_on": VOCABULARY.note_on,
-    "nats_note_off": VOCABULARY.note_off,
-    "nats_time_shift": VOCABULARY.time_shift,
-    "nats_velocity": VOCABULARY.velocity,
-}
-
-
-def nats_by_kind(nats: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Mean nats of the targets of each kind of token, of those kinds that there are."""
-    masks = {name: (targets >= kind.start) & (targets < kind.stop) for name, kind in KINDS.items()}
-    return {name: nats[mask].mean() for name, mask in masks.items() if mask.any()}
+KIND_NATS = {f"nats_{name}": kind for name, kind in KINDS.items()}
 
 
 def _resumable(folder: str, settings: MusicSettings) -> tuple[Path | None, int]:
@@ -164,7 +183,7 @@ def fit_music(
             max_steps=schedule.steps,
             accelerator="auto",
             devices=schedule.devices,
-            strategy="ddp" if schedule.devices > 1 else "auto",
+            strategy="ddp_find_unused_parameters_true" if schedule.devices > 1 else "auto",
             precision="bf16-mixed" if uses_bfloat16(schedule.bfloat16) else "32-true",
             plugins=[SealedCheckpoints(), LightningEnvironment()],
             callbacks=[

@@ -63,8 +63,9 @@ def test_a_crop_is_padded_behind():
     padded = crop(piece, slice(5, n), n)
     assert torch.equal(padded["targets"][: n - 5], piece["targets"][5:])
     assert (padded["targets"][n - 5 :] == VOCABULARY.pad).all()
-    assert {len(values) for values in padded.values()} == {n}
+    assert {len(values) for name, values in padded.items() if name != "origin"} == {n}
     assert padded["phases"].shape == (n, 2)
+    assert padded["origin"] == piece["seconds"][5]
 
 
 @pytest.mark.parametrize("truncation", ["random", "head", "sliding", "adaptive"])

@@ -6,7 +6,7 @@ import torch
 from music.pieces import broken_chords
 
 from giblet.errors import GibletError
-from giblet.music.generation import draw, draw_tokens, infilled
+from giblet.music.generation import Hearing, draw, draw_tokens, infilled
 from giblet.music.model import MusicTransformerVAEGAN
 from giblet.music.notes import Notes
 from giblet.music.tokens import VOCABULARY, detokenize, tokenize
@@ -53,10 +53,9 @@ def test_draws_use_the_cache_as_the_whole_piece_would(model):
         return logits_of(hidden)
 
     model.transformer.logits = kept
-    drawn = draw_tokens(
-        model, before, 2, 60.0, 1.0, 1.0, torch.Generator().manual_seed(1), notes.beats,
-        float(notes.onset[0]), may_end=False,
-    )  # fmt: skip
+    hearing = Hearing(model, notes.beats, float(notes.onset[0]))
+    drawing = torch.Generator().manual_seed(1)
+    drawn = draw_tokens(hearing, before, 2, 60.0, 1.0, 1.0, drawing, may_end=False)
     for row, tokens in enumerate(drawn):
         steps = [asked[i][row].log_softmax(0)[t] for i, t in enumerate(tokens[:-1].tolist())]
         whole = model.nats(np.concatenate([before, tokens]), notes.beats, float(notes.onset[0]))
@@ -64,7 +63,9 @@ def test_draws_use_the_cache_as_the_whole_piece_would(model):
 
 
 def test_drawn_tokens_last_as_long_as_they_should(model, generator):
-    drawn = draw_tokens(model, np.zeros(0, int), 5, 3.0, 1.0, 1.0, generator, may_end=False)
+    drawn = draw_tokens(
+        Hearing(model), np.zeros(0, int), 5, 3.0, 1.0, 1.0, generator, may_end=False
+    )
     for tokens in drawn:
         assert V.steps(tokens).sum() == 192
         assert (tokens < V.size).all()
@@ -80,10 +81,13 @@ def test_a_model_may_end_a_piece(model, generator):
         return logits
 
     model.transformer.logits = ends
-    ended = draw_tokens(model, np.array([60]), 3, 3.0, 1.0, 1.0, generator)
+    ended = draw_tokens(Hearing(model), np.array([60]), 3, 3.0, 1.0, 1.0, generator)
     assert [tokens.tolist() for tokens in ended] == [[]] * 3
     assert all(
-        map(len, draw_tokens(model, np.array([60]), 3, 3.0, 1.0, 1.0, generator, may_end=False))
+        map(
+            len,
+            draw_tokens(Hearing(model), np.array([60]), 3, 3.0, 1.0, 1.0, generator, may_end=False),
+        )
     )
 
 
@@ -133,7 +137,7 @@ def test_infilling_prefers_what_makes_the_rest_likely(model, monkeypatch):
     """A model to which the rest is likely after one candidate alone takes that one."""
     notes = broken_chords(0, n_bars=6)
 
-    def nats(tokens, beats, first_onset):
+    def nats(tokens, beats, first_onset, z):
         asked.append(tokens)
         return np.full(len(tokens), 0.1 if len(asked) == 3 else 9.0, np.float32)
 
