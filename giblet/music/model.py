@@ -178,7 +178,8 @@ class MusicTransformerVAEGAN(nn.Module, SavedMusicModel):
             Where the tokens begin on the beats' clock, in s.
         z
             Level -> (n_segments, width), which the model hears beside the tokens: not in mode
-            ``transformer``. By default a draw from the priors, which knows nothing of the piece.
+            ``transformer``. By default one draw from each prior, for the whole piece: it knows
+            nothing of it, not even its length.
 
         Returns
         -------
@@ -193,7 +194,7 @@ class MusicTransformerVAEGAN(nn.Module, SavedMusicModel):
         seconds, phases = next_positions(tokens, beats, first_onset)
         moments, signal = seconds[:-1], None
         if z is None:
-            z = self.drawn_latents(float(seconds[-1]))
+            z = self.drawn_latents(0.0)  # one segment, which all times hear
         if (values := self.as_latents(z)) is not None:
             at = torch.from_numpy(moments.astype(np.float32)).to(self.device)[None]
             signal = self._latents().expand(values, at)[0]

@@ -79,9 +79,11 @@ class Objective(nn.Module):
             loss = weighted_nats(nats, targets, self.settings.token_weights)
             values["nats_weighted"] = loss
         if z is not None:
+            beta = self.kl_schedule.beta
             kl, levels = self._kl(model, posteriors, (targets != VOCABULARY.pad).sum())
-            values |= levels
-            loss = loss + self.kl_schedule.beta * kl
+            values |= levels | {"beta": torch.tensor(beta)}
+            self.kl_schedule.update(_mean_over_processes(levels["kl_per_token"]))
+            loss = loss + beta * kl
         if self.settings.constraints is not None or self.adversary is not None:
             logits = model.transformer.logits(hidden)
         if (weights := self.settings.constraints) is not None:
@@ -117,10 +119,7 @@ class Objective(nn.Module):
             if n_segments > 1:
                 active = active_units(posterior.mean.detach()[posterior.occupied])
                 values[f"active_units_{name}"] = active.float().mean()
-        values["beta"] = torch.tensor(self.kl_schedule.beta)
-        values["kl_per_token"] = whole
-        self.kl_schedule.update(float(whole))
-        return charged, values
+        return charged, values | {"kl_per_token": whole}
 
     def discriminator_step(
         self, optimizer: torch.optim.Optimizer, drawn: tuple[torch.Tensor, torch.Tensor], step: int
@@ -133,3 +132,12 @@ class Objective(nn.Module):
             loss.backward()
             optimizer.step()
         return values
+
+
+def _mean_over_processes(value: torch.Tensor) -> float:
+    """The mean of a scalar over the processes that train together."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        value = value.clone()
+        torch.distributed.all_reduce(value)
+        value = value / torch.distributed.get_world_size()
+    return float(value)

@@ -14,7 +14,8 @@ from giblet.io.checksums import write_sums
 from giblet.music.inputs import encoded
 from giblet.music.memorisation import TrainingIntervals
 from giblet.music.model import ModelSettings, MusicTransformerVAEGAN, load
-from giblet.music.tokens import VOCABULARY, tokenize
+from giblet.music.notes import Notes
+from giblet.music.tokens import VOCABULARY, token_seconds, tokenize
 
 TINY = {"transformer": {"width": 32, "n_heads": 2, "n_layers": 2, "attention": {"window": 32}}}
 
@@ -160,3 +161,77 @@ def test_a_missing_model_is_one_line(tmp_path):
 def test_settings_are_strict():
     with pytest.raises(ValidationError):
         ModelSettings.model_validate({"transformer": {"width": 32, "depth": 3}})
+
+
+LATENTS = {
+    "fine": {"seconds": 1.5, "width": 3, "free_nats": 0.1},
+    "local": {"seconds": 6.0, "width": 4, "free_nats": 0.1},
+    "global": {"seconds": 48.0, "width": 5, "free_nats": 0.1},
+}
+
+
+@pytest.fixture
+def vae():
+    torch.manual_seed(0)
+    return MusicTransformerVAEGAN(TINY | {"latents": LATENTS})
+
+
+def test_modes_share_the_names_of_their_weights(model, vae):
+    names = {*model.state_dict()}
+    assert names < {*vae.state_dict()}
+    assert vae.mode == "vae"
+    assert ModelSettings.model_validate({"latents": {}, "gan": {}}).mode == "vae_gan"
+    vae.load_state_dict(model.state_dict(), strict=False)
+
+
+def test_latents_follow_one_another_in_time(vae):
+    notes = broken_chords(0, n_bars=8)  # 16 s
+    z = vae.encode(notes)
+    assert {name: values.shape for name, values in z.items()} == {
+        "fine": (11, 3),
+        "local": (3, 4),
+        "global": (1, 5),
+    }
+    later = Notes(notes.onset + 3.0, notes.duration, notes.pitch, notes.velocity)
+    for name, values in vae.encode(later).items():  # from the first onset on
+        np.testing.assert_allclose(values, z[name], atol=1e-5)
+
+
+def test_the_model_hears_every_level(vae):
+    notes = broken_chords(0)
+    tokens, z = tokenize(notes), vae.encode(notes)
+    own = vae.nats(tokens, z=z)
+    for name in z:
+        changed = vae.nats(tokens, z={**z, name: z[name] + 1})
+        assert np.abs(changed - own).max() > 1e-4, name
+    late = {**z, "fine": z["fine"].copy()}
+    late["fine"][5:] += 1.0  # from 7.5 s on
+    differs = np.flatnonzero(vae.nats(tokens, z=late) != own)
+    assert token_seconds(tokens)[differs[0]] >= 7.5
+
+
+def test_without_latents_of_its_own_the_surprise_knows_nothing_of_the_piece(vae):
+    """Changing later tokens moves nothing before them, as in mode transformer."""
+    tokens = tokenize(broken_chords(0))
+    changed = tokens.copy()
+    changed[20:] = VOCABULARY.note_on_token(60)
+    changed[-1] = VOCABULARY.time_shift_token(512)
+    np.testing.assert_allclose(vae.nats(tokens)[:20], vae.nats(changed)[:20], atol=1e-5)
+
+
+def test_a_saved_vae_is_the_same(vae, tmp_path):
+    vae.save_pretrained(tmp_path)
+    again, notes = load(tmp_path), broken_chords(0)
+    for name, values in vae.encode(notes).items():
+        np.testing.assert_array_equal(again.encode(notes)[name], values)
+
+
+def test_pieces_are_drawn_with_latents(vae):
+    z = vae.encode(broken_chords(0))
+    one, two = (vae.generate(20.0, 2, seed=3, z=values)[0] for values in (z, None))
+    assert one.pitch.tolist() != two.pitch.tolist()
+
+
+def test_a_transformer_has_no_latents(model):
+    with pytest.raises(GibletError, match="has no latents"):
+        model.encode(broken_chords(0))

@@ -5,9 +5,12 @@ import pandas as pd
 import pytest
 import torch
 from music.pieces import broken_chords
+from torch.utils.data import DataLoader
 
 from giblet.errors import GibletError
 from giblet.music.count_models import TokenCounts
+from giblet.music.data import RandomCrops
+from giblet.music.objective import LossSettings
 from giblet.music.recipe import MusicSettings, parse_recipe
 from giblet.music.tokens import VOCABULARY, tokenize
 from giblet.music.trainer import MusicTraining, fit_music
@@ -23,7 +26,7 @@ LATENTS = {
     "n_token_blocks": 1,
     "n_segment_blocks": 1,
 }
-SCALES = {"local": {"n_tokens": 16, "width": 8, "n_layers": 1, "from_step": 1}}
+SCALES = {"local": {"n_tokens": 16, "width": 8, "n_halvings": 2, "from_step": 1}}
 MODES = {
     "transformer": {},
     "vae": {"latents": LATENTS},
@@ -101,6 +104,40 @@ def test_curves_have_every_kind_of_token(tmp_path):
     wanted -= {"train/nats_velocity"}  # a crop may have none
     assert wanted <= {*curves.columns}
     assert curves[sorted(wanted)].notna().any().all()
+
+
+def test_many_named_values_are_logged_and_move(tmp_path):
+    """With all parts at least 30 are in the curves, and none stays the same."""
+    settings = recipe(steps=4, mode="vae_gan", schedule={"check_every": 1})
+    fit_music(TRAIN, HELD_OUT, settings, tmp_path)
+    curves = pd.read_csv(tmp_path / "curves" / "from_step_0" / "metrics.csv")
+    train = curves[[name for name in curves if name.startswith("train/")]]
+    moved = [name for name in train if train[name].nunique() > 1]
+    assert len(moved) >= 30
+    for name in ("kl_fine", "kl_global", "beta", "rhythm", "r1_local", "entropy"):
+        assert f"train/{name}" in moved
+    assert curves["validation/nats_own_z"].nunique() > 1
+    r1 = train["train/r1_local"].dropna()
+    assert (r1 > 0).all()
+
+
+def test_kl_counts_in_the_loss(tmp_path):
+    """``loss - nats`` is beta times the KL beyond the free nats, where nothing else weighs."""
+    settings = recipe(mode="vae").model_copy(update={"losses": LossSettings(kl={"kind": "target"})})
+    module = MusicTraining(settings)
+    batch = next(iter(DataLoader(RandomCrops(TRAIN, settings.data, 0), 2)))
+    objective, drawing = module.objective, torch.Generator().manual_seed(0)
+    beta = objective.kl_schedule.beta
+    loss, values, drawn = objective(module.model, batch, 0, drawing)
+    n_tokens = (batch["targets"] != VOCABULARY.pad).sum()
+    posteriors = module.model.posteriors(batch, torch.Generator().manual_seed(0))
+    charged = sum(
+        max(float(values[f"kl_{name}"]), 0.1) * float(p.occupied.sum() / n_tokens)
+        for name, p in posteriors.items()
+    )
+    assert charged > 0
+    assert float(loss - values["nats"]) == pytest.approx(beta * charged, rel=1e-4)
+    assert drawn is None
 
 
 def test_validation_is_the_models_mean_surprise(tmp_path):
