@@ -1,5 +1,6 @@
 """Causal self-attention in four kinds, with rotary positions and a cache for new tokens."""
 
+import copy
 from typing import Literal, Self
 
 import torch
@@ -67,20 +68,31 @@ class Attention(nn.Module):
         """An empty cache, for one batch of sequences."""
         return AttentionCache(self.settings, [dilation for _heads, dilation in self._groups])
 
-    def forward(self, x: torch.Tensor, cache: "AttentionCache | None" = None) -> torch.Tensor:
+    def rotation(self, first: int, n: int, device: torch.device) -> torch.Tensor:
+        """Cosines and sines (2, n, head_width / 2) for tokens ``first`` to ``first + n``."""
+        return _rotation(first + torch.arange(n, device=device), self.head_width)
+
+    def forward(
+        self,
+        x: torch.Tensor,
+        cache: "AttentionCache | None" = None,
+        rotation: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Attention of ``x`` (batch, n, width) to itself and to what ``cache`` holds.
 
         The cache is updated in place: chunks of any sizes give what the whole gives.
+        ``rotation``: see the method of that name; layers of equal size may share one.
         """
         first = cache.n_seen if cache else 0
+        if rotation is None:
+            rotation = self.rotation(first, x.shape[1], x.device)
         heads = self.to_heads(x).unflatten(-1, (3, self.n_heads, self.head_width))
-        queries, keys, values = heads.permute(2, 0, 3, 1, 4)  # each (batch, n_heads, n, head_width)
-        angles = rotary_angles(first + torch.arange(x.shape[1], device=x.device), self.head_width)
-        queries, turned = rotate(queries, angles), rotate(keys, angles)
+        heads = heads.permute(2, 0, 3, 1, 4)  # (3, batch, n_heads, n, head_width)
+        queries, turned = _rotate(heads[:2], rotation)
         if self.settings.kind == "hierarchical":
-            out = self._hierarchical(queries, turned, keys, values, cache, first)
+            out = self._hierarchical(queries, turned, heads[1], heads[2], cache, first)
         else:
-            out = self._by_group(queries, turned, values, cache)
+            out = self._by_group(queries, turned, heads[2], cache)
         if cache:
             cache.n_seen += x.shape[1]
         return self.from_heads(out.transpose(1, 2).flatten(2))
@@ -113,7 +125,7 @@ class Attention(nn.Module):
         )
         ends = torch.arange(n_blocks - n_new + 1, n_blocks + 1, device=keys.device)
         ends = ends * settings.block - 1  # a summary stands where its block ends
-        coarse = (rotate(coarse_keys, rotary_angles(ends, self.head_width)), coarse_values)
+        coarse = (_rotate(coarse_keys, _rotation(ends, self.head_width)), coarse_values)
         if cache:
             cache.incomplete = torch.stack((keys[:, :, whole:], values[:, :, whole:]))
             coarse = cache.summaries.append(*coarse)
@@ -139,6 +151,13 @@ class AttentionCache:
         self.summaries = KeyValueCache(settings.n_summaries + settings.window // settings.block)
         self.incomplete: torch.Tensor | None = None  # keys and values of a block not yet whole
 
+    def copy(self) -> Self:
+        """A cache that goes on from here; only where gradients are recorded."""
+        twin = copy.copy(self)
+        twin.groups = [group.copy() for group in self.groups]
+        twin.summaries = self.summaries.copy()
+        return twin
+
     def complete(
         self, keys: torch.Tensor, values: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -149,16 +168,19 @@ class AttentionCache:
         return both[0], both[1]
 
 
-def rotary_angles(positions: torch.Tensor, dim: int) -> torch.Tensor:
-    """Angles (n, dim / 2) in radians, in float64: exact enough for any position (n,)."""
+def _rotation(positions: torch.Tensor, dim: int) -> torch.Tensor:
+    """Cosines and sines (2, n, dim / 2) of the angles of positions (n,).
+
+    Angles are computed in float64, so that they are exact at any position.
+    """
     exponents = torch.arange(0, dim, 2, dtype=torch.float64, device=positions.device) / dim
-    return positions[:, None] * _ROTARY_BASE**-exponents
+    angles = positions[:, None] * _ROTARY_BASE**-exponents
+    return torch.stack((angles.cos(), angles.sin()))
 
 
-def rotate(x: torch.Tensor, angles: torch.Tensor) -> torch.Tensor:
-    """Turn pairs (i, dim / 2 + i) of the last dimension of x (..., n, dim) by ``angles``."""
-    dtype = torch.promote_types(x.dtype, torch.float32)
-    cosine, sine = angles.cos().to(dtype), angles.sin().to(dtype)
+def _rotate(x: torch.Tensor, rotation: torch.Tensor) -> torch.Tensor:
+    """Turn pairs (i, dim / 2 + i) of the last dimension of x (..., n, dim)."""
+    cosine, sine = rotation.to(torch.promote_types(x.dtype, torch.float32))
     left, right = x.chunk(2, dim=-1)
     turned = torch.cat((left * cosine - right * sine, right * cosine + left * sine), dim=-1)
     return turned.to(x.dtype)

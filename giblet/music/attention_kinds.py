@@ -39,9 +39,9 @@ def window_attention(
     batch, n_blocks = len(queries), (n - first) // window
     block_queries = _blocks(queries[:, :, first:], window).flatten(0, 1)
     block_keys, block_values = (
-        torch.cat((blocks[:, :-1], blocks[:, 1:]), dim=3).flatten(0, 1)
-        for blocks in (_blocks(x[:, :, begin - window :], window) for x in (keys, values))
-    )  # (batch * n_blocks, n_heads, 2 * window, dim)
+        x[:, :, begin - window :].unfold(2, 2 * window, window).mT.movedim(2, 1).flatten(0, 1)
+        for x in (keys, values)
+    )  # (batch * n_blocks, n_heads, 2 * window, dim), overlapping
     rest = _banded(block_queries, block_keys, block_values, window)
     rest = rest.unflatten(0, (batch, n_blocks)).transpose(1, 2).flatten(2, 3)
     return torch.cat((out, rest), dim=2)

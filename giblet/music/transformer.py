@@ -15,7 +15,7 @@ from giblet.music.attention import Attention, AttentionCache, AttentionSettings
 from giblet.music.positions import BeatEncoding
 from giblet.music.tokens import VOCABULARY
 
-_CHUNK = 1024  # tokens whose logits or inner activations exist at a time
+_CHUNK = 1024  # tokens whose logits, or activations inside a layer, exist at a time
 
 
 class TransformerSettings(StrictSettings):
@@ -27,7 +27,7 @@ class TransformerSettings(StrictSettings):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
     attention: AttentionSettings = AttentionSettings()
     checkpointing: bool = Field(
-        False, description="compute activations again in the backward pass: a third less memory"
+        False, description="compute activations again in the backward pass, to save memory"
     )
 
 
@@ -63,17 +63,47 @@ class Layer(nn.Module):
 
     def __init__(self, settings: TransformerSettings):
         super().__init__()
-        self.attention_norm = nn.RMSNorm(settings.width)
+        self.attention_norm = nn.LayerNorm(settings.width, bias=False)
         self.attention = Attention(settings.width, settings.n_heads, settings.attention)
-        self.feed_norm = nn.RMSNorm(settings.width)
+        self.feed_norm = nn.LayerNorm(settings.width, bias=False)
         self.feed = FeedForward(settings.width)
         self.dropout = nn.Dropout(settings.dropout)
 
-    def attend(self, x: torch.Tensor, cache: AttentionCache | None = None) -> torch.Tensor:
-        return x + self.dropout(self.attention(self.attention_norm(x), cache))
+    def attend(
+        self, x: torch.Tensor, cache: AttentionCache | None, rotation: torch.Tensor
+    ) -> torch.Tensor:
+        return x + self.dropout(self.attention(self.attention_norm(x), cache, rotation))
 
     def feed_forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.dropout(self.feed(self.feed_norm(x)))
+
+    def in_segments(self, x: torch.Tensor, rotation: torch.Tensor) -> torch.Tensor:
+        """The layer with gradient checkpointing, one segment of tokens after another.
+
+        Only the input is kept, and the keys and values that the next segment needs, through
+        which gradients flow. Full attention needs them all: it is one segment.
+        """
+        size = x.shape[1] if self.attention.settings.kind == "full" else _CHUNK
+        state, out = self.attention.new_cache(), []
+        for part, angles in zip(x.split(size, 1), rotation.split(size, 1), strict=True):
+            after: list[AttentionCache] = []
+            out.append(checkpoint(self._segment, part, angles, state, after, use_reentrant=False))
+            state = after[0]
+        return torch.cat(out, dim=1)
+
+    def _segment(
+        self,
+        x: torch.Tensor,
+        rotation: torch.Tensor,
+        state: AttentionCache,
+        after: list[AttentionCache],
+    ) -> torch.Tensor:
+        """One segment, given the cache before it; appends the cache after it, the first time."""
+        state = state.copy()
+        x = self.feed_forward(self.attend(x, state, rotation))
+        if not after:
+            after.append(state)
+        return x
 
 
 class Transformer(nn.Module):
@@ -91,7 +121,7 @@ class Transformer(nn.Module):
         self.positions = BeatEncoding(settings.width)
         self.dropout = nn.Dropout(settings.dropout)
         self.layers = nn.ModuleList(Layer(settings) for _ in range(settings.n_layers))
-        self.norm = nn.RMSNorm(settings.width)
+        self.norm = nn.LayerNorm(settings.width, bias=False)
         self._initialise()
 
     def _initialise(self) -> None:
@@ -131,17 +161,17 @@ class Transformer(nn.Module):
         before = caches.seconds if caches else None
         x = self.embedding(tokens) + self.positions(seconds, phases, before)
         x = self.dropout(x)
+        rotation = self.layers[0].attention.rotation(
+            caches.n_seen if caches else 0, x.shape[1], x.device
+        )
         for at, layer in enumerate(self.layers):
             if latent is not None:
                 x = x + latent
             if self.settings.checkpointing and torch.is_grad_enabled():
-                x = checkpoint(layer.attend, x, use_reentrant=False)
-                parts = x.split(_CHUNK, dim=1)
-                x = torch.cat(
-                    [checkpoint(layer.feed_forward, part, use_reentrant=False) for part in parts], 1
-                )
+                x = layer.in_segments(x, rotation)
             else:
-                x = layer.feed_forward(layer.attend(x, caches.layers[at] if caches else None))
+                x = layer.attend(x, caches.layers[at] if caches else None, rotation)
+                x = layer.feed_forward(x)
         if caches:
             caches.seconds = seconds[:, -1]
         return self.norm(x)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from giblet.errors import GibletError
 from giblet.music.attention import Attention, AttentionSettings
@@ -226,3 +227,42 @@ def test_settings_that_do_not_fit():
         Attention(32, 2, AttentionSettings(kind="multi_scale", dilations=(1, 2, 4)))
     with pytest.raises(GibletError, match="even multiple"):
         Attention(30, 4, AttentionSettings())
+
+
+class Counted(TorchDispatchMode):
+    """Counts the numbers that operations make; on meta tensors nothing is computed."""
+
+    def __init__(self):
+        super().__init__()
+        self.n_numbers = self.n_scores = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **kwargs or {})
+        if "scaled_dot_product" in str(function) or "_softmax" in str(function):
+            shape = args[0].shape
+            keys = args[1].shape[-2] if "scaled_dot" in str(function) else shape[-1]
+            self.n_scores += shape.numel() // shape[-1] * keys
+        for tensor in out if isinstance(out, tuple | list) else (out,):
+            if isinstance(tensor, torch.Tensor) and not function.is_view:
+                self.n_numbers += tensor.numel()
+        return out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "power"), [("window", 1), ("multi_scale", 1), ("hierarchical", 1), ("full", 2)]
+)
+def test_work_grows_with_n(kind, power):
+    """From 2,048 to 32,768 tokens, forward and backward, by counting."""
+    numbers, scores = [], []
+    for n in (2048, 32768):
+        with torch.device("meta"):
+            layer = Attention(256, 4, AttentionSettings(kind=kind))
+            x = torch.empty(1, n, 256, requires_grad=True)
+        with Counted() as counted:
+            layer(x).sum().backward()
+        numbers.append(counted.n_numbers)
+        scores.append(counted.n_scores)
+    assert scores[0] >= 4 * 2048 * 256
+    assert np.log2(scores[1] / scores[0]) / 4 == pytest.approx(power, abs=0.12)
+    assert np.log2(numbers[1] / numbers[0]) / 4 < (1.15 if power == 1 else 3)
