@@ -50,9 +50,12 @@ COMMANDS = {  # in the order in which one uses them
         music.evaluate,
         music.generate,
         music.infill,
+        music.interpolate,
+        music.traverse,
         music.render,
     ),
 }
+_TYPES = {str: str, int: int, float: float, str | None: str}  # of options; all others are paths
 _GROUPS = {"codec": (codec, "codec training"), "music": (music, "symbolic music")}  # of two words
 _ABOUT = """\
 Audio from fMRI: film and scans to a shared bottleneck, and back to sound.
@@ -148,7 +151,7 @@ def _add_option(
         required=not optional,
         default=parameter.default if optional else None,
         nargs="*" if get_origin(parameter.annotation) is list else None,
-        type=parameter.annotation if parameter.annotation in (str, int, float) else Path,
+        type=_TYPES.get(parameter.annotation, Path),
         **about,
     )
 

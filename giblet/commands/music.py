@@ -29,15 +29,20 @@ def check(folder: Path, /) -> None:
     print(f"{len(found.pieces)} of {n_files} files fit: {n_tokens} tokens")
 
 
-def encode(piece: Path, tokens: OutputFile) -> None:
+def encode(piece: Path, tokens: OutputFile, model: str | None = None) -> None:
     """Write a MIDI file's tokens, the second at which each stands, and the beats.
+
+    With a model of mode vae also its latents: ``fine``, ``local`` and ``global`` (segment, width).
 
     Example: giblet music encode --piece song.mid --tokens song.nc
     """
     from giblet.music.midi import read_midi
+    from giblet.music.model import load
     from giblet.music.token_files import save_tokens
 
-    save_tokens(_warned(read_midi(piece), piece), tokens, piece.name)
+    notes = _warned(read_midi(piece), piece)
+    latents = load(model).encode(notes) if model else {}
+    save_tokens(notes, tokens, piece.name, latents)
 
 
 def decode(tokens: Path, piece: OutputFile) -> None:
@@ -185,6 +190,77 @@ def infill(
     print(f"{filled.name}: {begin:.1f}-{end:.1f} s are new, {_memorisation(network, made)}")
 
 
+def interpolate(
+    first: Path,
+    second: Path,
+    pieces: OutputFolder,
+    model: str = "bundled",
+    count: int = 5,
+    seconds: float = 30.0,
+    temperature: float = 1.0,
+    seed: int = 0,
+) -> None:
+    """Draw pieces on the way from one MIDI file to another, in a model's latents.
+
+    The first and the last are drawn from the latents of the two files; the model has mode vae.
+
+    Example: giblet music interpolate --first a.mid --second b.mid --pieces between --count 5
+    """
+    import numpy as np
+
+    from giblet.music.latent_tools import interpolate_levels
+    from giblet.music.midi import read_midi
+    from giblet.music.model import load
+
+    network = load(model)
+    ends = [network.encode(_warned(read_midi(path), path)) for path in (first, second)]
+    path = interpolate_levels(*ends, np.linspace(0, 1, count))
+    _draw_path(network, path, pieces, seconds, temperature, seed)
+
+
+def traverse(
+    piece: Path,
+    examples: Path,
+    pieces: OutputFolder,
+    attribute: str = "density",
+    model: str = "bundled",
+    count: int = 5,
+    seconds: float = 30.0,
+    temperature: float = 1.0,
+    seed: int = 0,
+) -> None:
+    """Draw pieces with less and more of an attribute than a MIDI file, in a model's latents.
+
+    The direction of the attribute in the global latents is learned from a folder of examples: from
+    one end of the path to the other it leads as far as from those with least to those with most.
+    Attributes: density, mean_pitch, mean_velocity, polyphony, majorness, rhythm_spread,
+    notes_per_beat. The model has mode vae.
+
+    Example: giblet music traverse --piece a.mid --examples pieces --pieces path
+        --attribute density
+    """
+    import numpy as np
+
+    from giblet.errors import GibletError, nearest_name
+    from giblet.music.attributes import ATTRIBUTES, attributes_of
+    from giblet.music.data import read_folder
+    from giblet.music.latent_tools import attribute_vector, traverse as moved
+    from giblet.music.midi import read_midi
+    from giblet.music.model import load
+
+    if attribute not in ATTRIBUTES:
+        raise GibletError(f"no attribute {attribute!r}{nearest_name(attribute, list(ATTRIBUTES))}")
+    network = load(model)
+    z = network.encode(_warned(read_midi(piece), piece))
+    known = _folder(read_folder(examples)).values()
+    means = np.stack([network.encode(notes)["global"].mean(axis=0) for notes in known])
+    amounts = np.array([attributes_of(notes)[attribute] for notes in known])
+    direction = attribute_vector(means, amounts)
+    globals_ = moved(z["global"], direction, np.linspace(-0.5, 0.5, count))
+    path = [{**z, "global": each.astype(np.float32)} for each in globals_]
+    _draw_path(network, path, pieces, seconds, temperature, seed)
+
+
 def render(piece: Path, sound: OutputFile) -> None:
     """Write a MIDI file as sound, by a plain additive synthesiser.
 
@@ -220,6 +296,22 @@ def _memorisation(network, notes) -> str:
     if network.training_intervals is None:
         return "memorisation unknown: the model has no intervals of its training"
     return str(network.training_intervals.longest_run(notes))
+
+
+def _draw_path(network, path: list, folder: Path, seconds, temperature, seed) -> None:
+    """A piece for each z of a path, all with the same random numbers, as MIDI files."""
+    from giblet.io.atomic import replacing_folder
+    from giblet.log import progress
+    from giblet.music.attributes import attributes_of
+    from giblet.music.midi import write_midi
+
+    with replacing_folder(folder) as temporary:
+        for i, z in enumerate(progress(path, "drawing", "pieces")):
+            (made,) = network.generate(seconds, 1, temperature=temperature, seed=seed, z=z)
+            write_midi(made, temporary / f"{i:03d}.mid")
+            found = attributes_of(made).items()
+            amounts = ", ".join(f"{name} {value:.3g}" for name, value in found)
+            print(f"{i:03d}.mid: {amounts}, {_memorisation(network, made)}")
 
 
 def _bar_seconds(notes, first_bar: int, last_bar: int, path: Path) -> tuple[float, float]:

@@ -142,7 +142,10 @@ class MusicTransformerVAEGAN(nn.Module, SavedMusicModel):
         """Arrays (n_segments, width), or one for each of ``n_pieces``, as `forward` takes them."""
         if z is None:
             return None
-        tensors = {name: torch.as_tensor(values).to(self.device) for name, values in z.items()}
+        tensors = {
+            name: torch.as_tensor(values).to(self.device, torch.float32)
+            for name, values in z.items()
+        }
         return {
             name: values if values.ndim == 3 else values.expand(n_pieces, *values.shape)
             for name, values in tensors.items()

@@ -1,7 +1,9 @@
 """Files of a piece's tokens (.nc), with its beats."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import xarray as xr
 
 from giblet.errors import GibletError
@@ -13,11 +15,16 @@ from giblet.music.tokens import VOCABULARY, detokenize, token_seconds, tokenize
 _NAMES = ("tokens", "vocabulary_size", "first_onset")
 
 
-def save_tokens(notes: Notes, path: str | Path, source: str = "") -> None:
+def save_tokens(
+    notes: Notes,
+    path: str | Path,
+    source: str = "",
+    latents: Mapping[str, np.ndarray] | None = None,
+) -> None:
     """Write a piece's tokens (token,) int32 and the second at which each stands.
 
     Beats, where the piece has them, are arrays along ``beat``; attributes are ``first_onset`` (s),
-    ``vocabulary_size`` and ``source``.
+    ``vocabulary_size`` and ``source``. ``latents`` (n_segments, width) are arrays of their names.
     """
     tokens = tokenize(notes)
     first = float(notes.onset[0]) if len(notes) else 0.0
@@ -28,6 +35,8 @@ def save_tokens(notes: Notes, path: str | Path, source: str = "") -> None:
             "beat_in_bar": ("beat", notes.beats.in_bar),
             "beats_per_bar": ("beat", notes.beats.per_bar),
         }
+    for name, values in (latents or {}).items():
+        arrays[name] = ((f"{name}_segment", f"{name}_width"), values)
     facts = {"first_onset": first, "vocabulary_size": VOCABULARY.size, "source": source}
     save_arrays(xr.Dataset(arrays, attrs=facts), path)
 

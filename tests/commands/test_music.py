@@ -8,7 +8,9 @@ import yaml
 from music.pieces import broken_chords
 
 from giblet.commands.cli import main
+from giblet.io.arrays import load_arrays
 from giblet.music.midi import read_midi, write_midi
+from giblet.music.model import load
 from giblet.music.tokens import tokenize
 
 RECIPE = {
@@ -34,6 +36,44 @@ def place(tmp_path_factory):
     )
     assert code == 0
     return folder
+
+
+@pytest.fixture(scope="module")
+def vae(place):
+    """A model with latents, trained for two steps."""
+    latents = {"n_token_blocks": 1, "n_segment_blocks": 1}
+    recipe = RECIPE | {"model": RECIPE["model"] | {"latents": latents}}
+    (place / "vae.yaml").write_text(yaml.safe_dump(recipe))
+    code = main(
+        f"music train --pieces {place}/pieces --validation {place}/validation --recipe "
+        f"{place}/vae.yaml --logs {place}/vae_logs --model {place}/vae".split()
+    )
+    assert code == 0
+    return place / "vae"
+
+
+def test_latents_are_written_beside_tokens(place, vae, tmp_path):
+    piece = place / "pieces" / "0.mid"
+    command = f"music encode --piece {piece} --tokens {tmp_path}/a.nc --model {vae}"
+    assert main(command.split()) == 0
+    arrays = load_arrays(tmp_path / "a.nc")
+    for name, values in load(vae).encode(read_midi(piece)).items():
+        np.testing.assert_array_equal(arrays[name], values)
+
+
+def test_pieces_between_two_and_along_an_attribute(place, vae, tmp_path, capsys):
+    ends = f"--first {place}/pieces/0.mid --second {place}/pieces/1.mid --pieces {tmp_path}/a"
+    rest = f"--model {vae} --count 3 --seconds 20"
+    assert main(f"music interpolate {ends} {rest}".split()) == 0
+    along = f"--piece {place}/pieces/0.mid --examples {place}/pieces --attribute mean_pitch"
+    assert main(f"music traverse {along} --pieces {tmp_path}/b {rest}".split()) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == [f"{i:03d}.mid" for i in range(3)] * 2
+    assert all("intervals shared" in line or "shares no interval" in line for line in lines)
+    assert len(list((tmp_path / "b").iterdir())) == 3
+    wrong = f"music traverse {along}s --pieces {tmp_path}/c {rest}"
+    assert main(wrong.split()) == 1
+    assert "no attribute 'mean_pitchs'; did you mean mean_pitch?" in capsys.readouterr().err
 
 
 def test_check_shows_what_fits(place, capsys):
