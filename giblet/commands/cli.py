@@ -101,7 +101,7 @@ def _overview(groups: Iterable[str] = COMMANDS) -> str:
         lines.append(f"  {group}:")
         for function in COMMANDS[group]:
             summary = _description(function).partition("\n")[0]
-            lines.append(f"    {_verb(function):<17}{summary}")
+            lines.append(f"    {_verb(function) + ' ':<17}{summary}")
     return "\n".join([*lines, "", _EPILOG])
 
 

@@ -200,7 +200,7 @@ def interpolate(
     temperature: float = 1.0,
     seed: int = 0,
 ) -> None:
-    """Draw pieces on the way from one MIDI file to another, in a model's latents.
+    """Draw pieces between two MIDI files, in a model's latents.
 
     The first and the last are drawn from the latents of the two files; the model has mode vae.
 
@@ -229,9 +229,9 @@ def traverse(
     temperature: float = 1.0,
     seed: int = 0,
 ) -> None:
-    """Draw pieces with less and more of an attribute than a MIDI file, in a model's latents.
+    """Draw pieces with less and more of an attribute than a MIDI file has.
 
-    The direction of the attribute in the global latents is learned from a folder of examples: from
+    The direction of the attribute in a model's global latents is learned from a folder of examples: from
     one end of the path to the other it leads as far as from those with least to those with most.
     Attributes: density, mean_pitch, mean_velocity, polyphony, majorness, rhythm_spread,
     notes_per_beat. The model has mode vae.
