@@ -12,8 +12,8 @@ each knows the voice and the sixteenth of the beat, and what its name says.
 
 With ``--minutes`` a `giblet.music.transformer.Transformer` with full attention is trained on the
 229 for so long, on crops that are transposed by up to ``--transpose`` semitones, and scored on
-whole chorales. It has the moment of each pitch, the phase of beat and bar and, as the count models, the
-voice: its probabilities are over the pitches of one voice and the rest.
+whole chorales. It has the moment of each pitch, the phase of beat and bar and, as the count
+models, the voice: its probabilities are over the pitches of one voice and the rest.
 
 The file is ``music/benchmark/jsb-chorales-16th.json`` in the folder that GIBLET_SHARED names, from
 github.com/czhuang/JSB-Chorales-dataset.

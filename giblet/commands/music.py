@@ -231,8 +231,9 @@ def traverse(
 ) -> None:
     """Draw pieces with less and more of an attribute than a MIDI file has.
 
-    The direction of the attribute in a model's global latents is learned from a folder of examples: from
-    one end of the path to the other it leads as far as from those with least to those with most.
+    The direction of the attribute in a model's global latents is learned from a folder of
+    examples. From one end of the path to the other it leads as far as from the quarter of them
+    with least to the quarter with most.
     Attributes: density, mean_pitch, mean_velocity, polyphony, majorness, rhythm_spread,
     notes_per_beat. The model has mode vae.
 
