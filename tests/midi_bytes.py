@@ -136,7 +136,11 @@ ODD = {
     "tempo 0": (midi([(0, tempo(0)), *beat()]), [(0, 0.5, 60, 80)], "a tempo of 0 is ignored"),
     "short tempo": (midi([(0, b"\xff\x51\x01\x01"), *beat()]), [(0, 0.5, 60, 80)], "tempo"),
     "bar of 0 beats": (midi([(0, signature(0, 2)), *beat()]), [(0, 0.5, 60, 80)], "time signature"),
-    "beat of 1/2^200": (midi([(0, signature(4, 200)), *beat()]), [(0, 0.5, 60, 80)], "signature"),
+    "beat of 1/2^200": (
+        midi([(0, signature(4, 200)), *beat()]),
+        [(0, 0.5, 60, 80)],
+        "makes no sense",
+    ),
     "data byte over 127": (midi([(0, bytes([0x90, 60, 200]))]), "data byte over 127", None),
     "system event": (midi([(0, b"\xf4"), *beat()]), "no event begins with 0xf4 (byte 23)", None),
     "system exclusive": (midi([(0, b"\xf0\x02\x01\xf7"), *beat()]), [(0, 0.5, 60, 80)], None),

@@ -55,6 +55,9 @@ from .model import (
     MusicTransformerVAEGAN as MusicTransformerVAEGAN,
     load as load,
 )
+from .musicxml import (
+    read_musicxml as read_musicxml,
+)
 from .nats_bought import (
     fit_segments as fit_segments,
     nats_bought_by_latents as nats_bought_by_latents,

@@ -22,7 +22,8 @@ from giblet.music.midi_file import (
 from giblet.music.notes import LONGEST_PIECE, Beats, Notes
 from giblet.music.tempo_map import beats_of, tempo_map
 
-LARGEST_FILE = 16 << 20  # bytes; the longest scores have a few hundred thousand
+LARGEST_FILE = 4 << 20  # bytes; the longest scores have a few hundred thousand
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _DRUMS = 9  # the channel that is called 10
 _PEDAL_DOWN = 64  # and above
 # ticks per quarter of what is written: those of most programs divide it, so their times are kept
@@ -41,7 +42,7 @@ def read_midi(path: str | Path, pedal: bool = True) -> Notes:
 
     Parameters
     ----------
-    path : of a file of type 0 or 1, also inside a RIFF (RMID), at most 16 MiB
+    path : of a file of type 0 or 1, also inside a RIFF (RMID), at most 4 MiB
     pedal : whether the sustain pedal of a channel lengthens its notes: up to the moment when it is
         lifted, the pitch is struck again, or the file ends
 
@@ -61,6 +62,8 @@ def read_midi(path: str | Path, pedal: bool = True) -> Notes:
     try:
         if len(data) > LARGEST_FILE:
             raise GibletError(f"more than {LARGEST_FILE >> 20} MiB: too large for a score")
+        if data.lstrip(_BYTE_ORDER_MARK)[:5] == b"<?xml" or data[:2] == b"PK":
+            raise GibletError("not a MIDI file, perhaps MusicXML: use read_musicxml")
         return notes_from_bytes(data, pedal)
     except GibletError as error:
         raise GibletError(f"{path}: {error}") from error
@@ -192,9 +195,10 @@ def _beats_as_events(
     """Edges of beats in s and in ticks, and the events that give a reader the same edges."""
     if beats is None:
         return np.array([0, _QUARTER_SECONDS]), np.array([0.0, _TICKS]), []
-    seconds, in_bar, per_bar = beats.seconds, beats.in_bar, beats.per_bar
-    if seconds[0] < 0:
-        raise GibletError(f"the beats begin at {seconds[0]:g} s; MIDI begins at 0")
+    late = beats.seconds >= 0  # MIDI begins at 0
+    seconds, in_bar, per_bar = beats.seconds[late], beats.in_bar[late], beats.per_bar[late]
+    if len(seconds) < 2:
+        return _beats_as_events(None)
     if seconds[0] > 0:  # a bar of one beat leads to the first
         seconds = np.concatenate([[0.0], seconds])
         in_bar, per_bar = np.concatenate([[0], in_bar]), np.concatenate([[1], per_bar])

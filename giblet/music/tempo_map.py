@@ -1,6 +1,8 @@
 """Ticks of a MIDI file as seconds, and its beats, from its tempos and time signatures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -27,6 +29,21 @@ class TempoMap:
     seconds_per_tick: np.ndarray
     base: np.ndarray
 
+    @classmethod
+    def of_tempos(cls, tempos: Sequence[tuple[float, int]], ticks_per_quarter: int) -> Self:
+        """Clock of (tick, microseconds per quarter), in any order; at one tick the last counts.
+
+        >>> clock = TempoMap.of_tempos([(480, 1_000_000)], 480)
+        >>> clock.seconds(np.array([240, 480, 960])).tolist()
+        [0.25, 0.5, 1.5]
+        """
+        at = {0: _DEFAULT_TEMPO} | dict(sorted(tempos, key=lambda tempo: tempo[0]))
+        starts, lengths = np.array(list(at), np.float64), np.array(list(at.values()), np.float64)
+        # ticks times microseconds: whole numbers, exact up to 2^53, so no error adds up
+        base = np.concatenate([[0.0], np.cumsum(np.diff(starts) * lengths[:-1])])
+        scale = ticks_per_quarter * _MICROSECONDS
+        return cls(starts, lengths / scale, base / scale)
+
     def seconds(self, ticks: np.ndarray) -> np.ndarray:
         """Moments of ``ticks`` (n,), in s."""
         tempo = np.maximum(np.searchsorted(self.starts, ticks, side="right") - 1, 0)
@@ -34,15 +51,10 @@ class TempoMap:
 
 
 def tempo_map(file: MidiFile) -> TempoMap:
-    """Clock of ``file``: of the tempos of all its tracks, the last where several begin at once."""
+    """Clock of ``file``: of the tempos of all its tracks."""
     if file.seconds_per_tick is not None:
         return TempoMap(np.zeros(1), np.array([file.seconds_per_tick]), np.zeros(1))
-    at = {0: _DEFAULT_TEMPO} | dict(sorted(file.tempos, key=lambda tempo: tempo[0]))
-    starts, tempos = np.array(list(at), np.float64), np.array(list(at.values()), np.float64)
-    # in microseconds times ticks per quarter: whole numbers, exact up to 2^53, so no error adds up
-    base = np.concatenate([[0.0], np.cumsum(np.diff(starts) * tempos[:-1])])
-    scale = file.ticks_per_quarter * _MICROSECONDS
-    return TempoMap(starts, tempos / scale, base / scale)
+    return TempoMap.of_tempos(file.tempos, file.ticks_per_quarter)
 
 
 def beats_of(file: MidiFile, clock: TempoMap, end: int) -> Beats | None:
@@ -67,7 +79,7 @@ def beats_of(file: MidiFile, clock: TempoMap, end: int) -> Beats | None:
     ticks, in_bar, per_bar = [], [], []
     total = 0
     for start, stop in zip(starts, [*starts[1:], None], strict=True):
-        length, beats = _beat(*at[start], file.ticks_per_quarter)
+        length, beats = beat_of(*at[start], file.ticks_per_quarter)
         count = int(-(-((stop or end) - start) // length))
         if stop is None:  # one at or after the end; at least two in all
             count += 1 if end > start else 2
@@ -85,8 +97,12 @@ def beats_of(file: MidiFile, clock: TempoMap, end: int) -> Beats | None:
     return Beats(seconds, np.concatenate(in_bar), np.concatenate(per_bar))
 
 
-def _beat(numerator: int, denominator: int, ticks_per_quarter: int) -> tuple[float, int]:
-    """Length of a beat in ticks, and beats per bar."""
+def beat_of(numerator: int, denominator: int, ticks_per_quarter: int) -> tuple[float, int]:
+    """Length of a beat in ticks, and beats per bar.
+
+    >>> beat_of(3, 4, 480), beat_of(6, 8, 480)
+    ((480.0, 3), (720.0, 2))
+    """
     note = 4 * ticks_per_quarter / denominator
     compound = numerator > 3 and numerator % 3 == 0
     return (3 * note, numerator // 3) if compound else (note, numerator)

@@ -93,6 +93,14 @@ def test_a_file_too_large_for_a_score_is_not_read(tmp_path, monkeypatch):
         read_midi(path)
 
 
+@pytest.mark.parametrize("start", [b"<?xml version", b"\xef\xbb\xbf<?xml version", b"PK\3\4"])
+def test_musicxml_is_named_with_its_reader(start, tmp_path):
+    path = tmp_path / "a.mid"
+    path.write_bytes(start)
+    with pytest.raises(GibletError, match=r"a\.mid: .* use read_musicxml"):
+        read_midi(path)
+
+
 def test_a_missing_file_is_the_operating_systems_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_midi(tmp_path / "no.mid")

@@ -117,7 +117,7 @@ def test_times_do_not_drift_over_an_hour(rng):
     np.testing.assert_array_equal(back.pitch, pitch[order])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(some_notes)
 def test_encoding_what_was_decoded_gives_the_same_tokens(notes):
     tokens = tokenize(notes)
@@ -156,7 +156,7 @@ def slow_tokens(notes):
     return out
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(some_notes)
 def test_tokens_are_those_of_a_plain_loop(notes):
     assert tokenize(notes).tolist() == slow_tokens(notes)
@@ -181,7 +181,7 @@ def test_seconds_of_tokens_are_those_of_a_plain_loop(tokens):
     assert token_seconds(np.array(tokens, int)).tolist() == slow_seconds(tokens)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(any_tokens)
 def test_any_tokens_are_notes_whose_tokens_are_stable(tokens):
     notes = detokenize(np.array(tokens, int))
