@@ -8,7 +8,7 @@ by their number, so that other work on the machine counts little; RSS is the pea
 after the imports, thus with the model's weights.
 
 - scoring: nats of a piece, streamed in chunks of 512 (GPT-2: the same chunks, through its cache)
-- training: AdamW steps on crops of 1,024 tokens, 8 at a time
+- training: AdamW steps on crops of 1,024 tokens, 4 at a time
 - piece: AdamW steps on one whole piece of 9,433 tokens, with checkpointing
 - generation: one token at a time after 300, sampled at temperature 1, for 1 or 32 sequences
 """
@@ -25,7 +25,7 @@ LAYERS, WIDTH, HEADS = 4, 256, 4
 ATTENTIONS = ("window", "multi_scale", "hierarchical", "full", "gpt2")
 JOBS = {  # name → sizes
     "scoring": (9433, 37732),
-    "training": (8,),
+    "training": (4,),
     "piece": (9433,),
     "generation": (1, 32),
 }
@@ -153,8 +153,8 @@ def measure(job: str, attention: str, size: int, bf16: bool) -> dict:
     before = psutil.Process().memory_info().rss
     jobs = {
         "scoring": lambda: score(attention, size),
-        "training": lambda: train(attention, size, CROP, 3, False, bf16),
-        "piece": lambda: train(attention, 1, size, 2, True, bf16),
+        "training": lambda: train(attention, size, CROP, 2, False, bf16),
+        "piece": lambda: train(attention, 1, size, 1, True, bf16),
         "generation": lambda: run(),
     }
     if job == "generation":

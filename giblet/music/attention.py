@@ -68,9 +68,13 @@ class Attention(nn.Module):
         """An empty cache, for one batch of sequences."""
         return AttentionCache(self.settings, [dilation for _heads, dilation in self._groups])
 
-    def rotation(self, first: int, n: int, device: torch.device) -> torch.Tensor:
-        """Cosines and sines (2, n, head_width / 2) for tokens ``first`` to ``first + n``."""
-        return _rotation(first + torch.arange(n, device=device), self.head_width)
+    def rotation(self, x: torch.Tensor, first: int = 0) -> torch.Tensor:
+        """Cosines and sines (2, n, head_width / 2) for ``x`` (batch, n, width).
+
+        ``first``: the index of its first token.
+        """
+        positions = first + torch.arange(x.shape[1], device=x.device)
+        return _rotation(positions, self.head_width, x.dtype)
 
     def forward(
         self,
@@ -85,7 +89,7 @@ class Attention(nn.Module):
         """
         first = cache.n_seen if cache else 0
         if rotation is None:
-            rotation = self.rotation(first, x.shape[1], x.device)
+            rotation = self.rotation(x, first)
         heads = self.to_heads(x).unflatten(-1, (3, self.n_heads, self.head_width))
         heads = heads.permute(2, 0, 3, 1, 4)  # (3, batch, n_heads, n, head_width)
         queries, turned = _rotate(heads[:2], rotation)
@@ -125,7 +129,7 @@ class Attention(nn.Module):
         )
         ends = torch.arange(n_blocks - n_new + 1, n_blocks + 1, device=keys.device)
         ends = ends * settings.block - 1  # a summary stands where its block ends
-        coarse = (_rotate(coarse_keys, _rotation(ends, self.head_width)), coarse_values)
+        coarse = (_rotate(coarse_keys, _rotation(ends, self.head_width, keys.dtype)), coarse_values)
         if cache:
             cache.incomplete = torch.stack((keys[:, :, whole:], values[:, :, whole:]))
             coarse = cache.summaries.append(*coarse)
@@ -168,19 +172,19 @@ class AttentionCache:
         return both[0], both[1]
 
 
-def _rotation(positions: torch.Tensor, dim: int) -> torch.Tensor:
-    """Cosines and sines (2, n, dim / 2) of the angles of positions (n,).
+def _rotation(positions: torch.Tensor, dim: int, dtype: torch.dtype) -> torch.Tensor:
+    """Cosines and sines (2, n, dim / 2) of the angles of positions (n,), at least float32.
 
     Angles are computed in float64, so that they are exact at any position.
     """
     exponents = torch.arange(0, dim, 2, dtype=torch.float64, device=positions.device) / dim
     angles = positions[:, None] * _ROTARY_BASE**-exponents
-    return torch.stack((angles.cos(), angles.sin()))
+    return torch.stack((angles.cos(), angles.sin())).to(torch.promote_types(dtype, torch.float32))
 
 
 def _rotate(x: torch.Tensor, rotation: torch.Tensor) -> torch.Tensor:
     """Turn pairs (i, dim / 2 + i) of the last dimension of x (..., n, dim)."""
-    cosine, sine = rotation.to(torch.promote_types(x.dtype, torch.float32))
+    cosine, sine = rotation
     left, right = x.chunk(2, dim=-1)
     turned = torch.cat((left * cosine - right * sine, right * cosine + left * sine), dim=-1)
     return turned.to(x.dtype)

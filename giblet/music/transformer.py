@@ -154,6 +154,8 @@ class Transformer(nn.Module):
     ) -> torch.Tensor:
         """Hidden states (batch, n, width) of a piece, or of its next tokens.
 
+        Pieces of unequal length are padded at the end: no token hears what follows it.
+
         Parameters
         ----------
         tokens : (batch, n) int64, shifted right
@@ -167,9 +169,7 @@ class Transformer(nn.Module):
         before = caches.seconds if caches else None
         x = self.embedding(tokens) + self.positions(seconds, phases, before)
         x = self.dropout(x)
-        rotation = self.layers[0].attention.rotation(
-            caches.n_seen if caches else 0, x.shape[1], x.device
-        )
+        rotation = self.layers[0].attention.rotation(x, caches.n_seen if caches else 0)
         for at, layer in enumerate(self.layers):
             if latent is not None:
                 x = x + latent
