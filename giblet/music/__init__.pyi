@@ -82,6 +82,7 @@ from .priors import (
     build_prior as build_prior,
 )
 from .synthetic_scores import (
+    disentanglement_of as disentanglement_of,
     factor_grid as factor_grid,
     simulated_score as simulated_score,
 )

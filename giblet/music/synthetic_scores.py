@@ -1,11 +1,17 @@
 """SIMULATED scores with known factors, to test whether latents find them. They are no music."""
 
+from collections.abc import Callable
 from itertools import product
 
 import numpy as np
 
 from giblet.errors import GibletError
 from giblet.music.attributes import MAJOR, MINOR
+from giblet.music.disentanglement import (
+    dci,
+    mutual_information_gap,
+    separated_attribute_predictability,
+)
 from giblet.music.notes import Beats, Notes
 
 # factor -> lowest and highest value: beats per minute, notes per beat, MIDI number, minor or major
@@ -68,6 +74,33 @@ def simulated_score(factors: np.ndarray, n_beats: int, rng: np.random.Generator)
         ),
         warnings=("SIMULATED score",),
     )
+
+
+def disentanglement_of(
+    encode: Callable[[Notes], np.ndarray],
+    rng: np.random.Generator,
+    n_levels: int = 5,
+    n_each: int = 4,
+    n_beats: int = 64,
+) -> dict[str, float]:
+    """MIG, SAP and DCI of the codes (n_codes,) that ``encode`` makes of SIMULATED scores.
+
+    There are ``n_each`` scores of every combination of ``factor_grid(n_levels)``: 1,000 by
+    default. With few, MIG is too high by chance.
+
+    >>> scores = disentanglement_of(
+    ...     lambda notes: [len(notes), notes.pitch.mean()], np.random.default_rng(0), 2, 1
+    ... )
+    >>> list(scores)
+    ['mig', 'sap', 'disentanglement', 'completeness', 'informativeness']
+    """
+    factors = np.repeat(factor_grid(n_levels), n_each, axis=0)
+    codes = np.array([encode(simulated_score(row, n_beats, rng)) for row in factors])
+    return {
+        "mig": mutual_information_gap(codes, factors),
+        "sap": separated_attribute_predictability(codes, factors),
+        **vars(dci(codes, factors)),
+    }
 
 
 def _pitches(register: float, major: bool, n: int, rng: np.random.Generator) -> np.ndarray:

@@ -51,7 +51,7 @@ class Plant:
         return self.kl * exp(0.1 * self.rng.standard_normal())
 
 
-def settle(schedule, plant, n=6000):
+def settle(schedule, plant, n=4000):
     series = []
     for _ in range(n):
         kl = plant.step(schedule.beta)
@@ -65,7 +65,7 @@ def settle(schedule, plant, n=6000):
 def test_the_target_is_reached_from_above_and_from_below(beta, kl, lag):
     schedule = schedule_of(kind="target", beta=beta, target=10.0)
     series = settle(schedule, Plant(kl, lag))
-    assert abs(series[-2000:] / 10 - 1).max() < 0.05
+    assert abs(series[-1000:] / 10 - 1).max() < 0.05
 
 
 def test_beta_rises_where_kl_is_too_high_and_falls_where_it_is_too_low():
@@ -134,11 +134,11 @@ def test_a_real_vae_settles_at_its_target(beta):
     torch.manual_seed(0)
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(64, 2, generator=generator) @ torch.randn(2, 8, generator=generator)
-    schedule = schedule_of(kind="target", beta=beta, target=3.0, gain=0.03)
+    schedule = schedule_of(kind="target", beta=beta, target=3.0, gain=0.05)
     vae = TinyVae()
     optimizer = torch.optim.Adam(vae.parameters(), lr=2e-2, fused=True)
     kls = []
-    for _ in range(900):
+    for _ in range(600):
         error, kl = vae(x, generator)
         optimizer.zero_grad()
         (error + schedule.beta * kl).backward()
@@ -146,8 +146,8 @@ def test_a_real_vae_settles_at_its_target(beta):
         schedule.update(kl.item())
         kls.append(kl.item())
     assert abs(kls[0] / 3 - 1) > 0.3
-    assert np.mean(kls[-200:]) == pytest.approx(3, rel=0.05)
-    assert np.abs(np.array(kls[-200:]) / 3 - 1).max() < 0.2
+    assert np.mean(kls[-150:]) == pytest.approx(3, rel=0.05)
+    assert np.abs(np.array(kls[-150:]) / 3 - 1).max() < 0.2
 
 
 def test_free_bits_have_no_gradient_and_the_rest_has_all():
