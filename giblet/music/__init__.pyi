@@ -1,5 +1,9 @@
 """What `giblet.music` offers; each is imported from its module when it is first used."""
 
+from .adversarial import (
+    AdversarialSettings as AdversarialSettings,
+    MusicAdversary as MusicAdversary,
+)
 from .attention import (
     Attention as Attention,
     AttentionSettings as AttentionSettings,
@@ -40,6 +44,11 @@ from .latents import (
     LevelSettings as LevelSettings,
     word_dropout as word_dropout,
 )
+from .losses import (
+    COMPONENTS as COMPONENTS,
+    ConstraintWeights as ConstraintWeights,
+    TokenWeights as TokenWeights,
+)
 from .memorisation import (
     TrainingIntervals as TrainingIntervals,
 )
@@ -54,6 +63,10 @@ from .model import (
     ModelSettings as ModelSettings,
     MusicTransformerVAEGAN as MusicTransformerVAEGAN,
     load as load,
+)
+from .monitoring import (
+    Monitor as Monitor,
+    MonitorSettings as MonitorSettings,
 )
 from .musicxml import (
     read_musicxml as read_musicxml,

@@ -258,3 +258,14 @@ def test_every_weight_is_normalized_in_training(adversary):
 
 def test_scales_hear_as_many_tokens_as_they_are_to():
     assert [s.n_tokens for s in DEFAULT_SCALES.values()] == [32, 128, 256]
+
+
+def test_in_half_precision_all_losses_and_gradients_are_finite(adversary):
+    logits = some_logits().requires_grad_()
+    with torch.autocast("cpu", torch.bfloat16):
+        real, fake = adversary.draw(logits, some_tokens(), generator())
+        losses = adversary.generator_losses(real, fake, LATE)
+        total, values = adversary.discriminator_losses(real, fake, LATE)
+    (sum(losses.values()) + total).backward()
+    gradients = [logits.grad, *(p.grad for p in adversary.parameters())]
+    assert all(x.isfinite().all() for x in (*losses.values(), *values.values(), *gradients))
