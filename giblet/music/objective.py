@@ -127,17 +127,24 @@ class Objective(nn.Module):
         """Train the discriminators on what `forward` drew; values to log."""
         loss, values = self.adversary.discriminator_losses(*drawn, step)
         if loss is not None:
-            self.adversary.set_learning_rates(optimizer)
             optimizer.zero_grad()
             loss.backward()
+            gradients = [p.grad for p in self.adversary.parameters() if p.grad is not None]
+            for tensor in (*gradients, self.adversary.aucs):
+                _average_over_processes(tensor)
+            self.adversary.set_learning_rates(optimizer)
             optimizer.step()
         return values
 
 
 def _mean_over_processes(value: torch.Tensor) -> float:
     """The mean of a scalar over the processes that train together."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        value = value.clone()
-        torch.distributed.all_reduce(value)
-        value = value / torch.distributed.get_world_size()
+    _average_over_processes(value := value.clone())
     return float(value)
+
+
+def _average_over_processes(tensor: torch.Tensor) -> None:
+    """Replace a tensor by its mean over the processes that train together."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.all_reduce(tensor)
+        tensor /= torch.distributed.get_world_size()

@@ -41,6 +41,9 @@ class MusicTraining(lightning.LightningModule):
         self.model = MusicTransformerVAEGAN(settings.model).train()
         self.objective = Objective(settings.losses, settings.model.gan)
         self.monitor = Monitor(MonitorSettings())
+        # The discriminators' gradients are averaged by `Objective.discriminator_step`.
+        names = [name for name, _ in self.named_parameters() if ".adversary." in name]
+        self._ddp_params_and_buffers_to_ignore = names
         self.train_pieces: Sequence[Notes] = ()
         self.validation_pieces: Sequence[Notes] = ()
         self.first_step = 0
