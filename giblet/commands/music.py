@@ -101,7 +101,8 @@ def evaluate(
     """Score a music model on a folder of MIDI files that it has not seen: a table.
 
     Columns: ``model metric value n``. Nats per token, note and second; with the training pieces,
-    beside count models of orders 1, 2, 3 and 5. With generated pieces, also how much their
+    beside count models of orders 1, 2, 3 and 5. In mode vae also what the latents are worth and
+    cost, by level: nats bought, KL, active units. With generated pieces, also how much their
     distributions overlap with those of the pieces, and the longest run of intervals that one
     shares with training.
 
@@ -112,12 +113,14 @@ def evaluate(
     from giblet.io.tables import save_table
     from giblet.music.data import read_folder
     from giblet.music.model import load
-    from giblet.music.scoring import overlap_scores, surprise_scores
+    from giblet.music.scoring import latent_scores, overlap_scores, surprise_scores
 
     network = load(model)
     held_out = _folder(read_folder(pieces))
     learned = _folder(read_folder(training)) if training else {}
     tables = [surprise_scores(network, held_out, learned)]
+    if network.latents is not None:
+        tables.append(latent_scores(network, held_out))
     if generated:
         made = _folder(read_folder(generated))
         tables.append(overlap_scores(list(made.values()), list(held_out.values())))

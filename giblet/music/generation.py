@@ -16,7 +16,7 @@ from giblet.music.tokens import VOCABULARY, detokenize, tokenize
 
 _MOST_TOKENS_PER_SECOND = 400  # a model that does not move on in time ends here
 _CHUNK = 512  # tokens of a beginning that are heard at a time
-_SUFFIX = 256  # tokens after a gap that decide between candidates
+_SUFFIX = 200  # tokens after a gap that decide between candidates
 
 
 def continuations(

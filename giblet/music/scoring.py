@@ -1,16 +1,21 @@
 """Scores of a music model on pieces it has not seen, beside count models and human pieces."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import torch
 
 from giblet.log import progress
 from giblet.music.count_models import TokenCounts
+from giblet.music.inputs import encoded
 from giblet.music.metrics import overlaps
 from giblet.music.model import MusicTransformerVAEGAN
+from giblet.music.nats_bought import nats_bought_by_latents
 from giblet.music.notes import Notes
+from giblet.music.posteriors import active_units
 from giblet.music.tokens import VOCABULARY, tokenize
 
 ORDERS = (1, 2, 3, 5)  # of the count models
@@ -49,6 +54,55 @@ def surprise_scores(
         {"model": name, "metric": metric, "value": total / n, "n": n}
         for name, total in totals.items()
         for metric, n in sizes.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+@torch.inference_mode()
+def latent_scores(model: MusicTransformerVAEGAN, pieces: Mapping[str, Notes]) -> pd.DataFrame:
+    """What the latents of a model of mode vae are worth, and cost.
+
+    Returns
+    -------
+    scores
+        Columns as those of `surprise_scores`, ``n`` the number of tokens (of segments for the
+        units). ``nats_per_token`` with each piece's own z (posterior means);
+        ``nats_bought, <kind>, <levels>``: how many more nats per token the model needs with the z
+        of another piece or of the priors, on all levels and on each alone; ``kl_per_token,
+        <level>``, in nats; ``active_units, <level>``, the number of them.
+    """
+    encoded_pieces = {name: model.encode(notes) for name, notes in pieces.items()}
+    names, totals, n_tokens = list(pieces), Counter(), 0
+    means: dict[str, list[torch.Tensor]] = {}
+    for i, name in enumerate(progress(names, "scoring latents", "pieces")):
+        notes, tokens = pieces[name], tokenize(pieces[name])
+        known = notes.beats, float(notes.onset[0])
+
+        def nats(z, tokens=tokens, known=known):
+            arrays = {level: values[0].cpu().numpy() for level, values in z.items()}
+            return torch.from_numpy(model.nats(tokens, *known, arrays))
+
+        others = encoded_pieces[names[i - 1]], model.drawn_latents(notes.end - notes.onset[0])
+        zs = [model.as_latents(z) for z in (encoded_pieces[name], *others)]
+        for kind, levels in nats_bought_by_latents(nats, *zs).items():
+            for level, value in levels.items():
+                label = "nats_per_token" if kind == "own" else f"nats_bought, {kind}, {level}"
+                totals[label] += value * len(tokens)
+        batch = {key: values[None].to(model.device) for key, values in encoded(notes).items()}
+        drawing = torch.Generator(model.device).manual_seed(i)
+        posteriors = model.posteriors(batch, drawing)
+        for level, kl in model.latents.kl(posteriors).items():
+            totals[f"kl_per_token, {level}"] += float(kl.sum())
+            posterior = posteriors[level]
+            means.setdefault(level, []).append(posterior.mean[posterior.occupied])
+        n_tokens += len(tokens)
+    values = {label: (total / n_tokens, n_tokens) for label, total in totals.items()}
+    for level, parts in means.items():
+        joined = torch.cat(parts)
+        values[f"active_units, {level}"] = int(active_units(joined).sum()), len(joined)
+    rows = [
+        {"model": "giblet, own z", "metric": metric, "value": value, "n": n}
+        for metric, (value, n) in values.items()
     ]
     return pd.DataFrame(rows)
 

@@ -7,7 +7,7 @@ from music.pieces import broken_chords
 
 from giblet.music.count_models import TokenCounts
 from giblet.music.model import MusicTransformerVAEGAN
-from giblet.music.scoring import excerpt, overlap_scores, surprise_scores
+from giblet.music.scoring import excerpt, latent_scores, overlap_scores, surprise_scores
 from giblet.music.tokens import VOCABULARY, tokenize
 
 
@@ -50,3 +50,32 @@ def test_an_excerpt_is_cut():
     assert cut.end == pytest.approx(3.0)
     assert (cut.onset < 3.0).all()
     assert len(cut) == (notes.onset < 3.0).sum()
+
+
+def test_latents_are_worth_what_their_own_z_saves():
+    torch.manual_seed(0)
+    tiny = {"width": 16, "n_heads": 2, "n_layers": 1}
+    small = {"n_token_blocks": 1, "n_segment_blocks": 1}
+    model = MusicTransformerVAEGAN({"transformer": tiny, "latents": small})
+    pieces = {str(i): broken_chords(i, n_bars=2 + i) for i in range(3)}
+    found = values(latent_scores(model, pieces))
+    found = {metric: value for (_model, metric), value in found.items()}
+    tokens = {name: tokenize(notes) for name, notes in pieces.items()}
+    z = {name: model.encode(notes) for name, notes in pieces.items()}
+    n_tokens = sum(map(len, tokens.values()))
+
+    def total(of):
+        sums = [model.nats(t, pieces[k].beats, z=of(k)).sum() for k, t in tokens.items()]
+        return sum(sums) / n_tokens
+
+    own = total(z.get)
+    assert found["nats_per_token"] == pytest.approx(own, rel=1e-5)
+    before = {"0": "2", "1": "0", "2": "1"}
+
+    def with_other_global(name):
+        return {**z[name], "global": z[before[name]]["global"]}
+
+    bought = total(with_other_global) - own
+    assert found["nats_bought, other, global"] == pytest.approx(bought, abs=1e-5)
+    assert {f"kl_per_token, {level}" for level in z["0"]} < {*found}
+    assert 0 <= found["active_units, fine"] <= 16
