@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn, get_origin
 
-from giblet.commands import codec, export, film, model, scans, setup
+from giblet.commands import codec, export, film, model, music, scans, setup
 from giblet.commands.option_help import OPTIONS, option_help, outputs
 from giblet.commands.process import limit_threads, quiet_hdf5, quiet_libraries
 from giblet.config.config import Config, parse_config
@@ -42,7 +42,21 @@ COMMANDS = {  # in the order in which one uses them
     "cross-subject decoding": (model.leave_one_out,),
     "export": (export.export,),
     "codec training": (codec.train, codec.evaluate, codec.compress, codec.decompress),
+    "symbolic music": (
+        music.check,
+        music.encode,
+        music.decode,
+        music.train,
+        music.evaluate,
+        music.generate,
+        music.infill,
+        music.interpolate,
+        music.traverse,
+        music.render,
+    ),
 }
+_TYPES = {str: str, int: int, float: float, str | None: str}  # of options; all others are paths
+_GROUPS = {"codec": (codec, "codec training"), "music": (music, "symbolic music")}  # of two words
 _ABOUT = """\
 Audio from fMRI: film and scans to a shared bottleneck, and back to sound.
 
@@ -64,13 +78,15 @@ class _Parser(argparse.ArgumentParser):
 
 
 def verb_functions() -> dict:
-    """Command → function, in the order of the help; of codec training ``codec ...``."""
+    """Command → function, in the order of the help; in a group of its own ``codec ...``."""
     return {_verb(function): function for group in COMMANDS.values() for function in group}
 
 
 def _verb(function: Callable) -> str:
-    group = "codec " if function.__module__ == codec.__name__ else ""
-    return group + function.__name__
+    for group, (module, _about) in _GROUPS.items():
+        if function.__module__ == module.__name__:
+            return f"{group} {function.__name__}"
+    return function.__name__
 
 
 def _description(function: Callable) -> str:
@@ -85,7 +101,7 @@ def _overview(groups: Iterable[str] = COMMANDS) -> str:
         lines.append(f"  {group}:")
         for function in COMMANDS[group]:
             summary = _description(function).partition("\n")[0]
-            lines.append(f"    {_verb(function):<17}{summary}")
+            lines.append(f"    {_verb(function) + ' ':<17}{summary}")
     return "\n".join([*lines, "", _EPILOG])
 
 
@@ -95,12 +111,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser = _Parser("giblet", description=_ABOUT, epilog=_overview(), **raw)
     parser.add_argument("--version", action="version", version=f"giblet {version('giblet')}")
     commands = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    about = {"description": _description(codec), "epilog": _overview(["codec training"])}
-    group = commands.add_parser("codec", **about, **raw)
-    codec_commands = group.add_subparsers(dest="codec_verb", required=True, metavar="VERB")
+    in_groups = {}
+    for name, (module, listed) in _GROUPS.items():
+        about = {"description": _description(module), "epilog": _overview([listed])}
+        group = commands.add_parser(name, **about, **raw)
+        in_groups[name] = group.add_subparsers(dest="verb_in_group", required=True, metavar="VERB")
     for name, function in verb_functions().items():
         *in_group, last = name.split()
-        added_to = codec_commands if in_group else commands
+        added_to = in_groups[in_group[0]] if in_group else commands
         command = added_to.add_parser(last, description=_description(function), **raw)
         written = outputs(function)
         for parameter in inspect.signature(function).parameters.values():
@@ -133,7 +151,7 @@ def _add_option(
         required=not optional,
         default=parameter.default if optional else None,
         nargs="*" if get_origin(parameter.annotation) is list else None,
-        type=parameter.annotation if parameter.annotation in (str, float) else Path,
+        type=_TYPES.get(parameter.annotation, Path),
         **about,
     )
 
@@ -152,7 +170,7 @@ def parse_words(words: list[str]) -> dict:
     _check_verb(parser, words)
     options, unknown = parser.parse_known_args(words)
     if unknown:
-        verb = f"{options.verb} {getattr(options, 'codec_verb', '')}".strip()
+        verb = f"{options.verb} {getattr(options, 'verb_in_group', '')}".strip()
         valid = ", ".join(_options_of(verb))
         parser.prog = f"giblet {verb}"
         parser.error(f"{unknown[0]!r} belongs to no option; there are {valid}")
@@ -161,7 +179,7 @@ def parse_words(words: list[str]) -> dict:
 
 def _check_verb(parser: argparse.ArgumentParser, words: list[str]) -> None:
     """Report misspelt names first: argparse would list all commands, or what is missing."""
-    n_words = 2 if words[:1] == ["codec"] else 1
+    n_words = 2 if words and words[0] in _GROUPS else 1
     verb, verbs = " ".join(words[:n_words]), verb_functions()
     if len(words) < n_words or "-" in (words[0][:1], words[n_words - 1][:1]):
         return
@@ -200,7 +218,7 @@ def run() -> NoReturn:
 def main(arguments: list[str] | None = None) -> int:
     """Run a command. A mistake that the user can fix is one line on standard error, exit code 1."""
     options = parse_words(sys.argv[1:] if arguments is None else arguments)
-    name = " ".join(filter(None, [options.pop("verb"), options.pop("codec_verb", None)]))
+    name = " ".join(filter(None, [options.pop("verb"), options.pop("verb_in_group", None)]))
     limit_threads(options.pop("threads"))
     quiet_libraries()
     with log_to_stderr():

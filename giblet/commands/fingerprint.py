@@ -14,6 +14,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1]
 WITHOUT_NUMBERS = ("errors.py", "log.py", "commands/process.py")  # they print and log
 PREFIX = "giblet"
+GROUPS = ("codec", "music")  # modules whose commands have two words
 SETTINGS = "config/"  # values of settings are among a rule's params: here only methods count
 _VALIDATORS = ("field_validator", "model_validator")
 ENTRIES = ("FeatureType", "Metric", "Modality")  # of tables that also hold words for the report
@@ -76,13 +77,13 @@ def reached_definitions(command: str) -> set[Reference]:
 
 
 def _command(command: str) -> Reference:
-    """The function of ``command``; those of codec training are in ``codec.py``."""
+    """The function of ``command``; that of ``codec train`` is in ``codec.py``, for instance."""
     *group, name = command.split()
     valid = []
     for file in sorted((PACKAGE / "commands").glob("*.py")):
         functions = [n for n, d in _module(file).definitions.items() if _is_function(d[0])]
         valid += functions
-        if name in functions and (file.stem == "codec") == (group == ["codec"]):
+        if name in functions and group == [file.stem] * (file.stem in GROUPS):
             return file, name
     raise ValueError(f"{command} is not a command; there are {', '.join(valid)}")
 

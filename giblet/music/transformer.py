@@ -125,12 +125,18 @@ class Transformer(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        """GPT-2's: normal with 0.02, less by depth where a layer adds to the stream."""
+        """GPT-2's: normal with 0.02, less by depth where a layer adds to the stream.
+
+        Embeddings have ``width ** -0.5``: with 0.02 the many features of a moment drown the token,
+        and a small model learns little but when tokens come in its first hundred steps.
+        """
         deep = 0.02 / (2 * self.settings.n_layers) ** 0.5
         for name, module in self.named_modules():
             if isinstance(module, nn.Linear | nn.Embedding):
                 adds = name.endswith(("from_heads", "narrow"))
-                nn.init.normal_(module.weight, std=deep if adds else 0.02)
+                is_token = isinstance(module, nn.Embedding)
+                std = self.settings.width**-0.5 if is_token else deep if adds else 0.02
+                nn.init.normal_(module.weight, std=std)
                 if getattr(module, "bias", None) is not None:
                     nn.init.zeros_(module.bias)
 

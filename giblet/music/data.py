@@ -1,0 +1,133 @@
+"""Folders of MIDI files as pieces, and crops of them to train on."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+from torch.utils.data import IterableDataset, get_worker_info
+
+from giblet.errors import GibletError
+from giblet.log import progress
+from giblet.music.inputs import Inputs, crop, encoded
+from giblet.music.midi import read_midi
+from giblet.music.notes import Notes
+from giblet.music.recipe import DataSettings
+from giblet.music.tokens import VOCABULARY, tokenize
+from giblet.music.windows import training_windows
+
+ENDINGS = (".mid", ".midi", ".kar", ".rmi")
+_SHOWN = 3  # of the files left out, in a message
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The pieces of a folder by name, and why each other file was left out."""
+
+    place: str
+    pieces: Mapping[str, Notes]
+    left_out: Mapping[str, str]
+
+    @property
+    def summary(self) -> str:
+        """One line: how many files fit, and the reasons for the first that do not."""
+        n_files = len(self.pieces) + len(self.left_out)
+        line = f"{self.place}: {len(self.pieces)} of {n_files} MIDI files fit"
+        if not self.left_out:
+            return line
+        shown = list(self.left_out.values())[:_SHOWN]
+        rest = len(self.left_out) - len(shown)
+        return f"{line}; left out: {'; '.join(shown)}" + (f"; and {rest} more" if rest else "")
+
+
+def read_folder(folder: str | Path) -> Folder:
+    """Every MIDI file below a folder (.mid, .midi, .kar, .rmi), with a progress bar.
+
+    Raises GibletError, one line with how many files there are and why they do not fit, where none
+    does.
+    """
+    place = Path(folder)
+    if not place.is_dir():
+        raise GibletError(f"{folder}: no such folder of MIDI files")
+    files = sorted(p for p in place.rglob("[!.]*") if p.suffix.lower() in ENDINGS)
+    pieces, left_out = {}, {}
+    for file in progress(files, "reading", "files"):
+        name = str(file.relative_to(place))
+        try:
+            pieces[name] = read_midi(file)
+        except (GibletError, OSError) as error:
+            reason = str(error).removeprefix(f"{file}: ")
+            left_out[name] = f"{name}: {reason}"
+    found = Folder(str(folder), pieces, left_out)
+    if not pieces:
+        nothing = f"{folder}: no MIDI files ({', '.join(ENDINGS)}) in it"
+        raise GibletError(found.summary if files else nothing)
+    return found
+
+
+def augmented(notes: Notes, settings: DataSettings, rng: np.random.Generator) -> Notes:
+    """A piece transposed, slower or faster, louder or softer, and maybe without its beats.
+
+    A transposition or a loudness that a note has no room for is drawn smaller.
+    """
+    semitones = rng.integers(-settings.transpose, settings.transpose + 1)
+    semitones = np.clip(semitones, -notes.pitch.min(), VOCABULARY.n_pitches - 1 - notes.pitch.max())
+    louder = rng.integers(-settings.velocity, settings.velocity + 1)
+    louder = np.clip(louder, 1 - notes.velocity.min(), 127 - notes.velocity.max())
+    slower = float(np.exp(rng.uniform(-1, 1) * np.log1p(settings.stretch)))
+    has_beats = notes.beats is not None and rng.random() >= settings.without_beats
+    return replace(
+        notes,
+        onset=notes.onset * slower,
+        duration=notes.duration * slower,
+        pitch=notes.pitch + semitones,
+        velocity=notes.velocity + louder,
+        beats=replace(notes.beats, seconds=notes.beats.seconds * slower) if has_beats else None,
+    )
+
+
+class RandomCrops(IterableDataset):
+    """Endless crops of pieces, drawn by length, augmented, and padded to one length.
+
+    Crop ``i`` depends on ``seed`` and ``i`` alone: a run that goes on from ``first_step``, with any
+    number of workers, sees what it would have seen without a stop. Each is as
+    `giblet.music.inputs.crop` cuts it.
+
+    Parameters
+    ----------
+    pieces : of notes
+    first_step : number of batches that are left out
+    process, n_processes : of several that train together, each with its own share of a step
+    """
+
+    def __init__(
+        self,
+        pieces: Sequence[Notes],
+        settings: DataSettings,
+        seed: int,
+        first_step: int = 0,
+        process: int = 0,
+        n_processes: int = 1,
+    ):
+        self.pieces, self.settings, self.seed = pieces, settings, seed
+        self.first_step, self.process, self.n_processes = first_step, process, n_processes
+        lengths = np.array([len(tokenize(notes)) for notes in pieces], float)
+        self.shares = lengths / lengths.sum()
+
+    def __iter__(self) -> Iterator[Inputs]:
+        worker = get_worker_info()
+        begin, each = (worker.id, worker.num_workers) if worker else (0, 1)
+        size = self.settings.batch_size
+        for step in count(self.first_step + begin, each):  # a worker makes whole batches
+            first = (step * self.n_processes + self.process) * size
+            for number in range(first, first + size):
+                yield self._crop(np.random.default_rng([self.seed, number]))
+
+    def _crop(self, rng: np.random.Generator) -> Inputs:
+        notes = self.pieces[rng.choice(len(self.pieces), p=self.shares)]
+        piece = encoded(augmented(notes, self.settings, rng))
+        size, way = self.settings.crop_tokens, self.settings.truncation
+        targets, phases = piece["targets"].numpy(), piece["phases"].numpy()
+        windows = training_windows(targets, size, way, phases, rng)
+        return crop(piece, windows[rng.integers(len(windows))], size)

@@ -1,0 +1,237 @@
+"""Pieces drawn from a model: continued from a beginning, or filled in between two moments."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from giblet.errors import GibletError
+from giblet.log import progress
+from giblet.music.inputs import next_positions
+from giblet.music.notes import Beats, Notes
+from giblet.music.tokens import VOCABULARY, detokenize, tokenize
+
+_MOST_TOKENS_PER_SECOND = 400  # a model that does not move on in time ends here
+_CHUNK = 512  # tokens of a beginning that are heard at a time
+_SUFFIX = 200  # tokens after a gap that decide between candidates
+
+
+def continuations(
+    model: nn.Module,
+    seconds: float,
+    n_pieces: int = 1,
+    primer: Notes | None = None,
+    temperature: float = 1.0,
+    top_p: float = 0.98,
+    seed: int = 0,
+    z: Mapping[str, np.ndarray] | None = None,
+) -> list[Notes]:
+    """See `giblet.music.model.MusicTransformerVAEGAN.generate`."""
+    _check(seconds=seconds, n_pieces=n_pieces, temperature=temperature, top_p=top_p)
+    generator = torch.Generator().manual_seed(seed)
+    before, beats, first = np.zeros(0, np.int64), None, 0.0
+    if primer is not None and len(primer):
+        before, beats, first = tokenize(primer), primer.beats, float(primer.onset[0])
+    if z is None:
+        passed = float(next_positions(before, None)[0][-1])
+        z = model.drawn_latents(passed + seconds, n_pieces, seed)
+    hearing = Hearing(model, beats, first, model.as_latents(z, n_pieces))
+    drawn = draw_tokens(hearing, before, n_pieces, seconds, temperature, top_p, generator)
+    pieces = [detokenize(np.concatenate([before, tokens])) for tokens in drawn]
+    return [replace(piece, onset=piece.onset + first) for piece in pieces]
+
+
+@dataclass
+class Hearing:
+    """A model with what it has heard of some pieces: tokens in its caches, beats, latents."""
+
+    model: nn.Module
+    beats: Beats | None = None
+    first_onset: float = 0.0
+    z: Mapping[str, torch.Tensor] | None = None  # level -> (n_pieces, n_segments, width)
+    caches: Any = None
+
+    def begin(self, before: np.ndarray, n_pieces: int) -> tuple[torch.Tensor, float]:
+        """Hidden states after BOS and ``before`` (n_before,), and the seconds that have passed."""
+        self.caches = self.model.transformer.new_caches()
+        seconds, _phases = next_positions(before, None)
+        ids = torch.from_numpy(np.concatenate([[VOCABULARY.bos], before]).astype(np.int64))
+        for start in range(0, len(ids), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            tokens = ids[None, part].expand(n_pieces, -1)
+            hidden = self.hear(tokens, np.broadcast_to(seconds[part], tokens.shape))
+        return hidden[:, -1:], float(seconds[-1])
+
+    def hear(self, tokens: torch.Tensor, moments: np.ndarray) -> torch.Tensor:
+        """Hidden states after tokens (n_pieces, n), at whose ends ``moments`` s have passed."""
+        phases = np.zeros((*moments.shape, 2))
+        if self.beats is not None:
+            phases = self.beats.phases(self.first_onset + moments.ravel()).reshape(phases.shape)
+        device = self.model.device
+        inputs = {
+            "inputs": tokens.to(device),
+            "seconds": torch.from_numpy(moments.astype(np.float32)).to(device),
+            "phases": torch.from_numpy(phases.astype(np.float32)).to(device),
+        }
+        return self.model(inputs, self.caches, self.z)
+
+
+@torch.inference_mode()
+def draw_tokens(
+    hearing: "Hearing",
+    before: np.ndarray,
+    n_pieces: int,
+    seconds: float,
+    temperature: float,
+    top_p: float,
+    generator: torch.Generator,
+    may_end: bool = True,
+) -> list[np.ndarray]:
+    """Tokens drawn after ``before`` (n_before,) until ``seconds`` more have passed.
+
+    The last TIME_SHIFT is cut so that they end at that moment; sounding notes are not ended. With
+    ``may_end`` a piece ends where the model draws EOS. One cache serves all pieces.
+
+    Returns
+    -------
+    drawn : n_pieces of (n_tokens,) int32, without ``before``
+    """
+    v = VOCABULARY
+    until = max(1, round(seconds / v.step_seconds))
+    hidden, passed = hearing.begin(before, n_pieces)
+    steps = torch.zeros(n_pieces, dtype=torch.int64)
+    running = torch.ones(n_pieces, dtype=torch.bool)
+    forbidden, drawn = [v.pad, v.bos] + ([] if may_end else [v.eos]), []
+    for _ in progress(range(int(seconds * _MOST_TOKENS_PER_SECOND) + 1), "drawing", "tokens"):
+        logits = hearing.model.transformer.logits(hidden)[:, -1].float().cpu()
+        logits[:, forbidden] = -torch.inf
+        tokens = draw(logits, temperature, top_p, generator)
+        left = (until - steps).clamp(min=1)
+        tokens = torch.where(v.steps(tokens) > left, v.time_shift_token(left), tokens)
+        tokens = torch.where(running, tokens, v.pad)
+        drawn.append(tokens)
+        steps += v.steps(tokens)
+        running &= (tokens != v.eos) & (steps < until)
+        if not running.any():
+            break
+        moments = passed + steps.numpy() * v.step_seconds
+        hidden = hearing.hear(tokens[:, None], moments[:, None])
+    columns = torch.stack(drawn, dim=1).numpy()
+    return [row[row < v.size].astype(np.int32) for row in columns]
+
+
+def draw(
+    logits: torch.Tensor, temperature: float, top_p: float, generator: torch.Generator
+) -> torch.Tensor:
+    """One token (batch,) of each row of logits (batch, n_ids).
+
+    Only the likeliest tokens whose probabilities together reach ``top_p`` are drawn (nucleus
+    sampling, Holtzman et al. 2020, arXiv 1904.09751); the temperature comes first.
+    """
+    shares, order = (logits / temperature).softmax(dim=-1).sort(dim=-1, descending=True)
+    before = shares.cumsum(dim=-1) - shares
+    shares = shares.masked_fill(before >= top_p, 0.0)  # the first always stays
+    places = torch.multinomial(shares, 1, generator=generator)
+    return order.gather(1, places)[:, 0]
+
+
+def infilled(
+    model: nn.Module,
+    notes: Notes,
+    begin: float,
+    end: float,
+    n_candidates: int = 16,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+) -> Notes:
+    """A piece with new notes between two moments, which suit what comes before and after.
+
+    Candidates are drawn after what precedes ``begin``; one of them is taken with a probability
+    proportional to that of the first notes after ``end`` given it (sampling importance
+    resampling, Rubin 1988). With many candidates it is a draw from the model given both sides.
+    Notes that begin in the gap are replaced, those that sound into it end at ``begin``.
+
+    Parameters
+    ----------
+    notes : with beats, where they are known
+    begin, end : s
+
+    Raises
+    ------
+    GibletError
+        The gap has no length, or nothing precedes it.
+    """
+    _check(n_candidates=n_candidates, temperature=temperature, top_p=top_p)
+    early, late = notes.onset < begin, notes.onset >= end
+    if begin >= end or not early.any():
+        raise GibletError(
+            f"infilling from {begin:g} to {end:g} s: give an end after the beginning, and a "
+            "beginning after the first note"
+        )
+    generator = torch.Generator().manual_seed(seed)
+    first = float(notes.onset[0])
+    kept = _only(notes, early)
+    kept = replace(kept, duration=np.minimum(kept.duration, begin - kept.onset))
+    before = _padded_until(tokenize(kept), begin - first)
+    z = model.drawn_latents(notes.end - first, 1, seed)
+    hearing = Hearing(model, notes.beats, first, model.as_latents(z, n_candidates))
+    gaps = draw_tokens(
+        hearing, before, n_candidates, end - begin, temperature, top_p, generator, may_end=False
+    )
+    pieces = [np.concatenate([before, gap]) for gap in gaps]
+    after = _only(notes, late)
+    chosen = _resampled(hearing, pieces, after, generator)
+    made = detokenize(pieces[chosen])
+    made = replace(made, onset=made.onset + first)
+    new = _only(made, made.onset >= begin - VOCABULARY.step_seconds / 2)
+    new = replace(new, duration=np.minimum(new.duration, end - new.onset))
+    parts = [kept, new, after]
+    columns = [
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("onset", "duration", "pitch", "velocity")
+    ]
+    return Notes.from_unsorted(*columns, beats=notes.beats)
+
+
+def _resampled(hearing: Hearing, pieces: list, after: Notes, generator) -> int:
+    """Number of the piece that is taken, by the surprise of what comes ``after`` it."""
+    first, z = hearing.first_onset, hearing.z
+    z = None if z is None else {name: values[0].cpu().numpy() for name, values in z.items()}
+    if not len(after):
+        return 0
+    late = tokenize(after)[:_SUFFIX]
+    surprise = []
+    for tokens in pieces:
+        whole = np.concatenate([_padded_until(tokens, after.onset[0] - first), late])
+        surprise.append(
+            hearing.model.nats(whole, hearing.beats, first, z)[-len(late) :]
+            .astype(np.float64)
+            .sum()
+        )
+    weights = torch.from_numpy(-np.array(surprise)).softmax(dim=0)
+    return int(torch.multinomial(weights, 1, generator=generator))
+
+
+def _only(notes: Notes, mask: np.ndarray) -> Notes:
+    columns = (notes.onset, notes.duration, notes.pitch, notes.velocity)
+    return Notes(*(column[mask] for column in columns), beats=notes.beats)
+
+
+def _padded_until(tokens: np.ndarray, seconds: float) -> np.ndarray:
+    """Tokens, and TIME_SHIFTs up to ``seconds`` after their first."""
+    v = VOCABULARY
+    steps = max(0, round(seconds / v.step_seconds) - int(v.steps(tokens.astype(np.int64)).sum()))
+    whole, rest = divmod(steps, v.max_steps)
+    shifts = [v.max_steps] * whole + [rest] * (rest > 0)
+    return np.concatenate([tokens, v.time_shift_token(np.array(shifts, np.int64))]).astype(np.int64)
+
+
+def _check(**numbers: float) -> None:
+    for name, value in numbers.items():
+        if not value > 0 or (name == "top_p" and value > 1):
+            most = ", and 1 at most" if name == "top_p" else ""
+            raise GibletError(f"{name} must be above 0{most}, not {value:g}")

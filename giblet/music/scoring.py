@@ -1,0 +1,135 @@
+"""Scores of a music model on pieces it has not seen, beside count models and human pieces."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import torch
+
+from giblet.log import progress
+from giblet.music.count_models import TokenCounts
+from giblet.music.inputs import encoded
+from giblet.music.metrics import overlaps
+from giblet.music.model import MusicTransformerVAEGAN
+from giblet.music.nats_bought import nats_bought_by_latents
+from giblet.music.notes import Notes
+from giblet.music.posteriors import active_units
+from giblet.music.tokens import VOCABULARY, tokenize
+
+ORDERS = (1, 2, 3, 5)  # of the count models
+
+
+def surprise_scores(
+    model: MusicTransformerVAEGAN, pieces: Mapping[str, Notes], training: Mapping[str, Notes]
+) -> pd.DataFrame:
+    """Nats of a model, with and without the beats it may know, and of count models.
+
+    Returns
+    -------
+    scores
+        Columns ``model metric value n``: ``nats_per_token``, ``nats_per_note`` and
+        ``nats_per_second`` (of music, from each piece's first onset to its last end), ``n`` the
+        number of tokens, notes or seconds. The count models (`TokenCounts`) are trained on
+        ``training``; without such pieces there are none.
+    """
+    tokens = {name: tokenize(notes) for name, notes in pieces.items()}
+    totals = {"giblet": 0.0, "giblet, without beats": 0.0}
+    for name in progress(pieces, "scoring", "pieces"):
+        notes = pieces[name]
+        with_beats = model.nats(tokens[name], notes.beats, float(notes.onset[0]))
+        totals["giblet"] += with_beats.sum(dtype=float)
+        totals["giblet, without beats"] += model.nats(tokens[name]).sum(dtype=float)
+    learned = [tokenize(notes) for notes in training.values()]
+    for order in ORDERS if learned else ():
+        counts = TokenCounts(learned, order, VOCABULARY.size)
+        totals[f"counts, order {order}"] = sum(counts.nats(t).sum() for t in tokens.values())
+    sizes = {
+        "nats_per_token": sum(map(len, tokens.values())),
+        "nats_per_note": int(sum(VOCABULARY.is_note_on(t).sum() for t in tokens.values())),
+        "nats_per_second": sum(notes.end - notes.onset[0] for notes in pieces.values()),
+    }
+    rows = [
+        {"model": name, "metric": metric, "value": total / n, "n": n}
+        for name, total in totals.items()
+        for metric, n in sizes.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+@torch.inference_mode()
+def latent_scores(model: MusicTransformerVAEGAN, pieces: Mapping[str, Notes]) -> pd.DataFrame:
+    """What the latents of a model of mode vae are worth, and cost.
+
+    Returns
+    -------
+    scores
+        Columns as those of `surprise_scores`, ``n`` the number of tokens (of segments for the
+        units). ``nats_per_token`` with each piece's own z (posterior means);
+        ``nats_bought, <kind>, <levels>``: how many more nats per token the model needs with the z
+        of another piece or of the priors, on all levels and on each alone; ``kl_per_token,
+        <level>``, in nats; ``active_units, <level>``, the number of them.
+    """
+    encoded_pieces = {name: model.encode(notes) for name, notes in pieces.items()}
+    names, totals, n_tokens = list(pieces), Counter(), 0
+    means: dict[str, list[torch.Tensor]] = {}
+    for i, name in enumerate(progress(names, "scoring latents", "pieces")):
+        notes, tokens = pieces[name], tokenize(pieces[name])
+        known = notes.beats, float(notes.onset[0])
+
+        def nats(z, tokens=tokens, known=known):
+            arrays = {level: values[0].cpu().numpy() for level, values in z.items()}
+            return torch.from_numpy(model.nats(tokens, *known, arrays))
+
+        others = encoded_pieces[names[i - 1]], model.drawn_latents(notes.end - notes.onset[0])
+        zs = [model.as_latents(z) for z in (encoded_pieces[name], *others)]
+        for kind, levels in nats_bought_by_latents(nats, *zs).items():
+            for level, value in levels.items():
+                label = "nats_per_token" if kind == "own" else f"nats_bought, {kind}, {level}"
+                totals[label] += value * len(tokens)
+        batch = {key: values[None].to(model.device) for key, values in encoded(notes).items()}
+        drawing = torch.Generator(model.device).manual_seed(i)
+        posteriors = model.posteriors(batch, drawing)
+        for level, kl in model.latents.kl(posteriors).items():
+            totals[f"kl_per_token, {level}"] += float(kl.sum())
+            posterior = posteriors[level]
+            means.setdefault(level, []).append(posterior.mean[posterior.occupied])
+        n_tokens += len(tokens)
+    values = {label: (total / n_tokens, n_tokens) for label, total in totals.items()}
+    for level, parts in means.items():
+        joined = torch.cat(parts)
+        values[f"active_units, {level}"] = int(active_units(joined).sum()), len(joined)
+    rows = [
+        {"model": "giblet, own z", "metric": metric, "value": value, "n": n}
+        for metric, (value, n) in values.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def overlap_scores(generated: Sequence[Notes], human: Sequence[Notes]) -> pd.DataFrame:
+    """How alike generated pieces are to human ones (`giblet.music.metrics.overlaps`).
+
+    Every second human piece is compared with; the others, under the name ``human``, give the
+    highest value that can be hoped for. Human pieces are cut to the median length of the generated
+    ones. Columns as those of `surprise_scores`.
+    """
+    seconds = float(np.median([notes.end - notes.onset[0] for notes in generated if len(notes)]))
+    cut = [excerpt(notes, seconds) for notes in human]
+    rows = [
+        {"model": name, "metric": f"overlap of {metric}", "value": value, "n": len(pieces)}
+        for name, pieces in {"giblet": generated, "human": cut[1::2]}.items()
+        for metric, value in overlaps(pieces, cut[::2]).items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def excerpt(notes: Notes, seconds: float) -> Notes:
+    """The first ``seconds`` after the first onset; notes that last longer are cut."""
+    end = notes.onset[0] + seconds
+    kept = notes.onset < end
+    columns = [c[kept] for c in (notes.onset, notes.duration, notes.pitch, notes.velocity)]
+    columns[1] = np.minimum(columns[1], end - columns[0])
+    return replace(
+        notes, **dict(zip(("onset", "duration", "pitch", "velocity"), columns, strict=True))
+    )

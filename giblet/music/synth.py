@@ -1,0 +1,47 @@
+"""Notes as sound: a plain additive synthesiser, to hear what a model made."""
+
+import numpy as np
+
+from giblet.music.notes import Notes
+from giblet.timing import count_samples, nyquist_hz, sample_times
+
+SAMPLE_RATE = 24000
+_A4, _A4_HZ = 69, 440.0
+_N_HARMONICS = 8  # harmonic k has amplitude 1 / k^1.5, and dies away k times as fast
+_DECAY_SECONDS = 1.2  # of middle C's fundamental, to 1/e; higher notes die away faster
+_ATTACK_SECONDS, _RELEASE_SECONDS = 0.005, 0.08
+_PEAK = 0.8
+
+
+def synthesize(notes: Notes, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
+    """Sound (n_samples,) float32 in [-1, 1] of notes, from their second 0 on.
+
+    Eight decaying harmonics in equal temperament, A4 at 440 Hz, as loud as the velocity says
+    (amplitude with its square). The whole is scaled so that its peak is 0.8.
+    """
+    n_samples = count_samples(notes.end + _RELEASE_SECONDS, sample_rate) + 1
+    sound = np.zeros(n_samples, np.float32)
+    for onset, duration, pitch, velocity in zip(
+        notes.onset, notes.duration, notes.pitch, notes.velocity, strict=True
+    ):
+        tone = _tone(duration, int(pitch), sample_rate) * (velocity / 127) ** 2
+        first = count_samples(onset, sample_rate)
+        sound[first : first + len(tone)] += tone[: n_samples - first]
+    peak = np.abs(sound).max(initial=0.0)
+    return sound * np.float32(_PEAK / peak) if peak > 0 else sound
+
+
+def _tone(duration: float, pitch: int, sample_rate: int) -> np.ndarray:
+    """One note with its release, as if of velocity 127."""
+    times = sample_times(duration + _RELEASE_SECONDS, sample_rate)
+    fundamental = _A4_HZ * 2 ** ((pitch - _A4) / 12)
+    decay = _DECAY_SECONDS * 2 ** ((60 - pitch) / 24)
+    tone = np.zeros(len(times))
+    for k in range(1, _N_HARMONICS + 1):
+        if k * fundamental < nyquist_hz(sample_rate):
+            tone += (
+                np.sin(2 * np.pi * k * fundamental * times) * np.exp(-k * times / decay) / k**1.5
+            )
+    envelope = np.minimum(times / _ATTACK_SECONDS, 1)
+    envelope *= np.clip((duration + _RELEASE_SECONDS - times) / _RELEASE_SECONDS, 0, 1)
+    return (tone * envelope).astype(np.float32)

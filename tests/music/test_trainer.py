@@ -1,0 +1,202 @@
+"""The music trainer learns, resumes to the bit, and says what goes wrong."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from music.pieces import broken_chords
+from torch.utils.data import DataLoader
+
+from giblet.errors import GibletError
+from giblet.music.count_models import TokenCounts
+from giblet.music.data import RandomCrops
+from giblet.music.objective import LossSettings
+from giblet.music.recipe import MusicSettings, parse_recipe
+from giblet.music.tokens import VOCABULARY, tokenize
+from giblet.music.trainer import MusicTraining, fit_music
+
+TRAIN = [broken_chords(seed, n_bars=4, shuffled=False) for seed in range(6)]
+HELD_OUT = [broken_chords(seed, n_bars=4, shuffled=False) for seed in (10, 11)]
+
+
+LATENTS = {
+    "fine": {"seconds": 1.5, "width": 3, "free_nats": 0.1},
+    "local": {"seconds": 6.0, "width": 4, "free_nats": 0.1},
+    "global": {"seconds": 48.0, "width": 5, "free_nats": 0.1, "prior": {"kind": "mixture"}},
+    "n_token_blocks": 1,
+    "n_segment_blocks": 1,
+}
+SCALES = {"local": {"n_tokens": 16, "width": 8, "n_halvings": 2, "from_step": 1}}
+MODES = {
+    "transformer": {},
+    "vae": {"latents": LATENTS},
+    "vae_gan": {"latents": LATENTS, "gan": {"scales": SCALES}},
+}
+LOSSES = {"token_weights": {}, "constraints": {}, "word_dropout": 0.2, "kl": {"kind": "target"}}
+
+
+def recipe(steps=4, dropout=0.1, data=(), schedule=(), mode="transformer", **transformer):
+    tiny = {"width": 16, "n_heads": 2, "n_layers": 1, "attention": {"window": 16}}
+    return MusicSettings.model_validate(
+        {
+            "model": {"transformer": {**tiny, "dropout": dropout, **transformer}, **MODES[mode]},
+            "losses": {} if mode == "transformer" else LOSSES,
+            "data": {"crop_tokens": 32, "batch_size": 2, **dict(data)},
+            "schedule": {
+                "steps": steps,
+                "warmup_steps": 2,
+                "check_every": 2,
+                "bfloat16": False,
+                **dict(schedule),
+            },
+        }
+    )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path, mode):
+    settings = recipe(mode=mode)
+    whole = fit_music(TRAIN, HELD_OUT, settings, tmp_path / "whole")
+    interrupted, steps = tmp_path / "interrupted", []
+
+    class Stopped(Exception):
+        pass
+
+    def stop_at_three(self, batch, batch_idx):
+        steps.append(self.global_step)
+        if self.global_step == 3:
+            raise Stopped
+        return start(self, batch, batch_idx)
+
+    start = MusicTraining.on_train_batch_start
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(MusicTraining, "on_train_batch_start", stop_at_three)
+        with pytest.raises(Stopped):
+            fit_music(TRAIN, HELD_OUT, settings, interrupted)
+    assert steps == [0, 1, 2, 3]
+    resumed = fit_music(TRAIN, HELD_OUT, settings, interrupted)
+    curves = sorted(folder.name for folder in (interrupted / "curves").iterdir())
+    assert curves == ["from_step_0", "from_step_2"]
+    for name, weight in whole.state_dict().items():
+        torch.testing.assert_close(resumed.state_dict()[name], weight, rtol=0, atol=0, msg=name)
+    untrained = MusicTraining(recipe()).model.state_dict()
+    assert any(
+        not torch.equal(untrained[name], weight) for name, weight in resumed.state_dict().items()
+    )
+
+
+def test_a_checkpoint_of_another_recipe_is_one_line(tmp_path):
+    fit_music(TRAIN, HELD_OUT, recipe(steps=2), tmp_path)
+    for other, part in [
+        (recipe(steps=6), "schedule"),
+        (recipe(steps=2, width=32), "model"),
+        (recipe(steps=2, data={"transpose": 1}), "data"),
+    ]:
+        with pytest.raises(GibletError, match=f"another recipe: its {part} differ"):
+            fit_music(TRAIN, HELD_OUT, other, tmp_path)
+
+
+def test_curves_have_every_kind_of_token(tmp_path):
+    fit_music(TRAIN, HELD_OUT, recipe(steps=2), tmp_path)
+    curves = pd.read_csv(tmp_path / "curves" / "from_step_0" / "metrics.csv")
+    kinds = ["nats", "nats_note_on", "nats_note_off", "nats_time_shift", "nats_velocity"]
+    wanted = {f"{part}/{kind}" for part in ("train", "validation") for kind in kinds}
+    wanted -= {"train/nats_velocity"}  # a crop may have none
+    assert wanted <= {*curves.columns}
+    assert curves[sorted(wanted)].notna().any().all()
+
+
+def test_many_named_values_are_logged_and_move(tmp_path):
+    """With all parts at least 30 are in the curves, and none stays the same."""
+    settings = recipe(steps=4, mode="vae_gan", schedule={"check_every": 1})
+    fit_music(TRAIN, HELD_OUT, settings, tmp_path)
+    curves = pd.read_csv(tmp_path / "curves" / "from_step_0" / "metrics.csv")
+    train = curves[[name for name in curves if name.startswith("train/")]]
+    moved = [name for name in train if train[name].nunique() > 1]
+    assert len(moved) >= 30
+    for name in ("kl_fine", "kl_global", "beta", "rhythm", "r1_local", "entropy"):
+        assert f"train/{name}" in moved
+    assert curves["validation/nats_own_z"].nunique() > 1
+    r1 = train["train/r1_local"].dropna()
+    assert (r1 > 0).all()
+
+
+def test_kl_counts_in_the_loss(tmp_path):
+    """``loss - nats`` is beta times the KL beyond the free nats, where nothing else weighs."""
+    settings = recipe(mode="vae").model_copy(update={"losses": LossSettings(kl={"kind": "target"})})
+    module = MusicTraining(settings)
+    batch = next(iter(DataLoader(RandomCrops(TRAIN, settings.data, 0), 2)))
+    objective, drawing = module.objective, torch.Generator().manual_seed(0)
+    beta = objective.kl_schedule.beta
+    loss, values, drawn = objective(module.model, batch, 0, drawing)
+    n_tokens = (batch["targets"] != VOCABULARY.pad).sum()
+    posteriors = module.model.posteriors(batch, torch.Generator().manual_seed(0))
+    charged = sum(
+        max(float(values[f"kl_{name}"]), 0.1) * float(p.occupied.sum() / n_tokens)
+        for name, p in posteriors.items()
+    )
+    assert charged > 0
+    assert float(loss - values["nats"]) == pytest.approx(beta * charged, rel=1e-4)
+    assert drawn is None
+
+
+def test_validation_is_the_models_mean_surprise(tmp_path):
+    model = fit_music(TRAIN, HELD_OUT, recipe(steps=2), tmp_path)
+    curves = pd.read_csv(tmp_path / "curves" / "from_step_0" / "metrics.csv")
+    nats = [model.nats(tokenize(n), n.beats, float(n.onset[0])) for n in HELD_OUT]
+    last = curves["validation/nats"].dropna().iloc[-1]
+    assert last == pytest.approx(np.concatenate(nats).mean(), abs=1e-4)
+
+
+def test_the_learning_rate_warms_up_and_falls():
+    module = MusicTraining(recipe(steps=100, schedule={"warmup_steps": 10, "final_share": 0.1}))
+    shares = [module._share(step) for step in range(101)]
+    assert shares[0] == pytest.approx(0.1, abs=1e-3)
+    assert max(shares) == pytest.approx(1, abs=0.03)
+    assert shares[-1] == pytest.approx(0.1)
+    assert (np.diff(shares[10:]) < 0).all()
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
+    wild = {"learning_rate": 1e30, "gradient_clip": 1e30}
+    settings = recipe(steps=9, schedule=wild)
+    with pytest.raises(GibletError, match=r"is not a finite number\. Lower schedule"):
+        fit_music(TRAIN, HELD_OUT, settings, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"model": {"transformer": {"widht": 3}}}, "r.yaml: model.transformer.widht: extra"),
+        ({"data": {"crop_tokens": 1}}, "r.yaml: data.crop_tokens: input should be greater"),
+        ({"schedule": {"steps": 0}}, "r.yaml: schedule.steps: input should be greater"),
+        ({"model": {"gan": {}}}, "r.yaml: model: value error, gan needs latents"),
+        ("text", "r.yaml: recipe: "),
+    ],
+)
+def test_a_wrong_recipe_is_one_line(settings, said):
+    with pytest.raises(GibletError) as error:
+        parse_recipe(settings, "r.yaml")
+    assert str(error.value).startswith(said)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.slow
+def test_it_learns_more_than_how_often_tokens_come(tmp_path):
+    train = [broken_chords(seed) for seed in range(20)]
+    held_out = [broken_chords(seed) for seed in range(100, 104)]
+    settings = recipe(
+        steps=200,
+        dropout=0.0,
+        width=48,
+        attention={"window": 64},
+        n_layers=2,
+        data={"crop_tokens": 128, "batch_size": 4},
+        schedule={"learning_rate": 1e-2, "warmup_steps": 10, "check_every": 200},
+    )
+    model = fit_music(train, held_out, settings, tmp_path)
+    counts = TokenCounts([tokenize(notes) for notes in train], 1, VOCABULARY.size)
+    tokens = [tokenize(notes) for notes in held_out]
+    unigram = np.concatenate([counts.nats(each) for each in tokens]).mean()
+    nats = [model.nats(each, n.beats) for each, n in zip(tokens, held_out, strict=True)]
+    assert np.concatenate(nats).mean() < unigram - 0.5
