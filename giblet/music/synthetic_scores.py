@@ -13,6 +13,7 @@ from giblet.music.disentanglement import (
     separated_attribute_predictability,
 )
 from giblet.music.notes import Beats, Notes
+from giblet.music.tokens import VOCABULARY
 
 # factor -> lowest and highest value: beats per minute, notes per beat, MIDI number, minor or major
 FACTORS = {
@@ -109,7 +110,7 @@ def _pitches(register: float, major: bool, n: int, rng: np.random.Generator) -> 
     profile, scale = (MAJOR, MAJOR_SCALE) if major else (MINOR, MINOR_SCALE)
     weight = np.zeros(12)
     weight[list(scale)] = profile[list(scale)]
-    pitches = np.arange(128)
+    pitches = np.arange(VOCABULARY.n_pitches)
     chance = weight[(pitches - tonic) % 12] ** 2
     chance *= np.exp(-0.5 * ((pitches - register) / SPREAD) ** 2)
     return rng.choice(pitches, n, p=chance / chance.sum())

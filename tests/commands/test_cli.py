@@ -117,7 +117,7 @@ def write_pictures(path, n_frames, sound=None):
         ("missing", "no such file"),
         ("silent film", "has no sound track"),
         ("text", "cannot be read as a film or a sound"),
-        ("empty file", "cannot be read as a film or a sound"),
+        ("empty file", "the file is empty"),
         ("no samples", "no sound in its sound track"),
         ("one second", "1.00 s of sound is shorter than one TR (1.5 s)"),
         ("folder", "is a folder, not a film"),

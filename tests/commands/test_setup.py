@@ -295,7 +295,7 @@ def test_a_folder_in_which_little_is_known(data_set, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("make", "said"), [(Path.mkdir, "no sub-* folders"), (Path.touch, "cannot be")]
+    ("make", "said"), [(Path.mkdir, "no sub-* folders"), (Path.touch, "the file is empty")]
 )
 def test_nothing_to_begin_with(make, said, tmp_path, capsys):
     make(tmp_path / "source")
