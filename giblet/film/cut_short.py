@@ -10,6 +10,7 @@ from typing import BinaryIO
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"  # Matroska, WebM
 _BOXES = "ftyp styp moov moof mdat mfra free skip wide uuid meta udta sidx ssix emsg prft pdin pnot"
 _MOST_PARTS = 100_000  # fragments of an MP4
+_FLV_TAGS, _MOST_TAGS = (8, 9, 18), 2_000_000  # sound, video, text; of about 7 hours
 
 
 def missing_bytes(path: str | Path) -> int:
@@ -40,7 +41,7 @@ def missing_bytes(path: str | Path) -> int:
 
 
 def has_second_file(path: str | Path) -> bool:
-    """Whether an MP4, MOV or ``.wav`` file is followed by another one, which FFmpeg does not read.
+    """Whether an MP4, MOV, FLV or ``.wav`` file is followed by another, which FFmpeg does not read.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -53,6 +54,8 @@ def has_second_file(path: str | Path) -> bool:
         if start[:4] == b"RIFF" and start[8:] == b"WAVE":
             end = 8 + int.from_bytes(start[4:8], "little")
             return _read(file, end + end % 2, 4) == b"RIFF"
+        if start[:3] == b"FLV":
+            return _second_flv(file)
         if start[4:8] != b"ftyp":
             return False
         for n_parts, end in enumerate(_mp4_ends(file)):
@@ -92,6 +95,19 @@ def _matroska_ends(file: BinaryIO) -> Iterator[int]:
             return
         end += 4 + length + size
         yield end
+
+
+def _second_flv(file: BinaryIO) -> bool:
+    """Whether a header stands behind the tags of an FLV."""
+    at = int.from_bytes(_read(file, 5, 4), "big") + 4  # the size of a tag follows it
+    for _ in range(_MOST_TAGS):
+        tag = _read(file, at, 4)
+        if tag[:3] == b"FLV":
+            return True
+        if len(tag) < 4 or tag[0] & 0x1F not in _FLV_TAGS:
+            return False
+        at += 11 + int.from_bytes(tag[1:], "big") + 4
+    return False
 
 
 def _is_box(name: bytes) -> bool:

@@ -510,11 +510,15 @@ ENDS = [
             lambda folder, ending=ending, codec=codec: joined(
                 folder / f"a.{ending}", *2 * [film(folder / f"1.{ending}", codec)]
             ),
-            is_sound(),
+            is_sound(late=late),
             "Vanilagy/mediabunny 382 class",
             warning=rf"a\.{ending}: a second file follows in it, and is not read\. Join files",
         )
-        for ending, codec in [("mp4", "aac"), ("wav", "pcm_s16le")]
+        for ending, codec, late in [
+            ("mp4", "aac", 0),
+            ("wav", "pcm_s16le", 0),
+            ("flv", "aac", 1024 / 48000),
+        ]
     ),
     Case(
         "an empty file",
