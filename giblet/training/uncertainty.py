@@ -30,7 +30,7 @@ class UncertaintyWeights(nn.Module):
     >>> weights = UncertaintyWeights({"pitch": "gaussian"})
     >>> with torch.no_grad():
     ...     _ = weights.log_variances.fill_(4.0).log_()
-    >>> round(float(weights({"pitch": torch.tensor(4.0)})), 4)  # 4 / (2 * 4) + log(4) / 2
+    >>> round(weights({"pitch": torch.tensor(4.0)}).item(), 4)  # 4 / (2 * 4) + log(4) / 2
     1.1931
     """
 

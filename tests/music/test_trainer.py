@@ -186,13 +186,13 @@ def test_it_learns_more_than_how_often_tokens_come(tmp_path):
     train = [broken_chords(seed) for seed in range(20)]
     held_out = [broken_chords(seed) for seed in range(100, 104)]
     settings = recipe(
-        steps=200,
+        steps=400,
         dropout=0.0,
         width=48,
         attention={"window": 64},
         n_layers=2,
         data={"crop_tokens": 128, "batch_size": 4},
-        schedule={"learning_rate": 1e-2, "warmup_steps": 10, "check_every": 200},
+        schedule={"learning_rate": 3e-3, "warmup_steps": 10, "check_every": 400},
     )
     model = fit_music(train, held_out, settings, tmp_path)
     counts = TokenCounts([tokenize(notes) for notes in train], 1, VOCABULARY.size)
