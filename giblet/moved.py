@@ -37,7 +37,7 @@ MOVED = dict(
     cli commands.cli
     codec codec_training
     codec.architectures codec_training.registry
-    codec.balancer training.balancer
+    codec.balancer loss_weighting.balancer
     codec.data codec_training.data
     codec.discriminators codec_training.discriminators
     codec.factorized codec_training.quantizer
@@ -58,7 +58,7 @@ MOVED = dict(
     codec.starting codec_training.initialization
     codec.trainer codec_training.trainer
     codec.verbs commands.codec
-    codec_training.balancer training.balancer
+    codec_training.balancer loss_weighting.balancer
     config_page config.docs
     contents io.schema
     dataset alignment.dataset

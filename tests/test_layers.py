@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from giblet.moved import MOVED
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "giblet"
 
@@ -17,7 +19,7 @@ PACKAGE = ROOT / "giblet"
 # is placed as low as it honestly can stand.
 FLOORS = (
     ("errors", "log", "moved", "timing"),
-    ("config", "io", "stats", "training"),
+    ("config", "io", "stats", "loss_weighting"),
     ("brain", "film"),
     ("audio",),
     ("alignment", "codec_training", "music"),
@@ -262,3 +264,14 @@ def test_what_the_api_pages_show_is_importable_from_its_package():
         public = {name for name in defined if not name.startswith("_")}
         assert not public - {*importlib.import_module(package).__all__}, module
     assert len(shown_modules()) > 20
+
+
+def test_an_old_path_names_the_new_one():
+    for old, new in MOVED.items():
+        assert f"giblet.{old}" not in SOURCES
+        assert f"giblet.{new}" in SOURCES
+        package = old.split(".")[0]  # the first that is not found
+        named = package if package in MOVED and f"giblet.{package}" not in SOURCES else old
+        message = f"^giblet.{named} is giblet.{MOVED[named]} now: import it from there$"
+        with pytest.raises(ModuleNotFoundError, match=message):
+            importlib.import_module(f"giblet.{old}")

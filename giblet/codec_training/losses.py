@@ -14,7 +14,7 @@ from giblet.codec_training import spectral_features as features
 from giblet.codec_training.registry import build_part
 from giblet.codec_training.spectral_features import Spectra
 from giblet.errors import GibletError
-from giblet.training.balancer import check_weight
+from giblet.loss_weighting.balancer import check_weight
 
 N_FFTS = (128, 512, 2048)
 

@@ -24,7 +24,7 @@ from giblet.codec_training.validation import code_use, sound_scores, warn_of_col
 from giblet.config.precision import uses_bfloat16
 from giblet.errors import GibletError
 from giblet.io.checkpoints import SealedCheckpoints, newest, whole_checkpoints
-from giblet.training.balancer import Balancer
+from giblet.loss_weighting.balancer import Balancer
 
 
 class CodecTraining(lightning.LightningModule):

@@ -3,7 +3,7 @@
 Three things keep it stable. R1 keeps the scores flat around real music. The learning rate of each
 discriminator falls as it wins (see `MusicAdversary.learning_rate_shares`). The scales join one
 after another, by ``from_step`` of their settings. How much of the model's gradient is adversarial
-is the business of `giblet.training.balancer.Balancer`.
+is the business of `giblet.loss_weighting.balancer.Balancer`.
 """
 
 from collections.abc import Iterable

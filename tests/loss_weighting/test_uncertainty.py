@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from giblet.errors import GibletError
-from giblet.training.uncertainty import UncertaintyWeights
+from giblet.loss_weighting.uncertainty import UncertaintyWeights
 
 
 def fit(weights, loss, parameters=(), steps=700):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from giblet.errors import GibletError
-from giblet.training.balancer import Balancer
+from giblet.loss_weighting.balancer import Balancer
 
 WEIGHTS = {"near": 3.0, "far": 1.0}
 

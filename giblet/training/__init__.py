@@ -1,1 +1,0 @@
-"""Parts that every training loop here shares."""
