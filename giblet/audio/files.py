@@ -234,7 +234,8 @@ def _decoded_pieces(film, stream, path: str | Path, levels: Levels | None) -> It
             begin = None  # FFmpeg counts on at the rate of the stream's beginning
         stamp = pts
         mixed = _mono(frame, weights, levels)
-        if not np.abs(mixed).max(initial=0.0) < _LOUDEST:  # NaN is not, either
+        # The energy is the faster bound; NaN is below neither
+        if not (mixed @ mixed < _LOUDEST or np.abs(mixed).max(initial=0.0) < _LOUDEST):
             raise GibletError(
                 f"{path}: NaN or infinite samples, or far beyond full scale"
                 + ("" if begin is None else f", at {begin:.2f} s")
@@ -306,7 +307,11 @@ def _channels(frame: "av.AudioFrame") -> np.ndarray:
         if not frame.format.is_planar:
             samples = samples.reshape(-1, n_channels).T
     floats = samples.astype(np.float32)
-    return floats if scale == 1 else (floats - np.float32(zero)) / np.float32(scale)
+    if zero:
+        floats -= np.float32(zero)
+    if scale != 1:
+        floats *= np.float32(1 / scale)  # exact: scales are powers of two
+    return floats
 
 
 def _warn_of_length(film, stream, end: float, path: str | Path) -> None:
