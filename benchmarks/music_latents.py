@@ -130,7 +130,8 @@ def paths(
         rows = [mean_attributes(point) for point in points]
         walks.append({name: np.array([row[name] for row in rows]) for name in ATTRIBUTES})
         tokens = [tokenize(a), tokenize(b)]
-        free = made(model, model.drawn_latents(seconds, 1, at), seconds, options.draws, at)
+        drawn = model.drawn_latents(seconds, options.draws, at)
+        free = made(model, drawn, seconds, options.draws, at)
         for kind, midpoints in (("midpoint", points[len(points) // 2]), ("prior z", free)):
             for notes in midpoints:
                 found = midpoint_nats(transformer.nats, tokenize(notes), *tokens, rng)
@@ -138,7 +139,8 @@ def paths(
                 found["pieces"] = (found.pop("a") + found.pop("b")) / 2
                 for name, value in found.items():
                     nats.setdefault(name, []).append(value)
-    return [*_monotone(walks, rng), *_nats_rows(nats, len(pairs))]
+    rows = [{"metric": "pairs", "value": len(pairs), "n": len(pairs)}]
+    return [*rows, *_monotone(walks, rng), *_nats_rows(nats, len(pairs))]
 
 
 def _monotone(walks: Sequence[Mapping[str, np.ndarray]], rng: np.random.Generator) -> list[Row]:

@@ -65,7 +65,12 @@ def theirs(n: int, checkpointing: bool):
     from giblet.music.tokens import VOCABULARY
 
     config = GPT2Config(
-        vocab_size=VOCABULARY.n_ids, n_positions=n, n_embd=WIDTH, n_layer=LAYERS, n_head=HEADS
+        vocab_size=VOCABULARY.n_ids,
+        n_positions=n,
+        n_embd=WIDTH,
+        n_layer=LAYERS,
+        n_head=HEADS,
+        attn_pdrop=0.0,
     )
     model = GPT2LMHeadModel(config)
     if checkpointing:
