@@ -78,8 +78,8 @@ def exact_notes(notes: Notes) -> Notes:
     """The notes that giblet's tokens hold, at the exact moments of the piece."""
     held, first, step = detokenize(tokenize(notes)), notes.onset[0], VOCABULARY.step_seconds
     onset = notes.onset - first
-    moments = np.unique(np.concatenate([onset, onset + notes.duration]))
-    steps, where = np.unique(_nearest_steps(moments), return_index=True)
+    moments = np.concatenate([onset, onset + notes.duration])
+    steps, where = np.unique(_nearest_steps(moments), return_index=True)  # onsets first
     within = 0.499999 * step  # of the step: no moment is rounded to another one later
     moments = np.clip(moments[where], steps * step - within, steps * step + within)
 
