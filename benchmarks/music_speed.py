@@ -7,6 +7,7 @@ its own process. Tokens per second are per second of processor time of all threa
 by their number, so that other work on the machine counts little; RSS is the peak above what stood
 after the imports, thus with the model's weights.
 
+- encode: notes to tokens, the piece again and again (no network, so one row)
 - scoring: nats of a piece, streamed in chunks of 512 (GPT-2: the same chunks, through its cache)
 - training: AdamW steps on crops of 1,024 tokens, 4 at a time
 - piece: AdamW steps on one whole piece of 9,433 tokens, with checkpointing
@@ -24,6 +25,7 @@ import time
 LAYERS, WIDTH, HEADS = 4, 256, 4
 ATTENTIONS = ("window", "multi_scale", "hierarchical", "full", "gpt2")
 JOBS = {  # name → sizes
+    "encode": (37732,),
     "scoring": (9433, 37732),
     "training": (4,),
     "piece": (9433,),
@@ -65,12 +67,29 @@ def theirs(n: int, checkpointing: bool):
     from giblet.music.tokens import VOCABULARY
 
     config = GPT2Config(
-        vocab_size=VOCABULARY.n_ids, n_positions=n, n_embd=WIDTH, n_layer=LAYERS, n_head=HEADS
+        vocab_size=VOCABULARY.n_ids,
+        n_positions=n,
+        n_embd=WIDTH,
+        n_layer=LAYERS,
+        n_head=HEADS,
+        attn_pdrop=0.0,
     )
     model = GPT2LMHeadModel(config)
     if checkpointing:
         model.gradient_checkpointing_enable()
     return model
+
+
+def encode(n: int, n_times: int = 50) -> int:
+    import numpy as np
+
+    from giblet.music.notes import Notes
+    from giblet.music.tokens import tokenize
+
+    rng, n_notes = np.random.default_rng(0), n // 3  # notes have about 3 tokens, 8 in a second
+    columns = rng.uniform(0, n_notes / 8, n_notes), rng.uniform(0.1, 1, n_notes)
+    notes = Notes.from_unsorted(*columns, *rng.integers([[30], [1]], [[90], [127]], (2, n_notes)))
+    return sum(len(tokenize(notes)) for _ in range(n_times))
 
 
 def score(attention: str, n: int) -> int:
@@ -152,6 +171,7 @@ def measure(job: str, attention: str, size: int, bf16: bool) -> dict:
     torch.manual_seed(0)
     before = psutil.Process().memory_info().rss
     jobs = {
+        "encode": lambda: encode(size),
         "scoring": lambda: score(attention, size),
         "training": lambda: train(attention, size, CROP, 2, False, bf16),
         "piece": lambda: train(attention, 1, size, 1, True, bf16),
@@ -187,10 +207,10 @@ def main() -> None:
         job, attention, size = args.row
         print(json.dumps(measure(job, attention, int(size), args.bf16)))
         return
-    print(f"{'job':<12}{'attention':<14}{'size':>7}{'tokens/s':>10}{'wall':>8}{'RSS, MB':>9}")
+    print(f"{'job':<12}{'attention':<14}{'size':>7}{'tokens/s':>12}{'wall':>12}{'RSS, MB':>9}")
     for job in args.only:
         for size in JOBS[job]:
-            for attention in args.attention:
+            for attention in args.attention[:1] if job == "encode" else args.attention:
                 command = [sys.executable, __file__, "--row", job, attention, str(size)]
                 command += ["--bf16"] * args.bf16
                 environment = os.environ | {"OMP_NUM_THREADS": args.threads}
@@ -199,7 +219,7 @@ def main() -> None:
                     print(f"{job:<12}{attention:<14}{size:>7}  failed: {out.stderr[-300:]}")
                     continue
                 row = json.loads(out.stdout.splitlines()[-1])
-                figures = "{:>10,.0f}{:>8,.0f}{:>9,.0f}".format(*row.values())
+                figures = "{:>12,.0f}{:>12,.0f}{:>9,.0f}".format(*row.values())
                 print(f"{job:<12}{attention:<14}{size:>7}{figures}", flush=True)
 
 

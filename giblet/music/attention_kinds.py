@@ -24,11 +24,12 @@ def window_attention(
 ) -> torch.Tensor:
     """Each token attends to the last ``window`` tokens, itself included.
 
-    Blocks of ``window`` queries attend to their own and the preceding block of keys. The first
-    block takes what remains, so that all others are whole and share one mask.
+    Blocks of half as many queries attend to their own keys and to a window of keys before them:
+    smaller blocks compute less that is masked, but copy more. The first block takes what remains,
+    so that all others are whole and share one mask.
     """
-    n = queries.shape[2]
-    first = n if n < 2 * window else window + n % window
+    n, block = queries.shape[2], max(1, window // 2)
+    first = n if n < 2 * window else window + n % block
     past = min(keys.shape[2] - n, window - 1)
     keys, values = (x[:, :, -(past + n) :] for x in (keys, values))
     begin = past + first
@@ -36,12 +37,12 @@ def window_attention(
     if first == n:
         return out
 
-    batch, n_blocks = len(queries), (n - first) // window
-    block_queries = _blocks(queries[:, :, first:], window).flatten(0, 1)
+    batch, n_blocks = len(queries), (n - first) // block
+    block_queries = _blocks(queries[:, :, first:], block).flatten(0, 1)
     block_keys, block_values = (
-        x[:, :, begin - window :].unfold(2, 2 * window, window).mT.movedim(2, 1).flatten(0, 1)
+        x[:, :, begin - window :].unfold(2, window + block, block).mT.movedim(2, 1).flatten(0, 1)
         for x in (keys, values)
-    )  # (batch * n_blocks, n_heads, 2 * window, dim), overlapping
+    )  # (batch * n_blocks, n_heads, window + block, dim), overlapping
     rest = _banded(block_queries, block_keys, block_values, window)
     rest = rest.unflatten(0, (batch, n_blocks)).transpose(1, 2).flatten(2, 3)
     return torch.cat((out, rest), dim=2)

@@ -74,9 +74,9 @@ class Objective(nn.Module):
             batch = batch | {"inputs": hidden_inputs}
         hidden = model(batch, z=z)
         nats = model.target_nats(hidden, targets)
-        values["nats"] = loss = mean_nats(nats, targets)
+        values["nats"] = mean_nats(nats, targets)
+        loss = self.token_loss(nats, targets)
         if self.settings.token_weights is not None:
-            loss = weighted_nats(nats, targets, self.settings.token_weights)
             values["nats_weighted"] = loss
         if z is not None:
             beta = self.kl_schedule.beta
@@ -100,6 +100,12 @@ class Objective(nn.Module):
             rows = hidden[:_ROWS_DIAGNOSED].detach()
             values |= diagnostics(model.transformer.logits(rows), targets[:_ROWS_DIAGNOSED])
         return loss, {name: value.detach() for name, value in values.items()}, drawn
+
+    def token_loss(self, nats: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """What is learned from nats (batch, n_tokens): a scalar in nats per token."""
+        if (weights := self.settings.token_weights) is not None:
+            return weighted_nats(nats, targets, weights)
+        return mean_nats(nats, targets)
 
     def _kl(
         self, model: MusicTransformerVAEGAN, posteriors: dict[str, Posterior], n_tokens
