@@ -42,7 +42,7 @@ def metrical_weight(notes: Notes) -> np.ndarray:
     nearest = np.minimum(before + np.rint(phase).astype(int), last)
     in_bar, per_bar = beats.in_bar[nearest], beats.per_bar[nearest]
     on_half, on_beat = _on(phase, _HALVES), _on(phase, (1.0,))
-    half_bar = (per_bar >= 4) & (per_bar % 2 == 0) & (2 * in_bar == per_bar)
+    half_bar = (per_bar >= 4) & (2 * in_bar == per_bar)
     bar = on_beat & (in_bar == 0)
     levels = (on_half | _on(phase, _QUARTERS), on_half, on_beat, bar | (on_beat & half_bar), bar)
     # without half bars a bar's beat has one level less

@@ -11,7 +11,7 @@ from giblet.errors import GibletError
 from giblet.music.midi import read_midi
 from giblet.music.ngrams import N_TIMES, NgramModel, time_classes
 from giblet.music.notes import Notes
-from giblet.music.ppm import short_term
+from giblet.music.ppm import combined, short_term
 
 
 def melody(pitch, interval=0.25):
@@ -51,6 +51,20 @@ def test_time_is_the_model_of_time_classes():
     classes = time_classes(notes.onset)
     p = short_term(classes, N_TIMES, 4)[np.arange(len(notes)), classes]
     np.testing.assert_allclose(NgramModel(order=4).surprisal(notes).time, -np.log(p))
+
+
+def test_intervals_to_pitches_that_do_not_exist_are_left_out():
+    """Near the top, against the two views written out."""
+    notes = melody([120, 127, 120, 127, 125, 127])
+    order, n = 2, len(notes)
+    by_interval = np.full((n, 128), 1 / 128)
+    intervals = short_term(np.diff(notes.pitch) + 127, 255, order)
+    for i in range(1, n):
+        allowed = [intervals[i - 1, q - notes.pitch[i - 1] + 127] for q in range(128)]
+        by_interval[i] = np.array(allowed) / sum(allowed)
+    views = [short_term(notes.pitch, 128, order), by_interval]
+    found, _ = NgramModel(order=order, view_bias=3.0).distributions(notes)
+    np.testing.assert_allclose(found, combined(views, 3.0))
 
 
 def test_a_transposed_piece_is_known_by_its_intervals(rng):
