@@ -64,7 +64,7 @@ class NgramModel:
     """Variable-order Markov model of the pitch and the time of notes, one after another.
 
     Pitch is predicted from pitches and from intervals (semitones to the note before), which know
-    nothing of the key; time from classes of the time between notes. Each is a PPM model
+    nothing of the key; time from classes of the time between notes. Each is a PPM* model
     (`giblet.music.ppm`) with two memories: *short-term*, what the piece has had so far, and
     *long-term*, a corpus. First the two views of pitch, then the two memories are combined by an
     entropy-weighted geometric mean. So does IDyOM (Pearce 2005, The construction and evaluation of
@@ -77,23 +77,22 @@ class NgramModel:
     corpus : pieces, for the long-term model
     order : longest context in notes
     memory : ``"short"``, ``"long"`` or ``"both"``; by default what the corpus allows
-    view_bias, memory_bias : of the two combinations, see `giblet.music.ppm.combined`. On scores of
-        many voices larger ones cost nats: there, models are often sure and wrong
+    view_bias, memory_bias : of the two combinations, see `giblet.music.ppm.combined`
 
     Raises GibletError for a long-term model without a corpus.
 
     >>> notes = Notes(np.arange(9) / 2, np.full(9, 0.5), np.tile([60, 64, 67], 3), np.full(9, 80))
     >>> NgramModel().surprisal(notes).pitch.round(1).tolist()
-    [4.9, 5.0, 5.1, 3.4, 0.6, 0.2, 0.1, 0.0, 0.0]
+    [4.9, 5.0, 5.1, 3.5, 0.6, 0.3, 0.3, 0.2, 0.1]
     """
 
     def __init__(
         self,
         corpus: Sequence[Notes] = (),
-        order: int = 5,
+        order: int = 10,
         memory: Memory | None = None,
-        view_bias: float = 0.5,
-        memory_bias: float = 0.5,
+        view_bias: float = 1.0,
+        memory_bias: float = 2.0,
     ):
         corpus = [notes for notes in corpus if len(notes)]
         self.memory = memory or ("both" if corpus else "short")

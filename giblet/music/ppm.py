@@ -1,15 +1,21 @@
-"""Prediction by partial matching: distributions of the next symbol, given contexts of every order.
+"""Prediction by partial matching (PPM*): the next symbol from contexts of all lengths, as in IDyOM.
 
-``p_k(s) = (c_k(s) + t_k p_{k-1}(s)) / (n_k + t_k)``: among the ``n_k`` times that the last ``k``
-symbols stood before, ``c_k(s)`` were followed by ``s``, and ``t_k`` different symbols followed.
-``p_{-1}`` is uniform; a context that never stood before changes nothing. This is PPM with escape
-method C (Cleary & Witten 1984, IEEE Transactions on Communications 32; Moffat 1990, the same 38)
-and interpolated smoothing, which uses all orders at every symbol (Bunton 1996; Pearce 2005, chapter
-6). Without exclusion the probabilities sum to 1 as they are. Unlike IDyOM, orders are bounded,
-counts grow in all orders, and the uniform distribution does not depend on the symbols seen.
+From the longest context to the shortest, with ``c(s)`` the times that ``s`` followed this context
+before, ``t`` the number of different symbols that did, and ``n`` the sum of ``c`` over the symbols
+that no longer context predicted (exclusion)::
+
+    p_k(s) = (c(s) + t p_{k-1}(s)) / (n + t)        where n > 0, else p_{k-1}(s)
+    p_{-1}(s) = 1 / (number of symbols + 1 - number of those predicted)
+
+and at the end divided by the sum. That is escape method C (Moffat 1990, IEEE Transactions on
+Communications 38) in the scheme of Cleary & Witten (1984, the same 32), with interpolated smoothing
+(Bunton 1996). The longest context is the shortest one that only one symbol has followed (Cleary &
+Teahan 1997), else the longest that has stood before, up to a bound. So Pearce (2005, The
+construction and evaluation of statistical models of melodic structure, chapter 6) has it; the
+distributions are those of IDyOM without update exclusion.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +23,36 @@ import numpy as np
 from giblet.errors import GibletError
 
 _ROWS = 2048  # of a distribution that are worked on at a time
+
+
+class _Mixture:
+    """Distributions (n, n_symbols) while contexts are added, from the longest to the shortest.
+
+    Its columns are the symbols ``used`` (n_used,), the only ones that have counts.
+    """
+
+    def __init__(self, n: int, n_symbols: int, used: np.ndarray):
+        self.n_symbols, self.used = n_symbols, used
+        self.p = np.zeros((n, len(used)))
+        self.rest = np.ones(n)  # what is left to the shorter contexts
+        self.predicted = np.zeros((n, len(used)), bool)
+
+    def add(self, rows: np.ndarray, counts: np.ndarray) -> None:
+        """One context more: ``counts`` (n_rows, n_used) of what followed it."""
+        types = np.count_nonzero(counts, axis=1)
+        n = np.where(self.predicted[rows], 0, counts).sum(1)
+        rows, counts, types, n = (x[n > 0] for x in (rows, counts, types, n))
+        share = self.rest[rows] / (n + types)
+        self.p[rows] += share[:, None] * counts
+        self.rest[rows] = share * types
+        self.predicted[rows] |= counts > 0
+
+    def distributions(self) -> np.ndarray:
+        """The whole, when no context is left."""
+        each = self.rest / (self.n_symbols + 1 - self.predicted.sum(1))
+        p = np.repeat(each[:, None], self.n_symbols, axis=1)
+        p[:, self.used] += self.p
+        return p / p.sum(1, keepdims=True)
 
 
 def short_term(symbols: np.ndarray, n_symbols: int, order: int) -> np.ndarray:
@@ -36,38 +72,57 @@ def short_term(symbols: np.ndarray, n_symbols: int, order: int) -> np.ndarray:
     >>> short_term(np.array([0, 0, 1]), n_symbols=2, order=0).round(3).tolist()
     [[0.5, 0.5], [0.75, 0.25], [0.833, 0.167]]
     """
-    symbols = _checked(symbols, n_symbols)
+    used, symbols = np.unique(_checked(symbols, n_symbols), return_inverse=True)
     n = len(symbols)
-    p = np.full((n, n_symbols), 1 / n_symbols)
     contexts = np.zeros(n, np.int64)  # of each symbol: a number for what stands before it
+    open_rows = np.ones(n, bool)  # of which no context yet has had one symbol alone
+    levels = []
     for length in range(min(order, n - 1) + 1):
         if length:
             contexts = _longer(contexts, symbols, length)
-        _learn_as_heard(p, contexts, symbols)
-    return p
+        levels.append((contexts, open_rows))
+        open_rows = open_rows & (_types_before(contexts, symbols) != 1)
+    mixture = _Mixture(n, n_symbols, used)
+    for contexts, rows in reversed(levels):
+        for part, counts in _counts_before(contexts, symbols, rows, len(used)):
+            mixture.add(part, counts)
+    return mixture.distributions()
 
 
-def _learn_as_heard(p: np.ndarray, contexts: np.ndarray, symbols: np.ndarray) -> None:
-    """One order more in ``p``: symbols that followed the same context earlier."""
+def _types_before(contexts: np.ndarray, symbols: np.ndarray) -> np.ndarray:
+    """Different symbols (n,) that followed each one's context earlier; 0 without a context."""
+    types = np.zeros(len(symbols), np.int64)
     rows = np.flatnonzero(contexts >= 0)
     rows = rows[np.argsort(contexts[rows], kind="stable")]  # by context, then time
-    _, first, size = np.unique(contexts[rows], return_index=True, return_counts=True)
-    again = np.repeat(size > 1, size)
-    if not again.any():
+    is_new = np.zeros(len(rows), np.int64)
+    pairs = contexts[rows] * (int(symbols.max(initial=0)) + 1) + symbols[rows]
+    is_new[np.unique(pairs, return_index=True)[1]] = 1
+    _, first, group = np.unique(contexts[rows], return_index=True, return_inverse=True)
+    before = np.cumsum(is_new) - is_new
+    types[rows] = before - before[first][group] if len(rows) else 0
+    return types
+
+
+def _counts_before(
+    contexts: np.ndarray, symbols: np.ndarray, wanted: np.ndarray, n_used: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Rows, by parts, and how often each symbol followed their context earlier."""
+    rows = np.flatnonzero(contexts >= 0)
+    rows = rows[np.argsort(contexts[rows], kind="stable")]
+    if not len(rows):
         return
-    for begin, end in _whole_groups(first[size > 1], size[size > 1]):
-        part = rows[begin]
-        heard = np.zeros((len(part), p.shape[1]))
+    _, first, size = np.unique(contexts[rows], return_index=True, return_counts=True)
+    used = (size > 1) & (np.add.reduceat(wanted[rows].astype(int), first) > 0)
+    for places, own_first in _whole_groups(first[used], size[used]):
+        part = rows[places]
+        heard = np.zeros((len(part), n_used))
         heard[np.arange(len(part)), symbols[part]] = 1
         before = np.cumsum(heard, axis=0) - heard
-        before -= before[end]  # what stood in the groups before
-        n, types = before.sum(1), np.count_nonzero(before, axis=1)
-        known = n > 0
-        mixed = before[known] + types[known, None] * p[part[known]]
-        p[part[known]] = mixed / (n + types)[known, None]
+        before -= before[own_first]  # what stood in the groups before
+        yield part[wanted[part]], before[wanted[part]]
 
 
-def _whole_groups(first: np.ndarray, size: np.ndarray):
+def _whole_groups(first: np.ndarray, size: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Places of some groups at a time, and for each place that of its group's first in them."""
     splits = np.flatnonzero(np.diff(np.cumsum(size) // _ROWS)) + 1
     for starts, sizes in zip(np.split(first, splits), np.split(size, splits), strict=True):
@@ -95,7 +150,6 @@ class _Order:
     begin: np.ndarray  # (n_contexts + 1,) int64, where the symbols after each context begin
     symbols: np.ndarray  # (n_pairs,) int64
     counts: np.ndarray  # (n_pairs,) float64
-    totals: np.ndarray  # (n_contexts,) float64
 
 
 class LongTerm:
@@ -110,7 +164,7 @@ class LongTerm:
 
     >>> model = LongTerm([np.array([0, 1, 0])], n_symbols=2, order=1)
     >>> model.distributions(np.array([0, 1])).round(3).tolist()
-    [[0.6, 0.4], [0.3, 0.7]]
+    [[0.571, 0.429], [0.364, 0.636]]
     """
 
     def __init__(self, sequences: Sequence[np.ndarray], n_symbols: int, order: int):
@@ -121,7 +175,7 @@ class LongTerm:
         self._orders: list[_Order] = []
         rows, contexts = np.arange(len(symbols)), np.zeros(len(symbols), np.int64)
         keys = np.zeros(1, np.int64)
-        for length in range(order + 1 if len(symbols) else 0):
+        for length in range(order + 1):
             if length:
                 inside = place[rows] >= length
                 rows, contexts = rows[inside], contexts[inside]
@@ -130,44 +184,47 @@ class LongTerm:
                 )
             if not len(rows):
                 break
-            self._orders.append(_counted(keys, contexts, symbols[rows], n_symbols))
+            counted = _counted(keys, contexts, symbols[rows], n_symbols)
+            self._orders.append(counted)
+            several = np.diff(counted.begin)[contexts] > 1  # else no longer context is asked
+            rows, contexts = rows[several], contexts[several]
 
     def distributions(self, symbols: np.ndarray) -> np.ndarray:
         """Distribution (n, n_symbols) float64 of each symbol (n,), given those before it."""
         symbols = _checked(symbols, self.n_symbols)
-        p = np.full((len(symbols), self.n_symbols), 1 / self.n_symbols)
-        contexts = np.zeros(len(symbols), np.int64)
+        contexts, levels = np.zeros(len(symbols), np.int64), []
         for length, order in enumerate(self._orders):
-            rows = np.flatnonzero(contexts >= 0)
             if length:
+                rows = np.flatnonzero(contexts >= 0)
                 rows = rows[rows >= length]
                 wanted = contexts[rows] * self.n_symbols + symbols[rows - length]
                 found = np.minimum(np.searchsorted(order.keys, wanted), len(order.keys) - 1)
                 contexts = np.full(len(symbols), -1, np.int64)
                 contexts[rows] = np.where(order.keys[found] == wanted, found, -1)
-                rows = rows[contexts[rows] >= 0]
-            _mix(p, rows, contexts[rows], order)
-        return p
+            levels.append((contexts, order))
+        mixture = _Mixture(len(symbols), self.n_symbols, np.arange(self.n_symbols))
+        for contexts, order in reversed(levels):
+            rows = np.flatnonzero(contexts >= 0)
+            for begin in range(0, len(rows), _ROWS):
+                part = rows[begin : begin + _ROWS]
+                mixture.add(part, _dense(order, contexts[part], self.n_symbols))
+        return mixture.distributions()
 
 
 def _counted(keys: np.ndarray, contexts: np.ndarray, symbols: np.ndarray, n_symbols: int) -> _Order:
     pairs, counts = np.unique(contexts * n_symbols + symbols, return_counts=True)
-    owners = pairs // n_symbols
-    begin = np.searchsorted(owners, np.arange(len(keys) + 1))
-    totals = np.bincount(contexts, minlength=len(keys))
-    return _Order(keys, begin, pairs % n_symbols, counts.astype(float), totals.astype(float))
+    begin = np.searchsorted(pairs // n_symbols, np.arange(len(keys) + 1))
+    return _Order(keys, begin, pairs % n_symbols, counts.astype(float))
 
 
-def _mix(p: np.ndarray, rows: np.ndarray, contexts: np.ndarray, order: _Order) -> None:
-    """One order more in ``p[rows]``, of which the contexts are known."""
+def _dense(order: _Order, contexts: np.ndarray, n_symbols: int) -> np.ndarray:
+    """Counts (n, n_symbols) of what followed contexts (n,)."""
     types = np.diff(order.begin)[contexts]
-    weight = 1 / (order.totals[contexts] + types)
-    p[rows] *= (types * weight)[:, None]
     offsets = np.arange(types.sum()) - np.repeat(np.cumsum(types) - types, types)
     pairs = np.repeat(order.begin[contexts], types) + offsets
-    p[np.repeat(rows, types), order.symbols[pairs]] += order.counts[pairs] * np.repeat(
-        weight, types
-    )
+    counts = np.zeros((len(contexts), n_symbols))
+    counts[np.repeat(np.arange(len(contexts)), types), order.symbols[pairs]] = order.counts[pairs]
+    return counts
 
 
 def entropy(distributions: np.ndarray) -> np.ndarray:
