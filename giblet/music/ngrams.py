@@ -74,7 +74,7 @@ class NgramModel:
 
     Parameters
     ----------
-    corpus : pieces, for the long-term model
+    corpus : pieces, for the long-term model; not those whose surprisal is asked for
     order : longest context in notes
     memory : ``"short"``, ``"long"`` or ``"both"``; by default what the corpus allows
     view_bias, memory_bias : of the two combinations, see `giblet.music.ppm.combined`

@@ -51,9 +51,9 @@ class Listening:
             "ngrams": self.ngrams,
             "latent_model": self.latent_model,
             "beats": self.notes.beats,
-            "contexts": self.model and self.contexts,
+            "contexts": None if self.model is None or not len(self.contexts) else self.contexts,
         }
-        return {name for name, value in given.items() if value is not None and value != ()}
+        return {name for name, value in given.items() if value is not None}
 
     @cached_property
     def by_model(self) -> NoteSurprisal:
