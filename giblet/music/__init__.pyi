@@ -55,6 +55,7 @@ from .nats_bought import (
     fit_segments as fit_segments,
     nats_bought_by_latents as nats_bought_by_latents,
 )
+from .ngrams import NgramModel as NgramModel, NoteSurprisal as NoteSurprisal
 from .notes import Beats as Beats, Notes as Notes
 from .positions import BeatEncoding as BeatEncoding, token_phases as token_phases
 from .posteriors import (
@@ -64,6 +65,16 @@ from .posteriors import (
     kl_divergence as kl_divergence,
 )
 from .priors import Prior as Prior, PriorSettings as PriorSettings, build_prior as build_prior
+from .score_features import (
+    FEATURES as FEATURES,
+    Listening as Listening,
+    note_features as note_features,
+    tr_features as tr_features,
+)
+from .surprisal import (
+    context_surprisal as context_surprisal,
+    note_surprisal as note_surprisal,
+)
 from .synthetic_scores import (
     disentanglement_of as disentanglement_of,
     factor_grid as factor_grid,

@@ -1,5 +1,6 @@
 """Pieces in parts: crops to train on, windows that score each token once, streamed scoring."""
 
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -157,24 +158,34 @@ def stream_nats(
     nats : (n_tokens,) float32
     """
     weight = model.embedding.weight
-    moments = torch.as_tensor(seconds).to(weight.device, torch.float32)[None]
-    angles = torch.as_tensor(phases).to(weight.device, torch.float32)[None]
     targets = torch.as_tensor(np.asarray(tokens, np.int64)).to(weight.device)
-    inputs = torch.cat((targets.new_tensor([VOCABULARY.bos]), targets[:-1]))[None]
     nats = np.zeros(len(targets), np.float32)
+    with torch.inference_mode():
+        for part, hidden in stream_hidden(model, targets, seconds, phases, chunk, latent):
+            nats[part] = chunked_nats(hidden, targets[part], weight).cpu().numpy()
+    return nats
+
+
+def stream_hidden(
+    model: Transformer,
+    targets: torch.Tensor,
+    seconds: np.ndarray,
+    phases: np.ndarray,
+    chunk: int = 512,
+    latent: torch.Tensor | None = None,
+) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Hidden states (n, width) that predict ``targets`` (n_tokens,), by parts of a piece.
+
+    Parameters as in `stream_nats`; each part stands beside its place. Without gradients only.
+    """
+    moments = torch.as_tensor(seconds).to(targets.device, torch.float32)[None]
+    angles = torch.as_tensor(phases).to(targets.device, torch.float32)[None]
+    inputs = torch.cat((targets.new_tensor([VOCABULARY.bos]), targets[:-1]))[None]
     was_training = model.training
     model.eval()
-    with torch.inference_mode():
-        caches = model.new_caches()
-        for start in range(0, len(targets), chunk):
-            part = slice(start, start + chunk)
-            hidden = model(
-                inputs[:, part],
-                moments[:, part],
-                angles[:, part],
-                None if latent is None else latent[None, part],
-                caches,
-            )
-            nats[part] = chunked_nats(hidden[0], targets[part], weight).cpu().numpy()
+    caches = model.new_caches()
+    for start in range(0, len(targets), chunk):
+        part = slice(start, start + chunk)
+        signal = None if latent is None else latent[None, part]
+        yield part, model(inputs[:, part], moments[:, part], angles[:, part], signal, caches)[0]
     model.train(was_training)
-    return nats

@@ -1,0 +1,142 @@
+"""PPM* against IDyOM, counting by hand, and a slow form that follows the definition."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from giblet.errors import GibletError
+from giblet.music import ppm
+from giblet.music.ppm import LongTerm, combined, entropy, short_term
+
+
+def by_definition(corpora, sequence, n_symbols, order, learns):
+    """Exact probabilities: every context of every length looked up in every past sequence."""
+    rows = []
+    for i in range(len(sequence)):
+        past = [*corpora, *([sequence[:i]] if learns else [])]
+        levels = []
+        for length in range(min(order, i) + 1):
+            context, counts = sequence[i - length : i], [0] * n_symbols
+            for each in past:
+                for j in range(length, len(each)):
+                    counts[each[j]] += each[j - length : j] == context
+            if not any(counts):
+                break
+            levels.append(counts)
+            if sum(count > 0 for count in counts) == 1:
+                break
+        p = smoothed(levels, n_symbols, set())
+        rows.append([float(q / sum(p)) for q in p])
+    return np.array(rows).reshape(-1, n_symbols)
+
+
+def smoothed(levels, n_symbols, predicted):
+    """The recursion of the module's docstring, from the last of the levels on."""
+    if not levels:
+        return [Fraction(1, n_symbols + 1 - len(predicted))] * n_symbols
+    counts = levels[-1]
+    n = sum(count for s, count in enumerate(counts) if s not in predicted)
+    types = sum(count > 0 for count in counts)
+    seen = {s for s, count in enumerate(counts) if count}
+    lower = smoothed(levels[:-1], n_symbols, predicted | seen if n else predicted)
+    return (
+        [(c + types * q) / (n + types) for c, q in zip(counts, lower, strict=True)] if n else lower
+    )
+
+
+def test_probabilities_by_hand():
+    # a a b a, of three symbols. Before the last: a twice, b once; after b nothing. Order 0:
+    # (2 + 2 q, 1 + 2 q, 2 q) / 5 with q = 1 / (3 + 1 - 2)
+    p = short_term(np.array([0, 0, 1, 0]), n_symbols=3, order=2)
+    np.testing.assert_allclose(p[0], 1 / 3)
+    np.testing.assert_allclose(p[1], np.array([1 + 1 / 3, 1 / 3, 1 / 3]) / 2)
+    np.testing.assert_allclose(p[3], np.array([3, 2, 1]) / 6)
+
+
+def in_alphabet(text):
+    return np.unique(text, return_inverse=True)[1]
+
+
+def test_distributions_are_idyoms():
+    """What IDyOM gives for abracadabra, as the R package ppm has it in its tests."""
+    published = [
+        [0.2, 0.2, 0.2, 0.2, 0.2],
+        [0.6, 0.1, 0.1, 0.1, 0.1],
+        [0.33333334, 0.33333334, 0.11111111, 0.11111111, 0.11111111],
+        [0.25, 0.25, 0.125, 0.125, 0.25],
+        [0.2, 0.53333336, 0.06666668, 0.06666668, 0.13333336],
+        [0.26666665, 0.2, 0.2, 0.13333331, 0.2],
+        [0.20833334, 0.2916667, 0.2916667, 0.083333336, 0.125],
+        [0.25, 0.1875, 0.1875, 0.1875, 0.1875],
+        [0.2093023, 0.21705426, 0.21705426, 0.21705426, 0.13953489],
+        [0.19148937, 0.14893615, 0.12765956, 0.12765956, 0.40425533],
+        [0.4347826, 0.1521739, 0.13043477, 0.13043477, 0.1521739],
+    ]
+    found = short_term(in_alphabet(list("abracadabra")), 5, order=10)
+    np.testing.assert_allclose(found, published, atol=1e-6)
+
+
+def test_surprisal_of_a_prelude_is_idyoms():
+    """Louis Couperin, unmeasured prelude no. 7: 4.195832 bits a note, from the same tests."""
+    pitches = """45 52 57 60 64 69 45 52 57 60 64 69 45 45 44 52 60 60 59 64 64 71 45 57 76 74 72
+    71 72 72 72 72 72 72 72 72 52 64 69 69 71 71 71 71 71 71 50 52 54 55 52 53 52 50 48 48 47 69
+    71 72 55 74 62 67 48 67 69 71 57 72 72 57 64 65 72 72 72 60 62 66 71 71 62 68 66 68 64 64 64
+    64 59 59 60 64 68 68 69 69 50 49 49 50 59 64 64 65 69 47 48 50 52 53 50 50 52 60 64 69 52 60
+    60 59 69 69 68 68 68 45 52 57 61 64 69 45 52 57 62 61 64 69"""
+    symbols = in_alphabet(pitches.split())
+    p = short_term(symbols, symbols.max() + 1, order=10)
+    bits = -np.log2(p[np.arange(len(symbols)), symbols]).mean()
+    assert bits == pytest.approx(4.195832, abs=1e-5)
+
+
+@pytest.mark.parametrize(("n_symbols", "order"), [(2, 4), (3, 6), (4, 0), (5, 1)])
+def test_both_memories_are_the_definition(rng, n_symbols, order):
+    for n in (1, 2, 40):
+        sequence = rng.integers(n_symbols, size=n)
+        corpus = [rng.integers(n_symbols, size=m) for m in (30, 1, 9, 0)]
+        lists = [each.tolist() for each in corpus]
+        short = by_definition([], sequence.tolist(), n_symbols, order, learns=True)
+        long = by_definition(lists, sequence.tolist(), n_symbols, order, learns=False)
+        np.testing.assert_allclose(short_term(sequence, n_symbols, order), short, rtol=1e-12)
+        model = LongTerm(corpus, n_symbols, order)
+        np.testing.assert_allclose(model.distributions(sequence), long, rtol=1e-12)
+
+
+def test_contexts_are_not_mixed_where_they_are_worked_on_in_parts(rng, monkeypatch):
+    sequence = rng.integers(3, size=600)
+    corpus = [rng.integers(3, size=400)]
+    whole = short_term(sequence, 3, 4), LongTerm(corpus, 3, 4).distributions(sequence)
+    monkeypatch.setattr(ppm, "_ROWS", 7)
+    parts = short_term(sequence, 3, 4), LongTerm(corpus, 3, 4).distributions(sequence)
+    np.testing.assert_array_equal(whole, parts)
+
+
+def test_an_empty_corpus_and_an_empty_piece():
+    assert short_term(np.zeros(0, int), 4, 3).shape == (0, 4)
+    np.testing.assert_array_equal(LongTerm([], 4, 3).distributions(np.array([1, 2])), 0.25)
+    assert LongTerm([np.array([1])], 4, 3).distributions(np.zeros(0, int)).shape == (0, 4)
+
+
+def test_the_past_does_not_hear_the_future(rng):
+    sequence = rng.integers(4, size=300)
+    changed = np.append(sequence[:200], rng.integers(4, size=100))
+    np.testing.assert_array_equal(short_term(sequence, 4, 5)[:201], short_term(changed, 4, 5)[:201])
+
+
+def test_the_combination_weighs_by_entropy():
+    sure, unsure = np.array([[0.9, 0.05, 0.05]]), np.array([[0.2, 0.4, 0.4]])
+    h = entropy(np.concatenate([sure, unsure])) / np.log(3)
+    weights = (1 / h**2) / (1 / h**2).sum()
+    expected = sure ** weights[0] * unsure ** weights[1]
+    np.testing.assert_allclose(combined([sure, unsure], 2.0), expected / expected.sum())
+    plain = np.sqrt(sure * unsure)
+    np.testing.assert_allclose(combined([sure, unsure], 0.0), plain / plain.sum())
+    np.testing.assert_allclose(combined([sure, unsure], 200.0), sure, atol=1e-6)
+    np.testing.assert_allclose(combined([sure, sure], 1.0), sure)
+
+
+@pytest.mark.parametrize("bad", [np.array([0, 4]), np.array([-1]), np.array([0.5]), np.eye(2)])
+def test_symbols_outside_the_alphabet_are_refused(bad):
+    with pytest.raises(GibletError, match="symbol"):
+        short_term(bad, 4, 1)
