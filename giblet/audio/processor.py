@@ -33,7 +33,9 @@ class AudioProcessor:
         ``"bundled"``, a Hugging Face id or a folder, as ``giblet.audio.load_codec`` takes it; or
         any object that is a ``giblet.audio.Codec``.
     bandwidth_kbps
-        Bandwidth of the codec: 6 kbps is 8 codebooks at 24 kHz.
+        Bandwidth of the codec, the nearest that it offers: 6 kbps is 8 codebooks at 24 kHz.
+    codebooks
+        Their number, instead of ``bandwidth_kbps``.
     t_r
         Repetition time of the scan, s.
     framing
@@ -50,10 +52,11 @@ class AudioProcessor:
         t_r: float = 1.5,
         framing: str = "tr_synchronous",
         mel: MelSettings | None = None,
+        codebooks: int | None = None,
     ):
         self.feature_type = FEATURE_TYPES["encodec" if use_encodec else "mel"]
         self.mel = mel or MelSettings()
-        self.coder = self.feature_type.coder(codec, bandwidth_kbps, self.mel)
+        self.coder = self.feature_type.coder(codec, bandwidth_kbps, codebooks, self.mel)
         if not use_encodec:
             framing = "tr_synchronous"
         self.clock = TrClock(t_r, self.coder.frame_rate, framing)
@@ -61,7 +64,8 @@ class AudioProcessor:
     @classmethod
     def from_config(cls, config: Config, path: str) -> Self:
         """As a config has it, for the feature type ``encodec`` or ``mel``."""
-        chosen = config.model_dump(include={"codec", "bandwidth_kbps", "t_r", "framing"})
+        keys = {"codec", "bandwidth_kbps", "codebooks", "t_r", "framing"}
+        chosen = config.model_dump(include=keys)
         return cls(path == "encodec", mel=MelSettings.from_config(config.mel), **chosen)
 
     @property

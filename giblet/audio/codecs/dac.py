@@ -25,7 +25,9 @@ class Dac(WindowedCodec):
     @property
     def reach(self) -> tuple[int, int]:
         hop = self.hop_length
-        return -(-_reach(self.model.encoder) // hop), _reach(self.model.decoder, hop)
+        return -(-receptive_field(self.model.encoder) // hop), receptive_field(
+            self.model.decoder, hop
+        )
 
     def _encoded(self, sound: torch.Tensor, wanted: slice) -> torch.Tensor:
         latents = self.model.encoder(sound[None, None])[..., wanted]
@@ -45,7 +47,7 @@ class Dac(WindowedCodec):
         return torch.stack(books).float().numpy()
 
 
-def _reach(part: nn.Module, stride_in: int = 1) -> int:
+def receptive_field(part: nn.Module, stride_in: int = 1) -> int:
     """Receptive field of an output of ``part`` to either side (input steps), or a little more.
 
     ``stride_in``: 1 for an encoder, which divides the rate; the hop length for a decoder, which
