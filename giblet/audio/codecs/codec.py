@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -18,8 +18,6 @@ from giblet.io.tables import load_json
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
-
-    from giblet.audio.codecs.pretrained import PretrainedCodec
 
 logger = logging.getLogger(__name__)
 
@@ -129,7 +127,7 @@ def codec_folder(name_or_folder: str) -> Path:
     return model_folder(name_or_folder, "codec")
 
 
-def _read_model(folder: Path, name: str) -> tuple[type["PretrainedCodec"], "PreTrainedModel"]:
+def _read_model(folder: Path, name: str) -> tuple[type[Any], "PreTrainedModel"]:
     """The class for the model in a folder, and the model, in single precision."""
     import torch
 

@@ -56,9 +56,12 @@ def receptive_field(part: nn.Module, stride_in: int = 1) -> int:
     reach, stride = 0.0, float(stride_in)  # in output samples of a decoder, inputs of an encoder
     for layer in part.modules():
         if isinstance(layer, nn.ConvTranspose1d):
-            reach += layer.kernel_size[0] * stride / layer.stride[0]
+            padding = layer.padding[0]
             stride /= layer.stride[0]
+            reach += max(padding, layer.kernel_size[0] - 1 - padding) * stride
         elif isinstance(layer, nn.Conv1d):
-            reach += (layer.kernel_size[0] - 1) * layer.dilation[0] * stride
+            padding = int(layer.padding[0])
+            further = (layer.kernel_size[0] - 1) * layer.dilation[0] - padding
+            reach += max(padding, further) * stride
             stride *= layer.stride[0]
     return int(np.ceil(reach / stride_in)) + 1

@@ -97,7 +97,7 @@ class HierarchicalModel(PreTrainedModel):
         self.to_latents = nn.ModuleList(nn.Conv1d(n, dim, 3, padding=1) for n in ends)
         self.from_latents = nn.ModuleList(nn.Conv1d(dim, n, 3, padding=1) for n in ends)
         self.dims = [dim] * len(ends)  # of each stream's latents
-        self.music = self.from_music = None
+        self.music: MusicFeatures | None = None
         if (music := config.music) is not None:
             self.music = MusicFeatures(config.sampling_rate, music["n_fft"], music["hop_length"])
             self.from_music = nn.Conv1d(self.music.n_features, ends[-1], 1)
@@ -267,7 +267,8 @@ def split_stride(stride: int) -> list[int]:
     >>> split_stride(8), split_stride(60)
     ([2, 4], [3, 4, 5])
     """
-    strides, left = [], stride
+    strides: list[int] = []
+    left = stride
     for factor in (5, 4, 3, 2):
         while left % factor == 0:
             strides, left = [factor, *strides], left // factor
