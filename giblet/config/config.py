@@ -68,8 +68,10 @@ class Config(Section):
     codebooks: PositiveInt | None = Field(
         None, description="codes in a frame, instead of bandwidth_kbps; likewise the nearest"
     )
-    framing: Literal["tr_synchronous", "native"] = Field(
-        "tr_synchronous", description="equal code frames in every TR, or the codec's own clock"
+    framing: Literal["auto", "tr_synchronous", "native"] = Field(
+        "auto",
+        description="equal code frames in every TR, or the codec's own clock; auto: equal ones, "
+        "unless the sound would run more than 1 % faster or slower",
     )
     hrf_model: Literal["spm", "glover", "fir", "none"] = Field(
         "spm", description="as nilearn computes it; fir: film at several lags, for linear models"
