@@ -41,7 +41,7 @@ MOVED = dict(
     codec.data codec_training.data
     codec.discriminators codec_training.discriminators
     codec.factorized codec_training.quantizer
-    codec.features codec_training.spectral_features
+    codec.features audio.spectral_features
     codec.hierarchical codec_training.hierarchical
     codec.interface codec_training.network
     codec.judge codec_training.discriminators
@@ -59,6 +59,7 @@ MOVED = dict(
     codec.trainer codec_training.trainer
     codec.verbs commands.codec
     codec_training.balancer loss_weighting.balancer
+    codec_training.spectral_features audio.spectral_features
     config_page config.docs
     contents io.schema
     dataset alignment.dataset

@@ -3,12 +3,15 @@
 Seconds unless a suffix says otherwise. TR ``i`` covers ``[i * t_r, (i + 1) * t_r)`` of the film.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
 TOLERANCE = 1e-6  # s: a time this near an edge, as float noise puts it, lies on the edge
 _EPSILON = 1e-6  # frames: the same of a codec's frames
+MOST_BEND = 0.01  # share by which sound may run faster or slower before native framing is better
 
 
 def check_t_r(t_r: float, frame_rate: float | None = None) -> float:
@@ -149,13 +152,32 @@ def code_frame_edges(n_trs: int, t_r: float, frame_rate: float) -> np.ndarray:
     return np.floor(seconds * frame_rate + _EPSILON).astype(np.int64)
 
 
+def whole_frames(t_r: float, frame_rate: float) -> int:
+    """Whole code frames that fit into a TR: those of tr_synchronous framing before giblet 0.2.
+
+    >>> whole_frames(1.5, 12.5)
+    18
+    """
+    return int(np.floor(t_r * frame_rate + _EPSILON))
+
+
+def nearest_frames(t_r: float, frame_rate: float) -> int:
+    """The whole number of frames nearest to those of a TR; of two equally near the lower.
+
+    >>> nearest_frames(1.5, 12.5), nearest_frames(1.5, 75)
+    (19, 112)
+    """
+    return max(1, int(np.ceil(t_r * frame_rate - 0.5 - _EPSILON)))
+
+
 @dataclass(frozen=True)
 class TrClock:
     """Assignment of code frames to TRs.
 
-    ``tr_synchronous`` runs the codec on sound resampled by ``floor(t_r * frame_rate) /
-    (t_r * frame_rate)``, so that every TR holds the same whole number of frames.
-    ``native`` keeps the codec's own frames; TRs then differ by one frame.
+    ``tr_synchronous`` runs the codec on resampled sound, so that every TR holds the same whole
+    number of frames: ``n_frames``, by default the nearest to ``t_r * frame_rate``. The codec hears
+    the sound faster or slower by ``bend``. ``native`` keeps the codec's own frames; TRs then
+    differ by one frame.
 
     >>> [TrClock(1.5, 75, framing).frames_per_tr for framing in ("tr_synchronous", "native")]
     [112, 113]
@@ -164,11 +186,44 @@ class TrClock:
     t_r: float
     frame_rate: float
     framing: str = "tr_synchronous"
+    n_frames: int | None = None
+
+    @classmethod
+    def choose(cls, t_r: float, frame_rate: float, framing: str = "auto") -> Self:
+        """``auto``: tr_synchronous, or native where that would bend the sound by above 1 %.
+
+        >>> TrClock.choose(1.5, 75).framing, TrClock.choose(1.5, 12.5).framing
+        ('tr_synchronous', 'native')
+        """
+        if framing != "auto":
+            return cls(t_r, frame_rate, framing)
+        clock = cls(t_r, frame_rate)
+        return clock if abs(clock.bend) <= MOST_BEND else cls(t_r, frame_rate, "native")
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any]) -> Self:
+        """The clock of a file, by its attributes ``t_r``, ``frame_rate``, ``framing`` and, since
+        giblet 0.2, ``frames_per_tr``; before, tr_synchronous framing took `whole_frames`.
+
+        >>> facts = {"t_r": 1.49, "frame_rate": 75.0, "framing": "tr_synchronous"}
+        >>> TrClock.from_facts(facts).frames_per_tr, TrClock(1.49, 75.0).frames_per_tr
+        (111, 112)
+        """
+        t_r, frame_rate, framing = float(facts["t_r"]), float(facts["frame_rate"]), facts["framing"]
+        check_t_r(t_r, frame_rate)
+        if framing != "tr_synchronous":
+            return cls(t_r, frame_rate, framing)
+        n_frames = int(facts.get("frames_per_tr", whole_frames(t_r, frame_rate)))
+        return cls(t_r, frame_rate, framing, n_frames)
 
     def __post_init__(self):
         check_t_r(self.t_r, self.frame_rate)
         if self.framing not in ("tr_synchronous", "native"):
             raise ValueError(f"framing must be tr_synchronous or native, got {self.framing!r}")
+        if self.n_frames is not None and abs(self.n_frames - self._exact_frames_per_tr) >= 1:
+            raise ValueError(
+                f"{self.n_frames} frames cannot stand for a TR's {self._exact_frames_per_tr:g}"
+            )
 
     @property
     def _exact_frames_per_tr(self) -> float:
@@ -177,9 +232,20 @@ class TrClock:
     @property
     def frames_per_tr(self) -> int:
         """Slots that a TR has: whole frames, one more in native framing where they do not fit."""
-        whole = int(np.floor(self._exact_frames_per_tr + _EPSILON))
+        if self.framing == "tr_synchronous":
+            return self.n_frames or nearest_frames(self.t_r, self.frame_rate)
+        whole = whole_frames(self.t_r, self.frame_rate)
         fits = abs(self._exact_frames_per_tr - whole) < _EPSILON
-        return whole if self.framing == "tr_synchronous" or fits else whole + 1
+        return whole if fits else whole + 1
+
+    @property
+    def bend(self) -> float:
+        """Share by which the codec hears the sound too fast; negative: too slow.
+
+        >>> round(TrClock(1.5, 12.5, n_frames=18).bend, 3), round(TrClock(1.5, 12.5).bend, 3)
+        (0.042, -0.013)
+        """
+        return self.frame_rate / self.film_frame_rate() - 1
 
     def encoding_rate_hz(self, sample_rate: float) -> float:
         """Rate to which sound is resampled before a codec of ``sample_rate`` encodes it."""

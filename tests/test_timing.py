@@ -1,7 +1,7 @@
 """The clock neither drifts nor loses frames; exact fractions are the oracle."""
 
 from fractions import Fraction
-from math import floor
+from math import ceil, floor
 
 import numpy as np
 import pytest
@@ -55,9 +55,49 @@ def test_cutting_112_frames_from_each_tr_would_lose_six_seconds():
 def test_tr_synchronous_trs_are_equal_and_nothing_is_lost(t_r_ms, frame_rate, n_trs):
     clock = TrClock(t_r_ms / 1000, frame_rate)
     assert (np.diff(clock.edges(n_trs)) == clock.frames_per_tr).all()
-    assert clock.frames_per_tr == floor(Fraction(t_r_ms, 1000) * Fraction(frame_rate))
+    exact = Fraction(t_r_ms, 1000) * Fraction(frame_rate)
+    assert clock.frames_per_tr == max(1, ceil(exact - Fraction(1, 2)))  # the nearest
+    assert clock.bend == pytest.approx(float(exact / clock.frames_per_tr - 1), abs=1e-9)
     samples = clock.encoding_rate_hz(24000) * clock.duration(n_trs)  # before the codec
     np.testing.assert_allclose(samples * frame_rate / 24000, n_trs * clock.frames_per_tr)
+
+
+@pytest.mark.parametrize(
+    ("t_r", "frame_rate", "framing", "n_frames", "bend"),
+    [
+        (1.5, 75, "tr_synchronous", 112, 0.0045),  # of two equally near the lower, as ever
+        (1.49, 75, "tr_synchronous", 112, -0.0022),
+        (1.5, 12.5, "native", 19, 0),  # Mimi: 18.75 frames
+        (2.0, 12.5, "tr_synchronous", 25, 0),
+        (0.72, 75, "tr_synchronous", 54, 0),
+        (1.5, 24000 / 2048, "native", 18, 0),
+    ],
+)
+def test_native_where_the_sound_would_be_bent(t_r, frame_rate, framing, n_frames, bend):
+    clock = TrClock.choose(t_r, frame_rate)
+    assert (clock.framing, clock.frames_per_tr) == (framing, n_frames)
+    assert clock.bend == pytest.approx(bend, abs=1e-4)
+    assert TrClock.choose(t_r, frame_rate, "tr_synchronous").framing == "tr_synchronous"
+
+
+def test_bend_is_what_the_codec_hears():
+    """A tone's frequency, measured in sound that is resampled for the codec."""
+    clock = TrClock(1.5, 12.5)
+    rate = clock.encoding_rate_hz(24000)  # played at 24 kHz, it is faster by the bend
+    assert 24000 / rate - 1 == pytest.approx(clock.bend)
+    assert clock.bend == pytest.approx(18.75 / 19 - 1)
+    assert TrClock(1.5, 12.5, n_frames=18).bend == pytest.approx(18.75 / 18 - 1)
+
+
+def test_files_from_before_are_framed_as_they_were():
+    facts = {"t_r": 1.5, "frame_rate": 12.5, "framing": "tr_synchronous"}
+    assert TrClock.from_facts(facts).frames_per_tr == 18
+    assert TrClock.from_facts(facts | {"frames_per_tr": 19}) == TrClock(1.5, 12.5, n_frames=19)
+    native = TrClock.from_facts(facts | {"framing": "native", "frames_per_tr": 19})
+    assert native == TrClock(1.5, 12.5, "native")
+    for wrong in (0, 17, 20, 10**12):
+        with pytest.raises(ValueError, match=r"frames cannot stand for a TR's 18\.75"):
+            TrClock.from_facts(facts | {"frames_per_tr": wrong})
 
 
 @given(MILLISECONDS, FRAME_RATES, N_TRS)

@@ -268,7 +268,7 @@ def sound_levels(mel: xr.Dataset) -> np.ndarray:
     of ``group_trs`` of the mel feature type, ``audio`` (n_trs, n_mels, n_frames) in dB, from the
     film's first second on.
     """
-    clock = TrClock(mel.attrs["t_r"], mel.attrs["frame_rate"], mel.attrs["framing"])
+    clock = TrClock.from_facts(mel.attrs)
     stream = ungroup_trs(mel["audio"].values, clock)  # (n_mels, n_frames)
     ends = sample_edges(stream.shape[1], clock.film_frame_rate())
     edges = sample_edges(count_samples(ends[-1], RATE_HZ), RATE_HZ)

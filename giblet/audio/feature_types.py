@@ -160,7 +160,7 @@ class FeatureType:
     vocoder
         What turns the features back into sound, as the report names it.
     coder
-        (codec or its name, bandwidth in kbit/s, mel settings) → `Coder`.
+        (codec or its name, bandwidth in kbit/s, codebooks or None, mel settings) → `Coder`.
     """
 
     name: str
@@ -171,16 +171,20 @@ class FeatureType:
     is_codes: bool
     settings: tuple[str, ...]
     vocoder: str
-    coder: Callable[[str | Path | Codec, float, MelSettings], Coder]
+    coder: Callable[[str | Path | Codec, float, int | None, MelSettings], Coder]
 
 
-def _codec_coder(codec: str | Path | Codec, bandwidth_kbps: float, _mel: MelSettings) -> Coder:
+def _codec_coder(
+    codec: str | Path | Codec, bandwidth_kbps: float, codebooks: int | None, _mel: MelSettings
+) -> Coder:
     if isinstance(codec, str | Path):
-        codec = load_codec(str(codec), bandwidth_kbps)
+        codec = load_codec(str(codec), bandwidth_kbps, codebooks)
     return CodecCoder(codec)
 
 
-def _mel_coder(_codec: str | Path | Codec, _bandwidth_kbps: float, mel: MelSettings) -> Coder:
+def _mel_coder(
+    _codec: str | Path | Codec, _kbps: float, _codebooks: int | None, mel: MelSettings
+) -> Coder:
     return MelCoder(mel)
 
 
@@ -194,7 +198,7 @@ FEATURE_TYPES = {
             unit="label",
             missing=-1,
             is_codes=True,
-            settings=("codec", "bandwidth_kbps", "framing"),
+            settings=("codec", "bandwidth_kbps", "codebooks", "framing"),
             vocoder="codec",
             coder=_codec_coder,
         ),

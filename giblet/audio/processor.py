@@ -15,7 +15,15 @@ from giblet.audio.mel import MelSettings
 from giblet.config.config import Config
 from giblet.errors import GibletError
 from giblet.log import progress
-from giblet.timing import TrClock, count_samples, samples_duration, tr_onsets, whole_trs
+from giblet.timing import (
+    TrClock,
+    check_t_r,
+    count_samples,
+    samples_duration,
+    tr_onsets,
+    whole_frames,
+    whole_trs,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,11 +41,15 @@ class AudioProcessor:
         ``"bundled"``, a Hugging Face id or a folder, as ``giblet.audio.load_codec`` takes it; or
         any object that is a ``giblet.audio.Codec``.
     bandwidth_kbps
-        Bandwidth of the codec: 6 kbps is 8 codebooks at 24 kHz.
+        Bandwidth of the codec, the nearest that it offers: 6 kbps is 8 codebooks at 24 kHz.
+    codebooks
+        Their number, instead of ``bandwidth_kbps``.
     t_r
         Repetition time of the scan, s.
     framing
-        ``"tr_synchronous"`` (equal frames in every TR) or ``"native"`` (the codec's own clock).
+        ``"tr_synchronous"`` (equal frames in every TR: the sound runs a little faster or slower
+        through the codec), ``"native"`` (the codec's own clock), or ``"auto"``: native where the
+        sound would run more than 1 % faster or slower.
     mel
         Settings of the mel path.
     """
@@ -48,20 +60,24 @@ class AudioProcessor:
         codec: "str | Path | Codec" = BUNDLED,
         bandwidth_kbps: float = 6.0,
         t_r: float = 1.5,
-        framing: str = "tr_synchronous",
+        framing: str = "auto",
         mel: MelSettings | None = None,
+        codebooks: int | None = None,
     ):
         self.feature_type = FEATURE_TYPES["encodec" if use_encodec else "mel"]
         self.mel = mel or MelSettings()
-        self.coder = self.feature_type.coder(codec, bandwidth_kbps, self.mel)
-        if not use_encodec:
-            framing = "tr_synchronous"
-        self.clock = TrClock(t_r, self.coder.frame_rate, framing)
+        self.coder = self.feature_type.coder(codec, bandwidth_kbps, codebooks, self.mel)
+        rate = self.coder.frame_rate
+        if use_encodec:
+            self.clock = TrClock.choose(t_r, rate, framing)
+        else:
+            self.clock = TrClock(t_r, rate, n_frames=whole_frames(check_t_r(t_r, rate), rate))
 
     @classmethod
     def from_config(cls, config: Config, path: str) -> Self:
         """As a config has it, for the feature type ``encodec`` or ``mel``."""
-        chosen = config.model_dump(include={"codec", "bandwidth_kbps", "t_r", "framing"})
+        keys = {"codec", "bandwidth_kbps", "codebooks", "t_r", "framing"}
+        chosen = config.model_dump(include=keys)
         return cls(path == "encodec", mel=MelSettings.from_config(config.mel), **chosen)
 
     @property
@@ -157,17 +173,26 @@ class AudioProcessor:
         TypeError, ValueError
             Features of another kind or shape than ``audio_to_features`` gives.
         """
-        features = self.check_features(*unpack(features, attrs))
-        rate = self.clock.encoding_rate_hz(self.sample_rate)
-        stream = ungroup_trs(features, self.clock, first_tr)
+        features, stored = unpack(features, attrs)
+        features = self.check_features(features, stored)
+        clock = self._stored_clock(stored)
+        rate = clock.encoding_rate_hz(self.sample_rate)
+        stream = ungroup_trs(features, clock, first_tr)
         waveform = self.coder.decode(stream)
-        n_wanted = count_samples(self.clock.duration(len(features)), self.sample_rate)
+        n_wanted = count_samples(clock.duration(len(features)), self.sample_rate)
         waveform = _resample(waveform, rate, self.sample_rate)
-        waveform = waveform[count_samples(self.clock.head_start(first_tr), self.sample_rate) :]
+        waveform = waveform[count_samples(clock.head_start(first_tr), self.sample_rate) :]
         waveform = np.pad(waveform, (0, max(0, n_wanted - len(waveform))))[:n_wanted]
         if path is not None:
             write_sound(path, waveform, self.sample_rate)
         return waveform
+
+    def _stored_clock(self, stored: Mapping) -> TrClock:
+        """The clock by which features were framed: by a file's facts, else this processor's."""
+        if "framing" not in stored:
+            return self.clock
+        own = {"t_r": self.clock.t_r, "frame_rate": self.clock.frame_rate}
+        return TrClock.from_facts(own | dict(stored))
 
     def check_features(self, features: np.ndarray, stored: Mapping | None = None) -> np.ndarray:
         """``features`` (n_trs, rows, frames_per_tr) if this processor may decode them.
@@ -190,6 +215,8 @@ class AudioProcessor:
             "encoding_mode": self.encoding_mode,
             "t_r": self.clock.t_r,
             "framing": self.clock.framing,
+            "frames_per_tr": self.clock.frames_per_tr,
+            "bend": self.clock.bend,
             "sample_rate": self.sample_rate,
             "frame_rate": self.clock.frame_rate,
             "units": self.feature_type.unit,

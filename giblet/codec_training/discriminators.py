@@ -13,9 +13,9 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
+from giblet.audio.spectral_features import Spectra
 from giblet.codec_training.recipe import DiscriminatorSettings
 from giblet.codec_training.registry import build_part
-from giblet.codec_training.spectral_features import Spectra
 from giblet.errors import GibletError
 
 Outputs = tuple[list[torch.Tensor], list[list[torch.Tensor]]]  # score maps, features of each

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import nn
 
-from giblet.codec_training import spectral_features as features
+from giblet.audio import spectral_features as features
+from giblet.audio.spectral_features import Spectra
 from giblet.codec_training.registry import build_part
-from giblet.codec_training.spectral_features import Spectra
 from giblet.errors import GibletError
 from giblet.loss_weighting.balancer import check_weight
 

@@ -54,7 +54,7 @@ def group_trs(stream: Path, trs: OutputFile) -> None:
 
     arrays = load_arrays(stream, *STREAM)
     facts = arrays.attrs
-    clock, n_trs = TrClock(facts["t_r"], facts["frame_rate"], facts["framing"]), facts["n_trs"]
+    clock, n_trs = TrClock.from_facts(facts), facts["n_trs"]
     grouped = group_trs(arrays["stream"].values, clock, n_trs)
     table = tr_table(clock, n_trs).set_index("tr_index").rename_axis("tr").to_xarray()
     save_arrays(table.assign(audio=(("tr", "row", "frame"), grouped)).assign_attrs(facts), trs)

@@ -62,9 +62,16 @@ class Config(Section):
         description='"bundled", a folder, or a Hugging Face id with its commit, owner/name@commit '
         "(without it: what the cache holds)",
     )
-    bandwidth_kbps: PositiveFloat = Field(6.0, description="a bandwidth of the codec")
-    framing: Literal["tr_synchronous", "native"] = Field(
-        "tr_synchronous", description="equal code frames in every TR, or the codec's own clock"
+    bandwidth_kbps: PositiveFloat = Field(
+        6.0, description="of the codec's codes; the nearest that it offers is taken, and logged"
+    )
+    codebooks: PositiveInt | None = Field(
+        None, description="codes in a frame, instead of bandwidth_kbps; likewise the nearest"
+    )
+    framing: Literal["auto", "tr_synchronous", "native"] = Field(
+        "auto",
+        description="equal code frames in every TR, or the codec's own clock; auto: equal ones, "
+        "unless the sound would run more than 1 % faster or slower",
     )
     hrf_model: Literal["spm", "glover", "fir", "none"] = Field(
         "spm", description="as nilearn computes it; fir: film at several lags, for linear models"

@@ -38,7 +38,7 @@ def export_stimulus(export: Export, film: xr.Dataset) -> None:
     leap, a repetition) has n/a where nothing was shown, and both times of each ``Showings``.
     """
     attrs, done = film.attrs, {}
-    clock = TrClock(float(attrs["t_r"]), float(attrs["frame_rate"]), attrs["framing"])
+    clock = TrClock.from_facts(attrs)
     feature_type = FEATURE_TYPES[attrs["encoding_mode"]]
     kind, row = feature_type.label, feature_type.row
     what = "index of a codeword" if row == "codebook" else "level of a mel band"
@@ -178,7 +178,7 @@ def _gzipped(table: pd.DataFrame) -> bytes:
 
 def _codec(attrs: dict) -> dict:
     """Origin of the features, from the attributes of their file."""
-    keys = {"film": "Film", "input": "FilmFingerprint", "framing": "Framing"}
+    keys = {"film": "Film", "input": "FilmFingerprint", "framing": "Framing", "bend": "FramingBend"}
     keys |= {"sound_track": "SoundTrack"}
     if FEATURE_TYPES[attrs["encoding_mode"]].is_codes:
         keys |= {"codec": "Codec", "codec_revision": "CodecRevision"}

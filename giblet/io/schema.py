@@ -68,11 +68,11 @@ def _is_texts(value: Any) -> bool:
 _RULES = {
     _is_count: (
         "a whole number from 0 on",
-        "n_trs n_codebooks n_frames n_samples codebook_size gap_trs",
+        "n_trs n_codebooks n_frames n_samples codebook_size gap_trs frames_per_tr",
     ),
     _is_amount: ("a number from 0 on", "frame_rate bandwidth_kbps"),
     _is_t_r: ("seconds, above 0 and up to 60", "t_r"),
-    _is_number: ("a number", "volume_offset lag_seconds lag_applied"),
+    _is_number: ("a number", "volume_offset lag_seconds lag_applied bend"),
     _is_text: (
         "text",
         "codec codec_revision source bold_source hrf_model framing encoding_mode stim_file",

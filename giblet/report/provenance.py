@@ -8,6 +8,7 @@ LABELS = {
     "codec_revision": "Codec revision",
     "bandwidth_kbps": "Bandwidth (kbit/s)",
     "framing": "Framing",
+    "bend": "Sound in the codec",
     "modalities": "Modalities",
     "bold_source": "Source of BOLD",
     "subjects": "Subjects",

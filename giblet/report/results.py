@@ -218,6 +218,7 @@ def _facts(aligned: xr.Dataset, config: Config) -> dict:
         "n_trs": aligned.sizes["tr"],
         "parts": part.value_counts().to_dict(),
         "framing": attrs["framing"],
+        "bend": _bend(attrs),
         "codec": attrs["codec"],
         "codec_revision": attrs["codec_revision"],
         "bandwidth_kbps": float(attrs["bandwidth_kbps"]),
@@ -229,6 +230,20 @@ def _facts(aligned: xr.Dataset, config: Config) -> dict:
         "warnings": joined_warnings(attrs),
         **_run_facts(config),
     }
+
+
+def _bend(attrs: dict) -> str:
+    """How much faster or slower the sound ran through the codec.
+
+    >>> _bend({"bend": -0.0131}), _bend({"bend": 0.0}), _bend({})
+    ('1.3 % slower', 'none', '–')
+    """
+    if "bend" not in attrs:
+        return "–"
+    percent = 100 * float(attrs["bend"])
+    if abs(percent) < 1e-3:
+        return "none"
+    return f"{abs(percent):.2g} % {'faster' if percent > 0 else 'slower'}"
 
 
 def _run_facts(config: Config) -> dict:

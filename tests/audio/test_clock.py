@@ -36,7 +36,8 @@ def test_native_edges_are_those_of_exact_fractions(t_r, rate, n_trs):
 def test_tr_synchronous_edges_are_multiples(t_r, rate, n_trs):
     clock = clock_of(t_r, rate, "tr_synchronous")
     exact = Fraction(t_r) * Fraction(rate)
-    assert floor(exact) <= clock.frames_per_tr <= floor(exact + NOISE)
+    assert abs(clock.frames_per_tr - exact) <= Fraction(1, 2) + NOISE
+    assert clock.frames_per_tr - exact < Fraction(1, 2)  # of two equally near the lower
     assert clock.edges(n_trs).tolist() == [i * clock.frames_per_tr for i in range(n_trs + 1)]
 
 

@@ -17,6 +17,7 @@ from giblet.audio.mel import MelSettings, average_trs, mel_to_sound
 from giblet.audio.metrics.distances import envelopes, lag_ms, stoi
 from giblet.demo import film_path
 from giblet.errors import GibletError
+from giblet.timing import TrClock
 
 COLUMNS = ["tr_index", "start_time", "end_time", "n_frames", "encoding_mode"]
 
@@ -299,6 +300,26 @@ def test_codes_of_another_shape_or_range_are_refused(features, message):
 def test_mel_of_another_shape_or_with_nan_is_refused(features, message):
     with pytest.raises(ValueError, match=message):
         AudioProcessor(use_encodec=False, t_r=1.5).features_to_audio(features)
+
+
+def test_features_framed_before_decode_as_they_were_framed(speech_file):
+    """giblet 0.1 took whole frames, 111 of 111.75, and did not write how many."""
+    old, new = (AudioProcessor(t_r=1.49, bandwidth_kbps=0.75) for _ in range(2))
+    old.clock = TrClock(1.49, 75.0, n_frames=111)
+    features, _ = old.audio_to_features(speech_file, max_trs=2)
+    facts = {k: v for k, v in old.facts().items() if k not in ("frames_per_tr", "bend")}
+    assert (features.shape[2], new.clock.frames_per_tr) == (111, 112)
+    heard = new.features_to_audio(features, attrs=facts)
+    np.testing.assert_array_equal(heard, old.features_to_audio(features))
+    with pytest.raises(ValueError, match="features have 111 frames per TR"):
+        new.features_to_audio(features)
+
+
+def test_how_far_sound_is_bent_is_a_fact():
+    facts = AudioProcessor(t_r=1.49).facts()
+    assert (facts["framing"], facts["frames_per_tr"]) == ("tr_synchronous", 112)
+    assert facts["bend"] == pytest.approx(111.75 / 112 - 1)
+    assert AudioProcessor(t_r=1.5, framing="native").facts()["bend"] == 0
 
 
 def test_facts_tell_features_of_one_processor_from_anothers():

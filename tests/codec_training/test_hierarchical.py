@@ -63,19 +63,20 @@ def test_levels_left_out_in_training_cost_nothing_and_can_be_decoded(make_starte
 
 def test_levels_of_different_sounds_are_refused(network, codes):
     codes = [codes[0][:, :-4], *codes[1:]]
-    with pytest.raises(ValueError, match="level 0: 372 latents, not 376"):
+    with pytest.raises(ValueError, match="level 0: 380 latents, not 384"):
         decoded(network, codes)
 
 
 def test_sound_comes_from_the_integers_alone(network, codes, voice, tmp_path):
-    """Written to a file, read by another network with the same weights: the very same sound."""
+    """Written to a file, read by another network with the same weights: the same sound."""
     np.savez(tmp_path / "codes.npz", *[level.numpy().astype(np.int16) for level in codes])
     network.save(tmp_path)
     with np.load(tmp_path / "codes.npz") as stored:
         integers = [torch.from_numpy(stored[name].astype(np.int64)) for name in stored.files]
     with torch.no_grad():
         expected = network(voice)
-    assert torch.equal(decoded(load_network(tmp_path), integers), expected)
+    again = decoded(load_network(tmp_path), integers)
+    torch.testing.assert_close(again, expected, atol=1e-6, rtol=0)  # weight norm is plain there
 
 
 def test_another_sound_with_the_same_codes_sounds_the_same(network, codes, voice):
@@ -95,7 +96,7 @@ def test_every_level_and_the_music_are_heard_and_counted(network, codes):
         without = [torch.full_like(c, -1) if j == i else c for j, c in enumerate(codes)]
         assert not torch.allclose(decoded(network, without), whole, atol=1e-4)
         assert n_bits - network.count_bits(without) == bits * codes[i].numel()
-    assert [c.shape[1:] for c in codes] == [(376, 1), (188, 1), (94, 1), (24, 2)]
+    assert [c.shape[1:] for c in codes] == [(384, 1), (192, 1), (96, 1), (24, 2)]
 
 
 @pytest.mark.parametrize("architecture", ["snake", "hierarchical"])

@@ -6,9 +6,9 @@ import pytest
 import soundfile
 import torch
 
-from giblet.codec_training import spectral_features as features
+from giblet.audio import spectral_features as features
+from giblet.audio.spectral_features import Spectra
 from giblet.codec_training.losses import LOSSES, WeightedLosses
-from giblet.codec_training.spectral_features import Spectra
 from giblet.errors import GibletError
 
 RATE = 24000

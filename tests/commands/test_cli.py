@@ -223,7 +223,8 @@ def test_simulated_brains_without_words(refused, rng, tmp_path):
         ({"t_r": 0.001}, "config: t_r = 0.001"),
         ("{'t_r': 1.5}", "--settings must be JSON"),
         ("[\n1]", "config: settings = [1]"),
-        ({"bandwidth_kbps": 7}, "codec bundled: no 7 kbps; it offers"),
+        ({"bandwidth_kbps": 0}, "config: bandwidth_kbps = 0"),
+        ({"codebooks": 0}, "config: codebooks = 0"),
     ],
 )
 def test_settings_that_cannot_be_meant(refused, sound, settings, said):

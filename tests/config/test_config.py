@@ -36,7 +36,10 @@ def refused(settings):
         ({"t_r": "fast"}, "t_r = 'fast': input should be a valid number"),
         ({"use_encodec": "perhaps"}, "use_encodec = 'perhaps'"),
         ({"mel": 80}, "mel = 80: needs keys and values, as n_mels: ..."),
-        ({"framing": "natve"}, "'natve': must be one of tr_synchronous, native; did you mean nati"),
+        (
+            {"framing": "natve"},
+            "'natve': must be one of auto, tr_synchronous, native; did you mean",
+        ),
         ({"hrf_model": "canonical"}, "must be one of spm, glover, fir, none"),
         (
             {"scan": {"confound_strategy": ["motion", "compcorr"]}},

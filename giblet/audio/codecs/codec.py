@@ -1,22 +1,29 @@
 """Neural codecs: sound to codes and back, of any length in bounded memory."""
 
-from collections.abc import Iterable, Iterator
+import logging
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from giblet.errors import GibletError
 from giblet.io.checksums import check_sums, fingerprint
 from giblet.io.hub import model_folder
+from giblet.io.tables import load_json
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel
 
+logger = logging.getLogger(__name__)
+
 BUNDLED = "bundled"
+_NEAR = 0.01  # of a bandwidth: so near to the one asked for, it is that one
+_MANY = 12  # bandwidths: so many are not listed
 
 
 class Codec(Protocol):
@@ -52,7 +59,9 @@ class Codec(Protocol):
 
 
 @lru_cache(maxsize=2)
-def load_codec(name_or_folder: str = BUNDLED, bandwidth_kbps: float = 6.0) -> Codec:
+def load_codec(
+    name_or_folder: str = BUNDLED, bandwidth_kbps: float = 6.0, codebooks: int | None = None
+) -> Codec:
     """Load a codec.
 
     Parameters
@@ -60,23 +69,55 @@ def load_codec(name_or_folder: str = BUNDLED, bandwidth_kbps: float = 6.0) -> Co
     name_or_folder
         ``"bundled"``; a Hugging Face id with its commit, ``"facebook/encodec_24khz@<commit>"`` or
         ``"descript/dac_24khz@<commit>"`` (without it, what the cache holds);
-        or a folder written by ``save_pretrained`` of an ``EncodecModel``, ``DacModel`` or
-        ``giblet.audio.codecs.mdct.MdctModel``.
+        or a folder: written by ``giblet codec train``, or by ``save_pretrained`` of a model of
+        ``giblet.audio.codecs.registry.CODEC_TYPES``.
     bandwidth_kbps
-        One of the codec's own. At 24 kHz: 1.5, 3, 6, 12, 24 kbps = 2, 4, 8, 16, 32 codebooks.
-        Codes of a lower bandwidth are a prefix of those of a higher one: extract them once.
+        The nearest that the codec offers is taken, and logged if it is another. At 24 kHz:
+        1.5, 3, 6, 12, 24 kbps = 2, 4, 8, 16, 32 codebooks. Codes of a lower bandwidth are a prefix
+        of those of a higher one: extract them once.
+    codebooks
+        Instead of ``bandwidth_kbps``: the number of codes in a frame, likewise.
 
     Raises
     ------
     GibletError
         No such codec here and no way to fetch it; another kind of model; an EnCodec that is not
-        causal; no such bandwidth.
+        causal; a bandwidth or number of codebooks that is not positive.
     """
     folder = codec_folder(name_or_folder)
     check_sums(folder, ["config.json", *(f.name for f in folder.glob("*.safetensors"))])
     kind, model = _read_model(folder, name_or_folder)
     revision = fingerprint(*sorted(folder.glob("*.safetensors")), folder / "config.json")
-    return kind(model, name_or_folder, revision, bandwidth_kbps)
+    offered = kind.bandwidths(model)
+    kbps = choose_bandwidth(name_or_folder, offered, bandwidth_kbps, codebooks)
+    return kind(model, name_or_folder, revision, kbps)
+
+
+def choose_bandwidth(
+    name: str, offered: Mapping[int, float], bandwidth_kbps: float, codebooks: int | None = None
+) -> float:
+    """Of the bandwidths ``offered`` (codebooks → kbps) the nearest; of two equally near the lower.
+
+    Raises GibletError for one that is not positive.
+
+    >>> choose_bandwidth("mimi", {1: 0.1375, 8: 1.1}, bandwidth_kbps=1.0)
+    1.1
+    >>> choose_bandwidth("dac", {1: 0.75, 8: 6.0}, bandwidth_kbps=0.75, codebooks=8)
+    6.0
+    """
+    wanted, unit = (bandwidth_kbps, "kbps") if codebooks is None else (codebooks, "codebooks")
+    if not 0 < wanted < math.inf:
+        raise GibletError(f"codec {name}: {wanted:g} {unit} cannot be: give a positive number")
+    amounts = {n: kbps if codebooks is None else n for n, kbps in sorted(offered.items())}
+    n = min(amounts, key=lambda n: abs(amounts[n] - wanted))
+    if abs(amounts[n] - wanted) > _NEAR * wanted:
+        few = [*amounts.values()]
+        shown = ", ".join(f"{a:g}" for a in few) if len(few) < _MANY else f"up to {few[-1]:g}"
+        logger.warning(
+            "codec %s: %g %s is not offered (%s); taken: %d codebooks, %g kbps",
+            *(name, wanted, unit, shown, n, offered[n]),
+        )
+    return offered[n]
 
 
 def codec_folder(name_or_folder: str) -> Path:
@@ -86,33 +127,32 @@ def codec_folder(name_or_folder: str) -> Path:
     return model_folder(name_or_folder, "codec")
 
 
-def _read_model(folder: Path, name: str) -> tuple[type, "PreTrainedModel"]:
+def _read_model(folder: Path, name: str) -> tuple[type[Any], "PreTrainedModel"]:
     """The class for the model in a folder, and the model, in single precision."""
     import torch
-    from transformers import AutoConfig, DacModel, EncodecModel
 
-    from giblet.audio.codecs.dac import Dac
-    from giblet.audio.codecs.encodec import Encodec
-    from giblet.audio.codecs.mdct import Mdct, MdctConfig, MdctModel
+    from giblet.audio.codecs.registry import codec_type
 
-    kinds = {
-        "encodec": (EncodecModel, Encodec),
-        "dac": (DacModel, Dac),
-        MdctConfig.model_type: (MdctModel, Mdct),
-    }
+    kind = codec_type(_model_type(folder, name), name)
     try:
-        model_type = AutoConfig.from_pretrained(folder, trust_remote_code=False).model_type
-        if model_type not in kinds:
-            raise GibletError(f"codec {name}: a {model_type} model, none of {', '.join(kinds)}")
-        reader, kind = kinds[model_type]
-        model, report = reader.from_pretrained(
+        model, report = kind.model.from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
         )
         if report["missing_keys"]:
             raise ValueError(f"weights are missing: {min(report['missing_keys'])}")
-    except GibletError:
-        raise
     except Exception as error:  # of transformers' checks of each key, safetensors, torch
         reason = " ".join(str(error).split())[:300]
         raise GibletError(f"codec {name}: no codec can be read from it ({reason})") from error
-    return kind, model.eval().requires_grad_(False)
+    return kind.codec, model.eval().requires_grad_(False)
+
+
+def _model_type(folder: Path, name: str) -> str:
+    try:
+        model_type = load_json(folder / "config.json").get("model_type")
+    except GibletError as error:
+        raise GibletError(f"codec {name}: no codec can be read from it ({error})") from error
+    if not isinstance(model_type, str):
+        raise GibletError(
+            f"codec {name}: no codec can be read from it (no model_type in its config.json)"
+        )
+    return model_type

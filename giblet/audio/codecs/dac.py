@@ -25,7 +25,9 @@ class Dac(WindowedCodec):
     @property
     def reach(self) -> tuple[int, int]:
         hop = self.hop_length
-        return -(-_reach(self.model.encoder) // hop), _reach(self.model.decoder, hop)
+        return -(-receptive_field(self.model.encoder) // hop), receptive_field(
+            self.model.decoder, hop
+        )
 
     def _encoded(self, sound: torch.Tensor, wanted: slice) -> torch.Tensor:
         latents = self.model.encoder(sound[None, None])[..., wanted]
@@ -45,7 +47,7 @@ class Dac(WindowedCodec):
         return torch.stack(books).float().numpy()
 
 
-def _reach(part: nn.Module, stride_in: int = 1) -> int:
+def receptive_field(part: nn.Module, stride_in: int = 1) -> int:
     """Receptive field of an output of ``part`` to either side (input steps), or a little more.
 
     ``stride_in``: 1 for an encoder, which divides the rate; the hop length for a decoder, which
@@ -54,9 +56,12 @@ def _reach(part: nn.Module, stride_in: int = 1) -> int:
     reach, stride = 0.0, float(stride_in)  # in output samples of a decoder, inputs of an encoder
     for layer in part.modules():
         if isinstance(layer, nn.ConvTranspose1d):
-            reach += layer.kernel_size[0] * stride / layer.stride[0]
+            padding = layer.padding[0]
             stride /= layer.stride[0]
+            reach += max(padding, layer.kernel_size[0] - 1 - padding) * stride
         elif isinstance(layer, nn.Conv1d):
-            reach += (layer.kernel_size[0] - 1) * layer.dilation[0] * stride
+            padding = int(layer.padding[0])
+            further = (layer.kernel_size[0] - 1) * layer.dilation[0] - padding
+            reach += max(padding, further) * stride
             stride *= layer.stride[0]
     return int(np.ceil(reach / stride_in)) + 1

@@ -30,6 +30,11 @@ class Encodec(PretrainedCodec):
     def __post_init__(self):
         _check_streamable(self.model.config, self.name, self.bandwidth_kbps)
 
+    @classmethod
+    def bandwidths(cls, model: EncodecModel) -> dict[int, float]:
+        n_codebooks = model.quantizer.get_num_quantizers_for_bandwidth
+        return {n_codebooks(kbps): kbps for kbps in model.config.target_bandwidths}
+
     @property
     def codebook_dim(self) -> int:
         return self.model.config.codebook_dim

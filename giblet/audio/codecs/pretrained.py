@@ -51,6 +51,11 @@ class PretrainedCodec(ABC):
         to sound (batch, n_samples)."""
         return self.model.decoder(latents.transpose(1, 2))[:, 0]
 
+    @classmethod
+    @abstractmethod
+    def bandwidths(cls, model: PreTrainedModel) -> dict[int, float]:
+        """What a model offers: number of codebooks → kbps."""
+
     @abstractmethod
     def decode_blocks(self, codes: np.ndarray) -> Iterator[np.ndarray]:
         """The sound of ``decode`` in blocks (n_samples,), for what is too long for memory."""
@@ -84,6 +89,13 @@ class WindowedCodec(PretrainedCodec):
     """
 
     block_seconds: float = 4.0
+
+    @classmethod
+    def bandwidths(cls, model: PreTrainedModel) -> dict[int, float]:
+        config = model.config
+        frame_rate = hop_rate_hz(config.sampling_rate, config.hop_length)
+        one = codebook_kbps(frame_rate, config.codebook_size)
+        return {n: n * one for n in range(1, config.n_codebooks + 1)}
 
     def __post_init__(self):
         one = codebook_kbps(self.frame_rate, self.codebook_size)

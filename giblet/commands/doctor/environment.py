@@ -22,6 +22,8 @@ def describe_machine(folder: Path = Path()) -> list[str]:
         f"memory       {memory_mb() / 1000:.1f} GB",
         f"free disk    {free_disk_mb(folder) / 1000:.1f} GB ({folder.resolve()})",
         f"GPU          {_gpu()}",
+        "codecs that can be loaded",
+        *(f"    {line}" for line in codec_types()),
         "codecs at hand",
         *(f"    {line}" for line in [_codec_line(codec_folder(BUNDLED), BUNDLED), *hub_codecs()]),
     ]
@@ -76,12 +78,20 @@ def _gpu() -> str:
     return ", ".join(torch.cuda.get_device_name(n) for n in range(torch.cuda.device_count()))
 
 
+def codec_types() -> list[str]:
+    """A line for each kind of codec that `giblet.audio.load_codec` takes."""
+    from giblet.audio.codecs.registry import CODEC_TYPES
+
+    return [f"{model_type}: {kind.label}" for model_type, kind in CODEC_TYPES.items()]
+
+
 def hub_codecs(cache: Path | None = None) -> list[str]:
     """A line for each codec in the Hugging Face cache (or in another cache folder)."""
     from huggingface_hub import scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 
-    kinds = {"encodec", "dac", _config(codec_folder(BUNDLED)).get("model_type")}
+    from giblet.audio.codecs.registry import CODEC_TYPES
+
     try:
         repos = scan_cache_dir(cache).repos
     except (CacheNotFound, ValueError):
@@ -90,7 +100,7 @@ def hub_codecs(cache: Path | None = None) -> list[str]:
     lines = [
         _codec_line(revision.snapshot_path, f"{name}@{revision.commit_hash}")
         for name, revision in sorted(revisions.items())
-        if _config(revision.snapshot_path).get("model_type") in kinds
+        if _config(revision.snapshot_path).get("model_type") in CODEC_TYPES
     ]
     return lines or ["none in the Hugging Face cache"]
 
@@ -110,6 +120,8 @@ def _codec_line(folder: Path, name: str) -> str:
     config = _config(folder)
     if "target_bandwidths" in config:
         offered = f"{' '.join(f'{kbps:g}' for kbps in config['target_bandwidths'])} kbps"
+    elif "compression" in config:
+        offered = f"levels of {' '.join(map(str, config['compression']))} samples"
     else:
         offered = f"{config.get('n_codebooks')} codebooks"
     return f"{name}: {config['model_type']}, {config.get('sampling_rate')} Hz, {offered}"

@@ -307,19 +307,58 @@ def test_a_codec_that_cannot_be_streamed_is_refused(tmp_path, overrides):
         load_codec(save(tmp_path / "codec", **overrides), 6.0)
 
 
-def test_a_bandwidth_that_the_codec_lacks_is_refused(official_geometry):
-    with pytest.raises(GibletError, match=r"no 24 kbps; it offers multiples of 0\.75 up to 6"):
-        load_codec("bundled", 24.0)
-    with pytest.raises(GibletError, match=r"no 4 kbps; it offers 1\.5, 3, 6"):
-        load_codec(official_geometry, 4.0)
+@pytest.mark.parametrize(
+    ("wanted", "taken", "logged"),
+    [
+        (
+            (24.0,),
+            (8, 6.0),
+            "codec bundled: 24 kbps is not offered (0.75, 1.5, 2.25, 3, 3.75, 4.5, ",
+        ),
+        ((2.6,), (3, 2.25), "2.6 kbps is not offered"),
+        ((1.0,), (1, 0.75), "taken: 1 codebooks, 0.75 kbps"),
+        ((6.01,), (8, 6.0), ""),
+        ((6.0, 3), (3, 2.25), ""),  # the number of codebooks says it
+        ((6.0, 99), (8, 6.0), "99 codebooks is not offered (1, 2, 3, 4, 5, 6, 7, 8); taken: 8"),
+    ],
+)
+def test_the_nearest_bandwidth_is_taken_and_logged(wanted, taken, logged, caplog):
+    load_codec.cache_clear()
+    codec = load_codec("bundled", *wanted)
+    assert (codec.n_codebooks, codec.bandwidth_kbps) == taken
+    assert logged in caplog.text
+    assert bool(caplog.text) == bool(logged)
+
+
+def test_encodec_offers_its_own_bandwidths(official_geometry, caplog):
+    codec = load_codec(official_geometry, 4.0)
+    assert (codec.n_codebooks, codec.bandwidth_kbps) == (4, 3.0)
+    assert "4 kbps is not offered (1.5, 3, 6, 12, 24); taken: 4 codebooks, 3 kbps" in caplog.text
+    assert load_codec(official_geometry, 6.0, codebooks=15).bandwidth_kbps == 12.0
+
+
+@pytest.mark.parametrize("wanted", [(0.0,), (-6.0,), (np.nan,), (np.inf,), (6.0, 0), (6.0, -1)])
+def test_a_bandwidth_that_cannot_be_is_refused(wanted):
+    with pytest.raises(GibletError, match="cannot be: give a positive number"):
+        load_codec("bundled", *wanted)
 
 
 def test_another_model_is_refused(tmp_path):
     BertModel(
         BertConfig(hidden_size=8, num_attention_heads=2, num_hidden_layers=1)
     ).save_pretrained(tmp_path)
-    with pytest.raises(GibletError, match="a bert model, none of encodec, dac"):
+    with pytest.raises(
+        GibletError, match="a bert model, none of encodec, dac, giblet_mdct, giblet_hierarchical"
+    ):
         load_codec(str(tmp_path), 6.0)
+
+
+def test_a_type_with_a_typo_is_refused_with_the_nearest(tmp_path):
+    folder = save(tmp_path / "codec")
+    (tmp_path / "codec" / "config.json").write_text('{"model_type": "encodek"}')
+    with pytest.raises(GibletError, match=r"did you mean encodec\?\. Give the folder") as raised:
+        load_codec(folder, 6.0)
+    assert "\n" not in str(raised.value)
 
 
 def test_missing_weights_are_not_made_up(tmp_path):
@@ -338,7 +377,7 @@ def test_missing_weights_are_not_made_up(tmp_path):
         ("model.safetensors", b""),
         ("config.json", b"{"),
         ("config.json", b"{}"),
-        ("config.json", b'{"model_type": "nobody_knows"}'),
+        ("config.json", b'{"model_type": ["encodec"]}'),
     ],
 )
 def test_a_damaged_folder_is_one_clear_line(tmp_path, file, content):

@@ -166,4 +166,4 @@ def test_a_saved_model_is_loaded_like_any_other(model, codec, noise, tmp_path):
     same = (loaded.encode(noise) == codec.encode(noise)).mean()
     assert same > 0.999  # single precision: near ties alone may differ
     with pytest.raises(GibletError, match=r"no 5 kbps; it offers multiples of 0\.45"):
-        load_codec(str(tmp_path), 5.0)
+        replace(loaded, bandwidth_kbps=5.0)

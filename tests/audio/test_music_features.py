@@ -4,7 +4,7 @@ import librosa
 import pytest
 import torch
 
-from giblet.codec_training.hierarchical import N_CHROMA, MusicFeatures
+from giblet.audio.music_features import N_CHROMA, MusicFeatures
 
 RATE = 24000
 
@@ -12,6 +12,11 @@ RATE = 24000
 @pytest.fixture(scope="module")
 def music():
     return MusicFeatures(RATE, n_fft=2048, hop_length=2048)
+
+
+@pytest.fixture(scope="module")
+def voice(clear_speech):
+    return torch.from_numpy(clear_speech[48000:60000])[None, None]
 
 
 def tone(hz, seconds=1.0):

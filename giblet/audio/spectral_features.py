@@ -7,7 +7,6 @@ silence is zero, and no gradient is infinite.
 
 from itertools import pairwise
 
-import librosa
 import numpy as np
 import torch
 
@@ -54,13 +53,17 @@ class Spectra:
 
 def mel_bank(sample_rate: int, n_fft: int, n_mels: int) -> torch.Tensor:
     """Mel filters (n_mels, n_bins) with peaks of 1."""
-    mel = librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels, norm=None)
-    return torch.from_numpy(mel)
+    from librosa.filters import mel
+
+    bank = mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels, norm=None)
+    return torch.from_numpy(bank)
 
 
 def chroma_bank(sample_rate: int, n_fft: int) -> torch.Tensor:
     """Filters (12, n_bins) of the twelve pitch classes, tuned to A = 440 Hz."""
-    return torch.from_numpy(librosa.filters.chroma(sr=sample_rate, n_fft=n_fft))
+    from librosa.filters import chroma
+
+    return torch.from_numpy(chroma(sr=sample_rate, n_fft=n_fft))
 
 
 def dct_bank(n_mfcc: int, n_mels: int) -> torch.Tensor:
@@ -147,6 +150,8 @@ def octave_bands(
 
     Raises GibletError where an octave has no bin.
     """
+    import librosa
+
     frequencies = librosa.fft_frequencies(sr=sample_rate, n_fft=n_fft)
     edges = lowest_hz * 2.0 ** np.arange(n_octaves)
     starts = [0, *(np.searchsorted(frequencies, edges) - 1), len(frequencies)]

@@ -1,0 +1,61 @@
+"""The kinds of codec that can be loaded: by ``model_type`` in the ``config.json`` of a folder.
+
+Importing it imports transformers.
+"""
+
+from dataclasses import dataclass
+
+from transformers import DacModel, EncodecModel, PreTrainedModel
+
+from giblet.audio.codecs.dac import Dac
+from giblet.audio.codecs.encodec import Encodec
+from giblet.audio.codecs.hierarchical import Hierarchical, HierarchicalConfig, HierarchicalModel
+from giblet.audio.codecs.mdct import Mdct, MdctConfig, MdctModel
+from giblet.audio.codecs.pretrained import PretrainedCodec
+from giblet.errors import GibletError, nearest_name
+
+
+@dataclass(frozen=True)
+class CodecType:
+    """One kind of codec.
+
+    model
+        The class whose ``from_pretrained`` reads a folder of it.
+    codec
+        The class that runs the model on sound of any length.
+    label
+        For people.
+    architecture
+        In recipes of ``giblet codec train``: the network that is saved as this kind.
+    """
+
+    model: type[PreTrainedModel]
+    codec: type[PretrainedCodec]
+    label: str
+    architecture: str
+
+
+CODEC_TYPES = {
+    "encodec": CodecType(EncodecModel, Encodec, "EnCodec 24 kHz (causal, mono)", "encodec"),
+    "dac": CodecType(DacModel, Dac, "DAC 16, 24 and 44.1 kHz", "snake"),
+    MdctConfig.model_type: CodecType(MdctModel, Mdct, "giblet's own", "mdct"),
+    HierarchicalConfig.model_type: CodecType(
+        HierarchicalModel, Hierarchical, "giblet's own, three levels", "hierarchical"
+    ),
+}
+
+
+def codec_type(model_type: str, name: str) -> CodecType:
+    """The kind of codec ``name``; GibletError for one that giblet cannot run.
+
+    >>> codec_type("dac", "descript/dac_24khz").architecture
+    'snake'
+    """
+    if model_type in CODEC_TYPES:
+        return CODEC_TYPES[model_type]
+    known = ", ".join(CODEC_TYPES)
+    raise GibletError(
+        f"codec {name}: a {model_type} model, none of {known}"
+        f"{nearest_name(model_type, list(CODEC_TYPES))}. Give the folder or id of one of these, or "
+        "train one with giblet codec train"
+    )
