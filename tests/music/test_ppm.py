@@ -103,6 +103,13 @@ def test_both_memories_are_the_definition(rng, n_symbols, order):
         np.testing.assert_allclose(model.distributions(sequence), long, rtol=1e-12)
 
 
+def test_symbols_that_never_stand_are_unlikely_alike(rng):
+    sequence = rng.choice([1, 4], size=30)
+    p = short_term(sequence, 6, 3)
+    np.testing.assert_allclose(p, by_definition([], sequence.tolist(), 6, 3, learns=True))
+    np.testing.assert_array_equal(p[:, [0, 2, 3]], p[:, [5]].repeat(3, axis=1))
+
+
 def test_contexts_are_not_mixed_where_they_are_worked_on_in_parts(rng, monkeypatch):
     sequence = rng.integers(3, size=600)
     corpus = [rng.integers(3, size=400)]
