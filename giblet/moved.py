@@ -48,7 +48,7 @@ MOVED = dict(
     codec.levels codec_training.hierarchical
     codec.losses codec_training.losses
     codec.mdct codec_training.mdct
-    codec.music codec_training.hierarchical
+    codec.music audio.music_features
     codec.networks codec_training.encodec
     codec.parts codec_training.registry
     codec.quantizer codec_training.quantizer

@@ -89,20 +89,20 @@ def load_codec(
     kind, model = _read_model(folder, name_or_folder)
     revision = fingerprint(*sorted(folder.glob("*.safetensors")), folder / "config.json")
     offered = kind.bandwidths(model)
-    kbps = choose_bandwidth(name_or_folder, offered, bandwidth_kbps, codebooks)
+    kbps = _choose_bandwidth(name_or_folder, offered, bandwidth_kbps, codebooks)
     return kind(model, name_or_folder, revision, kbps)
 
 
-def choose_bandwidth(
+def _choose_bandwidth(
     name: str, offered: Mapping[int, float], bandwidth_kbps: float, codebooks: int | None = None
 ) -> float:
     """Of the bandwidths ``offered`` (codebooks → kbps) the nearest; of two equally near the lower.
 
     Raises GibletError for one that is not positive.
 
-    >>> choose_bandwidth("mimi", {1: 0.1375, 8: 1.1}, bandwidth_kbps=1.0)
+    >>> _choose_bandwidth("mimi", {1: 0.1375, 8: 1.1}, bandwidth_kbps=1.0)
     1.1
-    >>> choose_bandwidth("dac", {1: 0.75, 8: 6.0}, bandwidth_kbps=0.75, codebooks=8)
+    >>> _choose_bandwidth("dac", {1: 0.75, 8: 6.0}, bandwidth_kbps=0.75, codebooks=8)
     6.0
     """
     wanted, unit = (bandwidth_kbps, "kbps") if codebooks is None else (codebooks, "codebooks")

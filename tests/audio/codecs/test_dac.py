@@ -112,6 +112,21 @@ def test_a_saved_model_is_loaded_by_its_type(tmp_path, model, noise):
     assert np.isfinite(sound).all()
 
 
+@pytest.mark.parametrize(
+    ("sample_rate", "strides", "n", "kbps"),
+    [(44100, [2, 4, 8, 8], 7, 6.03), (16000, [2, 4, 5, 8], 12, 6.0)],
+)
+def test_other_rates_take_the_bandwidth_nearest_to_the_default(
+    tmp_path, sample_rate, strides, n, kbps
+):
+    """44.1 kHz offers no 6 kbps: its codebooks are 861 bit/s each."""
+    sizes = GEOMETRY | {"sampling_rate": sample_rate, "downsampling_ratios": strides}
+    DacModel(DacConfig(**sizes | {"n_codebooks": 12})).save_pretrained(tmp_path)
+    codec = load_codec(str(tmp_path))
+    assert (codec.sample_rate, codec.n_codebooks) == (sample_rate, n)
+    assert codec.bandwidth_kbps == pytest.approx(kbps, abs=0.01)
+
+
 def test_what_is_no_stream_of_codes_is_refused(codec):
     for codes, error in [
         (np.zeros((8, 10), dtype=np.float32), TypeError),
