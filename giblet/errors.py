@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import sys
 from collections.abc import Sequence
 
 
@@ -28,6 +29,8 @@ def missing_path(path: str) -> str:
     >>> missing_path("/no/film.mp4")
     '/no/film.mp4: no such file or folder'
     """
+    if reason := unusable_name(path):
+        return f"{path}: {reason}"
     if os.path.islink(path):
         return f"{path}: is a link to {os.readlink(path)}, which does not exist"
     folder, name = os.path.split(path)
@@ -36,6 +39,19 @@ def missing_path(path: str) -> str:
     return f"{path}: no such file or folder{seen_from}{nearest_name(name, names)}"
 
 
+def unusable_name(path: str | os.PathLike) -> str:
+    """Why a name cannot be used under this locale, and what to do; nothing where it can.
+
+    Under a locale that is not UTF-8 Python takes "ü" in a config for another name than on the disk.
+    """
+    encoding = sys.getfilesystemencoding()
+    if encoding == "utf-8" or str(path).isascii():
+        return ""
+    return f"the locale's encoding is {encoding}, not UTF-8: set PYTHONUTF8=1, and run again"
+
+
+_NO_LOCKS = "its disk has no file locks: set HDF5_USE_FILE_LOCKING=FALSE"
+_ENOTSUPP = 524  # Linux: NFS's answer to flock, not in errno
 _REMEDIES = {
     errno.ENOSPC: "free some space, or write elsewhere",
     errno.EDQUOT: "free some space, or write elsewhere",
@@ -45,13 +61,19 @@ _REMEDIES = {
     errno.EIO: "is the disk full, or broken?",
     errno.ENOENT: "was it moved or deleted?",
     errno.EAGAIN: "another program has it open: close that, and run again",
-    errno.ENOLCK: "its disk has no file locks: set HDF5_USE_FILE_LOCKING=FALSE",
+    errno.ENOLCK: _NO_LOCKS,
+    errno.EOPNOTSUPP: _NO_LOCKS,
+    _ENOTSUPP: _NO_LOCKS,
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
     errno.ENFILE: "run fewer jobs at a time",
     errno.ENOMEM: "run fewer jobs at a time",
     errno.ESTALE: "its network drive was away: run again",
     errno.ETIMEDOUT: "its network drive did not answer: run again",
 }
+
+
+# what a file's own content causes: offsets that lie nowhere
+_OF_CONTENT = (errno.EINVAL, errno.EOVERFLOW, errno.EFBIG)
 
 
 def explain_os_error(error: OSError) -> str:
@@ -89,6 +111,6 @@ def refused_reading(error: Exception, path: str | os.PathLike) -> OSError | None
     >>> refused_reading(OSError("file signature not found"), "a.nc")
     """
     code = system_code(error)
-    if code not in _REMEDIES:
+    if not code or code in _OF_CONTENT:  # 0: a file that ends too early
         return None
     return OSError(code, os.strerror(code), str(path))

@@ -19,6 +19,7 @@ from giblet.brain.events import film_times, read_events
 from giblet.brain.recording import Recording, open_recording
 from giblet.brain.runs import (
     MOTION,
+    SAME_T_R,
     BoldRun,
     Layout,
     check_alike,
@@ -176,12 +177,18 @@ def _read_sidecar(
     key, first = "RepetitionTime or StartTime", 0.0
     try:
         start_time = seconds(sidecar.get("StartTime", 0.0))
-        if "RepetitionTime" in sidecar:
-            t_r = scan_t_r(sidecar["RepetitionTime"])
-        else:
+        stated = scan_t_r(sidecar["RepetitionTime"]) if "RepetitionTime" in sidecar else None
+        if "VolumeTiming" in sidecar:
             key = "VolumeTiming"
             times = [seconds(time) for time in sidecar[key]]
             t_r, first = scan_t_r(even_t_r(times, recording.n_volumes)), times[0]
+            if stated is not None and abs(t_r - stated) > SAME_T_R:
+                raise ValueError(
+                    f"volumes are {t_r:g} s apart, but RepetitionTime is {stated:g} s; delete the "
+                    "wrong one"
+                )
+        if stated is not None:
+            t_r = stated
     except (TypeError, ValueError, OverflowError) as error:
         raise GibletError(f"{path.with_name(name)}: {key}: {error}") from None
     if not 0 <= start_time <= 60:

@@ -64,8 +64,24 @@ def read_confounds(
     if missing:
         raise GibletError(f"{path}: no confound column {', '.join(missing)}")
     steady = ~table.filter(regex="^non_steady_state_outlier").any(axis=1).to_numpy()
+    _check_steady(steady, path)
     values = table[list(names)].apply(pd.to_numeric, errors="coerce")[steady].to_numpy(float)
     return steady, fill_leading(values, path, names), displacement(table, path)[steady]
+
+
+def _check_steady(steady: np.ndarray, path: Path) -> None:
+    """GibletError unless the first volumes alone, and not all, are no ``steady`` ones."""
+    marked = np.flatnonzero(~steady)
+    if len(marked) == len(steady):
+        raise GibletError(
+            f"{path}: non_steady_state_outlier columns mark every volume; correct the table"
+        )
+    if len(marked) and marked[-1] >= len(marked):
+        raise GibletError(
+            f"{path}: non_steady_state_outlier columns mark volume {marked[-1]} (the first is 0), "
+            "which comes after steady ones; giblet drops the first volumes alone: correct the "
+            "table, or leave later volumes out by scrub (scan.confound_strategy)"
+        )
 
 
 def by_strategy(

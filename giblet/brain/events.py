@@ -60,9 +60,11 @@ def read_events(path: Path, bold: Path, scan_end: float, t_r: float) -> pd.DataF
     ends = rows["onset"] + rows["duration"]
     beyond = ends.max() - scan_end
     if beyond >= t_r - TOLERANCE:  # less than a TR: that TR is incomplete, nobody uses it
+        advice = "if it was stopped on purpose, shorten the event's duration"
+        if rows["onset"].max() >= scan_end:
+            advice = "are onsets seconds since the scan began, not times of day or ms?"
         raise GibletError(
-            f"{bold}: the scan ends {beyond:.1f} s before the film does ({path.name}); "
-            "if it was stopped on purpose, shorten the event's duration"
+            f"{bold}: the scan ends {beyond:.1f} s before the film does ({path.name}); {advice}"
         )
     rows.attrs["warnings"] = warnings
     return rows[["onset", "duration", "stim_onset", "stim_file"]]
@@ -81,6 +83,8 @@ def _film_rows(events: pd.DataFrame, path: Path, warnings: list[str]) -> pd.Data
                 f"without it), or list the runs in a table with film_onset and duration"
             )
         return events.assign(stim_file="film")
+    named = events["stim_file"].map(lambda cell: cell.strip() if isinstance(cell, str) else cell)
+    events = events.assign(stim_file=named.where(~named.isin(_MISSING)))
     rows = events[events["stim_file"].notna()]
     if not len(rows):
         raise GibletError(
@@ -106,7 +110,7 @@ def _seconds(rows: pd.DataFrame, name: str, path: Path) -> pd.Series:
     if wrong.any():
         raise GibletError(
             f"{path}: {name} is no number of seconds in row {_row(wrong)} "
-            f"({rows[name][wrong].iloc[0]!r})"
+            f"({str(rows[name][wrong].iloc[0])!r})"
         )
     return numbers
 

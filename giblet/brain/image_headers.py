@@ -9,6 +9,11 @@ from giblet.errors import GibletError
 
 _DEFLATE = 1032  # the most that gzip packs into a byte
 _MILLISECONDS = 100.0  # a TR from here on must be in them, whatever its unit
+_NO_TIMES = ("hz", "ppm", "rads")  # units of a fourth axis
+BEGIN = (
+    "{}: its first volume is at {:g} s by its header, which is not used: where volumes were cut "
+    "off, give n_dropped"
+)
 _SECONDS = {"msec": 1e-3, "usec": 1e-6}  # in a unit of time of NIfTI
 
 
@@ -52,6 +57,31 @@ def header_t_r(header, axis: int) -> float | None:
     """The TR (s) that a header states; None where it has none."""
     zooms = header.get_zooms()
     units = header.get_xyzt_units()[1] if hasattr(header, "get_xyzt_units") else "sec"
-    stated = float(zooms[axis]) if len(zooms) > axis else 0.0
+    stated = float(zooms[axis]) if len(zooms) > axis and units not in _NO_TIMES else 0.0
     stated *= _SECONDS.get(units, 1e-3 if stated >= _MILLISECONDS else 1.0)
     return stated if 1e-3 < stated < math.inf else None
+
+
+def header_warnings(header, t_r: float | None, file: str) -> list[str]:
+    """Of a NIfTI header: voxels that lie nowhere, in another unit than mm, or a scan that does not
+    begin at 0 s.
+
+    ``t_r`` (s) is the header's. A first volume within the first TR is one whose slice timing was
+    corrected.
+    """
+    fields = set(getattr(header, "keys", list)())
+    if not {"sform_code", "qform_code", "toffset", "xyzt_units"} <= fields:
+        return []
+    warnings = []
+    if not header["sform_code"] and not header["qform_code"]:
+        warnings.append(
+            f"{file}: its header does not say where voxels lie (sform and qform 0): coordinates "
+            "are a guess"
+        )
+    of_space, of_time = header.get_xyzt_units()
+    if of_space in ("meter", "micron"):
+        warnings.append(f"{file}: its header gives places in {of_space}s; they are read as mm")
+    begin = float(header["toffset"]) * _SECONDS.get(of_time, 1.0)
+    if math.isfinite(begin) and t_r and abs(begin) >= t_r and of_time not in _NO_TIMES:
+        warnings.append(BEGIN.format(file, begin))
+    return warnings

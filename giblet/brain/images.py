@@ -11,13 +11,18 @@ import numpy as np
 import xarray as xr
 
 from giblet.brain.grids import EQUAL_GRID, LARGEST_SHIFT, grid_shift, resample
-from giblet.brain.image_headers import check_header, check_packed, header_t_r, time_axis
+from giblet.brain.image_headers import (
+    check_header,
+    check_packed,
+    header_t_r,
+    header_warnings,
+    time_axis,
+)
+from giblet.brain.stored_range import is_int16
 from giblet.errors import GibletError
 from giblet.io.paths import check_file, check_own
 
-_NOWHERE = (
-    "{}: its header does not say where voxels lie (sform and qform 0): coordinates are a guess"
-)
+_WHOLE = 1e-3  # masks that were scaled are as near as this to whole numbers
 _GRID_AT_ONCE = 8_000_000  # voxels of the grid: 64 MB as float64
 
 
@@ -99,6 +104,7 @@ def open_volume(path: Path):
     if len(shape) < 3 or set(shape[3:]) - {1}:
         raise GibletError(
             f"{path}: must be one volume of voxels, but has {len(shape)} dimensions {shape}"
+            + "; save one of its volumes (fslroi)" * (len(shape) > 3)
         )
     with reading_image(path):
         return image if len(shape) == 3 else squeeze_image(image)
@@ -120,6 +126,7 @@ class ImageRecording:
     time_axis: int = 3
     header_t_r: float | None = None
     warnings: tuple[str, ...] = ()
+    is_int16: bool = False
     is_quick = False  # to be read as a whole
 
     @classmethod
@@ -130,10 +137,10 @@ class ImageRecording:
         with reading_image(path):
             header, affine = image.header, image.affine
             t_r = header_t_r(header, axis)
-            fields = set(getattr(header, "keys", list)())
-        no_place = [header[code] for code in ("sform_code", "qform_code") if code in fields]
-        warnings = [_NOWHERE.format(path.name)] if no_place and not any(no_place) else []
-        return cls(path, shape[axis], shape[:3], affine, mask_file, axis, t_r, tuple(warnings))
+            warnings = tuple(header_warnings(header, t_r, path.name))
+            scale = (getattr(image.dataobj, name, None) for name in ("slope", "inter"))
+            short = is_int16(header.get_data_dtype(), *scale)
+        return cls(path, shape[axis], shape[:3], affine, mask_file, axis, t_r, warnings, short)
 
     @property
     def n_columns(self) -> int:
@@ -171,7 +178,7 @@ class ImageRecording:
             with reading_image(recording.mask_file):
                 values = np.asanyarray(brain.dataobj)
             mask &= values > 0
-            if values.dtype.kind == "f" and (values % 1 > 0).any():
+            if values.dtype.kind == "f" and (np.abs(values - np.rint(values)) > _WHOLE).any():
                 warnings.append(
                     f"{recording.mask_file.name}: holds fractions, as a map of probabilities does: "
                     f"all {(values > 0).sum()} voxels above 0 are taken"

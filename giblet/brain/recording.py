@@ -58,6 +58,7 @@ class Recording(Protocol):
     is_quick : whether all of it is read in about a second
     header_t_r : TR (s) that its header states, None where it has none
     warnings : of what the header lacks
+    is_int16 : whether values are stored as 16-bit integers, unscaled
     """
 
     @property
@@ -71,6 +72,9 @@ class Recording(Protocol):
 
     @property
     def is_quick(self) -> bool: ...
+
+    @property
+    def is_int16(self) -> bool: ...
 
     @property
     def header_t_r(self) -> float | None: ...

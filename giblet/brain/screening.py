@@ -8,6 +8,7 @@ import numpy as np
 
 from giblet.brain.recording import Columns, shared_columns
 from giblet.brain.runs import BoldRun
+from giblet.brain.stored_range import LIMITS, StoredRange
 from giblet.errors import GibletError
 from giblet.log import progress
 
@@ -44,7 +45,9 @@ def survey(runs: list[BoldRun], source: Path, parcellation: str | Path | None = 
     """
     shared = shared_columns([run.recording for run in runs], source)
     looked_at = progress(runs, "looking at scans", "runs")
-    varying, copies = zip(*(varying_columns(run, shared) for run in looked_at), strict=True)
+    varying, copies, of_ranges = zip(
+        *(varying_columns(run, shared) for run in looked_at), strict=True
+    )
     constant = constant_subjects(runs, [bool(varies.any()) for varies in varying], source)
     warnings = [CONSTANT.format(name) for name in constant]
     left = [n for n, run in enumerate(runs) if run.subject not in constant]
@@ -53,7 +56,7 @@ def survey(runs: list[BoldRun], source: Path, parcellation: str | Path | None = 
         raise GibletError(f"{source}: every voxel is constant in some run; look at the images")
     warnings += [warning for run in runs for warning in run.warnings]
     for n, run in zip(left, runs, strict=True):
-        warnings += _copied(run, copies[n], len(shared)) + few_degrees(run)
+        warnings += _copied(run, copies[n], len(shared)) + of_ranges[n] + few_degrees(run)
     if not kept.all():
         why = "constant" if shared.dimension == "voxel" else "constant or n/a"
         warnings.append(f"{listed(~kept, shared)}, {why} in some run, were left out")
@@ -62,9 +65,10 @@ def survey(runs: list[BoldRun], source: Path, parcellation: str | Path | None = 
     return Scans(runs, columns, source, [*warnings, *columns.warnings])
 
 
-def varying_columns(run: BoldRun, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
+def varying_columns(run: BoldRun, columns: Columns) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Masks of columns that are not constant in the steady volumes, (n_columns,) bool, and of
-    volumes that are copies of the one before, (n_volumes,) bool.
+    volumes that are copies of the one before, (n_volumes,) bool; warnings of 16-bit integers that
+    were too small.
 
     A column without any value (NaN in every volume) does not vary either. Raises GibletError for
     columns with some NaN, and for infinite values.
@@ -72,11 +76,15 @@ def varying_columns(run: BoldRun, columns: Columns) -> tuple[np.ndarray, np.ndar
     low, high = np.inf, -np.inf
     empty = np.ones(len(columns), dtype=bool)
     copies, before = [], np.full(len(columns), np.nan)
+    stored = StoredRange(len(columns)) if run.recording.is_int16 else None
     for block in run.blocks(columns):
         copies += [_is_copy(*pair) for pair in pairwise([before, *block])]
         before = block[-1]
         lowest = block.min(axis=0)  # NaN where there is one
-        low, high = np.minimum(low, lowest), np.maximum(high, block.max(axis=0))
+        highest = block.max(axis=0)
+        if stored is not None:
+            stored.add(block, lowest, highest)
+        low, high = np.minimum(low, lowest), np.maximum(high, highest)
         empty &= np.isnan(lowest)
         if empty.any():
             empty[empty] = np.isnan(block[:, empty]).all(axis=0)
@@ -87,7 +95,28 @@ def varying_columns(run: BoldRun, columns: Columns) -> tuple[np.ndarray, np.ndar
             f"{_names(broken & ~empty, columns)}; preprocess it again, with censored volumes "
             "interpolated if it has such"
         )
-    return np.greater(high, low), np.array(copies)
+    of_range = [] if stored is None else _range_warnings(run, columns, stored, low, high)
+    return np.greater(high, low), np.array(copies), of_range
+
+
+def _range_warnings(run: BoldRun, columns: Columns, stored: StoredRange, low, high) -> list[str]:
+    """Of columns with the least and greatest values ``low`` and ``high`` (n_columns,)."""
+    name, warnings = f"{run.subject} {run.name}", []
+    wrapped = stored.wrapped(low, high)
+    cut_off = stored.cut_off() & ~wrapped
+    advice = "make the file again as float32"
+    if wrapped.any():
+        warnings.append(
+            f"{name}: {listed(wrapped, columns)} jump by more than {LIMITS.max}: values above it "
+            f"were stored as negative 16-bit integers; {advice}"
+        )
+    if cut_off.any():
+        warnings.append(
+            f"{name}: {listed(cut_off, columns)} are at a limit of 16-bit integers "
+            f"({LIMITS.min} to {LIMITS.max}) in {int(stored.n_at_limit[cut_off].max())} volumes or "
+            f"fewer: cut off there; {advice}"
+        )
+    return warnings
 
 
 def _is_copy(before: np.ndarray, volume: np.ndarray) -> bool:

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from giblet.brain.image_headers import BEGIN
 from giblet.brain.images import open_image, reading_image
+from giblet.brain.stored_range import is_int16
 from giblet.brain.text_series import (
     index_question,
     numbers_rows,
@@ -23,10 +25,6 @@ from giblet.io.paths import check_file, check_own
 
 _QUICK = 50_000_000  # bytes
 _LONGEST_T_R = 50  # s
-_BEGIN = (
-    "{}: its first volume is at {:g} s by its header, which is not used: where volumes were cut "
-    "off, give n_dropped"
-)
 _GEOMETRY = (1008, 1009)  # NIfTI's intents of points and triangles
 
 
@@ -70,14 +68,17 @@ class SeriesRecording:
     options: SeriesOptions = SeriesOptions()
     header_t_r: float | None = None
     warnings: tuple[str, ...] = ()
+    is_int16: bool = False
 
     @classmethod
     def open(cls, path: Path, options: SeriesOptions | None = None) -> "SeriesRecording":
         options = options or SeriesOptions()
         series, names, t_r, begin = _opened(path, options)
         in_memory = series if type(series) is np.ndarray else None  # no memory map
-        warnings = () if abs(begin) < 1e-3 else (_BEGIN.format(path.name, begin),)
-        return cls(path, series.shape[0], names, in_memory, options, t_r, warnings)
+        warnings = () if abs(begin) < 1e-3 else (BEGIN.format(path.name, begin),)
+        scale = (getattr(series, name, None) for name in ("slope", "inter"))
+        short = is_int16(series.dtype, *scale)
+        return cls(path, series.shape[0], names, in_memory, options, t_r, warnings, short)
 
     @property
     def n_columns(self) -> int:

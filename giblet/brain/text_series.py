@@ -78,6 +78,8 @@ def read_text_series(
         )
     if header is None:
         header = _has_names(path, first, text, separator, n_rows)
+        if header:
+            _check_second_row(path, below, separator, n_rows)
     rows = below if header else text
     if separator == "," and len(first) < 3 and index_column is None:
         _check_commas(path, rows, names=first if header else [])
@@ -154,6 +156,23 @@ def _has_names(
     raise GibletError(
         f"{path}: does row 1 ({', '.join(first[:3])}{', …' * (len(first) > 3)}) name the columns, "
         f"or is it a volume? {advice}"
+    )
+
+
+def _check_second_row(path: Path, below: str, separator: str, n_rows: Sequence[int]) -> None:
+    """GibletError where the row under the names may have names, too: whole numbers above others,
+    as ``DataFrame.to_csv`` writes columns of two levels."""
+    second, *rows = (_cells(line, separator) for line in below.split("\n", 21)[:21] if line.strip())
+    others = [cell for row in rows for cell in row if _NUMBER.fullmatch(cell)]
+    is_whole = all(map(_WHOLE.fullmatch, second)) and len(set(second)) > 1
+    if not is_whole or not others or any(map(_WHOLE.fullmatch, others)):
+        return
+    if below.count("\n") + 1 in n_rows:
+        return
+    advice = "" if n_rows else ", or say that it is a volume by yes in a column header of the table"
+    raise GibletError(
+        f"{path}: does row 2 ({', '.join(second[:3])}{', …' * (len(second) > 3)}) name the columns "
+        f"as row 1 does? Write one row of names{advice}"
     )
 
 

@@ -1,6 +1,7 @@
 """Every setting of the pipeline, its default and its limits. A misspelt key is an error."""
 
 from collections.abc import Iterator
+from datetime import date
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, ValidationError, field_validator
@@ -188,7 +189,7 @@ def _allowed(key: str, problem: dict) -> str:
         return f"other characters are in it: {dict(all_settings(Config))[key]['description']}"
     if kind == "string_type" and value is None:
         return 'must be text; to leave it out write "none"'
-    if kind == "string_type" and isinstance(value, bool | int | float):
+    if kind == "string_type" and isinstance(value, bool | int | float | date):
         return (
             f"""must be text: write it in quotes, {key}: "{value}" (--config {key}='"{value}"')"""
         )

@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from giblet.errors import GibletError
+from giblet.errors import GibletError, unusable_name
 
 _CLOCKS_DIFFER = 5.0  # s, as those of computers that share a disk may
 _UNPACKED = 500_000_000  # bytes: a workbook of a million words has a tenth
@@ -80,17 +80,22 @@ def _why_missing(path: str | Path) -> str:
 def check_name(path: str | Path) -> None:
     r"""GibletError for a path whose bytes are not UTF-8: it could not be written into any file.
 
+    Also for one with other letters than ASCII's, where the locale is not UTF-8.
+
     >>> check_name("caf\udce9.wav")
     Traceback (most recent call last):
         ...
     giblet.errors.GibletError: caf\xe9.wav: its name is not UTF-8; rename it
     """
+    reason = unusable_name(path)
     try:
         str(path).encode()
     except UnicodeEncodeError:
         name = re.sub("[\udc80-\udcff]", lambda c: f"\\x{ord(c[0]) - 0xDC00:x}", str(path))
         name = name.encode("utf-8", "backslashreplace").decode()
-        raise GibletError(f"{name}: its name is not UTF-8; rename it") from None
+        raise GibletError(f"{name}: {reason or 'its name is not UTF-8; rename it'}") from None
+    if reason:
+        raise GibletError(f"{path}: {reason}")
 
 
 def check_date(path: str | Path) -> None:

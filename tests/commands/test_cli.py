@@ -320,17 +320,39 @@ def check_left_alone(run, result, message):
     assert result.read_bytes() == content
 
 
-@pytest.mark.parametrize("name", ["EACCES", "EPERM", "ENOLCK", "EMFILE", "ENOMEM", "EIO", "ESTALE"])
-@pytest.mark.parametrize("place", ["h5py.File", "xarray.Dataset.load"])
-def test_a_result_that_the_system_refuses_is_not_damaged(run, result, name, place, monkeypatch):
-    code = getattr(errno, name)
+REFUSALS = [
+    "EACCES",
+    "EPERM",
+    "ENOLCK",
+    "EMFILE",
+    "ENOMEM",
+    "EIO",
+    "ESTALE",
+    "EOPNOTSUPP",
+    "ENODEV",
+]
+ENOTSUPP = 524  # Linux has it for itself: flock on some network drives
 
+
+@pytest.mark.parametrize("code", [*(getattr(errno, name) for name in REFUSALS), ENOTSUPP])
+@pytest.mark.parametrize("place", ["h5py.File", "xarray.Dataset.load"])
+def test_a_result_that_the_system_refuses_is_not_damaged(run, result, code, place, monkeypatch):
     def refuse(*_arguments, **_options):
         raise OSError(code, f"Unable to synchronously open file (errno = {code}, at length)")
 
     monkeypatch.setattr(place, refuse)
     reason = os.strerror(code)
     check_left_alone(run, result, reason[0].lower() + reason[1:])
+
+
+@pytest.mark.parametrize("code", [0, errno.EINVAL])
+def test_a_result_that_ends_early_or_points_nowhere_is_damaged(run, result, code, monkeypatch):
+    def fail(*_arguments, **_options):
+        raise OSError(f"Can't read data (file read failed, errno = {code}, at length)")
+
+    monkeypatch.setattr("xarray.Dataset.load", fail)
+    _code, lines = run("group_trs", stream=result, trs="trs.nc")
+    assert f"It is {result}.damaged now: run again" in lines[-1]
 
 
 def test_a_result_that_is_locked_is_not_damaged(run, result):

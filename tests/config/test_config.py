@@ -1,6 +1,7 @@
 """A setting that cannot be meant is refused in one line that says what is."""
 
 import json
+from datetime import date
 from pathlib import Path
 
 import jsonschema
@@ -54,6 +55,7 @@ def refused(settings):
         ({"max_trs": 2.5}, "max_trs = 2.5: input should be a valid integer"),
         ({"bold": True}, 'bold = True: must be text: write it in quotes, bold: "True"'),
         ({"dataset": 123}, "--config dataset='\"123\"')"),
+        ({"dataset": date(2024, 1, 31)}, "--config dataset='\"2024-01-31\"')"),
         ({"model": {"slot_video": 90, "slot_text": 90}}, "90: slot_video and slot_text take 180"),
         ({"splits": {"validation_runs": ["2"]}}, "['2']: goes with splits.test_runs"),
         ({"film": None}, 'film = None: must be text; to leave it out write "none"'),

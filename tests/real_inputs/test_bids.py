@@ -211,6 +211,18 @@ CONFOUND_ROWS = [
         "SIMEXP/load_confounds#26",
     ),
     Case(
+        "every volume non-steady",
+        partial(with_confounds, non_steady_state_outlier00=1),
+        "non_steady_state_outlier columns mark every volume; correct the table",
+        "SIMEXP/load_confounds#26",
+    ),
+    Case(
+        "a non-steady volume behind steady ones",
+        partial(with_confounds, non_steady_state_outlier00=(np.arange(40) == 20).astype(int)),
+        r"columns mark volume 20 \(the first is 0\), which comes after steady ones",
+        "SIMEXP/load_confounds#26",
+    ),
+    Case(
         "confounds at the subject's level",
         upper_confounds,
         is_right,
@@ -700,7 +712,26 @@ def sidecar_away(folder, raw):
     return folder
 
 
+def both_timings(folder, step=2.0, begin=0.0):
+    """RepetitionTime 2 s, and the time of each volume."""
+    times = [begin + step * k for k in range(40)]
+    return bids(folder, sidecar={"RepetitionTime": 2.0, "VolumeTiming": times, "StartTime": 0.0})
+
+
 TIMES = [
+    Case("RepetitionTime and VolumeTiming alike", both_timings, is_right, "BIDS: exclusive keys"),
+    Case(
+        "RepetitionTime and VolumeTiming that disagree",
+        partial(both_timings, step=1.5),
+        "VolumeTiming: volumes are 1.5 s apart, but RepetitionTime is 2 s; delete the wrong one",
+        "BIDS: exclusive keys",
+    ),
+    Case(
+        "RepetitionTime and VolumeTiming from 4 s on",
+        partial(both_timings, begin=4.0),
+        lambda scans: np.testing.assert_allclose(scans["film_time"][:2], [-2.0, 0.0]),
+        "BIDS: exclusive keys",
+    ),
     Case("TRs that differ by 1e-6 s", partial(two_t_rs, other=2.000001), is_right, "dcm2niix#911"),
     Case(
         "TRs that differ",
@@ -923,7 +954,103 @@ def feat(folder):
 SMALL = np.diag([3.0, 3.0, 3.002, 1.0])
 OTHER_GRID = "its image or mask has another grid .*; resample them to one"
 PLAIN = same_as(bids)
+
+
+def with_header(image, path, time="sec", zoom=2.0, **fields):
+    """The image with fields of its header set."""
+    image = nibabel.Nifti1Image(image.get_fdata(dtype=np.float32), image.affine)
+    image.header.set_zooms((3, 3, 3, zoom))
+    image.header.set_xyzt_units("mm", time)
+    for name, value in fields.items():
+        image.header[name] = value
+    image.to_filename(path)
+
+
+def as_int16(image, path, times, keep=None):
+    """Values that are too large for 16 bits; ``keep`` of their bits wrap round, else cut off."""
+    values = image.get_fdata() * times
+    values = values.astype(int) if keep else np.clip(values, 0, 32767)
+    nibabel.Nifti1Image(values.astype(np.int16), image.affine).to_filename(path)
+
+
+def moved(image, path):
+    qform = image.affine.copy()
+    qform[0, 3] += 50
+    image.set_sform(image.affine, 1)
+    image.set_qform(qform, 1)
+    image.to_filename(path)
+
+
 IMAGES = [
+    Case(
+        "a qform that is not the sform",
+        partial(stored, change=moved),
+        is_right,
+        "NIfTI-1: the sform goes first in nibabel",
+    ),
+    Case(
+        "a header whose first volume is at 20 s",
+        partial(stored, change=partial(with_header, toffset=20.0)),
+        is_right,
+        "NIfTI-1: toffset",
+        r"_bold.nii.gz: its first volume is at 20 s by its header, which is not used",
+    ),
+    Case(
+        "a first volume at half a TR, as after slice timing",
+        partial(stored, change=partial(with_header, toffset=1.0)),
+        is_right,
+        "NIfTI-1: toffset",
+    ),
+    Case(
+        "a fourth axis in Hz",
+        partial(stored, change=partial(with_header, time="hz", zoom=0.5)),
+        is_right,
+        "NIfTI-1: xyzt_units",
+    ),
+    Case(
+        "16-bit integers that wrapped",
+        partial(stored, change=partial(as_int16, times=33, keep=16)),
+        is_right,
+        "int16 overflow: astype of numpy wraps",
+        r"6\d voxels jump by more than 32767: values above it were stored as negative 16-bit",
+    ),
+    Case(
+        "16-bit integers that were cut off",
+        partial(stored, change=partial(as_int16, times=33)),
+        is_right,
+        "int16 overflow: converters that cut off",
+        r"6\d voxels are at a limit of 16-bit integers \(-32768 to 32767\)",
+    ),
+    Case(
+        "16-bit integers that are large enough",
+        partial(stored, change=partial(as_int16, times=30)),
+        is_right,
+        "int16 overflow: converters that cut off",
+    ),
+    Case(
+        "a mask of 40 volumes",
+        partial(bids, mask=np.ones((4, 4, 4, 40), np.uint8)),
+        "_mask.nii.gz: must be one volume of voxels, .*; save one of its volumes",
+        "nilearn: 4-D masks",
+    ),
+    Case(
+        "a mask that was scaled to 1.0000001",
+        partial(bids, mask=np.full((4, 4, 4), 1.0000001, np.float32)),
+        is_right,
+        "nibabel: scl_slope 1/255",
+    ),
+    Case(
+        "a mask that is NaN outside",
+        partial(bids, mask=np.where(LABELS > 1, 1, np.nan).astype(np.float32)),
+        is_right,
+        "AFNI, SPM: NaN outside the brain",
+    ),
+    Case(
+        "a mask that is -1 outside",
+        partial(bids, mask=np.where(LABELS > 1, 1, -1).astype(np.int16)),
+        is_right,
+        "FSL: masks of differences",
+    ),
     Case(
         "atlas of shape (i, j, k, 1)",
         partial(with_atlas, labels=LABELS[..., None]),

@@ -366,7 +366,19 @@ CASES = [
     ),
     Case("duration in words", one(shows(6, "long")), "duration is no number .*'long'", "BIDS"),
     Case("onset n/a", one(shows(np.nan, 60)), "needs an onset .* row 1", "nilearn/nilearn#3943"),
-    Case("onset in milliseconds", one(shows(6000, 60000)), "scan ends .* before the film", "BIDS"),
+    Case(
+        "onset in milliseconds",
+        one(shows(6000, 60000)),
+        "scan ends .* before the film .*are onsets seconds since the scan began",
+        "BIDS",
+    ),
+    Case("duration inf", one(shows(6, "inf")), r"duration is no number .* row 1 \('inf'\)", "BIDS"),
+    Case(
+        "spaces around stim_file",
+        one(shows(0, 40, stim_file=" film.mp4 "), shows(40, 10, stim_file=" n/a ")),
+        trs(range(20)),
+        "bids-standard/bids-validator#1053",
+    ),
     *[
         Case(
             f"{word} for n/a",

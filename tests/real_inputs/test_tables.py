@@ -157,7 +157,27 @@ DERIVED = MOTIONS[["trans_x"]].assign(trans_x_derivative1=MOTIONS["trans_x"].dif
 FILLED = DERIVED.bfill()
 IDS = TABLE.set_axis(["17", "101", "2003"], axis=1)
 
+TWO_LEVELS = pd.MultiIndex.from_arrays([["L", "L", "R"], [0, 1, 0]])
+ROW_2 = r"bold.csv: does row 2 \(0, 1, 0\) name the columns as row 1 does\? Write one row of names"
 HEADERS = [
+    Case(
+        "names of two levels",
+        written(table=TABLE.set_axis(TWO_LEVELS, axis=1)),
+        ROW_2,
+        "pandas: columns of a MultiIndex",
+    ),
+    Case(
+        "whole numbers below names, said to be a volume",
+        text("A,B,C\n100,200,150\n" + csv(TABLE[1:] * 100, header=False), header="yes"),
+        same(np.vstack([[100, 200, 150], SERIES[1:] * 100])),
+        "R writes 100 for 100.0",
+    ),
+    Case(
+        "a first volume of 0 below names",
+        text("A,B,C\n0,0,0\n" + csv(TABLE[1:], header=False)),
+        same(np.vstack([[0, 0, 0], SERIES[1:]])),
+        "percent change from the first volume",
+    ),
     Case(
         "header 0 1 2",
         written(table=TABLE.set_axis(range(3), axis=1)),
