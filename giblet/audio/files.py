@@ -41,7 +41,14 @@ from giblet.audio.downmix import downmix_weights, mono
 from giblet.audio.levels import Levels
 from giblet.audio.placement import Piece, place
 from giblet.errors import GibletError
-from giblet.film.container import decoded_frames, film_start, header_duration, is_raw, open_film
+from giblet.film.container import (
+    OutOfTime,
+    decoded_frames,
+    film_start,
+    header_duration,
+    is_raw,
+    open_film,
+)
 from giblet.film.cut_short import has_second_file, missing_bytes
 from giblet.film.tracks import choice_message, choose_tracks, sound_tracks
 from giblet.film.wave_header import wave_data
@@ -185,7 +192,7 @@ def _mono_pieces(
             pieces = _mixed([_opened_track_pieces(path, t.number) for t in chosen], levels)
         try:
             yield from pieces
-        except GeneratorExit:  # the first TRs are all that is wanted
+        except (GeneratorExit, OutOfTime):  # the beginning is all that is wanted
             levels.warn()
             raise
     levels.warn()

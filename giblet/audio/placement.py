@@ -24,10 +24,11 @@ logger = logging.getLogger(__name__)
 _GAP = 0.005  # s: smaller steps of the stamps are jitter, and are not reported
 _ROUNDING = 0.001  # s: Matroska's stamps are whole milliseconds
 _N_AHEAD = 12  # pieces whose stamps confirm a gap
+_TIMES_WOBBLE = 1.5  # of what stamps go to and fro, a gap must be larger
 _N_EVEN = 8  # pieces in a row whose stamps are off by the same more each
 _ASTRAY = 0.1  # of a piece's length, by which each is off
 _FEW_EVEN, _FAR_ASTRAY = 3, 2.0  # fewer pieces are enough if they are off by more
-_GAP_AT_END = 0.1  # s: the last piece, which nothing confirms, is moved only by more than this
+_GAPS_AT_END = 0.1, 10.0  # s: the last piece, which nothing confirms, is moved only by such gaps
 _OVERLAP = 0.1  # s: what runs back by more starts again (ffmpeg's rule for MPEG-TS)
 _SILENCE = 10.0  # s of silence made at once
 _N_LOGGED = 5  # gaps and cuts with a line of their own
@@ -87,6 +88,8 @@ def place(
                 corrections.distrust(clock)
             if trusted and not n_to_skip:
                 step = _believed(clock, piece, ahead)
+                if not step and not ahead and piece.begin is not None:
+                    corrections.ignore_last(piece.begin, clock)
                 if clock.started and step < -count_samples(_OVERLAP, clock.rate):
                     corrections.start_again(clock)
                     clock.start_again(step)
@@ -162,14 +165,28 @@ def _believed(clock: _Clock, piece: Piece, ahead: Sequence[Piece]) -> int:
     if not clock.started:
         return _first_step(own, later, clock.rate)
     if not later:
-        return own if abs(own) > count_samples(_GAP_AT_END, clock.rate) else 0
+        shortest, longest = (count_samples(each, clock.rate) for each in _GAPS_AT_END)
+        return own if own < -shortest or shortest < own <= longest else 0
     sign = 1 if own > 0 else -1
     # of a dozen stamps, the ninth largest in this direction: nine at least say so
     agreed = sorted((sign * offset for offset in later), reverse=True)[(3 * len(later) - 1) // 4]
-    if min(sign * own, sign * later[0], agreed) <= clock.jitter:
+    wobble = _TIMES_WOBBLE * _wobble([own, *later])
+    if min(sign * own, sign * later[0], agreed) <= max(clock.jitter, wobble):
         return 0
+    if wobble > clock.jitter:
+        return round(median([own, *later]))
     is_alike = abs(own - later[0]) <= count_samples(_ROUNDING, clock.rate)
     return own if is_alike else sign * min(sign * own, sign * later[0])
+
+
+def _wobble(offsets: Sequence[int]) -> float:
+    """Samples by which offsets go to and fro from one to the next: 0 where they only rise or fall.
+
+    >>> _wobble([0, 30, 60]), _wobble([0, 30, 0, 30, 0])
+    (0.0, 30.0)
+    """
+    steps = np.diff(offsets)
+    return float(np.abs(steps).sum() - abs(steps.sum())) / len(steps)
 
 
 def _runs_astray(clock: _Clock, piece: Piece, ahead: Sequence[Piece]) -> bool:
@@ -200,7 +217,7 @@ def _first_step(own: int, later: list[int], rate: int) -> int:
         return own
     if middle - own > 2 * count_samples(_GAP, rate):
         return own
-    return middle if middle < -count_samples(_GAP_AT_END, rate) else max(middle, 0)
+    return middle if middle < -count_samples(_GAPS_AT_END[0], rate) else max(middle, 0)
 
 
 def _later_offsets(clock: _Clock, piece: Piece, ahead: Sequence[Piece]) -> list[int]:
@@ -249,6 +266,13 @@ class _Corrections:
             f"its timestamps run at another pace than its samples from {clock.time:.2f} s on; they "
             "are not used"
         )
+
+    def ignore_last(self, begin: float, clock: _Clock) -> None:
+        if begin - clock.time > _GAPS_AT_END[1]:
+            self._warn(
+                f"its last timestamp ({begin:.2f} s) is not used: the sound ends at "
+                f"{clock.time:.2f} s"
+            )
 
     def start_again(self, clock: _Clock) -> None:
         self._warn(f"its timestamps start again at {clock.time:.2f} s: parts that were joined?")

@@ -1,5 +1,6 @@
 """Transcripts of a film in any format, read into one table by onset."""
 
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def read_annotations(
     decimal_comma, is_subtitle = False, ending in (".srt", ".vtt")
     if ending == ".xlsx" or ending in TABLES:
         columns = {"onset": onset_column, "duration": duration_column, "end": end_column}
-        rows, decimal_comma = table_rows(path, text_columns, columns, column_names, sheet)
+        rows, decimal_comma = table_rows(path, text_columns, columns, column_names, sheet, warned)
     elif ending == ".json":
         rows = json_rows(path, tier, warned)
     elif ending in (".ctm", ".stm"):
@@ -201,7 +202,8 @@ def _spoken(
     rows: pd.DataFrame, pauses: Sequence[str], keep_marks: bool, subtitles: bool, path: Path, warned
 ) -> pd.DataFrame:
     """``rows`` without pauses, marks of sounds and speakers, and rows without text."""
-    texts, marks = [str(text) for text in rows["text"].tolist()], []
+    # é in two characters would be two words
+    texts, marks = [unicodedata.normalize("NFC", str(text)) for text in rows["text"]], []
     _note(texts.count(""), "rows without text are left out", path, warned)
     silent = {pause.casefold() for pause in pauses}
     texts = ["" if text.casefold() in silent else text for text in texts]

@@ -4,10 +4,13 @@ FFmpeg is given the bytes of one file, never its name, which it would read as a 
 has a colon in it, and no protocol by which it could open more.
 """
 
+import io
 import logging
 import re
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +44,40 @@ _RAW = {
 }
 _RAW |= {"adx", "ac4", "gsm", "g722", "g729", "aptx", "sbc", "h264", "hevc", "mpegvideo", "m4v"}
 _NAME_OTHERS = {"hls", "applehttp", "concat", "dash", "webm_dash_manifest", "imf", "sdp", "vobsub"}
+# where the first 5 s do not describe a sound track: µs and bytes of the file's beginning
+_LONG_PROBE = {"analyzeduration": "600000000", "probesize": "200000000"}
+_read_until: ContextVar[float] = ContextVar("_read_until", default=float("inf"))
+
+
+class OutOfTime(Exception):
+    """The time for reading, as `time_limit` sets it, is over."""
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Films that are opened within raise `OutOfTime` after so much time, whatever they hold."""
+    token = _read_until.set(time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        _read_until.reset(token)
+
+
+class _LimitedFile(io.FileIO):
+    """A file that raises `OutOfTime` once when it is read too late, and then is at its end.
+
+    FFmpeg searches damaged files whole.
+    """
+
+    _is_over = False
+
+    def read(self, size: int = -1, /) -> bytes:
+        if self._is_over:
+            return b""
+        if time.monotonic() > _read_until.get():
+            self._is_over = True
+            raise OutOfTime
+        return super().read(size)
 
 
 @contextmanager
@@ -53,9 +90,12 @@ def open_film(path: str | Path) -> Iterator["av.container.InputContainer"]:
         raise GibletError(f"{path}: the file is empty")
     with ExitStack() as opened:
         try:
-            file = opened.enter_context(open(path, "rb"))
+            file = opened.enter_context(_file(path))
             options = _this_file_alone() | _length_options(path)
             film = opened.enter_context(av.open(file, options=options))
+            if any(map(_is_undescribed, film.streams.audio)):  # it begins later than FFmpeg looks
+                file = opened.enter_context(_file(path))
+                film = opened.enter_context(av.open(file, options=options | _LONG_PROBE))
         except PermissionError:
             raise GibletError(f"{path}: you have no permission to read it (chmod +r)") from None
         except (av.error.FFmpegError, OSError) as error:
@@ -64,6 +104,17 @@ def open_film(path: str | Path) -> Iterator["av.container.InputContainer"]:
                 "Is it a media file, complete, and no playlist?"
             ) from None
         yield film
+
+
+def _file(path: str | Path) -> io.RawIOBase | io.BufferedReader:
+    limited = _read_until.get() < float("inf")
+    return _LimitedFile(path) if limited else open(path, "rb")
+
+
+def _is_undescribed(stream) -> bool:
+    """Whether a sound track has a decoder, but neither channels nor a rate."""
+    context = stream.codec_context
+    return context is not None and not (context.layout.nb_channels and context.sample_rate)
 
 
 def _this_file_alone() -> dict[str, str]:

@@ -9,14 +9,16 @@ from typing import BinaryIO
 
 _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"  # Matroska, WebM
 _BOXES = "ftyp styp moov moof mdat mfra free skip wide uuid meta udta sidx ssix emsg prft pdin pnot"
+_LARGEST = 2**62  # bytes of a file
 _MOST_PARTS = 100_000  # fragments of an MP4
 _FLV_TAGS, _MOST_TAGS = (8, 9, 18), 2_000_000  # sound, video, text; of about 7 hours
 
 
 def missing_bytes(path: str | Path) -> int:
-    """Bytes that headers state beyond the end of an AVI, Matroska, WebM, MP4 or MOV file.
+    """Bytes that headers state beyond the end of a file.
 
-    0 for other files, and where a recorder that wrote no sizes has stopped.
+    Of AVI, Matroska, WebM, MP4, MOV, W64 and CAF; 0 for other files, and where a recorder that
+    wrote no sizes has stopped.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -25,11 +27,15 @@ def missing_bytes(path: str | Path) -> int:
     4
     """
     with open(path, "rb") as file:
-        n_bytes, start = file.seek(0, 2), _read(file, 0, 12)
-        if start[:4] == b"RIFF" and start[8:] == b"AVI ":
+        n_bytes, start = file.seek(0, 2), _read(file, 0, 24)
+        if start[:4] == b"RIFF" and start[8:12] == b"AVI ":
             ends = _avi_ends(file)
         elif start[:4] == _EBML:
             ends = _matroska_ends(file)
+        elif start[:4] == b"caff":
+            ends = _caf_ends(file)
+        elif start[:4] == b"riff":
+            ends = iter([_sound_end(start)])
         elif _is_box(start[4:8]):
             ends = _mp4_ends(file)
         else:
@@ -41,7 +47,9 @@ def missing_bytes(path: str | Path) -> int:
 
 
 def has_second_file(path: str | Path) -> bool:
-    """Whether an MP4, MOV, FLV or ``.wav`` file is followed by another, which FFmpeg does not read.
+    """Whether a file is followed by another, which FFmpeg does not read.
+
+    Of MP4, MOV, FLV, ``.wav`` (also RF64 and W64) and AIFF.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -50,10 +58,9 @@ def has_second_file(path: str | Path) -> bool:
     True
     """
     with open(path, "rb") as file:
-        start = _read(file, 0, 12)
-        if start[:4] == b"RIFF" and start[8:] == b"WAVE":
-            end = 8 + int.from_bytes(start[4:8], "little")
-            return _read(file, end + end % 2, 4) == b"RIFF"
+        start = _read(file, 0, 28)
+        if end := _sound_end(start):
+            return _read(file, end + end % 2, 4) == start[:4]
         if start[:3] == b"FLV":
             return _second_flv(file)
         if start[4:8] != b"ftyp":
@@ -67,8 +74,21 @@ def has_second_file(path: str | Path) -> bool:
 
 
 def _read(file: BinaryIO, at: int, n_bytes: int) -> bytes:
+    if at > _LARGEST:  # as damaged headers state
+        return b""
     file.seek(at)
     return file.read(n_bytes)
+
+
+def _sound_end(start: bytes) -> int:
+    """First byte behind a ``.wav`` (RIFF, RF64, BW64, W64) or AIFF; 0 of other files."""
+    if start[:4] == b"riff":
+        return int.from_bytes(start[16:24], "little")
+    if start[8:12] not in (b"WAVE", b"AIFF", b"AIFC"):
+        return 0
+    if start[12:16] == b"ds64":
+        return 8 + int.from_bytes(start[20:28], "little")
+    return 8 + int.from_bytes(start[4:8], "big" if start[:4] == b"FORM" else "little")
 
 
 def _avi_ends(file: BinaryIO) -> Iterator[int]:
@@ -94,6 +114,17 @@ def _matroska_ends(file: BinaryIO) -> Iterator[int]:
         if size == (1 << 7 * length) - 1:  # not known
             return
         end += 4 + length + size
+        yield end
+
+
+def _caf_ends(file: BinaryIO) -> Iterator[int]:
+    """First byte behind each chunk."""
+    end = 8
+    while len(head := _read(file, end, 12)) == 12:
+        size = int.from_bytes(head[4:], "big", signed=True)
+        if size < 0:  # not known
+            return
+        end += 12 + size
         yield end
 
 

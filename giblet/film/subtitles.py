@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _STAMP = r"(\d{1,5}:)?\d\d?:\d\d?[.,]\d{1,3}"
 _TIMES = re.compile(rf"^[ \t]*{_STAMP} *--> *{_STAMP}(\s|$)", re.MULTILINE)
+_NO_NUMBER = re.compile(rf"(?<=\n\n)(?=[ \t]*{_STAMP} *-->)")
 _LIKE_TIMES = re.compile(r"\d:\d\d")  # before an arrow
 _STYLE = re.compile(r"\{\\[^{}]*\}")  # such as {\an8}: no speech
 _BREAK = re.compile(r"<br\s*/?>|\\N")
@@ -71,6 +72,8 @@ def _cues(path: Path) -> tuple[list[_Cue], int]:
     if kind == "srt" and _TIMES.match(text):  # no numbers between the subtitles
         times = _TIMES.sub(lambda times: times[0].replace(",", "."), text)
         kind, text = "vtt", f"WEBVTT\n\n{times}"
+    elif kind == "srt":  # webvtt drops single subtitles without a number
+        text = _NO_NUMBER.sub("0\n", text)
     try:
         captions = webvtt.from_buffer(io.StringIO(text), format=kind).captions
     except (MalformedFileError, MalformedCaptionError) as error:

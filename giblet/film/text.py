@@ -11,7 +11,8 @@ from giblet.timing import TOLERANCE, check_t_r, on_edges, tr_onsets, whole_trs
 
 _SHORTEST = 1e-3  # s: a row without duration still counts
 _HOUR = 3600  # s
-_WORD = r"\w+"
+# letters, and the vowel signs of Hebrew, Arabic and India, which Python's \w leaves out
+_WORD = r"[\w\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0963\u0966-\u0dff\u0e31-\u0e4e]+"
 NO_WORDS = "no words were given (annotations): none are learned, none predict the brain"
 
 

@@ -9,6 +9,7 @@ from giblet.errors import GibletError
 from giblet.io.paths import check_file
 
 _NEGATIVE = re.compile(r"^[^\S\n]*(xm(in|ax) *= *)?-[\d.]*[1-9]\S*", re.MULTILINE)
+_DECIMAL_COMMA = re.compile(r"^[^\S\n]*(?:xm(?:in|ax) *= *)?\d+,\d+[^\S\n]*$", re.MULTILINE)
 _TINY = re.compile(r"^([^\S\n]*xm(?:in|ax) *= *)(\d[\d.]*[eE]-?\d+)\s*$", re.MULTILINE)
 # of a tier, long or short: its name, times and number of intervals
 _TIER = re.compile(
@@ -50,7 +51,7 @@ def decoded_text(path: Path) -> str:
         raise GibletError(f"{path}: is binary; in Praat, save it as a text file")
     if "\0" in text:
         raise GibletError(f"{path}: is not text in UTF-8")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _encoding(content: bytes) -> str:
@@ -112,12 +113,17 @@ def _interval_tiers(text: str, path: Path) -> dict[str, dict]:
 
     if negative := _NEGATIVE.search(text):  # praatio drops the sign
         raise GibletError(f"{path}: has a time before 0 ({negative[0].strip()})")
+    if comma := _DECIMAL_COMMA.search(text):
+        raise GibletError(f"{path}: has a decimal comma ({comma[0].strip()}); write a point")
     text = _TINY.sub(lambda stamp: f"{stamp[1]}{float(stamp[2]):.12f}", text)
     try:
         tiers = parseTextgridStr(text, includeEmptyIntervals=True)["tiers"]
         tiers = [_plain(t) for t in tiers if t["class"] in ("IntervalTier", "interval")]
     except Exception as error:
-        raise GibletError(f"{path}: not a readable TextGrid ({one_line(error)})") from error
+        raise GibletError(
+            f"{path}: not a readable TextGrid ({one_line(error)}). Open it in Praat and save it as "
+            "a text file"
+        ) from error
     named = {tier["name"]: tier for tier in tiers}
     if len(named) < len(tiers):
         names = " ".join(", ".join(named).split())

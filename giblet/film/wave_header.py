@@ -1,4 +1,4 @@
-"""Length of a ``.wav`` by its header, beside what the file holds.
+"""Length of a ``.wav`` by its header, and what the file holds.
 
 FFmpeg trusts the header where it promises too little (32-bit sizes that wrapped in files of more
 than 4 GiB), and hides it where it promises too much (recordings that were cut short).
@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from giblet.errors import GibletError
+
 _WRAP = 2**32  # bytes
 _NEARLY = 2**13  # bytes below 2 or 4 GiB: written to pipes, where the size is not known
+_PCM = (1, 3, 0xFFFE)  # integers, floats, extended
+_MOST_CHUNKS = 1000  # a file of zeros has one every 8 bytes
 _TAIL = 2**20  # bytes of other chunks that may follow the samples
 
 
@@ -40,24 +44,43 @@ class WaveData:
 def wave_data(path: str | Path) -> WaveData | None:
     """Of a RIFF file with samples; None for other files and where the header gives no size.
 
+    Raises GibletError for files that FFmpeg reads wrong: those with two data chunks, and RIFX.
+
     ``held`` ends where other chunks follow the samples. RF64, BW64 and W64 have 64-bit sizes, and
     are not checked.
     """
     with open(path, "rb") as file:
-        if file.read(4) != b"RIFF" or file.read(8)[4:] != b"WAVE":
+        start = file.read(12)
+        if start[:4] == b"RIFX" and start[8:] == b"WAVE":
+            raise GibletError(
+                f"{path}: a .wav with its high bytes first (RIFX), which FFmpeg reads wrong. "
+                f"Convert it: sox {Path(path).name} new.flac"
+            )
+        if start[:4] != b"RIFF" or start[8:] != b"WAVE":
             return None
-        n_bytes, per_second = file.seek(0, 2), 0
+        n_bytes, per_second, data = file.seek(0, 2), 0, None
         for name, begin, size in _chunks(file, 12, n_bytes):
-            if name == b"fmt " and size >= 16 and begin + 12 <= n_bytes:
-                file.seek(begin + 8)
-                (per_second,) = struct.unpack("<I", file.read(4))
+            if name == b"fmt " and size >= 16 and begin + 16 <= n_bytes:
+                file.seek(begin)
+                per_second = _bytes_per_second(file.read(16))
+            if name == b"data" and data is not None:
+                raise GibletError(
+                    f"{path}: its samples are in two parts (data chunks), of which FFmpeg reads "
+                    f"one. Join them: sox {Path(path).name} new.flac"
+                )
             if name == b"data":
                 if not per_second or _is_unknown(size):
                     return None
                 end = begin + size + size % 2
                 held = size if _is_followed_by_chunks(file, end, n_bytes) else n_bytes - begin
-                return WaveData(size, held, per_second)
-    return None
+                data = WaveData(size, held, per_second)
+    return data
+
+
+def _bytes_per_second(content: bytes) -> int:
+    """By the content of a ``fmt`` chunk; its own number only where that is not PCM."""
+    kind, n_channels, rate, stated, _, bits = struct.unpack("<HHIIHH", content)
+    return rate * n_channels * ((bits + 7) // 8) if kind in _PCM else stated
 
 
 def _is_unknown(size: int) -> bool:
@@ -65,8 +88,10 @@ def _is_unknown(size: int) -> bool:
 
 
 def _chunks(file: BinaryIO, at: int, n_bytes: int):
-    """Name, first byte and size of each chunk from byte ``at`` on."""
-    while at + 8 <= n_bytes:
+    """Name, first byte and size of each chunk from byte ``at`` on, of the first thousand."""
+    for _ in range(_MOST_CHUNKS):
+        if at + 8 > n_bytes:
+            return
         file.seek(at)
         name, size = struct.unpack("<4sI", file.read(8))
         yield name, at + 8, size

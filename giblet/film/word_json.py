@@ -9,7 +9,9 @@ from giblet.errors import GibletError
 from giblet.film.transcripts import decoded_text, interval_rows, one_line
 
 _LISTS = ("words", "word_segments", "fragments", "chunks", "transcription", "result")
+_PARTS = ("words", "result")  # of whisper and what is like it, of Vosk
 _TEXT = ("word", "text", "lines")
+_EVENTS = ("audio_event", "spacing")  # kinds of items that nobody says
 _KINDS = (
     "segments (whisper, whisperX), words (gentle), tiers (MFA), fragments (aeneas), "
     "chunks (transformers) or transcription (whisper.cpp)"
@@ -32,7 +34,7 @@ def json_rows(path: Path, tier: str | None, warned: list[str]) -> pd.DataFrame:
     items = _items(content)
     if not items:
         raise GibletError(f"{path}: is no JSON of words that giblet knows: {_KINDS}")
-    rows = [_row(item) for item in items]
+    rows = [row for item in items if any(row := _row(item))]
     if not any(text for *_, text in rows):
         raise GibletError(f"{path}: there is no text in it")
     return pd.DataFrame(rows, columns=["onset", "end", "text"], dtype=object)
@@ -40,19 +42,31 @@ def json_rows(path: Path, tier: str | None, warned: list[str]) -> pd.DataFrame:
 
 def _items(content: object) -> list[dict]:
     """The words, or segments where there are none."""
-    if isinstance(content, dict) and isinstance(content.get("segments"), list):
-        segments = [item for item in content["segments"] if isinstance(item, dict)]
-        parts = [_objects(segment.get("words")) or _objects([segment]) for segment in segments]
-        return [item for part in parts for item in part]
     if isinstance(content, dict):
-        return next((items for key in _LISTS if (items := _objects(content.get(key)))), [])
-    return _objects(content)
+        if isinstance(content.get("segments"), list):
+            return _smallest(content["segments"])
+        return next((items for key in _LISTS if (items := _smallest(content.get(key)))), [])
+    return _smallest(content)
+
+
+def _smallest(value: object) -> list[dict]:
+    """The words of each item of a list, the item itself where it has none."""
+    items = value if isinstance(value, list) else []
+    parts = [_parts(item) or _objects([item]) for item in items if isinstance(item, dict)]
+    return [item for part in parts for item in part]
+
+
+def _parts(item: dict) -> list[dict]:
+    if isinstance(item.get("children"), list):  # of aeneas, in several levels
+        return _smallest(item["children"])
+    return next((words for key in _PARTS if (words := _objects(item.get(key)))), [])
 
 
 def _objects(value: object) -> list[dict]:
     if not isinstance(value, list):
         return []
-    return [item for item in value if isinstance(item, dict) and any(key in item for key in _TEXT)]
+    words = [item for item in value if isinstance(item, dict) and any(k in item for k in _TEXT)]
+    return [item for item in words if item.get("type") not in _EVENTS]
 
 
 def _row(item: dict) -> tuple:
@@ -68,4 +82,11 @@ def _times(item: dict) -> tuple:
         return span[0], span[1]
     if isinstance(span := item.get("timestamps"), dict):  # of whisper.cpp
         return span.get("from"), span.get("to")
-    return item.get("start", item.get("begin")), item.get("end")
+    begin = item.get("start", item.get("begin"))
+    if "end" not in item and _is_number(begin) and _is_number(item.get("duration")):
+        return begin, float(begin) + float(item["duration"])
+    return begin, item.get("end")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

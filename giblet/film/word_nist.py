@@ -10,6 +10,7 @@ from giblet.film.transcripts import decoded_text
 
 _LABELS = re.compile(r"\s*<[^<>]*>")  # of an utterance: <o,f0,male>
 _FEWEST = 5  # fields of a line
+_NOT_SCORED = "ignore_time_segment_in_scoring"  # in place of text
 _FIELDS = {
     ".ctm": "recording, channel, onset, duration, word",
     ".stm": "recording, channel, speaker, onset, end, text",
@@ -30,7 +31,8 @@ def nist_rows(path: Path) -> pd.DataFrame:
         if kind == ".ctm":
             rows.append(fields[2:5])
         else:
-            rows.append([*fields[3:5], _LABELS.sub("", "".join(fields[5:]), count=1).strip()])
+            text = _LABELS.sub("", "".join(fields[5:]), count=1).strip()
+            rows.append([*fields[3:5], "" if text.lower() == _NOT_SCORED else text])
     if len(recordings) > 1:
         names = ", ".join(sorted(recordings))[:80]
         raise GibletError(f"{path}: has words of several recordings ({names}); keep one")

@@ -7,6 +7,7 @@ import pandas as pd
 
 _CLOCK = re.compile(r"(?:(\d{1,3}):)?(\d{1,3}):(\d{1,2}(?:[.,]\d+)?)")  # [hh:]mm:ss[.mmm]
 _COMMA = re.compile(r"[+-]?\d+,\d+")
+_POINTS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(?:,\d{3})+")
 
 
@@ -20,7 +21,8 @@ def as_numbers(times: pd.DataFrame, decimal_comma: bool) -> tuple[pd.DataFrame, 
 
     Returns
     -------
-    numbers : float; ``mm:ss`` and ``hh:mm:ss.mmm`` in seconds; NaN for what is no time.
+    numbers : float; ``mm:ss`` and ``hh:mm:ss.mmm`` in seconds; NaN for what is no time, and among
+        decimal commas for points before three digits, which may be of thousands.
     is_clock : bool, cells with minutes: seconds, whatever the unit of the others.
 
     >>> cells = pd.DataFrame({"onset": ["0,5", "1:02.25"], "end": ["1,0", "soon"]})
@@ -36,6 +38,10 @@ def as_numbers(times: pd.DataFrame, decimal_comma: bool) -> tuple[pd.DataFrame, 
         values = numbers.to_numpy(copy=True)
         values[odd] = [_number(cell, decimal_comma) for cell in cells]
         is_clock[odd] = [_CLOCK.fullmatch(cell) is not None for cell in cells]
+        if any(_COMMA.fullmatch(cell) for cell in cells) and decimal_comma:
+            written = times.astype(str).to_numpy()
+            points = np.vectorize(lambda cell: _POINTS.fullmatch(cell) is not None)
+            values[points(written)] = np.nan  # 1.234 among 0,5: thousands?
         numbers = pd.DataFrame(values, times.index, times.columns)
     return numbers, pd.DataFrame(is_clock, times.index, times.columns)
 

@@ -119,3 +119,14 @@ def test_few_pieces_are_held():
     stream = place(source(), "a.wav")
     next(stream)
     assert len(taken) <= 13
+
+
+@pytest.mark.parametrize("jitter", [0.008, 0.012, 0.015])
+def test_a_gap_is_seen_among_stamps_that_jitter_by_much(caplog, rng, jitter):
+    shifts = rng.uniform(-jitter, jitter, 400) + 0.1 * (np.arange(400) >= 200)  # s
+    source = pieces(400, **{f"p{k}": shift for k, shift in enumerate(shifts)})
+    silent = np.flatnonzero(placed(source)[RATE:] == 0) + RATE
+    assert np.ptp(silent) == len(silent) - 1, "one gap"
+    assert silent[0] == pytest.approx(200 * SIZE, abs=jitter * RATE)
+    assert len(silent) == pytest.approx(0.1 * RATE, abs=jitter * RATE)
+    assert len(caplog.records) == 1

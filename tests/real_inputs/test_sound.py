@@ -109,7 +109,7 @@ STAMPS = [
             is_sound(late=0.05, clicks=0.006),
             JITTER,
         )
-        for jitter in (2, 4, 6)
+        for jitter in (2, 4, 6, 10)
     ),
     *(
         Case(
@@ -160,6 +160,18 @@ STAMPS = [
         lambda folder: film(folder / "a.mkv", "aac", stamp=leaping(26 * 3600.0, 100)),
         r"a\.mkv: the sound's timestamps jump from 2\.11 s to 93602\.11 s.*asetpts",
         JUMPS,
+    ),
+    *(
+        Case(
+            f"the last packet alone is stamped {hours} hours late",
+            lambda folder, hours=hours: film(
+                folder / "a.mkv", "aac", stamp=leaping(3600.0 * hours, 188)
+            ),
+            is_sound(),
+            JUMPS,
+            warning=r"its last timestamp \(\d+\.99 s\) is not used: the sound ends at 3\.99 s",
+        )
+        for hours in (1, 26)
     ),
     Case(
         "sound stamped by the time of day, pictures from 0",

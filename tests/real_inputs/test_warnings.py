@@ -55,6 +55,7 @@ FILMS = [  # one fault or more each
     lambda top: film(top / "overlaps.mkv", "aac", stamp=lambda time, k: 0.97 * time),
     lambda top: film(top / "fast.mkv", "aac", stamp=lambda time, k: 3 * time),
     lambda top: film(top / "leap.mkv", "aac", stamp=leaping(0.5, 60)),
+    lambda top: film(top / "last.mkv", "aac", stamp=leaping(3600.0, 188)),
     lambda top: joined(top / "sound.ts", *2 * [film(top / "1.ts", "mp2")]),
     lambda top: joined(top / "twice.mp4", *2 * [film(top / "3.mp4", "aac")]),
     lambda top: joined(top / "film.ts", *2 * [film(top / "2.ts", "mp2", video="mpeg2video")]),

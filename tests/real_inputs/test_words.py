@@ -1000,6 +1000,141 @@ CASES = [
         r"two tiers of one name, among words; rename one in Praat",
         "timmahrt/praatIO: all_tiers_have_the_same_name.TextGrid",
     ),
+    # ---- found late ----
+    Case(
+        "letters and accents as two characters, as macOS writes them",
+        file("words.tsv", HEAD + "0\t1\te\u0301te\u0301 cafe\u0301\n"),
+        spoken_words(2),
+        "Unicode 15, annex 15: NFD; pandas-dev/pandas#47303 class",
+    ),
+    Case(
+        "vowel signs of Hindi are no ends of words",
+        file("words.tsv", HEAD + "0\t1\tहिन्दी में\n"),
+        spoken_words(2),
+        "python/cpython#56940: \\w and combining marks",
+    ),
+    Case(
+        "a point before three digits among decimal commas",
+        file("words.csv", "onset;duration;text\n0,5;1;a\n1.234;1;b\n"),
+        r"row 2 has no onset in seconds \(onset 1\.234\)",
+        "SheetJS/sheetjs#2239: thousands in German tables",
+    ),
+    Case(
+        "durations in milliseconds, ends in seconds",
+        file("words.tsv", "onset\tduration\tend\ttext\n0.5\t1000\t1.5\ta\n1.5\t500\t2\tb\n"),
+        texts("a", "b"),
+        "openai/whisper#228 class",
+        "in 2 rows the end is not the onset plus the duration, which is read; words.end_column",
+    ),
+    Case(
+        "Montreal Forced Aligner's csv has phones, too",
+        file(
+            "words.csv",
+            "Begin,End,Label,Type,Speaker\n0,0.5,hi,words,s\n0.5,1,you,words,s\n"
+            "0,0.2,HH,phones,s\n0.2,0.5,AY1,phones,s\n",
+            text_columns=["Label"],
+            onset_column="Begin",
+            end_column="End",
+        ),
+        rows((0, 0.5, "hi"), (0.5, 0.5, "you")),
+        "MontrealCorpusTools/Montreal-Forced-Aligner: --output_format csv",
+        "reads rows of type words, not those of type phones",
+    ),
+    Case(
+        "minutes typed into Excel, which takes them for hours",
+        workbook(
+            pd.DataFrame(
+                {"onset": ["00:05:00", "01:30:00"], "duration": [1, 1], "text": ["a", "b"]}
+            )
+        ),
+        texts("a", "b"),
+        "Excel: 1:30 is h:mm",
+        "all onsets are whole minutes",
+    ),
+    Case(
+        "a list of segments with words",
+        file("words.json", json.dumps([{**SEGMENT, "words": TIMED}])),
+        rows((0, 0.5, "Hi"), (0.5, 0.75, "you")),
+        "SYSTRAN/faster-whisper: segments as a list",
+    ),
+    Case(
+        "aeneas' fragments in several levels",
+        file(
+            "words.json",
+            json.dumps(
+                {
+                    "fragments": [
+                        {
+                            **FRAGMENT,
+                            "children": [
+                                {**FRAGMENT, "end": "1.000", "lines": ["so"]},
+                                {**FRAGMENT, "begin": "1.000", "lines": ["we go"]},
+                            ],
+                        }
+                    ]
+                }
+            ),
+        ),
+        rows((0.5, 0.5, "so"), (1, 1, "we go")),
+        "readbeyond/aeneas: is_text_type mplain",
+    ),
+    Case(
+        "Vosk's results, one without words",
+        file("words.json", json.dumps([{"result": TIMED, "text": "Hi you"}, {"text": ""}])),
+        rows((0, 0.5, "Hi"), (0.5, 0.75, "you")),
+        "alphacep/vosk-api#446",
+    ),
+    Case(
+        "JSON of captions with durations",
+        file("words.json", json.dumps([{"text": "so", "start": 0.5, "duration": 2.0}])),
+        rows((0.5, 2, "so")),
+        "jdepoix/youtube-transcript-api",
+    ),
+    Case(
+        "sounds and spaces among words",
+        file(
+            "words.json",
+            json.dumps(
+                {
+                    "words": [
+                        {"text": "Hi", "start": 0, "end": 1, "type": "word"},
+                        {"text": " ", "start": 1, "end": 1.2, "type": "spacing"},
+                        {"text": "(laughter)", "start": 1.2, "end": 2, "type": "audio_event"},
+                    ]
+                }
+            ),
+        ),
+        rows((0, 1, "Hi")),
+        "elevenlabs/elevenlabs-python: speech_to_text",
+    ),
+    Case(
+        "segments of .stm that are not scored",
+        file(
+            "words.stm",
+            "T 1 gap 0 5 <o,,> ignore_time_segment_in_scoring\nT 1 S 5 6 <o,f0,male> so it\n",
+        ),
+        rows((5, 1, "so it")),
+        "TED-LIUM; usnistgov/SCTK: stm",
+        "1 rows without text are left out",
+    ),
+    Case(
+        "a TextGrid with decimal commas",
+        file("words.TextGrid", textgrid((0, "0,5", "so"), ("0,5", 2, "it"))),
+        r"has a decimal comma \(0,5\); write a point",
+        "files edited by hand or by spreadsheets",
+    ),
+    Case(
+        "a comma too many in a csv",
+        file("words.csv", "onset,duration,text\n0,1,a\n1,1,well, yes\n"),
+        r"line 3, saw 4\)\. Rows must have as many cells .* needs quotation marks",
+        "pandas-dev/pandas#14403 class",
+    ),
+    Case(
+        "a single subtitle without a number, and two byte order marks",
+        file("words.srt", "\ufeff\ufeff" + srt((0, 1, "a"), (1, 2, "b")).replace("\n2\n", "\n")),
+        rows((0, 1, "a"), (1, 1, "b")),
+        "glut23/webvtt-py#33 class",
+    ),
 ]
 
 

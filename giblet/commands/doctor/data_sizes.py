@@ -13,6 +13,7 @@ from giblet.errors import GibletError
 from giblet.io.paths import check_date
 
 _LONGEST_FILM = 24 * 3600  # s
+_LONGEST_OPENING = 3.0  # s
 
 
 @dataclass(frozen=True)
@@ -88,18 +89,24 @@ def _film_seconds(config: Config, lines: list[str]) -> float | None:
     Lines have warnings of the film's beginning. GibletError where a run could not read that.
     """
     from giblet.commands.doctor.film_check import reading_warnings
-    from giblet.film.container import is_estimated, open_film
+    from giblet.film.container import OutOfTime, is_estimated, open_film, time_limit
     from giblet.film.tracks import choose_tracks, sound_tracks, track_text
 
     if not config.has_film:
         return None
     path = _film(config)
-    with open_film(path) as film:
-        seconds = (film.duration or 0) / 1e6
-        tracks = sound_tracks(film)
-        chosen = choose_tracks(film, config.audio_track, path)
-        if is_estimated(film, path):
-            seconds = 0.0
+    try:
+        with time_limit(_LONGEST_OPENING), open_film(path) as film:
+            seconds = (film.duration or 0) / 1e6
+            tracks = sound_tracks(film)
+            chosen = choose_tracks(film, config.audio_track, path)
+            if is_estimated(film, path):
+                seconds = 0.0
+    except OutOfTime:
+        raise GibletError(
+            f"{path}: FFmpeg searches it for more than {_LONGEST_OPENING:g} s. Is its download "
+            "complete? Files that wait for their content are full of zeros"
+        ) from None
     if seconds > _LONGEST_FILM:
         raise GibletError(
             f"{path}: its header gives {seconds / 3600:.4g} hours. Is a track stamped by the time "

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _SOUND_SECONDS, _VIDEO_SECONDS = 2.0, 1.0  # of reading
@@ -16,21 +16,30 @@ def reading_warnings(path: Path, track: int | str | None) -> list[str]:
     ``track``: the config's ``audio_track``. Raises GibletError where a run would.
     """
     from giblet.audio.files import sound_blocks
-    from giblet.film.video import has_pictures, shown_pictures
 
     with _collected() as warnings:
         _read_for(_SOUND_SECONDS, sound_blocks(path, _RATE, track=track))
-        if has_pictures(path):
-            _read_for(_VIDEO_SECONDS, shown_pictures(path))
+        _read_for(_VIDEO_SECONDS, _video_frames(path))
     return warnings
 
 
+def _video_frames(path: Path) -> Generator:
+    from giblet.film.video import has_pictures, shown_pictures
+
+    if has_pictures(path):
+        yield from shown_pictures(path)
+
+
 def _read_for(seconds: float, parts: Generator) -> None:
+    """Read for so long; twice as long where FFmpeg searches a damaged file for the next part."""
+    from giblet.film.container import OutOfTime, time_limit
+
     until = time.monotonic() + seconds
-    for _ in parts:
-        if time.monotonic() > until:
-            parts.close()
-            return
+    with suppress(OutOfTime), time_limit(2 * seconds):
+        for _ in parts:
+            if time.monotonic() > until:
+                parts.close()
+                return
 
 
 @contextmanager
