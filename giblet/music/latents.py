@@ -20,7 +20,6 @@ from pydantic import (
 from torch import nn
 
 from giblet.config.strict import StrictSettings
-from giblet.music.kl_schedules import free_bits
 from giblet.music.posteriors import Posterior, kl_divergence
 from giblet.music.priors import PriorSettings, build_prior
 from giblet.music.segments import SegmentEncoder, gather_segments
@@ -174,20 +173,6 @@ class HierarchicalLatents(nn.Module):
     def kl(self, posteriors: dict[str, Posterior]) -> dict[str, torch.Tensor]:
         """KL in nats of each level's segments: level -> (batch, n_segments); 0 in empty ones."""
         return {name: kl_divergence(p, self.priors[name]) for name, p in posteriors.items()}
-
-    def kl_cost(self, posteriors: dict[str, Posterior], n_tokens: int) -> dict[str, torch.Tensor]:
-        """Each level's KL as the loss counts it, in nats per token: never below its free nats.
-
-        Free nats are those of ``LevelSettings``, for the mean segment of the batch. ``n_tokens``
-        counts the tokens that the nats of the decoder are a mean over. The ELBO has the sums of
-        ``kl`` instead.
-        """
-        costs = {}
-        for name, kl in self.kl(posteriors).items():
-            n_segments = posteriors[name].occupied.sum()
-            mean = free_bits(kl.sum() / n_segments, self.settings.levels[name].free_nats)
-            costs[name] = mean * n_segments / n_tokens
-        return costs
 
     def log_weights(
         self, posteriors: dict[str, Posterior], log_likelihood: torch.Tensor

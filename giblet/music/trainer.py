@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.utilities import rank_zero_only
+from pydantic import ValidationError
 from torch.utils.data import DataLoader
 
 from giblet.config.precision import uses_bfloat16
@@ -133,6 +134,8 @@ class MusicTraining(lightning.LightningModule):
         schedule = self.settings.schedule
         matrices = [p for p in self.model.parameters() if p.ndim >= 2]
         vectors = [p for p in self.model.parameters() if p.ndim < 2]
+        if (weights := self.objective.kind_weights) is not None:
+            vectors += weights.parameters()
         groups = [
             {"params": matrices, "weight_decay": schedule.weight_decay},
             {"params": vectors, "weight_decay": 0.0},
@@ -150,7 +153,7 @@ def _resumable(folder: str, settings: MusicSettings) -> tuple[Path | None, int]:
     """The newest whole checkpoint, and its steps; GibletError if it is of another recipe."""
     if (last := newest(whole := whole_checkpoints(folder))) is None:
         return None, 0
-    before = whole[last]["hyper_parameters"]["settings"]
+    before = _with_defaults(whole[last]["hyper_parameters"]["settings"])
     own = settings.model_dump(mode="json")
     for part in sorted({*before, *own}):
         if before.get(part) != own.get(part):
@@ -159,6 +162,14 @@ def _resumable(folder: str, settings: MusicSettings) -> tuple[Path | None, int]:
                 "folder for --logs, or delete this one"
             )
     return last, whole[last]["global_step"]
+
+
+def _with_defaults(recipe: dict) -> dict:
+    """A recipe with the keys that it lacks, as far as it is one of this version of giblet."""
+    try:
+        return MusicSettings.model_validate(recipe).model_dump(mode="json")
+    except ValidationError:
+        return recipe
 
 
 def fit_music(

@@ -5,12 +5,9 @@ import pandas as pd
 import pytest
 import torch
 from music.pieces import broken_chords
-from torch.utils.data import DataLoader
 
 from giblet.errors import GibletError
 from giblet.music.count_models import TokenCounts
-from giblet.music.data import RandomCrops
-from giblet.music.objective import LossSettings
 from giblet.music.recipe import MusicSettings, parse_recipe
 from giblet.music.tokens import VOCABULARY, tokenize
 from giblet.music.trainer import MusicTraining, fit_music
@@ -119,25 +116,6 @@ def test_many_named_values_are_logged_and_move(tmp_path):
     assert curves["validation/nats_own_z"].nunique() > 1
     r1 = train["train/r1_local"].dropna()
     assert (r1 > 0).all()
-
-
-def test_kl_counts_in_the_loss(tmp_path):
-    """``loss - nats`` is beta times the KL beyond the free nats, where nothing else weighs."""
-    settings = recipe(mode="vae").model_copy(update={"losses": LossSettings(kl={"kind": "target"})})
-    module = MusicTraining(settings)
-    batch = next(iter(DataLoader(RandomCrops(TRAIN, settings.data, 0), 2)))
-    objective, drawing = module.objective, torch.Generator().manual_seed(0)
-    beta = objective.kl_schedule.beta
-    loss, values, drawn = objective(module.model, batch, 0, drawing)
-    n_tokens = (batch["targets"] != VOCABULARY.pad).sum()
-    posteriors = module.model.posteriors(batch, torch.Generator().manual_seed(0))
-    charged = sum(
-        max(float(values[f"kl_{name}"]), 0.1) * float(p.occupied.sum() / n_tokens)
-        for name, p in posteriors.items()
-    )
-    assert charged > 0
-    assert float(loss - values["nats"]) == pytest.approx(beta * charged, rel=1e-4)
-    assert drawn is None
 
 
 def test_validation_is_the_models_mean_surprise(tmp_path):
