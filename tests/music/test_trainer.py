@@ -1,5 +1,11 @@
 """The music trainer learns, resumes to the bit, and says what goes wrong."""
 
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +14,7 @@ from music.pieces import broken_chords
 
 from giblet.errors import GibletError
 from giblet.music.count_models import TokenCounts
+from giblet.music.losses import COMPONENTS
 from giblet.music.recipe import MusicSettings, parse_recipe
 from giblet.music.tokens import VOCABULARY, tokenize
 from giblet.music.trainer import MusicTraining, fit_music
@@ -30,6 +37,7 @@ MODES = {
     "vae_gan": {"latents": LATENTS, "gan": {"scales": SCALES}},
 }
 LOSSES = {"token_weights": {}, "constraints": {}, "word_dropout": 0.2, "kl": {"kind": "target"}}
+BALANCED = {"vae_gan": {"balance": "gradients"}}
 
 
 def recipe(steps=4, dropout=0.1, data=(), schedule=(), mode="transformer", **transformer):
@@ -37,7 +45,7 @@ def recipe(steps=4, dropout=0.1, data=(), schedule=(), mode="transformer", **tra
     return MusicSettings.model_validate(
         {
             "model": {"transformer": {**tiny, "dropout": dropout, **transformer}, **MODES[mode]},
-            "losses": {} if mode == "transformer" else LOSSES,
+            "losses": {} if mode == "transformer" else LOSSES | BALANCED.get(mode, {}),
             "data": {"crop_tokens": 32, "batch_size": 2, **dict(data)},
             "schedule": {
                 "steps": steps,
@@ -111,7 +119,8 @@ def test_many_named_values_are_logged_and_move(tmp_path):
     train = curves[[name for name in curves if name.startswith("train/")]]
     moved = [name for name in train if train[name].nunique() > 1]
     assert len(moved) >= 30
-    for name in ("kl_fine", "kl_global", "beta", "rhythm", "r1_local", "entropy"):
+    assert {name.removeprefix("train/") for name in train} <= COMPONENTS.keys()
+    for name in ("kl_fine", "kl_global", "beta", "rhythm", "r1_local", "entropy", "share_rhythm"):
         assert f"train/{name}" in moved
     assert curves["validation/nats_own_z"].nunique() > 1
     r1 = train["train/r1_local"].dropna()
@@ -157,6 +166,80 @@ def test_a_wrong_recipe_is_one_line(settings, said):
         parse_recipe(settings, "r.yaml")
     assert str(error.value).startswith(said)
     assert "\n" not in str(error.value)
+
+
+# A run of its own process: ``mode``, folder, number of devices, and the step at which it is killed.
+SCRIPT = """
+import os, signal, sys
+
+import torch
+from music.test_trainer import HELD_OUT, TRAIN, recipe
+from giblet.music.trainer import MusicTraining, fit_music
+
+mode, folder, devices, last = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+
+def stop(self, batch, batch_idx):
+    if self.global_step == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return start(self, batch, batch_idx)
+
+def keep(self):
+    torch.save(self.state_dict(), f"{folder}/weights_{self.global_rank}.pt")
+
+start, MusicTraining.on_train_batch_start = MusicTraining.on_train_batch_start, stop
+MusicTraining.on_train_end = keep
+fit_music(TRAIN, HELD_OUT, recipe(mode=mode, dropout=0.0, schedule={"devices": devices}), folder)
+"""
+
+
+def run_script(place, mode, folder, devices=1, last=-1):
+    script = place / "run.py"
+    script.write_text(SCRIPT)
+    tests = Path(__file__).parents[1]
+    paths = os.pathsep.join([str(tests), str(tests.parent), os.environ.get("PYTHONPATH", "")])
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, str(script), mode, str(folder), str(devices), str(last)]
+    return subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True)
+
+
+def weights_of(folder, rank=0):
+    return torch.load(folder / f"weights_{rank}.pt", weights_only=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", MODES)
+def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, mode):
+    """All of them: of the discriminators too, and what schedules and the balancer keep."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    run_script(tmp_path, mode, whole)
+    assert run_script(tmp_path, mode, killed, last=3).returncode == -signal.SIGKILL
+    assert not (killed / "weights_0.pt").exists()
+    assert run_script(tmp_path, mode, killed).returncode == 0
+    assert (killed / "curves" / "from_step_2").is_dir()
+    expected, found = weights_of(whole), weights_of(killed)
+    assert expected.keys() == found.keys()
+    for name, weight in expected.items():
+        torch.testing.assert_close(found[name], weight, rtol=0, atol=0, msg=name)
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model(tmp_path):
+    """As one process does on batches of twice the size; its discriminators are the same, too."""
+    run = run_script(tmp_path, "transformer", tmp_path / "two", devices=2)
+    assert run.returncode == 0, run.stderr.decode()
+    data = {"batch_size": 4}
+    settings = recipe(dropout=0.0, data=data)
+    alone = fit_music(TRAIN, HELD_OUT, settings, tmp_path / "alone").state_dict()
+    two = weights_of(tmp_path / "two")
+    for name, weight in alone.items():
+        torch.testing.assert_close(two[f"model.{name}"], weight, rtol=1e-4, atol=1e-5, msg=name)
+    assert run_script(tmp_path, "vae_gan", tmp_path / "gan", devices=2).returncode == 0
+    ranks = [weights_of(tmp_path / "gan", rank) for rank in (0, 1)]
+    fresh = MusicTraining(recipe(mode="vae_gan")).state_dict()
+    for name, weight in ranks[0].items():
+        torch.testing.assert_close(ranks[1][name], weight, rtol=0, atol=0, msg=name)
+    name = "objective.adversary.discriminators.local.score.parametrizations.weight.original"
+    assert not torch.equal(ranks[0][name], fresh[name])
 
 
 @pytest.mark.slow
