@@ -27,7 +27,8 @@ class Balancer(nn.Module):
 
     A loss without gradient in a step is left out: the others get its share, and its running mean
     stays. A gradient that is not finite reaches the model, for the trainer to see,
-    and leaves the running means alone. The means are kept in checkpoints.
+    and leaves the running means alone. The means are kept in checkpoints. Norms are means over all
+    processes that train together, which pass the same losses.
 
     Parameters
     ----------
@@ -69,6 +70,7 @@ class Balancer(nn.Module):
         rows = [self._row(name) for name in losses]
         gradients = [_gradient(loss, output) for loss in losses.values()]
         norms = torch.stack([g.flatten(1).norm(dim=1).mean() for g in gradients])
+        average_over_processes(norms)
         means = self._running_means(norms, rows)
         wanted = norms.new_tensor([self.weights[name] for name in losses]) * (norms != 0)
         wanted = wanted / wanted.sum().clamp(min=torch.finfo(norms.dtype).tiny)
@@ -111,6 +113,13 @@ class Balancer(nn.Module):
         for sums, new in ((self.norm_sums, norms), (self.step_sums, torch.ones_like(norms))):
             sums[rows] = torch.where(seen, self.decay * sums[rows] + new, sums[rows])
         return self.norm_sums[rows] / self.step_sums[rows].clamp(min=1.0)
+
+
+def average_over_processes(tensor: torch.Tensor) -> None:
+    """Replace a tensor by its mean over the processes that train together, if there are several."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.all_reduce(tensor)
+        tensor /= torch.distributed.get_world_size()
 
 
 def _gradient(loss: torch.Tensor, output: torch.Tensor) -> torch.Tensor:

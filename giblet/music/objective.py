@@ -7,7 +7,7 @@ from pydantic import Field, model_validator as validator
 from torch import nn
 
 from giblet.config.strict import StrictSettings
-from giblet.loss_weighting.balancer import Balancer
+from giblet.loss_weighting.balancer import Balancer, average_over_processes
 from giblet.loss_weighting.uncertainty import UncertaintyWeights
 from giblet.music.adversarial import AdversarialSettings, MusicAdversary
 from giblet.music.constraints import Grid
@@ -190,7 +190,7 @@ class Objective(nn.Module):
             loss.backward()
             gradients = [p.grad for p in self.adversary.parameters() if p.grad is not None]
             for tensor in (*gradients, self.adversary.aucs):
-                _average_over_processes(tensor)
+                average_over_processes(tensor)
             self.adversary.set_learning_rates(optimizer)
             optimizer.step()
         return values
@@ -198,12 +198,5 @@ class Objective(nn.Module):
 
 def _mean_over_processes(value: torch.Tensor) -> float:
     """The mean of a scalar over the processes that train together."""
-    _average_over_processes(value := value.clone())
+    average_over_processes(value := value.clone())
     return float(value)
-
-
-def _average_over_processes(tensor: torch.Tensor) -> None:
-    """Replace a tensor by its mean over the processes that train together."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.all_reduce(tensor)
-        tensor /= torch.distributed.get_world_size()
