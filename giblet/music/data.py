@@ -99,6 +99,8 @@ class RandomCrops(IterableDataset):
     pieces : of notes
     first_step : number of batches that are left out
     process, n_processes : of several that train together, each with its own share of a step
+
+    ``n_shorter`` counts the pieces that are shorter than a crop, which are padded.
     """
 
     def __init__(
@@ -114,6 +116,7 @@ class RandomCrops(IterableDataset):
         self.first_step, self.process, self.n_processes = first_step, process, n_processes
         lengths = np.array([len(tokenize(notes)) for notes in pieces], float)
         self.shares = lengths / lengths.sum()
+        self.n_shorter = int((lengths + 1 < settings.crop_tokens).sum())  # with BOS, or EOS
 
     def __iter__(self) -> Iterator[Inputs]:
         worker = get_worker_info()

@@ -53,6 +53,11 @@ class MusicTraining(lightning.LightningModule):
         data, schedule = self.settings.data, self.settings.schedule
         place = self.first_step, self.trainer.global_rank, self.trainer.world_size
         crops = RandomCrops(self.train_pieces, data, schedule.seed, *place)
+        if crops.n_shorter:
+            logger.info(
+                "%d of %d pieces are shorter than a crop of %d tokens: they are padded",
+                *(crops.n_shorter, len(self.train_pieces), data.crop_tokens),
+            )
         return DataLoader(crops, data.batch_size, num_workers=data.workers)
 
     def val_dataloader(self):

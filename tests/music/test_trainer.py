@@ -58,7 +58,9 @@ def recipe(steps=4, dropout=0.1, data=(), schedule=(), mode="transformer", **tra
     )
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "mode", [*(pytest.param(m, marks=pytest.mark.slow) for m in ("transformer", "vae")), "vae_gan"]
+)
 def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path, mode):
     settings = recipe(mode=mode)
     whole = fit_music(TRAIN, HELD_OUT, settings, tmp_path / "whole")
@@ -144,6 +146,17 @@ def test_the_learning_rate_warms_up_and_falls():
     assert (np.diff(shares[10:]) < 0).all()
 
 
+def test_pieces_shorter_than_a_crop_are_counted(tmp_path, caplog):
+    lengths = [len(tokenize(notes)) for notes in TRAIN]
+    n_tokens = sorted(lengths)[2] + 2
+    with caplog.at_level("INFO", "giblet"):
+        fit_music(TRAIN, HELD_OUT, recipe(steps=1, data={"crop_tokens": n_tokens}), tmp_path)
+    n_shorter = sum(n + 1 < n_tokens for n in lengths)
+    assert 0 < n_shorter < len(TRAIN)
+    line = f"{n_shorter} of 6 pieces are shorter than a crop of {n_tokens} tokens: they are padded"
+    assert line in caplog.messages
+
+
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     wild = {"learning_rate": 1e30, "gradient_clip": 1e30}
     settings = recipe(steps=9, schedule=wild)
@@ -159,6 +172,11 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
         ({"schedule": {"steps": 0}}, "r.yaml: schedule.steps: input should be greater"),
         ({"model": {"gan": {}}}, "r.yaml: model: value error, gan needs latents"),
         ("text", "r.yaml: recipe: "),
+        (
+            {"model": {"latents": {}, "gan": {}}, "data": {"crop_tokens": 128}},
+            "r.yaml: recipe: value error, data.crop_tokens (128) is shorter than a window of the "
+            "discriminator global (256)",
+        ),
     ],
 )
 def test_a_wrong_recipe_is_one_line(settings, said):
