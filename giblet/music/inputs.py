@@ -75,7 +75,10 @@ def encoded(notes: Notes) -> Inputs:
 
 
 def crop(piece: Inputs, window: slice, n_tokens: int) -> Inputs:
-    """A window of a piece, padded behind to ``n_tokens``; PAD is not to be predicted."""
+    """A window of a piece, padded behind to ``n_tokens``; PAD is not to be predicted.
+
+    The moments of the last token are repeated: time does not run back.
+    """
     cut = {name: values[window] for name, values in piece.items()}
     missing = n_tokens - len(cut["inputs"])
     origin = cut["seconds"][:1]  # where latents' segments of a crop begin
@@ -87,4 +90,6 @@ def crop(piece: Inputs, window: slice, n_tokens: int) -> Inputs:
 
 
 def _padding(values: torch.Tensor, n: int, is_id: bool) -> torch.Tensor:
-    return values.new_full((n, *values.shape[1:]), VOCABULARY.pad if is_id else 0)
+    if is_id:
+        return values.new_full((n,), VOCABULARY.pad)
+    return values[-1:].expand(n, *values.shape[1:])

@@ -10,6 +10,7 @@ from giblet.errors import GibletError
 from giblet.music.data import RandomCrops, augmented, read_folder
 from giblet.music.inputs import crop, encoded, next_positions
 from giblet.music.midi import write_midi
+from giblet.music.model import MusicTransformerVAEGAN
 from giblet.music.notes import Notes
 from giblet.music.recipe import DataSettings
 from giblet.music.tokens import VOCABULARY, token_seconds, tokenize
@@ -66,6 +67,19 @@ def test_a_crop_is_padded_behind():
     assert {len(values) for name, values in padded.items() if name != "origin"} == {n}
     assert padded["phases"].shape == (n, 2)
     assert padded["origin"] == piece["seconds"][5]
+    assert (padded["seconds"].diff() >= 0).all()
+
+
+def test_padding_changes_nothing():
+    piece = encoded(broken_chords(0, n_bars=8))
+    n = len(piece["inputs"])
+    model = MusicTransformerVAEGAN({"transformer": {"width": 16, "n_heads": 2, "n_layers": 2}})
+    with torch.no_grad():
+        whole = model({name: values[None] for name, values in piece.items()})
+        padded = crop(piece, slice(0, n), n + 300)  # more than a window of attention
+        hidden = model({name: values[None] for name, values in padded.items()})
+    assert torch.isfinite(hidden).all()
+    torch.testing.assert_close(hidden[:, :n], whole)
 
 
 @pytest.mark.parametrize("truncation", ["random", "head", "sliding", "adaptive"])
