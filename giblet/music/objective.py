@@ -72,14 +72,14 @@ class Objective(nn.Module):
         self.kind_weights = None
         if settings.token_weights == "learned":
             self.kind_weights = UncertaintyWeights(dict.fromkeys((*KINDS, "end"), "categorical"))
-        nats = "nats" if settings.token_weights is None else "nats_weighted"
-        self.weights = {nats: 1.0}
+        self.nats_name = "nats" if settings.token_weights is None else "nats_weighted"
+        self.weights = {self.nats_name: 1.0}
         if settings.constraints is not None:
             self.weights |= settings.constraints.model_dump()
         if self.adversary is not None:
             self.weights |= self.adversary.weights()
         is_balanced = settings.balance == "gradients"
-        self.balancer = Balancer(self.weights, kept=nats) if is_balanced else None
+        self.balancer = Balancer(self.weights, kept=self.nats_name) if is_balanced else None
 
     def forward(
         self,
@@ -109,12 +109,12 @@ class Objective(nn.Module):
             hidden_inputs = word_dropout(batch["inputs"], self.settings.word_dropout, generator)
             batch = batch | {"inputs": hidden_inputs}
         hidden = model(batch, z=z)
-        if self.weights.keys() <= {"nats", "nats_weighted"} and self.balancer is None:
+        if self.weights.keys() == {self.nats_name} and self.balancer is None:
             logits, nats = None, model.target_nats(hidden, targets)
         else:
             logits = model.transformer.logits(hidden)
             nats = token_nats(logits, targets)
-        losses = self._nats(nats, targets)
+        losses = {self.nats_name: self.token_loss(nats, targets)}
         if self.settings.constraints is not None:
             grid = Grid(*batch["sixteenths"].unbind(-1))
             probabilities = logits.float().softmax(-1)
@@ -122,7 +122,7 @@ class Objective(nn.Module):
         if self.adversary is not None:
             drawn = self.adversary.draw(logits, targets, generator)
             losses |= self.adversary.generator_losses(*drawn, step)
-        values |= losses
+        values |= losses | {"nats": mean_nats(nats, targets)}
         loss = total_loss(losses, self.weights)
         if self.balancer is not None:
             loss, shares = self._balanced(loss, losses, logits)
@@ -151,14 +151,13 @@ class Objective(nn.Module):
         loss = loss.detach() + along - along.detach()
         return loss, {f"share_{name}": share for name, share in shares.items()}
 
-    def _nats(self, nats: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
-        """``nats``, unweighted, and with weights by kind also ``nats_weighted``."""
-        losses = {"nats": mean_nats(nats, targets)}
+    def token_loss(self, nats: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """What is learned from nats (batch, n_tokens): a scalar in nats per token."""
         if self.kind_weights is not None:
-            losses["nats_weighted"] = self.kind_weights(means_by_kind(nats, targets))
-        elif self.settings.token_weights is not None:
-            losses["nats_weighted"] = weighted_nats(nats, targets, self.settings.token_weights)
-        return losses
+            return self.kind_weights(means_by_kind(nats, targets))
+        if self.settings.token_weights is not None:
+            return weighted_nats(nats, targets, self.settings.token_weights)
+        return mean_nats(nats, targets)
 
     def _kl(
         self, model: MusicTransformerVAEGAN, posteriors: dict[str, Posterior], n_tokens
