@@ -76,14 +76,17 @@ def augmented(notes: Notes, settings: DataSettings, rng: np.random.Generator) ->
     louder = rng.integers(-settings.velocity, settings.velocity + 1)
     louder = np.clip(louder, 1 - notes.velocity.min(), 127 - notes.velocity.max())
     slower = float(np.exp(rng.uniform(-1, 1) * np.log1p(settings.stretch)))
-    has_beats = notes.beats is not None and rng.random() >= settings.without_beats
+    beats = notes.beats
+    if beats is not None:
+        is_shown = rng.random() >= settings.without_beats
+        beats = replace(beats, seconds=beats.seconds * slower) if is_shown else None
     return replace(
         notes,
         onset=notes.onset * slower,
         duration=notes.duration * slower,
         pitch=notes.pitch + semitones,
         velocity=notes.velocity + louder,
-        beats=replace(notes.beats, seconds=notes.beats.seconds * slower) if has_beats else None,
+        beats=beats,
     )
 
 

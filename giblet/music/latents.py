@@ -6,6 +6,7 @@ encoder's states reach only the posteriors of their own level; the decoder hears
 which depends on the encoder through z alone.
 """
 
+from collections.abc import Mapping
 from math import tau
 
 import torch
@@ -205,7 +206,7 @@ class HierarchicalLatents(nn.Module):
             for name, n in self.n_segments(seconds).items()
         }
 
-    def expand(self, z: dict[str, torch.Tensor], seconds: torch.Tensor) -> torch.Tensor:
+    def expand(self, z: Mapping[str, torch.Tensor], seconds: torch.Tensor) -> torch.Tensor:
         """Signal (batch, n, width) for the decoder at the times ``seconds`` (batch, n).
 
         It depends on the segments that contain each time and on where in them it lies; a time after

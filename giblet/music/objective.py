@@ -102,7 +102,8 @@ class Objective(nn.Module):
         values : by name, scalars to log
         drawn : one-hots of real and drawn tokens, for `discriminator_step`; None without a GAN
         """
-        targets, z, values, drawn = batch["targets"], None, {}, None
+        targets, z, drawn = batch["targets"], None, None
+        values: dict[str, torch.Tensor] = {}
         if model.latents is not None:
             posteriors = model.posteriors(batch, generator)
             z = {name: posterior.z for name, posterior in posteriors.items()}
@@ -110,7 +111,7 @@ class Objective(nn.Module):
             batch = batch | {"inputs": hidden_inputs}
         hidden = model(batch, z=z)
         if self.weights.keys() == {self.nats_name} and self.balancer is None:
-            logits, nats = None, model.target_nats(hidden, targets)
+            nats = model.target_nats(hidden, targets)  # without all logits at once
         else:
             logits = model.transformer.logits(hidden)
             nats = token_nats(logits, targets)
@@ -125,8 +126,11 @@ class Objective(nn.Module):
         values |= losses | {"nats": mean_nats(nats, targets)}
         loss = total_loss(losses, self.weights)
         if self.balancer is not None:
-            loss, shares = self._balanced(loss, losses, logits)
-            values |= shares
+            learned = {name: value for name, value in losses.items() if name in self.weights}
+            gradient, shares = self.balancer.gradient(learned, logits)
+            along = (gradient * logits).sum()  # its gradient is the balanced one
+            loss = loss.detach() + along - along.detach()
+            values |= {f"share_{name}": share for name, share in shares.items()}
         if z is not None:
             beta = self.kl_schedule.beta
             kl, levels = self._kl(model, posteriors, (targets != VOCABULARY.pad).sum())
@@ -141,21 +145,11 @@ class Objective(nn.Module):
             values |= diagnostics(model.transformer.logits(rows), targets[:_ROWS_DIAGNOSED])
         return loss, {name: value.detach() for name, value in values.items()}, drawn
 
-    def _balanced(
-        self, loss: torch.Tensor, losses: dict[str, torch.Tensor], logits: torch.Tensor
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """The value of ``loss`` with the balanced gradient of ``losses``, and their shares."""
-        learned = {name: value for name, value in losses.items() if name in self.weights}
-        gradient, shares = self.balancer.gradient(learned, logits)
-        along = (gradient * logits).sum()
-        loss = loss.detach() + along - along.detach()
-        return loss, {f"share_{name}": share for name, share in shares.items()}
-
     def token_loss(self, nats: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """What is learned from nats (batch, n_tokens): a scalar in nats per token."""
         if self.kind_weights is not None:
             return self.kind_weights(means_by_kind(nats, targets))
-        if self.settings.token_weights is not None:
+        if isinstance(self.settings.token_weights, TokenWeights):
             return weighted_nats(nats, targets, self.settings.token_weights)
         return mean_nats(nats, targets)
 
@@ -166,7 +160,9 @@ class Objective(nn.Module):
 
         ``kl_<level>`` is in nats per latent vector.
         """
-        charged, whole, values = 0.0, 0.0, {}
+        charged, whole = torch.zeros(()), torch.zeros(())
+        values: dict[str, torch.Tensor] = {}
+        assert model.latents is not None, "KL is of latents"
         for name, kl in model.latents.kl(posteriors).items():
             posterior = posteriors[name]
             n_segments = posterior.occupied.sum()
@@ -183,6 +179,7 @@ class Objective(nn.Module):
         self, optimizer: torch.optim.Optimizer, drawn: tuple[torch.Tensor, torch.Tensor], step: int
     ) -> dict[str, torch.Tensor]:
         """Train the discriminators on what `forward` drew; values to log."""
+        assert self.adversary is not None, "no discriminators"
         loss, values = self.adversary.discriminator_losses(*drawn, step)
         if loss is not None:
             optimizer.zero_grad()

@@ -1,7 +1,7 @@
 """Scores of a music model on pieces it has not seen, beside count models and human pieces."""
 
 import logging
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -79,8 +79,10 @@ def latent_scores(model: MusicTransformerVAEGAN, pieces: Mapping[str, Notes]) ->
         from above on the nats of whole pieces; the second is never the greater one.
     """
     encoded_pieces = {name: model.encode(notes) for name, notes in pieces.items()}
-    names, totals, n_tokens = list(pieces), Counter(), 0
+    names, n_tokens = list(pieces), 0
+    totals: defaultdict[str, float] = defaultdict(float)
     means: dict[str, list[torch.Tensor]] = {}
+    assert model.latents is not None, "mode transformer has none"
     for i, name in enumerate(progress(names, "scoring latents", "pieces")):
         notes, tokens = pieces[name], tokenize(pieces[name])
         known = notes.beats, float(notes.onset[0])
@@ -89,8 +91,9 @@ def latent_scores(model: MusicTransformerVAEGAN, pieces: Mapping[str, Notes]) ->
             arrays = {level: values[0].cpu().numpy() for level, values in z.items()}
             return torch.from_numpy(model.nats(tokens, *known, arrays))
 
-        others = encoded_pieces[names[i - 1]], model.drawn_latents(notes.end - notes.onset[0])
-        zs = [model.as_latents(z) for z in (encoded_pieces[name], *others)]
+        own, other = encoded_pieces[name], encoded_pieces[names[i - 1]]
+        prior = model.drawn_latents(notes.end - notes.onset[0])
+        zs = [model.as_latents(z) or {} for z in (own, other, prior)]
         for kind, levels in nats_bought_by_latents(nats, *zs).items():
             for level, value in levels.items():
                 label = "nats_per_token" if kind == "own" else f"nats_bought, {kind}, {level}"
