@@ -10,22 +10,24 @@ corruption.
 
 import argparse
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from giblet.music.count_models import TokenCounts
 from giblet.music.discriminators import DEFAULT_SCALES, TokenDiscriminator
 from giblet.music.midi import read_midi
 from giblet.music.separation import (
     corrupt,
     fit_discriminator,
-    fit_ngram,
+    log_likelihoods,
     real_and_corrupted,
     score_windows,
     separation,
 )
-from giblet.music.tokens import tokenize
+from giblet.music.tokens import VOCABULARY, tokenize
 
 
 def piece_scores(score, pieces, n_tokens):
@@ -52,8 +54,8 @@ def measure(pieces, scale: str, n_windows: int, n_steps: int) -> None:
     seconds = f"{prepared - begin:.0f} + {time.process_time() - prepared:.0f} s"
     tokens = [tokenize(notes) for notes in pieces["train"]]
     models = {
-        "unigram": fit_ngram(tokens, 1),
-        "bigram": fit_ngram(tokens, 2),
+        "unigram": partial(log_likelihoods, TokenCounts(tokens, 1, VOCABULARY.n_ids)),
+        "bigram": partial(log_likelihoods, TokenCounts(tokens, 2, VOCABULARY.n_ids)),
         f"discriminator, {seconds}": lambda windows: score_windows(discriminator, windows),
     }
     for name, score in models.items():

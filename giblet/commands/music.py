@@ -4,6 +4,8 @@ from pathlib import Path
 
 from giblet.commands.option_help import OutputFile, OutputFolder
 
+_N_DRAWN, _DRAWN_SECONDS = 8, 20.0  # pieces that `evaluate` draws
+
 
 def check(folder: Path, /) -> None:
     """Show which MIDI files of a folder fit, and why each other one does not.
@@ -102,9 +104,10 @@ def evaluate(
 
     Columns: ``model metric value n``. Nats per token, note and second; with the training pieces,
     beside count models of orders 1, 2, 3 and 5. In mode vae also what the latents are worth and
-    cost, by level: nats bought, KL, active units. With generated pieces, also how much their
-    distributions overlap with those of the pieces, and the longest run of intervals that one
-    shares with training.
+    cost, by level: nats bought, KL, active units, and bounds on the nats of whole pieces. Of
+    generated pieces (without ``--generated`` eight of 20 s are drawn) how much their distributions
+    overlap with those of the pieces, and the longest run of intervals that each shares with
+    training, beside that of the pieces themselves.
 
     Example: giblet music evaluate --pieces validation --training train --scores scores.tsv
     """
@@ -113,7 +116,12 @@ def evaluate(
     from giblet.io.tables import save_table
     from giblet.music.data import read_folder
     from giblet.music.model import load
-    from giblet.music.scoring import latent_scores, overlap_scores, surprise_scores
+    from giblet.music.scoring import (
+        latent_scores,
+        memorisation_scores,
+        overlap_scores,
+        surprise_scores,
+    )
 
     network = load(model)
     held_out = _folder(read_folder(pieces))
@@ -123,9 +131,13 @@ def evaluate(
         tables.append(latent_scores(network, held_out))
     if generated:
         made = _folder(read_folder(generated))
-        tables.append(overlap_scores(list(made.values()), list(held_out.values())))
-        for name, notes in made.items():
-            print(f"{name}: {_memorisation(network, notes)}")
+    else:
+        drawn = network.generate(_DRAWN_SECONDS, _N_DRAWN)
+        made = {f"drawn {i}": notes for i, notes in enumerate(drawn) if len(notes)}
+    tables.append(overlap_scores(list(made.values()), list(held_out.values())))
+    tables.append(memorisation_scores(network, made, held_out))
+    for name, notes in made.items():
+        print(f"{name}: {_memorisation(network, notes)}")
     table = pd.concat(tables, ignore_index=True)
     save_table(table, scores)
     print(table.to_string(index=False, float_format="%.4g"))
@@ -145,7 +157,8 @@ def generate(
     """Draw pieces from a music model: a folder of MIDI files.
 
     With a primer they go on from it, or from its first seconds. Of each piece a line is printed
-    with the longest run of intervals that it shares with the music that the model learned.
+    with the longest run of intervals that it shares with the music that the model learned. A piece
+    without notes, as weak models draw them, is left out with a warning.
 
     Example: giblet music generate --pieces made --seconds 20 --count 4 --seed 1
     """
@@ -159,9 +172,9 @@ def generate(
     if begin is not None and primer_seconds:
         begin = excerpt(begin, primer_seconds)
     made = network.generate(seconds, count, begin, temperature, top_p, seed)
+    named = {f"{i:03d}.mid": notes for i, notes in enumerate(made)}
     with replacing_folder(pieces) as folder:
-        for i, notes in enumerate(made):
-            name = f"{i:03d}.mid"
+        for name, notes in _with_notes(named).items():
             write_midi(notes, folder / name)
             print(f"{name}: {len(notes)} notes, {notes.end:.1f} s, {_memorisation(network, notes)}")
 
@@ -309,13 +322,32 @@ def _draw_path(network, path: list, folder: Path, seconds, temperature, seed) ->
     from giblet.music.attributes import attributes_of
     from giblet.music.midi import write_midi
 
+    made = {}
+    for i, z in enumerate(progress(path, "drawing", "pieces")):
+        (notes,) = network.generate(seconds, 1, temperature=temperature, seed=seed, z=z)
+        made[f"{i:03d}.mid"] = notes
     with replacing_folder(folder) as temporary:
-        for i, z in enumerate(progress(path, "drawing", "pieces")):
-            (made,) = network.generate(seconds, 1, temperature=temperature, seed=seed, z=z)
-            write_midi(made, temporary / f"{i:03d}.mid")
-            found = attributes_of(made).items()
-            amounts = ", ".join(f"{name} {value:.3g}" for name, value in found)
-            print(f"{i:03d}.mid: {amounts}, {_memorisation(network, made)}")
+        for name, notes in _with_notes(made).items():
+            write_midi(notes, temporary / name)
+            amounts = ", ".join(f"{k} {value:.3g}" for k, value in attributes_of(notes).items())
+            print(f"{name}: {amounts}, {_memorisation(network, notes)}")
+
+
+def _with_notes(made: dict) -> dict:
+    """The pieces that have notes; the others are named in a warning. GibletError if none has."""
+    import logging
+
+    from giblet.errors import GibletError
+
+    silent = [name for name, notes in made.items() if not len(notes)]
+    if len(silent) == len(made):
+        raise GibletError(
+            "the model drew no notes, only rests: give more --seconds or another --seed, or train "
+            "it for longer"
+        )
+    for name in silent:
+        logging.getLogger("giblet.music").warning("%s: no notes were drawn; left out", name)
+    return {name: notes for name, notes in made.items() if len(notes)}
 
 
 def _bar_seconds(notes, first_bar: int, last_bar: int, path: Path) -> tuple[float, float]:

@@ -27,20 +27,32 @@ class Balancer(nn.Module):
 
     A loss without gradient in a step is left out: the others get its share, and its running mean
     stays. A gradient that is not finite reaches the model, for the trainer to see,
-    and leaves the running means alone. The means are kept in checkpoints.
+    and leaves the running means alone. The means are kept in checkpoints. Norms are means over all
+    processes that train together, which pass the same losses.
 
     Parameters
     ----------
     weights : loss -> share of the gradient, relative to the others
     decay : of the running means, per step
+    total_norm : of the balanced gradient
+    kept : a loss whose gradient stays as large as it is, instead of a total norm: the others are
+        rescaled to their shares beside it. For losses that are added outside the balancer
     """
 
-    def __init__(self, weights: Mapping[str, float], decay: float = 0.999, total_norm: float = 1.0):
+    def __init__(
+        self,
+        weights: Mapping[str, float],
+        decay: float = 0.999,
+        total_norm: float = 1.0,
+        kept: str | None = None,
+    ):
         super().__init__()
         self.weights = {k: check_weight(f"losses.{k}", w) for k, w in weights.items()}
         if not any(self.weights.values()):
             raise GibletError("losses: none has a weight above 0, so nothing would be learned")
-        self.decay, self.total_norm = decay, total_norm
+        if kept is not None and not self.weights.get(kept):
+            raise GibletError(f"losses: {kept!r} keeps its gradient: give it a weight above 0")
+        self.decay, self.total_norm, self.kept = decay, total_norm, kept
         # decayed sums over steps; their ratio is a mean that does not lean towards its start
         self.register_buffer("norm_sums", torch.zeros(len(weights)))
         self.register_buffer("step_sums", torch.zeros(len(weights)))
@@ -58,10 +70,14 @@ class Balancer(nn.Module):
         rows = [self._row(name) for name in losses]
         gradients = [_gradient(loss, output) for loss in losses.values()]
         norms = torch.stack([g.flatten(1).norm(dim=1).mean() for g in gradients])
+        average_over_processes(norms)
         means = self._running_means(norms, rows)
         wanted = norms.new_tensor([self.weights[name] for name in losses]) * (norms != 0)
         wanted = wanted / wanted.sum().clamp(min=torch.finfo(norms.dtype).tiny)
         scales = torch.where(means > 0, self.total_norm * wanted / means, 0.0)
+        if self.kept in losses:
+            kept = scales[list(losses).index(self.kept)]
+            scales = scales / torch.where(kept > 0, kept, 1.0)
         balanced = sum(scale * g for scale, g in zip(scales, gradients, strict=True))
         parts = scales * norms
         shares = parts / parts.sum().clamp(min=torch.finfo(norms.dtype).tiny)
@@ -97,6 +113,13 @@ class Balancer(nn.Module):
         for sums, new in ((self.norm_sums, norms), (self.step_sums, torch.ones_like(norms))):
             sums[rows] = torch.where(seen, self.decay * sums[rows] + new, sums[rows])
         return self.norm_sums[rows] / self.step_sums[rows].clamp(min=1.0)
+
+
+def average_over_processes(tensor: torch.Tensor) -> None:
+    """Replace a tensor by its mean over the processes that train together, if there are several."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.all_reduce(tensor)
+        tensor /= torch.distributed.get_world_size()
 
 
 def _gradient(loss: torch.Tensor, output: torch.Tensor) -> torch.Tensor:

@@ -125,7 +125,7 @@ class MusicAdversary(nn.Module):
         )
         self.register_buffer("aucs", torch.full((len(settings.scales),), 0.5))
 
-    def active(self, step: int, n_tokens: int) -> list[str]:
+    def active(self, step: int, n_tokens: int) -> list[Scale]:
         """Scales that take part in ``step``, with sequences of ``n_tokens``."""
         return [
             scale
@@ -177,7 +177,8 @@ class MusicAdversary(nn.Module):
         Of each active scale: ``discriminator_<scale>``, ``r1_<scale>``, ``auc_<scale>``,
         ``real_score_<scale>``, ``fake_score_<scale>``. Updates the running AUCs.
         """
-        total, values = None, {}
+        total: torch.Tensor | None = None
+        values: dict[str, torch.Tensor] = {}
         for scale in self.active(step, real.shape[1]):
             discriminator = self.discriminators[scale]
             n_tokens = discriminator.settings.n_tokens

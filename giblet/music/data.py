@@ -76,14 +76,17 @@ def augmented(notes: Notes, settings: DataSettings, rng: np.random.Generator) ->
     louder = rng.integers(-settings.velocity, settings.velocity + 1)
     louder = np.clip(louder, 1 - notes.velocity.min(), 127 - notes.velocity.max())
     slower = float(np.exp(rng.uniform(-1, 1) * np.log1p(settings.stretch)))
-    has_beats = notes.beats is not None and rng.random() >= settings.without_beats
+    beats = notes.beats
+    if beats is not None:
+        is_shown = rng.random() >= settings.without_beats
+        beats = replace(beats, seconds=beats.seconds * slower) if is_shown else None
     return replace(
         notes,
         onset=notes.onset * slower,
         duration=notes.duration * slower,
         pitch=notes.pitch + semitones,
         velocity=notes.velocity + louder,
-        beats=replace(notes.beats, seconds=notes.beats.seconds * slower) if has_beats else None,
+        beats=beats,
     )
 
 
@@ -99,6 +102,8 @@ class RandomCrops(IterableDataset):
     pieces : of notes
     first_step : number of batches that are left out
     process, n_processes : of several that train together, each with its own share of a step
+
+    ``n_shorter`` counts the pieces that are shorter than a crop, which are padded.
     """
 
     def __init__(
@@ -114,6 +119,7 @@ class RandomCrops(IterableDataset):
         self.first_step, self.process, self.n_processes = first_step, process, n_processes
         lengths = np.array([len(tokenize(notes)) for notes in pieces], float)
         self.shares = lengths / lengths.sum()
+        self.n_shorter = int((lengths + 1 < settings.crop_tokens).sum())  # with BOS, or EOS
 
     def __iter__(self) -> Iterator[Inputs]:
         worker = get_worker_info()

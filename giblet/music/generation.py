@@ -190,11 +190,11 @@ def infilled(
     new = _only(made, made.onset >= begin - VOCABULARY.step_seconds / 2)
     new = replace(new, duration=np.minimum(new.duration, end - new.onset))
     parts = [kept, new, after]
-    columns = [
+    onset, duration, pitch, velocity = (
         np.concatenate([getattr(part, name) for part in parts])
         for name in ("onset", "duration", "pitch", "velocity")
-    ]
-    return Notes.from_unsorted(*columns, beats=notes.beats)
+    )
+    return Notes.from_unsorted(onset, duration, pitch, velocity, beats=notes.beats)
 
 
 def _resampled(hearing: Hearing, pieces: list, after: Notes, generator) -> int:
@@ -217,8 +217,13 @@ def _resampled(hearing: Hearing, pieces: list, after: Notes, generator) -> int:
 
 
 def _only(notes: Notes, mask: np.ndarray) -> Notes:
-    columns = (notes.onset, notes.duration, notes.pitch, notes.velocity)
-    return Notes(*(column[mask] for column in columns), beats=notes.beats)
+    return Notes(
+        notes.onset[mask],
+        notes.duration[mask],
+        notes.pitch[mask],
+        notes.velocity[mask],
+        beats=notes.beats,
+    )
 
 
 def _padded_until(tokens: np.ndarray, seconds: float) -> np.ndarray:

@@ -57,6 +57,10 @@ class SavedMusicModel(ModelHubMixin, library_name="giblet", model_card_template=
     first: half the size.
     """
 
+    settings: Any
+    state_dict: Any  # this and the next two are torch's
+    load_state_dict: Any
+    eval: Any
     facts: dict
     training_intervals: TrainingIntervals | None  # to see what pieces repeat
 
@@ -74,7 +78,9 @@ class SavedMusicModel(ModelHubMixin, library_name="giblet", model_card_template=
         write_sums(save_directory, files)
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, *, revision: str | None = None) -> Self:
+    def from_pretrained(  # type: ignore[override]
+        cls, folder: str | Path, *, revision: str | None = None
+    ) -> Self:
         """The model of a folder or a Hub id, in single precision and evaluation mode.
 
         Weights are read as safetensors alone, never unpickled.

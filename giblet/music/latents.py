@@ -6,6 +6,7 @@ encoder's states reach only the posteriors of their own level; the decoder hears
 which depends on the encoder through z alone.
 """
 
+from collections.abc import Mapping
 from math import tau
 
 import torch
@@ -20,7 +21,6 @@ from pydantic import (
 from torch import nn
 
 from giblet.config.strict import StrictSettings
-from giblet.music.kl_schedules import free_bits
 from giblet.music.posteriors import Posterior, kl_divergence
 from giblet.music.priors import PriorSettings, build_prior
 from giblet.music.segments import SegmentEncoder, gather_segments
@@ -175,20 +175,6 @@ class HierarchicalLatents(nn.Module):
         """KL in nats of each level's segments: level -> (batch, n_segments); 0 in empty ones."""
         return {name: kl_divergence(p, self.priors[name]) for name, p in posteriors.items()}
 
-    def kl_cost(self, posteriors: dict[str, Posterior], n_tokens: int) -> dict[str, torch.Tensor]:
-        """Each level's KL as the loss counts it, in nats per token: never below its free nats.
-
-        Free nats are those of ``LevelSettings``, for the mean segment of the batch. ``n_tokens``
-        counts the tokens that the nats of the decoder are a mean over. The ELBO has the sums of
-        ``kl`` instead.
-        """
-        costs = {}
-        for name, kl in self.kl(posteriors).items():
-            n_segments = posteriors[name].occupied.sum()
-            mean = free_bits(kl.sum() / n_segments, self.settings.levels[name].free_nats)
-            costs[name] = mean * n_segments / n_tokens
-        return costs
-
     def log_weights(
         self, posteriors: dict[str, Posterior], log_likelihood: torch.Tensor
     ) -> torch.Tensor:
@@ -220,7 +206,7 @@ class HierarchicalLatents(nn.Module):
             for name, n in self.n_segments(seconds).items()
         }
 
-    def expand(self, z: dict[str, torch.Tensor], seconds: torch.Tensor) -> torch.Tensor:
+    def expand(self, z: Mapping[str, torch.Tensor], seconds: torch.Tensor) -> torch.Tensor:
         """Signal (batch, n, width) for the decoder at the times ``seconds`` (batch, n).
 
         It depends on the segments that contain each time and on where in them it lies; a time after

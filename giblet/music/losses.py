@@ -1,7 +1,6 @@
 """Nats of predicted tokens, plain and weighted by kind, the constraints, and a table of them all.
 
-`components` measures everything that has a name here in one pass; `COMPONENTS` says in which unit,
-and which direction is better, also of what `giblet.music.adversarial.MusicAdversary` adds.
+`COMPONENTS` has the unit of everything that a training step logs, and which direction is better.
 """
 
 from collections.abc import Mapping
@@ -91,6 +90,19 @@ def weighted_nats(
     return (weights * nats).sum() / weights.sum().clamp(min=1e-6)
 
 
+def means_by_kind(values: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Mean value (scalar) at each of ``KINDS``, and at EOS (``end``), that ``targets`` have.
+
+    ``values`` and ``targets`` have one shape.
+    """
+    found = {}
+    for name, part in (KINDS | {"end": slice(VOCABULARY.eos, VOCABULARY.eos + 1)}).items():
+        own = (targets >= part.start) & (targets < part.stop)
+        if own.any():
+            found[name] = values[own].mean()
+    return found
+
+
 @dataclass(frozen=True)
 class Component:
     """A named value of a training step."""
@@ -131,7 +143,21 @@ def _table() -> dict[str, Component]:
             f"real_score_{scale}": Component(f"{scale}: of real music", "score", "middle"),
             f"fake_score_{scale}": Component(f"{scale}: of generated", "score", "higher"),
         }
-    return table
+    for level in ("fine", "local", "global"):
+        table[f"kl_{level}"] = Component(f"{level} latents: KL", "nats per latent", "middle")
+        table[f"active_units_{level}"] = Component(f"{level} latents: used", "share", "higher")
+    learned = [name for name in table if name.startswith(("music_", "adversarial_", "features_"))]
+    for name in ("nats", "nats_weighted", *ConstraintWeights.model_fields, *learned):
+        table[f"share_{name}"] = Component(f"{name}: of the gradient", "share", "middle")
+    for name in (*KINDS, "end"):
+        table[f"weight_{name}"] = Component(f"{name}: learned weight", "relative", "middle")
+    return table | {
+        "loss": Component("all that is learned from", "nats per token", "lower"),
+        "kl_per_token": Component("KL of all levels", "nats per token", "middle"),
+        "beta": Component("weight of KL", "relative", "middle"),
+        "gradient_norm": Component("of the model, before it is clipped", "relative", "middle"),
+        "learning_rate": Component("of the model", "per step", "middle"),
+    }
 
 
 COMPONENTS: dict[str, Component] = _table()
@@ -156,29 +182,6 @@ def constraints(
         "key": key_departure(heard, targets),
         "voice_leap": voice_leap(heard, targets, seconds),
     }
-
-
-def model_losses(
-    logits: torch.Tensor,
-    targets: torch.Tensor,
-    seconds: torch.Tensor,
-    grid: Grid,
-    weights: TokenWeights,
-) -> dict[str, torch.Tensor]:
-    """Losses of a model by name, scalars with a gradient: ``nats_weighted`` and the constraints.
-
-    ``nats``, unweighted, is there without a gradient: for the log, and to compare models by.
-    Shapes as in `constraints`, logits (batch, n, n_ids).
-    """
-    nats = token_nats(logits, targets)
-    losses = {"nats_weighted": weighted_nats(nats, targets, weights)}
-    losses |= constraints(logits.float().softmax(-1), targets, seconds, grid)
-    return losses | {"nats": mean_nats(nats.detach(), targets)}
-
-
-def loss_weights(settings: ConstraintWeights) -> dict[str, float]:
-    """Of every loss in `model_losses` that has a gradient, for a sum or a balancer."""
-    return {"nats_weighted": 1.0, **settings.model_dump()}
 
 
 @torch.no_grad()
@@ -208,11 +211,9 @@ def diagnostics(logits: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.
     shifts = [x[VOCABULARY.time_shift] for x in mean]
     classes = [pitch_classes(x[VOCABULARY.note_on]) for x in mean]
     values |= {"shift_divergence": _divergence(*shifts), "pitch_divergence": _divergence(*classes)}
-    for kind, part in KINDS.items():
-        own = (flat >= part.start) & (flat < part.stop)
-        if own.any():
-            values[f"nats_{kind}"] = nats[own].mean()
-            values[f"accuracy_{kind}"] = right[own].mean()
+    for name, each in (("nats", nats), ("accuracy", right)):
+        found = means_by_kind(each, flat)
+        values |= {f"{name}_{kind}": found[kind] for kind in KINDS if kind in found}
     return values
 
 

@@ -73,7 +73,7 @@ def overlapping_area(first: np.ndarray, second: np.ndarray) -> float:
     if min(map(len, samples)) < 2:
         return float("nan")
     if min(np.ptp(sample) for sample in samples) == 0:
-        return float(np.array_equal(*map(np.unique, samples)))
+        return float(np.array_equal(np.unique(samples[0]), np.unique(samples[1])))
     densities = [gaussian_kde(sample) for sample in samples]
     widths = [np.sqrt(density.covariance.item()) for density in densities]
     low = min(s.min() - 6 * w for s, w in zip(samples, widths, strict=True))

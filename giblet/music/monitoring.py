@@ -29,6 +29,9 @@ CURES: dict[Fault, str] = {
 }
 
 
+_SCHEDULED = ("beta", "learning_rate")  # they may stay where their schedules end
+
+
 class MonitorSettings(StrictSettings):
     """Limits, and how long a value must be past one."""
 
@@ -61,7 +64,8 @@ class Monitor:
     """Sees the values of each step, and logs and returns warnings of faults that begin.
 
     The names say what is watched: ``kl_<level>`` (nats per latent vector), ``active_units_<level>``
-    (share), ``auc_<scale>``; every value must be finite, and none may stay the same to the bit.
+    (share), ``auc_<scale>``; every value must be finite, and none but those that schedules set may
+    stay the same to the bit.
 
     >>> monitor = Monitor(MonitorSettings())
     >>> [warning.fault for warning in monitor.check(7, {"nats": float("nan")})]
@@ -92,7 +96,7 @@ class Monitor:
         s, warm = self.settings, step >= self.settings.warmup_steps
         faults: dict[Fault, bool] = {
             "not_finite": not math.isfinite(value),
-            "constant": value == self._last.get(name),
+            "constant": value == self._last.get(name) and name not in _SCHEDULED,
         }
         if name.startswith("kl_"):
             faults["kl_collapse"] = warm and value < s.least_kl

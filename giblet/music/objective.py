@@ -1,21 +1,29 @@
 """A training step's loss: nats, constraints, KL divergence and adversarial losses, each by name."""
 
+from typing import Literal, Self
+
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator as validator
 from torch import nn
 
 from giblet.config.strict import StrictSettings
+from giblet.loss_weighting.balancer import Balancer, average_over_processes
+from giblet.loss_weighting.uncertainty import UncertaintyWeights
 from giblet.music.adversarial import AdversarialSettings, MusicAdversary
 from giblet.music.constraints import Grid
 from giblet.music.inputs import Inputs
 from giblet.music.kl_schedules import KlScheduleSettings, build_schedule, free_bits
 from giblet.music.latents import word_dropout
 from giblet.music.losses import (
+    KINDS,
     ConstraintWeights,
     TokenWeights,
     constraints,
     diagnostics,
     mean_nats,
+    means_by_kind,
+    token_nats,
+    total_loss,
     weighted_nats,
 )
 from giblet.music.model import MusicTransformerVAEGAN
@@ -28,22 +36,50 @@ _ROWS_DIAGNOSED = 2  # of a batch: logits of all tokens are large
 class LossSettings(StrictSettings):
     """What a model learns from beside nats, and how much each weighs."""
 
-    token_weights: TokenWeights | None = Field(None, description="by kind; null: all tokens alike")
+    token_weights: TokenWeights | Literal["learned"] | None = Field(
+        None, description="by kind; learned: by each kind's noise; null: all tokens alike"
+    )
     constraints: ConstraintWeights | None = Field(None, description="null: none")
+    balance: Literal["weights", "gradients"] = Field(
+        "weights",
+        description="weighted sum, or shares of the gradient beside that of the nats, by the "
+        "balancer of giblet.loss_weighting; KL is added to both as it is",
+    )
     kl: KlScheduleSettings = Field(
         KlScheduleSettings(), description="its KL is of all levels, in nats per token"
     )
     word_dropout: float = Field(0.0, ge=0, lt=1, description="share of hidden inputs; mode vae")
 
+    @validator(mode="after")
+    def _one_way_of_weighting(self) -> Self:
+        if self.token_weights == "learned" and self.balance == "gradients":
+            raise ValueError("token_weights that are learned need balance: weights")
+        return self
+
 
 class Objective(nn.Module):
-    """The loss of a batch, with what it needs from step to step: KL's weight, discriminators."""
+    """The loss of a batch, with what it needs from step to step.
+
+    That is KL's weight, the discriminators, the balancer, and the weights of kinds of tokens that
+    are learned.
+    """
 
     def __init__(self, settings: LossSettings, gan: AdversarialSettings | None):
         super().__init__()
         self.settings = settings
         self.kl_schedule = build_schedule(settings.kl)
         self.adversary = None if gan is None else MusicAdversary(gan)
+        self.kind_weights = None
+        if settings.token_weights == "learned":
+            self.kind_weights = UncertaintyWeights(dict.fromkeys((*KINDS, "end"), "categorical"))
+        self.nats_name = "nats" if settings.token_weights is None else "nats_weighted"
+        self.weights = {self.nats_name: 1.0}
+        if settings.constraints is not None:
+            self.weights |= settings.constraints.model_dump()
+        if self.adversary is not None:
+            self.weights |= self.adversary.weights()
+        is_balanced = settings.balance == "gradients"
+        self.balancer = Balancer(self.weights, kept=self.nats_name) if is_balanced else None
 
     def forward(
         self,
@@ -62,40 +98,48 @@ class Objective(nn.Module):
 
         Returns
         -------
-        loss : scalar, nats per token and what is added
+        loss : scalar, nats per token and what is added; its gradient is balanced, if settings say
         values : by name, scalars to log
         drawn : one-hots of real and drawn tokens, for `discriminator_step`; None without a GAN
         """
-        targets, z, values, drawn = batch["targets"], None, {}, None
+        targets, z, drawn = batch["targets"], None, None
+        values: dict[str, torch.Tensor] = {}
         if model.latents is not None:
             posteriors = model.posteriors(batch, generator)
             z = {name: posterior.z for name, posterior in posteriors.items()}
             hidden_inputs = word_dropout(batch["inputs"], self.settings.word_dropout, generator)
             batch = batch | {"inputs": hidden_inputs}
         hidden = model(batch, z=z)
-        nats = model.target_nats(hidden, targets)
-        values["nats"] = mean_nats(nats, targets)
-        loss = self.token_loss(nats, targets)
-        if self.settings.token_weights is not None:
-            values["nats_weighted"] = loss
+        if self.weights.keys() == {self.nats_name} and self.balancer is None:
+            nats = model.target_nats(hidden, targets)  # without all logits at once
+        else:
+            logits = model.transformer.logits(hidden)
+            nats = token_nats(logits, targets)
+        losses = {self.nats_name: self.token_loss(nats, targets)}
+        if self.settings.constraints is not None:
+            grid = Grid(*batch["sixteenths"].unbind(-1))
+            probabilities = logits.float().softmax(-1)
+            losses |= constraints(probabilities, targets, batch["seconds"], grid)
+        if self.adversary is not None:
+            drawn = self.adversary.draw(logits, targets, generator)
+            losses |= self.adversary.generator_losses(*drawn, step)
+        values |= losses | {"nats": mean_nats(nats, targets)}
+        loss = total_loss(losses, self.weights)
+        if self.balancer is not None:
+            learned = {name: value for name, value in losses.items() if name in self.weights}
+            gradient, shares = self.balancer.gradient(learned, logits)
+            along = (gradient * logits).sum()  # its gradient is the balanced one
+            loss = loss.detach() + along - along.detach()
+            values |= {f"share_{name}": share for name, share in shares.items()}
         if z is not None:
             beta = self.kl_schedule.beta
             kl, levels = self._kl(model, posteriors, (targets != VOCABULARY.pad).sum())
             values |= levels | {"beta": torch.tensor(beta)}
             self.kl_schedule.update(_mean_over_processes(levels["kl_per_token"]))
             loss = loss + beta * kl
-        if self.settings.constraints is not None or self.adversary is not None:
-            logits = model.transformer.logits(hidden)
-        if (weights := self.settings.constraints) is not None:
-            grid = Grid(*batch["sixteenths"].unbind(-1))
-            found = constraints(logits.float().softmax(-1), targets, batch["seconds"], grid)
-            values |= found
-            loss = loss + sum(getattr(weights, name) * value for name, value in found.items())
-        if self.adversary is not None:
-            drawn = self.adversary.draw(logits, targets, generator)
-            found, weights = self.adversary.generator_losses(*drawn, step), self.adversary.weights()
-            values |= found
-            loss = loss + sum(weights[name] * value for name, value in found.items())
+        if self.kind_weights is not None:
+            weights = self.kind_weights.weights()
+            values |= {f"weight_{name}": torch.tensor(w) for name, w in weights.items()}
         if diagnosed:
             rows = hidden[:_ROWS_DIAGNOSED].detach()
             values |= diagnostics(model.transformer.logits(rows), targets[:_ROWS_DIAGNOSED])
@@ -103,8 +147,10 @@ class Objective(nn.Module):
 
     def token_loss(self, nats: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """What is learned from nats (batch, n_tokens): a scalar in nats per token."""
-        if (weights := self.settings.token_weights) is not None:
-            return weighted_nats(nats, targets, weights)
+        if self.kind_weights is not None:
+            return self.kind_weights(means_by_kind(nats, targets))
+        if isinstance(self.settings.token_weights, TokenWeights):
+            return weighted_nats(nats, targets, self.settings.token_weights)
         return mean_nats(nats, targets)
 
     def _kl(
@@ -114,7 +160,9 @@ class Objective(nn.Module):
 
         ``kl_<level>`` is in nats per latent vector.
         """
-        charged, whole, values = 0.0, 0.0, {}
+        charged, whole = torch.zeros(()), torch.zeros(())
+        values: dict[str, torch.Tensor] = {}
+        assert model.latents is not None, "KL is of latents"
         for name, kl in model.latents.kl(posteriors).items():
             posterior = posteriors[name]
             n_segments = posterior.occupied.sum()
@@ -131,13 +179,14 @@ class Objective(nn.Module):
         self, optimizer: torch.optim.Optimizer, drawn: tuple[torch.Tensor, torch.Tensor], step: int
     ) -> dict[str, torch.Tensor]:
         """Train the discriminators on what `forward` drew; values to log."""
+        assert self.adversary is not None, "no discriminators"
         loss, values = self.adversary.discriminator_losses(*drawn, step)
         if loss is not None:
             optimizer.zero_grad()
             loss.backward()
             gradients = [p.grad for p in self.adversary.parameters() if p.grad is not None]
             for tensor in (*gradients, self.adversary.aucs):
-                _average_over_processes(tensor)
+                average_over_processes(tensor)
             self.adversary.set_learning_rates(optimizer)
             optimizer.step()
         return values
@@ -145,12 +194,5 @@ class Objective(nn.Module):
 
 def _mean_over_processes(value: torch.Tensor) -> float:
     """The mean of a scalar over the processes that train together."""
-    _average_over_processes(value := value.clone())
+    average_over_processes(value := value.clone())
     return float(value)
-
-
-def _average_over_processes(tensor: torch.Tensor) -> None:
-    """Replace a tensor by its mean over the processes that train together."""
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.all_reduce(tensor)
-        tensor /= torch.distributed.get_world_size()

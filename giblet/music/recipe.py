@@ -1,6 +1,6 @@
 """The recipe of a music model: strict settings, one YAML file."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import (
     Field,
@@ -9,6 +9,7 @@ from pydantic import (
     PositiveFloat,
     PositiveInt,
     ValidationError,
+    model_validator as validator,
 )
 
 from giblet.config.precision import Bfloat16
@@ -58,6 +59,17 @@ class MusicSettings(StrictSettings):
     data: DataSettings = DataSettings()
     losses: LossSettings = LossSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+
+    @validator(mode="after")
+    def _crops_hold_windows(self) -> Self:
+        gan, n_tokens = self.model.gan, self.data.crop_tokens
+        for name, scale in gan.scales.items() if gan else ():
+            if scale.n_tokens > n_tokens:
+                raise ValueError(
+                    f"data.crop_tokens ({n_tokens}) is shorter than a window of the discriminator "
+                    f"{name} ({scale.n_tokens}), which would never learn: raise it"
+                )
+        return self
 
 
 def parse_recipe(settings: object, source: str) -> MusicSettings:

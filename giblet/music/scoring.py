@@ -1,6 +1,7 @@
 """Scores of a music model on pieces it has not seen, beside count models and human pieces."""
 
-from collections import Counter
+import logging
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -15,10 +16,14 @@ from giblet.music.metrics import overlaps
 from giblet.music.model import MusicTransformerVAEGAN
 from giblet.music.nats_bought import nats_bought_by_latents
 from giblet.music.notes import Notes
-from giblet.music.posteriors import active_units
+from giblet.music.posteriors import active_units, iw_elbo
 from giblet.music.tokens import VOCABULARY, tokenize
 
+logger = logging.getLogger(__name__)
+COLUMNS = ("model", "metric", "value", "n")
 ORDERS = (1, 2, 3, 5)  # of the count models
+N_SAMPLES = 8  # of z, in the importance-weighted bound
+_FEWEST_HUMAN = 5  # pieces: three to compare with, two to be compared
 
 
 def surprise_scores(
@@ -69,11 +74,15 @@ def latent_scores(model: MusicTransformerVAEGAN, pieces: Mapping[str, Notes]) ->
         units). ``nats_per_token`` with each piece's own z (posterior means);
         ``nats_bought, <kind>, <levels>``: how many more nats per token the model needs with the z
         of another piece or of the priors, on all levels and on each alone; ``kl_per_token,
-        <level>``, in nats; ``active_units, <level>``, the number of them.
+        <level>``, in nats; ``active_units, <level>``, the number of them. ``bound_per_token,
+        elbo`` and ``bound_per_token, importance-weighted``, by eight samples of z, are bounds
+        from above on the nats of whole pieces; the second is never the greater one.
     """
     encoded_pieces = {name: model.encode(notes) for name, notes in pieces.items()}
-    names, totals, n_tokens = list(pieces), Counter(), 0
+    names, n_tokens = list(pieces), 0
+    totals: defaultdict[str, float] = defaultdict(float)
     means: dict[str, list[torch.Tensor]] = {}
+    assert model.latents is not None, "mode transformer has none"
     for i, name in enumerate(progress(names, "scoring latents", "pieces")):
         notes, tokens = pieces[name], tokenize(pieces[name])
         known = notes.beats, float(notes.onset[0])
@@ -82,8 +91,9 @@ def latent_scores(model: MusicTransformerVAEGAN, pieces: Mapping[str, Notes]) ->
             arrays = {level: values[0].cpu().numpy() for level, values in z.items()}
             return torch.from_numpy(model.nats(tokens, *known, arrays))
 
-        others = encoded_pieces[names[i - 1]], model.drawn_latents(notes.end - notes.onset[0])
-        zs = [model.as_latents(z) for z in (encoded_pieces[name], *others)]
+        own, other = encoded_pieces[name], encoded_pieces[names[i - 1]]
+        prior = model.drawn_latents(notes.end - notes.onset[0])
+        zs = [model.as_latents(z) or {} for z in (own, other, prior)]
         for kind, levels in nats_bought_by_latents(nats, *zs).items():
             for level, value in levels.items():
                 label = "nats_per_token" if kind == "own" else f"nats_bought, {kind}, {level}"
@@ -95,6 +105,8 @@ def latent_scores(model: MusicTransformerVAEGAN, pieces: Mapping[str, Notes]) ->
             totals[f"kl_per_token, {level}"] += float(kl.sum())
             posterior = posteriors[level]
             means.setdefault(level, []).append(posterior.mean[posterior.occupied])
+        for label, bound in _bounds(model, batch, nats, drawing).items():
+            totals[f"bound_per_token, {label}"] += bound
         n_tokens += len(tokens)
     values = {label: (total / n_tokens, n_tokens) for label, total in totals.items()}
     for level, parts in means.items():
@@ -107,14 +119,32 @@ def latent_scores(model: MusicTransformerVAEGAN, pieces: Mapping[str, Notes]) ->
     return pd.DataFrame(rows)
 
 
+def _bounds(model, batch, nats, drawing: torch.Generator) -> dict[str, float]:
+    """Bounds on a piece's nats; ``nats`` are those of its tokens by z."""
+    weights = []
+    for _ in range(N_SAMPLES):
+        posteriors = model.posteriors(batch, drawing)
+        likelihood = -nats({name: p.z for name, p in posteriors.items()}).double().sum()
+        weights.append(model.latents.log_weights(posteriors, likelihood[None].to(model.device)))
+    sampled = torch.stack(weights).double()
+    return {"elbo": -float(sampled.mean()), "importance-weighted": -float(iw_elbo(sampled))}
+
+
 def overlap_scores(generated: Sequence[Notes], human: Sequence[Notes]) -> pd.DataFrame:
     """How alike generated pieces are to human ones (`giblet.music.metrics.overlaps`).
 
     Every second human piece is compared with; the others, under the name ``human``, give the
     highest value that can be hoped for. Human pieces are cut to the median length of the generated
-    ones. Columns as those of `surprise_scores`.
+    ones. Columns as those of `surprise_scores`. Without generated pieces, or with less than five
+    human ones, there is nothing to compare, and a warning says so.
     """
-    seconds = float(np.median([notes.end - notes.onset[0] for notes in generated if len(notes)]))
+    if not generated or len(human) < _FEWEST_HUMAN:
+        logger.warning(
+            "no overlaps: %d generated and %d human pieces; at least 1 and %d are needed",
+            *(len(generated), len(human), _FEWEST_HUMAN),
+        )
+        return pd.DataFrame(columns=COLUMNS)
+    seconds = float(np.median([notes.end - notes.onset[0] for notes in generated]))
     cut = [excerpt(notes, seconds) for notes in human]
     rows = [
         {"model": name, "metric": f"overlap of {metric}", "value": value, "n": len(pieces)}
@@ -122,6 +152,25 @@ def overlap_scores(generated: Sequence[Notes], human: Sequence[Notes]) -> pd.Dat
         for metric, value in overlaps(pieces, cut[::2]).items()
     ]
     return pd.DataFrame(rows)
+
+
+def memorisation_scores(
+    model: MusicTransformerVAEGAN, generated: Mapping[str, Notes], human: Mapping[str, Notes]
+) -> pd.DataFrame:
+    """Longest runs of intervals that pieces share with the music that the model learned.
+
+    Rows ``shared_run, longest`` and ``shared_run, mean`` of the generated pieces, and of human ones
+    that the model has not seen, under the name ``human``: what is usual. Columns as those of
+    `surprise_scores`; no rows for a model that does not have the intervals of its training.
+    """
+    rows = []
+    for name, pieces in {"giblet": generated, "human": human}.items():
+        if model.training_intervals is not None and pieces:
+            runs = [model.training_intervals.longest_run(p).n_intervals for p in pieces.values()]
+            for metric, value in (("longest", max(runs)), ("mean", np.mean(runs))):
+                metric = f"shared_run, {metric}"
+                rows.append({"model": name, "metric": metric, "value": value, "n": len(runs)})
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def excerpt(notes: Notes, seconds: float) -> Notes:

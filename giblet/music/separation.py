@@ -1,7 +1,9 @@
 """Whether a discriminator can hear what its scale is there for, beside models that count.
 
-Real windows of tokens against windows of corrupted music (`giblet.music.corruptions`), which are
-wrong on one scale alone; the AUC is measured on other pieces.
+Real windows of tokens against windows of music that is wrong on one scale alone; the AUC is of
+other pieces. `draw_unigram`: each token is likely, no two belong together (local).
+`transpose_low_voices`: each voice is real, together they are in two keys (phrase). `shuffle_bars`:
+each bar is real, their order is not (global).
 """
 
 from collections.abc import Callable, Sequence
@@ -11,13 +13,55 @@ import torch
 
 from giblet.errors import GibletError
 from giblet.music.adversarial import hinge_discriminator, one_hot
-from giblet.music.corruptions import draw_unigram, shuffle_bars, transpose_low_voices
+from giblet.music.count_models import TokenCounts
 from giblet.music.discriminators import Scale, TokenDiscriminator, joined_features
 from giblet.music.notes import Notes
-from giblet.music.tokens import VOCABULARY, tokenize
+from giblet.music.tokens import tokenize
 
 FURTHEST = 6  # semitones, of transposed voices
 CHUNK = 64  # windows at a time
+
+
+def draw_unigram(tokens: np.ndarray, shape: tuple[int, ...], rng: np.random.Generator):
+    """Tokens of ``shape`` drawn independently, each as often as in ``tokens`` (n,)."""
+    ids, counts = np.unique(tokens, return_counts=True)
+    return rng.choice(ids, size=shape, p=counts / counts.sum())
+
+
+def transpose_low_voices(notes: Notes, semitones: int) -> Notes:
+    """Notes below the median pitch moved by ``semitones``, where they stay within 0-127."""
+    moved = notes.pitch + semitones
+    low = (notes.pitch < np.median(notes.pitch)) & (moved >= 0) & (moved <= 127)
+    pitch = np.where(low, moved, notes.pitch)
+    return Notes.from_unsorted(notes.onset, notes.duration, pitch, notes.velocity, notes.beats)
+
+
+def bar_edges(notes: Notes) -> np.ndarray:
+    """Moments (n_bars + 1,) in s at which bars begin, and the end of the last beat that is known.
+
+    Notes before the first downbeat are in no bar. Raises GibletError for notes without beats.
+    """
+    if notes.beats is None:
+        raise GibletError("notes: without beats there are no bars; read them from a MIDI file")
+    downbeats = notes.beats.seconds[notes.beats.in_bar == 0]
+    end = max(notes.beats.seconds[-1], notes.onset[-1] + 1e-3)
+    return np.unique([*downbeats, end])
+
+
+def shuffle_bars(notes: Notes, rng: np.random.Generator) -> Notes:
+    """Bars in random order, each with its own length and the notes that begin in it.
+
+    A note keeps its duration, also across a bar line. Notes before the first downbeat stay in
+    front. Without beats afterwards: those of ``notes`` no longer fit.
+    """
+    edges = bar_edges(notes)
+    lengths = np.diff(edges)
+    order = rng.permutation(len(lengths))
+    starts = np.empty(len(lengths))
+    starts[order] = edges[0] + np.concatenate([[0], np.cumsum(lengths[order])[:-1]])
+    bar = np.searchsorted(edges, notes.onset + 1e-6, side="right") - 1
+    moved = np.where(bar >= 0, starts[bar] - edges[bar], 0.0)
+    return Notes.from_unsorted(notes.onset + moved, notes.duration, notes.pitch, notes.velocity)
 
 
 def corrupt(notes: Notes, scale: Scale, rng: np.random.Generator) -> Notes:
@@ -98,21 +142,13 @@ def separation(score: Callable[[np.ndarray], np.ndarray], real: np.ndarray, fake
     return float(((difference > 0) + 0.5 * (difference == 0)).mean())
 
 
-def fit_ngram(sequences: Sequence[np.ndarray], order: int) -> Callable[[np.ndarray], np.ndarray]:
-    """A count model as a peer: mean log-likelihood (n_windows,) of windows, of order 1 or 2.
+def log_likelihoods(counts: TokenCounts, windows: np.ndarray) -> np.ndarray:
+    """Mean log-likelihood (n_windows,) of windows (n_windows, n_tokens) by a count model, a peer.
 
-    Order 2 is interpolated with order 1 as Witten and Bell (1991) do.
+    In nats per token. A window's first tokens, whose context it does not hold, are left out.
     """
-    n_ids = VOCABULARY.n_ids
-    unigram = np.bincount(np.concatenate(sequences), minlength=n_ids) + 0.01
-    unigram /= unigram.sum()
-    if order == 1:
-        return lambda windows: np.log(unigram[windows]).mean(1)
-    pairs = np.concatenate([n_ids * tokens[:-1] + tokens[1:] for tokens in sequences])
-    counts = np.bincount(pairs, minlength=n_ids**2).reshape(n_ids, n_ids).astype(float)
-    kinds = (counts > 0).sum(1, keepdims=True) + 1e-9
-    bigram = (counts + kinds * unigram) / (counts.sum(1, keepdims=True) + kinds)
-    return lambda windows: np.log(bigram[windows[:, :-1], windows[:, 1:]]).mean(1)
+    first = counts.order - 1
+    return np.array([-counts.nats(window)[first:].mean() for window in windows])
 
 
 def _features(windows: np.ndarray) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -28,7 +29,10 @@ def save_tokens(
     """
     tokens = tokenize(notes)
     first = float(notes.onset[0]) if len(notes) else 0.0
-    arrays = {"tokens": ("token", tokens), "seconds": ("token", first + token_seconds(tokens))}
+    arrays: dict[str, tuple[Any, np.ndarray]] = {
+        "tokens": ("token", tokens),
+        "seconds": ("token", first + token_seconds(tokens)),
+    }
     if notes.beats is not None:
         arrays |= {
             "beat_seconds": ("beat", notes.beats.seconds),

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.utilities import rank_zero_only
+from pydantic import ValidationError
 from torch.utils.data import DataLoader
 
 from giblet.config.precision import uses_bfloat16
@@ -52,6 +53,11 @@ class MusicTraining(lightning.LightningModule):
         data, schedule = self.settings.data, self.settings.schedule
         place = self.first_step, self.trainer.global_rank, self.trainer.world_size
         crops = RandomCrops(self.train_pieces, data, schedule.seed, *place)
+        if crops.n_shorter:
+            logger.info(
+                "%d of %d pieces are shorter than a crop of %d tokens: they are padded",
+                *(crops.n_shorter, len(self.train_pieces), data.crop_tokens),
+            )
         return DataLoader(crops, data.batch_size, num_workers=data.workers)
 
     def val_dataloader(self):
@@ -133,6 +139,8 @@ class MusicTraining(lightning.LightningModule):
         schedule = self.settings.schedule
         matrices = [p for p in self.model.parameters() if p.ndim >= 2]
         vectors = [p for p in self.model.parameters() if p.ndim < 2]
+        if (weights := self.objective.kind_weights) is not None:
+            vectors += weights.parameters()
         groups = [
             {"params": matrices, "weight_decay": schedule.weight_decay},
             {"params": vectors, "weight_decay": 0.0},
@@ -150,7 +158,7 @@ def _resumable(folder: str, settings: MusicSettings) -> tuple[Path | None, int]:
     """The newest whole checkpoint, and its steps; GibletError if it is of another recipe."""
     if (last := newest(whole := whole_checkpoints(folder))) is None:
         return None, 0
-    before = whole[last]["hyper_parameters"]["settings"]
+    before = _with_defaults(whole[last]["hyper_parameters"]["settings"])
     own = settings.model_dump(mode="json")
     for part in sorted({*before, *own}):
         if before.get(part) != own.get(part):
@@ -159,6 +167,14 @@ def _resumable(folder: str, settings: MusicSettings) -> tuple[Path | None, int]:
                 "folder for --logs, or delete this one"
             )
     return last, whole[last]["global_step"]
+
+
+def _with_defaults(recipe: dict) -> dict:
+    """A recipe with the keys that it lacks, as far as it is one of this version of giblet."""
+    try:
+        return MusicSettings.model_validate(recipe).model_dump(mode="json")
+    except ValidationError:
+        return recipe
 
 
 def fit_music(

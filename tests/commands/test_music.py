@@ -10,7 +10,8 @@ from music.pieces import broken_chords
 from giblet.commands.cli import main
 from giblet.io.arrays import load_arrays
 from giblet.music.midi import read_midi, write_midi
-from giblet.music.model import load
+from giblet.music.model import MusicTransformerVAEGAN, load
+from giblet.music.notes import Notes
 from giblet.music.tokens import tokenize
 
 RECIPE = {
@@ -63,7 +64,7 @@ def test_latents_are_written_beside_tokens(place, vae, tmp_path):
 
 def test_pieces_between_two_and_along_an_attribute(place, vae, tmp_path, capsys):
     ends = f"--first {place}/pieces/0.mid --second {place}/pieces/1.mid --pieces {tmp_path}/a"
-    rest = f"--model {vae} --count 3 --seconds 20"
+    rest = f"--model {vae} --count 3 --seconds 120"
     assert main(f"music interpolate {ends} {rest}".split()) == 0
     along = f"--piece {place}/pieces/0.mid --examples {place}/pieces --attribute mean_pitch"
     assert main(f"music traverse {along} --pieces {tmp_path}/b {rest}".split()) == 0
@@ -124,6 +125,32 @@ def test_scores_are_a_table_beside_count_models(place, tmp_path, capsys):
     assert nats["giblet"] > nats["counts, order 1"] > nats["counts, order 2"]
     assert {"giblet", "human"} == {*table[table.metric == "overlap of pitch_range"].model}
     assert "0.mid: longest run of intervals shared with training: " in capsys.readouterr().out
+
+
+def test_without_generated_pieces_some_are_drawn_and_compared(place, tmp_path, capsys, caplog):
+    command = f"music evaluate --pieces {place}/validation --model {place}/model --scores"
+    assert main([*command.split(), f"{tmp_path}/scores.tsv"]) == 0
+    table = pd.read_csv(tmp_path / "scores.tsv", sep="\t")
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("drawn ")]
+    assert lines
+    assert all("intervals shared" in line or "shares no interval" in line for line in lines)
+    runs = table[table.metric == "shared_run, longest"].set_index("model")
+    assert runs.n["human"] == 6
+    assert runs.n["giblet"] == len(lines)
+
+
+def test_pieces_without_notes_are_left_out(place, tmp_path, capsys, caplog, monkeypatch):
+    silence = Notes(*np.zeros((2, 0)), *np.zeros((2, 0), int))
+    drawn = [silence, broken_chords(0)]
+    monkeypatch.setattr(MusicTransformerVAEGAN, "generate", lambda *_, **__: drawn)
+    command = f"music generate --model {place}/model --pieces {tmp_path}/made"
+    assert main(command.split()) == 0
+    assert [file.name for file in (tmp_path / "made").iterdir()] == ["001.mid"]
+    assert "000.mid: no notes were drawn; left out" in caplog.text
+    drawn[1] = silence
+    assert main(f"{command}2".split()) == 1
+    assert "the model drew no notes, only rests: give more --seconds" in capsys.readouterr().err
+    assert not (tmp_path / "made2").exists()
 
 
 def test_bars_are_infilled(place, tmp_path, capsys):

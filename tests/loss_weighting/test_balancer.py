@@ -69,6 +69,19 @@ def test_norms_are_averaged_over_steps(output):
         torch.testing.assert_close(balanced, size * direction / mean)
 
 
+def test_a_kept_loss_keeps_its_gradient_and_the_others_their_shares(output):
+    losses = two_losses(output)
+    near, far = (gradient_of(value, output) for value in losses.values())
+    balancer = Balancer(WEIGHTS, kept="near")
+    balanced, shares = balancer.gradient(losses, output)
+    assert shares["far"].item() == pytest.approx(0.25)
+    torch.testing.assert_close(balanced, near + far * norm(near) / norm(far) / 3)
+    alone, _ = balancer.gradient({"near": losses["near"]}, output)
+    torch.testing.assert_close(alone, near)
+    with pytest.raises(GibletError, match="'nats' keeps its gradient: give it a weight above 0"):
+        Balancer(WEIGHTS, kept="nats")
+
+
 @pytest.mark.parametrize("n_steps", [1, 50])
 def test_a_loss_without_gradient_does_no_harm(output, n_steps):
     """Nor does it come back with a bang, after steps in which it had none."""

@@ -6,6 +6,7 @@ import torch
 
 from giblet.errors import GibletError
 from giblet.music.adversarial import one_hot
+from giblet.music.count_models import TokenCounts
 from giblet.music.discriminators import (
     DEFAULT_SCALES,
     ScaleSettings,
@@ -17,7 +18,7 @@ from giblet.music.musical_features import N_FEATURES
 from giblet.music.separation import (
     cut_windows,
     fit_discriminator,
-    fit_ngram,
+    log_likelihoods,
     real_and_corrupted,
     score_windows,
     separation,
@@ -72,16 +73,15 @@ def test_windows_are_cut_from_pieces_as_long_as_they_are(rng):
         cut_windows(pieces, 13, 1, rng)
 
 
-def test_a_bigram_model_is_a_distribution_and_knows_pairs():
-    """Witten and Bell by hand: after 1 came 2 three times and 3 once."""
-    tokens = np.array([1, 2, 1, 2, 1, 2, 1, 3])
-    score = fit_ngram([tokens], 2)
-    following = np.stack([np.ones(V.n_ids, np.int64), np.arange(V.n_ids)], axis=1)
-    probabilities = np.exp(score(following))
-    assert probabilities.sum() == pytest.approx(1)
-    unigram = np.exp(fit_ngram([tokens], 1)(np.array([[2]])))[0]
-    assert unigram == pytest.approx(3.01 / (8 + 0.01 * V.n_ids))
-    assert probabilities[2] == pytest.approx((3 + 2 * unigram) / (4 + 2))
+def test_a_count_model_scores_windows_by_the_tokens_whose_context_they_hold():
+    pieces = [np.array([1, 2, 1, 2, 1, 3])]
+    windows = np.array([[1, 2, 1], [3, 3, 1]])
+    for order in (1, 2):
+        counts = TokenCounts(pieces, order, V.n_ids)
+        nats = np.stack([counts.nats(window) for window in windows])
+        found = log_likelihoods(counts, windows)
+        np.testing.assert_allclose(found, -nats[:, order - 1 :].mean(axis=1))
+    assert found[0] > found[1]
 
 
 def test_it_learns_to_distinguish_order(rng):
@@ -93,7 +93,8 @@ def test_it_learns_to_distinguish_order(rng):
     score = lambda windows: score_windows(discriminator, windows)  # noqa: E731
     assert separation(score, rising[100:], falling[100:]) > 0.95
     assert largest_singular_value(discriminator) <= 1.001
-    unigram = fit_ngram(list(rising[:100]), 1)
+    counts = TokenCounts(list(rising[:100]), 1, V.n_ids)
+    unigram = lambda windows: log_likelihoods(counts, windows)  # noqa: E731
     assert separation(unigram, rising[100:], falling[100:]) == pytest.approx(0.5)
 
 
@@ -118,5 +119,6 @@ def test_each_scale_hears_what_it_is_there_for(scale, n_windows, n_steps, scores
     fit_discriminator(discriminator, *train, n_steps, rng)
     found = separation(lambda windows: score_windows(discriminator, windows), *held_out)
     assert found > 0.9
-    unigram = fit_ngram([tokenize(notes) for notes in scores["train"]], 1)
+    counts = TokenCounts([tokenize(notes) for notes in scores["train"]], 1, V.n_ids)
+    unigram = lambda windows: log_likelihoods(counts, windows)  # noqa: E731
     assert separation(unigram, *held_out) < 0.7  # what frequencies say

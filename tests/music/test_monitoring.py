@@ -49,6 +49,7 @@ def test_collapse_is_no_fault_before_the_warmup_is_over():
 def test_what_does_not_move_is_seen():
     assert faults([0.5] * 6, "r1_local") == [(3, "constant")]
     assert faults([0.5, 0.5, 0.6, 0.6], "r1_local") == []
+    assert faults([1.0] * 6, "beta") == []  # a schedule's end
 
 
 def test_each_warning_is_one_line_in_the_log(caplog):

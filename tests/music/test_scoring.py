@@ -6,8 +6,15 @@ import torch
 from music.pieces import broken_chords
 
 from giblet.music.count_models import TokenCounts
+from giblet.music.memorisation import TrainingIntervals
 from giblet.music.model import MusicTransformerVAEGAN
-from giblet.music.scoring import excerpt, latent_scores, overlap_scores, surprise_scores
+from giblet.music.scoring import (
+    excerpt,
+    latent_scores,
+    memorisation_scores,
+    overlap_scores,
+    surprise_scores,
+)
 from giblet.music.tokens import VOCABULARY, tokenize
 
 
@@ -79,3 +86,22 @@ def test_latents_are_worth_what_their_own_z_saves():
     assert found["nats_bought, other, global"] == pytest.approx(bought, abs=1e-5)
     assert {f"kl_per_token, {level}" for level in z["0"]} < {*found}
     assert 0 <= found["active_units, fine"] <= 16
+    elbo, weighted = (found[f"bound_per_token, {name}"] for name in ("elbo", "importance-weighted"))
+    assert weighted < elbo
+    kl = sum(found[f"kl_per_token, {level}"] for level in z["0"])
+    assert elbo == pytest.approx(own + kl, rel=0.05)  # of drawn z, beside the posteriors' means
+
+
+def test_memorisation_is_counted_beside_that_of_human_pieces(caplog):
+    model = MusicTransformerVAEGAN({"transformer": {"width": 16, "n_heads": 2, "n_layers": 1}})
+    learned = {str(i): broken_chords(i) for i in range(3)}
+    others = {"a": broken_chords(11), "b": broken_chords(12)}
+    assert memorisation_scores(model, learned, others).empty  # nobody knows
+    model.training_intervals = TrainingIntervals.of(learned)
+    found = values(memorisation_scores(model, {"copy": learned["1"]}, others))
+    assert found["giblet", "shared_run, longest"] == len(np.unique(learned["1"].onset)) - 1
+    runs = [model.training_intervals.longest_run(notes).n_intervals for notes in others.values()]
+    assert found["human", "shared_run, mean"] == np.mean(runs)
+    assert found["human", "shared_run, longest"] == max(runs) < found["giblet", "shared_run, mean"]
+    assert overlap_scores([], list(others.values())).empty
+    assert "no overlaps: 0 generated and 2 human pieces" in caplog.text

@@ -1,16 +1,20 @@
 """The music trainer learns, resumes to the bit, and says what goes wrong."""
 
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from music.pieces import broken_chords
-from torch.utils.data import DataLoader
 
 from giblet.errors import GibletError
 from giblet.music.count_models import TokenCounts
-from giblet.music.data import RandomCrops
-from giblet.music.objective import LossSettings
+from giblet.music.losses import COMPONENTS
 from giblet.music.recipe import MusicSettings, parse_recipe
 from giblet.music.tokens import VOCABULARY, tokenize
 from giblet.music.trainer import MusicTraining, fit_music
@@ -33,6 +37,7 @@ MODES = {
     "vae_gan": {"latents": LATENTS, "gan": {"scales": SCALES}},
 }
 LOSSES = {"token_weights": {}, "constraints": {}, "word_dropout": 0.2, "kl": {"kind": "target"}}
+BALANCED = {"vae_gan": {"balance": "gradients"}}
 
 
 def recipe(steps=4, dropout=0.1, data=(), schedule=(), mode="transformer", **transformer):
@@ -40,7 +45,7 @@ def recipe(steps=4, dropout=0.1, data=(), schedule=(), mode="transformer", **tra
     return MusicSettings.model_validate(
         {
             "model": {"transformer": {**tiny, "dropout": dropout, **transformer}, **MODES[mode]},
-            "losses": {} if mode == "transformer" else LOSSES,
+            "losses": {} if mode == "transformer" else LOSSES | BALANCED.get(mode, {}),
             "data": {"crop_tokens": 32, "batch_size": 2, **dict(data)},
             "schedule": {
                 "steps": steps,
@@ -53,7 +58,9 @@ def recipe(steps=4, dropout=0.1, data=(), schedule=(), mode="transformer", **tra
     )
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "mode", [*(pytest.param(m, marks=pytest.mark.slow) for m in ("transformer", "vae")), "vae_gan"]
+)
 def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path, mode):
     settings = recipe(mode=mode)
     whole = fit_music(TRAIN, HELD_OUT, settings, tmp_path / "whole")
@@ -114,30 +121,12 @@ def test_many_named_values_are_logged_and_move(tmp_path):
     train = curves[[name for name in curves if name.startswith("train/")]]
     moved = [name for name in train if train[name].nunique() > 1]
     assert len(moved) >= 30
-    for name in ("kl_fine", "kl_global", "beta", "rhythm", "r1_local", "entropy"):
+    assert {name.removeprefix("train/") for name in train} <= COMPONENTS.keys()
+    for name in ("kl_fine", "kl_global", "beta", "rhythm", "r1_local", "entropy", "share_rhythm"):
         assert f"train/{name}" in moved
     assert curves["validation/nats_own_z"].nunique() > 1
     r1 = train["train/r1_local"].dropna()
     assert (r1 > 0).all()
-
-
-def test_kl_counts_in_the_loss(tmp_path):
-    """``loss - nats`` is beta times the KL beyond the free nats, where nothing else weighs."""
-    settings = recipe(mode="vae").model_copy(update={"losses": LossSettings(kl={"kind": "target"})})
-    module = MusicTraining(settings)
-    batch = next(iter(DataLoader(RandomCrops(TRAIN, settings.data, 0), 2)))
-    objective, drawing = module.objective, torch.Generator().manual_seed(0)
-    beta = objective.kl_schedule.beta
-    loss, values, drawn = objective(module.model, batch, 0, drawing)
-    n_tokens = (batch["targets"] != VOCABULARY.pad).sum()
-    posteriors = module.model.posteriors(batch, torch.Generator().manual_seed(0))
-    charged = sum(
-        max(float(values[f"kl_{name}"]), 0.1) * float(p.occupied.sum() / n_tokens)
-        for name, p in posteriors.items()
-    )
-    assert charged > 0
-    assert float(loss - values["nats"]) == pytest.approx(beta * charged, rel=1e-4)
-    assert drawn is None
 
 
 def test_validation_is_the_models_mean_surprise(tmp_path):
@@ -157,6 +146,15 @@ def test_the_learning_rate_warms_up_and_falls():
     assert (np.diff(shares[10:]) < 0).all()
 
 
+def test_pieces_shorter_than_a_crop_are_counted(tmp_path, caplog):
+    short = broken_chords(7, n_bars=1)
+    pieces, n_tokens = [*TRAIN, short], len(tokenize(short)) + 10
+    with caplog.at_level("INFO", "giblet"):
+        fit_music(pieces, HELD_OUT, recipe(steps=1, data={"crop_tokens": n_tokens}), tmp_path)
+    line = f"1 of 7 pieces are shorter than a crop of {n_tokens} tokens: they are padded"
+    assert line in caplog.messages
+
+
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     wild = {"learning_rate": 1e30, "gradient_clip": 1e30}
     settings = recipe(steps=9, schedule=wild)
@@ -172,6 +170,11 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
         ({"schedule": {"steps": 0}}, "r.yaml: schedule.steps: input should be greater"),
         ({"model": {"gan": {}}}, "r.yaml: model: value error, gan needs latents"),
         ("text", "r.yaml: recipe: "),
+        (
+            {"model": {"latents": {}, "gan": {}}, "data": {"crop_tokens": 128}},
+            "r.yaml: recipe: value error, data.crop_tokens (128) is shorter than a window of the "
+            "discriminator global (256)",
+        ),
     ],
 )
 def test_a_wrong_recipe_is_one_line(settings, said):
@@ -179,6 +182,80 @@ def test_a_wrong_recipe_is_one_line(settings, said):
         parse_recipe(settings, "r.yaml")
     assert str(error.value).startswith(said)
     assert "\n" not in str(error.value)
+
+
+# A run of its own process: ``mode``, folder, number of devices, and the step at which it is killed.
+SCRIPT = """
+import os, signal, sys
+
+import torch
+from music.test_trainer import HELD_OUT, TRAIN, recipe
+from giblet.music.trainer import MusicTraining, fit_music
+
+mode, folder, devices, last = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+
+def stop(self, batch, batch_idx):
+    if self.global_step == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return start(self, batch, batch_idx)
+
+def keep(self):
+    torch.save(self.state_dict(), f"{folder}/weights_{self.global_rank}.pt")
+
+start, MusicTraining.on_train_batch_start = MusicTraining.on_train_batch_start, stop
+MusicTraining.on_train_end = keep
+fit_music(TRAIN, HELD_OUT, recipe(mode=mode, dropout=0.0, schedule={"devices": devices}), folder)
+"""
+
+
+def run_script(place, mode, folder, devices=1, last=-1):
+    script = place / "run.py"
+    script.write_text(SCRIPT)
+    tests = Path(__file__).parents[1]
+    paths = os.pathsep.join([str(tests), str(tests.parent), os.environ.get("PYTHONPATH", "")])
+    folder.mkdir(exist_ok=True)
+    command = [sys.executable, str(script), mode, str(folder), str(devices), str(last)]
+    return subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, capture_output=True)
+
+
+def weights_of(folder, rank=0):
+    return torch.load(folder / f"weights_{rank}.pt", weights_only=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", MODES)
+def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, mode):
+    """All of them: of the discriminators too, and what schedules and the balancer keep."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    run_script(tmp_path, mode, whole)
+    assert run_script(tmp_path, mode, killed, last=3).returncode == -signal.SIGKILL
+    assert not (killed / "weights_0.pt").exists()
+    assert run_script(tmp_path, mode, killed).returncode == 0
+    assert (killed / "curves" / "from_step_2").is_dir()
+    expected, found = weights_of(whole), weights_of(killed)
+    assert expected.keys() == found.keys()
+    for name, weight in expected.items():
+        torch.testing.assert_close(found[name], weight, rtol=0, atol=0, msg=name)
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model(tmp_path):
+    """As one process does on batches of twice the size; its discriminators are the same, too."""
+    run = run_script(tmp_path, "transformer", tmp_path / "two", devices=2)
+    assert run.returncode == 0, run.stderr.decode()
+    data = {"batch_size": 4}
+    settings = recipe(dropout=0.0, data=data)
+    alone = fit_music(TRAIN, HELD_OUT, settings, tmp_path / "alone").state_dict()
+    two = weights_of(tmp_path / "two")
+    for name, weight in alone.items():
+        torch.testing.assert_close(two[f"model.{name}"], weight, rtol=1e-4, atol=1e-5, msg=name)
+    assert run_script(tmp_path, "vae_gan", tmp_path / "gan", devices=2).returncode == 0
+    ranks = [weights_of(tmp_path / "gan", rank) for rank in (0, 1)]
+    fresh = MusicTraining(recipe(mode="vae_gan")).state_dict()
+    for name, weight in ranks[0].items():
+        torch.testing.assert_close(ranks[1][name], weight, rtol=0, atol=0, msg=name)
+    name = "objective.adversary.discriminators.local.score.parametrizations.weight.original"
+    assert not torch.equal(ranks[0][name], fresh[name])
 
 
 @pytest.mark.slow

@@ -1,11 +1,11 @@
-"""Corrupted music keeps what it is to keep."""
+"""Music that is wrong on one scale keeps what it is to keep."""
 
 import numpy as np
 import pytest
 
 from giblet.errors import GibletError
-from giblet.music.corruptions import bar_edges, draw_unigram, shuffle_bars, transpose_low_voices
 from giblet.music.notes import Beats, Notes
+from giblet.music.separation import bar_edges, draw_unigram, shuffle_bars, transpose_low_voices
 
 
 @pytest.fixture
