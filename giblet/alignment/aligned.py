@@ -18,7 +18,7 @@ from giblet.alignment.dataset import (
 from giblet.alignment.hrf import tr_kernel
 from giblet.alignment.shapes import Shapes
 from giblet.alignment.sync import Match, match_scans, unscanned_warnings
-from giblet.alignment.voxels import read_columns, voxels_to_keep
+from giblet.alignment.voxels import read_columns, selection_warnings, voxels_to_keep
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.files import read_sound
 from giblet.config.sections import SplitConfig
@@ -86,11 +86,7 @@ def align(
         kept = voxels_to_keep(scans, match, part == "train", max_voxels)
         merged = _add_scans(merged, scans, match, kept, regressors)
         warnings += warnings_of(scans.attrs)
-        if len(kept) < (n_columns := scans["bold"].shape[1]):
-            warnings.append(
-                f"{len(kept):,} of {n_columns:,} voxels are learned and read: those in which "
-                "subjects agree most in training TRs (max_voxels)"
-            )
+        warnings += selection_warnings(len(kept), scans["bold"].shape[1])
         warnings += gap_warnings(splits) + unscanned_warnings(match, n_trs)
     for modality in beside_sound():  # a cover picture, a film in which nobody speaks
         if modality in merged and not merged[modality].values[part == "train"].std(axis=0).any():

@@ -40,6 +40,22 @@ def most_shared(response: np.ndarray, n_voxels: int) -> np.ndarray:
     return np.argsort(-response, kind="stable")[:n_voxels]
 
 
+def n_kept(n_columns: int, n_subjects: int, max_voxels: int | None) -> int:
+    """The number of columns that `voxels_to_keep` selects."""
+    selects = max_voxels is not None and n_subjects > 1
+    return min(n_columns, max_voxels) if selects else n_columns
+
+
+def selection_warnings(n_kept: int, n_columns: int) -> list[str]:
+    """A warning where not all columns are kept."""
+    if n_kept >= n_columns:
+        return []
+    return [
+        f"{n_kept:,} of {n_columns:,} voxels are learned and read: those in which subjects agree "
+        "most in training TRs (max_voxels)"
+    ]
+
+
 def voxels_to_keep(
     scans: xr.Dataset,
     match: Match,
@@ -53,7 +69,7 @@ def voxels_to_keep(
     than ``max_voxels``, and where there is one subject.
     """
     n_columns = scans["bold"].shape[1]
-    if max_voxels is None or n_columns <= max_voxels or len(match.subjects) < 2:
+    if max_voxels is None or n_kept(n_columns, len(match.subjects), max_voxels) == n_columns:
         return np.arange(n_columns)
     blocks = voxel_blocks(scans, match, is_train, block_values)
     response = np.concatenate([shared_response(block[:, is_train]) for block in blocks])

@@ -28,6 +28,7 @@ from .nulls import (
     shifted_sound_scores as shifted_sound_scores,
 )
 from .quality import (
+    after_film_warnings as after_film_warnings,
     brain_quality as brain_quality,
     parcel_table as parcel_table,
     ridge_folds as ridge_folds,

@@ -43,15 +43,19 @@ def voxels_to_read(
     All of ``decoding.region``; without one, the voxels of the whole brain with the highest ISC.
     ``bold`` (n_subjects, n_trs, n_voxels) of training TRs. GibletError for an unknown region.
     """
-    name, regions = decoding.region, regions or {}
-    if name is None:
+    if decoding.region is None:
         return reliable_voxels(bold, decoding.voxel_share)
+    return np.flatnonzero(chosen_region(decoding.region, regions or {}))
+
+
+def chosen_region(name: str, regions: Regions) -> np.ndarray:
+    """The mask (n_voxels,) bool of one of ``regions``; GibletError for an unknown name."""
     if name not in regions:
         names = ", ".join(regions) or "none"
         raise GibletError(
             f"decoding.region: no region {name}{nearest_name(name, list(regions))}; known: {names}"
         )
-    return np.flatnonzero(regions[name])
+    return regions[name]
 
 
 def region_rows(decoding: DecodingConfig, regions: Regions | None = None) -> list[dict]:

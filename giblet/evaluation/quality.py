@@ -84,8 +84,7 @@ def brain_quality(
     match = match_scans(scans, t_r, n_trs)
     bands, folds, warnings = _held_out(_bands(regressors), match.runs, t_r)
     warnings = match.warnings + warnings
-    if n_trs < min(n_scanned, max_trs or n_scanned):
-        warnings.append(f"{n_scanned - n_trs} TRs were scanned after the film's end, and left out")
+    warnings += after_film_warnings(n_scanned, n_trs, max_trs)
     warnings += [] if "text" in regressors else [NO_WORDS]
     groups = group_by_clock(bands, match.volumes, scans["film_time"].values)
     quality = _agreement(scans, match, block_values, n_permutations, seed)
@@ -188,6 +187,16 @@ def _places(scans: xr.Dataset) -> dict:
     """Coordinates of each voxel, or the parcels' names."""
     space = scans["bold"].dims[1]
     return {k: ("voxel", c.values) for k, c in scans.coords.items() if c.dims == (space,)}
+
+
+def after_film_warnings(n_scanned: int, n_trs: int, max_trs: int | None) -> list[str]:
+    """A warning where the scans reach to TR ``n_scanned`` and the film ends at ``n_trs``.
+
+    None where ``max_trs`` is what ends it.
+    """
+    if n_trs >= min(n_scanned, max_trs or n_scanned):
+        return []
+    return [f"{n_scanned - n_trs} TRs were scanned after the film's end, and left out"]
 
 
 def _film_trs(regressors: Mapping[str, xr.Dataset]) -> list[int]:

@@ -52,8 +52,9 @@ class Sizes:
 
     def n_kept(self, max_voxels: int | None) -> int:
         """Columns that ridge, model and decoder see."""
-        everything = max_voxels is None or self.n_subjects < 2
-        return self.n_columns if everything else min(self.n_columns, max_voxels)
+        from giblet.alignment.voxels import n_kept
+
+        return n_kept(self.n_columns, self.n_subjects, max_voxels)
 
 
 def measure(config: Config) -> tuple[Sizes | None, list[str], list[str]]:
@@ -178,7 +179,13 @@ def _scans(
     config: Config, lines: list[str], film_seconds: float | None, problems: list[str]
 ) -> dict | None:
     """Sizes of the scans, from headers and tables; without a film ``seconds`` is theirs."""
-    from giblet.commands.doctor.scan_checks import check_clock, read_columns, read_runs
+    from giblet.alignment.voxels import n_kept, selection_warnings
+    from giblet.commands.doctor.scan_checks import (
+        check_clock,
+        check_region,
+        read_columns,
+        read_runs,
+    )
     from giblet.timing import whole_trs
 
     if config.bold_source == "none":
@@ -211,6 +218,10 @@ def _scans(
     lines += map(_warned, check_clock(used, config, film_seconds, lines))
     if read is None:
         return None
+    if config.has_film:
+        kept = n_kept(n_columns, len(subjects), config.max_voxels)
+        lines += map(_warned, selection_warnings(kept, n_columns))
+        _noting(problems, check_region, columns, config)
     return {
         "n_subjects": len(subjects),
         "n_columns": n_columns,

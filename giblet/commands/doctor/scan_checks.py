@@ -69,6 +69,21 @@ def _constant(runs: list[BoldRun], source: Path) -> list[str]:
     return [CONSTANT.format(name) for name in constant_subjects(runs, varies, source)]
 
 
+def check_region(columns: Columns, config: Config) -> None:
+    """GibletError where ``columns`` have no ``decoding.region``, or it cannot be read."""
+    from giblet.brain.regions import find_regions
+    from giblet.errors import GibletError
+    from giblet.evaluation.brain_scores import chosen_region
+
+    name, file = config.decoding.region, config.lesion.regions
+    if name is None:
+        return
+    if file == "auto":
+        raise GibletError('decoding.region needs a label image, or "parcels", as lesion.regions')
+    regions = find_regions(columns.coordinates(), None if file == "parcels" else file)
+    chosen_region(name, regions)
+
+
 def check_clock(
     runs: list[BoldRun], config: Config, film_seconds: float | None, lines: list[str]
 ) -> list[str]:
@@ -79,8 +94,9 @@ def check_clock(
     `giblet.alignment.sync.match_scans` and, with a film, `giblet.alignment.dataset.split_film`.
     """
     from giblet.alignment.dataset import gap_warnings, split_film
+    from giblet.alignment.showings import clock_of, volume_trs
     from giblet.alignment.sync import match_runs, move_runs, unscanned_warnings
-    from giblet.evaluation.quality import ridge_folds
+    from giblet.evaluation.quality import after_film_warnings, ridge_folds
     from giblet.timing import trs_for, whole_trs
 
     t_r = config.t_r
@@ -96,4 +112,6 @@ def check_clock(
     if film_seconds:
         split_film(len(match.trs), t_r, config.splits, True, match.runs)
         warnings += unscanned_warnings(match, n_trs) + gap_warnings(config.splits)
+        n_scanned = int(volume_trs(clock_of(runs, t_r), t_r).max()) + 1
+        warnings += after_film_warnings(n_scanned, n_trs, config.max_trs)
     return warnings

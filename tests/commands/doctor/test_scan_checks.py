@@ -1,0 +1,61 @@
+"""What doctor says of scans before the run is what the run will say, from the same code."""
+
+import nibabel
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from giblet.commands.doctor.data_sizes import measure
+from giblet.config.config import parse_config
+
+T_R, N_TRS = 1.0, 60
+
+
+@pytest.fixture
+def say(tmp_path):
+    """Warnings and problems of two subjects' scans of 70 volumes and 6 parcels, a film of 60 s."""
+    rng = np.random.default_rng(0)
+    soundfile.write(tmp_path / "film.wav", rng.normal(0, 0.1, N_TRS * 8000), 8000)
+    for name in ("a", "b"):
+        table = pd.DataFrame(rng.normal(100, 1, (N_TRS + 10, 6)), columns=list("ABCDEF"))
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    runs = pd.DataFrame({"subject": ["01", "02"], "file": ["a.csv", "b.csv"]})
+    runs.assign(t_r=T_R, film_onset=0.0).to_csv(tmp_path / "runs.tsv", sep="\t", index=False)
+
+    def measured(**settings):
+        files = {"film": str(tmp_path / "film.wav"), "bold": str(tmp_path / "runs.tsv")}
+        splits = {"splits": {"gap_seconds": 1.0}}
+        config = parse_config(files | {"dataset": "x", "t_r": T_R} | splits | settings)
+        _sizes, lines, problems = measure(config)
+        return "\n".join(lines), problems
+
+    return measured
+
+
+def test_scans_that_go_on_after_the_film(say):
+    lines, problems = say()
+    assert "WARNING: 10 TRs were scanned after the film's end, and left out" in lines
+    assert not problems
+    assert "after the film's end" not in say(max_trs=50)[0]
+
+
+def test_voxels_that_are_left_out(say):
+    lines, problems = say(max_voxels=4)
+    assert "WARNING: 4 of 6 voxels are learned and read" in lines
+    assert not problems
+    assert "max_voxels" not in say(max_voxels=6)[0]
+
+
+def test_a_region_that_is_not_there(say):
+    assert not say(decoding={"region": "B"}, lesion={"regions": "parcels"})[1]
+    (problem,) = say(decoding={"region": "G"}, lesion={"regions": "parcels"})[1]
+    assert problem == "decoding.region: no region G; known: A, B, C, D, E, F"
+    (problem,) = say(decoding={"region": "B"})[1]
+    assert problem == 'decoding.region needs a label image, or "parcels", as lesion.regions'
+
+
+def test_regions_of_an_image_need_places(say, tmp_path):
+    nibabel.Nifti1Image(np.ones((2, 2, 2), np.int16), np.eye(4)).to_filename(tmp_path / "a.nii")
+    (problem,) = say(decoding={"region": "1"}, lesion={"regions": str(tmp_path / "a.nii")})[1]
+    assert "these data have no places in the brain, take parcels instead" in problem
