@@ -124,11 +124,23 @@ def _check_gaps(begins: list[float], path: str | Path) -> None:
     """GibletError where ascending timestamps (s) leap: no film pauses for hours."""
     for before, after in pairwise(begins):
         if after - before > LONGEST_GAP:
-            raise GibletError(
-                f"{path}: the timestamps of its pictures jump by {after - before:.0f} s. Write it "
-                f"with timestamps that start at 0: ffmpeg -i {Path(path).name} -vf "
-                "setpts=PTS-STARTPTS -af asetpts=PTS-STARTPTS new.mkv"
-            )
+            problem = f"the timestamps of its pictures jump by {after - before:.0f} s"
+            starts_late = before == begins[0]
+            raise GibletError(f"{path}: {problem}. {stamps_advice(path, starts_late)}")
+
+
+def stamps_advice(path: str | Path, starts_late: bool) -> str:
+    """How to write a film with better timestamps: one whose video or sound starts hours late, or
+    one that jumps by hours on its way, where only counting helps."""
+    name = Path(path).name
+    if starts_late:
+        how, video, sound = "start at 0", "PTS-STARTPTS", "PTS-STARTPTS"
+    else:
+        how, video, sound = "count its frames", "N/FRAME_RATE/TB", "N/SR/TB"
+    return (
+        f"Write it with timestamps that {how}: "
+        f"ffmpeg -i {name} -vf setpts={video} -af asetpts={sound} new.mkv"
+    )
 
 
 def _turn(stored: "av.VideoFrame") -> tuple[bool, int, int]:

@@ -90,8 +90,15 @@ def _film_seconds(config: Config, lines: list[str]) -> float | None:
     Lines have warnings of the film's beginning. GibletError where a run could not read that.
     """
     from giblet.commands.doctor.film_check import reading_warnings
-    from giblet.film.container import OutOfTime, is_estimated, open_film, time_limit
+    from giblet.film.container import (
+        OutOfTime,
+        film_start,
+        is_estimated,
+        open_film,
+        time_limit,
+    )
     from giblet.film.tracks import choose_tracks, sound_tracks, track_text
+    from giblet.film.video import stamps_advice
 
     if not config.has_film:
         return None
@@ -103,6 +110,8 @@ def _film_seconds(config: Config, lines: list[str]) -> float | None:
             chosen = choose_tracks(film, config.audio_track, path)
             if is_estimated(film, path):
                 seconds = 0.0
+            starts = [s.start_time * s.time_base for s in film.streams if s.start_time]
+            starts_late = max(starts, default=0) - film_start(film) > _LONGEST_FILM
     except OutOfTime:
         raise GibletError(
             f"{path}: FFmpeg searches it for more than {_LONGEST_OPENING:g} s. Is its download "
@@ -111,8 +120,7 @@ def _film_seconds(config: Config, lines: list[str]) -> float | None:
     if seconds > _LONGEST_FILM:
         raise GibletError(
             f"{path}: its header gives {seconds / 3600:.4g} hours. Is a track stamped by the time "
-            "of day? Write it with timestamps that start at 0: "
-            f"ffmpeg -i {path.name} -vf setpts=PTS-STARTPTS -af asetpts=PTS-STARTPTS new.mkv"
+            f"of day? {stamps_advice(path, starts_late)}"
         )
     length = f"{seconds:.0f} s" if seconds else "whose header has no length: no estimates"
     lines.append(f"film: {path}, {length}; sound track {track_text(chosen, tracks)}")
