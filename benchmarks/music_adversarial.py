@@ -33,14 +33,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from music_minutes import append_rows, finished, read_pieces, train_model
-from torch import nn
 
 from giblet.io.tables import load_yaml
-from giblet.loss_weighting.uncertainty import UncertaintyWeights
 from giblet.music.adversarial import AdversarialSettings
 from giblet.music.discriminators import DEFAULT_SCALES
 from giblet.music.latents import LatentSettings
-from giblet.music.losses import KINDS, ConstraintWeights, TokenWeights
+from giblet.music.losses import ConstraintWeights, TokenWeights
 from giblet.music.metrics import overlapping_area
 from giblet.music.model import MusicTransformerVAEGAN
 from giblet.music.notes import Notes
@@ -64,23 +62,6 @@ LOSSES = (
 MODES = ("transformer", "vae")
 FEATURES = ("pitch_classes", "onset_density", "velocity")
 GENERATED_SECONDS = 15.0
-
-
-class UncertainKinds(Objective):
-    """An objective whose nats of each kind of token have a weight that is learned."""
-
-    def __init__(self, settings: LossSettings):
-        super().__init__(settings, None)
-        self.uncertainty = UncertaintyWeights(dict.fromkeys(KINDS, "categorical"))
-
-    def token_loss(self, nats: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Sum over kinds of weighted mean nats, and what the weights cost."""
-        means = {}
-        for kind, part in KINDS.items():
-            own = (targets >= part.start) & (targets < part.stop)
-            if own.any():
-                means[kind] = nats[own].mean()
-        return self.uncertainty(means)
 
 
 def gan_settings(loss: str) -> AdversarialSettings | None:
@@ -112,7 +93,9 @@ def objective_of(loss: str, base: LossSettings, constraint: float) -> Objective:
         base = base.model_copy(update={"constraints": weights})
     if loss == "token_weights":
         base = base.model_copy(update={"token_weights": TokenWeights()})
-    return UncertainKinds(base) if loss == "uncertainty" else Objective(base, gan_settings(loss))
+    if loss == "uncertainty":
+        base = base.model_copy(update={"token_weights": "learned"})
+    return Objective(base, gan_settings(loss))
 
 
 def features_of(notes: Notes) -> dict[str, np.ndarray]:
@@ -228,7 +211,7 @@ def main() -> None:
             model = started(options.start, train, settings, options)
             if loss != "start":
                 objective = objective_of(loss, settings.losses, options.constraint)
-                extra: nn.Module | None = getattr(objective, "uncertainty", None)
+                extra = objective.kind_weights
                 facts = train_model(
                     model,
                     objective,

@@ -42,8 +42,9 @@ def most_shared(response: np.ndarray, n_voxels: int) -> np.ndarray:
 
 def n_kept(n_columns: int, n_subjects: int, max_voxels: int | None) -> int:
     """The number of columns that `voxels_to_keep` selects."""
-    selects = max_voxels is not None and n_subjects > 1
-    return min(n_columns, max_voxels) if selects else n_columns
+    if max_voxels is None or n_subjects == 1:
+        return n_columns
+    return min(n_columns, max_voxels)
 
 
 def selection_warnings(n_kept: int, n_columns: int) -> list[str]:

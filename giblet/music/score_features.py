@@ -15,7 +15,7 @@ from giblet.music.notes import Notes
 from giblet.music.roughness import roughness
 from giblet.music.sounding import polyphony
 from giblet.music.tonality import chord_change, key_clarity, tonnetz, tonnetz_speed
-from giblet.timing import count_samples, frames_rate_hz, tr_moments, volumes_to_trs
+from giblet.timing import count_samples, tr_moments, volumes_to_trs
 
 if TYPE_CHECKING:
     from giblet.music.model import MusicTransformerVAEGAN
@@ -135,7 +135,9 @@ def _by_context(piece: Listening) -> Values:
 def _latent(level: str) -> Callable[..., Values]:
     def values(piece: Listening, moments: np.ndarray) -> Values:
         """The latent of the segment that holds each moment; 0 outside the piece."""
+        assert piece.latent_model is not None
         z, settings = piece.latents[level], piece.latent_model.settings.latents
+        assert settings is not None
         since = moments - (piece.notes.onset[0] if len(piece.notes) else 0.0)
         seconds = settings.levels[level].seconds or np.inf
         segment = np.floor(since / seconds).astype(int)
@@ -147,10 +149,10 @@ def _latent(level: str) -> Callable[..., Values]:
 
 
 def _expectations(source: str, attribute: str, needs: str) -> list[Feature]:
-    def of(part: str) -> Callable[[Listening], Values]:
+    def of(part: str) -> Callable[[Listening], np.ndarray]:
         return lambda piece: getattr(getattr(piece, attribute), part)
 
-    def product(surprisal: str, entropy: str) -> Callable[[Listening], Values]:
+    def product(surprisal: str, entropy: str) -> Callable[[Listening], np.ndarray]:
         return lambda piece: of(surprisal)(piece) * of(entropy)(piece)
 
     found = []
@@ -270,7 +272,7 @@ def tr_features(
                 mean = means[name] if means else _mean(values)
                 values = np.where(np.isfinite(values), values - mean, 0.0)
             sums = _sums(values, trs, n_trs)
-            columns[name] = frames_rate_hz(sums, t_r) if feature.per_tr == "rate" else sums
+            columns[name] = sums / t_r if feature.per_tr == "rate" else sums
     return pd.DataFrame(columns, index=range(n_trs), dtype=float)
 
 

@@ -110,7 +110,6 @@ def _windows(model, notes: Notes, windows: Sequence[tuple[int, int]]) -> list[np
     longest = max(len(each["targets"]) for each in inputs)
     padded = [crop(each, slice(None), longest) for each in inputs]
     batch: Inputs = {k: torch.stack([p[k] for p in padded]).to(model.device) for k in padded[0]}
-    batch["seconds"] = batch["seconds"].cummax(1).values  # in padding time does not run back
     with torch.inference_mode():
         nats = model.target_nats(model(batch), batch["targets"]).cpu().numpy()
     values = []
@@ -128,8 +127,9 @@ def _snapped(notes: Notes) -> Notes:
 
 
 def _excerpt(notes: Notes, start: int, stop: int) -> Notes:
-    columns = (notes.onset, notes.duration, notes.pitch, notes.velocity)
-    return Notes(*(column[start:stop] for column in columns), beats=notes.beats)
+    part = slice(start, stop)
+    columns = notes.onset[part], notes.duration[part], notes.pitch[part], notes.velocity[part]
+    return Notes(*columns, beats=notes.beats)
 
 
 def _of_tokens(model, tokens: np.ndarray, notes: Notes) -> tuple[np.ndarray, np.ndarray]:
