@@ -15,6 +15,7 @@ from giblet.log import progress
 CONSTANT = "{}: constant in some run, left out"  # a subject
 _NAMED = 5  # columns in a message
 _MANY = 10  # columns that are not all equal in two volumes by chance
+_MARKS = np.float32([-99999, -9999, -999, 1e20, 9.96921e36])  # of missing values; netCDF's last
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def survey(runs: list[BoldRun], source: Path, parcellation: str | Path | None = 
 def varying_columns(run: BoldRun, columns: Columns) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Masks of columns that are not constant in the steady volumes, (n_columns,) bool, and of
     volumes that are copies of the one before, (n_volumes,) bool; warnings of 16-bit integers that
-    were too small.
+    were too small, and of values that mark missing ones elsewhere.
 
     A column without any value (NaN in every volume) does not vary either. Raises GibletError for
     columns with some NaN, and for infinite values.
@@ -96,6 +97,7 @@ def varying_columns(run: BoldRun, columns: Columns) -> tuple[np.ndarray, np.ndar
             "interpolated if it has such"
         )
     of_range = [] if stored is None else _range_warnings(run, columns, stored, low, high)
+    of_range += _mark_warnings(run, columns, low, high)
     return np.greater(high, low), np.array(copies), of_range
 
 
@@ -117,6 +119,18 @@ def _range_warnings(run: BoldRun, columns: Columns, stored: StoredRange, low, hi
             f"fewer: cut off there; {advice}"
         )
     return warnings
+
+
+def _mark_warnings(run: BoldRun, columns: Columns, low, high) -> list[str]:
+    """A warning of each mark of missing values that is a column's least or greatest value."""
+    marked = [(mark, (low == mark) | (high == mark)) for mark in _MARKS]
+    return [
+        f"{run.subject} {run.name}: {listed(which, columns)} hold {mark:g} in some volume, which "
+        "marks missing values in many files, and is read as BOLD. If it is one: leave these "
+        "columns out, or interpolate those volumes"
+        for mark, which in marked
+        if which.any()
+    ]
 
 
 def _is_copy(before: np.ndarray, volume: np.ndarray) -> bool:

@@ -11,13 +11,14 @@ _EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"  # Matroska, WebM
 _BOXES = "ftyp styp moov moof mdat mfra free skip wide uuid meta udta sidx ssix emsg prft pdin pnot"
 _LARGEST = 2**62  # bytes of a file
 _MOST_PARTS = 100_000  # fragments of an MP4
+_OGG_PAGE = 65_307  # bytes, at most
 _FLV_TAGS, _MOST_TAGS = (8, 9, 18), 2_000_000  # sound, video, text; of about 7 hours
 
 
 def missing_bytes(path: str | Path) -> int:
     """Bytes that headers state beyond the end of a file.
 
-    Of AVI, Matroska, WebM, MP4, MOV, W64 and CAF; 0 for other files, and where a recorder that
+    Of AVI, Matroska, WebM, MP4, MOV, W64, CAF and Ogg; 0 for other files, and where a recorder that
     wrote no sizes has stopped.
 
     >>> from tempfile import TemporaryDirectory
@@ -34,6 +35,8 @@ def missing_bytes(path: str | Path) -> int:
             ends = _matroska_ends(file)
         elif start[:4] == b"caff":
             ends = _caf_ends(file)
+        elif start[:4] == b"OggS":
+            ends = _last_ogg_end(file, n_bytes)
         elif start[:4] == b"riff":
             ends = iter([_sound_end(start)])
         elif _is_box(start[4:8]):
@@ -126,6 +129,16 @@ def _caf_ends(file: BinaryIO) -> Iterator[int]:
             return
         end += 12 + size
         yield end
+
+
+def _last_ogg_end(file: BinaryIO, n_bytes: int) -> Iterator[int]:
+    """First byte behind the last page, whose head states its length."""
+    begin = max(0, n_bytes - 2 * _OGG_PAGE)
+    tail = _read(file, begin, 2 * _OGG_PAGE)
+    at = tail.rfind(b"OggS\0")
+    lengths = tail[at + 27 : at + 27 + tail[at + 26]] if 0 <= at < len(tail) - 26 else b""
+    if len(lengths):
+        yield begin + at + 27 + tail[at + 26] + sum(lengths)
 
 
 def _second_flv(file: BinaryIO) -> bool:

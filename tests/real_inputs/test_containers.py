@@ -194,6 +194,13 @@ RECORDERS = [
         warning=r"a\.avi: the file is cut short: [0-9,]+ bytes of it are missing",
     ),
     Case(
+        "an interrupted download of ogg",
+        lambda folder: cut(film(folder / "a.ogg", "libopus", 48000, "mono"), 0.7),
+        begins_like(2.0),
+        "librosa/librosa 686 class; aborted copies",
+        warning=r"a\.ogg: the file is cut short: [0-9,]+ bytes of it are missing",
+    ),
+    Case(
         "webm of a live recorder, without length and cues",
         lambda folder: grey_film(folder / "a.webm", Track("libvpx"), sound="libopus", live="1"),
         is_sound(tone=0.2),

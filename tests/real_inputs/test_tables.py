@@ -499,6 +499,13 @@ COLUMNS = [
         "PennLINC/xcp_d: censored volumes",
     ),
     Case(
+        "missing values that are marked by -9999",
+        written(table=TABLE.assign(B=TABLE.B.mask(TABLE.index % 6 == 5, -9999))),
+        same(TABLE.assign(B=TABLE.B.mask(TABLE.index % 6 == 5, -9999)).values),
+        "HDF5 and GIS tables; netCDF's missing_value",
+        "sub-00 run-1: 1 parcels .B. hold -9999 in some volume, which marks missing values",
+    ),
+    Case(
         "the last volumes are copies",
         written(table=TABLE[:8].reindex(range(12)).ffill()),
         same(np.vstack([SERIES[:8], *[SERIES[7:8]] * 4])),
