@@ -15,7 +15,7 @@ from giblet.music.notes import Notes
 from giblet.music.roughness import roughness
 from giblet.music.sounding import polyphony
 from giblet.music.tonality import chord_change, key_clarity, tonnetz, tonnetz_speed
-from giblet.timing import count_samples, tr_moments, volumes_to_trs
+from giblet.timing import count_samples, frames_rate_hz, tr_moments, volumes_to_trs
 
 if TYPE_CHECKING:
     from giblet.music.model import MusicTransformerVAEGAN
@@ -272,7 +272,7 @@ def tr_features(
                 mean = means[name] if means else _mean(values)
                 values = np.where(np.isfinite(values), values - mean, 0.0)
             sums = _sums(values, trs, n_trs)
-            columns[name] = sums / t_r if feature.per_tr == "rate" else sums
+            columns[name] = sums * (frames_rate_hz(1, t_r) if feature.per_tr == "rate" else 1)
     return pd.DataFrame(columns, index=range(n_trs), dtype=float)
 
 

@@ -90,7 +90,7 @@ def test_gradients_reach_the_encoder_through_the_codes(architecture, make_starte
     first = {
         "encodec": "model.encoder.layers.0",
         "snake": "encoder.conv1",
-        "hierarchical": "first",
+        "hierarchical": "model.first",
         "mdct": "model.encoder.enter",
     }
     assert any(name.startswith(first[architecture]) for name in names)
