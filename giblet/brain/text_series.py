@@ -162,7 +162,10 @@ def _has_names(
 def _check_second_row(path: Path, below: str, separator: str, n_rows: Sequence[int]) -> None:
     """GibletError where the row under the names may have names, too: whole numbers above others,
     as ``DataFrame.to_csv`` writes columns of two levels."""
-    second, *rows = (_cells(line, separator) for line in below.split("\n", 21)[:21] if line.strip())
+    lines = [line for line in below.split("\n", 21)[:21] if line.strip()]
+    if not lines:
+        return
+    second, *rows = (_cells(line, separator) for line in lines)
     others = [cell for row in rows for cell in row if _NUMBER.fullmatch(cell)]
     is_whole = all(map(_WHOLE.fullmatch, second)) and len(set(second)) > 1
     if not is_whole or not others or any(map(_WHOLE.fullmatch, others)):
