@@ -95,12 +95,12 @@ def means_by_kind(values: torch.Tensor, targets: torch.Tensor) -> dict[str, torc
 
     ``values`` and ``targets`` have one shape.
     """
-    found = {}
+    means = {}
     for name, part in (KINDS | {"end": slice(VOCABULARY.eos, VOCABULARY.eos + 1)}).items():
         own = (targets >= part.start) & (targets < part.stop)
         if own.any():
-            found[name] = values[own].mean()
-    return found
+            means[name] = values[own].mean()
+    return means
 
 
 @dataclass(frozen=True)
@@ -212,8 +212,8 @@ def diagnostics(logits: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.
     classes = [pitch_classes(x[VOCABULARY.note_on]) for x in mean]
     values |= {"shift_divergence": _divergence(*shifts), "pitch_divergence": _divergence(*classes)}
     for name, each in (("nats", nats), ("accuracy", right)):
-        found = means_by_kind(each, flat)
-        values |= {f"{name}_{kind}": found[kind] for kind in KINDS if kind in found}
+        means = means_by_kind(each, flat)
+        values |= {f"{name}_{kind}": means[kind] for kind in KINDS if kind in means}
     return values
 
 

@@ -198,9 +198,9 @@ class LongTerm:
                 rows = np.flatnonzero(contexts >= 0)
                 rows = rows[rows >= length]
                 wanted = contexts[rows] * self.n_symbols + symbols[rows - length]
-                found = np.minimum(np.searchsorted(order.keys, wanted), len(order.keys) - 1)
+                places = np.minimum(np.searchsorted(order.keys, wanted), len(order.keys) - 1)
                 contexts = np.full(len(symbols), -1, np.int64)
-                contexts[rows] = np.where(order.keys[found] == wanted, found, -1)
+                contexts[rows] = np.where(order.keys[places] == wanted, places, -1)
             levels.append((contexts, order))
         mixture = _Mixture(len(symbols), self.n_symbols, np.arange(self.n_symbols))
         for contexts, order in reversed(levels):

@@ -86,8 +86,8 @@ class Feature:
         Of a `Listening`, to values (n_notes,); of a state, of a `Listening` and moments
         (n_moments,) in s, to values (n_moments,). Or to several of them under their names.
     per_tr
-        ``centred_sum``: the values of a TR's notes less the mean of all notes, added up.
-        ``rate``: the values added up, per s. ``mean``: of a state over the TR.
+        ``centred_sum``: the sum over a TR's notes of their values minus the mean of all notes.
+        ``rate``: the sum of the values, per s. ``mean``: of a state over the TR.
     causal
         Whether values at a moment depend on nothing that begins after it.
     needs
@@ -155,18 +155,18 @@ def _expectations(source: str, attribute: str, needs: str) -> list[Feature]:
     def product(surprisal: str, entropy: str) -> Callable[[Listening], np.ndarray]:
         return lambda piece: of(surprisal)(piece) * of(entropy)(piece)
 
-    found = []
+    features = []
     for part, entropy in (
         ("pitch", "pitch_entropy"),
         ("time", "time_entropy"),
         ("both", "entropy"),
     ):
-        found += [
+        features += [
             Feature(f"{source}_surprisal_{part}", "nat", of(part), needs=needs),
             Feature(f"{source}_entropy_{part}", "nat", of(entropy), needs=needs),
             Feature(f"{source}_product_{part}", "nat^2", product(part, entropy), needs=needs),
         ]
-    return found
+    return features
 
 
 # Products of surprisal and entropy: Cheung et al. 2019, Current Biology 29, 4084-4092.
@@ -264,8 +264,8 @@ def tr_features(
     columns: dict[str, np.ndarray] = {}
     for feature in chosen_features(piece, names):
         if feature.per_tr == "mean":
-            found = _columns(feature, feature.function(piece, moments))
-            columns |= {k: v.reshape(n_trs, n_per_tr).mean(1) for k, v in found.items()}
+            states = _columns(feature, feature.function(piece, moments))
+            columns |= {k: v.reshape(n_trs, n_per_tr).mean(1) for k, v in states.items()}
             continue
         for name, values in _columns(feature, feature.function(piece)).items():
             if feature.per_tr == "centred_sum":

@@ -143,7 +143,7 @@ def separation(score: Callable[[np.ndarray], np.ndarray], real: np.ndarray, fake
 
 
 def log_likelihoods(counts: TokenCounts, windows: np.ndarray) -> np.ndarray:
-    """Mean log-likelihood (n_windows,) of windows (n_windows, n_tokens) by a count model, a peer.
+    """Mean log-likelihood (n_windows,) of windows (n_windows, n_tokens) by a baseline: counts.
 
     In nats per token. A window's first tokens, whose context it does not hold, are left out.
     """

@@ -32,7 +32,11 @@ def speech_file(voice_file, tmp_path_factory):
     return file
 
 
-@pytest.fixture(scope="module", params=list(NETWORKS))
+SLOW = ("encodec", "snake")
+PARAMETERS = [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in NETWORKS]
+
+
+@pytest.fixture(scope="module", params=PARAMETERS)
 def trained(request, speech_file, make_network, tmp_path_factory):
     """(architecture, network, its folder) after four steps."""
     settings = CodecSettings(
@@ -106,6 +110,7 @@ def test_it_compresses_to_a_file_and_back(trained, speech_file, tmp_path):
     np.testing.assert_allclose(heard, expected.clip(-1, 1), atol=1 / 32767)
 
 
+@pytest.mark.slow
 def test_the_hierarchical_recipe_is_small_and_450_to_1_on_disk(voice_file, tmp_path, caplog):
     """Untrained, and narrower while it codes: the size of a file depends on neither."""
     settings = parse_recipe(load_yaml(RECIPE), str(RECIPE)).network

@@ -156,11 +156,11 @@ class HierarchicalModel(PreTrainedModel):
         """Latents (1, n, dim) of each stream to the nearest codewords' indices (n_books, n)."""
         codes = []
         for books, stream in zip(self.codebooks, latents, strict=True):
-            left, found = stream[0], []
+            left, indices = stream[0], []
             for book in books:
-                found.append((book.square().sum(-1) - 2 * left @ book.T).argmin(-1))
-                left = left - book[found[-1]]
-            codes.append(torch.stack(found))
+                indices.append((book.square().sum(-1) - 2 * left @ book.T).argmin(-1))
+                left = left - book[indices[-1]]
+            codes.append(torch.stack(indices))
         return codes
 
     def framed(self, latents: list[torch.Tensor]) -> torch.Tensor:
