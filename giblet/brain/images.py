@@ -1,6 +1,7 @@
 """Images of voxels: opening and checking them, reading BOLD in a mask, means of parcels."""
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from giblet.brain.stored_range import is_int16
 from giblet.errors import GibletError
 from giblet.io.paths import check_file, check_own
 
+_CIFTI = re.compile(r"\.[dp][a-z]+\.nii$")  # .dtseries.nii and its like
 _WHOLE = 1e-3  # masks that were scaled are as near as this to whole numbers
 _GRID_AT_ONCE = 8_000_000  # voxels of the grid: 64 MB as float64
 
@@ -55,6 +57,11 @@ def open_image(path: Path, **options):
                 return _surface(file.read(), path)
         _check_other_files(path)
         image = nibabel.load(path, **options)
+        if isinstance(image, nibabel.Cifti2Image) and not _CIFTI.search(path.name):
+            raise GibletError(
+                f"{path}: holds greyordinates (CIFTI), which its name must state: name it "
+                ".dtseries.nii, or .ptseries.nii if they are parcels"
+            )
         if path.name.endswith((".nii", ".nii.gz")):
             check_header(image, path)
     return image

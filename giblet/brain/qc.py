@@ -45,7 +45,7 @@ def framewise_displacement(motion: np.ndarray) -> np.ndarray:
     Raises
     ------
     ValueError
-        Another shape; rotations beyond a quarter turn, which must be degrees.
+        Another shape; an infinite value; rotations beyond a quarter turn, which must be degrees.
 
     >>> framewise_displacement(np.array([[0, 0, 0, 0, 0, 0], [1, 0, 0, 0, 0.01, 0]])).tolist()
     [nan, 1.5]
@@ -53,6 +53,8 @@ def framewise_displacement(motion: np.ndarray) -> np.ndarray:
     motion = np.asarray(motion, dtype=np.float64)
     if motion.ndim != 2 or motion.shape[1] != 6:
         raise ValueError(f"motion must have shape (n_volumes, 6), got {motion.shape}")
+    if np.isinf(motion).any():
+        raise ValueError("motion holds an infinite value")
     if (np.abs(motion[:, 3:]) > np.pi / 2).any():
         raise ValueError(
             "rotations (motion columns 4 to 6) must be radians: these look like degrees"

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import xarray as xr
 
-from giblet.brain.images import ImageRecording
+from giblet.brain.images import ImageRecording, open_image
 from giblet.brain.series import SeriesOptions, SeriesRecording, is_series
 from giblet.errors import GibletError
 
@@ -111,6 +111,7 @@ def open_recording(
             )
         return ImageRecording.open(path, mask)
     if path.name.endswith(IMAGES) and not is_series(path):
+        open_image(path)  # it may be none, or have a better cure
         raise GibletError(f"{path}: an image of voxels needs a mask: name it in a column mask")
     return SeriesRecording.open(path, options)
 

@@ -146,7 +146,7 @@ def header_duration(film, stream, path: str | Path) -> float | None:
     FFmpeg estimates the length of raw streams by the bit rate of their beginning. Matroska has it
     in a tag, as hh:mm:ss.
     """
-    if is_estimated(film, path):
+    if is_estimated(film, path) or _counts_packets(film, stream):
         return None
     if stream.duration is None:
         tag = _TAGGED_END.fullmatch(stream.metadata.get("DURATION", ""))
@@ -158,6 +158,12 @@ def header_duration(film, stream, path: str | Path) -> float | None:
     return float(end - film_start(film))
 
 
+def _counts_packets(film, stream) -> bool:
+    """Whether FFmpeg takes a length in packets, or of another codec, for one in samples."""
+    plain = stream.codec_context.name.startswith("pcm")
+    return film.format.name in ("aiff", "w64") and not plain
+
+
 def is_raw(film) -> bool:
     """Whether a file has neither timestamps nor a length: FFmpeg makes them up."""
     return film.format.name in _RAW
@@ -167,9 +173,18 @@ def is_estimated(film, path: str | Path) -> bool:
     """Whether the durations that FFmpeg gives are estimated by a bit rate."""
     if film.format.name == "mp3":
         with open(path, "rb") as file:
-            start = file.read(2**20)
+            _skip_tags(file)
+            start = file.read(2**16)
         return not any(mark in start for mark in (b"Xing", b"Info", b"VBRI"))
     return is_raw(film)
+
+
+def _skip_tags(file) -> None:
+    """Go behind the ID3 tags at a file's beginning, which may hold a large cover."""
+    while (head := file.read(10))[:3] == b"ID3" and len(head) == 10:
+        size = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(reversed(head[6:])))
+        file.seek(size, 1)
+    file.seek(-len(head), 1)
 
 
 def stream_packets(film, stream, path: str | Path) -> Iterator["av.Packet"]:

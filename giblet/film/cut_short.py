@@ -3,6 +3,7 @@
 Interrupted copies and downloads, and files that were joined byte by byte.
 """
 
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -12,14 +13,16 @@ _BOXES = "ftyp styp moov moof mdat mfra free skip wide uuid meta udta sidx ssix 
 _LARGEST = 2**62  # bytes of a file
 _MOST_PARTS = 100_000  # fragments of an MP4
 _OGG_PAGE = 65_307  # bytes, at most
-_FLV_TAGS, _MOST_TAGS = (8, 9, 18), 2_000_000  # sound, video, text; of about 7 hours
+_FLV_TAGS = (8, 9, 18)  # sound, video, text
+_MOST_TAGS = 2_000_000  # of about 7 hours
+_JOINED = {b"ftyp": (_MOST_PARTS, 8), b"FLV": (_MOST_TAGS, 4), b"TTA1": (1, 4096)}
 
 
 def missing_bytes(path: str | Path) -> int:
     """Bytes that headers state beyond the end of a file.
 
-    Of AVI, Matroska, WebM, MP4, MOV, W64, CAF and Ogg; 0 for other files, and where a recorder that
-    wrote no sizes has stopped.
+    Of AVI, Matroska, WebM, MP4, MOV, FLV, W64, CAF, AU, TTA and Ogg; 0 for other files, and where a
+    recorder that wrote no sizes has stopped.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -29,22 +32,9 @@ def missing_bytes(path: str | Path) -> int:
     """
     with open(path, "rb") as file:
         n_bytes, start = file.seek(0, 2), _read(file, 0, 24)
-        if start[:4] == b"RIFF" and start[8:12] == b"AVI ":
-            ends = _avi_ends(file)
-        elif start[:4] == _EBML:
-            ends = _matroska_ends(file)
-        elif start[:4] == b"caff":
-            ends = _caf_ends(file)
-        elif start[:4] == b"OggS":
-            ends = _last_ogg_end(file, n_bytes)
-        elif start[:4] == b"riff":
-            ends = iter([_sound_end(start)])
-        elif _is_box(start[4:8]):
-            ends = _mp4_ends(file)
-        else:
-            return 0
-        for n_parts, end in enumerate(ends):
-            if end >= n_bytes or n_parts > _MOST_PARTS:
+        most = _MOST_TAGS if start[:3] == b"FLV" else _MOST_PARTS
+        for n_parts, end in enumerate(_ends(file, start, n_bytes)):
+            if end >= n_bytes or n_parts > most:
                 return max(end - n_bytes, 0)
     return 0
 
@@ -52,7 +42,7 @@ def missing_bytes(path: str | Path) -> int:
 def has_second_file(path: str | Path) -> bool:
     """Whether a file is followed by another, which FFmpeg does not read.
 
-    Of MP4, MOV, FLV, ``.wav`` (also RF64 and W64) and AIFF.
+    Of MP4, MOV, FLV, ``.wav`` (also RF64 and W64), AIFF and TTA.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -61,19 +51,40 @@ def has_second_file(path: str | Path) -> bool:
     True
     """
     with open(path, "rb") as file:
-        start = _read(file, 0, 28)
+        n_bytes, start = file.seek(0, 2), _read(file, 0, 28)
         if end := _sound_end(start):
             return _read(file, end + end % 2, 4) == start[:4]
-        if start[:3] == b"FLV":
-            return _second_flv(file)
-        if start[4:8] != b"ftyp":
+        mark = b"ftyp" if start[4:8] == b"ftyp" else start[:4].rstrip(b"\1")
+        if mark not in _JOINED:
             return False
-        for n_parts, end in enumerate(_mp4_ends(file)):
-            if n_parts > _MOST_PARTS:
+        most, near = _JOINED[mark]  # parts, and bytes in which a tag may precede the second file
+        for n_parts, end in enumerate(_ends(file, start, n_bytes)):
+            if n_parts > most:
                 break
-            if _read(file, end + 4, 4) == b"ftyp":
+            if mark in _read(file, end, near):
                 return True
     return False
+
+
+def _ends(file: BinaryIO, start: bytes, n_bytes: int) -> Iterator[int]:
+    """First byte behind each part of a file of ``n_bytes`` that begins with ``start``."""
+    if start[:4] == b"RIFF" and start[8:12] == b"AVI ":
+        return _avi_ends(file)
+    if start[:4] == _EBML:
+        return _matroska_ends(file)
+    if start[:4] == b"caff":
+        return _caf_ends(file)
+    if start[:4] == b"TTA1":
+        return _tta_ends(file)
+    if start[:4] == b".snd":
+        return _au_ends(start)
+    if start[:4] == b"OggS":
+        return _last_ogg_end(file, n_bytes)
+    if start[:4] == b"riff":
+        return iter([_sound_end(start)])
+    if start[:3] == b"FLV":
+        return _flv_ends(file)
+    return _mp4_ends(file) if _is_box(start[4:8]) else iter(())
 
 
 def _read(file: BinaryIO, at: int, n_bytes: int) -> bytes:
@@ -141,17 +152,28 @@ def _last_ogg_end(file: BinaryIO, n_bytes: int) -> Iterator[int]:
         yield begin + at + 27 + tail[at + 26] + sum(lengths)
 
 
-def _second_flv(file: BinaryIO) -> bool:
-    """Whether a header stands behind the tags of an FLV."""
-    at = int.from_bytes(_read(file, 5, 4), "big") + 4  # the size of a tag follows it
-    for _ in range(_MOST_TAGS):
-        tag = _read(file, at, 4)
-        if tag[:3] == b"FLV":
-            return True
-        if len(tag) < 4 or tag[0] & 0x1F not in _FLV_TAGS:
-            return False
-        at += 11 + int.from_bytes(tag[1:], "big") + 4
-    return False
+def _flv_ends(file: BinaryIO) -> Iterator[int]:
+    """First byte behind each tag and its size."""
+    end = int.from_bytes(_read(file, 5, 4), "big") + 4
+    while len(tag := _read(file, end, 4)) == 4 and tag[0] & 0x1F in _FLV_TAGS:
+        end += 11 + int.from_bytes(tag[1:], "big") + 4
+        yield end
+
+
+def _tta_ends(file: BinaryIO) -> Iterator[int]:
+    """First byte behind the frames, whose sizes a table states."""
+    rate, n_samples = struct.unpack("<II", _read(file, 10, 8).ljust(8, b"\0"))
+    n_frames = -(-n_samples // (rate * 256 // 245)) if rate else 0
+    table = _read(file, 22, 4 * min(n_frames, _MOST_PARTS))
+    if n_frames and len(table) == 4 * n_frames:
+        yield 22 + len(table) + 4 + sum(struct.unpack(f"<{n_frames}I", table))
+
+
+def _au_ends(start: bytes) -> Iterator[int]:
+    """First byte behind the samples of a Sun or NeXT file."""
+    begin, size = struct.unpack(">II", start[4:12].ljust(8, b"\xff"))
+    if size != 2**32 - 1:  # not known
+        yield begin + size
 
 
 def _is_box(name: bytes) -> bool:

@@ -193,6 +193,22 @@ RECORDERS = [
         PASSES,
         warning=r"a\.avi: the file is cut short: [0-9,]+ bytes of it are missing",
     ),
+    *(
+        Case(
+            f"an interrupted download of {ending}",
+            lambda folder, ending=ending, codec=codec: cut(
+                film(folder / f"a.{ending}", codec), 0.7
+            ),
+            begins_like(seconds, late),
+            "librosa/librosa 686 class; aborted copies",
+            warning=rf"a\.{ending}: the file is cut short: [0-9,]+ bytes of it are missing",
+        )
+        for ending, codec, seconds, late in [
+            ("tta", "tta", 2.09, 0),
+            ("au", "pcm_s16be", 2.8, 0),
+            ("flv", "aac", 2.56, 1024 / 48000),
+        ]
+    ),
     Case(
         "an interrupted download of ogg",
         lambda folder: cut(film(folder / "a.ogg", "libopus", 48000, "mono"), 0.7),
@@ -525,6 +541,7 @@ ENDS = [
             ("mp4", "aac", 0),
             ("wav", "pcm_s16le", 0),
             ("flv", "aac", 1024 / 48000),
+            ("tta", "tta", 0),
         ]
     ),
     Case(

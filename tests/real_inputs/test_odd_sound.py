@@ -63,12 +63,37 @@ def with_byte_rate(path, per_second):
     return patched(path, 28, struct.pack("<I", per_second))
 
 
+def with_cover(path, n_bytes):
+    """An ID3 tag with a picture of so many bytes before the file's own."""
+    size = bytes(n_bytes >> shift & 0x7F for shift in (21, 14, 7, 0))
+    path.write_bytes(b"ID3\4\0\0" + size + bytes(n_bytes) + path.read_bytes())
+    return path
+
+
 def sound_file(folder, ending, name="a", **options):
     kind = ending.upper()
     return recording(folder / f"{name}.{ending}", RATE, "PCM_16", format=kind, **options)
 
 
 CASES = [
+    Case(
+        "an .mp3 with a cover of 2 MB, cut short",
+        lambda folder: with_cover(cut(film(folder / "a.mp3", "libmp3lame"), 0.5), 2_000_000),
+        has_seconds(2.0),
+        "quodlibet/mutagen: large APIC frames",
+        warning=r"a\.mp3: sound ends at .* its header says 4\.\d+ s",
+    ),
+    *(
+        Case(
+            f"{codec} in {kind}, whose length FFmpeg takes for another",
+            lambda folder, codec=codec, kind=kind: recording(
+                folder / f"a.{kind}", 8000, codec, format=kind.upper()
+            ),
+            has_seconds(seconds),
+            "libsndfile's compressed kinds",
+        )
+        for codec, kind, seconds in [("GSM610", "aiff", 4), ("IMA_ADPCM", "w64", 4)]
+    ),
     *(
         Case(
             f"sound that begins late: {codec} in .{ending}",

@@ -903,6 +903,12 @@ SURFACES = [
         "bold.dtseries.nii: its first volume is at 20 s by its header, which is not used",
     ),
     Case(
+        "CIFTI under another name",
+        cifti((series_axis(T_R), BRAIN), name="bold.nii"),
+        r"bold\.nii: holds greyordinates .CIFTI., which its name must state: name it .dtseries",
+        "wb_command: names of files",
+    ),
+    Case(
         "CIFTI with a step in Hz",
         cifti((series_axis(0.5, unit="HERTZ"), BRAIN)),
         same(names=NUMBERED),
