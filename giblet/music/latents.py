@@ -59,6 +59,13 @@ class LatentSettings(StrictSettings):
     global_: GlobalSettings = Field(
         GlobalSettings(seconds=48.0, width=64, free_nats=2.0), alias="global"
     )
+    dropout: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of crops whose decoder hears no latents; above 0 the model without them "
+        "is a transformer, too",
+    )
     n_token_blocks: PositiveInt = Field(3, description="of the encoder, over tokens")
     n_segment_blocks: PositiveInt = Field(1, description="of the encoder, over each level")
 

@@ -90,14 +90,21 @@ class MusicTransformerVAEGAN(nn.Module, SavedMusicModel):
         return next(self.parameters()).device
 
     def forward(
-        self, batch: Inputs, caches: Any = None, z: Mapping[str, torch.Tensor] | None = None
+        self,
+        batch: Inputs,
+        caches: Any = None,
+        z: Mapping[str, torch.Tensor] | None = None,
+        hears: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Hidden states (batch, n_tokens, width) that predict ``batch["targets"]``.
 
         ``batch`` is as `giblet.music.inputs.encoded` makes it, with a first dimension. Every layer
-        hears ``z``: level -> (batch, n_segments, width of the level).
+        hears ``z``: level -> (batch, n_segments, width of the level), in the rows where ``hears``
+        (batch,) bool, by default in all.
         """
         signal = None if z is None else self._latents().expand(z, _since_origin(batch))
+        if signal is not None and hears is not None:
+            signal = signal * hears[:, None, None]
         return self.transformer(
             batch["inputs"], batch["seconds"], batch["phases"], latent=signal, caches=caches
         )
@@ -181,8 +188,9 @@ class MusicTransformerVAEGAN(nn.Module, SavedMusicModel):
             Where the tokens begin on the beats' clock, in s.
         z
             Level -> (n_segments, width), which the model hears beside the tokens: not in mode
-            ``transformer``. By default one draw from each prior, for the whole piece: it knows
-            nothing of it, not even its length.
+            ``transformer``. By default none, where it was trained without them in part
+            (``latents.dropout``). Otherwise one draw from each prior, for the whole piece: it
+            knows nothing of it, not even its length.
 
         Returns
         -------
@@ -196,7 +204,7 @@ class MusicTransformerVAEGAN(nn.Module, SavedMusicModel):
         tokens = checked_tokens(tokens)
         seconds, phases = next_positions(tokens, beats, first_onset)
         moments, signal = seconds[:-1], None
-        if z is None:
+        if z is None and self.latents is not None and not self.latents.settings.dropout:
             z = self.drawn_latents(0.0)  # one segment, which all times hear
         if (values := self.as_latents(z)) is not None:
             at = torch.from_numpy(moments.astype(np.float32)).to(self.device)[None]

@@ -102,14 +102,18 @@ class Objective(nn.Module):
         values : by name, scalars to log
         drawn : one-hots of real and drawn tokens, for `discriminator_step`; None without a GAN
         """
-        targets, z, drawn = batch["targets"], None, None
+        targets, z, hears, drawn = batch["targets"], None, None, None
         values: dict[str, torch.Tensor] = {}
         if model.latents is not None:
             posteriors = model.posteriors(batch, generator)
             z = {name: posterior.z for name, posterior in posteriors.items()}
             hidden_inputs = word_dropout(batch["inputs"], self.settings.word_dropout, generator)
+            if dropout := model.latents.settings.dropout:
+                draws = torch.rand(len(targets), generator=generator, device=targets.device)
+                hears = draws >= dropout
+                hidden_inputs = torch.where(hears[:, None], hidden_inputs, batch["inputs"])
             batch = batch | {"inputs": hidden_inputs}
-        hidden = model(batch, z=z)
+        hidden = model(batch, z=z, hears=hears)
         if self.weights.keys() == {self.nats_name} and self.balancer is None:
             nats = model.target_nats(hidden, targets)  # without all logits at once
         else:

@@ -59,6 +59,9 @@ class MusicSettings(StrictSettings):
     data: DataSettings = DataSettings()
     losses: LossSettings = LossSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+    start_from: str | None = Field(
+        None, description="a trained model whose weights of the same names are taken first"
+    )
 
     @validator(mode="after")
     def _crops_hold_windows(self) -> Self:

@@ -21,7 +21,7 @@ from giblet.io.checkpoints import SealedCheckpoints, newest, whole_checkpoints
 from giblet.music.data import RandomCrops
 from giblet.music.inputs import Inputs
 from giblet.music.losses import KINDS
-from giblet.music.model import MusicTransformerVAEGAN
+from giblet.music.model import MusicTransformerVAEGAN, load
 from giblet.music.monitoring import Monitor, MonitorSettings
 from giblet.music.notes import Notes
 from giblet.music.objective import Objective
@@ -154,6 +154,20 @@ class MusicTraining(lightning.LightningModule):
 KIND_NATS = {f"nats_{name}": kind for name, kind in KINDS.items()}
 
 
+def _start_from(model: MusicTransformerVAEGAN, given: str) -> None:
+    """Take the weights of a trained model, of another mode too; GibletError for another network."""
+    weights = load(given).state_dict()
+    own = model.state_dict()
+    both = {name: value for name, value in weights.items() if name in own}
+    wrong = [name for name in both if both[name].shape != own[name].shape]
+    wrong += [name for name in own if name.startswith("transformer.") and name not in both]
+    if wrong:
+        raise GibletError(
+            f"start_from is another network than the recipe's: {given} (its {min(wrong)} differs)"
+        )
+    model.load_state_dict(own | both)
+
+
 def _resumable(folder: str, settings: MusicSettings) -> tuple[Path | None, int]:
     """The newest whole checkpoint, and its steps; GibletError if it is of another recipe."""
     if (last := newest(whole := whole_checkpoints(folder))) is None:
@@ -190,12 +204,15 @@ def fit_music(
     go into ``folder``; a run that finds its last checkpoint there continues from it, with the same
     losses as an uninterrupted run.
 
-    Raises GibletError if the checkpoint is one of another recipe, or a loss not a finite number.
+    Raises GibletError if the checkpoint is one of another recipe, ``start_from`` another network,
+    or a loss not a finite number.
     """
     schedule, (last, resumed_from) = settings.schedule, _resumable(str(folder), settings)
     with torch.random.fork_rng():
         torch.manual_seed(schedule.seed)
         module = MusicTraining(settings)
+        if settings.start_from is not None and last is None:
+            _start_from(module.model, settings.start_from)
         module.train_pieces, module.validation_pieces = train, validation
         module.first_step = resumed_from
         trainer = lightning.Trainer(

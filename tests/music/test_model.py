@@ -219,6 +219,18 @@ def test_without_latents_of_its_own_the_surprise_knows_nothing_of_the_piece(vae)
     np.testing.assert_allclose(vae.nats(tokens)[:20], vae.nats(changed)[:20], atol=1e-5)
 
 
+def test_trained_without_latents_in_part_it_is_a_transformer_without_them(vae):
+    settings = vae.settings.model_dump() | {"latents": vae.settings.latents.model_dump()}
+    settings["latents"]["dropout"] = 0.3
+    both = MusicTransformerVAEGAN(settings)
+    both.load_state_dict(vae.state_dict())
+    alone = MusicTransformerVAEGAN({"transformer": settings["transformer"]})
+    alone.transformer.load_state_dict(vae.transformer.state_dict())
+    tokens = tokenize(broken_chords(1))
+    np.testing.assert_array_equal(both.nats(tokens), alone.nats(tokens))
+    assert not np.array_equal(vae.nats(tokens), alone.nats(tokens))
+
+
 def test_a_saved_vae_is_the_same(vae, tmp_path):
     vae.save_pretrained(tmp_path)
     again, notes = load(tmp_path), broken_chords(0)

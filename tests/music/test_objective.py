@@ -156,3 +156,17 @@ def test_learned_weights_fall_for_kinds_with_many_nats(batch):
     assert weights["velocity"] == 1  # was not there
     with pytest.raises(ValidationError, match="learned need balance: weights"):
         LossSettings(token_weights="learned", balance="gradients")
+
+
+def test_crops_that_hear_no_latents_train_the_transformer_alone(batch):
+    """All crops but those: latents have no gradient from the nats, and nats are the same."""
+    latents = LATENTS | {"dropout": 1 - 1e-9}
+    objective, network, loss, values = step(
+        batch, {"kl": {"wait_steps": 9}, "word_dropout": 0.5}, {"latents": latents}
+    )
+    named = gradients(network, loss)
+    assert not any(g.any() for n, g in named.items() if n.startswith("latents."))
+    with torch.no_grad():
+        nats = network.target_nats(network(batch), batch["targets"])
+    n_tokens = (batch["targets"] != VOCABULARY.pad).sum()
+    torch.testing.assert_close(values["nats"], nats.sum() / n_tokens)

@@ -277,3 +277,24 @@ def test_it_learns_more_than_how_often_tokens_come(tmp_path):
     unigram = np.concatenate([counts.nats(each) for each in tokens]).mean()
     nats = [model.nats(each, n.beats) for each, n in zip(tokens, held_out, strict=True)]
     assert np.concatenate(nats).mean() < unigram - 0.5
+
+
+def test_a_vae_goes_on_from_a_transformer(tmp_path):
+    first = fit_music(TRAIN, HELD_OUT, recipe(), tmp_path / "first")
+    first.save_pretrained(tmp_path / "model")
+    settings = recipe(steps=1, mode="vae", schedule={"learning_rate": 1e-9, "check_every": 1})
+    started = settings.model_copy(update={"start_from": str(tmp_path / "model")})
+    vae = fit_music(TRAIN, HELD_OUT, started, tmp_path / "second")
+    for name, value in first.transformer.state_dict().items():
+        torch.testing.assert_close(vae.transformer.state_dict()[name], value, atol=1e-6, rtol=0)
+
+
+def test_start_from_is_the_same_network(tmp_path):
+    other = fit_music(TRAIN, HELD_OUT, recipe(steps=1, n_layers=2), tmp_path / "first")
+    other.save_pretrained(tmp_path / "model")
+    settings = recipe(n_layers=1, width=32).model_copy(
+        update={"start_from": str(tmp_path / "model")}
+    )
+    with pytest.raises(GibletError, match=r"start_from is another network .* differs"):
+        fit_music(TRAIN, HELD_OUT, settings, tmp_path / "second")
+    assert not (tmp_path / "second").exists()
