@@ -161,7 +161,7 @@ def test_learned_weights_fall_for_kinds_with_many_nats(batch):
 def test_crops_that_hear_no_latents_train_the_transformer_alone(batch):
     """All crops but those: latents have no gradient from the nats, and nats are the same."""
     latents = LATENTS | {"dropout": 1 - 1e-9}
-    objective, network, loss, values = step(
+    _objective, network, loss, values = step(
         batch, {"kl": {"wait_steps": 9}, "word_dropout": 0.5}, {"latents": latents}
     )
     named = gradients(network, loss)
