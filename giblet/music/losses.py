@@ -153,6 +153,7 @@ def _table() -> dict[str, Component]:
         table[f"weight_{name}"] = Component(f"{name}: learned weight", "relative", "middle")
     return table | {
         "loss": Component("all that is learned from", "nats per token", "lower"),
+        "bag": Component("of tokens by latents alone", "nats per token", "lower"),
         "kl_per_token": Component("KL of all levels", "nats per token", "middle"),
         "beta": Component("weight of KL", "relative", "middle"),
         "gradient_norm": Component("of the model, before it is clipped", "relative", "middle"),

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from pydantic import Field, model_validator as validator
 from torch import nn
+from torch.nn import functional
 
 from giblet.config.strict import StrictSettings
 from giblet.errors import GibletError
@@ -20,7 +21,7 @@ from giblet.music.memorisation import TrainingIntervals
 from giblet.music.notes import Beats, Notes
 from giblet.music.posteriors import Posterior
 from giblet.music.tokens import VOCABULARY
-from giblet.music.transformer import Transformer, TransformerSettings
+from giblet.music.transformer import Transformer, TransformerSettings, chunked_nats
 from giblet.music.windows import stream_nats
 
 Latents = Mapping[str, np.ndarray]  # level -> (n_segments, width)
@@ -117,6 +118,16 @@ class MusicTransformerVAEGAN(nn.Module, SavedMusicModel):
         embeddings = self.transformer.embedding(targets)
         is_token = targets != VOCABULARY.pad
         return self._latents().encode(embeddings, _since_origin(batch), is_token, generator)
+
+    def bag_nats(self, batch: Inputs, z: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Nats (batch, n_tokens) of each target by the signal of ``z`` alone; 0 for PAD.
+
+        The signal's direction is compared with the tokens' embeddings, which have no gradient.
+        """
+        signal = self._latents().expand(z, _since_origin(batch))
+        direction = functional.layer_norm(signal, signal.shape[-1:])
+        nats = chunked_nats(direction, batch["targets"], self.transformer.embedding.weight.detach())
+        return nats.masked_fill(batch["targets"] == VOCABULARY.pad, 0.0)
 
     def _latents(self) -> HierarchicalLatents:
         if self.latents is None:

@@ -3,7 +3,7 @@
 from typing import Literal, Self
 
 import torch
-from pydantic import Field, model_validator as validator
+from pydantic import Field, NonNegativeFloat, model_validator as validator
 from torch import nn
 
 from giblet.config.strict import StrictSettings
@@ -49,6 +49,11 @@ class LossSettings(StrictSettings):
         KlScheduleSettings(), description="its KL is of all levels, in nats per token"
     )
     word_dropout: float = Field(0.0, ge=0, lt=1, description="share of hidden inputs; mode vae")
+    bag: NonNegativeFloat = Field(
+        0.0,
+        description="weight of the nats of each token by its segments' latents alone, without "
+        "order (Zhao et al. 2017): latents must carry notes; mode vae",
+    )
 
     @validator(mode="after")
     def _one_way_of_weighting(self) -> Self:
@@ -139,6 +144,9 @@ class Objective(nn.Module):
             beta = self.kl_schedule.beta
             kl, levels = self._kl(model, posteriors, (targets != VOCABULARY.pad).sum())
             values |= levels | {"beta": torch.tensor(beta)}
+            if self.settings.bag:
+                values["bag"] = bag = mean_nats(model.bag_nats(batch, z), targets)
+                loss = loss + self.settings.bag * bag
             self.kl_schedule.update(_mean_over_processes(levels["kl_per_token"]))
             loss = loss + beta * kl
         if self.kind_weights is not None:

@@ -170,3 +170,23 @@ def test_crops_that_hear_no_latents_train_the_transformer_alone(batch):
         nats = network.target_nats(network(batch), batch["targets"])
     n_tokens = (batch["targets"] != VOCABULARY.pad).sum()
     torch.testing.assert_close(values["nats"], nats.sum() / n_tokens)
+
+
+def test_latents_alone_name_the_tokens_of_their_segments(batch):
+    """The nats of a softmax of the signal's direction over embeddings, and whom they teach."""
+    losses = {"bag": 0.5, "kl": {"wait_steps": 9}}
+    _objective, network, loss, values = step(batch, losses, {"latents": LATENTS})
+    with torch.no_grad():
+        posteriors = network.posteriors(batch, torch.Generator().manual_seed(0))
+        z = {name: posterior.z for name, posterior in posteriors.items()}
+        since = (batch["seconds"] - batch.get("origin", 0.0)).clamp(min=0)
+        signal = network.latents.expand(z, since)
+        direction = (signal - signal.mean(-1, keepdim=True)) / signal.std(-1, False, True)
+        logits = direction @ network.transformer.embedding.weight.T
+        nats = token_nats(logits, batch["targets"])
+    n_tokens = (batch["targets"] != VOCABULARY.pad).sum()
+    torch.testing.assert_close(values["bag"], nats.sum() / n_tokens, rtol=1e-3, atol=1e-3)
+    rest = (loss - values["nats"] - 0.5 * values["bag"]).detach()
+    torch.testing.assert_close(rest, torch.zeros(()), rtol=0, atol=1e-5)
+    named = gradients(network, loss - values["nats"])
+    assert all(named[f"latents.heads.{name}.2.weight"].any() for name in z)
