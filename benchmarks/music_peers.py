@@ -325,7 +325,7 @@ def fit_and_score(name: str, pieces: dict, settings: MusicSettings, options) -> 
         mode, kind = next((m, k) for m in MODES for k in KINDS if name == f"{m}_{k}")
         settings = our_settings(settings, mode, kind)
         model = MusicTransformerVAEGAN(settings.model)
-        objective = Objective(settings.losses, settings.model.gan)
+        objective = Objective(settings.losses, settings.model.gan, settings.model.transformer.width)
         data = settings.data
         facts |= train_model(model, objective, train, data, schedule, options.minutes, options.seed)
         if options.models_folder:

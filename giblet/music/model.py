@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from pydantic import Field, model_validator as validator
 from torch import nn
-from torch.nn import functional
 
 from giblet.config.strict import StrictSettings
 from giblet.errors import GibletError
@@ -21,7 +20,7 @@ from giblet.music.memorisation import TrainingIntervals
 from giblet.music.notes import Beats, Notes
 from giblet.music.posteriors import Posterior
 from giblet.music.tokens import VOCABULARY
-from giblet.music.transformer import Transformer, TransformerSettings, chunked_nats
+from giblet.music.transformer import Transformer, TransformerSettings
 from giblet.music.windows import stream_nats
 
 Latents = Mapping[str, np.ndarray]  # level -> (n_segments, width)
@@ -103,7 +102,7 @@ class MusicTransformerVAEGAN(nn.Module, SavedMusicModel):
         hears ``z``: level -> (batch, n_segments, width of the level), in the rows where ``hears``
         (batch,) bool, by default in all.
         """
-        signal = None if z is None else self._latents().expand(z, _since_origin(batch))
+        signal = None if z is None else self.latent_signal(batch, z)
         if signal is not None and hears is not None:
             signal = signal * hears[:, None, None]
         return self.transformer(
@@ -119,15 +118,9 @@ class MusicTransformerVAEGAN(nn.Module, SavedMusicModel):
         is_token = targets != VOCABULARY.pad
         return self._latents().encode(embeddings, _since_origin(batch), is_token, generator)
 
-    def bag_nats(self, batch: Inputs, z: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Nats (batch, n_tokens) of each target by the signal of ``z`` alone; 0 for PAD.
-
-        The signal's direction is compared with the tokens' embeddings, which have no gradient.
-        """
-        signal = self._latents().expand(z, _since_origin(batch))
-        direction = functional.layer_norm(signal, signal.shape[-1:])
-        nats = chunked_nats(direction, batch["targets"], self.transformer.embedding.weight.detach())
-        return nats.masked_fill(batch["targets"] == VOCABULARY.pad, 0.0)
+    def latent_signal(self, batch: Inputs, z: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Signal (batch, n_tokens, width) of ``z`` that the decoder hears at each target."""
+        return self._latents().expand(z, _since_origin(batch))
 
     def _latents(self) -> HierarchicalLatents:
         if self.latents is None:

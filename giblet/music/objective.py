@@ -65,13 +65,19 @@ class LossSettings(StrictSettings):
 class Objective(nn.Module):
     """The loss of a batch, with what it needs from step to step.
 
-    That is KL's weight, the discriminators, the balancer, and the weights of kinds of tokens that
-    are learned.
+    That is KL's weight, the discriminators, the balancer, the weights of kinds of tokens that are
+    learned, and the map from latents to bags of tokens. ``width`` is the model's; a bag needs it.
     """
 
-    def __init__(self, settings: LossSettings, gan: AdversarialSettings | None):
+    def __init__(
+        self, settings: LossSettings, gan: AdversarialSettings | None, width: int | None = None
+    ):
         super().__init__()
         self.settings = settings
+        self.bag_logits = None
+        if settings.bag:
+            assert width is not None, "the width of the latents' signal"
+            self.bag_logits = nn.Linear(width, VOCABULARY.n_ids)
         self.kl_schedule = build_schedule(settings.kl)
         self.adversary = None if gan is None else MusicAdversary(gan)
         self.kind_weights = None
@@ -144,9 +150,10 @@ class Objective(nn.Module):
             beta = self.kl_schedule.beta
             kl, levels = self._kl(model, posteriors, (targets != VOCABULARY.pad).sum())
             values |= levels | {"beta": torch.tensor(beta)}
-            if self.settings.bag:
-                values["bag"] = bag = mean_nats(model.bag_nats(batch, z), targets)
-                loss = loss + self.settings.bag * bag
+            if self.bag_logits is not None:
+                named = token_nats(self.bag_logits(model.latent_signal(batch, z)), targets)
+                values["bag"] = mean_nats(named, targets)
+                loss = loss + self.settings.bag * values["bag"]
             self.kl_schedule.update(_mean_over_processes(levels["kl_per_token"]))
             loss = loss + beta * kl
         if self.kind_weights is not None:

@@ -64,6 +64,12 @@ class MusicSettings(StrictSettings):
     )
 
     @validator(mode="after")
+    def _a_bag_is_of_latents(self) -> Self:
+        if self.losses.bag and self.model.latents is None:
+            raise ValueError("losses.bag is of latents: set model.latents, or leave it out")
+        return self
+
+    @validator(mode="after")
     def _crops_hold_windows(self) -> Self:
         gan, n_tokens = self.model.gan, self.data.crop_tokens
         for name, scale in gan.scales.items() if gan else ():

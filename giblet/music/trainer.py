@@ -40,7 +40,9 @@ class MusicTraining(lightning.LightningModule):
         self.automatic_optimization = False
         self.settings = settings
         self.model = MusicTransformerVAEGAN(settings.model).train()
-        self.objective = Objective(settings.losses, settings.model.gan)
+        self.objective = Objective(
+            settings.losses, settings.model.gan, settings.model.transformer.width
+        )
         self.monitor = Monitor(MonitorSettings())
         # The discriminators' gradients are averaged by `Objective.discriminator_step`.
         names = [name for name, _ in self.named_parameters() if ".adversary." in name]
@@ -141,6 +143,8 @@ class MusicTraining(lightning.LightningModule):
         vectors = [p for p in self.model.parameters() if p.ndim < 2]
         if (weights := self.objective.kind_weights) is not None:
             vectors += weights.parameters()
+        if (bag := self.objective.bag_logits) is not None:
+            matrices, vectors = [*matrices, bag.weight], [*vectors, bag.bias]
         groups = [
             {"params": matrices, "weight_decay": schedule.weight_decay},
             {"params": vectors, "weight_decay": 0.0},
