@@ -27,7 +27,7 @@ from giblet.music.segments import SegmentEncoder, gather_segments
 from giblet.music.tokens import VOCABULARY
 
 LARGEST_LOG_VARIANCE = 8.0  # and smallest: -8
-FIRST_LOG_VARIANCE = -2.0  # of posteriors before training: a decoder that hears noise ignores z
+FIRST_LOG_VARIANCE = -4.0  # of posteriors before training: a decoder that hears noise ignores z
 FIRST_OUTPUT = 0.2  # size of the signal's weights before training: about as loud as the tokens
 
 
@@ -220,16 +220,22 @@ class HierarchicalLatents(nn.Module):
         the last segment hears the last. To predict token i + 1 at position i, pass the seconds of
         token i + 1, which the tokens up to i determine.
         """
-        signal: torch.Tensor | float = 0.0
-        indices = self.encoder.indices(seconds)
-        for name, level in self.settings.levels.items():
-            index = indices[name].clamp(max=z[name].shape[1] - 1)
-            signal = signal + gather_segments(self.to_decoder[name](z[name]), index)
-            if level.seconds:
-                phase = seconds.remainder(level.seconds) / level.seconds
-                angles = torch.stack([phase, (tau * phase).sin(), (tau * phase).cos()], -1)
-                signal = signal + self.phases[name](angles.to(z[name].dtype))
+        signal = self.at_times(z, seconds)
+        for name, phases in self.phases.items():
+            period = self.settings.levels[name].seconds
+            phase = seconds.remainder(period) / period
+            angles = torch.stack([phase, (tau * phase).sin(), (tau * phase).cos()], -1)
+            signal = signal + phases(angles.to(signal.dtype))
         return self.output(nn.functional.gelu(signal))
+
+    def at_times(self, z: Mapping[str, torch.Tensor], seconds: torch.Tensor) -> torch.Tensor:
+        """Sum (batch, n, width) of linear maps of the latents whose segments contain each time."""
+        total: torch.Tensor | float = 0.0
+        indices = self.encoder.indices(seconds)
+        for name, values in z.items():
+            index = indices[name].clamp(max=values.shape[1] - 1)
+            total = total + gather_segments(self.to_decoder[name](values), index)
+        return total
 
 
 def word_dropout(tokens: torch.Tensor, rate: float, generator: torch.Generator) -> torch.Tensor:

@@ -102,7 +102,7 @@ class MusicTransformerVAEGAN(nn.Module, SavedMusicModel):
         hears ``z``: level -> (batch, n_segments, width of the level), in the rows where ``hears``
         (batch,) bool, by default in all.
         """
-        signal = None if z is None else self.latent_signal(batch, z)
+        signal = None if z is None else self._latents().expand(z, _since_origin(batch))
         if signal is not None and hears is not None:
             signal = signal * hears[:, None, None]
         return self.transformer(
@@ -118,9 +118,9 @@ class MusicTransformerVAEGAN(nn.Module, SavedMusicModel):
         is_token = targets != VOCABULARY.pad
         return self._latents().encode(embeddings, _since_origin(batch), is_token, generator)
 
-    def latent_signal(self, batch: Inputs, z: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Signal (batch, n_tokens, width) of ``z`` that the decoder hears at each target."""
-        return self._latents().expand(z, _since_origin(batch))
+    def latents_at_targets(self, batch: Inputs, z: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        """Sum (batch, n_tokens, width) of linear maps of the latents of each target's segments."""
+        return self._latents().at_times(z, _since_origin(batch))
 
     def _latents(self) -> HierarchicalLatents:
         if self.latents is None:

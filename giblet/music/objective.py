@@ -151,7 +151,7 @@ class Objective(nn.Module):
             kl, levels = self._kl(model, posteriors, (targets != VOCABULARY.pad).sum())
             values |= levels | {"beta": torch.tensor(beta)}
             if self.bag_logits is not None:
-                named = token_nats(self.bag_logits(model.latent_signal(batch, z)), targets)
+                named = token_nats(self.bag_logits(model.latents_at_targets(batch, z)), targets)
                 values["bag"] = mean_nats(named, targets)
                 loss = loss + self.settings.bag * values["bag"]
             self.kl_schedule.update(_mean_over_processes(levels["kl_per_token"]))

@@ -182,7 +182,7 @@ def test_latents_alone_name_the_tokens_of_their_segments(batch):
         posteriors = network.posteriors(batch, torch.Generator().manual_seed(0))
         z = {name: posterior.z for name, posterior in posteriors.items()}
         since = (batch["seconds"] - batch["origin"]).clamp(min=0)
-        logits = objective.bag_logits(network.latents.expand(z, since))
+        logits = objective.bag_logits(network.latents.at_times(z, since))
     expected = mean_nats(token_nats(logits, batch["targets"]), batch["targets"])
     torch.testing.assert_close(values["bag"], expected)
     torch.testing.assert_close(loss.detach(), values["nats"] + 0.5 * expected)
