@@ -112,9 +112,12 @@ class MusicTransformerVAEGAN(nn.Module, SavedMusicModel):
     def posteriors(
         self, batch: Inputs, generator: torch.Generator | None = None
     ) -> dict[str, Posterior]:
-        """Posteriors of the latents of all levels; without ``generator`` z is their mean."""
+        """Posteriors of the latents of all levels; without ``generator`` z is their mean.
+
+        The encoder reads the decoder's embeddings and does not teach them.
+        """
         targets = batch["targets"]
-        embeddings = self.transformer.embedding(targets)
+        embeddings = self.transformer.embedding(targets).detach()
         is_token = targets != VOCABULARY.pad
         return self._latents().encode(embeddings, _since_origin(batch), is_token, generator)
 

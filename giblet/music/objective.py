@@ -3,7 +3,7 @@
 from typing import Literal, Self
 
 import torch
-from pydantic import Field, NonNegativeFloat, model_validator as validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, model_validator as validator
 from torch import nn
 
 from giblet.config.strict import StrictSettings
@@ -54,11 +54,16 @@ class LossSettings(StrictSettings):
         description="weight of the nats of each token by its segments' latents alone, without "
         "order (Zhao et al. 2017): latents must carry notes; mode vae",
     )
+    bag_steps: NonNegativeInt = Field(
+        0, description="first steps that learn from the bag and KL alone, four times as fast"
+    )
 
     @validator(mode="after")
-    def _one_way_of_weighting(self) -> Self:
+    def _settings_agree(self) -> Self:
         if self.token_weights == "learned" and self.balance == "gradients":
             raise ValueError("token_weights that are learned need balance: weights")
+        if self.bag_steps and not self.bag:
+            raise ValueError("bag_steps need a bag above 0")
         return self
 
 
@@ -118,6 +123,9 @@ class Objective(nn.Module):
         if model.latents is not None:
             posteriors = model.posteriors(batch, generator)
             z = {name: posterior.z for name, posterior in posteriors.items()}
+            if step < self.settings.bag_steps:
+                loss, values = self._of_latents(model, batch, posteriors, z)
+                return loss, {name: value.detach() for name, value in values.items()}, None
             hidden_inputs = word_dropout(batch["inputs"], self.settings.word_dropout, generator)
             if dropout := model.latents.settings.dropout:
                 draws = torch.rand(len(targets), generator=generator, device=targets.device)
@@ -147,15 +155,9 @@ class Objective(nn.Module):
             loss = loss.detach() + along - along.detach()
             values |= {f"share_{name}": share for name, share in shares.items()}
         if z is not None:
-            beta = self.kl_schedule.beta
-            kl, levels = self._kl(model, posteriors, (targets != VOCABULARY.pad).sum())
-            values |= levels | {"beta": torch.tensor(beta)}
-            if self.bag_logits is not None:
-                named = token_nats(self.bag_logits(model.latents_at_targets(batch, z)), targets)
-                values["bag"] = mean_nats(named, targets)
-                loss = loss + self.settings.bag * values["bag"]
-            self.kl_schedule.update(_mean_over_processes(levels["kl_per_token"]))
-            loss = loss + beta * kl
+            latent_loss, latent_values = self._of_latents(model, batch, posteriors, z)
+            values |= latent_values
+            loss = loss + latent_loss
         if self.kind_weights is not None:
             weights = self.kind_weights.weights()
             values |= {f"weight_{name}": torch.tensor(w) for name, w in weights.items()}
@@ -171,6 +173,24 @@ class Objective(nn.Module):
         if isinstance(self.settings.token_weights, TokenWeights):
             return weighted_nats(nats, targets, self.settings.token_weights)
         return mean_nats(nats, targets)
+
+    def _of_latents(
+        self,
+        model: MusicTransformerVAEGAN,
+        batch: Inputs,
+        posteriors: dict[str, Posterior],
+        z: dict[str, torch.Tensor],
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """KL and the bag, weighed, and their values."""
+        targets, beta = batch["targets"], self.kl_schedule.beta
+        kl, values = self._kl(model, posteriors, (targets != VOCABULARY.pad).sum())
+        values["beta"] = torch.tensor(beta)
+        self.kl_schedule.update(_mean_over_processes(values["kl_per_token"]))
+        if self.bag_logits is None:
+            return beta * kl, values
+        nats = token_nats(self.bag_logits(model.latents_at_targets(batch, z)), targets)
+        values["bag"] = mean_nats(nats, targets)
+        return beta * kl + self.settings.bag * values["bag"], values
 
     def _kl(
         self, model: MusicTransformerVAEGAN, posteriors: dict[str, Posterior], n_tokens

@@ -190,6 +190,18 @@ def test_latents_alone_name_the_tokens_of_their_segments(batch):
     assert all(named[f"latents.heads.{name}.2.weight"].any() for name in z)
 
 
+def test_first_steps_teach_latents_alone(batch):
+    losses = {"bag": 0.5, "bag_steps": 1, "kl": {"wait_steps": 9}}
+    objective, network, loss, values = step(batch, losses, {"latents": LATENTS})
+    torch.testing.assert_close(loss.detach(), 0.5 * values["bag"])
+    assert all(name.startswith("latents.") for name in gradients(network, loss))
+    _loss, later, _drawn = objective(network, batch, 1, torch.Generator())
+    assert "nats" in later
+    assert "nats" not in values
+
+
 def test_a_bag_needs_latents():
+    with pytest.raises(ValidationError, match="bag_steps need"):
+        LossSettings(bag_steps=3)
     with pytest.raises(GibletError, match="is of latents"):
         parse_recipe({"losses": {"bag": 1.0}}, "recipe.yaml")
