@@ -220,7 +220,7 @@ class HierarchicalLatents(nn.Module):
         the last segment hears the last. To predict token i + 1 at position i, pass the seconds of
         token i + 1, which the tokens up to i determine.
         """
-        signal = self.at_times(z, seconds)
+        signal: torch.Tensor = sum(self.at_times(z, seconds).values(), torch.zeros(()))
         for name, phases in self.phases.items():
             period = self.settings.levels[name].seconds
             phase = seconds.remainder(period) / period
@@ -228,14 +228,15 @@ class HierarchicalLatents(nn.Module):
             signal = signal + phases(angles.to(signal.dtype))
         return self.output(nn.functional.gelu(signal))
 
-    def at_times(self, z: Mapping[str, torch.Tensor], seconds: torch.Tensor) -> torch.Tensor:
-        """Sum (batch, n, width) of linear maps of the latents whose segments contain each time."""
-        total: torch.Tensor | float = 0.0
-        indices = self.encoder.indices(seconds)
+    def at_times(
+        self, z: Mapping[str, torch.Tensor], seconds: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Level -> linear map (batch, n, width) of the latent whose segment contains each time."""
+        mapped, indices = {}, self.encoder.indices(seconds)
         for name, values in z.items():
             index = indices[name].clamp(max=values.shape[1] - 1)
-            total = total + gather_segments(self.to_decoder[name](values), index)
-        return total
+            mapped[name] = gather_segments(self.to_decoder[name](values), index)
+        return mapped
 
 
 def word_dropout(tokens: torch.Tensor, rate: float, generator: torch.Generator) -> torch.Tensor:

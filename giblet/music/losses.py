@@ -145,6 +145,7 @@ def _table() -> dict[str, Component]:
         }
     for level in ("fine", "local", "global"):
         table[f"kl_{level}"] = Component(f"{level} latents: KL", "nats per latent", "middle")
+        table[f"bag_{level}"] = Component(f"by {level} latents alone", "nats per token", "lower")
         table[f"active_units_{level}"] = Component(f"{level} latents: used", "share", "higher")
     learned = [name for name in table if name.startswith(("music_", "adversarial_", "features_"))]
     for name in ("nats", "nats_weighted", *ConstraintWeights.model_fields, *learned):
@@ -153,7 +154,6 @@ def _table() -> dict[str, Component]:
         table[f"weight_{name}"] = Component(f"{name}: learned weight", "relative", "middle")
     return table | {
         "loss": Component("all that is learned from", "nats per token", "lower"),
-        "bag": Component("of tokens by latents alone", "nats per token", "lower"),
         "kl_per_token": Component("KL of all levels", "nats per token", "middle"),
         "beta": Component("weight of KL", "relative", "middle"),
         "gradient_norm": Component("of the model, before it is clipped", "relative", "middle"),

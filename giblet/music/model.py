@@ -121,8 +121,10 @@ class MusicTransformerVAEGAN(nn.Module, SavedMusicModel):
         is_token = targets != VOCABULARY.pad
         return self._latents().encode(embeddings, _since_origin(batch), is_token, generator)
 
-    def latents_at_targets(self, batch: Inputs, z: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Sum (batch, n_tokens, width) of linear maps of the latents of each target's segments."""
+    def latents_at_targets(
+        self, batch: Inputs, z: Mapping[str, torch.Tensor]
+    ) -> dict[str, torch.Tensor]:
+        """Level -> linear map (batch, n_tokens, width) of the latent of each target's segment."""
         return self._latents().at_times(z, _since_origin(batch))
 
     def _latents(self) -> HierarchicalLatents:

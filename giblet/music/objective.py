@@ -51,8 +51,8 @@ class LossSettings(StrictSettings):
     word_dropout: float = Field(0.0, ge=0, lt=1, description="share of hidden inputs; mode vae")
     bag: NonNegativeFloat = Field(
         0.0,
-        description="weight of the nats of each token by its segments' latents alone, without "
-        "order (Zhao et al. 2017): latents must carry notes; mode vae",
+        description="weight of the nats of each token by one latent of its segment alone, without "
+        "order, the mean of the levels (Zhao et al. 2017): latents must carry notes; mode vae",
     )
     bag_steps: NonNegativeInt = Field(
         0, description="first steps that learn from the bag and KL alone, four times as fast"
@@ -188,9 +188,12 @@ class Objective(nn.Module):
         self.kl_schedule.update(_mean_over_processes(values["kl_per_token"]))
         if self.bag_logits is None:
             return beta * kl, values
-        nats = token_nats(self.bag_logits(model.latents_at_targets(batch, z)), targets)
-        values["bag"] = mean_nats(nats, targets)
-        return beta * kl + self.settings.bag * values["bag"], values
+        bags = {
+            f"bag_{name}": mean_nats(token_nats(self.bag_logits(mapped), targets), targets)
+            for name, mapped in model.latents_at_targets(batch, z).items()
+        }
+        mean = torch.stack(list(bags.values())).mean()
+        return beta * kl + self.settings.bag * mean, values | bags
 
     def _kl(
         self, model: MusicTransformerVAEGAN, posteriors: dict[str, Posterior], n_tokens
