@@ -63,13 +63,18 @@ def time_limit(seconds: float) -> Iterator[None]:
         _read_until.reset(token)
 
 
-class _LimitedFile(io.FileIO):
-    """A file that raises `OutOfTime` once when it is read too late, and then is at its end.
+class _File(io.FileIO):
+    """A file of which ``zeros``, positions of a few bytes, are read as 0.
 
-    FFmpeg searches damaged files whole.
+    It raises `OutOfTime` once when it is read too late, and then is at its end: FFmpeg searches
+    damaged files whole.
     """
 
     _is_over = False
+
+    def __init__(self, path: str | Path, zeros: range) -> None:
+        super().__init__(path)
+        self._zeros = zeros
 
     def read(self, size: int = -1, /) -> bytes:
         if self._is_over:
@@ -77,7 +82,14 @@ class _LimitedFile(io.FileIO):
         if time.monotonic() > _read_until.get():
             self._is_over = True
             raise OutOfTime
-        return super().read(size)
+        begin = self.tell() if self._zeros else 0
+        content = super().read(size)
+        if begin < self._zeros.stop:
+            content = bytearray(content)
+            for at in self._zeros:
+                if 0 <= at - begin < len(content):
+                    content[at - begin] = 0
+        return bytes(content)
 
 
 @contextmanager
@@ -91,7 +103,7 @@ def open_film(path: str | Path) -> Iterator["av.container.InputContainer"]:
     with ExitStack() as opened:
         try:
             file = opened.enter_context(_file(path))
-            options = _this_file_alone() | _length_options(path)
+            options = _this_file_alone()
             film = opened.enter_context(av.open(file, options=options))
             if any(map(_is_undescribed, film.streams.audio)):  # it begins later than FFmpeg looks
                 file = opened.enter_context(_file(path))
@@ -107,8 +119,15 @@ def open_film(path: str | Path) -> Iterator["av.container.InputContainer"]:
 
 
 def _file(path: str | Path) -> io.RawIOBase | io.BufferedReader:
+    """The file as FFmpeg shall read it: a ``.wav`` of more than 4 GiB to its end.
+
+    Its header holds no such size. Where that is 0, FFmpeg does not search the samples for the
+    chunks behind them, which takes minutes where they are silent.
+    """
+    data = wave_data(path)
+    zeros = range(data.begin - 4, data.begin) if data and data.wrapped else range(0)
     limited = _read_until.get() < float("inf")
-    return _LimitedFile(path) if limited else open(path, "rb")
+    return _File(path, zeros) if zeros or limited else open(path, "rb")
 
 
 def _is_undescribed(stream) -> bool:
@@ -127,12 +146,6 @@ def _this_file_alone() -> dict[str, str]:
 
     formats = {name for name in av.formats_available if not _NAME_OTHERS & {*name.split(",")}}
     return {"protocol_whitelist": "none", "format_whitelist": ",".join(sorted(formats))}
-
-
-def _length_options(path: str | Path) -> dict[str, str]:
-    """To the end of a ``.wav`` of more than 4 GiB, whose header holds no such size."""
-    data = wave_data(path)
-    return {"ignore_length": "1"} if data and data.wrapped else {}
 
 
 def film_start(film: "av.container.InputContainer") -> Fraction:
