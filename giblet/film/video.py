@@ -97,7 +97,7 @@ def pictures_duration(path: str | Path) -> float:
     """
     with open_film(path) as film:
         stream = _needed_picture_stream(film, path)
-        packets = (p for p in stream_packets(film, stream, path) if p.pts is not None)
+        packets = (p for p in stream_packets(film, stream, path) if _is_shown(p))
         times = [(p.pts * stream.time_base, _time_shown(p, stream)) for p in packets]
         if not times:
             raise GibletError(f"{path}: no picture in its video track (zero length)")
@@ -172,6 +172,11 @@ def _needed_picture_stream(film, path):
     if stream is None:
         raise GibletError(f"{path}: has no pictures")
     return stream
+
+
+def _is_shown(packet) -> bool:
+    """Not so those that an edit list leaves out: decoders need them for others."""
+    return packet.pts is not None and not packet.is_discard
 
 
 def _time_shown(part, stream) -> Fraction:

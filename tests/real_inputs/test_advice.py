@@ -111,3 +111,37 @@ def test_parts_of_two_rates_are_joined_by_the_filter(tmp_path):
                 frames += pulled(graph)
     assert {frame.sample_rate for frame in frames} == {48000}
     assert sum(frame.samples for frame in frames) / 48000 == pytest.approx(8, abs=0.02)
+
+
+def test_samples_without_a_header(tmp_path):
+    """By ``ffmpeg -f alaw -ar 8000 -ac 1 -i a.al new.flac``."""
+    path = film(tmp_path / "1.wav", "pcm_alaw", 8000, "mono")
+    content = path.read_bytes()
+    path = tmp_path / "a.al"
+    path.write_bytes(content[content.index(b"data") + 8 :])
+    with pytest.raises(GibletError, match=r"gsm .*-f alaw -ar RATE -ac CHANNELS -i a\.al new"):
+        read_sound(path, RATE)
+    new = remuxed(path, tmp_path / "new.flac", "flac", format="alaw", sample_rate="8000")
+    is_sound(clicks=1e-3)(read_sound(new, RATE))
+
+
+def remuxed(path, out, codec=None, tracks=None, format=None, **options):
+    """``path`` as ``ffmpeg -i PATH -map ... -c copy OUT`` makes it, or its sound in ``codec``.
+
+    ``tracks``: of the file, all by default.
+    """
+    with av.open(str(path), format=format, options=options) as file, av.open(str(out), "w") as new:
+        streams = file.streams if tracks is None else [file.streams[k] for k in tracks]
+        if codec:
+            audio = file.streams.audio[0]
+            stream = new.add_stream(codec, rate=audio.rate, layout=audio.layout.name)
+            for frame in file.decode(audio=0):
+                new.mux(stream.encode(frame))
+            new.mux(stream.encode(None))
+            return out
+        copies = {each.index: new.add_stream_from_template(each) for each in streams}
+        for packet in file.demux(*streams):
+            if packet.dts is not None:
+                packet.stream = copies[packet.stream_index]
+                new.mux(packet)
+    return out
