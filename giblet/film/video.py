@@ -225,7 +225,8 @@ def _in_order(pictures: Iterator["av.VideoFrame"], path) -> Iterator["av.VideoFr
                 break
             if any(picture.pts is None for picture in ahead):
                 raise GibletError(
-                    f"{path}: its pictures have no timestamps. Copy it into an mp4 first."
+                    f"{path}: its pictures have no timestamps. Write it with its frames a second: "
+                    f"ffmpeg -r RATE -i {Path(path).name} new.mp4"
                 )
             picture = ahead.popleft()
             n_later = sum(picture.pts > other.pts for other in ahead)
