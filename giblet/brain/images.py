@@ -165,7 +165,13 @@ class ImageRecording:
         first = recordings[0]
         mask, warnings = np.ones(first.shape, dtype=bool), []
         for recording in recordings:
-            brain = open_volume(recording.mask_file)
+            stored = open_volume(recording.mask_file)
+            brain = _turned(stored, recording)
+            if brain is not stored:
+                warnings.append(
+                    f"{recording.mask_file.name}: its axes are in another order or direction than "
+                    f"those of {recording.path.name}: turned"
+                )
             shift, of_mask = grid_shift(recording, first), grid_shift(brain, first)
             if max(shift, of_mask) > LARGEST_SHIFT:
                 raise GibletError(
@@ -325,6 +331,19 @@ class Parcels:
         arrays["labels"] = ("i", "j", "k"), self.atlas
         centres = parcel_means(self.voxels.centres().T, self._labels).T
         return _with_axes(arrays.assign_coords(parcel=self._names), "parcel", centres)
+
+
+def _turned(mask, grid: ImageRecording):
+    """A mask's image with its axes in the order and the directions of those of ``grid``.
+
+    LAS for RAS, for example; values and their places in mm stay.
+    """
+    from nibabel.orientations import io_orientation, ornt_transform
+
+    if np.allclose(mask.affine[:3, :3], grid.affine[:3, :3], rtol=0.01):
+        return mask
+    turn = ornt_transform(io_orientation(mask.affine), io_orientation(grid.affine))
+    return mask.as_reoriented(turn)
 
 
 def _with_axes(arrays: xr.Dataset, dimension: str, centres: np.ndarray) -> xr.Dataset:

@@ -43,6 +43,7 @@ _TEXT |= {"header": str, "index_column": str}
 _YES_OR_NO = {"yes": True, "true": True, "no": False, "false": False}
 _TURNED = "; does the scan's table lie the other way round? Save it with a row per volume"
 _MOST_DROPPED = 100_000
+_LONGEST_RUN = 3 * 3600  # s: nobody lies in a scanner for longer without a break
 
 
 def read_run_table(path: str | Path, confounds: Sequence[str] = ()) -> list[BoldRun]:
@@ -156,6 +157,10 @@ def _read_row(row, folder: Path, confounds: Sequence[str]) -> BoldRun:
     film_time, in_film, film_start = film_times(times, *event)
     if not in_film.any():
         raise GibletError(f"{path}: no volume was taken while the film was on: see film_onset")
+    too_long = []
+    if 0 < n_columns < n_scanned and times[-1] - times[0] > _LONGEST_RUN:
+        hours = (times[-1] - times[0]) / 3600
+        too_long = [f"{path.name}: its {n_scanned:,} rows last {hours:.1f} h as volumes{_TURNED}"]
     of_header = compare_t_r(recording.header_t_r, t_r, path.name, "the table of runs")
     nuisance, displaced = np.empty((n_scanned, 0)), np.full(n_scanned, np.nan)
     if not pd.isna(row.confounds):
@@ -173,7 +178,7 @@ def _read_row(row, folder: Path, confounds: Sequence[str]) -> BoldRun:
         in_film=in_film,
         film_start=film_start,
         displacement=displaced,
-        warnings=[*recording.warnings, *of_header],
+        warnings=[*recording.warnings, *of_header, *too_long],
     )
 
 

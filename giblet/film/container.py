@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from giblet.errors import GibletError
+from giblet.film.edit_list import check_edits
 from giblet.film.joined import continued
+from giblet.film.mp3_header import mp3_seconds
 from giblet.film.wave_header import wave_data
 from giblet.io.paths import check_file
 
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # formats with one index or header for the whole file: joined byte by byte, only the first is read
-_ONE_TIMELINE = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
+_MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
+_ONE_TIMELINE = {_MP4, "matroska,webm"}
 _TAGGED_END = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _RAW = {
     "aac",
@@ -43,6 +46,8 @@ _RAW = {
     "amrwb",
 }
 _RAW |= {"adx", "ac4", "gsm", "g722", "g729", "aptx", "sbc", "h264", "hevc", "mpegvideo", "m4v"}
+_NO_HEADER = re.compile("alaw|mulaw|vidc|aptx|aptx_hd|dfpwm|[su]8|[suf](16|24|32|64)[bl]e")
+_HEADERLESS = {".al": "alaw", ".ul": "mulaw", ".sw": "s16le", ".sb": "s8", ".ub": "u8"}
 _NAME_OTHERS = {"hls", "applehttp", "concat", "dash", "webm_dash_manifest", "imf", "sdp", "vobsub"}
 # where the first 5 s do not describe a sound track: µs and bytes of the file's beginning
 _LONG_PROBE = {"analyzeduration": "600000000", "probesize": "200000000"}
@@ -63,13 +68,18 @@ def time_limit(seconds: float) -> Iterator[None]:
         _read_until.reset(token)
 
 
-class _LimitedFile(io.FileIO):
-    """A file that raises `OutOfTime` once when it is read too late, and then is at its end.
+class _File(io.FileIO):
+    """A file of which ``zeros``, positions of a few bytes, are read as 0.
 
-    FFmpeg searches damaged files whole.
+    It raises `OutOfTime` once when it is read too late, and then is at its end: FFmpeg searches
+    damaged files whole.
     """
 
     _is_over = False
+
+    def __init__(self, path: str | Path, zeros: range) -> None:
+        super().__init__(path)
+        self._zeros = zeros
 
     def read(self, size: int = -1, /) -> bytes:
         if self._is_over:
@@ -77,7 +87,14 @@ class _LimitedFile(io.FileIO):
         if time.monotonic() > _read_until.get():
             self._is_over = True
             raise OutOfTime
-        return super().read(size)
+        begin = self.tell() if self._zeros else 0
+        content = super().read(size)
+        if begin < self._zeros.stop:
+            content = bytearray(content)
+            for at in self._zeros:
+                if 0 <= at - begin < len(content):
+                    content[at - begin] = 0
+        return bytes(content)
 
 
 @contextmanager
@@ -91,7 +108,7 @@ def open_film(path: str | Path) -> Iterator["av.container.InputContainer"]:
     with ExitStack() as opened:
         try:
             file = opened.enter_context(_file(path))
-            options = _this_file_alone() | _length_options(path)
+            options = _this_file_alone()
             film = opened.enter_context(av.open(file, options=options))
             if any(map(_is_undescribed, film.streams.audio)):  # it begins later than FFmpeg looks
                 file = opened.enter_context(_file(path))
@@ -103,12 +120,36 @@ def open_film(path: str | Path) -> Iterator["av.container.InputContainer"]:
                 f"{path}: cannot be read as a film or a sound ({error.strerror}). "
                 "Is it a media file, complete, and no playlist?"
             ) from None
+        _check_header(film, path)
+        if film.format.name == _MP4:
+            check_edits(path)
         yield film
 
 
+def _check_header(film, path: str | Path) -> None:
+    """GibletError for samples without a header, of which FFmpeg guesses rate and channels."""
+    kind = guessed = film.format.name
+    if is_raw(film):  # A-law of silence looks like GSM
+        kind = _HEADERLESS.get(Path(path).suffix.lower(), guessed)
+    if _NO_HEADER.fullmatch(kind):
+        name = Path(path).name
+        raise GibletError(
+            f"{path}: samples without a header, as its name says; their rate is not known (FFmpeg "
+            f"would take it for {guessed} of {film.streams.audio[0].rate} Hz, mono). Convert it "
+            f"with its own: ffmpeg -f {kind} -ar RATE -ac CHANNELS -i {name} new.flac"
+        )
+
+
 def _file(path: str | Path) -> io.RawIOBase | io.BufferedReader:
+    """The file as FFmpeg shall read it: a ``.wav`` of more than 4 GiB to its end.
+
+    Its header holds no such size. Where that is 0, FFmpeg does not search the samples for the
+    chunks behind them, which takes minutes where they are silent.
+    """
+    data = wave_data(path)
+    zeros = range(data.begin - 4, data.begin) if data and data.wrapped else range(0)
     limited = _read_until.get() < float("inf")
-    return _LimitedFile(path) if limited else open(path, "rb")
+    return _File(path, zeros) if zeros or limited else open(path, "rb")
 
 
 def _is_undescribed(stream) -> bool:
@@ -129,12 +170,6 @@ def _this_file_alone() -> dict[str, str]:
     return {"protocol_whitelist": "none", "format_whitelist": ",".join(sorted(formats))}
 
 
-def _length_options(path: str | Path) -> dict[str, str]:
-    """To the end of a ``.wav`` of more than 4 GiB, whose header holds no such size."""
-    data = wave_data(path)
-    return {"ignore_length": "1"} if data and data.wrapped else {}
-
-
 def film_start(film: "av.container.InputContainer") -> Fraction:
     """Timestamp (s) at which the container starts: zero of the film's clock."""
     return Fraction(film.start_time or 0, 1_000_000)
@@ -148,6 +183,8 @@ def header_duration(film, stream, path: str | Path) -> float | None:
     """
     if is_estimated(film, path) or _counts_packets(film, stream):
         return None
+    if film.format.name == "mp3":
+        return header_seconds(film, path)
     if stream.duration is None:
         tag = _TAGGED_END.fullmatch(stream.metadata.get("DURATION", ""))
         if tag is None:
@@ -172,19 +209,17 @@ def is_raw(film) -> bool:
 def is_estimated(film, path: str | Path) -> bool:
     """Whether the durations that FFmpeg gives are estimated by a bit rate."""
     if film.format.name == "mp3":
-        with open(path, "rb") as file:
-            _skip_tags(file)
-            start = file.read(2**16)
-        return not any(mark in start for mark in (b"Xing", b"Info", b"VBRI"))
+        return mp3_seconds(path, film.streams.audio[0].rate) is None
     return is_raw(film)
 
 
-def _skip_tags(file) -> None:
-    """Go behind the ID3 tags at a file's beginning, which may hold a large cover."""
-    while (head := file.read(10))[:3] == b"ID3" and len(head) == 10:
-        size = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(reversed(head[6:])))
-        file.seek(size, 1)
-    file.seek(-len(head), 1)
+def header_seconds(film, path: str | Path) -> float:
+    """Seconds of a film by its header; 0 if only bit rates tell."""
+    if is_estimated(film, path):
+        return 0.0
+    if film.format.name == "mp3":
+        return mp3_seconds(path, film.streams.audio[0].rate) or 0.0
+    return (film.duration or 0) / 1e6
 
 
 def stream_packets(film, stream, path: str | Path) -> Iterator["av.Packet"]:

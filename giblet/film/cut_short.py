@@ -21,8 +21,8 @@ _JOINED = {b"ftyp": (_MOST_PARTS, 8), b"FLV": (_MOST_TAGS, 4), b"TTA1": (1, 4096
 def missing_bytes(path: str | Path) -> int:
     """Bytes that headers state beyond the end of a file.
 
-    Of AVI, Matroska, WebM, MP4, MOV, FLV, W64, CAF, AU, TTA and Ogg; 0 for other files, and where a
-    recorder that wrote no sizes has stopped.
+    Of AVI, Matroska, WebM, MP4, MOV, FLV, W64, CAF, AU, TTA, VOC and Ogg; 0 for other files,
+    and where a recorder that wrote no sizes has stopped.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -84,6 +84,8 @@ def _ends(file: BinaryIO, start: bytes, n_bytes: int) -> Iterator[int]:
         return iter([_sound_end(start)])
     if start[:3] == b"FLV":
         return _flv_ends(file)
+    if start[:20] == b"Creative Voice File\x1a":
+        return _voc_ends(file, start)
     return _mp4_ends(file) if _is_box(start[4:8]) else iter(())
 
 
@@ -174,6 +176,14 @@ def _au_ends(start: bytes) -> Iterator[int]:
     begin, size = struct.unpack(">II", start[4:12].ljust(8, b"\xff"))
     if size != 2**32 - 1:  # not known
         yield begin + size
+
+
+def _voc_ends(file: BinaryIO, start: bytes) -> Iterator[int]:
+    """First byte behind each block; one of type 0 is the last."""
+    end = int.from_bytes(start[20:22], "little")
+    while len(head := _read(file, end, 4)) == 4 and head[0]:
+        end += 4 + int.from_bytes(head[1:], "little")
+        yield end
 
 
 def _is_box(name: bytes) -> bool:

@@ -17,6 +17,9 @@ _TIER = re.compile(
     r"(?:xmax *= *)?[-\d.eE]+\s+(?:intervals: *size *= *)?(\d+)"
 )
 _OF_WORDS = re.compile(r"(^|.* - )words?$", re.IGNORECASE)  # "Ann - words": Montreal aligner
+_QUOTED = re.compile(r'"((?:[^"]|"")*)"')
+_KEYWORDS = ("ooTextFile", "ooTextFile short", "TextGrid", "IntervalTier", "TextTier")
+_LABEL = re.compile("\ue000([0-9]+)\ue001")  # stands for a label; of Unicode's private use
 _EPSILON = 1e-6  # s
 
 
@@ -111,6 +114,7 @@ def _refuse_cut_tier(tier: dict, rows: pd.DataFrame, text: str, path: Path) -> N
 def _interval_tiers(text: str, path: Path) -> dict[str, dict]:
     from praatio.utilities.textgrid_io import parseTextgridStr
 
+    text, labels = _without_labels(text)
     if negative := _NEGATIVE.search(text):  # praatio drops the sign
         raise GibletError(f"{path}: has a time before 0 ({negative[0].strip()})")
     if comma := _DECIMAL_COMMA.search(text):
@@ -118,7 +122,7 @@ def _interval_tiers(text: str, path: Path) -> dict[str, dict]:
     text = _TINY.sub(lambda stamp: f"{stamp[1]}{float(stamp[2]):.12f}", text)
     try:
         tiers = parseTextgridStr(text, includeEmptyIntervals=True)["tiers"]
-        tiers = [_plain(t) for t in tiers if t["class"] in ("IntervalTier", "interval")]
+        tiers = [_plain(t, labels) for t in tiers if t["class"] in ("IntervalTier", "interval")]
     except Exception as error:
         raise GibletError(
             f"{path}: not a readable TextGrid ({one_line(error)}). Open it in Praat and save it as "
@@ -131,7 +135,29 @@ def _interval_tiers(text: str, path: Path) -> dict[str, dict]:
     return named
 
 
-def _plain(tier: dict) -> dict:
-    """A tier with numbers as times, which JSON may not have."""
-    entries = [(float(onset), float(end), str(text)) for onset, end, text in tier["entries"]]
-    return {"name": str(tier["name"]), "xmax": float(tier["xmax"]), "entries": entries}
+def _without_labels(text: str) -> tuple[str, list[str]]:
+    """The text of a TextGrid with numbers for its labels, and these.
+
+    praatio takes ``intervals [2]:`` or a number in a label for the format's own.
+    """
+    labels: list[str] = []
+    if text.lstrip().startswith("{"):  # JSON
+        return text, labels
+
+    def number(quoted: re.Match) -> str:
+        if quoted[1] in _KEYWORDS:
+            return quoted[0]
+        labels.append(quoted[1].replace('""', '"'))
+        return f'"\ue000{len(labels) - 1}\ue001"'
+
+    return _QUOTED.sub(number, text), labels
+
+
+def _plain(tier: dict, labels: list[str]) -> dict:
+    """A tier with its labels, and numbers as times, which JSON may not have."""
+
+    def restored(label) -> str:
+        return _LABEL.sub(lambda number: labels[int(number[1])], str(label)).strip()
+
+    entries = [(float(onset), float(end), restored(text)) for onset, end, text in tier["entries"]]
+    return {"name": restored(tier["name"]), "xmax": float(tier["xmax"]), "entries": entries}

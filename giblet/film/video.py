@@ -97,7 +97,7 @@ def pictures_duration(path: str | Path) -> float:
     """
     with open_film(path) as film:
         stream = _needed_picture_stream(film, path)
-        packets = (p for p in stream_packets(film, stream, path) if p.pts is not None)
+        packets = (p for p in stream_packets(film, stream, path) if _is_shown(p))
         times = [(p.pts * stream.time_base, _time_shown(p, stream)) for p in packets]
         if not times:
             raise GibletError(f"{path}: no picture in its video track (zero length)")
@@ -174,6 +174,11 @@ def _needed_picture_stream(film, path):
     return stream
 
 
+def _is_shown(packet) -> bool:
+    """Not so those that an edit list leaves out: decoders need them for others."""
+    return packet.pts is not None and not packet.is_discard
+
+
 def _time_shown(part, stream) -> Fraction:
     """Seconds (exact fraction) for which a packet or frame is shown, if nothing follows it."""
     if part.duration:
@@ -220,7 +225,8 @@ def _in_order(pictures: Iterator["av.VideoFrame"], path) -> Iterator["av.VideoFr
                 break
             if any(picture.pts is None for picture in ahead):
                 raise GibletError(
-                    f"{path}: its pictures have no timestamps. Copy it into an mp4 first."
+                    f"{path}: its pictures have no timestamps. Write it with its frames a second: "
+                    f"ffmpeg -r RATE -i {Path(path).name} new.mp4"
                 )
             picture = ahead.popleft()
             n_later = sum(picture.pts > other.pts for other in ahead)

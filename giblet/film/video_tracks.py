@@ -45,7 +45,7 @@ def video_choice(film, path: str | Path) -> str:
     others = [stream for stream in moving if stream is not chosen and _is_decodable(stream)]
     if not others:
         return line
-    copied = f"-map 0:v:{_number(others[0]) - 1} -map 0:a -c copy new.mkv"
+    copied = f"-map 0:v:{_number(others[0]) - 1} -map 0:a -c copy new{Path(path).suffix}"
     return f"{line}. To read another, copy it: ffmpeg -i {Path(path).name} {copied}"
 
 

@@ -20,11 +20,15 @@ _TAIL = 2**20  # bytes of other chunks that may follow the samples
 
 @dataclass(frozen=True)
 class WaveData:
-    """Bytes of samples: ``promised`` by the header, ``held`` by the file; ``per_second``."""
+    """Bytes of samples: ``promised`` by the header, ``held`` by the file; ``per_second``.
+
+    ``begin``: the first byte of the samples; the four bytes before it are their size.
+    """
 
     promised: int
     held: int
     per_second: int
+    begin: int
 
     @property
     def wrapped(self) -> bool:
@@ -73,7 +77,7 @@ def wave_data(path: str | Path) -> WaveData | None:
                     return None
                 end = begin + size + size % 2
                 held = size if _is_followed_by_chunks(file, end, n_bytes) else n_bytes - begin
-                data = WaveData(size, held, per_second)
+                data = WaveData(size, held, per_second, begin)
     return data
 
 

@@ -10,6 +10,8 @@ import pytest
 import soundfile
 from real_inputs.sound_files import RATE, clicks_and_tone, film, is_sound, recording, wave
 from real_inputs.test_sound import leaping
+from real_inputs.test_video import STEADY, stamped
+from real_inputs.video_files import Track, grey_film, is_film, seen
 
 from giblet.audio.files import read_sound
 from giblet.errors import GibletError
@@ -111,3 +113,86 @@ def test_parts_of_two_rates_are_joined_by_the_filter(tmp_path):
                 frames += pulled(graph)
     assert {frame.sample_rate for frame in frames} == {48000}
     assert sum(frame.samples for frame in frames) / 48000 == pytest.approx(8, abs=0.02)
+
+
+def test_samples_without_a_header(tmp_path):
+    """By ``ffmpeg -f alaw -ar 8000 -ac 1 -i a.al new.flac``."""
+    path = film(tmp_path / "1.wav", "pcm_alaw", 8000, "mono")
+    content = path.read_bytes()
+    path = tmp_path / "a.al"
+    path.write_bytes(content[content.index(b"data") + 8 :])
+    with pytest.raises(GibletError, match=r"gsm .*-f alaw -ar RATE -ac CHANNELS -i a\.al new"):
+        read_sound(path, RATE)
+    new = remuxed(path, tmp_path / "new.flac", "flac", format="alaw", sample_rate="8000")
+    is_sound(clicks=1e-3)(read_sound(new, RATE))
+
+
+def remuxed(path, out, codec=None, tracks=None, format=None, **options):
+    """``path`` as ``ffmpeg -i PATH -map ... -c copy OUT`` makes it, or its sound in ``codec``.
+
+    ``tracks``: of the file, all by default.
+    """
+    with av.open(str(path), format=format, options=options) as file, av.open(str(out), "w") as new:
+        streams = file.streams if tracks is None else [file.streams[k] for k in tracks]
+        if codec:
+            audio = file.streams.audio[0]
+            stream = new.add_stream(codec, rate=audio.rate, layout=audio.layout.name)
+            for frame in file.decode(audio=0):
+                new.mux(stream.encode(frame))
+            new.mux(stream.encode(None))
+            return out
+        copies = {each.index: new.add_stream_from_template(each) for each in streams}
+        for packet in file.demux(*streams):
+            if packet.dts is not None:
+                packet.stream = copies[packet.stream_index]
+                new.mux(packet)
+    return out
+
+
+def test_another_video_track(tmp_path, caplog):
+    backwards = Track(greys=range(99, -1, -1))
+    path = grey_film(tmp_path / "a.mp4", Track(), backwards)
+    is_film()(seen(path))
+    assert "ffmpeg -i a.mp4 -map 0:v:1 -map 0:a -c copy new.mp4" in caplog.text
+    caplog.clear()
+    new = remuxed(path, tmp_path / "new.mp4", tracks=[1, 2])
+    numbers = list(range(99, -1, -1))
+    is_film(numbers, [0.04 * k for k in range(100)])(seen(new))
+    is_sound()(read_sound(new, RATE))
+    assert not caplog.records
+
+
+def stamped_again(path, out, stamp, rate=25):
+    """Video alone, with the timestamp (frames) that ``stamp(pts, first, k)`` gives each frame."""
+    with av.open(str(path)) as file, av.open(str(out), "w") as new:
+        source = file.streams.video[0]
+        size = {"width": source.width, "height": source.height}
+        stream = new.add_stream("ffv1", rate=rate, pix_fmt="bgr0", **size)
+        first = None
+        for k, frame in enumerate(file.decode(video=0)):
+            time = None if frame.pts is None else frame.pts * frame.time_base
+            first = time if first is None else first
+            frame.time_base = 1 / stream.codec_context.framerate
+            frame.pts = stamp(time, first, k)
+            new.mux(stream.encode(frame))
+        new.mux(stream.encode(None))
+    return out
+
+
+def test_pictures_without_timestamps(tmp_path):
+    """By ``ffmpeg -r 25 -i a.h264 new.mp4``: stamps count the frames."""
+    path = grey_film(tmp_path / "a.h264", sound=None, format="h264")
+    with pytest.raises(GibletError, match="ffmpeg -r RATE -i"):
+        seen(path)
+    is_film()(seen(stamped_again(path, tmp_path / "new.mkv", lambda time, first, k: k)))
+
+
+def test_pictures_of_the_time_of_day(tmp_path):
+    """By ``-vf setpts=PTS-STARTPTS``."""
+    path = grey_film(tmp_path / "a.mkv", stamped(STEADY), stamp=lambda time, k: time + 1.7e9)
+    with pytest.raises(GibletError, match="-vf setpts=PTS-STARTPTS -af asetpts=PTS-STARTPTS"):
+        seen(path)
+    new = stamped_again(
+        path, tmp_path / "new.mkv", lambda time, first, k: round(25 * (time - first))
+    )
+    is_film()(seen(new))

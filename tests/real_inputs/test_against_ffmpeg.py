@@ -20,6 +20,7 @@ from giblet.errors import GibletError
 av = pytest.importorskip("av")
 
 SECONDS = 1.0
+EXPERIMENTAL = {"strict": "experimental"}  # FFmpeg's own Vorbis; it has no encoder of Theora
 RATES = (48000, 44100, 8000)  # the first that a codec and a format take
 LIKE_DB, LIKE_SECONDS = 60, 1e-3
 
@@ -113,10 +114,10 @@ def write(path: Path, written: Written, encoder) -> bool:
 def _write(path: Path, written: Written, encoder, rate: int, layout: str) -> None:
     # most that cannot be written fail here; PyAV would not close their files
     with av.open(io.BytesIO(), "w", format=written.format) as out:
-        out.add_stream(encoder.name, rate=rate, layout=layout)
+        out.add_stream(encoder.name, rate=rate, layout=layout, options=EXPERIMENTAL)
         out.start_encoding()
     with av.open(str(path), "w", format=written.format) as out:
-        stream = out.add_stream(encoder.name, rate=rate, layout=layout)
+        stream = out.add_stream(encoder.name, rate=rate, layout=layout, options=EXPERIMENTAL)
         out.start_encoding()
         n_channels = stream.layout.nb_channels
         samples = np.tile(sound(rate).astype(np.float32), (n_channels, 1))

@@ -1339,3 +1339,25 @@ def test_exports_name_the_space_that_was_read(prefix, tmp_path):
     scans = load_arrays(tmp_path / "bold.nc")
     names = names_for(tmp_path / "out", scans, tmp_path / "data", "movie")
     assert names.space == "MNI152NLin6Asym_res-2"
+
+
+@pytest.mark.parametrize("axes", ["LAS", "RPI", "ASR", "SPL"])
+def test_a_mask_whose_axes_lie_otherwise(tmp_path, axes):
+    """FSL's masks are LAS."""
+    mask = np.random.default_rng(0).random((4, 5, 6)) > 0.5
+    values = noise(shape=mask.shape)
+    folder = bids(tmp_path, values=values, mask=mask.astype(np.uint8))
+    expected = load_bids(folder)
+    assert not expected.attrs["warnings"]
+    path = tmp_path / FUNC / f"{STEM}_{SPACE}_desc-brain_mask.nii.gz"
+    image = nibabel.load(path)
+    turn = nibabel.orientations.ornt_transform(
+        nibabel.io_orientation(image.affine), nibabel.orientations.axcodes2ornt(axes)
+    )
+    image.as_reoriented(turn).to_filename(path)
+    assert nibabel.aff2axcodes(nibabel.load(path).affine) == tuple(axes)
+    bold = load_bids(folder)
+    np.testing.assert_array_equal(bold["bold"].values, expected["bold"].values)
+    np.testing.assert_array_equal(bold["x"].values, expected["x"].values)
+    (warning,) = bold.attrs["warnings"]
+    assert "brain_mask.nii.gz: its axes are in another order or direction" in warning

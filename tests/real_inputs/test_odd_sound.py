@@ -70,6 +70,16 @@ def with_cover(path, n_bytes):
     return path
 
 
+def followed(path, tail):
+    path.write_bytes(path.read_bytes() + tail)
+    return path
+
+
+def headerless(path):
+    path.write_bytes((clicks_and_tone(8000) * 32767).astype("<i2").tobytes())
+    return path
+
+
 def sound_file(folder, ending, name="a", **options):
     kind = ending.upper()
     return recording(folder / f"{name}.{ending}", RATE, "PCM_16", format=kind, **options)
@@ -151,6 +161,36 @@ CASES = [
         for ending in ("caf", "w64")
     ),
     Case(
+        "a .voc cut short",
+        lambda folder: cut(sound_file(folder, "voc"), 0.5),
+        has_seconds(2.0),
+        SIZES,
+        warning=CUT,
+    ),
+    *(
+        Case(
+            f"an .mp3 with {what} of 2 MB at its end",
+            lambda folder, tail=tail: followed(film(folder / "a.mp3", "libmp3lame"), tail),
+            is_sound(tone=0.6),
+            "quodlibet/mutagen: APEv2 tags with covers; downloads padded with zeros",
+            warning=warning,
+        )
+        for what, tail, warning in [
+            ("a tag", b"APETAGEX" + bytes(2_000_000), ""),
+            ("zeros", bytes(2_000_000), "1 packets of audio are broken, left out"),
+        ]
+    ),
+    *(
+        Case(
+            f"samples without a header: .{ending}",
+            lambda folder, ending=ending: headerless(folder / f"a.{ending}"),
+            rf"samples without a header, .*\(FFmpeg would take it for {name} of 44100 Hz, mono\)"
+            rf".*-f {name} -ar RATE -ac CHANNELS -i a\.{ending} new\.flac",
+            "librosa/librosa 1071 class; telephony's .al and .ul are of 8 kHz",
+        )
+        for ending, name in [("al", "alaw"), ("ul", "mulaw"), ("sw", "s16le"), ("sb", "s8")]
+    ),
+    Case(
         "a .w64 whose size is 2^64 - 1",
         lambda folder: patched(sound_file(folder, "w64"), 16, bytes([255] * 8)),
         is_sound(length=1e-4),
@@ -187,6 +227,26 @@ def _box(path, size):
 @parametrized(CASES)
 def test_odd_sound(case, tmp_path, caplog):
     check(case, lambda path: read_sound(path, RATE), tmp_path, caplog)
+
+
+@pytest.mark.parametrize(
+    ("tail", "length"),
+    [
+        (b"APETAGEX" + bytes(2_000_000), ", 4 s;"),
+        (bytes(2_000_000), ", 4 s;"),
+        (np.random.default_rng(0).bytes(2_000_000), ", 4 s;"),
+        (b"TAG" + bytes(125), ", 4 s;"),
+        ("itself", "whose header has no length"),
+    ],
+    ids=["APE", "zeros", "noise", "ID3v1", "joined"],
+)
+def test_the_doctor_knows_the_length_of_an_mp3(tmp_path, tail, length):
+    path = film(tmp_path / "a.mp3", "libmp3lame")
+    followed(path, path.read_bytes() if tail == "itself" else tail)
+    config = parse_config({"film": str(path), "annotations": "none", "bold": "none"})
+    _, lines, _ = measure(config)
+    assert length in lines[0]
+    assert not any("cut short" in line for line in lines)
 
 
 def test_libsndfile_reads_rifx_right(tmp_path):

@@ -1095,6 +1095,13 @@ CONFOUNDS = [
         "nilearn/nilearn#4569",
     ),
     Case(
+        "voxels × volumes, without a duration that could tell",
+        array(np.random.default_rng(0).normal(100, 1, (6000, 30)), t_r=2.0),
+        lambda scan: None,
+        "nilearn/nilearn#4569",
+        warning=r"its 6,000 rows last 3\.3 h as volumes; does the scan's table lie the other way",
+    ),
+    Case(
         "parcels along the rows",
         text(csv(TABLE.T, index=True, header=False)),
         "row 1 holds words and numbers.*Write a row per volume",

@@ -259,7 +259,7 @@ STAMPS = [
     Case(
         "H.264 without a container",
         lambda folder: grey_film(folder / "a.h264", sound=None, format="h264"),
-        r"a\.h264: its pictures have no timestamps\. Copy it into an mp4 first",
+        r"a\.h264: its pictures have no timestamps\. .*ffmpeg -r RATE -i a\.h264 new\.mp4",
         "raspberrypi/picamera2's .h264",
     ),
     *(

@@ -76,6 +76,17 @@ def srt(*cues):
     return "\n".join(blocks)
 
 
+def long_textgrid(*labels):
+    """Praat's long format, with a label a second."""
+    text = 'File type = "ooTextFile"\nObject class = "TextGrid"\n\nxmin = 0\n'
+    text += f"xmax = {len(labels)}\ntiers? <exists>\nsize = 1\nitem []:\n item [1]:\n"
+    text += '  class = "IntervalTier"\n  name = "words"\n  xmin = 0\n'
+    text += f"  xmax = {len(labels)}\n  intervals: size = {len(labels)}\n"
+    for k, label in enumerate(labels):
+        text += f'  intervals [{k + 1}]:\n   xmin = {k}\n   xmax = {k + 1}\n   text = "{label}"\n'
+    return text
+
+
 def textgrid(*intervals, tier="words", xmin=0, xmax=None, size=None, more=""):
     xmax = intervals[-1][1] if xmax is None else xmax
     lines = ['File type = "ooTextFile"', 'Object class = "TextGrid"', "", str(xmin), str(xmax)]
@@ -984,6 +995,28 @@ CASES = [
         file("words.TextGrid", textgrid((0, 1, 'he said ""no""\nloud'), (1, 2, "1984"))),
         texts('he said "no" loud', "1984"),
         "timmahrt/praatIO#24, #31",
+    ),
+    Case(
+        "labels that look like the format, short",
+        file("words.TextGrid", textgrid((0, 1, "class\n-3\n2,5"), (1, 2, '""IntervalTier""'))),
+        texts("class -3 2,5", '"IntervalTier"'),
+        "tjmahr/readtextgrid; labels of several lines",
+    ),
+    Case(
+        "labels that look like the format, long",
+        file(
+            "words.TextGrid",
+            long_textgrid("see intervals [2]:", "item [1]: xmin = 3", "points [1]"),
+            keep_marks=True,
+        ),
+        texts("see intervals [2]:", "item [1]: xmin = 3", "points [1]"),
+        "hbuschme/TextGridTools; timmahrt/praatIO",
+    ),
+    Case(
+        "quotation marks that are not doubled",
+        file("words.TextGrid", long_textgrid('he said "no" loud', "so", "it")),
+        texts('he said "no" loud', "so", "it"),
+        "timmahrt/praatIO#24 class",
     ),
     Case(
         "points are no words",

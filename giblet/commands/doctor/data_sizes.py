@@ -93,7 +93,7 @@ def _film_seconds(config: Config, lines: list[str]) -> float | None:
     from giblet.film.container import (
         OutOfTime,
         film_start,
-        is_estimated,
+        header_seconds,
         open_film,
         time_limit,
     )
@@ -105,11 +105,9 @@ def _film_seconds(config: Config, lines: list[str]) -> float | None:
     path = _film(config)
     try:
         with time_limit(_LONGEST_OPENING), open_film(path) as film:
-            seconds = (film.duration or 0) / 1e6
+            seconds = header_seconds(film, path)
             tracks = sound_tracks(film)
             chosen = choose_tracks(film, config.audio_track, path)
-            if is_estimated(film, path):
-                seconds = 0.0
             starts = [s.start_time * s.time_base for s in film.streams if s.start_time]
             starts_late = max(starts, default=0) - film_start(film) > _LONGEST_FILM
     except OutOfTime:
