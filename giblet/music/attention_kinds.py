@@ -39,11 +39,12 @@ def window_attention(
         return out
 
     blocks = queries[:, :, first:].flatten(0, 1).unflatten(1, (-1, block))
-    overlapping = (
+    own_keys, own_values = (
         x[:, :, begin - window :].flatten(0, 1).unfold(1, window + block, block).mT
         for x in (keys, values)
     )  # (batch * n_heads, n_blocks, window + block, dim)
-    rest = _banded(blocks, *overlapping, window).flatten(1, 2).unflatten(0, queries.shape[:2])
+    rest = _banded(blocks, own_keys, own_values, window)
+    rest = rest.flatten(1, 2).unflatten(0, queries.shape[:2])
     return torch.cat((out, rest), dim=2)
 
 
