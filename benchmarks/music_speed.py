@@ -8,7 +8,8 @@ by their number, so that other work on the machine counts little; RSS is the pea
 after the imports, thus with the model's weights.
 
 - encode: notes to tokens, the piece again and again (no network, so one row)
-- scoring: nats of a piece, streamed in chunks of 512 (GPT-2: the same chunks, through its cache)
+- scoring: nats of a piece, streamed in chunks of 512 (GPT-2, which has 1,024 positions: in windows
+  of 1,024, of each the last 512 scored, thus nearly every token computed twice)
 - training: AdamW steps on crops of 1,024 tokens, 4 at a time
 - piece: AdamW steps on one whole piece of 9,433 tokens, with checkpointing
 - generation: one token at a time after 300, sampled at temperature 1, for 1 or 32 sequences
@@ -95,19 +96,20 @@ def encode(n: int, n_times: int = 50) -> int:
 def score(attention: str, n: int) -> int:
     import torch
 
+    from giblet.music.windows import scoring_windows, stream_nats
+
     tokens, seconds, phases = music(n)
     if attention != "gpt2":
-        from giblet.music.windows import stream_nats
-
         inputs = (x[0].numpy() for x in (tokens, seconds, phases))
         stream_nats(ours(attention, False), *inputs, chunk=CHUNK)
         return n
-    model, past = theirs(n, False).eval(), None
+    model = theirs(CROP, False).eval()
     with torch.inference_mode():
-        for part in tokens.split(CHUNK, dim=1):
-            out = model(part, past_key_values=past, use_cache=True)
-            past = out.past_key_values
-            torch.nn.functional.cross_entropy(out.logits[0, :-1], part[0, 1:], reduction="none")
+        for window in scoring_windows(n, CROP, CHUNK):
+            part = tokens[0, window.start : window.stop]
+            logits = model(part[None]).logits[0, window.scored - window.stop - 1 : -1]
+            scored = part[len(part) - len(logits) :]
+            torch.nn.functional.cross_entropy(logits, scored, reduction="none")
     return n
 
 

@@ -69,7 +69,7 @@ class Attention(nn.Module):
         return AttentionCache(self.settings, [dilation for _heads, dilation in self._groups])
 
     def rotation(self, x: torch.Tensor, first: int = 0) -> torch.Tensor:
-        """Cosines and sines (2, n, head_width / 2) for ``x`` (batch, n, width).
+        """Cosines and sines (2, n, head_width) for ``x`` (batch, n, width).
 
         ``first``: the index of its first token.
         """
@@ -173,20 +173,23 @@ class AttentionCache:
 
 
 def _rotation(positions: torch.Tensor, dim: int, dtype: torch.dtype) -> torch.Tensor:
-    """Cosines and sines (2, n, dim / 2) of the angles of positions (n,), at least float32.
+    """Cosines and sines (2, n, dim) of the angles of positions (n,), at least float32.
 
-    Angles are computed in float64, so that they are exact at any position.
+    Both stand twice, the sines first with a minus. Angles are computed in float64, so that they
+    are exact at any position.
     """
     exponents = torch.arange(0, dim, 2, dtype=torch.float64, device=positions.device) / dim
     angles = positions[:, None] * _ROTARY_BASE**-exponents
-    return torch.stack((angles.cos(), angles.sin())).to(torch.promote_types(dtype, torch.float32))
+    cosine, sine = angles.cos(), angles.sin()
+    both = torch.stack((torch.cat((cosine, cosine), -1), torch.cat((-sine, sine), -1)))
+    return both.to(torch.promote_types(dtype, torch.float32))
 
 
 def _rotate(x: torch.Tensor, rotation: torch.Tensor) -> torch.Tensor:
     """Turn pairs (i, dim / 2 + i) of the last dimension of x (..., n, dim)."""
     cosine, sine = rotation
     left, right = x.chunk(2, dim=-1)
-    turned = torch.cat((left * cosine - right * sine, right * cosine + left * sine), dim=-1)
+    turned = torch.addcmul(torch.cat((right, left), dim=-1) * sine, x, cosine)
     return turned.to(x.dtype)
 
 

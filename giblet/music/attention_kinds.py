@@ -24,12 +24,13 @@ def window_attention(
 ) -> torch.Tensor:
     """Each token attends to the last ``window`` tokens, itself included.
 
-    Blocks of half as many queries attend to their own keys and to a window of keys before them:
-    smaller blocks compute less that is masked, but copy more. The first block takes what remains,
-    so that all others are whole and share one mask.
+    Blocks of a quarter as many queries attend to their own keys and to a window of keys before
+    them: smaller blocks compute less that is masked, but have larger gradients. The blocks take
+    the place of heads, and their keys overlap in memory: nothing is copied. The first block takes
+    what remains, so that all others are whole and share one mask.
     """
-    n, block = queries.shape[2], max(1, window // 2)
-    first = n if n < 2 * window else window + n % block
+    n, block = queries.shape[2], max(1, window // 4)
+    first = min(n, window + max(0, n - window) % block)
     past = min(keys.shape[2] - n, window - 1)
     keys, values = (x[:, :, -(past + n) :] for x in (keys, values))
     begin = past + first
@@ -37,14 +38,13 @@ def window_attention(
     if first == n:
         return out
 
-    batch, n_blocks = len(queries), (n - first) // block
-    block_queries = _blocks(queries[:, :, first:], block).flatten(0, 1)
-    block_keys, block_values = (
-        x[:, :, begin - window :].unfold(2, window + block, block).mT.movedim(2, 1).flatten(0, 1)
+    blocks = queries[:, :, first:].flatten(0, 1).unflatten(1, (-1, block))
+    own_keys, own_values = (
+        x[:, :, begin - window :].flatten(0, 1).unfold(1, window + block, block).mT
         for x in (keys, values)
-    )  # (batch * n_blocks, n_heads, window + block, dim), overlapping
-    rest = _banded(block_queries, block_keys, block_values, window)
-    rest = rest.unflatten(0, (batch, n_blocks)).transpose(1, 2).flatten(2, 3)
+    )  # (batch * n_heads, n_blocks, window + block, dim)
+    rest = _banded(blocks, own_keys, own_values, window)
+    rest = rest.flatten(1, 2).unflatten(0, queries.shape[:2])
     return torch.cat((out, rest), dim=2)
 
 
@@ -73,17 +73,12 @@ def dilated_attention(
     return out[:, :, early : early + n]
 
 
-def _blocks(x: torch.Tensor, size: int) -> torch.Tensor:
-    """(batch, n_heads, n, dim) to (batch, n_blocks, n_heads, size, dim)."""
-    return x.unflatten(2, (-1, size)).transpose(1, 2)
-
-
 def _banded(
     queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, window: int
 ) -> torch.Tensor:
     """Window attention in one piece, with a dense mask."""
     n, past = queries.shape[2], keys.shape[2] - queries.shape[2]
-    if n == 1:  # sees all of the at most ``window`` keys
+    if n == 1 and past < window:  # sees all
         return functional.scaled_dot_product_attention(queries, keys, values)
     mask = _band(n, past, window, queries.dtype, queries.device)
     return functional.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)

@@ -129,13 +129,17 @@ def draw(
     """One token (batch,) of each row of logits (batch, n_ids).
 
     Only the likeliest tokens whose probabilities together reach ``top_p`` are drawn (nucleus
-    sampling, Holtzman et al. 2020, arXiv 1904.09751); the temperature comes first.
+    sampling, Holtzman et al. 2020, arXiv 1904.09751), and those as likely as the last of them; the
+    temperature comes first.
     """
-    shares, order = (logits / temperature).softmax(dim=-1).sort(dim=-1, descending=True)
-    before = shares.cumsum(dim=-1) - shares
-    shares = shares.masked_fill(before >= top_p, 0.0)  # the first always stays
-    places = torch.multinomial(shares, 1, generator=generator)
-    return order.gather(1, places)[:, 0]
+    shares = (logits / temperature).softmax(dim=-1)
+    ascending = torch.from_numpy(np.sort(shares.numpy()))  # torch's also gives the order: slow
+    left_out = ascending.cumsum(dim=-1, dtype=torch.float64) <= 1 - top_p
+    n_left_out = left_out[:, :-1].sum(dim=-1, keepdim=True)  # the likeliest always stays
+    shares = shares.masked_fill(shares < ascending.gather(1, n_left_out), 0.0)
+    up_to = shares.cumsum(dim=-1, dtype=torch.float64)
+    moments = torch.rand(len(shares), 1, dtype=torch.float64, generator=generator)
+    return torch.searchsorted(up_to, moments * up_to[:, -1:], right=True)[:, 0]
 
 
 def infilled(

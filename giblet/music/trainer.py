@@ -149,7 +149,8 @@ class MusicTraining(lightning.LightningModule):
             {"params": matrices, "weight_decay": schedule.weight_decay},
             {"params": vectors, "weight_decay": 0.0},
         ]
-        optimizers = [torch.optim.AdamW(groups, schedule.learning_rate, schedule.betas)]
+        adamw = torch.optim.AdamW(groups, schedule.learning_rate, schedule.betas, fused=True)
+        optimizers = [adamw]
         if (adversary := self.objective.adversary) is not None:
             optimizers.append(torch.optim.AdamW(adversary.parameter_groups(), betas=(0.0, 0.9)))
         return optimizers

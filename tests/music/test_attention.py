@@ -93,6 +93,23 @@ def dense(layer, kind, x):
     return layer.from_heads(out.transpose(1, 2).flatten(2))
 
 
+@pytest.mark.parametrize("window", [1, 2, 3, 7, 13])
+@pytest.mark.parametrize("past", [0, 1, 40])
+def test_windows_of_any_size_equal_dense_attention(window, past):
+    generator = torch.Generator().manual_seed(0)
+    for n in (1, 2, 8, 16, 33):
+        queries, keys, values = (
+            torch.randn(2, 3, m, 4, dtype=torch.float64, generator=generator)
+            for m in (n, past + n, past + n)
+        )
+        distance = torch.arange(n)[:, None] + past - torch.arange(past + n)
+        wanted = torch.nn.functional.scaled_dot_product_attention(
+            queries, keys, values, attn_mask=(distance >= 0) & (distance < window)
+        )
+        ours = attention_kinds.window_attention(queries, keys, values, window)
+        torch.testing.assert_close(ours, wanted, rtol=0, atol=1e-12)
+
+
 @KINDS
 def test_equals_dense_attention_and_its_gradients(kind):
     layer = make(kind)

@@ -42,6 +42,19 @@ def test_draws_stay_in_the_nucleus(generator):
     assert (draw(logits, 1.0, 0.01, generator) == 1).all()
 
 
+def test_equally_likely_tokens_stay_or_go_together(generator):
+    logits = torch.tensor([0.4, 0.2, 0.2, 0.2]).log().expand(20_000, 4)
+    tokens = draw(logits, 1.0, 0.5, generator)
+    shares = torch.bincount(tokens, minlength=4) / len(tokens)
+    torch.testing.assert_close(shares, logits[0].exp(), atol=0.015, rtol=0)
+
+
+def test_forbidden_tokens_are_never_drawn(generator):
+    logits = torch.zeros(1000, 5)
+    logits[:, [0, 4]] = -torch.inf
+    assert draw(logits, 1.0, 1.0, generator).unique().tolist() == [1, 2, 3]
+
+
 def test_draws_use_the_cache_as_the_whole_piece_would(model):
     """The surprise of what was drawn, token by token, is that of the whole."""
     notes = broken_chords(0, n_bars=2)
