@@ -75,9 +75,7 @@ def test_dcis_disentanglement_of_a_rotation_is_chance(factors, rotated, rng):
     assert scores.informativeness == pytest.approx(1, abs=0.02)  # all is there, only mixed
 
 
-def test_beyond_chance_the_true_factors_score_1_and_a_rotation_below_a_tenth(
-    factors, rotated, rng
-):
+def test_beyond_chance_the_true_factors_score_1_and_a_rotation_below_a_tenth(factors, rotated, rng):
     true = dci_above_chance(factors, factors, rng)
     assert [*vars(true).values()] == pytest.approx([1, 1, 1], abs=0.02)
     scores = dci_above_chance(rotated, factors, rng)
