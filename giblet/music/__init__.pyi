@@ -10,6 +10,7 @@ from .count_models import TokenCounts as TokenCounts
 from .disentanglement import (
     Dci as Dci,
     dci as dci,
+    dci_above_chance as dci_above_chance,
     mutual_information_gap as mutual_information_gap,
     separated_attribute_predictability as separated_attribute_predictability,
 )

@@ -5,7 +5,7 @@ All take ``codes`` (n, n_codes), for example posterior means, and the known ``fa
 the shapes do not fit or a factor is constant.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from sklearn.metrics import mutual_info_score
@@ -67,23 +67,54 @@ def dci(codes: np.ndarray, factors: np.ndarray) -> Dci:
     importances, weighted by the row's sum). Completeness: each factor needs one code alone.
     Informativeness: R² of the predictions of left-out samples, at least 0, a mean over factors.
 
-    Chance is not 0: with four factors, random weights have a disentanglement of about .16.
+    Chance is not 0: with four factors, random weights have a disentanglement of about .16,
+    whatever the number of codes and of samples. See `dci_above_chance`.
 
     >>> factors = np.stack(np.meshgrid([0, 1, 2], [0, 1, 2]), -1).reshape(-1, 2)
     >>> dci(factors, factors).completeness
     1.0
     """
     codes, factors = _check(codes, factors)
-    x, y = _standardized(codes), _standardized(factors)
-    u, s, vt = np.linalg.svd(x, full_matrices=False)
+    return _dci(_basis(codes), _standardized(factors))
+
+
+def dci_above_chance(
+    codes: np.ndarray, factors: np.ndarray, rng: np.random.Generator, n_permutations: int = 20
+) -> Dci:
+    """DCI beyond chance: 0 for codes that mix all factors at random, still 1 for the factors.
+
+    ``(score - chance) / (1 - chance)``, as the adjusted Rand index has it (Hubert & Arabie 1985);
+    below 0 for codes that mix them more evenly. Chance is the mean score of the same codes with
+    the samples of each factor in random order, which ``rng`` draws.
+
+    >>> factors = np.stack(np.meshgrid([0, 1, 2], [0, 1, 2]), -1).reshape(-1, 2)
+    >>> round(dci_above_chance(factors, factors, np.random.default_rng(0)).disentanglement, 3)
+    1.0
+    """
+    codes, factors = _check(codes, factors)
+    basis, y = _basis(codes), _standardized(factors)
+    draws = [_dci(basis, rng.permuted(y, axis=0)) for _ in range(n_permutations)]
+    raw, chance = astuple(_dci(basis, y)), np.mean([astuple(draw) for draw in draws], axis=0)
+    room = np.maximum(1 - chance, 1e-9)
+    return Dci(*((np.array(raw) - chance) / room).tolist())
+
+
+def _basis(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Singular value decomposition of standardized codes, without what does not vary."""
+    u, s, vt = np.linalg.svd(_standardized(codes), full_matrices=False)
     used = s > 1e-8 * s.max(initial=0.0)
-    u, s, vt = u[:, used], s[used], vt[used]
+    return u[:, used], s[used], vt[used]
+
+
+def _dci(basis: tuple[np.ndarray, np.ndarray, np.ndarray], y: np.ndarray) -> Dci:
+    """Of standardized codes and factors."""
+    u, s, vt = basis
     weights = vt.T @ ((u.T @ y) / s[:, None])
     importance = np.where(np.abs(weights) > 1e-8, np.abs(weights), 0.0)
 
     # an error without the sample itself follows from the leverages (Allen's PRESS)
-    leverage = 1 / len(x) + np.square(u).sum(1)
-    residuals = (y - x @ weights) / np.maximum(1 - leverage, 1e-8)[:, None]
+    leverage = 1 / len(y) + np.square(u).sum(1)
+    residuals = (y - u @ (u.T @ y)) / np.maximum(1 - leverage, 1e-8)[:, None]
     r_squared = 1 - np.square(residuals).mean(0)
 
     rows = importance.sum(1)

@@ -130,7 +130,7 @@ def _table() -> dict[str, Component]:
     }
     for kind, name in kinds.items():
         table[f"nats_{kind}"] = Component(f"{name} tokens alone", "nats per token", "lower")
-        table[f"accuracy_{kind}"] = Component(f"{name} tokens alone", "share", "higher")
+        table[f"accuracy_{kind}"] = Component(f"the likeliest {name} is right", "share", "higher")
     for feature in N_FEATURES:
         table[f"music_{feature}"] = Component(f"mean {feature} features", "relative", "lower")
     for scale in DEFAULT_SCALES:
@@ -139,7 +139,10 @@ def _table() -> dict[str, Component]:
             f"features_{scale}": Component(f"{scale}: feature matching", "relative", "lower"),
             f"discriminator_{scale}": Component(f"{scale}: its hinge", "score", "middle"),
             f"r1_{scale}": Component(f"{scale}: R1", "score² per unit²", "lower"),
-            f"auc_{scale}": Component(f"{scale}: real above generated", "share", "middle"),
+            f"auc_{scale}": Component(
+                f"{scale}: real above generated; stays at 1 where none is mistaken",
+                *("share of pairs", "middle"),
+            ),
             f"real_score_{scale}": Component(f"{scale}: of real music", "score", "middle"),
             f"fake_score_{scale}": Component(f"{scale}: of generated", "score", "higher"),
         }
@@ -189,8 +192,10 @@ def constraints(
 def diagnostics(logits: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
     """What is not learned from but logged: by kind of token, and divergences; scalars.
 
-    Accuracies are of argmaxima. Divergences are Jensen and Shannon's, between the mean prediction
-    and the counts of the targets. A kind that is not among the targets has no value.
+    Accuracies are of argmaxima, those of a kind among its own tokens: VELOCITYs are seldom the
+    likeliest of all tokens, so that whichever is the likeliest of all would not move from 0.
+    Divergences are Jensen and Shannon's, between the mean prediction and the counts of the targets.
+    A kind that is not among the targets has no value.
     """
     known = targets != VOCABULARY.pad
     nats, flat, predicted = token_nats(logits, targets), targets[known].long(), logits[known]
@@ -212,7 +217,12 @@ def diagnostics(logits: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.
     shifts = [x[VOCABULARY.time_shift] for x in mean]
     classes = [pitch_classes(x[VOCABULARY.note_on]) for x in mean]
     values |= {"shift_divergence": _divergence(*shifts), "pitch_divergence": _divergence(*classes)}
-    for name, each in (("nats", nats), ("accuracy", right)):
+    right_of_kind = torch.zeros_like(right)
+    for part in KINDS.values():
+        own = (flat >= part.start) & (flat < part.stop)
+        likeliest = part.start + predicted[own, part].argmax(-1)
+        right_of_kind[own] = (likeliest == flat[own]).float()
+    for name, each in (("nats", nats), ("accuracy", right_of_kind)):
         means = means_by_kind(each, flat)
         values |= {f"{name}_{kind}": means[kind] for kind in KINDS if kind in means}
     return values

@@ -65,7 +65,7 @@ class Monitor:
 
     The names say what is watched: ``kl_<level>`` (nats per latent vector), ``active_units_<level>``
     (share), ``auc_<scale>``; every value must be finite, and none but those that schedules set may
-    stay the same to the bit.
+    stay the same to the bit. The AUC of a discriminator that wins stays at 1: that is one fault.
 
     >>> monitor = Monitor(MonitorSettings())
     >>> [warning.fault for warning in monitor.check(7, {"nats": float("nan")})]
@@ -94,14 +94,16 @@ class Monitor:
 
     def _faults(self, step: int, name: str, value: float) -> dict[Fault, bool]:
         s, warm = self.settings, step >= self.settings.warmup_steps
+        wins = name.startswith("auc_") and value > s.greatest_auc
+        stays = value == self._last.get(name) and name not in _SCHEDULED
         faults: dict[Fault, bool] = {
             "not_finite": not math.isfinite(value),
-            "constant": value == self._last.get(name) and name not in _SCHEDULED,
+            "constant": stays and not wins,
         }
         if name.startswith("kl_"):
             faults["kl_collapse"] = warm and value < s.least_kl
         if name.startswith("active_units_"):
             faults["units_collapse"] = warm and value < s.least_active_units
         if name.startswith("auc_"):
-            faults["discriminator_wins"] = value > s.greatest_auc
+            faults["discriminator_wins"] = wins
         return faults

@@ -1,5 +1,7 @@
 """Disentanglement scores on known factors: as they are, rotated, and hand-made cases."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from giblet.errors import GibletError
 from giblet.music.attributes import attributes_of
 from giblet.music.disentanglement import (
     dci,
+    dci_above_chance,
     mutual_information_gap,
     separated_attribute_predictability,
 )
@@ -72,6 +75,26 @@ def test_dcis_disentanglement_of_a_rotation_is_chance(factors, rotated, rng):
     assert scores.informativeness == pytest.approx(1, abs=0.02)  # all is there, only mixed
 
 
+def test_beyond_chance_the_true_factors_score_1_and_a_rotation_below_a_tenth(factors, rotated, rng):
+    true = dci_above_chance(factors, factors, rng)
+    assert [*vars(true).values()] == pytest.approx([1, 1, 1], abs=0.02)
+    scores = dci_above_chance(rotated, factors, rng)
+    assert abs(scores.disentanglement) < 0.03
+    assert abs(scores.completeness) < 0.03
+    assert scores.informativeness == pytest.approx(1, abs=0.02)
+
+
+@pytest.mark.parametrize("n_codes", [8, 64, 200])
+def test_chance_is_that_of_random_weights_for_any_number_of_codes(n_codes, factors):
+    """With the chance of half-normal weights of four factors, .156, put in by hand."""
+    rng = np.random.default_rng(n_codes)
+    codes = np.hstack([standardized(factors), rng.standard_normal((len(factors), n_codes - 4))])
+    codes = codes @ rotation(n_codes, rng)
+    by_hand = (dci(codes, factors).disentanglement - 0.156) / (1 - 0.156)
+    found = dci_above_chance(codes, factors, rng).disentanglement
+    assert found == pytest.approx(by_hand, abs=0.03)
+
+
 def test_an_even_rotation_scores_0(factors):
     """Four codes in each of which every factor has the same weight: a Hadamard matrix."""
     even = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]) / 2
@@ -81,6 +104,7 @@ def test_an_even_rotation_scores_0(factors):
     assert scores.disentanglement == pytest.approx(0, abs=1e-9)
     assert scores.completeness == pytest.approx(0, abs=1e-9)
     assert scores.informativeness == pytest.approx(1, abs=0.02)
+    assert dci_above_chance(codes, factors, np.random.default_rng(0)).disentanglement < -0.1
 
 
 def test_a_factor_that_two_codes_share_has_no_gap_and_is_incomplete(factors):
@@ -115,7 +139,9 @@ def test_left_out_errors_equal_those_of_fits_without_the_sample(rng):
 def test_constant_codes_are_worth_nothing(factors):
     codes = np.hstack([factors, np.ones((len(factors), 1))])
     assert mutual_information_gap(codes, factors) == pytest.approx(1, abs=0.02)
-    assert dci(codes, factors).completeness == pytest.approx(1, abs=0.02)
+    scores = dci(codes, factors)
+    assert scores.disentanglement == pytest.approx(1, abs=0.02)
+    assert scores.completeness == pytest.approx(1, abs=0.02)
     nothing = np.zeros_like(factors)
     assert dci(nothing, factors).disentanglement == 0
     assert mutual_information_gap(nothing, factors) == 0
@@ -147,7 +173,7 @@ def test_an_encoder_that_hears_the_factors_scores_more_than_one_that_mixes_them(
     clean = disentanglement_of(lambda n: heard(n)[:4], np.random.default_rng(0), 4, 4)
     rotated = disentanglement_of(mixed, np.random.default_rng(0), 4, 4)
     assert min(clean.values()) > 0.7
-    for name in ("mig", "sap", "completeness"):
+    for name in ("mig", "sap", "completeness", "disentanglement_above_chance"):
         assert rotated[name] < 0.1
 
 
@@ -176,6 +202,7 @@ def test_factors_out_of_range_are_refused(index):
     ],
 )
 def test_what_cannot_be_scored_is_refused(codes, factors, message):
-    for score in (mutual_information_gap, separated_attribute_predictability, dci):
+    above_chance = partial(dci_above_chance, rng=np.random.default_rng(0))
+    for score in (mutual_information_gap, separated_attribute_predictability, dci, above_chance):
         with pytest.raises(GibletError, match=message):
             score(codes, factors)

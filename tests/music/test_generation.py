@@ -1,5 +1,7 @@
 """Drawing tokens: their distribution, their end, what they go on from, and gaps between."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -58,6 +60,7 @@ def test_forbidden_tokens_are_never_drawn(generator):
 def test_draws_use_the_cache_as_the_whole_piece_would(model):
     """The surprise of what was drawn, token by token, is that of the whole."""
     notes = broken_chords(0, n_bars=2)
+    notes = replace(notes, onset=notes.onset + 0.2)  # begins within a beat
     before, asked = tokenize(notes), []
     logits_of = model.transformer.logits
 
@@ -133,17 +136,19 @@ def test_wrong_numbers_are_one_line(model, wrong):
 
 def test_infilling_changes_the_gap_alone(model):
     notes = broken_chords(0, n_bars=6)
-    made = infilled(model, notes, 4.0, 8.0, n_candidates=3, seed=1)
-    for outside in (lambda n: n.onset < 4.0, lambda n: n.onset >= 8.0):
+    made = infilled(model, notes, 5.0, 8.0, n_candidates=3, seed=1)
+    for outside in (lambda n: n.onset < 5.0, lambda n: n.onset >= 8.0):
         old, new = outside(notes), outside(made)
         np.testing.assert_array_equal(made.onset[new], notes.onset[old])
         np.testing.assert_array_equal(made.pitch[new], notes.pitch[old])
-    inside = (made.onset >= 4.0) & (made.onset < 8.0)
+    inside = (made.onset >= 5.0) & (made.onset < 8.0)
     assert (made.onset + made.duration)[inside].max(initial=0) <= 8.0
     assert (
-        made.pitch[inside].tolist() != notes.pitch[(notes.onset >= 4) & (notes.onset < 8)].tolist()
+        made.pitch[inside].tolist() != notes.pitch[(notes.onset >= 5) & (notes.onset < 8)].tolist()
     )
     assert made.beats is notes.beats
+    ends = [(n.onset + n.duration)[n.onset < 5.0].max() for n in (notes, made)]
+    assert ends == [6.0, 5.0]  # the bass is cut where the gap begins
 
 
 def test_infilling_prefers_what_makes_the_rest_likely(model, monkeypatch):

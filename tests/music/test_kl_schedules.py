@@ -152,7 +152,9 @@ def test_a_real_vae_settles_at_its_target(beta):
 
 def test_free_bits_have_no_gradient_and_the_rest_has_all():
     kl = torch.tensor([0.2, 3.0], requires_grad=True)
-    free_bits(kl, 0.5).sum().backward()
+    cost = free_bits(kl, 0.5)
+    assert cost.tolist() == [0.5, 3.0]
+    cost.sum().backward()
     assert kl.grad.tolist() == [0, 1]
 
 

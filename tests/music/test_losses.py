@@ -137,8 +137,21 @@ def test_a_perfect_prediction_has_no_nats_no_entropy_and_no_divergence():
         assert value == pytest.approx(1.0 if "accuracy" in name else 0.0, abs=1e-5), name
 
 
+def test_accuracy_of_a_kind_is_among_its_own_tokens():
+    """A VELOCITY that is the likeliest of its kind counts, also where a NOTE_ON is likelier."""
+    targets = torch.tensor([[60, V.velocity_token(2), V.velocity_token(3), 61]])
+    logits = torch.zeros(1, 4, V.n_ids)
+    logits[..., 60] = 9
+    logits[..., V.velocity_token(2)] = 1
+    found = diagnostics(logits, targets)
+    assert found["accuracy"] == 0.25
+    assert found["accuracy_velocity"] == 0.5
+    assert found["accuracy_note_on"] == 0.5
+
+
 def all_components(seed, adversary):
     logits, targets, seconds, grid = some_batch(seed)
+    logits[..., V.velocity_token(seed)] += 9  # which not all VELOCITYs are
     values = model_losses(logits, targets, seconds, grid)
     values |= diagnostics(logits, targets)
     real, fake = adversary.draw(logits, targets, torch.Generator().manual_seed(seed))

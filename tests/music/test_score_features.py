@@ -179,6 +179,7 @@ def test_latents_are_those_of_the_segment(models):
     local = np.repeat(z["local"][:, 5], 4)[:10]
     np.testing.assert_allclose(values["latent_local_5"][2:12], local, rtol=1e-5)
     np.testing.assert_allclose(values["latent_global_0"][2:12], z["global"][0, 0], rtol=1e-5)
+    np.testing.assert_array_equal(values[13:], 0)  # after it, though its global segment goes on
 
 
 def test_what_is_missing_is_said():

@@ -51,6 +51,25 @@ def test_human_pieces_overlap_more_than_others():
     assert found["human", metric] > 0.5 > 0.1 > found["giblet", metric]
 
 
+def test_human_pieces_are_as_long_as_generated_ones_and_no_piece_is_compared_with_itself(
+    monkeypatch,
+):
+    compared = []
+    monkeypatch.setattr(
+        "giblet.music.scoring.overlaps", lambda *pieces: compared.append(pieces) or {}
+    )
+    generated = [broken_chords(i, n_bars=2) for i in range(2)]
+    human = [broken_chords(i, n_bars=4) for i in range(6)]
+    overlap_scores(generated, human)
+    (made, others), (own, same_others) = compared
+    assert made is generated
+    ends = [notes.end for pieces in (others, own, same_others) for notes in pieces]
+    assert ends == pytest.approx([4.0] * 9)
+    for pieces, whole in ((others, human[::2]), (own, human[1::2]), (same_others, human[::2])):
+        for cut, notes in zip(pieces, whole, strict=True):
+            np.testing.assert_array_equal(cut.pitch, notes.pitch[: len(cut)])
+
+
 def test_an_excerpt_is_cut():
     notes = broken_chords(0)
     cut = excerpt(notes, 3.0)

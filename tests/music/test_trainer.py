@@ -1,10 +1,12 @@
 """The music trainer learns, resumes to the bit, and says what goes wrong."""
 
+import logging
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,6 +17,8 @@ from music.pieces import broken_chords
 from giblet.errors import GibletError
 from giblet.music.count_models import TokenCounts
 from giblet.music.losses import COMPONENTS
+from giblet.music.model import MusicTransformerVAEGAN
+from giblet.music.monitoring import MonitorSettings
 from giblet.music.recipe import MusicSettings, parse_recipe
 from giblet.music.tokens import VOCABULARY, tokenize
 from giblet.music.trainer import MusicTraining, fit_music
@@ -58,6 +62,22 @@ def recipe(steps=4, dropout=0.1, data=(), schedule=(), mode="transformer", **tra
     )
 
 
+@pytest.fixture(scope="module")
+def two_steps(tmp_path_factory):
+    """Folder, model and messages of a run of two steps, which tests share; not to be changed."""
+    folder = tmp_path_factory.mktemp("run")
+    short = broken_chords(7, n_bars=1)
+    settings = recipe(steps=2, data={"crop_tokens": len(tokenize(short)) + 10})
+    messages, logger = [], logging.getLogger("giblet.music.trainer")
+    handler = logging.Handler(logging.INFO)
+    handler.emit = lambda record: messages.append(record.getMessage())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logger, "level", logging.INFO)
+        patch.setattr(logger, "handlers", [handler])
+        model = fit_music([*TRAIN, short], HELD_OUT, settings, folder)
+    return SimpleNamespace(folder=folder, model=model, settings=settings, messages=messages)
+
+
 @pytest.mark.parametrize(
     "mode", [*(pytest.param(m, marks=pytest.mark.slow) for m in ("transformer", "vae")), "vae_gan"]
 )
@@ -92,20 +112,26 @@ def test_a_stopped_run_goes_on_to_the_same_weights(tmp_path, mode):
     )
 
 
-def test_a_checkpoint_of_another_recipe_is_one_line(tmp_path):
-    fit_music(TRAIN, HELD_OUT, recipe(steps=2), tmp_path)
-    for other, part in [
-        (recipe(steps=6), "schedule"),
-        (recipe(steps=2, width=32), "model"),
-        (recipe(steps=2, data={"transpose": 1}), "data"),
+def test_a_checkpoint_of_another_recipe_is_one_line(two_steps):
+    for change, part in [
+        ({"schedule": {"steps": 6}}, "schedule"),
+        ({"model": {"transformer": {"width": 32}}}, "model"),
+        ({"data": {"transpose": 1}}, "data"),
     ]:
+        other = MusicSettings.model_validate(merged(two_steps.settings.model_dump(), change))
         with pytest.raises(GibletError, match=f"another recipe: its {part} differ"):
-            fit_music(TRAIN, HELD_OUT, other, tmp_path)
+            fit_music(TRAIN, HELD_OUT, other, two_steps.folder)
 
 
-def test_curves_have_every_kind_of_token(tmp_path):
-    fit_music(TRAIN, HELD_OUT, recipe(steps=2), tmp_path)
-    curves = pd.read_csv(tmp_path / "curves" / "from_step_0" / "metrics.csv")
+def merged(settings, change):
+    """Settings with some values changed, at any depth."""
+    if not isinstance(change, dict):
+        return change
+    return settings | {name: merged(settings[name], value) for name, value in change.items()}
+
+
+def test_curves_have_every_kind_of_token(two_steps):
+    curves = pd.read_csv(two_steps.folder / "curves" / "from_step_0" / "metrics.csv")
     kinds = ["nats", "nats_note_on", "nats_note_off", "nats_time_shift", "nats_velocity"]
     wanted = {f"{part}/{kind}" for part in ("train", "validation") for kind in kinds}
     wanted -= {"train/nats_velocity"}  # a crop may have none
@@ -113,10 +139,13 @@ def test_curves_have_every_kind_of_token(tmp_path):
     assert curves[sorted(wanted)].notna().any().all()
 
 
-def test_many_named_values_are_logged_and_move(tmp_path):
-    """With all parts at least 30 are in the curves, and none stays the same."""
-    settings = recipe(steps=4, mode="vae_gan", schedule={"check_every": 1})
+def test_many_named_values_are_logged_and_move(tmp_path, monkeypatch, caplog):
+    """With all parts at least 30 are in the curves, and none stays the same; a monitor sees all."""
+    strict = MonitorSettings(least_kl=1e9, patience=1, warmup_steps=0)
+    monkeypatch.setattr("giblet.music.trainer.MonitorSettings", lambda: strict)
+    settings = recipe(steps=3, mode="vae_gan", schedule={"check_every": 1})
     fit_music(TRAIN, HELD_OUT, settings, tmp_path)
+    assert any("kl_fine is" in message and "kl collapse" in message for message in caplog.messages)
     curves = pd.read_csv(tmp_path / "curves" / "from_step_0" / "metrics.csv")
     train = curves[[name for name in curves if name.startswith("train/")]]
     moved = [name for name in train if train[name].nunique() > 1]
@@ -129,10 +158,9 @@ def test_many_named_values_are_logged_and_move(tmp_path):
     assert (r1 > 0).all()
 
 
-def test_validation_is_the_models_mean_surprise(tmp_path):
-    model = fit_music(TRAIN, HELD_OUT, recipe(steps=2), tmp_path)
-    curves = pd.read_csv(tmp_path / "curves" / "from_step_0" / "metrics.csv")
-    nats = [model.nats(tokenize(n), n.beats, float(n.onset[0])) for n in HELD_OUT]
+def test_validation_is_the_models_mean_surprise(two_steps):
+    curves = pd.read_csv(two_steps.folder / "curves" / "from_step_0" / "metrics.csv")
+    nats = [two_steps.model.nats(tokenize(n), n.beats, float(n.onset[0])) for n in HELD_OUT]
     last = curves["validation/nats"].dropna().iloc[-1]
     assert last == pytest.approx(np.concatenate(nats).mean(), abs=1e-4)
 
@@ -146,13 +174,10 @@ def test_the_learning_rate_warms_up_and_falls():
     assert (np.diff(shares[10:]) < 0).all()
 
 
-def test_pieces_shorter_than_a_crop_are_counted(tmp_path, caplog):
-    short = broken_chords(7, n_bars=1)
-    pieces, n_tokens = [*TRAIN, short], len(tokenize(short)) + 10
-    with caplog.at_level("INFO", "giblet"):
-        fit_music(pieces, HELD_OUT, recipe(steps=1, data={"crop_tokens": n_tokens}), tmp_path)
+def test_pieces_shorter_than_a_crop_are_counted(two_steps):
+    n_tokens = two_steps.settings.data.crop_tokens
     line = f"1 of 7 pieces are shorter than a crop of {n_tokens} tokens: they are padded"
-    assert line in caplog.messages
+    assert line in two_steps.messages
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
@@ -279,8 +304,8 @@ def test_it_learns_more_than_how_often_tokens_come(tmp_path):
     assert np.concatenate(nats).mean() < unigram - 0.5
 
 
-def test_a_vae_goes_on_from_a_transformer(tmp_path):
-    first = fit_music(TRAIN, HELD_OUT, recipe(), tmp_path / "first")
+def test_a_vae_goes_on_from_a_transformer(two_steps, tmp_path):
+    first = two_steps.model
     first.save_pretrained(tmp_path / "model")
     settings = recipe(steps=1, mode="vae", schedule={"learning_rate": 1e-9, "check_every": 1})
     started = settings.model_copy(update={"start_from": str(tmp_path / "model")})
@@ -290,8 +315,7 @@ def test_a_vae_goes_on_from_a_transformer(tmp_path):
 
 
 def test_start_from_is_the_same_network(tmp_path):
-    other = fit_music(TRAIN, HELD_OUT, recipe(steps=1, n_layers=2), tmp_path / "first")
-    other.save_pretrained(tmp_path / "model")
+    MusicTransformerVAEGAN(recipe(n_layers=2).model).save_pretrained(tmp_path / "model")
     settings = recipe(n_layers=1, width=32).model_copy(
         update={"start_from": str(tmp_path / "model")}
     )
