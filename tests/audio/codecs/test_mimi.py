@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from safetensors.torch import load_file
 from transformers import MimiModel
 
 from giblet.audio.codecs.codec import load_codec
@@ -101,6 +102,8 @@ def test_prefixes_and_latents(codec, expected, noise):
 def test_a_saved_model_is_loaded(model, noise, expected, tmp_path, caplog):
     MimiModel.float(model).save_pretrained(tmp_path)
     model.double()
+    keys = load_file(tmp_path / "model.safetensors")
+    assert "encoder_transformer.layers.0.mlp.fc1.weight" in keys  # flat, as in kyutai/mimi
     codec = load_codec(str(tmp_path))
     assert isinstance(codec, Mimi)
     assert "6 kbps is not offered (0.075, 0.15, 0.225, 0.3, 0.375, 0.45)" in caplog.text
