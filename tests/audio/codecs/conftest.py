@@ -19,6 +19,7 @@ MIMI = {  # kyutai/mimi but for the width and the length of the window
     "vector_quantization_hidden_dimension": 8,
     "num_quantizers": 6,
     "layer_scale_initial_scale": 1.0,
+    "initializer_range": 0.3,  # so that the attention is heard
 }
 XCODEC = {  # hf-audio/xcodec-hubert-librispeech but for the width and the size of the codebooks
     "target_bandwidths": [0.3, 0.6, 1.2],
