@@ -95,7 +95,7 @@ def sample_edges(n_samples: int, rate_hz: float) -> np.ndarray:
     return np.arange(n_samples + 1) / rate_hz
 
 
-def hop_rate_hz(sample_rate: float, hop_length: int) -> float:
+def hop_rate_hz(sample_rate: float, hop_length: float) -> float:
     """Frames per second where a frame begins every ``hop_length`` samples.
 
     >>> hop_rate_hz(24000, hop_length=320)

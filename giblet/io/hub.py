@@ -4,22 +4,24 @@ import hashlib
 import os
 import re
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
-from giblet.errors import GibletError
+from giblet.errors import GibletError, nearest_name
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _OWN = {"codec": ' or "bundled"', "text_model": ' or "hashing"'}  # which need no network
 _FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]  # no pickled weights
 
 
-def model_folder(name_or_folder: str, what: str) -> Path:
+def model_folder(name_or_folder: str, what: str, known: Sequence[str] = ()) -> Path:
     """Folder of a pretrained model; fetched once from the hub if it is not there.
 
     A hub id names a commit, ``"owner/name@commit"``: the model is then pinned. Without
     one it is what the cache holds already, and nothing is fetched. Each file of the cache must
     be a link, as the hub's client lays it, to one of the hash that the hub gave. A folder's files
-    are taken as they are. ``what`` names its purpose in the error.
+    are taken as they are. ``what`` names its purpose in the error, which suggests the nearest of
+    the ``known`` names and of the folders beside ``name_or_folder``.
 
     Raises
     ------
@@ -31,7 +33,7 @@ def model_folder(name_or_folder: str, what: str) -> Path:
         return folder
     if folder.is_dir():
         raise GibletError(f"{what} {name_or_folder}: the folder has no config.json")
-    snapshot = _snapshot(name_or_folder, what)
+    snapshot = _snapshot(name_or_folder, what, known)
     blobs = (snapshot.parents[1] / "blobs").resolve()
     for file in sorted(
         path for path in snapshot.rglob("*") if path.is_symlink() or not path.is_dir()
@@ -44,7 +46,7 @@ def model_folder(name_or_folder: str, what: str) -> Path:
     return snapshot
 
 
-def _snapshot(name_or_id: str, what: str) -> Path:
+def _snapshot(name_or_id: str, what: str, known: Sequence[str]) -> Path:
     """A snapshot in the hub's cache, fetched if its commit is named."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
@@ -59,7 +61,15 @@ def _snapshot(name_or_id: str, what: str) -> Path:
             f"{what} {name_or_id!r}: no such folder, not in the Hugging Face cache, and the hub "
             "could not be asked for it. Name its commit (owner/name@ and 40 hexadecimal digits), "
             f"where there is a network, or give a folder{_OWN.get(what, '')}"
+            f"{_nearest(name_or_id, name, known)}"
         ) from error
+
+
+def _nearest(name_or_folder: str, name: str, known: Sequence[str]) -> str:
+    """A known name, or a model's folder beside it, if ``name`` looks like a misspelling of it."""
+    folder = Path(name_or_folder).parent
+    beside = [str(file.parent) for file in folder.glob("*/config.json")]
+    return "" if name in known else nearest_name(name, [*known, *beside])
 
 
 def _is_as_the_hub_has_it(blob: Path, blobs: Path) -> bool:

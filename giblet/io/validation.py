@@ -66,5 +66,6 @@ def check_waveform(waveform: np.ndarray, name: str = "waveform") -> np.ndarray:
     if not np.isfinite(waveform).all():
         raise ValueError(f"{name} has {(~np.isfinite(waveform)).sum()} NaN or infinite samples")
     if waveform.ndim != 1 or not len(waveform):
-        raise ValueError(f"{name} must have shape (n_samples,), got {waveform.shape}")
+        stereo = ": average its channels first" if waveform.ndim == 2 else ""
+        raise ValueError(f"{name} must have shape (n_samples,), got {waveform.shape}{stereo}")
     return waveform

@@ -68,13 +68,16 @@ def random_encodec():
             torch.manual_seed(0)
             model = EncodecModel(EncodecConfig(**{"num_filters": 2, **overrides})).eval()
             n_samples = 2 * model.config.codebook_size * model.config.hop_length
-            sound = torch.from_numpy(_noise(n_samples, np.random.default_rng(1)))[None, None]
+            sound = torch.from_numpy(_noise(n_samples, np.random.default_rng(1)))
+            sound = sound.expand(1, model.config.audio_channels, -1)
             if started:
                 start_near_identity(model, sound[..., :48000].float(), "random")
         model.double()
         with torch.no_grad():
             for part in (model.encoder, model.decoder):
                 _keep_memory(part)
+        if model.config.normalize:
+            sound = sound / sound.std()
         _fill_codebooks(model, sound, torch.Generator().manual_seed(2))
         return model
 

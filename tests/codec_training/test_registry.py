@@ -62,7 +62,8 @@ def trained(request, speech_file, make_network, tmp_path_factory):
 
 
 def test_every_architecture_is_saved_as_a_kind_that_can_be_loaded():
-    assert sorted(kind.architecture for kind in CODEC_TYPES.values()) == sorted(NETWORKS)
+    saved_as = [kind.architecture for kind in CODEC_TYPES.values() if kind.architecture]
+    assert sorted(saved_as) == sorted(NETWORKS)
 
 
 def test_trained_saved_and_loaded_it_codes_as_the_network_does(trained, speech_file):

@@ -426,12 +426,23 @@ def test_too_little_memory_is_named(memory, code, monkeypatch, capsys):
 def test_codecs_in_the_cache_of_the_hub_are_listed(tmp_path):
     for name, config in {
         "facebook--encodec": {"model_type": "encodec", "target_bandwidths": [1.5, 3.0]},
+        "kyutai--mimi": {"model_type": "mimi", "num_quantizers": 32},
         "some--words": {"model_type": "bert"},
+        "some--xcodec": {
+            "model_type": "xcodec",
+            "sample_rate": 16000,
+            "target_bandwidths": [0.5, 1, 1.5, 2, 4],
+        },
     }.items():
         snapshot = tmp_path / f"models--{name}" / "snapshots" / "abc"
         snapshot.mkdir(parents=True)
-        (snapshot / "config.json").write_text(json.dumps(config | {"sampling_rate": 24000}))
-    assert hub_codecs(tmp_path) == ["facebook/encodec@abc: encodec, 24000 Hz, 1.5 3 kbps"]
+        rate = {} if "sample_rate" in config else {"sampling_rate": 24000}
+        (snapshot / "config.json").write_text(json.dumps(config | rate))
+    assert hub_codecs(tmp_path) == [
+        "facebook/encodec@abc: encodec, 24000 Hz, 1.5 3 kbps",
+        "kyutai/mimi@abc: mimi, 24000 Hz, 32 codebooks",
+        "some/xcodec@abc: xcodec, 16000 Hz, 0.5 1 1.5 2 4 kbps",
+    ]
     assert hub_codecs(tmp_path / "none") == ["none in the Hugging Face cache"]
 
 
@@ -442,3 +453,5 @@ def test_versions_are_those_that_python_itself_tells():
     assert re.search(rf"^torch +{re.escape(torch.__version__)}$", told, re.M)
     assert re.search(r"^python +" + sys.version.split()[0], told, re.M)
     assert "    bundled: " in told
+    for line in ("encodec: EnCodec 24, 32 and 48 kHz", "mimi: Mimi 24 kHz", "xcodec: X-Codec"):
+        assert f"    {line}" in told

@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 BUNDLED = "bundled"
+OFFICIAL = (  # ids on the Hugging Face Hub of what can be loaded
+    "facebook/encodec_24khz",
+    "facebook/encodec_32khz",
+    "facebook/encodec_48khz",
+    "descript/dac_16khz",
+    "descript/dac_24khz",
+    "descript/dac_44khz",
+    "kyutai/mimi",
+    "hf-audio/xcodec-hubert-librispeech",
+)
 _NEAR = 0.01  # of a bandwidth: so near to the one asked for, it is that one
 _MANY = 12  # bandwidths: so many are not listed
 
@@ -34,7 +44,7 @@ class Codec(Protocol):
     bandwidth_kbps: float
     sample_rate: int  # Hz
     frame_rate: float  # code frames per second
-    hop_length: int  # samples per code frame
+    hop_length: float  # samples per code frame; whole but for EnCodec's chunks at 48 kHz
     n_codebooks: int
     codebook_size: int
     codebook_dim: int
@@ -67,8 +77,8 @@ def load_codec(
     Parameters
     ----------
     name_or_folder
-        ``"bundled"``; a Hugging Face id with its commit, ``"facebook/encodec_24khz@<commit>"`` or
-        ``"descript/dac_24khz@<commit>"`` (without it, what the cache holds);
+        ``"bundled"``; a Hugging Face id with its commit, ``"facebook/encodec_24khz@<commit>"``
+        (without it, what the cache holds; `OFFICIAL` has the ids of what can be loaded);
         or a folder: written by ``giblet codec train``, or by ``save_pretrained`` of a model of
         ``giblet.audio.codecs.registry.CODEC_TYPES``.
     bandwidth_kbps
@@ -81,8 +91,8 @@ def load_codec(
     Raises
     ------
     GibletError
-        No such codec here and no way to fetch it; another kind of model; an EnCodec that is not
-        causal; a bandwidth or number of codebooks that is not positive.
+        No such codec here and no way to fetch it; half of one; another kind of model, or one that
+        cannot be run block by block; a bandwidth or number of codebooks that is not positive.
     """
     folder = codec_folder(name_or_folder)
     check_sums(folder, ["config.json", *(f.name for f in folder.glob("*.safetensors"))])
@@ -124,7 +134,7 @@ def codec_folder(name_or_folder: str) -> Path:
     """Folder of a codec; GibletError if it is not here and cannot be downloaded."""
     if name_or_folder == BUNDLED:
         return Path(str(files("giblet.audio.codecs"))) / "bundled"
-    return model_folder(name_or_folder, "codec")
+    return model_folder(name_or_folder, "codec", (BUNDLED, *OFFICIAL))
 
 
 def _read_model(folder: Path, name: str) -> tuple[type[Any], "PreTrainedModel"]:
@@ -135,24 +145,48 @@ def _read_model(folder: Path, name: str) -> tuple[type[Any], "PreTrainedModel"]:
 
     kind = codec_type(_model_type(folder, name), name)
     try:
+        _check_files(folder)
         model, report = kind.model.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+            folder,
+            dtype=torch.float32,
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # to name one below
         )
         if report["missing_keys"]:
             raise ValueError(f"weights are missing: {min(report['missing_keys'])}")
+        for key, found, expected in report["mismatched_keys"]:
+            raise ValueError(f"{key} is {tuple(found)}, by its config.json {tuple(expected)}")
     except Exception as error:  # of transformers' checks of each key, safetensors, torch
-        reason = " ".join(str(error).split())[:300]
-        raise GibletError(f"codec {name}: no codec can be read from it ({reason})") from error
-    return kind.codec, model.eval().requires_grad_(False)
+        raise _unreadable(name, folder, error) from error
+    return kind.codec.suited(model), model.eval().requires_grad_(False)
+
+
+def _check_files(folder: Path) -> None:
+    """ValueError without weights in safetensors, or with a sample rate that cannot be."""
+    if not any(folder.glob("*.safetensors")):
+        raise ValueError("it has no weights in the format safetensors, the only one that is read")
+    config = load_json(folder / "config.json")
+    rate = config.get("sampling_rate", config.get("sample_rate", 1))
+    if not isinstance(rate, int) or rate <= 0:
+        raise ValueError(f"a sample rate of {rate!r} in its config.json")
+
+
+def _unreadable(name: str, folder: Path, error: Exception | str) -> GibletError:
+    """The error about a folder: the reason, its files, and the remedy."""
+    reason = " ".join(str(error).split())[:300]
+    there = ", ".join(sorted(file.name for file in folder.iterdir()))
+    return GibletError(
+        f"codec {name}: no codec can be read from it ({reason}). It holds {there}: copy or "
+        "download it again, whole"
+    )
 
 
 def _model_type(folder: Path, name: str) -> str:
     try:
         model_type = load_json(folder / "config.json").get("model_type")
     except GibletError as error:
-        raise GibletError(f"codec {name}: no codec can be read from it ({error})") from error
+        raise _unreadable(name, folder, error) from error
     if not isinstance(model_type, str):
-        raise GibletError(
-            f"codec {name}: no codec can be read from it (no model_type in its config.json)"
-        )
+        raise _unreadable(name, folder, "no model_type in its config.json")
     return model_type

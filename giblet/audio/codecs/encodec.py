@@ -1,4 +1,4 @@
-"""EnCodec: a causal ``transformers.EncodecModel``, run block by block."""
+"""EnCodec at 24 and 32 kHz: a mono ``transformers.EncodecModel``, run block by block."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from transformers import EncodecConfig, EncodecModel
 from transformers.models.encodec.modeling_encodec import EncodecLSTM
 
 from giblet.audio.blocks import check_stream, equal_blocks
+from giblet.audio.codecs.encodec_chunks import EncodecChunks
 from giblet.audio.codecs.encodec_streaming import ahead, exact_inference, one_thread_a_stage, stream
 from giblet.audio.codecs.pretrained import PretrainedCodec
 from giblet.errors import GibletError
@@ -20,7 +21,8 @@ class Encodec(PretrainedCodec):
     """An ``EncodecModel`` at one bandwidth.
 
     The result equals ``EncodecModel.encode`` and ``decode`` on the whole sound, up to float
-    rounding; memory does not grow with its length. Where torch has two threads, the layers before
+    rounding; memory does not grow with its length. Convolutions may look ahead (32 kHz): the LSTM
+    does not, so that it is exact all the same. Where torch has two threads, the layers before
     and after the LSTM work on consecutive blocks at the same time.
     """
 
@@ -29,6 +31,10 @@ class Encodec(PretrainedCodec):
 
     def __post_init__(self):
         _check_streamable(self.model.config, self.name, self.bandwidth_kbps)
+
+    @classmethod
+    def suited(cls, model: EncodecModel) -> type[PretrainedCodec]:
+        return EncodecChunks if model.config.chunk_length_s else cls
 
     @classmethod
     def bandwidths(cls, model: EncodecModel) -> dict[int, float]:
@@ -102,11 +108,11 @@ def _two_stages(
 
 def _check_streamable(config: EncodecConfig, name: str, bandwidth_kbps: float) -> None:
     """Refuse what cannot be run block by block, or not at this bandwidth."""
-    causal = config.use_causal_conv and config.trim_right_ratio == 1.0
     whole = config.norm_type == "weight_norm" and not config.normalize and not config.chunk_length_s
-    if not causal or not whole or config.audio_channels != 1:
+    if not whole or config.audio_channels != 1:
         raise GibletError(
-            f"codec {name}: only causal mono codecs can be streamed (the 24 kHz EnCodec)"
+            f"codec {name}: an EnCodec that is neither mono in one piece (24 and 32 kHz) nor in "
+            "chunks with scales (48 kHz). Take one of these"
         )
     if bandwidth_kbps not in config.target_bandwidths:
         offered = ", ".join(f"{b:g}" for b in config.target_bandwidths)

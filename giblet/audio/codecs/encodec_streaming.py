@@ -1,8 +1,9 @@
-"""EnCodec's causal layers block by block: the same function as on the whole sound.
+"""EnCodec's and Mimi's layers block by block: the same function as on the whole sound.
 
-Every convolution keeps the inputs that its next output still needs, the LSTM keeps its state.
-Whole-file calls pad each convolution by reflection at both ends of the sound, and so does this,
-at the first and the last block alone.
+Every convolution keeps the inputs that its next output still needs, the LSTM keeps its state, the
+attention its window of keys and values. A convolution that looks ahead answers a block as far as it
+has heard, and the rest with the next one. Whole-file calls pad each convolution at both ends of the
+sound, and so does this, at the first and the last block alone.
 
 Blocks lie as (length, channels), the layout in which a convolution runs at the processor's full
 speed, an LSTM needs no copy, and a transposed convolution is an ordinary one.
@@ -13,16 +14,24 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import wraps
+from math import ceil
 from typing import TypeVar, cast
 
 import torch
 from torch import nn
 from torch.nn import functional
+from transformers import DynamicCache
 from transformers.models.encodec.modeling_encodec import (
     EncodecConv1d,
     EncodecConvTranspose1d,
     EncodecLSTM,
     EncodecResnetBlock,
+)
+from transformers.models.mimi.modeling_mimi import (
+    MimiConv1d,
+    MimiConvTranspose1d,
+    MimiResnetBlock,
+    MimiTransformerModel,
 )
 
 _TYPICAL_LENGTH = 4096  # of a block, for oneDNN's choice of a layout
@@ -54,23 +63,28 @@ def _convolver(weight: torch.Tensor, bias: torch.Tensor, stride: int = 1, dilati
 
 
 class _Convolution:
-    """A causal convolution that remembers its left context."""
+    """A convolution that keeps the inputs that its next outputs need."""
 
-    def __init__(self, layer: EncodecConv1d):
+    def __init__(self, layer: EncodecConv1d | MimiConv1d):
         conv = layer.conv
-        self.layer = layer
-        self.n_context = int(layer.padding_total)
-        self.convolve = _convolver(conv.weight, conv.bias, conv.stride[0], conv.dilation[0])
-        self.context = None
+        self.layer, self.stride = layer, conv.stride[0]
+        n_padding = int(layer.padding_total)
+        self.n_right = 0 if layer.causal else n_padding // 2
+        self.n_left = n_padding - self.n_right
+        self.span = n_padding + self.stride  # inputs that one output hears
+        self.convolve = _convolver(conv.weight, conv.bias, self.stride, conv.dilation[0])
+        self.n_seen, self.kept = 0, conv.weight.new_zeros(0, conv.in_channels)
 
     def __call__(self, x: torch.Tensor, is_last: bool) -> torch.Tensor:
-        n_right = int(self.layer._get_extra_padding_for_conv1d(x[None, :, 0])) if is_last else 0
-        if self.context is None:
-            x = self._padded(x, self.n_context, n_right)
-        elif self.n_context:
-            x = self._padded(torch.cat([self.context, x]), 0, n_right)
-        self.context = x[len(x) - self.n_context :]
-        return self.convolve(x)
+        n_left = 0 if self.n_seen else self.n_left
+        self.n_seen += len(x)
+        n_right = self.n_right + -self.n_seen % self.stride if is_last else 0
+        if len(self.kept):
+            x = torch.cat([self.kept, x])
+        x = self._padded(x, n_left, n_right)
+        n_out = max(0, (len(x) - self.span) // self.stride + 1)
+        self.kept = x[n_out * self.stride :]
+        return self.convolve(x) if n_out else x.new_zeros(0, self.layer.conv.out_channels)
 
     def _padded(self, x: torch.Tensor, n_left: int, n_right: int) -> torch.Tensor:
         """``x`` (length, channels) padded at its ends as the layer pads a whole sound."""
@@ -81,27 +95,53 @@ class _Convolution:
 
 
 class _TransposedConvolution:
-    """A causal transposed convolution: each input step gives ``stride`` output steps.
+    """A transposed convolution: each input step gives ``stride`` output steps.
 
     The output steps of one input step depend on it and on those just before it: a convolution
-    whose channels hold ``stride`` steps of the output's.
+    whose channels hold ``stride`` steps of the output's. What the layer trims from the left of a
+    whole sound is left out here, and follows at the end.
     """
 
-    def __init__(self, layer: EncodecConvTranspose1d):
+    def __init__(self, layer: EncodecConvTranspose1d | MimiConvTranspose1d):
         conv = layer.conv
-        stride = conv.stride[0]
-        n_in, self.n_out, kernel_size = conv.weight.shape
-        n_steps = -(-kernel_size // stride)  # input steps that reach one output step
-        weight = functional.pad(conv.weight, (0, n_steps * stride - kernel_size))
-        weight = weight.view(n_in, self.n_out, n_steps, stride).flip(2)  # newest step last
-        weight = weight.permute(3, 1, 0, 2).reshape(stride * self.n_out, n_in, n_steps)
-        self.convolve = _convolver(weight, conv.bias.repeat(stride))
+        self.stride = conv.stride[0]
+        weight = _ungrouped(conv.weight, conv.groups)
+        n_in, self.n_out, kernel_size = weight.shape
+        n_steps = -(-kernel_size // self.stride)  # input steps that reach one output step
+        weight = functional.pad(weight, (0, n_steps * self.stride - kernel_size))
+        weight = weight.view(n_in, self.n_out, n_steps, self.stride).flip(2)  # newest step last
+        weight = weight.permute(3, 1, 0, 2).reshape(self.stride * self.n_out, n_in, n_steps)
+        bias = None if conv.bias is None else conv.bias.repeat(self.stride)
+        self.convolve = _convolver(weight, bias)
         self.context = conv.weight.new_zeros(n_steps - 1, n_in)
+        n_trimmed = kernel_size - self.stride
+        n_right = ceil(n_trimmed * layer.trim_right_ratio) if layer.causal else n_trimmed // 2
+        self.n_left = self.n_skipped = n_trimmed - n_right
 
     def __call__(self, x: torch.Tensor, is_last: bool) -> torch.Tensor:
         x = torch.cat([self.context, x])
         self.context = x[len(x) - len(self.context) :]
-        return self.convolve(x).reshape(-1, self.n_out)  # (length * stride, n_out)
+        end = None
+        if is_last and self.n_left:
+            n_after = -(-self.n_left // self.stride)
+            x = functional.pad(x, (0, 0, 0, n_after))
+            end = (self.n_left - n_after * self.stride) or None
+        y = self.convolve(x).reshape(-1, self.n_out)  # (length * stride, n_out)
+        y, self.n_skipped = y[self.n_skipped : end], max(0, self.n_skipped - len(y))
+        return y
+
+
+def _ungrouped(weight: torch.Tensor, groups: int) -> torch.Tensor:
+    """The weight (n_in, n_out, taps) of a transposed convolution in one group: zeros between."""
+    if groups == 1:
+        return weight
+    parts = weight.chunk(groups)  # each (n_in / groups, n_out / groups, taps)
+    n_out = parts[0].shape[1]
+    padded = [
+        functional.pad(part, (0, 0, i * n_out, (groups - 1 - i) * n_out))
+        for i, part in enumerate(parts)
+    ]
+    return torch.cat(padded)
 
 
 class _Memory:
@@ -116,27 +156,47 @@ class _Memory:
         return y[:, 0] + x
 
 
+class _Attention:
+    """Mimi's transformer with the keys and values of its window carried over."""
+
+    def __init__(self, layer: MimiTransformerModel):
+        self.layer, self.cache = layer, DynamicCache(config=layer.config)
+
+    def __call__(self, x: torch.Tensor, is_last: bool) -> torch.Tensor:
+        # by position: transformers renamed past_key_values to cache
+        return self.layer(x[None], None, None, self.cache, True)[0][0]
+
+
 class _Residual:
     """A residual block: its convolutions and its shortcut, each with their context."""
 
-    def __init__(self, layer: EncodecResnetBlock):
+    def __init__(self, layer: EncodecResnetBlock | MimiResnetBlock):
         self.block = [_streamed(inner) for inner in layer.block]
         self.shortcut = _streamed(layer.shortcut)
+        self.held = None  # of the shortcut, while the block looks ahead
 
     def __call__(self, x: torch.Tensor, is_last: bool) -> torch.Tensor:
         y = x
         for layer in self.block:
             y = layer(y, is_last)
-        return y + self.shortcut(x, is_last)
+        short = self.shortcut(x, is_last)
+        if self.held is not None and len(self.held):
+            short = torch.cat([self.held, short])
+        self.held = short[len(y) :]
+        return y + short[: len(y)]
 
 
 def _streamed(layer: nn.Module) -> Callable[[torch.Tensor, bool], torch.Tensor]:
-    """The block-wise twin of one EnCodec layer."""
+    """The block-wise twin of one layer."""
     twins: dict[type, Callable] = {
         EncodecConv1d: _Convolution,
         EncodecConvTranspose1d: _TransposedConvolution,
         EncodecLSTM: _Memory,
         EncodecResnetBlock: _Residual,
+        MimiConv1d: _Convolution,
+        MimiConvTranspose1d: _TransposedConvolution,
+        MimiResnetBlock: _Residual,
+        MimiTransformerModel: _Attention,
     }
     for kind, twin in twins.items():
         if isinstance(layer, kind):
@@ -146,17 +206,21 @@ def _streamed(layer: nn.Module) -> Callable[[torch.Tensor, bool], torch.Tensor]:
 
 @torch.inference_mode()
 def stream(layers: Iterable[nn.Module], blocks: Iterable[torch.Tensor]) -> Iterator[torch.Tensor]:
-    """Send blocks (length, channels) through causal layers, yielding what comes out.
+    """Send blocks (length, channels) through layers, yielding what comes out.
 
     Every block but the last must be a whole number of the layers' total stride, and the first
-    longer than any layer's context.
+    longer than any layer's context. Layers that look ahead give fewer steps for the first block,
+    or none, and more for the last.
     """
     twins = [_streamed(layer) for layer in layers]
-    for block, is_last in _with_last(blocks):
+    for block, is_last in with_last(blocks):
         with torch.autocast("cpu", enabled=False):
             for twin in twins:
                 block = twin(block, is_last)
-        yield block
+                if not len(block):
+                    break
+        if len(block):
+            yield block
 
 
 Function = TypeVar("Function", bound=Callable)
@@ -197,7 +261,7 @@ def one_thread_a_stage() -> Iterator[bool]:
         torch.set_num_threads(n_threads)
 
 
-def _with_last(items: Iterable) -> Iterator[tuple]:
+def with_last(items: Iterable) -> Iterator[tuple]:
     """Each item with whether it is the last."""
     iterator = iter(items)
     try:

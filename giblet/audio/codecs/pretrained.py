@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch.nn import functional
-from transformers import PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 
 from giblet.audio.blocks import check_stream, equal_blocks, overlapping
 from giblet.audio.codecs.encodec_streaming import exact_inference, one_thread_a_stage
@@ -27,7 +27,7 @@ class PretrainedCodec(ABC):
 
     @property
     def sample_rate(self) -> int:
-        return self.model.config.sampling_rate
+        return _sample_rate(self.model.config)
 
     @property
     def hop_length(self) -> int:
@@ -50,6 +50,11 @@ class PretrainedCodec(ABC):
         """The decoder alone, through which gradients flow: latents (batch, n_frames, codebook_dim)
         to sound (batch, n_samples)."""
         return self.model.decoder(latents.transpose(1, 2))[:, 0]
+
+    @classmethod
+    def suited(cls, model: PreTrainedModel) -> "type[PretrainedCodec]":
+        """The class that runs this model, where models of one type are run in several ways."""
+        return cls
 
     @classmethod
     @abstractmethod
@@ -93,13 +98,13 @@ class WindowedCodec(PretrainedCodec):
     @classmethod
     def bandwidths(cls, model: PreTrainedModel) -> dict[int, float]:
         config = model.config
-        frame_rate = hop_rate_hz(config.sampling_rate, config.hop_length)
+        frame_rate = hop_rate_hz(_sample_rate(config), config.hop_length)
         one = codebook_kbps(frame_rate, config.codebook_size)
-        return {n: n * one for n in range(1, config.n_codebooks + 1)}
+        return {n: n * one for n in range(1, _most_codebooks(config) + 1)}
 
     def __post_init__(self):
         one = codebook_kbps(self.frame_rate, self.codebook_size)
-        n, most = self.bandwidth_kbps / one, self.model.config.n_codebooks
+        n, most = self.bandwidth_kbps / one, _most_codebooks(self.model.config)
         if not 1 <= n <= most or abs(n - round(n)) > 0.01:
             raise GibletError(
                 f"codec {self.name}: no {self.bandwidth_kbps:g} kbps; it offers multiples of "
@@ -146,7 +151,7 @@ class WindowedCodec(PretrainedCodec):
 
     def decode_blocks(self, codes: np.ndarray) -> Iterator[np.ndarray]:
         """The sound of ``decode`` in blocks (n_samples,), for what is too long for memory."""
-        codes = check_stream(codes, self.codebook_size, self.model.config.n_codebooks)
+        codes = check_stream(codes, self.codebook_size, _most_codebooks(self.model.config))
         n_blocks = -(-codes.shape[1] // self._frames_per_block)
         blocks = np.split(codes, self._frames_per_block * np.arange(1, n_blocks), axis=1)
         with one_thread_a_stage():
@@ -161,5 +166,15 @@ class WindowedCodec(PretrainedCodec):
     @exact_inference
     def latents(self, codes: np.ndarray) -> np.ndarray:
         """Dequantised latents (n_frames, codebook_dim) float32 of codes (n_codebooks, n_frames)."""
-        codes = check_stream(codes, self.codebook_size, self.model.config.n_codebooks)
+        codes = check_stream(codes, self.codebook_size, _most_codebooks(self.model.config))
         return self._dequantised(torch.from_numpy(codes)).float().numpy()
+
+
+def _sample_rate(config: PreTrainedConfig) -> int:
+    """Hz, under either of the names that configs have for it."""
+    return config.sampling_rate if hasattr(config, "sampling_rate") else config.sample_rate
+
+
+def _most_codebooks(config: PreTrainedConfig) -> int:
+    """All codebooks of a model, likewise."""
+    return config.n_codebooks if hasattr(config, "n_codebooks") else config.num_quantizers

@@ -5,13 +5,15 @@ Importing it imports transformers.
 
 from dataclasses import dataclass
 
-from transformers import DacModel, EncodecModel, PreTrainedModel
+from transformers import DacModel, EncodecModel, MimiModel, PreTrainedModel, XcodecModel
 
 from giblet.audio.codecs.dac import Dac
 from giblet.audio.codecs.encodec import Encodec
 from giblet.audio.codecs.hierarchical import Hierarchical, HierarchicalConfig, HierarchicalModel
 from giblet.audio.codecs.mdct import Mdct, MdctConfig, MdctModel
+from giblet.audio.codecs.mimi import Mimi
 from giblet.audio.codecs.pretrained import PretrainedCodec
+from giblet.audio.codecs.xcodec import Xcodec
 from giblet.errors import GibletError, nearest_name
 
 
@@ -26,18 +28,20 @@ class CodecType:
     label
         For people.
     architecture
-        In recipes of ``giblet codec train``: the network that is saved as this kind.
+        In recipes of ``giblet codec train``: the network that is saved as this kind, if one is.
     """
 
     model: type[PreTrainedModel]
     codec: type[PretrainedCodec]
     label: str
-    architecture: str
+    architecture: str | None
 
 
 CODEC_TYPES = {
-    "encodec": CodecType(EncodecModel, Encodec, "EnCodec 24 kHz (causal, mono)", "encodec"),
+    "encodec": CodecType(EncodecModel, Encodec, "EnCodec 24, 32 and 48 kHz", "encodec"),
     "dac": CodecType(DacModel, Dac, "DAC 16, 24 and 44.1 kHz", "snake"),
+    "mimi": CodecType(MimiModel, Mimi, "Mimi 24 kHz", None),
+    "xcodec": CodecType(XcodecModel, Xcodec, "X-Codec 16 kHz (in windows)", None),
     MdctConfig.model_type: CodecType(MdctModel, Mdct, "giblet's own", "mdct"),
     HierarchicalConfig.model_type: CodecType(
         HierarchicalModel, Hierarchical, "giblet's own, three levels", "hierarchical"

@@ -123,5 +123,6 @@ def _codec_line(folder: Path, name: str) -> str:
     elif "compression" in config:
         offered = f"levels of {' '.join(map(str, config['compression']))} samples"
     else:
-        offered = f"{config.get('n_codebooks')} codebooks"
-    return f"{name}: {config['model_type']}, {config.get('sampling_rate')} Hz, {offered}"
+        offered = f"{config.get('n_codebooks', config.get('num_quantizers'))} codebooks"
+    rate = config.get("sampling_rate", config.get("sample_rate"))
+    return f"{name}: {config['model_type']}, {rate} Hz, {offered}"

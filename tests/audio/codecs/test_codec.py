@@ -1,5 +1,6 @@
 """Codes are those of transformers' EncodecModel, at the bandwidth that was asked for."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -294,16 +295,14 @@ def test_the_revision_names_the_weights(tmp_path):
 @pytest.mark.parametrize(
     "overrides",
     [
-        {"use_causal_conv": False},
         {"norm_type": "time_group_norm"},
         {"normalize": True},
         {"audio_channels": 2},
         {"chunk_length_s": 1.0, "overlap": 0.01},
-        {"trim_right_ratio": 0.5},
     ],
 )
 def test_a_codec_that_cannot_be_streamed_is_refused(tmp_path, overrides):
-    with pytest.raises(GibletError, match="only causal mono codecs"):
+    with pytest.raises(GibletError, match=r"neither mono in|in chunks without scales"):
         load_codec(save(tmp_path / "codec", **overrides), 6.0)
 
 
@@ -348,7 +347,7 @@ def test_another_model_is_refused(tmp_path):
         BertConfig(hidden_size=8, num_attention_heads=2, num_hidden_layers=1)
     ).save_pretrained(tmp_path)
     with pytest.raises(
-        GibletError, match="a bert model, none of encodec, dac, giblet_mdct, giblet_hierarchical"
+        GibletError, match="a bert model, none of encodec, dac, mimi, xcodec, giblet_mdct"
     ):
         load_codec(str(tmp_path), 6.0)
 
@@ -389,3 +388,51 @@ def test_a_damaged_folder_is_one_clear_line(tmp_path, file, content):
         load_codec(folder, 6.0)
     assert folder in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_misspelt_codec_is_one_line_with_the_nearest(tmp_path):
+    save(tmp_path / "mine")
+    for name, nearest in [
+        ("bundeld", "bundled"),
+        ("facebook/encodec_24kh", "facebook/encodec_24khz"),
+        (f"descript/dac_24kz@{'0' * 40}", "descript/dac_24khz"),
+        (str(tmp_path / "minne"), str(tmp_path / "mine")),
+    ]:
+        with pytest.raises(GibletError, match="no such folder") as raised:
+            load_codec(name)
+        assert str(raised.value).endswith(f"did you mean {nearest}?")
+        assert "\n" not in str(raised.value)
+    with pytest.raises(GibletError, match="no such folder") as raised:
+        load_codec(f"facebook/encodec_24khz@{'0' * 40}")
+    assert "did you mean" not in str(raised.value)  # it is right
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda w, c: w.write_bytes(w.read_bytes()[:5000]), "deserializing header"),
+        (lambda w, c: w.rename(w.with_name("pytorch_model.bin")), "no weights in .* safetensors"),
+        (lambda w, c: change(c, hidden_size=16), r"is \(8,\), by its config.json \(16,\)"),
+        (lambda w, c: change(c, sampling_rate=0), "a sample rate of 0"),
+        (lambda w, c: change(c, sampling_rate="fast"), "a sample rate of 'fast'"),
+        (lambda w, c: change(c, target_bandwidths=[]), "no codec can be read"),
+    ],
+)
+def test_half_a_codec_is_one_line_that_says_what_is_there(tmp_path, spoil, message):
+    folder = save(tmp_path / "codec")
+    weights, config = tmp_path / "codec" / "model.safetensors", tmp_path / "codec" / "config.json"
+    spoil(weights, config)
+    with pytest.raises(GibletError, match=message) as raised:
+        load_codec(folder)
+    there = ", ".join(sorted(os.listdir(folder)))
+    assert f"It holds {there}: copy or download it again" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def change(config, **fields):
+    config.write_text(json.dumps(json.loads(config.read_text()) | fields))
+
+
+def test_stereo_is_refused_with_the_remedy(bundled):
+    with pytest.raises(ValueError, match="average its channels first"):
+        bundled.encode(np.zeros((2, 400), dtype=np.float32))
