@@ -7,6 +7,10 @@ from .decoding import (
     lags_in_trs as lags_in_trs,
     nearest_clips as nearest_clips,
 )
+from .film_needs import (
+    FilmNeed as FilmNeed,
+    film_needs as film_needs,
+)
 from .lesions import (
     Lesion as Lesion,
     change_rows as change_rows,
