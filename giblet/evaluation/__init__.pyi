@@ -1,15 +1,14 @@
 """What `giblet.evaluation` offers; each is imported from its module when it is first used."""
 
+from .decoder import (
+    Decoder as Decoder,
+)
 from .decoding import (
     decode_silenced as decode_silenced,
     decode_subject as decode_subject,
     lagged as lagged,
     lags_in_trs as lags_in_trs,
     nearest_clips as nearest_clips,
-)
-from .film_needs import (
-    FilmNeed as FilmNeed,
-    film_needs as film_needs,
 )
 from .lesions import (
     Lesion as Lesion,
@@ -25,6 +24,10 @@ from .moments import (
     difference_table as difference_table,
     moment_rows as moment_rows,
     score_row as score_row,
+)
+from .needed_film import (
+    FilmNeed as FilmNeed,
+    film_needs as film_needs,
 )
 from .nulls import (
     null_shifts as null_shifts,

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -135,15 +136,30 @@ def _read_model(folder: Path, name: str) -> tuple[type[Any], "PreTrainedModel"]:
 
     kind = codec_type(_model_type(folder, name), name)
     try:
-        model, report = kind.model.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
-        )
+        with _without_progress_bar():
+            model, report = kind.model.from_pretrained(
+                folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
+            )
         if report["missing_keys"]:
             raise ValueError(f"weights are missing: {min(report['missing_keys'])}")
     except Exception as error:  # of transformers' checks of each key, safetensors, torch
         reason = " ".join(str(error).split())[:300]
         raise GibletError(f"codec {name}: no codec can be read from it ({reason})") from error
     return kind.codec, model.eval().requires_grad_(False)
+
+
+@contextmanager
+def _without_progress_bar() -> Iterator[None]:
+    """No bar of transformers, which a notebook would keep: a codec is read in a blink."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _model_type(folder: Path, name: str) -> str:

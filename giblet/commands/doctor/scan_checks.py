@@ -147,7 +147,7 @@ def shown_lines(runs: list[BoldRun], t_r: float) -> list[str]:
 
 def need_lines(config: Config, matched: np.ndarray) -> list[str]:
     """How much film each result needs, as lines of a table; ``matched``: the run of each TR."""
-    from giblet.evaluation.film_needs import film_needs
+    from giblet.evaluation.needed_film import film_needs
 
     lines = ["film that each result needs, scanned in everyone"]
     for need in film_needs(config, matched):

@@ -7,7 +7,7 @@ from giblet.alignment.dataset import FilmData, split_film
 from giblet.config.config import parse_config
 from giblet.errors import GibletError
 from giblet.evaluation.brain_scores import held_out_stretches
-from giblet.evaluation.film_needs import film_needs
+from giblet.evaluation.needed_film import film_needs
 from giblet.evaluation.quality import ridge_folds
 from giblet.timing import tr_onsets, trs_for
 
