@@ -1,14 +1,13 @@
 """Figures of a run's results, for a notebook: the ladder from film to brain, and maps."""
 
-from typing import TYPE_CHECKING, Any
+import io
+from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from giblet.errors import GibletError
 from giblet.timing import count_samples, samples_duration
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 LADDER = ("original", "codec", "stimulus", "brain")
 _METRIC, _CHANCE = "identification_sound_10way", 0.1
@@ -16,6 +15,15 @@ _LOWEST_HZ = 80.0
 _RANGE_DB = 70.0
 _WINDOW_SECONDS, _HOP_SECONDS = 0.04, 0.01
 _TICKS_HZ = (100, 300, 1000, 3000, 10000)
+
+
+class NotebookFigure(Figure):
+    """A figure that a notebook shows, also where pyplot was never imported."""
+
+    def _repr_png_(self) -> bytes:
+        target = io.BytesIO()
+        self.savefig(target, format="png", dpi=110)
+        return target.getvalue()
 
 
 class Plots:
@@ -29,15 +37,13 @@ class Plots:
 
     def ladder(
         self, begin: float | None = None, seconds: float = 8.0, feature_type: str | None = None
-    ) -> "Figure":
+    ) -> Figure:
         """The same seconds of held-out sound from the film to the brain, as spectrograms.
 
         Beside each, how often the right clip of ten is identified from the sound. ``begin``: s of
         held-out sound; None: its middle. All have one level and one colour scale: dB below the
         loudest of the original.
         """
-        from matplotlib.figure import Figure
-
         run = self._results
         names = [column for column in LADDER if run.has_sound(column, feature_type)]
         if not names:
@@ -52,7 +58,7 @@ class Plots:
             raise GibletError(f"the held-out sound ends at {sounds[0].seconds:.1f} s")
         levels = [_levels(_at_one_level(wave, waves[0]), rate) for wave in waves]
         loudest = levels[0][2].max()
-        figure = Figure(figsize=(7.2, 1.2 + 1.2 * len(names)), layout="constrained")
+        figure = NotebookFigure(figsize=(7.2, 1.2 + 1.2 * len(names)), layout="constrained")
         every = figure.subplots(len(names), 2, sharex="col", width_ratios=(4, 1), squeeze=False)
         for (strip, dot), name, (times, hz, db) in zip(every, names, levels, strict=True):
             shades = strip.pcolormesh(
@@ -93,13 +99,12 @@ class Plots:
 
     def map(
         self, name: str, subject: str | None = None, threshold: float | None = None, **options
-    ) -> "Figure":
+    ) -> Figure:
         """A map of ``quality`` on a glass brain: of one subject, or the mean over all.
 
         Values below ``threshold`` are not shown (None: below a hundredth of the largest).
         ``options``: of ``nilearn.plotting.plot_glass_brain``.
         """
-        from matplotlib.figure import Figure
         from nilearn.plotting import plot_glass_brain
 
         from giblet.brain.nifti import to_nifti
@@ -121,7 +126,7 @@ class Plots:
             raise GibletError(f"{name} has no value but 0")
         if self._results.is_simulated:
             about += ", SIMULATED"
-        figure = Figure(figsize=(9, 2.8))
+        figure = NotebookFigure(figsize=(9, 2.8))
         figure.suptitle(f"{name}, {about}", fontsize=10)
         is_signed = float(image.get_fdata().min()) < 0
         chosen = {"display_mode": "lyrz", "colorbar": True, "plot_abs": False, "vmax": largest}

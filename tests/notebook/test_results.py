@@ -67,6 +67,7 @@ def test_the_ladder_has_a_strip_of_each_and_its_number(folder):
         assert axes.get_xlim() == pytest.approx((2.0, 5.0), abs=0.02)
     texts = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert texts == ["0.44", "0.08"]
+    assert figure._repr_png_().startswith(b"\x89PNG")
     with pytest.raises(GibletError, match=r"ends at 12\.0 s"):
         giblet.results(folder).plot.ladder(begin=13)
 
