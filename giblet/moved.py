@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
 
 MOVED = dict(
     line.split()
@@ -152,7 +151,7 @@ MOVED = dict(
 )
 
 
-class OldPaths(MetaPathFinder):
+class OldPaths:
     """Asked last, when no such module is found."""
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target=None) -> None:

@@ -25,6 +25,7 @@ FLOORS = (
     ("alignment", "codec_training", "music"),
     ("autoencoder", "demo", "export"),
     ("evaluation", "report"),
+    ("notebook",),
     ("commands",),
     ("__init__", "__main__"),
 )

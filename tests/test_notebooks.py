@@ -5,6 +5,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from small_results import write_results
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notes/notebooks").glob("*.ipynb"))
 
@@ -26,8 +27,10 @@ def test_outputs_are_stripped(notebook):
 
 
 @pytest.mark.slow
-def test_it_runs_and_shows_something(notebook, tmp_path):
+def test_it_runs_and_shows_something(notebook, tmp_path, tmp_path_factory, monkeypatch):
     """In a folder of its own: it needs nothing but the package, and leaves nothing behind."""
+    results = write_results(tmp_path_factory.mktemp("results") / "demo")
+    monkeypatch.setenv("GIBLET_RESULTS", str(results))  # where a notebook reads a run's
     resources = {"metadata": {"path": str(tmp_path)}}
     NotebookClient(notebook, timeout=900, kernel_name="python3", resources=resources).execute()
     outputs = [o for cell in notebook.cells for o in cell.get("outputs", [])]

@@ -36,6 +36,10 @@ from .regressors import (
     film_regressors as film_regressors,
     regress as regress,
 )
+from .showings import (
+    shown_by_run as shown_by_run,
+    shown_seconds as shown_seconds,
+)
 from .sync import (
     Match as Match,
     match_runs as match_runs,

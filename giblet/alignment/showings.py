@@ -14,6 +14,7 @@ from giblet.timing import (
     offset_in_tr,
     share_of_tr,
     signed_difference,
+    tr_onsets,
     volumes_to_trs,
 )
 
@@ -165,3 +166,41 @@ def clock_of(runs: list, t_r: float) -> xr.Dataset:
     volumes = volumes_table(runs)
     coords = {str(name): ("volume", volumes[name].to_numpy()) for name in volumes}
     return xr.Dataset(coords=coords, attrs={"t_r": t_r})
+
+
+def shown_seconds(scans: xr.Dataset, t_r: float) -> pd.DataFrame:
+    """The seconds of film that each run of each subject showed: a row per showing.
+
+    Columns ``subject``, ``run``, ``begin`` and ``end`` (s of film, at the edges of its TRs) and
+    ``n_volumes``. ``scans`` as for `find_showings`; `clock_of` makes them of headers.
+    """
+    rows = []
+    for showing in find_showings(scans, t_r)[0]:
+        inside = showing.trs >= 0
+        if not inside.any():
+            continue
+        trs = showing.trs[inside]
+        edges = tr_onsets(int(trs.max()) + 2, t_r)
+        seconds = float(edges[trs.min()]), float(edges[-1])
+        rows.append((showing.subject, showing.run, *seconds, int(showing.in_film[inside].sum())))
+    return pd.DataFrame(rows, columns=["subject", "run", "begin", "end", "n_volumes"])
+
+
+def shown_by_run(shown: pd.DataFrame) -> pd.DataFrame:
+    """`shown_seconds`, subjects with the same seconds in a run of one name in one row, by film.
+
+    Columns ``run begin end n_volumes n_subjects subjects``: names, or ``all 4`` of several.
+
+    >>> rows = [("sub-01", "run-1", 0.0, 270.0, 180), ("sub-02", "run-1", 0.0, 270.0, 180)]
+    >>> shown = pd.DataFrame(rows, columns=["subject", "run", "begin", "end", "n_volumes"])
+    >>> shown_by_run(shown).iloc[0].tolist()
+    ['run-1', 0.0, 270.0, 180, 2, 'all 2']
+    """
+    n_all = shown["subject"].nunique()
+    rows = []
+    for (begin, end, run), same in shown.groupby(["begin", "end", "run"], sort=True):
+        names = list(dict.fromkeys(same["subject"]))
+        listed = f"all {n_all}" if len(names) == n_all > 1 else ", ".join(names)
+        rows.append((run, begin, end, int(same["n_volumes"].median()), len(names), listed))
+    columns = ["run", "begin", "end", "n_volumes", "n_subjects", "subjects"]
+    return pd.DataFrame(rows, columns=columns)

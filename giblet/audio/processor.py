@@ -80,6 +80,14 @@ class AudioProcessor:
         chosen = config.model_dump(include=keys)
         return cls(path == "encodec", mel=MelSettings.from_config(config.mel), **chosen)
 
+    def __repr__(self) -> str:
+        clock, facts = self.clock, self.coder.facts()
+        coder = f" of {facts['codec']}, {facts['bandwidth_kbps']:g} kbit/s" if self.codec else ""
+        return (
+            f"AudioProcessor({self.encoding_mode}{coder}: {self.coder.n_rows} × "
+            f"{clock.frames_per_tr} in a TR of {clock.t_r:g} s; {self.sample_rate} Hz)"
+        )
+
     @property
     def sample_rate(self) -> int:
         """Hz, of the sound that it decodes."""

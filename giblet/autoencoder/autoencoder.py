@@ -1,5 +1,7 @@
 """The multimodal autoencoder: encoders, the shared bottleneck, decoders."""
 
+from typing import Any
+
 import torch
 from torch import nn
 
@@ -22,6 +24,7 @@ from giblet.autoencoder.code_heads import (
 from giblet.autoencoder.decoders import AudioDecoder, BoldDecoder, FrameDecoder, MelDecoder
 from giblet.autoencoder.encoders import AudioEncoder, LatentEncoder, MelEncoder
 from giblet.autoencoder.hub import SavedModel
+from giblet.autoencoder.numpy_inputs import bottleneck_tensor, film_tensors, is_film
 from giblet.config.sections import ModelConfig
 from giblet.errors import GibletError
 from giblet.film.modalities import MODALITIES, Modality, beside_sound
@@ -161,20 +164,40 @@ class Autoencoder(SavedModel, nn.Module):
         kinds = {"classifier": ClassifierHead, "regression": RegressionHead}
         return kinds[self.config.code_head](dim, s.n_rows, s.codebook_size)
 
-    def encode(
-        self, film: dict[str, torch.Tensor], present: dict[str, torch.Tensor] | None = None
-    ) -> torch.Tensor:
-        """A film's TRs to bottlenecks (n_trs, bottleneck_dim).
+    def __repr__(self) -> str:
+        """One line; ``print(model.encoders)`` shows the layers."""
+        shapes, parts = self.shapes, " + ".join(self.encoders)
+        size = "×".join(map(str, shapes.of("audio") or ()))
+        brains = f", {len(shapes.subjects)} subjects × {shapes.n_voxels} voxels"
+        n_weights = sum(weights.numel() for weights in self.parameters()) / 1e6
+        return (
+            f"Autoencoder({shapes.feature_type} {size} a TR; {parts} → {self.bottleneck_dim}"
+            f"{brains * bool(shapes.subjects)}; {n_weights:.1f} M weights)"
+        )
 
-        ``film``: modality → (n_trs, …); what is not there counts as zeros. ``present``: modality →
+    def encode(self, film: Any, present: dict[str, torch.Tensor] | None = None) -> Any:
+        """A film's TRs to bottlenecks (n_trs, bottleneck_dim) float32.
+
+        ``film``: modality → (n_trs, …), or features of sound alone; what is not there counts as
+        zeros. Of tensors the bottlenecks are a tensor, of arrays an array. ``present``: modality →
         (n_trs,) bool, TRs in which it is to be heard, seen or read; without it in all.
+
+        Raises TypeError or ValueError where arrays are not what the model was trained on.
         """
+        if not is_film(film):
+            tensors = film_tensors(film, self.shapes, list(self.encoders))
+            if isinstance(film, torch.Tensor):
+                return self.encode(tensors, present)
+            with torch.inference_mode():
+                return self.encode(tensors, present).numpy()
         parts = {}
         for modality, encoder in self.encoders.items():
             if modality in film:
                 parts[modality] = encoder(film[modality])
                 if present and modality in present:
                     parts[modality] = parts[modality] * present[modality][:, None]
+        if not parts:
+            film_tensors(film, self.shapes, list(self.encoders))  # raises: nothing in it is known
         return self.join(parts)
 
     def predict_bold(self, bottleneck: torch.Tensor) -> torch.Tensor:
@@ -182,7 +205,15 @@ class Autoencoder(SavedModel, nn.Module):
         n_subjects, n_trs, n_voxels)."""
         return self.decoders["bold"](self.join.slow(bottleneck))
 
-    def decode_audio(self, bottleneck: torch.Tensor) -> torch.Tensor:
-        """Features of sound, as the audio path has them: int32 codes, or mel in dB."""
+    def decode_audio(self, bottleneck: Any) -> Any:
+        """Features of sound, as the audio path has them: int32 codes, or mel in dB.
+
+        ``bottleneck`` (n_trs, bottleneck_dim): of a tensor the features are a tensor, of an array
+        an array. Raises TypeError or ValueError for other arrays.
+        """
+        if not isinstance(bottleneck, torch.Tensor):
+            with torch.inference_mode():
+                tensor = bottleneck_tensor(bottleneck, self.bottleneck_dim)
+                return self.decode_audio(tensor).numpy()
         features = self.decoders["audio"](bottleneck)
         return features if self.codebooks is None else features.to(torch.int32)

@@ -32,7 +32,7 @@ bottleneck where it was trained with them. `config.json` has its inputs and how 
 import giblet
 
 model = giblet.load("owner/name@commit")  # or a folder
-bottleneck = model.encode({"audio": features})  # (n_trs, n_rows, frames_per_tr) to (n_trs, width)
+bottleneck = model.encode(features)  # (n_trs, n_rows, frames_per_tr) to (n_trs, width)
 features = model.decode_audio(bottleneck)
 ```
 

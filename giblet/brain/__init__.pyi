@@ -14,6 +14,9 @@ from .bold import (
     survey_runs as survey_runs,
     survey_scans as survey_scans,
 )
+from .nifti import (
+    to_nifti as to_nifti,
+)
 from .qc import (
     framewise_displacement as framewise_displacement,
     tsnr as tsnr,

@@ -99,6 +99,7 @@ def _read_run(
         displacement=displaced,
         warnings=[*warnings, *_count_scrubbed(path, in_film, kept[steady])],
         kept=kept[steady],
+        begin_is_assumed=events.attrs["begin_is_assumed"],
     )
 
 

@@ -38,7 +38,8 @@ def read_events(path: Path, bold: Path, scan_end: float, t_r: float) -> pd.DataF
     The film is what ``stim_file`` names, or the only event of a table without that column. A
     duration of n/a or 0 lasts to the next such row or to the end of the scan; rows without
     ``stim_onset`` that follow each other without a gap are one showing: both with a line in
-    ``.attrs["warnings"]``.
+    ``.attrs["warnings"]``. ``.attrs["begin_is_assumed"]``: there is no ``stim_onset``, and the
+    film is taken to begin at its second 0.
 
     Raises
     ------
@@ -55,6 +56,7 @@ def read_events(path: Path, bold: Path, scan_end: float, t_r: float) -> pd.DataF
             f"{_row(rows['onset'].isna())}"
         )
     rows = rows.assign(duration=_seconds(rows, "duration", path)).sort_values("onset")
+    begin_is_assumed = "stim_onset" not in rows or bool(rows["stim_onset"].isna().all())
     rows["stim_onset"] = _stim_onsets(rows, path, warnings)
     rows["duration"] = _durations(rows, path, scan_end, warnings)
     ends = rows["onset"] + rows["duration"]
@@ -66,7 +68,7 @@ def read_events(path: Path, bold: Path, scan_end: float, t_r: float) -> pd.DataF
         raise GibletError(
             f"{bold}: the scan ends {beyond:.1f} s before the film does ({path.name}); {advice}"
         )
-    rows.attrs["warnings"] = warnings
+    rows.attrs |= {"warnings": warnings, "begin_is_assumed": begin_is_assumed}
     return rows[["onset", "duration", "stim_onset", "stim_file"]]
 
 

@@ -1,6 +1,7 @@
 """Runs named in a table: BOLD of parcels, vertices or voxels that is no BIDS data set."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,8 +79,12 @@ def read_run_table(path: str | Path, confounds: Sequence[str] = ()) -> list[Bold
         confounds of another length, two runs with one name, a scan that ends before the film.
     """
     path = Path(path)
-    table = _checked(load_table(path, dtype=_TEXT), path)
-    runs = [_read_row(row, path.parent, confounds) for row in table.itertuples(index=False)]
+    written = load_table(path, dtype=_TEXT)
+    table, assumed = _checked(written, path), "stim_onset" not in written
+    rows = table.itertuples(index=False)
+    runs = [
+        replace(_read_row(row, path.parent, confounds), begin_is_assumed=assumed) for row in rows
+    ]
     if not runs:
         raise GibletError(f"{path}: no runs in it")
     names = pd.Series([f"{run.subject} {run.name}" for run in runs])

@@ -45,6 +45,7 @@ class BoldRun:
     displacement: np.ndarray  # (n_volumes,) mm from the volume before, NaN where unknown
     warnings: list[str] = field(default_factory=list)
     kept: np.ndarray | None = None  # (n_volumes,) bool: not scrubbed; None: all
+    begin_is_assumed: bool = False  # no stim_onset: from the film's second 0 on
 
     def __post_init__(self) -> None:
         """Add the recording's own warnings."""

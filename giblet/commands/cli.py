@@ -165,8 +165,13 @@ def _option(parameter: inspect.Parameter) -> str:
 
 
 def parse_words(words: list[str]) -> dict:
-    """The command and options of a command line; a mistake in them is one line, exit code 2."""
+    """The command and options of a command line; a mistake in them is one line, exit code 2.
+
+    Without a command, and for a group of commands alone, the help is printed.
+    """
     parser = build_parser()
+    if not words or (len(words) == 1 and words[0] in _GROUPS):
+        words = [*words, "--help"]
     _check_verb(parser, words)
     options, unknown = parser.parse_known_args(words)
     if unknown:

@@ -113,6 +113,8 @@ OPTIONS = {  # "command option" where an option means something else to a comman
     "embed_text film": "a film or audio file, which sets the length; without: up to the last word",
     "export film": "audio features in TRs, as group_trs writes them (.nc)",
     "export source": "the BIDS folder or table of runs that the scans were read from",
+    "init annotations": "what is said, and when, where it does not lie beside the film",
+    "init film": "the film of the scans, where the data set does not have it",
     "init output": "the config (.yaml)",
     "init source": "a film, an audio file, a BIDS folder or a table of runs",
     "load_bold bold": "scans on the film's clock (.nc)",

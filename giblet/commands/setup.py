@@ -27,7 +27,7 @@ from giblet.film.tracks import choice_message, choose_tracks, sound_tracks
 from giblet.film.video_tracks import choose_video, video_choice
 from giblet.io.paths import check_name
 from giblet.io.tables import is_table
-from giblet.log import plain_line
+from giblet.log import plain_line, visible
 
 
 def doctor(source: Path | None = None, /, config: Path | None = None) -> None:
@@ -68,52 +68,113 @@ def _settings_of(source: Path | None) -> dict:
     return yaml.safe_load(first_config(source))
 
 
-def init(source: Path, /, output: OutputFile = Path("config.yaml")) -> None:
+def init(
+    source: Path,
+    /,
+    film: Path | None = None,
+    annotations: Path | None = None,
+    output: OutputFile = Path("config.yaml"),
+) -> None:
     """Write a config for a film, an audio file, a BIDS folder or a table of runs.
 
-    Comments in it name the files that were found; the next commands are printed. An existing file
-    is not overwritten.
+    Comments in it name the files that were found and the seconds of film that each run showed; the
+    next commands are printed. An existing file is not overwritten.
 
-    Example: giblet init film.mp4 --output config.yaml
+    Example: giblet init path/to/fmriprep --film film.mp4 --output config.yaml
     """
+    import yaml
+
+    from giblet.commands.doctor.data_sizes import NO_FILM
     from giblet.errors import GibletError
     from giblet.io.atomic import replacing
     from giblet.log import plain_line
 
     if output.exists():
         raise GibletError(f"{output}: is there already; give another name as --output")
-    text = first_config(source, str(output))
+    text = first_config(source, str(output), film, annotations)
     with replacing(output) as temporary:
         temporary.write_text(text, encoding="utf-8")
     print(text, end="", flush=True)
     commands = [line.removeprefix("# ") for line in text.splitlines()[1:3]]
     message = f"{plain_line(str(output))} is written: look through it. Next:"
     print(f"\n{message}", *commands, sep="\n    ", file=sys.stderr)
+    for line in text.splitlines():
+        if line.startswith(f"# {_STOP}"):
+            print(f"\n{line[2:]}", file=sys.stderr)
+    if yaml.safe_load(text)["film"] == "none":
+        advice = f"set film: in {plain_line(str(output))}, or give --film"
+        print(f"\n{NO_FILM.format(advice)}", file=sys.stderr)
 
 
 Line = tuple[str, object, str]  # key, value, comment
+_STOP = "WOULD STOP: "
 _NO_FILM = "a film or audio file; without one: text and scans alone"
 
 
-def first_config(source: Path, name: str = "config.yaml") -> str:
+def first_config(
+    source: Path,
+    name: str = "config.yaml",
+    film: Path | None = None,
+    annotations: Path | None = None,
+) -> str:
     """The text of a config file, to be called ``name``, for a film, a sound, a BIDS folder or a
     table of runs.
+
+    ``film`` and ``annotations``: of scans, or of a film, where they lie elsewhere.
 
     Raises
     ------
     GibletError
         Neither a film with sound, nor a folder with BOLD that fMRIPrep made, nor a table with the
-        columns that a table of runs needs; a name that is not UTF-8.
+        columns that a table of runs needs; a name that is not UTF-8; a ``film`` or ``annotations``
+        that cannot be read.
     """
+    runs: list[BoldRun] = []
     if source.is_dir():
-        lines = _bids_lines(source)
+        lines, runs = _bids_lines(source)
+    elif is_table(source):
+        lines, runs = _table_lines(source)
+    elif film is None:
+        lines = _film_lines(source)
     else:
-        lines = _table_lines(source) if is_table(source) else _film_lines(source)
+        raise GibletError(f"{source} is a film, and so is {film}: name one")
+    lines = _with_named(lines, film, annotations)
+    tail = [f"# {visible(' '.join(line.splitlines()))}" for line in _timeline(runs)]
     head = [f"Written by: giblet init {shlex.quote(str(source))}"]
     head += [f"giblet doctor --config {shlex.quote(name)}"]
     head += [f"snakemake --cores 8 report --configfile {shlex.quote(name)}"]
     head += ["Every key, its default and its limits: config/README.md"]
-    return "\n".join([*(f"# {plain_line(line)}" for line in head), *map(_written, lines)]) + "\n"
+    head = [f"# {plain_line(line)}" for line in head]
+    return "\n".join([*head, *map(_written, lines), *tail]) + "\n"
+
+
+def _with_named(lines: list[Line], film: Path | None, annotations: Path | None) -> list[Line]:
+    """``lines`` with the film and the annotations that were named, if they can be read."""
+    named: dict[str, Line] = {}
+    if film is not None:
+        named = {"film": ("film", str(film), _about(film)), "annotations": _annotations_line(film)}
+    if annotations is not None:
+        n_rows = len(read_annotations(annotations))
+        named["annotations"] = ("annotations", str(annotations), f"rows: {n_rows}")
+    return [named.get(line[0], line) for line in lines]
+
+
+def _timeline(runs: list[BoldRun]) -> list[str]:
+    """The seconds of film that each run showed, and what would stop the match of film and scans."""
+    from giblet.alignment.sync import match_runs
+    from giblet.commands.doctor.scan_checks import shown_lines
+    from giblet.timing import trs_for
+
+    if not runs:
+        return []
+    lines: list[str] = []
+    t_r, scanned = runs[0].t_r, max(float(run.film_time.max()) for run in runs)
+    try:
+        lines = shown_lines(runs, t_r)
+        match_runs(runs, t_r, max(1, trs_for(scanned, t_r) + 1))
+    except GibletError as error:
+        return [*lines, f"{_STOP}{error}"]
+    return lines
 
 
 def _written(line: Line) -> str:
@@ -181,15 +242,15 @@ def _annotations_line(film: Path) -> Line:
     return ("annotations", "none", problems[0])
 
 
-def _table_lines(table: Path) -> list[Line]:
-    """A table of runs, as far as its runs can be read."""
+def _table_lines(table: Path) -> tuple[list[Line], list[BoldRun]]:
+    """A table of runs, as far as its runs can be read, and the runs."""
     for path in find_layout(table).files(table):
         check_name(path)
     try:
         runs, problem = read_data_set(table), ""
     except GibletError as error:
         runs, problem = [], f"not ready yet: {error}"
-    return [
+    lines: list[Line] = [
         ("dataset", _name(table.name.split(".")[0]), "the folder in results/"),
         *_stimulus_lines(runs, table.name, [table.parent / "stimuli", table.parent]),
         ("bold", str(table), problem or _counted(runs)),
@@ -197,13 +258,14 @@ def _table_lines(table: Path) -> list[Line]:
         if runs
         else ("t_r", 1.5, "s; the default: with a scan it must be the scan's own"),
     ]
+    return lines, runs
 
 
 def _counted(runs: list[BoldRun]) -> str:
     return f"{len({run.subject for run in runs})} subjects, {len(runs)} runs"
 
 
-def _bids_lines(folder: Path) -> list[Line]:
+def _bids_lines(folder: Path) -> tuple[list[Line], list[BoldRun]]:
     root = derivatives(folder)
     images = sorted(bold_images(root))
     if not images and not any(root.glob("sub-*")):
@@ -226,7 +288,7 @@ def _bids_lines(folder: Path) -> list[Line]:
     if space:
         also = ", ".join(other for other in spaces if other != space) or "none"
         of_space = [("scan", {"space": space}, f"also there: {also}")]
-    return [
+    lines: list[Line] = [
         ("dataset", _name(f"{data.resolve().name}_{task}"), "the folder in results/"),
         *_stimulus_lines(runs, "events.tsv", places),
         ("bold", str(folder), problem or _counted(runs)),
@@ -234,6 +296,7 @@ def _bids_lines(folder: Path) -> list[Line]:
         _t_r_line(next(p for p in paths if task_of(p) == task), raw_places(root), runs),
         *of_space,
     ]
+    return lines, runs
 
 
 def _choose_space(spaces: list[str]) -> str | None:

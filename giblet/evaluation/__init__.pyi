@@ -1,5 +1,8 @@
 """What `giblet.evaluation` offers; each is imported from its module when it is first used."""
 
+from .decoder import (
+    Decoder as Decoder,
+)
 from .decoding import (
     decode_silenced as decode_silenced,
     decode_subject as decode_subject,
@@ -21,6 +24,10 @@ from .moments import (
     difference_table as difference_table,
     moment_rows as moment_rows,
     score_row as score_row,
+)
+from .needed_film import (
+    FilmNeed as FilmNeed,
+    film_needs as film_needs,
 )
 from .nulls import (
     null_shifts as null_shifts,

@@ -482,6 +482,18 @@ def test_the_version_is_the_packages(capsys):
     assert capsys.readouterr().out == f"giblet {giblet.__version__}\n"
 
 
+@pytest.mark.parametrize("group", ["", "codec", "music"])
+def test_without_a_command_the_help_is_printed(group, capsys):
+    printed = []
+    for words in (group.split(), [*group.split(), "--help"]):
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        assert ended.value.code == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+    assert "usage: giblet" in printed[0]
+
+
 def test_without_docstrings_commands_work(tmp_path):
     """PYTHONOPTIMIZE=2 leaves them out."""
     command = [sys.executable, "-OO", "-m", "giblet", "group_trs", "--stream", "a", "--trs", "b"]
@@ -492,10 +504,8 @@ def test_without_docstrings_commands_work(tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("", "giblet: the following arguments are required: VERB. See `giblet --help`"),
         ("docter", "giblet: no verb 'docter'; did you mean doctor? See `giblet --help`"),
         ("xyzzy", "giblet: no verb 'xyzzy'. See `giblet --help`"),
-        ("codec", "giblet codec: the following arguments are required: VERB"),
         ("codec compres", "giblet: no verb 'codec compres'; did you mean codec compress?"),
         ("compress --kbps 3", "giblet: no verb 'compress'; did you mean codec compress?"),
         ("train", "giblet train: the following arguments are required: --aligned, --model, --logs"),

@@ -455,3 +455,87 @@ def test_versions_are_those_that_python_itself_tells():
     assert "    bundled: " in told
     for line in ("encodec: EnCodec 24, 32 and 48 kHz", "mimi: Mimi 24 kHz", "xcodec: X-Codec"):
         assert f"    {line}" in told
+
+
+def test_which_seconds_each_run_showed(run_table, tmp_path, capsys):
+    """Three runs of 30 s; the second shows the film's second half, as the table of runs has it."""
+    init(run_table, tmp_path / "config.yaml")
+    capsys.readouterr()
+    assert yaml.safe_load((tmp_path / "config.yaml").read_text())["dataset"] == "runs"
+    main(["doctor", "--config", str(tmp_path / "config.yaml")])
+    for told in (capsys.readouterr().out, (tmp_path / "config.yaml").read_text()):
+        rows = re.findall(r"^(?:#)? +(\S+ to \S+) +(\d+)  (.*)$", told, re.M)
+        assert rows == [
+            ("0.0 to 30.0", "24", "run-1, all 2"),
+            ("30.0 to 60.0", "24", "run-2, sub-01"),
+        ]
+        assert "ASSUMED" not in told
+
+
+def test_seconds_that_no_table_gives_are_called_assumed(run_table, tmp_path, capsys):
+    """Two runs of one film without stim_onset cannot both begin it: neither verb is content."""
+    lines = [line.split("\t") for line in run_table.read_text().splitlines()]
+    text = "\n".join("\t".join(line[:5] + line[6:]) for line in lines)
+    run_table.write_text(text)
+    assert main(["init", str(run_table), "--output", str(tmp_path / "c.yaml")]) == 0
+    written, said = capsys.readouterr()
+    assert "ASSUMED for every run" in written
+    assert "\nWOULD STOP: sub-01 saw the same seconds" in said
+    assert main(["doctor", "--config", str(tmp_path / "c.yaml")]) == 1
+    assert "ASSUMED for every run" in capsys.readouterr().out
+
+
+def test_a_film_that_lies_elsewhere_is_named(data_set, film, tmp_path, capsys):
+    folder = shutil.copytree(data_set, tmp_path / "data")
+    shutil.rmtree(folder / "stimuli")
+    words = ["init", str(folder), "--output"]
+    assert main([*words, str(tmp_path / "a.yaml")]) == 0
+    assert "\nNO FILM: set film: in " in capsys.readouterr().err
+    config = parse_config(yaml.safe_load((tmp_path / "a.yaml").read_text()))
+    main(["doctor", "--config", str(tmp_path / "a.yaml")])
+    assert "\nNO FILM: film is none" in capsys.readouterr().out
+    assert not config.has_film
+    assert main([*words, str(tmp_path / "b.yaml"), "--film", str(film)]) == 0
+    assert "NO FILM" not in capsys.readouterr().err
+    config = parse_config(yaml.safe_load((tmp_path / "b.yaml").read_text()))
+    assert (config.film, config.annotations) == (str(film), str(film.with_suffix(".tsv")))
+    (tmp_path / "other.srt").write_text("1\n00:00:01,000 --> 00:00:02,000\nyes\n")
+    more = ["--film", str(film), "--annotations", str(tmp_path / "other.srt")]
+    assert main([*words, str(tmp_path / "c.yaml"), *more]) == 0
+    config = parse_config(yaml.safe_load((tmp_path / "c.yaml").read_text()))
+    assert config.annotations == str(tmp_path / "other.srt")
+
+
+@pytest.mark.parametrize("option", ["--film", "--annotations"])
+def test_what_is_named_must_be_readable(option, data_set, tmp_path, capsys):
+    words = ["init", str(data_set), "--output", str(tmp_path / "c.yaml"), option]
+    assert main([*words, str(tmp_path / "gone")]) == 1
+    assert "gone" in capsys.readouterr().err
+    assert not (tmp_path / "c.yaml").exists()
+
+
+def test_two_films_are_one_too_many(film, tmp_path, capsys):
+    other = shutil.copy(film, tmp_path / "other.wav")
+    words = ["init", str(film), "--film", str(other), "--output", str(tmp_path / "c.yaml")]
+    assert main(words) == 1
+    assert "name one" in capsys.readouterr().err
+
+
+def test_the_doctor_says_how_much_film_results_need(data_set, tmp_path, capsys):
+    """A minute of film: no result but training has enough of it."""
+    config = {"film": str(data_set / "stimuli/film.wav"), "bold": str(data_set), "t_r": 1.25}
+    told = " ".join(needs_told(config, tmp_path, capsys))
+    assert "training and decoding" in told
+    assert told.count("WILL BE MISSING: there are") == 2
+    assert "1 clips of 8 s in the test part" in told
+    told = " ".join(needs_told(config | {"film": "none"}, tmp_path, capsys))
+    assert "clips" not in told
+    assert "ridge from the film" in told
+
+
+def needs_told(config, folder, capsys):
+    (folder / "asked.yaml").write_text(yaml.safe_dump(config | {"splits": {"gap_seconds": 3}}))
+    main(["doctor", "--config", str(folder / "asked.yaml")])
+    lines = capsys.readouterr().out.splitlines()
+    begin = lines.index("film that each result needs, scanned in everyone")
+    return lines[begin + 1 : begin + 4]

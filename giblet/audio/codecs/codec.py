@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -146,13 +147,14 @@ def _read_model(folder: Path, name: str) -> tuple[type[Any], "PreTrainedModel"]:
     kind = codec_type(_model_type(folder, name), name)
     try:
         _check_files(folder)
-        model, report = kind.model.from_pretrained(
-            folder,
-            dtype=torch.float32,
-            use_safetensors=True,
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # to name one below
-        )
+        with _without_progress_bar():
+            model, report = kind.model.from_pretrained(
+                folder,
+                dtype=torch.float32,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # to name one below
+            )
         if report["missing_keys"]:
             raise ValueError(f"weights are missing: {min(report['missing_keys'])}")
         for key, found, expected in report["mismatched_keys"]:
@@ -180,6 +182,20 @@ def _unreadable(name: str, folder: Path, error: Exception | str) -> GibletError:
         f"codec {name}: no codec can be read from it ({reason}). It holds {there}: copy or "
         "download it again, whole"
     )
+
+
+@contextmanager
+def _without_progress_bar() -> Iterator[None]:
+    """No bar of transformers, which a notebook would keep: a codec is read in a blink."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _model_type(folder: Path, name: str) -> str:

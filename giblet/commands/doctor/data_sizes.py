@@ -14,6 +14,7 @@ from giblet.io.paths import check_date
 
 _LONGEST_FILM = 24 * 3600  # s
 _LONGEST_OPENING = 3.0  # s
+NO_FILM = "NO FILM: {}. Without it no sound is encoded, decoded or heard: text and scans alone"
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ def _film_seconds(config: Config, lines: list[str]) -> float | None:
     from giblet.film.video import stamps_advice
 
     if not config.has_film:
+        lines.append(NO_FILM.format("film is none; set it to a film or an audio file"))
         return None
     path = _film(config)
     try:

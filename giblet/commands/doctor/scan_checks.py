@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from giblet.brain.recording import Columns
 from giblet.brain.runs import BoldRun
 from giblet.config.config import Config
@@ -89,8 +91,9 @@ def check_clock(
 ) -> list[str]:
     """Warnings of how the volumes of ``runs`` match the film's TRs and are split into parts.
 
-    ``film_seconds`` is the film's length, None where it is not known. To ``lines`` the labels of
-    runs are added, as ``splits.test_runs`` names them. Raises GibletError as
+    ``film_seconds`` is the film's length, None where it is not known. To ``lines`` are added the
+    seconds of film that each run showed, the labels of runs as ``splits.test_runs`` names them,
+    and how much film each result needs. Raises GibletError as
     `giblet.alignment.sync.match_scans` and, with a film, `giblet.alignment.dataset.split_film`.
     """
     from giblet.alignment.dataset import gap_warnings, split_film
@@ -104,10 +107,12 @@ def check_clock(
     scanned = max(float(run.film_time.max()) for run in runs) + t_r
     n_trs = whole_trs(film_seconds, t_r) if film_seconds else trs_for(scanned, t_r)
     n_trs = max(1, min(n_trs, config.max_trs or n_trs))
+    lines += shown_lines(runs, t_r)
     match = match_runs(runs, t_r, n_trs)
     labels = list(dict.fromkeys(match.runs.tolist()))
     if len(labels) > 1:
         lines.append(f"runs: {', '.join(labels[:12])}{', …' * (len(labels) > 12)}")
+    lines += need_lines(config, match.runs)
     warnings = match.warnings + ridge_folds(match.runs, t_r)[1]
     if film_seconds:
         split_film(len(match.trs), t_r, config.splits, True, match.runs)
@@ -115,3 +120,38 @@ def check_clock(
         n_scanned = int(volume_trs(clock_of(runs, t_r), t_r).max()) + 1
         warnings += after_film_warnings(n_scanned, n_trs, config.max_trs)
     return warnings
+
+
+_MOST_ROWS = 40
+
+
+def shown_lines(runs: list[BoldRun], t_r: float) -> list[str]:
+    """The seconds of film that each run showed, as lines of a table; by headers and tables."""
+    from giblet.alignment.showings import clock_of, shown_by_run, shown_seconds
+
+    shown = shown_by_run(shown_seconds(clock_of(runs, t_r), t_r))
+    lines = ["film that each run showed", f"    {'seconds':>17}{'volumes':>9}  run"]
+    for row in shown.head(_MOST_ROWS).itertuples():
+        seconds = f"{row.begin:.1f} to {row.end:.1f}"
+        lines.append(f"    {seconds:>17}{row.n_volumes:>9}  {row.run}, {row.subjects}")
+    if len(shown) > _MOST_ROWS:
+        lines.append(f"    … and {len(shown) - _MOST_ROWS} more")
+    assumed = [run for run in runs if run.begin_is_assumed]
+    if assumed:
+        which = "every run" if len(assumed) == len(runs) else f"{len(assumed)} of {len(runs)} runs"
+        lines.append(
+            f"    ASSUMED for {which}, which have no stim_onset: the film began at its second 0"
+        )
+    return lines
+
+
+def need_lines(config: Config, matched: np.ndarray) -> list[str]:
+    """How much film each result needs, as lines of a table; ``matched``: the run of each TR."""
+    from giblet.evaluation.needed_film import film_needs
+
+    lines = ["film that each result needs, scanned in everyone"]
+    for need in film_needs(config, matched):
+        needed = "by run" if need.seconds is None else f"{need.seconds:.0f} s"
+        enough = "there are" if need.is_met else "WILL BE MISSING: there are"
+        lines.append(f"    {need.result:<31}{needed:>7}  {enough} {need.has}")
+    return lines

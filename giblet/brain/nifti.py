@@ -1,0 +1,103 @@
+"""Values of voxels or parcels as a NIfTI image."""
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from giblet.errors import GibletError
+
+if TYPE_CHECKING:
+    from nibabel import Nifti1Image
+
+_AXES = ("x", "y", "z")
+_ROUNDING = 1e-3  # mm
+
+
+def to_nifti(values: xr.DataArray, space: xr.Dataset | None = None) -> "Nifti1Image":
+    """A map as an image, NaN as 0, that any viewer opens: ``to_nifti(map).to_filename(path)``.
+
+    Parameters
+    ----------
+    values : (voxel,) or (subject, voxel)
+        For instance ``quality["isc"]``, with coordinates ``x``, ``y`` and ``z`` (mm) along
+        ``voxel``. Of several subjects the image has a fourth axis.
+    space
+        Scans as `giblet.load_bids` or ``giblet.io.arrays.open_arrays("bold.nc")`` give them: the
+        image has their grid. Parcels need it. Without it the grid is the smallest that holds the
+        voxels, its axes along x, y and z.
+
+    Raises
+    ------
+    GibletError
+        Values without places in the brain; voxels in no such grid.
+
+    >>> places = {"x": [0.0, 4.0], "y": [2.0, 2.0], "z": [8.0, 8.0]}
+    >>> coords = {axis: ("voxel", mm) for axis, mm in places.items()}
+    >>> image = to_nifti(xr.DataArray([0.25, 0.5], dims="voxel", coords=coords))
+    >>> image.shape, image.affine.diagonal().tolist()
+    ((2, 1, 1), [4.0, 4.0, 4.0, 1.0])
+    >>> image.get_fdata()[1, 0, 0].item()
+    0.5
+    """
+    from nibabel import Nifti1Image
+
+    rows = np.atleast_2d(np.nan_to_num(np.asarray(values, dtype=np.float32)))
+    if space is None:
+        indices, affine, shape = _smallest_grid(values)
+        images = np.zeros((*shape, len(rows)), dtype=np.float32)
+        images[tuple(indices.T)] = rows.T
+    else:
+        images, affine = _on_grid(rows, space)
+    return Nifti1Image(images if values.ndim == 2 else images[..., 0], affine)
+
+
+def _on_grid(rows: np.ndarray, space: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """``rows`` (n_images, n_columns) on the grid of ``space``: (i, j, k, n_images), affine."""
+    if "mask" not in space:
+        raise GibletError("space has no mask: these data have no places in the brain")
+    affine = space.attrs["affine"]
+    affine = np.reshape(json.loads(affine) if isinstance(affine, str) else affine, (4, 4))
+    if "labels" in space:
+        labels = np.maximum(space["labels"].values.astype(int), 0)  # 0: no parcel
+        by_label = np.zeros((labels.max() + 1, len(rows)), dtype=np.float32)
+        by_label[space["parcel"].values.astype(int)] = rows.T
+        return by_label[labels], affine
+    mask = space["mask"].values.astype(bool)
+    if mask.sum() != rows.shape[1]:
+        raise GibletError(f"{rows.shape[1]} values, but space has {mask.sum()} voxels")
+    images = np.zeros((*mask.shape, len(rows)), dtype=np.float32)
+    images[mask] = rows.T
+    return images, affine
+
+
+def _smallest_grid(values: xr.DataArray) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:
+    """Indices of the voxels (n_voxels, 3), the affine and the shape of the grid that holds them."""
+    if not all(axis in values.coords for axis in _AXES):
+        raise GibletError(
+            f"the values have no coordinates {', '.join(_AXES)}: give the scans as space"
+        )
+    places = np.column_stack([values[axis].values for axis in _AXES])
+    apart = [np.diff(np.unique(np.round(column / _ROUNDING))) * _ROUNDING for column in places.T]
+    known = [float(gaps.min()) for gaps in apart if len(gaps)]
+    if not known:
+        raise GibletError("a single voxel has no grid: give the scans as space")
+    steps = np.array([gaps.min() if len(gaps) else min(known) for gaps in apart])
+    exact = (places - places.min(axis=0)) / steps
+    indices = np.rint(exact).astype(int)
+    shape = tuple(int(n) for n in indices.max(axis=0) + 1)
+    off = np.abs((exact - indices) * steps).max() > 10 * _ROUNDING
+    if off or not _has_neighbours(indices, shape):
+        raise GibletError("the voxels' grid is not along x, y and z: give the scans as space")
+    affine = np.diag([*steps, 1.0])
+    affine[:3, 3] = places.min(axis=0)
+    return indices, affine, shape
+
+
+def _has_neighbours(indices: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether some voxels lie side by side along each axis: in a grid that is turned none do."""
+    places = np.ravel_multi_index(tuple(indices.T), shape)
+    strides = np.array([shape[1] * shape[2], shape[2], 1])
+    along = [stride for stride, n in zip(strides, shape, strict=True) if n > 1]
+    return all(np.isin(places + stride, places).any() for stride in along)

@@ -1,0 +1,108 @@
+"""How much scanned film each result needs, and whether a data set has it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from giblet.alignment.dataset import split_film
+from giblet.audio.metrics.table import BOTTLENECK, CLIPS, identification_metrics
+from giblet.config.config import Config
+from giblet.errors import GibletError
+from giblet.evaluation.quality import ridge_folds
+from giblet.timing import acquisition_times, trs_for
+
+_LONGEST = 2**17  # TRs that are tried: two days
+
+
+@dataclass(frozen=True)
+class FilmNeed:
+    """A result and the film that it needs.
+
+    seconds : of film that everyone was scanned in, in one run, at least; None where named runs are
+        held out
+    is_met : by the data set
+    has : what the data set has of it, in words
+    """
+
+    result: str
+    seconds: float | None
+    is_met: bool
+    has: str = ""
+
+
+def film_needs(config: Config, runs: np.ndarray) -> list[FilmNeed]:
+    """Results, by how much film they need.
+
+    ``runs`` (n_trs,) str: the run of each TR of the film that everyone was scanned in, as
+    `giblet.alignment.sync.match_runs` has them.
+
+    >>> from giblet.config.config import parse_config
+    >>> for need in film_needs(parse_config({}), np.zeros(200)):
+    ...     print(need.result, need.seconds, need.is_met, need.has)
+    training and decoding 97.5 True 300 s
+    ridge from the film 187.5 True 300 s
+    10-way identification of clips 447.0 False 6 clips of 8 s in the test part
+    """
+    t_r, clip_seconds = config.t_r, config.decoding.clip_seconds
+    n_way = max(metric.n_way for metric in identification_metrics(BOTTLENECK, CLIPS))
+
+    def has_ridge(runs: np.ndarray) -> bool:
+        return bool(ridge_folds(runs, t_r)[0])
+
+    def n_clips(runs: np.ndarray) -> int:
+        return _count_clips(_parts(runs, config), runs, trs_for(clip_seconds, t_r))
+
+    def seconds(n_trs: int | None) -> float | None:
+        return None if n_trs is None else float(acquisition_times(n_trs + 1, t_r)[-1])
+
+    scanned = f"{seconds(len(runs)):.0f} s"
+    ridge = FilmNeed("ridge from the film", seconds(_fewest(has_ridge)), has_ridge(runs), scanned)
+    if not config.has_film:
+        return [ridge]
+    by_length = not config.splits.test_runs
+    n_trained = _fewest(lambda runs: _parts(runs, config) is not None) if by_length else None
+    n_identified = _fewest(lambda runs: n_clips(runs) >= n_way) if by_length else None
+    trained = _parts(runs, config) is not None
+    clips = f"{n_clips(runs)} clips of {clip_seconds:g} s in the test part"
+    identified = f"{n_way}-way identification of clips"
+    return [
+        FilmNeed("training and decoding", seconds(n_trained), trained, scanned),
+        ridge,
+        FilmNeed(identified, seconds(n_identified), n_clips(runs) >= n_way, clips),
+    ]
+
+
+def _parts(runs: np.ndarray, config: Config) -> np.ndarray | None:
+    """The part of each TR (n_trs,) str; None where the film is too short, or a run is unknown."""
+    try:
+        return split_film(len(runs), config.t_r, config.splits, True, runs)
+    except GibletError:
+        return None
+
+
+def _count_clips(part: np.ndarray | None, runs: np.ndarray, clip_trs: int) -> int:
+    """Whole clips of ``clip_trs`` TRs in a row, within a run of the test part."""
+    if part is None:
+        return 0
+    borders = np.flatnonzero((part[1:] != part[:-1]) | (runs[1:] != runs[:-1])) + 1
+    stretches = np.split(part == "test", borders)
+    return sum(len(stretch) // clip_trs for stretch in stretches if stretch.all())
+
+
+def _fewest(is_enough: Callable[[np.ndarray], bool]) -> int | None:
+    """The fewest TRs of one run that are enough; None where `_LONGEST` are not.
+
+    >>> _fewest(lambda runs: len(runs) >= 37)
+    37
+    """
+    most = 1
+    while not is_enough(np.zeros(most)):
+        most *= 2
+        if most > _LONGEST:
+            return None
+    least = most // 2
+    while most - least > 1:
+        middle = (least + most) // 2
+        least, most = (least, middle) if is_enough(np.zeros(middle)) else (middle, most)
+    return most

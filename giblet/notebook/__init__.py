@@ -1,0 +1,1 @@
+"""The results of a run in a notebook: tables, maps, sounds and figures."""

@@ -1,0 +1,154 @@
+"""Figures of a run's results, for a notebook: the ladder from film to brain, and maps."""
+
+import io
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from giblet.errors import GibletError
+from giblet.timing import count_samples, samples_duration
+
+LADDER = ("original", "codec", "stimulus", "brain")
+_METRIC, _CHANCE = "identification_sound_10way", 0.1
+_LOWEST_HZ = 80.0
+_RANGE_DB = 70.0
+_WINDOW_SECONDS, _HOP_SECONDS = 0.04, 0.01
+_TICKS_HZ = (100, 300, 1000, 3000, 10000)
+
+
+class NotebookFigure(Figure):
+    """A figure that a notebook shows, also where pyplot was never imported."""
+
+    def _repr_png_(self) -> bytes:
+        target = io.BytesIO()
+        self.savefig(target, format="png", dpi=110)
+        return target.getvalue()
+
+
+class Plots:
+    """Figures (matplotlib) of a run's results (`giblet.notebook.results.Results`)."""
+
+    def __init__(self, results: Any):
+        self._results = results
+
+    def __repr__(self) -> str:
+        return "Plots(ladder, map)"
+
+    def ladder(
+        self, begin: float | None = None, seconds: float = 8.0, feature_type: str | None = None
+    ) -> Figure:
+        """The same seconds of held-out sound from the film to the brain, as spectrograms.
+
+        Beside each, how often the right clip of ten is identified from the sound. ``begin``: s of
+        held-out sound; None: its middle. All have one level and one colour scale: dB below the
+        loudest of the original.
+        """
+        run = self._results
+        names = [column for column in LADDER if run.has_sound(column, feature_type)]
+        if not names:
+            raise GibletError(f"{run.folder}: no sound to draw a ladder of")
+        sounds = [run.audio(column, feature_type) for column in names]
+        rate = sounds[0].sample_rate
+        if begin is None:
+            begin = max(0.0, (sounds[0].seconds - seconds) / 2)
+        first = count_samples(begin, rate)
+        waves = [np.asarray(s)[first : first + count_samples(seconds, rate)] for s in sounds]
+        if not len(waves[0]):
+            raise GibletError(f"the held-out sound ends at {sounds[0].seconds:.1f} s")
+        levels = [_levels(_at_one_level(wave, waves[0]), rate) for wave in waves]
+        loudest = levels[0][2].max()
+        figure = NotebookFigure(figsize=(7.2, 1.2 + 1.2 * len(names)), layout="constrained")
+        every = figure.subplots(len(names), 2, sharex="col", width_ratios=(4, 1), squeeze=False)
+        for (strip, dot), name, (times, hz, db) in zip(every, names, levels, strict=True):
+            shades = strip.pcolormesh(
+                begin + times, hz, db - loudest, vmin=-_RANGE_DB, vmax=0, cmap="magma",
+                shading="nearest", rasterized=True,
+            )  # fmt: skip
+            strip.set_yscale("log")
+            strip.set_ylim(_LOWEST_HZ, rate / 2)
+            ticks = [hz for hz in _TICKS_HZ if hz < rate / 2]
+            strip.set_yticks(ticks, [f"{hz / 1000:g}" for hz in ticks])
+            strip.minorticks_off()
+            label = f"{name} (simulated)" if name == "brain" and run.is_simulated else name
+            strip.set_title(label, loc="left", fontsize=9)
+            self._draw_share(dot, name, feature_type)
+        every[-1, 0].set_xlabel("s of held-out film")
+        every[-1, 1].set_xlabel("right clip of ten")
+        figure.supylabel("kHz", fontsize=9)
+        figure.colorbar(shades, ax=every[:, 0], label="dB", fraction=0.03)
+        return figure
+
+    def _draw_share(self, axes, column: str, feature_type: str | None) -> None:
+        """A dot with its interval, and the shuffled BOLD's beside the brain's."""
+        axes.set(xlim=(-0.03, 1.03), ylim=(-1, 1), yticks=[])
+        axes.axvline(_CHANCE, color="0.6", lw=1, ls=":")
+        if not self._results.has_scores:
+            return
+        shuffled = f"{column}_shuffled"
+        score = self._results.score
+        rows = [score(name, _METRIC, feature_type) for name in (column, shuffled)]
+        for y, row in enumerate(rows):
+            if row is None:
+                continue
+            colour = "0.6" if y else "k"
+            axes.plot([row["low"], row["high"]], [-0.5 * y] * 2, color=colour)
+            axes.plot(row["value"], -0.5 * y, "o", color=colour, mfc="w" if y else colour)
+            axes.annotate(f"{row['value']:.2f}", (row["value"], -0.5 * y), (0, 5), ha="center",
+                          textcoords="offset points", fontsize=8, color=colour)  # fmt: skip
+
+    def map(
+        self, name: str, subject: str | None = None, threshold: float | None = None, **options
+    ) -> Figure:
+        """A map of ``quality`` on a glass brain: of one subject, or the mean over all.
+
+        Values below ``threshold`` are not shown (None: below a hundredth of the largest).
+        ``options``: of ``nilearn.plotting.plot_glass_brain``.
+        """
+        from nilearn.plotting import plot_glass_brain
+
+        from giblet.brain.nifti import to_nifti
+
+        values = self._results.map(name)
+        about = "mean over subjects"
+        if subject is not None:
+            known = list(values["subject"].values.astype(str)) if "subject" in values.dims else []
+            if subject not in known:
+                raise GibletError(f"no subject {subject} in {name}: {', '.join(known) or 'none'}")
+            values, about = values.sel(subject=subject), subject
+        elif "subject" in values.dims:
+            values = values.mean("subject")
+        else:
+            about = "all subjects"
+        image = to_nifti(values, self._results.space)
+        largest = float(np.abs(image.get_fdata()).max())
+        if not largest:
+            raise GibletError(f"{name} has no value but 0")
+        if self._results.is_simulated:
+            about += ", SIMULATED"
+        figure = NotebookFigure(figsize=(9, 2.8))
+        figure.suptitle(f"{name}, {about}", fontsize=10)
+        is_signed = float(image.get_fdata().min()) < 0
+        chosen = {"display_mode": "lyrz", "colorbar": True, "plot_abs": False, "vmax": largest}
+        chosen |= {"threshold": largest / 100 if threshold is None else threshold}
+        chosen |= {"symmetric_cbar": is_signed, "cmap": "RdBu_r" if is_signed else "inferno_r"}
+        plot_glass_brain(image, figure=figure, **(chosen | options))
+        return figure
+
+
+def _at_one_level(wave: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    levels = [float(np.sqrt(np.mean(np.square(one, dtype=float)))) for one in (wave, reference)]
+    return wave * (levels[1] / levels[0]) if levels[0] > 1e-6 else wave
+
+
+def _levels(waveform: np.ndarray, sample_rate: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Times (n_frames,) s, frequencies (n_bins,) Hz, and power (n_bins, n_frames) dB."""
+    import librosa
+
+    n_fft = count_samples(_WINDOW_SECONDS, sample_rate)
+    hop = count_samples(_HOP_SECONDS, sample_rate)
+    power = np.abs(librosa.stft(waveform, n_fft=n_fft, hop_length=hop)) ** 2
+    hz = librosa.fft_frequencies(sr=sample_rate, n_fft=n_fft)
+    times = samples_duration(1, sample_rate) * hop * np.arange(power.shape[1])
+    heard = hz >= _LOWEST_HZ / 2
+    return times, hz[heard], librosa.power_to_db(power[heard], top_db=None)

@@ -1,0 +1,87 @@
+"""Models take arrays of NumPy as they take tensors; other things are named in one line."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+import giblet
+
+FOLDER = Path(giblet.__file__).parent / "autoencoder" / "bundled"
+
+
+@pytest.fixture(scope="module")
+def model():
+    return giblet.load(FOLDER / "encodec")
+
+
+@pytest.fixture
+def codes():
+    return np.random.default_rng(0).integers(0, 1024, (3, 8, 112)).astype(np.int32)
+
+
+def test_arrays_are_encoded_as_tensors_are(model, codes):
+    expected = model.encode({"audio": torch.from_numpy(codes)})
+    assert isinstance(expected, torch.Tensor)
+    for film in (codes, {"audio": codes}, codes.astype(np.int64), xr.DataArray(codes)):
+        bottleneck = model.encode(film)
+        assert isinstance(bottleneck, np.ndarray)
+        np.testing.assert_array_equal(bottleneck, expected.numpy())
+    torch.testing.assert_close(model.encode(torch.from_numpy(codes)), expected)
+    again = model.decode_audio(bottleneck)
+    assert isinstance(again, np.ndarray)
+    np.testing.assert_array_equal(again, model.decode_audio(expected).numpy())
+    np.testing.assert_array_equal(again, model.decode_audio(bottleneck.astype(float)))
+
+
+def test_mel_is_encoded_too():
+    mel = np.full((2, 128, 140), -30.0)
+    bottleneck = giblet.load(FOLDER / "mel").encode(mel)
+    assert bottleneck.dtype == np.float32
+    assert len(bottleneck) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        (lambda codes: codes[0], ValueError, r"audio must be \(n_trs, 8, 112\) int32 codes, not"),
+        (lambda codes: codes * 1.0, ValueError, r"int32 codes, not \(3, 8, 112\) float64"),
+        (lambda codes: codes + 1024, ValueError, "codes must be 0 to 1023"),
+        (lambda codes: codes.tolist(), TypeError, r"encode takes an array of audio .* not list"),
+        (lambda codes: {"sound": codes}, TypeError, "there is sound instead"),
+        (lambda codes: {"sound": torch.from_numpy(codes)}, TypeError, "there is sound instead"),
+        (lambda _codes: {}, TypeError, "there is nothing instead"),
+        (lambda codes: {"audio": codes.tolist()}, TypeError, "audio must be an array, not list"),
+    ],
+)
+def test_what_cannot_be_encoded(model, codes, change, error, said):
+    with pytest.raises(error, match=said):
+        model.encode(change(codes))
+
+
+@pytest.mark.parametrize(
+    ("bottleneck", "error"), [(np.zeros((2, 9)), ValueError), ([[0.0]], TypeError)]
+)
+def test_what_cannot_be_decoded(model, bottleneck, error):
+    with pytest.raises(error, match=r"\(n_trs, 2048\) float32"):
+        model.decode_audio(bottleneck)
+
+
+def test_reprs_are_one_line(model):
+    assert "\n" not in repr(model)
+    assert repr(model).startswith("Autoencoder(encodec 8×112 a TR; audio")
+    assert repr(giblet.AudioProcessor(use_encodec=False)) == (
+        "AudioProcessor(mel: 128 × 140 in a TR of 1.5 s; 24000 Hz)"
+    )
+
+
+def test_a_codec_is_read_without_a_bar(capsys):
+    """What a user has set holds again afterwards."""
+    from transformers.utils import logging
+
+    logging.enable_progress_bar()
+    giblet.AudioProcessor(bandwidth_kbps=1.5)
+    assert logging.is_progress_bar_enabled()
+    assert "Loading" not in capsys.readouterr().err

@@ -1,0 +1,64 @@
+"""Maps as images: every voxel is where its coordinates have it."""
+
+import nibabel
+import numpy as np
+import pytest
+import xarray as xr
+
+from giblet.brain.nifti import to_nifti
+from giblet.errors import GibletError
+
+
+def values(places, numbers):
+    coords = {axis: ("voxel", places[:, k]) for k, axis in enumerate("xyz")}
+    return xr.DataArray(numbers, dims="voxel", coords=coords)
+
+
+def test_places_are_kept():
+    """Voxels of 2, 2 and 3.3 mm, as floats of a header have them."""
+    rng = np.random.default_rng(1)
+    grid = np.argwhere(rng.random((5, 6, 4)) > 0.4)
+    steps, corner = np.array([2.0, 2.0, np.float32(3.3)]), np.array([-91.5, 3.1, -40.0])
+    places, numbers = grid * steps + corner, rng.random(len(grid)).astype(np.float32)
+    image = to_nifti(values(places, numbers))
+    np.testing.assert_allclose(image.header.get_zooms(), steps, rtol=1e-5)
+    at = nibabel.affines.apply_affine(np.linalg.inv(image.affine), places).round().astype(int)
+    np.testing.assert_array_equal(image.get_fdata()[tuple(at.T)], numbers)
+    assert np.count_nonzero(image.get_fdata()) == len(grid)
+
+
+def test_nan_is_zero():
+    image = to_nifti(values(np.array([[0.0, 0, 0], [2, 0, 0]]), [np.nan, 1.0]))
+    assert image.get_fdata().ravel().tolist() == [0, 1]
+
+
+def test_grids_that_are_turned_need_the_scans():
+    turn = np.array([[0.8, -0.6, 0], [0.6, 0.8, 0], [0, 0, 1]])
+    places = np.argwhere(np.ones((3, 3, 3))) @ (2.7 * turn)
+    with pytest.raises(GibletError, match="not along x, y and z"):
+        to_nifti(values(places, np.ones(27)))
+
+
+def test_values_without_places():
+    with pytest.raises(GibletError, match="no coordinates x, y, z"):
+        to_nifti(xr.DataArray([1.0, 2.0], dims="voxel"))
+    with pytest.raises(GibletError, match="single voxel"):
+        to_nifti(values(np.zeros((1, 3)), [1.0]))
+
+
+def test_parcels_fill_their_labels():
+    labels = np.array([[[0, 7], [3, 7]]])
+    space = xr.Dataset(
+        {"mask": (("i", "j", "k"), labels > 0), "labels": (("i", "j", "k"), labels)},
+        {"parcel": ("parcel", ["3", "7"])},
+        {"affine": "[2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 1]"},
+    )
+    image = to_nifti(xr.DataArray([0.25, 0.5], dims="voxel"), space)
+    assert image.get_fdata().tolist() == [[[0, 0.5], [0.25, 0.5]]]
+
+
+def test_another_number_of_voxels():
+    space = xr.Dataset({"mask": (("i", "j", "k"), np.ones((1, 1, 3), bool))})
+    space.attrs["affine"] = np.eye(4).ravel().tolist()
+    with pytest.raises(GibletError, match="2 values, but space has 3 voxels"):
+        to_nifti(xr.DataArray([1.0, 2.0], dims="voxel"), space)

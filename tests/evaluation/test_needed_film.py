@@ -1,0 +1,71 @@
+"""The film that results need: one TR less, and the result itself is missing."""
+
+import numpy as np
+import pytest
+
+from giblet.alignment.dataset import FilmData, split_film
+from giblet.config.config import parse_config
+from giblet.errors import GibletError
+from giblet.evaluation.brain_scores import held_out_stretches
+from giblet.evaluation.needed_film import film_needs
+from giblet.evaluation.quality import ridge_folds
+from giblet.timing import tr_onsets, trs_for
+
+
+def has_parts(n_trs, config):
+    try:
+        return split_film(n_trs, config.t_r, config.splits, True) is not None
+    except GibletError:
+        return False
+
+
+def count_clips(runs, config):
+    """As identification joins them."""
+    part = split_film(len(runs), config.t_r, config.splits, True, runs)
+    data = FilmData({}, None, part, runs)
+    clip_trs = trs_for(config.decoding.clip_seconds, config.t_r)
+    return sum(len(stretch) // clip_trs for stretch in held_out_stretches(data))
+
+
+@pytest.mark.parametrize("t_r", [0.72, 1.5, 2.0])
+def test_needs_are_those_of_the_results_themselves(t_r):
+    config = parse_config({"t_r": t_r})
+    trained, ridge, clips = film_needs(config, np.repeat("run-1", 30))
+
+    def n_trs(need):
+        return round(need.seconds / t_r)
+
+    assert has_parts(n_trs(trained), config)
+    assert not has_parts(n_trs(trained) - 1, config)
+    assert ridge_folds(np.zeros(n_trs(ridge)), t_r)[0]
+    assert not ridge_folds(np.zeros(n_trs(ridge) - 1), t_r)[0]
+    assert count_clips(np.repeat("a", n_trs(clips)), config) == 10
+    assert count_clips(np.repeat("a", n_trs(clips) - 1), config) == 9
+    assert not any(need.is_met for need in (trained, ridge, clips))
+
+
+def test_clips_lie_within_runs():
+    config = parse_config({"splits": {"gap_seconds": 1.5}})
+    runs = np.repeat(["a", "b"], [310, 40])  # 70 TRs to test: 30 + 40, 5 + 6 clips of 6 TRs
+    need = film_needs(config, runs)[-1]
+    assert need.has.startswith("11 clips") == (count_clips(runs, config) == 11)
+    assert need.is_met
+    assert need.has.startswith("11 ")
+
+
+def test_of_runs_that_are_named_no_length_is_known():
+    runs = np.repeat(["a", "b", "c"], 100)
+    config = parse_config({"splits": {"test_runs": ["c"], "gap_seconds": 3}})
+    trained, _ridge, clips = film_needs(config, runs)
+    assert (trained.seconds, trained.is_met) == (None, True)
+    assert (clips.seconds, clips.is_met) == (None, True)
+    assert clips.has.startswith(f"{100 // trs_for(8, 1.5)} clips")
+    config = parse_config({"splits": {"test_runs": ["d"]}})
+    assert not film_needs(config, runs)[0].is_met
+
+
+def test_without_a_film_ridge_alone_is_of_interest():
+    config = parse_config({"film": "none", "bold": "somewhere"})
+    (need,) = film_needs(config, np.zeros(round(float(tr_onsets(300, 1.5)[-1] / 1.5))))
+    assert need.is_met
+    assert need.result == "ridge from the film"

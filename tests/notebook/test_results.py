@@ -1,0 +1,134 @@
+"""`giblet.results`: what it shows is what the files have; what is missing is named."""
+
+import re
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import soundfile
+from small_results import AFFINE, SHAPE, write_results
+
+import giblet
+from giblet.audio.feature_types import FEATURE_TYPES
+from giblet.errors import GibletError
+from giblet.notebook.results import FILES
+from giblet.report.tables import COLUMNS
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_results(tmp_path / "mine")
+
+
+def test_what_there_is(folder):
+    run = giblet.results(folder)
+    assert run.columns == ["original", "codec", "brain"]
+    assert run.feature_types == ["encodec"]
+    assert run.score("brain", "identification_sound_10way")["value"] == 0.44
+    assert run.score("codec", "identification_sound_10way") is None
+    assert "SIMULATED" in repr(run)
+    assert len(repr(run)) < 300
+    assert run.model.bottleneck_dim == 2048
+    assert set(run.quality) == {"isc"}
+
+
+def test_sounds_are_those_of_the_files(folder):
+    sound = giblet.results(folder).audio("brain")
+    samples, rate = soundfile.read(folder / "audio/encodec/brain.wav")
+    np.testing.assert_allclose(np.asarray(sound), samples, atol=1e-4)
+    assert (sound.sample_rate, sound.seconds) == (rate, 12.0)
+    assert 'src="data:audio/webm;base64,' in sound._repr_html_()
+    sound.save(folder / "again.wav")
+    np.testing.assert_allclose(soundfile.read(folder / "again.wav")[0], samples, atol=1e-4)
+
+
+def test_a_notebook_shows_scores_and_players(folder):
+    page = giblet.results(folder)._repr_html_()
+    assert page.count("<audio controls") == 3
+    assert "0.44 [0.21, 0.68]" in page
+    assert "SIMULATED" in page
+
+
+def test_names_are_escaped(folder):
+    odd = folder.rename(folder.with_name("<b>mine"))
+    assert "<b>" not in giblet.results(odd)._repr_html_()
+
+
+def test_the_ladder_has_a_strip_of_each_and_its_number(folder):
+    figure = giblet.results(folder).plot.ladder(begin=2.0, seconds=3.0)
+    strips = [axes for axes in figure.axes if axes.get_title(loc="left")]
+    titles = [axes.get_title(loc="left") for axes in strips]
+    assert titles == ["original", "codec", "brain (simulated)"]
+    for axes in strips:
+        assert axes.get_yscale() == "log"
+        assert axes.get_xlim() == pytest.approx((2.0, 5.0), abs=0.02)
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert texts == ["0.44", "0.08"]
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    with pytest.raises(GibletError, match=r"ends at 12\.0 s"):
+        giblet.results(folder).plot.ladder(begin=13)
+
+
+def test_maps_are_drawn_of_subjects_and_of_all(folder):
+    plot = giblet.results(folder).plot
+    for options, said in (({}, "mean over subjects"), ({"subject": "sub-02"}, "sub-02")):
+        figure = plot.map("isc", display_mode="xz", **options)
+        assert figure._suptitle.get_text() == f"isc, {said}, SIMULATED"
+        assert len(figure.axes) >= 3
+    with pytest.raises(GibletError, match="no subject sub-03 in isc: sub-01, sub-02"):
+        plot.map("isc", subject="sub-03")
+
+
+def test_an_image_has_the_scans_grid(folder):
+    run = giblet.results(folder)
+    image = run.to_nifti("isc")
+    np.testing.assert_array_equal(image.affine, AFFINE)
+    assert image.shape == (*SHAPE, 2)
+    mask = run.space["mask"].values
+    np.testing.assert_array_equal(image.get_fdata()[mask], run.quality["isc"].values.T)
+    alone = giblet.to_nifti(run.quality["isc"].sel(subject="sub-01"))
+    places = np.column_stack([run.quality[axis].values for axis in "xyz"])
+    at = nibabel.affines.apply_affine(np.linalg.inv(alone.affine), places).round().astype(int)
+    np.testing.assert_array_equal(alone.get_fdata()[tuple(at.T)], run.quality["isc"].values[0])
+
+
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda run: run.audio("brian"), "did you mean brain.*original, codec, brain"),
+        (lambda run: run.audio("brain", "mel"), "no sound of brain, mel"),
+        (lambda run: run.plot.map("ics"), "no map ics; did you mean isc"),
+        (lambda run: run.differences, "no differences/.*reconstruct_audio"),
+        (lambda run: run.aligned, "no aligned/.*reconstruct_audio"),
+        (lambda run: giblet.results(run.folder / "audio"), "no results in it"),
+        (lambda run: giblet.results(run.folder / "gone"), "no such folder"),
+    ],
+)
+def test_what_is_missing_is_named(folder, ask, said):
+    with pytest.raises(GibletError, match=said):
+        ask(giblet.results(folder))
+
+
+def test_of_scans_alone_there_are_maps(folder):
+    for name in ("audio", "scores", "model"):
+        (folder / name).rename(folder.with_name(name))
+    run = giblet.results(folder)
+    assert run.columns == []
+    assert "<table>" not in run._repr_html_()
+    assert run.map("isc").sizes["subject"] == 2
+    with pytest.raises(GibletError, match="no scores/"):
+        _ = run.scores
+    with pytest.raises(GibletError, match="no sound to draw"):
+        run.plot.ladder()
+
+
+def test_the_files_are_those_that_the_workflow_writes():
+    rules = "".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
+    written = set(re.findall(r'\{RESULTS\}/([^"]+)"', rules))
+    for file in FILES.values():
+        assert file.replace("{path}", "{{path}}") in written, file
+    assert next(iter(FEATURE_TYPES)) == "encodec"
+    assert {"original", "codec", "stimulus", "brain"} <= COLUMNS.keys()
