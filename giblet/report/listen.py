@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from giblet.io.validation import check_waveform
+from giblet.report.strips import gain_text, level_gains
 from giblet.report.tables import COLUMNS, FEATURE_LABELS, column_label, form_label, in_order
 from giblet.timing import count_samples, samples_duration
 
@@ -17,12 +18,14 @@ ONLY, BEGINNING = "only segment", "beginning"
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One sound: its name, a player's data URI, a spectrogram's data URI, an outline (SVG path)."""
+    """One sound: its name, data URIs of a player and of a spectrogram, an outline (SVG path), and
+    the gain that brought it to the original's level, as text."""
 
     label: str
     sound: str
     picture: str
     outline: str
+    gain: str
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def moments_text(moments: list[Moment]) -> str:
     if ONLY in names:
         parts = [f"the only segment that has a STOI ({moments[0].seconds:.3g} s)"]
     elif any(name.endswith("segment") for name in names):
-        parts = ["the worst, the median and the best segment by STOI of the column stimulus"]
+        parts = ["the median, the best and the worst segment by STOI of the column stimulus"]
     if names[-1:] == [BEGINNING]:
         parts.append(f"the first {moments[-1].seconds:.3g} s")
     return ", then ".join(parts)
@@ -98,7 +101,8 @@ def _moment(
     name: str, stretch: tuple[int, int], forms: list[tuple[str, np.ndarray]], sample_rate: float
 ) -> Moment:
     begin, end = stretch
-    heard = [(label, wave[begin:end]) for label, wave in forms]
+    gains = level_gains([wave[begin:end] for _, wave in forms])
+    heard = [(one[0], gain * one[1][begin:end]) for gain, one in zip(gains, forms, strict=True)]
     levels = [spectrogram_levels(wave, sample_rate) for _, wave in heard]
     loudest, highest = levels[0].max(), np.abs(heard[0][1]).max()
     exhibits = [
@@ -107,8 +111,9 @@ def _moment(
             player_uri(wave, sample_rate),
             spectrogram_png(level, loudest),
             outline(wave, highest),
+            gain_text(gain / gains[0]),
         )
-        for (label, wave), level in zip(heard, levels, strict=True)
+        for (label, wave), level, gain in zip(heard, levels, gains, strict=True)
     ]
     place = (samples_duration(n, sample_rate) for n in (begin, end - begin))
     return Moment(name, *place, exhibits)
