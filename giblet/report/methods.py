@@ -18,7 +18,8 @@ REFERENCES = {
     "Dupré la Tour et al., 2022": "Dupré la Tour T, Eickenberg M, Nunez-Elizalde AO, Gallant JL "
     "(2022). Feature-space selection with banded ridge regression. NeuroImage 264, 119728.",
     "Benjamini and Hochberg, 1995": "Benjamini Y, Hochberg Y (1995). Controlling the false "
-    "discovery rate: a practical and powerful approach to multiple testing. J. R. Stat. Soc. B 57, 289–300.",
+    "discovery rate: a practical and powerful approach to multiple testing. J. R. Stat. Soc. B 57, "
+    "289–300.",
     "Nastase et al., 2019": "Nastase SA, Gazzola V, Hasson U, Keysers C (2019). Measuring shared "
     "responses across subjects using intersubject correlation. Soc. Cogn. Affect. Neurosci. 14, "
     "667–685.",

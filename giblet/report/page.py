@@ -52,7 +52,7 @@ def render_page(
     _check(scores, sounds, facts)
     material = Material(scores, sounds, sample_rate, history, facts, brain, extras or Extras())
     environment = _environment()
-    scripts = ("listen.js.jinja", "ladder.js.jinja")
+    scripts = ("listen.js.jinja", "ladder.js.jinja", "save.js.jinja")
     script = "".join(environment.get_template(one).render() for one in scripts)
     sections = sections_of(material)
     words = MODALITIES["text"].label in facts.get("modalities", [])

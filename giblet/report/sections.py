@@ -17,6 +17,7 @@ from giblet.report.compare import (
     not_above_null,
     ours,
 )
+from giblet.report.downloads import downloads
 from giblet.report.extras import brain_tables, times_table, trained, training_tables
 from giblet.report.figures import history_figures, score_figures
 from giblet.report.glance import Glance, glance
@@ -162,6 +163,11 @@ def _methods(material: Material) -> dict:
     return {"methods": methods, "references": references(methods)}
 
 
+def _downloads(material: Material) -> dict:
+    shown = comparison_tables(material.scores, material.extras.matched, material.simulated)
+    return {"files": downloads(material, shown[0] if shown else None)}
+
+
 def _provenance(material: Material) -> dict:
     return {"provenance": provenance(material.facts), "times": times_table(material.extras)}
 
@@ -175,6 +181,7 @@ SECTIONS = (
     Section("methods", "Methods", "methods.html.jinja", _methods),
     Section("training", "Training", "training.html.jinja", _training, with_film),
     Section("facts", "Provenance", "provenance.html.jinja", _provenance),
+    Section("downloads", "Downloads", "downloads.html.jinja", _downloads),
 )
 
 

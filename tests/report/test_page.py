@@ -153,7 +153,16 @@ def test_differences_to_nulls_and_retrieval_are_on_the_page(rng, html):
 def test_sections_come_in_the_order_in_which_one_asks(html):
     places = [s.anchor for s in SECTIONS if s.anchor != "brain"]  # no quality of scans here
     assert re.findall(r'<h2 id="(\w+)"', html) == places
-    assert places == ["answer", "listen", "compare", "data", "methods", "training", "facts"]
+    assert places == [
+        "answer",
+        "listen",
+        "compare",
+        "data",
+        "methods",
+        "training",
+        "facts",
+        "downloads",
+    ]
     assert "Here: codec" in html.split('id="published"')[1]  # ours beside what others published
 
 
@@ -197,9 +206,19 @@ def test_the_column_codec_is_griffin_lim_for_mel(html):
     assert "mel: codec" not in html
 
 
+def test_nulls_and_other_features_are_folded_away(html):
+    listen = html.split('id="listen"')[1].split("</section>")[0]
+    seen, folded = listen.split("<details>")
+    names = r"<figcaption>(.*?)(?: <small>.*?)?</figcaption>"
+    assert re.findall(names, seen) == [
+        *("original", "codec", "codes: stimulus", "codes: brain (simulated)")
+    ]
+    assert len(re.findall(names, folded)) == SOUNDS - 4
+
+
 def test_every_section_can_be_jumped_to(html):
     page = Page(html)
-    anchors = [a["href"][1:] for a in page.all("a")]
+    anchors = [a["href"][1:] for a in page.all("a") if "download" not in a]
     listed = [s for s in SECTIONS if s.anchor != "brain"]
     places = [anchor for s in listed for anchor in (s.anchor, *(part for part, _ in s.parts))]
     assert [a for a in anchors if a in places] == ["warnings", *places]  # the first: of warnings
