@@ -170,7 +170,7 @@ def test_a_click_on_a_strip_plays_and_keys_switch_without_a_stop(browser):
 
 
 def test_the_first_screen_has_the_ladder_and_a_brain(browser):
-    ends = browser.run("""[".step:last-of-type", ".where img", ".headline"].map(s =>
+    ends = browser.run("""[".axis", ".where img", ".headline"].map(s =>
         document.querySelector(s)?.getBoundingClientRect().bottom + scrollY)""")
     browser.run("scrollTo(0, 4000)")
     assert browser.run("document.querySelector('nav').getBoundingClientRect().top") == 0
