@@ -137,8 +137,8 @@ def _moment(
         )
         for form, (label, wave), level, gain in zip(forms, heard, levels, gains, strict=True)
     ]
-    place = (samples_duration(n, sample_rate) for n in (begin, end - begin))
-    return Moment(name, *place, exhibits)
+    start, seconds = (samples_duration(n, sample_rate) for n in (begin, end - begin))
+    return Moment(name, start, seconds, exhibits)
 
 
 PLAYER_RATE_HZ = 24000  # one of the rates that Opus takes

@@ -264,5 +264,5 @@ def _cell(cells: pd.DataFrame, key: tuple[str, str, str], faint: Keys) -> Cell |
         return Cell(value)
     has_interval = np.isfinite(row["low"]) and np.isfinite(row["high"])
     low, high = (number(row[k], metric.decimals) if has_interval else "" for k in ("low", "high"))
-    counts = (number(row[k], 0) for k in ("n", "n_failed"))
-    return Cell(value, low, high, *counts, why_unscored(cells, key), key in faint)
+    n, n_failed = (number(row[k], 0) for k in ("n", "n_failed"))
+    return Cell(value, low, high, n, n_failed, why_unscored(cells, key), key in faint)
