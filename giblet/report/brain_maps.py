@@ -49,12 +49,22 @@ def why_no_map(values: np.ndarray) -> str:
     return "" if (values > 0).any() else "no value above 0"
 
 
-def brain_map(volume: np.ndarray, affine: np.ndarray) -> str:
+VIEWS = {"left": "l", "back": "y", "right": "r", "top": "z"}
+
+
+def brain_map(
+    volume: np.ndarray,
+    affine: np.ndarray,
+    views: tuple[str, ...] = tuple(VIEWS),
+    size: tuple[float, float] = (6.4, 1.75),
+) -> str:
     """Maximum along each line of sight, as SVG data URI; values below 0 are not shown.
 
-    ``volume`` has some value above 0, see `why_no_map`.
+    ``volume`` has some value above 0, see `why_no_map`. Views are named, left and right marked.
+    ``size`` in inches.
     """
-    return svg_uri((6.4, 1.75), _draw_glass_brain, np.nan_to_num(volume).clip(0), affine)
+    volume = np.nan_to_num(volume).clip(0)
+    return svg_uri(size, _draw_glass_brain, volume, affine, views)
 
 
 def brain_view(volume: np.ndarray, affine: np.ndarray) -> str:
@@ -73,7 +83,7 @@ def brain_view(volume: np.ndarray, affine: np.ndarray) -> str:
     return view_img(Nifti1Image(volume, affine), **options).get_standalone()
 
 
-def _draw_glass_brain(axes: Axes, volume: np.ndarray, affine: np.ndarray):
+def _draw_glass_brain(axes: Axes, volume: np.ndarray, affine: np.ndarray, views: tuple[str, ...]):
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba
     from nibabel import Nifti1Image
@@ -82,15 +92,21 @@ def _draw_glass_brain(axes: Axes, volume: np.ndarray, affine: np.ndarray):
     figure, largest = axes.figure, float(volume.max())
     colours = LinearSegmentedColormap.from_list("", [to_rgba(COLOUR, 0), to_rgba(COLOUR, 1)])
     figure.set_layout_engine("none")  # nilearn places its views itself
-    axes.set_position((0, 0, 0.86, 1))
+    axes.set_position((0, 0.08, 0.84, 0.92))
     options = {"threshold": largest / 1e3, "vmin": 0, "vmax": largest, "plot_abs": False}
     options |= {"cmap": colours, "colorbar": False, "annotate": False}
     image = Nifti1Image(volume, affine)
-    plot_glass_brain(image, display_mode="lyrz", figure=figure, axes=axes, **options)
+    mode = "".join(VIEWS[view] for view in views)
+    display = plot_glass_brain(image, display_mode=mode, figure=figure, axes=axes, **options)
     for view in figure.axes:
         _redraw_outlines(view)
-    bar = figure.add_axes((0.88, 0.15, 0.02, 0.7), facecolor="none")
-    figure.colorbar(ScalarMappable(Normalize(0, largest), colours), cax=bar)
+    for name in views:
+        view = display.axes[VIEWS[name]]
+        view.draw_left_right(size=9, bg_color="none", color=INK)
+        middle = {"transform": view.ax.transAxes, "ha": "center", "va": "top", "size": 9}
+        view.ax.text(0.5, 0.0, name, color=INK, **middle)
+    bar = figure.add_axes((0.86, 0.15, 0.02, 0.7), facecolor="none")
+    figure.colorbar(ScalarMappable(Normalize(0, largest), colours), cax=bar, label="mean r")
 
 
 def _redraw_outlines(axes: Axes) -> None:

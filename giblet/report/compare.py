@@ -9,6 +9,7 @@ from giblet.audio.metrics.table import LOWER, METRICS, TRS, metric_of
 from giblet.report.extras import TextTable
 from giblet.report.segments import REFERENCE, paired_metrics
 from giblet.report.tables import (
+    Keys,
     ScoreTable,
     build_table,
     column_label,
@@ -17,21 +18,31 @@ from giblet.report.tables import (
     in_order,
     number,
     p_text,
+    question_of,
 )
+from giblet.report.verdict import LARGEST_P, NULL
 
 COLUMNS = ("codec", "stimulus", "brain", "brain_shuffled", "brain_mean", "nearest_clip")
 
 
+MEANINGLESS_FROM_BRAIN = ("pesq_wb", "si_sdr_db")  # they do not order sounds so near to noise
+NEEDS_PHASE = "si_sdr_db"  # which mel does not have
+
+
 def comparison_tables(
-    scores: pd.DataFrame, matched: pd.DataFrame | None, simulated: bool
+    scores: pd.DataFrame,
+    matched: pd.DataFrame | None,
+    simulated: bool,
+    faint: Keys = frozenset(),
 ) -> list[ScoreTable]:
     """Feature types as they are; then codes and mel at the same bitrate, if that was measured.
 
     ``scores``, ``matched``: tables with ``path column metric value low high n n_failed``, the
-    second only of the path ``mel_matched``.
+    second only of the path ``mel_matched``. ``faint``: see `not_above_null`. Scores that mean
+    nothing where they stand are left out: of the brain PESQ and SI-SDR, of mel SI-SDR.
     """
     title = f"Codes and uncompressed mel{' (brain: simulated)' if simulated else ''}"
-    tables = [_table(scores, COLUMNS, title, simulated)]
+    tables = [_table(scores, COLUMNS, title, simulated, faint)]
     if matched is not None and len(matched):
         codes = scores[scores["path"] == REFERENCE]
         title = "At the same bitrate: codes, and mel rounded to a few levels"
@@ -39,11 +50,32 @@ def comparison_tables(
     return [table for table in tables if table.rows]
 
 
-def _table(scores: pd.DataFrame, columns: tuple, title: str, simulated: bool) -> ScoreTable:
+def not_above_null(baselines: pd.DataFrame | None) -> Keys:
+    """Scores of the brain whose difference to shuffled BOLD has a p of .05 or more, uncorrected.
+
+    ``baselines`` of `giblet.evaluation.moments.difference_rows`.
+    """
+    if baselines is None:
+        return frozenset()
+    rows = baselines[(baselines["baseline"] == NULL) & ~(baselines["p"] < LARGEST_P)]
+    return frozenset((row.path, "brain", row.metric) for row in rows.itertuples())
+
+
+def _table(
+    scores: pd.DataFrame,
+    columns: tuple,
+    title: str,
+    simulated: bool,
+    faint: Keys = frozenset(),
+) -> ScoreTable:
     compared = [name for name, metric in METRICS.items() if metric.compared]
     shown = scores[scores["column"].isin(columns) & scores["metric"].isin(compared)]
+    from_brain = shown["column"].map(question_of) == "brain"
+    without = from_brain & shown["metric"].isin(MEANINGLESS_FROM_BRAIN)
+    without |= (shown["path"] != REFERENCE) & (shown["metric"] == NEEDS_PHASE)
+    shown = shown[~without]
     cells = shown.set_index(["path", "column", "metric"], verify_integrity=True)
-    return build_table(cells, list(cells.index), title, simulated)
+    return build_table(cells, list(cells.index), title, simulated, faint)
 
 
 def difference_tables(differences: pd.DataFrame | None, simulated: bool) -> list[TextTable] | None:

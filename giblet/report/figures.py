@@ -18,6 +18,7 @@ from giblet.report.tables import COLUMNS, FEATURE_LABELS, column_label, feature_
 PALETTE = ("#1b82c5", "#D55E00", "#CC79A7", "#E69F00")  # Okabe & Ito, for the colour-blind
 COLOURS = dict(zip(FEATURE_TYPES, PALETTE, strict=False))
 OTHER_COLOUR = "#009E73"
+NULL = "brain_shuffled"
 
 INK = "#123456"  # stands for the page's text colour, which a dark page changes
 _INK_CSS = ":root{--ink:#24292f}@media(prefers-color-scheme:dark){:root{--ink:#d7dce2}}"
@@ -39,7 +40,7 @@ _STYLE = {
 
 
 def score_figures(scores: pd.DataFrame, simulated: bool) -> list[tuple[str, str]]:
-    """For each metric but bitrates and p-values: its heading, and bars with intervals (SVG URI).
+    """For each metric but bitrates and p-values: its heading, and dots with intervals (SVG URI).
 
     ``scores`` has ``path column metric value low high n n_failed``; feature types share a panel.
     """
@@ -52,27 +53,33 @@ def score_figures(scores: pd.DataFrame, simulated: bool) -> list[tuple[str, str]
         columns = in_order(part["column"], COLUMNS)
         labels = [column_label(c, simulated) for c in columns]
         size = (4.4, 0.9 + 0.42 * len(columns))
-        picture = svg_uri(size, _draw_bars, name, part, columns, labels)
+        picture = svg_uri(size, _draw_dots, name, part, columns, labels)
         figures.append((metric.heading, picture))
     return figures
 
 
-def _draw_bars(axes: Axes, name: str, part: pd.DataFrame, columns: list[str], labels: list[str]):
-    """Horizontal bars: a group per column, a bar per feature type, in the order of the tables."""
-    feature_types = in_order(part["path"], FEATURE_LABELS)
-    height = 0.8 / len(feature_types)
+def _draw_dots(axes: Axes, name: str, part: pd.DataFrame, columns: list[str], labels: list[str]):
+    """Dots with intervals: a group per column, a dot per feature type, in the order of the tables.
+
+    A band as wide as the interval of shuffled BOLD; a line at chance.
+    """
+    feature_types, metric = in_order(part["path"], FEATURE_LABELS), metric_of(name)
+    height = 0.7 / len(feature_types)
     for i, one in enumerate(feature_types):
         rows = part[part["path"] == one].set_index("column").reindex(columns)
         y = np.arange(len(columns)) + (i - (len(feature_types) - 1) / 2) * height
-        style = {"color": _colour(one), "label": feature_label(one)}
-        axes.barh(y, rows["value"], 0.9 * height, **style)
-        axes.hlines(y, rows["low"], rows["high"], color=INK, linewidth=1.5)
+        axes.plot(rows["value"], y, "o", color=_colour(one), label=feature_label(one))
+        axes.hlines(y, rows["low"], rows["high"], color=_colour(one), linewidth=2)
+        if NULL in columns and np.isfinite(rows.loc[NULL, ["low", "high"]].astype(float)).all():
+            axes.axvspan(*rows.loc[NULL, ["low", "high"]], color=_colour(one), alpha=0.12)
         for missing in y[rows["value"].isna() & rows["n"].notna()]:
-            axes.annotate("–", (0, missing), (4, 0), textcoords="offset points", va="center")
-    axes.axvline(0, color=INK, linewidth=0.8)
+            place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+            axes.annotate("–", (0, missing), (4, 0), va="center", **place)
+    if metric.chance is not None:
+        axes.axvline(metric.chance, color=INK, linewidth=0.8, linestyle="--")
     axes.set_yticks(np.arange(len(columns)), labels)
     axes.set_ylim(len(columns) - 0.5, -0.5)
-    axes.set_xlabel(metric_of(name).reading)
+    axes.set_xlabel(f"{metric.heading}: {metric.reading}" if metric.reading else metric.heading)
     axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=2)
 
 

@@ -8,21 +8,27 @@ from dataclasses import dataclass
 import numpy as np
 
 from giblet.io.validation import check_waveform
+from giblet.report.strips import gain_text, level_gains
 from giblet.report.tables import COLUMNS, FEATURE_LABELS, column_label, form_label, in_order
 from giblet.timing import count_samples, samples_duration
 
 PLAYER_SECONDS = 60.0
+MAIN = ("codec", "stimulus", "brain")
 ONLY, BEGINNING = "only segment", "beginning"
 
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One sound: its name, a player's data URI, a spectrogram's data URI, an outline (SVG path)."""
+    """One sound: its name, data URIs of a player and of a spectrogram, an outline (SVG path), and
+    the gain that brought it to the original's level, as text. ``main``: it is no null, no retrieval
+    and of the first feature type."""
 
     label: str
     sound: str
     picture: str
     outline: str
+    gain: str
+    main: bool
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,13 @@ class Moment:
     begin: float
     seconds: float
     exhibits: list[Exhibit]
+
+    @property
+    def shown(self) -> list[tuple[str, list[Exhibit]]]:
+        """Exhibits that are seen at once, then the others, each with a heading."""
+        main = [one for one in self.exhibits if one.main]
+        others = [one for one in self.exhibits if not one.main]
+        return [("", main)] + [("Nulls, retrieval and other features", others)] * bool(others)
 
 
 def listening(
@@ -66,23 +79,31 @@ def moments_text(moments: list[Moment]) -> str:
     if ONLY in names:
         parts = [f"the only segment that has a STOI ({moments[0].seconds:.3g} s)"]
     elif any(name.endswith("segment") for name in names):
-        parts = ["the worst, the median and the best segment by STOI of the column stimulus"]
+        parts = ["the median, the best and the worst segment by STOI of the column stimulus"]
     if names[-1:] == [BEGINNING]:
         parts.append(f"the first {moments[-1].seconds:.3g} s")
     return ", then ".join(parts)
 
 
-def _forms(sounds: Mapping, simulated: bool) -> list[tuple[str, np.ndarray]]:
-    """Label and sound by column and feature type; the original, which is the same, once."""
+def _forms(sounds: Mapping, simulated: bool) -> list[tuple[str, np.ndarray, bool]]:
+    """Label and sound by column and feature type; the original, which is the same, once.
+
+    Third: whether it is one of `MAIN` and of the first feature type.
+    """
     columns = in_order([c for by_column in sounds.values() for c in by_column], COLUMNS)
+    first = next(iter(in_order(sounds, FEATURE_LABELS)), None)
     forms = [
-        (_exhibit_label(one, column, simulated), sounds[one][column])
+        (
+            _exhibit_label(one, column, simulated),
+            sounds[one][column],
+            one == first and column in MAIN,
+        )
         for column in columns
         for one in in_order(sounds, FEATURE_LABELS)
         if column in sounds[one] and column != "original"
     ]
     originals = [by_column["original"] for by_column in sounds.values()]
-    return [("original", wave) for wave in originals[:1]] + forms
+    return [("original", wave, True) for wave in originals[:1]] + forms
 
 
 def _exhibit_label(feature_type: str, column: str, simulated: bool) -> str:
@@ -95,10 +116,14 @@ def _exhibit_label(feature_type: str, column: str, simulated: bool) -> str:
 
 
 def _moment(
-    name: str, stretch: tuple[int, int], forms: list[tuple[str, np.ndarray]], sample_rate: float
+    name: str,
+    stretch: tuple[int, int],
+    forms: list[tuple[str, np.ndarray, bool]],
+    sample_rate: float,
 ) -> Moment:
     begin, end = stretch
-    heard = [(label, wave[begin:end]) for label, wave in forms]
+    gains = level_gains([wave[begin:end] for _, wave, _ in forms])
+    heard = [(one[0], gain * one[1][begin:end]) for gain, one in zip(gains, forms, strict=True)]
     levels = [spectrogram_levels(wave, sample_rate) for _, wave in heard]
     loudest, highest = levels[0].max(), np.abs(heard[0][1]).max()
     exhibits = [
@@ -107,11 +132,13 @@ def _moment(
             player_uri(wave, sample_rate),
             spectrogram_png(level, loudest),
             outline(wave, highest),
+            gain_text(gain / gains[0]),
+            form[2],
         )
-        for (label, wave), level in zip(heard, levels, strict=True)
+        for form, (label, wave), level, gain in zip(forms, heard, levels, gains, strict=True)
     ]
-    place = (samples_duration(n, sample_rate) for n in (begin, end - begin))
-    return Moment(name, *place, exhibits)
+    start, seconds = (samples_duration(n, sample_rate) for n in (begin, end - begin))
+    return Moment(name, start, seconds, exhibits)
 
 
 PLAYER_RATE_HZ = 24000  # one of the rates that Opus takes

@@ -17,6 +17,9 @@ REFERENCES = {
     "Fourier transform. IEEE Trans. Acoust. Speech Signal Process. 32, 236–243.",
     "Dupré la Tour et al., 2022": "Dupré la Tour T, Eickenberg M, Nunez-Elizalde AO, Gallant JL "
     "(2022). Feature-space selection with banded ridge regression. NeuroImage 264, 119728.",
+    "Benjamini and Hochberg, 1995": "Benjamini Y, Hochberg Y (1995). Controlling the false "
+    "discovery rate: a practical and powerful approach to multiple testing. J. R. Stat. Soc. B 57, "
+    "289–300.",
     "Nastase et al., 2019": "Nastase SA, Gazzola V, Hasson U, Keysers C (2019). Measuring shared "
     "responses across subjects using intersubject correlation. Soc. Cogn. Affect. Neurosci. 14, "
     "667–685.",
@@ -112,16 +115,59 @@ def _scans(facts: Mapping) -> list[str]:
         "correlation in training TRs"
     )
     return [
-        *sentences,
+        sentences[0],
+        *cleaning(settings),
+        *sentences[1:],
         f"The bottleneck was decoded from the BOLD of {voxels}, at lags of "
         f"{decoding.first_lag_seconds:g} to {decoding.last_lag_seconds:g} s, by ridge regression "
         "(Dupré la Tour et al., 2022), and compared with two nulls, BOLD of other moments (the "
         "mean over circular shifts of the test part of 16 s or more) and the mean volume, and with "
         "a retrieval baseline, the training sound with the most similar BOLD.",
-        "Each decoded bottleneck was identified among those of 2 TRs (its own and another), and "
-        f"among those of 10 clips of {decoding.clip_seconds:g} s (p from "
-        f"{decoding.n_permutations:,} permutations of the clips).",
+        "Identification: each decoded bottleneck, minus the training mean, was correlated across "
+        "features with the film's bottleneck at the same moment and at others. The score is the "
+        "share of choices in which its own was the closest, among 2 TRs (chance .5) and among 10 "
+        f"clips of {decoding.clip_seconds:g} s (chance .1), over all ways to draw the others; p "
+        f"from {decoding.n_permutations:,} permutations of the clips, the same for all subjects.",
+        "The decoded sound was identified in the same way, by its mel spectrogram.",
+        f"BOLD was predicted from the film by ridge regression on held-out blocks, with nulls of "
+        f"{settings.quality.n_shifts:,} circular shifts of the predictions, and inter-subject "
+        f"correlation (Nastase et al., 2019) with {settings.quality.n_permutations:,} "
+        "phase-randomised nulls; q-values over voxels control the false discovery rate (Benjamini "
+        "and Hochberg, 1995).",
     ]
+
+
+def cleaning(settings: Config) -> list[str]:
+    """The processing of the scans before anything is computed from them."""
+    scan = settings.scan
+    regressed = ["a linear trend"]
+    if scan.high_pass_hz is not None:
+        regressed.append(f"cosines below {scan.high_pass_hz:g} Hz")
+    if scan.confound_strategy:
+        regressed.append(
+            f"the confounds of nilearn's strategy {_joined(list(scan.confound_strategy))}"
+        )
+    elif scan.confounds is None:
+        regressed.append("six motion parameters (of a table of runs, all its confounds)")
+    elif scan.confounds:
+        regressed.append(f"the confounds {_joined(list(scan.confounds))}")
+    sentences = [
+        "Volumes before the steady state were dropped, and from each run "
+        f"{_joined(regressed)} were regressed out."
+    ]
+    if scan.parcellation:
+        sentences.append("Voxels were averaged within parcels.")
+    elif settings.max_voxels is not None:
+        sentences.append(
+            f"Of more than {settings.max_voxels:,} voxels, those of the highest inter-subject "
+            "correlation in training TRs were kept, where there were several subjects."
+        )
+    if scan.lag_seconds:
+        sentences.append(f"The scans were shifted by {scan.lag_seconds:g} s against the film.")
+    sentences.append(
+        "BOLD was z-scored by run, with mean and standard deviation of training TRs alone."
+    )
+    return sentences
 
 
 def _against_nulls(facts: Mapping) -> list[str]:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from giblet.film.modalities import MODALITIES
 from giblet.report.extras import Extras
+from giblet.report.headline import facts_line
 from giblet.report.material import Material
 from giblet.report.scan_quality import BrainResults, BrainSection
 from giblet.report.sections import navigation, sections_of
@@ -51,12 +52,14 @@ def render_page(
     _check(scores, sounds, facts)
     material = Material(scores, sounds, sample_rate, history, facts, brain, extras or Extras())
     environment = _environment()
-    script = environment.get_template("listen.js.jinja").render()
+    scripts = ("listen.js.jinja", "ladder.js.jinja", "save.js.jinja")
+    script = "".join(environment.get_template(one).render() for one in scripts)
     sections = sections_of(material)
     words = MODALITIES["text"].label in facts.get("modalities", [])
     return environment.get_template("page.html.jinja").render(
         facts=facts,
         has_words=words,
+        facts_line=facts_line(facts),
         script=script,
         script_hashes=_script_hashes(script, material.brain_section),
         places=navigation(sections),

@@ -14,17 +14,22 @@ from giblet.report.compare import (
     comparison_tables,
     difference_tables,
     lower_is_better,
+    not_above_null,
     ours,
 )
+from giblet.report.downloads import downloads
 from giblet.report.extras import brain_tables, times_table, trained, training_tables
 from giblet.report.figures import history_figures, score_figures
+from giblet.report.glance import Glance, glance
+from giblet.report.headline import headline
+from giblet.report.ladder import ladder
 from giblet.report.listen import band_ticks, listening, moments_text
 from giblet.report.material import Material
 from giblet.report.methods import methods_text, references
 from giblet.report.provenance import provenance
 from giblet.report.segments import moments, paired_differences
 from giblet.report.sentences import answer, few_segments
-from giblet.report.tables import score_tables
+from giblet.report.tables import FEATURE_LABELS, in_order, score_tables
 from giblet.report.timeline import (
     film_place,
     missing_sentence,
@@ -63,8 +68,6 @@ class Section:
         Whether a page with such material has the section.
     parts
         Anchors and titles within the section that are in the navigation too.
-    in_navigation
-        Whether the section is in the navigation.
     """
 
     anchor: str
@@ -73,16 +76,20 @@ class Section:
     content: Callable[[Material], dict]
     condition: Callable[[Material], bool] = always
     parts: tuple[tuple[str, str], ...] = ()
-    in_navigation: bool = True
 
 
 def _answer(material: Material) -> dict:
-    section = material.brain_section
+    section, facts = material.brain_section, material.facts
+    sentence, of_sound = headline(material.scores, facts) if material.has_film else ("", "")
     return {
-        "heading": "Main result" if material.has_film else "Main results of the scans",
+        "heading": "Result" if material.has_film else "Main results of the scans",
+        "ladder": ladder(material),
+        "scans": None if material.brain is None else _glance(material),
+        "headline": sentence,
+        "of_sound": of_sound,
         "answer": answer(
             material.scores,
-            material.facts,
+            facts,
             "" if section is None else section.answer,
             material.extras.baselines,
         ),
@@ -90,18 +97,24 @@ def _answer(material: Material) -> dict:
     }
 
 
+def _glance(material: Material) -> Glance | None:
+    feature_types = in_order(material.sounds, FEATURE_LABELS)
+    return glance(material.brain, material.extras, feature_types, material.simulated)
+
+
 def _scores(material: Material) -> dict:
     scores, extras, simulated = material.scores, material.extras, material.simulated
     segments, seed = extras.segments, material.facts.get("seed", 0)
     differences = paired_differences(segments, seed) if segments else None
+    faint = not_above_null(extras.baselines)
     return {
-        "comparison": comparison_tables(scores, extras.matched, simulated),
+        "comparison": comparison_tables(scores, extras.matched, simulated, faint),
         "differences": difference_tables(differences, simulated),
         "lower_is_better": lower_is_better(),
         "baselines": baseline_tables(extras.baselines, list(scores["path"].unique()), simulated),
         "published": [*ours(scores), *CODECS],
         "published_decoding": DECODING,
-        "tables": score_tables(scores, simulated),
+        "tables": score_tables(scores, simulated, faint),
         "score_figures": score_figures(scores, simulated),
     }
 
@@ -145,30 +158,30 @@ def _data(material: Material) -> dict:
     return {"timeline": figure, "timeline_text": " ".join(filter(None, sentences))}
 
 
-def _provenance(material: Material) -> dict:
+def _methods(material: Material) -> dict:
     methods = methods_text(material.facts, material.extras.models)
-    return {
-        "provenance": provenance(material.facts),
-        "times": times_table(material.extras),
-        "methods": methods,
-        "references": references(methods),
-    }
+    return {"methods": methods, "references": references(methods)}
+
+
+def _downloads(material: Material) -> dict:
+    shown = comparison_tables(material.scores, material.extras.matched, material.simulated)
+    return {"files": downloads(material, shown[0] if shown else None)}
+
+
+def _provenance(material: Material) -> dict:
+    return {"provenance": provenance(material.facts), "times": times_table(material.extras)}
 
 
 SECTIONS = (
-    Section("answer", "Main result", "answer.html.jinja", _answer, in_navigation=False),
-    Section("compare", "Audio quality: codes vs mel", "scores.html.jinja", _scores, with_film),
+    Section("answer", "Result", "result.html.jinja", _answer),
     Section("listen", "Listen", "listen.html.jinja", _listen, with_film),
     Section("brain", "Brain", "brain.html.jinja", _brain, with_scans),
-    Section("training", "Training", "training.html.jinja", _training, with_film),
+    Section("compare", "Audio quality", "scores.html.jinja", _scores, with_film),
     Section("data", "Data", "data.html.jinja", _data, parts=(("warnings", "Warnings"),)),
-    Section(
-        "facts",
-        "Provenance",
-        "provenance.html.jinja",
-        _provenance,
-        parts=(("methods", "For a methods section"),),
-    ),
+    Section("methods", "Methods", "methods.html.jinja", _methods),
+    Section("training", "Training", "training.html.jinja", _training, with_film),
+    Section("facts", "Provenance", "provenance.html.jinja", _provenance),
+    Section("downloads", "Downloads", "downloads.html.jinja", _downloads),
 )
 
 
@@ -181,11 +194,8 @@ def navigation(sections: list[Section]) -> list[tuple[str, str]]:
     """Anchors and titles of the links at the top of the page.
 
     >>> navigation([one for one in SECTIONS if one.anchor in ("answer", "data")])
-    [('data', 'Data'), ('warnings', 'Warnings')]
+    [('answer', 'Result'), ('data', 'Data'), ('warnings', 'Warnings')]
     """
     return [
-        place
-        for section in sections
-        if section.in_navigation
-        for place in ((section.anchor, section.title), *section.parts)
+        place for section in sections for place in ((section.anchor, section.title), *section.parts)
     ]

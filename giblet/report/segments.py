@@ -94,7 +94,7 @@ def _difference(one: np.ndarray, other: np.ndarray, seed: int) -> dict:
 
 
 def moments(scores: Scores, n_samples: int, sample_rate: float) -> dict[str, tuple[int, int]]:
-    """The worst, median and best segment by STOI of stimulus: name → first sample and end.
+    """The median, best and worst segment by STOI of stimulus: name → first sample and end.
 
     STOI is that of the first feature type; segments without STOI are left out.
     """
@@ -105,5 +105,5 @@ def moments(scores: Scores, n_samples: int, sample_rate: float) -> dict[str, tup
     ranked = [k for k in np.argsort(stoi, kind="stable") if np.isfinite(stoi[k])]
     if not ranked:
         return {}
-    chosen = {"worst": ranked[0], "median": ranked[len(ranked) // 2], "best": ranked[-1]}
+    chosen = {"median": ranked[len(ranked) // 2], "best": ranked[-1], "worst": ranked[0]}
     return {name: (int(edges[k]), int(edges[k + 1])) for name, k in chosen.items()}

@@ -39,13 +39,14 @@ TITLES = {
 }
 
 
+MOST_METRICS = 7  # side by side on a screen 1280 pixels wide
 NO_SPEECH = "no segment is at least half speech"
 
 
 @dataclass(frozen=True)
 class Cell:
     """One score as printed; ``low`` is empty without an interval, ``n`` where nothing is counted,
-    ``why`` where something was scored."""
+    ``why`` where something was scored. ``faint``: not shown to differ from its null."""
 
     value: str
     low: str = ""
@@ -53,16 +54,51 @@ class Cell:
     n: str = ""
     n_failed: str = ""
     why: str = ""
+    faint: bool = False
+
+
+@dataclass(frozen=True)
+class TablePart:
+    """Metrics, each with the n that all its scores have (empty where they differ); a row per
+    system: its name, and a cell per metric."""
+
+    header: list[tuple[Metric, str]]
+    rows: list[tuple[str, tuple[Cell | None, ...]]]
 
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """Rows of metrics by columns and, within a column, feature types; None for no score."""
+    """Rows of metrics by columns and, within a column, feature types; None for no score.
+
+    It is printed the other way round, in ``parts``: a row per system, a column per metric.
+    """
 
     caption: str
     columns: list[tuple[str, list[str]]]
     notes: list[tuple[str, str]]
     rows: list[tuple[Metric, list[Cell | None]]]
+
+    @property
+    def parts(self) -> list[TablePart]:
+        """As printed, at most ``MOST_METRICS`` side by side; systems without any score left out."""
+        several = any(len(forms) > 1 for _, forms in self.columns)
+        names = [
+            f"{column}: {form}" if several else column
+            for column, forms in self.columns
+            for form in forms
+        ]
+        n_parts = -(-len(self.rows) // MOST_METRICS)
+        size = -(-len(self.rows) // max(n_parts, 1))
+        return [self._part(names, self.rows[i * size : (i + 1) * size]) for i in range(n_parts)]
+
+    def _part(self, names: list[str], rows: list[tuple[Metric, list[Cell | None]]]) -> TablePart:
+        counts = [{cell.n for cell in cells if cell and cell.n} for _, cells in rows]
+        header = [
+            (metric, next(iter(n)) if len(n) == 1 else "")
+            for (metric, _), n in zip(rows, counts, strict=True)
+        ]
+        by_system = zip(names, zip(*(cells for _, cells in rows), strict=True), strict=True)
+        return TablePart(header, [(name, cells) for name, cells in by_system if any(cells)])
 
 
 def question_of(column: str) -> str:
@@ -146,13 +182,19 @@ def is_lowest_p(p: float, n_draws: float) -> bool:
     return bool(p <= (1 + 1e-4) / (1 + n_draws))  # tables have six digits
 
 
-def score_tables(scores: pd.DataFrame, simulated: bool) -> list[ScoreTable]:
+Keys = frozenset[tuple[str, str, str]]  # path, column, metric
+
+
+def score_tables(
+    scores: pd.DataFrame, simulated: bool, faint: Keys = frozenset()
+) -> list[ScoreTable]:
     """One table per question (``TITLES``) that ``scores`` answer.
 
     Parameters
     ----------
     scores : table with ``path column metric value low high n n_failed``
     simulated : whether the brains are simulated; captions and columns then say so
+    faint : scores (path, column, metric) that are not shown to differ from their null
 
     Raises
     ------
@@ -167,6 +209,7 @@ def score_tables(scores: pd.DataFrame, simulated: bool) -> list[ScoreTable]:
             [key for key in cells.index if question_of(key[1]) == question],
             TITLES[question] + _warning(question, simulated),
             simulated,
+            faint,
         )
         for question in TITLES
         if question in questions
@@ -174,7 +217,11 @@ def score_tables(scores: pd.DataFrame, simulated: bool) -> list[ScoreTable]:
 
 
 def build_table(
-    cells: pd.DataFrame, keys: list[tuple[str, str, str]], caption: str, simulated: bool
+    cells: pd.DataFrame,
+    keys: list[tuple[str, str, str]],
+    caption: str,
+    simulated: bool,
+    faint: Keys = frozenset(),
 ) -> ScoreTable:
     """A table of the ``keys`` (path, column, metric) of ``cells``, which is indexed by them."""
     pairs = {(feature_type, column) for feature_type, column, _ in keys}
@@ -188,7 +235,7 @@ def build_table(
         caption=caption,
         columns=[(labels[c], [form_label(f, c) for f in within[c]]) for c in columns],
         notes=[(labels[c], COLUMNS[c]) for c in columns if c in COLUMNS],
-        rows=[(metric_of(m), [_cell(cells, (*pair, m)) for pair in shown]) for m in metrics],
+        rows=[(metric_of(m), [_cell(cells, (*pair, m), faint) for pair in shown]) for m in metrics],
     )
 
 
@@ -208,7 +255,7 @@ def why_unscored(cells: pd.DataFrame, key: tuple[str, str, str]) -> str:
     return NO_SPEECH if no_speech else metric.unscored
 
 
-def _cell(cells: pd.DataFrame, key: tuple[str, str, str]) -> Cell | None:
+def _cell(cells: pd.DataFrame, key: tuple[str, str, str], faint: Keys) -> Cell | None:
     if key not in cells.index:
         return None
     row, metric = cells.loc[key], metric_of(key[2])
@@ -217,5 +264,5 @@ def _cell(cells: pd.DataFrame, key: tuple[str, str, str]) -> Cell | None:
         return Cell(value)
     has_interval = np.isfinite(row["low"]) and np.isfinite(row["high"])
     low, high = (number(row[k], metric.decimals) if has_interval else "" for k in ("low", "high"))
-    counts = (number(row[k], 0) for k in ("n", "n_failed"))
-    return Cell(value, low, high, *counts, why_unscored(cells, key))
+    n, n_failed = (number(row[k], 0) for k in ("n", "n_failed"))
+    return Cell(value, low, high, n, n_failed, why_unscored(cells, key), key in faint)

@@ -37,16 +37,35 @@ def film_place(timeline: pd.DataFrame | None, second: float) -> str:
     >>> film_place(timeline, 0.0), film_place(timeline, 12.0), film_place(None, 3.0)
     (', from 1:00 of the film', ', from 1:32 of the film', '')
     """
-    if timeline is None:
-        return ""
+    place = film_second(timeline, second)
+    return f", from {clock_time(place)} of the film" if np.isfinite(place) else ""
+
+
+def film_second(timeline: pd.DataFrame | None, second: float) -> float:
+    """The second of the film of a second of the held-out sound; NaN where it is unknown.
+
+    >>> timeline = pd.DataFrame([(60.0, 70.0, "test")], columns=["start", "end", "part"])
+    >>> film_second(timeline, 2.5), film_second(timeline, 12.0), film_second(None, 3.0)
+    (62.5, nan, nan)
+    """
+    if timeline is None or "part" not in timeline:
+        return np.nan
     held_out = timeline[timeline["part"] == "test"]
     ends = (held_out["end"] - held_out["start"]).cumsum().to_numpy()
     row = int(np.searchsorted(ends, second, side="right"))
     if row == len(ends):
-        return ""
-    left = ends[row] - second
-    minutes, seconds = divmod(int(held_out["end"].to_numpy()[row] - left), 60)
-    return f", from {minutes}:{seconds:02d} of the film"
+        return np.nan
+    return float(held_out["end"].to_numpy()[row] - (ends[row] - second))
+
+
+def clock_time(seconds: float) -> str:
+    """Minutes and whole seconds.
+
+    >>> clock_time(92.5)
+    '1:32'
+    """
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d}"
 
 
 def scanned_table(scans: xr.Dataset, n_words: np.ndarray | None = None) -> pd.DataFrame:

@@ -56,6 +56,8 @@ def browser(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     (folder / "report.html").write_text(html())
     browser = Chromium(folder / "profile")
+    size = {"width": 1280, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    browser.ask("Emulation.setDeviceMetricsOverride", **size)
     browser.open((folder / "report.html").as_uri())
     yield browser
     browser.close()
@@ -84,31 +86,42 @@ def test_nothing_goes_wrong_and_every_picture_is_there(browser):
     assert not browser.errors
 
 
-def test_segments_are_the_worst_the_median_and_the_best(browser):
+def test_the_median_segment_comes_first_then_the_best_and_the_worst(browser):
     titles = browser.run("[...document.querySelectorAll('.moment h3')].map(h => h.textContent)")
     assert titles == [
-        "Worst segment: 0.0 to 8.0 s of held-out sound",
         "Median segment: 16.0 to 24.0 s of held-out sound",
         "Best segment: 8.0 to 16.0 s of held-out sound",
+        "Worst segment: 0.0 to 8.0 s of held-out sound",
         "Beginning: 0.0 to 24.0 s of held-out sound",
     ]
 
 
+def test_a_click_on_a_picture_plays(browser):
+    browser.run("document.querySelectorAll('.moment')[3].querySelector('.view').click()")
+    first = "document.querySelectorAll('.moment')[3].querySelector('audio')"
+    assert wait_until(browser, f"{first}.currentTime > 0.1 && !{first}.paused")
+    browser.run("document.querySelectorAll('.moment')[3].querySelector('.choose').click()")
+    assert playing(browser) == {}
+    browser.run("document.querySelectorAll('.moment')[3].querySelector('.choose').click()")
+    assert wait_until(browser, f"!{first}.paused")
+    browser.run("document.querySelectorAll('.play')[3].click()")
+
+
 def test_it_plays_and_switches_without_losing_its_place(browser):
     browser.run("document.querySelector('.play').click()")
-    first = "document.querySelectorAll('audio')[0]"
+    first = "document.querySelectorAll('.moment audio')[0]"
     assert wait_until(browser, f"{first}.currentTime > 0.3")
-    assert list(playing(browser)) == ["original, worst segment"]
+    assert list(playing(browser)) == ["original, median segment"]
     before = first
-    for nr, heard in ((3, "codes: stimulus"), (4, "mel: stimulus")):  # the other path, too
-        chosen = f"document.querySelectorAll('audio')[{nr}]"
+    for nr, heard in ((2, "codes: stimulus"), (4, "mel: stimulus")):  # the other path, too
+        chosen = f"document.querySelectorAll('.moment audio')[{nr}]"
         place, taken_up = browser.run(f"""(() => {{ const before = {before}.currentTime;
             document.querySelectorAll('.choose')[{nr}].click();
             return [before, {chosen}.currentTime]; }})()""")
         assert taken_up == pytest.approx(place, abs=0.1)
         assert wait_until(browser, f"!{chosen}.paused && {chosen}.currentTime > {place}")
         ((label, now),) = playing(browser).items()
-        assert label == f"{heard}, worst segment"
+        assert label == f"{heard}, median segment"
         assert place <= now < place + 4
         before = chosen
     pressed = "[...document.querySelectorAll('.moment')[0].querySelectorAll('[aria-pressed=true]')]"
@@ -117,10 +130,52 @@ def test_it_plays_and_switches_without_losing_its_place(browser):
     ]
 
     browser.run("document.querySelectorAll('.play')[1].click()")  # another moment: this one stops
-    assert wait_until(browser, "!document.querySelectorAll('audio')[5].paused")
-    assert list(playing(browser)) == ["original, median segment"]
+    assert wait_until(browser, "!document.querySelectorAll('.moment audio')[5].paused")
+    assert list(playing(browser)) == ["original, best segment"]
     browser.run("document.querySelectorAll('.play')[1].click()")
     assert playing(browser) == {}
+
+
+def ladder(browser):
+    """Names of pressed strips, and the place of the needle in percent."""
+    return browser.run("""[[...document.querySelectorAll(".strip[aria-pressed=true]")]
+        .map(s => s.getAttribute("aria-label")),
+        parseFloat(document.querySelector(".needle").style.left) || 0]""")
+
+
+def test_a_click_on_a_strip_plays_and_keys_switch_without_a_stop(browser):
+    browser.run("document.querySelector('.strip').click()")
+    moving = "parseFloat(document.querySelector('.needle').style.left) > {}"
+    assert wait_until(browser, moving.format(1))
+    (name,), place = ladder(browser)
+    assert name.startswith("Play: Original")
+    browser.press("3", 51)
+    (name,), later = ladder(browser)
+    assert name.startswith("Play: Through the model")
+    assert later >= place  # it went on
+    assert wait_until(browser, moving.format(later))
+    browser.run("document.querySelectorAll('.strip')[2].click()")
+    names, place = ladder(browser)
+    assert names == []  # paused where it was
+    browser.run("document.querySelectorAll('.play')[0].click()")  # a moment; then a strip again
+    browser.run("document.querySelectorAll('.strip')[1].click()")
+    assert wait_until(browser, moving.format(place))
+    assert playing(browser) == {}
+    browser.press("2", 50)  # the one that is heard: nothing changes
+    assert len(ladder(browser)[0]) == 1
+    browser.run("document.querySelectorAll('.play')[0].click()")
+    assert ladder(browser)[0] == []
+    browser.run("document.querySelectorAll('.play')[0].click()")
+    assert not browser.errors
+
+
+def test_the_first_screen_has_the_ladder_and_a_brain(browser):
+    ends = browser.run("""[".axis", ".where img", ".headline"].map(s =>
+        document.querySelector(s)?.getBoundingClientRect().bottom + scrollY)""")
+    browser.run("scrollTo(0, 4000)")
+    assert browser.run("document.querySelector('nav').getBoundingClientRect().top") == 0
+    browser.run("scrollTo(0, 0)")
+    assert max(ends) < 900
 
 
 def test_the_playhead_is_moved_by_keys(browser):
@@ -129,7 +184,9 @@ def test_the_playhead_is_moved_by_keys(browser):
         browser.press("ArrowRight", 39)
     place = browser.run("Number(document.activeElement.value)")
     assert place > 0
-    assert browser.run("document.querySelectorAll('audio')[10].currentTime") == pytest.approx(place)
+    assert browser.run(
+        "document.querySelectorAll('.moment audio')[10].currentTime"
+    ) == pytest.approx(place)
     left = browser.run("document.querySelectorAll('.moment')[2].querySelector('.head').style.left")
     assert float(left.strip("%")) == pytest.approx(100 * place / 8)
 
@@ -138,7 +195,8 @@ def test_it_fits_a_narrow_screen(browser):
     size = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": False}
     browser.ask("Emulation.setDeviceMetricsOverride", **size)
     assert browser.run("document.documentElement.scrollWidth") <= 400
-    browser.ask("Emulation.clearDeviceMetricsOverride")
+    size |= {"width": 1280, "height": 900}
+    browser.ask("Emulation.setDeviceMetricsOverride", **size)
 
 
 def test_the_brain_is_cut_where_one_clicks(browser):

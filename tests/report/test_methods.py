@@ -36,6 +36,22 @@ def test_what_was_set_is_told():
     assert "HRF" not in text(settings=region)
 
 
+def test_the_processing_of_scans_is_that_of_the_settings():
+    said = text()
+    for each in ("a linear trend, cosines below 0.01 Hz and six motion", "5,000 voxels, those of"):
+        assert each in said
+    assert "z-scored by run, with mean and standard deviation of training TRs" in said
+    assert "shifted by" not in said
+    scan = {"high_pass_hz": None, "confounds": ["csf"], "lag_seconds": 1.5}
+    other = text(settings=parse_config({"scan": scan, "max_voxels": None}))
+    assert "a linear trend and the confounds csf were regressed out" in other
+    assert "shifted by 1.5 s" in other
+    assert "were kept, where" not in other
+    strategy = parse_config({"scan": {"confound_strategy": ["motion", "wm_csf"]}})
+    assert "nilearn's strategy motion and wm_csf" in text(settings=strategy)
+    assert "regressed out" not in text(has_bold=False)
+
+
 def test_where_training_began_is_told_once():
     models = {"encodec": {"started_from": "bundled"}, "mel": {"started_from": "bundled"}}
     assert text(models).count("which was trained on other sounds") == 1

@@ -24,6 +24,7 @@ from giblet.report.sections import SECTIONS
 from giblet.report.tables import NO_SPEECH, number, score_tables
 
 SAMPLE_RATE = 24000
+STRIPS = 4  # of the ladder
 SOUNDS = 1 + 2 * 4  # the original once; the others of both feature types
 VOID = {"meta", "link", "img", "col", "br", "hr", "input"}
 
@@ -152,7 +153,16 @@ def test_differences_to_nulls_and_retrieval_are_on_the_page(rng, html):
 def test_sections_come_in_the_order_in_which_one_asks(html):
     places = [s.anchor for s in SECTIONS if s.anchor != "brain"]  # no quality of scans here
     assert re.findall(r'<h2 id="(\w+)"', html) == places
-    assert places == ["answer", "compare", "listen", "training", "data", "facts"]
+    assert places == [
+        "answer",
+        "listen",
+        "compare",
+        "data",
+        "methods",
+        "training",
+        "facts",
+        "downloads",
+    ]
     assert "Here: codec" in html.split('id="published"')[1]  # ours beside what others published
 
 
@@ -191,15 +201,25 @@ def test_what_could_not_be_scored_says_why():
 def test_the_column_codec_is_griffin_lim_for_mel(html):
     (first, *_) = score_tables(some_scores(["codec"]), simulated=False)
     assert first.columns == [("no model (ceiling)", ["codec", "mel + Griffin-Lim"])]
-    named = re.findall(r"<figcaption>(.*?)</figcaption>", html)
+    named = re.findall(r"<figcaption>(.*?)(?: <small>.*?)?</figcaption>", html)
     assert {"original", "codec", "mel + Griffin-Lim", "codes: stimulus"} <= set(named)
     assert "mel: codec" not in html
 
 
+def test_nulls_and_other_features_are_folded_away(html):
+    listen = html.split('id="listen"')[1].split("</section>")[0]
+    seen, folded = listen.split("<details>")
+    names = r"<figcaption>(.*?)(?: <small>.*?)?</figcaption>"
+    assert re.findall(names, seen) == [
+        *("original", "codec", "codes: stimulus", "codes: brain (simulated)")
+    ]
+    assert len(re.findall(names, folded)) == SOUNDS - 4
+
+
 def test_every_section_can_be_jumped_to(html):
     page = Page(html)
-    anchors = [a["href"][1:] for a in page.all("a")]
-    listed = [s for s in SECTIONS if s.in_navigation and s.anchor != "brain"]
+    anchors = [a["href"][1:] for a in page.all("a") if "download" not in a]
+    listed = [s for s in SECTIONS if s.anchor != "brain"]
     places = [anchor for s in listed for anchor in (s.anchor, *(part for part, _ in s.parts))]
     assert [a for a in anchors if a in places] == ["warnings", *places]  # the first: of warnings
     assert set(anchors) <= {a["id"] for _, a in page.elements if "id" in a}
@@ -208,14 +228,14 @@ def test_every_section_can_be_jumped_to(html):
 def test_one_segment_is_shown_once():
     wave = np.zeros(SAMPLE_RATE, np.float32)
     sounds = {"mel": {"original": wave, "codec": wave}}
-    chosen = dict.fromkeys(("worst", "median", "best"), (0, SAMPLE_RATE))
+    chosen = dict.fromkeys(("median", "best", "worst"), (0, SAMPLE_RATE))
     only = listening(sounds, SAMPLE_RATE, chosen, False)
     assert [m.name for m in only] == ["only segment"]
     assert moments_text(only) == "the only segment that has a STOI (1 s)"
     chosen["best"] = (0, SAMPLE_RATE // 2)
     several = listening(sounds, SAMPLE_RATE, chosen, False)
-    assert [m.name for m in several] == ["worst and median segment", "best segment"]
-    assert moments_text(several).startswith("the worst, the median and the best segment by STOI")
+    assert [m.name for m in several] == ["median and worst segment", "best segment"]
+    assert moments_text(several).startswith("the median, the best and the worst segment by STOI")
     assert moments_text(listening(sounds, SAMPLE_RATE, {}, False)) == "the first 1 s"
     assert moments_text([]) == ""
 
@@ -248,7 +268,8 @@ def test_only_its_own_script_may_run(html):
 
 def test_simulated_brains_are_called_simulated_everywhere(rng, html):
     page = Page(html)
-    assert [a for _, a in page.elements if a.get("class") == "banner"]
+    assert [a for _, a in page.elements if a.get("class") == "badge"]
+    assert "computed by a forward model, not measured" in page.words()
     labels = re.findall(r"<(?:figcaption|th [^>]*colgroup[^>]*|dt)>([^<]*)<", html)
     brain = [text for text in labels if re.search("brain|encoding", text)]
     assert brain
@@ -260,7 +281,7 @@ def test_simulated_brains_are_called_simulated_everywhere(rng, html):
     ]
     measured = render(rng, simulated=False)
     assert "imulated" not in Page(measured).text
-    assert "banner" not in [a.get("class") for _, a in Page(measured).elements]
+    assert "badge" not in [a.get("class") for _, a in Page(measured).elements]
 
 
 def test_without_a_scan_it_says_so(rng, html):
@@ -317,9 +338,11 @@ def test_pictures_have_alternative_text_and_can_be_read(html):
     spectrograms = [
         base64.b64decode(what) for kind, what in found if kind == "data:image/png;base64"
     ]
-    assert len(spectrograms) == SOUNDS
+    assert len(spectrograms) == STRIPS + 1 + SOUNDS  # and a colour bar
     assert len(drawn) + len(spectrograms) == len(pictures)
-    assert {Image.open(io.BytesIO(png)).size for png in spectrograms} == {(151, 96)}  # 20 ms
+    sizes = [Image.open(io.BytesIO(png)).size for png in spectrograms]
+    assert set(sizes[:STRIPS]) == {(301, 96)}  # 10 ms
+    assert set(sizes[STRIPS + 1 :]) == {(151, 96)}  # 20 ms
 
 
 def test_curves_count_epochs_as_the_log_does_and_say_where_training_has_none():
@@ -343,7 +366,7 @@ def decoded(uri):
 
 def test_players_last_as_long_as_their_sounds(html):
     players = Page(html).all("audio")
-    assert len(players) == SOUNDS
+    assert len(players) == STRIPS + SOUNDS
     for player in players:
         samples, rate = decoded(player["src"])
         assert len(samples) / rate == pytest.approx(3.0, abs=1e-3)

@@ -1,0 +1,227 @@
+"""The ladder: the same seconds of film as they are, coded, through the model, and from BOLD.
+
+Each step is a spectrogram strip that plays its sound, with one number in a unit that all share.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from giblet.audio.metrics.scores import SEGMENT_SECONDS
+from giblet.audio.metrics.table import metric_of
+from giblet.report.listen import player_uri
+from giblet.report.material import Material
+from giblet.report.segments import moments
+from giblet.report.strips import (
+    RANGE_DB,
+    colour_bar_png,
+    frequency_marks,
+    gain_text,
+    level_gains,
+    strip_levels,
+    strip_png,
+)
+from giblet.report.tables import FEATURE_LABELS, MATCHED, form_label, in_order, number
+from giblet.report.timeline import clock_time, film_second
+from giblet.timing import count_samples, samples_duration
+
+STEPS = ("original", "codec", "stimulus", "brain")
+UNITS = ("identification_sound_10way", "identification_sound_2way")  # the first that brain has
+WITHOUT_BRAIN = "stoi"
+MARKS = {"brain_shuffled": "shuffled BOLD", "nearest_clip": "retrieval"}
+TICK_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Score:
+    """A number with its interval: as text, and as places from 0 to 100 on the unit's scale.
+
+    ``low``, ``high``: NaN without an interval. ``marks``: name, text and place of what the number
+    is compared with.
+    """
+
+    text: str
+    interval: str
+    place: float
+    low: float
+    high: float
+    marks: list[tuple[str, str, float]]
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A step: its name, a gloss, the gain in dB, data URIs of picture and sound, and its score."""
+
+    name: str
+    gloss: str
+    gain: str
+    picture: str
+    sound: str
+    score: Score | None
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Strips of one moment, what their number is, and their axes.
+
+    ``ticks``: text and place in percent of the time axis; ``axis`` names it. ``chance``: place of
+    chance on the unit's scale, NaN where it has none.
+    """
+
+    title: str
+    seconds: float
+    unit: str
+    chance: float
+    chance_text: str
+    strips: list[Strip]
+    ticks: list[tuple[str, float]]
+    axis: str
+    frequencies: list[tuple[str, float]]
+    colour_bar: str
+    range_db: float
+
+
+def ladder(material: Material) -> Ladder | None:
+    """The steps that ``material`` has sounds of, in its median segment; None without sounds.
+
+    The median segment is that by STOI of what comes through the model; without scores of segments
+    the first 8 s.
+    """
+    names = [name for name in in_order(material.sounds, FEATURE_LABELS) if name != MATCHED]
+    if not names:
+        return None
+    one, rate = names[0], material.sample_rate
+    begin, end, is_median = _segment(material)
+    columns = [column for column in STEPS if column in material.sounds[one]]
+    waves = [material.sounds[one][column][begin:end] for column in columns]
+    gains = level_gains(waves)
+    waves = [gain * wave for gain, wave in zip(gains, waves, strict=True)]
+    levels = [strip_levels(wave, rate) for wave in waves]
+    cells = material.scores[material.scores["path"] == one].set_index(["column", "metric"])
+    unit = unit_of(cells["value"].to_dict())
+    strips = [
+        Strip(
+            *step_name(one, column, material.facts),
+            gain_text(gain / gains[0]),
+            strip_png(level, levels[0].max()),
+            player_uri(wave, rate),
+            _score(cells, column, unit),
+        )
+        for column, gain, wave, level in zip(columns, gains, waves, levels, strict=True)
+    ]
+    chance = metric_of(unit).chance
+    seconds, start = (samples_duration(n, rate) for n in (end - begin, begin))
+    ticks, axis = time_axis(material.extras.timeline, start, seconds)
+    return Ladder(
+        title=f"The {'median' if is_median else 'first'} {seconds:.3g} s",
+        seconds=seconds,
+        unit=unit_text(unit, material.facts),
+        chance=np.nan if chance is None else 100 * chance,
+        chance_text="" if chance is None else f"{100 * chance:.0f} %",
+        strips=strips,
+        ticks=ticks,
+        axis=axis,
+        frequencies=frequency_marks(rate),
+        colour_bar=colour_bar_png(),
+        range_db=RANGE_DB,
+    )
+
+
+def _segment(material: Material) -> tuple[int, int, bool]:
+    chosen = moments(material.extras.segments, material.n_samples, material.sample_rate)
+    if "median" in chosen:
+        return *chosen["median"], True
+    n_samples = count_samples(SEGMENT_SECONDS, material.sample_rate)
+    return 0, min(n_samples, material.n_samples), False
+
+
+def unit_of(values: Mapping[tuple[str, str], float]) -> str:
+    """The metric of all numbers: identification by sound if the brain has it, otherwise STOI.
+
+    ``values``: (column, metric) → value.
+
+    >>> unit_of({("brain", "identification_sound_10way"): 0.4}), unit_of({("codec", "stoi"): 0.8})
+    ('identification_sound_10way', 'stoi')
+    """
+    known = (unit for unit in UNITS if np.isfinite(values.get(("brain", unit), np.nan)))
+    return next(known, WITHOUT_BRAIN)
+
+
+def unit_text(unit: str, facts: Mapping) -> str:
+    """The unit in words."""
+    metric = metric_of(unit)
+    if not metric.n_way:
+        return f"{metric.label}, {metric.reading}"
+    settings = facts.get("settings")
+    seconds = "" if settings is None else f"{settings.decoding.clip_seconds:g}-s "
+    return f"right {seconds}clip picked out of {metric.n_way} by its sound"
+
+
+def step_name(feature_type: str, column: str, facts: Mapping) -> tuple[str, str]:
+    """The name of a step and a gloss.
+
+    >>> step_name("encodec", "codec", {"bandwidth_kbps": 6.0})
+    ('Codec', 'at 6 kbit/s and back')
+    >>> step_name("mel", "brain", {"simulated": True, "subjects": ["sub-01", "sub-02"]})
+    ('From BOLD', 'simulated, sub-01')
+    """
+    if column == "original":
+        return "Original", "the film's own sound"
+    if column == "codec":
+        label = form_label(feature_type, column)
+        is_codec = feature_type == "encodec" and "bandwidth_kbps" in facts
+        gloss = f"at {facts['bandwidth_kbps']:g} kbit/s and back" if is_codec else "no model"
+        return label[0].upper() + label[1:], gloss
+    if column == "stimulus":
+        return "Through the model", "sound → bottleneck → sound"
+    who = [*facts.get("subjects", [])[:1]]
+    return "From BOLD", ", ".join(["simulated"] * bool(facts["simulated"]) + who)
+
+
+def time_axis(
+    timeline: pd.DataFrame | None, start: float, seconds: float
+) -> tuple[list[tuple[str, float]], str]:
+    """Ticks (text, place in percent) of the time axis and its name.
+
+    Minutes and seconds of film; seconds of held-out sound where ``timeline``, of
+    `giblet.report.timeline.timeline_table`, is None or has a jump in these seconds.
+
+    >>> time_axis(None, 16.0, 4.0)
+    ([('0:16', 0.0), ('0:18', 50.0), ('0:20', 100.0)], 'held-out sound')
+    """
+    first, last = (film_second(timeline, s) for s in (start, start + seconds - 1e-6))
+    in_film = abs(last - first - seconds) < 1e-3  # not with NaN
+    origin, axis = (first, "film") if in_film else (start, "held-out sound")
+    first, last = origin / TICK_SECONDS - 1e-6, (origin + seconds) / TICK_SECONDS + 1e-6
+    ticks = TICK_SECONDS * np.arange(np.ceil(first), np.floor(last) + 1)
+    return [(clock_time(t), round(100 * (t - origin) / seconds, 2)) for t in ticks.tolist()], axis
+
+
+def _score(cells: pd.DataFrame, column: str, unit: str) -> Score | None:
+    """The score of a column; the brain's with those of a null and of retrieval."""
+    if not np.isfinite(_value(cells, column, unit)):
+        return None
+    row = cells.loc[column, unit]
+    value, low, high = (100 * float(row[k]) for k in ("value", "low", "high"))
+    has_interval = np.isfinite(low) and np.isfinite(high)
+    marks = [
+        (name, _text(_value(cells, other, unit), unit), 100 * _value(cells, other, unit))
+        for other, name in MARKS.items()
+        if column == "brain" and np.isfinite(_value(cells, other, unit))
+    ]
+    is_share = metric_of(unit).n_way > 0
+    ends = [_text(end / 100, unit).removesuffix(" %") for end in (low, high)]
+    interval = f"[{ends[0]}, {ends[1]}]" if has_interval and (low < high or not is_share) else ""
+    places = (value, low, high) if has_interval else (value, np.nan, np.nan)
+    return Score(_text(value / 100, unit), interval, *places, marks)
+
+
+def _value(cells: pd.DataFrame, column: str, unit: str) -> float:
+    return float(cells.loc[(column, unit), "value"]) if (column, unit) in cells.index else np.nan
+
+
+def _text(value: float, unit: str) -> str:
+    """Shares in percent, others with two decimals."""
+    return f"{number(100 * value, 0)} %" if metric_of(unit).n_way else number(value, 2)

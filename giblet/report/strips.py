@@ -1,0 +1,109 @@
+"""Spectrogram strips with a logarithmic frequency axis, and sounds at one level."""
+
+import base64
+import io
+
+import numpy as np
+
+from giblet.timing import count_samples
+
+LOWEST_HZ = 80.0
+N_BANDS = 96
+WINDOW_SECONDS, HOP_SECONDS = 0.04, 0.01
+RANGE_DB = 70.0
+MARKS_HZ = (100, 300, 1000, 3000, 10000)
+LARGEST_PEAK = 0.98  # of full scale
+SILENCE = 1e-6  # RMS, of full scale
+
+
+def level_gains(waves: list[np.ndarray]) -> np.ndarray:
+    """Gains (n_waves,) that bring every wave (n_samples,) to the RMS level of the first.
+
+    All are lowered together where the largest peak would otherwise exceed full scale. A silent
+    wave keeps the gain that all have in common.
+
+    >>> level_gains([np.full(4, 0.5), np.full(4, 0.05), np.zeros(4)]).round(3).tolist()
+    [1.0, 10.0, 1.0]
+    """
+    rms = np.array([np.sqrt(np.mean(np.square(wave, dtype=float))) for wave in waves])
+    level = rms[0] if rms[0] > SILENCE else 1.0
+    gains = np.where(rms > SILENCE, level / np.maximum(rms, SILENCE), 1.0)
+    peaks = [gain * np.abs(wave).max(initial=0.0) for gain, wave in zip(gains, waves, strict=True)]
+    return gains * min(1.0, LARGEST_PEAK / max(*peaks, SILENCE))
+
+
+def gain_text(ratio: float) -> str:
+    """A gain relative to that of the original; empty where it is near 1.
+
+    >>> gain_text(10.0), gain_text(1.01)
+    ('+20 dB', '')
+    """
+    decibels = round(20 * np.log10(ratio))
+    return f"{decibels:+d} dB".replace("-", "−") if decibels else ""
+
+
+def strip_levels(waveform: np.ndarray, sample_rate: float) -> np.ndarray:
+    """Power density (dB) in log-spaced bands from 80 Hz to half of ``sample_rate``.
+
+    ``waveform`` (n_samples,) → (96, n_frames): Hann windows of 40 ms every 10 ms, low bands first.
+    A band's power is the integral of the spectrum between its edges over its width, so that bands
+    narrower than a bin have values too.
+    """
+    import librosa
+
+    n_window = count_samples(WINDOW_SECONDS, sample_rate)
+    n_fft = 4 * int(2 ** np.ceil(np.log2(n_window)))
+    options = {"n_fft": n_fft, "win_length": n_window}
+    options |= {"hop_length": count_samples(HOP_SECONDS, sample_rate)}
+    power = np.abs(librosa.stft(waveform, **options)) ** 2
+    bin_hz = sample_rate / n_fft
+    below = np.vstack([np.zeros(power.shape[1]), np.cumsum(power, axis=0)])  # up to a bin's end
+    edges = band_edges(sample_rate)
+    places = np.clip(edges / bin_hz + 0.5, 0, len(below) - 1)
+    whole = np.minimum(places.astype(int), len(below) - 2)
+    part = (places - whole)[:, None]
+    summed = (1 - part) * below[whole] + part * below[whole + 1]
+    density = np.diff(summed, axis=0) / (np.diff(edges) / bin_hz)[:, None]
+    return 10 * np.log10(np.maximum(density, 1e-12))
+
+
+def band_edges(sample_rate: float) -> np.ndarray:
+    """Edges of the bands in Hz, (97,)."""
+    return np.geomspace(LOWEST_HZ, sample_rate / 2, N_BANDS + 1)
+
+
+def frequency_marks(sample_rate: float) -> list[tuple[str, float]]:
+    """Frequencies to mark: kHz as text, and height in the strip in percent.
+
+    >>> frequency_marks(24000)[2]
+    ('1', 50.4)
+    """
+    span = np.log(sample_rate / 2 / LOWEST_HZ)
+    heights = {hz: 100 * np.log(hz / LOWEST_HZ) / span for hz in MARKS_HZ if hz < sample_rate / 2}
+    return [(f"{hz / 1000:g}", round(float(height), 1)) for hz, height in heights.items()]
+
+
+def strip_png(levels: np.ndarray, loudest: float) -> str:
+    """Levels (n_bands, n_frames) dB as PNG data URI, low bands below, a pixel a band and frame.
+
+    ``loudest`` dB and more is the lightest colour; black is ``RANGE_DB`` below.
+    """
+    shade = np.clip(1 + (levels[::-1] - loudest) / RANGE_DB, 0, 1)
+    return _png(np.rint(255 * shade).astype(np.uint8))
+
+
+def colour_bar_png() -> str:
+    """All colours from black to the lightest, left to right, as PNG data URI."""
+    return _png(np.arange(256, dtype=np.uint8)[None])
+
+
+def _png(shades: np.ndarray) -> str:
+    from matplotlib import colormaps
+    from PIL import Image
+
+    picture = Image.fromarray(shades, mode="P")
+    palette = colormaps["magma"](np.arange(256), bytes=True)[:, :3]
+    picture.putpalette(palette.tobytes())
+    target = io.BytesIO()
+    picture.save(target, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(target.getvalue()).decode("ascii")

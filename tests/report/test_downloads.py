@@ -1,0 +1,61 @@
+"""Files of the page hold the scores and the works that the page shows."""
+
+import base64
+import io
+import re
+
+import numpy as np
+import pandas as pd
+
+from giblet.report.compare import comparison_tables
+from giblet.report.downloads import bibtex, downloads, latex_table, scores_wide
+from giblet.report.material import Material
+from giblet.report.methods import REFERENCES
+
+NAMES = ["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
+SCORES = pd.DataFrame(
+    [
+        ("mel", "brain", "stoi", 0.2, 0.1, 0.3, 14, 0),
+        ("encodec", "codec", "stoi", 0.8, 0.7, 0.9, 14, 0),
+        ("encodec", "codec", "log_mel_db", -4.9, np.nan, np.nan, 1, 0),
+    ],
+    columns=NAMES,
+)
+FACTS = {"film": "50 % _of_ & <b>", "codec": "bundled", "bandwidth_kbps": 6.0, "t_r": 1.5}
+FACTS |= {"has_bold": False, "simulated": False}
+
+
+def test_a_wide_table_has_a_row_per_system():
+    wide = scores_wide(SCORES)
+    assert list(wide.index) == [("encodec", "codec"), ("mel", "brain")]
+    assert wide.loc[("encodec", "codec"), "stoi_high"] == 0.9
+    assert wide.loc[("mel", "brain"), "stoi"] == 0.2
+    assert np.isnan(wide.loc[("mel", "brain"), "log_mel_db"])
+
+
+def test_every_reference_becomes_an_entry_of_its_own():
+    entries = bibtex(sorted(REFERENCES.values()))
+    keys = re.findall(r"@article\{(\w+),", entries)
+    assert len(keys) == len(set(keys)) == len(REFERENCES)
+    assert "author = {Griffin, D and Lim, J}" in entries
+    assert entries.count("{") == entries.count("}")
+
+
+def test_a_latex_table_has_every_cell_and_no_bare_sign():
+    (table,) = comparison_tables(SCORES, None, simulated=False)
+    text = latex_table(table)
+    assert r"0.800 [0.700, 0.900]" in text
+    assert "$-$4.9" in text
+    head, *rows = re.findall(r"^(.*) \\\\$", text, re.MULTILINE)
+    assert {row.count("&") for row in (head, *rows)} == {2}
+
+
+def test_files_are_those_of_the_page():
+    files = downloads(Material(SCORES, {}, 24000, {}, FACTS), None)
+    found = {name: base64.b64decode(uri.split(",", 1)[1]).decode() for name, _, uri in files}
+    assert list(found) == ["methods.md", "methods.bib", "scores.csv", "scores_wide.csv"]
+    assert FACTS["film"] in found["methods.md"]
+    assert "Griffin D, Lim J (1984)" in found["methods.md"]
+    pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(found["scores.csv"])), SCORES)
+    nothing = Material(SCORES[:0], {}, 24000, {}, FACTS)
+    assert [name for name, _, _ in downloads(nothing, None)] == ["methods.md", "methods.bib"]

@@ -1,0 +1,136 @@
+"""The ladder shows and plays one and the same seconds; its numbers are those of the scores."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from giblet.report.extras import Extras
+from giblet.report.headline import headline
+from giblet.report.ladder import ladder
+from giblet.report.material import Material
+from giblet.report.page import _environment, _rendered
+from giblet.report.sections import SECTIONS
+from giblet.report.strips import band_edges, level_gains, strip_levels
+
+RATE = 24000
+NAMES = ["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
+BY_SOUND = "identification_sound_10way"
+ROWS = [
+    ("encodec", "codec", BY_SOUND, 1, 1, 1, 12, 0),
+    ("encodec", "brain", BY_SOUND, 0.437, 0.217, 0.683, 12, 0),
+    ("encodec", "brain_shuffled", BY_SOUND, 0.081, 0.041, 0.129, 12, 0),
+    ("encodec", "nearest_clip", BY_SOUND, 0.355, 0.172, 0.566, 12, 0),
+    ("encodec", "codec", "stoi", 0.842, 0.8, 0.88, 14, 0),
+    ("encodec", "brain", "stoi", 0.244, 0.2, 0.28, 14, 0),
+]
+FACTS = {"dataset": "d", "film": "f", "codec": "c", "bandwidth_kbps": 6.0, "t_r": 1.5}
+FACTS |= {"warnings": [], "simulated": True, "has_bold": True, "config": "", "subjects": ["sub-01"]}
+SEGMENTS = {("encodec", "stimulus"): {"stoi": np.array([0.7, 0.9, 0.8])}}  # the last is median
+
+
+def material(rng, columns=("codec", "stimulus", "brain"), rows=ROWS, timeline=None, **facts):
+    """24 s of noise that is quieter step by step."""
+    noise = rng.standard_normal(24 * RATE).astype(np.float32)
+    sounds = {c: 0.1 * 0.3**k * noise for k, c in enumerate(("original", *columns))}
+    extras = Extras(segments=SEGMENTS, timeline=timeline)
+    scores = pd.DataFrame(rows, columns=NAMES)
+    return Material(scores, {"encodec": sounds}, RATE, {}, FACTS | facts, None, extras)
+
+
+def test_every_strip_is_of_the_median_segment_at_the_level_of_the_original(rng):
+    shown = ladder(material(rng))
+    assert [strip.name for strip in shown.strips] == [
+        "Original",
+        "Codec",
+        "Through the model",
+        "From BOLD",
+    ]
+    assert [strip.gain for strip in shown.strips] == ["", "+10 dB", "+21 dB", "+31 dB"]
+    assert len({strip.picture for strip in shown.strips}) == 1  # the same but for their level
+    assert shown.title == "The median 8 s"
+    assert shown.ticks[0] == ("0:16", 0.0)
+    assert shown.ticks[-1] == ("0:24", 100.0)
+
+
+def test_numbers_share_a_unit_and_stand_beside_chance_null_and_retrieval(rng):
+    shown = ladder(material(rng))
+    original, codec, model, brain = (strip.score for strip in shown.strips)
+    assert original is None
+    assert model is None  # not in the table
+    assert (codec.text, codec.interval) == ("100 %", "")
+    assert (brain.text, brain.interval) == ("44 %", "[22, 68]")
+    assert [mark[:2] for mark in brain.marks] == [("shuffled BOLD", "8 %"), ("retrieval", "36 %")]
+    assert shown.chance == pytest.approx(10)
+    assert brain.place == pytest.approx(43.7)
+
+
+def test_without_identification_it_is_stoi_and_without_a_brain_there_are_three(rng):
+    rows = [row for row in ROWS if row[2] == "stoi" and row[1] != "brain"]
+    shown = ladder(material(rng, ("codec", "stimulus"), rows, has_bold=False, simulated=False))
+    assert [strip.name for strip in shown.strips] == ["Original", "Codec", "Through the model"]
+    assert shown.unit == "STOI, up to 1, higher is better"
+    assert shown.strips[1].score.text == "0.84"
+    assert np.isnan(shown.chance)
+    html = page(material(rng, ("codec", "stimulus"), rows, has_bold=False, simulated=False))
+    assert "BOLD" not in html.split('<p class="headline">')[0]
+    assert "No scan was given, so there is no result for the brain." in html
+
+
+def page(one):
+    """The first section of the page."""
+    return _rendered(_environment(), SECTIONS[0], one)[2]
+
+
+def test_time_is_that_of_the_film_where_the_seconds_hang_together(rng):
+    timeline = pd.DataFrame({"start": [100.0, 116.0], "end": [116.0, 124.0], "part": "test"})
+    assert ladder(material(rng, timeline=timeline)).ticks[0] == ("1:56", 0.0)
+    timeline["end"] = [120.0, 204.0]
+    timeline["start"] = [100.0, 200.0]
+    shown = ladder(material(rng, timeline=timeline))
+    assert shown.axis == "held-out sound"
+
+
+def test_a_tone_is_in_its_band_whatever_the_width_of_the_band():
+    times = np.arange(RATE) / RATE
+    for hz in (100, 440, 3000, 9000):
+        levels = strip_levels(np.sin(2 * np.pi * hz * times).astype(np.float32), RATE)
+        assert levels.shape == (96, 101)
+        edges = band_edges(RATE)
+        loudest = int(levels[:, 50].argmax())
+        assert edges[loudest - 1] <= hz <= edges[loudest + 2]
+
+
+def test_white_noise_is_equally_dense_in_every_band(rng):
+    levels = strip_levels(rng.standard_normal(20 * RATE).astype(np.float32), RATE)
+    density = 10 * np.log10((10 ** (levels / 10)).mean(axis=1))
+    assert np.ptp(density) < 1.5
+
+
+def test_no_gain_goes_over_full_scale(rng):
+    peaky = np.zeros(1000)
+    peaky[0] = 1.0
+    gains = level_gains([np.full(1000, 0.5), peaky])
+    assert gains[1] * peaky.max() == pytest.approx(0.98)
+    assert gains[1] * peaky.std() / (gains[0] * 0.5) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_sentence_names_what_the_number_is_compared_with():
+    sentence, of_sound = headline(pd.DataFrame(ROWS, columns=NAMES), FACTS)
+    assert sentence == (
+        "From simulated BOLD, the decoded sound picks the right clip out of 10 in 44 % of cases "
+        "(chance 10 %, shuffled BOLD 8 %, retrieval 36 %). Its intelligibility (STOI, at most 1) "
+        "is 0.24."
+    )
+    assert of_sound == "Codec or vocoder alone: STOI 0.84."
+    short = [row for row in ROWS if row[2] == "stoi"]
+    sentence, _ = headline(pd.DataFrame(short, columns=NAMES), FACTS | {"simulated": False})
+    assert sentence.startswith("From BOLD, clips were not identified: this needs two or more")
+
+
+@pytest.mark.parametrize("name", ["<b>" + 200 * "x", "\u202egpj.exe", "שלום"])
+def test_any_name_of_a_subject_is_shown_as_it_is(rng, name):
+    from html import escape
+
+    html = page(material(rng, subjects=[name]))
+    assert f"simulated, {escape(name)}" in html
+    assert "<b>" not in html
