@@ -8,6 +8,7 @@ from pathlib import Path
 
 import giblet
 from giblet.audio.feature_types import FEATURE_TYPES
+from giblet.audio.stimuli import list_stimuli
 from giblet.brain.run_table import run_files
 from giblet.commands.doctor.costs import COSTS
 from giblet.commands.fingerprint import source_fingerprint
@@ -64,6 +65,15 @@ TIMES = f"{RESULTS}/times"
 FILM = [] if not SETTINGS.has_film else SETTINGS.film
 if SETTINGS.is_demo:
     FILM = short(film_path())
+STIMULI = []
+if SETTINGS.has_stimuli:
+    FILM = f"{RESULTS}/stimuli.wav"
+    try:
+        STIMULI = sorted({str(s.file) for s in list_stimuli(SETTINGS.stimuli)})
+    except GibletError as error:
+        sys.exit(f"config: stimuli: {error}")
+    if SETTINGS.bold_source == "none":
+        sys.exit("config: stimuli need scans as bold: their events say what was presented when")
 HAS_BOLD = SETTINGS.bold_source != "none"
 # as Snakemake's report calls them
 BRAINS = "noise" if SETTINGS.scan.null else SETTINGS.bold_source
@@ -107,7 +117,7 @@ if not RECIPE.is_file():
     RECIPE = Path(short(Path(workflow.basedir) / RECIPE))
 
 # Snakemake would take what is in braces for a wildcard
-for name in [FILM, BOLD, ANNOTATIONS, *RUN_FILES, CODEC, START, RECIPE]:
+for name in [FILM, SETTINGS.stimuli, *STIMULI, BOLD, ANNOTATIONS, *RUN_FILES, CODEC, START, RECIPE]:
     if set("{}") & set(str(name)):
         sys.exit(f"{str(name)!r}: has a brace in its name; rename it")
 
@@ -136,7 +146,8 @@ def no_film(_):
     )
 
 
-FILM = there("film", [FILM]) if SETTINGS.has_film else no_film
+if not SETTINGS.has_stimuli:
+    FILM = there("film", [FILM]) if SETTINGS.has_film else no_film
 if ANNOTATIONS:
     ANNOTATIONS = there("annotations", [ANNOTATIONS])
 if not HAS_BOLD:
