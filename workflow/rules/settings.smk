@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -171,7 +172,9 @@ wildcard_constraints:
 
 def settings(*names):
     """These config values (none: all) as JSON: a rule reruns when one of them changes."""
-    return json.dumps(SETTINGS.model_dump(include=set(names) or None), sort_keys=True)
+    text = json.dumps(SETTINGS.model_dump(include=set(names) or None), sort_keys=True)
+    # Snakemake would take {stim_file} for a wildcard
+    return re.sub(r'\{(?!["}])', r"\\u007b", text)
 
 
 def training_sounds(rule, section, part):
