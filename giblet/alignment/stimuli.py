@@ -74,11 +74,12 @@ def stimulus_warnings(
             f"fewer: {used}"
         )
     seen = (counts > 0).all(axis=0)
-    unseen = [n for k, n in enumerate(clock.names) if not seen[of_tr == k].any()]
+    of_seen = set(of_tr[seen].tolist())
+    unseen = [name for k, name in enumerate(clock.names) if k not in of_seen]
     if unseen:
         more = f" and {len(unseen) - 3} more" * (len(unseen) > 3)
         lines.append(f"{', '.join(unseen[:3])}{more} not used: not scanned in everyone")
-    lost = (of_tr >= 0) & ~seen & ~np.isin(of_tr, [clock.names.index(name) for name in unseen])
+    lost = np.isin(of_tr, list(of_seen - {-1})) & ~seen
     if lost.any():
         lines.append(f"{lost.sum()} TRs of other stimuli were not scanned in everyone")
     far = max((showing.deviation for showing in showings), key=abs, default=0.0)
@@ -108,7 +109,8 @@ def split_stimuli(
     Raises
     ------
     GibletError
-        A name fits no stimulus or run; a test stimulus also trains, or validates; nothing is left
+        A name fits no stimulus or run; a test stimulus, or seconds of it, also train, or
+        validate; nothing is left
         to train on, or to validate.
     """
     present = np.unique(stimulus)
@@ -120,6 +122,7 @@ def split_stimuli(
     both = [clock.names[k] for k in np.intersect1d(test, held)]
     if both:
         raise GibletError(f"splits: stimulus {both[0]} is to test and to validate: choose one")
+    _check_excerpts(clock, test, np.setdiff1d(present, test))
     of_part = {"test": np.isin(stimulus, test), "validation": np.isin(stimulus, held)}
     train = ~of_part["test"] & ~of_part["validation"]
     gap = train & _near_held_out(scans, volumes, ~train, splits, clock.t_r, average)
@@ -168,9 +171,24 @@ def _named(patterns: Sequence[str], clock: StimulusClock, key: str) -> np.ndarra
     return np.array(sorted(chosen))
 
 
+def _check_excerpts(clock: StimulusClock, test: np.ndarray, others: np.ndarray) -> None:
+    """GibletError where one of ``test`` and one of ``others`` share seconds of a file."""
+    of_file: dict[str, list[int]] = {}
+    for k in others:
+        of_file.setdefault(clock.files[k], []).append(k)
+    for k in test:
+        for j in of_file.get(clock.files[k], []):
+            first, second = sorted((k, j), key=lambda one: clock.starts[one])
+            if clock.starts[second] < clock.starts[first] + clock.durations[first]:
+                raise GibletError(
+                    f"test stimulus {clock.names[k]} also trains, in {clock.names[j]}: both are of "
+                    f"{clock.files[k]}, and overlap. Test both (splits.test_stimuli), or neither"
+                )
+
+
 def _last_stimuli(stimulus: np.ndarray, present: np.ndarray, share: float) -> np.ndarray:
     """The last of ``present`` (n_stimuli,) that have ``share`` of their TRs, one at least."""
-    n_trs = np.array([(stimulus == k).sum() for k in present])
+    n_trs = np.bincount(stimulus)[present]
     after = np.cumsum(n_trs[::-1])[::-1] - n_trs  # TRs of those behind each
     chosen = present[after + n_trs / 2 <= share * n_trs.sum()]
     return chosen if len(chosen) else present[-1:]

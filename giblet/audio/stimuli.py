@@ -134,7 +134,12 @@ def join_stimuli(source: str | Path, sound: str | Path, t_r: float) -> StimulusC
             n_end = count_samples(alone.at(first_tr), rate)
             out.write(np.zeros(n_end - n_written - len(samples), dtype=np.float32))
             n_written = n_end
-    return StimulusClock.lay_out([stimulus.name for stimulus in stimuli], durations, t_r)
+    return _clock(stimuli, durations, t_r)
+
+
+def _clock(stimuli: list[Stimulus], durations: list[float], t_r: float) -> StimulusClock:
+    names, files = [s.name for s in stimuli], [str(s.file) for s in stimuli]
+    return StimulusClock.lay_out(names, durations, t_r, files, [s.start for s in stimuli])
 
 
 def header_clock(source: str | Path, t_r: float) -> StimulusClock:
@@ -145,7 +150,7 @@ def header_clock(source: str | Path, t_r: float) -> StimulusClock:
     """
     stimuli = list_stimuli(source)
     durations = [_file_seconds(s) - s.start if s.duration is None else s.duration for s in stimuli]
-    return StimulusClock.lay_out([s.name for s in stimuli], durations, t_r)
+    return _clock(stimuli, durations, t_r)
 
 
 def _rate(file: Path) -> int:

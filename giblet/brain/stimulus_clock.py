@@ -20,7 +20,7 @@ from giblet.timing import tr_onsets, trs_for, whole_trs
 
 STIM_FILE = "{stim_file}"  # how events name a stimulus, unless the config says otherwise
 _SILENCE = 0.2  # s beyond a TR: the film of a run never seems to run on into the next stimulus
-COLUMNS = ("name", "first_tr", "begin", "duration")
+COLUMNS = ("name", "first_tr", "begin", "duration", "file", "start")
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class StimulusClock:
     first_trs : (n_stimuli,) int, TR of the film at which each begins
     durations : (n_stimuli,) s
     t_r : s
+    files, starts : what each is an excerpt of, and from which second on, (n_stimuli,)
     template : name of the stimulus that a row of events presents, made of the row's columns
     """
 
@@ -38,13 +39,22 @@ class StimulusClock:
     first_trs: np.ndarray
     durations: np.ndarray
     t_r: float
+    files: tuple[str, ...]
+    starts: np.ndarray
     template: str = STIM_FILE
 
     @classmethod
     def lay_out(
-        cls, names: Sequence[str], durations: Sequence[float], t_r: float
+        cls,
+        names: Sequence[str],
+        durations: Sequence[float],
+        t_r: float,
+        files: Sequence[str] | None = None,
+        starts: Sequence[float] | None = None,
     ) -> "StimulusClock":
         """One stimulus after the other, each with a TR of silence or more behind it.
+
+        ``files`` and ``starts``: by default each is a file of its own.
 
         Raises GibletError for one that is shorter than a TR, for two of one name and for none.
 
@@ -65,7 +75,9 @@ class StimulusClock:
                 )
         slots = [trs_for(duration + t_r + _SILENCE, t_r) for duration in durations]
         first_trs = np.concatenate([[0], np.cumsum(slots)[:-1]]).astype(np.int64)
-        return cls(tuple(names), first_trs, np.asarray(durations, dtype=float), t_r)
+        lengths = np.asarray(durations, dtype=float)
+        begins = np.zeros(len(names)) if starts is None else np.asarray(starts, dtype=float)
+        return cls(tuple(names), first_trs, lengths, t_r, tuple(files or names), begins)
 
     @cached_property
     def begins(self) -> np.ndarray:
@@ -122,17 +134,20 @@ class StimulusClock:
         return {name: k for k, name in enumerate(self.names)}
 
     def table(self) -> pd.DataFrame:
-        """One row a stimulus: ``name first_tr begin duration`` (s of film, s)."""
+        """One row a stimulus: ``name first_tr begin duration file start``; all times in s."""
         columns = (self.names, self.first_trs, self.begins, self.durations)
+        columns += (self.files, self.starts)
         return pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
 
     @classmethod
     def read(cls, path: Path, t_r: float, template: str = STIM_FILE) -> "StimulusClock":
         """The clock of a table that `table` made. GibletError for another table or TR."""
-        table = load_table(path, dtype={"name": str})
+        table = load_table(path, dtype={"name": str, "file": str})
         if set(COLUMNS) - set(table):
             raise GibletError(f"{path}: not a table of {', '.join(COLUMNS)}; make it again")
-        clock = cls.lay_out(table["name"].tolist(), table["duration"].tolist(), t_r)
+        columns = (table[name].tolist() for name in ("name", "duration", "file", "start"))
+        names, durations, files, starts = columns
+        clock = cls.lay_out(names, durations, t_r, files, starts)
         if (clock.first_trs != table["first_tr"]).any():
             raise GibletError(f"{path}: made with another t_r than {t_r:g} s; make it again")
         return replace(clock, template=template)
@@ -143,6 +158,8 @@ class StimulusClock:
             "stimulus": ("stimulus", list(self.names)),
             "stimulus_first_tr": ("stimulus", self.first_trs),
             "stimulus_duration": ("stimulus", self.durations),
+            "stimulus_file": ("stimulus", list(self.files)),
+            "stimulus_start": ("stimulus", self.starts),
         }
 
     @classmethod
@@ -155,4 +172,6 @@ class StimulusClock:
             scans["stimulus_first_tr"].values,
             scans["stimulus_duration"].values,
             float(scans.attrs["t_r"]),
+            tuple(scans["stimulus_file"].values.astype(str).tolist()),
+            scans["stimulus_start"].values,
         )

@@ -282,6 +282,20 @@ def test_a_test_stimulus_that_also_trains_is_refused():
         parts_of(make_scans(CLOCK, runs), test_runs=["run-2"])
 
 
+def test_a_test_stimulus_whose_seconds_also_train_is_refused():
+    files = [f"file {k}" for k in range(9)] + ["file 3"]
+
+    def clock(start):
+        starts = [*[0.0] * 9, start]
+        return StimulusClock.lay_out(CLOCK.names, CLOCK.durations.tolist(), 1.5, files, starts)
+
+    with pytest.raises(
+        GibletError, match="test stimulus s9 also trains, in s3: both are of file 3"
+    ):
+        parts_of(make_scans(clock(14.0), two_runs()), test_runs=["run-2"], gap_seconds=0)
+    parts_of(make_scans(clock(15.0), two_runs()), test_runs=["run-2"], gap_seconds=0)
+
+
 # ---- aligned, lags, scores -----------------------------------------------------------------------
 
 
