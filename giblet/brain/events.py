@@ -80,7 +80,8 @@ def _film_rows(events: pd.DataFrame, path: Path, warnings: list[str]) -> pd.Data
         if len(events) > 1:
             raise GibletError(
                 f"{path}: {len(events)} events; name the film in a column stim_file (n/a in rows "
-                f"without it), or list the runs in a table with film_onset and duration"
+                "without it), list the runs in a table with film_onset and duration, or "
+                "of many stimuli set stimuli and events.stimulus"
             )
         return events.assign(stim_file="film")
     named = events["stim_file"].map(lambda cell: cell.strip() if isinstance(cell, str) else cell)
@@ -96,9 +97,9 @@ def _film_rows(events: pd.DataFrame, path: Path, warnings: list[str]) -> pd.Data
         rows = rows[~is_still]
     if len(films := rows["stim_file"].unique()) > 1:
         raise GibletError(
-            f"{path}: several films in one run ({', '.join(map(str, films))}); giblet reads one "
-            "film at a time: write n/a as the stim_file of the others, or list the runs in a table "
-            "with film_onset and duration of one"
+            f"{path}: several films in one run ({', '.join(map(str, films))}); set "
+            "stimuli (a folder or table of them), write n/a as the stim_file of the others, or "
+            "list the runs in a table with film_onset and duration of one"
         )
     return rows.copy()
 
