@@ -175,6 +175,7 @@ def write_ds003720(folder):
     np.save(data / "sub-001_Resp_Test_Mean.npy", waves(3, 600, 1.0))
 
 
+@pytest.mark.slow
 def test_ds003720_hears_each_piece_with_its_ten_volumes(folder):
     """Ten columns belong to a piece; here each piece is a constant that says which it is."""
     write_ds003720(folder)
