@@ -377,6 +377,15 @@ def tr_end(film_time: float, t_r: float) -> float:
     return tr_begin(film_time, t_r) + t_r
 
 
+def tr_middle(t_r: float) -> float:
+    """Seconds from the beginning of a TR to its middle.
+
+    >>> tr_middle(1.5)
+    0.75
+    """
+    return t_r / 2
+
+
 def share_of_tr(seconds: float, t_r: float) -> float:
     """``seconds`` as a share of a TR, whatever their sign.
 

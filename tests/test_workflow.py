@@ -70,7 +70,7 @@ def test_the_rules_are_those_that_were_agreed():
         *("extract_codes", "extract_mel", "group_trs", "extract_video", "embed_text"),
         *("simulate_bold", "load_bold", "convolve_hrf", "brain_quality", "sync_align"),
         *("train", "reconstruct", "reconstruct_audio", "report", "train_codec"),
-        *("pretrain", "lesion", "leave_one_out", "export"),
+        *("join_stimuli", "pretrain", "lesion", "leave_one_out", "export"),
     }
     assert COSTS.keys() == set(JOBS)
 

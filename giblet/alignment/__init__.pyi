@@ -5,6 +5,7 @@ from .aligned import (
     film_data as film_data,
     film_shapes as film_shapes,
     film_sound as film_sound,
+    split_match as split_match,
 )
 from .dataset import (
     FilmData as FilmData,

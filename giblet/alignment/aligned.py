@@ -17,10 +17,12 @@ from giblet.alignment.dataset import (
 )
 from giblet.alignment.hrf import tr_kernel
 from giblet.alignment.shapes import Shapes
+from giblet.alignment.stimuli import split_stimuli
 from giblet.alignment.sync import Match, match_scans, unscanned_warnings
 from giblet.alignment.voxels import read_columns, selection_warnings, voxels_to_keep
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.files import read_sound
+from giblet.brain.stimulus_clock import StimulusClock
 from giblet.config.sections import SplitConfig
 from giblet.errors import GibletError
 from giblet.film.modalities import MODALITIES, beside_sound
@@ -59,6 +61,8 @@ def align(
     also ``bold`` (subject, tr, voxel), ``column`` (voxel), its column in ``scans``, ``regressors``
     (subject, tr, regressor) and ``band`` (regressor), which array set each is of.
     Where a run has several showings of the film (a pause, a leap) ``showing`` (tr) numbers them.
+    Of many stimuli ``stimulus`` (tr) names the one of each TR; its neighbours in the arrays are no
+    neighbours in time, and ``gap_trs`` is 0: the gap lies between parts of a run.
     ``warnings`` in the attributes lists what was left out.
     """
     present = [arrays for arrays in film if arrays.data_vars]
@@ -78,10 +82,13 @@ def align(
         merged = merged.assign(part=("tr", part), run=("tr", np.full(n_trs, "none")))
     else:
         match = match_scans(scans, t_r, n_trs)
-        part = split_film(len(match.trs), t_r, splits, True, match.runs)
+        part = split_match(scans, match, t_r, splits)
         merged = merged.isel(tr=match.trs).assign(part=("tr", part), run=("tr", match.runs))
         if (np.diff(match.showings) != 0)[match.runs[1:] == match.runs[:-1]].any():
             merged = merged.assign(showing=("tr", match.showings))
+        if match.stimulus is not None:
+            names = scans["stimulus"].values.astype(str)[match.stimulus]
+            merged = merged.assign_coords(stimulus=("tr", names))
         warnings += match.warnings
         kept = voxels_to_keep(scans, match, part == "train", max_voxels)
         merged = _add_scans(merged, scans, match, kept, regressors)
@@ -92,8 +99,16 @@ def align(
         if modality in merged and not merged[modality].values[part == "train"].std(axis=0).any():
             merged = merged.drop_vars(modality)
             warnings.append(f"{modality}: left out, it never changes in the training TRs")
-    gap = gap_trs(splits, t_r, scans is not None)
+    gap = 0 if "stimulus" in merged.coords else gap_trs(splits, t_r, scans is not None)
     return merged.assign_attrs(warnings=warnings, gap_trs=gap)
+
+
+def split_match(scans: xr.Dataset, match: Match, t_r: float, splits: SplitConfig) -> np.ndarray:
+    """The part of each TR of ``match`` (n_trs,) str, by `split_stimuli` of many stimuli."""
+    clock = StimulusClock.of_scans(scans)
+    if clock is None or match.stimulus is None or match.repeats is None:
+        return split_film(len(match.trs), t_r, splits, True, match.runs)
+    return split_stimuli(scans, match.repeats, match.stimulus, clock, splits, match.is_mean)
 
 
 def _add_scans(
@@ -106,10 +121,10 @@ def _add_scans(
     """``merged`` with each TR's volume of each subject, and the regressors at that moment."""
     if any(r.sizes["volume"] != scans.sizes["volume"] for r in regressors if r.data_vars):
         raise GibletError("regressors and scans have other numbers of volumes; make both again")
-    bold = read_columns(scans, match.volumes, kept)  # (n_subjects, n_trs, n_kept)
+    bold = read_columns(scans, match, kept)  # (n_subjects, n_trs, n_kept)
     space = scans["bold"].dims[1]
     places = {k: ("voxel", c.values[kept]) for k, c in scans.coords.items() if c.dims == (space,)}
-    blurred = [r["regressors"].values[match.volumes] for r in regressors if r.data_vars]
+    blurred = [match.take(r["regressors"].values) for r in regressors if r.data_vars]
     band = np.repeat(np.arange(len(blurred)), [one.shape[-1] for one in blurred])
     coords = {"subject": match.subjects, "band": ("regressor", band), "column": ("voxel", kept)}
     return (

@@ -196,7 +196,8 @@ def windows(data: FilmData, part: str, n_trs: int, step: int) -> list[np.ndarray
 def check_no_overlap(data: FilmData, gap_trs: int = 1, window_trs: int = 40) -> None:
     """Check that training windows, validation windows and test TRs do not overlap.
 
-    At least ``gap_trs`` TRs or ``data.gap_trs``, whichever is more, lie between them. Windows are
+    At least ``gap_trs`` TRs or ``data.gap_trs``, whichever is more, lie between them; none where
+    ``data.gap_trs`` is 0: of many stimuli neighbouring TRs may be of other runs. Windows are
     those of ``window_trs`` TRs (``training.window_trs``), each half a window after the one before.
 
     Raises
@@ -206,7 +207,9 @@ def check_no_overlap(data: FilmData, gap_trs: int = 1, window_trs: int = 40) -> 
     """
     step = max(1, window_trs // 2)
     seen = {part: windows(data, part, window_trs, step) for part in ("train", "validation")}
-    check_apart(seen | {"test": [data.where("test")]}, max(gap_trs, data.gap_trs))
+    check_apart(
+        seen | {"test": [data.where("test")]}, max(gap_trs, data.gap_trs) if data.gap_trs else 0
+    )
 
 
 def check_apart(seen: Mapping[str, list[np.ndarray]], gap_trs: int) -> None:

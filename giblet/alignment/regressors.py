@@ -6,8 +6,9 @@ from itertools import zip_longest
 import numpy as np
 import xarray as xr
 
-from giblet.alignment.hrf import convolve_hrf
+from giblet.alignment.hrf import HRF_SECONDS, convolve_hrf
 from giblet.alignment.showings import Showing, find_showings, run_volumes
+from giblet.brain.stimulus_clock import StimulusClock
 from giblet.errors import GibletError
 from giblet.film.modalities import modality_of
 from giblet.timing import (
@@ -67,7 +68,7 @@ def regress(
     was not seen. ``scans`` have that as ``film_start`` (volume; s); without it, showings begin with
     their first volume, and what was seen before volumes that were dropped is lost. Where a run
     shows the film in several parts (a pause, a leap), later ones still have the responses to
-    earlier ones.
+    earlier ones. Of many stimuli each has its response from its event's onset in the run on.
     """
     film_time, n_columns = scans["film_time"].values, values.shape[1] * max(1, len(lags))
     regressors = np.zeros((len(film_time), n_columns), dtype=np.float32)
@@ -75,13 +76,17 @@ def regress(
     for here, shown in _shown(scans, t_r):
         key = tuple((begin, end, times.tobytes()) for begin, end, times in shown)
         if key not in done:  # subjects often share a clock
-            responses = []
+            done[key] = np.zeros((len(here), n_columns), dtype=np.float32)
             for begin, end, times in shown:
                 stop = None if end is None else count_samples(end, rate_hz)
                 seen = values[count_samples(begin, rate_hz) : stop]
-                response = convolve_hrf(seen, rate_hz, times - begin, model, lags=lags, width=t_r)
-                responses.append(response)
-            done[key] = responses[0] if len(responses) == 1 else np.sum(responses, axis=0)
+                reached = _reached(times, begin, end, t_r, lags)
+                if not reached.any():
+                    continue
+                since = times[reached] - begin
+                done[key][reached] += convolve_hrf(
+                    seen, rate_hz, since, model, lags=lags, width=t_r
+                )
         regressors[here] = done[key]
     return regressors
 
@@ -90,6 +95,9 @@ def _shown(scans: xr.Dataset, t_r: float) -> Iterator[tuple[np.ndarray, list[tup
     """Of each run its volumes (indices), and of each of its showings when the film began and, of
     all but the last, ended (s of film, the edges of TRs), and the volumes' times on its clock.
     """
+    if (clock := StimulusClock.of_scans(scans)) is not None:
+        yield from _presented(scans, clock)
+        return
     film_time, showings = scans["film_time"].values, find_showings(scans, t_r)[0]
     of_run: dict[tuple[str, str], list[Showing]] = {}
     for showing in showings:
@@ -107,6 +115,27 @@ def _shown(scans: xr.Dataset, t_r: float) -> Iterator[tuple[np.ndarray, list[tup
             begin = max(0.0, tr_begin(showing.begin, t_r))
             shown.append((begin, _end(showing, later, t_r), times))
         yield here, shown
+
+
+def _presented(scans: xr.Dataset, clock: StimulusClock) -> Iterator[tuple[np.ndarray, list[tuple]]]:
+    """The same of runs with many stimuli: every event counts, also before the first volume."""
+    scan_time = scans["scan_time"].values
+    labels = [scans[f"event_{name}"].values.astype(str) for name in ("subject", "run")]
+    onsets, durations = scans["event_onset"].values, scans["event_duration"].values
+    begins = clock.begins[scans["event_stimulus"].values]
+    for (subject, run), here in run_volumes(scans).items():
+        own = np.flatnonzero((labels[0] == subject) & (labels[1] == run))
+        shown = [(begins[e], begins[e] + durations[e], scan_time[here] - onsets[e]) for e in own]
+        yield here, [(begin, end, since + begin) for begin, end, since in shown]
+
+
+def _reached(
+    times: np.ndarray, begin: float, end: float | None, t_r: float, lags: Sequence[float]
+) -> np.ndarray:
+    """Whether a response to the film reaches to each of ``times``; (n_volumes,) bool."""
+    reach = max(HRF_SECONDS, max(lags, default=0.0)) + 2 * tr_end(0.0, t_r)
+    last = np.inf if end is None else end + reach
+    return (times > begin - 3 * TOLERANCE) & (times < last)
 
 
 def _end(showing: Showing, later: Showing | None, t_r: float) -> float | None:

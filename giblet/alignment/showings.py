@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from giblet.brain.runs import volumes_table
+from giblet.brain.runs import presented_coordinates, volumes_table
 from giblet.errors import GibletError
 from giblet.timing import (
     TOLERANCE,
@@ -14,6 +14,7 @@ from giblet.timing import (
     offset_in_tr,
     share_of_tr,
     signed_difference,
+    tr_middle,
     tr_onsets,
     volumes_to_trs,
 )
@@ -57,17 +58,30 @@ def find_showings(scans: xr.Dataset, t_r: float) -> tuple[list[Showing], float]:
     begins another showing. Scrubbed volumes belong to it: the film was on.
     Volumes of all showings are taken at about one moment of the TR, the median of theirs on the
     circle of a TR. A volume belongs to the TR whose such moment is nearest: onsets some
-    milliseconds before and after an edge do not come a TR apart.
+    milliseconds before and after an edge do not come a TR apart. Of stimuli whose onsets are at any
+    moment between two volumes it is the middle of the TR: every TR of each then has its volume.
     """
     parts = _parts(scans, t_r)
     offsets = [offset_in_tr(times, t_r) for *_, times in parts]
     moment = offset_in_tr(np.array(offsets), t_r) if offsets else 0.0
+    if "stimulus" in scans.coords:
+        moment = _stimulus_moment(offsets, moment, t_r)
     showings = []
     for (subject, run, begin, volumes, shown, times), offset in zip(parts, offsets, strict=True):
         deviation = signed_difference(offset - moment, t_r)
         trs = nearest_trs(times - deviation, t_r, moment)
         showings.append(Showing(subject, run, begin, volumes, shown, times, trs, deviation))
     return showings, moment
+
+
+def _stimulus_moment(offsets: list[float], moment: float, t_r: float) -> float:
+    """The ``moment`` (s) of most showings, 0 where it is just before the TR's end; the middle where
+    they begin at any moment between two volumes."""
+    shares = [share_of_tr(signed_difference(offset - moment, t_r), t_r) for offset in offsets]
+    if len(shares) and np.median(shares) > MOST_SPREAD:
+        return tr_middle(t_r)
+    before = signed_difference(moment, t_r)
+    return 0.0 if before < 0 and share_of_tr(before, t_r) <= MOST_SPREAD else moment
 
 
 def run_volumes(scans: xr.Dataset) -> dict[tuple[str, str], np.ndarray]:
@@ -165,6 +179,7 @@ def clock_of(runs: list, t_r: float) -> xr.Dataset:
     """The volumes' coordinates of runs (`giblet.brain.runs.BoldRun`), as loaded scans have them."""
     volumes = volumes_table(runs)
     coords = {str(name): ("volume", volumes[name].to_numpy()) for name in volumes}
+    coords |= presented_coordinates(runs)
     return xr.Dataset(coords=coords, attrs={"t_r": t_r})
 
 

@@ -13,6 +13,8 @@ from giblet.alignment.showings import (
     spread_warnings,
     unbroken,
 )
+from giblet.alignment.stimuli import showing_volumes, stimulus_runs, stimulus_warnings
+from giblet.brain.stimulus_clock import StimulusClock
 from giblet.errors import GibletError
 from giblet.timing import TOLERANCE, tr_onsets, volumes_to_trs
 
@@ -69,11 +71,17 @@ def move_runs(runs: list, lag_seconds: float) -> list:
         times, inside, starts = move_run(
             run.film_time, run.in_film, run.film_start, run.t_r, lag_seconds
         )
+        presented = run.presented
+        if presented is not None and lag_seconds:
+            presented = replace(presented, scan_time=presented.scan_time - lag_seconds)
+            times, inside, starts = presented.film_times()
         if not (inside if run.kept is None else inside & run.kept).any():
             raise GibletError(
                 f"scan.lag_seconds {lag_seconds:g} moves all of {run.path.name} out of the film"
             )
-        moved.append(replace(run, film_time=times, in_film=inside, film_start=starts))
+        moved.append(
+            replace(run, film_time=times, in_film=inside, film_start=starts, presented=presented)
+        )
     return moved
 
 
@@ -120,6 +128,10 @@ class Match:
     offset : s into its TR at which a volume is taken, the median of all; below 0 before it
     showings : (n_kept,) int, another number where any subject's showing is another one
     warnings : what was left out, and clocks that differ
+    stimulus : (n_kept,) int, of many stimuli the index of the one that each TR is of
+    repeats : (n_subjects, n_repeats, n_kept) indices, of many stimuli those in each of its
+        showings; -1 where there are no more
+    is_mean : whether BOLD and regressors are the means over repeats
     """
 
     subjects: list[str]
@@ -129,6 +141,19 @@ class Match:
     offset: float
     showings: np.ndarray
     warnings: list[str] = field(default_factory=list)
+    stimulus: np.ndarray | None = None
+    repeats: np.ndarray | None = None
+    is_mean: bool = False
+
+    def take(self, values: np.ndarray) -> np.ndarray:
+        """``values`` (n_volumes, ...) of each TR: (n_subjects, n_kept, ...), or their means."""
+        if self.repeats is None or not self.is_mean:
+            return values[self.volumes]
+        total = np.zeros((*self.volumes.shape, *values.shape[1:]), dtype=values.dtype)
+        for repeat in np.moveaxis(self.repeats, 1, 0):
+            total[repeat >= 0] += values[repeat[repeat >= 0]]
+        n = (self.repeats >= 0).sum(axis=1).reshape(*self.volumes.shape, *[1] * (values.ndim - 1))
+        return total / n.astype(values.dtype)
 
 
 def match_scans(scans: xr.Dataset, t_r: float, n_trs: int) -> Match:
@@ -137,9 +162,10 @@ def match_scans(scans: xr.Dataset, t_r: float, n_trs: int) -> Match:
     Showings and the TRs of their volumes are those of `giblet.alignment.showings.find_showings`.
     Scrubbed volumes are in no TR. Where one showing ends in the TR in which another begins, the
     volume is kept that is nearer to the moment of the TR that all showings share (the earlier
-    showing's of two as near). Of seconds that one run shows twice, the first showing is kept, with
-    a warning. TRs around the end of a run at which some people are briefly in one run and others
-    in the next are left out, with a warning.
+    showing's of two as near). Stimuli may be shown again, in one run or several: with the scans'
+    attribute ``average_repeats`` their mean is used. Of seconds of a film that one run shows twice,
+    the first showing is kept, with a warning. TRs around the end of a run at which some people are
+    briefly in one run and others in the next are left out, with a warning.
 
     Raises
     ------
@@ -153,8 +179,10 @@ def match_scans(scans: xr.Dataset, t_r: float, n_trs: int) -> Match:
             f"{scans.attrs['t_r']:g} s: set t_r: {scans.attrs['t_r']:g}"
         )
     showings, moment = find_showings(scans, t_r)
-    warnings = spread_warnings(showings, moment, t_r)
     subjects = sorted({str(name) for name in scans["subject"].values})
+    if (clock := StimulusClock.of_scans(scans)) is not None:
+        return _match_stimuli(scans, showings, subjects, clock, n_trs)
+    warnings = spread_warnings(showings, moment, t_r)
     volumes = np.full((len(subjects), n_trs), -1)
     owners = np.full((len(subjects), n_trs), -1)  # which showing each is of
     for number, showing in enumerate(showings):
@@ -195,6 +223,34 @@ def match_scans(scans: xr.Dataset, t_r: float, n_trs: int) -> Match:
         float(np.median(times)),
         np.concatenate([[0], np.cumsum(changed)]),
         warnings,
+    )
+
+
+def _match_stimuli(
+    scans: xr.Dataset, showings: list, subjects: list[str], clock: StimulusClock, n_trs: int
+) -> Match:
+    """`match_scans` of runs that present many stimuli."""
+    repeats, owners = showing_volumes(showings, subjects, clock, n_trs)
+    kept = np.flatnonzero((repeats[:, 0] >= 0).all(axis=0))
+    if not len(kept):
+        raise GibletError(
+            "no TR of a stimulus was scanned in every subject: check the events tables"
+        )
+    is_mean = bool(scans.attrs.get("average_repeats", False))
+    volumes, stimulus = repeats[:, 0, kept], clock.stimulus_of_trs(n_trs)[kept]
+    runs = np.array([showing.run for showing in showings])[owners[:, 0, kept]]
+    times = scans["film_time"].values[volumes] - tr_onsets(n_trs, clock.t_r)[kept]
+    return Match(
+        subjects,
+        kept,
+        stimulus_runs(runs),
+        volumes,
+        float(np.median(times)),
+        stimulus,
+        stimulus_warnings(repeats, is_mean, showings, clock),
+        stimulus,
+        repeats[:, :, kept],
+        is_mean,
     )
 
 
@@ -257,7 +313,7 @@ def _run_labels(runs: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.nd
 
 def unscanned_warnings(match: Match, n_trs: int) -> list[str]:
     """A warning where some of the film's ``n_trs`` TRs are left out."""
-    n_lost = n_trs - len(match.trs)
+    n_lost = n_trs - len(match.trs) if match.stimulus is None else 0  # which it has said
     return [f"{n_lost} TRs of the film were not scanned in everyone"] * (n_lost > 0)
 
 

@@ -23,7 +23,7 @@ def voxel_blocks(
     """
     blocks = list(_column_blocks(scans, block_values))
     for columns in progress(blocks, "reading BOLD", "blocks of voxels"):
-        bold = scans["bold"][:, columns].values[match.volumes]
+        bold = match.take(scans["bold"][:, columns].values)
         yield zscore_bold(bold, match.runs, scale_by)[0]
 
 
@@ -78,15 +78,15 @@ def voxels_to_keep(
 
 
 def read_columns(
-    scans: xr.Dataset, volumes: np.ndarray, columns: np.ndarray, block_values: int = BLOCK_VALUES
+    scans: xr.Dataset, match: Match, columns: np.ndarray, block_values: int = BLOCK_VALUES
 ) -> np.ndarray:
-    """BOLD of some columns as it is, (*volumes.shape, n_columns); ``volumes`` are indices."""
-    values = np.empty((*volumes.shape, len(columns)), dtype=scans["bold"].dtype)
+    """BOLD of some columns as it is, (n_subjects, n_trs, n_columns)."""
+    values = np.empty((*match.volumes.shape, len(columns)), dtype=scans["bold"].dtype)
     for block in _column_blocks(scans, block_values):
         wanted = (columns >= block.start) & (columns < block.stop)
         if wanted.any():
             part = scans["bold"][:, block].values[:, columns[wanted] - block.start]
-            values[..., wanted] = part[volumes]
+            values[..., wanted] = match.take(part)
     return values
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,12 +23,15 @@ from giblet.brain.runs import (
     SAME_T_R,
     BoldRun,
     Layout,
+    Presented,
     check_alike,
     compare_t_r,
     even_t_r,
     scan_t_r,
     seconds,
 )
+from giblet.brain.stimulus_clock import StimulusClock
+from giblet.brain.stimulus_events import presented_events
 from giblet.errors import GibletError
 from giblet.io.tables import load_json
 from giblet.timing import acquisition_times
@@ -40,12 +44,14 @@ def read_runs(
     strategy: Sequence[str] = (),
     space: str | None = None,
     raw: str | Path | None = None,
+    stimuli: StimulusClock | None = None,
 ) -> list[BoldRun]:
     """Every run of one task, in the order of the file names; their images are not read yet.
 
     ``space``: of the images, ``MNI152NLin2009cAsym`` unless another is named as fMRIPrep names it
     (``MNI152NLin6Asym:res-2``). ``raw``: the data set with the events tables, where it lies
-    elsewhere than `giblet.brain.bids_files.raw_places`.
+    elsewhere than `giblet.brain.bids_files.raw_places`. ``stimuli``: where events present many,
+    their clock; events are then read as by `giblet.brain.stimulus_events.read_stimulus_events`.
 
     Raises
     ------
@@ -56,11 +62,16 @@ def read_runs(
     root = derivatives(folder)
     paths = find_bold(root, task, space)
     places = raw_places(root, None if raw is None else Path(raw))
-    return check_alike([_read_run(path, places, confounds, strategy) for path in paths], folder)
+    runs = [_read_run(path, places, confounds, strategy, stimuli) for path in paths]
+    return check_alike(runs, folder)
 
 
 def _read_run(
-    path: Path, places: list[Path], confounds: Sequence[str], strategy: Sequence[str]
+    path: Path,
+    places: list[Path],
+    confounds: Sequence[str],
+    strategy: Sequence[str],
+    stimuli: StimulusClock | None,
 ) -> BoldRun:
     """Everything but the voxels; wrong tables are found before any image is read in full."""
     recording = open_recording(path, _mask_path(path))
@@ -74,8 +85,11 @@ def _read_run(
     if strategy:
         nuisance, kept = by_strategy(table, strategy, steady)
     scan_end = acquisition_times(n_scanned + 1, t_r)[-1]
-    events = read_events(_events_path(path, places), path, scan_end, t_r)
-    warnings += events.attrs["warnings"]
+    if stimuli is None:
+        events = read_events(_events_path(path, places), path, scan_end, t_r)
+        warnings += events.attrs["warnings"]
+    else:
+        events = presented_events(_events_path(path, places), path, scan_end, t_r, stimuli)
     if echo := parse_name(path).entities.get("echo"):
         warnings.append(
             f"{run_prefix(path)}: echo {echo} alone is read; of a run with several echoes take the "
@@ -89,7 +103,7 @@ def _read_run(
         recording=recording,
         subject=subject,
         name=name,
-        stim_file=str(events["stim_file"].iloc[0]),
+        stim_file="stimuli" if stimuli else str(events["stim_file"].iloc[0]),
         t_r=t_r,
         steady=steady,
         nuisance=nuisance,
@@ -99,7 +113,8 @@ def _read_run(
         displacement=displaced,
         warnings=[*warnings, *_count_scrubbed(path, in_film, kept[steady])],
         kept=kept[steady],
-        begin_is_assumed=events.attrs["begin_is_assumed"],
+        begin_is_assumed=stimuli is None and events.attrs["begin_is_assumed"],
+        presented=None if stimuli is None else Presented(stimuli, events, times),
     )
 
 
@@ -241,7 +256,7 @@ def _read_data_set(
     task: str | None,
     confounds: Sequence[str] | None,
     strategy: Sequence[str],
-    **places: str | None,
+    **places: Any,
 ) -> list[BoldRun]:
     return read_runs(folder, task, MOTION if confounds is None else confounds, strategy, **places)
 

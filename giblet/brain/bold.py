@@ -13,7 +13,13 @@ import xarray as xr
 from giblet.brain.bids import BIDS, read_runs
 from giblet.brain.qc import tsnr
 from giblet.brain.run_table import RUN_TABLE, read_run_table
-from giblet.brain.runs import MOTION, BoldRun, Layout, volumes_table
+from giblet.brain.runs import (
+    MOTION,
+    BoldRun,
+    Layout,
+    presented_coordinates,
+    volumes_table,
+)
 from giblet.brain.screening import Scans, listed, survey
 from giblet.errors import GibletError
 from giblet.io.arrays import append_arrays, new_variable
@@ -91,18 +97,26 @@ def find_layout(source: Path) -> Layout:
 
 
 def survey_scans(
-    source, task=None, parcellation=None, confounds=None, strategy=(), space=None, raw=None
+    source,
+    task=None,
+    parcellation=None,
+    confounds=None,
+    strategy=(),
+    space=None,
+    raw=None,
+    stimuli=None,
 ) -> Scans:
     """The runs of a data set of any layout, each read once for which of its columns vary.
 
-    Arguments as `load_bids`; ``confounds`` None: those that its layout takes by itself.
+    Arguments as `load_bids`; ``confounds`` None: those that its layout takes by itself;
+    ``stimuli``: where events present many, their `giblet.brain.stimulus_clock.StimulusClock`.
     """
-    runs = read_data_set(source, task, confounds, strategy, space, raw)
+    runs = read_data_set(source, task, confounds, strategy, space, raw, stimuli)
     return survey(runs, source, parcellation)
 
 
 def read_data_set(
-    source: Path, task=None, confounds=None, strategy=(), space=None, raw=None
+    source: Path, task=None, confounds=None, strategy=(), space=None, raw=None, stimuli=None
 ) -> list[BoldRun]:
     """The runs of a data set of any layout, from headers and tables; arguments as `survey_scans`.
 
@@ -116,6 +130,8 @@ def read_data_set(
         keys = ", ".join(f"scan.{name}" for name in of_bids)
         columns = " (scan.confounds names columns of the tables of confounds)" * bool(strategy)
         raise GibletError(f"{source}: {keys}: for BIDS folders alone; leave it out{columns}")
+    if stimuli is not None:
+        places["stimuli"] = stimuli
     return layout.read_runs(source, task, confounds, strategy, **places)
 
 
@@ -232,6 +248,7 @@ def _other_arrays(scans: Scans, ratios: np.ndarray) -> xr.Dataset:
     volumes = volumes_table(runs)
     # lists: older xarray cannot write the strings of pandas 3
     clock = {name: ("volume", volumes[name].tolist()) for name in volumes}
+    clock |= presented_coordinates(runs)
     of_scan = {
         "scan_subject": [run.subject for run in runs],
         "scan_run": [run.name for run in runs],

@@ -10,7 +10,7 @@ from giblet.io.tables import load_table
 from giblet.timing import TOLERANCE, within
 
 _STILLS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".txt")
-_MISSING = ["n/a", "", "N/A", "NA", "NaN", "nan", "None", "none", "NULL", "null"]
+MISSING = ["n/a", "", "N/A", "NA", "NaN", "nan", "None", "none", "NULL", "null"]
 _NO_GAP = 0.1  # s: rows this near each other show the film without a gap
 
 
@@ -48,14 +48,14 @@ def read_events(path: Path, bold: Path, scan_end: float, t_r: float) -> pd.DataF
         file ``bold``, which lasted ``scan_end`` s, ended before the film.
     """
     warnings: list[str] = []
-    rows = _film_rows(load_table(path, na_values=_MISSING), path, warnings)
-    rows["onset"] = _seconds(rows, "onset", path)
+    rows = _film_rows(load_table(path, na_values=MISSING), path, warnings)
+    rows["onset"] = numbers_of(rows, "onset", path)
     if rows["onset"].isna().any():
         raise GibletError(
             f"{path}: the film needs an onset in seconds; it is n/a in row "
-            f"{_row(rows['onset'].isna())}"
+            f"{row_number(rows['onset'].isna())}"
         )
-    rows = rows.assign(duration=_seconds(rows, "duration", path)).sort_values("onset")
+    rows = rows.assign(duration=numbers_of(rows, "duration", path)).sort_values("onset")
     begin_is_assumed = "stim_onset" not in rows or bool(rows["stim_onset"].isna().all())
     rows["stim_onset"] = _stim_onsets(rows, path, warnings)
     rows["duration"] = _durations(rows, path, scan_end, warnings)
@@ -82,11 +82,12 @@ def _film_rows(events: pd.DataFrame, path: Path, warnings: list[str]) -> pd.Data
         if len(events) > 1:
             raise GibletError(
                 f"{path}: {len(events)} events; name the film in a column stim_file (n/a in rows "
-                f"without it), or list the runs in a table with film_onset and duration"
+                "without it), list the runs in a table with film_onset and duration, or "
+                "of many stimuli set stimuli and events.stimulus"
             )
         return events.assign(stim_file="film")
     named = events["stim_file"].map(lambda cell: cell.strip() if isinstance(cell, str) else cell)
-    events = events.assign(stim_file=named.where(~named.isin(_MISSING)))
+    events = events.assign(stim_file=named.where(~named.isin(MISSING)))
     rows = events[events["stim_file"].notna()]
     if not len(rows):
         raise GibletError(
@@ -98,33 +99,33 @@ def _film_rows(events: pd.DataFrame, path: Path, warnings: list[str]) -> pd.Data
         rows = rows[~is_still]
     if len(films := rows["stim_file"].unique()) > 1:
         raise GibletError(
-            f"{path}: several films in one run ({', '.join(map(str, films))}); giblet reads one "
-            "film at a time: write n/a as the stim_file of the others, or list the runs in a table "
-            "with film_onset and duration of one"
+            f"{path}: several films in one run ({', '.join(map(str, films))}); set "
+            "stimuli (a folder or table of them), write n/a as the stim_file of the others, or "
+            "list the runs in a table with film_onset and duration of one"
         )
     return rows.copy()
 
 
-def _seconds(rows: pd.DataFrame, name: str, path: Path) -> pd.Series:
+def numbers_of(rows: pd.DataFrame, name: str, path: Path) -> pd.Series:
     """A column as numbers, NaN where it is n/a. GibletError for what is no number."""
     numbers = pd.to_numeric(rows[name], errors="coerce")
     wrong = (numbers.isna() & rows[name].notna()) | np.isinf(numbers)
     if wrong.any():
         raise GibletError(
-            f"{path}: {name} is no number of seconds in row {_row(wrong)} "
+            f"{path}: {name} is no number of seconds in row {row_number(wrong)} "
             f"({str(rows[name][wrong].iloc[0])!r})"
         )
     return numbers
 
 
-def _row(selected: pd.Series) -> int:
+def row_number(selected: pd.Series) -> int:
     """Number of the first selected row of the file, 1 the first after the header."""
     return int(selected.index[selected][0]) + 1
 
 
 def _stim_onsets(rows: pd.DataFrame, path: Path, warnings: list[str]) -> pd.Series:
     """Second of the film at which each of ``rows``, by onset, begins; 0 for a single row."""
-    given = _seconds(rows, "stim_onset", path) if "stim_onset" in rows else rows["onset"] * np.nan
+    given = numbers_of(rows, "stim_onset", path) if "stim_onset" in rows else rows["onset"] * np.nan
     if given.notna().all():
         return given
     if len(rows) == 1:
@@ -132,8 +133,8 @@ def _stim_onsets(rows: pd.DataFrame, path: Path, warnings: list[str]) -> pd.Seri
     _check_same_onset(rows, path)
     if given.notna().any():
         raise GibletError(
-            f"{path}: stim_onset is n/a in row {_row(given.isna())}; give the second of the film "
-            "at which that row begins"
+            f"{path}: stim_onset is n/a in row {row_number(given.isna())}; give the second of the "
+            "film at which that row begins"
         )
     film, ran_on = rows["stim_file"].iloc[0], rows["onset"] - rows["onset"].iloc[0]
     gaps = rows["onset"].to_numpy()[1:] - (rows["onset"] + rows["duration"]).to_numpy()[:-1]
@@ -167,11 +168,11 @@ def _durations(rows: pd.DataFrame, path: Path, scan_end: float, warnings: list[s
     """Seconds that each of ``rows``, by onset, lasts, in which no two show different seconds."""
     onsets, durations = rows["onset"].to_numpy(), rows["duration"].to_numpy(copy=True)
     if (durations < 0).any():
-        raise GibletError(f"{path}: duration is below 0 in row {_row(rows['duration'] < 0)}")
+        raise GibletError(f"{path}: duration is below 0 in row {row_number(rows['duration'] < 0)}")
     unknown = ~(durations > 0)
     if unknown.any():
         durations[unknown] = (np.append(onsets[1:], scan_end) - onsets)[unknown]
-        which = _row(pd.Series(unknown, rows.index))
+        which = row_number(pd.Series(unknown, rows.index))
         if (durations <= 0).any():
             _check_same_onset(rows, path)
             raise GibletError(

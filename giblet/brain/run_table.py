@@ -8,18 +8,21 @@ import numpy as np
 import pandas as pd
 
 from giblet.brain.confounds import fill_leading
-from giblet.brain.events import film_times
+from giblet.brain.events import film_times, row_number
 from giblet.brain.recording import open_recording
 from giblet.brain.runs import (
     MOTION,
     BoldRun,
     Layout,
+    Presented,
     check_alike,
     compare_t_r,
     displacement,
     scan_t_r,
 )
 from giblet.brain.series import SeriesOptions, read_confound_series
+from giblet.brain.stimulus_clock import StimulusClock
+from giblet.brain.stimulus_events import presented_events
 from giblet.errors import GibletError, nearest_name
 from giblet.io.paths import check_file
 from giblet.io.tables import load_table
@@ -38,8 +41,12 @@ OPTIONAL = {
     "stim_onset": 0.0,
     "duration": np.inf,
     "stim_file": "film",
+    "events": None,
 }
-_TEXT = dict.fromkeys(("subject", "run", "file", "mask", "dataset", "confounds"), str)
+_ONE_EVENT = ("film_onset", "stim_onset", "duration", "stim_file")
+_EVENTS = "with stimuli every run needs its table of events, in a column events"
+_NO_EVENTS = "events: they name stimuli, but the config has none (stimuli)"
+_TEXT = dict.fromkeys(("subject", "run", "file", "mask", "dataset", "confounds", "events"), str)
 _TEXT |= {"header": str, "index_column": str}
 _YES_OR_NO = {"yes": True, "true": True, "no": False, "false": False}
 _TURNED = "; does the scan's table lie the other way round? Save it with a row per volume"
@@ -47,8 +54,12 @@ _MOST_DROPPED = 100_000
 _LONGEST_RUN = 3 * 3600  # s: nobody lies in a scanner for longer without a break
 
 
-def read_run_table(path: str | Path, confounds: Sequence[str] = ()) -> list[BoldRun]:
+def read_run_table(
+    path: str | Path, confounds: Sequence[str] = (), stimuli: StimulusClock | None = None
+) -> list[BoldRun]:
     """The runs of a table (.tsv or .csv), one row each; files lie relative to the table.
+
+    ``stimuli``: where runs present many, their clock; rows then name ``events``.
 
     ============ ==========================================================================
     column       content
@@ -70,6 +81,7 @@ def read_run_table(path: str | Path, confounds: Sequence[str] = ()) -> list[Bold
     stim_onset   second of the film that is shown then; 0
     duration     s for which it is shown; to the end of the scan
     stim_file    the film's name
+    events       of many stimuli: a BIDS events table, instead of the four columns above
     ============ ==========================================================================
 
     Raises
@@ -80,10 +92,14 @@ def read_run_table(path: str | Path, confounds: Sequence[str] = ()) -> list[Bold
     """
     path = Path(path)
     written = load_table(path, dtype=_TEXT)
-    table, assumed = _checked(written, path), "stim_onset" not in written
+    table = _checked(written, path)
+    assumed = stimuli is None and "stim_onset" not in written
+    if (stimuli is None) != table["events"].isna().all():
+        raise GibletError(f"{path}: {_EVENTS if stimuli else _NO_EVENTS}")
     rows = table.itertuples(index=False)
     runs = [
-        replace(_read_row(row, path.parent, confounds), begin_is_assumed=assumed) for row in rows
+        replace(_read_row(row, path.parent, confounds, stimuli), begin_is_assumed=assumed)
+        for row in rows
     ]
     if not runs:
         raise GibletError(f"{path}: no runs in it")
@@ -96,19 +112,27 @@ def read_run_table(path: str | Path, confounds: Sequence[str] = ()) -> list[Bold
 def run_files(path: str | Path) -> list[Path]:
     """A table of runs and every file that it names; GibletError as `read_run_table`."""
     table = _checked(load_table(path, dtype=_TEXT), Path(path))
-    named = pd.concat([table[column] for column in ("file", "mask", "confounds")]).dropna()
+    columns = ("file", "mask", "confounds", "events")
+    named = pd.concat([table[column] for column in columns]).dropna()
     return [Path(path), *(Path(path).parent / str(name) for name in sorted(set(named)))]
 
 
 def _checked(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     """``table`` with every column and its default; GibletError unless times are numbers."""
-    if missing := [name for name in NEEDED if name not in table]:
+    needed = [name for name in NEEDED if name != "film_onset" or "events" not in table]
+    if missing := [name for name in needed if name not in table]:
         raise GibletError(f"{path}: no column {', '.join(missing)}, which a table of runs needs")
     valid = [*NEEDED, *OPTIONAL]
     for name in table:
         if name not in valid:
             raise GibletError(f"{path}: unknown column {name}{nearest_name(name, valid)}")
     table = table.dropna(how="all")  # spreadsheets end with empty rows
+    if "events" in table:
+        if both := [name for name in _ONE_EVENT if name in table]:
+            raise GibletError(f"{path}: {', '.join(both)}: delete it; events has onsets and names")
+        if table["events"].isna().any():
+            raise GibletError(f"{path}: row {row_number(table['events'].isna())}: no events")
+        table = table.assign(film_onset=0.0)
     table = table.assign(**{k: v for k, v in OPTIONAL.items() if k not in table})
     for name in ("t_r", "film_onset", "start_time", "n_dropped", "stim_onset", "duration"):
         given = table[name].fillna(OPTIONAL.get(name, np.nan))
@@ -137,7 +161,9 @@ def _yes_or_no(value: object, name: str, path: Path) -> bool | None:
     return _YES_OR_NO[text]
 
 
-def _read_row(row, folder: Path, confounds: Sequence[str]) -> BoldRun:
+def _read_row(
+    row, folder: Path, confounds: Sequence[str], stimuli: StimulusClock | None
+) -> BoldRun:
     path = check_file(folder / str(row.file))
     try:
         t_r = scan_t_r(row.t_r)
@@ -158,10 +184,17 @@ def _read_row(row, folder: Path, confounds: Sequence[str]) -> BoldRun:
         raise GibletError(
             f"{path}: the scan ends {beyond:.1f} s before the film does" + _TURNED * turned
         )
-    event = (np.array([value]) for value in (row.film_onset, row.duration, row.stim_onset))
-    film_time, in_film, film_start = film_times(times, *event)
+    presented = None
+    if stimuli is None:
+        event = (np.array([value]) for value in (row.film_onset, row.duration, row.stim_onset))
+        film_time, in_film, film_start = film_times(times, *event)
+    else:
+        events = presented_events(check_file(folder / row.events), path, end, t_r, stimuli)
+        presented = Presented(stimuli, events, times)
+        film_time, in_film, film_start = presented.film_times()
     if not in_film.any():
-        raise GibletError(f"{path}: no volume was taken while the film was on: see film_onset")
+        where = "events" if stimuli else "film_onset"
+        raise GibletError(f"{path}: no volume was taken while the film was on: see {where}")
     too_long = []
     if 0 < n_columns < n_scanned and times[-1] - times[0] > _LONGEST_RUN:
         hours = (times[-1] - times[0]) / 3600
@@ -175,7 +208,7 @@ def _read_row(row, folder: Path, confounds: Sequence[str]) -> BoldRun:
         recording=recording,
         subject=f"sub-{str(row.subject).removeprefix('sub-')}",
         name=str(row.run),
-        stim_file=str(row.stim_file),
+        stim_file="stimuli" if stimuli else str(row.stim_file),
         t_r=t_r,
         steady=np.ones(n_scanned, dtype=bool),
         nuisance=nuisance,
@@ -184,6 +217,7 @@ def _read_row(row, folder: Path, confounds: Sequence[str]) -> BoldRun:
         film_start=film_start,
         displacement=displaced,
         warnings=[*recording.warnings, *of_header, *too_long],
+        presented=presented,
     )
 
 
@@ -211,10 +245,14 @@ def _nuisance(
 
 
 def _read_data_set(
-    path: Path, _task: str | None, confounds: Sequence[str] | None, _strategy: Sequence[str]
+    path: Path,
+    _task: str | None,
+    confounds: Sequence[str] | None,
+    _strategy: Sequence[str],
+    stimuli: StimulusClock | None = None,
 ) -> list[BoldRun]:
     """Tables name no task; `giblet.brain.bold.read_data_set` refuses a strategy."""
-    return read_run_table(path, confounds or ())
+    return read_run_table(path, confounds or (), stimuli)
 
 
 RUN_TABLE = Layout(Path.is_file, _read_data_set, run_files, lambda path: path.name)

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from giblet.brain.events import film_times
 from giblet.brain.qc import framewise_displacement
 from giblet.brain.recording import Columns, Recording
+from giblet.brain.stimulus_clock import StimulusClock
 from giblet.errors import GibletError
 from giblet.timing import check_t_r
 
@@ -26,6 +28,23 @@ SAME_T_R = 1e-4  # s: rounding of converters
 _OTHER_T_R = 1e-3  # s between a header and what its tables say
 _NO_T_R = (0.0, 1.0)  # s: of headers in which nobody wrote it
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Presented:
+    """Events of a run with many stimuli, as `read_stimulus_events` gives them, on their clock.
+
+    scan_time : (n_volumes,) s, time of each steady volume on the clock of the events' onsets
+    """
+
+    stimuli: StimulusClock
+    events: pd.DataFrame
+    scan_time: np.ndarray
+
+    def film_times(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As `giblet.brain.events.film_times`, in the film of all stimuli."""
+        columns = ("onset", "duration", "stim_onset")
+        return film_times(self.scan_time, *(self.events[name].to_numpy() for name in columns))
 
 
 @dataclass(frozen=True)
@@ -46,6 +65,7 @@ class BoldRun:
     warnings: list[str] = field(default_factory=list)
     kept: np.ndarray | None = None  # (n_volumes,) bool: not scrubbed; None: all
     begin_is_assumed: bool = False  # no stim_onset: from the film's second 0 on
+    presented: "Presented | None" = None  # of runs with many stimuli
 
     def __post_init__(self) -> None:
         """Add the recording's own warnings."""
@@ -74,6 +94,8 @@ class BoldRun:
             table["in_film"] &= self.kept
             if scrubbed.any():
                 table["scrubbed"] = scrubbed
+        if self.presented is not None:
+            table["scan_time"] = self.presented.scan_time
         return table.assign(subject=self.subject, run=self.name)
 
     def blocks(self, columns: Columns) -> Iterator[np.ndarray]:
@@ -103,13 +125,28 @@ def volumes_table(runs: list[BoldRun]) -> pd.DataFrame:
     return table
 
 
+def presented_coordinates(runs: list[BoldRun]) -> dict[str, tuple]:
+    """Coordinates along ``stimulus`` and ``event`` of runs with many stimuli; else none.
+
+    Each event has ``event_subject``, ``event_run``, ``event_onset`` and ``event_duration`` (s, on
+    the clock of ``scan_time``) and ``event_stimulus``, an index.
+    """
+    shown = [(run, run.presented) for run in runs if run.presented is not None]
+    if not shown:
+        return {}
+    events = pd.concat([p.events.assign(subject=r.subject, run=r.name) for r, p in shown])
+    names = ("subject", "run", "onset", "duration", "stimulus")
+    of_events = {f"event_{name}": ("event", events[name].tolist()) for name in names}
+    return shown[0][1].stimuli.coordinates() | of_events
+
+
 @dataclass(frozen=True)
 class Layout:
     """Layout of a data set: its module defines one, `giblet.brain.bold.LAYOUTS` lists it.
 
     fits : whether what lies at a path has this layout
-    read_runs : runs by (path, task, confounds, strategy); confounds None: the layout's own; BIDS
-        has keywords space and raw, too
+    read_runs : runs by (path, task, confounds, strategy); confounds None: the layout's own; of
+        many stimuli the keyword stimuli; BIDS has keywords space and raw, too
     files : files and folders that the data set consists of
     origin : who made the data set, for ``source`` of a saved ``bold``
     """
@@ -159,7 +196,7 @@ def _with_start_warning(runs: list[BoldRun]) -> list[BoldRun]:
     film second."""
     parts: dict[float, set[str]] = {}  # by that second
     for subject in dict.fromkeys(run.subject for run in runs):
-        own = [run for run in runs if run.subject == subject]
+        own = [run for run in runs if run.subject == subject and run.presented is None]
         begins = {float(run.film_start[run.in_film.argmax()]) for run in own if run.in_film.any()}
         names = {named.group() for run in own if (named := _RUN.search(run.name))}
         if len(begins) == 1 and len(names) > 1:

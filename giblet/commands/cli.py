@@ -24,6 +24,7 @@ from giblet.log import keeps_log, log_to_stderr, logged
 COMMANDS = {  # in the order in which one uses them
     "setup": (setup.doctor, setup.init),
     "film": (
+        film.join_stimuli,
         film.extract_codes,
         film.extract_mel,
         film.group_trs,

@@ -25,6 +25,19 @@ def _extract_sound(film: Path, stream: Path, path: str, config: Config) -> None:
     save_arrays(arrays.assign_attrs(facts), stream)
 
 
+def join_stimuli(source: Path, sound: OutputFile, stimuli: OutputFile, config: Config) -> None:
+    """Join the sounds of a folder or table to one film, with silence between them.
+
+    The table says with which TR of it each stimulus begins.
+
+    Example: giblet join_stimuli --source sounds --sound stimuli.wav --stimuli stimuli.tsv
+    """
+    from giblet.audio.stimuli import join_stimuli
+    from giblet.io.tables import save_table
+
+    save_table(join_stimuli(source, sound, config.t_r).table(), stimuli)
+
+
 def extract_codes(film: Path, codes: OutputFile, config: Config) -> None:
     """Encode the film's sound: codes of the codec, (n_codebooks, n_frames).
 

@@ -20,26 +20,30 @@ def simulate_bold(
     simulate_bids(folder, *features, config.t_r, stim_file=film.name, seed=config.seed)
 
 
-def load_bold(source: Path, bold: OutputFile, config: Config) -> None:
+def load_bold(source: Path, bold: OutputFile, config: Config, stimuli: Path | None = None) -> None:
     """Load and clean all runs of a BIDS data set or a table of runs.
 
     Volumes get their times on the film's clock. With ``scan.null`` BOLD is replaced by noise of the
-    same spectrum, seeded by ``seed``.
+    same spectrum, seeded by ``seed``. ``stimuli``: where runs present many, their table.
 
     Example: giblet load_bold --source derivatives/fmriprep --bold bold.nc
     """
     from giblet.alignment.sync import move_scans
     from giblet.brain.bold import find_layout, save_bold, survey_scans
+    from giblet.brain.stimulus_clock import StimulusClock
     from giblet.io.checksums import fingerprint
 
     scan = config.scan
     chosen = (scan.confounds, scan.confound_strategy, scan.space, scan.raw)
-    scans = survey_scans(source, config.task, scan.parcellation, *chosen)
+    clock = stimuli and StimulusClock.read(stimuli, config.t_r, config.events.stimulus)
+    scans = survey_scans(source, config.task, scan.parcellation, *chosen, clock)
     used = find_layout(source).files(source)
     scans = move_scans(scans, scan.lag_seconds)
     attrs: dict[str, float | str] = {"lag_seconds": scan.lag_seconds}
     if scan.space:
         attrs["space"] = scan.space
+    if stimuli:
+        attrs["average_repeats"] = int(config.events.average_repeats)
     null_seed = config.seed if scan.null else None
     save_bold(scans, bold, scan.high_pass_hz, null_seed, input=fingerprint(*used), **attrs)
 

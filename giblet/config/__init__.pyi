@@ -8,6 +8,7 @@ from .config import (
 from .sections import (
     CodecTrainingConfig as CodecTrainingConfig,
     DecodingConfig as DecodingConfig,
+    EventsConfig as EventsConfig,
     LesionConfig as LesionConfig,
     MelConfig as MelConfig,
     ModelConfig as ModelConfig,

@@ -4,11 +4,20 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from giblet.config.sections import (
     CodecTrainingConfig,
     DecodingConfig,
+    EventsConfig,
     LesionConfig,
     MelConfig,
     ModelConfig,
@@ -33,6 +42,11 @@ class Config(Section):
     film: str = Field(
         "demo",
         description='a film or audio file; "demo": the bundled film; "none": text and scans alone',
+    )
+    stimuli: str = Field(
+        "none",
+        description="instead of film: folder of sounds, or table (.tsv, .csv: file, name, start, "
+        "duration); events name one each",
     )
     audio_track: int | str | None = Field(
         None,
@@ -86,6 +100,7 @@ class Config(Section):
     video: VideoConfig = VideoConfig()
     words: WordsConfig = WordsConfig()
     scan: ScanConfig = ScanConfig()
+    events: EventsConfig = EventsConfig()
     quality: QualityConfig = QualityConfig()
     splits: SplitConfig = SplitConfig()
     model: ModelConfig = ModelConfig()
@@ -104,10 +119,50 @@ class Config(Section):
             raise ValueError(f'must be a number from 1, or a language in quotes, "{track}"')
         return number
 
+    @field_validator("stimuli")
+    @classmethod
+    def _instead_of_film(cls, stimuli: str, info: ValidationInfo) -> str:
+        if stimuli != "none" and info.data.get("film", "demo") != "demo":
+            raise ValueError("goes without film: leave film out")
+        return stimuli
+
+    @field_validator("audio_track", "annotations", "max_trs")
+    @classmethod
+    def _of_a_film(cls, value, info: ValidationInfo):
+        if info.data.get("stimuli", "none") != "none" and value not in (None, "auto", "none"):
+            raise ValueError("goes with a film, not with stimuli")
+        return value
+
+    @field_validator("bold")
+    @classmethod
+    def _not_simulated(cls, bold: str, info: ValidationInfo) -> str:
+        if info.data.get("stimuli", "none") != "none" and bold == "simulated":
+            raise ValueError("simulated brains watch a film: with stimuli name scans")
+        return bold
+
+    @field_validator("events")
+    @classmethod
+    def _of_stimuli(cls, events: EventsConfig, info: ValidationInfo) -> EventsConfig:
+        if info.data.get("stimuli", "none") == "none" and events != EventsConfig():
+            raise ValueError("goes with stimuli")
+        return events
+
+    @field_validator("splits")
+    @classmethod
+    def _stimuli_apart(cls, splits: SplitConfig, info: ValidationInfo) -> SplitConfig:
+        if info.data.get("stimuli", "none") == "none" and splits.test_stimuli:
+            raise ValueError("test_stimuli goes with stimuli")
+        return splits
+
     @property
     def is_demo(self) -> bool:
         """Whether the film is the bundled one."""
-        return self.film == "demo"
+        return self.film == "demo" and not self.has_stimuli
+
+    @property
+    def has_stimuli(self) -> bool:
+        """Whether runs present many stimuli, not one film."""
+        return self.stimuli != "none"
 
     @property
     def has_film(self) -> bool:

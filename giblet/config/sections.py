@@ -13,6 +13,7 @@ from pydantic import (
     field_validator,
 )
 
+from giblet.config.name_template import template_columns
 from giblet.config.precision import Bfloat16
 
 LARGEST = 2**32 - 1  # number that a setting may be, and NumPy's largest seed
@@ -112,6 +113,13 @@ class SplitConfig(Section):
         [], description="with test_runs; by default the last share of the other runs"
     )
 
+    test_stimuli: list[str] = Field(
+        [], description="names of stimuli to test on, * for anything, instead of runs or the share"
+    )
+    validation_stimuli: list[str] = Field(
+        [], description="with test_stimuli; by default the last share of the others"
+    )
+
     @field_validator("validation_runs")
     @classmethod
     def _beside_test_runs(cls, runs: list[str], info) -> list[str]:
@@ -119,6 +127,39 @@ class SplitConfig(Section):
         if runs and (not tested or {*runs} & {*tested}):
             raise ValueError("goes with splits.test_runs, and no run may be in both")
         return runs
+
+    @field_validator("test_stimuli")
+    @classmethod
+    def _instead_of_runs(cls, stimuli: list[str], info) -> list[str]:
+        if stimuli and info.data.get("test_runs"):
+            raise ValueError("goes without splits.test_runs: choose one")
+        return stimuli
+
+    @field_validator("validation_stimuli")
+    @classmethod
+    def _beside_test_stimuli(cls, stimuli: list[str], info) -> list[str]:
+        if stimuli and not info.data.get("test_stimuli"):
+            raise ValueError("goes with splits.test_stimuli")
+        return stimuli
+
+
+class EventsConfig(Section):
+    """Events of many stimuli."""
+
+    stimulus: str = Field(
+        "{stim_file}",
+        description="name of the stimulus of a row of events, made of the row's columns "
+        '("{genre}.{track:0>5}")',
+    )
+    average_repeats: bool = Field(
+        False, description="BOLD of a repeated stimulus is the mean; false: the first time alone"
+    )
+
+    @field_validator("stimulus")
+    @classmethod
+    def _names_columns(cls, template: str) -> str:
+        template_columns(template)
+        return template
 
 
 class ModelConfig(Section):

@@ -13,13 +13,14 @@ from giblet.alignment.sync import Match, match_scans
 from giblet.alignment.voxels import BLOCK_VALUES, most_shared, read_columns, voxel_blocks
 from giblet.errors import GibletError
 from giblet.film.text import NO_WORDS
-from giblet.stats.encoding_maps import group_by_clock, held_out_folds, linear_maps
-from giblet.stats.intersubject import agreement
+from giblet.stats.encoding_maps import ClockGroup, group_by_clock, held_out_folds, linear_maps
+from giblet.stats.intersubject import agreement, explainable_variance
 from giblet.stats.permutation import false_discovery_rate
 from giblet.timing import trs_for
 
 MOVING_MM = 0.5  # framewise displacement of a volume that Power et al. (2012) would leave out
 MOST_PARCELS = 2000  # of a table that names them; more are vertices
+_FEWEST_REPEATED = 10  # TRs
 _LAG_VOXELS = 4096  # in memory at once for all TRs
 
 
@@ -67,6 +68,9 @@ def brain_quality(
     and ``n_words``, the gap being the HRF's length, and for each ``..._p`` a ``..._q`` (voxel), the
     false discovery rate; NaN in voxels without ridge.
 
+    Of many stimuli of which some were presented again: ``repeat_variance`` (subject, voxel), the
+    share of one presentation's variance that repeats.
+
     Where the scans have them: ``tsnr`` (subject, voxel), mean over a subject's runs;
     ``framewise_displacement`` (subject) mm, mean over volumes, and ``moving_share`` (subject), of
     the volumes that moved by more than 0.5 mm. Of the subjects' mean, in the voxels with the
@@ -84,9 +88,10 @@ def brain_quality(
     match = match_scans(scans, t_r, n_trs)
     bands, folds, warnings = _held_out(_bands(regressors), match.runs, t_r)
     warnings = match.warnings + warnings
-    warnings += after_film_warnings(n_scanned, n_trs, max_trs)
+    if match.stimulus is None:
+        warnings += after_film_warnings(n_scanned, n_trs, max_trs)
     warnings += [] if "text" in regressors else [NO_WORDS]
-    groups = group_by_clock(bands, match.volumes, scans["film_time"].values)
+    groups = _clock_groups(bands, match, scans["film_time"].values)
     quality = _agreement(scans, match, block_values, n_permutations, seed)
     selected = np.arange(n_voxels := scans["bold"].shape[1])
     if bands and "isc" in quality and max_voxels is not None and max_voxels < n_voxels:
@@ -109,6 +114,7 @@ def brain_quality(
         warnings.append("no voxel or parcel varies in every run and subject: nothing has a score")
     quality = quality.assign_coords(subject=match.subjects, **_places(scans))
     quality = quality.assign(_false_discoveries(quality) | _noise(scans))
+    quality = quality.assign(_repeated(scans, match, block_values))
     lag, why_none = _lag(scans, match, quality, levels, seed)
     lag = lag_arrays(lag, why_none, t_r)
     attrs = {"t_r": t_r, "n_trs": len(match.trs), "n_runs": len(set(match.runs))} | lag.attrs
@@ -127,8 +133,46 @@ def _agreement(scans, match: Match, block_values: int, n_permutations: int, seed
 
 def _zscored(scans, match: Match, columns: np.ndarray) -> np.ndarray:
     """Some columns of BOLD, z-scored by run: (n_subjects, n_trs, n_columns)."""
-    bold = read_columns(scans, match.volumes, columns)
+    bold = read_columns(scans, match, columns)
     return zscore_bold(bold, match.runs, np.ones(len(match.trs), dtype=bool))[0]
+
+
+def _clock_groups(bands: dict, match: Match, film_time: np.ndarray) -> list[ClockGroup]:
+    """`group_by_clock`; of many stimuli subjects with the same regressors are a group."""
+    if match.stimulus is None:
+        return group_by_clock(bands, match.volumes, film_time)
+    taken = {name: match.take(band) for name, band in bands.items()}
+    groups: dict[bytes, ClockGroup] = {}
+    for s in range(len(match.subjects)):
+        own = {name: band[s] for name, band in taken.items()}
+        key = b"".join(band.tobytes() for band in own.values())
+        groups.setdefault(key, ClockGroup([], own)).subjects.append(s)
+    return list(groups.values())
+
+
+def _repeated(scans, match: Match, block_values: int) -> dict:
+    """``repeat_variance`` (subject, voxel): share of the variance that repeats with the stimulus.
+
+    Of TRs that a subject was scanned in as often as most of those that were repeated; nothing
+    where nobody was in ten of them. It is `explainable_variance` of one presentation.
+    """
+    if match.repeats is None:
+        return {}
+    n_columns, shares = scans["bold"].shape[1], []
+    for own in match.repeats:  # (n_repeats, n_trs)
+        counts = (own >= 0).sum(axis=0)
+        often = int(np.bincount(counts[counts > 1]).argmax()) if (counts > 1).any() else 0
+        trs = np.flatnonzero(counts >= often)
+        if often < 2 or len(trs) < _FEWEST_REPEATED:
+            shares.append(np.full(n_columns, np.nan))
+            continue
+        volumes, width = own[:often, trs], max(1, block_values // scans["bold"].shape[0])
+        blocks = [slice(start, start + width) for start in range(0, n_columns, width)]
+        read = (scans["bold"][:, block].values[volumes] for block in blocks)
+        shares.append(np.concatenate([explainable_variance(block) for block in read]))
+    if np.isnan(shares).all():
+        return {}
+    return {"repeat_variance": (("subject", "voxel"), np.array(shares, dtype=np.float32))}
 
 
 def _held_out(bands: dict, runs: np.ndarray, t_r: float) -> tuple[dict, list, list[str]]:
@@ -155,7 +199,7 @@ def _false_discoveries(quality: xr.Dataset) -> dict:
 
 def _lag(scans, match: Match, quality: xr.Dataset, levels, seed: int):
     """The lag of the subjects' mean, in some thousand voxels that are chosen without the sound."""
-    if levels is None:
+    if levels is None or match.stimulus is not None:
         return scan_lag(None, np.empty(0), np.empty(0), match.runs)
     chosen = _zscored(scans, match, _lag_voxels(quality, scans["bold"].shape[1]))
     film_time = scans["film_time"].values[match.volumes].mean(axis=0)

@@ -6,6 +6,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from giblet.alignment.showings import volume_trs
+from giblet.brain.stimulus_clock import StimulusClock
 from giblet.report.figures import INK, OTHER_COLOUR, svg_uri
 from giblet.report.tables import in_order
 from giblet.timing import tr_onsets
@@ -96,6 +97,8 @@ def missing_volumes(scans: xr.Dataset) -> pd.DataFrame:
     n_trs = int(trs[inside].max(initial=-1)) + 1
     present = np.zeros((len(subjects), n_trs), dtype=bool)
     present[who[inside], trs[inside]] = True
+    if (clock := StimulusClock.of_scans(scans)) is not None:  # silence was not presented
+        present |= clock.stimulus_of_trs(n_trs) < 0
     edges = tr_onsets(n_trs + 1, float(scans.attrs["t_r"]))
     columns = {"start": edges[:-1], "end": edges[1:], "n_missing": (~present).sum(axis=0)}
     return pd.DataFrame(columns).query("n_missing > 0")

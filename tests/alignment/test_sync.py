@@ -275,6 +275,8 @@ def test_film_and_scans_are_checked_before_bold_is_read():
 class SimpleRun:
     """The clock of one run."""
 
+    presented = None
+
     def __init__(self, subject, name, film_time):
         self.t_r, self.subject, self.name, self.film_time = T_R, subject, name, film_time
 

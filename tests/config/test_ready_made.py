@@ -8,10 +8,14 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from tiny_pipeline import forked_snakemake
 
+from giblet.alignment.aligned import split_match
+from giblet.alignment.sync import match_scans
+from giblet.commands.film import join_stimuli
 from giblet.commands.scans import load_bold
 from giblet.config.config import parse_config
 from giblet.film.annotations import read_annotations
@@ -130,26 +134,67 @@ def test_sherlock_becomes_two_runs_whose_shift_is_undone(folder, shared):
     assert (said["onset"] + said["duration"]).iloc[-1] == 1976 * config.t_r
 
 
-def test_ds003720_hears_each_piece_with_its_ten_volumes(folder):
-    """Ten columns belong to a piece; here each piece is a constant that says which it is."""
+GENRES = (
+    "blues",
+    "classical",
+    "country",
+    "disco",
+    "hiphop",
+    "jazz",
+    "metal",
+    "pop",
+    "reggae",
+    "rock",
+)
+
+
+def write_ds003720(folder):
+    """Events as the real ones, pieces that are constants, and scans of ten columns a piece."""
     made = folder / "ds003720" / "derivative" / "stimuli_generate" / "genres_preproc"
+    func = folder / "ds003720" / "sub-001" / "func"
     made.mkdir(parents=True)
-    for n in range(480):
-        name = f"Stim_Training_Run{n // 40 + 1:02d}_{n % 40 + 1:02d}_{'rock' if n % 2 else 'pop'}"
-        soundfile.write(made / f"{name}.wav", np.full(15 * 20, n / 480), 20, subtype="DOUBLE")
+    func.mkdir(parents=True)
+    for task, first, n_runs, n_pieces in (("Training", 0, 12, 40), ("Test", 480, 6, 10)):
+        for run in range(n_runs):
+            own = [first + n_pieces * run + n for n in range(n_pieces)]
+            before = own[-1] if task == "Test" else (own[0] - 1) % 480
+            order = [before, *own * (40 // n_pieces)]
+            rows = [
+                (15 * k, 15, f"'{GENRES[n % 10]}'", n // 10, n / 40, n / 40 + 15)
+                for k, n in enumerate(order)
+            ]
+            columns = ["onset", "duration", "genre", "track", "start", "end"]
+            events = func / f"sub-001_task-{task}_run-{run + 1:02d}_events.tsv"
+            pd.DataFrame(rows, columns=columns).to_csv(events, sep="\t", index=False)
+            for k, n in enumerate(order[1:], 1):
+                name = f"Stim_{task}_Run{run + 1:02d}_{k:02d}_{GENRES[n % 10]}.wav"
+                soundfile.write(made / name, np.full(15 * 200, (n + 1) / 600), 200, subtype="FLOAT")
     data = folder / "ds003720" / "derivative" / "preprocessed_data"
     data.mkdir()
     np.save(data / "sub-001_Resp_Training.npy", waves(3, 4800, 0.0))
+    np.save(data / "sub-001_Resp_Test_Mean.npy", waves(3, 600, 1.0))
+
+
+@pytest.mark.slow
+def test_ds003720_hears_each_piece_with_its_ten_volumes(folder):
+    """Ten columns belong to a piece; here each piece is a constant that says which it is."""
+    write_ds003720(folder)
     run_the_notes("Music genres")
     config = config_of("ds003720")
-    arrays = loaded(config)
-    assert arrays["bold"].shape == (4800, 3)
+    join_stimuli(Path(config.stimuli), Path("stimuli.wav"), Path("stimuli.tsv"), config)
+    load_bold(Path(config.bold), Path("bold.nc"), config, Path("stimuli.tsv"))
+    arrays = load_arrays("bold.nc")
+    assert arrays["bold"].shape == (5400, 3)
     assert arrays["in_film"].all()
-    film, rate = soundfile.read(config.film)
-    assert len(film) == 12 * 615 * rate
+    film, rate = soundfile.read("stimuli.wav")
     heard = film[(arrays["film_time"].values * rate).astype(int)]
-    np.testing.assert_allclose(heard, np.arange(4800) // 10 / 480, atol=1e-6)
-    assert film[0] == pytest.approx(479 / 480)  # the last run's last piece comes first
+    np.testing.assert_allclose(heard, (np.arange(5400) // 10 + 1) / 600, atol=1e-6)
+    assert arrays["event_stimulus"].values[0] == 479  # the last piece came first
+    match = match_scans(arrays, 1.5, 10_000)
+    part = split_match(arrays, match, 1.5, config.splits)
+    assert len(part) == 5400
+    assert (part == "test").sum() == 600
+    assert (part[match.stimulus >= 480] == "test").all()
 
 
 @pytest.mark.parametrize("name", ["sherlock", "ds003720", "narratives"])

@@ -33,6 +33,7 @@ rule load_bold:
     input:
         source=BOLD,
         files=RUN_FILES,
+        stimuli=f"{RESULTS}/stimuli.tsv" if SETTINGS.has_stimuli else [],
     output:
         bold=f"{RESULTS}/bold.nc",
     log:
@@ -46,11 +47,17 @@ rule load_bold:
         mem_mb=memory("load_bold"),
         runtime=runtime("load_bold"),
     params:
-        settings=settings("task", "scan", *["seed"] * SETTINGS.scan.null),
+        stimuli="--stimuli=" if SETTINGS.has_stimuli else "",
+        settings=settings(
+            "task",
+            "scan",
+            *["seed"] * SETTINGS.scan.null,
+            *["t_r", "events", "stimuli"] * SETTINGS.has_stimuli,
+        ),
         source=source_fingerprint("load_bold"),
     shell:
         '"$GIBLET_PYTHON" -m giblet load_bold --source={input.source:q} --bold={output.bold:q}'
-        " --settings={params.settings:q} 2>&1 | tee -i {log:q}"
+        " {params.stimuli}{input.stimuli:q} --settings={params.settings:q} 2>&1 | tee -i {log:q}"
 
 
 rule convolve_hrf:
@@ -144,7 +151,9 @@ rule sync_align:
         others="--others" if OTHERS else "",
         bold="--bold=" if HAS_BOLD else "",
         regressors="--regressors" if HAS_BOLD else "",
-        settings=settings("t_r", "splits", "max_voxels"),
+        settings=settings(
+            *["t_r", "splits", "max_voxels"], *["stimuli"] * SETTINGS.has_stimuli
+        ),
         source=source_fingerprint("sync_align"),
     shell:
         '"$GIBLET_PYTHON" -m giblet sync_align --audio={input.audio:q} --video={input.video:q}'

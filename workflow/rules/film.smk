@@ -1,6 +1,35 @@
 """From the film to features per TR: audio, video, text."""
 
 
+if SETTINGS.has_stimuli:
+
+    rule join_stimuli:
+        """Join the stimuli to one film, with silence between them."""
+        input:
+            source=there("stimuli", [SETTINGS.stimuli]),
+            files=there("stimuli", STIMULI),
+        output:
+            sound=f"{RESULTS}/stimuli.wav",
+            stimuli=f"{RESULTS}/stimuli.tsv",
+        log:
+            f"{LOGS}/join_stimuli.log",
+        benchmark:
+            f"{TIMES}/join_stimuli.tsv"
+        conda:
+            "../envs/giblet.yaml"
+        threads: cores("join_stimuli")
+        resources:
+            mem_mb=memory("join_stimuli"),
+            runtime=runtime("join_stimuli"),
+        params:
+            settings=settings("t_r"),
+            source=source_fingerprint("join_stimuli"),
+        shell:
+            '"$GIBLET_PYTHON" -m giblet join_stimuli --source={input.source:q}'
+            " --sound={output.sound:q} --stimuli={output.stimuli:q} --settings={params.settings:q}"
+            " 2>&1 | tee -i {log:q}"
+
+
 rule extract_codes:
     """Encode the film's sound with the codec."""
     input:

@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
 
 import giblet
 from giblet.audio.feature_types import FEATURE_TYPES
+from giblet.audio.stimuli import list_stimuli
 from giblet.brain.run_table import run_files
 from giblet.commands.doctor.costs import COSTS
 from giblet.commands.fingerprint import source_fingerprint
@@ -64,6 +66,15 @@ TIMES = f"{RESULTS}/times"
 FILM = [] if not SETTINGS.has_film else SETTINGS.film
 if SETTINGS.is_demo:
     FILM = short(film_path())
+STIMULI = []
+if SETTINGS.has_stimuli:
+    FILM = f"{RESULTS}/stimuli.wav"
+    try:
+        STIMULI = sorted({str(s.file) for s in list_stimuli(SETTINGS.stimuli)})
+    except GibletError as error:
+        sys.exit(f"config: stimuli: {error}")
+    if SETTINGS.bold_source == "none":
+        sys.exit("config: stimuli need scans as bold: their events say what was presented when")
 HAS_BOLD = SETTINGS.bold_source != "none"
 # as Snakemake's report calls them
 BRAINS = "noise" if SETTINGS.scan.null else SETTINGS.bold_source
@@ -107,7 +118,7 @@ if not RECIPE.is_file():
     RECIPE = Path(short(Path(workflow.basedir) / RECIPE))
 
 # Snakemake would take what is in braces for a wildcard
-for name in [FILM, BOLD, ANNOTATIONS, *RUN_FILES, CODEC, START, RECIPE]:
+for name in [FILM, SETTINGS.stimuli, *STIMULI, BOLD, ANNOTATIONS, *RUN_FILES, CODEC, START, RECIPE]:
     if set("{}") & set(str(name)):
         sys.exit(f"{str(name)!r}: has a brace in its name; rename it")
 
@@ -136,7 +147,8 @@ def no_film(_):
     )
 
 
-FILM = there("film", [FILM]) if SETTINGS.has_film else no_film
+if not SETTINGS.has_stimuli:
+    FILM = there("film", [FILM]) if SETTINGS.has_film else no_film
 if ANNOTATIONS:
     ANNOTATIONS = there("annotations", [ANNOTATIONS])
 if not HAS_BOLD:
@@ -160,7 +172,9 @@ wildcard_constraints:
 
 def settings(*names):
     """These config values (none: all) as JSON: a rule reruns when one of them changes."""
-    return json.dumps(SETTINGS.model_dump(include=set(names) or None), sort_keys=True)
+    text = json.dumps(SETTINGS.model_dump(include=set(names) or None), sort_keys=True)
+    # Snakemake would take {stim_file} for a wildcard
+    return re.sub(r'\{(?!["}])', r"\\u007b", text)
 
 
 def training_sounds(rule, section, part):

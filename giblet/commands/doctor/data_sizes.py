@@ -104,6 +104,8 @@ def _film_seconds(config: Config, lines: list[str]) -> float | None:
     if not config.has_film:
         lines.append(NO_FILM.format("film is none; set it to a film or an audio file"))
         return None
+    if config.has_stimuli:
+        return _stimuli_seconds(config, lines)
     path = _film(config)
     try:
         with time_limit(_LONGEST_OPENING), open_film(path) as film:
@@ -126,6 +128,28 @@ def _film_seconds(config: Config, lines: list[str]) -> float | None:
     lines.append(f"film: {path}, {length}; sound track {track_text(chosen, tracks)}")
     lines += map(_warned, reading_warnings(path, config.audio_track))
     return seconds or None
+
+
+def _stimuli_seconds(config: Config, lines: list[str]) -> float:
+    """Seconds of the film of all stimuli, by the headers of their files."""
+    from giblet.audio.stimuli import header_clock
+
+    clock = header_clock(config.stimuli, config.t_r)
+    shortest, longest = clock.durations.min(), clock.durations.max()
+    lines.append(
+        f"stimuli: {config.stimuli}, {len(clock.names)} of {shortest:.4g} to {longest:.4g} s"
+    )
+    return clock.at(clock.n_film_trs)
+
+
+def _sound_mb(config: Config) -> float:
+    """Size of the files of the film, or of the stimuli."""
+    from giblet.audio.stimuli import list_stimuli
+
+    files = [_film(config)]
+    if config.has_stimuli:
+        files = list(dict.fromkeys(s.file for s in list_stimuli(config.stimuli)))
+    return sum(file.stat().st_size for file in files) / 1e6
 
 
 def _film(config: Config) -> Path:
@@ -196,6 +220,8 @@ def _scans(
     )
     from giblet.timing import whole_trs
 
+    if config.has_stimuli and config.bold_source == "none":
+        raise GibletError("stimuli need scans as bold: their events say what was presented when")
     if config.bold_source == "none":
         lines.append("scans: none were given (bold): no BOLD is predicted or decoded")
         return None
@@ -256,7 +282,7 @@ def _sizes(config: Config, seconds: float, scans: dict) -> Sizes:
     if n_trs < 1:
         raise GibletError(f"{seconds:.2f} s of film is shorter than one TR ({config.t_r} s)")
     splits = config.splits
-    if splits.test_runs:  # their TRs are not known yet
+    if splits.test_runs or config.has_stimuli:  # their TRs are not known yet
         n_train, n_test = n_trs, round(splits.test * n_trs)
     else:
         parts = split_film(n_trs, config.t_r, splits, bool(scans))
@@ -266,7 +292,7 @@ def _sizes(config: Config, seconds: float, scans: dict) -> Sizes:
     return Sizes(
         n_trs,
         minutes,
-        _film(config).stat().st_size / 1e6,
+        _sound_mb(config),
         n_train,
         n_test,
         test_seconds=float(acquisition_times(n_test + 1, config.t_r)[-1]),

@@ -1,5 +1,6 @@
 """A config's scans before the run: what reading and aligning them will say, and their sizes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,16 @@ def read_runs(config: Config) -> list[BoldRun]:
 
     GibletError as `giblet.brain.bold.read_data_set`.
     """
+    from giblet.audio.stimuli import header_clock
     from giblet.brain.bold import read_data_set
 
     scan = config.scan
     chosen = (scan.confounds, scan.confound_strategy, scan.space, scan.raw)
-    return read_data_set(Path(config.bold_source), config.task, *chosen)
+    stimuli = None
+    if config.has_stimuli:
+        clock = header_clock(config.stimuli, config.t_r)
+        stimuli = replace(clock, template=config.events.stimulus)
+    return read_data_set(Path(config.bold_source), config.task, *chosen, stimuli)
 
 
 def read_columns(runs: list[BoldRun], config: Config) -> tuple[list[BoldRun], Columns, list[str]]:
@@ -96,9 +102,10 @@ def check_clock(
     and how much film each result needs. Raises GibletError as
     `giblet.alignment.sync.match_scans` and, with a film, `giblet.alignment.dataset.split_film`.
     """
-    from giblet.alignment.dataset import gap_warnings, split_film
+    from giblet.alignment.aligned import split_match
+    from giblet.alignment.dataset import gap_warnings
     from giblet.alignment.showings import clock_of, volume_trs
-    from giblet.alignment.sync import match_runs, move_runs, unscanned_warnings
+    from giblet.alignment.sync import match_scans, move_runs, unscanned_warnings
     from giblet.evaluation.quality import after_film_warnings, ridge_folds
     from giblet.timing import trs_for, whole_trs
 
@@ -107,17 +114,21 @@ def check_clock(
     scanned = max(float(run.film_time.max()) for run in runs) + t_r
     n_trs = whole_trs(film_seconds, t_r) if film_seconds else trs_for(scanned, t_r)
     n_trs = max(1, min(n_trs, config.max_trs or n_trs))
-    lines += shown_lines(runs, t_r)
-    match = match_runs(runs, t_r, n_trs)
+    if not config.has_stimuli:
+        lines += shown_lines(runs, t_r)
+    scans = clock_of(runs, t_r)
+    scans.attrs["average_repeats"] = int(config.events.average_repeats)
+    match = match_scans(scans.assign_attrs(t_r=runs[0].t_r), t_r, n_trs)
     labels = list(dict.fromkeys(match.runs.tolist()))
     if len(labels) > 1:
         lines.append(f"runs: {', '.join(labels[:12])}{', …' * (len(labels) > 12)}")
     lines += need_lines(config, match.runs)
     warnings = match.warnings + ridge_folds(match.runs, t_r)[1]
     if film_seconds:
-        split_film(len(match.trs), t_r, config.splits, True, match.runs)
+        split_match(scans, match, t_r, config.splits)
         warnings += unscanned_warnings(match, n_trs) + gap_warnings(config.splits)
-        n_scanned = int(volume_trs(clock_of(runs, t_r), t_r).max()) + 1
+        n_scanned = int(volume_trs(scans, t_r).max()) + 1
+    if film_seconds and not config.has_stimuli:
         warnings += after_film_warnings(n_scanned, n_trs, config.max_trs)
     return warnings
 

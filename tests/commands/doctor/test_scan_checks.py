@@ -59,3 +59,26 @@ def test_regions_of_an_image_need_places(say, tmp_path):
     nibabel.Nifti1Image(np.ones((2, 2, 2), np.int16), np.eye(4)).to_filename(tmp_path / "a.nii")
     (problem,) = say(decoding={"region": "1"}, lesion={"regions": str(tmp_path / "a.nii")})[1]
     assert "these data have no places in the brain, take parcels instead" in problem
+
+
+def test_many_stimuli_are_checked_with_their_events(say, tmp_path):
+    folder, events = tmp_path / "sounds", []
+    folder.mkdir()
+    for n in range(5):
+        sound = np.random.default_rng(n).normal(0, 0.1, 12 * 8000)
+        soundfile.write(folder / f"s{n}.wav", sound, 8000)
+        events.append((12 * n, 12, f"s{n}.wav"))
+    columns = ["onset", "duration", "stim_file"]
+    pd.DataFrame(events, columns=columns).to_csv(tmp_path / "e.tsv", sep="\t", index=False)
+    runs = pd.DataFrame({"subject": ["01", "02"], "file": ["a.csv", "b.csv"], "events": "e.tsv"})
+    runs.assign(t_r=T_R).to_csv(tmp_path / "runs.tsv", sep="\t", index=False)
+    settings = {"film": "demo", "stimuli": str(folder)}
+    lines, problems = say(**settings)
+    assert not problems
+    assert "5 of 12 to 12 s" in lines
+    assert "after the film's end" not in lines
+    (problem,) = say(**settings, splits={"test_stimuli": ["s9"]})[1]
+    assert problem == "splits.test_stimuli: no stimulus s9"
+    assert "stimuli need scans as bold" in say(**settings, bold="none")[1][0]
+    (folder / "s4.wav").unlink()
+    assert "row 5: no stimulus 's4.wav'" in say(**settings)[1][0]

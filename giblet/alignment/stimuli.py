@@ -1,0 +1,209 @@
+"""Runs of many stimuli: the volumes of each stimulus' TRs, its repeats, and parts of whole ones."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+import numpy as np
+import xarray as xr
+
+from giblet.alignment.showings import MOST_SPREAD, Showing, check_consecutive, run_volumes
+from giblet.brain.stimulus_clock import StimulusClock
+from giblet.config.sections import SplitConfig
+from giblet.errors import GibletError, nearest_name
+from giblet.stats.cross_validation import near
+from giblet.timing import share_of_tr, trs_for
+
+ONE_RUN = "all runs"  # of people for whom stimuli are in other runs, or in another order
+
+
+def showing_volumes(
+    showings: Sequence[Showing], subjects: Sequence[str], clock: StimulusClock, n_trs: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Volumes of each TR in every showing of its stimulus, (n_subjects, n_repeats, n_trs) int, and
+    the index of the showing that each is of; -1 where there is none, the rest in their order.
+
+    TRs of silence, and those that a stimulus does not fill, have none. Scrubbed volumes neither.
+    """
+    of_tr, rows = clock.stimulus_of_trs(n_trs), []
+    n_seen = np.zeros((len(subjects), len(clock.names)), dtype=int)
+    for number, showing in enumerate(showings):
+        check_consecutive(showing.trs, showing.times, clock.t_r)
+        s, k = subjects.index(showing.subject), clock.at_second(showing.begin)
+        own = (showing.trs >= 0) & (showing.trs < n_trs) & showing.in_film
+        own[own] = of_tr[showing.trs[own]] == k
+        rows.append((s, n_seen[s, k], showing.trs[own], showing.volumes[own], number))
+        n_seen[s, k] += 1
+    volumes = np.full((len(subjects), max(1, int(n_seen.max())), n_trs), -1)
+    owners = volumes.copy()
+    for s, repeat, trs, own, number in rows:
+        volumes[s, repeat, trs], owners[s, repeat, trs] = own, number
+    order = np.argsort(volumes < 0, axis=1, kind="stable")
+    return np.take_along_axis(volumes, order, 1), np.take_along_axis(owners, order, 1)
+
+
+def stimulus_runs(runs: np.ndarray) -> np.ndarray:
+    """Run of each TR (n_trs,) str, of those in which it was first shown (n_subjects, n_trs).
+
+    The first subject's; `ONE_RUN` for all where other people's runs have other stimuli.
+
+    >>> stimulus_runs(np.array([["a", "a", "b"], ["x", "x", "y"]])).tolist()
+    ['a', 'a', 'b']
+    >>> stimulus_runs(np.array([["a", "a", "b"], ["x", "y", "y"]])).tolist()
+    ['all runs', 'all runs', 'all runs']
+    """
+    together = {tuple(labels) for labels in runs.T.tolist()}
+    alike = all(len(together) == len(set(own.tolist())) for own in runs)
+    return runs[0] if alike else np.full(runs.shape[1], ONE_RUN)
+
+
+def stimulus_warnings(
+    volumes: np.ndarray, average: bool, showings: Sequence[Showing], clock: StimulusClock
+) -> list[str]:
+    """Lines about repeats, about TRs that were not scanned in everyone, and about onsets.
+
+    ``volumes`` as of `showing_volumes`.
+    """
+    counts = (volumes >= 0).sum(axis=1)  # (n_subjects, n_trs)
+    of_tr = clock.stimulus_of_trs(counts.shape[1])
+    again = np.unique(of_tr[(counts > 1).any(axis=0)])
+    lines = []
+    if len(again):
+        used = "the mean is used" if average else "the first is used (events.average_repeats)"
+        lines.append(
+            f"{len(again)} of {len(clock.names)} stimuli were presented {counts.max()} times or "
+            f"fewer: {used}"
+        )
+    seen = (counts > 0).all(axis=0)
+    of_seen = set(of_tr[seen].tolist())
+    unseen = [name for k, name in enumerate(clock.names) if k not in of_seen]
+    if unseen:
+        more = f" and {len(unseen) - 3} more" * (len(unseen) > 3)
+        lines.append(f"{', '.join(unseen[:3])}{more} not used: not scanned in everyone")
+    lost = np.isin(of_tr, list(of_seen - {-1})) & ~seen
+    if lost.any():
+        lines.append(f"{lost.sum()} TRs of other stimuli were not scanned in everyone")
+    far = max((showing.deviation for showing in showings), key=abs, default=0.0)
+    if share_of_tr(far, clock.t_r) > MOST_SPREAD:
+        lines.append(
+            f"stimuli begin up to {abs(far):.2f} s from one moment of the TR: the HRF inside the "
+            "model is that much off, regressors are exact"
+        )
+    return lines
+
+
+def split_stimuli(
+    scans: xr.Dataset,
+    volumes: np.ndarray,
+    stimulus: np.ndarray,
+    clock: StimulusClock,
+    splits: SplitConfig,
+    average: bool,
+) -> np.ndarray:
+    """The part of each TR (n_trs,) str: train, validation, test or gap. Stimuli are never cut.
+
+    ``volumes`` (n_subjects, n_repeats, n_trs) as of `showing_volumes`; ``stimulus`` (n_trs,) index.
+    Test stimuli are those that ``splits`` names, those of the runs that it names, or the last by
+    their share of TRs; so are validation stimuli, of the rest. Training TRs that were scanned in
+    one run within ``gap_seconds`` of a held-out stimulus, in anyone, are the gap.
+
+    Raises
+    ------
+    GibletError
+        A name fits no stimulus or run; a test stimulus, or seconds of it, also train, or
+        validate; nothing is left
+        to train on, or to validate.
+    """
+    present = np.unique(stimulus)
+    test = _held_out(scans, clock, splits.test_stimuli, splits.test_runs, "test")
+    held = _held_out(scans, clock, splits.validation_stimuli, splits.validation_runs, "validation")
+    test = _last_stimuli(stimulus, present, splits.test) if test is None else test
+    rest = present[~np.isin(present, test)]
+    held = _last_stimuli(stimulus, rest, splits.validation) if held is None else held
+    both = [clock.names[k] for k in np.intersect1d(test, held)]
+    if both:
+        raise GibletError(f"splits: stimulus {both[0]} is to test and to validate: choose one")
+    _check_excerpts(clock, test, np.setdiff1d(present, test))
+    of_part = {"test": np.isin(stimulus, test), "validation": np.isin(stimulus, held)}
+    train = ~of_part["test"] & ~of_part["validation"]
+    gap = train & _near_held_out(scans, volumes, ~train, splits, clock.t_r, average)
+    parts = np.select([*of_part.values(), gap], ["test", "validation", "gap"], "train")
+    counts = {part: int((parts == part).sum()) for part in ("test", "validation", "train", "gap")}
+    if min(counts["test"], counts["validation"]) < 1 or counts["train"] < 2:
+        raise GibletError(
+            f"too few TRs of stimuli: {counts['test']} to test, {counts['validation']} to validate "
+            f"and a gap of {counts['gap']} (splits.gap_seconds, within a run) leave "
+            f"{counts['train']} to train on. Name other stimuli or runs in splits, or a smaller gap"
+        )
+    return parts
+
+
+def _held_out(scans, clock: StimulusClock, names, runs, part: str) -> np.ndarray | None:
+    """Indices of the stimuli that are named, or presented in the named runs; None of neither."""
+    if names:
+        return _named(names, clock, f"splits.{part}_stimuli")
+    if not runs:
+        return None
+    existing = np.unique(scans["event_run"].values.astype(str)).tolist()
+    for run in runs:
+        if run not in existing:
+            advice = nearest_name(run, existing)
+            raise GibletError(f"splits.{part}_runs: no run {run} in the scan{advice}")
+    inside = np.isin(scans["event_run"].values.astype(str), runs)
+    of_event = scans["event_stimulus"].values
+    both = np.intersect1d(of_event[inside], of_event[~inside])
+    if len(both):
+        where = scans["event_run"].values[~inside & (of_event == both[0])][0]
+        raise GibletError(
+            f"splits.{part}_runs: stimulus {clock.names[both[0]]} of these runs is in {where}, "
+            f"too, and would train: name stimuli instead (splits.{part}_stimuli)"
+        )
+    return np.unique(of_event[inside])
+
+
+def _named(patterns: Sequence[str], clock: StimulusClock, key: str) -> np.ndarray:
+    """Indices of the stimuli of these names; ``*`` in one stands for anything."""
+    chosen: set[int] = set()
+    for pattern in patterns:
+        fit = {k for k, name in enumerate(clock.names) if fnmatchcase(name, pattern)}
+        if not fit:
+            raise GibletError(f"{key}: no stimulus {pattern}{nearest_name(pattern, clock.names)}")
+        chosen |= fit
+    return np.array(sorted(chosen))
+
+
+def _check_excerpts(clock: StimulusClock, test: np.ndarray, others: np.ndarray) -> None:
+    """GibletError where one of ``test`` and one of ``others`` share seconds of a file."""
+    of_file: dict[str, list[int]] = {}
+    for k in others:
+        of_file.setdefault(clock.files[k], []).append(k)
+    for k in test:
+        for j in of_file.get(clock.files[k], []):
+            first, second = sorted((k, j), key=lambda one: clock.starts[one])
+            if clock.starts[second] < clock.starts[first] + clock.durations[first]:
+                raise GibletError(
+                    f"test stimulus {clock.names[k]} also trains, in {clock.names[j]}: both are of "
+                    f"{clock.files[k]}, and overlap. Test both (splits.test_stimuli), or neither"
+                )
+
+
+def _last_stimuli(stimulus: np.ndarray, present: np.ndarray, share: float) -> np.ndarray:
+    """The last of ``present`` (n_stimuli,) that have ``share`` of their TRs, one at least."""
+    n_trs = np.bincount(stimulus)[present]
+    after = np.cumsum(n_trs[::-1])[::-1] - n_trs  # TRs of those behind each
+    chosen = present[after + n_trs / 2 <= share * n_trs.sum()]
+    return chosen if len(chosen) else present[-1:]
+
+
+def _near_held_out(
+    scans, volumes: np.ndarray, held: np.ndarray, splits: SplitConfig, t_r: float, average: bool
+) -> np.ndarray:
+    """TRs (n_trs,) bool that were scanned near those that are ``held`` (n_trs,) bool."""
+    gap = trs_for(splits.gap_seconds, t_r)
+    is_held = np.zeros(scans.sizes["volume"] + 1, dtype=bool)  # the last is of none: index -1
+    is_held[volumes[..., held]] = True
+    is_held[-1] = False
+    close = np.zeros_like(is_held)
+    for here in run_volumes(scans).values():
+        close[here] = near(is_held[here], gap) if gap else is_held[here]
+    used = volumes if average else volumes[:, :1]
+    return close[used].any(axis=(0, 1))

@@ -1,0 +1,187 @@
+"""Many sounds as one film: a folder or table of stimuli, joined with silence between them."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from giblet.audio.files import read_sound
+from giblet.brain.stimulus_clock import StimulusClock
+from giblet.errors import GibletError, missing_path, nearest_name
+from giblet.film.container import open_film
+from giblet.film.tracks import choose_tracks
+from giblet.io.atomic import replacing
+from giblet.io.tables import is_table, load_table
+from giblet.log import progress
+from giblet.timing import count_samples, samples_duration
+
+_COLUMNS = ("name", "file", "start", "duration")
+_NO_SOUNDS = (".tsv", ".csv", ".json", ".txt", ".md", ".xlsx", ".pdf", ".py", ".m", ".zip")
+_SHORTER = 0.1  # s by which a file may end before its excerpt: the padding of codecs
+_WAV_BYTES = 2**32 - 2**16  # of samples in a file that is no RF64
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """An excerpt of a file from its second ``start`` on; ``duration`` None: to its end."""
+
+    name: str
+    file: Path
+    start: float = 0.0
+    duration: float | None = None
+
+
+def list_stimuli(source: str | Path) -> list[Stimulus]:
+    """The stimuli of a folder, each named as its file is without ending, or of a table.
+
+    In a table (.tsv or .csv) ``file`` lies relative to it; ``name`` is that of the file without
+    ending, ``start`` 0 s and ``duration`` to the file's end where they are n/a or no such column is
+    there.
+
+    Raises
+    ------
+    GibletError
+        A file or column is missing, a column is unknown, a time is no number of seconds, no sound
+        is named, or two have one name.
+    """
+    source = Path(source)
+    if source.is_dir():
+        files = sorted(p for p in source.rglob("[!.]*.*") if p.is_file())
+        files = [p for p in files if p.suffix.lower() not in _NO_SOUNDS]
+        stimuli = [Stimulus(path.stem, path) for path in files]
+    elif is_table(source):
+        stimuli = _of_table(source)
+    else:
+        missing = "" if source.exists() else f" ({missing_path(str(source))})"
+        raise GibletError(f"{source}: stimuli are a folder of sounds, or a .tsv or .csv{missing}")
+    if not stimuli:
+        raise GibletError(f"{source}: no stimuli in it")
+    names = pd.Series([stimulus.name for stimulus in stimuli])
+    if names.duplicated().any():
+        twice = names[names.duplicated()].iloc[0]
+        raise GibletError(
+            f"{source}: two stimuli are named {twice}; give each a name (column name)"
+        )
+    return stimuli
+
+
+def _of_table(path: Path) -> list[Stimulus]:
+    table = load_table(path, dtype={"name": str, "file": str}).dropna(how="all")
+    for name in table:
+        if name not in _COLUMNS:
+            advice = nearest_name(str(name), _COLUMNS)
+            raise GibletError(
+                f"{path}: unknown column {name}{advice}; valid: {', '.join(_COLUMNS)}"
+            )
+    if "file" not in table or table["file"].isna().any():
+        raise GibletError(f"{path}: every stimulus needs a file, in a column of this name")
+    files = [path.parent / file.strip() for file in table["file"]]
+    names = table["name"] if "name" in table else pd.Series([None] * len(table), table.index)
+    starts, durations = (_times(table, name, path) for name in ("start", "duration"))
+    stimuli = []
+    for n, (file, name) in enumerate(zip(files, names, strict=True)):
+        if not file.is_file():
+            raise GibletError(f"{path}: row {n + 1}: {missing_path(str(file))}")
+        named = file.stem if pd.isna(name) else str(name).strip()
+        start = 0.0 if np.isnan(starts[n]) else float(starts[n])
+        duration = None if np.isnan(durations[n]) else float(durations[n])
+        stimuli.append(Stimulus(named, file, start, duration))
+    return stimuli
+
+
+def _times(table: pd.DataFrame, name: str, path: Path) -> np.ndarray:
+    """A column of seconds (n_stimuli,), NaN where there is none. GibletError for others."""
+    if name not in table:
+        return np.full(len(table), np.nan)
+    times = pd.to_numeric(table[name], errors="coerce").to_numpy(float)
+    wrong = (np.isnan(times) & table[name].notna().to_numpy()) | np.isinf(times)
+    wrong |= times < 0 if name == "start" else times <= 0
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise GibletError(f"{path}: row {row + 1}: {name} is {table[name].iloc[row]}, not seconds")
+    return times
+
+
+def join_stimuli(source: str | Path, sound: str | Path, t_r: float) -> StimulusClock:
+    """Write the stimuli of a folder or table as one mono sound (.wav), and return their clock.
+
+    Samples are floats at the highest rate of the files. In memory is one file's sound at a time.
+
+    Raises
+    ------
+    GibletError
+        As `list_stimuli` and `giblet.audio.read_sound`; a stimulus is shorter than a TR, or its
+        file ends before it does.
+    """
+    import soundfile
+
+    stimuli = list_stimuli(source)
+    rate = max(_rate(file) for file in dict.fromkeys(s.file for s in stimuli))
+    read = lru_cache(maxsize=1)(read_sound)  # excerpts of one file follow each other
+    durations, first_tr, n_written = [], 0, 0
+    with (
+        replacing(sound) as temporary,
+        soundfile.SoundFile(temporary, "w", rate, 1, "FLOAT", format=_format(stimuli, rate)) as out,
+    ):
+        for stimulus in progress(stimuli, "joining stimuli", "sounds"):
+            samples = _excerpt(stimulus, read(stimulus.file, rate), rate)
+            durations.append(samples_duration(len(samples), rate))
+            alone = StimulusClock.lay_out([stimulus.name], durations[-1:], t_r)
+            out.write(samples)
+            first_tr += alone.n_film_trs
+            n_end = count_samples(alone.at(first_tr), rate)
+            out.write(np.zeros(n_end - n_written - len(samples), dtype=np.float32))
+            n_written = n_end
+    return _clock(stimuli, durations, t_r)
+
+
+def _clock(stimuli: list[Stimulus], durations: list[float], t_r: float) -> StimulusClock:
+    names, files = [s.name for s in stimuli], [str(s.file) for s in stimuli]
+    return StimulusClock.lay_out(names, durations, t_r, files, [s.start for s in stimuli])
+
+
+def header_clock(source: str | Path, t_r: float) -> StimulusClock:
+    """The clock of the stimuli of a folder or table by the headers of their files alone.
+
+    Raises GibletError as `list_stimuli`, for a file that is no sound, and for a stimulus that is
+    shorter than a TR.
+    """
+    stimuli = list_stimuli(source)
+    durations = [_file_seconds(s) - s.start if s.duration is None else s.duration for s in stimuli]
+    return _clock(stimuli, durations, t_r)
+
+
+def _rate(file: Path) -> int:
+    """Hz of the sound track that is read."""
+    with open_film(file) as film:
+        return max(1, *(track.sample_rate for track in choose_tracks(film, None, file)))
+
+
+def _format(stimuli: list[Stimulus], rate: int) -> str:
+    """RF64 where a WAV file may be too small."""
+    seconds = sum(_file_seconds(s) if s.duration is None else s.duration for s in stimuli)
+    n_bytes = 4 * count_samples(4 * seconds, rate)  # with the silence between them
+    return "RF64" if n_bytes > _WAV_BYTES else "WAV"
+
+
+def _file_seconds(stimulus: Stimulus) -> float:
+    """Length of a stimulus' file, by its header."""
+    with open_film(stimulus.file) as film:
+        return float(film.duration or 0) / 1e6
+
+
+def _excerpt(stimulus: Stimulus, sound: np.ndarray, rate: int) -> np.ndarray:
+    """Samples of a stimulus, of its file's ``sound`` (n_samples,). GibletError where it ends."""
+    begin = count_samples(stimulus.start, rate)
+    if stimulus.duration is None and begin < len(sound):
+        return sound[begin:]
+    wanted = stimulus.duration or 0.0
+    end = samples_duration(len(sound), rate)
+    if stimulus.start >= end or stimulus.start + wanted > end + _SHORTER:
+        raise GibletError(
+            f"stimulus {stimulus.name}: {stimulus.file} ends at {end:.2f} s, before the excerpt's "
+            f"{stimulus.start + wanted:g} s; correct start or duration"
+        )
+    return sound[begin : begin + count_samples(wanted, rate)]

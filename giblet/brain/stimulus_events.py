@@ -1,0 +1,105 @@
+"""Events tables of many stimuli: which one each row presents, and when."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from giblet.brain.events import MISSING, numbers_of, row_number
+from giblet.brain.stimulus_clock import StimulusClock
+from giblet.config.name_template import fill_template, template_columns
+from giblet.errors import GibletError, nearest_name
+from giblet.io.tables import load_table
+from giblet.timing import TOLERANCE
+
+_TOO_LONG = 0.1  # s by which a stimulus may be longer than its event: the padding of codecs
+_QUOTES = "'\" \t"  # around cells of some tables
+
+
+def read_stimulus_events(path: Path, stimuli: StimulusClock) -> pd.DataFrame:
+    """Rows that present a stimulus, by onset: ``onset duration stim_onset`` (s) and ``stimulus``.
+
+    ``stimuli.template`` makes the stimulus' name of a row's cells, without quotes around them. A
+    row with n/a in one of these columns is no stimulus. ``stim_onset`` is the second of the film of
+    all stimuli at which this one begins, ``stimulus`` its index; ``duration`` is the stimulus' own,
+    or the event's where the two agree within 0.1 s.
+
+    Raises
+    ------
+    GibletError
+        A column is missing, an onset is no number; a stimulus is not among ``stimuli`` or longer
+        than its event; two are presented at once; no row presents one.
+    """
+    table = load_table(path, dtype=str, na_values=MISSING)
+    columns = template_columns(stimuli.template)
+    for name in ["onset", "duration", *columns]:
+        if name not in table:
+            raise GibletError(f"{path}: no column {name}{nearest_name(name, [*table])}")
+    rows = table[table[columns].notna().all(axis=1)].copy()
+    if not len(rows):
+        raise GibletError(f"{path}: no row names a stimulus (events.stimulus: {stimuli.template})")
+    rows["onset"], given = numbers_of(rows, "onset", path), numbers_of(rows, "duration", path)
+    for name, values in (("onset", rows["onset"].isna()), ("duration", given < 0)):
+        if values.any():
+            raise GibletError(f"{path}: row {row_number(values)}: {name} must be seconds")
+    rows["stimulus"] = [_found(row, columns, stimuli, path) for row in rows.iterrows()]
+    longest = stimuli.durations[rows["stimulus"]]
+    given = given.where(given > 0, longest)
+    too_long = longest - given > _TOO_LONG
+    if too_long.any():
+        name = stimuli.names[rows["stimulus"][too_long].iloc[0]]
+        raise GibletError(
+            f"{path}: row {row_number(too_long)}: stimulus {name} lasts {longest[too_long][0]:g} s,"
+            f" longer than its event ({given[too_long].iloc[0]:g} s): shorten it (duration in the "
+            "table of stimuli)"
+        )
+    rows["duration"] = np.minimum(longest, given)
+    rows["stim_onset"] = stimuli.begins[rows["stimulus"]]
+    rows = rows.sort_values("onset", kind="stable")
+    _check_apart(rows, stimuli, path)
+    return rows[["onset", "duration", "stim_onset", "stimulus"]]
+
+
+def _found(row: tuple, columns: list[str], stimuli: StimulusClock, path: Path) -> int:
+    label, cells = row
+    name = fill_template(
+        stimuli.template, {column: cells[column].strip(_QUOTES) for column in columns}
+    )
+    try:
+        return stimuli.find(name)
+    except GibletError as error:
+        raise GibletError(
+            f"{path}: row {label + 1}: {error}; add it to stimuli, or write n/a"
+        ) from None
+
+
+def presented_events(
+    path: Path, bold: Path, scan_end: float, t_r: float, stimuli: StimulusClock
+) -> pd.DataFrame:
+    """`read_stimulus_events` of a scan of the file ``bold``, which lasted ``scan_end`` s.
+
+    Raises GibletError where it ended a TR or more before the last stimulus, too.
+    """
+    events = read_stimulus_events(path, stimuli)
+    beyond = float((events["onset"] + events["duration"]).max()) - scan_end
+    if beyond >= t_r - TOLERANCE:
+        raise GibletError(
+            f"{bold}: the scan ends {beyond:.1f} s before the last stimulus does ({path.name}); "
+            "are onsets seconds since the scan began? Write n/a for stimuli that were not scanned"
+        )
+    return events
+
+
+def _check_apart(rows: pd.DataFrame, stimuli: StimulusClock, path: Path) -> None:
+    """GibletError where a row begins before the one before it has ended."""
+    ends = (rows["onset"] + rows["duration"]).to_numpy()[:-1]
+    early = np.flatnonzero(rows["onset"].to_numpy()[1:] < ends - TOLERANCE)
+    if not len(early):
+        return
+    first, second = rows.iloc[early[0]], rows.iloc[early[0] + 1]
+    names = [stimuli.names[int(row["stimulus"])] for row in (first, second)]
+    raise GibletError(
+        f"{path}: two stimuli at once at {second['onset']:g} s: {names[0]} (row {first.name + 1}) "
+        f"and {names[1]} (row {second.name + 1}); correct onset or duration, or mix them to one "
+        "sound"
+    )

@@ -1,0 +1,357 @@
+"""Runs of many stimuli: which volume is of which TR, repeats, regressors, parts and scores."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from hypothesis import given, settings, strategies as st
+
+from giblet.alignment.aligned import align, film_data, split_match
+from giblet.alignment.hrf import convolve_hrf
+from giblet.alignment.regressors import regress
+from giblet.alignment.stimuli import ONE_RUN
+from giblet.alignment.sync import match_scans
+from giblet.brain.runs import Presented
+from giblet.brain.stimulus_clock import StimulusClock
+from giblet.config.sections import SplitConfig
+from giblet.errors import GibletError
+from giblet.evaluation.decoding import lagged
+from giblet.evaluation.quality import brain_quality
+
+TRS = (0.72, 0.8, 1.0, 1.49, 1.5, 2.0, 2.2)
+
+
+def make_scans(clock, runs, bold=None, start_time=0.0, **attrs):
+    """Scans of ``runs``: (subject, run, n_volumes, [(onset, stimulus), ...]) each."""
+    volumes, events = [], []
+    for subject, run, n_volumes, shown in runs:
+        onsets, stimuli = map(np.array, zip(*shown, strict=True))
+        table = pd.DataFrame({"onset": onsets.astype(float), "stimulus": stimuli})
+        table["duration"] = clock.durations[stimuli]
+        table["stim_onset"] = clock.begins[stimuli]
+        scan_time = start_time + np.arange(n_volumes) * clock.t_r
+        times = Presented(clock, table, scan_time).film_times()
+        names = ("film_time", "in_film", "film_start")
+        columns = dict(zip(names, times, strict=True)) | {"scan_time": scan_time}
+        volumes.append(pd.DataFrame(columns).assign(subject=subject, run=run))
+        events.append(table.assign(subject=subject, run=run))
+    volumes, events = pd.concat(volumes), pd.concat(events)
+    coords = {name: ("volume", volumes[name].tolist()) for name in volumes}
+    names = ("subject", "run", "onset", "duration", "stimulus")
+    coords |= {f"event_{name}": ("event", events[name].tolist()) for name in names}
+    bold = np.zeros((len(volumes), 1)) if bold is None else bold
+    return xr.Dataset(
+        {"bold": (("volume", "parcel"), bold.astype(np.float32))},
+        coords | clock.coordinates(),
+        {"t_r": clock.t_r, "source": "made here", **attrs},
+    )
+
+
+def runs_of(orders, n_volumes, step, first=0.0):
+    """One run a subject: stimuli in its order, ``step`` s apart."""
+    return [
+        (f"sub-{s}", "run-1", n_volumes, [(first + step * n, k) for n, k in enumerate(order)])
+        for s, order in enumerate(orders)
+    ]
+
+
+# ---- which volume is of which TR -----------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    t_r=st.sampled_from(TRS),
+    durations=st.lists(st.floats(3.0, 14.0), min_size=2, max_size=5),
+    silences=st.lists(st.sampled_from([0.0, 0.3, 1.5, 4.01, 12.0]), min_size=5, max_size=5),
+    first=st.floats(0.0, 9.0),
+    order=st.permutations([0, 1, 2, 3, 4]),
+)
+def test_each_tr_of_a_stimulus_is_scanned_within_it(t_r, durations, silences, first, order):
+    clock = StimulusClock.lay_out([f"s{n}" for n in range(len(durations))], durations, t_r)
+    shown, onset = [], first
+    for k in [*(k for k in order if k < len(durations)), 0]:  # one comes twice
+        shown.append((onset, k))
+        onset += clock.durations[k] + silences[k]
+    scans = make_scans(clock, [("sub-1", "run-1", int(onset / t_r) + 3, shown)])
+    match = match_scans(scans, t_r, clock.n_film_trs)
+    presented = dict(enumerate(shown))
+    scan_time, moments = scans["scan_time"].values, []
+    for repeat in match.repeats[0]:
+        for tr, k, volume in zip(match.trs, match.stimulus, repeat, strict=True):
+            if volume < 0:
+                continue
+            own = [scan_time[volume] - on for on, j in presented.values() if j == k]
+            within = [t for t in own if -1e-6 <= t < clock.durations[k]]
+            assert len(within) == 1  # it was on then
+            moments.append(within[0] - (tr - clock.first_trs[k]) * t_r)
+    moments = np.array(moments)
+    middle = np.median(moments)
+    assert (np.abs(moments - middle) <= t_r).all()
+    # no stimulus lacks more than the TR at its beginning or end
+    n_seen = np.bincount(match.stimulus, minlength=len(clock.names))
+    assert (n_seen >= clock.n_trs - 1).all()
+    assert (np.diff(match.trs) > 0).all()
+
+
+@pytest.mark.parametrize("t_r", TRS)
+def test_onsets_at_any_moment_lose_no_tr(t_r):
+    """The middle of the TR is the shared moment: a volume is of the TR in which it was taken."""
+    n = 24
+    clock = StimulusClock.lay_out([f"s{k}" for k in range(n)], np.full(n, 7 * t_r), t_r)
+    rng = np.random.default_rng(1)
+    onsets = np.arange(n) * 9 * t_r + rng.uniform(0, t_r, n)
+    scans = make_scans(
+        clock, [("sub-1", "run-1", n * 9 + 2, [*zip(onsets, range(n), strict=True)])]
+    )
+    match = match_scans(scans, t_r, clock.n_film_trs)
+    assert np.bincount(match.stimulus).tolist() == [7] * n
+    since = scans["scan_time"].values[match.volumes[0]] - onsets[match.stimulus]
+    assert np.array_equal(np.floor(since / t_r), match.trs - clock.first_trs[match.stimulus])
+    assert any("from one moment of the TR" in line for line in match.warnings)
+
+
+def test_onsets_that_differ_by_milliseconds_do_not_come_a_tr_apart():
+    clock = StimulusClock.lay_out(["a", "b", "c"], [15.0, 15.0, 15.0], 1.5)
+    shown = [(0.0, 0), (15.002, 1), (29.998, 2), (45.001, 0)]
+    match = match_scans(make_scans(clock, [("sub-1", "run-1", 41, shown)]), 1.5, clock.n_film_trs)
+    assert match.volumes[0].tolist()[:10] == list(range(10))
+    of_b = match.volumes[0][match.stimulus == 1]
+    assert of_b.tolist() == list(range(11, 20))  # its first volume was taken 2 ms before it
+    assert match.volumes[0][match.stimulus == 2].tolist() == list(range(20, 30))
+    assert match.repeats[0, 1][match.stimulus == 0].tolist() == [-1, *range(31, 40)]
+
+
+def test_subjects_with_other_orders_have_their_own_volumes():
+    clock = StimulusClock.lay_out(["a", "b", "c"], [6.0, 6.0, 7.4], 1.5)
+    scans = make_scans(clock, runs_of([[0, 1, 2], [2, 1, 0]], 20, 9.0))
+    match = match_scans(scans, 1.5, clock.n_film_trs)
+    assert match.stimulus.tolist() == [0] * 4 + [1] * 4 + [2] * 4  # 7.4 s hold four whole TRs
+    assert match.volumes[0].tolist() == [0, 1, 2, 3, 6, 7, 8, 9, 12, 13, 14, 15]
+    assert match.volumes[1].tolist() == [32, 33, 34, 35, 26, 27, 28, 29, 20, 21, 22, 23]
+    assert set(match.runs) == {"run-1"}
+
+
+def test_stimuli_in_other_runs_of_other_people_are_in_one_run():
+    clock = StimulusClock.lay_out(["a", "b"], [6.0, 6.0], 1.5)
+    runs = [
+        *[("sub-1", f"run-{k + 1}", 6, [(0.0, k)]) for k in range(2)],
+        *[("sub-2", f"run-{k + 1}", 6, [(0.0, 1 - k)]) for k in range(2)],
+    ]
+    assert set(match_scans(make_scans(clock, runs), 1.5, 20).runs) == {"run-1", "run-2"}
+    runs[2:] = [("sub-2", "run-1", 14, [(0.0, 0), (9.0, 1)])]
+    assert set(match_scans(make_scans(clock, runs), 1.5, 20).runs) == {ONE_RUN}
+
+
+def test_repeats_are_averaged_on_request_and_the_first_is_used_else():
+    clock = StimulusClock.lay_out(["a", "b"], [6.0, 6.0], 1.5)
+    runs = runs_of([[0, 1, 0, 0]], 30, 9.0)
+    bold = np.arange(30.0)[:, None]
+    first = match_scans(make_scans(clock, runs, bold), 1.5, clock.n_film_trs)
+    assert first.take(bold)[0, :, 0].tolist() == [0, 1, 2, 3, 6, 7, 8, 9]
+    mean = match_scans(make_scans(clock, runs, bold, average_repeats=1), 1.5, clock.n_film_trs)
+    expected = [(0 + 12 + 18) / 3 + n for n in range(4)]
+    assert mean.take(bold)[0, :, 0].tolist() == [*expected, 6, 7, 8, 9]
+    assert "1 of 2 stimuli were presented 3 times or fewer: the mean" in mean.warnings[0]
+
+
+# ---- regressors ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", ["spm", "glover", "fir", "none"])
+@pytest.mark.parametrize("t_r", [0.72, 1.5, 2.2])
+def test_regressors_are_those_of_the_runs_own_sound(model, t_r):
+    """As if what was heard in the run, silence included, were one film."""
+    clock = StimulusClock.lay_out(["a", "b", "c"], [6.6, 8.8, 13.2], t_r)
+    rate = 100 / t_r
+    shown = [(4.4, 2), (17.6, 0), (29.92, 1), (40.7, 0)]  # the first two follow each other
+    shown = [(round(onset * rate) / rate, k) for onset, k in shown]
+    scans = make_scans(clock, [("sub-1", "run-1", 60, shown)], start_time=0.3137)
+    rng = np.random.default_rng(0)
+    values = rng.uniform(0, 1, (clock.n_film_trs * 100, 2))  # silence has values, too
+    heard = np.zeros((round(200 * rate), 2))
+    for onset, k in shown:
+        begin, n = round(clock.begins[k] * rate), round(clock.durations[k] * rate)
+        at = round(onset * rate)
+        heard[at : at + n] = values[begin : begin + n]
+    lags = (2.2, 5.0) if model == "fir" else ()
+    times = scans["scan_time"].values
+    expected = convolve_hrf(heard, rate, times, model, lags=lags, width=t_r)
+    regressors = regress(values, rate, scans, t_r, model, lags)
+    assert np.abs(regressors - expected).max() < 1e-5
+
+
+def test_what_was_heard_before_the_first_volume_has_its_response():
+    """Ten volumes were cut off: the first sound is in none of the scans, but its response is."""
+    clock = StimulusClock.lay_out(["a", "b"], [15.0, 15.0], 1.5)
+    shown = [(0.0, 0), (15.0, 1)]
+    whole = make_scans(clock, [("sub-1", "run-1", 25, shown)])
+    cut = make_scans(clock, [("sub-1", "run-1", 15, shown)], start_time=15.0)
+    values = np.ones((clock.n_film_trs, 1))
+    regressors = [regress(values, 1 / 1.5, scans, 1.5, "spm") for scans in (whole, cut)]
+    assert np.allclose(regressors[0][10:], regressors[1])
+    assert regressors[1][0] > 0.5
+
+
+def test_costs_grow_with_the_number_of_stimuli():
+    """Runs of 40: a thousand stimuli cost ten times a hundred, not a hundred times."""
+
+    def seconds(n):
+        clock = StimulusClock.lay_out([f"s{k}" for k in range(n)], np.full(n, 15.0), 1.5)
+        runs = [
+            ("sub-1", f"run-{r}", 400, [(15.0 * k, 40 * r + k) for k in range(40)])
+            for r in range(n // 40)
+        ]
+        scans, values = make_scans(clock, runs), np.ones((clock.n_film_trs, 4))
+        begin = time.process_time()
+        match_scans(scans, 1.5, clock.n_film_trs)
+        regress(values, 1 / 1.5, scans, 1.5, "spm")
+        return time.process_time() - begin
+
+    seconds(40)
+    assert seconds(1000) < 25 * seconds(120)  # 8 times as many
+
+
+# ---- parts ---------------------------------------------------------------------------------------
+
+CLOCK = StimulusClock.lay_out([f"s{k}" for k in range(10)], np.full(10, 15.0), 1.5)
+
+
+def parts_of(scans, **splits):
+    match = match_scans(scans, 1.5, CLOCK.n_film_trs)
+    part = split_match(scans, match, 1.5, SplitConfig(**splits))
+    return {name: set(part[match.stimulus == k]) for k, name in enumerate(CLOCK.names)}
+
+
+def two_runs():
+    """Stimuli 0 to 7 in one run, 8 and 9 in another; the order differs between people."""
+    return [
+        run
+        for s, order in enumerate([range(8), range(7, -1, -1)])
+        for run in (
+            (f"sub-{s}", "run-1", 90, [(15.0 * n, k) for n, k in enumerate(order)]),
+            (f"sub-{s}", "run-2", 50, [(15.0 * n, k) for n, k in enumerate([8, 9, 8])]),
+        )
+    ]
+
+
+def test_parts_hold_whole_stimuli_and_the_gap_lies_in_a_run():
+    scans = make_scans(CLOCK, two_runs())
+    parts = parts_of(scans, test_runs=["run-2"], validation=0.125, gap_seconds=0)
+    assert [parts[f"s{k}"] for k in (8, 9)] == [{"test"}] * 2
+    assert parts["s7"] == {"validation"}
+    assert all(parts[f"s{k}"] == {"train"} for k in range(7))
+    parts = parts_of(scans, test_runs=["run-2"], validation=0.125, gap_seconds=15)
+    assert parts["s6"] == {"gap"}  # beside s7 in both people; the test run has none
+    assert parts["s5"] == {"train"}
+    parts = parts_of(scans, test_stimuli=["s3", "s8"], validation_stimuli=["s5"], gap_seconds=3)
+    assert parts["s3"] == parts["s8"] == {"test"}
+    assert parts["s5"] == {"validation"}
+    assert parts["s4"] == parts["s2"] == {"train", "gap"}
+
+
+def test_without_names_the_last_stimuli_are_held_out():
+    parts = parts_of(make_scans(CLOCK, two_runs()), gap_seconds=0)
+    assert [name for name, part in parts.items() if part == {"test"}] == ["s8", "s9"]
+    assert [name for name, part in parts.items() if part == {"validation"}] == ["s7"]
+
+
+@pytest.mark.parametrize(
+    ("splits", "message"),
+    [
+        ({"test_stimuli": ["s11"]}, "splits.test_stimuli: no stimulus s11; did you mean s1"),
+        ({"test_runs": ["run-3"]}, "splits.test_runs: no run run-3 in the scan; did you mean"),
+        (
+            {"test_stimuli": ["s1"], "validation_stimuli": ["s*"]},
+            "stimulus s1 is to test and to validate",
+        ),
+        ({"test_stimuli": ["s*"]}, "too few TRs of stimuli"),
+        ({"test_runs": ["run-2"], "gap_seconds": 200}, "too few TRs of stimuli: 20 to test"),
+    ],
+)
+def test_parts_that_cannot_be(splits, message):
+    with pytest.raises(GibletError, match=message) as caught:
+        parts_of(make_scans(CLOCK, two_runs()), **splits)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_test_stimulus_that_also_trains_is_refused():
+    runs = [*two_runs(), ("sub-1", "run-3", 20, [(0.0, 9)])]
+    with pytest.raises(GibletError, match="stimulus s9 of these runs is in run-3, too"):
+        parts_of(make_scans(CLOCK, runs), test_runs=["run-2"])
+
+
+def test_a_test_stimulus_whose_seconds_also_train_is_refused():
+    files = [f"file {k}" for k in range(9)] + ["file 3"]
+
+    def clock(start):
+        starts = [*[0.0] * 9, start]
+        return StimulusClock.lay_out(CLOCK.names, CLOCK.durations.tolist(), 1.5, files, starts)
+
+    with pytest.raises(
+        GibletError, match="test stimulus s9 also trains, in s3: both are of file 3"
+    ):
+        parts_of(make_scans(clock(14.0), two_runs()), test_runs=["run-2"], gap_seconds=0)
+    parts_of(make_scans(clock(15.0), two_runs()), test_runs=["run-2"], gap_seconds=0)
+
+
+# ---- aligned, lags, scores -----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def heard():
+    """Features of ten stimuli, and brains that hear them: a shared response, and noise."""
+    rng = np.random.default_rng(3)
+    features = rng.normal(size=(CLOCK.n_film_trs, 2)).astype(np.float32)
+    runs = [
+        (f"sub-{s}", f"run-{r}", 60, [(15.0 * n, k) for n, k in enumerate(order[::step])])
+        for s, step in enumerate([1, -1])
+        for r, order in enumerate([range(4), range(4, 7), range(7, 10)])
+    ]
+    scans = make_scans(CLOCK, runs)
+    regressors = regress(features, 1 / 1.5, scans, 1.5, "spm")
+    signal = regressors @ np.array([[1.0, 0.0], [0.0, 0.0]])
+    bold = 3 * signal + rng.normal(0, signal[:, :1].std(), signal.shape)
+    scans["bold"] = (("volume", "parcel"), bold.astype(np.float32))
+    film = xr.Dataset(
+        {"audio": (("tr", "row", "frame"), features[:, :, None])},
+        attrs={"t_r": 1.5, "encoding_mode": "mel"},
+    )
+    blurred = xr.Dataset({"regressors": (("volume", "feature"), regressors)})
+    blurred.attrs.update(n_trs=CLOCK.n_film_trs, hrf_model="spm", fir_lags_seconds=[])
+    return film, scans, blurred
+
+
+def test_lags_do_not_reach_into_another_stimulus(heard):
+    film, scans, blurred = heard
+    aligned = align([film], scans, [blurred], 1.5, SplitConfig(gap_seconds=0))
+    assert aligned["stimulus"].values.tolist() == np.repeat(CLOCK.names, 10).tolist()
+    data = film_data(aligned)
+    assert len(set(data.run)) == 10  # one label a stimulus, though parts touch
+    later = lagged(np.arange(1.0, 101.0)[:, None], data.run, range(3, 4))[:, 0]
+    assert (later.reshape(10, 10)[:, 7:] == 0).all()
+    assert (later.reshape(10, 10)[:, :7] > 0).all()
+    assert {len(stretch) for stretch in data.stretches("train")} == {10}
+
+
+def test_the_share_that_repeats_is_that_of_the_signal():
+    rng = np.random.default_rng(5)
+    runs = runs_of([[0, 1, 2, 3] * 4], 170, 15.0)
+    scans = make_scans(CLOCK, runs, rng.normal(size=(170, 3)))
+    of_tr = np.tile(rng.normal(size=(40, 1)), (4, 1))
+    scans["bold"].values[:160, 1:] += of_tr  # half of the variance
+    scans["bold"].values[:160, 2:] += 3 * of_tr  # 16 of 17
+    quality = brain_quality(scans, {}, 1.5)
+    share = quality["repeat_variance"].values[0]
+    assert np.abs(share - [0, 0.5, 16 / 17]).max() < 0.15
+    assert "isc" not in quality
+
+
+def test_ridge_finds_what_each_heard_in_its_own_order(heard):
+    _, scans, blurred = heard
+    options = {"n_permutations": 20, "n_shifts": 50, "n_iter": 2}
+    quality = brain_quality(scans, {"mel": blurred}, 1.5, **options)
+    r = quality["r_mel"].values  # (subject, voxel)
+    assert (r[:, 0] > 0.6).all()
+    assert (np.abs(r[:, 1]) < 0.3).all()

@@ -1,0 +1,104 @@
+"""The workflow on four short sounds that two SIMULATED people heard, in two runs each."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from tiny_pipeline import ask, planned, snakemake
+
+from giblet.io.arrays import load_arrays
+from giblet.io.tables import load_table
+
+T_R, SECONDS, RATE = 1.5, 12.0, 16000
+SETTINGS = {
+    "film": "demo",  # the default: none of its own
+    "stimuli": "sounds",
+    "bold": "runs.tsv",
+    "events": {"stimulus": "{kind}_{number}", "average_repeats": True},
+    "splits": {"test_stimuli": ["wave_2"], "validation_stimuli": ["noise_2"], "gap_seconds": 3},
+    "quality": {"n_permutations": 10, "n_shifts": 50, "n_iter": 2},
+    "decoding": {"n_permutations": 20, "clip_seconds": 4.5},
+}
+RUNS = {"run-1": ["noise_1", "wave_1", "noise_2"], "run-2": ["wave_2", "noise_1", "wave_2"]}
+
+
+def write_sounds(folder):
+    """Four sounds whose level goes up and down, each at its own pace."""
+    rng, times = np.random.default_rng(0), np.arange(round(SECONDS * RATE)) / RATE
+    (folder / "sounds").mkdir()
+    for n, name in enumerate(["noise_1", "noise_2", "wave_1", "wave_2"]):
+        carrier = rng.normal(0, 0.3, len(times))
+        if name.startswith("wave"):
+            carrier = np.sin(2 * np.pi * (200 + 150 * n) * times)
+        level = 0.05 + 0.3 * (1 + np.sin(2 * np.pi * times / (4 + n)))
+        soundfile.write(folder / "sounds" / f"{name}.wav", carrier * level, RATE)
+
+
+def write_scans(folder):
+    """Eight parcels of slow noise in tables, and the events of each run, 15 s apart."""
+    rng, rows = np.random.default_rng(1), []
+    for subject in ("01", "02"):
+        for run, heard in RUNS.items():
+            name = f"sub-{subject}_{run}"
+            noise = np.cumsum(rng.normal(0, 1, (40, 8)), axis=0) + rng.normal(100, 1, (40, 8))
+            parcels = [f"parcel {n}" for n in range(8)]
+            pd.DataFrame(noise, columns=parcels).to_csv(
+                folder / f"{name}.tsv", sep="\t", index=False
+            )
+            events = [(15 * n, SECONDS, *sound.split("_")) for n, sound in enumerate(heard)]
+            columns = ["onset", "duration", "kind", "number"]
+            pd.DataFrame(events, columns=columns).to_csv(
+                folder / f"{name}_events.tsv", sep="\t", index=False
+            )
+            rows.append((subject, run, f"{name}.tsv", T_R, f"{name}_events.tsv"))
+    columns = ["subject", "run", "file", "t_r", "events"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "runs.tsv", sep="\t", index=False)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("stimuli")
+    write_sounds(folder)
+    write_scans(folder)
+    return folder
+
+
+def test_the_stimuli_are_joined_before_all_else(folder):
+    jobs = planned(folder, "brain_quality", **SETTINGS)
+    assert jobs["join_stimuli"] == 1
+    assert jobs["extract_codes"] == jobs["load_bold"] == jobs["brain_quality"] == 1
+
+
+def test_stimuli_without_scans_and_missing_ones_are_one_line(folder):
+    for changes, message in (
+        ({"bold": "none"}, "stimuli need scans as bold"),
+        ({"stimuli": "nowhere"}, "config: stimuli: nowhere: stimuli are a folder"),
+        ({"annotations": "said.tsv"}, "annotations = 'said.tsv': goes with a film"),
+    ):
+        done = ask(folder, "--dry-run", **SETTINGS | changes)
+        assert done.returncode
+        assert message in done.stdout
+
+
+@pytest.mark.slow
+def test_scans_and_sounds_of_stimuli_become_a_report(folder):
+    done = snakemake(folder, "report", **SETTINGS)
+    assert done.returncode == 0, done.stdout
+    results = folder / "results" / "tiny"
+    aligned = load_arrays(results / "aligned" / "encodec.nc")
+    assert (
+        aligned["stimulus"].values.tolist()
+        == np.repeat(["noise_1", "noise_2", "wave_1", "wave_2"], 8).tolist()
+    )
+    part = dict(
+        zip(aligned["stimulus"].values.tolist(), aligned["part"].values.tolist(), strict=True)
+    )
+    assert part["wave_2"] == "test"
+    assert part["noise_2"] == "validation"
+    assert soundfile.info(results / "audio/encodec/original.wav").duration == pytest.approx(12)
+    metrics = set(load_table(results / "brain_quality.tsv")["metric"])
+    assert {"isc", "repeat_variance"} <= metrics  # too few TRs for ridge
+    assert "Repeated variance" in (results / "report.html").read_text()
+    assert set(load_table(results / "scores.tsv")["column"]) >= {"codec", "stimulus", "brain"}
+    again = snakemake(folder, "export", **SETTINGS)
+    assert again.returncode == 0, again.stdout
