@@ -12,6 +12,7 @@ from giblet.config.sections import (
     LesionConfig,
     MelConfig,
     ModelConfig,
+    MusicConfig,
     PretrainingConfig,
     QualityConfig,
     ScanConfig,
@@ -43,6 +44,15 @@ class Config(Section):
         "auto",
         description="table (.tsv, .csv, .txt, .xlsx) with onset, duration, text, or a .TextGrid, "
         '.srt, .vtt, .json, .ctm or .stm file; "none"; "auto": the demo\'s own, else none',
+    )
+    score: str = Field(
+        "none",
+        min_length=1,
+        description='of the music: a MIDI (.mid) or MusicXML (.musicxml) file; "auto": the one '
+        'beside the film under its name, if there is one; "none"',
+    )
+    score_offset: float = Field(
+        0.0, description="s of film at which the score begins; read_score reports the lag it finds"
     )
     bold: str = Field(
         "auto",
@@ -85,6 +95,7 @@ class Config(Section):
     mel: MelConfig = MelConfig()
     video: VideoConfig = VideoConfig()
     words: WordsConfig = WordsConfig()
+    music: MusicConfig = MusicConfig()
     scan: ScanConfig = ScanConfig()
     quality: QualityConfig = QualityConfig()
     splits: SplitConfig = SplitConfig()
