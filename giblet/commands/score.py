@@ -59,7 +59,7 @@ def score_features(score: Path, trs: OutputFile, notes: OutputFile, config: Conf
     piece, facts = score_files.load_score(score)
     listening = _listening(piece, config)
     t_r, offset = float(facts["t_r"]), float(facts["score_offset"])
-    arrays = score_trs.score_trs(listening, t_r, int(facts["n_trs"]), offset)
+    arrays = score_trs.score_on_trs(listening, t_r, int(facts["n_trs"]), offset)
     kept = ("t_r", "film", "score", "input", "score_offset", "warnings")
     kept += ("score_lag_ms", "score_r", "score_p", "score_drift_ms")
     models = {"music_model": config.music.model, "latent_model": config.music.latent_model}

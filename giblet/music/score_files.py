@@ -7,6 +7,7 @@ import numpy as np
 
 from giblet.errors import GibletError
 from giblet.io.arrays import load_arrays
+from giblet.io.schema import SCORE
 from giblet.music.midi import read_midi
 from giblet.music.musicxml import read_musicxml
 from giblet.music.notes import Beats, Notes
@@ -18,11 +19,15 @@ if TYPE_CHECKING:
 _MIDI = (".mid", ".midi", ".rmi")
 _MUSICXML = (".musicxml", ".mxl", ".xml")
 ENDINGS = (".mid", ".midi", ".musicxml")  # looked for beside a film
-SCORE = ("onset", "duration", "pitch", "velocity", "tokens", "score_offset", "n_trs", "t_r")
 
 
-def find_score(film: str | Path) -> Path | None:
-    """The score beside a film, of its name: ``film.mid``, ``.midi`` or ``.musicxml``; else None."""
+def find_score(film: str | Path, named: str = "auto") -> Path | None:
+    """The score that a config names; of ``"none"`` None.
+
+    ``"auto"``: the one beside the film, ``film.mid``, ``.midi`` or ``.musicxml``, or None.
+    """
+    if named != "auto":
+        return None if named == "none" else Path(named)
     beside = (Path(film).with_suffix(ending) for ending in ENDINGS)
     return next((path for path in beside if path.is_file()), None)
 

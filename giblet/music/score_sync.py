@@ -1,7 +1,8 @@
 """The clock of a score beside that of the sound: onsets of notes against onsets in the sound."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -115,6 +116,14 @@ def lag_facts(lag: ScoreLag | None) -> dict[str, float]:
     if lag is not None:
         values = [1000 * lag.seconds, lag.correlation, lag.p_value, 1000 * lag.drift]
     return dict(zip(FACTS, map(float, values), strict=True))
+
+
+def lag_from_facts(facts: Mapping[str, Any]) -> ScoreLag | None:
+    """The lag of a file, by the attributes of `lag_facts`."""
+    milliseconds, correlation, p_value, drift = (float(facts[name]) for name in FACTS)
+    if np.isnan(milliseconds):
+        return None
+    return ScoreLag(milliseconds / 1000, correlation, p_value, drift / 1000)
 
 
 def lag_sentence(lag: ScoreLag | None) -> str:

@@ -65,7 +65,7 @@ def piano_roll(notes: Notes, t_r: float, n_trs: int, offset: float = 0.0) -> np.
     return roll.reshape(n_trs, n_steps, -1)
 
 
-def score_trs(piece: Listening, t_r: float, n_trs: int, offset: float = 0.0) -> xr.Dataset:
+def score_on_trs(piece: Listening, t_r: float, n_trs: int, offset: float = 0.0) -> xr.Dataset:
     """A score on a film's TRs.
 
     Parameters

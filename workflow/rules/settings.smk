@@ -87,10 +87,7 @@ elif SETTINGS.annotations == "auto":
 else:
     ANNOTATIONS = SETTINGS.annotations
 
-# none where "auto" finds none
-SCORE = None if SETTINGS.score == "none" or not SETTINGS.has_film else SETTINGS.score
-if SCORE == "auto":
-    SCORE = find_score(FILM)
+SCORE = find_score(FILM, SETTINGS.score) if SETTINGS.has_film else None
 if SETTINGS.score not in ("none", "auto") and not SETTINGS.has_film:
     sys.exit("config: score: it needs a film, whose sound it is compared with")
 # a folder's weights; those of a hub are known by their commit
