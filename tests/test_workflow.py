@@ -68,6 +68,7 @@ VERBS = {rule: rule for rule in JOBS} | {"train_codec": "codec train"}
 def test_the_rules_are_those_that_were_agreed():
     assert RULES.keys() == {
         *("extract_codes", "extract_mel", "group_trs", "extract_video", "embed_text"),
+        *("read_score", "score_features"),
         *("simulate_bold", "load_bold", "convolve_hrf", "brain_quality", "sync_align"),
         *("train", "reconstruct", "reconstruct_audio", "report", "train_codec"),
         *("pretrain", "lesion", "leave_one_out", "export"),
@@ -307,6 +308,47 @@ def test_an_unknown_key_is_one_line(tmp_path):
     *notes, last = done.stdout.splitlines()
     assert last == "config: unknown key bandwith_kbps; did you mean bandwidth_kbps?"
     assert [line.split()[0] for line in notes] == ["Config"]  # which files were read
+
+
+def test_a_score_adds_its_rules_and_is_a_modality_like_the_others(tmp_path):
+    for name in (FILM, SAID, "piece.mid"):
+        (tmp_path / name).touch()
+    without = planned(tmp_path)
+    assert without.keys().isdisjoint({"read_score", "score_features"})
+    assert planned(tmp_path, score="auto") == without
+    score = {"read_score": 1, "score_features": 1}
+    assert planned(tmp_path, score="piece.mid") == without | score
+    simulated = planned(tmp_path, "brain_quality", **SIMULATED)
+    scored = planned(tmp_path, "brain_quality", score="piece.mid", **SIMULATED)
+    more = score | {"convolve_hrf": simulated["convolve_hrf"] + 1}
+    assert scored == simulated | more
+    (tmp_path / FILM).with_suffix(".mid").touch()  # beside the film, of its name
+    assert planned(tmp_path, score="auto") == without | score
+    assert planned(tmp_path) == without
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "said"),
+    [
+        ((), {"score": "pice.mid"}, "score: pice.mid: no such file or folder in "),
+        (("score_features",), {}, "read_score needs a score: score is none"),
+        (
+            ("read_score",),
+            {"score": "auto"},
+            "read_score needs a score: score is auto, and none lies beside the film",
+        ),
+        (
+            ("brain_quality",),
+            {"score": "piece.mid", "film": "none"},
+            "score: it needs a film, whose sound it is compared with",
+        ),
+    ],
+)
+def test_a_score_that_is_not_there_is_one_line(tmp_path, arguments, settings, said):
+    (tmp_path / FILM).touch()
+    done = ask(tmp_path, "--dry-run", *arguments, **settings)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].startswith(f"config: {said}")
 
 
 def test_a_codec_is_trained_from_folders_that_are_named(tmp_path):
