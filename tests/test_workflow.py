@@ -7,6 +7,7 @@ import time
 import zipfile
 from inspect import signature
 
+import numpy as np
 import pandas as pd
 import pytest
 import soundfile
@@ -17,7 +18,9 @@ from tiny_pipeline import (
     SIMULATED,
     ask,
     cut_annotations,
+    film_with_score,
     planned,
+    random_piece,
     snakemake,
 )
 
@@ -325,6 +328,31 @@ def test_a_score_adds_its_rules_and_is_a_modality_like_the_others(tmp_path):
     (tmp_path / FILM).with_suffix(".mid").touch()  # beside the film, of its name
     assert planned(tmp_path, score="auto") == without | score
     assert planned(tmp_path) == without
+
+
+def test_a_rendered_score_is_on_the_films_trs(tmp_path):
+    film_with_score(tmp_path / "a piece.mkv")
+    settings = {"film": "a piece.mkv", "score": "auto", "music": {"model": "none"}}
+    wanted = "results/tiny/trs/score.nc"
+    done = snakemake(tmp_path, wanted, **settings)
+    assert done.returncode == 0, done.stdout
+    score = load_arrays(tmp_path / wanted, "score", "tr")
+    assert score.attrs["score_lag_ms"] == pytest.approx(180, abs=10)
+    assert score.attrs["film"] == "a piece.mkv"
+    assert score.sizes["tr"] == 26
+    table = load_table(tmp_path / "results" / "tiny" / "score_notes.tsv")
+    onsets = random_piece().onset
+    np.testing.assert_allclose(table["onset"], onsets, atol=1e-4)
+    rate = score["score_values"].sel(score_value="onset_rate")
+    assert float(rate.sum()) * 1.5 == pytest.approx((onsets < 39).sum())
+    events = read_events((tmp_path / "logs" / "tiny" / "read_score.log").read_text())
+    (warned,) = (event.message for event in events if event.level == "WARNING")
+    assert re.search(r"score_offset: 0\.1\d+ corrects it$", warned)
+    assert planned(tmp_path, wanted, **settings) == {}
+    both = {"read_score": 1, "score_features": 1}
+    assert planned(tmp_path, wanted, **settings, score_offset=0.18) == both
+    contexts = {"music": {"model": "none", "contexts": [4]}}
+    assert planned(tmp_path, wanted, **settings | contexts) == {"score_features": 1}
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def score_lag(density: np.ndarray, envelope: np.ndarray) -> ScoreLag | None:
     lag : None of less than 20 s, and where one of the two never changes in one of the halves
     """
     near, step = count_samples(_NEAR, RATE_HZ), count_samples(2 * _NEAR, RATE_HZ)
-    shifts = np.arange(0, len(density) - step + 1, step)
+    shifts = range(0, len(density) - step + 1, step)
     density, envelope = _smoothed(density), _smoothed(envelope)
     middle = np.searchsorted(np.cumsum(density), density.sum() / 2)
     first = np.arange(len(density)) < middle

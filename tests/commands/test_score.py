@@ -5,25 +5,17 @@ import json
 import numpy as np
 import pytest
 import soundfile
+from tiny_pipeline import random_piece
 
 from giblet.commands.cli import main
 from giblet.io.arrays import load_arrays
 from giblet.io.tables import load_table
 from giblet.log import warnings_of
 from giblet.music.midi import read_midi, write_midi
-from giblet.music.notes import Beats, Notes
 from giblet.music.synth import synthesize
 
 RATE, DELAY, SECONDS = 16000, 0.18, 30
 SETTINGS = {"t_r": 2.0, "music": {"model": "none"}}
-
-
-def random_piece(seed):
-    rng = np.random.default_rng(seed)
-    onset = np.flatnonzero(rng.random(4 * SECONDS) < 0.6) / 4
-    pitch, velocity = rng.integers(48, 84, len(onset)), rng.integers(50, 110, len(onset))
-    beats = Beats(np.arange(2 * SECONDS + 2) / 2, np.arange(2 * SECONDS + 2) % 4, np.full(62, 4))
-    return Notes.from_unsorted(onset, np.full(len(onset), 0.3), pitch, velocity, beats)
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +23,8 @@ def folder(tmp_path_factory):
     """A piece, its sound 180 ms late, and another piece."""
     folder = tmp_path_factory.mktemp("score")
     for name, seed in (("piece.mid", 0), ("other.mid", 1)):
-        write_midi(random_piece(seed), folder / name)
-    sound = synthesize(random_piece(0), RATE)
+        write_midi(random_piece(SECONDS, seed), folder / name)
+    sound = synthesize(random_piece(SECONDS), RATE)
     late = np.concatenate([np.zeros(round(DELAY * RATE)), sound])[: SECONDS * RATE]
     soundfile.write(folder / "piece.wav", late, RATE)
     return folder
