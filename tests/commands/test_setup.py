@@ -101,7 +101,7 @@ def test_a_score_beside_the_film_is_named_and_checked(film, tmp_path, capsys):
     assert any(str(score) in line for line in measure(parse_config(settings))[2])
     score.unlink()
     assert "score: none lies beside the film" in measure(parse_config(settings))[1]
-    assert "score" not in first_config(film)
+    assert "\nscore: " not in first_config(film)
 
 
 def test_what_was_written_is_said_and_what_to_do_next(film, tmp_path, capsys, monkeypatch):
