@@ -318,7 +318,6 @@ def test_a_score_adds_its_rules_and_is_a_modality_like_the_others(tmp_path):
         (tmp_path / name).touch()
     without = planned(tmp_path)
     assert without.keys().isdisjoint({"read_score", "score_features"})
-    assert planned(tmp_path, score="auto") == without
     score = {"read_score": 1, "score_features": 1}
     assert planned(tmp_path, score="piece.mid") == without | score
     simulated = planned(tmp_path, "brain_quality", **SIMULATED)
@@ -327,7 +326,6 @@ def test_a_score_adds_its_rules_and_is_a_modality_like_the_others(tmp_path):
     assert scored == simulated | more
     (tmp_path / FILM).with_suffix(".mid").touch()  # beside the film, of its name
     assert planned(tmp_path, score="auto") == without | score
-    assert planned(tmp_path) == without
 
 
 def test_a_rendered_score_is_on_the_films_trs(tmp_path):

@@ -54,6 +54,7 @@ def aligned(rng):
     return align([audio, text, score], None, [], T_R, SplitConfig())
 
 
+@pytest.mark.slow
 def test_a_model_learns_the_score_and_decodes_it_from_the_bottleneck(aligned, tmp_path):
     data, shapes = film_data(aligned), film_shapes(aligned, "spm", codebook_dim=4)
     assert list(data.film) == ["audio", "text", "score"]
