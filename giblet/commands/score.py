@@ -30,11 +30,13 @@ def read_score(film: Path, score: Path, notes: OutputFile, config: Config) -> No
     envelope = score_sync.onset_envelope(blocks)
     density = score_sync.onset_density(piece, len(envelope), config.score_offset)
     lag = score_sync.score_lag(density, envelope)
-    logging.getLogger(__name__).info("%s", score_sync.lag_sentence(lag))
+    end = piece.end + config.score_offset
+    length = f"the score ends at {end:.1f} s, the sound at {seconds:.1f} s"
+    logging.getLogger(__name__).info("%s; %s", score_sync.lag_sentence(lag), length)
     attrs: dict[str, Any] = {"score": score.name, "film": film.name, "t_r": config.t_r}
     attrs |= {"n_trs": min(n_trs, config.max_trs or n_trs), "score_offset": config.score_offset}
     attrs |= {"input": fingerprint(score), "film_input": fingerprint(film)}
-    attrs |= score_sync.lag_facts(lag)
+    attrs |= {"score_end": end, "film_end": seconds} | score_sync.lag_facts(lag)
     offset = config.score_offset
     warnings = [f"{score.name}: {line}" for line in piece.warnings]
     warnings += score_sync.lag_warnings(lag, offset)
