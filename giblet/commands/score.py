@@ -10,8 +10,9 @@ from giblet.config.config import Config
 def read_score(film: Path, score: Path, notes: OutputFile, config: Config) -> None:
     """Read a score (MIDI, MusicXML), and compare its clock with the sound's.
 
-    The file has the notes, their tokens and the beats. Attributes have the lag of the sound behind the score in ms, its correlation, its p-value among
-    circular shifts of the score, and the lag's drift. Nothing is moved: ``score_offset`` does that.
+    The file has the notes, their tokens and the beats. Attributes have the lag of the sound behind
+    the score in ms, its correlation, its p-value among circular shifts of the score, and the lag's
+    drift. Nothing is moved: ``score_offset`` does that.
 
     Example: giblet read_score --film film.mp4 --score film.mid --notes score.nc
     """
@@ -47,7 +48,8 @@ def read_score(film: Path, score: Path, notes: OutputFile, config: Config) -> No
 def score_features(score: Path, trs: OutputFile, notes: OutputFile, config: Config) -> None:
     """Compute features of a score in TRs, and of each note.
 
-    In TRs a piano roll for the model, and feature spaces for linear models. Values of a TR come from the notes in it. Features that know the future (latents) are marked.
+    In TRs a piano roll for the model, and feature spaces for linear models. Values of a TR come
+    from the notes in it. Features that know the future (latents) are marked.
 
     Example: giblet score_features --score score.nc --trs trs/score.nc --notes notes.tsv
     """
