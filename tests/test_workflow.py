@@ -7,6 +7,7 @@ import time
 import zipfile
 from inspect import signature
 
+import numpy as np
 import pandas as pd
 import pytest
 import soundfile
@@ -17,7 +18,9 @@ from tiny_pipeline import (
     SIMULATED,
     ask,
     cut_annotations,
+    film_with_score,
     planned,
+    random_piece,
     snakemake,
 )
 
@@ -68,6 +71,7 @@ VERBS = {rule: rule for rule in JOBS} | {"train_codec": "codec train"}
 def test_the_rules_are_those_that_were_agreed():
     assert RULES.keys() == {
         *("extract_codes", "extract_mel", "group_trs", "extract_video", "embed_text"),
+        *("read_score", "score_features"),
         *("simulate_bold", "load_bold", "convolve_hrf", "brain_quality", "sync_align"),
         *("train", "reconstruct", "reconstruct_audio", "report", "train_codec"),
         *("join_stimuli", "pretrain", "lesion", "leave_one_out", "export"),
@@ -307,6 +311,70 @@ def test_an_unknown_key_is_one_line(tmp_path):
     *notes, last = done.stdout.splitlines()
     assert last == "config: unknown key bandwith_kbps; did you mean bandwidth_kbps?"
     assert [line.split()[0] for line in notes] == ["Config"]  # which files were read
+
+
+def test_a_score_adds_its_rules_and_is_a_modality_like_the_others(tmp_path):
+    for name in (FILM, SAID, "piece.mid"):
+        (tmp_path / name).touch()
+    without = planned(tmp_path)
+    assert without.keys().isdisjoint({"read_score", "score_features"})
+    score = {"read_score": 1, "score_features": 1}
+    assert planned(tmp_path, score="piece.mid") == without | score
+    simulated = planned(tmp_path, "brain_quality", **SIMULATED)
+    scored = planned(tmp_path, "brain_quality", score="piece.mid", **SIMULATED)
+    more = score | {"convolve_hrf": simulated["convolve_hrf"] + 1}
+    assert scored == simulated | more
+    (tmp_path / FILM).with_suffix(".mid").touch()  # beside the film, of its name
+    assert planned(tmp_path, score="auto") == without | score
+
+
+def test_a_rendered_score_is_on_the_films_trs(tmp_path):
+    film_with_score(tmp_path / "a piece.mkv")
+    settings = {"film": "a piece.mkv", "score": "auto", "music": {"model": "none"}}
+    wanted = "results/tiny/trs/score.nc"
+    done = snakemake(tmp_path, wanted, **settings)
+    assert done.returncode == 0, done.stdout
+    score = load_arrays(tmp_path / wanted, "score", "tr")
+    assert score.attrs["score_lag_ms"] == pytest.approx(180, abs=10)
+    assert score.attrs["film"] == "a piece.mkv"
+    assert score.sizes["tr"] == 26
+    table = load_table(tmp_path / "results" / "tiny" / "score_notes.tsv")
+    onsets = random_piece().onset
+    np.testing.assert_allclose(table["onset"], onsets, atol=1e-4)
+    rate = score["score_values"].sel(score_value="onset_rate")
+    assert float(rate.sum()) * 1.5 == pytest.approx((onsets < 39).sum())
+    events = read_events((tmp_path / "logs" / "tiny" / "read_score.log").read_text())
+    (warned,) = (event.message for event in events if event.level == "WARNING")
+    assert re.search(r"score_offset: 0\.1\d+ corrects it$", warned)
+    assert planned(tmp_path, wanted, **settings) == {}
+    both = {"read_score": 1, "score_features": 1}
+    assert planned(tmp_path, wanted, **settings, score_offset=0.18) == both
+    contexts = {"music": {"model": "none", "contexts": [4]}}
+    assert planned(tmp_path, wanted, **settings | contexts) == {"score_features": 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "settings", "said"),
+    [
+        ((), {"score": "pice.mid"}, "score: pice.mid: no such file or folder in "),
+        (("score_features",), {}, "read_score needs a score: score is none"),
+        (
+            ("read_score",),
+            {"score": "auto"},
+            "read_score needs a score: score is auto, and none lies beside the film",
+        ),
+        (
+            ("brain_quality",),
+            {"score": "piece.mid", "film": "none"},
+            "score: it needs a film, whose sound it is compared with",
+        ),
+    ],
+)
+def test_a_score_that_is_not_there_is_one_line(tmp_path, arguments, settings, said):
+    (tmp_path / FILM).touch()
+    done = ask(tmp_path, "--dry-run", *arguments, **settings)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].startswith(f"config: {said}")
 
 
 def test_a_codec_is_trained_from_folders_that_are_named(tmp_path):

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import av
+import numpy as np
 import yaml
 from filelock import FileLock
 
@@ -21,6 +22,9 @@ from giblet.commands.cli import verb_functions
 from giblet.commands.fingerprint import source_fingerprint
 from giblet.demo import annotations_path, film_path
 from giblet.io.tables import load_table, save_table
+from giblet.music.midi import write_midi
+from giblet.music.notes import Beats, Notes
+from giblet.music.synth import SAMPLE_RATE, synthesize
 
 ROOT = Path(__file__).parents[1]
 FILM, SAID = "it's a film.mp4", "what's said.tsv"
@@ -59,6 +63,36 @@ def cut_film(path, seconds=SECONDS):
             if packet.dts is not None and packet.pts * packet.time_base < seconds:
                 packet.stream = streams[packet.stream.index]
                 part.mux(packet)
+
+
+def random_piece(seconds=SECONDS, seed=0):
+    """Notes on a grid of 1/4 s."""
+    rng = np.random.default_rng(seed)
+    onset, beats = np.flatnonzero(rng.random(4 * seconds) < 0.6) / 4, np.arange(2 * seconds + 2)
+    pitch, velocity = rng.integers(48, 84, len(onset)), rng.integers(50, 110, len(onset))
+    grid = Beats(beats / 2, beats % 4, np.full(len(beats), 4))
+    return Notes.from_unsorted(onset, np.full(len(onset), 0.3), pitch, velocity, grid)
+
+
+def film_with_score(path, delay=0.18, seconds=SECONDS):
+    """A .mkv of the bundled film's pictures and a piece, ``delay`` s late; its score beside it."""
+    notes = random_piece(seconds)
+    write_midi(notes, path.with_suffix(".mid"))
+    silence = np.zeros(round(delay * SAMPLE_RATE), np.float32)
+    sound = np.concatenate([silence, synthesize(notes)])[: seconds * SAMPLE_RATE]
+    with av.open(film_path()) as whole, av.open(path, "w") as part:
+        seen = whole.streams.video[0]
+        video = part.add_stream_from_template(seen)
+        audio = part.add_stream("pcm_s16le", rate=SAMPLE_RATE, layout="mono")
+        for packet in whole.demux(seen):
+            if packet.dts is not None and packet.pts * packet.time_base < seconds:
+                packet.stream = video
+                part.mux(packet)
+        samples = np.rint(sound * 32767).astype(np.int16)[None]
+        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        frame.sample_rate = SAMPLE_RATE
+        for packet in [*audio.encode(frame), *audio.encode(None)]:
+            part.mux(packet)
 
 
 def cut_annotations(path, seconds=SECONDS):

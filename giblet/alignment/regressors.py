@@ -10,7 +10,7 @@ from giblet.alignment.hrf import HRF_SECONDS, convolve_hrf
 from giblet.alignment.showings import Showing, find_showings, run_volumes
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.errors import GibletError
-from giblet.film.modalities import modality_of
+from giblet.film.modalities import Modality, modality_of
 from giblet.timing import (
     TOLERANCE,
     acquisition_times,
@@ -32,7 +32,8 @@ def film_regressors(
     """One modality's ``regressors`` (volume, feature), and of words also ``n_words`` (volume, lag).
 
     With ``model`` fir, features lag by lag, and counts at each; otherwise there is one lag. Nothing
-    where the film has nothing: a sound file has no pictures. Attribute ``n_trs`` is the number of
+    where the film has nothing: a sound file has no pictures. Where the modality has feature spaces,
+    coordinate ``space`` (feature) names that of each column. Attribute ``n_trs`` is the number of
     TRs of the features; after them all is 0. ``processor`` is needed for sound alone; the other
     arguments are those of `regress`. GibletError where ``film`` is not the whole one, from its
     first TR on.
@@ -43,14 +44,25 @@ def film_regressors(
     if "tr" in film.coords and (film["tr"].values != np.arange(film.sizes["tr"])).any():
         raise GibletError("features must be of every TR of the film: some are missing here")
     arrays.attrs["n_trs"] = film.sizes["tr"]
-    features = modality_of(film).regressors(film, t_r, processor)
+    modality = modality_of(film)
+    features = modality.regressors(film, t_r, processor)
     blurred = regress(*features, scans, t_r, model, lags)
     arrays["regressors"] = (("volume", "feature"), blurred)
+    arrays = arrays.assign_coords(_columns(film, modality, max(1, len(lags))))
     if "n_words" in film:
         counts = film["n_words"].values[:, None]
         blurred = regress(counts, frames_rate_hz(1, t_r), scans, t_r, model, lags)
         arrays["n_words"] = (("volume", "lag"), blurred)
     return arrays
+
+
+def _columns(film: xr.Dataset, modality: Modality, n_lags: int) -> dict:
+    """What ``film`` says of each column of the regressors, along ``feature``, lag by lag."""
+    own = {str(name): c for name, c in film.coords.items() if c.dims == (modality.columns,)}
+    start = f"{modality.name}_"
+    return {
+        name.removeprefix(start): ("feature", np.tile(c.values, n_lags)) for name, c in own.items()
+    }
 
 
 def regress(

@@ -28,6 +28,7 @@ from giblet.film.video_tracks import choose_video, video_choice
 from giblet.io.paths import check_name
 from giblet.io.tables import is_table
 from giblet.log import plain_line, visible
+from giblet.music.score_files import find_score, read_score
 
 
 def doctor(source: Path | None = None, /, config: Path | None = None) -> None:
@@ -205,6 +206,7 @@ def _film_lines(film: Path) -> list[Line]:
         ("dataset", _name(film.stem), "the folder in results/"),
         ("film", str(film), _about(film)),
         _annotations_line(film),
+        *_score_lines(film),
         ("bold", "none", "a BIDS derivatives folder or a table of runs: notes/data.md"),
         ("t_r", 1.5, "s; the default: with a scan it must be the scan's own"),
     ]
@@ -240,6 +242,18 @@ def _annotations_line(film: Path) -> Line:
         )
         return ("annotations", str(path), "; ".join([comment, *words.attrs["warnings"]]))
     return ("annotations", "none", problems[0])
+
+
+def _score_lines(film: Path) -> list[Line]:
+    """The score beside a film, of its name, if there is one."""
+    if (path := find_score(film)) is None:
+        return []
+    try:
+        notes = read_score(path)
+    except GibletError as error:
+        return [("score", "none", f"not as it is: {error}")]
+    about = f"beside the film; notes: {len(notes)}, {notes.onset[0]:.1f} to {notes.end:.1f} s"
+    return [("score", str(path), "; ".join([about, *notes.warnings]))]
 
 
 def _table_lines(table: Path) -> tuple[list[Line], list[BoldRun]]:
@@ -353,4 +367,5 @@ def _stimulus_lines(runs: list[BoldRun], table: str, places: list[Path]) -> list
         about = _about(film)
     except GibletError as error:
         return [("film", "none", f"not as it is: {error}"), none[1]]
-    return [("film", str(film), f"named by {table}: {about}"), _annotations_line(film)]
+    of_film = ("film", str(film), f"named by {table}: {about}")
+    return [of_film, _annotations_line(film), *_score_lines(film)]

@@ -12,6 +12,7 @@ from .sections import (
     LesionConfig as LesionConfig,
     MelConfig as MelConfig,
     ModelConfig as ModelConfig,
+    MusicConfig as MusicConfig,
     PretrainingConfig as PretrainingConfig,
     QualityConfig as QualityConfig,
     ScanConfig as ScanConfig,

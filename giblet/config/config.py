@@ -21,6 +21,7 @@ from giblet.config.sections import (
     LesionConfig,
     MelConfig,
     ModelConfig,
+    MusicConfig,
     PretrainingConfig,
     QualityConfig,
     ScanConfig,
@@ -57,6 +58,15 @@ class Config(Section):
         "auto",
         description="table (.tsv, .csv, .txt, .xlsx) with onset, duration, text, or a .TextGrid, "
         '.srt, .vtt, .json, .ctm or .stm file; "none"; "auto": the demo\'s own, else none',
+    )
+    score: str = Field(
+        "none",
+        min_length=1,
+        description='of the music: a MIDI (.mid) or MusicXML (.musicxml) file; "auto": the one '
+        'beside the film under its name, if there is one; "none"',
+    )
+    score_offset: float = Field(
+        0.0, description="s of film at which the score begins; read_score reports the lag it finds"
     )
     bold: str = Field(
         "auto",
@@ -99,6 +109,7 @@ class Config(Section):
     mel: MelConfig = MelConfig()
     video: VideoConfig = VideoConfig()
     words: WordsConfig = WordsConfig()
+    music: MusicConfig = MusicConfig()
     scan: ScanConfig = ScanConfig()
     events: EventsConfig = EventsConfig()
     quality: QualityConfig = QualityConfig()
@@ -126,7 +137,7 @@ class Config(Section):
             raise ValueError("goes without film: leave film out")
         return stimuli
 
-    @field_validator("audio_track", "annotations", "max_trs")
+    @field_validator("audio_track", "annotations", "score", "max_trs")
     @classmethod
     def _of_a_film(cls, value, info: ValidationInfo):
         if info.data.get("stimuli", "none") != "none" and value not in (None, "auto", "none"):

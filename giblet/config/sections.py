@@ -328,6 +328,25 @@ class QualityConfig(Section):
     n_iter: PositiveInt = Field(20, description="mixtures of modalities that banded ridge tries")
 
 
+class MusicConfig(Section):
+    """Features of the score."""
+
+    model: str = Field(
+        "bundled",
+        min_length=1,
+        description='whose surprisal is a feature: "bundled", a folder, or a Hugging Face id with '
+        'its commit; "none": n-grams alone',
+    )
+    latent_model: str = Field(
+        "none",
+        min_length=1,
+        description="whose latents are features, which know the future: likewise, of mode vae",
+    )
+    contexts: list[PositiveInt] = Field(
+        [], description="surprisal with the last so many notes alone, too (about 2 s each a minute)"
+    )
+
+
 class CodecTrainingConfig(Section):
     """Your own codec, by the rule ``train_codec``."""
 

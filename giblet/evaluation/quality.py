@@ -47,7 +47,8 @@ def brain_quality(
         As ``giblet.brain.load_bids``, ``load_runs`` or ``giblet.io.arrays.open_arrays`` return
         them: ``bold`` is read in blocks of voxels.
     regressors
-        Modality → array set of ``film_regressors``; empty ones are left out.
+        Modality → array set of ``film_regressors``; empty ones are left out. Feature spaces of one
+        modality are bands of their own.
     levels
         Of the film's sound (``giblet.alignment.lag.sound_levels``); None: no lag is estimated.
     n_permutations, n_shifts
@@ -244,14 +245,23 @@ def after_film_warnings(n_scanned: int, n_trs: int, max_trs: int | None) -> list
 
 
 def _film_trs(regressors: Mapping[str, xr.Dataset]) -> list[int]:
-    """The numbers of TRs of sound and video; words have no end."""
+    """The numbers of TRs of sound, video and score; words have no end."""
     film = [a for a in regressors.values() if "n_words" not in a]
     return [int(a.attrs["n_trs"]) for a in film if "n_trs" in a.attrs]
 
 
 def _bands(regressors: Mapping[str, xr.Dataset]) -> dict[str, np.ndarray]:
-    """Regressors (n_volumes, n_features) by modality; the number of words is a band of its own."""
-    bands = {k: a["regressors"].values for k, a in regressors.items() if "regressors" in a}
+    """Regressors (n_volumes, n_features) by modality; the number of words is a band of its own.
+
+    So is each feature space of a modality that has several: ``score_harmony``, for instance.
+    """
+    bands: dict[str, np.ndarray] = {}
+    for name, arrays in regressors.items():
+        if "space" in arrays.coords:
+            values, of = arrays["regressors"].values, arrays["space"].values.astype(str)
+            bands |= {f"{name}_{space}": values[:, of == space] for space in dict.fromkeys(of)}
+        elif "regressors" in arrays:
+            bands[name] = arrays["regressors"].values
     for arrays in regressors.values():
         if "n_words" in arrays:
             counts = arrays["n_words"].values  # by lag

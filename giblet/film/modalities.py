@@ -46,6 +46,9 @@ class Modality:
         ``giblet.autoencoder.autoencoder`` makes them.
     optional
         Whether the bottleneck has no room for it where the film lacks it.
+    columns
+        Dimension along which coordinates ``<name>_...`` describe the columns of the regressors; its
+        ``<name>_space`` names the feature space of each. Empty: they are one feature space.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Modality:
     slot_width: int = 8
     weight: float = 0.2
     optional: bool = True
+    columns: str = ""
 
     def setting(self, section: Any, name: str, default: float) -> Any:
         """The config's value, ``name`` with ``*`` for the modality, or else the entry's own."""
@@ -86,6 +90,10 @@ def _text_regressors(film: "xr.Dataset", t_r: float, _) -> tuple[np.ndarray, flo
     return film["text"].values, frames_rate_hz(1, t_r)
 
 
+def _score_regressors(film: "xr.Dataset", t_r: float, _) -> tuple[np.ndarray, float]:
+    return film["score_values"].values, frames_rate_hz(1, t_r)
+
+
 def _video_encoder(_shape: Shape, width: int) -> "nn.Module":
     from giblet.film.networks import VideoEncoder
 
@@ -108,6 +116,18 @@ def _text_decoder(bottleneck_dim: int, shape: Shape) -> "nn.Module":
     from giblet.film.networks import TextDecoder
 
     return TextDecoder(bottleneck_dim, *shape)
+
+
+def _score_encoder(shape: Shape, width: int) -> "nn.Module":
+    from giblet.film.networks import ScoreEncoder
+
+    return ScoreEncoder(*shape, width)
+
+
+def _score_decoder(bottleneck_dim: int, shape: Shape) -> "nn.Module":
+    from giblet.film.networks import ScoreDecoder
+
+    return ScoreDecoder(bottleneck_dim, *shape)
 
 
 MODALITIES: dict[str, Modality] = {
@@ -140,6 +160,15 @@ MODALITIES: dict[str, Modality] = {
             encoder=_text_encoder,
             decoder=_text_decoder,
             optional=False,
+        ),
+        Modality(
+            name="score",
+            label="score",
+            dims=("score_step", "score_row"),
+            regressors=_score_regressors,
+            encoder=_score_encoder,
+            decoder=_score_decoder,
+            columns="score_value",
         ),
     )
 }

@@ -1,4 +1,4 @@
-"""Networks of video frames and text: features of a TR to a vector, and back from the bottleneck."""
+"""Networks of video frames, text and scores: features of a TR to a vector, and back."""
 
 from itertools import pairwise
 
@@ -37,6 +37,7 @@ class TextEncoder(nn.Module):
         return self.layers(words)
 
 
+_RARE = 1e-4  # share of steps: a pitch that training never has
 _SMALL = 0.01  # of a last layer's own weights, where learning begins at the training mean
 
 
@@ -85,3 +86,37 @@ class TextDecoder(nn.Module):
 
     def forward(self, bottleneck: torch.Tensor) -> torch.Tensor:
         return self.layers(bottleneck)
+
+
+class ScoreEncoder(nn.Module):
+    """Piano roll (batch, n_steps, n_rows) uint8 → (batch, out_dim)."""
+
+    def __init__(self, n_steps: int, n_rows: int, out_dim: int = 256):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(n_steps * n_rows, out_dim), nn.GELU(), nn.Linear(out_dim, out_dim)
+        )
+
+    def forward(self, roll: torch.Tensor) -> torch.Tensor:
+        return self.layers(roll.flatten(1).to(self.layers[0].weight.dtype))
+
+
+class ScoreDecoder(nn.Module):
+    """Bottleneck → piano roll (batch, n_steps, n_rows) float in [0, 1]."""
+
+    def __init__(self, bottleneck_dim: int, n_steps: int, n_rows: int, dim: int = 256):
+        super().__init__()
+        self.shape = (n_steps, n_rows)
+        self.layers = nn.Sequential(
+            nn.Linear(bottleneck_dim, dim), nn.GELU(), nn.Linear(dim, n_steps * n_rows)
+        )
+
+    @torch.no_grad()
+    def start_at(self, mean: torch.Tensor) -> None:
+        """Begin by predicting this mean (n_rows,) in [0, 1] in every step, for any input."""
+        odds = torch.logit(mean.clamp(_RARE, 1 - _RARE))
+        self.layers[-1].bias.copy_(odds.repeat(self.shape[0]))
+        self.layers[-1].weight.mul_(_SMALL)
+
+    def forward(self, bottleneck: torch.Tensor) -> torch.Tensor:
+        return torch.sigmoid(self.layers(bottleneck)).view(-1, *self.shape)

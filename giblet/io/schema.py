@@ -24,6 +24,7 @@ SCANS = ("bold", "volume", "film_time", "in_film", "subject", "run", "t_r", "sou
 REGRESSORS = ("regressors", "volume", "t_r", "hrf_model", "fir_lags_seconds")
 ALIGNED = ("audio", "tr", "row", "frame", "part", "run", "t_r", "encoding_mode", "codebook_size")
 QUALITY = ("subject", "bold_source")
+SCORE = ("onset", "duration", "pitch", "velocity", "tokens", "t_r", "n_trs", "score_offset")
 CODES: tuple[str, ...] = ("packed", "codec", "codec_revision", "bandwidth_kbps")
 CODES += ("n_codebooks", "n_frames", "n_samples")
 
@@ -72,7 +73,7 @@ _RULES = {
     ),
     _is_amount: ("a number from 0 on", "frame_rate bandwidth_kbps"),
     _is_t_r: ("seconds, above 0 and up to 60", "t_r"),
-    _is_number: ("a number", "volume_offset lag_seconds lag_applied bend"),
+    _is_number: ("a number", "volume_offset lag_seconds lag_applied bend score_offset"),
     _is_text: (
         "text",
         "codec codec_revision source bold_source hrf_model framing encoding_mode stim_file",

@@ -72,6 +72,14 @@ from .score_features import (
     note_features as note_features,
     tr_features as tr_features,
 )
+from .score_files import find_score as find_score, read_score as read_score
+from .score_sync import (
+    ScoreLag as ScoreLag,
+    onset_density as onset_density,
+    onset_envelope as onset_envelope,
+    score_lag as score_lag,
+)
+from .score_trs import piano_roll as piano_roll, score_on_trs as score_on_trs
 from .surprisal import (
     context_surprisal as context_surprisal,
     note_surprisal as note_surprisal,

@@ -1,5 +1,10 @@
 """Provenance: labels and texts of the facts of a run."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from giblet.music.score_sync import lag_from_facts, lag_sentence
+
 SHOWN_ELSEWHERE = ("dataset", "film", "simulated", "has_bold", "warnings", "config", "settings")
 LABELS = {
     "t_r": "TR (s)",
@@ -17,6 +22,10 @@ LABELS = {
     "parts": "TRs by part",
     "sound_track": "Sound track",
     "film_fingerprint": "Film (SHA-256, first 16 digits)",
+    "score": "Score",
+    "score_offset": "Score begins at (s)",
+    "score_lag": "Clock of the score",
+    "score_fingerprint": "Score (SHA-256, first 16 digits)",
     "words_fingerprint": "Words (SHA-256, first 16 digits)",
     "scan_fingerprint": "Scans (SHA-256, first 16 digits)",
     "git_commit": "Commit of giblet",
@@ -30,6 +39,16 @@ def provenance(facts: dict) -> list[tuple[str, str]]:
         for name, fact in facts.items()
         if name not in SHOWN_ELSEWHERE
     ]
+
+
+def score_facts(attrs: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts of a score, from the attributes of the file that ``read_score`` wrote."""
+    return {
+        "score": attrs["score"],
+        "score_offset": float(attrs["score_offset"]),
+        "score_lag": lag_sentence(lag_from_facts(attrs)),
+        "score_fingerprint": attrs["input"],
+    }
 
 
 def fact_text(fact) -> str:

@@ -13,10 +13,11 @@ from giblet.config.config import Config
 from giblet.errors import GibletError
 from giblet.film.modalities import MODALITIES
 from giblet.io.arrays import load_arrays, open_arrays
-from giblet.io.schema import ALIGNED, QUALITY, SCANS, WORDS
+from giblet.io.schema import ALIGNED, QUALITY, SCANS, SCORE, WORDS
 from giblet.io.tables import gather_tables, load_json, load_table
 from giblet.log import warnings_of
 from giblet.report.extras import Extras
+from giblet.report.provenance import score_facts
 from giblet.report.run_record import git_commit, rule_times, versions, warnings_by_rules
 from giblet.report.scan_quality import WHOLE_BRAIN, BrainResults, region_table
 from giblet.report.segments import REFERENCE, matched_mel, matched_rows, score_segments
@@ -63,6 +64,9 @@ def load_results(
     if (words := results / "trs" / "text.nc").is_file() and config.has_annotations:
         with open_arrays(words, *WORDS) as arrays:
             facts["words_fingerprint"] = arrays.attrs["input"]
+    if (score := results / "features" / "score.nc").is_file() and config.score != "none":
+        with open_arrays(score, *SCORE) as arrays:
+            facts |= score_facts(arrays.attrs)
     facts["warnings"] += [] if logs is None else warnings_only_in(logs, facts["warnings"])
     extras = _extras(results, config, brain)
     if aligned is not None:

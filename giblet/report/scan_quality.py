@@ -9,6 +9,7 @@ import xarray as xr
 
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.film.modalities import MODALITIES
+from giblet.music.score_trs import SPACES
 from giblet.report.brain_maps import brain_affine, brain_map, brain_view, brain_volume, why_no_map
 from giblet.report.sentences import lag_sentence, no_discoveries_sentence, r2_sentence
 from giblet.report.tables import in_order, number
@@ -21,6 +22,7 @@ SOUND = MODALITIES["audio"]  # the modality that has feature types
 BANDS = (
     {one.name: f"{SOUND.label} ({one.label})" for one in FEATURE_TYPES.values()}
     | {one.name: one.label for one in MODALITIES.values() if one is not SOUND}
+    | {f"score_{space}": f"score, {label}" for space, (label, _) in SPACES.items()}
     | {"n_words": "number of words", "all": "all together"}
 )
 RIDGE_READING = "of BOLD predicted in held-out blocks; chance 0, best 1"

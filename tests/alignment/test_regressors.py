@@ -46,6 +46,34 @@ def test_blocks_of_one_colour_keep_it(rng):
     assert blocks.dtype == np.float32
 
 
+@pytest.mark.parametrize("lags", [[], [2.0, 4.0]])
+def test_columns_of_a_score_say_their_space_lag_by_lag(rng, lags):
+    values = rng.standard_normal((30, 3)).astype(np.float32)
+    columns = {
+        "score_value": list("xyz"),
+        "score_space": ["a", "b", "a"],
+        "score_causal": [1, 1, 0],
+    }
+    score = xr.Dataset(
+        {
+            "score": (("tr", "score_step", "score_row"), np.zeros((30, 2, 4), np.uint8)),
+            "score_values": (("tr", "score_value"), values),
+        },
+        coords={name: ("score_value", of) for name, of in columns.items()},
+    )
+    scans = make_scans([("sub-01", "1", times(0, 30))])
+    model = "fir" if lags else "spm"
+    found = film_regressors(score, scans, T_R, model, lags=lags)
+    n_lags = max(1, len(lags))
+    assert found["value"].values.tolist() == list("xyz") * n_lags
+    assert found["space"].values.tolist() == list("aba") * n_lags
+    assert found["causal"].values.tolist() == [1, 1, 0] * n_lags
+    for column in range(3 * n_lags):
+        lag = lags[column // 3 : column // 3 + 1]
+        alone = regress(values[:, [column % 3]], 1 / T_R, scans, T_R, model, lag)
+        np.testing.assert_allclose(found["regressors"][:, [column]], alone, atol=1e-6)
+
+
 def test_pictures_and_words_have_the_rate_of_their_frames(rng):
     pictures = rng.integers(0, 256, (4, 3, 20, 20, 3), dtype=np.uint8)
     film = xr.Dataset({"video": (("tr", "picture", "height", "width", "rgb"), pictures)})

@@ -313,3 +313,24 @@ def test_all_that_runs_is_in_the_fingerprint_of_scans_and_models(
         },
     }[verb]
     check_reached(verb, executed(partial(verb_functions()[verb], config=config, **options)))
+
+
+@pytest.mark.parametrize("verb", ["read_score", "score_features"])
+def test_all_that_runs_is_in_the_fingerprint_of_scores(verb, tmp_path):
+    import numpy as np
+    import soundfile
+
+    from giblet.config.config import parse_config
+    from giblet.music.midi import write_midi
+    from giblet.music.notes import Notes
+
+    onset = np.arange(60) / 2
+    notes = Notes(onset, np.full(60, 0.3), 60 + np.arange(60) % 12, np.full(60, 80))
+    write_midi(notes, tmp_path / "piece.mid")
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(0).uniform(-0.1, 0.1, 240_000), 8000)
+    config, score = parse_config({"music": {"contexts": [2]}}), tmp_path / "score.nc"
+    read = (tmp_path / "a.wav", tmp_path / "piece.mid", score, config)
+    if verb == "score_features":
+        verb_functions()["read_score"](*read)
+        read = (score, tmp_path / "trs.nc", tmp_path / "notes.tsv", config)
+    check_reached(verb, executed(verb_functions()[verb], *read))

@@ -28,6 +28,8 @@ from giblet.demo.bids_writer import simulate_bids
 from giblet.errors import GibletError
 from giblet.film.text import NO_WORDS
 from giblet.io.tables import load_json, save_json
+from giblet.music.midi import write_midi
+from giblet.music.notes import Notes
 
 ROOT = Path(__file__).parents[2]
 BOLD = "sub-01/func/sub-01_task-film_run-1_space-MNI152NLin2009cAsym_desc-preproc_bold"
@@ -75,6 +77,31 @@ def test_a_config_for_a_film(film, tmp_path):
     text = (tmp_path / "config.yaml").read_text()
     assert "# beside the film; rows: 2" in text
     assert "sound, no video" in text
+
+
+def test_a_score_beside_the_film_is_named_and_checked(film, tmp_path, capsys):
+    score = film.with_suffix(".mid")
+    notes = Notes(np.array([0.5, 59.0]), np.ones(2), np.array([60, 64]), np.full(2, 80))
+    write_midi(notes, score)
+    config = init(film, tmp_path / "config.yaml")
+    assert config.score == str(score)
+    assert "# beside the film; notes: 2, 0.5 to 60.0 s" in (tmp_path / "config.yaml").read_text()
+    settings = {"film": str(film), "score": "auto", "score_offset": 2.0, "dataset": "x"}
+    sizes, lines, problems = measure(parse_config(settings))
+    assert f"score: {score}, 2 notes from 2.5 to 62.0 s" in lines
+    assert any(
+        line.startswith("    WARNING: 1 of 2 notes of the score begin outside the sound")
+        for line in lines
+    )
+    assert not problems
+    jobs = [need.job for need in main_job_needs(sizes, parse_config(settings))]
+    assert {"read_score", "score_features"} <= set(jobs)
+    score.write_bytes(b"no music")
+    assert "score: none  # not as it is: " in first_config(film)
+    assert any(str(score) in line for line in measure(parse_config(settings))[2])
+    score.unlink()
+    assert "score: none lies beside the film" in measure(parse_config(settings))[1]
+    assert "\nscore: " not in first_config(film)
 
 
 def test_what_was_written_is_said_and_what_to_do_next(film, tmp_path, capsys, monkeypatch):

@@ -94,6 +94,19 @@ def test_how_many_words_are_a_band_of_their_own(smooth):
     assert float(found["r_all"].mean()) > 0.5
 
 
+def test_feature_spaces_of_a_modality_are_bands_of_their_own(smooth):
+    """Each parcel answers to one space of the score, which is what it then has alone."""
+    values = smooth(5, 60)
+    bold = np.stack([values[:, [0, 4]] + smooth(2, 61 + s) for s in range(2)])
+    score = of_volumes(values, 2).assign_coords(space=("feature", list("aabbb")))
+    found = brain_quality(scans_of(bold), {"score": score}, T_R, n_permutations=2, n_iter=4)
+    assert "r_score" not in found
+    assert found["r_score_a"].mean("subject").values.tolist() == pytest.approx([0.7, 0], abs=0.25)
+    unique = [found[f"unique_score_{space}"].mean("subject").values for space in "ab"]
+    assert unique[0][0] > 0.3 > 3 * abs(unique[0][1])
+    assert unique[1][1] > 0.3 > 3 * abs(unique[1][0])
+
+
 def test_noise_scores_nothing(smooth):
     bold = np.stack([smooth(60, 20 + s, 1200) for s in range(2)])
     found = brain_quality(

@@ -153,3 +153,55 @@ rule embed_text:
     shell:
         '"$GIBLET_PYTHON" -m giblet embed_text {params.film}{input.film:q} --annotations={input.annotations:q}'
         " {params.bold}{input.bold:q} --text={output.text:q} --settings={params.settings:q} 2>&1 | tee -i {log:q}"
+
+
+rule read_score:
+    """Read the score of the film's music, and compare its clock with the sound."""
+    input:
+        film=FILM,
+        score=lambda _: with_score("read_score"),
+    output:
+        notes=f"{RESULTS}/features/score.nc",
+    log:
+        f"{LOGS}/read_score.log",
+    benchmark:
+        f"{TIMES}/read_score.tsv"
+    conda:
+        "../envs/giblet.yaml"
+    threads: cores("read_score")
+    resources:
+        mem_mb=memory("read_score"),
+        runtime=runtime("read_score"),
+    params:
+        settings=settings("score_offset", "audio_track", "t_r", "max_trs"),
+        source=source_fingerprint("read_score"),
+    shell:
+        '"$GIBLET_PYTHON" -m giblet read_score --film={input.film:q} --score={input.score:q}'
+        " --notes={output.notes:q} --settings={params.settings:q} 2>&1 | tee -i {log:q}"
+
+
+rule score_features:
+    """Compute features of the score, by note and by TR."""
+    input:
+        score=f"{RESULTS}/features/score.nc",
+        models=MUSIC_FILES,
+    output:
+        trs=f"{RESULTS}/trs/score.nc",
+        notes=f"{RESULTS}/score_notes.tsv",
+    log:
+        f"{LOGS}/score_features.log",
+    benchmark:
+        f"{TIMES}/score_features.tsv"
+    conda:
+        "../envs/giblet.yaml"
+    threads: cores("score_features")
+    resources:
+        mem_mb=memory("score_features"),
+        runtime=runtime("score_features"),
+    params:
+        settings=settings("music"),
+        models=MUSIC_SUMS,
+        source=source_fingerprint("score_features"),
+    shell:
+        '"$GIBLET_PYTHON" -m giblet score_features --score={input.score:q} --trs={output.trs:q}'
+        " --notes={output.notes:q} --settings={params.settings:q} 2>&1 | tee -i {log:q}"

@@ -20,6 +20,7 @@ from giblet.errors import GibletError, missing_path
 from giblet.film.modalities import beside_sound
 from giblet.io.paths import check_date
 from giblet.io.tables import load_yaml
+from giblet.music.score_files import find_score
 
 
 configfile: f"{workflow.basedir}/config/config.yaml"
@@ -97,6 +98,16 @@ elif SETTINGS.annotations == "auto":
 else:
     ANNOTATIONS = SETTINGS.annotations
 
+SCORE = find_score(FILM, SETTINGS.score) if SETTINGS.has_film else None
+if SETTINGS.score not in ("none", "auto") and not SETTINGS.has_film:
+    sys.exit("config: score: it needs a film, whose sound it is compared with")
+# a folder's weights; those of a hub are known by their commit
+MUSIC_FILES, MUSIC_SUMS = [], []
+for MUSIC_MODEL in (SETTINGS.music.model, SETTINGS.music.latent_model):
+    if MUSIC_MODEL == "bundled":
+        MUSIC_SUMS += bundled_sums(PACKAGE / "music" / "bundled")
+    MUSIC_FILES += sorted(map(str, Path(MUSIC_MODEL).glob("*.safetensors")))
+
 CODEC, CODEC_FILES, CODEC_SUMS = SETTINGS.codec, [], []
 if SETTINGS.codec == "bundled":
     CODEC_SUMS = bundled_sums(PACKAGE / "audio" / "codecs" / "bundled")
@@ -118,7 +129,8 @@ if not RECIPE.is_file():
     RECIPE = Path(short(Path(workflow.basedir) / RECIPE))
 
 # Snakemake would take what is in braces for a wildcard
-for name in [FILM, SETTINGS.stimuli, *STIMULI, BOLD, ANNOTATIONS, *RUN_FILES, CODEC, START, RECIPE]:
+NAMED = [FILM, SETTINGS.stimuli, *STIMULI, BOLD, ANNOTATIONS, SCORE, *RUN_FILES, CODEC, START, RECIPE]
+for name in NAMED:
     if set("{}") & set(str(name)):
         sys.exit(f"{str(name)!r}: has a brace in its name; rename it")
 
@@ -151,6 +163,8 @@ if not SETTINGS.has_stimuli:
     FILM = there("film", [FILM]) if SETTINGS.has_film else no_film
 if ANNOTATIONS:
     ANNOTATIONS = there("annotations", [ANNOTATIONS])
+if SCORE:
+    SCORE = there("score", [SCORE])
 if not HAS_BOLD:
     BOLD = lambda _: sys.exit("config: this needs a scan as bold")
 elif SETTINGS.bold_source != "simulated":
@@ -161,8 +175,12 @@ RUN_FILES = there("bold or scan.parcellation", RUN_FILES)
 SOUND = {name: feature_type.settings for name, feature_type in FEATURE_TYPES.items()}
 # in the report
 COMPARED = [*SOUND] if SETTINGS.has_film else []
-# modalities beside audio, video and text
-OTHERS = [name for name, modality in beside_sound().items() if modality.optional]
+# modalities beside audio, video and text, of those that the film has
+OTHERS = [
+    name
+    for name, modality in beside_sound().items()
+    if modality.optional and (name != "score" or SCORE)
+]
 
 
 wildcard_constraints:
@@ -183,6 +201,14 @@ def training_sounds(rule, section, part):
     if folder is None:
         sys.exit(f"config: {rule} needs a folder as {section}.{part}")
     return folder
+
+
+def with_score(wanted_by):
+    """The score, or one line that says that there is none."""
+    if not SCORE:
+        beside = ", and none lies beside the film" * (SETTINGS.score == "auto")
+        sys.exit(f"config: {wanted_by} needs a score: score is {SETTINGS.score}{beside}")
+    return SCORE(None) if callable(SCORE) else SCORE
 
 
 def with_scan(wanted_by, file):

@@ -32,6 +32,7 @@ class Sizes:
     n_subjects: int = 0
     n_columns: int = 0
     values: float = 0.0
+    has_score: bool = False
 
     @property
     def bold_mb(self) -> float:
@@ -46,6 +47,11 @@ class Sizes:
     @property
     def text_mb(self) -> float:
         return 0.005 * self.n_trs
+
+    @property
+    def score_mb(self) -> float:
+        """Piano roll and features in TRs."""
+        return 0.2 * self.minutes
 
     def sound_mb(self, path: str) -> float:
         """Features of the sound, of the feature type ``path``."""
@@ -65,8 +71,10 @@ def measure(config: Config) -> tuple[Sizes | None, list[str], list[str]]:
     scans = _noting(problems, _scans, config, lines, film, problems)
     scans = scans or {}
     _noting(problems, _annotations, config, lines, film, scans.get("seconds"))
+    _noting(problems, _score, config, lines, film)
     _noting(problems, _codec, config, lines)
-    for path in filter(os.path.exists, (config.film, config.annotations, config.bold_source)):
+    named = (config.film, config.annotations, config.score, config.bold_source)
+    for path in filter(os.path.exists, named):
         _noting(problems, check_date, path)
     seconds = film if config.has_film else scans.get("seconds")
     if seconds is None:
@@ -179,6 +187,31 @@ def _annotations(
         lines += map(_warned, outside_warnings(words, film_seconds, config.t_r))
     elif not config.has_film and scan_seconds is not None:
         lines += map(_warned, scan_warnings(words, scan_seconds))
+
+
+def score_path(config: Config) -> Path | None:
+    """The file that ``score`` names, or finds."""
+    from giblet.music.score_files import find_score
+
+    return find_score(_film(config), config.score) if config.has_film else None
+
+
+def _score(config: Config, lines: list[str], film_seconds: float | None) -> None:
+    """GibletError for what is no score, and without a film."""
+    from giblet.music.score_files import read_score
+    from giblet.music.score_sync import length_warnings
+
+    if not config.has_film and config.score not in ("none", "auto"):
+        raise GibletError("score: it needs a film, whose sound it is compared with")
+    if (path := score_path(config)) is None:
+        lines += ["score: none lies beside the film"] * (config.score == "auto")
+        return
+    notes, offset = read_score(path), config.score_offset
+    first, last = notes.onset[0] + offset, notes.end + offset
+    lines.append(f"score: {path}, {len(notes)} notes from {first:.1f} to {last:.1f} s")
+    lines += map(_warned, notes.warnings)
+    if film_seconds is not None:
+        lines += map(_warned, length_warnings(notes, film_seconds, offset))
 
 
 def _warned(message: str) -> str:
@@ -298,5 +331,6 @@ def _sizes(config: Config, seconds: float, scans: dict) -> Sizes:
         test_seconds=float(acquisition_times(n_test + 1, config.t_r)[-1]),
         picture_mb=frames_mb,
         mel_mb=2.9 * minutes * config.mel.n_mels / 128,
+        has_score=score_path(config) is not None,
         **scans,
     )

@@ -1,0 +1,103 @@
+"""Commands for the score of a film's music: its notes on the film's clock, its features in TRs."""
+
+from pathlib import Path
+from typing import Any
+
+from giblet.commands.option_help import OutputFile
+from giblet.config.config import Config
+
+
+def read_score(film: Path, score: Path, notes: OutputFile, config: Config) -> None:
+    """Read a score (MIDI, MusicXML), and compare its clock with the sound's.
+
+    The file has the notes, their tokens and the beats. Attributes have the lag of the sound behind
+    the score in ms, its correlation, its p-value among circular shifts of the score, and the lag's
+    drift. Nothing is moved: ``score_offset`` does that.
+
+    Example: giblet read_score --film film.mp4 --score film.mid --notes score.nc
+    """
+    import logging
+
+    from giblet.audio.files import sound_blocks, sound_duration
+    from giblet.io.arrays import save_arrays
+    from giblet.io.checksums import fingerprint
+    from giblet.music import score_files, score_sync
+    from giblet.timing import whole_trs
+
+    piece = score_files.read_score(score)
+    seconds = sound_duration(film, config.audio_track)
+    n_trs = whole_trs(seconds, config.t_r)
+    blocks = sound_blocks(film, score_sync.SAMPLE_RATE, track=config.audio_track)
+    envelope = score_sync.onset_envelope(blocks)
+    density = score_sync.onset_density(piece, len(envelope), config.score_offset)
+    lag = score_sync.score_lag(density, envelope)
+    end = piece.end + config.score_offset
+    length = f"the score ends at {end:.1f} s, the sound at {seconds:.1f} s"
+    logging.getLogger(__name__).info("%s; %s", score_sync.lag_sentence(lag), length)
+    attrs: dict[str, Any] = {"score": score.name, "film": film.name, "t_r": config.t_r}
+    attrs |= {"n_trs": min(n_trs, config.max_trs or n_trs), "score_offset": config.score_offset}
+    attrs |= {"input": fingerprint(score), "film_input": fingerprint(film)}
+    attrs |= {"score_end": end, "film_end": seconds} | score_sync.lag_facts(lag)
+    offset = config.score_offset
+    warnings = [f"{score.name}: {line}" for line in piece.warnings]
+    warnings += score_sync.lag_warnings(lag, offset)
+    warnings += score_sync.length_warnings(piece, seconds, offset)
+    save_arrays(score_files.score_arrays(piece).assign_attrs(attrs, warnings=warnings), notes)
+
+
+def score_features(score: Path, trs: OutputFile, notes: OutputFile, config: Config) -> None:
+    """Compute features of a score in TRs, and of each note.
+
+    In TRs a piano roll for the model, and feature spaces for linear models. Values of a TR come
+    from the notes in it. Features that know the future (latents) are marked.
+
+    Example: giblet score_features --score score.nc --trs trs/score.nc --notes notes.tsv
+    """
+    import pandas as pd
+
+    from giblet.io.arrays import save_arrays
+    from giblet.io.tables import save_table
+    from giblet.music import score_files, score_trs
+    from giblet.music.score_features import note_features
+
+    piece, facts = score_files.load_score(score)
+    listening = _listening(piece, config)
+    t_r, offset = float(facts["t_r"]), float(facts["score_offset"])
+    arrays = score_trs.score_on_trs(listening, t_r, int(facts["n_trs"]), offset)
+    kept = ("t_r", "film", "score", "input", "score_offset", "warnings")
+    kept += ("score_lag_ms", "score_r", "score_p", "score_drift_ms")
+    models = {"music_model": config.music.model, "latent_model": config.music.latent_model}
+    attrs = arrays.attrs | {name: facts[name] for name in kept if name in facts} | models
+    save_arrays(arrays.assign_attrs(attrs), trs, logged_before=_logged(facts))
+    columns = {"onset": piece.onset + offset, "duration": piece.duration, "pitch": piece.pitch}
+    table = pd.DataFrame(columns)
+    save_table(table.join(note_features(listening)), notes)
+
+
+def _listening(piece, config: Config):
+    """The piece with the models that the config names; n-grams learn from the piece alone."""
+    from giblet.music.ngrams import NgramModel
+    from giblet.music.score_features import Listening
+
+    model = _loaded("music.model", config.music.model, ("transformer",))
+    latent_model = _loaded("music.latent_model", config.music.latent_model, ("vae", "vae_gan"))
+    contexts = () if model is None else config.music.contexts
+    return Listening(piece, model, NgramModel(), latent_model, contexts)
+
+
+def _loaded(key: str, name: str, modes: tuple[str, ...]):
+    """The music model that the config names by ``key``; None for none."""
+    from giblet.errors import GibletError
+    from giblet.music.model import load
+
+    if name == "none":
+        return None
+    if (model := load(name)).mode not in modes:
+        raise GibletError(f"{key} {name}: a model of mode {model.mode}, not {' or '.join(modes)}")
+    return model
+
+
+def _logged(facts: dict) -> list[str]:
+    from giblet.log import warnings_of
+
+    return warnings_of(facts)

@@ -1,0 +1,94 @@
+"""Verbs of the score on a rendered piece: its clock, its features, what they say to mistakes."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+from tiny_pipeline import random_piece
+
+from giblet.commands.cli import main
+from giblet.io.arrays import load_arrays
+from giblet.io.tables import load_table
+from giblet.log import warnings_of
+from giblet.music.midi import read_midi, write_midi
+from giblet.music.synth import synthesize
+
+RATE, DELAY, SECONDS = 16000, 0.18, 30
+SETTINGS = {"t_r": 2.0, "music": {"model": "none"}}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A piece, its sound 180 ms late, and another piece."""
+    folder = tmp_path_factory.mktemp("score")
+    for name, seed in (("piece.mid", 0), ("other.mid", 1)):
+        write_midi(random_piece(SECONDS, seed), folder / name)
+    sound = synthesize(random_piece(SECONDS), RATE)
+    late = np.concatenate([np.zeros(round(DELAY * RATE)), sound])[: SECONDS * RATE]
+    soundfile.write(folder / "piece.wav", late, RATE)
+    return folder
+
+
+def read(folder, score="piece.mid", **settings):
+    options = {"film": "piece.wav", "score": score, "notes": "score.nc"}
+    words = [word for name, file in options.items() for word in (f"--{name}", str(folder / file))]
+    return main(["read_score", *words, "--settings", json.dumps(SETTINGS | settings)])
+
+
+def features(folder, **settings):
+    options = {"score": "score.nc", "trs": "trs.nc", "notes": "notes.tsv"}
+    words = [word for name, file in options.items() for word in (f"--{name}", str(folder / file))]
+    return main(["score_features", *words, "--settings", json.dumps(SETTINGS | settings)])
+
+
+def test_the_lag_is_found_and_applied_only_when_asked(folder, capsys, monkeypatch):
+    monkeypatch.setenv("GIBLET_LOG", "1")
+    assert read(folder) == 0
+    found = load_arrays(folder / "score.nc")
+    assert found.attrs["score_lag_ms"] == pytest.approx(1000 * DELAY, abs=10)
+    assert found.attrs["score_r"] > 0.7
+    assert found.attrs["n_trs"] == SECONDS // 2
+    assert len(found.attrs["input"]) == len(found.attrs["film_input"]) == 16
+    assert "ms behind the score" in capsys.readouterr().err
+    notes = read_midi(folder / "piece.mid")
+    np.testing.assert_array_equal(found["onset"], notes.onset)  # not moved
+    assert read(folder, score_offset=DELAY) == 0
+    moved = load_arrays(folder / "score.nc").attrs
+    assert moved["score_lag_ms"] == pytest.approx(0, abs=10)
+    assert not warnings_of(moved)
+    assert features(folder) == 0
+    table = load_table(folder / "notes.tsv")
+    np.testing.assert_allclose(table["onset"], notes.onset + DELAY, atol=1e-5)
+    trs = load_arrays(folder / "trs.nc", "score", "tr")
+    per_tr = np.bincount(((notes.onset + DELAY) // 2).astype(int), minlength=15)[:15]
+    rate = trs["score_values"].sel(score_value="onset_rate").values
+    np.testing.assert_allclose(rate, per_tr / 2, rtol=1e-6)
+    assert trs.attrs["input"] == moved["input"]
+    assert trs.attrs["score_lag_ms"] == moved["score_lag_ms"]
+
+
+def test_a_score_of_another_piece_is_named(folder, capsys):
+    assert read(folder, "other.mid") == 0
+    assert "the score fits the sound no better than by chance" in capsys.readouterr().err
+    attrs = load_arrays(folder / "score.nc").attrs
+    assert attrs["score_p"] >= 0.05
+    assert any("is it of another piece" in line for line in warnings_of(attrs))
+
+
+def test_midi_without_notes_is_one_line(folder, capsys):
+    data = bytes.fromhex("4d546864 00000006 0000 0001 01e0 4d54726b 00000004 00ff2f00")
+    (folder / "empty.mid").write_bytes(data)
+    assert read(folder, "empty.mid") == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert err.startswith("giblet read_score: ")
+    assert err.endswith("empty.mid: no notes\n")
+
+
+def test_a_model_of_the_wrong_mode_is_one_line(folder, capsys):
+    assert read(folder) == 0
+    capsys.readouterr()
+    assert features(folder, music={"model": "none", "latent_model": "bundled"}) == 1
+    said = "music.latent_model bundled: a model of mode transformer, not vae or vae_gan"
+    assert said in capsys.readouterr().err

@@ -1,0 +1,126 @@
+"""A score beside its sound: a known shift is found, another piece is not taken for it."""
+
+import numpy as np
+import pytest
+
+from giblet.music.notes import Notes
+from giblet.music.score_sync import (
+    RATE_HZ,
+    SAMPLE_RATE,
+    ScoreLag,
+    lag_facts,
+    lag_from_facts,
+    lag_sentence,
+    lag_warnings,
+    length_warnings,
+    onset_density,
+    onset_envelope,
+    score_lag,
+)
+from giblet.music.synth import synthesize
+
+SECONDS = 40
+
+
+def piece(seed, tempo=0.25):
+    """Random chords on a grid, so that shifts by a beat fit rather well, too."""
+    rng = np.random.default_rng(seed)
+    at = np.flatnonzero(rng.random(round(SECONDS / tempo)) < 0.6) * tempo
+    onset = np.repeat(at, 2)
+    pitch = np.sort(rng.integers(48, 84, (len(at), 2)), axis=1).ravel()
+    velocity = np.repeat(rng.integers(50, 110, len(at)), 2)
+    return Notes.from_unsorted(onset, np.full(len(onset), 0.3), pitch, velocity)
+
+
+def heard(notes, delay):
+    """The onset envelope of the piece, ``delay`` s late."""
+    sound = synthesize(notes, SAMPLE_RATE)
+    silence = np.zeros(round(max(delay, 0) * SAMPLE_RATE), np.float32)
+    return onset_envelope(np.concatenate([silence, sound[round(max(-delay, 0) * SAMPLE_RATE) :]]))
+
+
+@pytest.fixture(scope="module")
+def late():
+    return heard(piece(0), 0.18)
+
+
+def lag_of(notes, envelope, offset=0.0):
+    return score_lag(onset_density(notes, len(envelope), offset), envelope)
+
+
+def test_a_shift_is_recovered(late):
+    lag = lag_of(piece(0), late)
+    assert lag.seconds == pytest.approx(0.18, abs=0.01)
+    assert lag.correlation > 0.7
+    assert abs(lag.drift) <= 0.01
+    assert lag.p_value == pytest.approx(1 / SECONDS, abs=0.001)
+    assert lag.is_this_piece
+    (line,) = lag_warnings(lag, 0.5)
+    offset = float(line.split("score_offset: ")[1].split()[0])
+    assert offset == pytest.approx(0.68, abs=0.01)
+
+
+def test_an_offset_takes_the_shift_away_and_nothing_else_does(late):
+    lag = lag_of(piece(0), late, offset=0.18)
+    assert lag.seconds == pytest.approx(0, abs=0.01)
+    assert not lag_warnings(lag, 0.18)
+
+
+def test_an_early_sound_has_a_negative_lag():
+    lag = lag_of(piece(0), heard(piece(0), -2.3))
+    assert lag.seconds == pytest.approx(-2.3, abs=0.01)
+
+
+def test_a_score_of_another_piece_is_no_match(late):
+    """Pieces of the same tempo: p < .05 in about one of twenty."""
+    lags = [lag_of(piece(seed), late) for seed in range(1, 21)]
+    assert sum(lag.is_this_piece for lag in lags) <= 4
+    assert max(lag.correlation for lag in lags) < lag_of(piece(0), late).correlation
+    wrong = next(lag for lag in lags if not lag.is_this_piece)
+    (line,) = lag_warnings(wrong, 0.0)
+    assert "no better than by chance" in line
+    assert "another piece" in line
+
+
+def test_another_tempo_is_named(late):
+    notes = piece(0)
+    faster = Notes(notes.onset / 1.01, notes.duration, notes.pitch, notes.velocity)
+    lag = lag_of(faster, late)
+    assert lag.drift > 0.1
+    assert any("another tempo" in line for line in lag_warnings(lag, 0.0))
+
+
+def test_correlations_are_those_of_numpy(rng):
+    from giblet.music.score_sync import _correlations
+
+    density, envelope = rng.random(300), rng.random(300)
+    here = np.arange(300) < 130
+    curve = _correlations(density, envelope, here)
+    for k in (0, 1, 57, 299):
+        expected = np.corrcoef(envelope[here], np.roll(density, k)[here])[0, 1]
+        assert curve[k] == pytest.approx(expected, abs=1e-9)
+    assert np.isnan(_correlations(np.zeros(300), envelope, here)).all()
+
+
+def test_what_cannot_be_compared_has_no_lag(late):
+    silence = onset_envelope(np.zeros(SECONDS * SAMPLE_RATE, np.float32))
+    assert lag_of(piece(0), silence) is None
+    assert score_lag(np.zeros(len(late)), late) is None
+    brief = late[: round(15 * RATE_HZ)]
+    assert lag_of(piece(0), brief) is None
+    assert lag_warnings(None, 0.0) == [lag_sentence(None)]
+
+
+@pytest.mark.parametrize("lag", [ScoreLag(0.18, 0.9, 0.01, -0.02), None])
+def test_facts_are_those_of_the_lag(lag):
+    again = lag_from_facts(lag_facts(lag))
+    assert (again is None) == (lag is None)
+    assert lag is None or vars(again) == pytest.approx(vars(lag))
+
+
+def test_notes_outside_the_sound_are_counted():
+    notes = piece(0)
+    assert not length_warnings(notes, SECONDS + 1, 0.0)
+    n_late = int((notes.onset + 5 >= SECONDS).sum())
+    (line,) = length_warnings(notes, SECONDS, 5.0)
+    assert line.startswith(f"{n_late} of {len(notes)} notes of the score begin outside the sound")
