@@ -1,6 +1,5 @@
 """From the film to features per TR: audio, video, text."""
 
-
 if SETTINGS.has_stimuli:
 
     rule join_stimuli:

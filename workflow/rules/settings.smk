@@ -75,7 +75,9 @@ if SETTINGS.has_stimuli:
     except GibletError as error:
         sys.exit(f"config: stimuli: {error}")
     if SETTINGS.bold_source == "none":
-        sys.exit("config: stimuli need scans as bold: their events say what was presented when")
+        sys.exit(
+            "config: stimuli need scans as bold: their events say what was presented when"
+        )
 HAS_BOLD = SETTINGS.bold_source != "none"
 # as Snakemake's report calls them
 BRAINS = "noise" if SETTINGS.scan.null else SETTINGS.bold_source
@@ -129,7 +131,18 @@ if not RECIPE.is_file():
     RECIPE = Path(short(Path(workflow.basedir) / RECIPE))
 
 # Snakemake would take what is in braces for a wildcard
-NAMED = [FILM, SETTINGS.stimuli, *STIMULI, BOLD, ANNOTATIONS, SCORE, *RUN_FILES, CODEC, START, RECIPE]
+NAMED = [
+    FILM,
+    SETTINGS.stimuli,
+    *STIMULI,
+    BOLD,
+    ANNOTATIONS,
+    SCORE,
+    *RUN_FILES,
+    CODEC,
+    START,
+    RECIPE,
+]
 for name in NAMED:
     if set("{}") & set(str(name)):
         sys.exit(f"{str(name)!r}: has a brace in its name; rename it")
@@ -207,7 +220,9 @@ def with_score(wanted_by):
     """The score, or one line that says that there is none."""
     if not SCORE:
         beside = ", and none lies beside the film" * (SETTINGS.score == "auto")
-        sys.exit(f"config: {wanted_by} needs a score: score is {SETTINGS.score}{beside}")
+        sys.exit(
+            f"config: {wanted_by} needs a score: score is {SETTINGS.score}{beside}"
+        )
     return SCORE(None) if callable(SCORE) else SCORE
 
 
