@@ -15,9 +15,10 @@ import torch
 from music.pieces import broken_chords
 
 from giblet.errors import GibletError
+from giblet.io.tables import load_yaml
 from giblet.music.count_models import TokenCounts
 from giblet.music.losses import COMPONENTS
-from giblet.music.model import MusicTransformerVAEGAN
+from giblet.music.model import MusicTransformerVAEGAN, load
 from giblet.music.monitoring import MonitorSettings
 from giblet.music.recipe import MusicSettings, parse_recipe
 from giblet.music.tokens import VOCABULARY, tokenize
@@ -322,3 +323,13 @@ def test_start_from_is_the_same_network(tmp_path):
     with pytest.raises(GibletError, match=r"start_from is another network .* differs"):
         fit_music(TRAIN, HELD_OUT, settings, tmp_path / "second")
     assert not (tmp_path / "second").exists()
+
+
+@pytest.mark.parametrize("name", ["bundled", "vae"])
+def test_shipped_recipes_are_recipes(name):
+    path = Path(__file__).parents[2] / "config" / "music" / f"{name}.yaml"
+    settings = parse_recipe(load_yaml(path), str(path))
+    assert settings.model.mode == {"bundled": "transformer", "vae": "vae"}[name]
+    own = MusicTransformerVAEGAN(settings.model).transformer.state_dict()
+    bundled = load("bundled").transformer.state_dict()
+    assert {n: w.shape for n, w in own.items()} == {n: w.shape for n, w in bundled.items()}
