@@ -208,8 +208,8 @@ def shown_by_run(shown: pd.DataFrame) -> pd.DataFrame:
 
     >>> rows = [("sub-01", "run-1", 0.0, 270.0, 180), ("sub-02", "run-1", 0.0, 270.0, 180)]
     >>> shown = pd.DataFrame(rows, columns=["subject", "run", "begin", "end", "n_volumes"])
-    >>> shown_by_run(shown).iloc[0].tolist()
-    ['run-1', 0.0, 270.0, 180, 2, 'all 2']
+    >>> print(shown_by_run(shown).to_string(index=False, header=False))
+    run-1 0.0 270.0 180 2 all 2
     """
     n_all = shown["subject"].nunique()
     rows = []

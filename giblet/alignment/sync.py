@@ -313,7 +313,7 @@ def _run_labels(runs: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.nd
 
 def unscanned_warnings(match: Match, n_trs: int) -> list[str]:
     """A warning where some of the film's ``n_trs`` TRs are left out."""
-    n_lost = n_trs - len(match.trs) if match.stimulus is None else 0  # which it has said
+    n_lost = n_trs - len(match.trs) if match.stimulus is None else 0  # stimuli have own warnings
     return [f"{n_lost} TRs of the film were not scanned in everyone"] * (n_lost > 0)
 
 

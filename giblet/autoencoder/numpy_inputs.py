@@ -39,8 +39,8 @@ def film_tensors(film: Any, shapes: Shapes, modalities: list[str]) -> dict[str, 
     if not isinstance(film, Mapping) and not hasattr(film, "__array__"):
         raise TypeError(f"encode takes {_listed(expected)}, not {type(film).__name__}")
     if not named.keys() & expected.keys():
-        found = ", ".join(map(str, named)) or "nothing"
-        raise TypeError(f"encode takes {_listed(expected)}; there is {found} instead")
+        given = ", ".join(map(str, named)) or "nothing"
+        raise TypeError(f"encode takes {_listed(expected)}; there is {given} instead")
     return {
         name: _checked(values, name, shapes, expected[name])
         for name, values in named.items()

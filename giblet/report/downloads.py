@@ -63,7 +63,7 @@ def bibtex(works: list[str]) -> str:
     }
     <BLANKLINE>
     """
-    return "\n".join(_entry(found) for work in works if (found := _WORK.fullmatch(work)))
+    return "\n".join(_entry(match) for work in works if (match := _WORK.fullmatch(work)))
 
 
 def _entry(work: re.Match) -> str:

@@ -5,7 +5,7 @@ import io
 
 import numpy as np
 
-from giblet.timing import count_samples
+from giblet.timing import count_samples, nyquist_hz
 
 LOWEST_HZ = 80.0
 N_BANDS = 96
@@ -56,7 +56,7 @@ def strip_levels(waveform: np.ndarray, sample_rate: float) -> np.ndarray:
     options = {"n_fft": n_fft, "win_length": n_window}
     options |= {"hop_length": count_samples(HOP_SECONDS, sample_rate)}
     power = np.abs(librosa.stft(waveform, **options)) ** 2
-    bin_hz = sample_rate / n_fft
+    bin_hz = librosa.fft_frequencies(sr=sample_rate, n_fft=n_fft)[1]
     below = np.vstack([np.zeros(power.shape[1]), np.cumsum(power, axis=0)])  # up to a bin's end
     edges = band_edges(sample_rate)
     places = np.clip(edges / bin_hz + 0.5, 0, len(below) - 1)
@@ -69,7 +69,7 @@ def strip_levels(waveform: np.ndarray, sample_rate: float) -> np.ndarray:
 
 def band_edges(sample_rate: float) -> np.ndarray:
     """Edges of the bands in Hz, (97,)."""
-    return np.geomspace(LOWEST_HZ, sample_rate / 2, N_BANDS + 1)
+    return np.geomspace(LOWEST_HZ, nyquist_hz(sample_rate), N_BANDS + 1)
 
 
 def frequency_marks(sample_rate: float) -> list[tuple[str, float]]:
@@ -78,8 +78,9 @@ def frequency_marks(sample_rate: float) -> list[tuple[str, float]]:
     >>> frequency_marks(24000)[2]
     ('1', 50.4)
     """
-    span = np.log(sample_rate / 2 / LOWEST_HZ)
-    heights = {hz: 100 * np.log(hz / LOWEST_HZ) / span for hz in MARKS_HZ if hz < sample_rate / 2}
+    highest = nyquist_hz(sample_rate)
+    span = np.log(highest / LOWEST_HZ)
+    heights = {hz: 100 * np.log(hz / LOWEST_HZ) / span for hz in MARKS_HZ if hz < highest}
     return [(f"{hz / 1000:g}", round(float(height), 1)) for hz, height in heights.items()]
 
 

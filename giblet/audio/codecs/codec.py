@@ -157,8 +157,8 @@ def _read_model(folder: Path, name: str) -> tuple[type[Any], "PreTrainedModel"]:
             )
         if report["missing_keys"]:
             raise ValueError(f"weights are missing: {min(report['missing_keys'])}")
-        for key, found, expected in report["mismatched_keys"]:
-            raise ValueError(f"{key} is {tuple(found)}, by its config.json {tuple(expected)}")
+        for key, actual, expected in sorted(report["mismatched_keys"]):
+            raise ValueError(f"{key} is {tuple(actual)}, by its config.json {tuple(expected)}")
     except Exception as error:  # of transformers' checks of each key, safetensors, torch
         raise _unreadable(name, folder, error) from error
     return kind.codec.suited(model), model.eval().requires_grad_(False)

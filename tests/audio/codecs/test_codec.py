@@ -412,7 +412,10 @@ def test_a_misspelt_codec_is_one_line_with_the_nearest(tmp_path):
     [
         (lambda w, c: w.write_bytes(w.read_bytes()[:5000]), "deserializing header"),
         (lambda w, c: w.rename(w.with_name("pytorch_model.bin")), "no weights in .* safetensors"),
-        (lambda w, c: change(c, hidden_size=16), r"is \(8,\), by its config.json \(16,\)"),
+        (
+            lambda w, c: change(c, hidden_size=16),
+            r"is \(.*8.*\), by its config.json \(.*16",
+        ),
         (lambda w, c: change(c, sampling_rate=0), "a sample rate of 0"),
         (lambda w, c: change(c, sampling_rate="fast"), "a sample rate of 'fast'"),
         (lambda w, c: change(c, target_bandwidths=[]), "no codec can be read"),
