@@ -78,6 +78,7 @@ _STATS = {  # first word of a map's name → what it is
     "explainable": "explainable variance, a share",
     "r": "correlation of BOLD with what ridge predicts of held-out TRs",
     "r2": "R² of what ridge predicts of held-out TRs",
+    "repeat": "share of the variance that repeats when a stimulus is presented again",
     "unique": "R² of all modalities less R² of all but this one",
     "tsnr": "mean over standard deviation before cleaning, mean over runs",
     "p": "chance of as large a mean over subjects among nulls",
