@@ -53,23 +53,41 @@ def to_nifti(values: xr.DataArray, space: xr.Dataset | None = None) -> "Nifti1Im
     return Nifti1Image(images if values.ndim == 2 else images[..., 0], affine)
 
 
+def brain_volume(values: np.ndarray, space: xr.Dataset) -> np.ndarray | None:
+    """Values (n_voxels,) or (n_parcels,) where they were measured, (i, j, k), 0 elsewhere.
+
+    ``space``: the array set of ``giblet.brain.load_bids`` without the series. None without a mask.
+
+    >>> space = xr.Dataset({"mask": (("i", "j", "k"), [[[True, False, True]]])})
+    >>> brain_volume(np.array([2.0, 3.0]), space).tolist()
+    [[[2.0, 0.0, 3.0]]]
+    """
+    if "mask" not in space:
+        return None
+    volume = np.zeros(space["mask"].shape, dtype=np.float32)
+    if "labels" not in space:
+        volume[space["mask"].values.astype(bool)] = values
+        return volume
+    labels = np.maximum(space["labels"].values.astype(int), 0)  # 0: no parcel
+    by_label = np.zeros(labels.max() + 1, dtype=np.float32)
+    by_label[space["parcel"].values.astype(int)] = values
+    return by_label[labels]
+
+
+def brain_affine(space: xr.Dataset) -> np.ndarray:
+    """Voxel indices to mm, (4, 4); a file holds it as JSON."""
+    affine = space.attrs["affine"]
+    return np.reshape(json.loads(affine) if isinstance(affine, str) else affine, (4, 4))
+
+
 def _on_grid(rows: np.ndarray, space: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     """``rows`` (n_images, n_columns) on the grid of ``space``: (i, j, k, n_images), affine."""
     if "mask" not in space:
         raise GibletError("space has no mask: these data have no places in the brain")
-    affine = space.attrs["affine"]
-    affine = np.reshape(json.loads(affine) if isinstance(affine, str) else affine, (4, 4))
-    if "labels" in space:
-        labels = np.maximum(space["labels"].values.astype(int), 0)  # 0: no parcel
-        by_label = np.zeros((labels.max() + 1, len(rows)), dtype=np.float32)
-        by_label[space["parcel"].values.astype(int)] = rows.T
-        return by_label[labels], affine
-    mask = space["mask"].values.astype(bool)
-    if mask.sum() != rows.shape[1]:
-        raise GibletError(f"{rows.shape[1]} values, but space has {mask.sum()} voxels")
-    images = np.zeros((*mask.shape, len(rows)), dtype=np.float32)
-    images[mask] = rows.T
-    return images, affine
+    n_columns = len(space["parcel"]) if "labels" in space else int(space["mask"].sum())
+    if n_columns != rows.shape[1]:
+        raise GibletError(f"{rows.shape[1]} values, but space has {n_columns} voxels or parcels")
+    return np.stack([brain_volume(row, space) for row in rows], axis=-1), brain_affine(space)
 
 
 def _smallest_grid(values: xr.DataArray) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:

@@ -1,41 +1,11 @@
 """Maps of the brain: values of voxels or parcels as a glass brain, in the page's text colour."""
 
-import json
-
 import numpy as np
-import xarray as xr
 from matplotlib.axes import Axes
 
 from giblet.report.figures import INK, svg_uri
 
 COLOUR = "#D55E00"  # of the largest value; smaller ones let the page through
-
-
-def brain_volume(values: np.ndarray, space: xr.Dataset) -> np.ndarray | None:
-    """Values (n_voxels,) or (n_parcels,) where they were measured, (i, j, k), 0 elsewhere.
-
-    ``space``: the array set of ``giblet.brain.load_bids`` without the series. None without a mask.
-
-    >>> space = xr.Dataset({"mask": (("i", "j", "k"), [[[True, False, True]]])})
-    >>> brain_volume(np.array([2.0, 3.0]), space).tolist()
-    [[[2.0, 0.0, 3.0]]]
-    """
-    if "mask" not in space:
-        return None
-    volume = np.zeros(space["mask"].shape, dtype=np.float32)
-    if "labels" not in space:
-        volume[space["mask"].values.astype(bool)] = values
-        return volume
-    labels = np.maximum(space["labels"].values.astype(int), 0)  # 0: no parcel
-    by_label = np.zeros(labels.max() + 1, dtype=np.float32)
-    by_label[space["parcel"].values.astype(int)] = values
-    return by_label[labels]
-
-
-def brain_affine(space: xr.Dataset) -> np.ndarray:
-    """Voxel indices to mm, (4, 4); a file holds it as JSON."""
-    affine = space.attrs["affine"]
-    return np.reshape(json.loads(affine) if isinstance(affine, str) else affine, (4, 4))
 
 
 def why_no_map(values: np.ndarray) -> str:

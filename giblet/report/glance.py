@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from giblet.report.brain_maps import brain_affine, brain_map, brain_volume, why_no_map
+from giblet.brain.nifti import brain_affine, brain_volume
+from giblet.report.brain_maps import brain_map, why_no_map
 from giblet.report.extras import Extras
 from giblet.report.scan_quality import MEASURES, SOUND, WHOLE_BRAIN, BrainResults
 from giblet.report.tables import number

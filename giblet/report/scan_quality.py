@@ -8,9 +8,10 @@ import pandas as pd
 import xarray as xr
 
 from giblet.audio.feature_types import FEATURE_TYPES
+from giblet.brain.nifti import brain_affine, brain_volume
 from giblet.film.modalities import MODALITIES
 from giblet.music.score_trs import SPACES
-from giblet.report.brain_maps import brain_affine, brain_map, brain_view, brain_volume, why_no_map
+from giblet.report.brain_maps import brain_map, brain_view, why_no_map
 from giblet.report.sentences import lag_sentence, no_discoveries_sentence, r2_sentence
 from giblet.report.tables import in_order, number
 

@@ -11,8 +11,9 @@ import pytest
 import xarray as xr
 from nilearn.maskers import NiftiLabelsMasker, NiftiMasker
 
+from giblet.brain.nifti import brain_volume
 from giblet.evaluation.quality import summary_table
-from giblet.report.brain_maps import brain_map, brain_view, brain_volume
+from giblet.report.brain_maps import brain_map, brain_view
 from giblet.report.page import render_page
 from giblet.report.scan_quality import BrainResults, brain_section
 from giblet.report.sentences import lag_sentence
