@@ -7,14 +7,18 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from giblet.errors import GibletError
-from giblet.timing import count_samples, samples_duration
+from giblet.report.strips import (
+    HOP_SECONDS,
+    MARKS_HZ,
+    RANGE_DB,
+    band_edges,
+    level_gains,
+    strip_levels,
+)
+from giblet.timing import count_samples
 
 LADDER = ("original", "codec", "stimulus", "brain")
 _METRIC, _CHANCE = "identification_sound_10way", 0.1
-_LOWEST_HZ = 80.0
-_RANGE_DB = 70.0
-_WINDOW_SECONDS, _HOP_SECONDS = 0.04, 0.01
-_TICKS_HZ = (100, 300, 1000, 3000, 10000)
 
 
 class NotebookFigure(Figure):
@@ -56,19 +60,20 @@ class Plots:
         waves = [np.asarray(s)[first : first + count_samples(seconds, rate)] for s in sounds]
         if not len(waves[0]):
             raise GibletError(f"the held-out sound ends at {sounds[0].seconds:.1f} s")
-        levels = [_levels(_at_one_level(wave, waves[0]), rate) for wave in waves]
-        loudest = levels[0][2].max()
+        gains = level_gains(waves)
+        levels = [strip_levels(g * w, rate) for g, w in zip(gains, waves, strict=True)]
+        hz, loudest = band_edges(rate), levels[0].max()
         figure = NotebookFigure(figsize=(7.2, 1.2 + 1.2 * len(names)), layout="constrained")
         every = figure.subplots(len(names), 2, sharex="col", width_ratios=(4, 1), squeeze=False)
-        for (strip, dot), name, (times, hz, db) in zip(every, names, levels, strict=True):
+        for (strip, dot), name, db in zip(every, names, levels, strict=True):
+            times = begin + HOP_SECONDS * (np.arange(db.shape[1] + 1) - 0.5)
             shades = strip.pcolormesh(
-                begin + times, hz, db - loudest, vmin=-_RANGE_DB, vmax=0, cmap="magma",
-                shading="nearest", rasterized=True,
-            )  # fmt: skip
+                times, hz, db - loudest, vmin=-RANGE_DB, vmax=0, cmap="magma", rasterized=True
+            )
             strip.set_yscale("log")
-            strip.set_ylim(_LOWEST_HZ, rate / 2)
-            ticks = [hz for hz in _TICKS_HZ if hz < rate / 2]
-            strip.set_yticks(ticks, [f"{hz / 1000:g}" for hz in ticks])
+            strip.set_ylim(hz[0], hz[-1])
+            ticks = [tick for tick in MARKS_HZ if tick < hz[-1]]
+            strip.set_yticks(ticks, [f"{tick / 1000:g}" for tick in ticks])
             strip.minorticks_off()
             label = f"{name} (simulated)" if name == "brain" and run.is_simulated else name
             strip.set_title(label, loc="left", fontsize=9)
@@ -134,21 +139,3 @@ class Plots:
         chosen |= {"symmetric_cbar": is_signed, "cmap": "RdBu_r" if is_signed else "inferno_r"}
         plot_glass_brain(image, figure=figure, **(chosen | options))
         return figure
-
-
-def _at_one_level(wave: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    levels = [float(np.sqrt(np.mean(np.square(one, dtype=float)))) for one in (wave, reference)]
-    return wave * (levels[1] / levels[0]) if levels[0] > 1e-6 else wave
-
-
-def _levels(waveform: np.ndarray, sample_rate: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Times (n_frames,) s, frequencies (n_bins,) Hz, and power (n_bins, n_frames) dB."""
-    import librosa
-
-    n_fft = count_samples(_WINDOW_SECONDS, sample_rate)
-    hop = count_samples(_HOP_SECONDS, sample_rate)
-    power = np.abs(librosa.stft(waveform, n_fft=n_fft, hop_length=hop)) ** 2
-    hz = librosa.fft_frequencies(sr=sample_rate, n_fft=n_fft)
-    times = samples_duration(1, sample_rate) * hop * np.arange(power.shape[1])
-    heard = hz >= _LOWEST_HZ / 2
-    return times, hz[heard], librosa.power_to_db(power[heard], top_db=None)
