@@ -25,7 +25,7 @@ FLOORS = (
     ("alignment", "codec_training", "music"),
     ("autoencoder", "demo", "export"),
     ("evaluation", "report"),
-    ("notebook",),
+    ("listening_test", "notebook"),
     ("commands",),
     ("__init__", "__main__"),
 )

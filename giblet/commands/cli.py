@@ -12,7 +12,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn, get_origin
 
-from giblet.commands import codec, export, film, model, music, scans, score, setup
+from giblet.commands import (
+    codec,
+    export,
+    film,
+    listening_test,
+    model,
+    music,
+    scans,
+    score,
+    setup,
+)
 from giblet.commands.option_help import OPTIONS, option_help, outputs
 from giblet.commands.process import limit_threads, quiet_hdf5, quiet_libraries
 from giblet.config.config import Config, parse_config
@@ -44,6 +54,7 @@ COMMANDS = {  # in the order in which one uses them
     "virtual lesions": (scans.lesion,),
     "cross-subject decoding": (model.leave_one_out,),
     "export": (export.export,),
+    "listening test": (listening_test.make, listening_test.score),
     "codec training": (codec.train, codec.evaluate, codec.compress, codec.decompress),
     "symbolic music": (
         music.check,
@@ -59,7 +70,11 @@ COMMANDS = {  # in the order in which one uses them
     ),
 }
 _TYPES = {str: str, int: int, float: float, str | None: str}  # of options; all others are paths
-_GROUPS = {"codec": (codec, "codec training"), "music": (music, "symbolic music")}  # of two words
+_GROUPS = {  # commands of two words
+    "codec": (codec, "codec training"),
+    "listening_test": (listening_test, "listening test"),
+    "music": (music, "symbolic music"),
+}
 _ABOUT = """\
 Audio from fMRI: film and scans to a shared bottleneck, and back to sound.
 
