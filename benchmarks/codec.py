@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -108,32 +109,29 @@ def floor(seconds: float) -> float:
     return min(times) / 2048**3 * GMAC_PER_SECOND * 1e9 * seconds
 
 
-def explain(folder: Path, codec_folder: str, sound: np.ndarray, seconds: float) -> str:
-    """How many codes differ between giblet and transformers, and how near the ties are."""
+def exactness(folder: Path, codec_folder: str, sound: np.ndarray, seconds: float) -> str:
+    """How many codes differ from those of double precision, and how the latents are rounded."""
     import torch
 
     from giblet.audio.codecs.codec import load_codec
+    from giblet.audio.codecs.encodec_streaming import stream
 
-    ours, theirs = (np.load(folder / f"{way}.npy") for way in ("giblet", "transformers"))
     codec = load_codec(codec_folder, 6.0)
-    differ = ours != theirs
-    frames = np.flatnonzero(differ.any(axis=0))
-    if not len(frames):
-        return "every code is the same"
-    first = differ[:, frames].argmax(axis=0)  # later codebooks follow the first that differs
+    waveform = torch.from_numpy(np.resize(sound, 10 * codec.sample_rate))[:, None]
     with torch.inference_mode():
-        waveform = np.resize(sound, int(seconds * codec.sample_rate))
-        latents = codec.model.encoder(torch.from_numpy(waveform)[None, None])[0].T[frames]
-        books = torch.from_numpy(codec.codebooks())
-        gaps = []
-        for x, frame, level in zip(latents.double(), frames, first, strict=True):
-            x = x - books[range(level), ours[:level, frame]].double().sum(0)
-            d = [(x - books[level, c[level, frame]].double()).norm() for c in (ours, theirs)]
-            gaps.append(abs(d[0] - d[1]) / x.norm())
-    return (
-        f"{1 - differ.mean():.5%} of codes are the same; where a frame first differs, the two "
-        f"codewords' distances differ by {float(max(gaps)):.1e} of what is coded at most"
-    )
+        latents = {
+            "giblet": torch.cat([*stream(codec.model.encoder.layers, waveform.split(24000))]),
+            "transformers": codec.model.encoder(waveform.T[None])[0].T,
+        }
+        double = replace(codec, model=codec.model.double())
+        exact = codec.model.encoder(waveform.T[None].double())[0].T
+    codes = double.encode(pieces(sound, int(seconds * codec.sample_rate)))
+    lines = ["", "against double precision  codes that differ  relative error of 10 s of latents"]
+    for way, rounded in latents.items():
+        differ = (np.load(folder / f"{way}.npy") != codes).mean()
+        error = float((rounded - exact).norm() / exact.norm())
+        lines.append(f"{way:24}  {differ:18.4%}  {error:.1e}")
+    return "\n".join(lines)
 
 
 def run(way: str, arguments: list[str]) -> dict:
@@ -175,7 +173,7 @@ def main() -> None:
                 flush=True,
             )
         if {"giblet", "transformers"} <= set(options.ways):
-            print(explain(Path(folder), folder, sound, options.seconds))
+            print(exactness(Path(folder), folder, sound, options.seconds))
 
 
 if __name__ == "__main__":
