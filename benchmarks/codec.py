@@ -4,7 +4,8 @@
 
 Without ``--codec``: random weights in the official configuration of facebook/encodec_24khz (speed
 does not depend on the weights), codebooks filled from residuals. Each way runs in its own
-process; "floor" is the time of the network's multiplications as one large matrix product.
+process; "floor" is the time of the network's multiplications as one large matrix product. Below:
+the codes that differ from those of double precision, and the rounding of the latents.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -56,6 +58,11 @@ def peak_memory() -> int:
     return int(status.split("VmHWM:")[1].split()[0])
 
 
+def moment() -> tuple[float, float]:
+    """The clock and the seconds that the processors have worked for this process."""
+    return time.perf_counter(), time.process_time()
+
+
 def pieces(sound: np.ndarray, n_samples: int):
     """``sound`` over and over, ``n_samples`` in all, as a film's would come."""
     while n_samples > 0:
@@ -67,7 +74,7 @@ def measure(way: str, folder: str, sound: np.ndarray, seconds: float) -> dict:
     """Seconds and peak memory of one way there and back; runs in a process of its own."""
     import torch
 
-    from giblet.audio import encodec  # noqa: F401 (memory is counted above the imports)
+    from giblet.audio.codecs import encodec  # noqa: F401 (memory is counted above the imports)
     from giblet.audio.codecs.codec import load_codec
 
     if "one thread" in way:
@@ -76,23 +83,23 @@ def measure(way: str, folder: str, sound: np.ndarray, seconds: float) -> dict:
     codec = load_codec(folder, 6.0)
     codec.decode(codec.encode(sound[: 6 * codec.sample_rate]))  # warm
     n_samples = int(seconds * codec.sample_rate)
-    start = time.perf_counter()
+    start = moment()
     if way.startswith("giblet"):
         codes = codec.encode(pieces(sound, n_samples))
-        middle = time.perf_counter()
+        middle = moment()
         for _block in codec.decode_blocks(codes):
             pass
     else:
         with torch.inference_mode():
             waveform = torch.from_numpy(np.resize(sound, n_samples))[None, None]
             encoded = codec.model.encode(waveform, bandwidth=6.0)
-            middle = time.perf_counter()
+            middle = moment()
             codec.model.decode(encoded.audio_codes, encoded.audio_scales)
         codes = encoded.audio_codes[0, 0].numpy()
-    end = time.perf_counter()
+    spans = np.diff([start, middle, moment()], axis=0)  # encode, decode × clock, processor
     peak = peak_memory() - before
     np.save(Path(folder) / f"{way}.npy", codes)
-    return {"encode": middle - start, "decode": end - middle, "mb": peak / 1024}
+    return {"clock": [*spans[:, 0]], "processor": [*spans[:, 1]], "mb": peak / 1024}
 
 
 def floor(seconds: float) -> float:
@@ -108,38 +115,35 @@ def floor(seconds: float) -> float:
     return min(times) / 2048**3 * GMAC_PER_SECOND * 1e9 * seconds
 
 
-def explain(folder: Path, codec_folder: str, sound: np.ndarray, seconds: float) -> str:
-    """How many codes differ between giblet and transformers, and how near the ties are."""
+def exactness(folder: Path, codec_folder: str, sound: np.ndarray, seconds: float) -> str:
+    """How many codes differ from those of double precision, and how the latents are rounded."""
     import torch
 
     from giblet.audio.codecs.codec import load_codec
+    from giblet.audio.codecs.encodec_streaming import stream
 
-    ours, theirs = (np.load(folder / f"{way}.npy") for way in ("giblet", "transformers"))
     codec = load_codec(codec_folder, 6.0)
-    differ = ours != theirs
-    frames = np.flatnonzero(differ.any(axis=0))
-    if not len(frames):
-        return "every code is the same"
-    first = differ[:, frames].argmax(axis=0)  # later codebooks follow the first that differs
+    waveform = torch.from_numpy(np.resize(sound, 10 * codec.sample_rate))[:, None]
     with torch.inference_mode():
-        waveform = np.resize(sound, int(seconds * codec.sample_rate))
-        latents = codec.model.encoder(torch.from_numpy(waveform)[None, None])[0].T[frames]
-        books = torch.from_numpy(codec.codebooks())
-        gaps = []
-        for x, frame, level in zip(latents.double(), frames, first, strict=True):
-            x = x - books[range(level), ours[:level, frame]].double().sum(0)
-            d = [(x - books[level, c[level, frame]].double()).norm() for c in (ours, theirs)]
-            gaps.append(abs(d[0] - d[1]) / x.norm())
-    return (
-        f"{1 - differ.mean():.5%} of codes are the same; where a frame first differs, the two "
-        f"codewords' distances differ by {float(max(gaps)):.1e} of what is coded at most"
-    )
+        latents = {
+            "giblet": torch.cat([*stream(codec.model.encoder.layers, waveform.split(24000))]),
+            "transformers": codec.model.encoder(waveform.T[None])[0].T,
+        }
+        double = replace(codec, model=codec.model.double())
+        exact = codec.model.encoder(waveform.T[None].double())[0].T
+    codes = double.encode(pieces(sound, int(seconds * codec.sample_rate)))
+    lines = ["", "against double precision  codes that differ  relative error of 10 s of latents"]
+    for way, rounded in latents.items():
+        differ = (np.load(folder / f"{way}.npy") != codes).mean()
+        error = float((rounded - exact).norm() / exact.norm())
+        lines.append(f"{way:24}  {differ:18.4%}  {error:.1e}")
+    return "\n".join(lines)
 
 
 def run(way: str, arguments: list[str]) -> dict:
     environment = os.environ | (TUNABLES if "tunables" in way else {})
     command = [sys.executable, __file__, *arguments, "--only", way]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -164,18 +168,20 @@ def main() -> None:
         else:
             official_model(sound[: 60 * 24000]).save_pretrained(folder)
         arguments = ["--sound", options.sound, "--codec", folder, "--seconds", str(options.seconds)]
-        print(f"{'way':24} {'encode x':>9} {'decode x':>9} {'of floor':>13} {'MB':>7}")
+        titles = f"{'encode x':>9} {'decode x':>9} {'of floor':>11} {'processor s':>13} {'MB':>7}"
+        print(f"{'way':24} {titles}")
         for way in options.ways:
             m, best = run(way, arguments), floor(options.seconds)
-            speed = [options.seconds / m[k] for k in ("encode", "decode")]
-            share = [best / m[k] for k in ("encode", "decode")]
+            speed = [options.seconds / clock for clock in m["clock"]]
+            share = [best / clock for clock in m["clock"]]
+            worked = m["processor"]
             print(
-                f"{way:24} {speed[0]:9.1f} {speed[1]:9.1f} {share[0]:6.2f} {share[1]:6.2f} "
-                f"{m['mb']:7.0f}",
+                f"{way:24} {speed[0]:9.1f} {speed[1]:9.1f} {share[0]:5.2f} {share[1]:5.2f} "
+                f"{worked[0]:6.1f} {worked[1]:6.1f} {m['mb']:7.0f}",
                 flush=True,
             )
         if {"giblet", "transformers"} <= set(options.ways):
-            print(explain(Path(folder), folder, sound, options.seconds))
+            print(exactness(Path(folder), folder, sound, options.seconds))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from giblet.audio.mel import (
     mel_to_sound,
     repeat_in_trs,
 )
+from giblet.errors import GibletError
 from giblet.io.validation import check_codes
 
 
@@ -65,13 +66,14 @@ class Coder(ABC):
 class CodecCoder(Coder):
     """Codes of a neural codec: int32 labels."""
 
-    def __init__(self, codec: Codec):
-        self.codec = codec
+    def __init__(self, codec: Codec, exact_codes: bool = False):
+        self.codec, self.exact_codes = codec, exact_codes
         self.sample_rate, self.frame_rate = codec.sample_rate, codec.frame_rate
         self.n_rows, self.bits = codec.n_codebooks, np.log2(codec.codebook_size)
 
     def encode(self, blocks):
-        return self.codec.encode(blocks)
+        codec = _in_double_precision(self.codec) if self.exact_codes else self.codec
+        return codec.encode(blocks)
 
     def decode(self, stream):
         return self.codec.decode(stream)
@@ -160,7 +162,8 @@ class FeatureType:
     vocoder
         What turns the features back into sound, as the report names it.
     coder
-        (codec or its name, bandwidth in kbit/s, codebooks or None, mel settings) → `Coder`.
+        (codec or its name, bandwidth in kbit/s, codebooks or None, whether codes are computed in
+        double precision, mel settings) → `Coder`.
     """
 
     name: str
@@ -171,19 +174,34 @@ class FeatureType:
     is_codes: bool
     settings: tuple[str, ...]
     vocoder: str
-    coder: Callable[[str | Path | Codec, float, int | None, MelSettings], Coder]
+    coder: Callable[[str | Path | Codec, float, int | None, bool, MelSettings], Coder]
+
+
+def _in_double_precision(codec: Codec) -> Codec:
+    """The same codec, for its encoder alone; GibletError for one that runs no such model."""
+    from giblet.audio.codecs.pretrained import PretrainedCodec
+
+    if not isinstance(codec, PretrainedCodec):
+        raise GibletError(
+            f"codec {codec.name}: exact_codes is for models of transformers alone: set it to false"
+        )
+    return codec.in_double_precision()
 
 
 def _codec_coder(
-    codec: str | Path | Codec, bandwidth_kbps: float, codebooks: int | None, _mel: MelSettings
+    codec: str | Path | Codec,
+    bandwidth_kbps: float,
+    codebooks: int | None,
+    exact_codes: bool,
+    _mel: MelSettings,
 ) -> Coder:
     if isinstance(codec, str | Path):
         codec = load_codec(str(codec), bandwidth_kbps, codebooks)
-    return CodecCoder(codec)
+    return CodecCoder(codec, exact_codes)
 
 
 def _mel_coder(
-    _codec: str | Path | Codec, _kbps: float, _codebooks: int | None, mel: MelSettings
+    _codec: str | Path | Codec, _kbps: float, _codebooks: int | None, _exact: bool, mel: MelSettings
 ) -> Coder:
     return MelCoder(mel)
 
@@ -198,7 +216,7 @@ FEATURE_TYPES = {
             unit="label",
             missing=-1,
             is_codes=True,
-            settings=("codec", "bandwidth_kbps", "codebooks", "framing"),
+            settings=("codec", "bandwidth_kbps", "codebooks", "exact_codes", "framing"),
             vocoder="codec",
             coder=_codec_coder,
         ),

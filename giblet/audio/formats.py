@@ -18,7 +18,7 @@ from giblet.errors import GibletError
 from giblet.io.validation import check_codes, check_features
 
 FORMAT_VERSION = 1  # goes up when stored features of the same facts mean something else
-LATENT_SIZES = (128, 1024)  # of EnCodec's and DAC's latents (n_trs, frames, codebook_dim)
+LATENT_SIZES = (128, 129, 256, 512, 1024)  # of codecs' latents (n_trs, frames, codebook_dim)
 MOST_BANDS = 512  # wider float tables are embeddings (1024) or bottlenecks (2048)
 
 _MODES = {"encodec": "encodec", "mel": "mel", "mel_2d": "mel", "mel_3d": "mel"}

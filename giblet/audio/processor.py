@@ -44,6 +44,9 @@ class AudioProcessor:
         Bandwidth of the codec, the nearest that it offers: 6 kbps is 8 codebooks at 24 kHz.
     codebooks
         Their number, instead of ``bandwidth_kbps``.
+    exact_codes
+        Encode in double precision: codes do not depend on the processor, and take two to three
+        times as long.
     t_r
         Repetition time of the scan, s.
     framing
@@ -63,10 +66,13 @@ class AudioProcessor:
         framing: str = "auto",
         mel: MelSettings | None = None,
         codebooks: int | None = None,
+        exact_codes: bool = False,
     ):
         self.feature_type = FEATURE_TYPES["encodec" if use_encodec else "mel"]
         self.mel = mel or MelSettings()
-        self.coder = self.feature_type.coder(codec, bandwidth_kbps, codebooks, self.mel)
+        self.coder = self.feature_type.coder(
+            codec, bandwidth_kbps, codebooks, exact_codes, self.mel
+        )
         rate = self.coder.frame_rate
         if use_encodec:
             self.clock = TrClock.choose(t_r, rate, framing)
@@ -76,7 +82,7 @@ class AudioProcessor:
     @classmethod
     def from_config(cls, config: Config, path: str) -> Self:
         """As a config has it, for the feature type ``encodec`` or ``mel``."""
-        keys = {"codec", "bandwidth_kbps", "codebooks", "t_r", "framing"}
+        keys = {"codec", "bandwidth_kbps", "codebooks", "exact_codes", "t_r", "framing"}
         chosen = config.model_dump(include=keys)
         return cls(path == "encodec", mel=MelSettings.from_config(config.mel), **chosen)
 

@@ -93,6 +93,11 @@ class Config(Section):
     codebooks: PositiveInt | None = Field(
         None, description="codes in a frame, instead of bandwidth_kbps; likewise the nearest"
     )
+    exact_codes: bool = Field(
+        False,
+        description="encode in double precision: codes do not depend on the processor, and take "
+        "two to three times as long",
+    )
     framing: Literal["auto", "tr_synchronous", "native"] = Field(
         "auto",
         description="equal code frames in every TR, or the codec's own clock; auto: equal ones, "

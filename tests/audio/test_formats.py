@@ -82,6 +82,7 @@ def test_facts_settle_what_shape_leaves_open(features, attrs, name):
     [
         (np.full((2, 112, 128), 0.5), ValueError, "may be codec latents"),
         (np.full((2, 75, 1024), 0.5), ValueError, "may be codec latents"),
+        (np.full((2, 19, 512), 0.5), ValueError, "may be codec latents"),  # Mimi's
         (np.full((20, 1024), 0.5), ValueError, "embeddings, a bottleneck, BOLD or a mel stream"),
         (np.full((128, 9375), 0.5), ValueError, "mel stream"),
         (np.full((2, 8, 112), 7.0), TypeError, "whole numbers may be codes"),

@@ -15,6 +15,7 @@ from giblet.audio.codecs.codec import load_codec
 from giblet.audio.files import read_sound
 from giblet.audio.mel import MelSettings, average_trs, mel_to_sound
 from giblet.audio.metrics.distances import envelopes, lag_ms, stoi
+from giblet.config.config import Config
 from giblet.demo import film_path
 from giblet.errors import GibletError
 from giblet.timing import TrClock
@@ -90,6 +91,18 @@ def test_audio_to_features(codes, speech_file):
     assert metadata["end_time"].tolist() == [1.5, 3.0, 4.5]
     assert metadata["n_frames"].tolist() == [112, 112, 112]
     assert set(metadata["encoding_mode"]) == {"encodec"}
+
+
+def test_exact_codes_of_a_codec_without_a_model_are_refused(speech_file):
+    processor = AudioProcessor(codec=SampleCodec(), exact_codes=True)
+    with pytest.raises(GibletError, match="codec samples: exact_codes is for models"):
+        processor.audio_to_features(speech_file)
+
+
+@pytest.mark.parametrize("exact_codes", [False, True])
+def test_exact_codes_come_from_the_config(exact_codes):
+    processor = AudioProcessor.from_config(Config(exact_codes=exact_codes), "encodec")
+    assert processor.coder.exact_codes is exact_codes
 
 
 def test_audio_to_features_of_a_film():

@@ -5,8 +5,8 @@ attention its window of keys and values. A convolution that looks ahead answers 
 has heard, and the rest with the next one. Whole-file calls pad each convolution at both ends of the
 sound, and so does this, at the first and the last block alone.
 
-Blocks lie as (length, channels), the layout in which a convolution runs at the processor's full
-speed, an LSTM needs no copy, and a transposed convolution is an ordinary one.
+Blocks lie as (length, channels), the layout in which a convolution is a sum of matrix products at
+the processor's full speed, an LSTM needs no copy, and a transposed convolution is an ordinary one.
 """
 
 from collections import deque
@@ -34,30 +34,33 @@ from transformers.models.mimi.modeling_mimi import (
     MimiTransformerModel,
 )
 
-_TYPICAL_LENGTH = 4096  # of a block, for oneDNN's choice of a layout
+_FEW_CHANNELS = 8  # of the input: so few make matrix products too thin
 
 
-def _convolver(weight: torch.Tensor, bias: torch.Tensor, stride: int = 1, dilation: int = 1):
+def convolver(
+    weight: torch.Tensor, bias: torch.Tensor | None, stride: int = 1, dilation: int = 1
+) -> Callable[[torch.Tensor], torch.Tensor]:
     """The convolution (length, n_in) -> (length_out, n_out) with ``weight`` (n_out, n_in, taps).
 
-    In single precision oneDNN does it, with the weights laid out once as it likes them: torch's own
-    call lays them out for every block.
+    It is a sum of matrix products, one for each tap, of rows that lie in memory as the product
+    takes them. Short sums, added up, are rounded less than one long sum over taps and channels.
     """
-    kernel = weight.detach()[:, :, None].contiguous(memory_format=torch.channels_last)
-    options = (0, 0), (1, stride), (1, dilation), 1  # padding, stride, dilation, groups
-    packed = kernel.dtype == torch.float32 and torch.backends.mkldnn.is_available()
-    if packed:
-        size = (1, kernel.shape[1], 1, _TYPICAL_LENGTH)
-        kernel = torch._C._nn.mkldnn_reorder_conv2d_weight(kernel.to_mkldnn(), *options, size)
+    n_taps = weight.shape[2]
+    matrices = weight.detach().permute(2, 1, 0).contiguous()  # (taps, n_in, n_out)
+    thin = weight.shape[1] < _FEW_CHANNELS
+    whole = matrices.flatten(0, 1)  # (taps * n_in, n_out)
+    offset = matrices.new_zeros(matrices.shape[2]) if bias is None else bias.detach()
 
     def convolve(x: torch.Tensor) -> torch.Tensor:
-        image = x[None, None].permute(0, 3, 1, 2)  # (1, n_in, 1, length), channels last: no copy
-        if packed:
-            convolution = torch.ops.mkldnn._convolution_pointwise
-            y = convolution(image, kernel, bias, *options, "none", [], "")
-        else:
-            y = functional.conv2d(image, kernel, bias, (1, stride), 0, (1, dilation))
-        return y[0, :, 0].T
+        n_out = (len(x) - (n_taps - 1) * dilation - 1) // stride + 1
+        last = (n_out - 1) * stride + 1
+        taps = [x[i : i + last : stride] for i in range(0, n_taps * dilation, dilation)]
+        if thin:
+            return torch.addmm(offset, torch.cat(taps, dim=1), whole)
+        y = torch.addmm(offset, taps[0], matrices[0])
+        for rows, matrix in zip(taps[1:], matrices[1:], strict=True):
+            y.addmm_(rows, matrix)
+        return y
 
     return convolve
 
@@ -72,7 +75,7 @@ class _Convolution:
         self.n_right = 0 if layer.causal else n_padding // 2
         self.n_left = n_padding - self.n_right
         self.span = n_padding + self.stride  # inputs that one output hears
-        self.convolve = _convolver(conv.weight, conv.bias, self.stride, conv.dilation[0])
+        self.convolve = convolver(conv.weight, conv.bias, self.stride, conv.dilation[0])
         self.n_seen, self.kept = 0, conv.weight.new_zeros(0, conv.in_channels)
 
     def __call__(self, x: torch.Tensor, is_last: bool) -> torch.Tensor:
@@ -112,7 +115,7 @@ class _TransposedConvolution:
         weight = weight.view(n_in, self.n_out, n_steps, self.stride).flip(2)  # newest step last
         weight = weight.permute(3, 1, 0, 2).reshape(self.stride * self.n_out, n_in, n_steps)
         bias = None if conv.bias is None else conv.bias.repeat(self.stride)
-        self.convolve = _convolver(weight, bias)
+        self.convolve = convolver(weight, bias)
         self.context = conv.weight.new_zeros(n_steps - 1, n_in)
         n_trimmed = kernel_size - self.stride
         n_right = ceil(n_trimmed * layer.trim_right_ratio) if layer.causal else n_trimmed // 2

@@ -2,7 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -45,6 +47,14 @@ class PretrainedCodec(ABC):
     def _frames_per_block(self) -> int:
         """At least as many as a causal convolution looks back."""
         return max(16, count_samples(self.block_seconds, self.frame_rate))
+
+    def in_double_precision(self) -> Self:
+        """The same codec with a copy of its model in double precision.
+
+        Two frames' distances would have to agree to some 13 digits for another processor to take
+        another code.
+        """
+        return replace(self, model=deepcopy(self.model).double())
 
     def sound(self, latents: torch.Tensor) -> torch.Tensor:
         """The decoder alone, through which gradients flow: latents (batch, n_frames, codebook_dim)

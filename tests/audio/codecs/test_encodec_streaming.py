@@ -1,9 +1,13 @@
 """Block by block equals all at once. Oracle: transformers' own forward on the whole sound."""
 
+import copy
+
 import pytest
 import torch
+from torch.nn import functional
+from transformers.models.encodec.modeling_encodec import EncodecLSTM
 
-from giblet.audio.codecs.encodec_streaming import stream
+from giblet.audio.codecs.encodec_streaming import convolver, stream
 
 HOP = 320  # samples per code frame
 NETWORKS = {
@@ -84,6 +88,51 @@ def test_decoded_sound_equals_that_of_all_codes_at_once(model, noise, n_frames):
     latents = model.quantizer.decode(codes[:, None])[0].T
     blocks = stream(model.decoder.layers, torch.split(latents, 30))
     torch.testing.assert_close(torch.cat(list(blocks)), expected[0].T, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("n_out", "n_in", "n_taps", "stride", "dilation"),
+    [(5, 1, 7, 1, 1), (3, 9, 1, 1, 1), (4, 16, 7, 2, 1), (8, 12, 10, 5, 1), (6, 10, 3, 1, 4)],
+)
+def test_a_convolution_is_torchs_own(n_out, n_in, n_taps, stride, dilation):
+    generator = torch.Generator().manual_seed(0)
+    x, weight, bias = (
+        torch.randn(*shape, generator=generator, dtype=torch.float64)
+        for shape in [(61, n_in), (n_out, n_in, n_taps), (n_out,)]
+    )
+    for offset in (bias, None):
+        expected = functional.conv1d(x.T[None], weight, offset, stride, dilation=dilation)
+        ours = convolver(weight, offset, stride, dilation)(x)
+        torch.testing.assert_close(ours, expected[0].T, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("n_out", "n_in", "n_taps", "stride"),
+    [(128, 64, 8, 4), (256, 128, 10, 5), (512, 256, 16, 8), (128, 512, 7, 1)],
+)
+def test_a_convolution_is_rounded_no_worse_than_torchs_own(n_out, n_in, n_taps, stride):
+    """EnCodec's four longest sums; relative error of single precision."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(75 * stride + n_taps, n_in, generator=generator)
+    weight = torch.randn(n_out, n_in, n_taps, generator=generator)
+    exact = functional.conv1d(x.T[None].double(), weight.double(), stride=stride)[0].T
+    torchs = functional.conv1d(x.T[None], weight, stride=stride)[0].T
+    ours = convolver(weight, None, stride)(x)
+    assert (ours - exact).norm() <= 1.2 * (torchs - exact).norm()
+    assert (ours - exact).norm() <= 4e-7 * exact.norm()
+
+
+@torch.no_grad()
+def test_convolutions_in_single_precision_are_as_exact_as_transformers_own(model, noise):
+    """Before the LSTM, which with random weights may multiply any error."""
+    sound = noise(4 * 24000)
+    n = next(i for i, layer in enumerate(model.encoder.layers) if isinstance(layer, EncodecLSTM))
+    single = copy.deepcopy(model).float().encoder.layers[:n]
+    exact, theirs = sound, sound.float()
+    for layer, twin in zip(model.encoder.layers[:n], single, strict=True):
+        exact, theirs = layer(exact), twin(theirs)
+    ours = torch.cat(list(stream(single, torch.split(sound[0].T.float(), 75 * HOP)))).T
+    assert 0 < (ours - exact).norm() <= 1.2 * (theirs - exact).norm()
 
 
 def test_nothing_goes_in_and_nothing_comes_out(model):

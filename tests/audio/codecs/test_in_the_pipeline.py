@@ -1,8 +1,11 @@
 """Codecs of all frame rates through the processor: TRs, files' facts, and back to sound."""
 
+from copy import deepcopy
+
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from giblet.audio.codecs.encodec import Encodec
 from giblet.audio.codecs.encodec_chunks import EncodecChunks
@@ -74,3 +77,24 @@ def test_a_film_goes_there_and_back(
     assert few.shape == heard.shape
     regressors, _rate = processor.regressors(features)
     assert regressors.shape[1] == 2 * codec.codebook_dim
+
+
+def test_exact_codes_are_those_of_double_precision(random_encodec, noise_of, tmp_path):
+    model = random_encodec(target_bandwidths=[0.9], **SMALL).float()
+    words = model.quantizer.layers[0].codebook.embed
+    words[1::2] = torch.nextafter(words[::2], torch.tensor(torch.inf))  # ties in single precision
+    sound = noise_of(round(6.5 * 24000))
+    soundfile.write(tmp_path / "film.wav", sound, 24000, subtype="FLOAT")
+    with torch.inference_mode():
+        whole = torch.from_numpy(sound)[None, None].double()
+        expected = deepcopy(model).double().encode(whole, bandwidth=0.9).audio_codes[0, 0]
+    codec = Encodec(model, "near ties", "0", 0.9)
+    single, exact = (
+        AudioProcessor(codec=codec, t_r=1.6, exact_codes=exact_codes)
+        for exact_codes in (False, True)
+    )
+    features, _table = exact.audio_to_features(tmp_path / "film.wav")
+    np.testing.assert_array_equal(ungroup_trs(features, exact.clock), expected[:, : 4 * 120])
+    assert (single.audio_to_features(tmp_path / "film.wav")[0] != features).any()
+    assert next(model.parameters()).dtype == torch.float32
+    assert exact.facts() == single.facts()
