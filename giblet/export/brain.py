@@ -66,8 +66,8 @@ def _prediction(
         fields |= {"TaskName": export.names.task, "SkullStripped": True}
     else:
         path = export.names.of_run(subject, run, TABLE, **more)
-        parcels = export.scans["parcel"].values[columns].astype(str)
-        export.save_columns(path, {"film_time": times} | dict(zip(parcels, bold.T, strict=True)))
+        names = np.array(export.columns[1])[columns]
+        export.save_columns(path, {"film_time": times} | dict(zip(names, bold.T, strict=True)))
         fields |= {"film_time": FILM_TIME, "SamplingFrequency": frames_rate_hz(1, t_r)}
     export.describe(path, text, **fields)
 
@@ -134,6 +134,7 @@ def _write_mask(export: Export) -> None:
 
 def _write_parcels(export: Export, subject: str | None, maps: dict[str, np.ndarray]) -> None:
     path = export.names.of_all_runs(subject, "parcels.tsv", desc="quality")
-    export.save_columns(path, {"parcel": export.scans["parcel"].values.astype(str)} | maps)
+    kind, names = export.columns
+    export.save_columns(path, {kind: names} | maps)
     columns = {name: {"Description": _STATS[map_entities(name)["stat"]]} for name in maps}
-    export.describe(path, "How good the scans are, a row a parcel.", **columns)
+    export.describe(path, f"How good the scans are, a row a {kind}.", **columns)
