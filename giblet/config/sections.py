@@ -330,6 +330,9 @@ class QualityConfig(Section):
         5000, description="nulls of ridge: circular shifts of predictions"
     )
     n_iter: PositiveInt = Field(20, description="mixtures of modalities that banded ridge tries")
+    n_flips: PositiveInt = Field(
+        1000, description="sign patterns of people, at most, for p-values corrected over the brain"
+    )
 
 
 class MusicConfig(Section):

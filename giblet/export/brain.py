@@ -83,6 +83,8 @@ _STATS = {  # first word of a map's name → what it is
     "tsnr": "mean over standard deviation before cleaning, mean over runs",
     "p": "chance of as large a mean over subjects among nulls",
     "q": "false discovery rate over voxels (Benjamini and Hochberg)",
+    "pmax": "chance of as high a t of the mean over people anywhere in the brain (max-T)",
+    "ptfce": "chance of as high a TFCE of that t anywhere in the brain",
 }
 
 
@@ -93,7 +95,9 @@ def map_entities(name: str) -> dict[str, str | None]:
     ({'stat': 'r', 'desc': 'nWords'}, {'stat': 'isc', 'desc': None}, {'stat': 'p', 'desc': 'rMel'})
     """
     first, *rest = name.split("_")
-    if rest and rest[-1] in ("p", "q"):
+    if rest[-2:] in (["p", "max"], ["p", "tfce"]):
+        first, rest = f"p{rest[-1]}", [first, *rest[:-2]]
+    elif rest and rest[-1] in ("p", "q"):
         first, rest = rest[-1], [first, *rest[:-1]]
     return {"stat": first, "desc": bids_label("_".join(rest)) if rest else None}
 
