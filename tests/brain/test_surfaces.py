@@ -13,6 +13,9 @@ from giblet.brain.bold import clean_series, load_bids, save_bold, survey_bids
 from giblet.brain.cortex import vertex_maps
 from giblet.brain.regions import find_regions
 from giblet.brain.runs import MOTION
+from giblet.commands.export import export
+from giblet.commands.scans import brain_quality, load_bold
+from giblet.config.config import parse_config
 from giblet.errors import GibletError
 from giblet.io.arrays import load_arrays
 from giblet.io.schema import SCANS
@@ -232,3 +235,33 @@ def test_atlases_of_another_space(tmp_path, case, monkeypatch):
     folder = with_tables(tmp_path / "bids", hemispheres(), subjects=("01",))
     with pytest.raises(GibletError, match=message):
         load_bids(folder, space="fsaverage5", parcellation=name)
+
+
+@pytest.mark.parametrize("kind", ["vertices", "parcels"])
+def test_verbs_take_scans_on_a_surface(tmp_path, kind):
+    """From BIDS to maps, their tables and the export; 30 vertices have no mesh: max-T alone."""
+    folder = with_tables(tmp_path / "bids", hemispheres(), subjects=("01", "02", "03"))
+    scan = {"space": "fsaverage5"}
+    if kind == "parcels":
+        for side in "lr":
+            labels = np.arange(N_LEFT) % 4
+            save_annot(tmp_path / f"{side}h.own.annot", labels, ["unknown", "V1", "A1", "M1"])
+        scan["parcellation"] = str(tmp_path / "lh.own.annot")
+    settings = {"film": "none", "t_r": T_R, "scan": scan, "quality": {"n_permutations": 9}}
+    config = parse_config(settings)
+    files = [tmp_path / name for name in ("bold.nc", "quality.nc", "quality.tsv")]
+    load_bold(folder, files[0], config)
+    brain_quality(*files, config)
+    quality = load_arrays(files[1])
+    n = 6 if kind == "parcels" else 2 * N_LEFT - 1
+    assert quality["isc_p_max"].shape == (n,)
+    assert "isc_p_tfce" not in quality
+    clusters = pd.read_csv(tmp_path / "quality_clusters.tsv", sep="\t")
+    assert list(clusters)[:4] == ["metric", "correction", "cluster", "n_places"]
+    assert list(clusters)[6:] == (["parcel"] if n == 6 else ["hemisphere", "vertex"])
+    export(files[0], folder, tmp_path / "out", config, quality=files[1])
+    (table,) = (tmp_path / "out" / "group").rglob("*_parcels.tsv")
+    rows = pd.read_csv(table, sep="\t")
+    assert len(rows) == n
+    first = ("parcel", "L V1") if n == 6 else ("vertex", "L0")
+    assert (rows.columns[0], rows.iloc[0, 0]) == first
