@@ -22,12 +22,14 @@ class AtlasSource:
     names : examples for messages
     fetch : nilearn's datasets and the match of ``pattern`` → what its fetcher returns
     files : the match → the files that nilearn looks for below its data folder
+    template : the space that it is made in; None: of people's own brains
     """
 
     pattern: str
     names: tuple[str, ...]
     fetch: Callable[[Any, re.Match], Any]
     files: Callable[[re.Match], str]
+    template: str | None = "MNI152NLin6Asym"  # FSL's
 
 
 def _schaefer(datasets, match: re.Match):
@@ -69,6 +71,7 @@ ATLASES = (
             "destrieux2009_rois_labels_lateralized.csv",
             "destrieux2009.rst",
         ),
+        None,
     ),
     AtlasSource(
         "harvard_oxford_(cortical|subcortical)",
@@ -91,6 +94,7 @@ ATLASES = (
         ("aal",),
         lambda datasets, _: datasets.fetch_atlas_aal("SPM12", verbose=0),
         lambda _: _listed("aal_SPM12/aal/atlas", "AAL.nii", "AAL.xml"),
+        "MNIColin27",
     ),
 )
 
@@ -101,11 +105,10 @@ def _listed(folder: str, *files: str) -> str:
 
 @dataclass(frozen=True)
 class VolumeAtlas:
-    """A label image and the names of its labels, {}: none; ``template``: its space, if known."""
+    """A label image and the names of its labels, {}: none."""
 
     path: Path
     names: dict[int, str]
-    template: str | None = None
 
 
 def is_atlas_name(text: str | None) -> bool:
@@ -139,8 +142,23 @@ def volume_atlas(atlas: str | Path) -> VolumeAtlas:
     image = bunch.maps if isinstance(bunch.maps, str | Path) else bunch.filename
     table = bunch.lut.drop_duplicates("index")
     names = dict(zip(table["index"].astype(int), table["name"].astype(str), strict=True))
-    template = bunch.get("template")
-    return VolumeAtlas(Path(image), names, str(template) if template else None)
+    return VolumeAtlas(Path(image), names)
+
+
+def template_warnings(atlas: str | Path, space: str | None) -> list[str]:
+    """A warning where an atlas by name is made in another space of MNI than the scans'.
+
+    >>> template_warnings("schaefer_2018_400", "MNI152NLin6Asym")
+    []
+    """
+    fitting = _fitting(str(atlas))
+    template = fitting[0].template if fitting else None
+    if space is None or not space.startswith("MNI") or template in (None, space):
+        return []
+    return [
+        f"{atlas} is made in {template}, the scans lie in {space}: its borders are some mm off in "
+        "places"
+    ]
 
 
 def named_surface_atlas(name: str, space: str) -> list[tuple[np.ndarray, dict[int, str]]] | None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from giblet.brain.atlases import template_warnings
+from giblet.brain.bids_files import parse_name
 from giblet.brain.recording import Columns, shared_columns
 from giblet.brain.runs import BoldRun
 from giblet.brain.stored_range import LIMITS, StoredRange
@@ -63,6 +65,9 @@ def survey(runs: list[BoldRun], source: Path, parcellation: str | Path | None = 
         warnings.append(f"{listed(~kept, shared)}, {why} in some run, were left out")
     varied = shared.keep(kept)
     columns = varied if parcellation is None else varied.parcels(parcellation)
+    if parcellation is not None:
+        space = parse_name(runs[0].path).entities.get("space")
+        warnings += template_warnings(parcellation, space)
     return Scans(runs, columns, source, [*warnings, *columns.warnings])
 
 

@@ -4,7 +4,13 @@ import nibabel
 import numpy as np
 import pytest
 
-from giblet.brain.atlases import ATLASES, is_atlas_name, label_names, volume_atlas
+from giblet.brain.atlases import (
+    ATLASES,
+    is_atlas_name,
+    label_names,
+    template_warnings,
+    volume_atlas,
+)
 from giblet.brain.images import Voxels
 from giblet.brain.nifti import brain_volume
 from giblet.brain.regions import find_regions
@@ -81,6 +87,13 @@ def test_every_fetcher_exists_and_its_files_are_those_nilearn_asks_for(cache, mo
         assert all(file.split("/")[-1] in named for file in asked)
     else:
         assert all(file.split("/")[0] in named for file in asked)
+
+
+def test_an_atlas_of_another_mni_space_is_a_warning():
+    (warning,) = template_warnings("schaefer_2018_400", "MNI152NLin2009cAsym")
+    assert "schaefer_2018_400 is made in MNI152NLin6Asym, the scans lie in" in warning
+    assert template_warnings("schaefer_2018_400", "MNI152NLin6Asym") == []
+    assert template_warnings("schaefer_2018_400", None) == []
 
 
 def test_names_and_files():
