@@ -14,6 +14,9 @@ from .bold import (
     survey_runs as survey_runs,
     survey_scans as survey_scans,
 )
+from .cortex import (
+    vertex_maps as vertex_maps,
+)
 from .nifti import (
     to_nifti as to_nifti,
 )

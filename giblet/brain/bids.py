@@ -11,6 +11,7 @@ from giblet.brain.bids_files import (
     derivatives,
     find_bold,
     inherited,
+    is_surface,
     parse_name,
     raw_places,
     run_prefix,
@@ -32,6 +33,7 @@ from giblet.brain.runs import (
 )
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.brain.stimulus_events import presented_events
+from giblet.brain.surfaces import SurfaceRecording
 from giblet.errors import GibletError
 from giblet.io.tables import load_json
 from giblet.timing import acquisition_times
@@ -49,7 +51,8 @@ def read_runs(
     """Every run of one task, in the order of the file names; their images are not read yet.
 
     ``space``: of the images, ``MNI152NLin2009cAsym`` unless another is named as fMRIPrep names it
-    (``MNI152NLin6Asym:res-2``). ``raw``: the data set with the events tables, where it lies
+    (``MNI152NLin6Asym:res-2``); a surface (``fsaverage5``, ``fsLR:den-91k``) is read from its two
+    hemispheres or its greyordinates. ``raw``: the data set with the events tables, where it lies
     elsewhere than `giblet.brain.bids_files.raw_places`. ``stimuli``: where events present many,
     their clock; events are then read as by `giblet.brain.stimulus_events.read_stimulus_events`.
 
@@ -74,7 +77,11 @@ def _read_run(
     stimuli: StimulusClock | None,
 ) -> BoldRun:
     """Everything but the voxels; wrong tables are found before any image is read in full."""
-    recording = open_recording(path, _mask_path(path))
+    recording: Recording
+    if is_surface(path):
+        recording = SurfaceRecording.open(path)
+    else:
+        recording = open_recording(path, _mask_path(path))
     n_scanned = recording.n_volumes
     t_r, start_time, warnings = _read_sidecar(path, places, recording)
     table = _confounds_path(path)

@@ -1,6 +1,7 @@
 """Files of BIDS data sets: where BOLD lies, and which files belong to it (inheritance)."""
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -10,10 +11,12 @@ from giblet.io.tables import load_json
 
 SPACE = "MNI152NLin2009cAsym"
 BOLD_ENDINGS = ("_bold.nii.gz", "_bold.nii")
-_OF_IMAGES = ("space", "cohort", "res", "den", "desc")  # entities that tables of a run do not have
+SURFACE_ENDINGS = ("_bold.func.gii", "_bold.dtseries.nii")
+# entities that tables of a run do not have
+_OF_IMAGES = ("space", "cohort", "res", "den", "desc", "hemi")
 _OF_KIND = ("desc", "part", "setting", "feature")  # the last two are Halfpipe's
 _INDICES = ("run", "echo", "res")
-_MODIFIERS = ("space", "cohort", "res")
+_MODIFIERS = ("space", "cohort", "res", "den")
 _OTHERS = ("_preproc.nii.gz", ".func.gii", ".dtseries.nii", ".ptseries.nii")
 _OF_SUBJECTS = ("T1w", "T2w", "anat", "func", "boldref", "individual", "fsnative")
 
@@ -40,7 +43,21 @@ def parse_name(path: Path) -> Name:
 
 def run_prefix(path: Path) -> str:
     """What names subject and run: the file's name up to the space of the image."""
-    return path.name.split("_space-")[0]
+    return re.split("_space-|_hemi-", path.name)[0]
+
+
+def is_surface(path: Path) -> bool:
+    """Whether a file of BOLD holds vertices or greyordinates."""
+    return path.name.endswith(SURFACE_ENDINGS)
+
+
+def other_hemisphere(left: Path) -> Path:
+    """The right hemisphere's file of a left one's.
+
+    >>> other_hemisphere(Path("sub-1_task-a_hemi-L_space-fsaverage5_bold.func.gii")).name
+    'sub-1_task-a_hemi-R_space-fsaverage5_bold.func.gii'
+    """
+    return left.with_name(left.name.replace("_hemi-L", "_hemi-R"))
 
 
 def derivatives(folder: Path) -> Path:
@@ -75,14 +92,17 @@ def _folders(folder: Path) -> list[Path]:
 
 def _has_bold(root: Path) -> bool:
     """Whether a folder holds preprocessed BOLD of any subject."""
-    return any("desc" in parse_name(path).entities for path in bold_images(root))
+    return any(
+        "desc" in parse_name(path).entities or is_surface(path) for path in bold_images(root)
+    )
 
 
 def bold_images(root: Path) -> Iterable[Path]:
     """Every BOLD image below ``root/sub-*``, of any space and description, hidden ones left out."""
-    for pattern in ("sub-*/func/*_bold.nii*", "sub-*/ses-*/func/*_bold.nii*"):
+    for pattern in ("sub-*/func/*_bold.*", "sub-*/ses-*/func/*_bold.*"):
         for path in root.glob(pattern):
-            if path.name.endswith(BOLD_ENDINGS) and not path.name.startswith("."):
+            is_bold = path.name.endswith((*BOLD_ENDINGS, *SURFACE_ENDINGS))
+            if is_bold and not path.name.startswith("."):
                 yield path
 
 
@@ -119,7 +139,7 @@ def find_bold(root: Path, task: str | None, space: str | None = None) -> list[Pa
     if task is None and len(tasks) > 1:
         raise GibletError(f"{root}: several tasks ({', '.join(tasks)}): say which one to read")
     paths = [path for path in paths if task_of(path) == (task or tasks[0])]
-    return _one_each(_no_echoes(paths))
+    return _one_each(_no_echoes(_left_hemispheres(paths)))
 
 
 def preprocessed(root: Path, space: str | None) -> list[Path]:
@@ -135,7 +155,21 @@ def preprocessed(root: Path, space: str | None) -> list[Path]:
 def _is_magnitude(path: Path) -> bool:
     """Whether an image is preprocessed BOLD, not the phase or a part of complex numbers."""
     entities = parse_name(path).entities
-    return entities.get("desc") == "preproc" and entities.get("part", "mag") == "mag"
+    description = entities.get("desc", "preproc" if is_surface(path) else None)
+    return description == "preproc" and entities.get("part", "mag") == "mag"
+
+
+def _left_hemispheres(paths: list[Path]) -> list[Path]:
+    """``paths`` without right hemispheres, which go with the left ones; GibletError for one that
+    is alone."""
+    there = {path.name for path in paths}
+    for path in paths:
+        left = path.name.replace("_hemi-R", "_hemi-L")
+        if left not in there:
+            raise GibletError(
+                f"{path}: the other hemisphere, {left}, is missing; fetch it, or run fMRIPrep again"
+            )
+    return [path for path in paths if "_hemi-R" not in path.name]
 
 
 def _of_space(path: Path) -> dict[str, str]:

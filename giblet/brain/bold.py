@@ -57,14 +57,16 @@ def load_bids(
     Returns
     -------
     ``bold`` (volume, voxel) float32, in the scanner's own units around 0, or (volume, parcel) when
-    ``parcellation`` is a label image: the mean over each parcel's voxels. Along ``volume``:
-    ``subject``, ``run``, ``film_time`` (s, when the volume was taken, on the film's clock),
-    ``in_film``, ``film_start`` (s, the film time at which its presentation began) and
+    ``parcellation`` is an atlas, a file or a name: the mean over each parcel's voxels. Along
+    ``volume``: ``subject``, ``run``, ``film_time`` (s, when the volume was taken, on the film's
+    clock), ``in_film``, ``film_start`` (s, the film time at which its presentation began) and
     ``framewise_displacement`` (mm, NaN where unknown). Along ``voxel``: ``x y z`` (mm, MNI).
     ``tsnr`` (scan, voxel or parcel) of the steady volumes before cleaning, NaN where
     the series have no mean; along ``scan``: ``scan_subject``, ``scan_run``. ``mask`` (i, j, k)
     holds the voxels in ``np.argwhere`` order, ``labels`` (i, j, k) the parcellation on that grid.
-    Attributes ``t_r``, ``source``, ``stim_file``, ``affine``, ``warnings``.
+    Of a surface (``space="fsaverage5"``) ``voxel`` are vertices, with ``hemisphere`` and ``vertex``
+    instead of places and mask. Attributes ``t_r``, ``source``, ``stim_file``, ``affine``,
+    ``warnings``.
 
     Raises
     ------

@@ -2,15 +2,16 @@
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
+from giblet.brain.atlases import volume_atlas
 from giblet.brain.grids import EQUAL_GRID, LARGEST_SHIFT, grid_shift, resample
 from giblet.brain.image_headers import (
     check_header,
@@ -19,6 +20,7 @@ from giblet.brain.image_headers import (
     header_warnings,
     time_axis,
 )
+from giblet.brain.parcels import parcel_means
 from giblet.brain.stored_range import is_int16
 from giblet.errors import GibletError
 from giblet.io.paths import check_file, check_own
@@ -233,6 +235,7 @@ class Voxels:
     affine: np.ndarray
     warnings: tuple[str, ...] = ()
     dimension = "voxel"
+    noun = "voxels"
     dtype = np.float32
 
     def __len__(self) -> int:
@@ -244,10 +247,12 @@ class Voxels:
         mask[self.mask] = kept
         return replace(self, mask=mask)
 
-    def parcels(self, parcellation: Path) -> "Parcels":
-        """Means over the labels of an image in MNI space; GibletError for none in the mask."""
-        atlas, warnings = read_labels(parcellation, self.mask, self.affine)
-        return Parcels(self, atlas, (*self.warnings, *warnings))
+    def parcels(self, parcellation: str | Path) -> "Parcels":
+        """Means over the labels of an image in MNI space, or of an atlas by name; GibletError for
+        none in the mask."""
+        source = volume_atlas(parcellation)
+        atlas, warnings = read_labels(source.path, self.mask, self.affine)
+        return Parcels(self, atlas, source.names, (*self.warnings, *warnings))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -297,17 +302,20 @@ class Voxels:
 class Parcels:
     """Columns that are means over voxels: of each label of ``atlas`` (i, j, k) int.
 
-    ``atlas`` is 0 outside the voxels' mask. ``warnings``: of the grids, and of labels left out.
+    ``atlas`` is 0 outside the voxels' mask. ``names`` of labels, {}: they have none. ``warnings``:
+    of the grids, and of labels left out.
     """
 
     voxels: Voxels
     atlas: np.ndarray
+    names: Mapping[int, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     dimension = "parcel"
+    noun = "parcels"
     dtype = np.float64
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._numbers)
 
     def places_in(self, recording: ImageRecording) -> np.ndarray | None:
         """`Voxels.places_in`."""
@@ -322,15 +330,20 @@ class Parcels:
         return self.atlas[self.voxels.mask]
 
     @cached_property
-    def _names(self) -> np.ndarray:
+    def _numbers(self) -> np.ndarray:
         return np.unique(self._labels[self._labels > 0])
 
     def coordinates(self) -> xr.Dataset:
-        """The mask, the atlas as ``labels``; labels and mean x, y, z (mm) along ``parcel``."""
+        """The mask, the atlas as ``labels``; names (else labels) and mean x, y, z (mm) along
+        ``parcel``, and of names their labels as ``parcel_label``."""
         arrays = self.voxels.grid()
         arrays["labels"] = ("i", "j", "k"), self.atlas
+        arrays = arrays.assign_coords(parcel=self._numbers)
+        if self.names:
+            named = [self.names.get(int(n), str(n)) for n in self._numbers]
+            arrays = arrays.assign_coords(parcel=named, parcel_label=("parcel", self._numbers))
         centres = parcel_means(self.voxels.centres().T, self._labels).T
-        return _with_axes(arrays.assign_coords(parcel=self._names), "parcel", centres)
+        return _with_axes(arrays, "parcel", centres)
 
 
 def _turned(mask, grid: ImageRecording):
@@ -382,18 +395,3 @@ def read_labels(path: Path, mask: np.ndarray, affine: np.ndarray) -> tuple[np.nd
 def _whole(labels: np.ndarray) -> np.ndarray:
     """Labels as int; NaN is 0."""
     return np.nan_to_num(labels).round().astype(int)
-
-
-def parcel_means(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Mean over the voxels of each label above 0: (..., n_voxels) → (..., n_parcels) float64.
-
-    ``labels`` (n_voxels,); parcels are in the order of their labels.
-
-    >>> parcel_means(np.array([[1.0, 2.0, 6.0, 9.0]]), np.array([7, 2, 2, 0])).tolist()
-    [[4.0, 1.0]]
-    """
-    inside = labels > 0
-    _, parcel, sizes = np.unique(labels[inside], return_inverse=True, return_counts=True)
-    rows = values[..., inside].reshape(-1, inside.sum())
-    sums = np.stack([np.bincount(parcel, weights=row) for row in rows])
-    return (sums / sizes).reshape(*values.shape[:-1], len(sizes))

@@ -70,7 +70,8 @@ def brain_volume(values: np.ndarray, space: xr.Dataset) -> np.ndarray | None:
         return volume
     labels = np.maximum(space["labels"].values.astype(int), 0)  # 0: no parcel
     by_label = np.zeros(labels.max() + 1, dtype=np.float32)
-    by_label[space["parcel"].values.astype(int)] = values
+    of_parcel = space["parcel_label"] if "parcel_label" in space.coords else space["parcel"]
+    by_label[of_parcel.values.astype(int)] = values
     return by_label[labels]
 
 

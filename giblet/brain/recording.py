@@ -1,7 +1,7 @@
 """One run of BOLD in a file of any kind: the interface, and the choice of the kind.
 
-Images of voxels are in `giblet.brain.images`; tables, surfaces and greyordinates are in
-`giblet.brain.series`, which lists their formats.
+Images of voxels are in `giblet.brain.images`; tables, surfaces and greyordinates of a table of runs
+are in `giblet.brain.series`, which lists their formats; those of BIDS in `giblet.brain.surfaces`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,12 +22,16 @@ class Columns(Protocol):
     """The columns of ``bold`` that are read: voxels, parcels or named columns.
 
     dimension : theirs in files, "voxel" or "parcel"
+    noun : what messages call them: voxels, vertices, parcels
     dtype : of the blocks that are read
     warnings : of what was left out or resampled
     """
 
     @property
     def dimension(self) -> str: ...
+
+    @property
+    def noun(self) -> str: ...
 
     @property
     def dtype(self) -> type: ...
@@ -47,8 +51,8 @@ class FileColumns(Columns, Protocol):
     def keep(self, kept: np.ndarray) -> "FileColumns":
         """Those that ``kept`` (n_columns,) bool selects."""
 
-    def parcels(self, parcellation: Path) -> Columns:
-        """Means over the labels of an image in MNI space; GibletError where that cannot be."""
+    def parcels(self, parcellation: str | Path) -> Columns:
+        """Means over the labels of an atlas, a file or a name; GibletError where that cannot be."""
 
 
 class Recording(Protocol):

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from giblet.brain.atlases import label_names
 from giblet.brain.images import open_volume, reading_image
 from giblet.errors import GibletError
-from giblet.io.tables import load_table
 
 SIMULATED = "atlas-simulated_dseg.nii.gz"  # in a folder of simulated brains
 
@@ -57,7 +57,7 @@ def read_regions(path: Path, places: np.ndarray) -> dict[str, np.ndarray]:
     labels = labels_at(values.astype(int), image.affine, places)
     if not labels.any():
         raise GibletError(f"{path}: no voxel of the scan has a label; is it in the scan's space?")
-    return named_regions(labels, _read_names(path))
+    return named_regions(labels, label_names(path))
 
 
 def labels_at(labels: np.ndarray, affine: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -88,19 +88,3 @@ def named_regions(labels: np.ndarray, names: Mapping[int, str]) -> dict[str, np.
         name = names.get(label, str(label))
         regions[name] = regions.get(name, False) | (labels == label)
     return regions
-
-
-def _read_names(image: Path) -> dict[int, str]:
-    """Label → name from the table of a label image, if there is one."""
-    path = image.with_name(image.name.removesuffix(".gz").removesuffix(".nii") + ".tsv")
-    if not path.is_file():
-        return {}
-    table = load_table(path, dtype={"name": str})
-    if not {"index", "name"} <= set(table) or table["index"].dtype.kind != "i":
-        raise GibletError(f"{path}: needs columns index (whole numbers) and name")
-    table = table.dropna(subset="name").drop_duplicates(["index", "name"])
-    if (twice := table["index"].duplicated()).any():
-        label = table["index"][twice].iloc[0]
-        names = ", ".join(table["name"][table["index"] == label])
-        raise GibletError(f"{path}: label {label} has several names ({names}); keep one")
-    return dict(zip(table["index"].tolist(), table["name"], strict=True))

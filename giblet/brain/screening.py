@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from giblet.brain.atlases import template_warnings
+from giblet.brain.bids_files import parse_name
 from giblet.brain.recording import Columns, shared_columns
 from giblet.brain.runs import BoldRun
 from giblet.brain.stored_range import LIMITS, StoredRange
@@ -59,10 +61,13 @@ def survey(runs: list[BoldRun], source: Path, parcellation: str | Path | None = 
     for n, run in zip(left, runs, strict=True):
         warnings += _copied(run, copies[n], len(shared)) + of_ranges[n] + few_degrees(run)
     if not kept.all():
-        why = "constant" if shared.dimension == "voxel" else "constant or n/a"
+        why = "constant" if shared.noun == "voxels" else "constant or n/a"
         warnings.append(f"{listed(~kept, shared)}, {why} in some run, were left out")
     varied = shared.keep(kept)
-    columns = varied if parcellation is None else varied.parcels(Path(parcellation))
+    columns = varied if parcellation is None else varied.parcels(parcellation)
+    if parcellation is not None:
+        space = parse_name(runs[0].path).entities.get("space")
+        warnings += template_warnings(parcellation, space)
     return Scans(runs, columns, source, [*warnings, *columns.warnings])
 
 
@@ -169,7 +174,7 @@ def few_degrees(run: BoldRun) -> list[str]:
 def listed(chosen: np.ndarray, columns: Columns) -> str:
     """ "2 voxels", or "2 parcels (A, B)" with the first names, of ``chosen`` (n_columns,) bool."""
     if columns.dimension == "voxel":
-        return f"{chosen.sum()} voxels"
+        return f"{chosen.sum()} {columns.noun}"
     return f"{chosen.sum()} parcels{_names(chosen, columns)}"
 
 

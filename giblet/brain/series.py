@@ -148,6 +148,7 @@ class NamedColumns:
     kept: np.ndarray
     warnings: tuple[str, ...] = ()
     dimension = "parcel"
+    noun = "parcels"
     dtype = np.float32
 
     def __len__(self) -> int:
@@ -159,7 +160,7 @@ class NamedColumns:
         of_file[self.kept] = kept
         return replace(self, kept=of_file)
 
-    def parcels(self, parcellation: Path) -> "NamedColumns":
+    def parcels(self, parcellation: str | Path) -> "NamedColumns":
         """Raises GibletError: there are no voxels."""
         raise GibletError(f"{parcellation}: parcels are made of voxels; {self.path.name} has none")
 
@@ -289,7 +290,14 @@ def _text(path: Path, options: SeriesOptions) -> Series:
 
 
 def _surface(path: Path, _options: SeriesOptions) -> Series:
-    """A GIfTI file: an array per volume, or one of (n_vertices, n_volumes)."""
+    return read_surface(path)
+
+
+def read_surface(path: Path) -> Series:
+    """A GIfTI file: an array per volume, or one of (n_vertices, n_volumes).
+
+    GibletError for an unreadable file, and for one that holds no series.
+    """
     image = open_image(path)
     with reading_image(path):
         arrays = [array.data for array in image.darrays]
@@ -299,7 +307,7 @@ def _surface(path: Path, _options: SeriesOptions) -> Series:
         if len(arrays) == 1 and arrays[0].ndim == 2:
             values = np.ascontiguousarray(arrays[0].T, dtype=np.float32)
         else:
-            values = np.stack(arrays).astype(np.float32)
+            values = np.stack(arrays, dtype=np.float32, casting="unsafe")
         return Series(values, [], _surface_t_r(image))
 
 
@@ -328,6 +336,17 @@ def _parcellated(path: Path, _options: SeriesOptions) -> Series:
     """CIFTI series of parcels, and their names."""
     values, parcels, t_r, begin = _cifti(path)
     return Series(values, list(map(str, getattr(parcels, "name", []))), t_r, begin)
+
+
+def read_greyordinates(path: Path) -> tuple[Series, Any]:
+    """A dense CIFTI series, its values not read yet, and nibabel's BrainModelAxis of its columns.
+
+    GibletError for an unreadable file, one that holds no series, and one of parcels.
+    """
+    values, columns, t_r, begin = _cifti(path)
+    if not hasattr(columns, "nvertices") or not hasattr(columns, "vertex"):
+        raise GibletError(f"{path}: holds parcels; name it in a table of runs")
+    return Series(values, [], t_r, begin), columns
 
 
 def _cifti(path: Path) -> tuple[Any, Any, float | None, float]:

@@ -79,11 +79,14 @@ def brain_quality(
 ) -> None:
     """ISC, noise ceiling, ridge encoding and stimulus-BOLD lag: maps and a table.
 
-    The table holds means of the maps; of parcels, ``<scores>_parcels.tsv`` has a row for each.
+    The table holds means of the maps; of parcels, ``<scores>_parcels.tsv`` has a row for each, and
+    ``<scores>_clusters.tsv`` a row for each cluster at p < .05, corrected over the brain.
 
     Example: giblet brain_quality --bold bold.nc --quality quality.nc --scores quality.tsv
     """
     from giblet.alignment.lag import sound_levels
+    from giblet.brain.neighbours import neighbours
+    from giblet.evaluation.group_maps import cluster_table
     from giblet.evaluation.quality import brain_quality, parcel_table, summary_table
     from giblet.io.arrays import load_arrays, open_arrays, save_arrays
     from giblet.io.schema import REGRESSORS, SCANS, SOUND
@@ -96,8 +99,10 @@ def brain_quality(
     options["levels"] = sound_levels(load_arrays(sound, *SOUND)) if sound else None
     with open_arrays(bold, *SCANS) as scans:
         maps = brain_quality(scans, film, config.t_r, **options)
+        clusters = cluster_table(maps, neighbours(scans))
     save_arrays(maps, quality)
     save_table(summary_table(maps), scores)
+    save_table(clusters, scores.with_name(f"{scores.stem}_clusters.tsv"))
     named = scores.with_name(f"{scores.stem}_parcels.tsv")
     if (parcels := parcel_table(maps)) is None:
         named.unlink(missing_ok=True)

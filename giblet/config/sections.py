@@ -290,7 +290,11 @@ class ScanConfig(Section):
     """Cleaning of BOLD."""
 
     high_pass_hz: float | None = Field(0.01, gt=0, le=1, description="slower drifts are removed")
-    parcellation: str | None = Field(None, description="label image: parcels instead of voxels")
+    parcellation: str | None = Field(
+        None,
+        description="parcels instead of voxels or vertices: a label image, an atlas of the surface "
+        "(lh.x.annot, .dlabel.nii), or a name (schaefer_2018_400)",
+    )
     confounds: list[str] | None = Field(
         None, description="columns to regress out; by default motion (BIDS), or all (table of runs)"
     )
@@ -300,8 +304,8 @@ class ScanConfig(Section):
     space: str | None = Field(
         None,
         min_length=1,
-        description="of the images in a BIDS folder, as fMRIPrep names it (MNI152NLin6Asym:res-2); "
-        "by default MNI152NLin2009cAsym",
+        description="of the BOLD in a BIDS folder, as fMRIPrep names it (MNI152NLin6Asym:res-2, "
+        "fsaverage5, fsLR:den-91k); by default MNI152NLin2009cAsym",
     )
     raw: str | None = Field(
         None,
@@ -326,6 +330,9 @@ class QualityConfig(Section):
         5000, description="nulls of ridge: circular shifts of predictions"
     )
     n_iter: PositiveInt = Field(20, description="mixtures of modalities that banded ridge tries")
+    n_flips: PositiveInt = Field(
+        1000, description="sign patterns of people, at most, for p-values corrected over the brain"
+    )
 
 
 class MusicConfig(Section):

@@ -10,6 +10,9 @@ from .decoding import (
     lags_in_trs as lags_in_trs,
     nearest_clips as nearest_clips,
 )
+from .group_maps import (
+    cluster_table as cluster_table,
+)
 from .lesions import (
     Lesion as Lesion,
     change_rows as change_rows,

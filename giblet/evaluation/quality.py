@@ -11,7 +11,9 @@ from giblet.alignment.lag import lag_arrays, scan_lag
 from giblet.alignment.showings import volume_trs
 from giblet.alignment.sync import Match, match_scans
 from giblet.alignment.voxels import BLOCK_VALUES, most_shared, read_columns, voxel_blocks
+from giblet.brain.neighbours import neighbours
 from giblet.errors import GibletError
+from giblet.evaluation.group_maps import group_maps
 from giblet.film.text import NO_WORDS
 from giblet.stats.encoding_maps import ClockGroup, group_by_clock, held_out_folds, linear_maps
 from giblet.stats.intersubject import agreement, explainable_variance
@@ -36,6 +38,7 @@ def brain_quality(
     max_voxels: int | None = None,
     seed: int = 0,
     block_values: int = BLOCK_VALUES,
+    n_flips: int = 1000,
 ) -> xr.Dataset:
     """Maps of inter-subject correlation and of ridge from the film, over all TRs that all saw.
 
@@ -61,13 +64,15 @@ def brain_quality(
         Of more, ridge is computed for those with the highest ISC; of one subject, for all.
     block_values
         Numbers of ``bold`` in memory at once: n_volumes × the block's voxels.
+    n_flips
+        Sign patterns of people, at most, for the maps of `group_maps`.
 
     Returns
     -------
     Along ``voxel`` (or parcels: ``voxel`` with their names), of BOLD z-scored by run: the maps of
     ``agreement`` where there are two subjects or more, those of ``linear_maps`` for the modalities
     and ``n_words``, the gap being the HRF's length, and for each ``..._p`` a ``..._q`` (voxel), the
-    false discovery rate; NaN in voxels without ridge.
+    false discovery rate; NaN in voxels without ridge. Those of `group_maps`.
 
     Of many stimuli of which some were presented again: ``repeat_variance`` (subject, voxel), the
     share of one presentation's variance that repeats.
@@ -94,6 +99,8 @@ def brain_quality(
     warnings += [] if "text" in regressors else [NO_WORDS]
     groups = _clock_groups(bands, match, scans["film_time"].values)
     quality = _agreement(scans, match, block_values, n_permutations, seed)
+    nulls = quality["isc_nulls"].values if "isc_nulls" in quality else None
+    quality = quality.drop_vars("isc_nulls", errors="ignore")
     selected = np.arange(n_voxels := scans["bold"].shape[1])
     if bands and "isc" in quality and max_voxels is not None and max_voxels < n_voxels:
         selected = np.sort(most_shared(quality["isc"].mean("subject").values, max_voxels))
@@ -115,6 +122,7 @@ def brain_quality(
         warnings.append("no voxel or parcel varies in every run and subject: nothing has a score")
     quality = quality.assign_coords(subject=match.subjects, **_places(scans))
     quality = quality.assign(_false_discoveries(quality) | _noise(scans))
+    quality = quality.assign(group_maps(quality, nulls, neighbours(scans), n_flips, seed))
     quality = quality.assign(_repeated(scans, match, block_values))
     lag, why_none = _lag(scans, match, quality, levels, seed)
     lag = lag_arrays(lag, why_none, t_r)
@@ -129,7 +137,8 @@ def _agreement(scans, match: Match, block_values: int, n_permutations: int, seed
     if len(match.subjects) < 2:
         return xr.Dataset()
     blocks = voxel_blocks(scans, match, np.ones(len(match.trs), dtype=bool), block_values)
-    return xr.concat([agreement(b, match.runs, n_permutations, seed) for b in blocks], "voxel")
+    options = (match.runs, n_permutations, seed)
+    return xr.concat([agreement(b, *options, keep_nulls=True) for b in blocks], "voxel")
 
 
 def _zscored(scans, match: Match, columns: np.ndarray) -> np.ndarray:

@@ -66,8 +66,8 @@ def _prediction(
         fields |= {"TaskName": export.names.task, "SkullStripped": True}
     else:
         path = export.names.of_run(subject, run, TABLE, **more)
-        parcels = export.scans["parcel"].values[columns].astype(str)
-        export.save_columns(path, {"film_time": times} | dict(zip(parcels, bold.T, strict=True)))
+        names = np.array(export.columns[1])[columns]
+        export.save_columns(path, {"film_time": times} | dict(zip(names, bold.T, strict=True)))
         fields |= {"film_time": FILM_TIME, "SamplingFrequency": frames_rate_hz(1, t_r)}
     export.describe(path, text, **fields)
 
@@ -83,6 +83,8 @@ _STATS = {  # first word of a map's name → what it is
     "tsnr": "mean over standard deviation before cleaning, mean over runs",
     "p": "chance of as large a mean over subjects among nulls",
     "q": "false discovery rate over voxels (Benjamini and Hochberg)",
+    "pmax": "chance of as high a t of the mean over people anywhere in the brain (max-T)",
+    "ptfce": "chance of as high a TFCE of that t anywhere in the brain",
 }
 
 
@@ -93,7 +95,9 @@ def map_entities(name: str) -> dict[str, str | None]:
     ({'stat': 'r', 'desc': 'nWords'}, {'stat': 'isc', 'desc': None}, {'stat': 'p', 'desc': 'rMel'})
     """
     first, *rest = name.split("_")
-    if rest and rest[-1] in ("p", "q"):
+    if rest[-2:] in (["p", "max"], ["p", "tfce"]):
+        first, rest = f"p{rest[-1]}", [first, *rest[:-2]]
+    elif rest and rest[-1] in ("p", "q"):
         first, rest = rest[-1], [first, *rest[:-1]]
     return {"stat": first, "desc": bids_label("_".join(rest)) if rest else None}
 
@@ -134,6 +138,7 @@ def _write_mask(export: Export) -> None:
 
 def _write_parcels(export: Export, subject: str | None, maps: dict[str, np.ndarray]) -> None:
     path = export.names.of_all_runs(subject, "parcels.tsv", desc="quality")
-    export.save_columns(path, {"parcel": export.scans["parcel"].values.astype(str)} | maps)
+    kind, names = export.columns
+    export.save_columns(path, {kind: names} | maps)
     columns = {name: {"Description": _STATS[map_entities(name)["stat"]]} for name in maps}
-    export.describe(path, "How good the scans are, a row a parcel.", **columns)
+    export.describe(path, f"How good the scans are, a row a {kind}.", **columns)

@@ -31,6 +31,17 @@ class Export:
         """Whether a column of BOLD is a voxel of an image, not a parcel."""
         return "mask" in self.scans and "labels" not in self.scans
 
+    @property
+    def columns(self) -> tuple[str, list[str]]:
+        """What names the columns of BOLD in tables, and their names: parcels, or vertices."""
+        if "parcel" in self.scans.coords:
+            return "parcel", self.scans["parcel"].values.astype(str).tolist()
+        sides, vertices = self.scans["hemisphere"].values.astype(str), self.scans["vertex"].values
+        return "vertex", [
+            f"{side}{n}" if side else f"voxel{k}"
+            for k, (side, n) in enumerate(zip(sides, vertices.tolist(), strict=True))
+        ]
+
     def showings(self) -> Iterator[tuple[str, str, np.ndarray]]:
         """Subject, run and its volumes (n_volumes,) indices, of every run."""
         subject, run = (self.scans[name].values.astype(str) for name in ("subject", "run"))

@@ -11,9 +11,12 @@ from giblet.alignment.dataset import FilmData
 from giblet.audio.metrics.table import metric_of
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks
+from giblet.report.scan_quality import measure_label
 from giblet.report.segments import Scores
 from giblet.report.tables import FEATURE_LABELS, feature_label, in_order, number
 
+MOST_CLUSTERS = 10
+CLUSTER_PLACES = ("parcel", "hemisphere", "vertex", "x", "y", "z")
 LOSSES = ("loss", "train", "validation", "gradient_share", "baseline")
 
 
@@ -34,6 +37,7 @@ class Extras:
     times : ``rule seconds cpu_seconds megabytes``
     timeline : table with a row a TR, see ``giblet.report.timeline``
     missing : of ``giblet.report.timeline.missing_volumes``
+    clusters : of ``giblet.evaluation.group_maps.cluster_table``
     """
 
     segments: Scores = field(default_factory=dict)
@@ -48,6 +52,7 @@ class Extras:
     times: pd.DataFrame | None = None
     timeline: pd.DataFrame | None = None
     missing: pd.DataFrame | None = None
+    clusters: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -118,11 +123,13 @@ def brain_tables(extras: Extras, simulated: bool) -> list[TextTable]:
     kind, tables = " (simulated brains)" if simulated else "", []
     if extras.regions is not None and len(extras.regions):
         names = list(extras.regions.columns)
-        decimals = dict.fromkeys(names, 3) | {"voxels": 0}
+        decimals = dict.fromkeys(names, 3) | {"voxels": 0, "vertices": 0}
         numbers = "; a number is a label, or a column of the table from 0"
         of_names = numbers if extras.regions["Region"].str.isdigit().any() else ""
         caption = f"Regions{kind}{of_names}"
         tables.append(TextTable(caption, names, _rows(extras.regions, decimals)))
+    if extras.clusters is not None and len(extras.clusters):
+        tables.append(_clusters(extras.clusters, kind))
     for one in in_order(extras.lesions, FEATURE_LABELS):
         caption = f"Lesions: regions silenced, {feature_label(one)}{kind}"
         tables.append(TextTable(caption, *_lesions(extras.lesions[one])))
@@ -130,6 +137,25 @@ def brain_tables(extras: Extras, simulated: bool) -> list[TextTable]:
         caption = f"Subjects left out of training, {feature_label(one)}{kind}"
         tables.append(TextTable(caption, *_left_out(extras.left_out[one])))
     return tables
+
+
+def _clusters(table: pd.DataFrame, kind: str) -> TextTable:
+    """The largest clusters of each measure."""
+    shown = table.groupby("metric", sort=False).head(MOST_CLUSTERS)
+    labels = shown["metric"].map(measure_label)
+    places = [name for name in CLUSTER_PLACES if name in shown]
+    decimals = {"cluster": 0, "n_places": 0, "p": 4, "peak": 3} | dict.fromkeys("xyz", 0)
+    caption = (
+        f"Clusters at p < .05 in the whole brain, of people together{kind}; the largest "
+        f"{MOST_CLUSTERS} of a measure. p: family-wise, the smallest in the cluster; peak: the "
+        "highest mean"
+    )
+    header = ["Measure", "Correction", "Cluster", "Size", "p", "Peak", *places]
+    rows = shown.assign(metric=labels)[
+        ["metric", "correction", "cluster", "n_places", "p", "peak", *places]
+    ]
+    texts = rows.assign(**{n: rows[n].astype(str) for n in places if n not in "xyz"})
+    return TextTable(caption, header, _rows(texts, dict.fromkeys(texts, 0) | decimals))
 
 
 def times_table(extras: Extras) -> TextTable | None:

@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from giblet.brain.cortex import vertex_counts
 from giblet.brain.nifti import brain_affine, brain_volume
 from giblet.report.brain_maps import brain_map, why_no_map
 from giblet.report.extras import Extras
 from giblet.report.scan_quality import MEASURES, SOUND, WHOLE_BRAIN, BrainResults
+from giblet.report.surface_maps import on_fsaverage5, surface_map, why_no_mesh
 from giblet.report.tables import number
 
 N_REGIONS = 4
@@ -49,6 +51,10 @@ def glance(
 
 def _picture(brain: BrainResults, name: str) -> tuple[str, str]:
     values = brain.quality[name].mean("subject").values
+    if vertex_counts(brain.space.attrs) is not None:
+        if why := why_no_mesh(brain.space) or why_no_map(values):
+            return "", why
+        return surface_map(*on_fsaverage5(values, brain.space), (4.8, 1.55)), ""
     volume = brain_volume(values, brain.space)
     if volume is None:
         return "", "the coordinates of the parcels are unknown"

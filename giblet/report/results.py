@@ -88,7 +88,16 @@ def _extras(results: Path, config: Config, brain: BrainResults | None) -> Extras
         times=times,
         timeline=scanned_table(brain.space, _words(results / "trs" / "text.nc", brain)),
         missing=missing_volumes(brain.space),
+        clusters=_clusters(results),
     )
+
+
+def _clusters(results: Path) -> pd.DataFrame | None:
+    """The table that ``brain_quality`` writes; None where an older one wrote none."""
+    file = results / "brain_quality_clusters.tsv"
+    if not file.is_file() or (table := load_table(file)).empty:
+        return None
+    return table
 
 
 def _words(file: Path, brain: BrainResults) -> np.ndarray | None:

@@ -8,11 +8,20 @@ import pandas as pd
 import xarray as xr
 
 from giblet.audio.feature_types import FEATURE_TYPES
+from giblet.brain.cortex import vertex_counts
 from giblet.brain.nifti import brain_affine, brain_volume
 from giblet.film.modalities import MODALITIES
 from giblet.music.score_trs import SPACES
 from giblet.report.brain_maps import brain_map, brain_view, why_no_map
 from giblet.report.sentences import lag_sentence, no_discoveries_sentence, r2_sentence
+from giblet.report.surface_maps import (
+    NOTE,
+    VIEW_NOTE,
+    on_fsaverage5,
+    surface_map,
+    surface_view,
+    why_no_mesh,
+)
 from giblet.report.tables import in_order, number
 
 LARGEST_Q = 0.05
@@ -44,6 +53,18 @@ MEASURES = {
 } | {f"r_{name}": (f"Ridge r: {label}", RIDGE_READING, 3) for name, label in BANDS.items()}
 
 
+def measure_label(name: str) -> str:
+    """A measure in words.
+
+    >>> measure_label("isc"), measure_label("unique_n_words")
+    ('Inter-subject correlation', 'Unique variance: number of words')
+    """
+    if name in MEASURES:
+        return MEASURES[name][0]
+    band = name.removeprefix("unique_")
+    return f"Unique variance: {BANDS.get(band, band)}" if band != name else name
+
+
 @dataclass(frozen=True)
 class BrainResults:
     """The files of ``brain_quality``, and the coordinates of its voxels.
@@ -58,6 +79,16 @@ class BrainResults:
     space: xr.Dataset
 
 
+_MAPS_NOTE = (
+    "Means over subjects; maximum along each line of sight, from 0. Left, back, right, top; "
+    "outlines are those of the MNI brain."
+)
+_VIEW_NOTE = (
+    "Click or drag to move the slices. The same values on the MNI brain, above a tenth of the "
+    "largest; the map above is for print and keyboard."
+)
+
+
 @dataclass(frozen=True)
 class BrainSection:
     """Content of the page's section on the scans.
@@ -66,9 +97,11 @@ class BrainSection:
     lag : a sentence
     cautions : sentences on how not to read the table
     maps : label, SVG
-    view : a slice viewer of the first map (label, HTML), if there is any
+    view : a viewer of the first map (label, HTML), if there is any
     no_maps : measures with coordinates but nothing to draw, and why
     answer : the table in one sentence
+    on_surface : whether maps and view are of the cortex as a surface
+    maps_note, view_note : how maps and view are read
     """
 
     header: list[str]
@@ -79,25 +112,35 @@ class BrainSection:
     maps: list[tuple[str, str]]
     view: tuple[str, str] | None = None
     no_maps: list[str] = field(default_factory=list)
+    on_surface: bool = False
+    maps_note: str = _MAPS_NOTE
+    view_note: str = _VIEW_NOTE
 
 
 def brain_section(results: BrainResults) -> BrainSection:
     """The section on the scans; without maps where coordinates of voxels or parcels are unknown."""
     quality, summary = results.quality, results.summary
     rows = [_row(name, quality, summary) for name in MEASURES if name in quality]
-    means = _means(quality, results.space)
-    whys = {label: why_no_map(values) for label, values in means}
+    means, space = _means(quality, results.space), results.space
+    whys = {label: why_no_mesh(space) or why_no_map(values) for label, values in means}
     drawn = [(label, values) for label, values in means if not whys[label]]
-    volumes = [(label, brain_volume(values, results.space)) for label, values in drawn]
-    affine = brain_affine(results.space) if volumes else None
-    maps = [(label, brain_map(volume, affine)) for label, volume in volumes]
-    view = next(((label, brain_view(volume, affine)) for label, volume in volumes), None)
+    on_surface = vertex_counts(space.attrs) is not None
+    if on_surface:
+        sides = [(label, on_fsaverage5(values, space)) for label, values in drawn]
+        maps = [(label, surface_map(*both)) for label, both in sides]
+        view = next(((label, surface_view(*both)) for label, both in sides), None)
+    else:
+        volumes = [(label, brain_volume(values, space)) for label, values in drawn]
+        affine = brain_affine(space) if volumes else None
+        maps = [(label, brain_map(volume, affine)) for label, volume in volumes]
+        view = next(((label, brain_view(volume, affine)) for label, volume in volumes), None)
     cautions = list(
         filter(None, (no_discoveries_sentence(rows, _places(quality)), r2_sentence(summary)))
     )
     sentences = lag_sentence(quality), cautions, _answer(rows, quality)
     no_maps = [f"{label}: {why}" for label, why in whys.items() if why]
-    return BrainSection(_header(quality), rows, *sentences, maps, view, no_maps)
+    notes = (NOTE, VIEW_NOTE) if on_surface else (_MAPS_NOTE, _VIEW_NOTE)
+    return BrainSection(_header(quality), rows, *sentences, maps, view, no_maps, on_surface, *notes)
 
 
 def _header(quality: xr.Dataset) -> list[str]:
@@ -107,7 +150,9 @@ def _header(quality: xr.Dataset) -> list[str]:
 
 
 def _places(quality: xr.Dataset) -> str:
-    return "parcels" if "parcel" in quality.coords else "voxels"
+    if "parcel" in quality.coords:
+        return "parcels"
+    return "vertices" if "vertex" in quality.coords else "voxels"
 
 
 def _answer(rows: list[tuple[str, str, list[str]]], quality: xr.Dataset) -> str:
@@ -160,7 +205,7 @@ def region_table(quality: xr.Dataset, regions: Mapping[str, np.ndarray]) -> pd.D
     shown = [name for name in MEASURES if name in quality and name.startswith(IN_REGIONS)]
     rows = [
         {"Region": region}
-        | ({} if _places(quality) == "parcels" else {"voxels": int(inside.sum())})
+        | ({} if _places(quality) == "parcels" else {_places(quality): int(inside.sum())})
         | {MEASURES[name][0]: _mean_of(quality[name].values[..., inside]) for name in shown}
         for region, inside in regions.items()
     ]
@@ -178,7 +223,7 @@ def _mean_of(values: np.ndarray) -> float:
 
 def _means(quality: xr.Dataset, space: xr.Dataset) -> list[tuple[str, np.ndarray]]:
     """ISC and every r, means over subjects; none where coordinates are unknown."""
-    if "mask" not in space:
+    if "mask" not in space and vertex_counts(space.attrs) is None:
         return []
     names = in_order([n for n in MEASURES if n == "isc" or n.startswith("r_")], ["isc"])
     return [

@@ -7,6 +7,10 @@ from .cross_validation import (
     near as near,
     purged_folds as purged_folds,
 )
+from .group_maps import (
+    null_maps as null_maps,
+    sign_flip_maps as sign_flip_maps,
+)
 from .intersubject import (
     agreement as agreement,
     explainable_variance as explainable_variance,

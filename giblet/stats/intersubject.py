@@ -121,19 +121,28 @@ def _repeated_share(series: np.ndarray, present: np.ndarray) -> np.ndarray:
     return np.where(n > 1, share, np.nan)
 
 
-def agreement(bold: np.ndarray, runs: np.ndarray, n_permutations: int, seed: int) -> xr.Dataset:
+def agreement(
+    bold: np.ndarray,
+    runs: np.ndarray,
+    n_permutations: int,
+    seed: int,
+    *,
+    keep_nulls: bool = False,
+) -> xr.Dataset:
     """Maps of ISC and noise ceilings of two subjects or more.
 
     ``bold`` (n_subjects, n_trs, n_voxels) z-scored by run, ``runs`` (n_trs,) labels. Maps: ``isc``,
     ``ceiling_lower``, ``ceiling_upper`` (subject, voxel), and (voxel) ``explainable_variance`` and
     ``isc_p``: of the mean ISC among those of BOLD with random phases in each run. The same ``seed``
     shifts the phases of every voxel alike, so results do not depend on blocks of voxels.
+    ``keep_nulls``: also ``isc_nulls`` (null, voxel), the nulls themselves.
     """
     lower, upper = noise_ceiling(bold)
     own = isc(bold)
     nulls = isc_nulls(bold, runs, n_permutations, seed)
     chance = among_nulls(np.nanmean(own, axis=0), nulls)
     both, voxel = ("subject", "voxel"), ("voxel",)
+    kept = {"isc_nulls": (("null", "voxel"), nulls)} if keep_nulls else {}
     return xr.Dataset(
         {
             "isc": (both, own.astype(np.float32)),
@@ -142,6 +151,7 @@ def agreement(bold: np.ndarray, runs: np.ndarray, n_permutations: int, seed: int
             "ceiling_upper": (both, upper.astype(np.float32)),
             "explainable_variance": (voxel, explainable_variance(bold)),
         }
+        | kept
     )
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from giblet.brain import images
 from giblet.brain.bold import load_runs
-from giblet.brain.images import parcel_means, read_labels
+from giblet.brain.images import read_labels
+from giblet.brain.parcels import parcel_means
 from giblet.brain.recording import open_recording
 from giblet.errors import GibletError
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import giblet
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.stimuli import list_stimuli
+from giblet.brain.atlases import is_atlas_name
 from giblet.brain.run_table import run_files
 from giblet.commands.doctor.costs import COSTS
 from giblet.commands.fingerprint import source_fingerprint
@@ -91,7 +92,7 @@ try:
     RUN_FILES = run_files(BOLD) if Path(BOLD).suffix in (".tsv", ".csv") else []
 except GibletError as error:
     sys.exit(f"config: bold: {error}")
-if SETTINGS.scan.parcellation:
+if SETTINGS.scan.parcellation and not is_atlas_name(SETTINGS.scan.parcellation):
     RUN_FILES.append(SETTINGS.scan.parcellation)
 if not SETTINGS.has_annotations:
     ANNOTATIONS = None

@@ -52,7 +52,7 @@ def read_columns(runs: list[BoldRun], config: Config) -> tuple[list[BoldRun], Co
         return scans.runs, scans.columns, [*of_null, *warnings]
     columns = shared = shared_columns([run.recording for run in runs], source)
     if scan.parcellation is not None:
-        columns = shared.parcels(Path(scan.parcellation))
+        columns = shared.parcels(scan.parcellation)
     of_runs = [warning for run in runs for warning in [*run.warnings, *few_degrees(run)]]
     return runs, columns, [*of_null, *_constant(runs, source), *of_runs, *columns.warnings]
 

@@ -1,0 +1,90 @@
+"""Maps of BOLD on the meshes of both hemispheres, and the meshes that come with nilearn."""
+
+import json
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+
+N_FSAVERAGE5 = 10_242  # vertices of a hemisphere; fsaverage6 and fsaverage begin with the same ones
+NESTED = ("fsaverage5", "fsaverage6", "fsaverage")
+
+
+def vertex_counts(attrs: Mapping) -> tuple[int, int] | None:
+    """Vertices of the left and the right mesh of scans on a surface, by their attributes; else
+    None. A file holds them as JSON.
+
+    >>> vertex_counts({"n_vertices": "[10242, 10242]"}), vertex_counts({})
+    ((10242, 10242), None)
+    """
+    stored = attrs.get("n_vertices")
+    if stored is None:
+        return None
+    left, right = json.loads(stored) if isinstance(stored, str) else stored
+    return int(left), int(right)
+
+
+def vertex_maps(values: np.ndarray, space: xr.Dataset) -> tuple[np.ndarray, np.ndarray] | None:
+    """Values (n_columns,) of vertices or their parcels on both meshes, (n_vertices,) each, NaN
+    where there are none.
+
+    ``space``: the array set of `giblet.brain.load_bids` without the series. None for scans that
+    lie on no surface.
+    """
+    if (counts := vertex_counts(space.attrs)) is None:
+        return None
+    whole = np.full(sum(counts), np.nan)
+    if "vertex_labels" in space:
+        labels = space["vertex_labels"].values.astype(int)
+        numbers = space["parcel_label"].values.astype(int)
+        by_label = np.full(max(labels.max(), numbers.max()) + 1, np.nan)
+        by_label[numbers] = values
+        by_label[0] = np.nan
+        whole = by_label[labels]
+    else:
+        whole[mesh_index(space)[1]] = np.asarray(values)[mesh_index(space)[0]]
+    return whole[: counts[0]], whole[counts[0] :]
+
+
+def mesh_index(space: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """Columns that are vertices, and the place of each among all vertices, left ones first."""
+    left, _right = vertex_counts(space.attrs) or (0, 0)
+    hemisphere = space["hemisphere"].values.astype(str)
+    columns = np.flatnonzero(hemisphere != "")
+    vertex = space["vertex"].values.astype(int)[columns]
+    return columns, vertex + left * (hemisphere[columns] == "R")
+
+
+def shipped_mesh(surface: str, counts: tuple[int, int]) -> str | None:
+    """The name of nilearn's mesh for maps of a surface, None where none comes with it.
+
+    fsaverage6 and fsaverage are drawn on fsaverage5: its vertices are the first of theirs.
+
+    >>> shipped_mesh("fsaverage6", (40962, 40962)), shipped_mesh("fsLR", (32492, 32492))
+    ('fsaverage5', None)
+    """
+    is_nested = surface in NESTED and min(counts) >= N_FSAVERAGE5
+    return "fsaverage5" if is_nested else None
+
+
+def mesh_edges(surface: str, counts: tuple[int, int]) -> np.ndarray | None:
+    """Pairs of neighbouring vertices (n_edges, 2) of both hemispheres, left ones first.
+
+    Of fsaverage5 from nilearn's package; of fsaverage6 and fsaverage from its cache or the
+    network; None where it has no mesh of this density.
+    """
+    from nilearn.datasets import load_fsaverage
+
+    if surface not in NESTED:
+        return None
+    try:
+        mesh = load_fsaverage(surface)["pial"]
+    except Exception:  # of a download: whatever breaks it
+        return None
+    faces = [mesh.parts[side].faces for side in ("left", "right")]
+    sizes = tuple(mesh.parts[side].coordinates.shape[0] for side in ("left", "right"))
+    if sizes != counts:
+        return None
+    triangles = np.concatenate([faces[0], faces[1] + counts[0]]).astype(np.int64)
+    pairs = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [0, 2]]])
+    return np.unique(np.sort(pairs, axis=1), axis=0)

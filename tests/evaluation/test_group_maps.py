@@ -1,0 +1,64 @@
+"""Corrected p-values and the table of clusters. Oracle: planted clusters."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from giblet.brain.neighbours import neighbours
+from giblet.evaluation.group_maps import cluster_table, group_maps
+
+MASK = np.ones((4, 4, 3), bool)
+SPACE = xr.Dataset({"mask": (("i", "j", "k"), MASK)})
+PLACES = np.argwhere(MASK)
+
+
+@pytest.fixture
+def quality(rng):
+    """Nine people with a score in one corner of the brain, and another without any."""
+    scores = rng.normal(0, 0.05, (9, len(PLACES)))
+    planted = (PLACES[:, 0] < 2) & (PLACES[:, 1] < 2)
+    scores[:, planted] += 0.2
+    arrays = {
+        "r_audio": (("subject", "voxel"), scores),
+        "unique_text": (("subject", "voxel"), rng.normal(0, 0.05, scores.shape)),
+        "r_audio_p": ("voxel", np.ones(len(PLACES))),
+    }
+    coords = {axis: ("voxel", PLACES[:, n] * 2.0) for n, axis in enumerate("xyz")}
+    return xr.Dataset(arrays, coords | {"subject": [f"sub-{n}" for n in range(9)]})
+
+
+def test_a_planted_cluster_is_a_row(quality):
+    edges = neighbours(SPACE)
+    maps = group_maps(quality, None, edges, n_flips=512)
+    assert set(maps) == {f"{m}_p_{c}" for m in ("r_audio", "unique_text") for c in ("max", "tfce")}
+    table = cluster_table(quality.assign(maps), edges)
+    row = table[table["metric"] == "r_audio"].iloc[0]
+    assert row["correction"] == "TFCE"
+    assert 10 <= row["n_places"] <= 14  # 12 were planted
+    assert row["p"] == pytest.approx(1 / 512)
+    assert max(row["x"], row["y"]) <= 2
+    assert "unique_text" not in set(table["metric"])
+
+
+def test_parcels_are_clusters_of_their_own(quality):
+    names = [f"area {n}" for n in range(len(PLACES))]
+    parcels = quality.drop_vars([*"xyz"]).assign_coords(parcel=("voxel", names))
+    maps = group_maps(parcels, None, neighbours(parcels), n_flips=256)
+    assert all(name.endswith("_p_max") for name in maps)
+    table = cluster_table(parcels.assign(maps), None)
+    assert len(table) >= 10
+    assert (table["n_places"] == 1).all()
+    planted = {name for name, place in zip(names, PLACES, strict=True) if max(place[:2]) < 2}
+    assert len(set(table["parcel"]) - planted) <= 1
+
+
+def test_four_people_have_no_signs_to_flip(quality):
+    assert group_maps(quality.isel(subject=slice(4)), None, None) == {}
+
+
+def test_isc_has_phases_instead(quality, rng):
+    few = quality.isel(subject=slice(4)).rename(r_audio="isc").drop_vars("unique_text")
+    nulls = rng.normal(0, 0.025, (99, len(PLACES)))
+    maps = group_maps(few, nulls, neighbours(SPACE))
+    assert set(maps) == {"isc_p_max", "isc_p_tfce"}
+    assert (maps["isc_p_max"][1] < 0.05).sum() in range(10, 15)

@@ -1,0 +1,111 @@
+"""Maps on nilearn's fsaverage5: places, words, and pages that need no network."""
+
+import base64
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from nilearn.datasets import load_fsaverage
+from nilearn.surface.surface import compute_adjacency_matrix
+
+from giblet.brain.neighbours import neighbours
+from giblet.evaluation.quality import summary_table
+from giblet.report.extras import CLUSTER_PLACES, Extras, brain_tables
+from giblet.report.scan_quality import BrainResults, brain_section
+from giblet.report.surface_maps import on_fsaverage5, surface_map
+
+N = 10_242
+
+
+def scans_on(surface, n):
+    """All vertices of both hemispheres but the first of the left one."""
+    coords = {
+        "hemisphere": ("voxel", np.repeat(["L", "R"], [n - 1, n])),
+        "vertex": ("voxel", np.concatenate([np.arange(1, n), np.arange(n)])),
+    }
+    return xr.Dataset(coords=coords, attrs={"surface": surface, "n_vertices": f"[{n}, {n}]"})
+
+
+def results_on(space):
+    isc = np.linspace(-0.1, 0.4, space.sizes["voxel"])
+    quality = xr.Dataset(
+        {"isc": (("subject", "voxel"), np.stack([isc, isc]))},
+        dict(space.coords) | {"subject": ["sub-01", "sub-02"]},
+        {"lag_applied": 0.0, "warnings": "[]"},
+    ).assign(lag=np.nan, lag_low=np.nan, lag_high=np.nan, lag_p=np.nan, lag_reliable=0.0)
+    return BrainResults(quality.assign_attrs(lag_note=""), summary_table(quality), space)
+
+
+def test_vertices_have_their_places():
+    space = scans_on("fsaverage6", 40_962)  # denser: the first of its vertices are fsaverage5's
+    values = np.arange(space.sizes["voxel"], dtype=float)
+    left, right = on_fsaverage5(values, space)
+    assert left.shape == right.shape == (N,)
+    assert np.isnan(left[0])
+    assert left[1:4].tolist() == [0, 1, 2]
+    assert right[0] == 40_961
+
+
+def test_parcels_have_theirs():
+    labels = np.zeros(2 * N, dtype=int)
+    labels[5], labels[N + 7] = 3, 4
+    space = xr.Dataset(
+        {"vertex_labels": ("mesh_vertex", labels)},
+        {"parcel": ["A", "B"], "parcel_label": ("parcel", [3, 4])},
+        {"surface": "fsaverage5", "n_vertices": [N, N]},
+    )
+    left, right = on_fsaverage5(np.array([0.25, 0.5]), space)
+    assert (left[5], right[7]) == (0.25, 0.5)
+    assert np.isfinite([left, right]).sum() == 2
+
+
+def test_neighbours_are_nilearns_edges():
+    space = scans_on("fsaverage5", N)
+    edges = neighbours(space)
+    mesh = load_fsaverage("fsaverage5")["pial"].parts
+    graphs = [compute_adjacency_matrix(mesh[side]) for side in ("left", "right")]
+    lost = graphs[0][0].nnz  # edges of the vertex that is left out
+    assert len(edges) == sum(graph.nnz for graph in graphs) // 2 - lost
+    one, other = edges[len(edges) // 3]
+    assert graphs[0][one + 1, other + 1] == 1
+
+
+def test_the_section_has_maps_and_a_view_without_network():
+    section = brain_section(results_on(scans_on("fsaverage5", N)))
+    (label, picture), (also, page) = section.maps[0], section.view
+    assert label == also == "Inter-subject correlation"
+    assert section.on_surface
+    assert "fsaverage5" in section.maps_note
+    svg = base64.b64decode(picture.split(",")[1]).decode()
+    assert all(f"{side}, {view}" in svg for side in ("left", "right") for view in ("outside",))
+    assert "Plotly" in page
+    assert "<script src" not in page
+    assert "vertices" in section.answer
+
+
+def test_the_right_hemisphere_is_on_the_right():
+    hot, cold = np.ones(N), np.full(N, np.nan)
+    pictures = [surface_map(hot, cold), surface_map(cold, hot)]
+    assert pictures[0] != pictures[1]
+
+
+def test_a_mesh_that_nilearn_does_not_have_is_said():
+    section = brain_section(results_on(scans_on("fsLR", 32_492)))
+    assert section.maps == []
+    assert section.view is None
+    reason = "Inter-subject correlation: no mesh of fsLR comes with nilearn; export has the values"
+    assert section.no_maps == [reason]
+
+
+@pytest.mark.parametrize("place", ["parcel", "vertex", "x"])
+def test_clusters_are_a_table(place):
+    assert place in CLUSTER_PLACES
+    where = {"parcel": "7Networks_LH_Vis_1", "vertex": 12, "x": -42.0}[place]
+    row = {"metric": "unique_text", "correction": "TFCE", "cluster": 1, "n_places": 12}
+    table = pd.DataFrame([row | {"p": 0.0125, "peak": 0.21, place: where}])
+    (text,) = brain_tables(Extras(clusters=table), simulated=True)
+    assert "(simulated brains)" in text.caption
+    assert text.rows[0][0].startswith("Unique variance")
+    assert text.rows[0][3:6] == ["12", "0.0125", "0.210"]
+    assert text.rows[0][6].replace("\u2212", "-") == {"x": "-42"}.get(place, str(where))
