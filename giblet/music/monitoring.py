@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import Field, PositiveInt
 
 from giblet.config.strict import StrictSettings
+from giblet.music.losses import COMPONENTS
 
 _logger = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ CURES: dict[Fault, str] = {
 
 
 _SCHEDULED = ("beta", "learning_rate")  # they may stay where their schedules end
+_BEST_AT_1 = {name for name, c in COMPONENTS.items() if (c.unit, c.better) == ("share", "higher")}
 
 
 class MonitorSettings(StrictSettings):
@@ -66,6 +68,7 @@ class Monitor:
     The names say what is watched: ``kl_<level>`` (nats per latent vector), ``active_units_<level>``
     (share), ``auc_<scale>``; every value must be finite, and none but those that schedules set may
     stay the same to the bit. The AUC of a discriminator that wins stays at 1: that is one fault.
+    Shares of which more is better (active units, accuracies) may stay at 1: that is no fault.
 
     >>> monitor = Monitor(MonitorSettings())
     >>> [warning.fault for warning in monitor.check(7, {"nats": float("nan")})]
@@ -98,7 +101,7 @@ class Monitor:
         stays = value == self._last.get(name) and name not in _SCHEDULED
         faults: dict[Fault, bool] = {
             "not_finite": not math.isfinite(value),
-            "constant": stays and not wins,
+            "constant": stays and not wins and not (value == 1 and name in _BEST_AT_1),
         }
         if name.startswith("kl_"):
             faults["kl_collapse"] = warm and value < s.least_kl

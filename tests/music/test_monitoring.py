@@ -65,6 +65,13 @@ def test_an_auc_that_stays_at_1_is_one_fault():
     assert faults([0.5] * 6, "auc_global") == [(3, "constant")]
 
 
+@pytest.mark.parametrize("name", ["active_units_fine", "active_units_global", "accuracy_note_on"])
+def test_a_share_may_stay_at_its_best(name):
+    assert faults([0.9, *[1.0] * 6], name) == []
+    assert faults([0.9] * 6, name) == [(3, "constant")]
+    assert faults([0.9, *[1.0] * 6], f"share_{name}") == [(4, "constant")]
+
+
 LATENTS = {
     "fine": {"seconds": 1.5, "width": 3, "free_nats": 0.0},
     "local": {"seconds": 6.0, "width": 4, "free_nats": 0.0},
