@@ -3,9 +3,9 @@
     python benchmarks/music_discriminators.py FOLDER [--scale global] [--windows 3000] [--steps 500]
 
 FOLDER has MIDI in train/ and validation/. Each discriminator is trained alone on windows of the
-training pieces. The AUC is of windows of validation pieces, and of pieces: of the mean score of
-all windows of a piece and of corruptions; "own" is the share of pieces that score above their own
-corruption.
+training pieces. The AUC is of windows of validation pieces ("windows"), and of pieces ("pieces"):
+of the mean score of all windows of a piece and of those of corrupted pieces; "own" is the share of
+pieces that score above their own corruption.
 """
 
 import argparse
@@ -21,6 +21,7 @@ from giblet.music.discriminators import DEFAULT_SCALES, TokenDiscriminator
 from giblet.music.midi import read_midi
 from giblet.music.separation import (
     corrupt,
+    draw_unigram,
     fit_discriminator,
     log_likelihoods,
     real_and_corrupted,
@@ -30,9 +31,16 @@ from giblet.music.separation import (
 from giblet.music.tokens import VOCABULARY, tokenize
 
 
-def piece_scores(score, pieces, n_tokens):
-    """(n_pieces,) mean over the whole windows of each; NaN for those that have none."""
+def corrupted_tokens(pieces, scale, rng):
+    """Tokens of each piece, wrong on ``scale`` from its beginning to its end."""
+    if scale != "local":
+        return [tokenize(corrupt(notes, scale, rng)) for notes in pieces]
     tokens = [tokenize(notes) for notes in pieces]
+    return [draw_unigram(np.concatenate(tokens), t.shape, rng) for t in tokens]
+
+
+def piece_scores(score, tokens, n_tokens):
+    """(n_pieces,) mean over the whole windows of each; NaN for those that have none."""
     cut = [t[: len(t) // n_tokens * n_tokens].reshape(-1, n_tokens) for t in tokens]
     scores = score(np.concatenate(cut).astype(np.int64))
     parts = np.split(scores, np.cumsum([len(c) for c in cut])[:-1])
@@ -46,7 +54,8 @@ def measure(pieces, scale: str, n_windows: int, n_steps: int) -> None:
     begin = time.process_time()
     train = real_and_corrupted(pieces["train"], scale, n_tokens, n_windows, rng)
     held_out = real_and_corrupted(pieces["validation"], scale, n_tokens, 400, rng)
-    wrong = scale != "local" and [corrupt(n, scale, rng) for n in pieces["validation"]]
+    whole = [tokenize(notes) for notes in pieces["validation"]]
+    wrong = corrupted_tokens(pieces["validation"], scale, rng)
     torch.manual_seed(0)
     discriminator = TokenDiscriminator(DEFAULT_SCALES[scale])
     prepared = time.process_time()
@@ -59,13 +68,14 @@ def measure(pieces, scale: str, n_windows: int, n_steps: int) -> None:
         f"discriminator, {seconds}": lambda windows: score_windows(discriminator, windows),
     }
     for name, score in models.items():
-        row = f"{scale:8}{name:32}{separation(score, *held_out):8.3f}"
-        if wrong:
-            of_pieces = [piece_scores(score, p, n_tokens) for p in (pieces["validation"], wrong)]
-            long = np.isfinite(of_pieces).all(axis=0)
-            difference = of_pieces[0][long, None] - of_pieces[1][long]
-            row += f"{(difference > 0).mean():8.3f}{(np.diag(difference) > 0).mean():8.3f}"
-        print(row, flush=True)
+        of_pieces = np.array([piece_scores(score, p, n_tokens) for p in (whole, wrong)])
+        real, fake = of_pieces[:, np.isfinite(of_pieces).all(axis=0)]
+        values = (
+            separation(score, *held_out),
+            separation(lambda scores: scores, real, fake),
+            (real > fake).mean(),
+        )
+        print(f"{scale:8}{name:32}" + "".join(f"{value:8.3f}" for value in values), flush=True)
 
 
 def main() -> None:

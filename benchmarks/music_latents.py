@@ -91,10 +91,16 @@ def bounds(model: MusicTransformerVAEGAN, pieces: Mapping[str, Notes]) -> list[R
     return rows
 
 
-def made(model: MusicTransformerVAEGAN, z: Mapping, seconds: float, n: int, seed: int):
-    """Pieces of at least 8 notes that the model makes of one z."""
-    drawn = model.generate(seconds, n, seed=seed, z=z)
-    return [notes for notes in drawn if len(notes) >= 8]
+def made(
+    model: MusicTransformerVAEGAN, points: Sequence[Mapping], seconds: float, n: int, seed: int
+) -> list[list[Notes]]:
+    """Pieces of at least 8 notes that the model makes of each z, ``n`` tries each, all at once."""
+    z = {name: np.repeat([point[name] for point in points], n, axis=0) for name in points[0]}
+    drawn = model.generate(seconds, n * len(points), seed=seed, z=z)
+    return [
+        [notes for notes in drawn[i * n : (i + 1) * n] if len(notes) >= 8]
+        for i in range(len(points))
+    ]
 
 
 def mean_attributes(pieces: Sequence[Notes]) -> dict[str, float]:
@@ -123,15 +129,13 @@ def paths(
     nats: dict[str, list[float]] = {}
     for at, (a, b) in enumerate(progress(pairs, "paths", "pairs")):
         ends = model.encode(a), model.encode(b)
-        points = [
-            made(model, z, seconds, options.draws, 1000 * at + i)
-            for i, z in enumerate(interpolate_levels(*ends, shares))
-        ]
+        points = made(model, interpolate_levels(*ends, shares), seconds, options.draws, at)
         rows = [mean_attributes(point) for point in points]
         walks.append({name: np.array([row[name] for row in rows]) for name in ATTRIBUTES})
         tokens = [tokenize(a), tokenize(b)]
-        drawn = model.drawn_latents(seconds, options.draws, at)
-        free = made(model, drawn, seconds, options.draws, at)
+        priors = model.drawn_latents(seconds, options.draws, at)
+        drawn = [{name: z[i] for name, z in priors.items()} for i in range(options.draws)]
+        free = [notes for each in made(model, drawn, seconds, 1, at) for notes in each]
         for kind, midpoints in (("midpoint", points[len(points) // 2]), ("prior z", free)):
             for notes in midpoints:
                 found = midpoint_nats(transformer.nats, tokenize(notes), *tokens, rng)

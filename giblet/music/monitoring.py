@@ -14,6 +14,7 @@ from typing import Literal
 from pydantic import Field, PositiveInt
 
 from giblet.config.strict import StrictSettings
+from giblet.music.losses import COMPONENTS
 
 _logger = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ CURES: dict[Fault, str] = {
 
 
 _SCHEDULED = ("beta", "learning_rate")  # they may stay where their schedules end
+_BEST_AT_1 = {name for name, c in COMPONENTS.items() if (c.unit, c.better) == ("share", "higher")}
 
 
 class MonitorSettings(StrictSettings):
@@ -66,6 +68,8 @@ class Monitor:
     The names say what is watched: ``kl_<level>`` (nats per latent vector), ``active_units_<level>``
     (share), ``auc_<scale>``; every value must be finite, and none but those that schedules set may
     stay the same to the bit. The AUC of a discriminator that wins stays at 1: that is one fault.
+    Shares of which more is better (active units, accuracies) may stay at 1, and active units at 0
+    are a collapse, which is no fault in the warm-up.
 
     >>> monitor = Monitor(MonitorSettings())
     >>> [warning.fault for warning in monitor.check(7, {"nats": float("nan")})]
@@ -95,14 +99,16 @@ class Monitor:
     def _faults(self, step: int, name: str, value: float) -> dict[Fault, bool]:
         s, warm = self.settings, step >= self.settings.warmup_steps
         wins = name.startswith("auc_") and value > s.greatest_auc
+        units = name.startswith("active_units_")
+        at_end = (value == 1 and name in _BEST_AT_1) or (value == 0 and units)
         stays = value == self._last.get(name) and name not in _SCHEDULED
         faults: dict[Fault, bool] = {
             "not_finite": not math.isfinite(value),
-            "constant": stays and not wins,
+            "constant": stays and not wins and not at_end,
         }
         if name.startswith("kl_"):
             faults["kl_collapse"] = warm and value < s.least_kl
-        if name.startswith("active_units_"):
+        if units:
             faults["units_collapse"] = warm and value < s.least_active_units
         if name.startswith("auc_"):
             faults["discriminator_wins"] = wins

@@ -20,6 +20,7 @@ from giblet.music.tokens import tokenize
 
 FURTHEST = 6  # semitones, of transposed voices
 CHUNK = 64  # windows at a time
+AVERAGED = 100  # steps
 
 
 def draw_unigram(tokens: np.ndarray, shape: tuple[int, ...], rng: np.random.Generator):
@@ -111,10 +112,15 @@ def fit_discriminator(
     learning_rate: float = 2e-3,
     batch_size: int = 16,
 ) -> None:
-    """Train on windows (n_windows, n_tokens) of both kinds with the hinge loss."""
+    """Train on windows (n_windows, n_tokens) of both kinds with the hinge loss.
+
+    The weights are a running mean over about the last ``AVERAGED`` steps: single steps of so small
+    batches are noisy.
+    """
+    mean = [weight.detach().clone() for weight in discriminator.parameters()]
     features = [_features(windows) for windows in (real, fake)]
     optimizer = torch.optim.Adam(discriminator.parameters(), learning_rate, betas=(0.5, 0.99))
-    for _ in range(n_steps):
+    for step in range(n_steps):
         scores = []
         for windows, known in zip((real, fake), features, strict=True):
             rows = rng.integers(len(windows), size=batch_size)
@@ -123,6 +129,12 @@ def fit_discriminator(
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        with torch.no_grad():
+            for average, weight in zip(mean, discriminator.parameters(), strict=True):
+                average.lerp_(weight, 1 / min(step + 1, AVERAGED))
+    with torch.no_grad():
+        for average, weight in zip(mean, discriminator.parameters(), strict=True):
+            weight.copy_(average)
 
 
 @torch.no_grad()

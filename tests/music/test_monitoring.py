@@ -65,6 +65,18 @@ def test_an_auc_that_stays_at_1_is_one_fault():
     assert faults([0.5] * 6, "auc_global") == [(3, "constant")]
 
 
+@pytest.mark.parametrize("name", ["active_units_fine", "active_units_global", "accuracy_note_on"])
+def test_a_share_may_stay_at_its_best(name):
+    assert faults([0.9, *[1.0] * 6], name) == []
+    assert faults([0.9] * 6, name) == [(3, "constant")]
+    assert faults([0.9, *[1.0] * 6], f"share_{name}") == [(4, "constant")]
+
+
+def test_no_used_units_are_one_fault_and_none_in_the_warmup():
+    assert faults([0.0] * 6, "active_units_fine", first_step=0) == []
+    assert faults([0.0] * 6, "active_units_fine") == [(2, "units_collapse")]
+
+
 LATENTS = {
     "fine": {"seconds": 1.5, "width": 3, "free_nats": 0.0},
     "local": {"seconds": 6.0, "width": 4, "free_nats": 0.0},
@@ -112,7 +124,8 @@ def test_a_training_that_goes_well_brings_no_warning():
 
 
 def test_latents_that_cost_too_much_collapse_and_are_seen():
-    found = warned({"kl": {"beta": 100.0, "ramp_steps": 1}}, 60, rate=5e-2)
+    found = warned({"kl": {"beta": 100.0, "ramp_steps": 1}}, 45, rate=5e-2)
+    assert ("active_units_fine", "constant") not in found  # one fault, not two
     assert {("kl_fine", "kl_collapse"), ("active_units_fine", "units_collapse")} <= found
 
 
