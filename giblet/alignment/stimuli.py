@@ -110,8 +110,7 @@ def split_stimuli(
     ------
     GibletError
         A name fits no stimulus or run; a test stimulus, or seconds of it, also train, or
-        validate; nothing is left
-        to train on, or to validate.
+        validate; nothing is left to train on, or to validate.
     """
     present = np.unique(stimulus)
     test = _held_out(scans, clock, splits.test_stimuli, splits.test_runs, "test")
@@ -144,11 +143,14 @@ def _held_out(scans, clock: StimulusClock, names, runs, part: str) -> np.ndarray
     if not runs:
         return None
     existing = np.unique(scans["event_run"].values.astype(str)).tolist()
-    for run in runs:
-        if run not in existing:
-            advice = nearest_name(run, existing)
-            raise GibletError(f"splits.{part}_runs: no run {run} in the scan{advice}")
-    inside = np.isin(scans["event_run"].values.astype(str), runs)
+    chosen = []
+    for pattern in runs:
+        fit = [run for run in existing if run == pattern or fnmatchcase(run, pattern)]
+        if not fit:
+            advice = nearest_name(pattern, existing)
+            raise GibletError(f"splits.{part}_runs: no run {pattern} in the scan{advice}")
+        chosen += fit
+    inside = np.isin(scans["event_run"].values.astype(str), chosen)
     of_event = scans["event_stimulus"].values
     both = np.intersect1d(of_event[inside], of_event[~inside])
     if len(both):

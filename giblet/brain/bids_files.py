@@ -1,6 +1,7 @@
 """Files of BIDS data sets: where BOLD lies, and which files belong to it (inheritance)."""
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -104,8 +105,12 @@ def parse_space(space: str | None) -> dict[str, str]:
     return _comparable(entities)
 
 
-def find_bold(root: Path, task: str | None, space: str | None = None) -> list[Path]:
+def find_bold(
+    root: Path, task: str | None, space: str | None = None, several: bool = False
+) -> list[Path]:
     """Preprocessed BOLD of one task in one space, sorted by name.
+
+    ``several``: of all tasks, or of those that ``task`` names, with commas between.
 
     Raises
     ------
@@ -114,12 +119,14 @@ def find_bold(root: Path, task: str | None, space: str | None = None) -> list[Pa
     """
     paths = preprocessed(root, space)
     tasks = sorted({task_of(path) for path in paths})
-    if not paths or task not in (None, *tasks):
-        raise GibletError(_none_there(root, task, parse_space(space), tasks))
-    if task is None and len(tasks) > 1:
+    wanted = [task] if task is None or not several else re.split(r"\s*,\s*", task)
+    for one in wanted:
+        if not paths or one not in (None, *tasks):
+            raise GibletError(_none_there(root, one, parse_space(space), tasks))
+    if task is None and len(tasks) > 1 and not several:
         raise GibletError(f"{root}: several tasks ({', '.join(tasks)}): say which one to read")
-    paths = [path for path in paths if task_of(path) == (task or tasks[0])]
-    return _one_each(_no_echoes(paths))
+    chosen = tasks if task is None else wanted
+    return _one_each(_no_echoes([path for path in paths if task_of(path) in chosen]))
 
 
 def preprocessed(root: Path, space: str | None) -> list[Path]:

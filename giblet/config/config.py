@@ -74,7 +74,11 @@ class Config(Section):
         description='BIDS derivatives folder; table of runs (.tsv, .csv); "none"; "simulated" '
         'brains that watch this film; "auto" is simulated for the demo, else none',
     )
-    task: str | None = Field(None, description="BIDS task, where a data set has several")
+    task: str | None = Field(
+        None,
+        description="BIDS task, where a data set has several; of stimuli all are read, or those "
+        "named, with commas between",
+    )
     t_r: float = Field(1.5, ge=0.1, le=60, description="s; must be that of the scan")
     max_trs: PositiveInt | None = Field(None, description="use only the first TRs of the film")
     max_voxels: PositiveInt | None = Field(
