@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from giblet.alignment.showings import MOST_SPREAD, Showing, check_consecutive, run_volumes
@@ -13,6 +14,7 @@ from giblet.errors import GibletError, nearest_name
 from giblet.stats.cross_validation import near
 from giblet.timing import share_of_tr, trs_for
 
+_RESPONSE = 12.0  # s: what an HRF still holds after that is little
 ONE_RUN = "all runs"  # of people for whom stimuli are in other runs, or in another order
 
 
@@ -89,6 +91,24 @@ def stimulus_warnings(
             "model is that much off, regressors are exact"
         )
     return lines
+
+
+def carry_over_warnings(scans: xr.Dataset) -> list[str]:
+    """A line where stimuli follow each other soon, and regressors forget the one before."""
+    if scans.attrs.get("carry_over", 1):
+        return []
+    names = ("subject", "run", "onset", "duration")
+    events = pd.DataFrame({name: scans[f"event_{name}"].values for name in names})
+    events = events.sort_values("onset", kind="stable")
+    ends = events["onset"] + events["duration"]
+    runs = [events["subject"], events["run"]]
+    soon = events["onset"] - ends.groupby(runs).shift() < _RESPONSE
+    if not soon.any():
+        return []
+    return [
+        f"{soon.sum()} of {len(events)} presentations begin within {_RESPONSE:g} s of the one "
+        "before: BOLD still has its response, regressors do not (events.carry_over: true)"
+    ]
 
 
 def split_stimuli(

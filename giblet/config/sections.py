@@ -156,6 +156,11 @@ class EventsConfig(Section):
     average_repeats: bool = Field(
         False, description="BOLD of a repeated stimulus is the mean; false: the first time alone"
     )
+    carry_over: bool = Field(
+        False,
+        description="regressors have the responses to all that was presented before in the run; "
+        "false: no lag crosses into another stimulus",
+    )
 
     @field_validator("stimulus")
     @classmethod
