@@ -139,8 +139,10 @@ def test_scans_and_sounds_of_stimuli_become_a_report(folder):
             assert aligned[modality].values[own].any() == (name != "noise_2")
     assert "3 of 4 stimuli have none, and are black" in str(aligned.attrs["warnings"])
     metrics = set(load_table(results / "brain_quality.tsv")["metric"])
-    assert {"isc", "repeat_variance"} <= metrics  # too few TRs for ridge
+    # too few TRs for ridge
+    assert {"isc", "repeat_variance", "ceiling_single", "ceiling_repeats"} <= metrics
     assert "Repeated variance" in (results / "report.html").read_text()
     assert set(load_table(results / "scores.tsv")["column"]) >= {"codec", "stimulus", "brain"}
+    assert not len(load_table(results / "identified" / "encodec.tsv"))  # one is held out
     again = snakemake(folder, "export", **SETTINGS)
     assert again.returncode == 0, again.stdout
