@@ -1,13 +1,15 @@
-"""The workflow on four short sounds that two SIMULATED people heard, in two runs each."""
+"""The workflow on three sounds and a film that two SIMULATED people met, in two runs each."""
 
+import av
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from tiny_pipeline import ask, planned, snakemake
+from tiny_pipeline import ask, planned, random_piece, snakemake
 
 from giblet.io.arrays import load_arrays
 from giblet.io.tables import load_table
+from giblet.music.midi import write_midi
 
 T_R, SECONDS, RATE = 1.5, 12.0, 16000
 SETTINGS = {
@@ -18,12 +20,17 @@ SETTINGS = {
     "splits": {"test_stimuli": ["wave_2"], "validation_stimuli": ["noise_2"], "gap_seconds": 3},
     "quality": {"n_permutations": 10, "n_shifts": 50, "n_iter": 2},
     "decoding": {"n_permutations": 20, "clip_seconds": 4.5},
+    "score": "auto",
+    "music": {"model": "none"},
 }
 RUNS = {"run-1": ["noise_1", "wave_1", "noise_2"], "run-2": ["wave_2", "noise_1", "wave_2"]}
 
 
 def write_sounds(folder):
-    """Four sounds whose level goes up and down, each at its own pace."""
+    """Four sounds whose level goes up and down, each at its own pace; one has pictures.
+
+    Beside some lie words and a score.
+    """
     rng, times = np.random.default_rng(0), np.arange(round(SECONDS * RATE)) / RATE
     (folder / "sounds").mkdir()
     for n, name in enumerate(["noise_1", "noise_2", "wave_1", "wave_2"]):
@@ -31,7 +38,33 @@ def write_sounds(folder):
         if name.startswith("wave"):
             carrier = np.sin(2 * np.pi * (200 + 150 * n) * times)
         level = 0.05 + 0.3 * (1 + np.sin(2 * np.pi * times / (4 + n)))
-        soundfile.write(folder / "sounds" / f"{name}.wav", carrier * level, RATE)
+        path = folder / "sounds" / f"{name}.wav"
+        if name == "wave_1":
+            write_film(path.with_suffix(".mkv"), carrier * level)
+        else:
+            soundfile.write(path, carrier * level, RATE)
+        words = [
+            (1 + 2 * n, 0.5, word) for n, word in enumerate(["we", "hear", "what", "they", "hear"])
+        ]
+        table = pd.DataFrame(words, columns=["onset", "duration", "text"])
+        if name != "noise_2":
+            table.to_csv(path.with_suffix(".tsv"), sep="\t", index=False)
+            write_midi(random_piece(round(SECONDS), n), path.with_suffix(".mid"))
+
+
+def write_film(path, sound):
+    """Ten frames a second, each another grey."""
+    with av.open(path, "w") as film:
+        video = film.add_stream("ffv1", rate=10)
+        video.width, video.height, video.pix_fmt = 32, 24, "bgr0"
+        audio = film.add_stream("pcm_s16le", rate=RATE, layout="mono")
+        for n in range(round(10 * SECONDS)):
+            grey = np.full((24, 32, 3), 2 * n, np.uint8)
+            film.mux(video.encode(av.VideoFrame.from_ndarray(grey, format="rgb24")))
+        samples = np.rint(sound * 32767).astype(np.int16)[None]
+        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        frame.sample_rate = RATE
+        film.mux([*video.encode(None), *audio.encode(frame), *audio.encode(None)])
 
 
 def write_scans(folder):
@@ -67,13 +100,16 @@ def test_the_stimuli_are_joined_before_all_else(folder):
     jobs = planned(folder, "brain_quality", **SETTINGS)
     assert jobs["join_stimuli"] == 1
     assert jobs["extract_codes"] == jobs["load_bold"] == jobs["brain_quality"] == 1
+    assert jobs["extract_video"] == jobs["embed_text"] == jobs["read_score"] == 1
+    less = planned(folder, "brain_quality", **SETTINGS | {"annotations": "none", "score": "none"})
+    assert not {"embed_text", "read_score"} & set(less)
 
 
 def test_stimuli_without_scans_and_missing_ones_are_one_line(folder):
     for changes, message in (
         ({"bold": "none"}, "stimuli need scans as bold"),
         ({"stimuli": "nowhere"}, "config: stimuli: nowhere: stimuli are a folder"),
-        ({"annotations": "said.tsv"}, "annotations = 'said.tsv': goes with a film"),
+        ({"annotations": "said.tsv"}, "annotations = 'said.tsv': goes with a film, not with stim"),
     ):
         done = ask(folder, "--dry-run", **SETTINGS | changes)
         assert done.returncode
@@ -96,9 +132,17 @@ def test_scans_and_sounds_of_stimuli_become_a_report(folder):
     assert part["wave_2"] == "test"
     assert part["noise_2"] == "validation"
     assert soundfile.info(results / "audio/encodec/original.wav").duration == pytest.approx(12)
+    inside = {name: aligned["stimulus"].values == name for name in np.unique(aligned["stimulus"])}
+    for name, own in inside.items():
+        assert aligned["video"].values[own].any() == (name == "wave_1")
+        for modality in ("text", "score"):
+            assert aligned[modality].values[own].any() == (name != "noise_2")
+    assert "3 of 4 stimuli have none, and are black" in str(aligned.attrs["warnings"])
     metrics = set(load_table(results / "brain_quality.tsv")["metric"])
-    assert {"isc", "repeat_variance"} <= metrics  # too few TRs for ridge
+    # too few TRs for ridge
+    assert {"isc", "repeat_variance", "ceiling_single", "ceiling_repeats"} <= metrics
     assert "Repeated variance" in (results / "report.html").read_text()
     assert set(load_table(results / "scores.tsv")["column"]) >= {"codec", "stimulus", "brain"}
+    assert not len(load_table(results / "identified" / "encodec.tsv"))  # one is held out
     again = snakemake(folder, "export", **SETTINGS)
     assert again.returncode == 0, again.stdout

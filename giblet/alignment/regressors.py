@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from giblet.alignment.hrf import HRF_SECONDS, convolve_hrf
-from giblet.alignment.showings import Showing, find_showings, run_volumes
+from giblet.alignment.showings import MOST_SPREAD, Showing, find_showings, run_volumes
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.errors import GibletError
 from giblet.film.modalities import Modality, modality_of
@@ -80,7 +80,8 @@ def regress(
     was not seen. ``scans`` have that as ``film_start`` (volume; s); without it, showings begin with
     their first volume, and what was seen before volumes that were dropped is lost. Where a run
     shows the film in several parts (a pause, a leap), later ones still have the responses to
-    earlier ones. Of many stimuli each has its response from its event's onset in the run on.
+    earlier ones. Of many stimuli each has its response from its event's onset in the run on, up to
+    the next one's onset where the scans' attribute ``carry_over`` is 0.
     """
     film_time, n_columns = scans["film_time"].values, values.shape[1] * max(1, len(lags))
     regressors = np.zeros((len(film_time), n_columns), dtype=np.float32)
@@ -130,15 +131,33 @@ def _shown(scans: xr.Dataset, t_r: float) -> Iterator[tuple[np.ndarray, list[tup
 
 
 def _presented(scans: xr.Dataset, clock: StimulusClock) -> Iterator[tuple[np.ndarray, list[tuple]]]:
-    """The same of runs with many stimuli: every event counts, also before the first volume."""
-    scan_time = scans["scan_time"].values
+    """The same of runs with many stimuli: every event counts, also before the first volume.
+
+    Where nothing carries over, times of volumes before and after an event's own are NaN.
+    """
+    scan_time, carries_over = scans["scan_time"].values, scans.attrs.get("carry_over", 1)
     labels = [scans[f"event_{name}"].values.astype(str) for name in ("subject", "run")]
     onsets, durations = scans["event_onset"].values, scans["event_duration"].values
     begins = clock.begins[scans["event_stimulus"].values]
     for (subject, run), here in run_volumes(scans).items():
         own = np.flatnonzero((labels[0] == subject) & (labels[1] == run))
+        own = own[np.argsort(onsets[own], kind="stable")]
         shown = [(begins[e], begins[e] + durations[e], scan_time[here] - onsets[e]) for e in own]
+        if not carries_over:
+            shown = _apart(shown, np.diff(onsets[own], append=np.inf), clock.t_r)
         yield here, [(begin, end, since + begin) for begin, end, since in shown]
+
+
+def _apart(shown: list[tuple], until_next: np.ndarray, t_r: float) -> list[tuple]:
+    """``shown`` with NaN as time of the volumes that are of another event; ``until_next`` (s).
+
+    A volume that was taken just before an onset is of the event that begins there.
+    """
+    early = tr_end(0.0, t_r) * MOST_SPREAD
+    return [
+        (begin, end, np.where((since >= -early) & (since < stop - early), since, np.nan))
+        for (begin, end, since), stop in zip(shown, until_next, strict=True)
+    ]
 
 
 def _reached(

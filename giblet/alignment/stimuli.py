@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from giblet.alignment.showings import MOST_SPREAD, Showing, check_consecutive, run_volumes
@@ -13,6 +14,7 @@ from giblet.errors import GibletError, nearest_name
 from giblet.stats.cross_validation import near
 from giblet.timing import share_of_tr, trs_for
 
+_RESPONSE = 12.0  # s: what an HRF still holds after that is little
 ONE_RUN = "all runs"  # of people for whom stimuli are in other runs, or in another order
 
 
@@ -91,6 +93,24 @@ def stimulus_warnings(
     return lines
 
 
+def carry_over_warnings(scans: xr.Dataset) -> list[str]:
+    """A line where stimuli follow each other soon, and regressors forget the one before."""
+    if scans.attrs.get("carry_over", 1):
+        return []
+    names = ("subject", "run", "onset", "duration")
+    events = pd.DataFrame({name: scans[f"event_{name}"].values for name in names})
+    events = events.sort_values("onset", kind="stable")
+    ends = events["onset"] + events["duration"]
+    runs = [events["subject"], events["run"]]
+    soon = events["onset"] - ends.groupby(runs).shift() < _RESPONSE
+    if not soon.any():
+        return []
+    return [
+        f"{soon.sum()} of {len(events)} presentations begin within {_RESPONSE:g} s of the one "
+        "before: BOLD still has its response, regressors do not (events.carry_over: true)"
+    ]
+
+
 def split_stimuli(
     scans: xr.Dataset,
     volumes: np.ndarray,
@@ -110,8 +130,7 @@ def split_stimuli(
     ------
     GibletError
         A name fits no stimulus or run; a test stimulus, or seconds of it, also train, or
-        validate; nothing is left
-        to train on, or to validate.
+        validate; nothing is left to train on, or to validate.
     """
     present = np.unique(stimulus)
     test = _held_out(scans, clock, splits.test_stimuli, splits.test_runs, "test")
@@ -144,11 +163,14 @@ def _held_out(scans, clock: StimulusClock, names, runs, part: str) -> np.ndarray
     if not runs:
         return None
     existing = np.unique(scans["event_run"].values.astype(str)).tolist()
-    for run in runs:
-        if run not in existing:
-            advice = nearest_name(run, existing)
-            raise GibletError(f"splits.{part}_runs: no run {run} in the scan{advice}")
-    inside = np.isin(scans["event_run"].values.astype(str), runs)
+    chosen = []
+    for pattern in runs:
+        fit = [run for run in existing if run == pattern or fnmatchcase(run, pattern)]
+        if not fit:
+            advice = nearest_name(pattern, existing)
+            raise GibletError(f"splits.{part}_runs: no run {pattern} in the scan{advice}")
+        chosen += fit
+    inside = np.isin(scans["event_run"].values.astype(str), chosen)
     of_event = scans["event_stimulus"].values
     both = np.intersect1d(of_event[inside], of_event[~inside])
     if len(both):

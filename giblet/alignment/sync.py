@@ -13,7 +13,12 @@ from giblet.alignment.showings import (
     spread_warnings,
     unbroken,
 )
-from giblet.alignment.stimuli import showing_volumes, stimulus_runs, stimulus_warnings
+from giblet.alignment.stimuli import (
+    carry_over_warnings,
+    showing_volumes,
+    stimulus_runs,
+    stimulus_warnings,
+)
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.errors import GibletError
 from giblet.timing import TOLERANCE, tr_onsets, volumes_to_trs
@@ -247,7 +252,7 @@ def _match_stimuli(
         volumes,
         float(np.median(times)),
         stimulus,
-        stimulus_warnings(repeats, is_mean, showings, clock),
+        stimulus_warnings(repeats, is_mean, showings, clock) + carry_over_warnings(scans),
         stimulus,
         repeats[:, :, kept],
         is_mean,

@@ -1,6 +1,7 @@
 """Many sounds as one film: a folder or table of stimuli, joined with silence between them."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,20 +18,28 @@ from giblet.io.tables import is_table, load_table
 from giblet.log import progress
 from giblet.timing import count_samples, samples_duration
 
-_COLUMNS = ("name", "file", "start", "duration")
-_NO_SOUNDS = (".tsv", ".csv", ".json", ".txt", ".md", ".xlsx", ".pdf", ".py", ".m", ".zip")
+_COLUMNS = ("name", "file", "start", "duration", "annotations", "score")
+WORDS = (".textgrid", ".srt", ".vtt", ".tsv", ".csv")  # beside a stimulus; the first that is there
+SCORES = (".mid", ".midi", ".musicxml")  # likewise
+_OTHERS = (".json", ".txt", ".md", ".xlsx", ".pdf", ".py", ".m", ".zip", ".ctm", ".stm", ".mxl")
+_NO_SOUNDS = (*_OTHERS, *WORDS, *SCORES)
 _SHORTER = 0.1  # s by which a file may end before its excerpt: the padding of codecs
 _WAV_BYTES = 2**32 - 2**16  # of samples in a file that is no RF64
 
 
 @dataclass(frozen=True)
 class Stimulus:
-    """An excerpt of a file from its second ``start`` on; ``duration`` None: to its end."""
+    """An excerpt of a file from its second ``start`` on; ``duration`` None: to its end.
+
+    ``annotations`` and ``score`` are files of its words and notes, on the file's clock.
+    """
 
     name: str
     file: Path
     start: float = 0.0
     duration: float | None = None
+    annotations: Path | None = None
+    score: Path | None = None
 
 
 def list_stimuli(source: str | Path) -> list[Stimulus]:
@@ -38,7 +47,8 @@ def list_stimuli(source: str | Path) -> list[Stimulus]:
 
     In a table (.tsv or .csv) ``file`` lies relative to it; ``name`` is that of the file without
     ending, ``start`` 0 s and ``duration`` to the file's end where they are n/a or no such column is
-    there.
+    there. ``annotations`` and ``score`` of a stimulus are those that the table names, else what
+    lies beside its file under its name, with an ending of `WORDS` and of `SCORES`.
 
     Raises
     ------
@@ -51,6 +61,7 @@ def list_stimuli(source: str | Path) -> list[Stimulus]:
         files = sorted(p for p in source.rglob("[!.]*.*") if p.is_file())
         files = [p for p in files if p.suffix.lower() not in _NO_SOUNDS]
         stimuli = [Stimulus(path.stem, path) for path in files]
+        stimuli = _with_companions(stimuli)
     elif is_table(source):
         stimuli = _of_table(source)
     else:
@@ -68,7 +79,8 @@ def list_stimuli(source: str | Path) -> list[Stimulus]:
 
 
 def _of_table(path: Path) -> list[Stimulus]:
-    table = load_table(path, dtype={"name": str, "file": str}).dropna(how="all")
+    texts = dict.fromkeys(("name", "file", "annotations", "score"), str)
+    table = load_table(path, dtype=texts).dropna(how="all")
     for name in table:
         if name not in _COLUMNS:
             advice = nearest_name(str(name), _COLUMNS)
@@ -77,18 +89,46 @@ def _of_table(path: Path) -> list[Stimulus]:
             )
     if "file" not in table or table["file"].isna().any():
         raise GibletError(f"{path}: every stimulus needs a file, in a column of this name")
-    files = [path.parent / file.strip() for file in table["file"]]
-    names = table["name"] if "name" in table else pd.Series([None] * len(table), table.index)
+    none = pd.Series([None] * len(table), table.index)
     starts, durations = (_times(table, name, path) for name in ("start", "duration"))
+    files, words, scores = (
+        _files(table.get(name, none), path) for name in ("file", "annotations", "score")
+    )
     stimuli = []
-    for n, (file, name) in enumerate(zip(files, names, strict=True)):
-        if not file.is_file():
-            raise GibletError(f"{path}: row {n + 1}: {missing_path(str(file))}")
+    for n, (file, name) in enumerate(zip(files, table.get("name", none), strict=True)):
+        assert file is not None  # checked above
         named = file.stem if pd.isna(name) else str(name).strip()
         start = 0.0 if np.isnan(starts[n]) else float(starts[n])
         duration = None if np.isnan(durations[n]) else float(durations[n])
-        stimuli.append(Stimulus(named, file, start, duration))
-    return stimuli
+        stimuli.append(Stimulus(named, file, start, duration, words[n], scores[n]))
+    return _with_companions(stimuli)
+
+
+def _files(column: pd.Series, path: Path) -> list[Path | None]:
+    """The files that a column of the table ``path`` names. GibletError for a missing one."""
+    files = [None if pd.isna(name) else path.parent / str(name).strip() for name in column]
+    for n, file in enumerate(files):
+        if file is not None and not file.is_file():
+            raise GibletError(f"{path}: row {n + 1}: {missing_path(str(file))}")
+    return files
+
+
+def _with_companions(stimuli: list[Stimulus]) -> list[Stimulus]:
+    """``stimuli`` with the words and notes beside them, where they have no others."""
+    folders = dict.fromkeys(stimulus.file.parent for stimulus in stimuli)
+    beside: dict[tuple, Path] = {}
+    for folder in folders:
+        for path in sorted(folder.iterdir()):
+            beside.setdefault((folder, path.stem, path.suffix.lower()), path)
+
+    def first(stimulus: Stimulus, endings: Iterable[str]) -> Path | None:
+        keys = ((stimulus.file.parent, stimulus.file.stem, ending) for ending in endings)
+        return next((beside[key] for key in keys if key in beside), None)
+
+    return [
+        replace(s, annotations=s.annotations or first(s, WORDS), score=s.score or first(s, SCORES))
+        for s in stimuli
+    ]
 
 
 def _times(table: pd.DataFrame, name: str, path: Path) -> np.ndarray:
@@ -139,7 +179,13 @@ def join_stimuli(source: str | Path, sound: str | Path, t_r: float) -> StimulusC
 
 def _clock(stimuli: list[Stimulus], durations: list[float], t_r: float) -> StimulusClock:
     names, files = [s.name for s in stimuli], [str(s.file) for s in stimuli]
-    return StimulusClock.lay_out(names, durations, t_r, files, [s.start for s in stimuli])
+    beside = ([str(path or "") for path in paths] for paths in _companions(stimuli))
+    starts = [s.start for s in stimuli]
+    return StimulusClock.lay_out(names, durations, t_r, files, starts, *beside)
+
+
+def _companions(stimuli: list[Stimulus]) -> tuple[list[Path | None], list[Path | None]]:
+    return [s.annotations for s in stimuli], [s.score for s in stimuli]
 
 
 def header_clock(source: str | Path, t_r: float) -> StimulusClock:

@@ -50,6 +50,7 @@ def read_runs(
 ) -> list[BoldRun]:
     """Every run of one task, in the order of the file names; their images are not read yet.
 
+    With ``stimuli`` runs of all tasks, or of those that ``task`` names, with commas between.
     ``space``: of the images, ``MNI152NLin2009cAsym`` unless another is named as fMRIPrep names it
     (``MNI152NLin6Asym:res-2``); a surface (``fsaverage5``, ``fsLR:den-91k``) is read from its two
     hemispheres or its greyordinates. ``raw``: the data set with the events tables, where it lies
@@ -63,7 +64,7 @@ def read_runs(
         the runs have different films or TRs.
     """
     root = derivatives(folder)
-    paths = find_bold(root, task, space)
+    paths = find_bold(root, task, space, several=stimuli is not None)
     places = raw_places(root, None if raw is None else Path(raw))
     runs = [_read_run(path, places, confounds, strategy, stimuli) for path in paths]
     return check_alike(runs, folder)

@@ -124,8 +124,12 @@ def parse_space(space: str | None) -> dict[str, str]:
     return _comparable(entities)
 
 
-def find_bold(root: Path, task: str | None, space: str | None = None) -> list[Path]:
+def find_bold(
+    root: Path, task: str | None, space: str | None = None, several: bool = False
+) -> list[Path]:
     """Preprocessed BOLD of one task in one space, sorted by name.
+
+    ``several``: of all tasks, or of those that ``task`` names, with commas between.
 
     Raises
     ------
@@ -134,11 +138,14 @@ def find_bold(root: Path, task: str | None, space: str | None = None) -> list[Pa
     """
     paths = preprocessed(root, space)
     tasks = sorted({task_of(path) for path in paths})
-    if not paths or task not in (None, *tasks):
-        raise GibletError(_none_there(root, task, parse_space(space), tasks))
-    if task is None and len(tasks) > 1:
+    wanted = [task] if task is None or not several else re.split(r"\s*,\s*", task)
+    for one in wanted:
+        if not paths or one not in (None, *tasks):
+            raise GibletError(_none_there(root, one, parse_space(space), tasks))
+    if task is None and len(tasks) > 1 and not several:
         raise GibletError(f"{root}: several tasks ({', '.join(tasks)}): say which one to read")
-    paths = [path for path in paths if task_of(path) == (task or tasks[0])]
+    chosen = tasks if task is None else wanted
+    paths = [path for path in paths if task_of(path) in chosen]
     return _one_each(_no_echoes(_left_hemispheres(paths)))
 
 

@@ -21,6 +21,7 @@ from giblet.timing import tr_onsets, trs_for, whole_trs
 STIM_FILE = "{stim_file}"  # how events name a stimulus, unless the config says otherwise
 _SILENCE = 0.2  # s beyond a TR: the film of a run never seems to run on into the next stimulus
 COLUMNS = ("name", "first_tr", "begin", "duration", "file", "start")
+BESIDE = ("annotations", "score")  # columns of files that go with a stimulus
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class StimulusClock:
     t_r : s
     files, starts : what each is an excerpt of, and from which second on, (n_stimuli,)
     template : name of the stimulus that a row of events presents, made of the row's columns
+    annotations, scores : files of each one's words and notes, on the clock of its file; "" where
+        there is none, (n_stimuli,)
     """
 
     names: tuple[str, ...]
@@ -42,6 +45,8 @@ class StimulusClock:
     files: tuple[str, ...]
     starts: np.ndarray
     template: str = STIM_FILE
+    annotations: tuple[str, ...] = ()
+    scores: tuple[str, ...] = ()
 
     @classmethod
     def lay_out(
@@ -51,10 +56,12 @@ class StimulusClock:
         t_r: float,
         files: Sequence[str] | None = None,
         starts: Sequence[float] | None = None,
+        annotations: Sequence[str] | None = None,
+        scores: Sequence[str] | None = None,
     ) -> "StimulusClock":
         """One stimulus after the other, each with a TR of silence or more behind it.
 
-        ``files`` and ``starts``: by default each is a file of its own.
+        ``files`` and ``starts``: by default each is a file of its own, without words and notes.
 
         Raises GibletError for one that is shorter than a TR, for two of one name and for none.
 
@@ -77,7 +84,10 @@ class StimulusClock:
         first_trs = np.concatenate([[0], np.cumsum(slots)[:-1]]).astype(np.int64)
         lengths = np.asarray(durations, dtype=float)
         begins = np.zeros(len(names)) if starts is None else np.asarray(starts, dtype=float)
-        return cls(tuple(names), first_trs, lengths, t_r, tuple(files or names), begins)
+        none = [""] * len(names)
+        beside = (tuple(paths or none) for paths in (annotations, scores))
+        own = tuple(files or names)
+        return cls(tuple(names), first_trs, lengths, t_r, own, begins, STIM_FILE, *beside)
 
     @cached_property
     def begins(self) -> np.ndarray:
@@ -134,20 +144,26 @@ class StimulusClock:
         return {name: k for k, name in enumerate(self.names)}
 
     def table(self) -> pd.DataFrame:
-        """One row a stimulus: ``name first_tr begin duration file start``; all times in s."""
-        columns = (self.names, self.first_trs, self.begins, self.durations)
-        columns += (self.files, self.starts)
-        return pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
+        """One row a stimulus: ``name first_tr begin duration file start annotations score``.
+
+        All times in s, as text with microseconds; n/a for no file.
+        """
+        times = [[f"{t:.6f}" for t in of] for of in (self.begins, self.durations, self.starts)]
+        columns = (self.names, self.first_trs, times[0], times[1], self.files, times[2])
+        beside = ([path or None for path in paths] for paths in (self.annotations, self.scores))
+        return pd.DataFrame(dict(zip(COLUMNS + BESIDE, (*columns, *beside), strict=True)))
 
     @classmethod
     def read(cls, path: Path, t_r: float, template: str = STIM_FILE) -> "StimulusClock":
         """The clock of a table that `table` made. GibletError for another table or TR."""
-        table = load_table(path, dtype={"name": str, "file": str})
+        table = load_table(path, dtype=dict.fromkeys(("name", "file", *BESIDE), str))
         if set(COLUMNS) - set(table):
             raise GibletError(f"{path}: not a table of {', '.join(COLUMNS)}; make it again")
         columns = (table[name].tolist() for name in ("name", "duration", "file", "start"))
         names, durations, files, starts = columns
-        clock = cls.lay_out(names, durations, t_r, files, starts)
+        none = pd.Series([None] * len(table))  # of older tables
+        beside = (table.get(name, none).fillna("").tolist() for name in BESIDE)
+        clock = cls.lay_out(names, durations, t_r, files, starts, *beside)
         if (clock.first_trs != table["first_tr"]).any():
             raise GibletError(f"{path}: made with another t_r than {t_r:g} s; make it again")
         return replace(clock, template=template)
@@ -164,7 +180,7 @@ class StimulusClock:
 
     @classmethod
     def of_scans(cls, scans: xr.Dataset) -> "StimulusClock | None":
-        """The clock of scans of many stimuli; None of those of one film."""
+        """The clock of scans, or a score, of many stimuli; None of those of one film."""
         if "stimulus_first_tr" not in scans.coords:
             return None
         return cls(

@@ -8,6 +8,13 @@ from giblet.commands.option_help import OutputFile
 from giblet.config.config import Config
 
 
+def _clock(table: Path, config: Config):
+    """The clock of many stimuli, of the table that ``join_stimuli`` wrote; None of one film."""
+    from giblet.brain.stimulus_clock import StimulusClock
+
+    return StimulusClock.read(table, config.t_r) if config.has_stimuli else None
+
+
 def _extract_sound(film: Path, stream: Path, path: str, config: Config) -> None:
     """A film's sound to a stream of code frames (path encodec) or mel frames (path mel)."""
     import xarray as xr
@@ -76,31 +83,42 @@ def group_trs(stream: Path, trs: OutputFile) -> None:
 def extract_video(film: Path, video: OutputFile, config: Config) -> None:
     """Extract video frames in TRs; a file without video gives an empty data set.
 
+    Of many stimuli the film is their table.
+
     Example: giblet extract_video --film film.mp4 --video trs/video.nc
     """
     import xarray as xr
 
+    from giblet.alignment.stimulus_pictures import StimulusPictures
     from giblet.film.video import extract_frames, has_pictures, trs_of_pictures
     from giblet.io.arrays import save_arrays
     from giblet.io.checksums import fingerprint
 
+    clock = _clock(film, config)
+    stimuli = StimulusPictures(clock) if clock else None
     attrs = {"t_r": config.t_r, "film": film.name, "input": fingerprint(film)}
-    if not has_pictures(film):
-        save_arrays(xr.Dataset(attrs=attrs | {"note": "the film has no pictures"}), video)
+    if not (stimuli.shown.any() if stimuli else has_pictures(film)):
+        what = "no stimulus has" if stimuli else "the film has no"
+        save_arrays(xr.Dataset(attrs=attrs | {"note": f"{what} pictures"}), video)
         return
-    size, n_trs = config.video, trs_of_pictures(film, config.t_r)
+    size = config.video
+    n_trs = clock.n_film_trs if clock else trs_of_pictures(film, config.t_r)
     n_trs = min(n_trs, config.max_trs or n_trs)
-    frames, seen = extract_frames(film, config.t_r, n_trs, size.n_frames, size.height, size.width)
+    pictures = stimuli or film
+    frames, seen = extract_frames(
+        pictures, config.t_r, n_trs, size.n_frames, size.height, size.width
+    )
     dims = ("tr", "picture", "height", "width", "rgb")
     arrays = xr.Dataset({"video": (dims, frames), "seen": (dims[:2], seen)}, attrs=attrs)
     if size.features != "colours":
         dims = ("tr", "moment", "picture_feature")
-        arrays["features"] = (dims, _picture_features(film, n_trs, config))
-    facts = {"features": size.features, "warnings": _unseen(film, seen, config)}
+        arrays["features"] = (dims, _picture_features(pictures, n_trs, config))
+    warnings = stimuli.warnings(seen) if stimuli else _unseen(film, seen, config)
+    facts = {"features": size.features, "warnings": warnings}
     save_arrays(arrays.assign_attrs(facts), video)
 
 
-def _picture_features(film: Path, n_trs: int, config: Config) -> np.ndarray:
+def _picture_features(film, n_trs: int, config: Config) -> np.ndarray:
     """Video features of the linear models, (n_trs, n_moments, n_features) float32."""
     from giblet.film.image_features import model_features
     from giblet.film.motion_energy import motion_energy
@@ -130,10 +148,13 @@ def embed_text(
 ) -> None:
     """Embed the words of each TR; without a film up to the last word.
 
+    Of many stimuli the annotations are their table, which names a file for each.
+
     Example: giblet embed_text --film film.mp4 --annotations said.tsv --text trs/text.nc
     """
     import xarray as xr
 
+    from giblet.alignment.stimulus_words import stimulus_words
     from giblet.audio.files import sound_duration
     from giblet.film.annotations import read_annotations, scan_warnings
     from giblet.film.text import count_words, embed_words, outside_warnings
@@ -141,7 +162,8 @@ def embed_text(
     from giblet.io.checksums import fingerprint
     from giblet.timing import whole_trs
 
-    words = read_annotations(annotations, **config.words.model_dump())
+    clock, options = _clock(annotations, config), config.words.model_dump()
+    words = stimulus_words(clock, **options) if clock else read_annotations(annotations, **options)
     outside = []
     if bold and not film:
         with open_arrays(bold, "film_time") as scan:
@@ -155,7 +177,9 @@ def embed_text(
     features, spoken = embed_words(words, config.t_r, n_trs, duration, config.text_model)
     arrays = xr.Dataset({"text": (("tr", "feature"), features), "spoken": ("tr", spoken)})
     arrays["n_words"] = ("tr", count_words(words, config.t_r, n_trs))
-    attrs = {"t_r": config.t_r, "text_model": config.text_model, "input": fingerprint(annotations)}
+    files = [Path(path) for path in dict.fromkeys(clock.annotations) if path] if clock else []
+    attrs = {"t_r": config.t_r, "text_model": config.text_model}
+    attrs["input"] = fingerprint(annotations, *files)
     if film:
         outside = outside_warnings(words, duration, config.t_r)
     attrs["warnings"] = words.attrs["warnings"] + outside

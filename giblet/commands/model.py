@@ -108,12 +108,14 @@ def reconstruct(
     config: Config,
     regions: Path | None = None,
     differences: OptionalFile = None,
+    identified: OptionalFile = None,
 ) -> None:
     """Reconstruct held-out sound through codec, bottleneck and brain; score it.
 
     ``--regions`` is for ``decoding.region``. Also updates ``scores.tsv`` beside the folder of
     ``--scores``, which joins the tables of all feature types. ``--differences`` is a table of the
-    brain's scores minus those of its nulls and of the retrieval baseline.
+    brain's scores minus those of its nulls and of the retrieval baseline. ``--identified``, where
+    there are many stimuli, is a table of the held-out ones: which the brain is closest to.
 
     Example: giblet reconstruct --film film.mp4 --aligned mel.nc --model model --audio audio
         --scores scores/mel.tsv
@@ -126,6 +128,7 @@ def reconstruct(
     from giblet.evaluation.moments import difference_table
     from giblet.evaluation.reconstruction import reconstruct
     from giblet.evaluation.scores import score_table
+    from giblet.evaluation.stimulus_identification import decoded_stimuli
     from giblet.io.arrays import load_arrays
     from giblet.io.atomic import replacing_folder
     from giblet.io.schema import ALIGNED
@@ -136,15 +139,17 @@ def reconstruct(
     autoencoder = Autoencoder.from_pretrained(model)
     blurred = autoencoder.config.hrf_placement == "inputs"
     asked = config.decoding.region and "bold" in arrays
+    sound = film_sound(film, arrays, processor.sample_rate, config.audio_track)
+    data, named = film_data(arrays, blurred), find_regions(arrays, regions) if asked else None
     sounds, rows, compared = reconstruct(
         arrays,
-        film_data(arrays, blurred),
+        data,
         autoencoder,
         processor,
-        film_sound(film, arrays, processor.sample_rate, config.audio_track),
+        sound,
         config.decoding,
         config.seed,
-        find_regions(arrays, regions) if asked else None,
+        named,
     )
     with replacing_folder(audio) as folder:
         for column, waveform in sounds.items():
@@ -153,6 +158,9 @@ def reconstruct(
     gather_tables(scores.parent)
     if differences is not None:
         save_table(difference_table(processor.encoding_mode, compared), differences)
+    if identified is not None:
+        table = decoded_stimuli(arrays, data, autoencoder, config.decoding, config.seed, named)
+        save_table(table, identified)
 
 
 def report(results: Path, page: OutputFile, config: Config, logs: Path | None = None) -> None:

@@ -59,6 +59,7 @@ OPTIONS = {  # "command option" where an option means something else to a comman
     "bold": "scans on the film's clock, as load_bold writes them (.nc)",
     "codec": '"bundled", a folder, or a Hugging Face id with its commit, owner/name@commit',
     "codes": "the codes (.nc)",
+    "identified": "held-out stimuli, and which ones the brain is closest to (.tsv)",
     "differences": "the brain's scores minus those of its nulls, paired by moment (.tsv)",
     "features": "audio, video or text features in TRs (.nc)",
     "film": "a film or an audio file",

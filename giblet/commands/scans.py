@@ -44,6 +44,7 @@ def load_bold(source: Path, bold: OutputFile, config: Config, stimuli: Path | No
         attrs["space"] = scan.space
     if stimuli:
         attrs["average_repeats"] = int(config.events.average_repeats)
+        attrs["carry_over"] = int(config.events.carry_over)
     null_seed = config.seed if scan.null else None
     save_bold(scans, bold, scan.high_pass_hz, null_seed, input=fingerprint(*used), **attrs)
 

@@ -12,77 +12,96 @@ def read_score(film: Path, score: Path, notes: OutputFile, config: Config) -> No
 
     The file has the notes, their tokens and the beats. Attributes have the lag of the sound behind
     the score in ms, its correlation, its p-value among circular shifts of the score, and the lag's
-    drift. Nothing is moved: ``score_offset`` does that.
+    drift. Nothing is moved: ``score_offset`` does that. Of many stimuli the score is their table,
+    which names one for each.
 
     Example: giblet read_score --film film.mp4 --score film.mid --notes score.nc
     """
     import logging
 
     from giblet.audio.files import sound_blocks, sound_duration
+    from giblet.brain.stimulus_clock import StimulusClock
     from giblet.io.arrays import save_arrays
     from giblet.io.checksums import fingerprint
     from giblet.music import score_files, score_sync
+    from giblet.music.stimulus_scores import join_scores, misfit_warnings, misfits
     from giblet.timing import whole_trs
 
-    piece = score_files.read_score(score)
+    clock = StimulusClock.read(score, config.t_r) if config.has_stimuli else None
+    offset = config.score_offset
+    piece = join_scores(clock, offset) if clock else score_files.read_score(score)
+    moved = 0.0 if clock else offset  # in the file, and still to be added
     seconds = sound_duration(film, config.audio_track)
     n_trs = whole_trs(seconds, config.t_r)
     blocks = sound_blocks(film, score_sync.SAMPLE_RATE, track=config.audio_track)
     envelope = score_sync.onset_envelope(blocks)
-    density = score_sync.onset_density(piece, len(envelope), config.score_offset)
+    density = score_sync.onset_density(piece, len(envelope), moved)
     lag = score_sync.score_lag(density, envelope)
-    end = piece.end + config.score_offset
+    end = piece.end + moved
     length = f"the score ends at {end:.1f} s, the sound at {seconds:.1f} s"
     logging.getLogger(__name__).info("%s; %s", score_sync.lag_sentence(lag), length)
     attrs: dict[str, Any] = {"score": score.name, "film": film.name, "t_r": config.t_r}
-    attrs |= {"n_trs": min(n_trs, config.max_trs or n_trs), "score_offset": config.score_offset}
-    attrs |= {"input": fingerprint(score), "film_input": fingerprint(film)}
+    attrs |= {"n_trs": min(n_trs, config.max_trs or n_trs), "score_offset": moved}
+    files = [Path(path) for path in dict.fromkeys(clock.scores) if path] if clock else []
+    attrs |= {"input": fingerprint(score, *files), "film_input": fingerprint(film)}
     attrs |= {"score_end": end, "film_end": seconds} | score_sync.lag_facts(lag)
-    offset = config.score_offset
     warnings = [f"{score.name}: {line}" for line in piece.warnings]
     warnings += score_sync.lag_warnings(lag, offset)
-    warnings += score_sync.length_warnings(piece, seconds, offset)
-    save_arrays(score_files.score_arrays(piece).assign_attrs(attrs, warnings=warnings), notes)
+    warnings += score_sync.length_warnings(piece, seconds, moved)
+    arrays = score_files.score_arrays(piece)
+    if clock:
+        warnings += misfit_warnings(misfits(piece, envelope, clock))
+        arrays = arrays.assign_coords(clock.coordinates())
+    save_arrays(arrays.assign_attrs(attrs, warnings=warnings), notes)
 
 
 def score_features(score: Path, trs: OutputFile, notes: OutputFile, config: Config) -> None:
     """Compute features of a score in TRs, and of each note.
 
     In TRs a piano roll for the model, and feature spaces for linear models. Values of a TR come
-    from the notes in it. Features that know the future (latents) are marked.
+    from the notes in it. Features that know the future (latents) are marked. Of many stimuli each
+    is heard alone.
 
     Example: giblet score_features --score score.nc --trs trs/score.nc --notes notes.tsv
     """
     import pandas as pd
 
-    from giblet.io.arrays import save_arrays
+    from giblet.brain.stimulus_clock import StimulusClock
+    from giblet.io.arrays import open_arrays, save_arrays
     from giblet.io.tables import save_table
     from giblet.music import score_files, score_trs
     from giblet.music.score_features import note_features
+    from giblet.music.stimulus_scores import scores_apart, stimuli_on_trs
 
     piece, facts = score_files.load_score(score)
-    listening = _listening(piece, config)
-    t_r, offset = float(facts["t_r"]), float(facts["score_offset"])
-    arrays = score_trs.score_on_trs(listening, t_r, int(facts["n_trs"]), offset)
+    t_r, offset, n_trs = float(facts["t_r"]), float(facts["score_offset"]), int(facts["n_trs"])
+    with open_arrays(score) as saved:
+        clock = StimulusClock.of_scans(saved)
+    listen = _listener(config)
+    if clock:
+        arrays, table = stimuli_on_trs(scores_apart(piece, clock), clock, n_trs, listen)
+    else:
+        listening = listen(piece)
+        arrays = score_trs.score_on_trs(listening, t_r, n_trs, offset)
+        columns = {"onset": piece.onset + offset, "duration": piece.duration, "pitch": piece.pitch}
+        table = pd.DataFrame(columns).join(note_features(listening))
     kept = ("t_r", "film", "score", "input", "score_offset", "warnings")
     kept += ("score_lag_ms", "score_r", "score_p", "score_drift_ms")
     models = {"music_model": config.music.model, "latent_model": config.music.latent_model}
     attrs = arrays.attrs | {name: facts[name] for name in kept if name in facts} | models
     save_arrays(arrays.assign_attrs(attrs), trs, logged_before=_logged(facts))
-    columns = {"onset": piece.onset + offset, "duration": piece.duration, "pitch": piece.pitch}
-    table = pd.DataFrame(columns)
-    save_table(table.join(note_features(listening)), notes)
+    save_table(table, notes)
 
 
-def _listening(piece, config: Config):
-    """The piece with the models that the config names; n-grams learn from the piece alone."""
+def _listener(config: Config):
+    """Pieces → pieces with the models that the config names; n-grams learn from each alone."""
     from giblet.music.ngrams import NgramModel
     from giblet.music.score_features import Listening
 
     model = _loaded("music.model", config.music.model, ("transformer",))
     latent_model = _loaded("music.latent_model", config.music.latent_model, ("vae", "vae_gan"))
     contexts = () if model is None else config.music.contexts
-    return Listening(piece, model, NgramModel(), latent_model, contexts)
+    return lambda piece: Listening(piece, model, NgramModel(), latent_model, contexts)
 
 
 def _loaded(key: str, name: str, modes: tuple[str, ...]):

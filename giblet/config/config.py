@@ -46,8 +46,8 @@ class Config(Section):
     )
     stimuli: str = Field(
         "none",
-        description="instead of film: folder of sounds, or table (.tsv, .csv: file, name, start, "
-        "duration); events name one each",
+        description="instead of film: folder of sounds or films, or table (.tsv, .csv: file, name, "
+        "start, duration, annotations, score); events name one each",
     )
     audio_track: int | str | None = Field(
         None,
@@ -57,13 +57,14 @@ class Config(Section):
     annotations: str = Field(
         "auto",
         description="table (.tsv, .csv, .txt, .xlsx) with onset, duration, text, or a .TextGrid, "
-        '.srt, .vtt, .json, .ctm or .stm file; "none"; "auto": the demo\'s own, else none',
+        '.srt, .vtt, .json, .ctm or .stm file; "none"; "auto": the demo\'s own, those beside '
+        "stimuli, else none",
     )
     score: str = Field(
         "none",
         min_length=1,
         description='of the music: a MIDI (.mid) or MusicXML (.musicxml) file; "auto": the one '
-        'beside the film under its name, if there is one; "none"',
+        'beside the film, or each stimulus, under its name, if there is one; "none"',
     )
     score_offset: float = Field(
         0.0, description="s of film at which the score begins; read_score reports the lag it finds"
@@ -73,7 +74,11 @@ class Config(Section):
         description='BIDS derivatives folder; table of runs (.tsv, .csv); "none"; "simulated" '
         'brains that watch this film; "auto" is simulated for the demo, else none',
     )
-    task: str | None = Field(None, description="BIDS task, where a data set has several")
+    task: str | None = Field(
+        None,
+        description="BIDS task, where a data set has several; of stimuli all are read, or those "
+        "named, with commas between",
+    )
     t_r: float = Field(1.5, ge=0.1, le=60, description="s; must be that of the scan")
     max_trs: PositiveInt | None = Field(None, description="use only the first TRs of the film")
     max_voxels: PositiveInt | None = Field(
@@ -146,7 +151,9 @@ class Config(Section):
     @classmethod
     def _of_a_film(cls, value, info: ValidationInfo):
         if info.data.get("stimuli", "none") != "none" and value not in (None, "auto", "none"):
-            raise ValueError("goes with a film, not with stimuli")
+            beside = "; of stimuli they lie beside each, or in their table"
+            beside *= info.field_name in ("annotations", "score")
+            raise ValueError(f"goes with a film, not with stimuli{beside}")
         return value
 
     @field_validator("bold")
@@ -186,7 +193,10 @@ class Config(Section):
 
     @property
     def has_annotations(self) -> bool:
-        return self.is_demo if self.annotations == "auto" else self.annotations != "none"
+        """Whether there are words; of stimuli, where any lie beside them."""
+        if self.annotations == "auto":
+            return self.is_demo or self.has_stimuli
+        return self.annotations != "none"
 
     @property
     def bold_source(self) -> str:

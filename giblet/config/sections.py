@@ -107,7 +107,9 @@ class SplitConfig(Section):
         32.0, ge=0, description="left out between the parts; at least the HRF when there is BOLD"
     )
     test_runs: list[str] = Field(
-        [], description="runs of the scan to test on, named as in bold.nc, instead of the share"
+        [],
+        description="runs of the scan to test on, named as in bold.nc, instead of the share; with "
+        "stimuli * stands for anything",
     )
     validation_runs: list[str] = Field(
         [], description="with test_runs; by default the last share of the other runs"
@@ -153,6 +155,11 @@ class EventsConfig(Section):
     )
     average_repeats: bool = Field(
         False, description="BOLD of a repeated stimulus is the mean; false: the first time alone"
+    )
+    carry_over: bool = Field(
+        False,
+        description="regressors have the responses to all that was presented before in the run; "
+        "false: no lag crosses into another stimulus",
     )
 
     @field_validator("stimulus")

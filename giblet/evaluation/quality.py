@@ -16,7 +16,7 @@ from giblet.errors import GibletError
 from giblet.evaluation.group_maps import group_maps
 from giblet.film.text import NO_WORDS
 from giblet.stats.encoding_maps import ClockGroup, group_by_clock, held_out_folds, linear_maps
-from giblet.stats.intersubject import agreement, explainable_variance
+from giblet.stats.intersubject import agreement, explainable_variance, repeat_ceiling
 from giblet.stats.permutation import false_discovery_rate
 from giblet.timing import trs_for
 
@@ -75,7 +75,8 @@ def brain_quality(
     false discovery rate; NaN in voxels without ridge. Those of `group_maps`.
 
     Of many stimuli of which some were presented again: ``repeat_variance`` (subject, voxel), the
-    share of one presentation's variance that repeats.
+    share of one presentation's variance that repeats, ``n_repeats`` (subject), and the largest r of
+    a model with one presentation and with their mean, ``ceiling_single`` and ``ceiling_repeats``.
 
     Where the scans have them: ``tsnr`` (subject, voxel), mean over a subject's runs;
     ``framewise_displacement`` (subject) mm, mean over volumes, and ``moving_share`` (subject), of
@@ -161,28 +162,38 @@ def _clock_groups(bands: dict, match: Match, film_time: np.ndarray) -> list[Cloc
 
 
 def _repeated(scans, match: Match, block_values: int) -> dict:
-    """``repeat_variance`` (subject, voxel): share of the variance that repeats with the stimulus.
+    """``repeat_variance`` (subject, voxel): share of the variance that repeats with the stimulus;
+    ``n_repeats`` (subject), and ceilings of r, ``ceiling_single`` and ``ceiling_repeats``.
 
     Of TRs that a subject was scanned in as often as most of those that were repeated; nothing
     where nobody was in ten of them. It is `explainable_variance` of one presentation.
     """
     if match.repeats is None:
         return {}
-    n_columns, shares = scans["bold"].shape[1], []
+    n_columns, shares, n_repeats = scans["bold"].shape[1], [], []
     for own in match.repeats:  # (n_repeats, n_trs)
         counts = (own >= 0).sum(axis=0)
         often = int(np.bincount(counts[counts > 1]).argmax()) if (counts > 1).any() else 0
         trs = np.flatnonzero(counts >= often)
         if often < 2 or len(trs) < _FEWEST_REPEATED:
             shares.append(np.full(n_columns, np.nan))
+            n_repeats.append(np.nan)
             continue
+        n_repeats.append(often)
         volumes, width = own[:often, trs], max(1, block_values // scans["bold"].shape[0])
         blocks = [slice(start, start + width) for start in range(0, n_columns, width)]
         read = (scans["bold"][:, block].values[volumes] for block in blocks)
         shares.append(np.concatenate([explainable_variance(block) for block in read]))
     if np.isnan(shares).all():
         return {}
-    return {"repeat_variance": (("subject", "voxel"), np.array(shares, dtype=np.float32))}
+    share, counts = np.array(shares, dtype=np.float32), np.array(n_repeats, dtype=np.float32)
+    both = ("subject", "voxel")
+    return {
+        "repeat_variance": (both, share),
+        "ceiling_single": (both, repeat_ceiling(share)),
+        "ceiling_repeats": (both, repeat_ceiling(share, counts[:, None])),
+        "n_repeats": ("subject", counts),
+    }
 
 
 def _held_out(bands: dict, runs: np.ndarray, t_r: float) -> tuple[dict, list, list[str]]:

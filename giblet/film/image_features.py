@@ -5,16 +5,14 @@ from pathlib import Path
 import numpy as np
 
 from giblet.errors import GibletError
-from giblet.film.video import pictures_at
+from giblet.film.video import Pictures, pictures_at
 from giblet.io.hub import model_folder
 from giblet.timing import check_t_r, tr_moments
 
 _SETTING = "video.features"
 
 
-def model_features(
-    path: str | Path, t_r: float, n_trs: int, n_frames: int, model: str
-) -> np.ndarray:
+def model_features(film: Pictures, t_r: float, n_trs: int, n_frames: int, model: str) -> np.ndarray:
     """Vectors of the frames that `giblet.film.video.extract_frames` takes.
 
     The model gets the upright frame in its own proportions and size, prepared by its image
@@ -38,14 +36,20 @@ def model_features(
     """
     vectors = ImageModel(model)
     moments, features = tr_moments(n_trs, check_t_r(t_r), n_frames), None
-    for here, picture in pictures_at(path, moments):
+    for here, picture in pictures_at(film, moments):
         vector = vectors(picture.scaled(*picture.size))
         if features is None:
             features = np.zeros((len(moments), len(vector)), dtype=np.float32)
         features[here] = vector
     if features is None:
-        raise GibletError(f"{path}: no picture is on screen at any of {len(moments)} moments")
+        raise GibletError(
+            f"{_label(film)}: no picture is on screen at any of {len(moments)} moments"
+        )
     return features.reshape(n_trs, n_frames, -1)
+
+
+def _label(film: Pictures) -> str:
+    return str(film) if isinstance(film, str | Path) else "the film"
 
 
 class ImageModel:

@@ -1,13 +1,12 @@
 """Motion energy of a film, by place, direction and speed of motion (pymoten's filters)."""
 
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from giblet.errors import GibletError
-from giblet.film.video import Shown, shown_pictures
+from giblet.film.video import Pictures, Shown, shown_pictures
 from giblet.timing import check_t_r, frames_rate_hz, sample_edges, trs_for
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ _BLOCK = 512  # frames that are filtered at once
 
 
 def motion_energy(
-    path: str | Path, t_r: float, n_trs: int, rate_hz: float = 15.0, height: int = 90
+    film: Pictures, t_r: float, n_trs: int, rate_hz: float = 15.0, height: int = 90
 ) -> np.ndarray:
     """Energy of a film in space-time Gabor filters, averaged over moments of at most 0.5 s.
 
@@ -30,6 +29,7 @@ def motion_energy(
 
     Parameters
     ----------
+    film : its file, or frames that can be iterated over twice.
     t_r : seconds.
     rate_hz : at least 8: the fastest filters turn 4 times a second.
     height : pixels; the width follows from the film's proportions on the screen.
@@ -47,9 +47,9 @@ def motion_energy(
     n_moments = trs_for(check_t_r(t_r), _MOMENT)
     n_samples = trs_for(t_r, n_moments / rate_hz)  # of a moment
     rate_hz = frames_rate_hz(n_moments * n_samples, t_r)
-    size = _screen(path, height)
+    size = _screen(film, height)
     edges = sample_edges(n_trs * n_moments * n_samples, rate_hz)
-    luminances = mean_luminances(shown_pictures(path), edges, size)
+    luminances = mean_luminances(shown_pictures(film), edges, size)
     energy = filtered(luminances, len(edges) - 1, filter_bank(size, rate_hz))
     energy = [block.reshape(-1, n_samples, block.shape[-1]).mean(axis=1) for block in energy]
     return np.concatenate(energy).reshape(n_trs, n_moments, -1)
@@ -119,9 +119,9 @@ def filtered(
         yield responses[begin - first : end - first]
 
 
-def _screen(path: str | Path, height: int) -> tuple[int, int]:
+def _screen(film: Pictures, height: int) -> tuple[int, int]:
     """``height``, and the width in pixels that a film's first frame has at that height."""
-    tall, wide = next(shown_pictures(path)).size
+    tall, wide = next(shown_pictures(film)).size
     return height, max(1, round(height * wide / tall))
 
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice, pairwise
@@ -62,8 +62,12 @@ class Shown:
         return np.ascontiguousarray(upright[::down, ::right])
 
 
-def shown_pictures(path: str | Path) -> Iterator[Shown]:
-    """Every video frame of a film in turn, the last until it ends.
+# a film's file, or frames in the order of a film's time
+Pictures = str | Path | Iterable[Shown]
+
+
+def shown_pictures(film: Pictures) -> Iterator[Shown]:
+    """Every video frame of a film in turn, the last until it ends; frames as they are.
 
     Raises
     ------
@@ -71,12 +75,16 @@ def shown_pictures(path: str | Path) -> Iterator[Shown]:
         No such file, not a media file, no video, no frame with a timestamp or that can be decoded.
         Logged as a warning: the choice among several video tracks.
     """
-    with open_film(path) as film:
-        stream = _needed_picture_stream(film, path)
-        if choice := video_choice(film, path):
+    if not isinstance(film, str | Path):
+        yield from film
+        return
+    path = film
+    with open_film(path) as container:
+        stream = _needed_picture_stream(container, path)
+        if choice := video_choice(container, path):
             logger.warning("%s: %s", path, choice)
         aspect = float(stream.sample_aspect_ratio or 1)
-        pictures = _timed_pictures(film, stream, path)
+        pictures = _timed_pictures(container, stream, path)
         for (picture, begin), (_, end) in pairwise(pictures):
             yield Shown(picture, begin, end, aspect)
 
@@ -241,7 +249,7 @@ def _in_order(pictures: Iterator["av.VideoFrame"], path) -> Iterator["av.VideoFr
 
 
 def extract_frames(
-    path: str | Path,
+    film: Pictures,
     t_r: float,
     n_trs: int | None = None,
     n_frames: int = 1,
@@ -258,7 +266,7 @@ def extract_frames(
     Parameters
     ----------
     t_r : seconds.
-    n_trs : number of TRs; by default the whole TRs of the video.
+    n_trs : number of TRs; by default the whole TRs of the video, which is then a file.
 
     Returns
     -------
@@ -270,23 +278,25 @@ def extract_frames(
     GibletError
         No such file, not a media file, no video, or a video shorter than one TR.
     """
+    if n_trs is None and isinstance(film, str | Path):
+        n_trs = trs_of_pictures(film, t_r)
     if n_trs is None:
-        n_trs = trs_of_pictures(path, t_r)
+        raise ValueError("n_trs: needed for frames without a file")
     moments = tr_moments(n_trs, check_t_r(t_r), n_frames)
     frames = np.zeros((len(moments), height, width, 3), dtype=np.uint8)
     seen = np.zeros(len(moments), dtype=bool)
-    for here, picture in pictures_at(path, moments):
+    for here, picture in pictures_at(film, moments):
         frames[here] = picture.scaled(height, width)
         seen[here] = True
     return frames.reshape(n_trs, n_frames, height, width, 3), seen.reshape(n_trs, n_frames)
 
 
-def pictures_at(path: str | Path, moments: np.ndarray) -> Iterator[tuple[slice, Shown]]:
+def pictures_at(film: Pictures, moments: np.ndarray) -> Iterator[tuple[slice, Shown]]:
     """Each frame that is on screen at some of ``moments`` (n_moments,) s of film, and at which.
 
     Moments must ascend. Raises GibletError as `giblet.film.video.shown_pictures` does.
     """
-    for picture in shown_pictures(path):
+    for picture in shown_pictures(film):
         first, last = np.searchsorted(moments, [picture.begin - TOLERANCE, picture.end - TOLERANCE])
         if first < last:
             yield slice(first, last), picture

@@ -1,5 +1,7 @@
 """A score by TR of a film: a piano roll for the model, and feature spaces for linear models."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
 
@@ -65,12 +67,19 @@ def piano_roll(notes: Notes, t_r: float, n_trs: int, offset: float = 0.0) -> np.
     return roll.reshape(n_trs, n_steps, -1)
 
 
-def score_on_trs(piece: Listening, t_r: float, n_trs: int, offset: float = 0.0) -> xr.Dataset:
+def score_on_trs(
+    piece: Listening,
+    t_r: float,
+    n_trs: int,
+    offset: float = 0.0,
+    means: Mapping[str, float] | None = None,
+) -> xr.Dataset:
     """A score on a film's TRs.
 
     Parameters
     ----------
     offset : time of the film at which the score's time is 0, in s
+    means : of `tr_features`
 
     Returns
     -------
@@ -80,7 +89,7 @@ def score_on_trs(piece: Listening, t_r: float, n_trs: int, offset: float = 0.0) 
         space in `SPACES`, ``score_unit``, and ``score_causal``, 1 where it knows nothing of what is
         to come
     """
-    values = tr_features(piece, t_r, n_trs, offset=offset)
+    values = tr_features(piece, t_r, n_trs, offset=offset, means=means)
     features = {name: _feature_of(name) for name in values}
     space_of = {name: space for space, (_, names) in SPACES.items() for name in names}
     columns = {

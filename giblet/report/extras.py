@@ -34,6 +34,7 @@ class Extras:
     baselines : of ``giblet.evaluation.moments.difference_rows``, of every feature type; None where
         the results have none
     left_out : feature type → table of ``giblet.evaluation.leave_one_out.leave_one_out``
+    identified : feature type → table of ``giblet.evaluation.stimulus_identification``
     times : ``rule seconds cpu_seconds megabytes``
     timeline : table with a row a TR, see ``giblet.report.timeline``
     missing : of ``giblet.report.timeline.missing_volumes``
@@ -49,6 +50,7 @@ class Extras:
     lesions: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     baselines: pd.DataFrame | None = None
     left_out: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    identified: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     times: pd.DataFrame | None = None
     timeline: pd.DataFrame | None = None
     missing: pd.DataFrame | None = None
@@ -119,7 +121,7 @@ def training_tables(extras: Extras) -> list[TextTable]:
 
 
 def brain_tables(extras: Extras, simulated: bool) -> list[TextTable]:
-    """Regions, lesions, and subjects left out of training."""
+    """Regions, lesions, subjects left out of training, and stimuli that were identified."""
     kind, tables = " (simulated brains)" if simulated else "", []
     if extras.regions is not None and len(extras.regions):
         names = list(extras.regions.columns)
@@ -136,6 +138,10 @@ def brain_tables(extras: Extras, simulated: bool) -> list[TextTable]:
     for one in in_order(extras.left_out, FEATURE_LABELS):
         caption = f"Subjects left out of training, {feature_label(one)}{kind}"
         tables.append(TextTable(caption, *_left_out(extras.left_out[one])))
+    for one in in_order(extras.identified, FEATURE_LABELS):
+        if len(table := extras.identified[one]):
+            caption = f"Held-out stimuli, one of {len(table) - 1}, by {feature_label(one)}{kind}"
+            tables.append(TextTable(caption, *_identified(table)))
     return tables
 
 
@@ -187,6 +193,18 @@ def _left_out(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
             for x in (row.within, row.left_out, row.shuffled)
         ]
         + [_interval(row.difference, row.low, row.high, row.metric)]
+        for row in table.itertuples()
+    ]
+    return header, rows
+
+
+def _identified(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    header = ["Stimulus", "Brain is closest to", "Share of subjects in whom it is the true one"]
+    header += ["Chance", "Closer than this share of the others (chance .5)", "p"]
+    rows = [
+        [row.stimulus, "" if pd.isna(row.closest) else row.closest]
+        + [number(x, 3) for x in (row.identified, row.chance, row.better_than)]
+        + ["" if pd.isna(row.p) else number(row.p, 3)]
         for row in table.itertuples()
     ]
     return header, rows

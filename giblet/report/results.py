@@ -125,6 +125,9 @@ def _with_film(extras: Extras, results: Path, config: Config, aligned: xr.Datase
         lesions=_tables(results / "lesion", f"{config.path}.tsv", lambda file: file.stem),
         baselines=_joined(_tables(results / "differences", "[!.]*.tsv", lambda file: file.stem)),
         left_out=_tables(results / "leave_one_out", f"{config.path}.tsv", lambda file: file.stem),
+        identified=_tables(results / "identified", f"{config.path}.tsv", lambda file: file.stem)
+        if "stimulus" in aligned.coords
+        else {},
         timeline=timeline_table(aligned),
     )
 

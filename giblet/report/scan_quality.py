@@ -47,6 +47,8 @@ MEASURES = {
     ),
     "explainable_variance": ("Explainable variance", "share that subjects have in common", 3),
     "repeat_variance": ("Repeated variance", "share that repeats when a stimulus does", 3),
+    "ceiling_single": ("Noise ceiling, one presentation", "largest r of a model with it", 3),
+    "ceiling_repeats": ("Noise ceiling, mean of repeats", "largest r of a model with it", 3),
     "tsnr": ("Temporal SNR", "mean over standard deviation, before cleaning", 1),
     "framewise_displacement": ("Framewise displacement (mm)", "mean over volumes, 0 is best", 2),
     "moving_share": ("Moving volumes", "share with more than 0.5 mm framewise displacement", 3),

@@ -17,6 +17,7 @@ from .intersubject import (
     isc as isc,
     isc_nulls as isc_nulls,
     noise_ceiling as noise_ceiling,
+    repeat_ceiling as repeat_ceiling,
 )
 from .pearson import (
     correlation as correlation,

@@ -75,6 +75,20 @@ def explainable_variance(repeats: np.ndarray, *, block_parcels: int = 1024) -> n
     return _by_parcels(_repeated_share, repeats, block_parcels)
 
 
+def repeat_ceiling(share: np.ndarray, n_repeats: int | np.ndarray = 1) -> np.ndarray:
+    """Largest r of a perfect model with the mean of ``n_repeats`` presentations.
+
+    ``share`` of one presentation's variance that repeats, as of `explainable_variance`: the signal
+    power over signal and noise power. CC_max of Schoppe et al. (2016); 0 where ``share`` is not
+    above 0. Any shape.
+
+    >>> repeat_ceiling(np.array([0.25, -0.1])).tolist(), float(repeat_ceiling(0.25, 9).round(3))
+    ([0.5, 0.0], 0.866)
+    """
+    signal = np.clip(share, 0, 1) * n_repeats
+    return np.sqrt(signal / (1 + (n_repeats - 1) * np.clip(share, 0, 1)))
+
+
 def _by_parcels(function: Callable, bold: np.ndarray, block_parcels: int) -> np.ndarray:
     """``function`` of unit series, block by block: (..., n_block) each → (..., n_parcels)."""
     if len(bold.shape) != 3 or bold.shape[0] < 2:

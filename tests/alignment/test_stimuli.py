@@ -182,6 +182,49 @@ def test_regressors_are_those_of_the_runs_own_sound(model, t_r):
     assert np.abs(regressors - expected).max() < 1e-5
 
 
+@pytest.mark.parametrize(("model", "lags"), [("spm", ()), ("fir", (0.0, 1.5, 4.5, 6.0))])
+@pytest.mark.parametrize("start_time", [0.0, 0.75, 1.45])
+def test_no_lag_crosses_into_another_stimulus_unless_asked(model, lags, start_time):
+    """Identities: of one event alone, of their sum, and of one film of all in their order."""
+    clock = StimulusClock.lay_out(["a", "b", "c"], [6.0, 4.5, 7.5], 1.5)
+    values = np.random.default_rng(0).normal(0, 1, (clock.n_film_trs, 2))
+    shown, n = [(0.0, 1), (4.5, 0), (16.5, 2), (24.0, 1)], 40
+
+    def regressors(events, **attrs):
+        scans = make_scans(clock, [("sub-1", "run-1", n, events)], start_time=start_time, **attrs)
+        return regress(values, 1 / 1.5, scans, 1.5, model, lags)
+
+    alone = [regressors([event]) for event in shown]
+    apart = regressors(shown, carry_over=0)
+    together = regressors(shown, carry_over=1)
+    late = 1 if start_time > 1.4 else 0  # volumes just before an onset are of what begins there
+    first = [round(onset / 1.5) - late for onset, _ in shown]
+    for event, begin, end in zip(alone, first, [*first[1:], n], strict=True):
+        own = slice(max(begin, 0), end)
+        np.testing.assert_allclose(apart[own], event[own], atol=1e-6)
+    np.testing.assert_allclose(together, np.sum(alone, axis=0), atol=1e-5)
+    assert np.abs(together - apart).max() > 0.1
+    film, here = np.zeros((n, 2)), {k: slice(clock.first_trs[k], None) for k in range(3)}
+    for onset, k in shown:
+        own = values[here[k]][: clock.n_trs[k]]
+        film[round(onset / 1.5) : round(onset / 1.5) + len(own)] = own
+    one = convolve_hrf(film, 1 / 1.5, start_time + np.arange(n) * 1.5, model, lags=lags, width=1.5)
+    np.testing.assert_allclose(together, one, atol=1e-5)
+
+
+def test_stimuli_that_follow_each_other_without_carry_over_are_warned_of():
+    clock = StimulusClock.lay_out(["a", "b"], [6.0, 6.0], 1.5)
+    runs = runs_of([(0, 1), (1, 0)], 40, 7.5)
+    lines = match_scans(make_scans(clock, runs, carry_over=0), 1.5, 20).warnings
+    assert lines == [
+        "2 of 4 presentations begin within 12 s of the one before: BOLD still has its response, "
+        "regressors do not (events.carry_over: true)"
+    ]
+    assert not match_scans(make_scans(clock, runs, carry_over=1), 1.5, 20).warnings
+    far = runs_of([(0, 1), (1, 0)], 40, 21.0)
+    assert not match_scans(make_scans(clock, far, carry_over=0), 1.5, 20).warnings
+
+
 def test_what_was_heard_before_the_first_volume_has_its_response():
     """Ten volumes were cut off: the first sound is in none of the scans, but its response is."""
     clock = StimulusClock.lay_out(["a", "b"], [15.0, 15.0], 1.5)

@@ -4,6 +4,7 @@ The lines of Python in notes/data.md are run as they stand there.
 """
 
 import re
+import shutil
 from pathlib import Path
 
 import nibabel
@@ -45,10 +46,11 @@ def write_mask(path):
     nibabel.save(nibabel.Nifti1Image(np.ones((2, 2, 2), np.uint8), AFFINE), path)
 
 
-def run_the_notes(heading):
+def run_the_notes(heading, which=0):
     """What the section of notes/data.md tells the reader to run in Python."""
     section = (ROOT / "notes" / "data.md").read_text().split(f"\n### {heading}")[1]
-    exec(re.search(r"```python\n(.*?)```", section, re.S)[1], {})
+    section = section.split("\n### ")[0]
+    exec(re.findall(r"```python\n(.*?)```", section, re.S)[which], {})
 
 
 def config_of(name):
@@ -195,6 +197,66 @@ def test_ds003720_hears_each_piece_with_its_ten_volumes(folder):
     assert len(part) == 5400
     assert (part == "test").sum() == 600
     assert (part[match.stimulus >= 480] == "test").all()
+
+
+MOTION = [f"{kind}_{axis}" for kind in ("trans", "rot") for axis in "xyz"]
+
+
+def write_raw_ds003720(folder, real):
+    """Real events and sidecars of two people; SIMULATED tracks, and images as fMRIPrep has them."""
+    data = folder / "ds003720"
+    shutil.copytree(real, data, ignore=shutil.ignore_patterns("anat"), symlinks=True)
+    tracks = set()
+    for events in sorted(data.glob("sub-*/func/*_events.tsv")):
+        table = pd.read_csv(events, sep="\t", dtype=str)
+        tracks |= {(g.strip("'"), t) for g, t in zip(table["genre"], table["track"], strict=True)}
+        base = events.name.removesuffix("_events.tsv")
+        func = data / "derivatives" / "fmriprep" / events.parent.relative_to(data)
+        write_scan(func / f"{base}_space-{MNI}_desc-preproc_bold.nii.gz", 410)
+        write_mask(func / f"{base}_space-{MNI}_desc-brain_mask.nii.gz")
+        motion = pd.DataFrame(np.random.default_rng(0).normal(0, 0.01, (410, 6)), columns=MOTION)
+        motion.to_csv(func / f"{base}_desc-confounds_timeseries.tsv", sep="\t", index=False)
+    for genre, track in tracks:
+        wav = data / "genres_original" / genre / f"{genre}.{track:0>5}.wav"
+        wav.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(wav, np.zeros(30 * 100, np.float32), 100)
+
+
+@pytest.mark.slow
+def test_ds003720_reads_each_repeat_of_its_test_runs(folder, shared):
+    """Oracle: rows of the real events, 41 of 15 s a run: ten volumes each."""
+    (real,) = (shared / "real").glob("*ds003720")
+    write_raw_ds003720(folder, real)
+    run_the_notes("Music genres", 1)
+    config = config_of("ds003720").model_copy(update={"bold": "ds003720"})
+    join_stimuli(Path(config.stimuli), Path("stimuli.wav"), Path("stimuli.tsv"), config)
+    load_bold(Path(config.bold), Path("bold.nc"), config, Path("stimuli.tsv"))
+    arrays = load_arrays("bold.nc")
+    assert set(arrays["subject"].values) == {"sub-001", "sub-002"}
+    heard = []
+    for subject, run in dict.fromkeys(
+        zip(arrays["subject"].values, arrays["run"].values, strict=True)
+    ):
+        table = pd.read_csv(
+            f"ds003720/{subject}/func/{subject}_{run}_events.tsv", sep="\t", dtype=str
+        )
+        names = [f"{r.genre.strip(chr(39))}.{r.track:0>5}_{r.start}" for r in table.itertuples()]
+        heard += np.repeat(names, 10).tolist()
+    heard, match = np.array(heard), match_scans(arrays, 1.5, 10_000)
+    assert len(heard) == arrays.sizes["volume"] == 2 * 18 * 410
+    names = arrays["stimulus"].values[match.stimulus]
+    for own in match.repeats:
+        for repeat in own:
+            np.testing.assert_array_equal(heard[repeat[repeat >= 0]], names[repeat >= 0])
+    counts = (match.repeats >= 0).sum(axis=1)
+    part = split_match(arrays, match, 1.5, config.splits)
+    assert (part == "test").sum() == 600
+    # of each test run's ten pieces one is also its first; each training run begins with the last
+    # piece of another
+    assert np.bincount(counts[0][part == "test"]).tolist() == [0, 0, 0, 0, 540, 60]
+    assert np.bincount(counts[0][part != "test"]).tolist() == [0, 4680, 120]
+    assert len(match.trs) == 5400
+    assert match.is_mean
 
 
 @pytest.mark.parametrize("name", ["sherlock", "ds003720", "narratives"])

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import pearsonr, variation, zscore
 
 from giblet.brain.qc import framewise_displacement, tsnr
-from giblet.stats.intersubject import explainable_variance, isc, noise_ceiling
+from giblet.stats.intersubject import explainable_variance, isc, noise_ceiling, repeat_ceiling
 from giblet.stats.pearson import correlation
 
 N_SUBJECTS, N_TRS, N_PARCELS = 5, 80, 7
@@ -198,3 +198,23 @@ def test_what_people_share_explains_its_isc(alice):
     share, n = explainable_variance(bold), len(bold) - 2  # s33 is constant, one is left out
     foretold = np.sqrt(share) * np.sqrt(n * share / (1 + (n - 1) * share))
     np.testing.assert_allclose(np.nanmean(isc(bold), axis=0), foretold, atol=0.02)
+
+
+def test_ceilings_are_those_of_a_known_signal_and_of_the_published_formula():
+    """Sahani & Linden (2003): signal power; Schoppe et al. (2016), eq. 8: CC_max."""
+    rng, n, n_trs = np.random.default_rng(4), 4, 4000
+    signal = rng.normal(size=(n_trs, 30))
+    repeats = signal * np.linspace(0.3, 2, 30) + rng.normal(size=(n, n_trs, 30))
+    share, mean = explainable_variance(repeats), repeats.mean(axis=0)
+    perfect = [np.corrcoef(signal[:, v], mean[:, v])[0, 1] for v in range(30)]
+    np.testing.assert_allclose(repeat_ceiling(share, n), perfect, atol=0.03)
+    single = [
+        np.mean([np.corrcoef(signal[:, v], r[:, v])[0, 1] for r in repeats]) for v in range(30)
+    ]
+    np.testing.assert_allclose(repeat_ceiling(share), single, atol=0.03)
+    of_mean, of_one = mean.var(axis=0), repeats.var(axis=1).mean(axis=0)
+    signal_power = (n * of_mean - of_one) / (n - 1)
+    noise_power = of_one - signal_power
+    published = 1 / np.sqrt(1 + noise_power / (n * signal_power))
+    np.testing.assert_allclose(repeat_ceiling(share, n), published, atol=0.005)
+    assert repeat_ceiling(np.array([-0.2, np.nan]), 3)[0] == 0

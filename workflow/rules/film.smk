@@ -22,6 +22,7 @@ if SETTINGS.has_stimuli:
             runtime=runtime("join_stimuli"),
         params:
             settings=settings("t_r"),
+            beside=COMPANIONS,
             source=source_fingerprint("join_stimuli"),
         shell:
             '"$GIBLET_PYTHON" -m giblet join_stimuli --source={input.source:q}'
@@ -105,7 +106,8 @@ rule group_trs:
 rule extract_video:
     """Extract the film's video frames at each TR."""
     input:
-        film=FILM,
+        film=STIMULUS_TABLE if SETTINGS.has_stimuli else FILM,
+        stimuli=STIMULI,
     output:
         video=f"{RESULTS}/trs/video.nc",
     log:
@@ -119,7 +121,7 @@ rule extract_video:
         mem_mb=memory("extract_video"),
         runtime=runtime("extract_video"),
     params:
-        settings=settings("video", "audio_track", "t_r", "max_trs"),
+        settings=settings("video", "audio_track", "t_r", "max_trs", *OF_STIMULI),
         source=source_fingerprint("extract_video"),
     shell:
         '"$GIBLET_PYTHON" -m giblet extract_video --film={input.film:q} --video={output.video:q}'
@@ -132,6 +134,7 @@ rule embed_text:
         film=FILM if SETTINGS.has_film else [],
         bold=f"{RESULTS}/bold.nc" if HAS_BOLD and not SETTINGS.has_film else [],
         annotations=ANNOTATIONS or [],
+        stimuli=STIMULUS_WORDS,
     output:
         text=f"{RESULTS}/trs/text.nc",
     log:
@@ -147,7 +150,9 @@ rule embed_text:
     params:
         film="--film=" if SETTINGS.has_film else "",
         bold="--bold=" if HAS_BOLD and not SETTINGS.has_film else "",
-        settings=settings("text_model", "audio_track", "t_r", "words", "max_trs"),
+        settings=settings(
+            "text_model", "audio_track", "t_r", "words", "max_trs", *OF_STIMULI
+        ),
         source=source_fingerprint("embed_text"),
     shell:
         '"$GIBLET_PYTHON" -m giblet embed_text {params.film}{input.film:q} --annotations={input.annotations:q}'
@@ -159,6 +164,7 @@ rule read_score:
     input:
         film=FILM,
         score=lambda _: with_score("read_score"),
+        stimuli=STIMULUS_SCORES,
     output:
         notes=f"{RESULTS}/features/score.nc",
     log:
@@ -172,7 +178,7 @@ rule read_score:
         mem_mb=memory("read_score"),
         runtime=runtime("read_score"),
     params:
-        settings=settings("score_offset", "audio_track", "t_r", "max_trs"),
+        settings=settings("score_offset", "audio_track", "t_r", "max_trs", *OF_STIMULI),
         source=source_fingerprint("read_score"),
     shell:
         '"$GIBLET_PYTHON" -m giblet read_score --film={input.film:q} --score={input.score:q}'

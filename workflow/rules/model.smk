@@ -62,6 +62,7 @@ rule reconstruct:
             labels={"what": "scores", "path": "{path}", "brains": BRAINS},
         ),
         differences=f"{RESULTS}/differences/{{path}}.tsv",
+        identified=f"{RESULTS}/identified/{{path}}.tsv" if SETTINGS.has_stimuli else [],
     log:
         f"{LOGS}/reconstruct_{{path}}.log",
     benchmark:
@@ -74,6 +75,7 @@ rule reconstruct:
         runtime=runtime("reconstruct"),
     params:
         regions=lambda _, input: "--regions=" if input.regions else "",
+        identified="--identified=" if SETTINGS.has_stimuli else "",
         settings=lambda w: settings(
             *SOUND[w.path], "audio_track", "t_r", "decoding", "seed"
         ),
@@ -82,6 +84,7 @@ rule reconstruct:
         '"$GIBLET_PYTHON" -m giblet reconstruct --film={input.film:q} --aligned={input.aligned:q}'
         " --model={input.model:q} {params.regions}{input.regions:q} --audio={output.audio:q}"
         " --scores={output.scores:q} --differences={output.differences:q}"
+        " {params.identified}{output.identified:q}"
         " --settings={params.settings:q} 2>&1 | tee -i {log:q}"
 
 

@@ -68,13 +68,20 @@ TIMES = f"{RESULTS}/times"
 FILM = [] if not SETTINGS.has_film else SETTINGS.film
 if SETTINGS.is_demo:
     FILM = short(film_path())
-STIMULI = []
+STIMULI, STIMULUS_WORDS, STIMULUS_SCORES, COMPANIONS = [], [], [], []
 if SETTINGS.has_stimuli:
     FILM = f"{RESULTS}/stimuli.wav"
+    STIMULUS_TABLE = f"{RESULTS}/stimuli.tsv"
     try:
-        STIMULI = sorted({str(s.file) for s in list_stimuli(SETTINGS.stimuli)})
+        stimuli = list_stimuli(SETTINGS.stimuli)
     except GibletError as error:
         sys.exit(f"config: stimuli: {error}")
+    STIMULI = sorted({str(s.file) for s in stimuli})
+    words = sorted({str(s.annotations) for s in stimuli if s.annotations})
+    scores = sorted({str(s.score) for s in stimuli if s.score})
+    COMPANIONS = words + scores  # that the table names, whether they are read or not
+    STIMULUS_WORDS = words if SETTINGS.annotations != "none" else []
+    STIMULUS_SCORES = scores if SETTINGS.score != "none" else []
     if SETTINGS.bold_source == "none":
         sys.exit(
             "config: stimuli need scans as bold: their events say what was presented when"
@@ -94,14 +101,19 @@ except GibletError as error:
     sys.exit(f"config: bold: {error}")
 if SETTINGS.scan.parcellation and not is_atlas_name(SETTINGS.scan.parcellation):
     RUN_FILES.append(SETTINGS.scan.parcellation)
-if not SETTINGS.has_annotations:
+if SETTINGS.has_stimuli:
+    ANNOTATIONS = STIMULUS_TABLE if STIMULUS_WORDS else None
+elif not SETTINGS.has_annotations:
     ANNOTATIONS = None
 elif SETTINGS.annotations == "auto":
     ANNOTATIONS = short(annotations_path())
 else:
     ANNOTATIONS = SETTINGS.annotations
 
-SCORE = find_score(FILM, SETTINGS.score) if SETTINGS.has_film else None
+if SETTINGS.has_stimuli:
+    SCORE = STIMULUS_TABLE if STIMULUS_SCORES else None
+else:
+    SCORE = find_score(FILM, SETTINGS.score) if SETTINGS.has_film else None
 if SETTINGS.score not in ("none", "auto") and not SETTINGS.has_film:
     sys.exit("config: score: it needs a film, whose sound it is compared with")
 # a folder's weights; those of a hub are known by their commit
@@ -136,6 +148,7 @@ NAMED = [
     FILM,
     SETTINGS.stimuli,
     *STIMULI,
+    *COMPANIONS,
     BOLD,
     ANNOTATIONS,
     SCORE,
@@ -175,9 +188,9 @@ def no_film(_):
 
 if not SETTINGS.has_stimuli:
     FILM = there("film", [FILM]) if SETTINGS.has_film else no_film
-if ANNOTATIONS:
+if ANNOTATIONS and not SETTINGS.has_stimuli:
     ANNOTATIONS = there("annotations", [ANNOTATIONS])
-if SCORE:
+if SCORE and not SETTINGS.has_stimuli:
     SCORE = there("score", [SCORE])
 if not HAS_BOLD:
     BOLD = lambda _: sys.exit("config: this needs a scan as bold")
@@ -187,6 +200,7 @@ RUN_FILES = there("bold or scan.parcellation", RUN_FILES)
 
 # settings of each feature type of the sound, apart from t_r
 SOUND = {name: feature_type.settings for name, feature_type in FEATURE_TYPES.items()}
+OF_STIMULI = ["stimuli"] * SETTINGS.has_stimuli
 # in the report
 COMPARED = [*SOUND] if SETTINGS.has_film else []
 # modalities beside audio, video and text, of those that the film has
@@ -220,7 +234,8 @@ def training_sounds(rule, section, part):
 def with_score(wanted_by):
     """The score, or one line that says that there is none."""
     if not SCORE:
-        beside = ", and none lies beside the film" * (SETTINGS.score == "auto")
+        which = "any stimulus" if SETTINGS.has_stimuli else "the film"
+        beside = f", and none lies beside {which}" * (SETTINGS.score == "auto")
         sys.exit(
             f"config: {wanted_by} needs a score: score is {SETTINGS.score}{beside}"
         )

@@ -32,6 +32,7 @@ class Sizes:
     n_subjects: int = 0
     n_columns: int = 0
     values: float = 0.0
+    has_words: bool = False
     has_score: bool = False
 
     @property
@@ -170,16 +171,22 @@ def _annotations(
     config: Config, lines: list[str], film_seconds: float | None, scan_seconds: float | None
 ) -> None:
     """GibletError where they do not fit into the film, or without one to the scans."""
+    from giblet.alignment.stimulus_words import stimulus_words
+    from giblet.audio.stimuli import header_clock
     from giblet.demo import annotations_path
     from giblet.film.annotations import read_annotations, scan_warnings
     from giblet.film.text import NO_WORDS, outside_warnings
 
-    if not config.has_annotations:
+    if not _has_words(config):
         lines.append(f"words: {NO_WORDS}")
         return
-    named = config.annotations
-    path = annotations_path() if named == "auto" else Path(named)
-    words = read_annotations(path, **config.words.model_dump())
+    options = config.words.model_dump()
+    if config.has_stimuli:
+        words = stimulus_words(header_clock(config.stimuli, config.t_r), **options)
+    else:
+        named = config.annotations
+        path = annotations_path() if named == "auto" else Path(named)
+        words = read_annotations(path, **options)
     end = (words["onset"] + words["duration"]).max()
     lines.append(f"words: {len(words)} rows from {words['onset'].min():.1f} to {end:.1f} s")
     lines += map(_warned, words.attrs["warnings"])
@@ -189,22 +196,47 @@ def _annotations(
         lines += map(_warned, scan_warnings(words, scan_seconds))
 
 
+def _has_words(config: Config) -> bool:
+    """Whether there are words; of stimuli, beside any of them."""
+    from giblet.audio.stimuli import list_stimuli
+
+    if not (config.has_annotations and config.has_stimuli):
+        return config.has_annotations
+    return any(stimulus.annotations for stimulus in list_stimuli(config.stimuli))
+
+
 def score_path(config: Config) -> Path | None:
-    """The file that ``score`` names, or finds."""
+    """The file that ``score`` names, or that lies beside the film, or beside a first stimulus."""
+    from giblet.audio.stimuli import list_stimuli
     from giblet.music.score_files import find_score
 
+    if config.has_stimuli:
+        if config.score == "none":
+            return None
+        scores = (stimulus.score for stimulus in list_stimuli(config.stimuli))
+        return next((path for path in scores if path), None)
     return find_score(_film(config), config.score) if config.has_film else None
 
 
 def _score(config: Config, lines: list[str], film_seconds: float | None) -> None:
     """GibletError for what is no score, and without a film."""
+    from giblet.audio.stimuli import header_clock
     from giblet.music.score_files import read_score
     from giblet.music.score_sync import length_warnings
+    from giblet.music.stimulus_scores import join_scores
 
     if not config.has_film and config.score not in ("none", "auto"):
         raise GibletError("score: it needs a film, whose sound it is compared with")
     if (path := score_path(config)) is None:
-        lines += ["score: none lies beside the film"] * (config.score == "auto")
+        which = "any stimulus" if config.has_stimuli else "the film"
+        lines += [f"score: none lies beside {which}"] * (config.score == "auto")
+        return
+    if config.has_stimuli:
+        clock = header_clock(config.stimuli, config.t_r)
+        notes = join_scores(clock, config.score_offset)
+        n_with = sum(map(bool, clock.scores))
+        lines.append(f"score: of {n_with} of {len(clock.names)} stimuli, {len(notes)} notes")
+        lines += map(_warned, notes.warnings)
         return
     notes, offset = read_score(path), config.score_offset
     first, last = notes.onset[0] + offset, notes.end + offset
@@ -311,7 +343,7 @@ def _sizes(config: Config, seconds: float, scans: dict) -> Sizes:
     n_trs = min(n_trs, config.max_trs or n_trs)
     minutes = float(acquisition_times(n_trs + 1, config.t_r)[-1]) / 60
     if not config.has_film:
-        return Sizes(n_trs, minutes, **scans)
+        return Sizes(n_trs, minutes, has_words=config.has_annotations, **scans)
     if n_trs < 1:
         raise GibletError(f"{seconds:.2f} s of film is shorter than one TR ({config.t_r} s)")
     splits = config.splits
@@ -331,6 +363,7 @@ def _sizes(config: Config, seconds: float, scans: dict) -> Sizes:
         test_seconds=float(acquisition_times(n_test + 1, config.t_r)[-1]),
         picture_mb=frames_mb,
         mel_mb=2.9 * minutes * config.mel.n_mels / 128,
+        has_words=_has_words(config),
         has_score=score_path(config) is not None,
         **scans,
     )

@@ -44,7 +44,7 @@ def main_job_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
     if config.has_film:
         yield from _sound_needs(sizes, config.path)
         yield _pictures_need(sizes, config)
-    if config.has_annotations:
+    if sizes.has_words:
         yield Need("embed_text", 3 + 0.2 * sizes.minutes, sizes.text_mb, sizes.film_mb)
     if sizes.has_score:
         yield Need("read_score", 3 + 0.7 * sizes.minutes, 0.1 * sizes.minutes, sizes.film_mb)
@@ -75,7 +75,7 @@ def _quality_need(sizes: Sizes, config: Config) -> Need:
     up to `RIDGE_TRS`, for each modality alone, all, and all but one (with ``n_iter`` mixtures)."""
     quality, series = config.quality, sizes.n_subjects * sizes.n_kept(config.max_voxels)
     correlation = 5e-5 * quality.n_permutations * max(0, sizes.n_subjects - 1) * sizes.values
-    n_bands = 2 * config.has_film + 2 * config.has_annotations + 4 * sizes.has_score
+    n_bands = 2 * config.has_film + 2 * sizes.has_words + 4 * sizes.has_score
     n_fits = n_bands + (n_bands + 1) * quality.n_iter * (n_bands > 1)
     growth = sizes.n_trs * min(sizes.n_trs, RIDGE_TRS) / 360**2
     ridge = RIDGE_SECONDS * series * n_fits * growth
@@ -108,7 +108,7 @@ def _scan_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
         yield Need("simulate_bold", 5 + 1.1 * sizes.minutes, sizes.minutes, sizes.film_mb)
     yield Need("load_bold", 2.5 + 0.5 * sizes.values, sizes.bold_mb, sizes.bold_mb)
     film = [config.path, "video"] if config.has_film else []
-    for modality in film + ["text"] * config.has_annotations + ["score"] * sizes.has_score:
+    for modality in film + ["text"] * sizes.has_words + ["score"] * sizes.has_score:
         yield _blur_need(sizes, modality)
 
 

@@ -1,0 +1,125 @@
+"""Many stimuli: processor seconds and memory by their number.
+
+    python benchmarks/stimuli.py [--clips 30 100 300 1000] [--seconds 5]
+
+SIMULATED clips (noise) of ``--seconds`` at 16 kHz, each with five words beside it and presented
+once to two people, in runs of 50. ``list``: the folder's stimuli and what lies beside them.
+``join``: one film of all, with silence between. ``frame``: its mel frames in TRs of 1.5 s.
+``words``: one vector per TR. ``match``: the volumes of each stimulus' TRs. Each number of clips has
+a process of its own; MB is its peak above what the imports take.
+"""
+
+import argparse
+import multiprocessing
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+
+T_R, RATE, PER_RUN = 1.5, 16000, 50
+PARTS = ("list", "join", "frame", "words", "match")
+
+
+def write_clips(folder: Path, n_clips: int, seconds: float) -> None:
+    """Clips, and a table of words beside each."""
+    rng = np.random.default_rng(0)
+    for n in range(n_clips):
+        noise = rng.normal(0, 0.1, round(seconds * RATE)).astype(np.float32)
+        soundfile.write(folder / f"clip {n:04d}.wav", noise, RATE)
+        words = pd.DataFrame({"onset": np.arange(5) * seconds / 5, "duration": 0.3, "text": "word"})
+        words.to_csv(folder / f"clip {n:04d}.tsv", sep="\t", index=False)
+
+
+def measure(folder: str, pipe) -> None:
+    """Send processor seconds of each part, and MB, through ``pipe``."""
+    from giblet.alignment.stimulus_words import stimulus_words
+    from giblet.audio.framing import group_trs
+    from giblet.audio.processor import AudioProcessor
+    from giblet.audio.stimuli import join_stimuli, list_stimuli
+    from giblet.config.config import parse_config
+    from giblet.film.text import embed_words
+
+    processor = AudioProcessor.from_config(parse_config({"t_r": T_R}), "mel")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    source, film = Path(folder) / "clips", Path(folder) / "film.wav"
+    spent = {}
+
+    def timed(name, work):
+        start = time.process_time()
+        result = work()
+        spent[name] = time.process_time() - start
+        return result
+
+    timed("list", lambda: list_stimuli(source))
+    clock = timed("join", lambda: join_stimuli(source, film, T_R))
+
+    def frame():
+        frames, n_trs = processor.extract(film)
+        return group_trs(frames, processor.clock, n_trs)
+
+    n_trs = len(timed("frame", frame))
+    duration = clock.at(clock.n_film_trs)
+    timed("words", lambda: embed_words(stimulus_words(clock), T_R, n_trs, duration))
+    timed("match", lambda: match(clock))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    pipe.send((spent, (peak - before) / 1024))
+
+
+def match(clock) -> None:
+    """Volumes of each TR, of two people who heard each clip once, in runs of `PER_RUN`."""
+    import xarray as xr
+
+    from giblet.alignment.sync import match_scans
+    from giblet.brain.runs import Presented
+
+    volumes, events = [], []
+    for subject in ("sub-1", "sub-2"):
+        for run, first in enumerate(range(0, len(clock.names), PER_RUN)):
+            own = np.arange(first, min(first + PER_RUN, len(clock.names)))
+            lengths = clock.durations[own] + 2 * T_R
+            onset = np.concatenate([[0], np.cumsum(lengths)[:-1]])
+            table = pd.DataFrame({"onset": onset, "stimulus": own})
+            table["duration"] = clock.durations[own]
+            table["stim_onset"] = clock.begins[own]
+            times = np.arange(int(lengths.sum() / T_R) + 8) * T_R
+            columns = Presented(clock, table, times).film_times()
+            names = ("film_time", "in_film", "film_start")
+            columns = dict(zip(names, columns, strict=True)) | {"scan_time": times}
+            volumes.append(pd.DataFrame(columns).assign(subject=subject, run=f"run-{run}"))
+            events.append(table.assign(subject=subject, run=f"run-{run}"))
+    volumes, events = pd.concat(volumes), pd.concat(events)
+    coords = {name: ("volume", volumes[name].to_numpy()) for name in volumes}
+    names = ("subject", "run", "onset", "duration", "stimulus")
+    coords |= {f"event_{name}": ("event", events[name].to_numpy()) for name in names}
+    scans = xr.Dataset(coords=coords | clock.coordinates(), attrs={"t_r": T_R})
+    match_scans(scans, T_R, clock.n_film_trs)
+
+
+def main() -> None:
+    """Print a row for each number of clips, and the growth from the first to the last."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--clips", type=int, nargs="+", default=[30, 100, 300, 1000])
+    parser.add_argument("--seconds", type=float, default=5.0)
+    options = parser.parse_args()
+    print("clips " + "".join(f"{name:>9}" for name in PARTS) + "      sum       MB  s a clip")
+    context = multiprocessing.get_context("spawn")
+    for n in options.clips:
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "clips").mkdir()
+            write_clips(Path(folder) / "clips", n, options.seconds)
+            ours, theirs = context.Pipe()
+            child = context.Process(target=measure, args=(folder, theirs))
+            child.start()
+            spent, megabytes = ours.recv()
+            child.join()
+        total = sum(spent.values())
+        cells = "".join(f"{spent[name]:>9.2f}" for name in PARTS)
+        print(f"{n:>5} {cells}{total:>9.2f}{megabytes:>9.0f}{total / n:>10.4f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""Identification among whole stimuli: which of the held-out ones a brain was presented with."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from giblet.alignment.dataset import FilmData
+from giblet.audio.metrics.identify import identification_shares, identification_shares_p
+from giblet.autoencoder.autoencoder import Autoencoder
+from giblet.autoencoder.inference import bottlenecks
+from giblet.config.sections import DecodingConfig
+from giblet.evaluation.brain_scores import Regions, decode_brains
+from giblet.evaluation.moments import BRAIN
+
+EVERY = "all"  # the row of all stimuli
+
+
+COLUMNS = ("stimulus", "closest", "identified", "chance", "better_than", "p")
+
+
+def decoded_stimuli(
+    aligned: xr.Dataset,
+    data: FilmData,
+    autoencoder: Autoencoder,
+    decoding: DecodingConfig,
+    seed: int,
+    regions: Regions | None = None,
+) -> pd.DataFrame:
+    """`identify_stimuli` by bottlenecks decoded from BOLD; without rows of one stimulus or film.
+
+    Arguments as of ``giblet.evaluation.reconstruction.reconstruct``.
+    """
+    none = pd.DataFrame(columns=list(COLUMNS))
+    if data.bold is None or "stimulus" not in aligned.coords:
+        return none
+    test, train = data.where("test"), data.where("train")
+    code = bottlenecks(autoencoder, data)
+    mean = code[train].mean(axis=0)
+    decoded = decode_brains(code, data, float(aligned.attrs["t_r"]), decoding, regions)[BRAIN]
+    guesses, stimulus = [one - mean for one in decoded], aligned["stimulus"].values.astype(str)
+    table = identify_stimuli(
+        guesses, code[test] - mean, stimulus[test], decoding.n_permutations, seed
+    )
+    return none if table is None else table
+
+
+def stimulus_patterns(values: np.ndarray, stimulus: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """The values of the TRs that all stimuli have, from each one's first on, in one row each.
+
+    ``values`` (n_trs, n_features), ``stimulus`` (n_trs,) names, each's TRs in a row. Names in their
+    order, and patterns (n_stimuli, n_common * n_features).
+
+    >>> names, patterns = stimulus_patterns(np.arange(5)[:, None], np.array([*"aabbb"]))
+    >>> names, patterns.tolist()
+    (['a', 'b'], [[0, 1], [2, 3]])
+    """
+    names = list(dict.fromkeys(stimulus.tolist()))
+    own = [values[stimulus == name] for name in names]
+    n_common = min(map(len, own))
+    return names, np.stack([part[:n_common].ravel() for part in own])
+
+
+def identify_stimuli(
+    guesses: Sequence[np.ndarray],
+    truth: np.ndarray,
+    stimulus: np.ndarray,
+    n_permutations: int,
+    seed: int,
+) -> pd.DataFrame | None:
+    """For each held-out stimulus whether it is the one, of all, that its estimates are closest to.
+
+    Parameters
+    ----------
+    guesses : of each subject (n_trs, n_features)
+    truth : (n_trs, n_features)
+    stimulus : (n_trs,) the name of each TR's stimulus
+
+    Returns
+    -------
+    table : a row a stimulus, ``stimulus closest identified chance better_than p``; None of fewer
+        than two. ``closest``: the stimulus that the subjects' estimates are closest to, by
+        correlation over the TRs that all have. ``identified``: the share of subjects in whom it is
+        the true one, chance 1 / n_stimuli. ``better_than``: the share of the others that are
+        further away, chance .5. The last row, `EVERY`, has their means, and the p-value of
+        ``identified`` among permutations of the stimuli, the same for all subjects
+    """
+    names, true = stimulus_patterns(truth, stimulus)
+    if (k := len(names)) < 2:
+        return None
+    patterns = [stimulus_patterns(guess, stimulus)[1] for guess in guesses]
+    first = np.stack([identification_shares(own, true, k) for own in patterns])
+    pairs = np.stack([identification_shares(own, true, 2) for own in patterns])
+    closest = np.nansum(pairs, axis=0).argmax(axis=1)  # of all subjects together
+    table = pd.DataFrame(
+        {
+            "stimulus": names,
+            "closest": [names[j] for j in closest],
+            "identified": np.nanmean(first.diagonal(axis1=1, axis2=2), axis=0),
+            "chance": 1 / k,
+            "better_than": np.nanmean(pairs.diagonal(axis1=1, axis2=2), axis=0),
+        }
+    )
+    means = table[["identified", "chance", "better_than"]].mean().to_dict()
+    p = identification_shares_p(first, n_permutations, seed)
+    table.loc[k] = {"stimulus": EVERY, "closest": None, **means}
+    return table.assign(p=[*[np.nan] * k, p])

@@ -1,0 +1,130 @@
+"""Scores of many stimuli: each is heard alone, on the film that they make together."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from music.pieces import broken_chords
+from tiny_pipeline import random_piece
+
+from giblet.audio.stimuli import join_stimuli
+from giblet.brain.stimulus_clock import StimulusClock
+from giblet.commands.score import read_score, score_features
+from giblet.config.config import parse_config
+from giblet.errors import GibletError
+from giblet.io.arrays import load_arrays
+from giblet.io.tables import load_table, save_table
+from giblet.music.midi import write_midi
+from giblet.music.ngrams import NgramModel
+from giblet.music.notes import Notes
+from giblet.music.score_features import Listening, note_features
+from giblet.music.score_trs import score_on_trs
+from giblet.music.stimulus_scores import excerpt, join_scores, scores_apart, stimuli_on_trs
+from giblet.music.synth import SAMPLE_RATE, synthesize
+
+T_R = 1.5
+
+
+def listen(notes):
+    return Listening(notes, ngrams=NgramModel())
+
+
+@pytest.fixture
+def clock(tmp_path):
+    """Two pieces, a sound without one, the first piece again, and seconds 4 to 12 of it."""
+    for name, seed in (("one", 1), ("two", 2)):
+        write_midi(broken_chords(seed), tmp_path / f"{name}.mid")
+    scores = [
+        str(tmp_path / "one.mid"),
+        str(tmp_path / "two.mid"),
+        "",
+        *[str(tmp_path / "one.mid")] * 2,
+    ]
+    names, durations = ["one", "two", "noise", "again", "part"], [16.0, 16.0, 5.0, 16.0, 8.0]
+    starts = [0, 0, 0, 0, 4.0]
+    return StimulusClock.lay_out(names, durations, T_R, names, starts, scores=scores)
+
+
+def test_notes_are_at_the_times_of_the_film_of_all(clock):
+    notes, one = join_scores(clock), excerpt(broken_chords(1), 0.0, 16.0)
+    apart = scores_apart(notes, clock)
+    assert list(apart) == [0, 1, 3, 4]
+    for k in (0, 3):
+        np.testing.assert_allclose(apart[k].onset, one.onset, atol=2e-3)
+        np.testing.assert_array_equal(apart[k].pitch, one.pitch)
+        np.testing.assert_allclose(apart[k].beats.seconds, one.beats.seconds, atol=2e-3)
+    part = excerpt(broken_chords(1), 4.0, 8.0)
+    np.testing.assert_allclose(apart[4].onset, part.onset, atol=2e-3)
+    assert len(notes) == sum(map(len, apart.values()))
+    assert notes.warnings[-1] == "score: 1 of 5 stimuli have none"
+    late = scores_apart(join_scores(clock, offset=0.5), clock)
+    np.testing.assert_allclose(late[0].onset[:5], one.onset[:5] + 0.5, atol=2e-3)
+
+
+def test_no_piece_is_expected_or_remembered_in_another(clock):
+    """Features are those of each piece alone; notes' values minus the mean of all notes."""
+    apart = scores_apart(join_scores(clock), clock)
+    arrays, table = stimuli_on_trs(apart, clock, clock.n_film_trs, listen)
+    means = table[[*note_features(listen(apart[0]))]].mean().to_dict()
+    for k, first in enumerate(clock.first_trs):
+        own = arrays.isel(tr=slice(first, first + int(clock.n_trs[k])))
+        if k not in apart:
+            assert not own["score"].any()
+            assert not own["score_values"].any()
+            continue
+        alone = score_on_trs(listen(apart[k]), T_R, int(clock.n_trs[k]), means=means)
+        np.testing.assert_array_equal(own["score"], alone["score"])
+        np.testing.assert_allclose(own["score_values"], alone["score_values"], atol=1e-5)
+    assert table["stimulus"].value_counts().to_dict()["one"] == len(apart[0])
+    own = arrays.isel(tr=slice(0, 10)).drop_vars("tr")
+    again = arrays.isel(tr=slice(clock.first_trs[3], clock.first_trs[3] + 10)).drop_vars("tr")
+    assert own.equals(again)
+
+
+def test_a_piece_without_beats_has_no_metre(clock):
+    apart = scores_apart(join_scores(clock), clock)
+    one = apart[1]
+    apart[1] = Notes(one.onset, one.duration, one.pitch, one.velocity)
+    arrays, _ = stimuli_on_trs(apart, clock, clock.n_film_trs, listen)
+    metre = arrays.sel(score_value=arrays["score_space"] == "metre")["score_values"]
+    first, second = clock.first_trs[:2]
+    assert metre[first : first + 10].any()
+    assert not metre[second : second + 10].any()
+
+
+def test_scores_that_are_not_there_or_of_other_seconds_are_one_line(clock):
+    with pytest.raises(GibletError, match="no stimulus has a score"):
+        join_scores(StimulusClock.lay_out(["a"], [5.0], T_R))
+    with pytest.raises(GibletError, match="no note of any score lies within its stimulus"):
+        join_scores(clock, offset=100.0)
+
+
+def test_the_verbs_read_each_stimulus_score(tmp_path):
+    """The sound is 180 ms late; the third piece has the score of another."""
+    (tmp_path / "sounds").mkdir()
+    for n in range(3):
+        notes = random_piece(30, n)
+        other = random_piece(30, 9) if n == 2 else notes
+        write_midi(other, tmp_path / "sounds" / f"piece {n}.mid")
+        sound = np.concatenate([np.zeros(round(0.18 * SAMPLE_RATE), np.float32), synthesize(notes)])
+        soundfile.write(
+            tmp_path / "sounds" / f"piece {n}.wav", sound[: 30 * SAMPLE_RATE], SAMPLE_RATE
+        )
+    config = parse_config(
+        {"stimuli": str(tmp_path / "sounds"), "score": "auto", "music": {"model": "none"}}
+    )
+    sound, table = tmp_path / "all.wav", tmp_path / "all.tsv"
+    save_table(join_stimuli(config.stimuli, sound, T_R).table(), table)
+    read_score(sound, table, tmp_path / "score.nc", config)
+    facts = load_arrays(tmp_path / "score.nc").attrs
+    assert facts["score_lag_ms"] == pytest.approx(180, abs=15)
+    assert "score: those of 1 stimuli fit their sound no better than by chance: piece 2" in str(
+        facts["warnings"]
+    )
+    score_features(tmp_path / "score.nc", tmp_path / "trs.nc", tmp_path / "notes.tsv", config)
+    trs, clock = load_arrays(tmp_path / "trs.nc"), StimulusClock.read(table, T_R)
+    assert trs.sizes["tr"] == clock.n_film_trs
+    assert trs["score"].values[clock.stimulus_of_trs() == 1].any()
+    assert set(load_table(tmp_path / "notes.tsv")["stimulus"]) == {"piece 0", "piece 1", "piece 2"}
+    assert Path(clock.scores[0]).name == "piece 0.mid"
