@@ -9,7 +9,7 @@ NOVELTY_WINDOW = 48.0  # s
 
 
 def novelty(notes: Notes, moments: np.ndarray, window: float = NOVELTY_WINDOW) -> np.ndarray:
-    """Distance (n_moments,), from 0 to 1, of what sounded in the last half window to the half before.
+    """Distance (n_moments,), 0 to 1, of the last half window to the half before it.
 
     One minus the cosine of the seconds for which each pitch class sounded in either half; 0 where
     one of the halves is silent. That compares the two sides of a moment as the checkerboard kernel

@@ -161,8 +161,10 @@ def _sound_mb(config: Config) -> float:
 
 
 def _film(config: Config) -> Path:
-    from giblet.demo import film_path
+    from giblet.demo import film_path, music_path
 
+    if config.is_music_demo:
+        return music_path()
     return film_path() if config.is_demo else Path(config.film)
 
 
