@@ -3,6 +3,7 @@
 All on the clock of `giblet.demo.stimulus`: sample k stands for seconds ``[k, k + 1) / rate_hz``.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,8 @@ def listening_features(
         As the readers do; one of the four never changes (for example, a score of one note).
     """
     waveform = read_sound(film, SOUND_RATE_HZ, track)
-    notes = read_score(score).moved(offset)
+    notes = read_score(score)
+    notes = replace(notes, onset=notes.onset + offset, beats=None)
     n_samples = count_samples(samples_duration(len(waveform), SOUND_RATE_HZ), RATE_HZ)
     features = {
         "sound": sound_features(waveform, SOUND_RATE_HZ),

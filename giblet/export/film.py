@@ -6,7 +6,7 @@ import gzip
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -194,12 +194,13 @@ def export_score(export: Export, notes: Notes, attrs: Mapping) -> None:
     before the film are left out.
     """
     offset = float(attrs["score_offset"])
-    moved = notes.moved(offset)
-    kept = moved.onset >= 0
-    columns = (getattr(moved, name)[kept] for name in ("onset", "duration", "pitch", "velocity"))
+    onset, beats = notes.onset + offset, notes.beats
+    kept = onset >= 0
+    columns = (c[kept] for c in (onset, notes.duration, notes.pitch, notes.velocity))
+    beats = beats and replace(beats, seconds=beats.seconds + offset)
     path = export.names.root / "stimuli" / Path(str(attrs["score"])).with_suffix(".mid").name
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_midi(Notes(*columns, beats=moved.beats), path)
+    write_midi(Notes(*columns, beats=beats), path)
     lag = float(attrs.get("score_lag_ms", np.nan))
     export.describe(
         path,

@@ -1,6 +1,6 @@
 """Notes of a piece, in seconds, and the beats that its tempo map and time signatures give."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -115,15 +115,6 @@ class Notes:
     def end(self) -> float:
         """Moment at which the last sounding note ends, in s; 0 without notes."""
         return float((self.onset + self.duration).max()) if len(self) else 0.0
-
-    def moved(self, seconds: float) -> Self:
-        """The same notes and beats, ``seconds`` later.
-
-        >>> Notes(np.zeros(1), np.ones(1), np.array([60]), np.array([80])).moved(2.5).end
-        3.5
-        """
-        beats = self.beats and replace(self.beats, seconds=self.beats.seconds + seconds)
-        return replace(self, onset=self.onset + seconds, beats=beats)
 
     @classmethod
     def from_unsorted(

@@ -257,7 +257,8 @@ def test_the_score_is_midi_on_the_films_clock(made):
     np.testing.assert_allclose(exported.onset, PIECE.onset + 2.0, atol=1e-3)
     np.testing.assert_array_equal(exported.pitch, PIECE.pitch)
     sidecar = load_json(made / "bids/stimuli/piece.json")
-    assert sidecar["NumberOfNotes"] == 40 and sidecar["ScoreOffset"] == 2.0
+    assert sidecar["NumberOfNotes"] == 40
+    assert sidecar["ScoreOffset"] == 2.0
     assert sidecar["Description"].startswith("SIMULATED")
 
 
