@@ -62,9 +62,10 @@ def simulate_listeners(
 
     ``sound``, ``surprisal``, ``tonality``, ``form`` (n_samples, n_features each): features of the
     music as `giblet.demo.listening` makes them. The rest as of `simulate_brains`, which raises its
-    errors.
+    errors; three runs with a noise of 0.3, by default, are less noisy than any scanner.
     """
     features = (sound, surprisal, tonality, form)
+    options = {"n_runs": 3, "noise": 0.3} | options
     simulate_brains(folder, LISTENERS, features, t_r, stim_file=stim_file, **options)
 
 

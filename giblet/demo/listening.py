@@ -10,7 +10,7 @@ import numpy as np
 
 from giblet.audio.files import read_sound
 from giblet.demo import known_songs_path
-from giblet.demo.stimulus import RATE_HZ, SOUND_RATE_HZ, centres, sound_features
+from giblet.demo.stimulus import RATE_HZ, centres, sound_features
 from giblet.errors import GibletError
 from giblet.music.midi import read_midi
 from giblet.music.ngrams import NgramModel
@@ -19,6 +19,8 @@ from giblet.music.novelty import novelty
 from giblet.music.score_files import read_score
 from giblet.music.tonality import key_clarity, tonnetz
 from giblet.timing import count_samples, samples_duration, volumes_to_trs
+
+_SOUND_RATE_HZ = 8000  # notes have little above 4 kHz
 
 
 def surprisal_features(notes: Notes, n_samples: int, *, rate_hz: float = RATE_HZ) -> np.ndarray:
@@ -59,12 +61,12 @@ def listening_features(
     GibletError
         As the readers do; one of the four never changes (for example, a score of one note).
     """
-    waveform = read_sound(film, SOUND_RATE_HZ, track)
+    waveform = read_sound(film, _SOUND_RATE_HZ, track)
     notes = read_score(score)
     notes = replace(notes, onset=notes.onset + offset, beats=None)
-    n_samples = count_samples(samples_duration(len(waveform), SOUND_RATE_HZ), RATE_HZ)
+    n_samples = count_samples(samples_duration(len(waveform), _SOUND_RATE_HZ), RATE_HZ)
     features = {
-        "sound": sound_features(waveform, SOUND_RATE_HZ),
+        "sound": sound_features(waveform, _SOUND_RATE_HZ),
         "surprisal": surprisal_features(notes, n_samples),
         "tonality": tonality_features(notes, n_samples),
         "form": form_features(notes, n_samples),
