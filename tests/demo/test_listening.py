@@ -110,7 +110,7 @@ def test_each_region_follows_its_own_features(simulated, region):
     """As they are: only sound is adapted to."""
     folder, features = simulated
     arrays, truth = load_bids(folder), load_arrays(folder / "truth.nc")
-    clocks = run_clocks(400, 1.5, 2, 6.0, 9.0)
+    clocks = run_clocks(400, 1.5, 3, 6.0, 9.0)
     answer = np.concatenate([blur(features[region], 10.0, clock, 1.5) for clock in clocks])
     r = correlations(answer, arrays["bold"].to_numpy())
     own = truth["membership"].to_numpy()[region]
