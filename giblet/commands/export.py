@@ -16,8 +16,9 @@ def export(
     regressors: list[Path] = (),
     aligned: Path | None = None,
     model: Path | None = None,
+    score: Path | None = None,
 ) -> None:
-    """Write codes, regressors, predicted BOLD and maps as a BIDS data set.
+    """Write codes, regressors, predicted BOLD, maps and the score as a BIDS data set.
 
     Predicted BOLD needs both ``--aligned`` and ``--model``. Options that are not given are left
     out of the data set.
@@ -28,11 +29,12 @@ def export(
     from giblet.export.brain import export_maps, export_prediction
     from giblet.export.description import describe_data_set, scan_note
     from giblet.export.files import Export
-    from giblet.export.film import export_regressors, export_stimulus
+    from giblet.export.film import export_regressors, export_score, export_stimulus
     from giblet.export.names import names_for
     from giblet.io.arrays import load_arrays, open_arrays
     from giblet.io.atomic import replacing_folder
     from giblet.io.schema import QUALITY, REGRESSORS, SCANS, SOUND
+    from giblet.music.score_files import load_score
 
     with open_arrays(bold, *SCANS) as arrays:
         scans = arrays.drop_vars("bold").load()
@@ -45,6 +47,8 @@ def export(
         for file in regressors:
             blurred = load_arrays(file, *REGRESSORS, or_nothing=True)
             export_regressors(out, file.stem, blurred)
+        if score is not None:
+            export_score(out, *load_score(score))
         if quality is not None:
             export_maps(out, load_arrays(quality, *QUALITY))
         if aligned is not None and model is not None:

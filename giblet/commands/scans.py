@@ -7,15 +7,27 @@ from giblet.config.config import Config
 
 
 def simulate_bold(
-    film: Path, folder: OutputFolder, config: Config, annotations: Path | None = None
+    film: Path,
+    folder: OutputFolder,
+    config: Config,
+    annotations: Path | None = None,
+    score: Path | None = None,
 ) -> None:
     """Write BOLD of SIMULATED brains that watch the film, as a BIDS data set.
 
+    Where the film has a score and no pictures, they listen to the music.
+
     Example: giblet simulate_bold --film film.mp4 --annotations said.tsv --folder simulated
     """
-    from giblet.demo.bids_writer import simulate_bids
+    from giblet.demo.bids_writer import simulate_bids, simulate_listeners
+    from giblet.demo.listening import listening_features
     from giblet.demo.stimulus import stimulus_features
+    from giblet.film.video import has_pictures
 
+    if score is not None and not has_pictures(film):
+        heard = listening_features(film, score, config.audio_track, config.score_offset)
+        simulate_listeners(folder, *heard, config.t_r, stim_file=film.name, seed=config.seed)
+        return
     features = stimulus_features(film, annotations, config.words, config.audio_track)
     simulate_bids(folder, *features, config.t_r, stim_file=film.name, seed=config.seed)
 

@@ -42,7 +42,8 @@ class Config(Section):
     )
     film: str = Field(
         "demo",
-        description='a film or audio file; "demo": the bundled film; "none": text and scans alone',
+        description='a film or audio file; "demo": the bundled film; "demo_music": the bundled '
+        'music, which has a score; "none": text and scans alone',
     )
     stimuli: str = Field(
         "none",
@@ -72,7 +73,8 @@ class Config(Section):
     bold: str = Field(
         "auto",
         description='BIDS derivatives folder; table of runs (.tsv, .csv); "none"; "simulated" '
-        'brains that watch this film; "auto" is simulated for the demo, else none',
+        "brains that watch this film, or hear this music where it has a score and no pictures; "
+        '"auto" is simulated for the demos, else none',
     )
     task: str | None = Field(
         None,
@@ -183,6 +185,11 @@ class Config(Section):
         return self.film == "demo" and not self.has_stimuli
 
     @property
+    def is_music_demo(self) -> bool:
+        """Whether the film is the bundled music."""
+        return self.film == "demo_music"
+
+    @property
     def has_stimuli(self) -> bool:
         """Whether runs present many stimuli, not one film."""
         return self.stimuli != "none"
@@ -202,7 +209,7 @@ class Config(Section):
     def bold_source(self) -> str:
         """``none``, ``simulated`` or a folder."""
         if self.bold == "auto":
-            return "simulated" if self.is_demo else "none"
+            return "simulated" if self.is_demo or self.is_music_demo else "none"
         return self.bold
 
     @property

@@ -1,4 +1,4 @@
-"""A small film (see ``workflow/scripts/make_demo_film.py``) and simulated brains that watch it."""
+"""A small film and a piece of music (``workflow/scripts/make_demo_*.py``), and simulated brains."""
 
 from pathlib import Path
 
@@ -11,3 +11,13 @@ def film_path() -> Path:
 def annotations_path() -> Path:
     """Its spoken sentences, a row each: ``onset duration text``, in seconds of the film."""
     return Path(__file__).with_name("annotations.tsv")
+
+
+def music_path() -> Path:
+    """The bundled music: eight songs by Robert Franz, rendered; its score lies beside it (.mid)."""
+    return Path(__file__).with_name("demo_music.m4a")
+
+
+def known_songs_path() -> Path:
+    """Ten other songs by Robert Franz (MIDI), which simulated listeners know."""
+    return Path(__file__).with_name("known_songs.mid")

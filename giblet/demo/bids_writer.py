@@ -1,6 +1,8 @@
 """Write SIMULATED brains as a BIDS data set of fMRIPrep derivatives, with the ground truth."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,14 +11,21 @@ import xarray as xr
 from giblet.brain.bids_files import SPACE
 from giblet.brain.regions import SIMULATED as ATLAS
 from giblet.brain.runs import MOTION
-from giblet.demo.brains import REGIONS, Brain, RunClock, make_brain, run_clocks, simulate_scans
+from giblet.demo.brains import (
+    LISTENERS,
+    VIEWERS,
+    Brain,
+    Kind,
+    RunClock,
+    make_brain,
+    run_clocks,
+    simulate_scans,
+)
 from giblet.demo.stimulus import RATE_HZ
 from giblet.errors import GibletError
 from giblet.io.arrays import save_arrays
 from giblet.io.atomic import replacing_folder
 from giblet.io.tables import save_json, save_table
-
-TASK = "film"
 
 
 def simulate_bids(
@@ -26,6 +35,47 @@ def simulate_bids(
     words: np.ndarray,
     t_r: float,
     *,
+    stim_file: str = "film.mp4",
+    **options: Any,
+) -> None:
+    """Simulate subjects who watch the film whose features are given, and write their scans.
+
+    ``sound``, ``pictures``, ``words`` (n_samples, n_features each): features of the film as
+    `giblet.demo.stimulus` makes them. The rest as of `simulate_brains`, which raises its errors.
+    """
+    features = (sound, pictures, words)
+    simulate_brains(folder, VIEWERS, features, t_r, stim_file=stim_file, **options)
+
+
+def simulate_listeners(
+    folder: str | Path,
+    sound: np.ndarray,
+    surprisal: np.ndarray,
+    tonality: np.ndarray,
+    form: np.ndarray,
+    t_r: float,
+    *,
+    stim_file: str = "demo_music.m4a",
+    **options: Any,
+) -> None:
+    """Simulate subjects who listen to the music whose features are given, and write their scans.
+
+    ``sound``, ``surprisal``, ``tonality``, ``form`` (n_samples, n_features each): features of the
+    music as `giblet.demo.listening` makes them. The rest as of `simulate_brains`, which raises its
+    errors; three runs with a noise of 0.3, by default, are less noisy than any scanner.
+    """
+    features = (sound, surprisal, tonality, form)
+    options = {"n_runs": 3, "noise": 0.3} | options
+    simulate_brains(folder, LISTENERS, features, t_r, stim_file=stim_file, **options)
+
+
+def simulate_brains(
+    folder: str | Path,
+    kind: Kind,
+    features: Sequence[np.ndarray],
+    t_r: float,
+    *,
+    stim_file: str,
     rate_hz: float = RATE_HZ,
     n_subjects: int = 4,
     n_runs: int = 2,
@@ -33,16 +83,14 @@ def simulate_bids(
     resolution_mm: float = 8,
     lead_in: float = 6.0,
     lead_out: float = 9.0,
-    stim_file: str = "film.mp4",
     seed: int = 0,
 ) -> None:
-    """Simulate subjects who watch the film whose features are given, and write their scans.
+    """Simulate subjects of one kind, and write their scans.
 
-    ``sound``, ``pictures``, ``words`` (n_samples, n_features each): features at ``rate_hz`` from
-    the film's first second on, as `giblet.demo.stimulus` makes them; the film is as long as the
-    shortest. In each run the film begins ``lead_in`` s into the scan, which goes on for
-    ``lead_out`` s or more after it. ``noise``: standard deviation of the noise over that of the
-    strongest response. The same ``seed`` gives the same bytes.
+    ``features``: for each region of the kind (n_samples, n_features) at ``rate_hz`` from the first
+    second on; the film is as long as the shortest. In each run the film begins ``lead_in`` s into
+    the scan, which goes on for ``lead_out`` s or more after it. ``noise``: standard deviation of
+    the noise over that of the strongest response. The same ``seed`` gives the same bytes.
 
     ``truth.nc``: ``membership`` (region, voxel), ``noise_ceiling`` (voxel: see `Brain`, 0 outside
     the regions), ``x y z`` (mm), ``mask`` (i, j, k). Voxels are those of `giblet.brain.load_bids`.
@@ -55,17 +103,16 @@ def simulate_bids(
     """
     folder = Path(folder)
     _check_free(folder)
-    features = (sound, pictures, words)
     clocks = run_clocks(min(map(len, features)) / rate_hz, t_r, n_runs, lead_in, lead_out)
-    brain = make_brain(resolution_mm, noise)
+    brain = make_brain(resolution_mm, noise, kind)
     with replacing_folder(folder) as root:
         scans = simulate_scans(features, rate_hz, t_r, clocks, brain, n_subjects, seed)
         for subject, run, bold, motion in scans:
             clock, label = clocks[run], f"sub-{subject + 1:02d}"
-            stem = root / label / "func" / f"{label}_task-{TASK}_run-{run + 1}"
+            stem = root / label / "func" / f"{label}_task-{kind.task}_run-{run + 1}"
             _write_images(stem, bold, clock, brain, t_r)
-            _write_tables(stem, motion, clock, stim_file)
-        save_json(_description(), root / "dataset_description.json")
+            _write_tables(stem, motion, clock, kind, stim_file)
+        save_json(_description(kind), root / "dataset_description.json")
         save_arrays(_truth(brain), root / "truth.nc")
         _write_regions(root / ATLAS, brain)
 
@@ -99,12 +146,14 @@ def _write_images(stem: Path, bold: np.ndarray, clock: RunClock, brain: Brain, t
         "RepetitionTime": t_r,
         "StartTime": float(clock.scan_times[0]),
         "SkullStripped": True,
-        "TaskName": TASK,
+        "TaskName": brain.kind.task,
     }
     save_json(sidecar, f"{space}-preproc_bold.json")
 
 
-def _write_tables(stem: Path, motion: np.ndarray, clock: RunClock, stim_file: str) -> None:
+def _write_tables(
+    stem: Path, motion: np.ndarray, clock: RunClock, kind: Kind, stim_file: str
+) -> None:
     """The confounds and when the film was on."""
     confounds = pd.DataFrame(motion, columns=list(MOTION))
     confounds["framewise_displacement"] = _framewise_displacement(motion)
@@ -112,7 +161,7 @@ def _write_tables(stem: Path, motion: np.ndarray, clock: RunClock, stim_file: st
     event = {
         "onset": clock.lead_in,
         "duration": clock.duration,
-        "trial_type": "film",
+        "trial_type": kind.task,
         "stim_file": stim_file,
         "stim_onset": clock.film_start,
     }
@@ -129,17 +178,17 @@ def _write_regions(path: Path, brain: Brain) -> None:
     """Regions as labels from 1 on, with a table of their names."""
     import nibabel
 
-    index = np.arange(1, len(REGIONS) + 1)
+    index = np.arange(1, len(brain.kind.regions) + 1)
     labels = np.zeros(brain.mask.shape, dtype=np.int16)
     labels[brain.mask] = index @ brain.membership
     nibabel.save(nibabel.Nifti1Image(labels, brain.affine), path)
-    table = pd.DataFrame({"index": index, "name": list(REGIONS)})
+    table = pd.DataFrame({"index": index, "name": list(brain.kind.regions)})
     save_table(table, str(path).replace(".nii.gz", ".tsv"))
 
 
-def _description() -> dict:
+def _description(kind: Kind) -> dict:
     return {
-        "Name": "SIMULATED brains watching a film",
+        "Name": f"SIMULATED brains {kind.does}",
         "BIDSVersion": "1.10.0",
         "DatasetType": "derivative",
         "GeneratedBy": [
@@ -159,7 +208,7 @@ def _truth(brain: Brain) -> xr.Dataset:
             "noise_ceiling": ("voxel", brain.noise_ceiling),
             "mask": (("i", "j", "k"), brain.mask),
         },
-        coords={"region": list(REGIONS)}
+        coords={"region": list(brain.kind.regions)}
         | {axis: ("voxel", places[:, n], {"units": "mm"}) for n, axis in enumerate("xyz")},
         attrs={"simulated": 1, "affine": brain.affine.ravel().tolist(), "noise": brain.noise},
     )

@@ -1,10 +1,12 @@
-"""Simulated brains: a film's features, through an HRF, into voxels, with a scanner's noise.
+"""Simulated brains: a stimulus' features, through an HRF, into voxels, with a scanner's noise.
 
-Auditory voxels respond to sound, visual voxels to video frames, language voxels to words, each to a
-linear mix of its own. Arrays only: `giblet.demo.bids_writer` writes them as a BIDS data set.
+Each region responds to features of its own, each voxel to a linear mix of them. Viewers of a film
+have auditory, visual and language voxels; listeners to music auditory voxels, and others that
+follow surprisal, tonality and form. Arrays only: `giblet.demo.bids_writer` writes them as a BIDS
+data set.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -23,12 +25,47 @@ from giblet.timing import (
 )
 
 SOUND, PICTURES, WORDS = "auditory", "visual", "language"
-# region: radius and centres, mm in MNI space
-REGIONS = {
-    SOUND: (20.0, [(-52, -20, 8), (52, -20, 8)]),
-    PICTURES: (20.0, [(0, -85, 0), (-20, -85, 0), (20, -85, 0)]),
-    WORDS: (14.0, [(-48, 20, 12), (-56, -44, 4), (-46, -62, 24), (-52, 0, -20)]),
-}
+SURPRISAL, TONALITY, FORM = "surprisal", "tonal", "form"
+Place = tuple[float, list[tuple[int, int, int]]]  # radius and centres, mm in MNI space
+_AUDITORY: Place = (20.0, [(-52, -20, 8), (52, -20, 8)])
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of simulated brains.
+
+    ``does``: in descriptions; ``task``: BIDS task and type of the event; ``regions``: name of a
+    region → its place, in the order of the features; ``adapting``: regions that respond to change,
+    see `giblet.alignment.lag.adapt`.
+    """
+
+    does: str
+    task: str
+    regions: Mapping[str, Place]
+    adapting: frozenset[str]
+
+
+VIEWERS = Kind(
+    "watching a film",
+    "film",
+    {
+        SOUND: _AUDITORY,
+        PICTURES: (20.0, [(0, -85, 0), (-20, -85, 0), (20, -85, 0)]),
+        WORDS: (14.0, [(-48, 20, 12), (-56, -44, 4), (-46, -62, 24), (-52, 0, -20)]),
+    },
+    frozenset({SOUND, PICTURES, WORDS}),
+)
+LISTENERS = Kind(
+    "listening to music",
+    "music",
+    {
+        SOUND: _AUDITORY,
+        SURPRISAL: (16.0, [(-46, 22, 8), (46, 22, 8)]),  # inferior frontal
+        TONALITY: (18.0, [(0, 54, 6)]),  # rostromedial prefrontal (Janata et al. 2002, Science 298)
+        FORM: (18.0, [(0, -58, 36)]),  # precuneus
+    },
+    frozenset({SOUND}),
+)
 BASELINE = 1000.0  # scanner units
 RESPONSE = 0.01  # standard deviation of the strongest response, as a share of the baseline
 
@@ -39,7 +76,8 @@ class Brain:
 
     ``mask`` (i, j, k) bool; ``affine`` (4, 4); ``membership`` (n_regions, n_voxels) bool, at most
     one region a voxel; ``strength`` (n_voxels,) from 1 at a region's centre to 0.5 at its edge, 0
-    outside; ``noise``: standard deviation of the noise, in strengths.
+    outside; ``noise``: standard deviation of the noise, in strengths; ``kind``: whose regions they
+    are.
     """
 
     mask: np.ndarray
@@ -47,6 +85,7 @@ class Brain:
     membership: np.ndarray
     strength: np.ndarray
     noise: float
+    kind: Kind = VIEWERS
 
     @property
     def noise_ceiling(self) -> np.ndarray:
@@ -69,7 +108,7 @@ class RunClock:
     scan_times: np.ndarray  # (n_volumes,) s, when each volume is taken
 
 
-def make_brain(resolution_mm: float, noise: float) -> Brain:
+def make_brain(resolution_mm: float, noise: float, kind: Kind = VIEWERS) -> Brain:
     """The voxels of nilearn's MNI152 template brain, and the regions they belong to."""
     from nibabel.affines import apply_affine
     from nilearn.datasets import load_mni152_brain_mask
@@ -78,11 +117,11 @@ def make_brain(resolution_mm: float, noise: float) -> Brain:
     mask = np.asanyarray(image.dataobj) > 0
     places = apply_affine(image.affine, np.argwhere(mask))[:, None]  # (n_voxels, 1, 3)
     reach = np.stack(  # (n_regions, n_voxels): distance to the nearest centre, in radii
-        [np.linalg.norm(places - c, axis=2).min(axis=1) / r for r, c in REGIONS.values()]
+        [np.linalg.norm(places - c, axis=2).min(axis=1) / r for r, c in kind.regions.values()]
     )
     membership = (reach == reach.min(axis=0)) & (reach < 1)
     strength = np.where(membership, 1 - reach**2 / 2, 0).sum(axis=0)
-    return Brain(mask, image.affine, membership, strength, noise)
+    return Brain(mask, image.affine, membership, strength, noise, kind)
 
 
 def run_clocks(
@@ -188,9 +227,13 @@ def simulate_scans(
 ) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
     """Every scan in turn: subject, run (both from 0), BOLD (n_volumes, n_voxels), motion.
 
-    ``features``: for each of `REGIONS` (n_samples, n_features) at ``rate_hz``.
+    ``features``: for each region of the brain's kind (n_samples, n_features) at ``rate_hz``.
     """
-    features = [_standardise(adapt(check_features(array), rate_hz)) for array in features]
+    checked = zip(brain.kind.regions, map(check_features, features), strict=True)
+    features = [
+        _standardise(adapt(array, rate_hz) if region in brain.kind.adapting else array)
+        for region, array in checked
+    ]
     blurred = [np.concatenate([blur(f, rate_hz, c, t_r) for c in clocks]) for f in features]
     shared = np.random.default_rng([seed, 0])
     sizes = zip(features, brain.membership.sum(axis=1), strict=True)

@@ -44,6 +44,9 @@ from .quality import (
     ridge_folds as ridge_folds,
     summary_table as summary_table,
 )
+from .region_maps import (
+    region_table as region_table,
+)
 from .scores import (
     bold_rows as bold_rows,
     code_rows as code_rows,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import io
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +19,8 @@ from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.framing import ungroup_trs
 from giblet.export.files import FILM_TIME, TABLE, Export
 from giblet.export.names import bids_label
+from giblet.music.midi import write_midi
+from giblet.music.notes import Notes
 from giblet.timing import (
     TrClock,
     acquisition_times,
@@ -131,31 +135,82 @@ def _stream(audio: np.ndarray, parts: list[_Part], clock: TrClock) -> pd.DataFra
 def export_regressors(export: Export, name: str, regressors: xr.Dataset) -> None:
     """One modality's regressors, as ``film_regressors`` gives them: a table a run, one sidecar.
 
-    Nothing where there are none.
+    Nothing where there are none. Columns have their own names where the modality names them.
     """
     if not regressors.data_vars:
         return
     desc, attrs = bids_label(name), regressors.attrs
-    values = {desc: regressors["regressors"].values}
+    lags = attrs["fir_lags_seconds"]
+    lags = json.loads(lags) if isinstance(lags, str) else list(lags)
+    described = {"Description": f"{name} of the film, blurred by the HRF", "Units": "arbitrary"}
+    parts, film_time = [regressors["regressors"].values], export.scans["film_time"].values
+    fields = _named(regressors, lags)
+    fields = fields or dict.fromkeys(_numbered(desc, parts[0].shape[1]), described)
     if "n_words" in regressors:
-        values["nWords"] = regressors["n_words"].values
-    values = {label: v.reshape(len(v), -1) for label, v in values.items()}
-    columns = [c for label, v in values.items() for c in _numbered(label, v.shape[1])]
-    joined, film_time = np.concatenate([*values.values()], axis=1), export.scans["film_time"].values
+        parts.append(regressors["n_words"].values.reshape(len(film_time), -1))
+        fields |= dict.fromkeys(_numbered("nWords", parts[1].shape[1]), described)
+    joined, columns = np.concatenate(parts, axis=1), [*fields]
     for subject, run, here in export.showings():
         table = {"film_time": film_time[here]} | dict(zip(columns, joined[here].T, strict=True))
         export.save_columns(export.names.of_run(subject, run, TABLE, desc=desc), table)
-    lags = attrs["fir_lags_seconds"]
-    described = {"Description": f"{name} of the film, blurred by the HRF", "Units": "arbitrary"}
     export.describe(
         export.names.root / f"desc-{desc}_{TABLE}",
         f"What a linear model may read of the film: {name}. A row a volume of the run; "
         "non-steady ones have none.",
         SamplingFrequency=frames_rate_hz(1, float(attrs["t_r"])),
         HRFModel=attrs["hrf_model"],
-        FIRLagsSeconds=json.loads(lags) if isinstance(lags, str) else list(lags),
+        FIRLagsSeconds=lags,
         film_time=FILM_TIME,
-        **dict.fromkeys(columns, described),
+        **fields,
+    )
+
+
+def _named(regressors: xr.Dataset, lags: list[float]) -> dict[str, dict]:
+    """Sidecar fields of each column by its name; nothing where columns have no names.
+
+    With several lags a name ends in its lag: ``onset_rate_lag_2.5s``.
+    """
+    if "value" not in regressors.coords:
+        return {}
+    facts = {c: regressors[c].values for c in ("value", "space", "unit", "causal")}
+    names = facts["value"].astype(str)
+    behind = np.repeat(lags, len(names) // len(lags)) if len(lags) > 1 else None
+    fields = {}
+    for i, name in enumerate(names.tolist()):
+        column = name if behind is None else f"{name}_lag_{behind[i]:g}s"
+        fields[column] = {
+            "Description": f"{name} of the score, blurred by the HRF",
+            "Units": f"{facts['unit'][i]} (times the HRF)",
+            "FeatureSpace": str(facts["space"][i]),
+            "Causal": bool(facts["causal"][i]),
+        }
+    return fields
+
+
+def export_score(export: Export, notes: Notes, attrs: Mapping) -> None:
+    """The score on the film's clock as ``stimuli/<its name>.mid``, with a sidecar.
+
+    ``notes``, ``attrs`` as `giblet.music.score_files.load_score` gives them. Notes that begin
+    before the film are left out.
+    """
+    offset = float(attrs["score_offset"])
+    onset, beats = notes.onset + offset, notes.beats
+    kept = onset >= 0
+    columns = (c[kept] for c in (onset, notes.duration, notes.pitch, notes.velocity))
+    beats = beats and replace(beats, seconds=beats.seconds + offset)
+    path = export.names.root / "stimuli" / Path(str(attrs["score"])).with_suffix(".mid").name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_midi(Notes(*columns, beats=beats), path)
+    lag = float(attrs.get("score_lag_ms", np.nan))
+    export.describe(
+        path,
+        "Score of the film's music; its second 0 is the film's.",
+        Film=str(attrs["film"]),
+        ScoreFingerprint=str(attrs["input"]),
+        ScoreOffset=offset,
+        NumberOfNotes=int(kept.sum()),
+        NotesLeftOut=int((~kept).sum()),
+        **({} if np.isnan(lag) else {"SoundLagMs": lag}),
     )
 
 

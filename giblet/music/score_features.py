@@ -12,6 +12,7 @@ from giblet.errors import GibletError
 from giblet.music.metre import bar_phase, beat_phase, metrical_weight
 from giblet.music.ngrams import NgramModel, NoteSurprisal
 from giblet.music.notes import Notes
+from giblet.music.novelty import novelty
 from giblet.music.roughness import roughness
 from giblet.music.sounding import polyphony
 from giblet.music.tonality import chord_change, key_clarity, tonnetz, tonnetz_speed
@@ -186,6 +187,7 @@ FEATURES: dict[str, Feature] = {
         Feature("tonnetz_speed", "1/s", _state(tonnetz_speed), "mean"),
         Feature("chord_change", "1", lambda piece: chord_change(piece.notes)),
         Feature("roughness", "1", _state(roughness), "mean"),
+        Feature("novelty", "1", _state(novelty), "mean"),
         Feature("beat_phase", "1", _circle(beat_phase), needs="beats"),
         Feature("bar_phase", "1", _circle(bar_phase), needs="beats"),
         Feature("metrical_weight", "1", lambda piece: metrical_weight(piece.notes), needs="beats"),

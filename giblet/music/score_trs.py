@@ -31,6 +31,7 @@ SPACES = {
     ),
     "harmony": ("key and chords", ("key_clarity", "tonnetz", "tonnetz_speed", "chord_change")),
     "metre": ("beat and bar", ("beat_phase", "bar_phase", "metrical_weight")),
+    "form": ("novelty of 48 s", ("novelty",)),
     "latents": (
         "latents, which know the future",
         tuple(name for name in FEATURES if name.startswith("latent_")),

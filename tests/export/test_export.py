@@ -27,6 +27,7 @@ from giblet.autoencoder.inference import bottlenecks, predict_bold
 from giblet.brain.events import film_times
 from giblet.commands.export import export
 from giblet.commands.scans import brain_quality, convolve_hrf, load_bold
+from giblet.commands.score import read_score, score_features
 from giblet.config.config import parse_config
 from giblet.config.sections import ModelConfig, SplitConfig
 from giblet.demo import film_path
@@ -39,12 +40,22 @@ from giblet.export.film import export_stimulus
 from giblet.export.names import Names
 from giblet.io.arrays import load_arrays, save_arrays
 from giblet.io.tables import load_json, load_table, save_table
+from giblet.music.midi import read_midi, write_midi
+from giblet.music.notes import Notes
 from giblet.timing import TrClock
 
 T_R, SECONDS = 1.5, 30
-CONFIG = parse_config({"dataset": "tiny", "quality": {"n_permutations": 5, "n_shifts": 5}})
+CONFIG = parse_config(
+    {
+        "dataset": "tiny",
+        "quality": {"n_permutations": 5, "n_shifts": 5},
+        "score_offset": 2.0,
+        "music": {"model": "none"},
+    }
+)
 SMALL = ModelConfig(layout="flat", audio_dim=8, bottleneck_dim=16, decoder_dim=8, readout_rank=2)
 SPLITS = SplitConfig(test=0.3, validation=0.2, gap_seconds=1.5)
+PIECE = Notes(np.arange(40) / 2, np.full(40, 0.4), 60 + np.arange(40) * 7 % 12, np.arange(40, 80))
 RUN = "sub-02/func/sub-02_task-film_run-2"
 SPACE = "space-MNI152NLin2009cAsym"
 
@@ -74,13 +85,17 @@ def made(tmp_path_factory):
     words["n_words"] = ("tr", rng.integers(0, 9, n_trs).astype(np.float32))
     save_arrays(xr.Dataset(words), folder / "words.nc")
     (folder / "regressors").mkdir()
-    blurred = [folder / "regressors" / "encodec.nc", folder / "regressors" / "text.nc"]
-    for source, file in zip(("tr_synchronous.nc", "words.nc"), blurred, strict=True):
+    write_midi(PIECE, folder / "piece.mid")
+    read_score(folder / "film.wav", folder / "piece.mid", folder / "score.nc", CONFIG)
+    score_features(folder / "score.nc", folder / "trs.nc", folder / "notes.tsv", CONFIG)
+    sources = {"encodec": "tr_synchronous.nc", "text": "words.nc", "score": "trs.nc"}
+    blurred = [folder / "regressors" / f"{name}.nc" for name in sources]
+    for source, file in zip(sources.values(), blurred, strict=True):
         convolve_hrf(folder / source, folder / "bold.nc", file, CONFIG)
     quality = folder / "quality.nc"
     brain_quality(folder / "bold.nc", quality, folder / "quality.tsv", CONFIG, blurred)
     film, scans = load_arrays(folder / "tr_synchronous.nc"), load_arrays(folder / "bold.nc")
-    aligned = align([film], scans, [load_arrays(file) for file in blurred], T_R, SPLITS)
+    aligned = align([film], scans, [load_arrays(file) for file in blurred[:2]], T_R, SPLITS)
     save_arrays(aligned, folder / "aligned.nc")
     torch.manual_seed(0)
     shapes = film_shapes(aligned, "spm", processor.codec.codebook_dim)
@@ -93,6 +108,7 @@ def export_all(folder, to, config=CONFIG):
     names = {name: folder / f"{name}.nc" for name in ("bold", "quality", "aligned")}
     blurred = sorted((folder / "regressors").glob("*.nc"))
     more = {"film": folder / "tr_synchronous.nc", "model": folder / "model"}
+    more["score"] = folder / "score.nc"
     export(source=folder / "scans", folder=to, config=config, regressors=blurred, **names, **more)
 
 
@@ -201,6 +217,49 @@ def test_regressors_are_read_back_as_they_were(made, name):
     said = load_json(made / f"bids/desc-{name}_timeseries.json")
     assert {"film_time", *table} <= said.keys()
     assert said["SamplingFrequency"] == pytest.approx(1 / T_R)
+
+
+def test_columns_of_the_score_have_names(made):
+    """And their space, unit and causality in the sidecar."""
+    table = pd.read_csv(made / f"bids/{RUN}_desc-score_timeseries.tsv", sep="\t")
+    scans, blurred = load_arrays(made / "bold.nc"), load_arrays(made / "regressors/score.nc")
+    here, names = of_run(scans), blurred["value"].values.astype(str).tolist()
+    assert {"onset_rate", "tonnetz_fifth_x", "ngram_surprisal_pitch", "novelty"} <= {*names}
+    assert list(table) == ["film_time", *names]
+    np.testing.assert_array_equal(table[names].to_numpy(np.float32), blurred["regressors"][here])
+    sidecar = load_json(made / "bids/desc-score_timeseries.json")
+    assert sidecar["ngram_surprisal_pitch"]["FeatureSpace"] == "expectation"
+    assert sidecar["onset_rate"]["Units"].startswith("1/s")
+    assert all(sidecar[name]["Causal"] is True for name in names)
+
+
+def test_columns_at_several_lags_are_named_by_their_lag(made, tmp_path):
+    config = CONFIG.model_copy(update={"hrf_model": "fir", "fir_lags_seconds": [2.0, 3.5]})
+    convolve_hrf(made / "trs.nc", made / "bold.nc", tmp_path / "score.nc", config)
+    export(
+        made / "bold.nc",
+        made / "scans",
+        tmp_path / "bids",
+        config,
+        regressors=[tmp_path / "score.nc"],
+    )
+    table = pd.read_csv(tmp_path / f"bids/{RUN}_desc-score_timeseries.tsv", sep="\t")
+    blurred = load_arrays(tmp_path / "score.nc")
+    rate = blurred["regressors"][
+        of_run(load_arrays(made / "bold.nc")), blurred["value"] == "novelty"
+    ]
+    for column, lag in zip(("novelty_lag_2s", "novelty_lag_3.5s"), rate.T, strict=True):
+        np.testing.assert_array_equal(table[column].astype(np.float32), lag)
+
+
+def test_the_score_is_midi_on_the_films_clock(made):
+    exported = read_midi(made / "bids/stimuli/piece.mid")
+    np.testing.assert_allclose(exported.onset, PIECE.onset + 2.0, atol=1e-3)
+    np.testing.assert_array_equal(exported.pitch, PIECE.pitch)
+    sidecar = load_json(made / "bids/stimuli/piece.json")
+    assert sidecar["NumberOfNotes"] == 40
+    assert sidecar["ScoreOffset"] == 2.0
+    assert sidecar["Description"].startswith("SIMULATED")
 
 
 @pytest.mark.slow

@@ -50,7 +50,7 @@ def test_values_are_those_of_the_features_and_say_what_they_are(notes):
     assert (str(of["score_space"].values), str(of["score_unit"].values)) == ("harmony", "1/s")
     assert str(arrays.sel(score_value="tonnetz_fifth_x")["score_unit"].values) == "1"
     spaces = dict.fromkeys(arrays["score_space"].values.tolist())
-    assert list(spaces) == ["notes", "expectation", "harmony", "metre"]
+    assert list(spaces) == ["notes", "expectation", "harmony", "form", "metre"]
     assert arrays["score_causal"].values.all()
     assert "latent_fine" in arrays.attrs["left_out"]
     assert "ngram_surprisal_pitch" not in arrays.attrs["left_out"]

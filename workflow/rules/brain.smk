@@ -7,6 +7,7 @@ if SETTINGS.bold_source == "simulated":
         input:
             film=FILM,
             annotations=ANNOTATIONS or [],
+            score=SCORE or [],
         output:
             folder=directory(BOLD),
         log:
@@ -21,11 +22,16 @@ if SETTINGS.bold_source == "simulated":
             runtime=runtime("simulate_bold"),
         params:
             annotations="--annotations=" if ANNOTATIONS else "",
-            settings=settings("audio_track", "t_r", "seed", "words"),
+            score="--score=" if SCORE else "",
+            settings=settings(
+                *["audio_track", "t_r", "seed", "words"],
+                *["score_offset"] * bool(SCORE),
+            ),
             source=source_fingerprint("simulate_bold"),
         shell:
             '"$GIBLET_PYTHON" -m giblet simulate_bold --film={input.film:q}'
-            " {params.annotations}{input.annotations:q} --folder={output.folder:q} --settings={params.settings:q} 2>&1 | tee -i {log:q}"
+            " {params.annotations}{input.annotations:q} {params.score}{input.score:q}"
+            " --folder={output.folder:q} --settings={params.settings:q} 2>&1 | tee -i {log:q}"
 
 
 rule load_bold:

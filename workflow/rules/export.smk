@@ -11,6 +11,7 @@ rule export:
         regressors=[f"{RESULTS}/regressors/{m}.nc" for m in modalities(SETTINGS.path)],
         aligned=f"{RESULTS}/aligned/{SETTINGS.path}.nc" if SETTINGS.has_film else [],
         model=f"{RESULTS}/model/{SETTINGS.path}" if SETTINGS.has_film else [],
+        score=f"{RESULTS}/features/score.nc" if SCORE else [],
     output:
         folder=directory(f"{RESULTS}/bids"),
     log:
@@ -27,11 +28,12 @@ rule export:
         film="--film=" if SETTINGS.has_film else "",
         aligned="--aligned=" if SETTINGS.has_film else "",
         model="--model=" if SETTINGS.has_film else "",
+        score="--score=" if SCORE else "",
         settings=settings("dataset", "task"),
         source=source_fingerprint("export"),
     shell:
         '"$GIBLET_PYTHON" -m giblet export --bold={input.bold:q} --source={input.source:q}'
         " --quality={input.quality:q} {params.film}{input.film:q}"
         " --regressors {input.regressors:q} {params.aligned}{input.aligned:q}"
-        " {params.model}{input.model:q} --folder={output.folder:q}"
+        " {params.model}{input.model:q} {params.score}{input.score:q} --folder={output.folder:q}"
         " --settings={params.settings:q} 2>&1 | tee -i {log:q}"

@@ -16,7 +16,7 @@ from giblet.commands.doctor.costs import COSTS
 from giblet.commands.fingerprint import source_fingerprint
 from giblet.commands.process import rule_environment
 from giblet.config.config import parse_config
-from giblet.demo import annotations_path, film_path
+from giblet.demo import annotations_path, film_path, music_path
 from giblet.errors import GibletError, missing_path
 from giblet.film.modalities import beside_sound
 from giblet.io.paths import check_date
@@ -66,8 +66,8 @@ RESULTS = f"results/{SETTINGS.dataset}"
 LOGS = f"logs/{SETTINGS.dataset}"
 TIMES = f"{RESULTS}/times"
 FILM = [] if not SETTINGS.has_film else SETTINGS.film
-if SETTINGS.is_demo:
-    FILM = short(film_path())
+if SETTINGS.is_demo or SETTINGS.is_music_demo:
+    FILM = short(film_path() if SETTINGS.is_demo else music_path())
 STIMULI, STIMULUS_WORDS, STIMULUS_SCORES, COMPANIONS = [], [], [], []
 if SETTINGS.has_stimuli:
     FILM = f"{RESULTS}/stimuli.wav"

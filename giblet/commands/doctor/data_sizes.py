@@ -162,8 +162,10 @@ def _sound_mb(config: Config) -> float:
 
 
 def _film(config: Config) -> Path:
-    from giblet.demo import film_path
+    from giblet.demo import film_path, music_path
 
+    if config.is_music_demo:
+        return music_path()
     return film_path() if config.is_demo else Path(config.film)
 
 
@@ -293,8 +295,9 @@ def _scans(
     if config.bold_source == "simulated":
         if not config.has_film:
             raise GibletError("simulated brains watch a film: film is none")
-        n_volumes = whole_trs(film_seconds or 0, config.t_r) + 20  # before and after both runs
-        lines.append("scans: SIMULATED, 4 subjects, 2 runs of each, 3,666 voxels")
+        n_runs = 3 if config.is_music_demo else 2
+        n_volumes = whole_trs(film_seconds or 0, config.t_r) + 10 * n_runs  # before and after each
+        lines.append(f"scans: SIMULATED, 4 subjects, {n_runs} runs of each, 3,666 voxels")
         values = n_volumes * 3666 / 1e6
         return {"n_subjects": 4, "n_columns": 3666, "values": 4 * values}
     runs = read_runs(config)

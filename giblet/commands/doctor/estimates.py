@@ -75,7 +75,7 @@ def _quality_need(sizes: Sizes, config: Config) -> Need:
     up to `RIDGE_TRS`, for each modality alone, all, and all but one (with ``n_iter`` mixtures)."""
     quality, series = config.quality, sizes.n_subjects * sizes.n_kept(config.max_voxels)
     correlation = 5e-5 * quality.n_permutations * max(0, sizes.n_subjects - 1) * sizes.values
-    n_bands = 2 * config.has_film + 2 * sizes.has_words + 4 * sizes.has_score
+    n_bands = 2 * config.has_film + 2 * sizes.has_words + 5 * sizes.has_score
     n_fits = n_bands + (n_bands + 1) * quality.n_iter * (n_bands > 1)
     growth = sizes.n_trs * min(sizes.n_trs, RIDGE_TRS) / 360**2
     ridge = RIDGE_SECONDS * series * n_fits * growth
