@@ -156,7 +156,10 @@ def reconstruct_score(
     notes, rows = reconstruct_score(held, code, config.decoding, config.seed, found)
     with replacing_folder(music) as folder:
         for column, one in notes.items():
-            write_midi(one, folder / f"{column}.mid")
+            if len(one):
+                write_midi(one, folder / f"{column}.mid")
+            else:
+                logging.getLogger(__name__).warning("%s: no note was decoded, no .mid", column)
             write_sound(folder / f"{column}.wav", held.rendered(one), rate)
     save_table(score_columns_table(arrays.attrs["encoding_mode"], rows), scores)
 

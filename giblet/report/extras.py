@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,9 @@ from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks
 from giblet.report.segments import Scores
 from giblet.report.tables import FEATURE_LABELS, feature_label, in_order, number
+
+if TYPE_CHECKING:
+    from giblet.report.score import MusicResults
 
 LOSSES = ("loss", "train", "validation", "gradient_share", "baseline")
 
@@ -34,6 +38,7 @@ class Extras:
     times : ``rule seconds cpu_seconds megabytes``
     timeline : table with a row a TR, see ``giblet.report.timeline``
     missing : of ``giblet.report.timeline.missing_volumes``
+    music : ``giblet.report.score.MusicResults``
     """
 
     segments: Scores = field(default_factory=dict)
@@ -48,6 +53,7 @@ class Extras:
     times: pd.DataFrame | None = None
     timeline: pd.DataFrame | None = None
     missing: pd.DataFrame | None = None
+    music: "MusicResults | None" = None
 
 
 @dataclass(frozen=True)
