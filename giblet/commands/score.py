@@ -117,20 +117,21 @@ def reconstruct_score(
 
     arrays = load_arrays(aligned, *ALIGNED)
     piece, facts = load_score(score)
-    if facts["film_input"] != arrays.attrs["input"]:
+    t_r, trs = float(arrays.attrs["t_r"]), arrays["tr"].values
+    if facts.get("film_input") != arrays.attrs.get("input"):
         raise GibletError(
-            f"{score}: the score was read for {facts['film']}, and {aligned} is of "
-            f"{arrays.attrs.get('film', 'another film')}: run read_score and sync_align again"
+            f"{score}: the score was read for {facts.get('film', 'another film')}, and {aligned} "
+            f"is of {arrays.attrs.get('film', 'another film')}: run read_score and sync_align again"
         )
-    autoencoder = Autoencoder.from_pretrained(model)
-    data = film_data(arrays, autoencoder.config.hrf_placement == "inputs")
-    processor = AudioProcessor.from_config(config, "mel")
-    rate, t_r, trs = processor.sample_rate, float(arrays.attrs["t_r"]), arrays["tr"].values
     if int(facts["n_trs"]) <= trs[-1]:
         raise GibletError(
             f"{score}: the score is laid out over {facts['n_trs']} TRs, and {aligned} goes up to "
             f"TR {trs[-1]}: run read_score again"
         )
+    autoencoder = Autoencoder.from_pretrained(model)
+    data = film_data(arrays, autoencoder.config.hrf_placement == "inputs")
+    processor = AudioProcessor.from_config(config, "mel")
+    rate = processor.sample_rate
     wave = film_sound(film, arrays, rate, config.audio_track)
     held = HeldOutScore(
         piece.moved(float(facts["score_offset"])),
