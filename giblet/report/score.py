@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from giblet.music.note_metrics import LATENTS, SCORE_METRICS
+from giblet.music.note_metrics import LATENTS, NOTES, SCORE_METRICS, SOUND
 from giblet.music.notes import Notes
 from giblet.report.extras import TextTable
 from giblet.report.listen import player_uri
@@ -122,21 +122,24 @@ def label(column: str, simulated: bool) -> str:
 
 
 def score_tables(scores: pd.DataFrame, simulated: bool) -> list[TextTable]:
-    """Scores of notes and sounds, a row a column; then those of the levels."""
+    """Scores of notes, of their sound, and of the levels: a row a column of the results."""
     scores = scores.fillna({"level": ""})
-    of_notes, levels = scores[scores["level"] == ""], list(scores["level"].unique())
-    names = [name for name, metric in SCORE_METRICS.items() if metric.applies_to != LATENTS]
-    header = ["Column", *(SCORE_METRICS[name].label for name in names)]
-    tables = [TextTable("Notes and sound", header, _rows(of_notes, names, simulated))]
-    names = [name for name, metric in SCORE_METRICS.items() if metric.applies_to == LATENTS]
-    header = ["Level and column", *(SCORE_METRICS[name].label for name in names)]
-    rows = [
-        row
-        for level in levels
-        if level
-        for row in _rows(scores[scores["level"] == level], names, simulated, f"{level}: ")
-    ]
-    return [*tables, TextTable("Levels", header, [*rows, _chance(names)])] if rows else tables
+    tables = []
+    for caption, what in (
+        ("Notes", NOTES),
+        ("Rendered notes against the film's sound", SOUND),
+        ("Levels", LATENTS),
+    ):
+        names = [name for name, metric in SCORE_METRICS.items() if metric.applies_to == what]
+        part = scores[scores["metric"].isin(names)]
+        rows = [
+            row
+            for level in part["level"].unique()
+            for row in _rows(part[part["level"] == level], names, simulated, level)
+        ]
+        header = ["", *(SCORE_METRICS[name].label for name in names)]
+        tables += [TextTable(caption, header, [*rows, _chance(names)])] if rows else []
+    return tables
 
 
 def level_sentence(scores: pd.DataFrame, simulated: bool) -> str:
@@ -160,20 +163,17 @@ def level_sentence(scores: pd.DataFrame, simulated: bool) -> str:
     return text
 
 
-def _rows(
-    scores: pd.DataFrame, names: list[str], simulated: bool, prefix: str = ""
-) -> list[list[str]]:
-    cells = scores.set_index(["column", "metric"])
-    rows = [
+def _rows(scores: pd.DataFrame, names: list[str], simulated: bool, level: str) -> list[list[str]]:
+    cells, prefix = scores.set_index(["column", "metric"]), f"{level}: " if level else ""
+    return [
         [prefix + label(column, simulated), *(_cell(cells, column, name) for name in names)]
         for column in in_order(scores["column"], COLUMNS)
     ]
-    return rows if prefix else [*rows, _chance(names)]
 
 
 def _chance(names: list[str]) -> list[str]:
     chances = [SCORE_METRICS[name].chance for name in names]
-    return ["chance", *("see nulls" if c is None else number(c, 2) for c in chances)]
+    return ["chance", *("" if c is None else number(c, 2) for c in chances)]
 
 
 def _cell(cells: pd.DataFrame, column: str, name: str) -> str:

@@ -62,14 +62,15 @@ def test_higher_notes_are_higher():
 
 
 def test_tables_have_nulls_chance_and_p(music):
-    of_notes, levels = score_tables(music.scores, simulated=True)
+    of_notes, of_sound, levels = score_tables(music.scores, simulated=True)
     cells = {row[0]: dict(zip(of_notes.header, row, strict=True)) for row in of_notes.rows}
     brain = cells["from BOLD (simulated)"]
     assert brain["Note F1 (50 ms)"] == "0.25 [0.20, 0.30], p 0.0123"
     assert brain["Same key"] == ""
     assert cells["null: BOLD of other moments (simulated)"]["Note F1 (50 ms)"].startswith("0.05")
-    assert cells["chance"]["Identified by sound, 10-way"] == "0.10"
-    assert cells["chance"]["Note F1 (50 ms)"] == "see nulls"
+    assert cells["chance"]["Note F1 (50 ms)"] == ""  # the nulls say it
+    assert of_sound.rows[-1] == ["chance", "0.50", "0.10"]
+    assert of_sound.rows[0] == ["from BOLD (simulated)", "", "0.40 [0.30, 0.50], p 0.0010"]
     assert [row[0] for row in levels.rows] == [
         "local: through its code",
         "local: from BOLD (simulated)",
