@@ -141,7 +141,8 @@ def reconstruct_score(
         brains = _by_subject(decoded, BRAIN)
         levels |= {BRAIN: brains, SHUFFLED: _by_subject(decoded, SHUFFLED)[:1]}
     pieces = {"score": [_through_tokens(original)], "score_other": other_passages(held)}
-    pieces |= {column: code.notes(several, seed) for column, several in levels.items()}
+    together = iter(code.notes([one for several in levels.values() for one in several], seed))
+    pieces |= {c: [next(together) for _ in several] for c, several in levels.items()}
 
     by_notes = _scored_notes(held, original, pieces, seed)
     rows = _rows(by_notes, "", _sound_p(held, pieces, by_notes, decoding, seed), held, seed)
