@@ -35,12 +35,13 @@ from giblet.music.note_metrics import LATENTS, SCORE_METRICS, SOUND, clip_scores
 from giblet.music.notes import Notes
 from giblet.music.passages import clips, laid_out, passages
 from giblet.music.synth import synthesize
-from giblet.music.tokens import detokenize, tokenize
+from giblet.music.tokens import VOCABULARY, detokenize, tokenize
 from giblet.timing import tr_onsets, trs_for, volumes_to_trs
 
 FEWEST_CLIPS = 10  # of which one is chosen
 COLUMNS = ["path", "column", "level", "metric", "value", "low", "high", "n", "n_failed"]
 COLUMNS += ["chance", "p"]
+_EDGE = VOCABULARY.step_seconds
 _NAMES = {BRAIN: "score_brain", SHUFFLED: "score_brain_shuffled"}
 
 
@@ -79,8 +80,8 @@ class HeldOutScore:
         return laid_out(parts, stretches, self.t_r)
 
     def clips(self, notes: Notes) -> list[Notes]:
-        """The notes of each held-out clip."""
-        return clips(notes, self.stretches, self.clip_trs, self.t_r)
+        """The notes of each held-out clip; edges are a step early, as tokens round onsets."""
+        return clips(notes.moved(_EDGE), self.stretches, self.clip_trs, self.t_r)
 
     def rows(self, values: np.ndarray) -> np.ndarray:
         """Values (n_test, n_features) by clip, (n_clips, n_features of all its TRs)."""
@@ -92,9 +93,9 @@ class HeldOutScore:
         return np.pad(wave, (0, len(self.sound) - len(wave)))
 
     def density(self, notes: Notes) -> np.ndarray:
-        """Onsets in each held-out TR, (n_test, 1)."""
+        """Onsets in each held-out TR, (n_test, 1), edges as in `clips`."""
         n_test = len(self.data.where("test"))
-        trs = volumes_to_trs(notes.onset, self.t_r)
+        trs = volumes_to_trs(notes.onset + _EDGE, self.t_r)
         return np.bincount(trs[trs < n_test], minlength=n_test)[:, None].astype(float)
 
     def check(self) -> None:
