@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -12,13 +11,21 @@ from giblet.alignment.dataset import FilmData
 from giblet.audio.metrics.table import metric_of
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks
+from giblet.music.notes import Notes
 from giblet.report.segments import Scores
 from giblet.report.tables import FEATURE_LABELS, feature_label, in_order, number
 
-if TYPE_CHECKING:
-    from giblet.report.score import MusicResults
-
 LOSSES = ("loss", "train", "validation", "gradient_share", "baseline")
+
+
+@dataclass(frozen=True)
+class MusicResults:
+    """What ``reconstruct_score`` made: notes and sounds (n_samples,) by column, and its table."""
+
+    notes: Mapping[str, Notes]
+    sounds: Mapping[str, np.ndarray]
+    sample_rate: float
+    scores: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class Extras:
     times : ``rule seconds cpu_seconds megabytes``
     timeline : table with a row a TR, see ``giblet.report.timeline``
     missing : of ``giblet.report.timeline.missing_volumes``
-    music : ``giblet.report.score.MusicResults``
+    music : of ``reconstruct_score``, see `MusicResults`
     """
 
     segments: Scores = field(default_factory=dict)
@@ -53,7 +60,7 @@ class Extras:
     times: pd.DataFrame | None = None
     timeline: pd.DataFrame | None = None
     missing: pd.DataFrame | None = None
-    music: "MusicResults | None" = None
+    music: MusicResults | None = None
 
 
 @dataclass(frozen=True)

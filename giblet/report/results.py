@@ -17,11 +17,10 @@ from giblet.io.schema import ALIGNED, QUALITY, SCANS, SCORE, WORDS
 from giblet.io.tables import gather_tables, load_json, load_table
 from giblet.log import warnings_of
 from giblet.music.midi import read_midi
-from giblet.report.extras import Extras
+from giblet.report.extras import Extras, MusicResults
 from giblet.report.provenance import score_facts
 from giblet.report.run_record import git_commit, rule_times, versions, warnings_by_rules
 from giblet.report.scan_quality import WHOLE_BRAIN, BrainResults, region_table
-from giblet.report.score import MusicResults
 from giblet.report.segments import REFERENCE, matched_mel, matched_rows, score_segments
 from giblet.report.tables import MATCHED
 from giblet.report.timeline import missing_volumes, scanned_table, timeline_table

@@ -1,6 +1,5 @@
 """The score of held-out music in every column: piano rolls, players, and tables of its scores."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +7,7 @@ import pandas as pd
 
 from giblet.music.note_metrics import LATENTS, NOTES, SCORE_METRICS, SOUND
 from giblet.music.notes import Notes
-from giblet.report.extras import TextTable
+from giblet.report.extras import MusicResults, TextTable
 from giblet.report.listen import player_uri
 from giblet.report.material import Material
 from giblet.report.tables import in_order, number
@@ -27,16 +26,6 @@ MAIN = ("original", "score", "score_latent", "score_brain")
 READ_OUT = "bottleneck"  # the level where no music model gave latents
 _MARGIN = 2  # semitones of margin in a picture
 ALPHA = 0.05
-
-
-@dataclass(frozen=True)
-class MusicResults:
-    """What ``reconstruct_score`` made: notes and sounds (n_samples,) by column, and its table."""
-
-    notes: Mapping[str, Notes]
-    sounds: Mapping[str, np.ndarray]
-    sample_rate: float
-    scores: pd.DataFrame
 
 
 @dataclass(frozen=True)

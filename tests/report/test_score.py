@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from music.pieces import broken_chords
 
-from giblet.report.extras import Extras
+from giblet.report.extras import Extras, MusicResults
 from giblet.report.material import Material
 from giblet.report.page import _environment, _rendered
-from giblet.report.score import MusicResults, level_sentence, note_path, piano_rolls, score_tables
+from giblet.report.score import level_sentence, note_path, piano_rolls, score_tables
 from giblet.report.sections import SECTIONS, sections_of
 
 RATE = 8000
