@@ -71,7 +71,7 @@ VERBS = {rule: rule for rule in JOBS} | {"train_codec": "codec train"}
 def test_the_rules_are_those_that_were_agreed():
     assert RULES.keys() == {
         *("extract_codes", "extract_mel", "group_trs", "extract_video", "embed_text"),
-        *("read_score", "score_features"),
+        *("read_score", "score_features", "reconstruct_score"),
         *("simulate_bold", "load_bold", "convolve_hrf", "brain_quality", "sync_align"),
         *("train", "reconstruct", "reconstruct_audio", "report", "train_codec"),
         *("join_stimuli", "pretrain", "lesion", "leave_one_out", "export"),
@@ -326,6 +326,8 @@ def test_a_score_adds_its_rules_and_is_a_modality_like_the_others(tmp_path):
     assert scored == simulated | more
     (tmp_path / FILM).with_suffix(".mid").touch()  # beside the film, of its name
     assert planned(tmp_path, score="auto") == without | score
+    target = planned(tmp_path, "reconstruct_score", score="auto")
+    assert target["reconstruct_score"] == target["read_score"] == target["train"] == 1
 
 
 def test_a_rendered_score_is_on_the_films_trs(tmp_path):
@@ -358,6 +360,7 @@ def test_a_rendered_score_is_on_the_films_trs(tmp_path):
     [
         ((), {"score": "pice.mid"}, "score: pice.mid: no such file or folder in "),
         (("score_features",), {}, "read_score needs a score: score is none"),
+        (("reconstruct_score",), {}, "reconstruct_score needs a score: score is none"),
         (
             ("read_score",),
             {"score": "auto"},

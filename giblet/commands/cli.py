@@ -49,6 +49,7 @@ COMMANDS = {  # in the order in which one uses them
         model.train,
         model.pretrain,
         model.reconstruct,
+        score.reconstruct_score,
         model.report,
     ),
     "virtual lesions": (scans.lesion,),

@@ -162,6 +162,7 @@ OPTIONS = {  # "command option" where an option means something else to a comman
     "report logs": "folder of the rules' logs, whose warnings the page then shows",
     "read_score score": "a MIDI or MusicXML file",
     "read_score notes": "the notes, and their lag behind the film (.nc)",
+    "reconstruct_score music": "MIDI files and their sounds, one a column",
     "simulate_bold score": "a MIDI or MusicXML file of the music",
     "score_features notes": "a table of the features of each note (.tsv)",
     "score_features trs": "features of the score in TRs (.nc)",

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from giblet.commands.option_help import OutputFile
+from giblet.commands.option_help import OutputFile, OutputFolder
 from giblet.config.config import Config
 
 
@@ -91,6 +91,97 @@ def score_features(score: Path, trs: OutputFile, notes: OutputFile, config: Conf
     attrs = arrays.attrs | {name: facts[name] for name in kept if name in facts} | models
     save_arrays(arrays.assign_attrs(attrs), trs, logged_before=_logged(facts))
     save_table(table, notes)
+
+
+def reconstruct_score(
+    film: Path,
+    aligned: Path,
+    score: Path,
+    model: Path,
+    music: OutputFolder,
+    scores: OutputFile,
+    config: Config,
+    regions: Path | None = None,
+) -> None:
+    """Reconstruct notes of held-out music from latents and brain; score them.
+
+    ``--music`` holds a MIDI file and its sound for every column, one held-out TR after the other.
+    With ``music.latent_model`` BOLD is decoded as its latents; without one as the bottleneck of
+    ``--model``, which reads out a piano roll. ``--regions`` is for ``decoding.region``.
+
+    Example: giblet reconstruct_score --film film.mp4 --aligned mel.nc --score score.nc
+        --model model --music music --scores music.tsv
+    """
+    import logging
+
+    from giblet.alignment.aligned import film_data, film_sound
+    from giblet.audio.files import write_sound
+    from giblet.audio.processor import AudioProcessor
+    from giblet.autoencoder.autoencoder import Autoencoder
+    from giblet.brain.regions import find_regions
+    from giblet.errors import GibletError
+    from giblet.evaluation.brain_scores import film_stretch
+    from giblet.evaluation.score_codes import LatentCode, RollCode
+    from giblet.evaluation.score_reconstruction import (
+        HeldOutScore,
+        reconstruct_score,
+        score_columns_table,
+    )
+    from giblet.io.arrays import load_arrays
+    from giblet.io.atomic import replacing_folder
+    from giblet.io.schema import ALIGNED
+    from giblet.io.tables import save_table
+    from giblet.music.midi import write_midi
+    from giblet.music.score_files import load_score
+
+    arrays = load_arrays(aligned, *ALIGNED)
+    piece, facts = load_score(score)
+    t_r, trs = float(arrays.attrs["t_r"]), arrays["tr"].values
+    if facts.get("film_input") != arrays.attrs.get("input"):
+        raise GibletError(
+            f"{score}: the score was read for {facts.get('film', 'another film')}, and {aligned} "
+            f"is of {arrays.attrs.get('film', 'another film')}: run read_score and sync_align again"
+        )
+    if int(facts["n_trs"]) <= trs[-1]:
+        raise GibletError(
+            f"{score}: the score is laid out over {facts['n_trs']} TRs, and {aligned} goes up to "
+            f"TR {trs[-1]}: run read_score again"
+        )
+    autoencoder = Autoencoder.from_pretrained(model)
+    data = film_data(arrays, autoencoder.config.hrf_placement == "inputs")
+    processor = AudioProcessor.from_config(config, "mel")
+    rate = processor.sample_rate
+    wave = film_sound(film, arrays, rate, config.audio_track)
+    held = HeldOutScore(
+        piece.moved(float(facts["score_offset"])),
+        film_stretch(wave, trs[data.where("test")], processor),
+        rate,
+        data,
+        trs,
+        t_r,
+        config.decoding.clip_seconds,
+    )
+    held.check()
+    latents = _loaded("music.latent_model", config.music.latent_model, ("vae", "vae_gan"))
+    if latents is None:
+        logging.getLogger(__name__).info(
+            "music.latent_model is none: BOLD is decoded as the model's bottleneck, which reads "
+            "out a piano roll; there are no levels of latents"
+        )
+        code = RollCode(autoencoder, data, t_r)
+    else:
+        code = LatentCode(latents, held.piece, data, trs, t_r)
+    asked = config.decoding.region and "bold" in arrays
+    found = find_regions(arrays, regions) if asked else None
+    notes, rows = reconstruct_score(held, code, config.decoding, config.seed, found)
+    with replacing_folder(music) as folder:
+        for column, one in notes.items():
+            if len(one):
+                write_midi(one, folder / f"{column}.mid")
+            else:
+                logging.getLogger(__name__).warning("%s: no note was decoded, no .mid", column)
+            write_sound(folder / f"{column}.wav", held.rendered(one), rate)
+    save_table(score_columns_table(arrays.attrs["encoding_mode"], rows), scores)
 
 
 def _listener(config: Config):

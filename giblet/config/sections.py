@@ -354,7 +354,8 @@ class MusicConfig(Section):
     latent_model: str = Field(
         "none",
         min_length=1,
-        description="whose latents are features, which know the future: likewise, of mode vae",
+        description="whose latents are features, which know the future, and are what "
+        "reconstruct_score decodes from BOLD: likewise, of mode vae",
     )
     contexts: list[PositiveInt] = Field(
         [], description="surprisal with the last so many notes alone, too (about 2 s each a minute)"

@@ -133,13 +133,16 @@ class MusicTransformerVAEGAN(nn.Module, SavedMusicModel):
         return self.latents
 
     @torch.inference_mode()
-    def encode(self, notes: Notes) -> dict[str, np.ndarray]:
+    def encode(self, notes: Notes, begin: float | None = None) -> dict[str, np.ndarray]:
         """Latents of a piece: ``fine``, ``local`` and ``global`` (n_segments, width) float32.
 
-        They are posterior means; segments follow one another from the first onset on, each as long
-        as ``settings.latents`` says. Raises GibletError in mode ``transformer``.
+        They are posterior means; segments follow one another from the second ``begin`` on, by
+        default the first onset, each as long as ``settings.latents`` says. Raises GibletError in
+        mode ``transformer``.
         """
         batch = {name: values[None].to(self.device) for name, values in encoded(notes).items()}
+        if begin is not None and len(notes):
+            batch["origin"] = torch.full((1, 1), begin - float(notes.onset[0]), device=self.device)
         posteriors = self.posteriors(batch)
         return {name: posterior.mean[0].cpu().numpy() for name, posterior in posteriors.items()}
 

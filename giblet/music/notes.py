@@ -1,5 +1,6 @@
 """Notes of a piece, in seconds, and the beats that its tempo map and time signatures give."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -115,6 +116,40 @@ class Notes:
     def end(self) -> float:
         """Moment at which the last sounding note ends, in s; 0 without notes."""
         return float((self.onset + self.duration).max()) if len(self) else 0.0
+
+    def between(self, begin: float, end: float) -> Self:
+        """Notes that begin in [begin, end), in s from ``begin`` on; they end at ``end`` at most.
+
+        Without beats.
+
+        >>> notes = Notes(np.array([0.0, 2]), np.ones(2), np.array([60, 64]), np.full(2, 80))
+        >>> part = notes.between(1.5, 2.5)
+        >>> part.onset.tolist(), part.duration.tolist(), part.pitch.tolist()
+        ([0.5], [0.5], [64])
+        """
+        inside = (self.onset >= begin) & (self.onset < end)
+        onset, duration = self.onset[inside], self.duration[inside]
+        return type(self)(
+            onset - begin,
+            np.minimum(duration, end - onset),
+            self.pitch[inside],
+            self.velocity[inside],
+        )
+
+    def moved(self, seconds: float) -> Self:
+        """The same notes, ``seconds`` later, without beats."""
+        return type(self)(self.onset + seconds, self.duration, self.pitch, self.velocity)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Notes"]) -> Self:
+        """The notes of all parts, without beats."""
+        nothing, no_number = np.zeros(0), np.zeros(0, np.int64)
+        return cls.from_unsorted(
+            np.concatenate([nothing, *(part.onset for part in parts)]),
+            np.concatenate([nothing, *(part.duration for part in parts)]),
+            np.concatenate([no_number, *(part.pitch for part in parts)]),
+            np.concatenate([no_number, *(part.velocity for part in parts)]),
+        )
 
     @classmethod
     def from_unsorted(

@@ -11,6 +11,7 @@ from giblet.alignment.dataset import FilmData
 from giblet.audio.metrics.table import metric_of
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks
+from giblet.music.notes import Notes
 from giblet.report.scan_quality import measure_label
 from giblet.report.segments import Scores
 from giblet.report.tables import FEATURE_LABELS, feature_label, in_order, number
@@ -18,6 +19,16 @@ from giblet.report.tables import FEATURE_LABELS, feature_label, in_order, number
 MOST_CLUSTERS = 10
 CLUSTER_PLACES = ("parcel", "hemisphere", "vertex", "x", "y", "z")
 LOSSES = ("loss", "train", "validation", "gradient_share", "baseline")
+
+
+@dataclass(frozen=True)
+class MusicResults:
+    """What ``reconstruct_score`` made: notes and sounds (n_samples,) by column, and its table."""
+
+    notes: Mapping[str, Notes]
+    sounds: Mapping[str, np.ndarray]
+    sample_rate: float
+    scores: pd.DataFrame
 
 
 @dataclass(frozen=True)
@@ -39,6 +50,7 @@ class Extras:
     timeline : table with a row a TR, see ``giblet.report.timeline``
     missing : of ``giblet.report.timeline.missing_volumes``
     clusters : of ``giblet.evaluation.group_maps.cluster_table``
+    music : of ``reconstruct_score``, see `MusicResults`
     """
 
     segments: Scores = field(default_factory=dict)
@@ -55,6 +67,7 @@ class Extras:
     timeline: pd.DataFrame | None = None
     missing: pd.DataFrame | None = None
     clusters: pd.DataFrame | None = None
+    music: MusicResults | None = None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from giblet.io.arrays import load_arrays, open_arrays
 from giblet.io.schema import ALIGNED, QUALITY, SCANS, SCORE, WORDS
 from giblet.io.tables import gather_tables, load_json, load_table
 from giblet.log import warnings_of
-from giblet.report.extras import Extras
+from giblet.music.midi import read_midi
+from giblet.report.extras import Extras, MusicResults
 from giblet.report.provenance import score_facts
 from giblet.report.run_record import git_commit, rule_times, versions, warnings_by_rules
 from giblet.report.scan_quality import WHOLE_BRAIN, BrainResults, region_table
@@ -129,7 +130,16 @@ def _with_film(extras: Extras, results: Path, config: Config, aligned: xr.Datase
         if "stimulus" in aligned.coords
         else {},
         timeline=timeline_table(aligned),
+        music=_music(results / "reconstruct_score", config.path),
     )
+
+
+def _music(folder: Path, path: str) -> MusicResults | None:
+    """What ``reconstruct_score`` made; None where it did not run."""
+    if not (table := folder / f"{path}.tsv").is_file():
+        return None
+    notes = {file.stem: read_midi(file) for file in sorted((folder / path).glob("*.mid"))}
+    return MusicResults(notes, _sounds(folder / path), SAMPLE_RATE, load_table(table))
 
 
 def _add_matched(sounds: dict, aligned: xr.Dataset) -> tuple[float, float] | None:

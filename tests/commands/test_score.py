@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 import soundfile
+import xarray as xr
 from tiny_pipeline import random_piece
 
 from giblet.commands.cli import main
-from giblet.io.arrays import load_arrays
+from giblet.io.arrays import load_arrays, save_arrays
 from giblet.io.tables import load_table
 from giblet.log import warnings_of
 from giblet.music.midi import read_midi, write_midi
@@ -84,6 +85,40 @@ def test_midi_without_notes_is_one_line(folder, capsys):
     assert err.count("\n") == 1
     assert err.startswith("giblet read_score: ")
     assert err.endswith("empty.mid: no notes\n")
+
+
+@pytest.mark.parametrize(
+    ("film", "n_trs", "message"),
+    [
+        (
+            "other",
+            15,
+            "score.nc: the score was read for piece.wav, and {} is of b.wav: run read",
+        ),
+        (
+            "same",
+            16,
+            "score.nc: the score is laid out over 15 TRs, and {} goes up to TR 15: run r",
+        ),
+    ],
+)
+def test_a_score_of_another_film_or_length_is_one_line(folder, capsys, film, n_trs, message):
+    assert read(folder) == 0
+    same = load_arrays(folder / "score.nc").attrs["film_input"]
+    attrs = {"t_r": 2.0, "encoding_mode": "mel", "codebook_size": 0, "film": "b.wav"}
+    attrs |= {"input": same if film == "same" else "0" * 16}
+    arrays = {"audio": (("tr", "row", "frame"), np.zeros((n_trs, 2, 3), np.float32))}
+    arrays |= {name: ("tr", np.repeat("test", n_trs)) for name in ("part", "run")}
+    save_arrays(xr.Dataset(arrays, {"tr": np.arange(n_trs)}, attrs), folder / "aligned.nc")
+    capsys.readouterr()
+    options = {"film": "piece.wav", "aligned": "aligned.nc", "score": "score.nc", "model": "."}
+    options |= {"music": "music", "scores": "music.tsv"}
+    words = [word for name, file in options.items() for word in (f"--{name}", str(folder / file))]
+    assert main(["reconstruct_score", *words, "--settings", json.dumps(SETTINGS)]) == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert message.format(folder / "aligned.nc") in err
+    assert not (folder / "music").exists()
 
 
 def test_a_model_of_the_wrong_mode_is_one_line(folder, capsys):

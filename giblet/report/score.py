@@ -1,0 +1,175 @@
+"""The score of held-out music in every column: piano rolls, players, and tables of its scores."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from giblet.music.note_metrics import LATENTS, NOTES, SCORE_METRICS, SOUND
+from giblet.music.notes import Notes
+from giblet.report.extras import MusicResults, TextTable
+from giblet.report.listen import player_uri
+from giblet.report.material import Material
+from giblet.report.tables import in_order, number
+
+ROLL_SECONDS = 30.0  # shown and played
+COLUMNS = {
+    "original": "the score",
+    "score": "tokens and back (ceiling)",
+    "score_latent": "through its code",
+    "score_brain": "from BOLD",
+    "score_brain_shuffled": "null: BOLD of other moments",
+    "score_prior": "null: a code that knows nothing",
+    "score_other": "null: other passages",
+}
+MAIN = ("original", "score", "score_latent", "score_brain")
+READ_OUT = "bottleneck"  # the level where no music model gave latents
+_MARGIN = 2  # semitones of margin in a picture
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Roll:
+    """A piano roll: its name, SVG paths of its notes and of the score's, and a player."""
+
+    label: str
+    notes: str
+    score: str
+    sound: str
+
+
+@dataclass(frozen=True)
+class Rolls:
+    """Piano rolls of the same seconds; pitches from ``lowest`` on, ``n_pitches`` of them."""
+
+    seconds: float
+    n_pitches: int
+    main: list[Roll]
+    nulls: list[Roll]
+
+
+def score_section(material: Material) -> dict:
+    """Variables of the section; ``material.extras.music`` is there."""
+    music, simulated = material.extras.music, material.simulated
+    assert music is not None
+    kind = " (simulated brains)" if simulated and material.facts["has_bold"] else ""
+    return {
+        "heading": f"Score{kind}",
+        "rolls": piano_rolls(music, simulated),
+        "tables": score_tables(music.scores, simulated),
+        "finding": level_sentence(music.scores, simulated),
+        "has_latents": READ_OUT not in set(music.scores["level"]),
+    }
+
+
+def piano_rolls(music: MusicResults, simulated: bool) -> Rolls:
+    """The first ``ROLL_SECONDS`` of every column, with the score's notes behind."""
+    columns = in_order(music.notes, COLUMNS)
+    end = min(ROLL_SECONDS, max(notes.end for notes in music.notes.values()))
+    shown = {column: music.notes[column].between(0.0, end) for column in columns}
+    pitches = np.concatenate([notes.pitch for notes in shown.values()])
+    lowest, highest = int(pitches.min()) - _MARGIN, int(pitches.max()) + _MARGIN
+    behind = note_path(shown["original"], highest)
+    rolls = {
+        column: Roll(
+            label(column, simulated),
+            note_path(shown[column], highest),
+            "" if column == "original" else behind,
+            player_uri(music.sounds[column], music.sample_rate, end),
+        )
+        for column in columns
+    }
+    return Rolls(
+        end,
+        highest - lowest + 1,
+        [rolls[column] for column in columns if column in MAIN],
+        [rolls[column] for column in columns if column not in MAIN],
+    )
+
+
+def note_path(notes: Notes, highest: int) -> str:
+    """Notes as an SVG path of rectangles: seconds to the right, a unit a semitone downwards.
+
+    >>> note_path(Notes(np.zeros(1), np.ones(1), np.array([60]), np.array([80])), 62)
+    'M0 2h1v1h-1z'
+    """
+    columns = zip(notes.onset, notes.duration, notes.pitch, strict=True)
+    return "".join(
+        f"M{round(onset, 3):g} {highest - pitch}h{round(length, 3):g}v1h-{round(length, 3):g}z"
+        for onset, length, pitch in columns
+    )
+
+
+def label(column: str, simulated: bool) -> str:
+    """The name of a column; of a simulated brain it says so.
+
+    >>> label("score_brain", simulated=True)
+    'from BOLD (simulated)'
+    """
+    from_brain = column.startswith("score_brain")
+    return COLUMNS.get(column, column) + (" (simulated)" if simulated and from_brain else "")
+
+
+def score_tables(scores: pd.DataFrame, simulated: bool) -> list[TextTable]:
+    """Scores of notes, of their sound, and of the levels: a row a column of the results."""
+    scores = scores.fillna({"level": ""})
+    tables = []
+    for caption, what in (
+        ("Notes", NOTES),
+        ("Rendered notes against the film's sound", SOUND),
+        ("Levels", LATENTS),
+    ):
+        names = [name for name, metric in SCORE_METRICS.items() if metric.applies_to == what]
+        part = scores[scores["metric"].isin(names)]
+        rows = [
+            row
+            for level in part["level"].unique()
+            for row in _rows(part[part["level"] == level], names, simulated, level)
+        ]
+        header = ["", *(SCORE_METRICS[name].label for name in names)]
+        tables += [TextTable(caption, header, [*rows, _chance(names)])] if rows else []
+    return tables
+
+
+def level_sentence(scores: pd.DataFrame, simulated: bool) -> str:
+    """Which levels the brain gives back: those whose clips are identified among ten, p < .05."""
+    brain = scores[scores["column"] == "score_brain"]
+    rows = brain[brain["metric"] == "latent_identification_10way"]
+    if rows.empty:
+        return ""
+    what = "the simulated brains" if simulated else "the brain"
+    parts, unsure = [], []
+    for row in rows.itertuples():
+        if np.isfinite(row.p) and row.p < ALPHA and row.value > row.chance:
+            parts.append(f"{row.level} ({100 * row.value:.0f} % of clips, p = {number(row.p, 4)})")
+        if not np.isfinite(row.p):
+            unsure.append(row.level)
+    text = f"Decoded from {what} and identified among ten (chance 10 %): {', '.join(parts)}."
+    if not parts:
+        text = f"No level decoded from {what} is identified among ten above chance."
+    if unsure:
+        text += f" Not tested, as a value holds for several clips: {', '.join(unsure)}."
+    return text
+
+
+def _rows(scores: pd.DataFrame, names: list[str], simulated: bool, level: str) -> list[list[str]]:
+    cells, prefix = scores.set_index(["column", "metric"]), f"{level}: " if level else ""
+    return [
+        [prefix + label(column, simulated), *(_cell(cells, column, name) for name in names)]
+        for column in in_order(scores["column"], COLUMNS)
+    ]
+
+
+def _chance(names: list[str]) -> list[str]:
+    chances = [SCORE_METRICS[name].chance for name in names]
+    return ["chance", *("" if c is None else number(c, 2) for c in chances)]
+
+
+def _cell(cells: pd.DataFrame, column: str, name: str) -> str:
+    """Value, interval, and p where there is one."""
+    if (column, name) not in cells.index:
+        return ""
+    row = cells.loc[(column, name)]
+    value, low, high = (number(row[k], 2) for k in ("value", "low", "high"))
+    text = f"{value} [{low}, {high}]" if np.isfinite(row["low"]) else value
+    return text + (f", p {number(row['p'], 4)}" if np.isfinite(row["p"]) else "")
