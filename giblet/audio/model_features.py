@@ -16,7 +16,7 @@ from giblet.errors import GibletError
 from giblet.film.model_layers import Layers, chosen_layers, load_pretrained
 from giblet.io.hub import model_folder
 
-_SETTING = "features.sound.model"
+_SETTING = "sound_model.name"
 
 
 @dataclass(frozen=True)
@@ -162,13 +162,13 @@ class SoundModel:
             self._context = round(context_seconds * self.sample_rate)
         if longest and self._step + 2 * self._context > longest:
             raise GibletError(
-                f"features.sound: windows of {step_seconds:g} s with {context_seconds:g} s of "
+                f"sound_model: windows of {step_seconds:g} s with {context_seconds:g} s of "
                 f"context on either side are longer than the {longest / self.sample_rate:g} s that "
                 f"{name_or_folder} takes: lower step_seconds or context_seconds"
             )
         self._pooled, self.rate_hz = not hop, self.sample_rate / self.hop
         states = self._states(np.zeros(min(self.sample_rate, longest or self.sample_rate), "f4"))
-        self.layers = chosen_layers(layers, len(states) - 1, "features.sound.layers")
+        self.layers = chosen_layers(layers, len(states) - 1, "sound_model.layers")
         widths = [states[i].shape[2 if states[i].ndim == 3 else 1] for i in self.layers]
         self.widths = widths
 
@@ -213,18 +213,29 @@ def _by_time(states, pooled: bool) -> np.ndarray:
     return states[0].float().numpy()
 
 
-def mean_in_bins(pieces: Iterable[np.ndarray], n_frames: int) -> Iterator[np.ndarray]:
-    """Means of ``n_frames`` frames each, of pieces (n, n_features); the last of what is left.
+def mean_in_bins(
+    pieces: Iterable[np.ndarray], rate_hz: float, bin_seconds: float, n_bins: int
+) -> np.ndarray:
+    """Means of the frames in equal bins of time: (n_bins, n_features) float32.
 
-    >>> [row.tolist() for row in mean_in_bins([np.arange(3.0)[:, None], np.ones((2, 1))], 2)]
-    [[[0.5]], [[1.5]], [[1.0]]]
+    ``pieces`` (n, n_features) at ``rate_hz``; a bin without the middle of a frame has the nearest.
+
+    >>> mean_in_bins([np.arange(6.0)[:, None]], 2.0, 1.5, 2).tolist()
+    [[1.0], [4.0]]
     """
-    held: np.ndarray | None = None
+    total, n_frames, counts = None, 0, np.zeros(n_bins, dtype=int)
     for piece in pieces:
-        held = piece if held is None else np.concatenate([held, piece])
-        whole = (len(held) - 1) // n_frames * n_frames
-        if whole > 0:
-            yield held[:whole].reshape(-1, n_frames, held.shape[1]).mean(axis=1)
-            held = held[whole:]
-    if held is not None and len(held):
-        yield held.mean(axis=0, keepdims=True)
+        middles = (n_frames + np.arange(len(piece)) + 0.5) / rate_hz
+        bins = np.floor(middles / bin_seconds + 1e-9).astype(int)
+        n_frames, kept = n_frames + len(piece), bins < n_bins
+        if total is None:
+            total = np.zeros((n_bins, piece.shape[1]), dtype=np.float32)
+        np.add.at(total, bins[kept], piece[kept])
+        counts += np.bincount(bins[kept], minlength=n_bins)
+        if not kept.all():
+            break
+    if total is None or not counts.any():
+        raise GibletError("the sound is shorter than one bin of features")
+    filled = np.flatnonzero(counts)
+    nearest = filled[np.abs(np.arange(n_bins)[:, None] - filled).argmin(axis=1)]
+    return total[nearest] / counts[nearest, None]

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn, get_origin
 
-from giblet.commands import codec, export, film, model, music, scans, score, setup
+from giblet.commands import codec, export, feature_spaces, film, model, music, scans, score, setup
 from giblet.commands.option_help import OPTIONS, option_help, outputs
 from giblet.commands.process import limit_threads, quiet_hdf5, quiet_libraries
 from giblet.config.config import Config, parse_config
@@ -30,6 +30,8 @@ COMMANDS = {  # in the order in which one uses them
         film.group_trs,
         film.extract_video,
         film.embed_text,
+        feature_spaces.sound_features,
+        feature_spaces.word_features,
         score.read_score,
         score.score_features,
     ),

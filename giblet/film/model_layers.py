@@ -56,7 +56,7 @@ def load_pretrained(name_or_folder: str, setting: str, kind: str, load: Callable
     except (OSError, ValueError, ImportError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
         raise GibletError(f"{setting} {name_or_folder!r}: not {kind} ({reason})") from error
-    unused = ("pooler.", "masked_spec_embed", "pos_conv_embed", "lm_head", "cls.", "decoder.")
+    unused = ("pooler.", "masked_spec_embed")
     missing = [k for k in loading["missing_keys"] if not any(part in k for part in unused)]
     if missing:  # transformers fills them with random numbers
         raise GibletError(f"{setting} {name_or_folder!r}: its weights lack {min(missing)}")

@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from giblet.audio.files import write_sound
 from giblet.audio.model_features import SoundModel, mean_in_bins
+from giblet.commands.feature_spaces import sound_features
+from giblet.config.config import parse_config
 from giblet.errors import GibletError
+from giblet.film.modalities import feature_names
+from giblet.io.arrays import load_arrays
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2}
 CONV = {"conv_dim": (8, 8), "conv_stride": (5, 64), "conv_kernel": (10, 64)}  # 320 samples
@@ -50,7 +55,7 @@ def all_of(model, pieces):
 def test_features_do_not_depend_on_blocks(wav2vec, sound):
     model = SoundModel(wav2vec, [0.5, 1.0], step_seconds=2, context_seconds=1)
     found = all_of(model, [sound])
-    assert model.rate_hz == 50 and found.shape == (350, 32)
+    assert (model.rate_hz, *found.shape) == (50, 350, 32)
     for seconds in (0.3, 5):
         np.testing.assert_allclose(all_of(model, blocks(sound, seconds)), found, atol=1e-5)
 
@@ -96,7 +101,7 @@ def test_one_vector_a_window(tmp_path, sound):
     config = ASTConfig(**SMALL, intermediate_size=16, max_length=200, num_mel_bins=128)
     folder = saved(tmp_path / "m", ASTModel(config), ASTFeatureExtractor(max_length=200))
     model = SoundModel(folder, [2], step_seconds=1, context_seconds=0.5)
-    assert model.rate_hz == 1 and all_of(model, [sound]).shape == (7, 16)
+    assert (model.rate_hz, *all_of(model, [sound]).shape) == (1, 7, 16)
 
 
 def test_a_codecs_latents(tmp_path, sound):
@@ -107,14 +112,16 @@ def test_a_codecs_latents(tmp_path, sound):
     )
     folder = saved(tmp_path / "m", EncodecModel(config), EncodecFeatureExtractor())
     model = SoundModel(folder, [0], step_seconds=2, context_seconds=1)
-    assert model.sample_rate == 24000 and model.rate_hz == 75
+    assert (model.sample_rate, model.rate_hz) == (24000, 75)
     assert all_of(model, [sound[:24000]]).shape == (75, 8)
 
 
-def test_bins_are_means():
+def test_bins_are_means_of_the_frames_in_them():
     frames = np.arange(10.0)[:, None]
-    bins = np.concatenate(list(mean_in_bins(np.split(frames, [1, 2, 9]), 4)))
-    np.testing.assert_array_equal(bins[:, 0], [1.5, 5.5, 8.5])
+    bins = mean_in_bins(np.split(frames, [1, 2, 9]), rate_hz=4, bin_seconds=1, n_bins=2)
+    np.testing.assert_array_equal(bins[:, 0], [1.5, 5.5])
+    few = mean_in_bins([frames], rate_hz=0.5, bin_seconds=1, n_bins=6)  # middles at 1, 3, 5 s
+    np.testing.assert_array_equal(few[:, 0], [0, 0, 0, 1, 1, 2])
 
 
 def test_bad_models_in_one_line(wav2vec, tmp_path):
@@ -129,3 +136,13 @@ def test_bad_models_in_one_line(wav2vec, tmp_path):
         SoundModel(wav2vec, [1.5])
     with pytest.raises(GibletError, match="no such folder, not in the Hugging Face cache"):
         SoundModel("owner/nothing")
+
+
+def test_from_a_sound_to_spaces(wav2vec, sound, tmp_path):
+    write_sound(tmp_path / "film.wav", 0.1 * sound, 16000)
+    model = {"name": wav2vec, "layers": [0.5, 4], "step_seconds": 2, "context_seconds": 1}
+    config = parse_config({"t_r": 1.5, "sound_model": model})
+    sound_features(tmp_path / "film.wav", tmp_path / "spaces.nc", config)
+    arrays = load_arrays(tmp_path / "spaces.nc", *feature_names())
+    assert arrays["sound_model"].shape == (4, 4, 32)
+    assert arrays["sound_model_space"].values.tolist() == ["layer_2"] * 16 + ["layer_4"] * 16
