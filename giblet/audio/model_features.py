@@ -15,6 +15,7 @@ from giblet.audio.blocks import equal_blocks, overlapping
 from giblet.errors import GibletError
 from giblet.film.model_layers import Layers, chosen_layers, load_pretrained
 from giblet.io.hub import model_folder
+from giblet.timing import count_samples, frames_rate_hz, samples_duration
 
 _SETTING = "sound_model.name"
 
@@ -154,19 +155,20 @@ class SoundModel:
         self._processor, self._kind = processor, kind
         self.sample_rate = int(processor.sampling_rate)
         hop, longest = kind.hop(config, processor), kind.longest(config, processor)
-        self._step = round(step_seconds * self.sample_rate)
+        self._step = count_samples(step_seconds, self.sample_rate)
         self.hop = hop or self._step
         self._step = max(1, round(self._step / self.hop)) * self.hop
-        self._context = round(context_seconds * self.sample_rate / self.hop) * self.hop
-        if not hop:  # one vector a window
-            self._context = round(context_seconds * self.sample_rate)
+        context = count_samples(context_seconds, self.sample_rate)
+        self._context = round(context / self.hop) * self.hop if hop else context
         if longest and self._step + 2 * self._context > longest:
+            most = samples_duration(longest, self.sample_rate)
             raise GibletError(
                 f"sound_model: windows of {step_seconds:g} s with {context_seconds:g} s of "
-                f"context on either side are longer than the {longest / self.sample_rate:g} s that "
+                f"context on either side are longer than the {most:g} s that "
                 f"{name_or_folder} takes: lower step_seconds or context_seconds"
             )
-        self._pooled, self.rate_hz = not hop, self.sample_rate / self.hop
+        self._pooled = not hop
+        self.rate_hz = frames_rate_hz(1, samples_duration(self.hop, self.sample_rate))
         states = self._states(np.zeros(min(self.sample_rate, longest or self.sample_rate), "f4"))
         self.layers = chosen_layers(layers, len(states) - 1, "sound_model.layers")
         widths = [states[i].shape[2 if states[i].ndim == 3 else 1] for i in self.layers]
@@ -199,7 +201,7 @@ class SoundModel:
     def _states(self, window: np.ndarray) -> Sequence[Any]:
         import torch
 
-        short = self.sample_rate // 10 - len(window)  # convolutions need more than a few samples
+        short = count_samples(0.1, self.sample_rate) - len(window)
         if short > 0:
             window = np.pad(window, (0, short))
         with torch.inference_mode():

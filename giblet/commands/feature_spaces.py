@@ -20,7 +20,7 @@ def sound_features(film: Path, spaces: OutputFile, config: Config) -> None:
     from giblet.film.modalities import SPACE_SETS
     from giblet.io.arrays import save_arrays
     from giblet.io.checksums import fingerprint
-    from giblet.timing import whole_trs
+    from giblet.timing import frames_rate_hz, samples_duration, whole_trs
 
     own = config.sound_model
     model = SoundModel(own.name, own.layers, own.step_seconds, own.context_seconds)
@@ -28,7 +28,8 @@ def sound_features(film: Path, spaces: OutputFile, config: Config) -> None:
     n_trs = min(n_trs, config.max_trs or n_trs)
     frames = model.features(sound_blocks(film, model.sample_rate, track=config.audio_track))
     n_bins = n_trs * _MOMENTS
-    values = mean_in_bins(frames, model.rate_hz, config.t_r / _MOMENTS, n_bins)
+    bin_seconds = samples_duration(1, frames_rate_hz(_MOMENTS, config.t_r))
+    values = mean_in_bins(frames, model.rate_hz, bin_seconds, n_bins)
     layers = np.split(values, np.cumsum(model.widths)[:-1], axis=1)
     of_layers = {f"layer_{n}": layer for n, layer in zip(model.layers, layers, strict=True)}
     arrays = SPACE_SETS["sound_model"].arrays(of_layers, n_trs)
