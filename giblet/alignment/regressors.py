@@ -10,7 +10,7 @@ from giblet.alignment.hrf import HRF_SECONDS, convolve_hrf
 from giblet.alignment.showings import MOST_SPREAD, Showing, find_showings, run_volumes
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.errors import GibletError
-from giblet.film.modalities import Modality, modality_of
+from giblet.film.modalities import Modality, SpaceSet, modality_of
 from giblet.timing import (
     TOLERANCE,
     acquisition_times,
@@ -56,7 +56,7 @@ def film_regressors(
     return arrays
 
 
-def _columns(film: xr.Dataset, modality: Modality, n_lags: int) -> dict:
+def _columns(film: xr.Dataset, modality: Modality | SpaceSet, n_lags: int) -> dict:
     """What ``film`` says of each column of the regressors, along ``feature``, lag by lag."""
     own = {str(name): c for name, c in film.coords.items() if c.dims == (modality.columns,)}
     start = f"{modality.name}_"

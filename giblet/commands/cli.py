@@ -15,6 +15,7 @@ from typing import NoReturn, get_origin
 from giblet.commands import (
     codec,
     export,
+    feature_spaces,
     film,
     listening_test,
     model,
@@ -40,6 +41,8 @@ COMMANDS = {  # in the order in which one uses them
         film.group_trs,
         film.extract_video,
         film.embed_text,
+        feature_spaces.sound_features,
+        feature_spaces.word_features,
         score.read_score,
         score.score_features,
     ),

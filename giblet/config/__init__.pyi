@@ -17,8 +17,10 @@ from .sections import (
     QualityConfig as QualityConfig,
     ScanConfig as ScanConfig,
     Section as Section,
+    SoundModelConfig as SoundModelConfig,
     SplitConfig as SplitConfig,
     TrainingConfig as TrainingConfig,
     VideoConfig as VideoConfig,
+    WordModelConfig as WordModelConfig,
     WordsConfig as WordsConfig,
 )

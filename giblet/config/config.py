@@ -26,9 +26,11 @@ from giblet.config.sections import (
     QualityConfig,
     ScanConfig,
     Section,
+    SoundModelConfig,
     SplitConfig,
     TrainingConfig,
     VideoConfig,
+    WordModelConfig,
     WordsConfig,
 )
 from giblet.errors import GibletError, nearest_name
@@ -122,6 +124,8 @@ class Config(Section):
     video: VideoConfig = VideoConfig()
     words: WordsConfig = WordsConfig()
     music: MusicConfig = MusicConfig()
+    sound_model: SoundModelConfig = SoundModelConfig()
+    word_model: WordModelConfig = WordModelConfig()
     scan: ScanConfig = ScanConfig()
     events: EventsConfig = EventsConfig()
     quality: QualityConfig = QualityConfig()
@@ -204,6 +208,14 @@ class Config(Section):
         if self.annotations == "auto":
             return self.is_demo or self.has_stimuli
         return self.annotations != "none"
+
+    @property
+    def space_sets(self) -> list[str]:
+        """Names of the sets of feature spaces that linear models read, as in their files."""
+        words = self.word_model
+        wanted = words.name != "none" or words.vectors is not None or words.form
+        sound = self.has_film and self.sound_model.name != "none"
+        return ["sound_model"] * sound + ["word_model"] * (wanted and self.has_annotations)
 
     @property
     def bold_source(self) -> str:

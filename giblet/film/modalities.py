@@ -174,6 +174,38 @@ MODALITIES: dict[str, Modality] = {
 }
 
 
+@dataclass(frozen=True)
+class SpaceSet:
+    """Feature spaces of linear models alone, of which the autoencoder knows nothing.
+
+    Its variable is ``name`` (tr, moment, ``columns``), coordinate ``<name>_space`` names the space
+    of each column.
+    """
+
+    name: str
+
+    @property
+    def columns(self) -> str:
+        return f"{self.name}_column"
+
+    def regressors(self, film: "xr.Dataset", t_r: float, _) -> tuple[np.ndarray, float]:
+        values = film[self.name].values
+        return values.reshape(-1, values.shape[-1]), frames_rate_hz(values.shape[1], t_r)
+
+    def arrays(self, spaces: dict[str, np.ndarray], n_trs: int) -> "xr.Dataset":
+        """Of values (n_trs * n_moments, n_features) by space: the array set."""
+        import xarray as xr
+
+        names = np.repeat([*spaces], [values.shape[1] for values in spaces.values()])
+        together = np.concatenate([*spaces.values()], axis=1).astype(np.float32)
+        values = together.reshape(n_trs, -1, together.shape[1])
+        arrays = xr.Dataset({self.name: (("tr", "moment", self.columns), values)})
+        return arrays.assign_coords({f"{self.name}_space": (self.columns, names)})
+
+
+SPACE_SETS = {name: SpaceSet(name) for name in ("sound_model", "word_model")}
+
+
 def beside_sound() -> dict[str, Modality]:
     """All modalities but sound, by name."""
     return {name: modality for name, modality in MODALITIES.items() if name != "audio"}
@@ -181,9 +213,9 @@ def beside_sound() -> dict[str, Modality]:
 
 def feature_names() -> tuple[str, ...]:
     """Names in a file of any one modality's features, as ``giblet.io.schema`` has them."""
-    return " or ".join(["features", *MODALITIES]), "tr"
+    return " or ".join(["features", *MODALITIES, *SPACE_SETS]), "tr"
 
 
-def modality_of(film: "xr.Dataset") -> Modality:
-    """The modality that an array set holds the features of."""
-    return next(m for m in MODALITIES.values() if m.name in film)
+def modality_of(film: "xr.Dataset") -> Modality | SpaceSet:
+    """The modality, or the set of feature spaces, that an array set holds the features of."""
+    return next(m for m in [*MODALITIES.values(), *SPACE_SETS.values()] if m.name in film)

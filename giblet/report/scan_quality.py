@@ -26,14 +26,18 @@ from giblet.report.tables import in_order, number
 
 LARGEST_Q = 0.05
 MOST_REGIONS = 30  # of many parcels
+MOST_LAYERS = 100  # of a pretrained model
 WHOLE_BRAIN = "whole brain"
 IN_REGIONS = ("isc", "r_")
 SOUND = MODALITIES["audio"]  # the modality that has feature types
 BANDS = (
     {one.name: f"{SOUND.label} ({one.label})" for one in FEATURE_TYPES.values()}
     | {one.name: one.label for one in MODALITIES.values() if one is not SOUND}
+    | {f"sound_model_layer_{n}": f"sound model, layer {n}" for n in range(MOST_LAYERS)}
+    | {f"word_model_layer_{n}": f"language model, layer {n}" for n in range(MOST_LAYERS)}
     | {f"score_{space}": f"score, {label}" for space, (label, _) in SPACES.items()}
-    | {"n_words": "number of words", "all": "all together"}
+    | {"word_model_prediction": "surprisal of words", "word_model_form": "form of words"}
+    | {"word_model_vectors": "word vectors", "n_words": "number of words", "all": "all together"}
 )
 RIDGE_READING = "of BOLD predicted in held-out blocks; chance 0, best 1"
 # metric: label, how it is read, decimals
@@ -53,6 +57,11 @@ MEASURES = {
     "framewise_displacement": ("Framewise displacement (mm)", "mean over volumes, 0 is best", 2),
     "moving_share": ("Moving volumes", "share with more than 0.5 mm framewise displacement", 3),
 } | {f"r_{name}": (f"Ridge r: {label}", RIDGE_READING, 3) for name, label in BANDS.items()}
+MEASURES["r_text"] = (
+    MEASURES["r_text"][0],
+    f"{RIDGE_READING}; hashed words (text_model) carry spelling, not meaning",
+    3,
+)
 
 
 def measure_label(name: str) -> str:

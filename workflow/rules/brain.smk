@@ -97,7 +97,10 @@ rule brain_quality:
     """ISC, noise ceiling and ridge encoding, before any network."""
     input:
         bold=f"{RESULTS}/bold.nc",
-        regressors=[f"{RESULTS}/regressors/{m}.nc" for m in modalities(SETTINGS.path)],
+        regressors=[
+            f"{RESULTS}/regressors/{m}.nc"
+            for m in modalities(SETTINGS.path) + SETTINGS.space_sets
+        ],
         sound=f"{RESULTS}/trs/mel.nc" if SETTINGS.has_film else [],
     output:
         quality=f"{RESULTS}/brain_quality.nc",

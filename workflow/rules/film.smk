@@ -159,6 +159,58 @@ rule embed_text:
         " {params.bold}{input.bold:q} --text={output.text:q} --settings={params.settings:q} 2>&1 | tee -i {log:q}"
 
 
+rule sound_features:
+    """Compute layers of an audio model."""
+    input:
+        film=FILM,
+        model=model_files(SETTINGS.sound_model.name),
+    output:
+        spaces=f"{RESULTS}/trs/sound_model.nc",
+    log:
+        f"{LOGS}/sound_features.log",
+    benchmark:
+        f"{TIMES}/sound_features.tsv"
+    conda:
+        "../envs/giblet.yaml"
+    threads: cores("sound_features")
+    resources:
+        mem_mb=memory("sound_features"),
+        runtime=runtime("sound_features"),
+    params:
+        settings=settings("sound_model", "audio_track", "t_r", "max_trs"),
+        source=source_fingerprint("sound_features"),
+    shell:
+        '"$GIBLET_PYTHON" -m giblet sound_features --film={input.film:q} --spaces={output.spaces:q}'
+        " --settings={params.settings:q} 2>&1 | tee -i {log:q}"
+
+
+rule word_features:
+    """Compute words in context, surprisal, static vectors and form."""
+    input:
+        film=FILM if SETTINGS.has_film else [],
+        annotations=ANNOTATIONS or [],
+        model=model_files(SETTINGS.word_model.name, SETTINGS.word_model.vectors),
+    output:
+        spaces=f"{RESULTS}/trs/word_model.nc",
+    log:
+        f"{LOGS}/word_features.log",
+    benchmark:
+        f"{TIMES}/word_features.tsv"
+    conda:
+        "../envs/giblet.yaml"
+    threads: cores("word_features")
+    resources:
+        mem_mb=memory("word_features"),
+        runtime=runtime("word_features"),
+    params:
+        film="--film=" if SETTINGS.has_film else "",
+        settings=settings("word_model", "audio_track", "t_r", "words", "max_trs"),
+        source=source_fingerprint("word_features"),
+    shell:
+        '"$GIBLET_PYTHON" -m giblet word_features {params.film}{input.film:q} --annotations={input.annotations:q}'
+        " --spaces={output.spaces:q} --settings={params.settings:q} 2>&1 | tee -i {log:q}"
+
+
 rule read_score:
     """Read the score of the film's music, and compare its clock with the sound."""
     input:

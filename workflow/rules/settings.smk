@@ -18,7 +18,7 @@ from giblet.commands.process import rule_environment
 from giblet.config.config import parse_config
 from giblet.demo import annotations_path, film_path, music_path
 from giblet.errors import GibletError, missing_path
-from giblet.film.modalities import beside_sound
+from giblet.film.modalities import SPACE_SETS, beside_sound
 from giblet.io.paths import check_date
 from giblet.io.tables import load_yaml
 from giblet.music.score_files import find_score
@@ -213,7 +213,15 @@ OTHERS = [
 
 wildcard_constraints:
     path="|".join(SOUND),
-    modality="|".join([*SOUND, *beside_sound()]),
+    modality="|".join([*SOUND, *beside_sound(), *SPACE_SETS]),
+
+
+def model_files(*names):
+    """Weights and vectors in folders or files; those of a hub are known by their commit."""
+    files = []
+    for path in (Path(name) for name in names if name and name != "none"):
+        files += [path] if path.is_file() else path.glob("*.safetensors")
+    return sorted(map(str, files))
 
 
 def settings(*names):

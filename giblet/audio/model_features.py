@@ -1,0 +1,243 @@
+"""Features of sound from a pretrained model: layers of transformers' audio models.
+
+Every feature is computed in one window of a fixed grid of the sound, with context to either side,
+so it does not depend on the blocks in which the sound is read. Memory holds one window.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from giblet.audio.blocks import equal_blocks, overlapping
+from giblet.errors import GibletError
+from giblet.film.model_layers import Layers, chosen_layers, load_pretrained
+from giblet.io.hub import model_folder
+from giblet.timing import count_samples, frames_rate_hz, samples_duration
+
+_SETTING = "sound_model.name"
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A family of audio models.
+
+    types
+        ``model_type`` of their configs.
+    hop
+        (config, processor) → samples of one frame; 0: one vector a window.
+    longest
+        (config, processor) → samples that it takes at once; 0: any number.
+    states
+        (model, processor, window) → hidden states, (1, n_tokens, width) each, or
+        (1, width, height, width).
+    """
+
+    types: tuple[str, ...]
+    hop: Callable[[Any, Any], int]
+    states: Callable[[Any, Any, np.ndarray], Sequence[Any]]
+    longest: Callable[[Any, Any], int] = lambda config, processor: 0
+
+
+def _inputs(processor, window: np.ndarray, **options) -> dict:
+    rate = processor.sampling_rate
+    return dict(processor(window, sampling_rate=rate, return_tensors="pt", **options))
+
+
+def _of_waves(model, processor, window):
+    inputs = _inputs(processor, window)
+    return model(input_values=inputs["input_values"], output_hidden_states=True).hidden_states
+
+
+def _of_whisper(model, processor, window):
+    features = _inputs(processor, window)["input_features"]
+    return model.get_encoder()(features, output_hidden_states=True).hidden_states
+
+
+def _of_spectrogram(model, processor, window):
+    values = _inputs(processor, window)["input_values"]
+    return model(input_values=values, output_hidden_states=True).hidden_states
+
+
+def _of_clap(model, processor, window):
+    inputs = _inputs(processor, window)
+    tower = getattr(model, "audio_model", model)
+    output = tower(
+        input_features=inputs["input_features"],
+        is_longer=inputs.get("is_longer"),
+        output_hidden_states=True,
+    )
+    return output.hidden_states
+
+
+def _of_codec(model, processor, window):
+    import torch
+
+    latents = model.encoder(torch.from_numpy(window)[None, None])
+    return [latents.transpose(1, 2)]
+
+
+_KINDS = (
+    _Kind(
+        ("wav2vec2", "hubert", "wavlm", "unispeech", "unispeech-sat", "data2vec-audio", "sew"),
+        lambda config, _: prod(config.conv_stride),
+        _of_waves,
+    ),
+    _Kind(
+        ("whisper",),
+        lambda _, processor: 2 * processor.hop_length,
+        _of_whisper,
+        lambda _, processor: processor.n_samples,
+    ),
+    _Kind(
+        ("audio-spectrogram-transformer",),
+        lambda *_: 0,
+        _of_spectrogram,
+        lambda config, processor: config.max_length * processor.sampling_rate // 100,  # 10 ms each
+    ),
+    _Kind(("clap",), lambda *_: 0, _of_clap, lambda _, processor: processor.nb_max_samples),
+    _Kind(("encodec",), lambda config, _: prod(config.upsampling_ratios), _of_codec),
+    _Kind(("dac",), lambda config, _: prod(config.downsampling_ratios), _of_codec),
+)
+
+
+class SoundModel:
+    """Layers of an audio model, of windows with context.
+
+    Parameters
+    ----------
+    name_or_folder
+        Hugging Face id with its commit, or a folder: wav2vec 2.0, HuBERT, WavLM, Whisper (its
+        encoder), AST, CLAP, and the latents of EnCodec and DAC.
+    layers
+        As `giblet.film.model_layers.chosen_layers`; a codec has layer 0 alone.
+    step_seconds, context_seconds
+        Of a window the middle ``step_seconds`` are kept; before and after it are
+        ``context_seconds``. AST and CLAP have one vector a window.
+
+    Attributes
+    ----------
+    sample_rate, rate_hz : Hz, of the sound and of the features
+    layers : list of int
+    width : features of a layer
+
+    Raises
+    ------
+    GibletError
+        Not an audio model; no such layer; a window longer than the model takes.
+    """
+
+    def __init__(
+        self,
+        name_or_folder: str,
+        layers: Layers = (0.25, 0.5, 0.75),
+        step_seconds: float = 10.0,
+        context_seconds: float = 5.0,
+    ):
+        from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
+
+        folder = model_folder(name_or_folder, _SETTING)
+        try:
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+            kind = next((k for k in _KINDS if config.model_type in k.types), None)
+            if kind is None:
+                known = ", ".join(name for k in _KINDS for name in k.types)
+                raise ValueError(f"{config.model_type}; known are {known}")
+            processor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=False)
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            message = f"{_SETTING} {name_or_folder!r}: not an audio model ({reason})"
+            raise GibletError(message) from error
+        load = AutoModel.from_pretrained
+        self._model = load_pretrained(name_or_folder, _SETTING, "an audio model", load)
+        self._processor, self._kind = processor, kind
+        self.sample_rate = int(processor.sampling_rate)
+        hop, longest = kind.hop(config, processor), kind.longest(config, processor)
+        self._step = count_samples(step_seconds, self.sample_rate)
+        self.hop = hop or self._step
+        self._step = max(1, round(self._step / self.hop)) * self.hop
+        context = count_samples(context_seconds, self.sample_rate)
+        self._context = round(context / self.hop) * self.hop if hop else context
+        if longest and self._step + 2 * self._context > longest:
+            most = samples_duration(longest, self.sample_rate)
+            raise GibletError(
+                f"sound_model: windows of {step_seconds:g} s with {context_seconds:g} s of "
+                f"context on either side are longer than the {most:g} s that "
+                f"{name_or_folder} takes: lower step_seconds or context_seconds"
+            )
+        self._pooled = not hop
+        self.rate_hz = frames_rate_hz(1, samples_duration(self.hop, self.sample_rate))
+        states = self._states(np.zeros(min(self.sample_rate, longest or self.sample_rate), "f4"))
+        self.layers = chosen_layers(layers, len(states) - 1, "sound_model.layers")
+        widths = [states[i].shape[2 if states[i].ndim == 3 else 1] for i in self.layers]
+        self.widths = widths
+
+    def features(self, blocks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Blocks of sound (n_samples,) of any length → pieces (n_frames, n_features) float32.
+
+        Layer beside layer, ``widths`` columns each. Together they are ceil(n_samples / hop) frames,
+        at ``rate_hz``.
+        """
+        windows = overlapping(equal_blocks(blocks, self._step), self._context)
+        for window, before, n_samples in windows:
+            yield self._middle(window, before, n_samples)
+
+    def _middle(self, window: np.ndarray, before: int, n_samples: int) -> np.ndarray:
+        states = self._states(window)
+        chosen = [_by_time(states[i], self._pooled) for i in self.layers]
+        if self._pooled:
+            return np.concatenate(chosen, axis=1)
+        first, n_frames = before // self.hop, -(-n_samples // self.hop)
+        kept = [layer[first : first + n_frames] for layer in chosen]
+        short = n_frames - len(kept[0])  # convolutions lose the last frames of a sound
+        kept = [
+            np.pad(layer, ((0, short), (0, 0)), "edge" if len(layer) else "constant")
+            for layer in kept
+        ]
+        return np.concatenate(kept, axis=1)
+
+    def _states(self, window: np.ndarray) -> Sequence[Any]:
+        import torch
+
+        short = count_samples(0.1, self.sample_rate) - len(window)
+        if short > 0:
+            window = np.pad(window, (0, short))
+        with torch.inference_mode():
+            return self._kind.states(self._model, self._processor, window)
+
+
+def _by_time(states, pooled: bool) -> np.ndarray:
+    """(1, n_tokens, width) → (n_tokens, width); with ``pooled`` the mean over all, (1, width)."""
+    if pooled:
+        states = states.mean(dim=1 if states.ndim == 3 else (2, 3))[:, None]
+    return states[0].float().numpy()
+
+
+def mean_in_bins(
+    pieces: Iterable[np.ndarray], rate_hz: float, bin_seconds: float, n_bins: int
+) -> np.ndarray:
+    """Means of the frames in equal bins of time: (n_bins, n_features) float32.
+
+    ``pieces`` (n, n_features) at ``rate_hz``; a bin without the middle of a frame has the nearest.
+
+    >>> mean_in_bins([np.arange(6.0)[:, None]], 2.0, 1.5, 2).tolist()
+    [[1.0], [4.0]]
+    """
+    total, n_frames, counts = None, 0, np.zeros(n_bins, dtype=int)
+    for piece in pieces:
+        middles = (n_frames + np.arange(len(piece)) + 0.5) / rate_hz
+        bins = np.floor(middles / bin_seconds + 1e-9).astype(int)
+        n_frames, kept = n_frames + len(piece), bins < n_bins
+        if total is None:
+            total = np.zeros((n_bins, piece.shape[1]), dtype=np.float32)
+        np.add.at(total, bins[kept], piece[kept])
+        counts += np.bincount(bins[kept], minlength=n_bins)
+        if not kept.all():
+            break
+    if total is None or not counts.any():
+        raise GibletError("the sound is shorter than one bin of features")
+    filled = np.flatnonzero(counts)
+    nearest = filled[np.abs(np.arange(n_bins)[:, None] - filled).argmin(axis=1)]
+    return total[nearest] / counts[nearest, None]

@@ -1,0 +1,152 @@
+"""Words in context: layers of language models, surprisal and entropy, word by word."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from giblet.errors import GibletError
+from giblet.film.model_layers import Layers, chosen_layers, load_pretrained
+from giblet.io.hub import model_folder
+
+_SETTING = "word_model.name"
+
+
+class WordFeatures(NamedTuple):
+    """Of each word: states (n_words, n_layers, width); surprisal, entropy (n_words,) nats."""
+
+    states: np.ndarray
+    surprisal: np.ndarray
+    entropy: np.ndarray
+
+
+class WordModel:
+    """A causal or masked language model that reads each word after those before it.
+
+    Parameters
+    ----------
+    name_or_folder
+        Hugging Face id with its commit, or a folder, of a model and its (fast) tokenizer.
+    layers
+        As `giblet.film.model_layers.chosen_layers`.
+    n_before
+        Words of context before each word; nothing after it is read.
+
+    Raises
+    ------
+    GibletError
+        Not a language model; no such layer.
+    """
+
+    def __init__(self, name_or_folder: str, layers: Layers = (0.5,), n_before: int = 64):
+        from transformers import (
+            AutoConfig,
+            AutoModelForCausalLM,
+            AutoModelForMaskedLM,
+            AutoTokenizer,
+        )
+
+        folder = model_folder(name_or_folder, _SETTING)
+        try:
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+            self._tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+            if not hasattr(config, "vocab_size") or not self._tokenizer.is_fast:
+                raise ValueError(f"{config.model_type} with a fast tokenizer is needed")
+        except (OSError, ValueError, KeyError) as error:
+            reason = str(error).strip().splitlines()[0]
+            message = f"{_SETTING} {name_or_folder!r}: not a language model ({reason})"
+            raise GibletError(message) from error
+        self.masked = self._tokenizer.mask_token_id is not None and not any(
+            "CausalLM" in name or "LMHeadModel" in name for name in config.architectures or []
+        )
+        load = (AutoModelForMaskedLM if self.masked else AutoModelForCausalLM).from_pretrained
+        self._model = load_pretrained(name_or_folder, _SETTING, "a language model", load)
+        positions = getattr(config, "max_position_embeddings", None) or np.inf
+        self.longest = min(self._tokenizer.model_max_length, positions)
+        self.layers = chosen_layers(layers, config.num_hidden_layers, "word_model.layers")
+        self.name, self.n_before = name_or_folder, n_before
+
+    def features(self, words: Sequence[str]) -> WordFeatures:
+        """Of ``words`` (n_words) in their order.
+
+        States are means over a word's tokens. Surprisal is that of all its tokens, entropy that of
+        the first one's distribution. A masked model sees the word's tokens as masks for these two.
+
+        Raises
+        ------
+        GibletError
+            The context is longer than the model takes.
+        """
+        rows = [
+            self._word(words[max(0, i - self.n_before) : i], word) for i, word in enumerate(words)
+        ]
+        states, surprisal, entropy = zip(*rows, strict=True)
+        return WordFeatures(np.stack(states), np.array(surprisal), np.array(entropy))
+
+    def _word(self, before: Sequence[str], word: str) -> tuple[np.ndarray, float, float]:
+        import torch
+
+        tokens, own = self._tokens(before, word)
+        with torch.inference_mode():
+            output = self._model(input_ids=tokens[None], output_hidden_states=True)
+            states = [output.hidden_states[n][0, own].mean(dim=0) for n in self.layers]
+            if self.masked:
+                hidden = tokens.clone()
+                hidden[own] = self._tokenizer.mask_token_id
+                logits = self._model(input_ids=hidden[None]).logits[0, own]
+            elif own[0] == 0:  # nothing before it: any token is as likely
+                logits = output.logits[0, own - 1]
+                logits[0] = 0.0
+            else:
+                logits = output.logits[0, own - 1]
+            nats = logits.float().log_softmax(dim=-1)
+            surprisal = -nats[torch.arange(len(own)), tokens[own]].sum()
+            entropy = -(nats[0].exp() * nats[0]).sum()
+        return torch.stack(states).float().numpy(), float(surprisal), float(entropy)
+
+    def _tokens(self, before: Sequence[str], word: str):
+        """Tokens (n_tokens,) of the context and the word, and the places of the word's own."""
+        import torch
+
+        text = " ".join([*before, word])
+        start = len(text) - len(word)
+        encoded = self._tokenizer(
+            text, return_offsets_mapping=True, truncation=False, verbose=False
+        )
+        tokens, ends = encoded["input_ids"], [end for _begin, end in encoded["offset_mapping"]]
+        own = [i for i, end in enumerate(ends) if end > start]
+        bos = self._tokenizer.bos_token_id
+        if not self.masked and bos is not None and tokens[:1] != [bos]:
+            tokens, own = [bos, *tokens], [i + 1 for i in own]
+        if len(tokens) > self.longest:
+            raise GibletError(
+                f"word_model.n_before: {len(before)} words before {word[:40]!r} are "
+                f"{len(tokens)} tokens, and {self.name} takes {self.longest:g}: lower it"
+            )
+        if not own:  # a word that the tokenizer drops: the last token stands for it
+            own = [len(tokens) - 1]
+        return torch.tensor(tokens), torch.tensor(own)
+
+
+def word_form(
+    words: Sequence[str], language: str = "en"
+) -> tuple[np.ndarray, list[str], list[str]]:
+    """A small band of each word's form: (n_words, n_columns), the columns' names, warnings.
+
+    Rate (1 for each word), letters, and with the package wordfreq the frequency (Zipf scale: log10
+    of occurrences among 1e9 words).
+
+    >>> word_form(["Good", "morning!"])[0][:, :2].tolist()
+    [[1.0, 4.0], [1.0, 7.0]]
+    """
+    letters = [len(re.sub(r"\W", "", word)) for word in words]
+    columns, names = [np.ones(len(words)), np.array(letters, dtype=float)], ["rate", "letters"]
+    try:
+        from wordfreq import zipf_frequency
+    except ImportError:
+        warnings = ["words: without the package wordfreq their frequency is no feature"]
+    else:
+        columns.append(np.array([zipf_frequency(word, language) for word in words]))
+        names, warnings = [*names, "frequency"], []
+    return np.stack(columns, axis=1).astype(np.float32), names, warnings

@@ -1,0 +1,196 @@
+"""Words in context and static vectors. Oracle: transformers by hand; models are random."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import xarray as xr
+
+from giblet.alignment.regressors import film_regressors
+from giblet.commands.feature_spaces import word_features
+from giblet.config.config import parse_config
+from giblet.errors import GibletError
+from giblet.evaluation.quality import _bands
+from giblet.film.modalities import feature_names
+from giblet.film.word_models import WordModel, word_form
+from giblet.film.word_spaces import single_words, word_spaces
+from giblet.film.word_vectors import word_vectors
+from giblet.io.arrays import load_arrays
+
+WORDS = [
+    *("the", "cat", "sat", "on", "the", "mat"),
+    *("and", "the", "dog", "ran", "after", "the", "cat"),
+]
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted(set(WORDS)), "##s"]
+SIZES = {"vocab_size": len(VOCABULARY), "hidden_size": 16, "num_hidden_layers": 2}
+SIZES |= {"num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 40}
+
+
+def tokenizer(folder, **special):
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    table = {token: i for i, token in enumerate(VOCABULARY)}
+    words = Tokenizer(models.WordPiece(table, unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    own = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="[UNK]", **special)
+    own.save_pretrained(folder)
+    return own
+
+
+@pytest.fixture
+def causal(tmp_path):
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    torch.manual_seed(0)
+    config = GPT2Config(vocab_size=len(VOCABULARY), n_embd=16, n_layer=2, n_head=2, n_positions=40)
+    GPT2LMHeadModel(config).save_pretrained(tmp_path / "gpt")
+    tokenizer(tmp_path / "gpt", bos_token="[CLS]")
+    return str(tmp_path / "gpt")
+
+
+@pytest.fixture
+def masked(tmp_path):
+    from transformers import BertConfig, BertForMaskedLM
+
+    torch.manual_seed(0)
+    BertForMaskedLM(BertConfig(**SIZES)).save_pretrained(tmp_path / "bert")
+    tokenizer(tmp_path / "bert", mask_token="[MASK]")
+    return str(tmp_path / "bert")
+
+
+def test_a_causal_model_by_hand(causal):
+    """With all words as context, one pass has what the passes of each word have."""
+    from transformers import GPT2LMHeadModel
+
+    found = WordModel(causal, [1, 1.0]).features(WORDS)
+    ids = torch.tensor([VOCABULARY.index(w) for w in ["[CLS]", *WORDS]])
+    with torch.no_grad():
+        output = GPT2LMHeadModel.from_pretrained(causal)(ids[None], output_hidden_states=True)
+    nats = output.logits[0].log_softmax(-1)[:-1]
+    expected = -nats[torch.arange(len(WORDS)), ids[1:]]
+    np.testing.assert_allclose(found.surprisal, expected, atol=1e-4)
+    np.testing.assert_allclose(found.entropy, -(nats.exp() * nats).sum(-1), atol=1e-4)
+    for n in (1, 2):
+        states = output.hidden_states[n][0, 1:]
+        np.testing.assert_allclose(found.states[:, n - 1], states, atol=1e-4)
+
+
+def test_the_context_is_that_many_words(causal):
+    model = WordModel(causal, [2], n_before=3)
+    found, other = model.features(WORDS), model.features([*["dog"] * 5, *WORDS[5:]])
+    same = np.isclose(found.surprisal, other.surprisal, atol=1e-5)
+    assert same.tolist()[5:] == [False] * 3 + [True] * 5
+
+
+def test_a_masked_model_does_not_see_the_word(masked):
+    model = WordModel(masked, [1], n_before=4)
+    found, other = model.features(["the", "cat"]), model.features(["the", "dog"])
+    assert found.entropy[1] == pytest.approx(other.entropy[1], abs=1e-6)
+    assert np.abs(found.states[1] - other.states[1]).max() > 1e-3
+    assert found.surprisal[1] != other.surprisal[1]
+
+
+def test_bad_language_models_in_one_line(causal, tmp_path):
+    with pytest.raises(GibletError, match=r"60 words before 'x' are 62 tokens.*takes 40: lower it"):
+        WordModel(causal, [1], n_before=60)._tokens(["cat"] * 60, "x")
+    with pytest.raises(GibletError, match="no layer 7"):
+        WordModel(causal, [7])
+    from transformers import ViTConfig, ViTModel
+
+    small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    ViTModel(ViTConfig(**small, intermediate_size=8)).save_pretrained(tmp_path / "vit")
+    with pytest.raises(GibletError, match="not a language model"):
+        WordModel(str(tmp_path / "vit"))
+
+
+def test_form_without_wordfreq_says_so(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "wordfreq", None)
+    form, names, warnings = word_form(["I", "can't"])
+    assert form.tolist() == [[1, 1], [1, 4]]
+    assert names == ["rate", "letters"]
+    assert "wordfreq" in warnings[0]
+
+
+@pytest.fixture(params=["glove.txt", "words.vec", "words.bin", "model2vec"])
+def vectors_file(request, tmp_path):
+    table = {"cat": [1.0, 2.0], "sat": [-0.5, 0.25], "unused": [9.0, 9.0]}
+    path = tmp_path / request.param
+    if request.param == "model2vec":
+        from safetensors.numpy import save_file
+
+        path.mkdir()
+        tokenizer(path)
+        embeddings = np.zeros((len(VOCABULARY), 2), dtype=np.float32)
+        for word in ("cat", "sat"):
+            embeddings[VOCABULARY.index(word)] = table[word]
+        save_file({"embeddings": embeddings}, path / "model.safetensors")
+        return path
+    head = b"" if path.suffix == ".txt" else b"3 2\n"
+    if path.suffix == ".bin":
+        rows = [w.encode() + b" " + np.array(v, "<f4").tobytes() + b"\n" for w, v in table.items()]
+    else:
+        rows = [f"{w} {v[0]} {v[1]}\n".encode() for w, v in table.items()]
+    path.write_bytes(head + b"".join(rows))
+    return path
+
+
+def test_static_vectors_of_every_format(vectors_file):
+    found, lacking = word_vectors(vectors_file, ["cat", "zzz", "sat"])
+    np.testing.assert_array_equal(found, [[1, 2], [0, 0], [-0.5, 0.25]])
+    assert lacking == ["zzz"]
+
+
+def test_vectors_that_are_none(tmp_path):
+    bad = tmp_path / "bad.txt"
+    bad.write_text("cat 1 2\nsat 1 x\n")
+    with pytest.raises(GibletError, match="line 2: not numbers"):
+        word_vectors(bad, ["cat", "sat"])
+    (tmp_path / "cut.bin").write_bytes(b"2 3\ncat 1234")
+    with pytest.raises(GibletError, match="cut short"):
+        word_vectors(tmp_path / "cut.bin", ["cat"])
+    with pytest.raises(GibletError, match="none of 1 words"):
+        word_vectors(bad, ["tree"])
+    with pytest.raises(GibletError, match="no such file"):
+        word_vectors(tmp_path / "absent.vec", ["tree"])
+
+
+def test_spaces_of_trs(causal, tmp_path):
+    """Vectors are means over the words that begin in a TR, surprisal and form are sums."""
+    rows = pd.DataFrame({"onset": [0.0, 2.5], "duration": [1.5, 1.0], "text": ["the cat -", "sat"]})
+    words = single_words(rows)
+    assert words["text"].tolist() == ["the", "cat", "sat"]
+    (tmp_path / "g.txt").write_text("cat 2 4\nthe 0 2\n")
+    spaces, warnings = word_spaces(
+        words, 1.0, 4, name=causal, layers=[0.5], vectors=str(tmp_path / "g.txt"), form=True
+    )
+    assert {k: v.shape for k, v in spaces.items()} == {
+        "layer_1": (4, 16), "vectors": (4, 2), "prediction": (4, 2), "form": spaces["form"].shape
+    }  # fmt: skip
+    np.testing.assert_array_equal(spaces["vectors"], [[1, 3], [0, 0], [0, 0], [0, 0]])
+    np.testing.assert_array_equal(spaces["form"][:, :2], [[2, 6], [0, 0], [1, 3], [0, 0]])
+    surprisal = WordModel(causal, [1]).features(["the", "cat", "sat"]).surprisal
+    np.testing.assert_allclose(spaces["prediction"][0, 0], surprisal[:2].sum(), rtol=1e-5)
+    assert warnings[0] == "words: 1 of 3 have no vector (sat)"
+
+
+def test_from_words_to_bands(causal, tmp_path):
+    """The command, the HRF, and the bands of brain_quality."""
+    (tmp_path / "said.tsv").write_text("onset\tduration\ttext\n1\t1\tthe cat\n9\t1\tsat\n")
+    model = {"name": causal, "layers": [1, 2], "form": True}
+    config = parse_config({"t_r": 1.0, "word_model": model, "annotations": "said.tsv"})
+    assert config.space_sets == ["word_model"]
+    word_features(tmp_path / "said.tsv", tmp_path / "word_model.nc", config)
+    film = load_arrays(tmp_path / "word_model.nc", *feature_names())
+    times = np.arange(10.0) + 0.5
+    scans = xr.Dataset(
+        {"film_time": ("volume", times), "in_film": ("volume", np.ones(10, dtype=bool))},
+        {"subject": ("volume", ["a"] * 10), "run": ("volume", ["1"] * 10)},
+    )
+    arrays = film_regressors(film, scans, 1.0, "spm")
+    bands = _bands({"word_model": arrays})
+    assert {name: band.shape[1] for name, band in bands.items()} == {
+        "word_model_layer_1": 16, "word_model_layer_2": 16, "word_model_prediction": 2,
+        "word_model_form": bands["word_model_form"].shape[1], "n_words": 1,
+    }  # fmt: skip
+    np.testing.assert_allclose(bands["word_model_form"][:, :1], bands["n_words"], atol=0.2)
