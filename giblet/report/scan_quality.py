@@ -11,7 +11,7 @@ from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.brain.nifti import brain_affine, brain_volume
 from giblet.film.modalities import MODALITIES
 from giblet.music.score_trs import SPACES
-from giblet.report.brain_maps import brain_map, brain_view, why_no_map
+from giblet.report.brain_maps import brain_view, why_no_map
 from giblet.report.sentences import lag_sentence, no_discoveries_sentence, r2_sentence
 from giblet.report.tables import in_order, number
 
@@ -65,7 +65,6 @@ class BrainSection:
     header, rows : a table; rows are label, reading, one text per name in ``header``
     lag : a sentence
     cautions : sentences on how not to read the table
-    maps : label, SVG
     view : a slice viewer of the first map (label, HTML), if there is any
     no_maps : measures with coordinates but nothing to draw, and why
     answer : the table in one sentence
@@ -76,43 +75,43 @@ class BrainSection:
     lag: str
     cautions: list[str]
     answer: str
-    maps: list[tuple[str, str]]
     view: tuple[str, str] | None = None
     no_maps: list[str] = field(default_factory=list)
 
 
 def brain_section(results: BrainResults) -> BrainSection:
-    """The section on the scans; without maps where coordinates of voxels or parcels are unknown."""
+    """The section on the scans; without a view where coordinates of voxels are unknown."""
     quality, summary = results.quality, results.summary
     rows = [_row(name, quality, summary) for name in MEASURES if name in quality]
-    means = _means(quality, results.space)
-    whys = {label: why_no_map(values) for label, values in means}
-    drawn = [(label, values) for label, values in means if not whys[label]]
-    volumes = [(label, brain_volume(values, results.space)) for label, values in drawn]
-    affine = brain_affine(results.space) if volumes else None
-    maps = [(label, brain_map(volume, affine)) for label, volume in volumes]
-    view = next(((label, brain_view(volume, affine)) for label, volume in volumes), None)
+    means = {name: subject_mean(results, name) for name in mapped(results)}
+    whys = {name: why_no_map(values) for name, values in means.items()}
+    first = next((name for name in means if not whys[name]), None)
+    view = None
+    if first is not None:
+        volume = brain_volume(means[first], results.space)
+        view = MEASURES[first][0], brain_view(volume, brain_affine(results.space))
     cautions = list(
-        filter(None, (no_discoveries_sentence(rows, _places(quality)), r2_sentence(summary)))
+        filter(None, (no_discoveries_sentence(rows, places_of(quality)), r2_sentence(summary)))
     )
     sentences = lag_sentence(quality), cautions, _answer(rows, quality)
-    no_maps = [f"{label}: {why}" for label, why in whys.items() if why]
-    return BrainSection(_header(quality), rows, *sentences, maps, view, no_maps)
+    no_maps = [f"{MEASURES[name][0]}: {why}" for name, why in whys.items() if why]
+    return BrainSection(_header(quality), rows, *sentences, view, no_maps)
 
 
 def _header(quality: xr.Dataset) -> list[str]:
-    places = _places(quality)
+    places = places_of(quality)
     spread = ["Mean", "Lowest to highest subject", f"95th percentile of {places}"]
     return [*spread, f"{places.capitalize()} at q < .05"]
 
 
-def _places(quality: xr.Dataset) -> str:
+def places_of(quality: xr.Dataset) -> str:
+    """The name of what was measured: voxels or parcels."""
     return "parcels" if "parcel" in quality.coords else "voxels"
 
 
 def _answer(rows: list[tuple[str, str, list[str]]], quality: xr.Dataset) -> str:
     """ISC and every ridge r, in the order of the table."""
-    places = _places(quality)
+    places = places_of(quality)
     values = [
         f"{label} {cells[0]}" + (f" (q < .05 in {cells[3]} of {places})" if cells[3] else "")
         for label, _, cells in rows
@@ -160,7 +159,7 @@ def region_table(quality: xr.Dataset, regions: Mapping[str, np.ndarray]) -> pd.D
     shown = [name for name in MEASURES if name in quality and name.startswith(IN_REGIONS)]
     rows = [
         {"Region": region}
-        | ({} if _places(quality) == "parcels" else {"voxels": int(inside.sum())})
+        | ({} if places_of(quality) == "parcels" else {"voxels": int(inside.sum())})
         | {MEASURES[name][0]: _mean_of(quality[name].values[..., inside]) for name in shown}
         for region, inside in regions.items()
     ]
@@ -176,13 +175,14 @@ def _mean_of(values: np.ndarray) -> float:
     return float(np.nanmean(values)) if np.isfinite(values).any() else np.nan
 
 
-def _means(quality: xr.Dataset, space: xr.Dataset) -> list[tuple[str, np.ndarray]]:
-    """ISC and every r, means over subjects; none where coordinates are unknown."""
-    if "mask" not in space:
+def mapped(results: BrainResults) -> list[str]:
+    """The measures that have a map: ISC, then every r; none where coordinates are unknown."""
+    if "mask" not in results.space:
         return []
     names = in_order([n for n in MEASURES if n == "isc" or n.startswith("r_")], ["isc"])
-    return [
-        (MEASURES[name][0], quality[name].mean("subject").values)
-        for name in names
-        if name in quality
-    ]
+    return [name for name in names if name in results.quality]
+
+
+def subject_mean(results: BrainResults, name: str) -> np.ndarray:
+    """The mean over subjects of a measure, (n_voxels,)."""
+    return results.quality[name].mean("subject").values

@@ -62,6 +62,7 @@ rule reconstruct:
             labels={"what": "scores", "path": "{path}", "brains": BRAINS},
         ),
         differences=f"{RESULTS}/differences/{{path}}.tsv",
+        subjects=f"{RESULTS}/subjects/{{path}}.tsv",
     log:
         f"{LOGS}/reconstruct_{{path}}.log",
     benchmark:
@@ -82,6 +83,7 @@ rule reconstruct:
         '"$GIBLET_PYTHON" -m giblet reconstruct --film={input.film:q} --aligned={input.aligned:q}'
         " --model={input.model:q} {params.regions}{input.regions:q} --audio={output.audio:q}"
         " --scores={output.scores:q} --differences={output.differences:q}"
+        " --subjects={output.subjects:q}"
         " --settings={params.settings:q} 2>&1 | tee -i {log:q}"
 
 
