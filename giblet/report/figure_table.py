@@ -47,7 +47,11 @@ def _scores(material: Material) -> list[Picture]:
 
 
 def _training(material: Material) -> list[Picture]:
-    return history_figures(material.history, material.simulated)
+    models = material.extras.models.items()
+    best = {
+        one: model["best_epoch"] for one, model in models if model.get("best_epoch") is not None
+    }
+    return history_figures(material.history, material.simulated, best)
 
 
 def _timeline(material: Material) -> list[Picture]:

@@ -86,38 +86,49 @@ def _draw_dots(
     axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=2)
 
 
-def history_figures(history: Mapping[str, pd.DataFrame], simulated: bool) -> list[Picture]:
-    """Curves of each quantity that training logged.
+def history_figures(
+    history: Mapping[str, pd.DataFrame], simulated: bool, best: Mapping[str, int] | None = None
+) -> list[Picture]:
+    """Curves of each quantity that training logged, with a line at the epoch that was kept.
 
     ``history`` maps a feature type to the table that Lightning's CSVLogger wrote: ``epoch`` (from
     0; drawn from 1, as the log counts) and columns ``train/...`` (dashed) and ``validation/...``
     (solid), NaN where nothing was logged. The title says where training has no curve.
+    ``best``: feature type → epoch that was kept, from 0.
     """
     columns = [c for table in history.values() for c in table if c.startswith(("train/", "valid"))]
     quantities = in_order([c.split("/", 1)[1] for c in columns], ["loss"])
     alone = {
         name: "" if f"train/{name}" in columns else " (validation only)" for name in quantities
     }
-    return [_history_figure(n, n + alone[n], history, simulated) for n in quantities]
+    return [_history_figure(n, n + alone[n], history, simulated, best or {}) for n in quantities]
 
 
 def _history_figure(
-    quantity: str, title: str, history: Mapping[str, pd.DataFrame], simulated: bool
+    quantity: str,
+    title: str,
+    history: Mapping[str, pd.DataFrame],
+    simulated: bool,
+    best: Mapping[str, int],
 ) -> Picture:
     columns = ["epoch", f"train/{quantity}", f"validation/{quantity}"]
     parts = [
         table[[c for c in columns if c in table]].assign(feature_type=one)
         for one, table in history.items()
     ]
-    draw = partial(_draw_curves, quantity=quantity, history=history)
+    draw = partial(_draw_curves, quantity=quantity, history=history, best=best)
     name = "training_" + re.sub(r"\W+", "_", quantity)
     kind = " (simulated)" if simulated and quantity.startswith("bold") else ""
-    note = "By epoch; training dashed, validation solid."
+    note = "By epoch; training dashed, validation solid; dotted: the epoch that was kept."
     return Picture(name, title + kind, draw, (4.4, 2.6), pd.concat(parts), note)
 
 
-def _draw_curves(axes: Axes, quantity: str, history: Mapping[str, pd.DataFrame]) -> None:
+def _draw_curves(
+    axes: Axes, quantity: str, history: Mapping[str, pd.DataFrame], best: Mapping[str, int]
+) -> None:
     for one in in_order(history, FEATURE_LABELS):
+        if one in best and any(column.endswith(f"/{quantity}") for column in history[one]):
+            axes.axvline(best[one] + 1, color=_colour(one), linewidth=1, linestyle=":")
         for phase, line in (("train", "--"), ("validation", "-")):
             column = f"{phase}/{quantity}"
             if column in history[one]:
