@@ -23,6 +23,7 @@ from giblet.report.figure_table import FIGURES
 from giblet.report.glance import Glance, glance
 from giblet.report.headline import headline
 from giblet.report.ladder import ladder
+from giblet.report.ladder_figure import ladder_figure
 from giblet.report.listen import band_ticks, listening, moments_text
 from giblet.report.material import Material
 from giblet.report.methods import methods_text, references
@@ -76,11 +77,12 @@ class Section:
 
 def _answer(material: Material) -> dict:
     section, facts = material.brain_section, material.facts
+    steps = ladder(material)
     sentence, of_sound = headline(material.scores, facts) if material.has_film else ("", "")
     return {
         "heading": "Result" if material.has_film else "Main results of the scans",
-        "ladder": ladder(material),
-        "ladders": FIGURES["ladder"](material) if material.extras.figures else [],
+        "ladder": steps,
+        "printed": ladder_figure(steps) if steps else None,
         "scans": None if material.brain is None else _glance(material),
         "headline": sentence,
         "of_sound": of_sound,
