@@ -133,7 +133,7 @@ def motion_figure(results: BrainResults, simulated: bool) -> Picture | None:
     table.insert(2, "volume", table.groupby(["subject", "run"], sort=False).cumcount())
     n_scans = len(table[["subject", "run"]].drop_duplicates())
     title = "Motion: framewise displacement" + " (simulated)" * simulated
-    note = f"A row per scan; colour from 0 to {LARGEST_MM:g} mm and more, black: unknown."
+    note = f"A row per scan; colour from 0 to {LARGEST_MM:g} mm and more, blank: unknown."
     draw = partial(draw_motion, table=table)
     return Picture("motion", title, draw, (6.4, 0.9 + min(0.2 * n_scans, 4.0)), table, note)
 
