@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from markupsafe import escape
 from nilearn.maskers import NiftiLabelsMasker, NiftiMasker
 
 from giblet.brain.nifti import brain_volume
@@ -79,7 +80,7 @@ def test_the_page_shows_them_and_says_what_is_simulated(results, section):
         assert all(f"<td>{cell}</td>" in html for cell in cells)
     maps = map_figures(results, simulated=True)
     assert len(maps) == 2
-    assert all(one.uri in html and one.note in html for one in maps)
+    assert all(one.uri in html and str(escape(one.note)) in html for one in maps)
     assert "Inter-subject correlation (simulated)</figcaption>" in html
     assert 'id="brain"' not in page(None, simulated=False)
 
