@@ -37,6 +37,9 @@ class Lag:
         interval is narrower than half of it.
     shifts, fit : (n_shifts,)
         The curve: seconds, and mean squared correlation of sound and voxels.
+    film_time, sound, bold : (n_trs,)
+        To look at: seconds; the response to the sound at this lag, a sum over bands; the scan, a
+        sum over the voxels that were read. Both are z-scored, their weights of the other half.
     """
 
     seconds: float
@@ -45,6 +48,9 @@ class Lag:
     reliable: bool
     shifts: np.ndarray
     fit: np.ndarray
+    film_time: np.ndarray
+    sound: np.ndarray
+    bold: np.ndarray
 
 
 def estimate_lag(
@@ -129,7 +135,8 @@ def estimate_lag(
         draws = (_draw(len(centred), block_seconds / spacing, rng) for _ in range(n_bootstrap))
         tops = [_top(shifts, _fit(expected, centred, chosen, drawn)) for drawn in draws]
         low, high = np.quantile(tops, [0.025, 0.975]).tolist()
-    return Lag(_top(shifts, fit), (low, high), p_value, high - low < max_lag, shifts, fit)
+    seen = film_time, *_traces(expected[fit.argmax()], centred, chosen)
+    return Lag(_top(shifts, fit), (low, high), p_value, high - low < max_lag, shifts, fit, *seen)
 
 
 def _heard(sound: np.ndarray, rate_hz: float, adaptation: float | None) -> np.ndarray:
@@ -199,6 +206,28 @@ def _fit(expected, bold, chosen, drawn=None) -> np.ndarray:
         for volumes, voxels in zip(drawn, chosen, strict=True)
     ]
     return np.mean(parts, axis=0)
+
+
+def _traces(expected: np.ndarray, bold: np.ndarray, chosen) -> tuple[np.ndarray, np.ndarray]:
+    """Expected (n_bands, n_trs) and measured response as one series each, z-scored by half.
+
+    Bands and voxels are weighted as the first component of partial least squares in the other half
+    has it, in which the voxels were chosen, too.
+    """
+    heard, answer, halves = np.empty(len(bold)), np.empty(len(bold)), _halves(len(bold))
+    for here, there, voxels in zip(halves, halves[::-1], chosen, strict=True):
+        sound = {half: _zscored(expected.T[trs]) for half, trs in (("own", here), ("other", there))}
+        scan = _zscored(bold[np.ix_(there, voxels)])
+        bands, _, answers = np.linalg.svd(sound["other"].T @ scan, full_matrices=False)
+        sign = 1.0 if bands[:, 0].sum() >= 0 else -1.0
+        heard[here] = _zscored(sound["own"] @ bands[:, 0] * sign)
+        answer[here] = _zscored(_zscored(bold[np.ix_(here, voxels)]) @ answers[0] * sign)
+    return heard, answer
+
+
+def _zscored(series: np.ndarray) -> np.ndarray:
+    """Along the first axis; 0 for what never changes."""
+    return (series - series.mean(axis=0)) / np.maximum(series.std(axis=0), 1e-12)
 
 
 def _null(expected, bold, share: float, gap: float, n_null: int, rng) -> np.ndarray:
@@ -318,8 +347,9 @@ def scan_lag(
 def lag_arrays(lag: Lag | None, reason: str, t_r: float) -> xr.Dataset:
     """``lag``, ``lag_low``, ``lag_high`` (s), ``lag_p``, ``lag_reliable`` (0 or 1); NaN if unknown.
 
-    The reason is then ``lag_note``. ``warnings`` has a line if the lag is reliable and larger than
-    half a TR.
+    Where it is known also the curve, ``lag_fit`` (lag_shift), and what was compared, ``lag_sound``
+    and ``lag_bold`` (lag_time), with seconds as coordinates. The reason is otherwise ``lag_note``.
+    ``warnings`` has a line if the lag is reliable and larger than half a TR.
     """
     names, nothing = ("lag", "lag_low", "lag_high", "lag_p", "lag_reliable"), [np.nan] * 5
     values = nothing
@@ -328,6 +358,12 @@ def lag_arrays(lag: Lag | None, reason: str, t_r: float) -> xr.Dataset:
     arrays = xr.Dataset(dict(zip(names, values, strict=True)), attrs={"warnings": []})
     if lag is None:
         return arrays.assign_attrs(lag_note=reason)
+    arrays = arrays.assign_coords(lag_shift=lag.shifts, lag_time=lag.film_time)
+    arrays = arrays.assign(
+        lag_fit=("lag_shift", lag.fit),
+        lag_sound=("lag_time", lag.sound),
+        lag_bold=("lag_time", lag.bold),
+    )
     half_a_tr = float(tr_moments(1, t_r)[0])
     if lag.reliable and abs(lag.seconds) > half_a_tr:
         how = "late" if lag.seconds > 0 else "early"

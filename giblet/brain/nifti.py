@@ -88,7 +88,8 @@ def _on_grid(rows: np.ndarray, space: xr.Dataset) -> tuple[np.ndarray, np.ndarra
     n_columns = len(space["parcel"]) if "labels" in space else int(space["mask"].sum())
     if n_columns != rows.shape[1]:
         raise GibletError(f"{rows.shape[1]} values, but space has {n_columns} voxels or parcels")
-    return np.stack([brain_volume(row, space) for row in rows], axis=-1), brain_affine(space)
+    volumes = [volume for row in rows if (volume := brain_volume(row, space)) is not None]
+    return np.stack(volumes, axis=-1), brain_affine(space)
 
 
 def _smallest_grid(values: xr.DataArray) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from giblet.commands.option_help import OptionalFile, OutputFile, OutputFolder
+from giblet.commands.option_help import OptionalFile, OptionalFolder, OutputFile, OutputFolder
 from giblet.config.config import Config
 
 
@@ -109,6 +109,7 @@ def reconstruct(
     regions: Path | None = None,
     differences: OptionalFile = None,
     identified: OptionalFile = None,
+    subjects: OptionalFile = None,
 ) -> None:
     """Reconstruct held-out sound through codec, bottleneck and brain; score it.
 
@@ -125,7 +126,7 @@ def reconstruct(
     from giblet.audio.processor import AudioProcessor
     from giblet.autoencoder.autoencoder import Autoencoder
     from giblet.brain.regions import find_regions
-    from giblet.evaluation.moments import difference_table
+    from giblet.evaluation.moments import difference_table, subject_table
     from giblet.evaluation.reconstruction import reconstruct
     from giblet.evaluation.scores import score_table
     from giblet.evaluation.stimulus_identification import decoded_stimuli
@@ -141,7 +142,7 @@ def reconstruct(
     asked = config.decoding.region and "bold" in arrays
     sound = film_sound(film, arrays, processor.sample_rate, config.audio_track)
     data, named = film_data(arrays, blurred), find_regions(arrays, regions) if asked else None
-    sounds, rows, compared = reconstruct(
+    sounds, rows, compared, by_subject = reconstruct(
         arrays,
         data,
         autoencoder,
@@ -161,22 +162,46 @@ def reconstruct(
     if identified is not None:
         table = decoded_stimuli(arrays, data, autoencoder, config.decoding, config.seed, named)
         save_table(table, identified)
+    if subjects is not None:
+        save_table(subject_table(processor.encoding_mode, by_subject), subjects)
 
 
-def report(results: Path, page: OutputFile, config: Config, logs: Path | None = None) -> None:
+def report(
+    results: Path,
+    page: OutputFile,
+    config: Config,
+    logs: Path | None = None,
+    figures: OptionalFolder = None,
+) -> None:
     """Write one self-contained page about all results of a data set.
 
-    Scans without a film, or a film without scans, give the sections that they have.
+    Scans without a film, or a film without scans, give the sections that they have. ``--figures``
+    is a folder for its figures as SVG, PDF and CSV, to which the page links.
 
     Example: giblet report --results results/demo --page report.html
     """
-    from giblet.io.atomic import replacing
-    from giblet.report.page import render_page
+    import os
+    from dataclasses import replace
+    from urllib.parse import quote
+
+    from giblet.io.atomic import replacing, replacing_folder
+    from giblet.report.figure_table import pictures_of
+    from giblet.report.material import Material
+    from giblet.report.page import page_of
+    from giblet.report.pictures import save_pictures
     from giblet.report.results import load_results, load_scores
 
-    parts = load_results(results, config, logs)
+    *parts, extras = load_results(results, config, logs)
+    if figures is not None:
+        link = quote(Path(os.path.relpath(figures, page.parent)).as_posix())
+        extras = replace(extras, figures=link)
+    material = Material(load_scores(results, config), *parts, extras)
+    html = page_of(material)
+    if figures is not None:
+        with replacing_folder(figures) as folder:
+            save_pictures(pictures_of(material), folder)
     with replacing(page) as temporary:
-        temporary.write_text(render_page(load_scores(results, config), *parts), encoding="utf-8")
+        temporary.write_text(html, encoding="utf-8")
 
 
 def leave_one_out(

@@ -17,6 +17,7 @@ class Output:
 OutputFile = Annotated[Path, Output("file")]
 OptionalFile = Annotated[Path | None, Output("file")]
 OutputFolder = Annotated[Path, Output("folder")]
+OptionalFolder = Annotated[Path | None, Output("folder")]
 
 
 def outputs(command: Callable) -> dict[str, str]:
@@ -60,6 +61,7 @@ OPTIONS = {  # "command option" where an option means something else to a comman
     "codec": '"bundled", a folder, or a Hugging Face id with its commit, owner/name@commit',
     "codes": "the codes (.nc)",
     "identified": "held-out stimuli, and which ones the brain is closest to (.tsv)",
+    "subjects": "the brain's scores by subject (.tsv)",
     "differences": "the brain's scores minus those of its nulls, paired by moment (.tsv)",
     "features": "audio, video or text features in TRs (.nc)",
     "film": "a film or an audio file",
@@ -73,6 +75,7 @@ OPTIONS = {  # "command option" where an option means something else to a comman
     "mel": "the mel spectrogram (.nc)",
     "model": "folder of the trained model",
     "others": "features in TRs of further modalities, each in a file of its name (.nc)",
+    "figures": "folder for the page's figures as SVG, PDF and CSV",
     "page": "the report (.html)",
     "piece": "a MIDI file",
     "pieces": "folder of MIDI files",

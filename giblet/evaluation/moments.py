@@ -5,7 +5,7 @@ averaged over subjects first, and intervals and tests draw moments (TRs, clips, 
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,6 +22,8 @@ BRAIN, SHUFFLED, MEAN, NEAREST = "brain", "brain_shuffled", "brain_mean", "neare
 BASELINES = (SHUFFLED, MEAN, NEAREST)
 DIFFERENCES = ["path", "baseline", "metric", "brain", "baseline_value", "difference", "low", "high"]
 DIFFERENCES += ["p", "n", "n_flips", "n_shifts", "shifts_low", "shifts_high"]
+
+BY_SUBJECT = ["path", "column", "metric", "subject", "value"]
 
 MomentScores = dict[tuple[str, str], np.ndarray]  # column, metric → (n_subjects, n_moments)
 
@@ -154,3 +156,21 @@ def _spread(shifts: np.ndarray) -> dict:
 def difference_table(path: str, rows: list[dict]) -> pd.DataFrame:
     """Rows of `difference_rows` as a table with the columns ``DIFFERENCES``."""
     return pd.DataFrame(rows).assign(path=path).reindex(columns=DIFFERENCES)
+
+
+def subject_rows(moments: MomentScores, subjects: Sequence[str]) -> Iterator[dict]:
+    """A row per column, metric and subject: ``column metric subject value``, over moments.
+
+    Only of what has a score for each of ``subjects``, so not of columns of the film alone.
+    """
+    for (column, metric), scores in moments.items():
+        if column not in (BRAIN, *BASELINES) or len(scores) != len(subjects):
+            continue
+        values = mean_over(scores.T, metric_of(metric).average)
+        for subject, value in zip(subjects, values.tolist(), strict=True):
+            yield {"column": column, "metric": metric, "subject": subject, "value": value}
+
+
+def subject_table(path: str, rows: list[dict]) -> pd.DataFrame:
+    """Rows of `subject_rows` as a table with the columns ``BY_SUBJECT``."""
+    return pd.DataFrame(rows).assign(path=path).reindex(columns=BY_SUBJECT)

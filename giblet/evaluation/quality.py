@@ -298,6 +298,8 @@ def summary_table(quality: xr.Dataset):
 
     rows = []
     for metric, values in quality.data_vars.items():
+        if not {"lag_shift", "lag_time"}.isdisjoint(values.dims):  # curves, not measures
+            continue
         per_subject = values if "subject" in values.dims else values.expand_dims(subject=["all"])
         for subject in per_subject["subject"].values:
             row = np.ravel(per_subject.sel(subject=subject).values)

@@ -28,6 +28,7 @@ from giblet.evaluation.moments import (
     Scored,
     difference_rows,
     moment_rows,
+    subject_rows,
 )
 from giblet.evaluation.nulls import shifted_sound_scores
 from giblet.evaluation.scores import (
@@ -55,8 +56,8 @@ def reconstruct(
     decoding: DecodingConfig,
     seed: int,
     regions: Regions | None = None,
-) -> tuple[dict[str, np.ndarray], list[dict], list[dict]]:
-    """Sounds of the test part by column, rows of the score table, and `difference_rows`.
+) -> tuple[dict[str, np.ndarray], list[dict], list[dict], list[dict]]:
+    """Sounds of the test part by column, rows of scores, `difference_rows`, `subject_rows`.
 
     ``film_sound`` (n_samples,) is the whole film's, at ``processor.sample_rate``. Where there are
     scans, the brain columns hold the first subject's sound, and scores are means over subjects.
@@ -104,7 +105,9 @@ def reconstruct(
             scored.add_null(metric, scores)
     rows += moment_rows(scored.moments, seed)
     sounds = {"original": original} | {c: waves[0] for c, waves in estimates.items()}
-    return sounds, rows, list(difference_rows(scored, clip_trs, seed))
+    subjects = [] if data.bold is None else aligned["subject"].values.astype(str).tolist()
+    by_subject = list(subject_rows(scored.moments, subjects))
+    return sounds, rows, list(difference_rows(scored, clip_trs, seed)), by_subject
 
 
 def _encoding_rows(

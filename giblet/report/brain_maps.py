@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from giblet.report.figures import INK, svg_uri
+from giblet.report.pictures import ink
 
 COLOUR = "#D55E00"  # of the largest value; smaller ones let the page through
 
@@ -22,19 +22,47 @@ def why_no_map(values: np.ndarray) -> str:
 VIEWS = {"left": "l", "back": "y", "right": "r", "top": "z"}
 
 
-def brain_map(
+def draw_map(
+    axes: Axes,
     volume: np.ndarray,
     affine: np.ndarray,
+    largest: float,
+    label: str,
+    outlined: np.ndarray | None = None,
     views: tuple[str, ...] = tuple(VIEWS),
-    size: tuple[float, float] = (6.4, 1.75),
-) -> str:
-    """Maximum along each line of sight, as SVG data URI; values below 0 are not shown.
+) -> None:
+    """Maximum along each line of sight, on the glass brain of nilearn; values below 0 are left out.
 
-    ``volume`` has some value above 0, see `why_no_map`. Views are named, left and right marked.
-    ``size`` in inches.
+    Colour goes from transparent at 0 to full at ``largest``, which the colour bar ``label`` names.
+    ``volume`` (i, j, k); voxels of ``outlined`` (i, j, k), bool, have a line around them. Views are
+    named, left and right marked.
     """
-    volume = np.nan_to_num(volume).clip(0)
-    return svg_uri(size, _draw_glass_brain, volume, affine, views)
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba
+    from nibabel import Nifti1Image
+    from nilearn.plotting import plot_glass_brain
+
+    figure, volume = axes.figure, np.nan_to_num(volume).clip(0)
+    colours = LinearSegmentedColormap.from_list("", [to_rgba(COLOUR, 0), to_rgba(COLOUR, 1)])
+    figure.set_layout_engine("none")  # nilearn places its views itself
+    axes.set_position((0, 0.08, 0.82, 0.92))
+    options = {"threshold": largest / 1e3, "vmin": 0, "vmax": largest, "plot_abs": False}
+    options |= {"cmap": colours, "colorbar": False, "annotate": False}
+    image = Nifti1Image(volume, affine)
+    mode = "".join(VIEWS[view] for view in views)
+    display = plot_glass_brain(image, display_mode=mode, figure=figure, axes=axes, **options)
+    for view in figure.axes:
+        _redraw_outlines(view)
+    if outlined is not None and outlined.any():
+        mask = Nifti1Image(outlined.astype(np.float32), affine)
+        display.add_contours(mask, levels=[0.5], colors=ink(), linewidths=0.8)
+    for name in views:
+        view = display.axes[VIEWS[name]]
+        view.draw_left_right(size="small", bg_color="none", color=ink())
+        middle = {"transform": view.ax.transAxes, "ha": "center", "va": "top", "size": "small"}
+        view.ax.text(0.5, 0.0, name, color=ink(), **middle)
+    bar = figure.add_axes((0.84, 0.15, 0.02, 0.7), facecolor="none")
+    figure.colorbar(ScalarMappable(Normalize(0, largest), colours), cax=bar, label=label)
 
 
 def brain_view(volume: np.ndarray, affine: np.ndarray) -> str:
@@ -53,34 +81,8 @@ def brain_view(volume: np.ndarray, affine: np.ndarray) -> str:
     return view_img(Nifti1Image(volume, affine), **options).get_standalone()
 
 
-def _draw_glass_brain(axes: Axes, volume: np.ndarray, affine: np.ndarray, views: tuple[str, ...]):
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba
-    from nibabel import Nifti1Image
-    from nilearn.plotting import plot_glass_brain
-
-    figure, largest = axes.figure, float(volume.max())
-    colours = LinearSegmentedColormap.from_list("", [to_rgba(COLOUR, 0), to_rgba(COLOUR, 1)])
-    figure.set_layout_engine("none")  # nilearn places its views itself
-    axes.set_position((0, 0.08, 0.84, 0.92))
-    options = {"threshold": largest / 1e3, "vmin": 0, "vmax": largest, "plot_abs": False}
-    options |= {"cmap": colours, "colorbar": False, "annotate": False}
-    image = Nifti1Image(volume, affine)
-    mode = "".join(VIEWS[view] for view in views)
-    display = plot_glass_brain(image, display_mode=mode, figure=figure, axes=axes, **options)
-    for view in figure.axes:
-        _redraw_outlines(view)
-    for name in views:
-        view = display.axes[VIEWS[name]]
-        view.draw_left_right(size=9, bg_color="none", color=INK)
-        middle = {"transform": view.ax.transAxes, "ha": "center", "va": "top", "size": 9}
-        view.ax.text(0.5, 0.0, name, color=INK, **middle)
-    bar = figure.add_axes((0.86, 0.15, 0.02, 0.7), facecolor="none")
-    figure.colorbar(ScalarMappable(Normalize(0, largest), colours), cax=bar, label="mean r")
-
-
 def _redraw_outlines(axes: Axes) -> None:
-    """Joins nilearn's hundreds of short strokes to a patch per colour; black is the page's ink."""
+    """Joins nilearn's hundreds of short strokes to a patch per colour; black becomes the ink."""
     from matplotlib.colors import to_rgba
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
@@ -92,6 +94,6 @@ def _redraw_outlines(axes: Axes) -> None:
         stroke.remove()
     for ((*colour, alpha), width), strokes in styles.items():
         outline = Path.make_compound_path(*(stroke.get_path() for stroke in strokes))
-        ink = (*colour, alpha) if any(colour) else to_rgba(INK, alpha)
-        options = {"facecolor": "none", "edgecolor": ink, "linewidth": width}
+        stroke_colour = (*colour, alpha) if any(colour) else to_rgba(ink(), alpha)
+        options = {"facecolor": "none", "edgecolor": stroke_colour, "linewidth": width}
         axes.add_patch(PathPatch(outline, transform=strokes[0].get_transform(), **options))

@@ -41,8 +41,11 @@ class Extras:
     models : feature type → ``config.json`` of the model
     codebooks : of ``giblet.report.extras.codebook_table``
     regions : of ``giblet.report.scan_quality.region_table``
+    atlas : region → its voxels, (n_voxels,) bool
     lesions : feature type → table of ``giblet.evaluation.lesions.change_rows``
     baselines : of ``giblet.evaluation.moments.difference_rows``, of every feature type; None where
+        the results have none
+    by_subject : of `giblet.evaluation.moments.subject_table`, of every feature type; None where
         the results have none
     left_out : feature type → table of ``giblet.evaluation.leave_one_out.leave_one_out``
     identified : feature type → table of ``giblet.evaluation.stimulus_identification``
@@ -51,6 +54,8 @@ class Extras:
     missing : of ``giblet.report.timeline.missing_volumes``
     clusters : of ``giblet.evaluation.group_maps.cluster_table``
     music : of ``reconstruct_score``, see `MusicResults`
+    read : columns of the scans that the decoder reads, (n_read,) int
+    figures : folder of the files of figures, as the page links to it; empty where there is none
     """
 
     segments: Scores = field(default_factory=dict)
@@ -59,8 +64,10 @@ class Extras:
     models: Mapping[str, Mapping] = field(default_factory=dict)
     codebooks: pd.DataFrame | None = None
     regions: pd.DataFrame | None = None
+    atlas: Mapping[str, np.ndarray] = field(default_factory=dict)
     lesions: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     baselines: pd.DataFrame | None = None
+    by_subject: pd.DataFrame | None = None
     left_out: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     identified: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     times: pd.DataFrame | None = None
@@ -68,6 +75,8 @@ class Extras:
     missing: pd.DataFrame | None = None
     clusters: pd.DataFrame | None = None
     music: MusicResults | None = None
+    read: np.ndarray | None = None
+    figures: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,16 @@
-"""Figures as SVG in data URIs, in light and dark colours; the same input gives the same bytes."""
+"""Figures of scores and of training."""
 
-import base64
-import io
 import re
-from collections.abc import Callable
+from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import pandas as pd
-from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.metrics.table import FEATURES, METRICS, metric_of
+from giblet.report.pictures import Picture, ink
 from giblet.report.tables import COLUMNS, FEATURE_LABELS, column_label, feature_label, in_order
 
 PALETTE = ("#1b82c5", "#D55E00", "#CC79A7", "#E69F00")  # Okabe & Ito, for the colour-blind
@@ -20,30 +18,17 @@ COLOURS = dict(zip(FEATURE_TYPES, PALETTE, strict=False))
 OTHER_COLOUR = "#009E73"
 NULL = "brain_shuffled"
 
-INK = "#123456"  # stands for the page's text colour, which a dark page changes
-_INK_CSS = ":root{--ink:#24292f}@media(prefers-color-scheme:dark){:root{--ink:#d7dce2}}"
-_STYLE = {
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "font.size": 10,
-    "legend.frameon": False,
-    "legend.labelcolor": INK,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "giblet",
-    "text.color": INK,
-    "text.parse_math": False,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
 
-
-def score_figures(scores: pd.DataFrame, simulated: bool) -> list[tuple[str, str]]:
-    """For each metric but bitrates and p-values: its heading, and dots with intervals (SVG URI).
+def score_figures(
+    scores: pd.DataFrame, simulated: bool, by_subject: pd.DataFrame | None = None
+) -> list[Picture]:
+    """Dots with intervals, for each metric but bitrates and p-values.
 
     ``scores`` has ``path column metric value low high n n_failed``; feature types share a panel.
+    ``by_subject`` has ``path column metric subject value``: small rings.
     """
+    empty = pd.DataFrame(columns=["path", "column", "metric", "subject", "value"])
+    by_subject = empty if by_subject is None else by_subject
     figures = []
     for name in in_order(scores["metric"], METRICS):
         metric = metric_of(name)
@@ -53,15 +38,29 @@ def score_figures(scores: pd.DataFrame, simulated: bool) -> list[tuple[str, str]
         columns = in_order(part["column"], COLUMNS)
         labels = [column_label(c, simulated) for c in columns]
         size = (4.4, 0.9 + 0.42 * len(columns))
-        picture = svg_uri(size, _draw_dots, name, part, columns, labels)
-        figures.append((metric.heading, picture))
+        rings = by_subject[by_subject["metric"] == name]
+        draw = partial(_draw_dots, name=name, part=part, columns=columns, labels=labels)
+        draw = partial(draw, rings=rings)
+        note = "Value and 95 % bootstrap interval; band: interval of shuffled BOLD; dashed: chance."
+        note += " Brain and encoding scores come from SIMULATED brains." * simulated
+        note += " Rings: single subjects." * bool(len(rings))
+        table = pd.concat([part, rings]) if len(rings) else part
+        picture = Picture(f"score_{name}", metric.heading, draw, size, table, note)
+        figures.append(picture)
     return figures
 
 
-def _draw_dots(axes: Axes, name: str, part: pd.DataFrame, columns: list[str], labels: list[str]):
+def _draw_dots(
+    axes: Axes,
+    name: str,
+    part: pd.DataFrame,
+    columns: list[str],
+    labels: list[str],
+    rings: pd.DataFrame,
+) -> None:
     """Dots with intervals: a group per column, a dot per feature type, in the order of the tables.
 
-    A band as wide as the interval of shuffled BOLD; a line at chance.
+    A band as wide as the interval of shuffled BOLD; a line at chance; ``rings`` for subjects.
     """
     feature_types, metric = in_order(part["path"], FEATURE_LABELS), metric_of(name)
     height = 0.7 / len(feature_types)
@@ -69,6 +68,10 @@ def _draw_dots(axes: Axes, name: str, part: pd.DataFrame, columns: list[str], la
         rows = part[part["path"] == one].set_index("column").reindex(columns)
         y = np.arange(len(columns)) + (i - (len(feature_types) - 1) / 2) * height
         axes.plot(rows["value"], y, "o", color=_colour(one), label=feature_label(one))
+        for place, column in zip(y, columns, strict=True):
+            single = rings[(rings["path"] == one) & (rings["column"] == column)]["value"]
+            style = {"color": _colour(one), "fillstyle": "none", "markersize": 4}
+            axes.plot(single, np.full(len(single), place), "o", **style)
         axes.hlines(y, rows["low"], rows["high"], color=_colour(one), linewidth=2)
         if NULL in columns and np.isfinite(rows.loc[NULL, ["low", "high"]].astype(float)).all():
             axes.axvspan(*rows.loc[NULL, ["low", "high"]], color=_colour(one), alpha=0.12)
@@ -76,61 +79,68 @@ def _draw_dots(axes: Axes, name: str, part: pd.DataFrame, columns: list[str], la
             place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
             axes.annotate("–", (0, missing), (4, 0), va="center", **place)
     if metric.chance is not None:
-        axes.axvline(metric.chance, color=INK, linewidth=0.8, linestyle="--")
+        axes.axvline(metric.chance, color=ink(), linewidth=0.8, linestyle="--")
     axes.set_yticks(np.arange(len(columns)), labels)
     axes.set_ylim(len(columns) - 0.5, -0.5)
     axes.set_xlabel(f"{metric.heading}: {metric.reading}" if metric.reading else metric.heading)
     axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=2)
 
 
-def history_figures(history: dict[str, pd.DataFrame]) -> list[tuple[str, str]]:
-    """For each quantity that training logged: its name, and its curves (SVG data URI).
+def history_figures(
+    history: Mapping[str, pd.DataFrame], simulated: bool, best: Mapping[str, int] | None = None
+) -> list[Picture]:
+    """Curves of each quantity that training logged, with a line at the epoch that was kept.
 
     ``history`` maps a feature type to the table that Lightning's CSVLogger wrote: ``epoch`` (from
     0; drawn from 1, as the log counts) and columns ``train/...`` (dashed) and ``validation/...``
-    (solid), NaN where nothing was logged. The name says where training has no curve.
+    (solid), NaN where nothing was logged. The title says where training has no curve.
+    ``best``: feature type → epoch that was kept, from 0.
     """
     columns = [c for table in history.values() for c in table if c.startswith(("train/", "valid"))]
     quantities = in_order([c.split("/", 1)[1] for c in columns], ["loss"])
     alone = {
         name: "" if f"train/{name}" in columns else " (validation only)" for name in quantities
     }
-    return [(n + alone[n], svg_uri((4.4, 2.6), _draw_curves, n, history)) for n in quantities]
+    return [_history_figure(n, n + alone[n], history, simulated, best or {}) for n in quantities]
 
 
-def _draw_curves(axes: Axes, quantity: str, history: dict[str, pd.DataFrame]):
+def _history_figure(
+    quantity: str,
+    title: str,
+    history: Mapping[str, pd.DataFrame],
+    simulated: bool,
+    best: Mapping[str, int],
+) -> Picture:
+    columns = ["epoch", f"train/{quantity}", f"validation/{quantity}"]
+    parts = [
+        table[[c for c in columns if c in table]].assign(feature_type=one)
+        for one, table in history.items()
+    ]
+    draw = partial(_draw_curves, quantity=quantity, history=history, best=best)
+    name = "training_" + re.sub(r"\W+", "_", quantity)
+    kind = " (simulated)" if simulated and quantity.startswith("bold") else ""
+    note = "By epoch; training dashed, validation solid; dotted: the epoch that was kept."
+    return Picture(name, title + kind, draw, (4.4, 2.6), pd.concat(parts), note)
+
+
+def _draw_curves(
+    axes: Axes, quantity: str, history: Mapping[str, pd.DataFrame], best: Mapping[str, int]
+) -> None:
     for one in in_order(history, FEATURE_LABELS):
+        if one in best and any(column.endswith(f"/{quantity}") for column in history[one]):
+            axes.axvline(best[one] + 1, color=_colour(one), linewidth=1, linestyle=":")
         for phase, line in (("train", "--"), ("validation", "-")):
             column = f"{phase}/{quantity}"
             if column in history[one]:
                 curve = history[one][["epoch", column]].dropna()
                 label = f"{feature_label(one)}, {phase}"
-                style = {"color": _colour(one), "linestyle": line, "marker": ".", "markersize": 4}
+                style = {"color": _colour(one), "linestyle": line, "marker": "."}
                 axes.plot(curve["epoch"] + 1, curve[column], label=label, **style)
     axes.set_xlabel("epoch")
+    axes.set_ylabel(quantity)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
 
 
 def _colour(feature_type: str) -> str:
     return COLOURS.get(feature_type, OTHER_COLOUR)
-
-
-def svg_uri(size: tuple[float, float], draw: Callable[..., None], *what) -> str:
-    """``draw(axes, *what)`` on axes of ``size`` (inches), without dates, in the page's ink."""
-    target = io.StringIO()
-    with rc_context(_STYLE):
-        figure = Figure(figsize=size, layout="constrained", facecolor="none")
-        axes = figure.subplots()
-        axes.set_facecolor("none")
-        draw(axes, *what)
-        metadata = {"Date": None, "Creator": None}
-        figure.savefig(target, format="svg", metadata=metadata, dpi=150, facecolor="none")
-    svg = re.sub(r' d="[^"]*"', _shortened, target.getvalue()).replace(INK, "var(--ink)")
-    svg = svg.replace('<style type="text/css">', f'<style type="text/css">{_INK_CSS}', 1)
-    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode("ascii")
-
-
-def _shortened(outline: re.Match) -> str:
-    """An outline in tenths of a point: enough for a screen, and a brain has many."""
-    return re.sub(r"(\.\d)\d+", r"\1", outline[0])

@@ -3,12 +3,17 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from giblet.brain.cortex import vertex_counts
-from giblet.brain.nifti import brain_affine, brain_volume
-from giblet.report.brain_maps import brain_map, why_no_map
+from giblet.report.brain_figures import map_figure
 from giblet.report.extras import Extras
-from giblet.report.scan_quality import MEASURES, SOUND, WHOLE_BRAIN, BrainResults
-from giblet.report.surface_maps import on_fsaverage5, surface_map, why_no_mesh
+from giblet.report.pictures import Picture
+from giblet.report.scan_quality import (
+    MEASURES,
+    SOUND,
+    WHOLE_BRAIN,
+    BrainResults,
+    has_places,
+    why_not_drawn,
+)
 from giblet.report.tables import number
 
 N_REGIONS = 4
@@ -17,10 +22,10 @@ SHORT = {"isc": "ISC"}
 
 @dataclass(frozen=True)
 class Glance:
-    """A map (SVG data URI; empty where there is none, and ``why``), and rows of regions."""
+    """A map (None where there is none, and ``why``), and rows of regions."""
 
     title: str
-    picture: str
+    picture: Picture | None
     why: str
     header: list[str] = field(default_factory=list)
     regions: list[list[str]] = field(default_factory=list)
@@ -45,23 +50,11 @@ def glance(
         if name == "isc"
         else (f"Where {SOUND.label} predicts BOLD{kind}: r on held-out seconds")
     )
-    picture, why = _picture(brain, name)
+    why = "the coordinates of the parcels are unknown"
+    if has_places(brain):
+        why = why_not_drawn(brain, name)
+    picture = None if why else map_figure(brain, name, simulated, ("left", "top", "right"))
     return Glance(title, picture, why, *_regions(extras, name, names))
-
-
-def _picture(brain: BrainResults, name: str) -> tuple[str, str]:
-    values = brain.quality[name].mean("subject").values
-    if vertex_counts(brain.space.attrs) is not None:
-        if why := why_no_mesh(brain.space) or why_no_map(values):
-            return "", why
-        return surface_map(*on_fsaverage5(values, brain.space), (4.8, 1.55)), ""
-    volume = brain_volume(values, brain.space)
-    if volume is None:
-        return "", "the coordinates of the parcels are unknown"
-    if why := why_no_map(values):
-        return "", why
-    affine = brain_affine(brain.space)
-    return brain_map(volume, affine, ("left", "top", "right"), (4.8, 1.55)), ""
 
 
 def _regions(extras: Extras, name: str, names: list[str]) -> tuple[list[str], list[list[str]]]:

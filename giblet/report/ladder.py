@@ -39,7 +39,7 @@ class Score:
     """A number with its interval: as text, and as places from 0 to 100 on the unit's scale.
 
     ``low``, ``high``: NaN without an interval. ``marks``: name, text and place of what the number
-    is compared with.
+    is compared with. ``subjects``: places of single subjects, where they are known.
     """
 
     text: str
@@ -48,11 +48,15 @@ class Score:
     low: float
     high: float
     marks: list[tuple[str, str, float]]
+    subjects: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
 class Strip:
-    """A step: its name, a gloss, the gain in dB, data URIs of picture and sound, and its score."""
+    """A step: its name, a gloss, the gain in dB, data URIs of picture and sound, and its score.
+
+    ``levels``: dB of the picture, (n_bands, n_frames).
+    """
 
     name: str
     gloss: str
@@ -60,6 +64,7 @@ class Strip:
     picture: str
     sound: str
     score: Score | None
+    levels: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ class Ladder:
     frequencies: list[tuple[str, float]]
     colour_bar: str
     range_db: float
+    sample_rate: float
 
 
 def ladder(material: Material) -> Ladder | None:
@@ -107,7 +113,8 @@ def ladder(material: Material) -> Ladder | None:
             gain_text(gain / gains[0]),
             strip_png(level, levels[0].max()),
             player_uri(wave, rate),
-            _score(cells, column, unit),
+            _score(cells, column, unit, _by_subject(material, one, column, unit)),
+            level,
         )
         for column, gain, wave, level in zip(columns, gains, waves, levels, strict=True)
     ]
@@ -126,6 +133,7 @@ def ladder(material: Material) -> Ladder | None:
         frequencies=frequency_marks(rate),
         colour_bar=colour_bar_png(),
         range_db=RANGE_DB,
+        sample_rate=rate,
     )
 
 
@@ -199,7 +207,19 @@ def time_axis(
     return [(clock_time(t), round(100 * (t - origin) / seconds, 2)) for t in ticks.tolist()], axis
 
 
-def _score(cells: pd.DataFrame, column: str, unit: str) -> Score | None:
+def _by_subject(material: Material, path: str, column: str, unit: str) -> tuple[float, ...]:
+    """Places of single subjects; none where they are unknown, or there is one."""
+    table = material.extras.by_subject
+    if table is None:
+        return ()
+    here = (table["path"] == path) & (table["column"] == column) & (table["metric"] == unit)
+    values = 100 * table.loc[here, "value"].dropna()
+    return tuple(values.tolist()) if len(values) > 1 else ()
+
+
+def _score(
+    cells: pd.DataFrame, column: str, unit: str, subjects: tuple[float, ...]
+) -> Score | None:
     """The score of a column; the brain's with those of a null and of retrieval."""
     if not np.isfinite(_value(cells, column, unit)):
         return None
@@ -215,7 +235,7 @@ def _score(cells: pd.DataFrame, column: str, unit: str) -> Score | None:
     ends = [_text(end / 100, unit).removesuffix(" %") for end in (low, high)]
     interval = f"[{ends[0]}, {ends[1]}]" if has_interval and (low < high or not is_share) else ""
     places = (value, low, high) if has_interval else (value, np.nan, np.nan)
-    return Score(_text(value / 100, unit), interval, *places, marks)
+    return Score(_text(value / 100, unit), interval, *places, marks, subjects)
 
 
 def _value(cells: pd.DataFrame, column: str, unit: str) -> float:

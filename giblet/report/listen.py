@@ -55,7 +55,8 @@ def listening(
     simulated: bool,
 ) -> list[Moment]:
     """The ``chosen`` segments (name → first sample, end), then the first ``PLAYER_SECONDS``,
-    unless that is one of them.
+    unless that is one of them; beside segments without nulls, retrieval and other features, which
+    would double the page's size.
 
     ``sounds``: feature type → column → (n_samples,), all equally long, at ``sample_rate`` Hz.
     """
@@ -69,8 +70,12 @@ def listening(
     named = {s: " and ".join(names) + " segment" for s, names in stretches.items()}
     if len(chosen) > 1 and len(named) == 1:
         named = dict.fromkeys(named, ONLY)
-    named.setdefault((0, min(n_samples, count_samples(PLAYER_SECONDS, sample_rate))), BEGINNING)
-    return [_moment(name, s, forms, sample_rate) for s, name in named.items()]
+    beginning = 0, min(n_samples, count_samples(PLAYER_SECONDS, sample_rate))
+    shown = [_moment(name, s, forms, sample_rate) for s, name in named.items()]
+    if beginning not in named:
+        kept = [form for form in forms if form[2]] if shown else forms
+        shown.append(_moment(BEGINNING, beginning, kept, sample_rate))
+    return shown
 
 
 def moments_text(moments: list[Moment]) -> str:
@@ -81,7 +86,8 @@ def moments_text(moments: list[Moment]) -> str:
     elif any(name.endswith("segment") for name in names):
         parts = ["the median, the best and the worst segment by STOI of the column stimulus"]
     if names[-1:] == [BEGINNING]:
-        parts.append(f"the first {moments[-1].seconds:.3g} s")
+        alone = " without nulls" if len(moments) > 1 else ""
+        parts.append(f"the first {moments[-1].seconds:.3g} s{alone}")
     return ", then ".join(parts)
 
 

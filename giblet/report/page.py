@@ -49,8 +49,14 @@ def render_page(
     KeyError
         A required fact is missing.
     """
-    _check(scores, sounds, facts)
     material = Material(scores, sounds, sample_rate, history, facts, brain, extras or Extras())
+    return page_of(material)
+
+
+def page_of(material: Material) -> str:
+    """The page of a material; arguments and errors are those of `render_page`."""
+    facts = material.facts
+    _check(material.scores, material.sounds, facts)
     environment = _environment()
     scripts = ("listen.js.jinja", "ladder.js.jinja", "save.js.jinja")
     script = "".join(environment.get_template(one).render() for one in scripts)
@@ -70,7 +76,8 @@ def render_page(
 def _rendered(environment, section, material: Material) -> tuple[str, str, str]:
     """Anchor, heading and HTML of a section."""
     content = {"heading": section.title} | section.content(material)
-    body = environment.get_template(section.template).render(facts=material.facts, **content)
+    shared = {"facts": material.facts, "figures": material.extras.figures}
+    body = environment.get_template(section.template).render(**shared, **content)
     return section.anchor, content["heading"], body
 
 

@@ -84,8 +84,10 @@ def _extras(results: Path, config: Config, brain: BrainResults | None) -> Extras
     times = rule_times(results / "times")
     if brain is None:
         return Extras(times=times)
+    atlas = _atlas(results, config, brain.quality)
     return Extras(
-        regions=_regions(results, config, brain.quality),
+        atlas=atlas,
+        regions=_regions(atlas, brain.quality),
         times=times,
         timeline=scanned_table(brain.space, _words(results / "trs" / "text.nc", brain)),
         missing=missing_volumes(brain.space),
@@ -125,12 +127,14 @@ def _with_film(extras: Extras, results: Path, config: Config, aligned: xr.Datase
         else None,
         lesions=_tables(results / "lesion", f"{config.path}.tsv", lambda file: file.stem),
         baselines=_joined(_tables(results / "differences", "[!.]*.tsv", lambda file: file.stem)),
+        by_subject=_joined(_tables(results / "subjects", "[!.]*.tsv", lambda file: file.stem)),
         left_out=_tables(results / "leave_one_out", f"{config.path}.tsv", lambda file: file.stem),
         identified=_tables(results / "identified", f"{config.path}.tsv", lambda file: file.stem)
         if "stimulus" in aligned.coords
         else {},
         timeline=timeline_table(aligned),
         music=_music(results / "reconstruct_score", config.path),
+        read=aligned["column"].values if "column" in aligned.coords else None,
     )
 
 
@@ -172,21 +176,22 @@ def _codebooks(aligned: xr.Dataset, model: Path) -> pd.DataFrame:
     return codebook_table(autoencoder, film_data(aligned, blurred))
 
 
-def _regions(results: Path, config: Config, quality: xr.Dataset) -> pd.DataFrame | None:
-    """By the label image of lesions, that of the simulated brains, or parcel by parcel."""
+def _atlas(results: Path, config: Config, quality: xr.Dataset) -> dict[str, np.ndarray]:
+    """Regions by the label image of lesions, that of the simulated brains, or parcel by parcel."""
     from giblet.brain.regions import find_regions
 
     wanted, simulated = config.lesion.regions, results / "simulated"
     if "parcel" in quality.coords:
-        regions = find_regions(quality, None)
-    elif wanted not in ("auto", "parcels"):
-        regions = find_regions(quality, wanted)
-    elif simulated.is_dir():
-        regions = find_regions(quality, simulated)
-    else:
-        return None
+        return find_regions(quality, None)
+    if wanted not in ("auto", "parcels"):
+        return find_regions(quality, wanted)
+    return find_regions(quality, simulated) if simulated.is_dir() else {}
+
+
+def _regions(atlas: dict[str, np.ndarray], quality: xr.Dataset) -> pd.DataFrame | None:
+    """Means over regions, and over the whole brain; None without an atlas."""
     every = np.ones(quality.sizes["parcel" if "parcel" in quality.dims else "voxel"], bool)
-    return region_table(quality, regions | {WHOLE_BRAIN: every})
+    return region_table(quality, atlas | {WHOLE_BRAIN: every}) if atlas else None
 
 
 def _brain(results: Path) -> BrainResults | None:

@@ -12,13 +12,12 @@ from giblet.brain.cortex import vertex_counts
 from giblet.brain.nifti import brain_affine, brain_volume
 from giblet.film.modalities import MODALITIES
 from giblet.music.score_trs import SPACES
-from giblet.report.brain_maps import brain_map, brain_view, why_no_map
+from giblet.report.brain_maps import brain_view, why_no_map
 from giblet.report.sentences import lag_sentence, no_discoveries_sentence, r2_sentence
 from giblet.report.surface_maps import (
     NOTE,
     VIEW_NOTE,
     on_fsaverage5,
-    surface_map,
     surface_view,
     why_no_mesh,
 )
@@ -91,8 +90,8 @@ class BrainResults:
 
 
 _MAPS_NOTE = (
-    "Means over subjects; maximum along each line of sight, from 0. Left, back, right, top; "
-    "outlines are those of the MNI brain."
+    "Maximum along each line of sight, in the MNI brain. Left, back, right, top; L, R: left and "
+    "right."
 )
 _VIEW_NOTE = (
     "Click or drag to move the slices. The same values on the MNI brain, above a tenth of the "
@@ -107,7 +106,6 @@ class BrainSection:
     header, rows : a table; rows are label, reading, one text per name in ``header``
     lag : a sentence
     cautions : sentences on how not to read the table
-    maps : label, SVG
     view : a viewer of the first map (label, HTML), if there is any
     no_maps : measures with coordinates but nothing to draw, and why
     answer : the table in one sentence
@@ -120,7 +118,6 @@ class BrainSection:
     lag: str
     cautions: list[str]
     answer: str
-    maps: list[tuple[str, str]]
     view: tuple[str, str] | None = None
     no_maps: list[str] = field(default_factory=list)
     on_surface: bool = False
@@ -129,38 +126,39 @@ class BrainSection:
 
 
 def brain_section(results: BrainResults) -> BrainSection:
-    """The section on the scans; without maps where coordinates of voxels or parcels are unknown."""
+    """The section on the scans; without a view where coordinates of voxels are unknown."""
     quality, summary = results.quality, results.summary
     rows = [_row(name, quality, summary) for name in MEASURES if name in quality]
-    means, space = _means(quality, results.space), results.space
-    whys = {label: why_no_mesh(space) or why_no_map(values) for label, values in means}
-    drawn = [(label, values) for label, values in means if not whys[label]]
-    on_surface = vertex_counts(space.attrs) is not None
-    if on_surface:
-        sides = [(label, on_fsaverage5(values, space)) for label, values in drawn]
-        maps = [(label, surface_map(*both)) for label, both in sides]
-        view = next(((label, surface_view(*both)) for label, both in sides), None)
-    else:
-        volumes = [(label, brain_volume(values, space)) for label, values in drawn]
-        affine = brain_affine(space) if volumes else None
-        maps = [(label, brain_map(volume, affine)) for label, volume in volumes]
-        view = next(((label, brain_view(volume, affine)) for label, volume in volumes), None)
+    first = next((name for name in mapped(results) if not why_not_drawn(results, name)), None)
+    on_surface, view = vertex_counts(results.space.attrs) is not None, None
+    if first is not None:
+        view = MEASURES[first][0], _view(results, subject_mean(results, first))
     cautions = list(
-        filter(None, (no_discoveries_sentence(rows, _places(quality)), r2_sentence(summary)))
+        filter(None, (no_discoveries_sentence(rows, places_of(quality)), r2_sentence(summary)))
     )
     sentences = lag_sentence(quality), cautions, _answer(rows, quality)
+    whys = {MEASURES[name][0]: why_not_drawn(results, name) for name in mapped(results)}
     no_maps = [f"{label}: {why}" for label, why in whys.items() if why]
     notes = (NOTE, VIEW_NOTE) if on_surface else (_MAPS_NOTE, _VIEW_NOTE)
-    return BrainSection(_header(quality), rows, *sentences, maps, view, no_maps, on_surface, *notes)
+    return BrainSection(_header(quality), rows, *sentences, view, no_maps, on_surface, *notes)
+
+
+def _view(results: BrainResults, values: np.ndarray) -> str:
+    """A viewer of a map (n_voxels,), as an HTML page."""
+    space = results.space
+    if vertex_counts(space.attrs) is not None:
+        return surface_view(*on_fsaverage5(values, space))
+    return brain_view(brain_volume(values, space), brain_affine(space))
 
 
 def _header(quality: xr.Dataset) -> list[str]:
-    places = _places(quality)
+    places = places_of(quality)
     spread = ["Mean", "Lowest to highest subject", f"95th percentile of {places}"]
     return [*spread, f"{places.capitalize()} at q < .05"]
 
 
-def _places(quality: xr.Dataset) -> str:
+def places_of(quality: xr.Dataset) -> str:
+    """The name of what was measured: voxels, parcels or vertices."""
     if "parcel" in quality.coords:
         return "parcels"
     return "vertices" if "vertex" in quality.coords else "voxels"
@@ -168,7 +166,7 @@ def _places(quality: xr.Dataset) -> str:
 
 def _answer(rows: list[tuple[str, str, list[str]]], quality: xr.Dataset) -> str:
     """ISC and every ridge r, in the order of the table."""
-    places = _places(quality)
+    places = places_of(quality)
     values = [
         f"{label} {cells[0]}" + (f" (q < .05 in {cells[3]} of {places})" if cells[3] else "")
         for label, _, cells in rows
@@ -216,7 +214,7 @@ def region_table(quality: xr.Dataset, regions: Mapping[str, np.ndarray]) -> pd.D
     shown = [name for name in MEASURES if name in quality and name.startswith(IN_REGIONS)]
     rows = [
         {"Region": region}
-        | ({} if _places(quality) == "parcels" else {_places(quality): int(inside.sum())})
+        | ({} if places_of(quality) == "parcels" else {places_of(quality): int(inside.sum())})
         | {MEASURES[name][0]: _mean_of(quality[name].values[..., inside]) for name in shown}
         for region, inside in regions.items()
     ]
@@ -232,13 +230,24 @@ def _mean_of(values: np.ndarray) -> float:
     return float(np.nanmean(values)) if np.isfinite(values).any() else np.nan
 
 
-def _means(quality: xr.Dataset, space: xr.Dataset) -> list[tuple[str, np.ndarray]]:
-    """ISC and every r, means over subjects; none where coordinates are unknown."""
-    if "mask" not in space and vertex_counts(space.attrs) is None:
+def has_places(results: BrainResults) -> bool:
+    """Whether the place of each voxel, parcel or vertex is known."""
+    return "mask" in results.space or vertex_counts(results.space.attrs) is not None
+
+
+def mapped(results: BrainResults) -> list[str]:
+    """The measures that have a map: ISC, then every r; none where coordinates are unknown."""
+    if not has_places(results):
         return []
     names = in_order([n for n in MEASURES if n == "isc" or n.startswith("r_")], ["isc"])
-    return [
-        (MEASURES[name][0], quality[name].mean("subject").values)
-        for name in names
-        if name in quality
-    ]
+    return [name for name in names if name in results.quality]
+
+
+def subject_mean(results: BrainResults, name: str) -> np.ndarray:
+    """The mean over subjects of a measure, (n_voxels,)."""
+    return results.quality[name].mean("subject").values
+
+
+def why_not_drawn(results: BrainResults, name: str) -> str:
+    """The reason why a measure has no map; empty where it has one."""
+    return why_no_mesh(results.space) or why_no_map(subject_mean(results, name))

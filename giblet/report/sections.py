@@ -19,24 +19,21 @@ from giblet.report.compare import (
 )
 from giblet.report.downloads import downloads
 from giblet.report.extras import brain_tables, times_table, trained, training_tables
-from giblet.report.figures import history_figures, score_figures
+from giblet.report.figure_table import FIGURES
 from giblet.report.glance import Glance, glance
 from giblet.report.headline import headline
 from giblet.report.ladder import ladder
+from giblet.report.ladder_figure import ladder_figure
 from giblet.report.listen import band_ticks, listening, moments_text
 from giblet.report.material import Material
 from giblet.report.methods import methods_text, references
+from giblet.report.peaks import peak_tables
 from giblet.report.provenance import provenance
 from giblet.report.score import score_section
 from giblet.report.segments import moments, paired_differences
 from giblet.report.sentences import answer, few_segments
 from giblet.report.tables import FEATURE_LABELS, in_order, score_tables
-from giblet.report.timeline import (
-    film_place,
-    missing_sentence,
-    timeline_figure,
-    timeline_sentence,
-)
+from giblet.report.timeline import film_place, missing_sentence, timeline_sentence
 from giblet.timing import nyquist_hz
 
 
@@ -86,10 +83,12 @@ class Section:
 
 def _answer(material: Material) -> dict:
     section, facts = material.brain_section, material.facts
+    steps = ladder(material)
     sentence, of_sound = headline(material.scores, facts) if material.has_film else ("", "")
     return {
         "heading": "Result" if material.has_film else "Main results of the scans",
-        "ladder": ladder(material),
+        "ladder": steps,
+        "printed": ladder_figure(steps) if steps else None,
         "scans": None if material.brain is None else _glance(material),
         "headline": sentence,
         "of_sound": of_sound,
@@ -121,7 +120,7 @@ def _scores(material: Material) -> dict:
         "published": [*ours(scores), *CODECS],
         "published_decoding": DECODING,
         "tables": score_tables(scores, simulated, faint),
-        "score_figures": score_figures(scores, simulated),
+        "score_figures": FIGURES["scores"](material),
     }
 
 
@@ -137,19 +136,29 @@ def _listen(material: Material) -> dict:
     }
 
 
+_BESIDE_MAPS = ("alignment", "motion", "subjects", "read")
+
+
 def _brain(material: Material) -> dict:
     kind = " (simulated)" if material.simulated else ""
     return {
         "heading": f"Brain{kind}: quality of the scans",
         "brain": material.brain_section,
-        "brain_tables": brain_tables(material.extras, material.simulated),
+        "maps": FIGURES["maps"](material),
+        "others": [
+            one for name in ("read", "subjects", "motion") for one in FIGURES[name](material)
+        ],
+        "brain_tables": [
+            *peak_tables(material.brain, material.extras.atlas, material.simulated),
+            *brain_tables(material.extras, material.simulated),
+        ],
         "has_lesions": bool(material.extras.lesions),
     }
 
 
 def _training(material: Material) -> dict:
     return {
-        "history_figures": history_figures(material.history),
+        "history_figures": FIGURES["training"](material),
         "trained": trained(material.extras, material.history),
         "training_tables": training_tables(material.extras),
     }
@@ -158,10 +167,10 @@ def _training(material: Material) -> dict:
 def _data(material: Material) -> dict:
     table, missing = material.extras.timeline, material.extras.missing
     if table is None:
-        return {"timeline": None, "timeline_text": ""}
+        return {"timelines": [], "timeline_text": ""}
     sentences = [timeline_sentence(table), "" if missing is None else missing_sentence(missing)]
-    figure = timeline_figure(table, missing)
-    return {"timeline": figure, "timeline_text": " ".join(filter(None, sentences))}
+    text = " ".join(filter(None, sentences))
+    return {"timelines": FIGURES["timeline"](material), "timeline_text": text}
 
 
 def _methods(material: Material) -> dict:

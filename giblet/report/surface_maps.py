@@ -6,11 +6,11 @@ from matplotlib.axes import Axes
 
 from giblet.brain.cortex import N_FSAVERAGE5, shipped_mesh, vertex_counts, vertex_maps
 from giblet.report.brain_maps import COLOUR
-from giblet.report.figures import INK, svg_uri
+from giblet.report.pictures import ink
 
 NOTE = (
-    "Means over subjects on nilearn's inflated fsaverage5, from 0; grey: sulci and gyri. Left "
-    "hemisphere from outside and inside, right from inside and outside."
+    "On nilearn's inflated fsaverage5; grey: sulci and gyri. Left hemisphere from outside and "
+    "inside, right from inside and outside."
 )
 VIEW_NOTE = (
     "Drag to turn, scroll to zoom. The same values; the map above is for print and keyboard."
@@ -34,16 +34,6 @@ def on_fsaverage5(values: np.ndarray, space: xr.Dataset) -> tuple[np.ndarray, np
     if sides is None:
         raise ValueError("these scans lie on no surface")
     return sides[0][:N_FSAVERAGE5], sides[1][:N_FSAVERAGE5]
-
-
-def surface_map(
-    left: np.ndarray, right: np.ndarray, size: tuple[float, float] = (6.4, 1.75)
-) -> str:
-    """Four views as SVG data URI; values below 0 are not shown.
-
-    Some value is above 0, see `giblet.report.brain_maps.why_no_map`. ``size`` in inches.
-    """
-    return svg_uri(size, _draw, np.nan_to_num(left).clip(0), np.nan_to_num(right).clip(0))
 
 
 def surface_view(left: np.ndarray, right: np.ndarray) -> str:
@@ -74,12 +64,19 @@ def _sulci():
     return load_fsaverage_data(mesh="fsaverage5", data_type="sulcal", mesh_type="inflated")
 
 
-def _draw(axes: Axes, left: np.ndarray, right: np.ndarray) -> None:
+def draw_surface(
+    axes: Axes, left: np.ndarray, right: np.ndarray, largest: float, label: str
+) -> None:
+    """Four views of maps of both hemispheres, (10,242,) each; values below 0 are left out.
+
+    Some value is above 0, see `giblet.report.brain_maps.why_no_map`. Colour goes up to ``largest``,
+    which the colour bar ``label`` names.
+    """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LinearSegmentedColormap, Normalize
     from nilearn.plotting import plot_surf_stat_map
 
-    figure, largest = axes.figure, float(max(left.max(), right.max()))
+    figure, left, right = axes.figure, np.nan_to_num(left).clip(0), np.nan_to_num(right).clip(0)
     colours = LinearSegmentedColormap.from_list("", ["#f3d9c9", COLOUR, "#5c2700"])
     figure.set_layout_engine("none")
     axes.set_axis_off()
@@ -105,7 +102,7 @@ def _draw(axes: Axes, left: np.ndarray, right: np.ndarray) -> None:
         place.set_title("")
         for triangles in place.collections:
             triangles.set_rasterized(True)
-        where = {"ha": "center", "va": "bottom", "size": 9, "color": INK}
+        where = {"ha": "center", "va": "bottom", "size": "small", "color": ink()}
         figure.text(
             (n + 0.5) * width,
             0.0,
@@ -113,4 +110,4 @@ def _draw(axes: Axes, left: np.ndarray, right: np.ndarray) -> None:
             **where,
         )
     bar = figure.add_axes((0.86, 0.15, 0.02, 0.7), facecolor="none")
-    figure.colorbar(ScalarMappable(Normalize(0, largest), colours), cax=bar, label="mean r")
+    figure.colorbar(ScalarMappable(Normalize(0, largest), colours), cax=bar, label=label)

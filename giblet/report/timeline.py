@@ -1,5 +1,7 @@
 """The timeline of the film: parts, runs, words and missing volumes."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -7,7 +9,8 @@ from matplotlib.axes import Axes
 
 from giblet.alignment.showings import volume_trs
 from giblet.brain.stimulus_clock import StimulusClock
-from giblet.report.figures import INK, OTHER_COLOUR, svg_uri
+from giblet.report.figures import OTHER_COLOUR
+from giblet.report.pictures import Picture, ink
 from giblet.report.tables import in_order
 from giblet.timing import tr_onsets
 
@@ -104,9 +107,12 @@ def missing_volumes(scans: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(columns).query("n_missing > 0")
 
 
-def timeline_figure(table: pd.DataFrame, missing: pd.DataFrame | None = None) -> str:
-    """The film from left to right, as SVG data URI: parts, runs, words per TR, missing volumes."""
-    return svg_uri((9.0, 2.2), _draw, table, missing)
+def timeline_figure(
+    table: pd.DataFrame, missing: pd.DataFrame | None = None, title: str = "Timeline"
+) -> Picture:
+    """The film from left to right: parts, runs, words per TR, missing volumes."""
+    draw = partial(_draw, table=table, missing=missing)
+    return Picture("timeline", title, draw, (9.0, 2.2), table, timeline_sentence(table))
 
 
 def _draw(axes: Axes, table: pd.DataFrame, missing: pd.DataFrame | None) -> None:
@@ -124,7 +130,7 @@ def _draw(axes: Axes, table: pd.DataFrame, missing: pd.DataFrame | None) -> None
         middle, most = (table["start"] + table["end"]) / 2, max(float(table["words"].max()), 1.0)
         height = 0.8 * table["words"] / most
         width = (table["end"] - table["start"]).median()
-        axes.bar(middle, height, width, bottom=-len(lanes) - 0.4, color=INK)
+        axes.bar(middle, height, width, bottom=-len(lanes) - 0.4, color=ink())
         lanes.append("words")
     if missing is not None and len(missing):
         place = (-len(lanes) - 0.4, 0.8)

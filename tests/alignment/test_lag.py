@@ -65,6 +65,8 @@ def test_a_planted_lag_is_found_to_a_tenth_of_a_tr(scanned, envelope, lag):
     low, high = found.interval
     assert low <= lag <= high
     assert 0.05 < high - low < T_R
+    np.testing.assert_array_equal(found.film_time, film_time + lag)
+    assert np.corrcoef(found.sound, found.bold)[0, 1] > 0.5
 
 
 def test_bands_and_one_run_cut_short_find_it_too(scanned, bands):

@@ -12,6 +12,8 @@ from giblet.evaluation.moments import (
     difference_table,
     mean_over,
     moment_rows,
+    subject_rows,
+    subject_table,
 )
 
 N_SUBJECTS, N_MOMENTS, TRUE = 4, 40, 0.25
@@ -136,3 +138,20 @@ def test_trs_are_drawn_in_stretches(rng):
 
 def test_no_difference_of_medians(rng):
     assert not differences(alike(rng), alike(rng)[None], "sync_error_ms")
+
+
+def test_scores_by_subject_are_means_over_moments_of_columns_that_have_them():
+    scores = {
+        ("codec", "stoi"): np.ones((1, 3)),
+        ("brain", "stoi"): np.array([[0.1, 0.3, np.nan], [0.5, 0.5, 0.8]]),
+        ("brain", "sync_error_ms"): np.array([[1.0, 2.0, 9.0], [4.0, 4.0, 5.0]]),
+        ("brain_mean", "stoi"): np.zeros((2, 3)),
+    }
+    table = subject_table("mel", list(subject_rows(scores, ["sub-a", "sub-b"])))
+    assert list(table) == ["path", "column", "metric", "subject", "value"]
+    assert set(table["column"]) == {"brain", "brain_mean"}
+    brain = table[table["column"] == "brain"].set_index(["metric", "subject"])["value"]
+    assert brain["stoi", "sub-a"] == pytest.approx(0.2)
+    assert brain["stoi", "sub-b"] == pytest.approx(0.6)
+    assert brain["sync_error_ms"].tolist() == [2.0, 4.0]  # medians
+    assert len(subject_table("mel", [])) == 0

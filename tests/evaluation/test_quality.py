@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 from sklearn.metrics import roc_auc_score
 
+from giblet.alignment.lag import Lag, lag_arrays
 from giblet.evaluation.quality import _lag_voxels, brain_quality, summary_table
 from giblet.film.text import NO_WORDS
 from giblet.io.arrays import open_arrays, save_arrays
@@ -187,6 +188,18 @@ def test_noise_of_the_scanner_and_of_the_head_by_subject(smooth):
     assert table.loc[("tsnr", "sub-0"), "mean"] == 30
     assert table.loc[("framewise_displacement", "sub-0"), "n"] == 1
     assert table.loc[("moving_share", "sub-1"), "n"] == 0
+
+
+def test_curves_of_the_lag_are_kept_and_are_no_measures():
+    """In the file, for the figure; not in the table."""
+    series = np.sin(np.arange(20.0))
+    curve = np.array([0.1, 0.3, 0.2]), np.array([-0.5, 0.0, 0.5])
+    lag = Lag(0.1, (0.0, 0.2), 0.01, True, curve[1], curve[0], np.arange(20.0), series, -series)
+    arrays = lag_arrays(lag, "", 1.5)
+    np.testing.assert_array_equal(arrays["lag_bold"], -series)
+    assert arrays["lag_shift"].values[arrays["lag_fit"].argmax()] == 0.0
+    measures = set(summary_table(arrays)["metric"])
+    assert measures == {"lag", "lag_low", "lag_high", "lag_p", "lag_reliable"}
 
 
 def test_one_subject_has_nobody_to_agree_with(smooth):

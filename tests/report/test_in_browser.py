@@ -199,6 +199,38 @@ def test_it_fits_a_narrow_screen(browser):
     browser.ask("Emulation.setDeviceMetricsOverride", **size)
 
 
+def test_the_page_is_soon_ready(browser):
+    """Processor seconds of the page's thread, so that a busy machine does not count."""
+    browser.ask("Performance.enable", timeDomain="threadTicks")
+    browser.open(browser.run("location.href"))
+    metrics = browser.ask("Performance.getMetrics")["metrics"]
+    spent = {one["name"]: one["value"] for one in metrics}
+    assert 0 < spent["TaskDuration"] < 2
+
+
+def test_printed_tables_keep_their_heads_and_nothing_is_cut(browser):
+    browser.ask("Emulation.setEmulatedMedia", media="print")
+    size = {
+        "width": 720,
+        "height": 1000,
+        "deviceScaleFactor": 1,
+        "mobile": False,
+    }  # A4 without margins
+    browser.ask("Emulation.setDeviceMetricsOverride", **size)
+    wide = browser.run("""[...document.querySelectorAll("table, figure, pre, .ladder")]
+        .filter(e => e.getBoundingClientRect().right > 721).map(e => e.textContent.slice(0, 60))""")
+    after = browser.run("""["h2", "h3", "caption", "thead"].map(s =>
+        getComputedStyle(document.querySelector(s)).breakAfter)""")
+    hidden = browser.run("""["nav", "audio", ".save"].map(s =>
+        getComputedStyle(document.querySelector(s)).display)""")
+    browser.ask("Emulation.setEmulatedMedia", media="")
+    size |= {"width": 1280, "height": 900}
+    browser.ask("Emulation.setDeviceMetricsOverride", **size)
+    assert wide == []
+    assert after == 4 * ["avoid"]
+    assert hidden == 3 * ["none"]
+
+
 def test_the_brain_is_cut_where_one_clicks(browser):
     inside = "document.querySelector('iframe').contentDocument"
     assert wait_until(browser, f"{inside}.querySelector('canvas')?.width > 100")

@@ -1,5 +1,7 @@
 """The ladder shows and plays one and the same seconds; its numbers are those of the scores."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -50,6 +52,17 @@ def test_every_strip_is_of_the_median_segment_at_the_level_of_the_original(rng):
     assert shown.title == "The median 8 s"
     assert shown.ticks[0] == ("0:16", 0.0)
     assert shown.ticks[-1] == ("0:24", 100.0)
+
+
+def test_single_subjects_are_dots_where_there_are_several(rng):
+    rows = [("encodec", "brain", BY_SOUND, f"sub-{k}", v) for k, v in enumerate((0.3, 0.5))]
+    rows += [("encodec", "brain", "stoi", "sub-0", 0.2), ("mel", "brain", BY_SOUND, "sub-0", 0.1)]
+    one, names = material(rng), ["path", "column", "metric", "subject", "value"]
+    table = pd.DataFrame(rows, columns=names)
+    both = replace(one, extras=replace(one.extras, by_subject=table))
+    assert ladder(both).strips[-1].score.subjects == pytest.approx((30, 50))
+    alone = replace(one, extras=replace(one.extras, by_subject=table[1:2]))
+    assert ladder(alone).strips[-1].score.subjects == ()
 
 
 def test_numbers_share_a_unit_and_stand_beside_chance_null_and_retrieval(rng):

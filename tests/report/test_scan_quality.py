@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from markupsafe import escape
 from nilearn.maskers import NiftiLabelsMasker, NiftiMasker
 
 from giblet.brain.nifti import brain_volume
 from giblet.evaluation.quality import summary_table
-from giblet.report.brain_maps import brain_map, brain_view
+from giblet.report.brain_figures import map_figures
+from giblet.report.brain_maps import brain_view
 from giblet.report.page import render_page
 from giblet.report.scan_quality import BrainResults, brain_section
 from giblet.report.sentences import lag_sentence
@@ -76,8 +78,9 @@ def test_the_page_shows_them_and_says_what_is_simulated(results, section):
         assert label in html
         assert reading.replace("'", "&#39;") in html
         assert all(f"<td>{cell}</td>" in html for cell in cells)
-    assert len(section.maps) == 2
-    assert all(uri in html for _, uri in section.maps)
+    maps = map_figures(results, simulated=True)
+    assert len(maps) == 2
+    assert all(one.uri in html and str(escape(one.note)) in html for one in maps)
     assert "Inter-subject correlation (simulated)</figcaption>" in html
     assert 'id="brain"' not in page(None, simulated=False)
 
@@ -146,7 +149,7 @@ def test_parcels_go_where_nilearn_puts_them(space):
 
 def test_no_places_no_maps(results):
     nowhere = BrainResults(results.quality, results.summary, xr.Dataset())
-    assert brain_section(nowhere).maps == []
+    assert map_figures(nowhere, simulated=False) == []
     html = page(nowhere, simulated=False)
     assert "No maps: the coordinates of the parcels are unknown." in html
     assert 'id="brain"' in html
@@ -154,15 +157,14 @@ def test_no_places_no_maps(results):
 
 
 @pytest.mark.slow
-def test_a_map_is_drawn_in_the_pages_ink_and_always_alike(results, section, space):
-    volume = brain_volume(results.quality["isc"].mean("subject").values, space)
-    uri = section.maps[0][1]
+def test_a_map_is_drawn_in_the_pages_ink_and_always_alike(results):
+    uri = map_figures(results, simulated=False)[0].uri
     svg = base64.b64decode(uri.split(",", 1)[1]).decode()
     assert ElementTree.fromstring(svg).tag.endswith("svg")
     assert "var(--ink)" in svg
     assert "stroke: #000000" not in svg
     assert len(uri) < 100_000
-    assert brain_map(volume, AFFINE) == uri
+    assert map_figures(results, simulated=False)[0].uri == uri
 
 
 @pytest.mark.slow
@@ -170,13 +172,12 @@ def test_a_map_is_drawn_in_the_pages_ink_and_always_alike(results, section, spac
 def test_nothing_above_zero_is_no_map_and_no_warning(results):
     """nilearn warns of an empty mask when it is given nothing to draw."""
     isc, r = results.quality["isc"], results.quality["r_encodec"]
-    some = brain_section(
-        BrainResults(results.quality.assign(isc=-isc), results.summary, results.space)
-    )
-    assert [label for label, _ in some.maps] == [some.view[0]] == ["Ridge r: sound (codes)"]
+    one = BrainResults(results.quality.assign(isc=-isc), results.summary, results.space)
+    some, titles = brain_section(one), [map.title for map in map_figures(one, simulated=False)]
+    assert titles == [some.view[0]] == ["Ridge r: sound (codes)"]
     assert some.no_maps == ["Inter-subject correlation: no value above 0"]
     quality = results.quality.assign(isc=isc * np.nan, r_encodec=-r)
     html = page(BrainResults(quality, results.summary, results.space), simulated=False)
     assert "Inter-subject correlation: no values; Ridge r: sound (codes): no" in html
-    assert "<figure>" not in html.split('id="brain"')[1].split("</section>")[0]
+    assert 'alt="Map of the brain' not in html
     assert "are unknown" not in html

@@ -1,6 +1,8 @@
 """Maps on nilearn's fsaverage5: places, words, and pages that need no network."""
 
 import base64
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -11,9 +13,11 @@ from nilearn.surface.surface import compute_adjacency_matrix
 
 from giblet.brain.neighbours import neighbours
 from giblet.evaluation.quality import summary_table
+from giblet.report.brain_figures import WHOLE, map_figures
 from giblet.report.extras import CLUSTER_PLACES, Extras, brain_tables
 from giblet.report.scan_quality import BrainResults, brain_section
-from giblet.report.surface_maps import on_fsaverage5, surface_map
+from giblet.report.pictures import Picture
+from giblet.report.surface_maps import draw_surface, on_fsaverage5
 
 N = 10_242
 
@@ -71,28 +75,43 @@ def test_neighbours_are_nilearns_edges():
     assert graphs[0][one + 1, other + 1] == 1
 
 
-def test_the_section_has_maps_and_a_view_without_network():
-    section = brain_section(results_on(scans_on("fsaverage5", N)))
-    (label, picture), (also, page) = section.maps[0], section.view
-    assert label == also == "Inter-subject correlation"
+def test_there_are_maps_and_a_view_without_network():
+    results = results_on(scans_on("fsaverage5", N))
+    section, (picture,) = brain_section(results), map_figures(results, simulated=False)
+    also, page = section.view
+    assert picture.title == also == "Inter-subject correlation"
     assert section.on_surface
     assert "fsaverage5" in section.maps_note
-    svg = base64.b64decode(picture.split(",")[1]).decode()
-    assert all(f"{side}, {view}" in svg for side in ("left", "right") for view in ("outside",))
+    svg = base64.b64decode(picture.uri.split(",")[1]).decode()
+    assert all(f"{side}, outside" in svg for side in ("left", "right"))
     assert "Plotly" in page
     assert "<script src" not in page
     assert "vertices" in section.answer
+    assert picture.table[["hemisphere", "vertex"]].iloc[0].tolist() == ["L", 1]
+
+
+def test_vertices_at_a_low_q_are_counted():
+    results = results_on(scans_on("fsaverage5", N))
+    q = np.linspace(1, 0, results.space.sizes["voxel"])
+    quality = results.quality.assign(isc_q=("voxel", q))
+    (picture,) = map_figures(replace(results, quality=quality), simulated=False)
+    assert f"{(q < 0.05).sum():,} vertices at q < 0.05" in picture.note
+    assert "not outlined" in picture.note
 
 
 def test_the_right_hemisphere_is_on_the_right():
     hot, cold = np.ones(N), np.full(N, np.nan)
-    pictures = [surface_map(hot, cold), surface_map(cold, hot)]
+    pictures = []
+    for sides in ((hot, cold), (cold, hot)):
+        draw = partial(draw_surface, left=sides[0], right=sides[1], largest=1.0, label="r")
+        pictures.append(Picture("map", "", draw, WHOLE, pd.DataFrame()).uri)
     assert pictures[0] != pictures[1]
 
 
 def test_a_mesh_that_nilearn_does_not_have_is_said():
-    section = brain_section(results_on(scans_on("fsLR", 32_492)))
-    assert section.maps == []
+    results = results_on(scans_on("fsLR", 32_492))
+    section = brain_section(results)
+    assert map_figures(results, simulated=False) == []
     assert section.view is None
     reason = "Inter-subject correlation: no mesh of fsLR comes with nilearn; export has the values"
     assert section.no_maps == [reason]

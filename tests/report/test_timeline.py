@@ -41,7 +41,7 @@ def test_it_is_drawn_where_there_is_one():
     found = missing_volumes(scans(0.2 + T_R * np.arange(10), [3]))
     table = pd.DataFrame({"start": [0.0], "end": [T_R], "part": ["test"], "run": ["a"]})
     drawn = [
-        base64.b64decode(timeline_figure(table, missing).split(",", 1)[1]).decode()
+        base64.b64decode(timeline_figure(table, missing).uri.split(",", 1)[1]).decode()
         for missing in (found, found[:0], None)
     ]
     assert ["volumes missing" in svg for svg in drawn] == [True, False, False]
@@ -59,7 +59,7 @@ def test_without_a_film_the_scanned_seconds_are_told():
     assert table["words"].tolist() == [0, 1, 2, 0, 0, 0]
     said = "6 TRs from 3.0 to 12.0 s of film; 2 runs; words in 2 TRs."
     assert timeline_sentence(table) == said
-    timeline_figure(table)
+    assert timeline_figure(table).uri.startswith("data:image/svg+xml")
 
 
 def test_onsets_some_milliseconds_before_an_edge_are_in_the_same_tr_everywhere():

@@ -63,6 +63,7 @@ rule reconstruct:
         ),
         differences=f"{RESULTS}/differences/{{path}}.tsv",
         identified=f"{RESULTS}/identified/{{path}}.tsv" if SETTINGS.has_stimuli else [],
+        subjects=f"{RESULTS}/subjects/{{path}}.tsv",
     log:
         f"{LOGS}/reconstruct_{{path}}.log",
     benchmark:
@@ -84,7 +85,7 @@ rule reconstruct:
         '"$GIBLET_PYTHON" -m giblet reconstruct --film={input.film:q} --aligned={input.aligned:q}'
         " --model={input.model:q} {params.regions}{input.regions:q} --audio={output.audio:q}"
         " --scores={output.scores:q} --differences={output.differences:q}"
-        " {params.identified}{output.identified:q}"
+        " {params.identified}{output.identified:q} --subjects={output.subjects:q}"
         " --settings={params.settings:q} 2>&1 | tee -i {log:q}"
 
 

@@ -29,6 +29,7 @@ rule report:
             category="The page",
             labels={"what": "report", "brains": BRAINS},
         ),
+        figures=directory(f"{RESULTS}/figures"),
     log:
         f"{LOGS}/report.log",
     benchmark:
@@ -46,4 +47,5 @@ rule report:
         source=source_fingerprint("report"),
     shell:
         '"$GIBLET_PYTHON" -m giblet report --results={params.results:q} --logs={params.logs:q}'
-        " --page={output.page:q} --settings={params.settings:q} 2>&1 | tee -i {log:q}"
+        " --page={output.page:q} --figures={output.figures:q}"
+        " --settings={params.settings:q} 2>&1 | tee -i {log:q}"

@@ -67,7 +67,7 @@ def report_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
         yield from _model_needs(sizes, config, other)
         bold = sizes.bold_mb
         read = _aligned_mb(sizes, config, "encodec") + 2 * _MODEL_MB + sizes.text_mb + bold
-        yield Need("report", 30 + 0.02 * sizes.n_trs, 15, read, bold)
+        yield Need("report", 70 + 0.02 * sizes.n_trs, 21, read, bold)  # 40 s of figures for print
 
 
 def _quality_need(sizes: Sizes, config: Config) -> Need:

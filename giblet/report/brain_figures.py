@@ -1,0 +1,189 @@
+"""Figures of the scans: maps, the voxels that were read, subjects, and motion."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+
+from giblet.brain.cortex import vertex_counts
+from giblet.brain.nifti import brain_affine, brain_volume
+from giblet.report.brain_maps import VIEWS, draw_map
+from giblet.report.pictures import Picture, ink
+from giblet.report.scan_quality import (
+    LARGEST_Q,
+    MEASURES,
+    BrainResults,
+    mapped,
+    places_of,
+    subject_mean,
+    why_not_drawn,
+)
+from giblet.report.surface_maps import draw_surface, on_fsaverage5
+from giblet.report.tables import in_order, number
+
+WHOLE, GLANCE = (6.4, 1.75), (4.8, 1.55)  # inches
+LARGEST_MM = 1.0  # of framewise displacement in colour
+_CORRELATIONS = ("isc", "r_")
+_ONE = {"voxels": "voxel", "parcels": "parcel", "vertices": "vertex"}
+
+
+def map_figures(results: BrainResults, simulated: bool) -> list[Picture]:
+    """A map of ISC and of each r that has values above 0; none where coordinates are unknown.
+
+    Maps of r share one range.
+    """
+    names = [name for name in mapped(results) if not why_not_drawn(results, name)]
+    return [map_figure(results, name, simulated) for name in names]
+
+
+def map_figure(
+    results: BrainResults, name: str, simulated: bool, views: tuple[str, ...] = tuple(VIEWS)
+) -> Picture:
+    """The mean over subjects of a measure, on a glass brain with voxels at q < .05 outlined, or
+    on the cortex for scans on a surface, where ``views`` does not count."""
+    values, q = subject_mean(results, name), _q(results, name)
+    others = [one for one in mapped(results) if one.startswith("r_")]
+    shared = [name, *others] if name in others else [name]
+    largest = max(float(np.nanmax(subject_mean(results, one))) for one in shared)
+    draw = _drawing(results, values, q, views, largest=largest, label="mean r")
+    title = MEASURES[name][0] + " (simulated)" * simulated
+    table = _by_place(results, {name: values} | ({} if q is None else {"q": q}))
+    size = WHOLE if len(views) == len(VIEWS) else GLANCE
+    note = map_note(results, name, largest, len(shared) > 1)
+    return Picture(f"map_{name}", title, draw, size, table, note, keeps_shape=True)
+
+
+def _drawing(
+    results: BrainResults, values: np.ndarray, q: np.ndarray | None, views: tuple[str, ...], **scale
+) -> partial:
+    """Draws values (n_voxels,) on axes, by `draw_surface` or `draw_map`."""
+    space = results.space
+    if vertex_counts(space.attrs) is not None:
+        left, right = on_fsaverage5(values, space)
+        return partial(draw_surface, left=left, right=right, **scale)
+    affine, volume = brain_affine(space), brain_volume(values, space)
+    outlined = None if q is None else brain_volume(np.nan_to_num(q, nan=1.0) < LARGEST_Q, space)
+    return partial(draw_map, volume=volume, affine=affine, views=views, outlined=outlined, **scale)
+
+
+def map_note(results: BrainResults, name: str, largest: float, is_shared: bool) -> str:
+    """Range, number of subjects, threshold and error rate of a map."""
+    n, places = results.quality.sizes["subject"], places_of(results.quality)
+    subjects = f"Mean over {n} subjects" if n > 1 else "One subject"
+    shared = ", the range of all maps of r" if is_shared else ""
+    text = f"{subjects}; colour from 0 to {number(largest, 3)}{shared}; below 0 nothing is drawn."
+    if (q := _q(results, name)) is None:
+        return f"{text} Not tested, so nothing is outlined."
+    n_tested, n_below = int(np.isfinite(q).sum()), int((q < LARGEST_Q).sum())
+    rate = f"q < {LARGEST_Q:g} (false discovery rate over {n_tested:,} {places})"
+    if not n_below:
+        return f"{text} No {_ONE[places]} at {rate}, so nothing is outlined."
+    if vertex_counts(results.space.attrs) is not None:
+        return f"{text} {n_below:,} {places} at {rate}, not outlined."
+    return f"{text} Outlined: {n_below:,} {places} at {rate}."
+
+
+def read_figure(results: BrainResults, read: np.ndarray, simulated: bool) -> Picture | None:
+    """The voxels that the decoder reads; None where it reads all, or places are unknown.
+
+    ``read``: their columns among those of the scans.
+    """
+    n, places = results.quality.sizes["voxel"], places_of(results.quality)
+    inside = np.zeros(n, dtype=bool)
+    inside[read] = True
+    if inside.all() or "mask" not in results.space:
+        return None
+    volume = brain_volume(inside.astype(np.float32), results.space)
+    draw = partial(draw_map, volume=volume, affine=brain_affine(results.space), largest=1.0)
+    title = f"The {places} that the decoder reads" + " (simulated)" * simulated
+    note = f"{len(read):,} of {n:,}: the highest inter-subject correlations in training TRs."
+    table = _by_place(results, {"read": inside.astype(int)})
+    return Picture("map_read", title, partial(draw, label="read"), WHOLE, table, note, True)
+
+
+def subject_figure(results: BrainResults, simulated: bool) -> Picture | None:
+    """Two dots per subject, mean and 95th percentile, for ISC and every r; None without any."""
+    names = [
+        name for name in MEASURES if name.startswith(_CORRELATIONS) and name in results.quality
+    ]
+    summary = results.summary
+    table = summary[summary["metric"].isin(names) & summary["mean"].notna()]
+    table = table[["metric", "subject", "mean", "p95"]].reset_index(drop=True)
+    if table.empty:
+        return None
+    names = in_order(table["metric"], names)
+    title = "Correlations, subject by subject" + " (simulated)" * simulated
+    places = places_of(results.quality)
+    note = f"Full dots: mean over {places}; hollow: their 95th percentile; lines: mean of subjects."
+    draw = partial(draw_subjects, table=table, labels={name: MEASURES[name][0] for name in names})
+    size = (6.4, 0.7 + 0.28 * len(names))
+    return Picture("subjects", title, draw, size, table, note)
+
+
+def draw_subjects(axes: Axes, table: pd.DataFrame, labels: dict[str, str]) -> None:
+    """``table``: ``metric subject mean p95``; a row for each of ``labels``, by metric."""
+    for row, name in enumerate(labels):
+        for column, face in (("mean", None), ("p95", "none")):
+            values = table.loc[table["metric"] == name, column].to_numpy()
+            style = {"color": "#1b82c5", "markerfacecolor": face, "alpha": 0.7}
+            axes.plot(values, np.full(len(values), row), "o", **style)
+            axes.vlines(values.mean(), row - 0.35, row + 0.35, color=ink(), linewidth=1)
+    axes.axvline(0, color=ink(), linewidth=0.6, linestyle="--")
+    axes.set_yticks(np.arange(len(labels)), list(labels.values()))
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.set_xlabel("r")
+
+
+def motion_figure(results: BrainResults, simulated: bool) -> Picture | None:
+    """Framewise displacement of each scan, volume by volume; None where it is unknown."""
+    space = results.space
+    if "framewise_displacement" not in space:
+        return None
+    moved = space["framewise_displacement"].values
+    if not np.isfinite(moved).any():
+        return None
+    columns = {name: space[name].values.astype(str) for name in ("subject", "run")}
+    table = pd.DataFrame(columns | {"fd_mm": moved})
+    table.insert(2, "volume", table.groupby(["subject", "run"], sort=False).cumcount())
+    n_scans = len(table[["subject", "run"]].drop_duplicates())
+    title = "Motion: framewise displacement" + " (simulated)" * simulated
+    note = f"A row per scan; colour from 0 to {LARGEST_MM:g} mm and more, blank: unknown."
+    draw = partial(draw_motion, table=table)
+    return Picture("motion", title, draw, (6.4, 0.9 + min(0.2 * n_scans, 4.0)), table, note)
+
+
+def draw_motion(axes: Axes, table: pd.DataFrame) -> None:
+    """``table``: ``subject run volume fd_mm``."""
+    wide = table.pivot_table("fd_mm", ["subject", "run"], "volume", sort=False, dropna=False)
+    wide = wide.dropna(how="all")
+    shades = axes.imshow(wide, aspect="auto", vmin=0, vmax=LARGEST_MM, cmap="viridis",
+                         interpolation="nearest", rasterized=True)  # fmt: skip
+    several = wide.index.get_level_values("run").nunique() > 1
+    labels = [f"{subject}, {run}" if several else subject for subject, run in wide.index]
+    every = -(-len(labels) // 20)
+    axes.set_yticks(np.arange(len(labels))[::every], [short(one) for one in labels[::every]])
+    axes.set_xlabel("volume")
+    axes.figure.colorbar(shades, ax=axes, label="mm", extend="max")
+
+
+def short(name: str, most: int = 24) -> str:
+    """A name that fits beside an axis.
+
+    >>> short("sub-01"), short("sub-" + "x" * 40, most=8)
+    ('sub-01', 'sub-xxx…')
+    """
+    return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def _q(results: BrainResults, name: str) -> np.ndarray | None:
+    """(n_voxels,) false discovery rates; None where nothing was tested."""
+    q: xr.DataArray | None = results.quality.get(f"{name}_q")
+    return None if q is None or not np.isfinite(q).any() else q.values
+
+
+def _by_place(results: BrainResults, columns: dict[str, np.ndarray]) -> pd.DataFrame:
+    """A row per voxel or parcel: where it is known, its place in mm, and ``columns``."""
+    coords = {k: v.values for k, v in results.quality.coords.items() if v.dims == ("voxel",)}
+    return pd.DataFrame(coords | columns)

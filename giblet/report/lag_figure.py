@@ -1,0 +1,62 @@
+"""The film's sound and the BOLD that follows it, at the lag found: are they aligned?"""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+
+from giblet.report.pictures import Picture, ink
+
+_SOUND, _BOLD = "#D55E00", "#1b82c5"
+MOST_SECONDS = 300.0  # of the film, drawn
+
+
+def lag_figure(quality: xr.Dataset, simulated: bool) -> Picture | None:
+    """Above, both series; below, how well they fit at each lag. None without a lag in the file.
+
+    ``quality``: with ``lag_fit``, ``lag_sound`` and ``lag_bold`` of
+    `giblet.alignment.lag.lag_arrays`; older results have none.
+    """
+    if "lag_fit" not in quality:
+        return None
+    series = pd.DataFrame(
+        {
+            "film_time": quality["lag_time"].values,
+            "sound": quality["lag_sound"].values,
+            "bold": quality["lag_bold"].values,
+        }
+    )
+    curve = pd.DataFrame({"lag": quality["lag_shift"].values, "fit": quality["lag_fit"].values})
+    interval = [float(quality[name]) for name in ("lag", "lag_low", "lag_high")]
+    r = float(np.corrcoef(series["sound"], series["bold"])[0, 1])
+    title = "Alignment: the film's sound and BOLD" + " (simulated)" * simulated
+    note = (
+        "Sound level through the HRF, and the voxels that fit it best. Weights of frequency bands "
+        f"and voxels are fitted in one half of the scan and drawn in the other, r = {r:.2f}. "
+        "Below: mean squared correlation at each lag; band: 95 % interval."
+    )
+    draw = partial(draw_lag, series=series, curve=curve, interval=interval)
+    return Picture("alignment", title, draw, (6.4, 3.4), pd.concat([series, curve]), note)
+
+
+def draw_lag(axes: Axes, series: pd.DataFrame, curve: pd.DataFrame, interval: list[float]) -> None:
+    """``series``: ``film_time sound bold``; ``curve``: ``lag fit``; ``interval``: lag and ends."""
+    figure = axes.figure
+    axes.remove()
+    above, below = figure.subplots(2, 1, height_ratios=(1.3, 1))
+    begin = series["film_time"].iloc[0]
+    shown = series[series["film_time"] <= begin + MOST_SECONDS]
+    for name, colour in (("sound", _SOUND), ("bold", _BOLD)):
+        above.plot(shown["film_time"], shown[name], color=colour, linewidth=1, label=name)
+    above.set(xlabel="seconds of film", ylabel="z")
+    below.plot(curve["lag"], curve["fit"], color=ink(), linewidth=1)
+    value, low, high = interval
+    below.axvspan(low, high, color=_BOLD, alpha=0.15)
+    below.axvline(value, color=_BOLD)
+    below.axvline(0, color=ink(), linewidth=0.6, linestyle="--")
+    below.set(xlabel="lag of the scan behind the film (s)", ylabel="fit")
+    for one in (above, below):
+        one.set_facecolor("none")
+    figure.legend(*above.get_legend_handles_labels(), loc="outside upper right", ncols=2)

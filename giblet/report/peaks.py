@@ -1,0 +1,90 @@
+"""Peaks of a map: places in mm, values, q, and the regions of an atlas where there is one."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from giblet.brain.nifti import brain_affine, brain_volume
+from giblet.report.brain_maps import why_no_map
+from giblet.report.extras import TextTable
+from giblet.report.scan_quality import LARGEST_Q, MEASURES, BrainResults, mapped, subject_mean
+from giblet.report.tables import number
+
+MOST_PEAKS = 8
+APART_MM = 20.0
+UNTESTED_SHARE = 0.5  # of the largest value, where nothing is at q < LARGEST_Q
+
+
+def peak_tables(
+    results: BrainResults, atlas: Mapping[str, np.ndarray], simulated: bool
+) -> list[TextTable]:
+    """Peaks of ISC and of the first r that have a map of voxels.
+
+    ``atlas``: region → (n_voxels,) bool.
+    """
+    if "parcel" in results.quality.coords:
+        return []
+    drawn = [name for name in mapped(results) if not why_no_map(subject_mean(results, name))]
+    shown = [n for n in drawn if n == "isc"] + [n for n in drawn if n != "isc"][:1]
+    return [_table(results, name, atlas, simulated) for name in shown]
+
+
+def _table(
+    results: BrainResults, name: str, atlas: Mapping[str, np.ndarray], simulated: bool
+) -> TextTable:
+    rows, threshold = peaks(results, name)
+    header = ["x, y, z (mm)", "r", "q", "Cluster (mm³)"] + ["Region"] * bool(atlas)
+    cells = [
+        [f"{row.x:.0f}, {row.y:.0f}, {row.z:.0f}".replace("-", "−"), number(row.r, 3)]
+        + [number(row.q, 3), row.size]
+        + [_region(atlas, row.voxel)] * bool(atlas)
+        for row in rows.itertuples()
+    ]
+    kind = " (simulated)" if simulated else ""
+    return TextTable(f"Peaks of {MEASURES[name][0]}{kind}: {threshold}", header, cells)
+
+
+def peaks(results: BrainResults, name: str) -> tuple[pd.DataFrame, str]:
+    """A row per peak, ``x y z r q size voxel``, and the threshold in words.
+
+    Clusters of nilearn among voxels at q < .05, or else above half of the largest value; peaks in
+    one cluster are 20 mm apart. ``size``: mm³ of the cluster as text, empty for its further peaks;
+    ``voxel``: column of the scans.
+    """
+    from nibabel import Nifti1Image
+    from nilearn.reporting import get_clusters_table
+
+    values, affine = np.nan_to_num(subject_mean(results, name)), brain_affine(results.space)
+    q = _q(results, name)
+    inside = np.nan_to_num(q, nan=1.0) < LARGEST_Q
+    threshold = f"voxels at q < {LARGEST_Q:g}"
+    if not inside.any():
+        lowest = UNTESTED_SHARE * float(values.max())
+        inside, threshold = (
+            values > lowest,
+            f"no voxel at q < {LARGEST_Q:g}; untested, r > {lowest:.2f}",
+        )
+    volume = brain_volume(np.where(inside, values, 0.0), results.space)
+    image = Nifti1Image(volume, affine)
+    found = get_clusters_table(image, 1e-6, cluster_threshold=0, min_distance=APART_MM)
+    table = found.head(MOST_PEAKS).rename(columns={"X": "x", "Y": "y", "Z": "z"})
+    places = table[["x", "y", "z"]].to_numpy(dtype=float)
+    indices = np.rint(np.c_[places, np.ones(len(places))] @ np.linalg.inv(affine).T)[:, :3]
+    columns = np.full(volume.shape, -1)
+    columns[results.space["mask"].values.astype(bool)] = np.arange(len(values))
+    voxel = columns[tuple(indices.astype(int).T)]
+    table = table.assign(voxel=voxel, r=values[voxel], q=q[voxel])
+    sizes = table["Cluster Size (mm3)"].astype(str)
+    table["size"] = [f"{float(one):,.0f}" if one.strip() else "" for one in sizes]
+    return table[["x", "y", "z", "r", "q", "size", "voxel"]].reset_index(drop=True), threshold
+
+
+def _q(results: BrainResults, name: str) -> np.ndarray:
+    if f"{name}_q" in results.quality:
+        return results.quality[f"{name}_q"].values
+    return np.full(results.quality.sizes["voxel"], np.nan)
+
+
+def _region(atlas: Mapping[str, np.ndarray], voxel: int) -> str:
+    return next((name for name, inside in atlas.items() if inside[voxel]), "–")

@@ -1,0 +1,137 @@
+"""A figure, drawn for the page (SVG in the page's ink) and for print (SVG and PDF in black).
+
+The same input gives the same bytes.
+"""
+
+import base64
+import io
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+from matplotlib import rc_context, rcParams
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+PRINT_POINTS = {89: 7, 183: 8}  # width of a figure in print (mm) → size of its letters (pt)
+PAGE_POINTS = 10
+CAPTIONS = "captions.md"
+
+_MM_PER_INCH = 25.4
+_INK = "#123456"  # stands for the page's text colour, which a dark page changes
+_INK_CSS = ":root{--ink:#24292f}@media(prefers-color-scheme:dark){:root{--ink:#d7dce2}}"
+_METADATA = {"svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}}
+_ON_SCREEN = {"dpi": 150, "facecolor": "none"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure of the page, and of the folder of figures.
+
+    name
+        Of its files, without an ending.
+    title
+        Its caption on the page.
+    draw
+        Draws it on axes; more axes may be added to their figure. Text is in `ink`.
+    size
+        Width and height on the page, inches.
+    table
+        The numbers that are drawn.
+    note
+        What the caption adds in print and below the figure: samples, thresholds, error rates.
+    keeps_shape
+        Whether its height grows with its width.
+    """
+
+    name: str
+    title: str
+    draw: Callable[[Axes], None]
+    size: tuple[float, float]
+    table: pd.DataFrame
+    note: str = ""
+    keeps_shape: bool = False
+
+    @cached_property
+    def uri(self) -> str:
+        """As SVG data URI, without dates, in the page's ink."""
+        with rc_context(_style(_INK, PAGE_POINTS)):
+            figure = _drawn(self.draw, self.size)
+            target = io.StringIO()
+            figure.savefig(target, format="svg", metadata=_METADATA["svg"], **_ON_SCREEN)
+        svg = re.sub(r' d="[^"]*"', _shortened, target.getvalue()).replace(_INK, "var(--ink)")
+        svg = svg.replace('<style type="text/css">', f'<style type="text/css">{_INK_CSS}', 1)
+        return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode("ascii")
+
+    @property
+    def files(self) -> list[tuple[str, str]]:
+        """Names of its files in the folder of figures, and what each is."""
+        drawn = [
+            (f"{self.name}_{width}mm.{kind}", f"{kind.upper()} {width} mm")
+            for width in PRINT_POINTS
+            for kind in _METADATA
+        ]
+        return [*drawn, (f"{self.name}.csv", "CSV")]
+
+    def save(self, folder: Path) -> None:
+        """Write its `files` to ``folder``."""
+        for width, points in PRINT_POINTS.items():
+            size = self._print_size(width, points)
+            with rc_context(_style("black", points)):
+                figure = _drawn(self.draw, size)
+                for kind, metadata in _METADATA.items():
+                    file = folder / f"{self.name}_{width}mm.{kind}"
+                    figure.savefig(file, metadata=metadata, dpi=300, facecolor="none")
+        self.table.to_csv(folder / f"{self.name}.csv", index=False, float_format="%.6g")
+
+    def _print_size(self, width: float, points: float) -> tuple[float, float]:
+        inches = width / _MM_PER_INCH
+        if self.keeps_shape:
+            return inches, inches * self.size[1] / self.size[0]
+        return inches, self.size[1] * points / PAGE_POINTS
+
+
+def ink() -> str:
+    """The colour of text where a figure is being drawn."""
+    return rcParams["text.color"]
+
+
+def save_pictures(pictures: Iterable[Picture], folder: Path) -> None:
+    """Write every picture to ``folder``, which exists, and their captions."""
+    pictures = list(pictures)
+    for picture in pictures:
+        picture.save(folder)
+    captions = [f"- **{one.name}**: {one.title}. {one.note}".strip() for one in pictures]
+    text = "\n".join(["# Figures", "", *captions, ""])
+    (folder / CAPTIONS).write_text(text, encoding="utf-8")
+
+
+def _drawn(draw: Callable[[Axes], None], size: tuple[float, float]) -> Figure:
+    figure = Figure(figsize=size, layout="constrained", facecolor="none")
+    axes = figure.subplots()
+    axes.set_facecolor("none")
+    draw(axes)
+    return figure
+
+
+def _style(colour: str, points: float) -> dict:
+    names = ("axes.edgecolor", "axes.labelcolor", "legend.labelcolor", "text.color")
+    return dict.fromkeys((*names, "xtick.color", "ytick.color"), colour) | {
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "font.size": points,
+        "legend.frameon": False,
+        "lines.markersize": 0.6 * points,
+        "pdf.fonttype": 42,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "giblet",
+        "text.parse_math": False,
+    }
+
+
+def _shortened(outline: re.Match) -> str:
+    """An outline in tenths of a point: enough for a screen, and a brain has many."""
+    return re.sub(r"(\.\d)\d+", r"\1", outline[0])

@@ -1,0 +1,201 @@
+"""Figures for print: their size, their letters, their numbers, and the page's links to them."""
+
+import base64
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from giblet.evaluation.quality import summary_table
+from giblet.report.brain_figures import (
+    map_figure,
+    map_note,
+    motion_figure,
+    read_figure,
+    subject_figure,
+)
+from giblet.report.extras import Extras
+from giblet.report.figure_table import pictures_of
+from giblet.report.lag_figure import lag_figure
+from giblet.report.material import Material
+from giblet.report.page import page_of
+from giblet.report.pictures import CAPTIONS, Picture, ink, save_pictures
+from giblet.report.scan_quality import BrainResults
+
+HOSTILE = "<img src=x onerror=alert(1)>\u202egnp.\u05d0" + "long" * 45
+NAMES = ["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
+RATE = 8000
+
+
+def line_picture(name="a_line"):
+    table = pd.DataFrame({"x": [0.0, 1.0], "y": [1.0, 1 / 3]})
+
+    def draw(axes):
+        axes.plot(table["x"], table["y"], color=ink())
+        axes.set_xlabel("seconds")
+
+    return Picture(name, "A line", draw, (4.4, 2.2), table, "n = 2.")
+
+
+def brain(n_subjects=2, q=0.2):
+    """ISC that rises from voxel to voxel; each scan has its motion."""
+    mask = np.zeros((5, 6, 5), dtype=bool)
+    mask[1:4, 1:5, 1:4] = True  # 36 voxels
+    names = [f"sub-{k}{HOSTILE}" for k in range(n_subjects)]
+    isc = (("subject", "voxel"), np.arange(36) / 100 + 0.1 * np.arange(n_subjects)[:, None])
+    r = (("subject", "voxel"), 2 * isc[1])
+    maps = {"isc": isc, "r_mel": r, "r_mel_q": ("voxel", np.repeat([q, 0.3], [9, 27]))}
+    coords = {axis: ("voxel", np.argwhere(mask)[:, k] * 30.0) for k, axis in enumerate("xyz")}
+    quality = xr.Dataset(maps, coords | {"subject": names}, {"warnings": "[]"})
+    affine = [30.0, 0, 0, -60, 0, 30, 0, -75, 0, 0, 30, -45, 0, 0, 0, 1]
+    moved = np.r_[np.nan, 0.2, 0.4]
+    volumes = {
+        "subject": ("volume", np.repeat(names, 3)),
+        "run": ("volume", ["run-1"] * 3 * n_subjects),
+        "framewise_displacement": ("volume", np.tile(moved, n_subjects)),
+    }
+    space = xr.Dataset({"mask": (("i", "j", "k"), mask)} | volumes, attrs={"affine": affine})
+    return BrainResults(quality, summary_table(quality), space)
+
+
+def material(has_brain=True, n_subjects=2, words=True):
+    """3 s of tones, hostile names everywhere."""
+    times = np.arange(3 * RATE) / RATE
+    columns = ["original", "codec", "stimulus"] + ["brain"] * has_brain
+    sounds = {c: 0.1 * np.sin(2 * np.pi * (300 + 50 * k) * times) for k, c in enumerate(columns)}
+    scores = pd.DataFrame(
+        [("mel", c, "stoi", 0.8, 0.7, 0.9, 3, 0) for c in columns[1:]], columns=NAMES
+    )
+    facts = {"dataset": HOSTILE, "film": HOSTILE, "codec": "c", "bandwidth_kbps": 6.0, "t_r": 1.5}
+    facts |= {"simulated": False, "has_bold": has_brain, "warnings": [HOSTILE], "config": HOSTILE}
+    facts |= {"subjects": [f"sub-{k}{HOSTILE}" for k in range(n_subjects * has_brain)]}
+    timeline = pd.DataFrame({"start": [0.0, 1.5], "end": [1.5, 3.0], "part": ["train", "test"]})
+    timeline["run"] = [HOSTILE, "b"]
+    if words:
+        timeline["words"] = [1.0, 2.0]
+    regions = pd.DataFrame({"Region": [HOSTILE, "other"], "Inter-subject correlation": [0.2, 0.1]})
+    history = {"mel": pd.DataFrame({"epoch": [0, 1], "train/audio": [1.0, 0.8]})}
+    extras = Extras(timeline=timeline, figures="figures")
+    if has_brain:
+        extras = Extras(timeline=timeline, figures="figures", regions=regions, read=np.arange(9))
+    results = brain(n_subjects) if has_brain else None
+    return Material(scores, {"mel": sounds}, RATE, history, facts, results, extras)
+
+
+def test_a_figure_has_the_width_and_the_letters_of_print(tmp_path):
+    save_pictures([line_picture()], tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {
+        *(f"a_line_{mm}mm.{kind}" for mm in (89, 183) for kind in ("svg", "pdf")),
+        *("a_line.csv", CAPTIONS),
+    }
+    for mm, points in ((89, 7), (183, 8)):
+        svg = (tmp_path / f"a_line_{mm}mm.svg").read_text()
+        width = float(re.search(r'width="([\d.]+)pt"', svg)[1])
+        assert width / 72 * 25.4 == pytest.approx(mm, abs=0.01)
+        assert set(re.findall(r"font-size: (\d+)px", svg)) == {str(points)}
+        assert "123456" not in svg  # the page's ink
+        pdf = (tmp_path / f"a_line_{mm}mm.pdf").read_bytes()
+        box = re.search(rb"/MediaBox \[ ?0 0 ([\d.]+)", pdf)[1]
+        assert float(box) / 72 * 25.4 == pytest.approx(mm, abs=0.01)
+        assert b"CreationDate" not in pdf
+    numbers = pd.read_csv(tmp_path / "a_line.csv")
+    np.testing.assert_allclose(numbers["y"], [1, 1 / 3], rtol=1e-5)
+    assert "- **a_line**: A line. n = 2." in (tmp_path / CAPTIONS).read_text()
+
+
+def test_the_same_figure_gives_the_same_bytes(tmp_path):
+    written = []
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        line_picture().save(folder)
+        written.append([file.read_bytes() for file in sorted(folder.iterdir())])
+    assert written[0] == written[1]
+
+
+def test_a_map_states_its_range_its_threshold_and_its_error_rate():
+    results = brain(q=0.01)
+    assert "Outlined: 9 voxels at q < 0.05 (false discovery rate over 36 voxels)." in map_note(
+        results, "r_mel", 0.5, is_shared=True
+    )
+    assert "colour from 0 to 0.500, the range of all maps of r;" in map_note(
+        results, "r_mel", 0.5, True
+    )
+    assert "No voxel at q < 0.05" in map_note(brain(), "r_mel", 0.5, True)
+    assert "Not tested" in map_note(results, "isc", 0.5, False)
+    assert map_note(brain(1), "isc", 0.5, False).startswith("One subject;")
+    table = map_figure(results, "r_mel", simulated=True).table
+    assert list(table) == ["x", "y", "z", "r_mel", "q"]
+    np.testing.assert_allclose(table["r_mel"], 2 * (np.arange(36) / 100 + 0.05))
+
+
+def test_the_voxels_that_were_read_are_those_of_the_model():
+    picture = read_figure(brain(), np.array([3, 5]), simulated=False)
+    assert np.flatnonzero(picture.table["read"]).tolist() == [3, 5]
+    assert picture.note.startswith("2 of 36:")
+    assert read_figure(brain(), np.arange(36), simulated=False) is None
+
+
+def test_every_subject_has_a_dot_and_every_scan_a_row_of_motion():
+    results = brain(3)
+    subjects = subject_figure(results, simulated=False).table
+    assert len(subjects) == 2 * 3
+    by_metric = subjects.groupby("metric")["mean"].apply(list)
+    np.testing.assert_allclose(by_metric["isc"], [0.175, 0.275, 0.375])
+    motion = motion_figure(results, simulated=False).table
+    assert motion["volume"].tolist() == 3 * [0, 1, 2]
+    assert motion["fd_mm"].isna().sum() == 3
+    still = results.space.assign(framewise_displacement=("volume", np.full(9, np.nan)))
+    assert motion_figure(BrainResults(results.quality, results.summary, still), False) is None
+
+
+def test_the_alignment_shows_what_was_compared_and_nothing_where_nothing_was():
+    times, lags = np.arange(20.0), np.arange(-2.0, 3.0)
+    sound = np.sin(times)
+    quality = xr.Dataset(
+        {"lag_fit": ("lag_shift", -(lags**2)), "lag_sound": ("lag_time", sound)}
+        | {"lag_bold": ("lag_time", -sound), "lag": 0.1, "lag_low": -0.2, "lag_high": 0.4},
+        {"lag_shift": lags, "lag_time": times},
+    )
+    picture = lag_figure(quality, simulated=True)
+    assert "r = -1.00" in picture.note
+    assert picture.title.endswith("(simulated)")
+    np.testing.assert_allclose(picture.table["sound"].dropna(), sound)
+    assert ElementTree.fromstring(base64.b64decode(picture.uri.split(",")[1])).tag
+    assert lag_figure(quality[["lag"]], simulated=False) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "options", [{}, {"has_brain": False}, {"words": False}, {"n_subjects": 1}], ids=str
+)
+def test_a_page_with_hostile_names_is_complete_and_its_links_lead_to_files(tmp_path, options):
+    """Markup, right-to-left marks and 200 characters in every name that a person can choose."""
+    one = material(**options)
+    html = page_of(one)
+    assert "<img src=x" not in html
+    assert "&lt;img src=x" in html
+    pictures = pictures_of(one)
+    save_pictures(pictures, tmp_path)
+    written = {file.name for file in tmp_path.iterdir()}
+    links = set(re.findall(r'href="figures/([^"]+)"', html))
+    assert links == written
+    names = [picture.name for picture in pictures]
+    assert len(names) == len(set(names))
+    assert all(re.fullmatch(r"\w+", name) for name in names)
+    has_brain = options.get("has_brain", True)
+    assert any(name.startswith("map_") for name in names) == has_brain
+    assert ("motion" in names) == has_brain
+    for svg in tmp_path.glob("*.svg"):
+        ElementTree.parse(svg)
+        assert "<img" not in svg.read_text()
+    if not options.get("words", True):
+        assert ">words<" not in (tmp_path / "timeline_89mm.svg").read_text()
+
+
+def test_without_a_folder_there_are_no_links():
+    one = material(has_brain=False)
+    bare = Material(one.scores, one.sounds, RATE, one.history, one.facts)
+    assert "figures/" not in page_of(bare)
