@@ -14,7 +14,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1]
 WITHOUT_NUMBERS = ("errors.py", "log.py", "commands/process.py")  # they print and log
 PREFIX = "giblet"
-GROUPS = ("codec", "music")  # modules whose commands have two words
+GROUPS = ("codec", "listening_test", "music")  # modules whose commands have two words
 SETTINGS = "config/"  # values of settings are among a rule's params: here only methods count
 _VALIDATORS = ("field_validator", "model_validator")
 ENTRIES = ("FeatureType", "Metric", "Modality")  # of tables that also hold words for the report

@@ -12,15 +12,17 @@ from .sections import (
     LesionConfig as LesionConfig,
     MelConfig as MelConfig,
     ModelConfig as ModelConfig,
-    MusicConfig as MusicConfig,
     PretrainingConfig as PretrainingConfig,
     QualityConfig as QualityConfig,
     ScanConfig as ScanConfig,
     Section as Section,
-    SoundModelConfig as SoundModelConfig,
     SplitConfig as SplitConfig,
     TrainingConfig as TrainingConfig,
     VideoConfig as VideoConfig,
-    WordModelConfig as WordModelConfig,
     WordsConfig as WordsConfig,
+)
+from .trained_models import (
+    MusicConfig as MusicConfig,
+    SoundModelConfig as SoundModelConfig,
+    WordModelConfig as WordModelConfig,
 )

@@ -21,18 +21,16 @@ from giblet.config.sections import (
     LesionConfig,
     MelConfig,
     ModelConfig,
-    MusicConfig,
     PretrainingConfig,
     QualityConfig,
     ScanConfig,
     Section,
-    SoundModelConfig,
     SplitConfig,
     TrainingConfig,
     VideoConfig,
-    WordModelConfig,
     WordsConfig,
 )
+from giblet.config.trained_models import MusicConfig, SoundModelConfig, WordModelConfig
 from giblet.errors import GibletError, nearest_name
 
 

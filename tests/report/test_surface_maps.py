@@ -15,8 +15,8 @@ from giblet.brain.neighbours import neighbours
 from giblet.evaluation.quality import summary_table
 from giblet.report.brain_figures import WHOLE, map_figures
 from giblet.report.extras import CLUSTER_PLACES, Extras, brain_tables
-from giblet.report.scan_quality import BrainResults, brain_section
 from giblet.report.pictures import Picture
+from giblet.report.scan_quality import BrainResults, brain_section
 from giblet.report.surface_maps import draw_surface, on_fsaverage5
 
 N = 10_242

@@ -1,0 +1,62 @@
+"""Sections of the config: trained models of sound, words and scores, whose values are features."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from giblet.config.sections import Section
+
+
+class MusicConfig(Section):
+    """Features of the score."""
+
+    model: str = Field(
+        "bundled",
+        min_length=1,
+        description='whose surprisal is a feature: "bundled", a folder, or a Hugging Face id with '
+        'its commit; "none": n-grams alone',
+    )
+    latent_model: str = Field(
+        "none",
+        min_length=1,
+        description="whose latents are features, which know the future, and are what "
+        "reconstruct_score decodes from BOLD: likewise, of mode vae",
+    )
+    contexts: list[PositiveInt] = Field(
+        [], description="surprisal with the last so many notes alone, too (about 2 s each a minute)"
+    )
+
+
+_LAYERS = 'numbers from 0 on, shares of the depth (0.5), or "all"'
+
+
+class SoundModelConfig(Section):
+    """Layers of an audio model as feature spaces of the linear models."""
+
+    name: str = Field(
+        "none",
+        min_length=1,
+        description='Hugging Face id with its commit, or folder, of an audio model; "none"',
+    )
+    layers: Literal["all"] | list[int | float] = Field(
+        [0.25, 0.5, 0.75], min_length=1, description=_LAYERS
+    )
+    step_seconds: PositiveFloat = Field(10.0, description="kept of each window")
+    context_seconds: float = Field(5.0, ge=0, description="read before and after it")
+
+
+class WordModelConfig(Section):
+    """Words in context, and static vectors, as feature spaces of the linear models."""
+
+    name: str = Field(
+        "none",
+        min_length=1,
+        description='Hugging Face id with its commit, or folder, of a language model; "none"',
+    )
+    layers: Literal["all"] | list[int | float] = Field([0.5], min_length=1, description=_LAYERS)
+    n_before: int = Field(64, ge=0, description="words before each, which the model reads")
+    vectors: str | None = Field(
+        None, min_length=1, description="word2vec, GloVe or .vec file, or model2vec folder"
+    )
+    form: bool = Field(False, description="rate, letters, and frequency (by wordfreq) of words")
+    language: str = Field("en", min_length=2, description="of the words, for their frequency")
