@@ -9,7 +9,7 @@ _MOMENTS = 4  # of a TR
 
 
 def sound_features(film: Path, spaces: OutputFile, config: Config) -> None:
-    """Compute layers of an audio model (``sound_model``) on the film's sound, four means a TR.
+    """Compute layers of an audio model (``sound_model``) on the film's sound in TRs.
 
     Example: giblet sound_features --film film.mp4 --spaces trs/sound_model.nc
     """
@@ -40,7 +40,7 @@ def sound_features(film: Path, spaces: OutputFile, config: Config) -> None:
 def word_features(
     annotations: Path, spaces: OutputFile, config: Config, film: Path | None = None
 ) -> None:
-    """Compute words in context, surprisal, static vectors and form (``word_model``) in TRs.
+    """Compute words in context, surprisal, vectors and form (``word_model``) in TRs.
 
     Example: giblet word_features --annotations said.tsv --spaces trs/word_model.nc
     """

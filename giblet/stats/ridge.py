@@ -11,6 +11,7 @@ _ALPHAS = np.logspace(-1, 6, 15)  # a kernel is 1 on its diagonal
 _ALONE = np.ones((1, 1))  # the only mixture of a single band
 _BATCH = 2000  # targets at once
 _FEWEST_VARYING = 8.0  # TRs that a column varies in, effectively
+_FARTHEST = 2.0  # of the largest value in training TRs
 
 
 def fit_ridge(x: np.ndarray, y: np.ndarray, n_folds: int = 5):
@@ -71,16 +72,19 @@ def _spread(features: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 
 def _without_rare(scaled: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Scaled columns (n_trs, n_features); those that vary in few training TRs become 0.
+    """Scaled columns (n_trs, n_features); those become 0 that vary in few training TRs, and go far
+    beyond their range there in other TRs.
 
     A word said once in a training block, or in the gap before it, has a small deviation there:
     scaled by it, the same word is tens to thousands of deviations when it is said in test TRs.
-    Counted as the variance's effective number of TRs, (Σ x²)² / Σ x⁴.
+    Few is counted by the variance's effective number of TRs, (Σ x²)² / Σ x⁴.
     """
     squares = scaled[train] ** 2
     power, fourth = squares.sum(axis=0), (squares**2).sum(axis=0)
     n_varying = np.divide(power**2, fourth, out=np.zeros_like(power), where=fourth > 0)
-    return scaled * (n_varying >= min(_FEWEST_VARYING, len(train) / 8))
+    is_rare = n_varying < min(_FEWEST_VARYING, len(train) / 8)
+    goes_beyond = np.abs(scaled).max(axis=0) > _FARTHEST * np.sqrt(squares.max(axis=0))
+    return scaled * ~(is_rare & goes_beyond)
 
 
 def banded_ridge(
@@ -98,9 +102,9 @@ def banded_ridge(
     himalaya's multiple-kernel ridge by random search (Dupré la Tour et al. 2022), of which voxels
     choose mixture and penalty together (`giblet.stats.shared_penalties`). Bands are scaled
     by training TRs alone and divided by the root of their width, so that wide bands do not win by
-    width; columns that vary in fewer than 8 training TRs are left out. A single band is plain
-    ridge. Runs on the backend of ``himalaya.backend.set_backend``;
-    on the default one, with more training TRs than columns, by
+    width; columns that vary in fewer than 8 training TRs, and go beyond their range there in
+    others, are left out. A single band is plain ridge. Runs on the backend of
+    ``himalaya.backend.set_backend``; on the default one, with more training TRs than columns, by
     `giblet.stats.feature_ridge.solve`.
 
     Parameters
@@ -176,7 +180,6 @@ def banded_weights(
     everything = np.arange(len(bold))
     spreads = [_spread(band, everything) * np.sqrt(band.shape[1]) for band in bands]
     scaled = [(b - b.mean(axis=0)) / spread for b, spread in zip(bands, spreads, strict=True)]
-    scaled = [_without_rare(x, everything) for x in scaled]
     turns = [directions(x) for x in scaled]
     columns = [(x @ turn).astype(np.float32) for x, turn in zip(scaled, turns, strict=True)]
     ridge = _search(columns, bold, _contiguous(len(bold), n_folds), n_iter, seed)
