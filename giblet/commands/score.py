@@ -172,8 +172,8 @@ def reconstruct_score(
     else:
         code = LatentCode(latents, held.piece, data, trs, t_r)
     asked = config.decoding.region and "bold" in arrays
-    found = find_regions(arrays, regions) if asked else None
-    notes, rows = reconstruct_score(held, code, config.decoding, config.seed, found)
+    named = find_regions(arrays, regions) if asked else None
+    notes, rows = reconstruct_score(held, code, config.decoding, config.seed, named)
     with replacing_folder(music) as folder:
         for column, one in notes.items():
             if len(one):

@@ -23,7 +23,7 @@ def peak_tables(
 
     ``atlas``: region → (n_voxels,) bool.
     """
-    if "parcel" in results.quality.coords:
+    if "parcel" in results.quality.coords or "mask" not in results.space:
         return []
     drawn = [name for name in mapped(results) if not why_no_map(subject_mean(results, name))]
     shown = [n for n in drawn if n == "isc"] + [n for n in drawn if n != "isc"][:1]
@@ -67,8 +67,8 @@ def peaks(results: BrainResults, name: str) -> tuple[pd.DataFrame, str]:
         )
     volume = brain_volume(np.where(inside, values, 0.0), results.space)
     image = Nifti1Image(volume, affine)
-    found = get_clusters_table(image, 1e-6, cluster_threshold=0, min_distance=APART_MM)
-    table = found.head(MOST_PEAKS).rename(columns={"X": "x", "Y": "y", "Z": "z"})
+    clusters = get_clusters_table(image, 1e-6, cluster_threshold=0, min_distance=APART_MM)
+    table = clusters.head(MOST_PEAKS).rename(columns={"X": "x", "Y": "y", "Z": "z"})
     places = table[["x", "y", "z"]].to_numpy(dtype=float)
     indices = np.rint(np.c_[places, np.ones(len(places))] @ np.linalg.inv(affine).T)[:, :3]
     columns = np.full(volume.shape, -1)

@@ -132,7 +132,7 @@ def score_tables(scores: pd.DataFrame, simulated: bool) -> list[TextTable]:
 
 
 def level_sentence(scores: pd.DataFrame, simulated: bool) -> str:
-    """Which levels the brain gives back: those whose clips are identified among ten, p < .05."""
+    """Levels that BOLD has: those whose clips are identified among ten, p < .05."""
     brain = scores[scores["column"] == "score_brain"]
     rows = brain[brain["metric"] == "latent_identification_10way"]
     if rows.empty:

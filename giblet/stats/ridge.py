@@ -75,8 +75,8 @@ def _without_rare(scaled: np.ndarray, train: np.ndarray) -> np.ndarray:
     """Scaled columns (n_trs, n_features); those become 0 that vary in few training TRs, and go far
     beyond their range there in other TRs.
 
-    A word said once in a training block, or in the gap before it, has a small deviation there:
-    scaled by it, the same word is tens to thousands of deviations when it is said in test TRs.
+    A word that occurs once in a training block, or in the gap before it, has a small deviation
+    there: scaled by it, the word is tens to thousands of deviations where it occurs in test TRs.
     Few is counted by the variance's effective number of TRs, (Σ x²)² / Σ x⁴.
     """
     squares = scaled[train] ** 2

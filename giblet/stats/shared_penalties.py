@@ -1,8 +1,8 @@
 """Penalties that targets choose together: what predicts most voxels is believed first.
 
-Where a model explains some per cent of a voxel's variance, cross-validation cannot tell a useful
-band of features from a useless one in that voxel alone: a band of noise wins by chance in many. The
-voxels together can. So each chooses by its own folds and by a prior over candidates (mixtures of
+Where a model explains some per cent of a voxel's variance, cross-validation in that voxel alone
+cannot separate a useful band of features from a useless one: a band of noise wins by chance in
+many. The voxels together can. So each chooses by its own folds and by a prior over candidates (mixtures of
 bands, penalties), which is estimated from all voxels: empirical Bayes, with the nonparametric
 maximum-likelihood prior (Kiefer and Wolfowitz 1956; by EM, Laird 1978). One target alone, or
 one with much evidence, chooses what least squared error over its folds does.

@@ -54,10 +54,10 @@ def all_of(model, pieces):
 
 def test_features_do_not_depend_on_blocks(wav2vec, sound):
     model = SoundModel(wav2vec, [0.5, 1.0], step_seconds=2, context_seconds=1)
-    found = all_of(model, [sound])
-    assert (model.rate_hz, *found.shape) == (50, 350, 32)
+    features = all_of(model, [sound])
+    assert (model.rate_hz, *features.shape) == (50, 350, 32)
     for seconds in (0.3, 5):
-        np.testing.assert_allclose(all_of(model, blocks(sound, seconds)), found, atol=1e-5)
+        np.testing.assert_allclose(all_of(model, blocks(sound, seconds)), features, atol=1e-5)
 
 
 def test_features_are_the_models_hidden_states(wav2vec, sound):
@@ -71,8 +71,8 @@ def test_features_are_the_models_hidden_states(wav2vec, sound):
     with torch.no_grad():
         states = network(values, output_hidden_states=True).hidden_states
     expected = torch.cat([states[1][0, 50:150], states[4][0, 50:150]], dim=1)
-    found = all_of(SoundModel(wav2vec, [1, 4], 2, 1), [sound])
-    np.testing.assert_allclose(found[100:200], expected, atol=1e-5)
+    features = all_of(SoundModel(wav2vec, [1, 4], 2, 1), [sound])
+    np.testing.assert_allclose(features[100:200], expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["Hubert", "WavLM"])

@@ -63,32 +63,32 @@ def test_a_causal_model_by_hand(causal):
     """With all words as context, one pass has what the passes of each word have."""
     from transformers import GPT2LMHeadModel
 
-    found = WordModel(causal, [1, 1.0]).features(WORDS)
+    features = WordModel(causal, [1, 1.0]).features(WORDS)
     ids = torch.tensor([VOCABULARY.index(w) for w in ["[CLS]", *WORDS]])
     with torch.no_grad():
         output = GPT2LMHeadModel.from_pretrained(causal)(ids[None], output_hidden_states=True)
     nats = output.logits[0].log_softmax(-1)[:-1]
     expected = -nats[torch.arange(len(WORDS)), ids[1:]]
-    np.testing.assert_allclose(found.surprisal, expected, atol=1e-4)
-    np.testing.assert_allclose(found.entropy, -(nats.exp() * nats).sum(-1), atol=1e-4)
+    np.testing.assert_allclose(features.surprisal, expected, atol=1e-4)
+    np.testing.assert_allclose(features.entropy, -(nats.exp() * nats).sum(-1), atol=1e-4)
     for n in (1, 2):
         states = output.hidden_states[n][0, 1:]
-        np.testing.assert_allclose(found.states[:, n - 1], states, atol=1e-4)
+        np.testing.assert_allclose(features.states[:, n - 1], states, atol=1e-4)
 
 
 def test_the_context_is_that_many_words(causal):
     model = WordModel(causal, [2], n_before=3)
-    found, other = model.features(WORDS), model.features([*["dog"] * 5, *WORDS[5:]])
-    same = np.isclose(found.surprisal, other.surprisal, atol=1e-5)
+    features, other = model.features(WORDS), model.features([*["dog"] * 5, *WORDS[5:]])
+    same = np.isclose(features.surprisal, other.surprisal, atol=1e-5)
     assert same.tolist()[5:] == [False] * 3 + [True] * 5
 
 
 def test_a_masked_model_does_not_see_the_word(masked):
     model = WordModel(masked, [1], n_before=4)
-    found, other = model.features(["the", "cat"]), model.features(["the", "dog"])
-    assert found.entropy[1] == pytest.approx(other.entropy[1], abs=1e-6)
-    assert np.abs(found.states[1] - other.states[1]).max() > 1e-3
-    assert found.surprisal[1] != other.surprisal[1]
+    features, other = model.features(["the", "cat"]), model.features(["the", "dog"])
+    assert features.entropy[1] == pytest.approx(other.entropy[1], abs=1e-6)
+    assert np.abs(features.states[1] - other.states[1]).max() > 1e-3
+    assert features.surprisal[1] != other.surprisal[1]
 
 
 def test_bad_language_models_in_one_line(causal, tmp_path):
@@ -136,8 +136,8 @@ def vectors_file(request, tmp_path):
 
 
 def test_static_vectors_of_every_format(vectors_file):
-    found, lacking = word_vectors(vectors_file, ["cat", "zzz", "sat"])
-    np.testing.assert_array_equal(found, [[1, 2], [0, 0], [-0.5, 0.25]])
+    features, lacking = word_vectors(vectors_file, ["cat", "zzz", "sat"])
+    np.testing.assert_array_equal(features, [[1, 2], [0, 0], [-0.5, 0.25]])
     assert lacking == ["zzz"]
 
 

@@ -10,8 +10,12 @@ import pytest
 import xarray as xr
 from nilearn.datasets import load_fsaverage
 from nilearn.surface.surface import compute_adjacency_matrix
+from surface_files import T_R, hemispheres, series, with_tables
 
 from giblet.brain.neighbours import neighbours
+from giblet.commands.model import report
+from giblet.commands.scans import brain_quality, load_bold
+from giblet.config.config import parse_config
 from giblet.evaluation.quality import summary_table
 from giblet.report.brain_figures import WHOLE, map_figures
 from giblet.report.extras import CLUSTER_PLACES, Extras, brain_tables
@@ -128,3 +132,24 @@ def test_clusters_are_a_table(place):
     assert text.rows[0][0].startswith("Unique variance")
     assert text.rows[0][3:6] == ["12", "0.0125", "0.210"]
     assert text.rows[0][6].replace("\u2212", "-") == {"x": "-42"}.get(place, str(where))
+
+
+@pytest.mark.slow
+def test_a_page_of_scans_on_a_surface(tmp_path):
+    """From three people's BIDS files to the whole page; noise, so that nothing is significant."""
+    whole = {f"{side}{k}": series(side, k, n_vertices=N) for side in "LR" for k in range(3)}
+    folder = with_tables(tmp_path / "bids", hemispheres(**whole), subjects=("01", "02", "03"))
+    settings = {"film": "none", "dataset": "d", "t_r": T_R, "bold": str(folder)}
+    settings |= {"scan": {"space": "fsaverage5"}, "annotations": "none"}
+    config = parse_config(settings | {"quality": {"n_permutations": 9}})
+    bold, quality = tmp_path / "bold.nc", tmp_path / "brain_quality.nc"
+    load_bold(folder, bold, config)
+    brain_quality(bold, quality, tmp_path / "brain_quality.tsv", config)
+    report(tmp_path, tmp_path / "report.html", config, figures=tmp_path / "figures")
+    page = (tmp_path / "report.html").read_text()
+    assert "surface that turns" in page
+    assert "No vertex at q" in page
+    assert page.count("Peaks of") == 0, "these are of volumes"
+    table = pd.read_csv(tmp_path / "figures" / "map_isc.csv")
+    assert list(table)[:2] == ["hemisphere", "vertex"]
+    assert len(table) == 2 * N - 1
