@@ -2,10 +2,10 @@
 
 Where a model explains some per cent of a voxel's variance, cross-validation in that voxel alone
 cannot separate a useful band of features from a useless one: a band of noise wins by chance in
-many. The voxels together can. So each chooses by its own folds and by a prior over candidates (mixtures of
-bands, penalties), which is estimated from all voxels: empirical Bayes, with the nonparametric
-maximum-likelihood prior (Kiefer and Wolfowitz 1956; by EM, Laird 1978). One target alone, or
-one with much evidence, chooses what least squared error over its folds does.
+many. The voxels together can. So each chooses by its own folds and by a prior over candidates
+(mixtures of bands, penalties), which is estimated from all voxels: empirical Bayes, with the
+nonparametric maximum-likelihood prior (Kiefer and Wolfowitz 1956; by EM, Laird 1978). One target
+alone, or one with much evidence, chooses the candidate of least squared error over its folds.
 """
 
 import numpy as np
