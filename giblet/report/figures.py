@@ -82,7 +82,7 @@ def _draw_dots(
         axes.axvline(metric.chance, color=ink(), linewidth=0.8, linestyle="--")
     axes.set_yticks(np.arange(len(columns)), labels)
     axes.set_ylim(len(columns) - 0.5, -0.5)
-    axes.set_xlabel(f"{metric.heading}: {metric.reading}" if metric.reading else metric.heading)
+    axes.set_xlabel(f"{metric.heading}\n{metric.reading}".strip())
     axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=2)
 
 

@@ -62,7 +62,7 @@ def draw_ladder(axes: Axes, ladder: Ladder) -> None:
 
 
 def _draw_score(axes: Axes, score: Score | None, chance: float) -> None:
-    axes.set(xlim=(-4, 104), ylim=(-1, 1), yticks=[])
+    axes.set(xlim=(-6, 110), ylim=(-1, 1), yticks=[])
     axes.spines["left"].set_visible(False)
     axes.set_facecolor("none")
     if np.isfinite(chance):
