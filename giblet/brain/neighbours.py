@@ -7,7 +7,8 @@ from giblet.brain.cortex import mesh_edges, mesh_index, vertex_counts
 
 
 def neighbours(space: xr.Dataset) -> np.ndarray | None:
-    """Pairs of neighbouring columns of BOLD, (n_edges, 2) int; None where they are unknown.
+    """Pairs of neighbouring columns of BOLD, (n_edges, 2) int; None where they are unknown,
+    as of some of the mask's voxels alone.
 
     Those of voxels share a face. Those of vertices share an edge of nilearn's mesh, see
     `giblet.brain.cortex.mesh_edges`; voxels of greyordinates have none. Parcels have none.
@@ -17,11 +18,15 @@ def neighbours(space: xr.Dataset) -> np.ndarray | None:
     >>> space = xr.Dataset({"mask": (("i", "j", "k"), [[[True, False, True], [True, True, True]]])})
     >>> neighbours(space).tolist()
     [[0, 2], [1, 4], [2, 3], [3, 4]]
+    >>> neighbours(space.assign_coords(voxel=[0, 1])) is None
+    True
     """
     if "parcel" in space.coords:
         return None
     if "mask" in space:
-        return grid_edges(space["mask"].values.astype(bool))
+        mask = space["mask"].values.astype(bool)
+        is_whole = space.sizes.get("voxel", mask.sum()) == mask.sum()
+        return grid_edges(mask) if is_whole else None
     if "vertex" not in space.coords or (counts := vertex_counts(space.attrs)) is None:
         return None
     edges = mesh_edges(str(space.attrs["surface"]), counts)

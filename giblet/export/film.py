@@ -72,6 +72,9 @@ def export_stimulus(export: Export, film: xr.Dataset) -> None:
         )
 
 
+_SLOWEST_BEAT = 8.0  # s; what lasts longer is silence between pieces
+
+
 @dataclass(frozen=True)
 class _Part:
     """TRs ``first`` up to ``stop`` that a showing of a run had.
@@ -191,13 +194,15 @@ def export_score(export: Export, notes: Notes, attrs: Mapping) -> None:
     """The score on the film's clock as ``stimuli/<its name>.mid``, with a sidecar.
 
     ``notes``, ``attrs`` as `giblet.music.score_files.load_score` gives them. Notes that begin
-    before the film are left out.
+    before the film are left out; so are beats where pieces are far apart, as of many stimuli.
     """
     offset = float(attrs["score_offset"])
     onset, beats = notes.onset + offset, notes.beats
     kept = onset >= 0
     columns = (c[kept] for c in (onset, notes.duration, notes.pitch, notes.velocity))
     beats = beats and replace(beats, seconds=beats.seconds + offset)
+    if beats is not None and np.diff(beats.seconds).max(initial=0) > _SLOWEST_BEAT:
+        beats = None
     path = export.names.root / "stimuli" / Path(str(attrs["score"])).with_suffix(".mid").name
     path.parent.mkdir(parents=True, exist_ok=True)
     write_midi(Notes(*columns, beats=beats), path)

@@ -1,6 +1,6 @@
 """Banded ridge in feature space: linear in the samples, where kernels are quadratic.
 
-The losses are those of himalaya's random search (Dupré la Tour et al. 2022; the same mixtures,
+The result is that of himalaya's random search (Dupré la Tour et al. 2022; the same mixtures,
 penalties and folds), whose solvers use matrices of (n_test, n_train) in feature space as well.
 """
 
@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-from giblet.stats.shared_penalties import choose_together
 
 _TARGETS = 2000  # predicted at once
 _ROUNDING = 1e-7  # share of the largest power: float32 kernels do not resolve less
@@ -43,14 +41,13 @@ class _Split:
 
     gram (n_features, n_features), cross (n_features, n_targets); held (n_rows, n_features) and
     target (n_rows, n_targets): where there are more test rows than features they are rotated, and
-    ``beyond`` (n_targets,) is the squared error that no weights can lower.
+    the part of the target that no weights can predict is left out.
     """
 
     gram: np.ndarray
     cross: np.ndarray
     held: np.ndarray
     target: np.ndarray
-    beyond: np.ndarray
     n_test: int
 
 
@@ -60,11 +57,8 @@ def solve(
     folds: Sequence[tuple[np.ndarray, np.ndarray]],
     alphas: np.ndarray,
     mixtures: np.ndarray,
-    n_effective: float | None = None,
 ) -> LinearRidge:
     """Ridge with intercept by the mixture and the penalty of least squared error over ``folds``.
-
-    With ``n_effective`` targets choose them together, see `choose_together`.
 
     Parameters
     ----------
@@ -77,9 +71,7 @@ def solve(
     x, y = np.concatenate(bands, axis=1).astype(np.float32), y.astype(np.float32)
     splits = [_split(x, y, *fold) for fold in folds]
     scales = np.sqrt(np.repeat(mixtures, [band.shape[1] for band in bands], axis=1))
-    alphas = np.asarray(alphas)
-    losses = np.stack([_losses(splits, scale, alphas) for scale in scales])
-    which, penalties = choose(losses, alphas, n_effective)
+    which, penalties = _choose(splits, scales, np.asarray(alphas), y.shape[1])
     everything = np.arange(len(x))
     whole = _split(x, y, everything, everything[:0])
     weights = np.zeros((x.shape[1], y.shape[1]))  # small ones beside large offsets
@@ -97,12 +89,9 @@ def _split(x: np.ndarray, y: np.ndarray, train: np.ndarray, test: np.ndarray) ->
     seen, held, target = x[train] - middle, x[test] - middle, y[test] - level
     if len(test) > x.shape[1]:
         turn, held = np.linalg.qr(held)
-        whole, target = (target**2).sum(axis=0), turn.T @ target
-        beyond = np.maximum(whole - (target**2).sum(axis=0), 0)
-    else:
-        beyond = np.zeros(y.shape[1], dtype=np.float32)
+        target = turn.T @ target
     exact = seen.astype(np.float64)
-    return _Split(exact.T @ exact, seen.T @ (y[train] - level), held, target, beyond, len(test))
+    return _Split(exact.T @ exact, seen.T @ (y[train] - level), held, target, len(test))
 
 
 def _turned(gram: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -111,36 +100,23 @@ def _turned(gram: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.maximum(values, 0), scale[:, None] * vectors
 
 
-def choose(
-    losses: np.ndarray, alphas: np.ndarray, n_effective: float | None
+def _choose(
+    splits: Sequence[_Split], scales: np.ndarray, alphas: np.ndarray, n_targets: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The index of the best mixture and the best penalty of each target, (n_targets,) each.
-
-    ``losses`` (n_mixtures, n_alphas, n_targets); of equal ones the first mixture's, the larger
-    penalty's.
-    """
-    flat = losses.reshape(-1, losses.shape[-1])
-    if n_effective is not None:
-        which, penalty = np.divmod(choose_together(flat, n_effective), len(alphas))
-        return which, alphas[penalty].astype(np.float32)
-    best, which = np.full(flat.shape[1], np.inf), np.zeros(flat.shape[1], dtype=int)
-    penalties = np.ones(flat.shape[1], dtype=np.float32)
-    for n, loss in enumerate(losses):
-        loss = loss - 1e-10 * np.log(alphas)[:, None]
-        better = loss.min(axis=0) < best - np.finfo(np.float32).eps
-        best[better], which[better] = loss.min(axis=0)[better], n
-        penalties[better] = alphas[loss.argmin(axis=0)[better]]
+    """The index of the best mixture and the best penalty of each target, (n_targets,) each."""
+    best, which = np.full(n_targets, -np.inf), np.zeros(n_targets, dtype=int)
+    penalties = np.ones(n_targets, dtype=np.float32)
+    for n, scale in enumerate(scales):
+        scores = np.mean([_scores(split, scale, alphas) for split in splits], axis=0)
+        scores += 1e-10 * np.log(alphas)[:, None]  # prefers the larger of equal penalties
+        better = scores.max(axis=0) > best + np.finfo(np.float32).eps
+        best[better], which[better] = scores.max(axis=0)[better], n
+        penalties[better] = alphas[scores.argmax(axis=0)[better]]
     return which, penalties
 
 
-def _losses(splits: Sequence[_Split], scale: np.ndarray, alphas: np.ndarray) -> np.ndarray:
-    """Mean squared error of each penalty over folds: (n_alphas, n_targets) float32."""
-    errors = np.stack([_errors(split, scale, alphas) for split in splits])
-    return errors.mean(axis=0, dtype=np.float32)
-
-
-def _errors(split: _Split, scale: np.ndarray, alphas: np.ndarray) -> np.ndarray:
-    """Mean squared error of each penalty in one fold: (n_alphas, n_targets)."""
+def _scores(split: _Split, scale: np.ndarray, alphas: np.ndarray) -> np.ndarray:
+    """Negative squared error of each penalty, up to a constant: (n_alphas, n_targets)."""
     values, vectors = (part.astype(np.float32) for part in _turned(split.gram, scale))
     held = split.held @ vectors
     losses = np.empty((len(alphas), split.cross.shape[1]))
@@ -149,7 +125,7 @@ def _errors(split: _Split, scale: np.ndarray, alphas: np.ndarray) -> np.ndarray:
         for loss, alpha in zip(losses, alphas.astype(np.float32), strict=True):
             left = split.target[:, part] - (held / (values + alpha)) @ seen
             loss[part] = np.einsum("rt,rt->t", left, left)
-    return (losses + split.beyond) / split.n_test
+    return -losses / split.n_test
 
 
 def _parts(n_targets: int) -> Iterator[slice]:

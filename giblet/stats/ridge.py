@@ -4,12 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from giblet.stats.feature_ridge import LinearRidge, choose, directions, solve
-from giblet.stats.shared_penalties import effective_samples
+from giblet.stats.feature_ridge import LinearRidge, directions, solve
 
 _ALPHAS = np.logspace(-1, 6, 15)  # a kernel is 1 on its diagonal
 _ALONE = np.ones((1, 1))  # the only mixture of a single band
-_BATCH = 2000  # targets at once
 _FEWEST_VARYING = 8.0  # TRs that a column varies in, effectively
 _FARTHEST = 2.0  # of the largest value in training TRs
 
@@ -99,8 +97,7 @@ def banded_ridge(
 ) -> np.ndarray:
     """BOLD of test TRs predicted by ridge with a penalty for each band and voxel.
 
-    himalaya's multiple-kernel ridge by random search (Dupré la Tour et al. 2022), of which voxels
-    choose mixture and penalty together (`giblet.stats.shared_penalties`). Bands are scaled
+    himalaya's multiple-kernel ridge by random search (Dupré la Tour et al. 2022). Bands are scaled
     by training TRs alone and divided by the root of their width, so that wide bands do not win by
     width; columns that vary in fewer than 8 training TRs, and go beyond their range there in
     others, are left out. A single band is plain ridge. Runs on the backend of
@@ -199,10 +196,9 @@ def _search(
 ) -> LinearRidge:
     """Ridge by the best of ``n_iter`` mixtures of bands (n_samples, rank)."""
     mixtures = _mixtures(len(columns), n_iter, seed) if len(columns) > 1 else _ALONE
-    n_effective = effective_samples(y)
     if _narrow(columns):
-        return solve(columns, y, folds, _ALPHAS, mixtures, n_effective)
-    return _by_kernels(columns, y.astype(np.float32), folds, mixtures, n_effective)
+        return solve(columns, y, folds, _ALPHAS, mixtures)
+    return _by_kernels(columns, y.astype(np.float32), folds, mixtures)
 
 
 def _mixtures(n_bands: int, n_iter: int, seed: int) -> np.ndarray:
@@ -216,64 +212,24 @@ def _mixtures(n_bands: int, n_iter: int, seed: int) -> np.ndarray:
     return drawn
 
 
-def _by_kernels(
-    columns: Sequence[np.ndarray],
-    y: np.ndarray,
-    folds: list,
-    mixtures: np.ndarray,
-    n_effective: float,
-) -> LinearRidge:
-    """The same by kernels (n_samples, n_samples), on himalaya's backend."""
+def _by_kernels(columns: Sequence[np.ndarray], y: np.ndarray, folds: list, mixtures: np.ndarray):
     from himalaya.backend import get_backend
-    from himalaya.kernel_ridge import solve_kernel_ridge_eigenvalues
+    from himalaya.kernel_ridge import MultipleKernelRidgeCV
 
-    backend = get_backend()
-    kernels = backend.asarray(np.stack([x @ x.T for x in columns]))
-    which, penalties = choose(_kernel_losses(kernels, y, folds, mixtures), _ALPHAS, n_effective)
-    n_rows = sum(x.shape[1] for x in columns)
-    weights, offsets = np.zeros((n_rows, y.shape[1])), np.zeros(y.shape[1])
-    for n in np.unique(which):
-        chosen, shares = which == n, backend.asarray(mixtures[n], dtype=kernels.dtype)
-        dual, offsets[chosen] = (
-            backend.to_numpy(part)
-            for part in solve_kernel_ridge_eigenvalues(
-                (shares[:, None, None] * kernels).sum(0),
-                backend.asarray(y[:, chosen]),
-                alpha=backend.asarray(penalties[chosen]),
-                fit_intercept=True,
-                n_targets_batch=_BATCH,
-            )
-        )
-        of_bands = [share * (x.T @ dual) for x, share in zip(columns, mixtures[n], strict=True)]
-        weights[:, chosen] = np.concatenate(of_bands)
-    return LinearRidge(weights, offsets, penalties)
-
-
-def _kernel_losses(kernels, y: np.ndarray, folds: list, mixtures: np.ndarray) -> np.ndarray:
-    """Mean squared error over folds, (n_mixtures, n_alphas, n_targets) float32."""
-    from himalaya.backend import get_backend
-    from himalaya.kernel_ridge import solve_multiple_kernel_ridge_random_search
-
-    backend, losses = get_backend(), []
-
-    def record(measured, predicted):  # called for each mixture, fold and batch of targets
-        loss = ((measured - predicted) ** 2).sum(1) / len(measured)
-        losses.append(np.nan_to_num(backend.to_numpy(loss), nan=1e5))
-        return loss * 0  # all alike: himalaya refits none but the first
-
-    solve_multiple_kernel_ridge_random_search(
-        kernels,
-        backend.asarray(y),
-        n_iter=backend.asarray(mixtures),
-        alphas=backend.asarray(_ALPHAS, dtype=kernels.dtype),
-        score_func=record,
-        cv=folds,
+    model = MultipleKernelRidgeCV(
+        kernels="precomputed",
+        solver="random_search",
+        solver_params={
+            "n_iter": mixtures,
+            "alphas": _ALPHAS,
+            "n_targets_batch": 2000,
+            "progress_bar": False,
+        },
         fit_intercept=True,
-        return_weights="dual",
-        n_targets_batch=_BATCH,
-        progress_bar=False,
+        cv=folds,
     )
-    n_batches = -(-y.shape[1] // _BATCH)
-    rows = [np.concatenate(losses[i : i + n_batches], 1) for i in range(0, len(losses), n_batches)]
-    by_fold = np.stack(rows).reshape(len(mixtures), len(folds), len(_ALPHAS), -1)
-    return by_fold.mean(axis=1, dtype=np.float32)
+    model.fit(np.stack([x @ x.T for x in columns]), y)
+    to_numpy = get_backend().to_numpy
+    dual, shares = to_numpy(model.dual_coef_), np.exp(to_numpy(model.deltas_))  # a share a band
+    weights = [x.T @ (dual * share) for x, share in zip(columns, shares, strict=True)]
+    return LinearRidge(np.concatenate(weights), to_numpy(model.intercept_), 1 / shares.sum(axis=0))

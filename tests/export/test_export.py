@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nibabel
 import numpy as np
@@ -36,12 +37,12 @@ from giblet.errors import GibletError
 from giblet.export.brain import _run_shown
 from giblet.export.description import scan_note
 from giblet.export.files import Export
-from giblet.export.film import export_stimulus
+from giblet.export.film import export_score, export_stimulus
 from giblet.export.names import Names
 from giblet.io.arrays import load_arrays, save_arrays
 from giblet.io.tables import load_json, load_table, save_table
 from giblet.music.midi import read_midi, write_midi
-from giblet.music.notes import Notes
+from giblet.music.notes import Beats, Notes
 from giblet.timing import TrClock
 
 T_R, SECONDS = 1.5, 30
@@ -260,6 +261,19 @@ def test_the_score_is_midi_on_the_films_clock(made):
     assert sidecar["NumberOfNotes"] == 40
     assert sidecar["ScoreOffset"] == 2.0
     assert sidecar["Description"].startswith("SIMULATED")
+
+
+def test_pieces_far_apart_are_exported_without_beats(tmp_path):
+    """18 s of silence between two stimuli: more than a beat of a MIDI file can last."""
+    seconds = np.array([0.0, 0.5, 1.0, 19.0, 19.5, 20.0])
+    beats = Beats(seconds, np.arange(6) % 4, np.full(6, 4))
+    notes = Notes(np.array([0.0, 19.0]), np.full(2, 0.4), np.array([60, 62]), np.full(2, 64), beats)
+    attrs = {"score": "stimuli", "film": "stimuli.wav", "input": 16 * "0", "score_offset": 0.0}
+    names = SimpleNamespace(root=tmp_path)
+    target = SimpleNamespace(names=names, describe=lambda path, *_, **facts: None)
+    export_score(target, notes, attrs)
+    exported = read_midi(tmp_path / "stimuli/stimuli.mid")
+    np.testing.assert_allclose(exported.onset, [0, 19], atol=1e-3)
 
 
 @pytest.mark.slow

@@ -23,7 +23,6 @@ from giblet.stats.ridge import (
     ridge_encoding,
     scale_by_training,
 )
-from giblet.stats.shared_penalties import choose_together
 
 N_TRS, T_R = 300, 1.5
 ALPHAS = np.logspace(-1, 6, 15)
@@ -216,11 +215,11 @@ def test_test_trs_scale_nothing(bands, parts):
 def test_a_voxel_with_nan_harms_no_other(bands, parts):
     features, bold = bands
     folds = folds_within(parts[0])
-    before = banded_ridge(features, bold[:, [0, 2, 3]], *parts, folds, n_iter=4)
+    before = banded_ridge(features, bold, *parts, folds, n_iter=4)
     bold[parts[0][5], 1] = np.nan
     after = banded_ridge(features, bold, *parts, folds, n_iter=4)
     assert np.isnan(after[:, 1]).all()
-    np.testing.assert_allclose(after[:, [0, 2, 3]], before, rtol=1e-5)
+    np.testing.assert_allclose(after[:, [0, 2, 3]], before[:, [0, 2, 3]], rtol=1e-5)
 
 
 def test_the_weights_say_what_banded_ridge_predicts(bands, parts):
@@ -232,24 +231,6 @@ def test_the_weights_say_what_banded_ridge_predicts(bands, parts):
     weights, offsets = banded_weights(own, bold[train], n_iter=6, seed=2)
     said = np.concatenate(features, axis=1)[test] @ weights + offsets
     np.testing.assert_allclose(said, predicted, atol=1e-3)
-
-
-def test_a_weak_band_keeps_its_score_beside_noise(rng, parts, monkeypatch):
-    """One column explains 4 % of 80 voxels: beside 60 columns of smooth noise r falls by < .01.
-
-    Each voxel alone, as himalaya chooses, loses more than twice that.
-    """
-    train, test = parts
-    rate, noise = film_regressors(rng, 1), film_regressors(rng, 60)
-    bold, folds = 0.2 * rate / rate.std() + null_bold(rng, 80), folds_within(train)
-
-    def score(bands):
-        predicted = banded_ridge(bands, bold, train, test, folds, n_iter=6)
-        return correlation(predicted, bold[test]).mean()
-
-    assert score([rate]) - score([rate, noise]) < 0.01
-    monkeypatch.setattr("giblet.stats.ridge.effective_samples", lambda bold: None)
-    assert score([rate]) - score([rate, noise]) > 0.02
 
 
 def test_a_column_that_hardly_varies_in_training_predicts_nothing(rng, parts):
@@ -272,11 +253,3 @@ def test_a_column_that_hardly_varies_but_keeps_its_range_is_used(rng, parts):
     slow[:4] += 30 * slow.std() * np.arange(4, 0, -1)[:, None]
     predicted = ridge_encoding(slow, slow, train, test)
     assert correlation(predicted, slow[test])[0] > 0.99
-
-
-def test_targets_with_evidence_choose_for_themselves():
-    """One in ten follows the other candidate, clearly; one does by a hair."""
-    losses = np.ones((2, 20))
-    losses[0, :18], losses[1, 18], losses[1, 19] = 0.7, 0.7, 0.99
-    assert choose_together(losses, 300.0).tolist() == [0] * 18 + [1, 0]
-    assert choose_together(losses[:, 19:], 300.0).tolist() == [1]
