@@ -35,7 +35,7 @@ def make(
     rng = np.random.default_rng(seed)
     n_samples = min(map(len, sounds.values()))
     starts = trials.clip_starts(n_samples, rate, seconds, clips)
-    _say_fewer(len(starts), clips)
+    _warn_of_fewer(len(starts), clips)
     chosen = [column for column in trials.CHOSEN if column in sounds]
     rated = [column for column in trials.RATED if column in sounds]
     rated_numbers = np.linspace(0, len(starts) - 1, min(rated_clips, len(starts))).astype(int)
@@ -100,7 +100,7 @@ def _results(results: Path, feature_type: str) -> tuple[dict, int, dict]:
     return {name: read_sound(file, SAMPLE_RATE) for name, file in files.items()}, SAMPLE_RATE, facts
 
 
-def _say_fewer(n_clips: int, wanted: int) -> None:
+def _warn_of_fewer(n_clips: int, wanted: int) -> None:
     import logging
 
     if n_clips < wanted:

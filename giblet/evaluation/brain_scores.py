@@ -18,6 +18,7 @@ from giblet.audio.metrics.table import (
     METRICS,
     SOUND_CLIPS,
     TRS,
+    Metric,
     identification_metrics,
 )
 from giblet.audio.processor import AudioProcessor
@@ -169,18 +170,35 @@ def _identify(
     for metric in identification_metrics(*what):
         if len(truth) < metric.n_way:
             continue
-        shares = np.stack([identification_shares(g, truth, metric.n_way) for g in guesses])
-        scored.add(column, metric.name, shares.diagonal(axis1=1, axis2=2))
-        tested = {column: shares}
-        if column == BRAIN:
-            scored.add_null(metric.name, shifted_shares(shares, shifts))
-            tested[SHUFFLED] = np.mean([np.roll(shares, k, axis=1) for k in shifts], axis=0)
+        tested = add_identification(scored, column, metric, guesses, truth, shifts)
         if (p_name := f"{metric.name}_p") in METRICS:
             n = decoding.n_permutations
             p = {name: identification_shares_p(one, n, seed) for name, one in tested.items()}
             counted = {"n": 1, "n_failed": 0}
             rows += [{"column": c, "metric": p_name, "value": v} | counted for c, v in p.items()]
     return rows
+
+
+def add_identification(
+    scored: Scored,
+    column: str,
+    metric: Metric,
+    guesses: Sequence[np.ndarray],
+    truth: np.ndarray,
+    shifts: np.ndarray,
+) -> dict[str, np.ndarray]:
+    """Add identification by one metric to ``scored``, of the brain the null of ``shifts``, too.
+
+    ``guesses``, one a subject, and ``truth`` are (n_moments, n_features). Returns the shares
+    (n_guesses, n_moments, n_moments) of the column, and of the brain's null, by column.
+    """
+    shares = np.stack([identification_shares(g, truth, metric.n_way) for g in guesses])
+    scored.add(column, metric.name, shares.diagonal(axis1=1, axis2=2))
+    tested = {column: shares}
+    if column == BRAIN:
+        scored.add_null(metric.name, shifted_shares(shares, shifts))
+        tested[SHUFFLED] = np.mean([np.roll(shares, k, axis=1) for k in shifts], axis=0)
+    return tested
 
 
 @torch.inference_mode()

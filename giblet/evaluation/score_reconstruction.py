@@ -8,7 +8,6 @@ import pandas as pd
 
 from giblet.alignment.dataset import FilmData
 from giblet.audio.metrics.identify import (
-    identification_shares,
     identification_shares_p,
     join_clips,
 )
@@ -16,6 +15,7 @@ from giblet.config.sections import DecodingConfig
 from giblet.errors import GibletError
 from giblet.evaluation.brain_scores import (
     Regions,
+    add_identification,
     decode_brains,
     held_out_stretches,
     sound_clips,
@@ -28,7 +28,7 @@ from giblet.evaluation.moments import (
     difference_rows,
     moment_rows,
 )
-from giblet.evaluation.nulls import null_shifts, shifted_shares
+from giblet.evaluation.nulls import null_shifts
 from giblet.evaluation.score_codes import N_DRAWS, Levels, ScoreCode
 from giblet.log import progress
 from giblet.music.note_metrics import LATENTS, SCORE_METRICS, SOUND, clip_scores
@@ -264,12 +264,7 @@ def _identified(
     for metric in SCORE_METRICS.values():
         if metric.applies_to != what or not metric.n_way:
             continue
-        shares = np.stack([identification_shares(g, truth, metric.n_way) for g in guesses])
-        scored.add(column, metric.name, shares.diagonal(axis1=1, axis2=2))
-        tested = {column: shares}
-        if column == BRAIN:
-            scored.add_null(metric.name, shifted_shares(shares, shifts))
-            tested[SHUFFLED] = np.mean([np.roll(shares, k, axis=1) for k in shifts], axis=0)
+        tested = add_identification(scored, column, metric, guesses, truth, shifts)
         for name, one in tested.items():
             p[name, metric.name] = identification_shares_p(one, decoding.n_permutations, seed)
     return p
