@@ -233,7 +233,7 @@ def our_windowed_nats(
     def logits_of(part: slice) -> torch.Tensor:
         batch = {key: values[None, part] for key, values in piece.items()}
         batch["origin"] = batch["seconds"][:, :1]
-        return model.transformer.logits(model(batch, z=z))[0]
+        return model.transformer.logits(model(batch, z=z), batch["possible"])[0]
 
     return windowed_nats(logits_of, piece["targets"][:-1], length)  # without EOS
 

@@ -7,6 +7,8 @@ import numpy as np
 
 from giblet.errors import GibletError
 
+_ROWS = 2048  # whose possible symbols are in memory at a time
+
 
 @dataclass(frozen=True, eq=False)
 class _Counts:
@@ -56,6 +58,27 @@ class CountModel:
     def probabilities(self, rows: np.ndarray) -> np.ndarray:
         """Probability (n_rows,) float64 of the last symbol of each row (n_rows, order)."""
         return self._probabilities(self._numbers(np.asarray(rows, dtype=np.int64)))
+
+    def probability_of_any(self, rows: np.ndarray, possible: np.ndarray) -> np.ndarray:
+        """Probability (n_rows,) float64 that the last symbol is one of those that are possible.
+
+        ``possible`` (n_rows, n_symbols) bool; the last symbols of ``rows`` say nothing.
+        """
+        before = self._numbers(np.asarray(rows, dtype=np.int64)) // self.n_symbols
+        p = possible.mean(axis=1)
+        for length, level in enumerate(reversed(self._levels)):
+            contexts = before % self.n_symbols**length
+            totals = _looked_up(level.contexts, level.totals, contexts)
+            types = _looked_up(level.contexts, level.types, contexts)
+            begin = np.searchsorted(level.pairs, contexts * self.n_symbols)
+            seen = np.where(totals > 0, types, 0)
+            row = np.repeat(np.arange(len(rows)), seen)
+            first = np.repeat(begin - np.cumsum(seen) + seen, seen)
+            pairs = np.arange(len(row)) + first  # all that followed each row's context
+            counts = level.counts[pairs] * possible[row, level.pairs[pairs] % self.n_symbols]
+            kept = np.bincount(row, np.maximum(counts - level.discount, 0), len(rows))
+            p = np.where(totals > 0, (kept + level.discount * types * p) / np.maximum(totals, 1), p)
+        return p
 
     def distribution(self, context: Sequence[int]) -> np.ndarray:
         """Probabilities (n_symbols,) float64 of every symbol after ``order - 1`` others."""
@@ -107,13 +130,23 @@ class TokenCounts:
         # The beginning's symbol only stands in contexts: the model must not give it probability.
         self._model = CountModel(np.concatenate(rows or [np.empty((0, order))]), n_symbols + 1)
 
-    def nats(self, tokens: np.ndarray) -> np.ndarray:
-        """Surprise (n_tokens,) float64 of each token given those before it, in nats."""
+    def nats(self, tokens: np.ndarray, possible: np.ndarray | None = None) -> np.ndarray:
+        """Surprise (n_tokens,) float64 of each token given those before it, in nats.
+
+        Among the symbols that are ``possible`` (n_tokens, n_symbols) bool at its place, by default
+        all.
+        """
+        nats = np.zeros(len(tokens))
         rows = self._rows(tokens)
-        p = self._model.probabilities(rows)
-        start = rows.copy()
-        start[:, -1] = self.n_symbols
-        return np.log1p(-self._model.probabilities(start)) - np.log(p)
+        for start in range(0, len(rows), _ROWS):
+            part = slice(start, start + _ROWS)
+            may_be = np.ones((len(rows[part]), self.n_symbols + 1), bool)
+            if possible is not None:
+                may_be[:, : self.n_symbols] = possible[part]
+            may_be[:, self.n_symbols] = False  # the beginning
+            of_any = self._model.probability_of_any(rows[part], may_be)
+            nats[part] = np.log(of_any) - np.log(self._model.probabilities(rows[part]))
+        return nats
 
     def _rows(self, tokens: np.ndarray) -> np.ndarray:
         before = np.full(self.order - 1, self.n_symbols)

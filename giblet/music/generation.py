@@ -1,7 +1,7 @@
 """Pieces drawn from a model: continued from a beginning, or filled in between two moments."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,14 @@ from torch import nn
 
 from giblet.errors import GibletError
 from giblet.log import progress
+from giblet.music.grammar import IMPOSSIBLE, Grammar
 from giblet.music.inputs import next_positions
 from giblet.music.notes import Beats, Notes
 from giblet.music.tokens import VOCABULARY, detokenize, tokenize
 
 _MOST_TOKENS_PER_SECOND = 400  # a model that does not move on in time ends here
 _CHUNK = 512  # tokens of a beginning that are heard at a time
-_SUFFIX = 200  # tokens after a gap that decide between candidates
+_SUFFIX = 64  # notes after a gap that decide between candidates
 
 
 def continuations(
@@ -53,20 +54,24 @@ class Hearing:
     first_onset: float = 0.0
     z: Mapping[str, torch.Tensor] | None = None  # level -> (n_pieces, n_segments, width)
     caches: Any = None
+    grammar: Grammar = field(default_factory=Grammar)
 
     def begin(self, before: np.ndarray, n_pieces: int) -> tuple[torch.Tensor, float]:
-        """Hidden states after BOS and ``before`` (n_before,), and the seconds that have passed."""
-        self.caches = self.model.transformer.new_caches()
+        """Logits (n_pieces, n_ids) after BOS and ``before`` (n_before,), and the seconds passed."""
+        self.caches, self.grammar = self.model.transformer.new_caches(), Grammar()
         seconds, _phases = next_positions(before, None)
         ids = torch.from_numpy(np.concatenate([[VOCABULARY.bos], before]).astype(np.int64))
         for start in range(0, len(ids), _CHUNK):
             part = slice(start, start + _CHUNK)
             tokens = ids[None, part].expand(n_pieces, -1)
-            hidden = self.hear(tokens, np.broadcast_to(seconds[part], tokens.shape))
-        return hidden[:, -1:], float(seconds[-1])
+            logits = self.hear(tokens, np.broadcast_to(seconds[part], tokens.shape))
+        return logits, float(seconds[-1])
 
     def hear(self, tokens: torch.Tensor, moments: np.ndarray) -> torch.Tensor:
-        """Hidden states after tokens (n_pieces, n), at whose ends ``moments`` s have passed."""
+        """Logits (n_pieces, n_ids) of what may follow tokens (n_pieces, n).
+
+        At the ends of the tokens ``moments`` s have passed.
+        """
         phases = np.zeros((*moments.shape, 2))
         if self.beats is not None:
             phases = self.beats.phases(self.first_onset + moments.ravel()).reshape(phases.shape)
@@ -76,7 +81,9 @@ class Hearing:
             "seconds": torch.from_numpy(moments.astype(np.float32)).to(device),
             "phases": torch.from_numpy(phases.astype(np.float32)).to(device),
         }
-        return self.model(inputs, self.caches, self.z)
+        hidden = self.model(inputs, self.caches, self.z)[:, -1]
+        possible = self.grammar.possible(inputs["inputs"])[:, -1]
+        return self.model.transformer.logits(hidden, possible).float().cpu()
 
 
 @torch.inference_mode()
@@ -92,8 +99,9 @@ def draw_tokens(
 ) -> list[np.ndarray]:
     """Tokens drawn after ``before`` (n_before,) until ``seconds`` more have passed.
 
-    The last TIME_SHIFT is cut so that they end at that moment; sounding notes are not ended. With
-    ``may_end`` a piece ends where the model draws EOS. One cache serves all pieces.
+    Only tokens that the grammar allows are drawn (`giblet.music.grammar`). The last TIME_SHIFT is
+    cut so that they end at that moment; sounding notes are not ended. With ``may_end`` a piece
+    ends where the model draws EOS. One cache serves all pieces.
 
     Returns
     -------
@@ -101,13 +109,13 @@ def draw_tokens(
     """
     v = VOCABULARY
     until = max(1, round(seconds / v.step_seconds))
-    hidden, passed = hearing.begin(before, n_pieces)
+    logits, passed = hearing.begin(before, n_pieces)
     steps = torch.zeros(n_pieces, dtype=torch.int64)
     running = torch.ones(n_pieces, dtype=torch.bool)
-    forbidden, drawn = [v.pad, v.bos] + ([] if may_end else [v.eos]), []
+    drawn = []
     for _ in progress(range(int(seconds * _MOST_TOKENS_PER_SECOND) + 1), "drawing", "tokens"):
-        logits = hearing.model.transformer.logits(hidden)[:, -1].float().cpu()
-        logits[:, forbidden] = -torch.inf
+        if not may_end:
+            logits[:, v.eos] = IMPOSSIBLE
         tokens = draw(logits, temperature, top_p, generator)
         left = (until - steps).clamp(min=1)
         tokens = torch.where(v.steps(tokens) > left, v.time_shift_token(left), tokens)
@@ -118,7 +126,7 @@ def draw_tokens(
         if not running.any():
             break
         moments = passed + steps.numpy() * v.step_seconds
-        hidden = hearing.hear(tokens[:, None], moments[:, None])
+        logits = hearing.hear(tokens[:, None], moments[:, None])
     columns = torch.stack(drawn, dim=1).numpy()
     return [row[row < v.size].astype(np.int32) for row in columns]
 
@@ -186,38 +194,39 @@ def infilled(
     gaps = draw_tokens(
         hearing, before, n_candidates, end - begin, temperature, top_p, generator, may_end=False
     )
-    pieces = [np.concatenate([before, gap]) for gap in gaps]
     after = _only(notes, late)
-    chosen = _resampled(hearing, pieces, after, generator)
-    made = detokenize(pieces[chosen])
-    made = replace(made, onset=made.onset + first)
-    new = _only(made, made.onset >= begin - VOCABULARY.step_seconds / 2)
-    new = replace(new, duration=np.minimum(new.duration, end - new.onset))
-    parts = [kept, new, after]
-    onset, duration, pitch, velocity = (
-        np.concatenate([getattr(part, name) for part in parts])
-        for name in ("onset", "duration", "pitch", "velocity")
-    )
-    return Notes.from_unsorted(onset, duration, pitch, velocity, beats=notes.beats)
+    candidates = []
+    for gap in gaps:
+        made = detokenize(np.concatenate([before, gap]))
+        made = replace(made, onset=made.onset + first)
+        new = _only(made, made.onset >= begin - VOCABULARY.step_seconds / 2)
+        new = replace(new, duration=np.minimum(new.duration, end - new.onset))
+        candidates.append(_joined(kept, new))
+    chosen = candidates[_resampled(hearing, candidates, after, generator)]
+    return replace(_joined(chosen, after), beats=notes.beats)
 
 
-def _resampled(hearing: Hearing, pieces: list, after: Notes, generator) -> int:
+def _resampled(hearing: Hearing, pieces: list[Notes], after: Notes, generator) -> int:
     """Number of the piece that is taken, by the surprise of what comes ``after`` it."""
     first, z = hearing.first_onset, hearing.z
     z = None if z is None else {name: values[0].cpu().numpy() for name, values in z.items()}
     if not len(after):
         return 0
-    late = tokenize(after)[:_SUFFIX]
+    late = _only(after, np.arange(len(after)) < _SUFFIX)
+    n_late = len(tokenize(late)) - 1  # without the first VELOCITY, which may be needless
     surprise = []
-    for tokens in pieces:
-        whole = np.concatenate([_padded_until(tokens, after.onset[0] - first), late])
-        surprise.append(
-            hearing.model.nats(whole, hearing.beats, first, z)[-len(late) :]
-            .astype(np.float64)
-            .sum()
-        )
+    for piece in pieces:
+        nats = hearing.model.nats(tokenize(_joined(piece, late)), hearing.beats, first, z)
+        surprise.append(nats[-n_late:].sum(dtype=np.float64))
     weights = torch.from_numpy(-np.array(surprise)).softmax(dim=0)
     return int(torch.multinomial(weights, 1, generator=generator))
+
+
+def _joined(*parts: Notes) -> Notes:
+    """All notes of the parts, without beats."""
+    columns = ("onset", "duration", "pitch", "velocity")
+    joined = (np.concatenate([getattr(part, name) for part in parts]) for name in columns)
+    return Notes.from_unsorted(*joined)
 
 
 def _only(notes: Notes, mask: np.ndarray) -> Notes:

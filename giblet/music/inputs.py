@@ -5,6 +5,7 @@ import torch
 
 from giblet.errors import GibletError
 from giblet.music.constraints import sixteenths
+from giblet.music.grammar import possible_targets
 from giblet.music.notes import Beats, Notes
 from giblet.music.positions import token_phases
 from giblet.music.tokens import VOCABULARY, token_seconds, tokenize
@@ -60,24 +61,27 @@ def encoded(notes: Notes) -> Inputs:
     seconds : (n_tokens + 1,) float32, s, from the first token
     phases : (n_tokens + 1, 2) float32, of the targets
     sixteenths : (n_tokens + 1, 2) float32, see `giblet.music.constraints.sixteenths`
+    possible : (n_tokens + 1, n_ids) bool, ids that the grammar allows as target
     """
     tokens = tokenize(notes)
     first = float(notes.onset[0]) if len(notes) else 0.0
     seconds, phases = next_positions(tokens, notes.beats, first)
     ids = np.concatenate([[VOCABULARY.bos], tokens, [VOCABULARY.eos]]).astype(np.int64)
+    inputs = torch.from_numpy(ids[:-1])
     return {
-        "inputs": torch.from_numpy(ids[:-1]),
+        "inputs": inputs,
         "targets": torch.from_numpy(ids[1:]),
         "seconds": torch.from_numpy(seconds.astype(np.float32)),
         "phases": torch.from_numpy(phases),
         "sixteenths": torch.from_numpy(sixteenths(notes.beats, first + seconds)),
+        "possible": possible_targets(inputs),
     }
 
 
 def crop(piece: Inputs, window: slice, n_tokens: int) -> Inputs:
     """A window of a piece, padded behind to ``n_tokens``; PAD is not to be predicted.
 
-    The moments of the last token are repeated: time does not run back.
+    The moments of the last token, and what may follow, are repeated: time does not run back.
     """
     cut = {name: values[window] for name, values in piece.items()}
     missing = n_tokens - len(cut["inputs"])

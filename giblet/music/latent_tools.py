@@ -13,6 +13,7 @@ from scipy.stats import spearmanr
 from giblet.errors import GibletError
 from giblet.music.attributes import ATTRIBUTES, attributes_of
 from giblet.music.notes import Notes
+from giblet.music.tokens import detokenize, tokenize
 
 Kind = Literal["linear", "spherical"]
 
@@ -149,5 +150,6 @@ def midpoint_nats(
     midpoint, a, b : tokens of the decoded midpoint and of the pieces at the ends
     rng : mixes
     """
-    pieces = {"midpoint": midpoint, "mixed": mix_tokens(a, b, 0.5, rng), "a": a, "b": b}
+    mixed = tokenize(detokenize(mix_tokens(a, b, 0.5, rng)))  # the notes that one would hear
+    pieces = {"midpoint": midpoint, "mixed": mixed, "a": a, "b": b}
     return {name: float(np.mean(nats(tokens))) for name, tokens in pieces.items()}

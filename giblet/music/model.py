@@ -170,12 +170,14 @@ class MusicTransformerVAEGAN(nn.Module, SavedMusicModel):
             for name, values in tensors.items()
         }
 
-    def target_nats(self, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Surprise (batch, n_tokens) float32 of each target under its hidden state; 0 for PAD.
+    def target_nats(self, hidden: torch.Tensor, batch: Inputs) -> torch.Tensor:
+        """Surprise (batch, n_tokens) float32 of each of ``batch["targets"]``; 0 for PAD.
 
-        The logits of all tokens are never in memory at once.
+        It is among the ids that are possible there (`giblet.music.grammar`). The logits of all
+        tokens are never in memory at once.
         """
-        nats = self.transformer.chunked_nats(hidden, targets)
+        targets = batch["targets"]
+        nats = self.transformer.chunked_nats(hidden, targets, batch["possible"])
         return nats.masked_fill(targets == VOCABULARY.pad, 0.0)
 
     @torch.inference_mode()
@@ -188,8 +190,9 @@ class MusicTransformerVAEGAN(nn.Module, SavedMusicModel):
     ) -> np.ndarray:
         """Surprise of each token given those before it, in nats.
 
-        The piece goes through the network in chunks: memory does not grow with its length, but for
-        full attention.
+        Only tokens that the grammar allows have a probability (`giblet.music.grammar`). The piece
+        goes through the network in chunks: memory does not grow with its length, but for full
+        attention.
 
         Parameters
         ----------
@@ -206,7 +209,8 @@ class MusicTransformerVAEGAN(nn.Module, SavedMusicModel):
 
         Returns
         -------
-        nats : (n_tokens,) float32
+        nats : (n_tokens,) float32; inf where the grammar does not allow a token, which `tokenize`
+            never makes
 
         Raises
         ------

@@ -134,9 +134,9 @@ class Objective(nn.Module):
             batch = batch | {"inputs": hidden_inputs}
         hidden = model(batch, z=z, hears=hears)
         if self.weights.keys() == {self.nats_name} and self.balancer is None:
-            nats = model.target_nats(hidden, targets)  # without all logits at once
+            nats = model.target_nats(hidden, batch)  # without all logits at once
         else:
-            logits = model.transformer.logits(hidden)
+            logits = model.transformer.logits(hidden, batch["possible"])
             nats = token_nats(logits, targets)
         losses = {self.nats_name: self.token_loss(nats, targets)}
         if self.settings.constraints is not None:
@@ -162,8 +162,9 @@ class Objective(nn.Module):
             weights = self.kind_weights.weights()
             values |= {f"weight_{name}": torch.tensor(w) for name, w in weights.items()}
         if diagnosed:
-            rows = hidden[:_ROWS_DIAGNOSED].detach()
-            values |= diagnostics(model.transformer.logits(rows), targets[:_ROWS_DIAGNOSED])
+            some = slice(_ROWS_DIAGNOSED)
+            logits = model.transformer.logits(hidden[some].detach(), batch["possible"][some])
+            values |= diagnostics(logits, targets[some])
         return loss, {name: value.detach() for name, value in values.items()}, drawn
 
     def token_loss(self, nats: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

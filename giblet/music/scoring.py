@@ -11,6 +11,7 @@ import torch
 
 from giblet.log import progress
 from giblet.music.count_models import TokenCounts
+from giblet.music.grammar import possible_tokens
 from giblet.music.inputs import encoded
 from giblet.music.metrics import overlaps
 from giblet.music.model import MusicTransformerVAEGAN
@@ -37,7 +38,7 @@ def surprise_scores(
         Columns ``model metric value n``: ``nats_per_token``, ``nats_per_note`` and
         ``nats_per_second`` (of music, from each piece's first onset to its last end), ``n`` the
         number of tokens, notes or seconds. The count models (`TokenCounts`) are trained on
-        ``training``; without such pieces there are none.
+        ``training``; without such pieces there are none. All know the grammar of the tokens.
     """
     tokens = {name: tokenize(notes) for name, notes in pieces.items()}
     totals = {"giblet": 0.0, "giblet, without beats": 0.0}
@@ -49,7 +50,9 @@ def surprise_scores(
     learned = [tokenize(notes) for notes in training.values()]
     for order in ORDERS if learned else ():
         counts = TokenCounts(learned, order, VOCABULARY.size)
-        totals[f"counts, order {order}"] = sum(counts.nats(t).sum() for t in tokens.values())
+        totals[f"counts, order {order}"] = sum(
+            counts.nats(t, possible_tokens(t)).sum() for t in tokens.values()
+        )
     sizes = {
         "nats_per_token": sum(map(len, tokens.values())),
         "nats_per_note": int(sum(VOCABULARY.is_note_on(t).sum() for t in tokens.values())),

@@ -23,8 +23,8 @@ def note_surprisal(model: MusicTransformerVAEGAN, notes: Notes) -> NoteSurprisal
 
     A note's *pitch* is its NOTE_ON; its *time* is the TIME_SHIFTs since the NOTE_ON before it, 0
     within a chord. Surprisal is ``-log p`` of those tokens, entropy that of the distributions that
-    the model predicts at their places, over the whole vocabulary. That a note begins, and nothing
-    else, is part of its NOTE_ON. NOTE_OFFs and VELOCITYs belong to neither.
+    the model predicts at their places, over the tokens that may stand there. That a note begins,
+    and nothing else, is part of its NOTE_ON. NOTE_OFFs and VELOCITYs belong to neither.
 
     Of unisons within 1/64 s the tokens have one note: the others are NaN.
 
@@ -111,7 +111,7 @@ def _windows(model, notes: Notes, windows: Sequence[tuple[int, int]]) -> list[np
     padded = [crop(each, slice(None), longest) for each in inputs]
     batch: Inputs = {k: torch.stack([p[k] for p in padded]).to(model.device) for k in padded[0]}
     with torch.inference_mode():
-        nats = model.target_nats(model(batch), batch["targets"]).cpu().numpy()
+        nats = model.target_nats(model(batch), batch).cpu().numpy()
     values = []
     for each, row, piece in zip(inputs, nats, pieces, strict=True):
         pitch, time = _parts(each["targets"].numpy(), row, note_tokens(piece))
@@ -140,8 +140,8 @@ def _of_tokens(model, tokens: np.ndarray, notes: Notes) -> tuple[np.ndarray, np.
     nats, entropy = np.zeros(len(tokens)), np.zeros(len(tokens))
     network = model.transformer
     with torch.inference_mode():
-        for part, hidden in stream_hidden(network, targets, seconds[:-1], phases[:-1]):
-            logs = network.logits(hidden).float().log_softmax(-1)
+        for part, hidden, possible in stream_hidden(network, targets, seconds[:-1], phases[:-1]):
+            logs = network.logits(hidden, possible).float().log_softmax(-1)
             nats[part] = -logs.gather(1, targets[part, None])[:, 0].cpu().numpy()
             entropy[part] = -(logs.exp() * logs).sum(-1).cpu().numpy()
     return nats, entropy

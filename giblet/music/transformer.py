@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 from giblet.config.strict import StrictSettings
 from giblet.errors import GibletError
 from giblet.music.attention import Attention, AttentionCache, AttentionSettings
+from giblet.music.grammar import IMPOSSIBLE
 from giblet.music.positions import BeatEncoding
 from giblet.music.tokens import VOCABULARY
 
@@ -182,13 +183,19 @@ class Transformer(nn.Module):
             caches.seconds = seconds[:, -1]
         return self.norm(x)
 
-    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        """Hidden states (..., width) to logits (..., VOCABULARY.n_ids), by the embedding."""
-        return functional.linear(hidden, self.embedding.weight)
+    def logits(self, hidden: torch.Tensor, possible: torch.Tensor | None = None) -> torch.Tensor:
+        """Hidden states (..., width) to logits (..., VOCABULARY.n_ids), by the embedding.
 
-    def chunked_nats(self, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        Ids that are not ``possible`` (..., n_ids) have no probability; by default all are.
+        """
+        logits = functional.linear(hidden, self.embedding.weight)
+        return logits if possible is None else logits.masked_fill(~possible, IMPOSSIBLE)
+
+    def chunked_nats(
+        self, hidden: torch.Tensor, targets: torch.Tensor, possible: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Nats (batch, n) of ``targets`` (batch, n) given hidden states: see ``chunked_nats``."""
-        return chunked_nats(hidden, targets, self.embedding.weight)
+        return chunked_nats(hidden, targets, self.embedding.weight, possible)
 
     def nats(
         self,
@@ -213,7 +220,11 @@ def shift_right(tokens: torch.Tensor) -> torch.Tensor:
 
 
 def chunked_nats(
-    hidden: torch.Tensor, targets: torch.Tensor, weight: torch.Tensor, chunk: int = _CHUNK
+    hidden: torch.Tensor,
+    targets: torch.Tensor,
+    weight: torch.Tensor,
+    possible: torch.Tensor | None = None,
+    chunk: int = _CHUNK,
 ) -> torch.Tensor:
     """Cross-entropy per token, in nats, without the logits of all tokens ever being there.
 
@@ -225,18 +236,24 @@ def chunked_nats(
     hidden : (..., width)
     targets : (...) int64, ids below n_ids
     weight : (n_ids, width), of the map to logits
+    possible : (..., n_ids) bool, ids that may be there; by default all
 
     Returns
     -------
     nats : (...) float32, or wider where ``hidden`` is
     """
 
-    def nats(hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    def nats(hidden: torch.Tensor, targets: torch.Tensor, *possible: torch.Tensor) -> torch.Tensor:
         logits = functional.linear(hidden, weight)
+        for may_be in possible:
+            logits = logits.masked_fill(~may_be, IMPOSSIBLE)
         wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
         return functional.cross_entropy(wide, targets, reduction="none")
 
-    parts = zip(hidden.flatten(0, -2).split(chunk), targets.flatten().split(chunk), strict=True)
+    rows = [hidden.flatten(0, -2), targets.flatten()]
+    if possible is not None:
+        rows.append(possible.flatten(0, -2))
+    parts = zip(*(values.split(chunk) for values in rows), strict=True)
     if torch.is_grad_enabled():
         chunks = [checkpoint(nats, *part, use_reentrant=False) for part in parts]
     else:

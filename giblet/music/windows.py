@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from giblet.errors import GibletError
+from giblet.music.grammar import Grammar
 from giblet.music.tokens import VOCABULARY
 from giblet.music.transformer import Transformer, chunked_nats
 
@@ -144,7 +145,8 @@ def stream_nats(
     """Nats of each token given all those before it that the model can hear, at any length.
 
     The piece runs through the model's caches, ``chunk`` tokens at a time; memory does not grow
-    with its length, unless attention is ``full``. Without dropout.
+    with its length, unless attention is ``full``. Without dropout. A token that its grammar does
+    not allow has inf.
 
     Parameters
     ----------
@@ -161,8 +163,11 @@ def stream_nats(
     targets = torch.as_tensor(np.asarray(tokens, np.int64)).to(weight.device)
     nats = np.zeros(len(targets), np.float32)
     with torch.inference_mode():
-        for part, hidden in stream_hidden(model, targets, seconds, phases, chunk, latent):
-            nats[part] = chunked_nats(hidden, targets[part], weight).cpu().numpy()
+        parts = stream_hidden(model, targets, seconds, phases, chunk, latent)
+        for part, hidden, possible in parts:
+            values = chunked_nats(hidden, targets[part], weight, possible)
+            allowed = possible.gather(1, targets[part, None])[:, 0]
+            nats[part] = values.masked_fill(~allowed, torch.inf).cpu().numpy()
     return nats
 
 
@@ -173,19 +178,20 @@ def stream_hidden(
     phases: np.ndarray,
     chunk: int = 512,
     latent: torch.Tensor | None = None,
-) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Hidden states (n, width) that predict ``targets`` (n_tokens,), by parts of a piece.
+) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
+    """Parts of a piece: place, hidden states (n, width), and which ids are possible (n, n_ids).
 
-    Parameters as in `stream_nats`; each part stands beside its place. Without gradients only.
+    Both predict ``targets`` (n_tokens,). Parameters as in `stream_nats`. Without gradients only.
     """
     moments = torch.as_tensor(seconds).to(targets.device, torch.float32)[None]
     angles = torch.as_tensor(phases).to(targets.device, torch.float32)[None]
     inputs = torch.cat((targets.new_tensor([VOCABULARY.bos]), targets[:-1]))[None]
     was_training = model.training
     model.eval()
-    caches = model.new_caches()
+    caches, grammar = model.new_caches(), Grammar()
     for start in range(0, len(targets), chunk):
         part = slice(start, start + chunk)
         signal = None if latent is None else latent[None, part]
-        yield part, model(inputs[:, part], moments[:, part], angles[:, part], signal, caches)[0]
+        hidden = model(inputs[:, part], moments[:, part], angles[:, part], signal, caches)
+        yield part, hidden[0], grammar.possible(inputs[:, part])[0]
     model.train(was_training)

@@ -92,3 +92,15 @@ def test_nothing_to_count_is_one_line():
 
 def test_no_tokens_have_no_nats(rng):
     assert TokenCounts([rng.integers(N, size=9)], 3, N).nats(np.array([], int)).shape == (0,)
+
+
+def test_what_is_possible_shares_the_probability_of_the_rest(rng):
+    model = TokenCounts([rng.integers(N, size=40) for _ in range(3)], 3, N)
+    tokens = rng.integers(N, size=25)
+    possible = rng.random((25, N)) < 0.5
+    possible[np.arange(25), tokens] = True
+    rows = model._rows(tokens)
+    every = np.stack([model._model.distribution(row[:-1])[:N] for row in rows])
+    expected = (every * possible).sum(axis=1) / every[np.arange(25), tokens]
+    np.testing.assert_allclose(model.nats(tokens, possible), np.log(expected))
+    np.testing.assert_allclose(model.nats(tokens, np.ones_like(possible)), model.nats(tokens))

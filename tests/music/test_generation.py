@@ -64,9 +64,9 @@ def test_draws_use_the_cache_as_the_whole_piece_would(model):
     before, asked = tokenize(notes), []
     logits_of = model.transformer.logits
 
-    def kept(hidden):
-        asked.append(logits_of(hidden)[:, -1])
-        return logits_of(hidden)
+    def kept(hidden, possible):
+        asked.append(logits_of(hidden, possible))
+        return asked[-1]
 
     model.transformer.logits = kept
     hearing = Hearing(model, notes.beats, float(notes.onset[0]))
@@ -91,20 +91,19 @@ def test_drawn_tokens_last_as_long_as_they_should(model, generator):
 def test_a_model_may_end_a_piece(model, generator):
     logits_of = model.transformer.logits
 
-    def ends(hidden):
+    def ends(hidden, possible):
         logits = logits_of(hidden)
         logits[..., V.eos] = 50.0
-        return logits
+        return logits.masked_fill(~possible, -1e4)
 
     model.transformer.logits = ends
-    ended = draw_tokens(Hearing(model), np.array([60]), 3, 3.0, 1.0, 1.0, generator)
+    note = np.array([771, 60, 300, 188])
+    ended = draw_tokens(Hearing(model), note, 3, 3.0, 1.0, 1.0, generator)
     assert [tokens.tolist() for tokens in ended] == [[]] * 3
-    assert all(
-        map(
-            len,
-            draw_tokens(Hearing(model), np.array([60]), 3, 3.0, 1.0, 1.0, generator, may_end=False),
-        )
-    )
+    on = draw_tokens(Hearing(model), note, 3, 3.0, 1.0, 1.0, generator, may_end=False)
+    assert all(map(len, on))
+    sounds = draw_tokens(Hearing(model), note[:2], 3, 3.0, 1.0, 1.0, generator)
+    assert all(len(tokens) for tokens in sounds)  # a note ends before the piece does
 
 
 def test_pieces_go_on_from_their_primer(model):

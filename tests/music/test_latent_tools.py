@@ -16,6 +16,7 @@ from giblet.music.latent_tools import (
 )
 from giblet.music.notes import Notes
 from giblet.music.synthetic_scores import simulated_score
+from giblet.music.tokens import VOCABULARY, tokenize
 
 SHARES = np.linspace(0, 1, 9)
 
@@ -125,11 +126,17 @@ def test_mixing_takes_its_share_from_each(rng):
 
 
 def test_midpoints_are_scored_beside_mixing(rng):
-    """A model that expects each token to repeat the last: mixing breaks what it likes."""
-    a, b, midpoint = np.full(100, 3), np.full(100, 7), np.full(80, 5)
+    """A model that expects each note to repeat the last: mixing breaks what it likes."""
+
+    def repeated(pitch):
+        onset = np.arange(60) / 4
+        return tokenize(Notes(onset, np.full(60, 0.2), np.full(60, pitch), np.full(60, 80)))
 
     def nats(tokens):
-        return np.append(0.0, 2.0 * (np.diff(tokens) != 0))
+        pitch = tokens[VOCABULARY.is_note_on(tokens)]
+        return np.append(0.0, 2.0 * (np.diff(pitch) != 0))
+
+    a, b, midpoint = repeated(60), repeated(64), repeated(62)
 
     found = midpoint_nats(nats, midpoint, a, b, rng)
     assert found["midpoint"] == found["a"] == found["b"] == 0

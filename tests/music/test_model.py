@@ -40,7 +40,7 @@ def test_nats_are_those_of_the_whole_piece(model):
     assert len(tokens) > 512
     with torch.no_grad():
         batch = {name: values[None] for name, values in piece.items()}
-        expected = model.target_nats(model(batch), batch["targets"])[0, :-1]
+        expected = model.target_nats(model(batch), batch)[0, :-1]
     nats = model.nats(tokens, notes.beats, float(notes.onset[0]))
     assert nats.dtype == np.float32
     np.testing.assert_allclose(nats, expected, atol=1e-4)
@@ -63,7 +63,8 @@ def test_padding_costs_nothing(model):
     hidden = torch.randn(2, 5, 32)
     targets = torch.full((2, 5), VOCABULARY.pad)
     targets[0, :2] = 60
-    nats = model.target_nats(hidden, targets)
+    batch = {"targets": targets, "possible": torch.ones(2, 5, VOCABULARY.n_ids, dtype=torch.bool)}
+    nats = model.target_nats(hidden, batch)
     assert (nats[0, :2] > 0).all()
     assert nats.sum() == nats[0, :2].sum()
 

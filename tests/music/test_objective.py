@@ -109,7 +109,7 @@ def test_the_balancer_gives_each_loss_its_share_beside_the_nats(batch):
     found = gradients(network, loss)
     assert float(values["share_rhythm"]) == pytest.approx(1 / 3)
     hidden = network(batch)
-    logits = network.transformer.logits(hidden)
+    logits = network.transformer.logits(hidden, batch["possible"])
     targets = batch["targets"]
     nats = token_nats(logits, targets).sum() / (targets != VOCABULARY.pad).sum()
     heard = logits.softmax(-1) * (targets != VOCABULARY.pad)[..., None]
@@ -168,7 +168,7 @@ def test_crops_that_hear_no_latents_train_the_transformer_alone(batch):
     named = gradients(network, loss)
     assert not any(g.any() for n, g in named.items() if n.startswith("latents."))
     with torch.no_grad():
-        nats = network.target_nats(network(batch), batch["targets"])
+        nats = network.target_nats(network(batch), batch)
     n_tokens = (batch["targets"] != VOCABULARY.pad).sum()
     torch.testing.assert_close(values["nats"], nats.sum() / n_tokens)
 

@@ -32,7 +32,9 @@ def dense(model, notes):
     """Log probabilities (n_tokens, n_ids) of each token of a piece, in one pass."""
     batch = {name: values[None] for name, values in encoded(notes).items()}
     with torch.no_grad():
-        return functional.log_softmax(model.transformer.logits(model(batch))[0], -1)[:-1].numpy()
+        logits = model.transformer.logits(model(batch))[0]
+        logits[~batch["possible"][0]] = -1e9
+        return functional.log_softmax(logits, -1)[:-1].numpy()
 
 
 def with_unisons():

@@ -138,8 +138,11 @@ def test_nats_in_chunks_are_cross_entropy(chunk):
     weight = torch.randn(777, 8, generator=generator).double().requires_grad_()
     targets = torch.randint(777, (2, 23), generator=generator)
     upstream = torch.randn(2, 23, generator=generator).double()
-    ours = chunked_nats(hidden, targets, weight, chunk)
-    theirs = functional.cross_entropy((hidden @ weight.T).mT, targets, reduction="none")
+    possible = torch.rand(2, 23, 777, generator=generator) < 0.3
+    possible.scatter_(2, targets[..., None], True)
+    ours = chunked_nats(hidden, targets, weight, possible, chunk)
+    logits = (hidden @ weight.T).masked_fill(~possible, -torch.inf)
+    theirs = functional.cross_entropy(logits.mT, targets, reduction="none")
     torch.testing.assert_close(ours, theirs)
     for got, wanted in zip(
         *(torch.autograd.grad((y * upstream).sum(), (hidden, weight)) for y in (ours, theirs)),

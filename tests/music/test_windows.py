@@ -6,10 +6,11 @@ import torch
 
 from giblet.errors import GibletError
 from giblet.music.attention import AttentionSettings
+from giblet.music.grammar import Grammar
 from giblet.music.notes import Beats, Notes
 from giblet.music.positions import token_phases
 from giblet.music.tokens import VOCABULARY, token_seconds, tokenize
-from giblet.music.transformer import Transformer, TransformerSettings
+from giblet.music.transformer import Transformer, TransformerSettings, shift_right
 from giblet.music.windows import musical_cuts, scoring_windows, stream_nats, training_windows
 
 
@@ -120,8 +121,9 @@ def test_streamed_scores_equal_those_of_the_whole(kind, rng):
     model = Transformer(
         TransformerSettings(width=32, n_heads=4, n_layers=2, attention=attention, dropout=0.5)
     )
+    long = random_tokens(rng, 500)
     for n in (0, 1, 2, 63, 64, 65, 511, 512, 513, 1300):
-        tokens = rng.integers(0, VOCABULARY.size, n).astype(np.int32)
+        tokens = long[:n]
         seconds = token_seconds(tokens)
         phases = np.stack((seconds % 1, seconds / 3 % 1), axis=-1).astype(np.float32)
         streamed = stream_nats(model, tokens, seconds, phases)
@@ -130,24 +132,40 @@ def test_streamed_scores_equal_those_of_the_whole(kind, rng):
         assert model.training
         if n:
             model.eval()
-            inputs = (torch.from_numpy(x)[None] for x in (tokens, seconds, phases))
-            tokens, seconds, phases = inputs
-            with torch.no_grad():
-                whole = model.nats(tokens.long(), seconds.float(), phases)[0]
+            whole = whole_nats(model, tokens, seconds, phases)
             model.train()
-            np.testing.assert_allclose(streamed, whole.numpy(), rtol=0, atol=1e-4)
+            np.testing.assert_allclose(streamed, whole, rtol=0, atol=1e-4)
 
 
 def test_streamed_scores_hear_the_latent():
     torch.manual_seed(0)
     model = Transformer(TransformerSettings(width=32, n_heads=2, n_layers=1, dropout=0))
-    tokens = np.arange(60, 90)
-    seconds, phases = np.zeros(30), np.zeros((30, 2))
+    tokens = np.concatenate([[771], np.arange(60, 89)])
+    seconds, phases = np.zeros(30), np.zeros((30, 2), np.float32)
     latent = torch.randn(30, 32)
     plain, heard = (stream_nats(model, tokens, seconds, phases, 7, z) for z in (None, latent))
-    with torch.no_grad():
-        whole = model.nats(
-            torch.tensor(tokens)[None], torch.zeros(1, 30), torch.zeros(1, 30, 2), latent[None]
-        )
-    np.testing.assert_allclose(heard, whole[0].numpy(), rtol=0, atol=1e-5)
+    whole = whole_nats(model, tokens, seconds, phases, latent[None])
+    np.testing.assert_allclose(heard, whole, rtol=0, atol=1e-5)
     assert not np.allclose(plain, heard)
+
+
+def test_what_cannot_follow_is_infinitely_surprising():
+    model = Transformer(TransformerSettings(width=32, n_heads=2, n_layers=1))
+    tokens = np.array([771, 60, 300, 187, 188])  # ends 59, which does not sound
+    nats = stream_nats(model, tokens, np.zeros(5), np.zeros((5, 2)))
+    assert np.isinf(nats).tolist() == [False, False, False, True, False]
+
+
+def random_tokens(rng, n_notes):
+    onset, pitch = np.sort(rng.uniform(0, n_notes / 8, n_notes)), rng.integers(0, 128, n_notes)
+    loudness = rng.integers(1, 128, n_notes)
+    return tokenize(Notes(onset, rng.exponential(1.0, n_notes), pitch, loudness))
+
+
+def whole_nats(model, tokens, seconds, phases, latent=None):
+    targets = torch.from_numpy(tokens.astype(np.int64))[None]
+    inputs = shift_right(targets)
+    with torch.no_grad():
+        moments = torch.from_numpy(seconds).float()[None]
+        hidden = model(inputs, moments, torch.from_numpy(phases)[None], latent)
+        return model.chunked_nats(hidden, targets, Grammar().possible(inputs))[0].numpy()
