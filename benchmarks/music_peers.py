@@ -27,8 +27,8 @@ the piece.
 All score the same notes: those that giblet's tokens hold (unisons merged). MIDI-Like rounds their
 onsets and ends to 1/24 of a beat, at most 8 beats a token (on 20 validation pieces 99.9 % of the
 onsets lie on that grid); giblet rounds to 1/64 s. Both have six bins of velocity; MIDI-Like repeats
-the velocity at every note. No nats are counted for EOS in either, nor for the first BOS. The
-networks give EOS, PAD and BOS some probability; the count models cannot.
+the velocity at every note. No nats are counted for EOS in either, nor for the first BOS. All
+models know the grammar of their tokens when they are scored: what cannot follow has no probability.
 """
 
 import argparse
@@ -48,6 +48,7 @@ from giblet.music.adversarial import AdversarialSettings
 from giblet.music.attention import AttentionSettings
 from giblet.music.count_models import TokenCounts
 from giblet.music.data import augmented
+from giblet.music.grammar import possible_targets
 from giblet.music.inputs import encoded
 from giblet.music.latents import LatentSettings
 from giblet.music.model import MusicTransformerVAEGAN
@@ -139,8 +140,29 @@ class MidiLike:
 
     def n_notes(self, tokens: np.ndarray) -> int:
         """Number of NoteOns."""
-        names = np.array([name.startswith("NoteOn") for name in self.tokenizer.vocab])
-        return int(names[tokens].sum())
+        return int(self._is_kind("NoteOn")[tokens].sum())
+
+    def possible(self, tokens: np.ndarray) -> np.ndarray:
+        """Ids that may stand at each place of a piece: (n_tokens, n_ids) bool.
+
+        Velocity follows NoteOn, and nothing else; a pitch begins if it does not sound, and ends if
+        it does. BOS, EOS and PAD have their probability, as giblet's EOS has.
+        """
+        on, off = (np.flatnonzero(self._is_kind(kind)) for kind in ("NoteOn", "NoteOff"))
+        sounding = np.cumsum(
+            (tokens[:, None] == on).astype(np.int8) - (tokens[:, None] == off), axis=0
+        )
+        sounds = np.zeros((len(tokens), len(on)), bool)
+        sounds[1:] = sounding[:-1] > 0
+        after_on = np.append(False, self._is_kind("NoteOn")[tokens[:-1]])
+        is_velocity = self._is_kind("Velocity")
+        possible = after_on[:, None] == is_velocity
+        possible[:, on] &= ~sounds
+        possible[:, off] &= sounds
+        return possible
+
+    def _is_kind(self, kind: str) -> np.ndarray:
+        return np.array([name.startswith(kind) for name in self.tokenizer.vocab])
 
 
 def _beats_passed(notes: Notes, seconds: np.ndarray) -> np.ndarray:
@@ -159,6 +181,10 @@ class Giblet774:
 
     def n_notes(self, tokens: np.ndarray) -> int:
         return int(VOCABULARY.is_note_on(tokens).sum())
+
+    def possible(self, tokens: np.ndarray) -> np.ndarray:
+        inputs = np.concatenate([[VOCABULARY.bos], tokens[:-1]])
+        return possible_targets(torch.from_numpy(inputs)).numpy()
 
 
 def gpt2(n_ids: int, context: int) -> nn.Module:
@@ -216,11 +242,15 @@ def windowed_nats(
     return total
 
 
-def gpt2_nats(model: nn.Module, tokens: np.ndarray, bos: int, context: int) -> float:
+def gpt2_nats(model: nn.Module, tokens: np.ndarray, tokenizer, context: int) -> float:
     """Nats of a whole piece (n_tokens,), BOS before it."""
-    targets = torch.from_numpy(tokens)
-    inputs = torch.cat([torch.tensor([bos]), targets[:-1]])
-    return windowed_nats(lambda part: model(inputs[None, part]).logits[0], targets, context)
+    targets, possible = torch.from_numpy(tokens), torch.from_numpy(tokenizer.possible(tokens))
+    inputs = torch.cat([torch.tensor([tokenizer.bos]), targets[:-1]])
+
+    def logits_of(part: slice) -> torch.Tensor:
+        return model(inputs[None, part]).logits[0].masked_fill(~possible[part], -torch.inf)
+
+    return windowed_nats(logits_of, targets, context)
 
 
 def our_windowed_nats(
@@ -302,7 +332,8 @@ def fit_and_score(name: str, pieces: dict, settings: MusicSettings, options) -> 
     if "counts" in name:
         counts = TokenCounts([tokenizer(notes) for notes in train], int(name[-1]), tokenizer.n_ids)
         known = "beats" if name == "midilike_counts_5" else "no beats"
-        return facts, {("streamed", known): float(sum(counts.nats(t).sum() for t in tokens))}
+        total = sum(counts.nats(t, tokenizer.possible(t)).sum() for t in tokens)
+        return facts, {("streamed", known): float(total)}
     torch.manual_seed(options.seed)
     schedule = settings.schedule
     if name.startswith("gpt2"):
@@ -318,7 +349,7 @@ def fit_and_score(name: str, pieces: dict, settings: MusicSettings, options) -> 
         crops = random_crops(train, tokenizer, context, settings, options.seed)
         facts |= train_for(options.minutes, adamw(model, schedule), schedule, crops, loss_of)
         model.eval()
-        nats = sum(gpt2_nats(model, t, tokenizer.bos, context) for t in tokens)
+        nats = sum(gpt2_nats(model, t, tokenizer, context) for t in tokens)
         known = "no beats" if name == "gpt2_774" else "beats"
         totals = {(f"windows of {context}", known): nats}
     else:

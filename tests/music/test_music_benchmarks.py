@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -85,7 +86,8 @@ def test_gpt2_in_one_window_scores_as_it_does_at_once():
     with torch.inference_mode():
         found = model(inputs[:, :-1]).logits[0].log_softmax(-1)
     wanted = -found[torch.arange(40), inputs[0, 1:]].sum().item()
-    assert gpt2_nats(model, tokens, 3, 64) == pytest.approx(wanted, rel=1e-5)
+    tokenizer = SimpleNamespace(bos=3, possible=lambda t: np.ones((len(t), 20), bool))
+    assert gpt2_nats(model, tokens, tokenizer, 64) == pytest.approx(wanted, rel=1e-5)
 
 
 def test_a_tables_rows_are_found_again_and_other_columns_refused(tmp_path):
