@@ -119,7 +119,7 @@ def test_memories_and_their_combination_are_idyoms(sequence):
     short = short_term(symbols, 3, order=3)
     long = LongTerm([TRAINING], 3, order=3).distributions(symbols)
     np.testing.assert_allclose(bits(short, symbols), of_short, atol=1e-5)
-    # with a bound IDyOM goes on to the longest context: 2 has followed 0 1 once, and all of 1
+    # after 2 0 1: only 2 has followed 1, so that is our context; IDyOM, with a bound, takes 2 0 1
     corpus = [TRAINING.tolist()]
     bound = by_definition(corpus, list(sequence), 3, 3, learns=False, stops_when_sure=False)
     np.testing.assert_allclose(bits(bound, symbols), of_long, atol=1e-5)
