@@ -40,10 +40,11 @@ def score_bands(brain: BrainResults | None) -> list[str]:
 def band_table(
     brain: BrainResults, atlas: Mapping[str, np.ndarray], simulated: bool
 ) -> TextTable | None:
-    """Unique variance of every band by region, and the band with most; None without bands.
+    """Unique variance of every band by region, and the largest; None without bands.
 
-    Regions of one band stand together, those with most of it first, at most ``MOST_REGIONS``; the
-    whole brain is last. ``atlas``: region → (n_voxels,) bool.
+    Of the largest band also the number of subjects in whom it is the largest, and its range over
+    subjects. Regions of one band stand together, those with most of it first, at most
+    ``MOST_REGIONS``; the whole brain is last. ``atlas``: region → (n_voxels,) bool.
     """
     if not (bands := score_bands(brain)):
         return None
@@ -54,29 +55,40 @@ def band_table(
     rows = [*rows[:MOST_REGIONS], _region(quality, bands, WHOLE_BRAIN, every)]
     places = places_of(quality)
     counted = [] if places == "parcels" else [places]
-    header = ["Region", *counted, *map(_label, bands), "Most of", "Lowest to highest subject"]
+    header = [
+        "Region",
+        *counted,
+        *map(_label, bands),
+        "Most of",
+        "Subjects with most of it",
+        "Range",
+    ]
     texts = [
         [row["region"], *([number(row["n"], 0)] * len(counted))]
         + [number(value, 3) for value in row["values"]]
-        + ([_label(bands[row["band"]]), row["subjects"]] if row["most"] > 0 else ["none", ""])
+        + ([_label(bands[row["band"]]), *row["subjects"]] if row["most"] > 0 else ["none", "", ""])
         for row in rows
     ]
     kind = " (simulated brains)" if simulated else ""
-    return TextTable(f"Unique variance by region (R² of held-out TRs){kind}", header, texts)
+    return TextTable(f"Unique variance by region, R² of held-out TRs{kind}", header, texts)
 
 
 def _region(quality: xr.Dataset, bands: list[str], region: str, inside: np.ndarray) -> dict:
     maps = [quality[UNIQUE + band].values[:, inside] for band in bands]  # (n_subjects, n_inside)
     values = [mean_of(one) for one in maps]
     band = int(np.nanargmax(values)) if np.isfinite(values).any() else 0
-    subjects = [mean_of(one) for one in maps[band]]
+    by_subject = np.array([[mean_of(one) for one in subjects] for subjects in maps])
+    own = by_subject[band]
     return {
         "region": region,
         "n": int(np.isfinite(maps[0]).any(axis=0).sum()),
         "values": values,
         "band": band,
         "most": values[band],
-        "subjects": f"{number(min(subjects), 3)} to {number(max(subjects), 3)}",
+        "subjects": [
+            f"{(own >= by_subject.max(axis=0)).sum()} of {len(own)}",
+            f"{number(own.min(), 3)} to {number(own.max(), 3)}",
+        ],
     }
 
 

@@ -37,15 +37,24 @@ def brain():
 
 def test_regions_stand_with_the_band_that_they_follow(brain):
     table = band_table(brain, ATLAS, simulated=True)
-    assert table.caption == "Unique variance by region (R² of held-out TRs) (simulated brains)"
+    assert table.caption == "Unique variance by region, R² of held-out TRs (simulated brains)"
     assert table.header[2:5] == ["notes that begin and sound", "key and chords", "sound (mel)"]
     rows = {row[0]: row[1:] for row in table.rows}
     assert list(rows) == ["tonal", "both", "silent", "auditory", "whole brain"]
-    assert rows["tonal"] == ["2", "0.150", "0.450", "0.000", "key and chords", "0.300 to 0.600"]
-    assert rows["auditory"][-2:] == ["sound (mel)", "0.400 to 0.800"]
-    assert rows["silent"][-2:] == ["none", ""]  # all below 0
+    assert rows["tonal"][:5] == ["2", "0.150", "0.450", "0.000", "key and chords"]
+    assert rows["tonal"][5:] == ["2 of 2", "0.300 to 0.600"]
+    assert rows["auditory"][-3:] == ["sound (mel)", "2 of 2", "0.400 to 0.800"]
+    assert rows["silent"][-3:] == ["none", "", ""]  # all below 0
     assert rows["whole brain"][0] == "7"  # that have a value
     assert all(len(row) == len(table.header) for row in table.rows)
+
+
+def test_a_band_that_one_subject_alone_follows_is_counted(brain):
+    other = brain.quality.copy(deep=True)
+    other["unique_mel"][1, :2] = 1.1
+    row = band_table(BrainResults(other, brain.summary, brain.space), ATLAS, False).rows[-2]
+    assert row[0] == "tonal"
+    assert row[-3:] == ["sound (mel)", "1 of 2", "0.000 to 1.100"]
 
 
 def test_without_bands_of_a_score_there_is_no_table(brain):
