@@ -48,7 +48,8 @@ def band_table(
     """
     if not (bands := score_bands(brain)):
         return None
-    quality, every = brain.quality, np.ones(brain.quality.sizes["voxel"], bool)
+    quality = brain.quality
+    every = np.ones(quality[UNIQUE + bands[0]].shape[-1], bool)
     rows = [_region(quality, bands, name, inside) for name, inside in atlas.items()]
     rows = [row for row in rows if row["n"]]
     rows.sort(key=lambda row: (row["band"], -row["most"]))
@@ -59,9 +60,7 @@ def band_table(
         "Region",
         *counted,
         *map(_label, bands),
-        "Most of",
-        "Subjects with most of it",
-        "Range",
+        *("Largest", "In subjects", "Range over subjects"),
     ]
     texts = [
         [row["region"], *([number(row["n"], 0)] * len(counted))]
