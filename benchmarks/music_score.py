@@ -9,7 +9,8 @@ bundled transformer. ``context``: its surprisal with the last notes alone, all o
 ``notes``: notes of the test part from the autoencoder's read-out, and all their scores, of two
 SIMULATED people (noise, 400 voxels) and a model that learned nothing, as ``reconstruct_score`` has
 them. Each length has a process of its own; MB is its peak above what the imports take, before the
-step ``notes`` and in all. Then surprisal by context, in nats a note.
+step ``notes`` and in all. Then surprisal by context, in nats a note, of the notes that have the
+longest context.
 """
 
 import argparse
@@ -73,7 +74,7 @@ def measure(folder: str, seconds: float, contexts: list[int], pipe) -> None:
     without_notes = peak_mb() - before
     held = held_out(piece, trs["score"].values)
     timed("notes", lambda: reconstruct(held))
-    nats = np.nanmean(nats, axis=0).tolist()
+    nats = nats[np.isfinite(nats).all(axis=1)].mean(axis=0).tolist()
     pipe.send((spent, (without_notes, peak_mb() - before), len(piece), nats))
 
 
