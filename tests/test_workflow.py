@@ -328,6 +328,9 @@ def test_a_score_adds_its_rules_and_is_a_modality_like_the_others(tmp_path):
     assert planned(tmp_path, score="auto") == without | score
     target = planned(tmp_path, "reconstruct_score", score="auto")
     assert target["reconstruct_score"] == target["read_score"] == target["train"] == 1
+    for settings, given in (({"score": "auto"}, True), ({}, False)):
+        done = ask(tmp_path, "--dry-run", "--printshellcmds", "lesion", **SIMULATED, **settings)
+        assert ("--score=results/tiny/features/score.nc" in done.stdout) == given
 
 
 def test_a_rendered_score_is_on_the_films_trs(tmp_path):

@@ -131,14 +131,18 @@ def lesion(
     scores: OutputFile,
     config: Config,
     regions: Path | None = None,
+    score: Path | None = None,
 ) -> None:
     """Virtual lesions: change in the decoded sound per region; wav files and a table.
 
-    Without ``--regions`` each parcel of the scan is a region.
+    Without ``--regions`` each parcel of the scan is a region. With ``--score`` the decoded score is
+    scored, too.
 
     Example: giblet lesion --film film.mp4 --aligned mel.nc --model model --regions atlas.nii.gz
         --audio lesion --scores lesion.tsv
     """
+    import logging
+
     import pandas as pd
 
     from giblet.alignment.aligned import film_data, film_sound
@@ -146,7 +150,10 @@ def lesion(
     from giblet.audio.processor import AudioProcessor
     from giblet.autoencoder.autoencoder import Autoencoder
     from giblet.brain.regions import find_regions
+    from giblet.commands.held_out_music import aligned_score, held_out_music, score_code
+    from giblet.errors import GibletError
     from giblet.evaluation.lesions import lesion
+    from giblet.evaluation.score_lesions import ScoreLesions
     from giblet.io.arrays import load_arrays
     from giblet.io.atomic import replacing_folder
     from giblet.io.paths import file_name
@@ -159,7 +166,15 @@ def lesion(
     columns = {} if data.bold is None else find_regions(arrays, regions)
     processor = AudioProcessor.from_config(config, arrays.attrs["encoding_mode"])
     sound = film_sound(film, arrays, processor.sample_rate, config.audio_track)
-    options = (columns, config.decoding, config.lesion, config.seed)
+    music = None
+    if score is not None:
+        piece = aligned_score(score, aligned, arrays)
+        held = held_out_music(piece, arrays, data, sound, processor, config)
+        try:
+            music = ScoreLesions(held, score_code(held, autoencoder, config))
+        except GibletError as error:
+            logging.getLogger(__name__).warning("no lesions of the score: %s", error)
+    options = (columns, config.decoding, config.lesion, config.seed, music)
     sounds, rows = lesion(arrays, data, autoencoder, processor, sound, *options)
     with replacing_folder(audio) as folder:
         for name, waveform in sounds.items():

@@ -119,58 +119,24 @@ def reconstruct_score(
     from giblet.audio.processor import AudioProcessor
     from giblet.autoencoder.autoencoder import Autoencoder
     from giblet.brain.regions import find_regions
-    from giblet.errors import GibletError
-    from giblet.evaluation.brain_scores import film_stretch
-    from giblet.evaluation.score_codes import LatentCode, RollCode
-    from giblet.evaluation.score_reconstruction import (
-        HeldOutScore,
-        reconstruct_score,
-        score_columns_table,
-    )
+    from giblet.commands.held_out_music import aligned_score, held_out_music, score_code
+    from giblet.evaluation.score_reconstruction import reconstruct_score, score_columns_table
     from giblet.io.arrays import load_arrays
     from giblet.io.atomic import replacing_folder
     from giblet.io.schema import ALIGNED
     from giblet.io.tables import save_table
     from giblet.music.midi import write_midi
-    from giblet.music.score_files import load_score
 
     arrays = load_arrays(aligned, *ALIGNED)
-    piece, facts = load_score(score)
-    t_r, trs = float(arrays.attrs["t_r"]), arrays["tr"].values
-    if facts.get("film_input") != arrays.attrs.get("input"):
-        raise GibletError(
-            f"{score}: the score was read for {facts.get('film', 'another film')}, and {aligned} "
-            f"is of {arrays.attrs.get('film', 'another film')}: run read_score and sync_align again"
-        )
-    if int(facts["n_trs"]) <= trs[-1]:
-        raise GibletError(
-            f"{score}: the score is laid out over {facts['n_trs']} TRs, and {aligned} goes up to "
-            f"TR {trs[-1]}: run read_score again"
-        )
+    piece = aligned_score(score, aligned, arrays)
     autoencoder = Autoencoder.from_pretrained(model)
     data = film_data(arrays, autoencoder.config.hrf_placement == "inputs")
     processor = AudioProcessor.from_config(config, "mel")
     rate = processor.sample_rate
     wave = film_sound(film, arrays, rate, config.audio_track)
-    held = HeldOutScore(
-        piece.moved(float(facts["score_offset"])),
-        film_stretch(wave, trs[data.where("test")], processor),
-        rate,
-        data,
-        trs,
-        t_r,
-        config.decoding.clip_seconds,
-    )
+    held = held_out_music(piece, arrays, data, wave, processor, config)
     held.check()
-    latents = _loaded("music.latent_model", config.music.latent_model, ("vae", "vae_gan"))
-    if latents is None:
-        logging.getLogger(__name__).info(
-            "music.latent_model is none: BOLD is decoded as the model's bottleneck, which reads "
-            "out a piano roll; there are no levels of latents"
-        )
-        code = RollCode(autoencoder, data, t_r)
-    else:
-        code = LatentCode(latents, held.piece, data, trs, t_r)
+    code = score_code(held, autoencoder, config)
     asked = config.decoding.region and "bold" in arrays
     named = find_regions(arrays, regions) if asked else None
     notes, rows = reconstruct_score(held, code, config.decoding, config.seed, named)
@@ -186,25 +152,14 @@ def reconstruct_score(
 
 def _listener(config: Config):
     """Pieces → pieces with the models that the config names; n-grams learn from each alone."""
+    from giblet.commands.held_out_music import music_model
     from giblet.music.ngrams import NgramModel
     from giblet.music.score_features import Listening
 
-    model = _loaded("music.model", config.music.model, ("transformer",))
-    latent_model = _loaded("music.latent_model", config.music.latent_model, ("vae", "vae_gan"))
+    model = music_model("music.model", config.music.model, ("transformer",))
+    latent_model = music_model("music.latent_model", config.music.latent_model, ("vae", "vae_gan"))
     contexts = () if model is None else config.music.contexts
     return lambda piece: Listening(piece, model, NgramModel(), latent_model, contexts)
-
-
-def _loaded(key: str, name: str, modes: tuple[str, ...]):
-    """The music model that the config names by ``key``; None for none."""
-    from giblet.errors import GibletError
-    from giblet.music.model import load
-
-    if name == "none":
-        return None
-    if (model := load(name)).mode not in modes:
-        raise GibletError(f"{key} {name}: a model of mode {model.mode}, not {' or '.join(modes)}")
-    return model
 
 
 def _logged(facts: dict) -> list[str]:

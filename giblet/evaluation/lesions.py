@@ -21,11 +21,14 @@ from giblet.evaluation.brain_scores import decoded_stretch, film_stretch
 from giblet.evaluation.decoding import decode_silenced, lags_in_trs
 from giblet.evaluation.held_out import HeldOut, Scores
 from giblet.evaluation.moments import N_BOOTSTRAP, nan_mean, paired_stretches
+from giblet.evaluation.score_lesions import Decoded, ScoreLesions
 from giblet.evaluation.scores import reliable_voxels
 from giblet.log import progress
 from giblet.timing import trs_for
 
 logger = logging.getLogger(__name__)
+
+_BOTTLENECK = "bottleneck"  # a level of the score's read-out, too
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,14 @@ def lesion(
     decoding: DecodingConfig,
     config: LesionConfig,
     seed: int,
+    score: ScoreLesions | None = None,
 ) -> tuple[dict[str, np.ndarray], list[dict]]:
     """Sounds of the first subject by ``<region>_<mode>``, and rows of the table of changes.
 
     ``regions``: (n_voxels,) bool each; ``film_sound`` (n_samples,) is the whole film's, at
     ``processor.sample_rate``. Scores pool all subjects; those of random lesions are the mean of
-    their draws, and their sound is that of the first.
+    their draws, and their sound is that of the first. With ``score`` there are rows of its notes
+    and of its levels, which are named by ``level``.
 
     Raises
     ------
@@ -95,12 +100,17 @@ def lesion(
     if data.bold is None:
         raise GibletError("lesion needs a scan: there is no BOLD beside this film")
     code, trs = bottlenecks(autoencoder, data), aligned["tr"].values[data.where("test")]
-    plan, decoded = decode_lesions(code, data, regions, processor.clock.t_r, decoding, config, seed)
+    codes = {_BOTTLENECK: code} | dict(score.code.code if score else {})
+    together = np.concatenate([*codes.values()], axis=1)
+    options = (regions, processor.clock.t_r, decoding, config, seed)
+    plan, decoded = decode_lesions(together, data, *options)
+    levels = [[_split(guess, codes) for guess in guesses] for guesses in decoded]
     original = film_stretch(film_sound, trs, processor)
     clip_trs = trs_for(decoding.clip_seconds, processor.clock.t_r)
     held_out = HeldOut(code, data, original, processor.sample_rate, clip_trs)
     sounds, scored = {"original": original} if config.sound else {}, []
-    for one, guesses in zip(progress(plan, "decoding", "lesions"), decoded, strict=True):
+    for one, by_subject in zip(progress(plan, "decoding", "lesions"), levels, strict=True):
+        guesses = [each[_BOTTLENECK] for each in by_subject]
         features = [_decode_audio(autoencoder, guess) for guess in guesses]
         waves = [
             decoded_stretch(each.numpy(), trs, processor, aligned.attrs)
@@ -111,7 +121,14 @@ def lesion(
         )
         if waves:
             sounds.setdefault("_".join(filter(None, (one.region, one.mode))), waves[0])
-    return sounds, list(change_rows(scored, clip_trs, seed))
+    rows = list(change_rows(scored, clip_trs, seed))
+    return sounds, rows + (score_change_rows(plan, levels, score, seed) if score else [])
+
+
+def _split(guess: np.ndarray, codes: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Several codes side by side (n_test, sum of widths) by name."""
+    edges = np.cumsum([code.shape[1] for code in codes.values()])[:-1]
+    return dict(zip(codes, np.split(guess, edges, axis=1), strict=True))
 
 
 def decode_lesions(
@@ -170,18 +187,35 @@ def _scores(held_out: HeldOut, guesses: Sequence, codes: Sequence, waves: Sequen
 
 
 def change_rows(
-    scored: Sequence[tuple[Lesion, Scores]], clip_trs: int, seed: int
+    scored: Sequence[tuple[Lesion, Scores]], clip_trs: int, seed: int, n_alike: int = 1
 ) -> Iterator[dict]:
     """Rows ``region mode metric value intact change low high n_voxels``.
 
-    ``scored``: the intact brain first, with scores (n_subjects, n_moments) by metric.
+    ``scored``: the intact brain first, with scores (n_subjects, n_moments) by metric. Intervals
+    draw TRs in stretches of ``clip_trs``, other moments in stretches of ``n_alike``.
     """
     (_, intact), *lesioned = scored
     for (region, mode), same in groupby(lesioned, lambda pair: (pair[0].region, pair[0].mode)):
         lesions, scores = zip(*same, strict=True)
         for metric, before in intact.items():
             after = np.mean([draw[metric] for draw in scores], axis=0)
-            n_together = clip_trs if metric_of(metric).moment == TRS else 1
+            n_together = clip_trs if metric_of(metric).moment == TRS else n_alike
             row = {"region": region, "mode": mode, "metric": metric}
             row |= paired_change(after, before, n_together, seed)
             yield row | {"n_voxels": lesions[0].n_voxels}
+
+
+def score_change_rows(
+    plan: Sequence[Lesion], decoded: Sequence[Sequence[Decoded]], score: ScoreLesions, seed: int
+) -> list[dict]:
+    """Rows of `change_rows` of the score's notes, then of each level, which is their ``level``.
+
+    ``decoded``: after each lesion of ``plan`` the levels (n_test, width) of each subject.
+    """
+    notes = [(one, score.notes(each, seed)) for one, each in zip(plan, decoded, strict=True)]
+    rows = list(change_rows(notes, 1, seed))
+    for name in score.code.code:
+        scored = [(one, score.level(name, each)) for one, each in zip(plan, decoded, strict=True)]
+        changes = change_rows(scored, 1, seed, score.n_together(name))
+        rows += [row | {"level": name} for row in changes]
+    return rows

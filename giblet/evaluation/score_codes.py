@@ -33,6 +33,7 @@ class ScoreCode(Protocol):
     code: Levels
     shown: Levels
     seconds: Mapping[str, float]  # level → for which a value holds
+    is_read_out: bool  # notes follow from the code; else they are drawn, which takes long
 
     def views(self, levels: Levels) -> Levels:
         """What moments are identified by, of held-out TRs."""
@@ -60,6 +61,8 @@ class LatentCode:
     piece : notes on the film's clock
     trs : (n_trs,) number of each TR of ``data`` in the film
     """
+
+    is_read_out = False
 
     def __init__(
         self,
@@ -146,6 +149,8 @@ class RollCode:
 
     Raises GibletError where the model was trained without a score.
     """
+
+    is_read_out = True
 
     def __init__(self, autoencoder: Autoencoder, data: FilmData, t_r: float):
         if "score" not in data.film or "score" not in autoencoder.decoders:

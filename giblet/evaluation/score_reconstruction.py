@@ -1,26 +1,19 @@
 """The score of held-out music through tokens, latents and brain, with nulls and all scores."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from giblet.alignment.dataset import FilmData
-from giblet.audio.metrics.identify import (
-    identification_shares_p,
-    join_clips,
-)
+from giblet.audio.metrics.identify import identification_shares_p
 from giblet.config.sections import DecodingConfig
-from giblet.errors import GibletError
 from giblet.evaluation.brain_scores import (
     Regions,
     add_identification,
     decode_brains,
-    held_out_stretches,
     sound_clips,
 )
-from giblet.evaluation.held_out import correlation_by_tr
+from giblet.evaluation.held_out_score import HeldOutScore
 from giblet.evaluation.moments import (
     BRAIN,
     SHUFFLED,
@@ -33,84 +26,12 @@ from giblet.evaluation.score_codes import N_DRAWS, Levels, ScoreCode
 from giblet.log import progress
 from giblet.music.note_metrics import LATENTS, SCORE_METRICS, SOUND, clip_scores
 from giblet.music.notes import Notes
-from giblet.music.passages import clips, laid_out, passages
-from giblet.music.synth import synthesize
-from giblet.music.tokens import VOCABULARY, detokenize, tokenize
-from giblet.timing import tr_onsets, trs_for, volumes_to_trs
+from giblet.music.tokens import detokenize, tokenize
+from giblet.timing import tr_onsets
 
-FEWEST_CLIPS = 10  # of which one is chosen
 COLUMNS = ["path", "column", "level", "metric", "value", "low", "high", "n", "n_failed"]
 COLUMNS += ["chance", "p"]
-_EDGE = VOCABULARY.step_seconds
 _NAMES = {BRAIN: "score_brain", SHUFFLED: "score_brain_shuffled"}
-
-
-@dataclass(frozen=True)
-class HeldOutScore:
-    """Held-out music: what was heard, and where its TRs and clips are.
-
-    piece : notes on the film's clock
-    sound : (n_samples,) of the film in the held-out TRs, at ``sample_rate``
-    trs : (n_trs,) number of each TR of ``data`` in the film
-    """
-
-    piece: Notes
-    sound: np.ndarray
-    sample_rate: int
-    data: FilmData
-    trs: np.ndarray
-    t_r: float
-    clip_seconds: float
-
-    @property
-    def clip_trs(self) -> int:
-        """TRs of a clip."""
-        return trs_for(self.clip_seconds, self.t_r)
-
-    @property
-    def stretches(self) -> list[np.ndarray]:
-        """Held-out TRs that follow one another, as indices among the held-out ones."""
-        return held_out_stretches(self.data)
-
-    def passage(self, part: str) -> Notes:
-        """The notes of a part's TRs, one after the other."""
-        where = self.data.where(part)
-        stretches = [np.searchsorted(where, one) for one in self.data.stretches(part)]
-        parts = passages(self.piece, self.trs[where], stretches, self.t_r)
-        return laid_out(parts, stretches, self.t_r)
-
-    def clips(self, notes: Notes) -> list[Notes]:
-        """The notes of each held-out clip; edges are a step early, as tokens round onsets."""
-        return clips(notes.moved(_EDGE), self.stretches, self.clip_trs, self.t_r)
-
-    def rows(self, values: np.ndarray) -> np.ndarray:
-        """Values (n_test, n_features) by clip, (n_clips, n_features of all its TRs)."""
-        return join_clips(values, self.stretches, self.clip_trs)
-
-    def rendered(self, notes: Notes) -> np.ndarray:
-        """The notes as sound (n_samples,), as long as the film's."""
-        wave = synthesize(notes, self.sample_rate)[: len(self.sound)]
-        return np.pad(wave, (0, len(self.sound) - len(wave)))
-
-    def density(self, notes: Notes) -> np.ndarray:
-        """Onsets in each held-out TR, (n_test, 1), edges as in `clips`."""
-        n_test = len(self.data.where("test"))
-        trs = volumes_to_trs(notes.onset + _EDGE, self.t_r)
-        return np.bincount(trs[trs < n_test], minlength=n_test)[:, None].astype(float)
-
-    def check(self) -> None:
-        """Raises GibletError where the held-out part has no notes, or fewer than ten clips."""
-        n_clips = len(self.clips(Notes.joined([])))
-        if n_clips < FEWEST_CLIPS:
-            raise GibletError(
-                f"the test part has {n_clips} clips of {self.clip_seconds:g} s, and a score is "
-                f"identified among {FEWEST_CLIPS}: raise splits.test, or lower "
-                "decoding.clip_seconds"
-            )
-        if not len(self.passage("test")):
-            raise GibletError(
-                "the score has no notes in the test part: look at score_offset and splits"
-            )
 
 
 def reconstruct_score(
@@ -193,7 +114,7 @@ def _scored_notes(
         cut = [held.clips(notes) for notes in several]
         _add(scored, column, [clip_scores(truth, one) for one in cut])
         counts = [held.density(notes) for notes in several]
-        _add(scored, column, [{"onset_density_r": _clip_r(held, one, density)} for one in counts])
+        _add(scored, column, [{"onset_density_r": held.clip_r(one, density)} for one in counts])
         if column != BRAIN:
             continue
         shifts = null_shifts(len(truth), held.clip_seconds, seed)
@@ -201,7 +122,7 @@ def _scored_notes(
         for metric in null[0][0]:
             scored.add_null(metric, np.array([[one[metric] for one in each] for each in null]))
         steps = [int(k) * held.clip_trs for k in shifts]
-        rolled = [[_clip_r(held, np.roll(c, k, axis=0), density) for c in counts] for k in steps]
+        rolled = [[held.clip_r(np.roll(c, k, axis=0), density) for c in counts] for k in steps]
         scored.add_null("onset_density_r", np.array(rolled))
     return scored
 
@@ -214,13 +135,6 @@ def _add(scored: Scored, column: str, several: Sequence[Mapping[str, np.ndarray]
 def _rolled(values: list, k: int) -> list:
     """Shifted by k: the value of moment i - k stands at moment i."""
     return [values[(i - k) % len(values)] for i in range(len(values))]
-
-
-def _clip_r(held: HeldOutScore, guess: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """The contribution of each clip to the correlation of two series (n_test, n_features)."""
-    trs = held.rows(np.arange(len(truth))[:, None])  # (n_clips, clip_trs)
-    by_tr = correlation_by_tr(guess[trs.ravel()], truth[trs.ravel()])
-    return by_tr.reshape(trs.shape).mean(axis=1)
 
 
 def _sound_p(
@@ -287,12 +201,12 @@ def _level_rows(
     truth = shown[held.data.where("test")] - mean
     for column, several in views.items():
         guesses = [values - mean for values in several]
-        r = [_clip_r(held, guess, truth) for guess in guesses]
+        r = [held.clip_r(guess, truth) for guess in guesses]
         scored.add(column, "latent_r", np.stack(r))
         if column == BRAIN:
             shifts = null_shifts(len(held.rows(truth)), held.clip_seconds, seed)
             steps = [int(k) * held.clip_trs for k in shifts]
-            null = [[_clip_r(held, np.roll(g, k, axis=0), truth) for g in guesses] for k in steps]
+            null = [[held.clip_r(np.roll(g, k, axis=0), truth) for g in guesses] for k in steps]
             scored.add_null("latent_r", np.array(null))
         joined = [held.rows(guess) for guess in guesses]
         rows = held.rows(truth)

@@ -11,6 +11,7 @@ from giblet.alignment.dataset import FilmData
 from giblet.audio.metrics.table import metric_of
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks
+from giblet.music.note_metrics import SCORE_METRICS
 from giblet.music.notes import Notes
 from giblet.report.scan_quality import measure_label
 from giblet.report.segments import Scores
@@ -40,7 +41,7 @@ class Extras:
     summaries : feature type → table ``loss train validation gradient_share baseline``
     models : feature type → ``config.json`` of the model
     codebooks : of ``giblet.report.extras.codebook_table``
-    regions : of ``giblet.report.scan_quality.region_table``
+    regions : of ``giblet.report.scan_quality.shown_regions``
     atlas : region → its voxels, (n_voxels,) bool
     lesions : feature type → table of ``giblet.evaluation.lesions.change_rows``
     baselines : of ``giblet.evaluation.moments.difference_rows``, of every feature type; None where
@@ -201,7 +202,7 @@ def _lesions(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         [row.region, row.mode, metric_of(row.metric).heading, number(row.n_voxels, 0)]
         + [number(x, metric_of(row.metric).decimals) for x in (row.intact, row.value)]
         + [_interval(row.change, row.low, row.high, row.metric)]
-        for row in table.itertuples()
+        for row in table[~table["metric"].isin(SCORE_METRICS)].itertuples()
     ]
     return header, rows
 

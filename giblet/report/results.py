@@ -20,7 +20,7 @@ from giblet.music.midi import read_midi
 from giblet.report.extras import Extras, MusicResults
 from giblet.report.provenance import score_facts
 from giblet.report.run_record import git_commit, rule_times, versions, warnings_by_rules
-from giblet.report.scan_quality import WHOLE_BRAIN, BrainResults, region_table
+from giblet.report.scan_quality import WHOLE_BRAIN, BrainResults, shown_regions
 from giblet.report.segments import REFERENCE, matched_mel, matched_rows, score_segments
 from giblet.report.tables import MATCHED
 from giblet.report.timeline import missing_volumes, scanned_table, timeline_table
@@ -191,7 +191,7 @@ def _atlas(results: Path, config: Config, quality: xr.Dataset) -> dict[str, np.n
 def _regions(atlas: dict[str, np.ndarray], quality: xr.Dataset) -> pd.DataFrame | None:
     """Means over regions, and over the whole brain; None without an atlas."""
     every = np.ones(quality.sizes["parcel" if "parcel" in quality.dims else "voxel"], bool)
-    return region_table(quality, atlas | {WHOLE_BRAIN: every}) if atlas else None
+    return shown_regions(quality, atlas | {WHOLE_BRAIN: every}) if atlas else None
 
 
 def _brain(results: Path) -> BrainResults | None:

@@ -205,7 +205,7 @@ def _significant(quality: xr.Dataset, name: str) -> str:
     return f"{100 * (tested < LARGEST_Q).mean():.1f} %" if len(tested) else number(np.nan, 1)
 
 
-def region_table(quality: xr.Dataset, regions: Mapping[str, np.ndarray]) -> pd.DataFrame:
+def shown_regions(quality: xr.Dataset, regions: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """One row per region: its voxels, and means over them and subjects of ISC, ceiling and r.
 
     ``regions``: (n_voxels,) bool by name. Those with the highest ISC or first r come first, at
@@ -215,7 +215,7 @@ def region_table(quality: xr.Dataset, regions: Mapping[str, np.ndarray]) -> pd.D
     rows = [
         {"Region": region}
         | ({} if places_of(quality) == "parcels" else {places_of(quality): int(inside.sum())})
-        | {MEASURES[name][0]: _mean_of(quality[name].values[..., inside]) for name in shown}
+        | {MEASURES[name][0]: mean_of(quality[name].values[..., inside]) for name in shown}
         for region, inside in regions.items()
     ]
     table = pd.DataFrame(rows)
@@ -226,7 +226,8 @@ def region_table(quality: xr.Dataset, regions: Mapping[str, np.ndarray]) -> pd.D
     return pd.concat([table[~last][:MOST_REGIONS], table[last]])
 
 
-def _mean_of(values: np.ndarray) -> float:
+def mean_of(values: np.ndarray) -> float:
+    """The mean of all values that there are; NaN where there is none."""
     return float(np.nanmean(values)) if np.isfinite(values).any() else np.nan
 
 

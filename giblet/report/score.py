@@ -10,6 +10,7 @@ from giblet.music.notes import Notes
 from giblet.report.extras import MusicResults, TextTable
 from giblet.report.listen import player_uri
 from giblet.report.material import Material
+from giblet.report.score_regions import band_table, lesion_tables, score_bands
 from giblet.report.tables import in_order, number
 
 ROLL_SECONDS = 30.0  # shown and played
@@ -48,17 +49,30 @@ class Rolls:
     nulls: list[Roll]
 
 
+def has_score(material: Material) -> bool:
+    """Whether there is anything by a score: a reconstruction, feature spaces, or lesions."""
+    extras = material.extras
+    return bool(
+        extras.music is not None
+        or score_bands(material.brain)
+        or lesion_tables(extras, material.simulated)
+    )
+
+
 def score_section(material: Material) -> dict:
-    """Variables of the section; ``material.extras.music`` is there."""
+    """Variables of the section, where `has_score`."""
     music, simulated = material.extras.music, material.simulated
-    assert music is not None
     kind = " (simulated brains)" if simulated and material.facts["has_bold"] else ""
+    atlas, brain = material.extras.atlas, material.brain
     return {
         "heading": f"Score{kind}",
-        "rolls": piano_rolls(music, simulated),
-        "tables": score_tables(music.scores, simulated),
-        "finding": level_sentence(music.scores, simulated),
-        "has_latents": READ_OUT not in set(music.scores["level"]),
+        "rolls": None if music is None else piano_rolls(music, simulated),
+        "tables": [] if music is None else score_tables(music.scores, simulated),
+        "finding": "" if music is None else level_sentence(music.scores, simulated),
+        "has_latents": music is not None and READ_OUT not in set(music.scores["level"]),
+        "bands": None if brain is None else band_table(brain, atlas, simulated),
+        "has_regions": bool(atlas),
+        "lesions": lesion_tables(material.extras, simulated),
     }
 
 

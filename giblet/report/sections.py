@@ -29,7 +29,7 @@ from giblet.report.material import Material
 from giblet.report.methods import methods_text, references
 from giblet.report.peaks import peak_tables
 from giblet.report.provenance import provenance
-from giblet.report.score import score_section
+from giblet.report.score import has_score, score_section
 from giblet.report.segments import moments, paired_differences
 from giblet.report.sentences import answer, few_segments
 from giblet.report.tables import FEATURE_LABELS, in_order, score_tables
@@ -50,11 +50,6 @@ def with_film(material: Material) -> bool:
 def with_scans(material: Material) -> bool:
     """Pages with the quality of scans have the section."""
     return material.brain is not None
-
-
-def with_music(material: Material) -> bool:
-    """Pages with a reconstructed score have the section."""
-    return material.extras.music is not None
 
 
 @dataclass(frozen=True)
@@ -190,7 +185,7 @@ def _provenance(material: Material) -> dict:
 SECTIONS = (
     Section("answer", "Result", "result.html.jinja", _answer),
     Section("listen", "Listen", "listen.html.jinja", _listen, with_film),
-    Section("score", "Score", "score.html.jinja", score_section, with_music),
+    Section("score", "Score", "score.html.jinja", score_section, has_score),
     Section("brain", "Brain", "brain.html.jinja", _brain, with_scans),
     Section("compare", "Audio quality", "scores.html.jinja", _scores, with_film),
     Section("data", "Data", "data.html.jinja", _data, parts=(("warnings", "Warnings"),)),

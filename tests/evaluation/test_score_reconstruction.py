@@ -13,9 +13,9 @@ from giblet.alignment.hrf import tr_kernel
 from giblet.config.sections import DecodingConfig, SplitConfig
 from giblet.errors import GibletError
 from giblet.evaluation import score_reconstruction
+from giblet.evaluation.held_out_score import HeldOutScore
 from giblet.evaluation.score_reconstruction import (
     COLUMNS,
-    HeldOutScore,
     other_passages,
     reconstruct_score,
     score_columns_table,
@@ -39,6 +39,8 @@ def piece_of(seed, n_trs=N_TRS):
 
 class Codebook:
     """A random vector for each TR, slow on the level ``slow``."""
+
+    is_read_out = True
 
     def __init__(self, held, rng):
         self.held, n_slow = held, N_TRS // 10

@@ -10,8 +10,11 @@ from giblet.music import ppm
 from giblet.music.ppm import LongTerm, combined, entropy, short_term
 
 
-def by_definition(corpora, sequence, n_symbols, order, learns):
-    """Exact probabilities: every context of every length looked up in every past sequence."""
+def by_definition(corpora, sequence, n_symbols, order, learns, stops_when_sure=True):
+    """Exact probabilities: every context of every length looked up in every past sequence.
+
+    ``stops_when_sure``: the longest context is the shortest that one symbol alone has followed.
+    """
     rows = []
     for i in range(len(sequence)):
         past = [*corpora, *([sequence[:i]] if learns else [])]
@@ -24,7 +27,7 @@ def by_definition(corpora, sequence, n_symbols, order, learns):
             if not any(counts):
                 break
             levels.append(counts)
-            if sum(count > 0 for count in counts) == 1:
+            if stops_when_sure and sum(count > 0 for count in counts) == 1:
                 break
         p = smoothed(levels, n_symbols, set())
         rows.append([float(q / sum(p)) for q in p])
@@ -88,6 +91,58 @@ def test_surprisal_of_a_prelude_is_idyoms():
     p = short_term(symbols, symbols.max() + 1, order=10)
     bits = -np.log2(p[np.arange(len(symbols)), symbols]).mean()
     assert bits == pytest.approx(4.195832, abs=1e-5)
+
+
+TRAINING = np.array([0, 1, 2, 0, 1, 2, 0, 2, 1])
+RUNS = {  # surprisal in bits, of the short-term, the long-term memory, and both
+    (0, 1, 0, 2, 0, 1, 0, 2, 0): """
+    1.5849625 2.5849626 1.321928 3.321928 1.3785114 1.5145731 0.807355 0.91358525 0.7776076
+    1.5849625 1.1699251 2.5849626 1.5849625 1.7004396 1.4150375 2.169925 1.5849625 1.7004396
+    1.5849625 2.2025898 2.2090018 2.8674312 1.5558543 1.4603279 1.3132129 1.1521357 1.1203493""",
+    (1, 0, 1, 2, 0): """
+    1.5849625 2.5849626 1.321928 3.321928 1.7004396
+    1.5849625 2.5849626 1.1699251 0.5849624 0.58496255
+    1.5849625 2.321928 1.2152904 1.4638623 0.7085516""",
+}
+
+
+def bits(distributions, symbols):
+    return -np.log2(distributions[np.arange(len(symbols)), symbols])
+
+
+@pytest.mark.parametrize("sequence", RUNS)
+def test_memories_and_their_combination_are_idyoms(sequence):
+    """Runs of IDyOM (order bound 3, escape C, exclusion, no update exclusion, bias 7), as the R
+    package ppidyom has them in its tests."""
+    symbols = np.array(sequence)
+    of_short, of_long, of_both = np.array(RUNS[sequence].split(), float).reshape(3, -1)
+    short = short_term(symbols, 3, order=3)
+    long = LongTerm([TRAINING], 3, order=3).distributions(symbols)
+    np.testing.assert_allclose(bits(short, symbols), of_short, atol=1e-5)
+    # after 2 0 1: only 2 has followed 1, so that is our context; IDyOM, with a bound, takes 2 0 1
+    corpus = [TRAINING.tolist()]
+    bound = by_definition(corpus, list(sequence), 3, 3, learns=False, stops_when_sure=False)
+    np.testing.assert_allclose(bits(bound, symbols), of_long, atol=1e-5)
+    np.testing.assert_allclose(bits(combined([short, bound], 7), symbols), of_both, atol=1e-5)
+    same = np.abs(long - bound).max(axis=1) < 1e-9
+    assert (~same).sum() == (len(sequence) == 9)
+    found = bits(combined([short, long], 7), symbols)
+    np.testing.assert_allclose(found[same], of_both[same], atol=1e-5)
+
+
+def test_surprisal_of_a_melody_is_close_to_idyoms_default():
+    """A Chinese song (shanx002 of the Essen collection) by IDyOM's short-term memory with its
+    defaults, escape AX and update exclusion, as the Python package py2lispIDyOM has it."""
+    pitches = """83 83 83 88 78 81 81 78 81 78 76 71 83 83 83 88 78 81 81 78 81 81 76"""
+    alphabet = [57, 59, 60, 61, 62, *range(64, 75), *range(76, 87), 88, 89, 90]
+    published = """4.906891 1.491853 1.491853 6.491853 6.1996727 6.073249 3.0401568 3.5298207
+    1.1905468 2.0866225 8.292321 6.634206 2.675565 1.1791527 1.7250671 1.3003412 1.3499427
+    0.88539267 1.2101372 0.9239124 1.1629243 2.356527 5.6879487"""
+    theirs = np.array(published.split(), float)
+    symbols = np.searchsorted(alphabet, np.array(pitches.split(), int))
+    ours = bits(short_term(symbols, len(alphabet), order=22), symbols)
+    assert np.corrcoef(ours, theirs)[0, 1] > 0.98
+    assert abs(ours.mean() - theirs.mean()) < 0.1
 
 
 @pytest.mark.parametrize(("n_symbols", "order"), [(2, 4), (3, 6), (4, 0), (5, 1)])

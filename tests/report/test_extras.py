@@ -7,7 +7,7 @@ import xarray as xr
 from giblet.io.tables import save_table
 from giblet.report.extras import Extras, brain_tables, times_table, trained, training_tables
 from giblet.report.run_record import rule_times
-from giblet.report.scan_quality import region_table
+from giblet.report.scan_quality import shown_regions
 
 INTERVAL = {"low": -0.2, "high": 0.05}
 LESION = {"region": "<b>", "mode": "silenced", "metric": "stoi", "value": 0.1, "intact": 0.2}
@@ -50,7 +50,7 @@ def test_regions_are_means_over_voxels_and_people_the_highest_first():
     isc = np.array([[0.1, 0.2, 0.6, np.nan], [0.3, 0.4, 0.8, np.nan]])
     quality = xr.Dataset({"isc": (("subject", "voxel"), isc)})
     regions = {"low": np.array([1, 1, 0, 0], bool), "high": np.array([0, 0, 1, 1], bool)}
-    found = region_table(quality, regions)
+    found = shown_regions(quality, regions)
     assert found["Region"].tolist() == ["high", "low"]
     assert found["voxels"].tolist() == [2, 2]
     np.testing.assert_allclose(found["Inter-subject correlation"], [0.7, 0.25])

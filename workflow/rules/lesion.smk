@@ -8,6 +8,8 @@ rule lesion:
         aligned=f"{RESULTS}/aligned/{SETTINGS.path}.nc",
         model=f"{RESULTS}/model/{SETTINGS.path}",
         regions=lambda _: lesion_regions(),
+        score=f"{RESULTS}/features/score.nc" if SCORE else [],
+        models=MUSIC_FILES if SCORE else [],
     output:
         audio=directory(f"{RESULTS}/lesion/{SETTINGS.path}"),
         scores=report(
@@ -28,11 +30,16 @@ rule lesion:
         runtime=runtime("lesion"),
     params:
         regions="" if SETTINGS.lesion.regions == "parcels" else "--regions=",
+        score="--score=" if SCORE else "",
         settings=settings(
-            *SOUND[SETTINGS.path], "audio_track", "t_r", "decoding", "lesion", "seed"
+            *SOUND[SETTINGS.path],
+            *("audio_track", "t_r", "decoding", "lesion", "seed"),
+            *["music"] * bool(SCORE),
         ),
+        models=MUSIC_SUMS if SCORE else [],
         source=source_fingerprint("lesion"),
     shell:
         '"$GIBLET_PYTHON" -m giblet lesion --film={input.film:q} --aligned={input.aligned:q}'
-        " --model={input.model:q} {params.regions}{input.regions:q} --audio={output.audio:q}"
-        " --scores={output.scores:q} --settings={params.settings:q} 2>&1 | tee -i {log:q}"
+        " --model={input.model:q} {params.regions}{input.regions:q}"
+        " {params.score}{input.score:q} --audio={output.audio:q} --scores={output.scores:q}"
+        " --settings={params.settings:q} 2>&1 | tee -i {log:q}"

@@ -1,0 +1,93 @@
+"""Held-out music: its notes and sound by TR and by clip."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from giblet.alignment.dataset import FilmData
+from giblet.audio.metrics.identify import join_clips
+from giblet.errors import GibletError
+from giblet.evaluation.brain_scores import held_out_stretches
+from giblet.evaluation.held_out import correlation_by_tr
+from giblet.music.notes import Notes
+from giblet.music.passages import clips, laid_out, passages
+from giblet.music.synth import synthesize
+from giblet.music.tokens import VOCABULARY
+from giblet.timing import trs_for, volumes_to_trs
+
+FEWEST_CLIPS = 10  # of which one is chosen
+_EDGE = VOCABULARY.step_seconds
+
+
+@dataclass(frozen=True)
+class HeldOutScore:
+    """Held-out music: what was heard, and where its TRs and clips are.
+
+    piece : notes on the film's clock
+    sound : (n_samples,) of the film in the held-out TRs, at ``sample_rate``
+    trs : (n_trs,) number of each TR of ``data`` in the film
+    """
+
+    piece: Notes
+    sound: np.ndarray
+    sample_rate: int
+    data: FilmData
+    trs: np.ndarray
+    t_r: float
+    clip_seconds: float
+
+    @property
+    def clip_trs(self) -> int:
+        """TRs of a clip."""
+        return trs_for(self.clip_seconds, self.t_r)
+
+    @property
+    def stretches(self) -> list[np.ndarray]:
+        """Held-out TRs that follow one another, as indices among the held-out ones."""
+        return held_out_stretches(self.data)
+
+    def passage(self, part: str) -> Notes:
+        """The notes of a part's TRs, one after the other."""
+        where = self.data.where(part)
+        stretches = [np.searchsorted(where, one) for one in self.data.stretches(part)]
+        parts = passages(self.piece, self.trs[where], stretches, self.t_r)
+        return laid_out(parts, stretches, self.t_r)
+
+    def clips(self, notes: Notes) -> list[Notes]:
+        """The notes of each held-out clip; edges are a step early, as tokens round onsets."""
+        return clips(notes.moved(_EDGE), self.stretches, self.clip_trs, self.t_r)
+
+    def rows(self, values: np.ndarray) -> np.ndarray:
+        """Values (n_test, n_features) by clip, (n_clips, n_features of all its TRs)."""
+        return join_clips(values, self.stretches, self.clip_trs)
+
+    def rendered(self, notes: Notes) -> np.ndarray:
+        """The notes as sound (n_samples,), as long as the film's."""
+        wave = synthesize(notes, self.sample_rate)[: len(self.sound)]
+        return np.pad(wave, (0, len(self.sound) - len(wave)))
+
+    def density(self, notes: Notes) -> np.ndarray:
+        """Onsets in each held-out TR, (n_test, 1), edges as in `clips`."""
+        n_test = len(self.data.where("test"))
+        trs = volumes_to_trs(notes.onset + _EDGE, self.t_r)
+        return np.bincount(trs[trs < n_test], minlength=n_test)[:, None].astype(float)
+
+    def clip_r(self, guess: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        """The contribution of each clip to the correlation of two series (n_test, n_features)."""
+        trs = self.rows(np.arange(len(truth))[:, None])  # (n_clips, clip_trs)
+        by_tr = correlation_by_tr(guess[trs.ravel()], truth[trs.ravel()])
+        return by_tr.reshape(trs.shape).mean(axis=1)
+
+    def check(self) -> None:
+        """Raises GibletError where the held-out part has no notes, or fewer than ten clips."""
+        n_clips = len(self.clips(Notes.joined([])))
+        if n_clips < FEWEST_CLIPS:
+            raise GibletError(
+                f"the test part has {n_clips} clips of {self.clip_seconds:g} s, and a score is "
+                f"identified among {FEWEST_CLIPS}: raise splits.test, or lower "
+                "decoding.clip_seconds"
+            )
+        if not len(self.passage("test")):
+            raise GibletError(
+                "the score has no notes in the test part: look at score_offset and splits"
+            )
