@@ -24,6 +24,7 @@ from giblet.report.glance import Glance, glance
 from giblet.report.headline import headline
 from giblet.report.ladder import ladder
 from giblet.report.ladder_figure import ladder_figure
+from giblet.report.level_figure import level_section
 from giblet.report.listen import band_ticks, listening, moments_text
 from giblet.report.material import Material
 from giblet.report.methods import methods_text, references
@@ -55,6 +56,11 @@ def with_scans(material: Material) -> bool:
 def with_music(material: Material) -> bool:
     """Pages with a reconstructed score have the section."""
     return material.extras.music is not None
+
+
+def with_levels(material: Material) -> bool:
+    """Pages with a profile of levels have the section."""
+    return material.extras.levels is not None and not material.extras.levels.empty
 
 
 @dataclass(frozen=True)
@@ -192,6 +198,7 @@ SECTIONS = (
     Section("listen", "Listen", "listen.html.jinja", _listen, with_film),
     Section("score", "Score", "score.html.jinja", score_section, with_music),
     Section("brain", "Brain", "brain.html.jinja", _brain, with_scans),
+    Section("levels", "Levels", "levels.html.jinja", level_section, with_levels),
     Section("compare", "Audio quality", "scores.html.jinja", _scores, with_film),
     Section("data", "Data", "data.html.jinja", _data, parts=(("warnings", "Warnings"),)),
     Section("methods", "Methods", "methods.html.jinja", _methods),
