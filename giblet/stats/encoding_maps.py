@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -16,11 +17,11 @@ from giblet.stats.ridge import band_columns, columns_ridge
 class ClockGroup:
     """Subjects whose volumes were taken at the same film times, and the film's features then.
 
-    subjects : indices; bands : modality → (n_trs, n_features), convolved with the HRF
+    subjects : indices; bands : modality or level → (n_trs, n_features), convolved with the HRF
     """
 
     subjects: list[int]
-    bands: dict[str, np.ndarray]
+    bands: dict[Any, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,12 @@ class Fold:
 
 
 def group_by_clock(
-    bands: Mapping[str, np.ndarray], volumes: np.ndarray, film_time: np.ndarray
+    bands: Mapping[Any, np.ndarray], volumes: np.ndarray, film_time: np.ndarray
 ) -> list[ClockGroup]:
     """Group subjects with the same clock: their ridge costs little more than one subject's.
 
-    ``bands``: modality → (n_volumes, n_features); ``volumes`` (n_subjects, n_trs) indices into
-    them; ``film_time`` (n_volumes,) s.
+    ``bands``: modality or level → (n_volumes, n_features); ``volumes`` (n_subjects, n_trs)
+    indices into them; ``film_time`` (n_volumes,) s.
     """
     clocks = [film_time[own].tobytes() for own in volumes]
     groups = []
