@@ -38,7 +38,7 @@ rule codec_ladder:
             *SOUND["mel"],
             *["t_r", "hrf_model", "fir_lags_seconds", "decoding", "seed"],
         ),
-        codec_sums=CODEC_SUMS,
+        codec=CODEC_SUMS,
         source=source_fingerprint("codec_ladder"),
     shell:
         '"$GIBLET_PYTHON" -m giblet codec_ladder --aligned={input.aligned:q} --bold={input.bold:q}'
