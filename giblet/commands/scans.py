@@ -179,7 +179,7 @@ def codec_ladder(
     spaces: list[Path] = (),
     regions: Path | None = None,
 ) -> None:
-    """Encoding and decoding scores of mel, each codebook, the bottleneck and layers: a table.
+    """Score the levels of the sound (mel, codebooks, bottleneck, layers): a table.
 
     ``--spaces`` are files of feature spaces (layers of models). Without ``--regions`` each parcel
     of the scan is a region; voxels have none but those that agree most.
