@@ -5,6 +5,7 @@ include: "workflow/rules/brain.smk"
 include: "workflow/rules/model.smk", overwrite_default_target=True
 # fmt: on
 include: "workflow/rules/score.smk"
+include: "workflow/rules/levels.smk"
 include: "workflow/rules/lesion.smk"
 include: "workflow/rules/generalisation.smk"
 include: "workflow/rules/report.smk"

@@ -74,7 +74,7 @@ def test_the_rules_are_those_that_were_agreed():
         *("sound_features", "word_features", "read_score", "score_features", "reconstruct_score"),
         *("simulate_bold", "load_bold", "convolve_hrf", "brain_quality", "sync_align"),
         *("train", "reconstruct", "reconstruct_audio", "report", "train_codec"),
-        *("join_stimuli", "pretrain", "lesion", "leave_one_out", "export"),
+        *("join_stimuli", "pretrain", "lesion", "codec_ladder", "leave_one_out", "export"),
     }
     assert COSTS.keys() == set(JOBS)
 
@@ -390,6 +390,17 @@ def test_a_codec_is_trained_from_folders_that_are_named(tmp_path):
     assert done.returncode == 1
     said = done.stdout.splitlines()[-1]
     assert said == "config: train_codec needs a folder as codec_training.validation"
+
+
+def test_the_ladder_reads_layers_and_regions_where_there_are_any(tmp_path):
+    demo = {"film": "demo", "model": {"start_from": "none"}, "sound_model": {"name": "some/model"}}
+    done = ask(tmp_path, "--dry-run", "--printshellcmds", "codec_ladder", **demo)
+    assert re.search("^codec_ladder +1$", done.stdout, re.M), done.stdout
+    assert " --spaces results/tiny/trs/sound_model.nc --regions=results/tiny/simulated --" in (
+        done.stdout
+    )
+    said = ask(tmp_path, "--dry-run", "codec_ladder", **demo | {"bold": "none"}).stdout
+    assert said.splitlines()[-1] == "config: codec_ladder needs a scan as bold"
 
 
 def test_rules_that_read_regions_and_leave_people_out(tmp_path):

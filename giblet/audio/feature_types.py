@@ -82,10 +82,7 @@ class CodecCoder(Coder):
         return self.codec.latents(stream)
 
     def regressors(self, stream):
-        """Latents and their magnitudes: latents follow the waveform, so they average out over a TR;
-        how large they are does not."""
-        latents = self.latents(stream)
-        return np.concatenate([latents, np.abs(latents)], axis=1)
+        return with_magnitudes(self.latents(stream))
 
     def check(self, features, stored, frames_per_tr):
         size = self.codec.codebook_size
@@ -175,6 +172,14 @@ class FeatureType:
     settings: tuple[str, ...]
     vocoder: str
     coder: Callable[[str | Path | Codec, float, int | None, bool, MelSettings], Coder]
+
+
+def with_magnitudes(latents: np.ndarray) -> np.ndarray:
+    """Latents (n_frames, codebook_dim) and their magnitudes, (n_frames, 2 * codebook_dim).
+
+    Latents follow the waveform, so they average out over a TR; how large they are does not.
+    """
+    return np.concatenate([latents, np.abs(latents)], axis=1)
 
 
 def _in_double_precision(codec: Codec) -> Codec:

@@ -55,6 +55,7 @@ COMMANDS = {  # in the order in which one uses them
         score.reconstruct_score,
         model.report,
     ),
+    "levels of the sound": (scans.codec_ladder,),
     "virtual lesions": (scans.lesion,),
     "cross-subject decoding": (model.leave_one_out,),
     "export": (export.export,),

@@ -107,6 +107,11 @@ OPTIONS = {  # "command option" where an option means something else to a comman
     # ---- of one command ----
     "brain_quality quality": "maps of scan quality (.nc)",
     "brain_quality sound": "mel frames in TRs, for the lag between film and scans (.nc)",
+    "codec_ladder codes": "codes in TRs, as group_trs writes them (.nc)",
+    "codec_ladder mel": "mel frames in TRs, as group_trs writes them (.nc)",
+    "codec_ladder scores": "a row per region and level (.tsv)",
+    "codec_ladder spaces": "layers of models in TRs, as sound_features and word_features write "
+    "them (.nc)",
     "codec compress codes": "the compressed sound",
     "codec decompress codes": "codes, as compress writes them",
     "codec decompress sound": "an audio file (.wav, .flac)",

@@ -1,4 +1,4 @@
-"""Commands for the scans: simulate, load, HRF regressors, quality, virtual lesions."""
+"""Commands for the scans: simulate, load, HRF regressors, quality, levels, virtual lesions."""
 
 from pathlib import Path
 
@@ -180,3 +180,68 @@ def lesion(
         for name, waveform in sounds.items():
             write_sound(folder / f"{file_name(name)}.wav", waveform, processor.sample_rate)
     save_table(pd.DataFrame(rows), scores)
+
+
+def codec_ladder(
+    aligned: Path,
+    bold: Path,
+    quality: Path,
+    codes: Path,
+    mel: Path,
+    model: Path,
+    scores: OutputFile,
+    config: Config,
+    spaces: list[Path] = (),
+    regions: Path | None = None,
+) -> None:
+    """Score the levels of the sound (mel, codebooks, bottleneck, layers): a table.
+
+    ``--spaces`` are files of feature spaces (layers of models). Without ``--regions`` each parcel
+    of the scan is a region; voxels have none but those that agree most.
+
+    Example: giblet codec_ladder --aligned aligned/encodec.nc --bold bold.nc
+        --quality brain_quality.nc --codes trs/encodec.nc --mel trs/mel.nc --model model/encodec
+        --scores codec_ladder.tsv
+    """
+    from itertools import chain
+
+    from giblet.alignment.aligned import film_data
+    from giblet.alignment.hrf import fir_lags
+    from giblet.audio.processor import AudioProcessor
+    from giblet.autoencoder.autoencoder import Autoencoder
+    from giblet.brain.regions import find_regions
+    from giblet.evaluation.level_features import (
+        bottleneck_level,
+        film_levels,
+        level_ceilings,
+        levels_on_trs,
+    )
+    from giblet.evaluation.level_scores import level_profile
+    from giblet.film.modalities import feature_names
+    from giblet.io.arrays import load_arrays, open_arrays
+    from giblet.io.schema import ALIGNED, QUALITY, SCANS, SOUND
+    from giblet.io.tables import save_table
+
+    arrays, t_r = load_arrays(aligned, *ALIGNED), config.t_r
+    trs, autoencoder = arrays["tr"].values, Autoencoder.from_pretrained(model)
+    data = film_data(arrays, autoencoder.config.hrf_placement == "inputs")
+    sounds = [load_arrays(path, *SOUND) for path in (mel, codes)]
+    sets = [load_arrays(path, *feature_names(), or_nothing=True) for path in spaces]
+    levels = chain(
+        *(
+            film_levels(one, t_r, AudioProcessor.from_config(config, one.attrs["encoding_mode"]))
+            for one in sounds
+        ),
+        bottleneck_level(autoencoder, data, trs, t_r),
+        *(film_levels(one, t_r) for one in sets if one.data_vars),
+    )
+    lags = fir_lags(config.hrf_model, config.fir_lags_seconds, t_r)
+    with open_arrays(bold, *SCANS) as scans:
+        features = levels_on_trs(levels, scans, trs, t_r, config.hrf_model, lags)
+        is_mean = bool(scans.attrs.get("average_repeats", 0))
+    columns, maps = arrays["column"].values, load_arrays(quality, *QUALITY)
+    has_regions = regions is not None or "parcel" in arrays.coords
+    members = find_regions(arrays, regions) if has_regions else {}
+    ceiling = level_ceilings(maps, columns, is_mean)
+    options = (members, ceiling, t_r, config.decoding, config.seed)
+    save_table(level_profile(*features, data, *options), scores)

@@ -21,6 +21,9 @@ from .lesions import (
     paired_change as paired_change,
     plan_lesions as plan_lesions,
 )
+from .level_scores import (
+    level_profile as level_profile,
+)
 from .moments import (
     Scored as Scored,
     difference_rows as difference_rows,
@@ -40,6 +43,7 @@ from .nulls import (
 from .quality import (
     after_film_warnings as after_film_warnings,
     brain_quality as brain_quality,
+    clock_groups as clock_groups,
     parcel_table as parcel_table,
     ridge_folds as ridge_folds,
     summary_table as summary_table,

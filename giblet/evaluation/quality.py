@@ -98,7 +98,7 @@ def brain_quality(
     if match.stimulus is None:
         warnings += after_film_warnings(n_scanned, n_trs, max_trs)
     warnings += [] if "text" in regressors else [NO_WORDS]
-    groups = _clock_groups(bands, match, scans["film_time"].values)
+    groups = clock_groups(bands, match, scans["film_time"].values)
     quality = _agreement(scans, match, block_values, n_permutations, seed)
     nulls = quality["isc_nulls"].values if "isc_nulls" in quality else None
     quality = quality.drop_vars("isc_nulls", errors="ignore")
@@ -148,8 +148,11 @@ def _zscored(scans, match: Match, columns: np.ndarray) -> np.ndarray:
     return zscore_bold(bold, match.runs, np.ones(len(match.trs), dtype=bool))[0]
 
 
-def _clock_groups(bands: dict, match: Match, film_time: np.ndarray) -> list[ClockGroup]:
-    """`group_by_clock`; of many stimuli subjects with the same regressors are a group."""
+def clock_groups(bands: dict, match: Match, film_time: np.ndarray) -> list[ClockGroup]:
+    """`group_by_clock`; of many stimuli subjects with the same regressors are a group.
+
+    ``bands``: name → (n_volumes, n_features), ``film_time`` (n_volumes,) s.
+    """
     if match.stimulus is None:
         return group_by_clock(bands, match.volumes, film_time)
     taken = {name: match.take(band) for name, band in bands.items()}

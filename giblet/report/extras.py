@@ -56,6 +56,8 @@ class Extras:
     clusters : of ``giblet.evaluation.group_maps.cluster_table``
     music : of ``reconstruct_score``, see `MusicResults`
     read : columns of the scans that the decoder reads, (n_read,) int
+    levels : of `giblet.evaluation.level_scores.level_profile`; None where ``codec_ladder`` did not
+        run
     figures : folder of the files of figures, as the page links to it; empty where there is none
     """
 
@@ -77,6 +79,7 @@ class Extras:
     clusters: pd.DataFrame | None = None
     music: MusicResults | None = None
     read: np.ndarray | None = None
+    levels: pd.DataFrame | None = None
     figures: str = ""
 
 

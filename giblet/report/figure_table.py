@@ -10,6 +10,7 @@ from giblet.report.figures import history_figures, score_figures
 from giblet.report.ladder import ladder
 from giblet.report.ladder_figure import ladder_figure
 from giblet.report.lag_figure import lag_figure
+from giblet.report.level_figure import level_figure
 from giblet.report.material import Material
 from giblet.report.pictures import Picture
 from giblet.report.timeline import timeline_figure
@@ -40,6 +41,10 @@ def _subjects(material: Material) -> list[Picture]:
 
 def _motion(material: Material) -> list[Picture]:
     return _known(material.brain and motion_figure(material.brain, material.simulated))
+
+
+def _levels(material: Material) -> list[Picture]:
+    return _known(level_figure(material.extras.levels, material.simulated))
 
 
 def _scores(material: Material) -> list[Picture]:
@@ -76,6 +81,7 @@ FIGURES: dict[str, Callable[[Material], list[Picture]]] = {
     "read": _read,
     "subjects": _subjects,
     "motion": _motion,
+    "levels": _levels,
     "scores": _scores,
     "timeline": _timeline,
     "training": _training,

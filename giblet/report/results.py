@@ -134,8 +134,16 @@ def _with_film(extras: Extras, results: Path, config: Config, aligned: xr.Datase
         else {},
         timeline=timeline_table(aligned),
         music=_music(results / "reconstruct_score", config.path),
+        levels=_levels(results / "codec_ladder.tsv"),
         read=aligned["column"].values if "column" in aligned.coords else None,
     )
+
+
+def _levels(file: Path) -> pd.DataFrame | None:
+    """The table that ``codec_ladder`` writes; None where it did not run."""
+    if not file.is_file():
+        return None
+    return load_table(file).astype(dict.fromkeys(("region", "space", "level"), str))
 
 
 def _music(folder: Path, path: str) -> MusicResults | None:

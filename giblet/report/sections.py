@@ -24,6 +24,7 @@ from giblet.report.glance import Glance, glance
 from giblet.report.headline import headline
 from giblet.report.ladder import ladder
 from giblet.report.ladder_figure import ladder_figure
+from giblet.report.level_figure import level_section
 from giblet.report.listen import band_ticks, listening, moments_text
 from giblet.report.material import Material
 from giblet.report.methods import methods_text, references
@@ -50,6 +51,11 @@ def with_film(material: Material) -> bool:
 def with_scans(material: Material) -> bool:
     """Pages with the quality of scans have the section."""
     return material.brain is not None
+
+
+def with_levels(material: Material) -> bool:
+    """Pages with a profile of levels have the section."""
+    return material.extras.levels is not None and not material.extras.levels.empty
 
 
 @dataclass(frozen=True)
@@ -187,6 +193,7 @@ SECTIONS = (
     Section("listen", "Listen", "listen.html.jinja", _listen, with_film),
     Section("score", "Score", "score.html.jinja", score_section, has_score),
     Section("brain", "Brain", "brain.html.jinja", _brain, with_scans),
+    Section("levels", "Levels", "levels.html.jinja", level_section, with_levels),
     Section("compare", "Audio quality", "scores.html.jinja", _scores, with_film),
     Section("data", "Data", "data.html.jinja", _data, parts=(("warnings", "Warnings"),)),
     Section("methods", "Methods", "methods.html.jinja", _methods),

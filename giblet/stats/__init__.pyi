@@ -19,6 +19,9 @@ from .intersubject import (
     noise_ceiling as noise_ceiling,
     repeat_ceiling as repeat_ceiling,
 )
+from .level_encoding import (
+    peak_levels as peak_levels,
+)
 from .pearson import (
     correlation as correlation,
     cosine as cosine,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -16,11 +17,11 @@ from giblet.stats.ridge import band_columns, columns_ridge
 class ClockGroup:
     """Subjects whose volumes were taken at the same film times, and the film's features then.
 
-    subjects : indices; bands : modality → (n_trs, n_features), convolved with the HRF
+    subjects : indices; bands : modality or level → (n_trs, n_features), convolved with the HRF
     """
 
     subjects: list[int]
-    bands: dict[str, np.ndarray]
+    bands: dict[Any, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,12 @@ class Fold:
 
 
 def group_by_clock(
-    bands: Mapping[str, np.ndarray], volumes: np.ndarray, film_time: np.ndarray
+    bands: Mapping[Any, np.ndarray], volumes: np.ndarray, film_time: np.ndarray
 ) -> list[ClockGroup]:
     """Group subjects with the same clock: their ridge costs little more than one subject's.
 
-    ``bands``: modality → (n_volumes, n_features); ``volumes`` (n_subjects, n_trs) indices into
-    them; ``film_time`` (n_volumes,) s.
+    ``bands``: modality or level → (n_volumes, n_features); ``volumes`` (n_subjects, n_trs)
+    indices into them; ``film_time`` (n_volumes,) s.
     """
     clocks = [film_time[own].tobytes() for own in volumes]
     groups = []
@@ -86,7 +87,7 @@ def linear_maps(
         columns = [{n: band_columns(b, fold.train) for n, b in g.bands.items()} for g in groups]
         for mixture in _mixtures(names):
             chosen = [[own[n] for n in mixture] for own in columns]
-            predicted = _predict(chosen, bold, groups, fold, n_iter=n_iter, seed=seed)
+            predicted = predict_fold(chosen, bold, groups, fold, n_iter=n_iter, seed=seed)
             pairs = zip(predicted, bold[:, fold.test], strict=True)
             all_r2.setdefault(mixture, []).append(np.stack([explained(*pair) for pair in pairs]))
             if len(mixture) in (1, len(names)):
@@ -113,12 +114,17 @@ def _mixtures(names: list[str]) -> list[tuple[str, ...]]:
     return [m for m in dict.fromkeys(mixtures) if m]
 
 
-def _predict(
-    columns: Sequence[list[np.ndarray]], bold: np.ndarray, groups, fold: Fold, **search
+def predict_fold(
+    columns: Sequence[list[np.ndarray]],
+    bold: np.ndarray,
+    groups: Sequence[ClockGroup],
+    fold: Fold,
+    **search,
 ) -> np.ndarray:
     """BOLD of the held-out TRs, (n_subjects, n_test, n_voxels); a group is fitted once.
 
-    ``columns`` of each group's bands, (n_trs, rank) each.
+    ``columns`` of each group's bands, (n_trs, rank) each; ``bold`` (n_subjects, n_trs, n_voxels);
+    ``search`` as of `giblet.stats.ridge.columns_ridge`.
     """
     n_subjects, n_trs, n_voxels = bold.shape
     predicted = np.empty((n_subjects, len(fold.test), n_voxels), dtype=np.float32)

@@ -142,11 +142,18 @@ def columns_ridge(
     *,
     n_iter: int = 20,
     seed: int = 0,
+    mixtures: np.ndarray | None = None,
 ) -> np.ndarray:
-    """`banded_ridge` from the columns (n_trs, rank) of its bands, see `band_columns`."""
+    """`banded_ridge` from the columns (n_trs, rank) of its bands, see `band_columns`.
+
+    ``mixtures`` (n_mixtures, n_bands), shares above 0 that add up to 1: those that are tried
+    instead of ``n_iter`` random ones.
+    """
     inner = [tuple(np.searchsorted(train, part) for part in fold) for fold in folds]
     whole = np.isfinite(bold[train]).all(axis=0)
-    ridge = _search([c[train] for c in columns], bold[train][:, whole], inner, n_iter, seed)
+    if mixtures is None:
+        mixtures = _mixtures(len(columns), n_iter, seed)
+    ridge = _search([c[train] for c in columns], bold[train][:, whole], inner, mixtures)
     predicted = np.full((len(test), bold.shape[1]), np.nan, dtype=np.float32)
     predicted[:, whole] = ridge.predict(np.concatenate([c[test] for c in columns], axis=1))
     return predicted
@@ -179,7 +186,8 @@ def banded_weights(
     scaled = [(b - b.mean(axis=0)) / spread for b, spread in zip(bands, spreads, strict=True)]
     turns = [directions(x) for x in scaled]
     columns = [(x @ turn).astype(np.float32) for x, turn in zip(scaled, turns, strict=True)]
-    ridge = _search(columns, bold, _contiguous(len(bold), n_folds), n_iter, seed)
+    mixtures = _mixtures(len(columns), n_iter, seed)
+    ridge = _search(columns, bold, _contiguous(len(bold), n_folds), mixtures)
     parts = np.split(ridge.weights, np.cumsum([turn.shape[1] for turn in turns])[:-1])
     weights = np.concatenate(
         [
@@ -192,17 +200,21 @@ def banded_weights(
 
 
 def _search(
-    columns: Sequence[np.ndarray], y: np.ndarray, folds: list, n_iter: int, seed: int
+    columns: Sequence[np.ndarray], y: np.ndarray, folds: list, mixtures: np.ndarray
 ) -> LinearRidge:
-    """Ridge by the best of ``n_iter`` mixtures of bands (n_samples, rank)."""
-    mixtures = _mixtures(len(columns), n_iter, seed) if len(columns) > 1 else _ALONE
+    """Ridge by the best of ``mixtures`` (n_mixtures, n_bands) of bands (n_samples, rank)."""
     if _narrow(columns):
         return solve(columns, y, folds, _ALPHAS, mixtures)
     return _by_kernels(columns, y.astype(np.float32), folds, mixtures)
 
 
 def _mixtures(n_bands: int, n_iter: int, seed: int) -> np.ndarray:
-    """(n_iter, n_bands), as himalaya's random search draws them; the first is uniform."""
+    """(n_iter, n_bands), as himalaya's random search draws them; the first is uniform.
+
+    A single band has one.
+    """
+    if n_bands == 1:
+        return _ALONE
     from himalaya.backend import get_backend
     from himalaya.kernel_ridge import generate_dirichlet_samples
 

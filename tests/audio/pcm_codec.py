@@ -47,6 +47,10 @@ class PcmCodec:
         """The samples of each frame, (n_frames, codebook_dim) float32."""
         return SAMPLES[codes.T]
 
+    def codebooks(self) -> np.ndarray:
+        """Codewords (n_codebooks, codebook_size, codebook_dim): one sample, 0 in the others."""
+        return np.eye(self.n_codebooks, dtype=np.float32)[:, None] * SAMPLES[:, None]
+
 
 def speech_and_clicks(speech: np.ndarray, rate: int, duration: float) -> np.ndarray:
     """``speech`` over and over, every other 10 s of it clicks instead, (n_samples,) float32.

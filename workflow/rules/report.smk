@@ -19,8 +19,14 @@ rule report:
         ),
         more=lambda _: [
             table
-            for made in ("lesion", "leave_one_out", "reconstruct_score")
-            if Path(table := f"{RESULTS}/{made}/{SETTINGS.path}.tsv").exists()
+            for made in (
+                *(
+                    f"{rule}/{SETTINGS.path}"
+                    for rule in ("lesion", "leave_one_out", "reconstruct_score")
+                ),
+                "codec_ladder",
+            )
+            if Path(table := f"{RESULTS}/{made}.tsv").exists()
         ],
     output:
         page=report(

@@ -272,6 +272,13 @@ def lesion_regions(wanted_by="lesion"):
     )
 
 
+def known_regions(_):
+    """For a rule's input: files of the regions; none where there are none, or all parcels are."""
+    if SETTINGS.lesion.regions == "auto" and SETTINGS.bold_source != "simulated":
+        return []
+    return lesion_regions()
+
+
 def decoding_regions():
     """The same for rules that decode, where they are to read one region alone."""
     return lesion_regions("decoding.region") if SETTINGS.decoding.region else []

@@ -56,6 +56,11 @@ class Mimi(PretrainedCodec):
         return self.model.config.frame_size
 
     @property
+    def n_semantic(self) -> int:
+        """Codebooks that were trained to carry what is said: the first ones."""
+        return self.model.config.num_semantic_quantizers
+
+    @property
     def codebook_dim(self) -> int:
         """Of the latents that the decoder reads, not of the look-up vectors."""
         return self.model.config.hidden_size
