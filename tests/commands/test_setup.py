@@ -23,7 +23,7 @@ from giblet.commands.doctor.costs import COSTS
 from giblet.commands.doctor.data_sizes import measure
 from giblet.commands.doctor.environment import describe_machine, hub_codecs
 from giblet.commands.doctor.estimates import main_job_needs, report_needs
-from giblet.commands.setup import first_config
+from giblet.commands.first_config import first_config
 from giblet.config.config import Config, parse_config
 from giblet.demo.bids_writer import simulate_bids
 from giblet.errors import GibletError
