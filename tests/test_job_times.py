@@ -1,7 +1,8 @@
-"""The records of jobs that the benchmarks read: when they ran, and ratios of two runs."""
+"""What the benchmarks make of measured times: timelines, ratios of two runs, exponents."""
 
 import os
 import sys
+from math import nan
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,18 @@ HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\t
 
 
 @pytest.fixture(scope="module")
-def job_times():
+def benchmarks():
     folder = str(Path(__file__).parents[1] / "benchmarks")
     sys.path.insert(0, folder)
+    yield
+    sys.path.remove(folder)
+
+
+@pytest.fixture(scope="module")
+def job_times(benchmarks):
     import job_times
 
-    yield job_times
-    sys.path.remove(folder)
+    return job_times
 
 
 def record(results, name, begin, seconds, busy):
@@ -54,3 +60,25 @@ def test_ratios_of_jobs_and_of_those_that_both_have(job_times, tmp_path):
 def test_no_records_is_one_line(job_times, tmp_path):
     with pytest.raises(GibletError, match="no record of a job; run the workflow first"):
         job_times.read_jobs(tmp_path)
+
+
+def test_the_figure_of_growth_has_the_exponents_of_what_grows(benchmarks, tmp_path):
+    from scaling import Cost, growth_of
+    from scaling_figure import draw
+
+    base = {"trs": 320, "subjects": 4}
+    costs = {"base": 40.0, ("trs", 0.5): 20.0, ("trs", 4): 160.0}
+    costs |= {("subjects", 0.5): 10.0, ("subjects", 4): 640.0}
+    found = {
+        key: {"train": Cost(1, busy, 1), "whole job": Cost(1, 2 * busy, 1), "new": Cost(1, nan, 1)}
+        for key, busy in costs.items()
+    }
+    measured = growth_of(found, base, ["trs", "subjects"])
+    assert measured["trs"] == {
+        n: {"train": busy, "whole job": 2 * busy} for n, busy in ((160, 20), (320, 40), (1280, 160))
+    }
+    draw(measured, 1.5, tmp_path / "growth.svg")
+    drawn = (tmp_path / "growth.svg").read_text()
+    assert "train: 1.00" in drawn
+    assert "whole job: 2.00" in drawn
+    assert "hours of film" in drawn
