@@ -4,6 +4,8 @@
         [--max-voxels 5000] [--mixtures 20] [--test 0.2]
     python benchmarks/scaling.py --slopes [trs voxels subjects] --epochs 1 --mixtures 3 --test 0.05
         each of the three, or those named, grows eightfold; every rule gets all voxels
+    python benchmarks/scaling.py --slopes --trs 160 --voxels 500 --subjects 2 --figure growth.svg
+        the same on a small base, and a figure of minutes against hours of film, people, voxels
     python benchmarks/scaling.py --slopes trs --trs 1280 --voxels 500 --subjects 2
         --target results/scaling/brain_quality.nc
         another base; only up to this file
@@ -34,6 +36,7 @@ import nibabel
 import numpy as np
 import pandas as pd
 import psutil
+from scaling_figure import draw
 from scipy.ndimage import binary_dilation, generate_binary_structure
 
 from giblet.brain.runs import MOTION
@@ -235,6 +238,21 @@ def show_slopes(base: dict[str, int], settings: dict, options: argparse.Namespac
             costs = [found[key][rule] for key in ((what, 0.5), "base", (what, 4))]
             row += f"{slope(costs, 'busy'):>14}{slope(costs, 'peak_mb'):>7}"
         print(row, flush=True)
+    if options.figure:
+        draw(growth_of(found, base, names), T_R, options.figure)
+
+
+def growth_of(found: dict, base: dict[str, int], names: list[str]) -> dict:
+    """What grows → size → rule → processor seconds, as `draw` takes it."""
+    return {
+        what: {
+            round(factor * base[what]): {
+                rule: cost.busy for rule, cost in found[key].items() if np.isfinite(cost.busy)
+            }
+            for factor, key in ((0.5, (what, 0.5)), (1, "base"), (4, (what, 4)))
+        }
+        for what in names
+    }
 
 
 def measure_all(size: dict[str, int], settings: dict, options: argparse.Namespace):
@@ -276,6 +294,7 @@ def main() -> None:
     parser.add_argument("--target", default="report", help="of the workflow")
     parser.add_argument("--folder", help="where the temporary folder goes")
     parser.add_argument("--slopes", nargs="*", choices=list(BASE), help="of all, or of these")
+    parser.add_argument("--figure", type=Path, help="of --slopes: minutes against size")
     options = parser.parse_args()
     settings = {
         "max_voxels": options.max_voxels,

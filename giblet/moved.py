@@ -68,7 +68,7 @@ MOVED = dict(
     demo.viewing demo.stimulus
     encoding stats.intersubject
     events brain.events
-    first_config commands.setup
+    first_config commands.first_config
     generalisation evaluation.leave_one_out
     hdf5 io.paths
     held_out evaluation.held_out

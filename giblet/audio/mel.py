@@ -7,6 +7,7 @@ from typing import Self
 import numpy as np
 
 from giblet.audio.blocks import equal_blocks, overlapping
+from giblet.audio.griffin_lim import griffin_lim
 from giblet.config.sections import MelConfig
 from giblet.errors import GibletError
 from giblet.io.validation import check_features
@@ -111,16 +112,9 @@ def mel_to_sound(mel: np.ndarray, settings: MelSettings, seed: int = 0) -> np.nd
     power = np.linalg.pinv(filters) @ librosa.db_to_power(mel.astype(np.float64))
     magnitude = np.sqrt(np.maximum(power, 0.0))  # (1 + n_fft // 2, n_frames)
     magnitude = np.pad(magnitude, ((0, 0), (0, 1)), mode="edge")  # the frame that closes the last
-    waveform = librosa.griffinlim(
-        magnitude,
-        n_iter=settings.n_iter,
-        momentum=MOMENTUM,
-        hop_length=settings.hop_length,
-        n_fft=settings.n_fft,
-        length=mel.shape[1] * settings.hop_length,
-        random_state=seed,
+    return griffin_lim(
+        magnitude, settings.hop_length, settings.n_fft, settings.n_iter, MOMENTUM, seed
     )
-    return waveform.astype(np.float32)
 
 
 def average_trs(mel: np.ndarray) -> np.ndarray:

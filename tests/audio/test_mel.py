@@ -4,6 +4,7 @@ import librosa
 import numpy as np
 import pytest
 
+from giblet.audio.griffin_lim import griffin_lim
 from giblet.audio.mel import (
     FLOOR_DB,
     MelSettings,
@@ -93,6 +94,17 @@ def test_griffin_lim_is_librosas_with_momentum(mel):
     sound = mel_to_sound(mel[:, :50], settings, seed=3)
     np.testing.assert_allclose(sound, expected(0.99), atol=1e-4)
     assert np.abs(sound - expected(0.0)).max() > 1e-2
+
+
+@pytest.mark.parametrize(("n_fft", "hop"), [(1024, 300), (700, 256), (512, 200)])
+def test_griffin_lim_is_librosas_for_any_hop(n_fft, hop):
+    magnitude = np.random.default_rng(0).random((1 + n_fft // 2, 12))
+    magnitude[:, 4:7] = 0.0  # silence
+    options = {"hop_length": hop, "n_fft": n_fft, "n_iter": 3, "momentum": 0.9}
+    expected = librosa.griffinlim(magnitude, length=11 * hop, random_state=5, **options)
+    sound = griffin_lim(magnitude, seed=5, **options)
+    assert sound.dtype == np.float32
+    np.testing.assert_allclose(sound, expected, atol=1e-4 * np.abs(expected).max())
 
 
 def test_the_average_of_a_tr_is_its_mean_and_comes_back_in_every_frame(mel):

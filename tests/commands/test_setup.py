@@ -23,7 +23,7 @@ from giblet.commands.doctor.costs import COSTS
 from giblet.commands.doctor.data_sizes import measure
 from giblet.commands.doctor.environment import describe_machine, hub_codecs
 from giblet.commands.doctor.estimates import main_job_needs, report_needs
-from giblet.commands.setup import first_config
+from giblet.commands.first_config import first_config
 from giblet.config.config import Config, parse_config
 from giblet.demo.bids_writer import simulate_bids
 from giblet.errors import GibletError
@@ -449,6 +449,19 @@ def test_too_little_memory_is_named(memory, code, monkeypatch, capsys):
     line = f"memory: reconstruct (encodec) asks for 3.4 GB, {memory / 1000:.1f} here"
     assert (line in printed) == (memory < 3_400)
     assert (f"WOULD STOP: {line}" in printed) == bool(code)
+    assert ("GB here, asked for by: " in printed) == (memory < 3_400)
+    assert (f"--resources mem_mb={memory}, or --cores 1" in printed) == (memory < 6_800)
+
+
+def test_each_job_that_a_machine_of_4_gb_is_too_small_for_is_named(monkeypatch, capsys):
+    monkeypatch.setattr("giblet.commands.doctor.environment.memory_mb", lambda: 4_000.0)
+    assert main(["doctor"]) == 0
+    printed = capsys.readouterr().out
+    (line,) = [line for line in printed.splitlines() if "asked for by" in line]
+    assert "4.0 GB here" in line
+    assert "brain_quality 4.0 GB" in line
+    assert "train" not in line
+    assert "--resources mem_mb=4000, or --cores 1" in printed
 
 
 def test_codecs_in_the_cache_of_the_hub_are_listed(tmp_path):

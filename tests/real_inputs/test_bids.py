@@ -1284,7 +1284,7 @@ def test_init_looks_as_the_reader_does(tmp_path):
     """What `giblet init` writes is read as it stands."""
     import yaml
 
-    from giblet.commands.setup import first_config
+    from giblet.commands.first_config import first_config
 
     hidden(tmp_path / "a")
     bids(tmp_path / "b", space=f"{NLIN6}_res-2", derivative="derivatives/fmriprep-23.1.3")

@@ -20,7 +20,7 @@ from giblet.audio.processor import AudioProcessor
 from giblet.commands.codec import compress, decompress
 from giblet.commands.doctor.data_sizes import measure
 from giblet.commands.film import extract_mel
-from giblet.commands.setup import first_config
+from giblet.commands.first_config import first_config
 from giblet.config.config import Config, parse_config
 from giblet.errors import GibletError
 from giblet.film.tracks import chosen_track

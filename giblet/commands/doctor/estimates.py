@@ -156,9 +156,27 @@ def describe_needs(config: Config) -> tuple[list[str], list[str]]:
         problems.append(f"memory: {asked}")
     elif largest.memory_mb > memory:
         lines.append(f"    WARNING: memory: {asked}; it may take less")
+    lines += _memory_warnings(main, more, largest, memory)
     table = [*_table("the main job" if config.has_film else "the scans", main)]
     table += _table("for the report, more" if config.has_film else "brain_quality, more", more)
     return [*lines, "", *_ESTIMATES, *table, *_stopping(problems)], problems
+
+
+def _memory_warnings(
+    main: list[Need], more: list[Need], largest: Need, memory: float
+) -> Iterator[str]:
+    """Of jobs that ask for more than the machine's ``memory`` (MB), beside the ``largest``, and of
+    two that do not fit together."""
+    tight = [n for n in [*main, *more] if n.memory_mb > memory and n != largest]
+    if tight:
+        jobs = ", ".join(f"{need.job} {need.memory_mb / 1000:.1f} GB" for need in tight)
+        yield f"    WARNING: memory: {memory / 1000:.1f} GB here, asked for by: {jobs}"
+    together = sorted(need.memory_mb for need in [*main, *more])[-2:]
+    if len(together) == 2 and sum(together) > memory:
+        yield (
+            f"    memory: two jobs may not fit together: give snakemake --resources "
+            f"mem_mb={memory:.0f}, or --cores 1"
+        )
 
 
 _ESTIMATES = [
