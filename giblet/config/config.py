@@ -25,6 +25,7 @@ from giblet.config.sections import (
     QualityConfig,
     ScanConfig,
     Section,
+    SimulationConfig,
     SplitConfig,
     TrainingConfig,
     VideoConfig,
@@ -125,6 +126,7 @@ class Config(Section):
     sound_model: SoundModelConfig = SoundModelConfig()
     word_model: WordModelConfig = WordModelConfig()
     scan: ScanConfig = ScanConfig()
+    simulation: SimulationConfig = SimulationConfig()
     events: EventsConfig = EventsConfig()
     quality: QualityConfig = QualityConfig()
     splits: SplitConfig = SplitConfig()
@@ -166,6 +168,14 @@ class Config(Section):
         if info.data.get("stimuli", "none") != "none" and bold == "simulated":
             raise ValueError("simulated brains watch a film: with stimuli name scans")
         return bold
+
+    @field_validator("simulation")
+    @classmethod
+    def _of_simulated(cls, simulation: SimulationConfig, info: ValidationInfo) -> SimulationConfig:
+        named = info.data.get("bold", "auto") not in ("auto", "simulated")
+        if named and simulation != SimulationConfig():
+            raise ValueError("goes with simulated brains, and bold names scans")
+        return simulation
 
     @field_validator("events")
     @classmethod

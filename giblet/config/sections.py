@@ -327,6 +327,24 @@ class ScanConfig(Section):
     null: bool = Field(
         False, description="a control: BOLD becomes noise of its spectrum; scores are then chance"
     )
+    alignment: Literal["none", "procrustes", "srm", "ridge"] = Field(
+        "none",
+        description="of subjects, by training TRs, where they are decoded together or by others: "
+        "voxels as they are; rotated; shared response model; ridge to the mean of the others",
+    )
+    alignment_features: PositiveInt = Field(50, description="of srm, at most")
+
+
+class SimulationConfig(Section):
+    """Simulated brains."""
+
+    topography: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of a voxel's variance that is arranged in each subject's own way; 0: "
+        "subjects respond alike",
+    )
 
 
 class QualityConfig(Section):
