@@ -56,7 +56,7 @@ COMMANDS = {  # in the order in which one uses them
         model.report,
     ),
     "virtual lesions": (scans.lesion,),
-    "cross-subject decoding": (model.leave_one_out,),
+    "cross-subject decoding": (model.leave_one_out, model.calibration),
     "export": (export.export,),
     "listening test": (listening_test.make, listening_test.score),
     "codec training": (codec.train, codec.evaluate, codec.compress, codec.decompress),

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from giblet.config.sections import (
+    CalibrationConfig,
     CodecTrainingConfig,
     DecodingConfig,
     EventsConfig,
@@ -133,6 +134,7 @@ class Config(Section):
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     decoding: DecodingConfig = DecodingConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
     lesion: LesionConfig = LesionConfig()
     codec_training: CodecTrainingConfig = CodecTrainingConfig()
     pretraining: PretrainingConfig = PretrainingConfig()

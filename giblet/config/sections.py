@@ -1,7 +1,7 @@
 """The sections of the config: each setting with its default and its limits."""
 
 from types import NoneType
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -279,6 +279,16 @@ class DecodingConfig(Section):
         8.0, description="length of the clips of 10-way identification"
     )
     n_permutations: PositiveInt = Field(1000, description="orders of the clips, for p-values")
+
+
+class CalibrationConfig(Section):
+    """A new person's calibration curve, by the rule ``calibration``."""
+
+    minutes: list[Annotated[float, Field(gt=0)]] = Field(
+        [2, 5, 10, 20, 40],
+        min_length=1,
+        description="of a person's training data, as far as there are so many; and all of it",
+    )
 
 
 class LesionConfig(Section):

@@ -3,12 +3,19 @@
 The space is fitted to training TRs: test TRs pass through the transforms alone.
 """
 
+import logging
+
 import numpy as np
 
-from giblet.config.sections import ScanConfig
-from giblet.evaluation.decoding import decode_subject, lagged
+from giblet.alignment.dataset import FilmData
+from giblet.config.sections import DecodingConfig, ScanConfig
+from giblet.evaluation.brain_scores import Regions, voxels_to_read
+from giblet.evaluation.decoding import decode_subject, lagged, lags_in_trs
+from giblet.evaluation.moments import BRAIN, GROUP
 from giblet.stats.common_space import CommonSpace, fit_common_space
 from giblet.stats.ridge import fit_ridge
+
+logger = logging.getLogger(__name__)
 
 
 def space_of(bold: np.ndarray, train: np.ndarray, scan: ScanConfig) -> CommonSpace:
@@ -18,6 +25,36 @@ def space_of(bold: np.ndarray, train: np.ndarray, scan: ScanConfig) -> CommonSpa
     `fit_common_space`.
     """
     return fit_common_space(bold[:, train], scan.alignment, scan.alignment_features)
+
+
+def decode_together(
+    code: np.ndarray,
+    data: FilmData,
+    t_r: float,
+    decoding: DecodingConfig,
+    scan: ScanConfig,
+    regions: Regions | None = None,
+) -> dict[str, list[np.ndarray]]:
+    """Bottlenecks of test TRs of all subjects together: the column ``brain_group``.
+
+    None of one subject, with a warning where ``scan.alignment`` asks for more. ``code`` (n_trs,
+    bottleneck_dim). `voxels_to_read` chooses the voxels, by training TRs.
+    """
+    train, test = data.where("train"), data.where("test")
+    bold = data.bold.numpy()  # (n_subjects, n_trs, n_voxels)
+    if len(bold) < 2:
+        if scan.alignment != "none":
+            logger.warning(
+                "scan.alignment %s needs two subjects or more, and there is one: there is no "
+                "column %s",
+                scan.alignment,
+                GROUP,
+            )
+        return {}
+    read = voxels_to_read(bold[:, train], decoding, regions)
+    lags = lags_in_trs(t_r, decoding)
+    decoded = decode_group(bold[..., read], data.run, code, train, test, lags, scan)
+    return {GROUP: [decoded[BRAIN]]}
 
 
 def decode_group(

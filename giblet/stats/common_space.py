@@ -64,7 +64,7 @@ class CommonSpace:
 def fit_common_space(
     bold: np.ndarray, method: Alignment, n_features: int = 50, n_iter: int = 10
 ) -> CommonSpace:
-    """A common space of people who saw the same film.
+    """A common space of people who saw the same film; that of one person is their own.
 
     ``none``: voxels as they are, the template is the people's mean. ``procrustes``: rotations of
     voxels to a template that is the mean of the rotated people, in turn (generalised Procrustes
@@ -86,7 +86,7 @@ def fit_common_space(
     Raises
     ------
     GibletError
-        Fewer than two people, or fewer than 10 TRs in which everyone was scanned.
+        Fewer than 10 TRs in which everyone was scanned.
 
     >>> rng = np.random.default_rng(0)
     >>> one = rng.standard_normal((60, 5))
@@ -95,11 +95,6 @@ def fit_common_space(
     >>> bool(np.allclose(space.people[1].to_common(one @ turn), one))
     True
     """
-    if len(bold) < 2 and method != "none":
-        raise GibletError(
-            f"scan.alignment: {method} needs two subjects or more, and there is {len(bold)}: "
-            'use "none"'
-        )
     common = _common_trs(*np.isfinite(bold))
     series = [one[common].astype(np.float64) for one in bold]
     template, people = _FITS[method](series, n_features, n_iter)
@@ -152,6 +147,8 @@ def _in_turn(series: Sequence[np.ndarray], template: np.ndarray, n_iter: int) ->
 
 def _to_others(series: Sequence[np.ndarray], n_features: int, n_iter: int) -> Fitted:
     mean, n = np.mean(series, axis=0), len(series)
+    if n == 1:
+        return mean, [Transform()]
     others = [(n * mean - one) / (n - 1) for one in series]
     return mean, [_ridge(one, other) for one, other in zip(series, others, strict=True)]
 

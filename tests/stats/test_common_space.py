@@ -126,9 +126,15 @@ def test_without_alignment_voxels_stay(shared):
     np.testing.assert_array_equal(space.people[0].to_voxels(shared[0]), shared[0])
 
 
-def test_two_people_and_ten_trs_are_needed(shared):
-    with pytest.raises(GibletError, match="needs two subjects or more, and there is 1"):
-        fit_common_space(shared[:1], "srm")
+@pytest.mark.parametrize("method", ALIGNED)
+def test_the_space_of_one_person_is_their_own(shared, method):
+    space = fit_common_space(shared[:1], method, N_VOXELS)
+    mapped = space.people[0].to_common(shared[0])
+    np.testing.assert_allclose(mapped, space.template, atol=1e-8)
+    np.testing.assert_allclose(space.people[0].to_voxels(mapped), shared[0], atol=1e-8)
+
+
+def test_ten_trs_are_needed(shared):
     apart = shared.copy()
     apart[0, :60], apart[1, 65:] = np.nan, np.nan
     with pytest.raises(GibletError, match="5 training TRs are common to all subjects"):

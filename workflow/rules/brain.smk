@@ -59,6 +59,7 @@ rule load_bold:
             "scan",
             *["seed"] * SETTINGS.scan.null,
             *["t_r", "events", "stimuli"] * SETTINGS.has_stimuli,
+            cleaning=True,
         ),
         source=source_fingerprint("load_bold"),
     shell:

@@ -19,8 +19,13 @@ rule report:
         ),
         more=lambda _: [
             table
-            for made in ("lesion", "leave_one_out", "reconstruct_score")
-            if Path(table := f"{RESULTS}/{made}/{SETTINGS.path}.tsv").exists()
+            for made in (
+                f"lesion/{SETTINGS.path}",
+                f"leave_one_out/{SETTINGS.path}",
+                f"reconstruct_score/{SETTINGS.path}",
+                "calibration",
+            )
+            if Path(table := f"{RESULTS}/{made}.tsv").exists()
         ],
     output:
         page=report(
