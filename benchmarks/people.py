@@ -57,7 +57,7 @@ def simulated(features, kind, n_trs: int, n_people: int, topography: float) -> n
     return np.stack(people)
 
 
-def together(results: Path, topography: float, most: int) -> pd.DataFrame:
+def together(results: Path, topography: float, most: int, methods) -> pd.DataFrame:
     """Identification with 1, 2, 4 … people: of their mean, and of a person by the others."""
     data = film_data(load_arrays(results / "aligned" / "encodec.nc"))
     code = bottlenecks(Autoencoder.from_pretrained(results / "model" / "encodec"), data)
@@ -76,7 +76,7 @@ def together(results: Path, topography: float, most: int) -> pd.DataFrame:
         bold = bold[..., voxels_to_read(people[: max(n, 2)][:, train], DECODING)]
         alone = np.mean([clips(decode_subject(one, *parts)["brain"]) for one in bold[:4]])
         row = {"people": n, "single": alone}
-        for method in ALIGNMENTS if n > 1 else ():
+        for method in methods if n > 1 else ():
             scan = ScanConfig(alignment=method)
             row[f"{method}: together"] = clips(decode_group(bold, *parts, scan)["brain"])
             others = [(np.delete(bold, k, axis=0), bold[k]) for k in range(min(n, 4))]
@@ -104,12 +104,12 @@ def long_film(folder: Path, minutes: float) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(heard), np.concatenate(by_tr)
 
 
-def new(folder: Path, topography: float, minutes: float, n_people: int) -> pd.DataFrame:
+def new(folder: Path, topography: float, minutes: float, n_people: int, methods):
     """The calibration curve, means over people, for each alignment."""
     heard, code = long_film(folder, minutes)
     n_trs, run = len(code), np.zeros(len(code))
     print(f"{n_trs * T_R / 60:.1f} minutes of sound", flush=True)
-    part = split_film(n_trs, T_R, SplitConfig(test=0.1, validation=0.03), True, run)
+    part = split_film(n_trs, T_R, SplitConfig(test=0.12, validation=0.02), True, run)
     people = simulated((heard,), HEARERS, n_trs, n_people, topography)
     people, _has_signal = zscore_bold(people, run, part == "train")
     names = tuple(f"sub-{k + 1:02d}" for k in range(n_people))
@@ -117,7 +117,7 @@ def new(folder: Path, topography: float, minutes: float, n_people: int) -> pd.Da
     code = code - code[part == "train"].mean(axis=0)
     codes = Codes(code, lfilter(tr_kernel(T_R, T_R / 2, "spm"), 1, code, axis=0))
     tables = []
-    for method in ALIGNMENTS:
+    for method in methods:
         start = time.process_time()
         scan, amounts = ScanConfig(alignment=method), (2, 5, 10, 20, 40)
         rows = calibration_rows(codes, data, T_R, DECODING, scan, amounts, seed=0)
@@ -136,8 +136,9 @@ if __name__ == "__main__":
     parser.add_argument("--topography", type=float, default=0.8)
     parser.add_argument("--people", type=int)
     parser.add_argument("--minutes", type=float, default=50)
+    parser.add_argument("--alignments", nargs="+", choices=ALIGNMENTS, default=ALIGNMENTS)
     given = parser.parse_args()
     if given.what == "together":
-        together(given.folder, given.topography, given.people or 16)
+        together(given.folder, given.topography, given.people or 16, given.alignments)
     else:
-        new(given.folder, given.topography, given.minutes, given.people or 4)
+        new(given.folder, given.topography, given.minutes, given.people or 4, given.alignments)
