@@ -233,11 +233,11 @@ def settings(*names, cleaning=False):
 
     ``cleaning``: of ``scan`` those of cleaning alone; the name "scan.alignment" is of the others.
     """
-    include = {name: True for name in names if name != "scan.alignment"}
+    wanted = {name: True for name in names if name != "scan.alignment"}
     if "scan.alignment" in names:
-        include["scan"] = OF_ALIGNMENT
-    exclude = {"scan": OF_ALIGNMENT} if cleaning else None
-    values = SETTINGS.model_dump(include=include or None, exclude=exclude)
+        wanted["scan"] = OF_ALIGNMENT
+    unwanted = {"scan": OF_ALIGNMENT} if cleaning else None
+    values = SETTINGS.model_dump(include=wanted or None, exclude=unwanted)
     text = json.dumps(values, sort_keys=True)
     # Snakemake would take {stim_file} for a wildcard
     return re.sub(r'\{(?!["}])', r"\\u007b", text)
