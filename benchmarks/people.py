@@ -51,7 +51,7 @@ def simulated(features, kind, n_trs: int, n_people: int, topography: float) -> n
     scans = simulate_scans(features, RATE_HZ, T_R, clocks, brain, n_people, 0, topography)
     people = []
     for _subject, _run, bold, motion in scans:
-        options = {"high_pass": 0.01, "t_r": T_R, "standardize": False}
+        options = {"high_pass": 0.01, "t_r": T_R, "standardize": None}
         cleaned = clean(bold, confounds=motion, **options)
         people.append(cleaned[first : first + n_trs].astype(np.float32))
     return np.stack(people)

@@ -133,9 +133,14 @@ class _NewPerson:
                 }
 
     def _alone(self, train: np.ndarray) -> dict[str, float]:
-        """Scores by models of the subject's own TRs ``train``."""
+        """Scores by models of the subject's own TRs ``train``.
+
+        Identification compares codes minus the mean of all training TRs. What ridge adds, the mean
+        of its own TRs, is replaced by that: the film is known, only the brain is not.
+        """
         code, parts = self.codes.code, (train, self.test, self.lags)
         decoded = decode_subject(self.own, self.data.run, code, *parts)[BRAIN]
+        decoded = decoded + code[self.train].mean(axis=0) - code[train].mean(axis=0)
         predicted = ridge_encoding(self.codes.blurred, self.own, train, self.test)
         return self._scores(decoded, predicted)
 
