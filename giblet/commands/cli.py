@@ -57,7 +57,7 @@ COMMANDS = {  # in the order in which one uses them
     ),
     "levels of the sound": (scans.codec_ladder,),
     "virtual lesions": (scans.lesion,),
-    "cross-subject decoding": (model.leave_one_out,),
+    "cross-subject decoding": (model.leave_one_out, model.calibration),
     "export": (export.export,),
     "listening test": (listening_test.make, listening_test.score),
     "codec training": (codec.train, codec.evaluate, codec.compress, codec.decompress),

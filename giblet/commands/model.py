@@ -151,6 +151,7 @@ def reconstruct(
         config.decoding,
         config.seed,
         named,
+        config.scan,
     )
     with replacing_folder(audio) as folder:
         for column, waveform in sounds.items():
@@ -236,13 +237,57 @@ def leave_one_out(
     check_subjects(arrays)
     columns = find_regions(arrays, regions) if config.decoding.region else None
     train = partial(_train_others, logs=logs, config=config)
-    options = (config.decoding, config.seed, columns)
+    options = (config.decoding, config.seed, columns, config.scan)
     rows = leave_one_out(arrays, Autoencoder.from_pretrained(model), train, *options)
     if not is_first_process():
         return
     save_table(pd.DataFrame(rows), scores)
     for checkpoint in logs.glob("*/*.ckpt"):
         checkpoint.unlink()
+
+
+def calibration(
+    aligned: Path,
+    model: Path,
+    scores: OutputFile,
+    config: Config,
+    regions: Path | None = None,
+) -> None:
+    """Scores after some minutes of a new person's data: a table.
+
+    Each subject in turn is new; the others make the common space of ``scan.alignment``, its decoder
+    and its encoding model. ``--regions`` is for ``decoding.region``.
+
+    Example: giblet calibration --aligned mel.nc --model model --scores calibration.tsv
+    """
+    from giblet.alignment.aligned import film_data
+    from giblet.autoencoder.autoencoder import Autoencoder
+    from giblet.autoencoder.inference import blurred_bottlenecks, bottlenecks
+    from giblet.brain.regions import find_regions
+    from giblet.evaluation.calibration import Codes, calibration_rows, calibration_table
+    from giblet.evaluation.leave_one_out import check_subjects
+    from giblet.io.arrays import load_arrays
+    from giblet.io.schema import ALIGNED
+    from giblet.io.tables import save_table
+
+    arrays = load_arrays(aligned, *ALIGNED)
+    check_subjects(arrays, "calibration")
+    autoencoder = Autoencoder.from_pretrained(model)
+    data = film_data(arrays, autoencoder.config.hrf_placement == "inputs")
+    code = bottlenecks(autoencoder, data)
+    codes = Codes(code, blurred_bottlenecks(autoencoder, code, data.run))
+    rows = calibration_rows(
+        codes,
+        data,
+        float(arrays.attrs["t_r"]),
+        config.decoding,
+        config.scan,
+        config.calibration.minutes,
+        config.seed,
+        find_regions(arrays, regions) if config.decoding.region else None,
+    )
+    path = arrays.attrs["encoding_mode"]
+    save_table(calibration_table(path, config.scan.alignment, rows), scores)
 
 
 def _train_others(others, subject: str, logs: Path, config: Config):

@@ -24,12 +24,13 @@ def simulate_bold(
     from giblet.demo.stimulus import stimulus_features
     from giblet.film.video import has_pictures
 
+    options = {"seed": config.seed, **config.simulation.model_dump()}
     if score is not None and not has_pictures(film):
         heard = listening_features(film, score, config.audio_track, config.score_offset)
-        simulate_listeners(folder, *heard, config.t_r, stim_file=film.name, seed=config.seed)
+        simulate_listeners(folder, *heard, config.t_r, stim_file=film.name, **options)
         return
     features = stimulus_features(film, annotations, config.words, config.audio_track)
-    simulate_bids(folder, *features, config.t_r, stim_file=film.name, seed=config.seed)
+    simulate_bids(folder, *features, config.t_r, stim_file=film.name, **options)
 
 
 def load_bold(source: Path, bold: OutputFile, config: Config, stimuli: Path | None = None) -> None:

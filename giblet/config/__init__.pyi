@@ -6,6 +6,7 @@ from .config import (
     parse_config as parse_config,
 )
 from .sections import (
+    CalibrationConfig as CalibrationConfig,
     CodecTrainingConfig as CodecTrainingConfig,
     DecodingConfig as DecodingConfig,
     EventsConfig as EventsConfig,
@@ -16,6 +17,7 @@ from .sections import (
     QualityConfig as QualityConfig,
     ScanConfig as ScanConfig,
     Section as Section,
+    SimulationConfig as SimulationConfig,
     SplitConfig as SplitConfig,
     TrainingConfig as TrainingConfig,
     VideoConfig as VideoConfig,

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from giblet.config.sections import (
+    CalibrationConfig,
     CodecTrainingConfig,
     DecodingConfig,
     EventsConfig,
@@ -25,6 +26,7 @@ from giblet.config.sections import (
     QualityConfig,
     ScanConfig,
     Section,
+    SimulationConfig,
     SplitConfig,
     TrainingConfig,
     VideoConfig,
@@ -125,12 +127,14 @@ class Config(Section):
     sound_model: SoundModelConfig = SoundModelConfig()
     word_model: WordModelConfig = WordModelConfig()
     scan: ScanConfig = ScanConfig()
+    simulation: SimulationConfig = SimulationConfig()
     events: EventsConfig = EventsConfig()
     quality: QualityConfig = QualityConfig()
     splits: SplitConfig = SplitConfig()
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     decoding: DecodingConfig = DecodingConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
     lesion: LesionConfig = LesionConfig()
     codec_training: CodecTrainingConfig = CodecTrainingConfig()
     pretraining: PretrainingConfig = PretrainingConfig()
@@ -166,6 +170,14 @@ class Config(Section):
         if info.data.get("stimuli", "none") != "none" and bold == "simulated":
             raise ValueError("simulated brains watch a film: with stimuli name scans")
         return bold
+
+    @field_validator("simulation")
+    @classmethod
+    def _of_simulated(cls, simulation: SimulationConfig, info: ValidationInfo) -> SimulationConfig:
+        named = info.data.get("bold", "auto") not in ("auto", "simulated")
+        if named and simulation != SimulationConfig():
+            raise ValueError("goes with simulated brains, and bold names scans")
+        return simulation
 
     @field_validator("events")
     @classmethod

@@ -1,7 +1,7 @@
 """The sections of the config: each setting with its default and its limits."""
 
 from types import NoneType
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import (
     BaseModel,
@@ -281,6 +281,16 @@ class DecodingConfig(Section):
     n_permutations: PositiveInt = Field(1000, description="orders of the clips, for p-values")
 
 
+class CalibrationConfig(Section):
+    """A new person's calibration curve, by the rule ``calibration``."""
+
+    minutes: list[Annotated[float, Field(gt=0)]] = Field(
+        [2, 5, 10, 20, 40],
+        min_length=1,
+        description="of a person's training data, as far as there are so many; and all of it",
+    )
+
+
 class LesionConfig(Section):
     """Virtual lesions, by the rule ``lesion``."""
 
@@ -326,6 +336,24 @@ class ScanConfig(Section):
     )
     null: bool = Field(
         False, description="a control: BOLD becomes noise of its spectrum; scores are then chance"
+    )
+    alignment: Literal["none", "procrustes", "srm", "ridge"] = Field(
+        "none",
+        description="of subjects, by training TRs, where they are decoded together or by others: "
+        "voxels as they are; rotated; shared response model; ridge to the mean of the others",
+    )
+    alignment_features: PositiveInt = Field(50, description="of srm, at most")
+
+
+class SimulationConfig(Section):
+    """Simulated brains."""
+
+    topography: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of a voxel's variance that is arranged in each subject's own way; 0: "
+        "subjects respond alike",
     )
 
 

@@ -84,13 +84,15 @@ def simulate_brains(
     lead_in: float = 6.0,
     lead_out: float = 9.0,
     seed: int = 0,
+    topography: float = 0.0,
 ) -> None:
     """Simulate subjects of one kind, and write their scans.
 
     ``features``: for each region of the kind (n_samples, n_features) at ``rate_hz`` from the first
     second on; the film is as long as the shortest. In each run the film begins ``lead_in`` s into
     the scan, which goes on for ``lead_out`` s or more after it. ``noise``: standard deviation of
-    the noise over that of the strongest response. The same ``seed`` gives the same bytes.
+    the noise over that of the strongest response. ``topography``: share of a voxel's variance that
+    is arranged in each subject's own way. The same ``seed`` gives the same bytes.
 
     ``truth.nc``: ``membership`` (region, voxel), ``noise_ceiling`` (voxel: see `Brain`, 0 outside
     the regions), ``x y z`` (mm), ``mask`` (i, j, k). Voxels are those of `giblet.brain.load_bids`.
@@ -106,14 +108,15 @@ def simulate_brains(
     clocks = run_clocks(min(map(len, features)) / rate_hz, t_r, n_runs, lead_in, lead_out)
     brain = make_brain(resolution_mm, noise, kind)
     with replacing_folder(folder) as root:
-        scans = simulate_scans(features, rate_hz, t_r, clocks, brain, n_subjects, seed)
+        scans = simulate_scans(features, rate_hz, t_r, clocks, brain, n_subjects, seed, topography)
         for subject, run, bold, motion in scans:
             clock, label = clocks[run], f"sub-{subject + 1:02d}"
             stem = root / label / "func" / f"{label}_task-{kind.task}_run-{run + 1}"
             _write_images(stem, bold, clock, brain, t_r)
             _write_tables(stem, motion, clock, kind, stim_file)
         save_json(_description(kind), root / "dataset_description.json")
-        save_arrays(_truth(brain), root / "truth.nc")
+        facts = {"topography": topography} if topography else {}
+        save_arrays(_truth(brain).assign_attrs(facts), root / "truth.nc")
         _write_regions(root / ATLAS, brain)
 
 

@@ -2,8 +2,8 @@
 
 Each region responds to features of its own, each voxel to a linear mix of them. Viewers of a film
 have auditory, visual and language voxels; listeners to music auditory voxels, and others that
-follow surprisal, tonality and form. Arrays only: `giblet.demo.bids_writer` writes them as a BIDS
-data set.
+follow surprisal, tonality and form. People answer alike, or have topographies of their own. Arrays
+only: `giblet.demo.bids_writer` writes them as a BIDS data set.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -97,6 +97,13 @@ class Brain:
         """
         return np.sqrt(self.strength**2 / (self.strength**2 + self.noise**2))
 
+    @property
+    def places(self) -> np.ndarray:
+        """Centres of the voxels, (n_voxels, 3) mm."""
+        from nibabel.affines import apply_affine
+
+        return apply_affine(self.affine, np.argwhere(self.mask))
+
 
 @dataclass(frozen=True)
 class RunClock:
@@ -171,19 +178,43 @@ def respond(
     mixes: Sequence[np.ndarray],
     *,
     individual: float = 0.3,
+    own: Sequence[np.ndarray] | None = None,
 ) -> np.ndarray:
     """One subject's noiseless response, (n_volumes, n_voxels), in strengths.
 
     ``blurred``: for each region (n_volumes, n_features); ``mixes``: (n_features, n_members), shared
-    by all subjects but for ``individual`` variation (in standard deviations of the mix).
+    by all subjects but for ``individual`` variation (in standard deviations of the mix). ``own``:
+    for each region (n_members, n_members) of `own_topography`.
     """
     response = np.zeros((len(blurred[0]), len(brain.strength)))
-    for members, inputs, mix in zip(brain.membership, blurred, mixes, strict=True):
+    regions = zip(brain.membership, blurred, mixes, strict=True)
+    for n, (members, inputs, mix) in enumerate(regions):
         own_mix = mix + individual * rng.standard_normal(mix.shape)
         members_response = inputs @ own_mix
         members_response /= np.maximum(members_response.std(axis=0), 1e-12)
+        if own is not None:
+            members_response = members_response @ own[n]
+            members_response /= np.maximum(members_response.std(axis=0), 1e-12)
         response[:, members] = members_response * brain.strength[members]
     return response
+
+
+def own_topography(
+    rng: np.random.Generator, places: np.ndarray, topography: float, *, radius_mm: float = 12.0
+) -> np.ndarray:
+    """One subject's mixing of a region's voxels, (n_voxels, n_voxels): a column for each of them.
+
+    Of the variance that a voxel has, ``topography`` (0 to 1) is of a random mix of the voxels up
+    to ``radius_mm`` away, the rest its own. ``places`` (n_voxels, 3) mm.
+    """
+    from scipy.spatial import cKDTree
+
+    pairs = cKDTree(places).query_pairs(radius_mm, output_type="ndarray")
+    weights = np.zeros((len(places), len(places)))
+    weights[pairs[:, 0], pairs[:, 1]] = rng.standard_normal(len(pairs))
+    weights[pairs[:, 1], pairs[:, 0]] = rng.standard_normal(len(pairs))
+    length = np.maximum(np.linalg.norm(weights, axis=0), 1e-12)
+    return np.sqrt(1 - topography) * np.eye(len(places)) + np.sqrt(topography) * weights / length
 
 
 def scan(
@@ -224,10 +255,13 @@ def simulate_scans(
     brain: Brain,
     n_subjects: int,
     seed: int,
+    topography: float = 0.0,
 ) -> Iterator[tuple[int, int, np.ndarray, np.ndarray]]:
     """Every scan in turn: subject, run (both from 0), BOLD (n_volumes, n_voxels), motion.
 
     ``features``: for each region of the brain's kind (n_samples, n_features) at ``rate_hz``.
+    ``topography``: share of a voxel's variance that is arranged in each subject's own way, see
+    `own_topography`; noise and motion do not depend on it.
     """
     checked = zip(brain.kind.regions, map(check_features, features), strict=True)
     features = [
@@ -241,7 +275,12 @@ def simulate_scans(
     run_ends = np.cumsum([len(clock.scan_times) for clock in clocks])
     for subject in range(n_subjects):
         rng = np.random.default_rng([seed, 1 + subject])
-        response = respond(rng, brain, blurred, mixes)
+        own = None
+        if topography:
+            drawn = np.random.default_rng([seed, 1 + subject, 1])
+            places = [brain.places[members] for members in brain.membership]
+            own = [own_topography(drawn, one, topography) for one in places]
+        response = respond(rng, brain, blurred, mixes, own=own)
         for run, in_run in enumerate(np.split(response, run_ends[:-1])):
             yield subject, run, *scan(rng, in_run, brain.noise)
 

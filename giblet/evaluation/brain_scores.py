@@ -26,7 +26,7 @@ from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.config.sections import DecodingConfig
 from giblet.errors import GibletError, nearest_name
 from giblet.evaluation.decoding import decode_subject, lags_in_trs
-from giblet.evaluation.moments import BRAIN, MEAN, NEAREST, SHUFFLED, Scored, moment_rows, score_row
+from giblet.evaluation.moments import MEAN, NEAREST, NULLS, Scored, moment_rows, score_row
 from giblet.evaluation.nulls import null_shifts, shifted_shares
 from giblet.evaluation.scores import reliable_voxels, share_right
 from giblet.stats.pearson import correlation
@@ -129,7 +129,7 @@ def identify_bottlenecks(
     truth, clip_trs = code[test] - mean, trs_for(decoding.clip_seconds, t_r)
     clips = join_clips(truth, held_out_stretches(data), clip_trs)
     for column, values in decoded.items():
-        if column in (MEAN, SHUFFLED):
+        if column in (MEAN, *NULLS.values()):
             continue  # a mean identifies nothing; the null is the brain's, shifted
         guesses = [(code[v] if column == NEAREST else v) - mean for v in values]
         joined = [join_clips(guess, held_out_stretches(data), clip_trs) for guess in guesses]
@@ -140,9 +140,9 @@ def identify_bottlenecks(
             what = (BOTTLENECK, moment)
             rows += _identify(scored, column, *pairs, what, seconds, decoding, seed)
         rows.append(score_row(column, "bottleneck_r", _mean_r(guesses, truth), seed))
-        if column == BRAIN and len(shifts := null_shifts(len(truth), t_r, seed)):
+        if column in NULLS and len(shifts := null_shifts(len(truth), t_r, seed)):
             shifted = [_mean_r([np.roll(g, k, axis=0) for g in guesses], truth) for k in shifts]
-            rows.append(score_row(SHUFFLED, "bottleneck_r", np.mean(shifted, axis=0), seed))
+            rows.append(score_row(NULLS[column], "bottleneck_r", np.mean(shifted, axis=0), seed))
     return rows
 
 
@@ -195,9 +195,9 @@ def add_identification(
     shares = np.stack([identification_shares(g, truth, metric.n_way) for g in guesses])
     scored.add(column, metric.name, shares.diagonal(axis1=1, axis2=2))
     tested = {column: shares}
-    if column == BRAIN:
-        scored.add_null(metric.name, shifted_shares(shares, shifts))
-        tested[SHUFFLED] = np.mean([np.roll(shares, k, axis=1) for k in shifts], axis=0)
+    if null := NULLS.get(column):
+        scored.add_null(metric.name, shifted_shares(shares, shifts), null)
+        tested[null] = np.mean([np.roll(shares, k, axis=1) for k in shifts], axis=0)
     return tested
 
 
@@ -213,7 +213,7 @@ def score_decoded_codes(
     """Adds the share of each test TR's codes that are right, by column, to ``scored``."""
     test, codes = data.where("test"), data.film["audio"]
     for column, values in decoded.items():
-        if column == SHUFFLED:
+        if column in NULLS.values():
             continue  # the brain's, shifted
         if column == NEAREST:
             guesses = [codes[v] for v in values]
@@ -221,10 +221,10 @@ def score_decoded_codes(
             guesses = [autoencoder.decode_audio(torch.from_numpy(v).float()) for v in values]
         right = np.stack([share_right(guess, codes[test]) for guess in guesses])
         scored.add(column, "code_accuracy", right)
-        if column == BRAIN and len(shifts := null_shifts(len(test), t_r, seed)):
+        if column in NULLS and len(shifts := null_shifts(len(test), t_r, seed)):
             rolled = [[guess.roll(int(k), 0) for guess in guesses] for k in shifts]
             null = [[share_right(guess, codes[test]) for guess in every] for every in rolled]
-            scored.add_null("code_accuracy", np.array(null))
+            scored.add_null("code_accuracy", np.array(null), NULLS[column])
 
 
 def identify_sounds(
@@ -240,7 +240,7 @@ def identify_sounds(
     """Adds identification of clips by decoded sounds (n_samples,), by levels of mel bands."""
     truth = sound_clips(original, sample_rate, data, clip_trs)
     for column, waves in estimates.items():
-        if column in (MEAN, SHUFFLED):
+        if column in (MEAN, *NULLS.values()):
             continue
         clips = [sound_clips(wave, sample_rate, data, clip_trs) for wave in waves]
         what, seconds = (SOUND_CLIPS, CLIPS), decoding.clip_seconds

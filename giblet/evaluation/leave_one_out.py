@@ -11,10 +11,11 @@ from giblet.alignment.dataset import FilmData
 from giblet.audio.metrics.table import TRS, metric_of
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import blurred_bottlenecks, bottlenecks
-from giblet.config.sections import DecodingConfig
+from giblet.config.sections import DecodingConfig, ScanConfig
 from giblet.errors import GibletError
 from giblet.evaluation.brain_scores import Regions, voxels_to_read
 from giblet.evaluation.decoding import decode_subject, lags_in_trs
+from giblet.evaluation.group_decoding import decode_from_others
 from giblet.evaluation.held_out import HeldOut, Scores, correlation_by_tr
 from giblet.evaluation.lesions import paired_change
 from giblet.evaluation.moments import mean_over
@@ -47,11 +48,15 @@ def leave_one_out(
     decoding: DecodingConfig,
     seed: int,
     regions: Regions | None = None,
+    scan: ScanConfig | None = None,
 ) -> list[dict]:
-    """Rows ``subject metric within left_out shuffled difference low high``, last those of ``all``.
+    """Rows ``subject metric within left_out shuffled difference low high``, last those of ``all``,
+    and ``others others_shuffled``.
 
     ``within``: by ``everyones`` network; ``left_out``: by one that was trained without the subject.
-    Both fit ridge to the subject's own training TRs, and are scored on its test TRs.
+    Both fit ridge to the subject's own training TRs, and are scored on its test TRs. ``others``:
+    ``left_out`` with ridge that is fitted to the other subjects, in the common space of
+    ``scan.alignment``; NaN for BOLD, which it does not predict.
 
     Parameters
     ----------
@@ -68,26 +73,29 @@ def leave_one_out(
     """
     check_subjects(aligned)
     t_r, bold = aligned.attrs["t_r"], film_data(aligned).bold.numpy()
+    scan = scan or ScanConfig()
     within, scored = make_readout(everyones, aligned, decoding, regions), []
     subjects = aligned["subject"].values.astype(str).tolist()
     for subject, own in zip(progress(subjects, "training", "subjects"), bold, strict=True):
         others = aligned.drop_sel(subject=subject)
         left_out = make_readout(train(others, subject), others, decoding, regions)
         in_training, _none = subject_scores(within, own, t_r, decoding, seed, n_shifts=0)
-        scored.append((subject, in_training, *subject_scores(left_out, own, t_r, decoding, seed)))
+        alone = subject_scores(left_out, own, t_r, decoding, seed)
+        by_others = others_scores(left_out, own, t_r, decoding, scan, seed)
+        scored.append((subject, in_training, *alone, *by_others))
     clip_trs = trs_for(decoding.clip_seconds, t_r)
-    alone = [(subject, [scores]) for subject, *scores in scored]
+    each = [(subject, [scores]) for subject, *scores in scored]
     together = (EVERYONE, [scores for _subject, *scores in scored])
-    return [row for each in (*alone, together) for row in compare(*each, clip_trs, seed)]
+    return [row for one in (*each, together) for row in compare(*one, clip_trs, seed)]
 
 
-def check_subjects(aligned: xr.Dataset) -> None:
+def check_subjects(aligned: xr.Dataset, needed_by: str = "leave_one_out") -> None:
     """GibletError where there are fewer than two subjects."""
     if "bold" not in aligned:
-        raise GibletError("leave_one_out needs scans of two subjects or more, and there is none")
+        raise GibletError(f"{needed_by} needs scans of two subjects or more, and there is none")
     if aligned.sizes["subject"] < 2:
         (subject,) = aligned["subject"].values.astype(str)
-        raise GibletError(f"leave_one_out needs two subjects or more, and there is {subject} alone")
+        raise GibletError(f"{needed_by} needs two subjects or more, and there is {subject} alone")
 
 
 def make_readout(
@@ -137,7 +145,39 @@ def subject_scores(
     both = (predicted, decoded["brain"])
     shifts = null_shifts(len(test), t_r, seed, n_shifts)
     null = [scores(*(np.roll(series, k, axis=0) for series in both)) for k in shifts]
-    true = scores(*both)
+    return _with_null(scores(*both), null)
+
+
+def others_scores(
+    readout: Readout,
+    bold: np.ndarray,
+    t_r: float,
+    decoding: DecodingConfig,
+    scan: ScanConfig,
+    seed: int = 0,
+    n_shifts: int = 20,
+) -> tuple[Scores, Scores]:
+    """As `subject_scores`, of bottlenecks decoded by ridge of the subjects of ``readout``.
+
+    One's own training TRs give the transform into their common space, nothing else.
+    """
+    film, read = readout.film, readout.read
+    train, test, code = (
+        film.where("train"),
+        film.where("test"),
+        bottlenecks(readout.autoencoder, film),
+    )
+    others, lags = film.bold.numpy()[..., read], lags_in_trs(t_r, decoding)
+    parts = (film.run, code, train, test, lags, scan)
+    decoded = decode_from_others(others, bold[:, read], *parts)
+    held_out = HeldOut(code, film, np.zeros(0), 1.0, trs_for(decoding.clip_seconds, t_r))
+    shifts = null_shifts(len(test), t_r, seed, n_shifts)
+    null = [held_out.bottleneck_scores(np.roll(decoded, k, axis=0)) for k in shifts]
+    return _with_null(held_out.bottleneck_scores(decoded), null)
+
+
+def _with_null(true: Scores, null: Sequence[Scores]) -> tuple[Scores, Scores]:
+    """Scores, and the mean of those of its shifts; NaN where there are none."""
     null = null or [{metric: np.full_like(one, np.nan) for metric, one in true.items()}]
     return true, {metric: mean_over(np.stack([one[metric] for one in null])) for metric in true}
 
@@ -147,13 +187,17 @@ def compare(
 ) -> Iterator[dict]:
     """Rows of one subject, or of several as one.
 
-    ``scored``: for each of them scores ``within``, ``left_out`` and ``shuffled``. The interval is
+    ``scored``: for each of them scores ``within``, ``left_out``, ``shuffled``, ``others`` and
+    ``others_shuffled``, the last two without some metrics. The interval is
     of the difference, by a bootstrap of moments: it does not generalise to other subjects.
     """
     for metric in scored[0][0]:
-        within, left_out, shuffled = (
-            np.stack([scores[metric] for scores in kind]) for kind in zip(*scored, strict=True)
-        )
+        kinds = [
+            [scores[metric] for scores in kind if metric in scores]
+            for kind in zip(*scored, strict=True)
+        ]
+        within, left_out, shuffled = map(np.stack, kinds[:3])
+        by_others = [float(np.nanmean(kind)) if kind else np.nan for kind in kinds[3:]]
         change = paired_change(
             left_out, within, clip_trs if metric_of(metric).moment == TRS else 1, seed
         )
@@ -166,4 +210,6 @@ def compare(
             "difference": change["change"],
             "low": change["low"],
             "high": change["high"],
+            "others": by_others[0],
+            "others_shuffled": by_others[1],
         }

@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 N_BOOTSTRAP = 1000
 BRAIN, SHUFFLED, MEAN, NEAREST = "brain", "brain_shuffled", "brain_mean", "nearest_clip"
 BASELINES = (SHUFFLED, MEAN, NEAREST)
+GROUP, GROUP_SHUFFLED = "brain_group", "brain_group_shuffled"
+NULLS = {BRAIN: SHUFFLED, GROUP: GROUP_SHUFFLED}  # column → its null, circular shifts of it
 DIFFERENCES = ["path", "baseline", "metric", "brain", "baseline_value", "difference", "low", "high"]
 DIFFERENCES += ["p", "n", "n_flips", "n_shifts", "shifts_low", "shifts_high"]
 
@@ -30,10 +32,10 @@ MomentScores = dict[tuple[str, str], np.ndarray]  # column, metric → (n_subjec
 
 @dataclass
 class Scored:
-    """Scores by moment, and those of the circular shifts of the null ``brain_shuffled``.
+    """Scores by moment, and those of the circular shifts of ``NULLS``.
 
     moments : (column, metric) → (n_subjects, n_moments), NaN where there is no score
-    shifts : metric → (n_shifts, n_subjects, n_moments)
+    shifts : metric → (n_shifts, n_subjects, n_moments) of ``brain_shuffled``
     """
 
     moments: MomentScores = field(default_factory=dict)
@@ -43,10 +45,11 @@ class Scored:
         """Scores (n_subjects, n_moments) of a column."""
         self.moments[column, metric] = scores
 
-    def add_null(self, metric: str, shifts: np.ndarray) -> None:
+    def add_null(self, metric: str, shifts: np.ndarray, null: str = SHUFFLED) -> None:
         """Scores of shifts (n_shifts, n_subjects, n_moments): their mean is the null's score."""
-        self.shifts[metric] = shifts
-        self.moments[SHUFFLED, metric] = mean_over(shifts, metric_of(metric).average)
+        if null == SHUFFLED:
+            self.shifts[metric] = shifts
+        self.moments[null, metric] = mean_over(shifts, metric_of(metric).average)
 
 
 def mean_over(scores: np.ndarray, average: Callable = np.mean) -> np.ndarray:

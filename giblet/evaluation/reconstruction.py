@@ -10,7 +10,7 @@ from giblet.alignment.dataset import FilmData
 from giblet.audio.processor import AudioProcessor
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks, predict_bold
-from giblet.config.sections import DecodingConfig
+from giblet.config.sections import DecodingConfig, ScanConfig
 from giblet.evaluation.brain_scores import (
     Regions,
     decode_brains,
@@ -21,9 +21,10 @@ from giblet.evaluation.brain_scores import (
     region_rows,
     score_decoded_codes,
 )
+from giblet.evaluation.group_decoding import decode_together
 from giblet.evaluation.moments import (
-    BRAIN,
     NEAREST,
+    NULLS,
     SHUFFLED,
     Scored,
     difference_rows,
@@ -56,6 +57,7 @@ def reconstruct(
     decoding: DecodingConfig,
     seed: int,
     regions: Regions | None = None,
+    scan: ScanConfig | None = None,
 ) -> tuple[dict[str, np.ndarray], list[dict], list[dict], list[dict]]:
     """Sounds of the test part by column, rows of scores, `difference_rows`, `subject_rows`.
 
@@ -63,6 +65,7 @@ def reconstruct(
     scans, the brain columns hold the first subject's sound, and scores are means over subjects.
     ``brain_shuffled`` is the sound of one shift of the BOLD, and the mean score of many.
     ``regions`` (n_voxels,) bool by name, for ``decoding.region``; a row then has its size.
+    ``scan.alignment`` of the column ``brain_group``, which two subjects or more have.
     """
     test = data.where("test")
     audio, trs = aligned["audio"].values, aligned["tr"].values[test]
@@ -86,6 +89,7 @@ def reconstruct(
         logger.warning("no scan was given: there is no brain column")
     else:
         brain = decode_brains(code, data, t_r, decoding, regions)
+        brain |= decode_together(code, data, t_r, decoding, scan or ScanConfig(), regions)
         rows += region_rows(decoding, regions)
         rows += identify_bottlenecks(scored, brain, code, data, t_r, decoding, seed)
         if processor.use_encodec:
@@ -99,10 +103,10 @@ def reconstruct(
     scored.moments |= sound_scores(
         original, {c: waves for c, waves in estimates.items() if c != SHUFFLED}, rate
     )
-    if BRAIN in estimates:
-        null = shifted_sound_scores(original, estimates[BRAIN], rate, seed)
-        for metric, scores in null.items():
-            scored.add_null(metric, scores)
+    for column in [one for one in NULLS if one in estimates]:
+        shifted = shifted_sound_scores(original, estimates[column], rate, seed)
+        for metric, scores in shifted.items():
+            scored.add_null(metric, scores, NULLS[column])
     rows += moment_rows(scored.moments, seed)
     sounds = {"original": original} | {c: waves[0] for c, waves in estimates.items()}
     subjects = [] if data.bold is None else aligned["subject"].values.astype(str).tolist()

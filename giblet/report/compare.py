@@ -22,7 +22,8 @@ from giblet.report.tables import (
 )
 from giblet.report.verdict import LARGEST_P, NULL
 
-COLUMNS = ("codec", "stimulus", "brain", "brain_shuffled", "brain_mean", "nearest_clip")
+COLUMNS = ("codec", "stimulus", "brain", "brain_shuffled", "brain_mean", "brain_group")
+COLUMNS += ("brain_group_shuffled", "nearest_clip")
 
 
 MEANINGLESS_FROM_BRAIN = ("pesq_wb", "si_sdr_db")  # they do not order sounds so near to noise

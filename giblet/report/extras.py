@@ -49,6 +49,7 @@ class Extras:
     by_subject : of `giblet.evaluation.moments.subject_table`, of every feature type; None where
         the results have none
     left_out : feature type → table of ``giblet.evaluation.leave_one_out.leave_one_out``
+    calibration : of ``giblet.evaluation.calibration``; None where it was not run
     identified : feature type → table of ``giblet.evaluation.stimulus_identification``
     times : ``rule seconds cpu_seconds megabytes``
     timeline : table with a row a TR, see ``giblet.report.timeline``
@@ -72,6 +73,7 @@ class Extras:
     baselines: pd.DataFrame | None = None
     by_subject: pd.DataFrame | None = None
     left_out: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    calibration: pd.DataFrame | None = None
     identified: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     times: pd.DataFrame | None = None
     timeline: pd.DataFrame | None = None
@@ -212,15 +214,19 @@ def _lesions(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 def _left_out(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     header = ["Subject", "Metric", "In training", "Left out", "Shuffled BOLD", "Difference"]
+    by_others = {"others": "Decoder of others", "others_shuffled": "Of others, shuffled"}
+    more = [name for name in by_others if name in table]  # older tables have none
     rows = [
-        [row.subject, metric_of(row.metric).heading]
+        [row["subject"], metric_of(row["metric"]).heading]
         + [
-            number(x, metric_of(row.metric).decimals)
-            for x in (row.within, row.left_out, row.shuffled)
+            number(row[name], metric_of(row["metric"]).decimals)
+            for name in ("within", "left_out", "shuffled")
         ]
-        + [_interval(row.difference, row.low, row.high, row.metric)]
-        for row in table.itertuples()
+        + [_interval(row["difference"], row["low"], row["high"], row["metric"])]
+        + [number(row[name], metric_of(row["metric"]).decimals) for name in more]
+        for row in table.to_dict("records")
     ]
+    header += [by_others[name] for name in more]
     return header, rows
 
 

@@ -6,6 +6,7 @@ A new figure is a function from the material to pictures, and its entry in `FIGU
 from collections.abc import Callable
 
 from giblet.report.brain_figures import map_figures, motion_figure, read_figure, subject_figure
+from giblet.report.calibration import calibration_figures
 from giblet.report.figures import history_figures, score_figures
 from giblet.report.ladder import ladder
 from giblet.report.ladder_figure import ladder_figure
@@ -82,6 +83,7 @@ FIGURES: dict[str, Callable[[Material], list[Picture]]] = {
     "subjects": _subjects,
     "motion": _motion,
     "levels": _levels,
+    "calibration": calibration_figures,
     "scores": _scores,
     "timeline": _timeline,
     "training": _training,

@@ -13,7 +13,7 @@ from giblet.report.tables import COLUMNS, FEATURE_LABELS, column_label, form_lab
 from giblet.timing import count_samples, samples_duration
 
 PLAYER_SECONDS = 60.0
-MAIN = ("codec", "stimulus", "brain")
+MAIN = ("codec", "stimulus", "brain", "brain_group")
 ONLY, BEGINNING = "only segment", "beginning"
 
 

@@ -103,6 +103,15 @@ def _clusters(results: Path) -> pd.DataFrame | None:
     return table
 
 
+def _table(file: Path, path: str) -> pd.DataFrame | None:
+    """Rows of a feature type; None where there are none."""
+    if not file.is_file():
+        return None
+    table = load_table(file)
+    rows = table[table["path"] == path]
+    return None if rows.empty else rows
+
+
 def _words(file: Path, brain: BrainResults) -> np.ndarray | None:
     """The number of words of each TR, if ridge regression used words."""
     if "r_n_words" not in brain.quality or not file.is_file():
@@ -129,6 +138,7 @@ def _with_film(extras: Extras, results: Path, config: Config, aligned: xr.Datase
         baselines=_joined(_tables(results / "differences", "[!.]*.tsv", lambda file: file.stem)),
         by_subject=_joined(_tables(results / "subjects", "[!.]*.tsv", lambda file: file.stem)),
         left_out=_tables(results / "leave_one_out", f"{config.path}.tsv", lambda file: file.stem),
+        calibration=_table(results / "calibration.tsv", config.path),
         identified=_tables(results / "identified", f"{config.path}.tsv", lambda file: file.stem)
         if "stimulus" in aligned.coords
         else {},

@@ -7,6 +7,7 @@ template, and its entry in `SECTIONS`. The page, its navigation and the tests re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from giblet.report.calibration import calibration_section, with_calibration
 from giblet.report.compare import (
     CODECS,
     DECODING,
@@ -194,6 +195,13 @@ SECTIONS = (
     Section("score", "Score", "score.html.jinja", score_section, has_score),
     Section("brain", "Brain", "brain.html.jinja", _brain, with_scans),
     Section("levels", "Levels", "levels.html.jinja", level_section, with_levels),
+    Section(
+        "calibration",
+        "A new person",
+        "calibration.html.jinja",
+        calibration_section,
+        with_calibration,
+    ),
     Section("compare", "Audio quality", "scores.html.jinja", _scores, with_film),
     Section("data", "Data", "data.html.jinja", _data, parts=(("warnings", "Warnings"),)),
     Section("methods", "Methods", "methods.html.jinja", _methods),

@@ -12,7 +12,12 @@ MATCHED = "mel_matched"  # in the column ``path``: mel at the codec's bitrate
 FEATURE_LABELS = {name: one.label for name, one in FEATURE_TYPES.items()} | {
     MATCHED: "mel at the codec's bitrate"
 }
-COLUMN_NAMES = {"codec": "no model (ceiling)", "nearest_clip": "nearest clip (retrieval)"}
+COLUMN_NAMES = {
+    "codec": "no model (ceiling)",
+    "brain_group": "brain, subjects together",
+    "brain_group_shuffled": "subjects together, shuffled",
+    "nearest_clip": "nearest clip (retrieval)",
+}
 ALONE = {"encodec": "codec"}  # without the model; of the others, "label + vocoder"
 
 COLUMNS = {
@@ -25,6 +30,9 @@ COLUMNS = {
     "brain_shuffled": "null: BOLD of other moments; scores are means over circular shifts of the "
     "test part",
     "brain_mean": "null: the mean volume at every moment",
+    "brain_group": "BOLD of all subjects, averaged in the space of scan.alignment → bottleneck → "
+    "sound: subjects decoded together",
+    "brain_group_shuffled": "null of that: all subjects' BOLD of other moments",
     "nearest_clip": "retrieval baseline, not a null: the training sound with the most similar BOLD",
     "encoding": "film → bottleneck → predicted BOLD",
     "encoding_ridge": "film → predicted BOLD by ridge regression alone",

@@ -1,5 +1,12 @@
 """What `giblet.stats` offers; each is imported from its module when it is first used."""
 
+from .common_space import (
+    ALIGNMENTS as ALIGNMENTS,
+    CommonSpace as CommonSpace,
+    Transform as Transform,
+    fit_common_space as fit_common_space,
+    rotation as rotation,
+)
 from .cross_validation import (
     delayed as delayed,
     explained as explained,

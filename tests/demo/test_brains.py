@@ -9,7 +9,15 @@ from giblet.alignment.lag import adapt
 from giblet.brain.bold import load_bids
 from giblet.brain.regions import find_regions
 from giblet.demo.bids_writer import simulate_bids
-from giblet.demo.brains import RunClock, blur, make_brain, run_clocks, scan
+from giblet.demo.brains import (
+    RunClock,
+    blur,
+    make_brain,
+    own_topography,
+    run_clocks,
+    scan,
+    simulate_scans,
+)
 from giblet.errors import GibletError
 from giblet.io.arrays import load_arrays
 
@@ -132,8 +140,8 @@ def test_noise_is_ar1(rng):
 
 def test_the_same_seed_gives_the_same_bytes(film, tmp_path):
     settings = {"t_r": 1.5, "n_subjects": 1, "resolution_mm": 16}
-    for name, seed in [("a", 0), ("b", 0), ("c", 1)]:
-        simulate_bids(tmp_path / name, *film, seed=seed, **settings)
+    for name, more in [("a", {}), ("b", {"topography": 0.0}), ("c", {"seed": 1})]:
+        simulate_bids(tmp_path / name, *film, **settings, **more)
     files = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*.*")]
     files = [file for file in files if (tmp_path / "a" / file).is_file()]
     assert len(files) == 2 * 5 + 4
@@ -141,6 +149,29 @@ def test_the_same_seed_gives_the_same_bytes(film, tmp_path):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
     bold = next(file for file in files if file.name.endswith("_bold.nii.gz"))
     assert (tmp_path / "a" / bold).read_bytes() != (tmp_path / "c" / bold).read_bytes()
+
+
+def test_topographies_are_of_neighbours_and_keep_the_variance(rng):
+    places = make_brain(16, noise=1.1).places
+    mixing = own_topography(rng, places, 0.7, radius_mm=20)
+    apart = np.linalg.norm(places[:, None] - places, axis=2)
+    np.testing.assert_allclose(np.diagonal(mixing), np.sqrt(0.3))
+    assert (mixing[(apart > 0) & (apart <= 20)] != 0).all()
+    assert (mixing[apart > 20] == 0).all()
+    np.testing.assert_allclose((mixing**2).sum(axis=0), 1)
+
+
+def test_people_with_own_topographies_share_less_in_a_voxel(film):
+    """What topography mixes, one linear map for each person takes back: no response is lost."""
+    brain, clocks = make_brain(8, noise=0.0), run_clocks(600, 1.5, 1, 6.0, 9.0)
+    own, r = brain.membership[0], {}
+    for topography in (0.0, 0.8):
+        scans = simulate_scans(film, RATE_HZ, 1.5, clocks, brain, 2, 0, topography)
+        one, other = (bold[:, own] for _subject, _run, bold, _motion in scans)
+        at = [np.corrcoef(a, b)[0, 1] for a, b in zip(one.T, other.T, strict=True)]
+        r[topography] = np.median(at), np.median(correlations(other, one))
+    assert r[0.0][0] > 3 * r[0.8][0]
+    assert r[0.8][1] > 0.9
 
 
 def test_only_simulated_brains_are_replaced(film, tmp_path):

@@ -11,6 +11,7 @@ import pytest
 import torch
 import xarray as xr
 from scipy.signal import lfilter
+from scipy.stats import ortho_group
 from sklearn.linear_model import Ridge
 
 from giblet.alignment.aligned import film_data, film_shapes
@@ -20,12 +21,13 @@ from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import blurred_bottlenecks, bottlenecks
 from giblet.commands.model import _train_others, leave_one_out as verb
 from giblet.config.config import parse_config
-from giblet.config.sections import SplitConfig
+from giblet.config.sections import ScanConfig, SplitConfig
 from giblet.errors import GibletError
 from giblet.evaluation.leave_one_out import (
     check_subjects,
     leave_one_out,
     make_readout,
+    others_scores,
     subject_scores,
 )
 from giblet.evaluation.nulls import null_shifts
@@ -220,7 +222,8 @@ def test_the_verb_writes_a_table_and_leaves_its_curves(aligned, tmp_path):
         verb(**paths, **options, config=CONFIG)
     table = load_table(tmp_path / "out" / "mel.tsv")
     assert list(table) == [
-        *("subject", "metric", "within", "left_out", "shuffled", "difference", "low", "high")
+        *("subject", "metric", "within", "left_out", "shuffled", "difference", "low", "high"),
+        *("others", "others_shuffled"),
     ]
     assert table.groupby("subject")["metric"].apply(set).to_dict() == {
         subject: set(METRICS) for subject in ("ann", "bo b", "all")
@@ -230,3 +233,25 @@ def test_the_verb_writes_a_table_and_leaves_its_curves(aligned, tmp_path):
     assert {folder.name for folder in (tmp_path / "logs").iterdir()} == {"ann", file_name("bo b")}
     assert len(list(tmp_path.glob("logs/*/curves/*/metrics.csv"))) == 2
     assert not list(tmp_path.glob("logs/**/*.ckpt"))
+
+
+def test_a_decoder_of_others_reads_who_follows_the_film(aligned):
+    """Of people with voxels of their own: only in a common space, and not who hears nothing."""
+    turns = ortho_group.rvs(N_VOXELS // 2, size=4, random_state=3)
+    mixed = aligned.copy(deep=True)
+    heard = mixed["bold"].values[..., : N_VOXELS // 2]
+    heard[:] = np.einsum("stv,svw->stw", heard, turns)
+    mixed["bold"].values[..., N_VOXELS // 2 :] = 0.0  # voxels are then chosen alike
+    decoding = CONFIG.decoding.model_copy(update={"voxel_share": 0.5})
+    shares = {}
+    for method in ("none", "srm"):
+        scan = ScanConfig(alignment=method, alignment_features=4)
+        for subject, name in ((0, "ann"), (3, "dee")):
+            others = mixed.isel(subject=[k for k in range(4) if k not in (subject, 3)])
+            readout = make_readout(untrained(others), others, decoding)
+            bold = own_bold(mixed, subject)
+            true, null = others_scores(readout, bold, T_R, decoding, scan)
+            shares[method, name] = true["identification_2way"].mean()
+            assert abs(null["identification_2way"].mean() - 0.5) < 0.1
+    assert shares["srm", "ann"] > shares["none", "ann"] + 0.2
+    assert abs(shares["srm", "dee"] - 0.5) < 0.15

@@ -31,6 +31,7 @@ QUICK_MEL = MelSettings(n_mels=60, n_iter=8)
 REGIONS = {"auditory": np.arange(6) < 2}
 NATIVE_REGION = {"framing": "native", "region": "auditory"}  # one run for two questions
 BRAINS = ["brain", "brain_shuffled", "brain_mean", "nearest_clip"]
+GROUP = ["brain_group", "brain_group_shuffled"]  # the null has scores, and no sound
 SEGMENTS = ["pesq_wb", "stoi", "estoi", "si_sdr_db", "log_mel_db"]
 COMPARED = {  # metrics of differences to each baseline; the mean volume identifies nothing
     True: [
@@ -161,10 +162,10 @@ def test_a_film_alone_gives_three_sounds_and_no_brain(run_pipeline, use_encodec)
 @PATHS
 def test_brains_come_with_their_nulls(run_pipeline, use_encodec):
     _, _, _, sounds, table = run_pipeline(use_encodec, has_bold=True)
-    assert list(sounds) == ["original", "codec", "stimulus", *BRAINS]
+    assert list(sounds) == ["original", "codec", "stimulus", *BRAINS, GROUP[0]]
     assert len({len(waveform) for waveform in sounds.values()}) == 1
     identified = table[table["metric"] == "identification_2way"]
-    assert identified["column"].tolist() == ["brain", "brain_shuffled", "nearest_clip"]
+    assert identified["column"].tolist() == ["brain", "brain_shuffled", "nearest_clip", *GROUP]
     linear = table[table["metric"] == "bold_r"]
     columns = ["encoding", "encoding_ridge", "encoding_banded", "noise_ceiling"]
     assert linear["column"].tolist() == columns
@@ -184,7 +185,7 @@ def test_every_column_has_every_metric(run_pipeline, use_encodec, has_bold):
     codec = set(table.loc[table["column"] == "codec", "metric"])
     assert {"values_per_s", "kbit_per_s"} <= codec
     codes = table["metric"].isin(["code_accuracy", "cross_entropy_nats"])
-    brains = len(BRAINS) if has_bold else 0  # accuracy alone
+    brains = len(BRAINS + GROUP) if has_bold else 0  # accuracy alone
     assert codes.sum() == (4 + brains if use_encodec else 0)  # of the model, and of frequencies
     scored = table[table["n"] > 0]
     assert np.isfinite(scored["value"]).all()
@@ -197,7 +198,7 @@ def test_scores_of_brains_count_moments_and_not_people(run_pipeline):
         rows = table[table["metric"] == metric].set_index("column")
         asked = rows["n"] + rows["n_failed"]
         of_film = "codec" if metric != "code_accuracy" else "stimulus"
-        assert (asked[BRAINS] == asked[of_film]).all()
+        assert (asked[BRAINS + GROUP] == asked[of_film]).all()
 
 
 @PATHS
@@ -224,7 +225,7 @@ def test_the_codec_column_is_the_codec_alone(run_pipeline, use_encodec):
 def test_the_codecs_own_clock_works_too(run_pipeline):
     """Native framing: TRs of 112 and 113 frames, wherever the test part begins."""
     _, _, _, sounds, table = run_pipeline(True, has_bold=True, **NATIVE_REGION)
-    assert list(sounds) == ["original", "codec", "stimulus", *BRAINS]
+    assert list(sounds) == ["original", "codec", "stimulus", *BRAINS, GROUP[0]]
     late = table[table["metric"] == "sync_error_ms"].set_index("column")["value"]
     assert late["codec"] < 20
 

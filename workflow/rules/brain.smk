@@ -24,7 +24,7 @@ if SETTINGS.bold_source == "simulated":
             annotations="--annotations=" if ANNOTATIONS else "",
             score="--score=" if SCORE else "",
             settings=settings(
-                *["audio_track", "t_r", "seed", "words"],
+                *["audio_track", "t_r", "seed", "words", "simulation"],
                 *["score_offset"] * bool(SCORE),
             ),
             source=source_fingerprint("simulate_bold"),
@@ -59,6 +59,7 @@ rule load_bold:
             "scan",
             *["seed"] * SETTINGS.scan.null,
             *["t_r", "events", "stimuli"] * SETTINGS.has_stimuli,
+            cleaning=True,
         ),
         source=source_fingerprint("load_bold"),
     shell:

@@ -78,7 +78,12 @@ rule reconstruct:
         regions=lambda _, input: "--regions=" if input.regions else "",
         identified="--identified=" if SETTINGS.has_stimuli else "",
         settings=lambda w: settings(
-            *SOUND[w.path], "audio_track", "t_r", "decoding", "seed"
+            *SOUND[w.path],
+            "audio_track",
+            "t_r",
+            "decoding",
+            "seed",
+            *["scan.alignment"] * HAS_BOLD,
         ),
         source=source_fingerprint("reconstruct"),
     shell:

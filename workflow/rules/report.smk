@@ -25,6 +25,7 @@ rule report:
                     for rule in ("lesion", "leave_one_out", "reconstruct_score")
                 ),
                 "codec_ladder",
+                "calibration",
             )
             if Path(table := f"{RESULTS}/{made}.tsv").exists()
         ],

@@ -224,9 +224,21 @@ def model_files(*names):
     return sorted(map(str, files))
 
 
-def settings(*names):
-    """These config values (none: all) as JSON: a rule reruns when one of them changes."""
-    text = json.dumps(SETTINGS.model_dump(include=set(names) or None), sort_keys=True)
+# keys of scan for rules that bring people together: cleaning does not depend on them
+OF_ALIGNMENT = {"alignment", "alignment_features"}
+
+
+def settings(*names, cleaning=False):
+    """These config values (none: all) as JSON: a rule reruns when one of them changes.
+
+    ``cleaning``: of ``scan`` those of cleaning alone; the name "scan.alignment" is of the others.
+    """
+    wanted = {name: True for name in names if name != "scan.alignment"}
+    if "scan.alignment" in names:
+        wanted["scan"] = OF_ALIGNMENT
+    unwanted = {"scan": OF_ALIGNMENT} if cleaning else None
+    values = SETTINGS.model_dump(include=wanted or None, exclude=unwanted)
+    text = json.dumps(values, sort_keys=True)
     # Snakemake would take {stim_file} for a wildcard
     return re.sub(r'\{(?!["}])', r"\\u007b", text)
 

@@ -1,0 +1,171 @@
+"""A new person's calibration curve: scores after some minutes of that person's data.
+
+Decoder and encoder are those of other people, in their common space; the person's minutes give the
+transform into it. Beside them stand models of the person alone.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from giblet.alignment.dataset import FilmData
+from giblet.config.sections import DecodingConfig, ScanConfig
+from giblet.evaluation.brain_scores import Regions, voxels_to_read
+from giblet.evaluation.decoding import decode_subject, lagged, lags_in_trs
+from giblet.evaluation.group_decoding import fit_others, space_of
+from giblet.evaluation.held_out import HeldOut
+from giblet.evaluation.moments import BRAIN
+from giblet.evaluation.nulls import null_shifts
+from giblet.log import progress
+from giblet.stats.common_space import FEWEST_TRS
+from giblet.stats.pearson import correlation
+from giblet.stats.ridge import ridge_encoding
+from giblet.timing import acquisition_times, trs_for
+
+EVERYONE = "all"
+COLUMNS = ["path", "alignment", "subject", "minutes", "metric", "value", "shuffled", "alone"]
+COLUMNS += ["full", "share"]
+_N_SHIFTS = 20
+
+
+@dataclass(frozen=True)
+class Codes:
+    """The bottleneck of each TR, (n_trs, bottleneck_dim), and the same through the HRF."""
+
+    code: np.ndarray
+    blurred: np.ndarray
+
+
+def calibration_rows(
+    codes: Codes,
+    data: FilmData,
+    t_r: float,
+    decoding: DecodingConfig,
+    scan: ScanConfig,
+    minutes: Sequence[float],
+    seed: int,
+    regions: Regions | None = None,
+) -> list[dict]:
+    """Rows ``subject minutes metric value shuffled alone full share``, last those of ``all``.
+
+    Each subject in turn is new, and the others make the common space of ``scan.alignment``.
+    ``value``: by models of the others and a transform that is fitted to the first ``minutes`` of
+    the subject's training TRs; ``shuffled``: mean over circular shifts of what was predicted;
+    ``alone``: by models of these minutes without the others; ``full``: by models of all training
+    TRs of the subject; ``share``: ``value`` over ``full``, NaN where that is 0 or below. Minutes
+    that there are not are left out, and the last are all that there are. ``bold_r_reliable`` is of
+    the voxels that are read. ``data`` has two subjects or more.
+    """
+    train, rows = data.where("train"), []
+    amounts = training_amounts(len(train), t_r, minutes)
+    bold = data.bold.numpy()
+    for n, subject in enumerate(progress(data.subjects, "calibrating", "subjects")):
+        others = np.delete(bold, n, axis=0)
+        read = voxels_to_read(others[:, train], decoding, regions)
+        new = _NewPerson(codes, data, t_r, decoding, others[..., read], bold[n][:, read], seed)
+        rows += [{"subject": subject} | row for row in new.rows(amounts, scan)]
+    return rows + list(_means(rows))
+
+
+def training_amounts(n_train: int, t_r: float, minutes: Sequence[float]) -> dict[float, int]:
+    """Minutes → training TRs of them, up to all that there are.
+
+    >>> training_amounts(208, 1.5, [2, 5, 10])
+    {2: 80, 5: 200, 5.2: 208}
+    """
+    amounts = {one: trs_for(60 * one, t_r) for one in sorted(minutes)}
+    amounts = {one: n for one, n in amounts.items() if FEWEST_TRS <= n < n_train}
+    return amounts | {round(float(acquisition_times(n_train + 1, t_r)[-1]) / 60, 2): n_train}
+
+
+def calibration_table(path: str, alignment: str, rows: list[dict]) -> pd.DataFrame:
+    """Rows of `calibration_rows` as a table with the columns ``COLUMNS``."""
+    return pd.DataFrame(rows).assign(path=path, alignment=alignment).reindex(columns=COLUMNS)
+
+
+class _NewPerson:
+    """One subject, and the others; both in the voxels that are read."""
+
+    def __init__(
+        self,
+        codes: Codes,
+        data: FilmData,
+        t_r: float,
+        decoding: DecodingConfig,
+        others: np.ndarray,
+        own: np.ndarray,
+        seed: int,
+    ):
+        self.codes, self.data, self.others, self.own = codes, data, others, own
+        self.train, self.test = data.where("train"), data.where("test")
+        self.lags = lags_in_trs(t_r, decoding)
+        clip_trs = trs_for(decoding.clip_seconds, t_r)
+        self.held_out = HeldOut(codes.code, data, np.zeros(0), 1.0, clip_trs)
+        self.shifts = null_shifts(len(self.test), t_r, seed, _N_SHIFTS)
+
+    def rows(self, amounts: dict[float, int], scan: ScanConfig) -> Iterator[dict]:
+        space = space_of(self.others, self.train, scan)
+        run, code = self.data.run, self.codes.code
+        decoder = fit_others(space, self.others, run, code, self.train, self.lags)
+        response = np.zeros((len(code), space.template.shape[1]))  # of the others, in training TRs
+        response[self.train] = space.template
+        expected = ridge_encoding(self.codes.blurred, response, self.train, self.test)
+        full = self._alone(self.train)
+        for minutes, n_trs in amounts.items():
+            seen = self.own[self.train].copy()
+            seen[n_trs:] = np.nan
+            person = space.join(seen)
+            common = lagged(person.to_common(self.own), run, self.lags)[self.test]
+            decoded, predicted = decoder.predict(common), person.to_voxels(expected)
+            value, alone = self._scores(decoded, predicted), self._alone(self.train[:n_trs])
+            shuffled = self._shuffled(decoded, predicted)
+            for metric in value:
+                yield {
+                    "minutes": minutes,
+                    "metric": metric,
+                    "value": value[metric],
+                    "shuffled": shuffled[metric],
+                    "alone": alone[metric],
+                    "full": full[metric],
+                    "share": _share(value[metric], full[metric]),
+                }
+
+    def _alone(self, train: np.ndarray) -> dict[str, float]:
+        """Scores by models of the subject's own TRs ``train``.
+
+        Identification compares codes minus the mean of all training TRs. What ridge adds, the mean
+        of its own TRs, is replaced by that: the film is known, only the brain is not.
+        """
+        code, parts = self.codes.code, (train, self.test, self.lags)
+        decoded = decode_subject(self.own, self.data.run, code, *parts)[BRAIN]
+        decoded = decoded + code[self.train].mean(axis=0) - code[train].mean(axis=0)
+        predicted = ridge_encoding(self.codes.blurred, self.own, train, self.test)
+        return self._scores(decoded, predicted)
+
+    def _scores(self, decoded: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+        scores = self.held_out.bottleneck_scores(decoded)
+        r = correlation(predicted, self.own[self.test])
+        means = {metric: float(np.nanmean(one)) for metric, one in scores.items()}
+        return {"bold_r_reliable": float(np.nanmean(r))} | means
+
+    def _shuffled(self, decoded: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+        rolled = [
+            self._scores(*(np.roll(x, k, 0) for x in (decoded, predicted))) for k in self.shifts
+        ]
+        names = rolled[0] if rolled else self._scores(decoded, predicted)
+        return {n: float(np.mean([one[n] for one in rolled])) if rolled else np.nan for n in names}
+
+
+def _share(value: float, full: float) -> float:
+    """NaN where the whole data give no score above 0."""
+    return value / full if full > 0 else np.nan
+
+
+def _means(rows: list[dict]) -> Iterator[dict]:
+    """Means over subjects; the share is that of the means."""
+    table = pd.DataFrame(rows).drop(columns=["subject", "share"])
+    means = table.groupby(["minutes", "metric"], sort=False).mean().reset_index()
+    for row in means.to_dict("records"):
+        yield {"subject": EVERYONE} | row | {"share": _share(row["value"], row["full"])}

@@ -1,0 +1,116 @@
+"""People decoded together, and a person by a decoder of other people, in a common space.
+
+The space is fitted to training TRs: test TRs pass through the transforms alone.
+"""
+
+import logging
+
+import numpy as np
+
+from giblet.alignment.dataset import FilmData
+from giblet.config.sections import DecodingConfig, ScanConfig
+from giblet.evaluation.brain_scores import Regions, voxels_to_read
+from giblet.evaluation.decoding import decode_subject, lagged, lags_in_trs
+from giblet.evaluation.moments import BRAIN, GROUP
+from giblet.stats.common_space import CommonSpace, fit_common_space
+from giblet.stats.ridge import fit_ridge
+
+logger = logging.getLogger(__name__)
+
+
+def space_of(bold: np.ndarray, train: np.ndarray, scan: ScanConfig) -> CommonSpace:
+    """The common space of people's training TRs, by ``scan.alignment``.
+
+    ``bold`` (n_people, n_trs, n_voxels) z-scored; ``train`` TR indices. Raises the errors of
+    `fit_common_space`.
+    """
+    return fit_common_space(bold[:, train], scan.alignment, scan.alignment_features)
+
+
+def decode_together(
+    code: np.ndarray,
+    data: FilmData,
+    t_r: float,
+    decoding: DecodingConfig,
+    scan: ScanConfig,
+    regions: Regions | None = None,
+) -> dict[str, list[np.ndarray]]:
+    """Bottlenecks of test TRs of all subjects together: the column ``brain_group``.
+
+    None of one subject, with a warning where ``scan.alignment`` asks for more. ``code`` (n_trs,
+    bottleneck_dim). `voxels_to_read` chooses the voxels, by training TRs.
+    """
+    train, test = data.where("train"), data.where("test")
+    bold = data.bold.numpy()  # (n_subjects, n_trs, n_voxels)
+    if len(bold) < 2:
+        if scan.alignment != "none":
+            logger.warning(
+                "scan.alignment %s needs two subjects or more, and there is one: there is no "
+                "column %s",
+                scan.alignment,
+                GROUP,
+            )
+        return {}
+    read = voxels_to_read(bold[:, train], decoding, regions)
+    lags = lags_in_trs(t_r, decoding)
+    decoded = decode_group(bold[..., read], data.run, code, train, test, lags, scan)
+    return {GROUP: [decoded[BRAIN]]}
+
+
+def decode_group(
+    bold: np.ndarray,
+    runs: np.ndarray,
+    bottleneck: np.ndarray,
+    train: np.ndarray,
+    test: np.ndarray,
+    lags: range,
+    scan: ScanConfig,
+) -> dict[str, np.ndarray]:
+    """Decode the bottleneck of test TRs from the mean of people in their common space.
+
+    ``bold`` (n_people, n_trs, n_voxels) z-scored. The rest, and what is returned, as of
+    `giblet.evaluation.decoding.decode_subject`, for the mean person.
+    """
+    people = space_of(bold, train, scan).people
+    mean = np.mean([t.to_common(one) for t, one in zip(people, bold, strict=True)], axis=0)
+    return decode_subject(mean, runs, bottleneck, train, test, lags)
+
+
+def fit_others(
+    space: CommonSpace,
+    bold: np.ndarray,
+    runs: np.ndarray,
+    bottleneck: np.ndarray,
+    train: np.ndarray,
+    lags: range,
+):
+    """A decoder of the people of ``space``, each of their TRs a sample: lagged features → code.
+
+    ``bold`` (n_people, n_trs, n_voxels). Samples are sorted by TR, so that the contiguous folds in
+    which ridge chooses its penalty hold out seconds of the film, not people.
+    """
+    pairs = zip(space.people, bold, strict=True)
+    x = np.stack([lagged(t.to_common(one), runs, lags)[train] for t, one in pairs], axis=1)
+    y = np.repeat(bottleneck[train], len(bold), axis=0)
+    return fit_ridge(x.reshape(len(y), -1), y)
+
+
+def decode_from_others(
+    others: np.ndarray,
+    own: np.ndarray,
+    runs: np.ndarray,
+    bottleneck: np.ndarray,
+    train: np.ndarray,
+    test: np.ndarray,
+    lags: range,
+    scan: ScanConfig,
+) -> np.ndarray:
+    """Decode one person's test TRs by a decoder of ``others``: (n_test, bottleneck_dim).
+
+    Of ``own`` (n_trs, n_voxels) training TRs give the transform into the common space of
+    ``others`` (n_others, n_trs, n_voxels), which are all that space and decoder are fitted to.
+    """
+    space = space_of(others, train, scan)
+    ridge = fit_others(space, others, runs, bottleneck, train, lags)
+    person = space.join(own[train])
+    return ridge.predict(lagged(person.to_common(own), runs, lags)[test])
