@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn, get_origin
 
 from giblet.commands import (
+    audit,
     codec,
     export,
     feature_spaces,
@@ -57,6 +58,7 @@ COMMANDS = {  # in the order in which one uses them
     ),
     "virtual lesions": (scans.lesion,),
     "cross-subject decoding": (model.leave_one_out,),
+    "audit": (audit.audit,),
     "export": (export.export,),
     "listening test": (listening_test.make, listening_test.score),
     "codec training": (codec.train, codec.evaluate, codec.compress, codec.decompress),

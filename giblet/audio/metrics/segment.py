@@ -7,6 +7,7 @@ import numpy as np
 
 from giblet.audio.metrics.distances import envelopes, log_mel_db, resampled_for_stoi
 from giblet.audio.metrics.speech import SPEECH_RATE_HZ, has_signal, speech_share
+from giblet.audio.metrics.voice import Voice, centroids_hz, voice_of
 
 MIN_SPEECH_SHARE = 0.5  # of a segment, for metrics of speech
 
@@ -43,6 +44,14 @@ class Segment:
     @cached_property
     def envelopes(self) -> np.ndarray:
         return envelopes(self.at_16k)
+
+    @cached_property
+    def voice(self) -> Voice:
+        return voice_of(self.at_16k)
+
+    @cached_property
+    def centroids(self) -> np.ndarray:
+        return centroids_hz(self.waveform, self.sample_rate)
 
     @cached_property
     def log_mel(self) -> np.ndarray:

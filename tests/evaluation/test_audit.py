@@ -1,0 +1,133 @@
+"""Planted cheating is caught, honest results pass, and a mistake is one line."""
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from giblet.alignment.dataset import split_film
+from giblet.autoencoder.trained_on import film_record, sounds_record
+from giblet.config.sections import SplitConfig
+from giblet.errors import GibletError
+from giblet.evaluation import checks
+from giblet.evaluation.audit import CHEATS, NOT_THERE, audit
+from giblet.evaluation.checks import CHECKS, Evidence, check_evidence, repeated_trs
+from giblet.evaluation.moments import moment_rows
+from giblet.evaluation.scores import score_table, sound_scores
+from giblet.io.checksums import fingerprint
+
+T_R, N_TRS, RATE = 1.5, 120, 8000
+
+
+@pytest.fixture(scope="module")
+def aligned():
+    part = split_film(N_TRS, T_R, SplitConfig(gap_seconds=6), has_bold=True)
+    audio = np.random.default_rng(0).integers(16, size=(N_TRS, 2, 8))
+    return xr.Dataset(
+        {"audio": (("tr", "row", "frame"), audio)},
+        coords={"tr": np.arange(N_TRS), "part": ("tr", part), "run": ("tr", ["run-1"] * N_TRS)},
+        attrs={"t_r": T_R, "gap_trs": 4, "input": "0123"},
+    )
+
+
+@pytest.fixture(scope="module")
+def evidence(aligned):
+    """Noise of the test part's length in place of sounds, scored as in the pipeline."""
+    rng, n_test = np.random.default_rng(1), int((aligned["part"] == "test").sum())
+    n_samples = int(n_test * T_R * RATE)
+    original = rng.normal(0, 0.1, n_samples) * np.repeat(rng.uniform(0.1, 1, 9), n_samples // 9)
+    levels = np.repeat(np.linspace(0.01, 0.2, 9), n_samples // 9)  # segments are not alike
+    sounds = {"original": original, "stimulus": original + levels * rng.normal(0, 1, n_samples)}
+    sounds |= {name: rng.normal(0, 0.1, n_samples) for name in ("brain", "brain_shuffled")}
+    scored = sound_scores(original, {c: [w] for c, w in sounds.items() if c != "original"}, RATE)
+    table = score_table("encodec", moment_rows(scored, seed=0))
+    table = table[table["metric"].isin(["stoi", "log_mel_db", "pesq_wb"])]
+    identified = {"path": "encodec", "metric": "identification_2way", "n": n_test, "n_failed": 0}
+    values = (("brain", 0.8), ("brain_shuffled", 0.49))
+    rows = [identified | {"column": column, "value": value} for column, value in values]
+    scores = pd.concat([table, pd.DataFrame(rows)], ignore_index=True)
+    own = scores[(scores["column"] == "brain") & (scores["metric"] == "log_mel_db")]
+    subjects = own[["column", "metric", "value"]].assign(subject="sub-01")
+    return Evidence.of(aligned, film_record(aligned), scores, subjects, sounds, RATE, 3.0)
+
+
+def test_honest_results_pass_and_every_cheat_is_caught_by_its_check(evidence):
+    check_evidence(evidence)
+    rows = audit(evidence)
+    assert [row["caught"] for row in rows] == ["yes"] * len(CHEATS)
+    assert all(row["message"] and "\n" not in row["message"] for row in rows)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_cheat_is_missed_by_a_check_that_does_nothing(evidence, check, monkeypatch):
+    monkeypatch.setitem(checks.CHECKS, check, lambda evidence: None)
+    missed = {row["check"] for row in audit(evidence) if row["caught"] == "no"}
+    assert missed == {check}
+
+
+def test_what_is_not_in_the_results_is_not_planted(evidence):
+    sounds = {name: evidence.sounds[name] for name in ("original", "stimulus")}
+    scores = evidence.scores[evidence.scores["column"] == "stimulus"]
+    caught = {row["cheat"]: row["caught"] for row in audit(replace(evidence, sounds=sounds))}
+    assert caught["a null that is not shuffled"] == NOT_THERE
+    check_evidence(replace(evidence, sounds=sounds, scores=scores, subjects=None))
+
+
+def test_a_null_near_chance_passes_and_one_near_the_brain_does_not(evidence):
+    null = (evidence.scores["column"] == "brain_shuffled") & (
+        evidence.scores["metric"] == "identification_2way"
+    )
+    for value, passes in ((0.54, True), (0.4, True), (0.72, False)):
+        scores = evidence.scores.assign(value=evidence.scores["value"].mask(null, value))
+        if passes:
+            check_evidence(replace(evidence, scores=scores))
+        else:
+            with pytest.raises(GibletError, match=r"brain_shuffled is 0.72 \(chance 0.5"):
+                check_evidence(replace(evidence, scores=scores))
+
+
+def test_a_brain_that_knows_nothing_may_sound_as_its_null(evidence):
+    """Where ridge predicts the mean, brain, null and mean are one sound."""
+    same = dict.fromkeys(("brain_shuffled", "brain_mean"), evidence.sounds["brain"])
+    check_evidence(replace(evidence, sounds=evidence.sounds | same))
+
+
+def test_a_part_of_the_sound_alone_is_not_scored(evidence):
+    sounds = {name: wave[: len(wave) // 2] for name, wave in evidence.sounds.items()}
+    with pytest.raises(GibletError, match=r"has 18\.00 s, the test part 36\.00 s"):
+        check_evidence(replace(evidence, sounds=sounds))
+
+
+def test_the_first_subjects_brain_is_compared_with_its_own_score(evidence):
+    wrong = evidence.subjects.assign(value=evidence.subjects["value"] - 0.5)
+    with pytest.raises(GibletError, match="log_mel_db of brain is"):
+        check_evidence(replace(evidence, subjects=wrong))
+
+
+def test_two_repeated_trs_pass_and_a_tenth_does_not(evidence):
+    train, test = evidence.data.where("train"), evidence.test
+    for n, passes in ((2, True), (4, False)):
+        audio = evidence.audio.copy()
+        audio[train[:n]] = audio[test[:n]]
+        assert repeated_trs(audio[test], audio[train]).sum() == n
+        if passes:
+            check_evidence(replace(evidence, audio=audio))
+        else:
+            with pytest.raises(GibletError, match="sound of 4 of 24 test TRs"):
+                check_evidence(replace(evidence, audio=audio))
+
+
+def test_a_model_of_another_film_or_without_a_record_passes(evidence):
+    other = film_record(xr.Dataset(coords={"tr": np.arange(9), "part": ("tr", ["train"] * 9)}))
+    for record in ({}, other | {"film": "another"}):
+        check_evidence(replace(evidence, record=record))
+
+
+def test_the_record_of_sounds_has_every_file(tmp_path):
+    (tmp_path / "deep").mkdir()
+    for name in ("a.wav", "deep/b.wav"):
+        (tmp_path / name).write_bytes(name.encode())
+    files = [tmp_path / "a.wav", tmp_path / "deep/b.wav"]
+    assert sounds_record([tmp_path]) == {"sounds": sorted(map(fingerprint, files))}
