@@ -32,6 +32,7 @@ from giblet.timing import samples_duration, tr_onsets, trs_for
 
 COMPARED = "log_mel_db"  # computed again from the sounds
 _TOLERANCE_DB = 0.1  # 16-bit files, and a table of six digits
+_CLIPPED, _QUIETEST = 0.9999, 0.05  # amplitudes
 _MOST_REPEATED = 0.1  # of test TRs: a melody may come twice
 _SECONDS_OFF = 0.05  # of the sound's length, for each stretch of the film
 _ABOVE_CHANCE = 0.05  # identification that could not be one null's luck
@@ -248,16 +249,23 @@ def segment_values(evidence: Evidence, columns: Iterable[str]) -> dict[str, np.n
 
 
 def _expected(evidence: Evidence) -> dict[str, float]:
-    """Column → ``COMPARED`` as the tables have it: of brain columns the first subject's."""
+    """Column → ``COMPARED`` as the tables have it: of brain columns the first subject's.
+
+    Not of sounds that a 16-bit file changes: those that are clipped, or of a quiet film.
+    """
     subjects, scores = evidence.subjects, evidence.scores
     of_film = scores[(scores["metric"] == COMPARED) & scores["column"].isin(["codec", "stimulus"])]
     expected = dict(zip(of_film["column"], of_film["value"], strict=True))
     if subjects is not None:
         rows = subjects[(subjects["metric"] == COMPARED) & (subjects["column"] != SHUFFLED)]
-        expected |= rows.groupby("column")["value"].first().to_dict()
+        rows = rows.drop_duplicates("column")
+        expected |= dict(zip(rows["column"], rows["value"], strict=True))
     n_samples = len(evidence.sounds["original"])
-    whole = {column for column, sound in evidence.sounds.items() if len(sound) == n_samples}
-    return {c: float(v) for c, v in expected.items() if c in whole and np.isfinite(v)}
+    peaks = {c: float(np.abs(s).max()) for c, s in evidence.sounds.items() if len(s) == n_samples}
+    if peaks["original"] < _QUIETEST:
+        return {}
+    kept = {column for column, peak in peaks.items() if peak < _CLIPPED}
+    return {c: float(v) for c, v in expected.items() if c in kept and np.isfinite(v)}
 
 
 CHECKS: dict[str, Callable[[Evidence], None]] = {

@@ -106,6 +106,16 @@ def test_the_first_subjects_brain_is_compared_with_its_own_score(evidence):
         check_evidence(replace(evidence, subjects=wrong))
 
 
+def test_scores_of_clipped_sounds_and_quiet_films_are_not_compared(evidence):
+    """16-bit files change them."""
+    wrong = replace(evidence, subjects=evidence.subjects.assign(value=99.0))
+    clipped = evidence.sounds["brain"].copy()
+    clipped[0] = 1.0
+    check_evidence(replace(wrong, sounds=evidence.sounds | {"brain": clipped}))
+    quiet = {name: 0.05 * wave for name, wave in evidence.sounds.items()}
+    check_evidence(replace(wrong, sounds=quiet))
+
+
 def test_two_repeated_trs_pass_and_a_tenth_does_not(evidence):
     train, test = evidence.data.where("train"), evidence.test
     for n, passes in ((2, True), (4, False)):

@@ -55,6 +55,8 @@ class Metric:
         Whether it decides if decoded sound is better than the null.
     n_shifts
         Circular shifts of the null that are scored, at most: fewer of a slow metric.
+    needs
+        A package, by its import name, that not everyone has installed: without it there is no row.
     note
         How it is read, where direction and values do not say it.
     method, reference
@@ -81,6 +83,7 @@ class Metric:
     of_lesions: bool = False
     against_null: bool = False
     n_shifts: int = 20
+    needs: str = ""
     note: str = ""
     method: str = ""
     reference: tuple[str, str] | None = None

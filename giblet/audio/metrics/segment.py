@@ -7,6 +7,7 @@ import numpy as np
 
 from giblet.audio.metrics.distances import envelopes, log_mel_db, resampled_for_stoi
 from giblet.audio.metrics.speech import SPEECH_RATE_HZ, has_signal, speech_share
+from giblet.audio.metrics.visqol import VISQOL_RATE_HZ
 from giblet.audio.metrics.voice import Voice, centroids_hz, voice_of
 
 MIN_SPEECH_SHARE = 0.5  # of a segment, for metrics of speech
@@ -36,6 +37,12 @@ class Segment:
         import soxr
 
         return soxr.resample(self.waveform.astype(np.float32), self.sample_rate, SPEECH_RATE_HZ)
+
+    @cached_property
+    def at_48k(self) -> np.ndarray:
+        import soxr
+
+        return soxr.resample(self.waveform.astype(np.float32), self.sample_rate, VISQOL_RATE_HZ)
 
     @cached_property
     def for_stoi(self) -> np.ndarray:

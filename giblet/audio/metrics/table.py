@@ -4,6 +4,8 @@ A new score of sound is a function and its entry here. A score of codes or of BO
 its module in ``giblet.evaluation``, and has its entry here too.
 """
 
+from importlib.util import find_spec
+
 import numpy as np
 
 from giblet.audio.metrics.distances import (
@@ -32,6 +34,7 @@ from giblet.audio.metrics.metric import (
     per_pair,
 )
 from giblet.audio.metrics.pesq import pesq_scores
+from giblet.audio.metrics.visqol import visqol_scores
 from giblet.audio.metrics.voice import centroid_error_octaves, f0_error_cents, hnr_error_db
 
 METRICS = {
@@ -145,6 +148,27 @@ METRICS = {
             n_shifts=4,
             average=np.median,
             unscored="silence",
+        ),
+        Metric(
+            name="visqol",
+            label="ViSQOL (audio)",
+            decimals=2,
+            applies_to=SOUND,
+            direction=HIGHER,
+            lowest=1,
+            best=4.75,
+            counted=SEGMENTS,
+            moment=SEGMENTS,
+            function=lambda pairs: visqol_scores([(r.at_48k, e.at_48k) for r, e in pairs]),
+            n_shifts=1,
+            needs="visqol",
+            unscored="silence, or too short",
+            method="ViSQOL, audio mode (Chinen et al., 2020)",
+            reference=(
+                "Chinen et al., 2020",
+                "Chinen M, Lim FSC, Skoglund J, Gureev N, O'Gorman F, Hines A (2020). ViSQOL v3: "
+                "an open source production ready objective speech and audio metric. QoMEX 2020.",
+            ),
         ),
         Metric(
             name="f0_error_cents",
@@ -323,8 +347,12 @@ def metric_of(name: str) -> Metric:
 
 
 def segment_metrics() -> list[Metric]:
-    """The metrics that score segments of sound, in the order of the table."""
-    return [metric for metric in METRICS.values() if metric.function is not None]
+    """The metrics that score segments of sound, in the order of the table.
+
+    Not those of packages that are not installed.
+    """
+    scoring = [metric for metric in METRICS.values() if metric.function is not None]
+    return [metric for metric in scoring if not metric.needs or find_spec(metric.needs)]
 
 
 def identification_metrics(applies_to: str, moment: str) -> list[Metric]:
