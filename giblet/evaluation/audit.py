@@ -7,8 +7,8 @@ import numpy as np
 
 from giblet.autoencoder.trained_on import tr_ranges
 from giblet.errors import GibletError
-from giblet.evaluation.checks import CHECKS, COMPARED, Evidence, segment_values
-from giblet.evaluation.moments import BRAIN, SHUFFLED
+from giblet.evaluation.checks import CHECKS, COMPARED, Evidence, same_sound, segment_values
+from giblet.evaluation.moments import BRAIN, MEAN, SHUFFLED
 
 AUDITED = ["path", "cheat", "check", "caught", "message"]
 NOT_THERE = "not in these results"
@@ -84,8 +84,8 @@ def copy_test_sound(evidence: Evidence) -> Evidence | None:
 def leave_null_unshuffled(evidence: Evidence) -> Evidence | None:
     """Scores and sound of ``brain_shuffled`` that are those of ``brain``."""
     scores = evidence.scores
-    if BRAIN not in evidence.sounds:
-        return None
+    if BRAIN not in evidence.sounds or same_sound(evidence, BRAIN, MEAN):
+        return None  # a brain that knows nothing sounds as every null
     own = scores[scores["column"] == BRAIN].drop_duplicates("metric").set_index("metric")
     value, null = scores["value"].copy(), scores["column"] == SHUFFLED
     value[null] = scores["metric"][null].map(own["value"])

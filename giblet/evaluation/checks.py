@@ -35,7 +35,7 @@ _TOLERANCE_DB = 0.1  # 16-bit files, and a table of six digits
 _CLIPPED, _QUIETEST = 0.9999, 0.05  # amplitudes
 _MOST_REPEATED = 0.1  # of test TRs: a melody may come twice
 _SECONDS_OFF = 0.05  # of the sound's length, for each stretch of the film
-_ABOVE_CHANCE = 0.05  # identification that could not be one null's luck
+_SMALL_P = 0.01  # of the brain and of its null: both by luck in one of ten thousand
 
 
 @dataclass(frozen=True)
@@ -144,33 +144,46 @@ def repeated_trs(test: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 def check_null(evidence: Evidence) -> None:
     """``brain_shuffled`` is not the brain itself, and identifies no moments."""
-    if _same_sound(evidence, BRAIN, SHUFFLED) and not _same_sound(evidence, BRAIN, MEAN):
+    if len(evidence.test) < 2:
+        return  # there is no other moment
+    if same_sound(evidence, BRAIN, SHUFFLED) and not same_sound(evidence, BRAIN, MEAN):
         raise GibletError(
             "the sound of brain_shuffled is that of brain: the null was not shuffled; run "
             "reconstruct again"
         )
-    scores = evidence.scores.set_index(["column", "metric"])["value"]
-    for name in _of_both(scores):
-        chance, one, other = METRICS[name].chance, scores[BRAIN, name], scores[SHUFFLED, name]
-        if other - chance > max(_ABOVE_CHANCE, (one - chance) / 2):
+    pairs = _pairs(evidence.scores)
+    identified = {name: pair for name, pair in pairs.items() if METRICS[name].n_way}
+    is_same = bool(identified) and np.allclose(*zip(*identified.values(), strict=True))
+    if is_same and any(pair[0] != METRICS[name].chance for name, pair in identified.items()):
+        raise GibletError(
+            "every identification by brain_shuffled is the brain's own: the null was not shuffled; "
+            "run reconstruct again"
+        )
+    for name, (brain, null) in pairs.items():
+        if METRICS[name].is_p and max(brain, null) <= _SMALL_P:
             raise GibletError(
-                f"{name} of brain_shuffled is {other:.2f} (chance {chance:g}, brain {one:.2f}): "
-                "the null was not shuffled; run reconstruct again"
+                f"{name} of brain_shuffled is {null:.3f} (brain {brain:.3f}): the null was not "
+                "shuffled; run reconstruct again"
             )
 
 
-def _same_sound(evidence: Evidence, one: str, other: str) -> bool:
+def _pairs(scores: pd.DataFrame) -> dict[str, tuple[float, float]]:
+    """Metric → values of the brain and its null, of identification and of its p-values."""
+    values = {(row.column, row.metric): row.value for row in scores.itertuples()}
+    return {
+        metric.name: (values[BRAIN, metric.name], values[SHUFFLED, metric.name])
+        for metric in METRICS.values()
+        if (metric.n_way or metric.is_p)
+        and {(BRAIN, metric.name), (SHUFFLED, metric.name)} <= values.keys()
+    }
+
+
+def same_sound(evidence: Evidence, one: str, other: str) -> bool:
     """Whether two columns sound the same: of a brain that knows nothing all do."""
     a, b = evidence.sounds.get(one), evidence.sounds.get(other)
     if a is None or b is None or len(a) != len(b):
         return False
     return bool(np.allclose(a, b, atol=1e-4))
-
-
-def _of_both(scores: pd.Series) -> list[str]:
-    """Metrics of identification that the brain and its null have."""
-    both = [{m for c, m in scores.index if c == column} for column in (BRAIN, SHUFFLED)]
-    return [m for m in sorted(set.intersection(*both)) if m in METRICS and METRICS[m].n_way]
 
 
 def check_parts_apart(evidence: Evidence) -> None:

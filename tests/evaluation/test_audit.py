@@ -75,17 +75,32 @@ def test_what_is_not_in_the_results_is_not_planted(evidence):
     check_evidence(replace(evidence, sounds=sounds, scores=scores, subjects=None))
 
 
-def test_a_null_near_chance_passes_and_one_near_the_brain_does_not(evidence):
-    null = (evidence.scores["column"] == "brain_shuffled") & (
-        evidence.scores["metric"] == "identification_2way"
-    )
-    for value, passes in ((0.54, True), (0.4, True), (0.72, False)):
-        scores = evidence.scores.assign(value=evidence.scores["value"].mask(null, value))
+def with_p(evidence, brain, null):
+    row = {"path": "encodec", "metric": "identification_10way_p", "n": 1, "n_failed": 0}
+    rows = [row | {"column": "brain", "value": brain}]
+    rows += [row | {"column": "brain_shuffled", "value": null}]
+    scores = pd.concat([evidence.scores, pd.DataFrame(rows)], ignore_index=True)
+    return replace(evidence, scores=scores)
+
+
+def test_a_null_that_identifies_as_the_brain_does_is_refused(evidence):
+    """By luck one of the two may have a small p, and not both."""
+    for brain, null in ((0.001, 0.99), (0.001, 0.2), (0.3, 0.004), (0.9, 0.9)):
+        check_evidence(with_p(evidence, brain, null))
+    with pytest.raises(GibletError, match=r"10way_p of brain_shuffled is 0.004 \(brain 0.001"):
+        check_evidence(with_p(evidence, 0.001, 0.004))
+
+
+def test_a_null_with_the_brains_own_scores_is_refused_unless_all_is_at_chance(evidence):
+    scores = evidence.scores
+    known = scores["metric"] == "identification_2way"
+    for value, passes in ((0.8, False), (0.5, True)):
+        changed = replace(evidence, scores=scores.assign(value=scores["value"].mask(known, value)))
         if passes:
-            check_evidence(replace(evidence, scores=scores))
+            check_evidence(changed)
         else:
-            with pytest.raises(GibletError, match=r"brain_shuffled is 0.72 \(chance 0.5"):
-                check_evidence(replace(evidence, scores=scores))
+            with pytest.raises(GibletError, match="every identification by brain_shuffled"):
+                check_evidence(changed)
 
 
 def test_a_brain_that_knows_nothing_may_sound_as_its_null(evidence):
