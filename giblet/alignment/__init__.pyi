@@ -6,10 +6,12 @@ from .aligned import (
     film_shapes as film_shapes,
     film_sound as film_sound,
     split_match as split_match,
+    unbroken_runs as unbroken_runs,
 )
 from .dataset import (
     FilmData as FilmData,
     check_apart as check_apart,
+    check_gap as check_gap,
     check_no_overlap as check_no_overlap,
     gap_trs as gap_trs,
     gap_warnings as gap_warnings,

@@ -9,6 +9,7 @@ import xarray as xr
 
 from giblet.alignment.dataset import (
     FilmData,
+    check_gap,
     check_no_overlap,
     gap_trs,
     gap_warnings,
@@ -151,6 +152,7 @@ def film_data(aligned: xr.Dataset, blurred: bool = False) -> FilmData:
     }
     part, run = aligned["part"].values.astype(str), aligned["run"].values.astype(str)
     gap = int(aligned.attrs.get("gap_trs", 1))
+    check_gap(gap, "stimulus" in aligned.coords)
     check_no_overlap(FilmData(film, None, part, run, gap_trs=gap))
     if "bold" not in aligned:
         return FilmData(film, None, part, run, gap_trs=gap)
@@ -169,10 +171,10 @@ def film_data(aligned: xr.Dataset, blurred: bool = False) -> FilmData:
             scale_by_training(regressors, np.flatnonzero(part == "train"))
         )
     subjects = tuple(aligned["subject"].values.astype(str).tolist())
-    return FilmData(film, torch.from_numpy(bold), part, _unbroken(aligned), subjects, gap)
+    return FilmData(film, torch.from_numpy(bold), part, unbroken_runs(aligned), subjects, gap)
 
 
-def _unbroken(aligned: xr.Dataset) -> np.ndarray:
+def unbroken_runs(aligned: xr.Dataset) -> np.ndarray:
     """The run of each TR (n_trs,), with a number where TRs are missing or the film was broken off.
 
     Only TRs of one label follow each other: with a lag, in a window, under the HRF.

@@ -212,6 +212,18 @@ def check_no_overlap(data: FilmData, gap_trs: int = 1, window_trs: int = 40) -> 
     )
 
 
+def check_gap(gap_trs: int, has_stimuli: bool) -> None:
+    """Check that a film's parts have a gap between them; of stimuli it lies in the runs.
+
+    Raises GibletError.
+    """
+    if gap_trs < 1 and not has_stimuli:
+        raise GibletError(
+            "no gap between training and test TRs (gap_trs 0): neighbouring TRs are alike; run "
+            "sync_align again"
+        )
+
+
 def check_apart(seen: Mapping[str, list[np.ndarray]], gap_trs: int) -> None:
     """Check that no TR is in two parts, and that ``gap_trs`` TRs or more lie between any two.
 

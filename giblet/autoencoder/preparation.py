@@ -15,6 +15,7 @@ from giblet.audio.processor import AudioProcessor
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.objective import LatentDistance
 from giblet.autoencoder.pretraining import sound_data, sound_shapes
+from giblet.autoencoder.trained_on import check_sounds, film_record, sounds_record
 from giblet.autoencoder.training import Trained, fit
 from giblet.autoencoder.warm_start import starting_point
 from giblet.config.config import Config
@@ -22,7 +23,8 @@ from giblet.config.config import Config
 
 @dataclass(frozen=True)
 class Preparation:
-    """Arguments of `giblet.autoencoder.training.fit`, and the name of the warm start."""
+    """Arguments of `giblet.autoencoder.training.fit`, the name of the warm start, and the record
+    of what is trained on (`giblet.autoencoder.trained_on`)."""
 
     config: Config
     data: FilmData
@@ -31,6 +33,7 @@ class Preparation:
     sound: LatentDistance | None
     start: Autoencoder | None
     started_from: str
+    trained_on: dict
 
     def fit(self, folder: Path, *, progress: bool = False) -> Trained:
         """Train; checkpoints and logs go into ``folder``."""
@@ -53,18 +56,26 @@ def prepare_training(aligned: xr.Dataset, config: Config) -> Preparation:
     codec = AudioProcessor.from_config(config, aligned.attrs["encoding_mode"]).codec
     shapes = film_shapes(aligned, config.hrf_model, codec.codebook_dim if codec else 0)
     data = film_data(aligned, config.model.hrf_placement == "inputs")
-    return _prepare(data, shapes, codec, config)
+    record = film_record(aligned)
+    return _prepare(data, shapes, codec, config, record)
 
 
 def prepare_pretraining(folders: Mapping[str, Path], config: Config) -> Preparation:
     """For sounds alone: ``folders`` by part, train and validation."""
     processor = AudioProcessor.from_config(config, config.path)
     data = sound_data(folders, processor, config.seed)
-    return _prepare(data, sound_shapes(processor, data), processor.codec, config)
+    record = sounds_record(folders.values())
+    return _prepare(data, sound_shapes(processor, data), processor.codec, config, record)
 
 
-def _prepare(data: FilmData, shapes: Shapes, codec: Codec | None, config: Config) -> Preparation:
+def _prepare(
+    data: FilmData, shapes: Shapes, codec: Codec | None, config: Config, record: dict
+) -> Preparation:
     codebooks = None if codec is None else torch.from_numpy(codec.codebooks())
     sound = None if codec is None else LatentDistance(codec)
     start, started_from = starting_point(shapes, config.model, codebooks)
-    return Preparation(config, data, shapes, codebooks, sound, start, started_from)
+    if start is not None:  # what it has heard, this model has heard
+        heard = {*record["sounds"], *start.facts.get("trained_on", {}).get("sounds", ())}
+        record = record | {"sounds": sorted(heard)}
+    check_sounds(record, record.get("film", "none"))
+    return Preparation(config, data, shapes, codebooks, sound, start, started_from, record)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn, get_origin
 
 from giblet.commands import (
+    audit,
     codec,
     export,
     feature_spaces,
@@ -58,6 +59,7 @@ COMMANDS = {  # in the order in which one uses them
     "levels of the sound": (scans.codec_ladder,),
     "virtual lesions": (scans.lesion,),
     "cross-subject decoding": (model.leave_one_out, model.calibration),
+    "audit": (audit.audit,),
     "export": (export.export,),
     "listening test": (listening_test.make, listening_test.score),
     "codec training": (codec.train, codec.evaluate, codec.compress, codec.decompress),

@@ -87,6 +87,7 @@ def _fit(preparation, model: Path, logs: Path, half: bool = False) -> None:
         "best_epoch": trained.best_epoch,
         "seed": preparation.config.seed,
         "started_from": preparation.started_from,
+        "trained_on": preparation.trained_on,
     }
     table, epochs = summary(trained), trained.history
     with replacing_folder(model) as folder:
@@ -126,6 +127,7 @@ def reconstruct(
     from giblet.audio.processor import AudioProcessor
     from giblet.autoencoder.autoencoder import Autoencoder
     from giblet.brain.regions import find_regions
+    from giblet.evaluation.checks import Evidence, check_evidence
     from giblet.evaluation.moments import difference_table, subject_table
     from giblet.evaluation.reconstruction import reconstruct
     from giblet.evaluation.scores import score_table
@@ -153,10 +155,15 @@ def reconstruct(
         named,
         config.scan,
     )
+    table = score_table(processor.encoding_mode, rows)
+    of_subjects = subject_table(processor.encoding_mode, by_subject)
+    record, clip_seconds = autoencoder.facts.get("trained_on", {}), config.decoding.clip_seconds
+    rest = (table, of_subjects, sounds, processor.sample_rate, clip_seconds)
+    check_evidence(Evidence.of(arrays, record, *rest))
     with replacing_folder(audio) as folder:
         for column, waveform in sounds.items():
             write_sound(folder / f"{column}.wav", waveform, processor.sample_rate)
-    save_table(score_table(processor.encoding_mode, rows), scores)
+    save_table(table, scores)
     gather_tables(scores.parent)
     if differences is not None:
         save_table(difference_table(processor.encoding_mode, compared), differences)
@@ -164,7 +171,7 @@ def reconstruct(
         table = decoded_stimuli(arrays, data, autoencoder, config.decoding, config.seed, named)
         save_table(table, identified)
     if subjects is not None:
-        save_table(subject_table(processor.encoding_mode, by_subject), subjects)
+        save_table(of_subjects, subjects)
 
 
 def report(
@@ -185,6 +192,7 @@ def report(
     from dataclasses import replace
     from urllib.parse import quote
 
+    from giblet.evaluation.evidence import checked_evidence
     from giblet.io.atomic import replacing, replacing_folder
     from giblet.report.figure_table import pictures_of
     from giblet.report.material import Material
@@ -192,6 +200,8 @@ def report(
     from giblet.report.pictures import save_pictures
     from giblet.report.results import load_results, load_scores
 
+    if config.has_film:
+        checked_evidence(results)
     *parts, extras = load_results(results, config, logs)
     if figures is not None:
         link = quote(Path(os.path.relpath(figures, page.parent)).as_posix())

@@ -105,6 +105,7 @@ OPTIONS = {  # "command option" where an option means something else to a comman
     "validation": "another folder of audio files, never trained on",
     "video": "video frames in TRs (.nc)",
     # ---- of one command ----
+    "audit table": "each planted cheat, its check, and whether that caught it (.tsv)",
     "brain_quality quality": "maps of scan quality (.nc)",
     "brain_quality sound": "mel frames in TRs, for the lag between film and scans (.nc)",
     "codec_ladder codes": "codes in TRs, as group_trs writes them (.nc)",

@@ -37,8 +37,10 @@ from giblet.evaluation.scores import (
     code_rows,
     rate_rows,
     reliable_voxels,
+    sound_rows,
     sound_scores,
 )
+from giblet.evaluation.yardsticks import yardsticks
 from giblet.log import progress
 from giblet.stats.intersubject import noise_ceiling
 from giblet.stats.pearson import correlation
@@ -108,6 +110,7 @@ def reconstruct(
         for metric, scores in shifted.items():
             scored.add_null(metric, scores, NULLS[column])
     rows += moment_rows(scored.moments, seed)
+    rows += sound_rows(original, yardsticks(original, rate, seed), rate, seed)
     sounds = {"original": original} | {c: waves[0] for c, waves in estimates.items()}
     subjects = [] if data.bold is None else aligned["subject"].values.astype(str).tolist()
     by_subject = list(subject_rows(scored.moments, subjects))

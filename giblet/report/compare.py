@@ -9,6 +9,7 @@ from giblet.audio.metrics.table import LOWER, METRICS, TRS, metric_of
 from giblet.report.extras import TextTable
 from giblet.report.segments import REFERENCE, paired_metrics
 from giblet.report.tables import (
+    YARDSTICKS,
     Keys,
     ScoreTable,
     build_table,
@@ -22,8 +23,8 @@ from giblet.report.tables import (
 )
 from giblet.report.verdict import LARGEST_P, NULL
 
-COLUMNS = ("codec", "stimulus", "brain", "brain_shuffled", "brain_mean", "brain_group")
-COLUMNS += ("brain_group_shuffled", "nearest_clip")
+COLUMNS = ("codec", *YARDSTICKS, "stimulus", "brain", "brain_shuffled", "brain_mean")
+COLUMNS += ("brain_group", "brain_group_shuffled", "nearest_clip")
 
 
 MEANINGLESS_FROM_BRAIN = ("pesq_wb", "si_sdr_db")  # they do not order sounds so near to noise
@@ -74,6 +75,8 @@ def _table(
     from_brain = shown["column"].map(question_of) == "brain"
     without = from_brain & shown["metric"].isin(MEANINGLESS_FROM_BRAIN)
     without |= (shown["path"] != REFERENCE) & (shown["metric"] == NEEDS_PHASE)
+    # the same for every feature type
+    without |= shown["column"].isin(YARDSTICKS) & (shown["path"] != shown["path"].min())
     shown = shown[~without]
     cells = shown.set_index(["path", "column", "metric"], verify_integrity=True)
     return build_table(cells, list(cells.index), title, simulated, faint)

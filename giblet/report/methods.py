@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 
 from giblet.audio.feature_types import FEATURE_TYPES
-from giblet.audio.metrics.table import METRICS
+from giblet.audio.metrics.table import METRICS, segment_metrics
 from giblet.config.config import Config
 from giblet.report.extras import training_start
-from giblet.report.segments import paired_metrics
 
 REFERENCES = {
     "Défossez et al., 2022": "Défossez A, Copet J, Synnaeve G, Adi Y (2022). High fidelity neural "
@@ -23,7 +22,7 @@ REFERENCES = {
     "Nastase et al., 2019": "Nastase SA, Gazzola V, Hasson U, Keysers C (2019). Measuring shared "
     "responses across subjects using intersubject correlation. Soc. Cogn. Affect. Neurosci. 14, "
     "667–685.",
-} | dict(metric.reference for metric in METRICS.values() if metric.reference)
+} | dict(metric.reference for metric in segment_metrics() if metric.reference)
 _CODECS = {"facebook/encodec": "Défossez et al., 2022", "descript/dac": "Kumar et al., 2023"}
 _HRFS = {"spm": "SPM's", "glover": "Glover's"}
 
@@ -90,7 +89,8 @@ def _training(facts: Mapping, models: Mapping[str, Mapping]) -> list[str]:
 
 def _scores() -> list[str]:
     """The scores of sound, with their references."""
-    return [metric.method or metric.label for metric in paired_metrics()]
+    named = [metric for metric in segment_metrics() if metric.compared or metric.method]
+    return [metric.method or metric.label for metric in named]
 
 
 def _scans(facts: Mapping) -> list[str]:

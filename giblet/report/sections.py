@@ -29,6 +29,7 @@ from giblet.report.level_figure import level_section
 from giblet.report.listen import band_ticks, listening, moments_text
 from giblet.report.material import Material
 from giblet.report.methods import methods_text, references
+from giblet.report.metric_agreement import agreement_table
 from giblet.report.peaks import peak_tables
 from giblet.report.provenance import provenance
 from giblet.report.score import has_score, score_section
@@ -119,6 +120,7 @@ def _scores(material: Material) -> dict:
         "differences": difference_tables(differences, simulated),
         "lower_is_better": lower_is_better(),
         "baselines": baseline_tables(extras.baselines, list(scores["path"].unique()), simulated),
+        "agreement": agreement_table(segments),
         "published": [*ours(scores), *CODECS],
         "published_decoding": DECODING,
         "tables": score_tables(scores, simulated, faint),

@@ -17,13 +17,20 @@ COLUMN_NAMES = {
     "brain_group": "brain, subjects together",
     "brain_group_shuffled": "subjects together, shuffled",
     "nearest_clip": "nearest clip (retrieval)",
+    "original_noise_10db": "original in noise, 10 dB",
+    "original_noise_0db": "original in noise, 0 dB",
+    "original_elsewhere": "original of another moment",
 }
+YARDSTICKS = tuple(name for name in COLUMN_NAMES if name.startswith("original_"))
 ALONE = {"encodec": "codec"}  # without the model; of the others, "label + vocoder"
 
 COLUMNS = {
     "original": "the film's own sound",
     "codec": "sound → features → sound, without the model: the ceiling of the other columns "
     "(codec in scores.tsv)",
+    "original_noise_10db": "yardstick: the film's sound in noise of its spectrum, 10 dB below",
+    "original_noise_0db": "yardstick: the same, as loud as the sound",
+    "original_elsewhere": "yardstick: the film's sound of half the test part later",
     "stimulus": "sound → bottleneck → sound: autoencoding",
     "unigram": "null: every code guessed from how often it occurs in training",
     "brain": "BOLD → bottleneck → sound: decoding",
@@ -149,6 +156,8 @@ def form_label(feature_type: str, column: str) -> str:
     ('codec', 'mel + Griffin-Lim', 'mel')
     """
     name = feature_label(feature_type)
+    if column in YARDSTICKS:
+        return "the film's sound"
     if column != "codec":
         return name
     vocoder = FEATURE_TYPES.get(feature_type, FEATURE_TYPES["mel"]).vocoder  # MATCHED is mel

@@ -90,8 +90,8 @@ def phase_randomised(shown, tmp_path_factory):
         warnings.simplefilter("ignore")  # Lightning's advice on workers and intervals
         train(aligned, folder / "model", folder / "logs", CONFIG)
     scores = folder / "scores" / "mel.tsv"
-    model, sounds = folder / "model", folder / "sounds"
-    reconstruct(shown / "film.mp4", aligned, model, sounds, scores, CONFIG)
+    model, sounds, compared = folder / "model", folder / "sounds", folder / "differences.tsv"
+    reconstruct(shown / "film.mp4", aligned, model, sounds, scores, CONFIG, differences=compared)
     return folder
 
 
@@ -118,6 +118,14 @@ def test_a_null_predicts_no_bold(phase_randomised):
 
 def test_a_null_tells_no_moment(phase_randomised):
     assert_nothing_is_identified(load_table(phase_randomised / "scores" / "mel.tsv"))
+
+
+def test_a_null_differs_from_shuffled_bold_on_no_row(phase_randomised):
+    """Every metric of codes, sound and bottleneck, corrected for their number (Bonferroni)."""
+    table = load_table(phase_randomised / "differences.tsv")
+    table = table[(table["baseline"] == "brain_shuffled") & table["p"].notna()]
+    assert len(table) >= 5
+    assert (table["p"] > 0.05 / len(table)).all(), table
 
 
 def test_a_null_is_said_to_be_one_wherever_it_goes(phase_randomised):

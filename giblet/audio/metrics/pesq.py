@@ -5,7 +5,6 @@ process: run as a script, it reads pairs of sounds and prints their scores.
 """
 
 import struct
-import subprocess
 import sys
 from collections.abc import Sequence
 
@@ -13,9 +12,7 @@ import numpy as np
 
 _RATE_HZ = 16000
 _MIN_SAMPLES = 16000  # 1 s
-_PAIRS_PER_CHILD = 64  # about 60 MB of 8 s segments at a time
 _CHILD = [sys.executable, "-P", __file__]  # -P: modules beside this file are not the child's
-_READY = b"ready"
 
 
 def pesq_scores(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]:
@@ -35,34 +32,18 @@ def pesq_scores(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]:
     for reference, estimate in pairs:
         if len(reference) != len(estimate):
             raise ValueError(f"reference has {len(reference)} samples, estimate {len(estimate)}")
+    from giblet.audio.metrics.child import scores_in_child  # not in the child, which has no giblet
+
     long_enough = [pair for pair in pairs if len(pair[0]) >= _MIN_SAMPLES]
-    scores: list[float] = []
-    while len(scores) < len(long_enough):
-        scores += _scores_until_crash(long_enough[len(scores) :][:_PAIRS_PER_CHILD])
-    scored = iter(scores)
+    scored = iter(scores_in_child(long_enough, _CHILD, "pesq"))
     return [next(scored) if len(pair[0]) >= _MIN_SAMPLES else np.nan for pair in pairs]
-
-
-def _scores_until_crash(batch: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]:
-    """Scores of the first pairs of ``batch``, at least one; NaN for the pair that crashed."""
-    sent = b"".join(struct.pack("<q", len(pair[0])) + _packed(pair) for pair in batch)
-    child = subprocess.run(_CHILD, input=sent, capture_output=True)
-    lines = child.stdout.split()
-    if child.returncode == 1 or not lines or lines[0] != _READY:
-        raise RuntimeError(f"PESQ does not run (pip install pesq): {child.stderr.decode()[-500:]}")
-    scores = [float(line) for line in lines[1:]]
-    return scores if len(scores) == len(batch) else [*scores, np.nan]
-
-
-def _packed(pair: tuple[np.ndarray, np.ndarray]) -> bytes:
-    return np.stack(pair).astype("<f4").tobytes()
 
 
 def _serve() -> None:
     """The child process: reads pairs of sounds and prints their scores, one per line."""
     from pesq import PesqError, pesq
 
-    print(_READY.decode(), flush=True)
+    print("ready", flush=True)
     while header := sys.stdin.buffer.read(8):
         (n_samples,) = struct.unpack("<q", header)
         pair = np.frombuffer(sys.stdin.buffer.read(2 * 4 * n_samples), "<f4").reshape(2, n_samples)

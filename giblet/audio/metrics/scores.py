@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from giblet.audio.metrics.distances import log_mel_floor
+from giblet.audio.metrics.metric import Pair
 from giblet.audio.metrics.segment import Segment
 from giblet.audio.metrics.speech import segment_edges
-from giblet.audio.metrics.table import SPEECH, Metric, Pair, metric_of, segment_metrics
+from giblet.audio.metrics.table import SPEECH, Metric, metric_of, segment_metrics
 from giblet.io.validation import check_waveform
 from giblet.log import progress
 

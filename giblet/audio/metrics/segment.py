@@ -7,6 +7,8 @@ import numpy as np
 
 from giblet.audio.metrics.distances import envelopes, log_mel_db, resampled_for_stoi
 from giblet.audio.metrics.speech import SPEECH_RATE_HZ, has_signal, speech_share
+from giblet.audio.metrics.visqol import VISQOL_RATE_HZ
+from giblet.audio.metrics.voice import Voice, centroids_hz, voice_of
 
 MIN_SPEECH_SHARE = 0.5  # of a segment, for metrics of speech
 
@@ -37,12 +39,26 @@ class Segment:
         return soxr.resample(self.waveform.astype(np.float32), self.sample_rate, SPEECH_RATE_HZ)
 
     @cached_property
+    def at_48k(self) -> np.ndarray:
+        import soxr
+
+        return soxr.resample(self.waveform.astype(np.float32), self.sample_rate, VISQOL_RATE_HZ)
+
+    @cached_property
     def for_stoi(self) -> np.ndarray:
         return resampled_for_stoi(self.waveform, self.sample_rate)
 
     @cached_property
     def envelopes(self) -> np.ndarray:
         return envelopes(self.at_16k)
+
+    @cached_property
+    def voice(self) -> Voice:
+        return voice_of(self.at_16k)
+
+    @cached_property
+    def centroids(self) -> np.ndarray:
+        return centroids_hz(self.waveform, self.sample_rate)
 
     @cached_property
     def log_mel(self) -> np.ndarray:

@@ -4,8 +4,7 @@ A new score of sound is a function and its entry here. A score of codes or of BO
 its module in ``giblet.evaluation``, and has its entry here too.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -16,125 +15,27 @@ from giblet.audio.metrics.distances import (
     si_sdr_db,
     stoi,
 )
+from giblet.audio.metrics.metric import (
+    BOLD,
+    BOTTLENECK,
+    CLIPS,
+    CODES,
+    FEATURES,
+    HIGHER,
+    LOWER,
+    SEGMENTS,
+    SOUND,
+    SOUND_CLIPS,
+    SPEECH,
+    SPEECH_SEGMENTS,
+    SUBJECTS,
+    TRS,
+    Metric,
+    per_pair,
+)
 from giblet.audio.metrics.pesq import pesq_scores
-from giblet.audio.metrics.segment import Segment
-
-HIGHER, LOWER = "higher", "lower"
-# What a metric applies to.
-SPEECH, SOUND, SOUND_CLIPS = "segments with speech", "segments of sound", "clips of decoded sound"
-BOTTLENECK, CODES, BOLD, FEATURES = "bottleneck", "codes", "BOLD", "features of sound"
-TRS, CLIPS, SEGMENTS, SUBJECTS = "TRs", "clips", "segments", "subjects"
-
-Pair = tuple[Segment, Segment]  # reference, estimate
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One score: how it is computed, read and printed.
-
-    name
-        In ``scores.tsv``.
-    label, unit
-        In the report.
-    decimals
-        As printed.
-    applies_to
-        ``SPEECH``, ``SOUND``, ``BOTTLENECK``, ``SOUND_CLIPS``, ``CODES``, ``BOLD``, ``FEATURES``.
-    direction
-        ``HIGHER`` or ``LOWER`` is better; empty where neither is.
-    lowest, best, chance
-        Values, where there are such.
-    counted
-        What ``n`` counts in the table of scores.
-    moment
-        What one score by moment is of: ``TRS``, ``CLIPS`` or ``SEGMENTS``.
-    function
-        Of sound: pairs of segments (reference, estimate) → one score each, NaN for none.
-    scores_silence
-        Whether there is a score where one of a pair is silent.
-    average
-        Over segments.
-    unscored
-        Why a segment has no score.
-    n_way
-        Of identification: how many there are to choose from.
-    compared
-        Shown where feature types are compared, and, if of sound, tested in pairs.
-    of_lesions
-        Whether sounds of lesions get this score.
-    against_null
-        Whether it decides if decoded sound is better than the null.
-    n_shifts
-        Circular shifts of the null that are scored, at most: fewer of a slow metric.
-    note
-        How it is read, where direction and values do not say it.
-    method, reference
-        In the methods text: the name with its short reference; short → full reference.
-    """
-
-    name: str
-    label: str
-    unit: str = ""
-    decimals: int = 3
-    applies_to: str = ""
-    direction: str = ""
-    lowest: float | None = None
-    best: float | None = None
-    chance: float | None = None
-    counted: str = ""
-    moment: str = ""
-    function: Callable[[Sequence[Pair]], Sequence[float]] | None = None
-    scores_silence: bool = False
-    average: Callable = np.mean
-    unscored: str = ""
-    n_way: int = 0
-    compared: bool = False
-    of_lesions: bool = False
-    against_null: bool = False
-    n_shifts: int = 20
-    note: str = ""
-    method: str = ""
-    reference: tuple[str, str] | None = None
-
-    @property
-    def heading(self) -> str:
-        """Label and unit."""
-        return f"{self.label} ({self.unit})" if self.unit else self.label
-
-    @property
-    def reading(self) -> str:
-        """The direction and the limits of a value, in words.
-
-        >>> [METRICS[name].reading for name in ("pesq_wb", "stoi", "si_sdr_db", "sync_error_ms")]
-        ['1 to 4.64, higher is better', 'up to 1, higher is better', 'higher is better', \
-'0 is best; median']
-        >>> METRICS["identification_2way"].reading
-        'chance 0.5, best 1'
-        """
-        if self.note or not self.direction:
-            return self.note
-        better = f"{self.direction} is better"
-        if self.chance is not None:
-            better = f"chance {self.chance:g}, best {self.best:g}"
-        elif self.best == 0:
-            better = "0 is best"
-        elif self.best is not None:
-            start = "up to" if self.lowest is None else f"{self.lowest:g} to"
-            better = f"{start} {self.best:g}, {better}"
-        return better + ("; median" if self.average is np.median else "")
-
-    @property
-    def is_p(self) -> bool:
-        """Whether this is the p-value of another metric, whose name it has before ``_p``."""
-        return self.name.endswith("_p")
-
-
-def per_pair(
-    function: Callable[[Segment, Segment], float],
-) -> Callable[[Sequence[Pair]], list[float]]:
-    """``function`` of one pair, for many pairs."""
-    return lambda pairs: [function(reference, estimate) for reference, estimate in pairs]
-
+from giblet.audio.metrics.visqol import visqol_scores
+from giblet.audio.metrics.voice import centroid_error_octaves, f0_error_cents, hnr_error_db
 
 METRICS = {
     metric.name: metric
@@ -147,7 +48,7 @@ METRICS = {
             direction=HIGHER,
             lowest=1,
             best=4.64,
-            counted="speech segments",
+            counted=SPEECH_SEGMENTS,
             moment=SEGMENTS,
             function=lambda pairs: pesq_scores([(r.at_16k, e.at_16k) for r, e in pairs]),
             unscored="silence, or PESQ found no speech",
@@ -247,6 +148,77 @@ METRICS = {
             n_shifts=4,
             average=np.median,
             unscored="silence",
+        ),
+        Metric(
+            name="visqol",
+            label="ViSQOL (audio)",
+            decimals=2,
+            applies_to=SOUND,
+            direction=HIGHER,
+            lowest=1,
+            best=4.75,
+            counted=SEGMENTS,
+            moment=SEGMENTS,
+            function=lambda pairs: visqol_scores([(r.at_48k, e.at_48k) for r, e in pairs]),
+            n_shifts=1,
+            needs="visqol",
+            unscored="silence, or too short",
+            method="ViSQOL, audio mode (Chinen et al., 2020)",
+            reference=(
+                "Chinen et al., 2020",
+                "Chinen M, Lim FSC, Skoglund J, Gureev N, O'Gorman F, Hines A (2020). ViSQOL v3: "
+                "an open source production ready objective speech and audio metric. QoMEX 2020.",
+            ),
+        ),
+        Metric(
+            name="f0_error_cents",
+            label="F0 error",
+            unit="cents",
+            decimals=0,
+            applies_to=SOUND,
+            direction=LOWER,
+            best=0,
+            counted=SEGMENTS,
+            moment=SEGMENTS,
+            function=per_pair(lambda r, e: f0_error_cents(r.voice, e.voice)),
+            n_shifts=4,
+            unscored="silence, or no pitch in both",
+            method="errors of F0 and of the harmonics-to-noise ratio (Boersma, 1993)",
+            reference=(
+                "Boersma, 1993",
+                "Boersma P (1993). Accurate short-term analysis of the fundamental frequency and "
+                "the harmonics-to-noise ratio of a sampled sound. Proc. Inst. Phonetic Sci. "
+                "Amsterdam 17, 97–110.",
+            ),
+        ),
+        Metric(
+            name="hnr_error_db",
+            label="HNR error",
+            unit="dB",
+            decimals=1,
+            applies_to=SOUND,
+            direction=LOWER,
+            best=0,
+            counted=SEGMENTS,
+            moment=SEGMENTS,
+            function=per_pair(lambda r, e: hnr_error_db(r.voice, e.voice)),
+            n_shifts=4,
+            unscored="silence, or no pitch in the original",
+        ),
+        Metric(
+            name="centroid_error_octaves",
+            label="Spectral centroid error",
+            unit="octaves",
+            decimals=2,
+            applies_to=SOUND,
+            direction=LOWER,
+            best=0,
+            counted=SEGMENTS,
+            moment=SEGMENTS,
+            function=per_pair(lambda r, e: centroid_error_octaves(r.centroids, e.centroids)),
+            n_shifts=4,
+            unscored="silence",
+            method="spectral centroid error",
         ),
         Metric(
             name="code_accuracy",
@@ -375,8 +347,12 @@ def metric_of(name: str) -> Metric:
 
 
 def segment_metrics() -> list[Metric]:
-    """The metrics that score segments of sound, in the order of the table."""
-    return [metric for metric in METRICS.values() if metric.function is not None]
+    """The metrics that score segments of sound, in the order of the table.
+
+    Not those of packages that are not installed.
+    """
+    scoring = [metric for metric in METRICS.values() if metric.function is not None]
+    return [metric for metric in scoring if not metric.needs or find_spec(metric.needs)]
 
 
 def identification_metrics(applies_to: str, moment: str) -> list[Metric]:

@@ -1,0 +1,50 @@
+"""Reads what the checks of results need from the results folder of a data set."""
+
+from pathlib import Path
+
+import soundfile
+
+from giblet.audio.feature_types import FEATURE_TYPES
+from giblet.audio.files import read_sound
+from giblet.errors import GibletError
+from giblet.evaluation.checks import Evidence, check_evidence
+from giblet.io.arrays import open_arrays
+from giblet.io.schema import ALIGNED
+from giblet.io.tables import load_json, load_table
+
+
+def checked_evidence(results: Path, clip_seconds: float | None = None) -> dict[str, Evidence]:
+    """Feature type → its evidence, checked. Raises GibletError for what fails, with its folder."""
+    evidence = {}
+    for name in FEATURE_TYPES:
+        files = (f"scores/{name}.tsv", f"audio/{name}/original.wav", f"aligned/{name}.nc")
+        if not all((results / file).is_file() for file in files):
+            continue
+        evidence[name] = load_evidence(results, name, clip_seconds)
+        try:
+            check_evidence(evidence[name])
+        except GibletError as error:
+            raise GibletError(f"{results}: {name}: {error}") from None
+    return evidence
+
+
+def load_evidence(results: Path, feature_type: str, clip_seconds: float | None = None) -> Evidence:
+    """What was made of one feature type; ``clip_seconds`` as in `Evidence`."""
+    with open_arrays(results / "aligned" / f"{feature_type}.nc", *ALIGNED) as arrays:
+        aligned = arrays.drop_vars(["bold", "regressors"], errors="ignore").load()
+    scores = load_table(results / "scores" / f"{feature_type}.tsv")
+    by_subject = results / "subjects" / f"{feature_type}.tsv"
+    subjects = load_table(by_subject) if by_subject.is_file() else None
+    model = results / "model" / feature_type / "config.json"
+    files = sorted((results / "audio" / feature_type).glob("*.wav"))
+    rate = soundfile.info(files[0]).samplerate
+    sounds = {file.stem: read_sound(file, rate) for file in files}
+    record = load_json(model).get("trained_on", {}) if model.is_file() else {}
+    return Evidence.of(aligned, record, scores, subjects, sounds, rate, clip_seconds)
+
+
+def recorded_clip_seconds(results: Path) -> float | None:
+    """``decoding.clip_seconds`` of the last run of the workflow; None if it recorded none."""
+    if not (run := results / "run.json").is_file():
+        return None
+    return load_json(run).get("config", {}).get("decoding", {}).get("clip_seconds")
