@@ -65,7 +65,10 @@ def rules():
 
 RULES = rules()
 JOBS = sorted(RULES.keys() - {"reconstruct_audio"})
-VERBS = {rule: rule for rule in JOBS} | {"train_codec": "codec train"}
+VERBS = {rule: rule for rule in JOBS} | {
+    "train_codec": "codec train",
+    "render_music": "music render",
+}
 
 
 def test_the_rules_are_those_that_were_agreed():
@@ -74,7 +77,7 @@ def test_the_rules_are_those_that_were_agreed():
         *("sound_features", "word_features", "read_score", "score_features", "reconstruct_score"),
         *("simulate_bold", "load_bold", "convolve_hrf", "brain_quality", "sync_align"),
         *("train", "reconstruct", "reconstruct_audio", "report", "train_codec"),
-        *("join_stimuli", "pretrain", "lesion", "leave_one_out", "export"),
+        *("render_music", "join_stimuli", "pretrain", "lesion", "leave_one_out", "export"),
     }
     assert COSTS.keys() == set(JOBS)
 
@@ -328,6 +331,15 @@ def test_a_score_adds_its_rules_and_is_a_modality_like_the_others(tmp_path):
     assert planned(tmp_path, score="auto") == without | score
     target = planned(tmp_path, "reconstruct_score", score="auto")
     assert target["reconstruct_score"] == target["read_score"] == target["train"] == 1
+
+
+def test_the_music_demo_renders_its_sound_from_its_score(tmp_path):
+    music = {"film": "demo_music", "score": "auto", "annotations": "auto"}
+    jobs = planned(tmp_path, "brain_quality", **music)
+    once = {"render_music", "extract_mel", "read_score", "score_features", "simulate_bold"}
+    assert all(jobs[rule] == 1 for rule in once)
+    unscored = planned(tmp_path, "extract_mel", **music | {"score": "none"})
+    assert unscored == {"render_music": 1, "extract_mel": 1}
 
 
 def test_a_rendered_score_is_on_the_films_trs(tmp_path):

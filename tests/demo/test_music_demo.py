@@ -15,6 +15,7 @@ from giblet.alignment.regressors import film_regressors
 from giblet.audio.processor import AudioProcessor
 from giblet.brain.bold import load_bids, null_series
 from giblet.brain.regions import find_regions
+from giblet.commands.music import render
 from giblet.config.config import parse_config
 from giblet.demo import music_path
 from giblet.demo.bids_writer import simulate_listeners
@@ -37,15 +38,23 @@ OWN = {
     "tonal": "score_harmony",
     "form": "score_form",
 }
-SCORE = music_path().with_suffix(".mid")
+SCORE = music_path()
 QUICK = {"n_permutations": 5, "n_shifts": 200, "n_iter": CONFIG.quality.n_iter}
 
 
 @pytest.fixture(scope="module")
-def scans(tmp_path_factory):
+def music(tmp_path_factory):
+    """The sound, as rule ``render_music`` makes it."""
+    path = tmp_path_factory.mktemp("music") / "demo_music.wav"
+    render(SCORE, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def scans(tmp_path_factory, music):
     """Three listeners' scans of the voxels in regions, and these regions."""
     folder = tmp_path_factory.mktemp("listeners") / "bids"
-    heard = listening_features(music_path(), SCORE)
+    heard = listening_features(music, SCORE)
     simulate_listeners(folder, *heard, T_R, n_subjects=3, resolution_mm=12)
     arrays = load_bids(folder, high_pass_hz=CONFIG.scan.high_pass_hz)
     regions = find_regions(arrays, folder)
@@ -55,10 +64,10 @@ def scans(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def sound(scans):
+def sound(scans, music):
     """Regressors of the sound."""
     processor = AudioProcessor.from_config(CONFIG, CONFIG.path)
-    features, _ = processor.audio_to_features(music_path(), max_trs=N_TRS)
+    features, _ = processor.audio_to_features(music, max_trs=N_TRS)
     film = xr.Dataset({"audio": (("tr", "row", "frame"), features)})
     return film_regressors(film, scans[0], T_R, "spm", processor)
 
