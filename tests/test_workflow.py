@@ -65,7 +65,10 @@ def rules():
 
 RULES = rules()
 JOBS = sorted(RULES.keys() - {"reconstruct_audio"})
-VERBS = {rule: rule for rule in JOBS} | {"train_codec": "codec train"}
+VERBS = {rule: rule for rule in JOBS} | {
+    "train_codec": "codec train",
+    "render_music": "music render",
+}
 
 
 def test_the_rules_are_those_that_were_agreed():
@@ -75,7 +78,7 @@ def test_the_rules_are_those_that_were_agreed():
         *("simulate_bold", "load_bold", "convolve_hrf", "brain_quality", "sync_align"),
         *("train", "reconstruct", "reconstruct_audio", "report", "train_codec"),
         *("join_stimuli", "pretrain", "lesion", "codec_ladder", "leave_one_out", "calibration"),
-        "export",
+        *("render_music", "export"),
     }
     assert COSTS.keys() == set(JOBS)
 
@@ -332,6 +335,15 @@ def test_a_score_adds_its_rules_and_is_a_modality_like_the_others(tmp_path):
     for settings, given in (({"score": "auto"}, True), ({}, False)):
         done = ask(tmp_path, "--dry-run", "--printshellcmds", "lesion", **SIMULATED, **settings)
         assert ("--score=results/tiny/features/score.nc" in done.stdout) == given
+
+
+def test_the_music_demo_renders_its_sound_from_its_score(tmp_path):
+    music = {"film": "demo_music", "score": "auto", "annotations": "auto"}
+    jobs = planned(tmp_path, "brain_quality", **music)
+    once = {"render_music", "extract_mel", "read_score", "score_features", "simulate_bold"}
+    assert all(jobs[rule] == 1 for rule in once)
+    unscored = planned(tmp_path, "extract_mel", **music | {"score": "none"})
+    assert unscored == {"render_music": 1, "extract_mel": 1}
 
 
 def test_a_rendered_score_is_on_the_films_trs(tmp_path):

@@ -201,7 +201,7 @@ class Config(Section):
     @property
     def is_music_demo(self) -> bool:
         """Whether the film is the bundled music."""
-        return self.film == "demo_music"
+        return self.film == "demo_music" and not self.has_stimuli
 
     @property
     def has_stimuli(self) -> bool:

@@ -14,8 +14,8 @@ def annotations_path() -> Path:
 
 
 def music_path() -> Path:
-    """The bundled music: eight songs by Robert Franz, rendered; its score lies beside it (.mid)."""
-    return Path(__file__).with_name("demo_music.m4a")
+    """The bundled music: eight songs by Robert Franz (MIDI); rule ``render_music`` plays them."""
+    return Path(__file__).with_name("demo_music.mid")
 
 
 def known_songs_path() -> Path:

@@ -55,7 +55,7 @@ def simulate_listeners(
     form: np.ndarray,
     t_r: float,
     *,
-    stim_file: str = "demo_music.m4a",
+    stim_file: str = "demo_music.wav",
     **options: Any,
 ) -> None:
     """Simulate subjects who listen to the music whose features are given, and write their scans.

@@ -224,9 +224,11 @@ def _resampled(hearing: Hearing, pieces: list[Notes], after: Notes, generator) -
 
 def _joined(*parts: Notes) -> Notes:
     """All notes of the parts, without beats."""
-    columns = ("onset", "duration", "pitch", "velocity")
-    joined = (np.concatenate([getattr(part, name) for part in parts]) for name in columns)
-    return Notes.from_unsorted(*joined)
+    onset, duration, pitch, velocity = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("onset", "duration", "pitch", "velocity")
+    )
+    return Notes.from_unsorted(onset, duration, pitch, velocity)
 
 
 def _only(notes: Notes, mask: np.ndarray) -> Notes:

@@ -19,7 +19,7 @@ def synthesize(notes: Notes, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     Eight decaying harmonics in equal temperament, A4 at 440 Hz, as loud as the velocity says
     (amplitude with its square). The whole is scaled so that its peak is 0.8.
     """
-    n_samples = count_samples(notes.end + _RELEASE_SECONDS, sample_rate) + 1
+    n_samples = count_samples(sound_seconds(notes), sample_rate) + 1
     sound = np.zeros(n_samples, np.float32)
     for onset, duration, pitch, velocity in zip(
         notes.onset, notes.duration, notes.pitch, notes.velocity, strict=True
@@ -31,17 +31,25 @@ def synthesize(notes: Notes, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     return sound * np.float32(_PEAK / peak) if peak > 0 else sound
 
 
+def sound_seconds(notes: Notes) -> float:
+    """Length of the sound of notes, s: to the end of the last one's release."""
+    return notes.end + _RELEASE_SECONDS
+
+
 def _tone(duration: float, pitch: int, sample_rate: int) -> np.ndarray:
-    """One note with its release, as if of velocity 127."""
+    """One note with its release, as if of velocity 127.
+
+    Harmonic k is the imaginary part of z**k / k**1.5, where z turns and decays as the fundamental
+    does.
+    """
     times = sample_times(duration + _RELEASE_SECONDS, sample_rate)
     fundamental = _A4_HZ * 2 ** ((pitch - _A4) / 12)
     decay = _DECAY_SECONDS * 2 ** ((60 - pitch) / 24)
-    tone = np.zeros(len(times))
-    for k in range(1, _N_HARMONICS + 1):
-        if k * fundamental < nyquist_hz(sample_rate):
-            tone += (
-                np.sin(2 * np.pi * k * fundamental * times) * np.exp(-k * times / decay) / k**1.5
-            )
+    z = np.exp((2j * np.pi * fundamental - 1 / decay) * times)
+    harmonics = [k for k in range(1, _N_HARMONICS + 1) if k * fundamental < nyquist_hz(sample_rate)]
+    tone = np.zeros(len(times), complex)
+    for k in reversed(harmonics):
+        tone = (tone + k**-1.5) * z
     envelope = np.minimum(times / _ATTACK_SECONDS, 1)
     envelope *= np.clip((duration + _RELEASE_SECONDS - times) / _RELEASE_SECONDS, 0, 1)
-    return (tone * envelope).astype(np.float32)
+    return (tone.imag * envelope).astype(np.float32)

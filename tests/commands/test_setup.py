@@ -105,6 +105,18 @@ def test_a_score_beside_the_film_is_named_and_checked(film, tmp_path, capsys):
     assert "\nscore: " not in first_config(film)
 
 
+def test_the_music_demo_is_measured_before_its_sound_is_rendered():
+    config = parse_config({"film": "demo_music", "dataset": "music", "score": "auto"})
+    sizes, lines, problems = measure(config)
+    assert not problems
+    assert lines[0].endswith("demo_music.mid, 548 s, from which render_music makes the sound")
+    assert any("demo_music.mid, 5979 notes" in line for line in lines)
+    assert (sizes.n_trs, sizes.has_score) == (365, True)
+    assert sizes.film_mb == pytest.approx(26.3, abs=0.1)
+    jobs = [need.job for need in main_job_needs(sizes, config)]
+    assert jobs[0] == "render_music"
+
+
 def test_what_was_written_is_said_and_what_to_do_next(film, tmp_path, capsys, monkeypatch):
     """The commands are ones that can be given, from the folder of the config."""
     monkeypatch.chdir(tmp_path)

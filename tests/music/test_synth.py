@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from giblet.music.notes import Notes
-from giblet.music.synth import synthesize
+from giblet.music.synth import sound_seconds, synthesize
 
 RATE = 24000
 
@@ -19,6 +19,25 @@ def test_a_note_has_its_frequency(pitch, hertz):
     sound = synthesize(one(pitch=pitch), RATE)
     spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound))))
     assert spectrum.argmax() * RATE / len(sound) == pytest.approx(hertz, abs=1.5)
+
+
+def test_a_note_is_the_sum_of_decaying_harmonics():
+    sound = synthesize(one(duration=0.5, pitch=100), RATE)  # four of eight lie below 12 kHz
+    times = np.arange(round(0.58 * RATE)) / RATE
+    hertz, decay = 440 * 2 ** (31 / 12), 1.2 * 2 ** (-40 / 24)
+    harmonics = [
+        np.sin(2 * np.pi * k * hertz * times) * np.exp(-k * times / decay) / k**1.5
+        for k in range(1, 5)
+    ]
+    envelope = np.minimum(times / 0.005, 1) * np.clip((0.58 - times) / 0.08, 0, 1)
+    expected = sum(harmonics) * envelope
+    expected *= 0.8 / np.abs(expected).max()
+    np.testing.assert_allclose(sound[: len(times)], expected, atol=1e-6)
+
+
+def test_the_sound_is_as_long_as_it_is_said_to_be():
+    notes = one(onset=0.3, duration=0.7)
+    assert len(synthesize(notes, RATE)) / RATE == pytest.approx(sound_seconds(notes), abs=1e-4)
 
 
 def test_a_note_begins_and_ends_in_time():

@@ -1,5 +1,30 @@
 """From the film to features per TR: audio, video, text."""
 
+if SETTINGS.is_music_demo:
+
+    rule render_music:
+        """Render the bundled music, the film of the music demo, from its score."""
+        input:
+            piece=MUSIC,
+        output:
+            sound=f"{RESULTS}/demo_music.wav",
+        log:
+            f"{LOGS}/render_music.log",
+        benchmark:
+            f"{TIMES}/render_music.tsv"
+        conda:
+            "../envs/giblet.yaml"
+        threads: cores("render_music")
+        resources:
+            mem_mb=memory("render_music"),
+            runtime=runtime("render_music"),
+        params:
+            source=source_fingerprint("music render"),
+        shell:
+            '"$GIBLET_PYTHON" -m giblet music render --piece={input.piece:q}'
+            " --sound={output.sound:q} 2>&1 | tee -i {log:q}"
+
+
 if SETTINGS.has_stimuli:
 
     rule join_stimuli:

@@ -66,8 +66,11 @@ RESULTS = f"results/{SETTINGS.dataset}"
 LOGS = f"logs/{SETTINGS.dataset}"
 TIMES = f"{RESULTS}/times"
 FILM = [] if not SETTINGS.has_film else SETTINGS.film
-if SETTINGS.is_demo or SETTINGS.is_music_demo:
-    FILM = short(film_path() if SETTINGS.is_demo else music_path())
+MUSIC = short(music_path())
+if SETTINGS.is_demo:
+    FILM = short(film_path())
+elif SETTINGS.is_music_demo:
+    FILM = f"{RESULTS}/demo_music.wav"
 STIMULI, STIMULUS_WORDS, STIMULUS_SCORES, COMPANIONS = [], [], [], []
 if SETTINGS.has_stimuli:
     FILM = f"{RESULTS}/stimuli.wav"
@@ -112,6 +115,8 @@ else:
 
 if SETTINGS.has_stimuli:
     SCORE = STIMULUS_TABLE if STIMULUS_SCORES else None
+elif SETTINGS.is_music_demo:
+    SCORE = find_score(MUSIC, SETTINGS.score)
 else:
     SCORE = find_score(FILM, SETTINGS.score) if SETTINGS.has_film else None
 if SETTINGS.score not in ("none", "auto") and not SETTINGS.has_film:
@@ -186,7 +191,7 @@ def no_film(_):
     )
 
 
-if not SETTINGS.has_stimuli:
+if not SETTINGS.has_stimuli and not SETTINGS.is_music_demo:
     FILM = there("film", [FILM]) if SETTINGS.has_film else no_film
 if ANNOTATIONS and not SETTINGS.has_stimuli:
     ANNOTATIONS = there("annotations", [ANNOTATIONS])

@@ -2,8 +2,8 @@
 
 ``LIEDER``: the songs of Robert Franz's op. 1 and op. 10 as MIDI under OpenScore's names, converted
 from https://github.com/OpenScore/Lieder at bca122458de6 (CC0 1.0) by partitura 1.9.0, without
-repeats. Writes ``demo_music.mid``, eight of them one after another, ``demo_music.m4a``, their
-sound, and ``known_songs.mid``, ten others, which the simulated listeners know.
+repeats. Writes ``demo_music.mid``, eight of them one after another, and ``known_songs.mid``, ten
+others, which the simulated listeners know.
 """
 
 import argparse
@@ -15,11 +15,8 @@ import numpy as np
 
 from giblet.demo import known_songs_path, music_path
 from giblet.errors import GibletError
-from giblet.io.atomic import replacing
 from giblet.music.midi import read_midi, write_midi
 from giblet.music.notes import Beats, Notes
-from giblet.music.synth import SAMPLE_RATE, synthesize
-from giblet.timing import count_samples
 
 # op. 1, nos. 1, 3, 4, 5, 6, 9, 11, 12
 PLAYED = [
@@ -46,7 +43,6 @@ KNOWN = [
     "lc6829065",
 ]
 _PAUSE_SECONDS = 2.0  # of silence after a song
-_SOUND = {"codec_name": "aac", "rate": SAMPLE_RATE, "bit_rate": 40_000, "layout": "mono"}
 
 
 def one_after_another(songs: Sequence[Notes]) -> Notes:
@@ -72,28 +68,11 @@ def _joined_beats(beats: Sequence[Beats | None], begins: np.ndarray) -> Beats:
     return Beats(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def write_m4a(path: Path, sound: np.ndarray) -> None:
-    """Write sound (n_samples,) at ``SAMPLE_RATE`` as AAC."""
-    import av
-
-    options = {"movflags": "+faststart", "fflags": "+bitexact"}
-    with av.open(str(path), "w", format="mp4", options=options) as file:
-        stream, one_second = file.add_stream(**_SOUND), count_samples(1, SAMPLE_RATE)
-        for start in range(0, len(sound), one_second):
-            part = sound[None, start : start + one_second]
-            frame = av.AudioFrame.from_ndarray(part, format="fltp", layout="mono")
-            frame.sample_rate, frame.pts = SAMPLE_RATE, start
-            file.mux(stream.encode(frame))
-        file.mux(stream.encode(None))
-
-
 def make_music(lieder: Path, folder: Path) -> None:
-    """Write the music, its sound and the known songs into ``folder``."""
-    score = folder / music_path().with_suffix(".mid").name
-    for path, names in ((score, PLAYED), (folder / known_songs_path().name, KNOWN)):
-        write_midi(one_after_another([read_midi(lieder / f"{name}.mid") for name in names]), path)
-    with replacing(folder / music_path().name) as temporary:
-        write_m4a(temporary, synthesize(read_midi(score)))
+    """Write the music and the known songs into ``folder``."""
+    for path, names in ((music_path(), PLAYED), (known_songs_path(), KNOWN)):
+        songs = [read_midi(lieder / f"{name}.mid") for name in names]
+        write_midi(one_after_another(songs), folder / path.name)
 
 
 def main() -> int:

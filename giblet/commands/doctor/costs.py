@@ -40,6 +40,7 @@ class Cost:
 
 
 COSTS = {
+    "render_music": Cost(1000, 15, minutes_per_mb=10),
     "join_stimuli": Cost(1000, 30, minutes_per_mb=0.05),
     "extract_codes": Cost(1500, 60, minutes_per_mb=0.1),
     "extract_mel": Cost(3000, 30, minutes_per_mb=0.1),

@@ -109,6 +109,8 @@ def _film_seconds(config: Config, lines: list[str]) -> float | None:
     )
     from giblet.film.tracks import choose_tracks, sound_tracks, track_text
     from giblet.film.video import stamps_advice
+    from giblet.music.midi import read_midi
+    from giblet.music.synth import sound_seconds
 
     if not config.has_film:
         lines.append(NO_FILM.format("film is none; set it to a film or an audio file"))
@@ -116,6 +118,10 @@ def _film_seconds(config: Config, lines: list[str]) -> float | None:
     if config.has_stimuli:
         return _stimuli_seconds(config, lines)
     path = _film(config)
+    if config.is_music_demo:
+        seconds = sound_seconds(read_midi(path))
+        lines.append(f"film: {path}, {seconds:.0f} s, from which render_music makes the sound")
+        return seconds
     try:
         with time_limit(_LONGEST_OPENING), open_film(path) as film:
             seconds = header_seconds(film, path)
@@ -151,10 +157,13 @@ def _stimuli_seconds(config: Config, lines: list[str]) -> float:
     return clock.at(clock.n_film_trs)
 
 
-def _sound_mb(config: Config) -> float:
+def _sound_mb(config: Config, seconds: float) -> float:
     """Size of the files of the film, or of the stimuli."""
     from giblet.audio.stimuli import list_stimuli
+    from giblet.music.synth import SAMPLE_RATE
 
+    if config.is_music_demo:
+        return 2 * SAMPLE_RATE * seconds / 1e6  # of 16 bit, not rendered yet
     files = [_film(config)]
     if config.has_stimuli:
         files = list(dict.fromkeys(s.file for s in list_stimuli(config.stimuli)))
@@ -162,6 +171,7 @@ def _sound_mb(config: Config) -> float:
 
 
 def _film(config: Config) -> Path:
+    """Its file; of the music demo the score, which is there before its sound."""
     from giblet.demo import film_path, music_path
 
     if config.is_music_demo:
@@ -360,7 +370,7 @@ def _sizes(config: Config, seconds: float, scans: dict) -> Sizes:
     return Sizes(
         n_trs,
         minutes,
-        _sound_mb(config),
+        _sound_mb(config, seconds),
         n_train,
         n_test,
         test_seconds=float(acquisition_times(n_test + 1, config.t_r)[-1]),

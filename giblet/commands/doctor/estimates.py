@@ -41,6 +41,8 @@ class Need:
 
 def main_job_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
     """Of every rule of the main job, in their order; without a film, of ``brain_quality``."""
+    if config.is_music_demo:
+        yield Need("render_music", 2 + 0.4 * sizes.minutes, sizes.film_mb, 0.1)
     if config.has_film:
         yield from _sound_needs(sizes, config.path)
         yield _pictures_need(sizes, config)
