@@ -100,15 +100,16 @@ def init(
     message = f"{plain_line(str(output))} is written: look through it. Next:"
     print(f"\n{message}", *commands, sep="\n    ", file=sys.stderr)
     for line in text.splitlines():
-        if line.startswith(f"# {_STOP}"):
-            print(f"\n{line[2:]}", file=sys.stderr)
+        for mark in (_STOP, _NOT_READY):
+            if (at := line.find(f"# {mark}")) >= 0:
+                print(f"\n{line[at + 2 :]}", file=sys.stderr)
     if yaml.safe_load(text)["film"] == "none":
         advice = f"set film: in {plain_line(str(output))}, or give --film"
         print(f"\n{NO_FILM.format(advice)}", file=sys.stderr)
 
 
 Line = tuple[str, object, str]  # key, value, comment
-_STOP = "WOULD STOP: "
+_STOP, _NOT_READY = "WOULD STOP: ", "not ready yet: "
 _NO_FILM = "a film or audio file; without one: text and scans alone"
 
 
@@ -141,7 +142,12 @@ def first_config(
         raise GibletError(f"{source} is a film, and so is {film}: name one")
     lines = _with_named(lines, film, annotations)
     tail = [f"# {visible(' '.join(line.splitlines()))}" for line in _timeline(runs)]
-    head = [f"Written by: giblet init {shlex.quote(str(source))}"]
+    named = [
+        f" --{key} {shlex.quote(str(path))}"
+        for key, path in (("film", film), ("annotations", annotations))
+        if path is not None
+    ]
+    head = [f"Written by: giblet init {shlex.quote(str(source))}{''.join(named)}"]
     head += [f"giblet doctor --config {shlex.quote(name)}"]
     head += [f"snakemake --cores 8 report --configfile {shlex.quote(name)}"]
     head += ["Every key, its default and its limits: config/README.md"]
@@ -194,10 +200,10 @@ def _written(line: Line) -> str:
 def _name(text: str) -> str:
     """A dataset's name of letters, digits, _ and -; not the demo's.
 
-    >>> _name("it's a film"), _name("demo"), _name("映画")
-    ('it-s-a-film', 'my-demo', 'mine')
+    >>> _name("it's a film"), _name("My study (2024)_film"), _name("demo"), _name("映画")
+    ('it-s-a-film', 'My-study-2024_film', 'my-demo', 'mine')
     """
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-") or "mine"
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", text).replace("-_", "_").strip("-") or "mine"
     return "my-demo" if name == "demo" else name
 
 
@@ -263,7 +269,7 @@ def _table_lines(table: Path) -> tuple[list[Line], list[BoldRun]]:
     try:
         runs, problem = read_data_set(table), ""
     except GibletError as error:
-        runs, problem = [], f"not ready yet: {error}"
+        runs, problem = [], f"{_NOT_READY}{error}"
     lines: list[Line] = [
         ("dataset", _name(table.name.split(".")[0]), "the folder in results/"),
         *_stimulus_lines(runs, table.name, [table.parent / "stimuli", table.parent]),
@@ -294,7 +300,7 @@ def _bids_lines(folder: Path) -> tuple[list[Line], list[BoldRun]]:
     try:
         runs, problem = read_runs(folder, task, MOTION, space=space), ""
     except GibletError as error:
-        runs, problem = [], f"not ready yet: {error}"
+        runs, problem = [], f"{_NOT_READY}{error}"
     data = _data_set(folder, root)
     near = [top / "stimuli" for top in raw_places(root)]
     places = [data / "stimuli", data, root, *near]
