@@ -35,7 +35,7 @@ METRICS = ("pesq_wb", "stoi", "log_mel_db", "si_sdr_db", "code_accuracy", "cross
 METRICS += ("identification_sound_10way", "identification_10way")
 COMPARED = ("log_mel_db", "stoi", "identification_sound_10way", "identification_10way")
 BASELINES = {"brain_shuffled": "shuffled", "nearest_clip": "nearest clip"}
-WIDTH, HEIGHT, MOST_BYTES = 1280, 800, 200_000
+WIDTH, HEIGHT, MOST_BYTES = 1280, 860, 200_000
 
 
 def score_lines(scores: pd.DataFrame) -> list[str]:
@@ -110,6 +110,7 @@ def first_screen(page: Path) -> bytes:
         browser = Chromium(profile)
         size = {"width": WIDTH, "height": HEIGHT, "deviceScaleFactor": 1, "mobile": False}
         browser.ask("Emulation.setDeviceMetricsOverride", **size)
+        browser.ask("Emulation.setScrollbarsHidden", hidden=True)
         browser.open(page.resolve().as_uri())
         screen = base64.b64decode(browser.ask("Page.captureScreenshot")["data"])
         browser.close()
