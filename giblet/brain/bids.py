@@ -255,7 +255,8 @@ def _events_path(path: Path, places: list[Path]) -> Path:
     expected = path.with_name(f"{run_prefix(path)}_events.tsv")
     raise GibletError(
         f"{expected}: no such file; it says when the film began. Looked in {root}, above it and in "
-        "sourcedata/raw: set scan.raw to the BIDS data set with the events"
+        "sourcedata/raw. Write it (columns onset, duration, stim_file, stim_onset: step 2 of "
+        "notes/first_run.md), or set scan.raw to the BIDS data set with the events"
     )
 
 

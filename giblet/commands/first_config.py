@@ -29,7 +29,7 @@ from giblet.log import plain_line, visible
 from giblet.music.score_files import find_score, read_score
 
 Line = tuple[str, object, str]  # key, value, comment
-STOP = "WOULD STOP: "
+STOP, NOT_READY = "WOULD STOP: ", "not ready yet: "
 _NO_FILM = "a film or audio file; without one: text and scans alone"
 
 
@@ -62,7 +62,12 @@ def first_config(
         raise GibletError(f"{source} is a film, and so is {film}: name one")
     lines = _with_named(lines, film, annotations)
     tail = [f"# {visible(' '.join(line.splitlines()))}" for line in _timeline(runs)]
-    head = [f"Written by: giblet init {shlex.quote(str(source))}"]
+    named = [
+        f" --{key} {shlex.quote(str(path))}"
+        for key, path in (("film", film), ("annotations", annotations))
+        if path is not None
+    ]
+    head = [f"Written by: giblet init {shlex.quote(str(source))}{''.join(named)}"]
     head += [f"giblet doctor --config {shlex.quote(name)}"]
     head += [f"snakemake --cores 8 report --configfile {shlex.quote(name)}"]
     head += ["Every key, its default and its limits: config/README.md"]
@@ -115,10 +120,10 @@ def _written(line: Line) -> str:
 def _name(text: str) -> str:
     """A dataset's name of letters, digits, _ and -; not the demo's.
 
-    >>> _name("it's a film"), _name("demo"), _name("映画")
-    ('it-s-a-film', 'my-demo', 'mine')
+    >>> _name("it's a film"), _name("My study (2024)_film"), _name("demo"), _name("映画")
+    ('it-s-a-film', 'My-study-2024_film', 'my-demo', 'mine')
     """
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-") or "mine"
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", text).replace("-_", "_").strip("-") or "mine"
     return "my-demo" if name == "demo" else name
 
 
@@ -184,7 +189,7 @@ def _table_lines(table: Path) -> tuple[list[Line], list[BoldRun]]:
     try:
         runs, problem = read_data_set(table), ""
     except GibletError as error:
-        runs, problem = [], f"not ready yet: {error}"
+        runs, problem = [], f"{NOT_READY}{error}"
     lines: list[Line] = [
         ("dataset", _name(table.name.split(".")[0]), "the folder in results/"),
         *_stimulus_lines(runs, table.name, [table.parent / "stimuli", table.parent]),
@@ -215,7 +220,7 @@ def _bids_lines(folder: Path) -> tuple[list[Line], list[BoldRun]]:
     try:
         runs, problem = read_runs(folder, task, MOTION, space=space), ""
     except GibletError as error:
-        runs, problem = [], f"not ready yet: {error}"
+        runs, problem = [], f"{NOT_READY}{error}"
     data = _data_set(folder, root)
     near = [top / "stimuli" for top in raw_places(root)]
     places = [data / "stimuli", data, root, *near]

@@ -62,7 +62,7 @@ def init(
     import yaml
 
     from giblet.commands.doctor.data_sizes import NO_FILM
-    from giblet.commands.first_config import STOP, first_config
+    from giblet.commands.first_config import NOT_READY, STOP, first_config
     from giblet.errors import GibletError
     from giblet.io.atomic import replacing
     from giblet.log import plain_line
@@ -77,8 +77,9 @@ def init(
     message = f"{plain_line(str(output))} is written: look through it. Next:"
     print(f"\n{message}", *commands, sep="\n    ", file=sys.stderr)
     for line in text.splitlines():
-        if line.startswith(f"# {STOP}"):
-            print(f"\n{line[2:]}", file=sys.stderr)
+        for mark in (STOP, NOT_READY):
+            if (at := line.find(f"# {mark}")) >= 0:
+                print(f"\n{line[at + 2 :]}", file=sys.stderr)
     if yaml.safe_load(text)["film"] == "none":
         advice = f"set film: in {plain_line(str(output))}, or give --film"
         print(f"\n{NO_FILM.format(advice)}", file=sys.stderr)

@@ -185,7 +185,7 @@ class Published:
     source: str
 
 
-_ENCODEC = "EnCodec, 24 kHz"
+_ENCODEC = "EnCodec, 24\N{NO-BREAK SPACE}kHz"
 _DAC = "the DAC paper (Kumar et al., 2023)"
 _SOURCE = f"PESQ, STOI: Codec-SUPERB (tiny); SI-SDR: {_DAC}, table 3"
 CODECS = (

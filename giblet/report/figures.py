@@ -1,6 +1,7 @@
 """Figures of scores and of training."""
 
 import re
+import textwrap
 from collections.abc import Mapping
 from functools import partial
 
@@ -17,6 +18,7 @@ PALETTE = ("#1b82c5", "#D55E00", "#CC79A7", "#E69F00")  # Okabe & Ito, for the c
 COLOURS = dict(zip(FEATURE_TYPES, PALETTE, strict=False))
 OTHER_COLOUR = "#009E73"
 NULL = "brain_shuffled"
+LABEL_LETTERS = 28  # in a line under an axis, of a figure 89 mm wide
 
 
 def score_figures(
@@ -82,7 +84,8 @@ def _draw_dots(
         axes.axvline(metric.chance, color=ink(), linewidth=0.8, linestyle="--")
     axes.set_yticks(np.arange(len(columns)), labels)
     axes.set_ylim(len(columns) - 0.5, -0.5)
-    axes.set_xlabel(f"{metric.heading}\n{metric.reading}".strip())
+    lines = [*textwrap.wrap(metric.heading, LABEL_LETTERS), metric.reading]
+    axes.set_xlabel("\n".join(filter(None, lines)))
     axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=2)
 
 

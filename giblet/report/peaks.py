@@ -36,8 +36,8 @@ def _table(
     rows, threshold = peaks(results, name)
     header = ["x, y, z (mm)", "r", "q", "Cluster (mm³)"] + ["Region"] * bool(atlas)
     cells = [
-        [f"{row.x:.0f}, {row.y:.0f}, {row.z:.0f}".replace("-", "−"), number(row.r, 3)]
-        + [number(row.q, 3), row.size]
+        [",\N{NO-BREAK SPACE}".join(number(at, 0) for at in (row.x, row.y, row.z))]
+        + [number(row.r, 3), number(row.q, 3), row.size]
         + [_region(atlas, row.voxel)] * bool(atlas)
         for row in rows.itertuples()
     ]

@@ -334,6 +334,20 @@ def test_a_folder_in_which_little_is_known(data_set, tmp_path):
     assert parse_config(yaml.safe_load(text)).t_r == Config().t_r
 
 
+def test_events_that_are_missing_are_the_last_thing_one_reads(data_set, tmp_path, capsys):
+    study = tmp_path / "My study (2024)"
+    shutil.copytree(data_set, study)
+    for events in study.rglob("*_events.tsv"):
+        events.unlink()
+    film, output = study / "stimuli/film.wav", tmp_path / "scans.yaml"
+    assert main(["init", str(study), "--film", str(film), "--output", str(output)]) == 0
+    assert f" --film '{film}'\n" in output.read_text().partition("\n")[0] + "\n"
+    assert parse_config(yaml.safe_load(output.read_text())).dataset == "My-study-2024_film"
+    last = capsys.readouterr().err.strip().splitlines()[-1]
+    assert last.startswith("not ready yet: ")
+    assert "step 2 of notes/first_run.md" in last
+
+
 @pytest.mark.parametrize(
     ("make", "said"), [(Path.mkdir, "no sub-* folders"), (Path.touch, "the file is empty")]
 )

@@ -12,7 +12,7 @@ from chromium import PATH, Chromium
 
 from giblet.evaluation.quality import summary_table
 from giblet.report.extras import Extras
-from giblet.report.page import render_page
+from giblet.report.page import page_of, render_page
 from giblet.report.scan_quality import BrainResults
 
 RATE = 24000
@@ -199,6 +199,25 @@ def test_it_fits_a_narrow_screen(browser):
     browser.ask("Emulation.setDeviceMetricsOverride", **size)
 
 
+@pytest.mark.slow
+def test_hostile_names_of_200_letters_do_not_widen_the_page(tmp_path):
+    """Films, subjects, runs, regions and warnings with markup, right-to-left text, no space."""
+    from test_figures import material
+
+    (tmp_path / "report.html").write_text(page_of(material()))
+    browser = Chromium(tmp_path / "profile")
+    wide = {}
+    for width in (1280, 400):
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        browser.ask("Emulation.setDeviceMetricsOverride", **size)
+        browser.open((tmp_path / "report.html").as_uri())
+        wide[width] = browser.run("document.documentElement.scrollWidth")
+    errors = browser.errors
+    browser.close()
+    assert all(found <= width for width, found in wide.items()), wide
+    assert errors == []
+
+
 def test_the_page_is_soon_ready(browser):
     """Processor seconds of the page's thread, so that a busy machine does not count."""
     browser.ask("Performance.enable", timeDomain="threadTicks")
@@ -219,15 +238,19 @@ def test_printed_tables_keep_their_heads_and_nothing_is_cut(browser):
     browser.ask("Emulation.setDeviceMetricsOverride", **size)
     wide = browser.run("""[...document.querySelectorAll("table, figure, pre, .ladder")]
         .filter(e => e.getBoundingClientRect().right > 721).map(e => e.textContent.slice(0, 60))""")
-    after = browser.run("""["h2", "h3", "caption", "thead"].map(s =>
+    after = browser.run("""["h2", "h3", "caption", "thead", "h2 + p", "p:has(+ .grid)"].map(s =>
         getComputedStyle(document.querySelector(s)).breakAfter)""")
+    broken = browser.run("""[...document.querySelectorAll("table")]
+        .filter(t => t.tBodies[0].rows.length < 9 && getComputedStyle(t).breakInside != "avoid")
+        .map(t => t.textContent.slice(0, 60))""")
     hidden = browser.run("""["nav", "audio", ".save"].map(s =>
         getComputedStyle(document.querySelector(s)).display)""")
     browser.ask("Emulation.setEmulatedMedia", media="")
     size |= {"width": 1280, "height": 900}
     browser.ask("Emulation.setDeviceMetricsOverride", **size)
     assert wide == []
-    assert after == 4 * ["avoid"]
+    assert after == 6 * ["avoid"]
+    assert broken == []
     assert hidden == 3 * ["none"]
 
 

@@ -150,9 +150,7 @@ def shown_lines(runs: list[BoldRun], t_r: float) -> list[str]:
     assumed = [run for run in runs if run.begin_is_assumed]
     if assumed:
         which = "every run" if len(assumed) == len(runs) else f"{len(assumed)} of {len(runs)} runs"
-        lines.append(
-            f"    ASSUMED for {which}, which have no stim_onset: the film began at its second 0"
-        )
+        lines.append(f"    ASSUMED for {which} (no stim_onset): the film began at its second 0")
     return lines
 
 
