@@ -75,6 +75,7 @@ def test_the_rules_are_those_that_were_agreed():
         *("simulate_bold", "load_bold", "convolve_hrf", "brain_quality", "sync_align"),
         *("train", "reconstruct", "reconstruct_audio", "report", "train_codec"),
         *("join_stimuli", "pretrain", "lesion", "leave_one_out", "export"),
+        *("decode_features", "fold_scores"),
     }
     assert COSTS.keys() == set(JOBS)
 

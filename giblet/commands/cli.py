@@ -17,6 +17,7 @@ from giblet.commands import (
     export,
     feature_spaces,
     film,
+    folds,
     listening_test,
     model,
     music,
@@ -55,6 +56,7 @@ COMMANDS = {  # in the order in which one uses them
         score.reconstruct_score,
         model.report,
     ),
+    "folds": (folds.decode_features, folds.fold_scores),
     "virtual lesions": (scans.lesion,),
     "cross-subject decoding": (model.leave_one_out,),
     "export": (export.export,),
@@ -73,7 +75,13 @@ COMMANDS = {  # in the order in which one uses them
         music.render,
     ),
 }
-_TYPES = {str: str, int: int, float: float, str | None: str}  # of options; all others are paths
+_TYPES = {
+    str: str,
+    int: int,
+    float: float,
+    str | None: str,
+    int | None: int,
+}  # of options; all others are paths
 _GROUPS = {  # commands of two words
     "codec": (codec, "codec training"),
     "listening_test": (listening_test, "listening test"),

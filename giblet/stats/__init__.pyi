@@ -3,9 +3,13 @@
 from .cross_validation import (
     delayed as delayed,
     explained as explained,
+    fold_labels as fold_labels,
     held_out_scores as held_out_scores,
     near as near,
     purged_folds as purged_folds,
+)
+from .fold_intervals import (
+    fold_interval as fold_interval,
 )
 from .group_maps import (
     null_maps as null_maps,
@@ -47,6 +51,7 @@ from .ridge import (
     fit_ridge as fit_ridge,
     ridge_encoding as ridge_encoding,
     scale_by_training as scale_by_training,
+    scale_columns as scale_columns,
 )
 from .variance import (
     shares as shares,

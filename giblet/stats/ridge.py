@@ -53,7 +53,7 @@ def ridge_encoding(
     bold : (n_trs, n_voxels) z-scored
     train, test : TR indices
     """
-    scaled = _without_rare(scale_by_training(regressors, train), train)
+    scaled = scale_columns(regressors, train)
     columns = (scaled @ directions(scaled[train])).astype(np.float32)
     return fit_ridge(columns[train], bold[train]).predict(columns[test])
 
@@ -61,6 +61,12 @@ def ridge_encoding(
 def scale_by_training(features: np.ndarray, train: np.ndarray) -> np.ndarray:
     """Scale columns to mean 0 and deviation 1 in training TRs; a constant one becomes 0."""
     return (features - features[train].mean(axis=0)) / _spread(features, train)
+
+
+def scale_columns(features: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """`scale_by_training`; columns become 0 that vary in fewer than 8 training TRs, and go beyond
+    their range there in others."""
+    return _without_rare(scale_by_training(features, train), train)
 
 
 def _spread(features: np.ndarray, train: np.ndarray) -> np.ndarray:
@@ -129,7 +135,7 @@ def band_columns(band: np.ndarray, train: np.ndarray) -> np.ndarray:
 
     Of ``band`` (n_trs, n_features), scaled by training TRs; the kernel's diagonal is 1 on average.
     """
-    scaled = _without_rare(scale_by_training(band, train), train) / np.sqrt(band.shape[1])
+    scaled = scale_columns(band, train) / np.sqrt(band.shape[1])
     return (scaled @ directions(scaled[train])).astype(np.float32)
 
 

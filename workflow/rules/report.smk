@@ -19,7 +19,7 @@ rule report:
         ),
         more=lambda _: [
             table
-            for made in ("lesion", "leave_one_out", "reconstruct_score")
+            for made in ("lesion", "leave_one_out", "folds", "reconstruct_score")
             if Path(table := f"{RESULTS}/{made}/{SETTINGS.path}.tsv").exists()
         ],
     output:

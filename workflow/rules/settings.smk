@@ -201,6 +201,12 @@ RUN_FILES = there("bold or scan.parcellation", RUN_FILES)
 # settings of each feature type of the sound, apart from t_r
 SOUND = {name: feature_type.settings for name, feature_type in FEATURE_TYPES.items()}
 OF_STIMULI = ["stimuli"] * SETTINGS.has_stimuli
+# of splits, what makes the parts of the main job
+PARTS = [
+    f"splits.{key}"
+    for key in type(SETTINGS.splits).model_fields
+    if key not in ("folds", "refit")
+]
 # in the report
 COMPARED = [*SOUND] if SETTINGS.has_film else []
 # modalities beside audio, video and text, of those that the film has
@@ -214,6 +220,7 @@ OTHERS = [
 wildcard_constraints:
     path="|".join(SOUND),
     modality="|".join([*SOUND, *beside_sound(), *SPACE_SETS]),
+    fold=r"[1-9]\d*",
 
 
 def model_files(*names):
@@ -225,10 +232,22 @@ def model_files(*names):
 
 
 def settings(*names):
-    """These config values (none: all) as JSON: a rule reruns when one of them changes."""
-    text = json.dumps(SETTINGS.model_dump(include=set(names) or None), sort_keys=True)
+    """These config values (none: all) as JSON: a rule reruns when one of them changes.
+
+    ``splits.folds`` is one value, ``splits`` a whole section.
+    """
+    wanted = {}
+    for section, _, key in (name.partition(".") for name in names):
+        wanted[section] = {*wanted.get(section, ()), key} if key else True
+    text = json.dumps(SETTINGS.model_dump(include=wanted or None), sort_keys=True)
     # Snakemake would take {stim_file} for a wildcard
     return re.sub(r'\{(?!["}])', r"\\u007b", text)
+
+
+def fold_of(wildcards):
+    """Folder of a fold in that of the data set; empty for the main job."""
+    fold = wildcards.get("fold")
+    return f"/folds/{fold}" if fold else ""
 
 
 def training_sounds(rule, section, part):
