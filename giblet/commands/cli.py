@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn, get_origin
@@ -268,7 +269,8 @@ def _exit_code(name: str, options: dict) -> int:
         with logged(name):
             _check_apart(options)
             _check_places(verb_functions()[name], options)
-            _call(verb_functions()[name], options)
+            with _backend(options.get("config")):
+                _call(verb_functions()[name], options)
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(str(error)):
             raise
@@ -287,6 +289,15 @@ def _exit_code(name: str, options: dict) -> int:
         _logger.error("giblet %s: stopped by the user; nothing half written", name)
         return STOPPED
     return 0
+
+
+def _backend(config: Config | None) -> AbstractContextManager:
+    """Where the command's ridge regression runs."""
+    if config is None or config.ridge_backend == "numpy":
+        return nullcontext()
+    from giblet.stats.array_backend import ridge_backend
+
+    return ridge_backend(config.ridge_backend)
 
 
 def _check_apart(options: dict) -> None:

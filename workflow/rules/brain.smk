@@ -123,7 +123,8 @@ rule brain_quality:
     params:
         sound="--sound=" if SETTINGS.has_film else "",
         settings=settings(
-            *["t_r", "quality", "max_trs", "max_voxels", "seed", "splits.folds"]
+            *["t_r", "quality", "max_trs", "max_voxels", "seed", "splits.folds"],
+            "ridge_backend",
         ),
         source=source_fingerprint("brain_quality"),
     shell:

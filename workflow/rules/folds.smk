@@ -82,7 +82,9 @@ rule decode_features:
         runtime=runtime("decode_features"),
     params:
         regions=lambda _, input: "--regions=" if input.regions else "",
-        settings=lambda w: settings(*SOUND[w.path], "t_r", "decoding", "seed"),
+        settings=lambda w: settings(
+            *SOUND[w.path], "t_r", "decoding", "ridge_backend", "seed"
+        ),
         source=source_fingerprint("decode_features"),
     shell:
         '"$GIBLET_PYTHON" -m giblet decode_features --aligned={input.aligned:q}'

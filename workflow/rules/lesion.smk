@@ -29,7 +29,13 @@ rule lesion:
     params:
         regions="" if SETTINGS.lesion.regions == "parcels" else "--regions=",
         settings=settings(
-            *SOUND[SETTINGS.path], "audio_track", "t_r", "decoding", "lesion", "seed"
+            *SOUND[SETTINGS.path],
+            "audio_track",
+            "t_r",
+            "decoding",
+            "lesion",
+            "ridge_backend",
+            "seed",
         ),
         source=source_fingerprint("lesion"),
     shell:

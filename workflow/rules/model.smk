@@ -78,7 +78,7 @@ rule reconstruct:
         regions=lambda _, input: "--regions=" if input.regions else "",
         identified="--identified=" if SETTINGS.has_stimuli else "",
         settings=lambda w: settings(
-            *SOUND[w.path], "audio_track", "t_r", "decoding", "seed"
+            *SOUND[w.path], "audio_track", "t_r", "decoding", "ridge_backend", "seed"
         ),
         source=source_fingerprint("reconstruct"),
     shell:
