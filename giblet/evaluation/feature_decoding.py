@@ -48,7 +48,7 @@ def decode_features(
     seed: int,
     regions: Regions | None = None,
 ) -> pd.DataFrame:
-    """Table of scores (``path`` is the space) of features decoded from BOLD in the test TRs.
+    """Table of scores (``path`` is ``features_`` and the space) of features decoded from BOLD in the test TRs.
 
     ``spaces`` name → (n_trs, n_features), scaled here by training TRs. Those that have fewer than
     two columns that vary are left out. Rows as of
@@ -63,7 +63,7 @@ def decode_features(
             continue
         decoded = decode_brains(scaled, data, t_r, decoding, regions)
         rows = identification_rows(decoded, scaled, data, t_r, decoding, seed)
-        tables.append(score_table(name, rows))
+        tables.append(score_table(f"features_{name}", rows))
     if not tables:
         return score_table("", [])
     table = pd.concat(tables, ignore_index=True)

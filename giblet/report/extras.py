@@ -242,7 +242,8 @@ def _folds(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
             f"{a} [{b}, {c}]" for a, b, c in ([number(x, 3) for x in v] for v in values)
         )
         above = "" if pd.isna(row.above_null) else above
-        path = BANDS.get(row.path, row.path)
+        space = row.path.removeprefix("features_")
+        path = row.path if space == row.path else f"features: {BANDS.get(space, space)}"
         rows.append([path, row.column, heading, value, above, number(row.n, 0)])
     return header, rows
 

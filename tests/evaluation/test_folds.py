@@ -69,11 +69,11 @@ def test_features_that_brains_follow_are_identified(rng):
     decoding = DecodingConfig(voxel_share=1.0, n_permutations=50)
     table = decode_features(spaces, data, T_R, decoding, seed=0)
     table = table.set_index(["path", "column", "metric"])["value"]
-    assert table["shown", "brain", "identification_10way"] > 0.8
-    assert table["shown", "brain", "feature_r"] > 0.4
-    assert abs(table["other", "brain", "feature_r"]) < 0.15
-    assert table["other", "brain", "identification_10way"] < 0.35
-    assert abs(table["shown", "brain_shuffled", "feature_r"]) < 0.1
+    assert table["features_shown", "brain", "identification_10way"] > 0.8
+    assert table["features_shown", "brain", "feature_r"] > 0.4
+    assert abs(table["features_other", "brain", "feature_r"]) < 0.15
+    assert table["features_other", "brain", "identification_10way"] < 0.35
+    assert abs(table["features_shown", "brain_shuffled", "feature_r"]) < 0.1
 
 
 def test_bold_of_the_test_part_and_its_gap_teaches_nothing(rng):
