@@ -48,9 +48,9 @@ def decode_features(
     seed: int,
     regions: Regions | None = None,
 ) -> pd.DataFrame:
-    """Table of scores (``path`` is ``features_`` and the space) of features decoded from BOLD in the test TRs.
+    """Table of scores of features decoded from BOLD in the test TRs.
 
-    ``spaces`` name → (n_trs, n_features), scaled here by training TRs. Those that have fewer than
+    ``path`` is ``features_`` and the space. ``spaces`` name → (n_trs, n_features), scaled here by training TRs. Those that have fewer than
     two columns that vary are left out. Rows as of
     `giblet.evaluation.brain_scores.identification_rows`, with the features in the bottleneck's
     place: ``feature_r`` is the mean correlation over TRs.
