@@ -50,8 +50,8 @@ def decode_features(
 ) -> pd.DataFrame:
     """Table of scores of features decoded from BOLD in the test TRs.
 
-    ``path`` is ``features_`` and the space. ``spaces`` name → (n_trs, n_features), scaled here by training TRs. Those that have fewer than
-    two columns that vary are left out. Rows as of
+    ``path`` is ``features_`` and the space. ``spaces`` name → (n_trs, n_features), scaled here by
+    training TRs. Those that have fewer than two columns that vary are left out. Rows as of
     `giblet.evaluation.brain_scores.identification_rows`, with the features in the bottleneck's
     place: ``feature_r`` is the mean correlation over TRs.
     """
