@@ -4,6 +4,7 @@ include: "workflow/rules/brain.smk"
 # fmt: off
 include: "workflow/rules/model.smk", overwrite_default_target=True
 # fmt: on
+include: "workflow/rules/folds.smk"
 include: "workflow/rules/score.smk"
 include: "workflow/rules/levels.smk"
 include: "workflow/rules/lesion.smk"

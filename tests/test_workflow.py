@@ -78,7 +78,7 @@ def test_the_rules_are_those_that_were_agreed():
         *("simulate_bold", "load_bold", "convolve_hrf", "brain_quality", "sync_align"),
         *("train", "reconstruct", "reconstruct_audio", "report", "train_codec"),
         *("join_stimuli", "pretrain", "lesion", "codec_ladder", "leave_one_out", "calibration"),
-        *("render_music", "export"),
+        *("render_music", "decode_features", "fold_scores", "export"),
     }
     assert COSTS.keys() == set(JOBS)
 
@@ -369,6 +369,22 @@ def test_a_rendered_score_is_on_the_films_trs(tmp_path):
     assert planned(tmp_path, wanted, **settings, score_offset=0.18) == both
     contexts = {"music": {"model": "none", "contexts": [4]}}
     assert planned(tmp_path, wanted, **settings | contexts) == {"score_features": 1}
+
+
+def test_folds_are_planned_with_and_without_their_networks(tmp_path):
+    for name in (FILM, SAID):
+        (tmp_path / name).touch()
+
+    def jobs(**splits):
+        plan = planned(tmp_path, "fold_scores", **SIMULATED, splits={"gap_seconds": 6} | splits)
+        names = ("align_fold", "train_fold", "reconstruct_fold", "decode_features", "train")
+        return [plan.get(name, 0) for name in names]
+
+    assert jobs(folds=3) == [3, 3, 3, 3, 0]
+    assert jobs(folds=2, refit="readout") == [2, 0, 0, 2, 0]
+    done = ask(tmp_path, "--dry-run", "fold_scores", **SIMULATED)
+    assert done.returncode == 1
+    assert "config: fold_scores needs splits.folds of 2 or more" in done.stdout
 
 
 @pytest.mark.parametrize(

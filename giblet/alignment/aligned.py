@@ -41,6 +41,7 @@ def align(
     t_r: float,
     splits: SplitConfig,
     max_voxels: int | None = None,
+    fold: int | None = None,
 ) -> xr.Dataset:
     """Put everything on the film's TRs, cropped to what all of it covers.
 
@@ -55,6 +56,8 @@ def align(
         ``regressors`` (volume, feature) for ``scans``, one array set a modality.
     max_voxels
         Of more, those in which subjects agree most (``giblet.alignment.voxels.voxels_to_keep``).
+    fold
+        The parts are those of this fold, from 1 to ``splits.folds``.
 
     Returns
     -------
@@ -79,11 +82,11 @@ def align(
     merged = xr.merge([a.isel(tr=slice(n_trs)).drop_attrs(deep=False) for a in present])
     merged = merged.assign_coords(tr=np.arange(n_trs)).assign_attrs(present[0].attrs)
     if scans is None:
-        part = split_film(n_trs, t_r, splits, False)
+        part = split_film(n_trs, t_r, splits, False, fold=fold)
         merged = merged.assign(part=("tr", part), run=("tr", np.full(n_trs, "none")))
     else:
         match = match_scans(scans, t_r, n_trs)
-        part = split_match(scans, match, t_r, splits)
+        part = split_match(scans, match, t_r, splits, fold)
         merged = merged.isel(tr=match.trs).assign(part=("tr", part), run=("tr", match.runs))
         if (np.diff(match.showings) != 0)[match.runs[1:] == match.runs[:-1]].any():
             merged = merged.assign(showing=("tr", match.showings))
@@ -104,12 +107,14 @@ def align(
     return merged.assign_attrs(warnings=warnings, gap_trs=gap)
 
 
-def split_match(scans: xr.Dataset, match: Match, t_r: float, splits: SplitConfig) -> np.ndarray:
+def split_match(
+    scans: xr.Dataset, match: Match, t_r: float, splits: SplitConfig, fold: int | None = None
+) -> np.ndarray:
     """The part of each TR of ``match`` (n_trs,) str, by `split_stimuli` of many stimuli."""
     clock = StimulusClock.of_scans(scans)
     if clock is None or match.stimulus is None or match.repeats is None:
-        return split_film(len(match.trs), t_r, splits, True, match.runs)
-    return split_stimuli(scans, match.repeats, match.stimulus, clock, splits, match.is_mean)
+        return split_film(len(match.trs), t_r, splits, True, match.runs, fold)
+    return split_stimuli(scans, match.repeats, match.stimulus, clock, splits, match.is_mean, fold)
 
 
 def _add_scans(

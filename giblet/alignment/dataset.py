@@ -10,7 +10,7 @@ import torch
 from giblet.alignment.hrf import HRF_SECONDS
 from giblet.config.sections import SplitConfig
 from giblet.errors import GibletError, nearest_name
-from giblet.stats.cross_validation import near
+from giblet.stats.cross_validation import fold_labels, near
 from giblet.timing import trs_for
 
 PARTS = ("train", "validation", "test")
@@ -33,7 +33,12 @@ def gap_warnings(splits: SplitConfig) -> list[str]:
 
 
 def split_film(
-    n_trs: int, t_r: float, splits: SplitConfig, has_bold: bool, runs: np.ndarray | None = None
+    n_trs: int,
+    t_r: float,
+    splits: SplitConfig,
+    has_bold: bool,
+    runs: np.ndarray | None = None,
+    fold: int | None = None,
 ) -> np.ndarray:
     """The part each TR belongs to, shape (n_trs,) str: train, validation, test or gap.
 
@@ -42,10 +47,13 @@ def split_film(
     because neighbouring TRs are alike and the HRF smears each over the next half minute. It is
     never taken from the test part. The parts are the same film seconds for every subject.
 
+    With ``fold``, from 1 to ``splits.folds``, the test part is that one of `fold_labels`, and the
+    validation part the last share of the rest.
+
     Raises
     ------
     GibletError
-        The film is too short for three parts; see `_runs_held_out` for runs.
+        The film is too short for three parts; see `_runs_held_out` for runs. No such fold.
 
     >>> parts = split_film(20, 1.5, SplitConfig(), has_bold=False)
     >>> [int((parts == p).sum()) for p in ("train", "validation", "test", "gap")]
@@ -55,7 +63,11 @@ def split_film(
     ['gap', 'test', 'test', 'gap', 'train', 'train', 'gap', 'validation']
     """
     gap = gap_trs(splits, t_r, has_bold)
-    if splits.test_runs:
+    if fold is not None:
+        test = _fold_held_out(np.zeros(n_trs) if runs is None else runs, splits.folds, fold)
+        free = ~near(test, gap)
+        validation = _last(free, splits.validation * free.sum())
+    elif splits.test_runs:
         runs = np.empty(0, dtype=str) if runs is None else runs
         test, validation = _runs_held_out(runs, splits, gap)
     else:
@@ -66,9 +78,24 @@ def split_film(
         raise GibletError(
             f"{n_trs} TRs are too few: {test.sum()} to test, {validation.sum()} to validate and "
             f"gaps of {gap} leave {train.sum()} to train on. Use a longer film, a smaller splits.* "
-            "share or fewer runs"
+            "share, fewer runs or more splits.folds"
         )
     return np.select([test, validation, train], ["test", "validation", "train"], "gap")
+
+
+def _fold_held_out(runs: np.ndarray, n_folds: int, fold: int) -> np.ndarray:
+    """Mask of the test TRs of a fold, (n_trs,) bool; GibletError for one that does not exist."""
+    check_fold(fold, n_folds)
+    try:
+        return fold_labels(runs, n_folds) == fold - 1
+    except ValueError as error:
+        raise GibletError(f"splits.folds: {error}") from None
+
+
+def check_fold(fold: int, n_folds: int) -> None:
+    """GibletError where there is no such fold, counted from 1."""
+    if not 1 <= fold <= n_folds or n_folds == 1:
+        raise GibletError(f"fold {fold}: splits.folds is {n_folds}; set it to 2 or more")
 
 
 def _runs_held_out(

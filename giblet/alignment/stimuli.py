@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from giblet.alignment.dataset import check_fold
 from giblet.alignment.showings import MOST_SPREAD, Showing, check_consecutive, run_volumes
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.config.sections import SplitConfig
@@ -118,13 +119,16 @@ def split_stimuli(
     clock: StimulusClock,
     splits: SplitConfig,
     average: bool,
+    fold: int | None = None,
 ) -> np.ndarray:
     """The part of each TR (n_trs,) str: train, validation, test or gap. Stimuli are never cut.
 
     ``volumes`` (n_subjects, n_repeats, n_trs) as of `showing_volumes`; ``stimulus`` (n_trs,) index.
     Test stimuli are those that ``splits`` names, those of the runs that it names, or the last by
     their share of TRs; so are validation stimuli, of the rest. Training TRs that were scanned in
-    one run within ``gap_seconds`` of a held-out stimulus, in anyone, are the gap.
+    one run within ``gap_seconds`` of a held-out stimulus, in anyone, are the gap. With ``fold``,
+    from 1 to ``splits.folds``, test stimuli are that part of all, in the order in which the first
+    subject was shown them.
 
     Raises
     ------
@@ -133,8 +137,15 @@ def split_stimuli(
         validate; nothing is left to train on, or to validate.
     """
     present = np.unique(stimulus)
-    test = _held_out(scans, clock, splits.test_stimuli, splits.test_runs, "test")
-    held = _held_out(scans, clock, splits.validation_stimuli, splits.validation_runs, "validation")
+    if fold is None:
+        test = _held_out(scans, clock, splits.test_stimuli, splits.test_runs, "test")
+        kept = splits.validation_stimuli, splits.validation_runs
+        held = _held_out(scans, clock, *kept, "validation")
+    else:
+        check_fold(fold, splits.folds)
+        shown = [volumes[0, 0, stimulus == k].min() for k in present]
+        test = _fold_stimuli(present[np.argsort(shown)], clock, splits.folds)[fold - 1]
+        held = None
     test = _last_stimuli(stimulus, present, splits.test) if test is None else test
     rest = present[~np.isin(present, test)]
     held = _last_stimuli(stimulus, rest, splits.validation) if held is None else held
@@ -200,12 +211,35 @@ def _check_excerpts(clock: StimulusClock, test: np.ndarray, others: np.ndarray) 
         of_file.setdefault(clock.files[k], []).append(k)
     for k in test:
         for j in of_file.get(clock.files[k], []):
-            first, second = sorted((k, j), key=lambda one: clock.starts[one])
-            if clock.starts[second] < clock.starts[first] + clock.durations[first]:
+            if _share_seconds(clock, k, j):
                 raise GibletError(
                     f"test stimulus {clock.names[k]} also trains, in {clock.names[j]}: both are of "
                     f"{clock.files[k]}, and overlap. Test both (splits.test_stimuli), or neither"
                 )
+
+
+def _fold_stimuli(order: np.ndarray, clock: StimulusClock, n_folds: int) -> list[np.ndarray]:
+    """``order`` (n_stimuli,) in ``n_folds`` parts; excerpts that share seconds are in one part.
+
+    GibletError where there are fewer stimuli, or groups of such excerpts, than folds.
+    """
+    groups: list[list[int]] = []
+    for k in order.tolist():
+        near_by = [g for g in groups if any(_share_seconds(clock, k, j) for j in g)]
+        groups = [g for g in groups if g not in near_by] + [[j for g in near_by for j in g] + [k]]
+    if len(groups) < n_folds:
+        raise GibletError(
+            f"splits.folds is {n_folds}, and there are {len(groups)} stimuli that share no seconds"
+        )
+    parts = np.array_split(np.arange(len(groups)), n_folds)
+    return [np.sort([k for n in part for k in groups[n]]) for part in parts]
+
+
+def _share_seconds(clock: StimulusClock, one: int, other: int) -> bool:
+    """Whether two stimuli have seconds of one file in common."""
+    first, second = sorted((one, other), key=lambda k: clock.starts[k])
+    ends = clock.starts[first] + clock.durations[first]
+    return clock.files[one] == clock.files[other] and clock.starts[second] < ends
 
 
 def _last_stimuli(stimulus: np.ndarray, present: np.ndarray, share: float) -> np.ndarray:

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn, get_origin
@@ -18,6 +19,7 @@ from giblet.commands import (
     export,
     feature_spaces,
     film,
+    folds,
     listening_test,
     model,
     music,
@@ -57,6 +59,7 @@ COMMANDS = {  # in the order in which one uses them
         model.report,
     ),
     "levels of the sound": (scans.codec_ladder,),
+    "folds": (folds.decode_features, folds.fold_scores),
     "virtual lesions": (scans.lesion,),
     "cross-subject decoding": (model.leave_one_out, model.calibration),
     "audit": (audit.audit,),
@@ -76,7 +79,13 @@ COMMANDS = {  # in the order in which one uses them
         music.render,
     ),
 }
-_TYPES = {str: str, int: int, float: float, str | None: str}  # of options; all others are paths
+_TYPES = {
+    str: str,
+    int: int,
+    float: float,
+    str | None: str,
+    int | None: int,
+}  # of options; all others are paths
 _GROUPS = {  # commands of two words
     "codec": (codec, "codec training"),
     "listening_test": (listening_test, "listening test"),
@@ -263,7 +272,8 @@ def _exit_code(name: str, options: dict) -> int:
         with logged(name):
             _check_apart(options)
             _check_places(verb_functions()[name], options)
-            _call(verb_functions()[name], options)
+            with _backend(options.get("config")):
+                _call(verb_functions()[name], options)
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(str(error)):
             raise
@@ -282,6 +292,15 @@ def _exit_code(name: str, options: dict) -> int:
         _logger.error("giblet %s: stopped by the user; nothing half written", name)
         return STOPPED
     return 0
+
+
+def _backend(config: Config | None) -> AbstractContextManager:
+    """Where the command's ridge regression runs."""
+    if config is None or config.ridge_backend == "numpy":
+        return nullcontext()
+    from giblet.stats.array_backend import ridge_backend
+
+    return ridge_backend(config.ridge_backend)
 
 
 def _check_apart(options: dict) -> None:

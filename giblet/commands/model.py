@@ -15,8 +15,11 @@ def sync_align(
     bold: Path | None = None,
     regressors: list[Path] = (),
     others: list[Path] = (),
+    fold: int | None = None,
 ) -> None:
     """Align film, text and scans to the film's TRs; split into train and test.
+
+    ``--fold`` of ``splits.folds``, from 1: the test part is that one.
 
     Example: giblet sync_align --audio trs/mel.nc --video trs/video.nc --aligned mel.nc
     """
@@ -32,7 +35,8 @@ def sync_align(
     loaded += [load_arrays(path, path.stem, "tr", or_nothing=True) for path in others]
     blurred = [load_arrays(p, *REGRESSORS, or_nothing=True) for p in regressors]
     with nullcontext() if bold is None else open_arrays(bold, *SCANS) as scans:
-        together = align(loaded, scans, blurred, config.t_r, config.splits, config.max_voxels)
+        options = (config.t_r, config.splits, config.max_voxels, fold)
+        together = align(loaded, scans, blurred, *options)
     parts = loaded if scans is None else [*loaded, scans]
     save_arrays(together, aligned, [w for part in parts for w in warnings_of(part.attrs)])
 

@@ -94,12 +94,14 @@ def brain_quality(
     """ISC, noise ceiling, ridge encoding and stimulus-BOLD lag: maps and a table.
 
     The table holds means of the maps; of parcels, ``<scores>_parcels.tsv`` has a row for each, and
-    ``<scores>_clusters.tsv`` a row for each cluster at p < .05, corrected over the brain.
+    ``<scores>_clusters.tsv`` a row for each cluster at p < .05, corrected over the brain. With
+    ``splits.folds`` ``<scores>_folds.tsv`` has the ridge scores of each fold, and intervals.
 
     Example: giblet brain_quality --bold bold.nc --quality quality.nc --scores quality.tsv
     """
     from giblet.alignment.lag import sound_levels
     from giblet.brain.neighbours import neighbours
+    from giblet.evaluation.fold_maps import fold_table
     from giblet.evaluation.group_maps import cluster_table
     from giblet.evaluation.quality import brain_quality, parcel_table, summary_table
     from giblet.io.arrays import load_arrays, open_arrays, save_arrays
@@ -110,6 +112,7 @@ def brain_quality(
     options = config.quality.model_dump() | config.model_dump(
         include={"max_trs", "max_voxels", "seed"}
     )
+    options["n_folds"] = config.splits.folds
     options["levels"] = sound_levels(load_arrays(sound, *SOUND)) if sound else None
     with open_arrays(bold, *SCANS) as scans:
         maps = brain_quality(scans, film, config.t_r, **options)
@@ -117,11 +120,12 @@ def brain_quality(
     save_arrays(maps, quality)
     save_table(summary_table(maps), scores)
     save_table(clusters, scores.with_name(f"{scores.stem}_clusters.tsv"))
-    named = scores.with_name(f"{scores.stem}_parcels.tsv")
-    if (parcels := parcel_table(maps)) is None:
-        named.unlink(missing_ok=True)
-    else:
-        save_table(parcels, named)
+    for name, table in (("parcels", parcel_table(maps)), ("folds", fold_table(maps))):
+        named = scores.with_name(f"{scores.stem}_{name}.tsv")
+        if table is None:
+            named.unlink(missing_ok=True)
+        else:
+            save_table(table, named)
 
 
 def lesion(

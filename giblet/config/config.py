@@ -118,6 +118,10 @@ class Config(Section):
     fir_lags_seconds: list[Annotated[float, Field(ge=0, le=30)]] | None = Field(
         None, min_length=1, description="of fir; by default every TR from 2 to 8 s"
     )
+    ridge_backend: Literal["numpy", "torch", "torch_cuda"] = Field(
+        "numpy",
+        description="ridge of maps and read-outs: on the processor, by NumPy or torch, or on a GPU",
+    )
     text_model: str = Field("hashing", description='"hashing", a Hugging Face id or a folder')
 
     mel: MelConfig = MelConfig()

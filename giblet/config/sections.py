@@ -121,6 +121,18 @@ class SplitConfig(Section):
     validation_stimuli: list[str] = Field(
         [], description="with test_stimuli; by default the last share of the others"
     )
+    folds: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="of fold_scores and brain_quality: every second is held out in one of these; "
+        "whole runs or stimuli where there are as many, else blocks. 1: the parts above",
+    )
+    refit: Literal["network", "readout"] = Field(
+        "network",
+        description="in each fold of fold_scores: the network too, or read-outs of the film's own "
+        "features alone, since the network has seen most seconds",
+    )
 
     @field_validator("validation_runs")
     @classmethod

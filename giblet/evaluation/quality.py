@@ -13,6 +13,7 @@ from giblet.alignment.sync import Match, match_scans
 from giblet.alignment.voxels import BLOCK_VALUES, most_shared, read_columns, voxel_blocks
 from giblet.brain.neighbours import neighbours
 from giblet.errors import GibletError
+from giblet.evaluation.fold_maps import with_fold_intervals
 from giblet.evaluation.group_maps import group_maps
 from giblet.film.text import NO_WORDS
 from giblet.stats.encoding_maps import ClockGroup, group_by_clock, held_out_folds, linear_maps
@@ -39,6 +40,7 @@ def brain_quality(
     seed: int = 0,
     block_values: int = BLOCK_VALUES,
     n_flips: int = 1000,
+    n_folds: int = 1,
 ) -> xr.Dataset:
     """Maps of inter-subject correlation and of ridge from the film, over all TRs that all saw.
 
@@ -66,13 +68,19 @@ def brain_quality(
         Numbers of ``bold`` in memory at once: n_volumes × the block's voxels.
     n_flips
         Sign patterns of people, at most, for the maps of `group_maps`.
+    n_folds
+        1: ridge leaves out each run in turn, or a fifth of a single one. More: the folds of
+        `giblet.stats.cross_validation.fold_labels`, and intervals over them.
 
     Returns
     -------
     Along ``voxel`` (or parcels: ``voxel`` with their names), of BOLD z-scored by run: the maps of
     ``agreement`` where there are two subjects or more, those of ``linear_maps`` for the modalities
     and ``n_words``, the gap being the HRF's length, and for each ``..._p`` a ``..._q`` (voxel), the
-    false discovery rate; NaN in voxels without ridge. Those of `group_maps`.
+    false discovery rate; NaN in voxels without ridge. Those of `group_maps`. With ``n_folds``
+    ``low_<map>`` and ``high_<map>`` (voxel), the 95 % interval over folds of the mean over
+    subjects of each ``r_…``, ``r2_all`` and ``unique_…``, and ``fold_<map>`` (fold), its mean over
+    voxels in each fold.
 
     Of many stimuli of which some were presented again: ``repeat_variance`` (subject, voxel), the
     share of one presentation's variance that repeats, ``n_repeats`` (subject), and the largest r of
@@ -93,7 +101,7 @@ def brain_quality(
     n_scanned = int(volume_trs(scans, t_r).max()) + 1
     n_trs = min([n_scanned, *_film_trs(regressors), *([max_trs] if max_trs else [])])
     match = match_scans(scans, t_r, n_trs)
-    bands, folds, warnings = _held_out(_bands(regressors), match.runs, t_r)
+    bands, folds, warnings = _held_out(_bands(regressors), match.runs, t_r, n_folds)
     warnings = match.warnings + warnings
     if match.stimulus is None:
         warnings += after_film_warnings(n_scanned, n_trs, max_trs)
@@ -113,7 +121,9 @@ def brain_quality(
         ridge = {"n_shifts": n_shifts, "n_iter": n_iter, "seed": seed}
         n_parts = -(-len(selected) * scans["bold"].shape[0] // block_values)
         parts = [
-            linear_maps(_zscored(scans, match, columns), groups, folds, **ridge)
+            linear_maps(
+                _zscored(scans, match, columns), groups, folds, by_fold=n_folds > 1, **ridge
+            )
             for columns in np.array_split(selected, n_parts)
         ]
         maps = xr.concat(parts, "voxel").assign_coords(voxel=selected)
@@ -123,6 +133,7 @@ def brain_quality(
         warnings.append("no voxel or parcel varies in every run and subject: nothing has a score")
     quality = quality.assign_coords(subject=match.subjects, **_places(scans))
     quality = quality.assign(_false_discoveries(quality) | _noise(scans))
+    quality = with_fold_intervals(quality)
     quality = quality.assign(group_maps(quality, nulls, neighbours(scans), n_flips, seed))
     quality = quality.assign(_repeated(scans, match, block_values))
     lag, why_none = _lag(scans, match, quality, levels, seed)
@@ -199,18 +210,20 @@ def _repeated(scans, match: Match, block_values: int) -> dict:
     }
 
 
-def _held_out(bands: dict, runs: np.ndarray, t_r: float) -> tuple[dict, list, list[str]]:
+def _held_out(
+    bands: dict, runs: np.ndarray, t_r: float, n_folds: int
+) -> tuple[dict, list, list[str]]:
     """Bands, folds and warnings; no bands where the film is too short for ridge."""
     if not bands:
         return {}, [], []
-    folds, warnings = ridge_folds(runs, t_r)
+    folds, warnings = ridge_folds(runs, t_r, n_folds)
     return bands if folds else {}, folds, warnings
 
 
-def ridge_folds(runs: np.ndarray, t_r: float) -> tuple[list, list[str]]:
+def ridge_folds(runs: np.ndarray, t_r: float, n_folds: int = 1) -> tuple[list, list[str]]:
     """Folds of ridge over TRs of ``runs`` (n_trs,) str; none, with a warning, of too few TRs."""
     try:
-        return held_out_folds(runs, trs_for(HRF_SECONDS, t_r)), []
+        return held_out_folds(runs, trs_for(HRF_SECONDS, t_r), n_folds), []
     except GibletError as error:
         return [], [f"ridge was left out: {error}"]
 
@@ -301,7 +314,7 @@ def summary_table(quality: xr.Dataset):
 
     rows = []
     for metric, values in quality.data_vars.items():
-        if not {"lag_shift", "lag_time"}.isdisjoint(values.dims):  # curves, not measures
+        if not {"lag_shift", "lag_time", "fold"}.isdisjoint(values.dims):  # no measures
             continue
         per_subject = values if "subject" in values.dims else values.expand_dims(subject=["all"])
         for subject in per_subject["subject"].values:

@@ -81,6 +81,8 @@ _STATS = {  # first word of a map's name → what it is
     "repeat": "share of the variance that repeats when a stimulus is presented again",
     "unique": "R² of all modalities less R² of all but this one",
     "tsnr": "mean over standard deviation before cleaning, mean over runs",
+    "low": "lower end of the 95 % interval over folds of the mean over subjects",
+    "high": "upper end of the 95 % interval over folds of the mean over subjects",
     "p": "chance of as large a mean over subjects among nulls",
     "q": "false discovery rate over voxels (Benjamini and Hochberg)",
     "pmax": "chance of as high a t of the mean over people anywhere in the brain (max-T)",

@@ -8,12 +8,12 @@ import pandas as pd
 import torch
 
 from giblet.alignment.dataset import FilmData
-from giblet.audio.metrics.table import metric_of
+from giblet.audio.metrics.table import METRICS, metric_of
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks
 from giblet.music.note_metrics import SCORE_METRICS
 from giblet.music.notes import Notes
-from giblet.report.scan_quality import measure_label
+from giblet.report.scan_quality import BANDS, measure_label
 from giblet.report.segments import Scores
 from giblet.report.tables import FEATURE_LABELS, feature_label, in_order, number
 
@@ -51,6 +51,7 @@ class Extras:
     left_out : feature type → table of ``giblet.evaluation.leave_one_out.leave_one_out``
     calibration : of ``giblet.evaluation.calibration``; None where it was not run
     identified : feature type → table of ``giblet.evaluation.stimulus_identification``
+    folds : of ``giblet.evaluation.fold_scores.join_folds``
     times : ``rule seconds cpu_seconds megabytes``
     timeline : table with a row a TR, see ``giblet.report.timeline``
     missing : of ``giblet.report.timeline.missing_volumes``
@@ -75,6 +76,7 @@ class Extras:
     left_out: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     calibration: pd.DataFrame | None = None
     identified: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    folds: pd.DataFrame | None = None
     times: pd.DataFrame | None = None
     timeline: pd.DataFrame | None = None
     missing: pd.DataFrame | None = None
@@ -166,6 +168,12 @@ def brain_tables(extras: Extras, simulated: bool) -> list[TextTable]:
     for one in in_order(extras.left_out, FEATURE_LABELS):
         caption = f"Subjects left out of training, {feature_label(one)}{kind}"
         tables.append(TextTable(caption, *_left_out(extras.left_out[one])))
+    if extras.folds is not None:
+        n_folds = int(extras.folds["n_folds"].max())
+        caption = (
+            f"All seconds, each held out in one of {n_folds} folds{kind}; 95 % intervals over folds"
+        )
+        tables.append(TextTable(caption, *_folds(extras.folds)))
     for one in in_order(extras.identified, FEATURE_LABELS):
         if len(table := extras.identified[one]):
             caption = f"Held-out stimuli, one of {len(table) - 1}, by {feature_label(one)}{kind}"
@@ -227,6 +235,26 @@ def _left_out(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
         for row in table.to_dict("records")
     ]
     header += [by_others[name] for name in more]
+    return header, rows
+
+
+def _folds(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Scores with an interval over folds: of a network trained in each, and of film features."""
+    header = ["Feature type, or features of the film", "Column", "Metric", "Mean over folds"]
+    header += ["Minus its null", "n"]
+    shown = table[table["column"] != "brain_shuffled"]
+    rows = []
+    for row in shown.itertuples():
+        metric = METRICS.get(row.metric)
+        heading = "Correlation over TRs" if metric is None else metric.heading
+        values = (row.value, row.low, row.high), (row.above_null, row.above_low, row.above_high)
+        value, above = (
+            f"{a} [{b}, {c}]" for a, b, c in ([number(x, 3) for x in v] for v in values)
+        )
+        above = "" if pd.isna(row.above_null) else above
+        space = row.path.removeprefix("features_")
+        path = row.path if space == row.path else f"features: {BANDS.get(space, space)}"
+        rows.append([path, row.column, heading, value, above, number(row.n, 0)])
     return header, rows
 
 

@@ -22,6 +22,7 @@ from giblet.report.surface_maps import (
     why_no_mesh,
 )
 from giblet.report.tables import in_order, number
+from giblet.stats.fold_intervals import fold_interval
 
 LARGEST_Q = 0.05
 MOST_REGIONS = 30  # of many parcels
@@ -154,7 +155,8 @@ def _view(results: BrainResults, values: np.ndarray) -> str:
 def _header(quality: xr.Dataset) -> list[str]:
     places = places_of(quality)
     spread = ["Mean", "Lowest to highest subject", f"95th percentile of {places}"]
-    return [*spread, f"{places.capitalize()} at q < .05"]
+    folds = [f"95 % interval over {n} folds"] if (n := quality.sizes.get("fold")) else []
+    return [*spread, f"{places.capitalize()} at q < .05", *folds]
 
 
 def places_of(quality: xr.Dataset) -> str:
@@ -192,8 +194,17 @@ def _row(name: str, quality: xr.Dataset, summary: pd.DataFrame) -> tuple[str, st
             " to ".join(ends) if len(rows) > 1 and rows["mean"].notna().any() else "",
             number(rows["p95"].mean(), decimals) if (rows["n"] > 1).any() else "",
             _significant(quality, name),
+            *([_over_folds(quality, name, decimals)] if "fold" in quality.dims else []),
         ],
     )
+
+
+def _over_folds(quality: xr.Dataset, name: str, decimals: int) -> str:
+    """The interval of a measure's mean over folds; empty where it has none."""
+    if f"fold_{name}" not in quality:
+        return ""
+    ends = fold_interval(quality[f"fold_{name}"].values)
+    return " to ".join(number(float(end), decimals) for end in ends)
 
 
 def _significant(quality: xr.Dataset, name: str) -> str:

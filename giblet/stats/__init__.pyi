@@ -1,5 +1,10 @@
 """What `giblet.stats` offers; each is imported from its module when it is first used."""
 
+from .array_backend import (
+    NumpyPredictions as NumpyPredictions,
+    array_functions as array_functions,
+    ridge_backend as ridge_backend,
+)
 from .common_space import (
     ALIGNMENTS as ALIGNMENTS,
     CommonSpace as CommonSpace,
@@ -10,9 +15,13 @@ from .common_space import (
 from .cross_validation import (
     delayed as delayed,
     explained as explained,
+    fold_labels as fold_labels,
     held_out_scores as held_out_scores,
     near as near,
     purged_folds as purged_folds,
+)
+from .fold_intervals import (
+    fold_interval as fold_interval,
 )
 from .group_maps import (
     null_maps as null_maps,
@@ -57,6 +66,7 @@ from .ridge import (
     fit_ridge as fit_ridge,
     ridge_encoding as ridge_encoding,
     scale_by_training as scale_by_training,
+    scale_columns as scale_columns,
 )
 from .variance import (
     shares as shares,

@@ -53,7 +53,11 @@ _FEWEST_TRS = 10  # a run with fewer is no fold of its own: its scores are noise
 
 
 def purged_folds(
-    runs: np.ndarray, gap_trs: int, n_folds: int = 5, among: np.ndarray | None = None
+    runs: np.ndarray,
+    gap_trs: int,
+    n_folds: int = 5,
+    among: np.ndarray | None = None,
+    labels: np.ndarray | None = None,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Folds that leave one run out; with a single run, contiguous blocks.
 
@@ -71,6 +75,8 @@ def purged_folds(
         Number of blocks of a single run.
     among : TR indices, optional
         Only these TRs are split into folds.
+    labels : (n_trs,) int, optional
+        The fold in which each TR is tested, as of `fold_labels`, instead of runs or blocks.
 
     Returns
     -------
@@ -86,9 +92,12 @@ def purged_folds(
     """
     runs = np.asarray(runs)
     trs = np.arange(len(runs)) if among is None else np.asarray(among)
-    labels = _with_long_runs(np.unique(runs[trs], return_inverse=True)[1])
-    if len(np.unique(labels)) == 1:
-        labels = np.arange(len(trs)) * n_folds // len(trs)
+    if labels is None:
+        labels = _with_long_runs(np.unique(runs[trs], return_inverse=True)[1])
+        if len(np.unique(labels)) == 1:
+            labels = np.arange(len(trs)) * n_folds // len(trs)
+    else:
+        labels = labels[trs]
     folds = []
     for label in np.unique(labels):
         test = trs[labels == label]
@@ -102,6 +111,39 @@ def purged_folds(
             "scan longer, or make the gap smaller"
         )
     return folds
+
+
+def fold_labels(runs: np.ndarray, n_folds: int) -> np.ndarray:
+    """The fold (from 0) in which each TR is tested, (n_trs,) int.
+
+    Whole runs, where there are ``n_folds`` of 10 TRs or more; else contiguous blocks of all TRs.
+
+    Parameters
+    ----------
+    runs : (n_trs,)
+        Label of the run of each TR.
+
+    Raises
+    ------
+    ValueError
+        There are fewer TRs than folds.
+
+    >>> fold_labels(np.repeat(["b", "a", "c"], [10, 10, 20]), 2).tolist() == [0] * 20 + [1] * 20
+    True
+    >>> fold_labels(np.repeat("a", 6), 3).tolist()
+    [0, 0, 1, 1, 2, 2]
+    """
+    if len(runs) < n_folds:
+        raise ValueError(f"{len(runs)} TRs are fewer than {n_folds} folds")
+    order = list(dict.fromkeys(np.asarray(runs).tolist()))
+    long_runs = _with_long_runs(np.array([order.index(run) for run in np.asarray(runs).tolist()]))
+    kept = np.unique(long_runs)
+    if len(kept) < n_folds:
+        return np.arange(len(runs)) * n_folds // len(runs)
+    of_run = np.concatenate(
+        [np.full(len(part), n) for n, part in enumerate(np.array_split(kept, n_folds))]
+    )
+    return of_run[np.searchsorted(kept, long_runs)]
 
 
 def _with_long_runs(labels: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from giblet.errors import GibletError
-from giblet.stats.cross_validation import explained, purged_folds
+from giblet.stats.cross_validation import explained, fold_labels, purged_folds
 from giblet.stats.permutation import shift_chance, shifted_correlation
 from giblet.stats.ridge import band_columns, columns_ridge
 
@@ -50,15 +50,17 @@ def group_by_clock(
     return groups
 
 
-def held_out_folds(runs: np.ndarray, gap_trs: int) -> list[Fold]:
+def held_out_folds(runs: np.ndarray, gap_trs: int, n_folds: int = 1) -> list[Fold]:
     """Whole runs, or blocks of a single one, with a gap; GibletError where TRs are too few.
 
-    BOLD z-scored by run then carries nothing from the others into training TRs.
+    BOLD z-scored by run then carries nothing from the others into training TRs. ``n_folds`` of 2
+    or more: that many folds, of `fold_labels`.
     """
     try:
+        labels = None if n_folds == 1 else fold_labels(runs, n_folds)
         return [
             Fold(train, test, purged_folds(runs, gap_trs, among=train))
-            for train, test in purged_folds(runs, gap_trs)
+            for train, test in purged_folds(runs, gap_trs, labels=labels)
         ]
     except ValueError as error:
         raise GibletError(f"too few TRs to hold some out: {error}") from None
@@ -72,13 +74,15 @@ def linear_maps(
     n_shifts: int = 5000,
     n_iter: int = 20,
     seed: int = 0,
+    by_fold: bool = False,
 ) -> xr.Dataset:
     """Ridge from each modality, and banded ridge from several, on TRs that were held out.
 
     ``bold`` (n_subjects, n_trs, n_voxels) z-scored by run. Correlations ``r_<modality>`` and, with
     several, ``r_all`` (subject, voxel), means over folds; ``r_..._p`` (voxel) of their mean over
     subjects among predictions that are shifted circularly in time. With several also ``r2_all`` and
-    ``unique_<modality>``: R² of all minus R² of all the others (subject, voxel).
+    ``unique_<modality>``: R² of all minus R² of all the others (subject, voxel). ``by_fold`` adds
+    ``folds_<name>`` (fold, voxel) of each of them, the mean over subjects in each fold.
     """
     names = list(groups[0].bands) if groups else []
     all_r: dict[tuple, list] = {}
@@ -96,11 +100,22 @@ def linear_maps(
                 all_r.setdefault(mixture, []).append((own, shifted))
     arrays = {}
     for mixture, scored in all_r.items():
-        label = f"r_{mixture[0] if len(mixture) == 1 else 'all'}"
+        label = _label(mixture)
         by_subject, of_shifts = zip(*scored, strict=True)
         arrays[label] = _map(np.mean(by_subject, axis=0))
         arrays[f"{label}_p"] = ("voxel", shift_chance(of_shifts, n_shifts, seed).p)
-    return xr.Dataset(arrays | _unique(names, {k: np.mean(v, axis=0) for k, v in all_r2.items()}))
+    shares = _unique(names, {k: np.mean(v, axis=0) for k, v in all_r2.items()})
+    arrays |= {name: _map(share) for name, share in shares.items()}
+    if by_fold:
+        scores = {_label(m): np.stack([one for one, _ in scored]) for m, scored in all_r.items()}
+        scores |= _unique(names, {k: np.stack(v) for k, v in all_r2.items()})
+        means = {n: _mean_over_subjects(v.swapaxes(0, 1)) for n, v in scores.items()}
+        arrays |= {f"folds_{n}": (("fold", "voxel"), v.astype("f4")) for n, v in means.items()}
+    return xr.Dataset(arrays)
+
+
+def _label(mixture: tuple[str, ...]) -> str:
+    return f"r_{mixture[0] if len(mixture) == 1 else 'all'}"
 
 
 def _mixtures(names: list[str]) -> list[tuple[str, ...]]:
@@ -142,13 +157,15 @@ def _mean_over_subjects(r: np.ndarray) -> np.ndarray:
     return np.divide(total, n, out=np.full_like(total, np.nan), where=n > 0)
 
 
-def _unique(names: list[str], r2: Mapping[tuple[str, ...], np.ndarray]) -> dict:
+def _unique(names: list[str], r2: Mapping[tuple[str, ...], np.ndarray]) -> dict[str, np.ndarray]:
+    """R² of all modalities and what each adds to it, from R² (..., n_voxels) by mixture."""
     if len(names) < 2:
         return {}
     everything = r2[tuple(names)]
     rest = {name: r2[tuple(n for n in names if n != name)] for name in names}
-    shares = {f"unique_{name}": _map(everything - without) for name, without in rest.items()}
-    return {"r2_all": _map(everything)} | shares
+    return {"r2_all": everything} | {
+        f"unique_{name}": everything - without for name, without in rest.items()
+    }
 
 
 def _map(values: np.ndarray) -> tuple:

@@ -6,8 +6,11 @@ penalties and folds), whose solvers use matrices of (n_test, n_train) in feature
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from giblet.stats.array_backend import array_functions
 
 _TARGETS = 2000  # predicted at once
 _ROUNDING = 1e-7  # share of the largest power: float32 kernels do not resolve less
@@ -41,13 +44,13 @@ class _Split:
 
     gram (n_features, n_features), cross (n_features, n_targets); held (n_rows, n_features) and
     target (n_rows, n_targets): where there are more test rows than features they are rotated, and
-    the part of the target that no weights can predict is left out.
+    the part of the target that no weights can predict is left out. Arrays of the backend.
     """
 
-    gram: np.ndarray
-    cross: np.ndarray
-    held: np.ndarray
-    target: np.ndarray
+    gram: Any
+    cross: Any
+    held: Any
+    target: Any
     n_test: int
 
 
@@ -57,8 +60,12 @@ def solve(
     folds: Sequence[tuple[np.ndarray, np.ndarray]],
     alphas: np.ndarray,
     mixtures: np.ndarray,
+    precision: str = "float32",
 ) -> LinearRidge:
     """Ridge with intercept by the mixture and the penalty of least squared error over ``folds``.
+
+    On the backend of `giblet.stats.array_backend.ridge_backend`; with ``precision`` float64 all
+    of them give the same, to the rounding of float64.
 
     Parameters
     ----------
@@ -67,47 +74,59 @@ def solve(
     folds : list of (train, test), indices of samples
     alphas : penalties; each target has its own
     mixtures : (n_mixtures, n_bands), of the bands' kernels
+    precision : of the losses, by which penalties are chosen
     """
-    x, y = np.concatenate(bands, axis=1).astype(np.float32), y.astype(np.float32)
-    splits = [_split(x, y, *fold) for fold in folds]
+    _arrays, backend = array_functions()
+    x, y = np.concatenate(bands, axis=1).astype(precision), y.astype(precision)
+    rows, targets = backend.asarray(x), backend.asarray(y)
+    splits = [_split(rows, targets, *fold) for fold in folds]
     scales = np.sqrt(np.repeat(mixtures, [band.shape[1] for band in bands], axis=1))
-    which, penalties = _choose(splits, scales, np.asarray(alphas), y.shape[1])
+    which, penalties = _choose(splits, scales, np.asarray(alphas), y.shape[1], precision)
     everything = np.arange(len(x))
-    whole = _split(x, y, everything, everything[:0])
+    whole = _split(rows, targets, everything, everything[:0])
     weights = np.zeros((x.shape[1], y.shape[1]))  # small ones beside large offsets
     for n in np.unique(which):
-        chosen = which == n
+        chosen = np.flatnonzero(which == n)
         values, vectors = _turned(whole.gram, scales[n])
-        shrunk = (vectors.T @ whole.cross[:, chosen]) / (values[:, None] + penalties[chosen])
-        weights[:, chosen] = vectors @ shrunk
+        cross = backend.asarray(whole.cross[:, chosen], dtype="float64")
+        added = backend.asarray(penalties[chosen], dtype="float64")
+        shrunk = (vectors.T @ cross) / (values[:, None] + added)
+        weights[:, chosen] = backend.to_numpy(vectors @ shrunk)
     middle, level = (values.mean(axis=0, dtype=np.float64) for values in (x, y))
     return LinearRidge(weights, level - middle @ weights, penalties)
 
 
-def _split(x: np.ndarray, y: np.ndarray, train: np.ndarray, test: np.ndarray) -> _Split:
+def _split(x: Any, y: Any, train: np.ndarray, test: np.ndarray) -> _Split:
+    arrays, backend = array_functions()
     middle, level = x[train].mean(axis=0), y[train].mean(axis=0)
     seen, held, target = x[train] - middle, x[test] - middle, y[test] - level
     if len(test) > x.shape[1]:
-        turn, held = np.linalg.qr(held)
+        turn, held = arrays.linalg.qr(held)
         target = turn.T @ target
-    exact = seen.astype(np.float64)
+    exact = backend.asarray(seen, dtype="float64")
     return _Split(exact.T @ exact, seen.T @ (y[train] - level), held, target, len(test))
 
 
-def _turned(gram: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _turned(gram: Any, scale: np.ndarray) -> tuple[Any, Any]:
     """Powers (n_features,) and directions (n_features, n_features) of scaled features."""
-    values, vectors = np.linalg.eigh(gram * np.outer(scale, scale))
-    return np.maximum(values, 0), scale[:, None] * vectors
+    arrays, backend = array_functions()
+    wide = backend.asarray(scale, dtype="float64")
+    values, vectors = arrays.linalg.eigh(gram * (wide[:, None] * wide))
+    return values.clip(0), wide[:, None] * vectors
 
 
 def _choose(
-    splits: Sequence[_Split], scales: np.ndarray, alphas: np.ndarray, n_targets: int
+    splits: Sequence[_Split],
+    scales: np.ndarray,
+    alphas: np.ndarray,
+    n_targets: int,
+    precision: str,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The index of the best mixture and the best penalty of each target, (n_targets,) each."""
     best, which = np.full(n_targets, -np.inf), np.zeros(n_targets, dtype=int)
-    penalties = np.ones(n_targets, dtype=np.float32)
+    penalties = np.ones(n_targets, dtype=precision)
     for n, scale in enumerate(scales):
-        scores = np.mean([_scores(split, scale, alphas) for split in splits], axis=0)
+        scores = np.mean([_scores(split, scale, alphas, precision) for split in splits], axis=0)
         scores += 1e-10 * np.log(alphas)[:, None]  # prefers the larger of equal penalties
         better = scores.max(axis=0) > best + np.finfo(np.float32).eps
         best[better], which[better] = scores.max(axis=0)[better], n
@@ -115,16 +134,18 @@ def _choose(
     return which, penalties
 
 
-def _scores(split: _Split, scale: np.ndarray, alphas: np.ndarray) -> np.ndarray:
+def _scores(split: _Split, scale: np.ndarray, alphas: np.ndarray, precision: str) -> np.ndarray:
     """Negative squared error of each penalty, up to a constant: (n_alphas, n_targets)."""
-    values, vectors = (part.astype(np.float32) for part in _turned(split.gram, scale))
+    arrays, backend = array_functions()
+    turned = _turned(split.gram, scale)
+    values, vectors = (backend.asarray(part, dtype=precision) for part in turned)
     held = split.held @ vectors
     losses = np.empty((len(alphas), split.cross.shape[1]))
     for part in _parts(losses.shape[1]):
         seen = vectors.T @ split.cross[:, part]
-        for loss, alpha in zip(losses, alphas.astype(np.float32), strict=True):
+        for loss, alpha in zip(losses, alphas.astype(precision).tolist(), strict=True):
             left = split.target[:, part] - (held / (values + alpha)) @ seen
-            loss[part] = np.einsum("rt,rt->t", left, left)
+            loss[part] = backend.to_numpy(arrays.einsum("rt,rt->t", left, left))
     return -losses / split.n_test
 
 

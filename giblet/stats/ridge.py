@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from giblet.stats.array_backend import NumpyPredictions
 from giblet.stats.feature_ridge import LinearRidge, directions, solve
 
 _ALPHAS = np.logspace(-1, 6, 15)  # a kernel is 1 on its diagonal
@@ -25,7 +26,8 @@ def fit_ridge(x: np.ndarray, y: np.ndarray, n_folds: int = 5):
     alphas = np.logspace(0, 7, 15)
     if _narrow([x]):
         return solve([x], y, folds, alphas, _ALONE)
-    return KernelRidgeCV(alphas=alphas, cv=folds, fit_intercept=True, warn=False).fit(x, y)
+    model = KernelRidgeCV(alphas=alphas, cv=folds, fit_intercept=True, warn=False).fit(x, y)
+    return NumpyPredictions(model)
 
 
 def _contiguous(n_samples: int, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -35,10 +37,8 @@ def _contiguous(n_samples: int, n_folds: int) -> list[tuple[np.ndarray, np.ndarr
 
 
 def _narrow(bands: Sequence[np.ndarray]) -> bool:
-    """Whether weights of features cost less than those of samples, on the processor."""
-    from himalaya.backend import get_backend
-
-    return get_backend().name == "numpy" and sum(b.shape[1] for b in bands) < len(bands[0])
+    """Whether weights of features cost less than those of samples."""
+    return sum(b.shape[1] for b in bands) < len(bands[0])
 
 
 def ridge_encoding(
@@ -53,7 +53,7 @@ def ridge_encoding(
     bold : (n_trs, n_voxels) z-scored
     train, test : TR indices
     """
-    scaled = _without_rare(scale_by_training(regressors, train), train)
+    scaled = scale_columns(regressors, train)
     columns = (scaled @ directions(scaled[train])).astype(np.float32)
     return fit_ridge(columns[train], bold[train]).predict(columns[test])
 
@@ -61,6 +61,12 @@ def ridge_encoding(
 def scale_by_training(features: np.ndarray, train: np.ndarray) -> np.ndarray:
     """Scale columns to mean 0 and deviation 1 in training TRs; a constant one becomes 0."""
     return (features - features[train].mean(axis=0)) / _spread(features, train)
+
+
+def scale_columns(features: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """`scale_by_training`; columns become 0 that vary in fewer than 8 training TRs, and go beyond
+    their range there in others."""
+    return _without_rare(scale_by_training(features, train), train)
 
 
 def _spread(features: np.ndarray, train: np.ndarray) -> np.ndarray:
@@ -101,7 +107,7 @@ def banded_ridge(
     by training TRs alone and divided by the root of their width, so that wide bands do not win by
     width; columns that vary in fewer than 8 training TRs, and go beyond their range there in
     others, are left out. A single band is plain ridge. Runs on the backend of
-    ``himalaya.backend.set_backend``; on the default one, with more training TRs than columns, by
+    `giblet.stats.array_backend.ridge_backend`; with more training TRs than columns, by
     `giblet.stats.feature_ridge.solve`.
 
     Parameters
@@ -129,7 +135,7 @@ def band_columns(band: np.ndarray, train: np.ndarray) -> np.ndarray:
 
     Of ``band`` (n_trs, n_features), scaled by training TRs; the kernel's diagonal is 1 on average.
     """
-    scaled = _without_rare(scale_by_training(band, train), train) / np.sqrt(band.shape[1])
+    scaled = scale_columns(band, train) / np.sqrt(band.shape[1])
     return (scaled @ directions(scaled[train])).astype(np.float32)
 
 

@@ -398,3 +398,26 @@ def test_ridge_finds_what_each_heard_in_its_own_order(heard):
     r = quality["r_mel"].values  # (subject, voxel)
     assert (r[:, 0] > 0.6).all()
     assert (np.abs(r[:, 1]) < 0.3).all()
+
+
+def fold_parts(scans, n_folds, clock=CLOCK):
+    match = match_scans(scans, 1.5, clock.n_film_trs)
+    splits = SplitConfig(folds=n_folds, gap_seconds=6)
+    for fold in range(1, n_folds + 1):
+        part = split_match(scans, match, 1.5, splits, fold)
+        yield part, {clock.names[k] for k in match.stimulus[part == "test"]}
+
+
+def test_folds_are_of_whole_stimuli_in_the_order_in_which_they_were_shown():
+    tested = [test for _part, test in fold_parts(make_scans(CLOCK, two_runs()), 3)]
+    assert tested == [{"s0", "s1", "s2", "s3"}, {"s4", "s5", "s6"}, {"s7", "s8", "s9"}]
+
+
+def test_excerpts_that_share_seconds_are_in_one_fold():
+    files = {"files": ["film.wav"] * 6, "starts": [0.0, 40.0, 10.0, 60.0, 80.0, 100.0]}
+    clock = StimulusClock.lay_out([*"abcdef"], np.full(6, 15.0), 1.5, **files)
+    scans = make_scans(clock, runs_of([range(6)], 90, 15.0))
+    tested = [test for _part, test in fold_parts(scans, 2, clock)]
+    assert tested == [{"a", "b", "c", "d"}, {"e", "f"}]
+    with pytest.raises(GibletError, match="folds is 6, and there are 5 stimuli"):
+        list(fold_parts(scans, 6, clock))

@@ -6,6 +6,7 @@ import xarray as xr
 from sklearn.metrics import roc_auc_score
 
 from giblet.alignment.lag import Lag, lag_arrays
+from giblet.evaluation.fold_maps import fold_table
 from giblet.evaluation.quality import _lag_voxels, brain_quality, summary_table
 from giblet.film.text import NO_WORDS
 from giblet.io.arrays import open_arrays, save_arrays
@@ -236,3 +237,21 @@ def test_agreement_is_that_of_isc(smooth):
     bold = np.stack([smooth(3, 30) + smooth(3, 31 + s) for s in range(3)])
     found = brain_quality(scans_of(bold), {}, T_R, n_permutations=5)
     np.testing.assert_allclose(found["isc"], isc(bold), atol=1e-5)
+
+
+def test_ridge_has_intervals_over_folds_where_they_are_asked_for(smooth):
+    sound = smooth(3, 0)
+    bold = np.stack([sound @ np.ones((3, 4)) / 2 + smooth(4, 1 + s) for s in range(2)])
+    modalities = {"audio": of_volumes(sound, 2), "text": of_volumes(smooth(3, 9), 2)}
+    asked = {"n_permutations": 2, "n_iter": 2, "n_shifts": 9}
+    maps = brain_quality(scans_of(bold), modalities, T_R, n_folds=4, **asked)
+    assert not any(str(name).startswith("folds_") for name in maps)
+    scored = maps["r_audio"].mean("subject")
+    assert ((maps["low_r_audio"] < scored) & (scored < maps["high_r_audio"])).all()
+    assert maps["fold_unique_audio"].dims == ("fold",)
+    table = fold_table(maps).set_index("metric")
+    assert table.loc["r_audio", "mean"] == pytest.approx(float(maps["r_audio"].mean()), abs=1e-6)
+    assert set(table["n_folds"]) == {4}
+    assert not any(name.startswith("fold_") for name in summary_table(maps)["metric"])
+    plain = brain_quality(scans_of(bold), modalities, T_R, **asked)
+    assert not any(str(name).startswith(("low_", "high_", "fold")) for name in plain)

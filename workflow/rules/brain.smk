@@ -123,7 +123,10 @@ rule brain_quality:
         runtime=runtime("brain_quality"),
     params:
         sound="--sound=" if SETTINGS.has_film else "",
-        settings=settings("t_r", "quality", "max_trs", "max_voxels", "seed"),
+        settings=settings(
+            *["t_r", "quality", "max_trs", "max_voxels", "seed", "splits.folds"],
+            "ridge_backend",
+        ),
         source=source_fingerprint("brain_quality"),
     shell:
         '"$GIBLET_PYTHON" -m giblet brain_quality --bold={input.bold:q} --regressors {input.regressors:q}'
@@ -161,12 +164,15 @@ rule sync_align:
         others="--others" if OTHERS else "",
         bold="--bold=" if HAS_BOLD else "",
         regressors="--regressors" if HAS_BOLD else "",
-        settings=settings(
-            *["t_r", "splits", "max_voxels"], *["stimuli"] * SETTINGS.has_stimuli
+        fold=lambda w: f"--fold={w.fold}" if w.get("fold") else "",
+        settings=lambda w: settings(
+            *["t_r", *PARTS, "max_voxels"],
+            *["stimuli"] * SETTINGS.has_stimuli,
+            *["splits.folds"] * bool(w.get("fold")),
         ),
         source=source_fingerprint("sync_align"),
     shell:
         '"$GIBLET_PYTHON" -m giblet sync_align --audio={input.audio:q} --video={input.video:q}'
         " {params.text}{input.text:q} {params.others} {input.others:q} {params.bold}{input.bold:q}"
-        " {params.regressors} {input.regressors:q} --aligned={output.aligned:q}"
+        " {params.regressors} {input.regressors:q} {params.fold} --aligned={output.aligned:q}"
         " --settings={params.settings:q} 2>&1 | tee -i {log:q}"

@@ -33,7 +33,7 @@ rule lesion:
         score="--score=" if SCORE else "",
         settings=settings(
             *SOUND[SETTINGS.path],
-            *("audio_track", "t_r", "decoding", "lesion", "seed"),
+            *("audio_track", "t_r", "decoding", "lesion", "ridge_backend", "seed"),
             *["music"] * bool(SCORE),
         ),
         models=MUSIC_SUMS if SCORE else [],

@@ -28,7 +28,7 @@ rule train:
         runtime=runtime("train"),
     params:
         launch=launcher(),
-        logs=f"{RESULTS}/training/{{path}}",
+        logs=lambda w: f"{RESULTS}{fold_of(w)}/training/{w.path}",
         threads=COSTS["train"].threads,
         settings=lambda w: settings(
             *SOUND[w.path],
@@ -79,10 +79,7 @@ rule reconstruct:
         identified="--identified=" if SETTINGS.has_stimuli else "",
         settings=lambda w: settings(
             *SOUND[w.path],
-            "audio_track",
-            "t_r",
-            "decoding",
-            "seed",
+            *("audio_track", "t_r", "decoding", "ridge_backend", "seed"),
             *["scan.alignment"] * HAS_BOLD,
         ),
         source=source_fingerprint("reconstruct"),

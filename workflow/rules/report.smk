@@ -22,7 +22,12 @@ rule report:
             for made in (
                 *(
                     f"{rule}/{SETTINGS.path}"
-                    for rule in ("lesion", "leave_one_out", "reconstruct_score")
+                    for rule in (
+                        "lesion",
+                        "leave_one_out",
+                        "folds",
+                        "reconstruct_score",
+                    )
                 ),
                 "codec_ladder",
                 "calibration",

@@ -32,7 +32,13 @@ rule reconstruct_score:
     params:
         regions=lambda _, input: "--regions=" if input.regions else "",
         settings=settings(
-            *SOUND["mel"], "audio_track", "t_r", "decoding", "music", "seed"
+            *SOUND["mel"],
+            "audio_track",
+            "t_r",
+            "decoding",
+            "music",
+            "ridge_backend",
+            "seed",
         ),
         models=MUSIC_SUMS,
         source=source_fingerprint("reconstruct_score"),

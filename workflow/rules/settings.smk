@@ -206,6 +206,12 @@ RUN_FILES = there("bold or scan.parcellation", RUN_FILES)
 # settings of each feature type of the sound, apart from t_r
 SOUND = {name: feature_type.settings for name, feature_type in FEATURE_TYPES.items()}
 OF_STIMULI = ["stimuli"] * SETTINGS.has_stimuli
+# of splits, what makes the parts of the main job
+PARTS = [
+    f"splits.{key}"
+    for key in type(SETTINGS.splits).model_fields
+    if key not in ("folds", "refit")
+]
 # in the report
 COMPARED = [*SOUND] if SETTINGS.has_film else []
 # modalities beside audio, video and text, of those that the film has
@@ -219,6 +225,7 @@ OTHERS = [
 wildcard_constraints:
     path="|".join(SOUND),
     modality="|".join([*SOUND, *beside_sound(), *SPACE_SETS]),
+    fold=r"[1-9]\d*",
 
 
 def model_files(*names):
@@ -236,16 +243,24 @@ OF_ALIGNMENT = {"alignment", "alignment_features"}
 def settings(*names, cleaning=False):
     """These config values (none: all) as JSON: a rule reruns when one of them changes.
 
-    ``cleaning``: of ``scan`` those of cleaning alone; the name "scan.alignment" is of the others.
+    ``splits.folds`` is one value, ``splits`` a whole section, ``scan.alignment`` both keys of the
+    alignment. ``cleaning``: of ``scan`` those of cleaning alone.
     """
-    wanted = {name: True for name in names if name != "scan.alignment"}
-    if "scan.alignment" in names:
-        wanted["scan"] = OF_ALIGNMENT
+    wanted = {}
+    for section, _, key in (name.partition(".") for name in names):
+        keys = OF_ALIGNMENT if key == "alignment" else {key}
+        wanted[section] = {*wanted.get(section, ()), *keys} if key else True
     unwanted = {"scan": OF_ALIGNMENT} if cleaning else None
     values = SETTINGS.model_dump(include=wanted or None, exclude=unwanted)
     text = json.dumps(values, sort_keys=True)
     # Snakemake would take {stim_file} for a wildcard
     return re.sub(r'\{(?!["}])', r"\\u007b", text)
+
+
+def fold_of(wildcards):
+    """Folder of a fold in that of the data set; empty for the main job."""
+    fold = wildcards.get("fold")
+    return f"/folds/{fold}" if fold else ""
 
 
 def training_sounds(rule, section, part):
