@@ -11,7 +11,6 @@ from .aligned import (
 from .dataset import (
     FilmData as FilmData,
     check_apart as check_apart,
-    check_fold as check_fold,
     check_gap as check_gap,
     check_no_overlap as check_no_overlap,
     gap_trs as gap_trs,

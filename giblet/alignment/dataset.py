@@ -10,7 +10,7 @@ import torch
 from giblet.alignment.hrf import HRF_SECONDS
 from giblet.config.sections import SplitConfig
 from giblet.errors import GibletError, nearest_name
-from giblet.stats.cross_validation import fold_labels, near
+from giblet.stats.cross_validation import check_fold, fold_labels, near
 from giblet.timing import trs_for
 
 PARTS = ("train", "validation", "test")
@@ -90,12 +90,6 @@ def _fold_held_out(runs: np.ndarray, n_folds: int, fold: int) -> np.ndarray:
         return fold_labels(runs, n_folds) == fold - 1
     except ValueError as error:
         raise GibletError(f"splits.folds: {error}") from None
-
-
-def check_fold(fold: int, n_folds: int) -> None:
-    """GibletError where there is no such fold, counted from 1."""
-    if not 1 <= fold <= n_folds or n_folds == 1:
-        raise GibletError(f"fold {fold}: splits.folds is {n_folds}; set it to 2 or more")
 
 
 def _runs_held_out(

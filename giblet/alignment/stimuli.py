@@ -7,12 +7,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from giblet.alignment.dataset import check_fold
 from giblet.alignment.showings import MOST_SPREAD, Showing, check_consecutive, run_volumes
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.config.sections import SplitConfig
 from giblet.errors import GibletError, nearest_name
-from giblet.stats.cross_validation import near
+from giblet.stats.cross_validation import check_fold, near
 from giblet.timing import share_of_tr, trs_for
 
 _RESPONSE = 12.0  # s: what an HRF still holds after that is little

@@ -20,6 +20,7 @@ from .lesions import (
     lesion as lesion,
     paired_change as paired_change,
     plan_lesions as plan_lesions,
+    score_change_rows as score_change_rows,
 )
 from .level_scores import (
     level_profile as level_profile,

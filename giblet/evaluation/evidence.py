@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import soundfile
-
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.files import read_sound
 from giblet.errors import GibletError
@@ -30,6 +28,8 @@ def checked_evidence(results: Path, clip_seconds: float | None = None) -> dict[s
 
 def load_evidence(results: Path, feature_type: str, clip_seconds: float | None = None) -> Evidence:
     """What was made of one feature type; ``clip_seconds`` as in `Evidence`."""
+    import soundfile
+
     with open_arrays(results / "aligned" / f"{feature_type}.nc", *ALIGNED) as arrays:
         aligned = arrays.drop_vars(["bold", "regressors"], errors="ignore").load()
     scores = load_table(results / "scores" / f"{feature_type}.tsv")

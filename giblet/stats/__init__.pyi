@@ -13,6 +13,7 @@ from .common_space import (
     rotation as rotation,
 )
 from .cross_validation import (
+    check_fold as check_fold,
     delayed as delayed,
     explained as explained,
     fold_labels as fold_labels,

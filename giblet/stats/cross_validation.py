@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from giblet.errors import GibletError
 from giblet.stats.pearson import correlation
 from giblet.stats.ridge import banded_ridge
 
@@ -111,6 +112,12 @@ def purged_folds(
             "scan longer, or make the gap smaller"
         )
     return folds
+
+
+def check_fold(fold: int, n_folds: int) -> None:
+    """GibletError where there is no such fold, counted from 1."""
+    if not 1 <= fold <= n_folds or n_folds == 1:
+        raise GibletError(f"fold {fold}: splits.folds is {n_folds}; set it to 2 or more")
 
 
 def fold_labels(runs: np.ndarray, n_folds: int) -> np.ndarray:

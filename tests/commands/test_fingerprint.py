@@ -320,6 +320,7 @@ def test_all_that_runs_is_in_the_fingerprint_of_scores(verb, tmp_path):
     import numpy as np
     import soundfile
 
+    import giblet.music.score_features  # noqa: F401 - its table is filled by the import
     from giblet.config.config import parse_config
     from giblet.music.midi import write_midi
     from giblet.music.notes import Notes

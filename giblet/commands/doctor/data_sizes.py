@@ -161,9 +161,10 @@ def _sound_mb(config: Config, seconds: float) -> float:
     """Size of the files of the film, or of the stimuli."""
     from giblet.audio.stimuli import list_stimuli
     from giblet.music.synth import SAMPLE_RATE
+    from giblet.timing import count_samples
 
     if config.is_music_demo:
-        return 2 * SAMPLE_RATE * seconds / 1e6  # of 16 bit, not rendered yet
+        return 2 * count_samples(seconds, SAMPLE_RATE) / 1e6  # of 16 bit, not rendered yet
     files = [_film(config)]
     if config.has_stimuli:
         files = list(dict.fromkeys(s.file for s in list_stimuli(config.stimuli)))
