@@ -33,9 +33,6 @@ OWN = {
     "tonal": "score_harmony",
     "form": "score_form",
 }
-# the own band's unique variance is at least this many times the next; of surprisal it is twice it,
-# as the music is too short (notes/music.md)
-TIMES = {"auditory": 3, "surprisal": 1.5, "tonal": 3, "form": 3}
 QUICK = {"n_permutations": 5, "n_shifts": 200, "n_iter": CONFIG.quality.n_iter}
 
 
@@ -102,7 +99,7 @@ def test_each_regions_own_features_explain_most_of_what_one_kind_explains_alone(
     own = found.loc[region, OWN[region]]
     others = found.loc[region].drop(OWN[region])
     assert own > 0.03
-    assert own >= TIMES[region] * others.max()
+    assert own >= 3 * others.max()
 
 
 def columns(score, start):

@@ -109,6 +109,25 @@ def test_feature_spaces_of_a_modality_are_bands_of_their_own(smooth):
     assert unique[1][1] > 0.3 > 3 * abs(unique[1][0])
 
 
+def test_what_only_differs_between_runs_is_no_regressor(smooth):
+    """As BOLD is z-scored by run; R² would suffer from the offset, and penalties with it."""
+    sound, words = smooth(2, 0), smooth(2, 1)
+    bold = np.stack([sound @ np.ones((2, 4)) + smooth(4, 10 + s) for s in range(2)])
+    offset = np.repeat([0.0, 5.0], 200)[:, None]
+    asked = {"n_permutations": 10, "n_iter": 4, "n_shifts": 10}
+    plain, moved = (
+        brain_quality(
+            scans_of(bold, 2),
+            {"audio": of_volumes(one, 2), "text": of_volumes(words, 2)},
+            T_R,
+            **asked,
+        )
+        for one in (sound, sound + offset)
+    )
+    for name in ("r_audio", "r2_all", "unique_audio", "unique_text"):
+        np.testing.assert_allclose(moved[name], plain[name], atol=1e-3)
+
+
 def test_noise_scores_nothing(smooth):
     bold = np.stack([smooth(60, 20 + s, 1200) for s in range(2)])
     found = brain_quality(
