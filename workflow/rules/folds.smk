@@ -4,22 +4,6 @@ FOLD = f"{RESULTS}/folds/{{fold}}"
 FOLD_LOGS = f"{LOGS}/folds/{{fold}}"
 
 
-def fold_tables(_):
-    """Tables of scores of all folds, or one line that says what is missing."""
-    n_folds, path = SETTINGS.splits.folds, SETTINGS.path
-    if n_folds == 1:
-        sys.exit("config: fold_scores needs splits.folds of 2 or more")
-    with_network = SETTINGS.splits.refit == "network"
-    if not HAS_BOLD and not with_network:
-        sys.exit("config: splits.refit is readout: that needs a scan as bold")
-    kinds = ["features"] * HAS_BOLD + ["scores"] * with_network
-    return [
-        f"{RESULTS}/folds/{fold}/{kind}/{path}.tsv"
-        for kind in kinds
-        for fold in range(1, n_folds + 1)
-    ]
-
-
 use rule sync_align as align_fold with:
     output:
         aligned=f"{FOLD}/aligned/{{path}}.nc",

@@ -28,7 +28,7 @@ rule train:
         runtime=runtime("train"),
     params:
         launch=launcher(),
-        logs=lambda w: f"{RESULTS}{fold_of(w)}/training/{w.path}",
+        logs=lambda w: f"{RESULTS}/{fold_of(w)}training/{w.path}",
         threads=COSTS["train"].threads,
         settings=lambda w: settings(
             *SOUND[w.path],

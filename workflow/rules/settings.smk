@@ -258,9 +258,25 @@ def settings(*names, cleaning=False):
 
 
 def fold_of(wildcards):
-    """Folder of a fold in that of the data set; empty for the main job."""
+    """Folder of a fold in that of the data set, with a slash; empty for the main job."""
     fold = wildcards.get("fold")
-    return f"/folds/{fold}" if fold else ""
+    return f"folds/{fold}/" if fold else ""
+
+
+def fold_tables(_):
+    """Tables of scores of all folds, or one line that says what is missing."""
+    n_folds, path = SETTINGS.splits.folds, SETTINGS.path
+    if n_folds == 1:
+        sys.exit("config: fold_scores needs splits.folds of 2 or more")
+    with_network = SETTINGS.splits.refit == "network"
+    if not HAS_BOLD and not with_network:
+        sys.exit("config: splits.refit is readout: that needs a scan as bold")
+    kinds = ["features"] * HAS_BOLD + ["scores"] * with_network
+    return [
+        f"{RESULTS}/folds/{fold}/{kind}/{path}.tsv"
+        for kind in kinds
+        for fold in range(1, n_folds + 1)
+    ]
 
 
 def training_sounds(rule, section, part):
