@@ -13,7 +13,7 @@ def decode_features(
     config: Config,
     regions: Path | None = None,
 ) -> None:
-    """Decode features of the film itself from BOLD, without any network, and score them.
+    """Decode the film's own features from BOLD, without any network, and score them.
 
     ``--regions`` is for ``decoding.region``.
 
