@@ -244,10 +244,14 @@ def _parse_settings(text: str) -> Config:
 
 
 def run() -> NoReturn:
-    """`main` as a process; after a mistake it ends at once, and frees nothing: see `_errors`."""
+    """`main` as a process; after a mistake it ends at once, and frees nothing: see `_errors`.
+
+    After Ctrl-C, too: Python would kill itself by the signal if that came while code was made from
+    a string (a dataclass, in an import), although it was caught.
+    """
     quiet_hdf5()
     code = main()
-    if code == 1:
+    if code in (1, STOPPED):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
