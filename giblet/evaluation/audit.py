@@ -85,7 +85,7 @@ def leave_null_unshuffled(evidence: Evidence) -> Evidence | None:
     """Scores and sound of ``brain_shuffled`` that are those of ``brain``."""
     scores = evidence.scores
     if BRAIN not in evidence.sounds or same_sound(evidence, BRAIN, MEAN):
-        return None  # a brain that knows nothing sounds as every null
+        return None  # without signal every null sounds alike
     own = scores[scores["column"] == BRAIN].drop_duplicates("metric").set_index("metric")
     value, null = scores["value"].copy(), scores["column"] == SHUFFLED
     value[null] = scores["metric"][null].map(own["value"])
