@@ -10,7 +10,8 @@ from giblet.stats.feature_ridge import LinearRidge, directions, solve
 _ALPHAS = np.logspace(-1, 6, 15)  # a kernel is 1 on its diagonal
 _ALONE = np.ones((1, 1))  # the only mixture of a single band
 _FEWEST_VARYING = 8.0  # TRs that a column varies in, effectively
-_FARTHEST = 2.0  # of the largest value in training TRs
+_FARTHEST = 2.0  # of the largest value in training TRs, of a column that varies in few
+_ABSURD = 10.0  # the same, of any column
 
 
 def fit_ridge(x: np.ndarray, y: np.ndarray, n_folds: int = 5):
@@ -60,26 +61,34 @@ def ridge_encoding(
 
 def scale_by_training(features: np.ndarray, train: np.ndarray) -> np.ndarray:
     """Scale columns to mean 0 and deviation 1 in training TRs; a constant one becomes 0."""
-    return (features - features[train].mean(axis=0)) / _spread(features, train)
+    mean, deviation = _moments(features, train)
+    return (features - mean) / deviation
 
 
 def scale_columns(features: np.ndarray, train: np.ndarray) -> np.ndarray:
     """`scale_by_training`; columns become 0 that vary in fewer than 8 training TRs, and go beyond
-    their range there in others."""
+    their range there in others. So do values of any column ten times beyond that range."""
     return _without_rare(scale_by_training(features, train), train)
 
 
-def _spread(features: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Deviation of every column in training TRs, 1 for a constant one."""
-    mean, deviation = features[train].mean(axis=0), features[train].std(axis=0)
-    return np.where(deviation > 1e-6 * np.abs(mean), deviation, 1.0)
+def _moments(features: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation of every column in training TRs; the deviation is 1 for a constant one.
+
+    What varies by less than a millionth of the column's largest value is rounding.
+    """
+    own, kind = features[train], np.result_type(features, np.float32)
+    mean, deviation = own.mean(axis=0, dtype=np.float64), own.std(axis=0, dtype=np.float64)
+    varies = deviation > 1e-6 * np.abs(features).max(axis=0)
+    return mean.astype(kind), np.where(varies, deviation, 1.0).astype(kind)
 
 
 def _without_rare(scaled: np.ndarray, train: np.ndarray) -> np.ndarray:
     """Scaled columns (n_trs, n_features); those become 0 that vary in few training TRs, and go far
     beyond their range there in other TRs.
 
-    A word that occurs once in a training block, or in the gap before it, has a small deviation
+    The response to a constant rises at a run's beginning, and hardly varies in the rest of the run:
+    scaled by that, the rise is hundreds of deviations. Values ten times beyond the training range
+    become 0. A word that occurs once in a training block, or in the gap before it, has a small deviation
     there: scaled by it, the word is tens to thousands of deviations where it occurs in test TRs.
     Few is counted by the variance's effective number of TRs, (Σ x²)² / Σ x⁴.
     """
@@ -87,8 +96,10 @@ def _without_rare(scaled: np.ndarray, train: np.ndarray) -> np.ndarray:
     power, fourth = squares.sum(axis=0), (squares**2).sum(axis=0)
     n_varying = np.divide(power**2, fourth, out=np.zeros_like(power), where=fourth > 0)
     is_rare = n_varying < min(_FEWEST_VARYING, len(train) / 8)
-    goes_beyond = np.abs(scaled).max(axis=0) > _FARTHEST * np.sqrt(squares.max(axis=0))
-    return scaled * ~(is_rare & goes_beyond)
+    farthest, known = np.abs(scaled).max(axis=0), np.sqrt(squares.max(axis=0))
+    return (
+        scaled * ~(is_rare & (farthest > _FARTHEST * known)) * (np.abs(scaled) <= _ABSURD * known)
+    )
 
 
 def banded_ridge(
@@ -188,7 +199,7 @@ def banded_weights(
     offsets : (n_voxels,)
     """
     everything = np.arange(len(bold))
-    spreads = [_spread(band, everything) * np.sqrt(band.shape[1]) for band in bands]
+    spreads = [_moments(band, everything)[1] * np.sqrt(band.shape[1]) for band in bands]
     scaled = [(b - b.mean(axis=0)) / spread for b, spread in zip(bands, spreads, strict=True)]
     turns = [directions(x) for x in scaled]
     columns = [(x @ turn).astype(np.float32) for x, turn in zip(scaled, turns, strict=True)]

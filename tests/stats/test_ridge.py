@@ -246,6 +246,24 @@ def test_a_column_that_hardly_varies_in_training_predicts_nothing(rng, parts):
     np.testing.assert_allclose(ridge_encoding(with_rare, bold, train, test), expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("varies", [0.0, 1e-4, 1e-2])
+@pytest.mark.parametrize("centred", [False, True])
+def test_the_rise_of_a_constant_predicts_no_rise(rng, varies, centred):
+    """A feature that is always on, as a white border: its response rises in the test part."""
+    train, test = np.arange(N_TRS // 4, N_TRS), np.arange(N_TRS // 5)
+    x = film_regressors(rng, 3)
+    bold = x @ rng.standard_normal((3, 5)) + null_bold(rng, 5)
+    rise = 1 - np.exp(-np.arange(N_TRS) / 3)
+    always = (0.5 * rise * (1 + varies * rng.standard_normal(N_TRS))).astype(np.float32)[:, None]
+    always -= always.mean() * centred
+    with_it = np.hstack([x, always])
+    expected = ridge_encoding(x, bold, train, test)
+    predicted = ridge_encoding(with_it, bold, train, test)
+    assert (
+        np.abs(predicted - expected).max() < 0.6
+    )  # of BOLD with a deviation of 1; else 10 to 1,000
+
+
 def test_a_column_that_hardly_varies_but_keeps_its_range_is_used(rng, parts):
     """A ramp at the beginning, as of a filter that starts: all of BOLD follows it."""
     train, test = parts
