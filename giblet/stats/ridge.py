@@ -66,8 +66,8 @@ def scale_by_training(features: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 
 def scale_columns(features: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """`scale_by_training`; columns become 0 that vary in fewer than 8 training TRs, and go beyond
-    their range there in others. So do values of any column ten times beyond that range."""
+    """`scale_by_training`; columns become 0 that go ten times beyond their training range in other
+    TRs, or twice and vary in fewer than 8 training TRs."""
     return _without_rare(scale_by_training(features, train), train)
 
 
@@ -83,23 +83,22 @@ def _moments(features: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _without_rare(scaled: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Scaled columns (n_trs, n_features); those become 0 that vary in few training TRs, and go far
-    beyond their range there in other TRs.
+    """Scaled columns (n_trs, n_features); those become 0 that go far beyond their training range in
+    other TRs.
 
     The response to a constant rises at a run's beginning, and hardly varies in the rest of the run:
-    scaled by that, the rise is hundreds of deviations. Values ten times beyond the training range
-    become 0. A word that occurs once in a training block, or in the gap before it, has a small deviation
-    there: scaled by it, the word is tens to thousands of deviations where it occurs in test TRs.
-    Few is counted by the variance's effective number of TRs, (Σ x²)² / Σ x⁴.
+    scaled by that, the rise is hundreds of deviations. So any column is left out that goes ten
+    times beyond, and one that varies in few training TRs if it goes twice beyond. A word that
+    occurs once in a training block, or in the gap before it, has a small deviation there: scaled by
+    it, the word is tens to thousands of deviations where it occurs in test TRs. Few is counted by
+    the variance's effective number of TRs, (Σ x²)² / Σ x⁴.
     """
     squares = scaled[train] ** 2
     power, fourth = squares.sum(axis=0), (squares**2).sum(axis=0)
     n_varying = np.divide(power**2, fourth, out=np.zeros_like(power), where=fourth > 0)
     is_rare = n_varying < min(_FEWEST_VARYING, len(train) / 8)
     farthest, known = np.abs(scaled).max(axis=0), np.sqrt(squares.max(axis=0))
-    return (
-        scaled * ~(is_rare & (farthest > _FARTHEST * known)) * (np.abs(scaled) <= _ABSURD * known)
-    )
+    return scaled * ~(farthest > np.where(is_rare, _FARTHEST, _ABSURD) * known)
 
 
 def banded_ridge(

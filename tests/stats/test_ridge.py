@@ -205,7 +205,7 @@ def test_test_trs_scale_nothing(bands, parts):
     folds = folds_within(train)
     before = banded_ridge(features, bold, train, test, folds, n_iter=4)
     for x in features:
-        x[test[1:]] *= 1000
+        x[test[1:]] *= 1.5  # within twice the training range
     bold[test] += 1e6
     after = banded_ridge(features, bold, train, test, folds, n_iter=4)
     np.testing.assert_array_equal(after[0], before[0])
@@ -259,9 +259,7 @@ def test_the_rise_of_a_constant_predicts_no_rise(rng, varies, centred):
     with_it = np.hstack([x, always])
     expected = ridge_encoding(x, bold, train, test)
     predicted = ridge_encoding(with_it, bold, train, test)
-    assert (
-        np.abs(predicted - expected).max() < 0.6
-    )  # of BOLD with a deviation of 1; else 10 to 1,000
+    np.testing.assert_allclose(predicted, expected, atol=1e-4)
 
 
 def test_a_column_that_hardly_varies_but_keeps_its_range_is_used(rng, parts):
