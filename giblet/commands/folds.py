@@ -45,7 +45,7 @@ def decode_features(
 
 
 def fold_scores(tables: list[Path], scores: OutputFile, config: Config) -> None:
-    """Join the scores of all folds: means over all held-out seconds, with intervals.
+    """Join the scores of all folds: means over folds, with intervals.
 
     Example: giblet fold_scores --tables folds/1/scores/mel.tsv folds/2/scores/mel.tsv
         --scores folds/mel.tsv

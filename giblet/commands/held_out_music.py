@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from giblet.autoencoder.autoencoder import Autoencoder
     from giblet.evaluation.held_out_score import HeldOutScore
     from giblet.evaluation.score_codes import ScoreCode
+    from giblet.music.model import MusicTransformerVAEGAN
     from giblet.music.notes import Notes
 
 
@@ -67,14 +68,20 @@ def held_out_music(
     )
 
 
-def score_code(held: "HeldOutScore", autoencoder: "Autoencoder", config: Config) -> "ScoreCode":
-    """Latents of ``music.latent_model``, or without one the read-out of the autoencoder.
+def latent_model(config: Config) -> "MusicTransformerVAEGAN | None":
+    """The model that ``music.latent_model`` names; None for none."""
+    return music_model("music.latent_model", config.music.latent_model, ("vae", "vae_gan"))
+
+
+def score_code(
+    held: "HeldOutScore", autoencoder: "Autoencoder", latents: "MusicTransformerVAEGAN | None"
+) -> "ScoreCode":
+    """The latents of a music model, or without one the read-out of the autoencoder.
 
     GibletError where the autoencoder was trained without a score.
     """
     from giblet.evaluation.score_codes import LatentCode, RollCode
 
-    latents = music_model("music.latent_model", config.music.latent_model, ("vae", "vae_gan"))
     if latents is not None:
         return LatentCode(latents, held.piece, held.data, held.trs, held.t_r)
     logging.getLogger(__name__).info(

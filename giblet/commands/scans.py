@@ -155,7 +155,12 @@ def lesion(
     from giblet.audio.processor import AudioProcessor
     from giblet.autoencoder.autoencoder import Autoencoder
     from giblet.brain.regions import find_regions
-    from giblet.commands.held_out_music import aligned_score, held_out_music, score_code
+    from giblet.commands.held_out_music import (
+        aligned_score,
+        held_out_music,
+        latent_model,
+        score_code,
+    )
     from giblet.errors import GibletError
     from giblet.evaluation.lesions import lesion
     from giblet.evaluation.score_lesions import ScoreLesions
@@ -175,8 +180,9 @@ def lesion(
     if score is not None:
         piece = aligned_score(score, aligned, arrays)
         held = held_out_music(piece, arrays, data, sound, processor, config)
+        latents = latent_model(config)
         try:
-            music = ScoreLesions(held, score_code(held, autoencoder, config))
+            music = ScoreLesions(held, score_code(held, autoencoder, latents))
         except GibletError as error:
             logging.getLogger(__name__).warning("no lesions of the score: %s", error)
     options = (columns, config.decoding, config.lesion, config.seed, music)

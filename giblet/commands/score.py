@@ -119,7 +119,12 @@ def reconstruct_score(
     from giblet.audio.processor import AudioProcessor
     from giblet.autoencoder.autoencoder import Autoencoder
     from giblet.brain.regions import find_regions
-    from giblet.commands.held_out_music import aligned_score, held_out_music, score_code
+    from giblet.commands.held_out_music import (
+        aligned_score,
+        held_out_music,
+        latent_model,
+        score_code,
+    )
     from giblet.evaluation.score_reconstruction import reconstruct_score, score_columns_table
     from giblet.io.arrays import load_arrays
     from giblet.io.atomic import replacing_folder
@@ -136,7 +141,7 @@ def reconstruct_score(
     wave = film_sound(film, arrays, rate, config.audio_track)
     held = held_out_music(piece, arrays, data, wave, processor, config)
     held.check()
-    code = score_code(held, autoencoder, config)
+    code = score_code(held, autoencoder, latent_model(config))
     asked = config.decoding.region and "bold" in arrays
     named = find_regions(arrays, regions) if asked else None
     notes, rows = reconstruct_score(held, code, config.decoding, config.seed, named)
@@ -152,14 +157,14 @@ def reconstruct_score(
 
 def _listener(config: Config):
     """Pieces → pieces with the models that the config names; n-grams learn from each alone."""
-    from giblet.commands.held_out_music import music_model
+    from giblet.commands.held_out_music import latent_model, music_model
     from giblet.music.ngrams import NgramModel
     from giblet.music.score_features import Listening
 
     model = music_model("music.model", config.music.model, ("transformer",))
-    latent_model = music_model("music.latent_model", config.music.latent_model, ("vae", "vae_gan"))
+    latents = latent_model(config)
     contexts = () if model is None else config.music.contexts
-    return lambda piece: Listening(piece, model, NgramModel(), latent_model, contexts)
+    return lambda piece: Listening(piece, model, NgramModel(), latents, contexts)
 
 
 def _logged(facts: dict) -> list[str]:

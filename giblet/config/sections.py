@@ -126,7 +126,8 @@ class SplitConfig(Section):
         ge=1,
         le=100,
         description="of fold_scores and brain_quality: every second is held out in one of these; "
-        "whole runs or stimuli where there are as many, else blocks. 1: the parts above",
+        "whole runs where there are as many, else blocks; whole stimuli, of which there must be as "
+        "many. The parts above are then not used. 1: the parts above",
     )
     refit: Literal["network", "readout"] = Field(
         "network",

@@ -56,7 +56,8 @@ def calibration_rows(
     ``alone``: by models of these minutes without the others; ``full``: by models of all training
     TRs of the subject; ``share``: ``value`` over ``full``, NaN where that is 0 or below. Minutes
     that there are not are left out, and the last are all that there are. ``bold_r_reliable`` is of
-    the voxels that are read. ``data`` has two subjects or more.
+    the voxels that are read. ``data`` has two subjects or more. Voxels are z-scored by all training
+    TRs of the person, also for the first minutes.
     """
     train, rows = data.where("train"), []
     amounts = training_amounts(len(train), t_r, minutes)

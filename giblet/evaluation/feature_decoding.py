@@ -16,7 +16,7 @@ from giblet.config.sections import DecodingConfig
 from giblet.evaluation.brain_scores import Regions, decode_brains, identification_rows
 from giblet.evaluation.scores import score_table
 from giblet.film.modalities import modality_of
-from giblet.stats.ridge import scale_columns
+from giblet.stats.ridge import scale_by_training
 
 _NAMES = {"bottleneck_r": "feature_r"}
 _FEWEST_FEATURES = 2  # one value of a TR correlates with nothing
@@ -57,7 +57,7 @@ def decode_features(
     """
     train, tables = data.where("train"), []
     for name, values in spaces.items():
-        scaled = scale_columns(values, train).astype(np.float32)
+        scaled = scale_by_training(values, train).astype(np.float32)
         scaled = scaled[:, scaled[train].std(axis=0) > 0]
         if scaled.shape[1] < _FEWEST_FEATURES:
             continue

@@ -10,7 +10,8 @@ _BY_FOLD = "folds_"
 
 def with_fold_intervals(quality: xr.Dataset) -> xr.Dataset:
     """Each ``folds_<map>`` (fold, voxel) replaced by ``low_<map>`` and ``high_<map>`` (voxel), its
-    95 % interval, and ``fold_<map>`` (fold), its mean over voxels."""
+    95 % interval, and ``fold_<map>`` (fold), its mean over voxels; of R², which has no lower bound,
+    the median."""
     names = [str(n).removeprefix(_BY_FOLD) for n in quality if str(n).startswith(_BY_FOLD)]
     maps: dict[str, tuple] = {}
     for name in names:
@@ -19,7 +20,9 @@ def with_fold_intervals(quality: xr.Dataset) -> xr.Dataset:
         maps[f"low_{name}"] = ("voxel", low.astype(np.float32))
         maps[f"high_{name}"] = ("voxel", high.astype(np.float32))
         scored = np.isfinite(values).all(axis=0)
-        means = values[:, scored].mean(axis=1) if scored.any() else np.full(len(values), np.nan)
+        middle = np.median if name.startswith(("r2_", "unique_")) else np.mean
+        known = values[:, scored]
+        means = middle(known, axis=1) if scored.any() else np.full(len(values), np.nan)
         maps[f"fold_{name}"] = ("fold", means)
     return quality.drop_vars([f"{_BY_FOLD}{name}" for name in names]).assign(maps)
 

@@ -1,11 +1,11 @@
-"""Scores of all held-out seconds: tables of folds joined, with intervals over folds."""
+"""Tables of scores of folds joined: means and intervals over folds."""
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from giblet.evaluation.moments import BRAIN, SHUFFLED
+from giblet.evaluation.moments import NULLS
 from giblet.stats.fold_intervals import fold_interval
 
 _KEY = ["path", "column", "metric"]
@@ -17,8 +17,9 @@ def join_folds(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """One row per path, column and metric of the tables of scores of all folds, ``COLUMNS``.
 
     ``value`` is the mean over the ``n_folds`` that have a score, ``low`` and ``high`` its interval,
-    see `fold_interval`; ``n`` and ``n_failed`` are sums. ``above_null``: the brain minus its null,
-    with its interval. p-values of folds are left out: they have no mean.
+    see `fold_interval`: folds weigh alike, however long; ``n`` and ``n_failed`` are sums.
+    ``above_null``: a column minus its null (`giblet.evaluation.moments.NULLS`), with its interval.
+    p-values of folds are left out: they have no mean.
 
     >>> fold = pd.DataFrame({"path": "mel", "column": "brain", "metric": "code_accuracy"}, [0])
     >>> folds = [fold.assign(value=value, n=10, n_failed=0) for value in (0.2, 0.4)]
@@ -26,8 +27,11 @@ def join_folds(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
     [[0.3, 20.0, 2.0]]
     """
     whole = pd.concat([table.assign(fold=n) for n, table in enumerate(tables)], ignore_index=True)
+    if whole.empty:
+        return pd.DataFrame(columns=COLUMNS)
     whole = whole[~whole["metric"].str.endswith("_p")]
-    null = whole[whole["column"] == SHUFFLED].assign(column=BRAIN)
+    of_null = {null: column for column, null in NULLS.items()}
+    null = whole.assign(column=whole["column"].map(of_null)).dropna(subset="column")
     null = null[[*_KEY, "fold", "value"]].rename(columns={"value": "null"})
     whole = whole.merge(null, "left", [*_KEY, "fold"])
     rows = []

@@ -328,7 +328,8 @@ def summary_table(quality: xr.Dataset):
 
     rows = []
     for metric, values in quality.data_vars.items():
-        if not {"lag_shift", "lag_time", "fold"}.isdisjoint(values.dims):  # no measures
+        is_end = str(metric).startswith(("low_", "high_"))  # of intervals: see `fold_table`
+        if is_end or not {"lag_shift", "lag_time", "fold"}.isdisjoint(values.dims):
             continue
         per_subject = values if "subject" in values.dims else values.expand_dims(subject=["all"])
         for subject in per_subject["subject"].values:

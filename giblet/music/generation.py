@@ -17,6 +17,7 @@ from giblet.music.tokens import VOCABULARY, detokenize, tokenize
 
 _MOST_TOKENS_PER_SECOND = 400  # a model that does not move on in time ends here
 _CHUNK = 512  # tokens of a beginning that are heard at a time
+_MOST = {"top_p": 1, "temperature": 100}
 _SUFFIX = 64  # notes after a gap that decide between candidates
 
 
@@ -96,9 +97,11 @@ def draw_tokens(
     top_p: float,
     generator: torch.Generator,
     may_end: bool = True,
+    wait: int = 0,
 ) -> list[np.ndarray]:
     """Tokens drawn after ``before`` (n_before,) until ``seconds`` more have passed.
 
+    With ``wait`` the first is a TIME_SHIFT of at least so many steps, which do not count.
     Only tokens that the grammar allows are drawn (`giblet.music.grammar`). The last TIME_SHIFT is
     cut so that they end at that moment; sounding notes are not ended. With ``may_end`` a piece
     ends where the model draws EOS. One cache serves all pieces.
@@ -108,8 +111,11 @@ def draw_tokens(
     drawn : n_pieces of (n_tokens,) int32, without ``before``
     """
     v = VOCABULARY
-    until = max(1, round(seconds / v.step_seconds))
+    until = max(1, round(seconds / v.step_seconds)) + wait
     logits, passed = hearing.begin(before, n_pieces)
+    if wait:
+        logits[:, : v.time_shift_token(wait)] = IMPOSSIBLE
+        logits[:, v.time_shift.stop :] = IMPOSSIBLE
     steps = torch.zeros(n_pieces, dtype=torch.int64)
     running = torch.ones(n_pieces, dtype=torch.bool)
     drawn = []
@@ -179,21 +185,20 @@ def infilled(
     """
     _check(n_candidates=n_candidates, temperature=temperature, top_p=top_p)
     early, late = notes.onset < begin, notes.onset >= end
-    if begin >= end or not early.any():
+    if end - begin < VOCABULARY.step_seconds or not early.any():
         raise GibletError(
-            f"infilling from {begin:g} to {end:g} s: give an end after the beginning, and a "
-            "beginning after the first note"
+            f"infilling from {begin:g} to {end:g} s: give an end at least 1/64 s after the "
+            "beginning, and a beginning after the first note"
         )
     generator = torch.Generator().manual_seed(seed)
     first = float(notes.onset[0])
     kept = _only(notes, early)
     kept = replace(kept, duration=np.minimum(kept.duration, begin - kept.onset))
-    before = _padded_until(tokenize(kept), begin - first)
+    before, wait = _up_to(tokenize(kept), begin - first)
     z = model.drawn_latents(notes.end - first, 1, seed)
     hearing = Hearing(model, notes.beats, first, model.as_latents(z, n_candidates))
-    gaps = draw_tokens(
-        hearing, before, n_candidates, end - begin, temperature, top_p, generator, may_end=False
-    )
+    options = (end - begin, temperature, top_p, generator)
+    gaps = draw_tokens(hearing, before, n_candidates, *options, may_end=False, wait=wait)
     after = _only(notes, late)
     candidates = []
     for gap in gaps:
@@ -212,12 +217,17 @@ def _resampled(hearing: Hearing, pieces: list[Notes], after: Notes, generator) -
     z = None if z is None else {name: values[0].cpu().numpy() for name, values in z.items()}
     if not len(after):
         return 0
-    late = _only(after, np.arange(len(after)) < _SUFFIX)
-    n_late = len(tokenize(late)) - 1  # without the first VELOCITY, which may be needless
+    late, v = _only(after, np.arange(len(after)) < _SUFFIX), VOCABULARY
+    n_late = np.count_nonzero(v.is_note_on(tokenize(late)))
     surprise = []
     for piece in pieces:
-        nats = hearing.model.nats(tokenize(_joined(piece, late)), hearing.beats, first, z)
-        surprise.append(nats[-n_late:].sum(dtype=np.float64))
+        tokens = tokenize(_joined(piece, late))
+        is_on = v.is_note_on(tokens)
+        place = np.flatnonzero(is_on)[-n_late]  # of the first late note
+        is_note = is_on | v.is_note_off(tokens)
+        begin = np.flatnonzero(is_note[:place]).max(initial=-1) + 1  # its TIME_SHIFT, its VELOCITY
+        nats = hearing.model.nats(tokens, hearing.beats, first, z)
+        surprise.append(nats[begin:].sum(dtype=np.float64))
     weights = torch.from_numpy(-np.array(surprise)).softmax(dim=0)
     return int(torch.multinomial(weights, 1, generator=generator))
 
@@ -241,17 +251,21 @@ def _only(notes: Notes, mask: np.ndarray) -> Notes:
     )
 
 
-def _padded_until(tokens: np.ndarray, seconds: float) -> np.ndarray:
-    """Tokens, and TIME_SHIFTs up to ``seconds`` after their first."""
+def _up_to(tokens: np.ndarray, seconds: float) -> tuple[np.ndarray, int]:
+    """Tokens and the longest TIME_SHIFTs before ``seconds`` after their first; steps that are left.
+
+    The rest is no token: what follows may begin with a longer TIME_SHIFT.
+    """
     v = VOCABULARY
     steps = max(0, round(seconds / v.step_seconds) - int(v.steps(tokens.astype(np.int64)).sum()))
     whole, rest = divmod(steps, v.max_steps)
-    shifts = [v.max_steps] * whole + [rest] * (rest > 0)
-    return np.concatenate([tokens, v.time_shift_token(np.array(shifts, np.int64))]).astype(np.int64)
+    shifts = np.full(whole, v.time_shift_token(v.max_steps))
+    return np.concatenate([tokens, shifts]).astype(np.int64), rest
 
 
 def _check(**numbers: float) -> None:
     for name, value in numbers.items():
-        if not value > 0 or (name == "top_p" and value > 1):
-            most = ", and 1 at most" if name == "top_p" else ""
-            raise GibletError(f"{name} must be above 0{most}, not {value:g}")
+        most = _MOST.get(name, np.inf)
+        if not 0 < value <= most:
+            limit = f", and {most} at most" if name in _MOST else ""
+            raise GibletError(f"{name} must be above 0{limit}, not {value:g}")

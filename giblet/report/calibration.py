@@ -98,6 +98,9 @@ def finding(table: pd.DataFrame) -> str:
         rows = means[means["metric"] == name].sort_values("minutes")
         if rows.empty:
             continue
+        if rows["share"].isna().all():
+            sentences.append(f"{metric_of(name).label}: the full score is not above 0.")
+            continue
         enough = rows.loc[rows["share"] >= GOAL, "minutes"]
         label = metric_of(name).label
         after = f"after {enough.iloc[0]:g} minutes" if len(enough) else "never reached"

@@ -43,8 +43,8 @@ def band_table(
     """Unique variance of every band by region, and the largest; None without bands.
 
     Of the largest band also the number of subjects in whom it is the largest, and its range over
-    subjects. Regions of one band stand together, those with most of it first, at most
-    ``MOST_REGIONS``; the whole brain is last. ``atlas``: region → (n_voxels,) bool.
+    subjects. The ``MOST_REGIONS`` regions with most are shown; those of one band stand together.
+    The whole brain is last. ``atlas``: region → (n_voxels,) bool.
     """
     if not (bands := score_bands(brain)):
         return None
@@ -52,8 +52,9 @@ def band_table(
     every = np.ones(quality[UNIQUE + bands[0]].shape[-1], bool)
     rows = [_region(quality, bands, name, inside) for name, inside in atlas.items()]
     rows = [row for row in rows if row["n"]]
-    rows.sort(key=lambda row: (row["band"], -row["most"]))
-    rows = [*rows[:MOST_REGIONS], _region(quality, bands, WHOLE_BRAIN, every)]
+    rows = sorted(rows, key=lambda row: -row["most"])[:MOST_REGIONS]
+    rows.sort(key=lambda row: row["band"])  # keeps the order within a band
+    rows.append(_region(quality, bands, WHOLE_BRAIN, every))
     places = places_of(quality)
     counted = [] if places == "parcels" else [places]
     header = [

@@ -53,11 +53,11 @@ class CommonSpace:
         """The transform of a person who is not in the template, which stays as it is.
 
         ``bold`` (n_trs, n_voxels) z-scored, of the TRs of the template; NaN in TRs that are not to
-        be used. Raises GibletError where fewer than 10 TRs are common.
+        be used. Raises GibletError where fewer than 10 TRs are common, but for ``none``.
         """
         if bold.shape[0] != len(self.template):
             raise ValueError(f"bold must have the template's {len(self.template)} TRs")
-        common = _common_trs(np.isfinite(bold), np.isfinite(self.template))
+        common = _common_trs(self.method, np.isfinite(bold), np.isfinite(self.template))
         return _transform(self.method, bold[common], self.template[common])
 
 
@@ -86,7 +86,7 @@ def fit_common_space(
     Raises
     ------
     GibletError
-        Fewer than 10 TRs in which everyone was scanned.
+        Fewer than 10 TRs in which everyone was scanned, but for ``none``.
 
     >>> rng = np.random.default_rng(0)
     >>> one = rng.standard_normal((60, 5))
@@ -95,7 +95,7 @@ def fit_common_space(
     >>> bool(np.allclose(space.people[1].to_common(one @ turn), one))
     True
     """
-    common = _common_trs(*np.isfinite(bold))
+    common = _common_trs(method, *np.isfinite(bold))
     series = [one[common].astype(np.float64) for one in bold]
     template, people = _FITS[method](series, n_features, n_iter)
     whole = np.full((bold.shape[1], template.shape[1]), np.nan)
@@ -103,10 +103,10 @@ def fit_common_space(
     return CommonSpace(method, whole, tuple(people))
 
 
-def _common_trs(*finite: np.ndarray) -> np.ndarray:
+def _common_trs(method: Alignment, *finite: np.ndarray) -> np.ndarray:
     """TRs (n_trs,) bool in which all of ``finite`` (n_trs, n_columns) are."""
     common = np.logical_and.reduce([one.all(axis=1) for one in finite])
-    if common.sum() < FEWEST_TRS:
+    if method != "none" and common.sum() < FEWEST_TRS:
         raise GibletError(
             f"scan.alignment: {common.sum()} training TRs are common to all subjects, and "
             f"alignment needs {FEWEST_TRS}: look at the runs of each subject, or use "

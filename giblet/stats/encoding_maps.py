@@ -53,8 +53,9 @@ def group_by_clock(
 def held_out_folds(runs: np.ndarray, gap_trs: int, n_folds: int = 1) -> list[Fold]:
     """Whole runs, or blocks of a single one, with a gap; GibletError where TRs are too few.
 
-    BOLD z-scored by run then carries nothing from the others into training TRs. ``n_folds`` of 2
-    or more: that many folds, of `fold_labels`.
+    BOLD z-scored by run carries nothing from held-out runs into training TRs; from blocks of a run
+    it carries the run's mean and deviation. ``n_folds`` of 2 or more: that many folds, of
+    `fold_labels`.
     """
     try:
         labels = None if n_folds == 1 else fold_labels(runs, n_folds)

@@ -169,7 +169,20 @@ def test_infilling_prefers_what_makes_the_rest_likely(model, monkeypatch):
     assert asked[2][-20:].tolist() != late[:20].tolist()
 
 
-@pytest.mark.parametrize(("begin", "end"), [(4.0, 4.0), (5.0, 4.0), (0.0, 4.0)])
+def test_a_gap_may_begin_with_a_rest(model):
+    """After a note that ends before the gap: the draw is not bound to its beginning."""
+    notes = broken_chords(0, n_bars=6)
+    short = replace(notes, duration=np.minimum(notes.duration, 0.1))
+    begins = set()
+    for seed in range(6):
+        made = infilled(model, short, 4.05, 8.0, n_candidates=1, seed=seed)
+        new = made.onset[(made.onset >= 4.04) & (made.onset < 8.0)]
+        assert new.min(initial=9.0) >= 4.04
+        begins.add(float(new.min(initial=8.0)))
+    assert len(begins) > 2
+
+
+@pytest.mark.parametrize(("begin", "end"), [(4.0, 4.0), (5.0, 4.0), (0.0, 4.0), (4.0, 4.001)])
 def test_a_gap_that_cannot_be_filled_is_one_line(model, begin, end):
     with pytest.raises(GibletError, match="infilling from"):
         infilled(model, broken_chords(0, n_bars=4), begin, end)

@@ -72,7 +72,9 @@ rule calibration:
         runtime=runtime("calibration"),
     params:
         regions=lambda _, input: "--regions=" if input.regions else "",
-        settings=settings("decoding", "scan.alignment", "calibration", "seed"),
+        settings=settings(
+            "decoding", "scan.alignment", "calibration", "ridge_backend", "seed"
+        ),
         source=source_fingerprint("calibration"),
     shell:
         '"$GIBLET_PYTHON" -m giblet calibration --aligned={input.aligned:q} --model={input.model:q}'

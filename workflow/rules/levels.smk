@@ -36,7 +36,8 @@ rule codec_ladder:
         settings=settings(
             *SOUND["encodec"],
             *SOUND["mel"],
-            *["t_r", "hrf_model", "fir_lags_seconds", "decoding", "seed"],
+            *["t_r", "hrf_model", "fir_lags_seconds", "decoding", "ridge_backend"],
+            "seed",
         ),
         codec=CODEC_SUMS,
         source=source_fingerprint("codec_ladder"),

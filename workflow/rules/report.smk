@@ -17,23 +17,7 @@ rule report:
         quality=(
             multiext(f"{RESULTS}/brain_quality", ".nc", ".tsv") if HAS_BOLD else []
         ),
-        more=lambda _: [
-            table
-            for made in (
-                *(
-                    f"{rule}/{SETTINGS.path}"
-                    for rule in (
-                        "lesion",
-                        "leave_one_out",
-                        "folds",
-                        "reconstruct_score",
-                    )
-                ),
-                "codec_ladder",
-                "calibration",
-            )
-            if Path(table := f"{RESULTS}/{made}.tsv").exists()
-        ],
+        more=lambda _: more_tables(),
     output:
         page=report(
             f"{RESULTS}/report.html",

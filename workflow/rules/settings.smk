@@ -263,6 +263,19 @@ def fold_of(wildcards):
     return f"folds/{fold}/" if fold else ""
 
 
+def more_tables():
+    """Tables of rules that the report does not ask for, where they are and settings allow them."""
+    path, splits = SETTINGS.path, SETTINGS.splits
+    tables = {f"reconstruct_score/{path}": True}
+    tables |= dict.fromkeys((f"lesion/{path}", f"leave_one_out/{path}"), HAS_BOLD)
+    tables |= dict.fromkeys(("codec_ladder", "calibration"), HAS_BOLD)
+    tables[f"folds/{path}"] = splits.folds > 1 and (
+        HAS_BOLD or splits.refit == "network"
+    )
+    files = [f"{RESULTS}/{table}.tsv" for table, allowed in tables.items() if allowed]
+    return [file for file in files if Path(file).exists()]
+
+
 def fold_tables(_):
     """Tables of scores of all folds, or one line that says what is missing."""
     n_folds, path = SETTINGS.splits.folds, SETTINGS.path

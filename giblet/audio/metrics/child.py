@@ -33,7 +33,7 @@ def _scores_until_crash(
     sent = b"".join(struct.pack("<q", len(pair[0])) + _packed(pair) for pair in batch)
     child = subprocess.run(command, input=sent, capture_output=True)
     lines = child.stdout.split()
-    if child.returncode == 1 or not lines or lines[0] != _READY:
+    if not lines or lines[0] != _READY:
         reason = child.stderr.decode()[-500:]
         raise RuntimeError(f"{package} does not run (pip install {package}): {reason}")
     scores = [float(line) for line in lines[1:]]

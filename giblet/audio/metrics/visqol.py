@@ -35,19 +35,20 @@ def visqol_scores(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]
 
 def _serve() -> None:
     """The child process: reads pairs of sounds and prints their scores, one per line."""
+    scores, sys.stdout = sys.stdout, sys.stderr  # what the package prints is no score
     from visqol import VisqolApi
 
     api = VisqolApi()
     api.create(mode="audio")
-    print("ready", flush=True)
+    print("ready", file=scores, flush=True)
     while header := sys.stdin.buffer.read(8):
         (n_samples,) = struct.unpack("<q", header)
         pair = np.frombuffer(sys.stdin.buffer.read(2 * 4 * n_samples), "<f4").reshape(2, n_samples)
         try:
             score = api.measure_from_arrays(*pair.astype(np.float64), VISQOL_RATE_HZ).moslqo
-        except (ValueError, IndexError, ZeroDivisionError):
+        except Exception:  # of one pair of sounds
             score = np.nan
-        print(float(score), flush=True)
+        print(float(score), file=scores, flush=True)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,8 @@ def voice_of(waveform: np.ndarray) -> Voice:
 
     The autocorrelation of a Hann-windowed frame over that of the window (Boersma 1993); its
     highest peak r, refined by a parabola, is at the period, and the ratio is 10 log10(r / (1 - r)),
-    -20 to 40 dB. Voiced are frames with r above 0.45 and a sample above 0.03 of the loudest. Each
+    -20 to 40 dB. An end of the range that is no peak is no period: hum below 75 Hz has none. Voiced
+    are frames with r above 0.45 and a sample above 0.03 of the loudest. Each
     frame has its own best period: no path through candidates is sought, as Praat does.
     """
     import librosa
@@ -49,11 +50,12 @@ def voice_of(waveform: np.ndarray) -> Voice:
     own, of_window = (_autocorrelation(x, lags[-1] + 2) for x in (frames * window, window[None]))
     r = own / np.maximum(own[:, :1], 1e-20) / (of_window / of_window[:, :1])
     cost = _OCTAVE_COST * np.log2(_LOWEST_HZ * lags / rate)
-    best = lags[(r[:, lags] - cost).argmax(axis=1)]
+    is_peak = (r[:, lags] >= r[:, lags - 1]) & (r[:, lags] >= r[:, lags + 1])
+    best = lags[np.where(is_peak, r[:, lags] - cost, -np.inf).argmax(axis=1)]
     before, peak, after = (np.take_along_axis(r, best[:, None] + k, 1)[:, 0] for k in (-1, 0, 1))
     curve = np.minimum(before - 2 * peak + after, -1e-12)
     shift = np.clip((before - after) / (2 * curve), -0.5, 0.5)
-    height = np.clip(peak - (before - after) * shift / 4, *_R)
+    height = np.where(is_peak.any(axis=1), peak - (before - after) * shift / 4, 0.0).clip(*_R)
     voiced = (height > _VOICED) & (loudness > _SILENT * loudness.max())
     f0_hz = np.where(voiced, rate / (best + shift), np.nan)
     return Voice(f0_hz, 10 * np.log10(height / (1 - height)))

@@ -55,6 +55,11 @@ def test_noise_and_silence_have_no_pitch():
     assert 0.45 < np.isfinite(half.f0_hz).mean() < 0.55
 
 
+@pytest.mark.parametrize("f0_hz", [5.0, 50.0, 60.0, 70.0])
+def test_hum_below_the_range_has_no_pitch_at_its_end(f0_hz):
+    assert not np.isfinite(voice_of(np.sin(2 * np.pi * f0_hz * TIME)).f0_hz).any()
+
+
 def test_errors_are_of_frames_that_are_voiced():
     low, high = voice_of(harmonic(200.0)), voice_of(harmonic(220.0))
     noise = voice_of(np.random.default_rng(0).normal(0, 1, len(TIME)))
