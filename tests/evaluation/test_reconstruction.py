@@ -1,6 +1,7 @@
 """The whole way: a film and simulated brains in, held-out sound and an honest table out."""
 
 import warnings
+from importlib.util import find_spec
 from itertools import combinations
 
 import numpy as np
@@ -32,7 +33,9 @@ REGIONS = {"auditory": np.arange(6) < 2}
 NATIVE_REGION = {"framing": "native", "region": "auditory"}  # one run for two questions
 BRAINS = ["brain", "brain_shuffled", "brain_mean", "nearest_clip"]
 GROUP = ["brain_group", "brain_group_shuffled"]  # the null has scores, and no sound
-SEGMENTS = ["pesq_wb", "stoi", "estoi", "si_sdr_db", "log_mel_db"]
+VOICE = ["f0_error_cents", "hnr_error_db", "centroid_error_octaves"]
+VISQOL = ["visqol"] * bool(find_spec("visqol"))
+SEGMENTS = ["pesq_wb", "stoi", "estoi", "si_sdr_db", "log_mel_db", *VISQOL, *VOICE]
 COMPARED = {  # metrics of differences to each baseline; the mean volume identifies nothing
     True: [
         *["identification_2way", "code_accuracy", *SEGMENTS],
