@@ -298,9 +298,9 @@ def _exit_code(name: str, options: dict) -> int:
     return 0
 
 
-def _backend(config: Config | None) -> AbstractContextManager:
-    """Where the command's ridge regression runs."""
-    if config is None or config.ridge_backend == "numpy":
+def _backend(config: Config | Path | None) -> AbstractContextManager:
+    """Where the command's ridge regression runs; ``config`` may be a file, of `doctor`."""
+    if not isinstance(config, Config) or config.ridge_backend == "numpy":
         return nullcontext()
     from giblet.stats.array_backend import ridge_backend
 

@@ -113,6 +113,8 @@ def draw_tokens(
     v = VOCABULARY
     until = max(1, round(seconds / v.step_seconds)) + wait
     logits, passed = hearing.begin(before, n_pieces)
+    if not len(before):
+        logits[:, v.eos] = IMPOSSIBLE  # a piece of nothing
     if wait:
         logits[:, : v.time_shift_token(wait)] = IMPOSSIBLE
         logits[:, v.time_shift.stop :] = IMPOSSIBLE

@@ -150,9 +150,11 @@ def test_differences_to_nulls_and_retrieval_are_on_the_page(rng, html):
     assert "which is no null" in page
 
 
+ABSENT = ("brain", "score", "levels", "calibration")  # of scans, a score, and rules of their own
+
+
 def test_sections_come_in_the_order_in_which_one_asks(html):
-    absent = ("brain", "score")  # neither quality of scans nor a score here
-    places = [s.anchor for s in SECTIONS if s.anchor not in absent]
+    places = [s.anchor for s in SECTIONS if s.anchor not in ABSENT]
     assert re.findall(r'<h2 id="(\w+)"', html) == places
     assert places == [
         "answer",
@@ -220,7 +222,7 @@ def test_nulls_and_other_features_are_folded_away(html):
 def test_every_section_can_be_jumped_to(html):
     page = Page(html)
     anchors = [a["href"][1:] for a in page.all("a") if "download" not in a]
-    listed = [s for s in SECTIONS if s.anchor not in ("brain", "score")]
+    listed = [s for s in SECTIONS if s.anchor not in ABSENT]
     places = [anchor for s in listed for anchor in (s.anchor, *(part for part, _ in s.parts))]
     assert [a for a in anchors if a in places] == ["warnings", *places]  # the first: of warnings
     assert set(anchors) <= {a["id"] for _, a in page.elements if "id" in a}

@@ -164,7 +164,7 @@ rule sync_align:
         others="--others" if OTHERS else "",
         bold="--bold=" if HAS_BOLD else "",
         regressors="--regressors" if HAS_BOLD else "",
-        fold=lambda w: f"--fold={w.fold}" if w.get("fold") else "",
+        fold=lambda w: [f"--fold={w.fold}"] if w.get("fold") else [],
         settings=lambda w: settings(
             *["t_r", *PARTS, "max_voxels"],
             *["stimuli"] * SETTINGS.has_stimuli,
@@ -174,5 +174,5 @@ rule sync_align:
     shell:
         '"$GIBLET_PYTHON" -m giblet sync_align --audio={input.audio:q} --video={input.video:q}'
         " {params.text}{input.text:q} {params.others} {input.others:q} {params.bold}{input.bold:q}"
-        " {params.regressors} {input.regressors:q} {params.fold} --aligned={output.aligned:q}"
+        " {params.regressors} {input.regressors:q} {params.fold:q} --aligned={output.aligned:q}"
         " --settings={params.settings:q} 2>&1 | tee -i {log:q}"
