@@ -124,6 +124,37 @@ def test_a_listener_goes_through_it(browser, test, tmp_path):
         assert own.to_dict() == {name: 10.0 * k for k, name in enumerate(trial["sounds"])}
 
 
+# Sounds stopped before they began: what their `play` says comes late, and is about them alone.
+SWITCH = """(async () => {
+  const waiting = [];
+  const play = HTMLMediaElement.prototype.play;
+  HTMLMediaElement.prototype.play = () => new Promise((_, fail) => waiting.push(fail));
+  const button = document.querySelectorAll('#sounds button')[0];
+  const other = document.querySelectorAll('#sounds button')[1];
+  const late = async (number) => {
+    waiting[number](new DOMException("stopped", "AbortError"));
+    await new Promise((r) => setTimeout(r, 5));
+    return [...document.querySelectorAll('#sounds [aria-pressed=true]')].map((b) => b.textContent);
+  };
+  button.click(); other.click();
+  const another = await late(0);
+  button.click(); button.click(); button.click();
+  const same = await late(2);
+  const failed = await late(3);
+  HTMLMediaElement.prototype.play = play;
+  return [another, same, failed];
+})()"""
+
+
+def test_switching_fast_stops_no_other_sound(browser):
+    browser.open(browser.address)
+    browser.run("localStorage.clear()")
+    browser.open(browser.address)
+    assert browser.run(BEGIN) == "1 of 10"
+    another, same, failed = browser.run(SWITCH)
+    assert (another, same, failed) == (["Play A"], ["Play the first sound"], [])
+
+
 def test_nothing_scrolls_sideways_on_a_phone(browser):
     size = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": True}
     browser.ask("Emulation.setDeviceMetricsOverride", **size)
