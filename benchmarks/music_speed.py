@@ -175,14 +175,14 @@ def measure(job: str, attention: str, size: int, bf16: bool) -> dict:
     jobs = {
         "encode": lambda: encode(size),
         "scoring": lambda: score(attention, size),
-        "training": lambda: train(attention, size, CROP, 2, False, bf16),
+        "training": lambda: train(attention, size, CROP, 3, False, bf16),
         "piece": lambda: train(attention, 1, size, 1, True, bf16),
         "generation": lambda: run(),
     }
     if job == "generation":
         run = generate(attention, size)
-    elif job in ("training", "piece"):  # the first step imports and allocates
-        train(attention, 1, 64, 1, job == "piece", bf16)
+    elif job in ("training", "piece"):  # the first step imports, allocates and chooses kernels
+        jobs[job]()
     start, wall = time.process_time(), time.perf_counter()
     n = jobs[job]()
     seconds, wall = time.process_time() - start, time.perf_counter() - wall

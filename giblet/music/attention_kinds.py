@@ -40,7 +40,7 @@ def window_attention(
 
     blocks = queries[:, :, first:].flatten(0, 1).unflatten(1, (-1, block))
     own_keys, own_values = (
-        x[:, :, begin - window :].flatten(0, 1).unfold(1, window + block, block).mT
+        _Overlapping.apply(x[:, :, begin - window :].flatten(0, 1), window + block, block)
         for x in (keys, values)
     )  # (batch * n_heads, n_blocks, window + block, dim)
     rest = _banded(blocks, own_keys, own_values, window)
@@ -71,6 +71,28 @@ def dilated_attention(
     out = window_attention(queries, keys, values, window)
     out = out.unflatten(0, (-1, dilation)).movedim(1, 3).flatten(2, 3)
     return out[:, :, early : early + n]
+
+
+class _Overlapping(torch.autograd.Function):
+    """Rows of x (batch, n, dim) in views of ``size`` rows, one every ``step``.
+
+    As ``x.unfold(1, size, step).mT``, whose gradient torch adds row by row: here slices are added.
+    """
+
+    @staticmethod
+    def forward(ctx, x: torch.Tensor, size: int, step: int) -> torch.Tensor:
+        ctx.sizes = x.shape[1], step
+        return x.unfold(1, size, step).mT
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor):
+        n, step = ctx.sizes
+        n_blocks, size = gradient.shape[1:3]
+        total = gradient.new_zeros(gradient.shape[0], n_blocks, step, gradient.shape[3])
+        total = functional.pad(total, (0, 0, 0, 0, 0, -(-size // step)))
+        for at, part in enumerate(gradient.split(step, dim=2)):
+            total[:, at : at + n_blocks, : part.shape[2]] += part
+        return total.flatten(1, 2)[:, :n], None, None
 
 
 def _banded(
