@@ -77,7 +77,7 @@ def export_predictions(
     predictions: OutputFile,
     n_parcels: int = 1000,
 ) -> None:
-    """Write BOLD that the model predicts for clips, as the Algonauts 2025 challenge takes it.
+    """Write BOLD predicted for clips, in the format of Algonauts 2025.
 
     A dictionary subject → clip → samples × parcels, in a .npy, or a .zip with one .npy, in standard
     deviations of training TRs. Clips need not have been scanned; all are stimuli of the run.

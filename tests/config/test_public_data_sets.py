@@ -17,12 +17,16 @@ import pytest
 import soundfile
 from scipy.signal import detrend
 
-from giblet.alignment.aligned import split_match
+from giblet.alignment.aligned import film_shapes, split_match
 from giblet.alignment.sync import match_scans
+from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.commands.doctor.data_sizes import measure
-from giblet.commands.film import join_stimuli
-from giblet.commands.scans import load_bold
+from giblet.commands.export import export_predictions
+from giblet.commands.film import embed_text, extract_mel, extract_video, group_trs, join_stimuli
+from giblet.commands.model import sync_align
+from giblet.commands.scans import convolve_hrf, load_bold
 from giblet.config.config import parse_config
+from giblet.config.sections import ModelConfig
 from giblet.io.arrays import load_arrays
 from giblet.io.tables import load_yaml
 
@@ -360,6 +364,38 @@ def test_algonauts_reads_each_episode_of_each_person(folder):
     clips = pd.read_csv("algonauts_2025.competitors/clips_friends-s7.tsv", sep="\t")
     assert clips.values.tolist()[0] == ["sub-01", "s07e01a", 25, "s07e01a"]
     assert clips["n_samples"].tolist() == [25, 26, 27, 29]
+
+
+@pytest.mark.slow
+def test_predictions_of_withheld_episodes_have_the_samples_that_are_asked_for(folder):
+    """From the copy to the challenge's file, with a model that nobody trained."""
+    algonauts(folder)
+    config = config_of("algonauts_2025", splits={"gap_seconds": 0})
+    loaded(config)
+    extract_mel(Path("stimuli.wav"), Path("stream.nc"), config)
+    group_trs(Path("stream.nc"), Path("mel.nc"))
+    extract_video(Path("stimuli.tsv"), Path("video.nc"), config)
+    embed_text(
+        Path("stimuli.tsv"), Path("text.nc"), config, film=Path("stimuli.wav"), bold=Path("bold.nc")
+    )
+    convolve_hrf(Path("text.nc"), Path("bold.nc"), Path("regressors.nc"), config)
+    parts = (Path("mel.nc"), Path("video.nc"), Path("aligned.nc"), config, Path("text.nc"))
+    sync_align(*parts, Path("bold.nc"), [Path("regressors.nc")])
+    small = ModelConfig(layout="flat", audio_dim=8, bottleneck_dim=16, decoder_dim=8)
+    aligned = load_arrays("aligned.nc")
+    Autoencoder(film_shapes(aligned, "spm"), small).save_pretrained("model")
+    export_predictions(
+        Path("aligned.nc"),
+        Path("model"),
+        [Path("mel.nc"), Path("video.nc"), Path("text.nc")],
+        Path("stimuli.tsv"),
+        Path("algonauts_2025.competitors/clips_friends-s7.tsv"),
+        Path("fmri_predictions_friends_s7.npy"),
+    )
+    predicted = np.load("fmri_predictions_friends_s7.npy", allow_pickle=True).item()
+    shapes = {person: own["s07e01a"].shape for person, own in predicted.items()}
+    counts = zip(("sub-01", "sub-02", "sub-03", "sub-05"), (25, 26, 27, 29), strict=True)
+    assert shapes == {person: (n, 1000) for person, n in counts}
 
 
 @pytest.mark.parametrize("name", COPIES)
