@@ -380,5 +380,6 @@ FORMATS: dict[str, Callable[[Path, SeriesOptions], Series]] = {
     ".npy": _numpy,
     ".h5": _hdf5,
     ".hdf5": _hdf5,
+    ".hf5": _hdf5,
     ".txt": _text,
 }  # by the ending of the file's name; all others are read as tables

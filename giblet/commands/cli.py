@@ -63,7 +63,7 @@ COMMANDS = {  # in the order in which one uses them
     "virtual lesions": (scans.lesion,),
     "cross-subject decoding": (model.leave_one_out, model.calibration),
     "audit": (audit.audit,),
-    "export": (export.export,),
+    "export": (export.export, export.export_predictions),
     "listening test": (listening_test.make, listening_test.score),
     "codec training": (codec.train, codec.evaluate, codec.compress, codec.decompress),
     "symbolic music": (

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from giblet.commands.option_help import OutputFolder
+from giblet.commands.option_help import OutputFile, OutputFolder
 from giblet.config.config import Config
 
 
@@ -66,3 +66,51 @@ def _predicted(aligned: Path, model: Path):
     arrays, autoencoder = load_arrays(aligned, *ALIGNED), Autoencoder.from_pretrained(model)
     data = film_data(arrays, autoencoder.config.hrf_placement == "inputs")
     return predict_bold(autoencoder, bottlenecks(autoencoder, data), data.run), arrays
+
+
+def export_predictions(
+    aligned: Path,
+    model: Path,
+    features: list[Path],
+    stimuli: Path,
+    clips: Path,
+    predictions: OutputFile,
+    n_parcels: int = 1000,
+) -> None:
+    """Write BOLD predicted for clips, in the format of Algonauts 2025.
+
+    A dictionary subject → clip → samples × parcels, in a .npy, or a .zip with one .npy, in standard
+    deviations of training TRs. Clips need not have been scanned; all are stimuli of the run.
+
+    Example: giblet export_predictions --aligned aligned/encodec.nc --model model/encodec
+        --features trs/encodec.nc trs/text.nc --stimuli stimuli.tsv --clips clips.tsv
+        --predictions fmri_predictions_friends_s7.zip
+    """
+    from giblet.autoencoder.autoencoder import Autoencoder
+    from giblet.autoencoder.inference import bottlenecks, predict_bold
+    from giblet.brain.stimulus_clock import StimulusClock
+    from giblet.errors import GibletError
+    from giblet.export.predictions import (
+        join_features,
+        predict_clips,
+        read_clips,
+        save_predictions,
+    )
+    from giblet.io.arrays import load_arrays
+    from giblet.io.schema import ALIGNED
+
+    autoencoder = Autoencoder.from_pretrained(model)
+    if autoencoder.config.hrf_placement == "inputs":
+        raise GibletError("hrf_placement: inputs reads regressors of scans; clips have none")
+    arrays = load_arrays(aligned, *ALIGNED)
+    if "bold" not in arrays:
+        raise GibletError(f"{aligned}: has no scans: the model predicts no BOLD")
+    clock = StimulusClock.read(stimuli, float(arrays.attrs["t_r"]))
+    wanted = read_clips(clips, clock, arrays["subject"].values.astype(str).tolist())
+    film = join_features([load_arrays(file, "tr", or_nothing=True) for file in features])
+
+    def predict(data):
+        return predict_bold(autoencoder, bottlenecks(autoencoder, data), data.run)
+
+    made = predict_clips(predict, film, arrays, wanted, clock, n_parcels)
+    save_predictions(made, predictions)

@@ -15,7 +15,7 @@ sound_features, word_features, read_score, score_features, simulate_bold, load_b
 export, listening_test make, listening_test score, codec evaluate, codec compress, codec decompress
 """
 OF_MODELS = """
-sync_align, brain_quality, reconstruct, reconstruct_score, lesion
+sync_align, brain_quality, reconstruct, reconstruct_score, lesion, export_predictions
 music check, music encode, music decode, music evaluate, music generate, music infill
 """
 # Of each command in turn: heavy modules that are there after what its function imports.

@@ -86,11 +86,12 @@ def measure(config: Config) -> tuple[Sizes | None, list[str], list[str]]:
 
 
 def _noting(problems: list[str], function, *arguments):
-    """The result of the function, or None and one more problem."""
+    """The result of the function, or None and one more problem, where it is a new one."""
     try:
         return function(*arguments)
     except GibletError as error:
-        problems.append(str(error))
+        if str(error) not in problems:
+            problems.append(str(error))
         return None
 
 
