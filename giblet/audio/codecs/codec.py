@@ -32,6 +32,8 @@ OFFICIAL = (  # ids on the Hugging Face Hub of what can be loaded
     "descript/dac_44khz",
     "kyutai/mimi",
     "hf-audio/xcodec-hubert-librispeech",
+    "HKUSTAudio/xcodec2-hf",
+    "neuphonic/neucodec",
 )
 _NEAR = 0.01  # of a bandwidth: so near to the one asked for, it is that one
 _MANY = 12  # bandwidths: so many are not listed

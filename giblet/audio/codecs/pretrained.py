@@ -41,7 +41,7 @@ class PretrainedCodec(ABC):
 
     @property
     def codebook_size(self) -> int:
-        return self.model.config.codebook_size
+        return _codebook_size(self.model.config)
 
     @property
     def _frames_per_block(self) -> int:
@@ -109,7 +109,7 @@ class WindowedCodec(PretrainedCodec):
     def bandwidths(cls, model: PreTrainedModel) -> dict[int, float]:
         config = model.config
         frame_rate = hop_rate_hz(_sample_rate(config), config.hop_length)
-        one = codebook_kbps(frame_rate, config.codebook_size)
+        one = codebook_kbps(frame_rate, _codebook_size(config))
         return {n: n * one for n in range(1, _most_codebooks(config) + 1)}
 
     def __post_init__(self):
@@ -181,10 +181,20 @@ class WindowedCodec(PretrainedCodec):
 
 
 def _sample_rate(config: PreTrainedConfig) -> int:
-    """Hz, under either of the names that configs have for it."""
-    return config.sampling_rate if hasattr(config, "sampling_rate") else config.sample_rate
+    """Hz of the decoded sound, under any of the names that configs have for it."""
+    names = ("sampling_rate", "sample_rate", "output_sampling_rate")
+    return next(getattr(config, name) for name in names if hasattr(config, name))
 
 
 def _most_codebooks(config: PreTrainedConfig) -> int:
-    """All codebooks of a model, likewise."""
+    """All codebooks of a model, likewise; of a finite scalar quantizer its digits."""
+    if hasattr(config, "quantization_levels"):
+        return len(config.quantization_levels)
     return config.n_codebooks if hasattr(config, "n_codebooks") else config.num_quantizers
+
+
+def _codebook_size(config: PreTrainedConfig) -> int:
+    """Codewords of a codebook; of a finite scalar quantizer the levels of a digit."""
+    if hasattr(config, "quantization_levels"):
+        return max(config.quantization_levels)
+    return config.codebook_size

@@ -5,10 +5,12 @@ Importing it imports transformers.
 
 from dataclasses import dataclass
 
+import transformers
 from transformers import DacModel, EncodecModel, MimiModel, PreTrainedModel, XcodecModel
 
 from giblet.audio.codecs.dac import Dac
 from giblet.audio.codecs.encodec import Encodec
+from giblet.audio.codecs.finite_scalar import FiniteScalarCodec, NeuCodec
 from giblet.audio.codecs.hierarchical import Hierarchical, HierarchicalConfig, HierarchicalModel
 from giblet.audio.codecs.mdct import Mdct, MdctConfig, MdctModel
 from giblet.audio.codecs.mimi import Mimi
@@ -47,6 +49,15 @@ CODEC_TYPES = {
         HierarchicalModel, Hierarchical, "giblet's own, three levels", "hierarchical"
     ),
 }
+_NEWER: dict[str, tuple[str, type[PretrainedCodec], str]] = {  # not in the oldest transformers
+    "xcodec2": ("Xcodec2Model", FiniteScalarCodec, "X-Codec 2 16 kHz (in windows)"),
+    "neucodec": ("NeuCodecModel", NeuCodec, "NeuCodec 24 kHz (in windows)"),
+}
+CODEC_TYPES |= {
+    model_type: CodecType(getattr(transformers, name), codec, label, None)
+    for model_type, (name, codec, label) in _NEWER.items()
+    if hasattr(transformers, name)
+}
 
 
 def codec_type(model_type: str, name: str) -> CodecType:
@@ -57,6 +68,11 @@ def codec_type(model_type: str, name: str) -> CodecType:
     """
     if model_type in CODEC_TYPES:
         return CODEC_TYPES[model_type]
+    if model_type in _NEWER:
+        raise GibletError(
+            f"codec {name}: a {model_type} model needs a newer transformers than "
+            f"{transformers.__version__}: pip install --upgrade transformers"
+        )
     known = ", ".join(CODEC_TYPES)
     raise GibletError(
         f"codec {name}: a {model_type} model, none of {known}"

@@ -122,7 +122,10 @@ def _codec_line(folder: Path, name: str) -> str:
         offered = f"{' '.join(f'{kbps:g}' for kbps in config['target_bandwidths'])} kbps"
     elif "compression" in config:
         offered = f"levels of {' '.join(map(str, config['compression']))} samples"
+    elif "quantization_levels" in config:
+        offered = f"digits of {' '.join(map(str, config['quantization_levels']))} levels"
     else:
         offered = f"{config.get('n_codebooks', config.get('num_quantizers'))} codebooks"
-    rate = config.get("sampling_rate", config.get("sample_rate"))
+    names = ("sampling_rate", "sample_rate", "output_sampling_rate")
+    rate = next((config[name] for name in names if name in config), None)
     return f"{name}: {config['model_type']}, {rate} Hz, {offered}"

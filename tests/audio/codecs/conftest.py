@@ -1,5 +1,7 @@
 """Narrow random models of further codecs, with codebooks filled from residuals."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -41,6 +43,25 @@ XCODEC = {  # hf-audio/xcodec-hubert-librispeech but for the width and the size 
         "conv_dim": [8] * 7,
         "num_conv_pos_embeddings": 16,
         "num_conv_pos_embedding_groups": 2,
+    },
+}
+
+FINITE_SCALAR = {  # HKUSTAudio/xcodec2-hf and neuphonic/neucodec but for the width
+    "hidden_size": 64,
+    "intermediate_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "head_dim": 32,
+    "encoder_hidden_size": 2,
+    "quantization_dim": 80,
+    "initializer_range": 0.1,  # so that the attention is heard
+    "semantic_model_config": {
+        "model_type": "wav2vec2-bert",
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
     },
 }
 
@@ -96,6 +117,35 @@ def random_xcodec(wandering_noise):
             layer.codebook.embed.copy_(_words(residual[0].T, 64, generator))
             residual = residual - layer.decode(layer.encode(residual))
     return model
+
+
+@pytest.fixture(scope="session")
+def random_finite_scalar(wandering_noise):
+    """Maker of a float64 ``Xcodec2Model`` or ``NeuCodecModel`` by ``model_type``; all levels used.
+
+    Keywords override fields of its config.
+    """
+
+    @cache
+    def make(model_type, **overrides):
+        transformers = pytest.importorskip("transformers.models." + model_type)
+        name = {"xcodec2": "Xcodec2", "neucodec": "NeuCodec"}[model_type]
+        config = getattr(transformers, f"{name}Config")(**FINITE_SCALAR | overrides)
+        with torch.random.fork_rng(), torch.no_grad():
+            torch.manual_seed(0)
+            model = getattr(transformers, f"{name}Model")(config).double().eval()
+            sound = torch.from_numpy(wandering_noise(320 * 100, seed=9))[None, None]
+            features = torch.from_numpy(wandering_noise(100 * 160, seed=8)).view(1, 100, 160)
+            heard, project = [], model.quantizer.project_in
+            hook = project.register_forward_hook(lambda *call: heard.append(call[2][0]))
+            model.encode(sound, features * 10)
+            hook.remove()
+            spread, middle = heard[0].std(dim=0), heard[0].mean(dim=0)
+            project.weight.div_(spread[:, None])
+            project.bias.copy_(project.bias - middle).div_(spread)
+        return model
+
+    return make
 
 
 @pytest.fixture(scope="session")
