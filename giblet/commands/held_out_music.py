@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from giblet.evaluation.score_codes import ScoreCode
     from giblet.music.model import MusicTransformerVAEGAN
     from giblet.music.notes import Notes
+    from giblet.music.pieces import Pieces
 
 
 def aligned_score(score: Path, aligned: Path, arrays: "xr.Dataset") -> "Notes":
@@ -48,8 +49,9 @@ def held_out_music(
     wave: "np.ndarray",
     processor: "AudioProcessor",
     config: Config,
+    pieces: "Pieces | None" = None,
 ) -> "HeldOutScore":
-    """The held-out TRs of a piece on the film's clock.
+    """The held-out TRs of a piece, or of several ``pieces``, on the film's clock.
 
     ``wave`` (n_samples,): the whole film's sound at ``processor.sample_rate``.
     """
@@ -65,7 +67,17 @@ def held_out_music(
         trs,
         float(arrays.attrs["t_r"]),
         config.decoding.clip_seconds,
+        pieces,
     )
+
+
+def score_pieces(score: Path) -> "Pieces | None":
+    """The pieces of a file of ``read_score``; None of a single one."""
+    from giblet.io.arrays import open_arrays
+    from giblet.music.pieces import Pieces
+
+    with open_arrays(score) as saved:
+        return Pieces.of_arrays(saved)
 
 
 def latent_model(config: Config) -> "MusicTransformerVAEGAN | None":
@@ -83,7 +95,7 @@ def score_code(
     from giblet.evaluation.score_codes import LatentCode, RollCode
 
     if latents is not None:
-        return LatentCode(latents, held.piece, held.data, held.trs, held.t_r)
+        return LatentCode(latents, held.piece, held.apart, held.trs, held.t_r)
     logging.getLogger(__name__).info(
         "music.latent_model is none: BOLD is decoded as the model's bottleneck, which reads "
         "out a piano roll; there are no levels of latents"

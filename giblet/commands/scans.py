@@ -160,6 +160,7 @@ def lesion(
         held_out_music,
         latent_model,
         score_code,
+        score_pieces,
     )
     from giblet.errors import GibletError
     from giblet.evaluation.lesions import lesion
@@ -179,7 +180,7 @@ def lesion(
     music = None
     if score is not None:
         piece = aligned_score(score, aligned, arrays)
-        held = held_out_music(piece, arrays, data, sound, processor, config)
+        held = held_out_music(piece, arrays, data, sound, processor, config, score_pieces(score))
         latents = latent_model(config)
         try:
             music = ScoreLesions(held, score_code(held, autoencoder, latents))

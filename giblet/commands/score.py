@@ -12,25 +12,31 @@ def read_score(film: Path, score: Path, notes: OutputFile, config: Config) -> No
 
     The file has the notes, their tokens and the beats. Attributes have the lag of the sound behind
     the score in ms, its correlation, its p-value among circular shifts of the score, and the lag's
-    drift. Nothing is moved: ``score_offset`` does that. Of many stimuli the score is their table,
-    which names one for each.
+    drift. Nothing is moved: ``score_offset`` does that. Of several pieces in a film the score is a
+    table (.tsv, .csv: file, onset, duration, score_offset, name), of many stimuli their own, which
+    names one for each.
 
     Example: giblet read_score --film film.mp4 --score film.mid --notes score.nc
     """
     import logging
+    from dataclasses import replace
 
     from giblet.audio.files import sound_blocks, sound_duration
     from giblet.brain.stimulus_clock import StimulusClock
     from giblet.io.arrays import save_arrays
     from giblet.io.checksums import fingerprint
     from giblet.music import score_files, score_sync
-    from giblet.music.stimulus_scores import join_scores, misfit_warnings, misfits
+    from giblet.music.pieces import Pieces, is_table_of_scores, read_pieces
+    from giblet.music.stimulus_scores import join_scores, piece_lags, piece_warnings
     from giblet.timing import whole_trs
 
     clock = StimulusClock.read(score, config.t_r) if config.has_stimuli else None
     offset = config.score_offset
-    piece = join_scores(clock, offset) if clock else score_files.read_score(score)
-    moved = 0.0 if clock else offset  # in the file, and still to be added
+    pieces = Pieces.of_clock(clock, offset) if clock else None
+    if pieces is None and is_table_of_scores(score):
+        pieces = read_pieces(score, offset)
+    piece = join_scores(pieces) if pieces else score_files.read_score(score)
+    moved = 0.0 if pieces else offset  # in the file, and still to be added
     seconds = sound_duration(film, config.audio_track)
     n_trs = whole_trs(seconds, config.t_r)
     blocks = sound_blocks(film, score_sync.SAMPLE_RATE, track=config.audio_track)
@@ -42,16 +48,19 @@ def read_score(film: Path, score: Path, notes: OutputFile, config: Config) -> No
     logging.getLogger(__name__).info("%s; %s", score_sync.lag_sentence(lag), length)
     attrs: dict[str, Any] = {"score": score.name, "film": film.name, "t_r": config.t_r}
     attrs |= {"n_trs": min(n_trs, config.max_trs or n_trs), "score_offset": moved}
-    files = [Path(path) for path in dict.fromkeys(clock.scores) if path] if clock else []
+    files = [Path(path) for path in dict.fromkeys(pieces.scores) if path] if pieces else []
     attrs |= {"input": fingerprint(score, *files), "film_input": fingerprint(film)}
     attrs |= {"score_end": end, "film_end": seconds} | score_sync.lag_facts(lag)
     warnings = [f"{score.name}: {line}" for line in piece.warnings]
-    warnings += score_sync.lag_warnings(lag, offset)
+    # the lags of several pieces may differ, which is no drift
+    whole = replace(lag, drift=0.0) if pieces and lag else lag
+    warnings += score_sync.lag_warnings(whole, offset)
     warnings += score_sync.length_warnings(piece, seconds, moved)
     arrays = score_files.score_arrays(piece)
-    if clock:
-        warnings += misfit_warnings(misfits(piece, envelope, clock))
-        arrays = arrays.assign_coords(clock.coordinates())
+    if pieces:
+        lags = piece_lags(piece, envelope, pieces)
+        warnings += piece_warnings(lags, pieces, lag)
+        arrays = arrays.assign_coords((clock or pieces).coordinates())
     save_arrays(arrays.assign_attrs(attrs, warnings=warnings), notes)
 
 
@@ -66,20 +75,21 @@ def score_features(score: Path, trs: OutputFile, notes: OutputFile, config: Conf
     """
     import pandas as pd
 
-    from giblet.brain.stimulus_clock import StimulusClock
     from giblet.io.arrays import open_arrays, save_arrays
     from giblet.io.tables import save_table
     from giblet.music import score_files, score_trs
+    from giblet.music.pieces import Pieces
     from giblet.music.score_features import note_features
-    from giblet.music.stimulus_scores import scores_apart, stimuli_on_trs
+    from giblet.music.stimulus_scores import pieces_on_trs, scores_apart
 
     piece, facts = score_files.load_score(score)
     t_r, offset, n_trs = float(facts["t_r"]), float(facts["score_offset"]), int(facts["n_trs"])
     with open_arrays(score) as saved:
-        clock = StimulusClock.of_scans(saved)
+        pieces = Pieces.of_arrays(saved)
     listen = _listener(config)
-    if clock:
-        arrays, table = stimuli_on_trs(scores_apart(piece, clock), clock, n_trs, listen)
+    if pieces:
+        apart = scores_apart(piece, pieces)
+        arrays, table = pieces_on_trs(apart, pieces, t_r, n_trs, listen)
     else:
         listening = listen(piece)
         arrays = score_trs.score_on_trs(listening, t_r, n_trs, offset)
@@ -124,6 +134,7 @@ def reconstruct_score(
         held_out_music,
         latent_model,
         score_code,
+        score_pieces,
     )
     from giblet.evaluation.score_reconstruction import reconstruct_score, score_columns_table
     from giblet.io.arrays import load_arrays
@@ -139,7 +150,8 @@ def reconstruct_score(
     processor = AudioProcessor.from_config(config, "mel")
     rate = processor.sample_rate
     wave = film_sound(film, arrays, rate, config.audio_track)
-    held = held_out_music(piece, arrays, data, wave, processor, config)
+    pieces = score_pieces(score)
+    held = held_out_music(piece, arrays, data, wave, processor, config, pieces)
     held.check()
     code = score_code(held, autoencoder, latent_model(config))
     asked = config.decoding.region and "bold" in arrays

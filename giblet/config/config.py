@@ -66,8 +66,9 @@ class Config(Section):
     score: str = Field(
         "none",
         min_length=1,
-        description='of the music: a MIDI (.mid) or MusicXML (.musicxml) file; "auto": the one '
-        'beside the film, or each stimulus, under its name, if there is one; "none"',
+        description="of the music: a MIDI (.mid) or MusicXML (.musicxml) file, or a table of "
+        'several (.tsv, .csv: file, onset, duration, score_offset, name); "auto": the one beside '
+        'the film, or each stimulus, under its name, if there is one; "none"',
     )
     score_offset: float = Field(
         0.0, description="s of film at which the score begins; read_score reports the lag it finds"

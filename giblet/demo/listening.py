@@ -16,7 +16,9 @@ from giblet.music.midi import read_midi
 from giblet.music.ngrams import NgramModel
 from giblet.music.notes import Notes
 from giblet.music.novelty import novelty
+from giblet.music.pieces import is_table_of_scores, read_pieces
 from giblet.music.score_files import read_score
+from giblet.music.stimulus_scores import join_scores
 from giblet.music.tonality import key_clarity, tonnetz
 from giblet.timing import count_samples, samples_duration, volumes_to_trs
 
@@ -55,6 +57,7 @@ def listening_features(
     """Features of sound, surprisal, tonality and form, each (n_samples, n_features), from second 0.
 
     ``track``: of several sound tracks; ``offset``: second of the film at which the score begins.
+    ``score`` may be a table of several; listeners remember the piece before.
 
     Raises
     ------
@@ -62,8 +65,11 @@ def listening_features(
         As the readers do; one of the four never changes (for example, a score of one note).
     """
     waveform = read_sound(film, _SOUND_RATE_HZ, track)
-    notes = read_score(score)
-    notes = replace(notes, onset=notes.onset + offset, beats=None)
+    if is_table_of_scores(score):
+        notes = replace(join_scores(read_pieces(score, offset)), beats=None)
+    else:
+        notes = read_score(score)
+        notes = replace(notes, onset=notes.onset + offset, beats=None)
     n_samples = count_samples(samples_duration(len(waveform), _SOUND_RATE_HZ), RATE_HZ)
     features = {
         "sound": sound_features(waveform, _SOUND_RATE_HZ),

@@ -1,6 +1,8 @@
 """Held-out music: its notes and sound by TR and by clip."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -11,6 +13,7 @@ from giblet.evaluation.brain_scores import held_out_stretches
 from giblet.evaluation.held_out import correlation_by_tr
 from giblet.music.notes import Notes
 from giblet.music.passages import clips, laid_out, passages
+from giblet.music.pieces import Pieces
 from giblet.music.synth import synthesize
 from giblet.music.tokens import VOCABULARY
 from giblet.timing import trs_for, volumes_to_trs
@@ -26,6 +29,7 @@ class HeldOutScore:
     piece : notes on the film's clock
     sound : (n_samples,) of the film in the held-out TRs, at ``sample_rate``
     trs : (n_trs,) number of each TR of ``data`` in the film
+    pieces : where there are several; no clip reaches from one into another
     """
 
     piece: Notes
@@ -35,23 +39,48 @@ class HeldOutScore:
     trs: np.ndarray
     t_r: float
     clip_seconds: float
+    pieces: Pieces | None = None
 
     @property
     def clip_trs(self) -> int:
         """TRs of a clip."""
         return trs_for(self.clip_seconds, self.t_r)
 
+    @cached_property
+    def apart(self) -> FilmData:
+        """``data`` in which a run ends where one piece ends and the next begins.
+
+        For stretches and clips. Decoding takes ``data``: BOLD goes on when a piece ends.
+        """
+        if self.pieces is None:
+            return self.data
+        number = self.pieces.of_trs(self.trs, self.t_r).astype(str)
+        return replace(self.data, run=np.char.add(np.char.add(self.data.run, " piece "), number))
+
     @property
     def stretches(self) -> list[np.ndarray]:
-        """Held-out TRs that follow one another, as indices among the held-out ones."""
-        return held_out_stretches(self.data)
+        """Held-out TRs of one piece that follow one another, as indices among the held-out ones."""
+        return held_out_stretches(self.apart)
 
     def passage(self, part: str) -> Notes:
         """The notes of a part's TRs, one after the other."""
-        where = self.data.where(part)
-        stretches = [np.searchsorted(where, one) for one in self.data.stretches(part)]
-        parts = passages(self.piece, self.trs[where], stretches, self.t_r)
-        return laid_out(parts, stretches, self.t_r)
+        return self.passage_of(self.apart.stretches(part))
+
+    def passage_of(self, stretches: Sequence[np.ndarray]) -> Notes:
+        """The notes of stretches of TRs, as indices into ``trs``, one after the other."""
+        where = np.concatenate(stretches)
+        places = [np.searchsorted(where, one) for one in stretches]
+        parts = passages(self.piece, self.trs[where], places, self.t_r)
+        return laid_out(parts, places, self.t_r)
+
+    def other_stretches(self) -> list[np.ndarray]:
+        """Training TRs of pieces of which nothing is held out; where there are none, all."""
+        training = self.apart.stretches("train")
+        if self.pieces is None:
+            return training
+        scores = np.array([*self.pieces.scores, ""])[self.pieces.of_trs(self.trs, self.t_r)]
+        held = set(scores[self.data.where("test")].tolist())
+        return [one for one in training if scores[one[0]] not in held] or training
 
     def clips(self, notes: Notes) -> list[Notes]:
         """The notes of each held-out clip; edges are a step early, as tokens round onsets."""

@@ -78,8 +78,12 @@ def reconstruct_score(
 
 
 def other_passages(held: HeldOutScore) -> list[Notes]:
-    """Passages of the training part, each as long as the test part: a null with the same style."""
-    training, n_train = held.passage("train"), len(held.data.where("train"))
+    """Passages of the training part, each as long as the test part: a null with the same style.
+
+    Of other pieces, where the training part has one of which nothing is held out.
+    """
+    stretches = held.other_stretches()
+    training, n_train = held.passage_of(stretches), sum(map(len, stretches))
     n_test = len(held.data.where("test"))
     n_times = -(-2 * n_test // n_train) + 1
     edges = tr_onsets(n_times * n_train + n_test + 1, held.t_r)
@@ -147,7 +151,7 @@ def _sound_p(
     """Adds identification by rendered sound; p-values, of the brain's notes against its null."""
 
     def features(wave: np.ndarray) -> np.ndarray:
-        return sound_clips(wave, held.sample_rate, held.data, held.clip_trs)
+        return sound_clips(wave, held.sample_rate, held.apart, held.clip_trs)
 
     truth, p = features(held.sound), {}
     for column, several in progress(pieces.items(), "rendering", "columns"):

@@ -8,16 +8,18 @@ import xarray as xr
 
 from giblet.alignment.dataset import FilmData
 from giblet.audio.metrics.identify import identification_shares, identification_shares_p
+from giblet.audio.metrics.scores import summarise
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks
 from giblet.config.sections import DecodingConfig
 from giblet.evaluation.brain_scores import Regions, decode_brains
-from giblet.evaluation.moments import BRAIN
+from giblet.evaluation.moments import BRAIN, N_BOOTSTRAP
+from giblet.evaluation.stimulus_intervals import tr_intervals
 
 EVERY = "all"  # the row of all stimuli
-
-
-COLUMNS = ("stimulus", "closest", "identified", "chance", "better_than", "p")
+COLUMNS = ("stimulus", "closest", "identified", "chance", "better_than", "better_low")
+COLUMNS += ("better_high", "r", "r_low", "r_high", "r_others", "p")
+_MEANS = ("identified", "chance", "better_than", "r", "r_others")
 
 
 def decoded_stimuli(
@@ -79,12 +81,14 @@ def identify_stimuli(
 
     Returns
     -------
-    table : a row a stimulus, ``stimulus closest identified chance better_than p``; None of fewer
-        than two. ``closest``: the stimulus that the subjects' estimates are closest to, by
-        correlation over the TRs that all have. ``identified``: the share of subjects in whom it is
-        the true one, chance 1 / n_stimuli. ``better_than``: the share of the others that are
-        further away, chance .5. The last row, `EVERY`, has their means, and the p-value of
-        ``identified`` among permutations of the stimuli, the same for all subjects
+    table : a row for each stimulus with the columns `COLUMNS`; None of fewer than two.
+        ``closest``: the stimulus that the subjects' estimates are closest to, by correlation over
+        the TRs that all have. ``identified``: the share of subjects in whom it is the true one,
+        chance 1 / n_stimuli. ``better_than``: the share of the others that are further away, chance
+        .5. ``r``: that correlation with the true one, and ``r_others`` with the others; all are
+        means over subjects. Intervals are those of `tr_intervals`. The last row, `EVERY`, has the
+        means over stimuli with bootstrap intervals over stimuli, and the p-value of ``identified``
+        among permutations of the stimuli, the same for all subjects
     """
     names, true = stimulus_patterns(truth, stimulus)
     if (k := len(names)) < 2:
@@ -100,9 +104,26 @@ def identify_stimuli(
             "identified": np.nanmean(first.diagonal(axis1=1, axis2=2), axis=0),
             "chance": 1 / k,
             "better_than": np.nanmean(pairs.diagonal(axis1=1, axis2=2), axis=0),
+            **_correlations(patterns, true),
         }
     )
-    means = table[["identified", "chance", "better_than"]].mean().to_dict()
+    by_tr = [one.reshape(k, -1, truth.shape[1]) for one in (true, *patterns)]
+    table["r_low"], table["r_high"], table["better_low"], table["better_high"] = np.concatenate(
+        tr_intervals(by_tr[1:], by_tr[0], seed)
+    )
+    every = {"stimulus": EVERY, "closest": None} | table[[*_MEANS]].mean().to_dict()
+    for name, short in (("better_than", "better"), ("r", "r")):
+        drawn = summarise(name, table[name].to_numpy(), seed, N_BOOTSTRAP)
+        every |= {f"{short}_{end}": drawn[end] for end in ("low", "high")}
+    table.loc[k] = every
     p = identification_shares_p(first, n_permutations, seed)
-    table.loc[k] = {"stimulus": EVERY, "closest": None, **means}
-    return table.assign(p=[*[np.nan] * k, p])
+    return table.assign(p=[*[np.nan] * k, p])[[*COLUMNS]]
+
+
+def _correlations(patterns: Sequence[np.ndarray], true: np.ndarray) -> dict[str, np.ndarray]:
+    """``r`` and ``r_others`` (n_stimuli,), means over subjects of patterns (n_stimuli, n)."""
+    k = len(true)
+    r = np.stack([np.corrcoef(own, true)[:k, k:] for own in patterns])
+    own = r.diagonal(axis1=1, axis2=2)
+    others = (np.nansum(r, axis=1) - np.nan_to_num(own)) / (k - 1)  # others' estimates, its truth
+    return {"r": np.nanmean(own, axis=0), "r_others": others.mean(axis=0)}

@@ -240,6 +240,7 @@ def tr_features(
     names: Sequence[str] | None = None,
     offset: float = 0.0,
     means: Mapping[str, float] | None = None,
+    until: float = np.inf,
 ) -> pd.DataFrame:
     """Values of features in each TR; 0 in TRs without notes.
 
@@ -251,6 +252,7 @@ def tr_features(
     ----------
     offset : time of the stimulus at which the score's time is 0, in s
     means : column → what a note's value is compared with, see ``note_features(...).mean()``
+    until : time of the score at which another piece begins, in s: from then on states are 0
 
     Returns
     -------
@@ -267,7 +269,8 @@ def tr_features(
     for feature in chosen_features(piece, names):
         if feature.per_tr == "mean":
             states = _columns(feature, feature.function(piece, moments))
-            columns |= {k: v.reshape(n_trs, n_per_tr).mean(1) for k, v in states.items()}
+            heard = {name: np.where(moments < until, v, 0.0) for name, v in states.items()}
+            columns |= {k: v.reshape(n_trs, n_per_tr).mean(1) for k, v in heard.items()}
             continue
         for name, values in _columns(feature, feature.function(piece)).items():
             if feature.per_tr == "centred_sum":

@@ -18,7 +18,7 @@ _SMOOTH = 0.02  # s, standard deviation of a Gaussian: onsets need not agree to 
 LARGEST_LAG = 10.0  # s, that is searched
 _NEAR = 0.5  # s: within this of a lag its fit is looked for in the other half
 ALPHA = 0.05
-_NOTABLE = 0.05  # s: a smaller lag is not worth a warning
+NOTABLE = 0.05  # s: a smaller lag is not worth a warning
 _LEAST_SHIFTS = 20  # of fewer no p-value could be below ALPHA
 FACTS = ("score_lag_ms", "score_r", "score_p", "score_drift_ms")  # attributes
 
@@ -156,9 +156,9 @@ def lag_warnings(lag: ScoreLag | None, offset: float) -> list[str]:
             f"or more than {LARGEST_LAG:g} s away?"
         ]
     lines = []
-    if abs(lag.seconds) > _NOTABLE:
+    if abs(lag.seconds) > NOTABLE:
         lines.append(f"{lag_sentence(lag)}: score_offset: {offset + lag.seconds:.3f} corrects it")
-    if abs(lag.drift) > _NOTABLE:
+    if abs(lag.drift) > NOTABLE:
         lines.append(
             f"the lag between score and sound drifts by {1000 * lag.drift:.0f} ms from the first "
             "to the second half of the notes: the score is of another tempo"

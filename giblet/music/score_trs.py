@@ -74,13 +74,14 @@ def score_on_trs(
     n_trs: int,
     offset: float = 0.0,
     means: Mapping[str, float] | None = None,
+    until: float = np.inf,
 ) -> xr.Dataset:
     """A score on a film's TRs.
 
     Parameters
     ----------
     offset : time of the film at which the score's time is 0, in s
-    means : of `tr_features`
+    means, until : of `tr_features`
 
     Returns
     -------
@@ -90,7 +91,7 @@ def score_on_trs(
         space in `SPACES`, ``score_unit``, and ``score_causal``, 1 where it knows nothing of what is
         to come
     """
-    values = tr_features(piece, t_r, n_trs, offset=offset, means=means)
+    values = tr_features(piece, t_r, n_trs, offset=offset, means=means, until=until)
     features = {name: _feature_of(name) for name in values}
     space_of = {name: space for space, (_, names) in SPACES.items() for name in names}
     columns = {

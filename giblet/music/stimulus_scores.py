@@ -1,55 +1,56 @@
-"""Scores of many stimuli on the film that they make together, and their features by stimulus."""
+"""Scores of several pieces, or of many stimuli, on the clock of their film, and their features."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from giblet.brain.stimulus_clock import StimulusClock
 from giblet.errors import GibletError
 from giblet.music.notes import Beats, Notes
+from giblet.music.pieces import Pieces
 from giblet.music.score_features import Listening, note_features
 from giblet.music.score_files import read_score
-from giblet.music.score_sync import RATE_HZ, onset_density, score_lag
+from giblet.music.score_sync import NOTABLE, RATE_HZ, ScoreLag, onset_density, score_lag
 from giblet.music.score_trs import score_on_trs
-from giblet.timing import TOLERANCE, count_samples
+from giblet.timing import TOLERANCE, count_samples, tr_onsets, trs_for, volumes_to_trs
 
 _MOST = 3  # scores with warnings that are listed in full
+_AFTER = 10.0  # s of sound after a piece's last note, where nothing else ends it
 
 
-def join_scores(clock: StimulusClock, offset: float = 0.0) -> Notes:
-    """Notes of all stimuli that have a score, at times of the film of all stimuli.
+def join_scores(pieces: Pieces) -> Notes:
+    """Notes of all pieces that have a score, at times of the film.
 
-    Each score is on the clock of its stimulus' file, ``offset`` s later. Notes are cut where the
-    excerpt begins and ends, and left out where they lie outside; so are beats.
+    Notes are cut where the piece begins and ends, and left out where they lie outside; so are
+    beats.
 
     Raises
     ------
     GibletError
-        As `giblet.music.read_score`; no stimulus has a score; no note lies within a stimulus.
+        As `giblet.music.read_score`; no piece has a score; no note lies within a piece.
     """
-    files = dict.fromkeys(path for path in clock.scores if path)
+    files = dict.fromkeys(path for path in pieces.scores if path)
     if not files:
         raise GibletError("no stimulus has a score: put them beside its file, under its name")
     scores = {file: read_score(Path(file)) for file in files}
     parts, beats, warnings = [], [], [w for s in scores.values() for w in s.warnings][:_MOST]
-    for k, file in enumerate(clock.scores):
+    for k, file in enumerate(pieces.scores):
         if file:
-            begin, duration = float(clock.begins[k]), float(clock.durations[k])
-            part = excerpt(scores[file], float(clock.starts[k]) - offset, duration)
+            begin, duration = float(pieces.begins[k]), float(pieces.durations[k])
+            part = excerpt(scores[file], float(pieces.starts[k]), duration)
             parts.append((part.onset + begin, part.duration, part.pitch, part.velocity))
             if part.beats is not None:
                 one = part.beats
                 beats.append((one.seconds + begin, one.in_bar, one.per_bar))
             if not len(part):
-                warnings.append(f"no note of {file} lies within stimulus {clock.names[k]}")
-    if without := sum(not path for path in clock.scores):
-        warnings.append(f"score: {without} of {len(clock.names)} stimuli have none")
+                warnings.append(f"no note of {file} lies within {pieces.kind} {pieces.names[k]}")
+    if without := sum(not path for path in pieces.scores):
+        warnings.append(f"score: {without} of {len(pieces.names)} stimuli have none")
     onset, length, pitch, velocity = map(np.concatenate, zip(*parts, strict=True))
     if not len(onset):
-        raise GibletError("no note of any score lies within its stimulus: check score_offset")
+        raise GibletError(f"no note of any score lies within its {pieces.kind}: check score_offset")
     together = Beats(*map(np.concatenate, zip(*beats, strict=True))) if beats else None
     return Notes.from_unsorted(onset, length, pitch, velocity, together, tuple(warnings))
 
@@ -80,106 +81,134 @@ def _beats_between(beats: Beats, start: float, end: float) -> Beats | None:
     return Beats(seconds, beats.in_bar[inside], beats.per_bar[inside])
 
 
-def scores_apart(notes: Notes, clock: StimulusClock) -> dict[int, Notes]:
-    """Of `join_scores` the notes of each stimulus that has any, at times since it began."""
+def scores_apart(notes: Notes, pieces: Pieces) -> dict[int, Notes]:
+    """Of `join_scores` the notes of each piece that has any, at times since it began."""
     apart = {}
-    for k, (begin, duration) in enumerate(zip(clock.begins, clock.durations, strict=True)):
+    for k, (begin, duration) in enumerate(zip(pieces.begins, pieces.durations, strict=True)):
         part = excerpt(notes, float(begin), float(duration))
         if len(part):
             apart[k] = part
     return apart
 
 
-def misfits(notes: Notes, envelope: np.ndarray, clock: StimulusClock) -> list[str]:
-    """Names of stimuli whose score fits their own sound no better than by chance.
+def piece_lags(notes: Notes, envelope: np.ndarray, pieces: Pieces) -> dict[int, ScoreLag]:
+    """Lag of each piece's own sound behind its score, by the index of the piece.
 
-    ``envelope`` (n_frames,) of ``giblet.music.score_sync.onset_envelope``. Stimuli of less than
+    ``envelope`` (n_frames,) of ``giblet.music.score_sync.onset_envelope``. Pieces of less than
     20 s are too short to say.
     """
-    names = []
-    for k, part in scores_apart(notes, clock).items():
-        first, n = (count_samples(s, RATE_HZ) for s in (clock.begins[k], clock.durations[k]))
-        own = envelope[first : first + n]
+    lags = {}
+    for k, part in scores_apart(notes, pieces).items():
+        first = count_samples(float(pieces.begins[k]), RATE_HZ)
+        most = min(float(pieces.durations[k]), part.end + _AFTER)
+        own = envelope[first : first + count_samples(most, RATE_HZ)]
         lag = score_lag(onset_density(part, len(own)), own)
-        if lag is not None and not lag.is_this_piece:
-            names.append(clock.names[k])
-    return names
+        if lag is not None:
+            lags[k] = lag
+    return lags
 
 
-def misfit_warnings(names: Sequence[str]) -> list[str]:
-    """A line about `misfits`.
+def piece_warnings(
+    lags: Mapping[int, ScoreLag], pieces: Pieces, whole: ScoreLag | None
+) -> list[str]:
+    """Lines about pieces whose score does not fit their sound, or that are late or early.
 
-    >>> misfit_warnings([]), misfit_warnings(["waltz"])[0][:66]
-    ([], 'score: those of 1 stimuli fit their sound no better than by chance')
+    ``lags`` as of `piece_lags`. Not where a piece has the lag of all together, ``whole``.
     """
-    if not names:
-        return []
-    more = f" and {len(names) - _MOST} more" * (len(names) > _MOST)
-    return [
-        f"score: those of {len(names)} stimuli fit their sound no better than by chance: "
-        f"{', '.join(names[:_MOST])}{more}; are they of other pieces?"
+    what = "stimuli" if pieces.kind == "stimulus" else "pieces"
+    names = [pieces.names[k] for k, lag in lags.items() if not lag.is_this_piece]
+    lines = []
+    if names:
+        more = f" and {len(names) - _MOST} more" * (len(names) > _MOST)
+        lines.append(
+            f"score: those of {len(names)} {what} fit their sound no better than by chance: "
+            f"{', '.join(names[:_MOST])}{more}; are they of other pieces?"
+        )
+    known = 0.0 if whole is None else whole.seconds
+    late = [
+        f"{pieces.names[k]} {1000 * lag.seconds:.0f} ms"
+        for k, lag in lags.items()
+        if lag.is_this_piece and abs(lag.seconds - known) > NOTABLE
     ]
+    if late:
+        more = f" and {len(late) - _MOST} more" * (len(late) > _MOST)
+        lines.append(
+            f"score: {what} whose sound is behind the score by another time than the rest: "
+            f"{', '.join(late[:_MOST])}{more}"
+            + "; add it to score_offset in their rows"
+            * (pieces.kind == "piece")
+        )
+    return lines
 
 
-def stimuli_on_trs(
-    apart: dict[int, Notes], clock: StimulusClock, n_trs: int, listen: Callable[[Notes], Listening]
+def pieces_on_trs(
+    apart: dict[int, Notes],
+    pieces: Pieces,
+    t_r: float,
+    n_trs: int,
+    listen: Callable[[Notes], Listening],
 ) -> tuple[xr.Dataset, pd.DataFrame]:
-    """Scores of stimuli on the TRs of the film of all, and the table of their notes.
+    """Scores of several pieces on the TRs of their film, and the table of their notes.
 
     Each piece is heard alone: nothing of one is expected, or remembered, in another. Notes' values
-    are compared with the mean over the notes of all pieces.
+    are compared with the mean over the notes of all pieces. In a TR in which one piece follows
+    another, values of both are added up.
 
     Parameters
     ----------
-    apart : index of a stimulus → its notes, as of `scores_apart`
+    apart : index of a piece → its notes, as of `scores_apart`
+    t_r : s
     n_trs : of the film
     listen : notes → the piece with the models that expect it
 
     Returns
     -------
     arrays : as of `score_on_trs`, 0 where there is no score
-    table : one row for each note: ``stimulus onset duration pitch`` and `note_features`; onsets in
-        s of the film of all
+    table : one row for each note: ``piece`` or ``stimulus``, ``onset duration pitch`` and
+        `note_features`; onsets in s of the film
     """
-    pieces = {k: listen(notes) for k, notes in apart.items()}
-    features = {k: note_features(piece) for k, piece in pieces.items()}
+    heard = {k: listen(notes) for k, notes in apart.items()}
+    features = {k: note_features(piece) for k, piece in heard.items()}
     table = pd.concat(
         [
             pd.DataFrame(
                 {
-                    "stimulus": clock.names[k],
-                    "onset": piece.notes.onset + clock.begins[k],
+                    pieces.kind: pieces.names[k],
+                    "onset": piece.notes.onset + pieces.begins[k],
                     "duration": piece.notes.duration,
                     "pitch": piece.notes.pitch,
                 }
             ).join(features[k])
-            for k, piece in pieces.items()
+            for k, piece in heard.items()
         ],
         ignore_index=True,
     )
     means = pd.concat(features.values()).mean().fillna(0.0).to_dict()
-    ends = np.append(clock.first_trs[1:], clock.n_film_trs)
     parts = {}
-    for k, piece in pieces.items():
-        n_own = int(min(ends[k], n_trs) - clock.first_trs[k])
-        if n_own > 0:
-            parts[k] = score_on_trs(piece, clock.t_r, n_own, means=means)
-    return _joined(parts, clock, n_trs), table
+    for k, piece in heard.items():
+        begin, end = float(pieces.begins[k]), float(pieces.ends[k])
+        first = int(volumes_to_trs(np.array([begin]), t_r)[0])
+        last = n_trs if np.isinf(end) else min(n_trs, trs_for(end, t_r))
+        if first < last:
+            offset = begin - float(tr_onsets(first + 1, t_r)[-1])
+            options = {"means": means, "until": end - begin}
+            parts[first] = score_on_trs(piece, t_r, last - first, offset, **options)
+    return _joined(parts, n_trs), table
 
 
-def _joined(parts: dict[int, xr.Dataset], clock: StimulusClock, n_trs: int) -> xr.Dataset:
-    """Parts in their places. Values that some pieces lack, as of beats, are 0 there."""
+def _joined(parts: dict[int, xr.Dataset], n_trs: int) -> xr.Dataset:
+    """Parts by their first TR. Values that some pieces lack, as of beats, are 0 there."""
     if not parts:
-        raise GibletError("no stimulus with a score lies within the film's TRs")
+        raise GibletError("no piece with a score lies within the film's TRs")
     widest = max(parts.values(), key=lambda part: part.sizes["score_value"])
     names = widest["score_value"].values
     shape = widest["score"].shape[1:]
     roll = np.zeros((n_trs, *shape), dtype=widest["score"].dtype)
     values = np.zeros((n_trs, len(names)), dtype=np.float32)
-    for k, part in parts.items():
-        own = slice(clock.first_trs[k], clock.first_trs[k] + part.sizes["tr"])
-        roll[own] = part["score"].values
-        values[own] = part["score_values"].reindex(score_value=names, fill_value=0).values
+    for first, part in parts.items():
+        own = slice(first, first + part.sizes["tr"])
+        roll[own] = np.maximum(roll[own], part["score"].values)
+        values[own] += part["score_values"].reindex(score_value=names, fill_value=0).values
     return xr.Dataset(
         {
             "score": (("tr", "score_step", "score_row"), roll),

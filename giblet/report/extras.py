@@ -176,7 +176,10 @@ def brain_tables(extras: Extras, simulated: bool) -> list[TextTable]:
         tables.append(TextTable(caption, *_folds(extras.folds)))
     for one in in_order(extras.identified, FEATURE_LABELS):
         if len(table := extras.identified[one]):
-            caption = f"Held-out stimuli, one of {len(table) - 1}, by {feature_label(one)}{kind}"
+            caption = (
+                f"Held-out stimuli, one of {len(table) - 1}, by {feature_label(one)}{kind}. 95 % "
+                "intervals: of a stimulus over its TRs, of all over stimuli"
+            )
             tables.append(TextTable(caption, *_identified(table)))
     return tables
 
@@ -259,15 +262,26 @@ def _folds(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 
 def _identified(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """A row for each stimulus. Tables of an older giblet have no correlations and intervals."""
     header = ["Stimulus", "Brain is closest to", "Share of subjects in whom it is the true one"]
-    header += ["Chance", "Closer than this share of the others (chance .5)", "p"]
+    header += ["Chance", "Closer than this share of the others (chance .5)"]
+    header += ["Correlation r", "r of the brain at other stimuli"] * ("r" in table)
     rows = [
-        [row.stimulus, "" if pd.isna(row.closest) else row.closest]
-        + [number(x, 3) for x in (row.identified, row.chance, row.better_than)]
-        + ["" if pd.isna(row.p) else number(row.p, 3)]
-        for row in table.itertuples()
+        [row["stimulus"], "" if pd.isna(row["closest"]) else row["closest"]]
+        + [number(row[name], 3) for name in ("identified", "chance")]
+        + [_with_ends(row, "better_than", "better")]
+        + ([_with_ends(row, "r", "r"), number(row["r_others"], 3)] if "r" in row else [])
+        + ["" if pd.isna(row["p"]) else number(row["p"], 3)]
+        for row in table.to_dict("records")
     ]
-    return header, rows
+    return [*header, "p"], rows
+
+
+def _with_ends(row: Mapping, name: str, short: str) -> str:
+    """A value and its interval; the value alone where there is none."""
+    ends = [row.get(f"{short}_{end}", np.nan) for end in ("low", "high")]
+    value, low, high = (number(x, 3) for x in (row[name], *ends))
+    return value if np.isnan(ends).any() else f"{value} [{low}, {high}]"
 
 
 def _interval(value: float, low: float, high: float, metric: str) -> str:

@@ -1,9 +1,17 @@
 """Identification among whole stimuli: known answers, chance, and one row for all."""
 
 import numpy as np
+import pytest
 
-from giblet.evaluation.stimulus_identification import EVERY, identify_stimuli, stimulus_patterns
+from giblet.evaluation.stimulus_identification import (
+    COLUMNS,
+    EVERY,
+    identify_stimuli,
+    stimulus_patterns,
+)
+from giblet.evaluation.stimulus_intervals import tr_intervals
 from giblet.report.extras import Extras, brain_tables
+from giblet.report.tables import number
 
 NAMES = np.repeat(["rain", "wind", "bell", "dog"], [5, 6, 5, 7])
 
@@ -17,9 +25,16 @@ def test_perfect_estimates_identify_every_stimulus(rng):
     assert table["chance"].eq(0.25).all()
     assert table["better_than"].eq(1).all()
     assert table["p"].iloc[-1] < 0.1  # 1 of 24 orders
+    assert table[["r", "better_low", "better_high"]].to_numpy() == pytest.approx(1)
     (shown,) = brain_tables(Extras(identified={"encodec": table}), simulated=False)
     assert shown.caption.startswith("Held-out stimuli, one of 4")
     assert shown.rows[0][:2] == ["rain", "rain"]
+    assert shown.rows[0][4:6] == ["1.000 [1.000, 1.000]"] * 2
+    assert shown.rows[-1][-1] == number(table["p"].iloc[-1], 3)
+    older = table.drop(columns=[n for n in COLUMNS if n[:2] == "r_" or n == "r" or "better_" in n])
+    older["better_than"] = table["better_than"]
+    (shown,) = brain_tables(Extras(identified={"encodec": older}), simulated=False)
+    assert len(shown.header) == len(shown.rows[0]) == 6
 
 
 def test_the_stimulus_that_is_decoded_in_its_place_is_named(rng):
@@ -49,3 +64,47 @@ def test_one_stimulus_is_not_identified_and_patterns_begin_together(rng):
     names, patterns = stimulus_patterns(rng.normal(size=(len(NAMES), 2)), NAMES)
     assert names == ["rain", "wind", "bell", "dog"]
     assert patterns.shape == (4, 10)
+
+
+def noisy(rng, noise):
+    """Two subjects' estimates of six stimuli of seven TRs, and the truth."""
+    truth = rng.normal(size=(6, 7, 5))
+    return [truth + noise * rng.normal(size=truth.shape) for _ in range(2)], truth
+
+
+def test_intervals_are_those_of_numpy_on_drawn_trs(rng):
+    guesses, truth = noisy(rng, 3.0)
+    r, better = tr_intervals(guesses, truth, seed=4)
+    drawn = np.random.default_rng(4).integers(7, size=(1000, 7))
+    scores = np.empty((2, 1000, 6))
+    for k, trs in enumerate(drawn):
+        rows = [values[:, trs].reshape(6, -1) for values in (*guesses, truth)]
+        every = [np.corrcoef(guess, rows[-1])[:6, 6:] for guess in rows[:-1]]
+        own = [one.diagonal() for one in every]
+        lower = [(m < o[:, None]).sum(axis=1) / 5 for m, o in zip(every, own, strict=True)]
+        scores[:, k] = np.mean(own, axis=0), np.mean(lower, axis=0)
+    np.testing.assert_allclose(r, np.quantile(scores[0], [0.025, 0.975], axis=0), atol=1e-9)
+    np.testing.assert_allclose(better, np.quantile(scores[1], [0.025, 0.975], axis=0), atol=1e-9)
+
+
+def test_intervals_hold_the_values_and_shrink_with_more_trs(rng):
+    guesses, truth = noisy(rng, 1.0)
+    names = np.repeat([*"abcdef"], 7)
+    table = identify_stimuli([g.reshape(42, 5) for g in guesses], truth.reshape(42, 5), names, 9, 0)
+    assert (table["r_low"] <= table["r"]).all()
+    assert (table["r"] <= table["r_high"]).all()
+    own = [np.corrcoef(g.reshape(6, -1), truth.reshape(6, -1))[:6, 6:] for g in guesses]
+    off = ~np.eye(6, dtype=bool)
+    assert table["r"].iloc[2] == pytest.approx(np.mean([one[2, 2] for one in own]))
+    assert table["r_others"].iloc[2] == pytest.approx(np.mean([one[off[:, 2], 2] for one in own]))
+    longer = [np.concatenate([values] * 4, axis=1) for values in (*guesses, truth)]
+    width = np.ptp(tr_intervals(guesses, truth, 0)[0], axis=0)
+    assert (np.ptp(tr_intervals(longer[:-1], longer[-1], 0)[0], axis=0) < 0.7 * width).all()
+
+
+def test_a_single_tr_has_no_interval(rng):
+    truth = rng.normal(size=(3, 4))
+    table = identify_stimuli([truth], truth, np.array([*"abc"]), 9, 0)
+    assert table.loc[:2, ["r_low", "better_high"]].isna().all(axis=None)
+    (shown,) = brain_tables(Extras(identified={"mel": table}), simulated=True)
+    assert shown.rows[0][4] == "1.000"

@@ -18,9 +18,10 @@ from giblet.io.tables import load_table, save_table
 from giblet.music.midi import write_midi
 from giblet.music.ngrams import NgramModel
 from giblet.music.notes import Notes
+from giblet.music.pieces import Pieces
 from giblet.music.score_features import Listening, note_features
 from giblet.music.score_trs import score_on_trs
-from giblet.music.stimulus_scores import excerpt, join_scores, scores_apart, stimuli_on_trs
+from giblet.music.stimulus_scores import excerpt, join_scores, pieces_on_trs, scores_apart
 from giblet.music.synth import SAMPLE_RATE, synthesize
 
 T_R = 1.5
@@ -47,8 +48,8 @@ def clock(tmp_path):
 
 
 def test_notes_are_at_the_times_of_the_film_of_all(clock):
-    notes, one = join_scores(clock), excerpt(broken_chords(1), 0.0, 16.0)
-    apart = scores_apart(notes, clock)
+    notes, one = join_scores(Pieces.of_clock(clock)), excerpt(broken_chords(1), 0.0, 16.0)
+    apart = scores_apart(notes, Pieces.of_clock(clock))
     assert list(apart) == [0, 1, 3, 4]
     for k in (0, 3):
         np.testing.assert_allclose(apart[k].onset, one.onset, atol=2e-3)
@@ -58,14 +59,14 @@ def test_notes_are_at_the_times_of_the_film_of_all(clock):
     np.testing.assert_allclose(apart[4].onset, part.onset, atol=2e-3)
     assert len(notes) == sum(map(len, apart.values()))
     assert notes.warnings[-1] == "score: 1 of 5 stimuli have none"
-    late = scores_apart(join_scores(clock, offset=0.5), clock)
+    late = scores_apart(join_scores(Pieces.of_clock(clock, 0.5)), Pieces.of_clock(clock))
     np.testing.assert_allclose(late[0].onset[:5], one.onset[:5] + 0.5, atol=2e-3)
 
 
 def test_no_piece_is_expected_or_remembered_in_another(clock):
     """Features are those of each piece alone; notes' values minus the mean of all notes."""
-    apart = scores_apart(join_scores(clock), clock)
-    arrays, table = stimuli_on_trs(apart, clock, clock.n_film_trs, listen)
+    apart = scores_apart(join_scores(Pieces.of_clock(clock)), Pieces.of_clock(clock))
+    arrays, table = pieces_on_trs(apart, Pieces.of_clock(clock), T_R, clock.n_film_trs, listen)
     means = table[[*note_features(listen(apart[0]))]].mean().to_dict()
     for k, first in enumerate(clock.first_trs):
         own = arrays.isel(tr=slice(first, first + int(clock.n_trs[k])))
@@ -83,10 +84,10 @@ def test_no_piece_is_expected_or_remembered_in_another(clock):
 
 
 def test_a_piece_without_beats_has_no_metre(clock):
-    apart = scores_apart(join_scores(clock), clock)
+    apart = scores_apart(join_scores(Pieces.of_clock(clock)), Pieces.of_clock(clock))
     one = apart[1]
     apart[1] = Notes(one.onset, one.duration, one.pitch, one.velocity)
-    arrays, _ = stimuli_on_trs(apart, clock, clock.n_film_trs, listen)
+    arrays, _ = pieces_on_trs(apart, Pieces.of_clock(clock), T_R, clock.n_film_trs, listen)
     metre = arrays.sel(score_value=arrays["score_space"] == "metre")["score_values"]
     first, second = clock.first_trs[:2]
     assert metre[first : first + 10].any()
@@ -95,9 +96,9 @@ def test_a_piece_without_beats_has_no_metre(clock):
 
 def test_scores_that_are_not_there_or_of_other_seconds_are_one_line(clock):
     with pytest.raises(GibletError, match="no stimulus has a score"):
-        join_scores(StimulusClock.lay_out(["a"], [5.0], T_R))
+        join_scores(Pieces.of_clock(StimulusClock.lay_out(["a"], [5.0], T_R)))
     with pytest.raises(GibletError, match="no note of any score lies within its stimulus"):
-        join_scores(clock, offset=100.0)
+        join_scores(Pieces.of_clock(clock, 100.0))
 
 
 def test_the_verbs_read_each_stimulus_score(tmp_path):

@@ -8,6 +8,7 @@ if SETTINGS.bold_source == "simulated":
             film=FILM,
             annotations=ANNOTATIONS or [],
             score=SCORE or [],
+            scores=SCORE_FILES,
         output:
             folder=directory(BOLD),
         log:

@@ -241,7 +241,7 @@ rule read_score:
     input:
         film=FILM,
         score=lambda _: with_score("read_score"),
-        stimuli=STIMULUS_SCORES,
+        scores=SCORE_FILES,
     output:
         notes=f"{RESULTS}/features/score.nc",
     log:

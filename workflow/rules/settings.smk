@@ -21,6 +21,7 @@ from giblet.errors import GibletError, missing_path
 from giblet.film.modalities import SPACE_SETS, beside_sound
 from giblet.io.paths import check_date
 from giblet.io.tables import load_yaml
+from giblet.music.pieces import is_table_of_scores, read_pieces
 from giblet.music.score_files import find_score
 
 
@@ -121,6 +122,13 @@ else:
     SCORE = find_score(FILM, SETTINGS.score) if SETTINGS.has_film else None
 if SETTINGS.score not in ("none", "auto") and not SETTINGS.has_film:
     sys.exit("config: score: it needs a film, whose sound it is compared with")
+# scores that a table names; stimuli have their own
+SCORE_FILES = STIMULUS_SCORES
+if SCORE and not SETTINGS.has_stimuli and is_table_of_scores(SCORE):
+    try:
+        SCORE_FILES = sorted(set(read_pieces(SCORE).scores))
+    except GibletError as error:
+        sys.exit(f"config: score: {error}")
 # a folder's weights; those of a hub are known by their commit
 MUSIC_FILES, MUSIC_SUMS = [], []
 for MUSIC_MODEL in (SETTINGS.music.model, SETTINGS.music.latent_model):
@@ -157,6 +165,7 @@ NAMED = [
     BOLD,
     ANNOTATIONS,
     SCORE,
+    *SCORE_FILES,
     *RUN_FILES,
     CODEC,
     START,

@@ -74,10 +74,11 @@ def _shares(similarity: np.ndarray, n_way: int) -> np.ndarray:
 
 def _share_of_draws(n_beaten: np.ndarray, n_others: int, n_drawn: int) -> np.ndarray:
     """Share of draws of ``n_drawn`` from ``n_others`` that contain only beaten ones."""
-    shares = np.ones(n_beaten.shape)
+    possible = np.arange(n_others + 1)
+    shares = np.ones(n_others + 1)
     for k in range(n_drawn):
-        shares *= np.maximum(n_beaten - k, 0) / (n_others - k)
-    return shares
+        shares *= np.maximum(possible - k, 0) / (n_others - k)
+    return shares[n_beaten.astype(int)]
 
 
 def join_clips(values: np.ndarray, stretches: Sequence[np.ndarray], n_trs: int) -> np.ndarray:

@@ -235,6 +235,7 @@ def score_path(config: Config) -> Path | None:
 def _score(config: Config, lines: list[str], film_seconds: float | None) -> None:
     """GibletError for what is no score, and without a film."""
     from giblet.audio.stimuli import header_clock
+    from giblet.music.pieces import Pieces, is_table_of_scores, read_pieces
     from giblet.music.score_files import read_score
     from giblet.music.score_sync import length_warnings
     from giblet.music.stimulus_scores import join_scores
@@ -247,12 +248,16 @@ def _score(config: Config, lines: list[str], film_seconds: float | None) -> None
         return
     if config.has_stimuli:
         clock = header_clock(config.stimuli, config.t_r)
-        notes = join_scores(clock, config.score_offset)
+        notes = join_scores(Pieces.of_clock(clock, config.score_offset))
         n_with = sum(map(bool, clock.scores))
         lines.append(f"score: of {n_with} of {len(clock.names)} stimuli, {len(notes)} notes")
         lines += map(_warned, notes.warnings)
         return
-    notes, offset = read_score(path), config.score_offset
+    offset, several = config.score_offset, is_table_of_scores(path)
+    if several:
+        pieces, offset = read_pieces(path, offset), 0.0
+        lines.append(f"score: of {len(pieces.names)} pieces")
+    notes = join_scores(pieces) if several else read_score(path)
     first, last = notes.onset[0] + offset, notes.end + offset
     lines.append(f"score: {path}, {len(notes)} notes from {first:.1f} to {last:.1f} s")
     lines += map(_warned, notes.warnings)
