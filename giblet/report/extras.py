@@ -48,6 +48,8 @@ class Extras:
         the results have none
     by_subject : of `giblet.evaluation.moments.subject_table`, of every feature type; None where
         the results have none
+    permutations : of `giblet.evaluation.permuted_clips.null_table`, of every feature type; None
+        where the results have none
     left_out : feature type → table of ``giblet.evaluation.leave_one_out.leave_one_out``
     calibration : of ``giblet.evaluation.calibration``; None where it was not run
     identified : feature type → table of ``giblet.evaluation.stimulus_identification``
@@ -73,6 +75,7 @@ class Extras:
     lesions: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     baselines: pd.DataFrame | None = None
     by_subject: pd.DataFrame | None = None
+    permutations: pd.DataFrame | None = None
     left_out: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     calibration: pd.DataFrame | None = None
     identified: Mapping[str, pd.DataFrame] = field(default_factory=dict)
