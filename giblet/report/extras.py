@@ -166,7 +166,7 @@ def brain_tables(extras: Extras, simulated: bool) -> list[TextTable]:
     if extras.clusters is not None and len(extras.clusters):
         tables.append(_clusters(extras.clusters, kind))
     for one in in_order(extras.lesions, FEATURE_LABELS):
-        caption = f"Lesions: regions silenced, {feature_label(one)}{kind}"
+        caption = f"Lesions: regions zeroed, {feature_label(one)}{kind}"
         tables.append(TextTable(caption, *_lesions(extras.lesions[one])))
     for one in in_order(extras.left_out, FEATURE_LABELS):
         caption = f"Subjects left out of training, {feature_label(one)}{kind}"

@@ -147,7 +147,7 @@ def _listen(material: Material) -> dict:
     }
 
 
-_BESIDE_MAPS = ("alignment", "motion", "subjects", "read")
+_BESIDE_MAPS = ("alignment", "read", "subjects", "motion")
 
 
 def _brain(material: Material) -> dict:
@@ -156,9 +156,7 @@ def _brain(material: Material) -> dict:
         "heading": f"Brain{kind}: quality of the scans",
         "brain": material.brain_section,
         "maps": FIGURES["maps"](material),
-        "others": [
-            one for name in ("read", "subjects", "motion") for one in FIGURES[name](material)
-        ],
+        "others": [one for name in _BESIDE_MAPS for one in FIGURES[name](material)],
         "brain_tables": [
             *peak_tables(material.brain, material.extras.atlas, material.simulated),
             *brain_tables(material.extras, material.simulated),

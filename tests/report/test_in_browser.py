@@ -253,6 +253,17 @@ def test_the_first_screen_has_the_ladder_and_a_brain(browser):
     assert max(ends) < 900
 
 
+def test_a_moment_loops_where_that_is_asked(browser):
+    first = "document.querySelectorAll('.moment')[1].querySelector('audio')"
+    loop = "document.querySelectorAll('.loop')[1]"
+    browser.run(f"{loop}.click()")
+    assert browser.run(f"{first}.loop && !document.querySelector('.moment audio').loop")
+    browser.run(f"{first}.currentTime = 7.8; document.querySelectorAll('.play')[1].click()")
+    assert wait_until(browser, f"!{first}.paused && {first}.currentTime < 4")
+    browser.run("document.querySelectorAll('.play')[1].click()")
+    browser.run(f"{loop}.click()")
+
+
 def test_the_playhead_is_moved_by_keys(browser):
     browser.run("document.querySelectorAll('.place')[2].focus()")
     for _ in range(4):
