@@ -30,6 +30,7 @@ from .metrics.identify import (
     identification_shares as identification_shares,
     identification_shares_p as identification_shares_p,
     join_clips as join_clips,
+    permuted_shares as permuted_shares,
     sound_features as sound_features,
 )
 from .metrics.scores import (

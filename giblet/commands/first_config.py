@@ -226,8 +226,9 @@ def _bids_lines(folder: Path) -> tuple[list[Line], list[BoldRun]]:
     places = [data / "stimuli", data, root, *near]
     of_space: list[Line] = []
     if space:
-        also = ", ".join(other for other in spaces if other != space) or "none"
-        of_space = [("scan", {"space": space}, f"also there: {also}")]
+        also = ", ".join(other for other in spaces if other != space)
+        comment_space = f"also there: {also}" if also else "the only one of a template"
+        of_space = [("scan", {"space": space}, comment_space)]
     lines: list[Line] = [
         ("dataset", _name(f"{data.resolve().name}_{task}"), "the folder in results/"),
         *_stimulus_lines(runs, "events.tsv", places),

@@ -115,6 +115,7 @@ def reconstruct(
     differences: OptionalFile = None,
     identified: OptionalFile = None,
     subjects: OptionalFile = None,
+    permutations: OptionalFile = None,
 ) -> None:
     """Reconstruct held-out sound through codec, bottleneck and brain; score it.
 
@@ -122,6 +123,7 @@ def reconstruct(
     ``--scores``, which joins the tables of all feature types. ``--differences`` is a table of the
     brain's scores minus those of its nulls and of the retrieval baseline. ``--identified``, where
     there are many stimuli, is a table of the held-out ones: which the brain is closest to.
+    ``--permutations`` is a table of the null distribution of identification.
 
     Example: giblet reconstruct --film film.mp4 --aligned mel.nc --model model --audio audio
         --scores scores/mel.tsv
@@ -133,6 +135,7 @@ def reconstruct(
     from giblet.brain.regions import find_regions
     from giblet.evaluation.checks import Evidence, check_evidence
     from giblet.evaluation.moments import difference_table, subject_table
+    from giblet.evaluation.permuted_clips import null_table
     from giblet.evaluation.reconstruction import reconstruct
     from giblet.evaluation.scores import score_table
     from giblet.evaluation.stimulus_identification import decoded_stimuli
@@ -148,7 +151,7 @@ def reconstruct(
     asked = config.decoding.region and "bold" in arrays
     sound = film_sound(film, arrays, processor.sample_rate, config.audio_track)
     data, named = film_data(arrays, blurred), find_regions(arrays, regions) if asked else None
-    sounds, rows, compared, by_subject = reconstruct(
+    sounds, rows, compared, by_subject, nulls = reconstruct(
         arrays,
         data,
         autoencoder,
@@ -176,6 +179,8 @@ def reconstruct(
         save_table(table, identified)
     if subjects is not None:
         save_table(of_subjects, subjects)
+    if permutations is not None:
+        save_table(null_table(processor.encoding_mode, nulls), permutations)
 
 
 def report(

@@ -62,6 +62,7 @@ OPTIONS = {  # "command option" where an option means something else to a comman
     "codes": "the codes (.nc)",
     "identified": "held-out stimuli, and which ones the brain is closest to (.tsv)",
     "subjects": "the brain's scores by subject (.tsv)",
+    "permutations": "identification from BOLD under permutations of the clips (.tsv)",
     "differences": "the brain's scores minus those of its nulls, paired by moment (.tsv)",
     "features": "audio, video or text features in TRs (.nc)",
     "film": "a film or an audio file",

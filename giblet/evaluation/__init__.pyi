@@ -41,6 +41,10 @@ from .nulls import (
     shifted_shares as shifted_shares,
     shifted_sound_scores as shifted_sound_scores,
 )
+from .permuted_clips import (
+    null_rows as null_rows,
+    null_table as null_table,
+)
 from .quality import (
     after_film_warnings as after_film_warnings,
     brain_quality as brain_quality,

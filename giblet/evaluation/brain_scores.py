@@ -10,6 +10,7 @@ from giblet.audio.metrics.identify import (
     identification_shares,
     identification_shares_p,
     join_clips,
+    permuted_shares,
     sound_features,
 )
 from giblet.audio.metrics.table import (
@@ -163,14 +164,18 @@ def _identify(
 ) -> list[dict]:
     """Adds every `identification_metrics` of ``what`` to ``scored``, of the brain the null's, too.
 
-    ``guesses``, one a subject, and ``truth`` are (n_moments, n_features). Rows of p-values, where
-    the table of metrics has one.
+    ``guesses``, one a subject, and ``truth`` are (n_moments, n_features). Of clips, which are
+    nearly independent, columns decoded from BOLD get a null of permutations. Rows of p-values,
+    where the table of metrics has one.
     """
     rows, shifts = [], null_shifts(len(truth), moment_seconds, seed)
     for metric in identification_metrics(*what):
         if len(truth) < metric.n_way:
             continue
         tested = add_identification(scored, column, metric, guesses, truth, shifts)
+        if metric.moment == CLIPS and column in (*NULLS, NEAREST):
+            null = permuted_shares(tested[column], decoding.n_permutations, seed)
+            scored.permuted[column, metric.name] = null
         if (p_name := f"{metric.name}_p") in METRICS:
             n = decoding.n_permutations
             p = {name: identification_shares_p(one, n, seed) for name, one in tested.items()}

@@ -36,10 +36,12 @@ class Scored:
 
     moments : (column, metric) → (n_subjects, n_moments), NaN where there is no score
     shifts : metric → (n_shifts, n_subjects, n_moments) of ``brain_shuffled``
+    permuted : (column, metric) → mean scores under permutations of the clips, (n_permutations,)
     """
 
     moments: MomentScores = field(default_factory=dict)
     shifts: dict[str, np.ndarray] = field(default_factory=dict)
+    permuted: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
 
     def add(self, column: str, metric: str, scores: np.ndarray) -> None:
         """Scores (n_subjects, n_moments) of a column."""

@@ -32,6 +32,7 @@ from giblet.evaluation.moments import (
     subject_rows,
 )
 from giblet.evaluation.nulls import shifted_sound_scores
+from giblet.evaluation.permuted_clips import null_rows
 from giblet.evaluation.scores import (
     bold_rows,
     code_rows,
@@ -60,8 +61,10 @@ def reconstruct(
     seed: int,
     regions: Regions | None = None,
     scan: ScanConfig | None = None,
-) -> tuple[dict[str, np.ndarray], list[dict], list[dict], list[dict]]:
-    """Sounds of the test part by column, rows of scores, `difference_rows`, `subject_rows`.
+) -> tuple[dict[str, np.ndarray], list[dict], list[dict], list[dict], list[dict]]:
+    """Sounds of the test part by column; rows of scores, of differences, of subjects, of nulls.
+
+    These rows are those of `difference_rows`, `subject_rows` and `null_rows`.
 
     ``film_sound`` (n_samples,) is the whole film's, at ``processor.sample_rate``. Where there are
     scans, the brain columns hold the first subject's sound, and scores are means over subjects.
@@ -114,7 +117,8 @@ def reconstruct(
     sounds = {"original": original} | {c: waves[0] for c, waves in estimates.items()}
     subjects = [] if data.bold is None else aligned["subject"].values.astype(str).tolist()
     by_subject = list(subject_rows(scored.moments, subjects))
-    return sounds, rows, list(difference_rows(scored, clip_trs, seed)), by_subject
+    nulls = list(null_rows(scored.moments, scored.permuted))
+    return sounds, rows, list(difference_rows(scored, clip_trs, seed)), by_subject, nulls
 
 
 def _encoding_rows(

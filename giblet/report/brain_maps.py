@@ -1,5 +1,7 @@
 """Maps of the brain: values of voxels or parcels as a glass brain, in the page's text colour."""
 
+from importlib import resources
+
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -66,7 +68,7 @@ def draw_map(
 
 
 def brain_view(volume: np.ndarray, affine: np.ndarray) -> str:
-    """A slice viewer on the MNI brain that follows the mouse, as an HTML page without network.
+    """A slice viewer on the MNI brain that follows mouse and keys, as an HTML page without network.
 
     Values above a tenth of the largest are shown; some are above 0, see `why_no_map`.
     """
@@ -78,7 +80,10 @@ def brain_view(volume: np.ndarray, affine: np.ndarray) -> str:
     options = {"threshold": largest / 10, "vmin": 0, "vmax": largest, "symmetric_cmap": False}
     options |= {"cmap": "inferno", "resampling_interpolation": "nearest"}
     options |= {"black_bg": True, "opacity": 0.9}
-    return view_img(Nifti1Image(volume, affine), **options).get_standalone()
+    page = view_img(Nifti1Image(volume, affine), **options).get_standalone()
+    keys = resources.files("giblet.report").joinpath("slices.js.jinja").read_text("utf-8")
+    before, end, after = page.rpartition("</body>")  # the viewer is made later, once all is loaded
+    return f"{before}<script>\n{keys}</script>\n{end}{after}"
 
 
 def _redraw_outlines(axes: Axes) -> None:

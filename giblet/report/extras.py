@@ -48,6 +48,8 @@ class Extras:
         the results have none
     by_subject : of `giblet.evaluation.moments.subject_table`, of every feature type; None where
         the results have none
+    permutations : of `giblet.evaluation.permuted_clips.null_table`, of every feature type; None
+        where the results have none
     left_out : feature type → table of ``giblet.evaluation.leave_one_out.leave_one_out``
     calibration : of ``giblet.evaluation.calibration``; None where it was not run
     identified : feature type → table of ``giblet.evaluation.stimulus_identification``
@@ -73,6 +75,7 @@ class Extras:
     lesions: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     baselines: pd.DataFrame | None = None
     by_subject: pd.DataFrame | None = None
+    permutations: pd.DataFrame | None = None
     left_out: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     calibration: pd.DataFrame | None = None
     identified: Mapping[str, pd.DataFrame] = field(default_factory=dict)
@@ -163,7 +166,7 @@ def brain_tables(extras: Extras, simulated: bool) -> list[TextTable]:
     if extras.clusters is not None and len(extras.clusters):
         tables.append(_clusters(extras.clusters, kind))
     for one in in_order(extras.lesions, FEATURE_LABELS):
-        caption = f"Lesions: regions silenced, {feature_label(one)}{kind}"
+        caption = f"Lesions: regions zeroed, {feature_label(one)}{kind}"
         tables.append(TextTable(caption, *_lesions(extras.lesions[one])))
     for one in in_order(extras.left_out, FEATURE_LABELS):
         caption = f"Subjects left out of training, {feature_label(one)}{kind}"

@@ -13,6 +13,7 @@ from giblet.report.ladder_figure import ladder_figure
 from giblet.report.lag_figure import lag_figure
 from giblet.report.level_figure import level_figure
 from giblet.report.material import Material
+from giblet.report.permutation_figure import permutation_figure
 from giblet.report.pictures import Picture
 from giblet.report.timeline import timeline_figure
 
@@ -52,6 +53,10 @@ def _scores(material: Material) -> list[Picture]:
     return score_figures(material.scores, material.simulated, material.extras.by_subject)
 
 
+def _permutations(material: Material) -> list[Picture]:
+    return _known(permutation_figure(material.extras.permutations, material.simulated))
+
+
 def _training(material: Material) -> list[Picture]:
     models = material.extras.models.items()
     best = {
@@ -85,6 +90,7 @@ FIGURES: dict[str, Callable[[Material], list[Picture]]] = {
     "levels": _levels,
     "calibration": calibration_figures,
     "scores": _scores,
+    "permutations": _permutations,
     "timeline": _timeline,
     "training": _training,
 }

@@ -7,23 +7,28 @@ import pandas as pd
 
 from giblet.audio.metrics.table import metric_of
 from giblet.report.ladder import UNITS, unit_of
+from giblet.report.permutation_figure import null_of, p_sentence
 from giblet.report.tables import FEATURE_LABELS, MATCHED, in_order, number
 
 
-def headline(scores: pd.DataFrame, facts: Mapping) -> tuple[str, str]:
+def headline(
+    scores: pd.DataFrame, facts: Mapping, permutations: pd.DataFrame | None = None
+) -> tuple[str, str]:
     """What the brain's sound, and what coded sound keeps, each in a sentence; empty if unknown.
 
     ``scores``: table with ``path column metric value``. Of the first feature type.
+    ``permutations`` of `giblet.evaluation.permuted_clips.null_table`: the sentence then has a p.
     """
     names = [name for name in in_order(scores["path"], FEATURE_LABELS) if name != MATCHED]
     if not names:
         return "", ""
     part = scores[scores["path"] == names[0]]
     values = part.set_index(["column", "metric"])["value"].to_dict()
-    return _of_brain(values, facts), _of_sound(values)
+    test = null_of(permutations, names[0], "brain", unit_of(values))
+    return _of_brain(values, facts, p_sentence(test)), _of_sound(values)
 
 
-def _of_brain(values: Mapping, facts: Mapping) -> str:
+def _of_brain(values: Mapping, facts: Mapping, p: str) -> str:
     if not facts["has_bold"]:
         return "No scan was given, so there is no result for the brain."
     unit = unit_of(values)
@@ -41,7 +46,7 @@ def _of_brain(values: Mapping, facts: Mapping) -> str:
     share = number(100 * values["brain", unit], 0)
     return (
         f"From {kind}, the decoded sound picks the right clip out of {metric.n_way} in {share} % "
-        f"of cases ({', '.join(others)}).{_stoi(values)}"
+        f"of cases ({', '.join(others)}{f'; {p}' if p else ''}).{_stoi(values)}"
     )
 
 

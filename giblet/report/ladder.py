@@ -13,6 +13,7 @@ from giblet.audio.metrics.scores import SEGMENT_SECONDS
 from giblet.audio.metrics.table import metric_of
 from giblet.report.listen import player_uri
 from giblet.report.material import Material
+from giblet.report.permutation_figure import null_of, null_range
 from giblet.report.segments import moments
 from giblet.report.strips import (
     RANGE_DB,
@@ -39,7 +40,8 @@ class Score:
     """A number with its interval: as text, and as places from 0 to 100 on the unit's scale.
 
     ``low``, ``high``: NaN without an interval. ``marks``: name, text and place of what the number
-    is compared with. ``subjects``: places of single subjects, where they are known.
+    is compared with. ``subjects``: places of single subjects, where they are known. ``null``: 2.5
+    and 97.5 % of permutations of the clips, NaN where there are none.
     """
 
     text: str
@@ -49,6 +51,7 @@ class Score:
     high: float
     marks: list[tuple[str, str, float]]
     subjects: tuple[float, ...] = ()
+    null: tuple[float, float] = (np.nan, np.nan)
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,13 @@ def ladder(material: Material) -> Ladder | None:
             gain_text(gain / gains[0]),
             strip_png(level, levels[0].max()),
             player_uri(wave, rate),
-            _score(cells, column, unit, _by_subject(material, one, column, unit)),
+            _score(
+                cells,
+                column,
+                unit,
+                _by_subject(material, one, column, unit),
+                _null(material, one, column, unit),
+            ),
             level,
         )
         for column, gain, wave, level in zip(columns, gains, waves, levels, strict=True)
@@ -217,8 +226,18 @@ def _by_subject(material: Material, path: str, column: str, unit: str) -> tuple[
     return tuple(values.tolist()) if len(values) > 1 else ()
 
 
+def _null(material: Material, path: str, column: str, unit: str) -> tuple[float, float]:
+    """Places of 95 % of permutations of the clips."""
+    low, high = null_range(null_of(material.extras.permutations, path, column, unit))
+    return 100 * low, 100 * high
+
+
 def _score(
-    cells: pd.DataFrame, column: str, unit: str, subjects: tuple[float, ...]
+    cells: pd.DataFrame,
+    column: str,
+    unit: str,
+    subjects: tuple[float, ...],
+    null: tuple[float, float],
 ) -> Score | None:
     """The score of a column; the brain's with those of a null and of retrieval."""
     if not np.isfinite(_value(cells, column, unit)):
@@ -235,7 +254,7 @@ def _score(
     ends = [_text(end / 100, unit).removesuffix(" %") for end in (low, high)]
     interval = f"[{ends[0]}, {ends[1]}]" if has_interval and (low < high or not is_share) else ""
     places = (value, low, high) if has_interval else (value, np.nan, np.nan)
-    return Score(_text(value / 100, unit), interval, *places, marks, subjects)
+    return Score(_text(value / 100, unit), interval, *places, marks, subjects, null)
 
 
 def _value(cells: pd.DataFrame, column: str, unit: str) -> float:

@@ -20,8 +20,9 @@ def ladder_figure(ladder: Ladder) -> Picture:
     size = (6.4, 1.4 + 0.95 * len(ladder.strips))
     note = (
         f"{ladder.title} of held-out film; all at the level of the original; dB below its loudest "
-        f"band. Right: {ladder.unit}, 95 % interval; dashed: chance; ticks: shuffled BOLD and "
-        "retrieval; rings: single subjects, where they are known."
+        f"band. Right: {ladder.unit}, 95 % interval; dashed: chance; grey: 95 % of permutations of "
+        "the clips; ticks: shuffled BOLD and retrieval; rings: single subjects. Grey band and "
+        "rings where they are known."
     )
     draw = partial(draw_ladder, ladder=ladder)
     return Picture("ladder", "From the film to the brain, step by step", draw, size,
@@ -69,6 +70,8 @@ def _draw_score(axes: Axes, score: Score | None, chance: float) -> None:
         axes.axvline(chance, color=ink(), linewidth=0.8, linestyle="--")
     if score is None:
         return
+    if np.isfinite(score.null).all():
+        axes.fill_betweenx([-0.3, 0.3], *score.null, color=ink(), alpha=0.2, linewidth=0)
     if np.isfinite(score.low):
         axes.hlines(0, score.low, score.high, color=_VALUE, linewidth=1.5)
     below = np.full(len(score.subjects), -0.5)

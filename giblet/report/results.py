@@ -137,6 +137,9 @@ def _with_film(extras: Extras, results: Path, config: Config, aligned: xr.Datase
         lesions=_tables(results / "lesion", f"{config.path}.tsv", lambda file: file.stem),
         baselines=_joined(_tables(results / "differences", "[!.]*.tsv", lambda file: file.stem)),
         by_subject=_joined(_tables(results / "subjects", "[!.]*.tsv", lambda file: file.stem)),
+        permutations=_joined(
+            _tables(results / "permutations", "[!.]*.tsv", lambda file: file.stem)
+        ),
         folds=_joined(_tables(results / "folds", f"{config.path}.tsv", lambda file: file.stem)),
         left_out=_tables(results / "leave_one_out", f"{config.path}.tsv", lambda file: file.stem),
         calibration=_table(results / "calibration.tsv", config.path),

@@ -95,8 +95,9 @@ _MAPS_NOTE = (
     "right."
 )
 _VIEW_NOTE = (
-    "Click or drag to move the slices. The same values on the MNI brain, above a tenth of the "
-    "largest; the map above is for print and keyboard."
+    "Click or drag to move the slices, or use keys: arrows for left, right, front and back, page "
+    "up and down for up and down, with shift five steps. The same values on the MNI brain, above a "
+    "tenth of the largest; the map above is for print."
 )
 
 

@@ -22,7 +22,7 @@ from giblet.report.tables import FEATURE_LABELS, feature_label, in_order, number
 UNIQUE = "unique_"
 OF_SCORE = [f"score_{space}" for space in SPACES]
 _INTACT = "intact"
-_SILENCED = {"silenced": "silenced", "alone": "all else silenced", "random": "as many at random"}
+_SILENCED = {"silenced": "zeroed", "alone": "all else zeroed", "random": "as many at random"}
 
 
 def score_bands(brain: BrainResults | None) -> list[str]:
@@ -111,7 +111,7 @@ def lesion_tables(extras: Extras, simulated: bool) -> list[TextTable]:
             names = [name for name, metric in SCORE_METRICS.items() if metric.applies_to == of]
             part = table[table["metric"].isin(names)]
             if len(part):
-                caption = f"Lesions: regions silenced, {what} of {feature_label(one)}{kind}"
+                caption = f"Lesions: regions zeroed, {what} of {feature_label(one)}{kind}"
                 header = ["", *(SCORE_METRICS[name].label for name in names)]
                 tables.append(TextTable(caption, header, _changes(part, names)))
     return tables

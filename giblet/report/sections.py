@@ -31,6 +31,7 @@ from giblet.report.material import Material
 from giblet.report.methods import methods_text, references
 from giblet.report.metric_agreement import agreement_table
 from giblet.report.peaks import peak_tables
+from giblet.report.permutation_figure import permutation_table
 from giblet.report.provenance import provenance
 from giblet.report.score import has_score, score_section
 from giblet.report.segments import moments, paired_differences
@@ -87,7 +88,11 @@ class Section:
 def _answer(material: Material) -> dict:
     section, facts = material.brain_section, material.facts
     steps = ladder(material)
-    sentence, of_sound = headline(material.scores, facts) if material.has_film else ("", "")
+    sentence, of_sound = (
+        headline(material.scores, facts, material.extras.permutations)
+        if material.has_film
+        else ("", "")
+    )
     return {
         "heading": "Result" if material.has_film else "Main results of the scans",
         "ladder": steps,
@@ -120,6 +125,8 @@ def _scores(material: Material) -> dict:
         "differences": difference_tables(differences, simulated),
         "lower_is_better": lower_is_better(),
         "baselines": baseline_tables(extras.baselines, list(scores["path"].unique()), simulated),
+        "permutation_figures": FIGURES["permutations"](material),
+        "permutations": permutation_table(extras.permutations, simulated),
         "agreement": agreement_table(segments),
         "published": [*ours(scores), *CODECS],
         "published_decoding": DECODING,
@@ -140,7 +147,7 @@ def _listen(material: Material) -> dict:
     }
 
 
-_BESIDE_MAPS = ("alignment", "motion", "subjects", "read")
+_BESIDE_MAPS = ("alignment", "read", "subjects", "motion")
 
 
 def _brain(material: Material) -> dict:
@@ -149,9 +156,7 @@ def _brain(material: Material) -> dict:
         "heading": f"Brain{kind}: quality of the scans",
         "brain": material.brain_section,
         "maps": FIGURES["maps"](material),
-        "others": [
-            one for name in ("read", "subjects", "motion") for one in FIGURES[name](material)
-        ],
+        "others": [one for name in _BESIDE_MAPS for one in FIGURES[name](material)],
         "brain_tables": [
             *peak_tables(material.brain, material.extras.atlas, material.simulated),
             *brain_tables(material.extras, material.simulated),

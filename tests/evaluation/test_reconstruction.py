@@ -107,7 +107,7 @@ def _run(film_file, folder, use_encodec, has_bold, framing, region):
     film_sound = read_sound(film_file, processor.sample_rate)
     model, options = trained.autoencoder, (DecodingConfig(region=region), 0, REGIONS)
     arrays = aligned, data, model, processor, film_sound
-    sounds, rows, compared, by_subject = reconstruct(*arrays, *options)
+    sounds, rows, compared, by_subject, _nulls = reconstruct(*arrays, *options)
     assert bool(by_subject) == has_bold
     assert [row["metric"] for row in compared] == ([] if scans is None else COMPARED[use_encodec])
     table = score_table(processor.encoding_mode, rows)

@@ -16,6 +16,11 @@ SCORES = pd.DataFrame({"column": [], "path": []})
 
 @pytest.fixture
 def table():
+    return calibration_table()
+
+
+def calibration_table():
+    """One person and the mean of all, two scores, 2 and 5 minutes; SIMULATED."""
     rows = [
         ("encodec", "srm", subject, minutes, metric, value, low, value / 2, 0.5, value / 0.5)
         for subject, plus in (("sub-01", 0.01), ("all", 0.0))

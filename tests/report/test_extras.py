@@ -19,7 +19,7 @@ def test_lesions_and_losses_are_printed_as_they_are():
     lesions, losses = pd.DataFrame([LESION]), pd.DataFrame([LOSS])
     extras = Extras(lesions={"mel": lesions}, summaries={"encodec": losses})
     (table,) = brain_tables(extras, simulated=True)
-    assert table.caption == "Lesions: regions silenced, mel (simulated brains)"
+    assert table.caption == "Lesions: regions zeroed, mel (simulated brains)"
     expected = ["<b>", "silenced", "STOI", "3", "0.200", "0.100", "−0.100 [−0.200, 0.050]"]
     assert table.rows == [expected]
     assert len(expected) == len(table.header)

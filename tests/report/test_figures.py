@@ -2,6 +2,7 @@
 
 import base64
 import re
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -9,6 +10,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from giblet.evaluation.permuted_clips import null_rows, null_table
 from giblet.evaluation.quality import summary_table
 from giblet.report.brain_figures import (
     map_figure,
@@ -18,7 +20,7 @@ from giblet.report.brain_figures import (
     subject_figure,
 )
 from giblet.report.extras import Extras
-from giblet.report.figure_table import pictures_of
+from giblet.report.figure_table import FIGURES, pictures_of
 from giblet.report.lag_figure import lag_figure
 from giblet.report.material import Material
 from giblet.report.page import page_of
@@ -28,6 +30,7 @@ from giblet.report.scan_quality import BrainResults
 HOSTILE = "<img src=x onerror=alert(1)>\u202egnp.\u05d0" + "long" * 45
 NAMES = ["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
 RATE = 8000
+KEY = "brain", "identification_sound_10way"
 
 
 def line_picture(name="a_line"):
@@ -193,6 +196,18 @@ def test_a_page_with_hostile_names_is_complete_and_its_links_lead_to_files(tmp_p
         assert "<img" not in svg.read_text()
     if not options.get("words", True):
         assert ">words<" not in (tmp_path / "timeline_89mm.svg").read_text()
+
+
+def test_every_figure_of_the_list_is_on_the_page(monkeypatch):
+    """Those that a section draws itself, and those of optional rules, have tests of their own."""
+    names = [name for name in FIGURES if name not in ("ladder", "levels", "calibration")]
+    for name in names:
+        monkeypatch.setitem(FIGURES, name, lambda _, name=name: [line_picture(name)])
+    one = material()
+    nulls = null_table("mel", list(null_rows({KEY: np.ones((1, 1))}, {KEY: np.zeros(9)})))
+    one = replace(one, extras=replace(one.extras, permutations=nulls))
+    html = page_of(one)
+    assert [name for name in names if f"figures/{name}_89mm.svg" not in html] == []
 
 
 def test_without_a_folder_there_are_no_links():

@@ -1,6 +1,8 @@
 """The page in a real browser: it plays, it switches, nothing is wrong with it."""
 
+import base64
 import os
+import re
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,7 +11,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 from chromium import PATH, Chromium
+from test_calibration import calibration_table
+from test_level_figure import level_table
 
+from giblet.evaluation.permuted_clips import null_rows, null_table
 from giblet.evaluation.quality import summary_table
 from giblet.report.extras import Extras
 from giblet.report.page import page_of, render_page
@@ -34,10 +39,21 @@ def html():
     facts = {"dataset": "d", "film": HOSTILE, "codec": "c", "bandwidth_kbps": 6.0, "t_r": 1.5}
     facts |= {"simulated": False, "has_bold": True, "warnings": [HOSTILE], "config": HOSTILE}
     facts |= {"git_commit": 40 * "a"}
-    extras = Extras(segments={("encodec", "stimulus"): SEGMENTS})
+    extras = Extras(
+        segments={("encodec", "stimulus"): SEGMENTS},
+        levels=level_table(),
+        calibration=calibration_table(),
+        permutations=null_table("encodec", nulls()),
+    )
     scores = pd.DataFrame(rows[2:], columns=names)
     sounds, curves = {"encodec": columns, "mel": on_mel}, {"mel": history}
     return render_page(scores, sounds, RATE, curves, facts, brain_results(), extras)
+
+
+def nulls():
+    """Of identification, by 99 permutations."""
+    key = "brain", "identification_sound_10way"
+    return list(null_rows({key: np.array([[0.4]])}, {key: np.linspace(0, 0.3, 99)}))
 
 
 def brain_results():
@@ -169,6 +185,65 @@ def test_a_click_on_a_strip_plays_and_keys_switch_without_a_stop(browser):
     assert not browser.errors
 
 
+def test_keys_switch_all_four_and_no_sound_begins_again(browser):
+    """Every strip has one source from the first click on; keys only change which one is heard."""
+    browser.run("""(() => { const Made = AudioBufferSourceNode; window.made = 0;
+        window.AudioBufferSourceNode = class extends Made {
+            constructor(...how) { super(...how); window.made += 1; } }; })()""")
+    n_strips = browser.run("document.querySelectorAll('.strip').length")
+    browser.run("document.querySelector('.strip').click()")
+    assert wait_until(browser, "document.querySelector('.strip[aria-pressed=true]')")
+    heard = []
+    for key in range(1, n_strips + 1):
+        browser.press(str(key), 48 + key)
+        (name,), _ = ladder(browser)
+        heard.append(name)
+    assert len(set(heard)) == n_strips
+    assert browser.run("window.made") == n_strips
+    browser.run("document.querySelector('.strip[aria-pressed=true]').click()")
+    assert ladder(browser)[0] == []
+    assert not browser.errors
+
+
+def test_a_sound_stopped_before_it_began_stays_stopped(browser):
+    """Two clicks at once on a page that has not decoded its sounds yet; then another player."""
+    browser.open(browser.run("location.href"))
+    pressed = "document.querySelectorAll('.strip[aria-pressed=true]').length"
+    browser.run(
+        "document.querySelector('.strip').click(); document.querySelector('.strip').click()"
+    )
+    browser.run("document.querySelector('.strip').click(); document.querySelector('.play').click()")
+    first = "document.querySelectorAll('.moment audio')[0]"
+    assert wait_until(browser, f"{first}.currentTime > 0.3")
+    assert browser.run(pressed) == 0
+    browser.run(
+        "document.querySelectorAll('.choose')[1].click();"
+        "document.querySelectorAll('.choose')[2].click()"
+    )  # the second never began
+    third = "document.querySelectorAll('.moment audio')[2]"
+    assert wait_until(browser, f"!{third}.paused && {third}.currentTime > 0.3")
+    assert len(playing(browser)) == 1
+    browser.run("document.querySelector('.play').click()")
+    assert not browser.errors
+
+
+def test_little_is_to_be_done_between_a_click_and_its_sound(browser):
+    """Processor seconds of the page's thread, so that a busy machine does not count."""
+    browser.ask("Performance.enable", timeDomain="threadTicks")
+    browser.open(browser.run("location.href"))
+
+    def spent():
+        metrics = browser.ask("Performance.getMetrics")["metrics"]
+        return {one["name"]: one["value"] for one in metrics}["TaskDuration"]
+
+    wait_until(browser, "document.querySelector('iframe').contentDocument.readyState == 'complete'")
+    before = spent()
+    browser.run("document.querySelector('.strip').click()")
+    assert wait_until(browser, "document.querySelector('.strip[aria-pressed=true]')")
+    assert spent() - before < 0.3
+    browser.run("document.querySelector('.strip').click()")
+
+
 def test_the_first_screen_has_the_ladder_and_a_brain(browser):
     ends = browser.run("""[".axis", ".where img", ".headline"].map(s =>
         document.querySelector(s)?.getBoundingClientRect().bottom + scrollY)""")
@@ -176,6 +251,17 @@ def test_the_first_screen_has_the_ladder_and_a_brain(browser):
     assert browser.run("document.querySelector('nav').getBoundingClientRect().top") == 0
     browser.run("scrollTo(0, 0)")
     assert max(ends) < 900
+
+
+def test_a_moment_loops_where_that_is_asked(browser):
+    first = "document.querySelectorAll('.moment')[1].querySelector('audio')"
+    loop = "document.querySelectorAll('.loop')[1]"
+    browser.run(f"{loop}.click()")
+    assert browser.run(f"{first}.loop && !document.querySelector('.moment audio').loop")
+    browser.run(f"{first}.currentTime = 7.8; document.querySelectorAll('.play')[1].click()")
+    assert wait_until(browser, f"!{first}.paused && {first}.currentTime < 4")
+    browser.run("document.querySelectorAll('.play')[1].click()")
+    browser.run(f"{loop}.click()")
 
 
 def test_the_playhead_is_moved_by_keys(browser):
@@ -272,6 +358,52 @@ def test_the_brain_is_cut_where_one_clicks(browser):
     assert browser.run(shown) != before
     assert room >= 0  # nothing is cut off
     assert not browser.errors
+
+
+def test_keys_move_the_slices_and_say_where(browser):
+    inside = "document.querySelector('iframe').contentDocument"
+    canvas, place = f"{inside}.querySelector('canvas')", f"{inside}.querySelector('[role=status]')"
+    assert wait_until(browser, f"{canvas}?.width > 100")
+    browser.run(f"document.querySelector('iframe').scrollIntoView(); {canvas}.focus()")
+    browser.press("ArrowRight", 39)
+    x, y, z = place_of(browser.run(f"{place}.textContent"))
+    shown = browser.run(f"{canvas}.toDataURL()")
+    scrolled = browser.run("scrollY")
+    for key, code, moved in (
+        *(("ArrowRight", 39, (2, 0, 0)), ("ArrowLeft", 37, (-2, 0, 0))),
+        *(("ArrowUp", 38, (0, 2, 0)), ("ArrowDown", 40, (0, -2, 0))),
+        *(("PageUp", 33, (0, 0, 2)), ("PageDown", 34, (0, 0, -2))),
+    ):
+        browser.press(key, code)
+        now = place_of(browser.run(f"{place}.textContent"))
+        assert tuple(np.subtract(now, (x, y, z))) == moved, key
+        assert browser.run(f"{canvas}.toDataURL() == {shown!r}") is (min(moved) < 0), key
+        x, y, z = now
+    assert browser.run("scrollY") == scrolled
+    outline = f"getComputedStyle({canvas}).outlineStyle"
+    assert browser.run(outline) == "solid"
+    assert "Arrow keys" in browser.run(f"{canvas}.getAttribute('aria-label')")
+    for _ in range(60):
+        browser.press("ArrowLeft", 37)
+    assert place_of(browser.run(f"{place}.textContent"))[0] <= x - 40  # and no further
+    assert not browser.errors
+
+
+def place_of(text):
+    """Millimetres of ``x 12, y −4, z 8 mm: 0.21``."""
+    return tuple(int(one.split()[1]) for one in text.split(" mm")[0].split(", "))
+
+
+def test_it_prints_on_few_pages(browser):
+    size = {"paperWidth": 8.27, "paperHeight": 11.69, "preferCSSPageSize": True}
+    pdf = base64.b64decode(browser.ask("Page.printToPDF", **size)["data"])
+    n_pages = int(max(re.findall(rb"/Type /Pages\s*/Count (\d+)", pdf), key=int))
+    assert 3 < n_pages <= 12
+
+
+def test_it_weighs_little(browser):
+    weight = browser.run("document.documentElement.outerHTML.length")
+    assert 1e5 < weight < 12e6
 
 
 AXES = {"installed": find_spec("axe_core_python"), "newest": os.environ.get("AXE_CORE")}

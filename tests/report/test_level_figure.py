@@ -19,6 +19,10 @@ SPACES = {"sound": ("mel", "latents"), "codebook": "123", "sound_model": ("layer
 
 @pytest.fixture
 def levels():
+    return level_table()
+
+
+def level_table():
     """Two regions; codebook 2 has the largest r, and 3 the largest unique variance."""
     rows = []
     for region, (space, names) in product((RELIABLE, "A1"), SPACES.items()):

@@ -38,6 +38,7 @@ use rule reconstruct as reconstruct_fold with:
         differences=f"{FOLD}/differences/{{path}}.tsv",
         identified=f"{FOLD}/identified/{{path}}.tsv" if SETTINGS.has_stimuli else [],
         subjects=f"{FOLD}/subjects/{{path}}.tsv",
+        permutations=f"{FOLD}/permutations/{{path}}.tsv",
     log:
         f"{FOLD_LOGS}/reconstruct_{{path}}.log",
     benchmark:

@@ -64,6 +64,7 @@ rule reconstruct:
         differences=f"{RESULTS}/differences/{{path}}.tsv",
         identified=f"{RESULTS}/identified/{{path}}.tsv" if SETTINGS.has_stimuli else [],
         subjects=f"{RESULTS}/subjects/{{path}}.tsv",
+        permutations=f"{RESULTS}/permutations/{{path}}.tsv",
     log:
         f"{LOGS}/reconstruct_{{path}}.log",
     benchmark:
@@ -88,6 +89,7 @@ rule reconstruct:
         " --model={input.model:q} {params.regions}{input.regions:q} --audio={output.audio:q}"
         " --scores={output.scores:q} --differences={output.differences:q}"
         " {params.identified}{output.identified:q} --subjects={output.subjects:q}"
+        " --permutations={output.permutations:q}"
         " --settings={params.settings:q} 2>&1 | tee -i {log:q}"
 
 

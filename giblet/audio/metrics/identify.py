@@ -44,12 +44,22 @@ def identification_p(
 
 def identification_shares_p(shares: np.ndarray, n_permutations: int, seed: int) -> float:
     """`identification_p` from `identification_shares` (n_subjects, n_estimates, n_truths)."""
+    observed = np.nanmean(shares.diagonal(axis1=1, axis2=2))
+    null = permuted_shares(shares, n_permutations, seed)
+    return float((1 + (null >= observed - 1e-12).sum()) / (1 + n_permutations))
+
+
+def permuted_shares(shares: np.ndarray, n_permutations: int, seed: int) -> np.ndarray:
+    """The mean identification under each permutation of the truths, (n_permutations,).
+
+    ``shares`` of `identification_shares`, (n_subjects, n_estimates, n_truths); all subjects get the
+    same permutation.
+    """
     rng, n = np.random.default_rng(seed), shares.shape[-1]
-    observed = np.nanmean(shares[:, np.arange(n), np.arange(n)])
     null = np.empty(n_permutations)
     for k in range(n_permutations):
         null[k] = np.nanmean(shares[:, np.arange(n), rng.permutation(n)])
-    return float((1 + (null >= observed - 1e-12).sum()) / (1 + n_permutations))
+    return null
 
 
 def _similarity(estimate: np.ndarray, truth: np.ndarray) -> np.ndarray:
