@@ -10,7 +10,8 @@ def audit(results: Path, /, table: OptionalFile = None) -> None:
 
     First the checks of every run of ``reconstruct`` and ``report`` on the results as they are.
     Then the same ones on copies, in memory, with cheating planted: test TRs in training, training
-    sounds that hold the film, a null that is not shuffled, a gap of 0, scores of picked segments.
+    sounds or a bank that hold the film, a null that is not shuffled, a gap of 0, scores of picked
+    segments.
     Prints a table; ends with exit code 1 where a check fails, or a cheat is not caught.
 
     Example: giblet audit results/demo

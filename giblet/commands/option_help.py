@@ -108,6 +108,9 @@ OPTIONS = {  # "command option" where an option means something else to a comman
     "validation": "another folder of audio files, never trained on",
     "video": "video frames in TRs (.nc)",
     # ---- of one command ----
+    "anchored_prior bank": "folder of sounds to retrieve from; without: the film's training TRs",
+    "anchored_prior curve": "faithfulness and novelty at each strength (.tsv)",
+    "anchored_prior sounds": "the refined sounds (.wav), and the clips that were retrieved",
     "audit table": "each planted cheat, its check, and whether that caught it (.tsv)",
     "brain_quality quality": "maps of scan quality (.nc)",
     "brain_quality sound": "mel frames in TRs, for the lag between film and scans (.nc)",

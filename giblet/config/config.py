@@ -14,6 +14,7 @@ from pydantic import (
     field_validator,
 )
 
+from giblet.config.prior import PriorConfig
 from giblet.config.sections import (
     CalibrationConfig,
     CodecTrainingConfig,
@@ -140,6 +141,7 @@ class Config(Section):
     training: TrainingConfig = TrainingConfig()
     decoding: DecodingConfig = DecodingConfig()
     calibration: CalibrationConfig = CalibrationConfig()
+    prior: PriorConfig = PriorConfig()
     lesion: LesionConfig = LesionConfig()
     codec_training: CodecTrainingConfig = CodecTrainingConfig()
     pretraining: PretrainingConfig = PretrainingConfig()

@@ -1,17 +1,21 @@
-"""Five kinds of cheating, planted in copies of results in memory: a check must catch each."""
+"""Kinds of cheating, planted in copies of results in memory: a check must catch each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from giblet.audio.sound_fingerprint import Fingerprint
 from giblet.autoencoder.trained_on import tr_ranges
 from giblet.errors import GibletError
+from giblet.evaluation.bank import BankRecord
 from giblet.evaluation.checks import CHECKS, COMPARED, Evidence, same_sound, segment_values
 from giblet.evaluation.moments import BRAIN, MEAN, SHUFFLED
+from giblet.timing import count_samples, samples_duration
 
 AUDITED = ["path", "cheat", "check", "caught", "message"]
 NOT_THERE = "not in these results"
+_FEWEST_SECONDS = 10.0  # of sound, to plant an excerpt of it
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,20 @@ def remove_gap(evidence: Evidence) -> Evidence | None:
     return evidence.with_part(part, 0)
 
 
+def retrieve_from_test_trs(evidence: Evidence) -> Evidence:
+    """A bank of the whole film, test TRs too."""
+    return replace(evidence, bank=BankRecord.of_film("the film", evidence.trs))
+
+
+def copy_film_to_bank(evidence: Evidence) -> Evidence | None:
+    """A bank of sounds, one of which is a shifted and quieter excerpt of the test part."""
+    sound, rate = evidence.sounds["original"], evidence.sample_rate
+    if samples_duration(len(sound), rate) < _FEWEST_SECONDS or not np.any(sound):
+        return None
+    excerpt = Fingerprint.of(0.5 * sound[count_samples(1.3, rate) :], rate)
+    return replace(evidence, bank=BankRecord("a folder", sounds={"excerpt.wav": excerpt}))
+
+
 def score_best_segments(evidence: Evidence) -> Evidence | None:
     """Scores of ``stimulus`` over the better half of the segments, and a count that says so."""
     return _picked(evidence, is_counted=True)
@@ -133,6 +151,8 @@ CHEATS = (
     Cheat("sound of the test part in training TRs", "training sounds", copy_test_sound),
     Cheat("a null that is not shuffled", "null", leave_null_unshuffled),
     Cheat("a gap of 0 between training and test", "gap", remove_gap),
+    Cheat("test TRs in the bank", "bank", retrieve_from_test_trs),
+    Cheat("a bank with the film", "bank", copy_film_to_bank),
     Cheat("scores of the better segments", "all moments", score_best_segments),
     Cheat("the same, counted as all", "all moments", hide_worst_segments),
 )

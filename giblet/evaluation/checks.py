@@ -24,8 +24,10 @@ from giblet.audio.metrics.table import (
     TRS,
     metric_of,
 )
+from giblet.audio.sound_fingerprint import Fingerprint
 from giblet.autoencoder.trained_on import Record, check_record, check_sounds
 from giblet.errors import GibletError
+from giblet.evaluation.bank import BankRecord, check_bank
 from giblet.evaluation.brain_scores import film_rows, held_out_stretches
 from giblet.evaluation.moments import BRAIN, MEAN, SHUFFLED
 from giblet.timing import samples_duration, tr_onsets, trs_for
@@ -51,6 +53,7 @@ class Evidence:
     subjects : the table of scores by subject; None without scans, and of older results
     sounds : column → (n_samples,), brain columns of the first subject
     clip_seconds : of identification; None where it is not known
+    bank : of the anchored prior; None where it was not run
     """
 
     data: FilmData
@@ -65,6 +68,7 @@ class Evidence:
     sounds: Mapping[str, np.ndarray]
     sample_rate: float
     clip_seconds: float | None
+    bank: BankRecord | None = None
 
     @classmethod
     def of(
@@ -76,6 +80,7 @@ class Evidence:
         sounds: Mapping[str, np.ndarray],
         sample_rate: float,
         clip_seconds: float | None = None,
+        bank: BankRecord | None = None,
     ) -> Self:
         """From the arrays of ``sync_align``, with or without BOLD, and what was made of them."""
         gap, part = int(aligned.attrs.get("gap_trs", 1)), aligned["part"].values.astype(str)
@@ -93,6 +98,7 @@ class Evidence:
             sounds,
             sample_rate,
             clip_seconds,
+            bank,
         )
 
     @property
@@ -192,6 +198,14 @@ def check_parts_apart(evidence: Evidence) -> None:
     check_no_overlap(evidence.data)
 
 
+def check_prior_bank(evidence: Evidence) -> None:
+    """The bank of the anchored prior holds neither test TRs nor a copy of their sound."""
+    if evidence.bank is None:
+        return
+    film = Fingerprint.of(evidence.sounds["original"], evidence.sample_rate)
+    check_bank(evidence.bank, film, evidence.trs[evidence.test])
+
+
 def check_moments(evidence: Evidence) -> None:
     """Scores are of all moments of the test part, and those of the sounds."""
     _check_length(evidence)
@@ -286,5 +300,6 @@ CHECKS: dict[str, Callable[[Evidence], None]] = {
     "training sounds": check_training_sounds,
     "null": check_null,
     "gap": check_parts_apart,
+    "bank": check_prior_bank,
     "all moments": check_moments,
 }

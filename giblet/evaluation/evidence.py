@@ -5,9 +5,10 @@ from pathlib import Path
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.files import read_sound
 from giblet.errors import GibletError
+from giblet.evaluation.bank import BankRecord
 from giblet.evaluation.checks import Evidence, check_evidence
-from giblet.io.arrays import open_arrays
-from giblet.io.schema import ALIGNED
+from giblet.io.arrays import load_arrays, open_arrays
+from giblet.io.schema import ALIGNED, BANK
 from giblet.io.tables import load_json, load_table
 
 
@@ -40,7 +41,9 @@ def load_evidence(results: Path, feature_type: str, clip_seconds: float | None =
     rate = soundfile.info(files[0]).samplerate
     sounds = {file.stem: read_sound(file, rate) for file in files}
     record = load_json(model).get("trained_on", {}) if model.is_file() else {}
-    return Evidence.of(aligned, record, scores, subjects, sounds, rate, clip_seconds)
+    file = results / "anchored_prior" / feature_type / "bank.nc"
+    bank = BankRecord.from_arrays(load_arrays(file, *BANK)) if file.is_file() else None
+    return Evidence.of(aligned, record, scores, subjects, sounds, rate, clip_seconds, bank)
 
 
 def recorded_clip_seconds(results: Path) -> float | None:

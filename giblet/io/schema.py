@@ -25,6 +25,7 @@ REGRESSORS = ("regressors", "volume", "t_r", "hrf_model", "fir_lags_seconds")
 ALIGNED = ("audio", "tr", "row", "frame", "part", "run", "t_r", "encoding_mode", "codebook_size")
 QUALITY = ("subject", "bold_source")
 SCORE = ("onset", "duration", "pitch", "velocity", "tokens", "t_r", "n_trs", "score_offset")
+BANK = ("code", "first_frame", "sound", "bank", "trs", "sounds")
 CODES: tuple[str, ...] = ("packed", "codec", "codec_revision", "bandwidth_kbps")
 CODES += ("n_codebooks", "n_frames", "n_samples")
 

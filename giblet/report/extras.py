@@ -52,6 +52,7 @@ class Extras:
         where the results have none
     left_out : feature type → table of ``giblet.evaluation.leave_one_out.leave_one_out``
     calibration : of ``giblet.evaluation.calibration``; None where it was not run
+    prior : of `giblet.evaluation.anchored_prior.curve_table`; None where it was not run
     identified : feature type → table of ``giblet.evaluation.stimulus_identification``
     folds : of ``giblet.evaluation.fold_scores.join_folds``
     times : ``rule seconds cpu_seconds megabytes``
@@ -78,6 +79,7 @@ class Extras:
     permutations: pd.DataFrame | None = None
     left_out: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     calibration: pd.DataFrame | None = None
+    prior: pd.DataFrame | None = None
     identified: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     folds: pd.DataFrame | None = None
     times: pd.DataFrame | None = None

@@ -5,6 +5,7 @@ A new figure is a function from the material to pictures, and its entry in `FIGU
 
 from collections.abc import Callable
 
+from giblet.report.anchored_prior import prior_figures
 from giblet.report.brain_figures import map_figures, motion_figure, read_figure, subject_figure
 from giblet.report.calibration import calibration_figures
 from giblet.report.figures import history_figures, score_figures
@@ -89,6 +90,7 @@ FIGURES: dict[str, Callable[[Material], list[Picture]]] = {
     "motion": _motion,
     "levels": _levels,
     "calibration": calibration_figures,
+    "anchored_prior": prior_figures,
     "scores": _scores,
     "permutations": _permutations,
     "timeline": _timeline,

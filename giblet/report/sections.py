@@ -7,6 +7,7 @@ template, and its entry in `SECTIONS`. The page, its navigation and the tests re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from giblet.report.anchored_prior import prior_section, with_prior
 from giblet.report.calibration import calibration_section, with_calibration
 from giblet.report.compare import (
     CODECS,
@@ -209,6 +210,7 @@ SECTIONS = (
         calibration_section,
         with_calibration,
     ),
+    Section("prior", "Prior", "anchored_prior.html.jinja", prior_section, with_prior),
     Section("compare", "Audio quality", "scores.html.jinja", _scores, with_film),
     Section("data", "Data", "data.html.jinja", _data, parts=(("warnings", "Warnings"),)),
     Section("methods", "Methods", "methods.html.jinja", _methods),

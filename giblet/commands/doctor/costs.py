@@ -65,6 +65,7 @@ COSTS = {
     "lesion": Cost(3000, 240, memory_per_mb=3, minutes_per_mb=0.5),
     "leave_one_out": Cost(3000, 720, memory_per_mb=3, minutes_per_mb=5, threads=2),
     "calibration": Cost(3000, 120, memory_per_mb=3, minutes_per_mb=0.5),
+    "anchored_prior": Cost(3000, 120, memory_per_mb=3, minutes_per_mb=0.5),
     "report": Cost(2500, 60, memory_per_mb=1, memory_per_bold_mb=0.1),
     "export": Cost(3000, 60, memory_per_mb=0.4, minutes_per_mb=0.05),
     "pretrain": Cost(4000, 720, memory_per_mb=3, threads=2),
