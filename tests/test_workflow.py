@@ -78,7 +78,7 @@ def test_the_rules_are_those_that_were_agreed():
         *("simulate_bold", "load_bold", "convolve_hrf", "brain_quality", "sync_align"),
         *("train", "reconstruct", "reconstruct_audio", "report", "train_codec"),
         *("join_stimuli", "pretrain", "lesion", "codec_ladder", "leave_one_out", "calibration"),
-        *("render_music", "decode_features", "fold_scores", "export"),
+        *("render_music", "decode_features", "fold_scores", "export", "searchlight"),
     }
     assert COSTS.keys() == set(JOBS)
 

@@ -14,12 +14,12 @@ from pydantic import (
     field_validator,
 )
 
+from giblet.config.regions import LesionConfig, SearchlightConfig
 from giblet.config.sections import (
     CalibrationConfig,
     CodecTrainingConfig,
     DecodingConfig,
     EventsConfig,
-    LesionConfig,
     MelConfig,
     ModelConfig,
     PretrainingConfig,
@@ -140,6 +140,7 @@ class Config(Section):
     decoding: DecodingConfig = DecodingConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     lesion: LesionConfig = LesionConfig()
+    searchlight: SearchlightConfig = SearchlightConfig()
     codec_training: CodecTrainingConfig = CodecTrainingConfig()
     pretraining: PretrainingConfig = PretrainingConfig()
     seed: int = Field(0, ge=0, description="of every random number")

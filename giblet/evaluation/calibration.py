@@ -13,8 +13,8 @@ import pandas as pd
 from giblet.alignment.dataset import FilmData
 from giblet.config.sections import DecodingConfig, ScanConfig
 from giblet.evaluation.brain_scores import Regions, voxels_to_read
-from giblet.evaluation.decoding import decode_subject, lagged, lags_in_trs
-from giblet.evaluation.group_decoding import fit_others, space_of
+from giblet.evaluation.decoding import decode_subject, lags_in_trs
+from giblet.evaluation.group_decoding import DecoderOfOthers
 from giblet.evaluation.held_out import HeldOut
 from giblet.evaluation.moments import BRAIN
 from giblet.evaluation.nulls import null_shifts
@@ -107,9 +107,9 @@ class _NewPerson:
         self.shifts = null_shifts(len(self.test), t_r, seed, _N_SHIFTS)
 
     def rows(self, amounts: dict[float, int], scan: ScanConfig) -> Iterator[dict]:
-        space = space_of(self.others, self.train, scan)
         run, code = self.data.run, self.codes.code
-        decoder = fit_others(space, self.others, run, code, self.train, self.lags)
+        decoder = DecoderOfOthers.fit(self.others, run, code, self.train, self.lags, scan)
+        space = decoder.space
         response = np.zeros((len(code), space.template.shape[1]))  # of the others, in training TRs
         response[self.train] = space.template
         expected = ridge_encoding(self.codes.blurred, response, self.train, self.test)
@@ -118,8 +118,8 @@ class _NewPerson:
             seen = self.own[self.train].copy()
             seen[n_trs:] = np.nan
             person = space.join(seen)
-            common = lagged(person.to_common(self.own), run, self.lags)[self.test]
-            decoded, predicted = decoder.predict(common), person.to_voxels(expected)
+            decoded = decoder.decode(person, self.own, run, self.test)
+            predicted = person.to_voxels(expected)
             value, alone = self._scores(decoded, predicted), self._alone(self.train[:n_trs])
             shuffled = self._shuffled(decoded, predicted)
             for metric in value:

@@ -14,6 +14,7 @@ from giblet.report.lag_figure import lag_figure
 from giblet.report.level_figure import level_figure
 from giblet.report.material import Material
 from giblet.report.pictures import Picture
+from giblet.report.searchlight import searchlight_figures
 from giblet.report.timeline import timeline_figure
 
 
@@ -84,6 +85,7 @@ FIGURES: dict[str, Callable[[Material], list[Picture]]] = {
     "motion": _motion,
     "levels": _levels,
     "calibration": calibration_figures,
+    "searchlight": searchlight_figures,
     "scores": _scores,
     "timeline": _timeline,
     "training": _training,

@@ -150,7 +150,13 @@ def test_differences_to_nulls_and_retrieval_are_on_the_page(rng, html):
     assert "which is no null" in page
 
 
-ABSENT = ("brain", "score", "levels", "calibration")  # of scans, a score, and rules of their own
+ABSENT = (
+    "brain",
+    "score",
+    "where",
+    "levels",
+    "calibration",
+)  # of scans, a score, and rules of their own
 
 
 def test_sections_come_in_the_order_in_which_one_asks(html):

@@ -268,6 +268,7 @@ def more_tables():
     path, splits = SETTINGS.path, SETTINGS.splits
     tables = {f"reconstruct_score/{path}": True}
     tables |= dict.fromkeys((f"lesion/{path}", f"leave_one_out/{path}"), HAS_BOLD)
+    tables |= {f"searchlight/{path}": HAS_BOLD}
     tables |= dict.fromkeys(("codec_ladder", "calibration"), HAS_BOLD)
     tables[f"folds/{path}"] = splits.folds > 1 and (
         HAS_BOLD or splits.refit == "network"
