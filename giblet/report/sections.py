@@ -179,7 +179,7 @@ def _data(material: Material) -> dict:
 
 
 def _methods(material: Material) -> dict:
-    methods = methods_text(material.facts, material.extras.models)
+    methods = methods_text(material.facts, material.extras.models, material.scored)
     return {"methods": methods, "references": references(methods)}
 
 
