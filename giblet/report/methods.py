@@ -45,9 +45,7 @@ def methods_text(
         "1984).",
         *_training(facts, models),
         *_scans(facts),
-        f"Sound was scored in segments of up to 8 s by {_joined(_scores(scored))}: means with 95 % "
-        "percentile bootstrap intervals over segments, and sign-flip tests of paired differences "
-        f"between {_joined([one.label for one in FEATURE_TYPES.values()])}.",
+        *_scoring(scored),
         *_against_nulls(facts),
     ]
     return " ".join(sentences)
@@ -90,15 +88,20 @@ def _training(facts: Mapping, models: Mapping[str, Mapping]) -> list[str]:
     return sentences + started
 
 
-def _scores(scored: Collection[str] | None) -> list[str]:
-    """The scores of sound, with their references."""
-    of_sound = [metric for metric in METRICS.values() if metric.function is not None]
+def _scoring(scored: Collection[str] | None) -> list[str]:
+    """The scores of sound, with their references; nothing where there are none."""
     if scored is None:
         known = segment_metrics()
     else:
-        known = [metric for metric in of_sound if metric.name in scored]
-    named = [metric for metric in known if metric.compared or metric.method]
-    return [metric.method or metric.label for metric in named]
+        known = [one for one in METRICS.values() if one.function and one.name in scored]
+    names = [one.method or one.label for one in known if one.compared or one.method]
+    if not names:
+        return []
+    return [
+        f"Sound was scored in segments of up to 8 s by {_joined(names)}: means with 95 % "
+        "percentile bootstrap intervals over segments, and sign-flip tests of paired differences "
+        f"between {_joined([one.label for one in FEATURE_TYPES.values()])}."
+    ]
 
 
 def _scans(facts: Mapping) -> list[str]:
