@@ -79,6 +79,7 @@ def test_the_rules_are_those_that_were_agreed():
         *("train", "reconstruct", "reconstruct_audio", "report", "train_codec"),
         *("join_stimuli", "pretrain", "lesion", "codec_ladder", "leave_one_out", "calibration"),
         *("anchored_prior", "render_music", "decode_features", "fold_scores", "export"),
+        *("searchlight",),
     }
     assert COSTS.keys() == set(JOBS)
 

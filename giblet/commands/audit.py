@@ -20,10 +20,10 @@ def audit(results: Path, /, table: OptionalFile = None) -> None:
 
     from giblet.errors import GibletError
     from giblet.evaluation.audit import AUDITED, audit
-    from giblet.evaluation.evidence import checked_evidence, recorded_clip_seconds
+    from giblet.evaluation.evidence import checked_evidence
     from giblet.io.tables import save_table
 
-    evidence = checked_evidence(results, recorded_clip_seconds(results))
+    evidence = checked_evidence(results)
     if not evidence:
         raise GibletError(
             f"{results}: no scores and sounds to audit: run `snakemake reconstruct_audio` first"

@@ -26,6 +26,7 @@ from giblet.commands import (
     prior,
     scans,
     score,
+    searchlight,
     setup,
 )
 from giblet.commands.option_help import OPTIONS, option_help, outputs
@@ -63,6 +64,7 @@ COMMANDS = {  # in the order in which one uses them
     "levels of the sound": (scans.codec_ladder,),
     "folds": (folds.decode_features, folds.fold_scores),
     "virtual lesions": (scans.lesion,),
+    "where in the brain": (searchlight.searchlight,),
     "cross-subject decoding": (model.leave_one_out, model.calibration),
     "audit": (audit.audit,),
     "export": (export.export, export.export_predictions),

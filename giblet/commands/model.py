@@ -134,6 +134,7 @@ def reconstruct(
     from giblet.autoencoder.autoencoder import Autoencoder
     from giblet.brain.regions import find_regions
     from giblet.evaluation.checks import Evidence, check_evidence
+    from giblet.evaluation.evidence import RECORD
     from giblet.evaluation.moments import difference_table, subject_table
     from giblet.evaluation.permuted_clips import null_table
     from giblet.evaluation.reconstruction import reconstruct
@@ -142,7 +143,7 @@ def reconstruct(
     from giblet.io.arrays import load_arrays
     from giblet.io.atomic import replacing_folder
     from giblet.io.schema import ALIGNED
-    from giblet.io.tables import gather_tables, save_table
+    from giblet.io.tables import gather_tables, save_json, save_table
 
     arrays = load_arrays(aligned, *ALIGNED)
     processor = AudioProcessor.from_config(config, arrays.attrs["encoding_mode"])
@@ -170,6 +171,7 @@ def reconstruct(
     with replacing_folder(audio) as folder:
         for column, waveform in sounds.items():
             write_sound(folder / f"{column}.wav", waveform, processor.sample_rate)
+        save_json({"clip_seconds": clip_seconds}, folder / RECORD)
     save_table(table, scores)
     gather_tables(scores.parent)
     if differences is not None:

@@ -186,7 +186,7 @@ def lesion(
             music = ScoreLesions(held, score_code(held, autoencoder, latents))
         except GibletError as error:
             logging.getLogger(__name__).warning("no lesions of the score: %s", error)
-    options = (columns, config.decoding, config.lesion, config.seed, music)
+    options = (columns, config.decoding, config.lesion, config.seed, music, config.scan)
     sounds, rows = lesion(arrays, data, autoencoder, processor, sound, *options)
     with replacing_folder(audio) as folder:
         for name, waveform in sounds.items():

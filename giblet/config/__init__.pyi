@@ -5,12 +5,15 @@ from .config import (
     all_settings as all_settings,
     parse_config as parse_config,
 )
+from .regions import (
+    LesionConfig as LesionConfig,
+    SearchlightConfig as SearchlightConfig,
+)
 from .sections import (
     CalibrationConfig as CalibrationConfig,
     CodecTrainingConfig as CodecTrainingConfig,
     DecodingConfig as DecodingConfig,
     EventsConfig as EventsConfig,
-    LesionConfig as LesionConfig,
     MelConfig as MelConfig,
     ModelConfig as ModelConfig,
     PretrainingConfig as PretrainingConfig,

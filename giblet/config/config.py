@@ -15,12 +15,12 @@ from pydantic import (
 )
 
 from giblet.config.prior import PriorConfig
+from giblet.config.regions import LesionConfig, SearchlightConfig
 from giblet.config.sections import (
     CalibrationConfig,
     CodecTrainingConfig,
     DecodingConfig,
     EventsConfig,
-    LesionConfig,
     MelConfig,
     ModelConfig,
     PretrainingConfig,
@@ -143,6 +143,7 @@ class Config(Section):
     calibration: CalibrationConfig = CalibrationConfig()
     prior: PriorConfig = PriorConfig()
     lesion: LesionConfig = LesionConfig()
+    searchlight: SearchlightConfig = SearchlightConfig()
     codec_training: CodecTrainingConfig = CodecTrainingConfig()
     pretraining: PretrainingConfig = PretrainingConfig()
     seed: int = Field(0, ge=0, description="of every random number")

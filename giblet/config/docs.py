@@ -31,7 +31,7 @@ _PAGE = """# Settings
 section: `training.max_epochs` is `training: {max_epochs: 5}`. A misspelt key, a wrong type or a
 value out of range is an error before anything runs.
 
-This page is written by code. After a change of `config.py` or `sections.py` in `giblet/config`:
+This page is written by code. After a change of the settings in `giblet/config`:
 `python -c "from giblet.config.docs import *; print(settings_page(), end='')" > config/README.md`
 and `settings_schema()` the same way > `workflow/schemas/config.schema.json`. Editors take that file
 when a config begins with `# yaml-language-server: $schema=../workflow/schemas/config.schema.json`.

@@ -304,18 +304,6 @@ class CalibrationConfig(Section):
     )
 
 
-class LesionConfig(Section):
-    """Virtual lesions, by the rule ``lesion``."""
-
-    regions: str = Field(
-        "auto",
-        description="label image in the space of the scan (its names: a .tsv beside it, columns "
-        'index and name); "parcels": each of the scan\'s own; "auto": those of simulated brains',
-    )
-    n_draws: PositiveInt = Field(3, description="random lesions of the same size, per region")
-    sound: bool = Field(True, description="decode and score sounds, too, which takes longer")
-
-
 class ScanConfig(Section):
     """Cleaning of BOLD."""
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from giblet.alignment.dataset import FilmData
+from giblet.alignment.dataset import FilmData, zscore_bold
+from giblet.audio.metrics.table import metric_of
 from giblet.config.sections import DecodingConfig, ScanConfig
 from giblet.evaluation.brain_scores import Regions, voxels_to_read
-from giblet.evaluation.decoding import decode_subject, lagged, lags_in_trs
-from giblet.evaluation.group_decoding import fit_others, space_of
+from giblet.evaluation.decoding import decode_subject, lags_in_trs
+from giblet.evaluation.group_decoding import DecoderOfOthers
 from giblet.evaluation.held_out import HeldOut
 from giblet.evaluation.moments import BRAIN
 from giblet.evaluation.nulls import null_shifts
@@ -54,10 +55,11 @@ def calibration_rows(
     ``value``: by models of the others and a transform that is fitted to the first ``minutes`` of
     the subject's training TRs; ``shuffled``: mean over circular shifts of what was predicted;
     ``alone``: by models of these minutes without the others; ``full``: by models of all training
-    TRs of the subject; ``share``: ``value`` over ``full``, NaN where that is 0 or below. Minutes
-    that there are not are left out, and the last are all that there are. ``bold_r_reliable`` is of
-    the voxels that are read. ``data`` has two subjects or more. Voxels are z-scored by all training
-    TRs of the person, also for the first minutes.
+    TRs of the subject; ``share``: ``value`` over ``full``, both minus chance, NaN where ``full`` is
+    at chance or below. Minutes that there are not are left out, and the last are all that there
+    are. ``bold_r_reliable`` is of the voxels that are read. ``data`` has two subjects or more.
+    Voxels are z-scored by the person's first minutes alone, as one who has no more would do; a run
+    with fewer than 10 TRs in these minutes takes the scale of all of them.
     """
     train, rows = data.where("train"), []
     amounts = training_amounts(len(train), t_r, minutes)
@@ -107,20 +109,21 @@ class _NewPerson:
         self.shifts = null_shifts(len(self.test), t_r, seed, _N_SHIFTS)
 
     def rows(self, amounts: dict[float, int], scan: ScanConfig) -> Iterator[dict]:
-        space = space_of(self.others, self.train, scan)
         run, code = self.data.run, self.codes.code
-        decoder = fit_others(space, self.others, run, code, self.train, self.lags)
+        decoder = DecoderOfOthers.fit(self.others, run, code, self.train, self.lags, scan)
+        space = decoder.space
         response = np.zeros((len(code), space.template.shape[1]))  # of the others, in training TRs
         response[self.train] = space.template
         expected = ridge_encoding(self.codes.blurred, response, self.train, self.test)
-        full = self._alone(self.train)
+        full = self._alone(len(self.train))
         for minutes, n_trs in amounts.items():
-            seen = self.own[self.train].copy()
+            own = self._scaled(n_trs)
+            seen = own[self.train].copy()
             seen[n_trs:] = np.nan
             person = space.join(seen)
-            common = lagged(person.to_common(self.own), run, self.lags)[self.test]
-            decoded, predicted = decoder.predict(common), person.to_voxels(expected)
-            value, alone = self._scores(decoded, predicted), self._alone(self.train[:n_trs])
+            decoded = decoder.decode(person, own, run, self.test)
+            predicted = person.to_voxels(expected)
+            value, alone = self._scores(decoded, predicted), self._alone(n_trs)
             shuffled = self._shuffled(decoded, predicted)
             for metric in value:
                 yield {
@@ -130,19 +133,25 @@ class _NewPerson:
                     "shuffled": shuffled[metric],
                     "alone": alone[metric],
                     "full": full[metric],
-                    "share": _share(value[metric], full[metric]),
+                    "share": _share(value[metric], full[metric], metric),
                 }
 
-    def _alone(self, train: np.ndarray) -> dict[str, float]:
-        """Scores by models of the subject's own TRs ``train``.
+    def _scaled(self, n_trs: int) -> np.ndarray:
+        """BOLD z-scored by the first ``n_trs`` training TRs alone: (n_trs, n_voxels)."""
+        seen = np.isin(np.arange(len(self.own)), self.train[:n_trs])
+        return zscore_bold(self.own[None], self.data.run, seen)[0][0]
+
+    def _alone(self, n_trs: int) -> dict[str, float]:
+        """Scores by models of the subject's own first ``n_trs`` training TRs.
 
         Identification compares codes minus the mean of all training TRs. What ridge adds, the mean
         of its own TRs, is replaced by that: the film is known, only the brain is not.
         """
+        own, train = self._scaled(n_trs), self.train[:n_trs]
         code, parts = self.codes.code, (train, self.test, self.lags)
-        decoded = decode_subject(self.own, self.data.run, code, *parts)[BRAIN]
+        decoded = decode_subject(own, self.data.run, code, *parts)[BRAIN]
         decoded = decoded + code[self.train].mean(axis=0) - code[train].mean(axis=0)
-        predicted = ridge_encoding(self.codes.blurred, self.own, train, self.test)
+        predicted = ridge_encoding(self.codes.blurred, own, train, self.test)
         return self._scores(decoded, predicted)
 
     def _scores(self, decoded: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
@@ -159,9 +168,14 @@ class _NewPerson:
         return {n: float(np.mean([one[n] for one in rolled])) if rolled else np.nan for n in names}
 
 
-def _share(value: float, full: float) -> float:
-    """NaN where the whole data give no score above 0."""
-    return value / full if full > 0 else np.nan
+def _share(value: float, full: float, metric: str) -> float:
+    """Share of what the whole data give above chance; NaN where they give nothing above it.
+
+    >>> round(_share(0.3, 0.5, "identification_10way"), 6)  # chance is .1
+    0.5
+    """
+    chance = metric_of(metric).chance or 0.0
+    return (value - chance) / (full - chance) if full > chance else np.nan
 
 
 def _means(rows: list[dict]) -> Iterator[dict]:
@@ -169,4 +183,8 @@ def _means(rows: list[dict]) -> Iterator[dict]:
     table = pd.DataFrame(rows).drop(columns=["subject", "share"])
     means = table.groupby(["minutes", "metric"], sort=False).mean().reset_index()
     for row in means.to_dict("records"):
-        yield {"subject": EVERYONE} | row | {"share": _share(row["value"], row["full"])}
+        yield (
+            {"subject": EVERYONE}
+            | row
+            | {"share": _share(row["value"], row["full"], row["metric"])}
+        )

@@ -11,15 +11,17 @@ from giblet.io.arrays import load_arrays, open_arrays
 from giblet.io.schema import ALIGNED, BANK
 from giblet.io.tables import load_json, load_table
 
+RECORD = "reconstruct.json"  # in the folder of sounds: settings that scores were made with
 
-def checked_evidence(results: Path, clip_seconds: float | None = None) -> dict[str, Evidence]:
+
+def checked_evidence(results: Path) -> dict[str, Evidence]:
     """Feature type → its evidence, checked. Raises GibletError for what fails, with its folder."""
     evidence = {}
     for name in FEATURE_TYPES:
         files = (f"scores/{name}.tsv", f"audio/{name}/original.wav", f"aligned/{name}.nc")
         if not all((results / file).is_file() for file in files):
             continue
-        evidence[name] = load_evidence(results, name, clip_seconds)
+        evidence[name] = load_evidence(results, name)
         try:
             check_evidence(evidence[name])
         except GibletError as error:
@@ -27,8 +29,8 @@ def checked_evidence(results: Path, clip_seconds: float | None = None) -> dict[s
     return evidence
 
 
-def load_evidence(results: Path, feature_type: str, clip_seconds: float | None = None) -> Evidence:
-    """What was made of one feature type; ``clip_seconds`` as in `Evidence`."""
+def load_evidence(results: Path, feature_type: str) -> Evidence:
+    """What was made of one feature type."""
     import soundfile
 
     with open_arrays(results / "aligned" / f"{feature_type}.nc", *ALIGNED) as arrays:
@@ -41,13 +43,14 @@ def load_evidence(results: Path, feature_type: str, clip_seconds: float | None =
     rate = soundfile.info(files[0]).samplerate
     sounds = {file.stem: read_sound(file, rate) for file in files}
     record = load_json(model).get("trained_on", {}) if model.is_file() else {}
+    clip_seconds = recorded_clip_seconds(results / "audio" / feature_type)
     file = results / "anchored_prior" / feature_type / "bank.nc"
     bank = BankRecord.from_arrays(load_arrays(file, *BANK)) if file.is_file() else None
     return Evidence.of(aligned, record, scores, subjects, sounds, rate, clip_seconds, bank)
 
 
-def recorded_clip_seconds(results: Path) -> float | None:
-    """``decoding.clip_seconds`` of the last run of the workflow; None if it recorded none."""
-    if not (run := results / "run.json").is_file():
+def recorded_clip_seconds(sounds: Path) -> float | None:
+    """The length of clips in the scores, from the folder of sounds; None of older results."""
+    if not (record := sounds / RECORD).is_file():
         return None
-    return load_json(run).get("config", {}).get("decoding", {}).get("clip_seconds")
+    return float(load_json(record)["clip_seconds"])

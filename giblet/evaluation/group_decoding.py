@@ -4,6 +4,9 @@ The space is fitted to training TRs: test TRs pass through the transforms alone.
 """
 
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
@@ -12,7 +15,7 @@ from giblet.config.sections import DecodingConfig, ScanConfig
 from giblet.evaluation.brain_scores import Regions, voxels_to_read
 from giblet.evaluation.decoding import decode_subject, lagged, lags_in_trs
 from giblet.evaluation.moments import BRAIN, GROUP
-from giblet.stats.common_space import CommonSpace, fit_common_space
+from giblet.stats.common_space import CommonSpace, Transform, fit_common_space
 from giblet.stats.ridge import fit_ridge
 
 logger = logging.getLogger(__name__)
@@ -76,23 +79,71 @@ def decode_group(
     return decode_subject(mean, runs, bottleneck, train, test, lags)
 
 
-def fit_others(
-    space: CommonSpace,
+def decode_group_silenced(
     bold: np.ndarray,
     runs: np.ndarray,
     bottleneck: np.ndarray,
     train: np.ndarray,
+    test: np.ndarray,
     lags: range,
-):
-    """A decoder of the people of ``space``, each of their TRs a sample: lagged features → code.
+    scan: ScanConfig,
+    silenced: Sequence[np.ndarray],
+) -> list[np.ndarray]:
+    """`decode_group` of test TRs once for each set of voxels that is silenced in all people.
 
-    ``bold`` (n_people, n_trs, n_voxels). Samples are sorted by TR, so that the contiguous folds in
-    which ridge chooses its penalty hold out seconds of the film, not people.
+    Arguments as there, and ``silenced``, (n_voxels,) bool each; fitted once, on intact training
+    TRs. Silenced voxels are 0 in test TRs, before people are brought into the common space.
     """
-    pairs = zip(space.people, bold, strict=True)
-    x = np.stack([lagged(t.to_common(one), runs, lags)[train] for t, one in pairs], axis=1)
-    y = np.repeat(bottleneck[train], len(bold), axis=0)
-    return fit_ridge(x.reshape(len(y), -1), y)
+    people = space_of(bold, train, scan).people
+
+    def features(kept: np.ndarray) -> np.ndarray:
+        pairs = zip(people, bold * kept, strict=True)
+        return lagged(np.mean([t.to_common(one) for t, one in pairs], axis=0), runs, lags)
+
+    ridge = fit_ridge(features(np.ones(bold.shape[-1]))[train], bottleneck[train])
+    return [ridge.predict(features(~voxels)[test]) for voxels in silenced]
+
+
+@dataclass(frozen=True)
+class DecoderOfOthers:
+    """A decoder of some people in their common space, for a person who is not among them.
+
+    ``ridge`` has each of their TRs as a sample: lagged features → bottleneck.
+    """
+
+    space: CommonSpace
+    lags: range
+    ridge: Any
+
+    @classmethod
+    def fit(
+        cls,
+        others: np.ndarray,
+        runs: np.ndarray,
+        bottleneck: np.ndarray,
+        train: np.ndarray,
+        lags: range,
+        scan: ScanConfig,
+    ) -> Self:
+        """Of ``others`` (n_others, n_trs, n_voxels) z-scored, by training TRs alone.
+
+        Samples are sorted by TR, so that the contiguous folds in which ridge chooses its penalty
+        hold out seconds of the film, not people.
+        """
+        space = space_of(others, train, scan)
+        pairs = zip(space.people, others, strict=True)
+        x = np.stack([lagged(t.to_common(one), runs, lags)[train] for t, one in pairs], axis=1)
+        y = np.repeat(bottleneck[train], len(others), axis=0)
+        return cls(space, lags, fit_ridge(x.reshape(len(y), -1), y))
+
+    def decode(
+        self, person: Transform, bold: np.ndarray, runs: np.ndarray, test: np.ndarray
+    ) -> np.ndarray:
+        """Bottlenecks (n_test, bottleneck_dim) of the person's ``bold`` (n_trs, n_voxels).
+
+        ``person`` is what ``space.join`` made of the person's training TRs.
+        """
+        return self.ridge.predict(lagged(person.to_common(bold), runs, self.lags)[test])
 
 
 def decode_from_others(
@@ -110,7 +161,26 @@ def decode_from_others(
     Of ``own`` (n_trs, n_voxels) training TRs give the transform into the common space of
     ``others`` (n_others, n_trs, n_voxels), which are all that space and decoder are fitted to.
     """
-    space = space_of(others, train, scan)
-    ridge = fit_others(space, others, runs, bottleneck, train, lags)
-    person = space.join(own[train])
-    return ridge.predict(lagged(person.to_common(own), runs, lags)[test])
+    none = np.zeros(own.shape[1], dtype=bool)
+    parts = (runs, bottleneck, train, test, lags, scan)
+    return decode_from_others_silenced(others, own, *parts, [none])[0]
+
+
+def decode_from_others_silenced(
+    others: np.ndarray,
+    own: np.ndarray,
+    runs: np.ndarray,
+    bottleneck: np.ndarray,
+    train: np.ndarray,
+    test: np.ndarray,
+    lags: range,
+    scan: ScanConfig,
+    silenced: Sequence[np.ndarray],
+) -> list[np.ndarray]:
+    """`decode_from_others` once for each set of ``own`` voxels, (n_voxels,) bool, that is silenced.
+
+    Silenced voxels are 0 in test TRs, before the person is brought into the common space.
+    """
+    decoder = DecoderOfOthers.fit(others, runs, bottleneck, train, lags, scan)
+    person = decoder.space.join(own[train])
+    return [decoder.decode(person, own * ~voxels, runs, test) for voxels in silenced]

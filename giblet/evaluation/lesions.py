@@ -15,10 +15,15 @@ from giblet.audio.metrics.table import TRS, metric_of
 from giblet.audio.processor import AudioProcessor
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks
-from giblet.config.sections import DecodingConfig, LesionConfig
+from giblet.config.regions import LesionConfig
+from giblet.config.sections import DecodingConfig, ScanConfig
 from giblet.errors import GibletError
 from giblet.evaluation.brain_scores import decoded_stretch, film_stretch
 from giblet.evaluation.decoding import decode_silenced, lags_in_trs
+from giblet.evaluation.group_decoding import (
+    decode_from_others_silenced,
+    decode_group_silenced,
+)
 from giblet.evaluation.held_out import HeldOut, Scores
 from giblet.evaluation.moments import N_BOOTSTRAP, nan_mean, paired_stretches
 from giblet.evaluation.score_lesions import Decoded, ScoreLesions
@@ -84,8 +89,11 @@ def lesion(
     config: LesionConfig,
     seed: int,
     score: ScoreLesions | None = None,
+    scan: ScanConfig | None = None,
 ) -> tuple[dict[str, np.ndarray], list[dict]]:
-    """Sounds of the first subject by ``<region>_<mode>``, and rows of the table of changes.
+    """Sounds by ``<region>_<mode>``, and rows of the table of changes, with ``decoder``.
+
+    Sounds are those of the first subject, or of the group (``config.decoder``).
 
     ``regions``: (n_voxels,) bool each; ``film_sound`` (n_samples,) is the whole film's, at
     ``processor.sample_rate``. Scores pool all subjects; those of random lesions are the mean of
@@ -95,14 +103,15 @@ def lesion(
     Raises
     ------
     GibletError
-        There is no scan; no region holds a voxel that is read.
+        There is no scan; no region holds a voxel that is read; one subject alone, and a decoder
+        of several.
     """
     if data.bold is None:
         raise GibletError("lesion needs a scan: there is no BOLD beside this film")
     code, trs = bottlenecks(autoencoder, data), aligned["tr"].values[data.where("test")]
     codes = {_BOTTLENECK: code} | dict(score.code.code if score else {})
     together = np.concatenate([*codes.values()], axis=1)
-    options = (regions, processor.clock.t_r, decoding, config, seed)
+    options = (regions, processor.clock.t_r, decoding, config, seed, scan)
     plan, decoded = decode_lesions(together, data, *options)
     levels = [[_split(guess, codes) for guess in guesses] for guesses in decoded]
     original = film_stretch(film_sound, trs, processor)
@@ -122,7 +131,8 @@ def lesion(
         if waves:
             sounds.setdefault("_".join(filter(None, (one.region, one.mode))), waves[0])
     rows = list(change_rows(scored, clip_trs, seed))
-    return sounds, rows + (score_change_rows(plan, levels, score, seed) if score else [])
+    rows += score_change_rows(plan, levels, score, seed) if score else []
+    return sounds, [{"decoder": config.decoder} | row for row in rows]
 
 
 def _split(guess: np.ndarray, codes: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -139,12 +149,15 @@ def decode_lesions(
     decoding: DecodingConfig,
     config: LesionConfig,
     seed: int,
+    scan: ScanConfig | None = None,
 ) -> tuple[list[Lesion], list[tuple[np.ndarray, ...]]]:
     """The lesions, and the bottlenecks (n_test, bottleneck_dim) after each, one per subject.
 
-    Bottlenecks are decoded from the voxels with the highest ISC (``decoding.voxel_share``).
-    Regions without such voxels are left out, with a warning; GibletError if none has any, and
-    without BOLD.
+    By the decoder of all subjects together there is one, of the group. Bottlenecks are decoded from
+    the voxels with the highest ISC (``decoding.voxel_share``).
+    Regions without such voxels are left out, with a warning; GibletError if none has any,
+    without BOLD, and where ``config.decoder`` needs a second subject. ``scan`` has the common space
+    of subjects.
     """
     if data.bold is None:
         raise GibletError("lesion: there is no BOLD that regions could be silenced in")
@@ -164,11 +177,29 @@ def decode_lesions(
         )
     plan = plan_lesions({n: v for n, v in inside.items() if v.any()}, config.n_draws, seed)
     silent, lags = [one.silent for one in plan], lags_in_trs(t_r, decoding)
-    by_subject = [
-        decode_silenced(one, data.run, code, train, test, lags, silent)
-        for one in progress(bold[..., read], "decoding BOLD", "subjects")
-    ]
+    fixed = (data.run, code, train, test, lags)
+    by_subject = _decode(bold[..., read], fixed, silent, config.decoder, scan or ScanConfig())
     return plan, list(zip(*by_subject, strict=True))
+
+
+def _decode(
+    bold: np.ndarray, fixed: tuple, silent: Sequence, decoder: str, scan: ScanConfig
+) -> list[list[np.ndarray]]:
+    """The bottlenecks of each subject, or of the group, after every lesion."""
+    if decoder != "subjects" and len(bold) < 2:
+        raise GibletError(
+            f"lesion.decoder: {decoder} needs two subjects or more, and there is one: take subjects"
+        )
+    if decoder == "group":
+        return [decode_group_silenced(bold, *fixed, scan, silent)]
+    by_subject = []
+    for n, own in enumerate(progress(bold, "decoding BOLD", "subjects")):
+        if decoder == "others":
+            others = np.delete(bold, n, axis=0)
+            by_subject.append(decode_from_others_silenced(others, own, *fixed, scan, silent))
+        else:
+            by_subject.append(decode_silenced(own, *fixed, silent))
+    return by_subject
 
 
 @torch.inference_mode()

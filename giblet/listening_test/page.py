@@ -48,11 +48,15 @@ def render_test(
     import jinja2
 
     gains = iter(level_gains([wave for waves in waveforms for wave in waves]))
+    encoded: dict[tuple[bytes, float], str] = {}  # samples and gain → data URI
     uris: dict[str, int] = {}  # each sound once, although several screens may have it
     screens, key = [], {}
     for number, (trial, waves) in enumerate(zip(trials, waveforms, strict=True), start=1):
-        heard = [sound_uri(next(gains) * wave, sample_rate) for wave in waves]
-        numbers = [uris.setdefault(uri, len(uris)) for uri in heard]
+        heard = [(np.ascontiguousarray(wave).tobytes(), next(gains), wave) for wave in waves]
+        for samples, gain, wave in heard:
+            if (samples, gain) not in encoded:
+                encoded[samples, gain] = sound_uri(gain * wave, sample_rate)
+        numbers = [uris.setdefault(encoded[s, gain], len(uris)) for s, gain, _ in heard]
         name = f"trial-{number:03d}"
         screens.append({"id": name, "kind": trial.kind, "sounds": numbers})
         key[name] = asdict(trial)

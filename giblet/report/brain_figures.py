@@ -47,7 +47,7 @@ def map_figure(
     others = [one for one in mapped(results) if one.startswith("r_")]
     shared = [name, *others] if name in others else [name]
     largest = max(float(np.nanmax(subject_mean(results, one))) for one in shared)
-    draw = _drawing(results, values, q, views, largest=largest, label="mean r")
+    draw = place_drawing(results, values, q, views, largest=largest, label="mean r")
     title = MEASURES[name][0] + " (simulated)" * simulated
     table = _by_place(results, {name: values} | ({} if q is None else {"q": q}))
     size = WHOLE if len(views) == len(VIEWS) else GLANCE
@@ -55,7 +55,7 @@ def map_figure(
     return Picture(f"map_{name}", title, draw, size, table, note, keeps_shape=True)
 
 
-def _drawing(
+def place_drawing(
     results: BrainResults, values: np.ndarray, q: np.ndarray | None, views: tuple[str, ...], **scale
 ) -> partial:
     """Draws values (n_voxels,) on axes, by `draw_surface` or `draw_map`."""

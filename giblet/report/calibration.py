@@ -74,7 +74,15 @@ def _draw(axes: Axes, table: pd.DataFrame, shown: list[str]) -> None:
 
 def calibration_text(table: pd.DataFrame, kind: str = "") -> TextTable:
     """Means over people: a row for each number of minutes and metric."""
-    header = ["Minutes", "Metric", "With others", "Shuffled", "Alone", "Full", "Share of full"]
+    header = [
+        "Minutes",
+        "Metric",
+        "With others",
+        "Shuffled",
+        "Alone",
+        "Full",
+        "Share of full above chance",
+    ]
     rows = [
         [number(row.minutes, 1), metric_of(row.metric).heading]
         + [number(x, metric_of(row.metric).decimals) for x in (row.value, row.shuffled)]
@@ -91,7 +99,7 @@ def finding(table: pd.DataFrame) -> str:
     >>> rows = {"subject": "all", "metric": "bold_r_reliable", "minutes": [2, 5],
     ...         "share": [0.5, 0.95]}
     >>> finding(pd.DataFrame(rows))
-    'BOLD correlation r, reliable voxels: 90 % of the full score after 5 minutes.'
+    'BOLD correlation r, reliable voxels: 90 % of the full score above chance after 5 minutes.'
     """
     means, sentences = table[table["subject"] == EVERYONE], []
     for name in SHOWN:
@@ -99,10 +107,10 @@ def finding(table: pd.DataFrame) -> str:
         if rows.empty:
             continue
         if rows["share"].isna().all():
-            sentences.append(f"{metric_of(name).label}: the full score is not above 0.")
+            sentences.append(f"{metric_of(name).label}: the full score is not above chance.")
             continue
         enough = rows.loc[rows["share"] >= GOAL, "minutes"]
         label = metric_of(name).label
         after = f"after {enough.iloc[0]:g} minutes" if len(enough) else "never reached"
-        sentences.append(f"{label}: {100 * GOAL:.0f} % of the full score {after}.")
+        sentences.append(f"{label}: {100 * GOAL:.0f} % of the full score above chance {after}.")
     return " ".join(sentences)

@@ -22,7 +22,7 @@ def downloads(material: Material, table: ScoreTable | None) -> list[tuple[str, s
 
     ``table``: the scores that the LaTeX table has; None: there is no such file.
     """
-    text = methods_text(material.facts, material.extras.models)
+    text = methods_text(material.facts, material.extras.models, material.scored)
     files = [
         ("methods.md", "methods text", methods_markdown(text), "text/markdown"),
         ("methods.bib", "its references, for BibTeX", bibtex(references(text)), "text/plain"),

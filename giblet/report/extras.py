@@ -19,6 +19,11 @@ from giblet.report.tables import FEATURE_LABELS, feature_label, in_order, number
 
 MOST_CLUSTERS = 10
 CLUSTER_PLACES = ("parcel", "hemisphere", "vertex", "x", "y", "z")
+DECODERS = {  # of lesions; older tables do not have it
+    "subjects": "",
+    "group": ", all subjects decoded together",
+    "others": ", subjects decoded by the others' decoder",
+}
 LOSSES = ("loss", "train", "validation", "gradient_share", "baseline")
 
 
@@ -53,6 +58,7 @@ class Extras:
     left_out : feature type → table of ``giblet.evaluation.leave_one_out.leave_one_out``
     calibration : of ``giblet.evaluation.calibration``; None where it was not run
     prior : of `giblet.evaluation.anchored_prior.curve_table`; None where it was not run
+    searchlight : of ``giblet.evaluation.searchlight``; None where it was not run
     identified : feature type → table of ``giblet.evaluation.stimulus_identification``
     folds : of ``giblet.evaluation.fold_scores.join_folds``
     times : ``rule seconds cpu_seconds megabytes``
@@ -80,6 +86,7 @@ class Extras:
     left_out: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     calibration: pd.DataFrame | None = None
     prior: pd.DataFrame | None = None
+    searchlight: pd.DataFrame | None = None
     identified: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     folds: pd.DataFrame | None = None
     times: pd.DataFrame | None = None
@@ -168,8 +175,10 @@ def brain_tables(extras: Extras, simulated: bool) -> list[TextTable]:
     if extras.clusters is not None and len(extras.clusters):
         tables.append(_clusters(extras.clusters, kind))
     for one in in_order(extras.lesions, FEATURE_LABELS):
-        caption = f"Lesions: regions zeroed, {feature_label(one)}{kind}"
-        tables.append(TextTable(caption, *_lesions(extras.lesions[one])))
+        table = extras.lesions[one]
+        whose = DECODERS[table["decoder"].iloc[0]] if "decoder" in table else ""
+        caption = f"Lesions: regions silenced{whose}, {feature_label(one)}{kind}"
+        tables.append(TextTable(caption, *_lesions(table)))
     for one in in_order(extras.left_out, FEATURE_LABELS):
         caption = f"Subjects left out of training, {feature_label(one)}{kind}"
         tables.append(TextTable(caption, *_left_out(extras.left_out[one])))

@@ -16,6 +16,7 @@ from giblet.report.level_figure import level_figure
 from giblet.report.material import Material
 from giblet.report.permutation_figure import permutation_figure
 from giblet.report.pictures import Picture
+from giblet.report.searchlight import searchlight_figures
 from giblet.report.timeline import timeline_figure
 
 
@@ -91,6 +92,7 @@ FIGURES: dict[str, Callable[[Material], list[Picture]]] = {
     "levels": _levels,
     "calibration": calibration_figures,
     "anchored_prior": prior_figures,
+    "searchlight": searchlight_figures,
     "scores": _scores,
     "permutations": _permutations,
     "timeline": _timeline,

@@ -32,6 +32,12 @@ class Material:
         return self.facts["simulated"]
 
     @property
+    def scored(self) -> set[str]:
+        """Names of the metrics that have a value."""
+        scores = self.scores
+        return set(scores.loc[scores["value"].notna(), "metric"]) if "metric" in scores else set()
+
+    @property
     def has_film(self) -> bool:
         return self.facts["film"] is not None
 

@@ -1,6 +1,6 @@
 """A text for a methods section: steps, settings and references."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.metrics.table import METRICS, segment_metrics
@@ -22,16 +22,19 @@ REFERENCES = {
     "Nastase et al., 2019": "Nastase SA, Gazzola V, Hasson U, Keysers C (2019). Measuring shared "
     "responses across subjects using intersubject correlation. Soc. Cogn. Affect. Neurosci. 14, "
     "667–685.",
-} | dict(metric.reference for metric in segment_metrics() if metric.reference)
+} | dict(metric.reference for metric in METRICS.values() if metric.reference)
 _CODECS = {"facebook/encodec": "Défossez et al., 2022", "descript/dac": "Kumar et al., 2023"}
 _HRFS = {"spm": "SPM's", "glover": "Glover's"}
 
 
-def methods_text(facts: Mapping, models: Mapping[str, Mapping]) -> str:
+def methods_text(
+    facts: Mapping, models: Mapping[str, Mapping], scored: Collection[str] | None = None
+) -> str:
     """A paragraph for a methods section, from ``facts`` and ``models``.
 
     ``facts``: as `giblet.report.page.render_page` has them, and ``settings`` (a Config) if known.
-    ``models``: feature type → ``config.json`` of the model.
+    ``models``: feature type → ``config.json`` of the model. ``scored``: names of the metrics that
+    have a value, which alone are named; None: those that can be scored here.
     """
     if facts["film"] is None:
         return _of_scans_alone(facts)
@@ -42,9 +45,7 @@ def methods_text(facts: Mapping, models: Mapping[str, Mapping]) -> str:
         "1984).",
         *_training(facts, models),
         *_scans(facts),
-        f"Sound was scored in segments of up to 8 s by {_joined(_scores())}: means with 95 % "
-        "percentile bootstrap intervals over segments, and sign-flip tests of paired differences "
-        f"between {_joined([one.label for one in FEATURE_TYPES.values()])}.",
+        *_scoring(scored),
         *_against_nulls(facts),
     ]
     return " ".join(sentences)
@@ -87,10 +88,20 @@ def _training(facts: Mapping, models: Mapping[str, Mapping]) -> list[str]:
     return sentences + started
 
 
-def _scores() -> list[str]:
-    """The scores of sound, with their references."""
-    named = [metric for metric in segment_metrics() if metric.compared or metric.method]
-    return [metric.method or metric.label for metric in named]
+def _scoring(scored: Collection[str] | None) -> list[str]:
+    """The scores of sound, with their references; nothing where there are none."""
+    if scored is None:
+        known = segment_metrics()
+    else:
+        known = [one for one in METRICS.values() if one.function and one.name in scored]
+    names = [one.method or one.label for one in known if one.compared or one.method]
+    if not names:
+        return []
+    return [
+        f"Sound was scored in segments of up to 8 s by {_joined(names)}: means with 95 % "
+        "percentile bootstrap intervals over segments, and sign-flip tests of paired differences "
+        f"between {_joined([one.label for one in FEATURE_TYPES.values()])}."
+    ]
 
 
 def _scans(facts: Mapping) -> list[str]:

@@ -144,6 +144,7 @@ def _with_film(extras: Extras, results: Path, config: Config, aligned: xr.Datase
         left_out=_tables(results / "leave_one_out", f"{config.path}.tsv", lambda file: file.stem),
         calibration=_table(results / "calibration.tsv", config.path),
         prior=_table(results / "anchored_prior" / f"{config.path}.tsv", config.path),
+        searchlight=_table(results / "searchlight" / f"{config.path}.tsv", config.path),
         identified=_tables(results / "identified", f"{config.path}.tsv", lambda file: file.stem)
         if "stimulus" in aligned.coords
         else {},

@@ -35,6 +35,7 @@ from giblet.report.peaks import peak_tables
 from giblet.report.permutation_figure import permutation_table
 from giblet.report.provenance import provenance
 from giblet.report.score import has_score, score_section
+from giblet.report.searchlight import searchlight_section, with_searchlight
 from giblet.report.segments import moments, paired_differences
 from giblet.report.sentences import answer, few_segments
 from giblet.report.tables import FEATURE_LABELS, in_order, score_tables
@@ -184,7 +185,7 @@ def _data(material: Material) -> dict:
 
 
 def _methods(material: Material) -> dict:
-    methods = methods_text(material.facts, material.extras.models)
+    methods = methods_text(material.facts, material.extras.models, material.scored)
     return {"methods": methods, "references": references(methods)}
 
 
@@ -202,6 +203,13 @@ SECTIONS = (
     Section("listen", "Listen", "listen.html.jinja", _listen, with_film),
     Section("score", "Score", "score.html.jinja", score_section, has_score),
     Section("brain", "Brain", "brain.html.jinja", _brain, with_scans),
+    Section(
+        "where",
+        "Where in the brain",
+        "searchlight.html.jinja",
+        searchlight_section,
+        with_searchlight,
+    ),
     Section("levels", "Levels", "levels.html.jinja", level_section, with_levels),
     Section(
         "calibration",

@@ -11,8 +11,9 @@ from giblet.audio.metrics.table import METRICS
 from giblet.commands.cli import main
 from giblet.config.sections import SplitConfig
 from giblet.evaluation.checks import Evidence, segment_values
+from giblet.evaluation.evidence import RECORD, load_evidence
 from giblet.io.arrays import save_arrays
-from giblet.io.tables import load_table, save_table
+from giblet.io.tables import load_table, save_json, save_table
 
 T_R, N_TRS, RATE = 1.5, 120, 8000
 
@@ -60,6 +61,15 @@ def test_a_table_of_picked_segments_is_refused_in_one_line(results, capfd):
     assert main(["audit", str(results)]) == 1
     (line,) = capfd.readouterr().err.splitlines()
     assert f"encodec: {METRICS['log_mel_db'].name} of stimulus is" in line
+
+
+def test_clips_are_as_long_as_when_they_were_scored_whatever_ran_last(results):
+    """`run.json` is of the last rule; the length of clips is beside the sounds of reconstruct."""
+    save_json({"config": {"decoding": {"clip_seconds": 99.0}}}, results / "run.json")
+    assert load_evidence(results, "encodec").clip_seconds is None  # of older results
+    save_json({"clip_seconds": 4.0}, results / "audio/encodec" / RECORD)
+    assert load_evidence(results, "encodec").clip_seconds == 4.0
+    assert list(load_evidence(results, "encodec").sounds) == ["original", "stimulus"]
 
 
 def test_a_folder_without_results_says_what_to_run(tmp_path, capfd):

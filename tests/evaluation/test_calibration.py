@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import ortho_group
 
-from giblet.alignment.dataset import FilmData
+from giblet.alignment.dataset import FilmData, zscore_bold
 from giblet.config.sections import DecodingConfig, ScanConfig
 from giblet.evaluation.calibration import (
     COLUMNS,
@@ -54,7 +54,8 @@ def test_a_new_person_is_read_after_some_minutes(film):
         assert few["value"] > few["shuffled"] + 0.2
         assert few["value"] > few["alone"]  # others help where there is little
         assert every["alone"] == every["full"] == few["full"]
-        assert some["share"] == pytest.approx(some["value"] / some["full"])
+        chance = {"identification_2way": 0.5, "bold_r_reliable": 0.0}[metric]
+        assert some["share"] == pytest.approx((some["value"] - chance) / (some["full"] - chance))
         assert some["share"] > 0.8
         subjects = [rows[one, 2, metric]["value"] for one in ("ann", "bo", "cy")]
         assert some["value"] == pytest.approx(np.mean(subjects))
@@ -87,6 +88,23 @@ def test_later_minutes_and_test_trs_do_not_enter(film):
         assert one["value"] == pytest.approx(two["value"], abs=1e-6)
         assert one["alone"] == pytest.approx(two["alone"], abs=1e-6)
     assert one["full"] != two["full"]
+
+
+def test_voxels_are_z_scored_by_the_first_minutes_alone(film):
+    """Later training TRs of another level and scale change nothing, also before z-scoring."""
+    codes, data = film
+    raw = data.bold.numpy() * 3 + 100
+    other = raw.copy()
+    other[0, 30:180] = 5 * other[0, 30:180] + 20
+    found = []
+    for bold in (raw, other):
+        scaled, _ = zscore_bold(bold, data.run, data.part == "train")
+        person = FilmData({}, torch.from_numpy(scaled), data.part, data.run, data.subjects)
+        found.append(rows_of(codes, person))
+    for metric in METRICS:
+        one, two = (rows["ann", 0.5, metric] for rows in found)
+        assert one["value"] == pytest.approx(two["value"], abs=2e-3)
+        assert one["alone"] == pytest.approx(two["alone"], abs=2e-3)
 
 
 def test_minutes_that_there_are_not_are_left_out():

@@ -20,10 +20,12 @@ from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks
 from giblet.commands.scans import lesion
 from giblet.config.config import parse_config
-from giblet.config.sections import DecodingConfig, LesionConfig, SplitConfig
+from giblet.config.regions import LesionConfig
+from giblet.config.sections import DecodingConfig, ScanConfig, SplitConfig
 from giblet.demo import film_path
 from giblet.errors import GibletError
 from giblet.evaluation.decoding import decode_silenced, decode_subject, lags_in_trs
+from giblet.evaluation.group_decoding import decode_from_others, decode_group
 from giblet.evaluation.held_out import HeldOut, correlation_by_tr
 from giblet.evaluation.lesions import decode_lesions, paired_change, plan_lesions
 from giblet.evaluation.scores import share_right
@@ -53,10 +55,11 @@ def film(rng):
     return code, FilmData({}, bold, part, RUNS, ("sub-01", "sub-02"))
 
 
-def scores_of(film, regions):
+def scores_of(film, regions, decoder="subjects"):
     """(region, mode) → scores by metric, (n_subjects, n_moments), of the last draw."""
     code, data = film
-    plan, decoded = decode_lesions(code, data, regions, T_R, ALL_READ, LesionConfig(), seed=0)
+    config = LesionConfig(decoder=decoder)
+    plan, decoded = decode_lesions(code, data, regions, T_R, ALL_READ, config, seed=0)
     held_out = HeldOut(code, data, np.zeros(0), 24000, clip_trs=5)
     found = {}
     for one, guesses in zip(plan, decoded, strict=True):
@@ -76,6 +79,34 @@ def test_the_region_that_hears_is_the_one_that_counts(film):
         assert abs(change["sees", "alone"]["value"] - chance) < 0.15
         for untouched in [("sees", "silenced"), ("hears", "alone"), ("hears", "random")]:
             assert abs(change[untouched]["change"]) < 0.05, untouched
+
+
+@pytest.mark.parametrize("decoder", ["group", "others"])
+def test_lesions_of_people_decoded_together_and_by_others(film, decoder):
+    """Oracles: the decoders that are there without lesions, and the planted region."""
+    code, data = film
+    found, bold = scores_of(film, REGIONS, decoder), data.bold.numpy()
+    parts = (RUNS, code, data.where("train"), data.where("test"), LAGS, ScanConfig())
+    if decoder == "group":
+        intact = [decode_group(bold, *parts)["brain"]]
+    else:
+        intact = [decode_from_others(bold[1 - n : 2 - n], bold[n], *parts) for n in (0, 1)]
+    held_out = HeldOut(code, data, np.zeros(0), 24000, clip_trs=5)
+    expected = np.stack([held_out.bottleneck_scores(one)["identification_2way"] for one in intact])
+    metric = "identification_2way"
+    np.testing.assert_allclose(found["", "intact"][metric], expected, atol=1e-6)
+    assert abs(found["hears", "silenced"][metric].mean() - 0.5) < 0.15
+    assert abs(found["sees", "alone"][metric].mean() - 0.5) < 0.15
+    assert found["hears", "alone"][metric].mean() > expected.mean() - 0.05
+
+
+@pytest.mark.parametrize("decoder", ["group", "others"])
+def test_one_person_has_no_group_and_no_others(film, decoder):
+    code, data = film
+    alone = FilmData({}, data.bold[:1], data.part, RUNS, ("sub-01",))
+    config = LesionConfig(decoder=decoder)
+    with pytest.raises(GibletError, match=f"lesion.decoder: {decoder} needs two subjects"):
+        decode_lesions(code, alone, REGIONS, T_R, ALL_READ, config, seed=0)
 
 
 def test_a_silent_brain_says_the_mean_and_a_whole_one_what_it_said(film):

@@ -21,7 +21,8 @@ from giblet.audio.processor import AudioProcessor
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.commands.cli import main
 from giblet.config.config import parse_config
-from giblet.config.sections import LesionConfig, SplitConfig
+from giblet.config.regions import LesionConfig
+from giblet.config.sections import SplitConfig
 from giblet.errors import GibletError
 from giblet.evaluation.lesions import decode_lesions, score_change_rows
 from giblet.evaluation.score_lesions import ScoreLesions

@@ -12,6 +12,7 @@ import soundfile
 from chromium import PATH, Chromium
 
 from giblet.errors import GibletError
+from giblet.listening_test import page as page_module
 from giblet.listening_test.answers import load_answers
 from giblet.listening_test.page import render_test
 from giblet.listening_test.trials import choice_trials, rating_trials, trial_waveforms
@@ -37,6 +38,18 @@ def test():
 
 def content(page):
     return json.loads(re.search(r'id="content">(.*?)</script>', page, re.DOTALL)[1])
+
+
+def test_a_sound_is_encoded_once(monkeypatch):
+    """Two screens with the same three sounds."""
+    encoded = []
+    monkeypatch.setattr(
+        page_module, "sound_uri", lambda wave, rate: f"{len(encoded)}" + str(encoded.append(wave))
+    )
+    waves = [np.sin(np.arange(800) / k) for k in (3, 5, 7)]
+    trials = rating_trials(["a"], [0, 0], np.random.default_rng(0))
+    render_test(trials, [waves, [one.copy() for one in waves]], RATE, "t")
+    assert len(encoded) == 3
 
 
 def test_sounds_are_the_trials_at_one_level(test):

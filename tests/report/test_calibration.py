@@ -59,8 +59,8 @@ def test_the_table_has_means_over_people(table):
     ]
     assert len(text.rows) == 4
     assert finding(table) == (
-        "Clips identified, 10-way: 90 % of the full score after 5 minutes. "
-        "BOLD correlation r, reliable voxels: 90 % of the full score after 5 minutes."
+        "Clips identified, 10-way: 90 % of the full score above chance after 5 minutes. "
+        "BOLD correlation r, reliable voxels: 90 % of the full score above chance after 5 minutes."
     )
     assert "never reached" in finding(table.assign(share=0.5))
 

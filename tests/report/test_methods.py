@@ -36,6 +36,14 @@ def test_what_was_set_is_told():
     assert "HRF" not in text(settings=region)
 
 
+def test_scores_are_those_that_have_a_value():
+    named = methods_text(FACTS, {}, {"stoi", "visqol"})
+    assert "STOI (Taal et al., 2011) and ViSQOL, audio mode (Chinen et al., 2020)" in named
+    assert "PESQ" not in named
+    assert any("QoMEX" in one for one in references(named))
+    assert "ViSQOL" not in methods_text(FACTS, {}, {"stoi", "pesq_wb"})
+
+
 def test_the_processing_of_scans_is_that_of_the_settings():
     said = text()
     for each in ("a linear trend, cosines below 0.01 Hz and six motion", "5,000 voxels, those of"):

@@ -153,6 +153,7 @@ def test_differences_to_nulls_and_retrieval_are_on_the_page(rng, html):
 ABSENT = (
     "brain",
     "score",
+    "where",
     "levels",
     "calibration",
     "prior",

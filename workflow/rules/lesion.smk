@@ -34,6 +34,7 @@ rule lesion:
         settings=settings(
             *SOUND[SETTINGS.path],
             *("audio_track", "t_r", "decoding", "lesion", "ridge_backend", "seed"),
+            "scan.alignment",
             *["music"] * bool(SCORE),
         ),
         models=MUSIC_SUMS if SCORE else [],

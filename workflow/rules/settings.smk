@@ -276,8 +276,8 @@ def more_tables():
     """Tables of rules that the report does not ask for, where they are and settings allow them."""
     path, splits = SETTINGS.path, SETTINGS.splits
     tables = {f"reconstruct_score/{path}": True}
-    of_brains = (f"lesion/{path}", f"leave_one_out/{path}", f"anchored_prior/{path}")
-    tables |= dict.fromkeys(of_brains, HAS_BOLD)
+    of_brains = ("lesion", "leave_one_out", "anchored_prior", "searchlight")
+    tables |= dict.fromkeys((f"{rule}/{path}" for rule in of_brains), HAS_BOLD)
     tables |= dict.fromkeys(("codec_ladder", "calibration"), HAS_BOLD)
     tables[f"folds/{path}"] = splits.folds > 1 and (
         HAS_BOLD or splits.refit == "network"

@@ -1,13 +1,28 @@
-"""Scores from a process of its own, which a package may take down: a crash costs one score."""
+"""Scores from a process of its own, which a package may take down: a crash costs one score.
 
+This file is also that process. Run as a script, it takes a file with a function ``scorer``, and
+what that function takes; it reads pairs of sounds and prints their scores.
+"""
+
+import runpy
 import struct
 import subprocess
+import sys
 from collections.abc import Sequence
 
 import numpy as np
 
 _READY = b"ready"
 _PAIRS_PER_CHILD = 64  # about 60 MB of 8 s segments at 16 kHz at a time
+
+
+def child_command(file: str, *arguments: str) -> list[str]:
+    """The command of a child process that scores by ``scorer(*arguments)`` of ``file``.
+
+    That function imports its package, and returns (reference, estimate) → score, NaN for none. The
+    file imports nothing of giblet when it is loaded: a child may have no giblet on its path.
+    """
+    return [sys.executable, "-P", __file__, file, *arguments]  # -P: no modules beside this file
 
 
 def scores_in_child(
@@ -42,3 +57,18 @@ def _scores_until_crash(
 
 def _packed(pair: tuple[np.ndarray, np.ndarray]) -> bytes:
     return np.stack(pair).astype("<f4").tobytes()
+
+
+def _serve(file: str, *arguments: str) -> None:
+    """The child process: reads pairs of sounds and prints their scores, one per line."""
+    scores, sys.stdout = sys.stdout, sys.stderr  # what a package prints is no score
+    score = runpy.run_path(file)["scorer"](*arguments)
+    print(_READY.decode(), file=scores, flush=True)
+    while header := sys.stdin.buffer.read(8):
+        (n_samples,) = struct.unpack("<q", header)
+        pair = np.frombuffer(sys.stdin.buffer.read(2 * 4 * n_samples), "<f4").reshape(2, n_samples)
+        print(float(score(*pair)), file=scores, flush=True)
+
+
+if __name__ == "__main__":
+    _serve(*sys.argv[1:])

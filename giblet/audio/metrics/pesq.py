@@ -1,18 +1,14 @@
 """PESQ in a process of its own: the ``pesq`` package can take its process down with it.
 
-It does so on sounds of more than 50 utterances (a few minutes of talk). This file is also that
-process: run as a script, it reads pairs of sounds and prints their scores.
+It does so on sounds of more than 50 utterances (a few minutes of talk).
 """
 
-import struct
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 _RATE_HZ = 16000
 _MIN_SAMPLES = 16000  # 1 s
-_CHILD = [sys.executable, "-P", __file__]  # -P: modules beside this file are not the child's
 
 
 def pesq_scores(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]:
@@ -32,24 +28,19 @@ def pesq_scores(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]:
     for reference, estimate in pairs:
         if len(reference) != len(estimate):
             raise ValueError(f"reference has {len(reference)} samples, estimate {len(estimate)}")
-    from giblet.audio.metrics.child import scores_in_child  # not in the child, which has no giblet
+    from giblet.audio.metrics.child import child_command, scores_in_child  # the child has neither
 
     long_enough = [pair for pair in pairs if len(pair[0]) >= _MIN_SAMPLES]
-    scored = iter(scores_in_child(long_enough, _CHILD, "pesq"))
+    scored = iter(scores_in_child(long_enough, child_command(__file__), "pesq"))
     return [next(scored) if len(pair[0]) >= _MIN_SAMPLES else np.nan for pair in pairs]
 
 
-def _serve() -> None:
-    """The child process: reads pairs of sounds and prints their scores, one per line."""
+def scorer() -> Callable[[np.ndarray, np.ndarray], float]:
+    """For the child process: wide-band PESQ of a pair; errors, which are codes below 0, are NaN."""
     from pesq import PesqError, pesq
 
-    print("ready", flush=True)
-    while header := sys.stdin.buffer.read(8):
-        (n_samples,) = struct.unpack("<q", header)
-        pair = np.frombuffer(sys.stdin.buffer.read(2 * 4 * n_samples), "<f4").reshape(2, n_samples)
-        score = pesq(_RATE_HZ, *pair, "wb", on_error=PesqError.RETURN_VALUES)
-        print(score if score > 0 else np.nan, flush=True)  # errors are codes below 0
+    def score(reference: np.ndarray, estimate: np.ndarray) -> float:
+        found = pesq(_RATE_HZ, reference, estimate, "wb", on_error=PesqError.RETURN_VALUES)
+        return found if found > 0 else np.nan
 
-
-if __name__ == "__main__":
-    _serve()
+    return score

@@ -63,6 +63,7 @@ COSTS = {
     "decode_features": Cost(3000, 120, memory_per_mb=3, minutes_per_mb=0.5),
     "fold_scores": Cost(500, 15),
     "lesion": Cost(3000, 240, memory_per_mb=3, minutes_per_mb=0.5),
+    "searchlight": Cost(3000, 240, memory_per_mb=3, minutes_per_mb=1),
     "leave_one_out": Cost(3000, 720, memory_per_mb=3, minutes_per_mb=5, threads=2),
     "calibration": Cost(3000, 120, memory_per_mb=3, minutes_per_mb=0.5),
     "anchored_prior": Cost(3000, 120, memory_per_mb=3, minutes_per_mb=0.5),

@@ -9,7 +9,7 @@ import pytest
 import soundfile as sf
 import soxr
 
-from giblet.audio.metrics import distances, pesq as pesq_guard, scores as quality
+from giblet.audio.metrics import child, distances, pesq as pesq_guard, scores as quality
 from giblet.audio.metrics.distances import bits_per_second, code_agreement
 from giblet.audio.metrics.pesq import pesq_scores
 from giblet.audio.metrics.scores import score_estimates, score_sound, segment_scores, summarise
@@ -216,20 +216,23 @@ def test_a_sound_that_crashes_pesq_is_one_failure(speech, rng):
 
 
 def test_a_child_that_dies_costs_one_score(monkeypatch):
-    child = f"""
-        import os, runpy, pesq
+    command = f"""
+        import os, runpy, sys, pesq
         pesq.pesq = lambda rate, reference, *rest, **more: (
             os._exit(9) if reference[0] == 2 else float(reference[0])
         )
-        runpy.run_path({pesq_guard.__file__!r}, run_name="__main__")
+        sys.argv = ["child", {pesq_guard.__file__!r}]
+        runpy.run_path({child.__file__!r}, run_name="__main__")
     """
-    monkeypatch.setattr(pesq_guard, "_CHILD", [sys.executable, "-c", textwrap.dedent(child)])
+    stand_in = [sys.executable, "-c", textwrap.dedent(command)]
+    monkeypatch.setattr(child, "child_command", lambda file: stand_in)
     pairs = [(np.full(16000, i), np.full(16000, i)) for i in (1, 2, 3, 2, 2, 4)]
     np.testing.assert_equal(pesq_scores(pairs), [1, np.nan, 3, np.nan, np.nan, 4])
 
 
 def test_a_pesq_that_cannot_run_is_no_low_score(monkeypatch):
-    monkeypatch.setattr(pesq_guard, "_CHILD", [sys.executable, "-c", "import no_such_package"])
+    stand_in = [sys.executable, "-c", "import no_such_package"]
+    monkeypatch.setattr(child, "child_command", lambda file: stand_in)
     with pytest.raises(RuntimeError, match="no_such_package"):
         pesq_scores([(np.ones(16000), np.ones(16000))])
 

@@ -7,14 +7,14 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from giblet.audio.metrics import table, visqol
+from giblet.audio.metrics import child, table, visqol
 from giblet.audio.metrics.table import METRICS, segment_metrics
 from giblet.audio.metrics.visqol import visqol_scores
 
 
 def test_a_child_that_dies_or_fails_costs_one_score(monkeypatch):
     """With a stand-in for the package that gives the first sample, fails at 2 and dies at 3."""
-    child = f"""
+    command = f"""
         import os, runpy, sys, types
 
         class VisqolApi:
@@ -29,16 +29,19 @@ def test_a_child_that_dies_or_fails_costs_one_score(monkeypatch):
                 return types.SimpleNamespace(moslqo=reference[0])
 
         sys.modules["visqol"] = types.SimpleNamespace(VisqolApi=VisqolApi)
-        runpy.run_path({visqol.__file__!r}, run_name="__main__")
+        sys.argv = ["child", {visqol.__file__!r}]
+        runpy.run_path({child.__file__!r}, run_name="__main__")
     """
-    monkeypatch.setattr(visqol, "_CHILD", [sys.executable, "-c", textwrap.dedent(child)])
+    stand_in = [sys.executable, "-c", textwrap.dedent(command)]
+    monkeypatch.setattr(child, "child_command", lambda file: stand_in)
     pairs = [(np.full(48000, i), np.full(48000, i)) for i in (1, 2, 3, 4)]
     pairs.insert(0, (np.ones(47999), np.ones(47999)))
     np.testing.assert_equal(visqol_scores(pairs), [np.nan, 1, np.nan, np.nan, 4])
 
 
 def test_a_package_that_cannot_run_is_no_low_score(monkeypatch):
-    monkeypatch.setattr(visqol, "_CHILD", [sys.executable, "-c", "import no_such_package"])
+    stand_in = [sys.executable, "-c", "import no_such_package"]
+    monkeypatch.setattr(child, "child_command", lambda file: stand_in)
     with pytest.raises(RuntimeError, match=r"(?s)pip install visqol-python\): .*no_such_package"):
         visqol_scores([(np.ones(48000), np.ones(48000))])
 

@@ -1,0 +1,239 @@
+"""Where in the brain the sound is: clips identified from every region, parcel or sphere of voxels.
+
+Each place is decoded from by itself: ridge from its lagged BOLD to the bottleneck, fitted to
+training TRs. Held-out clips are identified among ten. p-values come from permutations of the clips,
+the same for all places of a kind, so that the maximum over places corrects for their number.
+"""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from giblet.alignment.dataset import FilmData
+from giblet.audio.metrics.identify import identification_shares, join_clips
+from giblet.audio.metrics.table import METRICS
+from giblet.config.regions import SearchlightConfig
+from giblet.config.sections import DecodingConfig, ScanConfig
+from giblet.errors import GibletError
+from giblet.evaluation.brain_scores import held_out_stretches
+from giblet.evaluation.decoding import lagged, lags_in_trs
+from giblet.evaluation.group_decoding import space_of
+from giblet.evaluation.moments import BRAIN, GROUP, mean_over, score_row
+from giblet.log import progress
+from giblet.stats.group_maps import null_maps
+from giblet.stats.permutation import among_nulls
+from giblet.stats.ridge import fit_ridge
+from giblet.timing import trs_for
+
+logger = logging.getLogger(__name__)
+
+METRIC = "identification_10way"
+REGION, PARCEL, SPHERE = "region", "parcel", "sphere"
+COLUMNS = ["path", "kind", "place", "voxel", "n_voxels", "column", "metric", "value", "low", "high"]
+COLUMNS += ["p", "p_max", "n_clips", "n_places"]
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class Places:
+    """Sets of voxels of one kind, over which p-values are corrected.
+
+    kind : ``REGION``, ``PARCEL``, ``SPHERE``
+    members : name → its voxels, indices (n_members,)
+    centres : name → the voxel in the middle of a sphere, or the parcel's column; empty for regions
+    """
+
+    kind: str
+    members: Mapping[str, np.ndarray]
+    centres: Mapping[str, int]
+
+
+def find_places(
+    aligned: xr.Dataset, regions: Mapping[str, np.ndarray], config: SearchlightConfig
+) -> list[Places]:
+    """The regions, and every parcel, or a sphere around every voxel with ``x``, ``y``, ``z``.
+
+    ``regions``: name → (n_voxels,) bool, of a label image; empty for none. Places of fewer than
+    ``config.fewest_voxels`` are left out, but for parcels. GibletError where nothing is left.
+    """
+    found = []
+    large = {n: np.flatnonzero(v) for n, v in regions.items() if v.sum() >= config.fewest_voxels}
+    if large:
+        found.append(Places(REGION, large, {}))
+    if "parcel" in aligned.coords:
+        names = aligned["parcel"].values.astype(str).tolist()
+        columns = {name: np.flatnonzero(np.array(names) == name) for name in dict.fromkeys(names)}
+        first = {name: int(voxels[0]) for name, voxels in columns.items()}
+        found.append(Places(PARCEL, columns, first))
+    elif {"x", "y", "z"} <= set(aligned.coords):
+        coordinates = np.column_stack([aligned[axis].values for axis in "xyz"])
+        balls = spheres(coordinates, config.radius_mm)
+        kept = {str(n): b for n, b in enumerate(balls) if len(b) >= config.fewest_voxels}
+        if kept:
+            found.append(Places(SPHERE, kept, {name: int(name) for name in kept}))
+    if not found:
+        raise GibletError(
+            f"searchlight: no region, and no sphere of {config.radius_mm:g} mm, has "
+            f"{config.fewest_voxels} voxels that are read, and the scans are no parcels: name "
+            "lesion.regions, or a larger searchlight.radius_mm"
+        )
+    return found
+
+
+def spheres(coordinates: np.ndarray, radius_mm: float) -> list[np.ndarray]:
+    """Voxels within ``radius_mm`` of each voxel: indices in order, the voxel itself included.
+
+    >>> spheres(np.array([[0.0, 0, 0], [3, 0, 0], [9, 0, 0]]), 5.0)[1].tolist()
+    [0, 1]
+    """
+    from scipy.spatial import cKDTree
+
+    near = cKDTree(coordinates).query_ball_point(coordinates, radius_mm, return_sorted=True)
+    return [np.asarray(voxels) for voxels in near]
+
+
+def searchlight(
+    code: np.ndarray,
+    data: FilmData,
+    places: Sequence[Places],
+    t_r: float,
+    decoding: DecodingConfig,
+    config: SearchlightConfig,
+    scan: ScanConfig,
+    seed: int,
+) -> list[dict]:
+    """Rows ``kind place voxel n_voxels column metric value low high p p_max n_clips n_places``.
+
+    ``column``: ``brain``, the mean over subjects who are decoded one by one; ``brain_group``, all
+    of them together in the common space of ``scan``, with two subjects or more. ``value``: clips
+    identified among ten; its 95 % interval is of a bootstrap of clips. ``p`` and ``p_max``,
+    family-wise over the places of the kind, are of ``decoding.n_permutations`` permutations of the
+    clips; NaN for a place that decodes all clips alike. ``code`` (n_trs, bottleneck_dim), of which
+    the first ``config.n_components`` principal components in training TRs are decoded. Memory holds
+    permutations × places, not clips².
+
+    Raises
+    ------
+    GibletError
+        No BOLD; fewer than ten held-out clips.
+    """
+    if data.bold is None:
+        raise GibletError("searchlight needs a scan: there is no BOLD beside this film")
+    clips = _Clips(leading_components(code, data.where("train"), config.n_components), data)
+    clip_trs = trs_for(decoding.clip_seconds, t_r)
+    truth, n_way = clips.joined(clips.code[clips.test], clip_trs), METRICS[METRIC].n_way
+    if len(truth) < n_way:
+        raise GibletError(
+            f"searchlight: the test part has {len(truth)} clips of {decoding.clip_seconds:g} s, "
+            f"and identification among {n_way} needs {n_way}: hold out more, or take a shorter "
+            "decoding.clip_seconds"
+        )
+    lags, rows = lags_in_trs(t_r, decoding), []
+    orders = _orders(len(truth), decoding.n_permutations, seed)
+    for kind in places:
+        columns = [BRAIN] + [GROUP] * (len(data.bold) > 1)
+        found: dict[str, list] = {column: [] for column in columns}
+        for voxels in progress([*kind.members.values()], "decoding", f"{kind.kind}s"):
+            for column, people in _people(data.bold.numpy()[..., voxels], clips.train, scan):
+                guesses = clips.decoded(people, lags, clip_trs)
+                shares = np.stack([identification_shares(g, truth, n_way) for g in guesses])
+                found[column].append(_place(mean_over(shares), orders))
+        for column, each in found.items():
+            rows += _rows(kind, column, each, seed)
+    return rows
+
+
+def searchlight_table(path: str, rows: list[dict]) -> pd.DataFrame:
+    """Rows of `searchlight` as a table with the columns ``COLUMNS``."""
+    return pd.DataFrame(rows).assign(path=path).reindex(columns=COLUMNS)
+
+
+def leading_components(code: np.ndarray, train: np.ndarray, n_components: int) -> np.ndarray:
+    """The first principal components of training TRs, of all TRs: (n_trs, n_components).
+
+    ``code`` (n_trs, n_features). Components that do not vary are left out.
+    """
+    centred = code.astype(np.float64) - code[train].mean(axis=0)
+    _, sizes, axes = np.linalg.svd(centred[train], full_matrices=False)
+    varying = int((sizes > 1e-6 * sizes[0]).sum())
+    return centred @ axes[: min(n_components, varying)].T
+
+
+@dataclass(frozen=True)
+class _Clips:
+    """Components of the bottleneck (n_trs, n_components), whose held-out clips are identified."""
+
+    code: np.ndarray
+    data: FilmData
+
+    @property
+    def train(self) -> np.ndarray:
+        return self.data.where("train")
+
+    @property
+    def test(self) -> np.ndarray:
+        return self.data.where("test")
+
+    def joined(self, trs: np.ndarray, clip_trs: int) -> np.ndarray:
+        return join_clips(trs, held_out_stretches(self.data), clip_trs)
+
+    def decoded(
+        self, people: Sequence[np.ndarray], lags: range, clip_trs: int
+    ) -> Iterator[np.ndarray]:
+        """Clips decoded from the BOLD (n_trs, n_voxels) of each of ``people``."""
+        for bold in people:
+            x = lagged(bold, self.data.run, lags)
+            ridge = fit_ridge(x[self.train], self.code[self.train])
+            yield self.joined(ridge.predict(x[self.test]), clip_trs)
+
+
+def _people(
+    bold: np.ndarray, train: np.ndarray, scan: ScanConfig
+) -> Iterator[tuple[str, Sequence[np.ndarray]]]:
+    """Whom each column decodes: ``bold`` (n_subjects, n_trs, n_voxels) one by one, or their mean in
+    the common space."""
+    yield BRAIN, bold
+    if len(bold) > 1:
+        people = zip(space_of(bold, train, scan).people, bold, strict=True)
+        yield GROUP, [np.mean([t.to_common(one) for t, one in people], axis=0)]
+
+
+def _orders(n_clips: int, n_permutations: int, seed: int) -> np.ndarray:
+    """Random orders of the clips, (n_permutations, n_clips)."""
+    rng = np.random.default_rng(seed)
+    return rng.permuted(np.tile(np.arange(n_clips), (n_permutations, 1)), axis=1)
+
+
+def _place(shares: np.ndarray, orders: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scores (n_clips,) of a place, and its mean under each order of the clips (n_orders,).
+
+    ``shares`` (n_clips, n_clips) of `identification_shares`; NaN, of what is not decoded, is left
+    out.
+    """
+    if np.isnan(shares).all():
+        return np.full(len(shares), np.nan), np.full(len(orders), np.nan)
+    nulls = np.nanmean(shares[np.arange(len(shares)), orders], axis=1)
+    return shares.diagonal().copy(), nulls
+
+
+def _rows(kind: Places, column: str, each: list, seed: int) -> Iterator[dict]:
+    scores = np.stack([one for one, _ in each])  # (n_places, n_clips)
+    nulls = np.stack([null for _, null in each], axis=1)  # (n_permutations, n_places)
+    chance = METRICS[METRIC].chance or 0.0
+    observed = np.array([_mean(one) for one in scores])
+    p = among_nulls(observed, nulls).p
+    nulls[:, np.ptp(nulls, axis=0) < _ROUNDING] = np.nan  # decodes all clips alike: not tested
+    p_max = null_maps(observed - chance, nulls - chance).p_max
+    for n, (name, voxels) in enumerate(kind.members.items()):
+        row = {"kind": kind.kind, "place": name, "voxel": kind.centres.get(name, -1)}
+        row |= {"n_voxels": len(voxels)} | score_row(column, METRIC, scores[n], seed)
+        row |= {"p": p[n], "p_max": p_max[n], "n_clips": scores.shape[1]}
+        yield row | {"n_places": len(kind.members)}
+
+
+def _mean(scores: np.ndarray) -> float:
+    return float(np.nanmean(scores)) if np.isfinite(scores).any() else np.nan
