@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from giblet.stats.array_backend import NumpyPredictions
-from giblet.stats.feature_ridge import LinearRidge, directions, solve
+from giblet.stats.feature_ridge import directions, is_narrow, solve
 
 _ALPHAS = np.logspace(-1, 6, 15)  # a kernel is 1 on its diagonal
 _ALONE = np.ones((1, 1))  # the only mixture of a single band
@@ -25,7 +25,7 @@ def fit_ridge(x: np.ndarray, y: np.ndarray, n_folds: int = 5):
 
     x, y, folds = x.astype(np.float32), y.astype(np.float32), _contiguous(len(x), n_folds)
     alphas = np.logspace(0, 7, 15)
-    if _narrow([x]):
+    if is_narrow([x]):
         return solve([x], y, folds, alphas, _ALONE)
     model = KernelRidgeCV(alphas=alphas, cv=folds, fit_intercept=True, warn=False).fit(x, y)
     return NumpyPredictions(model)
@@ -35,11 +35,6 @@ def _contiguous(n_samples: int, n_folds: int) -> list[tuple[np.ndarray, np.ndarr
     from sklearn.model_selection import KFold
 
     return list(KFold(min(n_folds, n_samples)).split(np.empty(n_samples)))
-
-
-def _narrow(bands: Sequence[np.ndarray]) -> bool:
-    """Whether weights of features cost less than those of samples."""
-    return sum(b.shape[1] for b in bands) < len(bands[0])
 
 
 def ridge_encoding(
@@ -116,9 +111,8 @@ def banded_ridge(
     himalaya's multiple-kernel ridge by random search (Dupré la Tour et al. 2022). Bands are scaled
     by training TRs alone and divided by the root of their width, so that wide bands do not win by
     width; columns that vary in fewer than 8 training TRs, and go beyond their range there in
-    others, are left out. A single band is plain ridge. Runs on the backend of
-    `giblet.stats.array_backend.ridge_backend`; with more training TRs than columns, by
-    `giblet.stats.feature_ridge.solve`.
+    others, are left out. A single band is plain ridge. `giblet.stats.feature_ridge.solve` computes
+    it, on the backend of `giblet.stats.array_backend.ridge_backend`.
 
     Parameters
     ----------
@@ -165,11 +159,11 @@ def columns_ridge(
     ``mixtures`` (n_mixtures, n_bands), shares above 0 that add up to 1: those that are tried
     instead of ``n_iter`` random ones.
     """
-    inner = [tuple(np.searchsorted(train, part) for part in fold) for fold in folds]
+    inner = [(np.searchsorted(train, a), np.searchsorted(train, b)) for a, b in folds]
     whole = np.isfinite(bold[train]).all(axis=0)
     if mixtures is None:
         mixtures = _mixtures(len(columns), n_iter, seed)
-    ridge = _search([c[train] for c in columns], bold[train][:, whole], inner, mixtures)
+    ridge = solve([c[train] for c in columns], bold[train][:, whole], inner, _ALPHAS, mixtures)
     predicted = np.full((len(test), bold.shape[1]), np.nan, dtype=np.float32)
     predicted[:, whole] = ridge.predict(np.concatenate([c[test] for c in columns], axis=1))
     return predicted
@@ -203,7 +197,7 @@ def banded_weights(
     turns = [directions(x) for x in scaled]
     columns = [(x @ turn).astype(np.float32) for x, turn in zip(scaled, turns, strict=True)]
     mixtures = _mixtures(len(columns), n_iter, seed)
-    ridge = _search(columns, bold, _contiguous(len(bold), n_folds), mixtures)
+    ridge = solve(columns, bold, _contiguous(len(bold), n_folds), _ALPHAS, mixtures)
     parts = np.split(ridge.weights, np.cumsum([turn.shape[1] for turn in turns])[:-1])
     weights = np.concatenate(
         [
@@ -213,15 +207,6 @@ def banded_weights(
     )
     means = np.concatenate([band.mean(axis=0) for band in bands])
     return weights, ridge.offsets - means @ weights
-
-
-def _search(
-    columns: Sequence[np.ndarray], y: np.ndarray, folds: list, mixtures: np.ndarray
-) -> LinearRidge:
-    """Ridge by the best of ``mixtures`` (n_mixtures, n_bands) of bands (n_samples, rank)."""
-    if _narrow(columns):
-        return solve(columns, y, folds, _ALPHAS, mixtures)
-    return _by_kernels(columns, y.astype(np.float32), folds, mixtures)
 
 
 def _mixtures(n_bands: int, n_iter: int, seed: int) -> np.ndarray:
@@ -238,26 +223,3 @@ def _mixtures(n_bands: int, n_iter: int, seed: int) -> np.ndarray:
     drawn = np.array(get_backend().to_numpy(drawn))
     drawn[0] = 1 / n_bands
     return drawn
-
-
-def _by_kernels(columns: Sequence[np.ndarray], y: np.ndarray, folds: list, mixtures: np.ndarray):
-    from himalaya.backend import get_backend
-    from himalaya.kernel_ridge import MultipleKernelRidgeCV
-
-    model = MultipleKernelRidgeCV(
-        kernels="precomputed",
-        solver="random_search",
-        solver_params={
-            "n_iter": mixtures,
-            "alphas": _ALPHAS,
-            "n_targets_batch": 2000,
-            "progress_bar": False,
-        },
-        fit_intercept=True,
-        cv=folds,
-    )
-    model.fit(np.stack([x @ x.T for x in columns]), y)
-    to_numpy = get_backend().to_numpy
-    dual, shares = to_numpy(model.dual_coef_), np.exp(to_numpy(model.deltas_))  # a share a band
-    weights = [x.T @ (dual * share) for x, share in zip(columns, shares, strict=True)]
-    return LinearRidge(np.concatenate(weights), to_numpy(model.intercept_), 1 / shares.sum(axis=0))

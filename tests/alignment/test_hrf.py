@@ -39,6 +39,14 @@ def test_impulse_response_is_nilearns_kernel_finely_sampled(model):
     np.testing.assert_allclose(response, expected, atol=1e-3 * expected.max())
 
 
+@pytest.mark.parametrize("model", ["spm", "glover"])
+def test_the_density_is_nilearns(model):
+    times, density = hrf_density(model)
+    expected = KERNELS[model](0.01, oversampling=1, time_length=32.0) / 0.01
+    np.testing.assert_allclose(density, expected, rtol=1e-10, atol=1e-13)
+    assert (times[0], times[-1]) == (0, 32)
+
+
 def test_spm_kernel_is_two_gammas():
     times, density = hrf_density("spm")
     two = gamma.pdf(times, 6) - gamma.pdf(times, 16) / 6

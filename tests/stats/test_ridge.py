@@ -12,7 +12,7 @@ from giblet.alignment.dataset import split_film
 from giblet.alignment.hrf import convolve_hrf
 from giblet.config.sections import SplitConfig
 from giblet.stats.cross_validation import purged_folds
-from giblet.stats.feature_ridge import directions
+from giblet.stats.feature_ridge import directions, solve
 from giblet.stats.pearson import correlation
 from giblet.stats.permutation import phase_randomised
 from giblet.stats.ridge import (
@@ -171,10 +171,37 @@ def test_without_kernels_the_answer_is_theirs(rng, bands, parts, monkeypatch):
         yield fit_ridge(scaled[train], bold[train]).predict(scaled[test])
 
     own = list(predictions())
-    monkeypatch.setattr("giblet.stats.ridge._narrow", lambda bands: False)
-    monkeypatch.delattr("giblet.stats.ridge.solve")
+    monkeypatch.setattr("giblet.stats.ridge.is_narrow", lambda bands: False)
+    monkeypatch.setattr("giblet.stats.feature_ridge.is_narrow", lambda bands: False)
     for found, expected in zip(own, predictions(), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("widths", [(8, 150, 40), (8, 12, 9)], ids=["kernels", "features"])
+def test_many_targets_and_mixtures_are_himalayas_random_search(rng, widths):
+    """Its kernels, with the same mixtures: more targets than are scored at once."""
+    from himalaya.kernel_ridge import MultipleKernelRidgeCV, generate_dirichlet_samples
+
+    bands = [rng.standard_normal((90, width)) / np.sqrt(width) for width in widths]
+    y = sum(band[:, :1] * rng.standard_normal((1, 1500)) * 3 for band in bands)
+    y = (y + rng.standard_normal(y.shape) + 5).astype(np.float32)
+    train, test = np.arange(70), np.arange(70, 90)
+    folds = list(KFold(4).split(train))
+    mixtures = generate_dirichlet_samples(6, 3, [0.1, 1.0], random_state=0)
+    found = solve([band[train] for band in bands], y[train], folds, ALPHAS, mixtures)
+    model = MultipleKernelRidgeCV(
+        kernels="precomputed",
+        solver="random_search",
+        solver_params={"n_iter": mixtures, "alphas": ALPHAS, "progress_bar": False},
+        fit_intercept=True,
+        cv=folds,
+    )
+    model.fit(np.stack([band[train] @ band[train].T for band in bands]).astype("f4"), y[train])
+    expected = model.predict(np.stack([b[test] @ b[train].T for b in bands]).astype("f4"))
+    predicted = found.predict(np.concatenate(bands, axis=1)[test])
+    apart = np.abs(predicted - expected).max(axis=0)
+    assert np.median(apart) < 1e-4
+    assert (apart > 2e-3).mean() < 0.01  # two penalties or mixtures that are as good
 
 
 def test_directions_keep_all_that_training_rows_have(rng):
