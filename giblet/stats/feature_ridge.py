@@ -1,19 +1,22 @@
-"""Banded ridge in feature space: linear in the samples, where kernels are quadratic.
+"""Banded ridge by random search: in feature space or by kernels, whichever is smaller.
 
-The result is that of himalaya's random search (Dupré la Tour et al. 2022; the same mixtures,
-penalties and folds), whose solvers use matrices of (n_test, n_train) in feature space as well.
+The candidates are those of himalaya's random search (Dupré la Tour et al. 2022): the same mixtures
+of bands, penalties and folds. A target's solution is its best candidate, or the mean of all of
+them by their likelihood.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from giblet.stats.array_backend import array_functions
+from giblet.stats.ridge_folds import FeatureRows, KernelRows, RidgeFold, RidgeRows, parts
 
-_TARGETS = 2000  # predicted at once
 _ROUNDING = 1e-7  # share of the largest power: float32 kernels do not resolve less
+_CORRELATED = 4.0  # TRs that tell as much as one independent one
+_NEGLIGIBLE = 1e-3  # weight of a candidate beside the best
 
 
 def directions(train: np.ndarray) -> np.ndarray:
@@ -21,8 +24,13 @@ def directions(train: np.ndarray) -> np.ndarray:
 
     Products of training rows with any others are kept by ``x @ directions(train)``.
     """
-    _left, sizes, right = np.linalg.svd(train, full_matrices=False)
-    return right[sizes**2 > _ROUNDING * sizes.max(initial=0.0) ** 2].T
+    x = train.astype(np.float64)
+    is_wide = x.shape[1] > len(x)
+    powers, vectors = np.linalg.eigh(x @ x.T if is_wide else x.T @ x)
+    kept = powers > _ROUNDING * powers.max(initial=0.0)
+    if is_wide:
+        return x.T @ (vectors[:, kept] / np.sqrt(powers[kept]))
+    return vectors[:, kept]
 
 
 @dataclass(frozen=True)
@@ -38,20 +46,46 @@ class LinearRidge:
         return x @ self.weights + self.offsets
 
 
-@dataclass(frozen=True)
-class _Split:
-    """Precomputed parts of a fold's loss: products of training rows, and the test rows.
+# losses (n_mixtures, n_alphas, n_targets), alphas, number of held-out samples → weights alike
+Choice = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 
-    gram (n_features, n_features), cross (n_features, n_targets); held (n_rows, n_features) and
-    target (n_rows, n_targets): where there are more test rows than features they are rotated, and
-    the part of the target that no weights can predict is left out. Arrays of the backend.
+
+def best(losses: np.ndarray, alphas: np.ndarray, n_held: int) -> np.ndarray:
+    """Weight 1 for the candidate of least loss, as himalaya chooses it.
+
+    Of equal penalties the larger one, of equal mixtures the first.
     """
+    scores = 1e-10 * np.log(alphas)[:, None] - losses.astype(np.float64)
+    largest, penalties = scores.max(axis=1), scores.argmax(axis=1)  # (n_mixtures, n_targets)
+    targets = np.arange(losses.shape[2])
+    which, so_far = np.zeros(len(targets), dtype=int), np.full(len(targets), -np.inf)
+    for n, own in enumerate(largest):
+        better = own > so_far + np.finfo(np.float32).eps
+        which[better], so_far[better] = n, own[better]
+    weights = np.zeros(losses.shape, dtype=np.float32)
+    weights[which, penalties[which, targets], targets] = 1.0
+    return weights
 
-    gram: Any
-    cross: Any
-    held: Any
-    target: Any
-    n_test: int
+
+def average(
+    losses: np.ndarray, alphas: np.ndarray, n_held: int, correlated: float = _CORRELATED
+) -> np.ndarray:
+    """Weights by likelihood: exp(−n / 2 · ln(loss / least loss)), which add up to 1.
+
+    The Gaussian likelihood of n independent held-out samples, n = ``n_held / correlated``:
+    neighbouring TRs are alike. A single best candidate is a winner by chance where little can be
+    explained. Candidates below a thousandth of the best are left out.
+
+    >>> losses = np.array([[[1.0], [1.02]], [[1.1], [2.0]]])
+    >>> average(losses, np.array([1.0, 10.0]), 400).ravel().round(2).tolist()
+    [0.73, 0.27, 0.0, 0.0]
+    """
+    tiny = np.finfo(np.float32).tiny
+    least = losses.min(axis=(0, 1))
+    ratio = np.log(np.maximum(losses, tiny) / np.maximum(least, tiny))
+    weights = np.exp(-n_held / (2 * correlated) * ratio).astype(np.float32)
+    weights[weights < _NEGLIGIBLE] = 0.0
+    return weights / weights.sum(axis=(0, 1))
 
 
 def solve(
@@ -61,8 +95,9 @@ def solve(
     alphas: np.ndarray,
     mixtures: np.ndarray,
     precision: str = "float32",
+    choice: Choice = best,
 ) -> LinearRidge:
-    """Ridge with intercept by the mixture and the penalty of least squared error over ``folds``.
+    """Ridge with intercept by the mixtures and penalties of least squared error over ``folds``.
 
     On the backend of `giblet.stats.array_backend.ridge_backend`; with ``precision`` float64 all
     of them give the same, to the rounding of float64.
@@ -75,80 +110,88 @@ def solve(
     alphas : penalties; each target has its own
     mixtures : (n_mixtures, n_bands), of the bands' kernels
     precision : of the losses, by which penalties are chosen
+    choice : `best` or `average`
+    """
+    weights, chosen = _mapped(None, bands, y, folds, alphas, mixtures, precision, choice)
+    middle = np.concatenate([band.mean(axis=0, dtype=np.float64) for band in bands])
+    level = y.mean(axis=0, dtype=np.float64)
+    penalties = np.asarray(alphas)[chosen.sum(axis=0).argmax(axis=0)]
+    return LinearRidge(weights, level - middle @ weights, penalties.astype(precision))
+
+
+def predictions(
+    bands: Sequence[np.ndarray],
+    y: np.ndarray,
+    new: Sequence[np.ndarray],
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    alphas: np.ndarray,
+    mixtures: np.ndarray,
+    choice: Choice = best,
+) -> np.ndarray:
+    """What `solve` predicts of ``new`` bands (n_new, n_features): (n_new, n_targets).
+
+    Without weights of all features, which take more memory.
+    """
+    rows = [b - own.mean(axis=0) for b, own in zip(new, bands, strict=True)]
+    together = np.concatenate(rows, axis=1)
+    found, _chosen = _mapped(together, bands, y, folds, alphas, mixtures, "float32", choice)
+    return found + y.mean(axis=0, dtype=np.float64)
+
+
+def _mapped(
+    new: np.ndarray | None,
+    bands: Sequence[np.ndarray],
+    y: np.ndarray,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    alphas: np.ndarray,
+    mixtures: np.ndarray,
+    precision: str,
+    choice: Choice,
+) -> tuple[np.ndarray, np.ndarray]:
+    """``new`` (n_new, n_features) @ weights: (n_new, n_targets), and the candidates' weights.
+
+    None: the weights themselves.
     """
     _arrays, backend = array_functions()
-    x, y = np.concatenate(bands, axis=1).astype(precision), y.astype(precision)
-    rows, targets = backend.asarray(x), backend.asarray(y)
-    splits = [_split(rows, targets, *fold) for fold in folds]
-    scales = np.sqrt(np.repeat(mixtures, [band.shape[1] for band in bands], axis=1))
-    which, penalties = _choose(splits, scales, np.asarray(alphas), y.shape[1], precision)
-    everything = np.arange(len(x))
-    whole = _split(rows, targets, everything, everything[:0])
-    weights = np.zeros((x.shape[1], y.shape[1]))  # small ones beside large offsets
-    for n in np.unique(which):
-        chosen = np.flatnonzero(which == n)
-        values, vectors = _turned(whole.gram, scales[n])
-        cross = backend.asarray(whole.cross[:, chosen], dtype="float64")
-        added = backend.asarray(penalties[chosen], dtype="float64")
-        shrunk = (vectors.T @ cross) / (values[:, None] + added)
-        weights[:, chosen] = backend.to_numpy(vectors @ shrunk)
-    middle, level = (values.mean(axis=0, dtype=np.float64) for values in (x, y))
-    return LinearRidge(weights, level - middle @ weights, penalties)
+    is_narrow = sum(band.shape[1] for band in bands) < len(y)
+    rows: RidgeRows = (FeatureRows if is_narrow else KernelRows)(bands, y, precision)
+    alphas = np.asarray(alphas)
+    splits = [rows.fold(*fold) for fold in folds]
+    losses = np.stack([_losses(rows.mixed(m), splits, alphas, y.shape[1]) for m in mixtures])
+    del splits
+    weights = choice(losses, alphas, sum(len(test) for _train, test in folds))
+    everything = np.arange(len(y))
+    whole = rows.fold(everything, everything[:0])
+    found = np.zeros((sum(b.shape[1] for b in bands) if new is None else len(new), y.shape[1]))
+    for mixture, own in zip(mixtures, weights, strict=True):
+        used = np.flatnonzero(own.any(axis=0))
+        if not len(used):
+            continue
+        values, vectors, _held = whole.turned(rows.mixed(mixture))
+        along = rows.along(new, mixture, vectors)
+        shrunk = 1 / (values[:, None] + backend.asarray(alphas, dtype=along.dtype))
+        for part in parts(len(used)):
+            targets = used[part]
+            shares = backend.asarray(own[:, targets], dtype=along.dtype)
+            seen = backend.asarray(whole.projected(vectors, targets), dtype=along.dtype)
+            found[:, targets] += backend.to_numpy(along @ (seen * (shrunk @ shares)))
+    return found, weights
 
 
-def _split(x: Any, y: Any, train: np.ndarray, test: np.ndarray) -> _Split:
+def _losses(
+    mixed: Any, splits: Sequence[RidgeFold], alphas: np.ndarray, n_targets: int
+) -> np.ndarray:
+    """Squared error of each penalty, the mean over folds: (n_alphas, n_targets)."""
     arrays, backend = array_functions()
-    middle, level = x[train].mean(axis=0), y[train].mean(axis=0)
-    seen, held, target = x[train] - middle, x[test] - middle, y[test] - level
-    if len(test) > x.shape[1]:
-        turn, held = arrays.linalg.qr(held)
-        target = turn.T @ target
-    exact = backend.asarray(seen, dtype="float64")
-    return _Split(exact.T @ exact, seen.T @ (y[train] - level), held, target, len(test))
-
-
-def _turned(gram: Any, scale: np.ndarray) -> tuple[Any, Any]:
-    """Powers (n_features,) and directions (n_features, n_features) of scaled features."""
-    arrays, backend = array_functions()
-    wide = backend.asarray(scale, dtype="float64")
-    values, vectors = arrays.linalg.eigh(gram * (wide[:, None] * wide))
-    return values.clip(0), wide[:, None] * vectors
-
-
-def _choose(
-    splits: Sequence[_Split],
-    scales: np.ndarray,
-    alphas: np.ndarray,
-    n_targets: int,
-    precision: str,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The index of the best mixture and the best penalty of each target, (n_targets,) each."""
-    best, which = np.full(n_targets, -np.inf), np.zeros(n_targets, dtype=int)
-    penalties = np.ones(n_targets, dtype=precision)
-    for n, scale in enumerate(scales):
-        scores = np.mean([_scores(split, scale, alphas, precision) for split in splits], axis=0)
-        scores += 1e-10 * np.log(alphas)[:, None]  # prefers the larger of equal penalties
-        better = scores.max(axis=0) > best + np.finfo(np.float32).eps
-        best[better], which[better] = scores.max(axis=0)[better], n
-        penalties[better] = alphas[scores.argmax(axis=0)[better]]
-    return which, penalties
-
-
-def _scores(split: _Split, scale: np.ndarray, alphas: np.ndarray, precision: str) -> np.ndarray:
-    """Negative squared error of each penalty, up to a constant: (n_alphas, n_targets)."""
-    arrays, backend = array_functions()
-    turned = _turned(split.gram, scale)
-    values, vectors = (backend.asarray(part, dtype=precision) for part in turned)
-    held = split.held @ vectors
-    losses = np.empty((len(alphas), split.cross.shape[1]))
-    for part in _parts(losses.shape[1]):
-        seen = vectors.T @ split.cross[:, part]
-        for loss, alpha in zip(losses, alphas.astype(precision).tolist(), strict=True):
-            left = split.target[:, part] - (held / (values + alpha)) @ seen
-            loss[part] = backend.to_numpy(arrays.einsum("rt,rt->t", left, left))
-    return -losses / split.n_test
-
-
-def _parts(n_targets: int) -> Iterator[slice]:
-    for start in range(0, n_targets, _TARGETS):
-        yield slice(start, start + _TARGETS)
+    total = np.zeros((len(alphas), n_targets))
+    for split in splits:
+        values, vectors, held = split.turned(mixed)
+        values, vectors = (backend.asarray(part, dtype=held.dtype) for part in (values, vectors))
+        for part in parts(n_targets):
+            seen, target = split.projected(vectors, part), split.target(part)
+            constant = split.lost(part)
+            for loss, alpha in zip(total, alphas.tolist(), strict=True):
+                left = target - (held / (values + alpha)) @ seen
+                squares = arrays.einsum("rt,rt->t", left, left) + constant
+                loss[part] += backend.to_numpy(squares) / split.n_test / len(splits)
+    return total.astype(backend.to_numpy(held[:0]).dtype)

@@ -4,8 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from giblet.stats.array_backend import NumpyPredictions
-from giblet.stats.feature_ridge import LinearRidge, directions, solve
+from giblet.stats.feature_ridge import (
+    Choice,
+    LinearRidge,
+    average,
+    directions,
+    predictions,
+    solve,
+)
 
 _ALPHAS = np.logspace(-1, 6, 15)  # a kernel is 1 on its diagonal
 _ALONE = np.ones((1, 1))  # the only mixture of a single band
@@ -14,32 +20,20 @@ _FARTHEST = 2.0  # of the largest value in training TRs, of a column that varies
 _ABSURD = 10.0  # the same, of any column
 
 
-def fit_ridge(x: np.ndarray, y: np.ndarray, n_folds: int = 5):
-    """Himalaya ridge with intercept, ``x`` (n_samples, n_features) to ``y`` (n_samples, n_targets).
+def fit_ridge(x: np.ndarray, y: np.ndarray, n_folds: int = 5) -> LinearRidge:
+    """Ridge with intercept, ``x`` (n_samples, n_features) to ``y`` (n_samples, n_targets).
 
-    One penalty a target, chosen on contiguous folds (neighbouring TRs are alike). The model has
-    ``predict(x) → (n_samples, n_targets)``. With fewer features than
-    samples `giblet.stats.feature_ridge.solve` computes the same.
+    One penalty a target, the best on contiguous folds (neighbouring TRs are alike). The model has
+    ``predict(x) → (n_samples, n_targets)``.
     """
-    from himalaya.kernel_ridge import KernelRidgeCV
-
     x, y, folds = x.astype(np.float32), y.astype(np.float32), _contiguous(len(x), n_folds)
-    alphas = np.logspace(0, 7, 15)
-    if _narrow([x]):
-        return solve([x], y, folds, alphas, _ALONE)
-    model = KernelRidgeCV(alphas=alphas, cv=folds, fit_intercept=True, warn=False).fit(x, y)
-    return NumpyPredictions(model)
+    return solve([x], y, folds, np.logspace(0, 7, 15), _ALONE)
 
 
 def _contiguous(n_samples: int, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
     from sklearn.model_selection import KFold
 
     return list(KFold(min(n_folds, n_samples)).split(np.empty(n_samples)))
-
-
-def _narrow(bands: Sequence[np.ndarray]) -> bool:
-    """Whether weights of features cost less than those of samples."""
-    return sum(b.shape[1] for b in bands) < len(bands[0])
 
 
 def ridge_encoding(
@@ -110,15 +104,15 @@ def banded_ridge(
     *,
     n_iter: int = 20,
     seed: int = 0,
+    choice: Choice = average,
 ) -> np.ndarray:
     """BOLD of test TRs predicted by ridge with a penalty for each band and voxel.
 
-    himalaya's multiple-kernel ridge by random search (Dupré la Tour et al. 2022). Bands are scaled
-    by training TRs alone and divided by the root of their width, so that wide bands do not win by
-    width; columns that vary in fewer than 8 training TRs, and go beyond their range there in
-    others, are left out. A single band is plain ridge. Runs on the backend of
-    `giblet.stats.array_backend.ridge_backend`; with more training TRs than columns, by
-    `giblet.stats.feature_ridge.solve`.
+    The candidates (mixtures of bands and penalties) of himalaya's random search (Dupré la Tour et
+    al. 2022), averaged by their likelihood in ``folds``. Bands are scaled by training TRs alone and
+    divided by the root of their width, so that wide bands do not win by width; columns that vary in
+    fewer than 8 training TRs, and go beyond their range there in others, are left out. A single
+    band is plain ridge. Runs on the backend of `giblet.stats.array_backend.ridge_backend`.
 
     Parameters
     ----------
@@ -131,13 +125,16 @@ def banded_ridge(
         (`giblet.stats.cross_validation.purged_folds` with ``among=train``).
     n_iter
         Mixtures of bands that are tried.
+    choice
+        `giblet.stats.feature_ridge.average`, or ``best``: the best candidate alone.
 
     Returns
     -------
     predicted : (n_test, n_voxels) float32; NaN where BOLD has NaN in training TRs
     """
     columns = [band_columns(band, train) for band in bands]
-    return columns_ridge(columns, bold, train, test, folds, n_iter=n_iter, seed=seed)
+    search = {"n_iter": n_iter, "seed": seed, "choice": choice}
+    return columns_ridge(columns, bold, train, test, folds, **search)
 
 
 def band_columns(band: np.ndarray, train: np.ndarray) -> np.ndarray:
@@ -159,6 +156,7 @@ def columns_ridge(
     n_iter: int = 20,
     seed: int = 0,
     mixtures: np.ndarray | None = None,
+    choice: Choice = average,
 ) -> np.ndarray:
     """`banded_ridge` from the columns (n_trs, rank) of its bands, see `band_columns`.
 
@@ -169,9 +167,10 @@ def columns_ridge(
     whole = np.isfinite(bold[train]).all(axis=0)
     if mixtures is None:
         mixtures = _mixtures(len(columns), n_iter, seed)
-    ridge = _search([c[train] for c in columns], bold[train][:, whole], inner, mixtures)
     predicted = np.full((len(test), bold.shape[1]), np.nan, dtype=np.float32)
-    predicted[:, whole] = ridge.predict(np.concatenate([c[test] for c in columns], axis=1))
+    seen, new = [c[train] for c in columns], [c[test] for c in columns]
+    own = bold[train][:, whole]
+    predicted[:, whole] = predictions(seen, own, new, inner, _ALPHAS, mixtures, choice)
     return predicted
 
 
@@ -182,10 +181,11 @@ def banded_weights(
     n_folds: int = 5,
     n_iter: int = 20,
     seed: int = 0,
+    choice: Choice = average,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights of banded ridge: ``x @ weights + offsets`` is BOLD, with all bands side by side in x.
 
-    Penalties as `banded_ridge` has them, chosen on contiguous folds.
+    As of `banded_ridge`, on contiguous folds.
 
     Parameters
     ----------
@@ -203,7 +203,8 @@ def banded_weights(
     turns = [directions(x) for x in scaled]
     columns = [(x @ turn).astype(np.float32) for x, turn in zip(scaled, turns, strict=True)]
     mixtures = _mixtures(len(columns), n_iter, seed)
-    ridge = _search(columns, bold, _contiguous(len(bold), n_folds), mixtures)
+    folds = _contiguous(len(bold), n_folds)
+    ridge = solve(columns, bold, folds, _ALPHAS, mixtures, choice=choice)
     parts = np.split(ridge.weights, np.cumsum([turn.shape[1] for turn in turns])[:-1])
     weights = np.concatenate(
         [
@@ -213,15 +214,6 @@ def banded_weights(
     )
     means = np.concatenate([band.mean(axis=0) for band in bands])
     return weights, ridge.offsets - means @ weights
-
-
-def _search(
-    columns: Sequence[np.ndarray], y: np.ndarray, folds: list, mixtures: np.ndarray
-) -> LinearRidge:
-    """Ridge by the best of ``mixtures`` (n_mixtures, n_bands) of bands (n_samples, rank)."""
-    if _narrow(columns):
-        return solve(columns, y, folds, _ALPHAS, mixtures)
-    return _by_kernels(columns, y.astype(np.float32), folds, mixtures)
 
 
 def _mixtures(n_bands: int, n_iter: int, seed: int) -> np.ndarray:
@@ -238,26 +230,3 @@ def _mixtures(n_bands: int, n_iter: int, seed: int) -> np.ndarray:
     drawn = np.array(get_backend().to_numpy(drawn))
     drawn[0] = 1 / n_bands
     return drawn
-
-
-def _by_kernels(columns: Sequence[np.ndarray], y: np.ndarray, folds: list, mixtures: np.ndarray):
-    from himalaya.backend import get_backend
-    from himalaya.kernel_ridge import MultipleKernelRidgeCV
-
-    model = MultipleKernelRidgeCV(
-        kernels="precomputed",
-        solver="random_search",
-        solver_params={
-            "n_iter": mixtures,
-            "alphas": _ALPHAS,
-            "n_targets_batch": 2000,
-            "progress_bar": False,
-        },
-        fit_intercept=True,
-        cv=folds,
-    )
-    model.fit(np.stack([x @ x.T for x in columns]), y)
-    to_numpy = get_backend().to_numpy
-    dual, shares = to_numpy(model.dual_coef_), np.exp(to_numpy(model.deltas_))  # a share a band
-    weights = [x.T @ (dual * share) for x, share in zip(columns, shares, strict=True)]
-    return LinearRidge(np.concatenate(weights), to_numpy(model.intercept_), 1 / shares.sum(axis=0))

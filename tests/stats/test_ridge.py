@@ -12,7 +12,7 @@ from giblet.alignment.dataset import split_film
 from giblet.alignment.hrf import convolve_hrf
 from giblet.config.sections import SplitConfig
 from giblet.stats.cross_validation import purged_folds
-from giblet.stats.feature_ridge import directions
+from giblet.stats.feature_ridge import best, directions
 from giblet.stats.pearson import correlation
 from giblet.stats.permutation import phase_randomised
 from giblet.stats.ridge import (
@@ -23,6 +23,7 @@ from giblet.stats.ridge import (
     ridge_encoding,
     scale_by_training,
 )
+from giblet.stats.ridge_folds import KernelRows
 
 N_TRS, T_R = 300, 1.5
 ALPHAS = np.logspace(-1, 6, 15)
@@ -111,7 +112,7 @@ def test_one_band_is_scikit_learns_ridge_by_the_same_folds(bands, parts):
     scaled = (x - x[train].mean(axis=0)) / x[train].std(axis=0)
     folds = folds_within(train)
     inner = [tuple(np.searchsorted(train, part) for part in fold) for fold in folds]
-    predicted = banded_ridge([x], bold, train, test, folds)
+    predicted = banded_ridge([x], bold, train, test, folds, choice=best)
     for voxel in range(4):
         search = GridSearchCV(
             Ridge(), {"alpha": ALPHAS * x.shape[1]}, cv=inner, scoring="neg_mean_squared_error"
@@ -151,7 +152,8 @@ def test_banded_ridge_is_himalayas_in_feature_space(rng, bands, parts, width):
     )
     model.fit([x[train] for x in scaled], bold[train].astype(np.float32))
     expected = model.predict([x[test] for x in scaled])
-    predicted = banded_ridge(features, bold, train, test, folds, n_iter=8, seed=3)
+    search = {"n_iter": 8, "seed": 3, "choice": best}
+    predicted = banded_ridge(features, bold, train, test, folds, **search)
     np.testing.assert_allclose(predicted, expected, atol=5e-3)
 
 
@@ -171,8 +173,7 @@ def test_without_kernels_the_answer_is_theirs(rng, bands, parts, monkeypatch):
         yield fit_ridge(scaled[train], bold[train]).predict(scaled[test])
 
     own = list(predictions())
-    monkeypatch.setattr("giblet.stats.ridge._narrow", lambda bands: False)
-    monkeypatch.delattr("giblet.stats.ridge.solve")
+    monkeypatch.setattr("giblet.stats.feature_ridge.FeatureRows", KernelRows)
     for found, expected in zip(own, predictions(), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-3)
 
