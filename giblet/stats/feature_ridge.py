@@ -15,7 +15,7 @@ from giblet.stats.array_backend import array_functions
 from giblet.stats.ridge_folds import FeatureRows, KernelRows, RidgeFold, RidgeRows, parts
 
 _ROUNDING = 1e-7  # share of the largest power: float32 kernels do not resolve less
-_CORRELATED = 4.0  # TRs that tell as much as one independent one
+_CORRELATED = 2.0  # TRs that tell as much as one independent one
 _NEGLIGIBLE = 1e-3  # weight of a candidate beside the best
 
 
@@ -70,22 +70,27 @@ def best(losses: np.ndarray, alphas: np.ndarray, n_held: int) -> np.ndarray:
 def average(
     losses: np.ndarray, alphas: np.ndarray, n_held: int, correlated: float = _CORRELATED
 ) -> np.ndarray:
-    """Weights by likelihood: exp(−n / 2 · ln(loss / least loss)), which add up to 1.
+    """Weights by likelihood and prior, which add up to 1: the mean of all candidates.
 
-    The Gaussian likelihood of n independent held-out samples, n = ``n_held / correlated``:
-    neighbouring TRs are alike. A single best candidate is a winner by chance where little can be
-    explained. Candidates below a thousandth of the best are left out.
+    A single best candidate is a winner by chance where little can be explained. The likelihood is
+    Gaussian, exp(−n / 2 · ln(loss / least loss)), of n = ``n_held / correlated`` held-out samples:
+    neighbouring TRs are alike. The prior is uniform over mixtures, and over the share of variance
+    that a penalty expects a band's kernel of diagonal 1 to explain, 1 / (1 + alpha): on a
+    logarithmic grid of penalties alpha / (1 + alpha)². Without it, penalties at which wide bands
+    predict nothing would be most of the candidates. Candidates below a thousandth of the best are
+    left out.
 
     >>> losses = np.array([[[1.0], [1.02]], [[1.1], [2.0]]])
-    >>> average(losses, np.array([1.0, 10.0]), 400).ravel().round(2).tolist()
-    [0.73, 0.27, 0.0, 0.0]
+    >>> average(losses, np.array([1.0, 10.0]), 200).ravel().astype(float).round(2).tolist()
+    [0.88, 0.11, 0.01, 0.0]
     """
     tiny = np.finfo(np.float32).tiny
     least = losses.min(axis=(0, 1))
     ratio = np.log(np.maximum(losses, tiny) / np.maximum(least, tiny))
-    weights = np.exp(-n_held / (2 * correlated) * ratio).astype(np.float32)
-    weights[weights < _NEGLIGIBLE] = 0.0
-    return weights / weights.sum(axis=(0, 1))
+    prior = (alphas / (1 + alphas) ** 2)[:, None]
+    weights = prior * np.exp(-n_held / (2 * correlated) * ratio)
+    weights[weights < _NEGLIGIBLE * weights.max(axis=(0, 1))] = 0.0
+    return (weights / weights.sum(axis=(0, 1))).astype(np.float32)
 
 
 def solve(
