@@ -51,7 +51,8 @@ class PictureModelConfig(Section):
     name: str = Field(
         "none",
         min_length=1,
-        description='Hugging Face id with its commit, or folder, of an image or video model; "none"',
+        description="Hugging Face id with its commit, or folder, of an image or video model; "
+        '"none"',
     )
     layers: Literal["all"] | list[int | float] = Field(
         [0.25, 0.5, 0.75], min_length=1, description=_LAYERS
