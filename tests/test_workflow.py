@@ -74,7 +74,8 @@ VERBS = {rule: rule for rule in JOBS} | {
 def test_the_rules_are_those_that_were_agreed():
     assert RULES.keys() == {
         *("extract_codes", "extract_mel", "group_trs", "extract_video", "embed_text"),
-        *("sound_features", "word_features", "read_score", "score_features", "reconstruct_score"),
+        *("sound_features", "picture_features", "word_features"),
+        *("read_score", "score_features", "reconstruct_score"),
         *("simulate_bold", "load_bold", "convolve_hrf", "brain_quality", "sync_align"),
         *("train", "reconstruct", "reconstruct_audio", "report", "train_codec"),
         *("join_stimuli", "pretrain", "lesion", "codec_ladder", "leave_one_out", "calibration"),

@@ -47,6 +47,7 @@ COMMANDS = {  # in the order in which one uses them
         film.extract_video,
         film.embed_text,
         feature_spaces.sound_features,
+        feature_spaces.picture_features,
         feature_spaces.word_features,
         score.read_score,
         score.score_features,

@@ -37,6 +37,32 @@ def sound_features(film: Path, spaces: OutputFile, config: Config) -> None:
     save_arrays(arrays.assign_attrs(attrs), spaces)
 
 
+def picture_features(film: Path, spaces: OutputFile, config: Config) -> None:
+    """Compute layers of an image or video model (``picture_model``) on the film's video in TRs.
+
+    Example: giblet picture_features --film film.mp4 --spaces trs/picture_model.nc
+    """
+    import numpy as np
+
+    from giblet.film.modalities import SPACE_SETS
+    from giblet.film.picture_layers import PictureModel
+    from giblet.film.video import trs_of_pictures
+    from giblet.io.arrays import save_arrays
+    from giblet.io.checksums import fingerprint
+    from giblet.timing import tr_moments
+
+    own = config.picture_model
+    n_trs = trs_of_pictures(film, config.t_r)
+    n_trs = min(n_trs, config.max_trs or n_trs)
+    model = PictureModel(own.name, own.layers, own.clip_seconds)
+    values = model.features(film, tr_moments(n_trs, config.t_r, own.n_moments))
+    layers = np.split(values, np.cumsum(model.widths)[:-1], axis=1)
+    of_layers = {f"layer_{n}": layer for n, layer in zip(model.layers, layers, strict=True)}
+    arrays = SPACE_SETS["picture_model"].arrays(of_layers, n_trs)
+    attrs = {"t_r": config.t_r, "model": own.name, "input": fingerprint(film)}
+    save_arrays(arrays.assign_attrs(attrs), spaces)
+
+
 def word_features(
     annotations: Path, spaces: OutputFile, config: Config, film: Path | None = None
 ) -> None:

@@ -187,6 +187,8 @@ OPTIONS = {  # "command option" where an option means something else to a comman
     "score_features notes": "a table of the features of each note (.tsv)",
     "score_features trs": "features of the score in TRs (.nc)",
     "sound_features spaces": "features in TRs (.nc)",
+    "picture_features film": "the film, with video",
+    "picture_features spaces": "features in TRs (.nc)",
     "word_features film": "a film or sound, which sets the length; without: up to the last word",
     "word_features spaces": "features in TRs (.nc)",
     "sync_align aligned": "film, text and scans in TRs (.nc)",

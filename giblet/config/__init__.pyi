@@ -28,6 +28,7 @@ from .sections import (
 )
 from .trained_models import (
     MusicConfig as MusicConfig,
+    PictureModelConfig as PictureModelConfig,
     SoundModelConfig as SoundModelConfig,
     WordModelConfig as WordModelConfig,
 )

@@ -33,7 +33,12 @@ from giblet.config.sections import (
     VideoConfig,
     WordsConfig,
 )
-from giblet.config.trained_models import MusicConfig, SoundModelConfig, WordModelConfig
+from giblet.config.trained_models import (
+    MusicConfig,
+    PictureModelConfig,
+    SoundModelConfig,
+    WordModelConfig,
+)
 from giblet.errors import GibletError, nearest_name
 
 
@@ -131,6 +136,7 @@ class Config(Section):
     words: WordsConfig = WordsConfig()
     music: MusicConfig = MusicConfig()
     sound_model: SoundModelConfig = SoundModelConfig()
+    picture_model: PictureModelConfig = PictureModelConfig()
     word_model: WordModelConfig = WordModelConfig()
     scan: ScanConfig = ScanConfig()
     simulation: SimulationConfig = SimulationConfig()
@@ -232,8 +238,12 @@ class Config(Section):
         """Names of the sets of feature spaces that linear models read, as in their files."""
         words = self.word_model
         wanted = words.name != "none" or words.vectors is not None or words.form
-        sound = self.has_film and self.sound_model.name != "none"
-        return ["sound_model"] * sound + ["word_model"] * (wanted and self.has_annotations)
+        used = {
+            "sound_model": self.has_film and self.sound_model.name != "none",
+            "picture_model": self.has_film and self.picture_model.name != "none",
+            "word_model": wanted and self.has_annotations,
+        }
+        return [name for name, is_used in used.items() if is_used]
 
     @property
     def bold_source(self) -> str:

@@ -45,6 +45,24 @@ class SoundModelConfig(Section):
     context_seconds: float = Field(5.0, ge=0, description="read before and after it")
 
 
+class PictureModelConfig(Section):
+    """Layers of an image or video model as feature spaces of the linear models."""
+
+    name: str = Field(
+        "none",
+        min_length=1,
+        description="Hugging Face id with its commit, or folder, of an image or video model; "
+        '"none"',
+    )
+    layers: Literal["all"] | list[int | float] = Field(
+        [0.25, 0.5, 0.75], min_length=1, description=_LAYERS
+    )
+    n_moments: PositiveInt = Field(4, description="evenly spaced in each TR")
+    clip_seconds: PositiveFloat = Field(
+        2.0, description="that a video model sees around each moment"
+    )
+
+
 class WordModelConfig(Section):
     """Words in context, and static vectors, as feature spaces of the linear models."""
 

@@ -19,7 +19,7 @@ from giblet.evaluation.decoding import lagged, lags_in_trs
 from giblet.evaluation.nulls import null_shifts, shifted_shares
 from giblet.evaluation.scores import reliable_voxels
 from giblet.stats.cross_validation import purged_folds
-from giblet.stats.encoding_maps import ClockGroup, Fold
+from giblet.stats.encoding_maps import ClockGroup, Fold, centred_by_run
 from giblet.stats.level_encoding import RELIABLE, Key, RegionScores, encode_levels
 from giblet.stats.ridge import fit_ridge, scale_by_training
 from giblet.timing import trs_for
@@ -49,7 +49,8 @@ def level_profile(
     Parameters
     ----------
     groups
-        ``bands``: (space, level) → (n_trs, n_features), convolved with the HRF.
+        ``bands``: (space, level) → (n_trs, n_features), convolved with the HRF; centred here by
+        run, on training TRs, as BOLD is.
     targets
         (space, level) → (n_trs, n_features), means over the TRs, not convolved: these are decoded.
     data
@@ -86,6 +87,7 @@ def level_profile(
     scored = np.any([*used.values()], axis=0)
     within = {name: members[scored] for name, members in used.items()}
     fold = Fold(train, test, _inner_folds(train, t_r, len(data.part)))
+    groups = centred_by_run(groups, data.run, data.part == "train")
     limits = {name: _mean_ceiling(ceiling[:, members]) for name, members in used.items()}
     decoded = {
         name: _identified(bold[..., members], targets, data, t_r, decoding, seed)

@@ -16,7 +16,13 @@ from giblet.errors import GibletError
 from giblet.evaluation.fold_maps import with_fold_intervals
 from giblet.evaluation.group_maps import group_maps
 from giblet.film.text import NO_WORDS
-from giblet.stats.encoding_maps import ClockGroup, group_by_clock, held_out_folds, linear_maps
+from giblet.stats.encoding_maps import (
+    ClockGroup,
+    centred_by_run,
+    group_by_clock,
+    held_out_folds,
+    linear_maps,
+)
 from giblet.stats.intersubject import agreement, explainable_variance, repeat_ceiling
 from giblet.stats.permutation import false_discovery_rate
 from giblet.timing import trs_for
@@ -107,7 +113,7 @@ def brain_quality(
         warnings += after_film_warnings(n_scanned, n_trs, max_trs)
     warnings += [] if "text" in regressors else [NO_WORDS]
     groups = clock_groups(bands, match, scans["film_time"].values)
-    groups = [ClockGroup(g.subjects, _centred(g.bands, match.runs)) for g in groups]
+    groups = centred_by_run(groups, match.runs)
     quality = _agreement(scans, match, block_values, n_permutations, seed)
     nulls = quality["isc_nulls"].values if "isc_nulls" in quality else None
     quality = quality.drop_vars("isc_nulls", errors="ignore")
@@ -174,19 +180,6 @@ def clock_groups(bands: dict, match: Match, film_time: np.ndarray) -> list[Clock
         key = b"".join(band.tobytes() for band in own.values())
         groups.setdefault(key, ClockGroup([], own)).subjects.append(s)
     return list(groups.values())
-
-
-def _centred(bands: dict[str, np.ndarray], runs: np.ndarray) -> dict[str, np.ndarray]:
-    """Regressors (n_trs, n_features) minus their mean in each run: BOLD has none there.
-
-    What differs between runs alone would be fitted, and predicted, as an offset.
-    """
-    bands = {name: band.copy() for name, band in bands.items()}
-    for run in np.unique(runs):
-        here = runs == run
-        for band in bands.values():
-            band[here] -= band[here].mean(axis=0)
-    return bands
 
 
 def _repeated(scans, match: Match, block_values: int) -> dict:

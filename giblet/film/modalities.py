@@ -203,7 +203,7 @@ class SpaceSet:
         return arrays.assign_coords({f"{self.name}_space": (self.columns, names)})
 
 
-SPACE_SETS = {name: SpaceSet(name) for name in ("sound_model", "word_model")}
+SPACE_SETS = {name: SpaceSet(name) for name in ("sound_model", "picture_model", "word_model")}
 
 
 def beside_sound() -> dict[str, Modality]:

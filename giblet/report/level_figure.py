@@ -20,6 +20,7 @@ SPACES = {
     "cumulated": "codebooks up to",
     "kind": "kind of codebook",
     "sound_model": "layers of the sound model",
+    "picture_model": "layers of the picture model",
     "word_model": "spaces of the word model",
 }
 _VALUE, _REGIONS = "#1b82c5", ("#D55E00", "#CC79A7", "#009E73")

@@ -34,6 +34,7 @@ BANDS = (
     {one.name: f"{SOUND.label} ({one.label})" for one in FEATURE_TYPES.values()}
     | {one.name: one.label for one in MODALITIES.values() if one is not SOUND}
     | {f"sound_model_layer_{n}": f"sound model, layer {n}" for n in range(MOST_LAYERS)}
+    | {f"picture_model_layer_{n}": f"picture model, layer {n}" for n in range(MOST_LAYERS)}
     | {f"word_model_layer_{n}": f"language model, layer {n}" for n in range(MOST_LAYERS)}
     | {f"score_{space}": f"score, {label}" for space, (label, _) in SPACES.items()}
     | {"word_model_prediction": "surprisal of words", "word_model_form": "form of words"}

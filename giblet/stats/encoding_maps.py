@@ -50,6 +50,41 @@ def group_by_clock(
     return groups
 
 
+_FEWEST_TRS = 10  # of a run, for a mean of its own, as BOLD is z-scored
+
+
+def centred_by_run(
+    groups: Sequence[ClockGroup], runs: np.ndarray, is_train: np.ndarray | None = None
+) -> list[ClockGroup]:
+    """Bands minus their mean in each run: BOLD that was z-scored by run has none there.
+
+    What differs between runs alone would be fitted, and predicted, as an offset.
+
+    Parameters
+    ----------
+    runs : (n_trs,)
+        Label of the run of each TR.
+    is_train : (n_trs,) bool, optional
+        Means are of these TRs alone; in a run with fewer than 10 of them, of those of all runs. By
+        default of all TRs of a run.
+    """
+    sources = {}
+    for run in np.unique(runs):
+        source = runs == run
+        if is_train is not None:
+            source = source & is_train
+            source = source if source.sum() >= _FEWEST_TRS else is_train
+        sources[run] = source
+    centred = []
+    for group in groups:
+        bands = {name: band.copy() for name, band in group.bands.items()}
+        for name, band in bands.items():
+            for run, source in sources.items():
+                band[runs == run] -= group.bands[name][source].mean(axis=0)
+        centred.append(ClockGroup(group.subjects, bands))
+    return centred
+
+
 def held_out_folds(runs: np.ndarray, gap_trs: int, n_folds: int = 1) -> list[Fold]:
     """Whole runs, or blocks of a single one, with a gap; GibletError where TRs are too few.
 

@@ -1,21 +1,22 @@
-"""Banded ridge by weights of features, or of samples (kernels) where there are fewer of those.
+"""Banded ridge by random search: in feature space or by kernels, whichever is smaller.
 
-The result is that of himalaya's random search (Dupré la Tour et al. 2022; the same mixtures,
-penalties and folds). It takes less time: predictions are scored while they are in the processor's
-cache, and weights are computed once, for the mixture that was chosen.
+The candidates are those of himalaya's random search (Dupré la Tour et al. 2022): the same mixtures
+of bands, penalties and folds. A target's solution is its best candidate, or the mean of all of
+them by their likelihood.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from giblet.stats.array_backend import array_functions
+from giblet.stats.ridge_folds import FeatureRows, KernelRows, RidgeFold, RidgeRows, parts
 
-_IN_CACHE = 250_000  # predictions that are scored at once on a processor
-_ON_GPU = 30_000_000  # and on a GPU
 _ROUNDING = 1e-7  # share of the largest power: float32 kernels do not resolve less
+_CORRELATED = 2.0  # TRs that tell as much as one independent one
+_NEGLIGIBLE = 1e-3  # weight of a candidate beside the best
 
 
 def directions(train: np.ndarray) -> np.ndarray:
@@ -23,8 +24,13 @@ def directions(train: np.ndarray) -> np.ndarray:
 
     Products of training rows with any others are kept by ``x @ directions(train)``.
     """
-    _left, sizes, right = np.linalg.svd(train, full_matrices=False)
-    return right[sizes**2 > _ROUNDING * sizes.max(initial=0.0) ** 2].T
+    x = train.astype(np.float64)
+    is_wide = x.shape[1] > len(x)
+    powers, vectors = np.linalg.eigh(x @ x.T if is_wide else x.T @ x)
+    kept = powers > _ROUNDING * powers.max(initial=0.0)
+    if is_wide:
+        return x.T @ (vectors[:, kept] / np.sqrt(powers[kept]))
+    return vectors[:, kept]
 
 
 @dataclass(frozen=True)
@@ -40,80 +46,51 @@ class LinearRidge:
         return x @ self.weights + self.offsets
 
 
-class _ByFeatures:
-    """One fold, by products of features (n_features, n_features); arrays of the backend.
+# losses (n_mixtures, n_alphas, n_targets), alphas, number of held-out samples → weights alike
+Choice = Callable[[np.ndarray, np.ndarray, int], np.ndarray]
 
-    ``seen`` (n_features, n_targets): products of training rows with targets. ``target`` (n_rows,
-    n_targets): of test rows. Where there are more of these than features they are rotated, and the
-    part of the target that no weights can predict is left out.
+
+def best(losses: np.ndarray, alphas: np.ndarray, n_held: int) -> np.ndarray:
+    """Weight 1 for the candidate of least loss, as himalaya chooses it.
+
+    Of equal penalties the larger one, of equal mixtures the first.
     """
-
-    def __init__(self, bands: Sequence[Any], y: Any, train: np.ndarray, test: np.ndarray):
-        arrays, backend = array_functions()
-        x = arrays.concatenate(list(bands), axis=1)
-        middle, level = x[train].mean(axis=0), y[train].mean(axis=0)
-        own, self._held, self.target = x[train] - middle, x[test] - middle, y[test] - level
-        self.n_test = len(test)
-        if self.n_test > x.shape[1]:
-            turn, self._held = arrays.linalg.qr(self._held)
-            self.target = turn.T @ self.target
-        exact = backend.asarray(own, dtype="float64")
-        self._gram, self.seen = exact.T @ exact, own.T @ (y[train] - level)
-        self._owners = np.repeat(np.arange(len(bands)), [band.shape[1] for band in bands])
-
-    def _roots(self, mixture: np.ndarray) -> Any:
-        return array_functions()[1].asarray(np.sqrt(mixture)[self._owners], dtype="float64")
-
-    def turned(self, mixture: np.ndarray) -> tuple[Any, Any]:
-        """Powers (rank,) and directions (n_features, rank), float64, of features times the root of
-        their band's share in ``mixture`` (n_bands,)."""
-        wide = self._roots(mixture)
-        values, vectors = array_functions()[0].linalg.eigh(self._gram * (wide[:, None] * wide))
-        return values.clip(0), wide[:, None] * vectors
-
-    def held(self, mixture: np.ndarray, vectors: Any) -> Any:
-        """Test rows in these directions: (n_rows, rank)."""
-        return self._held @ vectors
-
-    def weights(self, mixture: np.ndarray, coefficients: Any) -> Any:
-        """Of features (n_features, n_targets)."""
-        return coefficients
+    scores = 1e-10 * np.log(alphas)[:, None] - losses.astype(np.float64)
+    largest, penalties = scores.max(axis=1), scores.argmax(axis=1)  # (n_mixtures, n_targets)
+    targets = np.arange(losses.shape[2])
+    which, so_far = np.zeros(len(targets), dtype=int), np.full(len(targets), -np.inf)
+    for n, own in enumerate(largest):
+        better = own > so_far + np.finfo(np.float32).eps
+        which[better], so_far[better] = n, own[better]
+    weights = np.zeros(losses.shape, dtype=np.float32)
+    weights[which, penalties[which, targets], targets] = 1.0
+    return weights
 
 
-class _ByKernels:
-    """The same by products of training rows: kernels (n_bands, n_train, n_train)."""
+def average(
+    losses: np.ndarray, alphas: np.ndarray, n_held: int, correlated: float = _CORRELATED
+) -> np.ndarray:
+    """Weights by likelihood and prior, which add up to 1: the mean of all candidates.
 
-    def __init__(self, bands: Sequence[Any], y: Any, train: np.ndarray, test: np.ndarray):
-        arrays, _backend = array_functions()
-        level = y[train].mean(axis=0)
-        self._own = [band[train] - band[train].mean(axis=0) for band in bands]
-        rest = [band[test] - band[train].mean(axis=0) for band in bands]
-        self._kernels = arrays.stack([x @ x.T for x in self._own])
-        pairs = zip(rest, self._own, strict=True)
-        self._held = arrays.stack([x @ own.T for x, own in pairs])
-        self.seen, self.target, self.n_test = y[train] - level, y[test] - level, len(test)
+    A single best candidate is a winner by chance where little can be explained. The likelihood is
+    Gaussian, exp(−n / 2 · ln(loss / least loss)), of n = ``n_held / correlated`` held-out samples:
+    neighbouring TRs are alike. The prior is uniform over mixtures, and over the share of variance
+    that a penalty expects a band's kernel of diagonal 1 to explain, 1 / (1 + alpha): on a
+    logarithmic grid of penalties alpha / (1 + alpha)². Without it, penalties at which wide bands
+    predict nothing would be most of the candidates. Candidates below a thousandth of the best are
+    left out.
 
-    def _mixed(self, kernels: Any, mixture: np.ndarray) -> Any:
-        arrays, backend = array_functions()
-        return arrays.einsum("b,bij->ij", backend.asarray_like(mixture, kernels), kernels)
-
-    def turned(self, mixture: np.ndarray) -> tuple[Any, Any]:
-        """Powers (n_train,) and directions (n_train, n_train) of the mixed kernel."""
-        kernel = self._mixed(self._kernels, mixture)
-        values, vectors = array_functions()[0].linalg.eigh(kernel)
-        return values.clip(0), vectors
-
-    def held(self, mixture: np.ndarray, vectors: Any) -> Any:
-        """Test rows in these directions: (n_test, n_train)."""
-        return self._mixed(self._held, mixture) @ vectors
-
-    def weights(self, mixture: np.ndarray, coefficients: Any) -> Any:
-        """Of features (n_features, n_targets), from those of training rows."""
-        parts = zip(mixture.tolist(), self._own, strict=True)
-        return array_functions()[0].concatenate([m * (x.T @ coefficients) for m, x in parts])
-
-
-_Fold = _ByFeatures | _ByKernels
+    >>> losses = np.array([[[1.0], [1.02]], [[1.1], [2.0]]])
+    >>> average(losses, np.array([1.0, 10.0]), 200).ravel().astype(float).round(2).tolist()
+    [0.88, 0.11, 0.01, 0.0]
+    """
+    tiny = np.finfo(np.float32).tiny
+    least = losses.min(axis=(0, 1))
+    ratio = np.log(np.maximum(losses, tiny) / np.maximum(least, tiny))
+    prior = (alphas / (1 + alphas) ** 2)[:, None]
+    weights = prior * np.exp(-n_held / (2 * correlated) * ratio)
+    weights[weights < _NEGLIGIBLE * weights.max(axis=(0, 1))] = 0.0
+    return (weights / weights.sum(axis=(0, 1))).astype(np.float32)
 
 
 def solve(
@@ -123,12 +100,12 @@ def solve(
     alphas: np.ndarray,
     mixtures: np.ndarray,
     precision: str = "float32",
+    choice: Choice = best,
 ) -> LinearRidge:
-    """Ridge with intercept by the mixture and the penalty of least squared error over ``folds``.
+    """Ridge with intercept by the mixtures and penalties of least squared error over ``folds``.
 
-    By products of features where there are fewer of them than samples, else by kernels; both are
-    the same. On the backend of `giblet.stats.array_backend.ridge_backend`; with ``precision``
-    float64 all of them give the same, to the rounding of float64.
+    On the backend of `giblet.stats.array_backend.ridge_backend`; with ``precision`` float64 all
+    of them give the same, to the rounding of float64.
 
     Parameters
     ----------
@@ -138,90 +115,88 @@ def solve(
     alphas : penalties; each target has its own
     mixtures : (n_mixtures, n_bands), of the bands' kernels
     precision : of the losses, by which penalties are chosen
+    choice : `best` or `average`
     """
-    _arrays, backend = array_functions()
-    kind = _ByFeatures if is_narrow(bands) else _ByKernels
-    bands, y = [band.astype(precision) for band in bands], y.astype(precision)
-    columns, targets = [backend.asarray(band) for band in bands], backend.asarray(y)
-    splits = [kind(columns, targets, *fold) for fold in folds]
-    which, penalties = _choose(splits, mixtures, np.asarray(alphas), y.shape[1], precision)
-    weights = _weights(kind, bands, y, mixtures, which, penalties)
-    x = np.concatenate(bands, axis=1)
-    middle, level = (values.mean(axis=0, dtype=np.float64) for values in (x, y))
-    return LinearRidge(weights, level - middle @ weights, penalties)
+    weights, chosen = _mapped(None, bands, y, folds, alphas, mixtures, precision, choice)
+    middle = np.concatenate([band.mean(axis=0, dtype=np.float64) for band in bands])
+    level = y.mean(axis=0, dtype=np.float64)
+    penalties = np.asarray(alphas)[chosen.sum(axis=0).argmax(axis=0)]
+    return LinearRidge(weights, level - middle @ weights, penalties.astype(precision))
 
 
-def is_narrow(bands: Sequence[np.ndarray]) -> bool:
-    """Whether weights of features cost less than those of samples."""
-    return sum(b.shape[1] for b in bands) < len(bands[0])
-
-
-def _weights(
-    kind: type[_Fold],
+def predictions(
     bands: Sequence[np.ndarray],
     y: np.ndarray,
-    mixtures: np.ndarray,
-    which: np.ndarray,
-    penalties: np.ndarray,
-) -> np.ndarray:
-    """Weights (n_features, n_targets) float64 by each target's mixture and penalty."""
-    _arrays, backend = array_functions()
-    everything = np.arange(len(y))
-    columns = [backend.asarray(band, dtype="float64") for band in bands]
-    # small weights beside large offsets: products in the precision of y, sums in float64
-    whole = kind(columns, backend.asarray(y, dtype="float64"), everything, everything[:0])
-    weights = np.zeros((sum(band.shape[1] for band in bands), y.shape[1]))
-    for n in np.unique(which):
-        chosen = np.flatnonzero(which == n)
-        values, vectors = whole.turned(mixtures[n])
-        added = backend.asarray(penalties[chosen], dtype="float64")
-        shrunk = (vectors.T @ whole.seen[:, chosen]) / (values[:, None] + added)
-        weights[:, chosen] = backend.to_numpy(whole.weights(mixtures[n], vectors @ shrunk))
-    return weights
-
-
-def _choose(
-    splits: Sequence[_Fold],
-    mixtures: np.ndarray,
+    new: Sequence[np.ndarray],
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
     alphas: np.ndarray,
-    n_targets: int,
+    mixtures: np.ndarray,
+    choice: Choice = best,
+) -> np.ndarray:
+    """What `solve` predicts of ``new`` bands (n_new, n_features): (n_new, n_targets).
+
+    Without weights of all features, which take more memory.
+    """
+    rows = [b - own.mean(axis=0) for b, own in zip(new, bands, strict=True)]
+    together = np.concatenate(rows, axis=1)
+    found, _chosen = _mapped(together, bands, y, folds, alphas, mixtures, "float32", choice)
+    return found + y.mean(axis=0, dtype=np.float64)
+
+
+def _mapped(
+    new: np.ndarray | None,
+    bands: Sequence[np.ndarray],
+    y: np.ndarray,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    alphas: np.ndarray,
+    mixtures: np.ndarray,
     precision: str,
+    choice: Choice,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The index of the best mixture and the best penalty of each target, (n_targets,) each."""
-    best, which = np.full(n_targets, -np.inf), np.zeros(n_targets, dtype=int)
-    penalties = np.ones(n_targets, dtype=precision)
-    for n, mixture in enumerate(mixtures):
-        scores = np.mean([_scores(split, mixture, alphas, precision) for split in splits], axis=0)
-        scores += 1e-10 * np.log(alphas)[:, None]  # prefers the larger of equal penalties
-        better = scores.max(axis=0) > best + np.finfo(np.float32).eps
-        best[better], which[better] = scores.max(axis=0)[better], n
-        penalties[better] = alphas[scores.argmax(axis=0)[better]]
-    return which, penalties
+    """``new`` (n_new, n_features) @ weights: (n_new, n_targets), and the candidates' weights.
 
-
-def _scores(split: _Fold, mixture: np.ndarray, alphas: np.ndarray, precision: str) -> np.ndarray:
-    """Negative squared error of each penalty, up to a constant: (n_alphas, n_targets)."""
+    None: the weights themselves.
+    """
     _arrays, backend = array_functions()
-    turned = split.turned(mixture)
-    values, vectors = (backend.asarray(part, dtype=precision) for part in turned)
-    added = backend.asarray(alphas, dtype=precision)[:, None]
-    # (n_alphas, n_rows, rank)
-    shrunk = split.held(mixture, vectors) / (values + added)[:, None]
-    n_alphas, n_rows, rank = shrunk.shape
-    shrunk, losses = shrunk.reshape(-1, rank), np.empty((n_alphas, split.seen.shape[1]))
-    for part in _parts(losses.shape[1], n_alphas * n_rows):
-        predicted = shrunk @ (vectors.T @ split.seen[:, part])
-        left = predicted.reshape(n_alphas, n_rows, -1)
-        left -= split.target[:, part]
-        left *= left
-        losses[:, part] = backend.to_numpy(left.sum(axis=1))
-    return -losses / split.n_test
+    is_narrow = sum(band.shape[1] for band in bands) < len(y)
+    rows: RidgeRows = (FeatureRows if is_narrow else KernelRows)(bands, y, precision)
+    alphas = np.asarray(alphas)
+    splits = [rows.fold(*fold) for fold in folds]
+    losses = np.stack([_losses(rows.mixed(m), splits, alphas, y.shape[1]) for m in mixtures])
+    del splits
+    weights = choice(losses, alphas, sum(len(test) for _train, test in folds))
+    everything = np.arange(len(y))
+    whole = rows.fold(everything, everything[:0])
+    found = np.zeros((sum(b.shape[1] for b in bands) if new is None else len(new), y.shape[1]))
+    for mixture, own in zip(mixtures, weights, strict=True):
+        used = np.flatnonzero(own.any(axis=0))
+        if not len(used):
+            continue
+        values, vectors, _held = whole.turned(rows.mixed(mixture))
+        along = rows.along(new, mixture, vectors)
+        shrunk = 1 / (values[:, None] + backend.asarray(alphas, dtype=along.dtype))
+        for part in parts(len(used)):
+            targets = used[part]
+            shares = backend.asarray(own[:, targets], dtype=along.dtype)
+            seen = backend.asarray(whole.projected(vectors, targets), dtype=along.dtype)
+            found[:, targets] += backend.to_numpy(along @ (seen * (shrunk @ shares)))
+    return found, weights
 
 
-def _parts(n_targets: int, n_predicted: int) -> Iterator[slice]:
-    """Targets that are scored at once, where each has ``n_predicted`` numbers."""
-    _arrays, backend = array_functions()
-    at_once = _ON_GPU if backend.name == "torch_cuda" else _IN_CACHE
-    width = max(128, at_once // max(1, n_predicted))
-    for start in range(0, n_targets, width):
-        yield slice(start, start + width)
+def _losses(
+    mixed: Any, splits: Sequence[RidgeFold], alphas: np.ndarray, n_targets: int
+) -> np.ndarray:
+    """Squared error of each penalty, the mean over folds: (n_alphas, n_targets)."""
+    arrays, backend = array_functions()
+    total = np.zeros((len(alphas), n_targets))
+    for split in splits:
+        values, vectors, held = split.turned(mixed)
+        values, vectors = (backend.asarray(part, dtype=held.dtype) for part in (values, vectors))
+        for part in parts(n_targets):
+            seen, target = split.projected(vectors, part), split.target(part)
+            constant = split.lost(part)
+            for loss, alpha in zip(total, alphas.tolist(), strict=True):
+                left = target - (held / (values + alpha)) @ seen
+                squares = arrays.einsum("rt,rt->t", left, left) + constant
+                loss[part] += backend.to_numpy(squares) / split.n_test / len(splits)
+    return total.astype(backend.to_numpy(held[:0]).dtype)

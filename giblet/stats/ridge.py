@@ -4,8 +4,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from giblet.stats.array_backend import NumpyPredictions
-from giblet.stats.feature_ridge import directions, is_narrow, solve
+from giblet.stats.feature_ridge import (
+    Choice,
+    LinearRidge,
+    average,
+    directions,
+    predictions,
+    solve,
+)
 
 _ALPHAS = np.logspace(-1, 6, 15)  # a kernel is 1 on its diagonal
 _ALONE = np.ones((1, 1))  # the only mixture of a single band
@@ -14,21 +20,14 @@ _FARTHEST = 2.0  # of the largest value in training TRs, of a column that varies
 _ABSURD = 10.0  # the same, of any column
 
 
-def fit_ridge(x: np.ndarray, y: np.ndarray, n_folds: int = 5):
-    """Himalaya ridge with intercept, ``x`` (n_samples, n_features) to ``y`` (n_samples, n_targets).
+def fit_ridge(x: np.ndarray, y: np.ndarray, n_folds: int = 5) -> LinearRidge:
+    """Ridge with intercept, ``x`` (n_samples, n_features) to ``y`` (n_samples, n_targets).
 
-    One penalty a target, chosen on contiguous folds (neighbouring TRs are alike). The model has
-    ``predict(x) → (n_samples, n_targets)``. With fewer features than
-    samples `giblet.stats.feature_ridge.solve` computes the same.
+    One penalty a target, the best on contiguous folds (neighbouring TRs are alike). The model has
+    ``predict(x) → (n_samples, n_targets)``.
     """
-    from himalaya.kernel_ridge import KernelRidgeCV
-
     x, y, folds = x.astype(np.float32), y.astype(np.float32), _contiguous(len(x), n_folds)
-    alphas = np.logspace(0, 7, 15)
-    if is_narrow([x]):
-        return solve([x], y, folds, alphas, _ALONE)
-    model = KernelRidgeCV(alphas=alphas, cv=folds, fit_intercept=True, warn=False).fit(x, y)
-    return NumpyPredictions(model)
+    return solve([x], y, folds, np.logspace(0, 7, 15), _ALONE)
 
 
 def _contiguous(n_samples: int, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -105,14 +104,15 @@ def banded_ridge(
     *,
     n_iter: int = 20,
     seed: int = 0,
+    choice: Choice = average,
 ) -> np.ndarray:
     """BOLD of test TRs predicted by ridge with a penalty for each band and voxel.
 
-    himalaya's multiple-kernel ridge by random search (Dupré la Tour et al. 2022). Bands are scaled
-    by training TRs alone and divided by the root of their width, so that wide bands do not win by
-    width; columns that vary in fewer than 8 training TRs, and go beyond their range there in
-    others, are left out. A single band is plain ridge. `giblet.stats.feature_ridge.solve` computes
-    it, on the backend of `giblet.stats.array_backend.ridge_backend`.
+    The candidates (mixtures of bands and penalties) of himalaya's random search (Dupré la Tour et
+    al. 2022), averaged by their likelihood in ``folds``. Bands are scaled by training TRs alone and
+    divided by the root of their width, so that wide bands do not win by width; columns that vary in
+    fewer than 8 training TRs, and go beyond their range there in others, are left out. A single
+    band is plain ridge. Runs on the backend of `giblet.stats.array_backend.ridge_backend`.
 
     Parameters
     ----------
@@ -125,13 +125,16 @@ def banded_ridge(
         (`giblet.stats.cross_validation.purged_folds` with ``among=train``).
     n_iter
         Mixtures of bands that are tried.
+    choice
+        `giblet.stats.feature_ridge.average`, or ``best``: the best candidate alone.
 
     Returns
     -------
     predicted : (n_test, n_voxels) float32; NaN where BOLD has NaN in training TRs
     """
     columns = [band_columns(band, train) for band in bands]
-    return columns_ridge(columns, bold, train, test, folds, n_iter=n_iter, seed=seed)
+    search = {"n_iter": n_iter, "seed": seed, "choice": choice}
+    return columns_ridge(columns, bold, train, test, folds, **search)
 
 
 def band_columns(band: np.ndarray, train: np.ndarray) -> np.ndarray:
@@ -153,19 +156,21 @@ def columns_ridge(
     n_iter: int = 20,
     seed: int = 0,
     mixtures: np.ndarray | None = None,
+    choice: Choice = average,
 ) -> np.ndarray:
     """`banded_ridge` from the columns (n_trs, rank) of its bands, see `band_columns`.
 
     ``mixtures`` (n_mixtures, n_bands), shares above 0 that add up to 1: those that are tried
     instead of ``n_iter`` random ones.
     """
-    inner = [(np.searchsorted(train, a), np.searchsorted(train, b)) for a, b in folds]
+    inner = [tuple(np.searchsorted(train, part) for part in fold) for fold in folds]
     whole = np.isfinite(bold[train]).all(axis=0)
     if mixtures is None:
         mixtures = _mixtures(len(columns), n_iter, seed)
-    ridge = solve([c[train] for c in columns], bold[train][:, whole], inner, _ALPHAS, mixtures)
     predicted = np.full((len(test), bold.shape[1]), np.nan, dtype=np.float32)
-    predicted[:, whole] = ridge.predict(np.concatenate([c[test] for c in columns], axis=1))
+    seen, new = [c[train] for c in columns], [c[test] for c in columns]
+    own = bold[train][:, whole]
+    predicted[:, whole] = predictions(seen, own, new, inner, _ALPHAS, mixtures, choice)
     return predicted
 
 
@@ -176,10 +181,11 @@ def banded_weights(
     n_folds: int = 5,
     n_iter: int = 20,
     seed: int = 0,
+    choice: Choice = average,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights of banded ridge: ``x @ weights + offsets`` is BOLD, with all bands side by side in x.
 
-    Penalties as `banded_ridge` has them, chosen on contiguous folds.
+    As of `banded_ridge`, on contiguous folds.
 
     Parameters
     ----------
@@ -197,7 +203,8 @@ def banded_weights(
     turns = [directions(x) for x in scaled]
     columns = [(x @ turn).astype(np.float32) for x, turn in zip(scaled, turns, strict=True)]
     mixtures = _mixtures(len(columns), n_iter, seed)
-    ridge = solve(columns, bold, _contiguous(len(bold), n_folds), _ALPHAS, mixtures)
+    folds = _contiguous(len(bold), n_folds)
+    ridge = solve(columns, bold, folds, _ALPHAS, mixtures, choice=choice)
     parts = np.split(ridge.weights, np.cumsum([turn.shape[1] for turn in turns])[:-1])
     weights = np.concatenate(
         [

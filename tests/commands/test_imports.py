@@ -11,8 +11,9 @@ HEAVY |= {"lightning", "snakemake", "librosa", "torchmetrics", "himalaya", "numb
 TABLES = {"pandas", "xarray"}
 LIGHT = """
 doctor, init, join_stimuli, extract_codes, extract_mel, group_trs, extract_video, embed_text
-sound_features, word_features, read_score, score_features, simulate_bold, load_bold, convolve_hrf
-export, listening_test make, listening_test score, codec evaluate, codec compress, codec decompress
+sound_features, picture_features, word_features, read_score, score_features, simulate_bold
+load_bold, convolve_hrf, export, listening_test make, listening_test score, codec evaluate
+codec compress, codec decompress
 """
 OF_MODELS = """
 sync_align, brain_quality, reconstruct, reconstruct_score, lesion, export_predictions

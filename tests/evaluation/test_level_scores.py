@@ -1,5 +1,7 @@
 """The level that SIMULATED brains answer to is the one that the profile finds."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -136,6 +138,28 @@ def test_the_planted_level_is_found(space, planted):
     if space == "codebook":
         assert peak_levels(scores, "unique")["level"].item() == str(planted)
         assert row["identification_10way"] > 0.3 > scores["identification_10way"].median()
+
+
+def test_what_differs_between_runs_alone_predicts_nothing():
+    """Features of one run lie 50 deviations higher; BOLD has the same mean in every run."""
+    levels, groups, data = draw("codebook", 3, seed=1, noise=1.0)
+    run = np.repeat(["1", "2", "1"], [80, 80, 80])
+    moved = {key: band + 50 * (run == "2")[:, None] for key, band in groups[0].bands.items()}
+    data = replace(data, run=run)
+    bold = data.bold.numpy()
+    for one in ("1", "2"):
+        here, seen = run == one, (run == one) & (PARTS == "train")
+        bold[:, here] -= bold[:, seen].mean(axis=1, keepdims=True)
+    ceiling = np.full(data.bold.shape[::2], 5**-0.5)
+    decoding = DecodingConfig(voxel_share=1.0, n_permutations=50)
+    found = [
+        level_profile([ClockGroup(groups[0].subjects, bands)], levels, data, {}, ceiling, T_R,
+                      decoding)
+        for bands in (groups[0].bands, moved)
+    ]  # fmt: skip
+    for score in ("r", "unique"):
+        np.testing.assert_allclose(found[1][score], found[0][score], atol=2e-3)
+    assert peak_levels(found[1])["level"].item() == "3"
 
 
 def test_regions_have_their_own_scores():

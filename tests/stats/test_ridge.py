@@ -12,7 +12,7 @@ from giblet.alignment.dataset import split_film
 from giblet.alignment.hrf import convolve_hrf
 from giblet.config.sections import SplitConfig
 from giblet.stats.cross_validation import purged_folds
-from giblet.stats.feature_ridge import directions, solve
+from giblet.stats.feature_ridge import average, best, directions, solve
 from giblet.stats.pearson import correlation
 from giblet.stats.permutation import phase_randomised
 from giblet.stats.ridge import (
@@ -23,6 +23,7 @@ from giblet.stats.ridge import (
     ridge_encoding,
     scale_by_training,
 )
+from giblet.stats.ridge_folds import KernelRows
 
 N_TRS, T_R = 300, 1.5
 ALPHAS = np.logspace(-1, 6, 15)
@@ -111,7 +112,7 @@ def test_one_band_is_scikit_learns_ridge_by_the_same_folds(bands, parts):
     scaled = (x - x[train].mean(axis=0)) / x[train].std(axis=0)
     folds = folds_within(train)
     inner = [tuple(np.searchsorted(train, part) for part in fold) for fold in folds]
-    predicted = banded_ridge([x], bold, train, test, folds)
+    predicted = banded_ridge([x], bold, train, test, folds, choice=best)
     for voxel in range(4):
         search = GridSearchCV(
             Ridge(), {"alpha": ALPHAS * x.shape[1]}, cv=inner, scoring="neg_mean_squared_error"
@@ -151,7 +152,8 @@ def test_banded_ridge_is_himalayas_in_feature_space(rng, bands, parts, width):
     )
     model.fit([x[train] for x in scaled], bold[train].astype(np.float32))
     expected = model.predict([x[test] for x in scaled])
-    predicted = banded_ridge(features, bold, train, test, folds, n_iter=8, seed=3)
+    search = {"n_iter": 8, "seed": 3, "choice": best}
+    predicted = banded_ridge(features, bold, train, test, folds, **search)
     np.testing.assert_allclose(predicted, expected, atol=5e-3)
 
 
@@ -171,8 +173,7 @@ def test_without_kernels_the_answer_is_theirs(rng, bands, parts, monkeypatch):
         yield fit_ridge(scaled[train], bold[train]).predict(scaled[test])
 
     own = list(predictions())
-    monkeypatch.setattr("giblet.stats.ridge.is_narrow", lambda bands: False)
-    monkeypatch.setattr("giblet.stats.feature_ridge.is_narrow", lambda bands: False)
+    monkeypatch.setattr("giblet.stats.feature_ridge.FeatureRows", KernelRows)
     for found, expected in zip(own, predictions(), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-3)
 
@@ -202,6 +203,31 @@ def test_many_targets_and_mixtures_are_himalayas_random_search(rng, widths):
     apart = np.abs(predicted - expected).max(axis=0)
     assert np.median(apart) < 1e-4
     assert (apart > 2e-3).mean() < 0.01  # two penalties or mixtures that are as good
+
+
+@pytest.mark.parametrize("widths", [(3, 4), (30, 50)], ids=["features", "kernels"])
+def test_the_average_is_that_of_scikit_learns_ridges(rng, widths):
+    """Every mixture and penalty fitted on its own, weighted by its squared error in the folds."""
+    bands = [rng.standard_normal((60, width)) / np.sqrt(width) for width in widths]
+    y = bands[0][:, :2] @ rng.standard_normal((2, 5)) + rng.standard_normal((60, 5))
+    folds, alphas = list(KFold(3).split(bands[0])), np.array([0.3, 1.0, 3.0])
+    mixtures = np.array([[0.5, 0.5], [0.9, 0.1], [0.1, 0.9]])
+    whole, predicted, total = [], 0, 0
+    for mixture in mixtures:
+        x = np.concatenate([np.sqrt(m) * b for m, b in zip(mixture, bands, strict=True)], axis=1)
+        for alpha in alphas:
+            ridge = Ridge(alpha)
+            left = [y[b] - ridge.fit(x[a], y[a]).predict(x[b]) for a, b in folds]
+            error = np.mean([np.mean(one**2, axis=0) for one in left], axis=0)
+            whole.append((error, alpha / (1 + alpha) ** 2, ridge.fit(x, y).predict(x)))
+    least = np.min([error for error, _prior, _own in whole], axis=0)
+    for error, prior, own in whole:
+        weight = prior * (error / least) ** (-60 / 2 / 2)  # two TRs tell as much as one
+        predicted, total = predicted + weight * own, total + weight
+    found = solve(bands, y, folds, alphas, mixtures, "float64", average)
+    np.testing.assert_allclose(
+        found.predict(np.concatenate(bands, axis=1)), predicted / total, atol=5e-3
+    )
 
 
 def test_directions_keep_all_that_training_rows_have(rng):

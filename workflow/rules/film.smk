@@ -209,6 +209,31 @@ rule sound_features:
         " --settings={params.settings:q} 2>&1 | tee -i {log:q}"
 
 
+rule picture_features:
+    """Compute layers of an image or video model."""
+    input:
+        film=FILM,
+        model=model_files(SETTINGS.picture_model.name),
+    output:
+        spaces=f"{RESULTS}/trs/picture_model.nc",
+    log:
+        f"{LOGS}/picture_features.log",
+    benchmark:
+        f"{TIMES}/picture_features.tsv"
+    conda:
+        "../envs/giblet.yaml"
+    threads: cores("picture_features")
+    resources:
+        mem_mb=memory("picture_features"),
+        runtime=runtime("picture_features"),
+    params:
+        settings=settings("picture_model", "t_r", "max_trs"),
+        source=source_fingerprint("picture_features"),
+    shell:
+        '"$GIBLET_PYTHON" -m giblet picture_features --film={input.film:q} --spaces={output.spaces:q}'
+        " --settings={params.settings:q} 2>&1 | tee -i {log:q}"
+
+
 rule word_features:
     """Compute words in context, surprisal, static vectors and form."""
     input:

@@ -48,6 +48,7 @@ COSTS = {
     "extract_video": Cost(1000, 60, minutes_per_mb=0.1),
     "embed_text": Cost(1000, 60),
     "sound_features": Cost(4000, 120, minutes_per_mb=5),
+    "picture_features": Cost(4000, 240, minutes_per_mb=2),
     "word_features": Cost(4000, 240),
     "read_score": Cost(1500, 30, minutes_per_mb=0.1),
     "score_features": Cost(2000, 60, minutes_per_mb=10),
