@@ -115,7 +115,8 @@ def reconstruct_score(
 ) -> None:
     """Reconstruct notes of held-out music from latents and brain; score them.
 
-    ``--music`` holds a MIDI file and its sound for every column, one held-out TR after the other.
+    ``--music`` holds a MIDI file and its sound for every column, one held-out TR after the other,
+    and ``by_piece.tsv``, the scores of each of several pieces or stimuli.
     With ``music.latent_model`` BOLD is decoded as its latents; without one as the bottleneck of
     ``--model``, which reads out a piano roll. ``--regions`` is for ``decoding.region``.
 
@@ -136,6 +137,7 @@ def reconstruct_score(
         score_code,
         score_pieces,
     )
+    from giblet.evaluation.piece_scores import piece_table
     from giblet.evaluation.score_reconstruction import reconstruct_score, score_columns_table
     from giblet.io.arrays import load_arrays
     from giblet.io.atomic import replacing_folder
@@ -156,6 +158,7 @@ def reconstruct_score(
     code = score_code(held, autoencoder, latent_model(config))
     asked = config.decoding.region and "bold" in arrays
     named = find_regions(arrays, regions) if asked else None
+    path = arrays.attrs["encoding_mode"]
     notes, rows = reconstruct_score(held, code, config.decoding, config.seed, named)
     with replacing_folder(music) as folder:
         for column, one in notes.items():
@@ -164,7 +167,10 @@ def reconstruct_score(
             else:
                 logging.getLogger(__name__).warning("%s: no note was decoded, no .mid", column)
             write_sound(folder / f"{column}.wav", held.rendered(one), rate)
-    save_table(score_columns_table(arrays.attrs["encoding_mode"], rows), scores)
+        of_pieces = piece_table(path, rows)
+        if len(of_pieces):
+            save_table(of_pieces, folder / "by_piece.tsv")
+    save_table(score_columns_table(path, rows), scores)
 
 
 def _listener(config: Config):

@@ -86,6 +86,15 @@ class HeldOutScore:
         """The notes of each held-out clip; edges are a step early, as tokens round onsets."""
         return clips(notes.moved(_EDGE), self.stretches, self.clip_trs, self.t_r)
 
+    @property
+    def clip_pieces(self) -> list[str]:
+        """The name of each clip's piece; empty names where there are not several."""
+        firsts = self.rows(self.data.where("test")[:, None])[:, 0]
+        if self.pieces is None:
+            return [""] * len(firsts)
+        names = (*self.pieces.names, "")  # -1: before the first
+        return [names[k] for k in self.pieces.of_trs(self.trs, self.t_r)[firsts]]
+
     def rows(self, values: np.ndarray) -> np.ndarray:
         """Values (n_test, n_features) by clip, (n_clips, n_features of all its TRs)."""
         return join_clips(values, self.stretches, self.clip_trs)

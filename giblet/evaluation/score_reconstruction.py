@@ -22,6 +22,7 @@ from giblet.evaluation.moments import (
     moment_rows,
 )
 from giblet.evaluation.nulls import null_shifts
+from giblet.evaluation.piece_scores import piece_rows
 from giblet.evaluation.score_codes import N_DRAWS, Levels, ScoreCode
 from giblet.log import progress
 from giblet.music.note_metrics import LATENTS, SCORE_METRICS, SOUND, clip_scores
@@ -46,7 +47,8 @@ def reconstruct_score(
     ``original`` is the score itself. ``score`` went through tokens, the ceiling; ``score_latent``
     through the code; ``score_brain`` is decoded from BOLD (notes of the first subject, scores are
     means over subjects). Nulls: ``score_brain_shuffled`` (what was decoded for other clips),
-    ``score_prior`` (a code that knows nothing) and ``score_other`` (other passages).
+    ``score_prior`` (a code that knows nothing) and ``score_other`` (other passages). Where clips
+    are of several pieces there are also rows with a ``piece``, see `piece_rows`.
 
     Raises GibletError as ``held.check`` does.
     """
@@ -68,6 +70,8 @@ def reconstruct_score(
 
     by_notes = _scored_notes(held, original, pieces, seed)
     rows = _rows(by_notes, "", _sound_p(held, pieces, by_notes, decoding, seed), held, seed)
+    by_piece = piece_rows(by_notes.moments, held.clip_pieces, seed)
+    rows += [row | {"column": _NAMES.get(row["column"], row["column"])} for row in by_piece]
     for name, truth in code.shown.items():
         views = {"score_latent": [code.views(own)[name]]}
         if brains:
@@ -93,7 +97,8 @@ def other_passages(held: HeldOutScore) -> list[Notes]:
 
 
 def score_columns_table(path: str, rows: list[dict]) -> pd.DataFrame:
-    """Rows of `reconstruct_score` as a table with the columns ``COLUMNS``."""
+    """Rows of `reconstruct_score` as a table with the columns ``COLUMNS``, without pieces' rows."""
+    rows = [row for row in rows if "piece" not in row]
     return pd.DataFrame(rows).assign(path=path).reindex(columns=COLUMNS)
 
 

@@ -29,12 +29,16 @@ LOSSES = ("loss", "train", "validation", "gradient_share", "baseline")
 
 @dataclass(frozen=True)
 class MusicResults:
-    """What ``reconstruct_score`` made: notes and sounds (n_samples,) by column, and its table."""
+    """What ``reconstruct_score`` made: notes and sounds (n_samples,) by column, and its tables.
+
+    by_piece : of ``giblet.evaluation.piece_scores``; None where there are not several
+    """
 
     notes: Mapping[str, Notes]
     sounds: Mapping[str, np.ndarray]
     sample_rate: float
     scores: pd.DataFrame
+    by_piece: pd.DataFrame | None = None
 
 
 @dataclass(frozen=True)

@@ -167,7 +167,9 @@ def _music(folder: Path, path: str) -> MusicResults | None:
     if not (table := folder / f"{path}.tsv").is_file():
         return None
     notes = {file.stem: read_midi(file) for file in sorted((folder / path).glob("*.mid"))}
-    return MusicResults(notes, _sounds(folder / path), SAMPLE_RATE, load_table(table))
+    several = folder / path / "by_piece.tsv"
+    by_piece = load_table(several, dtype={"piece": str}) if several.is_file() else None
+    return MusicResults(notes, _sounds(folder / path), SAMPLE_RATE, load_table(table), by_piece)
 
 
 def _add_matched(sounds: dict, aligned: xr.Dataset) -> tuple[float, float] | None:

@@ -24,6 +24,7 @@ COLUMNS = {
     "score_other": "null: other passages",
 }
 MAIN = ("original", "score", "score_latent", "score_brain")
+BY_PIECE = ("score_brain", "score_brain_shuffled")
 READ_OUT = "bottleneck"  # the level where no music model gave latents
 _MARGIN = 2  # semitones of margin in a picture
 ALPHA = 0.05
@@ -67,7 +68,7 @@ def score_section(material: Material) -> dict:
     return {
         "heading": f"Score{kind}",
         "rolls": None if music is None else piano_rolls(music, simulated),
-        "tables": [] if music is None else score_tables(music.scores, simulated),
+        "tables": [] if music is None else _all_tables(music, simulated),
         "finding": "" if music is None else level_sentence(music.scores, simulated),
         "has_latents": music is not None and READ_OUT not in set(music.scores["level"]),
         "bands": None if brain is None else band_table(brain, atlas, simulated),
@@ -145,6 +146,24 @@ def score_tables(scores: pd.DataFrame, simulated: bool) -> list[TextTable]:
     return tables
 
 
+def _all_tables(music: MusicResults, simulated: bool) -> list[TextTable]:
+    tables = score_tables(music.scores, simulated)
+    return tables + ([] if music.by_piece is None else [piece_table(music.by_piece, simulated)])
+
+
+def piece_table(scores: pd.DataFrame, simulated: bool) -> TextTable:
+    """What BOLD has of each held-out piece beside its null: two rows for each."""
+    shown = [name for name in SCORE_METRICS if name in set(scores["metric"])]
+    rows = [
+        row
+        for piece, part in scores.groupby("piece", sort=False)
+        for row in _rows(part[part["column"].isin(BY_PIECE)], shown, simulated, str(piece))
+    ]
+    header = ["", *(SCORE_METRICS[name].label for name in shown)]
+    caption = "Single pieces, 95 % intervals over their clips"
+    return TextTable(caption, header, [*rows, _chance(shown)])
+
+
 def level_sentence(scores: pd.DataFrame, simulated: bool) -> str:
     """Levels that BOLD has: those whose clips are identified among ten, p < .05."""
     brain = scores[scores["column"] == "score_brain"]
@@ -186,4 +205,5 @@ def _cell(cells: pd.DataFrame, column: str, name: str) -> str:
     row = cells.loc[(column, name)]
     value, low, high = (number(row[k], 2) for k in ("value", "low", "high"))
     text = f"{value} [{low}, {high}]" if np.isfinite(row["low"]) else value
-    return text + (f", p {number(row['p'], 4)}" if np.isfinite(row["p"]) else "")
+    p = row.get("p", np.nan)  # single pieces have none
+    return text + (f", p {number(p, 4)}" if np.isfinite(p) else "")

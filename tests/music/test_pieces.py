@@ -12,7 +12,8 @@ from giblet.alignment.dataset import FilmData
 from giblet.commands.cli import main
 from giblet.errors import GibletError
 from giblet.evaluation.held_out_score import HeldOutScore
-from giblet.evaluation.score_reconstruction import other_passages
+from giblet.evaluation.piece_scores import piece_rows, piece_table
+from giblet.evaluation.score_reconstruction import other_passages, score_columns_table
 from giblet.io.arrays import load_arrays
 from giblet.io.tables import load_table
 from giblet.log import warnings_of
@@ -24,6 +25,7 @@ from giblet.music.score_features import Listening, note_features
 from giblet.music.score_trs import score_on_trs
 from giblet.music.stimulus_scores import join_scores, pieces_on_trs, scores_apart
 from giblet.music.synth import synthesize
+from giblet.report.score import piece_table as page_table
 
 T_R, RATE = 1.5, 16000
 BEGINS, DELAYS, SECONDS = (1.0, 34.73, 67.0), (0.0, 0.0, 0.2), 30
@@ -194,6 +196,26 @@ def test_no_clip_reaches_from_one_piece_into_another():
     assert len(held.clips(Notes.joined([]))) == 3 + 4
     assert len(held_out(None).clips(Notes.joined([]))) == 8
     np.testing.assert_array_equal(held.passage("test").onset, held_out(None).passage("test").onset)
+
+
+def test_clips_are_scored_piece_by_piece():
+    """Seven clips, three of the second piece and four of the third; means are of each alone."""
+    held = held_out(pieces_at(0, 30, 69.5, scores="abc"))
+    assert held.clip_pieces == ["piece 1"] * 3 + ["piece 2"] * 4
+    scores = np.random.default_rng(0).random((2, 7))
+    moments = {("brain", "note_f1"): scores, ("brain", "onset_density_r"): scores}
+    rows = piece_rows(moments, held.clip_pieces, seed=0)
+    assert [(row["piece"], row["n"]) for row in rows] == [("piece 1", 3), ("piece 2", 4)]
+    values = [row["value"] for row in rows]
+    np.testing.assert_allclose(values, [scores[:, :3].mean(), scores[:, 3:].mean()])
+    assert all(row["low"] < row["value"] < row["high"] for row in rows)
+    assert piece_rows(moments, held_out(None).clip_pieces[:7], seed=0) == []
+    table = score_columns_table("mel", [*rows, {"column": "score", "metric": "note_f1"}])
+    assert table["column"].tolist() == ["score"]
+    shown = page_table(piece_table("mel", rows).replace("brain", "score_brain"), simulated=True)
+    assert shown.rows[0][0] == "piece 1: from BOLD (simulated)"
+    assert shown.rows[0][1].startswith(f"{values[0]:.2f} [")
+    assert [len(row) for row in shown.rows] == [len(shown.header)] * 3
 
 
 def test_the_null_is_of_other_pieces():
