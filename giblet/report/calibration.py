@@ -1,5 +1,6 @@
 """A new person's calibration curve: a figure, and a table of the means over people."""
 
+import textwrap
 from functools import partial
 
 import numpy as np
@@ -13,6 +14,7 @@ from giblet.report.pictures import Picture, ink
 from giblet.report.tables import number
 
 EVERYONE, GOAL = "all", 0.9
+TITLE_LETTERS = 22  # in a line above a panel
 SHOWN = ("identification_10way", "identification_2way", "bold_r_reliable")
 LINES = {
     "value": ("models of others + these minutes", "#1b82c5", "o-"),
@@ -65,7 +67,7 @@ def _draw(axes: Axes, table: pd.DataFrame, shown: list[str]) -> None:
         for column, (label, colour, style) in LINES.items():
             panel.plot(rows["minutes"], rows[column], style, color=colour, label=label)
         panel.axhline(rows["full"].iloc[0], color=ink(), linewidth=0.8, linestyle="--")
-        panel.set(xlabel="minutes", title=metric_of(name).label)
+        panel.set(xlabel="minutes", title=textwrap.fill(metric_of(name).label, TITLE_LETTERS))
         panel.title.set_fontsize("medium")
         panel.set_ylim(bottom=min(0.0, float(rows[list(LINES)].min(axis=None))))
         panel.set_facecolor("none")

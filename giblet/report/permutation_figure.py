@@ -65,7 +65,7 @@ def permutation_figure(permutations: pd.DataFrame | None, simulated: bool) -> Pi
     tests = _tests(permutations, simulated)
     if permutations is None or not tests:
         return None
-    title = "Identification against permuted clips" + " (simulated brains)" * simulated
+    title = "Identification and its null distribution" + " (simulated brains)" * simulated
     n = int(permutations["n_permutations"].max())
     note = (
         f"Grey: share of clips identified in {n:,} permutations of their order, the same for all "
@@ -132,6 +132,6 @@ def permutation_table(permutations: pd.DataFrame | None, simulated: bool) -> Tex
         cells += [number(np.interp(50, table["percentile"], table["value"]), 3)]
         cells += [f"{number(low, 3)} to {number(high, 3)}", p_text(p, n)]
         rows.append([metric, *cells])
-    caption = "Identification against permuted clips" + " (simulated brains)" * simulated
+    caption = "Observed values and their nulls" + " (simulated brains)" * simulated
     header = ["Metric", "Features", "System", "Observed", "Null: median", "Null: 95 %", "p"]
     return TextTable(caption, header, rows)

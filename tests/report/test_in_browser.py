@@ -397,7 +397,7 @@ def place_of(text):
 def test_it_prints_on_few_pages(browser):
     size = {"paperWidth": 8.27, "paperHeight": 11.69, "preferCSSPageSize": True}
     pdf = base64.b64decode(browser.ask("Page.printToPDF", **size)["data"])
-    n_pages = int(max(re.findall(rb"/Type /Pages\s*/Count (\d+)", pdf), key=int))
+    n_pages = max(int(n) for n in re.findall(rb"/Count (\d+)", pdf))
     assert 3 < n_pages <= 12
 
 
