@@ -20,7 +20,7 @@ _NEAR = (15, 15)  # frames, bins: a peak is the largest value so far around it
 _FAN_OUT, _FARTHEST = 8, 64  # partners of a peak, and the last frame among which they are
 _QUIETEST_DB = 60.0  # below the loudest peak
 _OFFSET_FRAMES = 3  # within which offsets count as one: codecs shift peaks a little
-FEWEST, SHARE = 20, 0.05  # landmarks at one offset, and of those that 5 s have there
+FEWEST, SHARE = 40, 0.03  # landmarks at one offset, and of those of a piece
 
 
 @dataclass(frozen=True)

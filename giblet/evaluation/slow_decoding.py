@@ -75,6 +75,16 @@ def slow_conditions(
         column: [SlowDecoder.fit(one[train], true[train], folds) for one in brains]
         for column, brains in x.items()
     }
+    for column, several in decoders.items():
+        n_empty = sum(not d.information.any() for d in several)
+        if n_empty:
+            logger.warning(
+                "anchored_prior: in %d of %d of %s no component of the slow part is decoded in "
+                "held-out training TRs: what is retrieved there has nothing of the brain",
+                n_empty,
+                len(several),
+                column,
+            )
     decoded = {
         column: [d.decode(one[test]) for d, one in zip(decoders[column], brains, strict=True)]
         for column, brains in x.items()
