@@ -138,7 +138,8 @@ def curve(
     levels = _levels(
         to_sound(bank.bottleneck, _apart(bank.stretches)), sample_rate, len(bank.source)
     )
-    scorer = _Scorer(original, sample_rate, stretches, clip_trs, t_r, decoding.n_permutations, seed)
+    options = (clip_trs, decoding.clip_seconds, decoding.n_permutations, seed)
+    scorer = _Scorer(original, sample_rate, stretches, *options)
     film = _levels(to_sound(code[test], test), sample_rate, len(test))
     starts = bank.starts(max(map(len, cut)))
     if scorer.n_clips < N_WAY:
@@ -231,7 +232,7 @@ class _Scorer:
     rate: float
     stretches: Sequence[np.ndarray]
     clip_trs: int
-    t_r: float
+    clip_seconds: float
     n_permutations: int
     seed: int
 
@@ -274,7 +275,7 @@ class _Scorer:
         p = identification_shares_p(shares, self.n_permutations, self.seed)
         own = shares.diagonal(axis1=1, axis2=2).mean(axis=0)
         yield self.row(column, strength, metric, own, p)
-        shifts = null_shifts(shares.shape[-1], self.clip_trs * self.t_r, self.seed)
+        shifts = null_shifts(shares.shape[-1], self.clip_seconds, self.seed)
         if column in NULLS and len(shifts):
             null = shifted_shares(shares, shifts).mean(axis=(0, 1))
             yield self.row(NULLS[column], strength, metric, null)

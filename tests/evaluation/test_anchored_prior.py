@@ -36,6 +36,7 @@ def film():
     codes = rng.integers(16, size=(N_TRS, 2, 8)).astype(np.int32)
     shapes = small_shapes(video=None, n_text=None, n_voxels=N_VOXELS)
     model = Autoencoder(shapes, slot_model(slot_video=1, slot_text=1))
+    model.codebooks.take(torch.randn(2, 16, shapes.codebook_dim))
     data = scanned({"audio": torch.from_numpy(codes)}, None)
     return model, data.film, bottlenecks(model, data)
 

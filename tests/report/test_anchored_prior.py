@@ -8,6 +8,7 @@ from giblet.report.anchored_prior import points, word
 from giblet.report.extras import Extras
 from giblet.report.figure_table import FIGURES
 from giblet.report.material import Material
+from giblet.report.page import _environment, _rendered
 from giblet.report.sections import SECTIONS
 
 FACTS = {"film": "film.mp4", "simulated": True, "has_bold": True}
@@ -54,6 +55,10 @@ def test_the_section_names_bank_word_and_what_is_simulated():
     (picture,) = FIGURES["anchored_prior"](material)
     assert picture.uri.startswith("data:image/svg")
     assert "SIMULATED" in picture.note
+    _, heading, html = _rendered(_environment(), section, material)
+    assert heading == "Retrieved or reconstructed (simulated brains)"
+    assert "<strong>Brain: reconstructed</strong> at strength 1." in html
+    assert "Bank: training TRs of the film." in html
     without = Material(SCORES, {}, 24000, {}, FACTS)
     assert not section.condition(without)
     assert FIGURES["anchored_prior"](without) == []
