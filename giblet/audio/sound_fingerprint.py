@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-from giblet.timing import hop_rate_hz
+from giblet.timing import count_samples, hop_rate_hz
 
 RATE_HZ = 8000
 HOP, N_FFT = 128, 1024  # samples
@@ -20,7 +20,7 @@ _NEAR = (15, 15)  # frames, bins: a peak is the largest value so far around it
 _FAN_OUT, _FARTHEST = 8, 64  # partners of a peak, and the last frame among which they are
 _QUIETEST_DB = 60.0  # below the loudest peak
 _OFFSET_FRAMES = 3  # within which offsets count as one: codecs shift peaks a little
-FEWEST, SHARE = 20, 0.05  # landmarks at one offset, and of those that 5 s have there
+FEWEST, SHARE = 40, 0.03  # landmarks at one offset, and of those of a piece
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def common_seconds(sound: Fingerprint, film: Fingerprint, piece_seconds: float =
     >>> common_seconds(film[1], film[1]) >= 15, common_seconds(film[0], film[1])
     (True, 0.0)
     """
-    per_piece = round(piece_seconds * hop_rate_hz(RATE_HZ, HOP))
+    per_piece = count_samples(piece_seconds, hop_rate_hz(RATE_HZ, HOP))
     order = np.argsort(film.codes, kind="stable")
     codes, frames = film.codes[order], film.frames[order]
     n_found = 0

@@ -4,6 +4,7 @@ Its curve: faithfulness (identification by sound) against novelty (how unlike an
 from strength 0 (the retrieved clip) to 1 (free), for brains, their null and the true slow part.
 """
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -39,6 +40,8 @@ from giblet.evaluation.nulls import null_shifts, shifted_shares
 from giblet.evaluation.slow_decoding import Conditions, audio_slow, slow_conditions
 from giblet.log import progress
 from giblet.timing import trs_for
+
+logger = logging.getLogger(__name__)
 
 TRUE, ORIGINAL = "true_slow_part", "original"
 N_WAY = 10
@@ -135,9 +138,18 @@ def curve(
     levels = _levels(
         to_sound(bank.bottleneck, _apart(bank.stretches)), sample_rate, len(bank.source)
     )
-    scorer = _Scorer(original, sample_rate, stretches, clip_trs, t_r, decoding.n_permutations, seed)
+    options = (clip_trs, decoding.clip_seconds, decoding.n_permutations, seed)
+    scorer = _Scorer(original, sample_rate, stretches, *options)
     film = _levels(to_sound(code[test], test), sample_rate, len(test))
     starts = bank.starts(max(map(len, cut)))
+    if scorer.n_clips < N_WAY:
+        logger.warning(
+            "anchored_prior: the test part has %d clips of %g s, and identification needs %d: "
+            "faithfulness is left out, novelty is scored",
+            scorer.n_clips,
+            decoding.clip_seconds,
+            N_WAY,
+        )
     rows = [scorer.row(ORIGINAL, np.nan, NOVELTY, novelty(film, levels, starts, cut))]
     rows += _slow_rows(conditions, test, scorer)
     sounds = {}
@@ -220,13 +232,17 @@ class _Scorer:
     rate: float
     stretches: Sequence[np.ndarray]
     clip_trs: int
-    t_r: float
+    clip_seconds: float
     n_permutations: int
     seed: int
 
     @property
     def n_trs(self) -> int:
         return sum(map(len, self.stretches))
+
+    @property
+    def n_clips(self) -> int:
+        return sum(len(stretch) // self.clip_trs for stretch in self.stretches)
 
     def row(
         self, column: str, strength: float, metric: str, scores: np.ndarray, p: float = np.nan
@@ -259,7 +275,7 @@ class _Scorer:
         p = identification_shares_p(shares, self.n_permutations, self.seed)
         own = shares.diagonal(axis1=1, axis2=2).mean(axis=0)
         yield self.row(column, strength, metric, own, p)
-        shifts = null_shifts(shares.shape[-1], self.clip_trs * self.t_r, self.seed)
+        shifts = null_shifts(shares.shape[-1], self.clip_seconds, self.seed)
         if column in NULLS and len(shifts):
             null = shifted_shares(shares, shifts).mean(axis=(0, 1))
             yield self.row(NULLS[column], strength, metric, null)

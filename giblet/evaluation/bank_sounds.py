@@ -59,12 +59,12 @@ def bank_of_folder(
         try:
             features, _table = processor.audio_to_features(file)
             if len(features) < fewest:
-                raise GibletError(f"shorter than prior.window_seconds {config.window_seconds:g}")
+                raise GibletError(f"{name} has fewer than {config.window_seconds:g} s")
             marks[name] = Fingerprint.of(
                 read_sound(file, processor.sample_rate), processor.sample_rate
             )
         except GibletError as error:
-            logger.warning("prior.bank: %s is left out: %s", name, error)
+            logger.warning("prior.bank: a file is left out: %s", error)
             continue
         audio[name] = features
     if not audio:

@@ -10,6 +10,7 @@ import torch
 from giblet.alignment.dataset import FilmData
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.config.sections import DecodingConfig, ScanConfig
+from giblet.errors import GibletError
 from giblet.evaluation.brain_scores import Regions, voxels_to_read
 from giblet.evaluation.decoding import lagged, lags_in_trs
 from giblet.evaluation.group_decoding import space_of
@@ -61,6 +62,8 @@ def slow_conditions(
     folds = purged_folds(np.zeros(len(train)), trs_for(_GAP_SECONDS, t_r))
     x = lagged_brains(data, t_r, decoding, scan, regions)
     slow = audio_slow(autoencoder, code)
+    if not SlowSpace.fit(slow[train], 0.0, stretches).basis.shape[1]:
+        raise GibletError("anchored_prior: the bottleneck of the training TRs' sound never changes")
     clip_trs = trs_for(decoding.clip_seconds, t_r)
     smoothing, scores = choose_smoothing(
         slow[train], [one[train] for one in x.get(BRAIN, ())], stretches, folds, clip_trs
@@ -75,6 +78,16 @@ def slow_conditions(
         column: [SlowDecoder.fit(one[train], true[train], folds) for one in brains]
         for column, brains in x.items()
     }
+    for column, several in decoders.items():
+        n_empty = sum(not d.information.any() for d in several)
+        if n_empty:
+            logger.warning(
+                "anchored_prior: in %d of %d of %s no component of the slow part is decoded in "
+                "held-out training TRs: what is retrieved there has nothing of the brain",
+                n_empty,
+                len(several),
+                column,
+            )
     decoded = {
         column: [d.decode(one[test]) for d, one in zip(decoders[column], brains, strict=True)]
         for column, brains in x.items()

@@ -114,7 +114,8 @@ def of_bottleneck(table: pd.DataFrame) -> str:
             share = sound.max() / slow.iloc[0]
             sentences.append(
                 f"{LABELS[column][0].capitalize()}: {number(sound.max(), 3)} of clips by sound at "
-                f"the best strength, {number(slow.iloc[0], 3)} by the slow part ({share:.2f} of it)."
+                f"the best strength, {number(slow.iloc[0], 3)} by the slow part "
+                f"({share:.2f} of it)."
             )
     return " ".join(sentences)
 
@@ -126,7 +127,7 @@ def prior_figures(material: Material) -> list[Picture]:
         return []
     title = "Faithfulness against novelty" + " (simulated)" * material.simulated
     note = (
-        "A line a column, a point a strength from 0 (the retrieved clip, filled) to 1 (free of it). "
+        "A line a system, a point a strength from 0 (the retrieved clip, filled) to 1 (free). "
         "Up: clips identified by sound, 10-way, with 95 % intervals over clips; dashed: chance. "
         "Right: 1 - correlation of mel levels with the most similar clip of the bank; dotted: the "
         "film's own held-out sound." + " The brains are SIMULATED." * material.simulated
@@ -168,9 +169,15 @@ def prior_text(table: pd.DataFrame, kind: str = "") -> TextTable:
     """Every point of the figure, and identification by the slow part."""
     header = ["System", "Strength", "Identified by sound", "95 %", "p", "Novelty", "95 %"]
     rows = [
-        [LABELS[row.column][0] if row.column in LABELS else row.column, f"{row.strength:g}"]
-        + [number(row.identified, 3), _interval(row.low, row.high), number(row.p, 4)]
-        + [number(row.novelty, 3), _interval(row.novelty_low, row.novelty_high)]
+        [
+            LABELS[row.column][0],
+            f"{row.strength:g}",
+            number(row.identified, 3),
+            _interval(row.low, row.high),
+            number(row.p, 4),
+            number(row.novelty, 3),
+            _interval(row.novelty_low, row.novelty_high),
+        ]
         for row in points(table).itertuples()
     ]
     return TextTable(f"The prior at every strength{kind}", header, rows)
