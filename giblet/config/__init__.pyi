@@ -27,6 +27,7 @@ from .sections import (
     WordsConfig as WordsConfig,
 )
 from .trained_models import (
+    EarsConfig as EarsConfig,
     MusicConfig as MusicConfig,
     SoundModelConfig as SoundModelConfig,
     WordModelConfig as WordModelConfig,

@@ -32,7 +32,12 @@ from giblet.config.sections import (
     VideoConfig,
     WordsConfig,
 )
-from giblet.config.trained_models import MusicConfig, SoundModelConfig, WordModelConfig
+from giblet.config.trained_models import (
+    EarsConfig,
+    MusicConfig,
+    SoundModelConfig,
+    WordModelConfig,
+)
 from giblet.errors import GibletError, nearest_name
 
 
@@ -130,6 +135,7 @@ class Config(Section):
     music: MusicConfig = MusicConfig()
     sound_model: SoundModelConfig = SoundModelConfig()
     word_model: WordModelConfig = WordModelConfig()
+    ears: EarsConfig = EarsConfig()
     scan: ScanConfig = ScanConfig()
     simulation: SimulationConfig = SimulationConfig()
     events: EventsConfig = EventsConfig()

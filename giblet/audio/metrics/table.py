@@ -34,6 +34,13 @@ from giblet.audio.metrics.metric import (
     per_pair,
 )
 from giblet.audio.metrics.pesq import pesq_scores
+from giblet.audio.metrics.speech_models import (
+    DNSMOS,
+    SPEAKER,
+    dnsmos_scores,
+    has_model,
+    speaker_similarity,
+)
 from giblet.audio.metrics.visqol import visqol_scores
 from giblet.audio.metrics.voice import centroid_error_octaves, f0_error_cents, hnr_error_db
 
@@ -169,6 +176,41 @@ METRICS = {
                 "Chinen M, Lim FSC, Skoglund J, Gureev N, O'Gorman F, Hines A (2020). ViSQOL v3: "
                 "an open source production ready objective speech and audio metric. QoMEX 2020.",
             ),
+        ),
+        Metric(
+            name="dnsmos",
+            label="DNSMOS (overall)",
+            decimals=2,
+            applies_to=SPEECH,
+            direction=HIGHER,
+            lowest=1,
+            best=5,
+            counted=SPEECH_SEGMENTS,
+            moment=SEGMENTS,
+            function=lambda pairs: dnsmos_scores([e.at_16k for _, e in pairs]),
+            n_shifts=1,
+            model=DNSMOS,
+            unscored="silence, or too short",
+            method="DNSMOS P.835, overall (Reddy et al., 2022)",
+            reference=(
+                "Reddy et al., 2022",
+                "Reddy CKA, Gopal V, Cutler R (2022). DNSMOS P.835: a non-intrusive perceptual "
+                "objective speech quality metric to evaluate noise suppressors. ICASSP 2022.",
+            ),
+        ),
+        Metric(
+            name="speaker_similarity",
+            label="Speaker similarity",
+            applies_to=SPEECH,
+            direction=HIGHER,
+            best=1,
+            counted=SPEECH_SEGMENTS,
+            moment=SEGMENTS,
+            function=lambda pairs: speaker_similarity([(r.at_16k, e.at_16k) for r, e in pairs]),
+            n_shifts=1,
+            model=SPEAKER,
+            unscored="silence, or too short",
+            method="cosine of x-vectors (speaker similarity)",
         ),
         Metric(
             name="f0_error_cents",
@@ -349,10 +391,11 @@ def metric_of(name: str) -> Metric:
 def segment_metrics() -> list[Metric]:
     """The metrics that score segments of sound, in the order of the table.
 
-    Not those of packages that are not installed.
+    Not those of packages that are not installed, or of models that were not given.
     """
     scoring = [metric for metric in METRICS.values() if metric.function is not None]
-    return [metric for metric in scoring if not metric.needs or find_spec(metric.needs)]
+    installed = [metric for metric in scoring if not metric.needs or find_spec(metric.needs)]
+    return [metric for metric in installed if not metric.model or has_model(metric.model)]
 
 
 def identification_metrics(applies_to: str, moment: str) -> list[Metric]:

@@ -1,0 +1,69 @@
+"""Scores of speech by models that the user gives: DNSMOS, and the similarity of speakers.
+
+Nothing is downloaded, and without a model there is no row. Each model runs in a process of its own,
+as PESQ does: a crash is one failure.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+
+import numpy as np
+
+from giblet.audio.metrics import dnsmos, speaker
+from giblet.audio.metrics.child import child_command, scores_in_child
+from giblet.errors import GibletError
+
+DNSMOS, SPEAKER = "dnsmos", "speaker_model"  # keys of the settings ``ears``
+_FEWEST_SAMPLES = 16000  # 1 s
+_PATHS: ContextVar[Mapping[str, str]] = ContextVar("paths of the models of speech", default={})  # noqa: B039
+
+
+@contextmanager
+def speech_models(paths: Mapping[str, str | None]) -> Iterator[None]:
+    """Score with these models inside the block: `DNSMOS`, `SPEAKER` → file or folder, or None.
+
+    Raises GibletError for one that does not exist.
+    """
+    given = {name: path for name, path in paths.items() if path}
+    for name, path in given.items():
+        if not Path(path).exists():
+            raise GibletError(f"ears.{name}: {path} does not exist")
+    token = _PATHS.set(given)
+    try:
+        yield
+    finally:
+        _PATHS.reset(token)
+
+
+def has_model(name: str) -> bool:
+    """Whether a model was given."""
+    return name in _PATHS.get()
+
+
+def dnsmos_scores(sounds: Sequence[np.ndarray]) -> list[float]:
+    """DNSMOS P.835, overall quality (MOS, 1 to 5), of sounds (n_samples,) at 16 kHz.
+
+    NaN for less than 1 s, and for a crash. It has no reference: beautiful speech that was never
+    said scores high. Raises RuntimeError where the model does not run.
+    """
+    return _scores([(sound, sound) for sound in sounds], dnsmos.__file__, DNSMOS, "onnxruntime")
+
+
+def speaker_similarity(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]:
+    """Cosine of the speakers' embeddings of (reference, estimate) pairs at 16 kHz, -1 to 1.
+
+    Waveforms (n_samples,). NaN for less than 1 s, and for a crash. Raises RuntimeError where the
+    model does not run.
+    """
+    return _scores(pairs, speaker.__file__, SPEAKER, "transformers")
+
+
+def _scores(
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]], file: str, name: str, package: str
+) -> list[float]:
+    command = child_command(file, str(Path(_PATHS.get()[name]).resolve()))
+    long_enough = [pair for pair in pairs if len(pair[0]) >= _FEWEST_SAMPLES]
+    scored = iter(scores_in_child(long_enough, command, package))
+    return [next(scored) if len(pair[0]) >= _FEWEST_SAMPLES else np.nan for pair in pairs]
