@@ -7,10 +7,6 @@ import numpy as np
 RATE_HZ = 16000
 WINDOW = 144160  # 9.01 s, which the model reads
 OVERALL = (-0.06766283, 1.11546468, 0.04602535)  # dnsmos_local.py, highest power first
-    -0.06766283,
-    1.11546468,
-    0.04602535,
-)  # of Microsoft's dnsmos_local.py, highest power first
 
 
 def scorer(file: str) -> Callable[[np.ndarray, np.ndarray], float]:
