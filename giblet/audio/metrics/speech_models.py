@@ -13,6 +13,7 @@ import numpy as np
 
 from giblet.audio.metrics import dnsmos, speaker
 from giblet.audio.metrics.child import child_command, scores_in_child
+from giblet.audio.metrics.metric import HIGHER, SEGMENTS, SPEECH, SPEECH_SEGMENTS, Metric
 from giblet.errors import GibletError
 
 DNSMOS, SPEAKER = "dnsmos", "speaker_model"  # keys of the settings ``ears``
@@ -67,3 +68,42 @@ def _scores(
     long_enough = [pair for pair in pairs if len(pair[0]) >= _FEWEST_SAMPLES]
     scored = iter(scores_in_child(long_enough, command, package))
     return [next(scored) if len(pair[0]) >= _FEWEST_SAMPLES else np.nan for pair in pairs]
+
+
+SPEECH_METRICS = (
+    Metric(
+        name="dnsmos",
+        label="DNSMOS (overall)",
+        decimals=2,
+        applies_to=SPEECH,
+        direction=HIGHER,
+        lowest=1,
+        best=5,
+        counted=SPEECH_SEGMENTS,
+        moment=SEGMENTS,
+        function=lambda pairs: dnsmos_scores([e.at_16k for _, e in pairs]),
+        n_shifts=1,
+        model=DNSMOS,
+        unscored="silence, or too short",
+        method="DNSMOS P.835, overall (Reddy et al., 2022)",
+        reference=(
+            "Reddy et al., 2022",
+            "Reddy CKA, Gopal V, Cutler R (2022). DNSMOS P.835: a non-intrusive perceptual "
+            "objective speech quality metric to evaluate noise suppressors. ICASSP 2022.",
+        ),
+    ),
+    Metric(
+        name="speaker_similarity",
+        label="Speaker similarity",
+        applies_to=SPEECH,
+        direction=HIGHER,
+        best=1,
+        counted=SPEECH_SEGMENTS,
+        moment=SEGMENTS,
+        function=lambda pairs: speaker_similarity([(r.at_16k, e.at_16k) for r, e in pairs]),
+        n_shifts=1,
+        model=SPEAKER,
+        unscored="silence, or too short",
+        method="cosine of x-vectors (speaker similarity)",
+    ),
+)

@@ -34,13 +34,7 @@ from giblet.audio.metrics.metric import (
     per_pair,
 )
 from giblet.audio.metrics.pesq import pesq_scores
-from giblet.audio.metrics.speech_models import (
-    DNSMOS,
-    SPEAKER,
-    dnsmos_scores,
-    has_model,
-    speaker_similarity,
-)
+from giblet.audio.metrics.speech_models import SPEECH_METRICS, has_model
 from giblet.audio.metrics.visqol import visqol_scores
 from giblet.audio.metrics.voice import centroid_error_octaves, f0_error_cents, hnr_error_db
 
@@ -177,41 +171,7 @@ METRICS = {
                 "an open source production ready objective speech and audio metric. QoMEX 2020.",
             ),
         ),
-        Metric(
-            name="dnsmos",
-            label="DNSMOS (overall)",
-            decimals=2,
-            applies_to=SPEECH,
-            direction=HIGHER,
-            lowest=1,
-            best=5,
-            counted=SPEECH_SEGMENTS,
-            moment=SEGMENTS,
-            function=lambda pairs: dnsmos_scores([e.at_16k for _, e in pairs]),
-            n_shifts=1,
-            model=DNSMOS,
-            unscored="silence, or too short",
-            method="DNSMOS P.835, overall (Reddy et al., 2022)",
-            reference=(
-                "Reddy et al., 2022",
-                "Reddy CKA, Gopal V, Cutler R (2022). DNSMOS P.835: a non-intrusive perceptual "
-                "objective speech quality metric to evaluate noise suppressors. ICASSP 2022.",
-            ),
-        ),
-        Metric(
-            name="speaker_similarity",
-            label="Speaker similarity",
-            applies_to=SPEECH,
-            direction=HIGHER,
-            best=1,
-            counted=SPEECH_SEGMENTS,
-            moment=SEGMENTS,
-            function=lambda pairs: speaker_similarity([(r.at_16k, e.at_16k) for r, e in pairs]),
-            n_shifts=1,
-            model=SPEAKER,
-            unscored="silence, or too short",
-            method="cosine of x-vectors (speaker similarity)",
-        ),
+        *SPEECH_METRICS,
         Metric(
             name="f0_error_cents",
             label="F0 error",
