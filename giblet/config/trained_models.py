@@ -38,6 +38,11 @@ class EarsConfig(Section):
         min_length=1,
         description="folder of an x-vector model of transformers (WavLM-SV) with its extractor",
     )
+    recogniser: str | None = Field(
+        None,
+        min_length=1,
+        description="folder of a speech recogniser of transformers (Whisper, CTC), for word errors",
+    )
 
 
 _LAYERS = 'numbers from 0 on, shares of the depth (0.5), or "all"'

@@ -53,7 +53,7 @@ rule reconstruct:
         aligned=f"{RESULTS}/aligned/{{path}}.nc",
         model=f"{RESULTS}/model/{{path}}",
         regions=lambda _: decoding_regions(),
-        ears=model_files(SETTINGS.ears.dnsmos, SETTINGS.ears.speaker_model),
+        ears=model_files(*SETTINGS.ears.model_dump().values()),
     output:
         audio=directory(f"{RESULTS}/audio/{{path}}"),
         scores=report(

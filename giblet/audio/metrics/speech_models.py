@@ -1,4 +1,4 @@
-"""Scores of speech by models that the user gives: DNSMOS, and the similarity of speakers.
+"""Scores of speech by models that the user gives: DNSMOS, similarity of speakers, word errors.
 
 Nothing is downloaded, and without a model there is no row. Each model runs in a process of its own,
 as PESQ does: a crash is one failure.
@@ -11,19 +11,19 @@ from pathlib import Path
 
 import numpy as np
 
-from giblet.audio.metrics import dnsmos, speaker
+from giblet.audio.metrics import dnsmos, recogniser, speaker
 from giblet.audio.metrics.child import child_command, scores_in_child
-from giblet.audio.metrics.metric import HIGHER, SEGMENTS, SPEECH, SPEECH_SEGMENTS, Metric
+from giblet.audio.metrics.metric import HIGHER, LOWER, SEGMENTS, SPEECH, SPEECH_SEGMENTS, Metric
 from giblet.errors import GibletError
 
-DNSMOS, SPEAKER = "dnsmos", "speaker_model"  # keys of the settings ``ears``
+DNSMOS, SPEAKER, RECOGNISER = "dnsmos", "speaker_model", "recogniser"  # in the settings
 _FEWEST_SAMPLES = 16000  # 1 s
 _PATHS: ContextVar[Mapping[str, str]] = ContextVar("paths of the models of speech", default={})  # noqa: B039
 
 
 @contextmanager
 def speech_models(paths: Mapping[str, str | None]) -> Iterator[None]:
-    """Score with these models inside the block: `DNSMOS`, `SPEAKER` → file or folder, or None.
+    """Score with these models inside the block: `DNSMOS`, `SPEAKER`, `RECOGNISER` → path or None.
 
     Raises GibletError for one that does not exist.
     """
@@ -59,6 +59,15 @@ def speaker_similarity(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[f
     model does not run.
     """
     return _scores(pairs, speaker.__file__, SPEAKER, "transformers")
+
+
+def word_error_rates(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]:
+    """Word error rates of (reference, estimate) pairs at 16 kHz, 0 for the same words.
+
+    Words are what the recogniser hears in either, not the film's. NaN where it hears none in the
+    reference, for less than 1 s, and for a crash. Raises RuntimeError where it does not run.
+    """
+    return _scores(pairs, recogniser.__file__, RECOGNISER, "transformers")
 
 
 def _scores(
@@ -105,5 +114,20 @@ SPEECH_METRICS = (
         model=SPEAKER,
         unscored="silence, or too short",
         method="cosine of x-vectors (speaker similarity)",
+    ),
+    Metric(
+        name="word_error_rate",
+        label="Word error rate",
+        decimals=2,
+        applies_to=SPEECH,
+        direction=LOWER,
+        best=0,
+        counted=SPEECH_SEGMENTS,
+        moment=SEGMENTS,
+        function=lambda pairs: word_error_rates([(r.at_16k, e.at_16k) for r, e in pairs]),
+        n_shifts=1,
+        model=RECOGNISER,
+        unscored="silence, or no word heard in the original",
+        method="word error rate between a recogniser's transcripts of both sounds",
     ),
 )

@@ -1,6 +1,7 @@
-"""DNSMOS and speaker similarity: only with a model, in a child process. Oracles: stand-ins for the
+"""DNSMOS, speakers and words: only with a model, in a child process. Oracles: stand-ins for the
 runtime, identities, and transformers itself on a small random model."""
 
+import json
 import runpy
 import sys
 import types
@@ -10,12 +11,15 @@ import pytest
 import torch
 
 from giblet.audio.metrics import child, dnsmos
+from giblet.audio.metrics.recogniser import word_errors
 from giblet.audio.metrics.speech_models import (
     DNSMOS,
+    RECOGNISER,
     SPEAKER,
     dnsmos_scores,
     speaker_similarity,
     speech_models,
+    word_error_rates,
 )
 from giblet.audio.metrics.table import METRICS, segment_metrics
 from giblet.errors import GibletError
@@ -80,6 +84,59 @@ def test_speaker_similarity_is_the_cosine_of_the_models_embeddings(speaker, rng)
     cosine = one @ two / np.linalg.norm(one) / np.linalg.norm(two)
     assert other == pytest.approx(cosine, abs=1e-4)
     assert np.isnan(none)
+
+
+def test_word_errors_of_known_sentences():
+    assert word_errors("one two three", "one two three") == 0
+    assert word_errors("one two three four", "one too three") == pytest.approx(2 / 4)
+    assert word_errors("one", "one two three") == pytest.approx(2)
+    assert np.isnan(word_errors("...", "one"))
+
+
+def test_word_errors_are_of_what_the_recogniser_hears(tmp_path, rng):
+    """A small random wav2vec 2.0 with CTC over letters and the mark between words."""
+    from transformers import (
+        Wav2Vec2Config,
+        Wav2Vec2CTCTokenizer,
+        Wav2Vec2FeatureExtractor,
+        Wav2Vec2ForCTC,
+        Wav2Vec2Processor,
+    )
+
+    letters = ["<pad>", "<s>", "</s>", "<unk>", "|", *"abcd"]
+    (tmp_path / "vocab.json").write_text(json.dumps({one: n for n, one in enumerate(letters)}))
+    tokenizer = Wav2Vec2CTCTokenizer(tmp_path / "vocab.json")
+    processor = Wav2Vec2Processor(Wav2Vec2FeatureExtractor(do_normalize=True), tokenizer)
+    torch.manual_seed(0)
+    config = Wav2Vec2Config(
+        vocab_size=len(letters),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        conv_dim=(8, 8, 8),
+        conv_kernel=(10, 8, 4),
+        conv_stride=(10, 8, 4),
+        num_conv_pos_embeddings=4,
+        num_conv_pos_embedding_groups=2,
+    )
+    model = Wav2Vec2ForCTC(config).eval()
+    torch.nn.init.normal_(model.lm_head.weight, std=3.0)
+    with torch.no_grad():
+        model.lm_head.bias[:4] = -1e4  # letters and marks alone
+    model.save_pretrained(tmp_path / "model")
+    processor.save_pretrained(tmp_path / "model")
+    sounds = [0.1 * rng.standard_normal(16000).astype(np.float32) for _ in range(2)]
+    heard = []
+    for sound in sounds:
+        inputs = processor(sound, sampling_rate=16000, return_tensors="pt")
+        with torch.inference_mode():
+            heard.append(processor.batch_decode(model(**inputs).logits.argmax(dim=-1))[0])
+    assert all(heard)
+    with speech_models({RECOGNISER: str(tmp_path / "model")}):
+        same, other = word_error_rates([(sounds[0],) * 2, tuple(sounds)])
+    assert same == 0
+    assert other == pytest.approx(word_errors(*heard))
 
 
 def test_dnsmos_reads_windows_as_the_official_model_does(monkeypatch, rng):
