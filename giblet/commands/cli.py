@@ -281,7 +281,8 @@ def _exit_code(name: str, options: dict) -> int:
         with logged(name):
             _check_apart(options)
             _check_places(verb_functions()[name], options)
-            with _backend(options.get("config")):
+            config = options.get("config")
+            with _backend(config), _ears(config):
                 _call(verb_functions()[name], options)
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(str(error)):
@@ -310,6 +311,15 @@ def _backend(config: Config | Path | None) -> AbstractContextManager:
     from giblet.stats.array_backend import ridge_backend
 
     return ridge_backend(config.ridge_backend)
+
+
+def _ears(config: Config | Path | None) -> AbstractContextManager:
+    """The models of speech that score sound."""
+    if not isinstance(config, Config) or not any(config.ears.model_dump().values()):
+        return nullcontext()
+    from giblet.audio.metrics.speech_models import speech_models
+
+    return speech_models(config.ears.model_dump())
 
 
 def _check_apart(options: dict) -> None:

@@ -27,6 +27,7 @@ from .sections import (
     WordsConfig as WordsConfig,
 )
 from .trained_models import (
+    EarsConfig as EarsConfig,
     MusicConfig as MusicConfig,
     PictureModelConfig as PictureModelConfig,
     SoundModelConfig as SoundModelConfig,

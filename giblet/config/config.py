@@ -34,6 +34,7 @@ from giblet.config.sections import (
     WordsConfig,
 )
 from giblet.config.trained_models import (
+    EarsConfig,
     MusicConfig,
     PictureModelConfig,
     SoundModelConfig,
@@ -138,6 +139,7 @@ class Config(Section):
     sound_model: SoundModelConfig = SoundModelConfig()
     picture_model: PictureModelConfig = PictureModelConfig()
     word_model: WordModelConfig = WordModelConfig()
+    ears: EarsConfig = EarsConfig()
     scan: ScanConfig = ScanConfig()
     simulation: SimulationConfig = SimulationConfig()
     events: EventsConfig = EventsConfig()

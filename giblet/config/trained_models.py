@@ -27,6 +27,24 @@ class MusicConfig(Section):
     )
 
 
+class EarsConfig(Section):
+    """Models that score decoded speech; without them these scores are left out."""
+
+    dnsmos: str | None = Field(
+        None, min_length=1, description="Microsoft's sig_bak_ovr.onnx, which needs onnxruntime"
+    )
+    speaker_model: str | None = Field(
+        None,
+        min_length=1,
+        description="folder of an x-vector model of transformers (WavLM-SV) with its extractor",
+    )
+    recogniser: str | None = Field(
+        None,
+        min_length=1,
+        description="folder of a speech recogniser of transformers (Whisper, CTC), for word errors",
+    )
+
+
 _LAYERS = 'numbers from 0 on, shares of the depth (0.5), or "all"'
 
 

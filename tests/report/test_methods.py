@@ -2,6 +2,7 @@
 
 import re
 
+from giblet.audio.metrics.table import METRICS
 from giblet.config.config import parse_config
 from giblet.report.methods import REFERENCES, methods_text, references
 
@@ -77,6 +78,7 @@ def test_no_scan_and_simulated_scans_are_no_measured_ones():
 
 def test_whom_it_names_it_cites_and_nobody_else():
     texts = [text(), text(codec="bundled"), text(codec="descript/dac_24khz"), text(film=None)]
+    texts.append(methods_text(FACTS, {}, set(METRICS)))  # optional scores, too
     for said in texts:
         named = {name for name in REFERENCES if name in said}
         assert references(said) == sorted(REFERENCES[name] for name in named)

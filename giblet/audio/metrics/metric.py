@@ -57,6 +57,8 @@ class Metric:
         Circular shifts of the null that are scored, at most: fewer of a slow metric.
     needs
         A package, by its import name, that not everyone has installed: without it there is no row.
+    model
+        Of the settings ``ears``, that not everyone gives: without it there is no row.
     note
         How it is read, where direction and values do not say it.
     method, reference
@@ -84,6 +86,7 @@ class Metric:
     against_null: bool = False
     n_shifts: int = 20
     needs: str = ""
+    model: str = ""
     note: str = ""
     method: str = ""
     reference: tuple[str, str] | None = None

@@ -34,6 +34,7 @@ from giblet.audio.metrics.metric import (
     per_pair,
 )
 from giblet.audio.metrics.pesq import pesq_scores
+from giblet.audio.metrics.speech_models import SPEECH_METRICS, has_model
 from giblet.audio.metrics.visqol import visqol_scores
 from giblet.audio.metrics.voice import centroid_error_octaves, f0_error_cents, hnr_error_db
 
@@ -170,6 +171,7 @@ METRICS = {
                 "an open source production ready objective speech and audio metric. QoMEX 2020.",
             ),
         ),
+        *SPEECH_METRICS,
         Metric(
             name="f0_error_cents",
             label="F0 error",
@@ -349,10 +351,11 @@ def metric_of(name: str) -> Metric:
 def segment_metrics() -> list[Metric]:
     """The metrics that score segments of sound, in the order of the table.
 
-    Not those of packages that are not installed.
+    Not those of packages that are not installed, or of models that were not given.
     """
     scoring = [metric for metric in METRICS.values() if metric.function is not None]
-    return [metric for metric in scoring if not metric.needs or find_spec(metric.needs)]
+    installed = [metric for metric in scoring if not metric.needs or find_spec(metric.needs)]
+    return [metric for metric in installed if not metric.model or has_model(metric.model)]
 
 
 def identification_metrics(applies_to: str, moment: str) -> list[Metric]:
