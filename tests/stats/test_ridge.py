@@ -3,8 +3,12 @@
 Oracles: scikit-learn, himalaya's solver in feature space, identities.
 """
 
+from itertools import product
+
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter1d
+from scipy.special import softmax
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, KFold
 
@@ -16,6 +20,7 @@ from giblet.stats.feature_ridge import average, best, directions, solve
 from giblet.stats.pearson import correlation
 from giblet.stats.permutation import phase_randomised
 from giblet.stats.ridge import (
+    _mixtures,
     band_columns,
     banded_ridge,
     banded_weights,
@@ -155,6 +160,59 @@ def test_banded_ridge_is_himalayas_in_feature_space(rng, bands, parts, width):
     search = {"n_iter": 8, "seed": 3, "choice": best}
     predicted = banded_ridge(features, bold, train, test, folds, **search)
     np.testing.assert_allclose(predicted, expected, atol=5e-3)
+
+
+@pytest.mark.parametrize("width", [40, 400], ids=["features", "kernels"])
+def test_candidates_are_averaged_by_likelihood_and_prior(rng, bands, parts, width):
+    """Each candidate by scikit-learn; weights by SciPy's softmax of what they should be."""
+    features, bold = bands
+    features = [features[0], np.hstack([features[1], rng.standard_normal((N_TRS, width - 40))])]
+    bold = bold + 2 * rng.standard_normal(bold.shape)  # no candidate wins by far
+    train, test = parts
+    scaled = [scale_by_training(x, train) / np.sqrt(x.shape[1]) for x in features]
+    folds, mixtures = folds_within(train), _mixtures(2, 4, seed=3)
+    losses, predicted = [], []
+    for mixture, alpha in product(mixtures, ALPHAS):
+        x = np.hstack([np.sqrt(share) * band for share, band in zip(mixture, scaled, strict=True)])
+        errors = [
+            (bold[held] - Ridge(alpha=alpha).fit(x[own], bold[own]).predict(x[held])) ** 2
+            for own, held in folds
+        ]
+        losses.append(np.mean([one.mean(axis=0) for one in errors], axis=0))
+        predicted.append(Ridge(alpha=alpha).fit(x[train], bold[train]).predict(x[test]))
+    prior = np.log(np.tile(ALPHAS / (1 + ALPHAS) ** 2, len(mixtures)))[:, None]
+    n_independent = sum(len(held) for _own, held in folds) / 2
+    weights = softmax(prior - n_independent / 2 * np.log(losses), axis=0)
+    expected = np.einsum("cv,ctv->tv", weights, predicted)
+    found = banded_ridge(features, bold, train, test, folds, n_iter=4, seed=3)
+    np.testing.assert_allclose(found, expected, atol=2e-2)
+    assert np.abs(predicted[weights[:, 0].argmax()][:, 0] - expected[:, 0]).max() > 0.1
+
+
+def test_a_noise_band_costs_half_of_what_it_costs_the_best_candidate():
+    """SIMULATED voxels that follow one column weakly, beside 1,024 columns of smooth noise."""
+    n, n_voxels, lost = 362, 40, {best: 0.0, average: 0.0}
+    train, test = purged_folds(np.zeros(n), 16, 3)[1]
+    folds = purged_folds(np.zeros(n), 16, 5, among=train)
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        one, noise, rest = (
+            gaussian_filter1d(rng.standard_normal((n, width)), sigma, axis=0)
+            for width, sigma in ((1, 2.0), (1024, 2.0), (n_voxels, 1.0))
+        )
+        bold = np.sqrt(0.05) * one / one.std() + np.sqrt(0.95) * rest / rest.std(axis=0)
+        for choice in lost:
+            r = [
+                np.nanmean(
+                    correlation(
+                        banded_ridge(own, bold, train, test, folds, choice=choice), bold[test]
+                    )
+                )
+                for own in ([one], [one, noise])
+            ]
+            lost[choice] += (r[0] - r[1]) / 3
+    assert lost[best] > 0.02
+    assert lost[average] < 0.6 * lost[best]
 
 
 def test_without_kernels_the_answer_is_theirs(rng, bands, parts, monkeypatch):
