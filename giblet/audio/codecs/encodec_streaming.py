@@ -35,15 +35,21 @@ from transformers.models.mimi.modeling_mimi import (
 )
 
 _FEW_CHANNELS = 8  # of the input: so few make matrix products too thin
+_MOST_TERMS = 64  # in one sum of an exact convolution
 
 
 def convolver(
-    weight: torch.Tensor, bias: torch.Tensor | None, stride: int = 1, dilation: int = 1
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    stride: int = 1,
+    dilation: int = 1,
+    most_terms: int = _MOST_TERMS,
 ) -> Callable[[torch.Tensor], torch.Tensor]:
     """The convolution (length, n_in) -> (length_out, n_out) with ``weight`` (n_out, n_in, taps).
 
-    It is a sum of matrix products, one for each tap, of rows that lie in memory as the product
-    takes them. Short sums, added up, are rounded less than one long sum over taps and channels.
+    It is a sum of matrix products, for each tap one of each ``most_terms`` channels, of rows that
+    lie in memory as the product takes them. Short sums, added up, are rounded less than one long
+    sum over taps and channels, and alike on every processor.
     """
     n_taps = weight.shape[2]
     matrices = weight.detach().permute(2, 1, 0).contiguous()  # (taps, n_in, n_out)
@@ -57,12 +63,24 @@ def convolver(
         taps = [x[i : i + last : stride] for i in range(0, n_taps * dilation, dilation)]
         if thin:
             return torch.addmm(offset, torch.cat(taps, dim=1), whole)
-        y = torch.addmm(offset, taps[0], matrices[0])
-        for rows, matrix in zip(taps[1:], matrices[1:], strict=True):
-            y.addmm_(rows, matrix)
+        y = offset.repeat(n_out, 1)
+        for rows, matrix in zip(taps, matrices, strict=True):
+            _add_product(y, rows, matrix, most_terms)
         return y
 
     return convolve
+
+
+def _add_product(y: torch.Tensor, rows: torch.Tensor, matrix: torch.Tensor, n: int) -> None:
+    """Add ``rows @ matrix`` to ``y``, a sum of products of ``n`` columns of ``rows`` each."""
+    if len(matrix) <= n:
+        y.addmm_(rows, matrix)
+        return
+    (first, part), *others = zip(rows.split(n, dim=1), matrix.split(n), strict=True)
+    product = first @ part
+    for columns, part in others:
+        product.addmm_(columns, part)
+    y += product
 
 
 class _Convolution:
@@ -115,7 +133,7 @@ class _TransposedConvolution:
         weight = weight.view(n_in, self.n_out, n_steps, self.stride).flip(2)  # newest step last
         weight = weight.permute(3, 1, 0, 2).reshape(self.stride * self.n_out, n_in, n_steps)
         bias = None if conv.bias is None else conv.bias.repeat(self.stride)
-        self.convolve = convolver(weight, bias)
+        self.convolve = convolver(weight, bias, most_terms=n_in)  # decides no codes
         self.context = conv.weight.new_zeros(n_steps - 1, n_in)
         n_trimmed = kernel_size - self.stride
         n_right = ceil(n_trimmed * layer.trim_right_ratio) if layer.causal else n_trimmed // 2
