@@ -272,6 +272,7 @@ class _Scorer:
         if len(clips[0][0]) < N_WAY:
             return
         shares = np.stack([identification_shares(guess, true, N_WAY) for guess, true in clips])
+        shares = np.where(np.isnan(shares), 1 / N_WAY, shares)  # nothing decoded: chance
         p = identification_shares_p(shares, self.n_permutations, self.seed)
         own = shares.diagonal(axis1=1, axis2=2).mean(axis=0)
         yield self.row(column, strength, metric, own, p)

@@ -144,4 +144,6 @@ def _clips(x, components, truth, stretches, folds, clip_trs) -> float:
     weight = 1 / np.sqrt(decoder.spread)
     pair = (decoder.expected(decoder.held_out) * weight, truth * weight)
     guess, true = (join_clips(one, stretches, clip_trs) for one in pair)
-    return float(np.nanmean(identification(guess, true, 2))) if len(true) > 1 else np.nan
+    if len(true) < 2:
+        return 0.5
+    return float(np.nan_to_num(identification(guess, true, 2), nan=0.5).mean())

@@ -78,7 +78,7 @@ def test_the_retrieved_clip_is_in_the_bank_and_free_sound_is_not(planted):
     table, result = planted
     assert list(table.columns) == CURVE
     for column in ("brain", "brain_group", TRUE):
-        assert value(table, column, 0, NOVELTY) < 1e-3
+        assert value(table, column, 0, NOVELTY) < 0.01  # windows of spectra reach over its ends
         assert value(table, column, 1, NOVELTY) > 0.05
     assert {row["source"] for row in result.retrieved} == {"film"}
     assert set(result.sounds) == {
@@ -100,6 +100,8 @@ def test_a_brain_without_signal_is_not_told_from_chance_at_any_strength(film):
     assert (own["p"] > 0.01).all()
     assert (abs(own["value"] - 0.1) < 0.1).all()
     assert word(table, "brain")[0] == CHANCE_WORD
+    slow = table[(table["column"] == "brain") & (table["metric"] == "identification_10way")]
+    assert (slow["p"] > 0.01).all()
 
 
 def test_one_subject_and_few_clips_leave_out_what_they_cannot_give_in_a_line(film, caplog):
