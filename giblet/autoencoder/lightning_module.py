@@ -77,6 +77,13 @@ class BottleneckTraining(lightning.LightningModule):
         pretrained = name.removeprefix("autoencoder.").startswith(AUDIO)
         return self.settings.started_share if self.hparams["started"] and pretrained else 1.0
 
+    def configure_gradient_clipping(
+        self, optimizer, gradient_clip_val, gradient_clip_algorithm=None
+    ):
+        """By norm. Lightning's own refuses a fused optimizer, for a gradient scaler that float16
+        alone would have."""
+        torch.nn.utils.clip_grad_norm_(self.parameters(), gradient_clip_val)
+
     def configure_optimizers(self):
         settings = self.settings
         groups: dict[float, list] = {}
@@ -90,7 +97,8 @@ class BottleneckTraining(lightning.LightningModule):
                     "weight_decay": 0.0 if factor == _FEW else settings.weight_decay,
                 }
                 for factor, parameters in groups.items()
-            ]
+            ],
+            fused=True,
         )
         if settings.schedule == "constant":
             return optimizer

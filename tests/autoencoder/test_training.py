@@ -270,6 +270,26 @@ def test_losses_start_near_one_in_every_modality(train, raw_bold):
         assert 0.3 < loss < 10, modality
 
 
+@pytest.mark.parametrize("precision", [False, True], ids=["single", "mixed"])
+def test_a_steps_gradients_are_clipped(train, raw_bold, monkeypatch, precision):
+    """By Lightning's trainer, with the fused optimizer, in both precisions."""
+    norms, step = [], torch.optim.AdamW.step
+
+    def watched(self, closure=None):
+        def clipped():
+            loss = closure()
+            grads = [p.grad for g in self.param_groups for p in g["params"] if p.grad is not None]
+            norms.append(float(torch.stack([grad.norm() for grad in grads]).norm()))
+            return loss
+
+        return step(self, clipped)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", watched)
+    update = {"gradient_clip": 0.01, "bfloat16": precision, "max_epochs": 1}
+    train(make_data(raw_bold), training=BRIEF.model_copy(update=update))
+    assert max(norms) == pytest.approx(0.01, rel=1e-2)
+
+
 def test_baselines_are_the_losses_of_having_learned_nothing(raw_bold):
     data = make_data(raw_bold)
     is_train = data.part == "train"
