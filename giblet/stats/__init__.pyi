@@ -1,7 +1,6 @@
 """What `giblet.stats` offers; each is imported from its module when it is first used."""
 
 from .array_backend import (
-    NumpyPredictions as NumpyPredictions,
     array_functions as array_functions,
     ridge_backend as ridge_backend,
 )

@@ -50,19 +50,3 @@ def array_functions() -> tuple[Any, Any]:
     import torch
 
     return torch, backend
-
-
-class NumpyPredictions:
-    """A fitted model of himalaya whose ``predict`` takes and returns NumPy arrays."""
-
-    def __init__(self, model: Any):
-        self._model = model
-
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """Of ``x`` (n_samples, n_features): (n_samples, n_targets)."""
-        return array_functions()[1].to_numpy(self._model.predict(x))
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "_model":  # before __init__, as copies are made
-            raise AttributeError(name)
-        return getattr(self._model, name)
