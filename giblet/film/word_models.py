@@ -145,7 +145,9 @@ def word_form(
     try:
         from wordfreq import zipf_frequency
     except ImportError:
-        warnings = ["words: without the package wordfreq their frequency is no feature"]
+        warnings = [
+            'words: their frequency is missing: pip install "giblet[words]" (wordfreq, 57 MB)'
+        ]
     else:
         columns.append(np.array([zipf_frequency(word, language) for word in words]))
         names, warnings = [*names, "frequency"], []

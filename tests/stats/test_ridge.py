@@ -263,10 +263,9 @@ def test_many_targets_and_mixtures_are_himalayas_random_search(rng, widths):
     assert (apart > 2e-3).mean() < 0.01  # two penalties or mixtures that are as good
 
 
-@pytest.mark.parametrize("widths", [(3, 4), (30, 50)], ids=["features", "kernels"])
-def test_the_average_is_that_of_scikit_learns_ridges(rng, widths):
-    """Every mixture and penalty fitted on its own, weighted by its squared error in the folds."""
-    bands = [rng.standard_normal((60, width)) / np.sqrt(width) for width in widths]
+def test_the_average_with_more_held_out_rows_than_columns(rng):
+    """Every mixture and penalty by scikit-learn, weighted by its squared error in the folds."""
+    bands = [rng.standard_normal((60, width)) / np.sqrt(width) for width in (3, 4)]
     y = bands[0][:, :2] @ rng.standard_normal((2, 5)) + rng.standard_normal((60, 5))
     folds, alphas = list(KFold(3).split(bands[0])), np.array([0.3, 1.0, 3.0])
     mixtures = np.array([[0.5, 0.5], [0.9, 0.1], [0.1, 0.9]])
