@@ -191,14 +191,15 @@ def _decode(
             f"lesion.decoder: {decoder} needs two subjects or more, and there is one: take subjects"
         )
     if decoder == "group":
-        return [decode_group_silenced(bold, *fixed, scan, silent)]
+        return [decode_group_silenced(bold, *fixed, scan=scan, silenced=silent)]
     by_subject = []
     for n, own in enumerate(progress(bold, "decoding BOLD", "subjects")):
         if decoder == "others":
             others = np.delete(bold, n, axis=0)
-            by_subject.append(decode_from_others_silenced(others, own, *fixed, scan, silent))
+            decoded = decode_from_others_silenced(others, own, *fixed, scan=scan, silenced=silent)
+            by_subject.append(decoded)
         else:
-            by_subject.append(decode_silenced(own, *fixed, silent))
+            by_subject.append(decode_silenced(own, *fixed, silenced=silent))
     return by_subject
 
 
