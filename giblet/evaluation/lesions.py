@@ -33,6 +33,7 @@ from giblet.timing import trs_for
 
 logger = logging.getLogger(__name__)
 
+_Fixed = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, range]  # of `decode_silenced`
 _BOTTLENECK = "bottleneck"  # a level of the score's read-out, too
 
 
@@ -183,7 +184,7 @@ def decode_lesions(
 
 
 def _decode(
-    bold: np.ndarray, fixed: tuple, silent: Sequence, decoder: str, scan: ScanConfig
+    bold: np.ndarray, fixed: _Fixed, silent: Sequence, decoder: str, scan: ScanConfig
 ) -> list[list[np.ndarray]]:
     """The bottlenecks of each subject, or of the group, after every lesion."""
     if decoder != "subjects" and len(bold) < 2:
