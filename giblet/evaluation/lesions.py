@@ -33,6 +33,7 @@ from giblet.timing import trs_for
 
 logger = logging.getLogger(__name__)
 
+_Fixed = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, range]  # of `decode_silenced`
 _BOTTLENECK = "bottleneck"  # a level of the score's read-out, too
 
 
@@ -183,7 +184,7 @@ def decode_lesions(
 
 
 def _decode(
-    bold: np.ndarray, fixed: tuple, silent: Sequence, decoder: str, scan: ScanConfig
+    bold: np.ndarray, fixed: _Fixed, silent: Sequence, decoder: str, scan: ScanConfig
 ) -> list[list[np.ndarray]]:
     """The bottlenecks of each subject, or of the group, after every lesion."""
     if decoder != "subjects" and len(bold) < 2:
@@ -191,14 +192,15 @@ def _decode(
             f"lesion.decoder: {decoder} needs two subjects or more, and there is one: take subjects"
         )
     if decoder == "group":
-        return [decode_group_silenced(bold, *fixed, scan, silent)]
+        return [decode_group_silenced(bold, *fixed, scan=scan, silenced=silent)]
     by_subject = []
     for n, own in enumerate(progress(bold, "decoding BOLD", "subjects")):
         if decoder == "others":
             others = np.delete(bold, n, axis=0)
-            by_subject.append(decode_from_others_silenced(others, own, *fixed, scan, silent))
+            decoded = decode_from_others_silenced(others, own, *fixed, scan=scan, silenced=silent)
+            by_subject.append(decoded)
         else:
-            by_subject.append(decode_silenced(own, *fixed, silent))
+            by_subject.append(decode_silenced(own, *fixed, silenced=silent))
     return by_subject
 
 
