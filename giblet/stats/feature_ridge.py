@@ -159,7 +159,8 @@ def _mapped(
     """
     _arrays, backend = array_functions()
     is_narrow = sum(band.shape[1] for band in bands) < len(y)
-    rows: RidgeRows = (FeatureRows if is_narrow else KernelRows)(bands, y, precision)
+    kind: Callable[..., RidgeRows] = FeatureRows if is_narrow else KernelRows
+    rows = kind(bands, y, precision)
     alphas = np.asarray(alphas)
     splits = [rows.fold(*fold) for fold in folds]
     losses = np.stack([_losses(rows.mixed(m), splits, alphas, y.shape[1]) for m in mixtures])

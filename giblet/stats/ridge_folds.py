@@ -12,13 +12,15 @@ import numpy as np
 
 from giblet.stats.array_backend import array_functions
 
-Indices = tuple[np.ndarray, np.ndarray]  # of training rows and test rows
+Targets = slice | np.ndarray  # columns of the targets
 
 
 class RidgeFold(Protocol):
     """Training and test rows of a cross-validation. Arrays of the backend."""
 
-    n_test: int
+    @property
+    def n_test(self) -> int:
+        """Number of test rows."""
 
     def turned(self, mixed: Any) -> tuple[Any, Any, Any]:
         """Powers (n,), directions (n_products, n), and test rows along them (n_test, n).
@@ -26,7 +28,7 @@ class RidgeFold(Protocol):
         ``mixed``: what `RidgeRows.mixed` returns.
         """
 
-    def projected(self, vectors: Any, part: slice) -> Any:
+    def projected(self, vectors: Any, part: Targets) -> Any:
         """Products of directions (n_products, n) with the targets in ``part``: (n, n_targets)."""
 
     def target(self, part: slice) -> Any:
@@ -71,7 +73,7 @@ class _FeatureFold:
         vectors = mixed[:, None] * vectors
         return values.clip(0), vectors, self.held @ _like(vectors, self.held)
 
-    def projected(self, vectors: Any, part: slice) -> Any:
+    def projected(self, vectors: Any, part: Targets) -> Any:
         return vectors.T @ _like(self.cross[:, part], vectors)
 
     def target(self, part: slice) -> Any:
@@ -129,7 +131,7 @@ class _KernelFold:
         held = held - held.mean(axis=1)[:, None] - columns + columns.mean()
         return values.clip(0), vectors, held @ vectors
 
-    def projected(self, vectors: Any, part: slice) -> Any:
+    def projected(self, vectors: Any, part: Targets) -> Any:
         return vectors.T @ (self._y[:, part][self._train] - self._level[part])
 
     def target(self, part: slice) -> Any:
