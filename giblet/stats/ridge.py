@@ -133,8 +133,7 @@ def banded_ridge(
     predicted : (n_test, n_voxels) float32; NaN where BOLD has NaN in training TRs
     """
     columns = [band_columns(band, train) for band in bands]
-    search = {"n_iter": n_iter, "seed": seed, "choice": choice}
-    return columns_ridge(columns, bold, train, test, folds, **search)
+    return columns_ridge(columns, bold, train, test, folds, n_iter=n_iter, seed=seed, choice=choice)
 
 
 def band_columns(band: np.ndarray, train: np.ndarray) -> np.ndarray:
@@ -163,7 +162,7 @@ def columns_ridge(
     ``mixtures`` (n_mixtures, n_bands), shares above 0 that add up to 1: those that are tried
     instead of ``n_iter`` random ones.
     """
-    inner = [tuple(np.searchsorted(train, part) for part in fold) for fold in folds]
+    inner = [(np.searchsorted(train, own), np.searchsorted(train, held)) for own, held in folds]
     whole = np.isfinite(bold[train]).all(axis=0)
     if mixtures is None:
         mixtures = _mixtures(len(columns), n_iter, seed)
