@@ -282,7 +282,7 @@ def _exit_code(name: str, options: dict) -> int:
             _check_apart(options)
             _check_places(verb_functions()[name], options)
             config = options.get("config")
-            with _backend(config), _ears(config):
+            with _backend(config), _speech_models(config):
                 _call(verb_functions()[name], options)
     except (MemoryError, RuntimeError) as error:
         if not isinstance(error, MemoryError) and not _OUT_OF_MEMORY.search(str(error)):
@@ -313,13 +313,13 @@ def _backend(config: Config | Path | None) -> AbstractContextManager:
     return ridge_backend(config.ridge_backend)
 
 
-def _ears(config: Config | Path | None) -> AbstractContextManager:
+def _speech_models(config: Config | Path | None) -> AbstractContextManager:
     """The models of speech that score sound."""
-    if not isinstance(config, Config) or not any(config.ears.model_dump().values()):
+    if not isinstance(config, Config) or not any(config.speech_models.model_dump().values()):
         return nullcontext()
     from giblet.audio.metrics.speech_models import speech_models
 
-    return speech_models(config.ears.model_dump())
+    return speech_models(config.speech_models.model_dump())
 
 
 def _check_apart(options: dict) -> None:

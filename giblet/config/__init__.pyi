@@ -27,9 +27,9 @@ from .sections import (
     WordsConfig as WordsConfig,
 )
 from .trained_models import (
-    EarsConfig as EarsConfig,
     MusicConfig as MusicConfig,
     PictureModelConfig as PictureModelConfig,
     SoundModelConfig as SoundModelConfig,
+    SpeechModelsConfig as SpeechModelsConfig,
     WordModelConfig as WordModelConfig,
 )

@@ -34,10 +34,10 @@ from giblet.config.sections import (
     WordsConfig,
 )
 from giblet.config.trained_models import (
-    EarsConfig,
     MusicConfig,
     PictureModelConfig,
     SoundModelConfig,
+    SpeechModelsConfig,
     WordModelConfig,
 )
 from giblet.errors import GibletError, nearest_name
@@ -139,7 +139,7 @@ class Config(Section):
     sound_model: SoundModelConfig = SoundModelConfig()
     picture_model: PictureModelConfig = PictureModelConfig()
     word_model: WordModelConfig = WordModelConfig()
-    ears: EarsConfig = EarsConfig()
+    speech_models: SpeechModelsConfig = SpeechModelsConfig()
     scan: ScanConfig = ScanConfig()
     simulation: SimulationConfig = SimulationConfig()
     events: EventsConfig = EventsConfig()

@@ -27,7 +27,7 @@ class MusicConfig(Section):
     )
 
 
-class EarsConfig(Section):
+class SpeechModelsConfig(Section):
     """Models that score decoded speech; without them these scores are left out."""
 
     dnsmos: str | None = Field(

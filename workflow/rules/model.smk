@@ -53,7 +53,7 @@ rule reconstruct:
         aligned=f"{RESULTS}/aligned/{{path}}.nc",
         model=f"{RESULTS}/model/{{path}}",
         regions=lambda _: decoding_regions(),
-        ears=model_files(*SETTINGS.ears.model_dump().values()),
+        speech_models=model_files(*SETTINGS.speech_models.model_dump().values()),
     output:
         audio=directory(f"{RESULTS}/audio/{{path}}"),
         scores=report(
@@ -81,7 +81,14 @@ rule reconstruct:
         identified="--identified=" if SETTINGS.has_stimuli else "",
         settings=lambda w: settings(
             *SOUND[w.path],
-            *("audio_track", "t_r", "decoding", "ears", "ridge_backend", "seed"),
+            *(
+                "audio_track",
+                "t_r",
+                "decoding",
+                "speech_models",
+                "ridge_backend",
+                "seed",
+            ),
             *["scan.alignment"] * HAS_BOLD,
         ),
         source=source_fingerprint("reconstruct"),

@@ -58,7 +58,7 @@ class Metric:
     needs
         A package, by its import name, that not everyone has installed: without it there is no row.
     model
-        Of the settings ``ears``, that not everyone gives: without it there is no row.
+        Of the settings ``speech_models``, that not everyone gives: without it there is no row.
     note
         How it is read, where direction and values do not say it.
     method, reference

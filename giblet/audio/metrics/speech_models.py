@@ -30,7 +30,7 @@ def speech_models(paths: Mapping[str, str | None]) -> Iterator[None]:
     given = {name: path for name, path in paths.items() if path}
     for name, path in given.items():
         if not Path(path).exists():
-            raise GibletError(f"ears.{name}: {path} does not exist")
+            raise GibletError(f"speech_models.{name}: {path} does not exist")
     token = _PATHS.set(given)
     try:
         yield

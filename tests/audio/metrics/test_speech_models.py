@@ -65,7 +65,10 @@ def test_without_a_model_there_is_no_metric(tmp_path):
     assert "speaker_similarity" not in names()
     assert METRICS["dnsmos"].model == DNSMOS
     missing = speech_models({DNSMOS: str(tmp_path / "nowhere.onnx")})
-    with pytest.raises(GibletError, match=r"ears.dnsmos: .*nowhere.onnx does not exist"), missing:
+    with (
+        pytest.raises(GibletError, match=r"speech_models.dnsmos: .*nowhere.onnx does not exist"),
+        missing,
+    ):
         pass
 
 
