@@ -38,7 +38,7 @@ def sound_features(film: Path, spaces: OutputFile, config: Config) -> None:
 
 
 def picture_features(film: Path, spaces: OutputFile, config: Config) -> None:
-    """Compute layers of an image or video model (``picture_model``) on the film's video in TRs.
+    """Compute layers of an image or video model (``picture_model``) in TRs.
 
     Example: giblet picture_features --film film.mp4 --spaces trs/picture_model.nc
     """
