@@ -181,7 +181,7 @@ def brain_tables(extras: Extras, simulated: bool) -> list[TextTable]:
     for one in in_order(extras.lesions, FEATURE_LABELS):
         table = extras.lesions[one]
         whose = DECODERS[table["decoder"].iloc[0]] if "decoder" in table else ""
-        caption = f"Lesions: regions silenced{whose}, {feature_label(one)}{kind}"
+        caption = f"Lesions: regions zeroed{whose}, {feature_label(one)}{kind}"
         tables.append(TextTable(caption, *_lesions(table)))
     for one in in_order(extras.left_out, FEATURE_LABELS):
         caption = f"Subjects left out of training, {feature_label(one)}{kind}"

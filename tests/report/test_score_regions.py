@@ -87,10 +87,10 @@ def test_lesions_of_the_score_have_their_own_tables(lesions):
     notes, levels = lesion_tables(Extras(lesions={"mel": lesions}), simulated=True)
     assert notes.caption == "Lesions: regions zeroed, notes of mel (simulated brains)"
     assert notes.rows[0][:2] == ["intact", "0.20"]
-    assert notes.rows[1][:2] == ["tonal, silenced", "0.10; −0.10 [−0.20, −0.05]"]
+    assert notes.rows[1][:2] == ["tonal, zeroed", "0.10; −0.10 [−0.20, −0.05]"]
     assert notes.rows[2][0] == "tonal, as many at random"
     assert [row[0] for row in levels.rows] == [
-        *("fine: intact", "fine: tonal, silenced", "global: intact", "global: tonal, silenced")
+        *("fine: intact", "fine: tonal, zeroed", "global: intact", "global: tonal, zeroed")
     ]
     (others,) = brain_tables(Extras(lesions={"mel": lesions}), simulated=True)
     assert [row[2] for row in others.rows] == ["STOI"]

@@ -95,5 +95,5 @@ def test_the_table_of_lesions_names_the_decoder():
     old, group = pd.DataFrame([row]), pd.DataFrame([row | {"decoder": "group"}])
     (before,) = brain_tables(Extras(lesions={"mel": old}), simulated=False)
     (together,) = brain_tables(Extras(lesions={"mel": group}), simulated=False)
-    assert before.caption.startswith("Lesions: regions silenced, ")
+    assert before.caption.startswith("Lesions: regions zeroed, ")
     assert "all subjects decoded together" in together.caption
