@@ -62,8 +62,8 @@ class Refiner(nn.Module):
         slow = condition.repeat_interleave(self.n_slots, dim=1)
         place = torch.eye(self.n_slots).repeat(condition.shape[1], 1).expand(n_batch, -1, -1)
         ones = noisy.new_ones(n_batch, n_slots, 1)
-        told = [noisy, slow, ones * certain[:, None, None], place, ones * t[:, None, None]]
-        x = self.enter(torch.cat(told, dim=-1).transpose(1, 2))
+        inputs = [noisy, slow, ones * certain[:, None, None], place, ones * t[:, None, None]]
+        x = self.enter(torch.cat(inputs, dim=-1).transpose(1, 2))
         for block in self.blocks:
             x = x + block(x)
         return self.leave(x).transpose(1, 2)
@@ -139,7 +139,7 @@ def refine(
         return np.array(retrieved, dtype=np.float32)
     slots = torch.from_numpy(np.asarray(retrieved, dtype=np.float32))
     slots = slots.unflatten(1, (model.n_slots, model.slot_dim)).flatten(0, 1)[None]
-    told = torch.from_numpy(np.asarray(condition, dtype=np.float32))[None]
+    slow = torch.from_numpy(np.asarray(condition, dtype=np.float32))[None]
     noise = torch.randn(slots.shape, generator=torch.Generator().manual_seed(seed))
     x, flag = (
         (1 - strength) * model.scaled(slots) + strength * noise,
@@ -147,6 +147,6 @@ def refine(
     )
     times = torch.linspace(strength, 0, _N_SAMPLING_STEPS + 1)
     for now, later in pairwise(times):
-        clean = model(x, told, flag, now[None])
+        clean = model(x, slow, flag, now[None])
         x = clean + (later / now) * (x - clean)
     return (x * model.deviation + model.mean)[0].reshape(len(retrieved), -1).numpy()

@@ -1,4 +1,4 @@
-"""The command that asks where in the brain the sound is."""
+"""The command that identifies clips from single places in the brain."""
 
 from pathlib import Path
 
@@ -20,12 +20,15 @@ def searchlight(
     from giblet.autoencoder.autoencoder import Autoencoder
     from giblet.autoencoder.inference import bottlenecks
     from giblet.brain.regions import find_regions
+    from giblet.errors import GibletError
     from giblet.evaluation.searchlight import find_places, searchlight, searchlight_table
     from giblet.io.arrays import load_arrays
     from giblet.io.schema import ALIGNED
     from giblet.io.tables import save_table
 
     arrays = load_arrays(aligned, *ALIGNED)
+    if "bold" not in arrays:
+        raise GibletError("searchlight needs a scan: there is no BOLD beside this film")
     autoencoder = Autoencoder.from_pretrained(model)
     data = film_data(arrays, autoencoder.config.hrf_placement == "inputs")
     named = {} if regions is None else find_regions(arrays, regions)

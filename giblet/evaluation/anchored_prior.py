@@ -28,6 +28,7 @@ from giblet.autoencoder.refiner import Refiner, refine, train_refiner
 from giblet.config.config import Config
 from giblet.config.prior import PriorConfig
 from giblet.config.sections import DecodingConfig
+from giblet.errors import GibletError
 from giblet.evaluation.bank import Bank, novelty, retrieve, windows
 from giblet.evaluation.brain_scores import (
     Regions,
@@ -54,7 +55,8 @@ Column = tuple[np.ndarray, np.ndarray, bool]  # retrieved TRs of the bank, condi
 class Curve:
     """What the prior made: ``rows`` of `CURVE`, and ``sounds`` by name, of the first subject.
 
-    ``retrieved``: rows ``column subject tr source onset``, the clip of every test TR.
+    ``retrieved``: rows ``column subject tr source onset``, the clip of every test TR (of the film);
+    ``subject`` is empty where all are decoded together, and of the true slow part.
     """
 
     rows: list[dict]
@@ -97,6 +99,7 @@ def anchored_prior(
         autoencoder,
         code,
         data,
+        trs,
         to_sound,
         original,
         processor.sample_rate,
@@ -110,6 +113,7 @@ def curve(
     autoencoder: Autoencoder,
     code: np.ndarray,
     data: FilmData,
+    trs: np.ndarray,
     to_sound: Callable[[np.ndarray, np.ndarray], np.ndarray],
     original: np.ndarray,
     sample_rate: float,
@@ -123,9 +127,15 @@ def curve(
     Parameters
     ----------
     code : (n_trs, bottleneck_dim)
+    trs : (n_trs,) of the film
     to_sound
         Bottlenecks (n, bottleneck_dim) and TRs (n,), in order, to sound (n_samples,).
     original : (n_samples,) the film's sound in test TRs, at ``sample_rate`` Hz
+
+    Raises
+    ------
+    GibletError
+        No stretch of the bank is as long as a clip that is retrieved.
     """
     test = data.where("test")
     stretches, clip_trs = held_out_stretches(data), trs_for(decoding.clip_seconds, t_r)
@@ -133,15 +143,21 @@ def curve(
     bank_slow = conditions.space.components(
         audio_slow(autoencoder, bank.bottleneck), bank.stretches
     )
-    columns = _columns(conditions, test, bank_slow, bank.starts(max(map(len, cut))), cut)
+    longest = max(map(len, cut))
+    starts = bank.starts(longest)
+    if not len(starts):
+        raise GibletError(
+            f"anchored_prior: no stretch of the bank ({bank.name}) has the {longest} TRs of a clip "
+            "that is retrieved; a shorter prior.window_seconds needs fewer"
+        )
+    columns = _columns(conditions, test, bank_slow, starts, cut)
     refiner = _refiner(conditions, autoencoder, code, data, seed)
     levels = _levels(
         to_sound(bank.bottleneck, _apart(bank.stretches)), sample_rate, len(bank.source)
     )
     options = (clip_trs, decoding.clip_seconds, decoding.n_permutations, seed)
     scorer = _Scorer(original, sample_rate, stretches, *options)
-    film = _levels(to_sound(code[test], test), sample_rate, len(test))
-    starts = bank.starts(max(map(len, cut)))
+    film = _levels(to_sound(code[test], trs[test]), sample_rate, len(test))
     if scorer.n_clips < N_WAY:
         logger.warning(
             "anchored_prior: the test part has %d clips of %g s, and identification needs %d: "
@@ -157,15 +173,20 @@ def curve(
         for column, brains in columns.items():
             waves = [
                 to_sound(
-                    refine(refiner, bank.bottleneck[chosen], told, strength, seed, certain), test
+                    refine(refiner, bank.bottleneck[chosen], condition, strength, seed, certain),
+                    trs[test],
                 )
-                for chosen, told, certain in brains
+                for chosen, condition, certain in brains
             ]
             rows += scorer.sound_rows(column, strength, waves)
             new = [novelty(_levels(w, sample_rate, len(test)), levels, starts, cut) for w in waves]
             rows.append(scorer.row(column, strength, NOVELTY, np.mean(new, axis=0)))
             sounds[f"{column}_{strength:g}"] = waves[0]
-    retrieved = [row for name, brains in columns.items() for row in _retrieved(name, brains, bank)]
+    retrieved = [
+        row
+        for name, brains in columns.items()
+        for row in _retrieved(name, brains, bank, trs[test], data.subjects)
+    ]
     return Curve(rows, sounds, retrieved)
 
 
@@ -219,9 +240,12 @@ def _slow_rows(conditions: Conditions, test: np.ndarray, scorer: "_Scorer") -> I
         yield from scorer.identification_rows(column, np.nan, SLOW, pairs)
 
 
-def _retrieved(name: str, brains: Sequence[Column], bank: Bank) -> Iterator[dict]:
-    for subject, (chosen, _told, _certain) in enumerate(brains):
-        for tr, at in enumerate(chosen):
+def _retrieved(
+    name: str, brains: Sequence[Column], bank: Bank, trs: np.ndarray, subjects: Sequence[str]
+) -> Iterator[dict]:
+    names = subjects if len(brains) == len(subjects) and name != TRUE else [""] * len(brains)
+    for subject, (chosen, _condition, _certain) in zip(names, brains, strict=True):
+        for tr, at in zip(trs.tolist(), chosen, strict=True):
             source = {"source": bank.source[at], "onset": float(bank.onset[at])}
             yield {"column": name, "subject": subject, "tr": tr} | source
 

@@ -58,8 +58,8 @@ def calibration_rows(
     TRs of the subject; ``share``: ``value`` over ``full``, both minus chance, NaN where ``full`` is
     at chance or below. Minutes that there are not are left out, and the last are all that there
     are. ``bold_r_reliable`` is of the voxels that are read. ``data`` has two subjects or more.
-    Voxels are z-scored by the person's first minutes alone, as one who has no more would do; a run
-    with fewer than 10 TRs in these minutes takes the scale of all of them.
+    Voxels are z-scored by the person's first minutes; a run with fewer than 10 TRs in them keeps
+    its scale relative to the other runs, which is that of all training TRs (``data.bold``).
     """
     train, rows = data.where("train"), []
     amounts = training_amounts(len(train), t_r, minutes)

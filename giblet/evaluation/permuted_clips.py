@@ -20,6 +20,7 @@ def null_rows(
     nulls : (column, metric) → the same mean under each permutation, (n_permutations,)
 
     ``p`` is one-sided: the share of permutations, the observed order included, that score as high.
+    Where nothing is decoded, and scores are NaN, there is no row.
 
     >>> rows = list(null_rows({("brain", "m"): np.array([[1.0, 0.0]])},
     ...                       {("brain", "m"): np.array([0.0, 0.5, 0.25])}))
@@ -28,11 +29,13 @@ def null_rows(
     """
     for key, null in nulls.items():
         column, metric = key
+        if not np.isfinite(null).any() or not np.isfinite(observed[key]).any():
+            continue
         mean = float(np.nanmean(observed[key]))
-        p = (1 + int((null >= mean - 1e-12).sum())) / (1 + len(null))
+        p = (1 + int((~(null < mean - 1e-12)).sum())) / (1 + len(null))
         same = {"column": column, "metric": metric, "observed": mean, "p": p}
         same["n_permutations"] = len(null)
-        values = np.percentile(null, PERCENTILES)
+        values = np.nanpercentile(null, PERCENTILES)
         for percentile, value in zip(PERCENTILES.tolist(), values.tolist(), strict=True):
             yield same | {"percentile": percentile, "value": value}
 

@@ -159,7 +159,9 @@ def leading_components(code: np.ndarray, train: np.ndarray, n_components: int) -
     """
     centred = code.astype(np.float64) - code[train].mean(axis=0)
     _, sizes, axes = np.linalg.svd(centred[train], full_matrices=False)
-    varying = int((sizes > 1e-6 * sizes[0]).sum())
+    varying = int((sizes > 1e-6 * np.abs(code).max()).sum())
+    if not varying:
+        raise GibletError("searchlight: the bottleneck is the same in all training TRs")
     return centred @ axes[: min(n_components, varying)].T
 
 
@@ -225,14 +227,15 @@ def _rows(kind: Places, column: str, each: list, seed: int) -> Iterator[dict]:
     nulls = np.stack([null for _, null in each], axis=1)  # (n_permutations, n_places)
     chance = METRICS[METRIC].chance or 0.0
     observed = np.array([_mean(one) for one in scores])
-    p = among_nulls(observed, nulls).p
-    nulls[:, np.ptp(nulls, axis=0) < _ROUNDING] = np.nan  # decodes all clips alike: not tested
+    alike = np.ptp(nulls, axis=0) < _ROUNDING  # decodes all clips alike: not tested
+    p = np.where(alike, np.nan, among_nulls(observed, nulls).p)
+    nulls[:, alike] = np.nan
     p_max = null_maps(observed - chance, nulls - chance).p_max
     for n, (name, voxels) in enumerate(kind.members.items()):
         row = {"kind": kind.kind, "place": name, "voxel": kind.centres.get(name, -1)}
         row |= {"n_voxels": len(voxels)} | score_row(column, METRIC, scores[n], seed)
         row |= {"p": p[n], "p_max": p_max[n], "n_clips": scores.shape[1]}
-        yield row | {"n_places": len(kind.members)}
+        yield row | {"n_places": int(np.isfinite(p_max).sum())}
 
 
 def _mean(scores: np.ndarray) -> float:

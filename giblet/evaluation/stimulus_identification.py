@@ -13,10 +13,12 @@ from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks
 from giblet.config.sections import DecodingConfig
 from giblet.evaluation.brain_scores import Regions, decode_brains
-from giblet.evaluation.moments import BRAIN, N_BOOTSTRAP
+from giblet.evaluation.moments import BRAIN, N_BOOTSTRAP, mean_over
 from giblet.evaluation.stimulus_intervals import tr_intervals
+from giblet.timing import trs_for
 
 EVERY = "all"  # the row of all stimuli
+_BLOCK_SECONDS = 16.0  # that the HRF and the film's own slowness make alike
 COLUMNS = ("stimulus", "closest", "identified", "chance", "better_than", "better_low")
 COLUMNS += ("better_high", "r", "r_low", "r_high", "r_others", "p")
 _MEANS = ("identified", "chance", "better_than", "r", "r_others")
@@ -42,9 +44,9 @@ def decoded_stimuli(
     mean = code[train].mean(axis=0)
     decoded = decode_brains(code, data, float(aligned.attrs["t_r"]), decoding, regions)[BRAIN]
     guesses, stimulus = [one - mean for one in decoded], aligned["stimulus"].values.astype(str)
-    table = identify_stimuli(
-        guesses, code[test] - mean, stimulus[test], decoding.n_permutations, seed
-    )
+    block_trs = trs_for(_BLOCK_SECONDS, float(aligned.attrs["t_r"]))
+    options = (decoding.n_permutations, seed, block_trs)
+    table = identify_stimuli(guesses, code[test] - mean, stimulus[test], *options)
     return none if table is None else table
 
 
@@ -70,6 +72,7 @@ def identify_stimuli(
     stimulus: np.ndarray,
     n_permutations: int,
     seed: int,
+    block_trs: int = 1,
 ) -> pd.DataFrame | None:
     """For each held-out stimulus whether it is the one, of all, that its estimates are closest to.
 
@@ -78,6 +81,7 @@ def identify_stimuli(
     guesses : of each subject (n_trs, n_features)
     truth : (n_trs, n_features)
     stimulus : (n_trs,) the name of each TR's stimulus
+    block_trs : TRs that are drawn together for the intervals of a stimulus, see `tr_intervals`
 
     Returns
     -------
@@ -85,10 +89,11 @@ def identify_stimuli(
         ``closest``: the stimulus that the subjects' estimates are closest to, by correlation over
         the TRs that all have. ``identified``: the share of subjects in whom it is the true one,
         chance 1 / n_stimuli. ``better_than``: the share of the others that are further away, chance
-        .5. ``r``: that correlation with the true one, and ``r_others`` with the others; all are
-        means over subjects. Intervals are those of `tr_intervals`. The last row, `EVERY`, has the
-        means over stimuli with bootstrap intervals over stimuli, and the p-value of ``identified``
-        among permutations of the stimuli, the same for all subjects
+        .5. ``r``: that correlation with the true one, and ``r_others`` that of the other
+        stimuli's estimates with it; all are means over subjects. Intervals are those of
+        `tr_intervals`. The last row, `EVERY`, has the means over stimuli with bootstrap intervals
+        over stimuli, and the p-value of ``identified`` among permutations of the stimuli, the same
+        for all subjects
     """
     names, true = stimulus_patterns(truth, stimulus)
     if (k := len(names)) < 2:
@@ -109,7 +114,7 @@ def identify_stimuli(
     )
     by_tr = [one.reshape(k, -1, truth.shape[1]) for one in (true, *patterns)]
     table["r_low"], table["r_high"], table["better_low"], table["better_high"] = np.concatenate(
-        tr_intervals(by_tr[1:], by_tr[0], seed)
+        tr_intervals(by_tr[1:], by_tr[0], block_trs, seed)
     )
     every = {"stimulus": EVERY, "closest": None} | table[[*_MEANS]].mean().to_dict()
     for name, short in (("better_than", "better"), ("r", "r")):
@@ -124,6 +129,7 @@ def _correlations(patterns: Sequence[np.ndarray], true: np.ndarray) -> dict[str,
     """``r`` and ``r_others`` (n_stimuli,), means over subjects of patterns (n_stimuli, n)."""
     k = len(true)
     r = np.stack([np.corrcoef(own, true)[:k, k:] for own in patterns])
-    own = r.diagonal(axis1=1, axis2=2)
-    others = (np.nansum(r, axis=1) - np.nan_to_num(own)) / (k - 1)  # others' estimates, its truth
-    return {"r": np.nanmean(own, axis=0), "r_others": others.mean(axis=0)}
+    own = r.diagonal(axis1=1, axis2=2).copy()
+    r[:, np.arange(k), np.arange(k)] = np.nan
+    others = mean_over(np.swapaxes(r, 0, 1))  # (n_subjects, n_stimuli)
+    return {"r": mean_over(own), "r_others": mean_over(others)}

@@ -1,6 +1,6 @@
 """Scores of several pieces, or of many stimuli, on the clock of their film, and their features."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -184,7 +184,7 @@ def pieces_on_trs(
         ignore_index=True,
     )
     means = pd.concat(features.values()).mean().fillna(0.0).to_dict()
-    parts = {}
+    parts = []
     for k, piece in heard.items():
         begin, end = float(pieces.begins[k]), float(pieces.ends[k])
         first = int(volumes_to_trs(np.array([begin]), t_r)[0])
@@ -192,20 +192,20 @@ def pieces_on_trs(
         if first < last:
             offset = begin - float(tr_onsets(first + 1, t_r)[-1])
             options = {"means": means, "until": end - begin}
-            parts[first] = score_on_trs(piece, t_r, last - first, offset, **options)
+            parts.append((first, score_on_trs(piece, t_r, last - first, offset, **options)))
     return _joined(parts, n_trs), table
 
 
-def _joined(parts: dict[int, xr.Dataset], n_trs: int) -> xr.Dataset:
-    """Parts by their first TR. Values that some pieces lack, as of beats, are 0 there."""
+def _joined(parts: Sequence[tuple[int, xr.Dataset]], n_trs: int) -> xr.Dataset:
+    """Parts with their first TR. Values that some pieces lack, as of beats, are 0 there."""
     if not parts:
         raise GibletError("no piece with a score lies within the film's TRs")
-    widest = max(parts.values(), key=lambda part: part.sizes["score_value"])
+    widest = max((part for _first, part in parts), key=lambda part: part.sizes["score_value"])
     names = widest["score_value"].values
     shape = widest["score"].shape[1:]
     roll = np.zeros((n_trs, *shape), dtype=widest["score"].dtype)
     values = np.zeros((n_trs, len(names)), dtype=np.float32)
-    for first, part in parts.items():
+    for first, part in parts:
         own = slice(first, first + part.sizes["tr"])
         roll[own] = np.maximum(roll[own], part["score"].values)
         values[own] += part["score_values"].reindex(score_value=names, fill_value=0).values

@@ -196,7 +196,7 @@ def brain_tables(extras: Extras, simulated: bool) -> list[TextTable]:
         if len(table := extras.identified[one]):
             caption = (
                 f"Held-out stimuli, one of {len(table) - 1}, by {feature_label(one)}{kind}. 95 % "
-                "intervals: of a stimulus over its TRs, of all over stimuli"
+                "intervals: of a stimulus over stretches of 16 s, of all over stimuli"
             )
             tables.append(TextTable(caption, *_identified(table)))
     return tables

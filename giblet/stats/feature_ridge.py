@@ -22,11 +22,13 @@ _NEGLIGIBLE = 1e-3  # weight of a candidate beside the best
 def directions(train: np.ndarray) -> np.ndarray:
     """Basis (n_features, rank) of training rows (n_samples, n_features), without null directions.
 
-    Products of training rows with any others are kept by ``x @ directions(train)``.
+    The largest power comes first. Products of training rows with any others are kept by
+    ``x @ directions(train)``.
     """
     x = train.astype(np.float64)
     is_wide = x.shape[1] > len(x)
     powers, vectors = np.linalg.eigh(x @ x.T if is_wide else x.T @ x)
+    powers, vectors = powers[::-1], vectors[:, ::-1]  # eigh has the smallest first
     kept = powers > _ROUNDING * powers.max(initial=0.0)
     if is_wide:
         return x.T @ (vectors[:, kept] / np.sqrt(powers[kept]))
@@ -165,7 +167,11 @@ def _mapped(
     splits = [rows.fold(*fold) for fold in folds]
     losses = np.stack([_losses(rows.mixed(m), splits, alphas, y.shape[1]) for m in mixtures])
     del splits
-    weights = choice(losses, alphas, sum(len(test) for _train, test in folds))
+    n_held = sum(len(test) for _train, test in folds)
+    weights = np.empty(losses.shape, dtype=np.float32)
+    for part in parts(y.shape[1]):
+        weights[..., part] = choice(losses[..., part], alphas, n_held)
+    del losses
     everything = np.arange(len(y))
     whole = rows.fold(everything, everything[:0])
     found = np.zeros((sum(b.shape[1] for b in bands) if new is None else len(new), y.shape[1]))

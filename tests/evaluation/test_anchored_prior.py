@@ -51,7 +51,7 @@ def made(film, bold, config=None, decoding=DECODING):
     )
     options = (RATE, T_R, decoding, config or PriorConfig(strengths=STRENGTHS), 0)
     sound = to_sound(code[test], test)
-    result = curve(conditions, bank, model, code, data, to_sound, sound, *options)
+    result = curve(conditions, bank, model, code, data, np.arange(N_TRS), to_sound, sound, *options)
     return curve_table("encodec", bank.name, result.rows), result
 
 

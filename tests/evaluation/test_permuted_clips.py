@@ -68,3 +68,10 @@ def test_missing_clips_count_for_nothing(shares):
     rows = rows_of(shares, null)
     assert rows[0]["p"] == pytest.approx(identification_shares_p(shares, 99, seed=0))
     assert len(null_table("mel", [])) == 0
+
+
+def test_silence_has_no_p_and_no_row():
+    silent = np.full((2, 12, 12), np.nan)
+    assert np.isnan(identification_shares_p(silent, 50, 0))
+    rows = null_rows({("brain", CLIPS): np.full((2, 12), np.nan)}, {("brain", CLIPS): np.ones(9)})
+    assert list(rows) == []

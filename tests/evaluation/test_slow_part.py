@@ -3,8 +3,16 @@
 import numpy as np
 import pytest
 from scipy.stats import linregress
+from sklearn.decomposition import PCA
 
-from giblet.evaluation.slow_part import SlowDecoder, SlowSpace, _line, choose_smoothing, low_pass
+from giblet.evaluation.slow_part import (
+    MOST_COMPONENTS,
+    SlowDecoder,
+    SlowSpace,
+    _line,
+    choose_smoothing,
+    low_pass,
+)
 from giblet.stats.cross_validation import purged_folds
 
 N = 150
@@ -31,6 +39,18 @@ def test_components_have_deviation_one_and_constant_features_do_not_count(rng):
     assert components.shape == (N, 5)
     np.testing.assert_allclose(components.std(axis=0), 1)
     np.testing.assert_allclose(components.mean(axis=0), 0, atol=1e-9)
+
+
+def test_components_are_those_of_the_most_variance(rng):
+    """Of many features, as scikit-learn's PCA finds them."""
+    slow = rng.standard_normal((N, 6)) @ rng.standard_normal((6, 80))
+    slow += 0.3 * rng.standard_normal(slow.shape)
+    own = SlowSpace.fit(slow, 0.0, [np.arange(N)]).components(slow, [np.arange(N)])
+    scaled = (slow - slow.mean(axis=0)) / slow.std(axis=0)
+    expected = PCA(MOST_COMPONENTS, whiten=True, svd_solver="full").fit_transform(scaled)
+    assert own.shape == (N, MOST_COMPONENTS)
+    r = np.abs(np.sum(own * expected, axis=0)) / N
+    np.testing.assert_allclose(r, 1, atol=0.02)
 
 
 def test_the_low_pass_does_not_cross_from_one_stretch_to_the_next(rng):

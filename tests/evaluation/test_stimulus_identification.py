@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter1d
 
 from giblet.evaluation.stimulus_identification import (
     COLUMNS,
@@ -74,7 +75,7 @@ def noisy(rng, noise):
 
 def test_intervals_are_those_of_numpy_on_drawn_trs(rng):
     guesses, truth = noisy(rng, 3.0)
-    r, better = tr_intervals(guesses, truth, seed=4)
+    r, better = tr_intervals(guesses, truth, 1, seed=4)
     drawn = np.random.default_rng(4).integers(7, size=(1000, 7))
     scores = np.empty((2, 1000, 6))
     for k, trs in enumerate(drawn):
@@ -98,8 +99,21 @@ def test_intervals_hold_the_values_and_shrink_with_more_trs(rng):
     assert table["r"].iloc[2] == pytest.approx(np.mean([one[2, 2] for one in own]))
     assert table["r_others"].iloc[2] == pytest.approx(np.mean([one[off[:, 2], 2] for one in own]))
     longer = [np.concatenate([values] * 4, axis=1) for values in (*guesses, truth)]
-    width = np.ptp(tr_intervals(guesses, truth, 0)[0], axis=0)
-    assert (np.ptp(tr_intervals(longer[:-1], longer[-1], 0)[0], axis=0) < 0.7 * width).all()
+    width = np.ptp(tr_intervals(guesses, truth, 1, 0)[0], axis=0)
+    assert (np.ptp(tr_intervals(longer[:-1], longer[-1], 1, 0)[0], axis=0) < 0.7 * width).all()
+
+
+def test_stretches_cover_what_neighbouring_trs_share(rng):
+    """SIMULATED slow series that have nothing in common: 95 % intervals of r hold 0."""
+    held = {1: 0, 12: 0}
+    for seed in range(40):
+        slow = gaussian_filter1d(rng.normal(size=(2, 4, 80, 3)), 2.0, axis=2)
+        for block in held:
+            low, high = tr_intervals([slow[0]], slow[1], block, seed)[0]
+            held[block] += int(((low <= 0) & (high >= 0)).sum())
+    assert held[1] < 0.75 * 160
+    assert held[12] > 0.85 * 160
+    assert np.isnan(tr_intervals([slow[0]], slow[1], 21, 0)[0]).all()
 
 
 def test_a_single_tr_has_no_interval(rng):

@@ -43,10 +43,16 @@ def identification_p(
 
 
 def identification_shares_p(shares: np.ndarray, n_permutations: int, seed: int) -> float:
-    """`identification_p` from `identification_shares` (n_subjects, n_estimates, n_truths)."""
-    observed = np.nanmean(shares.diagonal(axis1=1, axis2=2))
+    """`identification_p` from `identification_shares` (n_subjects, n_estimates, n_truths).
+
+    NaN where nothing is decoded, as of silence.
+    """
+    own = shares.diagonal(axis1=1, axis2=2)
+    if not np.isfinite(own).any():
+        return float("nan")
     null = permuted_shares(shares, n_permutations, seed)
-    return float((1 + (null >= observed - 1e-12).sum()) / (1 + n_permutations))
+    as_high = ~(null < np.nanmean(own) - 1e-12)
+    return float((1 + as_high.sum()) / (1 + n_permutations))
 
 
 def permuted_shares(shares: np.ndarray, n_permutations: int, seed: int) -> np.ndarray:
