@@ -83,7 +83,7 @@ def export_predictions(
     deviations of training TRs. Clips need not have been scanned; all are stimuli of the run.
 
     Example: giblet export_predictions --aligned aligned/encodec.nc --model model/encodec
-        --features trs/encodec.nc trs/text.nc --stimuli stimuli.tsv --clips clips.tsv
+        --features trs/encodec.nc trs/video.nc trs/text.nc --stimuli stimuli.tsv --clips clips.tsv
         --predictions fmri_predictions_friends_s7.zip
     """
     from giblet.autoencoder.autoencoder import Autoencoder
@@ -91,6 +91,7 @@ def export_predictions(
     from giblet.brain.stimulus_clock import StimulusClock
     from giblet.errors import GibletError
     from giblet.export.predictions import (
+        check_ending,
         join_features,
         predict_clips,
         read_clips,
@@ -99,6 +100,7 @@ def export_predictions(
     from giblet.io.arrays import load_arrays
     from giblet.io.schema import ALIGNED
 
+    check_ending(predictions)
     autoencoder = Autoencoder.from_pretrained(model)
     if autoencoder.config.hrf_placement == "inputs":
         raise GibletError("hrf_placement: inputs reads regressors of scans; clips have none")

@@ -9,7 +9,7 @@ from giblet.config.config import Config
 def searchlight(
     aligned: Path, model: Path, scores: OutputFile, config: Config, regions: Path | None = None
 ) -> None:
-    """Clips identified from every region, parcel or sphere of voxels: a table.
+    """Identify clips from each region, parcel or sphere of voxels: a table.
 
     ``--regions`` is a label image, or a folder of simulated brains. Without places in the brain
     there are regions alone.

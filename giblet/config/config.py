@@ -112,8 +112,8 @@ class Config(Section):
     )
     exact_codes: bool = Field(
         False,
-        description="encode in double precision: codes do not depend on the processor, and take "
-        "two to three times as long",
+        description="encode in double precision: codes do not depend on the processor (X-Codec 2 "
+        "and NeuCodec excepted), and take two to three times as long",
     )
     framing: Literal["auto", "tr_synchronous", "native"] = Field(
         "auto",

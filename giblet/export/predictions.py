@@ -1,4 +1,4 @@
-"""BOLD that a model predicts for clips that nobody needs to have seen, for encoding challenges."""
+"""BOLD that a model predicts for clips, scanned or not, for encoding challenges."""
 
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +12,7 @@ from giblet.alignment.aligned import film_data
 from giblet.alignment.dataset import FilmData
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.errors import GibletError
+from giblet.film.modalities import MODALITIES
 from giblet.io.atomic import replacing
 from giblet.io.tables import load_table
 
@@ -35,7 +36,10 @@ def read_clips(path: Path, clock: StimulusClock, subjects: Sequence[str]) -> pd.
     table = load_table(path, dtype={"subject": str, "clip": str, "stimulus": str})
     if missing := [name for name in _COLUMNS if name not in table]:
         raise GibletError(f"{path}: no column {', '.join(missing)}; it needs {', '.join(_COLUMNS)}")
-    table = table.dropna(how="all").assign(stimulus=table.get("stimulus", table["clip"]))
+    table = table.dropna(how="all")
+    table["stimulus"] = table.get("stimulus", table["clip"]).fillna(table["clip"])
+    if table.empty:
+        raise GibletError(f"{path}: no clips")
     samples = pd.to_numeric(table["n_samples"], errors="coerce")
     names = ["sub-" + str(name).removeprefix("sub-") for name in table["subject"]]
     rows = []
@@ -45,7 +49,7 @@ def read_clips(path: Path, clock: StimulusClock, subjects: Sequence[str]) -> pd.
             raise GibletError(
                 f"{where}: the model does not know {subject}, but {', '.join(subjects)}"
             )
-        if not samples.iloc[n] >= 1 or samples.iloc[n] % 1:
+        if not 1 <= samples.iloc[n] < np.inf or samples.iloc[n] % 1:
             raise GibletError(f"{where}: n_samples must be a whole number, is {row.n_samples}")
         try:
             rows.append((subject, row.clip, int(samples.iloc[n]), clock.find(str(row.stimulus))))
@@ -120,6 +124,10 @@ def predict_clips(
             )
     if "audio" not in names:
         raise GibletError("--features: the sound is missing: trs/encodec.nc, or trs/mel.nc")
+    if lacking := [name for name in MODALITIES if name in aligned and name not in names]:
+        raise GibletError(
+            f"--features: the model was trained with {', '.join(lacking)}, too: name these files"
+        )
     predictions: Predictions = {subject: {} for subject in clips["subject"]}
     for (stimulus, n_samples), rows in clips.groupby(["stimulus", "n_samples"], sort=False):
         trs = clip_trs(clock, int(stimulus), int(n_samples))
@@ -152,14 +160,19 @@ class _Portable(np.ndarray):
         return np.ndarray, (values.shape, "<f4", bytearray(values.tobytes()))
 
 
+def check_ending(path: Path) -> None:
+    """Raises GibletError where `save_predictions` cannot write ``path``."""
+    if path.suffix not in ENDINGS:
+        raise GibletError(f"{path}: predictions are written as {' or '.join(ENDINGS)}")
+
+
 def save_predictions(predictions: Mapping[str, Mapping[str, np.ndarray]], path: Path) -> None:
     """Write a dictionary subject → clip → (n_samples, n_parcels) float32 as Algonauts 2025 has it.
 
     ``numpy.load(path, allow_pickle=True).item()`` reads a .npy. A .zip holds one .npy of its name.
     Raises GibletError for another ending.
     """
-    if path.suffix not in ENDINGS:
-        raise GibletError(f"{path}: predictions are written as {' or '.join(ENDINGS)}")
+    check_ending(path)
     nested = {
         subject: {clip: np.asarray(bold).view(_Portable) for clip, bold in own.items()}
         for subject, own in predictions.items()

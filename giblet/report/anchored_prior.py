@@ -24,7 +24,7 @@ LABELS = {
 }
 LARGEST_P, NEW_SHARE, CHANCE = 0.05, 0.5, 0.1
 RETRIEVED, RECONSTRUCTED = "retrieved", "reconstructed"
-CHANCE_WORD, NO_WORD = "not told from chance", "not scored"
+CHANCE_WORD, NO_WORD = "not above chance", "not scored"
 
 
 def with_prior(material: Material) -> bool:
@@ -67,7 +67,7 @@ def points(table: pd.DataFrame) -> pd.DataFrame:
 def word(table: pd.DataFrame, column: str) -> tuple[str, float]:
     """One of the words for a brain column by its points, and the strength that earns it.
 
-    At each strength clips are told from chance if p < .05 after Holm's correction over strengths.
+    At each strength clips are above chance if p < .05 after Holm's correction over strengths.
     Then the sound is ``reconstructed`` if its novelty is at least half of that of the film's own
     sound, else ``retrieved``. Of strengths the one that identifies best among those with the
     better word.

@@ -15,7 +15,7 @@ from giblet.stats.array_backend import array_functions
 from giblet.stats.ridge_folds import FeatureRows, KernelRows, RidgeFold, RidgeRows, parts
 
 _ROUNDING = 1e-7  # share of the largest power: float32 kernels do not resolve less
-_CORRELATED = 2.0  # TRs that tell as much as one independent one
+_CORRELATED = 2.0  # TRs that count as one independent sample
 _NEGLIGIBLE = 1e-3  # weight of a candidate beside the best
 
 
@@ -74,7 +74,7 @@ def average(
 ) -> np.ndarray:
     """Weights by likelihood and prior, which add up to 1: the mean of all candidates.
 
-    A single best candidate is a winner by chance where little can be explained. The likelihood is
+    A single candidate is often best by chance where little can be explained. The likelihood is
     Gaussian, exp(−n / 2 · ln(loss / least loss)), of n = ``n_held / correlated`` held-out samples:
     neighbouring TRs are alike. The prior is uniform over mixtures, and over the share of variance
     that a penalty expects a band's kernel of diagonal 1 to explain, 1 / (1 + alpha): on a

@@ -32,7 +32,7 @@ class RidgeFold(Protocol):
         """Products of directions (n_products, n) with the targets in ``part``: (n, n_targets)."""
 
     def target(self, part: slice) -> Any:
-        """Of test rows, less the training mean: (n_test, n_targets)."""
+        """Of test rows, minus the training mean: (n_test, n_targets)."""
 
     def lost(self, part: slice) -> Any:
         """Squares of the targets that `target` has left out, (n_targets,)."""
@@ -48,7 +48,7 @@ class RidgeRows(Protocol):
         """What folds need of a mixture (n_bands,)."""
 
     def along(self, new: Any, mixture: np.ndarray, vectors: Any) -> Any:
-        """Rows ``new`` (n_new, n_features), less the mean, along directions: (n_new, n).
+        """Rows ``new`` (n_new, n_features), minus the mean, along directions: (n_new, n).
 
         None: of the identity, (n_features, n).
         """

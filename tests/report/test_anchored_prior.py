@@ -35,7 +35,7 @@ def table(identified, novelty, p, column="brain"):
         ((0.5, 0.4, 0.3), (0, 0.1, 0.35), (0.001, 0.001, 0.001), "reconstructed"),
         ((0.5, 0.4, 0.1), (0, 0.1, 0.35), (0.001, 0.001, 0.5), "retrieved"),
         ((0.5, 0.4, 0.3), (0, 0.1, 0.19), (0.001, 0.001, 0.001), "retrieved"),
-        ((0.2, 0.2, 0.2), (0, 0.1, 0.35), (0.03, 0.03, 0.5), "not told from chance"),  # Holm
+        ((0.2, 0.2, 0.2), (0, 0.1, 0.35), (0.03, 0.03, 0.5), "not above chance"),  # Holm
     ],
 )
 def test_the_word(identified, novelty, p, expected):

@@ -53,7 +53,7 @@ rule reconstruct:
         aligned=f"{RESULTS}/aligned/{{path}}.nc",
         model=f"{RESULTS}/model/{{path}}",
         regions=lambda _: decoding_regions(),
-        speech_models=model_files(*SETTINGS.speech_models.model_dump().values()),
+        speech_models=there("speech_models", SPEECH_MODELS),
     output:
         audio=directory(f"{RESULTS}/audio/{{path}}"),
         scores=report(

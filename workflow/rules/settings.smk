@@ -211,6 +211,7 @@ if not HAS_BOLD:
 elif SETTINGS.bold_source != "simulated":
     BOLD = there("bold", [BOLD])
 RUN_FILES = there("bold or scan.parcellation", RUN_FILES)
+SPEECH_MODELS = [path for path in SETTINGS.speech_models.model_dump().values() if path]
 
 # settings of each feature type of the sound, apart from t_r
 SOUND = {name: feature_type.settings for name, feature_type in FEATURE_TYPES.items()}

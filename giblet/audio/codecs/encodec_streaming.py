@@ -49,7 +49,7 @@ def convolver(
 
     It is a sum of matrix products, for each tap one of each ``most_terms`` channels, of rows that
     lie in memory as the product takes them. Short sums, added up, are rounded less than one long
-    sum over taps and channels, and alike on every processor.
+    sum over taps and channels.
     """
     n_taps = weight.shape[2]
     matrices = weight.detach().permute(2, 1, 0).contiguous()  # (taps, n_in, n_out)

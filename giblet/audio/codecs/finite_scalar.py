@@ -4,7 +4,7 @@ They store one code of 65,536 a frame. It is a number of eight digits of four le
 the latents are a sum of one vector for each digit. So giblet handles it as eight codebooks of four
 codewords: `join_digits` gives the code that other programs store.
 
-Wav2Vec2-BERT, half of the encoder, and the decoder's attention hear all of the sound at once, and
+Wav2Vec2-BERT, half of the encoder, and the decoder's attention read the whole sound at once, and
 both normalise over it. Sound of one block (20 s) is coded and decoded exactly as by transformers.
 Longer sound goes through in blocks with 5 s on either side: always the same blocks.
 """
@@ -57,7 +57,7 @@ class FiniteScalarCodec(WindowedCodec):
 
     @property
     def reach(self) -> tuple[int, int]:
-        """Frames of context on either side, as chosen: the model itself hears everything."""
+        """Frames of context on either side, as chosen: the model itself reads the whole sound."""
         context = count_samples(self.context_seconds, self.frame_rate)
         return context, context
 
@@ -106,7 +106,7 @@ class FiniteScalarCodec(WindowedCodec):
 
 @dataclass(frozen=True, eq=False)
 class NeuCodec(FiniteScalarCodec):
-    """A ``NeuCodecModel``: it hears 16 kHz and answers at 24 kHz, the sample rate given here."""
+    """A ``NeuCodecModel``: it reads 16 kHz and outputs 24 kHz, the sample rate given here."""
 
     def _features(self, heard: torch.Tensor) -> torch.Tensor:
         return mel_features(heard)

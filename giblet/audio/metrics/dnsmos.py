@@ -5,14 +5,15 @@ from collections.abc import Callable
 import numpy as np
 
 RATE_HZ = 16000
-WINDOW = 144160  # 9.01 s, which the model reads
+SECONDS = 9.01
+WINDOW = 144160  # samples of them, which the model reads
 OVERALL = (-0.06766283, 1.11546468, 0.04602535)  # dnsmos_local.py, highest power first
 
 
 def scorer(file: str) -> Callable[[np.ndarray, np.ndarray], float]:
     """Overall quality of the second of two sounds (n_samples,), by Microsoft's sig_bak_ovr.onnx.
 
-    Windows of 9.01 s a second apart, mean over them; a shorter sound is repeated until it is as
+    Windows of 9.01 s a second apart, mean over them; a shorter sound is doubled until it is as
     long (Reddy et al. 2022). The model reads ``input_1`` (n_windows, 144160), and returns three
     columns, of which the last is the overall quality before the polynomial ``OVERALL``.
     """
@@ -28,12 +29,14 @@ def scorer(file: str) -> Callable[[np.ndarray, np.ndarray], float]:
 
 
 def windows(sound: np.ndarray) -> list[np.ndarray]:
-    """The windows (144160,) float32 of a sound (n_samples,) at 16 kHz.
+    """The windows (144160,) float32 of a sound (n_samples,) at 16 kHz, as of dnsmos_local.py.
 
-    >>> [len(windows(np.ones(n))) for n in (16000, 144160, 160159, 160160)]
-    [1, 1, 1, 2]
+    >>> [len(windows(np.ones(n))) for n in (16000, 144160, 160160, 176000)]
+    [7, 1, 1, 2]
     """
     while len(sound) < WINDOW:
-        sound = np.concatenate([sound, sound])[: max(WINDOW, len(sound))]
-    starts = range(0, len(sound) - WINDOW + 1, RATE_HZ)
-    return [np.asarray(sound[start : start + WINDOW], dtype=np.float32) for start in starts]
+        sound = np.concatenate([sound, sound])
+    n_windows = int(len(sound) // RATE_HZ - SECONDS) + 1
+    # their ends, rounded as there: a window that comes out a sample short is left out
+    parts = [sound[RATE_HZ * n : int((n + SECONDS) * RATE_HZ)] for n in range(n_windows)]
+    return [np.asarray(part, dtype=np.float32) for part in parts if len(part) == WINDOW]

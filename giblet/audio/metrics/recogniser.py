@@ -8,9 +8,9 @@ RATE_HZ = 16000
 
 
 def scorer(folder: str) -> Callable[[np.ndarray, np.ndarray], float]:
-    """Word error rate of what a recogniser hears in the second of two sounds (n_samples,).
+    """Word error rate of the transcript of the second of two sounds (n_samples,).
 
-    The reference is what it hears in the first one. ``folder``: a model of transformers with its
+    The reference is the transcript of the first one. ``folder``: a model of transformers with its
     processor, Whisper or one with CTC.
     """
     import torch
@@ -33,8 +33,8 @@ def scorer(folder: str) -> Callable[[np.ndarray, np.ndarray], float]:
     return lambda reference, estimate: word_errors(transcript(reference), transcript(estimate))
 
 
-def word_errors(said: str, heard: str) -> float:
-    """Words that are wrong, missing or too many, over those that were said; NaN if none was.
+def word_errors(reference: str, estimate: str) -> float:
+    """Words that are wrong, missing or too many, over those of the reference; NaN if it has none.
 
     Case and punctuation do not count.
 
@@ -47,5 +47,7 @@ def word_errors(said: str, heard: str) -> float:
 
     from torchmetrics.functional.text import word_error_rate
 
-    said, heard = (" ".join(re.findall(r"[\w']+", text.lower())) for text in (said, heard))
-    return float(word_error_rate([heard], [said])) if said else float("nan")
+    reference, estimate = (
+        " ".join(re.findall(r"[\w']+", text.lower())) for text in (reference, estimate)
+    )
+    return float(word_error_rate([estimate], [reference])) if reference else float("nan")

@@ -16,6 +16,7 @@ from giblet.audio.metrics.distances import log_mel_floor
 from giblet.audio.metrics.metric import Pair
 from giblet.audio.metrics.segment import Segment
 from giblet.audio.metrics.speech import segment_edges
+from giblet.audio.metrics.speech_models import current_models, use_models
 from giblet.audio.metrics.table import SPEECH, Metric, metric_of, segment_metrics
 from giblet.io.validation import check_waveform
 from giblet.log import progress
@@ -135,7 +136,9 @@ def _parts(segments: list[list[np.ndarray]], *rest, n_jobs: int) -> Iterator[dic
     if min(n_jobs, len(tasks)) == 1:
         yield from map(_scores_of, progress(tasks, "scoring sound"), *constants)
         return
-    with ProcessPoolExecutor(min(n_jobs, len(tasks)), get_context("spawn")) as processes:
+    n_processes, models = min(n_jobs, len(tasks)), current_models()
+    context = get_context("spawn")
+    with ProcessPoolExecutor(n_processes, context, use_models, (models,)) as processes:
         yield from processes.map(_scores_of, tasks, *constants)
 
 

@@ -38,6 +38,16 @@ def speech_models(paths: Mapping[str, str | None]) -> Iterator[None]:
         _PATHS.reset(token)
 
 
+def current_models() -> dict[str, str]:
+    """The models in use, for `use_models` in another process."""
+    return dict(_PATHS.get())
+
+
+def use_models(paths: Mapping[str, str]) -> None:
+    """Score with these models from here on: of a new process."""
+    _PATHS.set(paths)
+
+
 def has_model(name: str) -> bool:
     """Whether a model was given."""
     return name in _PATHS.get()
@@ -46,8 +56,8 @@ def has_model(name: str) -> bool:
 def dnsmos_scores(sounds: Sequence[np.ndarray]) -> list[float]:
     """DNSMOS P.835, overall quality (MOS, 1 to 5), of sounds (n_samples,) at 16 kHz.
 
-    NaN for less than 1 s, and for a crash. It has no reference: beautiful speech that was never
-    said scores high. Raises RuntimeError where the model does not run.
+    NaN for less than 1 s, and for a crash. It has no reference: fluent speech that is not in the
+    original scores high. Raises GibletError where the model does not run.
     """
     return _scores([(sound, sound) for sound in sounds], dnsmos.__file__, DNSMOS, "onnxruntime")
 
@@ -55,7 +65,7 @@ def dnsmos_scores(sounds: Sequence[np.ndarray]) -> list[float]:
 def speaker_similarity(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]:
     """Cosine of the speakers' embeddings of (reference, estimate) pairs at 16 kHz, -1 to 1.
 
-    Waveforms (n_samples,). NaN for less than 1 s, and for a crash. Raises RuntimeError where the
+    Waveforms (n_samples,). NaN for less than 1 s, and for a crash. Raises GibletError where the
     model does not run.
     """
     return _scores(pairs, speaker.__file__, SPEAKER, "transformers")
@@ -64,8 +74,8 @@ def speaker_similarity(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[f
 def word_error_rates(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[float]:
     """Word error rates of (reference, estimate) pairs at 16 kHz, 0 for the same words.
 
-    Words are what the recogniser hears in either, not the film's. NaN where it hears none in the
-    reference, for less than 1 s, and for a crash. Raises RuntimeError where it does not run.
+    Words are those of the recogniser's transcripts, not the film's. NaN where the reference has
+    none, for less than 1 s, and for a crash. Raises GibletError where it does not run.
     """
     return _scores(pairs, recogniser.__file__, RECOGNISER, "transformers")
 
@@ -73,9 +83,17 @@ def word_error_rates(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[flo
 def _scores(
     pairs: Sequence[tuple[np.ndarray, np.ndarray]], file: str, name: str, package: str
 ) -> list[float]:
-    command = child_command(file, str(Path(_PATHS.get()[name]).resolve()))
+    path = _PATHS.get()[name]
+    command = child_command(file, str(Path(path).resolve()))
     long_enough = [pair for pair in pairs if len(pair[0]) >= _FEWEST_SAMPLES]
-    scored = iter(scores_in_child(long_enough, command, package))
+    try:
+        scored = iter(scores_in_child(long_enough, command, package))
+    except RuntimeError as error:
+        advice = ' (pip install "giblet[dnsmos]")' if name == DNSMOS else ""
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise GibletError(
+            f"speech_models.{name}: {path} cannot be used with {package}{advice}: {reason}"
+        ) from error
     return [next(scored) if len(pair[0]) >= _FEWEST_SAMPLES else np.nan for pair in pairs]
 
 
