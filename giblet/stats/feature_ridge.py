@@ -44,8 +44,11 @@ class LinearRidge:
     best_alphas_: np.ndarray  # (n_targets,), the penalties
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Of ``x`` (n_samples, n_features), bands side by side: (n_samples, n_targets)."""
-        return x @ self.weights + self.offsets
+        """Of ``x`` (n_samples, n_features), bands side by side: (n_samples, n_targets).
+
+        In the precision of ``x``.
+        """
+        return (x @ self.weights + self.offsets).astype(np.result_type(x, np.float32), copy=False)
 
 
 # losses (n_mixtures, n_alphas, n_targets), alphas, number of held-out samples → weights alike
