@@ -82,14 +82,16 @@ def common_seconds(sound: Fingerprint, film: Fingerprint, piece_seconds: float =
     >>> common_seconds(film[1], film[1]) >= 15, common_seconds(film[0], film[1])
     (True, 0.0)
     """
-    per_piece = count_samples(piece_seconds, hop_rate_hz(RATE_HZ, HOP))
+    rate = hop_rate_hz(RATE_HZ, HOP)
+    per_piece, n_frames = count_samples(piece_seconds, rate), int(sound.frames.max(initial=-1)) + 1
     order = np.argsort(film.codes, kind="stable")
     codes, frames = film.codes[order], film.frames[order]
     n_found = 0
-    for start in range(0, int(sound.frames.max(initial=0)) + 1, per_piece):
+    for start in range(0, n_frames, per_piece):
         inside = (sound.frames >= start) & (sound.frames < start + per_piece)
-        n_found += _is_in(sound.codes[inside], sound.frames[inside], codes, frames)
-    return n_found * piece_seconds
+        if _is_in(sound.codes[inside], sound.frames[inside], codes, frames):
+            n_found += min(per_piece, n_frames - start)
+    return round(n_found / rate, 1)
 
 
 def _is_in(own: np.ndarray, own_frames: np.ndarray, codes: np.ndarray, frames: np.ndarray) -> bool:
