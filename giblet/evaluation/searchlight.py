@@ -1,6 +1,6 @@
 """Where in the brain the sound is: clips identified from every region, parcel or sphere of voxels.
 
-Each place is decoded from by itself: ridge from its lagged BOLD to the bottleneck, fitted to
+Each place has its own ridge, from its lagged BOLD to the bottleneck, fitted to
 training TRs. Held-out clips are identified among ten. p-values come from permutations of the clips,
 the same for all places of a kind, so that the maximum over places corrects for their number.
 """
