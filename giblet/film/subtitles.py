@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _STAMP = r"(\d{1,5}:)?\d\d?:\d\d?[.,]\d{1,3}"
 _TIMES = re.compile(rf"^[ \t]*{_STAMP} *--> *{_STAMP}(\s|$)", re.MULTILINE)
+_STAMP_PARTS = re.compile(r"(?:(\d+):)?(\d+):(\d+)[.,](\d+)")  # h, min, s, decimals
 _NO_NUMBER = re.compile(rf"(?<=\n\n)(?=[ \t]*{_STAMP} *-->)")
 _LIKE_TIMES = re.compile(r"\d:\d\d")  # before an arrow
 _STYLE = re.compile(r"\{\\[^{}]*\}")  # such as {\an8}: no speech
@@ -69,6 +70,7 @@ def _cues(path: Path) -> tuple[list[_Cue], int]:
     text = decoded_text(path).lstrip()
     _refuse_broken_times(text, path)
     kind = "vtt" if text.startswith("WEBVTT") else "srt"  # names are sometimes wrong
+    text = _with_full_stamps(text, kind, path)
     if kind == "srt" and _TIMES.match(text):  # no numbers between the subtitles
         times = _TIMES.sub(lambda times: times[0].replace(",", "."), text)
         kind, text = "vtt", f"WEBVTT\n\n{times}"
@@ -85,6 +87,50 @@ def _cues(path: Path) -> tuple[list[_Cue], int]:
         for c in captions
     ]
     return cues, len(_TIMES.findall(text)) - len(captions)
+
+
+def _with_full_stamps(text: str, kind: str, path: Path) -> str:
+    """``text`` with times as ``hh:mm:ss.mmm``: webvtt drops cues at ``61:02.000``, and takes the
+    decimal of ``00:00:01,5`` for 5 ms.
+
+    GibletError where decimals of SubRip may be either.
+    """
+    stamps = [stamp for times in _TIMES.finditer(text) for stamp in _STAMP_PARTS.findall(times[0])]
+    decimals = {stamp[3] for stamp in stamps}
+    is_whole_ms = kind == "srt" and _are_milliseconds(decimals, path)
+
+    def full(stamp: re.Match) -> str:
+        hours, minutes, seconds = (int(part or 0) for part in stamp.groups()[:3])
+        minutes += seconds // 60
+        hours, minutes, seconds = hours + minutes // 60, minutes % 60, seconds % 60
+        milliseconds = stamp[4].rjust(3, "0") if is_whole_ms else stamp[4].ljust(3, "0")
+        return f"{hours:02}:{minutes:02}:{seconds:02}.{milliseconds}"
+
+    return _TIMES.sub(lambda times: _STAMP_PARTS.sub(full, times[0]), text)
+
+
+def _are_milliseconds(decimals: set[str], path: Path) -> bool:
+    """Whether decimals are numbers of ms without zeros before them (5, 50, 500), not fractions
+    of a second. GibletError where nothing tells.
+
+    >>> _are_milliseconds({"5", "25"}, Path("x.srt"))
+    Traceback (most recent call last):
+        ...
+    giblet.errors.GibletError: x.srt: times have 1 to 2 decimals: ,5 may be 5 ms or 500 ms. Write \
+three in all of them
+    """
+    widths = sorted(map(len, decimals)) or [3]
+    if widths[0] == widths[-1]:
+        return False
+    several = [one for one in decimals if len(one) > 1]
+    without_first, without_last = (not any(one[k] == "0" for one in several) for k in (0, -1))
+    if without_first == without_last:
+        short = min(decimals, key=len)
+        raise GibletError(
+            f"{path}: times have {widths[0]} to {widths[-1]} decimals: ,{short} may be {int(short)}"
+            f" ms or {short:0<3} ms. Write three in all of them"
+        )
+    return without_first
 
 
 def _seconds(stamp: "Timestamp") -> float:

@@ -44,7 +44,10 @@ def _items(content: object) -> list[dict]:
     """The words, or segments where there are none."""
     if isinstance(content, dict):
         if isinstance(content.get("segments"), list):
-            return _smallest(content["segments"])
+            parts = _smallest(content["segments"])
+            # OpenAI's service lists words beside the segments, not in them
+            whole = parts == _objects(content["segments"])
+            return (whole and _objects(content.get("words"))) or parts
         return next((items for key in _LISTS if (items := _smallest(content.get(key)))), [])
     return _smallest(content)
 

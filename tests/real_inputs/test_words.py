@@ -420,6 +420,42 @@ CASES = [
         "glut23/webvtt-py#44 (Teams)",
     ),
     Case(
+        "SubRip with one decimal in all times",
+        file("words.srt", "1\n00:00:01,5 --> 00:00:02,0\nso\n"),
+        rows((1.5, 0.5, "so")),
+        "tkarabela/pysubs2: one or two decimals",
+    ),
+    Case(
+        "SubRip whose milliseconds lack zeros before them",
+        file("words.srt", "1\n0:0:1,5 --> 0:0:2,50\nso\n\n2\n0:0:2,500 --> 0:0:3,0\nit\n"),
+        rows((1.005, 1.045, "so"), (2.5, 0.5, "it")),
+        "tkarabela/pysubs2: one or two decimals",
+    ),
+    Case(
+        "SubRip without zeros at the end of its decimals",
+        file("words.srt", "1\n0:0:1,5 --> 0:0:2,05\nso\n"),
+        rows((1.5, 0.55, "so")),
+        "tkarabela/pysubs2: one or two decimals",
+    ),
+    Case(
+        "SubRip whose decimals may be milliseconds or fractions",
+        file("words.srt", "1\n0:0:1,5 --> 0:0:2,25\nso\n"),
+        r"words.srt: times have 1 to 2 decimals: ,5 may be 5 ms or 500 ms\. Write three in all",
+        "tkarabela/pysubs2: one or two decimals",
+    ),
+    Case(
+        "WebVTT that counts minutes beyond 59",
+        file("words.vtt", "WEBVTT\n\n59:58.0 --> 59:59.0\nso\n\n61:02.0 --> 61:03.0\nit\n"),
+        rows((3598, 1, "so"), (3662, 1, "it")),
+        "ffmpeg's webvttdec reads them",
+    ),
+    Case(
+        "SubRip without hours",
+        file("words.srt", "1\n58:01,000 --> 58:02,000\nso\n"),
+        rows((3481, 1, "so")),
+        "files written by hand for short clips",
+    ),
+    Case(
         "a byte order mark, Windows lines and an empty line inside a subtitle",
         file("words.srt", ("\ufeff" + srt((0, 1, "a\n\nb"), (1, 2, "c"))).replace("\n", "\r\n")),
         texts("a b", "c"),
@@ -730,6 +766,15 @@ CASES = [
         file(ALIGNED, json.dumps({"text": "", "segments": [SEGMENT]})),
         rows((0, 2, "Hi you 12")),
         "openai/whisper#228",
+    ),
+    Case(
+        "OpenAI's JSON with words beside its segments",
+        file(
+            ALIGNED,
+            json.dumps({"segments": [{"start": 0, "end": 2, "text": "Hi you"}], "words": TIMED}),
+        ),
+        rows(*((w["start"], w["end"] - w["start"], w["word"].strip()) for w in TIMED)),
+        "openai/openai-python: timestamp_granularities of words and segments",
     ),
     Case(
         "whisperX gives numbers no time",
