@@ -36,7 +36,20 @@ def missing_path(path: str) -> str:
     folder, name = os.path.split(path)
     seen_from = "" if os.path.isabs(path) else f" in {os.getcwd()}"
     names = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
-    return f"{path}: no such file or folder{seen_from}{nearest_name(name, names)}"
+    return (
+        f"{path}: no such file or folder{seen_from}{home_advice(path) or nearest_name(name, names)}"
+    )
+
+
+def home_advice(path: str | os.PathLike) -> str:
+    """What to write instead of ``~``, which shells alone replace; nothing for other paths.
+
+    >>> home_advice("~/film.mp4").startswith("; write ~ in full: "), home_advice("film.mp4")
+    (True, '')
+    """
+    if not str(path).startswith("~"):
+        return ""
+    return f"; write ~ in full: {os.path.expanduser(path)}"
 
 
 def unusable_name(path: str | os.PathLike) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from giblet.audio.files import read_sound
-from giblet.brain.stimulus_clock import StimulusClock
+from giblet.brain.stimulus_clock import StimulusClock, composed
 from giblet.errors import GibletError, missing_path, nearest_name
 from giblet.film.container import open_film
 from giblet.film.tracks import choose_tracks
@@ -21,7 +21,21 @@ from giblet.timing import count_samples, samples_duration
 _COLUMNS = ("name", "file", "start", "duration", "annotations", "score")
 WORDS = (".textgrid", ".srt", ".vtt", ".tsv", ".csv")  # beside a stimulus; the first that is there
 SCORES = (".mid", ".midi", ".musicxml")  # likewise
-_OTHERS = (".json", ".txt", ".md", ".xlsx", ".pdf", ".py", ".m", ".zip", ".ctm", ".stm", ".mxl")
+_OTHERS = (
+    ".db",
+    ".ini",
+    ".json",
+    ".txt",
+    ".md",
+    ".xlsx",
+    ".pdf",
+    ".py",
+    ".m",
+    ".zip",
+    ".ctm",
+    ".stm",
+    ".mxl",
+)
 _NO_SOUNDS = (*_OTHERS, *WORDS, *SCORES)
 _SHORTER = 0.1  # s by which a file may end before its excerpt: the padding of codecs
 _WAV_BYTES = 2**32 - 2**16  # of samples in a file that is no RF64
@@ -119,10 +133,11 @@ def _with_companions(stimuli: list[Stimulus]) -> list[Stimulus]:
     beside: dict[tuple, Path] = {}
     for folder in folders:
         for path in sorted(folder.iterdir()):
-            beside.setdefault((folder, path.stem, path.suffix.lower()), path)
+            beside.setdefault((folder, composed(path.stem), path.suffix.lower()), path)
 
     def first(stimulus: Stimulus, endings: Iterable[str]) -> Path | None:
-        keys = ((stimulus.file.parent, stimulus.file.stem, ending) for ending in endings)
+        stem = composed(stimulus.file.stem)
+        keys = ((stimulus.file.parent, stem, ending) for ending in endings)
         return next((beside[key] for key in keys if key in beside), None)
 
     return [

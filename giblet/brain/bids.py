@@ -149,9 +149,11 @@ def _mask_path(path: Path) -> Path:
     """The brain mask of a BOLD file, in the same space."""
     entities = parse_name(path).entities
     needed = {key: entities[key] for key in ("space", "res", "cohort") if key in entities}
-    root, extension = data_set(path), path.name[path.name.index(".") :]
-    masks = inherited(path, root, "mask", extension, root=root, **needed, desc="brain")
-    return masks[0] if masks else path.with_name(path.name.replace("preproc_bold", "brain_mask"))
+    root, own = data_set(path), path.name[path.name.index(".") :]
+    for extension in (own, ".nii.gz" if own == ".nii" else ".nii"):  # one may be unpacked alone
+        if masks := inherited(path, root, "mask", extension, root=root, **needed, desc="brain"):
+            return masks[0]
+    return path.with_name(path.name.replace("preproc_bold", "brain_mask"))
 
 
 def sidecar_of(path: Path, places: Sequence[Path] = ()) -> tuple[dict, list[str]]:
@@ -223,6 +225,11 @@ def _read_sidecar(
         corrected = sidecar.get("SliceTimingCorrected") is True
         advice = "; slice timing was corrected: by fMRIPrep to half a TR. Add it in seconds"
         warnings.append(f"{name}: no StartTime, taken as 0 s{advice * corrected}")
+    if start_time >= t_r:
+        warnings.append(
+            f"{name}: StartTime is {start_time:g} s, a TR or more ({t_r:g} s), by which every "
+            "volume is later on the film's clock. fMRIPrep writes less than a TR; is it in seconds?"
+        )
     warnings += compare_t_r(of_header, t_r, path.name, "the sidecar")
     return t_r, first + start_time, warnings
 

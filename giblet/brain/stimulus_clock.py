@@ -5,6 +5,8 @@ with a TR and is followed by silence, so that neither a codec's frames nor the l
 reach from one into another. What is presented when in a run is in the events tables.
 """
 
+import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,8 +22,23 @@ from giblet.timing import tr_onsets, trs_for, whole_trs
 
 STIM_FILE = "{stim_file}"  # how events name a stimulus, unless the config says otherwise
 _SILENCE = 0.2  # s beyond a TR: the film of a run never seems to run on into the next stimulus
+# endings of files that events may name; not so "2" of "rain.2", another stimulus than "rain"
+_MEDIA = re.compile(
+    r"wave?|rf64|w64|bwf|flac|mp[234]|mpe?g|m4[av]|m2?ts|mkv|mka|mov|avi|web[mp]|og[gva]|opus|aac|"
+    r"ac3|wm[av]|aif[fc]?|au|snd|caf|3gp|flv|mxf|vob|gif|png|jpe?g|bmp|tiff?|txt|mat|h5",
+    re.IGNORECASE,
+)
 COLUMNS = ("name", "first_tr", "begin", "duration", "file", "start")
 BESIDE = ("annotations", "score")  # columns of files that go with a stimulus
+
+
+def composed(name: str) -> str:
+    """``name`` with each accented letter as one character: macOS stores it as two.
+
+    >>> len(composed("u\u0308ber"))
+    4
+    """
+    return unicodedata.normalize("NFC", name)
 
 
 @dataclass(frozen=True)
@@ -127,21 +144,31 @@ class StimulusClock:
     def find(self, name: str) -> int:
         """Index of the stimulus ``name``, or of the file that it names, with folders or without.
 
-        Raises GibletError where there is none.
+        Letters with accents are compared as they look, not as a system stores them. ``1.0`` is
+        stimulus ``1``. Raises GibletError where there is none.
 
         >>> clock = StimulusClock.lay_out(["rain", "wind"], [3.0, 4.0], t_r=1.5)
         >>> clock.find("wind"), clock.find("stimuli/rain.wav")
         (1, 0)
         """
         file = PurePosixPath(name.replace("\\", "/")).name
-        for form in (name, file, file.rpartition(".")[0]):
+        stem, _, ending = file.rpartition(".")
+        forms = [name, file]
+        if self._is_ending(ending, stem):
+            forms.append(stem)
+        for form in map(composed, forms):
             if form in self._index:
                 return self._index[form]
         raise GibletError(f"no stimulus {name!r}{nearest_name(name, self.names)}")
 
+    def _is_ending(self, ending: str, stem: str) -> bool:
+        own = self.files[self._index[composed(stem)]] if composed(stem) in self._index else ""
+        same = PurePosixPath(own).suffix.lower() == f".{ending.lower()}"
+        return same or bool(_MEDIA.fullmatch(ending)) or (stem.isdecimal() and ending == "0")
+
     @cached_property
     def _index(self) -> dict[str, int]:
-        return {name: k for k, name in enumerate(self.names)}
+        return {composed(name): k for k, name in enumerate(self.names)}
 
     def table(self) -> pd.DataFrame:
         """One row a stimulus: ``name first_tr begin duration file start annotations score``.

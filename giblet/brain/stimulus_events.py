@@ -28,7 +28,8 @@ def read_stimulus_events(path: Path, stimuli: StimulusClock) -> pd.DataFrame:
     ------
     GibletError
         A column is missing, an onset is no number; a stimulus is not among ``stimuli`` or longer
-        than its event; two are presented at once; no row presents one.
+        than its event, or begins elsewhere than at its second 0 (column ``stim_onset``); two are
+        presented at once; no row presents one.
     """
     table = load_table(path, dtype=str, na_values=MISSING)
     columns = template_columns(stimuli.template)
@@ -42,6 +43,14 @@ def read_stimulus_events(path: Path, stimuli: StimulusClock) -> pd.DataFrame:
     for name, values in (("onset", rows["onset"].isna()), ("duration", given < 0)):
         if values.any():
             raise GibletError(f"{path}: row {row_number(values)}: {name} must be seconds")
+    if (
+        "stim_onset" in rows
+        and (later := numbers_of(rows, "stim_onset", path).fillna(0) != 0).any()
+    ):
+        raise GibletError(
+            f"{path}: row {row_number(later)}: stim_onset is {rows['stim_onset'][later].iloc[0]}: "
+            "of a part of a stimulus make one of its own (start and duration in the table of stimuli)"
+        )
     rows["stimulus"] = [_found(row, columns, stimuli, path) for row in rows.iterrows()]
     longest = stimuli.durations[rows["stimulus"]]
     given = given.where(given > 0, longest)

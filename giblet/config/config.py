@@ -295,7 +295,8 @@ def _unknown(key: str) -> str:
         within, name = key.split(".")
         return f"unknown key {key!r}; write {within}: {{{name}: ...}}"
     *section, name = key.split(".")
-    if near := nearest_name(key, valid):
+    alike = key.lower().replace("-", "_")
+    if near := nearest_name(alike, [*valid, *Config.model_fields]):
         return f"unknown key {key}{near}"
     inside = _keys_of(section[0]) if section else []
     elsewhere = nearest_name(name, valid) if inside else ""
@@ -320,9 +321,11 @@ def _allowed(key: str, problem: dict) -> str:
     if kind == "string_type" and value is None:
         return 'must be text; to leave it out write "none"'
     if kind == "string_type" and isinstance(value, bool | int | float | date):
-        return (
+        text = (
             f"""must be text: write it in quotes, {key}: "{value}" (--config {key}='"{value}"')"""
         )
+        other = isinstance(value, bool | int)  # of a date and a fraction YAML keeps the digits
+        return text + f"; if YAML made {value} of no, on or 010, quote what you wrote" * other
     message = problem["msg"].removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
 

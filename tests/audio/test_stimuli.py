@@ -1,5 +1,7 @@
 """Sounds of a folder or table, joined to one film with silence between them."""
 
+import unicodedata
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -103,3 +105,14 @@ def test_other_sources_are_refused(tmp_path):
         list_stimuli(tmp_path / "nowhere")
     with pytest.raises(GibletError, match="no stimuli in it"):
         list_stimuli(tmp_path)
+
+
+def test_files_beside_a_stimulus_are_found_as_their_names_look(tmp_path):
+    """macOS stores letters with accents as two characters (NFD); Windows' own files are none."""
+    name = unicodedata.normalize("NFD", "über")
+    soundfile.write(tmp_path / f"{name}.wav", np.zeros(RATE), RATE)
+    words = tmp_path / f"{unicodedata.normalize('NFC', name)}.srt"
+    words.write_text("1\n00:00:00,000 --> 00:00:01,000\nso\n")
+    (tmp_path / "Thumbs.db").write_bytes(b"x")
+    (stimulus,) = list_stimuli(tmp_path)
+    assert stimulus.annotations == words

@@ -1,6 +1,7 @@
 """Many stimuli on one clock, and the events that present them."""
 
 import time
+import unicodedata
 from dataclasses import replace
 
 import numpy as np
@@ -81,6 +82,33 @@ def test_events_name_files_and_other_rows_are_left_out(tmp_path):
     assert events["stimulus"].tolist() == [0, 1, 1]
     assert events["duration"].tolist() == [15, 6, 6]
     assert events["stim_onset"].tolist() == [0, CLOCK.begins[1], CLOCK.begins[1]]
+
+
+def test_the_end_of_a_name_is_no_ending(tmp_path):
+    """pop.00032 without its file is another stimulus than pop; 1.0 is how pandas writes 1."""
+    clock = StimulusClock.lay_out(
+        ["pop", "1", "hum.x2"], [6.0] * 3, t_r=1.5, files=["pop", "1", "b"]
+    )
+    assert [clock.find(name) for name in ("pop.WAV", "a/pop.mp3", "1.0", "hum.x2")] == [0, 0, 1, 2]
+    for name in ("pop.00032", "pop.2", "1.5"):
+        with pytest.raises(GibletError, match=f"no stimulus '{name}'"):
+            clock.find(name)
+
+
+def test_names_are_compared_as_they_look():
+    """macOS stores letters with accents as two characters (NFD)."""
+    stored, typed = (unicodedata.normalize(form, "über") for form in ("NFD", "NFC"))
+    assert StimulusClock.lay_out([stored], [6.0], t_r=1.5).find(f"{typed}.wav") == 0
+    assert StimulusClock.lay_out([typed], [6.0], t_r=1.5).find(f"{stored}.wav") == 0
+
+
+def test_a_stimulus_from_its_middle_on_is_refused(tmp_path):
+    columns = ("onset", "duration", "stim_file", "stim_onset")
+    path = table(tmp_path, [(0, 15, "rain", 0), (20, 15, "rain", None)], columns)
+    assert read_as(path, "{stim_file}")["onset"].tolist() == [0, 20]
+    path = table(tmp_path, [(0, 15, "rain", 0), (20, 15, "rain", 2.5)], columns)
+    with pytest.raises(GibletError, match=r"row 2: stim_onset is 2\.5: of a part of a stimulus"):
+        read_as(path, "{stim_file}")
 
 
 def test_a_template_makes_names_of_quoted_cells(tmp_path):

@@ -816,6 +816,13 @@ TIMES = [
         "no StartTime, taken as 0 s$",
     ),
     Case(
+        "StartTime in milliseconds",
+        partial(bids, sidecar={"RepetitionTime": 2.0, "StartTime": 50}),
+        lambda bold: np.testing.assert_allclose(bold["film_time"][0], 44.0),
+        "BIDS: StartTime is in seconds",
+        r"StartTime is 50 s, a TR or more \(2 s\)",
+    ),
+    Case(
         "slice timing corrected, no StartTime",
         partial(bids, sidecar={"RepetitionTime": 2.0, "SliceTimingCorrected": True}),
         is_right,
@@ -927,6 +934,13 @@ def unfetched(folder, name, how):
         path.symlink_to("../../gone.nii.gz")
     else:
         path.write_text(how)
+    return folder
+
+
+def bold_alone_unpacked(folder):
+    packed = bids(folder) / FUNC / f"{BOLD}.nii.gz"
+    packed.with_suffix("").write_bytes(gzip.decompress(packed.read_bytes()))
+    packed.unlink()
     return folder
 
 
@@ -1208,6 +1222,12 @@ IMAGES = [
         partial(unfetched, name=EVENTS, how="version https://git-lfs.github.com/spec/v1\n"),
         rf"{STEM}_events.tsv: its content was not fetched; run: git lfs pull --include",
         "bids-standard/pybids#632",
+    ),
+    Case(
+        "BOLD that was unpacked, its mask was not",
+        bold_alone_unpacked,
+        is_right,
+        "SPM reads no .nii.gz",
     ),
     Case(
         "an image that is not packed, named .nii.gz",
