@@ -28,6 +28,7 @@ from giblet.brain.runs import (
     check_alike,
     compare_t_r,
     even_t_r,
+    late_start,
     scan_t_r,
     seconds,
 )
@@ -225,11 +226,7 @@ def _read_sidecar(
         corrected = sidecar.get("SliceTimingCorrected") is True
         advice = "; slice timing was corrected: by fMRIPrep to half a TR. Add it in seconds"
         warnings.append(f"{name}: no StartTime, taken as 0 s{advice * corrected}")
-    if start_time >= t_r:
-        warnings.append(
-            f"{name}: StartTime is {start_time:g} s, a TR or more ({t_r:g} s), by which every "
-            "volume is later on the film's clock. fMRIPrep writes less than a TR; is it in seconds?"
-        )
+    warnings += late_start(start_time, t_r, f"{name}: StartTime")
     warnings += compare_t_r(of_header, t_r, path.name, "the sidecar")
     return t_r, first + start_time, warnings
 

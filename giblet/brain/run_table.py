@@ -18,6 +18,7 @@ from giblet.brain.runs import (
     check_alike,
     compare_t_r,
     displacement,
+    late_start,
     scan_t_r,
 )
 from giblet.brain.series import SeriesOptions, read_confound_series
@@ -199,6 +200,7 @@ def _read_row(
     if 0 < n_columns < n_scanned and times[-1] - times[0] > _LONGEST_RUN:
         hours = (times[-1] - times[0]) / 3600
         too_long = [f"{path.name}: its {n_scanned:,} rows last {hours:.1f} h as volumes{_TURNED}"]
+    late = late_start(float(row.start_time), t_r, f"{path.name}: start_time of its row")
     of_header = compare_t_r(recording.header_t_r, t_r, path.name, "the table of runs")
     nuisance, displaced = np.empty((n_scanned, 0)), np.full(n_scanned, np.nan)
     if not pd.isna(row.confounds):
@@ -216,7 +218,7 @@ def _read_row(
         in_film=in_film,
         film_start=film_start,
         displacement=displaced,
-        warnings=[*recording.warnings, *of_header, *too_long],
+        warnings=[*recording.warnings, *of_header, *too_long, *late],
         presented=presented,
     )
 

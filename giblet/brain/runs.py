@@ -256,6 +256,20 @@ def compare_t_r(of_header: float | None, t_r: float, file: str, source: str) -> 
     ]
 
 
+def late_start(start_time: float, t_r: float, where: str) -> list[str]:
+    """A warning where a volume counts as taken a TR (s) or more after it began, as ms would say.
+
+    >>> late_start(0.75, 1.5, "a.json"), len(late_start(750, 1.5, "a.json"))
+    ([], 1)
+    """
+    if start_time < t_r:
+        return []
+    return [
+        f"{where} is {start_time:g} s, a TR or more ({t_r:g} s), by which every volume is later on "
+        "the film's clock. fMRIPrep writes less than a TR; is it in seconds?"
+    ]
+
+
 def seconds(value: Any) -> float:
     """``value`` as a float; ValueError or TypeError for others, and for booleans."""
     if isinstance(value, bool | np.bool_):

@@ -43,14 +43,8 @@ def read_stimulus_events(path: Path, stimuli: StimulusClock) -> pd.DataFrame:
     for name, values in (("onset", rows["onset"].isna()), ("duration", given < 0)):
         if values.any():
             raise GibletError(f"{path}: row {row_number(values)}: {name} must be seconds")
-    if (
-        "stim_onset" in rows
-        and (later := numbers_of(rows, "stim_onset", path).fillna(0) != 0).any()
-    ):
-        raise GibletError(
-            f"{path}: row {row_number(later)}: stim_onset is {rows['stim_onset'][later].iloc[0]}: "
-            "of a part of a stimulus make one of its own (start and duration in the table of stimuli)"
-        )
+    if "stim_onset" in rows:
+        _check_whole(rows, path)
     rows["stimulus"] = [_found(row, columns, stimuli, path) for row in rows.iterrows()]
     longest = stimuli.durations[rows["stimulus"]]
     given = given.where(given > 0, longest)
@@ -67,6 +61,16 @@ def read_stimulus_events(path: Path, stimuli: StimulusClock) -> pd.DataFrame:
     rows = rows.sort_values("onset", kind="stable")
     _check_apart(rows, stimuli, path)
     return rows[["onset", "duration", "stim_onset", "stimulus"]]
+
+
+def _check_whole(rows: pd.DataFrame, path: Path) -> None:
+    """GibletError where one of ``rows`` presents its stimulus from a later second on."""
+    later = numbers_of(rows, "stim_onset", path).fillna(0) != 0
+    if later.any():
+        raise GibletError(
+            f"{path}: row {row_number(later)}: stim_onset is {rows['stim_onset'][later].iloc[0]}: "
+            "make a part of a stimulus one of its own (start and duration in the table of stimuli)"
+        )
 
 
 def _found(row: tuple, columns: list[str], stimuli: StimulusClock, path: Path) -> int:

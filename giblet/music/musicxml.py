@@ -1,5 +1,6 @@
 """Notes of MusicXML scores, by partitura (the extra ``music``)."""
 
+import re
 import warnings
 import zipfile
 from bisect import bisect_right
@@ -19,17 +20,21 @@ _SEMITONES, _STEPS = 12, 7  # per octave
 _FORTE = 90  # velocity of dynamics of 100 % (MusicXML's element sound)
 _NO_DYNAMICS = 64  # partitura's, where a part names none yet
 _LOUDEST = 127
+_QUARTERS = {"whole": 4.0, "half": 2.0, "quarter": 1.0, "eighth": 1 / 2, "16th": 1 / 4}
+_JUMPS = ("dacapo", "dalsegno")  # attributes of the element sound
 
 
 def read_musicxml(path: str | Path) -> Notes:
     """Notes of a MusicXML score (.musicxml, .xml, or .mxl), of all its parts together.
 
-    Pitches are those that sound: of transposing instruments too. Tied notes are one note. Times
-    come from the tempos that the score names, 120 quarters a minute until then; velocities from
-    its dynamics, 64 until then. Beats and bars come from the first part's measures: an upbeat is
-    the end of a bar. Grace notes begin with their main note and last 0 s.
+    Pitches are those that sound: of transposing instruments too. Tied notes are one note; cue
+    notes are rests. Times come from the tempos that the score names (its sound elements, else its
+    metronome marks), 120 quarters a minute until then, with a warning where it names none;
+    velocities from its dynamics, 64 until then. Beats and bars come from the first part's measures:
+    an upbeat is the end of a bar. Grace notes begin with their main note and last 0 s.
 
-    Repeats are not unfolded: each measure is read once, and a warning counts the repeats.
+    Repeats, da capo and dal segno are not unfolded: each measure is read once, and a warning
+    counts them.
     Percussion without pitch is left out and counted.
 
     Raises
@@ -51,8 +56,9 @@ def read_musicxml(path: str | Path) -> Notes:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            xml = _sounding(_unzipped(data))
-            return _notes_of_parts(partitura.load_musicxml(BytesIO(xml), quiet=True).parts)
+            xml, n_jumps = _sounding(_unzipped(data))
+            parts = partitura.load_musicxml(BytesIO(xml), quiet=True).parts
+            return _notes_of_parts(parts, n_jumps)
     except GibletError as error:
         raise GibletError(f"{path}: {error}") from error
     except Exception as error:  # partitura raises any kind where a score is not as it expects
@@ -88,11 +94,19 @@ def _parser() -> Any:
     return etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
 
 
-def _sounding(xml: bytes) -> bytes:
-    """The score with octaves of transposition as semitones, since partitura skips octaves."""
+def _sounding(xml: bytes) -> tuple[bytes, int]:
+    """The score with what partitura does not read in a form that it reads, and the number of da
+    capo and dal segno.
+
+    Octaves of transposition become semitones, metronome marks tempos, cue notes rests.
+    """
     from lxml import etree
 
     root = etree.fromstring(xml, _parser())
+    for direction in root.iter("direction"):
+        _add_tempo(direction)
+    for cue in [note for note in root.iter("note") if note.find("cue") is not None]:
+        _silence(cue)
     for transpose in root.iter("transpose"):
         octaves = int(transpose.findtext("octave-change") or 0)
         for name, size in (("diatonic", _STEPS), ("chromatic", _SEMITONES)):
@@ -100,10 +114,50 @@ def _sounding(xml: bytes) -> bytes:
             if element is None:
                 element = etree.SubElement(transpose, name)
             element.text = str(int(element.text or 0) + size * octaves)
-    return etree.tostring(root)
+    jumps = [
+        sum(name in sound.attrib for sound in part.iter("sound") for name in _JUMPS)
+        for part in root.iter("part")
+    ]
+    return etree.tostring(root), max(jumps, default=0)
 
 
-def _notes_of_parts(parts: list[Any]) -> Notes:
+def _add_tempo(direction: Any) -> None:
+    """Give a direction with a metronome mark the element sound, unless there is one."""
+    from lxml import etree
+
+    following = direction.getnext()
+    sounds = [*direction.iter("sound"), *([] if following is None else following.iter("sound"))]
+    if any("tempo" in sound.attrib for sound in sounds):
+        return
+    for mark in direction.iter("metronome"):
+        units, numbers = mark.findall("beat-unit"), re.findall(r"\d+(?:\.\d+)?", _per_minute(mark))
+        if len(units) != 1 or not numbers or (units[0].text or "").strip() not in _QUARTERS:
+            continue  # a ratio of note values
+        dotted = 2 - 0.5 ** len(mark.findall("beat-unit-dot"))
+        beats = sum(map(float, numbers[:2])) / len(numbers[:2])  # 60 to 72
+        tempo = beats * _QUARTERS[units[0].text.strip()] * dotted
+        if tempo > 0:
+            etree.SubElement(direction, "sound", tempo=f"{tempo:g}")
+            return
+
+
+def _per_minute(mark: Any) -> str:
+    return mark.findtext("per-minute") or ""
+
+
+def _silence(note: Any) -> None:
+    """Make a note a rest; of a chord, take it out."""
+    from lxml import etree
+
+    if note.find("chord") is not None or note.find("grace") is not None:
+        note.getparent().remove(note)
+        return
+    for kind in ("pitch", "unpitched"):
+        if (sounding := note.find(kind)) is not None:
+            note.replace(sounding, etree.Element("rest"))
+
+
+def _notes_of_parts(parts: list[Any], n_jumps: int = 0) -> Notes:
     from partitura import score
 
     rows, tempos, n_repeats, n_unpitched = [], [], 0, 0
@@ -128,7 +182,7 @@ def _notes_of_parts(parts: list[Any]) -> Notes:
     begin, end, pitch, velocity = np.array(rows, np.float64).T
     clock = TempoMap.of_tempos(tempos, ticks_per_quarter=1)
     remarks = (
-        (n_repeats, "repeats not unfolded: played once"),
+        (n_repeats + n_jumps, "repeats not unfolded: played once"),
         (n_unpitched, "unpitched left out"),
     )
     return Notes.from_unsorted(
@@ -137,7 +191,10 @@ def _notes_of_parts(parts: list[Any]) -> Notes:
         pitch.astype(np.int64),
         velocity.astype(np.int64),
         beats=_beats_of_measures(parts[0], clock),
-        warnings=tuple(f"{count} {remark}" for count, remark in remarks if count),
+        warnings=(
+            *(f"{count} {remark}" for count, remark in remarks if count),
+            *["no tempo named: 120 quarters a minute"] * (not tempos),
+        ),
     )
 
 

@@ -281,3 +281,15 @@ def test_alice_is_read_and_her_constant_listener_left_out(shared, tmp_path):
     arrays = load_runs(write_table(tmp_path, rows))
     assert arrays["bold"].sizes == {"volume": 27 * 362, "parcel": 6}
     assert "sub-s33: constant in some run, left out" in arrays.attrs["warnings"]
+
+
+def test_a_start_time_in_milliseconds_is_doubted(series, tmp_path):
+    write(tmp_path, series, ".tsv")
+    for start_time, expected in (
+        (1.0, []),
+        (20.0, ["start_time of its row is 20 s, a TR or more"]),
+    ):
+        table = write_table(tmp_path, [row("bold.tsv", start_time=start_time)])
+        (run,) = read_run_table(table)
+        assert run.film_time[0] == start_time
+        assert [line.split(": ")[1].split(" (")[0] for line in run.warnings] == expected

@@ -107,7 +107,7 @@ def test_a_stimulus_from_its_middle_on_is_refused(tmp_path):
     path = table(tmp_path, [(0, 15, "rain", 0), (20, 15, "rain", None)], columns)
     assert read_as(path, "{stim_file}")["onset"].tolist() == [0, 20]
     path = table(tmp_path, [(0, 15, "rain", 0), (20, 15, "rain", 2.5)], columns)
-    with pytest.raises(GibletError, match=r"row 2: stim_onset is 2\.5: of a part of a stimulus"):
+    with pytest.raises(GibletError, match=r"row 2: stim_onset is 2\.5: make a part of a stimulus"):
         read_as(path, "{stim_file}")
 
 

@@ -134,7 +134,7 @@ def test_an_upbeat_is_the_end_of_a_bar_and_split_bars_are_one(read):
 def test_repeats_are_not_unfolded_but_counted(read):
     begin = '<barline location="left"><repeat direction="forward"/></barline>'
     end = '<barline location="right"><repeat direction="backward"/></barline>'
-    measure = attributes() + begin + note(duration=8) + end
+    measure = attributes() + begin + sound(tempo=120) + note(duration=8) + end
     notes = read([measure, note(duration=8)])
     assert notes.onset.tolist() == [0, 2]
     assert notes.warnings == ("1 repeats not unfolded: played once",)
@@ -143,7 +143,7 @@ def test_repeats_are_not_unfolded_but_counted(read):
 def test_percussion_without_pitch_is_left_out_and_counted(read):
     drum = "<note><unpitched><display-step>E</display-step><display-octave>4</display-octave>"
     drum += "</unpitched><duration>4</duration><voice>1</voice></note>"
-    notes = read([attributes() + drum + note(duration=4)])
+    notes = read([attributes() + sound(tempo=120) + drum + note(duration=4)])
     assert rows_of(notes) == [(1, 1, 60, 64)]
     assert notes.warnings == ("1 unpitched left out",)
 
@@ -241,3 +241,55 @@ def test_chorales_are_read_as_by_music21(name):
         for pitch in note.pitches
     )
     assert sorted(row[:3] for row in rows_of(notes)) == expected
+
+
+def metronome(unit, per_minute, dots=0, more=""):
+    """A direction that shows a tempo."""
+    marks = f"<beat-unit>{unit}</beat-unit>" + "<beat-unit-dot/>" * dots
+    mark = f"<metronome>{marks}<per-minute>{per_minute}</per-minute></metronome>"
+    return f"<direction><direction-type>{mark}</direction-type>{more}</direction>"
+
+
+@pytest.mark.parametrize(
+    ("unit", "per_minute", "dots", "quarters"),
+    [
+        ("quarter", "60", 0, 60),
+        ("half", "60", 0, 120),
+        ("quarter", "60", 1, 90),
+        ("eighth", "100.5", 0, 50.25),
+        ("quarter", "ca. 72", 0, 72),
+        ("quarter", "60-80", 0, 70),
+    ],
+)
+def test_a_metronome_mark_is_a_tempo(read, unit, per_minute, dots, quarters):
+    """Programs that write no sound element, such as those that read printed scores."""
+    notes = read([attributes() + metronome(unit, per_minute, dots) + note() + note("D")])
+    np.testing.assert_allclose(notes.onset, [0, 60 / quarters], rtol=1e-5)
+    assert notes.warnings == ()
+
+
+def test_the_tempo_that_sounds_goes_before_the_mark(read):
+    """Beside it, in it, or in another measure."""
+    inside = metronome("quarter", 60, more='<sound tempo="80"/>')
+    beside = metronome("quarter", 60) + '<sound tempo="80"/>'
+    for mark in (inside, beside):
+        assert read([attributes() + mark + note() + note()]).onset[1] == pytest.approx(0.75)
+    later = read([attributes() + metronome("half", 30) + note() + sound(tempo=120) + note() * 2])
+    np.testing.assert_allclose(later.onset, [0, 1, 1.5])
+
+
+def test_a_score_without_a_tempo_says_so(read):
+    assert read([attributes() + note()]).warnings == ("no tempo named: 120 quarters a minute",)
+
+
+def test_cue_notes_are_silent(read):
+    cue, chord = note("A").replace("<note>", "<note><cue/>"), "<note><cue/><chord/>"
+    third = note("F", 5).replace("<note>", chord)
+    notes = read([attributes() + sound(tempo=120) + cue + third + note("D", duration=6)])
+    assert rows_of(notes) == [(0.5, 1.5, 62, 64)]
+
+
+@pytest.mark.parametrize("jump", ["dacapo", "dalsegno"])
+def test_jumps_are_counted_as_repeats(read, jump):
+    measures = [attributes() + sound(tempo=60) + note(duration=8), note() + sound(**{jump: "yes"})]
+    assert read(measures, measures).warnings == ("1 repeats not unfolded: played once",)
