@@ -12,6 +12,7 @@ from nilearn import signal
 
 from giblet.brain.bold import load_bids, load_runs, save_bold, survey_runs
 from giblet.brain.qc import framewise_displacement
+from giblet.brain.run_table import read_run_table
 from giblet.brain.runs import MOTION
 from giblet.brain.series import read_series
 from giblet.commands.scans import load_bold
@@ -285,11 +286,7 @@ def test_alice_is_read_and_her_constant_listener_left_out(shared, tmp_path):
 
 def test_a_start_time_in_milliseconds_is_doubted(series, tmp_path):
     write(tmp_path, series, ".tsv")
-    for start_time, expected in (
-        (1.0, []),
-        (20.0, ["start_time of its row is 20 s, a TR or more"]),
-    ):
-        table = write_table(tmp_path, [row("bold.tsv", start_time=start_time)])
-        (run,) = read_run_table(table)
+    for start_time, doubts in ((1.0, []), (20.0, ["start_time of its row is 20 s, a TR or more"])):
+        (run,) = read_run_table(write_table(tmp_path, [row("bold.tsv", start_time=start_time)]))
         assert run.film_time[0] == start_time
-        assert [line.split(": ")[1].split(" (")[0] for line in run.warnings] == expected
+        assert [line.split(": ")[1].split(" (")[0] for line in run.warnings] == doubts
