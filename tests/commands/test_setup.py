@@ -584,7 +584,7 @@ def test_a_film_that_lies_elsewhere_is_named(data_set, film, tmp_path, capsys):
 
 
 def test_a_film_that_no_events_name_is_offered(data_set, tmp_path):
-    """It lies in ``stimuli``, and events have no stim_file: the config says which file it may be."""
+    """It lies in ``stimuli``, and events have no stim_file: the config names the file."""
     folder = shutil.copytree(data_set, tmp_path / "data")
     for events in folder.rglob("*_events.tsv"):
         events.write_text("onset\tduration\ttrial_type\n0\t60\tmovie\n")
