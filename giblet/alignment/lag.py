@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from giblet.alignment.hrf import HRF_SECONDS, convolve_hrf
+from giblet.alignment.regressors import slow_drifts
 from giblet.audio.framing import ungroup_trs
 from giblet.audio.mel import FLOOR_DB
 from giblet.errors import GibletError
@@ -130,9 +131,11 @@ def estimate_lag(
     expected = np.empty((*both, n_bands, len(film_time)), dtype=np.float32)
     centred = np.empty(bold.shape, dtype=np.float32)
     for here in (run == label for label in np.unique(run)):
+        drifts = slow_drifts(film_time[here])
         for one, level in enumerate(heard):
-            expected[one][..., here] = _expect(level, rate_hz, film_time[here], shifts, model)
-        centred[here] = bold[here] - bold[here].mean(axis=0)
+            response = _expect(level, rate_hz, film_time[here], shifts, model)
+            expected[one][..., here] = response - response @ drifts @ drifts.T
+        centred[here] = bold[here] - drifts @ (drifts.T @ bold[here])
 
     expected = expected.reshape(-1, n_bands, len(film_time))
     rng, spacing = np.random.default_rng(seed), float(np.median(np.diff(film_time)))
