@@ -20,6 +20,8 @@ from giblet.timing import (
     tr_end,
 )
 
+_SLOW_HZ = 0.01  # the default of scan.high_pass_hz
+
 
 def film_regressors(
     film: xr.Dataset,
@@ -176,3 +178,18 @@ def _end(showing: Showing, later: Showing | None, t_r: float) -> float | None:
     last = showing.times[-1]
     goes_on = 0 < later.begin - last <= t_r + TOLERANCE
     return tr_begin(later.begin, t_r) if goes_on else tr_end(last, t_r)
+
+
+def slow_drifts(times: np.ndarray) -> np.ndarray:
+    """A constant and cosines slower than 0.01 Hz at ``times`` (n_trs,) s, orthonormal (n_trs, n).
+
+    The scan's cleaning removes such drifts. A response that is compared with the scan must lose
+    them too, or one without slow parts fits best whatever the neurons do.
+
+    >>> slow_drifts(np.arange(0.0, 300.0, 2.0)).shape
+    (150, 6)
+    """
+    since = times - times.min()
+    n = min(len(times), 1 + int(2 * since.max() * _SLOW_HZ))
+    cosines = np.cos(np.pi * np.arange(n) * since[:, None] / max(since.max(), 1e-9))
+    return np.linalg.qr(cosines)[0]

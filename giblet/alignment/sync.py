@@ -271,8 +271,8 @@ def _seen_twice(first, second, trs: np.ndarray, t_r: float) -> str:
     raise GibletError(
         f"{first.subject} saw the same seconds of the film in two runs: {which}, in {first.run} "
         f"and in {second.run}. Give each run's stim_onset, the second of the film at which it "
-        "begins; where it was shown twice, shorten the duration of the first, or begin the second "
-        "later (onset and stim_onset)"
+        "begins, as a column of its events or of the table of runs; where it was shown twice, "
+        "shorten the duration of the first, or begin the second later (onset and stim_onset)"
     )
 
 
@@ -319,7 +319,8 @@ def _run_labels(runs: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.nd
 def unscanned_warnings(match: Match, n_trs: int) -> list[str]:
     """A warning where some of the film's ``n_trs`` TRs are left out."""
     n_lost = n_trs - len(match.trs) if match.stimulus is None else 0  # stimuli have own warnings
-    return [f"{n_lost} TRs of the film were not scanned in everyone"] * (n_lost > 0)
+    trs = "1 TR of the film was" if n_lost == 1 else f"{n_lost} TRs of the film were"
+    return [f"{trs} not scanned in everyone"] * (n_lost > 0)
 
 
 def match_runs(runs: list, t_r: float, n_trs: int) -> Match:

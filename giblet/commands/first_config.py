@@ -1,5 +1,6 @@
 """The config that ``giblet init`` writes for a film, a sound, a BIDS folder or a table of runs."""
 
+import contextlib
 import re
 import shlex
 from pathlib import Path
@@ -29,7 +30,8 @@ from giblet.log import plain_line, visible
 from giblet.music.score_files import find_score, read_score
 
 Line = tuple[str, object, str]  # key, value, comment
-STOP, NOT_READY = "WOULD STOP: ", "not ready yet: "
+STOP, NOT_READY, LEFT_OUT = "WOULD STOP: ", "not ready yet: ", "LEFT OUT: "
+_MOST_OPENED = 10  # files that may be the film
 _NO_FILM = "a film or audio file; without one: text and scans alone"
 
 
@@ -160,7 +162,7 @@ def _annotations_line(film: Path) -> Line:
         try:
             words = read_annotations(path)
         except GibletError as error:
-            problems.append(f"not as it is: {error}; see words. in config/README.md")
+            problems.append(f"{LEFT_OUT}{error}; see words. in config/README.md")
             continue
         others = ", ".join(p.name for p in candidates if p != path)
         comment = f"beside the film; rows: {len(words)}" + (
@@ -177,7 +179,7 @@ def _score_lines(film: Path) -> list[Line]:
     try:
         notes = read_score(path)
     except GibletError as error:
-        return [("score", "none", f"not as it is: {error}")]
+        return [("score", "none", f"{LEFT_OUT}{error}")]
     about = f"beside the film; notes: {len(notes)}, {notes.onset[0]:.1f} to {notes.end:.1f} s"
     return [("score", str(path), "; ".join([about, *notes.warnings]))]
 
@@ -277,6 +279,18 @@ def _data_set(folder: Path, root: Path) -> Path:
     return above.parent if above.name == "derivatives" else root
 
 
+def _found_films(places: list[Path]) -> str:
+    """The beginning of a comment: what can be heard in the folders ``stimuli`` of ``places``."""
+    found = []
+    for folder in dict.fromkeys(place for place in places if place.name == "stimuli"):
+        files = [p for p in sorted(folder.glob("[!.]*.*")) if p.suffix.lower() not in ENDINGS]
+        for file in files[:_MOST_OPENED]:
+            with contextlib.suppress(GibletError):
+                _about(file)
+                found.append(str(file))
+    return f"no events name a film; FOUND: {', '.join(found)}. Set it here: " * bool(found)
+
+
 def _stimulus_lines(runs: list[BoldRun], table: str, places: list[Path]) -> list[Line]:
     """The film that ``table`` names, where it lies in one of the folders ``places``."""
     none: list[Line] = [("film", "none", _NO_FILM), ("annotations", "none", "")]
@@ -288,11 +302,11 @@ def _stimulus_lines(runs: list[BoldRun], table: str, places: list[Path]) -> list
     film = None if outside else next((file for file in files if file.is_file()), None)
     if film is None:
         missing = f"{table} names {named}, which is not in {places[0]}: "
-        comment = missing * (named != OPTIONAL["stim_file"]) + _NO_FILM
+        comment = missing * (named != OPTIONAL["stim_file"]) + _found_films(places) + _NO_FILM
         return [("film", "none", comment), none[1]]
     try:
         about = _about(film)
     except GibletError as error:
-        return [("film", "none", f"not as it is: {error}"), none[1]]
+        return [("film", "none", f"{LEFT_OUT}{error}"), none[1]]
     of_film = ("film", str(film), f"named by {table}: {about}")
     return [of_film, _annotations_line(film), *_score_lines(film)]

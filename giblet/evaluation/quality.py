@@ -14,7 +14,7 @@ from giblet.alignment.voxels import BLOCK_VALUES, most_shared, read_columns, vox
 from giblet.brain.neighbours import neighbours
 from giblet.errors import GibletError
 from giblet.evaluation.fold_maps import with_fold_intervals
-from giblet.evaluation.group_maps import group_maps
+from giblet.evaluation.group_maps import LARGEST_P, group_maps
 from giblet.film.text import NO_WORDS
 from giblet.stats.encoding_maps import (
     ClockGroup,
@@ -147,7 +147,7 @@ def brain_quality(
     lag = lag_arrays(lag, why_none, t_r)
     attrs = {"t_r": t_r, "n_trs": len(match.trs), "n_runs": len(set(match.runs))} | lag.attrs
     attrs |= {"lag_applied": float(scans.attrs.get("lag_seconds", 0.0))}
-    attrs["warnings"] = warnings + lag.attrs["warnings"]
+    attrs["warnings"] = warnings + lag.attrs["warnings"] + _not_this_sound(quality, lag)
     return quality.merge(lag).assign_attrs(attrs, bold_source=scans.attrs["source"])
 
 
@@ -250,6 +250,20 @@ def _lag(scans, match: Match, quality: xr.Dataset, levels, seed: int):
     return scan_lag(levels, chosen.mean(axis=0), film_time, match.showings, seed=seed)
 
 
+def _not_this_sound(quality: xr.Dataset, lag: xr.Dataset) -> list[str]:
+    """A warning where a lag was looked for and the scans fit the sound at none."""
+    if not lag["lag_p"].item() > LARGEST_P:  # NaN: none was looked for
+        return []
+    p, within = lag["lag_p"].item(), abs(lag["lag_shift"].values).max()
+    agree = "isc_p_max" in quality and bool((quality["isc_p_max"] < LARGEST_P).any())
+    though = ", although subjects agree with each other" * agree
+    return [
+        f"the scans are not shown to follow the film's sound at any lag within {within:g} s "
+        f"(p = {p:.2g}){though}: is it the film that was shown, and was its sound on? Check film, "
+        "onset and stim_onset"
+    ]
+
+
 def _lag_voxels(quality: xr.Dataset, n_voxels: int) -> np.ndarray:
     """Indices of the voxels with the highest ISC; for one subject, evenly spaced ones."""
     if "isc" in quality:
@@ -284,7 +298,9 @@ def after_film_warnings(n_scanned: int, n_trs: int, max_trs: int | None) -> list
     """
     if n_trs >= min(n_scanned, max_trs or n_scanned):
         return []
-    return [f"{n_scanned - n_trs} TRs were scanned after the film's end, and left out"]
+    after = n_scanned - n_trs
+    trs = "1 TR was" if after == 1 else f"{after} TRs were"
+    return [f"{trs} scanned after the film's end, and left out"]
 
 
 def _film_trs(regressors: Mapping[str, xr.Dataset]) -> list[int]:

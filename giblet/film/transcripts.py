@@ -21,6 +21,7 @@ _QUOTED = re.compile(r'"((?:[^"]|"")*)"')
 _KEYWORDS = ("ooTextFile", "ooTextFile short", "TextGrid", "IntervalTier", "TextTier")
 _LABEL = re.compile("\ue000([0-9]+)\ue001")  # stands for a label; of Unicode's private use
 _EPSILON = 1e-6  # s
+_MOST_SHOWN = 40  # characters of a line
 
 
 def one_line(error: Exception) -> str:
@@ -49,12 +50,25 @@ def decoded_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         name = "UTF-16" if encoding.startswith("utf-16") else "UTF-8"
-        raise GibletError(f"{path}: line {line} is not {name}; save the file as UTF-8") from None
+        advice = "save the file as UTF-8" + _as_windows(content, line) * (name == "UTF-8")
+        raise GibletError(f"{path}: line {line} is not {name}; {advice}") from None
     if content.startswith(b"ooBinaryFile"):
         raise GibletError(f"{path}: is binary; in Praat, save it as a text file")
     if "\0" in text:
         raise GibletError(f"{path}: is not text in UTF-8")
     return text.lstrip("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _as_windows(content: bytes, line: int) -> str:
+    """How to convert a file whose ``line`` (from 1) is not UTF-8, if it is of old Windows.
+
+    >>> _as_windows("one\\nTür\\n".encode("latin-1"), 2)
+    '. If it says "Tür": iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW'
+    """
+    text = content.split(b"\n")[line - 1].decode("windows-1252", errors="replace").strip()
+    if not text.isprintable() or "\ufffd" in text:
+        return ""
+    return f'. If it says "{text[:_MOST_SHOWN]}": iconv -f WINDOWS-1252 -t UTF-8 OLD > NEW'
 
 
 def _encoding(content: bytes) -> str:

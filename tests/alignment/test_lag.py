@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from nilearn.signal import clean
+from scipy.stats import gamma
 
 from giblet.alignment.lag import estimate_lag
 from giblet.audio.files import read_sound
@@ -80,9 +81,34 @@ def test_bands_and_one_run_cut_short_find_it_too(scanned, bands):
 
 def test_brains_that_adapt_seem_early_to_an_estimate_that_does_not(scanned, envelope):
     bold, film_time, run = scanned
-    options = {"run": run, "n_bootstrap": 10, "adaptation": None}
+    options = {"run": run, "n_bootstrap": 10, "adaptations": [None]}
     found = estimate_lag(envelope, RATE_HZ, bold, film_time, **options)
     assert -1.2 < found.seconds < -0.3
+
+
+@pytest.mark.parametrize("lag", [0.0, 3.0])
+def test_brains_that_do_not_adapt_are_not_late(bands, lag):
+    """Level through a gamma response, written here: half a TR late if they had to adapt.
+
+    TR 2 s: a lag above 1 s is a warning.
+    """
+    rng, steps = np.random.default_rng(0), np.arange(0, 32, 1 / RATE_HZ)
+    response = gamma.pdf(steps, 6) - gamma.pdf(steps, 16) / 6
+    four = bands.reshape(-1, 4, 4).mean(axis=2)
+    level = (four - four.mean(axis=0)) / four.std(axis=0)
+    answer = np.apply_along_axis(lambda band: np.convolve(band, response), 0, level)
+    film_time = np.arange(1.0, DURATION, 2.0)
+    bold = answer[np.round(film_time * RATE_HZ).astype(int)]
+    bold = np.tile(bold / bold.std(axis=0), 10) + rng.normal(size=(len(film_time), 40))
+    cleaned = clean(bold, high_pass=0.01, t_r=2.0, standardize=False)
+    options = {"n_bootstrap": 100, "n_null": 99}
+    found = estimate_lag(four, RATE_HZ, cleaned, film_time + lag, **options)
+    assert found.reliable
+    assert found.adaptation != 10.0
+    assert found.seconds == pytest.approx(lag, abs=0.5)
+    assert found.interval[0] <= lag <= found.interval[1]
+    wrong = estimate_lag(four, RATE_HZ, cleaned, film_time + lag, adaptations=[10.0], **options)
+    assert wrong.interval[0] > lag
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -161,7 +187,7 @@ def test_each_run_starts_from_silence(scanned, envelope):
     before = slice(round(250 * RATE_HZ))  # of the run, even with 10 s of lag
     other[before] = other[before][::-1]
     one, two = (
-        estimate_lag(e, RATE_HZ, bold[second], film_time[second], adaptation=None, n_null=10)
+        estimate_lag(e, RATE_HZ, bold[second], film_time[second], adaptations=[None], n_null=10)
         for e in (envelope, other)
     )
     assert one.seconds == pytest.approx(two.seconds, abs=1e-3)

@@ -98,7 +98,7 @@ def test_a_score_beside_the_film_is_named_and_checked(film, tmp_path, capsys):
     jobs = [need.job for need in main_job_needs(sizes, parse_config(settings))]
     assert {"read_score", "score_features"} <= set(jobs)
     score.write_bytes(b"no music")
-    assert "score: none  # not as it is: " in first_config(film)
+    assert "score: none  # LEFT OUT: " in first_config(film)
     assert any(str(score) in line for line in measure(parse_config(settings))[2])
     score.unlink()
     assert "score: none lies beside the film" in measure(parse_config(settings))[1]
@@ -192,7 +192,18 @@ def test_words_that_cannot_be_read_are_not_named(film):
     film.with_suffix(".tsv").write_text("when\twhat\n1\tyes\n")
     text = first_config(film)
     assert yaml.safe_load(text)["annotations"] == "none"
-    assert re.search(r"^annotations: none  # not as it is: .*a film.tsv", text, re.M)
+    assert re.search(r"^annotations: none  # LEFT OUT: .*a film.tsv", text, re.M)
+
+
+def test_words_that_were_left_out_are_named_last_by_init(film, tmp_path, capsys):
+    """Subtitles in Latin-1: a line on the terminal says so, not only a comment in the config."""
+    film.with_suffix(".tsv").unlink()
+    cue = "1\n00:00:01,000 --> 00:00:02,000\nÖffne die Tür\n"
+    film.with_suffix(".srt").write_bytes(cue.encode("latin-1"))
+    init(film, tmp_path / "config.yaml")
+    told = capsys.readouterr().err
+    assert re.search(r"^LEFT OUT: \S+/a film.srt: line 3 is not UTF-8", told, re.M)
+    assert 'If it says "Öffne die Tür": iconv' in told
 
 
 def test_words_beside_a_film_are_those_that_can_be_read(film):
@@ -556,6 +567,7 @@ def test_a_film_that_lies_elsewhere_is_named(data_set, film, tmp_path, capsys):
     words = ["init", str(folder), "--output"]
     assert main([*words, str(tmp_path / "a.yaml")]) == 0
     assert "\nNO FILM: set film: in " in capsys.readouterr().err
+    assert "FOUND" not in (tmp_path / "a.yaml").read_text()
     config = parse_config(yaml.safe_load((tmp_path / "a.yaml").read_text()))
     main(["doctor", "--config", str(tmp_path / "a.yaml")])
     assert "\nNO FILM: film is none" in capsys.readouterr().out
@@ -569,6 +581,17 @@ def test_a_film_that_lies_elsewhere_is_named(data_set, film, tmp_path, capsys):
     assert main([*words, str(tmp_path / "c.yaml"), *more]) == 0
     config = parse_config(yaml.safe_load((tmp_path / "c.yaml").read_text()))
     assert config.annotations == str(tmp_path / "other.srt")
+
+
+def test_a_film_that_no_events_name_is_offered(data_set, tmp_path):
+    """It lies in ``stimuli``, and events have no stim_file: the config names the file."""
+    folder = shutil.copytree(data_set, tmp_path / "data")
+    for events in folder.rglob("*_events.tsv"):
+        events.write_text("onset\tduration\ttrial_type\n0\t60\tmovie\n")
+    assert init(folder, tmp_path / "a.yaml").film == "none"
+    line = re.search(r"^film: none  # (.*)$", (tmp_path / "a.yaml").read_text(), re.M)
+    assert line[1].startswith("no events name a film; FOUND: ")
+    assert f"{folder / 'stimuli/film.wav'}. Set it here" in line[1]
 
 
 @pytest.mark.parametrize("option", ["--film", "--annotations"])

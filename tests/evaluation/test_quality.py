@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from scipy.stats import gamma
 from sklearn.metrics import roc_auc_score
 
 from giblet.alignment.lag import Lag, lag_arrays
@@ -209,7 +210,8 @@ def test_curves_of_the_lag_are_kept_and_are_no_measures():
     """In the file, for the figure; not in the table."""
     series = np.sin(np.arange(20.0))
     curve = np.array([0.1, 0.3, 0.2]), np.array([-0.5, 0.0, 0.5])
-    lag = Lag(0.1, (0.0, 0.2), 0.01, True, curve[1], curve[0], np.arange(20.0), series, -series)
+    seen = np.arange(20.0), series, -series
+    lag = Lag(0.1, (0.0, 0.2), 0.01, True, curve[1], curve[0], None, *seen)
     arrays = lag_arrays(lag, "", 1.5)
     np.testing.assert_array_equal(arrays["lag_bold"], -series)
     assert arrays["lag_shift"].values[arrays["lag_fit"].argmax()] == 0.0
@@ -274,3 +276,24 @@ def test_ridge_has_intervals_over_folds_where_they_are_asked_for(smooth):
     assert not any(name.startswith("fold_") for name in summary_table(maps)["metric"])
     plain = brain_quality(scans_of(bold), modalities, T_R, **asked)
     assert not any(str(name).startswith(("low_", "high_", "fold")) for name in plain)
+
+
+@pytest.mark.parametrize("n_subjects", [1, 3])
+def test_scans_of_another_film_are_noticed(n_subjects):
+    """BOLD follows the loudness of one film; the other's sound, of the same kind, fits nowhere."""
+    rng = np.random.default_rng(3)
+    steps = np.arange(0, 32, 0.1)
+    response = gamma.pdf(steps, 6) - gamma.pdf(steps, 16) / 6
+    films = [np.repeat(rng.normal(size=(400, 4)), 20, axis=0) for _ in range(2)]  # 10 Hz, 800 s
+    heard = np.apply_along_axis(lambda band: np.convolve(band, response), 0, films[0])
+    signal = heard[10 : 400 * 20 : 20]
+    noise = rng.normal(size=(n_subjects, 400, 8)) * signal.std()
+    scans = scans_of(np.tile(signal, 2) + noise)
+    asked = {"t_r": T_R, "n_permutations": 60}
+    right, wrong = (
+        brain_quality(scans, {}, levels=levels, **asked).attrs["warnings"] for levels in films
+    )
+    line = "the scans are not shown to follow the film's sound at any lag within 10 s"
+    assert not any(line in warning for warning in right)
+    (warning,) = (warning for warning in wrong if line in warning)
+    assert ("although subjects agree with each other" in warning) == (n_subjects > 1)

@@ -410,6 +410,7 @@ def test_a_wrong_textgrid_gets_one_clear_line(tmp_path, content, complaint):
         ("good day", "w.srt", "not a readable .srt file"),
         ("", "w.srt", "the file is empty"),
         (SRT.encode("latin-1"), "w.srt", "line 4 is not UTF-8"),
+        (SRT.encode("latin-1"), "w.srt", r'If it says "señora": iconv -f WINDOWS-1252 -t UTF-8'),
         (VTT.removeprefix("WEBVTT"), "w.vtt", "not a readable .vtt file"),
         (VTT.replace("00:01.500", "00:01.x"), "w.vtt", "line 9 should be the times"),
         ("WEBVTT\n", "w.vtt", "no text in it"),
