@@ -35,8 +35,8 @@ class Pieces:
 
     @classmethod
     def of_clock(cls, clock: StimulusClock, offset: float = 0.0) -> "Pieces":
-        """Of many stimuli, whose scores are on the clock of their files, ``offset`` s later."""
-        starts = clock.starts - offset
+        """Of many stimuli, whose scores begin at their ``score_offsets``, ``offset`` s later."""
+        starts = clock.starts - np.array(clock.score_offsets or 0.0) - offset
         columns = (clock.names, clock.begins, clock.durations, clock.scores, starts)
         return cls(*columns, kind="stimulus")
 

@@ -135,8 +135,7 @@ def piece_warnings(
         lines.append(
             f"score: {what} whose sound is behind the score by another time than the rest: "
             f"{', '.join(late[:_MOST])}{more}"
-            + "; add it to score_offset in their rows"
-            * (pieces.kind == "piece")
+            + "; add it to score_offset in their rows of the table"
         )
     return lines
 
