@@ -31,8 +31,8 @@ _WAV_BYTES = 2**32 - 2**16  # of samples in a file that is no RF64
 class Stimulus:
     """An excerpt of a file from its second ``start`` on; ``duration`` None: to its end.
 
-    ``annotations`` and ``score`` are files of its words and notes, on the file's clock. Of the score
-    second 0 is second ``score_offset`` of the file.
+    ``annotations`` and ``score`` are files of its words and notes, on the file's clock, but that
+    the score's second 0 is second ``score_offset`` of the file.
     """
 
     name: str

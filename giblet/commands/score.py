@@ -90,6 +90,8 @@ def score_features(score: Path, trs: OutputFile, notes: OutputFile, config: Conf
     if pieces:
         apart = scores_apart(piece, pieces)
         arrays, table = pieces_on_trs(apart, pieces, t_r, n_trs, listen)
+        if pieces.kind == "piece":  # sync_align holds out whole ones
+            arrays = arrays.assign_coords(pieces.coordinates())
     else:
         listening = listen(piece)
         arrays = score_trs.score_on_trs(listening, t_r, n_trs, offset)
