@@ -140,14 +140,12 @@ def check_clock(
 
 def _pieces(config: Config, n_trs: int) -> FilmPieces | None:
     """Of a film of ``n_trs``, where its score is a table; GibletError for one that is none."""
-    from giblet.commands.doctor.data_sizes import score_path
     from giblet.commands.held_out_music import film_pieces
     from giblet.music.pieces import is_table_of_scores, read_pieces
 
-    path = None if config.has_stimuli else score_path(config)
-    if path is None or not is_table_of_scores(path):
+    if config.has_stimuli or not is_table_of_scores(config.score):
         return None
-    return film_pieces(read_pieces(path, config.score_offset), n_trs, config.t_r)
+    return film_pieces(read_pieces(config.score, config.score_offset), n_trs, config.t_r)
 
 
 _MOST_ROWS = 40
