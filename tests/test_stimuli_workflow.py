@@ -146,3 +146,5 @@ def test_scans_and_sounds_of_stimuli_become_a_report(folder):
     assert not len(load_table(results / "identified" / "encodec.tsv"))  # one is held out
     again = snakemake(folder, "export", **SETTINGS)
     assert again.returncode == 0, again.stdout
+    scores = {path.stem for path in (results / "bids" / "stimuli").glob("*.mid")}
+    assert scores == {"noise_1", "wave_1", "wave_2"}  # each on its own clock

@@ -17,6 +17,7 @@ from giblet.alignment.dataset import (
     zscore_bold,
 )
 from giblet.alignment.hrf import tr_kernel
+from giblet.alignment.pieces import FilmPieces, check_pieces, held_out_pieces
 from giblet.alignment.shapes import Shapes
 from giblet.alignment.stimuli import split_stimuli
 from giblet.alignment.sync import Match, match_scans, unscanned_warnings
@@ -42,6 +43,7 @@ def align(
     splits: SplitConfig,
     max_voxels: int | None = None,
     fold: int | None = None,
+    pieces: FilmPieces | None = None,
 ) -> xr.Dataset:
     """Put everything on the film's TRs, cropped to what all of it covers.
 
@@ -58,6 +60,8 @@ def align(
         Of more, those in which subjects agree most (``giblet.alignment.voxels.voxels_to_keep``).
     fold
         The parts are those of this fold, from 1 to ``splits.folds``.
+    pieces
+        Of the film's music, where its score is a table of several.
 
     Returns
     -------
@@ -66,7 +70,8 @@ def align(
     (subject, tr, regressor) and ``band`` (regressor), which array set each is of.
     Where a run has several showings of the film (a pause, a leap) ``showing`` (tr) numbers them.
     Of many stimuli ``stimulus`` (tr) names the one of each TR; its neighbours in the arrays are no
-    neighbours in time, and ``gap_trs`` is 0: the gap lies between parts of a run.
+    neighbours in time, and ``gap_trs`` is 0: the gap lies between parts of a run. Of a film with
+    several pieces ``piece`` (tr) names that of each TR.
     ``warnings`` in the attributes lists what was left out.
     """
     present = [arrays for arrays in film if arrays.data_vars]
@@ -82,11 +87,13 @@ def align(
     merged = xr.merge([a.isel(tr=slice(n_trs)).drop_attrs(deep=False) for a in present])
     merged = merged.assign_coords(tr=np.arange(n_trs)).assign_attrs(present[0].attrs)
     if scans is None:
-        part = split_film(n_trs, t_r, splits, False, fold=fold)
+        trs = np.arange(n_trs)
+        held_out = held_out_pieces(pieces, trs, splits, fold)
+        part = split_film(n_trs, t_r, splits, False, None, fold, held_out)
         merged = merged.assign(part=("tr", part), run=("tr", np.full(n_trs, "none")))
     else:
         match = match_scans(scans, t_r, n_trs)
-        part = split_match(scans, match, t_r, splits, fold)
+        trs, part = match.trs, split_match(scans, match, t_r, splits, fold, pieces)
         merged = merged.isel(tr=match.trs).assign(part=("tr", part), run=("tr", match.runs))
         if (np.diff(match.showings) != 0)[match.runs[1:] == match.runs[:-1]].any():
             merged = merged.assign(showing=("tr", match.showings))
@@ -99,6 +106,9 @@ def align(
         warnings += warnings_of(scans.attrs)
         warnings += selection_warnings(len(kept), scans["bold"].shape[1])
         warnings += gap_warnings(splits) + unscanned_warnings(match, n_trs)
+    if pieces is not None:
+        merged = merged.assign_coords(piece=("tr", np.array(pieces.names)[pieces.of_trs[trs]]))
+        warnings += check_pieces(pieces, trs, part, splits)
     for modality in beside_sound():  # a cover picture, a film in which nobody speaks
         if modality in merged and not merged[modality].values[part == "train"].std(axis=0).any():
             merged = merged.drop_vars(modality)
@@ -108,12 +118,18 @@ def align(
 
 
 def split_match(
-    scans: xr.Dataset, match: Match, t_r: float, splits: SplitConfig, fold: int | None = None
+    scans: xr.Dataset,
+    match: Match,
+    t_r: float,
+    splits: SplitConfig,
+    fold: int | None = None,
+    pieces: FilmPieces | None = None,
 ) -> np.ndarray:
     """The part of each TR of ``match`` (n_trs,) str, by `split_stimuli` of many stimuli."""
     clock = StimulusClock.of_scans(scans)
     if clock is None or match.stimulus is None or match.repeats is None:
-        return split_film(len(match.trs), t_r, splits, True, match.runs, fold)
+        held_out = held_out_pieces(pieces, match.trs, splits, fold)
+        return split_film(len(match.trs), t_r, splits, True, match.runs, fold, held_out)
     return split_stimuli(scans, match.repeats, match.stimulus, clock, splits, match.is_mean, fold)
 
 

@@ -39,6 +39,7 @@ def split_film(
     has_bold: bool,
     runs: np.ndarray | None = None,
     fold: int | None = None,
+    held_out: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> np.ndarray:
     """The part each TR belongs to, shape (n_trs,) str: train, validation, test or gap.
 
@@ -48,7 +49,8 @@ def split_film(
     never taken from the test part. The parts are the same film seconds for every subject.
 
     With ``fold``, from 1 to ``splits.folds``, the test part is that one of `fold_labels`, and the
-    validation part the last share of the rest.
+    validation part the last share of the rest. ``held_out``: masks of the test and validation TRs
+    instead, (n_trs,) bool each, of `giblet.alignment.pieces.held_out_pieces`.
 
     Raises
     ------
@@ -63,7 +65,9 @@ def split_film(
     ['gap', 'test', 'test', 'gap', 'train', 'train', 'gap', 'validation']
     """
     gap = gap_trs(splits, t_r, has_bold)
-    if fold is not None:
+    if held_out is not None:
+        test, validation = held_out[0], held_out[1] & ~near(held_out[0], gap)
+    elif fold is not None:
         test = _fold_held_out(np.zeros(n_trs) if runs is None else runs, splits.folds, fold)
         free = ~near(test, gap)
         validation = _last(free, splits.validation * free.sum())
@@ -78,7 +82,7 @@ def split_film(
         raise GibletError(
             f"{n_trs} TRs are too few: {test.sum()} to test, {validation.sum()} to validate and "
             f"gaps of {gap} leave {train.sum()} to train on. Use a longer film, a smaller splits.* "
-            "share, fewer runs or more splits.folds"
+            "share, fewer runs, other pieces or more splits.folds"
         )
     return np.select([test, validation, train], ["test", "validation", "train"], "gap")
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from giblet.alignment.pieces import last_by_share
 from giblet.alignment.showings import MOST_SPREAD, Showing, check_consecutive, run_volumes
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.config.sections import SplitConfig
@@ -145,9 +146,9 @@ def split_stimuli(
         shown = [volumes[0, 0, stimulus == k].min() for k in present]
         test = _fold_stimuli(present[np.argsort(shown)], clock, splits.folds)[fold - 1]
         held = None
-    test = _last_stimuli(stimulus, present, splits.test) if test is None else test
+    test = last_by_share(stimulus, present, splits.test) if test is None else test
     rest = present[~np.isin(present, test)]
-    held = _last_stimuli(stimulus, rest, splits.validation) if held is None else held
+    held = last_by_share(stimulus, rest, splits.validation) if held is None else held
     both = [clock.names[k] for k in np.intersect1d(test, held)]
     if both:
         raise GibletError(f"splits: stimulus {both[0]} is to test and to validate: choose one")
@@ -239,14 +240,6 @@ def _share_seconds(clock: StimulusClock, one: int, other: int) -> bool:
     first, second = sorted((one, other), key=lambda k: clock.starts[k])
     ends = clock.starts[first] + clock.durations[first]
     return clock.files[one] == clock.files[other] and clock.starts[second] < ends
-
-
-def _last_stimuli(stimulus: np.ndarray, present: np.ndarray, share: float) -> np.ndarray:
-    """The last of ``present`` (n_stimuli,) that have ``share`` of their TRs, one at least."""
-    n_trs = np.bincount(stimulus)[present]
-    after = np.cumsum(n_trs[::-1])[::-1] - n_trs  # TRs of those behind each
-    chosen = present[after + n_trs / 2 <= share * n_trs.sum()]
-    return chosen if len(chosen) else present[-1:]
 
 
 def _near_held_out(

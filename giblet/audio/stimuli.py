@@ -18,7 +18,7 @@ from giblet.io.tables import is_table, load_table
 from giblet.log import progress
 from giblet.timing import count_samples, samples_duration
 
-_COLUMNS = ("name", "file", "start", "duration", "annotations", "score")
+_COLUMNS = ("name", "file", "start", "duration", "annotations", "score", "score_offset")
 WORDS = (".textgrid", ".srt", ".vtt", ".tsv", ".csv")  # beside a stimulus; the first that is there
 SCORES = (".mid", ".midi", ".musicxml")  # likewise
 _OTHERS = (
@@ -45,7 +45,8 @@ _WAV_BYTES = 2**32 - 2**16  # of samples in a file that is no RF64
 class Stimulus:
     """An excerpt of a file from its second ``start`` on; ``duration`` None: to its end.
 
-    ``annotations`` and ``score`` are files of its words and notes, on the file's clock.
+    ``annotations`` and ``score`` are files of its words and notes, on the file's clock, but that
+    the score's second 0 is second ``score_offset`` of the file.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Stimulus:
     duration: float | None = None
     annotations: Path | None = None
     score: Path | None = None
+    score_offset: float = 0.0
 
 
 def list_stimuli(source: str | Path) -> list[Stimulus]:
@@ -63,6 +65,7 @@ def list_stimuli(source: str | Path) -> list[Stimulus]:
     ending, ``start`` 0 s and ``duration`` to the file's end where they are n/a or no such column is
     there. ``annotations`` and ``score`` of a stimulus are those that the table names, else what
     lies beside its file under its name, with an ending of `WORDS` and of `SCORES`.
+    ``score_offset`` is 0 s where it is n/a.
 
     Raises
     ------
@@ -104,7 +107,10 @@ def _of_table(path: Path) -> list[Stimulus]:
     if "file" not in table or table["file"].isna().any():
         raise GibletError(f"{path}: every stimulus needs a file, in a column of this name")
     none = pd.Series([None] * len(table), table.index)
-    starts, durations = (_times(table, name, path) for name in ("start", "duration"))
+    starts, durations, offsets = (
+        _times(table, name, path) for name in ("start", "duration", "score_offset")
+    )
+    starts, offsets = np.nan_to_num(starts), np.nan_to_num(offsets)
     files, words, scores = (
         _files(table.get(name, none), path) for name in ("file", "annotations", "score")
     )
@@ -112,9 +118,9 @@ def _of_table(path: Path) -> list[Stimulus]:
     for n, (file, name) in enumerate(zip(files, table.get("name", none), strict=True)):
         assert file is not None  # checked above
         named = file.stem if pd.isna(name) else str(name).strip()
-        start = 0.0 if np.isnan(starts[n]) else float(starts[n])
+        start, offset = float(starts[n]), float(offsets[n])
         duration = None if np.isnan(durations[n]) else float(durations[n])
-        stimuli.append(Stimulus(named, file, start, duration, words[n], scores[n]))
+        stimuli.append(Stimulus(named, file, start, duration, words[n], scores[n], offset))
     return _with_companions(stimuli)
 
 
@@ -152,7 +158,7 @@ def _times(table: pd.DataFrame, name: str, path: Path) -> np.ndarray:
         return np.full(len(table), np.nan)
     times = pd.to_numeric(table[name], errors="coerce").to_numpy(float)
     wrong = (np.isnan(times) & table[name].notna().to_numpy()) | np.isinf(times)
-    wrong |= times < 0 if name == "start" else times <= 0
+    wrong |= {"start": times < 0, "duration": times <= 0}.get(name, False)
     if wrong.any():
         row = int(np.flatnonzero(wrong)[0])
         raise GibletError(f"{path}: row {row + 1}: {name} is {table[name].iloc[row]}, not seconds")
@@ -193,14 +199,16 @@ def join_stimuli(source: str | Path, sound: str | Path, t_r: float) -> StimulusC
 
 
 def _clock(stimuli: list[Stimulus], durations: list[float], t_r: float) -> StimulusClock:
-    names, files = [s.name for s in stimuli], [str(s.file) for s in stimuli]
-    beside = ([str(path or "") for path in paths] for paths in _companions(stimuli))
-    starts = [s.start for s in stimuli]
-    return StimulusClock.lay_out(names, durations, t_r, files, starts, *beside)
-
-
-def _companions(stimuli: list[Stimulus]) -> tuple[list[Path | None], list[Path | None]]:
-    return [s.annotations for s in stimuli], [s.score for s in stimuli]
+    return StimulusClock.lay_out(
+        [s.name for s in stimuli],
+        durations,
+        t_r,
+        [str(s.file) for s in stimuli],
+        [s.start for s in stimuli],
+        [str(s.annotations or "") for s in stimuli],
+        [str(s.score or "") for s in stimuli],
+        [s.score_offset for s in stimuli],
+    )
 
 
 def header_clock(source: str | Path, t_r: float) -> StimulusClock:

@@ -53,6 +53,7 @@ class StimulusClock:
     template : name of the stimulus that a row of events presents, made of the row's columns
     annotations, scores : files of each one's words and notes, on the clock of its file; "" where
         there is none, (n_stimuli,)
+    score_offsets : s of the file at which its score's second 0 is, (n_stimuli,)
     """
 
     names: tuple[str, ...]
@@ -64,6 +65,7 @@ class StimulusClock:
     template: str = STIM_FILE
     annotations: tuple[str, ...] = ()
     scores: tuple[str, ...] = ()
+    score_offsets: tuple[float, ...] = ()
 
     @classmethod
     def lay_out(
@@ -75,10 +77,12 @@ class StimulusClock:
         starts: Sequence[float] | None = None,
         annotations: Sequence[str] | None = None,
         scores: Sequence[str] | None = None,
+        score_offsets: Sequence[float] | None = None,
     ) -> "StimulusClock":
         """One stimulus after the other, each with a TR of silence or more behind it.
 
         ``files`` and ``starts``: by default each is a file of its own, without words and notes.
+        ``score_offsets``: by default 0 s.
 
         Raises GibletError for one that is shorter than a TR, for two of one name and for none.
 
@@ -103,8 +107,8 @@ class StimulusClock:
         begins = np.zeros(len(names)) if starts is None else np.asarray(starts, dtype=float)
         none = [""] * len(names)
         beside = (tuple(paths or none) for paths in (annotations, scores))
-        own = tuple(files or names)
-        return cls(tuple(names), first_trs, lengths, t_r, own, begins, STIM_FILE, *beside)
+        own, offsets = tuple(files or names), tuple(score_offsets or [0.0] * len(names))
+        return cls(tuple(names), first_trs, lengths, t_r, own, begins, STIM_FILE, *beside, offsets)
 
     @cached_property
     def begins(self) -> np.ndarray:
@@ -171,14 +175,16 @@ class StimulusClock:
         return {composed(name): k for k, name in enumerate(self.names)}
 
     def table(self) -> pd.DataFrame:
-        """One row a stimulus: ``name first_tr begin duration file start annotations score``.
+        """One row a stimulus: ``name first_tr begin duration file start annotations score
+        score_offset``.
 
         All times in s, as text with microseconds; n/a for no file.
         """
         times = [[f"{t:.6f}" for t in of] for of in (self.begins, self.durations, self.starts)]
         columns = (self.names, self.first_trs, times[0], times[1], self.files, times[2])
         beside = ([path or None for path in paths] for paths in (self.annotations, self.scores))
-        return pd.DataFrame(dict(zip(COLUMNS + BESIDE, (*columns, *beside), strict=True)))
+        made = pd.DataFrame(dict(zip(COLUMNS + BESIDE, (*columns, *beside), strict=True)))
+        return made.assign(score_offset=[f"{t:.6f}" for t in self.score_offsets])
 
     @classmethod
     def read(cls, path: Path, t_r: float, template: str = STIM_FILE) -> "StimulusClock":
@@ -190,7 +196,8 @@ class StimulusClock:
         names, durations, files, starts = columns
         none = pd.Series([None] * len(table))  # of older tables
         beside = (table.get(name, none).fillna("").tolist() for name in BESIDE)
-        clock = cls.lay_out(names, durations, t_r, files, starts, *beside)
+        offsets = table["score_offset"].tolist() if "score_offset" in table else None
+        clock = cls.lay_out(names, durations, t_r, files, starts, *beside, offsets)
         if (clock.first_trs != table["first_tr"]).any():
             raise GibletError(f"{path}: made with another t_r than {t_r:g} s; make it again")
         return replace(clock, template=template)

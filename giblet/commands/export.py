@@ -34,6 +34,7 @@ def export(
     from giblet.io.arrays import load_arrays, open_arrays
     from giblet.io.atomic import replacing_folder
     from giblet.io.schema import QUALITY, REGRESSORS, SCANS, SOUND
+    from giblet.music.pieces import Pieces
     from giblet.music.score_files import load_score
 
     with open_arrays(bold, *SCANS) as arrays:
@@ -48,7 +49,9 @@ def export(
             blurred = load_arrays(file, *REGRESSORS, or_nothing=True)
             export_regressors(out, file.stem, blurred)
         if score is not None:
-            export_score(out, *load_score(score))
+            with open_arrays(score) as saved:
+                pieces = Pieces.of_arrays(saved)
+            export_score(out, *load_score(score), pieces)
         if quality is not None:
             export_maps(out, load_arrays(quality, *QUALITY))
         if aligned is not None and model is not None:

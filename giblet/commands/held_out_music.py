@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from giblet.alignment.dataset import FilmData
+    from giblet.alignment.pieces import FilmPieces
     from giblet.audio.processor import AudioProcessor
     from giblet.autoencoder.autoencoder import Autoencoder
     from giblet.evaluation.held_out_score import HeldOutScore
@@ -78,6 +79,16 @@ def score_pieces(score: Path) -> "Pieces | None":
 
     with open_arrays(score) as saved:
         return Pieces.of_arrays(saved)
+
+
+def film_pieces(pieces: "Pieces", n_trs: int, t_r: float) -> "FilmPieces":
+    """The pieces of a film's first ``n_trs`` TRs."""
+    import numpy as np
+
+    from giblet.alignment.pieces import FilmPieces
+
+    of_trs = pieces.of_trs(np.arange(n_trs), t_r).clip(0)
+    return FilmPieces(pieces.names, of_trs, pieces.same_music)
 
 
 def latent_model(config: Config) -> "MusicTransformerVAEGAN | None":

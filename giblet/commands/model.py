@@ -19,23 +19,30 @@ def sync_align(
 ) -> None:
     """Align film, text and scans to the film's TRs; split into train and test.
 
-    ``--fold`` of ``splits.folds``, from 1: the test part is that one.
+    ``--fold`` of ``splits.folds``, from 1: the test part is that one. Where the score is a table of
+    pieces, parts hold whole ones.
 
     Example: giblet sync_align --audio trs/mel.nc --video trs/video.nc --aligned mel.nc
     """
     from contextlib import nullcontext
 
     from giblet.alignment.aligned import align
+    from giblet.commands.held_out_music import film_pieces
     from giblet.io.arrays import load_arrays, open_arrays, save_arrays
     from giblet.io.schema import PICTURES, REGRESSORS, SCANS, SOUND, WORDS
     from giblet.log import warnings_of
+    from giblet.music.pieces import Pieces
 
     loaded = [load_arrays(audio, *SOUND), load_arrays(video, *PICTURES, or_nothing=True)]
     loaded += [] if text is None else [load_arrays(text, *WORDS, or_nothing=True)]
     loaded += [load_arrays(path, path.stem, "tr", or_nothing=True) for path in others]
+    score = next((one for one in loaded if "piece_begin" in one.coords), None)
+    several = None if score is None else Pieces.of_arrays(score)
+    pieces = several and film_pieces(several, score.sizes["tr"], config.t_r)
+    loaded = [one.drop_dims("piece", errors="ignore") for one in loaded]
     blurred = [load_arrays(p, *REGRESSORS, or_nothing=True) for p in regressors]
     with nullcontext() if bold is None else open_arrays(bold, *SCANS) as scans:
-        options = (config.t_r, config.splits, config.max_voxels, fold)
+        options = (config.t_r, config.splits, config.max_voxels, fold, pieces)
         together = align(loaded, scans, blurred, *options)
     parts = loaded if scans is None else [*loaded, scans]
     save_arrays(together, aligned, [w for part in parts for w in warnings_of(part.attrs)])

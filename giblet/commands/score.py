@@ -6,6 +6,8 @@ from typing import Any
 from giblet.commands.option_help import OutputFile, OutputFolder
 from giblet.config.config import Config
 
+_KNOWN = 40  # intervals in a row that other music hardly shares: among validation pieces 20 at most
+
 
 def read_score(film: Path, score: Path, notes: OutputFile, config: Config) -> None:
     """Read a score (MIDI, MusicXML), and compare its clock with the sound's.
@@ -86,10 +88,13 @@ def score_features(score: Path, trs: OutputFile, notes: OutputFile, config: Conf
     t_r, offset, n_trs = float(facts["t_r"]), float(facts["score_offset"]), int(facts["n_trs"])
     with open_arrays(score) as saved:
         pieces = Pieces.of_arrays(saved)
-    listen = _listener(config)
+    ngrams, known = _ngrams(config, piece)
+    listen = _listener(config, ngrams)
     if pieces:
         apart = scores_apart(piece, pieces)
         arrays, table = pieces_on_trs(apart, pieces, t_r, n_trs, listen)
+        if pieces.kind == "piece":  # sync_align holds out whole ones
+            arrays = arrays.assign_coords(pieces.coordinates())
     else:
         listening = listen(piece)
         arrays = score_trs.score_on_trs(listening, t_r, n_trs, offset)
@@ -98,7 +103,9 @@ def score_features(score: Path, trs: OutputFile, notes: OutputFile, config: Conf
     kept = ("t_r", "film", "score", "input", "score_offset", "warnings")
     kept += ("score_lag_ms", "score_r", "score_p", "score_drift_ms")
     models = {"music_model": config.music.model, "latent_model": config.music.latent_model}
+    models["ngram_memory"] = ngrams.memory
     attrs = arrays.attrs | {name: facts[name] for name in kept if name in facts} | models
+    attrs["warnings"] = [*_logged(facts), *known]
     save_arrays(arrays.assign_attrs(attrs), trs, logged_before=_logged(facts))
     save_table(table, notes)
 
@@ -173,16 +180,34 @@ def reconstruct_score(
     save_table(score_columns_table(path, rows), scores)
 
 
-def _listener(config: Config):
-    """Pieces → pieces with the models that the config names; n-grams learn from each alone."""
-    from giblet.commands.held_out_music import latent_model, music_model
+def _ngrams(config: Config, piece):
+    """The n-grams that the config names, and a line where they have learned the piece itself."""
+    from giblet.music.data import read_folder
+    from giblet.music.memorisation import TrainingIntervals
     from giblet.music.ngrams import NgramModel
+
+    memory = None if config.music.ngram_memory == "auto" else config.music.ngram_memory
+    if config.music.known_pieces == "none":
+        return NgramModel(memory=memory), []
+    known = read_folder(config.music.known_pieces)
+    shared = TrainingIntervals.of(known.pieces).longest_run(piece)
+    line = (
+        f"music.known_pieces: {shared.n_intervals} intervals in a row of the score are in "
+        f"{shared.source}: do n-grams know this music already?"
+    )
+    lines = [known.summary] * bool(known.left_out) + [line] * (shared.n_intervals >= _KNOWN)
+    return NgramModel(list(known.pieces.values()), memory=memory), lines
+
+
+def _listener(config: Config, ngrams):
+    """Pieces → pieces with the models that the config names, each heard alone."""
+    from giblet.commands.held_out_music import latent_model, music_model
     from giblet.music.score_features import Listening
 
     model = music_model("music.model", config.music.model, ("transformer",))
     latents = latent_model(config)
     contexts = () if model is None else config.music.contexts
-    return lambda piece: Listening(piece, model, NgramModel(), latents, contexts)
+    return lambda piece: Listening(piece, model, ngrams, latents, contexts)
 
 
 def _logged(facts: dict) -> list[str]:

@@ -5,6 +5,7 @@ from .config import (
     all_settings as all_settings,
     parse_config as parse_config,
 )
+from .events import EventsConfig as EventsConfig
 from .regions import (
     LesionConfig as LesionConfig,
     SearchlightConfig as SearchlightConfig,
@@ -13,7 +14,6 @@ from .sections import (
     CalibrationConfig as CalibrationConfig,
     CodecTrainingConfig as CodecTrainingConfig,
     DecodingConfig as DecodingConfig,
-    EventsConfig as EventsConfig,
     MelConfig as MelConfig,
     ModelConfig as ModelConfig,
     PretrainingConfig as PretrainingConfig,

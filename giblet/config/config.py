@@ -14,13 +14,13 @@ from pydantic import (
     field_validator,
 )
 
+from giblet.config.events import EventsConfig
 from giblet.config.prior import PriorConfig
 from giblet.config.regions import LesionConfig, SearchlightConfig
 from giblet.config.sections import (
     CalibrationConfig,
     CodecTrainingConfig,
     DecodingConfig,
-    EventsConfig,
     MelConfig,
     ModelConfig,
     PretrainingConfig,
@@ -207,6 +207,11 @@ class Config(Section):
     def _stimuli_apart(cls, splits: SplitConfig, info: ValidationInfo) -> SplitConfig:
         if info.data.get("stimuli", "none") == "none" and splits.test_stimuli:
             raise ValueError("test_stimuli goes with stimuli")
+        has_table = (
+            info.data.get("score", "none").lower().removesuffix(".gz").endswith((".tsv", ".csv"))
+        )
+        if (splits.test_pieces or splits.pieces == "whole") and not has_table:
+            raise ValueError("whole pieces need a table of pieces as score (.tsv, .csv)")
         return splits
 
     @property

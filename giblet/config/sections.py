@@ -13,7 +13,6 @@ from pydantic import (
     field_validator,
 )
 
-from giblet.config.name_template import template_columns
 from giblet.config.precision import Bfloat16
 
 LARGEST = 2**32 - 1  # number that a setting may be, and NumPy's largest seed
@@ -121,13 +120,24 @@ class SplitConfig(Section):
     validation_stimuli: list[str] = Field(
         [], description="with test_stimuli; by default the last share of the others"
     )
+    pieces: Literal["auto", "whole", "cut"] = Field(
+        "auto",
+        description="of a film whose score is a table of pieces: whole ones in each part, or the "
+        "shares of its seconds; auto: whole ones, of three or more",
+    )
+    test_pieces: list[str] = Field(
+        [], description="names of pieces to test on, * for anything, instead of the last by share"
+    )
+    validation_pieces: list[str] = Field(
+        [], description="with test_pieces; by default the last share of the others"
+    )
     folds: int = Field(
         1,
         ge=1,
         le=100,
         description="of fold_scores and brain_quality: every second is held out in one of these; "
         "whole runs where there are as many, else blocks; whole stimuli, of which there must be as "
-        "many. The parts above are then not used. 1: the parts above",
+        "many; in fold_scores whole pieces. The parts above are then not used. 1: the parts above",
     )
     refit: Literal["network", "readout"] = Field(
         "network",
@@ -150,36 +160,22 @@ class SplitConfig(Section):
             raise ValueError("goes without splits.test_runs: choose one")
         return stimuli
 
-    @field_validator("validation_stimuli")
+    @field_validator("test_pieces")
     @classmethod
-    def _beside_test_stimuli(cls, stimuli: list[str], info) -> list[str]:
-        if stimuli and not info.data.get("test_stimuli"):
-            raise ValueError("goes with splits.test_stimuli")
-        return stimuli
+    def _instead_of_seconds(cls, pieces: list[str], info) -> list[str]:
+        if pieces and info.data.get("test_runs"):
+            raise ValueError("goes without splits.test_runs: choose one")
+        if pieces and info.data.get("pieces") == "cut":
+            raise ValueError("goes without splits.pieces: cut")
+        return pieces
 
-
-class EventsConfig(Section):
-    """Events of many stimuli."""
-
-    stimulus: str = Field(
-        "{stim_file}",
-        description="name of the stimulus of a row of events, made of the row's columns "
-        '("{genre}.{track:0>5}")',
-    )
-    average_repeats: bool = Field(
-        False, description="BOLD of a repeated stimulus is the mean; false: the first time alone"
-    )
-    carry_over: bool = Field(
-        False,
-        description="regressors have the responses to all that was presented before in the run; "
-        "false: no lag crosses into another stimulus",
-    )
-
-    @field_validator("stimulus")
+    @field_validator("validation_stimuli", "validation_pieces")
     @classmethod
-    def _names_columns(cls, template: str) -> str:
-        template_columns(template)
-        return template
+    def _beside_test(cls, names: list[str], info) -> list[str]:
+        tested = info.field_name.replace("validation", "test")
+        if names and not info.data.get(tested):
+            raise ValueError(f"goes with splits.{tested}")
+        return names
 
 
 class ModelConfig(Section):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
 from giblet.config.sections import Section
 
@@ -22,9 +22,25 @@ class MusicConfig(Section):
         description="whose latents are features, which know the future, and are what "
         "reconstruct_score decodes from BOLD: likewise, of mode vae",
     )
+    known_pieces: str = Field(
+        "none",
+        min_length=1,
+        description="folder of MIDI files, none of the film's own music: what n-grams have learned "
+        'before (long-term memory); "none": the piece itself alone (short-term)',
+    )
+    ngram_memory: Literal["auto", "short", "long", "both"] = Field(
+        "auto", description="of n-grams; auto: both with known_pieces, else short"
+    )
     contexts: list[PositiveInt] = Field(
         [], description="surprisal with the last so many notes alone, too (about 2 s each a minute)"
     )
+
+    @field_validator("ngram_memory")
+    @classmethod
+    def _has_learned(cls, memory: str, info: ValidationInfo) -> str:
+        if memory in ("long", "both") and info.data.get("known_pieces", "none") == "none":
+            raise ValueError("goes with music.known_pieces")
+        return memory
 
 
 class SpeechModelsConfig(Section):

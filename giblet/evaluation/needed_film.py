@@ -19,8 +19,8 @@ _LONGEST = 2**17  # TRs that are tried: two days
 class FilmNeed:
     """A result and the film that it needs.
 
-    seconds : of film that everyone was scanned in, in one run, at least; None where named runs are
-        held out
+    seconds : of film that everyone was scanned in, in one run, at least; None where named runs, or
+        whole pieces of music, are held out
     is_met : by the data set
     has : what the data set has of it, in words
     """
@@ -31,11 +31,14 @@ class FilmNeed:
     has: str = ""
 
 
-def film_needs(config: Config, runs: np.ndarray) -> list[FilmNeed]:
+def film_needs(
+    config: Config, runs: np.ndarray, held_out: tuple[np.ndarray, np.ndarray] | None = None
+) -> list[FilmNeed]:
     """Results, by how much film they need.
 
     ``runs`` (n_trs,) str: the run of each TR of the film that everyone was scanned in, as
-    `giblet.alignment.sync.match_runs` has them.
+    `giblet.alignment.sync.match_runs` has them. ``held_out``: masks of test and validation TRs that
+    hold whole pieces of music, as of `giblet.alignment.pieces.held_out_pieces`.
 
     >>> from giblet.config.config import parse_config
     >>> for need in film_needs(parse_config({}), np.zeros(200)):
@@ -50,8 +53,8 @@ def film_needs(config: Config, runs: np.ndarray) -> list[FilmNeed]:
     def has_ridge(runs: np.ndarray) -> bool:
         return bool(ridge_folds(runs, t_r)[0])
 
-    def n_clips(runs: np.ndarray) -> int:
-        return _count_clips(_parts(runs, config), runs, trs_for(clip_seconds, t_r))
+    def n_clips(runs: np.ndarray, held_out=None) -> int:
+        return _count_clips(_parts(runs, config, held_out), runs, trs_for(clip_seconds, t_r))
 
     def seconds(n_trs: int | None) -> float | None:
         return None if n_trs is None else float(acquisition_times(n_trs + 1, t_r)[-1])
@@ -60,23 +63,26 @@ def film_needs(config: Config, runs: np.ndarray) -> list[FilmNeed]:
     ridge = FilmNeed("ridge from the film", seconds(_fewest(has_ridge)), has_ridge(runs), scanned)
     if not config.has_film:
         return [ridge]
-    by_length = not config.splits.test_runs
+    by_length = not config.splits.test_runs and held_out is None
     n_trained = _fewest(lambda runs: _parts(runs, config) is not None) if by_length else None
     n_identified = _fewest(lambda runs: n_clips(runs) >= n_way) if by_length else None
-    trained = _parts(runs, config) is not None
-    clips = f"{n_clips(runs)} clips of {clip_seconds:g} s in the test part"
+    trained = _parts(runs, config, held_out) is not None
+    n_own = n_clips(runs, held_out)
+    clips = f"{n_own} clips of {clip_seconds:g} s in the test part"
     identified = f"{n_way}-way identification of clips"
     return [
         FilmNeed("training and decoding", seconds(n_trained), trained, scanned),
         ridge,
-        FilmNeed(identified, seconds(n_identified), n_clips(runs) >= n_way, clips),
+        FilmNeed(identified, seconds(n_identified), n_own >= n_way, clips),
     ]
 
 
-def _parts(runs: np.ndarray, config: Config) -> np.ndarray | None:
+def _parts(
+    runs: np.ndarray, config: Config, held_out: tuple[np.ndarray, np.ndarray] | None = None
+) -> np.ndarray | None:
     """The part of each TR (n_trs,) str; None where the film is too short, or a run is unknown."""
     try:
-        return split_film(len(runs), config.t_r, config.splits, True, runs)
+        return split_film(len(runs), config.t_r, config.splits, True, runs, held_out=held_out)
     except GibletError:
         return None
 

@@ -44,7 +44,7 @@ sub-*/[ses-*/]func/
                                       (of parcels *_desc-predicted_timeseries.tsv)
   *_stat-<what>_desc-*_statmap.nii.gz maps of how good the scans are
                                       (of parcels *_desc-quality_parcels.tsv)
-stimuli/*.mid                         the score, where the film has one, on the film's clock
+stimuli/*.mid                         the score, or that of each piece or stimulus
 group/                                the same of all subjects together, with p and q; the mask
 
 Volumes that were left out as not steady have no row. film_time (s) says when in the film a volume

@@ -19,8 +19,11 @@ from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.framing import ungroup_trs
 from giblet.export.files import FILM_TIME, TABLE, Export
 from giblet.export.names import bids_label
+from giblet.io.paths import file_name
 from giblet.music.midi import write_midi
 from giblet.music.notes import Notes
+from giblet.music.pieces import Pieces
+from giblet.music.stimulus_scores import scores_apart
 from giblet.timing import (
     TrClock,
     acquisition_times,
@@ -190,33 +193,62 @@ def _named(regressors: xr.Dataset, lags: list[float]) -> dict[str, dict]:
     return fields
 
 
-def export_score(export: Export, notes: Notes, attrs: Mapping) -> None:
-    """The score on the film's clock as ``stimuli/<its name>.mid``, with a sidecar.
+def export_score(
+    export: Export, notes: Notes, attrs: Mapping, pieces: Pieces | None = None
+) -> None:
+    """The score as MIDI in ``stimuli/``, with a sidecar: one on the film's clock, under its name.
 
-    ``notes``, ``attrs`` as `giblet.music.score_files.load_score` gives them. Notes that begin
-    before the film are left out; so are beats where pieces are far apart, as of many stimuli.
+    Of several ``pieces``, or many stimuli, one for each that has notes, under the piece's name and
+    on its clock. ``notes``, ``attrs`` as `giblet.music.score_files.load_score` gives them. Notes
+    that begin before the film are left out.
     """
+    facts = {"Film": str(attrs["film"]), "ScoreFingerprint": str(attrs["input"])}
+    if pieces is not None:
+        _export_pieces(export, notes, pieces, facts)
+        return
     offset = float(attrs["score_offset"])
-    onset, beats = notes.onset + offset, notes.beats
-    kept = onset >= 0
-    columns = (c[kept] for c in (onset, notes.duration, notes.pitch, notes.velocity))
+    moved, beats = notes.moved(offset), notes.beats
     beats = beats and replace(beats, seconds=beats.seconds + offset)
-    if beats is not None and np.diff(beats.seconds).max(initial=0) > _SLOWEST_BEAT:
-        beats = None
-    path = export.names.root / "stimuli" / Path(str(attrs["score"])).with_suffix(".mid").name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_midi(Notes(*columns, beats=beats), path)
+    kept = moved.onset >= 0
+    columns = (c[kept] for c in (moved.onset, moved.duration, moved.pitch, moved.velocity))
     lag = float(attrs.get("score_lag_ms", np.nan))
-    export.describe(
-        path,
+    _save_score(
+        export,
+        Path(str(attrs["score"])).stem,
+        Notes(*columns, beats=beats),
         "Score of the film's music; its second 0 is the film's.",
-        Film=str(attrs["film"]),
-        ScoreFingerprint=str(attrs["input"]),
+        **facts,
         ScoreOffset=offset,
-        NumberOfNotes=int(kept.sum()),
         NotesLeftOut=int((~kept).sum()),
         **({} if np.isnan(lag) else {"SoundLagMs": lag}),
     )
+
+
+def _export_pieces(export: Export, notes: Notes, pieces: Pieces, facts: Mapping) -> None:
+    """One MIDI file for each piece."""
+    for k, own in scores_apart(notes, pieces).items():
+        begin, duration, kind = pieces.begins[k], pieces.durations[k], pieces.kind
+        source = "Stimulus" if kind == "stimulus" else "Score"
+        _save_score(
+            export,
+            file_name(pieces.names[k]).replace(".", "-"),  # a sidecar's name ends at the first dot
+            own,
+            f"Score of the {kind} {pieces.names[k]}; its second 0 is the {kind}'s.",
+            **facts,
+            **{source: Path(pieces.scores[k]).name, "FilmTime": round(float(begin), 6)},
+            **({} if np.isinf(duration) else {"Duration": round(float(duration), 6)}),
+        )
+
+
+def _save_score(export: Export, name: str, notes: Notes, description: str, **facts) -> None:
+    """``stimuli/<name>.mid`` and its sidecar; without beats where one lasts too long for MIDI."""
+    beats = notes.beats
+    if beats is not None and np.diff(beats.seconds).max(initial=0) > _SLOWEST_BEAT:
+        notes = replace(notes, beats=None)
+    path = export.names.root / "stimuli" / f"{name}.mid"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_midi(notes, path)
+    export.describe(path, description, NumberOfNotes=len(notes), **facts)
 
 
 def _numbered(name: str, n: int) -> list[str]:

@@ -35,8 +35,8 @@ class Pieces:
 
     @classmethod
     def of_clock(cls, clock: StimulusClock, offset: float = 0.0) -> "Pieces":
-        """Of many stimuli, whose scores are on the clock of their files, ``offset`` s later."""
-        starts = clock.starts - offset
+        """Of many stimuli, whose scores begin at their ``score_offsets``, ``offset`` s later."""
+        starts = clock.starts - np.array(clock.score_offsets or 0.0) - offset
         columns = (clock.names, clock.begins, clock.durations, clock.scores, starts)
         return cls(*columns, kind="stimulus")
 
@@ -50,6 +50,24 @@ class Pieces:
         middles = tr_moments(int(trs.max(initial=0)) + 1, t_r)[trs]
         return np.searchsorted(self.begins, middles, side="right") - 1
 
+    @property
+    def same_music(self) -> np.ndarray:
+        """Equal numbers of pieces that share seconds of a score, (n_pieces,) int.
+
+        The number is the index of the first of them.
+        """
+        music = np.arange(len(self.names))
+        for k in range(len(music)):
+            shared = [music[j] for j in range(k) if self._share_seconds(j, k)]
+            music[np.isin(music, [*shared, k])] = min([*shared, k])
+        return music
+
+    def _share_seconds(self, one: int, other: int) -> bool:
+        """Whether two pieces have seconds of one score in common."""
+        first, second = sorted((one, other), key=lambda k: self.starts[k])
+        end = self.starts[first] + self.durations[first]
+        return self.scores[one] == self.scores[other] and self.starts[second] < end - TOLERANCE
+
     def coordinates(self) -> dict[str, tuple]:
         """Coordinates along ``piece``, as a file of several scores has them."""
         return {
@@ -57,6 +75,7 @@ class Pieces:
             "piece_begin": ("piece", self.begins, {"units": "s"}),
             "piece_duration": ("piece", self.durations, {"units": "s"}),
             "piece_score": ("piece", list(self.scores)),
+            "piece_start": ("piece", self.starts, {"units": "s"}),
         }
 
     @classmethod
@@ -71,7 +90,9 @@ class Pieces:
             return None
         names, scores = (arrays[n].values.astype(str).tolist() for n in ("piece", "piece_score"))
         begins, durations = arrays["piece_begin"].values, arrays["piece_duration"].values
-        return cls(tuple(names), begins, durations, tuple(scores), np.zeros(len(names)))
+        has_starts = "piece_start" in arrays.coords  # older files have not
+        starts = arrays["piece_start"].values if has_starts else np.zeros(len(names))
+        return cls(tuple(names), begins, durations, tuple(scores), starts)
 
 
 def is_table_of_scores(score: str | Path) -> bool:

@@ -35,7 +35,8 @@ def join_scores(pieces: Pieces) -> Notes:
     if not files:
         raise GibletError("no stimulus has a score: put them beside its file, under its name")
     scores = {file: read_score(Path(file)) for file in files}
-    parts, beats, warnings = [], [], [w for s in scores.values() for w in s.warnings][:_MOST]
+    told = [f"{Path(file).name}: {line}" for file, own in scores.items() for line in own.warnings]
+    parts, beats, warnings = [], [], told[:_MOST]
     for k, file in enumerate(pieces.scores):
         if file:
             begin, duration = float(pieces.begins[k]), float(pieces.durations[k])
@@ -135,8 +136,7 @@ def piece_warnings(
         lines.append(
             f"score: {what} whose sound is behind the score by another time than the rest: "
             f"{', '.join(late[:_MOST])}{more}"
-            + "; add it to score_offset in their rows"
-            * (pieces.kind == "piece")
+            + "; add it to score_offset in their rows of the table"
         )
     return lines
 

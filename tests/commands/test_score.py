@@ -13,6 +13,7 @@ from giblet.io.arrays import load_arrays, save_arrays
 from giblet.io.tables import load_table
 from giblet.log import warnings_of
 from giblet.music.midi import read_midi, write_midi
+from giblet.music.ngrams import NgramModel
 from giblet.music.synth import synthesize
 
 RATE, DELAY, SECONDS = 16000, 0.18, 30
@@ -75,6 +76,32 @@ def test_a_score_of_another_piece_is_named(folder, capsys):
     attrs = load_arrays(folder / "score.nc").attrs
     assert attrs["score_p"] >= 0.05
     assert any("is it of another piece" in line for line in warnings_of(attrs))
+
+
+def ngram_surprisal(folder, **music):
+    music = SETTINGS["music"] | music
+    assert features(folder, music=music) == 0
+    return load_table(folder / "notes.tsv")["ngram_surprisal_pitch"].to_numpy()
+
+
+def test_n_grams_learn_from_known_pieces_and_warn_of_the_piece_itself(folder):
+    assert read(folder) == 0
+    for name in ("other", "piece"):
+        (folder / "known" / name).mkdir(parents=True)
+        (folder / "known" / name / "a.mid").write_bytes((folder / f"{name}.mid").read_bytes())
+    short = ngram_surprisal(folder)
+    piece, other = (read_midi(folder / f"{name}.mid") for name in ("piece", "other"))
+    np.testing.assert_allclose(short, NgramModel().surprisal(piece).pitch, rtol=1e-4)
+    both = ngram_surprisal(folder, known_pieces=str(folder / "known" / "other"))
+    np.testing.assert_allclose(both, NgramModel([other]).surprisal(piece).pitch, rtol=1e-4)
+    attrs = load_arrays(folder / "trs.nc").attrs
+    assert attrs["ngram_memory"] == "both"
+    assert "known_pieces" not in str(attrs["warnings"])
+    own = {"known_pieces": str(folder / "known" / "piece"), "ngram_memory": "long"}
+    assert ngram_surprisal(folder, **own).mean() < short.mean() / 2
+    assert "intervals in a row of the score are in a.mid" in str(
+        load_arrays(folder / "trs.nc").attrs["warnings"]
+    )
 
 
 def test_midi_without_notes_is_one_line(folder, capsys):

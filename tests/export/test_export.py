@@ -43,6 +43,7 @@ from giblet.io.arrays import load_arrays, save_arrays
 from giblet.io.tables import load_json, load_table, save_table
 from giblet.music.midi import read_midi, write_midi
 from giblet.music.notes import Beats, Notes
+from giblet.music.pieces import Pieces
 from giblet.timing import TrClock
 
 T_R, SECONDS = 1.5, 30
@@ -263,17 +264,49 @@ def test_the_score_is_midi_on_the_films_clock(made):
     assert sidecar["Description"].startswith("SIMULATED")
 
 
-def test_pieces_far_apart_are_exported_without_beats(tmp_path):
-    """18 s of silence between two stimuli: more than a beat of a MIDI file can last."""
+def exported_scores(folder, notes, pieces=None, **attrs):
+    """What `export_score` writes: name → notes, and name → facts in its sidecar."""
+    facts = {}
+    attrs = {
+        "score": "music.mid",
+        "film": "film.wav",
+        "input": 16 * "0",
+        "score_offset": 0.0,
+    } | attrs
+    target = SimpleNamespace(
+        names=SimpleNamespace(root=folder),
+        describe=lambda path, description, **fields: facts.update({path.stem: fields}),
+    )
+    export_score(target, notes, attrs, pieces)
+    return {path.stem: read_midi(path) for path in (folder / "stimuli").iterdir()}, facts
+
+
+def test_beats_far_apart_are_left_out(tmp_path):
+    """18 s of silence: more than a beat of a MIDI file can last."""
     seconds = np.array([0.0, 0.5, 1.0, 19.0, 19.5, 20.0])
     beats = Beats(seconds, np.arange(6) % 4, np.full(6, 4))
     notes = Notes(np.array([0.0, 19.0]), np.full(2, 0.4), np.array([60, 62]), np.full(2, 64), beats)
-    attrs = {"score": "stimuli", "film": "stimuli.wav", "input": 16 * "0", "score_offset": 0.0}
-    names = SimpleNamespace(root=tmp_path)
-    target = SimpleNamespace(names=names, describe=lambda path, *_, **facts: None)
-    export_score(target, notes, attrs)
-    exported = read_midi(tmp_path / "stimuli/stimuli.mid")
-    np.testing.assert_allclose(exported.onset, [0, 19], atol=1e-3)
+    exported, _facts = exported_scores(tmp_path, notes)
+    np.testing.assert_allclose(exported["music"].onset, [0, 19], atol=1e-3)
+
+
+def test_each_piece_of_a_film_is_a_midi_of_its_own(tmp_path):
+    """On its own clock; the second has a name that is no file's."""
+    onset = np.array([2.0, 3.0, 60.5, 61.0, 70.0])
+    notes = Notes(onset, np.full(5, 0.4), np.arange(60, 65), np.full(5, 64))
+    places = np.array([2.0, 60.0]), np.array([50.0, np.inf])
+    pieces = Pieces(("first", "no. 2/b"), *places, ("one.mid", "two.mid"), np.zeros(2))
+    exported, facts = exported_scores(tmp_path, notes, pieces)
+    (other,) = set(exported) - {"first"}
+    assert other.startswith("no- 2-b-")
+    np.testing.assert_allclose(exported["first"].onset, [0, 1], atol=1e-3)
+    np.testing.assert_allclose(exported[other].onset, [0.5, 1, 10], atol=1e-3)
+    assert exported[other].pitch.tolist() == [62, 63, 64]
+    assert facts["first"]["Duration"] == 50.0
+    assert "Duration" not in facts[other]
+    assert [facts[name]["FilmTime"] for name in ("first", other)] == [2, 60]
+    assert [facts[name]["Score"] for name in ("first", other)] == ["one.mid", "two.mid"]
+    assert [facts[name]["NumberOfNotes"] for name in ("first", other)] == [2, 3]
 
 
 @pytest.mark.slow

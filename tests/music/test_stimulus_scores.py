@@ -1,5 +1,6 @@
 """Scores of many stimuli: each is heard alone, on the film that they make together."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,21 @@ def test_notes_are_at_the_times_of_the_film_of_all(clock):
     assert notes.warnings[-1] == "score: 1 of 5 stimuli have none"
     late = scores_apart(join_scores(Pieces.of_clock(clock, 0.5)), Pieces.of_clock(clock))
     np.testing.assert_allclose(late[0].onset[:5], one.onset[:5] + 0.5, atol=2e-3)
+
+
+def test_each_score_has_its_own_offset_beside_that_of_all(clock):
+    late = replace(clock, score_offsets=(0.25, 0.0, 0.0, -4.0, 0.25))
+    pieces, first = Pieces.of_clock(late, 0.5), broken_chords(1).onset
+    apart = scores_apart(join_scores(pieces), pieces)
+    np.testing.assert_allclose(apart[0].onset[:5], first[:5] + 0.75, atol=2e-3)
+    np.testing.assert_allclose(apart[1].onset[:5], broken_chords(2).onset[:5] + 0.5, atol=2e-3)
+    begun = first[first + 0.5 - 4.0 >= 0]  # the file begins in the middle of its score
+    np.testing.assert_allclose(
+        apart[3].onset[apart[3].onset > 0][:5], begun[begun > 3.5][:5] - 3.5, atol=2e-3
+    )
+    np.testing.assert_allclose(
+        apart[4].onset[apart[4].onset > 0][:5], first[first > 3.25][:5] - 3.25, atol=2e-3
+    )
 
 
 def test_no_piece_is_expected_or_remembered_in_another(clock):
@@ -129,3 +145,24 @@ def test_the_verbs_read_each_stimulus_score(tmp_path):
     assert trs["score"].values[clock.stimulus_of_trs() == 1].any()
     assert set(load_table(tmp_path / "notes.tsv")["stimulus"]) == {"piece 0", "piece 1", "piece 2"}
     assert Path(clock.scores[0]).name == "piece 0.mid"
+
+
+def test_the_lag_of_one_stimulus_is_named_and_its_row_corrects_it(tmp_path):
+    """The sound of the second piece is 400 ms late."""
+    for n, delay in enumerate((0.0, 0.4)):
+        notes = random_piece(30, n)
+        write_midi(notes, tmp_path / f"piece {n}.mid")
+        sound = np.pad(synthesize(notes), (round(delay * SAMPLE_RATE), 0))
+        soundfile.write(tmp_path / f"piece {n}.wav", sound[: 30 * SAMPLE_RATE], SAMPLE_RATE)
+    warnings = {}
+    for offset in (0.0, 0.4):
+        table = tmp_path / "stimuli.csv"
+        table.write_text(f"file,score_offset\npiece 0.wav,\npiece 1.wav,{offset}\n")
+        config = parse_config({"stimuli": str(table), "score": "auto"})
+        sound, clock = tmp_path / "all.wav", tmp_path / "all.tsv"
+        save_table(join_stimuli(table, sound, T_R).table(), clock)
+        read_score(sound, clock, tmp_path / "score.nc", config)
+        warnings[offset] = str(load_arrays(tmp_path / "score.nc").attrs["warnings"])
+    assert "add it to score_offset in their rows of the table" in warnings[0.0]
+    assert "by another time than the rest: piece" in warnings[0.0]
+    assert "score" not in warnings[0.4]

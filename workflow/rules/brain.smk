@@ -168,7 +168,7 @@ rule sync_align:
         fold=lambda w: [f"--fold={w.fold}"] if w.get("fold") else [],
         settings=lambda w: settings(
             *["t_r", *PARTS, "max_voxels"],
-            *["stimuli"] * SETTINGS.has_stimuli,
+            "stimuli" if SETTINGS.has_stimuli else "score",
             *["splits.folds"] * bool(w.get("fold")),
         ),
         source=source_fingerprint("sync_align"),

@@ -135,6 +135,11 @@ for MUSIC_MODEL in (SETTINGS.music.model, SETTINGS.music.latent_model):
     if MUSIC_MODEL == "bundled":
         MUSIC_SUMS += bundled_sums(PACKAGE / "music" / "bundled")
     MUSIC_FILES += sorted(map(str, Path(MUSIC_MODEL).glob("*.safetensors")))
+if SETTINGS.music.known_pieces != "none":
+    KNOWN = Path(SETTINGS.music.known_pieces)
+    if not KNOWN.is_dir():
+        sys.exit(f"config: music.known_pieces: {missing_path(str(KNOWN))}")
+    MUSIC_FILES += sorted(str(f) for f in KNOWN.rglob("[!.]*.mid*") if f.is_file())
 
 CODEC, CODEC_FILES, CODEC_SUMS = SETTINGS.codec, [], []
 if SETTINGS.codec == "bundled":

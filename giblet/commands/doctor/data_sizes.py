@@ -367,7 +367,7 @@ def _sizes(config: Config, seconds: float, scans: dict) -> Sizes:
     if n_trs < 1:
         raise GibletError(f"{seconds:.2f} s of film is shorter than one TR ({config.t_r} s)")
     splits = config.splits
-    if splits.test_runs or config.has_stimuli:  # their TRs are not known yet
+    if splits.test_runs or splits.test_pieces or config.has_stimuli:  # their TRs are not known yet
         n_train, n_test = n_trs, round(splits.test * n_trs)
     else:
         parts = split_film(n_trs, config.t_r, splits, bool(scans))

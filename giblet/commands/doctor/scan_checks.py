@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from giblet.alignment.pieces import FilmPieces
 from giblet.brain.recording import Columns
 from giblet.brain.runs import BoldRun
 from giblet.config.config import Config
@@ -104,6 +105,7 @@ def check_clock(
     """
     from giblet.alignment.aligned import split_match
     from giblet.alignment.dataset import gap_warnings
+    from giblet.alignment.pieces import check_pieces, held_out_pieces
     from giblet.alignment.showings import clock_of, volume_trs
     from giblet.alignment.sync import match_scans, move_runs, unscanned_warnings
     from giblet.evaluation.quality import after_film_warnings, ridge_folds
@@ -122,15 +124,28 @@ def check_clock(
     labels = list(dict.fromkeys(match.runs.tolist()))
     if len(labels) > 1:
         lines.append(f"runs: {', '.join(labels[:12])}{', …' * (len(labels) > 12)}")
-    lines += need_lines(config, match.runs)
+    pieces = _pieces(config, n_trs) if film_seconds else None
+    held_out = held_out_pieces(pieces, match.trs, config.splits) if film_seconds else None
+    lines += need_lines(config, match.runs, held_out)
     warnings = match.warnings + ridge_folds(match.runs, t_r)[1]
     if film_seconds:
-        split_match(scans, match, t_r, config.splits)
+        part = split_match(scans, match, t_r, config.splits, pieces=pieces)
+        warnings += check_pieces(pieces, match.trs, part, config.splits)
         warnings += unscanned_warnings(match, n_trs) + gap_warnings(config.splits)
         n_scanned = int(volume_trs(scans, t_r).max()) + 1
     if film_seconds and not config.has_stimuli:
         warnings += after_film_warnings(n_scanned, n_trs, config.max_trs)
     return warnings
+
+
+def _pieces(config: Config, n_trs: int) -> FilmPieces | None:
+    """Of a film of ``n_trs``, where its score is a table; GibletError for one that is none."""
+    from giblet.commands.held_out_music import film_pieces
+    from giblet.music.pieces import is_table_of_scores, read_pieces
+
+    if config.has_stimuli or not is_table_of_scores(config.score):
+        return None
+    return film_pieces(read_pieces(config.score, config.score_offset), n_trs, config.t_r)
 
 
 _MOST_ROWS = 40
@@ -154,13 +169,20 @@ def shown_lines(runs: list[BoldRun], t_r: float) -> list[str]:
     return lines
 
 
-def need_lines(config: Config, matched: np.ndarray) -> list[str]:
-    """How much film each result needs, as lines of a table; ``matched``: the run of each TR."""
+def need_lines(
+    config: Config,
+    matched: np.ndarray,
+    held_out: tuple[np.ndarray, np.ndarray] | None = None,
+) -> list[str]:
+    """How much film each result needs, as lines of a table; ``matched``: the run of each TR.
+
+    ``held_out``: as of `giblet.evaluation.needed_film.film_needs`.
+    """
     from giblet.evaluation.needed_film import film_needs
 
     lines = ["film that each result needs, scanned in everyone"]
-    for need in film_needs(config, matched):
-        needed = "by run" if need.seconds is None else f"{need.seconds:.0f} s"
+    for need in film_needs(config, matched, held_out):
+        needed = "by part" if need.seconds is None else f"{need.seconds:.0f} s"
         enough = "there are" if need.is_met else "WILL BE MISSING: there are"
         lines.append(f"    {need.result:<31}{needed:>7}  {enough} {need.has}")
     return lines
