@@ -20,6 +20,10 @@ SCORES = pd.DataFrame({"column": [], "path": []})
 
 @pytest.fixture
 def table():
+    return searchlight_table()
+
+
+def searchlight_table():
     """Two regions and three spheres, at voxels 0, 1, 2 of those that are read."""
     rows = [
         (kind, place, voxel, 20, column, value, value - 0.1, value + 0.1, p / 2, p, n)
