@@ -21,8 +21,8 @@ def is_note(message: str) -> bool:
 def warnings_and_notes(messages: list[str]) -> tuple[list[str], list[str]]:
     """Warnings, and notes, in their order.
 
-    >>> warnings_and_notes(["sub-01 moved", "6 TRs were scanned after the film's end, and left out"])
-    (['sub-01 moved'], ["6 TRs were scanned after the film's end, and left out"])
+    >>> warnings_and_notes(["sub-01 moved", "brain.wav: 17 samples clipped, peak 1.03"])
+    (['sub-01 moved'], ['brain.wav: 17 samples clipped, peak 1.03'])
     """
     notes = [one for one in messages if is_note(one)]
     return [one for one in messages if one not in notes], notes

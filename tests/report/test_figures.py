@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-
 from test_anchored_prior import table as prior_table
 from test_calibration import calibration_table
 from test_level_figure import level_table

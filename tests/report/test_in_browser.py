@@ -199,7 +199,8 @@ def test_strips_change_to_their_own_colour_scale_and_back(browser):
     shown, is_hidden, *sizes = browser.run(state)
     assert (shown, is_hidden) == (n_strips + 1, True)  # and that of the colour bar
     assert sizes != before[2:]
-    assert wait_until(browser, "[...document.querySelectorAll('.strip img')].every(i => i.complete)")
+    ready = "[...document.querySelectorAll('.strip img')].every(i => i.complete)"
+    assert wait_until(browser, ready)
     browser.run(f"{box}.focus()")
     browser.press("2", 50)  # keys still play
     assert wait_until(browser, "document.querySelector('.strip[aria-pressed=true]')")
