@@ -276,6 +276,8 @@ def test_the_first_screen_has_the_ladder_and_a_brain(browser):
     assert browser.run("document.querySelector('nav').getBoundingClientRect().top") == 0
     browser.run("scrollTo(0, 0)")
     assert max(ends) < 900
+    links = "document.querySelector('nav ul')"
+    assert browser.run(f"{links}.scrollWidth <= {links}.clientWidth")  # all sections are seen
 
 
 def test_a_moment_loops_where_that_is_asked(browser):
