@@ -1,4 +1,4 @@
-"""Sound, pictures, words and brains on one clock, meeting in a shared bottleneck."""
+"""Aligns a film's sound, video and words with BOLD, and learns a bottleneck that they share."""
 
 from importlib import import_module
 from pathlib import Path

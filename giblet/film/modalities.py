@@ -144,7 +144,7 @@ MODALITIES: dict[str, Modality] = {
         ),
         Modality(
             name="video",
-            label="pictures",
+            label="video",
             dims=("picture", "height", "width"),
             regressors=_video_regressors,
             encoder=_video_encoder,

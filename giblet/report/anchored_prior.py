@@ -113,9 +113,9 @@ def of_bottleneck(table: pd.DataFrame) -> str:
         if len(slow) and len(sound) and slow.iloc[0] > 0:
             share = sound.max() / slow.iloc[0]
             sentences.append(
-                f"{LABELS[column][0].capitalize()}: {number(sound.max(), 3)} of clips by sound at "
-                f"the best strength, {number(slow.iloc[0], 3)} by the slow part "
-                f"({share:.2f} of it)."
+                f"{LABELS[column][0].capitalize()}: {number(sound.max(), 3)} of clips are "
+                f"identified by sound at the best strength, {number(slow.iloc[0], 3)} by the slow "
+                f"part (ratio {share:.2f})."
             )
     return " ".join(sentences)
 
@@ -127,10 +127,12 @@ def prior_figures(material: Material) -> list[Picture]:
         return []
     title = "Faithfulness against novelty" + " (simulated)" * material.simulated
     note = (
-        "A line a system, a point a strength from 0 (the retrieved clip, filled) to 1 (free). "
-        "Up: clips identified by sound, 10-way, with 95 % intervals over clips; dashed: chance. "
-        "Right: 1 - correlation of mel levels with the most similar clip of the bank; dotted: the "
-        "film's own held-out sound." + " The brains are SIMULATED." * material.simulated
+        "One line per system, one point per strength from 0 (the retrieved clip, filled) to 1 "
+        "(free). Vertical: clips identified by sound, 10-way, with 95 % intervals over clips; "
+        "dashed: chance. Horizontal: 1 - correlation of mel levels with the most similar clip of "
+        "the bank; dotted: the film's own held-out sound."
+        + " The brains are SIMULATED."
+        * material.simulated
     )
     draw = partial(_draw, table=table)
     return [Picture("anchored_prior", title, draw, (5.6, 3.6), points(table), note)]

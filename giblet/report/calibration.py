@@ -22,6 +22,8 @@ LINES = {
     "shuffled": ("of others, shuffled", "#777777", "x:"),
 }
 
+_RING = {"color": LINES["value"][1], "fillstyle": "none", "markersize": 4, "markeredgewidth": 0.7}
+
 
 def with_calibration(material: Material) -> bool:
     """Pages about results of the rule ``calibration`` have the section."""
@@ -49,12 +51,12 @@ def calibration_figures(material: Material) -> list[Picture]:
     title = "Minutes of a new person's data" + " (simulated)" * material.simulated
     note = (
         "Means over people, each of whom is new in turn. Dashed: models of all training minutes of "
-        "the person; shuffled: what was predicted for other moments."
+        "the person; shuffled: what was predicted for other moments. Rings: single people."
         + " The brains are SIMULATED."
         * material.simulated
     )
     shown = [name for name in SHOWN if (table["metric"] == name).any()]
-    draw = partial(_draw, table=table[table["subject"] == EVERYONE], shown=shown)
+    draw = partial(_draw, table=table, shown=shown)
     return [Picture("calibration", title, draw, (2.6 * len(shown), 2.8), table, note)]
 
 
@@ -64,12 +66,16 @@ def _draw(axes: Axes, table: pd.DataFrame, shown: list[str]) -> None:
     panels = np.atleast_1d(figure.subplots(1, len(shown)))
     for panel, name in zip(panels, shown, strict=True):
         rows = table[table["metric"] == name].sort_values("minutes")
+        single = rows[rows["subject"] != EVERYONE]
+        panel.plot(single["minutes"], single["value"], "o", **_RING)
+        rows = rows[rows["subject"] == EVERYONE]
         for column, (label, colour, style) in LINES.items():
             panel.plot(rows["minutes"], rows[column], style, color=colour, label=label)
         panel.axhline(rows["full"].iloc[0], color=ink(), linewidth=0.8, linestyle="--")
         panel.set(xlabel="minutes", title=textwrap.fill(metric_of(name).label, TITLE_LETTERS))
         panel.title.set_fontsize("medium")
-        panel.set_ylim(bottom=min(0.0, float(rows[list(LINES)].min(axis=None))))
+        lowest = min(rows[list(LINES)].min(axis=None), single["value"].min() if len(single) else 0)
+        panel.set_ylim(bottom=min(0.0, float(lowest)))
         panel.set_facecolor("none")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=1)
 

@@ -19,6 +19,20 @@ COLOURS = dict(zip(FEATURE_TYPES, PALETTE, strict=False))
 OTHER_COLOUR = "#009E73"
 NULL = "brain_shuffled"
 LABEL_LETTERS = 28  # in a line under an axis, of a figure 89 mm wide
+CURVES = {  # quantity that training logs: its name
+    "loss": "weighted sum of all losses",
+    "audio": "sound, as features",
+    "codes": "sound, as codes",
+    "sound": "sound, as it is heard",
+    "video": "video",
+    "text": "words",
+    "score": "notes",
+    "bold": "BOLD",
+    "kl": "KL of the bottleneck",
+}
+UNITS_OF_CURVES = {"loss": "weighted sum", "kl": "nats", "sound": "loss; 1: silence"}
+RELATIVE = "loss; 1: training mean"
+PHASES = {"train": "training", "validation": "validation"}
 
 
 def score_figures(
@@ -96,15 +110,28 @@ def history_figures(
 
     ``history`` maps a feature type to the table that Lightning's CSVLogger wrote: ``epoch`` (from
     0; drawn from 1, as the log counts) and columns ``train/...`` (dashed) and ``validation/...``
-    (solid), NaN where nothing was logged. The title says where training has no curve.
+    (solid), NaN where nothing was logged. The title has the quantity's name in words and in the
+    log, and says where training has no curve.
     ``best``: feature type → epoch that was kept, from 0.
     """
     columns = [c for table in history.values() for c in table if c.startswith(("train/", "valid"))]
     quantities = in_order([c.split("/", 1)[1] for c in columns], ["loss"])
-    alone = {
-        name: "" if f"train/{name}" in columns else " (validation only)" for name in quantities
-    }
-    return [_history_figure(n, n + alone[n], history, simulated, best or {}) for n in quantities]
+    alone = {name: "" if f"train/{name}" in columns else "; validation only" for name in quantities}
+    titles = {name: f"{curve_label(name)}{alone[name]}" for name in quantities}
+    return [_history_figure(n, titles[n], history, simulated, best or {}) for n in quantities]
+
+
+def curve_label(quantity: str) -> str:
+    """A quantity that training logs in words, with its name in the log.
+
+    >>> curve_label("text"), curve_label("bold"), curve_label("smell")
+    ('Words (text)', 'BOLD', 'smell')
+    """
+    if quantity not in CURVES:
+        return quantity
+    words = CURVES[quantity]
+    in_log = "" if words.lower() == quantity else f" ({quantity})"
+    return f"{words[0].upper()}{words[1:]}{in_log}"
 
 
 def _history_figure(
@@ -122,7 +149,7 @@ def _history_figure(
     draw = partial(_draw_curves, quantity=quantity, history=history, best=best)
     name = "training_" + re.sub(r"\W+", "_", quantity)
     kind = " (simulated)" if simulated and quantity.startswith("bold") else ""
-    note = "By epoch; training dashed, validation solid; dotted: the epoch that was kept."
+    note = "By epoch; training dashed, validation solid; dotted: the best epoch, which was kept."
     return Picture(name, title + kind, draw, (4.4, 2.6), pd.concat(parts), note)
 
 
@@ -132,15 +159,15 @@ def _draw_curves(
     for one in in_order(history, FEATURE_LABELS):
         if one in best and any(column.endswith(f"/{quantity}") for column in history[one]):
             axes.axvline(best[one] + 1, color=_colour(one), linewidth=1, linestyle=":")
-        for phase, line in (("train", "--"), ("validation", "-")):
+        for phase, line in zip(PHASES, ("--", "-"), strict=True):
             column = f"{phase}/{quantity}"
             if column in history[one]:
                 curve = history[one][["epoch", column]].dropna()
-                label = f"{feature_label(one)}, {phase}"
+                label = f"{feature_label(one)}, {PHASES[phase]}"
                 style = {"color": _colour(one), "linestyle": line, "marker": "."}
                 axes.plot(curve["epoch"] + 1, curve[column], label=label, **style)
     axes.set_xlabel("epoch")
-    axes.set_ylabel(quantity)
+    axes.set_ylabel(UNITS_OF_CURVES.get(quantity, RELATIVE))
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2)
 

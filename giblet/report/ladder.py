@@ -21,6 +21,7 @@ from giblet.report.strips import (
     frequency_marks,
     gain_text,
     level_gains,
+    own_scale,
     strip_levels,
     strip_png,
 )
@@ -58,7 +59,8 @@ class Score:
 class Strip:
     """A step: its name, a gloss, the gain in dB, data URIs of picture and sound, and its score.
 
-    ``levels``: dB of the picture, (n_bands, n_frames).
+    ``levels``: dB of the picture, (n_bands, n_frames). ``own_picture``: in its own colour scale,
+    whose ends in dB below the loudest of the original ``own_range`` names.
     """
 
     name: str
@@ -68,6 +70,8 @@ class Strip:
     sound: str
     score: Score | None
     levels: np.ndarray
+    own_picture: str
+    own_range: str
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,7 @@ def ladder(material: Material) -> Ladder | None:
                 _null(material, one, column, unit),
             ),
             level,
+            *_in_own_scale(level, levels[0].max()),
         )
         for column, gain, wave, level in zip(columns, gains, waves, levels, strict=True)
     ]
@@ -144,6 +149,13 @@ def ladder(material: Material) -> Ladder | None:
         range_db=RANGE_DB,
         sample_rate=rate,
     )
+
+
+def _in_own_scale(levels: np.ndarray, loudest: float) -> tuple[str, str]:
+    """The picture in its own colour scale, and the ends of that scale in words."""
+    low, high = own_scale(levels)
+    ends = [number(end - loudest, 0) for end in (low, high)]
+    return strip_png(levels, high, high - low), f"{ends[0]} to {ends[1]} dB"
 
 
 def _segment(material: Material) -> tuple[int, int, bool]:

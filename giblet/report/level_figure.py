@@ -136,6 +136,14 @@ def region_label(region: str) -> str:
     return "voxels of highest ISC" if region == RELIABLE else region
 
 
+def level_name(level: str) -> str:
+    """
+    >>> level_name("layer_8"), level_name("latents")
+    ('layer 8', 'latents')
+    """
+    return level.replace("layer_", "layer ")
+
+
 def level_section(material: Material) -> dict:
     """Variables of the section; ``material.extras.levels`` is there."""
     levels, simulated = material.extras.levels, material.simulated
@@ -153,14 +161,15 @@ def _peaks(levels: pd.DataFrame, kind: str) -> TextTable:
     unique = peak_levels(levels, "unique").set_index(["region", "space"])
     rows = []
     for row in peak_levels(levels).itertuples():
-        cells = [SPACES.get(row.space, row.space), row.level, _score(row, "r", 3)]
+        cells = [SPACES.get(row.space, row.space), level_name(row.level), _score(row, "r", 3)]
         cells.append(number(row.ceiling_share, 2))
         key = (row.region, row.space)
         other = unique.loc[[key]].iloc[0] if key in unique.index else None
-        cells += ["–", "–"] if other is None else [other["level"], _cell(other, "unique", 4)]
+        named = "–" if other is None else level_name(other["level"])
+        cells += [named, "–" if other is None else _cell(other, "unique", 4)]
         rows.append([region_label(row.region), *cells])
     caption = f"The level with the largest score{kind}; p: one-sided, not corrected for the levels"
-    header = ["Region", "Space", "Largest r", "r", "Of the ceiling"]
+    header = ["Region", "Space", "Largest r", "r", "Share of ceiling"]
     return TextTable(caption, [*header, "Largest unique variance", "Unique variance"], rows)
 
 
@@ -171,7 +180,7 @@ def _whole(levels: pd.DataFrame, kind: str) -> TextTable:
         + [_score(row, score, 3) for score in ("identification_10way", "identification_2way")]
         for row in levels[levels["space"] == "sound"].itertuples()
     ]
-    header = ["Region", "Level", "r", "Of the ceiling", "10-way", "2-way"]
+    header = ["Region", "Level", "r", "Share of ceiling", "10-way", "2-way"]
     return TextTable(f"The whole sound: mel, latents of all codebooks, bottleneck{kind}", header,
                      rows)  # fmt: skip
 

@@ -84,7 +84,8 @@ def moments_text(moments: list[Moment]) -> str:
     if ONLY in names:
         parts = [f"the only segment that has a STOI ({moments[0].seconds:.3g} s)"]
     elif any(name.endswith("segment") for name in names):
-        parts = ["the median, the best and the worst segment by STOI of the column stimulus"]
+        which = "the median, the best and the worst segment"
+        parts = [f"{which} by STOI of the sound through the model"]
     if names[-1:] == [BEGINNING]:
         alone = " without nulls" if len(moments) > 1 else ""
         parts.append(f"the first {moments[-1].seconds:.3g} s{alone}")

@@ -212,8 +212,8 @@ def _of_scans_alone(facts: Mapping) -> str:
 
 def _joined(names: list[str]) -> str:
     """
-    >>> _joined(["sound"]), _joined(["sound", "pictures", "words"])
-    ('sound', 'sound, pictures and words')
+    >>> _joined(["sound"]), _joined(["sound", "video", "words"])
+    ('sound', 'sound, video and words')
     """
     *others, last = names
     return f"{', '.join(others)} and {last}" if others else last

@@ -11,6 +11,7 @@ from giblet.film.modalities import MODALITIES
 from giblet.report.extras import Extras
 from giblet.report.headline import facts_line
 from giblet.report.material import Material
+from giblet.report.run_messages import warnings_and_notes
 from giblet.report.scan_quality import BrainResults, BrainSection
 from giblet.report.sections import navigation, sections_of
 from giblet.report.tables import question_of
@@ -64,6 +65,7 @@ def page_of(material: Material) -> str:
     words = MODALITIES["text"].label in facts.get("modalities", [])
     return environment.get_template("page.html.jinja").render(
         facts=facts,
+        n_warnings=len(warnings_and_notes(facts["warnings"])[0]),
         has_words=words,
         facts_line=facts_line(facts),
         script=script,

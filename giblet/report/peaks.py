@@ -42,7 +42,15 @@ def _table(
         for row in rows.itertuples()
     ]
     kind = " (simulated)" if simulated else ""
-    return TextTable(f"Peaks of {MEASURES[name][0]}{kind}: {threshold}", header, cells)
+    return TextTable(f"Peaks of {_inside(MEASURES[name][0])}{kind}: {threshold}", header, cells)
+
+
+def _inside(label: str) -> str:
+    """
+    >>> _inside("Inter-subject correlation"), _inside("Ridge r: mel")
+    ('inter-subject correlation', 'ridge r: mel')
+    """
+    return label[0].lower() + label[1:]
 
 
 def peaks(results: BrainResults, name: str) -> tuple[pd.DataFrame, str]:

@@ -52,7 +52,7 @@ def load_results(
     neither.
     """
     scored = scored_feature_types(results, config)
-    sounds = {one: _sounds(results / "audio" / one) for one in scored}
+    sounds = {one: _film_sounds(results / "audio" / one) for one in scored}
     history = {one: load_table(results / "model" / one / "history.tsv") for one in scored}
     aligned = load_arrays(results / "aligned" / f"{scored[0]}.nc", *ALIGNED) if scored else None
     brain = _brain(results) if aligned is None or "bold" in aligned else None
@@ -73,6 +73,21 @@ def load_results(
     if aligned is not None:
         extras = _with_film(extras, results, config, aligned, sounds)
     return sounds, SAMPLE_RATE, history, facts, brain, extras
+
+
+def _film_sounds(folder: Path) -> dict:
+    """Sounds by column. Raises GibletError where there are none, or not of one length."""
+    sounds = _sounds(folder)
+    again = "Run snakemake reconstruct_audio again"
+    if "original" not in sounds:
+        raise GibletError(f"{folder}: there are scores, but no original.wav. {again}")
+    lengths = {name: len(wave) for name, wave in sounds.items()}
+    if other := next((n for n in lengths if lengths[n] != lengths["original"]), None):
+        raise GibletError(
+            f"{folder}: {other}.wav has {lengths[other]:,} samples at {SAMPLE_RATE} Hz, "
+            f"original.wav {lengths['original']:,}. {again}"
+        )
+    return sounds
 
 
 def _sounds(folder: Path) -> dict:

@@ -45,15 +45,15 @@ def finding(table: pd.DataFrame) -> str:
     >>> rows = {"column": "brain", "kind": "region", "place": ["A1", "V1"], "value": [0.5, 0.1],
     ...         "p_max": [0.01, 0.9]}
     >>> finding(pd.DataFrame(rows))
-    '1 of 2 regions above chance at p < .05, corrected for their number; the best is A1.'
+    'Above chance at p < .05, corrected for their number: 1 of 2 regions; the best is A1.'
     """
     sentences = []
     for kind, rows in table[table["column"] == "brain"].groupby("kind", sort=False):
         above = rows[rows["p_max"] < LEVEL].sort_values("value", ascending=False)
         best = f"; the best is {above['place'].iloc[0]}" if len(above) and kind != "sphere" else ""
         sentences.append(
-            f"{len(above)} of {len(rows)} {kind}s above chance at p < .05, corrected for their "
-            f"number{best}."
+            f"Above chance at p < .05, corrected for their number: {len(above)} of {len(rows)} "
+            f"{kind}s{best}."
         )
     return " ".join(sentences)
 
@@ -105,7 +105,7 @@ def _draw(axes: Axes, table: pd.DataFrame) -> None:
         )
     axes.axvline(CHANCE, color=ink(), linewidth=0.8, linestyle="--")
     axes.set_yticks(np.arange(len(names)) + 0.1, names)
-    axes.invert_yaxis()
+    axes.set_ylim(len(names) - 0.3, -0.5)
     axes.set_xlim(0, 1)
     axes.set_xlabel("clips identified among ten")
     axes.set_facecolor("none")

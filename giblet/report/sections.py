@@ -34,6 +34,7 @@ from giblet.report.metric_agreement import agreement_table
 from giblet.report.peaks import peak_tables
 from giblet.report.permutation_figure import permutation_table
 from giblet.report.provenance import provenance
+from giblet.report.run_messages import warnings_and_notes
 from giblet.report.score import has_score, score_section
 from giblet.report.searchlight import searchlight_section, with_searchlight
 from giblet.report.segments import moments, paired_differences
@@ -177,11 +178,13 @@ def _training(material: Material) -> dict:
 
 def _data(material: Material) -> dict:
     table, missing = material.extras.timeline, material.extras.missing
+    warnings, notes = warnings_and_notes(material.facts["warnings"])
+    content = {"warnings": warnings, "notes": notes, "timelines": [], "timeline_text": ""}
     if table is None:
-        return {"timelines": [], "timeline_text": ""}
+        return content
     sentences = [timeline_sentence(table), "" if missing is None else missing_sentence(missing)]
     text = " ".join(filter(None, sentences))
-    return {"timelines": FIGURES["timeline"](material), "timeline_text": text}
+    return content | {"timelines": FIGURES["timeline"](material), "timeline_text": text}
 
 
 def _methods(material: Material) -> dict:

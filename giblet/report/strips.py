@@ -84,13 +84,25 @@ def frequency_marks(sample_rate: float) -> list[tuple[str, float]]:
     return [(f"{hz / 1000:g}", round(float(height), 1)) for hz, height in heights.items()]
 
 
-def strip_png(levels: np.ndarray, loudest: float) -> str:
+def strip_png(levels: np.ndarray, loudest: float, range_db: float = RANGE_DB) -> str:
     """Levels (n_bands, n_frames) dB as PNG data URI, low bands below, a pixel a band and frame.
 
-    ``loudest`` dB and more is the lightest colour; black is ``RANGE_DB`` below.
+    ``loudest`` dB and more is the lightest colour; black is ``range_db`` below.
     """
-    shade = np.clip(1 + (levels[::-1] - loudest) / RANGE_DB, 0, 1)
+    shade = np.clip(1 + (levels[::-1] - loudest) / range_db, 0, 1)
     return _png(np.rint(255 * shade).astype(np.uint8))
+
+
+def own_scale(levels: np.ndarray) -> tuple[float, float]:
+    """Lowest and highest level (dB) of a strip's own colour scale: 2 and 99.8 % of its levels.
+
+    At most ``RANGE_DB`` and at least 1 dB apart.
+
+    >>> own_scale(np.linspace(-50, 0, 1001))
+    (-49.0, -0.1)
+    """
+    low, high = (round(float(end), 1) for end in np.percentile(levels, [2, 99.8]))
+    return max(low, high - RANGE_DB) if high - low >= 1 else high - 1, high
 
 
 def colour_bar_png() -> str:

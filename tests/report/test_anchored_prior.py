@@ -50,7 +50,7 @@ def test_the_section_names_bank_word_and_what_is_simulated():
     assert section.condition(material)
     assert shown["bank"] == "training TRs of the film"
     assert shown["words"] == [("brain", "reconstructed", "at strength 1")]
-    assert "0.500 of clips by sound" in shown["of_bottleneck"]
+    assert "0.500 of clips are identified by sound" in shown["of_bottleneck"]
     assert len(shown["table"].rows) == 6
     (picture,) = FIGURES["anchored_prior"](material)
     assert picture.uri.startswith("data:image/svg")

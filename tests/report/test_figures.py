@@ -9,6 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from test_anchored_prior import table as prior_table
+from test_calibration import calibration_table
+from test_level_figure import level_table
+from test_searchlight import searchlight_table
 
 from giblet.evaluation.permuted_clips import null_rows, null_table
 from giblet.evaluation.quality import summary_table
@@ -64,6 +68,18 @@ def brain(n_subjects=2, q=0.2):
     return BrainResults(quality, summary_table(quality), space)
 
 
+def optional_tables():
+    """Of rules that only some people run; regions, subjects and banks have hostile names."""
+    levels, places, new = level_table(), searchlight_table(), calibration_table()
+    bank = prior_table((0.5, 0.4, 0.3), (0, 0.1, 0.35), (0.001, 0.001, 0.001))
+    return {
+        "levels": levels.replace({"region": {levels["region"].iloc[-1]: HOSTILE}}),
+        "searchlight": places.replace({"place": {"auditory": HOSTILE}}),
+        "calibration": new.replace({"subject": {"sub-01": HOSTILE}}),
+        "prior": bank.assign(bank=HOSTILE),
+    }
+
+
 def material(has_brain=True, n_subjects=2, words=True):
     """3 s of tones, hostile names everywhere."""
     times = np.arange(3 * RATE) / RATE
@@ -83,7 +99,7 @@ def material(has_brain=True, n_subjects=2, words=True):
     history = {"mel": pd.DataFrame({"epoch": [0, 1], "train/audio": [1.0, 0.8]})}
     extras = Extras(timeline=timeline, figures="figures")
     if has_brain:
-        extras = Extras(timeline=timeline, figures="figures", regions=regions, read=np.arange(9))
+        extras = replace(extras, regions=regions, read=np.arange(9), **optional_tables())
     results = brain(n_subjects) if has_brain else None
     return Material(scores, {"mel": sounds}, RATE, history, facts, results, extras)
 

@@ -1,6 +1,8 @@
 """Folders of results that are empty or half made: one line, and nothing is written."""
 
+import numpy as np
 import pytest
+import soundfile
 from small_results import write_results
 
 from giblet.commands.model import report
@@ -21,6 +23,23 @@ def test_an_empty_folder_has_nothing_to_report(tmp_path):
     (tmp_path / "results").mkdir()
     line = refused(tmp_path / "results", {}, tmp_path)
     assert "nothing to report: no scores, no brain_quality.nc" in line
+    assert "\n" not in line
+
+
+@pytest.mark.parametrize("state", ["no sounds", "no original", "cut short", "cut in the middle"])
+def test_sounds_that_do_not_belong_together_are_named(tmp_path, state):
+    folder = write_results(tmp_path / "results")
+    audio = folder / "audio/encodec"
+    removed = {"no sounds": ["original", "brain", "codec"], "no original": ["original"]}
+    for name in removed.get(state, []):
+        (audio / f"{name}.wav").unlink()
+    if state == "cut short":
+        soundfile.write(audio / "brain.wav", np.zeros(80), 8000)
+    if state == "cut in the middle":
+        (audio / "brain.wav").write_bytes((audio / "brain.wav").read_bytes()[:20])
+    line = refused(folder, {}, tmp_path)
+    expected = "original.wav" if state.startswith("no") else "brain.wav"
+    assert expected in line
     assert "\n" not in line
 
 

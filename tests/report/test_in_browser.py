@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 from chromium import PATH, Chromium
+from test_anchored_prior import table as prior_table
 from test_calibration import calibration_table
 from test_level_figure import level_table
+from test_searchlight import searchlight_table
 
 from giblet.evaluation.permuted_clips import null_rows, null_table
 from giblet.evaluation.quality import summary_table
@@ -43,6 +45,8 @@ def html():
         segments={("encodec", "stimulus"): SEGMENTS},
         levels=level_table(),
         calibration=calibration_table(),
+        searchlight=searchlight_table(),
+        prior=prior_table((0.5, 0.4, 0.3), (0, 0.1, 0.35), (0.001, 0.001, 0.001)),
         permutations=null_table("encodec", nulls()),
     )
     scores = pd.DataFrame(rows[2:], columns=names)
@@ -185,6 +189,27 @@ def test_a_click_on_a_strip_plays_and_keys_switch_without_a_stop(browser):
     assert not browser.errors
 
 
+def test_strips_change_to_their_own_colour_scale_and_back(browser):
+    state = """[document.querySelectorAll(".ladder .range:not([hidden])").length,
+        document.querySelector(".bar small").hidden,
+        ...[...document.querySelectorAll(".strip img")].map(i => i.src.length)]"""
+    box, before = "document.querySelector('.own input')", browser.run(state)
+    n_strips = browser.run("document.querySelectorAll('.strip').length")
+    browser.run(f"{box}.click()")
+    shown, is_hidden, *sizes = browser.run(state)
+    assert (shown, is_hidden) == (n_strips + 1, True)  # and that of the colour bar
+    assert sizes != before[2:]
+    ready = "[...document.querySelectorAll('.strip img')].every(i => i.complete)"
+    assert wait_until(browser, ready)
+    browser.run(f"{box}.focus()")
+    browser.press("2", 50)  # keys still play
+    assert wait_until(browser, "document.querySelector('.strip[aria-pressed=true]')")
+    browser.run("document.querySelector('.strip[aria-pressed=true]').click()")
+    browser.run(f"{box}.click()")
+    assert browser.run(state) == before
+    assert not browser.errors
+
+
 def test_keys_switch_all_four_and_no_sound_begins_again(browser):
     """Every strip has one source from the first click on; keys only change which one is heard."""
     browser.run("""(() => { const Made = AudioBufferSourceNode; window.made = 0;
@@ -251,6 +276,8 @@ def test_the_first_screen_has_the_ladder_and_a_brain(browser):
     assert browser.run("document.querySelector('nav').getBoundingClientRect().top") == 0
     browser.run("scrollTo(0, 0)")
     assert max(ends) < 900
+    links = "document.querySelector('nav ul')"
+    assert browser.run(f"{links}.scrollWidth <= {links}.clientWidth")  # all sections are seen
 
 
 def test_a_moment_loops_where_that_is_asked(browser):

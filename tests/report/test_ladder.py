@@ -1,10 +1,13 @@
 """The ladder shows and plays one and the same seconds; its numbers are those of the scores."""
 
+import base64
+import io
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from giblet.report.extras import Extras
 from giblet.report.headline import headline
@@ -12,7 +15,7 @@ from giblet.report.ladder import ladder
 from giblet.report.material import Material
 from giblet.report.page import _environment, _rendered
 from giblet.report.sections import SECTIONS
-from giblet.report.strips import band_edges, level_gains, strip_levels
+from giblet.report.strips import band_edges, level_gains, own_scale, strip_levels, strip_png
 
 RATE = 24000
 NAMES = ["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
@@ -52,6 +55,27 @@ def test_every_strip_is_of_the_median_segment_at_the_level_of_the_original(rng):
     assert shown.title == "The median 8 s"
     assert shown.ticks[0] == ("0:16", 0.0)
     assert shown.ticks[-1] == ("0:24", 100.0)
+
+
+def test_a_strip_in_its_own_colour_scale_uses_all_colours(rng):
+    """On the original's scale a strip of little contrast is nearly one colour."""
+    quiet = np.linspace(-60, -50, 96 * 50).reshape(96, 50)
+    low, high = own_scale(quiet)
+    assert (low, high) == pytest.approx((-59.8, -50.0), abs=0.05)
+    assert np.ptp(shades(strip_png(quiet, 0.0))) < 40
+    assert np.ptp(shades(strip_png(quiet, high, high - low))) == 255
+    silent = own_scale(np.full((96, 50), -120.0))
+    assert silent == (-121.0, -120.0)  # no division by 0
+    strip = ladder(material(rng)).strips[-1]
+    low, high = (float(end.replace("−", "-")) for end in strip.own_range[:-3].split(" to "))
+    assert low < high < 5
+    assert strip.own_picture != strip.picture
+
+
+def shades(uri):
+    """Numbers of the colours of a picture, (n_bands, n_frames)."""
+    with Image.open(io.BytesIO(base64.b64decode(uri.split(",")[1]))) as picture:
+        return np.asarray(picture).astype(int)
 
 
 def test_single_subjects_are_dots_where_there_are_several(rng):

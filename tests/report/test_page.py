@@ -129,6 +129,22 @@ def test_it_is_well_formed_and_shows_every_score(html):
     assert "−12.3" in words
 
 
+def test_notes_are_not_counted_as_warnings(rng):
+    """What changes no result noticeably stands apart, and the head of the page counts the rest."""
+    note = "6 TRs were scanned after the film's end, and left out"
+    few, many = (f"brain.wav: {n} samples clipped, peak 1.03" for n in (17, 5000))
+    html = render(rng, warnings=[note, "sub-01 moved", few, many])
+    assert ">2 warnings</a>" in html
+    warned, noted = re.search(r'id="warnings"(.*?)id="notes"(.*?)</section>', html, re.S).groups()
+    assert [text for text in ("sub-01 moved", many) if text not in warned] == []
+    assert note not in warned
+    assert note.replace("'", "&#39;") in noted
+    assert few in noted
+    only_notes = render(rng, warnings=[note])
+    assert "warning</a>" not in only_notes
+    assert "<p>None.</p>" in only_notes
+
+
 def test_differences_to_nulls_and_retrieval_are_on_the_page(rng, html):
     assert "No paired differences to the nulls" in html  # of results made before
     names = [*("path", "baseline", "metric", "brain", "baseline_value", "difference", "low")]
@@ -360,8 +376,10 @@ def test_curves_count_epochs_as_the_log_does_and_say_where_training_has_none():
     epochs = pd.DataFrame({"epoch": [0, 1, 2], "train/audio": [1.0, 0.8, 0.7]})
     epochs["validation/loss"] = [2.0, 1.9, 1.8]
     figures = {one.title: one.uri for one in history_figures({"mel": epochs}, simulated=False)}
-    assert list(figures) == ["loss (validation only)", "audio"]
-    svg = ElementTree.fromstring(base64.b64decode(figures["audio"].split(",", 1)[1]))
+    sound = "Sound, as features (audio)"
+    assert list(figures) == ["Weighted sum of all losses (loss); validation only", sound]
+    svg = ElementTree.fromstring(base64.b64decode(figures[sound].split(",", 1)[1]))
+    assert "loss; 1: training mean" in "".join(svg.itertext())
     ticks = [g for g in svg.iter() if g.get("id", "").startswith("xtick_")]
     shown = ["".join(t.itertext()).strip() for t in ticks]
     assert shown == ["1", "2", "3"]

@@ -20,6 +20,10 @@ SCORES = pd.DataFrame({"column": [], "path": []})
 
 @pytest.fixture
 def table():
+    return searchlight_table()
+
+
+def searchlight_table():
     """Two regions and three spheres, at voxels 0, 1, 2 of those that are read."""
     rows = [
         (kind, place, voxel, 20, column, value, value - 0.1, value + 0.1, p / 2, p, n)
@@ -84,8 +88,9 @@ def test_the_table_and_the_sentence(table):
     assert group[1] == "all subjects together"
     assert len(text.rows) == 10
     assert finding(table) == (
-        "1 of 2 regions above chance at p < .05, corrected for their number; the best is auditory. "
-        "2 of 3 spheres above chance at p < .05, corrected for their number."
+        "Above chance at p < .05, corrected for their number: 1 of 2 regions; the best is "
+        "auditory. "
+        "Above chance at p < .05, corrected for their number: 2 of 3 spheres."
     )
 
 
