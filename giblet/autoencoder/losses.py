@@ -16,6 +16,8 @@ def code_cross_entropy(logits: torch.Tensor, codes: torch.Tensor) -> torch.Tenso
 def masked_mse(estimate: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """Mean squared error over the finite entries of ``target``; 0 if there is none."""
     finite = torch.isfinite(target)
+    if target.numel() and finite.all():  # the same in fewer passes
+        return functional.mse_loss(estimate, target)
     error = torch.where(finite, estimate - torch.nan_to_num(target), 0.0)
     return error.square().sum() / finite.sum().clamp(min=1)
 

@@ -20,6 +20,8 @@ from giblet.film.modalities import MODALITIES, beside_sound
 _ROUNDING = 1e-9  # mean squares below this are float noise around a constant
 _TRS_AT_ONCE = 32
 _FEW_FRAMES = 4  # of a TR, for the calibration of codes: one number a codebook
+_EVERY_FRAME = 4  # for the same in validation: a quarter of the frames
+_FEWEST_HEARD = 12  # TRs of a validation window whose sound is decoded, where there are so many
 
 SoundDistance = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -176,11 +178,10 @@ class Objective(nn.Module):
         features, codes = frames[:, chosen], audio[..., chosen]
         losses = {"audio": decoder.head.loss(features, codes)}
         if "codes" in self.baselines:
-            few = slice(_FEW_FRAMES if self.training else None)
+            few = slice(_FEW_FRAMES) if self.training else slice(None, None, _EVERY_FRAME)
             losses["codes"] = decoder.head.calibration(features[:, few], codes[..., few])
         if self.sound is not None:
-            n_heard = self.settings.sound_trs if self.training else len(audio)
-            trs = torch.randperm(len(audio), device=audio.device)[:n_heard]
+            trs = self._heard_trs(audio)
             latents = decoder.head.latents(frames[trs])
             coded = model.codebooks.latents(model.codebooks.nearest(latents.detach()))
             straight = latents + (coded - latents).detach()  # gradients go straight through
@@ -190,8 +191,17 @@ class Objective(nn.Module):
     def _chosen_frames(self, codes: torch.Tensor) -> torch.Tensor:
         """Frames to score: a random few while training, for speed; all in validation."""
         n_frames = codes.shape[-1]
-        n_chosen = self.settings.frames_per_step if self.training else n_frames
-        return torch.randperm(n_frames, device=codes.device)[:n_chosen]
+        if not self.training:
+            return torch.arange(n_frames, device=codes.device)
+        return torch.randperm(n_frames, device=codes.device)[: self.settings.frames_per_step]
+
+    def _heard_trs(self, audio: torch.Tensor) -> torch.Tensor:
+        """TRs whose sound is decoded: a random few while training. In validation some at equal
+        distances, the same in every epoch, which therefore compare."""
+        n_trs = len(audio)
+        if not self.training:
+            return torch.arange(0, n_trs, max(1, n_trs // _FEWEST_HEARD), device=audio.device)
+        return torch.randperm(n_trs, device=audio.device)[: self.settings.sound_trs]
 
     def _of_bold(self, model: Autoencoder, bottleneck: torch.Tensor, window: dict) -> torch.Tensor:
         """BOLD is compared where the window holds all that the HRF reaches back to."""

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.signal import lfilter
+from sklearn.metrics import mean_squared_error
 from torch.nn import functional
 
 from giblet.alignment.hrf import tr_kernel
@@ -80,6 +81,14 @@ def test_squared_error_leaves_out_what_is_not_known():
     loss.backward()
     assert torch.equal(estimate.grad, torch.tensor([[1.0, 0.0], [0.0, 0.0]]))
     assert masked_mse(estimate, torch.full((2, 2), torch.nan)).item() == 0
+
+
+def test_squared_error_of_what_is_all_known(rng):
+    estimate, target = rng.standard_normal((2, 4, 3)).astype(np.float32)
+    loss = masked_mse(torch.from_numpy(estimate), torch.from_numpy(target))
+    assert loss.item() == pytest.approx(mean_squared_error(target, estimate), rel=1e-6)
+    empty = torch.empty(0, 3)
+    assert masked_mse(empty, empty).item() == 0
 
 
 def test_the_mel_twin_gives_db():

@@ -249,6 +249,24 @@ def test_sound_is_what_codes_sound_like_and_its_gradient_goes_straight_through(d
     assert all(p.grad is None for p in codec.model.parameters())
 
 
+@torch.no_grad()
+def test_validation_decodes_some_trs_and_the_same_ones_each_time(data, codec, monkeypatch):
+    """Where there are few TRs, all (the test above). Oracle: the losses of those TRs and frames."""
+    model, objective = make(data, codec, heard=True)
+    monkeypatch.setattr("giblet.autoencoder.objective._FEWEST_HEARD", 2)
+    window, decoder = window_of(data, slice(0, 5)), model.decoders["audio"]
+    losses, bottleneck = objective.eval()(window)
+    torch.manual_seed(1)
+    again, _bottleneck = objective(window)
+    assert again == losses
+    codes, frames = window["film"]["audio"], decoder.features(bottleneck)
+    quarter = decoder.head.calibration(frames[:, ::4], codes[..., ::4])
+    torch.testing.assert_close(losses["codes"] * objective.baselines["codes"], quarter)
+    latents = model.codebooks.latents(model.codebooks.nearest(decoder.head.latents(frames)))
+    heard = LatentDistance(codec)(latents[[0, 2, 4]], model.codebooks.latents(codes[[0, 2, 4]]))
+    torch.testing.assert_close(losses["sound"], heard, rtol=1e-4, atol=0)
+
+
 @pytest.mark.parametrize("head", ["classifier", "regression"])
 def test_heads_without_latents_are_not_heard(data, codec, head):
     _model, objective = make(data, codec, SMALL.model_copy(update={"code_head": head}), heard=True)

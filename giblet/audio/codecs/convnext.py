@@ -28,8 +28,19 @@ class ConvNeXtBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(batch, n_frames, width) to the same shape."""
-        n_taps, n_frames = len(self.over_frames), x.shape[1]
-        padded = functional.pad(x, (0, 0, n_taps // 2, n_taps // 2))
-        y = sum(padded[:, i : i + n_frames] * tap for i, tap in enumerate(self.over_frames))
-        y = y * torch.rsqrt(y.square().mean(-1, keepdim=True) + _QUIET) * self.scale
+        y = functional.rms_norm(self._over_frames(x), x.shape[-1:], self.scale, _QUIET)
         return x + self.down(functional.gelu(self.up(y)))
+
+    def _over_frames(self, x: torch.Tensor) -> torch.Tensor:
+        """Each feature by itself, in single precision.
+
+        As pictures of one line, whose channels lie side by side in memory: no copy, and the
+        fastest way that torch has.
+        """
+        n_taps, n_frames = len(self.over_frames), x.shape[1]
+        with torch.autocast(x.device.type, enabled=False):
+            lines = x.to(self.over_frames.dtype).transpose(1, 2)[:, :, None]
+            taps = self.over_frames.t()[:, None, None]  # (width, 1, 1, n_taps)
+            lines, taps = (t.contiguous(memory_format=torch.channels_last) for t in (lines, taps))
+            y = functional.conv2d(lines, taps, padding=(0, n_taps // 2), groups=x.shape[2])
+        return y[:, :, 0, :n_frames].transpose(1, 2)
