@@ -60,6 +60,25 @@ def test_features_do_not_depend_on_blocks(wav2vec, sound):
         np.testing.assert_allclose(all_of(model, blocks(sound, seconds)), features, atol=1e-5)
 
 
+def test_no_more_of_the_sound_is_held_than_a_window(wav2vec, rng):
+    """Memory does not grow with the sound: what is read and not yet used is a step and context."""
+    model = SoundModel(wav2vec, [1], step_seconds=2, context_seconds=1)
+    read, ahead = 0, []
+
+    def seconds():
+        nonlocal read
+        for _ in range(30):
+            read += 1
+            yield 0.1 * rng.standard_normal(16000).astype(np.float32)
+
+    done = 0
+    for piece in model.features(seconds()):
+        ahead.append(read - done / 50)
+        done += len(piece)
+    assert done == 30 * 50
+    assert max(ahead) <= 2 + 1 + 2  # a step, its context, and blocks of a second begun
+
+
 def test_features_are_the_models_hidden_states(wav2vec, sound):
     from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
