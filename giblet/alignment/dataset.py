@@ -151,15 +151,26 @@ def zscore_bold(
     """
     scaled = np.full_like(bold, np.nan, dtype=np.float32)
     has_signal = np.ones(bold.shape[-1], dtype=bool)
+    others = runs_without_scale(runs, is_train)
     for subject, run in product(range(len(bold)), np.unique(runs)):  # a few copies of a brain
         here, brain = runs == run, bold[subject]
-        source = here & is_train if (here & is_train).sum() >= _FEWEST_TRS else is_train
+        source = is_train if run in others else here & is_train
         mean, deviation = np.nanmean(brain[source], axis=0), np.nanstd(brain[source], axis=0)
         rounding = 1e-6 * np.maximum(np.abs(mean), np.median(deviation))
         has_signal &= ~(deviation <= rounding)  # True where nothing was scanned
         scaled[subject, here] = (brain[here] - mean) / np.where(deviation > 0, deviation, 1.0)
     scaled[..., ~has_signal] = np.where(np.isnan(scaled[..., ~has_signal]), np.nan, 0.0)
     return scaled, has_signal
+
+
+def runs_without_scale(runs: np.ndarray, is_train: np.ndarray) -> list[str]:
+    """Labels of the runs with too few training TRs to be z-scored by them; arguments as there.
+
+    >>> runs_without_scale(np.repeat(["1", "2"], [20, 9]), np.ones(29, dtype=bool))
+    ['2']
+    """
+    few = [run for run in np.unique(runs) if (is_train & (runs == run)).sum() < _FEWEST_TRS]
+    return [str(run) for run in few]
 
 
 @dataclass(frozen=True)

@@ -81,8 +81,13 @@ def _of_codec(model, processor, window):
 
 _KINDS = (
     _Kind(
-        ("wav2vec2", "hubert", "wavlm", "unispeech", "unispeech-sat", "data2vec-audio", "sew"),
+        ("wav2vec2", "hubert", "wavlm", "unispeech", "unispeech-sat", "data2vec-audio"),
         lambda config, _: prod(config.conv_stride),
+        _of_waves,
+    ),
+    _Kind(  # its layers run at a fraction of the rate of its convolutions
+        ("sew",),
+        lambda config, _: prod(config.conv_stride) * config.squeeze_factor,
         _of_waves,
     ),
     _Kind(

@@ -17,7 +17,7 @@ _OF_IMAGES = ("space", "cohort", "res", "den", "desc", "hemi")
 _OF_KIND = ("desc", "part", "setting", "feature")  # the last two are Halfpipe's
 _INDICES = ("run", "echo", "res")
 _MODIFIERS = ("space", "cohort", "res", "den")
-_OTHERS = ("_preproc.nii.gz", ".func.gii", ".dtseries.nii", ".ptseries.nii")
+_OTHERS = ("_preproc.nii.gz", ".func.gii", ".func.gii.gz", ".dtseries.nii", ".ptseries.nii")
 _OF_SUBJECTS = ("T1w", "T2w", "anat", "func", "boldref", "individual", "fsnative")
 
 

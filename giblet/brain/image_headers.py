@@ -18,15 +18,17 @@ _SECONDS = {"msec": 1e-3, "usec": 1e-6}  # in a unit of time of NIfTI
 
 
 def check_packed(path: Path) -> None:
-    """GibletError where a NIfTI file is packed by gzip and its name says otherwise, or not."""
-    if not path.name.endswith((".nii", ".nii.gz")):
+    """GibletError where a NIfTI or GIfTI file is packed by gzip and its name says otherwise, or
+    not."""
+    if not path.name.endswith((".nii", ".nii.gz", ".gii", ".gii.gz")):
         return
     with path.open("rb") as file:
         packed = file.read(2) == b"\x1f\x8b"
     if packed != path.name.endswith(".gz"):
         name = f"{path.name}.gz" if packed else path.name.removesuffix(".gz")
         what = "is packed by gzip" if packed else "is not packed by gzip"
-        raise GibletError(f"{path}: not a readable image (it {what}): rename it to {name}")
+        unpack = " and unpack it (gunzip)" if packed and ".gii" in path.name else ""
+        raise GibletError(f"{path}: not a readable image (it {what}): rename it to {name}{unpack}")
 
 
 def check_header(image, path: Path) -> None:

@@ -25,7 +25,7 @@ from giblet.io.paths import check_file, check_own
 
 _QUICK = 50_000_000  # bytes
 _LONGEST_T_R = 50  # s
-_GEOMETRY = (1008, 1009)  # NIfTI's intents of points and triangles
+_NO_SERIES = (1008, 1009, 2002)  # NIfTI's intents of points, triangles and numbers of vertices
 
 
 @dataclass(frozen=True)
@@ -301,8 +301,8 @@ def read_surface(path: Path) -> Series:
     image = open_image(path)
     with reading_image(path):
         arrays = [array.data for array in image.darrays]
-        shape_of_brain = any(array.intent in _GEOMETRY for array in image.darrays)
-        if not arrays or shape_of_brain or any(a.shape != arrays[0].shape for a in arrays):
+        others = any(array.intent in _NO_SERIES for array in image.darrays)
+        if not arrays or others or any(a.shape != arrays[0].shape for a in arrays):
             raise GibletError(f"{path}: holds no series, but {_shapes(arrays)}")
         if len(arrays) == 1 and arrays[0].ndim == 2:
             values = np.ascontiguousarray(arrays[0].T, dtype=np.float32)

@@ -22,6 +22,7 @@ _HEAD = 1 << 20  # bytes of a GIfTI file in which its first array begins
 _COUNT = re.compile(rb'NumberOfDataArrays\s*=\s*"(\d+)"')
 _ARRAY = re.compile(rb"<DataArray\b[^>]*>")
 _SIZE = re.compile(rb'\bDim(\d)\s*=\s*"(\d+)"')
+_SIDE = re.compile(rb"AnatomicalStructurePrimary.{0,60}?Cortex(Left|Right)", re.DOTALL)
 _STEP = re.compile(rb"TimeStep[^0-9<]*(?:<[^0-9]*>)?[^0-9<]*([0-9.eE+-]+)")
 
 
@@ -33,18 +34,22 @@ class Mesh:
     n_vertices : of the left and of the right hemisphere's mesh
     hemisphere : (n_columns,) "L", "R" or "" for a voxel
     vertex : (n_columns,) int, its index in the mesh, from 0; -1 for a voxel
+    voxels_mm : (n_voxels, 3) where the voxels lie
     """
 
     space: str
     n_vertices: tuple[int, int]
     hemisphere: np.ndarray
     vertex: np.ndarray
+    voxels_mm: np.ndarray
 
     def same_places(self, other: "Mesh") -> bool:
         """Whether the columns of both are the same places."""
-        return self.n_vertices == other.n_vertices and all(
-            np.array_equal(getattr(self, name), getattr(other, name))
-            for name in ("hemisphere", "vertex")
+        return (
+            self.n_vertices == other.n_vertices
+            and np.array_equal(self.hemisphere, other.hemisphere)
+            and np.array_equal(self.vertex, other.vertex)
+            and np.allclose(self.voxels_mm, other.voxels_mm, atol=0.01)
         )
 
 
@@ -84,11 +89,17 @@ class SurfaceRecording:
         """Those of the first; GibletError where another lies on another mesh."""
         first = recordings[0]
         for other in recordings[1:]:
-            if not other.mesh.same_places(first.mesh):
+            if other.mesh.same_places(first.mesh):
+                continue
+            if _sizes(other.mesh) == _sizes(first.mesh):
                 raise GibletError(
-                    f"{other.path}: {_sizes(other.mesh)}, but {first.path.name} has "
-                    f"{_sizes(first.mesh)}: meshes of different density. Choose one by scan.space"
+                    f"{other.path}: its columns are other vertices or voxels than those of "
+                    f"{first.path.name}; make both with one version of fMRIPrep"
                 )
+            raise GibletError(
+                f"{other.path}: {_sizes(other.mesh)}, but {first.path.name} has "
+                f"{_sizes(first.mesh)}: meshes of different density. Choose one by scan.space"
+            )
         return Vertices(first.path, first.mesh, np.ones(first.n_columns, dtype=bool))
 
     def blocks(self, columns: "Vertices | VertexParcels") -> Iterator[np.ndarray]:
@@ -222,6 +233,8 @@ def _open_pair(path: Path, space: str) -> SurfaceRecording:
             f"{path}: the other hemisphere, {right.name}, is missing; fetch it, or run fMRIPrep "
             "again"
         )
+    for file, side in ((path, b"Left"), (right, b"Right")):
+        _check_side(file, side)
     (n_volumes, n_left, t_r), (n_others, n_right, _) = map(_gifti_header, (path, right))
     if n_volumes != n_others:
         raise GibletError(
@@ -234,8 +247,19 @@ def _open_pair(path: Path, space: str) -> SurfaceRecording:
         )
     hemisphere = np.repeat(["L", "R"], [n_left, n_right])
     vertex = np.concatenate([np.arange(n_left), np.arange(n_right)])
-    mesh = Mesh(space, (n_left, n_right), hemisphere, vertex)
+    mesh = Mesh(space, (n_left, n_right), hemisphere, vertex, np.empty((0, 3)))
     return SurfaceRecording(path, n_volumes, mesh, t_r)
+
+
+def _check_side(path: Path, side: bytes) -> None:
+    """GibletError where a GIfTI file states another hemisphere (`Left`, `Right`) than its name."""
+    with check_file(path, "a surface").open("rb") as file:
+        stated = _SIDE.search(file.read(_HEAD))
+    if stated and stated[1] != side:
+        raise GibletError(
+            f"{path}: holds the {stated[1].decode().lower()} hemisphere by its header; give both "
+            "files their right names (hemi-L, hemi-R)"
+        )
 
 
 def _gifti_header(path: Path) -> tuple[int, int, float | None]:
@@ -263,6 +287,14 @@ def _step(head: bytes) -> float | None:
     return (step / 1000 if step > 50 else step) or None
 
 
+def _voxels_mm(axis) -> np.ndarray:
+    """Coordinates (n_voxels, 3) of the voxels of nibabel's BrainModelAxis."""
+    from nibabel.affines import apply_affine
+
+    inside = axis.volume_mask
+    return apply_affine(axis.affine, axis.voxel[inside]) if inside.any() else np.empty((0, 3))
+
+
 def _open_grey(path: Path, space: str) -> SurfaceRecording:
     series, axis = read_greyordinates(path)
     hemisphere = np.full(len(axis), "", dtype="<U1")
@@ -277,5 +309,5 @@ def _open_grey(path: Path, space: str) -> SurfaceRecording:
         raise GibletError(f"{path}: holds one hemisphere alone; make it again with both")
     vertex = np.where(hemisphere == "", -1, axis.vertex)
     warnings = () if abs(series.begin) < 1e-3 else (BEGIN.format(path.name, series.begin),)
-    mesh = Mesh(space, (left, right), hemisphere, vertex)
+    mesh = Mesh(space, (left, right), hemisphere, vertex, _voxels_mm(axis))
     return SurfaceRecording(path, series.values.shape[0], mesh, series.t_r, warnings)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from giblet.alignment.dataset import FilmData, zscore_bold
+from giblet.alignment.dataset import FilmData, runs_without_scale, zscore_bold
 from giblet.audio.metrics.table import metric_of
 from giblet.config.sections import DecodingConfig, ScanConfig
 from giblet.evaluation.brain_scores import Regions, voxels_to_read
@@ -27,7 +27,8 @@ from giblet.timing import acquisition_times, trs_for
 
 EVERYONE = "all"
 COLUMNS = ["path", "alignment", "subject", "minutes", "metric", "value", "shuffled", "alone"]
-COLUMNS += ["full", "share"]
+COLUMNS += ["full", "share", "scale"]
+MINUTES, TRAINING = "minutes", "training"  # what voxels are z-scored by
 _N_SHIFTS = 20
 
 
@@ -49,7 +50,7 @@ def calibration_rows(
     seed: int,
     regions: Regions | None = None,
 ) -> list[dict]:
-    """Rows ``subject minutes metric value shuffled alone full share``, last those of ``all``.
+    """Rows ``subject minutes metric value shuffled alone full share scale``, last those of ``all``.
 
     Each subject in turn is new, and the others make the common space of ``scan.alignment``.
     ``value``: by models of the others and a transform that is fitted to the first ``minutes`` of
@@ -58,8 +59,9 @@ def calibration_rows(
     TRs of the subject; ``share``: ``value`` over ``full``, both minus chance, NaN where ``full`` is
     at chance or below. Minutes that there are not are left out, and the last are all that there
     are. ``bold_r_reliable`` is of the voxels that are read. ``data`` has two subjects or more.
-    Voxels are z-scored by the person's first minutes; a run with fewer than 10 TRs in them keeps
-    its scale relative to the other runs, which is that of all training TRs (``data.bold``).
+    Voxels are z-scored by the person's first minutes: ``scale`` is ``minutes``. It is ``training``
+    where a run has fewer than 10 TRs in them. That run keeps its scale relative to the other runs,
+    which is that of all training TRs (``data.bold``).
     """
     train, rows = data.where("train"), []
     amounts = training_amounts(len(train), t_r, minutes)
@@ -69,7 +71,17 @@ def calibration_rows(
         read = voxels_to_read(others[:, train], decoding, regions)
         new = _NewPerson(codes, data, t_r, decoding, others[..., read], bold[n][:, read], seed)
         rows += [{"subject": subject} | row for row in new.rows(amounts, scan)]
-    return rows + list(_means(rows))
+    scales = {one: _scale(data, train[:n_trs]) for one, n_trs in amounts.items()}
+    return [row | {"scale": scales[row["minutes"]]} for row in [*rows, *_means(rows)]]
+
+
+def _scale(data: FilmData, seen: np.ndarray) -> str:
+    """Whether TRs ``seen`` alone give the scale of every run, or all training TRs do."""
+    is_seen = np.isin(np.arange(len(data.run)), seen)
+    used = np.isin(data.part, ("train", "test"))
+    few = runs_without_scale(data.run[used], is_seen[used])
+    all_of_them = len(seen) == len(data.where("train"))
+    return TRAINING if few and not all_of_them else MINUTES
 
 
 def training_amounts(n_train: int, t_r: float, minutes: Sequence[float]) -> dict[float, int]:

@@ -30,6 +30,12 @@ def space_of(bold: np.ndarray, train: np.ndarray, scan: ScanConfig) -> CommonSpa
     return fit_common_space(bold[:, train], scan.alignment, scan.alignment_features)
 
 
+def mean_person(bold: np.ndarray, train: np.ndarray, scan: ScanConfig) -> np.ndarray:
+    """The mean of people in their common space, (n_trs, n_features); arguments of `space_of`."""
+    pairs = zip(space_of(bold, train, scan).people, bold, strict=True)
+    return np.mean([person.to_common(one) for person, one in pairs], axis=0)
+
+
 def decode_together(
     code: np.ndarray,
     data: FilmData,
@@ -74,9 +80,8 @@ def decode_group(
     ``bold`` (n_people, n_trs, n_voxels) z-scored. The rest, and what is returned, as of
     `giblet.evaluation.decoding.decode_subject`, for the mean person.
     """
-    people = space_of(bold, train, scan).people
-    mean = np.mean([t.to_common(one) for t, one in zip(people, bold, strict=True)], axis=0)
-    return decode_subject(mean, runs, bottleneck, train, test, lags)
+    person = mean_person(bold, train, scan)
+    return decode_subject(person, runs, bottleneck, train, test, lags)
 
 
 def decode_group_silenced(

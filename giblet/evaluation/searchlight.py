@@ -1,12 +1,13 @@
 """Where in the brain the sound is: clips identified from every region, parcel or sphere of voxels.
 
 Each place has its own ridge, from its lagged BOLD to the bottleneck, fitted to
-training TRs. Held-out clips are identified among ten. p-values come from permutations of the clips,
-the same for all places of a kind, so that the maximum over places corrects for their number.
+training TRs. Held-out clips are identified among ten. p-values come from circular shifts of what
+was decoded, forwards and backwards in time, so nulls keep its autocorrelation. They are the same
+for all places of a kind, so that the maximum over places corrects for their number.
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,7 @@ from giblet.config.sections import DecodingConfig, ScanConfig
 from giblet.errors import GibletError
 from giblet.evaluation.brain_scores import held_out_stretches
 from giblet.evaluation.decoding import lagged, lags_in_trs
-from giblet.evaluation.group_decoding import space_of
+from giblet.evaluation.group_decoding import mean_person
 from giblet.evaluation.moments import BRAIN, GROUP, mean_over, score_row
 from giblet.log import progress
 from giblet.stats.group_maps import null_maps
@@ -111,10 +112,10 @@ def searchlight(
     ``column``: ``brain``, the mean over subjects who are decoded one by one; ``brain_group``, all
     of them together in the common space of ``scan``, with two subjects or more. ``value``: clips
     identified among ten; its 95 % interval is of a bootstrap of clips. ``p`` and ``p_max``,
-    family-wise over the places of the kind, are of ``decoding.n_permutations`` permutations of the
-    clips; NaN for a place that decodes all clips alike. ``code`` (n_trs, bottleneck_dim), of which
+    family-wise over the places of the kind, are of up to ``decoding.n_permutations`` circular
+    shifts; NaN for a place that decodes all clips alike. ``code`` (n_trs, bottleneck_dim), of which
     the first ``config.n_components`` principal components in training TRs are decoded. Memory holds
-    permutations × places, not clips².
+    shifts × places, not clips².
 
     Raises
     ------
@@ -133,15 +134,21 @@ def searchlight(
             "decoding.clip_seconds"
         )
     lags, rows = lags_in_trs(t_r, decoding), []
-    orders = _orders(len(truth), decoding.n_permutations, seed)
+    shifts = _Shifts.of(len(truth), clip_trs, decoding.n_permutations, seed)
     for kind in places:
         columns = [BRAIN] + [GROUP] * (len(data.bold) > 1)
         found: dict[str, list] = {column: [] for column in columns}
         for voxels in progress([*kind.members.values()], "decoding", f"{kind.kind}s"):
             for column, people in _people(data.bold.numpy()[..., voxels], clips.train, scan):
-                guesses = clips.decoded(people, lags, clip_trs)
-                shares = np.stack([identification_shares(g, truth, n_way) for g in guesses])
-                found[column].append(_place(mean_over(shares), orders))
+                decoded = [*clips.decoded(people, lags)]
+
+                def shares(order: np.ndarray, decoded=decoded) -> np.ndarray:
+                    each = (clips.joined(trs[order], clip_trs) for trs in decoded)
+                    return mean_over(
+                        np.stack([identification_shares(e, truth, n_way) for e in each])
+                    )
+
+                found[column].append(shifts.place(shares, len(decoded[0])))
         for column, each in found.items():
             rows += _rows(kind, column, each, seed)
     return rows
@@ -183,14 +190,12 @@ class _Clips:
     def joined(self, trs: np.ndarray, clip_trs: int) -> np.ndarray:
         return join_clips(trs, held_out_stretches(self.data), clip_trs)
 
-    def decoded(
-        self, people: Sequence[np.ndarray], lags: range, clip_trs: int
-    ) -> Iterator[np.ndarray]:
-        """Clips decoded from the BOLD (n_trs, n_voxels) of each of ``people``."""
+    def decoded(self, people: Sequence[np.ndarray], lags: range) -> Iterator[np.ndarray]:
+        """Test TRs decoded from the BOLD (n_trs, n_voxels) of each of ``people``."""
         for bold in people:
             x = lagged(bold, self.data.run, lags)
             ridge = fit_ridge(x[self.train], self.code[self.train])
-            yield self.joined(ridge.predict(x[self.test]), clip_trs)
+            yield ridge.predict(x[self.test])
 
 
 def _people(
@@ -200,31 +205,50 @@ def _people(
     the common space."""
     yield BRAIN, bold
     if len(bold) > 1:
-        people = zip(space_of(bold, train, scan).people, bold, strict=True)
-        yield GROUP, [np.mean([t.to_common(one) for t, one in people], axis=0)]
+        yield GROUP, [mean_person(bold, train, scan)]
 
 
-def _orders(n_clips: int, n_permutations: int, seed: int) -> np.ndarray:
-    """Random orders of the clips, (n_permutations, n_clips)."""
-    rng = np.random.default_rng(seed)
-    return rng.permuted(np.tile(np.arange(n_clips), (n_permutations, 1)), axis=1)
+@dataclass(frozen=True)
+class _Shifts:
+    """Circular shifts of the decoded test TRs, forwards and backwards, as nulls.
 
-
-def _place(shares: np.ndarray, orders: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Scores (n_clips,) of a place, and its mean under each order of the clips (n_orders,).
-
-    ``shares`` (n_clips, n_clips) of `identification_shares`; NaN, of what is not decoded, is left
-    out.
+    starts : (n_starts,) TRs from 0 to less than a clip, by which TRs are shifted
+    chosen : (n_shifts,) of the shifts by start, direction and whole clips; never the first, of 0
     """
-    if np.isnan(shares).all():
-        return np.full(len(shares), np.nan), np.full(len(orders), np.nan)
-    nulls = np.nanmean(shares[np.arange(len(shares)), orders], axis=1)
-    return shares.diagonal().copy(), nulls
+
+    starts: np.ndarray
+    chosen: np.ndarray
+
+    @classmethod
+    def of(cls, n_clips: int, clip_trs: int, n_most: int, seed: int) -> "_Shifts":
+        """At most ``n_most``, in random order; as few starts as give so many."""
+        n_starts = min(clip_trs, -(-n_most // (2 * n_clips)))
+        shifts = np.arange(1, 2 * n_starts * n_clips)
+        chosen = np.random.default_rng(seed).permutation(shifts)[:n_most]
+        return cls(np.arange(n_starts) * clip_trs // n_starts, chosen)
+
+    def place(
+        self, shares: Callable[[np.ndarray], np.ndarray], n_trs: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Scores (n_clips,) of a place, and its mean under each shift, (n_shifts,).
+
+        ``shares``: order of the decoded TRs (n_trs,) → (n_clips, n_clips) of
+        `identification_shares`; NaN, of what is not decoded, is left out.
+        """
+        forwards = np.arange(n_trs)
+        orders = [np.roll(trs, n) for trs in (forwards, forwards[::-1]) for n in self.starts]
+        all_shares = [shares(order) for order in orders]
+        own = all_shares[0].diagonal().copy()
+        if np.isnan(own).all():
+            return own, np.full(len(self.chosen), np.nan)
+        at = np.arange(len(own))
+        nulls = [np.nanmean(s[np.roll(at, k), at]) for s in all_shares for k in at]
+        return own, np.array(nulls)[self.chosen]
 
 
 def _rows(kind: Places, column: str, each: list, seed: int) -> Iterator[dict]:
     scores = np.stack([one for one, _ in each])  # (n_places, n_clips)
-    nulls = np.stack([null for _, null in each], axis=1)  # (n_permutations, n_places)
+    nulls = np.stack([null for _, null in each], axis=1)  # (n_shifts, n_places)
     chance = METRICS[METRIC].chance or 0.0
     observed = np.array([_mean(one) for one in scores])
     alike = np.ptp(nulls, axis=0) < _ROUNDING  # decodes all clips alike: not tested

@@ -13,7 +13,7 @@ from giblet.config.sections import DecodingConfig, ScanConfig
 from giblet.errors import GibletError
 from giblet.evaluation.brain_scores import Regions, voxels_to_read
 from giblet.evaluation.decoding import lagged, lags_in_trs
-from giblet.evaluation.group_decoding import space_of
+from giblet.evaluation.group_decoding import mean_person
 from giblet.evaluation.moments import BRAIN, GROUP
 from giblet.evaluation.slow_part import SlowDecoder, SlowSpace, choose_smoothing
 from giblet.stats.cross_validation import purged_folds
@@ -109,9 +109,7 @@ def lagged_brains(
     lags = lags_in_trs(t_r, decoding)
     x = {BRAIN: [lagged(one, data.run, lags) for one in bold[..., read]]}
     if len(bold) > 1:
-        people = space_of(bold[..., read], train, scan).people
-        pairs = zip(people, bold[..., read], strict=True)
-        x[GROUP] = [lagged(np.mean([t.to_common(one) for t, one in pairs], axis=0), data.run, lags)]
+        x[GROUP] = [lagged(mean_person(bold[..., read], train, scan), data.run, lags)]
     else:
         logger.warning("anchored_prior: there is one subject, so there is no column %s", GROUP)
     return x

@@ -121,4 +121,15 @@ def finding(table: pd.DataFrame) -> str:
         label = metric_of(name).label
         after = f"after {enough.iloc[0]:g} minutes" if len(enough) else "never reached"
         sentences.append(f"{label}: {100 * GOAL:.0f} % of the full score above chance {after}.")
-    return " ".join(sentences)
+    return " ".join([*sentences, *_scaled_by_all(means)])
+
+
+def _scaled_by_all(means: pd.DataFrame) -> list[str]:
+    """A sentence of the minutes in which the scale of a run is that of all training TRs."""
+    if "scale" not in means or not (by_all := means[means["scale"] == "training"]).size:
+        return []
+    most = by_all["minutes"].max()
+    return [
+        f"Up to {most:g} minutes, some runs have fewer than 10 TRs in them and keep the scale of "
+        "all the person's training TRs, which a new person would not have yet."
+    ]

@@ -60,6 +60,25 @@ def test_features_do_not_depend_on_blocks(wav2vec, sound):
         np.testing.assert_allclose(all_of(model, blocks(sound, seconds)), features, atol=1e-5)
 
 
+def test_no_more_of_the_sound_is_held_than_a_window(wav2vec, rng):
+    """Memory does not grow with the sound: what is read and not yet used is a step and context."""
+    model = SoundModel(wav2vec, [1], step_seconds=2, context_seconds=1)
+    read, ahead = 0, []
+
+    def seconds():
+        nonlocal read
+        for _ in range(30):
+            read += 1
+            yield 0.1 * rng.standard_normal(16000).astype(np.float32)
+
+    done = 0
+    for piece in model.features(seconds()):
+        ahead.append(read - done / 50)
+        done += len(piece)
+    assert done == 30 * 50
+    assert max(ahead) <= 2 + 1 + 2  # a step, its context, and blocks of a second begun
+
+
 def test_features_are_the_models_hidden_states(wav2vec, sound):
     from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
@@ -79,6 +98,32 @@ def test_features_are_the_models_hidden_states(wav2vec, sound):
 def test_other_waveform_models(name, tmp_path, sound):
     model = SoundModel(wave_model(tmp_path / "m", name), "all", 2, 0.5)
     assert all_of(model, [sound]).shape == (350, 5 * 16)
+
+
+def test_squeezed_layers_have_their_own_rate(tmp_path, sound):
+    """SEW's layers run at half the rate of its convolutions: 25 Hz. Oracle: the model by hand."""
+    from transformers import SEWConfig, SEWModel, Wav2Vec2FeatureExtractor
+
+    torch.manual_seed(0)
+    network = SEWModel(SEWConfig(**SMALL, **CONV, num_conv_pos_embedding_groups=2)).eval()
+    folder = saved(tmp_path / "m", network, Wav2Vec2FeatureExtractor(do_normalize=False))
+    model = SoundModel(folder, [2], step_seconds=2, context_seconds=1)
+    features = all_of(model, [sound])
+    assert (model.rate_hz, *features.shape) == (25, 175, 16)
+    with torch.no_grad():
+        states = network(
+            torch.from_numpy(sound[None, 16000 : 16000 * 5]), output_hidden_states=True
+        )
+    np.testing.assert_allclose(features[50:100], states.hidden_states[2][0, 25:75], atol=1e-5)
+
+
+@pytest.mark.parametrize("layers", [[0.0, 0.5, 1.0], [0, 2, 4], "all"])
+def test_blocks_of_5_and_30_seconds_give_the_same(wav2vec, rng, layers):
+    sound = 0.1 * rng.standard_normal(16000 * 31 + 137).astype(np.float32)  # no whole frame
+    model = SoundModel(wav2vec, layers)
+    short, long = (all_of(model, blocks(sound, seconds)) for seconds in (5, 30))
+    assert len(short) == -(-len(sound) // 320)
+    np.testing.assert_allclose(short, long, atol=1e-4)
 
 
 def test_whispers_encoder(tmp_path, sound):

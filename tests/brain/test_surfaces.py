@@ -1,6 +1,8 @@
 """Hemispheres and greyordinates of fMRIPrep's BIDS layout, simulated, and atlases of the cortex."""
 
+import gzip
 import json
+import shutil
 
 import nibabel
 import numpy as np
@@ -21,22 +23,34 @@ from giblet.io.arrays import load_arrays
 from giblet.io.schema import SCANS
 
 
-def save_cifti(path, values, n_voxels=4, t_r=T_R):
-    """Vertices 0, 2, 4 … of both hemispheres, of 30 each, and some voxels of the thalamus."""
-    vertices = np.arange(0, N_LEFT, 2)
-    axis = BrainModelAxis.from_surface(vertices, N_LEFT, "CIFTI_STRUCTURE_CORTEX_LEFT")
-    axis += BrainModelAxis.from_surface(vertices, N_LEFT, "CIFTI_STRUCTURE_CORTEX_RIGHT")
-    voxels = np.zeros((n_voxels, 1, 1))
-    voxels[:] = 1
-    axis += BrainModelAxis.from_mask(voxels, affine=np.eye(4), name="thalamus_left")
-    rows = SeriesAxis(0, t_r, len(values), unit="SECOND")
-    nibabel.save(nibabel.Cifti2Image(values, (rows, axis)), path)
+def parts_of_brain(voxel_mm=1.0, first=0):
+    """Every second vertex of both hemispheres, of 30 each, and four voxels of the thalamus."""
+    vertices = np.arange(first, N_LEFT, 2)
+    voxels = np.ones((4, 1, 1))
+    affine = np.diag([voxel_mm] * 3 + [1.0])
+    return [
+        BrainModelAxis.from_surface(vertices, N_LEFT, "CIFTI_STRUCTURE_CORTEX_LEFT"),
+        BrainModelAxis.from_surface(vertices, N_LEFT, "CIFTI_STRUCTURE_CORTEX_RIGHT"),
+        BrainModelAxis.from_mask(voxels, affine=affine, name="thalamus_left"),
+    ]
 
 
-def greyordinates(func, stem, number):
+def save_cifti(path, values, parts, exponent=0):
+    """``exponent``: of the header's unit of time, -3 for ms."""
+    axis = parts[0]
+    for part in parts[1:]:
+        axis += part
+    rows = SeriesAxis(0, T_R, len(values), unit="SECOND")
+    image = nibabel.Cifti2Image(values[:, : len(axis)], (rows, axis))
+    stated = image.header.matrix.get_index_map(0)
+    stated.series_exponent, stated.series_step = exponent, T_R * 10**-exponent
+    nibabel.save(image, path)
+
+
+def greyordinates(func, stem, number, parts=None, exponent=0):
     values = np.random.default_rng(number).normal(1000, 10, (N, N_LEFT + 4)).astype(np.float32)
     path = func / f"{stem}_space-fsLR_den-91k_bold.dtseries.nii"
-    save_cifti(path, values)
+    save_cifti(path, values, parts or parts_of_brain(), exponent)
     sidecar = {"RepetitionTime": T_R, "StartTime": 0.0}
     (func / f"{stem}_space-fsLR_den-91k_bold.json").write_text(json.dumps(sidecar))
 
@@ -82,8 +96,60 @@ def test_greyordinates(tmp_path):
     assert load_bids(folder, space="fsLR").sizes == scans.sizes
 
 
+def test_greyordinates_as_people_have_them(tmp_path):
+    """Without voxels, the right hemisphere first, the TR in ms; other voxels are refused."""
+
+    def read(name, parts, exponent=0):
+        own = parts if isinstance(parts, list) else parts_of_brain()
+
+        def write(func, stem, number):
+            greyordinates(
+                func, stem, number, own if not callable(parts) else parts(number), exponent
+            )
+
+        return load_bids(with_tables(tmp_path / name, write), space="fsLR")
+
+    left, right, below = parts_of_brain()
+    whole = read("ms", [left, right, below], exponent=-3)
+    assert whole.attrs["warnings"] == []  # of another TR
+    cortex = read("cortex", [left, right])
+    np.testing.assert_allclose(cortex["bold"], whole["bold"][:, :30])
+    turned = read("turned", [right, left, below])
+    assert turned["hemisphere"].values.tolist() == ["R"] * 15 + ["L"] * 15 + [""] * 4
+    with pytest.raises(GibletError, match=r"dtseries\.nii: holds one hemisphere alone"):
+        read("left", [left, below])
+    for name, other in (("vertices", {"first": 1}), ("voxels", {"voxel_mm": 2.0})):
+        with pytest.raises(GibletError, match="its columns are other vertices or voxels than"):
+            read(name, lambda number, other=other: parts_of_brain(**other if number else {}))
+
+
 def _without_right(func, stem, number):
     hemispheres(sides="LR" if number else "L")(func, stem, number)
+
+
+def _other_side(func, stem, number):
+    """The right hemisphere's file under the left one's name, as its header says."""
+    hemispheres()(func, stem, number)
+    rows = [nibabel.gifti.GiftiDataArray(row) for row in series("R")]
+    meta = nibabel.gifti.GiftiMetaData({"AnatomicalStructurePrimary": "CortexRight"})
+    image = nibabel.gifti.GiftiImage(darrays=rows, meta=meta)
+    nibabel.save(image, func / NEW.format(stem=stem, side="L", space="fsaverage5"))
+
+
+def _packed(func, stem, number):
+    hemispheres()(func, stem, number)
+    path = func / NEW.format(stem=stem, side="R", space="fsaverage5")
+    path.write_bytes(gzip.compress(path.read_bytes()))
+
+
+def _with_numbers_of_vertices(func, stem, number):
+    hemispheres()(func, stem, number)
+    numbers = np.arange(N_LEFT, dtype=np.int32)
+    first = nibabel.gifti.GiftiDataArray(numbers, intent="NIFTI_INTENT_NODE_INDEX")
+    for side in "LR":
+        path = func / NEW.format(stem=stem, side=side, space="fsaverage5")
+        arrays = nibabel.load(path).darrays[1:]
+        nibabel.save(nibabel.gifti.GiftiImage(darrays=[first, *arrays]), path)
 
 
 def _of_two_densities(func, stem, number):
@@ -99,6 +165,9 @@ BAD = {
         hemispheres(R0=series("R", n_vertices=31)),
         r"hemi-R.*31 vertices, but the left hemisphere has 30",
     ),
+    "other hemisphere's file": (_other_side, r"hemi-L.*holds the right hemisphere by its header"),
+    "packed": (_packed, r"hemi-R.*is packed by gzip.*rename it to .*gii.gz and unpack it"),
+    "numbers of vertices": (_with_numbers_of_vertices, r"hemi-L.*holds no series"),
     "unequal lengths": (hemispheres(R0=series("R", n=39)), r"hemi-R.*39 volumes.*left.* has 40"),
 }
 
@@ -109,6 +178,75 @@ def test_bad_surfaces_are_one_line(tmp_path, case):
     with pytest.raises(GibletError, match=message) as caught:
         load_bids(with_tables(tmp_path, names), space="fsaverage5")
     assert "\n" not in str(caught.value)
+
+
+def _rewritten(change):
+    """`hemispheres`, each file written again as ``change`` of its values (n_volumes, n_vertices)
+    says: arrays of one per volume or one for all, and their options."""
+
+    def names(func, stem, number):
+        hemispheres()(func, stem, number)
+        for side in "LR":
+            arrays, options, step = change(series(side, number))
+            intent = "NIFTI_INTENT_TIME_SERIES"
+            rows = [nibabel.gifti.GiftiDataArray(a, intent=intent, **options) for a in arrays]
+            meta = nibabel.gifti.GiftiMetaData({"TimeStep": step} if step else {})
+            image = nibabel.gifti.GiftiImage(darrays=rows, meta=meta)
+            path = func / NEW.format(stem=stem, side=side, space="fsaverage5")
+            path.write_bytes(image.to_bytes(mode="force"))
+
+    return names
+
+
+def _column_major(values):
+    array = nibabel.gifti.GiftiDataArray(values.T, ordering="ColumnMajorOrder")
+    return [values.T], {"ordering": array.ind_ord}, "2.0"
+
+
+AS_PEOPLE_HAVE_THEM = {
+    "text": lambda v: (v, {"encoding": "GIFTI_ENCODING_ASCII"}, "2000"),
+    "not compressed": lambda v: (v, {"encoding": "GIFTI_ENCODING_B64BIN"}, "2000"),
+    "compressed, big endian": lambda v: (
+        v, {"encoding": "GIFTI_ENCODING_B64GZ", "endian": "big"}, "2000"
+    ),
+    "one array of vertices x volumes": lambda v: ([v.T], {}, "2.0"),
+    "the same, columns first": _column_major,
+    "double precision": lambda v: (v.astype(float), {"datatype": "NIFTI_TYPE_FLOAT64"}, None),
+    "0 on the medial wall": lambda v: (np.nan_to_num(v), {}, "0"),
+    "whole numbers": lambda v: (
+        np.rint(np.nan_to_num(v)).astype(np.int16), {"datatype": "NIFTI_TYPE_INT16"}, "2000"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", AS_PEOPLE_HAVE_THEM)
+def test_hemispheres_as_people_have_them(tmp_path, case):
+    """Every encoding, order and type of GIfTI gives the values of fMRIPrep's own form."""
+    expected = load_bids(with_tables(tmp_path / "own", hemispheres()), space="fsaverage5")
+    folder = with_tables(tmp_path / "other", _rewritten(AS_PEOPLE_HAVE_THEM[case]))
+    scans = load_bids(folder, space="fsaverage5")
+    rounding = 1.0 if case == "whole numbers" else 1e-3
+    np.testing.assert_allclose(scans["bold"], expected["bold"], atol=rounding)
+    assert scans["vertex"].values.tolist() == expected["vertex"].values.tolist()
+
+
+def test_sessions_of_a_surface(tmp_path):
+    folder = with_tables(tmp_path, hemispheres(), subjects=("01",))
+    subject = folder / "derivatives" / "fmriprep" / "sub-01"
+    for session in ("1", "2"):
+        (subject / f"ses-{session}" / "func").mkdir(parents=True)
+        for file in (subject / "func").iterdir():
+            name = file.name.replace("_task", f"_ses-{session}_task")
+            (subject / f"ses-{session}" / "func" / name).write_bytes(file.read_bytes())
+    shutil.rmtree(subject / "func")
+    scans = load_bids(folder, space="fsaverage5")
+    assert sorted(set(scans["run"].values)) == ["ses-1_task-film_run-1", "ses-2_task-film_run-1"]
+    assert scans.sizes["voxel"] == 59
+    (subject / "ses-2" / "func" / NEW.format(
+        stem="sub-01_ses-2_task-film_run-1", side="R", space="fsaverage5"
+    )).unlink()  # fmt: skip
+    with pytest.raises(GibletError, match=r"ses-2.*hemi-L.*the other hemisphere.*is missing"):
+        load_bids(folder, space="fsaverage5")
 
 
 def test_spaces_of_surfaces_are_listed(tmp_path):

@@ -18,6 +18,7 @@ from giblet.evaluation.calibration import (
 from giblet.evaluation.decoding import lags_in_trs
 from giblet.evaluation.group_decoding import decode_from_others
 from giblet.evaluation.held_out import HeldOut
+from giblet.report.calibration import finding
 from giblet.stats.ridge import ridge_encoding
 
 N_TRS, N_VOXELS, N_CODE, T_R = 260, 12, 5, 1.5
@@ -107,6 +108,19 @@ def test_voxels_are_z_scored_by_the_first_minutes_alone(film):
         one, two = (rows["ann", 0.5, metric] for rows in found)
         assert one["value"] == pytest.approx(two["value"], abs=2e-3)
         assert one["alone"] == pytest.approx(two["alone"], abs=2e-3)
+
+
+def test_the_table_says_whose_scale_it_is(film):
+    """Of two runs, .5 minutes (20 TRs) lie in the first: the other keeps its earlier scale."""
+    codes, data = film
+    assert {row["scale"] for row in rows_of(codes, data).values()} == {"minutes"}
+    runs = np.repeat(["1", "2"], [100, N_TRS - 100])
+    of_two = FilmData({}, data.bold, data.part, runs, data.subjects)
+    rows = rows_of(codes, of_two, minutes=(0.5, 3))
+    found = {(minutes, row["scale"]) for (_, minutes, _), row in rows.items()}
+    assert found == {(0.5, "training"), (3, "minutes"), (4.5, "minutes")}
+    table = calibration_table("encodec", "srm", list(rows.values()))
+    assert "Up to 0.5 minutes, some runs have fewer than 10 TRs" in finding(table)
 
 
 def test_minutes_that_there_are_not_are_left_out():
