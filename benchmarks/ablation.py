@@ -94,7 +94,7 @@ def measure(settings: dict, seed: int, arrays, film_sound: np.ndarray) -> dict:
         "nats": scores.get("cross_entropy_nats", np.nan),
         "stoi": np.nanmean(heard["stoi"]),
         "log_mel_db": np.nanmean(heard["log_mel_db"]),
-        **{row["metric"]: row["value"] for row in identified},
+        **{row["metric"]: row["value"] for row in identified if row["column"] == "brain"},
         "bold_r_reliable": np.nanmean(r),
         **{name: value for name, value in best.items() if name.startswith("validation/")},
         "best_epoch": trained.best_epoch + 1,
