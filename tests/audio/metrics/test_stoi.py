@@ -9,7 +9,7 @@ from giblet.audio.metrics.stoi import StoiReference
 
 
 @pytest.fixture
-def sounds(clear_speech, rng):
+def voice_and_estimates(clear_speech, rng):
     """A voice with pauses at 10 kHz, and estimates of it."""
     voice = resampled_for_stoi(clear_speech.astype(np.float64), 24000)
     voice = np.concatenate([voice, 1e-5 * rng.standard_normal(8000), voice[:20000]])
@@ -25,8 +25,8 @@ def sounds(clear_speech, rng):
     return voice, estimates
 
 
-def test_scores_are_those_of_pystoi(sounds):
-    voice, estimates = sounds
+def test_scores_are_those_of_pystoi(voice_and_estimates):
+    voice, estimates = voice_and_estimates
     reference = StoiReference(voice)
     for name, estimate in estimates.items():
         expected = [stoi(voice, estimate, STOI_RATE_HZ, extended=one) for one in (False, True)]
@@ -34,8 +34,8 @@ def test_scores_are_those_of_pystoi(sounds):
         np.testing.assert_allclose(found, expected, atol=1e-9, err_msg=name)
 
 
-def test_pystoi_is_called_only_where_its_noise_decides(sounds, monkeypatch):
-    voice, estimates = sounds
+def test_pystoi_is_called_only_where_its_noise_decides(voice_and_estimates, monkeypatch):
+    voice, estimates = voice_and_estimates
     called = []
     monkeypatch.setattr(module, "stoi", lambda *pair, **_: called.append(pair[1]) or 0.5)
     reference = StoiReference(voice)
