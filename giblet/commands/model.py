@@ -132,11 +132,12 @@ def reconstruct(
 
     from giblet.alignment.aligned import film_data, film_sound
     from giblet.audio.files import write_sound
+    from giblet.audio.metrics.scores import SEGMENT_SCORES
     from giblet.audio.processor import AudioProcessor
     from giblet.autoencoder.autoencoder import Autoencoder
     from giblet.brain.regions import find_regions
     from giblet.evaluation.checks import Evidence, check_evidence
-    from giblet.evaluation.evidence import RECORD, SEGMENT_SCORES
+    from giblet.evaluation.evidence import RECORD
     from giblet.evaluation.moments import difference_table, subject_table
     from giblet.evaluation.permuted_clips import null_table
     from giblet.evaluation.reconstruction import reconstruct

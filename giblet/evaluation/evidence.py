@@ -12,7 +12,6 @@ from giblet.io.schema import ALIGNED, BANK
 from giblet.io.tables import load_json, load_table
 
 RECORD = "reconstruct.json"  # in the folder of sounds: settings that scores were made with
-SEGMENT_SCORES = "segments.tsv"  # there, too: scores of single segments
 
 
 def checked_evidence(results: Path) -> dict[str, Evidence]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from giblet.audio.metrics.scores import summarise
+from giblet.audio.metrics.scores import COMPARED, summarise
 from giblet.audio.metrics.table import SEGMENTS, TRS, metric_of
 from giblet.stats.permutation import n_sign_flips, sign_flip_p
 
@@ -24,8 +24,6 @@ GROUP, GROUP_SHUFFLED = "brain_group", "brain_group_shuffled"
 NULLS = {BRAIN: SHUFFLED, GROUP: GROUP_SHUFFLED}  # column → its null, circular shifts of it
 DIFFERENCES = ["path", "baseline", "metric", "brain", "baseline_value", "difference", "low", "high"]
 DIFFERENCES += ["p", "n", "n_flips", "n_shifts", "shifts_low", "shifts_high"]
-
-COMPARED = ("codec", "stimulus", BRAIN)  # of feature types, segment by segment
 
 BY_SUBJECT = ["path", "column", "metric", "subject", "value"]
 

@@ -119,16 +119,14 @@ class _SoundNull:
             of_wave = is_own or n > 1  # they share segments
             return piece(int(self.edges[(i - k) % n]), self._length(i), of_wave)
 
-        pairs = {}
+        pairs, n_rows = {}, {}
         for metric in segment_metrics():
             places = self.speech if metric.applies_to == SPEECH else range(n)
             rows = [(0, True), *((k, False) for k in shifts[: metric.n_shifts])]
-            pairs[metric.name] = [
-                (self.truth[i], estimate(i, *row)) for row in rows for i in places
-            ]
-        n_rows = {m.name: 1 + len(shifts[: m.n_shifts]) for m in segment_metrics()}
+            of_metric = [(self.truth[i], estimate(i, *row)) for row in rows for i in places]
+            pairs[metric.name], n_rows[metric.name] = of_metric, len(rows)
         scores = score_metrics(pairs)
-        return {m: s.reshape(n_rows[m], len(s) // n_rows[m]) for m, s in scores.items()}
+        return {name: s.reshape(n_rows[name], len(s) // n_rows[name]) for name, s in scores.items()}
 
     def _segment(self, wave: np.ndarray, begin: int, end: int) -> Segment:
         return Segment(wave[begin:end], self.rate, self.floor)

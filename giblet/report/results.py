@@ -9,9 +9,9 @@ import xarray as xr
 
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.files import read_sound
+from giblet.audio.metrics.scores import SEGMENT_SCORES
 from giblet.config.config import Config
 from giblet.errors import GibletError
-from giblet.evaluation.evidence import SEGMENT_SCORES
 from giblet.film.modalities import MODALITIES
 from giblet.io.arrays import load_arrays, open_arrays
 from giblet.io.schema import ALIGNED, QUALITY, SCANS, SCORE, WORDS

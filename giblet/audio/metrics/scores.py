@@ -23,6 +23,8 @@ from giblet.io.validation import check_waveform
 from giblet.log import progress
 
 SEGMENT_SECONDS = 8.0  # PESQ wants 8 to 10 s
+# columns in which feature types are compared segment by segment, and the table of their scores
+COMPARED, SEGMENT_SCORES = ("codec", "stimulus", "brain"), "segments.tsv"
 
 _PAIRS_PER_TASK = 24  # of segments: about 5 s of work for one process
 
