@@ -151,9 +151,10 @@ def test_lint_passes(tmp_path):
 def test_sounds_of_held_out_trs(film_alone):
     audio = film_alone / "results" / "tiny" / "audio" / "encodec"
     names = {file.name for file in audio.glob("*.*") if not file.name.startswith(".")}
-    assert names == {"original.wav", "codec.wav", "stimulus.wav", "reconstruct.json"}
+    tables = {"reconstruct.json", "segments.tsv"}
+    assert names == {"original.wav", "codec.wav", "stimulus.wav"} | tables
     part = load_arrays(film_alone / "results" / "tiny" / "aligned" / "encodec.nc")["part"]
-    for name in names - {"reconstruct.json"}:
+    for name in names - tables:
         sound = soundfile.info(audio / name)
         assert (sound.samplerate, sound.channels) == (24000, 1)
         assert sound.duration == pytest.approx(1.5 * (part == "test").sum().item())

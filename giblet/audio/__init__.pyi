@@ -35,6 +35,7 @@ from .metrics.identify import (
 )
 from .metrics.scores import (
     score_estimates as score_estimates,
+    score_metrics as score_metrics,
     score_pairs as score_pairs,
     score_sound as score_sound,
     segment_scores as segment_scores,

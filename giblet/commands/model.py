@@ -135,8 +135,11 @@ def reconstruct(
     Example: giblet reconstruct --film film.mp4 --aligned mel.nc --model model --audio audio
         --scores scores/mel.tsv
     """
+    import pandas as pd
+
     from giblet.alignment.aligned import film_data, film_sound
     from giblet.audio.files import write_sound
+    from giblet.audio.metrics.scores import SEGMENT_SCORES
     from giblet.audio.processor import AudioProcessor
     from giblet.autoencoder.autoencoder import Autoencoder
     from giblet.brain.regions import find_regions
@@ -159,7 +162,7 @@ def reconstruct(
     asked = config.decoding.region and "bold" in arrays
     sound = film_sound(film, arrays, processor.sample_rate, config.audio_track)
     data, named = film_data(arrays, blurred), find_regions(arrays, regions) if asked else None
-    sounds, rows, compared, by_subject, nulls = reconstruct(
+    sounds, rows, compared, by_subject, nulls, segments = reconstruct(
         arrays,
         data,
         autoencoder,
@@ -179,6 +182,7 @@ def reconstruct(
         for column, waveform in sounds.items():
             write_sound(folder / f"{column}.wav", waveform, processor.sample_rate)
         save_json({"clip_seconds": clip_seconds}, folder / RECORD)
+        save_table(pd.DataFrame(segments), folder / SEGMENT_SCORES)
     save_table(table, scores)
     gather_tables(scores.parent)
     if differences is not None:

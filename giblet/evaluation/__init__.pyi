@@ -38,6 +38,8 @@ from .needed_film import (
 )
 from .nulls import (
     null_shifts as null_shifts,
+    own_and_shifted_scores as own_and_shifted_scores,
+    scores_and_nulls as scores_and_nulls,
     shifted_shares as shifted_shares,
     shifted_sound_scores as shifted_sound_scores,
 )

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from giblet.audio.metrics.scores import summarise
-from giblet.audio.metrics.table import TRS, metric_of
+from giblet.audio.metrics.scores import COMPARED, summarise
+from giblet.audio.metrics.table import SEGMENTS, TRS, metric_of
 from giblet.stats.permutation import n_sign_flips, sign_flip_p
 
 logger = logging.getLogger(__name__)
@@ -174,6 +174,18 @@ def subject_rows(moments: MomentScores, subjects: Sequence[str]) -> Iterator[dic
         values = mean_over(scores.T, metric_of(metric).average)
         for subject, value in zip(subjects, values.tolist(), strict=True):
             yield {"column": column, "metric": metric, "subject": subject, "value": value}
+
+
+def segment_rows(moments: MomentScores) -> Iterator[dict]:
+    """A row per column of ``COMPARED``, metric and segment: the score of the first subject's sound.
+
+    Those of ``column metric segment value``; of metrics of speech, segments with speech are
+    counted.
+    """
+    for (column, metric), scores in moments.items():
+        if column in COMPARED and metric_of(metric).moment == SEGMENTS:
+            for segment, value in enumerate(scores[0].tolist()):
+                yield {"column": column, "metric": metric, "segment": segment, "value": value}
 
 
 def subject_table(path: str, rows: list[dict]) -> pd.DataFrame:

@@ -5,16 +5,18 @@ way, since BOLD remembers about that long.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import numpy as np
 
 from giblet.audio.metrics.distances import log_mel_floor
-from giblet.audio.metrics.scores import SEGMENT_SECONDS, score_pairs
+from giblet.audio.metrics.scores import SEGMENT_SECONDS, score_metrics
 from giblet.audio.metrics.segment import Segment
 from giblet.audio.metrics.speech import segment_edges
-from giblet.audio.metrics.table import SPEECH, Metric, segment_metrics
+from giblet.audio.metrics.table import SPEECH, segment_metrics
+from giblet.evaluation.moments import NULLS, MomentScores
+from giblet.evaluation.scores import sound_scores
 from giblet.log import progress
 from giblet.stats.permutation import circular_shifts
 
@@ -49,12 +51,47 @@ def shifted_sound_scores(
     n_segments), but (…, n_speech_segments) of metrics of speech. A segment is as long as the
     original's that it is compared with; of a sound of one segment, the halves change places.
     """
+    return own_and_shifted_scores(original, waves, sample_rate, seed)[1]
+
+
+def own_and_shifted_scores(
+    original: np.ndarray, waves: Sequence[np.ndarray], sample_rate: float, seed: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """`giblet.audio.metrics.scores.score_estimates` of ``waves``, and `shifted_sound_scores`.
+
+    Of own segments metric → (n_subjects, n_segments). Both need the same forms of each segment,
+    which are computed once.
+    """
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, user_api="blas"):
         null = _SoundNull(original, sample_rate, seed)
         scored = [null.scores(wave) for wave in progress(waves, "scoring the null", "subjects")]
-    return {metric: np.stack([one[metric] for one in scored], axis=1) for metric in scored[0]}
+    own = {metric: np.stack([one[metric][0] for one in scored]) for metric in scored[0]}
+    shifted = {m: np.stack([one[m][1:] for one in scored], axis=1) for m in scored[0]}
+    return own, shifted
+
+
+def scores_and_nulls(
+    original: np.ndarray,
+    estimates: Mapping[str, Sequence[np.ndarray]],
+    sample_rate: float,
+    seed: int,
+) -> tuple[MomentScores, MomentScores]:
+    """`sound_scores` of every column, and `shifted_sound_scores` of those that have a null.
+
+    Keys are (column, metric); ``estimates``: column → sounds (n_samples,), one a subject.
+    """
+    own = sound_scores(
+        original, {c: w for c, w in estimates.items() if c not in NULLS}, sample_rate
+    )
+    shifted: MomentScores = {}
+    for column in [one for one in estimates if one in NULLS]:
+        parts = own_and_shifted_scores(original, estimates[column], sample_rate, seed)
+        for scores, part in zip((own, shifted), parts, strict=True):
+            scores |= {(column, metric): values for metric, values in part.items()}
+    order = list(estimates)
+    return {key: own[key] for key in sorted(own, key=lambda key: order.index(key[0]))}, shifted
 
 
 class _SoundNull:
@@ -68,27 +105,28 @@ class _SoundNull:
         self.shifts = null_shifts(len(self.truth), SEGMENT_SECONDS, seed)
 
     def scores(self, wave: np.ndarray) -> dict[str, np.ndarray]:
-        """Metric → (n_shifts, n_segments) of one subject's sound (n_samples,)."""
-        if len(self.truth) == 1:
-            wave, shifts = np.roll(wave, len(wave) // 2), np.array([0])
-        else:
-            shifts = self.shifts
+        """Metric → (1 + n_shifts, n_segments) of a subject's sound (n_samples,), its own first."""
+        n, moved, shifts = len(self.truth), wave, self.shifts.tolist()
+        if n == 1:
+            moved, shifts = np.roll(wave, len(wave) // 2), [0]
 
         @cache
-        def piece(start: int, length: int) -> Segment:
+        def piece(start: int, length: int, is_own: bool) -> Segment:
             begin = min(start, len(wave) - length)  # the last segment may be shorter
-            return self._segment(wave, begin, begin + length)
+            return self._segment(wave if is_own else moved, begin, begin + length)
 
-        return {m.name: self._scores(m, piece, shifts[: m.n_shifts]) for m in segment_metrics()}
+        def estimate(i: int, k: int, is_own: bool) -> Segment:
+            of_wave = is_own or n > 1  # they share segments
+            return piece(int(self.edges[(i - k) % n]), self._length(i), of_wave)
 
-    def _scores(self, metric: Metric, piece, shifts: np.ndarray) -> np.ndarray:
-        places = self.speech if metric.applies_to == SPEECH else range(len(self.truth))
-        pairs = [
-            (self.truth[i], piece(self.edges[(i - k) % len(self.truth)], self._length(i)))
-            for k in shifts
-            for i in places
-        ]
-        return score_pairs(metric, pairs).reshape(len(shifts), len(places))
+        pairs, n_rows = {}, {}
+        for metric in segment_metrics():
+            places = self.speech if metric.applies_to == SPEECH else range(n)
+            rows = [(0, True), *((k, False) for k in shifts[: metric.n_shifts])]
+            of_metric = [(self.truth[i], estimate(i, *row)) for row in rows for i in places]
+            pairs[metric.name], n_rows[metric.name] = of_metric, len(rows)
+        scores = score_metrics(pairs)
+        return {name: s.reshape(n_rows[name], len(s) // n_rows[name]) for name, s in scores.items()}
 
     def _segment(self, wave: np.ndarray, begin: int, end: int) -> Segment:
         return Segment(wave[begin:end], self.rate, self.floor)

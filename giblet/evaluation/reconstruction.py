@@ -29,17 +29,16 @@ from giblet.evaluation.moments import (
     Scored,
     difference_rows,
     moment_rows,
+    segment_rows,
     subject_rows,
 )
-from giblet.evaluation.nulls import shifted_sound_scores
+from giblet.evaluation.nulls import scores_and_nulls
 from giblet.evaluation.permuted_clips import null_rows
 from giblet.evaluation.scores import (
     bold_rows,
     code_rows,
     rate_rows,
     reliable_voxels,
-    sound_rows,
-    sound_scores,
 )
 from giblet.evaluation.yardsticks import yardsticks
 from giblet.log import progress
@@ -61,10 +60,10 @@ def reconstruct(
     seed: int,
     regions: Regions | None = None,
     scan: ScanConfig | None = None,
-) -> tuple[dict[str, np.ndarray], list[dict], list[dict], list[dict], list[dict]]:
-    """Sounds of the test part by column; rows of scores, of differences, of subjects, of nulls.
+) -> tuple[dict[str, np.ndarray], list[dict], list[dict], list[dict], list[dict], list[dict]]:
+    """Sounds of the test part by column; rows of scores, differences, subjects, nulls, segments.
 
-    These rows are those of `difference_rows`, `subject_rows` and `null_rows`.
+    These rows are those of `difference_rows`, `subject_rows`, `null_rows` and `segment_rows`.
 
     ``film_sound`` (n_samples,) is the whole film's, at ``processor.sample_rate``. Where there are
     scans, the brain columns hold the first subject's sound, and scores are means over subjects.
@@ -105,20 +104,19 @@ def reconstruct(
             to_sound = (lambda nearest: sound(audio[nearest])) if column == NEAREST else decoded
             estimates[column] = [to_sound(value) for value in values]
         identify_sounds(scored, original, estimates, rate, data, decoding, clip_trs, seed)
-    scored.moments |= sound_scores(
-        original, {c: waves for c, waves in estimates.items() if c != SHUFFLED}, rate
-    )
-    for column in [one for one in NULLS if one in estimates]:
-        shifted = shifted_sound_scores(original, estimates[column], rate, seed)
-        for metric, scores in shifted.items():
-            scored.add_null(metric, scores, NULLS[column])
+    tested = {c: waves for c, waves in estimates.items() if c != SHUFFLED}
+    own, shifted = scores_and_nulls(original, tested | yardsticks(original, rate, seed), rate, seed)
+    scored.moments |= {key: scores for key, scores in own.items() if key[0] in tested}
+    for (column, metric), scores in shifted.items():
+        scored.add_null(metric, scores, NULLS[column])
     rows += moment_rows(scored.moments, seed)
-    rows += sound_rows(original, yardsticks(original, rate, seed), rate, seed)
+    rows += moment_rows({key: s for key, s in own.items() if key[0] not in tested}, seed)
     sounds = {"original": original} | {c: waves[0] for c, waves in estimates.items()}
     subjects = [] if data.bold is None else aligned["subject"].values.astype(str).tolist()
     by_subject = list(subject_rows(scored.moments, subjects))
     nulls = list(null_rows(scored.moments, scored.permuted))
-    return sounds, rows, list(difference_rows(scored, clip_trs, seed)), by_subject, nulls
+    differences, segments = difference_rows(scored, clip_trs, seed), segment_rows(scored.moments)
+    return sounds, rows, list(differences), by_subject, nulls, list(segments)
 
 
 def _encoding_rows(

@@ -9,6 +9,7 @@ import xarray as xr
 
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.files import read_sound
+from giblet.audio.metrics.scores import SEGMENT_SCORES
 from giblet.config.config import Config
 from giblet.errors import GibletError
 from giblet.film.modalities import MODALITIES
@@ -21,7 +22,13 @@ from giblet.report.extras import Extras, MusicResults
 from giblet.report.provenance import score_facts
 from giblet.report.run_record import git_commit, rule_times, versions, warnings_by_rules
 from giblet.report.scan_quality import WHOLE_BRAIN, BrainResults, shown_regions
-from giblet.report.segments import REFERENCE, matched_mel, matched_rows, score_segments
+from giblet.report.segments import (
+    REFERENCE,
+    matched_mel,
+    matched_rows,
+    saved_scores,
+    score_segments,
+)
 from giblet.report.tables import MATCHED
 from giblet.report.timeline import missing_volumes, scanned_table, timeline_table
 
@@ -138,7 +145,9 @@ def _with_film(extras: Extras, results: Path, config: Config, aligned: xr.Datase
     """All that a film adds; mel at the codec's bitrate is added to ``sounds``."""
     scored = list(sounds)
     rates = _add_matched(sounds, aligned) if REFERENCE in sounds else None
-    segments = score_segments(sounds, SAMPLE_RATE)
+    files = {one: results / "audio" / one / SEGMENT_SCORES for one in scored}
+    known = {o: saved_scores(load_table(f), o) for o, f in files.items() if f.is_file()}
+    segments = score_segments(sounds, SAMPLE_RATE, known)
     model = results / "model"
     return replace(
         extras,

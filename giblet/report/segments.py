@@ -7,16 +7,15 @@ import pandas as pd
 
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.mel import mel_spectrogram, mel_to_sound
-from giblet.audio.metrics.scores import SEGMENT_SECONDS, score_estimates, summarise
+from giblet.audio.metrics.scores import COMPARED, SEGMENT_SECONDS, score_estimates, summarise
 from giblet.audio.metrics.speech import segment_edges
-from giblet.audio.metrics.table import Metric, segment_metrics
+from giblet.audio.metrics.table import METRICS, SPEECH, Metric, segment_metrics
 from giblet.audio.quantized_mel import dequantize_mel, matched_settings, pack_levels, quantize_mel
 from giblet.report.tables import MATCHED
 from giblet.stats.permutation import n_sign_flips, sign_flip_p
 from giblet.timing import samples_duration
 
 REFERENCE = next(iter(FEATURE_TYPES))  # the others are compared with it
-COMPARED = ("codec", "stimulus", "brain")
 
 Sounds = Mapping[str, Mapping[str, np.ndarray]]
 Scores = dict[tuple[str, str], dict[str, np.ndarray]]  # (path, column) → metric → (n_segments,)
@@ -43,14 +42,40 @@ def matched_mel(
     return waveform, n_bits / seconds / 1000, levels.size / seconds
 
 
-def score_segments(sounds: Sounds, sample_rate: float, n_jobs: int = 1) -> Scores:
-    """Scores of the segments of ``COMPARED`` columns against the original of their feature type."""
+def score_segments(
+    sounds: Sounds,
+    sample_rate: float,
+    saved: Mapping[str, Scores] | None = None,
+    n_jobs: int = 1,
+) -> Scores:
+    """Scores of the segments of ``COMPARED`` columns against the original of their feature type.
+
+    ``saved``: those of `saved_scores`, by feature type. A column without them is scored.
+    """
     scores: Scores = {}
     for feature_type, columns in sounds.items():
+        known = (saved or {}).get(feature_type, {})
         names = [column for column in COMPARED if column in columns]
-        waves = [columns[name] for name in names]
+        missing = [name for name in names if (feature_type, name) not in known]
+        waves = [columns[name] for name in missing]
         scored = score_estimates(columns["original"], waves, sample_rate, SEGMENT_SECONDS, n_jobs)
-        scores |= {(feature_type, name): one for name, one in zip(names, scored, strict=True)}
+        made = {(feature_type, name): one for name, one in zip(missing, scored, strict=True)}
+        scores |= {key: (made | known)[key] for key in [(feature_type, name) for name in names]}
+    return scores
+
+
+def saved_scores(table: pd.DataFrame, feature_type: str) -> Scores:
+    """Scores from the rows of `giblet.evaluation.moments.segment_rows`.
+
+    Nothing of a column that lacks a metric: one that was installed since.
+    """
+    metrics, scores = {metric.name for metric in segment_metrics()}, {}
+    for column, rows in table.groupby("column"):
+        own = {m: one["value"].to_numpy(float) for m, one in rows.groupby("metric", sort=False)}
+        # of a metric of speech there are no rows where nothing is speech
+        absent = metrics - set(own)
+        if all(METRICS[name].applies_to == SPEECH for name in absent):
+            scores[feature_type, str(column)] = own | dict.fromkeys(absent, np.empty(0))
     return scores
 
 

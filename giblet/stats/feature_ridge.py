@@ -16,6 +16,7 @@ from giblet.stats.ridge_folds import FeatureRows, KernelRows, RidgeFold, RidgeRo
 
 _ROUNDING = 1e-7  # share of the largest power: float32 kernels do not resolve less
 _CORRELATED = 2.0  # TRs that count as one independent sample
+_ROWS_AT_ONCE, _TARGETS_AT_ONCE = 2000, 500  # of predictions: they stay in the cache
 _NEGLIGIBLE = 1e-3  # weight of a candidate beside the best
 
 
@@ -196,17 +197,32 @@ def _mapped(
 def _losses(
     mixed: Any, splits: Sequence[RidgeFold], alphas: np.ndarray, n_targets: int
 ) -> np.ndarray:
-    """Squared error of each penalty, the mean over folds: (n_alphas, n_targets)."""
+    """Squared error of each penalty, the mean over folds: (n_alphas, n_targets).
+
+    Test rows of several penalties are one matrix product. With many targets it maps training rows
+    to test rows, and the targets are turned for no mixture.
+    """
     arrays, backend = array_functions()
     total = np.zeros((len(alphas), n_targets))
     for split in splits:
         values, vectors, held = split.turned(mixed)
         values, vectors = (backend.asarray(part, dtype=held.dtype) for part in (values, vectors))
-        for part in parts(n_targets):
-            seen, target = split.projected(vectors, part), split.target(part)
-            constant = split.lost(part)
-            for loss, alpha in zip(total, alphas.tolist(), strict=True):
-                left = target - (held / (values + alpha)) @ seen
-                squares = arrays.einsum("rt,rt->t", left, left) + constant
-                loss[part] += backend.to_numpy(squares) / split.n_test / len(splits)
+        n_rows, few_rows = len(held), n_targets > len(alphas) * len(held)
+        together = max(1, _ROWS_AT_ONCE // max(1, n_rows))
+        groups = [slice(k, k + together) for k in range(0, len(alphas), together)]
+        maps = [_along(held, values, alphas[g]) @ vectors.T for g in groups] if few_rows else []
+        for part in parts(n_targets, _TARGETS_AT_ONCE):
+            seen = split.seen(part) if few_rows else split.projected(vectors, part)
+            target, constant = split.target(part), split.lost(part)
+            for k, group in enumerate(groups):
+                rows = maps[k] if few_rows else _along(held, values, alphas[group])
+                left = (rows @ seen).reshape(-1, n_rows, seen.shape[1])
+                left -= target
+                squares = arrays.einsum("art,art->at", left, left) + constant
+                total[group, part] += backend.to_numpy(squares) / split.n_test / len(splits)
     return total.astype(backend.to_numpy(held[:0]).dtype)
+
+
+def _along(held: Any, values: Any, alphas: np.ndarray) -> Any:
+    """Test rows of each penalty in turn, (n_alphas * n_rows, n)."""
+    return array_functions()[0].concatenate([held / (values + alpha) for alpha in alphas.tolist()])

@@ -31,6 +31,9 @@ class RidgeFold(Protocol):
     def projected(self, vectors: Any, part: Targets) -> Any:
         """Products of directions (n_products, n) with the targets in ``part``: (n, n_targets)."""
 
+    def seen(self, part: Targets) -> Any:
+        """What `projected` turns: (n_products, n_targets)."""
+
     def target(self, part: slice) -> Any:
         """Of test rows, minus the training mean: (n_test, n_targets)."""
 
@@ -74,7 +77,10 @@ class _FeatureFold:
         return values.clip(0), vectors, self.held @ _like(vectors, self.held)
 
     def projected(self, vectors: Any, part: Targets) -> Any:
-        return vectors.T @ _like(self.cross[:, part], vectors)
+        return vectors.T @ _like(self.seen(part), vectors)
+
+    def seen(self, part: Targets) -> Any:
+        return self.cross[:, part]
 
     def target(self, part: slice) -> Any:
         return self.own[:, part]
@@ -132,7 +138,10 @@ class _KernelFold:
         return values.clip(0), vectors, held @ vectors
 
     def projected(self, vectors: Any, part: Targets) -> Any:
-        return vectors.T @ (self._y[:, part][self._train] - self._level[part])
+        return vectors.T @ self.seen(part)
+
+    def seen(self, part: Targets) -> Any:
+        return self._y[:, part][self._train] - self._level[part]
 
     def target(self, part: slice) -> Any:
         return self._y[:, part][self._test] - self._level[part]

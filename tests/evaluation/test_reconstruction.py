@@ -107,7 +107,7 @@ def _run(film_file, folder, use_encodec, has_bold, framing, region):
     film_sound = read_sound(film_file, processor.sample_rate)
     model, options = trained.autoencoder, (DecodingConfig(region=region), 0, REGIONS)
     arrays = aligned, data, model, processor, film_sound
-    sounds, rows, compared, by_subject, _nulls = reconstruct(*arrays, *options)
+    sounds, rows, compared, by_subject, _nulls, _segments = reconstruct(*arrays, *options)
     assert bool(by_subject) == has_bold
     assert [row["metric"] for row in compared] == ([] if scans is None else COMPARED[use_encodec])
     table = score_table(processor.encoding_mode, rows)
@@ -125,8 +125,7 @@ def test_every_column_is_the_sound_of_what_was_decoded_for_it(film_file, monkeyp
     monkeypatch.setattr(reconstruction, "decoded_stretch", lambda features, *_: features)
     for name in ("identify_sounds", "_encoding_rows"):
         monkeypatch.setattr(reconstruction, name, lambda *_: [])
-    for name in ("sound_scores", "shifted_sound_scores"):
-        monkeypatch.setattr(reconstruction, name, lambda *_: {})
+    monkeypatch.setattr(reconstruction, "scores_and_nulls", lambda *_: ({}, {}))
     rng = np.random.default_rng(0)
     processor = AudioProcessor(use_encodec=False, t_r=T_R, mel=QUICK_MEL)
     features, _ = processor.audio_to_features(film_file)

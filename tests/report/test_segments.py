@@ -1,8 +1,13 @@
 """Codes against mel segment by segment."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from giblet.audio.metrics.table import METRICS, segment_metrics
+from giblet.evaluation.moments import segment_rows
+from giblet.io.tables import load_table, save_table
+from giblet.report import segments
 from giblet.report.compare import difference_tables
 from giblet.report.extras import share_equal, usage
 from giblet.report.segments import (
@@ -11,6 +16,7 @@ from giblet.report.segments import (
     moments,
     paired_differences,
     paired_metrics,
+    saved_scores,
     score_segments,
 )
 
@@ -53,6 +59,32 @@ def test_mel_at_a_bitrate_spends_no_more_and_loses_something():
     assert kbps == pytest.approx(values * 4 / 1000, rel=1e-3)  # 4 bits a value
     scores = score_segments({MATCHED: {"original": sweep, "codec": waveform}}, RATE)
     assert scores[MATCHED, "codec"]["log_mel_db"][0] > 0.5
+
+
+def test_scores_that_were_saved_are_not_computed_again(tmp_path, monkeypatch):
+    names = [metric.name for metric in segment_metrics() if metric.name != "pesq_wb"]
+    first, second = np.array([0.25, np.nan]), np.array([9.0, 9.0])  # of two people
+    moments = {(c, m): np.stack([first, second]) for c in ("codec", "brain") for m in names}
+    moments |= {("brain_mean", "stoi"): first[None], ("brain", "code_accuracy"): first[None]}
+    save_table(pd.DataFrame(segment_rows(moments)), tmp_path / "segments.tsv")
+    saved = {"mel": saved_scores(load_table(tmp_path / "segments.tsv"), "mel")}
+    asked = []
+
+    def score(original, waves, *_):
+        asked.extend(waves)
+        return [{"stoi": np.zeros(1)} for _ in waves]
+
+    monkeypatch.setattr(segments, "score_estimates", score)
+    sounds = {"original": np.zeros(9), "codec": np.ones(9), "stimulus": np.full(9, 2.0)}
+    scores = score_segments({"mel": sounds}, RATE, saved)
+    assert [wave[0] for wave in asked] == [2.0]  # nothing of it was saved
+    assert list(scores) == [("mel", "codec"), ("mel", "stimulus")]
+    np.testing.assert_array_equal(scores["mel", "codec"]["stoi"], first)
+    assert len(scores["mel", "codec"]["pesq_wb"]) == 0  # nothing is speech
+    monkeypatch.setattr(
+        segments, "segment_metrics", lambda: [*segment_metrics(), METRICS["visqol"]]
+    )
+    assert saved_scores(load_table(tmp_path / "segments.tsv"), "mel") == {}  # scored again
 
 
 def test_moments_are_ranked_by_stoi_and_never_by_what_failed():

@@ -39,6 +39,8 @@ class Metric:
         What one score by moment is of: ``TRS``, ``CLIPS`` or ``SEGMENTS``.
     function
         Of sound: pairs of segments (reference, estimate) → one score each, NaN for none.
+    in_child
+        Whether its function waits for a process of its own.
     scores_silence
         Whether there is a score where one of a pair is silent.
     average
@@ -77,6 +79,7 @@ class Metric:
     counted: str = ""
     moment: str = ""
     function: Callable[[Sequence[Pair]], Sequence[float]] | None = None
+    in_child: bool = False
     scores_silence: bool = False
     average: Callable = np.mean
     unscored: str = ""

@@ -4,8 +4,9 @@ Segments are scored one by one, then averaged, with a bootstrap interval. A segm
 scored is counted, never given a number.
 """
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextvars import copy_context
 from itertools import compress, pairwise
 from multiprocessing import get_context
 
@@ -17,11 +18,13 @@ from giblet.audio.metrics.metric import Pair
 from giblet.audio.metrics.segment import Segment
 from giblet.audio.metrics.speech import segment_edges
 from giblet.audio.metrics.speech_models import current_models, use_models
-from giblet.audio.metrics.table import SPEECH, Metric, metric_of, segment_metrics
+from giblet.audio.metrics.table import METRICS, SPEECH, Metric, metric_of, segment_metrics
 from giblet.io.validation import check_waveform
 from giblet.log import progress
 
 SEGMENT_SECONDS = 8.0  # PESQ wants 8 to 10 s
+# columns in which feature types are compared segment by segment, and the table of their scores
+COMPARED, SEGMENT_SCORES = ("codec", "stimulus", "brain"), "segments.tsv"
 
 _PAIRS_PER_TASK = 24  # of segments: about 5 s of work for one process
 
@@ -154,12 +157,29 @@ def _scores_of(
     with threadpool_limits(1, user_api="blas"):
         every = [[Segment(sound, sample_rate, mel_floor) for sound in each] for each in segments]
         speech = [each for each in every if each[0].is_speech]
-        tables = {}
+        pairs = {}
         for metric in segment_metrics():
             rows = speech if metric.applies_to == SPEECH else every
-            pairs = [(reference, estimate) for reference, *others in rows for estimate in others]
-            tables[metric.name] = score_pairs(metric, pairs).reshape(len(rows), len(every[0]) - 1).T
-    return tables
+            pairs[metric.name] = [(truth, own) for truth, *others in rows for own in others]
+        n = len(every[0]) - 1
+        return {name: s.reshape(len(s) // n, n).T for name, s in score_metrics(pairs).items()}
+
+
+def score_metrics(pairs: Mapping[str, Sequence[Pair]]) -> dict[str, np.ndarray]:
+    """`score_pairs` of each metric's pairs, by its name.
+
+    Metrics with a process of their own are computed beside the others: nobody waits for them.
+    """
+    asked = {name: METRICS[name] for name in pairs}
+    beside = [name for name, metric in asked.items() if metric.in_child]
+    with ThreadPoolExecutor(max(1, len(beside))) as threads:
+        waiting = {
+            name: threads.submit(copy_context().run, score_pairs, asked[name], pairs[name])
+            for name in beside
+        }
+        scores = {n: score_pairs(m, pairs[n]) for n, m in asked.items() if n not in waiting}
+        scores |= {name: one.result() for name, one in waiting.items()}
+    return {name: scores[name] for name in pairs}
 
 
 def score_pairs(metric: Metric, pairs: Sequence[Pair]) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 
 from giblet.audio.metrics.distances import envelopes, log_mel_db, resampled_for_stoi
 from giblet.audio.metrics.speech import SPEECH_RATE_HZ, has_signal, speech_share
+from giblet.audio.metrics.stoi import StoiReference
 from giblet.audio.metrics.visqol import VISQOL_RATE_HZ
 from giblet.audio.metrics.voice import Voice, centroids_hz, voice_of
 
@@ -47,6 +48,10 @@ class Segment:
     @cached_property
     def for_stoi(self) -> np.ndarray:
         return resampled_for_stoi(self.waveform, self.sample_rate)
+
+    @cached_property
+    def stoi_reference(self) -> StoiReference:
+        return StoiReference(self.for_stoi)
 
     @cached_property
     def envelopes(self) -> np.ndarray:

@@ -9,11 +9,9 @@ from importlib.util import find_spec
 import numpy as np
 
 from giblet.audio.metrics.distances import (
-    STOI_RATE_HZ,
     lag_ms,
     log_mel_distance_db,
     si_sdr_db,
-    stoi,
 )
 from giblet.audio.metrics.metric import (
     BOLD,
@@ -52,6 +50,7 @@ METRICS = {
             counted=SPEECH_SEGMENTS,
             moment=SEGMENTS,
             function=lambda pairs: pesq_scores([(r.at_16k, e.at_16k) for r, e in pairs]),
+            in_child=True,
             unscored="silence, or PESQ found no speech",
             compared=True,
             n_shifts=1,
@@ -70,9 +69,7 @@ METRICS = {
             best=1,
             counted=SEGMENTS,
             moment=SEGMENTS,
-            function=per_pair(
-                lambda r, e: stoi(r.for_stoi, e.for_stoi, STOI_RATE_HZ, extended=False)
-            ),
+            function=per_pair(lambda r, e: r.stoi_reference.stoi(e.for_stoi)),
             unscored="silence, or too short",
             compared=True,
             of_lesions=True,
@@ -93,9 +90,7 @@ METRICS = {
             best=1,
             counted=SEGMENTS,
             moment=SEGMENTS,
-            function=per_pair(
-                lambda r, e: stoi(r.for_stoi, e.for_stoi, STOI_RATE_HZ, extended=True)
-            ),
+            function=per_pair(lambda r, e: r.stoi_reference.extended_stoi(e.for_stoi)),
             n_shifts=1,
             unscored="silence, or too short",
         ),
@@ -161,6 +156,7 @@ METRICS = {
             counted=SEGMENTS,
             moment=SEGMENTS,
             function=lambda pairs: visqol_scores([(r.at_48k, e.at_48k) for r, e in pairs]),
+            in_child=True,
             n_shifts=1,
             needs="visqol",
             unscored="silence, or too short",

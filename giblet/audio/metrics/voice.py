@@ -1,6 +1,7 @@
 """Pitch, harmonics-to-noise ratio and spectral centroid of sounds, frame by frame; their errors."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
@@ -64,8 +65,20 @@ def voice_of(waveform: np.ndarray) -> Voice:
 def _autocorrelation(frames: np.ndarray, n_lags: int) -> np.ndarray:
     """(n_frames, n_samples) → (n_frames, n_lags), at ``_FINER`` lags a sample."""
     n_samples = 2 * frames.shape[1]
-    power = np.abs(np.fft.rfft(frames, n_samples, axis=1)) ** 2
-    return np.fft.irfft(power, _FINER * n_samples, axis=1)[:, :n_lags]
+    spectrum = np.fft.rfft(frames, n_samples, axis=1)
+    return (spectrum.real**2 + spectrum.imag**2) @ _cosines(n_samples, n_lags)
+
+
+@cache
+def _cosines(n_samples: int, n_lags: int) -> np.ndarray:
+    """Inverse Fourier transform of powers (1 + n_samples // 2,) at the first lags alone.
+
+    They are an eighth of the lags, and a matrix product takes a third of a whole transform's time.
+    """
+    rates = np.arange(1 + n_samples // 2)
+    n_all = _FINER * n_samples
+    waves = np.cos(2 * np.pi / n_all * (np.outer(rates, np.arange(n_lags)) % n_all))
+    return waves * (np.where(rates == 0, 1.0, 2.0)[:, None] / n_all)
 
 
 def f0_error_cents(reference: Voice, estimate: Voice) -> float:

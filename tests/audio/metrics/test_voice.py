@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from giblet.audio.metrics import voice
 from giblet.audio.metrics.scores import score_pairs
 from giblet.audio.metrics.segment import Segment
 from giblet.audio.metrics.table import METRICS
@@ -87,3 +88,10 @@ def test_the_table_scores_a_copy_with_no_error_and_silence_with_none():
         scores = score_pairs(METRICS[name], [(tone, tone), (tone, silent)])
         assert scores[0] == 0
         assert np.isnan(scores[1])
+
+
+def test_autocorrelation_is_the_inverse_transform_of_power(rng):
+    frames = rng.standard_normal((3, 960))
+    power = np.abs(np.fft.rfft(frames, 1920, axis=1)) ** 2
+    expected = np.fft.irfft(power, 4 * 1920, axis=1)[:, :855]
+    np.testing.assert_allclose(voice._autocorrelation(frames, 855), expected, atol=1e-9)
