@@ -30,6 +30,8 @@ from giblet.errors import GibletError
 from giblet.film.modalities import MODALITIES, Modality, beside_sound
 from giblet.film.networks import TextEncoder
 
+_TRS_AT_ONCE = 32  # whose sound is decoded together, to save memory
+
 
 class Autoencoder(SavedModel, nn.Module):
     """Film → bottleneck → film and BOLD.
@@ -141,6 +143,7 @@ class Autoencoder(SavedModel, nn.Module):
                 kernel,
                 config.readout_rank,
                 config.learn_hrf,
+                sum(self._decoded_widths().values()),
             )
 
     def _audio_decoder(self, n_bottleneck: int) -> nn.Module:
@@ -203,7 +206,34 @@ class Autoencoder(SavedModel, nn.Module):
     def predict_bold(self, bottleneck: torch.Tensor) -> torch.Tensor:
         """Bottlenecks of TRs in a row (windows, n_trs, bottleneck_dim) to BOLD (windows,
         n_subjects, n_trs, n_voxels)."""
-        return self.decoders["bold"](self.join.slow(bottleneck))
+        return self.decoders["bold"](self.slow(bottleneck))
+
+    def slow(self, bottleneck: torch.Tensor) -> torch.Tensor:
+        """What BOLD is read from, of bottlenecks (..., bottleneck_dim): (..., slow_dim).
+
+        The join's slow part. Then, where sound is decoded to latents of a codec, the means over a
+        TR of the magnitudes of these latents, and of the latents. A slot holds levels only
+        implicitly: few TRs are not enough to read them linearly.
+        """
+        parts = [self.join.slow(bottleneck)]
+        if self._decoded_widths():
+            decoder, flat = self.decoders["audio"], bottleneck.flatten(0, -2)
+            means = []
+            for some in flat.split(_TRS_AT_ONCE):
+                latents = decoder.head.latents(decoder.features(some))
+                means.append(torch.cat([latents.abs().mean(1), latents.mean(1)], dim=-1))
+            parts.append(torch.cat(means).unflatten(0, bottleneck.shape[:-1]))
+        return torch.cat(parts, dim=-1)
+
+    @property
+    def slow_widths(self) -> dict[str, int]:
+        """Band → its features in `slow`, in their order."""
+        return self.join.slow_widths | self._decoded_widths()
+
+    def _decoded_widths(self) -> dict[str, int]:
+        if not isinstance(getattr(self.decoders["audio"], "head", None), GeometricHead):
+            return {}
+        return dict.fromkeys(("decoded_levels", "decoded_latents"), self.shapes.codebook_dim)
 
     def decode_audio(self, bottleneck: Any) -> Any:
         """Features of sound, as the audio path has them: int32 codes, or mel in dB.

@@ -16,13 +16,13 @@ _N_MIXTURES = 10  # of bands that ridge tries
 def fit_readout(autoencoder: Autoencoder, data: FilmData, seed: int = 0) -> None:
     """Replace the read-outs of an autoencoder by those that ridge finds on training TRs.
 
-    A penalty for each band of the bottleneck and voxel (`giblet.stats.banded_weights`), subject by
-    subject. What ridge predicts for all of them is then reduced to the components that they share
-    best (`reduce_rank`).
+    A penalty for each band of `Autoencoder.slow` and voxel (`giblet.stats.banded_weights`), subject
+    by subject. What ridge predicts for all of them is then reduced to the components that they
+    share best (`reduce_rank`).
     """
     decoder, train = autoencoder.decoders["bold"], data.where("train")
     slow = blurred_bottlenecks(autoencoder, bottlenecks(autoencoder, data), data.run)[train]
-    ends = list(accumulate(autoencoder.join.slow_widths.values()))
+    ends = list(accumulate(autoencoder.slow_widths.values()))
     bands = np.split(slow.astype(np.float64), ends[:-1], axis=1)
     fitted = [
         banded_weights(bands, bold[train], n_iter=_N_MIXTURES, seed=seed)
@@ -32,7 +32,9 @@ def fit_readout(autoencoder: Autoencoder, data: FilmData, seed: int = 0) -> None
     components, readouts = reduce_rank(weights, slow, decoder.components.out_features)
     n_subjects = len(decoder.readouts)
     with torch.no_grad():
-        decoder.components.weight.copy_(torch.from_numpy(components.T))
+        n_trained = decoder.components.in_features
+        decoder.components.weight.copy_(torch.from_numpy(components[:n_trained].T))
+        decoder.decoded.copy_(torch.from_numpy(components[n_trained:].T))
         parts = zip(np.split(readouts, n_subjects, 1), np.split(offsets, n_subjects), strict=True)
         for readout, (weight, offset) in zip(decoder.readouts, parts, strict=True):
             readout.weight.copy_(torch.from_numpy(weight.T))

@@ -92,6 +92,9 @@ class BoldDecoder(nn.Module):
         Weight of the bottleneck ``k`` TRs ago; see ``giblet.alignment.hrf.tr_kernel``.
     learn_kernel
         Learn it from there on (a finite impulse response, one for all components).
+    n_decoded
+        Features behind the others, of the decoded sound. Training ignores them; `fit_readout` sets
+        their weights, ``decoded`` (rank, n_decoded), which are 0 before.
     """
 
     def __init__(
@@ -102,19 +105,31 @@ class BoldDecoder(nn.Module):
         kernel,
         rank: int = 64,
         learn_kernel: bool = False,
+        n_decoded: int = 0,
     ):
         super().__init__()
         self.subjects = list(subjects)
         kernel = torch.as_tensor(kernel, dtype=torch.float32)
         self.kernel = nn.Parameter(kernel, requires_grad=learn_kernel)
         self.components = nn.Linear(n_features, rank, bias=False)
+        self.register_buffer("decoded", torch.zeros(rank, n_decoded))
+        self.register_load_state_dict_pre_hook(_without_decoded)
         self.readouts = nn.ModuleList(nn.Linear(rank, n_voxels) for _ in self.subjects)
 
     def forward(self, slow: torch.Tensor) -> torch.Tensor:
-        """(windows, n_trs, n_features) → (windows, subjects, n_trs, n_voxels)."""
-        components = self.components(slow)  # (windows, n_trs, rank)
+        """(windows, n_trs, n_features), or with n_decoded more → (windows, subjects, n_trs,
+        n_voxels)."""
+        n_features = self.components.in_features
+        components = self.components(slow[..., :n_features])  # (windows, n_trs, rank)
+        if slow.shape[-1] > n_features:
+            components = components + functional.linear(slow[..., n_features:], self.decoded)
         blurred = convolve_causally(components, self.kernel)
         return torch.stack([readout(blurred) for readout in self.readouts], dim=1)
+
+
+def _without_decoded(module: nn.Module, state: dict, prefix: str, *_rest) -> None:
+    """Models of before, whose read-out has no weights of the decoded sound: they are 0."""
+    state.setdefault(f"{prefix}decoded", torch.zeros_like(module.decoded))
 
 
 def convolve_causally(series: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:

@@ -31,9 +31,10 @@ def predict_bold(autoencoder: Autoencoder, bottleneck: np.ndarray, runs: np.ndar
 def blurred_bottlenecks(
     autoencoder: Autoencoder, bottleneck: np.ndarray, runs: np.ndarray
 ) -> np.ndarray:
-    """Bottlenecks (n_trs, bottleneck_dim) as BOLD follows them, (n_trs, slow_dim): the slow part
-    of them, through the read-out's HRF, which starts from zero in each run."""
-    kernel, slow = autoencoder.decoders["bold"].kernel, autoencoder.join.slow
+    """Bottlenecks (n_trs, bottleneck_dim) as BOLD follows them, (n_trs, slow_dim): what BOLD is
+    read from (`Autoencoder.slow`), through the read-out's HRF, which starts from zero in each
+    run."""
+    kernel, slow = autoencoder.decoders["bold"].kernel, autoencoder.slow
     parts = [slow(torch.from_numpy(part)[None]) for part in _by_run(bottleneck, runs)]
     return torch.cat([convolve_causally(part, kernel)[0] for part in parts]).numpy()
 

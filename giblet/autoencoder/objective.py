@@ -207,7 +207,7 @@ class Objective(nn.Module):
         """BOLD is compared where the window holds all that the HRF reaches back to."""
         decoder = model.decoders["bold"]
         first = 0 if window["begins_run"] else min(len(decoder.kernel), len(bottleneck)) - 1
-        predicted = model.predict_bold(bottleneck[None])[0]  # (n_subjects, n_trs, n_voxels)
+        predicted = decoder(model.join.slow(bottleneck[None]))[0]  # (n_subjects, n_trs, n_voxels)
         return masked_mse(predicted[:, first:], window["bold"][:, first:])
 
 

@@ -139,7 +139,7 @@ def identify_bottlenecks(
             ((joined, clips), CLIPS, decoding.clip_seconds),
         ):
             what = (BOTTLENECK, moment)
-            rows += _identify(scored, column, *pairs, what, seconds, decoding, seed)
+            rows += identify_moments(scored, column, *pairs, what, seconds, decoding, seed)
         rows.append(score_row(column, "bottleneck_r", _mean_r(guesses, truth), seed))
         if column in NULLS and len(shifts := null_shifts(len(truth), t_r, seed)):
             shifted = [_mean_r([np.roll(g, k, axis=0) for g in guesses], truth) for k in shifts]
@@ -152,7 +152,7 @@ def _mean_r(guesses: Sequence[np.ndarray], truth: np.ndarray) -> np.ndarray:
     return np.array([np.nanmean(correlation(guess, truth)) for guess in guesses])
 
 
-def _identify(
+def identify_moments(
     scored: Scored,
     column: str,
     guesses: Sequence[np.ndarray],
@@ -164,13 +164,13 @@ def _identify(
 ) -> list[dict]:
     """Adds every `identification_metrics` of ``what`` to ``scored``, of the brain the null's, too.
 
-    ``guesses``, one a subject, and ``truth`` are (n_moments, n_features). Of clips, which are
-    nearly independent, columns decoded from BOLD get a null of permutations. Rows of p-values,
-    where the table of metrics has one.
+    ``guesses`` and ``truth`` as of `add_identification`. Of clips, which are nearly independent,
+    columns decoded from BOLD get a null of permutations. Rows of p-values, where the table of
+    metrics has one.
     """
-    rows, shifts = [], null_shifts(len(truth), moment_seconds, seed)
+    rows, shifts = [], null_shifts(truth.shape[-2], moment_seconds, seed)
     for metric in identification_metrics(*what):
-        if len(truth) < metric.n_way:
+        if truth.shape[-2] < metric.n_way:
             continue
         tested = add_identification(scored, column, metric, guesses, truth, shifts)
         if metric.moment == CLIPS and column in (*NULLS, NEAREST):
@@ -194,10 +194,13 @@ def add_identification(
 ) -> dict[str, np.ndarray]:
     """Add identification by one metric to ``scored``, of the brain the null of ``shifts``, too.
 
-    ``guesses``, one a subject, and ``truth`` are (n_moments, n_features). Returns the shares
-    (n_guesses, n_moments, n_moments) of the column, and of the brain's null, by column.
+    ``guesses``, one a subject, and ``truth`` are (n_moments, n_features); ``truth`` may have one a
+    subject, (n_subjects, n_moments, n_features). Returns the shares (n_guesses, n_moments,
+    n_moments) of the column, and of the brain's null, by column.
     """
-    shares = np.stack([identification_shares(g, truth, metric.n_way) for g in guesses])
+    truths = truth if truth.ndim == 3 else [truth] * len(guesses)
+    pairs = zip(guesses, truths, strict=True)
+    shares = np.stack([identification_shares(g, t, metric.n_way) for g, t in pairs])
     scored.add(column, metric.name, shares.diagonal(axis1=1, axis2=2))
     tested = {column: shares}
     if null := NULLS.get(column):
@@ -249,7 +252,7 @@ def identify_sounds(
             continue
         clips = [sound_clips(wave, sample_rate, data, clip_trs) for wave in waves]
         what, seconds = (SOUND_CLIPS, CLIPS), decoding.clip_seconds
-        _identify(scored, column, clips, truth, what, seconds, decoding, seed)
+        identify_moments(scored, column, clips, truth, what, seconds, decoding, seed)
 
 
 def sound_clips(

@@ -11,6 +11,7 @@ from giblet.audio.processor import AudioProcessor
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks, predict_bold
 from giblet.config.sections import DecodingConfig, ScanConfig
+from giblet.evaluation.bold_identification import identify_by_bold
 from giblet.evaluation.brain_scores import (
     Regions,
     decode_brains,
@@ -98,7 +99,10 @@ def reconstruct(
         rows += identify_bottlenecks(scored, brain, code, data, t_r, decoding, seed)
         if processor.use_encodec:
             score_decoded_codes(scored, brain, autoencoder, data, t_r, seed)
-        rows += _encoding_rows(aligned, code, data, autoencoder, seed)
+        predicted = predict_bold(autoencoder, code, data.run)[:, test]
+        rows += _encoding_rows(aligned, predicted, data, seed)
+        options = (t_r, decoding, scan or ScanConfig(), seed, regions)
+        rows += identify_by_bold(scored, predicted, data, *options)
         brain[SHUFFLED] = brain[SHUFFLED][:1]  # to listen to; the null's scores are the brain's
         for column, values in progress(brain.items(), "decoding", "columns"):
             to_sound = (lambda nearest: sound(audio[nearest])) if column == NEAREST else decoded
@@ -120,10 +124,11 @@ def reconstruct(
 
 
 def _encoding_rows(
-    aligned: xr.Dataset, code: np.ndarray, data: FilmData, autoencoder: Autoencoder, seed: int
+    aligned: xr.Dataset, by_bottleneck: np.ndarray, data: FilmData, seed: int
 ) -> list[dict]:
-    """Scores of predicted BOLD of test TRs: by the bottleneck, by linear baselines from the film,
-    and the noise ceiling (its lower bound), which no model of the film can exceed by much."""
+    """Scores of predicted BOLD of test TRs: by the bottleneck (n_subjects, n_test, n_voxels), by
+    linear baselines from the film, and the noise ceiling (its lower bound), which no model of the
+    film can exceed by much."""
     train, test = data.where("train"), data.where("test")
     measured, film = data.bold.numpy(), aligned["regressors"].values
     ends = np.flatnonzero(np.diff(aligned["band"].values)) + 1
@@ -135,7 +140,7 @@ def _encoding_rows(
 
     pairs = list(zip(film, measured, strict=True))
     predicted = {
-        "encoding": predict_bold(autoencoder, code, data.run)[:, test],
+        "encoding": by_bottleneck,
         "encoding_ridge": np.stack([ridge_encoding(x, bold, train, test) for x, bold in pairs]),
         "encoding_banded": np.stack([banded(x, bold) for x, bold in pairs]),
     }

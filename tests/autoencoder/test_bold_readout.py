@@ -87,3 +87,55 @@ def test_brains_that_follow_the_bottleneck_are_predicted_and_test_trs_play_no_pa
     altered[:, test] = 0
     fit_readout(model, dataclasses.replace(data, bold=altered))
     np.testing.assert_array_equal(predict_bold(model, code, data.run), predicted)
+
+
+def decoded_latents(model, code):
+    with torch.inference_mode():
+        decoder = model.decoders["audio"]
+        return decoder.head.latents(decoder.features(torch.from_numpy(code))).numpy()
+
+
+def test_bold_is_read_from_the_levels_of_the_decoded_sound_too(make_data, noise):
+    model, data = make_model(SLOTS, 2 * N_VOXELS), make_data(noise)
+    code = bottlenecks(model, data)
+    latents = decoded_latents(model, code)  # (n_trs, n_frames, codebook_dim)
+    with torch.inference_mode():
+        slow = model.slow(torch.from_numpy(code[None]))[0].numpy()
+    dims = list(model.slow_widths.values())
+    assert slow.shape == (N_TRS, sum(dims))
+    levels, means = np.split(slow[:, sum(dims[:-2]) :], 2, axis=1)
+    np.testing.assert_allclose(levels, np.abs(latents).mean(axis=1), atol=1e-6)
+    np.testing.assert_allclose(means, latents.mean(axis=1), atol=1e-6)
+    assert list(flat_classifier().slow_widths) == ["all"]
+
+
+def flat_classifier():
+    return make_model(FLAT.model_copy(update={"code_head": "classifier"}), 2)
+
+
+def test_levels_that_the_slots_hold_only_implicitly_are_predicted(make_data, noise, rng):
+    model, blank = make_model(SLOTS, 2 * N_VOXELS), make_data(noise)
+    code, train, test = bottlenecks(model, blank), blank.where("train"), blank.where("test")
+    width = model.slow_widths["decoded_levels"]
+    slow = blurred_bottlenecks(model, code, blank.run)
+    levels = slow[:, -2 * width : -width]
+    answers = (levels - levels[train].mean(axis=0)) @ rng.standard_normal((width, N_VOXELS))
+    data = make_data(answers / answers[train].std(axis=0) + 0.05 * noise)
+    fit_readout(model, data)
+    predicted = predict_bold(model, code, data.run)
+    for bold, said in zip(data.bold.numpy(), predicted, strict=True):
+        weights, offsets = banded_weights([slow[train, : -2 * width]], bold[train])
+        without = slow[:, : -2 * width] @ weights + offsets
+        r = [np.mean(correlation(one[test], bold[test])) for one in (said, without)]
+        assert r[0] > r[1] + 0.1
+
+
+def test_a_model_of_before_predicts_as_it_did(make_data, noise):
+    model, data = make_model(SLOTS, 4), make_data(noise)
+    code = bottlenecks(model, data)
+    predicted = predict_bold(model, code, data.run)  # before any fit nothing is read of them
+    state = {k: v.clone() for k, v in model.state_dict().items() if not k.endswith("bold.decoded")}
+    fit_readout(model, data)
+    assert np.abs(predict_bold(model, code, data.run) - predicted).max() > 1e-3
+    model.load_state_dict(state)
+    np.testing.assert_allclose(predict_bold(model, code, data.run), predicted, atol=1e-6)

@@ -7,7 +7,7 @@ from scipy.stats import permutation_test
 from giblet.audio.metrics.identify import identification_shares_p, permuted_shares
 from giblet.audio.metrics.table import BOTTLENECK, CLIPS, TRS
 from giblet.config.sections import DecodingConfig
-from giblet.evaluation.brain_scores import _identify
+from giblet.evaluation.brain_scores import identify_moments
 from giblet.evaluation.moments import Scored
 from giblet.evaluation.permuted_clips import PERMUTED, null_rows, null_table
 
@@ -50,10 +50,10 @@ def test_there_is_a_null_of_clips_and_none_of_trs_and_p_is_that_of_the_table(rng
     guesses = [truth + rng.standard_normal((12, 5)) for _ in range(2)]
     decoding = DecodingConfig(n_permutations=99)
     for what in ((BOTTLENECK, CLIPS), (BOTTLENECK, TRS)):
-        rows = _identify(scored, "brain", guesses, truth, what, 8.0, decoding, seed=0)
+        rows = identify_moments(scored, "brain", guesses, truth, what, 8.0, decoding, seed=0)
         if what[1] == CLIPS:
             in_table = {row["column"]: row["value"] for row in rows}
-    _identify(scored, "stimulus", guesses, truth, (BOTTLENECK, CLIPS), 8.0, decoding, seed=0)
+    identify_moments(scored, "stimulus", guesses, truth, (BOTTLENECK, CLIPS), 8.0, decoding, seed=0)
     assert list(scored.permuted) == [KEY]
     table = null_table("mel", list(null_rows(scored.moments, scored.permuted)))
     assert list(table) == PERMUTED

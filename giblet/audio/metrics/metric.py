@@ -11,6 +11,7 @@ HIGHER, LOWER = "higher", "lower"
 # What a metric applies to.
 SPEECH, SOUND, SOUND_CLIPS = "segments with speech", "segments of sound", "clips of decoded sound"
 BOTTLENECK, CODES, BOLD, FEATURES = "bottleneck", "codes", "BOLD", "features of sound"
+BOLD_CLIPS = "clips of BOLD"
 TRS, CLIPS, SEGMENTS, SUBJECTS = "TRs", "clips", "segments", "subjects"
 SPEECH_SEGMENTS = "speech segments"
 
@@ -28,7 +29,8 @@ class Metric:
     decimals
         As printed.
     applies_to
-        ``SPEECH``, ``SOUND``, ``BOTTLENECK``, ``SOUND_CLIPS``, ``CODES``, ``BOLD``, ``FEATURES``.
+        ``SPEECH``, ``SOUND``, ``BOTTLENECK``, ``SOUND_CLIPS``, ``CODES``, ``BOLD``, ``BOLD_CLIPS``,
+        ``FEATURES``.
     direction
         ``HIGHER`` or ``LOWER`` is better; empty where neither is.
     lowest, best, chance

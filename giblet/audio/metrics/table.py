@@ -15,6 +15,7 @@ from giblet.audio.metrics.distances import (
 )
 from giblet.audio.metrics.metric import (
     BOLD,
+    BOLD_CLIPS,
     BOTTLENECK,
     CLIPS,
     CODES,
@@ -289,6 +290,25 @@ METRICS = {
             n_way=10,
         ),
         Metric(
+            name="identification_bold_10way",
+            label="Identified by predicted BOLD, 10-way",
+            applies_to=BOLD_CLIPS,
+            direction=HIGHER,
+            best=1,
+            chance=1 / 10,
+            counted=CLIPS,
+            moment=CLIPS,
+            n_way=10,
+        ),
+        Metric(
+            name="identification_bold_10way_p",
+            label="Identified by predicted BOLD, 10-way: p",
+            decimals=4,
+            applies_to=BOLD_CLIPS,
+            direction=LOWER,
+            note="permutation test; at least 1/(1 + permutations)",
+        ),
+        Metric(
             name="bottleneck_r",
             label="Bottleneck correlation r",
             applies_to=BOTTLENECK,
@@ -355,7 +375,8 @@ def segment_metrics() -> list[Metric]:
 
 
 def identification_metrics(applies_to: str, moment: str) -> list[Metric]:
-    """The metrics that identify moments (``TRS``, ``CLIPS``) by ``BOTTLENECK`` or ``SOUND_CLIPS``.
+    """The metrics that identify moments (``TRS``, ``CLIPS``) by ``BOTTLENECK``, ``SOUND_CLIPS`` or
+    ``BOLD_CLIPS``.
 
     >>> [metric.n_way for metric in identification_metrics(SOUND_CLIPS, CLIPS)]
     [2, 10]
