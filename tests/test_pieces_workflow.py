@@ -49,7 +49,7 @@ def test_a_table_of_scores_adds_the_rules_of_a_score(folder):
 
 
 @pytest.mark.slow
-def test_whole_pieces_are_held_out_decoded_and_exported(folder):
+def test_whole_pieces_are_held_out_and_decoded(folder):
     done = snakemake(folder, "reconstruct_score", **SETTINGS)
     assert done.returncode == 0, done.stdout
     results = folder / "results" / "tiny"
