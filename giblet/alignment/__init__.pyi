@@ -39,6 +39,7 @@ from .lag import (
 from .regressors import (
     film_regressors as film_regressors,
     regress as regress,
+    slow_drifts as slow_drifts,
 )
 from .showings import (
     shown_by_run as shown_by_run,

@@ -128,16 +128,16 @@ def estimate_lag(
     _check_lengths(bold, film_time, run, samples_duration(len(heard[0]), rate_hz))
     shifts = _STEP * np.arange(-round(max_lag / _STEP), round(max_lag / _STEP) + 1)
     n_bands, both = heard[0].shape[1], (len(adaptations), len(shifts))
-    by_both = np.empty((*both, n_bands, len(film_time)), dtype=np.float32)
+    responses = np.empty((*both, n_bands, len(film_time)), dtype=np.float32)
     centred = np.empty(bold.shape, dtype=np.float32)
     for here in (run == label for label in np.unique(run)):
         drifts = slow_drifts(film_time[here])
         for one, level in enumerate(heard):
             response = _expect(level, rate_hz, film_time[here], shifts, model)
-            by_both[one][..., here] = response - response @ drifts @ drifts.T
+            responses[one][..., here] = response - response @ drifts @ drifts.T
         centred[here] = bold[here] - drifts @ (drifts.T @ bold[here])
 
-    expected = by_both.reshape(-1, n_bands, len(film_time))
+    expected = responses.reshape(-1, n_bands, len(film_time))
     rng, spacing = np.random.default_rng(seed), float(np.median(np.diff(film_time)))
     chosen = _choose(expected, centred, voxel_share)
     fits = _fit(expected, centred, chosen)
