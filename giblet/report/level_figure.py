@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from giblet.report.brain_figures import short
 from giblet.report.extras import TextTable
 from giblet.report.material import Material
 from giblet.report.pictures import Picture, ink
@@ -85,7 +86,7 @@ def draw_levels(axes: Axes, table: pd.DataFrame, regions: list[str]) -> None:
             _draw_space(panel, part, score)
         for region, colour in zip(regions, _REGIONS, strict=False):
             rows = table[table["region"] == region]
-            style = {"color": colour, "markersize": 2.5, "label": region_label(region)}
+            style = {"color": colour, "markersize": 2.5, "label": short(region_label(region))}
             panel.plot(rows["place"], rows[score], "o", **style)
         chance = 0.1 if score.startswith("identification") else 0.0
         panel.axhline(chance, color=ink(), linewidth=0.6, linestyle=":")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from giblet.report.brain_figures import WHOLE, place_drawing
+from giblet.report.brain_figures import WHOLE, place_drawing, short
 from giblet.report.brain_maps import VIEWS
 from giblet.report.extras import TextTable
 from giblet.report.material import Material
@@ -104,7 +104,7 @@ def _draw(axes: Axes, table: pd.DataFrame) -> None:
             rows["value"], heights, facecolors=filled, edgecolors=colour, label=label, zorder=3
         )
     axes.axvline(CHANCE, color=ink(), linewidth=0.8, linestyle="--")
-    axes.set_yticks(np.arange(len(names)) + 0.1, names)
+    axes.set_yticks(np.arange(len(names)) + 0.1, [short(name) for name in names])
     axes.set_ylim(len(names) - 0.3, -0.5)
     axes.set_xlim(0, 1)
     axes.set_xlabel("clips identified among ten")
