@@ -162,7 +162,7 @@ def test_differences_to_nulls_and_retrieval_are_on_the_page(rng, html):
         "20 segments",
     ):
         assert text in part
-    assert "n counts moments of the film" in page
+    assert "n counts these moments" in page
     assert "which is no null" in page
 
 
