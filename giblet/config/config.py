@@ -57,7 +57,7 @@ class Config(Section):
     stimuli: str = Field(
         "none",
         description="instead of film: folder of sounds or films, or table (.tsv, .csv: file, name, "
-        "start, duration, annotations, score); events name one each",
+        "start, duration, annotations, score, score_offset); events name one each",
     )
     audio_track: int | str | None = Field(
         None,
