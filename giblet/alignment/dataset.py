@@ -154,7 +154,7 @@ def zscore_bold(
     others = runs_without_scale(runs, is_train)
     for subject, run in product(range(len(bold)), np.unique(runs)):  # a few copies of a brain
         here, brain = runs == run, bold[subject]
-        source = is_train if run in others else here & is_train
+        source = is_train if str(run) in others else here & is_train
         mean, deviation = np.nanmean(brain[source], axis=0), np.nanstd(brain[source], axis=0)
         rounding = 1e-6 * np.maximum(np.abs(mean), np.median(deviation))
         has_signal &= ~(deviation <= rounding)  # True where nothing was scanned

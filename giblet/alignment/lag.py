@@ -370,7 +370,8 @@ def lag_arrays(lag: Lag | None, reason: str, t_r: float) -> xr.Dataset:
     """``lag``, ``lag_low``, ``lag_high`` (s), ``lag_p``, ``lag_reliable`` (0 or 1); NaN if unknown.
 
     Where it is known also the curve, ``lag_fit`` (lag_shift), and what was compared, ``lag_sound``
-    and ``lag_bold`` (lag_time), with seconds as coordinates. The reason is otherwise ``lag_note``.
+    and ``lag_bold`` (lag_time), with seconds as coordinates, and ``lag_adaptation`` (s, NaN for
+    none) in the attributes. The reason is otherwise ``lag_note``.
     ``warnings`` has a line if the lag is reliable and larger than half a TR.
     """
     names, nothing = ("lag", "lag_low", "lag_high", "lag_p", "lag_reliable"), [np.nan] * 5
@@ -385,7 +386,7 @@ def lag_arrays(lag: Lag | None, reason: str, t_r: float) -> xr.Dataset:
         lag_fit=("lag_shift", lag.fit),
         lag_sound=("lag_time", lag.sound),
         lag_bold=("lag_time", lag.bold),
-    )
+    ).assign_attrs(lag_adaptation=np.nan if lag.adaptation is None else lag.adaptation)
     half_a_tr = float(tr_moments(1, t_r)[0])
     if lag.reliable and abs(lag.seconds) > half_a_tr:
         how = "late" if lag.seconds > 0 else "early"

@@ -1,8 +1,8 @@
 """A film with several pieces of music: parts that hold whole pieces."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def held_out_pieces(
     >>> np.flatnonzero(test).tolist(), np.flatnonzero(validation).tolist()
     ([4, 5], [2, 3])
     """
-    is_asked = splits.pieces == "whole" or bool(splits.test_pieces)
+    is_asked = splits.pieces == "whole" or (bool(splits.test_pieces) and fold is None)
     if pieces is None:
         if is_asked:
             raise GibletError("splits: no pieces to hold out: the film's score is no table of them")
@@ -96,20 +96,16 @@ def _named_parts(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Masks of the test and validation TRs (n_trs,) of the pieces that ``splits`` names."""
     own = pieces.of_trs[trs]
-    test = _named(splits.test_pieces, pieces.names, "splits.test_pieces")
-    others = np.setdiff1d(np.unique(own), test)
-    for k in test:
-        same = others[pieces.music[others] == pieces.music[k]]
-        if len(same):
-            raise GibletError(
-                f"splits.test_pieces: {pieces.names[k]} also trains, in {pieces.names[same[0]]}: "
-                "they share seconds of a score. Test both, or neither"
-            )
+    present = np.unique(own)
+    test = named(splits.test_pieces, pieces.names, "splits.test_pieces", "piece")
+    _check_apart(pieces, test, present, "test")
+    others = np.setdiff1d(present, test)
     if splits.validation_pieces:
-        held = _named(splits.validation_pieces, pieces.names, "splits.validation_pieces")
+        held = named(splits.validation_pieces, pieces.names, "splits.validation_pieces", "piece")
         if len(both := np.intersect1d(test, held)):
             name = pieces.names[both[0]]
             raise GibletError(f"splits: piece {name} is to test and to validate: choose one")
+        _check_apart(pieces, held, others, "validation")
     elif len(rest := np.unique(pieces.music[others])) > 1:
         held = last_by_share(pieces.music_of(trs), rest, splits.validation)
         held = np.flatnonzero(np.isin(pieces.music, held))
@@ -120,13 +116,32 @@ def _named_parts(
     return np.isin(own, test), np.isin(own, held)
 
 
-def _named(patterns: Sequence[str], names: Sequence[str], key: str) -> np.ndarray:
-    """Indices of the pieces of these names; ``*`` in one stands for anything."""
+def _check_apart(pieces: FilmPieces, chosen: np.ndarray, present: np.ndarray, part: str) -> None:
+    """GibletError where one of the ``present`` pieces that are not ``chosen`` shares its music."""
+    others = np.setdiff1d(present, chosen)
+    for k in chosen:
+        same = others[pieces.music[others] == pieces.music[k]]
+        if len(same):
+            raise GibletError(
+                f"splits.{part}_pieces: {pieces.names[k]} shares seconds of a score with "
+                f"{pieces.names[same[0]]}, which is not among them. Name both, or neither"
+            )
+
+
+def named(patterns: Sequence[str], names: Sequence[str], key: str, what: str) -> np.ndarray:
+    """Indices of the ``names`` that ``patterns`` name; ``*`` in one stands for anything.
+
+    GibletError, with ``key`` of the config and ``what`` has the names, for one that names none.
+
+    >>> named(["song [*"], ["song [live]", "song"], "splits.test_pieces", "piece").tolist()
+    [0]
+    """
     chosen: set[int] = set()
     for pattern in patterns:
-        fit = {k for k, name in enumerate(names) if fnmatchcase(name, pattern)}
+        fits = re.compile(".*".join(map(re.escape, pattern.split("*"))), re.DOTALL).fullmatch
+        fit = {k for k, name in enumerate(names) if fits(name)}
         if not fit:
-            raise GibletError(f"{key}: no piece {pattern}{nearest_name(pattern, names)}")
+            raise GibletError(f"{key}: no {what} {pattern}{nearest_name(pattern, names)}")
         chosen |= fit
     return np.array(sorted(chosen))
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from giblet.alignment.pieces import last_by_share
+from giblet.alignment.pieces import last_by_share, named
 from giblet.alignment.showings import MOST_SPREAD, Showing, check_consecutive, run_volumes
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.config.sections import SplitConfig
@@ -170,7 +170,7 @@ def split_stimuli(
 def _held_out(scans, clock: StimulusClock, names, runs, part: str) -> np.ndarray | None:
     """Indices of the stimuli that are named, or presented in the named runs; None of neither."""
     if names:
-        return _named(names, clock, f"splits.{part}_stimuli")
+        return named(names, clock.names, f"splits.{part}_stimuli", "stimulus")
     if not runs:
         return None
     existing = np.unique(scans["event_run"].values.astype(str)).tolist()
@@ -191,17 +191,6 @@ def _held_out(scans, clock: StimulusClock, names, runs, part: str) -> np.ndarray
             f"too, and would train: name stimuli instead (splits.{part}_stimuli)"
         )
     return np.unique(of_event[inside])
-
-
-def _named(patterns: Sequence[str], clock: StimulusClock, key: str) -> np.ndarray:
-    """Indices of the stimuli of these names; ``*`` in one stands for anything."""
-    chosen: set[int] = set()
-    for pattern in patterns:
-        fit = {k for k, name in enumerate(clock.names) if fnmatchcase(name, pattern)}
-        if not fit:
-            raise GibletError(f"{key}: no stimulus {pattern}{nearest_name(pattern, clock.names)}")
-        chosen |= fit
-    return np.array(sorted(chosen))
 
 
 def _check_excerpts(clock: StimulusClock, test: np.ndarray, others: np.ndarray) -> None:

@@ -209,7 +209,8 @@ class Autoencoder(SavedModel, nn.Module):
         return self.decoders["bold"](self.slow(bottleneck))
 
     def slow(self, bottleneck: torch.Tensor) -> torch.Tensor:
-        """What BOLD is read from, of bottlenecks (..., bottleneck_dim): (..., slow_dim).
+        """What BOLD is read from, of bottlenecks (..., bottleneck_dim): (..., n_slow), the sum of
+        `slow_widths`.
 
         The join's slow part. Then, where sound is decoded to latents of a codec, the means over a
         TR of the magnitudes of these latents, and of the latents. A slot holds levels only

@@ -31,7 +31,7 @@ def predict_bold(autoencoder: Autoencoder, bottleneck: np.ndarray, runs: np.ndar
 def blurred_bottlenecks(
     autoencoder: Autoencoder, bottleneck: np.ndarray, runs: np.ndarray
 ) -> np.ndarray:
-    """Bottlenecks (n_trs, bottleneck_dim) as BOLD follows them, (n_trs, slow_dim): what BOLD is
+    """Bottlenecks (n_trs, bottleneck_dim) as BOLD follows them, (n_trs, n_slow): what BOLD is
     read from (`Autoencoder.slow`), through the read-out's HRF, which starts from zero in each
     run."""
     kernel, slow = autoencoder.decoders["bold"].kernel, autoencoder.slow

@@ -1,6 +1,7 @@
 """The config that ``giblet init`` writes for a film, a sound, a BIDS folder or a table of runs."""
 
 import contextlib
+import mimetypes
 import re
 import shlex
 from pathlib import Path
@@ -283,12 +284,18 @@ def _found_films(places: list[Path]) -> str:
     """The beginning of a comment: what can be heard in the folders ``stimuli`` of ``places``."""
     found = []
     for folder in dict.fromkeys(place for place in places if place.name == "stimuli"):
-        files = [p for p in sorted(folder.glob("[!.]*.*")) if p.suffix.lower() not in ENDINGS]
+        files = [p for p in sorted(folder.glob("[!.]*.*")) if _may_be_heard(p)]
         for file in files[:_MOST_OPENED]:
             with contextlib.suppress(GibletError):
                 _about(file)
                 found.append(str(file))
     return f"no events name a film; FOUND: {', '.join(found)}. Set it here: " * bool(found)
+
+
+def _may_be_heard(path: Path) -> bool:
+    """Whether a name is neither that of words nor of a picture."""
+    kind, _packed = mimetypes.guess_type(path.name)
+    return path.suffix.lower() not in ENDINGS and not (kind or "").startswith("image/")
 
 
 def _stimulus_lines(runs: list[BoldRun], table: str, places: list[Path]) -> list[Line]:

@@ -287,7 +287,9 @@ class DecodingConfig(Section):
     clip_seconds: PositiveFloat = Field(
         8.0, description="length of the clips of 10-way identification"
     )
-    n_permutations: PositiveInt = Field(1000, description="orders of the clips, for p-values; shifts in searchlight")
+    n_permutations: PositiveInt = Field(
+        1000, description="orders of the clips, for p-values; shifts in searchlight"
+    )
 
 
 class CalibrationConfig(Section):

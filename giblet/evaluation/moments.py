@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from giblet.audio.metrics.scores import COMPARED, summarise
-from giblet.audio.metrics.table import SEGMENTS, TRS, metric_of
+from giblet.audio.metrics.table import SEGMENTS, SPEECH, TRS, metric_of
 from giblet.stats.permutation import n_sign_flips, sign_flip_p
 
 logger = logging.getLogger(__name__)
@@ -176,15 +176,17 @@ def subject_rows(moments: MomentScores, subjects: Sequence[str]) -> Iterator[dic
             yield {"column": column, "metric": metric, "subject": subject, "value": value}
 
 
-def segment_rows(moments: MomentScores) -> Iterator[dict]:
+def segment_rows(moments: MomentScores, speech: np.ndarray) -> Iterator[dict]:
     """A row per column of ``COMPARED``, metric and segment: the score of the first subject's sound.
 
-    Those of ``column metric segment value``; of metrics of speech, segments with speech are
-    counted.
+    Rows of ``column metric segment value``. ``speech`` (n_speech_segments,): the numbers of the
+    segments that metrics of speech score.
     """
     for (column, metric), scores in moments.items():
         if column in COMPARED and metric_of(metric).moment == SEGMENTS:
-            for segment, value in enumerate(scores[0].tolist()):
+            values = scores[0]
+            numbers = speech if metric_of(metric).applies_to == SPEECH else np.arange(len(values))
+            for segment, value in zip(numbers.tolist(), values.tolist(), strict=True):
                 yield {"column": column, "metric": metric, "segment": segment, "value": value}
 
 

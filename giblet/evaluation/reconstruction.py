@@ -7,6 +7,7 @@ import torch
 import xarray as xr
 
 from giblet.alignment.dataset import FilmData
+from giblet.audio.metrics.scores import speech_segments
 from giblet.audio.processor import AudioProcessor
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks, predict_bold
@@ -119,8 +120,8 @@ def reconstruct(
     subjects = [] if data.bold is None else aligned["subject"].values.astype(str).tolist()
     by_subject = list(subject_rows(scored.moments, subjects))
     nulls = list(null_rows(scored.moments, scored.permuted))
-    differences, segments = difference_rows(scored, clip_trs, seed), segment_rows(scored.moments)
-    return sounds, rows, list(differences), by_subject, nulls, list(segments)
+    segments = list(segment_rows(scored.moments, speech_segments(original, rate)))
+    return sounds, rows, list(difference_rows(scored, clip_trs, seed)), by_subject, nulls, segments
 
 
 def _encoding_rows(

@@ -47,5 +47,5 @@ YARDSTICKS: dict[str, Yardstick] = {
 
 
 def yardsticks(original: np.ndarray, sample_rate: float, seed: int) -> dict[str, list[np.ndarray]]:
-    """Column → its one sound, for `giblet.evaluation.scores.sound_rows`."""
+    """Column → its one sound."""
     return {name: [make(original, sample_rate, seed)] for name, make in YARDSTICKS.items()}

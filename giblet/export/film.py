@@ -226,12 +226,18 @@ def export_score(
 
 def _export_pieces(export: Export, notes: Notes, pieces: Pieces, facts: Mapping) -> None:
     """One MIDI file for each piece."""
+    taken: set[str] = set()
     for k, own in scores_apart(notes, pieces).items():
+        # a sidecar's name ends at the first dot; some file systems know no capitals
+        name = plain = file_name(pieces.names[k]).replace(".", "-")
+        while name.lower() in taken:
+            name = f"{plain}-{len(taken)}"
+        taken.add(name.lower())
         begin, duration, kind = pieces.begins[k], pieces.durations[k], pieces.kind
         source = "Stimulus" if kind == "stimulus" else "Score"
         _save_score(
             export,
-            file_name(pieces.names[k]).replace(".", "-"),  # a sidecar's name ends at the first dot
+            name,
             own,
             f"Score of the {kind} {pieces.names[k]}; its second 0 is the {kind}'s.",
             **facts,

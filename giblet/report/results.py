@@ -9,7 +9,7 @@ import xarray as xr
 
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.files import read_sound
-from giblet.audio.metrics.scores import SEGMENT_SCORES
+from giblet.audio.metrics.scores import SEGMENT_SCORES, speech_segments
 from giblet.config.config import Config
 from giblet.errors import GibletError
 from giblet.film.modalities import MODALITIES
@@ -24,6 +24,7 @@ from giblet.report.run_record import git_commit, rule_times, versions, warnings_
 from giblet.report.scan_quality import WHOLE_BRAIN, BrainResults, shown_regions
 from giblet.report.segments import (
     REFERENCE,
+    Scores,
     matched_mel,
     matched_rows,
     saved_scores,
@@ -101,6 +102,16 @@ def _sounds(folder: Path) -> dict:
     return {wav.stem: read_sound(wav, SAMPLE_RATE) for wav in sorted(folder.glob("*.wav"))}
 
 
+def _known(folder: Path, feature_type: str, original: np.ndarray) -> Scores:
+    """Scores of segments that `reconstruct` wrote, of sounds at the rate of the others here."""
+    import soundfile
+
+    table = folder / SEGMENT_SCORES
+    if not table.is_file() or soundfile.info(folder / "original.wav").samplerate != SAMPLE_RATE:
+        return {}
+    return saved_scores(load_table(table), feature_type, speech_segments(original, SAMPLE_RATE))
+
+
 def _extras(results: Path, config: Config, brain: BrainResults | None) -> Extras:
     """Results of scans alone: regions, times, the scanned seconds."""
     times = rule_times(results / "times")
@@ -145,8 +156,7 @@ def _with_film(extras: Extras, results: Path, config: Config, aligned: xr.Datase
     """All that a film adds; mel at the codec's bitrate is added to ``sounds``."""
     scored = list(sounds)
     rates = _add_matched(sounds, aligned) if REFERENCE in sounds else None
-    files = {one: results / "audio" / one / SEGMENT_SCORES for one in scored}
-    known = {o: saved_scores(load_table(f), o) for o, f in files.items() if f.is_file()}
+    known = {one: _known(results / "audio" / one, one, sounds[one]["original"]) for one in scored}
     segments = score_segments(sounds, SAMPLE_RATE, known)
     model = results / "model"
     return replace(

@@ -2,9 +2,11 @@
 
 import re
 
-MOST_CLIPPED = 1000  # samples: 42 ms at 24 kHz
-NOTES = (r"\d+ TRs were scanned after the film's end, and left out",)
-_CLIPPED = re.compile(r"(\d+) samples clipped, peak")
+# message that counts something: the most of it that changes no result noticeably
+COUNTED = {
+    r"(\d+) samples clipped, peak": 1000,  # 42 ms at 24 kHz
+    r"(\d+) TRs? (?:was|were) scanned after the film's end, and left out": 20,  # one HRF or so
+}
 
 
 def is_note(message: str) -> bool:
@@ -12,10 +14,12 @@ def is_note(message: str) -> bool:
 
     >>> is_note("brain.wav: 17 samples clipped, peak 1.03"), is_note("sub-01 moved")
     (True, False)
+    >>> after = "TRs were scanned after the film's end, and left out"
+    >>> is_note(f"6 {after}"), is_note(f"600 {after}")  # of the latter half the film is missing
+    (True, False)
     """
-    if clipped := _CLIPPED.search(message):
-        return int(clipped[1]) <= MOST_CLIPPED
-    return any(re.search(pattern, message) for pattern in NOTES)
+    found = ((re.search(pattern, message), most) for pattern, most in COUNTED.items())
+    return any(match and int(match[1]) <= most for match, most in found)
 
 
 def warnings_and_notes(messages: list[str]) -> tuple[list[str], list[str]]:

@@ -9,7 +9,7 @@ from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.mel import mel_spectrogram, mel_to_sound
 from giblet.audio.metrics.scores import COMPARED, SEGMENT_SECONDS, score_estimates, summarise
 from giblet.audio.metrics.speech import segment_edges
-from giblet.audio.metrics.table import METRICS, SPEECH, Metric, segment_metrics
+from giblet.audio.metrics.table import SPEECH, Metric, segment_metrics
 from giblet.audio.quantized_mel import dequantize_mel, matched_settings, pack_levels, quantize_mel
 from giblet.report.tables import MATCHED
 from giblet.stats.permutation import n_sign_flips, sign_flip_p
@@ -64,18 +64,24 @@ def score_segments(
     return scores
 
 
-def saved_scores(table: pd.DataFrame, feature_type: str) -> Scores:
+def saved_scores(table: pd.DataFrame, feature_type: str, speech: np.ndarray) -> Scores:
     """Scores from the rows of `giblet.evaluation.moments.segment_rows`.
 
-    Nothing of a column that lacks a metric: one that was installed since.
+    Nothing of a column that lacks a metric (one that was installed since), or whose segments with
+    speech are not those of ``speech`` (n_speech_segments,).
     """
-    metrics, scores = {metric.name for metric in segment_metrics()}, {}
+    scores: Scores = {}
     for column, rows in table.groupby("column"):
-        own = {m: one["value"].to_numpy(float) for m, one in rows.groupby("metric", sort=False)}
-        # of a metric of speech there are no rows where nothing is speech
-        absent = metrics - set(own)
-        if all(METRICS[name].applies_to == SPEECH for name in absent):
-            scores[feature_type, str(column)] = own | dict.fromkeys(absent, np.empty(0))
+        by_metric = dict(list(rows.groupby("metric")))
+        own: dict[str, np.ndarray] = {}
+        for metric in segment_metrics():
+            one = by_metric.get(metric.name, rows.iloc[:0])
+            is_speech = metric.applies_to == SPEECH
+            wanted = speech if is_speech else np.arange(max(1, len(one)))
+            if np.array_equal(one["segment"], wanted):
+                own[metric.name] = one["value"].to_numpy(float)
+        if len(own) == len(segment_metrics()):
+            scores[feature_type, str(column)] = own
     return scores
 
 

@@ -101,7 +101,7 @@ def test_cut_and_named_runs_are_as_before():
 
 def test_named_pieces_are_held_out_wherever_they_are():
     pieces = film_of(30, 30, 30, 30)
-    part = parts_of(pieces, test_pieces=["b"], validation_pieces=["[a]"])
+    part = parts_of(pieces, test_pieces=["b"], validation_pieces=["a*"])
     assert in_part(pieces, part, "test") == {"b"}
     assert in_part(pieces, part, "validation") == {"a"}
     assert in_part(pieces, part, "train") == {"c", "d"}
@@ -117,7 +117,16 @@ def test_named_pieces_are_held_out_wherever_they_are():
         (None, {"test_pieces": ["bb"]}, "splits.test_pieces: no piece bb"),
         (None, {"test_pieces": ["a"], "validation_pieces": ["a"]}, "piece a is to test and to val"),
         (None, {"test_pieces": ["*"]}, "splits.test_pieces leave 0 pieces"),
-        ([0, 1, 0], {"test_pieces": ["c"]}, "splits.test_pieces: c also trains, in a: they share"),
+        (
+            [0, 1, 0],
+            {"test_pieces": ["c"]},
+            "splits.test_pieces: c shares seconds of a score with a, which is not",
+        ),
+        (
+            [0, 1, 0],
+            {"test_pieces": ["b"], "validation_pieces": ["c"]},
+            "splits.validation_pieces: c shares seconds of a score with a, which is not",
+        ),
         ([0, 0, 0], {"pieces": "whole"}, "1 pieces that share no seconds of a score, and parts"),
     ],
 )

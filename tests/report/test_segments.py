@@ -66,8 +66,9 @@ def test_scores_that_were_saved_are_not_computed_again(tmp_path, monkeypatch):
     first, second = np.array([0.25, np.nan]), np.array([9.0, 9.0])  # of two people
     moments = {(c, m): np.stack([first, second]) for c in ("codec", "brain") for m in names}
     moments |= {("brain_mean", "stoi"): first[None], ("brain", "code_accuracy"): first[None]}
-    save_table(pd.DataFrame(segment_rows(moments)), tmp_path / "segments.tsv")
-    saved = {"mel": saved_scores(load_table(tmp_path / "segments.tsv"), "mel")}
+    nowhere = np.array([], dtype=int)  # nothing is speech
+    save_table(pd.DataFrame(segment_rows(moments, nowhere)), tmp_path / "segments.tsv")
+    saved = {"mel": saved_scores(load_table(tmp_path / "segments.tsv"), "mel", nowhere)}
     asked = []
 
     def score(original, waves, *_):
@@ -80,11 +81,13 @@ def test_scores_that_were_saved_are_not_computed_again(tmp_path, monkeypatch):
     assert [wave[0] for wave in asked] == [2.0]  # nothing of it was saved
     assert list(scores) == [("mel", "codec"), ("mel", "stimulus")]
     np.testing.assert_array_equal(scores["mel", "codec"]["stoi"], first)
-    assert len(scores["mel", "codec"]["pesq_wb"]) == 0  # nothing is speech
+    assert len(scores["mel", "codec"]["pesq_wb"]) == 0
+    table = load_table(tmp_path / "segments.tsv")
+    assert saved_scores(table, "mel", np.array([1])) == {}  # other segments are speech
     monkeypatch.setattr(
         segments, "segment_metrics", lambda: [*segment_metrics(), METRICS["visqol"]]
     )
-    assert saved_scores(load_table(tmp_path / "segments.tsv"), "mel") == {}  # scored again
+    assert saved_scores(table, "mel", nowhere) == {}  # scored again
 
 
 def test_moments_are_ranked_by_stoi_and_never_by_what_failed():

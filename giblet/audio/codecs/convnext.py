@@ -38,7 +38,8 @@ class ConvNeXtBlock(nn.Module):
         fastest way that torch has.
         """
         n_taps, n_frames = len(self.over_frames), x.shape[1]
-        with torch.autocast(x.device.type, enabled=False):
+        exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+        with torch.autocast(x.device.type, enabled=False), exact:
             lines = x.to(self.over_frames.dtype).transpose(1, 2)[:, :, None]
             taps = self.over_frames.t()[:, None, None]  # (width, 1, 1, n_taps)
             lines, taps = (t.contiguous(memory_format=torch.channels_last) for t in (lines, taps))

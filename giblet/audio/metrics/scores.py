@@ -27,6 +27,7 @@ SEGMENT_SECONDS = 8.0  # PESQ wants 8 to 10 s
 COMPARED, SEGMENT_SCORES = ("codec", "stimulus", "brain"), "segments.tsv"
 
 _PAIRS_PER_TASK = 24  # of segments: about 5 s of work for one process
+_PROCESSES_AT_ONCE = 2  # of metrics that have one of their own: each holds a model or a library
 
 
 def score_sound(
@@ -81,6 +82,16 @@ def segment_scores(
 ) -> dict[str, np.ndarray]:
     """`score_estimates` of one estimate."""
     return score_estimates(reference, [estimate], sample_rate, segment_seconds, n_jobs)[0]
+
+
+def speech_segments(
+    reference: np.ndarray, sample_rate: float, segment_seconds: float = SEGMENT_SECONDS
+) -> np.ndarray:
+    """Which segments of a sound (n_samples,) metrics of speech score: (n_speech_segments,) int."""
+    edges = segment_edges(len(reference), segment_seconds, sample_rate)
+    floor = log_mel_floor(reference, sample_rate)
+    every = [Segment(reference[a:b], sample_rate, floor) for a, b in pairwise(edges)]
+    return np.flatnonzero([segment.is_speech for segment in every])
 
 
 def score_estimates(
@@ -172,7 +183,7 @@ def score_metrics(pairs: Mapping[str, Sequence[Pair]]) -> dict[str, np.ndarray]:
     """
     asked = {name: METRICS[name] for name in pairs}
     beside = [name for name, metric in asked.items() if metric.in_child]
-    with ThreadPoolExecutor(max(1, len(beside))) as threads:
+    with ThreadPoolExecutor(_PROCESSES_AT_ONCE) as threads:
         waiting = {
             name: threads.submit(copy_context().run, score_pairs, asked[name], pairs[name])
             for name in beside
