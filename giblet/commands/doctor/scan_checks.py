@@ -131,6 +131,8 @@ def check_clock(
     if film_seconds:
         part = split_match(scans, match, t_r, config.splits, pieces=pieces)
         warnings += check_pieces(pieces, match.trs, part, config.splits)
+        for fold in range(1, config.splits.folds + 1) if config.splits.folds > 1 else ():
+            held_out_pieces(pieces, match.trs, config.splits, fold)  # raises where it cannot
         warnings += unscanned_warnings(match, n_trs) + gap_warnings(config.splits)
         n_scanned = int(volume_trs(scans, t_r).max()) + 1
     if film_seconds and not config.has_stimuli:
