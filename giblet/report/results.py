@@ -341,7 +341,7 @@ def _run_facts(config: Config) -> dict:
     return {
         "seed": config.seed,
         "versions": versions(),
-        "git_commit": git_commit(Path(__file__).parent),
+        "git_commit": git_commit(),
         "config": config.model_dump_json(indent=2),
         "settings": config,
     }

@@ -13,6 +13,7 @@ from giblet.errors import GibletError
 from giblet.io.tables import load_table, save_json
 from giblet.log import messages
 
+_PACKAGE = Path(__file__).parents[1]
 PACKAGES = ("giblet", "torch", "transformers", "nilearn", "himalaya", "snakemake")
 
 
@@ -39,7 +40,7 @@ def record(results: Path, logs: Path, config: Config, outcome: str) -> dict:
     facts = _times(results / "times") | {"warnings": warnings_by_rules(logs)}
     facts |= {"dataset": config.dataset, "outcome": outcome, "finished": _now()}
     facts |= {"config": config.model_dump(mode="json"), "versions": versions()}
-    return facts | {"git_commit": git_commit(Path(__file__).parent)}
+    return facts | {"git_commit": git_commit()}
 
 
 def versions() -> dict[str, str]:
@@ -82,8 +83,8 @@ def _now() -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
-def git_commit(package: Path) -> str:
-    """The commit of the checkout that contains ``package``, or a text that there is none.
+def git_commit(package: Path = _PACKAGE) -> str:
+    """The commit of the checkout with giblet's folder ``package``, or a text that there is none.
 
     >>> git_commit(Path("/nowhere/giblet"))
     'none: not run from a checkout'

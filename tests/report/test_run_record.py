@@ -1,14 +1,22 @@
 """What is written down of a run is what its files say."""
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
+import giblet
 from giblet.config.config import parse_config
 from giblet.io.tables import load_json, save_table
 from giblet.report.results import warnings_only_in
 from giblet.report.run_record import write_record
 
 CONFIG = parse_config({"dataset": "d"})
+_NO_DATA = shutil.ignore_patterns("__pycache__", "bundled", "*.mp4")
 
 
 @pytest.fixture
@@ -57,3 +65,30 @@ def test_the_page_hears_of_warnings_that_no_file_holds(folders):
     said = ["train_encodec, train_mel: too few TRs"]
     assert warnings_only_in(folders[1], ["other"]) == said
     assert warnings_only_in(folders[1], ["too  few\nTRs"]) == []
+
+
+def test_the_commit_is_that_of_the_checkout(tmp_path):
+    """A copy of giblet in a repository of its own, asked in a process of its own."""
+    checkout = tmp_path / "checkout"
+    shutil.copytree(Path(giblet.__file__).parent, checkout / "giblet", ignore=_NO_DATA)
+
+    def git(*arguments):
+        who = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
+        asked = ["git", "-C", str(checkout), *who, *arguments]
+        return subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+
+    git("init", "-q")
+    git("add", "giblet/report/run_record.py")
+    git("commit", "-qm", "one")
+    asked = "from giblet.report.run_record import git_commit; print(git_commit())"
+    environment = os.environ | {"PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1"}
+
+    def commit():
+        run = [sys.executable, "-c", asked]
+        where = {"cwd": tmp_path, "env": environment}
+        return subprocess.run(run, check=True, capture_output=True, text=True, **where).stdout
+
+    assert commit().strip() == f"{git('rev-parse', 'HEAD')}, with changes since"
+    git("add", "giblet")
+    git("commit", "-qm", "all")
+    assert commit().strip() == git("rev-parse", "HEAD")
