@@ -72,9 +72,7 @@ def _table(
 ) -> ScoreTable:
     compared = [name for name, metric in METRICS.items() if metric.compared]
     shown = scores[scores["column"].isin(columns) & scores["metric"].isin(compared)]
-    from_brain = shown["column"].map(question_of) == "brain"
-    without = from_brain & shown["metric"].isin(MEANINGLESS_FROM_BRAIN)
-    without |= (shown["path"] != REFERENCE) & (shown["metric"] == NEEDS_PHASE)
+    without = _means_nothing(shown)
     # the same for every feature type
     without |= shown["column"].isin(YARDSTICKS) & (shown["path"] != shown["path"].min())
     shown = shown[~without]
@@ -82,14 +80,22 @@ def _table(
     return build_table(cells, list(cells.index), title, simulated, faint)
 
 
+def _means_nothing(rows: pd.DataFrame) -> pd.Series:
+    """Which ``path column metric`` mean nothing where they stand, see `comparison_tables`."""
+    from_brain = rows["column"].map(question_of) == "brain"
+    without = from_brain & rows["metric"].isin(MEANINGLESS_FROM_BRAIN)
+    return without | ((rows["path"] != REFERENCE) & (rows["metric"] == NEEDS_PHASE))
+
+
 def difference_tables(differences: pd.DataFrame | None, simulated: bool) -> list[TextTable] | None:
     """Paired differences: a table per feature type that codes are compared with, and column.
 
-    Only rows of two segments or more; None where there is nothing to compare codes with.
+    Only rows of two segments or more, of scores that mean something there; None where there is
+    nothing to compare codes with.
     """
     if differences is None or differences.empty:
         return None
-    several = differences[differences["n"] >= 2]
+    several = differences[(differences["n"] >= 2) & ~_means_nothing(differences)]
     first = feature_label(REFERENCE).capitalize()
     return [
         TextTable(

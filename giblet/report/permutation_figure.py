@@ -109,7 +109,7 @@ def draw_nulls(axes: Axes, tests: list[tuple[tuple[str, str, str], pd.DataFrame]
         if chance is not None:
             axes.vlines(chance, bottom, bottom + 0.8, color=ink(), linewidth=0.8, linestyle=":")
         axes.vlines(observed, bottom, bottom + 0.55, color=_VALUE, linewidth=1.5)
-        axes.plot(observed, bottom + 0.55, "o", color=_VALUE)
+        axes.plot(observed, bottom + 0.55, "o", color=_VALUE, clip_on=False)
         p = p_text(table["p"].iloc[0], table["n_permutations"].iloc[0], 3)
         text = f"p {p}" if p.startswith("≤") else f"p = {p}"
         axes.annotate(text, (1, bottom + 0.35), (6, 0), textcoords="offset points",

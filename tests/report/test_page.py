@@ -163,7 +163,7 @@ def test_differences_to_nulls_and_retrieval_are_on_the_page(rng, html):
     ):
         assert text in part
     assert "n counts these moments" in page
-    assert "which is no null" in page
+    assert "is a retrieval baseline, not a null" in page
 
 
 ABSENT = (
