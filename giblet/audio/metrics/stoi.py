@@ -26,7 +26,7 @@ class StoiReference:
     waveform: np.ndarray
 
     def stoi(self, estimate: np.ndarray) -> float:
-        """STOI (Taal et al., 2011) of ``estimate`` (n_samples,) at 10 kHz.
+        """STOI (Taal et al., 2011), at most 1, of ``estimate`` (n_samples,) at 10 kHz.
 
         NaN where there is too little sound for it.
         """
@@ -43,7 +43,7 @@ class StoiReference:
             size = np.sqrt(np.einsum("mn,mn->m", heard, heard)) + _EPSILON
             product = np.einsum("mn,mn->m", heard, _stretches(truth))
             total += float((product / size / (np.sqrt(variance) + _EPSILON)).sum())
-        return total / self._powers.size
+        return min(1.0, total / self._powers.size)
 
     def extended_stoi(self, estimate: np.ndarray) -> float:
         """Extended STOI (Jensen & Taal, 2016) of ``estimate`` (n_samples,) at 10 kHz.
@@ -55,7 +55,7 @@ class StoiReference:
         truth, heard = _normalised(self._bands), _normalised(self._bands_of(estimate))
         if truth is None or heard is None:
             return stoi(self.waveform, estimate, STOI_RATE_HZ, extended=True)
-        return float(np.vdot(truth, heard)) / _STRETCH / truth.shape[1]
+        return min(1.0, float(np.vdot(truth, heard)) / _STRETCH / truth.shape[1])
 
     @cached_property
     def _kept(self) -> np.ndarray:
