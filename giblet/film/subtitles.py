@@ -111,7 +111,7 @@ def _with_full_stamps(text: str, kind: str, path: Path) -> str:
 
 def _are_milliseconds(decimals: set[str], path: Path) -> bool:
     """Whether decimals are numbers of ms without zeros before them (5, 50, 500), not fractions
-    of a second. GibletError where nothing tells.
+    of a second. GibletError where it cannot be known.
 
     >>> _are_milliseconds({"5", "25"}, Path("x.srt"))
     Traceback (most recent call last):

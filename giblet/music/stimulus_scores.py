@@ -35,8 +35,8 @@ def join_scores(pieces: Pieces) -> Notes:
     if not files:
         raise GibletError("no stimulus has a score: put them beside its file, under its name")
     scores = {file: read_score(Path(file)) for file in files}
-    told = [f"{Path(file).name}: {line}" for file, own in scores.items() for line in own.warnings]
-    parts, beats, warnings = [], [], told[:_MOST]
+    named = [f"{Path(file).name}: {line}" for file, own in scores.items() for line in own.warnings]
+    parts, beats, warnings = [], [], named[:_MOST]
     for k, file in enumerate(pieces.scores):
         if file:
             begin, duration = float(pieces.begins[k]), float(pieces.durations[k])

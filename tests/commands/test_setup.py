@@ -138,9 +138,9 @@ def test_the_doctor_takes_what_init_takes(film, tmp_path, capsys):
     tables = []
     for source in (film, tmp_path / "mine.yaml"):
         main(["doctor", str(source)])
-        told = capsys.readouterr().out
-        assert f"\n{source} (dataset a-film)\n" in told
-        tables.append(told.partition("(dataset a-film)")[2])
+        printed = capsys.readouterr().out
+        assert f"\n{source} (dataset a-film)\n" in printed
+        tables.append(printed.partition("(dataset a-film)")[2])
     assert tables[0] == tables[1]
     assert "60 s" in tables[0]
 
@@ -161,8 +161,8 @@ def test_any_name_of_a_film_is_read_back(film, name, capsys):
     assert yaml.safe_load(text)["t_r"] == 1.5
     assert all(line.isprintable() for line in text.split("\n"))
     main(["doctor", str(film)])
-    assert f"film: {film.parent}/a" in (told := capsys.readouterr().out)
-    assert all(line.isprintable() for line in told.replace("\t", "").split("\n"))
+    assert f"film: {film.parent}/a" in (printed := capsys.readouterr().out)
+    assert all(line.isprintable() for line in printed.replace("\t", "").split("\n"))
 
 
 def test_a_name_that_is_not_utf8_goes_into_no_config(film, data_set, tmp_path, capsys):
@@ -201,9 +201,9 @@ def test_words_that_were_left_out_are_named_last_by_init(film, tmp_path, capsys)
     cue = "1\n00:00:01,000 --> 00:00:02,000\nÖffne die Tür\n"
     film.with_suffix(".srt").write_bytes(cue.encode("latin-1"))
     init(film, tmp_path / "config.yaml")
-    told = capsys.readouterr().err
-    assert re.search(r"^LEFT OUT: \S+/a film.srt: line 3 is not UTF-8", told, re.M)
-    assert 'If it says "Öffne die Tür": iconv' in told
+    printed = capsys.readouterr().err
+    assert re.search(r"^LEFT OUT: \S+/a film.srt: line 3 is not UTF-8", printed, re.M)
+    assert 'If it says "Öffne die Tür": iconv' in printed
 
 
 def test_words_beside_a_film_are_those_that_can_be_read(film):
@@ -282,9 +282,9 @@ def test_a_config_for_a_table_of_runs(run_table, tmp_path, capsys):
     assert "t_r: 1.25  # s; from runs.tsv" in text
     capsys.readouterr()
     main(["doctor", str(run_table)])
-    told = capsys.readouterr().out
-    assert f"\n{run_table} (dataset runs)\n" in told
-    assert "2 subjects" in told
+    printed = capsys.readouterr().out
+    assert f"\n{run_table} (dataset runs)\n" in printed
+    assert "2 subjects" in printed
 
 
 def test_a_table_of_runs_without_a_film(run_table):
@@ -396,23 +396,23 @@ def test_what_would_stop_a_run_is_found_before_it_starts(data_set, changes, said
     config |= {"splits": {"gap_seconds": 3}} | changes
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config))
     code = main(["doctor", "--config", str(tmp_path / "config.yaml")])
-    told = capsys.readouterr()
+    printed = capsys.readouterr()
     assert code == (0 if said is None else 1)
-    assert ("WOULD STOP" in told.out) == (said is not None)
+    assert ("WOULD STOP" in printed.out) == (said is not None)
     if said:
-        assert f"WOULD STOP: {said}" in told.out.replace(f"{tmp_path}/", "")
-        assert told.err.count("\n") == 1
+        assert f"WOULD STOP: {said}" in printed.out.replace(f"{tmp_path}/", "")
+        assert printed.err.count("\n") == 1
     else:
-        assert "ESTIMATES" in told.out
+        assert "ESTIMATES" in printed.out
 
 
 def check_told(capsys, folder, config, code, *lines):
     """The doctor prints these of a config, and ends with the exit code."""
     (folder / "asked.yaml").write_text(yaml.safe_dump(config | {"splits": {"gap_seconds": 3}}))
     assert main(["doctor", "--config", str(folder / "asked.yaml")]) == code
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     for line in lines:
-        assert line in told
+        assert line in printed
 
 
 def test_the_doctor_says_of_words_what_the_run_would(film, tmp_path, capsys):
@@ -525,12 +525,12 @@ def test_codecs_in_the_cache_of_the_hub_are_listed(tmp_path):
 
 
 def test_versions_are_those_that_python_itself_tells():
-    told = "\n".join(describe_machine())
-    assert re.search(rf"^torch +{re.escape(version('torch'))}$", told, re.M)
-    assert re.search(r"^python +" + sys.version.split()[0], told, re.M)
-    assert "    bundled: " in told
+    printed = "\n".join(describe_machine())
+    assert re.search(rf"^torch +{re.escape(version('torch'))}$", printed, re.M)
+    assert re.search(r"^python +" + sys.version.split()[0], printed, re.M)
+    assert "    bundled: " in printed
     for line in ("encodec: EnCodec 24, 32 and 48 kHz", "mimi: Mimi 24 kHz", "xcodec: X-Codec"):
-        assert f"    {line}" in told
+        assert f"    {line}" in printed
 
 
 def test_which_seconds_each_run_showed(run_table, tmp_path, capsys):
@@ -539,13 +539,13 @@ def test_which_seconds_each_run_showed(run_table, tmp_path, capsys):
     capsys.readouterr()
     assert yaml.safe_load((tmp_path / "config.yaml").read_text())["dataset"] == "runs"
     main(["doctor", "--config", str(tmp_path / "config.yaml")])
-    for told in (capsys.readouterr().out, (tmp_path / "config.yaml").read_text()):
-        rows = re.findall(r"^(?:#)? +(\S+ to \S+) +(\d+)  (.*)$", told, re.M)
+    for printed in (capsys.readouterr().out, (tmp_path / "config.yaml").read_text()):
+        rows = re.findall(r"^(?:#)? +(\S+ to \S+) +(\d+)  (.*)$", printed, re.M)
         assert rows == [
             ("0.0 to 30.0", "24", "run-1, all 2"),
             ("30.0 to 60.0", "24", "run-2, sub-01"),
         ]
-        assert "ASSUMED" not in told
+        assert "ASSUMED" not in printed
 
 
 def test_seconds_that_no_table_gives_are_called_assumed(run_table, tmp_path, capsys):
@@ -612,13 +612,13 @@ def test_two_films_are_one_too_many(film, tmp_path, capsys):
 def test_the_doctor_says_how_much_film_results_need(data_set, tmp_path, capsys):
     """A minute of film: no result but training has enough of it."""
     config = {"film": str(data_set / "stimuli/film.wav"), "bold": str(data_set), "t_r": 1.25}
-    told = " ".join(needs_told(config, tmp_path, capsys))
-    assert "training and decoding" in told
-    assert told.count("WILL BE MISSING: there are") == 2
-    assert "1 clips of 8 s in the test part" in told
-    told = " ".join(needs_told(config | {"film": "none"}, tmp_path, capsys))
-    assert "clips" not in told
-    assert "ridge from the film" in told
+    printed = " ".join(needs_told(config, tmp_path, capsys))
+    assert "training and decoding" in printed
+    assert printed.count("WILL BE MISSING: there are") == 2
+    assert "1 clips of 8 s in the test part" in printed
+    printed = " ".join(needs_told(config | {"film": "none"}, tmp_path, capsys))
+    assert "clips" not in printed
+    assert "ridge from the film" in printed
 
 
 def needs_told(config, folder, capsys):
