@@ -39,6 +39,7 @@ from .metrics.scores import (
     score_pairs as score_pairs,
     score_sound as score_sound,
     segment_scores as segment_scores,
+    speech_segments as speech_segments,
     summarise as summarise,
 )
 from .metrics.table import (
