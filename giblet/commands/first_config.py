@@ -282,14 +282,14 @@ def _data_set(folder: Path, root: Path) -> Path:
 
 def _found_films(places: list[Path]) -> str:
     """The beginning of a comment: what can be heard in the folders ``stimuli`` of ``places``."""
-    found = []
+    films = []
     for folder in dict.fromkeys(place for place in places if place.name == "stimuli"):
         files = [p for p in sorted(folder.glob("[!.]*.*")) if _may_be_heard(p)]
         for file in files[:_MOST_OPENED]:
             with contextlib.suppress(GibletError):
                 _about(file)
-                found.append(str(file))
-    return f"no events name a film; FOUND: {', '.join(found)}. Set it here: " * bool(found)
+                films.append(str(file))
+    return f"no events name a film; FOUND: {', '.join(films)}. Set it here: " * bool(films)
 
 
 def _may_be_heard(path: Path) -> bool:

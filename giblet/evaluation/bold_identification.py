@@ -14,7 +14,7 @@ from giblet.evaluation.brain_scores import (
     identify_moments,
     voxels_to_read,
 )
-from giblet.evaluation.group_decoding import space_of
+from giblet.evaluation.group_decoding import mean_in_space, space_of
 from giblet.evaluation.moments import BRAIN, GROUP, Scored
 from giblet.timing import trs_for
 
@@ -35,7 +35,7 @@ def identify_by_bold(
     n_voxels), the model's read-out of the bottleneck, has for each clip of the test part. Both are
     patterns of voxels and TRs; voxels are those of `voxels_to_read`. BOLD follows the film by
     seconds: a clip's BOLD is mostly of the seconds before. Columns as of decoding: subjects one by
-    one, and together, both patterns meaned in the common space of ``scan.alignment``.
+    one, and together, the mean of both patterns in the common space of ``scan.alignment``.
     """
     train, test = data.where("train"), data.where("test")
     bold = data.bold.numpy()
@@ -48,13 +48,9 @@ def identify_by_bold(
 
     columns = {BRAIN: (bold[:, test], predicted)}
     if len(bold) > 1:
-        people = space_of(bold, train, scan).people
-
-        def mean(series: np.ndarray) -> np.ndarray:
-            pairs = zip(people, series, strict=True)
-            return np.mean([t.to_common(one) for t, one in pairs], axis=0)[None]
-
-        columns[GROUP] = (mean(bold[:, test]), mean(predicted))
+        space, pair = space_of(bold, train, scan), (bold[:, test], predicted)
+        measured, expected = (mean_in_space(space, series)[None] for series in pair)
+        columns[GROUP] = (measured, expected)
     rows, what = [], (BOLD_CLIPS, CLIPS)
     for column, (measured, expected) in columns.items():
         pair = (clips(measured), clips(expected))

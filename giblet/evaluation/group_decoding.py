@@ -32,7 +32,12 @@ def space_of(bold: np.ndarray, train: np.ndarray, scan: ScanConfig) -> CommonSpa
 
 def mean_person(bold: np.ndarray, train: np.ndarray, scan: ScanConfig) -> np.ndarray:
     """The mean of people in their common space, (n_trs, n_features); arguments of `space_of`."""
-    pairs = zip(space_of(bold, train, scan).people, bold, strict=True)
+    return mean_in_space(space_of(bold, train, scan), bold)
+
+
+def mean_in_space(space: CommonSpace, series: np.ndarray) -> np.ndarray:
+    """The mean of people's ``series`` (n_people, n_trs, n_voxels) there, (n_trs, n_features)."""
+    pairs = zip(space.people, series, strict=True)
     return np.mean([person.to_common(one) for person, one in pairs], axis=0)
 
 

@@ -18,8 +18,8 @@ def is_note(message: str) -> bool:
     >>> is_note(f"6 {after}"), is_note(f"600 {after}")  # of the latter half the film is missing
     (True, False)
     """
-    found = ((re.search(pattern, message), most) for pattern, most in COUNTED.items())
-    return any(match and int(match[1]) <= most for match, most in found)
+    matches = ((re.search(pattern, message), most) for pattern, most in COUNTED.items())
+    return any(match and int(match[1]) <= most for match, most in matches)
 
 
 def warnings_and_notes(messages: list[str]) -> tuple[list[str], list[str]]:
