@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from giblet.timing import tr_onsets, trs_for
+
 
 def identification(estimate: np.ndarray, truth: np.ndarray, n_way: int = 2) -> np.ndarray:
     """Share of cases in which each estimate is closer to its truth than ``n_way`` - 1 others: (n,).
@@ -111,6 +113,15 @@ def _share_of_draws(n_beaten: np.ndarray, n_others: int, n_drawn: int) -> np.nda
     for k in range(n_drawn):
         shares *= np.maximum(possible - k, 0) / (n_others - k)
     return shares[n_beaten.astype(int)]
+
+
+def clip_length(clip_seconds: float, t_r: float) -> float:
+    """How long clips of ``clip_seconds`` are in whole TRs, s.
+
+    >>> clip_length(8.0, t_r=1.5)
+    9.0
+    """
+    return float(tr_onsets(trs_for(clip_seconds, t_r) + 1, t_r)[-1])
 
 
 def join_clips(values: np.ndarray, stretches: Sequence[np.ndarray], n_trs: int) -> np.ndarray:
