@@ -139,8 +139,8 @@ def _scans(facts: Mapping) -> list[str]:
         "features with the film's bottleneck at the same moment and at others. The score is the "
         "share of choices in which its own was the closest, among 2 TRs (chance .5) and among 10 "
         f"clips of {clip_length(decoding.clip_seconds, settings.t_r):g} s (chance .1), over all "
-        f"ways to draw the others; p from {decoding.n_permutations:,} permutations of the clips, the "
-        "same for all subjects.",
+        f"ways to draw the others; p from {decoding.n_permutations:,} permutations of the clips, "
+        "the same for all subjects.",
         "The decoded sound was identified in the same way, by its mel spectrogram.",
         f"BOLD was predicted from the film by ridge regression on held-out blocks, with nulls of "
         f"{settings.quality.n_shifts:,} circular shifts of the predictions, and inter-subject "
