@@ -5,6 +5,7 @@ Seconds unless a suffix says otherwise. TR ``i`` covers ``[i * t_r, (i + 1) * t_
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -22,8 +23,9 @@ def check_t_r(t_r: float, frame_rate: float | None = None) -> float:
     ValueError
         Not positive, in milliseconds by the look of it, shorter than one frame; a frame rate of 0.
     """
-    if not np.isfinite(t_r) or t_r <= 0:
-        raise ValueError(f"t_r must be a positive number of seconds, got {t_r}")
+    is_number = isinstance(t_r, Real) and not isinstance(t_r, bool)
+    if not is_number or not np.isfinite(t_r) or t_r <= 0:
+        raise ValueError(f"t_r must be a positive number of seconds, got {t_r!r}")
     if t_r > 60:
         raise ValueError(f"t_r is {t_r}: that looks like milliseconds. Give seconds.")
     if frame_rate is not None and not 0 < frame_rate < 1e9:

@@ -25,6 +25,7 @@ from .mel import (
     repeat_in_trs as repeat_in_trs,
 )
 from .metrics.identify import (
+    clip_length as clip_length,
     identification as identification,
     identification_p as identification_p,
     identification_shares as identification_shares,

@@ -22,10 +22,11 @@ def equal_blocks(
     >>> [block.tolist() for block in equal_blocks(np.arange(5.0), n_samples=2)]
     [[0.0, 1.0], [2.0, 3.0], [4.0]]
     """
-    pieces = [waveform] if isinstance(waveform, np.ndarray) else waveform
+    is_one = hasattr(waveform, "__array__")  # of NumPy, xarray, pandas, torch
+    pieces = [np.asarray(waveform)] if is_one else waveform
     pending = np.empty(0, dtype=np.float32)
     for piece in pieces:
-        check_waveform(piece)
+        piece = check_waveform(piece)
         for start in range(0, len(piece), n_samples):
             more = piece[start : start + n_samples].astype(np.float32)
             pending = np.concatenate([pending, more])

@@ -68,6 +68,8 @@ class AudioProcessor:
         codebooks: int | None = None,
         exact_codes: bool = False,
     ):
+        if not isinstance(use_encodec, bool | np.bool_):  # "false" would be true
+            raise TypeError(f"use_encodec must be True or False, got {use_encodec!r}")
         self.feature_type = FEATURE_TYPES["encodec" if use_encodec else "mel"]
         self.mel = mel or MelSettings()
         self.coder = self.feature_type.coder(
@@ -143,6 +145,8 @@ class AudioProcessor:
 
         Reads the file once, and never holds more of its sound in memory than some seconds.
         """
+        if max_trs is not None and max_trs < 1:
+            raise ValueError(f"max_trs must be at least 1, got {max_trs}")
         rate = self.clock.encoding_rate_hz(self.sample_rate)
         most = None if max_trs is None else count_samples(self.clock.duration(max_trs), rate)
         blocks = sound_blocks(path, rate, track=track)

@@ -32,7 +32,8 @@ def film_tensors(film: Any, shapes: Shapes, modalities: list[str]) -> dict[str, 
     TypeError
         Neither of these; none of ``modalities`` is in it.
     ValueError
-        Features of another shape or kind than the model was trained on.
+        Features of another shape or kind than the model was trained on, or of other numbers of
+        TRs; NaN in what is not sound (in sound it marks a frame that is not there, as -1 does).
     """
     named = film if isinstance(film, Mapping) else {"audio": film}
     expected = {name: _expected(shapes, name) for name in modalities}
@@ -41,17 +42,23 @@ def film_tensors(film: Any, shapes: Shapes, modalities: list[str]) -> dict[str, 
     if not named.keys() & expected.keys():
         given = ", ".join(map(str, named)) or "nothing"
         raise TypeError(f"encode takes {_listed(expected)}; there is {given} instead")
-    return {
+    tensors = {
         name: _checked(values, name, shapes, expected[name])
         for name, values in named.items()
         if name in expected
     }
+    lengths = {name: len(values) for name, values in tensors.items()}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name} {n}" for name, n in lengths.items())
+        raise ValueError(f"modalities must be of the same TRs, not of {listed}")
+    return tensors
 
 
 def bottleneck_tensor(bottleneck: Any, width: int) -> torch.Tensor:
     """Bottlenecks (n_trs, bottleneck_dim) as a float32 tensor.
 
-    TypeError for what is no array, ValueError for another shape than ``width`` features.
+    TypeError for what is no array, ValueError for another shape than ``width`` features and for
+    NaN or infinite values: a decoder would make some sound of them.
     """
     if not hasattr(bottleneck, "__array__"):
         name = type(bottleneck).__name__
@@ -61,13 +68,24 @@ def bottleneck_tensor(bottleneck: Any, width: int) -> torch.Tensor:
         raise ValueError(
             f"bottlenecks must be (n_trs, {width}) float32, not {values.shape} {values.dtype}"
         )
-    return torch.from_numpy(np.array(values, dtype=np.float32))
+    values = np.array(values, dtype=np.float32)
+    if not np.isfinite(values).all():
+        n_bad = int((~np.isfinite(values)).any(axis=1).sum())
+        raise ValueError(f"bottlenecks have NaN or infinite values in {n_bad} of {len(values)} TRs")
+    return torch.from_numpy(values)
+
+
+def _size(shapes: Shapes, modality: str) -> tuple[int, ...]:
+    """Shape of a modality's features in one TR; pictures have three colours."""
+    size = shapes.of(modality) or (shapes.n_blurred,)
+    return (*size, 3) if modality == "video" else size
 
 
 def _expected(shapes: Shapes, modality: str) -> str:
     """The shape and kind of a modality's features, in words."""
-    size = ", ".join(map(str, shapes.of(modality) or (shapes.n_blurred,)))
+    size = ", ".join(map(str, _size(shapes, modality)))
     kind = "int32 codes" if modality == "audio" and shapes.use_encodec else "numbers"
+    kind = "uint8" if modality == "video" else kind
     return f"(n_trs, {size}) {kind}"
 
 
@@ -87,13 +105,25 @@ def _checked(values: Any, name: str, shapes: Shapes, expected: str) -> torch.Ten
     if not hasattr(values, "__array__"):
         raise TypeError(f"{name} must be an array, not {type(values).__name__}")
     array = np.asarray(values)
-    size = shapes.of(name) or (shapes.n_blurred,)
-    is_codes = name == "audio" and shapes.use_encodec
-    if array.shape[1:] != tuple(size) or array.dtype.kind not in ("iu" if is_codes else "fiu"):
+    is_codes, is_video = name == "audio" and shapes.use_encodec, name == "video"
+    kinds = "iu" if is_codes else "fiu"
+    is_right = array.dtype == np.uint8 if is_video else array.dtype.kind in kinds
+    if array.shape[1:] != _size(shapes, name) or not is_right:
         raise ValueError(f"{name} must be {expected}, not {array.shape} {array.dtype}")
+    if is_video:
+        return torch.from_numpy(np.array(array))
     if is_codes:
-        if array.size and not 0 <= array.min() <= array.max() < shapes.codebook_size:
+        if array.size and not -1 <= array.min() <= array.max() < shapes.codebook_size:
             raise ValueError(f"{name}: codes must be 0 to {shapes.codebook_size - 1}")
         return torch.from_numpy(np.array(array, dtype=np.int32))
-    keeps_type = array.dtype == np.uint8  # video frames
-    return torch.from_numpy(np.array(array, dtype=None if keeps_type else np.float32))
+    return torch.from_numpy(_without_gaps(np.array(array, dtype=np.float32), name))
+
+
+def _without_gaps(array: np.ndarray, name: str) -> np.ndarray:
+    """``array`` (n_trs, …) if its values are finite; of sound frames may be NaN in all rows."""
+    bad = ~np.isfinite(array)
+    if name == "audio":
+        bad &= ~np.isnan(array).all(axis=1, keepdims=True)
+    if bad.any():
+        raise ValueError(f"{name} has {bad.sum()} NaN or infinite values")
+    return array

@@ -31,7 +31,8 @@ def to_nifti(values: xr.DataArray, space: xr.Dataset | None = None) -> "Nifti1Im
     Raises
     ------
     GibletError
-        Values without places in the brain; voxels in no such grid.
+        Values without places in the brain; voxels in no such grid, or in another order or choice
+        than in ``space``.
 
     >>> places = {"x": [0.0, 4.0], "y": [2.0, 2.0], "z": [8.0, 8.0]}
     >>> coords = {axis: ("voxel", mm) for axis, mm in places.items()}
@@ -43,6 +44,7 @@ def to_nifti(values: xr.DataArray, space: xr.Dataset | None = None) -> "Nifti1Im
     """
     from nibabel import Nifti1Image
 
+    values = _voxels_last(values)
     rows = np.atleast_2d(np.nan_to_num(np.asarray(values, dtype=np.float32)))
     if space is None:
         indices, affine, shape = _smallest_grid(values)
@@ -50,7 +52,35 @@ def to_nifti(values: xr.DataArray, space: xr.Dataset | None = None) -> "Nifti1Im
         images[tuple(indices.T)] = rows.T
     else:
         images, affine = _on_grid(rows, space)
+        _check_order(values, space)  # after their number
     return Nifti1Image(images if values.ndim == 2 else images[..., 0], affine)
+
+
+def _voxels_last(values) -> xr.DataArray:
+    """``values`` as a DataArray whose last axis is that of the voxels."""
+    if not isinstance(values, xr.DataArray):
+        values = xr.DataArray(np.asarray(values))
+    if values.ndim not in (1, 2):
+        raise GibletError(f"a map is (voxel,) or (subject, voxel), not {values.shape}")
+    return values.transpose(..., "voxel") if "voxel" in values.dims else values
+
+
+def _check_order(values: xr.DataArray, space: xr.Dataset) -> None:
+    """GibletError where ``values`` were sorted or chosen: by their order alone they would be put
+    in the places of others."""
+    for name in (*_AXES, "parcel"):
+        if name not in values.coords or name not in space.coords:
+            continue
+        ours, theirs = values[name].values, space[name].values
+        if name == "parcel":
+            is_same = np.array_equal(ours.astype(str), theirs.astype(str))
+        else:
+            is_same = ours.shape == theirs.shape and np.allclose(ours, theirs, atol=10 * _ROUNDING)
+        if not is_same:
+            raise GibletError(
+                f"the values have another {name} than space: they were sorted or chosen. Put them "
+                "in the order of space, with NaN where there is none"
+            )
 
 
 def brain_volume(values: np.ndarray, space: xr.Dataset) -> np.ndarray | None:

@@ -285,7 +285,8 @@ class DecodingConfig(Section):
         None, description="decode from all voxels of this one of lesion.regions instead"
     )
     clip_seconds: PositiveFloat = Field(
-        8.0, description="length of the clips of 10-way identification"
+        8.0,
+        description="length of the clips of 10-way identification, rounded up to whole TRs",
     )
     n_permutations: PositiveInt = Field(
         1000, description="orders of the clips, for p-values; shifts in searchlight"

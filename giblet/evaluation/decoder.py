@@ -7,7 +7,13 @@ import numpy as np
 
 from giblet.config.sections import DecodingConfig
 from giblet.evaluation.decoding import lagged, lags_in_trs
+from giblet.io.validation import check_features
 from giblet.stats.ridge import fit_ridge
+from giblet.timing import check_t_r
+
+_REAL = "fiu"  # kinds of dtype
+_FARTHEST = 3.0  # deviations: a part of z-scored BOLD has a smaller mean
+_FEWEST_TRS = 10  # of which a mean says something
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ class Decoder:
             Repetition time, s.
         runs : (n_trs,)
             The run of each TR; None for one.
-        trs : (n_training,) int
+        trs : (n_training,) int, (n_trs,) bool, or a slice
             TRs to learn from; None for all. BOLD follows the film by seconds: it is also read in
             the TRs after these.
         decoding
@@ -66,17 +72,25 @@ class Decoder:
         Raises
         ------
         ValueError
-            Arrays of other shapes than these.
+            Arrays of other shapes than these, infinite values, BOLD that is not around 0, NaN in
+            the bottlenecks of ``trs``, ``t_r`` in ms, ``trs`` that are not there or fewer than two.
         """
         bold, runs = _checked(bold, runs)
         bottleneck = np.asarray(bottleneck)
-        if bottleneck.ndim != 2 or len(bottleneck) != len(bold):
+        if (
+            bottleneck.ndim != 2
+            or len(bottleneck) != len(bold)
+            or bottleneck.dtype.kind not in _REAL
+        ):
             raise ValueError(
-                f"bottleneck must be ({len(bold)}, bottleneck_dim), as bold has that many TRs, not "
-                f"{bottleneck.shape}"
+                f"bottleneck must be ({len(bold)}, bottleneck_dim) float, as bold has that many "
+                f"TRs, not {bottleneck.shape} {bottleneck.dtype}"
             )
-        lags = lags_in_trs(t_r, decoding or DecodingConfig())
-        chosen = np.arange(len(bold)) if trs is None else np.asarray(trs)
+        lags = lags_in_trs(check_t_r(t_r), decoding or DecodingConfig())
+        chosen = _indices(trs, len(bold))
+        if len(chosen) < 2:
+            raise ValueError(f"trs: {len(chosen)} TRs are too few to learn from")
+        check_features(bottleneck[chosen].astype(float), "bottleneck")
         ridge = fit_ridge(lagged(bold, runs, lags)[chosen], bottleneck[chosen])
         return cls(lags, bold.shape[1], bottleneck.shape[1], ridge)
 
@@ -86,20 +100,57 @@ class Decoder:
         """Bottlenecks (n_decoded, bottleneck_dim) float32 of ``trs`` (None: of all).
 
         ``bold`` (n_trs, n_voxels) and ``runs`` as for `fit`. ``model.decode_audio`` takes the
-        bottlenecks to features of sound. Raises ValueError for other voxels.
+        bottlenecks to features of sound. Raises ValueError for other voxels, and as `fit` does.
         """
         bold, runs = _checked(bold, runs)
         if bold.shape[1] != self.n_voxels:
             raise ValueError(f"bold has {bold.shape[1]} voxels, the decoder reads {self.n_voxels}")
         x = lagged(bold, runs, self.lags)
-        return np.asarray(self._ridge.predict(x if trs is None else x[trs]), dtype=np.float32)
+        return np.asarray(self._ridge.predict(x[_indices(trs, len(x))]), dtype=np.float32)
 
 
 def _checked(bold: np.ndarray, runs: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    if isinstance(bold, np.ma.MaskedArray):
+        bold = np.ma.filled(bold.astype(float), np.nan)
     bold = np.asarray(bold)
-    if bold.ndim != 2 or bold.dtype.kind not in "fiu":
+    if bold.ndim != 2 or bold.dtype.kind not in _REAL:
         raise ValueError(f"bold must be (n_trs, n_voxels) float, not {bold.shape} {bold.dtype}")
+    bold = bold.astype(float, copy=False)
+    _check_values(bold)
     runs = np.zeros(len(bold), dtype=int) if runs is None else np.asarray(runs)
     if runs.shape != (len(bold),):
         raise ValueError(f"runs must be ({len(bold)},), a label for each TR, not {runs.shape}")
-    return bold.astype(float, copy=False), runs
+    return bold, runs
+
+
+def _check_values(bold: np.ndarray) -> None:
+    """ValueError for infinite BOLD, and for BOLD far from 0, which stands for TRs not scanned."""
+    if np.isinf(bold).any():
+        raise ValueError(f"bold has {np.isinf(bold).sum()} infinite values")
+    scanned = bold[:, np.isfinite(bold).any(axis=0)]
+    if not scanned.size:
+        return
+    far = np.abs(np.nanmean(scanned, axis=0)) > _FARTHEST * np.nanstd(scanned, axis=0)
+    if len(bold) >= _FEWEST_TRS and np.mean(far) > 0.5:
+        raise ValueError(
+            "bold is not around 0: z-score it by run, with the mean and deviation of training TRs"
+        )
+
+
+def _indices(trs, n_trs: int) -> np.ndarray:
+    """TRs as indices (n_chosen,): of None all, of a slice or a mask (n_trs,) bool those in it."""
+    if trs is None or isinstance(trs, slice):
+        return np.arange(n_trs)[slice(None) if trs is None else trs]
+    chosen = np.asarray(trs)
+    if chosen.dtype == bool and chosen.shape == (n_trs,):
+        return np.flatnonzero(chosen)
+    if not chosen.size:
+        return np.empty(0, dtype=int)
+    is_index = chosen.ndim == 1 and chosen.dtype.kind in "iu"
+    if not is_index or chosen.min() < 0 or chosen.max() >= n_trs:
+        raise ValueError(
+            f"trs must be indices from 0 to {n_trs - 1}, a mask ({n_trs},) bool or a slice, not "
+            f"{chosen.dtype} {chosen.shape}"
+            + (f" from {chosen.min()} to {chosen.max()}" if is_index else "")
+        )
+    return chosen

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from giblet.alignment.dataset import split_film
+from giblet.audio.metrics.identify import clip_length
 from giblet.audio.metrics.table import BOTTLENECK, CLIPS, identification_metrics
 from giblet.config.config import Config
 from giblet.errors import GibletError
@@ -45,7 +46,7 @@ def film_needs(
     ...     print(need.result, need.seconds, need.is_met, need.has)
     training and decoding 97.5 True 300 s
     ridge from the film 187.5 True 300 s
-    10-way identification of clips 447.0 False 6 clips of 8 s in the test part
+    10-way identification of clips 447.0 False 6 clips of 9 s in the test part
     """
     t_r, clip_seconds = config.t_r, config.decoding.clip_seconds
     n_way = max(metric.n_way for metric in identification_metrics(BOTTLENECK, CLIPS))
@@ -68,7 +69,7 @@ def film_needs(
     n_identified = _fewest(lambda runs: n_clips(runs) >= n_way) if by_length else None
     trained = _parts(runs, config, held_out) is not None
     n_own = n_clips(runs, held_out)
-    clips = f"{n_own} clips of {clip_seconds:g} s in the test part"
+    clips = f"{n_own} clips of {clip_length(clip_seconds, t_r):g} s in the test part"
     identified = f"{n_way}-way identification of clips"
     return [
         FilmNeed("training and decoding", seconds(n_trained), trained, scanned),

@@ -1,6 +1,10 @@
 """Checks of arrays: codes, features, waveforms."""
 
+from numbers import Real
+
 import numpy as np
+
+_SLOWEST_HZ = 1000
 
 
 def check_codes(codes: np.ndarray, n_codebooks: int | None = None, codebook_size: int = 1024):
@@ -56,6 +60,20 @@ def check_features(features: np.ndarray, name: str = "features") -> np.ndarray:
         first = tuple(int(i) for i in np.argwhere(bad)[0])
         raise ValueError(f"{name} has {bad.sum()} NaN or infinite values, the first at {first}")
     return features
+
+
+def check_sample_rate(sample_rate: float) -> int:
+    """``sample_rate`` (Hz) as a whole number of at least 1,000, or ValueError.
+
+    >>> check_sample_rate(24000.0)
+    24000
+    """
+    is_number = isinstance(sample_rate, Real) and not isinstance(sample_rate, bool)
+    if not is_number or not sample_rate >= _SLOWEST_HZ or sample_rate != round(sample_rate):
+        raise ValueError(
+            f"sample_rate must be a whole number of Hz, {_SLOWEST_HZ} or more, got {sample_rate!r}"
+        )
+    return int(sample_rate)
 
 
 def check_waveform(waveform: np.ndarray, name: str = "waveform") -> np.ndarray:

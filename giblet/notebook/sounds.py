@@ -46,7 +46,7 @@ class Sound:
         write_sound(path, self.waveform, self.sample_rate)
 
     def __array__(self, dtype=None, copy=None) -> np.ndarray:
-        return np.array(self.waveform, dtype=dtype, copy=bool(copy))
+        return np.array(self.waveform, dtype=dtype, copy=copy)
 
     def __len__(self) -> int:
         return len(self.waveform)

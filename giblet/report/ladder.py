@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from giblet.audio.metrics.identify import clip_length
 from giblet.audio.metrics.scores import SEGMENT_SECONDS
 from giblet.audio.metrics.table import metric_of
 from giblet.report.listen import player_uri
@@ -184,7 +185,9 @@ def unit_text(unit: str, facts: Mapping) -> str:
     if not metric.n_way:
         return f"{metric.label}, {metric.reading}"
     settings = facts.get("settings")
-    seconds = "" if settings is None else f"{settings.decoding.clip_seconds:g}-s "
+    seconds = ""
+    if settings is not None:
+        seconds = f"{clip_length(settings.decoding.clip_seconds, settings.t_r):g}-s "
     return f"right {seconds}clip picked out of {metric.n_way} by its sound"
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 
 from giblet.audio.feature_types import FEATURE_TYPES
+from giblet.audio.metrics.identify import clip_length
 from giblet.audio.metrics.table import METRICS, segment_metrics
 from giblet.config.config import Config
 from giblet.report.extras import training_start
@@ -137,8 +138,9 @@ def _scans(facts: Mapping) -> list[str]:
         "Identification: each decoded bottleneck, minus the training mean, was correlated across "
         "features with the film's bottleneck at the same moment and at others. The score is the "
         "share of choices in which its own was the closest, among 2 TRs (chance .5) and among 10 "
-        f"clips of {decoding.clip_seconds:g} s (chance .1), over all ways to draw the others; p "
-        f"from {decoding.n_permutations:,} permutations of the clips, the same for all subjects.",
+        f"clips of {clip_length(decoding.clip_seconds, settings.t_r):g} s (chance .1), over all "
+        f"ways to draw the others; p from {decoding.n_permutations:,} permutations of the clips, "
+        "the same for all subjects.",
         "The decoded sound was identified in the same way, by its mel spectrogram.",
         f"BOLD was predicted from the film by ridge regression on held-out blocks, with nulls of "
         f"{settings.quality.n_shifts:,} circular shifts of the predictions, and inter-subject "

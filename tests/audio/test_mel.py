@@ -2,7 +2,10 @@
 
 import librosa
 import numpy as np
+import pandas as pd
 import pytest
+import torch
+import xarray as xr
 
 from giblet.audio.griffin_lim import griffin_lim
 from giblet.audio.mel import (
@@ -175,3 +178,16 @@ def test_what_is_no_mel_is_refused(mel, error, message):
 def test_what_is_no_sound_is_refused():
     with pytest.raises(TypeError, match="int16"):
         mel_spectrogram(np.zeros(24000, dtype=np.int16), MelSettings())
+
+
+@pytest.mark.parametrize("make", [torch.from_numpy, xr.DataArray, pd.Series])
+def test_arrays_of_other_libraries_are_one_sound(rng, make):
+    sound = rng.standard_normal(3000)
+    expected = mel_spectrogram(sound, MelSettings())
+    np.testing.assert_array_equal(mel_spectrogram(make(sound), MelSettings()), expected)
+
+
+@pytest.mark.parametrize("make", [np.array, torch.from_numpy, xr.DataArray, pd.DataFrame])
+def test_channels_are_not_joined_as_if_one_followed_the_other(rng, make):
+    with pytest.raises(ValueError, match="average its channels first"):
+        mel_spectrogram(make(rng.standard_normal((2, 3000))), MelSettings())

@@ -248,12 +248,25 @@ def test_mel_2d_is_held_for_the_whole_tr(mel, speech_file):
         (np.nan, "positive"),
         (1500.0, "milliseconds"),
         (0.01, "shorter than one frame"),
+        ("1.5", "positive number of seconds, got '1.5'"),
+        (None, "positive"),
+        (True, "positive"),
     ],
 )
 @pytest.mark.parametrize("use_encodec", [True, False])
 def test_a_t_r_that_cannot_be_is_refused(use_encodec, t_r, message):
     with pytest.raises(ValueError, match=message):
         AudioProcessor(use_encodec, t_r=t_r)
+
+
+def test_false_as_a_word_does_not_choose_codes():
+    with pytest.raises(TypeError, match="use_encodec must be True or False, got 'false'"):
+        AudioProcessor(use_encodec="false")
+
+
+def test_no_trs_are_refused(speech_file):
+    with pytest.raises(ValueError, match="max_trs must be at least 1, got 0"):
+        AudioProcessor(False).audio_to_features(speech_file, max_trs=0)
 
 
 def test_importing_the_way_in_loads_no_heavy_library():

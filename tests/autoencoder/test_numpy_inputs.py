@@ -8,6 +8,9 @@ import torch
 import xarray as xr
 
 import giblet
+from giblet.alignment.shapes import Shapes
+from giblet.autoencoder.autoencoder import Autoencoder
+from giblet.config.sections import ModelConfig
 
 FOLDER = Path(giblet.__file__).parent / "autoencoder" / "bundled"
 
@@ -54,11 +57,77 @@ def test_mel_is_encoded_too():
         (lambda codes: {"sound": torch.from_numpy(codes)}, TypeError, "there is sound instead"),
         (lambda _codes: {}, TypeError, "there is nothing instead"),
         (lambda codes: {"audio": codes.tolist()}, TypeError, "audio must be an array, not list"),
+        (lambda codes: codes - 2, ValueError, "codes must be 0 to 1023"),
     ],
 )
 def test_what_cannot_be_encoded(model, codes, change, error, said):
     with pytest.raises(error, match=said):
         model.encode(change(codes))
+
+
+def film_model():
+    """Untrained: of mel, pictures and words."""
+    shapes = Shapes(False, 4, 14, video=(1, 16, 24), n_text=6)
+    config = ModelConfig(
+        bottleneck_dim=2 * 128, slot_frames=7, audio_dim=16, video_dim=8, text_dim=8
+    )
+    return Autoencoder(shapes, config).eval().requires_grad_(False)
+
+
+def whole_film():
+    rng = np.random.default_rng(1)
+    return {
+        "audio": rng.normal(-30, 5, (5, 4, 14)),
+        "video": rng.integers(0, 256, (5, 1, 16, 24, 3)).astype(np.uint8),
+        "text": rng.standard_normal((5, 6)),
+    }
+
+
+def test_pictures_and_words_are_encoded_as_tensors_are():
+    film, model = whole_film(), film_model()
+    kept = {"video": torch.uint8, "audio": torch.float32, "text": torch.float32}
+    expected = model.encode({n: torch.tensor(v, dtype=kept[n]) for n, v in film.items()}).numpy()
+    np.testing.assert_array_equal(model.encode(film), expected)
+    arrays = {name: xr.DataArray(values) for name, values in film.items()}
+    np.testing.assert_array_equal(model.encode(arrays), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "said"),
+    [
+        (
+            "video",
+            lambda v: v / 255,
+            r"video must be \(n_trs, 1, 16, 24, 3\) uint8, not .* float64",
+        ),
+        ("video", lambda v: v[..., 0], "video must be"),
+        ("text", lambda v: v * np.nan, "text has 30 NaN or infinite values"),
+        ("text", lambda v: v[:1], "of the same TRs, not of audio 5, video 5, text 1"),
+        ("audio", lambda v: v + np.inf, "audio has 280 NaN or infinite values"),
+    ],
+)
+def test_films_that_cannot_be_encoded(name, change, said):
+    film = whole_film()
+    with pytest.raises(ValueError, match=said):
+        film_model().encode(film | {name: change(film[name])})
+
+
+def test_frames_that_are_not_there(model, codes):
+    """Native framing marks them by -1 in codes, and NaN in mel."""
+    codes[:, :, -1] = -1
+    expected = model.encode(torch.from_numpy(codes)).numpy()
+    np.testing.assert_array_equal(model.encode(codes), expected)
+    film = whole_film()
+    film["audio"][:, :, -1] = np.nan
+    assert np.isfinite(film_model().encode(film)).all()
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_no_sound_is_made_of_nan(model, wrong):
+    bottleneck = np.zeros((3, 2048))
+    bottleneck[1, 7] = wrong
+    with pytest.raises(ValueError, match="NaN or infinite values in 1 of 3 TRs"):
+        model.decode_audio(bottleneck)
 
 
 @pytest.mark.parametrize(

@@ -62,3 +62,46 @@ def test_another_number_of_voxels():
     space.attrs["affine"] = np.eye(4).ravel().tolist()
     with pytest.raises(GibletError, match="2 values, but space has 3 voxels"):
         to_nifti(xr.DataArray([1.0, 2.0], dims="voxel"), space)
+
+
+def test_sorted_values_are_not_put_in_the_places_of_others():
+    places = np.argwhere(np.ones((2, 2, 2))) * 2.0
+    image = values(places, np.arange(8.0))
+    coords = dict(image.coords)
+    affine = "[2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 1]"
+    space = xr.Dataset({"mask": (("i", "j", "k"), np.ones((2, 2, 2)))}, coords, {"affine": affine})
+    expected = to_nifti(image, space).get_fdata()
+    assert expected.ravel().tolist() == list(range(8))
+    with pytest.raises(GibletError, match="another x than space: they were sorted or chosen"):
+        to_nifti(image[::-1], space)
+    np.testing.assert_array_equal(to_nifti(image[::-1]).get_fdata(), expected)  # by their places
+
+
+def test_sorted_parcels_are_refused():
+    labels = np.array([[[0, 7], [3, 7]]])
+    names = {"parcel": ("parcel", ["3", "7"])}
+    space = xr.Dataset(
+        {"mask": (("i", "j", "k"), labels > 0), "labels": (("i", "j", "k"), labels)},
+        names,
+        {"affine": "[2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 1]"},
+    )
+    own = xr.DataArray([0.25, 0.5], dims="voxel", coords={"parcel": ("voxel", ["3", "7"])})
+    assert to_nifti(own, space).get_fdata().tolist() == [[[0, 0.5], [0.25, 0.5]]]
+    with pytest.raises(GibletError, match="another parcel than space"):
+        to_nifti(own[::-1], space)
+
+
+def test_the_order_of_axes_and_the_kind_of_array_do_not_matter():
+    places = np.argwhere(np.ones((2, 2, 2))) * 2.0
+    coords = values(places, np.arange(8.0)).coords
+    both = xr.DataArray(np.arange(16.0).reshape(2, 8), dims=("subject", "voxel"), coords=coords)
+    expected = to_nifti(both).get_fdata()
+    np.testing.assert_array_equal(to_nifti(both.T).get_fdata(), expected)
+    affine = "[2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 1]"
+    space = xr.Dataset({"mask": (("i", "j", "k"), np.ones((2, 2, 2)))}, attrs={"affine": affine})
+    for maps in (both.values, both.values.tolist()):
+        np.testing.assert_array_equal(to_nifti(maps, space).get_fdata(), expected)
+    with pytest.raises(GibletError, match="no coordinates x, y, z"):
+        to_nifti(both.values)
+    with pytest.raises(GibletError, match=r"a map is .* not \(1, 2, 8\)"):
+        to_nifti(both.values[None], space)

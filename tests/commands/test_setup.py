@@ -615,7 +615,7 @@ def test_the_doctor_says_how_much_film_results_need(data_set, tmp_path, capsys):
     printed = " ".join(needs_told(config, tmp_path, capsys))
     assert "training and decoding" in printed
     assert printed.count("WILL BE MISSING: there are") == 2
-    assert "1 clips of 8 s in the test part" in printed
+    assert "1 clips of 8.75 s in the test part" in printed
     printed = " ".join(needs_told(config | {"film": "none"}, tmp_path, capsys))
     assert "clips" not in printed
     assert "ridge from the film" in printed

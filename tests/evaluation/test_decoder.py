@@ -37,8 +37,39 @@ def test_other_lags():
         (lambda: Decoder.fit(BOLD, CODE[:9], T_R), r"bottleneck must be \(90, bottleneck_dim\)"),
         (lambda: Decoder.fit(BOLD, CODE, T_R, RUNS[:9]), r"runs must be \(90,\)"),
         (lambda: Decoder.fit(BOLD, CODE, T_R).decode(BOLD[:, 1:]), "11 voxels, the decoder reads"),
+        (lambda: Decoder.fit(1000 + BOLD, CODE, T_R), "z-score it by run"),
+        (lambda: Decoder.fit(BOLD, CODE, T_R).decode(1000 + BOLD), "z-score it by run"),
+        (lambda: Decoder.fit(np.where(BOLD > 2, np.inf, BOLD), CODE, T_R), "infinite values"),
+        (lambda: Decoder.fit(BOLD, np.where(CODE > 2, np.nan, CODE), T_R), "bottleneck has"),
+        (lambda: Decoder.fit(BOLD, CODE.astype(str), T_R), "not .90, 4. <U"),
+        (lambda: Decoder.fit(BOLD, CODE, 1500), "milliseconds"),
+        (lambda: Decoder.fit(BOLD, CODE, T_R, trs=[3]), "1 TRs are too few"),
+        (lambda: Decoder.fit(BOLD, CODE, T_R, trs=[]), "0 TRs are too few"),
+        (lambda: Decoder.fit(BOLD, CODE, T_R, trs=[0, 90]), "from 0 to 89.* from 0 to 90"),
+        (lambda: Decoder.fit(BOLD, CODE, T_R, trs=[-1, 4]), "from -1 to 4"),
+        (lambda: Decoder.fit(BOLD, CODE, T_R, trs=TRAIN * 1.0), "indices from 0 to 89"),
+        (lambda: Decoder.fit(BOLD, CODE, T_R, trs=np.ones(9, bool)), r"mask \(90,\) bool"),
     ],
 )
 def test_other_shapes_are_refused(ask, said):
     with pytest.raises(ValueError, match=said):
         ask()
+
+
+def test_trs_in_every_form():
+    expected = Decoder.fit(BOLD, CODE, T_R, RUNS, TRAIN).decode(BOLD, RUNS, TEST)
+    mask = np.arange(90) < 50
+    for trs in (slice(0, 50), range(50), mask, mask.tolist(), TRAIN.tolist()):
+        decoder = Decoder.fit(BOLD, CODE, T_R, RUNS, trs)
+        np.testing.assert_allclose(decoder.decode(BOLD, RUNS, slice(60, 90)), expected, rtol=1e-5)
+
+
+def test_masked_bold_is_not_read():
+    """Masked volumes, of another scale even, count as not scanned."""
+    masked = np.ma.masked_array(BOLD.copy())
+    masked[20:25] = 50.0
+    masked[20:25] = np.ma.masked
+    missing = BOLD.copy()
+    missing[20:25] = np.nan
+    expected = Decoder.fit(missing, CODE, T_R).decode(missing)
+    np.testing.assert_array_equal(Decoder.fit(masked, CODE, T_R).decode(masked), expected)

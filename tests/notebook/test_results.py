@@ -13,6 +13,7 @@ import giblet
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.errors import GibletError
 from giblet.notebook.results import FILES
+from giblet.notebook.sounds import Sound
 from giblet.report.tables import COLUMNS
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +44,14 @@ def test_sounds_are_those_of_the_files(folder):
     assert 'src="data:audio/webm;base64,' in sound._repr_html_()
     sound.save(folder / "again.wav")
     np.testing.assert_allclose(soundfile.read(folder / "again.wav")[0], samples, atol=1e-4)
+
+
+def test_a_sound_is_an_array_of_any_type():
+    sound = Sound("tone", np.sin(np.arange(200, dtype=np.float32)), 24000)
+    assert np.asarray(sound, dtype=float).dtype == np.float64
+    np.testing.assert_array_equal(np.asarray(sound, dtype=float), sound.waveform)
+    assert np.shares_memory(np.asarray(sound), sound.waveform)
+    assert not np.shares_memory(np.array(sound), sound.waveform)
 
 
 def test_a_notebook_shows_scores_and_players(folder):

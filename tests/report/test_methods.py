@@ -32,6 +32,7 @@ def test_what_was_set_is_told():
         assert each in said
     assert "BOLD of 2 subjects was measured." in said
     assert "10 clips of 12 s" in said
+    assert "10 clips of 9 s" in text(settings=parse_config({}))  # 8 s in TRs of 1.5 s
     region = parse_config({"decoding": {"region": "auditory"}, "hrf_model": "none"})
     assert "all voxels of the region auditory" in text(settings=region)
     assert "HRF" not in text(settings=region)

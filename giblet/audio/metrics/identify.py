@@ -5,15 +5,19 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from giblet.timing import tr_onsets, trs_for
+
 
 def identification(estimate: np.ndarray, truth: np.ndarray, n_way: int = 2) -> np.ndarray:
     """Share of cases in which each estimate is closer to its truth than ``n_way`` - 1 others: (n,).
 
     The mean over all ways to draw the others; chance is 1 / ``n_way``. Closeness is correlation
     across features, both (n, n_features). NaN where an estimate is the same in all features. A tie
-    counts half.
+    counts half. A truth that is the same in all features, or has NaN, cannot be chosen: its own
+    estimate has NaN, and all have where fewer than ``n_way`` truths are left.
 
-    Raises ValueError for fewer than ``n_way`` truths.
+    Raises ValueError for fewer than ``n_way`` truths, for arrays of other shapes, and for
+    ``n_way`` below 2.
 
     >>> identification(np.eye(4), np.eye(4)).tolist()
     [1.0, 1.0, 1.0, 1.0]
@@ -69,7 +73,15 @@ def permuted_shares(shares: np.ndarray, n_permutations: int, seed: int) -> np.nd
 
 
 def _similarity(estimate: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Correlations (n_estimates, n_truths); NaN for an estimate that never changes."""
+    """Correlations (n, n) of estimates and truths; NaN where one of the two never changes."""
+    estimate, truth = np.asarray(estimate), np.asarray(truth)
+    if estimate.ndim != 2 or estimate.shape != truth.shape:
+        raise ValueError(
+            f"estimates and truths must both be (n, n_features), not {estimate.shape} and "
+            f"{truth.shape}"
+        )
+    if estimate.shape[1] < 2:
+        return np.full((len(estimate), len(truth)), np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.corrcoef(estimate, truth)[: len(estimate), len(estimate) :]
 
@@ -78,14 +90,20 @@ def _shares(similarity: np.ndarray, n_way: int) -> np.ndarray:
     """Identification shares if each truth were the estimate's own: (n_estimates, n_truths)."""
     from scipy.stats import rankdata
 
-    n = len(similarity)
-    if n < n_way:
-        raise ValueError(f"{n} moments are too few for {n_way} to choose from")
-    missing = np.isnan(similarity)
-    filled = np.where(missing, np.inf, similarity)  # beaten by none
+    if n_way < 2:
+        raise ValueError(f"n_way must be 2 or more, got {n_way}")
+    if len(similarity) < n_way:
+        raise ValueError(f"{len(similarity)} moments are too few for {n_way} to choose from")
+    every = np.full(similarity.shape, np.nan)
+    there = np.flatnonzero(~np.isnan(similarity).all(axis=0))  # truths that vary
+    if (n := len(there)) < n_way:
+        return every
+    missing = np.isnan(similarity[:, there])
+    filled = np.where(missing, np.inf, similarity[:, there])  # beaten by none
     counts = (rankdata(filled, method, axis=1) - 1 for method in ("min", "max"))
     shares = [_share_of_draws(worse, n - 1, n_way - 1) for worse in counts]
-    return np.where(missing, np.nan, np.mean(shares, axis=0))
+    every[:, there] = np.where(missing, np.nan, np.mean(shares, axis=0))
+    return every
 
 
 def _share_of_draws(n_beaten: np.ndarray, n_others: int, n_drawn: int) -> np.ndarray:
@@ -95,6 +113,15 @@ def _share_of_draws(n_beaten: np.ndarray, n_others: int, n_drawn: int) -> np.nda
     for k in range(n_drawn):
         shares *= np.maximum(possible - k, 0) / (n_others - k)
     return shares[n_beaten.astype(int)]
+
+
+def clip_length(clip_seconds: float, t_r: float) -> float:
+    """How long clips of ``clip_seconds`` are in whole TRs, s.
+
+    >>> clip_length(8.0, t_r=1.5)
+    9.0
+    """
+    return float(tr_onsets(trs_for(clip_seconds, t_r) + 1, t_r)[-1])
 
 
 def join_clips(values: np.ndarray, stretches: Sequence[np.ndarray], n_trs: int) -> np.ndarray:

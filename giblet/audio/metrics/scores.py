@@ -19,7 +19,7 @@ from giblet.audio.metrics.segment import Segment
 from giblet.audio.metrics.speech import segment_edges
 from giblet.audio.metrics.speech_models import current_models, use_models
 from giblet.audio.metrics.table import METRICS, SPEECH, Metric, metric_of, segment_metrics
-from giblet.io.validation import check_waveform
+from giblet.io.validation import check_sample_rate, check_waveform
 from giblet.log import progress
 
 SEGMENT_SECONDS = 8.0  # PESQ wants 8 to 10 s
@@ -64,7 +64,8 @@ def score_sound(
     Raises
     ------
     TypeError, ValueError
-        Not finite floats of shape (n_samples,), or not equally long.
+        Not finite floats of shape (n_samples,), or not equally long; a ``sample_rate`` that is not
+        whole, or below 1,000.
     RuntimeError
         The ``pesq`` package does not work at all.
     """
@@ -122,8 +123,9 @@ def score_estimates(
     """
     if n_jobs < 1:
         raise ValueError(f"n_jobs must be 1 or more, got {n_jobs}")
-    reference = check_waveform(reference, "reference")
-    estimates = [check_waveform(estimate, "estimate") for estimate in estimates]
+    sample_rate = check_sample_rate(sample_rate)
+    reference = _as_sound(reference, "reference")
+    estimates = [_as_sound(estimate, "estimate") for estimate in estimates]
     for estimate in estimates:
         if len(reference) != len(estimate):
             raise ValueError(
@@ -140,6 +142,13 @@ def score_estimates(
         metric: np.concatenate([part[metric] for part in parts], axis=1) for metric in parts[0]
     }
     return [{metric: s[i] for metric, s in scores.items()} for i in range(len(estimates))]
+
+
+def _as_sound(waveform: np.ndarray, name: str) -> np.ndarray:
+    """`check_waveform` in float32 or float64, which resamplers take."""
+    waveform = check_waveform(waveform, name)
+    is_usual = waveform.dtype in (np.float32, np.float64)
+    return waveform if is_usual else waveform.astype(np.float64)
 
 
 def _parts(segments: list[list[np.ndarray]], *rest, n_jobs: int) -> Iterator[dict]:

@@ -5,6 +5,7 @@ import textwrap
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile as sf
 import soxr
@@ -198,6 +199,23 @@ def test_too_short(speech):
 def test_what_is_no_estimate(estimate, error, message):
     with pytest.raises(error, match=message):
         score_sound(np.ones(100, np.float32), estimate, RATE)
+
+
+def test_sounds_of_every_kind_have_one_score(speech, noisy):
+    """A float rate, a view, a list, float16 (which resamplers do not take)."""
+    pair = [sound[: 2 * RATE].astype(np.float16) for sound in (speech, noisy)]
+    expected = score_sound(*(sound.astype(float) for sound in pair), RATE)
+    both = np.stack(pair, axis=1)
+    for reference, estimate in (pair, both.T, [sound.tolist() for sound in pair]):
+        again = score_sound(reference, estimate, float(RATE))
+        pd.testing.assert_frame_equal(again, expected, rtol=1e-6)
+    np.testing.assert_equal(len(score_sound(*(p.astype(np.longdouble) for p in pair), RATE)), 9)
+
+
+@pytest.mark.parametrize("rate", [24, 0, -24000, np.nan, "24000", 22050.5, True])
+def test_what_is_no_sample_rate(rate):
+    with pytest.raises(ValueError, match="sample_rate must be a whole number of Hz"):
+        score_sound(np.ones(100, np.float32), np.ones(100, np.float32), rate)
 
 
 def test_pesq_refuses_unequal_lengths():
