@@ -112,6 +112,48 @@ def test_form_without_wordfreq_says_so(monkeypatch):
     assert "wordfreq" in warnings[0]
 
 
+def test_frequencies_of_a_list_without_wordfreq(monkeypatch):
+    """The package's look-up stands in: it is asked with straight apostrophes, as it splits them."""
+    from types import ModuleType
+
+    known = {"l'homme": 5.7, "the": 7.7}
+
+    def zipf_frequency(word, language):
+        if language != "fr":
+            raise LookupError(f"No wordlist 'best' available for language '{language}'")
+        return known.get(word, 0.0)
+
+    module = ModuleType("wordfreq")
+    module.zipf_frequency = zipf_frequency
+    monkeypatch.setitem(__import__("sys").modules, "wordfreq", module)
+    form, names, warnings = word_form(["l\u2019homme", "l'homme", "zxqwv"], "fr")
+    assert names == ["rate", "letters", "frequency"]
+    np.testing.assert_allclose(form[:, 2], [5.7, 5.7, 0])
+    (line,) = warnings
+    assert "1 of 3 have frequency 0" in line
+    assert "(zxqwv); is word_model.language right?" in line
+    with pytest.raises(GibletError, match="word_model.language: 'xx': wordfreq has no such"):
+        word_form(["the"], "xx")
+
+
+@pytest.mark.parametrize(
+    ("language", "word", "zipf"),
+    [
+        ("en", "The", 7.73),
+        ("fr", "l\u2019homme", 5.70),
+        ("de", "STRASSE", 5.27),
+        ("zh", "\u65f6\u5019", 5.89),
+        ("en", "zxqwv", 0.0),
+    ],
+)
+def test_frequencies_of_wordfreq(language, word, zipf):
+    """wordfreq 3.1.1's own values."""
+    pytest.importorskip("wordfreq")
+    if language == "zh":
+        pytest.importorskip("jieba")
+    assert word_form([word], language)[0][0, 2] == pytest.approx(zipf, abs=0.005)
+
+
 @pytest.fixture(params=["glove.txt", "words.vec", "words.bin", "model2vec"])
 def vectors_file(request, tmp_path):
     table = {"cat": [1.0, 2.0], "sat": [-0.5, 0.25], "unused": [9.0, 9.0]}
