@@ -183,12 +183,72 @@ def test_static_vectors_of_every_format(vectors_file):
     assert lacking == ["zzz"]
 
 
+def floats(*values):
+    return np.array(values, "<f4").tobytes()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"cat 1 2\ncat 9 9\nsat 5 6\n",
+        b"3 2\ncat " + floats(1, 2) + b"\ncat " + floats(9, 9) + b"\nsat " + floats(5, 6) + b"\n",
+        b"2 2\ncat " + floats(1, 2) + b"sat " + floats(5, 6),  # without line ends, as gensim's
+        b". . . 3 4\nNew York 3 4\ncat 1 2\nsat 5 6\n",
+        b"cat\t1\t2\nsat\t5\t6\n",
+        b"cat 1 2 \r\n\r\nsat 5 6 \r\n",
+        b"\xef\xbb\xbfcat 1 2\nsat 5 6\n",
+        b"caf\xe9 7 8\ncat 1e0 +2.\nsat 5 6\n",
+    ],
+    ids=["twice", "twice, binary", "no ends", "spaces", "tabs", "CRLF", "mark", "Latin-1"],
+)
+@pytest.mark.parametrize("name", ["vectors.txt", "vectors.bin", "vectors.vec"])
+def test_odd_files_of_vectors(tmp_path, content, name):
+    (tmp_path / name).write_bytes(content)
+    features, lacking = word_vectors(tmp_path / name, ["cat", "sat"])
+    np.testing.assert_array_equal(features, [[1, 2], [5, 6]])
+    assert lacking == []
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        ("caf\u00e9".encode(), "cafe\u0301"),
+        ("cafe\u0301".encode(), "caf\u00e9"),
+        (b"caf\xe9", "Caf\u00e9!"),
+        (b"don't", "don\u2019t"),
+        ("\u5c0f\u738b\u5b50".encode(), "\u5c0f\u738b\u5b50"),
+        ("\U0001f600".encode(), "\U0001f600"),
+    ],
+)
+def test_a_word_that_is_written_otherwise(tmp_path, stored, said):
+    (tmp_path / "v.txt").write_bytes(b"cat 1 2\n" + stored + b" 3 4\n")
+    assert word_vectors(tmp_path / "v.txt", [said])[0].tolist() == [[3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"2 2\ncat " + np.array([1, 2], "<f8").tobytes() + b"\nsat " + b"0" * 16, "goes on|cut"),
+        (b"1 2\ncat " + floats(np.nan, 2), "NaN or infinite"),
+        (b"3 2\ncat 1 2\nsat 5 6\n", "cut short: 2 of 3 words"),
+        (b"\xba\x16\x4f\x2f" + b"\0" * 90, "fastText's own model; take the .vec"),
+        (b"\x1f\x8b\x08" + b"\0" * 90, "unpack it first"),
+        (b"2 3\ncat 1 2\n", "line 2: not a word and 3 numbers"),
+        (b"cat 1,5 2,5\nsat 3 4\n", "line 1: not numbers"),
+    ],
+)
+def test_what_would_be_read_wrongly_is_refused(tmp_path, content, line):
+    (tmp_path / "v.bin").write_bytes(content)
+    with pytest.raises(GibletError, match=line):
+        word_vectors(tmp_path / "v.bin", ["cat", "sat"])
+
+
 def test_vectors_that_are_none(tmp_path):
     bad = tmp_path / "bad.txt"
     bad.write_text("cat 1 2\nsat 1 x\n")
     with pytest.raises(GibletError, match="line 2: not numbers"):
         word_vectors(bad, ["cat", "sat"])
-    (tmp_path / "cut.bin").write_bytes(b"2 3\ncat 1234")
+    (tmp_path / "cut.bin").write_bytes(b"2 3\ncat \x00\x00\x80?")
     with pytest.raises(GibletError, match="cut short"):
         word_vectors(tmp_path / "cut.bin", ["cat"])
     with pytest.raises(GibletError, match="none of 1 words"):
