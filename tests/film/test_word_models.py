@@ -76,6 +76,40 @@ def test_a_causal_model_by_hand(causal):
         np.testing.assert_allclose(features.states[:, n - 1], states, atol=1e-4)
 
 
+ODD = "The cat don't \u201cWell,\u201d 1,234 caf\u00e9s. I'm \u2014 \U0001f600 \u65e5\u672c\u8a9e zxqv! 3.14 won\u2019t".split()
+
+
+@pytest.mark.parametrize("kind", ["byte level", "spaces as tokens"])
+def test_surprisals_of_odd_words_add_up_to_the_models_own_loss(tmp_path, kind):
+    """Contractions, numbers, an emoji, Japanese: no token is left out or counted twice."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+    torch.manual_seed(0)
+    own = Tokenizer(models.BPE(byte_fallback=True))
+    alphabet = pre_tokenizers.ByteLevel.alphabet() if kind == "byte level" else []
+    own.pre_tokenizer = (
+        pre_tokenizers.ByteLevel(add_prefix_space=False) if alphabet else pre_tokenizers.Metaspace()
+    )
+    known = [word for word in ODD if word not in ("zxqv!", "1,234")]
+    special = ["<s>", *(f"<0x{n:02X}>" for n in range(256))]
+    trainer = trainers.BpeTrainer(
+        vocab_size=600, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+    own.train_from_iterator([" ".join(known)] * 9, trainer)
+    fast = PreTrainedTokenizerFast(tokenizer_object=own, bos_token="<s>")
+    fast.save_pretrained(tmp_path)
+    config = GPT2Config(vocab_size=len(fast), n_embd=16, n_layer=1, n_head=2, n_positions=128)
+    model = GPT2LMHeadModel(config).eval()
+    model.save_pretrained(tmp_path)
+    ids = torch.tensor([[fast.bos_token_id, *fast(" ".join(ODD))["input_ids"]]])
+    with torch.no_grad():
+        loss = model(ids, labels=ids).loss.item() * (ids.shape[1] - 1)
+    features = WordModel(str(tmp_path), [1]).features(ODD)
+    assert features.surprisal.sum() == pytest.approx(loss, rel=1e-5)
+    assert np.isfinite(features.states).all()
+
+
 def test_the_context_is_that_many_words(causal):
     model = WordModel(causal, [2], n_before=3)
     features, other = model.features(WORDS), model.features([*["dog"] * 5, *WORDS[5:]])
