@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 N_FSAVERAGE5 = 10_242  # vertices of a hemisphere; fsaverage6 and fsaverage begin with the same ones
-NESTED = ("fsaverage5", "fsaverage6", "fsaverage")
+NESTED = {"fsaverage5": N_FSAVERAGE5, "fsaverage6": 40_962, "fsaverage": 163_842}
 
 
 def vertex_counts(attrs: Mapping) -> tuple[int, int] | None:
@@ -63,8 +63,21 @@ def shipped_mesh(surface: str, counts: tuple[int, int]) -> str | None:
     >>> shipped_mesh("fsaverage6", (40962, 40962)), shipped_mesh("fsLR", (32492, 32492))
     ('fsaverage5', None)
     """
-    is_nested = surface in NESTED and min(counts) >= N_FSAVERAGE5
-    return "fsaverage5" if is_nested else None
+    n_vertices = NESTED.get(surface)
+    return "fsaverage5" if counts == (n_vertices, n_vertices) else None
+
+
+def why_no_edges(surface: str) -> str:
+    """What to do where `mesh_edges` finds no mesh of a surface: a line for a warning."""
+    if surface not in NESTED:
+        return f"nilearn has no mesh of {surface}"
+    from nilearn.datasets import get_data_dirs
+
+    return (
+        f"nilearn's mesh of {surface} is not in {get_data_dirs()[0]} and cannot be fetched: run "
+        f"nilearn.datasets.load_fsaverage({surface!r}) where there is a network, and copy its "
+        f"folder {surface} there"
+    )
 
 
 def mesh_edges(surface: str, counts: tuple[int, int]) -> np.ndarray | None:

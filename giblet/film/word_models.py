@@ -1,7 +1,7 @@
 """Words in context: layers of language models, surprisal and entropy, word by word."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -70,8 +70,8 @@ class WordModel:
     def features(self, words: Sequence[str]) -> WordFeatures:
         """Of ``words`` (n_words) in their order.
 
-        States are means over a word's tokens. Surprisal is that of all its tokens, entropy that of
-        the first one's distribution. A masked model sees the word's tokens as masks for these two.
+        States are means over a word's tokens. Surprisal is that of all its tokens, a space before
+        it included, entropy that of the first one's distribution. A masked model sees the word's tokens as masks for these two.
 
         Raises
         ------
@@ -87,10 +87,10 @@ class WordModel:
     def _word(self, before: Sequence[str], word: str) -> tuple[np.ndarray, float, float]:
         import torch
 
-        tokens, own = self._tokens(before, word)
+        tokens, own, shown = self._tokens(before, word)
         with torch.inference_mode():
             output = self._model(input_ids=tokens[None], output_hidden_states=True)
-            states = [output.hidden_states[n][0, own].mean(dim=0) for n in self.layers]
+            states = [output.hidden_states[n][0, shown].mean(dim=0) for n in self.layers]
             if self.masked:
                 hidden = tokens.clone()
                 hidden[own] = self._tokenizer.mask_token_id
@@ -106,7 +106,8 @@ class WordModel:
         return torch.stack(states).float().numpy(), float(surprisal), float(entropy)
 
     def _tokens(self, before: Sequence[str], word: str):
-        """Tokens (n_tokens,) of the context and the word, and the places of the word's own."""
+        """Tokens (n_tokens,) of the context and the word, the places of the word's own, and of
+        those but a space before it, which some tokenizers make a token."""
         import torch
 
         text = " ".join([*before, word])
@@ -115,7 +116,8 @@ class WordModel:
             text, return_offsets_mapping=True, truncation=False, verbose=False
         )
         tokens, ends = encoded["input_ids"], [end for _begin, end in encoded["offset_mapping"]]
-        own = [i for i, end in enumerate(ends) if end > start]
+        own = [i for i, end in enumerate(ends) if end > max(0, start - 1)]
+        n_spaces = sum(ends[i] <= start for i in own)
         bos = self._tokenizer.bos_token_id
         if not self.masked and bos is not None and tokens[:1] != [bos]:
             tokens, own = [bos, *tokens], [i + 1 for i in own]
@@ -126,7 +128,7 @@ class WordModel:
             )
         if not own:  # a word that the tokenizer drops: the last token stands for it
             own = [len(tokens) - 1]
-        return torch.tensor(tokens), torch.tensor(own)
+        return torch.tensor(tokens), torch.tensor(own), torch.tensor(own[n_spaces:] or own)
 
 
 def word_form(
@@ -135,7 +137,8 @@ def word_form(
     """A small band of each word's form: (n_words, n_columns), the columns' names, warnings.
 
     Rate (1 for each word), letters, and with the package wordfreq the frequency (Zipf scale: log10
-    of occurrences among 1e9 words).
+    of occurrences among 1e9 words; 0 for a word that it does not list). GibletError for a language
+    that wordfreq does not have.
 
     >>> word_form(["Good", "morning!"])[0][:, :2].tolist()
     [[1.0, 4.0], [1.0, 7.0]]
@@ -143,12 +146,48 @@ def word_form(
     letters = [len(re.sub(r"\W", "", word)) for word in words]
     columns, names = [np.ones(len(words)), np.array(letters, dtype=float)], ["rate", "letters"]
     try:
-        from wordfreq import zipf_frequency
+        import wordfreq
     except ImportError:
         warnings = [
             'words: their frequency is missing: pip install "giblet[words]" (wordfreq, 57 MB)'
         ]
     else:
-        columns.append(np.array([zipf_frequency(word, language) for word in words]))
-        names, warnings = [*names, "frequency"], []
+        frequency = _zipf(wordfreq.zipf_frequency, words, language)
+        columns, names = [*columns, frequency], [*names, "frequency"]
+        unknown = list(dict.fromkeys(np.array(words, dtype=object)[frequency == 0]))
+        warnings = _unknown_words(unknown, int((frequency == 0).sum()), len(words), language)
     return np.stack(columns, axis=1).astype(np.float32), names, warnings
+
+
+_MOST_NAMED = 5  # unknown words
+_MANY_UNKNOWN = 0.3  # share of the words
+
+
+def _unknown_words(unknown: Sequence[str], n: int, n_words: int, language: str) -> list[str]:
+    some = ", ".join(unknown[:_MOST_NAMED])
+    line = (
+        f"words: {n} of {n_words} have frequency 0: not in wordfreq's list of {language!r} ({some})"
+    )
+    doubt = "; is word_model.language right?" if n > _MANY_UNKNOWN * n_words else ""
+    return [line + doubt] if n else []
+
+
+def _zipf(lookup: Callable, words: Sequence[str], language: str) -> np.ndarray:
+    """Frequency of each word; GibletError for a language that wordfreq does not have."""
+    setting = f"word_model.language: {language!r}"
+    try:
+        return np.array([lookup(_typed(word), language) for word in words], dtype=float)
+    except (LookupError, ValueError) as error:  # langcodes' errors are ValueErrors
+        reason = str(error).splitlines()[0]
+        raise GibletError(
+            f"{setting}: wordfreq has no such language ({reason}); write a code: en, fr, de, zh"
+        ) from None
+    except ImportError as error:  # of the tokenizers of Chinese, Japanese and Korean
+        raise GibletError(
+            f'{setting} needs the words\' own tokenizer ({error}): pip install "wordfreq[cjk]"'
+        ) from None
+
+
+def _typed(word: str) -> str:
+    """With a straight apostrophe: wordfreq splits French l'homme at that one alone."""
+    return re.sub("[\u2019\u02bc]", "'", word)

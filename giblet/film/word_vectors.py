@@ -1,6 +1,7 @@
 """Static word vectors from a file: word2vec, GloVe, fastText (.vec), model2vec folders."""
 
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,6 +10,13 @@ import numpy as np
 from giblet.errors import GibletError
 
 _LONGEST_WORD = 1000  # bytes
+_PEEK, _FIRST_LINES = 2**18, 100  # bytes at a file's beginning, and lines
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")  # bytes that no text has, and float32 has
+_NO_VECTORS = {
+    b"\xba\x16\x4f\x2f": "fastText's own model; take the .vec file of the same vectors",
+    b"\x1f\x8b": "compressed; unpack it first (gunzip)",
+    b"PK\x03\x04": "compressed; unpack it first (unzip)",
+}
 
 
 def word_vectors(path: str | Path, words: Sequence[str]) -> tuple[np.ndarray, list[str]]:
@@ -20,8 +28,8 @@ def word_vectors(path: str | Path, words: Sequence[str]) -> tuple[np.ndarray, li
     Parameters
     ----------
     path
-        word2vec's text or binary (``.bin``), GloVe's text, fastText's ``.vec``, or a folder of
-        model2vec (``model.safetensors`` and ``tokenizer.json``).
+        word2vec's text or binary, GloVe's text, fastText's ``.vec``, UTF-8 or Latin-1, or a folder
+        of model2vec (``model.safetensors`` and ``tokenizer.json``).
 
     Raises
     ------
@@ -35,7 +43,9 @@ def word_vectors(path: str | Path, words: Sequence[str]) -> tuple[np.ndarray, li
         vectors, lacking = _of_folder(path, words)
     else:
         wanted = {form for word in words for form in _forms(word)}
-        known = dict(_read(path, wanted))
+        known: dict[str, np.ndarray] = {}
+        for word, vector in _read(path, wanted):
+            known.setdefault(word, vector)  # of a word that is there twice the first, as gensim
         rows = [next((known[f] for f in _forms(w) if f in known), None) for w in words]
         width = next((len(row) for row in rows if row is not None), 1)
         vectors = np.stack([np.zeros(width) if row is None else row for row in rows])
@@ -46,27 +56,60 @@ def word_vectors(path: str | Path, words: Sequence[str]) -> tuple[np.ndarray, li
 
 
 def _forms(word: str) -> list[str]:
+    """Ways to write a word, the nearest first; in NFC, as `_decoded` has those of files."""
+    word = unicodedata.normalize("NFC", word)
     bare = re.sub(r"^\W+|\W+$", "", word)
-    return list(dict.fromkeys([word, word.lower(), bare, bare.lower()]))
+    forms = [word, word.lower(), bare, bare.lower()]
+    return list(dict.fromkeys([*forms, *(form.replace("\u2019", "'") for form in forms)]))
+
+
+def _decoded(text: bytes) -> str:
+    """UTF-8 in NFC; what is none is Latin-1, as in old files."""
+    try:
+        return unicodedata.normalize("NFC", text.decode("utf-8"))
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
 
 
 def _read(path: Path, wanted: set[str]) -> Iterator[tuple[str, np.ndarray]]:
     with open(path, "rb") as file:
-        head = file.readline(2**20).split()
+        beginning = file.read(_PEEK)
+        for magic, what in _NO_VECTORS.items():
+            if beginning.startswith(magic):
+                raise GibletError(f"word_model.vectors: {path}: {what}")
+        file.seek(3 if beginning.startswith(b"\xef\xbb\xbf") else 0)  # UTF-8's mark
+        start, head = file.tell(), file.readline(2**20).split()
         counted = len(head) == 2 and all(part.isdigit() for part in head)
-        if counted and path.suffix == ".bin":
+        if counted and _CONTROL.search(beginning):
             yield from _read_binary(file, path, int(head[0]), int(head[1]), wanted)
             return
-        width = int(head[1]) if counted else len(head) - 1
         if not counted:
-            file.seek(0)
-        for n, line in enumerate(file, 2 if counted else 1):
-            parts = line.decode("utf-8", "replace").rstrip().split(" ")
-            word = " ".join(parts[:-width])  # GloVe has words with spaces
-            if width < 1 or len(parts) <= width:
-                raise GibletError(f"{path}, line {n}: not a word and {max(width, 1)} numbers")
-            if word in wanted:
-                yield word, _numbers(parts[-width:], f"{path}, line {n}")
+            file.seek(start)
+        width = int(head[1]) if counted else _width(beginning)
+        yield from _read_text(file, path, width, int(head[0]) if counted else 0, wanted)
+
+
+def _width(beginning: bytes) -> int:
+    """Numbers on a line: the fewest of the first lines, as some words have spaces."""
+    lines = [line for line in beginning.splitlines()[:_FIRST_LINES] if line.strip()]
+    whole = lines[:-1] if len(beginning) == _PEEK and len(lines) > 1 else lines
+    return min((len(line.split()) for line in whole), default=1) - 1
+
+
+def _read_text(file, path: Path, width: int, n_words: int, wanted: set[str]):
+    n_read = 0
+    for n, line in enumerate(file, 2 if n_words else 1):
+        parts = re.split("[ \t]", _decoded(line).rstrip())
+        if parts == [""]:
+            continue
+        word = " ".join(parts[:-width])  # GloVe has words with spaces
+        if width < 1 or len(parts) <= width:
+            raise GibletError(f"{path}, line {n}: not a word and {max(width, 1)} numbers")
+        n_read += 1
+        if word in wanted:
+            yield word, _numbers(parts[-width:], f"{path}, line {n}")
+    if n_read < n_words:
+        raise GibletError(f"{path}: cut short: {n_read:,} of {n_words:,} words")
 
 
 def _numbers(parts: list[str], where: str) -> np.ndarray:
@@ -74,6 +117,10 @@ def _numbers(parts: list[str], where: str) -> np.ndarray:
         vector = np.array(parts, dtype=np.float32)
     except ValueError:
         raise GibletError(f"{where}: not numbers after the word") from None
+    return _finite(vector, where)
+
+
+def _finite(vector: np.ndarray, where: str) -> np.ndarray:
     if not np.isfinite(vector).all():
         raise GibletError(f"{where}: NaN or infinite")
     return vector
@@ -89,9 +136,11 @@ def _read_binary(file, path: Path, n_words: int, width: int, wanted: set[str]):
         values = file.read(4 * width)
         if len(values) < 4 * width:
             raise GibletError(f"{path}: cut short, or not word2vec's binary format")
-        name = word.decode("utf-8", "replace").lstrip("\n")
+        name = _decoded(bytes(word).lstrip(b"\n"))
         if name in wanted:
-            yield name, np.frombuffer(values, dtype="<f4")
+            yield name, _finite(np.frombuffer(values, dtype="<f4"), str(path))
+    if file.read(2).strip():
+        raise GibletError(f"{path}: goes on after {n_words:,} words of {width} float32 numbers")
 
 
 def _of_folder(folder: Path, words: Sequence[str]) -> tuple[np.ndarray, list[str]]:

@@ -58,11 +58,38 @@ def _snapshot(name_or_id: str, what: str, known: Sequence[str]) -> Path:
         return Path(snapshot_download(name, allow_patterns=_FILES, **options))
     except (OSError, ValueError, HFValidationError) as error:
         raise GibletError(
-            f"{what} {name_or_id!r}: no such folder, not in the Hugging Face cache, and the hub "
-            "could not be asked for it. Name its commit (owner/name@ and 40 hexadecimal digits), "
-            f"where there is a network, or give a folder{_OWN.get(what, '')}"
-            f"{_nearest(name_or_id, name, known)}"
+            f"{what} {name_or_id!r}: {_why_not(error, name, commit)}, or give a folder"
+            f"{_OWN.get(what, '')}{_nearest(name_or_id, name, known)}"
         ) from error
+
+
+def _why_not(error: Exception, name: str, commit: str) -> str:
+    """Why a model was not fetched, and what to do."""
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    if isinstance(error, GatedRepoError):
+        return (
+            f"gated by its owners. Accept their terms on https://huggingface.co/{name}, then run "
+            "hf auth login"
+        )
+    if isinstance(error, RepositoryNotFoundError | RevisionNotFoundError):
+        return (
+            "the hub has no such model or commit, or it is private. Check the name on "
+            "https://huggingface.co, run hf auth login for a private one"
+        )
+    absent = "no such folder, not in the Hugging Face cache, and"
+    if not COMMIT.fullmatch(commit):
+        return (
+            f"{absent} the hub could not be asked for it. Name its commit (owner/name@ and 40 "
+            "hexadecimal digits), where there is a network"
+        )
+    offline = os.environ.get("HF_HUB_OFFLINE")
+    why = "HF_HUB_OFFLINE is set" if offline else "huggingface.co cannot be reached"
+    return f"{absent} {why}. Fetch it where there is a network (hf download {name} --revision {commit})"
 
 
 def _nearest(name_or_folder: str, name: str, known: Sequence[str]) -> str:

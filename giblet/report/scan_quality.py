@@ -15,8 +15,8 @@ from giblet.music.score_trs import SPACES
 from giblet.report.brain_maps import brain_view, why_no_map
 from giblet.report.sentences import lag_sentence, no_discoveries_sentence, r2_sentence
 from giblet.report.surface_maps import (
-    NOTE,
     VIEW_NOTE,
+    maps_note,
     on_fsaverage5,
     surface_view,
     why_no_mesh,
@@ -142,7 +142,7 @@ def brain_section(results: BrainResults) -> BrainSection:
     sentences = lag_sentence(quality), cautions, _answer(rows, quality)
     whys = {MEASURES[name][0]: why_not_drawn(results, name) for name in mapped(results)}
     no_maps = [f"{label}: {why}" for label, why in whys.items() if why]
-    notes = (NOTE, VIEW_NOTE) if on_surface else (_MAPS_NOTE, _VIEW_NOTE)
+    notes = (maps_note(results.space), VIEW_NOTE) if on_surface else (_MAPS_NOTE, _VIEW_NOTE)
     return BrainSection(_header(quality), rows, *sentences, view, no_maps, on_surface, *notes)
 
 

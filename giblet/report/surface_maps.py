@@ -4,11 +4,11 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from giblet.brain.cortex import N_FSAVERAGE5, shipped_mesh, vertex_counts, vertex_maps
+from giblet.brain.cortex import N_FSAVERAGE5, NESTED, shipped_mesh, vertex_counts, vertex_maps
 from giblet.report.brain_maps import COLOUR
 from giblet.report.pictures import ink
 
-NOTE = (
+_NOTE = (
     "On nilearn's inflated fsaverage5; grey: sulci and gyri. Left hemisphere from outside and "
     "inside, right from inside and outside."
 )
@@ -18,12 +18,25 @@ VIEW_NOTE = (
 _VIEWS = (("left", "lateral"), ("left", "medial"), ("right", "medial"), ("right", "lateral"))
 
 
+def maps_note(space: xr.Dataset) -> str:
+    """How the maps are read; of a denser mesh, how many of its vertices are drawn."""
+    counts = vertex_counts(space.attrs)
+    if counts is None or counts[0] == N_FSAVERAGE5 or why_no_mesh(space):
+        return _NOTE
+    return (
+        f"{_NOTE} Of {counts[0]:,} vertices of {space.attrs['surface']} in each hemisphere the "
+        f"{N_FSAVERAGE5:,} that are fsaverage5's are drawn: a smaller cluster can be missing."
+    )
+
+
 def why_no_mesh(space: xr.Dataset) -> str:
     """The reason why maps of scans on a surface cannot be drawn; empty where they can."""
     counts = vertex_counts(space.attrs)
     if counts is None or shipped_mesh(str(space.attrs["surface"]), counts):
         return ""
-    return f"no mesh of {space.attrs['surface']} comes with nilearn; export has the values"
+    surface = str(space.attrs["surface"])
+    sizes = f" with {counts[0]:,} + {counts[1]:,} vertices" if surface in NESTED else ""
+    return f"no mesh of {surface}{sizes} comes with nilearn; export has the values"
 
 
 def on_fsaverage5(values: np.ndarray, space: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,8 @@ from giblet.stats.array_backend import array_functions
 from giblet.stats.ridge_folds import FeatureRows, KernelRows, RidgeFold, RidgeRows, parts
 
 _ROUNDING = 1e-7  # share of the largest power: float32 kernels do not resolve less
-_CORRELATED = 2.0  # TRs that count as one independent sample
+_CORRELATED = 1.3  # TRs that count as one independent sample
+_MODEST = 3  # power of the share that a penalty leaves unexplained, in the prior
 _ROWS_AT_ONCE, _TARGETS_AT_ONCE = 2000, 500  # of predictions: they stay in the cache
 _NEGLIGIBLE = 1e-3  # weight of a candidate beside the best
 
@@ -80,20 +81,22 @@ def average(
 
     A single candidate is often best by chance where little can be explained. The likelihood is
     Gaussian, exp(−n / 2 · ln(loss / least loss)), of n = ``n_held / correlated`` held-out samples:
-    neighbouring TRs are alike. The prior is uniform over mixtures, and over the share of variance
-    that a penalty expects a band's kernel of diagonal 1 to explain, 1 / (1 + alpha): on a
-    logarithmic grid of penalties alpha / (1 + alpha)². Without it, penalties at which wide bands
-    predict nothing would be most of the candidates. Candidates below a thousandth of the best are
-    left out.
+    neighbouring TRs are alike. The prior is uniform over mixtures. Over the share h of variance
+    that a penalty expects a band's kernel of diagonal 1 to explain, 1 / (1 + alpha), its density is
+    (1 − h)³: a film rarely explains most of a voxel. On a logarithmic grid of penalties that is
+    h (1 − h)⁴. It keeps wide bands that explain nothing small. Without the factor h, penalties at
+    which wide bands predict nothing would be most of the candidates. Candidates below a thousandth
+    of the best are left out.
 
     >>> losses = np.array([[[1.0], [1.02]], [[1.1], [2.0]]])
     >>> average(losses, np.array([1.0, 10.0]), 200).ravel().astype(float).round(2).tolist()
-    [0.88, 0.11, 0.01, 0.0]
+    [0.7, 0.3, 0.0, 0.0]
     """
     tiny = np.finfo(np.float32).tiny
     least = losses.min(axis=(0, 1))
     ratio = np.log(np.maximum(losses, tiny) / np.maximum(least, tiny))
-    prior = (alphas / (1 + alphas) ** 2)[:, None]
+    expected = 1 / (1 + alphas)
+    prior = (expected * (1 - expected) ** (_MODEST + 1))[:, None]
     weights = prior * np.exp(-n_held / (2 * correlated) * ratio)
     weights[weights < _NEGLIGIBLE * weights.max(axis=(0, 1))] = 0.0
     return (weights / weights.sum(axis=(0, 1))).astype(np.float32)

@@ -76,6 +76,40 @@ def test_a_causal_model_by_hand(causal):
         np.testing.assert_allclose(features.states[:, n - 1], states, atol=1e-4)
 
 
+ODD = "The cat don't \u201cWell,\u201d 1,234 caf\u00e9s. I'm \u2014 \U0001f600 \u65e5\u672c\u8a9e zxqv! 3.14 won\u2019t".split()
+
+
+@pytest.mark.parametrize("kind", ["byte level", "spaces as tokens"])
+def test_surprisals_of_odd_words_add_up_to_the_models_own_loss(tmp_path, kind):
+    """Contractions, numbers, an emoji, Japanese: no token is left out or counted twice."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+    torch.manual_seed(0)
+    own = Tokenizer(models.BPE(byte_fallback=True))
+    alphabet = pre_tokenizers.ByteLevel.alphabet() if kind == "byte level" else []
+    own.pre_tokenizer = (
+        pre_tokenizers.ByteLevel(add_prefix_space=False) if alphabet else pre_tokenizers.Metaspace()
+    )
+    known = [word for word in ODD if word not in ("zxqv!", "1,234")]
+    special = ["<s>", *(f"<0x{n:02X}>" for n in range(256))]
+    trainer = trainers.BpeTrainer(
+        vocab_size=600, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+    own.train_from_iterator([" ".join(known)] * 9, trainer)
+    fast = PreTrainedTokenizerFast(tokenizer_object=own, bos_token="<s>")
+    fast.save_pretrained(tmp_path)
+    config = GPT2Config(vocab_size=len(fast), n_embd=16, n_layer=1, n_head=2, n_positions=128)
+    model = GPT2LMHeadModel(config).eval()
+    model.save_pretrained(tmp_path)
+    ids = torch.tensor([[fast.bos_token_id, *fast(" ".join(ODD))["input_ids"]]])
+    with torch.no_grad():
+        loss = model(ids, labels=ids).loss.item() * (ids.shape[1] - 1)
+    features = WordModel(str(tmp_path), [1]).features(ODD)
+    assert features.surprisal.sum() == pytest.approx(loss, rel=1e-5)
+    assert np.isfinite(features.states).all()
+
+
 def test_the_context_is_that_many_words(causal):
     model = WordModel(causal, [2], n_before=3)
     features, other = model.features(WORDS), model.features([*["dog"] * 5, *WORDS[5:]])
@@ -112,6 +146,48 @@ def test_form_without_wordfreq_says_so(monkeypatch):
     assert "wordfreq" in warnings[0]
 
 
+def test_frequencies_of_a_list_without_wordfreq(monkeypatch):
+    """The package's look-up stands in: it is asked with straight apostrophes, as it splits them."""
+    from types import ModuleType
+
+    known = {"l'homme": 5.7, "the": 7.7}
+
+    def zipf_frequency(word, language):
+        if language != "fr":
+            raise LookupError(f"No wordlist 'best' available for language '{language}'")
+        return known.get(word, 0.0)
+
+    module = ModuleType("wordfreq")
+    module.zipf_frequency = zipf_frequency
+    monkeypatch.setitem(__import__("sys").modules, "wordfreq", module)
+    form, names, warnings = word_form(["l\u2019homme", "l'homme", "zxqwv"], "fr")
+    assert names == ["rate", "letters", "frequency"]
+    np.testing.assert_allclose(form[:, 2], [5.7, 5.7, 0])
+    (line,) = warnings
+    assert "1 of 3 have frequency 0" in line
+    assert "(zxqwv); is word_model.language right?" in line
+    with pytest.raises(GibletError, match="word_model.language: 'xx': wordfreq has no such"):
+        word_form(["the"], "xx")
+
+
+@pytest.mark.parametrize(
+    ("language", "word", "zipf"),
+    [
+        ("en", "The", 7.73),
+        ("fr", "l\u2019homme", 5.70),
+        ("de", "STRASSE", 5.27),
+        ("zh", "\u65f6\u5019", 5.89),
+        ("en", "zxqwv", 0.0),
+    ],
+)
+def test_frequencies_of_wordfreq(language, word, zipf):
+    """wordfreq 3.1.1's own values."""
+    pytest.importorskip("wordfreq")
+    if language == "zh":
+        pytest.importorskip("jieba")
+    assert word_form([word], language)[0][0, 2] == pytest.approx(zipf, abs=0.005)
+
+
 @pytest.fixture(params=["glove.txt", "words.vec", "words.bin", "model2vec"])
 def vectors_file(request, tmp_path):
     table = {"cat": [1.0, 2.0], "sat": [-0.5, 0.25], "unused": [9.0, 9.0]}
@@ -141,12 +217,72 @@ def test_static_vectors_of_every_format(vectors_file):
     assert lacking == ["zzz"]
 
 
+def floats(*values):
+    return np.array(values, "<f4").tobytes()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"cat 1 2\ncat 9 9\nsat 5 6\n",
+        b"3 2\ncat " + floats(1, 2) + b"\ncat " + floats(9, 9) + b"\nsat " + floats(5, 6) + b"\n",
+        b"2 2\ncat " + floats(1, 2) + b"sat " + floats(5, 6),  # without line ends, as gensim's
+        b". . . 3 4\nNew York 3 4\ncat 1 2\nsat 5 6\n",
+        b"cat\t1\t2\nsat\t5\t6\n",
+        b"cat 1 2 \r\n\r\nsat 5 6 \r\n",
+        b"\xef\xbb\xbfcat 1 2\nsat 5 6\n",
+        b"caf\xe9 7 8\ncat 1e0 +2.\nsat 5 6\n",
+    ],
+    ids=["twice", "twice, binary", "no ends", "spaces", "tabs", "CRLF", "mark", "Latin-1"],
+)
+@pytest.mark.parametrize("name", ["vectors.txt", "vectors.bin", "vectors.vec"])
+def test_odd_files_of_vectors(tmp_path, content, name):
+    (tmp_path / name).write_bytes(content)
+    features, lacking = word_vectors(tmp_path / name, ["cat", "sat"])
+    np.testing.assert_array_equal(features, [[1, 2], [5, 6]])
+    assert lacking == []
+
+
+@pytest.mark.parametrize(
+    ("stored", "said"),
+    [
+        ("caf\u00e9".encode(), "cafe\u0301"),
+        ("cafe\u0301".encode(), "caf\u00e9"),
+        (b"caf\xe9", "Caf\u00e9!"),
+        (b"don't", "don\u2019t"),
+        ("\u5c0f\u738b\u5b50".encode(), "\u5c0f\u738b\u5b50"),
+        ("\U0001f600".encode(), "\U0001f600"),
+    ],
+)
+def test_a_word_that_is_written_otherwise(tmp_path, stored, said):
+    (tmp_path / "v.txt").write_bytes(b"cat 1 2\n" + stored + b" 3 4\n")
+    assert word_vectors(tmp_path / "v.txt", [said])[0].tolist() == [[3, 4]]
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        (b"2 2\ncat " + np.array([1, 2], "<f8").tobytes() + b"\nsat " + b"0" * 16, "goes on|cut"),
+        (b"1 2\ncat " + floats(np.nan, 2), "NaN or infinite"),
+        (b"3 2\ncat 1 2\nsat 5 6\n", "cut short: 2 of 3 words"),
+        (b"\xba\x16\x4f\x2f" + b"\0" * 90, "fastText's own model; take the .vec"),
+        (b"\x1f\x8b\x08" + b"\0" * 90, "unpack it first"),
+        (b"2 3\ncat 1 2\n", "line 2: not a word and 3 numbers"),
+        (b"cat 1,5 2,5\nsat 3 4\n", "line 1: not numbers"),
+    ],
+)
+def test_what_would_be_read_wrongly_is_refused(tmp_path, content, line):
+    (tmp_path / "v.bin").write_bytes(content)
+    with pytest.raises(GibletError, match=line):
+        word_vectors(tmp_path / "v.bin", ["cat", "sat"])
+
+
 def test_vectors_that_are_none(tmp_path):
     bad = tmp_path / "bad.txt"
     bad.write_text("cat 1 2\nsat 1 x\n")
     with pytest.raises(GibletError, match="line 2: not numbers"):
         word_vectors(bad, ["cat", "sat"])
-    (tmp_path / "cut.bin").write_bytes(b"2 3\ncat 1234")
+    (tmp_path / "cut.bin").write_bytes(b"2 3\ncat \x00\x00\x80?")
     with pytest.raises(GibletError, match="cut short"):
         word_vectors(tmp_path / "cut.bin", ["cat"])
     with pytest.raises(GibletError, match="none of 1 words"):

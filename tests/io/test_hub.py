@@ -36,6 +36,43 @@ def test_an_unknown_model_is_one_clear_line_at_once(offline, name):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [("1", "HF_HUB_OFFLINE is set"), ("", "huggingface.co cannot be reached")],
+)
+def test_a_pinned_model_that_cannot_be_fetched_says_how_to(monkeypatch, offline, setting, why):
+    monkeypatch.setenv("HF_HUB_OFFLINE", setting)
+    commit = "0" * 40
+    with pytest.raises(GibletError) as raised:
+        model_folder(f"someone/model@{commit}", "word_model.name")
+    (line,) = str(raised.value).splitlines()
+    assert f"{why}. Fetch it where there is a network (hf download someone/model --rev" in line
+
+
+@pytest.mark.parametrize(
+    ("error", "what"),
+    [
+        ("GatedRepoError", "gated by its owners. Accept their terms on https://hugg.*someone/gated"),
+        ("RepositoryNotFoundError", "no such model or commit, or it is private"),
+        ("RevisionNotFoundError", "no such model or commit, or it is private"),
+    ],
+)
+def test_what_the_hub_refuses_is_one_line(monkeypatch, error, what):
+    """Its client's own exceptions; their texts have several lines."""
+    import huggingface_hub
+    from huggingface_hub import errors
+
+    def refuse(*_args, **_options):
+        kind = getattr(errors, error)
+        raise kind.__new__(kind, "401 Client Error\n\nCannot access gated repo")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
+    monkeypatch.setattr("giblet.io.hub._hub_answers", lambda: True)
+    with pytest.raises(GibletError, match=what) as raised:
+        model_folder(f"someone/gated@{'0' * 40}", "sound_model.name")
+    assert "\n" not in str(raised.value)
+
+
 def test_an_unknown_codec_is_refused_offline(offline):
     began = time.monotonic()
     with pytest.raises(GibletError, match="nobody/no_such_codec"):

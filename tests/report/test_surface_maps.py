@@ -121,6 +121,21 @@ def test_a_mesh_that_nilearn_does_not_have_is_said():
     assert section.no_maps == [reason]
 
 
+def test_a_denser_mesh_says_what_is_drawn():
+    results = results_on(scans_on("fsaverage6", 40_962))
+    section, (picture,) = brain_section(results), map_figures(results, simulated=False)
+    assert "Of 40,962 vertices of fsaverage6 in each hemisphere the 10,242" in section.maps_note
+    assert section.no_maps == []
+    assert len(picture.table) == 2 * 40_962 - 1
+    assert len(section.view[1]) < 4e6  # as of fsaverage5
+
+
+def test_a_mesh_of_another_density_than_its_name_is_not_drawn():
+    section = brain_section(results_on(scans_on("fsaverage5", 12_000)))
+    (line,) = section.no_maps
+    assert "no mesh of fsaverage5 with 12,000 + 12,000 vertices comes with nilearn" in line
+
+
 @pytest.mark.parametrize("place", ["parcel", "vertex", "x"])
 def test_clusters_are_a_table(place):
     assert place in CLUSTER_PLACES
