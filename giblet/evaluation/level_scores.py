@@ -18,6 +18,7 @@ from giblet.evaluation.brain_scores import held_out_stretches
 from giblet.evaluation.decoding import lagged, lags_in_trs
 from giblet.evaluation.nulls import null_shifts, shifted_shares
 from giblet.evaluation.scores import reliable_voxels
+from giblet.io.tables import join_values
 from giblet.stats.cross_validation import purged_folds
 from giblet.stats.encoding_maps import ClockGroup, Fold, centred_by_run
 from giblet.stats.level_encoding import RELIABLE, Key, RegionScores, encode_levels
@@ -26,7 +27,7 @@ from giblet.timing import trs_for
 
 N_WAYS = (10, 2)
 SCORES = ("r", "unique", *(f"identification_{n}way" for n in N_WAYS))
-_PARTS = ("", "_low", "_high", "_null_low", "_null_high", "_p")
+_PARTS = ("", "_low", "_high", "_null_low", "_null_high", "_p", "_by_subject")
 COLUMNS = ["region", "n_voxels", "space", "level", "n_features", "n_subjects"]
 COLUMNS += [f"r{part}" for part in _PARTS] + ["ceiling", "ceiling_share"]
 COLUMNS += [f"{score}{part}" for score in SCORES[1:] for part in _PARTS]
@@ -70,8 +71,9 @@ def level_profile(
     ``…_null_high``: 2.5 and 97.5 % of the scores under circular shifts by 16 s or more, of
     ``unique`` those of `shifted_gain`. ``…_p``, one-sided: of r the share of all shifts, the
     observed one included, that score as high; of identification by permutations of the clips; of
-    ``unique`` none. ``ceiling_share`` is r over ``ceiling``, both means over voxels. Regions of a
-    single voxel or parcel are not decoded from.
+    ``unique`` none. ``…_by_subject``: values of single subjects in a text, see
+    `giblet.io.tables.split_values`. ``ceiling_share`` is r over ``ceiling``, both means over
+    voxels. Regions of a single voxel or parcel are not decoded from.
 
     Raises
     ------
@@ -142,7 +144,7 @@ def _cells(score: str, by_subject: np.ndarray, nulls: np.ndarray, p: float) -> d
     values = by_subject[np.isfinite(by_subject)]
     low, high = np.quantile(nulls, [0.025, 0.975]) if len(nulls) else (np.nan, np.nan)
     mean = values.mean() if len(values) else np.nan
-    row = [mean, *_interval(values), low, high, p]
+    row = [mean, *_interval(values), low, high, p, join_values(by_subject)]
     return {f"{score}{part}": value for part, value in zip(_PARTS, row, strict=True)}
 
 

@@ -24,6 +24,7 @@ from giblet.evaluation.brain_scores import held_out_stretches
 from giblet.evaluation.decoding import lagged, lags_in_trs
 from giblet.evaluation.group_decoding import mean_person
 from giblet.evaluation.moments import BRAIN, GROUP, mean_over, score_row
+from giblet.io.tables import join_values
 from giblet.log import progress
 from giblet.stats.group_maps import null_maps
 from giblet.stats.permutation import among_nulls
@@ -35,7 +36,7 @@ logger = logging.getLogger(__name__)
 METRIC = "identification_10way"
 REGION, PARCEL, SPHERE = "region", "parcel", "sphere"
 COLUMNS = ["path", "kind", "place", "voxel", "n_voxels", "column", "metric", "value", "low", "high"]
-COLUMNS += ["p", "p_max", "n_clips", "n_places"]
+COLUMNS += ["p", "p_max", "n_clips", "n_places", "by_subject"]
 _ROUNDING = 1e-6
 
 
@@ -107,7 +108,8 @@ def searchlight(
     scan: ScanConfig,
     seed: int,
 ) -> list[dict]:
-    """Rows ``kind place voxel n_voxels column metric value low high p p_max n_clips n_places``.
+    """Rows ``kind place voxel n_voxels column metric value low high p p_max n_clips n_places
+    by_subject``.
 
     ``column``: ``brain``, the mean over subjects who are decoded one by one; ``brain_group``, all
     of them together in the common space of ``scan``, with two subjects or more. ``value``: clips
@@ -115,7 +117,8 @@ def searchlight(
     family-wise over the places of the kind, are of up to ``decoding.n_permutations`` circular
     shifts; NaN for a place that decodes all clips alike. ``code`` (n_trs, bottleneck_dim), of which
     the first ``config.n_components`` principal components in training TRs are decoded. Memory holds
-    shifts × places, not clips².
+    shifts × places, not clips². ``by_subject`` has the values of single subjects in a text
+    (`giblet.io.tables.split_values`), empty for ``brain_group`` and for spheres.
 
     Raises
     ------
@@ -148,7 +151,15 @@ def searchlight(
                         np.stack([identification_shares(e, truth, n_way) for e in each])
                     )
 
-                found[column].append(shifts.place(shares, len(decoded[0])))
+                own, nulls = shifts.place(shares, len(decoded[0]))
+                single = []
+                if column == BRAIN and kind.kind != SPHERE:
+                    guesses = [clips.joined(trs, clip_trs) for trs in decoded]
+                    single = [
+                        _mean(identification_shares(one, truth, n_way).diagonal())
+                        for one in guesses
+                    ]
+                found[column].append((own, nulls, join_values(single)))
         for column, each in found.items():
             rows += _rows(kind, column, each, seed)
     return rows
@@ -247,8 +258,8 @@ class _Shifts:
 
 
 def _rows(kind: Places, column: str, each: list, seed: int) -> Iterator[dict]:
-    scores = np.stack([one for one, _ in each])  # (n_places, n_clips)
-    nulls = np.stack([null for _, null in each], axis=1)  # (n_shifts, n_places)
+    scores = np.stack([one for one, _, _ in each])  # (n_places, n_clips)
+    nulls = np.stack([null for _, null, _ in each], axis=1)  # (n_shifts, n_places)
     chance = METRICS[METRIC].chance or 0.0
     observed = np.array([_mean(one) for one in scores])
     alike = np.ptp(nulls, axis=0) < _ROUNDING  # decodes all clips alike: not tested
@@ -259,7 +270,7 @@ def _rows(kind: Places, column: str, each: list, seed: int) -> Iterator[dict]:
         row = {"kind": kind.kind, "place": name, "voxel": kind.centres.get(name, -1)}
         row |= {"n_voxels": len(voxels)} | score_row(column, METRIC, scores[n], seed)
         row |= {"p": p[n], "p_max": p_max[n], "n_clips": scores.shape[1]}
-        yield row | {"n_places": int(np.isfinite(p_max).sum())}
+        yield row | {"n_places": int(np.isfinite(p_max).sum()), "by_subject": each[n][2]}
 
 
 def _mean(scores: np.ndarray) -> float:

@@ -3,6 +3,7 @@
 import csv
 import json
 import warnings
+from collections.abc import Iterable
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,25 @@ def save_table(table: "pd.DataFrame", path: str | Path) -> None:
     """Write a table as tab-separated values; missing values are ``n/a``, as in BIDS."""
     with replacing(path) as temporary:
         table.to_csv(temporary, sep="\t", index=False, na_rep="n/a", float_format="%.6g")
+
+
+def join_values(values: Iterable[float]) -> str:
+    """Several numbers in one cell, separated by spaces; ``n/a`` for those that are missing.
+
+    >>> join_values([0.25, float("nan"), 1])
+    '0.25 n/a 1'
+    """
+    return " ".join("n/a" if value != value else f"{value:.6g}" for value in values)
+
+
+def split_values(cell: object) -> list[float]:
+    """The numbers of a cell that `join_values` wrote; none of an empty one.
+
+    >>> split_values("0.25 n/a 1"), split_values(0.5), split_values(float("nan"))
+    ([0.25, nan, 1.0], [0.5], [])
+    """
+    cells = [] if cell is None or cell != cell else str(cell).split()
+    return [float("nan") if one == "n/a" else float(one) for one in cells]
 
 
 def is_table(path: Path) -> bool:

@@ -18,13 +18,13 @@ from giblet.report.permutation_figure import null_of, null_range
 from giblet.report.segments import moments
 from giblet.report.strips import (
     RANGE_DB,
-    colour_bar_png,
+    colour_bar_image,
     frequency_marks,
     gain_text,
     level_gains,
     own_scale,
+    strip_image,
     strip_levels,
-    strip_png,
 )
 from giblet.report.tables import FEATURE_LABELS, MATCHED, form_label, in_order, number
 from giblet.report.timeline import clock_time, film_second
@@ -119,7 +119,7 @@ def ladder(material: Material) -> Ladder | None:
         Strip(
             *step_name(one, column, material.facts),
             gain_text(gain / gains[0]),
-            strip_png(level, levels[0].max()),
+            strip_image(level, levels[0].max()),
             player_uri(wave, rate),
             _score(
                 cells,
@@ -146,7 +146,7 @@ def ladder(material: Material) -> Ladder | None:
         ticks=ticks,
         axis=axis,
         frequencies=frequency_marks(rate),
-        colour_bar=colour_bar_png(),
+        colour_bar=colour_bar_image(),
         range_db=RANGE_DB,
         sample_rate=rate,
     )
@@ -156,7 +156,7 @@ def _in_own_scale(levels: np.ndarray, loudest: float) -> tuple[str, str]:
     """The picture in its own colour scale, and the ends of that scale in words."""
     low, high = own_scale(levels)
     ends = [number(end - loudest, 0) for end in (low, high)]
-    return strip_png(levels, high, high - low), f"{ends[0]} to {ends[1]} dB"
+    return strip_image(levels, high, high - low), f"{ends[0]} to {ends[1]} dB"
 
 
 def _segment(material: Material) -> tuple[int, int, bool]:

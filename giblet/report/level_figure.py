@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from giblet.io.tables import split_values
 from giblet.report.brain_figures import short
 from giblet.report.extras import TextTable
 from giblet.report.material import Material
@@ -46,7 +47,9 @@ def level_figure(levels: pd.DataFrame | None, simulated: bool) -> Picture | None
         "all others. Neighbouring levels are alike: read the peak as plus or minus one level."
     )
     if regions:
-        note += " Small dots: the regions of highest r."
+        note += " Dots in other colours: the regions of highest r."
+    if any(len(split_values(cell)) > 1 for cell in table.get("r_by_subject", [])):
+        note += " Small dots beside a value: single subjects."
     size = (6.4, 5.2)
     draw = partial(draw_levels, table=table, regions=regions)
     return Picture("levels", title, draw, size, table.drop(columns="place"), note)
@@ -108,6 +111,10 @@ def _draw_space(panel: Axes, part: pd.DataFrame, score: str) -> None:
         panel.fill_between([left, right], low, high, color=ink(), alpha=0.15, linewidth=0)
     panel.vlines(place, part[f"{score}_low"], part[f"{score}_high"], color=_VALUE, linewidth=1.2)
     style = {"color": _VALUE, "linewidth": 0.8, "markersize": 4, "label": region_label(RELIABLE)}
+    small = {"color": _VALUE, "alpha": 0.6, "markersize": 1.8}
+    for x, cell in zip(place, part.get(f"{score}_by_subject", []), strict=False):
+        if len(values := split_values(cell)) > 1:
+            panel.plot(np.full(len(values), x + 0.2), values, "o", **small)
     panel.plot(place, part[score], "o-" if part["level"].str.isdigit().all() else "o", **style)
 
 

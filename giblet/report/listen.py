@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from giblet.io.validation import check_waveform
-from giblet.report.strips import gain_text, level_gains
+from giblet.report.strips import gain_text, level_gains, shades_uri
 from giblet.report.tables import COLUMNS, FEATURE_LABELS, column_label, form_label, in_order
 from giblet.timing import count_samples, samples_duration
 
@@ -137,7 +137,7 @@ def _moment(
         Exhibit(
             label,
             player_uri(wave, sample_rate),
-            spectrogram_png(level, loudest),
+            spectrogram_image(level, loudest),
             outline(wave, highest),
             gain_text(gain / gains[0]),
             form[2],
@@ -210,24 +210,16 @@ def spectrogram_levels(waveform: np.ndarray, sample_rate: float) -> np.ndarray:
     return librosa.power_to_db(power, top_db=None)
 
 
-def spectrogram_png(levels: np.ndarray, loudest: float) -> str:
-    """Levels (n_mels, n_frames) dB as PNG data URI, low bands below, a pixel a band.
+def spectrogram_image(levels: np.ndarray, loudest: float) -> str:
+    """Levels (n_mels, n_frames) dB as data URI of an image, low bands below, a pixel a band.
 
     ``loudest`` dB is the lightest colour; black is ``DYNAMIC_RANGE_DB`` below. More frames than
     ``N_COLUMNS`` are joined by their maximum.
     """
-    from matplotlib import colormaps
-    from PIL import Image
-
     starts = np.linspace(0, levels.shape[1], min(N_COLUMNS, levels.shape[1]) + 1).astype(int)[:-1]
     joined = np.maximum.reduceat(levels, starts, axis=1)
     shade = np.clip(1 + (joined - loudest) / DYNAMIC_RANGE_DB, 0, 1)
-    picture = Image.fromarray(np.rint(255 * shade[::-1]).astype(np.uint8), mode="P")
-    palette = colormaps["magma"](np.arange(256), bytes=True)[:, :3]
-    picture.putpalette(palette.tobytes())
-    target = io.BytesIO()
-    picture.save(target, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(target.getvalue()).decode("ascii")
+    return shades_uri(np.rint(255 * shade[::-1]).astype(np.uint8))
 
 
 def band_ticks(nyquist: float) -> list[tuple[str, float]]:

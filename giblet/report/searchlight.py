@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from giblet.io.tables import split_values
 from giblet.report.brain_figures import WHOLE, place_drawing, short
 from giblet.report.brain_maps import VIEWS
 from giblet.report.extras import TextTable
@@ -76,10 +77,16 @@ def searchlight_figures(material: Material) -> list[Picture]:
             "10-way identification; 95 % intervals of a bootstrap of clips. Filled: p < .05, "
             f"family-wise over {int(shown['n_places'].max())} {kind}s. Line: chance."
         )
+        note += " Small dots above: single subjects." * _has_subjects(shown)
         height = 0.8 + 0.3 * shown["place"].nunique()
         draw = partial(_draw, table=shown)
         pictures.append(Picture("searchlight_regions", title, draw, (5.2, height), table, note))
     return pictures + _map(material, table)
+
+
+def _has_subjects(table: pd.DataFrame) -> bool:
+    """Tables of an older giblet have none, and of one subject there is nothing to compare."""
+    return any(len(split_values(cell)) > 1 for cell in table.get("by_subject", []))
 
 
 def _best(table: pd.DataFrame) -> pd.DataFrame:
@@ -103,6 +110,7 @@ def _draw(axes: Axes, table: pd.DataFrame) -> None:
         axes.scatter(
             rows["value"], heights, facecolors=filled, edgecolors=colour, label=label, zorder=3
         )
+        _draw_subjects(axes, rows, heights - 0.2, colour)
     axes.axvline(CHANCE, color=ink(), linewidth=0.8, linestyle="--")
     axes.set_yticks(np.arange(len(names)) + 0.1, [short(name) for name in names])
     axes.set_ylim(len(names) - 0.3, -0.5)
@@ -111,6 +119,15 @@ def _draw(axes: Axes, table: pd.DataFrame) -> None:
     axes.set_facecolor("none")
     if table["column"].nunique() > 1:
         axes.figure.legend(loc="outside upper right", ncols=2)
+
+
+def _draw_subjects(axes: Axes, rows: pd.DataFrame, heights: np.ndarray, colour: str) -> None:
+    """Small dots of single subjects, above their mean; ``heights`` (n_rows,)."""
+    for cell, height in zip(rows.get("by_subject", []), heights, strict=False):
+        values = split_values(cell)
+        if len(values) > 1:
+            level = np.full(len(values), height)
+            axes.plot(values, level, "o", color=colour, markersize=2.2, alpha=0.7, linewidth=0)
 
 
 def _map(material: Material, table: pd.DataFrame) -> list[Picture]:

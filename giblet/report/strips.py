@@ -2,10 +2,14 @@
 
 import base64
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from giblet.timing import count_samples, nyquist_hz
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as PillowImage
 
 LOWEST_HZ = 80.0
 N_BANDS = 96
@@ -84,13 +88,13 @@ def frequency_marks(sample_rate: float) -> list[tuple[str, float]]:
     return [(f"{hz / 1000:g}", round(float(height), 1)) for hz, height in heights.items()]
 
 
-def strip_png(levels: np.ndarray, loudest: float, range_db: float = RANGE_DB) -> str:
-    """Levels (n_bands, n_frames) dB as PNG data URI, low bands below, a pixel a band and frame.
+def strip_image(levels: np.ndarray, loudest: float, range_db: float = RANGE_DB) -> str:
+    """Levels (n_bands, n_frames) dB as an image (data URI), a pixel a band and frame.
 
-    ``loudest`` dB and more is the lightest colour; black is ``range_db`` below.
+    Low bands are below. ``loudest`` dB and more is the lightest colour, ``range_db`` less is black.
     """
     shade = np.clip(1 + (levels[::-1] - loudest) / range_db, 0, 1)
-    return _png(np.rint(255 * shade).astype(np.uint8))
+    return shades_uri(np.rint(255 * shade).astype(np.uint8))
 
 
 def own_scale(levels: np.ndarray) -> tuple[float, float]:
@@ -105,18 +109,21 @@ def own_scale(levels: np.ndarray) -> tuple[float, float]:
     return max(low, high - RANGE_DB) if high - low >= 1 else high - 1, high
 
 
-def colour_bar_png() -> str:
-    """All colours from black to the lightest, left to right, as PNG data URI."""
-    return _png(np.arange(256, dtype=np.uint8)[None])
+def colour_bar_image() -> str:
+    """All colours from black to the lightest, left to right, as data URI of an image."""
+    return shades_uri(np.arange(256, dtype=np.uint8)[None])
 
 
-def _png(shades: np.ndarray) -> str:
+def shades_uri(shades: np.ndarray) -> str:
+    """``shades`` (n_rows, n_columns) uint8 in the colours of magma, as data URI of an image."""
     from matplotlib import colormaps
     from PIL import Image
 
-    picture = Image.fromarray(shades, mode="P")
-    palette = colormaps["magma"](np.arange(256), bytes=True)[:, :3]
-    picture.putpalette(palette.tobytes())
+    return lossless_uri(Image.fromarray(colormaps["magma"](shades, bytes=True)[..., :3]))
+
+
+def lossless_uri(picture: "PillowImage") -> str:
+    """``picture`` as lossless WebP in a data URI: smaller than PNG, the same pixels."""
     target = io.BytesIO()
-    picture.save(target, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(target.getvalue()).decode("ascii")
+    picture.save(target, format="WEBP", lossless=True, quality=100, exact=True)
+    return "data:image/webp;base64," + base64.b64encode(target.getvalue()).decode("ascii")

@@ -14,6 +14,7 @@ from giblet.config.sections import DecodingConfig
 from giblet.errors import GibletError
 from giblet.evaluation.level_features import level_ceilings
 from giblet.evaluation.level_scores import COLUMNS, level_profile
+from giblet.io.tables import split_values
 from giblet.stats.cross_validation import explained, purged_folds
 from giblet.stats.encoding_maps import ClockGroup, Fold
 from giblet.stats.level_encoding import (
@@ -178,6 +179,10 @@ def test_regions_have_their_own_scores():
     assert np.isnan(of.loc["noise", ["ceiling", "ceiling_share"]].astype(float)).all()
     assert np.isnan(of.loc["one", "identification_2way"])
     assert of.loc["answers", "ceiling"] == 0.5
+    for score in ("r", "unique", "identification_2way"):
+        single = split_values(of.loc["answers", f"{score}_by_subject"])
+        assert len(single) == N_SUBJECTS
+        assert np.mean(single) == pytest.approx(of.loc["answers", score], rel=1e-4)
 
 
 def test_r_and_unique_variance_are_those_of_ridge():

@@ -25,6 +25,7 @@ from giblet.evaluation.searchlight import (
     searchlight_table,
     spheres,
 )
+from giblet.io.tables import split_values
 
 T_R, N_TRS, N_CODE = 2.0, 200, 6
 PART = np.full(N_TRS, "gap", dtype="<U10")
@@ -68,6 +69,11 @@ def test_the_region_that_hears_is_found_and_no_other(rng):
         assert sees["p_max"] > 0.05
         assert sees["low"] < sees["value"] < sees["high"]
         assert (hears["n_places"], hears["n_clips"], hears["n_voxels"]) == (2, 37, 10)
+    single = split_values(rows.loc["brain", "sees"]["by_subject"])
+    assert len(single) == 2
+    assert np.mean(single) == pytest.approx(rows.loc["brain", "sees"]["value"], rel=1e-4)
+    assert single[0] != single[1]
+    assert split_values(rows.loc["brain_group", "hears"]["by_subject"]) == []
 
 
 def test_scores_and_p_are_those_of_the_identification_of_the_decoded(rng):

@@ -5,6 +5,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from giblet.evaluation.level_scores import COLUMNS, SCORES
 from giblet.report.extras import Extras
@@ -50,6 +51,21 @@ def test_every_level_is_drawn_once_with_its_numbers(levels, tmp_path):
     picture.save(tmp_path)
     assert (tmp_path / "levels_183mm.svg").stat().st_size > 1000
     assert level_figure(None, simulated=False) is None
+
+
+def test_single_subjects_are_dots_beside_their_mean(levels):
+    note = level_figure(levels, simulated=False).note
+    assert "single subjects" not in note  # a table of an older giblet
+    for score in SCORES:
+        levels[f"{score}_by_subject"] = "0.1 0.2 0.3"
+    picture = level_figure(levels, simulated=False)
+    assert "single subjects" in picture.note
+    axes = Figure().subplots()
+    figure = axes.figure
+    picture.draw(axes)
+    for panel in figure.axes:
+        dots = [line for line in panel.lines if list(line.get_ydata()) == [0.1, 0.2, 0.3]]
+        assert len(dots) == 7  # levels of the voxels of highest ISC
 
 
 def test_the_section_names_the_peaks(levels):

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from matplotlib.figure import Figure
 
 from giblet.report.extras import Extras, brain_tables
 from giblet.report.figure_table import FIGURES
@@ -78,6 +79,19 @@ def test_the_map_has_spheres_at_their_voxels_of_the_scan(table):
     np.testing.assert_array_equal(picture.draw.keywords["outlined"][1, 1], [1, 0, 0, 1])
     assert "2 of 3 with p < .05" in picture.note
     assert picture.uri.startswith("data:image/svg")
+
+
+def test_single_subjects_are_dots_beside_their_mean(table):
+    table["by_subject"] = np.where(table["column"] == "brain", "0.5 0.7 n/a", "")
+    table.loc[table["kind"] == "sphere", "by_subject"] = np.nan
+    material = Material(SCORES, {}, 24000, {}, FACTS, None, Extras(searchlight=table))
+    (picture,) = FIGURES["searchlight"](material)
+    assert "single subjects" in picture.note
+    axes = Figure().subplots()
+    picture.draw(axes)
+    dots = [line for line in axes.lines if line.get_marker() == "o"]
+    assert len(dots) == 2  # regions of the brain; the group has no single subjects
+    np.testing.assert_array_equal(dots[0].get_xdata(), [0.5, 0.7, np.nan])
 
 
 def test_the_table_and_the_sentence(table):

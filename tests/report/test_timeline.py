@@ -1,6 +1,6 @@
 """Volumes that were dropped, or never taken, stand in the timeline."""
 
-import base64
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -41,7 +41,7 @@ def test_it_is_drawn_where_there_is_one():
     found = missing_volumes(scans(0.2 + T_R * np.arange(10), [3]))
     table = pd.DataFrame({"start": [0.0], "end": [T_R], "part": ["test"], "run": ["a"]})
     drawn = [
-        base64.b64decode(timeline_figure(table, missing).uri.split(",", 1)[1]).decode()
+        unquote(timeline_figure(table, missing).uri.split(",", 1)[1])
         for missing in (found, found[:0], None)
     ]
     assert ["volumes missing" in svg for svg in drawn] == [True, False, False]
