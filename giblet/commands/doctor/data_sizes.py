@@ -81,7 +81,7 @@ def measure(config: Config) -> tuple[Sizes | None, list[str], list[str]]:
     if seconds is None:
         return None, lines, problems
     scans = {key: n for key, n in scans.items() if key != "seconds"}
-    sizes = _noting(problems, _sizes, config, seconds, scans)
+    sizes = _noting(problems, _sizes, config, seconds, scans, lines)
     return sizes, lines, problems
 
 
@@ -349,9 +349,9 @@ def _scans(
     }
 
 
-def _sizes(config: Config, seconds: float, scans: dict) -> Sizes:
-    """GibletError where the film is too short to be split into parts."""
-    from giblet.alignment.dataset import split_film
+def _sizes(config: Config, seconds: float, scans: dict, lines: list[str]) -> Sizes:
+    """GibletError where the film cannot be split into parts."""
+    from giblet.commands.doctor.scan_checks import film_parts
     from giblet.timing import acquisition_times, whole_trs
 
     if seconds > _LONGEST_FILM:
@@ -366,11 +366,12 @@ def _sizes(config: Config, seconds: float, scans: dict) -> Sizes:
         return Sizes(n_trs, minutes, has_words=config.has_annotations, **scans)
     if n_trs < 1:
         raise GibletError(f"{seconds:.2f} s of film is shorter than one TR ({config.t_r} s)")
-    splits = config.splits
-    if splits.test_runs or splits.test_pieces or config.has_stimuli:  # their TRs are not known yet
+    splits, is_scanned = config.splits, config.bold_source not in ("none", "simulated")
+    by_name = splits.test_runs or (splits.test_pieces and is_scanned)
+    if by_name or config.has_stimuli:  # their TRs are not known yet
         n_train, n_test = n_trs, round(splits.test * n_trs)
     else:
-        parts = split_film(n_trs, config.t_r, splits, bool(scans))
+        parts = film_parts(config, n_trs, bool(scans), lines)
         n_train, n_test = int((parts == "train").sum()), int((parts == "test").sum())
     video = config.video
     frames_mb = n_trs * video.n_frames * video.height * video.width * 3 / 1e6

@@ -140,6 +140,28 @@ def check_clock(
     return warnings
 
 
+def film_parts(config: Config, n_trs: int, has_scans: bool, lines: list[str]) -> np.ndarray:
+    """The part of each TR of a film (n_trs,) str, if all of it was scanned, or nobody was.
+
+    Pieces are held out where there are no real scans; with scans `check_clock` does that. A
+    warning of those that both train and are tested is added to ``lines``. Raises GibletError as
+    `giblet.alignment.pieces.held_out_pieces` and `giblet.alignment.dataset.split_film`.
+    """
+    from giblet.alignment.dataset import split_film
+    from giblet.alignment.pieces import check_pieces, held_out_pieces
+
+    splits, trs = config.splits, np.arange(n_trs)
+    if config.bold_source not in ("none", "simulated"):
+        return split_film(n_trs, config.t_r, splits, has_scans)
+    pieces = _pieces(config, n_trs)
+    held_out = held_out_pieces(pieces, trs, splits)
+    parts = split_film(n_trs, config.t_r, splits, has_scans, held_out=held_out)
+    lines += [f"    WARNING: {line}" for line in check_pieces(pieces, trs, parts, splits)]
+    for fold in range(1, splits.folds + 1) if splits.folds > 1 else ():
+        held_out_pieces(pieces, trs, splits, fold)  # raises where it cannot
+    return parts
+
+
 def _pieces(config: Config, n_trs: int) -> FilmPieces | None:
     """Of a film of ``n_trs``, where its score is a table; GibletError for one that is none."""
     from giblet.commands.held_out_music import film_pieces

@@ -5,9 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from tiny_pipeline import random_piece
 
 from giblet.commands.doctor.data_sizes import measure
 from giblet.config.config import parse_config
+from giblet.music.midi import write_midi
 
 T_R, N_TRS = 1.0, 60
 
@@ -82,3 +84,27 @@ def test_many_stimuli_are_checked_with_their_events(say, tmp_path):
     assert "stimuli need scans as bold" in say(**settings, bold="none")[1][0]
     (folder / "s4.wav").unlink()
     assert "row 5: no stimulus 's4.wav'" in say(**settings)[1][0]
+
+
+@pytest.mark.parametrize("bold", ["none", "simulated"])
+def test_pieces_are_checked_without_real_scans(say, tmp_path, bold):
+    rows = ["file\tonset"]
+    for n in range(4):
+        write_midi(random_piece(14, n), tmp_path / f"p{n}.mid")
+        rows.append(f"p{n}.mid\t{15 * n}")
+    (tmp_path / "pieces.tsv").write_text("\n".join(rows) + "\n")
+    settings = {"bold": bold, "score": str(tmp_path / "pieces.tsv")}
+    lines, problems = say(**settings)
+    assert not problems
+    assert "score: of 4 pieces" in lines
+    assert "both train and are tested" not in lines
+    gap = {"gap_seconds": 1.0}
+    (problem,) = say(**settings, splits=gap | {"test_pieces": ["p9"]})[1]
+    assert problem.startswith("splits.test_pieces: no piece p9")
+    cut = gap | {"pieces": "cut", "test": 0.1, "validation": 0.05}
+    assert "both train and are tested: p3" in say(**settings, splits=cut)[0]
+    (problem,) = say(**settings, splits=gap | {"pieces": "whole", "folds": 5})[1]
+    assert "parts of whole ones need 5" in problem
+    (tmp_path / "pieces.tsv").write_text("file\tonset\np0.mid\t0\np1.mid\t30\n")
+    (problem,) = say(**settings, splits=gap | {"pieces": "whole"})[1]
+    assert "2 pieces that share no seconds of a score" in problem
