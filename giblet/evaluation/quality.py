@@ -143,10 +143,10 @@ def brain_quality(
     quality = quality.assign(_false_discoveries(quality) | _noise(scans))
     quality = with_fold_intervals(quality)
     edges = neighbours(scans)
-    maps = group_maps(quality, nulls, edges, n_flips, seed)
-    if maps and edges is None and "vertex" in scans.coords:
+    of_group = group_maps(quality, nulls, edges, n_flips, seed)
+    if of_group and edges is None and "vertex" in scans.coords:
         warnings.append(f"no clusters (TFCE): {why_no_edges(str(scans.attrs['surface']))}")
-    quality = quality.assign(maps)
+    quality = quality.assign(of_group)
     quality = quality.assign(_repeated(scans, match, block_values))
     lag, why_none = _lag(scans, match, quality, levels, seed)
     lag = lag_arrays(lag, why_none, t_r)
