@@ -33,7 +33,7 @@ from giblet.brain.runs import (
     seconds,
 )
 from giblet.brain.stimulus_clock import StimulusClock
-from giblet.brain.stimulus_events import presented_events
+from giblet.brain.stimulus_events import long_tail, presented_events
 from giblet.brain.surfaces import SurfaceRecording
 from giblet.errors import GibletError
 from giblet.io.tables import load_json
@@ -99,6 +99,7 @@ def _read_run(
         warnings += events.attrs["warnings"]
     else:
         events = presented_events(_events_path(path, places), path, scan_end, t_r, stimuli)
+        warnings += long_tail(events, path.name, scan_end)
     if echo := parse_name(path).entities.get("echo"):
         warnings.append(
             f"{run_prefix(path)}: echo {echo} alone is read; of a run with several echoes take the "

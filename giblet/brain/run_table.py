@@ -23,7 +23,7 @@ from giblet.brain.runs import (
 )
 from giblet.brain.series import SeriesOptions, read_confound_series
 from giblet.brain.stimulus_clock import StimulusClock
-from giblet.brain.stimulus_events import presented_events
+from giblet.brain.stimulus_events import long_tail, presented_events
 from giblet.errors import GibletError, nearest_name
 from giblet.io.paths import check_file
 from giblet.io.tables import load_table
@@ -185,12 +185,13 @@ def _read_row(
         raise GibletError(
             f"{path}: the scan ends {beyond:.1f} s before the film does" + _TURNED * turned
         )
-    presented = None
+    presented, tail = None, []
     if stimuli is None:
         event = (np.array([value]) for value in (row.film_onset, row.duration, row.stim_onset))
         film_time, in_film, film_start = film_times(times, *event)
     else:
         events = presented_events(check_file(folder / row.events), path, end, t_r, stimuli)
+        tail = long_tail(events, path.name, end)
         presented = Presented(stimuli, events, times)
         film_time, in_film, film_start = presented.film_times()
     if not in_film.any():
@@ -218,7 +219,7 @@ def _read_row(
         in_film=in_film,
         film_start=film_start,
         displacement=displaced,
-        warnings=[*recording.warnings, *of_header, *too_long, *late],
+        warnings=[*recording.warnings, *of_header, *too_long, *late, *tail],
         presented=presented,
     )
 

@@ -103,6 +103,24 @@ def presented_events(
     return events
 
 
+_LONG_TAIL = 60.0  # s of a scan after its last stimulus
+
+
+def long_tail(events: pd.DataFrame, file: str, scan_end: float) -> list[str]:
+    """A warning where a scan goes on for more than a minute after its last stimulus.
+
+    >>> events = pd.DataFrame({"onset": [2.0], "duration": [300.0]})
+    >>> long_tail(events, "a.nii.gz", 303.0), long_tail(events, "a.nii.gz", 606.0)
+    ([], ['a.nii.gz: goes on 304 s after its last stimulus: is it that run, the sound complete?'])
+    """
+    tail = scan_end - float((events["onset"] + events["duration"]).max())
+    if tail <= _LONG_TAIL:
+        return []
+    return [
+        f"{file}: goes on {tail:.0f} s after its last stimulus: is it that run, the sound complete?"
+    ]
+
+
 def _check_apart(rows: pd.DataFrame, stimuli: StimulusClock, path: Path) -> None:
     """GibletError where a row begins before the one before it has ended."""
     ends = (rows["onset"] + rows["duration"]).to_numpy()[:-1]

@@ -11,7 +11,7 @@ from giblet.alignment.lag import lag_arrays, scan_lag
 from giblet.alignment.showings import volume_trs
 from giblet.alignment.sync import Match, match_scans
 from giblet.alignment.voxels import BLOCK_VALUES, most_shared, read_columns, voxel_blocks
-from giblet.brain.cortex import why_no_edges
+from giblet.brain.cortex import vertex_counts, why_no_edges
 from giblet.brain.neighbours import neighbours
 from giblet.errors import GibletError
 from giblet.evaluation.fold_maps import with_fold_intervals
@@ -143,10 +143,11 @@ def brain_quality(
     quality = quality.assign(_false_discoveries(quality) | _noise(scans))
     quality = with_fold_intervals(quality)
     edges = neighbours(scans)
-    maps = group_maps(quality, nulls, edges, n_flips, seed)
-    if maps and edges is None and "vertex" in scans.coords:
-        warnings.append(f"no clusters (TFCE): {why_no_edges(str(scans.attrs['surface']))}")
-    quality = quality.assign(maps)
+    of_group = group_maps(quality, nulls, edges, n_flips, seed)
+    if of_group and edges is None and "vertex" in scans.coords:
+        why = why_no_edges(str(scans.attrs["surface"]), vertex_counts(scans.attrs))
+        warnings.append(f"no clusters (TFCE): {why}")
+    quality = quality.assign(of_group)
     quality = quality.assign(_repeated(scans, match, block_values))
     lag, why_none = _lag(scans, match, quality, levels, seed)
     lag = lag_arrays(lag, why_none, t_r)

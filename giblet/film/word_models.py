@@ -71,7 +71,8 @@ class WordModel:
         """Of ``words`` (n_words) in their order.
 
         States are means over a word's tokens. Surprisal is that of all its tokens, a space before
-        it included, entropy that of the first one's distribution. A masked model sees the word's tokens as masks for these two.
+        it included, entropy that of the first one's distribution. A masked model sees the word's
+        tokens as masks for these two.
 
         Raises
         ------

@@ -89,7 +89,8 @@ def _why_not(error: Exception, name: str, commit: str) -> str:
         )
     offline = os.environ.get("HF_HUB_OFFLINE")
     why = "HF_HUB_OFFLINE is set" if offline else "huggingface.co cannot be reached"
-    return f"{absent} {why}. Fetch it where there is a network (hf download {name} --revision {commit})"
+    fetch = f"hf download {name} --revision {commit}"
+    return f"{absent} {why}. Fetch it where there is a network ({fetch})"
 
 
 def _nearest(name_or_folder: str, name: str, known: Sequence[str]) -> str:

@@ -52,7 +52,10 @@ def test_a_pinned_model_that_cannot_be_fetched_says_how_to(monkeypatch, offline,
 @pytest.mark.parametrize(
     ("error", "what"),
     [
-        ("GatedRepoError", "gated by its owners. Accept their terms on https://hugg.*someone/gated"),
+        (
+            "GatedRepoError",
+            "gated by its owners. Accept their terms on https://hugg.*someone/gated",
+        ),
         ("RepositoryNotFoundError", "no such model or commit, or it is private"),
         ("RevisionNotFoundError", "no such model or commit, or it is private"),
     ],
