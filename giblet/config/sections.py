@@ -4,7 +4,6 @@ from types import NoneType
 from typing import Annotated, Literal, get_args
 
 from pydantic import (
-    BaseModel,
     ConfigDict,
     Field,
     PositiveFloat,
@@ -14,11 +13,12 @@ from pydantic import (
 )
 
 from giblet.config.precision import Bfloat16
+from giblet.config.strict import NumbersAreNumbers
 
 LARGEST = 2**32 - 1  # number that a setting may be, and NumPy's largest seed
 
 
-class Section(BaseModel):
+class Section(NumbersAreNumbers):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")

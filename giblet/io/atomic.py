@@ -78,6 +78,8 @@ def check_place(path: Path, what: str) -> None:
     check_name(path)
     if path.name in ("", ".."):
         raise GibletError(f"{path}: is no name for {what} to write; give one")
+    if path.parts[0] == "~" and not Path("~").exists():  # else a folder of that name is made
+        raise GibletError(f"{path}: write ~ in full: {os.path.expanduser(path)}")
     if path.exists() and not (path.is_dir() if what == "a folder" else path.is_file()):
         raise GibletError(f"{path}: is there already, and is not {what}; give another name")
     folder = next(parent for parent in path.absolute().parents if parent.exists())

@@ -497,3 +497,14 @@ def test_long_sounds_take_little_memory_beyond_their_samples(tmp_path):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1.3 * sound.nbytes
+
+
+def test_no_folder_is_made_that_is_called_tilde(tmp_path, monkeypatch):
+    """A shell writes ~ in full, Python does not."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(GibletError, match="write ~ in full: /"):
+        write_sound("~/sound.wav", np.zeros(10, np.float32), 24000)
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "~").mkdir()
+    write_sound("~/sound.wav", np.zeros(10, np.float32), 24000)
+    assert (tmp_path / "~" / "sound.wav").is_file()
