@@ -99,8 +99,10 @@ def test_griffin_lim_is_librosas_with_momentum(mel):
     assert np.abs(sound - expected(0.0)).max() > 1e-2
 
 
+@pytest.mark.parametrize("block", [5, 256])  # frames: 12 are in three blocks, and in one
 @pytest.mark.parametrize(("n_fft", "hop"), [(1024, 300), (700, 256), (512, 200)])
-def test_griffin_lim_is_librosas_for_any_hop(n_fft, hop):
+def test_griffin_lim_is_librosas_for_any_hop(n_fft, hop, block, monkeypatch):
+    monkeypatch.setattr("giblet.audio.griffin_lim._BLOCK", block)
     magnitude = np.random.default_rng(0).random((1 + n_fft // 2, 12))
     magnitude[:, 4:7] = 0.0  # silence
     options = {"hop_length": hop, "n_fft": n_fft, "n_iter": 3, "momentum": 0.9}
