@@ -19,9 +19,10 @@ rule train:
         f"{LOGS}/train_{{path}}.log",
     benchmark:
         f"{TIMES}/train_{{path}}.tsv"
+    priority: 1
     conda:
         "../envs/giblet.yaml"
-    threads: cores("train")
+    threads: lambda w: cores("train", training_threads(w.path))
     resources:
         **over_nodes(),
         mem_mb=memory("train"),
@@ -29,7 +30,7 @@ rule train:
     params:
         launch=launcher(),
         logs=lambda w: f"{RESULTS}/{fold_of(w)}training/{w.path}",
-        threads=COSTS["train"].threads,
+        threads=lambda w: training_threads(w.path),
         settings=lambda w: settings(
             *SOUND[w.path],
             "model",

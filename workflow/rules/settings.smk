@@ -367,16 +367,25 @@ def modalities(path):
     return film + (["text"] if ANNOTATIONS else []) + OTHERS * SETTINGS.has_film
 
 
-def cores(rule):
+def cores(rule, threads=None):
     """Threads to declare for a job of a rule, from the processors that it keeps busy.
 
     With ``--cores 8`` on two processors each of them counts fourfold, so that no more jobs run
     side by side than there are processors for. A cluster counts its own.
     """
-    wanted, offered = COSTS[rule].threads, workflow.resource_settings.cores
+    wanted, offered = threads or COSTS[rule].threads, workflow.resource_settings.cores
     if offered is None:
         return wanted
     return max(1, min(offered, round(wanted * offered / min(offered, os.cpu_count()))))
+
+
+def training_threads(path):
+    """Threads of training: one for the path that only the report needs, so that other jobs run beside it.
+
+    A cluster runs each job on processors of its own.
+    """
+    beside = path != SETTINGS.path and workflow.resource_settings.cores is not None
+    return 1 if beside else COSTS["train"].threads
 
 
 def memory(rule):
