@@ -56,7 +56,8 @@ def draw_ladder(axes: Axes, ladder: Ladder) -> None:
         _draw_score(right, strip.score, ladder.chance)
     every[-1, 0].set_xticks([place for _, place in ladder.ticks], [t for t, _ in ladder.ticks])
     every[-1, 0].set_xlabel(f"minutes and seconds of {ladder.axis}")
-    every[-1, 1].set_xlabel("%" if ladder.chance == ladder.chance else "STOI × 100")
+    has_chance = np.isfinite(ladder.chance)
+    every[-1, 1].set_xlabel("clips identified (%)" if has_chance else "STOI × 100")
     figure.supylabel("kHz", size="medium")
     options = {"location": "bottom", "shrink": 0.5, "aspect": 40, "pad": 0.02}
     figure.colorbar(shades, ax=every, label="dB below the loudest band of the original", **options)
@@ -77,6 +78,6 @@ def _draw_score(axes: Axes, score: Score | None, chance: float) -> None:
     below = np.full(len(score.subjects), -0.5)
     axes.plot(score.subjects, below, "o", color=_VALUE, fillstyle="none", markersize=3)
     axes.plot(score.place, 0, "o", color=_VALUE)
-    axes.annotate(score.text, (score.place, 0), (0, 5), textcoords="offset points", ha="center")
+    axes.annotate(score.text, (score.place, 0.3), (0, 2), textcoords="offset points", ha="center")
     for _name, _text, place in score.marks:
         axes.vlines(place, -0.35, 0.35, color=_NULL, linewidth=1.2)

@@ -48,8 +48,8 @@ def draw_lag(axes: Axes, series: pd.DataFrame, curve: pd.DataFrame, interval: li
     above, below = figure.subplots(2, 1, height_ratios=(1.3, 1))
     begin = series["film_time"].iloc[0]
     shown = series[series["film_time"] <= begin + MOST_SECONDS]
-    for name, colour in (("sound", _SOUND), ("bold", _BOLD)):
-        above.plot(shown["film_time"], shown[name], color=colour, linewidth=1, label=name)
+    for name, label, colour in (("sound", "sound", _SOUND), ("bold", "BOLD", _BOLD)):
+        above.plot(shown["film_time"], shown[name], color=colour, linewidth=1, label=label)
     above.set(xlabel="seconds of film", ylabel="z")
     below.plot(curve["lag"], curve["fit"], color=ink(), linewidth=1)
     value, low, high = interval
