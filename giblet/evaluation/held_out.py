@@ -95,11 +95,16 @@ def _identified(guess: np.ndarray, truth: np.ndarray, *what: str) -> Scores:
 def correlation_by_tr(guess: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """The contribution of each TR to the correlation of two series (n_trs, n_features): (n_trs,).
 
-    Products of z-scores, mean over features that vary in both; their mean over TRs is the mean
-    correlation of the features. NaN where no feature varies.
+    Of features that vary in both, r plus the influence of a TR on r, zx zy − r (zx² + zy²) / 2 with
+    z-scores z (Devlin, Gnanadesikan & Kettenring 1975, Biometrika 62), mean over features. The mean
+    over TRs is the mean correlation, and draws of TRs vary as the correlation of drawn TRs does:
+    products of z-scores alone vary more, beyond 1. NaN where no feature varies.
     """
     (one, other), present = unit_series(np.stack([guess, truth]))
     both = present.all(axis=0)
     if not both.any():
         return np.full(len(guess), np.nan)
-    return len(guess) * (one * other)[:, both].mean(axis=1)
+    one, other = one[:, both], other[:, both]  # of length 1: a z-score has √n_trs times as much
+    r = (one * other).sum(axis=0)
+    influence = len(guess) * (one * other - r * (one**2 + other**2) / 2)
+    return (r + influence).mean(axis=1)

@@ -20,6 +20,7 @@ from giblet.film.text import NO_WORDS
 from giblet.stats.encoding_maps import (
     ClockGroup,
     centred_by_run,
+    constant_bands,
     group_by_clock,
     held_out_folds,
     linear_maps,
@@ -115,6 +116,10 @@ def brain_quality(
     warnings += [] if "text" in regressors else [NO_WORDS]
     groups = clock_groups(bands, match, scans["film_time"].values)
     groups = centred_by_run(groups, match.runs)
+    for name in (still := constant_bands(groups)):
+        warnings.append(f"{name} is the same in all TRs: left out of ridge")
+    groups = [ClockGroup(g.subjects, _without(g.bands, still)) for g in groups]
+    bands = _without(bands, still)
     quality = _agreement(scans, match, block_values, n_permutations, seed)
     nulls = quality["isc_nulls"].values if "isc_nulls" in quality else None
     quality = quality.drop_vars("isc_nulls", errors="ignore")
@@ -155,6 +160,10 @@ def brain_quality(
     attrs |= {"lag_applied": float(scans.attrs.get("lag_seconds", 0.0))}
     attrs["warnings"] = warnings + lag.attrs["warnings"] + _not_this_sound(quality, lag)
     return quality.merge(lag).assign_attrs(attrs, bold_source=scans.attrs["source"])
+
+
+def _without(bands: dict, names: list) -> dict:
+    return {name: band for name, band in bands.items() if name not in names}
 
 
 def _agreement(scans, match: Match, block_values: int, n_permutations: int, seed: int):

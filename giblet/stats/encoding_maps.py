@@ -85,6 +85,17 @@ def centred_by_run(
     return centred
 
 
+def constant_bands(groups: Sequence[ClockGroup]) -> list[Any]:
+    """Names of the bands that are the same in all TRs of every group: nothing can be read there.
+
+    >>> flat, rising = np.ones((3, 2)), np.arange(6.0).reshape(3, 2)
+    >>> constant_bands([ClockGroup([0], {"pictures": flat, "words": rising})])
+    ['pictures']
+    """
+    names = groups[0].bands if groups else ()
+    return [n for n in names if all((g.bands[n] == g.bands[n][:1]).all() for g in groups)]
+
+
 def held_out_folds(runs: np.ndarray, gap_trs: int, n_folds: int = 1) -> list[Fold]:
     """Whole runs, or blocks of a single one, with a gap; GibletError where TRs are too few.
 
@@ -118,16 +129,22 @@ def linear_maps(
     several, ``r_all`` (subject, voxel), means over folds; ``r_..._p`` (voxel) of their mean over
     subjects among predictions that are shifted circularly in time. With several also ``r2_all`` and
     ``unique_<modality>``: R² of all minus R² of all the others (subject, voxel). ``by_fold`` adds
-    ``folds_<name>`` (fold, voxel) of each of them, the mean over subjects in each fold.
+    ``folds_<name>`` (fold, voxel) of each of them, the mean over subjects in each fold. A modality
+    that never varies in a fold's training TRs adds nothing there, and its own r is NaN.
     """
     names = list(groups[0].bands) if groups else []
     all_r: dict[tuple, list] = {}
     all_r2: dict[tuple, list] = {}
     for fold in folds if names else ():
         columns = [{n: band_columns(b, fold.train) for n, b in g.bands.items()} for g in groups]
+        varying = {n for n in names if any(own[n].shape[1] for own in columns)}
+        known: dict[tuple, np.ndarray] = {}
         for mixture in _mixtures(names):
-            chosen = [[own[n] for n in mixture] for own in columns]
-            predicted = predict_fold(chosen, bold, groups, fold, n_iter=n_iter, seed=seed)
+            used = tuple(n for n in mixture if n in varying)
+            if used not in known:
+                chosen = [[own[n] for n in used or mixture] for own in columns]
+                known[used] = predict_fold(chosen, bold, groups, fold, n_iter=n_iter, seed=seed)
+            predicted = known[used]
             pairs = zip(predicted, bold[:, fold.test], strict=True)
             all_r2.setdefault(mixture, []).append(np.stack([explained(*pair) for pair in pairs]))
             if len(mixture) in (1, len(names)):

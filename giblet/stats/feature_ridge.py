@@ -219,7 +219,7 @@ def _losses(
             target, constant = split.target(part), split.lost(part)
             for k, group in enumerate(groups):
                 rows = maps[k] if few_rows else _along(held, values, alphas[group])
-                left = (rows @ seen).reshape(-1, n_rows, seen.shape[1])
+                left = (rows @ seen).reshape(len(alphas[group]), n_rows, seen.shape[1])
                 left -= target
                 squares = arrays.einsum("art,art->at", left, left) + constant
                 total[group, part] += backend.to_numpy(squares) / split.n_test / len(splits)

@@ -9,6 +9,7 @@ import pytest
 import torch
 import xarray as xr
 from factories import flat_model
+from scipy import stats
 from scipy.signal import lfilter
 
 from giblet.alignment.aligned import align, film_data, film_shapes
@@ -166,6 +167,20 @@ def test_correlation_by_tr_is_correlation(rng):
     guess[:, 2] = 1.0  # never changes
     expected = np.nanmean(correlation(guess, truth))
     assert correlation_by_tr(guess, truth).mean() == pytest.approx(expected, abs=1e-9)
+
+
+def test_draws_of_trs_vary_as_their_correlation_does(rng):
+    """scipy's bootstrap of r itself; products of z-scores give an interval three times as wide."""
+    truth = rng.standard_normal(200)
+    guess = truth + 0.5 * rng.standard_normal(200)
+    scores = correlation_by_tr(guess[:, None], truth[:, None])
+    options = {"n_resamples": 2000, "method": "percentile", "rng": 0}
+    own = stats.bootstrap((scores,), np.mean, **options).confidence_interval
+    expected = stats.bootstrap(
+        (guess, truth), lambda x, y: stats.pearsonr(x, y)[0], paired=True, **options
+    ).confidence_interval
+    assert tuple(own) == pytest.approx(tuple(expected), abs=0.01)
+    assert own.high < 1
 
 
 def test_the_interval_of_a_change_is_of_moments_not_of_people(rng):

@@ -110,6 +110,25 @@ def test_feature_spaces_of_a_modality_are_bands_of_their_own(smooth):
     assert unique[1][1] > 0.3 > 3 * abs(unique[1][0])
 
 
+def test_a_space_that_never_varies_is_left_out_with_a_warning(smooth):
+    """As the novelty of 48 s of a score where each sound lasts 24 s."""
+    values, empty = smooth(2, 60), np.zeros((400, 1))
+    bold = np.stack([values + smooth(2, 61 + s) for s in range(2)])
+    asked = {"n_permutations": 2, "n_iter": 4, "n_shifts": 10}
+
+    def found(features, spaces):
+        score = of_volumes(features, 2).assign_coords(space=("feature", list(spaces)))
+        return brain_quality(scans_of(bold), {"score": score}, T_R, **asked)
+
+    with_empty, plain = found(np.hstack([values, empty]), "abc"), found(values, "ab")
+    line = "score_c is the same in all TRs: left out of ridge"
+    assert with_empty.attrs["warnings"] == [*plain.attrs["warnings"], line]
+    assert not any("score_c" in str(name) for name in with_empty)
+    for name in ("r_all", "unique_score_a"):
+        np.testing.assert_array_equal(with_empty[name], plain[name])
+    assert "r_all" not in found(np.hstack([empty, empty]), "ab")
+
+
 def test_what_only_differs_between_runs_is_no_regressor(smooth):
     """As BOLD is z-scored by run; R² would suffer from the offset, and penalties with it."""
     sound, words = smooth(2, 0), smooth(2, 1)

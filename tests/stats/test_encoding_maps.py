@@ -60,6 +60,22 @@ def test_of_three_modalities_two_are_the_others(film):
     np.testing.assert_allclose(found["unique_sound"][0], found["r2_all"][0] - others, atol=1e-4)
 
 
+def test_a_band_that_never_varies_in_training_adds_nothing(film):
+    """A band of zeros, and one that varies in the second run alone."""
+    bands, bold = film
+    late = np.where(RUNS == "b", np.arange(180.0), 0.0)[:, None]
+    found = maps(bold, bands | {"flat": np.zeros((180, 2)), "late": late})
+    expected = maps(bold, bands | {"late": late})
+    assert not found["unique_flat"].values.any()
+    assert np.isnan(found["r_flat"]).all()
+    for name in expected:
+        np.testing.assert_array_equal(found[name], expected[name])
+    folds, one = held_out_folds(RUNS, GAP), ClockGroup([0, 1], bands | {"late": late})
+    (without,) = [fold for fold in folds if (RUNS[fold.train] == "a").all()]
+    alone = linear_maps(bold, [one], [without], n_shifts=9, n_iter=3)
+    assert not alone["unique_late"].values.any()
+
+
 def test_subjects_with_clocks_of_their_own_are_fitted_alone(film):
     """Two who saw the film a volume later than the first, which has other regressors."""
     bands, bold = film
