@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from giblet.alignment.dataset import FilmData
-from giblet.audio.metrics.identify import join_clips
+from giblet.audio.metrics.identify import clip_length, join_clips
 from giblet.errors import GibletError
 from giblet.evaluation.brain_scores import held_out_stretches
 from giblet.evaluation.held_out import correlation_by_tr
@@ -120,8 +120,9 @@ class HeldOutScore:
         """Raises GibletError where the held-out part has no notes, or fewer than ten clips."""
         n_clips = len(self.clips(Notes.joined([])))
         if n_clips < FEWEST_CLIPS:
+            length = clip_length(self.clip_seconds, self.t_r)
             raise GibletError(
-                f"the test part has {n_clips} clips of {self.clip_seconds:g} s, and a score is "
+                f"the test part has {n_clips} clips of {length:g} s, and a score is "
                 f"identified among {FEWEST_CLIPS}: raise splits.test, or lower "
                 "decoding.clip_seconds"
             )

@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from giblet.alignment.dataset import FilmData
-from giblet.audio.metrics.identify import identification_shares, join_clips
+from giblet.audio.metrics.identify import clip_length, identification_shares, join_clips
 from giblet.audio.metrics.table import METRICS
 from giblet.config.regions import SearchlightConfig
 from giblet.config.sections import DecodingConfig, ScanConfig
@@ -131,9 +131,10 @@ def searchlight(
     clip_trs = trs_for(decoding.clip_seconds, t_r)
     truth, n_way = clips.joined(clips.code[clips.test], clip_trs), METRICS[METRIC].n_way
     if len(truth) < n_way:
+        length = clip_length(decoding.clip_seconds, t_r)
         raise GibletError(
-            f"searchlight: the test part has {len(truth)} clips of {decoding.clip_seconds:g} s, "
-            f"and identification among {n_way} needs {n_way}: hold out more, or take a shorter "
+            f"searchlight: the test part has {len(truth)} clips of {length:g} s, and "
+            f"identification among {n_way} needs {n_way}: hold out more, or take a shorter "
             "decoding.clip_seconds"
         )
     lags, rows = lags_in_trs(t_r, decoding), []
