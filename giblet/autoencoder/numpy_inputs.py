@@ -114,7 +114,8 @@ def _checked(values: Any, name: str, shapes: Shapes, expected: str) -> torch.Ten
         return torch.from_numpy(np.array(array))
     if is_codes:
         if array.size and not -1 <= array.min() <= array.max() < shapes.codebook_size:
-            raise ValueError(f"{name}: codes must be 0 to {shapes.codebook_size - 1}")
+            highest = shapes.codebook_size - 1
+            raise ValueError(f"{name}: codes must be 0 to {highest}, or -1 where there is no frame")
         return torch.from_numpy(np.array(array, dtype=np.int32))
     return torch.from_numpy(_without_gaps(np.array(array, dtype=np.float32), name))
 

@@ -70,7 +70,7 @@ def shipped_mesh(surface: str, counts: tuple[int, int]) -> str | None:
 def why_no_edges(surface: str, counts: tuple[int, int] | None) -> str:
     """What to do where `mesh_edges` finds no mesh of a surface: a line for a warning."""
     if counts is None or not shipped_mesh(surface, counts):
-        return f"nilearn has no mesh of {surface} with that many vertices"
+        return f"giblet has no mesh of {surface} with that many vertices"
     from nilearn.datasets import get_data_dirs
 
     return (

@@ -66,8 +66,7 @@ def _voxels_last(values) -> xr.DataArray:
 
 
 def _check_order(values: xr.DataArray, space: xr.Dataset) -> None:
-    """GibletError where ``values`` were sorted or chosen: by their order alone they would be put
-    in the places of others."""
+    """GibletError where ``values`` were sorted or subsetted: they would be put in wrong places."""
     for name in (*_AXES, "parcel"):
         if name not in values.coords or name not in space.coords:
             continue
@@ -78,8 +77,8 @@ def _check_order(values: xr.DataArray, space: xr.Dataset) -> None:
             is_same = ours.shape == theirs.shape and np.allclose(ours, theirs, atol=10 * _ROUNDING)
         if not is_same:
             raise GibletError(
-                f"the values have another {name} than space: they were sorted or chosen. Put them "
-                "in the order of space, with NaN where there is none"
+                f"the values and space differ in {name}: the values were sorted or subsetted. Put "
+                "them in the order of space, with NaN where there is no value"
             )
 
 

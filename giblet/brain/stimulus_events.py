@@ -111,13 +111,13 @@ def long_tail(events: pd.DataFrame, file: str, scan_end: float) -> list[str]:
 
     >>> events = pd.DataFrame({"onset": [2.0], "duration": [300.0]})
     >>> long_tail(events, "a.nii.gz", 303.0), long_tail(events, "a.nii.gz", 606.0)
-    ([], ['a.nii.gz: goes on 304 s after its last stimulus: is it that run, the sound complete?'])
+    ([], ['a.nii.gz: the scan continues for 304 s after its last stimulus: is it the right run?'])
     """
     tail = scan_end - float((events["onset"] + events["duration"]).max())
     if tail <= _LONG_TAIL:
         return []
     return [
-        f"{file}: goes on {tail:.0f} s after its last stimulus: is it that run, the sound complete?"
+        f"{file}: the scan continues for {tail:.0f} s after its last stimulus: is it the right run?"
     ]
 
 

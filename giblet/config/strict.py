@@ -12,11 +12,13 @@ class NumbersAreNumbers(BaseModel):
     @classmethod
     def _no_boolean_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
         """YAML makes booleans of yes, no, on, off: as numbers they would be 1 and 0."""
-        if isinstance(value, bool) and info.field_name is not None:
+        items = value if isinstance(value, list | tuple) else [value]
+        if info.field_name is not None and any(isinstance(one, bool) for one in items):
             kinds = _kinds(cls.model_fields[info.field_name].annotation)
             if bool not in kinds and kinds & {int, float}:
                 text = ", or text in quotes" * (str in kinds)
-                raise ValueError(f"must be a number{text}; YAML reads yes, no, on, off as booleans")
+                what = "a number" if items == [value] else "numbers"
+                raise ValueError(f"must be {what}{text}; YAML reads yes, no, on, off as booleans")
         return value
 
 

@@ -7,13 +7,12 @@ import numpy as np
 
 from giblet.config.sections import DecodingConfig
 from giblet.evaluation.decoding import lagged, lags_in_trs
-from giblet.io.validation import check_features
 from giblet.stats.ridge import fit_ridge
 from giblet.timing import check_t_r
 
 _REAL = "fiu"  # kinds of dtype
-_FARTHEST = 3.0  # deviations: a part of z-scored BOLD has a smaller mean
-_FEWEST_TRS = 10  # of which a mean says something
+_FARTHEST = 3.0  # deviations: means of 20 TRs of z-scored BOLD are rarely larger
+_FEWEST_TRS = 20
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class Decoder:
         Raises
         ------
         ValueError
-            Arrays of other shapes than these, infinite values, BOLD that is not around 0, NaN in
+            Arrays of other shapes than these, infinite values, BOLD that is not z-scored, NaN in
             the bottlenecks of ``trs``, ``t_r`` in ms, ``trs`` that are not there or fewer than two.
         """
         bold, runs = _checked(bold, runs)
@@ -90,7 +89,11 @@ class Decoder:
         chosen = _indices(trs, len(bold))
         if len(chosen) < 2:
             raise ValueError(f"trs: {len(chosen)} TRs are too few to learn from")
-        check_features(bottleneck[chosen].astype(float), "bottleneck")
+        bad = chosen[~np.isfinite(bottleneck[chosen].astype(float)).all(axis=1)]
+        if len(bad):
+            raise ValueError(
+                f"bottleneck has NaN or infinite values in {len(bad)} of trs, first in TR {bad[0]}"
+            )
         ridge = fit_ridge(lagged(bold, runs, lags)[chosen], bottleneck[chosen])
         return cls(lags, bold.shape[1], bottleneck.shape[1], ridge)
 
@@ -124,16 +127,18 @@ def _checked(bold: np.ndarray, runs: np.ndarray | None) -> tuple[np.ndarray, np.
 
 
 def _check_values(bold: np.ndarray) -> None:
-    """ValueError for infinite BOLD, and for BOLD far from 0, which stands for TRs not scanned."""
+    """ValueError for infinite BOLD, and for BOLD that is not z-scored: 0 stands for TRs that were
+    not scanned."""
     if np.isinf(bold).any():
         raise ValueError(f"bold has {np.isinf(bold).sum()} infinite values")
-    scanned = bold[:, np.isfinite(bold).any(axis=0)]
+    scanned = bold[:, np.isfinite(bold).sum(axis=0) >= _FEWEST_TRS]
     if not scanned.size:
         return
     far = np.abs(np.nanmean(scanned, axis=0)) > _FARTHEST * np.nanstd(scanned, axis=0)
-    if len(bold) >= _FEWEST_TRS and np.mean(far) > 0.5:
+    if np.mean(far) > 0.5:
         raise ValueError(
-            "bold is not around 0: z-score it by run, with the mean and deviation of training TRs"
+            "the mean of bold is far from 0: z-score each run, with the mean and deviation of its "
+            "training TRs"
         )
 
 

@@ -117,7 +117,7 @@ def brain_quality(
     groups = clock_groups(bands, match, scans["film_time"].values)
     groups = centred_by_run(groups, match.runs)
     for name in (still := constant_bands(groups)):
-        warnings.append(f"{name} is the same in all TRs: left out of ridge")
+        warnings.append(f"{name} does not vary within any run: left out of ridge")
     groups = [ClockGroup(g.subjects, _without(g.bands, still)) for g in groups]
     bands = _without(bands, still)
     quality = _agreement(scans, match, block_values, n_permutations, seed)

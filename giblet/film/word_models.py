@@ -107,8 +107,8 @@ class WordModel:
         return torch.stack(states).float().numpy(), float(surprisal), float(entropy)
 
     def _tokens(self, before: Sequence[str], word: str):
-        """Tokens (n_tokens,) of the context and the word, the places of the word's own, and of
-        those but a space before it, which some tokenizers make a token."""
+        """Tokens (n_tokens,) of the context and the word; the positions of the word's tokens; and
+        these positions without a token of its own for the space before the word."""
         import torch
 
         text = " ".join([*before, word])

@@ -45,7 +45,7 @@ def word_vectors(path: str | Path, words: Sequence[str]) -> tuple[np.ndarray, li
         wanted = {form for word in words for form in _forms(word)}
         known: dict[str, np.ndarray] = {}
         for word, vector in _read(path, wanted):
-            known.setdefault(word, vector)  # of a word that is there twice the first, as gensim
+            known.setdefault(word, vector)  # the first of duplicates, as gensim
         rows = [next((known[f] for f in _forms(w) if f in known), None) for w in words]
         width = next((len(row) for row in rows if row is not None), 1)
         vectors = np.stack([np.zeros(width) if row is None else row for row in rows])
@@ -64,7 +64,7 @@ def _forms(word: str) -> list[str]:
 
 
 def _decoded(text: bytes) -> str:
-    """UTF-8 in NFC; what is none is Latin-1, as in old files."""
+    """Text as UTF-8 in NFC; as Latin-1 if it is not valid UTF-8, as in old files."""
     try:
         return unicodedata.normalize("NFC", text.decode("utf-8"))
     except UnicodeDecodeError:
@@ -140,7 +140,7 @@ def _read_binary(file, path: Path, n_words: int, width: int, wanted: set[str]):
         if name in wanted:
             yield name, _finite(np.frombuffer(values, dtype="<f4"), str(path))
     if file.read(2).strip():
-        raise GibletError(f"{path}: goes on after {n_words:,} words of {width} float32 numbers")
+        raise GibletError(f"{path}: has data after {n_words:,} words of {width} float32 numbers")
 
 
 def _of_folder(folder: Path, words: Sequence[str]) -> tuple[np.ndarray, list[str]]:

@@ -87,6 +87,8 @@ def _why_not(error: Exception, name: str, commit: str) -> str:
             f"{absent} the hub could not be asked for it. Name its commit (owner/name@ and 40 "
             "hexadecimal digits), where there is a network"
         )
+    if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError):
+        return f"cannot be stored or read: {error.strerror}"  # as on a full disk
     offline = os.environ.get("HF_HUB_OFFLINE")
     why = "HF_HUB_OFFLINE is set" if offline else "huggingface.co cannot be reached"
     fetch = f"hf download {name} --revision {commit}"

@@ -72,7 +72,9 @@ def test_sorted_values_are_not_put_in_the_places_of_others():
     space = xr.Dataset({"mask": (("i", "j", "k"), np.ones((2, 2, 2)))}, coords, {"affine": affine})
     expected = to_nifti(image, space).get_fdata()
     assert expected.ravel().tolist() == list(range(8))
-    with pytest.raises(GibletError, match="another x than space: they were sorted or chosen"):
+    with pytest.raises(
+        GibletError, match="the values and space differ in x: the values were sorted or subsetted"
+    ):
         to_nifti(image[::-1], space)
     np.testing.assert_array_equal(to_nifti(image[::-1]).get_fdata(), expected)  # by their places
 
@@ -87,7 +89,7 @@ def test_sorted_parcels_are_refused():
     )
     own = xr.DataArray([0.25, 0.5], dims="voxel", coords={"parcel": ("voxel", ["3", "7"])})
     assert to_nifti(own, space).get_fdata().tolist() == [[[0, 0.5], [0.25, 0.5]]]
-    with pytest.raises(GibletError, match="another parcel than space"):
+    with pytest.raises(GibletError, match="the values and space differ in parcel"):
         to_nifti(own[::-1], space)
 
 

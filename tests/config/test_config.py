@@ -66,6 +66,7 @@ def refused(settings):
         ({"splits": {"gap_seconds": False}}, "splits.gap_seconds = False: must be a number"),
         ({"scan": {"lag_seconds": False}}, "scan.lag_seconds = False: must be a number"),
         ({"max_trs": True}, "max_trs = True: must be a number"),
+        ({"calibration": {"minutes": [True, 5]}}, "must be numbers; YAML reads yes"),
         ({"seed": True}, "seed = True: must be a number"),
         ({"audio_track": False}, "audio_track = False: must be a number from 1, or a language"),
         ({"t_r": 0}, "greater than or equal to 0.1"),

@@ -37,8 +37,8 @@ def test_other_lags():
         (lambda: Decoder.fit(BOLD, CODE[:9], T_R), r"bottleneck must be \(90, bottleneck_dim\)"),
         (lambda: Decoder.fit(BOLD, CODE, T_R, RUNS[:9]), r"runs must be \(90,\)"),
         (lambda: Decoder.fit(BOLD, CODE, T_R).decode(BOLD[:, 1:]), "11 voxels, the decoder reads"),
-        (lambda: Decoder.fit(1000 + BOLD, CODE, T_R), "z-score it by run"),
-        (lambda: Decoder.fit(BOLD, CODE, T_R).decode(1000 + BOLD), "z-score it by run"),
+        (lambda: Decoder.fit(1000 + BOLD, CODE, T_R), "z-score each run"),
+        (lambda: Decoder.fit(BOLD, CODE, T_R).decode(1000 + BOLD), "z-score each run"),
         (lambda: Decoder.fit(np.where(BOLD > 2, np.inf, BOLD), CODE, T_R), "infinite values"),
         (lambda: Decoder.fit(BOLD, np.where(CODE > 2, np.nan, CODE), T_R), "bottleneck has"),
         (lambda: Decoder.fit(BOLD, CODE.astype(str), T_R), "not .90, 4. <U"),
@@ -54,6 +54,12 @@ def test_other_lags():
 def test_other_shapes_are_refused(ask, said):
     with pytest.raises(ValueError, match=said):
         ask()
+
+
+def test_of_few_scanned_trs_the_mean_says_nothing():
+    few = np.where(np.isin(np.arange(len(BOLD)), (40, 41))[:, None], BOLD + 9, np.nan)
+    decoded = Decoder.fit(BOLD, CODE, T_R).decode(few)
+    assert np.isfinite(decoded).all()
 
 
 def test_trs_in_every_form():

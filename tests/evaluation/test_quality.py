@@ -121,7 +121,7 @@ def test_a_space_that_never_varies_is_left_out_with_a_warning(smooth):
         return brain_quality(scans_of(bold), {"score": score}, T_R, **asked)
 
     with_empty, plain = found(np.hstack([values, empty]), "abc"), found(values, "ab")
-    line = "score_c is the same in all TRs: left out of ridge"
+    line = "score_c does not vary within any run: left out of ridge"
     assert with_empty.attrs["warnings"] == [*plain.attrs["warnings"], line]
     assert not any("score_c" in str(name) for name in with_empty)
     for name in ("r_all", "unique_score_a"):

@@ -263,7 +263,10 @@ def test_a_word_that_is_written_otherwise(tmp_path, stored, said):
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        (b"2 2\ncat " + np.array([1, 2], "<f8").tobytes() + b"\nsat " + b"0" * 16, "goes on|cut"),
+        (
+            b"2 2\ncat " + np.array([1, 2], "<f8").tobytes() + b"\nsat " + b"0" * 16,
+            "data after|cut",
+        ),
         (b"1 2\ncat " + floats(np.nan, 2), "NaN or infinite"),
         (b"3 2\ncat 1 2\nsat 5 6\n", "cut short: 2 of 3 words"),
         (b"\xba\x16\x4f\x2f" + b"\0" * 90, "fastText's own model; take the .vec"),

@@ -49,6 +49,20 @@ def test_a_pinned_model_that_cannot_be_fetched_says_how_to(monkeypatch, offline,
     assert f"{why}. Fetch it where there is a network (hf download someone/model --rev" in line
 
 
+def test_a_full_disk_is_not_a_missing_network(monkeypatch):
+    import errno
+
+    import huggingface_hub
+
+    def fail(*_args, **_options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", fail)
+    monkeypatch.setattr("giblet.io.hub._hub_answers", lambda: True)
+    with pytest.raises(GibletError, match="cannot be stored or read: No space left on device"):
+        model_folder(f"someone/model@{'0' * 40}", "word_model.name")
+
+
 @pytest.mark.parametrize(
     ("error", "what"),
     [

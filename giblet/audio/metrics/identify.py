@@ -83,7 +83,16 @@ def _similarity(estimate: np.ndarray, truth: np.ndarray) -> np.ndarray:
     if estimate.shape[1] < 2:
         return np.full((len(estimate), len(truth)), np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.corrcoef(estimate, truth)[: len(estimate), len(estimate) :]
+        r = np.corrcoef(estimate, truth)[: len(estimate), len(estimate) :]
+    r[_constant(estimate)] = np.nan
+    r[:, _constant(truth)] = np.nan
+    return r
+
+
+def _constant(moments: np.ndarray) -> np.ndarray:
+    """Which moments are the same in all features but for rounding, (n,) bool."""
+    moments = moments.astype(float)
+    return np.ptp(moments, axis=1) <= 1e-9 * np.abs(moments).max(axis=1)
 
 
 def _shares(similarity: np.ndarray, n_way: int) -> np.ndarray:

@@ -141,10 +141,10 @@ def check_clock(
 
 
 def film_parts(config: Config, n_trs: int, has_scans: bool, lines: list[str]) -> np.ndarray:
-    """The part of each TR of a film (n_trs,) str, if all of it was scanned, or nobody was.
+    """The part of each TR of a film (n_trs,) str, assuming that all of it was scanned.
 
-    Pieces are held out where there are no real scans; with scans `check_clock` does that. A
-    warning of those that both train and are tested is added to ``lines``. Raises GibletError as
+    Without real scans, whole pieces are held out here; with scans, `check_clock` does that. Adds a
+    warning to ``lines`` for pieces that are in both train and test. Raises GibletError as
     `giblet.alignment.pieces.held_out_pieces` and `giblet.alignment.dataset.split_film`.
     """
     from giblet.alignment.dataset import split_film

@@ -61,7 +61,7 @@ def test_what_cannot_be_identified(estimate, truth, n_way, said):
 def test_a_truth_without_values_is_nobodys_choice(moments):
     """As if it were not there: of silence, or of NaN."""
     (estimate, _other), truth = moments
-    for gap in (np.nan, 0.0):
+    for gap in (np.nan, 0.0, 0.1):
         gappy = truth.copy()
         gappy[3] = gap
         scores = identification(estimate, gappy, 3)

@@ -212,7 +212,7 @@ def test_sounds_of_every_kind_have_one_score(speech, noisy):
     np.testing.assert_equal(len(score_sound(*(p.astype(np.longdouble) for p in pair), RATE)), 9)
 
 
-@pytest.mark.parametrize("rate", [24, 0, -24000, np.nan, "24000", 22050.5, True])
+@pytest.mark.parametrize("rate", [24, 0, -24000, np.nan, np.inf, "24000", 22050.5, True])
 def test_what_is_no_sample_rate(rate):
     with pytest.raises(ValueError, match="sample_rate must be a whole number of Hz"):
         score_sound(np.ones(100, np.float32), np.ones(100, np.float32), rate)
