@@ -93,7 +93,7 @@ def test_pictures_and_words_are_encoded_as_tensors_are():
 
 
 @pytest.mark.parametrize(
-    ("name", "change", "said"),
+    ("name", "change", "message"),
     [
         (
             "video",
@@ -106,9 +106,9 @@ def test_pictures_and_words_are_encoded_as_tensors_are():
         ("audio", lambda v: v + np.inf, "audio has 280 NaN or infinite values"),
     ],
 )
-def test_films_that_cannot_be_encoded(name, change, said):
+def test_films_that_cannot_be_encoded(name, change, message):
     film = whole_film()
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         film_model().encode(film | {name: change(film[name])})
 
 

@@ -346,8 +346,8 @@ def test_verbs_take_scans_on_a_surface(tmp_path, kind):
     n = 6 if kind == "parcels" else 2 * N_LEFT - 1
     assert quality["isc_p_max"].shape == (n,)
     assert "isc_p_tfce" not in quality
-    said = any("no clusters (TFCE)" in line for line in json.loads(quality.attrs["warnings"]))
-    assert said == (kind == "vertices")
+    warned = any("no clusters (TFCE)" in line for line in json.loads(quality.attrs["warnings"]))
+    assert warned == (kind == "vertices")
     clusters = pd.read_csv(tmp_path / "quality_clusters.tsv", sep="\t")
     assert list(clusters)[:4] == ["metric", "correction", "cluster", "n_places"]
     assert list(clusters)[6:] == (["parcel"] if n == 6 else ["hemisphere", "vertex"])

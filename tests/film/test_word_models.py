@@ -245,7 +245,7 @@ def test_odd_files_of_vectors(tmp_path, content, name):
 
 
 @pytest.mark.parametrize(
-    ("stored", "said"),
+    ("stored", "word"),
     [
         ("caf\u00e9".encode(), "cafe\u0301"),
         ("cafe\u0301".encode(), "caf\u00e9"),
@@ -255,9 +255,9 @@ def test_odd_files_of_vectors(tmp_path, content, name):
         ("\U0001f600".encode(), "\U0001f600"),
     ],
 )
-def test_a_word_that_is_written_otherwise(tmp_path, stored, said):
+def test_other_spellings_of_a_word(tmp_path, stored, word):
     (tmp_path / "v.txt").write_bytes(b"cat 1 2\n" + stored + b" 3 4\n")
-    assert word_vectors(tmp_path / "v.txt", [said])[0].tolist() == [[3, 4]]
+    assert word_vectors(tmp_path / "v.txt", [word])[0].tolist() == [[3, 4]]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ def test_p_is_of_orders_drawn_for_all_subjects_alike(moments):
 
 
 @pytest.mark.parametrize(
-    ("estimate", "truth", "n_way", "said"),
+    ("estimate", "truth", "n_way", "message"),
     [
         ((12, 5), (8, 5), 2, r"both be \(n, n_features\), not \(12, 5\) and \(8, 5\)"),
         ((8, 5), (12, 5), 2, "both be"),
@@ -52,9 +52,9 @@ def test_p_is_of_orders_drawn_for_all_subjects_alike(moments):
         ((8, 5), (8, 5), 1, "n_way must be 2 or more"),
     ],
 )
-def test_what_cannot_be_identified(estimate, truth, n_way, said):
+def test_what_cannot_be_identified(estimate, truth, n_way, message):
     rng = np.random.default_rng(0)
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         identification(rng.random(estimate), rng.random(truth), n_way)
 
 
