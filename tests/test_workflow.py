@@ -382,6 +382,24 @@ def test_a_rendered_score_is_on_the_films_trs(tmp_path):
     assert planned(tmp_path, wanted, **settings | contexts) == {"score_features": 1}
 
 
+def test_lesions_of_an_earlier_call_are_named(tmp_path):
+    for name in (FILM, SAID):
+        (tmp_path / name).touch()
+    (tmp_path / "bold.csv").write_text("a,b\n" + "1,2\n" * 9)
+    (tmp_path / "runs.tsv").write_text("subject\tfile\tt_r\tfilm_onset\n01\tbold.csv\t1.5\t0\n")
+    lesions = tmp_path / "results" / "mine" / "lesion"
+    for rule, makes_them in (("lesion", False), ("report", True)):
+        if makes_them:
+            lesions.mkdir(parents=True)
+            (lesions / "encodec.tsv").touch()
+        done = ask(
+            tmp_path, "--dry-run", rule, **SIMULATED | {"bold": "runs.tsv", "dataset": "mine"}
+        )
+        assert done.returncode == 1
+        assert 'config: lesion needs a label image, or "parcels"' in done.stdout
+        assert ("lesion is of an earlier call" in done.stdout) == makes_them
+
+
 def test_folds_are_planned_with_and_without_their_networks(tmp_path):
     for name in (FILM, SAID):
         (tmp_path / name).touch()

@@ -344,8 +344,14 @@ def lesion_regions(wanted_by="lesion"):
         return regions(None) if callable(regions) else regions
     if SETTINGS.bold_source == "simulated":
         return BOLD
+    earlier = Path(RESULTS, "lesion")
+    kept = (
+        f". {earlier} is of an earlier call, and the report shows it: give the same lesion "
+        "settings again, or move that folder away"
+    )
     sys.exit(
         f'config: {wanted_by} needs a label image, or "parcels", as lesion.regions'
+        + kept * (wanted_by == "lesion" and earlier.exists())
     )
 
 
