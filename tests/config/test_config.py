@@ -68,7 +68,7 @@ def refused(settings):
         ({"max_trs": True}, "max_trs = True: must be a number"),
         ({"calibration": {"minutes": [True, 5]}}, "must be numbers; YAML reads yes"),
         ({"seed": True}, "seed = True: must be a number"),
-        ({"audio_track": False}, "audio_track = False: must be a number from 1, or a language"),
+        ({"audio_track": False}, "audio_track = False: must be a number, or text in quotes"),
         ({"t_r": 0}, "greater than or equal to 0.1"),
         ({"t_r": 1500}, "less than or equal to 60"),
         ({"t_r": float("nan")}, "t_r = nan"),
