@@ -160,7 +160,7 @@ class Config(Section):
     @classmethod
     def _track_is_number_or_language(cls, track):
         number = int(track) if isinstance(track, str) and track.isdecimal() else track
-        if not isinstance(number, int | str | None) or number in (0, ""):
+        if isinstance(track, bool) or not isinstance(number, int | str | None) or number in (0, ""):
             raise ValueError(f'must be a number from 1, or a language in quotes, "{track}"')
         return number
 

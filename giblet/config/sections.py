@@ -4,6 +4,7 @@ from types import NoneType
 from typing import Annotated, Literal, get_args
 
 from pydantic import (
+    BaseModel,
     ConfigDict,
     Field,
     PositiveFloat,
@@ -13,12 +14,11 @@ from pydantic import (
 )
 
 from giblet.config.precision import Bfloat16
-from giblet.config.strict import NumbersAreNumbers
 
 LARGEST = 2**32 - 1  # number that a setting may be, and NumPy's largest seed
 
 
-class Section(NumbersAreNumbers):
+class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     @field_validator("*", mode="before")

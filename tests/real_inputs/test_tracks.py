@@ -698,7 +698,7 @@ def test_init_and_doctor_name_the_track(two_tracks):
 
 @pytest.mark.parametrize("track", [0, "0", "", True, 1.5, [1]])
 def test_what_is_no_track_is_refused(track):
-    with pytest.raises(GibletError, match=r"^config: audio_track = .*: must be a number"):
+    with pytest.raises(GibletError, match=r"^config: audio_track = .*: must be a number from 1"):
         parse_config({"audio_track": track})
 
 
