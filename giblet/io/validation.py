@@ -69,7 +69,8 @@ def check_sample_rate(sample_rate: float) -> int:
     24000
     """
     is_number = isinstance(sample_rate, Real) and not isinstance(sample_rate, bool)
-    if not is_number or not _SLOWEST_HZ <= sample_rate < np.inf or sample_rate % 1:
+    in_range = is_number and _SLOWEST_HZ <= sample_rate < np.inf
+    if not in_range or sample_rate != round(sample_rate):
         raise ValueError(
             f"sample_rate must be a whole number of Hz, {_SLOWEST_HZ} or more, got {sample_rate!r}"
         )
