@@ -188,5 +188,5 @@ def test_a_score_that_cannot_be_scored_leaves_the_other_scores(files, capsys):
     paths = shared | {"audio": "audio", "scores": "few.tsv"}
     options = [w for option, file in paths.items() for w in (f"--{option}", str(files / file))]
     assert main(["lesion", *options, "--settings", json.dumps(few)]) == 0
-    assert "no lesions of the score: the test part has 2 clips of 8 s" in capsys.readouterr().err
+    assert "no lesions of the score: the test part has 2 clips of 9 s" in capsys.readouterr().err
     assert "level" not in load_table(files / "few.tsv")
