@@ -320,7 +320,8 @@ def test_all_that_runs_is_in_the_fingerprint_of_scores(verb, tmp_path):
     import numpy as np
     import soundfile
 
-    import giblet.music.score_features  # noqa: F401 - its table is filled by the import
+    import giblet.music.recipe
+    import giblet.music.score_features  # noqa: F401 - imports fill tables and defaults
     from giblet.config.config import parse_config
     from giblet.music.midi import write_midi
     from giblet.music.notes import Notes
