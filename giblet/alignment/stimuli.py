@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from giblet.alignment.showings import MOST_SPREAD, Showing, check_consecutive, r
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.config.sections import SplitConfig
 from giblet.errors import GibletError, nearest_name
-from giblet.stats.cross_validation import check_fold, near
+from giblet.stats.cross_validation import check_fold, fold_labels, near
 from giblet.timing import share_of_tr, trs_for
 
 _RESPONSE = 12.0  # s: what an HRF still holds after that is little
@@ -125,8 +126,9 @@ def split_stimuli(
 
     ``volumes`` (n_subjects, n_repeats, n_trs) as of `showing_volumes`; ``stimulus`` (n_trs,) index.
     Test stimuli are those that ``splits`` names, those of the runs that it names, or the last by
-    their share of TRs; so are validation stimuli, of the rest. Training TRs that were scanned in
-    one run within ``gap_seconds`` of a held-out stimulus, in anyone, are the gap. With ``fold``,
+    their share of TRs; so are validation stimuli, of the rest. The gap are training TRs that were
+    scanned in one run within ``gap_seconds`` of a held-out stimulus, in anyone, and validation TRs
+    that were within them of a test stimulus. With ``fold``,
     from 1 to ``splits.folds``, test stimuli are that part of all, in the order in which the first
     subject was shown them.
 
@@ -143,8 +145,8 @@ def split_stimuli(
         held = _held_out(scans, clock, *kept, "validation")
     else:
         check_fold(fold, splits.folds)
-        shown = [volumes[0, 0, stimulus == k].min() for k in present]
-        test = _fold_stimuli(present[np.argsort(shown)], clock, splits.folds)[fold - 1]
+        order = _as_shown(volumes, stimulus, present)
+        test = _fold_stimuli(order, clock, splits.folds)[fold - 1]
         held = None
     test = last_by_share(stimulus, present, splits.test) if test is None else test
     rest = present[~np.isin(present, test)]
@@ -155,8 +157,11 @@ def split_stimuli(
     _check_excerpts(clock, test, np.setdiff1d(present, test))
     of_part = {"test": np.isin(stimulus, test), "validation": np.isin(stimulus, held)}
     train = ~of_part["test"] & ~of_part["validation"]
-    gap = train & _near_held_out(scans, volumes, ~train, splits, clock.t_r, average)
-    parts = np.select([*of_part.values(), gap], ["test", "validation", "gap"], "train")
+    gap_trs = trs_for(splits.gap_seconds, clock.t_r)
+    close = partial(near_in_scan, scans, volumes, gap_trs=gap_trs, average=average)
+    gap = (train & close(~train)) | (of_part["validation"] & close(of_part["test"]))
+    chosen = [of_part["test"], gap, of_part["validation"]]
+    parts = np.select(chosen, ["test", "gap", "validation"], "train")
     counts = {part: int((parts == part).sum()) for part in ("test", "validation", "train", "gap")}
     if min(counts["test"], counts["validation"]) < 1 or counts["train"] < 2:
         raise GibletError(
@@ -212,16 +217,63 @@ def _fold_stimuli(order: np.ndarray, clock: StimulusClock, n_folds: int) -> list
 
     GibletError where there are fewer stimuli, or groups of such excerpts, than folds.
     """
+    groups = _groups(order, clock)
+    if len(groups) < n_folds:
+        raise GibletError(f"{n_folds} folds of {len(groups)} stimuli that share no seconds")
+    parts = np.array_split(np.arange(len(groups)), n_folds)
+    return [np.sort([k for n in part for k in groups[n]]) for part in parts]
+
+
+def _groups(order: np.ndarray, clock: StimulusClock) -> list[list[int]]:
+    """Stimuli in their ``order``, those of which excerpts share seconds together."""
     groups: list[list[int]] = []
     for k in order.tolist():
         near_by = [g for g in groups if any(_share_seconds(clock, k, j) for j in g)]
         groups = [g for g in groups if g not in near_by] + [[j for g in near_by for j in g] + [k]]
-    if len(groups) < n_folds:
-        raise GibletError(
-            f"splits.folds is {n_folds}, and there are {len(groups)} stimuli that share no seconds"
-        )
-    parts = np.array_split(np.arange(len(groups)), n_folds)
-    return [np.sort([k for n in part for k in groups[n]]) for part in parts]
+    return groups
+
+
+def _as_shown(volumes: np.ndarray, stimulus: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """The stimuli ``present``, in the order in which the first subject was shown them."""
+    return present[np.argsort([volumes[0, 0, stimulus == k].min() for k in present])]
+
+
+_N_FOLDS = 5  # of stimuli that are all in one run
+
+
+def stimulus_folds(
+    volumes: np.ndarray,
+    stimulus: np.ndarray,
+    runs: np.ndarray,
+    clock: StimulusClock,
+    among: np.ndarray,
+    n_folds: int = 1,
+) -> np.ndarray:
+    """The fold in which each of the TRs ``among`` (indices) is tested: (n_trs,) int.
+
+    Stimuli are never cut, and excerpts that share seconds are in one fold. Folds are whole runs
+    where that is so in them: each run, or ``n_folds`` parts of several. Else they are
+    ``n_folds`` parts of the stimuli in the order in which the first subject was shown them; with
+    ``n_folds`` 1 five, or as many as there are.
+
+    ``volumes`` as of `showing_volumes`, ``stimulus`` (n_trs,) indices, ``runs`` (n_trs,) str.
+
+    Raises GibletError where stimuli are fewer than folds, or than two.
+    """
+    own, labels = stimulus[among], np.zeros(len(stimulus), dtype=int)
+    order = _as_shown(volumes[:, :, among], own, np.unique(own))
+    groups = _groups(order, clock)
+    n_runs = len(np.unique(runs[among]))
+    if 1 < n_runs >= n_folds:
+        labels[among] = fold_labels(runs[among], n_runs if n_folds == 1 else n_folds)
+        of_group = [np.unique(labels[among][np.isin(own, group)]) for group in groups]
+        n_labels = len(np.unique(labels[among]))
+        if n_labels >= max(2, n_folds) and all(len(found) == 1 for found in of_group):
+            return labels
+    n_parts = min(_N_FOLDS, max(2, len(groups))) if n_folds == 1 else n_folds
+    for fold, part in enumerate(_fold_stimuli(order, clock, n_parts)):
+        labels[among[np.isin(own, part)]] = fold
+    return labels
 
 
 def _share_seconds(clock: StimulusClock, one: int, other: int) -> bool:
@@ -231,16 +283,19 @@ def _share_seconds(clock: StimulusClock, one: int, other: int) -> bool:
     return clock.files[one] == clock.files[other] and clock.starts[second] < ends
 
 
-def _near_held_out(
-    scans, volumes: np.ndarray, held: np.ndarray, splits: SplitConfig, t_r: float, average: bool
+def near_in_scan(
+    scans: xr.Dataset, volumes: np.ndarray, held: np.ndarray, *, gap_trs: int, average: bool
 ) -> np.ndarray:
-    """TRs (n_trs,) bool that were scanned near those that are ``held`` (n_trs,) bool."""
-    gap = trs_for(splits.gap_seconds, t_r)
+    """TRs (n_trs,) bool that were scanned ``gap_trs`` or fewer from those that are ``held``.
+
+    In one run, in any subject; so are those that are held. ``volumes`` as of `showing_volumes`, of
+    these TRs; with ``average`` every showing of a training TR counts, else the first.
+    """
     is_held = np.zeros(scans.sizes["volume"] + 1, dtype=bool)  # the last is of none: index -1
     is_held[volumes[..., held]] = True
     is_held[-1] = False
     close = np.zeros_like(is_held)
     for here in run_volumes(scans).values():
-        close[here] = near(is_held[here], gap) if gap else is_held[here]
+        close[here] = near(is_held[here], gap_trs)
     used = volumes if average else volumes[:, :1]
     return close[used].any(axis=(0, 1))

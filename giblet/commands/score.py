@@ -21,7 +21,6 @@ def read_score(film: Path, score: Path, notes: OutputFile, config: Config) -> No
     Example: giblet read_score --film film.mp4 --score film.mid --notes score.nc
     """
     import logging
-    from dataclasses import replace
 
     from giblet.audio.files import sound_blocks, sound_duration
     from giblet.brain.stimulus_clock import StimulusClock
@@ -29,7 +28,7 @@ def read_score(film: Path, score: Path, notes: OutputFile, config: Config) -> No
     from giblet.io.checksums import fingerprint
     from giblet.music import score_files, score_sync
     from giblet.music.pieces import Pieces, is_table_of_scores, read_pieces
-    from giblet.music.stimulus_scores import join_scores, piece_lags, piece_warnings
+    from giblet.music.stimulus_scores import common_lag, join_scores, piece_lags, piece_warnings
     from giblet.timing import whole_trs
 
     clock = StimulusClock.read(score, config.t_r) if config.has_stimuli else None
@@ -44,7 +43,8 @@ def read_score(film: Path, score: Path, notes: OutputFile, config: Config) -> No
     blocks = sound_blocks(film, score_sync.SAMPLE_RATE, track=config.audio_track)
     envelope = score_sync.onset_envelope(blocks)
     density = score_sync.onset_density(piece, len(envelope), moved)
-    lag = score_sync.score_lag(density, envelope)
+    alone = score_sync.score_lag
+    lag = common_lag(piece, envelope, pieces) if pieces else alone(density, envelope)
     end = piece.end + moved
     length = f"the score ends at {end:.1f} s, the sound at {seconds:.1f} s"
     logging.getLogger(__name__).info("%s; %s", score_sync.lag_sentence(lag), length)
@@ -54,9 +54,7 @@ def read_score(film: Path, score: Path, notes: OutputFile, config: Config) -> No
     attrs |= {"input": fingerprint(score, *files), "film_input": fingerprint(film)}
     attrs |= {"score_end": end, "film_end": seconds} | score_sync.lag_facts(lag)
     warnings = [f"{score.name}: {line}" for line in piece.warnings]
-    # the lags of several pieces may differ, which is no drift
-    whole = replace(lag, drift=0.0) if pieces and lag else lag
-    warnings += score_sync.lag_warnings(whole, offset)
+    warnings += score_sync.lag_warnings(lag, offset)
     warnings += score_sync.length_warnings(piece, seconds, moved)
     arrays = score_files.score_arrays(piece)
     if pieces:

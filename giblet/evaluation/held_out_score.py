@@ -74,8 +74,13 @@ class HeldOutScore:
         return laid_out(parts, places, self.t_r)
 
     def other_stretches(self) -> list[np.ndarray]:
-        """Training TRs of pieces of which nothing is held out; where there are none, all."""
-        training = self.apart.stretches("train")
+        """Training TRs of pieces of which nothing is held out; where there are none, all.
+
+        Without those in which no note begins: of stimuli without a score, or of silence.
+        """
+        training = [one for one in self.apart.stretches("train") if len(self.passage_of([one]))]
+        if not training:
+            raise GibletError("no note of the score begins in training TRs: check score_offset")
         if self.pieces is None:
             return training
         scores = np.array([*self.pieces.scores, ""])[self.pieces.of_trs(self.trs, self.t_r)]

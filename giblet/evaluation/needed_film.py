@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from giblet.alignment.dataset import split_film
+from giblet.alignment.hrf import HRF_SECONDS
 from giblet.audio.metrics.identify import clip_length
 from giblet.audio.metrics.table import BOTTLENECK, CLIPS, identification_metrics
 from giblet.config.config import Config
 from giblet.errors import GibletError
-from giblet.evaluation.quality import ridge_folds
+from giblet.stats.encoding_maps import held_out_folds
 from giblet.timing import acquisition_times, trs_for
 
 _LONGEST = 2**17  # TRs that are tried: two days
@@ -52,7 +53,10 @@ def film_needs(
     n_way = max(metric.n_way for metric in identification_metrics(BOTTLENECK, CLIPS))
 
     def has_ridge(runs: np.ndarray) -> bool:
-        return bool(ridge_folds(runs, t_r)[0])
+        try:
+            return bool(held_out_folds(runs, trs_for(HRF_SECONDS, t_r)))
+        except GibletError:
+            return False
 
     def n_clips(runs: np.ndarray, held_out=None) -> int:
         return _count_clips(_parts(runs, config, held_out), runs, trs_for(clip_seconds, t_r))

@@ -1,6 +1,7 @@
 """Quality of scans without any network: ISC, noise ceiling, ridge encoding, lag, motion."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import numpy as np
 import xarray as xr
@@ -9,16 +10,19 @@ from giblet.alignment.dataset import zscore_bold
 from giblet.alignment.hrf import HRF_SECONDS
 from giblet.alignment.lag import lag_arrays, scan_lag
 from giblet.alignment.showings import volume_trs
+from giblet.alignment.stimuli import near_in_scan, stimulus_folds
 from giblet.alignment.sync import Match, match_scans
 from giblet.alignment.voxels import BLOCK_VALUES, most_shared, read_columns, voxel_blocks
 from giblet.brain.cortex import vertex_counts, why_no_edges
 from giblet.brain.neighbours import neighbours
+from giblet.brain.stimulus_clock import StimulusClock
 from giblet.errors import GibletError
 from giblet.evaluation.fold_maps import with_fold_intervals
 from giblet.evaluation.group_maps import LARGEST_P, group_maps
 from giblet.film.text import NO_WORDS
 from giblet.stats.encoding_maps import (
     ClockGroup,
+    Fold,
     centred_by_run,
     constant_bands,
     group_by_clock,
@@ -109,7 +113,9 @@ def brain_quality(
     n_scanned = int(volume_trs(scans, t_r).max()) + 1
     n_trs = min([n_scanned, *_film_trs(regressors), *([max_trs] if max_trs else [])])
     match = match_scans(scans, t_r, n_trs)
-    bands, folds, warnings = _held_out(_bands(regressors), match.runs, t_r, n_folds)
+    bands = _bands(regressors)
+    folds, warnings = ridge_folds(match, scans, t_r, n_folds) if bands else ([], [])
+    bands = bands if folds else {}
     warnings = match.warnings + warnings
     if match.stimulus is None:
         warnings += after_film_warnings(n_scanned, n_trs, max_trs)
@@ -232,22 +238,28 @@ def _repeated(scans, match: Match, block_values: int) -> dict:
     }
 
 
-def _held_out(
-    bands: dict, runs: np.ndarray, t_r: float, n_folds: int
-) -> tuple[dict, list, list[str]]:
-    """Bands, folds and warnings; no bands where the film is too short for ridge."""
-    if not bands:
-        return {}, [], []
-    folds, warnings = ridge_folds(runs, t_r, n_folds)
-    return bands if folds else {}, folds, warnings
+def ridge_folds(
+    match: Match, scans: xr.Dataset, t_r: float, n_folds: int = 1
+) -> tuple[list[Fold], list[str]]:
+    """Folds of ridge; none, with a warning, of too few TRs.
 
-
-def ridge_folds(runs: np.ndarray, t_r: float, n_folds: int = 1) -> tuple[list, list[str]]:
-    """Folds of ridge over TRs of ``runs`` (n_trs,) str; none, with a warning, of too few TRs."""
+    Of a film see `held_out_folds`. Of many stimuli they are those of `stimulus_folds`, and no TR
+    trains that was scanned within the HRF's length of a tested one, in any subject.
+    """
+    gap, options = trs_for(HRF_SECONDS, t_r), {}
+    clock = StimulusClock.of_scans(scans)
+    if match.stimulus is not None and match.repeats is not None and clock is not None:
+        of_stimuli = (match.repeats, match.stimulus, match.runs, clock)
+        options["labels"] = partial(stimulus_folds, *of_stimuli)
+        options["close"] = partial(
+            near_in_scan, scans, match.repeats, gap_trs=gap, average=match.is_mean
+        )
     try:
-        return held_out_folds(runs, trs_for(HRF_SECONDS, t_r), n_folds), []
+        return held_out_folds(match.runs, gap, n_folds, **options), []
     except GibletError as error:
-        return [], [f"ridge was left out: {error}"]
+        orders = "; stimuli that anyone heard near a tested one do not train: where people have "
+        orders += "other orders, analyse them one at a time (participants)"
+        return [], [f"ridge was left out: {error}{orders * ('close' in options)}"]
 
 
 def _false_discoveries(quality: xr.Dataset) -> dict:

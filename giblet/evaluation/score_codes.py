@@ -166,9 +166,11 @@ class RollCode:
         self.seconds = {"bottleneck": t_r}
         self.step_seconds = samples_duration(1, frames_rate_hz(n_steps, t_r))
         self.train, self.n_test = data.where("train"), len(data.where("test"))
-        cells = roll[self.train][..., VOCABULARY.n_pitches :]
+        heard = [one for one in data.stretches("train") if roll[one].any()]
+        known = roll[np.concatenate(heard)]  # not of stimuli without a score
+        cells = known[..., VOCABULARY.n_pitches :]
         self.n_notes = round(float(cells.mean()) * cells[0].size * self.n_test)
-        self.share = float(roll[self.train][..., : VOCABULARY.n_pitches].mean())
+        self.share = float(known[..., : VOCABULARY.n_pitches].mean())
 
     @torch.inference_mode()
     def views(self, levels: Levels) -> Levels:

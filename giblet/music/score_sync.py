@@ -1,6 +1,6 @@
 """The clock of a score beside that of the sound: onsets of notes against onsets in the sound."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,9 @@ _NEAR = 0.5  # s: within this of a lag its fit is looked for in the other half
 ALPHA = 0.05
 NOTABLE = 0.05  # s: a smaller lag is not worth a warning
 _LEAST_SHIFTS = 20  # of fewer no p-value could be below ALPHA
+_FEW = 6  # pieces, that have too few orders
+_N_ORDERS, _N_SHIFTS = 199, 999  # of the null of several pieces
+_BEGINNING = 0.25  # s of a piece: sound and score both begin there, whatever they are
 FACTS = ("score_lag_ms", "score_r", "score_p", "score_drift_ms")  # attributes
 
 
@@ -31,7 +34,8 @@ class ScoreLag:
     ----------
     seconds : the lag of the best fit; ``score_offset`` larger by this corrects it
     correlation : of the score's onset density with the sound's onset envelope at that lag
-    p_value : share of circular shifts of the score that fit at least as well
+    p_value : share of circular shifts of the score, or of other orders of many scores, that fit at
+        least as well
     drift : lag of the second half of the notes minus that of the first, in s
     """
 
@@ -108,6 +112,90 @@ def score_lag(density: np.ndarray, envelope: np.ndarray) -> ScoreLag | None:
         p_value=float(np.mean(fits >= fits[0] - 1e-12)),
         drift=samples_duration(own[1] - own[0], RATE_HZ),
     )
+
+
+def joint_lag(parts: Sequence[tuple[np.ndarray, np.ndarray]], seed: int = 0) -> ScoreLag | None:
+    """`score_lag` of several pieces together, each with its own seconds alone.
+
+    That all are silent between pieces is no fit. The null gives every sound another one's score, in
+    random orders; of fewer than six pieces every score is shifted circularly within its own piece
+    instead. The first 0.25 s of each are left out.
+
+    Parameters
+    ----------
+    parts : of each piece `onset_density` and `onset_envelope`, (n_frames,) both
+    seed : of orders and shifts
+
+    Returns
+    -------
+    lag : without a drift; None of less than 20 s, and where no two pieces have onsets
+    """
+    first = count_samples(_BEGINNING, RATE_HZ)
+    parts = [(_smoothed(one[first:]), _smoothed(other[first:])) for one, other in parts]
+    curves = {k: curve for k, part in enumerate(parts) if (curve := _products(*part)) is not None}
+    n_frames = [len(curve) for curve, *_ in curves.values()]
+    if len(curves) < 2 or sum(n_frames) < count_samples(2 * _NEAR * _LEAST_SHIFTS, RATE_HZ):
+        return None
+    n_most = min(count_samples(LARGEST_LAG, RATE_HZ), (int(np.median(n_frames)) - 1) // 2)
+    lags, rng = np.arange(-n_most, n_most + 1), np.random.default_rng(seed)
+    chosen = [parts[k] for k in curves]
+    several, null = list(curves.values()), _by_shifts if len(curves) < _FEW else _by_orders
+    whole = _pooled(several, lags)
+    top = int(whole[1:-1].argmax()) + 1
+    return ScoreLag(
+        seconds=samples_duration(int(lags[top]) + _vertex(whole, top), RATE_HZ),
+        correlation=float(whole[top]),
+        p_value=null(chosen, several, lags, rng),
+        drift=0.0,
+    )
+
+
+def _by_orders(parts: Sequence[tuple], curves: Sequence[tuple], lags: np.ndarray, rng) -> float:
+    """p of the best fit of ``curves`` among those with scores in other orders."""
+    own, n_as_good = _pooled(curves, lags).max(), 0
+    for _ in range(_N_ORDERS):
+        pairs = zip(rng.permutation(len(parts)), parts, strict=True)
+        both = ((parts[j][0], envelope) for j, (_, envelope) in pairs)
+        cut = ((d[: len(e)], e[: len(d)]) for d, e in both)
+        other = [curve for one in cut if (curve := _products(*one)) is not None]
+        n_as_good += bool(other) and bool(_pooled(other, lags).max() >= own - 1e-12)
+    return (1 + n_as_good) / (1 + _N_ORDERS)
+
+
+def _by_shifts(_parts: Sequence[tuple], curves: Sequence[tuple], lags: np.ndarray, rng) -> float:
+    """p of the best fit among those of scores that are shifted, each within its own piece.
+
+    Each piece counts with its best lag within half a second: a shift by a beat is no better than
+    the true one.
+    """
+    from scipy.ndimage import maximum_filter1d
+
+    width = 2 * count_samples(_NEAR, RATE_HZ) + 1
+    curves = [(maximum_filter1d(c, width, mode="wrap"), *power) for c, *power in curves]
+    own, n_as_good = _pooled(curves, lags).max(), 0
+    for _ in range(_N_SHIFTS):
+        moved = [(np.roll(c, int(rng.integers(len(c)))), *power) for c, *power in curves]
+        n_as_good += bool(_pooled(moved, lags).max() >= own - 1e-12)
+    return (1 + n_as_good) / (1 + _N_SHIFTS)
+
+
+def _pooled(curves: Sequence[tuple], lags: np.ndarray) -> np.ndarray:
+    """Pearson's r (n_lags,) over pieces."""
+    density, envelope = (sum(curve[k] for curve in curves) for k in (1, 2))
+    product = sum(curve[lags % len(curve)] for curve, *_ in curves)
+    return np.asarray(product / np.sqrt(density * envelope))
+
+
+def _products(density: np.ndarray, envelope: np.ndarray) -> tuple | None:
+    """Circular products (n_frames,) of the two, centred, by lag, and the power of each.
+
+    None where one of them does not change.
+    """
+    if len(density) < 3 or np.ptp(density) == 0 or np.ptp(envelope) == 0:
+        return None
+    density, envelope = (one - one.mean() for one in (density, envelope))
+    spectra = np.fft.rfft(envelope) * np.fft.rfft(density).conj()
+    return np.fft.irfft(spectra, n=len(density)), density @ density, envelope @ envelope
 
 
 def lag_facts(lag: ScoreLag | None) -> dict[str, float]:

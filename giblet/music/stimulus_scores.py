@@ -12,7 +12,14 @@ from giblet.music.notes import Beats, Notes
 from giblet.music.pieces import Pieces
 from giblet.music.score_features import Listening, note_features
 from giblet.music.score_files import read_score
-from giblet.music.score_sync import NOTABLE, RATE_HZ, ScoreLag, onset_density, score_lag
+from giblet.music.score_sync import (
+    NOTABLE,
+    RATE_HZ,
+    ScoreLag,
+    joint_lag,
+    onset_density,
+    score_lag,
+)
 from giblet.music.score_trs import score_on_trs
 from giblet.timing import TOLERANCE, count_samples, tr_onsets, trs_for, volumes_to_trs
 
@@ -98,15 +105,24 @@ def piece_lags(notes: Notes, envelope: np.ndarray, pieces: Pieces) -> dict[int, 
     ``envelope`` (n_frames,) of ``giblet.music.score_sync.onset_envelope``. Pieces of less than
     20 s are too short to say.
     """
-    lags = {}
+    lags = {k: score_lag(*both) for k, both in _onsets(notes, envelope, pieces).items()}
+    return {k: lag for k, lag in lags.items() if lag is not None}
+
+
+def common_lag(notes: Notes, envelope: np.ndarray, pieces: Pieces) -> ScoreLag | None:
+    """Lag of all pieces together: `giblet.music.score_sync.joint_lag`."""
+    return joint_lag(list(_onsets(notes, envelope, pieces).values()))
+
+
+def _onsets(notes: Notes, envelope: np.ndarray, pieces: Pieces) -> dict[int, tuple]:
+    """Onset density and envelope of each piece, (n_frames,) both, by its index."""
+    found = {}
     for k, part in scores_apart(notes, pieces).items():
         first = count_samples(float(pieces.begins[k]), RATE_HZ)
         most = min(float(pieces.durations[k]), part.end + _AFTER)
         own = envelope[first : first + count_samples(most, RATE_HZ)]
-        lag = score_lag(onset_density(part, len(own)), own)
-        if lag is not None:
-            lags[k] = lag
-    return lags
+        found[k] = onset_density(part, len(own)), own
+    return found
 
 
 def piece_warnings(

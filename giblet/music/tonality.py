@@ -8,6 +8,7 @@ from giblet.music.sounding import chroma, leaky_chroma
 
 KEY_WINDOW = 8.0  # s
 CENTROID_WINDOW = 1.5  # s
+SPEED_STEP = 0.1  # s over which a speed is measured
 
 # Angles of pitch classes on the circles of fifths, minor thirds and major thirds, and their radii
 # (Harte, Sandler & Gasser 2006, Detecting harmonic change in musical audio, AMCMM)
@@ -56,16 +57,14 @@ def tonnetz(notes: Notes, moments: np.ndarray, window: float = CENTROID_WINDOW) 
 
 
 def tonnetz_speed(notes: Notes, moments: np.ndarray, window: float = CENTROID_WINDOW) -> np.ndarray:
-    """Speed (n_moments,) of the position in the tonnetz, per s.
+    """Speed (n_moments,) of the position in the tonnetz over the 0.1 s before, per s.
 
-    The exact derivative just after each moment: with the sounding notes ``s`` and the heard ``c``,
-    ``(|s| / |c|) (centroid(s) - centroid(c))``, ``|.|`` sums. 0 where nothing was heard before.
+    Moments that are 0.1 s apart add up to the path of the position, also where the first note after
+    a long rest moves it at once. 0 where nothing was heard before these 0.1 s.
     """
-    sounds, heard = chroma(notes, moments), leaky_chroma(notes, moments, window)
-    total = heard.sum(-1)
-    audible = total > 0
-    rate = np.where(audible, sounds.sum(-1) / np.where(audible, total, 1), 0.0)
-    return rate * np.linalg.norm(tonal_centroid(sounds) - tonal_centroid(heard), axis=-1)
+    now, before = (leaky_chroma(notes, m, window) for m in (moments, moments - SPEED_STEP))
+    moved = np.linalg.norm(tonal_centroid(now) - tonal_centroid(before), axis=-1)
+    return np.where(before.sum(-1) > 0, moved / SPEED_STEP, 0.0)
 
 
 def chord_change(notes: Notes) -> np.ndarray:

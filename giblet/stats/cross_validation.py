@@ -1,6 +1,6 @@
 """Cross-validation of linear encoding models: delays, purged folds, held-out scores."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -59,6 +59,7 @@ def purged_folds(
     n_folds: int = 5,
     among: np.ndarray | None = None,
     labels: np.ndarray | None = None,
+    close: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Folds that leave one run out; with a single run, contiguous blocks.
 
@@ -78,6 +79,9 @@ def purged_folds(
         Only these TRs are split into folds.
     labels : (n_trs,) int, optional
         The fold in which each TR is tested, as of `fold_labels`, instead of runs or blocks.
+    close : optional
+        Of the tested TRs, (n_trs,) bool, those that must not train; by default the TRs of their
+        runs within ``gap_trs``.
 
     Returns
     -------
@@ -102,16 +106,23 @@ def purged_folds(
     folds = []
     for label in np.unique(labels):
         test = trs[labels == label]
-        purged, tested = np.zeros(len(runs), dtype=bool), np.isin(np.arange(len(runs)), test)
-        for run in np.unique(runs[test]):
-            purged |= near(tested & (runs == run), gap_trs) & (runs == run)
-        folds.append((trs[~purged[trs]], test))
+        tested = np.isin(np.arange(len(runs)), test)
+        purged = _near_in_runs(tested, runs, gap_trs) if close is None else close(tested)
+        folds.append((trs[~purged[trs] & ~tested[trs]], test))
     if not all(len(train) for train, _test in folds):
         raise ValueError(
             f"{len(trs)} TRs in {len(folds)} folds leave none to train on with a gap of {gap_trs}: "
             "scan longer, or make the gap smaller"
         )
     return folds
+
+
+def _near_in_runs(tested: np.ndarray, runs: np.ndarray, gap_trs: int) -> np.ndarray:
+    """TRs (n_trs,) bool that are tested, or within ``gap_trs`` of one that is, in its run."""
+    close = np.zeros_like(tested)
+    for run in np.unique(runs[tested]):
+        close |= near(tested & (runs == run), gap_trs) & (runs == run)
+    return close
 
 
 def check_fold(fold: int, n_folds: int) -> None:

@@ -1,6 +1,6 @@
 """Encoding maps: ridge from each modality, from all, and the unique variance of each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -96,19 +96,30 @@ def constant_bands(groups: Sequence[ClockGroup]) -> list[Any]:
     return [n for n in names if all((g.bands[n] == g.bands[n][:1]).all() for g in groups)]
 
 
-def held_out_folds(runs: np.ndarray, gap_trs: int, n_folds: int = 1) -> list[Fold]:
+def held_out_folds(
+    runs: np.ndarray,
+    gap_trs: int,
+    n_folds: int = 1,
+    *,
+    labels: Callable[[np.ndarray, int], np.ndarray] | None = None,
+    close: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> list[Fold]:
     """Whole runs, or blocks of a single one, with a gap; GibletError where TRs are too few.
 
     BOLD z-scored by run carries nothing from held-out runs into training TRs; from blocks of a run
     it carries the run's mean and deviation. ``n_folds`` of 2 or more: that many folds, of
-    `fold_labels`.
+    `fold_labels`. ``labels``: of some TRs (indices) and a number of folds the fold of each TR
+    (n_trs,) int, instead. ``close`` as of `purged_folds`.
     """
+
+    def split(among: np.ndarray, n: int) -> list[tuple[np.ndarray, np.ndarray]]:
+        of_runs = None if n == 1 or labels is not None else fold_labels(runs, n)
+        of_tr = of_runs if labels is None else labels(among, n)
+        return purged_folds(runs, gap_trs, among=among, labels=of_tr, close=close)
+
     try:
-        labels = None if n_folds == 1 else fold_labels(runs, n_folds)
-        return [
-            Fold(train, test, purged_folds(runs, gap_trs, among=train))
-            for train, test in purged_folds(runs, gap_trs, labels=labels)
-        ]
+        every = split(np.arange(len(runs)), n_folds)
+        return [Fold(train, test, split(train, 1)) for train, test in every]
     except ValueError as error:
         raise GibletError(f"too few TRs to hold some out: {error}") from None
 

@@ -9,7 +9,7 @@ import xarray as xr
 from hypothesis import given, settings, strategies as st
 
 from giblet.alignment.aligned import align, film_data, split_match
-from giblet.alignment.hrf import convolve_hrf
+from giblet.alignment.hrf import HRF_SECONDS, convolve_hrf
 from giblet.alignment.regressors import regress
 from giblet.alignment.stimuli import ONE_RUN
 from giblet.alignment.sync import match_scans
@@ -18,7 +18,7 @@ from giblet.brain.stimulus_clock import StimulusClock
 from giblet.config.sections import SplitConfig
 from giblet.errors import GibletError
 from giblet.evaluation.decoding import lagged
-from giblet.evaluation.quality import brain_quality
+from giblet.evaluation.quality import brain_quality, ridge_folds
 
 TRS = (0.72, 0.8, 1.0, 1.49, 1.5, 2.0, 2.2)
 
@@ -419,5 +419,76 @@ def test_excerpts_that_share_seconds_are_in_one_fold():
     scans = make_scans(clock, runs_of([range(6)], 90, 15.0))
     tested = [test for _part, test in fold_parts(scans, 2, clock)]
     assert tested == [{"a", "b", "c", "d"}, {"e", "f"}]
-    with pytest.raises(GibletError, match="folds is 6, and there are 5 stimuli"):
+    with pytest.raises(GibletError, match="6 folds of 5 stimuli that share no seconds"):
         list(fold_parts(scans, 6, clock))
+
+
+# ---- folds of ridge ------------------------------------------------------------------------------
+
+MANY = StimulusClock.lay_out([f"s{k}" for k in range(24)], np.full(24, 15.0), 1.5)
+
+
+def folds_of(runs, clock=MANY, n_folds=1, **attrs):
+    scans = make_scans(clock, runs, **attrs)
+    match = match_scans(scans, 1.5, clock.n_film_trs)
+    folds, warnings = ridge_folds(match, scans, 1.5, n_folds)
+    return scans, match, folds, warnings
+
+
+def check_folds(scans, match, folds):
+    """No stimulus trains and is tested, and none that trains was scanned soon before or after."""
+    time, subject, run = (scans[name].values for name in ("scan_time", "subject", "run"))
+    pairs = [(fold.train, fold.test) for fold in folds]
+    for train, test in pairs + [inner for fold in folds for inner in fold.inner]:
+        assert len(train)
+        assert not set(match.stimulus[train]) & set(match.stimulus[test])
+        for a in match.volumes[:, train].ravel():
+            tested = match.repeats[:, :, test].ravel()
+            tested = tested[tested >= 0]
+            here = tested[(subject[tested] == subject[a]) & (run[tested] == run[a])]
+            assert not len(here) or np.abs(time[here] - time[a]).min() > HRF_SECONDS
+    assert np.concatenate([fold.test for fold in folds]).tolist() != []
+    tested = np.concatenate([fold.test for fold in folds])
+    assert sorted(tested.tolist()) == list(range(len(match.trs)))
+
+
+@pytest.mark.parametrize("n_folds", [1, 3])
+def test_ridge_holds_out_whole_stimuli_of_one_run(n_folds):
+    """In the order in which they were shown, which is not the film's."""
+    order = np.random.default_rng(0).permutation(24)
+    scans, match, folds, _ = folds_of(runs_of([order, order], 245, 15.0), n_folds=n_folds)
+    assert len(folds) == (5 if n_folds == 1 else n_folds)
+    check_folds(scans, match, folds)
+
+
+def test_ridge_holds_out_whole_runs_where_people_share_them():
+    runs = [
+        (f"sub-{s}", f"run-{r}", 85, [(15.0 * n, k) for n, k in enumerate(order)])
+        for s in range(2)
+        for r in range(3)
+        for order in [np.random.default_rng(s).permutation(8) + 8 * r]
+    ]
+    scans, match, folds, _ = folds_of(runs)
+    assert [set(match.stimulus[fold.test]) for fold in folds] == [
+        set(range(8)),
+        set(range(8, 16)),
+        set(range(16, 24)),
+    ]
+    check_folds(scans, match, folds)
+
+
+def test_a_second_presentation_keeps_its_distance():
+    """Stimulus 0 is shown again at the end, where it is tested with the others."""
+    runs = runs_of([[*range(24), 0]], 255, 15.0)
+    for average in (0, 1):
+        scans, match, folds, _ = folds_of(runs, average_repeats=average)
+        check_folds(scans, match, folds)
+        assert 23 not in set(match.stimulus[folds[0].train])
+
+
+def test_orders_that_leave_nothing_apart_have_no_ridge():
+    orders = [np.random.default_rng(s).permutation(24) for s in range(6)]
+    _, _, folds, (line,) = folds_of(runs_of(orders, 245, 15.0))
+    assert not folds
+    assert line.startswith("ridge was left out: too few TRs to hold some out")
+    assert line.endswith("analyse them one at a time (participants)")

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 
 from giblet.alignment.dataset import FilmData, split_film
+from giblet.alignment.hrf import HRF_SECONDS
 from giblet.config.config import parse_config
 from giblet.errors import GibletError
 from giblet.evaluation.brain_scores import held_out_stretches
 from giblet.evaluation.needed_film import film_needs
-from giblet.evaluation.quality import ridge_folds
+from giblet.stats.encoding_maps import held_out_folds
 from giblet.timing import tr_onsets, trs_for
 
 
@@ -37,8 +38,10 @@ def test_needs_are_those_of_the_results_themselves(t_r):
 
     assert has_parts(n_trs(trained), config)
     assert not has_parts(n_trs(trained) - 1, config)
-    assert ridge_folds(np.zeros(n_trs(ridge)), t_r)[0]
-    assert not ridge_folds(np.zeros(n_trs(ridge) - 1), t_r)[0]
+    gap = trs_for(HRF_SECONDS, t_r)
+    assert held_out_folds(np.zeros(n_trs(ridge)), gap)
+    with pytest.raises(GibletError, match="too few TRs"):
+        held_out_folds(np.zeros(n_trs(ridge) - 1), gap)
     assert count_clips(np.repeat("a", n_trs(clips)), config) == 10
     assert count_clips(np.repeat("a", n_trs(clips) - 1), config) == 9
     assert not any(need.is_met for need in (trained, ridge, clips))

@@ -1,6 +1,7 @@
 """Several scores of one film: where each piece lies, its features, clips and nulls."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -227,6 +228,8 @@ def test_the_null_is_of_other_pieces():
     assert np.concatenate(again.other_stretches()).tolist() == [*range(12, 26)]
     alone = held_out(pieces_at(0, scores="a"))
     assert np.concatenate(alone.other_stretches()).tolist() == [*range(34)]
+    silent = replace(held, piece=held.piece.between(27, 90).moved(27))  # nothing in piece a
+    assert np.concatenate(silent.other_stretches()).tolist() == [*range(12, 26)]
     source = held.passage_of(held.other_stretches())
     for passage in other_passages(held):
         assert set(passage.pitch.tolist()) <= set(source.pitch.tolist())

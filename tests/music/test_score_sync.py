@@ -8,6 +8,7 @@ from giblet.music.score_sync import (
     RATE_HZ,
     SAMPLE_RATE,
     ScoreLag,
+    joint_lag,
     lag_facts,
     lag_from_facts,
     lag_sentence,
@@ -124,3 +125,43 @@ def test_notes_outside_the_sound_are_counted():
     n_late = int((notes.onset + 5 >= SECONDS).sum())
     (line,) = length_warnings(notes, SECONDS, 5.0)
     assert line.startswith(f"{n_late} of {len(notes)} notes of the score begin outside the sound")
+
+
+def parts_of(rng, seconds, unrelated, delay=0.18):
+    """Onsets of pieces from second 0 on, each in a tempo of its own, and envelopes of sounds."""
+    parts = []
+    for length in seconds:
+        onsets = [
+            np.cumsum(rng.choice([0.0, 0.25, 0.5], round(4 * length)) * rng.uniform(0.8, 1.25))
+            for _ in range(2)
+        ]
+        score, sound = (np.append(0.0, at[at < length - 0.5]) for at in onsets)
+        sound = sound if unrelated else score + delay
+        n = round(100 * length)
+        density, rises = (np.bincount((100 * at).astype(int), minlength=n) for at in (score, sound))
+        envelope = np.convolve(rises, np.exp(-np.arange(10) / 3))[:n] + 0.3 * rng.random(n)
+        parts.append((density.astype(float), envelope))
+    return parts
+
+
+@pytest.mark.parametrize("n_pieces", [3, 12])
+def test_the_lag_of_several_pieces_is_found(rng, n_pieces):
+    lag = joint_lag(parts_of(rng, rng.uniform(8, 19, n_pieces), unrelated=False))
+    assert lag.is_this_piece
+    assert lag.seconds == pytest.approx(0.18, abs=0.03)  # an envelope's weight is behind its rise
+
+
+@pytest.mark.parametrize("n_pieces", [3, 12])
+def test_silence_between_pieces_is_no_fit(rng, n_pieces):
+    """All pieces begin and end with their sounds, whatever they are."""
+    p = [
+        joint_lag(parts_of(rng, rng.uniform(8, 19, n_pieces), unrelated=True), seed).p_value
+        for seed in range(12)
+    ]
+    assert np.mean(np.array(p) < 0.05) <= 0.25
+    assert np.median(p) > 0.1
+
+
+def test_few_seconds_of_pieces_cannot_be_compared(rng):
+    assert joint_lag(parts_of(rng, [8.0, 9.0], unrelated=False)) is None
+    assert joint_lag([]) is None

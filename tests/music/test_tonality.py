@@ -88,15 +88,25 @@ def test_clarity_is_the_correlation(rng):
     assert key_fits(notes, np.array([12.0]))[0, 12 + 5] == pytest.approx(expected)
 
 
-def test_speed_is_the_derivative(rng):
-    notes, step = random_notes(rng), 1e-5
-    moments = rng.uniform(1, 19, 50)
-    ahead = tonnetz(notes, moments + step) - tonnetz(notes, moments)
+def test_speed_is_that_of_the_position(rng):
+    notes = random_notes(rng)
+    moments = rng.uniform(notes.onset[0] + 0.11, 19, 50)
     found = tonnetz_speed(notes, moments)
-    np.testing.assert_allclose(np.linalg.norm(ahead, axis=1) / step, found, rtol=0.01, atol=1e-3)
+    expected = (tonnetz(notes, moments) - tonnetz(notes, moments - 0.1)) / 0.1
+    np.testing.assert_allclose(found, np.linalg.norm(expected, axis=1), rtol=1e-9)
     assert (found > 0).any()
     held = chords(C_MAJOR, seconds=9.0)
     assert tonnetz_speed(held, np.array([0.0, 4.0, 20.0])) == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("rest", [4.0, 20.0, 200.0])
+def test_the_first_note_after_a_rest_moves_the_position_once(rest):
+    columns = (np.array([0.0, 2.0 + rest]), np.full(2, 2.0), np.array([60, 66]), np.full(2, 80))
+    notes = Notes(*columns)
+    moments = np.arange(0.05, 5 + rest, 0.1)
+    path = 0.1 * tonnetz_speed(notes, moments).sum()
+    apart = np.linalg.norm(np.diff(tonnetz(notes, np.array([2.0, 4.0 + rest])), axis=0))
+    assert path == pytest.approx(apart, rel=0.1)
 
 
 def test_a_chord_changes_where_it_does():

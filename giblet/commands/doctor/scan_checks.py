@@ -119,7 +119,8 @@ def check_clock(
     if not config.has_stimuli:
         lines += shown_lines(runs, t_r)
     scans = clock_of(runs, t_r)
-    scans.attrs["average_repeats"] = int(config.events.average_repeats)
+    for name in ("average_repeats", "carry_over"):
+        scans.attrs[name] = int(getattr(config.events, name))
     match = match_scans(scans.assign_attrs(t_r=runs[0].t_r), t_r, n_trs)
     labels = list(dict.fromkeys(match.runs.tolist()))
     if len(labels) > 1:
@@ -127,12 +128,12 @@ def check_clock(
     pieces = _pieces(config, n_trs) if film_seconds else None
     held_out = held_out_pieces(pieces, match.trs, config.splits) if film_seconds else None
     lines += need_lines(config, match.runs, held_out)
-    warnings = match.warnings + ridge_folds(match.runs, t_r)[1]
+    warnings = match.warnings + ridge_folds(match, scans, t_r)[1]
     if film_seconds:
         part = split_match(scans, match, t_r, config.splits, pieces=pieces)
         warnings += check_pieces(pieces, match.trs, part, config.splits)
         for fold in range(1, config.splits.folds + 1) if config.splits.folds > 1 else ():
-            held_out_pieces(pieces, match.trs, config.splits, fold)  # raises where it cannot
+            split_match(scans, match, t_r, config.splits, fold, pieces)  # raises where it cannot
         warnings += unscanned_warnings(match, n_trs) + gap_warnings(config.splits)
         n_scanned = int(volume_trs(scans, t_r).max()) + 1
     if film_seconds and not config.has_stimuli:

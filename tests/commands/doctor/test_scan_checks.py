@@ -78,6 +78,8 @@ def test_many_stimuli_are_checked_with_their_events(say, tmp_path):
     lines, problems = say(**settings)
     assert not problems
     assert "5 of 12 to 12 s" in lines
+    assert "8 of 10 presentations begin within 12 s of the one before" in lines
+    assert "begin within" not in say(**settings, events={"carry_over": True})[0]
     assert "after the film's end" not in lines
     (problem,) = say(**settings, splits={"test_stimuli": ["s9"]})[1]
     assert problem == "splits.test_stimuli: no stimulus s9"
