@@ -1,5 +1,6 @@
 """Runs of many stimuli: the volumes of each stimulus' TRs, its repeats, and parts of whole ones."""
 
+import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from functools import partial
@@ -30,7 +31,8 @@ def showing_volumes(
     """
     of_tr, rows = clock.stimulus_of_trs(n_trs), []
     n_seen = np.zeros((len(subjects), len(clock.names)), dtype=int)
-    for number, showing in enumerate(showings):
+    for number in sorted(range(len(showings)), key=lambda n: run_order(showings[n].run)):
+        showing = showings[number]
         check_consecutive(showing.trs, showing.times, clock.t_r)
         s, k = subjects.index(showing.subject), clock.at_second(showing.begin)
         own = (showing.trs >= 0) & (showing.trs < n_trs) & showing.in_film
@@ -43,6 +45,15 @@ def showing_volumes(
         volumes[s, repeat, trs], owners[s, repeat, trs] = own, number
     order = np.argsort(volumes < 0, axis=1, kind="stable")
     return np.take_along_axis(volumes, order, 1), np.take_along_axis(owners, order, 1)
+
+
+def run_order(run: str) -> list[tuple[str, int]]:
+    """A key that sorts runs as they were numbered.
+
+    >>> sorted(["run-10", "run-2"], key=run_order)
+    ['run-2', 'run-10']
+    """
+    return [(text, int(number or 0)) for text, number in re.findall(r"(\D*)(\d*)", run)]
 
 
 def stimulus_runs(runs: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from os.path import normpath
 from pathlib import Path
 
 import numpy as np
@@ -126,7 +127,8 @@ def _of_table(path: Path) -> list[Stimulus]:
 
 def _files(column: pd.Series, path: Path) -> list[Path | None]:
     """The files that a column of the table ``path`` names. GibletError for a missing one."""
-    files = [None if pd.isna(name) else path.parent / str(name).strip() for name in column]
+    texts = [None if pd.isna(name) else str(name).strip() for name in column]
+    files = [None if text is None else Path(normpath(path.parent / text)) for text in texts]
     for n, file in enumerate(files):
         if file is not None and not file.is_file():
             raise GibletError(f"{path}: row {n + 1}: {missing_path(str(file))}")

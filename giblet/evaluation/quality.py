@@ -258,7 +258,7 @@ def ridge_folds(
         return held_out_folds(match.runs, gap, n_folds, **options), []
     except GibletError as error:
         orders = "; stimuli that anyone heard near a tested one do not train: where people have "
-        orders += "other orders, analyse them one at a time (participants)"
+        orders += "other orders, analyse one at a time (as bold a table of one person's runs)"
         return [], [f"ridge was left out: {error}{orders * ('close' in options)}"]
 
 

@@ -1,5 +1,6 @@
 """Identification among whole stimuli: which of the held-out ones a brain was presented with."""
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +17,8 @@ from giblet.evaluation.brain_scores import Regions, decode_brains
 from giblet.evaluation.moments import BRAIN, N_BOOTSTRAP, mean_over
 from giblet.evaluation.stimulus_intervals import tr_intervals
 from giblet.timing import trs_for
+
+logger = logging.getLogger(__name__)
 
 EVERY = "all"  # the row of all stimuli
 _BLOCK_SECONDS = 16.0  # that the HRF and the film's own slowness make alike
@@ -45,9 +48,28 @@ def decoded_stimuli(
     decoded = decode_brains(code, data, float(aligned.attrs["t_r"]), decoding, regions)[BRAIN]
     guesses, stimulus = [one - mean for one in decoded], aligned["stimulus"].values.astype(str)
     block_trs = trs_for(_BLOCK_SECONDS, float(aligned.attrs["t_r"]))
+    if line := short_warning(stimulus[test]):
+        logger.warning(line)
     options = (decoding.n_permutations, seed, block_trs)
     table = identify_stimuli(guesses, code[test] - mean, stimulus[test], *options)
     return none if table is None else table
+
+
+def short_warning(stimulus: np.ndarray) -> str:
+    """A line where one of the stimuli is so short that most TRs of the others do not count.
+
+    ``stimulus`` (n_trs,) names; empty where there is nothing to say.
+
+    >>> short_warning(np.array([*"aabbbbcccc"]))
+    'stimuli are identified by their first 2 TRs, as the shortest has no more: a'
+    """
+    names, n_trs = np.unique(stimulus, return_counts=True)
+    if len(names) < 2 or 2 * n_trs.min() > np.median(n_trs):
+        return ""
+    return (
+        f"stimuli are identified by their first {n_trs.min()} TRs, as the shortest has no more: "
+        f"{names[n_trs.argmin()]}"
+    )
 
 
 def stimulus_patterns(values: np.ndarray, stimulus: np.ndarray) -> tuple[list[str], np.ndarray]:

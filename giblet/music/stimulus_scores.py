@@ -24,6 +24,7 @@ from giblet.music.score_trs import score_on_trs
 from giblet.timing import TOLERANCE, count_samples, tr_onsets, trs_for, volumes_to_trs
 
 _MOST = 3  # scores with warnings that are listed in full
+_FEW_LATE = 0.05  # of the notes may begin after the end: recordings are cut
 _AFTER = 10.0  # s of sound after a piece's last note, where nothing else ends it
 
 
@@ -56,11 +57,34 @@ def join_scores(pieces: Pieces) -> Notes:
                 warnings.append(f"no note of {file} lies within {pieces.kind} {pieces.names[k]}")
     if without := sum(not path for path in pieces.scores):
         warnings.append(f"score: {without} of {len(pieces.names)} stimuli have none")
+    warnings += _late_notes(pieces, scores)
     onset, length, pitch, velocity = map(np.concatenate, zip(*parts, strict=True))
     if not len(onset):
         raise GibletError(f"no note of any score lies within its {pieces.kind}: check score_offset")
     together = Beats(*map(np.concatenate, zip(*beats, strict=True))) if beats else None
     return Notes.from_unsorted(onset, length, pitch, velocity, together, tuple(warnings))
+
+
+def _late_notes(pieces: Pieces, scores: Mapping[str, Notes]) -> list[str]:
+    """A line where notes begin after the end of the only piece that their score is of.
+
+    Of several excerpts of a score the notes of one lie outside the others.
+    """
+    late = []
+    for k, file in enumerate(pieces.scores):
+        if file and pieces.scores.count(file) == 1:
+            end = float(pieces.starts[k] + pieces.durations[k])
+            n = int((scores[file].onset >= end - TOLERANCE).sum())
+            if n > _FEW_LATE * len(scores[file]):
+                late.append(f"{pieces.names[k]} ({n} of {len(scores[file])})")
+    if not late:
+        return []
+    more = f" and {len(late) - _MOST} more" * (len(late) > _MOST)
+    what = "stimuli" if pieces.kind == "stimulus" else "pieces"
+    return [
+        f"score: notes begin after the end of {len(late)} {what}, and are left out: "
+        f"{', '.join(late[:_MOST])}{more}; are these the scores of what was played?"
+    ]
 
 
 def excerpt(notes: Notes, start: float, duration: float) -> Notes:

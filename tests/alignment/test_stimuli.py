@@ -423,6 +423,13 @@ def test_excerpts_that_share_seconds_are_in_one_fold():
         list(fold_parts(scans, 6, clock))
 
 
+def test_the_first_presentation_is_that_of_the_first_run_by_number():
+    runs = [("sub-0", f"run-{r}", 20, [(0.0, 0), (15.0, 1)]) for r in (10, 2)]
+    scans = make_scans(CLOCK, runs)
+    first = match_scans(scans, 1.5, CLOCK.n_film_trs).volumes
+    assert set(scans["run"].values[first].ravel()) == {"run-2"}
+
+
 # ---- folds of ridge ------------------------------------------------------------------------------
 
 MANY = StimulusClock.lay_out([f"s{k}" for k in range(24)], np.full(24, 15.0), 1.5)
@@ -491,4 +498,4 @@ def test_orders_that_leave_nothing_apart_have_no_ridge():
     _, _, folds, (line,) = folds_of(runs_of(orders, 245, 15.0))
     assert not folds
     assert line.startswith("ridge was left out: too few TRs to hold some out")
-    assert line.endswith("analyse them one at a time (participants)")
+    assert line.endswith("(as bold a table of one person's runs)")

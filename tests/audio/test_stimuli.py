@@ -49,6 +49,15 @@ def test_every_sound_is_in_its_place_and_silence_elsewhere(sounds, tmp_path):
     assert not joined[silent].any()
 
 
+def test_a_file_has_one_name_however_a_table_writes_it(sounds, tmp_path):
+    (tmp_path / "deep").mkdir()
+    file = next(path for path in sorted(sounds.iterdir()) if path.suffix == ".wav")
+    rows = [f"a\t{sounds}/{file.name}", f"b\t{sounds}/../{sounds.name}/./{file.name}"]
+    (tmp_path / "deep" / "table.tsv").write_text("\n".join(["name\tfile", *rows]) + "\n")
+    one, other = list_stimuli(tmp_path / "deep" / "table.tsv")
+    assert one.file == other.file
+
+
 def test_a_table_takes_excerpts(sounds, tmp_path):
     path = save(
         tmp_path / "clips.tsv",

@@ -117,6 +117,16 @@ def test_scores_that_are_not_there_or_of_other_seconds_are_one_line(clock):
         join_scores(Pieces.of_clock(clock, 100.0))
 
 
+def test_notes_after_the_end_of_a_stimulus_are_counted(clock):
+    pieces = Pieces.of_clock(clock)
+    assert not any("after the end" in line for line in join_scores(pieces).warnings)
+    short = replace(pieces, durations=pieces.durations / 2)
+    (line,) = (line for line in join_scores(short).warnings if "after the end" in line)
+    score = join_scores(replace(pieces, durations=np.full(5, 99.0)))
+    late = (score.onset >= pieces.begins[1] + 8) & (score.onset < pieces.begins[1] + 99)
+    assert f"1 stimuli, and are left out: two ({late[score.onset < pieces.begins[2]].sum()}" in line
+
+
 def test_the_verbs_read_each_stimulus_score(tmp_path):
     """The sound is 180 ms late; the third piece has the score of another."""
     (tmp_path / "sounds").mkdir()
