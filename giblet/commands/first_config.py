@@ -4,8 +4,11 @@ import contextlib
 import mimetypes
 import re
 import shlex
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from giblet.audio.stimuli import header_clock
 from giblet.brain.bids import read_runs, sidecar_of
 from giblet.brain.bids_files import (
     SPACE,
@@ -32,6 +35,7 @@ from giblet.music.score_files import find_score, read_score
 
 Line = tuple[str, object, str]  # key, value, comment
 STOP, NOT_READY, LEFT_OUT = "WOULD STOP: ", "not ready yet: ", "LEFT OUT: "
+_SHORT = 0.1  # s: a TR that no stimulus is shorter than
 _MOST_OPENED = 10  # files that may be the film
 _NO_FILM = "a film or audio file; without one: text and scans alone"
 
@@ -95,7 +99,7 @@ def _timeline(runs: list[BoldRun]) -> list[str]:
     from giblet.commands.doctor.scan_checks import shown_lines
     from giblet.timing import trs_for
 
-    if not runs:
+    if not runs or runs[0].presented is not None:  # of many stimuli there is no timeline
         return []
     lines: list[str] = []
     t_r, scanned = runs[0].t_r, max(float(run.film_time.max()) for run in runs)
@@ -189,19 +193,42 @@ def _table_lines(table: Path) -> tuple[list[Line], list[BoldRun]]:
     """A table of runs, as far as its runs can be read, and the runs."""
     for path in find_layout(table).files(table):
         check_name(path)
+    stimuli: list[Line] = []
     try:
         runs, problem = read_data_set(table), ""
     except GibletError as error:
-        runs, problem = [], f"{NOT_READY}{error}"
+        stimuli, runs = _many_stimuli([table.parent / "stimuli"], partial(read_data_set, table))
+        problem = "" if runs else f"{NOT_READY}{error}"
     lines: list[Line] = [
         ("dataset", _name(table.name.split(".")[0]), "the folder in results/"),
-        *_stimulus_lines(runs, table.name, [table.parent / "stimuli", table.parent]),
+        *(stimuli or _stimulus_lines(runs, table.name, [table.parent / "stimuli", table.parent])),
         ("bold", str(table), problem or _counted(runs)),
         ("t_r", runs[0].t_r, f"s; from {table.name}")
         if runs
         else ("t_r", 1.5, "s; the default: with a scan it must be the scan's own"),
     ]
     return lines, runs
+
+
+def _many_stimuli(
+    places: list[Path], read: Callable[..., list[BoldRun]]
+) -> tuple[list[Line], list[BoldRun]]:
+    """The folder, one of ``places``, that has every sound that the events name, and the runs.
+
+    Nothing where there is none. ``read`` takes the clock of the stimuli as ``stimuli``.
+    """
+    for folder in dict.fromkeys(place for place in places if place.is_dir()):
+        with contextlib.suppress(GibletError):
+            clock = header_clock(folder, _SHORT)
+            t_r = read(stimuli=clock)[0].t_r  # the layout of stimuli in TRs needs it
+            clock = header_clock(folder, t_r)
+            runs = read(stimuli=clock)
+            n = len(clock.names)
+            lines: list[Line] = [("stimuli", str(folder), f"{n} sounds or films, named by events")]
+            if n_scores := sum(map(bool, clock.scores)):
+                lines.append(("score", "auto", f"beside {n_scores} of them"))
+            return lines, runs
+    return [], []
 
 
 def _counted(runs: list[BoldRun]) -> str:
@@ -220,13 +247,16 @@ def _bids_lines(folder: Path) -> tuple[list[Line], list[BoldRun]]:
     paths = preprocessed(root, space) or find_bold(root, None, space)  # which says what is there
     task, others = _choose_task(paths)
     comment = f"also there: {', '.join(others)}" if others else "the only one"
-    try:
-        runs, problem = read_runs(folder, task, MOTION, space=space), ""
-    except GibletError as error:
-        runs, problem = [], f"{NOT_READY}{error}"
     data = _data_set(folder, root)
     near = [top / "stimuli" for top in raw_places(root)]
     places = [data / "stimuli", data, root, *near]
+    stimuli: list[Line] = []
+    try:
+        runs, problem = read_runs(folder, task, MOTION, space=space), ""
+    except GibletError as error:
+        read = partial(read_runs, folder, task, MOTION, space=space)
+        stimuli, runs = _many_stimuli([data / "stimuli", *near], read)
+        problem = "" if runs else f"{NOT_READY}{error}"
     of_space: list[Line] = []
     if space:
         also = ", ".join(other for other in spaces if other != space)
@@ -234,7 +264,7 @@ def _bids_lines(folder: Path) -> tuple[list[Line], list[BoldRun]]:
         of_space = [("scan", {"space": space}, comment_space)]
     lines: list[Line] = [
         ("dataset", _name(f"{data.resolve().name}_{task}"), "the folder in results/"),
-        *_stimulus_lines(runs, "events.tsv", places),
+        *(stimuli or _stimulus_lines(runs, "events.tsv", places)),
         ("bold", str(folder), problem or _counted(runs)),
         ("task", task, comment),
         _t_r_line(next(p for p in paths if task_of(p) == task), raw_places(root), runs),

@@ -80,6 +80,6 @@ def init(
         for mark in (STOP, NOT_READY, LEFT_OUT):
             if (at := line.find(f"# {mark}")) >= 0:
                 print(f"\n{line[at + 2 :]}", file=sys.stderr)
-    if yaml.safe_load(text)["film"] == "none":
+    if yaml.safe_load(text).get("film") == "none":
         advice = f"set film: in {plain_line(str(output))}, or give --film"
         print(f"\n{NO_FILM.format(advice)}", file=sys.stderr)

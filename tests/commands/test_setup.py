@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
-from tiny_pipeline import forked_snakemake
+from tiny_pipeline import forked_snakemake, random_piece
 
 from giblet.commands.cli import main
 from giblet.commands.doctor.costs import COSTS
@@ -592,6 +592,32 @@ def test_a_film_that_no_events_name_is_offered(data_set, tmp_path):
     line = re.search(r"^film: none  # (.*)$", (tmp_path / "a.yaml").read_text(), re.M)
     assert line[1].startswith("no events name a film; FOUND: ")
     assert f"{folder / 'stimuli/film.wav'}. Set it here" in line[1]
+
+
+def test_many_stimuli_that_events_name_are_found(data_set, tmp_path, capsys):
+    """A score lies beside one of them; a folder without one that is named is none."""
+    folder = shutil.copytree(data_set, tmp_path / "data")
+    stimuli = folder / "stimuli"
+    for name in ("film.wav", "film.srt"):
+        (stimuli / name).unlink()
+    for n in range(3):
+        soundfile.write(stimuli / f"song {n}.wav", NOISE[:12000], 1000)
+    write_midi(random_piece(10, 1), stimuli / "song 1.mid")
+    rows = [f"{15 * n}\t12\tsong {n}.wav" for n in range(3)]
+    for events in folder.rglob("*_events.tsv"):
+        events.write_text("\n".join(["onset\tduration\tstim_file", *rows]) + "\n")
+    config = init(folder, tmp_path / "a.yaml")
+    assert (config.stimuli, config.score) == (str(stimuli), "auto")
+    assert config.t_r == 1.25
+    text = (tmp_path / "a.yaml").read_text()
+    assert "# 3 sounds or films, named by events" in text
+    assert "# beside 1 of them" in text
+    assert "# 2 subjects, 2 runs" in text
+    capsys.readouterr()
+    main(["doctor", "--config", str(tmp_path / "a.yaml")])
+    assert "3 of 12 to 12 s" in capsys.readouterr().out
+    (stimuli / "song 2.wav").unlink()
+    assert "stimuli:" not in first_config(folder)
 
 
 @pytest.mark.parametrize("option", ["--film", "--annotations"])
