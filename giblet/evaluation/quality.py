@@ -52,7 +52,7 @@ def brain_quality(
 ) -> xr.Dataset:
     """Maps of inter-subject correlation and of ridge from the film, over all TRs that all saw.
 
-    What was scanned after the last TR of the film's sound or pictures is left out.
+    What was scanned after the last TR of the film's sound or video is left out.
 
     Parameters
     ----------
@@ -127,8 +127,8 @@ def brain_quality(
     if bands and "isc" in quality and max_voxels is not None and max_voxels < n_voxels:
         selected = np.sort(most_shared(quality["isc"].mean("subject").values, max_voxels))
         warnings.append(
-            f"ridge was asked of {len(selected):,} of {n_voxels:,} voxels: those in which subjects "
-            "agree most (max_voxels)"
+            f"ridge was fitted to {len(selected):,} of {n_voxels:,} voxels: those of highest ISC "
+            "(max_voxels)"
         )
     if bands:
         ridge = {"n_shifts": n_shifts, "n_iter": n_iter, "seed": seed}

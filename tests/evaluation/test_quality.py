@@ -204,7 +204,7 @@ def test_ridge_may_be_asked_of_the_voxels_that_agree_most_alone(smooth):
         assert np.isnan(np.delete(few[name].values, asked, axis=-1)).all()
     np.testing.assert_array_equal(few["isc"], whole["isc"])
     (said,) = [w for w in few.attrs["warnings"] if "ridge" in w]
-    assert said.startswith("ridge was asked of 3 of 8 voxels")
+    assert said.startswith("ridge was fitted to 3 of 8 voxels")
 
 
 def test_noise_of_the_scanner_and_of_the_head_by_subject(smooth):

@@ -44,7 +44,7 @@ def test_scans_that_go_on_after_the_film(say):
 
 def test_voxels_that_are_left_out(say):
     lines, problems = say(max_voxels=4)
-    assert "WARNING: 4 of 6 voxels are learned and read" in lines
+    assert "WARNING: 4 of 6 voxels are used" in lines
     assert not problems
     assert "max_voxels" not in say(max_voxels=6)[0]
 
