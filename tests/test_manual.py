@@ -1,5 +1,6 @@
 """The manual: no long sentences, every page in its order."""
 
+import html
 import re
 from pathlib import Path
 
@@ -56,3 +57,15 @@ def test_every_page_is_in_the_site_and_in_the_index():
     assert {name for name in names if f"]({name})" not in index} == set()
     assert site.index("credits.md") == max(site.index(name) for name in names)
     assert index.index("](credits.md)") == max(index.index(f"]({name})") for name in names)
+
+
+def test_the_glossary_of_the_page_is_that_of_the_manual():
+    def plain(text):
+        return html.unescape(re.sub(r"<[^>]+>|`", "", text))
+
+    page = (ROOT / "giblet/report/glossary.html.jinja").read_text()
+    terms = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page)
+    rows = (ROOT / "notes/glossary.md").read_text().splitlines()
+    manual = {tuple(plain(row).strip("| ").split(" | ")) for row in rows if row.startswith("| ")}
+    assert len(terms) > 15
+    assert {(plain(term), plain(meaning)) for term, meaning in terms} <= manual
