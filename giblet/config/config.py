@@ -83,7 +83,7 @@ class Config(Section):
     bold: str = Field(
         "auto",
         description='BIDS derivatives folder; table of runs (.tsv, .csv); "none"; "simulated" '
-        "brains that watch this film, or hear this music where it has a score and no video;  "
+        "brains that watch this film, or hear this music where it has a score and no video; "
         '"auto" is simulated for the demos, else none',
     )
     task: str | None = Field(
