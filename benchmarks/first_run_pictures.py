@@ -2,13 +2,14 @@
 
     python benchmarks/first_run_pictures.py results/demo
 
-It writes ``notes/first_run_doctor.webp``, what ``giblet init`` and ``giblet doctor`` print about
-the simulated study; ``notes/first_run_alignment.webp``, the page's figure of film and BOLD; and
+It writes ``notes/first_run_doctor.webp``, what ``giblet doctor`` prints about the
+simulated study; ``notes/first_run_alignment.webp``, the page's figure of film and BOLD; and
 ``notes/first_run_late.webp``, the same with an onset that is ``LATE`` seconds wrong.
 """
 
 import argparse
 import io
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,15 +32,13 @@ N_VOXELS = 1000  # of highest ISC
 MOST_BYTES = 60_000
 INIT = ("init", "study", "--film", "film.mp4", "--output", "scans.yaml")
 DOCTOR = ("doctor", "--config", "scans.yaml")
-MOST_LINES = 48
 
 
 def terminal_text(results: Path) -> str:
-    """What doctor prints about the simulated study of ``results``, below the command."""
+    """What doctor prints about the simulated study of ``results``: all but the installation."""
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "study").symlink_to((results / "simulated").resolve())
-        (Path(folder) / "film.mp4").symlink_to(film_path())
-        lines = []
+        shutil.copytree(results / "simulated", Path(folder) / "study")
+        shutil.copy(film_path(), Path(folder) / "film.mp4")
         for command in (INIT, DOCTOR):
             done = subprocess.run(
                 [sys.executable, "-m", "giblet", *command],
@@ -48,11 +47,12 @@ def terminal_text(results: Path) -> str:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
             )
-            if done.returncode or folder in done.stdout:
-                raise SystemExit(f"giblet {command[0]}: unexpected output\n{done.stdout}")
-            if command is DOCTOR:
-                lines += [f"$ giblet {' '.join(command)}", *done.stdout.splitlines()]
-    return "\n".join(lines[:MOST_LINES])
+            if done.returncode:
+                raise SystemExit(f"giblet {command[0]}: {done.stdout}")
+    _installation, begin, rest = done.stdout.partition("scans.yaml (dataset")
+    if not begin or folder in rest:
+        raise SystemExit(f"giblet doctor: unexpected output\n{done.stdout}")
+    return f"# a SIMULATED study\n$ giblet {' '.join(DOCTOR)}\n…\n{begin}{rest.rstrip()}"
 
 
 def terminal_figure(text: str) -> Figure:
@@ -74,7 +74,7 @@ def page_figure(picture: Picture, title: str) -> Figure:
     return figure
 
 
-def late_quality(results: Path, seconds: float) -> xr.Dataset:
+def shifted_lag(results: Path, seconds: float) -> xr.Dataset:
     """Lag of the demo's scans where every volume is taken to be ``seconds`` later in the film."""
     mel = load_arrays(results / "trs/mel.nc")
     scans = load_arrays(results / "bold.nc")
@@ -110,11 +110,13 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="results of the demo")
     results = parser.parse_args().folder
     save(terminal_figure(terminal_text(results)), "first_run_doctor.webp")
-    right = lag_figure(load_arrays(results / "brain_quality.nc"), simulated=True)
-    wrong = lag_figure(late_quality(results, LATE), simulated=True)
-    late = f"SIMULATED study, onset wrong by {LATE:g} s: the fit peaks far from 0"
-    save(page_figure(right, "SIMULATED study, correct onsets"), "first_run_alignment.webp")
-    save(page_figure(wrong, late), "first_run_late.webp")
+    for name, seconds, onsets in (
+        ("alignment", 0.0, "correct"),
+        ("late", LATE, f"{LATE:g} s wrong"),
+    ):
+        picture = lag_figure(shifted_lag(results, seconds), simulated=True)
+        figure = page_figure(picture, f"SIMULATED study, onsets {onsets}")
+        save(figure, f"first_run_{name}.webp")
 
 
 if __name__ == "__main__":

@@ -69,3 +69,15 @@ def test_the_glossary_of_the_page_is_that_of_the_manual():
     manual = {tuple(plain(row).strip("| ").split(" | ")) for row in rows if row.startswith("| ")}
     assert len(terms) > 15
     assert {(plain(term), plain(meaning)) for term, meaning in terms} <= manual
+
+
+def test_every_picture_is_there_small_and_says_what_is_simulated():
+    shown = {}
+    for page in PAGES:
+        found = re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", page.read_text())
+        shown |= {(page.parent / file).resolve(): alt for alt, file in found}
+    assert set((ROOT / "notes").glob("*.webp")) == set(shown)
+    for file, alt in shown.items():
+        assert file.read_bytes()[8:12] == b"WEBP"
+        assert file.stat().st_size < (60_000 if file.name.startswith("first_run") else 200_000)
+        assert "simulated" in alt.lower()

@@ -271,7 +271,7 @@ def _not_this_sound(quality: xr.Dataset, lag: xr.Dataset) -> list[str]:
         return []
     p, within = lag["lag_p"].item(), abs(lag["lag_shift"].values).max()
     agree = "isc_p_max" in quality and bool((quality["isc_p_max"] < LARGEST_P).any())
-    though = ", although subjects agree with each other" * agree
+    though = ", although subjects have reliable ISC" * agree
     return [
         f"the scans are not shown to follow the film's sound at any lag within {within:g} s "
         f"(p = {p:.2g}){though}: is it the film that was shown, and was its sound on? Check film, "

@@ -315,4 +315,4 @@ def test_scans_of_another_film_are_noticed(n_subjects):
     line = "the scans are not shown to follow the film's sound at any lag within 10 s"
     assert not any(line in warning for warning in right)
     (warning,) = (warning for warning in wrong if line in warning)
-    assert ("although subjects agree with each other" in warning) == (n_subjects > 1)
+    assert ("although subjects have reliable ISC" in warning) == (n_subjects > 1)
