@@ -2,9 +2,10 @@
 
     python benchmarks/demo_numbers.py results/demo [--commit COMMIT]
 
-It writes two tables into ``notes/results.md``, between two comments, with the commit that made the
-results; and ``notes/report.webp``, the first screen of the run's page, if Chromium is installed.
-``--commit`` names the commit where ``run.json`` has none (results of an exported tree).
+It writes tables into ``notes/results.md`` and ``notes/evaluation.md``, between two comments, with
+the commit that made the results; ``notes/report.webp``, the first screen of the run's page, if
+Chromium is installed; and the commit of that picture into ``README.md``. ``--commit`` names the
+commit where ``run.json`` has none (results of an exported tree).
 """
 
 import argparse
@@ -33,16 +34,26 @@ COLUMNS = {
 }
 METRICS = ("pesq_wb", "stoi", "log_mel_db", "si_sdr_db", "code_accuracy", "cross_entropy_nats")
 METRICS += ("identification_sound_10way", "identification_10way")
+OF_MEL = ("pesq_wb", "stoi", "log_mel_db", "identification_sound_10way", "identification_10way")
+OF_SOUND = ("pesq_wb", "stoi", "log_mel_db", "f0_error_cents", "hnr_error_db")
+OF_SOUND += ("centroid_error_octaves",)
+YARDSTICKS = ("codec", "original_noise_10db", "original_noise_0db", "original_elsewhere")
+YARDSTICKS += ("stimulus", "brain")
 COMPARED = ("log_mel_db", "stoi", "identification_sound_10way", "identification_10way")
 BASELINES = {"brain_shuffled": "shuffled", "nearest_clip": "nearest clip"}
-WIDTH, HEIGHT, MOST_BYTES = 1280, 860, 200_000
+WIDTH, HEIGHT, MOST_BYTES = 1280, 920, 200_000
+ALT = (
+    "First screen of the demo's report: eight seconds as spectrograms, from the original to sound "
+    "decoded from simulated BOLD, each with a play button and a score; a brain map"
+)
 
 
-def score_lines(scores: pd.DataFrame) -> list[str]:
-    """Markdown of the scores of codes (``path column metric value low high n``)."""
-    cells = scores[scores["path"] == "encodec"].set_index(["metric", "column"])
-    lines = [f"| | {' | '.join(COLUMNS.values())} |", "|---" * (1 + len(COLUMNS)) + "|"]
-    for name in METRICS:
+def score_lines(scores: pd.DataFrame, path: str, metrics: tuple[str, ...]) -> list[str]:
+    """Markdown of the scores of a feature type (``path column metric value low high n``)."""
+    cells = scores[scores["path"] == path].set_index(["metric", "column"])
+    label = {"encodec": "codes", "mel": "mel"}[path]
+    lines = [f"| {label} | {' | '.join(COLUMNS.values())} |", "|---" * (1 + len(COLUMNS)) + "|"]
+    for name in metrics:
         metric = metric_of(name)
         of_sound_only = name in MEANINGLESS_FROM_BRAIN
         values = {
@@ -52,6 +63,25 @@ def score_lines(scores: pd.DataFrame) -> list[str]:
             and not (of_sound_only and question_of(column) != "sound")
         }
         lines.append(f"| {metric.heading} | {' | '.join(values.get(c, '') for c in COLUMNS)} |")
+    return lines
+
+
+def yardstick_lines(scores: pd.DataFrame) -> list[str]:
+    """Markdown of what metrics give to sounds in noise, wrong sounds and decoded ones: codes.
+
+    A value with segments that failed has the number of those that did not.
+    """
+    cells = scores[scores["path"] == "encodec"].set_index(["metric", "column"])
+    metrics = [metric_of(name) for name in OF_SOUND]
+    lines = [f"| column | {' | '.join(metric.heading for metric in metrics)} |"]
+    lines += ["|---" * (1 + len(metrics)) + "|"]
+    for column in YARDSTICKS:
+        texts = []
+        for name, metric in zip(OF_SOUND, metrics, strict=True):
+            row = cells.loc[name, column]
+            few = f" (n {row['n']:.0f})" if row["n_failed"] and row["n"] else ""
+            texts.append(number(float(row["value"]), metric.decimals) + few)
+        lines.append(f"| `{column}` | {' | '.join(texts)} |")
     return lines
 
 
@@ -75,25 +105,38 @@ def _value(row: pd.Series, decimals: int) -> str:
     return value if low in (high, "–") else f"{value} [{low}, {high}]"
 
 
-def section(folder: Path, commit: str = "") -> str:
-    """The part of ``notes/results.md`` between the comments, with them."""
+def made_by(folder: Path, commit: str = "") -> str:
+    """Which commit made the results, and when."""
     run = json.loads((folder / "run.json").read_text())
     commit = commit or run["git_commit"]
     if commit.startswith("none"):
         raise SystemExit(f"{folder}/run.json names no commit: give --commit")
-    made = f"Results of commit `{commit[:10]}`, run on {run['finished'][:10]}"
-    lines = [BEGIN, f"{made}; tables by `python benchmarks/demo_numbers.py`.", ""]
-    lines += [*score_lines(load_table(folder / "scores.tsv")), ""]
-    lines += [*difference_lines(load_table(folder / "differences/encodec.tsv")), "", END]
-    return "\n".join(lines)
+    return f"commit `{commit[:10]}`, run on {run['finished'][:10]}"
 
 
-def replaced(text: str, part: str) -> str:
-    """``text`` with ``part`` in place of what stands between the comments."""
+def parts(folder: Path, commit: str = "") -> dict[str, str]:
+    """By page, the part between the comments, with them."""
+    scores, made = load_table(folder / "scores.tsv"), made_by(folder, commit)
+    head = f"Results of {made}; tables by `python benchmarks/demo_numbers.py`."
+    pages = {
+        "notes/results.md": [
+            head,
+            *["", *score_lines(scores, "encodec", METRICS)],
+            *["", *difference_lines(load_table(folder / "differences/encodec.tsv"))],
+            *["", *score_lines(scores, "mel", OF_MEL)],
+        ],
+        "notes/evaluation.md": [head, "", *yardstick_lines(scores)],
+        "README.md": [f"![{ALT}](notes/report.webp)", "", f"The page of {made}."],
+    }
+    return {page: "\n".join([BEGIN, *lines, "", END]) for page, lines in pages.items()}
+
+
+def replaced(text: str, part: str, page: str = "the page") -> str:
+    """``text`` of ``page`` with ``part`` in place of what stands between the comments."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise SystemExit(f"notes/results.md: needs the lines {BEGIN} and {END}")
+        raise SystemExit(f"{page}: needs the lines {BEGIN} and {END}")
     return before + part + after
 
 
@@ -124,8 +167,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="results of the demo, with report.html")
     parser.add_argument("--commit", default="", help="if run.json has none")
     arguments = parser.parse_args()
-    notes = ROOT / "notes/results.md"
-    notes.write_text(replaced(notes.read_text(), section(arguments.folder, arguments.commit)))
+    for page, part in parts(arguments.folder, arguments.commit).items():
+        (ROOT / page).write_text(replaced((ROOT / page).read_text(), part, page))
     picture = first_screen(arguments.folder / "report.html")
     assert len(picture) < MOST_BYTES, f"the picture has {len(picture)} bytes"
     (ROOT / "notes/report.webp").write_bytes(picture)

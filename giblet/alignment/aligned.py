@@ -57,7 +57,7 @@ def align(
     regressors
         ``regressors`` (volume, feature) for ``scans``, one array set a modality.
     max_voxels
-        Of more, those in which subjects agree most (``giblet.alignment.voxels.voxels_to_keep``).
+        Of more, those of highest ISC (``giblet.alignment.voxels.voxels_to_keep``).
     fold
         The parts are those of this fold, from 1 to ``splits.folds``.
     pieces

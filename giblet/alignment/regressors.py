@@ -34,7 +34,7 @@ def film_regressors(
     """One modality's ``regressors`` (volume, feature), and of words also ``n_words`` (volume, lag).
 
     With ``model`` fir, features lag by lag, and counts at each; otherwise there is one lag. Nothing
-    where the film has nothing: a sound file has no pictures. Where the modality has feature spaces,
+    where the film has nothing: a sound file has no video. Where the modality has feature spaces,
     coordinate ``space`` (feature) names that of each column. Attribute ``n_trs`` is the number of
     TRs of the features; after them all is 0. ``processor`` is needed for sound alone; the other
     arguments are those of `regress`. GibletError where ``film`` is not the whole one, from its

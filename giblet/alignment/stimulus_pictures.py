@@ -47,14 +47,14 @@ class StimulusPictures:
         names, lines = np.array(self.clock.names), []
         if n := int((~self.shown).sum()):
             lines.append(
-                f"pictures: {n} of {len(names)} stimuli have none, and are black "
+                f"video: {n} of {len(names)} stimuli have none, and are black "
                 f"({listed(names[~self.shown])})"
             )
         of_tr = self.clock.stimulus_of_trs(len(seen))
         black = np.unique(of_tr[~seen.all(axis=1) & np.isin(of_tr, np.flatnonzero(self.shown))])
         if len(black):
             lines.append(
-                f"pictures: none is on screen during parts of {len(black)} stimuli, which are "
+                f"video: no frame during parts of {len(black)} stimuli, which are "
                 f"black there ({listed(names[black])})"
             )
         return lines

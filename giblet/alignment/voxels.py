@@ -52,8 +52,8 @@ def selection_warnings(n_kept: int, n_columns: int) -> list[str]:
     if n_kept >= n_columns:
         return []
     return [
-        f"{n_kept:,} of {n_columns:,} voxels are learned and read: those in which subjects agree "
-        "most in training TRs (max_voxels)"
+        f"{n_kept:,} of {n_columns:,} voxels are used: those of highest ISC in training TRs "
+        "(max_voxels)"
     ]
 
 

@@ -1,4 +1,4 @@
-"""The best linear read-out of a bottleneck: every subject's voxels, by ridge."""
+"""The best linear readout of a bottleneck: every subject's voxels, by ridge."""
 
 from itertools import accumulate
 
@@ -14,7 +14,7 @@ _N_MIXTURES = 10  # of bands that ridge tries
 
 
 def fit_readout(autoencoder: Autoencoder, data: FilmData, seed: int = 0) -> None:
-    """Replace the read-outs of an autoencoder by those that ridge finds on training TRs.
+    """Replace the readouts of an autoencoder by those that ridge finds on training TRs.
 
     A penalty for each band of `Autoencoder.slow` and voxel (`giblet.stats.banded_weights`), subject
     by subject. What ridge predicts for all of them is then reduced to the components that they

@@ -128,7 +128,7 @@ class BoldDecoder(nn.Module):
 
 
 def _without_decoded(module: nn.Module, state: dict, prefix: str, *_rest) -> None:
-    """Models of before, whose read-out has no weights of the decoded sound: they are 0."""
+    """Models of before, whose readout has no weights of the decoded sound: they are 0."""
     state.setdefault(f"{prefix}decoded", torch.zeros_like(module.decoded))
 
 

@@ -32,7 +32,7 @@ def blurred_bottlenecks(
     autoencoder: Autoencoder, bottleneck: np.ndarray, runs: np.ndarray
 ) -> np.ndarray:
     """Bottlenecks (n_trs, bottleneck_dim) as BOLD follows them, (n_trs, n_slow): what BOLD is
-    read from (`Autoencoder.slow`), through the read-out's HRF, which starts from zero in each
+    read from (`Autoencoder.slow`), through the readout's HRF, which starts from zero in each
     run."""
     kernel, slow = autoencoder.decoders["bold"].kernel, autoencoder.slow
     parts = [slow(torch.from_numpy(part)[None]) for part in _by_run(bottleneck, runs)]

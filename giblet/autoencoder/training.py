@@ -84,7 +84,7 @@ def fit(
     start: Autoencoder | None = None,
     progress: bool = False,
 ) -> Trained:
-    """Train until the validation loss stops falling, and return the best model, its read-outs of
+    """Train until the validation loss stops falling, and return the best model, its readouts of
     BOLD as ridge finds them (`giblet.autoencoder.bold_readout`).
 
     Checkpoints and logs (TensorBoard and ``curves/from_epoch_N/metrics.csv``) go into ``folder``; a

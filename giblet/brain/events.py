@@ -147,7 +147,7 @@ def _stim_onsets(rows: pd.DataFrame, path: Path, warnings: list[str]) -> pd.Seri
         )
     warnings.append(
         f"{path.name}: {len(rows)} rows of {film} without stim_onset follow each other and are "
-        "taken as one showing of it from second 0 on"
+        "taken as one presentation from second 0 on"
     )
     return ran_on
 

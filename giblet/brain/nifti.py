@@ -113,7 +113,7 @@ def brain_affine(space: xr.Dataset) -> np.ndarray:
 def _on_grid(rows: np.ndarray, space: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     """``rows`` (n_images, n_columns) on the grid of ``space``: (i, j, k, n_images), affine."""
     if "mask" not in space:
-        raise GibletError("space has no mask: these data have no places in the brain")
+        raise GibletError("space has no mask: these data have no coordinates in the brain")
     n_columns = len(space["parcel"]) if "labels" in space else int(space["mask"].sum())
     if n_columns != rows.shape[1]:
         raise GibletError(f"{rows.shape[1]} values, but space has {n_columns} voxels or parcels")

@@ -30,7 +30,9 @@ def find_regions(aligned: xr.Dataset, path: str | Path | None) -> dict[str, np.n
         names = aligned["parcel"].values.astype(str)
         return {name: names == name for name in dict.fromkeys(names.tolist())}
     if not {"x", "y", "z"} <= set(aligned.coords):
-        raise GibletError(f"{path}: these data have no places in the brain, take parcels instead")
+        raise GibletError(
+            f"{path}: these data have no coordinates in the brain; use parcels instead"
+        )
     places = np.column_stack([aligned[axis].values for axis in "xyz"])
     path = Path(path)
     return read_regions(path / SIMULATED if path.is_dir() else path, places)

@@ -99,7 +99,7 @@ def extract_video(film: Path, video: OutputFile, config: Config) -> None:
     attrs = {"t_r": config.t_r, "film": film.name, "input": fingerprint(film)}
     if not (stimuli.shown.any() if stimuli else has_pictures(film)):
         what = "no stimulus has" if stimuli else "the film has no"
-        save_arrays(xr.Dataset(attrs=attrs | {"note": f"{what} pictures"}), video)
+        save_arrays(xr.Dataset(attrs=attrs | {"note": f"{what} video"}), video)
         return
     size = config.video
     n_trs = clock.n_film_trs if clock else trs_of_pictures(film, config.t_r)

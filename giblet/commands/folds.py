@@ -1,4 +1,4 @@
-"""Commands for the folds of a data set: read-outs of the film's features, and scores over folds."""
+"""Commands for the folds of a data set: readouts of the film's features, and scores over folds."""
 
 from pathlib import Path
 

@@ -99,7 +99,7 @@ def latent_model(config: Config) -> "MusicTransformerVAEGAN | None":
 def score_code(
     held: "HeldOutScore", autoencoder: "Autoencoder", latents: "MusicTransformerVAEGAN | None"
 ) -> "ScoreCode":
-    """The latents of a music model, or without one the read-out of the autoencoder.
+    """The latents of a music model, or without one the readout of the autoencoder.
 
     GibletError where the autoencoder was trained without a score.
     """

@@ -15,7 +15,7 @@ def simulate_bold(
 ) -> None:
     """Write BOLD of SIMULATED brains that watch the film, as a BIDS data set.
 
-    Where the film has a score and no pictures, they listen to the music.
+    Where the film has a score and no video, they listen to the music.
 
     Example: giblet simulate_bold --film film.mp4 --annotations said.tsv --folder simulated
     """
@@ -209,7 +209,7 @@ def codec_ladder(
     """Score the levels of the sound (mel, codebooks, bottleneck, layers): a table.
 
     ``--spaces`` are files of feature spaces (layers of models). Without ``--regions`` each parcel
-    of the scan is a region; voxels have none but those that agree most.
+    of the scan is a region; for voxels those of highest ISC are one.
 
     Example: giblet codec_ladder --aligned aligned/encodec.nc --bold bold.nc
         --quality brain_quality.nc --codes trs/encodec.nc --mel trs/mel.nc --model model/encodec

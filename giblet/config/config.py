@@ -83,7 +83,7 @@ class Config(Section):
     bold: str = Field(
         "auto",
         description='BIDS derivatives folder; table of runs (.tsv, .csv); "none"; "simulated" '
-        "brains that watch this film, or hear this music where it has a score and no pictures; "
+        "brains that watch this film, or hear this music where it has a score and no video; "
         '"auto" is simulated for the demos, else none',
     )
     task: str | None = Field(
@@ -98,7 +98,7 @@ class Config(Section):
         description="of more voxels, ridge, model and decoder use those of highest ISC; null: all",
     )
 
-    use_encodec: bool = Field(True, description="false: the mel path")
+    use_encodec: bool = Field(True, description="false: mel spectrograms")
     codec: str = Field(
         "bundled",
         description='"bundled", a folder, or a Hugging Face id with its commit, owner/name@commit '
@@ -128,7 +128,7 @@ class Config(Section):
     )
     ridge_backend: Literal["numpy", "torch", "torch_cuda"] = Field(
         "numpy",
-        description="ridge of maps and read-outs: on the processor, by NumPy or torch, or on a GPU",
+        description="ridge of maps and readouts: on the processor, by NumPy or torch, or on a GPU",
     )
     text_model: str = Field("hashing", description='"hashing", a Hugging Face id or a folder')
 

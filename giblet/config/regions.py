@@ -17,7 +17,7 @@ class LesionConfig(Section):
     )
     decoder: Literal["subjects", "group", "others"] = Field(
         "subjects",
-        description="silence regions for each subject's own decoder, for that of all subjects "
+        description="zero regions for each subject's own decoder, for that of all subjects "
         "together, or for that of the other subjects",
     )
     n_draws: PositiveInt = Field(3, description="random lesions of the same size, per region")

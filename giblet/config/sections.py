@@ -38,7 +38,7 @@ class Section(BaseModel):
 
 
 class MelConfig(Section):
-    """The mel path."""
+    """Mel spectrograms."""
 
     n_mels: PositiveInt = Field(128, description="mel bands")
     n_fft: int = Field(1024, ge=64, description="samples of a window")
@@ -141,7 +141,7 @@ class SplitConfig(Section):
     )
     refit: Literal["network", "readout"] = Field(
         "network",
-        description="in each fold of fold_scores: the network too, or read-outs of the film's own "
+        description="in each fold of fold_scores: the network too, or readouts of the film's own "
         "features alone, since the network has seen most seconds",
     )
 

@@ -289,5 +289,5 @@ def _standardise(features: np.ndarray) -> np.ndarray:
     """Mean 0 and standard deviation 1 over the film; a column that never changes becomes 0."""
     spread = features.std(axis=0)
     if not (spread > 1e-9).any():
-        raise ValueError("features never change: there is nothing to answer to")
+        raise ValueError("features never change: there is nothing to respond to")
     return (features - features.mean(axis=0)) / np.where(spread > 1e-9, spread, np.inf)

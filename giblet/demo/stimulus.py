@@ -153,10 +153,10 @@ def stimulus_features(
     else:
         spoken = read_annotations(annotations, **reading.model_dump())
     sound, words = sound_features(waveform, SOUND_RATE_HZ), word_features(spoken, duration)
-    for name, values in {"sound": sound, "pictures": pictures, "words": words}.items():
+    for name, values in {"sound": sound, "video": pictures, "words": words}.items():
         if not np.ptp(values, axis=0).any():
             raise GibletError(
-                f"{film}: its {name} never change, and SIMULATED brains answer to sound, pictures "
+                f"{film}: no variation in its {name}, and SIMULATED brains respond to sound, video "
                 "and words. Give annotations with words, or set bold: none"
             )
     return sound, pictures, words

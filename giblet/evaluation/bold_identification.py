@@ -32,7 +32,7 @@ def identify_by_bold(
     """Which clip was shown, by measured and predicted BOLD: adds scores to ``scored``; rows of p.
 
     The measured BOLD of a clip's TRs is compared with what ``predicted`` (n_subjects, n_test,
-    n_voxels), the model's read-out of the bottleneck, has for each clip of the test part. Both are
+    n_voxels), the model's readout of the bottleneck, has for each clip of the test part. Both are
     patterns of voxels and TRs; voxels are those of `voxels_to_read`. BOLD follows the film by
     seconds: a clip's BOLD is mostly of the seconds before. Columns as of decoding: subjects one by
     one, and together, the mean of both patterns in the common space of ``scan.alignment``.

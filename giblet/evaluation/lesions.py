@@ -1,4 +1,4 @@
-"""Virtual lesions: the change of the decoded sound when a region of the brain is silenced."""
+"""Virtual lesions: the change of the decoded sound when a region of the brain is zeroed."""
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +34,7 @@ from giblet.timing import trs_for
 logger = logging.getLogger(__name__)
 
 _Fixed = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, range]  # of `decode_silenced`
-_BOTTLENECK = "bottleneck"  # a level of the score's read-out, too
+_BOTTLENECK = "bottleneck"  # a level of the score's readout, too
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def decode_lesions(
     of subjects.
     """
     if data.bold is None:
-        raise GibletError("lesion: there is no BOLD that regions could be silenced in")
+        raise GibletError("lesion: there is no BOLD in which regions could be zeroed")
     train, test, bold = data.where("train"), data.where("test"), data.bold.numpy()
     read = reliable_voxels(bold[:, train], decoding.voxel_share)
     inside = {name: voxels[read] for name, voxels in regions.items()}

@@ -56,7 +56,7 @@ def brain_quality(
 ) -> xr.Dataset:
     """Maps of inter-subject correlation and of ridge from the film, over all TRs that all saw.
 
-    What was scanned after the last TR of the film's sound or pictures is left out.
+    What was scanned after the last TR of the film's sound or video is left out.
 
     Parameters
     ----------
@@ -133,8 +133,8 @@ def brain_quality(
     if bands and "isc" in quality and max_voxels is not None and max_voxels < n_voxels:
         selected = np.sort(most_shared(quality["isc"].mean("subject").values, max_voxels))
         warnings.append(
-            f"ridge was asked of {len(selected):,} of {n_voxels:,} voxels: those in which subjects "
-            "agree most (max_voxels)"
+            f"ridge was fitted to {len(selected):,} of {n_voxels:,} voxels: those of highest ISC "
+            "(max_voxels)"
         )
     if bands:
         ridge = {"n_shifts": n_shifts, "n_iter": n_iter, "seed": seed}
@@ -283,7 +283,7 @@ def _not_this_sound(quality: xr.Dataset, lag: xr.Dataset) -> list[str]:
         return []
     p, within = lag["lag_p"].item(), abs(lag["lag_shift"].values).max()
     agree = "isc_p_max" in quality and bool((quality["isc_p_max"] < LARGEST_P).any())
-    though = ", although subjects agree with each other" * agree
+    though = ", although subjects have reliable ISC" * agree
     return [
         f"the scans are not shown to follow the film's sound at any lag within {within:g} s "
         f"(p = {p:.2g}){though}: is it the film that was shown, and was its sound on? Check film, "

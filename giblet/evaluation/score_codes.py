@@ -145,7 +145,7 @@ class LatentCode:
 
 
 class RollCode:
-    """The read-out of the score in the autoencoder: bottleneck → piano roll.
+    """The readout of the score in the autoencoder: bottleneck → piano roll.
 
     Raises GibletError where the model was trained without a score.
     """

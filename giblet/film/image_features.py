@@ -42,9 +42,7 @@ def model_features(film: Pictures, t_r: float, n_trs: int, n_frames: int, model:
             features = np.zeros((len(moments), len(vector)), dtype=np.float32)
         features[here] = vector
     if features is None:
-        raise GibletError(
-            f"{_label(film)}: no picture is on screen at any of {len(moments)} moments"
-        )
+        raise GibletError(f"{_label(film)}: no frame is on screen at any of {len(moments)} moments")
     return features.reshape(n_trs, n_frames, -1)
 
 

@@ -123,7 +123,7 @@ class PictureModel:
             frame = self._prepared(picture.scaled(*picture.size))
             held |= dict.fromkeys(range(here.start, here.stop), frame)
         if not held:
-            raise GibletError(f"no picture is on screen at any of {len(clips.times)} moments")
+            raise GibletError(f"no frame is on screen at any of {len(clips.times)} moments")
         self._fill(found, clips, held, done, len(clips.times))
         return found
 

@@ -108,7 +108,7 @@ def pictures_duration(path: str | Path) -> float:
         packets = (p for p in stream_packets(film, stream, path) if _is_shown(p))
         times = [(p.pts * stream.time_base, _time_shown(p, stream)) for p in packets]
         if not times:
-            raise GibletError(f"{path}: no picture in its video track (zero length)")
+            raise GibletError(f"{path}: no frame in its video track (zero length)")
         times = _without_leaps([(float(begin), float(shown)) for begin, shown in times])
         begins = sorted([float(film_start(film)), *(begin for begin, _ in times)])
         _check_gaps(begins, path)
@@ -132,7 +132,7 @@ def _check_gaps(begins: list[float], path: str | Path) -> None:
     """GibletError where ascending timestamps (s) leap: no film pauses for hours."""
     for before, after in pairwise(begins):
         if after - before > LONGEST_GAP:
-            problem = f"the timestamps of its pictures jump by {after - before:.0f} s"
+            problem = f"the timestamps of its video frames jump by {after - before:.0f} s"
             starts_late = before == begins[0]
             raise GibletError(f"{path}: {problem}. {stamps_advice(path, starts_late)}")
 
@@ -178,7 +178,7 @@ def _progressive(stored: "av.VideoFrame") -> "av.VideoFrame":
 def _needed_picture_stream(film, path):
     stream = choose_video(film, path)
     if stream is None:
-        raise GibletError(f"{path}: has no pictures")
+        raise GibletError(f"{path}: has no video")
     return stream
 
 
@@ -204,7 +204,7 @@ def _timed_pictures(film, stream, path) -> Iterator[tuple["av.VideoFrame | None"
         yield picture, float(picture.pts * stream.time_base - film_start(film))
         end = picture.pts * stream.time_base + _time_shown(picture, stream)
     if end is None:
-        raise GibletError(f"{path}: none of its pictures can be decoded")
+        raise GibletError(f"{path}: none of its video frames can be decoded")
     yield None, float(end - film_start(film))
 
 
@@ -233,7 +233,7 @@ def _in_order(pictures: Iterator["av.VideoFrame"], path) -> Iterator["av.VideoFr
                 break
             if any(picture.pts is None for picture in ahead):
                 raise GibletError(
-                    f"{path}: its pictures have no timestamps. Write it with its frames a second: "
+                    f"{path}: its video frames have no timestamps. Write it with its frame rate: "
                     f"ffmpeg -r RATE -i {Path(path).name} new.mp4"
                 )
             picture = ahead.popleft()
@@ -245,7 +245,7 @@ def _in_order(pictures: Iterator["av.VideoFrame"], path) -> Iterator["av.VideoFr
             yield picture
     finally:  # also where the rest is not wanted
         if n_wrong:
-            logger.warning("%s: %d pictures have wrong timestamps, left out", path, n_wrong)
+            logger.warning("%s: %d video frames have wrong timestamps, left out", path, n_wrong)
 
 
 def extract_frames(
@@ -309,7 +309,7 @@ def trs_of_pictures(path: str | Path, t_r: float) -> int:
     duration = pictures_duration(path)
     n_trs = whole_trs(duration, check_t_r(t_r))
     if not n_trs:
-        raise GibletError(f"{path}: its pictures last {duration:.2f} s, less than a TR ({t_r} s)")
+        raise GibletError(f"{path}: its video lasts {duration:.2f} s, less than a TR ({t_r} s)")
     return n_trs
 
 
@@ -323,17 +323,17 @@ def unseen_warnings(seen: np.ndarray, sound_seconds: float, t_r: float) -> list[
 
     >>> seen = np.array([[False], [True], [True]])
     >>> for line in unseen_warnings(seen, sound_seconds=9.0, t_r=1.5): print(line)
-    pictures: none is on screen at 1 of 3 moments; they are black there, and not seen
-    pictures: they end before the sound; 3 TRs of sound have none
+    video: no frame at 1 of 3 time points; they are black, and not seen
+    video: ends before the sound; 3 TRs of sound have none
     """
     lines = []
     if not seen.all():
         lines.append(
-            f"pictures: none is on screen at {(~seen).sum()} of {seen.size} moments; they are "
-            "black there, and not seen"
+            f"video: no frame at {(~seen).sum()} of {seen.size} time points; they are black, and "
+            "not seen"
         )
     if (missing := whole_trs(sound_seconds, t_r) - len(seen)) > 0:
-        lines.append(f"pictures: they end before the sound; {missing} TRs of sound have none")
+        lines.append(f"video: ends before the sound; {missing} TRs of sound have none")
     return lines
 
 

@@ -92,7 +92,7 @@ def beats_of(file: MidiFile, clock: TempoMap, end: int) -> Beats | None:
         per_bar.append(np.full(count, beats))
     seconds = clock.seconds(np.concatenate(ticks))
     if (np.diff(seconds) <= 0).any():
-        file.warnings.append("beats left out: they follow each other too fast to be told apart")
+        file.warnings.append("beats left out: they follow each other too fast to be distinguished")
         return None
     return Beats(seconds, np.concatenate(in_bar), np.concatenate(per_bar))
 

@@ -209,7 +209,7 @@ def _clusters(table: pd.DataFrame, kind: str) -> TextTable:
     places = [name for name in CLUSTER_PLACES if name in shown]
     decimals = {"cluster": 0, "n_places": 0, "p": 4, "peak": 3} | dict.fromkeys("xyz", 0)
     caption = (
-        f"Clusters at p < .05 in the whole brain, of people together{kind}; the largest "
+        f"Clusters at p < .05 in the whole brain, group level{kind}; the largest "
         f"{MOST_CLUSTERS} of a measure. p: family-wise, the smallest in the cluster; peak: the "
         "highest mean"
     )

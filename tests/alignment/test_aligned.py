@@ -151,7 +151,7 @@ def test_the_verb_says_what_no_verb_before_it_said(film, scans, regressors, tmp_
 
 
 def test_a_film_alone_needs_no_scan(film, codes):
-    nothing = xr.Dataset(attrs={"note": "the film has no pictures"})
+    nothing = xr.Dataset(attrs={"note": "the film has no video"})
     aligned = align([film[0], nothing], None, [], T_R, SPLITS)
     np.testing.assert_array_equal(aligned["audio"].values, codes)
     assert set(aligned["run"].values.tolist()) == {"none"}
@@ -255,8 +255,8 @@ def test_of_many_voxels_those_are_kept_in_which_subjects_agree_in_training(
     np.testing.assert_array_equal(few["column"], np.sort(np.argsort(-r)[:10]))
     np.testing.assert_array_equal(few["bold"], whole["bold"][..., few["column"].values])
     np.testing.assert_array_equal(few["x"], few["column"])
-    assert any(w.startswith("10 of 40 voxels are learned and read") for w in said(few))
-    assert not any("learned and read" in w for w in said(whole))
+    assert any(w.startswith("10 of 40 voxels are used") for w in said(few))
+    assert not any("voxels are used" in w for w in said(whole))
 
 
 def test_held_out_brains_have_no_say_in_which_voxels_are_kept(film, scans, regressors, rng):

@@ -78,7 +78,7 @@ def test_nothing_is_on_screen_in_silence_in_sounds_and_after_a_films_end(clock):
     ]
     np.testing.assert_array_equal(seen.ravel(), np.any(on, axis=0))
     lines = pictures.warnings(seen)
-    assert lines[0] == "pictures: 1 of 4 stimuli have none, and are black (c)"
+    assert lines[0] == "video: 1 of 4 stimuli have none, and are black (c)"
     assert "during parts of 1 stimuli, which are black there (d)" in lines[1]
 
 

@@ -114,5 +114,5 @@ def test_parcels_are_regions_where_the_scan_has_them(atlas):
     }
     with pytest.raises(GibletError, match="give a label image"):
         find_regions(aligned(x=[0.0], y=[0.0], z=[0.0]), None)
-    with pytest.raises(GibletError, match="take parcels instead"):
+    with pytest.raises(GibletError, match="use parcels instead"):
         find_regions(aligned(parcel=["A1"]), atlas)

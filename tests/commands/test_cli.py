@@ -143,7 +143,7 @@ def test_a_film_without_usable_sound(refused, verb, kind, said, tmp_path):
     ("make", "said"),
     [
         (lambda film: film.write_text("no film"), "cannot be read as a film"),
-        (lambda film: write_pictures(film, 10), "its pictures last 1.00 s, less than a TR (1.5 s)"),
+        (lambda film: write_pictures(film, 10), "its video lasts 1.00 s, less than a TR (1.5 s)"),
     ],
 )
 def test_a_film_without_usable_pictures(refused, make, said, tmp_path):
@@ -212,7 +212,7 @@ def test_scans_that_cannot_be_used(refused, simulated, spoil, said, tmp_path):
 
 def test_simulated_brains_without_words(refused, rng, tmp_path):
     film = write_pictures(tmp_path / "film.mp4", 60, rng.uniform(-0.1, 0.1, 6 * 8000))
-    said = "film.mp4: its words never change, and SIMULATED brains answer to sound, pictures and"
+    said = "film.mp4: no variation in its words, and SIMULATED brains respond to sound, video"
     refused("simulate_bold", said, film=film, writes={"folder": "bids"})
 
 
@@ -407,7 +407,7 @@ def test_a_sound_has_no_pictures_and_says_so(run, sound, tmp_path):
     assert run("extract_video", film=sound, video=tmp_path / "video.nc") == (0, [])
     arrays = load_arrays(tmp_path / "video.nc")
     assert not arrays.data_vars
-    assert "no pictures" in arrays.attrs["note"]
+    assert "no video" in arrays.attrs["note"]
 
 
 # ---- the command line itself ---------------------------------------------------------------------

@@ -204,7 +204,7 @@ def test_ridge_may_be_asked_of_the_voxels_that_agree_most_alone(smooth):
         assert np.isnan(np.delete(few[name].values, asked, axis=-1)).all()
     np.testing.assert_array_equal(few["isc"], whole["isc"])
     (said,) = [w for w in few.attrs["warnings"] if "ridge" in w]
-    assert said.startswith("ridge was asked of 3 of 8 voxels")
+    assert said.startswith("ridge was fitted to 3 of 8 voxels")
 
 
 def test_noise_of_the_scanner_and_of_the_head_by_subject(smooth):
@@ -315,4 +315,4 @@ def test_scans_of_another_film_are_noticed(n_subjects):
     line = "the scans are not shown to follow the film's sound at any lag within 10 s"
     assert not any(line in warning for warning in right)
     (warning,) = (warning for warning in wrong if line in warning)
-    assert ("although subjects agree with each other" in warning) == (n_subjects > 1)
+    assert ("although subjects have reliable ISC" in warning) == (n_subjects > 1)

@@ -63,7 +63,7 @@ def test_a_single_wrong_timestamp_is_not_believed(caplog):
     frames = [SimpleNamespace(pts=stamp) for stamp in stamps]
     kept = [frame.pts for frame in video._in_order(iter(frames), "a.mkv")]
     assert kept == [stamp for i, stamp in enumerate(stamps) if i not in (10, 20)]
-    assert "2 pictures have wrong timestamps" in caplog.text
+    assert "2 video frames have wrong timestamps" in caplog.text
 
 
 def test_a_jump_of_the_timestamps_stays():
@@ -87,7 +87,7 @@ def test_pictures_stamped_by_the_time_of_day_are_refused(tmp_path):
         sound=np.zeros(16000, np.int16),
     )
     assert pictures_duration(film) == pytest.approx(2.0, abs=0.11)
-    with pytest.raises(GibletError, match=r"pictures jump by 1700000000 s.*setpts"):
+    with pytest.raises(GibletError, match=r"video frames jump by 1700000000 s.*setpts"):
         extract_frames(late, t_r=1.5)
 
 
@@ -140,8 +140,8 @@ def test_what_is_missing_is_recorded(tmp_path):
     late = make_film(tmp_path / "late.mkv", range(1000, 3001, 100), sound=sound)
     lines, n_trs = noted(late, tmp_path, t_r=1.0)
     assert n_trs == 3
-    assert "none is on screen at 1 of 3 moments" in lines[0]
-    assert lines[1] == "pictures: they end before the sound; 3 TRs of sound have none"
+    assert "no frame at 1 of 3 time points" in lines[0]
+    assert lines[1] == "video: ends before the sound; 3 TRs of sound have none"
     lines, n_trs = noted(late, tmp_path, t_r=1.0, max_trs=2)  # nobody asked for the end
     assert n_trs == 2
     assert len(lines) == 1
@@ -204,7 +204,7 @@ def test_what_has_no_pictures_gets_one_clear_line(tmp_path):
     soundfile.write(tmp_path / "sound.wav", np.zeros(8000), 8000)
     (tmp_path / "text.mp4").write_text("not a film\n")
     complaints = {
-        "sound.wav": "no pictures",
+        "sound.wav": "no video",
         "text.mp4": "cannot be read",
         "missing.mp4": "no such file",
     }

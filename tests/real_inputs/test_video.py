@@ -228,7 +228,7 @@ STAMPS = [
         ),
         is_film([k for k in range(100) if k != 50]),
         "skmcgrail/rust-ac-ffmpeg 32",
-        warning="1 pictures have wrong timestamps, left out",
+        warning="1 video frames have wrong timestamps, left out",
     ),
     Case(
         "stamps of frames that jitter by 15 ms",
@@ -253,13 +253,13 @@ STAMPS = [
         lambda folder: grey_film(
             folder / "a.mkv", stamped(STEADY), stamp=lambda time, k: time + 1.7e9
         ),
-        r"pictures jump by 1700000000 s.*setpts",
+        r"video frames jump by 1700000000 s.*setpts",
         "raspberrypi/picamera2 1274",
     ),
     Case(
         "H.264 without a container",
         lambda folder: grey_film(folder / "a.h264", sound=None, format="h264"),
-        r"a\.h264: its pictures have no timestamps\. .*ffmpeg -r RATE -i a\.h264 new\.mp4",
+        r"a\.h264: its video frames have no timestamps\. .*ffmpeg -r RATE -i a\.h264 new\.mp4",
         "raspberrypi/picamera2's .h264",
     ),
     *(

@@ -136,7 +136,7 @@ rule brain_quality:
 
 
 rule sync_align:
-    """Align film, text and scans to the film's TRs, cropped to what all cover."""
+    """Align film, text and scans to the film's TRs, cropped to their common TRs."""
     input:
         audio=f"{RESULTS}/trs/{{path}}.nc",
         video=f"{RESULTS}/trs/video.nc",

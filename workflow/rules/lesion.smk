@@ -1,8 +1,8 @@
-"""Virtual lesions: a region of the brain is silenced."""
+"""Virtual lesions: a region of the brain is zeroed."""
 
 
 rule lesion:
-    """Silence each region of the brain, or all others, and score the decoded sound."""
+    """Zero each region of the brain, or all others, and score the decoded sound."""
     input:
         film=FILM,
         aligned=f"{RESULTS}/aligned/{SETTINGS.path}.nc",

@@ -103,7 +103,7 @@ rule reconstruct:
 
 
 rule reconstruct_audio:
-    """The main job: held-out sound on the path that use_encodec chooses."""
+    """The main job: held-out sound, from codes or mel (use_encodec)."""
     default_target: True
     input:
         f"{RESULTS}/audio/{SETTINGS.path}",

@@ -1,4 +1,4 @@
-"""One page about both paths."""
+"""One page about codes and mel."""
 
 
 rule report:

@@ -182,10 +182,10 @@ def _memory_warnings(
 
 
 _ESTIMATES = [
-    "ESTIMATES, from times measured on the demo (540 s of film, 4 simulated subjects x 3,666",
-    "voxels; two cores without a GPU, notes/performance.md), in proportion to film and scans.",
-    "Training stops early where nothing more is learned: its time is the longest. Memory is what",
-    "a rule asks a cluster for: more than it takes.",
+    "ESTIMATES, scaled from the demo (540 s of film, 4 simulated subjects x 3,666 voxels; two",
+    "cores without a GPU, notes/performance.md); yours may differ by a factor of two. Training",
+    "stops early where nothing more is learned, so its time is an upper limit. Memory is what a",
+    "rule requests from a cluster, more than it uses.",
 ]
 
 

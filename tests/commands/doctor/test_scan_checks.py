@@ -44,7 +44,7 @@ def test_scans_that_go_on_after_the_film(say):
 
 def test_voxels_that_are_left_out(say):
     lines, problems = say(max_voxels=4)
-    assert "WARNING: 4 of 6 voxels are learned and read" in lines
+    assert "WARNING: 4 of 6 voxels are used" in lines
     assert not problems
     assert "max_voxels" not in say(max_voxels=6)[0]
 
@@ -60,7 +60,7 @@ def test_a_region_that_is_not_there(say):
 def test_regions_of_an_image_need_places(say, tmp_path):
     nibabel.Nifti1Image(np.ones((2, 2, 2), np.int16), np.eye(4)).to_filename(tmp_path / "a.nii")
     (problem,) = say(decoding={"region": "1"}, lesion={"regions": str(tmp_path / "a.nii")})[1]
-    assert "these data have no places in the brain, take parcels instead" in problem
+    assert "these data have no coordinates in the brain; use parcels instead" in problem
 
 
 def test_many_stimuli_are_checked_with_their_events(say, tmp_path):
