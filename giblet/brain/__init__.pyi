@@ -25,6 +25,7 @@ from .qc import (
     tsnr as tsnr,
 )
 from .regions import (
+    atlas_regions as atlas_regions,
     find_regions as find_regions,
     labels_at as labels_at,
     named_regions as named_regions,

@@ -18,17 +18,20 @@ from giblet.io.tables import load_table
 class AtlasSource:
     """One kind of atlas.
 
+    title : in words
     pattern : of its names, as a regular expression
     names : examples for messages
     fetch : nilearn's datasets and the match of ``pattern`` → what its fetcher returns
-    files : the match → the files that nilearn looks for below its data folder
+    files : the match → the files that nilearn looks for, below its data folder; the first part of
+        each is the folder of the data set
     template : the space that it is made in; None: of people's own brains
     """
 
+    title: str
     pattern: str
     names: tuple[str, ...]
     fetch: Callable[[Any, re.Match], Any]
-    files: Callable[[re.Match], str]
+    files: Callable[[re.Match], tuple[str, ...]]
     template: str | None = "MNI152NLin6Asym"  # FSL's
 
 
@@ -37,9 +40,9 @@ def _schaefer(datasets, match: re.Match):
     return datasets.fetch_atlas_schaefer_2018(n_rois, networks, mm, verbose=0)
 
 
-def _schaefer_files(match: re.Match) -> str:
+def _schaefer_files(match: re.Match) -> tuple[str, ...]:
     stem = f"Schaefer2018_{match[1]}Parcels_{match[2] or 7}Networks_order"
-    return _listed("schaefer_2018", f"{stem}_FSLMNI152_{match[3] or 1}mm.nii.gz", f"{stem}.txt")
+    return _below("schaefer_2018", f"{stem}_FSLMNI152_{match[3] or 1}mm.nii.gz", f"{stem}.txt")
 
 
 _PARTS = {"cortical": "cort", "subcortical": "sub"}
@@ -56,16 +59,18 @@ def _yeo(datasets, match: re.Match):
 
 ATLASES = (
     AtlasSource(
+        "Schaefer 2018",
         r"schaefer_2018_([1-9]00|1000)(?:_(7|17)networks)?(?:_([12])mm)?",
         ("schaefer_2018_400", "schaefer_2018_400_17networks", "schaefer_2018_400_7networks_2mm"),
         _schaefer,
         _schaefer_files,
     ),
     AtlasSource(
+        "Destrieux 2009",
         "destrieux_2009",
         ("destrieux_2009",),
         lambda datasets, _: datasets.fetch_atlas_destrieux_2009(lateralized=True, verbose=0),
-        lambda _: _listed(
+        lambda _: _below(
             "destrieux_2009",
             "destrieux2009_rois_lateralized.nii.gz",
             "destrieux2009_rois_labels_lateralized.csv",
@@ -74,33 +79,49 @@ ATLASES = (
         None,
     ),
     AtlasSource(
+        "Harvard-Oxford",
         "harvard_oxford_(cortical|subcortical)",
         ("harvard_oxford_cortical", "harvard_oxford_subcortical"),
         _harvard_oxford,
-        lambda match: _listed(
+        lambda match: _below(
             "fsl/data/atlases",
             f"HarvardOxford/HarvardOxford-{_PARTS[match[1]]}-maxprob-thr25-2mm.nii.gz",
             f"HarvardOxford-{match[1].capitalize()}.xml",
         ),
     ),
     AtlasSource(
+        "Yeo 2011",
         "yeo_2011_(7|17)",
         ("yeo_2011_7", "yeo_2011_17"),
         _yeo,
-        lambda _: "yeo_2011/Yeo_JNeurophysiol11_MNI152 (the zip file of that name, unpacked)",
+        lambda _: ("yeo_2011/Yeo_JNeurophysiol11_MNI152 (the zip file of that name, unpacked)",),
     ),
     AtlasSource(
+        "AAL",
         "aal",
         ("aal",),
         lambda datasets, _: datasets.fetch_atlas_aal("SPM12", verbose=0),
-        lambda _: _listed("aal_SPM12/aal/atlas", "AAL.nii", "AAL.xml"),
+        lambda _: _below("aal_SPM12/aal/atlas", "AAL.nii", "AAL.xml"),
         "MNIColin27",
     ),
 )
 
 
-def _listed(folder: str, *files: str) -> str:
-    return " and ".join(f"{folder}/{file}" for file in files)
+PREFERRED = (  # to name places in the brain: whole names of gyri first, then numbered parcels
+    "harvard_oxford_cortical",
+    "aal",
+    "destrieux_2009",
+    *(
+        f"schaefer_2018_{n}_{networks}networks_{mm}mm"
+        for n in (400, 200, 100, 300, 500, 600, 700, 800, 900, 1000)
+        for networks in (7, 17)
+        for mm in (2, 1)
+    ),
+)
+
+
+def _below(folder: str, *files: str) -> tuple[str, ...]:
+    return tuple(f"{folder}/{file}" for file in files)
 
 
 @dataclass(frozen=True)
@@ -145,6 +166,52 @@ def volume_atlas(atlas: str | Path) -> VolumeAtlas:
     return VolumeAtlas(Path(image), names)
 
 
+def local_atlas() -> str | None:
+    """The first atlas of `PREFERRED` that nilearn has without a network; None where it has none."""
+    return next((name for name in PREFERRED if _is_local(atlas_files(name))), None)
+
+
+def atlas_files(name: str) -> tuple[str, ...]:
+    """The files that nilearn looks for below its data folder; ValueError for no such atlas.
+
+    >>> atlas_files("aal")
+    ('aal_SPM12/aal/atlas/AAL.nii', 'aal_SPM12/aal/atlas/AAL.xml')
+    """
+    source, match = _known(name)
+    return source.files(match)
+
+
+def atlas_title(name: str) -> str:
+    """An atlas in words; ValueError for no such atlas.
+
+    >>> atlas_title("harvard_oxford_cortical"), atlas_title("schaefer_2018_400")
+    ('Harvard-Oxford', 'Schaefer 2018')
+    """
+    return _known(name)[0].title
+
+
+def atlas_template(name: str) -> str | None:
+    """The space that an atlas is made in, None for people's own brains; ValueError for no such
+    atlas."""
+    return _known(name)[0].template
+
+
+def _known(name: str) -> tuple[AtlasSource, re.Match]:
+    if (found := _source(name)) is None:
+        raise ValueError(f"{name}: no atlas of that name")
+    return found
+
+
+def _is_local(files: tuple[str, ...]) -> bool:
+    from nilearn.datasets import get_data_dirs
+
+    data_set = Path(files[0]).parts[0]
+    for folder in map(Path, get_data_dirs()):
+        if (folder / data_set).is_dir():  # nilearn looks in the first such folder alone
+            return all((folder / file).is_file() for file in files)
+    return False
+
+
 def template_warnings(atlas: str | Path, space: str | None) -> list[str]:
     """A warning where an atlas by name is made in another space of MNI than the scans'.
 
@@ -175,10 +242,11 @@ def named_surface_atlas(name: str, space: str) -> list[tuple[np.ndarray, dict[in
             "of Schaefer 2018 and Yeo 2011)"
         )
     source = AtlasSource(
+        fitting[0].title,
         name,
         (name,),
         lambda datasets, _: datasets.fetch_atlas_surf_destrieux(verbose=0),
-        lambda _: _listed(
+        lambda _: _below(
             "destrieux_surface", "left.aparc.a2009s.annot", "right.aparc.a2009s.annot"
         ),
     )
@@ -239,7 +307,8 @@ def _fetched(name: str, source: AtlasSource, match: re.Match):
     except Exception as error:  # of requests, urllib, zipfile, pandas: whatever a download breaks
         folder = datasets.get_data_dirs()[0]
         reason = " ".join(str(error).split())[:120] or type(error).__name__
+        files = " and ".join(source.files(match))
         raise GibletError(
-            f"scan.parcellation: {name} cannot be fetched ({reason}); put {source.files(match)} "
+            f"scan.parcellation: {name} cannot be fetched ({reason}); put {files} "
             f"into {folder} (nilearn's data folder), or name a label image"
         ) from None

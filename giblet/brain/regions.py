@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from giblet.brain.atlases import label_names
+from giblet.brain.atlases import VolumeAtlas, label_names
 from giblet.brain.images import open_volume, reading_image
 from giblet.errors import GibletError
 
@@ -47,9 +47,22 @@ def read_regions(path: Path, places: np.ndarray) -> dict[str, np.ndarray]:
     Raises
     ------
     GibletError
-        Not a readable image of three dimensions, values that are no labels, a table without those
-        columns or with two names of one label, no label at any place.
+        As `atlas_regions`; a table without those columns or with two names of one label.
     """
+    return atlas_regions(VolumeAtlas(path, label_names(path)), places)
+
+
+def atlas_regions(atlas: VolumeAtlas, places: np.ndarray) -> dict[str, np.ndarray]:
+    """The regions of an atlas that hold any of ``places`` (n_places, 3) in mm, by name.
+
+    A place has the label of the nearest voxel, whatever the atlas's grid.
+
+    Raises
+    ------
+    GibletError
+        Not a readable image of three dimensions, values that are no labels, no label at any place.
+    """
+    path = atlas.path
     image = open_volume(path)
     with reading_image(path):
         values = np.asanyarray(image.dataobj)
@@ -59,7 +72,7 @@ def read_regions(path: Path, places: np.ndarray) -> dict[str, np.ndarray]:
     labels = labels_at(values.astype(int), image.affine, places)
     if not labels.any():
         raise GibletError(f"{path}: no voxel of the scan has a label; is it in the scan's space?")
-    return named_regions(labels, label_names(path))
+    return named_regions(labels, atlas.names)
 
 
 def labels_at(labels: np.ndarray, affine: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -24,6 +24,7 @@ from giblet.report.surface_maps import draw_surface, on_fsaverage5
 from giblet.report.tables import in_order, number
 
 WHOLE, GLANCE = (6.4, 1.75), (4.8, 1.55)  # inches
+MAP_LABEL = "mean r"  # of the colour bar
 LARGEST_MM = 1.0  # of framewise displacement in colour
 _CORRELATIONS = ("isc", "r_")
 _ONE = {"voxels": "voxel", "parcels": "parcel", "vertices": "vertex"}
@@ -43,16 +44,22 @@ def map_figure(
 ) -> Picture:
     """The mean over subjects of a measure, on a glass brain with voxels at q < .05 outlined, or
     on the cortex for scans on a surface, where ``views`` does not count."""
-    values, q = subject_mean(results, name), _q(results, name)
-    others = [one for one in mapped(results) if one.startswith("r_")]
-    shared = [name, *others] if name in others else [name]
-    largest = max(float(np.nanmax(subject_mean(results, one))) for one in shared)
-    draw = place_drawing(results, values, q, views, largest=largest, label="mean r")
+    values, q = subject_mean(results, name), q_of(results, name)
+    largest, is_shared = map_range(results, name)
+    draw = place_drawing(results, values, q, views, largest=largest, label=MAP_LABEL)
     title = MEASURES[name][0] + " (simulated)" * simulated
     table = _by_place(results, {name: values} | ({} if q is None else {"q": q}))
     size = WHOLE if len(views) == len(VIEWS) else GLANCE
-    note = map_note(results, name, largest, len(shared) > 1)
+    note = map_note(results, name, largest, is_shared)
     return Picture(f"map_{name}", title, draw, size, table, note, keeps_shape=True)
+
+
+def map_range(results: BrainResults, name: str) -> tuple[float, bool]:
+    """The largest value of a map, of r that of all maps of r; whether several share it."""
+    others = [one for one in mapped(results) if one.startswith("r_")]
+    shared = others if name in others else [name]
+    largest = max(float(np.nanmax(subject_mean(results, one))) for one in shared)
+    return largest, len(shared) > 1
 
 
 def place_drawing(
@@ -62,7 +69,9 @@ def place_drawing(
     space = results.space
     if vertex_counts(space.attrs) is not None:
         left, right = on_fsaverage5(values, space)
-        return partial(draw_surface, left=left, right=right, **scale)
+        inside = None if q is None else on_fsaverage5((q < LARGEST_Q).astype(float), space)
+        outlined = inside and tuple(side > 0 for side in inside)
+        return partial(draw_surface, left=left, right=right, outlined=outlined, **scale)
     affine, volume = brain_affine(space), brain_volume(values, space)
     outlined = None if q is None else brain_volume(np.nan_to_num(q, nan=1.0) < LARGEST_Q, space)
     return partial(draw_map, volume=volume, affine=affine, views=views, outlined=outlined, **scale)
@@ -74,14 +83,12 @@ def map_note(results: BrainResults, name: str, largest: float, is_shared: bool) 
     subjects = f"Mean over {n} subjects" if n > 1 else "One subject"
     shared = ", the range of all maps of r" if is_shared else ""
     text = f"{subjects}; colour from 0 to {number(largest, 3)}{shared}; below 0 nothing is drawn."
-    if (q := _q(results, name)) is None:
+    if (q := q_of(results, name)) is None:
         return f"{text} Not tested, so nothing is outlined."
     n_tested, n_below = int(np.isfinite(q).sum()), int((q < LARGEST_Q).sum())
     rate = f"q < {LARGEST_Q:g} (false discovery rate over {n_tested:,} {places})"
     if not n_below:
         return f"{text} No {_ONE[places]} at {rate}, so nothing is outlined."
-    if vertex_counts(results.space.attrs) is not None:
-        return f"{text} {n_below:,} {places} at {rate}, not outlined."
     return f"{text} Outlined: {n_below:,} {places} at {rate}."
 
 
@@ -177,7 +184,7 @@ def short(name: str, most: int = 24) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
 
 
-def _q(results: BrainResults, name: str) -> np.ndarray | None:
+def q_of(results: BrainResults, name: str) -> np.ndarray | None:
     """(n_voxels,) false discovery rates; None where nothing was tested."""
     q: xr.DataArray | None = results.quality.get(f"{name}_q")
     return None if q is None or not np.isfinite(q).any() else q.values

@@ -1,17 +1,13 @@
 """Maps of the brain: values of voxels or parcels as a glass brain, in the page's text colour."""
 
-import base64
-import io
-import re
 from importlib import resources
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from giblet.report.pictures import ink
-from giblet.report.strips import lossless_uri
+from giblet.report.strips import smaller_images
 
-_EMBEDDED_PNG = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]+)")
 COLOUR = "#D55E00"  # of the largest value; smaller ones let the page through
 
 
@@ -86,16 +82,10 @@ def brain_view(volume: np.ndarray, affine: np.ndarray) -> str:
     options |= {"cmap": "inferno", "resampling_interpolation": "nearest"}
     options |= {"black_bg": True, "opacity": 0.9}
     page = view_img(Nifti1Image(volume, affine), **options).get_standalone()
-    page = _EMBEDDED_PNG.sub(_smaller, page)
+    page = smaller_images(page)
     keys = resources.files("giblet.report").joinpath("slices.js.jinja").read_text("utf-8")
     before, end, after = page.rpartition("</body>")  # the viewer is made later, once all is loaded
     return f"{before}<script>\n{keys}</script>\n{end}{after}"
-
-
-def _smaller(png: re.Match) -> str:
-    from PIL import Image
-
-    return lossless_uri(Image.open(io.BytesIO(base64.b64decode(png[1]))))
 
 
 def _redraw_outlines(axes: Axes) -> None:

@@ -52,6 +52,7 @@ class Extras:
     codebooks : of ``giblet.report.extras.codebook_table``
     regions : of ``giblet.report.scan_quality.shown_regions``
     atlas : region → its voxels, (n_voxels,) bool
+    atlas_name, atlas_note : of `giblet.report.region_names.RegionNames`
     lesions : feature type → table of ``giblet.evaluation.lesions.change_rows``
     baselines : of ``giblet.evaluation.moments.difference_rows``, of every feature type; None where
         the results have none
@@ -83,6 +84,8 @@ class Extras:
     codebooks: pd.DataFrame | None = None
     regions: pd.DataFrame | None = None
     atlas: Mapping[str, np.ndarray] = field(default_factory=dict)
+    atlas_name: str = ""
+    atlas_note: str = ""
     lesions: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     baselines: pd.DataFrame | None = None
     by_subject: pd.DataFrame | None = None
@@ -174,7 +177,8 @@ def brain_tables(extras: Extras, simulated: bool) -> list[TextTable]:
         decimals = dict.fromkeys(names, 3) | {"voxels": 0, "vertices": 0}
         numbers = "; a number is a label, or a column of the table from 0"
         of_names = numbers if extras.regions["Region"].str.isdigit().any() else ""
-        caption = f"Regions{kind}{of_names}"
+        by_atlas = f" of {extras.atlas_name}" * bool(extras.atlas_name)
+        caption = f"Regions{by_atlas}{kind}{of_names}"
         tables.append(TextTable(caption, names, _rows(extras.regions, decimals)))
     if extras.clusters is not None and len(extras.clusters):
         tables.append(_clusters(extras.clusters, kind))

@@ -29,6 +29,10 @@ def _maps(material: Material) -> list[Picture]:
     return [] if material.brain is None else map_figures(material.brain, material.simulated)
 
 
+def _surface(material: Material) -> list[Picture]:
+    return material.surface_views
+
+
 def _read(material: Material) -> list[Picture]:
     if material.brain is None or material.extras.read is None:
         return []
@@ -86,6 +90,7 @@ FIGURES: dict[str, Callable[[Material], list[Picture]]] = {
     "ladder": _ladder,
     "alignment": _alignment,
     "maps": _maps,
+    "surface": _surface,
     "read": _read,
     "subjects": _subjects,
     "motion": _motion,

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 
 from giblet.report.extras import Extras
+from giblet.report.pictures import Picture
+from giblet.report.projected_maps import projected_figures
 from giblet.report.scan_quality import BrainResults, BrainSection, brain_section
 
 
@@ -26,6 +28,11 @@ class Material:
     @cached_property
     def brain_section(self) -> BrainSection | None:
         return None if self.brain is None else brain_section(self.brain)
+
+    @cached_property
+    def surface_views(self) -> list[Picture]:
+        """Projected once, for the page and the folder of figures."""
+        return [] if self.brain is None else projected_figures(self.brain, self.simulated)
 
     @property
     def simulated(self) -> bool:

@@ -17,24 +17,32 @@ UNTESTED_SHARE = 0.5  # of the largest value, where nothing is at q < LARGEST_Q
 
 
 def peak_tables(
-    results: BrainResults, atlas: Mapping[str, np.ndarray], simulated: bool
+    results: BrainResults,
+    atlas: Mapping[str, np.ndarray],
+    simulated: bool,
+    atlas_name: str = "",
 ) -> list[TextTable]:
     """Peaks of ISC and of the first r that have a map of voxels.
 
-    ``atlas``: region → (n_voxels,) bool.
+    ``atlas``: region → (n_voxels,) bool; ``atlas_name`` is in the heading of their names.
     """
     if "parcel" in results.quality.coords or "mask" not in results.space:
         return []
     drawn = [name for name in mapped(results) if not why_no_map(subject_mean(results, name))]
     shown = [n for n in drawn if n == "isc"] + [n for n in drawn if n != "isc"][:1]
-    return [_table(results, name, atlas, simulated) for name in shown]
+    heading = f"Region ({atlas_name})" if atlas_name else "Region"
+    return [_table(results, name, atlas, heading, simulated) for name in shown]
 
 
 def _table(
-    results: BrainResults, name: str, atlas: Mapping[str, np.ndarray], simulated: bool
+    results: BrainResults,
+    name: str,
+    atlas: Mapping[str, np.ndarray],
+    heading: str,
+    simulated: bool,
 ) -> TextTable:
     rows, threshold = peaks(results, name)
-    header = ["x, y, z (mm)", "r", "q", "Cluster (mm³)"] + ["Region"] * bool(atlas)
+    header = ["x, y, z (mm)", "r", "q", "Cluster (mm³)"] + [heading] * bool(atlas)
     cells = [
         [",\N{NO-BREAK SPACE}".join(number(at, 0) for at in (row.x, row.y, row.z))]
         + [number(row.r, 3), number(row.q, 3), row.size]

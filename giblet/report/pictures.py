@@ -16,6 +16,8 @@ from matplotlib import rc_context, rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from giblet.report.strips import smaller_images
+
 PRINT_POINTS = {89: 7, 183: 8}  # width of a figure in print (mm) → size of its letters (pt)
 PAGE_POINTS = 10
 CAPTIONS = "captions.md"
@@ -46,6 +48,8 @@ class Picture:
         What the caption adds in print and below the figure: samples, thresholds, error rates.
     keeps_shape
         Whether its height grows with its width.
+    lossless
+        Whether its images keep every pixel on the page.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Picture:
     table: pd.DataFrame
     note: str = ""
     keeps_shape: bool = False
+    lossless: bool = True
 
     @cached_property
     def uri(self) -> str:
@@ -63,7 +68,8 @@ class Picture:
             figure = _drawn(self.draw, self.size)
             target = io.StringIO()
             figure.savefig(target, format="svg", metadata=_METADATA["svg"], **_ON_SCREEN)
-        svg = re.sub(r' d="[^"]*"', _shortened, target.getvalue()).replace(_INK, "var(--ink)")
+        svg = smaller_images(target.getvalue(), self.lossless)
+        svg = re.sub(r' d="[^"]*"', _shortened, svg).replace(_INK, "var(--ink)")
         svg = svg.replace('<style type="text/css">', f'<style type="text/css">{_INK_CSS}', 1)
         return "data:image/svg+xml," + quote(svg.replace("\n", " "), safe=_SAFE)
 

@@ -20,6 +20,7 @@ from giblet.log import warnings_of
 from giblet.music.midi import read_midi
 from giblet.report.extras import Extras, MusicResults
 from giblet.report.provenance import score_facts
+from giblet.report.region_names import region_names
 from giblet.report.run_record import git_commit, rule_times, versions, warnings_by_rules
 from giblet.report.scan_quality import WHOLE_BRAIN, BrainResults, shown_regions
 from giblet.report.segments import (
@@ -117,10 +118,13 @@ def _extras(results: Path, config: Config, brain: BrainResults | None) -> Extras
     times = rule_times(results / "times")
     if brain is None:
         return Extras(times=times)
-    atlas = _atlas(results, config, brain.quality)
+    simulated = results / "simulated"
+    named = region_names(config.lesion.regions, simulated, brain.quality, brain.space)
     return Extras(
-        atlas=atlas,
-        regions=_regions(atlas, brain.quality),
+        atlas=named.masks,
+        atlas_name=named.atlas,
+        atlas_note=named.note,
+        regions=_regions(named.masks, brain.quality),
         times=times,
         timeline=scanned_table(brain.space, _words(results / "trs" / "text.nc", brain)),
         missing=missing_volumes(brain.space),
@@ -234,18 +238,6 @@ def _codebooks(aligned: xr.Dataset, model: Path) -> pd.DataFrame:
     autoencoder = Autoencoder.from_pretrained(model)
     blurred = autoencoder.config.hrf_placement == "inputs"
     return codebook_table(autoencoder, film_data(aligned, blurred))
-
-
-def _atlas(results: Path, config: Config, quality: xr.Dataset) -> dict[str, np.ndarray]:
-    """Regions by the label image of lesions, that of the simulated brains, or parcel by parcel."""
-    from giblet.brain.regions import find_regions
-
-    wanted, simulated = config.lesion.regions, results / "simulated"
-    if "parcel" in quality.coords:
-        return find_regions(quality, None)
-    if wanted not in ("auto", "parcels"):
-        return find_regions(quality, wanted)
-    return find_regions(quality, simulated) if simulated.is_dir() else {}
 
 
 def _regions(atlas: dict[str, np.ndarray], quality: xr.Dataset) -> pd.DataFrame | None:

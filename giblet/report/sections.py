@@ -33,6 +33,7 @@ from giblet.report.methods import methods_text, references
 from giblet.report.metric_agreement import agreement_table
 from giblet.report.peaks import peak_tables
 from giblet.report.permutation_figure import permutation_table
+from giblet.report.projected_maps import projection_note
 from giblet.report.provenance import provenance
 from giblet.report.run_messages import warnings_and_notes
 from giblet.report.score import has_score, score_section
@@ -154,17 +155,18 @@ _BESIDE_MAPS = ("alignment", "read", "subjects", "motion")
 
 
 def _brain(material: Material) -> dict:
-    kind = " (simulated)" if material.simulated else ""
+    kind, extras = " (simulated)" if material.simulated else "", material.extras
+    peaks = peak_tables(material.brain, extras.atlas, material.simulated, extras.atlas_name)
     return {
         "heading": f"Brain{kind}: quality of the scans",
         "brain": material.brain_section,
         "maps": FIGURES["maps"](material),
+        "surface_views": FIGURES["surface"](material),
+        "surface_note": projection_note(material.brain),
         "others": [one for name in _BESIDE_MAPS for one in FIGURES[name](material)],
-        "brain_tables": [
-            *peak_tables(material.brain, material.extras.atlas, material.simulated),
-            *brain_tables(material.extras, material.simulated),
-        ],
-        "has_lesions": bool(material.extras.lesions),
+        "brain_tables": [*peaks, *brain_tables(extras, material.simulated)],
+        "atlas_note": extras.atlas_note if peaks else "",
+        "has_lesions": bool(extras.lesions),
     }
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,8 @@ WINDOW_SECONDS, HOP_SECONDS = 0.04, 0.01
 RANGE_DB = 70.0
 MARKS_HZ = (100, 300, 1000, 3000, 10000)
 LARGEST_PEAK = 0.98  # of full scale
+_EMBEDDED_PNG = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=\s]+)")
+WEBP_QUALITY = 80  # of 100, where pixels may change a little
 SILENCE = 1e-6  # RMS, of full scale
 
 
@@ -119,11 +122,21 @@ def shades_uri(shades: np.ndarray) -> str:
     from matplotlib import colormaps
     from PIL import Image
 
-    return lossless_uri(Image.fromarray(colormaps["magma"](shades, bytes=True)[..., :3]))
+    return webp_uri(Image.fromarray(colormaps["magma"](shades, bytes=True)[..., :3]))
 
 
-def lossless_uri(picture: "PillowImage") -> str:
-    """``picture`` as lossless WebP in a data URI: smaller than PNG, the same pixels."""
-    target = io.BytesIO()
-    picture.save(target, format="WEBP", lossless=True, quality=100, exact=True)
+def webp_uri(picture: "PillowImage", lossless: bool = True) -> str:
+    """``picture`` as WebP in a data URI: smaller than PNG, lossless with the same pixels."""
+    target, quality = io.BytesIO(), 100 if lossless else WEBP_QUALITY
+    picture.save(target, format="WEBP", lossless=lossless, quality=quality, exact=lossless)
     return "data:image/webp;base64," + base64.b64encode(target.getvalue()).decode("ascii")
+
+
+def smaller_images(text: str, lossless: bool = True) -> str:
+    """HTML or SVG whose PNG images in data URIs are WebP instead."""
+    from PIL import Image
+
+    def smaller(png: re.Match) -> str:
+        return webp_uri(Image.open(io.BytesIO(base64.b64decode(png[1]))), lossless)
+
+    return _EMBEDDED_PNG.sub(smaller, text)

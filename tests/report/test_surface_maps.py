@@ -87,20 +87,21 @@ def test_there_are_maps_and_a_view_without_network():
     assert section.on_surface
     assert "fsaverage5" in section.maps_note
     svg = unquote(picture.uri.split(",", 1)[1])
-    assert all(f"{side}, outside" in svg for side in ("left", "right"))
+    assert all(f"{side}, lateral" in svg for side in ("left", "right"))
     assert "Plotly" in page
     assert "<script src" not in page
     assert "vertices" in section.answer
     assert picture.table[["hemisphere", "vertex"]].iloc[0].tolist() == ["L", 1]
 
 
-def test_vertices_at_a_low_q_are_counted():
+def test_vertices_at_a_low_q_are_outlined():
     results = results_on(scans_on("fsaverage5", N))
     q = np.linspace(1, 0, results.space.sizes["voxel"])
     quality = results.quality.assign(isc_q=("voxel", q))
     (picture,) = map_figures(replace(results, quality=quality), simulated=False)
-    assert f"{(q < 0.05).sum():,} vertices at q < 0.05" in picture.note
-    assert "not outlined" in picture.note
+    assert f"Outlined: {(q < 0.05).sum():,} vertices at q < 0.05" in picture.note
+    outlined = [side.sum() for side in picture.draw.keywords["outlined"]]
+    assert outlined == [0, (q < 0.05).sum()]
 
 
 def test_the_right_hemisphere_is_on_the_right():

@@ -1,0 +1,77 @@
+"""Names of regions in the report: of the settings, the simulated brains, the scans' parcels, or an
+atlas that is at hand."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from giblet.brain.atlases import (
+    PREFERRED,
+    atlas_files,
+    atlas_template,
+    atlas_title,
+    local_atlas,
+    volume_atlas,
+)
+from giblet.brain.projection import named_space
+from giblet.brain.regions import atlas_regions, find_regions
+from giblet.errors import GibletError
+
+_AXES = {"x", "y", "z"}
+_NONE = "Peaks have no names of regions: "
+_ADVICE = "name a label image of the scans' space in lesion.regions."
+
+
+@dataclass(frozen=True)
+class RegionNames:
+    """Region → (n_voxels,) bool, the name of their atlas for headings, and a sentence on where the
+    names come from, or why there are none; empty where there is nothing to say."""
+
+    masks: dict[str, np.ndarray] = field(default_factory=dict)
+    atlas: str = ""
+    note: str = ""
+
+
+def region_names(
+    wanted: str, simulated: Path, quality: xr.Dataset, space: xr.Dataset
+) -> RegionNames:
+    """Names by ``wanted`` (``lesion.regions``), by the folder of simulated brains, by parcels, or
+    by `giblet.brain.atlases.local_atlas`. Nothing is downloaded.
+
+    ``quality``: array set of ``brain_quality``. ``space``: of ``load_bids`` without the series.
+    GibletError for a label image of the settings that cannot be read.
+    """
+    if "parcel" in quality.coords:
+        return RegionNames(find_regions(quality, None))
+    if wanted not in ("auto", "parcels"):
+        return RegionNames(find_regions(quality, wanted), Path(wanted).name)
+    if simulated.is_dir():
+        return RegionNames(find_regions(quality, simulated))
+    has_voxels = "mask" in space and set(quality.coords) >= _AXES
+    return _by_local_atlas(quality, space) if has_voxels else RegionNames()
+
+
+def _by_local_atlas(quality: xr.Dataset, space: xr.Dataset) -> RegionNames:
+    if not (template := named_space(space)).startswith("MNI"):
+        return RegionNames(
+            note=f"{_NONE}the scans are in {template}, atlases in MNI space; {_ADVICE}"
+        )
+    if (name := local_atlas()) is None:
+        files = " and ".join(atlas_files(PREFERRED[0]))
+        return RegionNames(
+            note=f"{_NONE}no atlas is in nilearn's data folder (NILEARN_DATA, or nilearn_data in "
+            f"your home folder), and report downloads nothing. Put {files} there, or {_ADVICE}"
+        )
+    places = np.column_stack([quality[axis].values for axis in "xyz"])
+    try:
+        masks = atlas_regions(volume_atlas(name), places)
+    except GibletError as error:
+        return RegionNames(note=_NONE + str(error).removeprefix("scan.parcellation: "))
+    made_in = atlas_template(name) or "MNI space"
+    note = (
+        f"Regions: {name} in nilearn's data folder, the label of the nearest voxel; –: no label. "
+        f"The atlas is made in {made_in}; in another MNI space its borders are some mm off."
+    )
+    return RegionNames(masks, atlas_title(name), note)
