@@ -7,13 +7,16 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 
+from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.brain.cortex import vertex_counts
 from giblet.brain.nifti import brain_affine, brain_volume
 from giblet.report.brain_maps import VIEWS, draw_map
 from giblet.report.pictures import Picture, ink
+from giblet.report.read_voxels import ReadVoxels
 from giblet.report.scan_quality import (
     LARGEST_Q,
     MEASURES,
+    SOUND,
     BrainResults,
     mapped,
     places_of,
@@ -47,12 +50,24 @@ def map_figure(
     others = [one for one in mapped(results) if one.startswith("r_")]
     shared = [name, *others] if name in others else [name]
     largest = max(float(np.nanmax(subject_mean(results, one))) for one in shared)
-    draw = place_drawing(results, values, q, views, largest=largest, label="mean r")
+    draw = place_drawing(results, values, q, views, largest=largest, label=_bar_label(name))
     title = MEASURES[name][0] + " (simulated)" * simulated
     table = _by_place(results, {name: values} | ({} if q is None else {"q": q}))
     size = WHOLE if len(views) == len(VIEWS) else GLANCE
     note = map_note(results, name, largest, len(shared) > 1)
     return Picture(f"map_{name}", title, draw, size, table, note, keeps_shape=True)
+
+
+def _bar_label(name: str) -> str:
+    """The label of a map's colour bar, short enough for its height.
+
+    >>> _bar_label("isc"), _bar_label("r_encodec"), _bar_label("r_video")
+    ('ISC', 'held-out r,\\nsound to BOLD', 'held-out r')
+    """
+    if name == "isc":
+        return "ISC"
+    of_sound = name.removeprefix("r_") in FEATURE_TYPES
+    return f"held-out r,\n{SOUND.label} to BOLD" if of_sound else "held-out r"
 
 
 def place_drawing(
@@ -85,22 +100,17 @@ def map_note(results: BrainResults, name: str, largest: float, is_shared: bool) 
     return f"{text} Outlined: {n_below:,} {places} at {rate}."
 
 
-def read_figure(results: BrainResults, read: np.ndarray, simulated: bool) -> Picture | None:
-    """The voxels that the decoder reads; None where it reads all, or places are unknown.
-
-    ``read``: their columns among those of the scans.
-    """
-    n, places = results.quality.sizes["voxel"], places_of(results.quality)
-    inside = np.zeros(n, dtype=bool)
-    inside[read] = True
+def read_figure(results: BrainResults, read: ReadVoxels, simulated: bool) -> Picture | None:
+    """The voxels that the decoder reads; None where it reads all, or places are unknown."""
+    inside = np.zeros(results.quality.sizes["voxel"], dtype=bool)
+    inside[read.columns] = True
     if inside.all() or "mask" not in results.space:
         return None
     volume = brain_volume(inside.astype(np.float32), results.space)
     draw = partial(draw_map, volume=volume, affine=brain_affine(results.space), largest=1.0)
-    title = f"The {places} that the decoder reads" + " (simulated)" * simulated
-    note = f"{len(read):,} of {n:,}: the highest inter-subject correlations in training TRs."
+    title = f"The {read.noun} that the decoder reads" + " (simulated)" * simulated
     table = _by_place(results, {"read": inside.astype(int)})
-    return Picture("map_read", title, partial(draw, label="read"), WHOLE, table, note, True)
+    return Picture("map_read", title, partial(draw, label="read"), WHOLE, table, read.note, True)
 
 
 def subject_figure(results: BrainResults, simulated: bool) -> Picture | None:

@@ -17,6 +17,7 @@ LABELS = {
     "modalities": "Modalities",
     "bold_source": "Source of BOLD",
     "subjects": "Subjects",
+    "voxels_read": "Decoded from",
     "versions": "Versions",
     "seed": "Seed",
     "parts": "TRs by part",

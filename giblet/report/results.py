@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from giblet.alignment.showings import shown_by_run, shown_seconds
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.files import read_sound
 from giblet.audio.metrics.scores import SEGMENT_SCORES, speech_segments
@@ -20,6 +21,7 @@ from giblet.log import warnings_of
 from giblet.music.midi import read_midi
 from giblet.report.extras import Extras, MusicResults
 from giblet.report.provenance import score_facts
+from giblet.report.read_voxels import read_voxels
 from giblet.report.run_record import git_commit, rule_times, versions, warnings_by_rules
 from giblet.report.scan_quality import WHOLE_BRAIN, BrainResults, shown_regions
 from giblet.report.segments import (
@@ -78,6 +80,8 @@ def load_results(
             facts |= score_facts(arrays.attrs)
     facts["warnings"] += [] if logs is None else warnings_only_in(logs, facts["warnings"])
     extras = _extras(results, config, brain)
+    if brain is not None and aligned is not None:
+        facts["voxels_read"] = read_voxels(aligned, config, brain, results / "simulated")
     if aligned is not None:
         extras = _with_film(extras, results, config, aligned, sounds)
     return sounds, SAMPLE_RATE, history, facts, brain, extras
@@ -124,8 +128,16 @@ def _extras(results: Path, config: Config, brain: BrainResults | None) -> Extras
         times=times,
         timeline=scanned_table(brain.space, _words(results / "trs" / "text.nc", brain)),
         missing=missing_volumes(brain.space),
+        shown=_shown(brain.space),
         clusters=_clusters(results),
     )
+
+
+def _shown(scans: xr.Dataset) -> pd.DataFrame | None:
+    """The seconds of film that each run showed; None of many stimuli, which have no one film."""
+    if "stimulus" in scans.coords:
+        return None
+    return shown_by_run(shown_seconds(scans, float(scans.attrs["t_r"])))
 
 
 def _clusters(results: Path) -> pd.DataFrame | None:
@@ -185,7 +197,6 @@ def _with_film(extras: Extras, results: Path, config: Config, aligned: xr.Datase
         timeline=timeline_table(aligned),
         music=_music(results / "reconstruct_score", config.path),
         levels=_levels(results / "codec_ladder.tsv"),
-        read=aligned["column"].values if "column" in aligned.coords else None,
     )
 
 

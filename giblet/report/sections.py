@@ -20,7 +20,8 @@ from giblet.report.compare import (
     ours,
 )
 from giblet.report.downloads import downloads
-from giblet.report.extras import brain_tables, times_table, trained, training_tables
+from giblet.report.encoding import encoding_table
+from giblet.report.extras import brain_tables, shown_table, times_table, trained, training_tables
 from giblet.report.figure_table import FIGURES
 from giblet.report.glance import Glance, glance
 from giblet.report.headline import headline
@@ -35,12 +36,18 @@ from giblet.report.peaks import peak_tables
 from giblet.report.permutation_figure import permutation_table
 from giblet.report.provenance import provenance
 from giblet.report.run_messages import warnings_and_notes
+from giblet.report.scan_quality import places_of
 from giblet.report.score import has_score, score_section
 from giblet.report.searchlight import searchlight_section, with_searchlight
 from giblet.report.segments import moments, paired_differences
 from giblet.report.sentences import answer, few_segments
 from giblet.report.tables import FEATURE_LABELS, in_order, score_tables
-from giblet.report.timeline import film_place, missing_sentence, timeline_sentence
+from giblet.report.timeline import (
+    film_place,
+    missing_sentence,
+    timeline_sentence,
+    training_sentence,
+)
 from giblet.timing import nyquist_hz
 
 
@@ -158,6 +165,9 @@ def _brain(material: Material) -> dict:
     return {
         "heading": f"Brain{kind}: quality of the scans",
         "brain": material.brain_section,
+        "encoding": encoding_table(
+            material.scores, places_of(material.brain.quality), material.simulated
+        ),
         "maps": FIGURES["maps"](material),
         "others": [one for name in _BESIDE_MAPS for one in FIGURES[name](material)],
         "brain_tables": [
@@ -171,7 +181,10 @@ def _brain(material: Material) -> dict:
 def _training(material: Material) -> dict:
     return {
         "history_figures": FIGURES["training"](material),
-        "trained": trained(material.extras, material.history),
+        "trained": [
+            *filter(None, [training_sentence(material.extras.timeline)]),
+            *trained(material.extras, material.history),
+        ],
         "training_tables": training_tables(material.extras),
     }
 
@@ -180,6 +193,7 @@ def _data(material: Material) -> dict:
     table, missing = material.extras.timeline, material.extras.missing
     warnings, notes = warnings_and_notes(material.facts["warnings"])
     content = {"warnings": warnings, "notes": notes, "timelines": [], "timeline_text": ""}
+    content["shown"] = shown_table(material.extras.shown, material.simulated)
     if table is None:
         return content
     sentences = [timeline_sentence(table), "" if missing is None else missing_sentence(missing)]
