@@ -72,6 +72,7 @@ def load_results(
     if brain is not None:
         facts["warnings"] = joined_warnings(facts, brain.space.attrs, brain.quality.attrs)
         facts["scan_fingerprint"] = brain.space.attrs.get("input", "unknown")
+        facts["preprocessing"] = brain.space.attrs.get("preprocessing", "")
     if (words := results / "trs" / "text.nc").is_file() and config.has_annotations:
         with open_arrays(words, *WORDS) as arrays:
             facts["words_fingerprint"] = arrays.attrs["input"]
