@@ -75,6 +75,8 @@ class Extras:
     levels : of `giblet.evaluation.level_scores.level_profile`; None where ``codec_ladder`` did not
         run
     figures : folder of the files of figures, as the page links to it; empty where there is none
+    links : name of a file of ``giblet.report.downloads`` → the page's link to it, of written ones
+    sound_links : feature type → (column, link) of each sound file that exists
     """
 
     segments: Scores = field(default_factory=dict)
@@ -102,6 +104,8 @@ class Extras:
     music: MusicResults | None = None
     levels: pd.DataFrame | None = None
     figures: str = ""
+    links: Mapping[str, str] = field(default_factory=dict)
+    sound_links: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,13 @@ from giblet.report.score import has_score, score_section
 from giblet.report.searchlight import searchlight_section, with_searchlight
 from giblet.report.segments import moments, paired_differences
 from giblet.report.sentences import answer, few_segments
-from giblet.report.tables import FEATURE_LABELS, in_order, score_tables
+from giblet.report.tables import (
+    FEATURE_LABELS,
+    column_label,
+    feature_label,
+    in_order,
+    score_tables,
+)
 from giblet.report.timeline import (
     film_place,
     missing_sentence,
@@ -207,8 +213,12 @@ def _methods(material: Material) -> dict:
 
 
 def _downloads(material: Material) -> dict:
-    shown = comparison_tables(material.scores, material.extras.matched, material.simulated)
-    return {"files": downloads(material, shown[0] if shown else None)}
+    simulated = material.simulated
+    sounds = [
+        (feature_label(one), [(column_label(name, simulated), link) for name, link in links])
+        for one, links in material.extras.sound_links.items()
+    ]
+    return {"files": downloads(material), "links": material.extras.links, "sounds": sounds}
 
 
 def _provenance(material: Material) -> dict:
