@@ -18,12 +18,13 @@ from giblet.report.scan_quality import (
     MEASURES,
     SOUND,
     BrainResults,
+    has_places,
     mapped,
     places_of,
     subject_mean,
     why_not_drawn,
 )
-from giblet.report.surface_maps import draw_surface, on_fsaverage5
+from giblet.report.surface_maps import draw_surface, on_fsaverage5, why_no_mesh
 from giblet.report.tables import in_order, number
 
 WHOLE, GLANCE = (6.4, 1.75), (4.8, 1.55)  # inches
@@ -104,13 +105,13 @@ def read_figure(results: BrainResults, read: ReadVoxels, simulated: bool) -> Pic
     """The voxels that the decoder reads; None where it reads all, or places are unknown."""
     inside = np.zeros(results.quality.sizes["voxel"], dtype=bool)
     inside[read.columns] = True
-    if inside.all() or "mask" not in results.space:
+    if inside.all() or not has_places(results) or why_no_mesh(results.space):
         return None
-    volume = brain_volume(inside.astype(np.float32), results.space)
-    draw = partial(draw_map, volume=volume, affine=brain_affine(results.space), largest=1.0)
+    shown = inside.astype(np.float32)
+    draw = place_drawing(results, shown, None, tuple(VIEWS), largest=1.0, label="read")
     title = f"The {read.noun} that the decoder reads" + " (simulated)" * simulated
     table = _by_place(results, {"read": inside.astype(int)})
-    return Picture("map_read", title, partial(draw, label="read"), WHOLE, table, read.note, True)
+    return Picture("map_read", title, draw, WHOLE, table, read.note, keeps_shape=True)
 
 
 def subject_figure(results: BrainResults, simulated: bool) -> Picture | None:

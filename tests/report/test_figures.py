@@ -29,6 +29,7 @@ from giblet.report.lag_figure import lag_figure
 from giblet.report.material import Material
 from giblet.report.page import page_of
 from giblet.report.pictures import CAPTIONS, Picture, ink, save_pictures
+from giblet.report.read_voxels import ReadVoxels
 from giblet.report.scan_quality import BrainResults
 
 HOSTILE = "<img src=x onerror=alert(1)>\u202egnp.\u05d0" + "long" * 45
@@ -99,7 +100,8 @@ def material(has_brain=True, n_subjects=2, words=True):
     history = {"mel": pd.DataFrame({"epoch": [0, 1], "train/audio": [1.0, 0.8]})}
     extras = Extras(timeline=timeline, figures="figures")
     if has_brain:
-        extras = replace(extras, regions=regions, read=np.arange(9), **optional_tables())
+        extras = replace(extras, regions=regions, **optional_tables())
+        facts["voxels_read"] = ReadVoxels(np.arange(9), "voxels", 36, 36, f"region {HOSTILE}")
     results = brain(n_subjects) if has_brain else None
     return Material(scores, {"mel": sounds}, RATE, history, facts, results, extras)
 
