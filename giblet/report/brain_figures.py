@@ -108,6 +108,10 @@ def read_figure(results: BrainResults, read: ReadVoxels, simulated: bool) -> Pic
     if inside.all() or not has_places(results) or why_no_mesh(results.space):
         return None
     shown = inside.astype(np.float32)
+    if vertex_counts(results.space.attrs) is not None:
+        drawn = np.concatenate(on_fsaverage5(shown, results.space))
+        if not (drawn > 0).any():  # of a denser mesh some vertices alone are drawn
+            return None
     draw = place_drawing(results, shown, None, tuple(VIEWS), largest=1.0, label="read")
     title = f"The {read.noun} that the decoder reads" + " (simulated)" * simulated
     table = _by_place(results, {"read": inside.astype(int)})
