@@ -179,7 +179,7 @@ OPTIONS = {  # "command option" where an option means something else to a comman
     "music traverse model": '"bundled", a folder, or a Hugging Face id with its commit',
     "music traverse pieces": "the MIDI files",
     "pretrain model": "the trained model",
-    "report latex": "the page's first table of scores, for LaTeX (.tex)",
+    "report latex": "the page's tables of systems, for LaTeX (.tex)",
     "report logs": "folder of the rules' logs, whose warnings the page then shows",
     "report methods": "the text for a methods section (.md)",
     "report references": "the references of that text (.bib)",

@@ -49,8 +49,8 @@ def downloads(material: Material) -> list[Download]:
     files.append(Download("scores.csv", "a row per score", scores.to_csv(index=False), "text/csv"))
     files.append(Download(WIDE, "a row per system", wide.to_csv(), "text/csv"))
     tables = comparison_tables(scores, material.extras.matched, material.simulated)
-    latex = latex_table(tables[0]) if tables else "% no scores\n"
-    return [*files, Download(LATEX, "a table for LaTeX", latex, "text/plain")]
+    latex = "\n".join(map(latex_table, tables)) or "% no scores\n"
+    return [*files, Download(LATEX, "tables for LaTeX", latex, "text/plain")]
 
 
 def data_uri(content: str, kind: str) -> str:
