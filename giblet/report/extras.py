@@ -72,6 +72,7 @@ class Extras:
     shown : of ``giblet.alignment.showings.shown_by_run``
     clusters : of ``giblet.evaluation.group_maps.cluster_table``
     music : of ``reconstruct_score``, see `MusicResults`
+    kept : columns of the scans that training and decoding choose from, (n_kept,) int
     levels : of `giblet.evaluation.level_scores.level_profile`; None where ``codec_ladder`` did not
         run
     figures : folder of the files of figures, as the page links to it; empty where there is none
@@ -102,6 +103,7 @@ class Extras:
     shown: pd.DataFrame | None = None
     clusters: pd.DataFrame | None = None
     music: MusicResults | None = None
+    kept: np.ndarray | None = None
     levels: pd.DataFrame | None = None
     figures: str = ""
     links: Mapping[str, str] = field(default_factory=dict)

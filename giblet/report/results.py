@@ -198,6 +198,7 @@ def _with_film(extras: Extras, results: Path, config: Config, aligned: xr.Datase
         timeline=timeline_table(aligned),
         music=_music(results / "reconstruct_score", config.path),
         levels=_levels(results / "codec_ladder.tsv"),
+        kept=aligned["column"].values if "column" in aligned.coords else None,
     )
 
 

@@ -153,10 +153,12 @@ def test_a_map_states_its_range_its_threshold_and_its_error_rate():
 
 
 def test_the_voxels_that_were_read_are_those_of_the_model():
-    picture = read_figure(brain(), np.array([3, 5]), simulated=False)
+    read = ReadVoxels(np.array([3, 5]), "voxels", 36, 36, "these two")
+    picture = read_figure(brain(), read, simulated=False)
     assert np.flatnonzero(picture.table["read"]).tolist() == [3, 5]
-    assert picture.note.startswith("2 of 36:")
-    assert read_figure(brain(), np.arange(36), simulated=False) is None
+    assert picture.note == "2 of 36 voxels. The decoder reads these two."
+    every = replace(read, columns=np.arange(36))
+    assert read_figure(brain(), every, simulated=False) is None
 
 
 def test_every_subject_has_a_dot_and_every_scan_a_row_of_motion():

@@ -9,6 +9,10 @@ from small_results import write_results
 
 from giblet.commands.model import report
 from giblet.config.config import parse_config
+from giblet.evaluation.quality import summary_table
+from giblet.io.arrays import load_arrays, save_arrays
+from giblet.io.schema import QUALITY
+from giblet.io.tables import save_table
 from giblet.report.downloads import downloads
 from giblet.report.extras import Extras, shown_table
 from giblet.report.links import sound_links
@@ -50,6 +54,9 @@ def test_the_page_links_to_what_was_written_and_holds_it_too():
 
 def test_methods_and_references_are_those_of_the_page(tmp_path):
     folder, page = write_results(tmp_path / "results"), tmp_path / "results" / "report.html"
+    quality = load_arrays(folder / "brain_quality.nc", *QUALITY).assign_attrs(n_trs=2)
+    save_arrays(quality, folder / "brain_quality.nc")
+    save_table(summary_table(quality), folder / "brain_quality.tsv")
     files = {"methods": folder / "methods.md", "references": folder / "methods.bib"}
     config = parse_config({"film": "none", "dataset": "d"})
     report(folder, page, config, **files)

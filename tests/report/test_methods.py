@@ -90,7 +90,7 @@ def test_voxels_are_counted_and_only_dropped_ones_are_reported():
 def test_atlas_and_preprocessing_are_named_where_they_are_known():
     atlas = parse_config({"scan": {"parcellation": "schaefer_2018_400"}})
     assert "parcels of the atlas schaefer_2018_400." in text(settings=atlas)
-    assert "averaged" not in text()
+    assert "averaged within" not in text()
     said = text(preprocessing="fMRIPrep 23.2.1, other")
     assert "preprocessed with fMRIPrep 23.2.1, other (Esteban et al., 2019)." in said
     assert "preprocessed with ours 1." in text(preprocessing="ours 1")
