@@ -164,7 +164,7 @@ def _view(results: BrainResults, values: np.ndarray) -> str:
 def _header(quality: xr.Dataset) -> list[str]:
     places = places_of(quality)
     spread = [
-        f"Mean over all {places}",
+        "Mean",
         "Lowest to highest subject",
         f"95th percentile of {places}",
     ]
