@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from giblet.alignment.voxels import reliable_voxels
 from giblet.audio.files import read_sound
 from giblet.audio.processor import AudioProcessor
 from giblet.autoencoder.inference import bottlenecks, predict_bold
@@ -29,7 +30,7 @@ from giblet.config.config import parse_config
 from giblet.demo import film_path
 from giblet.evaluation.brain_scores import decode_brains, film_stretch, identification_rows
 from giblet.evaluation.held_out import HeldOut
-from giblet.evaluation.scores import code_rows, reliable_voxels
+from giblet.evaluation.scores import code_rows
 from giblet.io.arrays import load_arrays
 from giblet.stats.pearson import correlation
 from giblet.timing import trs_for

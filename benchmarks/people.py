@@ -20,6 +20,7 @@ from scipy.signal import lfilter
 from giblet.alignment.aligned import film_data
 from giblet.alignment.dataset import FilmData, split_film, zscore_bold
 from giblet.alignment.hrf import tr_kernel
+from giblet.alignment.voxels import voxels_to_read
 from giblet.audio.files import read_sound
 from giblet.audio.metrics.identify import sound_features as levels
 from giblet.autoencoder.autoencoder import Autoencoder
@@ -29,7 +30,6 @@ from giblet.config.sections import DecodingConfig, ScanConfig, SplitConfig
 from giblet.demo import annotations_path, film_path
 from giblet.demo.brains import SOUND, VIEWERS, Kind, make_brain, run_clocks, simulate_scans
 from giblet.demo.stimulus import sound_features, stimulus_features
-from giblet.evaluation.brain_scores import voxels_to_read
 from giblet.evaluation.calibration import EVERYONE, Codes, calibration_rows
 from giblet.evaluation.decoding import decode_subject, lags_in_trs
 from giblet.evaluation.group_decoding import decode_from_others, decode_group

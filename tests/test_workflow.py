@@ -191,6 +191,8 @@ def test_everything_is_in_results_and_logs(film_alone):
     record = load_json(film_alone / "results" / "tiny" / "run.json")
     assert (record["outcome"], record["config"]["film"]) == ("done", FILM)
     assert record["rules"].keys() == jobs
+    assert record["brains"] == "none"
+    assert record["command"].startswith("snakemake ")
     seconds = load_table(film_alone / "results/tiny/times/train_encodec.tsv")["s"].item()
     assert record["rules"]["train_encodec"]["seconds"] == seconds
     assert all(rule["peak_megabytes"] > 0 for rule in record["rules"].values())

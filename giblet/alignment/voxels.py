@@ -1,15 +1,18 @@
 """BOLD of more voxels than memory holds: read in blocks; the voxels with the highest ISC."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import xarray as xr
 
 from giblet.alignment.dataset import zscore_bold
 from giblet.alignment.sync import Match
+from giblet.config.sections import DecodingConfig
+from giblet.errors import GibletError, nearest_name
 from giblet.log import progress
 from giblet.stats.intersubject import isc
 
+Regions = Mapping[str, np.ndarray]  # region → (n_voxels,) bool
 BLOCK_VALUES = 2**25  # of BOLD in memory at once: 128 MB, and some ten times that for the work
 
 
@@ -95,3 +98,38 @@ def _column_blocks(scans: xr.Dataset, block_values: int) -> Iterator[slice]:
     width = max(1, block_values // n_volumes)
     for start in range(0, n_columns, width):
         yield slice(start, min(start + width, n_columns))
+
+
+def reliable_voxels(bold: np.ndarray, share: float = 0.05) -> np.ndarray:
+    """The ``share`` of voxels with the highest inter-subject correlation, (n_chosen,) indices.
+
+    By leave-one-out ISC, mean over subjects; with one subject all voxels. ``bold`` (n_subjects,
+    n_trs, n_voxels): only of training TRs, or the choice would use the test part.
+    """
+    n_subjects, _n_trs, n_voxels = bold.shape
+    if n_subjects < 2:
+        return np.arange(n_voxels)
+    return most_shared(shared_response(bold), max(1, round(share * n_voxels)))
+
+
+def voxels_to_read(
+    bold: np.ndarray, decoding: DecodingConfig, regions: Regions | None = None
+) -> np.ndarray:
+    """The voxels to decode from, (n_chosen,) indices.
+
+    All of ``decoding.region``; without one, the voxels of the whole brain with the highest ISC.
+    ``bold`` (n_subjects, n_trs, n_voxels) of training TRs. GibletError for an unknown region.
+    """
+    if decoding.region is None:
+        return reliable_voxels(bold, decoding.voxel_share)
+    return np.flatnonzero(chosen_region(decoding.region, regions or {}))
+
+
+def chosen_region(name: str, regions: Regions) -> np.ndarray:
+    """The mask (n_voxels,) bool of one of ``regions``; GibletError for an unknown name."""
+    if name not in regions:
+        names = ", ".join(regions) or "none"
+        raise GibletError(
+            f"decoding.region: no region {name}{nearest_name(name, list(regions))}; known: {names}"
+        )
+    return regions[name]

@@ -275,13 +275,23 @@ def _read_data_set(
     return read_runs(folder, task, MOTION if confounds is None else confounds, strategy, **places)
 
 
-def _origin(folder: Path) -> str:
-    """The folder's name, and who made the data set, by its description."""
+def _makers(folder: Path) -> list[dict]:
+    """The programs that made the data set, by its description."""
     description = derivatives(folder) / "dataset_description.json"
     makers = load_json(description).get("GeneratedBy") if description.exists() else None
     makers = makers if isinstance(makers, list) else []
-    named = [maker for maker in makers if isinstance(maker, dict) and "Name" in maker]
-    return ", ".join([folder.name, *(str(maker["Name"]) for maker in named)])
+    return [maker for maker in makers if isinstance(maker, dict) and "Name" in maker]
 
 
-BIDS = Layout(Path.is_dir, _read_data_set, lambda folder: [folder], _origin)
+def _origin(folder: Path) -> str:
+    """The folder's name, and the programs that made the data set."""
+    return ", ".join([folder.name, *(str(maker["Name"]) for maker in _makers(folder))])
+
+
+def _preprocessing(folder: Path) -> str:
+    """The programs that made the data set, with their versions."""
+    names = [f"{maker['Name']} {maker.get('Version', '')}".strip() for maker in _makers(folder)]
+    return ", ".join(names)
+
+
+BIDS = Layout(Path.is_dir, _read_data_set, lambda folder: [folder], _origin, _preprocessing)

@@ -65,8 +65,8 @@ def load_bids(
     the series have no mean; along ``scan``: ``scan_subject``, ``scan_run``. ``mask`` (i, j, k)
     holds the voxels in ``np.argwhere`` order, ``labels`` (i, j, k) the parcellation on that grid.
     Of a surface (``space="fsaverage5"``) ``voxel`` are vertices, with ``hemisphere`` and ``vertex``
-    instead of places and mask. Attributes ``t_r``, ``source``, ``stim_file``, ``affine``,
-    ``warnings``.
+    instead of places and mask. Attributes ``t_r``, ``source``, ``preprocessing`` (where known),
+    ``stim_file``, ``affine``, ``warnings``.
 
     Raises
     ------
@@ -268,8 +268,11 @@ def _other_arrays(scans: Scans, ratios: np.ndarray) -> xr.Dataset:
     unknown = np.isnan(ratios).all(axis=1).sum()
     message = f"{unknown} of {len(runs)} runs have no mean, as if z-scored: tSNR unknown"
     warnings = scans.warnings + [message] * bool(unknown)
-    origin = find_layout(scans.source).origin(scans.source)
-    attrs = {"t_r": runs[0].t_r, "stim_file": runs[0].stim_file, "source": origin}
+    layout = find_layout(scans.source)
+    attrs = {"t_r": runs[0].t_r, "stim_file": runs[0].stim_file}
+    attrs |= {"source": layout.origin(scans.source)}
+    if made_by := layout.preprocessing(scans.source):
+        attrs |= {"preprocessing": made_by}
     return arrays.assign_attrs(attrs | {"warnings": warnings})
 
 

@@ -149,12 +149,14 @@ class Layout:
         many stimuli the keyword stimuli; BIDS has keywords space and raw, too
     files : files and folders that the data set consists of
     origin : who made the data set, for ``source`` of a saved ``bold``
+    preprocessing : the programs that made it, with versions; empty where that is unknown
     """
 
     fits: Callable[[Path], bool]
     read_runs: Callable[..., list[BoldRun]]
     files: Callable[[Path], list[Path]]
     origin: Callable[[Path], str]
+    preprocessing: Callable[[Path], str] = lambda path: ""
 
 
 def check_alike(runs: list[BoldRun], source: Path) -> list[BoldRun]:

@@ -202,37 +202,52 @@ def report(
     config: Config,
     logs: Path | None = None,
     figures: OptionalFolder = None,
+    methods: OptionalFile = None,
+    references: OptionalFile = None,
+    scores: OptionalFile = None,
+    latex: OptionalFile = None,
 ) -> None:
     """Write one self-contained page about all results of a data set.
 
     Scans without a film, or a film without scans, give the sections that they have. ``--figures``
-    is a folder for its figures as SVG, PDF and CSV, to which the page links.
+    is a folder for its figures as SVG, PDF and CSV. ``--methods`` (Markdown) and ``--references``
+    (BibTeX) are its methods text, ``--scores`` (CSV) and ``--latex`` its scores, a row per system.
+    The page links to those that are given.
 
     Example: giblet report --results results/demo --page report.html
     """
-    import os
     from dataclasses import replace
-    from urllib.parse import quote
 
     from giblet.evaluation.evidence import checked_evidence
     from giblet.io.atomic import replacing, replacing_folder
+    from giblet.report.downloads import LATEX, METHODS, REFERENCES, WIDE, downloads
     from giblet.report.figure_table import pictures_of
+    from giblet.report.links import link_to, sound_links
     from giblet.report.material import Material
     from giblet.report.page import page_of
     from giblet.report.pictures import save_pictures
-    from giblet.report.results import load_results, load_scores
+    from giblet.report.results import load_results, load_scores, scored_feature_types
 
     if config.has_film:
         checked_evidence(results)
-    *parts, extras = load_results(results, config, logs)
-    if figures is not None:
-        link = quote(Path(os.path.relpath(figures, page.parent)).as_posix())
-        extras = replace(extras, figures=link)
-    material = Material(load_scores(results, config), *parts, extras)
+    sounds, *parts, extras = load_results(results, config, logs)
+    named = {METHODS: methods, REFERENCES: references, WIDE: scores, LATEX: latex}
+    beside = {name: path for name, path in named.items() if path is not None}
+    extras = replace(
+        extras,
+        figures="" if figures is None else link_to(figures, page),
+        links={name: link_to(path, page) for name, path in beside.items()},
+        sound_links=sound_links(results, scored_feature_types(results, config), page),
+    )
+    material = Material(load_scores(results, config), sounds, *parts, extras)
     html = page_of(material)
     if figures is not None:
         with replacing_folder(figures) as folder:
             save_pictures(pictures_of(material), folder)
+    texts = {file.name: file.content for file in downloads(material)}
+    for name, path in beside.items():
+        with replacing(path) as temporary:
+            temporary.write_text(texts.get(name, ""), encoding="utf-8")
     with replacing(page) as temporary:
         temporary.write_text(html, encoding="utf-8")
 

@@ -14,6 +14,7 @@ import torch
 import xarray as xr
 
 from giblet.alignment.dataset import FilmData
+from giblet.alignment.voxels import Regions
 from giblet.audio.metrics.identify import (
     identification_shares,
     identification_shares_p,
@@ -30,12 +31,7 @@ from giblet.config.prior import PriorConfig
 from giblet.config.sections import DecodingConfig
 from giblet.errors import GibletError
 from giblet.evaluation.bank import Bank, novelty, retrieve, windows
-from giblet.evaluation.brain_scores import (
-    Regions,
-    decoded_stretch,
-    film_stretch,
-    held_out_stretches,
-)
+from giblet.evaluation.brain_scores import decoded_stretch, film_stretch, held_out_stretches
 from giblet.evaluation.moments import N_BOOTSTRAP, NULLS
 from giblet.evaluation.nulls import null_shifts, shifted_shares
 from giblet.evaluation.slow_decoding import Conditions, audio_slow, slow_conditions

@@ -5,15 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from giblet.alignment.dataset import FilmData
+from giblet.alignment.voxels import Regions, voxels_to_read
 from giblet.audio.metrics.identify import join_clips
 from giblet.audio.metrics.table import BOLD_CLIPS, CLIPS
 from giblet.config.sections import DecodingConfig, ScanConfig
-from giblet.evaluation.brain_scores import (
-    Regions,
-    held_out_stretches,
-    identify_moments,
-    voxels_to_read,
-)
+from giblet.evaluation.brain_scores import held_out_stretches, identify_moments
 from giblet.evaluation.group_decoding import mean_in_space, space_of
 from giblet.evaluation.moments import BRAIN, GROUP, Scored
 from giblet.timing import trs_for

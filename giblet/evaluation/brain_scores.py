@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from giblet.alignment.dataset import FilmData
+from giblet.alignment.voxels import Regions, voxels_to_read
 from giblet.audio.metrics.identify import (
     identification_shares,
     identification_shares_p,
@@ -25,39 +26,14 @@ from giblet.audio.metrics.table import (
 from giblet.audio.processor import AudioProcessor
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.config.sections import DecodingConfig
-from giblet.errors import GibletError, nearest_name
 from giblet.evaluation.decoding import decode_subject, lags_in_trs
 from giblet.evaluation.moments import MEAN, NEAREST, NULLS, Scored, moment_rows, score_row
 from giblet.evaluation.nulls import null_shifts, shifted_shares
-from giblet.evaluation.scores import reliable_voxels, share_right
+from giblet.evaluation.scores import share_right
 from giblet.stats.pearson import correlation
 from giblet.timing import count_samples, trs_for
 
 Decoded = Mapping[str, Sequence[np.ndarray]]  # column → one array per subject
-Regions = Mapping[str, np.ndarray]  # region → (n_voxels,) bool
-
-
-def voxels_to_read(
-    bold: np.ndarray, decoding: DecodingConfig, regions: Regions | None = None
-) -> np.ndarray:
-    """The voxels to decode from, (n_chosen,) indices.
-
-    All of ``decoding.region``; without one, the voxels of the whole brain with the highest ISC.
-    ``bold`` (n_subjects, n_trs, n_voxels) of training TRs. GibletError for an unknown region.
-    """
-    if decoding.region is None:
-        return reliable_voxels(bold, decoding.voxel_share)
-    return np.flatnonzero(chosen_region(decoding.region, regions or {}))
-
-
-def chosen_region(name: str, regions: Regions) -> np.ndarray:
-    """The mask (n_voxels,) bool of one of ``regions``; GibletError for an unknown name."""
-    if name not in regions:
-        names = ", ".join(regions) or "none"
-        raise GibletError(
-            f"decoding.region: no region {name}{nearest_name(name, list(regions))}; known: {names}"
-        )
-    return regions[name]
 
 
 def region_rows(decoding: DecodingConfig, regions: Regions | None = None) -> list[dict]:

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 
 from giblet.alignment.dataset import FilmData, runs_without_scale, zscore_bold
+from giblet.alignment.voxels import Regions, voxels_to_read
 from giblet.audio.metrics.table import metric_of
 from giblet.config.sections import DecodingConfig, ScanConfig
-from giblet.evaluation.brain_scores import Regions, voxels_to_read
 from giblet.evaluation.decoding import decode_subject, lags_in_trs
 from giblet.evaluation.group_decoding import DecoderOfOthers
 from giblet.evaluation.held_out import HeldOut

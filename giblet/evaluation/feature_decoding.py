@@ -11,9 +11,10 @@ import pandas as pd
 import xarray as xr
 
 from giblet.alignment.dataset import FilmData
+from giblet.alignment.voxels import Regions
 from giblet.audio.model_features import mean_in_bins
 from giblet.config.sections import DecodingConfig
-from giblet.evaluation.brain_scores import Regions, decode_brains, identification_rows
+from giblet.evaluation.brain_scores import decode_brains, identification_rows
 from giblet.evaluation.scores import score_table
 from giblet.film.modalities import modality_of
 from giblet.stats.ridge import scale_by_training

@@ -11,8 +11,8 @@ from typing import Any, Self
 import numpy as np
 
 from giblet.alignment.dataset import FilmData
+from giblet.alignment.voxels import Regions, voxels_to_read
 from giblet.config.sections import DecodingConfig, ScanConfig
-from giblet.evaluation.brain_scores import Regions, voxels_to_read
 from giblet.evaluation.decoding import decode_subject, lagged, lags_in_trs
 from giblet.evaluation.moments import BRAIN, GROUP
 from giblet.stats.common_space import CommonSpace, Transform, fit_common_space

@@ -8,19 +8,18 @@ import xarray as xr
 
 from giblet.alignment.aligned import film_data
 from giblet.alignment.dataset import FilmData
+from giblet.alignment.voxels import Regions, reliable_voxels, voxels_to_read
 from giblet.audio.metrics.table import TRS, metric_of
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import blurred_bottlenecks, bottlenecks
 from giblet.config.sections import DecodingConfig, ScanConfig
 from giblet.errors import GibletError
-from giblet.evaluation.brain_scores import Regions, voxels_to_read
 from giblet.evaluation.decoding import decode_subject, lags_in_trs
 from giblet.evaluation.group_decoding import decode_from_others
 from giblet.evaluation.held_out import HeldOut, Scores, correlation_by_tr
 from giblet.evaluation.lesions import paired_change
 from giblet.evaluation.moments import mean_over
 from giblet.evaluation.nulls import null_shifts
-from giblet.evaluation.scores import reliable_voxels
 from giblet.log import progress
 from giblet.stats.ridge import ridge_encoding
 from giblet.timing import trs_for

@@ -10,6 +10,7 @@ import torch
 import xarray as xr
 
 from giblet.alignment.dataset import FilmData
+from giblet.alignment.voxels import reliable_voxels
 from giblet.audio.metrics.scores import summarise
 from giblet.audio.metrics.table import TRS, metric_of
 from giblet.audio.processor import AudioProcessor
@@ -27,7 +28,6 @@ from giblet.evaluation.group_decoding import (
 from giblet.evaluation.held_out import HeldOut, Scores
 from giblet.evaluation.moments import N_BOOTSTRAP, nan_mean, paired_stretches
 from giblet.evaluation.score_lesions import Decoded, ScoreLesions
-from giblet.evaluation.scores import reliable_voxels
 from giblet.log import progress
 from giblet.timing import trs_for
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from giblet.alignment.dataset import FilmData
 from giblet.alignment.hrf import HRF_SECONDS
+from giblet.alignment.voxels import reliable_voxels
 from giblet.audio.metrics.identify import (
     identification_shares,
     identification_shares_p,
@@ -17,7 +18,6 @@ from giblet.errors import GibletError
 from giblet.evaluation.brain_scores import held_out_stretches
 from giblet.evaluation.decoding import lagged, lags_in_trs
 from giblet.evaluation.nulls import null_shifts, shifted_shares
-from giblet.evaluation.scores import reliable_voxels
 from giblet.io.tables import join_values
 from giblet.stats.cross_validation import purged_folds
 from giblet.stats.encoding_maps import ClockGroup, Fold, centred_by_run

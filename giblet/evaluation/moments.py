@@ -87,7 +87,7 @@ def moment_rows(moments: MomentScores, seed: int) -> list[dict]:
             logger.warning(
                 "%s of %s: %d of %d scores of single subjects are missing; means are over the "
                 "subjects that have one",
-                metric,
+                metric_of(metric).label,
                 column,
                 missing,
                 scores.size,

@@ -7,6 +7,7 @@ import torch
 import xarray as xr
 
 from giblet.alignment.dataset import FilmData
+from giblet.alignment.voxels import Regions, reliable_voxels
 from giblet.audio.metrics.scores import speech_segments
 from giblet.audio.processor import AudioProcessor
 from giblet.autoencoder.autoencoder import Autoencoder
@@ -14,7 +15,6 @@ from giblet.autoencoder.inference import bottlenecks, predict_bold
 from giblet.config.sections import DecodingConfig, ScanConfig
 from giblet.evaluation.bold_identification import identify_by_bold
 from giblet.evaluation.brain_scores import (
-    Regions,
     decode_brains,
     decoded_stretch,
     film_stretch,
@@ -36,12 +36,7 @@ from giblet.evaluation.moments import (
 )
 from giblet.evaluation.nulls import scores_and_nulls
 from giblet.evaluation.permuted_clips import null_rows
-from giblet.evaluation.scores import (
-    bold_rows,
-    code_rows,
-    rate_rows,
-    reliable_voxels,
-)
+from giblet.evaluation.scores import bold_rows, code_rows, rate_rows
 from giblet.evaluation.yardsticks import yardsticks
 from giblet.log import progress
 from giblet.stats.intersubject import noise_ceiling

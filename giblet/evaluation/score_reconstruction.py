@@ -5,14 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from giblet.alignment.voxels import Regions
 from giblet.audio.metrics.identify import identification_shares_p
 from giblet.config.sections import DecodingConfig
-from giblet.evaluation.brain_scores import (
-    Regions,
-    add_identification,
-    decode_brains,
-    sound_clips,
-)
+from giblet.evaluation.brain_scores import add_identification, decode_brains, sound_clips
 from giblet.evaluation.held_out_score import HeldOutScore
 from giblet.evaluation.moments import (
     BRAIN,

@@ -7,7 +7,6 @@ import pandas as pd
 import torch
 
 from giblet.alignment.dataset import FilmData
-from giblet.alignment.voxels import most_shared, shared_response
 from giblet.audio.metrics.scores import SEGMENT_SECONDS, score_estimates
 from giblet.audio.processor import AudioProcessor
 from giblet.autoencoder.autoencoder import Autoencoder
@@ -81,18 +80,6 @@ def code_rows(
 def share_right(guess: torch.Tensor, codes: torch.Tensor) -> np.ndarray:
     """Share of each TR's codes (n_trs, n_codebooks, n_frames) that are right; -1 is no code."""
     return ((guess == codes).sum(dim=(1, 2)) / (codes >= 0).sum(dim=(1, 2))).numpy()
-
-
-def reliable_voxels(bold: np.ndarray, share: float = 0.05) -> np.ndarray:
-    """The ``share`` of voxels with the highest inter-subject correlation, (n_chosen,) indices.
-
-    By leave-one-out ISC, mean over subjects; with one subject all voxels. ``bold`` (n_subjects,
-    n_trs, n_voxels): only of training TRs, or the choice would use the test part.
-    """
-    n_subjects, _n_trs, n_voxels = bold.shape
-    if n_subjects < 2:
-        return np.arange(n_voxels)
-    return most_shared(shared_response(bold), max(1, round(share * n_voxels)))
 
 
 def bold_rows(column: str, r: np.ndarray, reliable: np.ndarray, seed: int) -> list[dict]:

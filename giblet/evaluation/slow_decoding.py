@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from giblet.alignment.dataset import FilmData
+from giblet.alignment.voxels import Regions, voxels_to_read
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.config.sections import DecodingConfig, ScanConfig
 from giblet.errors import GibletError
-from giblet.evaluation.brain_scores import Regions, voxels_to_read
 from giblet.evaluation.decoding import lagged, lags_in_trs
 from giblet.evaluation.group_decoding import mean_person
 from giblet.evaluation.moments import BRAIN, GROUP

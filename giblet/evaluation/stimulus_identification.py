@@ -8,12 +8,13 @@ import pandas as pd
 import xarray as xr
 
 from giblet.alignment.dataset import FilmData
+from giblet.alignment.voxels import Regions
 from giblet.audio.metrics.identify import identification_shares, identification_shares_p
 from giblet.audio.metrics.scores import summarise
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks
 from giblet.config.sections import DecodingConfig
-from giblet.evaluation.brain_scores import Regions, decode_brains
+from giblet.evaluation.brain_scores import decode_brains
 from giblet.evaluation.moments import BRAIN, N_BOOTSTRAP, mean_over
 from giblet.evaluation.stimulus_intervals import tr_intervals
 from giblet.timing import trs_for

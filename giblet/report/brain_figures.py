@@ -7,24 +7,27 @@ import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
 
+from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.brain.cortex import vertex_counts
 from giblet.brain.nifti import brain_affine, brain_volume
 from giblet.report.brain_maps import VIEWS, draw_map
 from giblet.report.pictures import Picture, ink
+from giblet.report.read_voxels import ReadVoxels
 from giblet.report.scan_quality import (
     LARGEST_Q,
     MEASURES,
+    SOUND,
     BrainResults,
+    has_places,
     mapped,
     places_of,
     subject_mean,
     why_not_drawn,
 )
-from giblet.report.surface_maps import draw_surface, on_fsaverage5
+from giblet.report.surface_maps import draw_surface, on_fsaverage5, why_no_mesh
 from giblet.report.tables import in_order, number
 
 WHOLE, GLANCE = (6.4, 1.75), (4.8, 1.55)  # inches
-MAP_LABEL = "mean r"  # of the colour bar
 LARGEST_MM = 1.0  # of framewise displacement in colour
 _CORRELATIONS = ("isc", "r_")
 _ONE = {"voxels": "voxel", "parcels": "parcel", "vertices": "vertex"}
@@ -46,7 +49,7 @@ def map_figure(
     on the cortex for scans on a surface, where ``views`` does not count."""
     values, q = subject_mean(results, name), q_of(results, name)
     largest, is_shared = map_range(results, name)
-    draw = place_drawing(results, values, q, views, largest=largest, label=MAP_LABEL)
+    draw = place_drawing(results, values, q, views, largest=largest, label=bar_label(name))
     title = MEASURES[name][0] + " (simulated)" * simulated
     table = _by_place(results, {name: values} | ({} if q is None else {"q": q}))
     size = WHOLE if len(views) == len(VIEWS) else GLANCE
@@ -60,6 +63,18 @@ def map_range(results: BrainResults, name: str) -> tuple[float, bool]:
     shared = others if name in others else [name]
     largest = max(float(np.nanmax(subject_mean(results, one))) for one in shared)
     return largest, len(shared) > 1
+
+
+def bar_label(name: str) -> str:
+    """The label of a map's colour bar, short enough for its height.
+
+    >>> bar_label("isc"), bar_label("r_encodec"), bar_label("r_video")
+    ('ISC', 'held-out r,\\nsound to BOLD', 'held-out r')
+    """
+    if name == "isc":
+        return "ISC"
+    of_sound = name.removeprefix("r_") in FEATURE_TYPES
+    return f"held-out r,\n{SOUND.label} to BOLD" if of_sound else "held-out r"
 
 
 def place_drawing(
@@ -92,22 +107,21 @@ def map_note(results: BrainResults, name: str, largest: float, is_shared: bool) 
     return f"{text} Outlined: {n_below:,} {places} at {rate}."
 
 
-def read_figure(results: BrainResults, read: np.ndarray, simulated: bool) -> Picture | None:
-    """The voxels that the decoder reads; None where it reads all, or places are unknown.
-
-    ``read``: their columns among those of the scans.
-    """
-    n, places = results.quality.sizes["voxel"], places_of(results.quality)
-    inside = np.zeros(n, dtype=bool)
-    inside[read] = True
-    if inside.all() or "mask" not in results.space:
+def read_figure(results: BrainResults, read: ReadVoxels, simulated: bool) -> Picture | None:
+    """The voxels that the decoder reads; None where it reads all, or places are unknown."""
+    inside = np.zeros(results.quality.sizes["voxel"], dtype=bool)
+    inside[read.columns] = True
+    if inside.all() or not has_places(results) or why_no_mesh(results.space):
         return None
-    volume = brain_volume(inside.astype(np.float32), results.space)
-    draw = partial(draw_map, volume=volume, affine=brain_affine(results.space), largest=1.0)
-    title = f"The {places} that the decoder reads" + " (simulated)" * simulated
-    note = f"{len(read):,} of {n:,}: the highest inter-subject correlations in training TRs."
+    shown = inside.astype(np.float32)
+    if vertex_counts(results.space.attrs) is not None:
+        drawn = np.concatenate(on_fsaverage5(shown, results.space))
+        if not (drawn > 0).any():  # of a denser mesh some vertices alone are drawn
+            return None
+    draw = place_drawing(results, shown, None, tuple(VIEWS), largest=1.0, label="read")
+    title = f"The {read.noun} that the decoder reads" + " (simulated)" * simulated
     table = _by_place(results, {"read": inside.astype(int)})
-    return Picture("map_read", title, partial(draw, label="read"), WHOLE, table, note, True)
+    return Picture("map_read", title, draw, WHOLE, table, read.note, keeps_shape=True)
 
 
 def subject_figure(results: BrainResults, simulated: bool) -> Picture | None:

@@ -1,15 +1,18 @@
-"""What can be taken from the page, as files in data URIs: methods text, references, scores."""
+"""What can be taken from the page: methods text, references and scores, as texts of files."""
 
 import base64
 import re
+from dataclasses import dataclass
 
 import pandas as pd
 
 from giblet.audio.metrics.table import METRICS, metric_of
+from giblet.report.compare import comparison_tables
 from giblet.report.material import Material
 from giblet.report.methods import methods_text, references
 from giblet.report.tables import COLUMNS, FEATURE_LABELS, ScoreTable, in_order
 
+METHODS, REFERENCES, WIDE, LATEX = "methods.md", "methods.bib", "scores_wide.csv", "scores.tex"
 _WORK = re.compile(
     r"(?P<authors>.+?) \((?P<year>\d{4})\)\. (?P<title>.+?(?:(?=\.)|\?))\.?(?: (?P<place>.+))?"
 )
@@ -17,23 +20,37 @@ _LATEX = {"\\": r"\textbackslash{}", "−": "$-$", "–": "--", "²": "$^2$", "�
 _LATEX |= {c: f"\\{c}" for c in "&%$#_{}"}
 
 
-def downloads(material: Material, table: ScoreTable | None) -> list[tuple[str, str, str]]:
-    """Name of a file, what it is, and its data URI.
+@dataclass(frozen=True)
+class Download:
+    """A text file of the page: its name, what it is, its content and its media type."""
 
-    ``table``: the scores that the LaTeX table has; None: there is no such file.
-    """
+    name: str
+    what: str
+    content: str
+    kind: str
+
+    @property
+    def uri(self) -> str:
+        """Its content as a data URI."""
+        return data_uri(self.content, self.kind)
+
+
+def downloads(material: Material) -> list[Download]:
+    """Every file that ``material`` has: those of scores only where there are scores."""
     text = methods_text(material.facts, material.extras.models, material.scored)
     files = [
-        ("methods.md", "methods text", methods_markdown(text), "text/markdown"),
-        ("methods.bib", "its references, for BibTeX", bibtex(references(text)), "text/plain"),
+        Download(METHODS, "methods text", methods_markdown(text), "text/markdown"),
+        Download(REFERENCES, "its references, for BibTeX", bibtex(references(text)), "text/plain"),
     ]
-    if len(material.scores):
-        scores, wide = material.scores, scores_wide(material.scores)
-        files.append(("scores.csv", "a row per score", scores.to_csv(index=False), "text/csv"))
-        files.append(("scores_wide.csv", "a row per system", wide.to_csv(), "text/csv"))
-    if table is not None:
-        files.append(("scores.tex", "a table for LaTeX", latex_table(table), "text/plain"))
-    return [(name, what, data_uri(content, kind)) for name, what, content, kind in files]
+    scores = material.scores
+    if not len(scores):
+        return files
+    wide = scores_wide(scores)
+    files.append(Download("scores.csv", "a row per score", scores.to_csv(index=False), "text/csv"))
+    files.append(Download(WIDE, "a row per system", wide.to_csv(), "text/csv"))
+    tables = comparison_tables(scores, material.extras.matched, material.simulated)
+    latex = "\n".join(map(latex_table, tables)) or "% no scores\n"
+    return [*files, Download(LATEX, "tables for LaTeX", latex, "text/plain")]
 
 
 def data_uri(content: str, kind: str) -> str:

@@ -18,6 +18,7 @@ from giblet.report.segments import Scores
 from giblet.report.tables import FEATURE_LABELS, feature_label, in_order, number
 
 MOST_CLUSTERS = 10
+MOST_SHOWN = 40  # runs with other seconds of film
 CLUSTER_PLACES = ("parcel", "hemisphere", "vertex", "x", "y", "z")
 DECODERS = {  # of lesions; older tables do not have it
     "subjects": "",
@@ -69,12 +70,15 @@ class Extras:
     times : ``rule seconds cpu_seconds megabytes``
     timeline : table with a row a TR, see ``giblet.report.timeline``
     missing : of ``giblet.report.timeline.missing_volumes``
+    shown : of ``giblet.alignment.showings.shown_by_run``
     clusters : of ``giblet.evaluation.group_maps.cluster_table``
     music : of ``reconstruct_score``, see `MusicResults`
-    read : columns of the scans that the decoder reads, (n_read,) int
+    kept : columns of the scans that training and decoding choose from, (n_kept,) int
     levels : of `giblet.evaluation.level_scores.level_profile`; None where ``codec_ladder`` did not
         run
     figures : folder of the files of figures, as the page links to it; empty where there is none
+    links : name of a file of ``giblet.report.downloads`` → the page's link to it, of written ones
+    sound_links : feature type → (column, link) of each sound file that exists
     """
 
     segments: Scores = field(default_factory=dict)
@@ -99,11 +103,14 @@ class Extras:
     times: pd.DataFrame | None = None
     timeline: pd.DataFrame | None = None
     missing: pd.DataFrame | None = None
+    shown: pd.DataFrame | None = None
     clusters: pd.DataFrame | None = None
     music: MusicResults | None = None
-    read: np.ndarray | None = None
+    kept: np.ndarray | None = None
     levels: pd.DataFrame | None = None
     figures: str = ""
+    links: Mapping[str, str] = field(default_factory=dict)
+    sound_links: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -223,6 +230,24 @@ def _clusters(table: pd.DataFrame, kind: str) -> TextTable:
     ]
     texts = rows.assign(**{n: rows[n].astype(str) for n in places if n not in "xyz"})
     return TextTable(caption, header, _rows(texts, dict.fromkeys(texts, 0) | decimals))
+
+
+def shown_table(shown: pd.DataFrame | None, simulated: bool) -> TextTable | None:
+    """The seconds of film that each run showed, and to whom; None where they are unknown.
+
+    ``shown``: of `giblet.alignment.showings.shown_by_run`.
+    """
+    if shown is None or shown.empty:
+        return None
+    header = ["Run", "From (s of film)", "To", "Volumes", "Subjects"]
+    rows = [
+        [row.run, number(row.begin, 1), number(row.end, 1), f"{row.n_volumes:,}", row.subjects]
+        for row in shown[:MOST_SHOWN].itertuples()
+    ]
+    more = len(shown) - MOST_SHOWN
+    rest = f"; the first {MOST_SHOWN}, {more:,} more are not listed" if more > 0 else ""
+    kind = " (simulated scans)" if simulated else ""
+    return TextTable(f"Film that each run showed{kind}{rest}", header, rows)
 
 
 def times_table(extras: Extras) -> TextTable | None:

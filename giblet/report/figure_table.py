@@ -34,9 +34,10 @@ def _surface(material: Material) -> list[Picture]:
 
 
 def _read(material: Material) -> list[Picture]:
-    if material.brain is None or material.extras.read is None:
+    read = material.facts.get("voxels_read")
+    if material.brain is None or read is None:
         return []
-    return _known(read_figure(material.brain, material.extras.read, material.simulated))
+    return _known(read_figure(material.brain, read, material.simulated))
 
 
 def _alignment(material: Material) -> list[Picture]:

@@ -1,7 +1,9 @@
-"""One map of the brain and its best regions, for the first screen."""
+"""One map of the brain and its best regions beside the noise ceiling, for the first screen."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from giblet.report.brain_figures import map_figure
 from giblet.report.extras import Extras
@@ -17,18 +19,36 @@ from giblet.report.scan_quality import (
 from giblet.report.tables import number
 
 N_REGIONS = 4
-SHORT = {"isc": "ISC"}
+
+
+@dataclass(frozen=True)
+class RegionRow:
+    """A region's mean r and noise ceiling, as printed, and their places on an axis of 0 to 100.
+
+    Of the map of inter-subject correlation, which is the ceiling, ``ceiling`` is empty. Places are
+    None where there is no number.
+    """
+
+    name: str
+    value: str
+    ceiling: str
+    place: float | None
+    tick: float | None
 
 
 @dataclass(frozen=True)
 class Glance:
-    """A map (None where there is none, and ``why``), and rows of regions."""
+    """A map (None where there is none, and ``why``), and rows of regions.
+
+    ``header``: of the values, and of the ceiling, if there is one. ``end``: r at the axis' end.
+    """
 
     title: str
     picture: Picture | None
     why: str
     header: list[str] = field(default_factory=list)
-    regions: list[list[str]] = field(default_factory=list)
+    regions: list[RegionRow] = field(default_factory=list)
+    end: str = ""
 
 
 def glance(
@@ -57,16 +77,38 @@ def glance(
     return Glance(title, picture, why, *_regions(extras, name, names))
 
 
-def _regions(extras: Extras, name: str, names: list[str]) -> tuple[list[str], list[list[str]]]:
-    """The regions with the highest mean of the map's measure, and their ISC."""
+def _regions(extras: Extras, name: str, names: list[str]) -> tuple[list[str], list[RegionRow], str]:
+    """The regions with the highest mean of the map's measure, beside their noise ceiling.
+
+    The ceiling is its lower bound, r with the mean of the other subjects: their ISC.
+    """
     table = extras.regions
-    label = MEASURES[name][0]
+    label, ceiling = MEASURES[name][0], MEASURES["isc"][0]
     if table is None or label not in table:
-        return [], []
-    shown = [one for one in dict.fromkeys([name, "isc"]) if one in names]
+        return [], [], ""
+    has_ceiling = name != "isc" and "isc" in names and ceiling in table
     rows = table[table["Region"] != WHOLE_BRAIN].sort_values(label, ascending=False)[:N_REGIONS]
-    cells = [
-        [str(row["Region"]), *(number(row[MEASURES[one][0]], 2) for one in shown)]
-        for _, row in rows.iterrows()
+    r = rows[label].to_numpy(dtype=float)
+    limit = rows[ceiling].to_numpy(dtype=float) if has_ceiling else np.full(len(rows), np.nan)
+    end = max([0.1, *(x for x in (*r, *limit) if np.isfinite(x))])
+    shown = [
+        RegionRow(
+            str(region),
+            number(own, 2),
+            number(most, 2) if has_ceiling else "",
+            _place(own, end),
+            _place(most, end),
+        )
+        for region, own, most in zip(rows["Region"], r, limit, strict=True)
     ]
-    return ["Region", *(SHORT.get(one, f"r, {SOUND.label}") for one in shown)], cells
+    header = ["ISC"] if name == "isc" else [f"r, {SOUND.label}"]
+    return header + ["noise ceiling"] * has_ceiling, shown, number(end, 2)
+
+
+def _place(value: float, end: float) -> float | None:
+    """Per cent of the way from 0 to ``end``; None for a value that is none.
+
+    >>> _place(0.1, 0.4), _place(-0.1, 0.4), _place(float("nan"), 0.4)
+    (25.0, 0.0, None)
+    """
+    return float(np.clip(100 * value / end, 0, 100)) if np.isfinite(value) else None

@@ -27,7 +27,9 @@ class Material:
 
     @cached_property
     def brain_section(self) -> BrainSection | None:
-        return None if self.brain is None else brain_section(self.brain)
+        settings = self.facts.get("settings")
+        n_shifts = None if settings is None else settings.quality.n_shifts
+        return None if self.brain is None else brain_section(self.brain, n_shifts)
 
     @cached_property
     def surface_views(self) -> list[Picture]:

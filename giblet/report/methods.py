@@ -1,12 +1,16 @@
 """A text for a methods section: steps, settings and references."""
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.metrics.identify import clip_length
 from giblet.audio.metrics.table import METRICS, segment_metrics
 from giblet.config.config import Config
+from giblet.config.sections import DecodingConfig
 from giblet.report.extras import training_start
+from giblet.report.read_voxels import ReadVoxels
+from giblet.timing import tr_onsets
 
 REFERENCES = {
     "Défossez et al., 2022": "Défossez A, Copet J, Synnaeve G, Adi Y (2022). High fidelity neural "
@@ -20,11 +24,19 @@ REFERENCES = {
     "Benjamini and Hochberg, 1995": "Benjamini Y, Hochberg Y (1995). Controlling the false "
     "discovery rate: a practical and powerful approach to multiple testing. J. R. Stat. Soc. B 57, "
     "289–300.",
+    "Esteban et al., 2019": "Esteban O, Markiewicz CJ, Blair RW, Moodie CA, Isik AI, Erramuzpe A, "
+    "Kent JD, Goncalves M, DuPre E, Snyder M, Oya H, Ghosh SS, Wright J, Durnez J, Poldrack RA, "
+    "Gorgolewski KJ (2019). fMRIPrep: a robust preprocessing pipeline for functional MRI. "
+    "Nat. Methods 16, 111–116.",
+    "Abraham et al., 2014": "Abraham A, Pedregosa F, Eickenberg M, Gervais P, Mueller A, Kossaifi "
+    "J, Gramfort A, Thirion B, Varoquaux G (2014). Machine learning for neuroimaging with "
+    "scikit-learn. Front. Neuroinform. 8, 14.",
     "Nastase et al., 2019": "Nastase SA, Gazzola V, Hasson U, Keysers C (2019). Measuring shared "
     "responses across subjects using intersubject correlation. Soc. Cogn. Affect. Neurosci. 14, "
     "667–685.",
 } | dict(metric.reference for metric in METRICS.values() if metric.reference)
 _CODECS = {"facebook/encodec": "Défossez et al., 2022", "descript/dac": "Kumar et al., 2023"}
+_PREPROCESSING = {"fMRIPrep": "Esteban et al., 2019"}
 _HRFS = {"spm": "SPM's", "glover": "Glover's"}
 
 
@@ -77,7 +89,10 @@ def _codec(facts: Mapping) -> str:
 def _training(facts: Mapping, models: Mapping[str, Mapping]) -> list[str]:
     """The training data of the model, and where training started."""
     settings: Config | None = facts.get("settings")
-    n_trs = ", ".join(f"{n} {name}" for name, n in facts.get("parts", {}).items())
+    n_trs = ", ".join(
+        f"{n} {name} ({tr_onsets(n + 1, facts['t_r'])[-1]:.0f} s)"
+        for name, n in facts.get("parts", {}).items()
+    )
     gap = f"; {settings.splits.gap_seconds:g} s left out between parts" if settings else ""
     starts = {training_start(m["started_from"]) for m in models.values() if m.get("started_from")}
     sentences = [
@@ -120,17 +135,11 @@ def _scans(facts: Mapping) -> list[str]:
         sentences.append(
             f"The model predicts BOLD with {_HRFS[settings.hrf_model]} HRF applied to {of}."
         )
-    voxels = (
-        f"all voxels of the region {decoding.region}"
-        if decoding.region
-        else f"the {100 * decoding.voxel_share:g} % of voxels with the highest inter-subject "
-        "correlation in training TRs"
-    )
     return [
         sentences[0],
-        *cleaning(settings),
+        *cleaning(settings, facts),
         *sentences[1:],
-        f"The bottleneck was decoded from the BOLD of {voxels}, at lags of "
+        f"The bottleneck was decoded from the BOLD of {_decoded(decoding, facts)}, at lags of "
         f"{decoding.first_lag_seconds:g} to {decoding.last_lag_seconds:g} s, by ridge regression "
         "(Dupré la Tour et al., 2022), and compared with two nulls, BOLD of other moments (the "
         "mean over circular shifts of the test part of 16 s or more) and the mean volume, and with "
@@ -150,7 +159,47 @@ def _scans(facts: Mapping) -> list[str]:
     ]
 
 
-def cleaning(settings: Config) -> list[str]:
+def _decoded(decoding: DecodingConfig, facts: Mapping) -> str:
+    """The voxels that the decoder reads, with their number where it is known."""
+    read: ReadVoxels | None = facts.get("voxels_read")
+    noun = "voxels" if read is None else read.noun
+    number = "" if read is None else f"{len(read.columns):,} "
+    if decoding.region:
+        return f"the {number}{noun} of the region {decoding.region}"
+    if len(facts.get("subjects", [])) == 1 or (read is not None and not read.rule):
+        return f"all {number}{noun}"
+    share = f"{100 * decoding.voxel_share:g} %"
+    chosen = f"the {share} of {noun}" if read is None else f"the {number}{noun} ({share})"
+    return f"{chosen} with the highest inter-subject correlation in training TRs"
+
+
+def _preprocessing(facts: Mapping) -> list[str]:
+    """What the data set's own description says; nothing of simulated brains."""
+    made_by = facts.get("preprocessing", "")
+    if not made_by or facts["simulated"]:
+        return []
+    cited = [work for name, work in _PREPROCESSING.items() if name.lower() in made_by.lower()]
+    works = f" ({'; '.join(cited)})" if cited else ""
+    return [f"The scans were preprocessed with {made_by}{works}."]
+
+
+def _kept(settings: Config, facts: Mapping) -> str:
+    """The number of voxels of the scans, and of those that were kept; empty if nothing is known."""
+    read: ReadVoxels | None = facts.get("voxels_read")
+    rule = "the highest inter-subject correlation in training TRs"
+    if read is not None:
+        kept = f", of which the {read.n_kept:,} with {rule} were kept"
+        dropped = read.n_kept < read.n_scanned
+        return f"The scans had {read.n_scanned:,} {read.noun}{kept if dropped else ''}."
+    if settings.max_voxels is None or settings.scan.parcellation:
+        return ""
+    return (
+        f"No more than {settings.max_voxels:,} voxels were kept, those with {rule}, where there "
+        "were several subjects."
+    )
+
+
+def cleaning(settings: Config, facts: Mapping) -> list[str]:
     """The processing of the scans before anything is computed from them."""
     scan = settings.scan
     regressed = ["a linear trend"]
@@ -164,17 +213,17 @@ def cleaning(settings: Config) -> list[str]:
         regressed.append("six motion parameters (of a table of runs, all its confounds)")
     elif scan.confounds:
         regressed.append(f"the confounds {_joined(list(scan.confounds))}")
+    nilearn = f"nilearn {facts.get('versions', {}).get('nilearn', '')}".strip()
     sentences = [
+        *_preprocessing(facts),
         "Volumes before the steady state were dropped, and from each run "
-        f"{_joined(regressed)} were regressed out."
+        f"{_joined(regressed)} were regressed out with {nilearn} (Abraham et al., 2014).",
     ]
     if scan.parcellation:
-        sentences.append("Voxels were averaged within parcels.")
-    elif settings.max_voxels is not None:
-        sentences.append(
-            f"Of more than {settings.max_voxels:,} voxels, those of the highest inter-subject "
-            "correlation in training TRs were kept, where there were several subjects."
-        )
+        atlas = Path(scan.parcellation).name
+        sentences.append(f"Their values were averaged within the parcels of the atlas {atlas}.")
+    if kept := _kept(settings, facts):
+        sentences.append(kept)
     if scan.lag_seconds:
         sentences.append(f"The scans were shifted by {scan.lag_seconds:g} s against the film.")
     sentences.append(

@@ -59,7 +59,7 @@ def page_of(material: Material) -> str:
     facts = material.facts
     _check(material.scores, material.sounds, facts)
     environment = _environment()
-    scripts = ("listen.js.jinja", "ladder.js.jinja", "save.js.jinja")
+    scripts = ("listen.js.jinja", "ladder.js.jinja", "save.js.jinja", "copy.js.jinja")
     script = "".join(environment.get_template(one).render() for one in scripts)
     sections = sections_of(material)
     words = MODALITIES["text"].label in facts.get("modalities", [])

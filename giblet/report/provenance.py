@@ -17,6 +17,8 @@ LABELS = {
     "modalities": "Modalities",
     "bold_source": "Source of BOLD",
     "subjects": "Subjects",
+    "preprocessing": "Preprocessing of BOLD",
+    "voxels_read": "Decoded from",
     "versions": "Versions",
     "seed": "Seed",
     "parts": "TRs by part",
@@ -63,4 +65,4 @@ def fact_text(fact) -> str:
         return ", ".join(f"{name} {fact_text(part)}" for name, part in fact.items())
     if isinstance(fact, list):
         return ", ".join(map(fact_text, fact)) or "–"
-    return "–" if fact is None else str(fact)
+    return "–" if fact is None or fact == "" else str(fact)

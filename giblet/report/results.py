@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from giblet.alignment.showings import shown_by_run, shown_seconds
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.files import read_sound
 from giblet.audio.metrics.scores import SEGMENT_SCORES, speech_segments
@@ -20,6 +21,7 @@ from giblet.log import warnings_of
 from giblet.music.midi import read_midi
 from giblet.report.extras import Extras, MusicResults
 from giblet.report.provenance import score_facts
+from giblet.report.read_voxels import read_voxels
 from giblet.report.region_names import region_names
 from giblet.report.run_record import git_commit, rule_times, versions, warnings_by_rules
 from giblet.report.scan_quality import WHOLE_BRAIN, BrainResults, shown_regions
@@ -71,6 +73,7 @@ def load_results(
     if brain is not None:
         facts["warnings"] = joined_warnings(facts, brain.space.attrs, brain.quality.attrs)
         facts["scan_fingerprint"] = brain.space.attrs.get("input", "unknown")
+        facts["preprocessing"] = brain.space.attrs.get("preprocessing", "")
     if (words := results / "trs" / "text.nc").is_file() and config.has_annotations:
         with open_arrays(words, *WORDS) as arrays:
             facts["words_fingerprint"] = arrays.attrs["input"]
@@ -79,6 +82,8 @@ def load_results(
             facts |= score_facts(arrays.attrs)
     facts["warnings"] += [] if logs is None else warnings_only_in(logs, facts["warnings"])
     extras = _extras(results, config, brain)
+    if brain is not None and aligned is not None:
+        facts["voxels_read"] = read_voxels(aligned, config, brain, results / "simulated")
     if aligned is not None:
         extras = _with_film(extras, results, config, aligned, sounds)
     return sounds, SAMPLE_RATE, history, facts, brain, extras
@@ -128,8 +133,16 @@ def _extras(results: Path, config: Config, brain: BrainResults | None) -> Extras
         times=times,
         timeline=scanned_table(brain.space, _words(results / "trs" / "text.nc", brain)),
         missing=missing_volumes(brain.space),
+        shown=_shown(brain.space),
         clusters=_clusters(results),
     )
+
+
+def _shown(scans: xr.Dataset) -> pd.DataFrame | None:
+    """The seconds of film that each run showed; None of many stimuli, which have no one film."""
+    if "stimulus" in scans.coords:
+        return None
+    return shown_by_run(shown_seconds(scans, float(scans.attrs["t_r"])))
 
 
 def _clusters(results: Path) -> pd.DataFrame | None:
@@ -189,7 +202,7 @@ def _with_film(extras: Extras, results: Path, config: Config, aligned: xr.Datase
         timeline=timeline_table(aligned),
         music=_music(results / "reconstruct_score", config.path),
         levels=_levels(results / "codec_ladder.tsv"),
-        read=aligned["column"].values if "column" in aligned.coords else None,
+        kept=aligned["column"].values if "column" in aligned.coords else None,
     )
 
 

@@ -7,6 +7,8 @@ COUNTED = {
     r"(\d+) samples clipped, peak": 1000,  # 42 ms at 24 kHz
     r"(\d+) TRs? (?:was|were) scanned after the film's end, and left out": 20,  # one HRF or so
 }
+# the same, counted out of a number: the largest share that changes no result noticeably
+SHARES = {r"(\d+) of (\d+) scores of single subjects are missing": 0.1}
 
 
 def is_note(message: str) -> bool:
@@ -17,9 +19,17 @@ def is_note(message: str) -> bool:
     >>> after = "TRs were scanned after the film's end, and left out"
     >>> is_note(f"6 {after}"), is_note(f"600 {after}")  # of the latter half the film is missing
     (True, False)
+    >>> missing = "of 56 scores of single subjects are missing; means are over the others"
+    >>> is_note(f"F0 error of brain: 3 {missing}"), is_note(f"F0 error of brain: 30 {missing}")
+    (True, False)
     """
-    matches = ((re.search(pattern, message), most) for pattern, most in COUNTED.items())
-    return any(match and int(match[1]) <= most for match, most in matches)
+    for pattern, most in COUNTED.items():
+        if (match := re.search(pattern, message)) and int(match[1]) <= most:
+            return True
+    for pattern, largest in SHARES.items():
+        if (match := re.search(pattern, message)) and int(match[1]) <= largest * int(match[2]):
+            return True
+    return False
 
 
 def warnings_and_notes(messages: list[str]) -> tuple[list[str], list[str]]:

@@ -10,6 +10,8 @@ import pandas as pd
 
 from giblet.config.config import Config
 from giblet.errors import GibletError
+from giblet.io.arrays import open_arrays
+from giblet.io.schema import SCANS
 from giblet.io.tables import load_table, save_json
 from giblet.log import messages
 
@@ -17,30 +19,50 @@ _PACKAGE = Path(__file__).parents[1]
 PACKAGES = ("giblet", "torch", "transformers", "nilearn", "himalaya", "snakemake")
 
 
-def write_record(results: Path, logs: Path, config: Config, outcome: str) -> None:
+def write_record(
+    results: Path, logs: Path, config: Config, outcome: str, command: str = ""
+) -> None:
     """``run.json`` in ``results``, as `record` has it; nothing where no rule has made a result.
 
     Where it cannot be made, one line on standard error says so: the results are what counts.
     """
     try:
         if (results / "times").is_dir():
-            save_json(record(results, logs, config, outcome), results / "run.json")
+            found = record(results, logs, config, outcome, command)
+            save_json(found, results / "run.json")
     except (OSError, GibletError) as error:
         print(f"run.json could not be written: {error}", file=sys.stderr)
 
 
-def record(results: Path, logs: Path, config: Config, outcome: str) -> dict:
+def record(results: Path, logs: Path, config: Config, outcome: str, command: str = "") -> dict:
     """The content of ``run.json``.
 
-    Keys, in order: ``config``, ``cpu_seconds`` and ``seconds`` (sums over rules), ``dataset``,
-    ``finished`` (UTC), ``git_commit``, ``outcome`` (as given), ``peak_megabytes`` (the largest of a
-    rule), ``rules`` (name → ``cpu_seconds``, ``peak_megabytes``, ``seconds`` of when it last ran),
-    ``versions``, ``warnings`` (text → names of rules). What was not measured is null.
+    Keys, in order: ``brains`` (`brains_of`), ``command`` (as given), ``config``, ``cpu_seconds``
+    and ``seconds`` (sums over rules), ``dataset``, ``finished`` (UTC), ``git_commit``, ``outcome``
+    (as given), ``peak_megabytes`` (the largest of a rule), ``rules`` (name → ``cpu_seconds``,
+    ``peak_megabytes``, ``seconds`` of when it last ran), ``versions``, ``warnings`` (text → names
+    of rules). What was not measured is null.
     """
     facts = _times(results / "times") | {"warnings": warnings_by_rules(logs)}
     facts |= {"dataset": config.dataset, "outcome": outcome, "finished": _now()}
+    facts |= {"brains": brains_of(results, config), "command": command}
     facts |= {"config": config.model_dump(mode="json"), "versions": versions()}
     return facts | {"git_commit": git_commit()}
+
+
+def brains_of(results: Path, config: Config) -> str | None:
+    """``none``, ``simulated``, ``noise`` (``scan.null``) or ``measured``; None where no scan has
+    been read yet that would tell."""
+    if config.bold_source == "none":
+        return "none"
+    if config.scan.null:
+        return "noise"
+    if config.bold_source == "simulated":
+        return "simulated"
+    if not (scans := results / "bold.nc").is_file():
+        return None
+    with open_arrays(scans, *SCANS) as arrays:
+        return "simulated" if "SIMULATED" in arrays.attrs["source"] else "measured"
 
 
 def versions() -> dict[str, str]:

@@ -25,6 +25,7 @@ from giblet.report.tables import in_order, number
 from giblet.stats.fold_intervals import fold_interval
 
 LARGEST_Q = 0.05
+SMALLEST_MEAN = 0.0005  # of r over voxels: below, it is printed as 0.000
 MOST_REGIONS = 30  # of many parcels
 MOST_LAYERS = 100  # of a pretrained model
 WHOLE_BRAIN = "whole brain"
@@ -114,6 +115,7 @@ class BrainSection:
     answer : the table in one sentence
     on_surface : whether maps and view are of the cortex as a surface
     maps_note, view_note : how maps and view are read
+    places : what was measured: voxels, parcels or vertices
     """
 
     header: list[str]
@@ -126,24 +128,29 @@ class BrainSection:
     on_surface: bool = False
     maps_note: str = _MAPS_NOTE
     view_note: str = _VIEW_NOTE
+    places: str = "voxels"
 
 
-def brain_section(results: BrainResults) -> BrainSection:
-    """The section on the scans; without a view where coordinates of voxels are unknown."""
+def brain_section(results: BrainResults, n_shifts: int | None = None) -> BrainSection:
+    """The section on the scans; without a view where coordinates of voxels are unknown.
+
+    ``n_shifts``: nulls of ridge (``quality.n_shifts``), if known.
+    """
     quality, summary = results.quality, results.summary
     rows = [_row(name, quality, summary) for name in MEASURES if name in quality]
     first = next((name for name in mapped(results) if not why_not_drawn(results, name)), None)
     on_surface, view = vertex_counts(results.space.attrs) is not None, None
     if first is not None:
         view = MEASURES[first][0], _view(results, subject_mean(results, first))
-    cautions = list(
-        filter(None, (no_discoveries_sentence(rows, places_of(quality)), r2_sentence(summary)))
-    )
+    undetected, n_tested = _undetected(quality, summary)
+    power = no_discoveries_sentence(undetected, places_of(quality), n_tested, n_shifts)
+    cautions = list(filter(None, (power, r2_sentence(summary))))
     sentences = lag_sentence(quality), cautions, _answer(rows, quality)
     whys = {MEASURES[name][0]: why_not_drawn(results, name) for name in mapped(results)}
     no_maps = [f"{label}: {why}" for label, why in whys.items() if why]
     notes = (maps_note(results.space), VIEW_NOTE) if on_surface else (_MAPS_NOTE, _VIEW_NOTE)
-    return BrainSection(_header(quality), rows, *sentences, view, no_maps, on_surface, *notes)
+    shown = (view, no_maps, on_surface, *notes, places_of(quality))
+    return BrainSection(_header(quality), rows, *sentences, *shown)
 
 
 def _view(results: BrainResults, values: np.ndarray) -> str:
@@ -156,7 +163,11 @@ def _view(results: BrainResults, values: np.ndarray) -> str:
 
 def _header(quality: xr.Dataset) -> list[str]:
     places = places_of(quality)
-    spread = ["Mean", "Lowest to highest subject", f"95th percentile of {places}"]
+    spread = [
+        "Mean",
+        "Lowest to highest subject",
+        f"95th percentile of {places}",
+    ]
     folds = [f"95 % interval over {n} folds"] if (n := quality.sizes.get("fold")) else []
     return [*spread, f"{places.capitalize()} at q < .05", *folds]
 
@@ -172,7 +183,7 @@ def _answer(rows: list[tuple[str, str, list[str]]], quality: xr.Dataset) -> str:
     """ISC and every ridge r, in the order of the table."""
     places = places_of(quality)
     values = [
-        f"{label} {cells[0]}" + (f" (q < .05 in {cells[3]} of {places})" if cells[3] else "")
+        f"{label} {cells[0]}" + (f" (q < .05 in {cells[3]} of the {places})" if cells[3] else "")
         for label, _, cells in rows
         if label == MEASURES["isc"][0] or label.startswith("Ridge")
     ]
@@ -215,7 +226,22 @@ def _significant(quality: xr.Dataset, name: str) -> str:
         return ""
     q = quality[f"{name}_q"].values
     tested = q[np.isfinite(q)]
-    return f"{100 * (tested < LARGEST_Q).mean():.1f} %" if len(tested) else number(np.nan, 1)
+    if not len(tested):
+        return number(np.nan, 1)
+    percent = 100 * (tested < LARGEST_Q).mean()
+    return "none" if percent == 0 else "< 0.1 %" if percent < 0.05 else f"{percent:.1f} %"
+
+
+def _undetected(quality: xr.Dataset, summary: pd.DataFrame) -> tuple[list[str], int]:
+    """Bands whose mean r is above 0 while no voxel has q < .05; the number of voxels tested."""
+    means, names, n_tested = summary.groupby("metric")["mean"].mean(), [], 0
+    for name in (one for one in MEASURES if one.startswith("r_") and f"{one}_q" in quality):
+        q = quality[f"{name}_q"].values
+        n_tested = max(n_tested, int(np.isfinite(q).sum()))
+        has_q = np.isfinite(q).any() and not (q < LARGEST_Q).any()
+        if has_q and means.get(name, np.nan) >= SMALLEST_MEAN:
+            names.append(MEASURES[name][0].removeprefix("Ridge r: "))
+    return names, n_tested
 
 
 def shown_regions(quality: xr.Dataset, regions: Mapping[str, np.ndarray]) -> pd.DataFrame:

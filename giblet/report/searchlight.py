@@ -132,15 +132,15 @@ def _draw_subjects(axes: Axes, rows: pd.DataFrame, heights: np.ndarray, colour: 
 
 def _map(material: Material, table: pd.DataFrame) -> list[Picture]:
     """Identification above chance by voxel or parcel, outlined where p_max < .05."""
-    results, read = material.brain, material.extras.read
+    results, kept = material.brain, material.extras.kept
     rows = table[(table["voxel"] >= 0) & (table["column"] == "brain")]
-    if results is None or read is None or rows.empty:
+    if results is None or kept is None or rows.empty:
         return []
     if not has_places(results) or why_no_mesh(results.space):
         return []
     n_places = results.quality.sizes["parcel" if "parcel" in results.quality.dims else "voxel"]
     values, p = np.full(n_places, np.nan), np.full(n_places, np.nan)
-    at = read[rows["voxel"].to_numpy()]
+    at = kept[rows["voxel"].to_numpy()]
     values[at], p[at] = rows["value"] - CHANCE, rows["p_max"]
     largest = float(np.nanmax(values))
     if not largest > 0:

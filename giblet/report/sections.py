@@ -20,7 +20,8 @@ from giblet.report.compare import (
     ours,
 )
 from giblet.report.downloads import downloads
-from giblet.report.extras import brain_tables, times_table, trained, training_tables
+from giblet.report.encoding import encoding_table
+from giblet.report.extras import brain_tables, shown_table, times_table, trained, training_tables
 from giblet.report.figure_table import FIGURES
 from giblet.report.glance import Glance, glance
 from giblet.report.headline import headline
@@ -36,12 +37,24 @@ from giblet.report.permutation_figure import permutation_table
 from giblet.report.projected_maps import projection_note
 from giblet.report.provenance import provenance
 from giblet.report.run_messages import warnings_and_notes
+from giblet.report.scan_quality import places_of
 from giblet.report.score import has_score, score_section
 from giblet.report.searchlight import searchlight_section, with_searchlight
 from giblet.report.segments import moments, paired_differences
 from giblet.report.sentences import answer, few_segments
-from giblet.report.tables import FEATURE_LABELS, in_order, score_tables
-from giblet.report.timeline import film_place, missing_sentence, timeline_sentence
+from giblet.report.tables import (
+    FEATURE_LABELS,
+    column_label,
+    feature_label,
+    in_order,
+    score_tables,
+)
+from giblet.report.timeline import (
+    film_place,
+    missing_sentence,
+    timeline_sentence,
+    training_sentence,
+)
 from giblet.timing import nyquist_hz
 
 
@@ -160,6 +173,9 @@ def _brain(material: Material) -> dict:
     return {
         "heading": f"Brain{kind}: quality of the scans",
         "brain": material.brain_section,
+        "encoding": encoding_table(
+            material.scores, places_of(material.brain.quality), material.simulated
+        ),
         "maps": FIGURES["maps"](material),
         "surface_views": FIGURES["surface"](material),
         "surface_note": projection_note(material.brain),
@@ -173,7 +189,10 @@ def _brain(material: Material) -> dict:
 def _training(material: Material) -> dict:
     return {
         "history_figures": FIGURES["training"](material),
-        "trained": trained(material.extras, material.history),
+        "trained": [
+            *filter(None, [training_sentence(material.extras.timeline)]),
+            *trained(material.extras, material.history),
+        ],
         "training_tables": training_tables(material.extras),
     }
 
@@ -182,6 +201,7 @@ def _data(material: Material) -> dict:
     table, missing = material.extras.timeline, material.extras.missing
     warnings, notes = warnings_and_notes(material.facts["warnings"])
     content = {"warnings": warnings, "notes": notes, "timelines": [], "timeline_text": ""}
+    content["shown"] = shown_table(material.extras.shown, material.simulated)
     if table is None:
         return content
     sentences = [timeline_sentence(table), "" if missing is None else missing_sentence(missing)]
@@ -195,8 +215,12 @@ def _methods(material: Material) -> dict:
 
 
 def _downloads(material: Material) -> dict:
-    shown = comparison_tables(material.scores, material.extras.matched, material.simulated)
-    return {"files": downloads(material, shown[0] if shown else None)}
+    simulated = material.simulated
+    sounds = [
+        (feature_label(one), [(column_label(name, simulated), link) for name, link in links])
+        for one, links in material.extras.sound_links.items()
+    ]
+    return {"files": downloads(material), "links": material.extras.links, "sounds": sounds}
 
 
 def _provenance(material: Material) -> dict:

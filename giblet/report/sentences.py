@@ -207,17 +207,38 @@ def lag_sentence(quality: xr.Dataset) -> str:
     )
 
 
-def no_discoveries_sentence(rows: list[tuple[str, str, list[str]]], places: str) -> str:
-    """A caution where no voxel is significant but the mean r is not 0; else empty."""
-    names = [
-        label.removeprefix("Ridge r: ")
-        for label, _, (mean, _, _, share) in rows
-        if label.startswith("Ridge") and share == "0.0 %" and not mean.startswith(("−", "0.000"))
-    ]
-    return names and (
-        f"0.0 % of {places} at q < .05 ({', '.join(names)}) does not mean that nothing is "
-        f"predicted there: with few TRs no p is low enough among so many {places}. Regions and the "
-        "map show where r is high; parcels or longer scans have more power."
+def no_discoveries_sentence(
+    names: list[str], places: str, n_tested: int, n_shifts: int | None
+) -> str:
+    """A caution on the bands ``names`` that predict BOLD on average, but nowhere at q < .05.
+
+    Empty without such bands. ``n_shifts``: nulls of each of ``n_tested`` places; None: unknown.
+
+    >>> print(no_discoveries_sentence(["sound"], "voxels", 3666, 5000))
+    Low power: none of 3,666 voxels has q < .05 (sound), which does not mean that nothing is \
+predicted there. The lowest p is 1/5,001 (circular shifts): a single voxel with it has q = 0.73, \
+and q < .05 needs 15 of them. Regions and the map show where r is high; parcels or longer scans \
+have more power.
+    """
+    if not names:
+        return ""
+    floor = "" if n_shifts is None else _lowest_q(places, n_tested, n_shifts)
+    return (
+        f"Low power: none of {n_tested:,} {places} has q < .05 ({', '.join(names)}), which does "
+        f"not mean that nothing is predicted there.{floor} Regions and the map show where r is "
+        "high; parcels or longer scans have more power."
+    )
+
+
+def _lowest_q(places: str, n_tested: int, n_shifts: int) -> str:
+    """The lowest p, and what it means for q by Benjamini and Hochberg's procedure."""
+    alone = n_tested / (1 + n_shifts)
+    place = {"vertices": "vertex"}.get(places, places.removesuffix("s"))
+    enough = int(alone / LARGEST_P) + 1
+    needed = f", and q < .05 needs {enough} of them" if enough > 1 else ""
+    return (
+        f" The lowest p is 1/{1 + n_shifts:,} (circular shifts): a single {place} with it has "
+        f"q = {number(min(alone, 1.0), 2 if alone >= 0.01 else 4)}{needed}."
     )
 
 

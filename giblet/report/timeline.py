@@ -154,6 +154,24 @@ def spans(rows: pd.DataFrame) -> list[tuple[float, float]]:
     return list(zip(start[first].tolist(), (end[last] - start[first]).tolist(), strict=True))
 
 
+def training_sentence(table: pd.DataFrame | None) -> str:
+    """The amount of film in training and in validation; empty where it is unknown.
+
+    >>> table = pd.DataFrame({"start": [0.0, 1.5], "end": [1.5, 3.0], "part": "train"})
+    >>> training_sentence(table), training_sentence(None)
+    ('Film in training: 2 TRs (3 s).', '')
+    """
+    if table is None or "part" not in table:
+        return ""
+    seconds = table["end"] - table["start"]
+    parts = [
+        f"in {name}: {inside.sum():,} TRs ({seconds[inside].sum():,.0f} s)"
+        for part, name in (("train", "training"), ("validation", "validation"))
+        if (inside := table["part"] == part).any()
+    ]
+    return f"Film {', '.join(parts)}." if parts else ""
+
+
 def missing_sentence(missing: pd.DataFrame) -> str:
     """Missing volumes in a sentence; empty where none is missing.
 
@@ -173,10 +191,16 @@ def timeline_sentence(table: pd.DataFrame) -> str:
 
     >>> timeline_sentence(pd.DataFrame({"start": [0.0], "end": [2.0], "part": ["test"],
     ...                                 "run": ["a"], "words": [0.0]}))
-    '1 TRs from 0.0 to 2.0 s of film: 1 test; 1 run; words in 0 TRs.'
+    '1 TRs from 0.0 to 2.0 s of film: 1 test (2 s); 1 run; words in 0 TRs.'
     """
     counts = table["part"].value_counts() if "part" in table else {}
-    parts = ", ".join(f"{counts[name]} {name}" for name in in_order(counts.keys(), PART_COLOURS))
+    lasting = (
+        (table["end"] - table["start"]).groupby(table["part"]).sum() if "part" in table else {}
+    )
+    parts = ", ".join(
+        f"{counts[name]} {name} ({lasting[name]:,.0f} s)"
+        for name in in_order(counts.keys(), PART_COLOURS)
+    )
     parts = f": {parts}" if parts else ""
     runs = table["run"].nunique()
     words = "; no words were given" if parts else ""  # of scans alone, a warning says it

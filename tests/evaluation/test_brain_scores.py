@@ -10,6 +10,7 @@ from scipy.signal import lfilter
 
 from giblet.alignment.dataset import FilmData, split_film, zscore_bold
 from giblet.alignment.hrf import tr_kernel
+from giblet.alignment.voxels import reliable_voxels, voxels_to_read
 from giblet.audio.files import read_sound
 from giblet.audio.processor import AudioProcessor
 from giblet.config.sections import DecodingConfig, SplitConfig
@@ -20,10 +21,8 @@ from giblet.evaluation.brain_scores import (
     decoded_stretch,
     film_stretch,
     identification_rows,
-    voxels_to_read,
 )
 from giblet.evaluation.decoding import decode_subject, lags_in_trs
-from giblet.evaluation.scores import reliable_voxels
 
 T_R, N_TRS, N_EACH = 1.5, 240, 20
 RUNS = np.repeat("run-1", N_TRS)

@@ -17,6 +17,7 @@ from sklearn.linear_model import Ridge
 from giblet.alignment.aligned import film_data, film_shapes
 from giblet.alignment.dataset import split_film
 from giblet.alignment.hrf import tr_kernel
+from giblet.alignment.voxels import reliable_voxels
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import blurred_bottlenecks, bottlenecks
 from giblet.commands.model import _train_others, leave_one_out as verb
@@ -31,7 +32,7 @@ from giblet.evaluation.leave_one_out import (
     subject_scores,
 )
 from giblet.evaluation.nulls import null_shifts
-from giblet.evaluation.scores import bold_rows, reliable_voxels
+from giblet.evaluation.scores import bold_rows
 from giblet.io.arrays import save_arrays
 from giblet.io.paths import file_name
 from giblet.io.tables import load_table

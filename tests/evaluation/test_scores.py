@@ -7,6 +7,7 @@ from factories import flat_model, small_shapes
 from sklearn.metrics import log_loss
 
 from giblet.alignment.dataset import FilmData
+from giblet.alignment.voxels import reliable_voxels
 from giblet.audio.mel import MelSettings
 from giblet.audio.metrics.identify import identification
 from giblet.audio.metrics.scores import score_sound
@@ -16,7 +17,6 @@ from giblet.evaluation.scores import (
     bold_rows,
     code_rows,
     rate_rows,
-    reliable_voxels,
     score_row,
     score_table,
     sound_rows,

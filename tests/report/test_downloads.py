@@ -8,7 +8,16 @@ import numpy as np
 import pandas as pd
 
 from giblet.report.compare import comparison_tables
-from giblet.report.downloads import bibtex, downloads, latex_table, scores_wide
+from giblet.report.downloads import (
+    LATEX,
+    METHODS,
+    REFERENCES as BIB,
+    WIDE,
+    bibtex,
+    downloads,
+    latex_table,
+    scores_wide,
+)
 from giblet.report.material import Material
 from giblet.report.methods import REFERENCES
 
@@ -51,11 +60,12 @@ def test_a_latex_table_has_every_cell_and_no_bare_sign():
 
 
 def test_files_are_those_of_the_page():
-    files = downloads(Material(SCORES, {}, 24000, {}, FACTS), None)
-    found = {name: base64.b64decode(uri.split(",", 1)[1]).decode() for name, _, uri in files}
-    assert list(found) == ["methods.md", "methods.bib", "scores.csv", "scores_wide.csv"]
-    assert FACTS["film"] in found["methods.md"]
-    assert "Griffin D, Lim J (1984)" in found["methods.md"]
+    files = downloads(Material(SCORES, {}, 24000, {}, FACTS))
+    found = {one.name: base64.b64decode(one.uri.split(",", 1)[1]).decode() for one in files}
+    assert list(found) == [METHODS, BIB, "scores.csv", WIDE, LATEX]
+    assert found == {one.name: one.content for one in files}
+    assert FACTS["film"] in found[METHODS]
+    assert "Griffin D, Lim J (1984)" in found[METHODS]
     pd.testing.assert_frame_equal(pd.read_csv(io.StringIO(found["scores.csv"])), SCORES)
     nothing = Material(SCORES[:0], {}, 24000, {}, FACTS)
-    assert [name for name, _, _ in downloads(nothing, None)] == ["methods.md", "methods.bib"]
+    assert [one.name for one in downloads(nothing)] == [METHODS, BIB]

@@ -29,6 +29,7 @@ from giblet.report.lag_figure import lag_figure
 from giblet.report.material import Material
 from giblet.report.page import page_of
 from giblet.report.pictures import CAPTIONS, Picture, ink, save_pictures
+from giblet.report.read_voxels import ReadVoxels
 from giblet.report.scan_quality import BrainResults
 
 HOSTILE = "<img src=x onerror=alert(1)>\u202egnp.\u05d0" + "long" * 45
@@ -99,7 +100,8 @@ def material(has_brain=True, n_subjects=2, words=True):
     history = {"mel": pd.DataFrame({"epoch": [0, 1], "train/audio": [1.0, 0.8]})}
     extras = Extras(timeline=timeline, figures="figures")
     if has_brain:
-        extras = replace(extras, regions=regions, read=np.arange(9), **optional_tables())
+        extras = replace(extras, regions=regions, **optional_tables())
+        facts["voxels_read"] = ReadVoxels(np.arange(9), "voxels", 36, 36, f"region {HOSTILE}")
     results = brain(n_subjects) if has_brain else None
     return Material(scores, {"mel": sounds}, RATE, history, facts, results, extras)
 
@@ -151,10 +153,12 @@ def test_a_map_states_its_range_its_threshold_and_its_error_rate():
 
 
 def test_the_voxels_that_were_read_are_those_of_the_model():
-    picture = read_figure(brain(), np.array([3, 5]), simulated=False)
+    read = ReadVoxels(np.array([3, 5]), "voxels", 36, 36, "these two")
+    picture = read_figure(brain(), read, simulated=False)
     assert np.flatnonzero(picture.table["read"]).tolist() == [3, 5]
-    assert picture.note.startswith("2 of 36:")
-    assert read_figure(brain(), np.arange(36), simulated=False) is None
+    assert picture.note == "2 of 36 voxels. The decoder reads these two."
+    every = replace(read, columns=np.arange(36))
+    assert read_figure(brain(), every, simulated=False) is None
 
 
 def test_every_subject_has_a_dot_and_every_scan_a_row_of_motion():

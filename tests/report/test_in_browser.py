@@ -280,6 +280,21 @@ def test_the_first_screen_has_the_ladder_and_a_brain(browser):
     assert browser.run(f"{links}.scrollWidth <= {links}.clientWidth")  # all sections are seen
 
 
+def test_the_methods_text_is_copied_without_a_network(browser):
+    """With the clipboard refused, as in an old browser, the text is selected and copied."""
+    button = "document.querySelector('button.copy')"
+    assert not browser.run(f"{button}.hidden")
+    browser.run("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    browser.run("document.execCommand = name => { window.copied = [name, `${getSelection()}`] }")
+    browser.run(f"{button}.click()")
+    shown = browser.run("document.getElementById('methods-text').textContent")
+    assert wait_until(browser, "window.copied")
+    command, selected = browser.run("window.copied")
+    assert (command, selected.split()) == ("copy", shown.split())
+    assert wait_until(browser, f"{button}.nextElementSibling.textContent.includes('Ctrl+C')")
+    browser.open(browser.run("location.href"))
+
+
 def test_a_moment_loops_where_that_is_asked(browser):
     first = "document.querySelectorAll('.moment')[1].querySelector('audio')"
     loop = "document.querySelectorAll('.loop')[1]"

@@ -1,10 +1,14 @@
 """The methods text tells what was set and done, no more, and cites whom it names."""
 
 import re
+from dataclasses import replace
+
+import numpy as np
 
 from giblet.audio.metrics.table import METRICS
 from giblet.config.config import parse_config
 from giblet.report.methods import REFERENCES, methods_text, references
+from giblet.report.read_voxels import ReadVoxels
 
 FACTS = {
     "film": "film.mp4",
@@ -28,13 +32,18 @@ def text(models=None, **facts):
 
 def test_what_was_set_is_told():
     said = text()
-    for each in ("at 6 kbit/s", "TRs of 2 s", "200 train, 50 test; 40 s left out", "the 10 % of"):
+    for each in (
+        "at 6 kbit/s",
+        "TRs of 2 s",
+        "200 train (400 s), 50 test (100 s); 40 s",
+        "the 10 % of",
+    ):
         assert each in said
     assert "BOLD of 2 subjects was measured." in said
     assert "10 clips of 12 s" in said
     assert "10 clips of 9 s" in text(settings=parse_config({}))  # 8 s in TRs of 1.5 s
     region = parse_config({"decoding": {"region": "auditory"}, "hrf_model": "none"})
-    assert "all voxels of the region auditory" in text(settings=region)
+    assert "the voxels of the region auditory" in text(settings=region)
     assert "HRF" not in text(settings=region)
 
 
@@ -48,7 +57,7 @@ def test_scores_are_those_that_have_a_value():
 
 def test_the_processing_of_scans_is_that_of_the_settings():
     said = text()
-    for each in ("a linear trend, cosines below 0.01 Hz and six motion", "5,000 voxels, those of"):
+    for each in ("a linear trend, cosines below 0.01 Hz and six motion", "5,000 voxels were kept"):
         assert each in said
     assert "z-scored by run, with mean and standard deviation of training TRs" in said
     assert "shifted by" not in said
@@ -56,10 +65,37 @@ def test_the_processing_of_scans_is_that_of_the_settings():
     other = text(settings=parse_config({"scan": scan, "max_voxels": None}))
     assert "a linear trend and the confounds csf were regressed out" in other
     assert "shifted by 1.5 s" in other
-    assert "were kept, where" not in other
+    assert "were kept" not in other
     strategy = parse_config({"scan": {"confound_strategy": ["motion", "wm_csf"]}})
     assert "nilearn's strategy motion and wm_csf" in text(settings=strategy)
     assert "regressed out" not in text(has_bold=False)
+
+
+def test_voxels_are_counted_and_only_dropped_ones_are_reported():
+    read = ReadVoxels(np.arange(250), "voxels", 60_000, 5000, "those of highest ISC")
+    said = text(voxels_read=read)
+    assert "The scans had 60,000 voxels, of which the 5,000 with the highest" in said
+    assert "the BOLD of the 250 voxels (10 %) with the highest inter-subject" in said
+    whole = text(voxels_read=replace(read, n_scanned=5000))
+    assert "The scans had 5,000 voxels." in whole
+    assert "were kept" not in whole
+    every = replace(read, columns=np.arange(400), noun="parcels", n_scanned=400, n_kept=400)
+    parcels = text(voxels_read=replace(every, rule=""))
+    assert "the BOLD of all 400 parcels, at lags" in parcels
+    region = parse_config({"decoding": {"region": "auditory"}})
+    assert "the 250 voxels of the region auditory" in text(settings=region, voxels_read=read)
+    assert "the BOLD of all voxels, at lags" in text(subjects=["01"])
+
+
+def test_atlas_and_preprocessing_are_named_where_they_are_known():
+    atlas = parse_config({"scan": {"parcellation": "schaefer_2018_400"}})
+    assert "parcels of the atlas schaefer_2018_400." in text(settings=atlas)
+    assert "averaged within" not in text()
+    said = text(preprocessing="fMRIPrep 23.2.1, other")
+    assert "preprocessed with fMRIPrep 23.2.1, other (Esteban et al., 2019)." in said
+    assert "preprocessed with ours 1." in text(preprocessing="ours 1")
+    assert "preprocessed" not in text()
+    assert "preprocessed" not in text(preprocessing="giblet SIMULATED", simulated=True)
 
 
 def test_where_training_began_is_told_once():
@@ -80,6 +116,7 @@ def test_no_scan_and_simulated_scans_are_no_measured_ones():
 def test_whom_it_names_it_cites_and_nobody_else():
     texts = [text(), text(codec="bundled"), text(codec="descript/dac_24khz"), text(film=None)]
     texts.append(methods_text(FACTS, {}, set(METRICS)))  # optional scores, too
+    texts.append(text(preprocessing="fMRIPrep 23.2.1"))
     for said in texts:
         named = {name for name in REFERENCES if name in said}
         assert references(said) == sorted(REFERENCES[name] for name in named)

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import xarray as xr
+from small_results import write_results
 
 import giblet
 from giblet.config.config import parse_config
+from giblet.io.arrays import save_arrays
 from giblet.io.tables import load_json, save_table
 from giblet.report.results import warnings_only_in
-from giblet.report.run_record import write_record
+from giblet.report.run_record import brains_of, write_record
 
 CONFIG = parse_config({"dataset": "d"})
 _NO_DATA = shutil.ignore_patterns("__pycache__", "bundled", "*.mp4")
@@ -37,7 +40,7 @@ def folders(tmp_path):
 
 def test_times_memory_and_warnings_of_each_rule(folders):
     results, logs = folders
-    write_record(results, logs, CONFIG, "failed")
+    write_record(results, logs, CONFIG, "failed", "snakemake --cores 2 report")
     found = load_json(results / "run.json")
     assert found["rules"] == {
         "load_bold": {"seconds": 2.0, "cpu_seconds": 4.0, "peak_megabytes": None},
@@ -47,7 +50,27 @@ def test_times_memory_and_warnings_of_each_rule(folders):
     assert [found[name] for name in sums] == [63.25, 126.5, 755.0]
     assert found["warnings"] == {"too few TRs": ["train_encodec", "train_mel"]}
     assert (found["outcome"], found["config"]) == ("failed", CONFIG.model_dump(mode="json"))
+    assert found["command"] == "snakemake --cores 2 report"
     assert list(found) == sorted(found)
+
+
+@pytest.mark.parametrize(
+    ("config", "source", "expected"),
+    [
+        ({"bold": "none"}, None, "none"),
+        ({"bold": "simulated"}, None, "simulated"),
+        ({"bold": "simulated", "scan": {"null": True}}, None, "noise"),
+        ({"bold": "a/bids"}, None, None),
+        ({"bold": "a/bids"}, "bids, giblet SIMULATED brains", "simulated"),
+        ({"bold": "a/bids"}, "fmriprep, fMRIPrep", "measured"),
+    ],
+)
+def test_a_program_can_read_whether_brains_are_simulated(tmp_path, config, source, expected):
+    if source is not None:
+        write_results(tmp_path)
+        scans = xr.load_dataset(tmp_path / "bold.nc").assign_attrs(source=source)
+        save_arrays(scans, tmp_path / "bold.nc")
+    assert brains_of(tmp_path, parse_config({"dataset": "d"} | config)) == expected
 
 
 def test_nothing_is_written_of_nothing_and_a_bad_place_is_one_line(folders, tmp_path, capsys):

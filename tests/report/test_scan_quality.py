@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 from markupsafe import escape
 from nilearn.maskers import NiftiLabelsMasker, NiftiMasker
+from scipy.stats import false_discovery_control
 
 from giblet.brain.nifti import brain_volume
 from giblet.evaluation.quality import summary_table
@@ -18,7 +19,7 @@ from giblet.report.brain_figures import map_figures
 from giblet.report.brain_maps import brain_view
 from giblet.report.page import render_page
 from giblet.report.scan_quality import BrainResults, brain_section
-from giblet.report.sentences import lag_sentence
+from giblet.report.sentences import lag_sentence, no_discoveries_sentence
 
 AFFINE = np.diag([30.0, 30.0, 30.0, 1.0]) + np.pad([[-60.0], [-75.0], [-45.0]], ((0, 1), (3, 0)))
 LAG = {"lag": 0.42, "lag_low": -0.1, "lag_high": 0.9, "lag_p": 0.031, "lag_reliable": 1.0}
@@ -115,7 +116,7 @@ def test_a_share_of_0_is_not_read_as_nothing(results):
     assert cautions(results.quality, results.summary) == []
     none = results.quality.assign(r_encodec_q=results.quality["r_encodec_q"] * 0 + 0.06)
     (said,) = cautions(none, results.summary)
-    assert said.startswith("0.0 % of voxels at q < .05 (sound (codes)) does not mean that nothing")
+    assert said.startswith("Low power: none of 36 voxels has q < .05 (sound (codes)), which does")
     below = results.summary.assign(mean=-results.summary["mean"])
     assert cautions(none, below) == []
 
@@ -181,3 +182,20 @@ def test_nothing_above_zero_is_no_map_and_no_warning(results):
     assert "Inter-subject correlation: no values; Ridge r: sound (codes): no" in html
     assert 'alt="Map of the brain' not in html
     assert "are unknown" not in html
+
+
+@pytest.mark.parametrize(("n_tested", "n_shifts"), [(3666, 5000), (36, 5000), (400, 99)])
+def test_the_lowest_q_is_that_of_benjamini_and_hochberg(n_tested, n_shifts):
+    """Oracle: SciPy's adjusted p of as many voxels at the lowest p as the sentence asks for."""
+    said = no_discoveries_sentence(["sound"], "voxels", n_tested, n_shifts)
+    needed = re.search(r"q < .05 needs (\d+) of them", said)
+    n_needed = int(needed[1]) if needed else 1
+
+    def lowest_q(n_lowest):
+        p = np.r_[np.full(n_lowest, 1 / (1 + n_shifts)), np.ones(n_tested - n_lowest)]
+        return false_discovery_control(p).min()
+
+    printed = float(re.search(r"has q = ([\d.]+\d)", said)[1])
+    assert printed == pytest.approx(lowest_q(1), abs=0.005)
+    assert lowest_q(n_needed) < 0.05
+    assert n_needed == 1 or lowest_q(n_needed - 1) >= 0.05

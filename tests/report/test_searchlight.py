@@ -55,7 +55,7 @@ def brain():
 
 def test_the_section_is_there_where_the_rule_was_run(table):
     (section,) = (one for one in SECTIONS if one.anchor == "where")
-    extras = Extras(searchlight=table, read=np.array([0, 1, 3]))
+    extras = Extras(searchlight=table, kept=np.array([0, 1, 3]))
     material = Material(SCORES, {}, 24000, {}, FACTS, None, extras)
     without = Material(SCORES, {}, 24000, {}, FACTS)
     assert section in sections_of(material)
@@ -71,7 +71,7 @@ def test_the_section_is_there_where_the_rule_was_run(table):
 
 
 def test_the_map_has_spheres_at_their_voxels_of_the_scan(table):
-    extras = Extras(searchlight=table, read=np.array([0, 1, 3]))
+    extras = Extras(searchlight=table, kept=np.array([0, 1, 3]))
     material = Material(SCORES, {}, 24000, {}, FACTS, brain(), extras)
     _, picture = FIGURES["searchlight"](material)
     volume = picture.draw.keywords["volume"]

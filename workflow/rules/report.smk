@@ -26,6 +26,10 @@ rule report:
             labels={"what": "report", "brains": BRAINS},
         ),
         figures=directory(f"{RESULTS}/figures"),
+        methods=f"{RESULTS}/methods.md",
+        references=f"{RESULTS}/methods.bib",
+        scores=f"{RESULTS}/scores_wide.csv" if SETTINGS.has_film else [],
+        latex=f"{RESULTS}/scores.tex" if SETTINGS.has_film else [],
     log:
         f"{LOGS}/report.log",
     benchmark:
@@ -39,9 +43,13 @@ rule report:
     params:
         results=lambda _, output: str(Path(output.page).parent),
         logs=LOGS,
+        scores="--scores=" if SETTINGS.has_film else "",
+        latex="--latex=" if SETTINGS.has_film else "",
         settings=settings(),
         source=source_fingerprint("report"),
     shell:
         '"$GIBLET_PYTHON" -m giblet report --results={params.results:q} --logs={params.logs:q}'
         " --page={output.page:q} --figures={output.figures:q}"
+        " --methods={output.methods:q} --references={output.references:q}"
+        " {params.scores}{output.scores:q} {params.latex}{output.latex:q}"
         " --settings={params.settings:q} 2>&1 | tee -i {log:q}"

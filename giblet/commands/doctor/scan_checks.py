@@ -80,9 +80,9 @@ def _constant(runs: list[BoldRun], source: Path) -> list[str]:
 
 def check_region(columns: Columns, config: Config) -> None:
     """GibletError where ``columns`` have no ``decoding.region``, or it cannot be read."""
+    from giblet.alignment.voxels import chosen_region
     from giblet.brain.regions import find_regions
     from giblet.errors import GibletError
-    from giblet.evaluation.brain_scores import chosen_region
 
     name, file = config.decoding.region, config.lesion.regions
     if name is None:
