@@ -2,7 +2,9 @@
 
 import base64
 import io
+import json
 import re
+from collections.abc import Sequence
 from importlib import resources
 
 import numpy as np
@@ -12,6 +14,7 @@ from giblet.report.pictures import ink
 from giblet.report.strips import lossless_uri
 
 _EMBEDDED_PNG = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]+)")
+_OVERLAY = re.compile(r'id="overlayImg"[^>]*?src="([^"]*)"')
 COLOUR = "#D55E00"  # of the largest value; smaller ones let the page through
 
 
@@ -72,24 +75,34 @@ def draw_map(
     figure.colorbar(ScalarMappable(Normalize(0, largest), colours), cax=bar, label=label)
 
 
-def brain_view(volume: np.ndarray, affine: np.ndarray) -> str:
+def brain_view(volumes: Sequence[np.ndarray], affine: np.ndarray) -> str:
     """A slice viewer on the MNI brain that follows mouse and keys, as an HTML page without network.
 
-    Values above a tenth of the largest are shown; some are above 0, see `why_no_map`.
+    ``volumes`` (i, j, k): maps, the first is shown; ``showMap(number)`` of the page's window shows
+    another. Of each, values above a tenth of the largest; some are above 0, see `why_no_map`.
     """
+    pages = [_slices(np.nan_to_num(volume).clip(0), affine) for volume in volumes]
+    maps = [
+        {"picture": _EMBEDDED_PNG.sub(_smaller, _OVERLAY.search(page)[1]), "largest": largest}
+        for page, largest in pages
+    ]
+    page = _EMBEDDED_PNG.sub(_smaller, pages[0][0])
+    keys = resources.files("giblet.report").joinpath("slices.js.jinja").read_text("utf-8")
+    before, end, after = page.rpartition("</body>")  # the viewer is made later, once all is loaded
+    listed = f'<script type="application/json" id="maps">{json.dumps(maps)}</script>'
+    return f"{before}{listed}\n<script>\n{keys}</script>\n{end}{after}"
+
+
+def _slices(volume: np.ndarray, affine: np.ndarray) -> tuple[str, float]:
+    """The page that nilearn makes of a map, and the map's largest value."""
     from nibabel import Nifti1Image
     from nilearn.plotting import view_img
 
-    volume = np.nan_to_num(volume).clip(0)
     largest = float(volume.max())
     options = {"threshold": largest / 10, "vmin": 0, "vmax": largest, "symmetric_cmap": False}
     options |= {"cmap": "inferno", "resampling_interpolation": "nearest"}
     options |= {"black_bg": True, "opacity": 0.9}
-    page = view_img(Nifti1Image(volume, affine), **options).get_standalone()
-    page = _EMBEDDED_PNG.sub(_smaller, page)
-    keys = resources.files("giblet.report").joinpath("slices.js.jinja").read_text("utf-8")
-    before, end, after = page.rpartition("</body>")  # the viewer is made later, once all is loaded
-    return f"{before}<script>\n{keys}</script>\n{end}{after}"
+    return view_img(Nifti1Image(volume, affine), **options).get_standalone(), largest
 
 
 def _smaller(png: re.Match) -> str:

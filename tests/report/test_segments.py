@@ -44,8 +44,9 @@ def test_no_row_of_less_than_two_segments():
     assert difference_tables(paired_differences(scores), simulated=False) == []
     other["stoi"] = np.array([0.4, 0.5])
     (table,) = difference_tables(paired_differences(scores), simulated=False)
-    assert table.caption == "Codes − mel: no model (ceiling)"
-    ((label, *_, n),) = table.rows
+    assert table.caption == "Codes − mel, paired by segment"
+    ((system, ((label, *_, n),)),) = table.groups
+    assert system == "Codec or vocoder"
     assert (label, n) == ("STOI", "2")
     assert difference_tables(paired_differences({("mel", "codec"): other}), simulated=False) is None
 
