@@ -107,11 +107,8 @@ def _means_nothing(rows: pd.DataFrame) -> pd.Series:
     return without | ((rows["path"] != REFERENCE) & (rows["metric"] == NEEDS_PHASE))
 
 
-def difference_tables(
-    differences: pd.DataFrame | None, simulated: bool
-) -> list[GroupedTable] | None:
-    """Paired differences: a table per feature type that codes are compared with, a group per
-    system.
+def difference_table(differences: pd.DataFrame | None, simulated: bool) -> GroupedTable | None:
+    """Paired differences: a group per system and feature type that codes are compared with.
 
     Only rows of two segments or more, of scores that mean something there; None where there is
     nothing to compare.
@@ -119,21 +116,12 @@ def difference_tables(
     if differences is None or differences.empty:
         return None
     several = differences[(differences["n"] >= 2) & ~_means_nothing(differences)]
-    first = _capital(feature_label(REFERENCE))
-    return [
-        GroupedTable(
-            f"{first} − {feature_label(other)}, paired by segment",
-            ["Metric", "Difference", "p", "95 % interval", "n"],
-            [
-                (
-                    _sound_system(column, simulated),
-                    [_difference_row(row) for row in own.itertuples()],
-                )
-                for column, own in rows.groupby("column", sort=False)
-            ],
-        )
-        for other, rows in several.groupby("path", sort=False)
+    groups = [
+        (_pair(column, other, simulated), [_difference_row(row) for row in rows.itertuples()])
+        for (other, column), rows in several.groupby(["path", "column"], sort=False)
     ]
+    header = ["Metric", "Difference", "p", "95 % interval", "n"]
+    return GroupedTable("Codes − mel, paired by segment", header, groups)
 
 
 def baseline_tables(
@@ -201,11 +189,17 @@ def _difference_row(row) -> list[str]:
     ]
 
 
-def _sound_system(column: str, simulated: bool) -> str:
-    """The label of a system by its sound files, which are only of the first subject.
+def _pair(column: str, other: str, simulated: bool) -> str:
+    """What is compared with what; sound files from BOLD are only of the first subject.
 
-    >>> _sound_system("brain", simulated=True), _sound_system("codec", simulated=True)
-    ('From BOLD (simulated), first subject', 'Codec or vocoder')
+    >>> _pair("codec", "mel", simulated=True)
+    'Codec − mel + Griffin-Lim'
+    >>> _pair("brain", "mel", simulated=True)
+    'From BOLD (simulated), first subject: codes − mel'
     """
+    name = system_label(column, simulated)
+    if column == "codec":
+        vocoder = system_label(column, simulated, other)
+        return f"{name} − {vocoder[0].lower()}{vocoder[1:]}"
     of_one = ", first subject" if column.startswith(("brain", "nearest")) else ""
-    return system_label(column, simulated, None) + of_one
+    return f"{name}{of_one}: {feature_label(REFERENCE)} − {feature_label(other)}"

@@ -20,6 +20,7 @@ COLOURS = dict(zip(FEATURE_TYPES, PALETTE, strict=False))
 OTHER_COLOUR = "#009E73"
 NULL = "brain_shuffled"
 BY_SOUND = ("identification_sound_10way", "identification_sound_2way")
+SYSTEM_LETTERS = 24  # in a line beside an axis
 LABEL_LETTERS = 28  # in a line under an axis, of a figure 89 mm wide
 CURVES = {  # quantity that training logs: its name
     "loss": "weighted sum of all losses",
@@ -55,7 +56,8 @@ def score_figures(
         part = scores[(scores["metric"] == name) & ~is_repeated(scores)]
         columns, types = in_order(part["column"], SYSTEMS), part["path"].unique()
         one_type = str(types[0]) if len(types) == 1 else None
-        labels = [system_label(c, simulated, one_type if c == "codec" else None) for c in columns]
+        names = [system_label(c, simulated, one_type if c == "codec" else None) for c in columns]
+        labels = [textwrap.fill(name, SYSTEM_LETTERS) for name in names]
         size = (4.4, 0.9 + 0.42 * len(columns))
         rings = by_subject[by_subject["metric"] == name]
         draw = partial(_draw_dots, name=name, part=part, columns=columns, labels=labels)

@@ -12,7 +12,7 @@ from giblet.report.calibration import calibration_section, with_calibration
 from giblet.report.compare import (
     baseline_tables,
     comparison_tables,
-    difference_tables,
+    difference_table,
     lower_is_better,
     not_above_null,
 )
@@ -131,7 +131,7 @@ def _scores(material: Material) -> dict:
         "comparison": comparison[:1],
         "other_comparison": comparison[1:],
         "first_figures": shown,
-        "differences": difference_tables(differences, simulated),
+        "differences": difference_table(differences, simulated),
         "lower_is_better": lower_is_better(),
         "baselines": baseline_tables(extras.baselines, [first], simulated),
         "other_baselines": baseline_tables(extras.baselines, others, simulated),
