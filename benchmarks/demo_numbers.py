@@ -21,7 +21,8 @@ import pandas as pd
 from giblet.audio.metrics.table import metric_of
 from giblet.io.tables import load_table
 from giblet.report.compare import MEANINGLESS_FROM_BRAIN
-from giblet.report.tables import number, p_text, question_of
+from giblet.report.systems import question_of
+from giblet.report.tables import number, p_text
 
 ROOT = Path(__file__).parents[1]
 BEGIN, END = "<!-- demo_numbers.py: begin -->", "<!-- demo_numbers.py: end -->"

@@ -117,7 +117,6 @@ MOVED = dict(
     report.maps report.brain_maps
     report.origin report.run_record
     report.players report.listen
-    report.published report.compare
     report.record report.run_record
     report.scan_sentences report.sentences
     report.spectrograms report.listen

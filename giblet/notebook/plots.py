@@ -75,8 +75,7 @@ class Plots:
             ticks = [tick for tick in MARKS_HZ if tick < hz[-1]]
             strip.set_yticks(ticks, [f"{tick / 1000:g}" for tick in ticks])
             strip.minorticks_off()
-            label = f"{name} (simulated)" if name == "brain" and run.is_simulated else name
-            strip.set_title(label, loc="left", fontsize=9)
+            strip.set_title(run.label(name, feature_type), loc="left", fontsize=9)
             self._draw_share(dot, name, feature_type)
         every[-1, 0].set_xlabel("s of held-out film")
         every[-1, 1].set_xlabel("right clip of ten")

@@ -16,7 +16,8 @@ from giblet.io.arrays import load_arrays, open_arrays
 from giblet.io.schema import ALIGNED, QUALITY, SCANS
 from giblet.io.tables import gather_tables, load_json, load_table
 from giblet.notebook.sounds import Sound
-from giblet.report.tables import COLUMNS, in_order
+from giblet.report.systems import SYSTEMS, system_label
+from giblet.report.tables import in_order
 
 if TYPE_CHECKING:
     from nibabel import Nifti1Image
@@ -81,7 +82,7 @@ class Results:
     def columns(self) -> list[str]:
         """The systems whose sound there is: ``original``, ``codec``, ``stimulus``, ``brain`` …"""
         files = [f for one in self.feature_types for f in self._path("audio", one).glob("*.wav")]
-        return in_order([file.stem for file in files], COLUMNS)
+        return in_order([file.stem for file in files], SYSTEMS)
 
     @property
     def has_scores(self) -> bool:
@@ -193,11 +194,10 @@ class Results:
         for column in heard:
             sound = self.audio(column)
             cells = "".join(f"<td>{self._cell(column, metric)}</td>" for metric in self._metrics)
-            about = escape(COLUMNS.get(column, ""))
+            about = escape(SYSTEMS[column].about if column in SYSTEMS else "")
+            name = f"{escape(self.label(column))} <code>{escape(column)}</code>"
             player = sound.player(_SHOWN_SECONDS)
-            rows.append(
-                f"<tr><th title='{about}'>{escape(column)}</th>{cells}<td>{player}</td></tr>"
-            )
+            rows.append(f"<tr><th title='{about}'>{name}</th>{cells}<td>{player}</td></tr>")
         head = "".join(f"<th>{metric}</th>" for metric in self._metrics)
         listen = f"<th>the first {_SHOWN_SECONDS:g} s, at one level</th>"
         table = f"<table><tr><th></th>{head}{listen}</tr>{''.join(rows)}</table>"
@@ -216,6 +216,10 @@ class Results:
             return ""
         interval = "" if pd.isna(row["low"]) else f" [{row['low']:.2f}, {row['high']:.2f}]"
         return f"{row['value']:.2f}{interval}"
+
+    def label(self, column: str, feature_type: str | None = None) -> str:
+        """The name of a system, as on the page."""
+        return system_label(column, self.is_simulated, feature_type or self._first())
 
     def has_sound(self, column: str, feature_type: str | None = None) -> bool:
         """Whether there is the sound of a system."""

@@ -9,19 +9,22 @@ from matplotlib.axes import Axes
 from giblet.report.extras import TextTable
 from giblet.report.material import Material
 from giblet.report.pictures import Picture, ink
+from giblet.report.systems import SYSTEMS
 from giblet.report.tables import number
 from giblet.stats.permutation import holm
 
 SOUND, SLOW, NOVELTY = "identification_sound_10way", "identification_10way", "novelty"
 BRAINS = {"brain": "brain_shuffled", "brain_group": "brain_group_shuffled"}
 TRUE, ORIGINAL = "true_slow_part", "original"
-LABELS = {
-    "brain": ("brain", "#1b82c5", "o-"),
-    "brain_group": ("brain, subjects together", "#009E73", "s-"),
-    TRUE: ("true slow part (ceiling)", "#D55E00", "^-"),
-    "brain_shuffled": ("brain, shuffled", "#777777", "x:"),
-    "brain_group_shuffled": ("subjects together, shuffled", "#aaaaaa", "+:"),
+STYLES = {
+    "brain": ("#1b82c5", "o-"),
+    "brain_group": ("#009E73", "s-"),
+    TRUE: ("#D55E00", "^-"),
+    "brain_shuffled": ("#777777", "x:"),
+    "brain_group_shuffled": ("#aaaaaa", "+:"),
 }
+LABELS = {name: SYSTEMS[name].label for name in STYLES if name != TRUE}
+LABELS[TRUE] = "True slow part (ceiling)"
 LARGEST_P, NEW_SHARE, CHANCE = 0.05, 0.5, 0.1
 RETRIEVED, RECONSTRUCTED = "retrieved", "reconstructed"
 CHANCE_WORD, NO_WORD = "not above chance", "not scored"
@@ -96,7 +99,7 @@ def word(table: pd.DataFrame, column: str) -> tuple[str, float]:
 def words(table: pd.DataFrame) -> list[tuple[str, str, str]]:
     """Of every brain column its label, its word, and at which strength."""
     columns = [name for name in BRAINS if (table["column"] == name).any()]
-    found = [(LABELS[name][0], *word(table, name)) for name in columns]
+    found = [(LABELS[name], *word(table, name)) for name in columns]
     return [
         (label, text, "" if np.isnan(strength) else f"at strength {strength:g}")
         for label, text, strength in found
@@ -113,7 +116,7 @@ def of_bottleneck(table: pd.DataFrame) -> str:
         if len(slow) and len(sound) and slow.iloc[0] > 0:
             share = sound.max() / slow.iloc[0]
             sentences.append(
-                f"{LABELS[column][0].capitalize()}: {number(sound.max(), 3)} of clips are "
+                f"{LABELS[column]}: {number(sound.max(), 3)} of clips are "
                 f"identified by sound at the best strength, {number(slow.iloc[0], 3)} by the slow "
                 f"part (ratio {share:.2f})."
             )
@@ -140,7 +143,7 @@ def prior_figures(material: Material) -> list[Picture]:
 
 def _draw(axes: Axes, table: pd.DataFrame) -> None:
     shown = points(table)
-    for column, (label, colour, style) in LABELS.items():
+    for column, (colour, style) in STYLES.items():
         rows = shown[shown["column"] == column].sort_values("strength")
         if rows.empty:
             continue
@@ -151,7 +154,7 @@ def _draw(axes: Axes, table: pd.DataFrame) -> None:
             yerr=ends,
             fmt=style,
             color=colour,
-            label=label,
+            label=LABELS[column],
             markerfacecolor="none",
             linewidth=1,
             elinewidth=0.5,
@@ -172,7 +175,7 @@ def prior_text(table: pd.DataFrame, kind: str = "") -> TextTable:
     header = ["System", "Strength", "Identified by sound", "95 %", "p", "Novelty", "95 %"]
     rows = [
         [
-            LABELS[row.column][0],
+            LABELS[row.column],
             f"{row.strength:g}",
             number(row.identified, 3),
             _interval(row.low, row.high),

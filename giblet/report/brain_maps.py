@@ -1,5 +1,8 @@
 """Maps of the brain: values of voxels or parcels as a glass brain, in the page's text colour."""
 
+import json
+import re
+from collections.abc import Sequence
 from importlib import resources
 
 import numpy as np
@@ -8,6 +11,7 @@ from matplotlib.axes import Axes
 from giblet.report.pictures import ink
 from giblet.report.strips import smaller_images
 
+_OVERLAY = re.compile(r'id="overlayImg"[^>]*?src="([^"]*)"')
 COLOUR = "#D55E00"  # of the largest value; smaller ones let the page through
 
 
@@ -68,24 +72,34 @@ def draw_map(
     figure.colorbar(ScalarMappable(Normalize(0, largest), colours), cax=bar, label=label)
 
 
-def brain_view(volume: np.ndarray, affine: np.ndarray) -> str:
+def brain_view(volumes: Sequence[np.ndarray], affine: np.ndarray) -> str:
     """A slice viewer on the MNI brain that follows mouse and keys, as an HTML page without network.
 
-    Values above a tenth of the largest are shown; some are above 0, see `why_no_map`.
+    ``volumes`` (i, j, k): maps, the first is shown; ``showMap(number)`` of the page's window shows
+    another. Of each, values above a tenth of the largest; some are above 0, see `why_no_map`.
     """
+    pages = [_slices(np.nan_to_num(volume).clip(0), affine) for volume in volumes]
+    maps = [
+        {"picture": smaller_images(_OVERLAY.search(page)[1]), "largest": largest}
+        for page, largest in pages
+    ]
+    page = smaller_images(pages[0][0])
+    keys = resources.files("giblet.report").joinpath("slices.js.jinja").read_text("utf-8")
+    before, end, after = page.rpartition("</body>")  # the viewer is made later, once all is loaded
+    listed = f'<script type="application/json" id="maps">{json.dumps(maps)}</script>'
+    return f"{before}{listed}\n<script>\n{keys}</script>\n{end}{after}"
+
+
+def _slices(volume: np.ndarray, affine: np.ndarray) -> tuple[str, float]:
+    """The page that nilearn makes of a map, and the map's largest value."""
     from nibabel import Nifti1Image
     from nilearn.plotting import view_img
 
-    volume = np.nan_to_num(volume).clip(0)
     largest = float(volume.max())
     options = {"threshold": largest / 10, "vmin": 0, "vmax": largest, "symmetric_cmap": False}
     options |= {"cmap": "inferno", "resampling_interpolation": "nearest"}
     options |= {"black_bg": True, "opacity": 0.9}
-    page = view_img(Nifti1Image(volume, affine), **options).get_standalone()
-    page = smaller_images(page)
-    keys = resources.files("giblet.report").joinpath("slices.js.jinja").read_text("utf-8")
-    before, end, after = page.rpartition("</body>")  # the viewer is made later, once all is loaded
-    return f"{before}<script>\n{keys}</script>\n{end}{after}"
+    return view_img(Nifti1Image(volume, affine), **options).get_standalone(), largest
 
 
 def _redraw_outlines(axes: Axes) -> None:

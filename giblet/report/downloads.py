@@ -10,7 +10,8 @@ from giblet.audio.metrics.table import METRICS, metric_of
 from giblet.report.compare import comparison_tables
 from giblet.report.material import Material
 from giblet.report.methods import methods_text, references
-from giblet.report.tables import COLUMNS, FEATURE_LABELS, ScoreTable, in_order
+from giblet.report.systems import FEATURE_LABELS, SYSTEMS
+from giblet.report.tables import ScoreTable, in_order
 
 METHODS, REFERENCES, WIDE, LATEX = "methods.md", "methods.bib", "scores_wide.csv", "scores.tex"
 _WORK = re.compile(
@@ -106,7 +107,7 @@ def scores_wide(scores: pd.DataFrame) -> pd.DataFrame:
     order = [
         (path, column)
         for path in in_order(scores["path"], FEATURE_LABELS)
-        for column in in_order(scores["column"], COLUMNS)
+        for column in in_order(scores["column"], SYSTEMS)
         if (path, column) in wide.index
     ]
     columns = {f"{m}{end}": wide[part, m] for m in metrics for part, end in names.items()}

@@ -15,7 +15,8 @@ from giblet.music.note_metrics import SCORE_METRICS
 from giblet.music.notes import Notes
 from giblet.report.scan_quality import BANDS, measure_label
 from giblet.report.segments import Scores
-from giblet.report.tables import FEATURE_LABELS, feature_label, in_order, number
+from giblet.report.systems import FEATURE_LABELS, feature_label
+from giblet.report.tables import in_order, number
 
 MOST_CLUSTERS = 10
 MOST_SHOWN = 40  # runs with other seconds of film

@@ -12,12 +12,15 @@ from matplotlib.axes import Axes
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.metrics.table import FEATURES, METRICS, metric_of
 from giblet.report.pictures import Picture, ink
-from giblet.report.tables import COLUMNS, FEATURE_LABELS, column_label, feature_label, in_order
+from giblet.report.systems import FEATURE_LABELS, SYSTEMS, feature_label, system_label
+from giblet.report.tables import in_order, is_repeated
 
 PALETTE = ("#1b82c5", "#D55E00", "#CC79A7", "#E69F00")  # Okabe & Ito, for the colour-blind
 COLOURS = dict(zip(FEATURE_TYPES, PALETTE, strict=False))
 OTHER_COLOUR = "#009E73"
 NULL = "brain_shuffled"
+BY_SOUND = ("identification_sound_10way", "identification_sound_2way")
+SYSTEM_LETTERS = 24  # in a line beside an axis
 LABEL_LETTERS = 28  # in a line under an axis, of a figure 89 mm wide
 CURVES = {  # quantity that training logs: its name
     "loss": "weighted sum of all losses",
@@ -50,9 +53,11 @@ def score_figures(
         metric = metric_of(name)
         if metric.applies_to == FEATURES or metric.is_p:
             continue
-        part = scores[scores["metric"] == name]
-        columns = in_order(part["column"], COLUMNS)
-        labels = [column_label(c, simulated) for c in columns]
+        part = scores[(scores["metric"] == name) & ~is_repeated(scores)]
+        columns, types = in_order(part["column"], SYSTEMS), part["path"].unique()
+        one_type = str(types[0]) if len(types) == 1 else None
+        names = [system_label(c, simulated, one_type if c == "codec" else None) for c in columns]
+        labels = [textwrap.fill(name, SYSTEM_LETTERS) for name in names]
         size = (4.4, 0.9 + 0.42 * len(columns))
         rings = by_subject[by_subject["metric"] == name]
         draw = partial(_draw_dots, name=name, part=part, columns=columns, labels=labels)
@@ -64,6 +69,14 @@ def score_figures(
         picture = Picture(f"score_{name}", metric.heading, draw, size, table, note)
         figures.append(picture)
     return figures
+
+
+def shown_first(figures: list[Picture]) -> list[Picture]:
+    """Of `score_figures`: STOI, log-mel distance, and clips identified by sound, of ten or two."""
+    by_name = {one.name: one for one in figures}
+    by_sound = [f"score_{name}" for name in BY_SOUND if f"score_{name}" in by_name][:1]
+    names = ["score_stoi", "score_log_mel_db", *by_sound]
+    return [by_name[name] for name in names if name in by_name]
 
 
 def _draw_dots(

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 
 from giblet.audio.metrics.table import metric_of
-from giblet.report.ladder import UNITS, unit_of
+from giblet.report.ladder import BESIDE_BRAIN, UNITS, unit_of
 from giblet.report.permutation_figure import null_of, p_sentence
-from giblet.report.tables import FEATURE_LABELS, MATCHED, in_order, number
+from giblet.report.systems import FEATURE_LABELS, MATCHED, label_within
+from giblet.report.tables import in_order, number
 
 
 def headline(
@@ -40,8 +41,8 @@ def _of_brain(values: Mapping, facts: Mapping, p: str) -> str:
         )
     metric = metric_of(unit)
     others = [f"chance {100 * metric.chance:.0f} %"]
-    for column, name in (("brain_shuffled", "shuffled BOLD"), ("nearest_clip", "retrieval")):
-        value = values.get((column, unit), np.nan)
+    for column in BESIDE_BRAIN:
+        value, name = values.get((column, unit), np.nan), label_within(column)
         others += [f"{name} {number(100 * value, 0)} %"] if np.isfinite(value) else []
     share = number(100 * values["brain", unit], 0)
     return (
@@ -64,7 +65,7 @@ def _of_sound(values: Mapping) -> str:
     >>> _of_sound({("codec", "stoi"): 0.842, ("stimulus", "stoi"): 0.742})
     'Codec or vocoder alone: STOI 0.84; through the model: STOI 0.74.'
     """
-    steps = (("codec", "Codec or vocoder alone"), ("stimulus", "through the model"))
+    steps = (("codec", "codec or vocoder alone"), ("stimulus", label_within("stimulus")))
     parts = [
         f"{name}: STOI {number(values[column, 'stoi'], 2)}"
         for column, name in steps

@@ -22,19 +22,26 @@ from giblet.report.strips import (
     frequency_marks,
     gain_text,
     level_gains,
-    own_scale,
+    own_shades,
     strip_image,
     strip_levels,
 )
-from giblet.report.tables import FEATURE_LABELS, MATCHED, form_label, in_order, number
-from giblet.report.timeline import clock_time, film_second
+from giblet.report.systems import (
+    FEATURE_LABELS,
+    MATCHED,
+    REFERENCE,
+    SYSTEMS,
+    label_within,
+    system_label,
+)
+from giblet.report.tables import in_order, number
+from giblet.report.timeline import time_axis
 from giblet.timing import count_samples, samples_duration
 
 STEPS = ("original", "codec", "stimulus", "brain")
 UNITS = ("identification_sound_10way", "identification_sound_2way")  # the first that brain has
 WITHOUT_BRAIN = "stoi"
-MARKS = {"brain_shuffled": "shuffled BOLD", "nearest_clip": "retrieval"}
-TICK_SECONDS = 2.0
+BESIDE_BRAIN = ("brain_shuffled", "nearest_clip")
 
 
 @dataclass(frozen=True)
@@ -60,8 +67,8 @@ class Score:
 class Strip:
     """A step: its name, a gloss, the gain in dB, data URIs of picture and sound, and its score.
 
-    ``levels``: dB of the picture, (n_bands, n_frames). ``own_picture``: in its own colour scale,
-    whose ends in dB below the loudest of the original ``own_range`` names.
+    ``levels``: dB of the picture, (n_bands, n_frames). ``own``: the ends of its own colour scale,
+    as shades of the picture; ``own_range``: the same in words, see `own_shades`.
     """
 
     name: str
@@ -71,7 +78,7 @@ class Strip:
     sound: str
     score: Score | None
     levels: np.ndarray
-    own_picture: str
+    own: str
     own_range: str
 
 
@@ -129,7 +136,7 @@ def ladder(material: Material) -> Ladder | None:
                 _null(material, one, column, unit),
             ),
             level,
-            *_in_own_scale(level, levels[0].max()),
+            *own_shades(level, levels[0].max()),
         )
         for column, gain, wave, level in zip(columns, gains, waves, levels, strict=True)
     ]
@@ -150,13 +157,6 @@ def ladder(material: Material) -> Ladder | None:
         range_db=RANGE_DB,
         sample_rate=rate,
     )
-
-
-def _in_own_scale(levels: np.ndarray, loudest: float) -> tuple[str, str]:
-    """The picture in its own colour scale, and the ends of that scale in words."""
-    low, high = own_scale(levels)
-    ends = [number(end - loudest, 0) for end in (low, high)]
-    return strip_image(levels, high, high - low), f"{ends[0]} to {ends[1]} dB"
 
 
 def _segment(material: Material) -> tuple[int, int, bool]:
@@ -199,36 +199,14 @@ def step_name(feature_type: str, column: str, facts: Mapping) -> tuple[str, str]
     >>> step_name("mel", "brain", {"simulated": True, "subjects": ["sub-01", "sub-02"]})
     ('From BOLD', 'simulated, sub-01')
     """
-    if column == "original":
-        return "Original", "the film's own sound"
+    label = system_label(column, False, feature_type if column == "codec" else REFERENCE)
     if column == "codec":
-        label = form_label(feature_type, column)
-        is_codec = feature_type == "encodec" and "bandwidth_kbps" in facts
-        gloss = f"at {facts['bandwidth_kbps']:g} kbit/s and back" if is_codec else "no model"
-        return label[0].upper() + label[1:], gloss
-    if column == "stimulus":
-        return "Through the model", "sound → bottleneck → sound"
+        is_codec = feature_type == REFERENCE and "bandwidth_kbps" in facts
+        return label, f"at {facts['bandwidth_kbps']:g} kbit/s and back" if is_codec else "no model"
+    if column in ("original", "stimulus"):
+        return label, SYSTEMS[column].about
     who = [*facts.get("subjects", [])[:1]]
-    return "From BOLD", ", ".join(["simulated"] * bool(facts["simulated"]) + who)
-
-
-def time_axis(
-    timeline: pd.DataFrame | None, start: float, seconds: float
-) -> tuple[list[tuple[str, float]], str]:
-    """Ticks (text, place in percent) of the time axis and its name.
-
-    Minutes and seconds of film; seconds of held-out sound where ``timeline``, of
-    `giblet.report.timeline.timeline_table`, is None or has a jump in these seconds.
-
-    >>> time_axis(None, 16.0, 4.0)
-    ([('0:16', 0.0), ('0:18', 50.0), ('0:20', 100.0)], 'held-out sound')
-    """
-    first, last = (film_second(timeline, s) for s in (start, start + seconds - 1e-6))
-    in_film = abs(last - first - seconds) < 1e-3  # not with NaN
-    origin, axis = (first, "film") if in_film else (start, "held-out sound")
-    first, last = origin / TICK_SECONDS - 1e-6, (origin + seconds) / TICK_SECONDS + 1e-6
-    ticks = TICK_SECONDS * np.arange(np.ceil(first), np.floor(last) + 1)
-    return [(clock_time(t), round(100 * (t - origin) / seconds, 2)) for t in ticks.tolist()], axis
+    return label, ", ".join(["simulated"] * bool(facts["simulated"]) + who)
 
 
 def _by_subject(material: Material, path: str, column: str, unit: str) -> tuple[float, ...]:
@@ -261,8 +239,12 @@ def _score(
     value, low, high = (100 * float(row[k]) for k in ("value", "low", "high"))
     has_interval = np.isfinite(low) and np.isfinite(high)
     marks = [
-        (name, _text(_value(cells, other, unit), unit), 100 * _value(cells, other, unit))
-        for other, name in MARKS.items()
+        (
+            label_within(other),
+            _text(_value(cells, other, unit), unit),
+            100 * _value(cells, other, unit),
+        )
+        for other in BESIDE_BRAIN
         if column == "brain" and np.isfinite(_value(cells, other, unit))
     ]
     is_share = metric_of(unit).n_way > 0

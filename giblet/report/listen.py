@@ -8,8 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from giblet.io.validation import check_waveform
-from giblet.report.strips import gain_text, level_gains, shades_uri
-from giblet.report.tables import COLUMNS, FEATURE_LABELS, column_label, form_label, in_order
+from giblet.report.strips import (
+    gain_text,
+    level_gains,
+    own_shades,
+    strip_image,
+    strip_levels,
+)
+from giblet.report.systems import FEATURE_LABELS, SYSTEMS, system_label
+from giblet.report.tables import in_order
 from giblet.timing import count_samples, samples_duration
 
 PLAYER_SECONDS = 60.0
@@ -20,14 +27,17 @@ ONLY, BEGINNING = "only segment", "beginning"
 @dataclass(frozen=True)
 class Exhibit:
     """One sound: its name, data URIs of a player and of a spectrogram, an outline (SVG path), and
-    the gain that brought it to the original's level, as text. ``main``: it is no null, no retrieval
-    and of the first feature type."""
+    the gain that brought it to the original's level, as text. ``own``, ``own_range``: its own
+    colour scale, see `own_shades`. ``main``: it is no null, no retrieval and of the first feature
+    type."""
 
     label: str
     sound: str
     picture: str
     outline: str
     gain: str
+    own: str
+    own_range: str
     main: bool
 
 
@@ -97,11 +107,11 @@ def _forms(sounds: Mapping, simulated: bool) -> list[tuple[str, np.ndarray, bool
 
     Third: whether it is one of `MAIN` and of the first feature type.
     """
-    columns = in_order([c for by_column in sounds.values() for c in by_column], COLUMNS)
+    columns = in_order([c for by_column in sounds.values() for c in by_column], SYSTEMS)
     first = next(iter(in_order(sounds, FEATURE_LABELS)), None)
     forms = [
         (
-            _exhibit_label(one, column, simulated),
+            system_label(column, simulated, one),
             sounds[one][column],
             one == first and column in MAIN,
         )
@@ -110,16 +120,7 @@ def _forms(sounds: Mapping, simulated: bool) -> list[tuple[str, np.ndarray, bool
         if column in sounds[one] and column != "original"
     ]
     originals = [by_column["original"] for by_column in sounds.values()]
-    return [("original", wave, True) for wave in originals[:1]] + forms
-
-
-def _exhibit_label(feature_type: str, column: str, simulated: bool) -> str:
-    """
-    >>> _exhibit_label("mel", "brain", True), _exhibit_label("mel", "codec", True)
-    ('mel: brain (simulated)', 'mel + Griffin-Lim')
-    """
-    name = form_label(feature_type, column)
-    return name if column == "codec" else f"{name}: {column_label(column, simulated)}"
+    return [(system_label("original", simulated), wave, True) for wave in originals[:1]] + forms
 
 
 def _moment(
@@ -137,9 +138,10 @@ def _moment(
         Exhibit(
             label,
             player_uri(wave, sample_rate),
-            spectrogram_image(level, loudest),
+            strip_image(level, loudest),
             outline(wave, highest),
             gain_text(gain / gains[0]),
+            *own_shades(level, loudest),
             form[2],
         )
         for form, (label, wave), level, gain in zip(forms, heard, levels, gains, strict=True)
@@ -186,49 +188,19 @@ def _opus_in_webm(samples: np.ndarray) -> bytes:
     return target.getvalue()
 
 
-DYNAMIC_RANGE_DB = 80.0
 N_COLUMNS = 480  # at most, of a picture
 N_OUTLINE = 240
-N_MELS = 96
-TICKS_KHZ = (1, 4)
+HOP_SECONDS = 0.02
 
 
 def spectrogram_levels(waveform: np.ndarray, sample_rate: float) -> np.ndarray:
-    """Power (dB) of ``waveform`` (n_samples,) in mel bands, shape (96, n_frames).
+    """`strip_levels` of ``waveform`` (n_samples,), dB, (96, n_columns).
 
-    Windows of 40 ms every 20 ms, bands up to half of ``sample_rate`` Hz.
+    More frames than ``N_COLUMNS`` are joined by their maximum.
     """
-    import librosa
-
-    power = librosa.feature.melspectrogram(
-        y=waveform,
-        sr=sample_rate,
-        n_fft=count_samples(0.04, sample_rate),
-        hop_length=count_samples(0.02, sample_rate),
-        n_mels=N_MELS,
-    )
-    return librosa.power_to_db(power, top_db=None)
-
-
-def spectrogram_image(levels: np.ndarray, loudest: float) -> str:
-    """Levels (n_mels, n_frames) dB as data URI of an image, low bands below, a pixel a band.
-
-    ``loudest`` dB is the lightest colour; black is ``DYNAMIC_RANGE_DB`` below. More frames than
-    ``N_COLUMNS`` are joined by their maximum.
-    """
+    levels = strip_levels(waveform, sample_rate, HOP_SECONDS)
     starts = np.linspace(0, levels.shape[1], min(N_COLUMNS, levels.shape[1]) + 1).astype(int)[:-1]
-    joined = np.maximum.reduceat(levels, starts, axis=1)
-    shade = np.clip(1 + (joined - loudest) / DYNAMIC_RANGE_DB, 0, 1)
-    return shades_uri(np.rint(255 * shade[::-1]).astype(np.uint8))
-
-
-def band_ticks(nyquist: float) -> list[tuple[str, float]]:
-    """Frequencies to mark in a spectrogram up to ``nyquist`` Hz: name, and height in percent."""
-    import librosa
-
-    centres = librosa.mel_frequencies(N_MELS + 2, fmax=nyquist)[1:-1]
-    heights = np.interp(1000 * np.array(TICKS_KHZ), centres, np.linspace(0, 100, N_MELS))
-    return [(f"{khz} kHz", round(float(h), 1)) for khz, h in zip(TICKS_KHZ, heights, strict=True)]
+    return np.maximum.reduceat(levels, starts, axis=1)
 
 
 def outline(waveform: np.ndarray, loudest: float) -> str:

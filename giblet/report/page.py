@@ -14,7 +14,7 @@ from giblet.report.material import Material
 from giblet.report.run_messages import warnings_and_notes
 from giblet.report.scan_quality import BrainResults, BrainSection
 from giblet.report.sections import navigation, sections_of
-from giblet.report.tables import question_of
+from giblet.report.systems import MATCHED, question_of
 
 
 def render_page(
@@ -59,14 +59,15 @@ def page_of(material: Material) -> str:
     facts = material.facts
     _check(material.scores, material.sounds, facts)
     environment = _environment()
-    scripts = ("listen.js.jinja", "ladder.js.jinja", "save.js.jinja", "copy.js.jinja")
-    script = "".join(environment.get_template(one).render() for one in scripts)
+    names = ("own_scale", "listen", "ladder", "maps", "save", "copy")
+    script = "".join(environment.get_template(f"{one}.js.jinja").render() for one in names)
     sections = sections_of(material)
     words = MODALITIES["text"].label in facts.get("modalities", [])
     return environment.get_template("page.html.jinja").render(
         facts=facts,
         n_warnings=len(warnings_and_notes(facts["warnings"])[0]),
         has_words=words,
+        has_sounds=any(name != MATCHED for name in material.sounds),
         facts_line=facts_line(facts),
         script=script,
         script_hashes=_script_hashes(script, material.brain_section),

@@ -9,16 +9,8 @@ from matplotlib.axes import Axes
 from giblet.audio.metrics.table import METRICS, metric_of
 from giblet.report.extras import TextTable
 from giblet.report.pictures import Picture, ink
-from giblet.report.tables import (
-    COLUMNS,
-    FEATURE_LABELS,
-    column_label,
-    feature_label,
-    in_order,
-    is_lowest_p,
-    number,
-    p_text,
-)
+from giblet.report.systems import FEATURE_LABELS, SYSTEMS, feature_label, system_label
+from giblet.report.tables import in_order, is_lowest_p, number, p_text
 
 SHOWN = ("brain", "brain_group")
 N_BINS = 40
@@ -85,12 +77,12 @@ def _tests(
     table = permutations[permutations["column"].isin(SHOWN)]
     return [
         (
-            (feature_label(path), metric_of(metric).label, column_label(column, simulated)),
+            (feature_label(path), metric_of(metric).label, system_label(column, simulated)),
             null_of(table, path, column, metric),
         )
         for path in in_order(table["path"], FEATURE_LABELS)
         for metric in in_order(table["metric"], METRICS)
-        for column in in_order(table["column"], COLUMNS)
+        for column in in_order(table["column"], SYSTEMS)
         if len(null_of(table, path, column, metric))
     ]
 

@@ -33,7 +33,7 @@ from giblet.report.segments import (
     saved_scores,
     score_segments,
 )
-from giblet.report.tables import MATCHED
+from giblet.report.systems import MATCHED
 from giblet.report.timeline import missing_volumes, scanned_table, timeline_table
 
 SAMPLE_RATE = 24000  # Hz, of the players

@@ -98,8 +98,8 @@ _MAPS_NOTE = (
 )
 _VIEW_NOTE = (
     "Click or drag to move the slices, or use keys: arrows for left, right, front and back, page "
-    "up and down for up and down, with shift five steps. The same values on the MNI brain, above a "
-    "tenth of the largest; the map above is for print."
+    "up and down for up and down, with shift five steps. The values of the maps above, on the MNI "
+    "brain: those above a tenth of a map's largest. The maps above are for print."
 )
 
 
@@ -111,6 +111,7 @@ class BrainSection:
     lag : a sentence
     cautions : sentences on how not to read the table
     view : a viewer of the first map (label, HTML), if there is any
+    view_maps : labels of the maps that the viewer shows
     no_maps : measures with coordinates but nothing to draw, and why
     answer : the table in one sentence
     on_surface : whether maps and view are of the cortex as a surface
@@ -124,6 +125,7 @@ class BrainSection:
     cautions: list[str]
     answer: str
     view: tuple[str, str] | None = None
+    view_maps: list[str] = field(default_factory=list)
     no_maps: list[str] = field(default_factory=list)
     on_surface: bool = False
     maps_note: str = _MAPS_NOTE
@@ -138,10 +140,10 @@ def brain_section(results: BrainResults, n_shifts: int | None = None) -> BrainSe
     """
     quality, summary = results.quality, results.summary
     rows = [_row(name, quality, summary) for name in MEASURES if name in quality]
-    first = next((name for name in mapped(results) if not why_not_drawn(results, name)), None)
     on_surface, view = vertex_counts(results.space.attrs) is not None, None
-    if first is not None:
-        view = MEASURES[first][0], _view(results, subject_mean(results, first))
+    names = [name for name in mapped(results) if not why_not_drawn(results, name)]
+    if names:
+        view = MEASURES[names[0]][0], _view(results, [subject_mean(results, n) for n in names])
     undetected, n_tested = _undetected(quality, summary)
     power = no_discoveries_sentence(undetected, places_of(quality), n_tested, n_shifts)
     cautions = list(filter(None, (power, r2_sentence(summary))))
@@ -149,16 +151,17 @@ def brain_section(results: BrainResults, n_shifts: int | None = None) -> BrainSe
     whys = {MEASURES[name][0]: why_not_drawn(results, name) for name in mapped(results)}
     no_maps = [f"{label}: {why}" for label, why in whys.items() if why]
     notes = (maps_note(results.space), VIEW_NOTE) if on_surface else (_MAPS_NOTE, _VIEW_NOTE)
-    shown = (view, no_maps, on_surface, *notes, places_of(quality))
+    of_view = [MEASURES[name][0] for name in (names[:1] if on_surface else names)]
+    shown = (view, of_view, no_maps, on_surface, *notes, places_of(quality))
     return BrainSection(_header(quality), rows, *sentences, *shown)
 
 
-def _view(results: BrainResults, values: np.ndarray) -> str:
-    """A viewer of a map (n_voxels,), as an HTML page."""
+def _view(results: BrainResults, maps: list[np.ndarray]) -> str:
+    """A viewer of maps (n_voxels,), as an HTML page; of the cortex of the first alone."""
     space = results.space
     if vertex_counts(space.attrs) is not None:
-        return surface_view(*on_fsaverage5(values, space))
-    return brain_view(brain_volume(values, space), brain_affine(space))
+        return surface_view(*on_fsaverage5(maps[0], space))
+    return brain_view([brain_volume(values, space) for values in maps], brain_affine(space))
 
 
 def _header(quality: xr.Dataset) -> list[str]:

@@ -17,7 +17,8 @@ from giblet.report.scan_quality import (
     mean_of,
     places_of,
 )
-from giblet.report.tables import FEATURE_LABELS, feature_label, in_order, number
+from giblet.report.systems import FEATURE_LABELS, feature_label
+from giblet.report.tables import in_order, number
 
 UNIQUE = "unique_"
 OF_SCORE = [f"score_{space}" for space in SPACES]

@@ -10,25 +10,23 @@ from dataclasses import dataclass
 from giblet.report.anchored_prior import prior_section, with_prior
 from giblet.report.calibration import calibration_section, with_calibration
 from giblet.report.compare import (
-    CODECS,
-    DECODING,
     baseline_tables,
     comparison_tables,
-    difference_tables,
+    difference_table,
     lower_is_better,
     not_above_null,
-    ours,
 )
 from giblet.report.downloads import downloads
 from giblet.report.encoding import encoding_table
 from giblet.report.extras import brain_tables, shown_table, times_table, trained, training_tables
 from giblet.report.figure_table import FIGURES
+from giblet.report.figures import shown_first
 from giblet.report.glance import Glance, glance
 from giblet.report.headline import headline
 from giblet.report.ladder import ladder
 from giblet.report.ladder_figure import ladder_figure
 from giblet.report.level_figure import level_section
-from giblet.report.listen import band_ticks, listening, moments_text
+from giblet.report.listen import listening, moments_text
 from giblet.report.material import Material
 from giblet.report.methods import methods_text, references
 from giblet.report.metric_agreement import agreement_table
@@ -42,20 +40,16 @@ from giblet.report.score import has_score, score_section
 from giblet.report.searchlight import searchlight_section, with_searchlight
 from giblet.report.segments import moments, paired_differences
 from giblet.report.sentences import answer, few_segments
-from giblet.report.tables import (
-    FEATURE_LABELS,
-    column_label,
-    feature_label,
-    in_order,
-    score_tables,
-)
+from giblet.report.strips import RANGE_DB, colour_bar_image, frequency_marks
+from giblet.report.systems import FEATURE_LABELS, feature_label, system_label
+from giblet.report.tables import in_order, score_tables
 from giblet.report.timeline import (
     film_place,
     missing_sentence,
+    time_axis,
     timeline_sentence,
     training_sentence,
 )
-from giblet.timing import nyquist_hz
 
 
 def always(material: Material) -> bool:
@@ -137,18 +131,24 @@ def _scores(material: Material) -> dict:
     segments, seed = extras.segments, material.facts.get("seed", 0)
     differences = paired_differences(segments, seed) if segments else None
     faint = not_above_null(extras.baselines)
+    first, *others = in_order(scores["path"], FEATURE_LABELS) or [""]
+    comparison = comparison_tables(scores, extras.matched, simulated, faint)
+    figures = FIGURES["scores"](material)
+    shown = shown_first(figures)
+    folded = {one.name for one in figures} - {one.name for one in shown}
     return {
-        "comparison": comparison_tables(scores, extras.matched, simulated, faint),
-        "differences": difference_tables(differences, simulated),
+        "comparison": comparison[:1],
+        "other_comparison": comparison[1:],
+        "first_figures": shown,
+        "differences": difference_table(differences, simulated),
         "lower_is_better": lower_is_better(),
-        "baselines": baseline_tables(extras.baselines, list(scores["path"].unique()), simulated),
+        "baselines": baseline_tables(extras.baselines, [first], simulated),
+        "other_baselines": baseline_tables(extras.baselines, others, simulated),
         "permutation_figures": FIGURES["permutations"](material),
         "permutations": permutation_table(extras.permutations, simulated),
         "agreement": agreement_table(segments),
-        "published": [*ours(scores), *CODECS],
-        "published_decoding": DECODING,
         "tables": score_tables(scores, simulated, faint),
-        "score_figures": FIGURES["scores"](material),
+        "score_figures": [one for one in figures if one.name in folded],
     }
 
 
@@ -160,7 +160,10 @@ def _listen(material: Material) -> dict:
         "moments": shown,
         "moments_text": moments_text(shown),
         "film_places": [film_place(extras.timeline, moment.begin) for moment in shown],
-        "ticks": band_ticks(nyquist_hz(rate)),
+        "axes": [time_axis(extras.timeline, one.begin, one.seconds) for one in shown],
+        "frequencies": frequency_marks(rate),
+        "colour_bar": colour_bar_image(),
+        "range_db": RANGE_DB,
     }
 
 
@@ -217,7 +220,7 @@ def _methods(material: Material) -> dict:
 def _downloads(material: Material) -> dict:
     simulated = material.simulated
     sounds = [
-        (feature_label(one), [(column_label(name, simulated), link) for name, link in links])
+        (feature_label(one), [(system_label(name, simulated, one), link) for name, link in links])
         for one, links in material.extras.sound_links.items()
     ]
     return {"files": downloads(material), "links": material.extras.links, "sounds": sounds}

@@ -5,17 +5,14 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.mel import mel_spectrogram, mel_to_sound
 from giblet.audio.metrics.scores import COMPARED, SEGMENT_SECONDS, score_estimates, summarise
 from giblet.audio.metrics.speech import segment_edges
 from giblet.audio.metrics.table import SPEECH, Metric, segment_metrics
 from giblet.audio.quantized_mel import dequantize_mel, matched_settings, pack_levels, quantize_mel
-from giblet.report.tables import MATCHED
+from giblet.report.systems import MATCHED, REFERENCE
 from giblet.stats.permutation import n_sign_flips, sign_flip_p
 from giblet.timing import samples_duration
-
-REFERENCE = next(iter(FEATURE_TYPES))  # the others are compared with it
 
 Sounds = Mapping[str, Mapping[str, np.ndarray]]
 Scores = dict[tuple[str, str], dict[str, np.ndarray]]  # (path, column) → metric → (n_segments,)

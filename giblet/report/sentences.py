@@ -6,7 +6,8 @@ import xarray as xr
 
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.metrics.table import metric_of
-from giblet.report.tables import feature_label, number, why_unscored
+from giblet.report.systems import feature_label
+from giblet.report.tables import number, why_unscored
 from giblet.report.verdict import LARGEST_P, p_equals, verdict
 
 NAMES = {"stoi": "STOI", "pesq_wb": "PESQ"}

@@ -49,10 +49,13 @@ def gain_text(ratio: float) -> str:
     return f"{decibels:+d} dB".replace("-", "−") if decibels else ""
 
 
-def strip_levels(waveform: np.ndarray, sample_rate: float) -> np.ndarray:
+def strip_levels(
+    waveform: np.ndarray, sample_rate: float, hop_seconds: float = HOP_SECONDS
+) -> np.ndarray:
     """Power density (dB) in log-spaced bands from 80 Hz to half of ``sample_rate``.
 
-    ``waveform`` (n_samples,) → (96, n_frames): Hann windows of 40 ms every 10 ms, low bands first.
+    ``waveform`` (n_samples,) → (96, n_frames): Hann windows of 40 ms every ``hop_seconds``, low
+    bands first.
     A band's power is the integral of the spectrum between its edges over its width, so that bands
     narrower than a bin have values too.
     """
@@ -61,7 +64,7 @@ def strip_levels(waveform: np.ndarray, sample_rate: float) -> np.ndarray:
     n_window = count_samples(WINDOW_SECONDS, sample_rate)
     n_fft = 4 * int(2 ** np.ceil(np.log2(n_window)))
     options = {"n_fft": n_fft, "win_length": n_window}
-    options |= {"hop_length": count_samples(HOP_SECONDS, sample_rate)}
+    options |= {"hop_length": count_samples(hop_seconds, sample_rate)}
     power = np.abs(librosa.stft(waveform, **options)) ** 2
     bin_hz = librosa.fft_frequencies(sr=sample_rate, n_fft=n_fft)[1]
     below = np.vstack([np.zeros(power.shape[1]), np.cumsum(power, axis=0)])  # up to a bin's end
@@ -110,6 +113,24 @@ def own_scale(levels: np.ndarray) -> tuple[float, float]:
     """
     low, high = (round(float(end), 1) for end in np.percentile(levels, [2, 99.8]))
     return max(low, high - RANGE_DB) if high - low >= 1 else high - 1, high
+
+
+def own_shades(levels: np.ndarray, loudest: float) -> tuple[str, str]:
+    """The ends of `own_scale` as shades of a `strip_image`, and in dB below ``loudest``.
+
+    A strip that is darker than all of its image keeps the scale of the image.
+
+    >>> own_shades(np.linspace(-50, 0, 1001), 20.0)
+    ('4 182', '−69 to −20 dB')
+    >>> own_shades(np.full((2, 2), -90.0), 0.0)
+    ('0 255', 'below −70 dB')
+    """
+    low, high = (min(max(end - loudest, -RANGE_DB), 0.0) for end in own_scale(levels))
+    if low == high:
+        return "0 255", f"below −{RANGE_DB:g} dB"
+    shades = (round(255 * (1 + end / RANGE_DB)) for end in (low, high))
+    ends = " to ".join(f"{round(end)}".replace("-", "−") for end in (low, high))
+    return " ".join(map(str, shades)), f"{ends} dB"
 
 
 def colour_bar_image() -> str:

@@ -1,51 +1,18 @@
-"""Tables of the report: scores by column and feature type, the brain's with nulls and baseline."""
+"""Tables of the report: scores by system, the brain's with nulls and baseline."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from giblet.audio.feature_types import FEATURE_TYPES
-from giblet.audio.metrics.table import FEATURES, METRICS, SPEECH, Metric, metric_of
-
-MATCHED = "mel_matched"  # in the column ``path``: mel at the codec's bitrate
-FEATURE_LABELS = {name: one.label for name, one in FEATURE_TYPES.items()} | {
-    MATCHED: "mel at the codec's bitrate"
-}
-COLUMN_NAMES = {
-    "codec": "no model (ceiling)",
-    "brain_group": "brain, subjects together",
-    "brain_group_shuffled": "subjects together, shuffled",
-    "nearest_clip": "nearest clip (retrieval)",
-    "original_noise_10db": "original in noise, 10 dB",
-    "original_noise_0db": "original in noise, 0 dB",
-    "original_elsewhere": "original of another moment",
-}
-YARDSTICKS = tuple(name for name in COLUMN_NAMES if name.startswith("original_"))
-ALONE = {"encodec": "codec"}  # without the model; of the others, "label + vocoder"
-
-COLUMNS = {
-    "original": "the film's own sound",
-    "codec": "sound → features → sound, without the model: the ceiling of the other columns "
-    "(codec in scores.tsv)",
-    "original_noise_10db": "yardstick: the film's sound in noise of its spectrum, 10 dB below",
-    "original_noise_0db": "yardstick: the same, as loud as the sound",
-    "original_elsewhere": "yardstick: the film's sound of half the test part later",
-    "stimulus": "sound → bottleneck → sound: autoencoding",
-    "unigram": "null: every code guessed from how often it occurs in training",
-    "brain": "BOLD → bottleneck → sound: decoding",
-    "brain_shuffled": "null: BOLD of other moments; scores are means over circular shifts of the "
-    "test part",
-    "brain_mean": "null: the mean volume at every moment",
-    "brain_group": "BOLD of all subjects, averaged in the space of scan.alignment → bottleneck → "
-    "sound: subjects decoded together",
-    "brain_group_shuffled": "null of that: all subjects' BOLD of other moments",
-    "nearest_clip": "retrieval baseline, not a null: the training sound with the most similar BOLD",
-    "encoding": "film → bottleneck → predicted BOLD",
-    "encoding_ridge": "film → predicted BOLD by ridge regression alone",
-    "encoding_banded": "the same with a penalty for each modality (banded ridge)",
-    "noise_ceiling": "other people's BOLD at the same moment: what a model of the film may reach",
-}
+from giblet.audio.metrics.table import FEATURES, LOWER, METRICS, SPEECH, Metric, metric_of
+from giblet.report.systems import (
+    FEATURE_LABELS,
+    SYSTEMS,
+    YARDSTICKS,
+    question_of,
+    system_label,
+)
 
 TITLES = {
     "sound": "From sound to sound",
@@ -54,6 +21,7 @@ TITLES = {
 }
 
 
+NOT_RANKED = (*YARDSTICKS, "noise_ceiling")
 MOST_METRICS = 7  # side by side on a screen 1280 pixels wide
 NO_SPEECH = "no segment is at least half speech"
 
@@ -61,7 +29,8 @@ NO_SPEECH = "no segment is at least half speech"
 @dataclass(frozen=True)
 class Cell:
     """One score as printed; ``low`` is empty without an interval, ``n`` where nothing is counted,
-    ``why`` where something was scored. ``faint``: not shown to differ from its null."""
+    ``why`` where something was scored. ``faint``: not shown to differ from its null. ``best`` of
+    the systems that answer the same question."""
 
     value: str
     low: str = ""
@@ -70,6 +39,7 @@ class Cell:
     n_failed: str = ""
     why: str = ""
     faint: bool = False
+    best: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,91 +53,38 @@ class TablePart:
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """Rows of metrics by columns and, within a column, feature types; None for no score.
+    """Rows of metrics by systems; None for no score.
 
     It is printed the other way round, in ``parts``: a row per system, a column per metric.
     """
 
     caption: str
-    columns: list[tuple[str, list[str]]]
+    systems: list[str]
     notes: list[tuple[str, str]]
     rows: list[tuple[Metric, list[Cell | None]]]
 
     @property
     def parts(self) -> list[TablePart]:
         """As printed, at most ``MOST_METRICS`` side by side; systems without any score left out."""
-        several = any(len(forms) > 1 for _, forms in self.columns)
-        names = [
-            f"{column}: {form}" if several else column
-            for column, forms in self.columns
-            for form in forms
-        ]
         n_parts = -(-len(self.rows) // MOST_METRICS)
         size = -(-len(self.rows) // max(n_parts, 1))
-        return [self._part(names, self.rows[i * size : (i + 1) * size]) for i in range(n_parts)]
+        return [self._part(self.rows[i * size : (i + 1) * size]) for i in range(n_parts)]
 
-    def _part(self, names: list[str], rows: list[tuple[Metric, list[Cell | None]]]) -> TablePart:
+    def _part(self, rows: list[tuple[Metric, list[Cell | None]]]) -> TablePart:
         counts = [{cell.n for cell in cells if cell and cell.n} for _, cells in rows]
         header = [
             (metric, next(iter(n)) if len(n) == 1 else "")
             for (metric, _), n in zip(rows, counts, strict=True)
         ]
-        by_system = zip(names, zip(*(cells for _, cells in rows), strict=True), strict=True)
+        cells = zip(*(cells for _, cells in rows), strict=True)
+        by_system = zip(self.systems, cells, strict=True)
         return TablePart(header, [(name, cells) for name, cells in by_system if any(cells)])
-
-
-def question_of(column: str) -> str:
-    """The question (of ``TITLES``) that a column answers.
-
-    >>> [question_of(c) for c in ("codec", "brain_shuffled", "nearest_clip", "noise_ceiling")]
-    ['sound', 'brain', 'brain', 'encoding']
-    """
-    if column.startswith(("brain", "nearest")):
-        return "brain"
-    return "encoding" if column.startswith(("encoding", "noise")) else "sound"
-
-
-def column_label(column: str, simulated: bool) -> str:
-    """The name of a column on the page; columns from a simulated brain say so.
-
-    ``codec`` in the table of scores is the codec for codes and Griffin-Lim for mel.
-
-    >>> column_label("brain_shuffled", simulated=True), column_label("codec", simulated=True)
-    ('brain shuffled (simulated)', 'no model (ceiling)')
-    """
-    from_brain = question_of(column) != "sound"
-    name = COLUMN_NAMES.get(column, column.replace("_", " "))
-    return name + (" (simulated)" if simulated and from_brain else "")
-
-
-def feature_label(feature_type: str) -> str:
-    """The name of a feature type on the page; of an unknown one, its own name.
-
-    >>> feature_label("encodec"), feature_label("wavelets")
-    ('codes', 'wavelets')
-    """
-    return FEATURE_LABELS.get(feature_type, feature_type)
-
-
-def form_label(feature_type: str, column: str) -> str:
-    """The name of a feature type within a column.
-
-    >>> form_label("encodec", "codec"), form_label("mel", "codec"), form_label("mel", "stimulus")
-    ('codec', 'mel + Griffin-Lim', 'mel')
-    """
-    name = feature_label(feature_type)
-    if column in YARDSTICKS:
-        return "the film's sound"
-    if column != "codec":
-        return name
-    vocoder = FEATURE_TYPES.get(feature_type, FEATURE_TYPES["mel"]).vocoder  # MATCHED is mel
-    return ALONE.get(feature_type, f"{name} + {vocoder}")
 
 
 def in_order(names, order) -> list[str]:
     """Distinct ``names`` in the order of ``order``, then the others as they come.
 
-    >>> in_order(["new", "brain", "codec"], COLUMNS)
+    >>> in_order(["new", "brain", "codec"], SYSTEMS)
     ['codec', 'brain', 'new']
     """
     names = list(dict.fromkeys(names))
@@ -210,7 +127,7 @@ def score_tables(
     Parameters
     ----------
     scores : table with ``path column metric value low high n n_failed``
-    simulated : whether the brains are simulated; captions and columns then say so
+    simulated : whether the brains are simulated; captions and systems then say so
     faint : scores (path, column, metric) that are not shown to differ from their null
 
     Raises
@@ -218,8 +135,9 @@ def score_tables(
     ValueError
         The same path, column and metric occur twice.
     """
-    cells = scores.set_index(["path", "column", "metric"], verify_integrity=True)
-    questions = {question_of(c) for c in scores["column"]}
+    shown = scores[~is_repeated(scores)]
+    cells = shown.set_index(["path", "column", "metric"], verify_integrity=True)
+    questions = {question_of(c) for c in shown["column"]}
     return [
         build_table(
             cells,
@@ -233,6 +151,13 @@ def score_tables(
     ]
 
 
+def is_repeated(scores: pd.DataFrame) -> pd.Series:
+    """Which rows repeat others: yardsticks, which are the same for every feature type."""
+    is_yardstick = scores["column"].isin(YARDSTICKS)
+    first = in_order(scores.loc[is_yardstick, "path"], FEATURE_LABELS)[:1]
+    return is_yardstick & ~scores["path"].isin(first)
+
+
 def build_table(
     cells: pd.DataFrame,
     keys: list[tuple[str, str, str]],
@@ -243,17 +168,47 @@ def build_table(
     """A table of the ``keys`` (path, column, metric) of ``cells``, which is indexed by them."""
     pairs = {(feature_type, column) for feature_type, column, _ in keys}
     feature_types = in_order([feature_type for feature_type, _, _ in keys], FEATURE_LABELS)
-    columns = in_order([column for _, column, _ in keys], COLUMNS)
+    columns = in_order([column for _, column, _ in keys], SYSTEMS)
     metrics = in_order([metric for _, _, metric in keys], METRICS)
-    within = {c: [f for f in feature_types if (f, c) in pairs] for c in columns}
-    shown = [(feature_type, column) for column in columns for feature_type in within[column]]
-    labels = {c: column_label(c, simulated) for c in columns}
+    shown = [(f, column) for column in columns for f in feature_types if (f, column) in pairs]
+    several = len(feature_types) > 1
+    names = [
+        system_label(column, simulated, f if several or column == "codec" else None)
+        for f, column in shown
+    ]
+    best = {key for metric in metrics for key in _best(cells, shown, metric)} - faint
     return ScoreTable(
         caption=caption,
-        columns=[(labels[c], [form_label(f, c) for f in within[c]]) for c in columns],
-        notes=[(labels[c], COLUMNS[c]) for c in columns if c in COLUMNS],
-        rows=[(metric_of(m), [_cell(cells, (*pair, m), faint) for pair in shown]) for m in metrics],
+        systems=names,
+        notes=[(system_label(c, simulated), SYSTEMS[c].about) for c in columns if c in SYSTEMS],
+        rows=[
+            (metric_of(m), [_cell(cells, (*pair, m), faint, best) for pair in shown])
+            for m in metrics
+        ],
     )
+
+
+def _best(
+    cells: pd.DataFrame, shown: list[tuple[str, str]], name: str
+) -> set[tuple[str, str, str]]:
+    """The keys with the best value of a metric as printed, among those of the same question."""
+    metric, found = metric_of(name), set()
+    if not metric.direction or metric.is_p:
+        return set()
+    for question in TITLES:
+        ranked = [
+            (*pair, name)
+            for pair in shown
+            if question_of(pair[1]) == question
+            and pair[1] not in NOT_RANKED
+            and (*pair, name) in cells.index
+        ]
+        values = {key: round(float(cells.loc[key, "value"]), metric.decimals) for key in ranked}
+        values = {key: value for key, value in values.items() if np.isfinite(value)}
+        if len(values) > 1:
+            best = (min if metric.direction == LOWER else max)(values.values())
+            found |= {key for key, value in values.items() if value == best}
+    return found
 
 
 def _warning(question: str, simulated: bool) -> str:
@@ -272,7 +227,7 @@ def why_unscored(cells: pd.DataFrame, key: tuple[str, str, str]) -> str:
     return NO_SPEECH if no_speech else metric.unscored
 
 
-def _cell(cells: pd.DataFrame, key: tuple[str, str, str], faint: Keys) -> Cell | None:
+def _cell(cells: pd.DataFrame, key: tuple[str, str, str], faint: Keys, best: set) -> Cell | None:
     if key not in cells.index:
         return None
     row, metric = cells.loc[key], metric_of(key[2])
@@ -282,4 +237,5 @@ def _cell(cells: pd.DataFrame, key: tuple[str, str, str], faint: Keys) -> Cell |
     has_interval = np.isfinite(row["low"]) and np.isfinite(row["high"])
     low, high = (number(row[k], metric.decimals) if has_interval else "" for k in ("low", "high"))
     n, n_failed = (number(row[k], 0) for k in ("n", "n_failed"))
-    return Cell(value, low, high, n, n_failed, why_unscored(cells, key), key in faint)
+    why = why_unscored(cells, key)
+    return Cell(value, low, high, n, n_failed, why, key in faint, key in best)

@@ -14,6 +14,7 @@ from giblet.report.pictures import Picture, ink
 from giblet.report.tables import in_order
 from giblet.timing import tr_onsets
 
+TICK_SECONDS, MOST_TICKS = (2, 5, 10, 15, 30, 60), 5
 MISSING_COLOUR = "#CC79A7"
 PART_COLOURS = {"train": "#1b82c5", "validation": "#E69F00", "test": "#D55E00", "gap": "#9aa5b1"}
 
@@ -70,6 +71,26 @@ def clock_time(seconds: float) -> str:
     """
     minutes, rest = divmod(int(seconds), 60)
     return f"{minutes}:{rest:02d}"
+
+
+def time_axis(
+    timeline: pd.DataFrame | None, start: float, seconds: float
+) -> tuple[list[tuple[str, float]], str]:
+    """Ticks (text, place in percent) of the time axis and its name.
+
+    Minutes and seconds of film; seconds of held-out sound where ``timeline``, of
+    `timeline_table`, is None or has a jump in these seconds.
+
+    >>> time_axis(None, 16.0, 4.0)
+    ([('0:16', 0.0), ('0:18', 50.0), ('0:20', 100.0)], 'held-out sound')
+    """
+    first, last = (film_second(timeline, s) for s in (start, start + seconds - 1e-6))
+    in_film = abs(last - first - seconds) < 1e-3  # not with NaN
+    origin, axis = (first, "film") if in_film else (start, "held-out sound")
+    step = next((s for s in TICK_SECONDS if seconds / s <= MOST_TICKS), TICK_SECONDS[-1])
+    first, last = origin / step - 1e-6, (origin + seconds) / step + 1e-6
+    ticks = step * np.arange(np.ceil(first), np.floor(last) + 1)
+    return [(clock_time(t), round(100 * (t - origin) / seconds, 2)) for t in ticks.tolist()], axis
 
 
 def scanned_table(scans: xr.Dataset, n_words: np.ndarray | None = None) -> pd.DataFrame:

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from giblet.audio.metrics.table import LOWER, METRICS, metric_of
-from giblet.report.tables import feature_label, is_lowest_p, number
+from giblet.report.systems import feature_label
+from giblet.report.tables import is_lowest_p, number
 from giblet.stats.permutation import MOST_EXACT, holm
 
 LARGEST_P = 0.05

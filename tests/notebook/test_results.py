@@ -14,7 +14,7 @@ from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.errors import GibletError
 from giblet.notebook.results import FILES
 from giblet.notebook.sounds import Sound
-from giblet.report.tables import COLUMNS
+from giblet.report.systems import SYSTEMS
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,6 +59,7 @@ def test_a_notebook_shows_scores_and_players(folder):
     assert page.count("<audio controls") == 3
     assert "0.44 [0.21, 0.68]" in page
     assert "SIMULATED" in page
+    assert "From BOLD (simulated) <code>brain</code>" in page
 
 
 def test_names_are_escaped(folder):
@@ -70,7 +71,7 @@ def test_the_ladder_has_a_strip_of_each_and_its_number(folder):
     figure = giblet.results(folder).plot.ladder(begin=2.0, seconds=3.0)
     strips = [axes for axes in figure.axes if axes.get_title(loc="left")]
     titles = [axes.get_title(loc="left") for axes in strips]
-    assert titles == ["original", "codec", "brain (simulated)"]
+    assert titles == ["Original", "Codec", "From BOLD (simulated)"]
     for axes in strips:
         assert axes.get_yscale() == "log"
         assert axes.get_xlim() == pytest.approx((2.0, 5.0), abs=0.02)
@@ -140,4 +141,4 @@ def test_the_files_are_those_that_the_workflow_writes():
     for file in FILES.values():
         assert file.replace("{path}", "{{path}}") in written, file
     assert next(iter(FEATURE_TYPES)) == "encodec"
-    assert {"original", "codec", "stimulus", "brain"} <= COLUMNS.keys()
+    assert {"original", "codec", "stimulus", "brain"} <= SYSTEMS.keys()

@@ -49,7 +49,7 @@ def test_the_section_names_bank_word_and_what_is_simulated():
     shown = section.content(material)
     assert section.condition(material)
     assert shown["bank"] == "training TRs of the film"
-    assert shown["words"] == [("brain", "reconstructed", "at strength 1")]
+    assert shown["words"] == [("From BOLD", "reconstructed", "at strength 1")]
     assert "0.500 of clips are identified by sound" in shown["of_bottleneck"]
     assert len(shown["table"].rows) == 6
     (picture,) = FIGURES["anchored_prior"](material)
@@ -57,7 +57,7 @@ def test_the_section_names_bank_word_and_what_is_simulated():
     assert "SIMULATED" in picture.note
     _, heading, html = _rendered(_environment(), section, material)
     assert heading == "Retrieved or reconstructed (simulated brains)"
-    assert "<strong>Brain: reconstructed</strong> at strength 1." in html
+    assert "<strong>From BOLD: reconstructed</strong> at strength 1." in html
     assert "Bank: training TRs of the film." in html
     without = Material(SCORES, {}, 24000, {}, FACTS)
     assert not section.condition(without)

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from giblet.report.compare import comparison_tables, lower_is_better, not_above_null, ours
+from giblet.report.compare import comparison_tables, lower_is_better, not_above_null
 from giblet.report.segments import paired_metrics
-from giblet.report.tables import MATCHED
+from giblet.report.systems import MATCHED
+from giblet.report.tables import score_tables
 
 NAMES = ["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
 STOI = {"encodec": 0.8, "mel": 0.9, MATCHED: 0.6}
@@ -19,20 +20,20 @@ def rows(*feature_types):
 
 
 def cells(table):
-    """Heading → STOI as printed, of a table with one column."""
-    (((_, names)),) = table.columns
+    """System → STOI as printed."""
     ((metric, printed),) = table.rows
     assert metric.name == "stoi"
-    return {name: cell.value for name, cell in zip(names, printed, strict=True)}
+    return {name: cell.value for name, cell in zip(table.systems, printed, strict=True)}
 
 
 @pytest.mark.parametrize("order", [("encodec", "mel"), ("mel", "encodec")])
-def test_at_the_same_bitrate_codes_stand_beside_mel(order):
-    as_they_are, same_bitrate = comparison_tables(rows(*order), rows(MATCHED), simulated=False)
-    assert cells(as_they_are) == {"codec": "0.800", "mel + Griffin-Lim": "0.900"}
+def test_codes_come_first_and_at_the_same_bitrate_stand_beside_mel(order):
+    codes, mel, same_bitrate = comparison_tables(rows(*order), rows(MATCHED), simulated=False)
+    assert (codes.caption, cells(codes)) == ("Codes", {"Codec": "0.800"})
+    assert (mel.caption, cells(mel)) == ("Mel", {"Mel + Griffin-Lim": "0.900"})
     assert cells(same_bitrate) == {
-        "codec": "0.800",
-        "mel at the codec's bitrate + Griffin-Lim": "0.600",
+        "Codec": "0.800",
+        "Mel at the codec's bitrate + Griffin-Lim": "0.600",
     }
 
 
@@ -55,16 +56,57 @@ SCORES = [
 
 def test_a_row_is_a_system_and_scores_that_mean_nothing_are_left_out():
     mel = ("mel", "codec", "si_sdr_db", -25.0, 14, 0), ("mel", "codec", "stoi", 0.9, 14, 0)
-    (table,) = comparison_tables(of(*SCORES, *mel), None, simulated=False)
-    (part,) = table.parts
+    codes, of_mel = comparison_tables(of(*SCORES, *mel), None, simulated=False)
+    (part,) = codes.parts
     header = {metric.name: n for metric, n in part.header}
     assert header == {"stoi": "14", "si_sdr_db": "14", "log_mel_db": ""}  # 14 and 13; no PESQ
-    values = {name: [c and c.value for c in printed] for name, printed in part.rows}
-    assert values == {
-        "no model (ceiling): codec": ["0.800", "5.9", "4.9"],
-        "no model (ceiling): mel + Griffin-Lim": ["0.900", None, None],
-        "brain: codes": ["0.200", None, "14.5"],
+    assert printed(codes) == {
+        "Codec": ["0.800", "5.9", "4.9"],
+        "From BOLD": ["0.200", None, "14.5"],
     }
+    assert printed(of_mel) == {"Mel + Griffin-Lim": ["0.900"]}  # no SI-SDR
+
+
+def printed(table, what="value"):
+    """System → its cells."""
+    (part,) = table.parts
+    return {name: [c and getattr(c, what) for c in cells] for name, cells in part.rows}
+
+
+BEST = [
+    ("encodec", "codec", "stoi", 0.8, 14, 0),
+    ("encodec", "original_noise_10db", "stoi", 0.95, 14, 0),
+    ("encodec", "stimulus", "stoi", 0.7, 14, 0),
+    ("encodec", "brain", "stoi", 0.2, 14, 0),
+    ("encodec", "brain_mean", "stoi", 0.1, 14, 0),
+    ("encodec", "brain", "log_mel_db", 14.5, 14, 0),
+    ("encodec", "brain_mean", "log_mel_db", 12.51, 14, 0),
+    ("encodec", "nearest_clip", "log_mel_db", 12.54, 14, 0),
+]
+
+
+def test_the_best_of_those_from_sound_and_from_bold_is_marked():
+    """Yardsticks are not ranked; less log-mel distance is better; equal as printed is equal."""
+    (table,) = comparison_tables(of(*BEST), None, simulated=False)
+    assert printed(table, "best") == {
+        "Codec": [True, None],
+        "Original in noise, 10 dB": [False, None],
+        "Through the model": [False, None],
+        "From BOLD": [True, False],
+        "Mean volume": [False, True],
+        "Retrieval": [None, True],
+    }
+    faint = frozenset({("encodec", "brain", "stoi")})
+    (table,) = comparison_tables(of(*BEST), None, False, faint)
+    assert printed(table, "best")["From BOLD"] == [False, False]  # not shown to be better
+
+
+def test_yardsticks_which_all_feature_types_share_stand_once():
+    both = [(one, "original_noise_0db", "stoi", 0.5, 14, 0) for one in ("mel", "encodec")]
+    (table,) = score_tables(of(*both), simulated=False)
+    assert table.systems == ["Original in noise, 0 dB"]
+    (table,) = score_tables(of(both[0]), simulated=False)  # of mel alone, too
+    assert table.systems == ["Original in noise, 0 dB"]
 
 
 def test_what_does_not_differ_from_the_null_is_faint():
@@ -79,28 +121,19 @@ def test_what_does_not_differ_from_the_null_is_faint():
     assert faint == {("encodec", "brain", "stoi"), ("encodec", "brain", "pesq_wb")}
     assert not_above_null(None) == frozenset()
     (table,) = comparison_tables(of(*SCORES), None, False, faint)
-    (part,) = table.parts
-    drawn = {name: [bool(c and c.faint) for c in printed] for name, printed in part.rows}
-    assert drawn["brain"] == [True, False, False]
-    assert not any(drawn["no model (ceiling)"])
+    drawn = printed(table, "faint")
+    assert drawn["From BOLD"] == [True, None, False]
+    assert not any(drawn["Codec"])
 
 
 def test_many_metrics_are_printed_one_table_after_the_other():
     from giblet.audio.metrics.table import METRICS
-    from giblet.report.tables import MOST_METRICS, score_tables
+    from giblet.report.tables import MOST_METRICS
 
     names = list(METRICS)[: MOST_METRICS + 1]
     (table, *_) = score_tables(of(*(("mel", "brain", n, 0.5, 9, 0) for n in names)), False)
     assert [metric.name for part in table.parts for metric, _ in part.header] == names
     assert max(len(part.header) for part in table.parts) <= MOST_METRICS
-
-
-def test_ours_are_named_for_what_they_are():
-    """``codec`` in the table of scores is Griffin-Lim where the features are mel."""
-    assert [(one.codec, one.stoi_speech) for one in ours(rows("encodec", "mel"))] == [
-        ("Here: codec", "0.800"),
-        ("Here: mel + Griffin-Lim", "0.900"),
-    ]
 
 
 def test_the_sentence_on_directions_is_the_tables():

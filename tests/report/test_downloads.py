@@ -51,7 +51,8 @@ def test_every_reference_becomes_an_entry_of_its_own():
 
 
 def test_a_latex_table_has_every_cell_and_no_bare_sign():
-    (table,) = comparison_tables(SCORES, None, simulated=False)
+    table, of_mel = comparison_tables(SCORES, None, simulated=False)
+    assert "0.200" in latex_table(of_mel)
     text = latex_table(table)
     assert r"0.800 [0.700, 0.900]" in text
     assert "$-$4.9" in text

@@ -13,6 +13,7 @@ import xarray as xr
 from chromium import PATH, Chromium
 from test_anchored_prior import table as prior_table
 from test_calibration import calibration_table
+from test_ladder import shades
 from test_level_figure import level_table
 from test_searchlight import searchlight_table
 
@@ -61,12 +62,14 @@ def nulls():
 
 
 def brain_results():
-    """ISC that rises from voxel to voxel of a small block."""
+    """ISC that rises from voxel to voxel of a small block, and an r that falls."""
     affine = [30.0, 0, 0, -60, 0, 30, 0, -75, 0, 0, 30, -45, 0, 0, 0, 1]
     mask = np.zeros((5, 6, 5), dtype=bool)
     mask[1:4, 1:5, 1:4] = True  # 36 voxels
     isc = (("subject", "voxel"), np.arange(36)[None] / 100)
-    quality = xr.Dataset({"isc": isc}, {"subject": ["sub-01"]}, {"warnings": "[]"})
+    falling = (("subject", "voxel"), 0.4 - np.arange(36)[None] / 100)
+    maps = {"isc": isc, "r_mel": falling}
+    quality = xr.Dataset(maps, {"subject": ["sub-01"]}, {"warnings": "[]"})
     space = xr.Dataset({"mask": (("i", "j", "k"), mask)}, attrs={"affine": affine})
     return BrainResults(quality, summary_table(quality), space)
 
@@ -131,9 +134,12 @@ def test_it_plays_and_switches_without_losing_its_place(browser):
     browser.run("document.querySelector('.play').click()")
     first = "document.querySelectorAll('.moment audio')[0]"
     assert wait_until(browser, f"{first}.currentTime > 0.3")
-    assert list(playing(browser)) == ["original, median segment"]
+    assert list(playing(browser)) == ["Original, median segment"]
     before = first
-    for nr, heard in ((2, "codes: stimulus"), (4, "mel: stimulus")):  # the other path, too
+    for nr, heard in (
+        (2, "Through the model"),
+        (4, "Through the model, mel"),
+    ):  # the other path, too
         chosen = f"document.querySelectorAll('.moment audio')[{nr}]"
         place, taken_up = browser.run(f"""(() => {{ const before = {before}.currentTime;
             document.querySelectorAll('.choose')[{nr}].click();
@@ -151,7 +157,7 @@ def test_it_plays_and_switches_without_losing_its_place(browser):
 
     browser.run("document.querySelectorAll('.play')[1].click()")  # another moment: this one stops
     assert wait_until(browser, "!document.querySelectorAll('.moment audio')[5].paused")
-    assert list(playing(browser)) == ["original, best segment"]
+    assert list(playing(browser)) == ["Original, best segment"]
     browser.run("document.querySelectorAll('.play')[1].click()")
     assert playing(browser) == {}
 
@@ -191,7 +197,7 @@ def test_a_click_on_a_strip_plays_and_keys_switch_without_a_stop(browser):
 
 def test_strips_change_to_their_own_colour_scale_and_back(browser):
     state = """[document.querySelectorAll(".ladder .range:not([hidden])").length,
-        document.querySelector(".bar small").hidden,
+        document.querySelector(".bar .shared").hidden,
         ...[...document.querySelectorAll(".strip img")].map(i => i.src.length)]"""
     box, before = "document.querySelector('.own input')", browser.run(state)
     n_strips = browser.run("document.querySelectorAll('.strip').length")
@@ -208,6 +214,39 @@ def test_strips_change_to_their_own_colour_scale_and_back(browser):
     browser.run(f"{box}.click()")
     assert browser.run(state) == before
     assert not browser.errors
+
+
+def test_own_scales_take_all_colours_in_listen_too(browser):
+    """Oracle: Pillow and matplotlib's colours."""
+    moment = "document.querySelectorAll('.moment')[1]"
+    sources = f"[...{moment}.querySelectorAll('img[data-own]')].map(i => [i.src, i.dataset.own])"
+    box = f"{moment}.querySelector('.own input')"
+    before = browser.run(sources)
+    browser.run(f"{box}.click()")
+    after = browser.run(sources)
+    assert browser.run(f"{moment}.querySelectorAll('.range:not([hidden])').length") == 1 + len(
+        after
+    )
+    assert len(after) == 5  # original, and codec and stimulus of both feature types
+    for (shared, ends), (own, _) in zip(before, after, strict=True):
+        low, high = map(int, ends.split())
+        expected = 255 * ((shades(shared) - low) / max(high - low, 1)).clip(0, 1)
+        np.testing.assert_allclose(shades(own), expected, atol=0.51)
+    browser.run(f"{box}.click()")
+    assert browser.run(sources) == before
+    assert not browser.errors
+
+
+def test_the_first_tab_leads_to_the_first_sound(browser):
+    browser.open(browser.run("location.href"))
+    browser.press("Tab", 9)
+    skip = "document.querySelector('.skip')"
+    assert browser.run(f"document.activeElement === {skip}")
+    assert browser.run(f"{skip}.getBoundingClientRect().top") >= 0
+    browser.run(f"{skip}.click()")
+    assert browser.run("document.activeElement === document.querySelector('.strip')")
+    browser.run("document.activeElement.blur(); history.replaceState(null, '', location.pathname)")
+    assert browser.run(f"{skip}.getBoundingClientRect().bottom") < 0
 
 
 def test_keys_switch_all_four_and_no_sound_begins_again(browser):
@@ -428,6 +467,24 @@ def test_keys_move_the_slices_and_say_where(browser):
     for _ in range(60):
         browser.press("ArrowLeft", 37)
     assert place_of(browser.run(f"{place}.textContent"))[0] <= x - 40  # and no further
+    assert not browser.errors
+
+
+def test_the_map_of_the_slices_is_chosen(browser):
+    frame = "document.querySelector('.slices iframe')"
+    inside, choice = f"{frame}.contentDocument", "document.querySelector('.slices select')"
+    canvas = f"{inside}.querySelector('canvas')"
+    assert wait_until(browser, f"{canvas}?.width > 100")
+    labels = f"[...{choice}.options].map(o => o.text)"
+    assert browser.run(labels) == ["Inter-subject correlation", "Ridge r: sound (mel)"]
+    first = browser.run(f"{canvas}.toDataURL()")
+    pick = "{0}.selectedIndex = {1}; {0}.dispatchEvent(new Event('change'))"
+    browser.run(pick.format(choice, 1))
+    assert wait_until(browser, f"{canvas}.toDataURL() != {first!r}")
+    browser.run(pick.format(choice, 0))
+    assert wait_until(browser, f"{canvas}.toDataURL() == {first!r}")
+    texts = f"['0.000', '1', '0.5170'].map(v => {frame}.contentWindow.displayFloat(v, 3))"
+    assert browser.run(texts) == ["0", "1", "0.517"]
     assert not browser.errors
 
 

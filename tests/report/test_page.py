@@ -27,6 +27,7 @@ from giblet.report.tables import NO_SPEECH, number, score_tables
 SAMPLE_RATE = 24000
 STRIPS = 4  # of the ladder
 SOUNDS = 1 + 2 * 4  # the original once; the others of both feature types
+NAMES = r"<figcaption>(.*?) ?<"  # without gains and ranges
 VOID = {"meta", "link", "img", "col", "br", "hr", "input"}
 
 
@@ -151,18 +152,21 @@ def test_differences_to_nulls_and_retrieval_are_on_the_page(rng, html):
     names = [*("path", "baseline", "metric", "brain", "baseline_value", "difference", "low")]
     names += ["high", "p", "n", "n_flips", "n_shifts", "shifts_low", "shifts_high"]
     rows = [
-        ("mel", "brain_shuffled", "stoi", 0.2, 0.1, 0.1, 0, 0.2, 1e-4, 20, 9999, 9, 0.05, 0.15),
-        ("mel", "nearest_clip", "stoi", 0.2, 0.1, 0.1, 0, 0.2, 0.3, 20, 9999, *[np.nan] * 3),
+        ("encodec", "brain_shuffled", "stoi", 0.2, 0.1, 0.1, 0, 0.2, 1e-4, 20, 9999, 9, 0.05, 0.15),
+        ("encodec", "nearest_clip", "stoi", 0.2, 0.1, 0.1, 0, 0.2, 0.3, 20, 9999, *[np.nan] * 3),
+        ("mel", "nearest_clip", "stoi", 0.2, 0.1, 0.1, 0, 0.2, 0.3, 33, 9999, *[np.nan] * 3),
     ]
     page = render(rng, extras=Extras(baselines=pd.DataFrame(rows, columns=names)))
-    part = page.split('id="baselines"')[1].split('id="published"')[0]
+    part = page.split('id="baselines"')[1].split('id="mel"')[0]
     for text in (
         "≤ 0.0001",
         "0.050 to 0.150 (9 shifts)",
-        "nearest clip (retrieval)",
+        "Retrieval by simulated BOLD",
         "20 segments",
     ):
         assert text in part
+    assert "33 segments" not in part  # of mel, which has its own part
+    assert "33 segments" in page.split('id="other_baselines"')[1].split("<details>")[0]
     assert "n counts these moments" in page
     assert "is a retrieval baseline, not a null" in page
 
@@ -190,7 +194,6 @@ def test_sections_come_in_the_order_in_which_one_asks(html):
         "facts",
         "downloads",
     ]
-    assert "Here: codec" in html.split('id="published"')[1]  # ours beside what others published
 
 
 def test_nan_is_a_dash_and_an_absent_score_is_nothing():
@@ -201,7 +204,7 @@ def test_nan_is_a_dash_and_an_absent_score_is_nothing():
     assert [(c.value, c.low, c.n, c.n_failed) for c in pesq] == [("–", "", "0", "5")]
     stoi = {metric.heading: cells for metric, cells in sound.rows}["STOI"]
     assert [c and (c.value, c.low) for c in stoi] == [None, None, ("0.712", "")]
-    assert encoding.columns == [("encoding", ["codes"])]
+    assert encoding.systems == ["Predicted BOLD"]
 
 
 def test_what_could_not_be_scored_says_why():
@@ -213,7 +216,7 @@ def test_what_could_not_be_scored_says_why():
     found = {}
     for name, pair in sounds.items():
         scores = score_sound(*pair, SAMPLE_RATE, n_bootstrap=10).assign(path=name, column="x")
-        ((_, cells),) = [(t.columns, t.rows) for t in score_tables(scores, simulated=False)]
+        (cells,) = [t.rows for t in score_tables(scores, simulated=False)]
         found[name] = {metric.heading: cell.why for metric, (cell,) in cells}
     nothing = dict.fromkeys(found["tone"], "") | {"PESQ (wide band)": NO_SPEECH}
     assert found["tone"] == nothing
@@ -225,22 +228,34 @@ def test_what_could_not_be_scored_says_why():
     assert score_tables(*failed)[0].rows[0][1][0].why == METRICS["pesq_wb"].unscored
 
 
-def test_the_column_codec_is_griffin_lim_for_mel(html):
+def test_systems_have_one_name_in_tables_and_in_listen(html):
+    """``codec`` is Griffin-Lim where the features are mel."""
     (first, *_) = score_tables(some_scores(["codec"]), simulated=False)
-    assert first.columns == [("no model (ceiling)", ["codec", "mel + Griffin-Lim"])]
-    named = re.findall(r"<figcaption>(.*?)(?: <small>.*?)?</figcaption>", html)
-    assert {"original", "codec", "mel + Griffin-Lim", "codes: stimulus"} <= set(named)
-    assert "mel: codec" not in html
+    assert first.systems == ["Codec", "Mel + Griffin-Lim"]
+    named = re.findall(NAMES, html)
+    shown = {
+        "Original",
+        "Codec",
+        "Mel + Griffin-Lim",
+        "Through the model",
+        "Through the model, mel",
+    }
+    assert shown <= set(named)
+    rows = re.findall(r'<th scope="row">([^<]*)</th>', html.split('id="compare"')[1])
+    assert shown - {"Original", "Through the model, mel"} <= set(rows)
+    ladder = re.findall(
+        r"<strong>(.*?)</strong>", html.split('id="ladder"')[1].split("</section>")[0]
+    )
+    assert ladder[:3] == ["Original", "Codec", "Through the model"]
 
 
 def test_nulls_and_other_features_are_folded_away(html):
     listen = html.split('id="listen"')[1].split("</section>")[0]
     seen, folded = listen.split("<details>")
-    names = r"<figcaption>(.*?)(?: <small>.*?)?</figcaption>"
-    assert re.findall(names, seen) == [
-        *("original", "codec", "codes: stimulus", "codes: brain (simulated)")
+    assert re.findall(NAMES, seen) == [
+        *("Original", "Codec", "Through the model", "From BOLD (simulated)")
     ]
-    assert len(re.findall(names, folded)) == SOUNDS - 4
+    assert len(re.findall(NAMES, folded)) == SOUNDS - 4
 
 
 def test_every_section_can_be_jumped_to(html):
@@ -301,7 +316,9 @@ def test_simulated_brains_are_called_simulated_everywhere(rng, html):
     assert [a for _, a in page.elements if a.get("class") == "badge"]
     assert "computed by a forward model, not measured" in page.words()
     labels = re.findall(r"<(?:figcaption|th [^>]*colgroup[^>]*|dt)>([^<]*)<", html)
-    brain = [text for text in labels if re.search("brain|encoding", text)]
+    brain = [
+        text for text in labels if re.search("(From|Shuffled|Predicted|Retrieval).*|ceiling", text)
+    ]
     assert brain
     assert all("simulated" in text for text in brain)
     captions = re.findall(r"<caption><span>(.*?)</span>", html)
@@ -368,11 +385,11 @@ def test_pictures_have_alternative_text_and_can_be_read(html):
     spectrograms = [
         base64.b64decode(what) for kind, what in found if kind == "data:image/webp;base64"
     ]
-    assert len(spectrograms) == STRIPS + 1 + SOUNDS  # and a colour bar
+    assert len(spectrograms) == STRIPS + 1 + SOUNDS + 1  # each with a colour bar
     assert len(drawn) + len(spectrograms) == len(pictures)
     sizes = [Image.open(io.BytesIO(png)).size for png in spectrograms]
     assert set(sizes[:STRIPS]) == {(301, 96)}  # 10 ms
-    assert set(sizes[STRIPS + 1 :]) == {(151, 96)}  # 20 ms
+    assert set(sizes[STRIPS + 1 : -1]) == {(151, 96)}  # 20 ms
 
 
 def test_curves_count_epochs_as_the_log_does_and_say_where_training_has_none():

@@ -27,7 +27,7 @@ def test_the_table_and_the_figure_have_the_brain(nulls, tmp_path):
     assert row == [
         "Identified by sound, 10-way",
         "codes",
-        "brain (simulated)",
+        "From BOLD (simulated)",
         *("0.437", "0.120", "0.025 to 0.215", "≤ 0.0100"),
     ]
     picture = permutation_figure(nulls, simulated=True)

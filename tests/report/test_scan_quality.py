@@ -1,5 +1,6 @@
 """The page on the scans: numbers, the lag in words, maps. Oracles: nilearn, identities."""
 
+import json
 import re
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -94,7 +95,12 @@ def test_a_view_to_cut_through_needs_nothing_and_is_always_alike(section, space)
     assert len(html) < 1_000_000
     affine = np.reshape(space.attrs["affine"], (4, 4))
     volume = brain_volume(np.arange(36) / 100, space)
-    assert brain_view(volume, affine) == brain_view(volume, affine)
+    page = brain_view([volume, 2 * volume], affine)
+    assert page == brain_view([volume, 2 * volume], affine)
+    maps = json.loads(re.search(r'id="maps">(.*?)</script>', page)[1])
+    assert [one["largest"] for one in maps] == pytest.approx([0.35, 0.7])
+    assert maps[0]["picture"] == maps[1]["picture"]  # each in colours up to its largest value
+    assert page.count(maps[0]["picture"]) == 3  # and that which is shown first
 
 
 def test_lag_and_what_was_done_about_it(results):

@@ -8,7 +8,7 @@ from giblet.audio.metrics.table import METRICS, segment_metrics
 from giblet.evaluation.moments import segment_rows
 from giblet.io.tables import load_table, save_table
 from giblet.report import segments
-from giblet.report.compare import difference_tables
+from giblet.report.compare import difference_table
 from giblet.report.extras import share_equal, usage
 from giblet.report.segments import (
     MATCHED,
@@ -41,13 +41,14 @@ def test_no_row_of_less_than_two_segments():
         {m.name: np.array(s) for m in paired_metrics()} for s in ([0.5, 0.7], [0.4, np.nan])
     )
     scores = {("encodec", "codec"): one, ("mel", "codec"): other}
-    assert difference_tables(paired_differences(scores), simulated=False) == []
+    assert difference_table(paired_differences(scores), simulated=False).groups == []
     other["stoi"] = np.array([0.4, 0.5])
-    (table,) = difference_tables(paired_differences(scores), simulated=False)
-    assert table.caption == "Codes − mel: no model (ceiling)"
-    ((label, *_, n),) = table.rows
+    table = difference_table(paired_differences(scores), simulated=False)
+    assert table.caption == "Codes − mel, paired by segment"
+    ((system, ((label, *_, n),)),) = table.groups
+    assert system == "Codec − mel + Griffin-Lim"
     assert (label, n) == ("STOI", "2")
-    assert difference_tables(paired_differences({("mel", "codec"): other}), simulated=False) is None
+    assert difference_table(paired_differences({("mel", "codec"): other}), simulated=False) is None
 
 
 def test_mel_at_a_bitrate_spends_no_more_and_loses_something():

@@ -126,14 +126,21 @@ def test_tables_show_the_spread_of_the_null_and_what_retrieval_is():
         row("mel", "stoi", 0.1, 0.001, baseline="nearest_clip"),
     ]
     baselines = pd.DataFrame(rows).reindex(columns=DIFFERENCES)
-    null, retrieval = baseline_tables(baselines, ["encodec"], simulated=True)
-    assert null.caption == "Codes: brain − brain shuffled (simulated)"
-    assert retrieval.caption == "Codes: brain − nearest clip (retrieval) (simulated)"
-    assert [cells[0] for cells in null.rows] == ["STOI", "Log-mel distance (dB)"]
+    (table,) = baseline_tables(baselines, ["encodec"], simulated=True)
+    assert [name for name, _ in table.groups] == [
+        "From BOLD (simulated) − Shuffled BOLD (simulated)",
+        "From BOLD (simulated) − Retrieval by simulated BOLD",
+    ]
+    null, retrieval = (rows for _, rows in table.groups)
+    assert [cells[0] for cells in null] == ["STOI", "Log-mel distance (dB)"]
     expected = ["STOI", "0.240", "0.230", "0.0100", "[0.0000, 0.0200]", "0.0200", "14 segments"]
-    assert null.rows[0] == [*expected, "0.200 to 0.300 (11 shifts)"]
-    assert null.rows[1][5] == "≤ 0.0001"
-    assert len(retrieval.header) == len(retrieval.rows[0]) == len(null.header) - 1
+    assert null[0] == [*expected, "0.200 to 0.300 (11 shifts)"]
+    assert null[1][5] == "≤ 0.0001"
+    assert {len(cells) for _, rows in table.groups for cells in rows} == {len(table.header)}
+    assert retrieval[0][-1] == ""  # of which there is one
+    both = baseline_tables(baselines, ["encodec", "mel"], simulated=True)
+    assert [one.caption.split(":")[0] for one in both] == ["Codes", "Mel"]
+    assert len(both[1].header) == len(table.header) - 1
     assert baseline_tables(None, ["encodec"], simulated=True) == []
 
 
