@@ -304,7 +304,6 @@ def near_in_scan(
     """
     is_held = np.zeros(scans.sizes["volume"] + 1, dtype=bool)  # the last is of none: index -1
     is_held[volumes[..., held]] = True
-    is_held[-1] = False
     close = np.zeros_like(is_held)
     for here in run_volumes(scans).values():
         close[here] = near(is_held[here], gap_trs)

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 from giblet.report.extras import TextTable
-from giblet.report.tables import FEATURE_LABELS, feature_label, in_order, number
+from giblet.report.systems import FEATURE_LABELS, feature_label
+from giblet.report.tables import in_order, number
 
 MODELS = {
     "encoding": "through the bottleneck",

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
-from giblet.report.tables import COLUMNS, in_order
+from giblet.report.systems import SYSTEMS
+from giblet.report.tables import in_order
 
 
 def link_to(path: Path, page: Path) -> str:
@@ -24,5 +25,5 @@ def sound_links(
     links = {}
     for one in feature_types:
         files = {file.stem: file for file in (results / "audio" / one).glob("*.wav")}
-        links[one] = [(name, link_to(files[name], page)) for name in in_order(files, COLUMNS)]
+        links[one] = [(name, link_to(files[name], page)) for name in in_order(files, SYSTEMS)]
     return links

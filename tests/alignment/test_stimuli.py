@@ -294,6 +294,22 @@ def test_parts_hold_whole_stimuli_and_the_gap_lies_in_a_run():
     assert parts["s4"] == parts["s2"] == {"train", "gap"}
 
 
+def test_validation_keeps_its_distance_from_the_test():
+    scans = make_scans(CLOCK, two_runs())
+    named = {"test_stimuli": ["s3"], "validation_stimuli": ["s4"]}
+    assert parts_of(scans, **named, gap_seconds=6)["s4"] == {"validation", "gap"}
+    assert parts_of(scans, **named, gap_seconds=0)["s4"] == {"validation"}
+
+
+@pytest.mark.parametrize("average", [0, 1])
+def test_where_repeats_are_averaged_each_keeps_its_distance(average):
+    """Stimulus 0 is shown again beside the one that is tested."""
+    scans = make_scans(CLOCK, runs_of([[*range(10), 0]], 170, 15.0), average_repeats=average)
+    named = {"test_stimuli": ["s9"], "validation_stimuli": ["s5"]}
+    parts = parts_of(scans, **named, gap_seconds=6)
+    assert parts["s0"] == ({"train", "gap"} if average else {"train"})
+
+
 def test_without_names_the_last_stimuli_are_held_out():
     parts = parts_of(make_scans(CLOCK, two_runs()), gap_seconds=0)
     assert [name for name, part in parts.items() if part == {"test"}] == ["s8", "s9"]
@@ -482,6 +498,19 @@ def test_ridge_holds_out_whole_runs_where_people_share_them():
         set(range(16, 24)),
     ]
     check_folds(scans, match, folds)
+
+
+def test_excerpts_that_share_seconds_are_in_one_fold_of_ridge_whatever_their_run():
+    files = {"files": ["film.wav"] * 24, "starts": [*np.arange(12) * 20.0] * 2}
+    clock = StimulusClock.lay_out([f"s{k}" for k in range(24)], np.full(24, 15.0), 1.5, **files)
+    runs = [
+        ("sub-0", f"run-{r}", 125, [(15.0 * n, 12 * r + n) for n in range(12)]) for r in range(2)
+    ]
+    scans, match, folds, _ = folds_of(runs, clock)
+    assert folds
+    check_folds(scans, match, folds)
+    for fold in folds:
+        assert not set(match.stimulus[fold.train] % 12) & set(match.stimulus[fold.test] % 12)
 
 
 def test_a_second_presentation_keeps_its_distance():
