@@ -176,7 +176,13 @@ def build_table(
         system_label(column, simulated, f if several or column == "codec" else None)
         for f, column in shown
     ]
-    best = {key for metric in metrics for key in _best(cells, shown, metric)} - faint
+    not_shown = {(f, metric) for f, _, metric in faint}  # to differ from shuffled BOLD
+    best = {
+        (f, column, metric)
+        for m in metrics
+        for f, column, metric in _best(cells, shown, m)
+        if question_of(column) == "sound" or (f, metric) not in not_shown
+    }
     return ScoreTable(
         caption=caption,
         systems=names,

@@ -99,6 +99,9 @@ def test_the_best_of_those_from_sound_and_from_bold_is_marked():
     faint = frozenset({("encodec", "brain", "stoi")})
     (table,) = comparison_tables(of(*BEST), None, False, faint)
     assert printed(table, "best")["From BOLD"] == [False, False]  # not shown to be better
+    faint = frozenset({("encodec", "brain", "log_mel_db")})
+    (table,) = comparison_tables(of(*BEST), None, False, faint)
+    assert printed(table, "best")["Mean volume"] == [False, False]  # nor is any other
 
 
 def test_yardsticks_which_all_feature_types_share_stand_once():
