@@ -64,6 +64,16 @@ def test_each_stimulus_has_the_pictures_of_its_excerpt(clock):
     assert seen[first : first + 2].all()
 
 
+def test_every_frame_is_on_screen_within_its_stimulus(clock):
+    """Excerpt b begins within a frame."""
+    shown = list(StimulusPictures(clock))
+    for picture in shown:
+        k = np.searchsorted(clock.begins, picture.begin + 1e-6) - 1
+        assert clock.begins[k] - 1e-6 <= picture.begin < picture.end
+        assert picture.end <= clock.begins[k] + clock.durations[k] + 1e-6
+    assert len(shown) == 34 + 41 + 40  # frames of a, b and d
+
+
 def test_nothing_is_on_screen_in_silence_in_sounds_and_after_a_films_end(clock):
     frames, seen, pictures = greys(clock)
     of_tr = clock.stimulus_of_trs()

@@ -1,5 +1,7 @@
 """Identification among whole stimuli: known answers, chance, and one row for all."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter1d
@@ -47,6 +49,21 @@ def test_the_stimulus_that_is_decoded_in_its_place_is_named(rng):
     table = identify_stimuli([guess], truth, names, 50, seed=0)
     assert table["closest"].tolist()[:4] == ["b", "a", "c", "d"]
     assert table["identified"].tolist() == [0, 0, 1, 1, 0.5]
+
+
+def test_p_is_the_share_of_all_orders_that_identify_as_many(rng):
+    """Oracle: every order of the four stimuli, by hand."""
+    truth = rng.normal(size=(len(NAMES), 3))
+    guesses = [truth + rng.normal(0, 2.5, truth.shape) for _ in range(3)]
+    table = identify_stimuli(guesses, truth, NAMES, 4000, seed=0)
+    own = stimulus_patterns(truth, NAMES)[1]
+    closest = [
+        np.corrcoef(stimulus_patterns(guess, NAMES)[1], own)[:4, 4:].argmax(axis=1)
+        for guess in guesses
+    ]
+    orders = [np.mean([one == order for one in closest]) for order in permutations(range(4))]
+    expected = np.mean(np.array(orders) >= orders[0] - 1e-9)
+    assert table["p"].iloc[-1] == pytest.approx(expected, abs=0.03)
 
 
 def test_noise_is_at_chance(rng):
