@@ -65,7 +65,11 @@ def test_each_stimulus_has_the_pictures_of_its_excerpt(clock):
 
 
 def test_every_frame_is_on_screen_within_its_stimulus(clock):
-    """Excerpt b begins within a frame."""
+    """Excerpt b begins within a frame, also where it is read alone."""
+    alone = StimulusClock.lay_out(["b"], [4.0], T_R, clock.files[1:2], [3.37])
+    (first, *_), n_alone = StimulusPictures(alone), len(list(StimulusPictures(alone)))
+    assert (first.begin, n_alone) == (0.0, 41)
+    assert first.end == pytest.approx(0.03)
     shown = list(StimulusPictures(clock))
     for picture in shown:
         k = np.searchsorted(clock.begins, picture.begin + 1e-6) - 1

@@ -54,7 +54,7 @@ def test_the_stimulus_that_is_decoded_in_its_place_is_named(rng):
 def test_p_is_the_share_of_all_orders_that_identify_as_many(rng):
     """Oracle: every order of the four stimuli, by hand."""
     truth = rng.normal(size=(len(NAMES), 3))
-    guesses = [truth + rng.normal(0, 2.5, truth.shape) for _ in range(3)]
+    guesses = [0.3 * truth + rng.normal(0, 2.5, truth.shape) for _ in range(3)]
     table = identify_stimuli(guesses, truth, NAMES, 4000, seed=0)
     own = stimulus_patterns(truth, NAMES)[1]
     closest = [
