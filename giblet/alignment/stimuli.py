@@ -14,7 +14,7 @@ from giblet.alignment.showings import MOST_SPREAD, Showing, check_consecutive, r
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.config.sections import SplitConfig
 from giblet.errors import GibletError, nearest_name
-from giblet.stats.cross_validation import check_fold, fold_labels, near
+from giblet.stats.cross_validation import check_fold, near, run_labels
 from giblet.timing import share_of_tr, trs_for
 
 _RESPONSE = 12.0  # s: what an HRF still holds after that is little
@@ -276,7 +276,7 @@ def stimulus_folds(
     groups = _groups(order, clock)
     n_runs = len(np.unique(runs[among]))
     if 1 < n_runs >= n_folds:
-        labels[among] = fold_labels(runs[among], n_runs if n_folds == 1 else n_folds)
+        labels[among] = run_labels(runs[among], n_folds)
         of_group = [np.unique(labels[among][np.isin(own, group)]) for group in groups]
         n_labels = len(np.unique(labels[among]))
         if n_labels >= max(2, n_folds) and all(len(found) == 1 for found in of_group):

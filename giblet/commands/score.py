@@ -13,10 +13,10 @@ def read_score(film: Path, score: Path, notes: OutputFile, config: Config) -> No
     """Read a score (MIDI, MusicXML), and compare its clock with the sound's.
 
     The file has the notes, their tokens and the beats. Attributes have the lag of the sound behind
-    the score in ms, its correlation, its p-value among circular shifts of the score, and the lag's
-    drift. Nothing is moved: ``score_offset`` does that. Of several pieces in a film the score is a
-    table (.tsv, .csv: file, onset, duration, score_offset, name), of many stimuli their own, which
-    names one for each.
+    the score in ms, its correlation, its p-value among circular shifts of the score (of many scores
+    among other orders of them), and the lag's drift. Nothing is moved: ``score_offset`` does that.
+    Of several pieces in a film the score is a table (.tsv, .csv: file, onset, duration,
+    score_offset, name), of many stimuli their own, which names one for each.
 
     Example: giblet read_score --film film.mp4 --score film.mid --notes score.nc
     """

@@ -36,7 +36,7 @@ class ScoreLag:
     correlation : of the score's onset density with the sound's onset envelope at that lag
     p_value : share of circular shifts of the score, or of other orders of many scores, that fit at
         least as well
-    drift : lag of the second half of the notes minus that of the first, in s
+    drift : lag of the second half of the notes minus that of the first, in s; NaN of several pieces
     """
 
     seconds: float
@@ -146,7 +146,7 @@ def joint_lag(parts: Sequence[tuple[np.ndarray, np.ndarray]], seed: int = 0) -> 
         seconds=samples_duration(int(lags[top]) + _vertex(whole, top), RATE_HZ),
         correlation=float(whole[top]),
         p_value=null(chosen, several, lags, rng),
-        drift=0.0,
+        drift=np.nan,
     )
 
 
@@ -224,10 +224,8 @@ def lag_sentence(lag: ScoreLag | None) -> str:
         return "the score cannot be compared with the sound: too short, or no onsets in one of them"
     r = f"{lag.correlation:.3f}".replace("0.", ".")
     p = f"{lag.p_value:.2g}".replace("0.", ".")
-    return (
-        f"the sound is {1000 * lag.seconds:.0f} ms behind the score (r = {r}, p = {p}; drift "
-        f"{1000 * lag.drift:.0f} ms)"
-    )
+    drift = "" if np.isnan(lag.drift) else f"; drift {1000 * lag.drift:.0f} ms"
+    return f"the sound is {1000 * lag.seconds:.0f} ms behind the score (r = {r}, p = {p}{drift})"
 
 
 def lag_warnings(lag: ScoreLag | None, offset: float) -> list[str]:
@@ -240,7 +238,7 @@ def lag_warnings(lag: ScoreLag | None, offset: float) -> list[str]:
     if not lag.is_this_piece:
         return [
             f"the score fits the sound no better than by chance (r = {lag.correlation:.2f}, p = "
-            f"{lag.p_value:.2g} among circular shifts): is it of another piece, of another tempo, "
+            f"{lag.p_value:.2g} among its nulls): is it of another piece, of another tempo, "
             f"or more than {LARGEST_LAG:g} s away?"
         ]
     lines = []

@@ -59,8 +59,9 @@ def tonnetz(notes: Notes, moments: np.ndarray, window: float = CENTROID_WINDOW) 
 def tonnetz_speed(notes: Notes, moments: np.ndarray, window: float = CENTROID_WINDOW) -> np.ndarray:
     """Speed (n_moments,) of the position in the tonnetz over the 0.1 s before, per s.
 
-    Moments that are 0.1 s apart add up to the path of the position, also where the first note after
-    a long rest moves it at once. 0 where nothing was heard before these 0.1 s.
+    Moments that are 0.1 s apart (in TRs of other lengths about 0.1 s) add up to the path of the
+    position, also where the first note after a long rest moves it at once. 0 where nothing
+    was heard before these 0.1 s.
     """
     now, before = (leaky_chroma(notes, m, window) for m in (moments, moments - SPEED_STEP))
     moved = np.linalg.norm(tonal_centroid(now) - tonal_centroid(before), axis=-1)

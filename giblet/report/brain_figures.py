@@ -61,7 +61,8 @@ def map_range(results: BrainResults, name: str) -> tuple[float, bool]:
     """The largest value of a map, of r that of all maps of r; whether several share it."""
     others = [one for one in mapped(results) if one.startswith("r_")]
     shared = others if name in others else [name]
-    largest = max(float(np.nanmax(subject_mean(results, one))) for one in shared)
+    peaks = [float(np.nanmax(subject_mean(results, one), initial=-np.inf)) for one in shared]
+    largest = max(peaks)
     return largest, len(shared) > 1
 
 

@@ -24,6 +24,6 @@ def sound_links(
     """Feature type → (column, link) of each WAV file of it in a folder of results."""
     links = {}
     for one in feature_types:
-        files = {file.stem: file for file in (results / "audio" / one).glob("*.wav")}
+        files = {file.stem: file for file in sorted((results / "audio" / one).glob("*.wav"))}
         links[one] = [(name, link_to(files[name], page)) for name in in_order(files, SYSTEMS)]
     return links

@@ -19,6 +19,7 @@ from .cross_validation import (
     held_out_scores as held_out_scores,
     near as near,
     purged_folds as purged_folds,
+    run_labels as run_labels,
 )
 from .fold_intervals import (
     fold_interval as fold_interval,

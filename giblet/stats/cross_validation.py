@@ -164,6 +164,17 @@ def fold_labels(runs: np.ndarray, n_folds: int) -> np.ndarray:
     return of_run[np.searchsorted(kept, long_runs)]
 
 
+def run_labels(runs: np.ndarray, n_folds: int = 1) -> np.ndarray:
+    """`fold_labels`; with ``n_folds`` 1 a label for each run, short ones with the next: (n_trs,).
+
+    >>> run_labels(np.repeat(["a", "b", "c"], [20, 20, 6])).tolist() == [0] * 20 + [1] * 26
+    True
+    """
+    if n_folds > 1:
+        return fold_labels(runs, n_folds)
+    return _with_long_runs(np.unique(runs, return_inverse=True)[1])
+
+
 def _with_long_runs(labels: np.ndarray) -> np.ndarray:
     """``labels`` (n_trs,) int from 0 on; TRs of short runs have that of the next long run.
 
