@@ -236,12 +236,17 @@ def _fold_stimuli(order: np.ndarray, clock: StimulusClock, n_folds: int) -> list
 
 
 def _groups(order: np.ndarray, clock: StimulusClock) -> list[list[int]]:
-    """Stimuli in their ``order``, those of which excerpts share seconds together."""
+    """Stimuli in their ``order``; excerpts that share seconds are together, where the last is."""
+    rank = {k: n for n, k in enumerate(order.tolist())}
     groups: list[list[int]] = []
-    for k in order.tolist():
-        near_by = [g for g in groups if any(_share_seconds(clock, k, j) for j in g)]
-        groups = [g for g in groups if g not in near_by] + [[j for g in near_by for j in g] + [k]]
-    return groups
+    file, end = "", 0.0
+    for k in sorted(rank, key=lambda k: (clock.files[k], clock.starts[k])):
+        if clock.files[k] != file or clock.starts[k] >= end:
+            groups.append([])
+            file, end = clock.files[k], 0.0
+        groups[-1].append(k)
+        end = max(end, float(clock.starts[k] + clock.durations[k]))
+    return sorted(groups, key=lambda group: max(rank[k] for k in group))
 
 
 def _as_shown(volumes: np.ndarray, stimulus: np.ndarray, present: np.ndarray) -> np.ndarray:
