@@ -33,9 +33,11 @@ def lag_figure(quality: xr.Dataset, simulated: bool) -> Picture | None:
     r = float(np.corrcoef(series["sound"], series["bold"])[0, 1])
     title = "Alignment: the film's sound and BOLD" + " (simulated)" * simulated
     note = (
-        "Sound level through the HRF, and the voxels that fit it best. Weights of frequency bands "
+        f"Sound level through the HRF, drawn at the lag found ({interval[0]:.2f} s), and the voxels "
+        "that fit it best: the two agree even where onsets are wrong. Weights of frequency bands "
         f"and voxels are fitted in one half of the scan and drawn in the other, r = {r:.2f}. "
-        "Below: mean squared correlation at each lag; band: 95 % interval."
+        "Below, the check: mean squared correlation at each lag should peak near 0; band: 95 % "
+        "interval."
     )
     draw = partial(draw_lag, series=series, curve=curve, interval=interval)
     return Picture("alignment", title, draw, (6.4, 3.4), pd.concat([series, curve]), note)

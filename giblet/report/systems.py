@@ -59,8 +59,8 @@ SYSTEMS = {
     ),
     "nearest_clip": System(
         "Retrieval",
-        "retrieval baseline, not a null: the training sound with the most similar BOLD "
-        "(nearest_clip in scores.tsv)",
+        "retrieval baseline, not a null: for each TR the sound of the training TR with the most "
+        "similar BOLD (nearest_clip in scores.tsv)",
     ),
     "encoding": System("Predicted BOLD", "film → bottleneck → predicted BOLD"),
     "encoding_ridge": System(
