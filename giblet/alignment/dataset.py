@@ -14,7 +14,7 @@ from giblet.stats.cross_validation import check_fold, fold_labels, near
 from giblet.timing import trs_for
 
 PARTS = ("train", "validation", "test")
-_FEWEST_TRS = 10  # training TRs that give a mean and a deviation: of 2, every |z| is 1
+FEWEST_TRS = 10  # training TRs that give a mean and a deviation: of 2, every |z| is 1
 
 
 def gap_trs(splits: SplitConfig, t_r: float, has_bold: bool) -> int:
@@ -169,7 +169,7 @@ def runs_without_scale(runs: np.ndarray, is_train: np.ndarray) -> list[str]:
     >>> runs_without_scale(np.repeat(["1", "2"], [20, 9]), np.ones(29, dtype=bool))
     ['2']
     """
-    few = [run for run in np.unique(runs) if (is_train & (runs == run)).sum() < _FEWEST_TRS]
+    few = [run for run in np.unique(runs) if (is_train & (runs == run)).sum() < FEWEST_TRS]
     return [str(run) for run in few]
 
 

@@ -33,7 +33,7 @@ def lag_figure(quality: xr.Dataset, simulated: bool) -> Picture | None:
     r = float(np.corrcoef(series["sound"], series["bold"])[0, 1])
     title = "Alignment: the film's sound and BOLD" + " (simulated)" * simulated
     note = (
-        f"Sound level through the HRF, drawn at the lag found ({interval[0]:.2f} s), and the voxels "
+        f"Sound level through the HRF, at the lag found ({interval[0]:.2f} s), and the voxels "
         "that fit it best: the two agree even where onsets are wrong. Weights of frequency bands "
         f"and voxels are fitted in one half of the scan and drawn in the other, r = {r:.2f}. "
         "Below, the check: mean squared correlation at each lag should peak near 0; band: 95 % "

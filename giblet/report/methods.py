@@ -3,13 +3,16 @@
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from giblet.alignment.dataset import FEWEST_TRS
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.metrics.identify import clip_length
 from giblet.audio.metrics.table import METRICS, segment_metrics
+from giblet.brain.run_table import RUN_TABLE
 from giblet.config.config import Config
 from giblet.config.sections import DecodingConfig
 from giblet.report.extras import training_start
 from giblet.report.read_voxels import ReadVoxels
+from giblet.report.systems import REFERENCE
 from giblet.timing import tr_onsets
 
 REFERENCES = {
@@ -38,6 +41,11 @@ REFERENCES = {
 _CODECS = {"facebook/encodec": "Défossez et al., 2022", "descript/dac": "Kumar et al., 2023"}
 _PREPROCESSING = {"fMRIPrep": "Esteban et al., 2019"}
 _HRFS = {"spm": "SPM's", "glover": "Glover's"}
+_ALIGNMENTS = {
+    "procrustes": "by rotation of their voxels",
+    "srm": "by a shared response model",
+    "ridge": "by ridge regression to the mean of the others",
+}
 
 
 def methods_text(
@@ -55,9 +63,9 @@ def methods_text(
         f"The sound of the film {facts['film']} was reconstructed with {_giblet(facts)}.",
         f"Sound was coded by {_codec(facts)} at {facts['bandwidth_kbps']:g} kbit/s and, for "
         "comparison, as mel spectrograms that Griffin-Lim turned back into sound (Griffin and Lim, "
-        "1984).",
+        f"1984). Sound was mono{_frames(facts, models)}.",
         *_training(facts, models),
-        *_scans(facts),
+        *_scans(facts, scored),
         *_scoring(scored),
         *_against_nulls(facts),
     ]
@@ -84,6 +92,18 @@ def _codec(facts: Mapping) -> str:
         return f"giblet's own neural codec (revision {revision})"
     cited = (f"; {who}" for start, who in _CODECS.items() if codec.startswith(start))
     return f"the codec {codec} (revision {revision}{next(cited, '')})"
+
+
+def _frames(facts: Mapping, models: Mapping[str, Mapping]) -> str:
+    """Codes and frames of a TR, where the model's ``shapes`` say them."""
+    shapes = models.get(REFERENCE, {}).get("shapes")
+    if not shapes:
+        return ""
+    n_frames, n_codebooks = shapes["frames_per_tr"], shapes["n_rows"]
+    return (
+        f", with {n_frames} frames of {n_codebooks} codes (codebooks of "
+        f"{shapes['codebook_size']:,}) per TR of {facts['t_r']:g} s"
+    )
 
 
 def _training(facts: Mapping, models: Mapping[str, Mapping]) -> list[str]:
@@ -120,13 +140,15 @@ def _scoring(scored: Collection[str] | None) -> list[str]:
     ]
 
 
-def _scans(facts: Mapping) -> list[str]:
+def _scans(facts: Mapping, scored: Collection[str] | None) -> list[str]:
     """The BOLD data, and how the bottleneck was decoded from it."""
     if not facts["has_bold"]:
         return ["No scans were used."]
-    kind = "was SIMULATED from the film, not measured" if facts["simulated"] else "was measured"
-    sentences = [f"BOLD of {len(facts.get('subjects', []))} subjects {kind}."]
     settings: Config | None = facts.get("settings")
+    kind = "was SIMULATED from the film, not measured" if facts["simulated"] else "was measured"
+    if settings is not None and settings.scan.null:
+        kind = "was replaced by noise of its spectrum, a control: scores should be at chance"
+    sentences = [f"BOLD of {len(facts.get('subjects', []))} subjects {kind}."]
     if settings is None:
         return sentences
     decoding, placement = settings.decoding, settings.model.hrf_placement
@@ -141,9 +163,11 @@ def _scans(facts: Mapping) -> list[str]:
         *sentences[1:],
         f"The bottleneck was decoded from the BOLD of {_decoded(decoding, facts)}, at lags of "
         f"{decoding.first_lag_seconds:g} to {decoding.last_lag_seconds:g} s, by ridge regression "
-        "(Dupré la Tour et al., 2022), and compared with two nulls, BOLD of other moments (the "
-        "mean over circular shifts of the test part of 16 s or more) and the mean volume, and with "
-        "a retrieval baseline, the training sound with the most similar BOLD.",
+        "(one penalty per feature, the best on five contiguous folds of the training TRs), and "
+        "compared with two nulls, BOLD of other moments (the mean over circular shifts of the test "
+        "part of 16 s or more) and the mean volume, and with a retrieval baseline: for each TR, "
+        "the sound of the training TR with the most similar BOLD.",
+        *_together(settings, facts),
         "Identification: each decoded bottleneck, minus the training mean, was correlated across "
         "features with the film's bottleneck at the same moment and at others. The score is the "
         "share of choices in which its own was the closest, among 2 TRs (chance .5) and among 10 "
@@ -151,11 +175,34 @@ def _scans(facts: Mapping) -> list[str]:
         f"ways to draw the others; p from {decoding.n_permutations:,} permutations of the clips, "
         "the same for all subjects.",
         "The decoded sound was identified in the same way, by its mel spectrogram.",
+        *_by_predicted_bold(scored),
         f"BOLD was predicted from the film by ridge regression on held-out blocks, with nulls of "
         f"{settings.quality.n_shifts:,} circular shifts of the predictions, and inter-subject "
         f"correlation (Nastase et al., 2019) with {settings.quality.n_permutations:,} "
         "phase-randomised nulls; q-values over voxels control the false discovery rate (Benjamini "
         "and Hochberg, 1995).",
+    ]
+
+
+def _together(settings: Config, facts: Mapping) -> list[str]:
+    """The decoding of all subjects at once, of two subjects or more."""
+    if len(facts.get("subjects", [])) < 2:
+        return []
+    alignment = settings.scan.alignment
+    aligned = f"aligned {_ALIGNMENTS[alignment]}" if alignment in _ALIGNMENTS else "not aligned"
+    return [
+        "Subjects were also decoded together, from the mean of their BOLD; they were "
+        f"{aligned}{', fitted on training TRs alone' if alignment in _ALIGNMENTS else ''}."
+    ]
+
+
+def _by_predicted_bold(scored: Collection[str] | None) -> list[str]:
+    if scored is None or "identification_bold_10way" not in scored:
+        return []
+    return [
+        "Clips were also identified by the correlation of measured BOLD with the BOLD that the "
+        "model, ridge and banded ridge (a penalty for each modality; Dupré la Tour et al., 2022) "
+        "predict from the film."
     ]
 
 
@@ -210,7 +257,8 @@ def cleaning(settings: Config, facts: Mapping) -> list[str]:
             f"the confounds of nilearn's strategy {_joined(list(scan.confound_strategy))}"
         )
     elif scan.confounds is None:
-        regressed.append("six motion parameters (of a table of runs, all its confounds)")
+        in_table = RUN_TABLE.fits(Path(settings.bold))
+        regressed.append("the table's confounds" if in_table else "six motion parameters")
     elif scan.confounds:
         regressed.append(f"the confounds {_joined(list(scan.confounds))}")
     nilearn = f"nilearn {facts.get('versions', {}).get('nilearn', '')}".strip()
@@ -227,7 +275,8 @@ def cleaning(settings: Config, facts: Mapping) -> list[str]:
     if scan.lag_seconds:
         sentences.append(f"The scans were shifted by {scan.lag_seconds:g} s against the film.")
     sentences.append(
-        "BOLD was z-scored by run, with mean and standard deviation of training TRs alone."
+        "BOLD was z-scored by run, with mean and standard deviation of training TRs alone; a run "
+        f"with fewer than {FEWEST_TRS} of them took the scale of all training TRs."
     )
     return sentences
 

@@ -97,10 +97,10 @@ class Section:
 
 
 def _answer(material: Material) -> dict:
-    section, facts = material.brain_section, material.facts
+    section, facts, extras = material.brain_section, material.facts, material.extras
     steps = ladder(material)
     sentence, of_sound = (
-        headline(material.scores, facts, material.extras.permutations)
+        headline(material.scores, facts, extras.permutations, extras.baselines)
         if material.has_film
         else ("", "")
     )
@@ -115,7 +115,7 @@ def _answer(material: Material) -> dict:
             material.scores,
             facts,
             "" if section is None else section.answer,
-            material.extras.baselines,
+            extras.baselines,
         ),
         "few_segments": few_segments(material.scores),
     }

@@ -199,12 +199,12 @@ def lag_sentence(quality: xr.Dataset) -> str:
         return f"The lag between film and scan is unknown: {reason}. {shift}"
     seconds, low, high = (number(quality[k].item(), 2) for k in ("lag", "lag_low", "lag_high"))
     reliable = quality["lag_reliable"].item()
-    none = reliable and quality["lag_low"].item() <= 0 <= quality["lag_high"].item()
-    start = "No lag detected" if none else "Lag of the scans behind the film"
+    aligned = reliable and quality["lag_low"].item() <= 0 <= quality["lag_high"].item()
+    trust = "reliable" if reliable else "not reliable, do not use it"
+    start = "Scans and film are aligned, lag" if aligned else "Lag of the scans behind the film:"
     return (
-        f"{start}: {seconds} s (95 %: [{low}, {high}]; p = {quality['lag_p'].item():.2g}, "
-        f"circular-shift null; {'reliable' if reliable else 'not reliable, do not use it'}). "
-        f"{shift}"
+        f"{start} {seconds} s (95 %: [{low}, {high}]; p = {quality['lag_p'].item():.2g} of a fit "
+        f"as good under circular shifts; {trust}). {shift}"
     )
 
 

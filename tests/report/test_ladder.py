@@ -169,10 +169,36 @@ def test_the_sentence_names_what_the_number_is_compared_with():
     sentence, of_sound = headline(pd.DataFrame(ROWS, columns=NAMES), FACTS)
     assert sentence == (
         "From simulated BOLD, the decoded sound picks the right clip out of 10 in 44 % of cases "
-        "(chance 10 %, shuffled BOLD 8 %, retrieval 36 %). Its intelligibility (STOI, at most 1) "
-        "is 0.24."
+        "(chance 10 %, shuffled BOLD 8 %, retrieval 36 %). Its STOI (a measure made for speech; "
+        "at most 1) is 0.24."
     )
-    assert of_sound == "Codec or vocoder alone: STOI 0.84."
+    assert of_sound == "Codec alone: STOI 0.84."
+
+
+def test_the_sentence_says_what_is_not_shown():
+    columns = ["path", "baseline", "metric", "difference", "low", "high", "p", "n_flips"]
+    paired = [
+        ("encodec", "brain_shuffled", BY_SOUND, 0.356, 0.12, 0.5, 0.0195, 4096),
+        ("encodec", "nearest_clip", BY_SOUND, 0.082, -0.077, 0.155, 0.594, 4096),
+        ("encodec", "brain_shuffled", "stoi", 0.003, -0.005, 0.013, 0.469, 4096),
+    ]
+    rows = [*ROWS, ("encodec", "brain_shuffled", "stoi", 0.241, 0.2, 0.28, 14, 0)]
+    scores, frame = pd.DataFrame(rows, columns=NAMES), pd.DataFrame(paired, columns=columns)
+    sentence, _ = headline(scores, FACTS, None, frame)
+    assert sentence.endswith(
+        "retrieval 36 %; against shuffled BOLD, paired by clip, p = 0.0195). It is not shown to be "
+        "better than retrieval (8 points [−8, 16], p = 0.5940). Its STOI (a measure made for "
+        "speech; at most 1) is 0.24, from shuffled BOLD 0.24: no difference shown."
+    )
+    frame["p"] = 0.01
+    sentence, _ = headline(scores, FACTS, None, frame)
+    assert "It is better than retrieval (8 points" in sentence
+    assert "no difference" not in sentence
+    frame["difference"] *= -1
+    assert "It is worse than retrieval (−8 points" in headline(scores, FACTS, None, frame)[0]
+
+
+def test_without_identification_the_sentence_says_so():
     short = [row for row in ROWS if row[2] == "stoi"]
     sentence, _ = headline(pd.DataFrame(short, columns=NAMES), FACTS | {"simulated": False})
     assert sentence.startswith("From BOLD, clips were not identified: this needs two or more")

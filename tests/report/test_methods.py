@@ -60,6 +60,7 @@ def test_the_processing_of_scans_is_that_of_the_settings():
     for each in ("a linear trend, cosines below 0.01 Hz and six motion", "5,000 voxels were kept"):
         assert each in said
     assert "z-scored by run, with mean and standard deviation of training TRs" in said
+    assert "a run with fewer than 10 of them" in said
     assert "shifted by" not in said
     scan = {"high_pass_hz": None, "confounds": ["csf"], "lag_seconds": 1.5}
     other = text(settings=parse_config({"scan": scan, "max_voxels": None}))
@@ -111,6 +112,39 @@ def test_no_scan_and_simulated_scans_are_no_measured_ones():
     none = text(has_bold=False)
     assert "No scans were used." in none
     assert "BOLD" not in none
+
+
+def test_noise_is_not_called_measured():
+    noise = text(settings=parse_config({"scan": {"null": True}}))
+    assert "was replaced by noise of its spectrum, a control" in noise
+    assert "measured" not in noise.split("Identification")[0]
+
+
+def test_confounds_are_those_of_the_source(tmp_path):
+    (tmp_path / "runs.tsv").touch()
+    table = text(settings=parse_config({"bold": str(tmp_path / "runs.tsv")}))
+    assert "and the table's confounds were regressed out" in table
+    assert "motion" not in table
+
+
+def test_subjects_together_and_predicted_bold_are_described_where_they_are_scored():
+    aligned = text(settings=parse_config({"scan": {"alignment": "srm"}}))
+    assert (
+        "together, from the mean of their BOLD; they were aligned by a shared response" in aligned
+    )
+    assert "they were not aligned." in text()
+    assert "together" not in text(subjects=["01"])
+    scored = methods_text(
+        FACTS | {"settings": parse_config(SET)}, {}, {"identification_bold_10way", "stoi"}
+    )
+    assert "ridge and banded ridge (a penalty for each modality; Dupré la Tour et al." in scored
+    assert "banded" not in text()
+
+
+def test_frames_of_codes_are_those_of_the_model():
+    shapes = {"frames_per_tr": 150, "n_rows": 8, "codebook_size": 1024}
+    said = text({"encodec": {"shapes": shapes}})
+    assert "mono, with 150 frames of 8 codes (codebooks of 1,024) per TR of 2 s." in said
 
 
 def test_whom_it_names_it_cites_and_nobody_else():
