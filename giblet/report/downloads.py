@@ -2,6 +2,7 @@
 
 import base64
 import re
+import unicodedata
 from dataclasses import dataclass
 
 import pandas as pd
@@ -17,6 +18,11 @@ METHODS, REFERENCES, WIDE, LATEX = "methods.md", "methods.bib", "scores_wide.csv
 _WORK = re.compile(
     r"(?P<authors>.+?) \((?P<year>\d{4})\)\. (?P<title>.+?(?:(?=\.)|\?))\.?(?: (?P<place>.+))?"
 )
+_JOURNAL = re.compile(r"(?P<journal>.+?) (?P<volume>\d+), (?P<pages>[\d–]+)")
+_MEETING = re.compile(r"(?P<booktitle>[A-Z][A-Za-z]+ (?:19|20)\d\d)(?:, (?P<pages>[\d–]+))?")
+_PREPRINT = re.compile(r"arXiv:(?P<eprint>[\d.]+)")
+_KINDS = (("inproceedings", _MEETING), ("article", _JOURNAL), ("misc", _PREPRINT))
+_ABOUT_LATEX = "% needs \\usepackage{booktabs}; in brackets: 95 % bootstrap intervals\n"
 _LATEX = {"\\": r"\textbackslash{}", "−": "$-$", "–": "--", "²": "$^2$", "≤": r"$\le$"}
 _LATEX |= {c: f"\\{c}" for c in "&%$#_{}"}
 
@@ -50,7 +56,7 @@ def downloads(material: Material) -> list[Download]:
     files.append(Download("scores.csv", "a row per score", scores.to_csv(index=False), "text/csv"))
     files.append(Download(WIDE, "a row per system", wide.to_csv(), "text/csv"))
     tables = comparison_tables(scores, material.extras.matched, material.simulated)
-    latex = "\n".join(map(latex_table, tables)) or "% no scores\n"
+    latex = _ABOUT_LATEX + ("\n".join(map(latex_table, tables)) or "% no scores\n")
     return [*files, Download(LATEX, "tables for LaTeX", latex, "text/plain")]
 
 
@@ -77,7 +83,9 @@ def bibtex(works: list[str]) -> str:
       author = {Griffin, D and Lim, J},
       year = {1984},
       title = {{Signal estimation}},
-      note = {IEEE Trans. 32, 236–243}
+      journal = {IEEE Trans.},
+      volume = {32},
+      pages = {236--243}
     }
     <BLANKLINE>
     """
@@ -88,11 +96,31 @@ def _entry(work: re.Match) -> str:
     """Two works of one first author and year would have one key; no methods text cites such."""
     names = [name.rpartition(" ") for name in work["authors"].split(", ")]
     authors = " and ".join(f"{last}, {first}" if last else first for last, _, first in names)
-    key = re.sub(r"\W", "", (names[0][0] or names[0][2]).lower()) + work["year"]
-    fields = {"author": authors, "year": work["year"], "title": f"{{{work['title']}}}"}
-    fields |= {"note": work["place"].removesuffix(".")} if work["place"] else {}
+    first = unicodedata.normalize("NFKD", names[0][0] or names[0][2])
+    key = re.sub(r"\W", "", first.encode("ascii", "ignore").decode().lower()) + work["year"]
+    kind, place = _published(work["place"] or "")
+    fields = {"author": authors, "year": work["year"], "title": f"{{{work['title']}}}"} | place
     listed = ",\n".join(f"  {name} = {{{text}}}" for name, text in fields.items())
-    return f"@article{{{key},\n{listed}\n}}\n"
+    return f"@{kind}{{{key},\n{listed}\n}}\n"
+
+
+def _published(place: str) -> tuple[str, dict[str, str]]:
+    """The kind of entry, and its fields of where a work appeared.
+
+    >>> _published("ICASSP 2019, 626–630.")
+    ('inproceedings', {'booktitle': 'ICASSP 2019', 'pages': '626--630'})
+    >>> _published("arXiv:2210.13438.")
+    ('misc', {'eprint': '2210.13438', 'archivePrefix': 'arXiv'})
+    >>> _published("")
+    ('misc', {})
+    """
+    text = place.removesuffix(".")
+    for kind, pattern in _KINDS:
+        if match := pattern.fullmatch(text):
+            fields = {name: part.replace("–", "--") for name, part in match.groupdict("").items()}
+            fields |= {"archivePrefix": "arXiv"} if "eprint" in fields else {}
+            return kind, {name: part for name, part in fields.items() if part}
+    return "misc", {"note": text} if text else {}
 
 
 def scores_wide(scores: pd.DataFrame) -> pd.DataFrame:

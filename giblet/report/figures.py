@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from giblet.audio.feature_types import FEATURE_TYPES
+from giblet.audio.metrics.metric import Metric
 from giblet.audio.metrics.table import FEATURES, METRICS, metric_of
 from giblet.report.pictures import Picture, ink
 from giblet.report.systems import FEATURE_LABELS, SYSTEMS, feature_label, system_label
@@ -62,13 +63,23 @@ def score_figures(
         rings = by_subject[by_subject["metric"] == name]
         draw = partial(_draw_dots, name=name, part=part, columns=columns, labels=labels)
         draw = partial(draw, rings=rings)
-        note = "Value and 95 % bootstrap interval; band: interval of shuffled BOLD; dashed: chance."
-        note += " Brain and encoding scores come from SIMULATED brains." * simulated
-        note += " Rings: single subjects." * bool(len(rings))
+        note = _note(part, metric, simulated, bool(len(rings)))
         table = pd.concat([part, rings]) if len(rings) else part
         picture = Picture(f"score_{name}", metric.heading, draw, size, table, note)
         figures.append(picture)
     return figures
+
+
+def _note(part: pd.DataFrame, metric: Metric, simulated: bool, with_rings: bool) -> str:
+    """What the marks of a figure are, and over how many moments."""
+    low, high = part["n"].min(), part["n"].max()
+    counts = f"{low:.0f}" if low == high else f"{low:.0f} to {high:.0f}"
+    parts = [f"Value and 95 % bootstrap interval over {counts} {metric.moment or 'moments'}"]
+    parts += ["band: interval of shuffled BOLD"] * (NULL in part["column"].values)
+    parts += ["dashed: chance"] * (metric.chance is not None)
+    parts += ["rings: single subjects"] * with_rings
+    simulation = " Brain and encoding scores come from SIMULATED brains." * simulated
+    return f"{'; '.join(parts)}.{simulation}"
 
 
 def shown_first(figures: list[Picture]) -> list[Picture]:

@@ -44,9 +44,14 @@ def test_a_wide_table_has_a_row_per_system():
 
 def test_every_reference_becomes_an_entry_of_its_own():
     entries = bibtex(sorted(REFERENCES.values()))
-    keys = re.findall(r"@article\{(\w+),", entries)
+    keys = re.findall(r"@\w+\{(\w+),", entries)
     assert len(keys) == len(set(keys)) == len(REFERENCES)
+    assert all(key.isascii() for key in keys)  # BibTeX takes no other
     assert "author = {Griffin, D and Lim, J}" in entries
+    assert "journal = {NeuroImage},\n  volume = {264},\n  pages = {119728}" in entries
+    assert "@inproceedings{leroux2019," in entries
+    assert "@misc{defossez2022," in entries
+    assert entries.count("note = ") == 0
     assert entries.count("{") == entries.count("}")
 
 
