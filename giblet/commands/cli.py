@@ -101,7 +101,7 @@ Audio from fMRI: film and scans to a shared bottleneck, and back to sound.
 
 `snakemake --cores 8 reconstruct_audio` runs these commands in turn; each can be run alone."""
 _EPILOG = """\
-`giblet VERB --help` shows the options of a command, with an example.
+`giblet VERB --help` (`giblet codec VERB --help`) shows the options of a command, with an example.
 Exit codes: 0 done; 1 a mistake that you can fix, in one line; 2 wrong options; 130 Ctrl-C."""
 STOPPED = 130  # as shells have it
 _logger = logging.getLogger("giblet")

@@ -16,11 +16,11 @@ from giblet.report.tables import in_order, number
 ROLL_SECONDS = 30.0  # shown and played
 COLUMNS = {
     "original": "the score",
-    "score": "tokens and back (ceiling)",
-    "score_latent": "through its code",
+    "score": "as tokens (ceiling)",
+    "score_latent": "through its own latents",
     "score_brain": "from BOLD",
     "score_brain_shuffled": "null: BOLD of other moments",
-    "score_prior": "null: a code that knows nothing",
+    "score_prior": "null: latents of no piece",
     "score_other": "null: other passages",
 }
 MAIN = ("original", "score", "score_latent", "score_brain")
@@ -165,7 +165,8 @@ def piece_table(scores: pd.DataFrame, simulated: bool) -> TextTable:
 
 
 def level_sentence(scores: pd.DataFrame, simulated: bool) -> str:
-    """Levels that BOLD has: those whose clips are identified among ten, p < .05."""
+    """Levels that BOLD has: those whose clips are identified among ten, p < .05; and whether the
+    rendered notes are."""
     brain = scores[scores["column"] == "score_brain"]
     rows = brain[brain["metric"] == "latent_identification_10way"]
     if rows.empty:
@@ -179,10 +180,26 @@ def level_sentence(scores: pd.DataFrame, simulated: bool) -> str:
             unsure.append(row.level)
     text = f"Decoded from {what} and identified among ten (chance 10 %): {', '.join(parts)}."
     if not parts:
-        text = f"No level decoded from {what} is identified among ten above chance."
+        text = f"No level of the latents decoded from {what} is identified among ten above chance."
+        if set(rows["level"]) == {READ_OUT}:
+            text = f"The bottleneck decoded from {what} is not identified among ten above chance."
     if unsure:
         text += f" Not tested, as a value holds for several clips: {', '.join(unsure)}."
-    return text
+    return text + _by_sound(brain)
+
+
+def _by_sound(brain: pd.DataFrame) -> str:
+    """Whether clips are identified by the sound of the decoded notes."""
+    rows = brain[brain["metric"] == "sound_identification_10way"]
+    rows = rows[np.isfinite(rows["p"])]
+    if rows.empty:
+        return ""
+    row = next(rows.itertuples())
+    verb = "are" if row.p < ALPHA and row.value > row.chance else "are not shown to be"
+    return (
+        f" By the sound of the decoded notes clips {verb} identified among ten "
+        f"({100 * row.value:.0f} %, p = {number(row.p, 4)})."
+    )
 
 
 def _rows(scores: pd.DataFrame, names: list[str], simulated: bool, level: str) -> list[list[str]]:

@@ -72,7 +72,7 @@ def test_tables_have_nulls_chance_and_p(music):
     assert of_sound.rows[-1] == ["chance", "0.50", "0.10"]
     assert of_sound.rows[0] == ["from BOLD (simulated)", "", "0.40 [0.30, 0.50], p 0.0010"]
     assert [row[0] for row in levels.rows] == [
-        "local: through its code",
+        "local: through its own latents",
         "local: from BOLD (simulated)",
         "fine: from BOLD (simulated)",
         "global: from BOLD (simulated)",
@@ -84,11 +84,14 @@ def test_only_what_was_tested_is_claimed(music):
     text = level_sentence(music.scores, simulated=True)
     assert text == (
         "Decoded from the simulated brains and identified among ten (chance 10 %): local (50 % of "
-        "clips, p = 0.0020). Not tested, as a value holds for several clips: global."
+        "clips, p = 0.0020). Not tested, as a value holds for several clips: global. By the sound "
+        "of the decoded notes clips are identified among ten (40 %, p = 0.0010)."
     )
+    weak = music.scores.replace({"p": {0.001: 0.2}})
+    assert "clips are not shown to be identified" in level_sentence(weak, simulated=True)
     nothing = music.scores[music.scores["level"] != "local"]
     assert level_sentence(nothing, simulated=False).startswith(
-        "No level decoded from the brain is identified among ten above chance."
+        "No level of the latents decoded from the brain is identified among ten above chance."
     )
     without = music.scores[~music.scores["column"].str.contains("brain")]
     assert level_sentence(without, simulated=False) == ""
