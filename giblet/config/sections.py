@@ -228,8 +228,9 @@ class ModelConfig(Section):
 class TrainingConfig(Section):
     """Training of the autoencoder."""
 
-    max_epochs: PositiveInt = Field(20, description="passes over the training part, at most")
-    frames_per_step: PositiveInt = Field(28, description="code frames per TR that a step scores")
+    max_epochs: PositiveInt = Field(12, description="passes over the training part, at most")
+    audio_trs: PositiveInt = Field(12, description="TRs of a window whose sound a step scores")
+    frames_per_step: PositiveInt = Field(112, description="code frames per TR that a step scores")
     bfloat16: Bfloat16 = Field(
         "auto", description="mixed precision while training; auto: where the processor has it"
     )
@@ -239,7 +240,7 @@ class TrainingConfig(Section):
         8, description="in an epoch, at least: a short film is seen several times"
     )
     window_trs: PositiveInt = Field(40, description="consecutive TRs of one step")
-    learning_rate: float = Field(5e-4, gt=0, le=1, description="of AdamW")
+    learning_rate: float = Field(1e-3, gt=0, le=1, description="of AdamW")
     started_share: float = Field(
         0.1,
         ge=0,
@@ -264,7 +265,7 @@ class TrainingConfig(Section):
     sound_weight: float = Field(
         1.0, ge=0, description="of the decoded sound's loss: only for geometric codes"
     )
-    sound_trs: PositiveInt = Field(4, description="TRs whose sound is decoded in a step")
+    sound_trs: PositiveInt = Field(4, description="of audio_trs, those whose sound is decoded, too")
     video_weight: PositiveFloat = Field(0.2, description="of the video loss")
     text_weight: PositiveFloat = Field(0.2, description="of the text loss")
     bold_weight: PositiveFloat = Field(0.5, description="of the BOLD loss")

@@ -267,6 +267,22 @@ def test_validation_decodes_some_trs_and_the_same_ones_each_time(data, codec, mo
     torch.testing.assert_close(losses["sound"], heard, rtol=1e-4, atol=0)
 
 
+@torch.no_grad()
+def test_a_training_step_scores_the_sound_of_some_trs_and_over_steps_of_all(data, codec):
+    """Oracle: the mean over steps is the loss of validation, which has every TR and frame."""
+    window = window_of(data)
+    present = (window["film"]["audio"] >= 0).all(dim=1)
+    settings = TRAINING.model_copy(update={"audio_trs": 5, "modality_dropout": 0.0})
+    model, objective = make(data, codec, training=settings)
+    rows, kept = [], model.decoders["audio"].features
+    model.decoders["audio"].features = lambda code: rows.append(len(code)) or kept(code)
+    steps = torch.stack([objective.train()(window)[0]["audio"] for _ in range(200)])
+    whole = objective.eval()(window)[0]["audio"]
+    assert set(rows) == {5, len(present)}
+    assert steps.std() > 0
+    torch.testing.assert_close(steps.mean(), whole, rtol=0.02, atol=0)
+
+
 @pytest.mark.parametrize("head", ["classifier", "regression"])
 def test_heads_without_latents_are_not_heard(data, codec, head):
     _model, objective = make(data, codec, SMALL.model_copy(update={"code_head": head}), heard=True)

@@ -132,7 +132,7 @@ def _model_needs(sizes: Sizes, config: Config, path: str) -> Iterator[Need]:
     training = config.training
     window = min(training.window_trs, sizes.n_train)
     per_epoch = max(training.min_steps, 2 * sizes.n_train / training.window_trs)
-    seconds = 10 + 0.65 * window / 40 * per_epoch * training.max_epochs
+    seconds = 10 + 0.54 * window / 40 * per_epoch * training.max_epochs
     yield Need(f"train ({path})", seconds, _MODEL_MB, aligned + _WEIGHTS_MB)
     n_sounds, share = (7, 1.0) if sizes.n_subjects else (2, 0.35)
     per_tr = {"encodec": 0.8, "mel": 2.2}[path] * share
