@@ -57,9 +57,13 @@ def test_a_sound_is_an_array_of_any_type():
 def test_a_notebook_shows_scores_and_players(folder):
     page = giblet.results(folder)._repr_html_()
     assert page.count("<audio controls") == 3
-    assert "0.44 [0.21, 0.68]" in page
+    assert "<td>0.440<br><small>[0.210, 0.680]</small></td>" in page
     assert "SIMULATED" in page
     assert "From BOLD (simulated) <code>brain</code>" in page
+    assert (
+        "<th>Identified by sound, 10-way<br><small>chance 0.1, best 1; n 12 clips</small>" in page
+    )
+    assert "identification_sound_10way" not in page
 
 
 def test_names_are_escaped(folder):
@@ -67,29 +71,28 @@ def test_names_are_escaped(folder):
     assert "<b>" not in giblet.results(odd)._repr_html_()
 
 
-def test_the_ladder_has_a_strip_of_each_and_its_number(folder):
-    figure = giblet.results(folder).plot.ladder(begin=2.0, seconds=3.0)
-    strips = [axes for axes in figure.axes if axes.get_title(loc="left")]
-    titles = [axes.get_title(loc="left") for axes in strips]
-    assert titles == ["Original", "Codec", "From BOLD (simulated)"]
-    for axes in strips:
-        assert axes.get_yscale() == "log"
-        assert axes.get_xlim() == pytest.approx((2.0, 5.0), abs=0.02)
-    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
-    assert texts == ["0.44", "0.08"]
-    assert figure._repr_png_().startswith(b"\x89PNG")
-    with pytest.raises(GibletError, match=r"ends at 12\.0 s"):
-        giblet.results(folder).plot.ladder(begin=13)
-
-
 def test_maps_are_drawn_of_subjects_and_of_all(folder):
     plot = giblet.results(folder).plot
-    for options, said in (({}, "mean over subjects"), ({"subject": "sub-02"}, "sub-02")):
+    for options, said in (({}, "mean over 2 subjects"), ({"subject": "sub-02"}, "sub-02")):
         figure = plot.map("isc", display_mode="xz", **options)
-        assert figure._suptitle.get_text() == f"isc, {said}, SIMULATED"
+        assert figure.get_suptitle() == f"Inter-subject correlation, {said}, SIMULATED"
         assert len(figure.axes) >= 3
-    with pytest.raises(GibletError, match="no subject sub-03 in isc: sub-01, sub-02"):
-        plot.map("isc", subject="sub-03")
+        assert figure.axes[-1].get_ylabel() == "ISC"
+    with pytest.raises(GibletError, match=r"no subject 1 in isc.* There are: sub-01, sub-02"):
+        plot.map("isc", subject=1)
+
+
+def test_the_smallest_p_is_drawn_strongest(folder):
+    run = giblet.results(folder)
+    p = np.geomspace(0.001, 1, run.quality.sizes["voxel"])
+    run.quality["isc_p"] = "voxel", p
+    figure = run.plot.map("isc_p")
+    assert figure.get_suptitle() == "Inter-subject correlation: p, subjects together, SIMULATED"
+    bar = figure.axes[-1]
+    assert bar.get_ylabel() == "−log10 p"
+    assert bar.get_ylim() == pytest.approx((0, 3))
+    with pytest.raises(GibletError, match="of all subjects together: leave subject out"):
+        run.plot.map("isc_p", subject="sub-01")
 
 
 def test_an_image_has_the_scans_grid(folder):
@@ -109,7 +112,10 @@ def test_an_image_has_the_scans_grid(folder):
     ("ask", "said"),
     [
         (lambda run: run.audio("brian"), "did you mean brain.*original, codec, brain"),
-        (lambda run: run.audio("brain", "mel"), "no sound of brain, mel"),
+        (lambda run: run.audio("brain", "mel"), r"no sounds of mel in .*mine\. There are: encodec"),
+        (lambda run: run.plot.ladder(feature_type="encodek"), "did you mean encodec"),
+        (lambda run: run.score("brian", "stoi"), "no column brian of scores; did you mean brain"),
+        (lambda run: run.score("brain", "stio"), "no metric stio of scores; did you mean stoi"),
         (lambda run: run.plot.map("ics"), "no map ics; did you mean isc"),
         (lambda run: run.differences, "no differences/.*reconstruct_audio"),
         (lambda run: run.aligned, "no aligned/.*reconstruct_audio"),
@@ -131,7 +137,7 @@ def test_of_scans_alone_there_are_maps(folder):
     assert run.map("isc").sizes["subject"] == 2
     with pytest.raises(GibletError, match="no scores/"):
         _ = run.scores
-    with pytest.raises(GibletError, match="no sound to draw"):
+    with pytest.raises(GibletError, match=r"no audio/.*reconstruct_audio"):
         run.plot.ladder()
 
 
