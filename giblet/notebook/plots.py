@@ -124,7 +124,8 @@ def _of_subject(values: xr.DataArray, name: str, subject: str | None) -> tuple[x
         return values.sel(subject=subject), subject
     if not known:
         return values, "subjects together"
-    return values.mean("subject"), f"mean over {len(known)} subjects"
+    n = len(known)
+    return values.mean("subject"), f"mean over {n} subjects" if n > 1 else "one subject"
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.files import read_sound
 from giblet.audio.metrics.metric import Metric
 from giblet.audio.metrics.table import METRICS
-from giblet.errors import GibletError, unknown_name
+from giblet.errors import GibletError, missing_path, unknown_name
 from giblet.io.arrays import load_arrays, open_arrays
 from giblet.io.schema import ALIGNED, QUALITY, SCANS
 from giblet.io.tables import gather_tables, load_json, load_table
@@ -40,6 +40,7 @@ RECORD = "run.json"
 HISTORY = "history.tsv"  # in the model's folder
 _SHOWN_METRICS = ("identification_sound_10way", "identification_10way", "stoi")
 _SHOWN_SECONDS = 10.0
+_LISTED = 3  # folders in a message
 
 
 def results(folder: str | Path) -> "Results":
@@ -67,13 +68,16 @@ class Results:
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
+        if self.folder.is_file():
+            raise GibletError(f"{folder}: is a file; give a run's folder, results/<dataset>")
         if not self.folder.is_dir():
-            raise GibletError(f"{folder}: no such folder; results lie in results/<dataset>")
-        there = [path for kind in FILES for path in self._paths(kind)]
-        if not any(path.exists() for path in there):
-            raise GibletError(
-                f"{folder}: no results in it; the main job writes them: snakemake reconstruct_audio"
-            )
+            raise GibletError(missing_path(str(folder)))
+        if not _has_results(self.folder):
+            below = [*self.folder.glob("*"), *self.folder.glob("results/*")]
+            runs = [str(one) for one in sorted(below) if one.is_dir() and _has_results(one)]
+            main = "the main job writes them: snakemake --cores 8 reconstruct_audio"
+            where = f"there are some in {', '.join(runs[:_LISTED])}" if runs else main
+            raise GibletError(f"{folder}: no results in it; {where}")
 
     @property
     def feature_types(self) -> list[str]:
@@ -269,7 +273,7 @@ class Results:
         return self.folder / FILES[kind].format(path=feature_type)
 
     def _paths(self, kind: str) -> list[Path]:
-        return [self._path(kind, one) for one in FEATURE_TYPES]
+        return _files(self.folder, kind)
 
     def _there(self, kind: str, feature_type: str = "") -> Path:
         path = self._path(kind, feature_type)
@@ -283,3 +287,12 @@ class Results:
         return GibletError(
             f"{self.folder}: no {name} yet; it is made by: snakemake --cores 8 {made_by}"
         )
+
+
+def _files(folder: Path, kind: str) -> list[Path]:
+    """Where a kind of `FILES` is or would be, of each feature type."""
+    return [folder / FILES[kind].format(path=one) for one in FEATURE_TYPES]
+
+
+def _has_results(folder: Path) -> bool:
+    return any(path.exists() for kind in FILES for path in _files(folder, kind))

@@ -7,11 +7,13 @@ import nibabel
 import numpy as np
 import pytest
 import soundfile
+import xarray as xr
 from small_results import AFFINE, SHAPE, write_results
 
 import giblet
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.errors import GibletError
+from giblet.io.arrays import save_arrays
 from giblet.notebook.results import FILES
 from giblet.notebook.sounds import Sound
 from giblet.report.systems import SYSTEMS
@@ -95,6 +97,29 @@ def test_the_smallest_p_is_drawn_strongest(folder):
         run.plot.map("isc_p", subject="sub-01")
 
 
+def test_scans_on_a_surface_are_drawn_on_the_cortex(folder):
+    n = 10_242
+    places = {"hemisphere": np.repeat(["L", "R"], n), "vertex": np.tile(np.arange(n), 2)}
+    coords = {name: ("voxel", values) for name, values in places.items()}
+    r = np.linspace(-0.3, 0.3, 2 * n)[None]
+    quality = xr.Dataset({"r_all": (("subject", "voxel"), r)}, coords | {"subject": ["sub-01"]})
+    (folder / "brain_quality.nc").unlink()
+    save_arrays(quality.assign_attrs(bold_source="SIMULATED"), folder / "brain_quality.nc")
+    volume = {"film_time": [0.0], "in_film": [True], "subject": ["sub-01"], "run": ["1"]}
+    coords |= {name: ("volume", values) for name, values in volume.items()}
+    attrs = {"t_r": 2.0, "source": "SIMULATED", "surface": "fsaverage5", "n_vertices": [n, n]}
+    scans = xr.Dataset({"bold": (("volume", "voxel"), np.zeros((1, 2 * n)))}, coords, attrs)
+    (folder / "bold.nc").unlink()
+    save_arrays(scans, folder / "bold.nc")
+    plot = giblet.results(folder).plot
+    figure = plot.map("r_all", threshold=0.1)
+    assert figure.get_suptitle() == "Ridge r: all together, one subject, SIMULATED"
+    assert figure.axes[-1].get_ylim() == pytest.approx((0, 0.3))
+    assert "left, lateral" in [text.get_text() for text in figure.texts]
+    with pytest.raises(GibletError, match=r"no value of 0\.5 or more"):
+        plot.map("r_all", threshold=0.5)
+
+
 def test_an_image_has_the_scans_grid(folder):
     run = giblet.results(folder)
     image = run.to_nifti("isc")
@@ -120,7 +145,9 @@ def test_an_image_has_the_scans_grid(folder):
         (lambda run: run.differences, "no differences/.*reconstruct_audio"),
         (lambda run: run.aligned, "no aligned/.*reconstruct_audio"),
         (lambda run: giblet.results(run.folder / "audio"), "no results in it"),
-        (lambda run: giblet.results(run.folder / "gone"), "no such folder"),
+        (lambda run: giblet.results(run.folder / "gone"), r"mine/gone: no such file or folder"),
+        (lambda run: giblet.results(run.folder / "bold.nc"), "bold.nc: is a file"),
+        (lambda run: giblet.results(run.folder.parent), r"no results in it; there are .*/mine$"),
     ],
 )
 def test_what_is_missing_is_named(folder, ask, said):
