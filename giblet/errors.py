@@ -23,6 +23,16 @@ def nearest_name(name: str, valid: Sequence[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
+def unknown_name(what: str, name: object, valid: Sequence[str]) -> GibletError:
+    """The error for a name that is none of ``valid``.
+
+    >>> unknown_name("map ics", "ics", ["isc", "tsnr"])
+    GibletError('no map ics; did you mean isc? There are: isc, tsnr')
+    """
+    near = nearest_name(str(name), valid) or "."
+    return GibletError(f"no {what}{near} There are: {', '.join(valid) or 'none'}")
+
+
 def missing_path(path: str) -> str:
     """Message about a file or folder that does not exist: where it should be, and a similar name.
 

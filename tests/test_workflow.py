@@ -24,6 +24,7 @@ from tiny_pipeline import (
     snakemake,
 )
 
+import giblet
 from giblet.commands.cli import verb_functions
 from giblet.commands.doctor.costs import COSTS
 from giblet.commands.option_help import outputs
@@ -280,6 +281,12 @@ def test_brains_add_their_columns_and_the_report(with_brains):
     assert "<audio" in page
     assert "Inter-subject correlation (simulated)</figcaption>" in page
     assert "ridge was left out: too few TRs" in page
+    axes = giblet.results(results).plot.ladder().axes
+    shown = [label.get_text() for one in axes for label in one.get_xticklabels()]
+    ticks = page.partition('<div class="axis quiet">')[2].partition('<span class="bar">')[0]
+    times = re.findall(r">(\d+:\d\d)<", ticks)
+    assert times
+    assert [text for text in shown if text in times] == times  # the same segment
     names = r"http://(www\.w3|purl|creativecommons)\.org"  # of SVG's vocabularies
     assert "http://" not in re.sub(names, "", page)
 

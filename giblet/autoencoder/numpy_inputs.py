@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from giblet.alignment.shapes import Shapes
+from giblet.errors import nearest_name
 
 
 def is_film(film: object) -> bool:
@@ -30,7 +31,7 @@ def film_tensors(film: Any, shapes: Shapes, modalities: list[str]) -> dict[str, 
     Raises
     ------
     TypeError
-        Neither of these; none of ``modalities`` is in it.
+        Neither of these; none of ``modalities`` is in it, or one is misspelt.
     ValueError
         Features of another shape or kind than the model was trained on, or of other numbers of
         TRs; NaN in what is not sound (in sound it marks a frame that is not there, as -1 does).
@@ -42,6 +43,10 @@ def film_tensors(film: Any, shapes: Shapes, modalities: list[str]) -> dict[str, 
     if not named.keys() & expected.keys():
         given = ", ".join(map(str, named)) or "nothing"
         raise TypeError(f"encode takes {_listed(expected)}; there is {given} instead")
+    absent = [name for name in expected if name not in named]
+    for name in named.keys() - expected.keys():
+        if near := nearest_name(str(name), absent):
+            raise TypeError(f"the model has no modality {name}{near}")
     tensors = {
         name: _checked(values, name, shapes, expected[name])
         for name, values in named.items()

@@ -58,6 +58,8 @@ def to_nifti(values: xr.DataArray, space: xr.Dataset | None = None) -> "Nifti1Im
 
 def _voxels_last(values) -> xr.DataArray:
     """``values`` as a DataArray whose last axis is that of the voxels."""
+    if isinstance(values, xr.Dataset):
+        raise GibletError('give one map of the data set, such as quality["isc"]')
     if not isinstance(values, xr.DataArray):
         values = xr.DataArray(np.asarray(values))
     if values.ndim not in (1, 2):

@@ -71,8 +71,9 @@ class Decoder:
         Raises
         ------
         ValueError
-            Arrays of other shapes than these, infinite values, BOLD that is not z-scored, NaN in
-            the bottlenecks of ``trs``, ``t_r`` in ms, ``trs`` that are not there or fewer than two.
+            Arrays of other shapes than these, infinite values, BOLD that is NaN alone or not
+            z-scored, NaN in the bottlenecks of ``trs``, ``t_r`` in ms, ``trs`` that are not there
+            or fewer than two.
         """
         bold, runs = _checked(bold, runs)
         bottleneck = np.asarray(bottleneck)
@@ -127,8 +128,10 @@ def _checked(bold: np.ndarray, runs: np.ndarray | None) -> tuple[np.ndarray, np.
 
 
 def _check_values(bold: np.ndarray) -> None:
-    """ValueError for infinite BOLD, and for BOLD that is not z-scored: 0 stands for TRs that were
+    """ValueError for BOLD that is NaN alone, infinite, or not z-scored: 0 stands for TRs that were
     not scanned."""
+    if np.isnan(bold).all():
+        raise ValueError("bold has no value but NaN: nothing was scanned")
     if np.isinf(bold).any():
         raise ValueError(f"bold has {np.isinf(bold).sum()} infinite values")
     scanned = bold[:, np.isfinite(bold).sum(axis=0) >= _FEWEST_TRS]

@@ -11,13 +11,15 @@ import xarray as xr
 
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.files import read_sound
-from giblet.errors import GibletError, nearest_name
+from giblet.audio.metrics.metric import Metric
+from giblet.audio.metrics.table import METRICS
+from giblet.errors import GibletError, missing_path, unknown_name
 from giblet.io.arrays import load_arrays, open_arrays
 from giblet.io.schema import ALIGNED, QUALITY, SCANS
 from giblet.io.tables import gather_tables, load_json, load_table
 from giblet.notebook.sounds import Sound
-from giblet.report.systems import SYSTEMS, system_label
-from giblet.report.tables import in_order
+from giblet.report.systems import SYSTEMS, feature_label, system_label
+from giblet.report.tables import build_table, in_order, number
 
 if TYPE_CHECKING:
     from nibabel import Nifti1Image
@@ -38,6 +40,7 @@ RECORD = "run.json"
 HISTORY = "history.tsv"  # in the model's folder
 _SHOWN_METRICS = ("identification_sound_10way", "identification_10way", "stoi")
 _SHOWN_SECONDS = 10.0
+_LISTED = 3  # folders in a message
 
 
 def results(folder: str | Path) -> "Results":
@@ -65,13 +68,16 @@ class Results:
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder)
+        if self.folder.is_file():
+            raise GibletError(f"{folder}: is a file; give a run's folder, results/<dataset>")
         if not self.folder.is_dir():
-            raise GibletError(f"{folder}: no such folder; results lie in results/<dataset>")
-        there = [path for kind in FILES for path in self._paths(kind)]
-        if not any(path.exists() for path in there):
-            raise GibletError(
-                f"{folder}: no results in it; the main job writes them: snakemake reconstruct_audio"
-            )
+            raise GibletError(missing_path(str(folder)))
+        if not _has_results(self.folder):
+            below = [*self.folder.glob("*"), *self.folder.glob("results/*")]
+            runs = [str(one) for one in sorted(below) if one.is_dir() and _has_results(one)]
+            main = "the main job writes them: snakemake --cores 8 reconstruct_audio"
+            where = f"there are some in {', '.join(runs[:_LISTED])}" if runs else main
+            raise GibletError(f"{folder}: no results in it; {where}")
 
     @property
     def feature_types(self) -> list[str]:
@@ -116,6 +122,11 @@ class Results:
     def aligned(self) -> xr.Dataset:
         return load_arrays(self._there("aligned", self._first()), *ALIGNED)
 
+    @property
+    def aligned_file(self) -> Path | None:
+        """That of the first feature type that has one."""
+        return next((file for file in self._paths("aligned") if file.is_file()), None)
+
     @cached_property
     def model(self) -> "Autoencoder":
         from giblet.autoencoder.autoencoder import Autoencoder
@@ -134,8 +145,12 @@ class Results:
     @cached_property
     def is_simulated(self) -> bool:
         """Whether the brains are simulated."""
-        file = self._path("scans", "")
-        return file.is_file() and "SIMULATED" in self.space.attrs["source"]
+        if self._path("scans", "").is_file():
+            return "SIMULATED" in self.space.attrs["source"]
+        if (file := self.aligned_file) is None:
+            return False
+        with open_arrays(file, *ALIGNED) as arrays:
+            return "SIMULATED" in arrays.attrs.get("bold_source", "")
 
     @property
     def plot(self) -> "Plots":
@@ -148,16 +163,22 @@ class Results:
 
         GibletError for one that is not there.
         """
-        feature_type = feature_type or self._first()
-        file = self._path("audio", feature_type) / f"{column}.wav"
+        file = self.sound_folder(feature_type) / f"{column}.wav"
         if not file.is_file():
-            there = ", ".join(self.columns) or "none"
-            near = nearest_name(column, self.columns)
-            raise GibletError(
-                f"{self.folder}: no sound of {column}, {feature_type}{near}; there are: {there}"
-            )
+            there = in_order([wav.stem for wav in file.parent.glob("*.wav")], SYSTEMS)
+            raise unknown_name(f"sound {column} in {file.parent}", column, there)
         rate = soundfile.info(file).samplerate
-        return Sound(f"{column}, {feature_type}", read_sound(file, rate), rate)
+        return Sound(f"{column}, {file.parent.name}", read_sound(file, rate), rate)
+
+    def sound_folder(self, feature_type: str | None = None) -> Path:
+        """Where sounds lie; GibletError for a feature type that has none."""
+        if not self.feature_types:
+            raise self._missing("audio")
+        feature_type = feature_type or self._first()
+        if feature_type not in self.feature_types:
+            what = f"sounds of {feature_type} in {self.folder}"
+            raise unknown_name(what, feature_type, self.feature_types)
+        return self._path("audio", feature_type)
 
     def to_nifti(self, name: str) -> "Nifti1Image":
         """A map of ``quality`` as an image on the scans' own grid; 4-D where there are subjects."""
@@ -169,13 +190,18 @@ class Results:
         """A map of ``quality`` by name; GibletError for one that is not there."""
         maps = [str(one) for one, values in self.quality.items() if "voxel" in values.dims]
         if name not in maps:
-            near = nearest_name(name, maps)
-            raise GibletError(f"no map {name}{near}; there are: {', '.join(maps)}")
+            raise unknown_name(f"map {name}", name, maps)
         return self.quality[name]
 
     def score(self, column: str, metric: str, feature_type: str | None = None) -> pd.Series | None:
-        """The row of ``scores`` with ``value``, ``low``, ``high`` and ``n``; None without one."""
+        """The row of ``scores`` with ``value``, ``low``, ``high`` and ``n``; None without one.
+
+        GibletError for a column or metric that giblet does not know.
+        """
         table = self.scores
+        for kind, name, known in (("column", column, SYSTEMS), ("metric", metric, METRICS)):
+            if name not in (names := in_order([*known, *table[kind]], known)):
+                raise unknown_name(f"{kind} {name} of scores", name, names)
         rows = table[
             (table["path"] == (feature_type or self._first()))
             & (table["column"] == column)
@@ -190,32 +216,45 @@ class Results:
 
     def _repr_html_(self) -> str:
         heard = [column for column in self.columns if self.has_sound(column)]
-        rows = []
+        header, rows = self._header(heard), []
         for column in heard:
-            sound = self.audio(column)
-            cells = "".join(f"<td>{self._cell(column, metric)}</td>" for metric in self._metrics)
-            about = escape(SYSTEMS[column].about if column in SYSTEMS else "")
+            cells = "".join(f"<td>{self._cell(column, metric)}</td>" for metric, _ in header)
+            about = escape(SYSTEMS[column].about if column in SYSTEMS else "", quote=True)
             name = f"{escape(self.label(column))} <code>{escape(column)}</code>"
-            player = sound.player(_SHOWN_SECONDS)
-            rows.append(f"<tr><th title='{about}'>{name}</th>{cells}<td>{player}</td></tr>")
-        head = "".join(f"<th>{metric}</th>" for metric in self._metrics)
-        listen = f"<th>the first {_SHOWN_SECONDS:g} s, at one level</th>"
-        table = f"<table><tr><th></th>{head}{listen}</tr>{''.join(rows)}</table>"
-        return f"<p>{escape(repr(self))}</p>{table if heard else ''}"
+            try:
+                player = self.audio(column).player(_SHOWN_SECONDS)
+            except GibletError as error:  # the other rows are still of use
+                player = escape(str(error))
+            rows.append(f'<tr><th title="{about}">{name}</th>{cells}<td>{player}</td></tr>')
+        head = "".join(f"<th>{m.heading}<br><small>{text}</small></th>" for m, text in header)
+        listen = f"<th>The first {_SHOWN_SECONDS:g} s, at one level</th>"
+        table = f"<table><tr><th>System</th>{head}{listen}</tr>{''.join(rows)}</table>"
+        others = [
+            f'Sounds of {feature_label(one)}: <code>.audio(column, "{one}")</code>'
+            for one in self.feature_types[1:]
+        ]
+        more = f"<p>{'; '.join(others)}</p>" if others else ""
+        return f"<p>{escape(repr(self))}</p>{table + more if heard else ''}"
 
-    @property
-    def _metrics(self) -> list[str]:
-        """Those of `_SHOWN_METRICS` that there are."""
+    def _header(self, columns: list[str]) -> list[tuple[Metric, str]]:
+        """Those of `_SHOWN_METRICS` that there are, and how each is read, as on the page."""
         if not self.has_scores:
             return []
-        return [metric for metric in _SHOWN_METRICS if metric in set(self.scores["metric"])]
+        cells = self.scores.set_index(["path", "column", "metric"])
+        shown = {self._first()}, columns, _SHOWN_METRICS
+        keys = [key for key in cells.index if all(k in s for k, s in zip(key, shown, strict=True))]
+        parts = build_table(cells, keys, "", self.is_simulated).parts
+        return [
+            (m, text)
+            for part in parts
+            for (m, _), text in zip(part.header, part.readings, strict=True)
+        ]
 
-    def _cell(self, column: str, metric: str) -> str:
-        row = self.score(column, metric)
-        if row is None or pd.isna(row["value"]):
+    def _cell(self, column: str, metric: Metric) -> str:
+        if (row := self.score(column, metric.name)) is None:
             return ""
-        interval = "" if pd.isna(row["low"]) else f" [{row['low']:.2f}, {row['high']:.2f}]"
-        return f"{row['value']:.2f}{interval}"
+        value, low, high = (number(row[k], metric.decimals) for k in ("value", "low", "high"))
+        return value if pd.isna(row["low"]) else f"{value}<br><small>[{low}, {high}]</small>"
 
     def label(self, column: str, feature_type: str | None = None) -> str:
         """The name of a system, as on the page."""
@@ -234,7 +273,7 @@ class Results:
         return self.folder / FILES[kind].format(path=feature_type)
 
     def _paths(self, kind: str) -> list[Path]:
-        return [self._path(kind, one) for one in FEATURE_TYPES]
+        return _files(self.folder, kind)
 
     def _there(self, kind: str, feature_type: str = "") -> Path:
         path = self._path(kind, feature_type)
@@ -248,3 +287,12 @@ class Results:
         return GibletError(
             f"{self.folder}: no {name} yet; it is made by: snakemake --cores 8 {made_by}"
         )
+
+
+def _files(folder: Path, kind: str) -> list[Path]:
+    """Where a kind of `FILES` is or would be, of each feature type."""
+    return [folder / FILES[kind].format(path=one) for one in FEATURE_TYPES]
+
+
+def _has_results(folder: Path) -> bool:
+    return any(path.exists() for kind in FILES for path in _files(folder, kind))

@@ -104,17 +104,17 @@ class Ladder:
     sample_rate: float
 
 
-def ladder(material: Material) -> Ladder | None:
+def ladder(material: Material, moment: tuple[int, int] | None = None) -> Ladder | None:
     """The steps that ``material`` has sounds of, in its median segment; None without sounds.
 
     The median segment is that by STOI of what comes through the model; without scores of segments
-    the first 8 s.
+    the first 8 s. ``moment``: first sample and end of others.
     """
     names = [name for name in in_order(material.sounds, FEATURE_LABELS) if name != MATCHED]
     if not names:
         return None
     one, rate = names[0], material.sample_rate
-    begin, end, is_median = _segment(material)
+    begin, end, which = (*moment, "") if moment else _segment(material)
     columns = [column for column in STEPS if column in material.sounds[one]]
     waves = [material.sounds[one][column][begin:end] for column in columns]
     gains = level_gains(waves)
@@ -144,7 +144,7 @@ def ladder(material: Material) -> Ladder | None:
     seconds, start = (samples_duration(n, rate) for n in (end - begin, begin))
     ticks, axis = time_axis(material.extras.timeline, start, seconds)
     return Ladder(
-        title=f"The {'median' if is_median else 'first'} {seconds:.3g} s",
+        title=f"{which}{seconds:.3g} s",
         seconds=seconds,
         unit=unit_text(unit, material.facts),
         chance=np.nan if chance is None else 100 * chance,
@@ -159,12 +159,12 @@ def ladder(material: Material) -> Ladder | None:
     )
 
 
-def _segment(material: Material) -> tuple[int, int, bool]:
+def _segment(material: Material) -> tuple[int, int, str]:
     chosen = moments(material.extras.segments, material.n_samples, material.sample_rate)
     if "median" in chosen:
-        return *chosen["median"], True
+        return *chosen["median"], "The median "
     n_samples = count_samples(SEGMENT_SECONDS, material.sample_rate)
-    return 0, min(n_samples, material.n_samples), False
+    return 0, min(n_samples, material.n_samples), "The first "
 
 
 def unit_of(values: Mapping[tuple[str, str], float]) -> str:

@@ -64,7 +64,7 @@ class Picture:
     @cached_property
     def uri(self) -> str:
         """As SVG data URI, without dates, in the page's ink."""
-        with rc_context(_style(_INK, PAGE_POINTS)):
+        with rc_context(style(_INK, PAGE_POINTS)):
             figure = _drawn(self.draw, self.size)
             target = io.StringIO()
             figure.savefig(target, format="svg", metadata=_METADATA["svg"], **_ON_SCREEN)
@@ -87,7 +87,7 @@ class Picture:
         """Write its `files` to ``folder``."""
         for width, points in PRINT_POINTS.items():
             size = self._print_size(width, points)
-            with rc_context(_style("black", points)):
+            with rc_context(style("black", points)):
                 figure = _drawn(self.draw, size)
                 for kind, metadata in _METADATA.items():
                     file = folder / f"{self.name}_{width}mm.{kind}"
@@ -124,7 +124,8 @@ def _drawn(draw: Callable[[Axes], None], size: tuple[float, float]) -> Figure:
     return figure
 
 
-def _style(colour: str, points: float) -> dict:
+def style(colour: str, points: float) -> dict:
+    """matplotlib's settings while a figure is drawn: text and axes in ``colour``, no box."""
     names = ("axes.edgecolor", "axes.labelcolor", "legend.labelcolor", "text.color")
     return dict.fromkeys((*names, "xtick.color", "ytick.color"), colour) | {
         "axes.spines.right": False,

@@ -1,5 +1,6 @@
 """Reads what a report needs from the results folder of a data set."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,13 +64,14 @@ def load_results(
     neither.
     """
     scored = scored_feature_types(results, config)
-    sounds = {one: _film_sounds(results / "audio" / one) for one in scored}
+    sounds = {one: film_sounds(results / "audio" / one) for one in scored}
     history = {one: load_table(results / "model" / one / "history.tsv") for one in scored}
     aligned = load_arrays(results / "aligned" / f"{scored[0]}.nc", *ALIGNED) if scored else None
     brain = _brain(results) if aligned is None or "bold" in aligned else None
     if aligned is None and brain is None:
         raise GibletError(f"{results}: nothing to report: no scores, no brain_quality.nc in it")
-    facts = _scan_facts(brain, config) if aligned is None else _facts(aligned, config)
+    facts = _scan_facts(brain) if aligned is None else film_facts(aligned)
+    facts |= _run_facts(config)
     if brain is not None:
         facts["warnings"] = joined_warnings(facts, brain.space.attrs, brain.quality.attrs)
         facts["scan_fingerprint"] = brain.space.attrs.get("input", "unknown")
@@ -89,9 +91,12 @@ def load_results(
     return sounds, SAMPLE_RATE, history, facts, brain, extras
 
 
-def _film_sounds(folder: Path) -> dict:
-    """Sounds by column. Raises GibletError where there are none, or not of one length."""
-    sounds = _sounds(folder)
+def film_sounds(folder: Path, columns: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """Sounds by column, those of ``columns`` if any are named.
+
+    Raises GibletError where there is no original, or they are not of one length.
+    """
+    sounds = _sounds(folder, columns)
     again = "Run snakemake reconstruct_audio again"
     if "original" not in sounds:
         raise GibletError(f"{folder}: there are scores, but no original.wav. {again}")
@@ -104,11 +109,12 @@ def _film_sounds(folder: Path) -> dict:
     return sounds
 
 
-def _sounds(folder: Path) -> dict:
-    return {wav.stem: read_sound(wav, SAMPLE_RATE) for wav in sorted(folder.glob("*.wav"))}
+def _sounds(folder: Path, columns: Sequence[str] = ()) -> dict:
+    files = [wav for wav in sorted(folder.glob("*.wav")) if not columns or wav.stem in columns]
+    return {wav.stem: read_sound(wav, SAMPLE_RATE) for wav in files}
 
 
-def _known(folder: Path, feature_type: str, original: np.ndarray) -> Scores:
+def known_scores(folder: Path, feature_type: str, original: np.ndarray) -> Scores:
     """Scores of segments that `reconstruct` wrote, of sounds at the rate of the others here."""
     import soundfile
 
@@ -173,7 +179,9 @@ def _with_film(extras: Extras, results: Path, config: Config, aligned: xr.Datase
     """All that a film adds; mel at the codec's bitrate is added to ``sounds``."""
     scored = list(sounds)
     rates = _add_matched(sounds, aligned) if REFERENCE in sounds else None
-    known = {one: _known(results / "audio" / one, one, sounds[one]["original"]) for one in scored}
+    known = {
+        one: known_scores(results / "audio" / one, one, sounds[one]["original"]) for one in scored
+    }
     segments = score_segments(sounds, SAMPLE_RATE, known)
     model = results / "model"
     return replace(
@@ -285,11 +293,10 @@ def warnings_only_in(logs: Path, reported: list[str]) -> list[str]:
     return [f"{', '.join(rules)}: {text}" for text, rules in logged if text not in on_one_line]
 
 
-def _scan_facts(brain: BrainResults, config: Config) -> dict:
+def _scan_facts(brain: BrainResults) -> dict:
     """Of scans without a film."""
     space, quality = brain.space, brain.quality
     return {
-        "dataset": config.dataset,
         "film": None,
         "t_r": float(space.attrs["t_r"]),
         "n_trs": int(quality.attrs["n_trs"]),
@@ -299,14 +306,13 @@ def _scan_facts(brain: BrainResults, config: Config) -> dict:
         "bold_source": space.attrs["source"],
         "subjects": quality["subject"].values.astype(str).tolist(),
         "warnings": [],
-        **_run_facts(config),
     }
 
 
-def _facts(aligned: xr.Dataset, config: Config) -> dict:
+def film_facts(aligned: xr.Dataset) -> dict:
+    """Of a film, from its aligned file."""
     attrs, part = aligned.attrs, pd.Series(aligned["part"].values.astype(str))
     return {
-        "dataset": config.dataset,
         "film": attrs["film"],
         "film_fingerprint": attrs["input"],
         "sound_track": attrs.get("sound_track", "–"),
@@ -324,7 +330,6 @@ def _facts(aligned: xr.Dataset, config: Config) -> dict:
         "bold_source": attrs.get("bold_source", "none"),
         "subjects": aligned["subject"].values.astype(str).tolist() if "bold" in aligned else [],
         "warnings": joined_warnings(attrs),
-        **_run_facts(config),
     }
 
 
@@ -345,6 +350,7 @@ def _bend(attrs: dict) -> str:
 
 def _run_facts(config: Config) -> dict:
     return {
+        "dataset": config.dataset,
         "seed": config.seed,
         "versions": versions(),
         "git_commit": git_commit(),

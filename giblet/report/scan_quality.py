@@ -69,13 +69,16 @@ MEASURES["r_text"] = (
 def measure_label(name: str) -> str:
     """A measure in words.
 
-    >>> measure_label("isc"), measure_label("unique_n_words")
-    ('Inter-subject correlation', 'Unique variance: number of words')
+    >>> measure_label("isc"), measure_label("unique_n_words"), measure_label("r2_all")
+    ('Inter-subject correlation', 'Unique variance: number of words', 'Ridge R²: all together')
     """
     if name in MEASURES:
         return MEASURES[name][0]
-    band = name.removeprefix("unique_")
-    return f"Unique variance: {BANDS.get(band, band)}" if band != name else name
+    for start, label in (("unique_", "Unique variance"), ("r2_", "Ridge R²")):
+        if name.startswith(start):
+            band = name.removeprefix(start)
+            return f"{label}: {BANDS.get(band, band)}"
+    return name
 
 
 @dataclass(frozen=True)

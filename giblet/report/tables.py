@@ -50,6 +50,16 @@ class TablePart:
     header: list[tuple[Metric, str]]
     rows: list[tuple[str, tuple[Cell | None, ...]]]
 
+    @property
+    def readings(self) -> list[str]:
+        """Below the heading of each metric: how it is read, n, and what n counts."""
+        counted = [f"n {n} {m.counted}" if n else f"n: {m.counted}" for m, n in self.header]
+        texts = [
+            (m.reading, text if n or m.counted else "")
+            for (m, n), text in zip(self.header, counted, strict=True)
+        ]
+        return ["; ".join(filter(None, text)).strip() for text in texts]
+
 
 @dataclass(frozen=True)
 class ScoreTable:

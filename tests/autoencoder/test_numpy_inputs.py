@@ -112,6 +112,13 @@ def test_films_that_cannot_be_encoded(name, change, message):
         film_model().encode(film | {name: change(film[name])})
 
 
+def test_a_misspelt_modality_is_not_left_out():
+    film = whole_film()
+    film["vidoe"] = film.pop("video")
+    with pytest.raises(TypeError, match="no modality vidoe; did you mean video"):
+        film_model().encode(film)
+
+
 def test_frames_that_are_not_there(model, codes):
     """Native framing marks them by -1 in codes, and NaN in mel."""
     codes[:, :, -1] = -1

@@ -42,6 +42,8 @@ def test_grids_that_are_turned_need_the_scans():
 def test_values_without_places():
     with pytest.raises(GibletError, match="no coordinates x, y, z"):
         to_nifti(xr.DataArray([1.0, 2.0], dims="voxel"))
+    with pytest.raises(GibletError, match="give one map of the data set"):
+        to_nifti(xr.Dataset({"isc": ("voxel", [1.0])}))
     with pytest.raises(GibletError, match="single voxel"):
         to_nifti(values(np.zeros((1, 3)), [1.0]))
 

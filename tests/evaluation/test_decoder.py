@@ -39,6 +39,7 @@ def test_other_lags():
         (lambda: Decoder.fit(BOLD, CODE, T_R).decode(BOLD[:, 1:]), "11 voxels, the decoder reads"),
         (lambda: Decoder.fit(1000 + BOLD, CODE, T_R), "z-score each run"),
         (lambda: Decoder.fit(BOLD, CODE, T_R).decode(1000 + BOLD), "z-score each run"),
+        (lambda: Decoder.fit(np.nan * BOLD, CODE, T_R), "no value but NaN"),
         (lambda: Decoder.fit(np.where(BOLD > 2, np.inf, BOLD), CODE, T_R), "infinite values"),
         (lambda: Decoder.fit(BOLD, np.where(CODE > 2, np.nan, CODE), T_R), "bottleneck has"),
         (lambda: Decoder.fit(BOLD, CODE.astype(str), T_R), "not .90, 4. <U"),

@@ -7,11 +7,13 @@ import nibabel
 import numpy as np
 import pytest
 import soundfile
+import xarray as xr
 from small_results import AFFINE, SHAPE, write_results
 
 import giblet
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.errors import GibletError
+from giblet.io.arrays import save_arrays
 from giblet.notebook.results import FILES
 from giblet.notebook.sounds import Sound
 from giblet.report.systems import SYSTEMS
@@ -57,9 +59,13 @@ def test_a_sound_is_an_array_of_any_type():
 def test_a_notebook_shows_scores_and_players(folder):
     page = giblet.results(folder)._repr_html_()
     assert page.count("<audio controls") == 3
-    assert "0.44 [0.21, 0.68]" in page
+    assert "<td>0.440<br><small>[0.210, 0.680]</small></td>" in page
     assert "SIMULATED" in page
     assert "From BOLD (simulated) <code>brain</code>" in page
+    assert (
+        "<th>Identified by sound, 10-way<br><small>chance 0.1, best 1; n 12 clips</small>" in page
+    )
+    assert "identification_sound_10way" not in page
 
 
 def test_names_are_escaped(folder):
@@ -67,29 +73,51 @@ def test_names_are_escaped(folder):
     assert "<b>" not in giblet.results(odd)._repr_html_()
 
 
-def test_the_ladder_has_a_strip_of_each_and_its_number(folder):
-    figure = giblet.results(folder).plot.ladder(begin=2.0, seconds=3.0)
-    strips = [axes for axes in figure.axes if axes.get_title(loc="left")]
-    titles = [axes.get_title(loc="left") for axes in strips]
-    assert titles == ["Original", "Codec", "From BOLD (simulated)"]
-    for axes in strips:
-        assert axes.get_yscale() == "log"
-        assert axes.get_xlim() == pytest.approx((2.0, 5.0), abs=0.02)
-    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
-    assert texts == ["0.44", "0.08"]
-    assert figure._repr_png_().startswith(b"\x89PNG")
-    with pytest.raises(GibletError, match=r"ends at 12\.0 s"):
-        giblet.results(folder).plot.ladder(begin=13)
-
-
 def test_maps_are_drawn_of_subjects_and_of_all(folder):
     plot = giblet.results(folder).plot
-    for options, said in (({}, "mean over subjects"), ({"subject": "sub-02"}, "sub-02")):
+    for options, said in (({}, "mean over 2 subjects"), ({"subject": "sub-02"}, "sub-02")):
         figure = plot.map("isc", display_mode="xz", **options)
-        assert figure._suptitle.get_text() == f"isc, {said}, SIMULATED"
+        assert figure.get_suptitle() == f"Inter-subject correlation, {said}, SIMULATED"
         assert len(figure.axes) >= 3
-    with pytest.raises(GibletError, match="no subject sub-03 in isc: sub-01, sub-02"):
-        plot.map("isc", subject="sub-03")
+        assert figure.axes[-1].get_ylabel() == "ISC"
+    with pytest.raises(GibletError, match=r"no subject 1 in isc.* There are: sub-01, sub-02"):
+        plot.map("isc", subject=1)
+
+
+def test_the_smallest_p_is_drawn_strongest(folder):
+    run = giblet.results(folder)
+    p = np.geomspace(0.001, 1, run.quality.sizes["voxel"])
+    run.quality["isc_p"] = "voxel", p
+    figure = run.plot.map("isc_p")
+    assert figure.get_suptitle() == "Inter-subject correlation: p, subjects together, SIMULATED"
+    bar = figure.axes[-1]
+    assert bar.get_ylabel() == "−log10 p"
+    assert bar.get_ylim() == pytest.approx((0, 3))
+    with pytest.raises(GibletError, match="of all subjects together: leave subject out"):
+        run.plot.map("isc_p", subject="sub-01")
+
+
+def test_scans_on_a_surface_are_drawn_on_the_cortex(folder):
+    n = 10_242
+    places = {"hemisphere": np.repeat(["L", "R"], n), "vertex": np.tile(np.arange(n), 2)}
+    coords = {name: ("voxel", values) for name, values in places.items()}
+    r = np.linspace(-0.3, 0.3, 2 * n)[None]
+    quality = xr.Dataset({"r_all": (("subject", "voxel"), r)}, coords | {"subject": ["sub-01"]})
+    (folder / "brain_quality.nc").unlink()
+    save_arrays(quality.assign_attrs(bold_source="SIMULATED"), folder / "brain_quality.nc")
+    volume = {"film_time": [0.0], "in_film": [True], "subject": ["sub-01"], "run": ["1"]}
+    coords |= {name: ("volume", values) for name, values in volume.items()}
+    attrs = {"t_r": 2.0, "source": "SIMULATED", "surface": "fsaverage5", "n_vertices": [n, n]}
+    scans = xr.Dataset({"bold": (("volume", "voxel"), np.zeros((1, 2 * n)))}, coords, attrs)
+    (folder / "bold.nc").unlink()
+    save_arrays(scans, folder / "bold.nc")
+    plot = giblet.results(folder).plot
+    figure = plot.map("r_all", threshold=0.1)
+    assert figure.get_suptitle() == "Ridge r: all together, one subject, SIMULATED"
+    assert figure.axes[-1].get_ylim() == pytest.approx((0, 0.3))
+    assert "left, lateral" in [text.get_text() for text in figure.texts]
+    with pytest.raises(GibletError, match=r"no value of 0\.5 or more"):
+        plot.map("r_all", threshold=0.5)
 
 
 def test_an_image_has_the_scans_grid(folder):
@@ -109,12 +137,17 @@ def test_an_image_has_the_scans_grid(folder):
     ("ask", "said"),
     [
         (lambda run: run.audio("brian"), "did you mean brain.*original, codec, brain"),
-        (lambda run: run.audio("brain", "mel"), "no sound of brain, mel"),
+        (lambda run: run.audio("brain", "mel"), r"no sounds of mel in .*mine\. There are: encodec"),
+        (lambda run: run.plot.ladder(feature_type="encodek"), "did you mean encodec"),
+        (lambda run: run.score("brian", "stoi"), "no column brian of scores; did you mean brain"),
+        (lambda run: run.score("brain", "stio"), "no metric stio of scores; did you mean stoi"),
         (lambda run: run.plot.map("ics"), "no map ics; did you mean isc"),
         (lambda run: run.differences, "no differences/.*reconstruct_audio"),
         (lambda run: run.aligned, "no aligned/.*reconstruct_audio"),
         (lambda run: giblet.results(run.folder / "audio"), "no results in it"),
-        (lambda run: giblet.results(run.folder / "gone"), "no such folder"),
+        (lambda run: giblet.results(run.folder / "gone"), r"mine/gone: no such file or folder"),
+        (lambda run: giblet.results(run.folder / "bold.nc"), "bold.nc: is a file"),
+        (lambda run: giblet.results(run.folder.parent), r"no results in it; there are .*/mine$"),
     ],
 )
 def test_what_is_missing_is_named(folder, ask, said):
@@ -131,7 +164,7 @@ def test_of_scans_alone_there_are_maps(folder):
     assert run.map("isc").sizes["subject"] == 2
     with pytest.raises(GibletError, match="no scores/"):
         _ = run.scores
-    with pytest.raises(GibletError, match="no sound to draw"):
+    with pytest.raises(GibletError, match=r"no audio/.*reconstruct_audio"):
         run.plot.ladder()
 
 
