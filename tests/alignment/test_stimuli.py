@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 from giblet.alignment.aligned import align, film_data, split_match
 from giblet.alignment.hrf import HRF_SECONDS, convolve_hrf
 from giblet.alignment.regressors import regress
-from giblet.alignment.stimuli import ONE_RUN
+from giblet.alignment.stimuli import ONE_RUN, shown_at
 from giblet.alignment.sync import match_scans
 from giblet.brain.runs import Presented
 from giblet.brain.stimulus_clock import StimulusClock
@@ -427,6 +427,20 @@ def fold_parts(scans, n_folds, clock=CLOCK):
 def test_folds_are_of_whole_stimuli_in_the_order_in_which_they_were_shown():
     tested = [test for _part, test in fold_parts(make_scans(CLOCK, two_runs()), 3)]
     assert tested == [{"s0", "s1", "s2", "s3"}, {"s4", "s5", "s6"}, {"s7", "s8", "s9"}]
+
+
+def test_folds_follow_the_numbers_of_runs_not_their_files():
+    """As names without zeros sort: run-1, run-10, run-2, as files lie in a folder."""
+    shown = {"run-1": [0, 1, 2], "run-10": [7, 8, 9], "run-2": [3, 4, 5, 6]}
+    runs = [
+        ("sub-0", run, 70, [(15.0 * n, k) for n, k in enumerate(stimuli)])
+        for run, stimuli in shown.items()
+    ]
+    scans = make_scans(CLOCK, runs)
+    tested = [test for _part, test in fold_parts(scans, 3)]
+    assert tested == [{"s0", "s1", "s2", "s3"}, {"s4", "s5", "s6"}, {"s7", "s8", "s9"}]
+    match = match_scans(scans, 1.5, CLOCK.n_film_trs)
+    assert (np.diff(shown_at(scans, match.repeats)) > 0).all()
 
 
 def test_excerpts_that_share_seconds_are_in_one_fold():
