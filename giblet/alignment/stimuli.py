@@ -18,6 +18,7 @@ from giblet.stats.cross_validation import check_fold, near, run_labels
 from giblet.timing import share_of_tr, trs_for
 
 _RESPONSE = 12.0  # s: what an HRF still holds after that is little
+_SHOWN = 3  # names in a line
 ONE_RUN = "all runs"  # of people for whom stimuli are in other runs, or in another order
 
 
@@ -221,6 +222,35 @@ def _check_excerpts(clock: StimulusClock, test: np.ndarray, others: np.ndarray) 
                     f"test stimulus {clock.names[k]} also trains, in {clock.names[j]}: both are of "
                     f"{clock.files[k]}, and overlap. Test both (splits.test_stimuli), or neither"
                 )
+
+
+def same_music_warnings(
+    stimulus: np.ndarray, part: np.ndarray, names: Sequence[str], music: np.ndarray | None
+) -> list[str]:
+    """A line where test stimuli are of music that also trains, in another recording.
+
+    ``stimulus`` (n_trs,) index, ``part`` (n_trs,) str, ``music`` (n_stimuli,) int, equal for those
+    of one score; None where that is not known.
+
+    >>> of_trs, parts = np.array([0, 1, 2]), np.array(["train", "train", "test"])
+    >>> same_music_warnings(of_trs, parts, ["a", "b", "c"], np.array([0, 1, 0]))[0][:60]
+    '1 test stimuli have the score of stimuli that train: c (of a'
+    """
+    if music is None:
+        return []
+    trained = {int(music[k]): names[k] for k in np.unique(stimulus[part == "train"])[::-1]}
+    both = [
+        f"{names[k]} (of {trained[int(music[k])]})"
+        for k in np.unique(stimulus[part == "test"])
+        if int(music[k]) in trained
+    ]
+    if not both:
+        return []
+    more = f" and {len(both) - _SHOWN} more" * (len(both) > _SHOWN)
+    return [
+        f"{len(both)} test stimuli have the score of stimuli that train: "
+        f"{', '.join(both[:_SHOWN])}{more}; name both in splits.test_stimuli, or neither"
+    ]
 
 
 def _fold_stimuli(order: np.ndarray, clock: StimulusClock, n_folds: int) -> list[np.ndarray]:

@@ -9,6 +9,7 @@ import xarray as xr
 from hypothesis import given, settings, strategies as st
 
 from giblet.alignment.aligned import align, film_data, split_match
+from giblet.alignment.dataset import windows
 from giblet.alignment.hrf import HRF_SECONDS, convolve_hrf
 from giblet.alignment.regressors import regress
 from giblet.alignment.stimuli import ONE_RUN, shown_at
@@ -392,6 +393,45 @@ def test_lags_do_not_reach_into_another_stimulus(heard):
     assert (later.reshape(10, 10)[:, 7:] == 0).all()
     assert (later.reshape(10, 10)[:, :7] > 0).all()
     assert {len(stretch) for stretch in data.stretches("train")} == {10}
+
+
+@pytest.mark.parametrize("carry_over", [0, 1])
+def test_regressors_carry_over_and_the_models_windows_do_not(heard, carry_over):
+    """The blurred inputs of the model (`hrf_placement: inputs`) are those of the regressors."""
+    film, scans, _ = heard
+    scans = scans.assign_attrs(carry_over=carry_over)
+    values = np.zeros((CLOCK.n_film_trs, 1), dtype=np.float32)
+    values[CLOCK.first_trs[0] : CLOCK.first_trs[0] + 10] = 1  # s0 alone; s1 follows in both
+    regressors = regress(values, 1 / 1.5, scans, 1.5, "spm")
+    blurred = xr.Dataset({"regressors": (("volume", "feature"), regressors)})
+    aligned = align([film], scans, [blurred], 1.5, SplitConfig(gap_seconds=0))
+    data = film_data(aligned, blurred=True)
+    heard_first, after = aligned["stimulus"].values == "s0", aligned["stimulus"].values == "s1"
+    response = aligned["regressors"].values[0, :, 0]  # sub-0: s1 comes after s0
+    assert np.abs(response[heard_first]).max() > 0.5
+    assert (np.abs(response[after]).max() > 0.3) == bool(carry_over)
+    rest = data.film["blurred"][~heard_first, 0]
+    assert (rest.max() - rest.min() > 0.1).item() == bool(carry_over)
+    assert not set(data.run[heard_first]) & set(data.run[after])
+    (window,) = [w for w in windows(data, "train", 40, 20) if w[0] == 0]
+    assert len(window) == 10
+
+
+def test_a_test_stimulus_of_music_that_also_trains_is_warned_of(heard):
+    film, scans, blurred = heard
+    splits = SplitConfig(test_stimuli=["s8", "s9"], validation_stimuli=["s7"], gap_seconds=0)
+    music = np.array([0, 1, 2, 3, 4, 5, 6, 0, 8, 3])
+
+    def lines(music):
+        aligned = align([film], scans, [blurred], 1.5, splits, music=music)
+        return [line for line in aligned.attrs["warnings"] if "score" in line]
+
+    assert lines(music) == [
+        "1 test stimuli have the score of stimuli that train: s9 (of s3); name both in "
+        "splits.test_stimuli, or neither"
+    ]
+    music[3] = 7  # s9 alone has it: nothing of it trains
+    assert lines(music) == lines(None) == []
 
 
 def test_the_share_that_repeats_is_that_of_the_signal():

@@ -138,6 +138,7 @@ def check_clock(
     if film_seconds:
         part = split_match(scans, match, t_r, config.splits, pieces=pieces)
         warnings += check_pieces(pieces, match.trs, part, config.splits)
+        warnings += _same_music(config, match, part)
         for fold in range(1, config.splits.folds + 1) if config.splits.folds > 1 else ():
             split_match(scans, match, t_r, config.splits, fold, pieces)  # raises where it cannot
         warnings += unscanned_warnings(match, n_trs) + gap_warnings(config.splits)
@@ -145,6 +146,23 @@ def check_clock(
     if film_seconds and not config.has_stimuli:
         warnings += after_film_warnings(n_scanned, n_trs, config.max_trs)
     return warnings
+
+
+def _same_music(config: Config, match, part: np.ndarray) -> list[str]:
+    """A line where stimuli of one score train and are tested, by the scores alone."""
+    from giblet.alignment.stimuli import same_music_warnings
+    from giblet.audio.stimuli import header_clock
+    from giblet.music.pieces import Pieces
+    from giblet.music.stimulus_scores import join_scores, same_music, scores_apart
+
+    if match.stimulus is None or config.score == "none":
+        return []
+    clock = header_clock(config.stimuli, config.t_r)
+    if not any(clock.scores):
+        return []
+    pieces = Pieces.of_clock(clock, config.score_offset)
+    music = same_music(scores_apart(join_scores(pieces), pieces), pieces)
+    return same_music_warnings(match.stimulus, part, clock.names, music)
 
 
 def _parts(scans, match, config: Config) -> np.ndarray | None:

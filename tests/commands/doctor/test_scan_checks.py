@@ -84,6 +84,12 @@ def test_many_stimuli_are_checked_with_their_events(say, tmp_path):
     (problem,) = say(**settings, splits={"test_stimuli": ["s9"]})[1]
     assert problem == "splits.test_stimuli: no stimulus s9"
     assert "stimuli need scans as bold" in say(**settings, bold="none")[1][0]
+    assert "have the score of" not in lines
+    for n in range(5):
+        write_midi(random_piece(12, n % 4), folder / f"s{n}.mid")
+    lines, problems = say(**settings, score="auto")
+    assert "1 test stimuli have the score of stimuli that train: s4 (of s0)" in lines
+    assert "have the score of" not in say(**settings, score="none")[0]
     (folder / "s4.wav").unlink()
     assert "row 5: no stimulus 's4.wav'" in say(**settings)[1][0]
 
