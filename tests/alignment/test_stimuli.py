@@ -134,6 +134,14 @@ def test_subjects_with_other_orders_have_their_own_volumes():
     assert set(match.runs) == {"run-1"}
 
 
+def test_what_one_person_was_not_shown_is_used_in_nobody():
+    clock = StimulusClock.lay_out(["a", "b", "c"], [6.0, 6.0, 6.0], 1.5)
+    match = match_scans(make_scans(clock, runs_of([[0, 1, 2], [2, 0]], 20, 9.0)), 1.5, 99)
+    assert match.stimulus.tolist() == [0] * 4 + [2] * 4
+    assert (match.volumes >= 0).all()
+    assert any(line.startswith("b not used: not scanned in everyone") for line in match.warnings)
+
+
 def test_stimuli_in_other_runs_of_other_people_are_in_one_run():
     clock = StimulusClock.lay_out(["a", "b"], [6.0, 6.0], 1.5)
     runs = [
@@ -445,6 +453,21 @@ def test_the_share_that_repeats_is_that_of_the_signal():
     share = quality["repeat_variance"].values[0]
     assert np.abs(share - [0, 0.5, 16 / 17]).max() < 0.15
     assert "isc" not in quality
+
+
+def test_the_share_is_of_what_was_repeated_and_its_ceiling_grows_with_repeats():
+    """Two stimuli four times, the others once: TRs that were scanned once say nothing."""
+    rng = np.random.default_rng(6)
+    order = [*[0, 1] * 4, *range(2, 10)]
+    scans = make_scans(CLOCK, runs_of([order], 170, 15.0), rng.normal(size=(170, 2)))
+    scans["bold"].values[:80] += 2 * np.tile(rng.normal(size=(20, 2)), (4, 1))  # 4 of 5
+    quality = brain_quality(scans, {}, 1.5)
+    share = quality["repeat_variance"].values[0].astype(float)
+    assert np.abs(share - 0.8).max() < 0.1
+    assert quality["n_repeats"].values.tolist() == [4]
+    ceilings = quality["ceiling_single"].values[0], quality["ceiling_repeats"].values[0]
+    np.testing.assert_allclose(ceilings[0], np.sqrt(share), rtol=1e-5)
+    np.testing.assert_allclose(ceilings[1], np.sqrt(4 * share / (1 + 3 * share)), rtol=1e-5)
 
 
 def test_ridge_finds_what_each_heard_in_its_own_order(heard):
