@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import soundfile
 from stimuli import RATE, T_R, make_scans, write_clips
 
 N_PARCELS, N_FEATURES = 8, 4
@@ -59,10 +60,12 @@ def codes(folder: Path):
     EncodecModel(EncodecConfig(num_filters=2)).save_pretrained(folder / "codec")
     config = parse_config({"t_r": T_R, "codec": str(folder / "codec")})
     processor = AudioProcessor.from_config(config, "encodec")
-    join(folder)()
+    seconds = _clock(folder).n_film_trs * T_R
+    noise = np.random.default_rng(0).normal(0, 0.1, round(seconds * RATE)).astype(np.float32)
+    soundfile.write(folder / "noise.wav", noise, RATE)
 
     def work():
-        frames, n_trs = processor.extract(folder / "film.wav")
+        frames, n_trs = processor.extract(folder / "noise.wav")
         group_trs(frames, processor.clock, n_trs)
 
     return work
@@ -137,9 +140,14 @@ STAGES = {f.__name__: f for f in (join, render, codes, pictures, surprisal, alig
 
 
 def _clock(folder: Path):
-    from giblet.audio.stimuli import header_clock
+    """Of the clips, with their scores."""
+    from giblet.brain.stimulus_clock import StimulusClock
 
-    return header_clock(folder / "clips", T_R)
+    sounds = sorted((folder / "clips").glob("*.wav"))
+    seconds = [soundfile.info(sound).duration for sound in sounds]
+    scores = [str(sound.with_suffix(".mid")) for sound in sounds]
+    names, files = [sound.stem for sound in sounds], list(map(str, sounds))
+    return StimulusClock.lay_out(names, seconds, T_R, files, scores=scores)
 
 
 def _scanned(folder: Path):
@@ -172,29 +180,30 @@ def measure(stage: str, folder: str, pipe) -> None:
 
 
 def main() -> None:
-    """Print for each stage seconds and MB by number of clips, and the exponent."""
+    """Print seconds and MB of each stage by number of clips, and the exponents."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clips", type=int, nargs="+", default=[100, 300, 1000])
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
     options = parser.parse_args()
     context = multiprocessing.get_context("spawn")
-    print(f"clips of {options.seconds:g} s at {RATE} Hz: processor seconds (MB)")
-    for stage in options.stages:
-        cells, seconds = [], []
-        for n in options.clips:
-            with tempfile.TemporaryDirectory() as folder:
-                (Path(folder) / "clips").mkdir()
-                write_clips(Path(folder) / "clips", n, options.seconds)
+    print("clips stage     seconds     MB")
+    seconds: dict[str, list[float]] = {stage: [] for stage in options.stages}
+    for n in options.clips:
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "clips").mkdir()
+            write_clips(Path(folder) / "clips", n, options.seconds)
+            for stage in options.stages:
                 ours, theirs = context.Pipe()
                 child = context.Process(target=measure, args=(stage, folder, theirs))
                 child.start()
                 spent, megabytes = ours.recv()
                 child.join()
-            seconds.append(spent)
-            cells.append(f"{n}: {spent:.2f} ({megabytes:.0f})")
-        growth = np.log(seconds[-1] / seconds[0]) / np.log(options.clips[-1] / options.clips[0])
-        print(f"{stage:10}{'  '.join(cells)}  exponent {growth:.2f}", flush=True)
+                seconds[stage].append(spent)
+                print(f"{n:>5} {stage:10}{spent:>8.2f}{megabytes:>7.0f}", flush=True)
+    more = np.log(options.clips[-1] / options.clips[0])
+    for stage, spent in seconds.items():
+        print(f"{stage:10} exponent {np.log(spent[-1] / spent[0]) / more:.2f}")
 
 
 if __name__ == "__main__":
