@@ -202,7 +202,7 @@ def main() -> None:
                 seconds[stage].append(spent)
                 print(f"{n:>5} {stage:10}{spent:>8.2f}{megabytes:>7.0f}", flush=True)
     more = np.log(options.clips[-1] / options.clips[0])
-    for stage, spent in seconds.items():
+    for stage, spent in seconds.items() if more else ():
         print(f"{stage:10} exponent {np.log(spent[-1] / spent[0]) / more:.2f}")
 
 
