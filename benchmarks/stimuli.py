@@ -97,10 +97,16 @@ def measure(folder: str, pipe) -> None:
 
 
 def match(clock) -> None:
-    """Volumes of each TR, of two people who heard each clip once, in runs of `PER_RUN`."""
+    """Volumes of each TR of `make_scans`."""
+    from giblet.alignment.sync import match_scans
+
+    match_scans(make_scans(clock), T_R, clock.n_film_trs)
+
+
+def make_scans(clock):
+    """Clocks of two people's scans, who heard each clip once, in runs of `PER_RUN`."""
     import xarray as xr
 
-    from giblet.alignment.sync import match_scans
     from giblet.brain.runs import Presented
 
     volumes, events = [], []
@@ -122,8 +128,7 @@ def match(clock) -> None:
     coords = {name: ("volume", volumes[name].to_numpy()) for name in volumes}
     names = ("subject", "run", "onset", "duration", "stimulus")
     coords |= {f"event_{name}": ("event", events[name].to_numpy()) for name in names}
-    scans = xr.Dataset(coords=coords | clock.coordinates(), attrs={"t_r": T_R})
-    match_scans(scans, T_R, clock.n_film_trs)
+    return xr.Dataset(coords=coords | clock.coordinates(), attrs={"t_r": T_R})
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ RUNS = {"run-1": ["noise_1", "wave_1", "noise_2"], "run-2": ["wave_2", "noise_1"
 def write_sounds(folder):
     """Four sounds whose level goes up and down, each at its own pace; one has pictures.
 
-    Beside some lie words and a score.
+    Beside some lie words and a score, the same one beside both waves.
     """
     rng, times = np.random.default_rng(0), np.arange(round(SECONDS * RATE)) / RATE
     (folder / "sounds").mkdir()
@@ -49,7 +49,7 @@ def write_sounds(folder):
         table = pd.DataFrame(words, columns=["onset", "duration", "text"])
         if name != "noise_2":
             table.to_csv(path.with_suffix(".tsv"), sep="\t", index=False)
-            write_midi(random_piece(round(SECONDS), n), path.with_suffix(".mid"))
+            write_midi(random_piece(round(SECONDS), min(n, 2)), path.with_suffix(".mid"))
 
 
 def write_film(path, sound):
@@ -138,6 +138,7 @@ def test_scans_and_sounds_of_stimuli_become_a_report(folder):
         for modality in ("text", "score"):
             assert aligned[modality].values[own].any() == (name != "noise_2")
     assert "3 of 4 stimuli have none, and are black" in str(aligned.attrs["warnings"])
+    assert "stimuli that train: wave_2 (of wave_1)" in str(aligned.attrs["warnings"])
     metrics = set(load_table(results / "brain_quality.tsv")["metric"])
     # too few TRs for ridge
     assert {"isc", "repeat_variance", "ceiling_single", "ceiling_repeats"} <= metrics

@@ -19,7 +19,7 @@ from giblet.alignment.dataset import (
 from giblet.alignment.hrf import tr_kernel
 from giblet.alignment.pieces import FilmPieces, check_pieces, held_out_pieces
 from giblet.alignment.shapes import Shapes
-from giblet.alignment.stimuli import split_stimuli
+from giblet.alignment.stimuli import same_music_warnings, split_stimuli
 from giblet.alignment.sync import Match, match_scans, unscanned_warnings
 from giblet.alignment.voxels import read_columns, selection_warnings, voxels_to_keep
 from giblet.audio.feature_types import FEATURE_TYPES
@@ -44,6 +44,7 @@ def align(
     max_voxels: int | None = None,
     fold: int | None = None,
     pieces: FilmPieces | None = None,
+    music: np.ndarray | None = None,
 ) -> xr.Dataset:
     """Put everything on the film's TRs, cropped to what all of it covers.
 
@@ -62,6 +63,9 @@ def align(
         The parts are those of this fold, from 1 to ``splits.folds``.
     pieces
         Of the film's music, where its score is a table of several.
+    music
+        Of many stimuli, (n_stimuli,) int: equal where they share seconds of a score, or have the
+        same notes (``giblet.music.stimulus_scores.same_music``).
 
     Returns
     -------
@@ -100,6 +104,8 @@ def align(
         if match.stimulus is not None:
             names = scans["stimulus"].values.astype(str)[match.stimulus]
             merged = merged.assign_coords(stimulus=("tr", names))
+            everyone = scans["stimulus"].values.astype(str).tolist()
+            warnings += same_music_warnings(match.stimulus, part, everyone, music)
         warnings += match.warnings
         kept = voxels_to_keep(scans, match, part == "train", max_voxels)
         merged = _add_scans(merged, scans, match, kept, regressors)

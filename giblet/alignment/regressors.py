@@ -135,7 +135,7 @@ def _shown(scans: xr.Dataset, t_r: float) -> Iterator[tuple[np.ndarray, list[tup
 def _presented(scans: xr.Dataset, clock: StimulusClock) -> Iterator[tuple[np.ndarray, list[tuple]]]:
     """The same of runs with many stimuli: every event counts, also before the first volume.
 
-    Where nothing carries over, times of volumes before and after an event's own are NaN.
+    Where nothing carries over, times of volumes after an event's own are NaN.
     """
     scan_time, carries_over = scans["scan_time"].values, scans.attrs.get("carry_over", 1)
     labels = [scans[f"event_{name}"].values.astype(str) for name in ("subject", "run")]
@@ -153,11 +153,12 @@ def _presented(scans: xr.Dataset, clock: StimulusClock) -> Iterator[tuple[np.nda
 def _apart(shown: list[tuple], until_next: np.ndarray, t_r: float) -> list[tuple]:
     """``shown`` with NaN as time of the volumes that are of another event; ``until_next`` (s).
 
-    A volume that was taken just before an onset is of the event that begins there.
+    A volume that was taken just before an onset is of the event that begins there. Volumes before
+    an event have no response to it (`_reached`).
     """
     early = tr_end(0.0, t_r) * MOST_SPREAD
     return [
-        (begin, end, np.where((since >= -early) & (since < stop - early), since, np.nan))
+        (begin, end, np.where(since < stop - early, since, np.nan))
         for (begin, end, since), stop in zip(shown, until_next, strict=True)
     ]
 

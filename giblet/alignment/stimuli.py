@@ -18,6 +18,7 @@ from giblet.stats.cross_validation import check_fold, near, run_labels
 from giblet.timing import share_of_tr, trs_for
 
 _RESPONSE = 12.0  # s: what an HRF still holds after that is little
+_SHOWN = 3  # names in a line
 ONE_RUN = "all runs"  # of people for whom stimuli are in other runs, or in another order
 
 
@@ -156,7 +157,7 @@ def split_stimuli(
         held = _held_out(scans, clock, *kept, "validation")
     else:
         check_fold(fold, splits.folds)
-        order = _as_shown(volumes, stimulus, present)
+        order = _as_shown(shown_at(scans, volumes), stimulus, present)
         test = _fold_stimuli(order, clock, splits.folds)[fold - 1]
         held = None
     test = last_by_share(stimulus, present, splits.test) if test is None else test
@@ -223,6 +224,35 @@ def _check_excerpts(clock: StimulusClock, test: np.ndarray, others: np.ndarray) 
                 )
 
 
+def same_music_warnings(
+    stimulus: np.ndarray, part: np.ndarray, names: Sequence[str], music: np.ndarray | None
+) -> list[str]:
+    """A line where test stimuli are of music that also trains, in another recording.
+
+    ``stimulus`` (n_trs,) index, ``part`` (n_trs,) str, ``music`` (n_stimuli,) int, equal for those
+    of one score; None where that is not known.
+
+    >>> of_trs, parts = np.array([0, 1, 2]), np.array(["train", "train", "test"])
+    >>> same_music_warnings(of_trs, parts, ["a", "b", "c"], np.array([0, 1, 0]))[0][:60]
+    '1 test stimuli have the score of stimuli that train: c (of a'
+    """
+    if music is None:
+        return []
+    trained = {int(music[k]): names[k] for k in np.unique(stimulus[part == "train"])[::-1]}
+    both = [
+        f"{names[k]} (of {trained[int(music[k])]})"
+        for k in np.unique(stimulus[part == "test"])
+        if int(music[k]) in trained
+    ]
+    if not both:
+        return []
+    more = f" and {len(both) - _SHOWN} more" * (len(both) > _SHOWN)
+    return [
+        f"{len(both)} test stimuli have the score of stimuli that train: "
+        f"{', '.join(both[:_SHOWN])}{more}; name both in splits.test_stimuli, or neither"
+    ]
+
+
 def _fold_stimuli(order: np.ndarray, clock: StimulusClock, n_folds: int) -> list[np.ndarray]:
     """``order`` (n_stimuli,) in ``n_folds`` parts; excerpts that share seconds are in one part.
 
@@ -249,16 +279,31 @@ def _groups(order: np.ndarray, clock: StimulusClock) -> list[list[int]]:
     return sorted(groups, key=lambda group: max(rank[k] for k in group))
 
 
-def _as_shown(volumes: np.ndarray, stimulus: np.ndarray, present: np.ndarray) -> np.ndarray:
-    """The stimuli ``present``, in the order in which the first subject was shown them."""
-    return present[np.argsort([volumes[0, 0, stimulus == k].min() for k in present])]
+def shown_at(scans: xr.Dataset, volumes: np.ndarray) -> np.ndarray:
+    """Rank (n_trs,) int of each TR's first volume among all, as the first subject was scanned.
+
+    Runs are in the order of their numbers, whatever that of their files. ``volumes`` as of
+    `showing_volumes`.
+    """
+    of_runs = run_volumes(scans)
+    order = sorted(of_runs, key=lambda one: (one[0], run_order(one[1])))
+    ranks = np.empty(scans.sizes["volume"], dtype=int)
+    ranks[np.concatenate([of_runs[one] for one in order])] = np.arange(len(ranks))
+    return ranks[volumes[0, 0]]
+
+
+def _as_shown(shown: np.ndarray, stimulus: np.ndarray, present: np.ndarray) -> np.ndarray:
+    """The stimuli ``present``, by the first ``shown`` (n_trs,) rank of each."""
+    first = np.full(int(present.max()) + 1, len(shown) + int(shown.max()))
+    np.minimum.at(first, stimulus, shown)
+    return present[np.argsort(first[present], kind="stable")]
 
 
 _N_FOLDS = 5  # of stimuli that are all in one run
 
 
 def stimulus_folds(
-    volumes: np.ndarray,
+    shown: np.ndarray,
     stimulus: np.ndarray,
     runs: np.ndarray,
     clock: StimulusClock,
@@ -272,12 +317,12 @@ def stimulus_folds(
     ``n_folds`` parts of the stimuli in the order in which the first subject was shown them; with
     ``n_folds`` 1 five, or as many as there are.
 
-    ``volumes`` as of `showing_volumes`, ``stimulus`` (n_trs,) indices, ``runs`` (n_trs,) str.
+    ``shown`` (n_trs,) as of `shown_at`, ``stimulus`` (n_trs,) indices, ``runs`` (n_trs,) str.
 
     Raises GibletError where stimuli are fewer than folds, or than two.
     """
     own, labels = stimulus[among], np.zeros(len(stimulus), dtype=int)
-    order = _as_shown(volumes[:, :, among], own, np.unique(own))
+    order = _as_shown(shown[among], own, np.unique(own))
     groups = _groups(order, clock)
     n_runs = len(np.unique(runs[among]))
     if 1 < n_runs >= n_folds:

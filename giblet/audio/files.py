@@ -65,6 +65,7 @@ _CUT_SHORT = 1.0  # s: the header promises so much more sound than there is
 _LOUDEST = 1e9  # times full scale; 16-bit samples that are stored as floats have 3e4
 _SLOWEST = 100  # Hz
 _LARGEST = 2**31  # bytes of sound held at once: 6 hours at 24 kHz
+_WRITTEN = 2**20  # samples that are written at once
 _GAP = 0.005  # s: smaller steps of the timestamps are jitter
 _PACK = 0.03  # s: FFmpeg stamps a pack of a DVD's PCM as the next packet that begins in it
 _PAUSING = {"opus", "libopus", "speex", "libspeex"}  # codecs that may leave out silence
@@ -357,9 +358,14 @@ def write_sound(path: str | Path, waveform: np.ndarray, sample_rate: int) -> Non
     if sample_rate != int(sample_rate):
         raise ValueError(f"a sound file's sample_rate must be whole, got {sample_rate} Hz")
     waveform = check_waveform(waveform)
-    n_clipped = int((np.abs(waveform) > 1).sum())
+    blocks = [waveform[at : at + _WRITTEN] for at in range(0, len(waveform), _WRITTEN)]
+    n_clipped = sum(int((np.abs(block) > 1).sum()) for block in blocks)
     if n_clipped:
-        peak = np.abs(waveform).max()
+        peak = max(waveform.max(), -waveform.min())
         logger.warning("%s: %d samples clipped, peak %.2f", Path(path).name, n_clipped, peak)
-    with replacing(path) as temporary:
-        soundfile.write(temporary, np.clip(waveform, -1, 1), int(sample_rate), subtype="PCM_16")
+    with (
+        replacing(path) as temporary,
+        soundfile.SoundFile(temporary, "w", int(sample_rate), 1, "PCM_16") as file,
+    ):
+        for block in blocks:
+            file.write(np.clip(block, -1, 1))

@@ -1,5 +1,6 @@
 """Many sounds as one film: a folder or table of stimuli, joined with silence between them."""
 
+import filecmp
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -200,12 +201,33 @@ def join_stimuli(source: str | Path, sound: str | Path, t_r: float) -> StimulusC
     return _clock(stimuli, durations, t_r)
 
 
+_BLOCK = 1 << 14  # bytes
+
+
+def _first_of_copies(files: Iterable[Path]) -> dict[Path, Path]:
+    """Each file and the first one of the same bytes, which is itself unless it is a copy."""
+    alike: dict[tuple, list[Path]] = {}
+    first = {}
+    for file in dict.fromkeys(files):
+        n_bytes = file.stat().st_size
+        with open(file, "rb") as opened:
+            begin = opened.read(_BLOCK)
+            opened.seek(n_bytes // 2)
+            others = alike.setdefault((n_bytes, begin, opened.read(_BLOCK)), [])
+        same = (other for other in others if filecmp.cmp(file, other, shallow=False))
+        first[file] = next(same, file)
+        if first[file] == file:
+            others.append(file)
+    return first
+
+
 def _clock(stimuli: list[Stimulus], durations: list[float], t_r: float) -> StimulusClock:
+    first = _first_of_copies(s.file for s in stimuli)
     return StimulusClock.lay_out(
         [s.name for s in stimuli],
         durations,
         t_r,
-        [str(s.file) for s in stimuli],
+        [str(first[s.file]) for s in stimuli],
         [s.start for s in stimuli],
         [str(s.annotations or "") for s in stimuli],
         [str(s.score or "") for s in stimuli],
@@ -215,6 +237,8 @@ def _clock(stimuli: list[Stimulus], durations: list[float], t_r: float) -> Stimu
 
 def header_clock(source: str | Path, t_r: float) -> StimulusClock:
     """The clock of the stimuli of a folder or table by the headers of their files alone.
+
+    Of files with the same bytes it names the first for all.
 
     Raises GibletError as `list_stimuli`, for a file that is no sound, and for a stimulus that is
     shorter than a TR.

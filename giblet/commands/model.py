@@ -39,10 +39,11 @@ def sync_align(
     score = next((one for one in loaded if "piece_begin" in one.coords), None)
     several = None if score is None else Pieces.of_arrays(score)
     pieces = several and film_pieces(several, score.sizes["tr"], config.t_r)
-    loaded = [one.drop_dims("piece", errors="ignore") for one in loaded]
+    music = next((one["stimulus_music"].values for one in loaded if "stimulus_music" in one), None)
+    loaded = [one.drop_dims(["piece", "stimulus"], errors="ignore") for one in loaded]
     blurred = [load_arrays(p, *REGRESSORS, or_nothing=True) for p in regressors]
     with nullcontext() if bold is None else open_arrays(bold, *SCANS) as scans:
-        options = (config.t_r, config.splits, config.max_voxels, fold, pieces)
+        options = (config.t_r, config.splits, config.max_voxels, fold, pieces, music)
         together = align(loaded, scans, blurred, *options)
     parts = loaded if scans is None else [*loaded, scans]
     save_arrays(together, aligned, [w for part in parts for w in warnings_of(part.attrs)])

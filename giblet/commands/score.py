@@ -28,7 +28,14 @@ def read_score(film: Path, score: Path, notes: OutputFile, config: Config) -> No
     from giblet.io.checksums import fingerprint
     from giblet.music import score_files, score_sync
     from giblet.music.pieces import Pieces, is_table_of_scores, read_pieces
-    from giblet.music.stimulus_scores import common_lag, join_scores, piece_lags, piece_warnings
+    from giblet.music.stimulus_scores import (
+        common_lag,
+        join_scores,
+        piece_lags,
+        piece_warnings,
+        same_music,
+        scores_apart,
+    )
     from giblet.timing import whole_trs
 
     clock = StimulusClock.read(score, config.t_r) if config.has_stimuli else None
@@ -61,6 +68,9 @@ def read_score(film: Path, score: Path, notes: OutputFile, config: Config) -> No
         lags = piece_lags(piece, envelope, pieces)
         warnings += piece_warnings(lags, pieces, lag)
         arrays = arrays.assign_coords((clock or pieces).coordinates())
+    if clock:
+        music = same_music(scores_apart(piece, pieces), pieces)
+        arrays = arrays.assign_coords(stimulus_music=("stimulus", music))
     save_arrays(arrays.assign_attrs(attrs, warnings=warnings), notes)
 
 
@@ -86,6 +96,7 @@ def score_features(score: Path, trs: OutputFile, notes: OutputFile, config: Conf
     t_r, offset, n_trs = float(facts["t_r"]), float(facts["score_offset"]), int(facts["n_trs"])
     with open_arrays(score) as saved:
         pieces = Pieces.of_arrays(saved)
+        music = saved.coords.get("stimulus_music")
     ngrams, known = _ngrams(config, piece)
     listen = _listener(config, ngrams)
     if pieces:
@@ -93,6 +104,8 @@ def score_features(score: Path, trs: OutputFile, notes: OutputFile, config: Conf
         arrays, table = pieces_on_trs(apart, pieces, t_r, n_trs, listen)
         if pieces.kind == "piece":  # sync_align holds out whole ones
             arrays = arrays.assign_coords(pieces.coordinates())
+        if music is not None:  # sync_align warns of what trains and is tested
+            arrays = arrays.assign_coords(stimulus_music=("stimulus", music.values))
     else:
         listening = listen(piece)
         arrays = score_trs.score_on_trs(listening, t_r, n_trs, offset)

@@ -14,6 +14,7 @@ from giblet.errors import GibletError
 from giblet.stats.encoding_maps import held_out_folds
 from giblet.timing import acquisition_times, trs_for
 
+_RIDGE, _IDENTIFIED = "ridge from the film", "{}-way identification of clips"
 _LONGEST = 2**17  # TRs that are tried: two days
 
 
@@ -33,14 +34,32 @@ class FilmNeed:
     has: str = ""
 
 
+@dataclass(frozen=True)
+class StimulusParts:
+    """Of many stimuli, what their TRs were split into.
+
+    part : (n_trs,) str as of `giblet.alignment.aligned.split_match`; None where that fails
+    stimulus : (n_trs,) label, equal where TRs follow each other within a stimulus
+    has_ridge : whether `giblet.evaluation.quality.ridge_folds` has folds
+    """
+
+    part: np.ndarray | None
+    stimulus: np.ndarray
+    has_ridge: bool
+
+
 def film_needs(
-    config: Config, runs: np.ndarray, held_out: tuple[np.ndarray, np.ndarray] | None = None
+    config: Config,
+    runs: np.ndarray,
+    held_out: tuple[np.ndarray, np.ndarray] | None = None,
+    stimuli: StimulusParts | None = None,
 ) -> list[FilmNeed]:
     """Results, by how much film they need.
 
     ``runs`` (n_trs,) str: the run of each TR of the film that everyone was scanned in, as
     `giblet.alignment.sync.match_runs` has them. ``held_out``: masks of test and validation TRs that
-    hold whole pieces of music, as of `giblet.alignment.pieces.held_out_pieces`.
+    hold whole pieces of music, as of `giblet.alignment.pieces.held_out_pieces`. With ``stimuli``
+    parts hold whole ones: no length is known.
 
     >>> from giblet.config.config import parse_config
     >>> for need in film_needs(parse_config({}), np.zeros(200)):
@@ -65,7 +84,14 @@ def film_needs(
         return None if n_trs is None else float(acquisition_times(n_trs + 1, t_r)[-1])
 
     scanned = f"{seconds(len(runs)):.0f} s"
-    ridge = FilmNeed("ridge from the film", seconds(_fewest(has_ridge)), has_ridge(runs), scanned)
+    if stimuli is not None:
+        n_own = _count_clips(stimuli.part, stimuli.stimulus, trs_for(clip_seconds, t_r))
+        return [
+            FilmNeed("training and decoding", None, stimuli.part is not None, scanned),
+            FilmNeed(_RIDGE, None, stimuli.has_ridge, scanned),
+            FilmNeed(_IDENTIFIED.format(n_way), None, n_own >= n_way, _clips(n_own, config)),
+        ]
+    ridge = FilmNeed(_RIDGE, seconds(_fewest(has_ridge)), has_ridge(runs), scanned)
     if not config.has_film:
         return [ridge]
     by_length = not config.splits.test_runs and held_out is None
@@ -73,13 +99,17 @@ def film_needs(
     n_identified = _fewest(lambda runs: n_clips(runs) >= n_way) if by_length else None
     trained = _parts(runs, config, held_out) is not None
     n_own = n_clips(runs, held_out)
-    clips = f"{n_own} clips of {clip_length(clip_seconds, t_r):g} s in the test part"
-    identified = f"{n_way}-way identification of clips"
+    identified, clips = _IDENTIFIED.format(n_way), _clips(n_own, config)
     return [
         FilmNeed("training and decoding", seconds(n_trained), trained, scanned),
         ridge,
         FilmNeed(identified, seconds(n_identified), n_own >= n_way, clips),
     ]
+
+
+def _clips(n: int, config: Config) -> str:
+    seconds = clip_length(config.decoding.clip_seconds, config.t_r)
+    return f"{n} clips of {seconds:g} s in the test part"
 
 
 def _parts(

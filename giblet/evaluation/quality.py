@@ -10,7 +10,7 @@ from giblet.alignment.dataset import zscore_bold
 from giblet.alignment.hrf import HRF_SECONDS
 from giblet.alignment.lag import lag_arrays, scan_lag
 from giblet.alignment.showings import volume_trs
-from giblet.alignment.stimuli import near_in_scan, stimulus_folds
+from giblet.alignment.stimuli import near_in_scan, shown_at, stimulus_folds
 from giblet.alignment.sync import Match, match_scans
 from giblet.alignment.voxels import BLOCK_VALUES, most_shared, read_columns, voxel_blocks
 from giblet.brain.cortex import vertex_counts, why_no_edges
@@ -249,8 +249,8 @@ def ridge_folds(
     gap, options = trs_for(HRF_SECONDS, t_r), {}
     clock = StimulusClock.of_scans(scans)
     if match.stimulus is not None and match.repeats is not None and clock is not None:
-        of_stimuli = (match.repeats, match.stimulus, match.runs, clock)
-        options["labels"] = partial(stimulus_folds, *of_stimuli)
+        shown = shown_at(scans, match.repeats)
+        options["labels"] = partial(stimulus_folds, shown, match.stimulus, match.runs, clock)
         options["close"] = partial(
             near_in_scan, scans, match.repeats, gap_trs=gap, average=match.is_mean
         )

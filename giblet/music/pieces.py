@@ -56,17 +56,18 @@ class Pieces:
 
         The number is the index of the first of them.
         """
+        groups: list[list[int]] = []
+        score, end = "", 0.0
+        for k in sorted(range(len(self.names)), key=lambda k: (self.scores[k], self.starts[k])):
+            if not score or self.scores[k] != score or self.starts[k] >= end - TOLERANCE:
+                groups.append([])
+                score, end = self.scores[k], -np.inf
+            groups[-1].append(k)
+            end = max(end, float(self.starts[k] + self.durations[k]))
         music = np.arange(len(self.names))
-        for k in range(len(music)):
-            shared = [music[j] for j in range(k) if self._share_seconds(j, k)]
-            music[np.isin(music, [*shared, k])] = min([*shared, k])
+        for group in groups:
+            music[group] = min(group)
         return music
-
-    def _share_seconds(self, one: int, other: int) -> bool:
-        """Whether two pieces have seconds of one score in common."""
-        first, second = sorted((one, other), key=lambda k: self.starts[k])
-        end = self.starts[first] + self.durations[first]
-        return self.scores[one] == self.scores[other] and self.starts[second] < end - TOLERANCE
 
     def coordinates(self) -> dict[str, tuple]:
         """Coordinates along ``piece``, as a file of several scores has them."""

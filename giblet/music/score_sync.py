@@ -187,15 +187,20 @@ def _pooled(curves: Sequence[tuple], lags: np.ndarray) -> np.ndarray:
 
 
 def _products(density: np.ndarray, envelope: np.ndarray) -> tuple | None:
-    """Circular products (n_frames,) of the two, centred, by lag, and the power of each.
+    """Products (n_frames,) of the two, centred, by lag, and the power of each.
 
-    None where one of them does not change.
+    Lags after the first half are negative ones. Products are of the seconds that both have then,
+    scaled to the whole piece's: a beat fits as well at all lags. None where one of the two does not
+    change.
     """
     if len(density) < 3 or np.ptp(density) == 0 or np.ptp(envelope) == 0:
         return None
     density, envelope = (one - one.mean() for one in (density, envelope))
-    spectra = np.fft.rfft(envelope) * np.fft.rfft(density).conj()
-    return np.fft.irfft(spectra, n=len(density)), density @ density, envelope @ envelope
+    n = len(density)
+    spectra = np.fft.rfft(envelope, 2 * n) * np.fft.rfft(density, 2 * n).conj()
+    lags = (np.arange(n) + n // 2) % n - n // 2
+    products = np.fft.irfft(spectra, n=2 * n)[lags] * n / (n - np.abs(lags))
+    return products, density @ density, envelope @ envelope
 
 
 def lag_facts(lag: ScoreLag | None) -> dict[str, float]:

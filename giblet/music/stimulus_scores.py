@@ -25,6 +25,7 @@ from giblet.timing import TOLERANCE, count_samples, tr_onsets, trs_for, volumes_
 
 _MOST = 3  # scores with warnings that are listed in full
 _FEW_LATE = 0.05  # of the notes may begin after the end: recordings are cut
+_FEWEST_SAME, _SAME_TIME = 8, 0.01  # notes, and s, of scores that are the same
 _AFTER = 10.0  # s of sound after a piece's last note, where nothing else ends it
 
 
@@ -121,6 +122,26 @@ def scores_apart(notes: Notes, pieces: Pieces) -> dict[int, Notes]:
         if len(part):
             apart[k] = part
     return apart
+
+
+def same_music(apart: Mapping[int, Notes], pieces: Pieces) -> np.ndarray:
+    """Equal numbers of pieces that share seconds of a score, or have the same notes: (n_pieces,).
+
+    The number is the index of the first of them. The same notes are eight or more of the same
+    pitches, at times since the first that differ by less than 10 ms. ``apart`` as of
+    `scores_apart`.
+    """
+    music = pieces.same_music
+    known: dict[bytes, list[tuple[np.ndarray, int]]] = {}
+    for k, notes in apart.items():
+        if len(notes) < _FEWEST_SAME:
+            continue
+        since, others = notes.onset - notes.onset[0], known.setdefault(notes.pitch.tobytes(), [])
+        same = (j for other, j in others if np.abs(since - other).max() < _SAME_TIME)
+        first = next(same, k)
+        music[np.isin(music, music[[first, k]])] = music[[first, k]].min()
+        others.append((since, k))
+    return music
 
 
 def piece_lags(notes: Notes, envelope: np.ndarray, pieces: Pieces) -> dict[int, ScoreLag]:

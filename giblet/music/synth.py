@@ -27,8 +27,10 @@ def synthesize(notes: Notes, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
         tone = _tone(duration, int(pitch), sample_rate) * (velocity / 127) ** 2
         first = count_samples(onset, sample_rate)
         sound[first : first + len(tone)] += tone[: n_samples - first]
-    peak = np.abs(sound).max(initial=0.0)
-    return sound * np.float32(_PEAK / peak) if peak > 0 else sound
+    peak = max(sound.max(initial=0.0), -sound.min(initial=0.0))
+    if peak > 0:
+        sound *= np.float32(_PEAK / peak)
+    return sound
 
 
 def sound_seconds(notes: Notes) -> float:

@@ -9,9 +9,10 @@ import xarray as xr
 from hypothesis import given, settings, strategies as st
 
 from giblet.alignment.aligned import align, film_data, split_match
+from giblet.alignment.dataset import windows
 from giblet.alignment.hrf import HRF_SECONDS, convolve_hrf
 from giblet.alignment.regressors import regress
-from giblet.alignment.stimuli import ONE_RUN
+from giblet.alignment.stimuli import ONE_RUN, shown_at
 from giblet.alignment.sync import match_scans
 from giblet.brain.runs import Presented
 from giblet.brain.stimulus_clock import StimulusClock
@@ -131,6 +132,14 @@ def test_subjects_with_other_orders_have_their_own_volumes():
     assert match.volumes[0].tolist() == [0, 1, 2, 3, 6, 7, 8, 9, 12, 13, 14, 15]
     assert match.volumes[1].tolist() == [32, 33, 34, 35, 26, 27, 28, 29, 20, 21, 22, 23]
     assert set(match.runs) == {"run-1"}
+
+
+def test_what_one_person_was_not_shown_is_used_in_nobody():
+    clock = StimulusClock.lay_out(["a", "b", "c"], [6.0, 6.0, 6.0], 1.5)
+    match = match_scans(make_scans(clock, runs_of([[0, 1, 2], [2, 0]], 20, 9.0)), 1.5, 99)
+    assert match.stimulus.tolist() == [0] * 4 + [2] * 4
+    assert (match.volumes >= 0).all()
+    assert any(line.startswith("b not used: not scanned in everyone") for line in match.warnings)
 
 
 def test_stimuli_in_other_runs_of_other_people_are_in_one_run():
@@ -394,6 +403,45 @@ def test_lags_do_not_reach_into_another_stimulus(heard):
     assert {len(stretch) for stretch in data.stretches("train")} == {10}
 
 
+@pytest.mark.parametrize("carry_over", [0, 1])
+def test_regressors_carry_over_and_the_models_windows_do_not(heard, carry_over):
+    """The blurred inputs of the model (`hrf_placement: inputs`) are those of the regressors."""
+    film, scans, _ = heard
+    scans = scans.assign_attrs(carry_over=carry_over)
+    values = np.zeros((CLOCK.n_film_trs, 1), dtype=np.float32)
+    values[CLOCK.first_trs[0] : CLOCK.first_trs[0] + 10] = 1  # s0 alone; s1 follows in both
+    regressors = regress(values, 1 / 1.5, scans, 1.5, "spm")
+    blurred = xr.Dataset({"regressors": (("volume", "feature"), regressors)})
+    aligned = align([film], scans, [blurred], 1.5, SplitConfig(gap_seconds=0))
+    data = film_data(aligned, blurred=True)
+    heard_first, after = aligned["stimulus"].values == "s0", aligned["stimulus"].values == "s1"
+    response = aligned["regressors"].values[0, :, 0]  # sub-0: s1 comes after s0
+    assert np.abs(response[heard_first]).max() > 0.5
+    assert (np.abs(response[after]).max() > 0.3) == bool(carry_over)
+    rest = data.film["blurred"][~heard_first, 0]
+    assert (rest.max() - rest.min() > 0.1).item() == bool(carry_over)
+    assert not set(data.run[heard_first]) & set(data.run[after])
+    (window,) = [w for w in windows(data, "train", 40, 20) if w[0] == 0]
+    assert len(window) == 10
+
+
+def test_a_test_stimulus_of_music_that_also_trains_is_warned_of(heard):
+    film, scans, blurred = heard
+    splits = SplitConfig(test_stimuli=["s8", "s9"], validation_stimuli=["s7"], gap_seconds=0)
+    music = np.array([0, 1, 2, 3, 4, 5, 6, 0, 8, 3])
+
+    def lines(music):
+        aligned = align([film], scans, [blurred], 1.5, splits, music=music)
+        return [line for line in aligned.attrs["warnings"] if "score" in line]
+
+    assert lines(music) == [
+        "1 test stimuli have the score of stimuli that train: s9 (of s3); name both in "
+        "splits.test_stimuli, or neither"
+    ]
+    music[3] = 7  # s9 alone has it: nothing of it trains
+    assert lines(music) == lines(None) == []
+
+
 def test_the_share_that_repeats_is_that_of_the_signal():
     rng = np.random.default_rng(5)
     runs = runs_of([[0, 1, 2, 3] * 4], 170, 15.0)
@@ -405,6 +453,21 @@ def test_the_share_that_repeats_is_that_of_the_signal():
     share = quality["repeat_variance"].values[0]
     assert np.abs(share - [0, 0.5, 16 / 17]).max() < 0.15
     assert "isc" not in quality
+
+
+def test_the_share_is_of_what_was_repeated_and_its_ceiling_grows_with_repeats():
+    """Two stimuli four times, the others once: TRs that were scanned once say nothing."""
+    rng = np.random.default_rng(6)
+    order = [*[0, 1] * 4, *range(2, 10)]
+    scans = make_scans(CLOCK, runs_of([order], 170, 15.0), rng.normal(size=(170, 2)))
+    scans["bold"].values[:80] += 2 * np.tile(rng.normal(size=(20, 2)), (4, 1))  # 4 of 5
+    quality = brain_quality(scans, {}, 1.5)
+    share = quality["repeat_variance"].values[0].astype(float)
+    assert np.abs(share - 0.8).max() < 0.1
+    assert quality["n_repeats"].values.tolist() == [4]
+    ceilings = quality["ceiling_single"].values[0], quality["ceiling_repeats"].values[0]
+    np.testing.assert_allclose(ceilings[0], np.sqrt(share), rtol=1e-5)
+    np.testing.assert_allclose(ceilings[1], np.sqrt(4 * share / (1 + 3 * share)), rtol=1e-5)
 
 
 def test_ridge_finds_what_each_heard_in_its_own_order(heard):
@@ -427,6 +490,20 @@ def fold_parts(scans, n_folds, clock=CLOCK):
 def test_folds_are_of_whole_stimuli_in_the_order_in_which_they_were_shown():
     tested = [test for _part, test in fold_parts(make_scans(CLOCK, two_runs()), 3)]
     assert tested == [{"s0", "s1", "s2", "s3"}, {"s4", "s5", "s6"}, {"s7", "s8", "s9"}]
+
+
+def test_folds_follow_the_numbers_of_runs_not_their_files():
+    """As names without zeros sort: run-1, run-10, run-2, as files lie in a folder."""
+    shown = {"run-1": [0, 1, 2], "run-10": [7, 8, 9], "run-2": [3, 4, 5, 6]}
+    runs = [
+        ("sub-0", run, 70, [(15.0 * n, k) for n, k in enumerate(stimuli)])
+        for run, stimuli in shown.items()
+    ]
+    scans = make_scans(CLOCK, runs)
+    tested = [test for _part, test in fold_parts(scans, 3)]
+    assert tested == [{"s0", "s1", "s2", "s3"}, {"s4", "s5", "s6"}, {"s7", "s8", "s9"}]
+    match = match_scans(scans, 1.5, CLOCK.n_film_trs)
+    assert (np.diff(shown_at(scans, match.repeats)) > 0).all()
 
 
 def test_excerpts_that_share_seconds_are_in_one_fold():

@@ -474,6 +474,15 @@ def test_written_sound_reads_back(tmp_path, rng, name):
     assert [path.name for path in (tmp_path / name).parent.iterdir()] == [(tmp_path / name).name]
 
 
+@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
+def test_sound_is_written_in_blocks_as_soundfile_writes_it_whole(tmp_path, rng, monkeypatch, name):
+    monkeypatch.setattr("giblet.audio.files._WRITTEN", 1000)
+    sound = rng.uniform(-1, 1, 2345)
+    write_sound(tmp_path / name, sound, 24000)
+    soundfile.write(tmp_path / f"whole {name}", sound, 24000, subtype="PCM_16")
+    assert (tmp_path / name).read_bytes() == (tmp_path / f"whole {name}").read_bytes()
+
+
 def test_clipping_is_reported(tmp_path, caplog):
     write_sound(tmp_path / "a.wav", np.array([0.5, 1.5, -2.0]), 24000)
     assert "2 samples clipped, peak 2.00" in caplog.text

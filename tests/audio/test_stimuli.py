@@ -1,6 +1,7 @@
 """Sounds of a folder or table, joined to one film with silence between them."""
 
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pytest
 import soundfile
 
 from giblet.audio.files import read_sound
-from giblet.audio.stimuli import join_stimuli, list_stimuli
+from giblet.audio.stimuli import header_clock, join_stimuli, list_stimuli
 from giblet.errors import GibletError
 
 RATE = 8000
@@ -56,6 +57,20 @@ def test_a_file_has_one_name_however_a_table_writes_it(sounds, tmp_path):
     (tmp_path / "deep" / "table.tsv").write_text("\n".join(["name\tfile", *rows]) + "\n")
     one, other = list_stimuli(tmp_path / "deep" / "table.tsv")
     assert one.file == other.file
+
+
+def test_copies_of_a_file_are_one_file(sounds, tmp_path):
+    """Also with another ending; not files of the same length that begin alike."""
+    (sounds / "copy.wave").write_bytes((sounds / "a.wav").read_bytes())
+    other, rate = soundfile.read(sounds / "a.wav", dtype="float32")
+    other[-1] += 0.1
+    soundfile.write(sounds / "a2.wav", other, rate, subtype="FLOAT")
+    assert (sounds / "a2.wav").stat().st_size == (sounds / "a.wav").stat().st_size
+    for clock in (join_stimuli(sounds, tmp_path / "all.wav", 1.5), header_clock(sounds, 1.5)):
+        names = dict(zip(clock.names, (Path(file).name for file in clock.files), strict=True))
+        assert names == {"a": "a.wav", "a2": "a2.wav", "b.1": "b.1.wav", "c": "c.wav"} | {
+            "copy": "a.wav"
+        }
 
 
 def test_a_table_takes_excerpts(sounds, tmp_path):

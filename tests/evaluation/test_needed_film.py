@@ -8,7 +8,7 @@ from giblet.alignment.hrf import HRF_SECONDS
 from giblet.config.config import parse_config
 from giblet.errors import GibletError
 from giblet.evaluation.brain_scores import held_out_stretches
-from giblet.evaluation.needed_film import film_needs
+from giblet.evaluation.needed_film import StimulusParts, film_needs
 from giblet.stats.encoding_maps import held_out_folds
 from giblet.timing import tr_onsets, trs_for
 
@@ -72,3 +72,16 @@ def test_without_a_film_ridge_alone_is_of_interest():
     (need,) = film_needs(config, np.zeros(round(float(tr_onsets(300, 1.5)[-1] / 1.5))))
     assert need.is_met
     assert need.result == "ridge from the film"
+
+
+def test_of_stimuli_clips_lie_within_whole_ones():
+    config = parse_config({"decoding": {"clip_seconds": 9}})
+    part = np.repeat(["train", "test"], [40, 60])
+    stimuli = StimulusParts(part, np.repeat(np.arange(10), 10), has_ridge=False)
+    trained, ridge, clips = film_needs(config, np.repeat("run-1", 100), None, stimuli)
+    assert [need.seconds for need in (trained, ridge, clips)] == [None] * 3
+    assert [need.is_met for need in (trained, ridge, clips)] == [True, False, False]
+    assert clips.has.startswith("6 clips of 9 s")  # 6 of 10 TRs are one clip, not 10 of 60
+    none = StimulusParts(None, stimuli.stimulus, has_ridge=True)
+    trained, ridge, clips = film_needs(config, np.repeat("run-1", 100), None, none)
+    assert [need.is_met for need in (trained, ridge, clips)] == [False, True, False]

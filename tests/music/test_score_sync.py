@@ -162,6 +162,47 @@ def test_silence_between_pieces_is_no_fit(rng, n_pieces):
     assert np.median(p) > 0.1
 
 
+@pytest.mark.parametrize("n_pieces", [3, 12])
+def test_how_pieces_begin_is_no_fit(rng, n_pieces):
+    """Loud first notes of all change nothing: the first 0.25 s count in no piece."""
+    parts = parts_of(rng, rng.uniform(8, 19, n_pieces), unrelated=True)
+    loud = [(one.copy(), other.copy()) for one, other in parts]
+    for density, envelope in loud:
+        density[:25] += 20.0
+        envelope[:25] += 20.0
+    assert vars(joint_lag(loud)) == pytest.approx(vars(joint_lag(parts)), nan_ok=True)
+
+
+def test_beats_that_pieces_share_with_other_sounds_are_no_fit():
+    """Scores and unrelated sounds on one beat: a shift by a beat fits as well as none."""
+    p = []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        parts = []
+        for n in rng.integers(1700, 2100, 3):  # a circular shift would end on no beat
+            beats = np.arange(50, n, 50)
+            density, envelope = np.zeros(n), 0.3 * rng.random(n)
+            density[beats[rng.random(len(beats)) < 0.7]] = 1.0
+            envelope[beats[rng.random(len(beats)) < 0.7]] += 1.0
+            parts.append((density, envelope))
+        p.append(joint_lag(parts, seed).p_value)
+    assert np.median(p) > 0.1
+    assert np.mean(np.array(p) < 0.05) <= 0.25
+
+
+def test_products_are_those_of_the_seconds_in_common(rng):
+    from giblet.music.score_sync import _products
+
+    density, envelope = rng.random((2, 31))
+    products, *power = _products(density, envelope)
+    own, other = density - density.mean(), envelope - envelope.mean()
+    for lag in (0, 5, 15, -3, -15):
+        common = [(own[t - lag], other[t]) for t in range(31) if 0 <= t - lag < 31]
+        expected = sum(a * b for a, b in common) * 31 / len(common)
+        assert products[lag % 31] == pytest.approx(expected)
+    assert power == pytest.approx([own @ own, other @ other])
+
+
 def test_few_seconds_of_pieces_cannot_be_compared(rng):
     assert joint_lag(parts_of(rng, [8.0, 9.0], unrelated=False)) is None
     assert joint_lag([]) is None

@@ -22,7 +22,13 @@ from giblet.music.notes import Notes
 from giblet.music.pieces import Pieces
 from giblet.music.score_features import Listening, note_features
 from giblet.music.score_trs import score_on_trs
-from giblet.music.stimulus_scores import excerpt, join_scores, pieces_on_trs, scores_apart
+from giblet.music.stimulus_scores import (
+    excerpt,
+    join_scores,
+    pieces_on_trs,
+    same_music,
+    scores_apart,
+)
 from giblet.music.synth import SAMPLE_RATE, synthesize
 
 T_R = 1.5
@@ -99,6 +105,24 @@ def test_no_piece_is_expected_or_remembered_in_another(clock):
     assert own.equals(again)
 
 
+def test_pieces_of_one_score_or_of_the_same_notes_are_the_same_music(clock, tmp_path):
+    pieces = Pieces.of_clock(clock)
+    apart = scores_apart(join_scores(pieces), pieces)
+    assert same_music(apart, pieces).tolist() == [0, 1, 2, 0, 0]
+    write_midi(broken_chords(2).moved(0.7), tmp_path / "late.mid")  # another recording of two
+    own = (str(tmp_path / "late.mid"), *pieces.scores[1:3], "", "")
+    pieces = replace(pieces, scores=own, durations=pieces.durations + 1)
+    apart = scores_apart(join_scores(pieces), pieces)
+    assert same_music(apart, pieces).tolist() == [0, 0, 2, 3, 4]  # without a score: each its own
+    for change in ({"onset": apart[1].onset * 1.02}, {"pitch": apart[1].pitch + 1}):
+        assert same_music(apart | {1: replace(apart[1], **change)}, pieces)[1] == 1
+    few = {
+        k: Notes(*(column[:7] for column in (n.onset, n.duration, n.pitch, n.velocity)))
+        for k, n in apart.items()
+    }
+    assert same_music(few, pieces).tolist() == [0, 1, 2, 3, 4]
+
+
 def test_a_piece_without_beats_has_no_metre(clock):
     apart = scores_apart(join_scores(Pieces.of_clock(clock)), Pieces.of_clock(clock))
     one = apart[1]
@@ -153,6 +177,7 @@ def test_the_verbs_read_each_stimulus_score(tmp_path):
     trs, clock = load_arrays(tmp_path / "trs.nc"), StimulusClock.read(table, T_R)
     assert trs.sizes["tr"] == clock.n_film_trs
     assert trs["score"].values[clock.stimulus_of_trs() == 1].any()
+    assert trs["stimulus_music"].values.tolist() == [0, 1, 2]
     assert set(load_table(tmp_path / "notes.tsv")["stimulus"]) == {"piece 0", "piece 1", "piece 2"}
     assert Path(clock.scores[0]).name == "piece 0.mid"
 

@@ -108,6 +108,7 @@ def check_clock(
     from giblet.alignment.pieces import check_pieces, held_out_pieces
     from giblet.alignment.showings import clock_of, volume_trs
     from giblet.alignment.sync import match_scans, move_runs, unscanned_warnings
+    from giblet.evaluation.needed_film import StimulusParts
     from giblet.evaluation.quality import after_film_warnings, ridge_folds
     from giblet.timing import trs_for, whole_trs
 
@@ -127,11 +128,17 @@ def check_clock(
         lines.append(f"runs: {', '.join(labels[:12])}{', …' * (len(labels) > 12)}")
     pieces = _pieces(config, n_trs) if film_seconds else None
     held_out = held_out_pieces(pieces, match.trs, config.splits) if film_seconds else None
-    lines += need_lines(config, match.runs, held_out)
-    warnings = match.warnings + ridge_folds(match, scans, t_r)[1]
+    folds, of_ridge = ridge_folds(match, scans, t_r, config.splits.folds)
+    stimuli = None
+    if match.stimulus is not None:
+        together = np.concatenate([[0], np.cumsum(np.diff(match.trs) != 1)])
+        stimuli = StimulusParts(_parts(scans, match, config), together, bool(folds))
+    lines += need_lines(config, match.runs, held_out, stimuli)
+    warnings = match.warnings + of_ridge
     if film_seconds:
         part = split_match(scans, match, t_r, config.splits, pieces=pieces)
         warnings += check_pieces(pieces, match.trs, part, config.splits)
+        warnings += _same_music(config, match, part)
         for fold in range(1, config.splits.folds + 1) if config.splits.folds > 1 else ():
             split_match(scans, match, t_r, config.splits, fold, pieces)  # raises where it cannot
         warnings += unscanned_warnings(match, n_trs) + gap_warnings(config.splits)
@@ -139,6 +146,34 @@ def check_clock(
     if film_seconds and not config.has_stimuli:
         warnings += after_film_warnings(n_scanned, n_trs, config.max_trs)
     return warnings
+
+
+def _same_music(config: Config, match, part: np.ndarray) -> list[str]:
+    """A line where stimuli of one score train and are tested, by the scores alone."""
+    from giblet.alignment.stimuli import same_music_warnings
+    from giblet.audio.stimuli import header_clock
+    from giblet.music.pieces import Pieces
+    from giblet.music.stimulus_scores import join_scores, same_music, scores_apart
+
+    if match.stimulus is None or config.score == "none":
+        return []
+    clock = header_clock(config.stimuli, config.t_r)
+    if not any(clock.scores):
+        return []
+    pieces = Pieces.of_clock(clock, config.score_offset)
+    music = same_music(scores_apart(join_scores(pieces), pieces), pieces)
+    return same_music_warnings(match.stimulus, part, clock.names, music)
+
+
+def _parts(scans, match, config: Config) -> np.ndarray | None:
+    """The part of each TR (n_trs,) str; None where there cannot be any."""
+    from giblet.alignment.aligned import split_match
+    from giblet.errors import GibletError
+
+    try:
+        return split_match(scans, match, config.t_r, config.splits)
+    except GibletError:
+        return None
 
 
 def film_parts(config: Config, n_trs: int, has_scans: bool, lines: list[str]) -> np.ndarray:
@@ -198,15 +233,16 @@ def need_lines(
     config: Config,
     matched: np.ndarray,
     held_out: tuple[np.ndarray, np.ndarray] | None = None,
+    stimuli=None,
 ) -> list[str]:
     """How much film each result needs, as lines of a table; ``matched``: the run of each TR.
 
-    ``held_out``: as of `giblet.evaluation.needed_film.film_needs`.
+    ``held_out`` and ``stimuli``: as of `giblet.evaluation.needed_film.film_needs`.
     """
     from giblet.evaluation.needed_film import film_needs
 
     lines = ["film that each result needs, scanned in everyone"]
-    for need in film_needs(config, matched, held_out):
+    for need in film_needs(config, matched, held_out, stimuli):
         needed = "by part" if need.seconds is None else f"{need.seconds:.0f} s"
         enough = "there are" if need.is_met else "WILL BE MISSING: there are"
         lines.append(f"    {need.result:<31}{needed:>7}  {enough} {need.has}")

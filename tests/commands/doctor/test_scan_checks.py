@@ -84,8 +84,48 @@ def test_many_stimuli_are_checked_with_their_events(say, tmp_path):
     (problem,) = say(**settings, splits={"test_stimuli": ["s9"]})[1]
     assert problem == "splits.test_stimuli: no stimulus s9"
     assert "stimuli need scans as bold" in say(**settings, bold="none")[1][0]
+    assert "have the score of" not in lines
+    for n in range(5):
+        write_midi(random_piece(12, n % 4), folder / f"s{n}.mid")
+    lines, problems = say(**settings, score="auto")
+    assert "1 test stimuli have the score of stimuli that train: s4 (of s0)" in lines
+    assert "have the score of" not in say(**settings, score="none")[0]
     (folder / "s4.wav").unlink()
     assert "row 5: no stimulus 's4.wav'" in say(**settings)[1][0]
+
+
+@pytest.mark.parametrize(("n_orders", "has_ridge"), [(1, True), (6, False)])
+def test_ridge_of_stimuli_is_that_of_their_own_folds(say, tmp_path, n_orders, has_ridge):
+    """One run of everyone, in one order or in six: where orders differ, no stimulus lies apart."""
+    folder, n_stimuli, step = tmp_path / "sounds", 20, 15
+    folder.mkdir()
+    for n in range(n_stimuli):
+        noise = np.random.default_rng(n).normal(0, 0.1, 8000 * 12)
+        soundfile.write(folder / f"s{n}.wav", noise, 8000)
+    rng, rows = np.random.default_rng(0), []
+    for s in range(6):
+        order = np.random.default_rng(s % n_orders).permutation(n_stimuli)
+        events = pd.DataFrame({"onset": step * np.arange(n_stimuli), "duration": 12})
+        events["stim_file"] = [f"s{k}.wav" for k in order]
+        events.to_csv(tmp_path / f"e{s}.tsv", sep="\t", index=False)
+        table = pd.DataFrame(rng.normal(100, 1, (step * n_stimuli, 4)), columns=list("ABCD"))
+        table.to_csv(tmp_path / f"run{s}.csv", index=False)
+        rows.append((f"{s:02d}", f"run{s}.csv", f"e{s}.tsv", T_R))
+    columns = ["subject", "file", "events", "t_r"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "runs.tsv", sep="\t", index=False)
+    splits = {"test": 0.3, "validation": 0.1, "gap_seconds": 0}
+    settings = {"film": "demo", "stimuli": str(folder), "splits": splits}
+    lines, problems = say(**settings, events={"carry_over": True})
+    assert not problems
+    needs = {line[4:35].strip(): line[35:].split() for line in lines.splitlines()}
+    assert ("MISSING:" not in needs["ridge from the film"]) == has_ridge
+    assert ("ridge was left out" in lines) != has_ridge
+    assert needs["ridge from the film"][:2] == ["by", "part"]
+    assert " ".join(needs["10-way identification of clips"]).endswith(
+        "WILL BE MISSING: there are 6 clips of 8 s in the test part"  # one in each whole stimulus
+    )
+    (problem,) = say(**settings | {"splits": {"test_stimuli": ["s*"]}})[1]
+    assert "too few TRs of stimuli" in problem
 
 
 @pytest.mark.parametrize("bold", ["none", "simulated"])
