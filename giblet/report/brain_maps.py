@@ -1,8 +1,10 @@
 """Maps of the brain: values of voxels or parcels as a glass brain, in the page's text colour."""
 
+import gc
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import resources
 
 import numpy as np
@@ -29,6 +31,20 @@ def why_no_map(values: np.ndarray) -> str:
 VIEWS = {"left": "l", "back": "y", "right": "r", "top": "z"}
 
 
+@contextmanager
+def quick_collections() -> Iterator[None]:
+    """Within the block garbage collections leave out what is there already.
+
+    nilearn forces one for each image that it reads, and each walks through everything imported.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+@quick_collections()
 def draw_map(
     axes: Axes,
     volume: np.ndarray,
@@ -90,6 +106,7 @@ def brain_view(volumes: Sequence[np.ndarray], affine: np.ndarray) -> str:
     return f"{before}{listed}\n<script>\n{keys}</script>\n{end}{after}"
 
 
+@quick_collections()
 def _slices(volume: np.ndarray, affine: np.ndarray) -> tuple[str, float]:
     """The page that nilearn makes of a map, and the map's largest value."""
     from nibabel import Nifti1Image
