@@ -10,6 +10,7 @@ from importlib import resources
 import numpy as np
 from matplotlib.axes import Axes
 
+from giblet.report.brain_outlines import outlines_made_once
 from giblet.report.pictures import ink
 from giblet.report.strips import smaller_images
 
@@ -73,7 +74,8 @@ def draw_map(
     options |= {"cmap": colours, "colorbar": False, "annotate": False}
     image = Nifti1Image(volume, affine)
     mode = "".join(VIEWS[view] for view in views)
-    display = plot_glass_brain(image, display_mode=mode, figure=figure, axes=axes, **options)
+    with outlines_made_once():
+        display = plot_glass_brain(image, display_mode=mode, figure=figure, axes=axes, **options)
     for view in figure.axes:
         _redraw_outlines(view)
     if outlined is not None and outlined.any():
@@ -134,4 +136,4 @@ def _redraw_outlines(axes: Axes) -> None:
         outline = Path.make_compound_path(*(stroke.get_path() for stroke in strokes))
         stroke_colour = (*colour, alpha) if any(colour) else to_rgba(ink(), alpha)
         options = {"facecolor": "none", "edgecolor": stroke_colour, "linewidth": width}
-        axes.add_patch(PathPatch(outline, transform=strokes[0].get_transform(), **options))
+        axes.add_artist(PathPatch(outline, transform=strokes[0].get_transform(), **options))

@@ -3,6 +3,7 @@
 import gc
 import re
 import weakref
+from contextlib import nullcontext
 from dataclasses import replace
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -11,6 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from nilearn.plotting import glass_brain
+from nilearn.plotting.displays import _axes
 from test_anchored_prior import table as prior_table
 from test_calibration import calibration_table
 from test_level_figure import level_table
@@ -18,7 +21,7 @@ from test_searchlight import searchlight_table
 
 from giblet.evaluation.permuted_clips import null_rows, null_table
 from giblet.evaluation.quality import summary_table
-from giblet.report import pictures
+from giblet.report import brain_maps, pictures
 from giblet.report.brain_figures import (
     map_figure,
     map_note,
@@ -284,3 +287,13 @@ def test_without_a_folder_there_are_no_links():
     one = material(has_brain=False)
     bare = Material(one.scores, one.sounds, RATE, one.history, one.facts)
     assert "figures/" not in page_of(bare)
+
+
+def test_outlines_that_are_made_once_are_those_of_nilearn(monkeypatch):
+    picture = map_figure(brain(), "r_mel", simulated=False)
+    joined = [replace(picture).uri for _ in range(2)]  # the second from what the first has made
+    monkeypatch.setattr(brain_maps, "outlines_made_once", nullcontext)
+    by_nilearn = replace(picture).uri
+    assert by_nilearn.count("M ") > 100
+    assert joined == [by_nilearn] * 2
+    assert glass_brain.plot_brain_schematics is _axes.plot_brain_schematics
