@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
 
 from giblet.alignment.dataset import (
@@ -172,6 +171,8 @@ def film_data(aligned: xr.Dataset, blurred: bool = False) -> FilmData:
     ``blurred`` adds the film as the HRF blurs it (n_trs, n_regressors): the subjects' mean
     regressors, scaled by training TRs.
     """
+    import torch
+
     film = {
         modality: torch.from_numpy(np.ascontiguousarray(aligned[modality].values))
         for modality in MODALITIES

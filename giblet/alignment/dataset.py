@@ -3,15 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations, product
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from giblet.alignment.hrf import HRF_SECONDS
 from giblet.config.sections import SplitConfig
 from giblet.errors import GibletError, nearest_name
 from giblet.stats.cross_validation import check_fold, fold_labels, near
 from giblet.timing import trs_for
+
+if TYPE_CHECKING:
+    import torch
 
 PARTS = ("train", "validation", "test")
 FEWEST_TRS = 10  # training TRs that give a mean and a deviation: of 2, every |z| is 1
@@ -184,8 +187,8 @@ class FilmData:
     gap_trs : TRs that were left out between parts, at least
     """
 
-    film: dict[str, torch.Tensor]
-    bold: torch.Tensor | None
+    film: "dict[str, torch.Tensor]"
+    bold: "torch.Tensor | None"
     part: np.ndarray
     run: np.ndarray
     subjects: tuple[str, ...] = ()

@@ -1,13 +1,16 @@
 """Maps of the brain: values of voxels or parcels as a glass brain, in the page's text colour."""
 
+import gc
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import resources
 
 import numpy as np
 from matplotlib.axes import Axes
 
+from giblet.report.brain_outlines import outlines_made_once
 from giblet.report.pictures import ink
 from giblet.report.strips import smaller_images
 
@@ -29,6 +32,20 @@ def why_no_map(values: np.ndarray) -> str:
 VIEWS = {"left": "l", "back": "y", "right": "r", "top": "z"}
 
 
+@contextmanager
+def quick_collections() -> Iterator[None]:
+    """Within the block garbage collections leave out what is there already.
+
+    nilearn forces one for each image that it reads, and each walks through everything imported.
+    """
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+@quick_collections()
 def draw_map(
     axes: Axes,
     volume: np.ndarray,
@@ -57,7 +74,8 @@ def draw_map(
     options |= {"cmap": colours, "colorbar": False, "annotate": False}
     image = Nifti1Image(volume, affine)
     mode = "".join(VIEWS[view] for view in views)
-    display = plot_glass_brain(image, display_mode=mode, figure=figure, axes=axes, **options)
+    with outlines_made_once():
+        display = plot_glass_brain(image, display_mode=mode, figure=figure, axes=axes, **options)
     for view in figure.axes:
         _redraw_outlines(view)
     if outlined is not None and outlined.any():
@@ -90,6 +108,7 @@ def brain_view(volumes: Sequence[np.ndarray], affine: np.ndarray) -> str:
     return f"{before}{listed}\n<script>\n{keys}</script>\n{end}{after}"
 
 
+@quick_collections()
 def _slices(volume: np.ndarray, affine: np.ndarray) -> tuple[str, float]:
     """The page that nilearn makes of a map, and the map's largest value."""
     from nibabel import Nifti1Image
@@ -117,4 +136,4 @@ def _redraw_outlines(axes: Axes) -> None:
         outline = Path.make_compound_path(*(stroke.get_path() for stroke in strokes))
         stroke_colour = (*colour, alpha) if any(colour) else to_rgba(ink(), alpha)
         options = {"facecolor": "none", "edgecolor": stroke_colour, "linewidth": width}
-        axes.add_patch(PathPatch(outline, transform=strokes[0].get_transform(), **options))
+        axes.add_artist(PathPatch(outline, transform=strokes[0].get_transform(), **options))

@@ -15,7 +15,9 @@ import pandas as pd
 from matplotlib import rc_context, rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
+from giblet.report.embedded_fonts import fonts_subset_once
 from giblet.report.strips import smaller_images
 
 PRINT_POINTS = {89: 7, 183: 8}  # width of a figure in print (mm) → size of its letters (pt)
@@ -85,13 +87,19 @@ class Picture:
 
     def save(self, folder: Path) -> None:
         """Write its `files` to ``folder``."""
+        figure, drawn_points = None, 0.0
         for width, points in PRINT_POINTS.items():
             size = self._print_size(width, points)
             with rc_context(style("black", points)):
-                figure = _drawn(self.draw, size)
+                if figure is None or not self.keeps_shape:
+                    figure = _drawn(self.draw, size)
+                else:  # maps take longest to draw, and their parts keep their places
+                    _resize(figure, size, points / drawn_points)
+                drawn_points = points
                 for kind, metadata in _METADATA.items():
                     file = folder / f"{self.name}_{width}mm.{kind}"
                     figure.savefig(file, metadata=metadata, dpi=300, facecolor="none")
+                    figure.set_layout_engine("none")  # it is laid out: the same in both files
         self.table.to_csv(folder / f"{self.name}.csv", index=False, float_format="%.6g")
 
     def _print_size(self, width: float, points: float) -> tuple[float, float]:
@@ -109,8 +117,9 @@ def ink() -> str:
 def save_pictures(pictures: Iterable[Picture], folder: Path) -> None:
     """Write every picture to ``folder``, which exists, and their captions."""
     pictures = list(pictures)
-    for picture in pictures:
-        picture.save(folder)
+    with fonts_subset_once():
+        for picture in pictures:
+            picture.save(folder)
     captions = [f"- **{one.name}**: {one.title}. {one.note}".strip() for one in pictures]
     text = "\n".join(["# Figures", "", *captions, ""])
     (folder / CAPTIONS).write_text(text, encoding="utf-8")
@@ -122,6 +131,13 @@ def _drawn(draw: Callable[[Axes], None], size: tuple[float, float]) -> Figure:
     axes.set_facecolor("none")
     draw(axes)
     return figure
+
+
+def _resize(figure: Figure, size: tuple[float, float], larger: float) -> None:
+    """Give a figure another size (inches), and letters that are ``larger`` times as large."""
+    for text in figure.findobj(Text):
+        text.set_fontsize(text.get_fontsize() * larger)
+    figure.set_size_inches(size)
 
 
 def style(colour: str, points: float) -> dict:

@@ -12,11 +12,11 @@ TABLES = {"pandas", "xarray"}
 LIGHT = """
 doctor, init, join_stimuli, extract_codes, extract_mel, group_trs, extract_video, embed_text
 sound_features, picture_features, word_features, read_score, score_features, simulate_bold
-load_bold, convolve_hrf, export, listening_test make, listening_test score, codec evaluate
-codec compress, codec decompress
+load_bold, convolve_hrf, brain_quality, sync_align, export, listening_test make
+listening_test score, codec evaluate, codec compress, codec decompress
 """
 OF_MODELS = """
-sync_align, brain_quality, reconstruct, reconstruct_score, lesion, export_predictions
+reconstruct, reconstruct_score, lesion, export_predictions
 music check, music encode, music decode, music evaluate, music generate, music infill
 """
 # Of each command in turn: heavy modules that are there after what its function imports.

@@ -1,6 +1,9 @@
 """Figures for print: their size, their letters, their numbers, and the page's links to them."""
 
+import gc
 import re
+import weakref
+from contextlib import nullcontext
 from dataclasses import replace
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -9,6 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from nilearn.plotting import glass_brain
+from nilearn.plotting.displays import _axes
 from test_anchored_prior import table as prior_table
 from test_calibration import calibration_table
 from test_level_figure import level_table
@@ -16,6 +21,7 @@ from test_searchlight import searchlight_table
 
 from giblet.evaluation.permuted_clips import null_rows, null_table
 from giblet.evaluation.quality import summary_table
+from giblet.report import brain_maps, pictures
 from giblet.report.brain_figures import (
     map_figure,
     map_note,
@@ -23,6 +29,7 @@ from giblet.report.brain_figures import (
     read_figure,
     subject_figure,
 )
+from giblet.report.brain_maps import quick_collections
 from giblet.report.extras import Extras
 from giblet.report.figure_table import FIGURES, pictures_of
 from giblet.report.lag_figure import lag_figure
@@ -125,6 +132,51 @@ def test_a_figure_has_the_width_and_the_letters_of_print(tmp_path):
     numbers = pd.read_csv(tmp_path / "a_line.csv")
     np.testing.assert_allclose(numbers["y"], [1, 1 / 3], rtol=1e-5)
     assert "- **a_line**: A line. n = 2." in (tmp_path / CAPTIONS).read_text()
+
+
+def test_a_map_that_is_drawn_once_is_at_both_widths_what_it_is_drawn_for_each(
+    tmp_path, monkeypatch
+):
+    """The second width is the first one enlarged; drawn alone, nothing is enlarged."""
+    picture = map_figure(brain(q=0.01), "r_mel", simulated=False)
+    assert picture.keeps_shape
+    widths = dict(pictures.PRINT_POINTS)
+    folders = [tmp_path / name for name in ("both", *map(str, widths))]
+    for folder, shown in zip(folders, [widths, *({w: widths[w]} for w in widths)], strict=True):
+        folder.mkdir()
+        monkeypatch.setattr(pictures, "PRINT_POINTS", shown)
+        picture.save(folder)
+    together, *alone = ({f.name: f.read_bytes() for f in one.iterdir()} for one in folders)
+    assert together == alone[0] | alone[1]
+    sizes = [set(re.findall(rb"font-size: ([\d.]+)px", together[f"map_r_mel_{w}mm.svg"]))
+             for w in widths]  # fmt: skip
+    assert [{round(float(s), 2) for s in one} for one in sizes] == [{7, 5.83}, {8, 6.66}]
+
+
+def test_nilearn_collects_only_the_garbage_of_its_own_images():
+    """A list in a cycle that was dropped before a block of it outlives it, one of the block not."""
+
+    class Marked(list):
+        pass
+
+    def dropped():
+        one = Marked()
+        one.append(one)
+        return weakref.ref(one)
+
+    gc.collect()
+    gc.disable()
+    try:
+        before = dropped()
+        with quick_collections():
+            inside = dropped()
+            gc.collect()
+            assert before() is not None
+            assert inside() is None
+        gc.collect()
+        assert before() is None
+    finally:
+        gc.enable()
 
 
 def test_the_same_figure_gives_the_same_bytes(tmp_path):
@@ -235,3 +287,13 @@ def test_without_a_folder_there_are_no_links():
     one = material(has_brain=False)
     bare = Material(one.scores, one.sounds, RATE, one.history, one.facts)
     assert "figures/" not in page_of(bare)
+
+
+def test_outlines_that_are_made_once_are_those_of_nilearn(monkeypatch):
+    picture = map_figure(brain(), "r_mel", simulated=False)
+    joined = [replace(picture).uri for _ in range(2)]  # the second from what the first has made
+    monkeypatch.setattr(brain_maps, "outlines_made_once", nullcontext)
+    by_nilearn = replace(picture).uri
+    assert by_nilearn.count("M ") > 100
+    assert joined == [by_nilearn] * 2
+    assert glass_brain.plot_brain_schematics is _axes.plot_brain_schematics
