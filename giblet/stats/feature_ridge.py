@@ -149,7 +149,8 @@ def predictions(
     rows = [b - own.mean(axis=0) for b, own in zip(new, bands, strict=True)]
     together = np.concatenate(rows, axis=1)
     found, _chosen = _mapped(together, bands, y, folds, alphas, mixtures, "float32", choice)
-    return found + y.mean(axis=0, dtype=np.float64)
+    found += y.mean(axis=0, dtype=np.float64)
+    return found
 
 
 def _mapped(
@@ -171,17 +172,19 @@ def _mapped(
     kind: Callable[..., RidgeRows] = FeatureRows if is_narrow else KernelRows
     rows = kind(bands, y, precision)
     alphas = np.asarray(alphas)
-    splits = [rows.fold(*fold) for fold in folds]
-    losses = np.stack([_losses(rows.mixed(m), splits, alphas, y.shape[1]) for m in mixtures])
-    del splits
+    weights = np.zeros((len(mixtures), len(alphas), y.shape[1]), dtype=precision)
+    for fold in folds:  # one at a time: with many targets it is most of the memory
+        _add_losses(weights, rows, rows.fold(*fold), mixtures, alphas)
+    weights /= len(folds)
     n_held = sum(len(test) for _train, test in folds)
-    weights = np.empty(losses.shape, dtype=np.float32)
-    for part in parts(y.shape[1]):
-        weights[..., part] = choice(losses[..., part], alphas, n_held)
-    del losses
+    for part in parts(y.shape[1]):  # they take the place of the losses
+        weights[..., part] = choice(weights[..., part], alphas, n_held)
     everything = np.arange(len(y))
     whole = rows.fold(everything, everything[:0])
-    found = np.zeros((sum(b.shape[1] for b in bands) if new is None else len(new), y.shape[1]))
+    if new is None:
+        found = np.zeros((sum(b.shape[1] for b in bands), y.shape[1]))
+    else:
+        found = np.zeros((len(new), y.shape[1]), dtype=precision)
     for mixture, own in zip(mixtures, weights, strict=True):
         used = np.flatnonzero(own.any(axis=0))
         if not len(used):
@@ -197,18 +200,18 @@ def _mapped(
     return found, weights
 
 
-def _losses(
-    mixed: Any, splits: Sequence[RidgeFold], alphas: np.ndarray, n_targets: int
-) -> np.ndarray:
-    """Squared error of each penalty, the mean over folds: (n_alphas, n_targets).
+def _add_losses(
+    total: np.ndarray, rows: RidgeRows, split: RidgeFold, mixtures: np.ndarray, alphas: np.ndarray
+) -> None:
+    """Add the fold's mean squared errors to ``total`` (n_mixtures, n_alphas, n_targets).
 
     Test rows of several penalties are one matrix product. With many targets it maps training rows
     to test rows, and the targets are turned for no mixture.
     """
     arrays, backend = array_functions()
-    total = np.zeros((len(alphas), n_targets))
-    for split in splits:
-        values, vectors, held = split.turned(mixed)
+    n_targets = total.shape[2]
+    for mixture, sums in zip(mixtures, total, strict=True):
+        values, vectors, held = split.turned(rows.mixed(mixture))
         values, vectors = (backend.asarray(part, dtype=held.dtype) for part in (values, vectors))
         n_rows, few_rows = len(held), n_targets > len(alphas) * len(held)
         together = max(1, _ROWS_AT_ONCE // max(1, n_rows))
@@ -218,12 +221,11 @@ def _losses(
             seen = split.seen(part) if few_rows else split.projected(vectors, part)
             target, constant = split.target(part), split.lost(part)
             for k, group in enumerate(groups):
-                rows = maps[k] if few_rows else _along(held, values, alphas[group])
-                left = (rows @ seen).reshape(len(alphas[group]), n_rows, seen.shape[1])
+                mapped = maps[k] if few_rows else _along(held, values, alphas[group])
+                left = (mapped @ seen).reshape(len(alphas[group]), n_rows, seen.shape[1])
                 left -= target
                 squares = arrays.einsum("art,art->at", left, left) + constant
-                total[group, part] += backend.to_numpy(squares) / split.n_test / len(splits)
-    return total.astype(backend.to_numpy(held[:0]).dtype)
+                sums[group, part] += backend.to_numpy(squares) / split.n_test
 
 
 def _along(held: Any, values: Any, alphas: np.ndarray) -> Any:

@@ -163,12 +163,14 @@ def columns_ridge(
     instead of ``n_iter`` random ones.
     """
     inner = [(np.searchsorted(train, own), np.searchsorted(train, held)) for own, held in folds]
-    whole = np.isfinite(bold[train]).all(axis=0)
+    own = bold[train]
+    whole = np.isfinite(own).all(axis=0)
+    if not whole.all():
+        own = own[:, whole]
     if mixtures is None:
         mixtures = _mixtures(len(columns), n_iter, seed)
     predicted = np.full((len(test), bold.shape[1]), np.nan, dtype=np.float32)
     seen, new = [c[train] for c in columns], [c[test] for c in columns]
-    own = bold[train][:, whole]
     predicted[:, whole] = predictions(seen, own, new, inner, _ALPHAS, mixtures, choice)
     return predicted
 

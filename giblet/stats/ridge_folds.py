@@ -95,22 +95,31 @@ class FeatureRows:
     def __init__(self, bands: Sequence[np.ndarray], y: np.ndarray, precision: str):
         backend = array_functions()[1]
         self._x = backend.asarray(np.concatenate(bands, axis=1).astype(precision))
-        self._y = backend.asarray(y.astype(precision))
+        self._y = backend.asarray(np.require(y, precision, "W"))
         self._widths = [band.shape[1] for band in bands]
 
     def fold(self, train: np.ndarray, test: np.ndarray) -> _FeatureFold:
         arrays, backend = array_functions()
         x, y = self._x, self._y
-        middle, level = x[train].mean(axis=0), y[train].mean(axis=0)
-        seen, held, own = x[train] - middle, x[test] - middle, y[test] - level
-        left_out = 0 * level
-        if len(test) > x.shape[1]:
-            whole = (own**2).sum(axis=0)
-            turn, held = arrays.linalg.qr(held)
-            own = turn.T @ own
-            left_out = (whole - (own**2).sum(axis=0)).clip(0)
+        middle = x[train].mean(axis=0)
+        seen, held = x[train] - middle, x[test] - middle
         exact = backend.asarray(seen, dtype="float64")
-        cross = seen.T @ (y[train] - level)
+        turn = None
+        if len(test) > x.shape[1]:
+            turn, held = arrays.linalg.qr(held)
+        n_targets = y.shape[1]
+        cross = backend.zeros_like(y, shape=(x.shape[1], n_targets))
+        own = backend.zeros_like(y, shape=(len(held), n_targets))
+        left_out = backend.zeros_like(y, shape=(n_targets,))
+        for part in parts(n_targets):  # no copy of all targets
+            rows = y[:, part][train]
+            level = rows.mean(axis=0)
+            cross[:, part] = seen.T @ (rows - level)
+            wanted = y[:, part][test] - level
+            own[:, part] = wanted if turn is None else turn.T @ wanted
+            if turn is not None:
+                left = (wanted**2).sum(axis=0) - (own[:, part] ** 2).sum(axis=0)
+                left_out[part] = left.clip(0)
         return _FeatureFold(exact.T @ exact, cross, held, own, left_out, len(test))
 
     def mixed(self, mixture: np.ndarray) -> Any:
@@ -124,7 +133,9 @@ class FeatureRows:
 class _KernelFold:
     def __init__(self, y: Any, train: np.ndarray, test: np.ndarray):
         self._y, self._train, self._test, self.n_test = y, train, test, len(test)
-        self._level = y[train].mean(axis=0)
+        self._level = array_functions()[1].zeros_like(y, shape=(y.shape[1],))
+        for part in parts(y.shape[1]):  # no copy of all targets
+            self._level[part] = y[:, part][train].mean(axis=0)
 
     def turned(self, mixed: Any) -> tuple[Any, Any, Any]:
         arrays, _backend = array_functions()
@@ -157,7 +168,7 @@ class KernelRows:
         backend = array_functions()[1]
         self._bands = [backend.asarray(band.astype(precision)) for band in bands]
         self._kernels = [band @ band.T for band in self._bands]
-        self._y = backend.asarray(y.astype(precision))
+        self._y = backend.asarray(np.require(y, precision, "W"))
 
     def fold(self, train: np.ndarray, test: np.ndarray) -> _KernelFold:
         return _KernelFold(self._y, train, test)

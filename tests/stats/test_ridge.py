@@ -3,6 +3,7 @@
 Oracles: scikit-learn, himalaya's solver in feature space, identities.
 """
 
+import tracemalloc
 from itertools import product
 
 import numpy as np
@@ -285,6 +286,23 @@ def test_the_average_with_more_held_out_rows_than_columns(rng):
     np.testing.assert_allclose(
         found.predict(np.concatenate(bands, axis=1)), predicted / total, atol=5e-3
     )
+
+
+@pytest.mark.parametrize("width", [60, 500], ids=["features", "kernels"])
+def test_memory_does_not_grow_with_the_folds(rng, width):
+    """Many voxels: beside the training TRs and what is returned there is one fold at a time."""
+    n, n_voxels = 400, 8000
+    bands = [rng.standard_normal((n, 5)), rng.standard_normal((n, width))]
+    bold = rng.standard_normal((n, n_voxels), dtype=np.float32)
+    train, test = np.arange(320), np.arange(320, n)
+    folds = purged_folds(np.zeros(n), 5, 8, among=train)
+    tracemalloc.start()
+    try:
+        banded_ridge(bands, bold, train, test, folds, n_iter=2)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 3.2 * bold[train].nbytes
 
 
 def test_directions_keep_all_that_training_rows_have(rng):
