@@ -30,7 +30,7 @@ does by default (``drc_scale`` 1): passages marked with −12 dB are 12 dB quiet
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,13 +143,20 @@ def sound_blocks(
         again, a file cut short, more or less sound than the header says, and what
         `giblet.audio.levels` finds.
     """
+    yield from resampled(_mono_pieces(path, track), sample_rate, block_seconds)
+
+
+def resampled(
+    pieces: Iterable[tuple[np.ndarray, int]], sample_rate: float, block_seconds: float = 10.0
+) -> Iterator[np.ndarray]:
+    """Pieces (n_samples,) float32 with their rates in Hz → blocks as of `sound_blocks`."""
     import soxr
 
     resampler: Any = None
     resampled_from = 0  # Hz
     held: list[np.ndarray] = []
     n_held = 0
-    for piece, rate in _mono_pieces(path, track):
+    for piece, rate in pieces:
         if rate != resampled_from:
             if resampler is not None:
                 yield resampler.resample_chunk(_joined(held), last=True)

@@ -8,33 +8,54 @@ from giblet.config.config import Config
 _MOMENTS = 4  # of a TR
 
 
-def sound_features(film: Path, spaces: OutputFile, config: Config) -> None:
+def sound_features(
+    film: Path, spaces: OutputFile, config: Config, stimuli: Path | None = None
+) -> None:
     """Compute layers of an audio model (``sound_model``) on the film's sound in TRs.
+
+    With ``--stimuli`` the film is that of join_stimuli, and each stimulus is computed by itself.
 
     Example: giblet sound_features --film film.mp4 --spaces trs/sound_model.nc
     """
-    import numpy as np
-
+    from giblet.alignment.stimulus_features import begun_trs, on_film
     from giblet.audio.files import sound_blocks, sound_duration
     from giblet.audio.model_features import SoundModel, mean_in_bins
-    from giblet.film.modalities import SPACE_SETS
-    from giblet.io.arrays import save_arrays
+    from giblet.audio.stimuli import stimulus_sounds
+    from giblet.brain.stimulus_clock import StimulusClock
     from giblet.io.checksums import fingerprint
     from giblet.timing import frames_rate_hz, samples_duration, whole_trs
 
-    own = config.sound_model
+    own, t_r, track = config.sound_model, config.t_r, config.audio_track
     model = SoundModel(own.name, own.layers, own.step_seconds, own.context_seconds)
-    n_trs = whole_trs(sound_duration(film, config.audio_track), config.t_r)
+    clock = StimulusClock.read(stimuli, t_r) if stimuli else None
+    n_trs = clock.n_film_trs if clock else whole_trs(sound_duration(film, track), t_r)
     n_trs = min(n_trs, config.max_trs or n_trs)
-    frames = model.features(sound_blocks(film, model.sample_rate, track=config.audio_track))
-    n_bins = n_trs * _MOMENTS
-    bin_seconds = samples_duration(1, frames_rate_hz(_MOMENTS, config.t_r))
-    values = mean_in_bins(frames, model.rate_hz, bin_seconds, n_bins)
+    bin_seconds = samples_duration(1, frames_rate_hz(_MOMENTS, t_r))
+
+    def in_trs(blocks, n_trs: int):
+        frames = model.features(blocks)
+        return mean_in_bins(frames, model.rate_hz, bin_seconds, n_trs * _MOMENTS)
+
+    if clock:
+        sounds = stimulus_sounds(film, clock, model.sample_rate)
+        parts = ((k, in_trs(blocks, begun_trs(clock, k))) for k, blocks in sounds)
+        values = on_film(clock, parts, n_trs, _MOMENTS)
+    else:
+        values = in_trs(sound_blocks(film, model.sample_rate, track=track), n_trs)
+    attrs = {"t_r": t_r, "model": own.name, "input": fingerprint(film)}
+    _save_layers(values, model, n_trs, spaces, "sound_model", attrs)
+
+
+def _save_layers(values, model, n_trs: int, spaces: Path, name: str, attrs: dict) -> None:
+    """Layers side by side, (n_trs * n_moments, n_features), as the array set of SPACE_SETS."""
+    import numpy as np
+
+    from giblet.film.modalities import SPACE_SETS
+    from giblet.io.arrays import save_arrays
+
     layers = np.split(values, np.cumsum(model.widths)[:-1], axis=1)
     of_layers = {f"layer_{n}": layer for n, layer in zip(model.layers, layers, strict=True)}
-    arrays = SPACE_SETS["sound_model"].arrays(of_layers, n_trs)
-    attrs = {"t_r": config.t_r, "model": own.name, "input": fingerprint(film)}
-    save_arrays(arrays.assign_attrs(attrs), spaces)
+    save_arrays(SPACE_SETS[name].arrays(of_layers, n_trs).assign_attrs(attrs), spaces)
 
 
 def picture_features(film: Path, spaces: OutputFile, config: Config) -> None:

@@ -6,6 +6,7 @@ import torch
 
 from giblet.audio.files import write_sound
 from giblet.audio.model_features import SoundModel, mean_in_bins
+from giblet.brain.stimulus_clock import StimulusClock
 from giblet.commands.feature_spaces import sound_features
 from giblet.config.config import parse_config
 from giblet.errors import GibletError
@@ -191,3 +192,39 @@ def test_from_a_sound_to_spaces(wav2vec, sound, tmp_path):
     arrays = load_arrays(tmp_path / "spaces.nc", *feature_names())
     assert arrays["sound_model"].shape == (4, 4, 32)
     assert arrays["sound_model_space"].values.tolist() == ["layer_2"] * 16 + ["layer_4"] * 16
+
+
+def joined_clips(folder, clips, rate=16000):
+    """The sounds of a folder as one film, and the table of their TRs (of 1.5 s)."""
+    from giblet.commands.film import join_stimuli
+
+    (folder / "clips").mkdir()
+    for name, clip in clips.items():
+        write_sound(folder / "clips" / f"{name}.wav", clip, rate)
+    paths = folder / "stimuli.wav", folder / "stimuli.tsv"
+    join_stimuli(folder / "clips", *paths, parse_config({"t_r": 1.5}))
+    return paths
+
+
+@pytest.mark.parametrize("rate", [16000, 22050])
+def test_each_clip_has_the_features_of_the_clip_alone(wav2vec, tmp_path, rng, rate):
+    """First and last, shorter and longer than a window; all of its TRs, none of silence."""
+    model = {"name": wav2vec, "layers": [2, 4], "step_seconds": 2, "context_seconds": 1}
+    config = parse_config({"t_r": 1.5, "sound_model": model})
+    seconds = {"a": 3.2, "b": 7.9, "c": 1.6, "d": 4.5}
+    clips = {k: 0.1 * rng.standard_normal(int(s * rate)) for k, s in seconds.items()}
+    film, table = joined_clips(tmp_path, clips, rate)
+    sound_features(film, tmp_path / "all.nc", config, table)
+    found = load_arrays(tmp_path / "all.nc")["sound_model"].values
+    clock = StimulusClock.read(table, 1.5)
+    for name, first, n in zip(clock.names, clock.first_trs, clock.n_trs, strict=True):
+        sound_features(tmp_path / "clips" / f"{name}.wav", tmp_path / "alone.nc", config)
+        alone = load_arrays(tmp_path / "alone.nc")["sound_model"].values
+        np.testing.assert_allclose(found[first : first + n], alone, atol=1e-6)
+    ends = clock.first_trs + np.ceil(np.array(list(seconds.values())) / 1.5)
+    silent = [tr for tr in range(len(found)) if not any((clock.first_trs <= tr) & (tr < ends))]
+    assert len(silent) == len(found) - 3 - 6 - 2 - 3
+    assert not found[silent].any()
+    few = config.model_copy(update={"max_trs": 7})
+    sound_features(film, tmp_path / "few.nc", few, table)
+    np.testing.assert_allclose(load_arrays(tmp_path / "few.nc")["sound_model"], found[:7])

@@ -188,6 +188,7 @@ rule sound_features:
     """Compute layers of an audio model."""
     input:
         film=FILM,
+        stimuli=STIMULUS_TABLE if SETTINGS.has_stimuli else [],
         model=model_files(SETTINGS.sound_model.name),
     output:
         spaces=f"{RESULTS}/trs/sound_model.nc",
@@ -202,11 +203,12 @@ rule sound_features:
         mem_mb=memory("sound_features"),
         runtime=runtime("sound_features"),
     params:
+        stimuli="--stimuli=" if SETTINGS.has_stimuli else "",
         settings=settings("sound_model", "audio_track", "t_r", "max_trs"),
         source=source_fingerprint("sound_features"),
     shell:
         '"$GIBLET_PYTHON" -m giblet sound_features --film={input.film:q} --spaces={output.spaces:q}'
-        " --settings={params.settings:q} 2>&1 | tee -i {log:q}"
+        " {params.stimuli}{input.stimuli:q} --settings={params.settings:q} 2>&1 | tee -i {log:q}"
 
 
 rule picture_features:
