@@ -61,27 +61,41 @@ def _save_layers(values, model, n_trs: int, spaces: Path, name: str, attrs: dict
 def picture_features(film: Path, spaces: OutputFile, config: Config) -> None:
     """Compute layers of an image or video model (``picture_model``) in TRs.
 
+    Of many stimuli the film is their table, and each is computed by itself.
+
     Example: giblet picture_features --film film.mp4 --spaces trs/picture_model.nc
     """
-    import numpy as np
-
-    from giblet.film.modalities import SPACE_SETS
+    from giblet.alignment.stimulus_features import begun_trs, on_film
+    from giblet.alignment.stimulus_pictures import StimulusPictures
+    from giblet.brain.stimulus_clock import StimulusClock
+    from giblet.errors import GibletError
     from giblet.film.picture_layers import PictureModel
     from giblet.film.video import trs_of_pictures
-    from giblet.io.arrays import save_arrays
     from giblet.io.checksums import fingerprint
     from giblet.timing import tr_moments
 
-    own = config.picture_model
-    n_trs = trs_of_pictures(film, config.t_r)
+    own, t_r = config.picture_model, config.t_r
+    clock = StimulusClock.read(film, t_r) if config.has_stimuli else None
+    n_trs = clock.n_film_trs if clock else trs_of_pictures(film, t_r)
     n_trs = min(n_trs, config.max_trs or n_trs)
     model = PictureModel(own.name, own.layers, own.clip_seconds)
-    values = model.features(film, tr_moments(n_trs, config.t_r, own.n_moments))
-    layers = np.split(values, np.cumsum(model.widths)[:-1], axis=1)
-    of_layers = {f"layer_{n}": layer for n, layer in zip(model.layers, layers, strict=True)}
-    arrays = SPACE_SETS["picture_model"].arrays(of_layers, n_trs)
-    attrs = {"t_r": config.t_r, "model": own.name, "input": fingerprint(film)}
-    save_arrays(arrays.assign_attrs(attrs), spaces)
+
+    def in_trs(pictures, n_trs: int):
+        return model.features(pictures, tr_moments(n_trs, t_r, own.n_moments))
+
+    warnings: list[str] = []
+    if clock:
+        stimuli = StimulusPictures(clock)
+        parts = ((k, in_trs(pictures, begun_trs(clock, k))) for k, pictures in stimuli.each())
+        values = on_film(clock, parts, n_trs, own.n_moments)
+        warnings = stimuli.warnings(values.any(axis=1).reshape(n_trs, -1)) if values.size else []
+    else:
+        values = in_trs(film, n_trs)
+    if not values.any():
+        what = "no stimulus has video" if clock else f"{film}: no frame is on screen in any TR"
+        raise GibletError(f"{what}: set picture_model.name: none")
+    attrs = {"t_r": t_r, "model": own.name, "input": fingerprint(film), "warnings": warnings}
+    _save_layers(values, model, n_trs, spaces, "picture_model", attrs)
 
 
 def word_features(
