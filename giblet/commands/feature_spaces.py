@@ -103,9 +103,13 @@ def word_features(
 ) -> None:
     """Compute words in context, surprisal, vectors and form (``word_model``) in TRs.
 
+    Of many stimuli the annotations are their table, and context starts again with each.
+
     Example: giblet word_features --annotations said.tsv --spaces trs/word_model.nc
     """
+    from giblet.alignment.stimulus_words import stimulus_words
     from giblet.audio.files import sound_duration
+    from giblet.brain.stimulus_clock import StimulusClock
     from giblet.film.annotations import read_annotations
     from giblet.film.modalities import SPACE_SETS
     from giblet.film.text import count_words
@@ -114,13 +118,18 @@ def word_features(
     from giblet.io.checksums import fingerprint
     from giblet.timing import whole_trs
 
-    rows = read_annotations(annotations, **config.words.model_dump())
+    t_r, options = config.t_r, config.words.model_dump()
+    clock = StimulusClock.read(annotations, t_r) if config.has_stimuli else None
+    rows = stimulus_words(clock, **options) if clock else read_annotations(annotations, **options)
     end = float((rows["onset"] + rows["duration"]).max())
-    n_trs = whole_trs(sound_duration(film, config.audio_track) if film else end, config.t_r)
+    n_trs = whole_trs(sound_duration(film, config.audio_track) if film else end, t_r)
     n_trs = min(n_trs, config.max_trs or n_trs)
     own = config.word_model.model_dump()
-    of_words, warnings = word_spaces(single_words(rows), config.t_r, n_trs, **own)
+    begins = clock.begins if clock else (0.0,)
+    of_words, warnings = word_spaces(single_words(rows), t_r, n_trs, begins=begins, **own)
     arrays = SPACE_SETS["word_model"].arrays(of_words, n_trs)
-    arrays["n_words"] = ("tr", count_words(rows, config.t_r, n_trs))
-    attrs = {"t_r": config.t_r, "model": config.word_model.name, "warnings": warnings}
-    save_arrays(arrays.assign_attrs(attrs, input=fingerprint(annotations)), spaces)
+    arrays["n_words"] = ("tr", count_words(rows, t_r, n_trs))
+    files = [Path(path) for path in dict.fromkeys(clock.annotations) if path] if clock else []
+    attrs = {"t_r": t_r, "model": config.word_model.name, "warnings": warnings}
+    attrs["input"] = fingerprint(annotations, *files)
+    save_arrays(arrays.assign_attrs(attrs), spaces)

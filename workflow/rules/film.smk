@@ -214,7 +214,8 @@ rule sound_features:
 rule picture_features:
     """Compute layers of an image or video model."""
     input:
-        film=FILM,
+        film=STIMULUS_TABLE if SETTINGS.has_stimuli else FILM,
+        stimuli=STIMULI,
         model=model_files(SETTINGS.picture_model.name),
     output:
         spaces=f"{RESULTS}/trs/picture_model.nc",
@@ -229,7 +230,7 @@ rule picture_features:
         mem_mb=memory("picture_features"),
         runtime=runtime("picture_features"),
     params:
-        settings=settings("picture_model", "t_r", "max_trs"),
+        settings=settings("picture_model", "t_r", "max_trs", *OF_STIMULI),
         source=source_fingerprint("picture_features"),
     shell:
         '"$GIBLET_PYTHON" -m giblet picture_features --film={input.film:q} --spaces={output.spaces:q}'
@@ -241,6 +242,7 @@ rule word_features:
     input:
         film=FILM if SETTINGS.has_film else [],
         annotations=ANNOTATIONS or [],
+        stimuli=STIMULUS_WORDS,
         model=model_files(SETTINGS.word_model.name, SETTINGS.word_model.vectors),
     output:
         spaces=f"{RESULTS}/trs/word_model.nc",
@@ -256,7 +258,9 @@ rule word_features:
         runtime=runtime("word_features"),
     params:
         film="--film=" if SETTINGS.has_film else "",
-        settings=settings("word_model", "audio_track", "t_r", "words", "max_trs"),
+        settings=settings(
+            "word_model", "audio_track", "t_r", "words", "max_trs", *OF_STIMULI
+        ),
         source=source_fingerprint("word_features"),
     shell:
         '"$GIBLET_PYTHON" -m giblet word_features {params.film}{input.film:q} --annotations={input.annotations:q}'

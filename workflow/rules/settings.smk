@@ -114,6 +114,11 @@ elif SETTINGS.annotations == "auto":
 else:
     ANNOTATIONS = SETTINGS.annotations
 
+if "word_model" in SETTINGS.space_sets and not ANNOTATIONS:
+    sys.exit(
+        "config: word_model: no stimulus has words: put them beside its file, under its name"
+    )
+
 if SETTINGS.has_stimuli:
     SCORE = STIMULUS_TABLE if STIMULUS_SCORES else None
 elif SETTINGS.is_music_demo:
