@@ -15,6 +15,7 @@ from .dataset import (
     check_no_overlap as check_no_overlap,
     gap_trs as gap_trs,
     gap_warnings as gap_warnings,
+    reach_warnings as reach_warnings,
     runs_without_scale as runs_without_scale,
     split_film as split_film,
     windows as windows,

@@ -17,6 +17,7 @@ def sound_features(
 
     Example: giblet sound_features --film film.mp4 --spaces trs/sound_model.nc
     """
+    from giblet.alignment.dataset import reach_warnings
     from giblet.alignment.stimulus_features import begun_trs, on_film
     from giblet.audio.files import sound_blocks, sound_duration
     from giblet.audio.model_features import SoundModel, mean_in_bins
@@ -42,7 +43,8 @@ def sound_features(
         values = on_film(clock, parts, n_trs, _MOMENTS)
     else:
         values = in_trs(sound_blocks(film, model.sample_rate, track=track), n_trs)
-    attrs = {"t_r": t_r, "model": own.name, "input": fingerprint(film)}
+    warnings = [] if clock else reach_warnings(model.reach_seconds, config.splits)
+    attrs = {"t_r": t_r, "model": own.name, "input": fingerprint(film), "warnings": warnings}
     _save_layers(values, model, n_trs, spaces, "sound_model", attrs)
 
 

@@ -12,6 +12,7 @@ from giblet.config.config import parse_config
 from giblet.errors import GibletError
 from giblet.film.modalities import feature_names
 from giblet.io.arrays import load_arrays
+from giblet.log import warnings_of
 
 SMALL = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2}
 CONV = {"conv_dim": (8, 8), "conv_stride": (5, 64), "conv_kernel": (10, 64)}  # 320 samples
@@ -309,6 +310,11 @@ def test_from_a_sound_to_spaces(wav2vec, sound, tmp_path):
     arrays = load_arrays(tmp_path / "spaces.nc", *feature_names())
     assert arrays["sound_model"].shape == (4, 4, 32)
     assert arrays["sound_model_space"].values.tolist() == ["layer_2"] * 16 + ["layer_4"] * 16
+    assert not warnings_of(arrays.attrs)
+    close = parse_config({"t_r": 1.5, "sound_model": model, "splits": {"gap_seconds": 2.5}})
+    sound_features(tmp_path / "film.wav", tmp_path / "spaces.nc", close)
+    (line,) = warnings_of(load_arrays(tmp_path / "spaces.nc").attrs)
+    assert line.startswith("sound_model: features hold sound from up to 3 s away")
 
 
 def joined_clips(folder, clips, rate=16000):

@@ -204,7 +204,7 @@ rule sound_features:
         runtime=runtime("sound_features"),
     params:
         stimuli="--stimuli=" if SETTINGS.has_stimuli else "",
-        settings=settings("sound_model", "audio_track", "t_r", "max_trs"),
+        settings=settings("sound_model", "audio_track", "t_r", "max_trs", *SHORT_GAP),
         source=source_fingerprint("sound_features"),
     shell:
         '"$GIBLET_PYTHON" -m giblet sound_features --film={input.film:q} --spaces={output.spaces:q}'
