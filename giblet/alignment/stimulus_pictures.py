@@ -39,8 +39,8 @@ class StimulusPictures:
         """Of each stimulus with pictures its index and its frames, at seconds since it began."""
         clock, reader = self.clock, _Reader()
         with closing(reader):
-            for k in np.flatnonzero(self.shown):
-                yield int(k), _excerpt(reader, clock, k)
+            for k in np.flatnonzero(self.shown).tolist():
+                yield k, _excerpt(reader, clock, k)
 
     def warnings(self, seen: np.ndarray) -> list[str]:
         """Lines about stimuli without pictures, and about those that end before their sound.

@@ -248,9 +248,9 @@ class SoundModel:
 
     def _middle(self, window: np.ndarray, before: int, n_samples: int) -> np.ndarray:
         states = self._states(window)
-        if self._kind.in_time is not None:
-            own = [self._mean(states[i], before, n_samples) for i in self.layers]
-            return np.concatenate(own)[None]
+        if (in_time := self._kind.in_time) is not None:
+            tokens = (in_time(self._config, self._processor, states[i]) for i in self.layers)
+            return np.concatenate([_mean(*one, before, n_samples) for one in tokens])[None]
         chosen = [states[i][0].float().numpy() for i in self.layers]
         first, n_frames = before // self.hop, -(-n_samples // self.hop)
         kept = [layer[first : first + n_frames] for layer in chosen]
@@ -261,12 +261,6 @@ class SoundModel:
         ]
         return np.concatenate(kept, axis=1)
 
-    def _mean(self, states, before: int, n_samples: int) -> np.ndarray:
-        """Mean over the tokens that overlap these samples of the window, (width,)."""
-        values, begins, ends = self._kind.in_time(self._config, self._processor, states)
-        own = (begins < before + n_samples) & (ends > before)
-        return values[own].mean(dim=0).float().numpy()
-
     def _states(self, window: np.ndarray) -> Sequence[Any]:
         import torch
 
@@ -275,6 +269,12 @@ class SoundModel:
             window = np.pad(window, (0, short))
         with torch.inference_mode():
             return self._kind.states(self._model, self._processor, window)
+
+
+def _mean(values, begins: np.ndarray, ends: np.ndarray, before: int, n_samples: int) -> np.ndarray:
+    """Mean over the tokens that overlap ``n_samples`` of a window from ``before`` on, (width,)."""
+    own = (begins < before + n_samples) & (ends > before)
+    return values[own].mean(dim=0).float().numpy()
 
 
 def mean_in_bins(
