@@ -30,13 +30,14 @@ does by default (``drc_scale`` 1): passages marked with −12 dB are 12 dB quiet
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from giblet.audio.blocks import resampled
 from giblet.audio.downmix import downmix_weights, mono
 from giblet.audio.levels import Levels
 from giblet.audio.placement import Piece, place
@@ -144,35 +145,6 @@ def sound_blocks(
         `giblet.audio.levels` finds.
     """
     yield from resampled(_mono_pieces(path, track), sample_rate, block_seconds)
-
-
-def resampled(
-    pieces: Iterable[tuple[np.ndarray, int]], sample_rate: float, block_seconds: float = 10.0
-) -> Iterator[np.ndarray]:
-    """Pieces (n_samples,) float32 with their rates in Hz → blocks as of `sound_blocks`."""
-    import soxr
-
-    resampler: Any = None
-    resampled_from = 0  # Hz
-    held: list[np.ndarray] = []
-    n_held = 0
-    for piece, rate in pieces:
-        if rate != resampled_from:
-            if resampler is not None:
-                yield resampler.resample_chunk(_joined(held), last=True)
-                held, n_held = [], 0
-            resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32")
-            resampled_from = rate
-        held.append(piece)
-        n_held += len(piece)
-        if n_held >= count_samples(block_seconds, rate):
-            yield resampler.resample_chunk(_joined(held))
-            held, n_held = [], 0
-    yield resampler.resample_chunk(_joined(held), last=True)
-
-
-def _joined(pieces: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate([*pieces, np.zeros(0, dtype=np.float32)])
 
 
 def _mono_pieces(

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from giblet.audio.files import read_sound, resampled
+from giblet.audio.blocks import resampled
+from giblet.audio.files import read_sound
 from giblet.brain.stimulus_clock import StimulusClock, composed
 from giblet.errors import GibletError, missing_path, nearest_name
 from giblet.film.container import open_film
