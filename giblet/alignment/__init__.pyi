@@ -15,7 +15,6 @@ from .dataset import (
     check_no_overlap as check_no_overlap,
     gap_trs as gap_trs,
     gap_warnings as gap_warnings,
-    reach_warnings as reach_warnings,
     runs_without_scale as runs_without_scale,
     split_film as split_film,
     windows as windows,
@@ -39,6 +38,7 @@ from .lag import (
 )
 from .regressors import (
     film_regressors as film_regressors,
+    reach_warnings as reach_warnings,
     regress as regress,
     slow_drifts as slow_drifts,
 )

@@ -32,21 +32,6 @@ def gap_warnings(splits: SplitConfig) -> list[str]:
     ]
 
 
-def reach_warnings(reach_seconds: float, splits: SplitConfig) -> list[str]:
-    """A warning of features that hold sound from beyond the gap: training TRs then hold test sound.
-
-    ``reach_seconds``: of ``sound_model``. Its gap is also that of brain_quality, the HRF's length.
-    """
-    gap = min(splits.gap_seconds, HRF_SECONDS)
-    if reach_seconds <= gap:
-        return []
-    return [
-        f"sound_model: features hold sound from up to {reach_seconds:g} s away (step_seconds + "
-        f"context_seconds), beyond the gap of {gap:g} s (splits.gap_seconds, {HRF_SECONDS:g} s in "
-        "brain_quality): training TRs hold test sound. Lower context_seconds"
-    ]
-
-
 def split_film(
     n_trs: int,
     t_r: float,

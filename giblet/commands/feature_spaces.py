@@ -17,7 +17,7 @@ def sound_features(
 
     Example: giblet sound_features --film film.mp4 --spaces trs/sound_model.nc
     """
-    from giblet.alignment.dataset import reach_warnings
+    from giblet.alignment.regressors import reach_warnings
     from giblet.alignment.stimulus_features import begun_trs, on_film
     from giblet.audio.files import sound_blocks, sound_duration
     from giblet.audio.model_features import SoundModel, mean_in_bins

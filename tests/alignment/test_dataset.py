@@ -13,11 +13,11 @@ from giblet.alignment.dataset import (
     FilmData,
     check_apart,
     check_no_overlap,
-    reach_warnings,
     split_film,
     windows,
     zscore_bold,
 )
+from giblet.alignment.regressors import reach_warnings
 from giblet.config.config import parse_config
 from giblet.config.sections import SplitConfig
 from giblet.errors import GibletError

@@ -104,8 +104,9 @@ def check_clock(
     `giblet.alignment.sync.match_scans` and, with a film, `giblet.alignment.dataset.split_film`.
     """
     from giblet.alignment.aligned import split_match
-    from giblet.alignment.dataset import gap_warnings, reach_warnings
+    from giblet.alignment.dataset import gap_warnings
     from giblet.alignment.pieces import check_pieces, held_out_pieces
+    from giblet.alignment.regressors import reach_warnings
     from giblet.alignment.showings import clock_of, volume_trs
     from giblet.alignment.sync import match_scans, move_runs, unscanned_warnings
     from giblet.evaluation.quality import after_film_warnings, ridge_folds
