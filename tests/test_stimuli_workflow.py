@@ -7,6 +7,7 @@ import pytest
 import soundfile
 from tiny_pipeline import ask, planned, random_piece, snakemake
 
+from giblet.brain.stimulus_clock import StimulusClock
 from giblet.io.arrays import load_arrays
 from giblet.io.tables import load_table
 from giblet.music.midi import write_midi
@@ -114,6 +115,72 @@ def test_stimuli_without_scans_and_missing_ones_are_one_line(folder):
         done = ask(folder, "--dry-run", **SETTINGS | changes)
         assert done.returncode
         assert message in done.stdout
+
+
+def small_models(folder):
+    """Settings of random models of sound, pictures and words, in transformers' format."""
+    import torch
+    import transformers
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    torch.manual_seed(0)
+    small = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    small |= {"intermediate_size": 32}
+    waves = {"conv_dim": (8, 8), "conv_stride": (5, 64), "conv_kernel": (10, 64)}
+    waves |= {"num_feat_extract_layers": 2, "num_conv_pos_embeddings": 8}
+    config = transformers.Wav2Vec2Config(**small, **waves, num_conv_pos_embedding_groups=2)
+    transformers.Wav2Vec2Model(config).save_pretrained(folder / "wave")
+    transformers.Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder / "wave")
+    config = transformers.ViTConfig(**small, image_size=32, patch_size=8)
+    transformers.ViTModel(config).save_pretrained(folder / "vit")
+    size = {"height": 32, "width": 32}
+    transformers.ViTImageProcessor(size=size).save_pretrained(folder / "vit")
+    config = transformers.GPT2Config(vocab_size=6, n_embd=16, n_layer=2, n_head=2, n_positions=20)
+    transformers.GPT2LMHeadModel(config).save_pretrained(folder / "gpt")
+    words = {word: n for n, word in enumerate(["[UNK]", "[BOS]", "we", "hear", "what", "they"])}
+    tokens = Tokenizer(models.WordPiece(words, unk_token="[UNK]"))
+    tokens.pre_tokenizer = pre_tokenizers.Whitespace()
+    fast = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokens, unk_token="[UNK]", bos_token="[BOS]"
+    )
+    fast.save_pretrained(folder / "gpt")
+    return {
+        "sound_model": {"name": "wave", "layers": [1, 2], "step_seconds": 4, "context_seconds": 2},
+        "picture_model": {"name": "vit", "layers": [1]},
+        "word_model": {"name": "gpt", "layers": [1], "form": True},
+    }
+
+
+@pytest.mark.slow
+def test_models_of_sound_pictures_and_words_read_each_stimulus(folder):
+    """Each stimulus has features in its own TRs, of what it has, and none in silence."""
+    models, sets = small_models(folder), ("sound_model", "picture_model", "word_model")
+    rules = ("sound_features", "picture_features", "word_features")
+    jobs = planned(folder, "brain_quality", **SETTINGS | models)
+    assert [jobs[rule] for rule in rules] == [1, 1, 1]
+    files = [f"results/tiny/trs/{name}.nc" for name in sets]
+    done = snakemake(folder, *files, **SETTINGS | models)
+    assert done.returncode == 0, done.stdout
+    clock = StimulusClock.read(folder / "results" / "tiny" / "stimuli.tsv", T_R)
+    assert clock.names == ("noise_1", "noise_2", "wave_1", "wave_2")
+    for name, file in zip(sets, files, strict=True):
+        found = load_arrays(folder / file)[name].values
+        of_trs = clock.stimulus_of_trs(len(found))
+        has = [bool(found[of_trs == k].any()) for k in range(4)]
+        expected = {"picture_model": [False, False, True, False]}
+        assert has == expected.get(name, [True, name == "sound_model", True, True])
+        assert not found[of_trs == -1].any()
+
+
+def test_a_word_model_of_stimuli_without_words_is_one_line(folder, tmp_path):
+    (tmp_path / "sounds").mkdir()
+    soundfile.write(tmp_path / "sounds" / "a.wav", np.zeros(RATE * 12), RATE)
+    (tmp_path / "runs.tsv").write_bytes((folder / "runs.tsv").read_bytes())
+    for path in folder.glob("sub-*.tsv"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    done = ask(tmp_path, "--dry-run", "brain_quality", **SETTINGS | {"word_model": {"form": True}})
+    assert done.returncode
+    assert "config: word_model: no stimulus has words: put them beside its" in done.stdout
 
 
 @pytest.mark.slow

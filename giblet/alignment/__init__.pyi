@@ -38,6 +38,7 @@ from .lag import (
 )
 from .regressors import (
     film_regressors as film_regressors,
+    reach_warnings as reach_warnings,
     regress as regress,
     slow_drifts as slow_drifts,
 )

@@ -9,6 +9,7 @@ import xarray as xr
 from giblet.alignment.hrf import HRF_SECONDS, convolve_hrf
 from giblet.alignment.showings import MOST_SPREAD, Showing, find_showings, run_volumes
 from giblet.brain.stimulus_clock import StimulusClock
+from giblet.config.sections import SplitConfig
 from giblet.errors import GibletError
 from giblet.film.modalities import Modality, SpaceSet, modality_of
 from giblet.timing import (
@@ -179,6 +180,21 @@ def _end(showing: Showing, later: Showing | None, t_r: float) -> float | None:
     last = showing.times[-1]
     goes_on = 0 < later.begin - last <= t_r + TOLERANCE
     return tr_begin(later.begin, t_r) if goes_on else tr_end(last, t_r)
+
+
+def reach_warnings(reach_seconds: float, splits: SplitConfig) -> list[str]:
+    """A warning of features that hold sound from beyond the gap: training TRs then hold test sound.
+
+    ``reach_seconds``: of ``sound_model``. Its gap is also that of brain_quality, the HRF's length.
+    """
+    gap = min(splits.gap_seconds, HRF_SECONDS)
+    if reach_seconds <= gap:
+        return []
+    return [
+        f"sound_model: features hold sound from up to {reach_seconds:g} s away (step_seconds + "
+        f"context_seconds), beyond the gap of {gap:g} s (splits.gap_seconds, {HRF_SECONDS:g} s in "
+        "brain_quality): training TRs hold test sound. Lower context_seconds"
+    ]
 
 
 def slow_drifts(times: np.ndarray) -> np.ndarray:

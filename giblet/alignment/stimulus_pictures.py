@@ -30,14 +30,17 @@ class StimulusPictures:
         return np.array([of_file[file] for file in self.clock.files])
 
     def __iter__(self) -> Iterator[Shown]:
+        for k, pictures in self.each():
+            begin = float(self.clock.begins[k])
+            for picture in pictures:
+                yield replace(picture, begin=picture.begin + begin, end=picture.end + begin)
+
+    def each(self) -> Iterator[tuple[int, Iterator[Shown]]]:
+        """Of each stimulus with pictures its index and its frames, at seconds since it began."""
         clock, reader = self.clock, _Reader()
         with closing(reader):
-            for k in np.flatnonzero(self.shown):
-                start, begin = float(clock.starts[k]), float(clock.begins[k])
-                end = start + float(clock.durations[k])
-                for picture in reader.read(clock.files[k], start, end):
-                    first, last = max(picture.begin, start), min(picture.end, end)
-                    yield replace(picture, begin=first - start + begin, end=last - start + begin)
+            for k in np.flatnonzero(self.shown).tolist():
+                yield k, _excerpt(reader, clock, k)
 
     def warnings(self, seen: np.ndarray) -> list[str]:
         """Lines about stimuli without pictures, and about those that end before their sound.
@@ -58,6 +61,14 @@ class StimulusPictures:
                 f"black there ({listed(names[black])})"
             )
         return lines
+
+
+def _excerpt(reader: "_Reader", clock: StimulusClock, stimulus: int) -> Iterator[Shown]:
+    """Frames of one stimulus, at seconds since it began."""
+    start, length = float(clock.starts[stimulus]), float(clock.durations[stimulus])
+    for picture in reader.read(clock.files[stimulus], start, start + length):
+        begin, end = max(picture.begin - start, 0.0), min(picture.end - start, length)
+        yield replace(picture, begin=begin, end=end)
 
 
 class _Reader:

@@ -1,10 +1,12 @@
-"""Blocks of sound and codes: equal blocks, overlapping windows."""
+"""Blocks of sound and codes: equal blocks, overlapping windows, another sample rate."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
 from giblet.io.validation import check_codes, check_waveform
+from giblet.timing import count_samples
 
 
 def equal_blocks(
@@ -36,6 +38,37 @@ def equal_blocks(
     if not len(pending):
         raise ValueError("the sound has no samples")
     yield pending
+
+
+def resampled(
+    pieces: Iterable[tuple[np.ndarray, int]], sample_rate: float, block_seconds: float = 10.0
+) -> Iterator[np.ndarray]:
+    """Pieces (n_samples,) float32, each with its rate in Hz, at ``sample_rate`` Hz: blocks of about
+    ``block_seconds`` s. The resampler (soxr, HQ) runs on across pieces of one rate.
+    """
+    import soxr
+
+    resampler: Any = None
+    resampled_from = 0  # Hz
+    held: list[np.ndarray] = []
+    n_held = 0
+    for piece, rate in pieces:
+        if rate != resampled_from:
+            if resampler is not None:
+                yield resampler.resample_chunk(_joined(held), last=True)
+                held, n_held = [], 0
+            resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32")
+            resampled_from = rate
+        held.append(piece)
+        n_held += len(piece)
+        if n_held >= count_samples(block_seconds, rate):
+            yield resampler.resample_chunk(_joined(held))
+            held, n_held = [], 0
+    yield resampler.resample_chunk(_joined(held), last=True)
+
+
+def _joined(pieces: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([*pieces, np.zeros(0, dtype=np.float32)])
 
 
 def overlapping(

@@ -33,10 +33,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from giblet.audio.blocks import resampled
 from giblet.audio.downmix import downmix_weights, mono
 from giblet.audio.levels import Levels
 from giblet.audio.placement import Piece, place
@@ -144,29 +145,7 @@ def sound_blocks(
         again, a file cut short, more or less sound than the header says, and what
         `giblet.audio.levels` finds.
     """
-    import soxr
-
-    resampler: Any = None
-    resampled_from = 0  # Hz
-    held: list[np.ndarray] = []
-    n_held = 0
-    for piece, rate in _mono_pieces(path, track):
-        if rate != resampled_from:
-            if resampler is not None:
-                yield resampler.resample_chunk(_joined(held), last=True)
-                held, n_held = [], 0
-            resampler = soxr.ResampleStream(rate, sample_rate, 1, dtype="float32")
-            resampled_from = rate
-        held.append(piece)
-        n_held += len(piece)
-        if n_held >= count_samples(block_seconds, rate):
-            yield resampler.resample_chunk(_joined(held))
-            held, n_held = [], 0
-    yield resampler.resample_chunk(_joined(held), last=True)
-
-
-def _joined(pieces: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate([*pieces, np.zeros(0, dtype=np.float32)])
+    yield from resampled(_mono_pieces(path, track), sample_rate, block_seconds)
 
 
 def _mono_pieces(

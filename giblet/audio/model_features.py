@@ -4,6 +4,7 @@ Every feature is computed in one window of a fixed grid of the sound, with conte
 so it does not depend on the blocks in which the sound is read. Memory holds one window.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -12,10 +13,13 @@ from typing import Any
 import numpy as np
 
 from giblet.audio.blocks import equal_blocks, overlapping
+from giblet.config.trained_models import SOUND_CONTEXT, SOUND_STEP
 from giblet.errors import GibletError
 from giblet.film.model_layers import Layers, chosen_layers, load_pretrained
 from giblet.io.hub import model_folder
 from giblet.timing import count_samples, frames_rate_hz, samples_duration
+
+logger = logging.getLogger(__name__)
 
 _SETTING = "sound_model.name"
 
@@ -33,12 +37,16 @@ class _Kind:
     states
         (model, processor, window) → hidden states, (1, n_tokens, width) each, or
         (1, width, height, width).
+    in_time
+        Of one vector a window: (config, processor, hidden state) → its tokens in time, the mean
+        over frequencies, (n_times, width), and the samples at which each begins and ends.
     """
 
     types: tuple[str, ...]
     hop: Callable[[Any, Any], int]
     states: Callable[[Any, Any, np.ndarray], Sequence[Any]]
     longest: Callable[[Any, Any], int] = lambda config, processor: 0
+    in_time: Callable[[Any, Any, Any], tuple[Any, np.ndarray, np.ndarray]] | None = None
 
 
 def _inputs(processor, window: np.ndarray, **options) -> dict:
@@ -61,6 +69,28 @@ def _of_spectrogram(model, processor, window):
     return model(input_values=values, output_hidden_states=True).hidden_states
 
 
+def _ast_in_time(config, processor, states):
+    """Patches overlap in time and frequency, and lie frequency by frequency."""
+    n_times = (config.max_length - config.patch_size) // config.time_stride + 1
+    patches = states[0, 2:]  # without the two tokens of class and distillation
+    values = patches.reshape(-1, n_times, patches.shape[-1]).mean(dim=0)
+    frame = processor.sampling_rate // 100
+    begins = np.arange(n_times) * config.time_stride * frame
+    # a frame of the spectrogram is a window of 25 ms
+    return values, begins, begins + (config.patch_size - 1) * frame + 5 * frame // 2
+
+
+def _clap_in_time(config, processor, states):
+    """The spectrogram is cut into ``ratio`` pieces of time, which lie below one another."""
+    config = getattr(config, "audio_config", config)
+    ratio = config.spec_size // config.num_mel_bins
+    width, height, n_times = states.shape[1:]
+    pieces = states[0].reshape(width, ratio, height // ratio, n_times).mean(dim=2)
+    values = pieces.reshape(width, -1).T
+    edges = np.linspace(0, processor.nb_max_samples, len(values) + 1)
+    return values, edges[:-1], edges[1:]
+
+
 def _of_clap(model, processor, window):
     inputs = _inputs(processor, window)
     tower = getattr(model, "audio_model", model)
@@ -73,10 +103,20 @@ def _of_clap(model, processor, window):
 
 
 def _of_codec(model, processor, window):
+    """Of EnCodec at 48 kHz second by second, each divided by its RMS, as it was trained."""
     import torch
 
-    latents = model.encoder(torch.from_numpy(window)[None, None])
-    return [latents.transpose(1, 2)]
+    config, latents = model.config, []
+    length = getattr(config, "chunk_length", None) or len(window)
+    for begin in range(0, len(window), length):
+        chunk = window[begin : begin + length]
+        n_frames = -(-len(chunk) // config.hop_length)
+        chunk = np.pad(chunk, (0, length - len(chunk)))
+        sound = torch.from_numpy(chunk).expand(1, getattr(config, "audio_channels", 1), -1)
+        if getattr(config, "normalize", False):
+            sound = sound / (sound.square().mean().sqrt() + 1e-8)
+        latents.append(model.encoder(sound)[0, :, :n_frames].T)
+    return [torch.cat(latents)[None]]
 
 
 _KINDS = (
@@ -101,8 +141,15 @@ _KINDS = (
         lambda *_: 0,
         _of_spectrogram,
         lambda config, processor: config.max_length * processor.sampling_rate // 100,  # 10 ms each
+        _ast_in_time,
     ),
-    _Kind(("clap",), lambda *_: 0, _of_clap, lambda _, processor: processor.nb_max_samples),
+    _Kind(
+        ("clap",),
+        lambda *_: 0,
+        _of_clap,
+        lambda _, processor: processor.nb_max_samples,
+        _clap_in_time,
+    ),
     _Kind(("encodec",), lambda config, _: prod(config.upsampling_ratios), _of_codec),
     _Kind(("dac",), lambda config, _: prod(config.downsampling_ratios), _of_codec),
 )
@@ -120,13 +167,16 @@ class SoundModel:
         As `giblet.film.model_layers.chosen_layers`; a codec has layer 0 alone.
     step_seconds, context_seconds
         Of a window the middle ``step_seconds`` are kept; before and after it are
-        ``context_seconds``. AST and CLAP have one vector a window.
+        ``context_seconds``. AST and CLAP have one vector a window: the mean over the tokens that
+        overlap the middle. None: 10 s and 5 s; of AST and CLAP 1 s and what fills the window that
+        they take.
 
     Attributes
     ----------
     sample_rate, rate_hz : Hz, of the sound and of the features
+    reach_seconds : from a feature to the farthest sound in its window
     layers : list of int
-    width : features of a layer
+    widths : features of each layer
 
     Raises
     ------
@@ -138,8 +188,8 @@ class SoundModel:
         self,
         name_or_folder: str,
         layers: Layers = (0.25, 0.5, 0.75),
-        step_seconds: float = 10.0,
-        context_seconds: float = 5.0,
+        step_seconds: float | None = None,
+        context_seconds: float | None = None,
     ):
         from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
 
@@ -157,22 +207,29 @@ class SoundModel:
             raise GibletError(message) from error
         load = AutoModel.from_pretrained
         self._model = load_pretrained(name_or_folder, _SETTING, "an audio model", load)
-        self._processor, self._kind = processor, kind
+        self._processor, self._kind, self._config = processor, kind, config
+        if getattr(config, "audio_channels", 1) > 1:
+            logger.warning("%s is stereo: both channels get the mono sound", name_or_folder)
         self.sample_rate = int(processor.sampling_rate)
         hop, longest = kind.hop(config, processor), kind.longest(config, processor)
+        most = samples_duration(longest, self.sample_rate) if longest else np.inf
+        if step_seconds is None:
+            step_seconds = SOUND_STEP if hop else 1.0
+        if context_seconds is None:
+            fits = max(0.0, (most - step_seconds) / 2)
+            context_seconds = min(SOUND_CONTEXT, fits) if hop else fits
         self._step = count_samples(step_seconds, self.sample_rate)
         self.hop = hop or self._step
         self._step = max(1, round(self._step / self.hop)) * self.hop
         context = count_samples(context_seconds, self.sample_rate)
         self._context = round(context / self.hop) * self.hop if hop else context
         if longest and self._step + 2 * self._context > longest:
-            most = samples_duration(longest, self.sample_rate)
             raise GibletError(
                 f"sound_model: windows of {step_seconds:g} s with {context_seconds:g} s of "
                 f"context on either side are longer than the {most:g} s that "
-                f"{name_or_folder} takes: lower step_seconds or context_seconds"
+                f"{name_or_folder} takes: lower step_seconds, or set context_seconds to null"
             )
-        self._pooled = not hop
+        self.reach_seconds = step_seconds + context_seconds
         self.rate_hz = frames_rate_hz(1, samples_duration(self.hop, self.sample_rate))
         states = self._states(np.zeros(min(self.sample_rate, longest or self.sample_rate), "f4"))
         self.layers = chosen_layers(layers, len(states) - 1, "sound_model.layers")
@@ -191,9 +248,10 @@ class SoundModel:
 
     def _middle(self, window: np.ndarray, before: int, n_samples: int) -> np.ndarray:
         states = self._states(window)
-        chosen = [_by_time(states[i], self._pooled) for i in self.layers]
-        if self._pooled:
-            return np.concatenate(chosen, axis=1)
+        if (in_time := self._kind.in_time) is not None:
+            tokens = (in_time(self._config, self._processor, states[i]) for i in self.layers)
+            return np.concatenate([_mean(*one, before, n_samples) for one in tokens])[None]
+        chosen = [states[i][0].float().numpy() for i in self.layers]
         first, n_frames = before // self.hop, -(-n_samples // self.hop)
         kept = [layer[first : first + n_frames] for layer in chosen]
         short = n_frames - len(kept[0])  # convolutions lose the last frames of a sound
@@ -213,11 +271,10 @@ class SoundModel:
             return self._kind.states(self._model, self._processor, window)
 
 
-def _by_time(states, pooled: bool) -> np.ndarray:
-    """(1, n_tokens, width) → (n_tokens, width); with ``pooled`` the mean over all, (1, width)."""
-    if pooled:
-        states = states.mean(dim=1 if states.ndim == 3 else (2, 3))[:, None]
-    return states[0].float().numpy()
+def _mean(values, begins: np.ndarray, ends: np.ndarray, before: int, n_samples: int) -> np.ndarray:
+    """Mean over the tokens that overlap ``n_samples`` of a window from ``before`` on, (width,)."""
+    own = (begins < before + n_samples) & (ends > before)
+    return values[own].mean(dim=0).float().numpy()
 
 
 def mean_in_bins(

@@ -1,15 +1,17 @@
 """Many sounds as one film: a folder or table of stimuli, joined with silence between them."""
 
 import filecmp
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from os.path import normpath
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
+from giblet.audio.blocks import resampled
 from giblet.audio.files import read_sound
 from giblet.brain.stimulus_clock import StimulusClock, composed
 from giblet.errors import GibletError, missing_path, nearest_name
@@ -19,6 +21,9 @@ from giblet.io.atomic import replacing
 from giblet.io.tables import is_table, load_table
 from giblet.log import progress
 from giblet.timing import count_samples, samples_duration
+
+if TYPE_CHECKING:
+    import soundfile
 
 _COLUMNS = ("name", "file", "start", "duration", "annotations", "score", "score_offset")
 WORDS = (".textgrid", ".srt", ".vtt", ".tsv", ".csv")  # beside a stimulus; the first that is there
@@ -219,6 +224,36 @@ def _first_of_copies(files: Iterable[Path]) -> dict[Path, Path]:
         if first[file] == file:
             others.append(file)
     return first
+
+
+def stimulus_sounds(
+    sound: str | Path, clock: StimulusClock, sample_rate: float
+) -> Iterator[tuple[int, Iterator[np.ndarray]]]:
+    """Of each stimulus its index and its sound alone, as blocks of `giblet.audio.sound_blocks`.
+
+    ``sound`` is what `join_stimuli` wrote. Each stimulus is resampled by itself to ``sample_rate``
+    Hz, so its samples are those of a file of its own. Memory holds one block.
+
+    Raises GibletError where the file is not of this clock.
+    """
+    import soundfile
+
+    with soundfile.SoundFile(sound) as joined:
+        rate = joined.samplerate
+        for k, (begin, duration) in enumerate(zip(clock.begins, clock.durations, strict=True)):
+            first, n_samples = (count_samples(float(s), rate) for s in (begin, duration))
+            if first + n_samples > joined.frames:
+                raise GibletError(f"{sound}: ends before stimulus {clock.names[k]}; make it again")
+            yield k, resampled(_pieces(joined, first, n_samples), sample_rate)
+
+
+def _pieces(
+    joined: "soundfile.SoundFile", first: int, n_samples: int
+) -> Iterator[tuple[np.ndarray, int]]:
+    """``n_samples`` from number ``first`` on, second by second, with their rate."""
+    joined.seek(first)
+    blocks = joined.blocks(joined.samplerate, frames=n_samples, dtype="float32")
+    return ((block, joined.samplerate) for block in blocks)
 
 
 def _clock(stimuli: list[Stimulus], durations: list[float], t_r: float) -> StimulusClock:

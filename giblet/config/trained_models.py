@@ -61,6 +61,7 @@ class SpeechModelsConfig(Section):
     )
 
 
+SOUND_STEP, SOUND_CONTEXT = 10.0, 5.0  # s, by default
 _LAYERS = 'numbers from 0 on, shares of the depth (0.5), or "all"'
 
 
@@ -75,8 +76,18 @@ class SoundModelConfig(Section):
     layers: Literal["all"] | list[int | float] = Field(
         [0.25, 0.5, 0.75], min_length=1, description=_LAYERS
     )
-    step_seconds: PositiveFloat = Field(10.0, description="kept of each window")
-    context_seconds: float = Field(5.0, ge=0, description="read before and after it")
+    step_seconds: PositiveFloat | None = Field(
+        None, description="kept of each window; null: 10, of AST and CLAP 1"
+    )
+    context_seconds: float | None = Field(
+        None, ge=0, description="read before and after it; null: 5, of AST and CLAP all they take"
+    )
+
+    @property
+    def reach_seconds(self) -> float:
+        """Seconds from a feature to the farthest sound in its window, at most."""
+        step = SOUND_STEP if self.step_seconds is None else self.step_seconds
+        return step + (SOUND_CONTEXT if self.context_seconds is None else self.context_seconds)
 
 
 class PictureModelConfig(Section):

@@ -111,8 +111,7 @@ class PictureModel:
 
         ``moments`` (n_moments,) s of film, ascending. Means over the tokens or places of each
         layer. Where a clip goes beyond the film, or nothing is on screen for a part of it, it has
-        the nearest frame. Raises GibletError where no frame is on screen at any moment; as
-        `giblet.film.video.shown_pictures`.
+        the nearest frame. Raises GibletError as `giblet.film.video.shown_pictures`.
         """
         clips = clips_at(moments, self.n_frames, self.clip_seconds)
         found = np.zeros((len(moments), sum(self.widths)), dtype=np.float32)
@@ -122,9 +121,8 @@ class PictureModel:
             done = self._fill(found, clips, held, done, here.start)
             frame = self._prepared(picture.scaled(*picture.size))
             held |= dict.fromkeys(range(here.start, here.stop), frame)
-        if not held:
-            raise GibletError(f"no frame is on screen at any of {len(clips.times)} moments")
-        self._fill(found, clips, held, done, len(clips.times))
+        if held:
+            self._fill(found, clips, held, done, len(clips.times))
         return found
 
     def _fill(self, found: np.ndarray, clips: Clips, held: dict, done: int, known: int) -> int:

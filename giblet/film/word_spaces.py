@@ -1,6 +1,7 @@
 """Feature spaces of words, by TR: layers of a language model, surprisal, vectors, form."""
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -8,7 +9,7 @@ import pandas as pd
 from giblet.film.model_layers import Layers
 from giblet.film.word_models import WordModel, word_form
 from giblet.film.word_vectors import word_vectors
-from giblet.timing import on_edges, tr_onsets
+from giblet.timing import TOLERANCE, on_edges, tr_onsets
 
 _MOST_NAMED = 5  # words without a vector
 
@@ -33,6 +34,7 @@ def word_spaces(
     t_r: float,
     n_trs: int,
     *,
+    begins: Sequence[float] = (0.0,),
     name: str = "none",
     layers: Layers = (0.5,),
     n_before: int = 64,
@@ -42,7 +44,9 @@ def word_spaces(
 ) -> tuple[dict[str, np.ndarray], list[str]]:
     """Space → features (n_trs, n_features) float32, and warnings.
 
-    ``words``: rows as of `single_words`; the other arguments are settings of ``word_model``.
+    ``words``: rows as of `single_words`, by onset. ``begins``: film times (s) at which stimuli
+    begin; the context of a word does not reach back into another one. The other arguments are
+    settings of ``word_model``.
     ``layer_<n>`` and ``vectors`` are means over the words that begin in a TR, 0 without any;
     ``prediction`` (surprisal, entropy; nats) and ``form`` (number of words, letters, frequency) are
     sums. Raises GibletError as `WordModel` and `word_vectors`.
@@ -51,7 +55,9 @@ def word_spaces(
     means = {}
     if texts and name != "none":
         model = WordModel(name, layers, n_before)
-        states, surprisal, entropy = model.features(texts)
+        stimulus = np.searchsorted(begins, words["onset"] + TOLERANCE, side="right")
+        parts = [model.features(part.tolist()) for _, part in words["text"].groupby(stimulus)]
+        states, surprisal, entropy = map(np.concatenate, zip(*parts, strict=True))
         means |= {f"layer_{n}": states[:, i] for i, n in enumerate(model.layers)}
         by_word["prediction"] = np.stack([surprisal, entropy], axis=1)
     if texts and vectors is not None:

@@ -17,6 +17,7 @@ from giblet.alignment.dataset import (
     windows,
     zscore_bold,
 )
+from giblet.alignment.regressors import reach_warnings
 from giblet.config.config import parse_config
 from giblet.config.sections import SplitConfig
 from giblet.errors import GibletError
@@ -270,6 +271,12 @@ def test_a_subject_in_larger_units_makes_nobody_constant(rng):
     scaled, has_signal = zscore_bold(bold, runs, np.ones(20, dtype=bool))
     assert has_signal.all()
     np.testing.assert_allclose(scaled.std(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("reach", "gap", "warns"), [(32, 32, 0), (33, 60, 1), (7, 6, 1)])
+def test_features_that_hear_beyond_the_gap(reach, gap, warns):
+    """Of splits, or of brain_quality: the HRF's length, 32 s."""
+    assert len(reach_warnings(reach, SplitConfig(gap_seconds=gap))) == warns
 
 
 def test_near_is_within_the_gap(rng):

@@ -1,16 +1,22 @@
 """Layers of image and video models. Oracle: transformers, called by hand; models are random."""
 
+from pathlib import Path
+
 import av
 import numpy as np
 import pytest
 import torch
 import transformers
 
+from giblet.audio.files import write_sound
+from giblet.brain.stimulus_clock import StimulusClock
 from giblet.commands.feature_spaces import picture_features
 from giblet.config.config import parse_config
 from giblet.errors import GibletError
 from giblet.film.picture_layers import PictureModel, clips_at
 from giblet.io.arrays import load_arrays
+from giblet.io.tables import save_table
+from giblet.log import warnings_of
 
 SIZES = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2}
 SIZES |= {"intermediate_size": 32, "image_size": 32, "patch_size": 8}
@@ -47,6 +53,16 @@ def video_model(folder, name="VideoMAE"):
     return saved(folder, model.eval(), "VideoMAEImageProcessor"), model
 
 
+def write_film(path, pictures):
+    with av.open(str(path), "w") as file:
+        video = file.add_stream("ffv1", rate=10, width=40, height=24, pix_fmt="bgr0")
+        for i, picture in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(picture)
+            frame.pts = i
+            file.mux(video.encode(frame))
+        file.mux(video.encode(None))
+
+
 @pytest.fixture
 def pictures(rng):
     return rng.integers(0, 255, (30, 24, 40, 3)).astype(np.uint8)
@@ -55,13 +71,7 @@ def pictures(rng):
 @pytest.fixture
 def film(tmp_path, pictures):
     """Three seconds, ten frames a second, lossless."""
-    with av.open(str(tmp_path / "film.mkv"), "w") as file:
-        video = file.add_stream("ffv1", rate=10, width=40, height=24, pix_fmt="bgr0")
-        for i, picture in enumerate(pictures):
-            frame = av.VideoFrame.from_ndarray(picture)
-            frame.pts = i
-            file.mux(video.encode(frame))
-        file.mux(video.encode(None))
+    write_film(tmp_path / "film.mkv", pictures)
     return tmp_path / "film.mkv"
 
 
@@ -128,6 +138,47 @@ def test_the_command_writes_a_space_for_each_layer(tmp_path, film):
     arrays = load_arrays(tmp_path / "spaces.nc")
     assert arrays["picture_model"].shape == (3, 2, 32)
     assert arrays["picture_model_space"].values.tolist() == ["layer_1"] * 16 + ["layer_3"] * 16
+
+
+@pytest.mark.parametrize("make", [image_model, video_model])
+def test_each_stimulus_has_the_features_of_its_film_alone(tmp_path, rng, make):
+    """Clips of a video model, longer than the silence between, hold no frame of a neighbour."""
+    folder, _model = make(tmp_path / "model", "ViT" if make is image_model else "VideoMAE")
+    own = {"name": folder, "layers": [1, 4], "n_moments": 2, "clip_seconds": 6.0}
+    seconds = {"a.mkv": 3.0, "b.mkv": 4.7, "sound.wav": 3.0, "late.mkv": 3.0, "c.mkv": 3.6}
+    for name in ("a.mkv", "b.mkv", "c.mkv"):
+        shown = rng.integers(0, 255, (round(10 * seconds[name]), 24, 40, 3)).astype(np.uint8)
+        write_film(tmp_path / name, shown)
+    write_sound(tmp_path / "sound.wav", np.zeros(24000), 8000)
+    (tmp_path / "late.mkv").write_bytes((tmp_path / "a.mkv").read_bytes())
+    starts = [0.0, 0.0, 0.0, 5.0, 0.0]  # the excerpt begins after its film's last frame
+    files = [str(tmp_path / name) for name in seconds]
+    clock = StimulusClock.lay_out([*seconds], [*seconds.values()], 1.0, files, starts)
+    save_table(clock.table(), tmp_path / "stimuli.tsv")
+    settings = {"t_r": 1.0, "picture_model": own}
+    config = parse_config(settings | {"stimuli": "table.tsv", "bold": "runs.tsv"})
+    picture_features(tmp_path / "stimuli.tsv", tmp_path / "all.nc", config)
+    arrays = load_arrays(tmp_path / "all.nc")
+    found = arrays["picture_model"].values
+    of_trs = clock.stimulus_of_trs()
+    for k in (0, 1, 4):
+        picture_features(Path(files[k]), tmp_path / "one.nc", parse_config(settings))
+        alone = load_arrays(tmp_path / "one.nc")["picture_model"].values
+        np.testing.assert_allclose(found[of_trs == k], alone, atol=1e-6)
+    assert not found[np.isin(of_trs, (2, 3))].any()
+    lines = warnings_of(arrays.attrs)
+    assert "1 of 5 stimuli have none, and are black (sound.wav)" in lines[0]
+    assert "during parts of 1 stimuli, which are black there (late.mkv)" in lines[1]
+
+
+def test_stimuli_without_any_video_are_one_line(tmp_path):
+    write_sound(tmp_path / "a.wav", np.zeros(24000), 8000)
+    clock = StimulusClock.lay_out(["a"], [3.0], 1.0, [str(tmp_path / "a.wav")])
+    save_table(clock.table(), tmp_path / "stimuli.tsv")
+    own = {"name": image_model(tmp_path / "m", "ViT")[0]}
+    settings = {"t_r": 1.0, "picture_model": own, "stimuli": "table.tsv", "bold": "runs.tsv"}
+    with pytest.raises(GibletError, match=r"no stimulus has video: set picture_model.name: none"):
+        picture_features(tmp_path / "stimuli.tsv", tmp_path / "all.nc", parse_config(settings))
 
 
 def test_what_is_wrong_is_one_line(tmp_path, film, monkeypatch):

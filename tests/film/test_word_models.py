@@ -7,6 +7,7 @@ import torch
 import xarray as xr
 
 from giblet.alignment.regressors import film_regressors
+from giblet.brain.stimulus_clock import StimulusClock
 from giblet.commands.feature_spaces import word_features
 from giblet.config.config import parse_config
 from giblet.errors import GibletError
@@ -16,6 +17,7 @@ from giblet.film.word_models import WordModel, word_form
 from giblet.film.word_spaces import single_words, word_spaces
 from giblet.film.word_vectors import word_vectors
 from giblet.io.arrays import load_arrays
+from giblet.io.tables import save_table
 
 WORDS = [
     *("the", "cat", "sat", "on", "the", "mat"),
@@ -334,3 +336,42 @@ def test_from_words_to_bands(causal, tmp_path):
         "word_model_form": bands["word_model_form"].shape[1], "n_words": 1,
     }  # fmt: skip
     np.testing.assert_allclose(bands["word_model_form"][:, :1], bands["n_words"], atol=0.2)
+
+
+def said(path, text):
+    """A table of words, one a second."""
+    rows = [(float(i), 1.0, word) for i, word in enumerate(text.split())]
+    save_table(pd.DataFrame(rows, columns=["onset", "duration", "text"]), path)
+    return str(path)
+
+
+@pytest.mark.parametrize("kind", ["causal", "masked"])
+def test_each_stimulus_has_the_features_of_its_words_alone(kind, request, tmp_path):
+    """Context starts again with each stimulus; an excerpt reads its own words alone."""
+    texts = ["the cat sat on the mat", "and the dog ran", "after the cat sat", "mat and the dog"]
+    files = [str(tmp_path / f"{n}.wav") for n in range(4)]
+    paths = [said(tmp_path / f"{n}.tsv", text) for n, text in enumerate(texts)]
+    names, durations = ["a", "silent", "b", "excerpt", "c"], [7.0, 3.0, 4.5, 2.0, 4.6]
+    files, paths = ([*own[:1], "", *own[1:]] for own in (files, paths))
+    clock = StimulusClock.lay_out(names, durations, 1.0, files, [0, 0, 0, 2.0, 0], paths)
+    save_table(clock.table(), tmp_path / "stimuli.tsv")
+    (tmp_path / "g.txt").write_text("cat 2 4\nthe 0 2\n")
+    own = {"name": request.getfixturevalue(kind), "layers": [1, 2], "form": True}
+    settings = {"t_r": 1.0, "word_model": own | {"vectors": str(tmp_path / "g.txt")}}
+    of_stimuli = parse_config(settings | {"stimuli": "table.tsv", "bold": "runs.tsv"})
+    word_features(tmp_path / "stimuli.tsv", tmp_path / "all.nc", of_stimuli)
+    found = load_arrays(tmp_path / "all.nc")
+    spaces = [*dict.fromkeys(found["word_model_space"].values.tolist())]
+    assert spaces == ["layer_1", "layer_2", "vectors", "prediction", "form"]
+    tables = {0: texts[0], 2: texts[1], 3: "cat sat", 4: texts[3]}
+    for k, text in tables.items():
+        said(tmp_path / "one.tsv", text)
+        word_features(tmp_path / "one.tsv", tmp_path / "one.nc", parse_config(settings))
+        alone, first = load_arrays(tmp_path / "one.nc"), int(clock.first_trs[k])
+        n = min(alone.sizes["tr"], int(clock.n_trs[k]))
+        assert n >= 2
+        here = found.isel(tr=slice(first, first + n))
+        for name in ("word_model", "n_words"):
+            np.testing.assert_allclose(here[name], alone[name][:n], atol=1e-6)
+    silent = np.isin(clock.stimulus_of_trs(found.sizes["tr"]), (-1, 1))
+    assert not found["word_model"].values[silent].any()

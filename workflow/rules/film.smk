@@ -188,6 +188,7 @@ rule sound_features:
     """Compute layers of an audio model."""
     input:
         film=FILM,
+        stimuli=STIMULUS_TABLE if SETTINGS.has_stimuli else [],
         model=model_files(SETTINGS.sound_model.name),
     output:
         spaces=f"{RESULTS}/trs/sound_model.nc",
@@ -202,17 +203,19 @@ rule sound_features:
         mem_mb=memory("sound_features"),
         runtime=runtime("sound_features"),
     params:
-        settings=settings("sound_model", "audio_track", "t_r", "max_trs"),
+        stimuli="--stimuli=" if SETTINGS.has_stimuli else "",
+        settings=settings("sound_model", "audio_track", "t_r", "max_trs", *SHORT_GAP),
         source=source_fingerprint("sound_features"),
     shell:
         '"$GIBLET_PYTHON" -m giblet sound_features --film={input.film:q} --spaces={output.spaces:q}'
-        " --settings={params.settings:q} 2>&1 | tee -i {log:q}"
+        " {params.stimuli}{input.stimuli:q} --settings={params.settings:q} 2>&1 | tee -i {log:q}"
 
 
 rule picture_features:
     """Compute layers of an image or video model."""
     input:
-        film=FILM,
+        film=STIMULUS_TABLE if SETTINGS.has_stimuli else FILM,
+        stimuli=STIMULI,
         model=model_files(SETTINGS.picture_model.name),
     output:
         spaces=f"{RESULTS}/trs/picture_model.nc",
@@ -227,7 +230,7 @@ rule picture_features:
         mem_mb=memory("picture_features"),
         runtime=runtime("picture_features"),
     params:
-        settings=settings("picture_model", "t_r", "max_trs"),
+        settings=settings("picture_model", "t_r", "max_trs", *OF_STIMULI),
         source=source_fingerprint("picture_features"),
     shell:
         '"$GIBLET_PYTHON" -m giblet picture_features --film={input.film:q} --spaces={output.spaces:q}'
@@ -239,6 +242,7 @@ rule word_features:
     input:
         film=FILM if SETTINGS.has_film else [],
         annotations=ANNOTATIONS or [],
+        stimuli=STIMULUS_WORDS,
         model=model_files(SETTINGS.word_model.name, SETTINGS.word_model.vectors),
     output:
         spaces=f"{RESULTS}/trs/word_model.nc",
@@ -254,7 +258,9 @@ rule word_features:
         runtime=runtime("word_features"),
     params:
         film="--film=" if SETTINGS.has_film else "",
-        settings=settings("word_model", "audio_track", "t_r", "words", "max_trs"),
+        settings=settings(
+            "word_model", "audio_track", "t_r", "words", "max_trs", *OF_STIMULI
+        ),
         source=source_fingerprint("word_features"),
     shell:
         '"$GIBLET_PYTHON" -m giblet word_features {params.film}{input.film:q} --annotations={input.annotations:q}'

@@ -114,6 +114,11 @@ elif SETTINGS.annotations == "auto":
 else:
     ANNOTATIONS = SETTINGS.annotations
 
+if "word_model" in SETTINGS.space_sets and not ANNOTATIONS:
+    sys.exit(
+        "config: word_model: no stimulus has words: put them beside its file, under its name"
+    )
+
 if SETTINGS.has_stimuli:
     SCORE = STIMULUS_TABLE if STIMULUS_SCORES else None
 elif SETTINGS.is_music_demo:
@@ -227,6 +232,10 @@ PARTS = [
     for key in type(SETTINGS.splits).model_fields
     if key not in ("folds", "refit")
 ]
+# a warning of sound_features: only a gap that is too short for them makes them again
+SHORT_GAP = ["splits.gap_seconds"] * (
+    SETTINGS.sound_model.reach_seconds > SETTINGS.splits.gap_seconds
+)
 # in the report
 COMPARED = [*SOUND] if SETTINGS.has_film else []
 # modalities beside audio, video and text, of those that the film has

@@ -106,6 +106,7 @@ def check_clock(
     from giblet.alignment.aligned import split_match
     from giblet.alignment.dataset import gap_warnings
     from giblet.alignment.pieces import check_pieces, held_out_pieces
+    from giblet.alignment.regressors import reach_warnings
     from giblet.alignment.showings import clock_of, volume_trs
     from giblet.alignment.sync import match_scans, move_runs, unscanned_warnings
     from giblet.evaluation.needed_film import StimulusParts
@@ -144,6 +145,8 @@ def check_clock(
         warnings += unscanned_warnings(match, n_trs) + gap_warnings(config.splits)
         n_scanned = int(volume_trs(scans, t_r).max()) + 1
     if film_seconds and not config.has_stimuli:
+        if "sound_model" in config.space_sets:
+            warnings += reach_warnings(config.sound_model.reach_seconds, config.splits)
         warnings += after_film_warnings(n_scanned, n_trs, config.max_trs)
     return warnings
 

@@ -42,6 +42,14 @@ def test_scans_that_go_on_after_the_film(say):
     assert "after the film's end" not in say(max_trs=50)[0]
 
 
+def test_a_sound_model_that_hears_beyond_the_gap(say):
+    own = {"name": "some/model", "step_seconds": 2.0, "context_seconds": 5.0}
+    line = "WARNING: sound_model: features hold sound from up to 7 s away"
+    assert line in say(sound_model=own, splits={"gap_seconds": 6.0})[0]
+    own["context_seconds"] = 4.0
+    assert "sound_model: features" not in say(sound_model=own, splits={"gap_seconds": 6.0})[0]
+
+
 def test_voxels_that_are_left_out(say):
     lines, problems = say(max_voxels=4)
     assert "WARNING: 4 of 6 voxels are used" in lines
