@@ -137,15 +137,15 @@ def word_form(
 ) -> tuple[np.ndarray, list[str], list[str]]:
     """A small band of each word's form: (n_words, n_columns), the columns' names, warnings.
 
-    Rate (1 for each word), letters, and with the package wordfreq the frequency (Zipf scale: log10
-    of occurrences among 1e9 words; 0 for a word that it does not list). GibletError for a language
-    that wordfreq does not have.
+    Letters, and with the package wordfreq the frequency (Zipf scale: log10 of occurrences among 1e9
+    words; 0 for a word that it does not list). GibletError for a language that wordfreq does not
+    have.
 
-    >>> word_form(["Good", "morning!"])[0][:, :2].tolist()
-    [[1.0, 4.0], [1.0, 7.0]]
+    >>> word_form(["Good", "morning!"])[0][:, 0].tolist()
+    [4.0, 7.0]
     """
     letters = [len(re.sub(r"\W", "", word)) for word in words]
-    columns, names = [np.ones(len(words)), np.array(letters, dtype=float)], ["rate", "letters"]
+    columns, names = [np.array(letters, dtype=float)], ["letters"]
     try:
         import wordfreq
     except ImportError:

@@ -44,8 +44,9 @@ def word_spaces(
 
     ``words``: rows as of `single_words`; the other arguments are settings of ``word_model``.
     ``layer_<n>`` and ``vectors`` are means over the words that begin in a TR, 0 without any;
-    ``prediction`` (surprisal, entropy; nats) and ``form`` (number of words, letters, frequency) are
-    sums. Raises GibletError as `WordModel` and `word_vectors`.
+    ``prediction`` (surprisal, entropy; nats) and ``form`` (letters, frequency) are sums of what a
+    word has above the mean of all words: plain sums would hold the number of words, which is a
+    space of its own. Raises GibletError as `WordModel` and `word_vectors`.
     """
     texts, by_word, warnings = words["text"].tolist(), {}, []
     means = {}
@@ -68,7 +69,8 @@ def word_spaces(
     counts = np.bincount(trs[inside], minlength=n_trs)
     spaces = {}
     for space, values in (means | by_word).items():
+        in_film = values[inside] if space in means else values[inside] - values.mean(axis=0)
         total = np.zeros((n_trs, values.shape[1]), dtype=np.float32)
-        np.add.at(total, trs[inside], values[inside])
+        np.add.at(total, trs[inside], in_film)
         spaces[space] = total / np.maximum(counts, 1)[:, None] if space in means else total
     return spaces, warnings

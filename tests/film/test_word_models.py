@@ -142,8 +142,8 @@ def test_bad_language_models_in_one_line(causal, tmp_path):
 def test_form_without_wordfreq_says_so(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "wordfreq", None)
     form, names, warnings = word_form(["I", "can't"])
-    assert form.tolist() == [[1, 1], [1, 4]]
-    assert names == ["rate", "letters"]
+    assert form.tolist() == [[1], [4]]
+    assert names == ["letters"]
     assert "wordfreq" in warnings[0]
 
 
@@ -162,8 +162,8 @@ def test_frequencies_of_a_list_without_wordfreq(monkeypatch):
     module.zipf_frequency = zipf_frequency
     monkeypatch.setitem(__import__("sys").modules, "wordfreq", module)
     form, names, warnings = word_form(["l\u2019homme", "l'homme", "zxqwv"], "fr")
-    assert names == ["rate", "letters", "frequency"]
-    np.testing.assert_allclose(form[:, 2], [5.7, 5.7, 0])
+    assert names == ["letters", "frequency"]
+    np.testing.assert_allclose(form[:, 1], [5.7, 5.7, 0])
     (line,) = warnings
     assert "1 of 3 have frequency 0" in line
     assert "(zxqwv); is word_model.language right?" in line
@@ -186,7 +186,7 @@ def test_frequencies_of_wordfreq(language, word, zipf):
     pytest.importorskip("wordfreq")
     if language == "zh":
         pytest.importorskip("jieba")
-    assert word_form([word], language)[0][0, 2] == pytest.approx(zipf, abs=0.005)
+    assert word_form([word], language)[0][0, 1] == pytest.approx(zipf, abs=0.005)
 
 
 @pytest.fixture(params=["glove.txt", "words.vec", "words.bin", "model2vec"])
@@ -296,10 +296,11 @@ def test_vectors_that_are_none(tmp_path):
 
 
 def test_spaces_of_trs(causal, tmp_path):
-    """Vectors are means over the words that begin in a TR, surprisal and form are sums."""
-    rows = pd.DataFrame({"onset": [0.0, 2.5], "duration": [1.5, 1.0], "text": ["the cat -", "sat"]})
-    words = single_words(rows)
-    assert words["text"].tolist() == ["the", "cat", "sat"]
+    """Vectors are means over the words that begin in a TR, surprisal and form are
+    sums of what a word has above the mean of all."""
+    said = {"onset": [0.0, 2.5], "duration": [1.5, 1.0], "text": ["the cat -", "sat-sat"]}
+    words = single_words(pd.DataFrame(said))
+    assert words["text"].tolist() == ["the", "cat", "sat-sat"]
     (tmp_path / "g.txt").write_text("cat 2 4\nthe 0 2\n")
     spaces, warnings = word_spaces(
         words, 1.0, 4, name=causal, layers=[0.5], vectors=str(tmp_path / "g.txt"), form=True
@@ -308,10 +309,26 @@ def test_spaces_of_trs(causal, tmp_path):
         "layer_1": (4, 16), "vectors": (4, 2), "prediction": (4, 2), "form": spaces["form"].shape
     }  # fmt: skip
     np.testing.assert_array_equal(spaces["vectors"], [[1, 3], [0, 0], [0, 0], [0, 0]])
-    np.testing.assert_array_equal(spaces["form"][:, :2], [[2, 6], [0, 0], [1, 3], [0, 0]])
-    surprisal = WordModel(causal, [1]).features(["the", "cat", "sat"]).surprisal
-    np.testing.assert_allclose(spaces["prediction"][0, 0], surprisal[:2].sum(), rtol=1e-5)
-    assert warnings[0] == "words: 1 of 3 have no vector (sat)"
+    np.testing.assert_array_equal(spaces["form"][:, 0], [-2, 0, 2, 0])  # 3, 3, 6 letters
+    surprisal = WordModel(causal, [1]).features(["the", "cat", "sat-sat"]).surprisal
+    wanted = surprisal[:2].sum() - 2 * surprisal.mean()
+    np.testing.assert_allclose(spaces["prediction"][0, 0], wanted, atol=1e-5)
+    assert warnings[0] == "words: 1 of 3 have no vector (sat-sat)"
+
+
+def test_form_does_not_hold_the_number_of_words():
+    """A plain sum of letters follows the number of words."""
+    generator = np.random.default_rng(0)
+    text = "".join("abcdefgh"[: generator.integers(1, 9)] + " " for _ in range(600)).split()
+    onsets = np.sort(generator.uniform(0, 300, 600))
+    words = pd.DataFrame({"onset": onsets, "duration": 0.1, "text": text})
+    letters = word_spaces(words, 1.5, 200, form=True)[0]["form"][:, 0]
+    edges = np.arange(201) * 1.5
+    counts = np.histogram(onsets, edges)[0]
+    plain = np.histogram(onsets, edges, weights=[len(word) for word in text])[0]
+    assert np.corrcoef(plain, counts)[0, 1] > 0.8
+    assert abs(np.corrcoef(letters, counts)[0, 1]) < 0.15
+    np.testing.assert_allclose(letters, plain - counts * np.mean([len(w) for w in text]), atol=1e-4)
 
 
 def test_from_words_to_bands(causal, tmp_path):
@@ -333,4 +350,3 @@ def test_from_words_to_bands(causal, tmp_path):
         "word_model_layer_1": 16, "word_model_layer_2": 16, "word_model_prediction": 2,
         "word_model_form": bands["word_model_form"].shape[1], "n_words": 1,
     }  # fmt: skip
-    np.testing.assert_allclose(bands["word_model_form"][:, :1], bands["n_words"], atol=0.2)
