@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 
+from giblet.errors import GibletError
 from giblet.film.model_layers import Layers
 from giblet.film.word_models import WordModel, word_form
 from giblet.film.word_vectors import word_vectors
@@ -46,8 +47,10 @@ def word_spaces(
     ``layer_<n>`` and ``vectors`` are means over the words that begin in a TR, 0 without any;
     ``prediction`` (surprisal, entropy; nats) and ``form`` (letters, frequency) are sums of what a
     word has above the mean of all words: plain sums would hold the number of words, which is a
-    space of its own. Raises GibletError as `WordModel` and `word_vectors`.
+    space of its own. Raises GibletError as `WordModel` and `word_vectors`, and without any word.
     """
+    if words.empty:
+        raise GibletError("word_model: the annotations have no word: no row has a letter or digit")
     texts, by_word, warnings = words["text"].tolist(), {}, []
     means = {}
     if texts and name != "none":

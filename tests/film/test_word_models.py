@@ -12,7 +12,7 @@ from giblet.config.config import parse_config
 from giblet.errors import GibletError
 from giblet.evaluation.quality import _bands
 from giblet.film.modalities import feature_names
-from giblet.film.word_models import WordModel, word_form
+from giblet.film.word_models import WordModel, as_written, word_form
 from giblet.film.word_spaces import single_words, word_spaces
 from giblet.film.word_vectors import word_vectors
 from giblet.io.arrays import load_arrays
@@ -109,6 +109,71 @@ def test_surprisals_of_odd_words_add_up_to_the_models_own_loss(tmp_path, kind):
     features = WordModel(str(tmp_path), [1]).features(ODD)
     assert features.surprisal.sum() == pytest.approx(loss, rel=1e-5)
     assert np.isfinite(features.states).all()
+
+
+CHINESE = ["\u5c0f", "\u738b\u5b50", "\u8bf4\uff1a", "\u201c\u4f60\u597d\u201d", "Hello", "\u4ed6"]
+WRITTEN = "\u5c0f\u738b\u5b50\u8bf4\uff1a\u201c\u4f60\u597d\u201d Hello \u4ed6"
+
+
+@pytest.mark.parametrize("kind", ["byte level", "characters"])
+def test_chinese_is_read_as_it_is_written(tmp_path, kind):
+    """Tokens are those of the text itself, and each one is of one word."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+    torch.manual_seed(0)
+    own = Tokenizer(models.BPE())
+    own.pre_tokenizer = (
+        pre_tokenizers.ByteLevel(add_prefix_space=False)
+        if kind == "byte level"
+        else pre_tokenizers.Sequence([pre_tokenizers.Metaspace()])
+    )
+    alphabet = pre_tokenizers.ByteLevel.alphabet() if kind == "byte level" else list(WRITTEN)
+    trainer = trainers.BpeTrainer(
+        vocab_size=len(alphabet) + 2, special_tokens=["<s>"], initial_alphabet=alphabet,
+        show_progress=False,
+    )  # fmt: skip
+    own.train_from_iterator([" ".join(CHINESE)], trainer)
+    fast = PreTrainedTokenizerFast(tokenizer_object=own, bos_token="<s>")
+    fast.save_pretrained(tmp_path)
+    config = GPT2Config(vocab_size=len(fast), n_embd=16, n_layer=1, n_head=2, n_positions=128)
+    model = GPT2LMHeadModel(config).eval()
+    model.save_pretrained(tmp_path)
+    assert as_written(CHINESE) == WRITTEN
+    words = WordModel(str(tmp_path), [1])
+    parts = [words._tokens(CHINESE[:i], word) for i, word in enumerate(CHINESE)]
+    ids = torch.tensor([fast.bos_token_id, *fast(WRITTEN)["input_ids"]])
+    assert parts[-1][0].tolist() == ids.tolist()
+    assert torch.cat([own for _tokens, own, _shown in parts]).tolist() == [*range(1, len(ids))]
+    with torch.no_grad():
+        loss = model(ids[None], labels=ids[None]).loss.item() * (len(ids) - 1)
+    assert words.features(CHINESE).surprisal.sum() == pytest.approx(loss, rel=1e-5)
+
+
+def test_spaces_between_scripts():
+    assert as_written(["\u79c1\u306f", "\u30c6\u30ec\u30d3\u3092", "\u898b\u305f"]) == (
+        "\u79c1\u306f\u30c6\u30ec\u30d3\u3092\u898b\u305f"
+    )
+    for words in (
+        ["\ub098\ub294", "\ubcf8\ub2e4"],
+        ["caf\u00e9", "\u2014", "\u65e5"],
+        ["x", "\u65e5"],
+    ):
+        assert as_written(words) == " ".join(words)
+    assert as_written([]) == ""
+
+
+def test_roberta_takes_as_many_tokens_as_it_says(tmp_path):
+    from transformers import RobertaConfig, RobertaForMaskedLM
+
+    torch.manual_seed(0)
+    RobertaForMaskedLM(RobertaConfig(**SIZES)).save_pretrained(tmp_path)  # 40 positions, 2 unused
+    tokenizer(tmp_path, mask_token="[MASK]", pad_token="[PAD]")
+    model = WordModel(str(tmp_path), [1])
+    assert model.longest == 38
+    assert np.isfinite(model.features(["cat"] * 38).surprisal).all()
+    with pytest.raises(GibletError, match=r"38 words before 'cat' are 39 tokens.*takes 38"):
+        model.features(["cat"] * 39)
 
 
 def test_the_context_is_that_many_words(causal):
@@ -314,6 +379,14 @@ def test_spaces_of_trs(causal, tmp_path):
     wanted = surprisal[:2].sum() - 2 * surprisal.mean()
     np.testing.assert_allclose(spaces["prediction"][0, 0], wanted, atol=1e-5)
     assert warnings[0] == "words: 1 of 3 have no vector (sat-sat)"
+
+
+def test_annotations_without_a_word_in_one_line():
+    notes = pd.DataFrame({"onset": [0.0, 1.0], "duration": [1.0, 1.0], "text": ["\u266a", "--"]})
+    with pytest.raises(GibletError, match="the annotations have no word"):
+        word_spaces(single_words(notes), 1.0, 2, form=True)
+    some = pd.concat([notes, notes.assign(onset=2.0, text="cat")])
+    assert word_spaces(single_words(some), 1.0, 4, form=True)[0]["form"].shape[0] == 4
 
 
 def test_form_does_not_hold_the_number_of_words():
