@@ -464,9 +464,8 @@ def test_the_ladder_reads_layers_and_regions_where_there_are_any(tmp_path):
     demo = {"film": "demo", "model": {"start_from": "none"}, "sound_model": {"name": "some/model"}}
     done = ask(tmp_path, "--dry-run", "--printshellcmds", "codec_ladder", **demo)
     assert re.search("^codec_ladder +1$", done.stdout, re.M), done.stdout
-    assert " --spaces results/tiny/trs/sound_model.nc --regions=results/tiny/simulated --" in (
-        done.stdout
-    )
+    trs = " ".join(f"results/tiny/trs/{one}.nc" for one in ("video", "text", "sound_model"))
+    assert f" --spaces {trs} --regions=results/tiny/simulated --" in done.stdout
     said = ask(tmp_path, "--dry-run", "codec_ladder", **demo | {"bold": "none"}).stdout
     assert said.splitlines()[-1] == "config: codec_ladder needs a scan as bold"
 

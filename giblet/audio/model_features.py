@@ -301,5 +301,6 @@ def mean_in_bins(
     if total is None or not counts.any():
         raise GibletError("the sound is shorter than one bin of features")
     filled = np.flatnonzero(counts)
-    nearest = filled[np.abs(np.arange(n_bins)[:, None] - filled).argmin(axis=1)]
+    halfway = (filled[:-1] + filled[1:]) / 2
+    nearest = filled[np.searchsorted(halfway, np.arange(n_bins))]
     return total[nearest] / counts[nearest, None]

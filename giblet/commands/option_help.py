@@ -117,8 +117,8 @@ OPTIONS = {  # "command option" where an option means something else to a comman
     "codec_ladder codes": "codes in TRs, as group_trs writes them (.nc)",
     "codec_ladder mel": "mel frames in TRs, as group_trs writes them (.nc)",
     "codec_ladder scores": "a row per region and level (.tsv)",
-    "codec_ladder spaces": "layers of models in TRs, as sound_features and word_features write "
-    "them (.nc)",
+    "codec_ladder spaces": "video, text, score and layers of models in TRs, as embed_text and "
+    "word_features write them (.nc)",
     "codec compress codes": "the compressed sound",
     "codec decompress codes": "codes, as compress writes them",
     "codec decompress sound": "an audio file (.wav, .flac)",

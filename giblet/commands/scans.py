@@ -200,16 +200,17 @@ def codec_ladder(
     quality: Path,
     codes: Path,
     mel: Path,
-    model: Path,
     scores: OutputFile,
     config: Config,
+    model: Path | None = None,
     spaces: list[Path] = (),
     regions: Path | None = None,
 ) -> None:
-    """Score the levels of the sound (mel, codebooks, bottleneck, layers): a table.
+    """Score the levels of the film (mel, codebooks, bottleneck, layers, video, words): a table.
 
-    ``--spaces`` are files of feature spaces (layers of models). Without ``--regions`` each parcel
-    of the scan is a region; for voxels those of highest ISC are one.
+    ``--spaces`` are files of video, text, score, and layers of models. Without ``--model`` the
+    bottleneck is left out. Without ``--regions`` each parcel of the scan is a region; for voxels
+    those of highest ISC are one.
 
     Example: giblet codec_ladder --aligned aligned/encodec.nc --bold bold.nc
         --quality brain_quality.nc --codes trs/encodec.nc --mel trs/mel.nc --model model/encodec
@@ -235,8 +236,9 @@ def codec_ladder(
     from giblet.io.tables import save_table
 
     arrays, t_r = load_arrays(aligned, *ALIGNED), config.t_r
-    trs, autoencoder = arrays["tr"].values, Autoencoder.from_pretrained(model)
-    data = film_data(arrays, autoencoder.config.hrf_placement == "inputs")
+    trs, autoencoder = arrays["tr"].values, model and Autoencoder.from_pretrained(model)
+    blurred = autoencoder is not None and autoencoder.config.hrf_placement == "inputs"
+    data = film_data(arrays, blurred)
     sounds = [load_arrays(path, *SOUND) for path in (mel, codes)]
     sets = [load_arrays(path, *feature_names(), or_nothing=True) for path in spaces]
     levels = chain(

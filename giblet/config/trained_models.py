@@ -121,5 +121,5 @@ class WordModelConfig(Section):
     vectors: str | None = Field(
         None, min_length=1, description="word2vec, GloVe or .vec file, or model2vec folder"
     )
-    form: bool = Field(False, description="rate, letters, and frequency (by wordfreq) of words")
+    form: bool = Field(False, description="letters and frequency (by wordfreq) of words")
     language: str = Field("en", min_length=2, description="of the words, for their frequency")

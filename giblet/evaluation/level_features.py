@@ -1,4 +1,4 @@
-"""Levels of a film's sound and words on the clock of scans: codebooks, layers, mel, bottleneck."""
+"""Levels of a film on the clock of scans: codebooks, layers, mel, bottleneck, video, words."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -27,6 +27,7 @@ from giblet.timing import frames_rate_hz
 logger = logging.getLogger(__name__)
 
 SOUND = "sound"  # the space of the whole sound: mel, latents of all codebooks, bottleneck
+FILM = "film"  # the space of the rest: video, text, number of words
 
 
 @dataclass(frozen=True)
@@ -45,17 +46,24 @@ def film_levels(
     """The levels of one array set of features by TR, of the whole film.
 
     Of codes all of `codec_levels`, and the latents; of mel the levels of its bands; of layers of
-    models each feature space. ``processor`` for sound alone. GibletError where TRs are missing, or
-    codes are of another codec.
+    models and of a score each feature space; of video and text one level, and the number of words
+    where it is known. ``processor`` for sound alone. GibletError where TRs are missing, or codes
+    are of another codec.
     """
     if "tr" in film.coords and (film["tr"].values != np.arange(film.sizes["tr"])).any():
         raise GibletError("features must be of every TR of the film: some are missing here")
     modality = modality_of(film)
     if processor is None:
         values, rate = modality.regressors(film, t_r, None)
-        names = film[f"{modality.name}_space"].values.astype(str)
-        for name in dict.fromkeys(names.tolist()):
-            yield FilmLevel(modality.name, name, values[:, names == name], rate)
+        if (spaces := f"{modality.name}_space") in film.coords:
+            names = film[spaces].values.astype(str)
+            for name in dict.fromkeys(names.tolist()):
+                yield FilmLevel(modality.name, name, values[:, names == name], rate)
+        else:
+            yield FilmLevel(FILM, modality.name, values, rate)
+        if "n_words" in film:
+            counts = film["n_words"].values[:, None]
+            yield FilmLevel(FILM, "n_words", counts, frames_rate_hz(1, t_r))
         return
     features = processor.check_features(film["audio"].values, film.attrs)
     values, rate = processor.regressors(features)
@@ -67,12 +75,15 @@ def film_levels(
 
 
 def bottleneck_level(
-    autoencoder: Autoencoder, data: FilmData, trs: np.ndarray, t_r: float
+    autoencoder: Autoencoder | None, data: FilmData, trs: np.ndarray, t_r: float
 ) -> Iterator[FilmLevel]:
     """The bottleneck of the aligned TRs ``trs`` (n_trs,), minus its training mean; 0 in others.
 
-    None, with a warning, of a model whose inputs the HRF has blurred already.
+    None, with a warning, without a model, and of one whose inputs the HRF has blurred already.
     """
+    if autoencoder is None:
+        logger.warning("no bottleneck among the levels: no trained model was given")
+        return
     if autoencoder.config.hrf_placement == "inputs":
         logger.warning("no bottleneck among the levels: model.hrf_placement is inputs")
         return
@@ -95,7 +106,7 @@ def levels_on_trs(
     Parameters
     ----------
     levels
-        Read one after the other.
+        Read one after the other; of the same space and level the first counts.
     scans
         As ``giblet.io.arrays.open_arrays`` reads them; BOLD itself is not read.
     trs : (n_trs,)
@@ -124,6 +135,8 @@ def levels_on_trs(
     bands, targets = {}, {}
     for one in levels:
         key = one.space, one.level
+        if key in bands:  # words are counted by embed_text and by word_features
+            continue
         bands[key] = regress(one.values, one.rate_hz, scans, t_r, hrf_model, lags)
         targets[key] = mean_in_bins([one.values], one.rate_hz, t_r, n_trs)[trs]
     return clock_groups(bands, match, scans["film_time"].values), targets

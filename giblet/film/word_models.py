@@ -1,5 +1,6 @@
 """Words in context: layers of language models, surprisal and entropy, word by word."""
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -11,6 +12,11 @@ from giblet.film.model_layers import Layers, chosen_layers, load_pretrained
 from giblet.io.hub import model_folder
 
 _SETTING = "word_model.name"
+# Ideographs of Chinese and Japanese, and kana: words of these are written without spaces.
+_NO_SPACES = re.compile(
+    "[\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\uff66-\uff9f\U00020000-\U000323af]"
+)
 
 
 class WordFeatures(NamedTuple):
@@ -62,8 +68,7 @@ class WordModel:
         )
         load = (AutoModelForMaskedLM if self.masked else AutoModelForCausalLM).from_pretrained
         self._model = load_pretrained(name_or_folder, _SETTING, "a language model", load)
-        positions = getattr(config, "max_position_embeddings", None) or np.inf
-        self.longest = min(self._tokenizer.model_max_length, positions)
+        self.longest = min(self._tokenizer.model_max_length, _n_positions(self._model))
         self.layers = chosen_layers(layers, config.num_hidden_layers, "word_model.layers")
         self.name, self.n_before = name_or_folder, n_before
 
@@ -72,7 +77,8 @@ class WordModel:
 
         States are means over a word's tokens. Surprisal is that of all its tokens, a space before
         it included, entropy that of the first one's distribution. A masked model sees the word's
-        tokens as masks for these two.
+        tokens as masks for these two. A token that ends the word before counts, too, if it has
+        characters of both: without spaces (Chinese, Japanese) tokens cross words.
 
         Raises
         ------
@@ -111,13 +117,14 @@ class WordModel:
         these positions without a token of its own for the space before the word."""
         import torch
 
-        text = " ".join([*before, word])
+        text = as_written([*before, word])
         start = len(text) - len(word)
+        gap = len(_space(before[-1], word)) if before else 0
         encoded = self._tokenizer(
             text, return_offsets_mapping=True, truncation=False, verbose=False
         )
         tokens, ends = encoded["input_ids"], [end for _begin, end in encoded["offset_mapping"]]
-        own = [i for i, end in enumerate(ends) if end > max(0, start - 1)]
+        own = [i for i, end in enumerate(ends) if end > start - gap]
         n_spaces = sum(ends[i] <= start for i in own)
         bos = self._tokenizer.bos_token_id
         if not self.masked and bos is not None and tokens[:1] != [bos]:
@@ -132,20 +139,47 @@ class WordModel:
         return torch.tensor(tokens), torch.tensor(own), torch.tensor(own[n_spaces:] or own)
 
 
+def _n_positions(model) -> float:
+    """Most tokens that a model takes; those of RoBERTa begin after the padding's position."""
+    from torch import nn
+
+    for name, module in model.named_modules():
+        is_table = name.endswith("position_embeddings") and isinstance(module, nn.Embedding)
+        if is_table and module.padding_idx is not None:
+            return module.num_embeddings - module.padding_idx - 1
+    return getattr(model.config, "max_position_embeddings", None) or np.inf
+
+
+def as_written(words: Sequence[str]) -> str:
+    """Words as a text, with a space between two unless both are Chinese or Japanese there.
+
+    >>> as_written(["我", "爱", "Python", "编程", "。"]), as_written(["Good", "morning!"])
+    ('我爱 Python 编程 。', 'Good morning!')
+    """
+    gaps = [_space(left, right) for left, right in itertools.pairwise(words)]
+    return "".join(itertools.chain(*zip(words, [*gaps, ""], strict=False)))
+
+
+def _space(left: str, right: str) -> str:
+    last, first = re.search(r"\w(?=\W*$)", left), re.search(r"\w", right)
+    both = last and first and _NO_SPACES.match(last[0]) and _NO_SPACES.match(first[0])
+    return "" if both else " "
+
+
 def word_form(
     words: Sequence[str], language: str = "en"
 ) -> tuple[np.ndarray, list[str], list[str]]:
     """A small band of each word's form: (n_words, n_columns), the columns' names, warnings.
 
-    Rate (1 for each word), letters, and with the package wordfreq the frequency (Zipf scale: log10
-    of occurrences among 1e9 words; 0 for a word that it does not list). GibletError for a language
-    that wordfreq does not have.
+    Letters, and with the package wordfreq the frequency (Zipf scale: log10 of occurrences among 1e9
+    words; 0 for a word that it does not list). GibletError for a language that wordfreq does not
+    have.
 
-    >>> word_form(["Good", "morning!"])[0][:, :2].tolist()
-    [[1.0, 4.0], [1.0, 7.0]]
+    >>> word_form(["Good", "morning!"])[0][:, 0].tolist()
+    [4.0, 7.0]
     """
     letters = [len(re.sub(r"\W", "", word)) for word in words]
-    columns, names = [np.ones(len(words)), np.array(letters, dtype=float)], ["rate", "letters"]
+    columns, names = [np.array(letters, dtype=float)], ["letters"]
     try:
         import wordfreq
     except ImportError:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from giblet.errors import GibletError
 from giblet.film.model_layers import Layers
 from giblet.film.word_models import WordModel, word_form
 from giblet.film.word_vectors import word_vectors
@@ -48,24 +49,27 @@ def word_spaces(
     begin; the context of a word does not reach back into another one. The other arguments are
     settings of ``word_model``.
     ``layer_<n>`` and ``vectors`` are means over the words that begin in a TR, 0 without any;
-    ``prediction`` (surprisal, entropy; nats) and ``form`` (number of words, letters, frequency) are
-    sums. Raises GibletError as `WordModel` and `word_vectors`.
+    ``prediction`` (surprisal, entropy; nats) and ``form`` (letters, frequency) are sums of what a
+    word has above the mean of all words: plain sums would hold the number of words, which is a
+    space of its own. Raises GibletError as `WordModel` and `word_vectors`, and without any word.
     """
+    if words.empty:
+        raise GibletError("word_model: the annotations have no word: no row has a letter or digit")
     texts, by_word, warnings = words["text"].tolist(), {}, []
     means = {}
-    if texts and name != "none":
+    if name != "none":
         model = WordModel(name, layers, n_before)
         stimulus = np.searchsorted(begins, words["onset"] + TOLERANCE, side="right")
         parts = [model.features(part.tolist()) for _, part in words["text"].groupby(stimulus)]
         states, surprisal, entropy = map(np.concatenate, zip(*parts, strict=True))
         means |= {f"layer_{n}": states[:, i] for i, n in enumerate(model.layers)}
         by_word["prediction"] = np.stack([surprisal, entropy], axis=1)
-    if texts and vectors is not None:
+    if vectors is not None:
         means["vectors"], lacking = word_vectors(vectors, texts)
         if lacking:
             some = ", ".join(dict.fromkeys(lacking[:_MOST_NAMED]))
             warnings.append(f"words: {len(lacking)} of {len(texts)} have no vector ({some})")
-    if texts and form:
+    if form:
         by_word["form"], _names, more = word_form(texts, language)
         warnings += more
     onsets = on_edges(words["onset"].to_numpy(float), t_r)
@@ -74,7 +78,8 @@ def word_spaces(
     counts = np.bincount(trs[inside], minlength=n_trs)
     spaces = {}
     for space, values in (means | by_word).items():
+        in_film = values[inside] if space in means else values[inside] - values.mean(axis=0)
         total = np.zeros((n_trs, values.shape[1]), dtype=np.float32)
-        np.add.at(total, trs[inside], values[inside])
+        np.add.at(total, trs[inside], in_film)
         spaces[space] = total / np.maximum(counts, 1)[:, None] if space in means else total
     return spaces, warnings

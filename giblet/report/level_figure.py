@@ -24,7 +24,10 @@ SPACES = {
     "sound_model": "layers of the sound model",
     "picture_model": "layers of the picture model",
     "word_model": "spaces of the word model",
+    "film": "pictures and words",
+    "score": "music's score",
 }
+_NAMES = {"text": "words", "n_words": "number of words"}  # of levels
 _VALUE, _REGIONS = "#1b82c5", ("#D55E00", "#CC79A7", "#009E73")
 _PANELS = {"r": "r", "unique": "unique\nvariance", "identification_10way": "10-way\nidentification"}
 
@@ -124,7 +127,7 @@ def _label_levels(first: Axes, panel: Axes, own: pd.DataFrame) -> None:
     named = ~own["level"].str.isdigit()
     counted = own["level"].where(~named, "1").astype(int) % step == 1 % step
     shown = own[named | counted]
-    texts = shown["level"].str.replace("layer_", "")
+    texts = shown["level"].replace(_NAMES).str.replace("layer_", "")
     panel.set_xticks(shown["place"], texts)
     for text, level in zip(panel.get_xticklabels(), texts, strict=True):
         text.set_rotation(0 if len(level) < 3 else 90)
@@ -146,10 +149,10 @@ def region_label(region: str) -> str:
 
 def level_name(level: str) -> str:
     """
-    >>> level_name("layer_8"), level_name("latents")
-    ('layer 8', 'latents')
+    >>> level_name("layer_8"), level_name("latents"), level_name("n_words")
+    ('layer 8', 'latents', 'number of words')
     """
-    return level.replace("layer_", "layer ")
+    return _NAMES.get(level, level).replace("layer_", "layer ")
 
 
 def level_section(material: Material) -> dict:
@@ -182,15 +185,16 @@ def _peaks(levels: pd.DataFrame, kind: str) -> TextTable:
 
 
 def _whole(levels: pd.DataFrame, kind: str) -> TextTable:
-    """Mel, latents and bottleneck, region by region."""
-    rows = [
-        [region_label(row.region), row.level, _score(row, "r", 3), number(row.ceiling_share, 2)]
-        + [_score(row, score, 3) for score in ("identification_10way", "identification_2way")]
-        for row in levels[levels["space"] == "sound"].itertuples()
-    ]
+    """Mel, latents, bottleneck, video and words, region by region."""
+    identified = [f"identification_{n}way" for n in (10, 2)]
+    rows = []
+    for row in levels[levels["space"].isin(["sound", "film"])].itertuples():
+        cells = [region_label(row.region), level_name(row.level), _score(row, "r", 3)]
+        cells.append(number(row.ceiling_share, 2))
+        rows.append(cells + [_score(row, score, 3) for score in identified])
     header = ["Region", "Level", "r", "Share of ceiling", "10-way", "2-way"]
-    return TextTable(f"The whole sound: mel, latents of all codebooks, bottleneck{kind}", header,
-                     rows)  # fmt: skip
+    caption = "The whole sound (mel, latents of all codebooks, bottleneck), pictures and words"
+    return TextTable(caption + kind, header, rows)
 
 
 def _score(row, score: str, decimals: int) -> str:

@@ -1,5 +1,7 @@
 """Features of audio models. Oracle: transformers' models, called by hand; models are random."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -286,6 +288,16 @@ def test_bins_are_means_of_the_frames_in_them():
     np.testing.assert_array_equal(bins[:, 0], [1.5, 5.5])
     few = mean_in_bins([frames], rate_hz=0.5, bin_seconds=1, n_bins=6)  # middles at 1, 3, 5 s
     np.testing.assert_array_equal(few[:, 0], [0, 0, 0, 1, 1, 2])
+
+
+def test_memory_of_bins_grows_as_their_number():
+    tracemalloc.start()
+    frames = np.arange(30_000.0)[:, None]
+    bins = mean_in_bins([frames], rate_hz=0.5, bin_seconds=1, n_bins=60_000)  # half are empty
+    _now, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    np.testing.assert_array_equal(bins[1::2, 0], frames[:, 0])
+    assert peak < 60_000 * 100  # bytes; 29 GB with all pairs of bins
 
 
 def test_bad_models_in_one_line(wav2vec, tmp_path):

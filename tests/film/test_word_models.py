@@ -13,7 +13,7 @@ from giblet.config.config import parse_config
 from giblet.errors import GibletError
 from giblet.evaluation.quality import _bands
 from giblet.film.modalities import feature_names
-from giblet.film.word_models import WordModel, word_form
+from giblet.film.word_models import WordModel, as_written, word_form
 from giblet.film.word_spaces import single_words, word_spaces
 from giblet.film.word_vectors import word_vectors
 from giblet.io.arrays import load_arrays
@@ -113,6 +113,71 @@ def test_surprisals_of_odd_words_add_up_to_the_models_own_loss(tmp_path, kind):
     assert np.isfinite(features.states).all()
 
 
+CHINESE = ["\u5c0f", "\u738b\u5b50", "\u8bf4\uff1a", "\u201c\u4f60\u597d\u201d", "Hello", "\u4ed6"]
+WRITTEN = "\u5c0f\u738b\u5b50\u8bf4\uff1a\u201c\u4f60\u597d\u201d Hello \u4ed6"
+
+
+@pytest.mark.parametrize("kind", ["byte level", "characters"])
+def test_chinese_is_read_as_it_is_written(tmp_path, kind):
+    """Tokens are those of the text itself, and each one is of one word."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+    torch.manual_seed(0)
+    own = Tokenizer(models.BPE())
+    own.pre_tokenizer = (
+        pre_tokenizers.ByteLevel(add_prefix_space=False)
+        if kind == "byte level"
+        else pre_tokenizers.Sequence([pre_tokenizers.Metaspace()])
+    )
+    alphabet = pre_tokenizers.ByteLevel.alphabet() if kind == "byte level" else list(WRITTEN)
+    trainer = trainers.BpeTrainer(
+        vocab_size=len(alphabet) + 2, special_tokens=["<s>"], initial_alphabet=alphabet,
+        show_progress=False,
+    )  # fmt: skip
+    own.train_from_iterator([" ".join(CHINESE)], trainer)
+    fast = PreTrainedTokenizerFast(tokenizer_object=own, bos_token="<s>")
+    fast.save_pretrained(tmp_path)
+    config = GPT2Config(vocab_size=len(fast), n_embd=16, n_layer=1, n_head=2, n_positions=128)
+    model = GPT2LMHeadModel(config).eval()
+    model.save_pretrained(tmp_path)
+    assert as_written(CHINESE) == WRITTEN
+    words = WordModel(str(tmp_path), [1])
+    parts = [words._tokens(CHINESE[:i], word) for i, word in enumerate(CHINESE)]
+    ids = torch.tensor([fast.bos_token_id, *fast(WRITTEN)["input_ids"]])
+    assert parts[-1][0].tolist() == ids.tolist()
+    assert torch.cat([own for _tokens, own, _shown in parts]).tolist() == [*range(1, len(ids))]
+    with torch.no_grad():
+        loss = model(ids[None], labels=ids[None]).loss.item() * (len(ids) - 1)
+    assert words.features(CHINESE).surprisal.sum() == pytest.approx(loss, rel=1e-5)
+
+
+def test_spaces_between_scripts():
+    assert as_written(["\u79c1\u306f", "\u30c6\u30ec\u30d3\u3092", "\u898b\u305f"]) == (
+        "\u79c1\u306f\u30c6\u30ec\u30d3\u3092\u898b\u305f"
+    )
+    for words in (
+        ["\ub098\ub294", "\ubcf8\ub2e4"],
+        ["caf\u00e9", "\u2014", "\u65e5"],
+        ["x", "\u65e5"],
+    ):
+        assert as_written(words) == " ".join(words)
+    assert as_written([]) == ""
+
+
+def test_roberta_takes_as_many_tokens_as_it_says(tmp_path):
+    from transformers import RobertaConfig, RobertaForMaskedLM
+
+    torch.manual_seed(0)
+    RobertaForMaskedLM(RobertaConfig(**SIZES)).save_pretrained(tmp_path)  # 40 positions, 2 unused
+    tokenizer(tmp_path, mask_token="[MASK]", pad_token="[PAD]")
+    model = WordModel(str(tmp_path), [1])
+    assert model.longest == 38
+    assert np.isfinite(model.features(["cat"] * 38).surprisal).all()
+    with pytest.raises(GibletError, match=r"38 words before 'cat' are 39 tokens.*takes 38"):
+        model.features(["cat"] * 39)
+
+
 def test_the_context_is_that_many_words(causal):
     model = WordModel(causal, [2], n_before=3)
     features, other = model.features(WORDS), model.features([*["dog"] * 5, *WORDS[5:]])
@@ -144,8 +209,8 @@ def test_bad_language_models_in_one_line(causal, tmp_path):
 def test_form_without_wordfreq_says_so(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "wordfreq", None)
     form, names, warnings = word_form(["I", "can't"])
-    assert form.tolist() == [[1, 1], [1, 4]]
-    assert names == ["rate", "letters"]
+    assert form.tolist() == [[1], [4]]
+    assert names == ["letters"]
     assert "wordfreq" in warnings[0]
 
 
@@ -164,8 +229,8 @@ def test_frequencies_of_a_list_without_wordfreq(monkeypatch):
     module.zipf_frequency = zipf_frequency
     monkeypatch.setitem(__import__("sys").modules, "wordfreq", module)
     form, names, warnings = word_form(["l\u2019homme", "l'homme", "zxqwv"], "fr")
-    assert names == ["rate", "letters", "frequency"]
-    np.testing.assert_allclose(form[:, 2], [5.7, 5.7, 0])
+    assert names == ["letters", "frequency"]
+    np.testing.assert_allclose(form[:, 1], [5.7, 5.7, 0])
     (line,) = warnings
     assert "1 of 3 have frequency 0" in line
     assert "(zxqwv); is word_model.language right?" in line
@@ -188,7 +253,7 @@ def test_frequencies_of_wordfreq(language, word, zipf):
     pytest.importorskip("wordfreq")
     if language == "zh":
         pytest.importorskip("jieba")
-    assert word_form([word], language)[0][0, 2] == pytest.approx(zipf, abs=0.005)
+    assert word_form([word], language)[0][0, 1] == pytest.approx(zipf, abs=0.005)
 
 
 @pytest.fixture(params=["glove.txt", "words.vec", "words.bin", "model2vec"])
@@ -298,10 +363,11 @@ def test_vectors_that_are_none(tmp_path):
 
 
 def test_spaces_of_trs(causal, tmp_path):
-    """Vectors are means over the words that begin in a TR, surprisal and form are sums."""
-    rows = pd.DataFrame({"onset": [0.0, 2.5], "duration": [1.5, 1.0], "text": ["the cat -", "sat"]})
-    words = single_words(rows)
-    assert words["text"].tolist() == ["the", "cat", "sat"]
+    """Vectors are means over the words that begin in a TR, surprisal and form are
+    sums of what a word has above the mean of all."""
+    said = {"onset": [0.0, 2.5], "duration": [1.5, 1.0], "text": ["the cat -", "sat-sat"]}
+    words = single_words(pd.DataFrame(said))
+    assert words["text"].tolist() == ["the", "cat", "sat-sat"]
     (tmp_path / "g.txt").write_text("cat 2 4\nthe 0 2\n")
     spaces, warnings = word_spaces(
         words, 1.0, 4, name=causal, layers=[0.5], vectors=str(tmp_path / "g.txt"), form=True
@@ -310,10 +376,34 @@ def test_spaces_of_trs(causal, tmp_path):
         "layer_1": (4, 16), "vectors": (4, 2), "prediction": (4, 2), "form": spaces["form"].shape
     }  # fmt: skip
     np.testing.assert_array_equal(spaces["vectors"], [[1, 3], [0, 0], [0, 0], [0, 0]])
-    np.testing.assert_array_equal(spaces["form"][:, :2], [[2, 6], [0, 0], [1, 3], [0, 0]])
-    surprisal = WordModel(causal, [1]).features(["the", "cat", "sat"]).surprisal
-    np.testing.assert_allclose(spaces["prediction"][0, 0], surprisal[:2].sum(), rtol=1e-5)
-    assert warnings[0] == "words: 1 of 3 have no vector (sat)"
+    np.testing.assert_array_equal(spaces["form"][:, 0], [-2, 0, 2, 0])  # 3, 3, 6 letters
+    surprisal = WordModel(causal, [1]).features(["the", "cat", "sat-sat"]).surprisal
+    wanted = surprisal[:2].sum() - 2 * surprisal.mean()
+    np.testing.assert_allclose(spaces["prediction"][0, 0], wanted, atol=1e-5)
+    assert warnings[0] == "words: 1 of 3 have no vector (sat-sat)"
+
+
+def test_annotations_without_a_word_in_one_line():
+    notes = pd.DataFrame({"onset": [0.0, 1.0], "duration": [1.0, 1.0], "text": ["\u266a", "--"]})
+    with pytest.raises(GibletError, match="the annotations have no word"):
+        word_spaces(single_words(notes), 1.0, 2, form=True)
+    some = pd.concat([notes, notes.assign(onset=2.0, text="cat")])
+    assert word_spaces(single_words(some), 1.0, 4, form=True)[0]["form"].shape[0] == 4
+
+
+def test_form_does_not_hold_the_number_of_words():
+    """A plain sum of letters follows the number of words."""
+    generator = np.random.default_rng(0)
+    text = "".join("abcdefgh"[: generator.integers(1, 9)] + " " for _ in range(600)).split()
+    onsets = np.sort(generator.uniform(0, 300, 600))
+    words = pd.DataFrame({"onset": onsets, "duration": 0.1, "text": text})
+    letters = word_spaces(words, 1.5, 200, form=True)[0]["form"][:, 0]
+    edges = np.arange(201) * 1.5
+    counts = np.histogram(onsets, edges)[0]
+    plain = np.histogram(onsets, edges, weights=[len(word) for word in text])[0]
+    assert np.corrcoef(plain, counts)[0, 1] > 0.8
+    assert abs(np.corrcoef(letters, counts)[0, 1]) < 0.15
+    np.testing.assert_allclose(letters, plain - counts * np.mean([len(w) for w in text]), atol=1e-4)
 
 
 def test_from_words_to_bands(causal, tmp_path):
@@ -335,7 +425,6 @@ def test_from_words_to_bands(causal, tmp_path):
         "word_model_layer_1": 16, "word_model_layer_2": 16, "word_model_prediction": 2,
         "word_model_form": bands["word_model_form"].shape[1], "n_words": 1,
     }  # fmt: skip
-    np.testing.assert_allclose(bands["word_model_form"][:, :1], bands["n_words"], atol=0.2)
 
 
 def said(path, text):
@@ -371,7 +460,12 @@ def test_each_stimulus_has_the_features_of_its_words_alone(kind, request, tmp_pa
         n = min(alone.sizes["tr"], int(clock.n_trs[k]))
         assert n >= 2
         here = found.isel(tr=slice(first, first + n))
-        for name in ("word_model", "n_words"):
-            np.testing.assert_allclose(here[name], alone[name][:n], atol=1e-6)
+        n_words = alone["n_words"].values[:n]
+        np.testing.assert_array_equal(here["n_words"], n_words)
+        more = here["word_model"].values[:, 0] - alone["word_model"].values[:n, 0]
+        above_mean = np.isin(found["word_model_space"], ("prediction", "form"))
+        np.testing.assert_allclose(more[:, ~above_mean], 0, atol=1e-6)
+        each = more[:, above_mean].sum(axis=0) / n_words.sum()  # another mean is subtracted
+        np.testing.assert_allclose(more[:, above_mean], np.outer(n_words, each), atol=1e-5)
     silent = np.isin(clock.stimulus_of_trs(found.sizes["tr"]), (-1, 1))
     assert not found["word_model"].values[silent].any()

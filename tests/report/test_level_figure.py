@@ -16,6 +16,7 @@ from giblet.report.sections import sections_of
 from giblet.stats.level_encoding import RELIABLE
 
 SPACES = {"sound": ("mel", "latents"), "codebook": "123", "sound_model": ("layer_4", "layer_8")}
+SPACES |= {"film": ("video", "text", "n_words")}
 
 
 @pytest.fixture
@@ -47,6 +48,7 @@ def test_every_level_is_drawn_once_with_its_numbers(levels, tmp_path):
         *("mel", "latents"),
         *"123",
         *("layer_4", "layer_8"),
+        *("video", "text", "n_words"),
     ]
     picture.save(tmp_path)
     assert (tmp_path / "levels_183mm.svg").stat().st_size > 1000
@@ -65,7 +67,7 @@ def test_single_subjects_are_dots_beside_their_mean(levels):
     picture.draw(axes)
     for panel in figure.axes:
         dots = [line for line in panel.lines if list(line.get_ydata()) == [0.1, 0.2, 0.3]]
-        assert len(dots) == 7  # levels of the voxels of highest ISC
+        assert len(dots) == 10  # levels of the voxels of highest ISC
 
 
 def test_the_section_names_the_peaks(levels):
@@ -82,6 +84,8 @@ def test_the_section_names_the_peaks(levels):
         ["voxels of highest ISC", "mel"],
         ["voxels of highest ISC", "latents"],
     ]
+    shown = [one[1] for one in whole.rows if one[0] == "A1"]
+    assert shown == ["mel", "latents", "video", "words", "number of words"]
 
 
 def test_without_a_null_or_a_ceiling_there_is_a_figure(levels):

@@ -72,6 +72,28 @@ def test_shared_response_is_that_of_a_dense_loop(shared):
         np.testing.assert_allclose(person.into.T @ person.into, np.eye(n_features), atol=1e-8)
 
 
+def test_procrustes_and_shared_response_are_those_of_fmralign(shared):
+    """fmralign 0.0.6: the same rotation, and a shared response with the same loss."""
+    pytest.importorskip("fmralign")
+    from fmralign import GroupAlignment
+    from fmralign.methods import DetSRM, Procrustes
+
+    theirs = Procrustes(scaling=False).fit(shared[0], shared[1]).R
+    np.testing.assert_allclose(rotation(shared[0], shared[1]), theirs, atol=1e-8)
+    people = {str(n): one for n, one in enumerate(shared)}
+    group = GroupAlignment(method=DetSRM(n_components=N_SHARED), n_iter=30)
+    space = fit_common_space(shared, "srm", N_SHARED, n_iter=30)
+
+    def loss(template):
+        return sum(((x - template @ rotation(x, template).T) ** 2).sum() for x in shared)
+
+    theirs = loss(group.fit(people, y="template").template)
+    assert loss(space.template) == pytest.approx(theirs, rel=1e-8)
+    for person, one in zip(space.people, shared, strict=True):
+        into = DetSRM(N_SHARED).fit(one, space.template).Wt
+        np.testing.assert_allclose(person.into, into, atol=1e-8)
+
+
 def test_the_shared_response_holds_the_planted_courses(shared, rng):
     space = fit_common_space(shared, "srm", N_SHARED)
     truth = shared.mean(axis=0)  # of other people's voxels: not the courses

@@ -2,7 +2,7 @@
 
 
 rule codec_ladder:
-    """Score mel, each codebook, the bottleneck and layers of models against the brain."""
+    """Score mel, each codebook, the bottleneck, layers, video and words against the brain."""
     input:
         aligned=lambda _: with_scan("codec_ladder", f"{RESULTS}/aligned/encodec.nc"),
         bold=f"{RESULTS}/bold.nc",
@@ -11,7 +11,10 @@ rule codec_ladder:
         mel=f"{RESULTS}/trs/mel.nc",
         codec=CODEC_FILES,
         model=f"{RESULTS}/model/encodec",
-        spaces=[f"{RESULTS}/trs/{one}.nc" for one in SETTINGS.space_sets],
+        spaces=[
+            f"{RESULTS}/trs/{one}.nc"
+            for one in modalities("encodec")[1:] + SETTINGS.space_sets
+        ],
         regions=known_regions,
     output:
         scores=report(
@@ -31,7 +34,6 @@ rule codec_ladder:
         mem_mb=memory("codec_ladder"),
         runtime=runtime("codec_ladder"),
     params:
-        spaces="--spaces" if SETTINGS.space_sets else "",
         regions=lambda _, input: "--regions=" if input.regions else "",
         settings=settings(
             *SOUND["encodec"],
@@ -44,5 +46,5 @@ rule codec_ladder:
     shell:
         '"$GIBLET_PYTHON" -m giblet codec_ladder --aligned={input.aligned:q} --bold={input.bold:q}'
         " --quality={input.quality:q} --codes={input.codes:q} --mel={input.mel:q}"
-        " --model={input.model:q} {params.spaces} {input.spaces:q} {params.regions}{input.regions:q}"
+        " --model={input.model:q} --spaces {input.spaces:q} {params.regions}{input.regions:q}"
         " --scores={output.scores:q} --settings={params.settings:q} 2>&1 | tee -i {log:q}"
