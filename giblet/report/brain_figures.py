@@ -10,12 +10,14 @@ from matplotlib.axes import Axes
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.brain.cortex import vertex_counts
 from giblet.brain.nifti import brain_affine, brain_volume
+from giblet.brain.projection import space_caution
 from giblet.report.brain_maps import VIEWS, draw_map
 from giblet.report.pictures import Picture, ink
 from giblet.report.read_voxels import ReadVoxels
 from giblet.report.scan_quality import (
     LARGEST_Q,
     MEASURES,
+    ONE,
     SOUND,
     BrainResults,
     has_places,
@@ -30,7 +32,6 @@ from giblet.report.tables import in_order, number
 WHOLE, GLANCE = (6.4, 1.75), (4.8, 1.55)  # inches
 LARGEST_MM = 1.0  # of framewise displacement in colour
 _CORRELATIONS = ("isc", "r_")
-_ONE = {"voxels": "voxel", "parcels": "parcel", "vertices": "vertex"}
 
 
 def map_figures(results: BrainResults, simulated: bool) -> list[Picture]:
@@ -99,13 +100,16 @@ def map_note(results: BrainResults, name: str, largest: float, is_shared: bool) 
     subjects = f"Mean over {n} subjects" if n > 1 else "One subject"
     shared = ", the range of all maps of r" if is_shared else ""
     text = f"{subjects}; colour from 0 to {number(largest, 3)}{shared}; below 0 nothing is drawn."
+    if vertex_counts(results.space.attrs) is None and (caution := space_caution(results.space)):
+        text = f"{text} {caution}"
     if (q := q_of(results, name)) is None:
         return f"{text} Not tested, so nothing is outlined."
     n_tested, n_below = int(np.isfinite(q).sum()), int((q < LARGEST_Q).sum())
     rate = f"q < {LARGEST_Q:g} (false discovery rate over {n_tested:,} {places})"
     if not n_below:
-        return f"{text} No {_ONE[places]} at {rate}, so nothing is outlined."
-    return f"{text} Outlined: {n_below:,} {places} at {rate}."
+        return f"{text} No {ONE[places]} at {rate}, so nothing is outlined."
+    noun = places if n_below > 1 else ONE[places]
+    return f"{text} Outlined: {n_below:,} {noun} at {rate}."
 
 
 def read_figure(results: BrainResults, read: ReadVoxels, simulated: bool) -> Picture | None:

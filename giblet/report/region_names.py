@@ -15,7 +15,7 @@ from giblet.brain.atlases import (
     local_atlas,
     volume_atlas,
 )
-from giblet.brain.projection import named_space
+from giblet.brain.projection import named_space, space_caution
 from giblet.brain.regions import atlas_regions, find_regions
 from giblet.errors import GibletError
 
@@ -74,4 +74,6 @@ def _by_local_atlas(quality: xr.Dataset, space: xr.Dataset) -> RegionNames:
         f"Regions: {name} in nilearn's data folder, the label of the nearest voxel; –: no label. "
         f"The atlas is made in {made_in}; in another MNI space its borders are some mm off."
     )
+    if caution := space_caution(space):
+        note = f"{note} {caution}"
     return RegionNames(masks, atlas_title(name), note)

@@ -10,6 +10,7 @@ import xarray as xr
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.brain.cortex import vertex_counts
 from giblet.brain.nifti import brain_affine, brain_volume
+from giblet.brain.projection import space_caution
 from giblet.film.modalities import MODALITIES
 from giblet.music.score_trs import SPACES
 from giblet.report.brain_maps import brain_view, why_no_map
@@ -150,7 +151,8 @@ def brain_section(results: BrainResults, n_shifts: int | None = None) -> BrainSe
     sentences = lag_sentence(quality), cautions, _answer(rows, quality)
     whys = {MEASURES[name][0]: why_not_drawn(results, name) for name in mapped(results)}
     no_maps = [f"{label}: {why}" for label, why in whys.items() if why]
-    notes = (maps_note(results.space), VIEW_NOTE) if on_surface else (_MAPS_NOTE, _VIEW_NOTE)
+    of_voxels = " ".join(filter(None, (_MAPS_NOTE, space_caution(results.space)))), _VIEW_NOTE
+    notes = (maps_note(results.space), VIEW_NOTE) if on_surface else of_voxels
     of_view = [MEASURES[name][0] for name in (names[:1] if on_surface else names)]
     shown = (view, of_view, no_maps, on_surface, *notes, places_of(quality))
     return BrainSection(_header(quality), rows, *sentences, *shown)
@@ -175,8 +177,11 @@ def _header(quality: xr.Dataset) -> list[str]:
     return [*spread, f"{places.capitalize()} at q < .05", *folds]
 
 
+ONE = {"voxels": "voxel", "parcels": "parcel", "vertices": "vertex"}
+
+
 def places_of(quality: xr.Dataset) -> str:
-    """The name of what was measured: voxels, parcels or vertices."""
+    """The name of what was measured: voxels, parcels or vertices; of a single one see `ONE`."""
     if "parcel" in quality.coords:
         return "parcels"
     return "vertices" if "vertex" in quality.coords else "voxels"
