@@ -13,12 +13,14 @@ from giblet.brain.atlases import (
     atlas_template,
     atlas_title,
     local_atlas,
+    local_atlas_files,
+    names_table,
     volume_atlas,
 )
-from giblet.brain.cortex import vertex_counts
+from giblet.brain.cortex import NESTED, vertex_counts
 from giblet.brain.projection import named_space, space_caution
 from giblet.brain.regions import atlas_regions, find_regions, surface_regions
-from giblet.brain.surface_labels import local_surface_atlas, surface_atlas_title
+from giblet.brain.surface_labels import atlas_pair, local_surface_atlas, surface_atlas_title
 from giblet.errors import GibletError
 
 _AXES = {"x", "y", "z"}
@@ -56,6 +58,29 @@ def region_names(
         return RegionNames(find_regions(quality, simulated))
     has_voxels = "mask" in space and set(quality.coords) >= _AXES
     return _by_local_atlas(quality, space) if has_voxels else RegionNames()
+
+
+def region_files(wanted: str, space: str | None, is_table: bool) -> list[Path]:
+    """The atlas files on this computer that `region_names` reads for measured scans, before these
+    are loaded; none where there are none.
+
+    ``wanted``: ``lesion.regions``. ``space``: ``scan.space``. ``is_table``: whether a table names
+    the runs; they may then lie on any surface. GibletError for half an atlas of a surface.
+    """
+    if wanted == "parcels":
+        return []
+    if wanted != "auto":
+        path = Path(wanted)
+        if path.name.endswith((".annot", ".gii", ".dlabel.nii")):
+            return atlas_pair(path)
+        names = names_table(path)
+        return [path, *[names] * names.is_file()]
+    name = (space or "MNI").partition(":")[0]
+    files = local_atlas_files() if name.startswith("MNI") else []
+    for surface in NESTED if is_table else [name]:
+        left = local_surface_atlas(surface)
+        files += [] if left is None else atlas_pair(left)
+    return files
 
 
 def _on_surface(wanted: str, space: xr.Dataset) -> RegionNames:
