@@ -20,11 +20,11 @@ from giblet.report.scan_quality import (
     ONE,
     SOUND,
     BrainResults,
+    drawn_maps,
     has_places,
     mapped,
     places_of,
     subject_mean,
-    why_not_drawn,
 )
 from giblet.report.surface_maps import draw_surface, on_fsaverage5, why_no_mesh
 from giblet.report.tables import in_order, number
@@ -39,8 +39,7 @@ def map_figures(results: BrainResults, simulated: bool) -> list[Picture]:
 
     Maps of r share one range.
     """
-    names = [name for name in mapped(results) if not why_not_drawn(results, name)]
-    return [map_figure(results, name, simulated) for name in names]
+    return [map_figure(results, name, simulated) for name in drawn_maps(results)]
 
 
 def map_figure(
@@ -52,7 +51,7 @@ def map_figure(
     largest, is_shared = map_range(results, name)
     draw = place_drawing(results, values, q, views, largest=largest, label=bar_label(name))
     title = MEASURES[name][0] + " (simulated)" * simulated
-    table = _by_place(results, {name: values} | ({} if q is None else {"q": q}))
+    table = by_place(results, {name: values} | ({} if q is None else {"q": q}))
     size = WHOLE if len(views) == len(VIEWS) else GLANCE
     note = map_note(results, name, largest, is_shared)
     return Picture(f"map_{name}", title, draw, size, table, note, keeps_shape=True)
@@ -125,7 +124,7 @@ def read_figure(results: BrainResults, read: ReadVoxels, simulated: bool) -> Pic
             return None
     draw = place_drawing(results, shown, None, tuple(VIEWS), largest=1.0, label="read")
     title = f"The {read.noun} that the decoder reads" + " (simulated)" * simulated
-    table = _by_place(results, {"read": inside.astype(int)})
+    table = by_place(results, {"read": inside.astype(int)})
     return Picture("map_read", title, draw, WHOLE, table, read.note, keeps_shape=True)
 
 
@@ -209,7 +208,7 @@ def q_of(results: BrainResults, name: str) -> np.ndarray | None:
     return None if q is None or not np.isfinite(q).any() else q.values
 
 
-def _by_place(results: BrainResults, columns: dict[str, np.ndarray]) -> pd.DataFrame:
+def by_place(results: BrainResults, columns: dict[str, np.ndarray]) -> pd.DataFrame:
     """A row per voxel or parcel: where it is known, its place in mm, and ``columns``."""
     coords = {k: v.values for k, v in results.quality.coords.items() if v.dims == ("voxel",)}
     return pd.DataFrame(coords | columns)

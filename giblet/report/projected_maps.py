@@ -15,10 +15,9 @@ from giblet.report.scan_quality import (
     ONE,
     BrainResults,
     has_places,
-    mapped,
+    main_maps,
     places_of,
     subject_mean,
-    why_not_drawn,
 )
 from giblet.report.surface_maps import draw_surface
 from giblet.report.tables import number
@@ -33,12 +32,13 @@ _NOTE = (
 
 
 def projected_figures(results: BrainResults, simulated: bool) -> list[Picture]:
-    """A surface view of each map of voxels that has values above 0, with the range of its glass
-    brain; none where `giblet.brain.projection.why_not_projected` has a reason."""
+    """A surface view of each of `main_maps` of voxels, with the range of its glass brain.
+
+    None where `giblet.brain.projection.why_not_projected` has a reason.
+    """
     if not _has_voxels(results) or why_not_projected(results.space):
         return []
-    names = [name for name in mapped(results) if not why_not_drawn(results, name)]
-    figures = [_figure(results, name, simulated) for name in names]
+    figures = [_figure(results, name, simulated) for name in main_maps(results)]
     return [figure for figure in figures if figure is not None]
 
 

@@ -35,7 +35,7 @@ from giblet.report.permutation_figure import permutation_table
 from giblet.report.projected_maps import projection_note
 from giblet.report.provenance import provenance
 from giblet.report.run_messages import warnings_and_notes
-from giblet.report.scan_quality import places_of
+from giblet.report.scan_quality import MOST_MAPS, places_of
 from giblet.report.score import has_score, score_section
 from giblet.report.searchlight import searchlight_section, with_searchlight
 from giblet.report.segments import moments, paired_differences
@@ -179,7 +179,8 @@ def _brain(material: Material) -> dict:
         "encoding": encoding_table(
             material.scores, places_of(material.brain.quality), material.simulated
         ),
-        "maps": FIGURES["maps"](material),
+        "maps": FIGURES["maps"](material)[:MOST_MAPS],
+        "slices": FIGURES["slices"](material),
         "surface_views": FIGURES["surface"](material),
         "surface_note": projection_note(material.brain),
         "others": [one for name in _BESIDE_MAPS for one in FIGURES[name](material)],
