@@ -495,6 +495,45 @@ def test_words_and_scans_need_no_film(tmp_path):
     assert "Traceback" not in done.stdout
 
 
+def test_an_atlas_on_this_computer_is_an_input_of_the_report(tmp_path, monkeypatch):
+    """So a new or changed one makes the page again; without one there is none to wait for."""
+    for name in ("SUBJECTS_DIR", "FREESURFER_HOME", "NILEARN_SHARED_DATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NILEARN_DATA", str(tmp_path / "nilearn"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "bold.csv").write_text("a,b\n" + "1,2\n3,4\n" * 100)
+    run = {"subject": ["01"], "file": ["bold.csv"], "t_r": [1.5], "film_onset": [0.0]}
+    save_table(pd.DataFrame(run), tmp_path / "runs.tsv")
+
+    def inputs(**settings):
+        scans = {"film": "none", "annotations": "none", "bold": "runs.tsv"}
+        done = ask(tmp_path, "report", "--dry-run", **scans | settings)
+        assert done.returncode == 0, done.stdout
+        return re.findall("input: (.*)", done.stdout.partition("rule report:")[2])[0]
+
+    below = tmp_path / "nilearn" / "aal_SPM12" / "aal" / "atlas"
+    below.mkdir(parents=True)
+    (below / "AAL.nii").touch()
+    label = tmp_path / "subjects" / "fsaverage6" / "label"
+    label.mkdir(parents=True)
+    (label / "lh.aparc.annot").touch()
+    monkeypatch.setenv("SUBJECTS_DIR", str(tmp_path / "subjects"))
+    halves = inputs()
+    assert "AAL" not in halves
+    assert "annot" not in halves
+    (below / "AAL.xml").touch()
+    (label / "rh.aparc.annot").touch()
+    whole = inputs()
+    names = [below / "AAL.nii", below / "AAL.xml"]
+    names += [label / f"{side}.aparc.annot" for side in ("lh", "rh")]
+    assert all(str(path) in whole for path in names)
+    (tmp_path / "own.nii").touch()
+    own = inputs(lesion={"regions": "own.nii"})
+    assert "own.nii" in own
+    assert "AAL" not in own
+    assert "AAL" not in inputs(lesion={"regions": "parcels"})
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

@@ -30,4 +30,5 @@ from .regions import (
     labels_at as labels_at,
     named_regions as named_regions,
     read_regions as read_regions,
+    surface_regions as surface_regions,
 )

@@ -168,7 +168,13 @@ def volume_atlas(atlas: str | Path) -> VolumeAtlas:
 
 def local_atlas() -> str | None:
     """The first atlas of `PREFERRED` that nilearn has without a network; None where it has none."""
-    return next((name for name in PREFERRED if _is_local(atlas_files(name))), None)
+    return next((name for name in PREFERRED if _local(atlas_files(name))), None)
+
+
+def local_atlas_files() -> list[Path]:
+    """The files of `local_atlas`; none where nilearn has no atlas without a network."""
+    name = local_atlas()
+    return [] if name is None else _local(atlas_files(name))
 
 
 def atlas_files(name: str) -> tuple[str, ...]:
@@ -202,14 +208,16 @@ def _known(name: str) -> tuple[AtlasSource, re.Match]:
     return found
 
 
-def _is_local(files: tuple[str, ...]) -> bool:
+def _local(files: tuple[str, ...]) -> list[Path]:
+    """Where nilearn has ``files``; [] unless it has them all."""
     from nilearn.datasets import get_data_dirs
 
     data_set = Path(files[0]).parts[0]
     for folder in map(Path, get_data_dirs()):
         if (folder / data_set).is_dir():  # nilearn looks in the first such folder alone
-            return all((folder / file).is_file() for file in files)
-    return False
+            paths = [folder / file for file in files]
+            return paths if all(path.is_file() for path in paths) else []
+    return []
 
 
 def template_warnings(atlas: str | Path, space: str | None) -> list[str]:
@@ -257,13 +265,22 @@ def named_surface_atlas(name: str, space: str) -> list[tuple[np.ndarray, dict[in
     return [(np.where(np.isin(side, nowhere), 0, side), names) for side in sides]
 
 
+def names_table(image: Path) -> Path:
+    """Where the table of a label image would be.
+
+    >>> names_table(Path("atlas.nii.gz")).name
+    'atlas.tsv'
+    """
+    return image.with_name(image.name.removesuffix(".gz").removesuffix(".nii") + ".tsv")
+
+
 def label_names(image: Path) -> dict[int, str]:
     """Label → name from the table of a label image (``x.tsv`` for ``x.nii.gz``, columns ``index``
     and ``name``), {} where there is none.
 
     GibletError for a table without those columns, or with two names of one label.
     """
-    path = image.with_name(image.name.removesuffix(".gz").removesuffix(".nii") + ".tsv")
+    path = names_table(image)
     if not path.is_file():
         return {}
     table = load_table(path, dtype={"name": str})

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -215,6 +215,17 @@ def _none_there(root: Path, task: str | None, wanted: dict[str, str], tasks: lis
     if not any(path.name.startswith("sub-") for path in root.iterdir()):
         return f"{text}; run fMRIPrep first, or name files that are no BIDS in a table of runs"
     return f"{text}; run fMRIPrep first"
+
+
+def files_space(paths: Sequence[Path]) -> str | None:
+    """The space that the names of all files have; None where one has none, or they differ.
+
+    >>> names = ["sub-1_space-MNI152NLin6Asym_bold.nii.gz", "sub-2_bold.nii.gz"]
+    >>> files_space([Path(names[0])]), files_space([Path(name) for name in names])
+    ('MNI152NLin6Asym', None)
+    """
+    spaces = {parse_name(path).entities.get("space") for path in paths}
+    return spaces.pop() if len(spaces) == 1 else None
 
 
 def list_spaces(images: Iterable[Path], task: str | None = None) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from giblet.brain.bids import BIDS, read_runs
+from giblet.brain.bids_files import files_space
 from giblet.brain.qc import tsnr
 from giblet.brain.run_table import RUN_TABLE, read_run_table
 from giblet.brain.runs import (
@@ -66,7 +67,7 @@ def load_bids(
     holds the voxels in ``np.argwhere`` order, ``labels`` (i, j, k) the parcellation on that grid.
     Of a surface (``space="fsaverage5"``) ``voxel`` are vertices, with ``hemisphere`` and ``vertex``
     instead of places and mask. Attributes ``t_r``, ``source``, ``preprocessing`` (where known),
-    ``stim_file``, ``affine``, ``warnings``.
+    ``space`` (where the files' names have one), ``stim_file``, ``affine``, ``warnings``.
 
     Raises
     ------
@@ -271,6 +272,8 @@ def _other_arrays(scans: Scans, ratios: np.ndarray) -> xr.Dataset:
     layout = find_layout(scans.source)
     attrs = {"t_r": runs[0].t_r, "stim_file": runs[0].stim_file}
     attrs |= {"source": layout.origin(scans.source)}
+    if space := files_space([run.path for run in runs]):
+        attrs |= {"space": space}
     if made_by := layout.preprocessing(scans.source):
         attrs |= {"preprocessing": made_by}
     return arrays.assign_attrs(attrs | {"warnings": warnings})

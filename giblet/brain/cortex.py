@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -86,6 +87,31 @@ def mesh_edges(surface: str, counts: tuple[int, int]) -> np.ndarray | None:
     Of fsaverage5 from nilearn's package; of fsaverage6 and fsaverage from its cache or the
     network; None where it has no mesh of this density.
     """
+    if (pial := _pial(surface, counts)) is None:
+        return None
+    faces = [side.faces for side in pial]
+    triangles = np.concatenate([faces[0], faces[1] + counts[0]]).astype(np.int64)
+    pairs = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [0, 2]]])
+    return np.unique(np.sort(pairs, axis=1), axis=0)
+
+
+def mesh_places(surface: str, counts: tuple[int, int]) -> np.ndarray | None:
+    """Coordinates (n_left + n_right, 3) of the pial surfaces, mm; None where `mesh_edges` is."""
+    if (pial := _pial(surface, counts)) is None:
+        return None
+    return np.concatenate([side.coordinates for side in pial])
+
+
+def has_local_mesh(surface: str) -> bool:
+    """Whether nilearn has a mesh of a surface without a network."""
+    from nilearn.datasets import get_data_dirs
+
+    in_cache = any((Path(folder) / surface).is_dir() for folder in get_data_dirs())
+    return surface == "fsaverage5" or (surface in NESTED and in_cache)
+
+
+def _pial(surface: str, counts: tuple[int, int]) -> list | None:
+    """nilearn's pial surface of both hemispheres, by `mesh_edges`."""
     from nilearn.datasets import load_fsaverage
 
     if surface not in NESTED:
@@ -94,10 +120,6 @@ def mesh_edges(surface: str, counts: tuple[int, int]) -> np.ndarray | None:
         mesh = load_fsaverage(surface)["pial"]
     except Exception:  # of a download: whatever breaks it
         return None
-    faces = [mesh.parts[side].faces for side in ("left", "right")]
-    sizes = tuple(mesh.parts[side].coordinates.shape[0] for side in ("left", "right"))
-    if sizes != counts:
-        return None
-    triangles = np.concatenate([faces[0], faces[1] + counts[0]]).astype(np.int64)
-    pairs = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [0, 2]]])
-    return np.unique(np.sort(pairs, axis=1), axis=0)
+    sides = [mesh.parts[side] for side in ("left", "right")]
+    sizes = tuple(side.coordinates.shape[0] for side in sides)
+    return sides if sizes == counts else None

@@ -24,8 +24,26 @@ MNI152_OF_FSAVERAGE = np.array(
 
 
 def named_space(space: xr.Dataset) -> str:
-    """The space that scans are in, as the settings name it; MNI where they name none."""
+    """The space that scans are in, by the settings or the files' names; MNI where none is named,
+    see `space_caution`."""
     return str(space.attrs.get("space", "MNI")).removeprefix("space-")
+
+
+def space_caution(space: xr.Dataset) -> str:
+    """A sentence where maps on the MNI brain need not fit; empty for scans in a named MNI space.
+
+    >>> space_caution(xr.Dataset(attrs={"space": "MNI152NLin6Asym:res-2"}))
+    ''
+    >>> space_caution(xr.Dataset())
+    "The scans' files name no space: MNI space is assumed."
+    >>> space_caution(xr.Dataset(attrs={"space": "T1w"}))
+    'The scans are in T1w: their places do not fit the MNI brain.'
+    """
+    if "space" not in space.attrs:
+        return "The scans' files name no space: MNI space is assumed."
+    if (name := named_space(space)).startswith("MNI"):
+        return ""
+    return f"The scans are in {name}: their places do not fit the MNI brain."
 
 
 def voxel_mm(space: xr.Dataset) -> float:

@@ -7,7 +7,9 @@ import numpy as np
 import xarray as xr
 
 from giblet.brain.atlases import VolumeAtlas, label_names
+from giblet.brain.cortex import mesh_index, vertex_counts
 from giblet.brain.images import open_volume, reading_image
+from giblet.brain.surface_labels import read_surface_labels
 from giblet.errors import GibletError
 
 SIMULATED = "atlas-simulated_dseg.nii.gz"  # in a folder of simulated brains
@@ -73,6 +75,22 @@ def atlas_regions(atlas: VolumeAtlas, places: np.ndarray) -> dict[str, np.ndarra
     if not labels.any():
         raise GibletError(f"{path}: no voxel of the scan has a label; is it in the scan's space?")
     return named_regions(labels, atlas.names)
+
+
+def surface_regions(atlas: str | Path, space: xr.Dataset) -> dict[str, np.ndarray]:
+    """The regions of a surface's atlas that hold any vertex of the scans, by name.
+
+    ``space``: the array set of `giblet.brain.load_bids` without the series. GibletError as
+    `giblet.brain.surface_labels.read_surface_labels`.
+    """
+    counts = vertex_counts(space.attrs)
+    if counts is None or not {"hemisphere", "vertex"} <= set(space.coords):
+        raise GibletError(f"{atlas}: an atlas of a surface, but the scans are no vertices")
+    labels, names = read_surface_labels(atlas, str(space.attrs["surface"]), counts)
+    columns, places = mesh_index(space)
+    of_columns = np.zeros(space.sizes["voxel"], dtype=int)
+    of_columns[columns] = labels[places]
+    return named_regions(of_columns, names)
 
 
 def labels_at(labels: np.ndarray, affine: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Atlases of the cortex: a label for each vertex of both hemispheres."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from giblet.errors import GibletError
 from giblet.io.paths import check_file
 
 _SIDES = (("lh.", "rh."), ("hemi-L", "hemi-R"), (".L.", ".R."), ("left", "right"))
+_NAMED = {"aparc": "Desikan-Killiany", "aparc.a2009s": "Destrieux"}  # FreeSurfer's
+_SUBJECTS = (("SUBJECTS_DIR", ()), ("FREESURFER_HOME", ("subjects",)))  # FreeSurfer's folders
 _FORMATS = ".annot (FreeSurfer), .label.gii or .dlabel.nii"
 
 
@@ -51,6 +54,50 @@ def read_surface_labels(
             f"{n_vertices[0]:,} + {n_vertices[1]:,}: an atlas of another mesh; take that of {space}"
         )
     return _both(left, names, right, others)
+
+
+def local_surface_atlas(surface: str) -> Path | None:
+    """The left hemisphere of the first atlas of a surface that is on this computer; else None.
+
+    FreeSurfer's Desikan-Killiany and Destrieux atlas, in ``$SUBJECTS_DIR/<surface>/label`` or
+    ``$FREESURFER_HOME/subjects/<surface>/label``, then nilearn's Destrieux atlas of fsaverage5.
+    """
+    from nilearn.datasets import get_data_dirs
+
+    folders = [Path(os.environ[one], *below) for one, below in _SUBJECTS if os.environ.get(one)]
+    files = [folder / surface / "label" / f"lh.{one}.annot" for folder in folders for one in _NAMED]
+    if surface == "fsaverage5":
+        of_nilearn = "destrieux_surface/left.aparc.a2009s.annot"
+        files += [Path(folder) / of_nilearn for folder in get_data_dirs()]
+    return next((file for file in files if _has_both(file)), None)
+
+
+def surface_atlas_title(path: Path) -> str:
+    """The atlas of a file in words; its name where it is none of `local_surface_atlas`.
+
+    >>> surface_atlas_title(Path("lh.aparc.annot")), surface_atlas_title(Path("a.dlabel.nii"))
+    ('Desikan-Killiany', 'a.dlabel.nii')
+    """
+    titles = {f"{side}.{one}.annot": _NAMED[one] for one in _NAMED for side in ("lh", "left")}
+    return titles.get(path.name, path.name)
+
+
+def atlas_pair(path: Path) -> list[Path]:
+    """The files of an atlas by that of its left hemisphere, or by its only one."""
+    return [path] if path.name.endswith(".dlabel.nii") else [path, _other_side(path)]
+
+
+def _has_both(left: Path) -> bool:
+    return left.is_file() and left.with_name(_right_of(left.name)).is_file()
+
+
+def _right_of(name: str) -> str:
+    """
+    >>> _right_of("lh.aparc.annot"), _right_of("left.aparc.annot")
+    ('rh.aparc.annot', 'right.aparc.annot')
+    """
+    left, right = next(pair for pair in _SIDES if pair[0] in name)
+    return name.replace(left, right, 1)
 
 
 def _both(

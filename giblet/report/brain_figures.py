@@ -10,19 +10,21 @@ from matplotlib.axes import Axes
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.brain.cortex import vertex_counts
 from giblet.brain.nifti import brain_affine, brain_volume
+from giblet.brain.projection import space_caution
 from giblet.report.brain_maps import VIEWS, draw_map
 from giblet.report.pictures import Picture, ink
 from giblet.report.read_voxels import ReadVoxels
 from giblet.report.scan_quality import (
     LARGEST_Q,
     MEASURES,
+    ONE,
     SOUND,
     BrainResults,
+    drawn_maps,
     has_places,
     mapped,
     places_of,
     subject_mean,
-    why_not_drawn,
 )
 from giblet.report.surface_maps import draw_surface, on_fsaverage5, why_no_mesh
 from giblet.report.tables import in_order, number
@@ -30,7 +32,6 @@ from giblet.report.tables import in_order, number
 WHOLE, GLANCE = (6.4, 1.75), (4.8, 1.55)  # inches
 LARGEST_MM = 1.0  # of framewise displacement in colour
 _CORRELATIONS = ("isc", "r_")
-_ONE = {"voxels": "voxel", "parcels": "parcel", "vertices": "vertex"}
 
 
 def map_figures(results: BrainResults, simulated: bool) -> list[Picture]:
@@ -38,8 +39,7 @@ def map_figures(results: BrainResults, simulated: bool) -> list[Picture]:
 
     Maps of r share one range.
     """
-    names = [name for name in mapped(results) if not why_not_drawn(results, name)]
-    return [map_figure(results, name, simulated) for name in names]
+    return [map_figure(results, name, simulated) for name in drawn_maps(results)]
 
 
 def map_figure(
@@ -51,7 +51,7 @@ def map_figure(
     largest, is_shared = map_range(results, name)
     draw = place_drawing(results, values, q, views, largest=largest, label=bar_label(name))
     title = MEASURES[name][0] + " (simulated)" * simulated
-    table = _by_place(results, {name: values} | ({} if q is None else {"q": q}))
+    table = by_place(results, {name: values} | ({} if q is None else {"q": q}))
     size = WHOLE if len(views) == len(VIEWS) else GLANCE
     note = map_note(results, name, largest, is_shared)
     return Picture(f"map_{name}", title, draw, size, table, note, keeps_shape=True)
@@ -99,13 +99,16 @@ def map_note(results: BrainResults, name: str, largest: float, is_shared: bool) 
     subjects = f"Mean over {n} subjects" if n > 1 else "One subject"
     shared = ", the range of all maps of r" if is_shared else ""
     text = f"{subjects}; colour from 0 to {number(largest, 3)}{shared}; below 0 nothing is drawn."
+    if vertex_counts(results.space.attrs) is None and (caution := space_caution(results.space)):
+        text = f"{text} {caution}"
     if (q := q_of(results, name)) is None:
         return f"{text} Not tested, so nothing is outlined."
     n_tested, n_below = int(np.isfinite(q).sum()), int((q < LARGEST_Q).sum())
     rate = f"q < {LARGEST_Q:g} (false discovery rate over {n_tested:,} {places})"
     if not n_below:
-        return f"{text} No {_ONE[places]} at {rate}, so nothing is outlined."
-    return f"{text} Outlined: {n_below:,} {places} at {rate}."
+        return f"{text} No {ONE[places]} at {rate}, so nothing is outlined."
+    noun = places if n_below > 1 else ONE[places]
+    return f"{text} Outlined: {n_below:,} {noun} at {rate}."
 
 
 def read_figure(results: BrainResults, read: ReadVoxels, simulated: bool) -> Picture | None:
@@ -121,7 +124,7 @@ def read_figure(results: BrainResults, read: ReadVoxels, simulated: bool) -> Pic
             return None
     draw = place_drawing(results, shown, None, tuple(VIEWS), largest=1.0, label="read")
     title = f"The {read.noun} that the decoder reads" + " (simulated)" * simulated
-    table = _by_place(results, {"read": inside.astype(int)})
+    table = by_place(results, {"read": inside.astype(int)})
     return Picture("map_read", title, draw, WHOLE, table, read.note, keeps_shape=True)
 
 
@@ -205,7 +208,7 @@ def q_of(results: BrainResults, name: str) -> np.ndarray | None:
     return None if q is None or not np.isfinite(q).any() else q.values
 
 
-def _by_place(results: BrainResults, columns: dict[str, np.ndarray]) -> pd.DataFrame:
+def by_place(results: BrainResults, columns: dict[str, np.ndarray]) -> pd.DataFrame:
     """A row per voxel or parcel: where it is known, its place in mm, and ``columns``."""
     coords = {k: v.values for k, v in results.quality.coords.items() if v.dims == ("voxel",)}
     return pd.DataFrame(coords | columns)

@@ -62,12 +62,11 @@ def draw_map(
     named, left and right marked.
     """
     from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba
+    from matplotlib.colors import Normalize
     from nibabel import Nifti1Image
     from nilearn.plotting import plot_glass_brain
 
-    figure, volume = axes.figure, np.nan_to_num(volume).clip(0)
-    colours = LinearSegmentedColormap.from_list("", [to_rgba(COLOUR, 0), to_rgba(COLOUR, 1)])
+    figure, volume, colours = axes.figure, np.nan_to_num(volume).clip(0), map_colours()
     figure.set_layout_engine("none")  # nilearn places its views itself
     axes.set_position((0, 0.08, 0.82, 0.92))
     options = {"threshold": largest / 1e3, "vmin": 0, "vmax": largest, "plot_abs": False}
@@ -88,6 +87,13 @@ def draw_map(
         view.ax.text(0.5, 0.0, name, color=ink(), **middle)
     bar = figure.add_axes((0.84, 0.15, 0.02, 0.7), facecolor="none")
     figure.colorbar(ScalarMappable(Normalize(0, largest), colours), cax=bar, label=label)
+
+
+def map_colours():
+    """From transparent to `COLOUR`."""
+    from matplotlib.colors import LinearSegmentedColormap, to_rgba
+
+    return LinearSegmentedColormap.from_list("", [to_rgba(COLOUR, 0), to_rgba(COLOUR, 1)])
 
 
 def brain_view(volumes: Sequence[np.ndarray], affine: np.ndarray) -> str:

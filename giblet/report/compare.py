@@ -17,7 +17,8 @@ from giblet.report.systems import (
     system_label,
 )
 from giblet.report.tables import (
-    Keys,
+    NOT_COMPARED,
+    Compared,
     ScoreTable,
     build_table,
     in_order,
@@ -48,14 +49,14 @@ def comparison_tables(
     scores: pd.DataFrame,
     matched: pd.DataFrame | None,
     simulated: bool,
-    faint: Keys = frozenset(),
+    compared: Compared = NOT_COMPARED,
 ) -> list[ScoreTable]:
     """A table per feature type, codes first; then codes and mel at the same bitrate, if that was
     measured.
 
     ``scores``, ``matched``: tables with ``path column metric value low high n n_failed``, the
-    second only of the path ``mel_matched``. ``faint``: see `not_above_null`. Scores that mean
-    nothing where they stand are left out: of the brain PESQ and SI-SDR, of mel SI-SDR.
+    second only of the path ``mel_matched``. ``compared``: see `compared_with_null`. Scores that
+    mean nothing where they stand are left out: of the brain PESQ and SI-SDR, of mel SI-SDR.
     """
     kind = " (simulated brains)" if simulated else ""
     names = [one for one in in_order(scores["path"], FEATURE_LABELS) if one != MATCHED]
@@ -63,7 +64,7 @@ def comparison_tables(
     tables = []
     for one in names:
         title = _capital(feature_label(one)) + kind
-        tables.append(_table(shown[shown["path"] == one], COLUMNS, title, simulated, faint))
+        tables.append(_table(shown[shown["path"] == one], COLUMNS, title, simulated, compared))
     if matched is not None and len(matched):
         codes = scores[scores["path"] == REFERENCE]
         title = "At the same bitrate: codes, and mel rounded to a few levels"
@@ -75,15 +76,18 @@ def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def not_above_null(baselines: pd.DataFrame | None) -> Keys:
-    """Scores of the brain whose difference to shuffled BOLD has a p of .05 or more, uncorrected.
+def compared_with_null(baselines: pd.DataFrame | None) -> Compared:
+    """Which scores of the brain differ from shuffled BOLD, at p < .05, uncorrected.
 
-    ``baselines`` of `giblet.evaluation.moments.difference_rows`.
+    ``baselines`` of `giblet.evaluation.moments.difference_rows`. Scores without a row there, or all
+    where there is no table, were not compared.
     """
     if baselines is None:
-        return frozenset()
-    rows = baselines[(baselines["baseline"] == NULL) & ~(baselines["p"] < LARGEST_P)]
-    return frozenset((row.path, "brain", row.metric) for row in rows.itertuples())
+        return NOT_COMPARED
+    rows = baselines[baselines["baseline"] == NULL]
+    keys = list(zip(rows["path"], rows["metric"], strict=True))
+    differs = frozenset(key for key, p in zip(keys, rows["p"], strict=True) if p < LARGEST_P)
+    return Compared(differs, frozenset(keys) - differs)
 
 
 def _table(
@@ -91,13 +95,13 @@ def _table(
     columns: tuple,
     title: str,
     simulated: bool,
-    faint: Keys = frozenset(),
+    compared: Compared = NOT_COMPARED,
 ) -> ScoreTable:
-    compared = [name for name, metric in METRICS.items() if metric.compared]
-    shown = scores[scores["column"].isin(columns) & scores["metric"].isin(compared)]
+    metrics = [name for name, metric in METRICS.items() if metric.compared]
+    shown = scores[scores["column"].isin(columns) & scores["metric"].isin(metrics)]
     shown = shown[~_means_nothing(shown)]
     cells = shown.set_index(["path", "column", "metric"], verify_integrity=True)
-    return build_table(cells, list(cells.index), title, simulated, faint)
+    return build_table(cells, list(cells.index), title, simulated, compared)
 
 
 def _means_nothing(rows: pd.DataFrame) -> pd.Series:

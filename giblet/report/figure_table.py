@@ -17,6 +17,7 @@ from giblet.report.material import Material
 from giblet.report.permutation_figure import permutation_figure
 from giblet.report.pictures import Picture
 from giblet.report.searchlight import searchlight_figures
+from giblet.report.slice_figures import slice_figures
 from giblet.report.timeline import timeline_figure
 
 
@@ -27,6 +28,10 @@ def _ladder(material: Material) -> list[Picture]:
 
 def _maps(material: Material) -> list[Picture]:
     return [] if material.brain is None else map_figures(material.brain, material.simulated)
+
+
+def _slices(material: Material) -> list[Picture]:
+    return [] if material.brain is None else slice_figures(material.brain, material.simulated)
 
 
 def _surface(material: Material) -> list[Picture]:
@@ -91,6 +96,7 @@ FIGURES: dict[str, Callable[[Material], list[Picture]]] = {
     "ladder": _ladder,
     "alignment": _alignment,
     "maps": _maps,
+    "slices": _slices,
     "surface": _surface,
     "read": _read,
     "subjects": _subjects,

@@ -1,4 +1,4 @@
-"""Surface views of voxels: the maps of the glass brains, projected to the cortex."""
+"""Surface views of voxels and their parcels: the maps of the glass brains, on the cortex."""
 
 from functools import partial
 
@@ -6,17 +6,18 @@ import numpy as np
 import pandas as pd
 
 from giblet.brain.cortex import N_FSAVERAGE5, vertex_counts
-from giblet.brain.projection import project, voxel_mm, why_not_projected
+from giblet.brain.projection import project, space_caution, voxel_mm, why_not_projected
 from giblet.report.brain_figures import bar_label, map_range, q_of
 from giblet.report.pictures import Picture
 from giblet.report.scan_quality import (
     LARGEST_Q,
     MEASURES,
+    ONE,
     BrainResults,
     has_places,
-    mapped,
+    main_maps,
+    places_of,
     subject_mean,
-    why_not_drawn,
 )
 from giblet.report.surface_maps import draw_surface
 from giblet.report.tables import number
@@ -24,19 +25,20 @@ from giblet.report.tables import number
 SIZE = (6.4, 1.4)  # inches
 COARSE_MM = 4.0  # voxels with a longer edge reach from one bank of a sulcus to the other
 _NOTE = (
-    "Surface views are a projection of these maps, for display: tests and tables are of voxels. "
+    "Surface views are a projection of these maps, for display: tests and tables are of {places}. "
     "Trilinear interpolation, mean from white to pial surface, on nilearn's inflated fsaverage5. "
-    "Grey: no voxel with a value there, or no value above 0."
+    "Grey: no {one} with a value there, or no value above 0."
 )
 
 
 def projected_figures(results: BrainResults, simulated: bool) -> list[Picture]:
-    """A surface view of each map of voxels that has values above 0, with the range of its glass
-    brain; none where `giblet.brain.projection.why_not_projected` has a reason."""
+    """A surface view of each of `main_maps` of voxels, with the range of its glass brain.
+
+    None where `giblet.brain.projection.why_not_projected` has a reason.
+    """
     if not _has_voxels(results) or why_not_projected(results.space):
         return []
-    names = [name for name in mapped(results) if not why_not_drawn(results, name)]
-    figures = [_figure(results, name, simulated) for name in names]
+    figures = [_figure(results, name, simulated) for name in main_maps(results)]
     return [figure for figure in figures if figure is not None]
 
 
@@ -46,9 +48,11 @@ def projection_note(results: BrainResults) -> str:
         return ""
     if why := why_not_projected(results.space):
         return f"No surface views: {why}."
-    edge = voxel_mm(results.space)
+    edge, places = voxel_mm(results.space), places_of(results.quality)
+    note = _NOTE.format(places=places, one=ONE[places])
     coarse = f" Voxels of {edge:.3g} mm mix neighbouring gyri and both banks of a sulcus."
-    return _NOTE + coarse * (edge > COARSE_MM)
+    caution = space_caution(results.space)
+    return note + coarse * (edge > COARSE_MM) + f" {caution}" * bool(caution)
 
 
 def _has_voxels(results: BrainResults) -> bool:
@@ -84,7 +88,7 @@ def _figure(results: BrainResults, name: str, simulated: bool) -> Picture | None
     if outlined is not None:
         table["outlined"] = np.concatenate(outlined).astype(int)
         n = int(table["outlined"].sum())
-        note += f" Outlined: q < {LARGEST_Q:g} in voxels." if n else ""
+        note += f" Outlined: q < {LARGEST_Q:g} in {places_of(results.quality)}." if n else ""
     table = table[np.isfinite(both)]
     name, shape = f"surface_{name}", {"keeps_shape": True, "lossless": False}
     return Picture(name, title, draw, SIZE, table, note, **shape)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import xarray as xr
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.brain.cortex import vertex_counts
 from giblet.brain.nifti import brain_affine, brain_volume
+from giblet.brain.projection import space_caution
 from giblet.film.modalities import MODALITIES
 from giblet.music.score_trs import SPACES
 from giblet.report.brain_maps import brain_view, why_no_map
@@ -28,19 +30,21 @@ LARGEST_Q = 0.05
 SMALLEST_MEAN = 0.0005  # of r over voxels: below, it is printed as 0.000
 MOST_REGIONS = 30  # of many parcels
 MOST_LAYERS = 100  # of a pretrained model
+MOST_MAPS = 8  # on the page; others are drawn in the folder of figures alone
 WHOLE_BRAIN = "whole brain"
 IN_REGIONS = ("isc", "r_")
 SOUND = MODALITIES["audio"]  # the modality that has feature types
 BANDS = (
     {one.name: f"{SOUND.label} ({one.label})" for one in FEATURE_TYPES.values()}
     | {one.name: one.label for one in MODALITIES.values() if one is not SOUND}
+    | {"n_words": "number of words", "all": "all together"}
+    | {f"score_{space}": f"score, {label}" for space, (label, _) in SPACES.items()}
+    | {"word_model_prediction": "surprisal of words", "word_model_form": "form of words"}
+    | {"word_model_vectors": "word vectors"}
     | {f"sound_model_layer_{n}": f"sound model, layer {n}" for n in range(MOST_LAYERS)}
     | {f"picture_model_layer_{n}": f"picture model, layer {n}" for n in range(MOST_LAYERS)}
     | {f"word_model_layer_{n}": f"language model, layer {n}" for n in range(MOST_LAYERS)}
-    | {f"score_{space}": f"score, {label}" for space, (label, _) in SPACES.items()}
-    | {"word_model_prediction": "surprisal of words", "word_model_form": "form of words"}
-    | {"word_model_vectors": "word vectors", "n_words": "number of words", "all": "all together"}
-)
+)  # the main ones first: the page draws the first `MOST_MAPS` maps
 RIDGE_READING = "of BOLD predicted in held-out blocks; chance 0, best 1"
 # metric: label, how it is read, decimals
 MEASURES = {
@@ -94,6 +98,11 @@ class BrainResults:
     summary: pd.DataFrame
     space: xr.Dataset
 
+    @cached_property
+    def means(self) -> dict[str, np.ndarray]:
+        """What `subject_mean` has computed."""
+        return {}
+
 
 _MAPS_NOTE = (
     "Maximum along each line of sight, in the MNI brain. Left, back, right, top; L, R: left and "
@@ -115,6 +124,7 @@ class BrainSection:
     cautions : sentences on how not to read the table
     view : a viewer of the first map (label, HTML), if there is any
     view_maps : labels of the maps that the viewer shows
+    further_maps : labels of those that the page does not draw
     no_maps : measures with coordinates but nothing to draw, and why
     answer : the table in one sentence
     on_surface : whether maps and view are of the cortex as a surface
@@ -129,6 +139,7 @@ class BrainSection:
     answer: str
     view: tuple[str, str] | None = None
     view_maps: list[str] = field(default_factory=list)
+    further_maps: list[str] = field(default_factory=list)
     no_maps: list[str] = field(default_factory=list)
     on_surface: bool = False
     maps_note: str = _MAPS_NOTE
@@ -144,7 +155,8 @@ def brain_section(results: BrainResults, n_shifts: int | None = None) -> BrainSe
     quality, summary = results.quality, results.summary
     rows = [_row(name, quality, summary) for name in MEASURES if name in quality]
     on_surface, view = vertex_counts(results.space.attrs) is not None, None
-    names = [name for name in mapped(results) if not why_not_drawn(results, name)]
+    names = main_maps(results)
+    further = [MEASURES[name][0] for name in drawn_maps(results) if name not in names]
     if names:
         view = MEASURES[names[0]][0], _view(results, [subject_mean(results, n) for n in names])
     undetected, n_tested = _undetected(quality, summary)
@@ -153,9 +165,10 @@ def brain_section(results: BrainResults, n_shifts: int | None = None) -> BrainSe
     sentences = lag_sentence(quality), cautions, _answer(rows, quality)
     whys = {MEASURES[name][0]: why_not_drawn(results, name) for name in mapped(results)}
     no_maps = [f"{label}: {why}" for label, why in whys.items() if why]
-    notes = (maps_note(results.space), VIEW_NOTE) if on_surface else (_MAPS_NOTE, _VIEW_NOTE)
+    of_voxels = " ".join(filter(None, (_MAPS_NOTE, space_caution(results.space)))), _VIEW_NOTE
+    notes = (maps_note(results.space), VIEW_NOTE) if on_surface else of_voxels
     of_view = [MEASURES[name][0] for name in (names[:1] if on_surface else names)]
-    shown = (view, of_view, no_maps, on_surface, *notes, places_of(quality))
+    shown = (view, of_view, further, no_maps, on_surface, *notes, places_of(quality))
     return BrainSection(_header(quality), rows, *sentences, *shown)
 
 
@@ -178,8 +191,11 @@ def _header(quality: xr.Dataset) -> list[str]:
     return [*spread, f"{places.capitalize()} at q < .05", *folds]
 
 
+ONE = {"voxels": "voxel", "parcels": "parcel", "vertices": "vertex"}
+
+
 def places_of(quality: xr.Dataset) -> str:
-    """The name of what was measured: voxels, parcels or vertices."""
+    """The name of what was measured: voxels, parcels or vertices; of a single one see `ONE`."""
     if "parcel" in quality.coords:
         return "parcels"
     return "vertices" if "vertex" in quality.coords else "voxels"
@@ -289,9 +305,21 @@ def mapped(results: BrainResults) -> list[str]:
     return [name for name in names if name in results.quality]
 
 
+def drawn_maps(results: BrainResults) -> list[str]:
+    """The measures that have a map with values above 0, the main ones first."""
+    return [name for name in mapped(results) if not why_not_drawn(results, name)]
+
+
+def main_maps(results: BrainResults) -> list[str]:
+    """Those of `drawn_maps` that the page draws, in a viewer and on the cortex too."""
+    return drawn_maps(results)[:MOST_MAPS]
+
+
 def subject_mean(results: BrainResults, name: str) -> np.ndarray:
     """The mean over subjects of a measure, (n_voxels,)."""
-    return results.quality[name].mean("subject").values
+    if name not in results.means:
+        results.means[name] = results.quality[name].mean("subject").values
+    return results.means[name]
 
 
 def why_not_drawn(results: BrainResults, name: str) -> str:

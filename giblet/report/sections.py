@@ -11,10 +11,10 @@ from giblet.report.anchored_prior import prior_section, with_prior
 from giblet.report.calibration import calibration_section, with_calibration
 from giblet.report.compare import (
     baseline_tables,
+    compared_with_null,
     comparison_tables,
     difference_table,
     lower_is_better,
-    not_above_null,
 )
 from giblet.report.downloads import downloads
 from giblet.report.encoding import encoding_table
@@ -35,7 +35,7 @@ from giblet.report.permutation_figure import permutation_table
 from giblet.report.projected_maps import projection_note
 from giblet.report.provenance import provenance
 from giblet.report.run_messages import warnings_and_notes
-from giblet.report.scan_quality import places_of
+from giblet.report.scan_quality import MOST_MAPS, places_of
 from giblet.report.score import has_score, score_section
 from giblet.report.searchlight import searchlight_section, with_searchlight
 from giblet.report.segments import moments, paired_differences
@@ -130,9 +130,9 @@ def _scores(material: Material) -> dict:
     scores, extras, simulated = material.scores, material.extras, material.simulated
     segments, seed = extras.segments, material.facts.get("seed", 0)
     differences = paired_differences(segments, seed) if segments else None
-    faint = not_above_null(extras.baselines)
+    compared = compared_with_null(extras.baselines)
     first, *others = in_order(scores["path"], FEATURE_LABELS) or [""]
-    comparison = comparison_tables(scores, extras.matched, simulated, faint)
+    comparison = comparison_tables(scores, extras.matched, simulated, compared)
     figures = FIGURES["scores"](material)
     shown = shown_first(figures)
     folded = {one.name for one in figures} - {one.name for one in shown}
@@ -147,7 +147,7 @@ def _scores(material: Material) -> dict:
         "permutation_figures": FIGURES["permutations"](material),
         "permutations": permutation_table(extras.permutations, simulated),
         "agreement": agreement_table(segments),
-        "tables": score_tables(scores, simulated, faint),
+        "tables": score_tables(scores, simulated, compared),
         "score_figures": [one for one in figures if one.name in folded],
     }
 
@@ -179,7 +179,8 @@ def _brain(material: Material) -> dict:
         "encoding": encoding_table(
             material.scores, places_of(material.brain.quality), material.simulated
         ),
-        "maps": FIGURES["maps"](material),
+        "maps": FIGURES["maps"](material)[:MOST_MAPS],
+        "slices": FIGURES["slices"](material),
         "surface_views": FIGURES["surface"](material),
         "surface_note": projection_note(material.brain),
         "others": [one for name in _BESIDE_MAPS for one in FIGURES[name](material)],

@@ -126,11 +126,22 @@ def is_lowest_p(p: float, n_draws: float) -> bool:
     return bool(p <= (1 + 1e-4) / (1 + n_draws))  # tables have six digits
 
 
-Keys = frozenset[tuple[str, str, str]]  # path, column, metric
+@dataclass(frozen=True)
+class Compared:
+    """Scores of the brain, (path, metric), that were compared with shuffled BOLD.
+
+    ``differs``: shown to differ. ``alike``: not shown to differ; they are printed in grey.
+    """
+
+    differs: frozenset[tuple[str, str]] = frozenset()
+    alike: frozenset[tuple[str, str]] = frozenset()
+
+
+NOT_COMPARED = Compared()
 
 
 def score_tables(
-    scores: pd.DataFrame, simulated: bool, faint: Keys = frozenset()
+    scores: pd.DataFrame, simulated: bool, compared: Compared = NOT_COMPARED
 ) -> list[ScoreTable]:
     """One table per question (``TITLES``) that ``scores`` answer.
 
@@ -138,7 +149,7 @@ def score_tables(
     ----------
     scores : table with ``path column metric value low high n n_failed``
     simulated : whether the brains are simulated; captions and systems then say so
-    faint : scores (path, column, metric) that are not shown to differ from their null
+    compared : scores of the brain, and whether they differ from their null
 
     Raises
     ------
@@ -154,7 +165,7 @@ def score_tables(
             [key for key in cells.index if question_of(key[1]) == question],
             TITLES[question] + _warning(question, simulated),
             simulated,
-            faint,
+            compared,
         )
         for question in TITLES
         if question in questions
@@ -173,9 +184,13 @@ def build_table(
     keys: list[tuple[str, str, str]],
     caption: str,
     simulated: bool,
-    faint: Keys = frozenset(),
+    compared: Compared = NOT_COMPARED,
 ) -> ScoreTable:
-    """A table of the ``keys`` (path, column, metric) of ``cells``, which is indexed by them."""
+    """A table of the ``keys`` (path, column, metric) of ``cells``, which is indexed by them.
+
+    The best is marked of systems from sound, and of those from BOLD where the brain differs from
+    shuffled BOLD.
+    """
     pairs = {(feature_type, column) for feature_type, column, _ in keys}
     feature_types = in_order([feature_type for feature_type, _, _ in keys], FEATURE_LABELS)
     columns = in_order([column for _, column, _ in keys], SYSTEMS)
@@ -186,19 +201,19 @@ def build_table(
         system_label(column, simulated, f if several or column == "codec" else None)
         for f, column in shown
     ]
-    not_shown = {(f, metric) for f, _, metric in faint}  # to differ from shuffled BOLD
     best = {
         (f, column, metric)
         for m in metrics
         for f, column, metric in _best(cells, shown, m)
-        if question_of(column) == "sound" or (f, metric) not in not_shown
+        if question_of(column) == "sound"
+        or (question_of(column) == "brain" and (f, metric) in compared.differs)
     }
     return ScoreTable(
         caption=caption,
         systems=names,
         notes=[(system_label(c, simulated), SYSTEMS[c].about) for c in columns if c in SYSTEMS],
         rows=[
-            (metric_of(m), [_cell(cells, (*pair, m), faint, best) for pair in shown])
+            (metric_of(m), [_cell(cells, (*pair, m), compared, best) for pair in shown])
             for m in metrics
         ],
     )
@@ -243,7 +258,9 @@ def why_unscored(cells: pd.DataFrame, key: tuple[str, str, str]) -> str:
     return NO_SPEECH if no_speech else metric.unscored
 
 
-def _cell(cells: pd.DataFrame, key: tuple[str, str, str], faint: Keys, best: set) -> Cell | None:
+def _cell(
+    cells: pd.DataFrame, key: tuple[str, str, str], compared: Compared, best: set
+) -> Cell | None:
     if key not in cells.index:
         return None
     row, metric = cells.loc[key], metric_of(key[2])
@@ -254,4 +271,5 @@ def _cell(cells: pd.DataFrame, key: tuple[str, str, str], faint: Keys, best: set
     low, high = (number(row[k], metric.decimals) if has_interval else "" for k in ("low", "high"))
     n, n_failed = (number(row[k], 0) for k in ("n", "n_failed"))
     why = why_unscored(cells, key)
-    return Cell(value, low, high, n, n_failed, why, key in faint, key in best)
+    is_faint = key[1] == "brain" and (key[0], key[2]) in compared.alike
+    return Cell(value, low, high, n, n_failed, why, is_faint, key in best)

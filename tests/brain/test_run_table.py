@@ -187,6 +187,14 @@ def test_images_with_a_mask_equal_the_same_in_bids(tmp_path):
     theirs = load_bids(bids, confounds=())
     np.testing.assert_array_equal(mine["bold"], theirs["bold"])
     np.testing.assert_array_equal(mine["mask"], theirs["mask"])
+    assert mine.attrs["space"] == theirs.attrs["space"] == "MNI152NLin2009cAsym"
+    for file in sorted((bids / "sub-01" / "func").glob("*_run-2_space-*")):
+        file.rename(file.with_name(file.name.replace("_space-MNI152NLin2009cAsym", "")))
+    renamed = rows[1] | {
+        k: rows[1][k].replace("_space-MNI152NLin2009cAsym", "") for k in ("file", "mask")
+    }
+    some = load_runs(write_table(tmp_path, [rows[0], renamed]))
+    assert "space" not in some.attrs, "one file names none"
 
 
 @pytest.mark.parametrize(

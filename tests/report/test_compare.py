@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from giblet.report.compare import comparison_tables, lower_is_better, not_above_null
+from giblet.report.compare import compared_with_null, comparison_tables, lower_is_better
 from giblet.report.segments import paired_metrics
 from giblet.report.systems import MATCHED
-from giblet.report.tables import score_tables
+from giblet.report.tables import Compared, score_tables
 
 NAMES = ["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
 STOI = {"encodec": 0.8, "mel": 0.9, MATCHED: 0.6}
@@ -87,7 +87,8 @@ BEST = [
 
 def test_the_best_of_those_from_sound_and_from_bold_is_marked():
     """Yardsticks are not ranked; less log-mel distance is better; equal as printed is equal."""
-    (table,) = comparison_tables(of(*BEST), None, simulated=False)
+    both = frozenset({("encodec", "stoi"), ("encodec", "log_mel_db")})
+    (table,) = comparison_tables(of(*BEST), None, False, Compared(differs=both))
     assert printed(table, "best") == {
         "Codec": [True, None],
         "Original in noise, 10 dB": [False, None],
@@ -96,12 +97,28 @@ def test_the_best_of_those_from_sound_and_from_bold_is_marked():
         "Mean volume": [False, True],
         "Retrieval": [None, True],
     }
-    faint = frozenset({("encodec", "brain", "stoi")})
-    (table,) = comparison_tables(of(*BEST), None, False, faint)
-    assert printed(table, "best")["From BOLD"] == [False, False]  # not shown to be better
-    faint = frozenset({("encodec", "brain", "log_mel_db")})
-    (table,) = comparison_tables(of(*BEST), None, False, faint)
-    assert printed(table, "best")["Mean volume"] == [False, False]  # nor is any other
+
+
+@pytest.mark.parametrize("metric", ["stoi", "log_mel_db"])
+@pytest.mark.parametrize("why", ["alike", "not compared"])
+def test_from_bold_nothing_is_best_unless_decoding_differs_from_its_null(metric, why):
+    """As the page says; a score that was never compared with shuffled BOLD has no bold either."""
+    other = {"stoi": "log_mel_db", "log_mel_db": "stoi"}[metric]
+    alike = frozenset({("encodec", metric)} if why == "alike" else ())
+    (table,) = comparison_tables(
+        of(*BEST), None, False, Compared(frozenset({("encodec", other)}), alike)
+    )
+    column = ["stoi", "log_mel_db"].index(metric)
+    best = {name: row[column] for name, row in printed(table, "best").items()}
+    assert [name for name, is_best in best.items() if is_best] == ["Codec"] * (metric == "stoi")
+
+
+def test_predicted_bold_has_no_best():
+    """The page names rows from sound and from BOLD alone."""
+    models = ("encoding", 0.1), ("encoding_ridge", 0.2)
+    rows = [("encodec", name, "bold_r", r, 4, 0) for name, r in models]
+    (table,) = score_tables(of(*rows), simulated=False)
+    assert set(map(tuple, printed(table, "best").values())) == {(False,)}
 
 
 def test_yardsticks_which_all_feature_types_share_stand_once():
@@ -120,10 +137,11 @@ def test_what_does_not_differ_from_the_null_is_faint():
         ("encodec", "brain_shuffled", "pesq_wb", np.nan),  # not tested, so not shown
         ("encodec", "nearest_clip", "log_mel_db", 0.9),  # no null
     ]
-    faint = not_above_null(pd.DataFrame(tested, columns=names))
-    assert faint == {("encodec", "brain", "stoi"), ("encodec", "brain", "pesq_wb")}
-    assert not_above_null(None) == frozenset()
-    (table,) = comparison_tables(of(*SCORES), None, False, faint)
+    compared = compared_with_null(pd.DataFrame(tested, columns=names))
+    assert compared.alike == {("encodec", "stoi"), ("encodec", "pesq_wb")}
+    assert compared.differs == {("encodec", "log_mel_db")}
+    assert compared_with_null(None) == Compared()
+    (table,) = comparison_tables(of(*SCORES), None, False, compared)
     drawn = printed(table, "faint")
     assert drawn["From BOLD"] == [True, None, False]
     assert not any(drawn["Codec"])

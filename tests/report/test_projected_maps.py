@@ -12,7 +12,7 @@ from nibabel.affines import apply_affine
 from giblet.evaluation.quality import summary_table
 from giblet.report.brain_figures import map_figures
 from giblet.report.projected_maps import projected_figures, projection_note
-from giblet.report.scan_quality import BrainResults
+from giblet.report.scan_quality import BrainResults, brain_section
 from giblet.report.surface_maps import draw_surface
 
 N = 10_242
@@ -29,7 +29,9 @@ def results(maps, affine):
         else (("subject", "voxel"), values[mask][None])
         for name, values in maps.items()
     }
-    quality = xr.Dataset(columns, {"subject": ["sub-01"]}, {"lag_applied": 0.0, "warnings": "[]"})
+    lags = dict.fromkeys(("lag", "lag_low", "lag_high", "lag_p"), np.nan) | {"lag_reliable": 0.0}
+    attrs = {"lag_applied": 0.0, "lag_note": "", "warnings": "[]"}
+    quality = xr.Dataset(columns | lags, {"subject": ["sub-01"]}, attrs)
     return BrainResults(quality, summary_table(quality), space)
 
 
@@ -140,6 +142,38 @@ def test_the_note_says_that_it_is_a_projection(brain):
     fine = BrainResults(brain.quality, brain.summary, brain.space.assign_attrs(space="T1w"))
     assert projection_note(fine) == "No surface views: the scans are in T1w, not in MNI space."
     assert projected_figures(fine, simulated=False) == []
+
+
+def test_notes_of_maps_say_where_the_space_is_assumed_or_another(brain):
+    """The caption in the folder of figures, the line above the maps, and that of surface views."""
+
+    def notes(**attrs):
+        space = brain.space.assign_attrs(attrs)
+        one = BrainResults(brain.quality, brain.summary, space)
+        return [map_figures(one, False)[0].note, brain_section(one).maps_note, projection_note(one)]
+
+    assert all("MNI space is assumed" in note for note in notes())
+    assert not any("assumed" in note for note in notes(space="MNI152NLin2009cAsym"))
+    *maps, _ = notes(space="T1w")
+    assert all("The scans are in T1w: their places do not fit" in note for note in maps)
+
+
+def test_notes_of_parcels_call_them_parcels(brain):
+    labels = np.zeros(brain.space["mask"].shape, dtype=int)
+    labels[4:12, 10:25, 10:25], labels[20:28, 10:25, 10:25] = 1, 2
+    space = brain.space.assign(labels=(("i", "j", "k"), labels)).assign_coords(parcel=[1, 2])
+    quality = xr.Dataset(
+        {"isc": (("subject", "voxel"), [[0.3, 0.1]]), "isc_q": ("voxel", [0.01, 0.9])},
+        {"subject": ["sub-01"], "parcel": ("voxel", ["1", "2"])},
+        brain.quality.attrs,
+    )
+    parcels = BrainResults(quality, summary_table(quality), space)
+    note = projection_note(parcels)
+    assert "tests and tables are of parcels" in note
+    assert "no parcel with a value there" in note
+    (picture,) = projected_figures(parcels, simulated=False)
+    assert "Outlined: q < 0.05 in parcels." in picture.note
+    assert "Outlined: 1 parcel at" in map_figures(parcels, simulated=False)[0].note
 
 
 def test_scans_without_voxels_have_none(brain):

@@ -174,6 +174,18 @@ def test_scans_outside_mni_have_no_names(cache, tmp_path):
     assert "the scans are in T1w, atlases in MNI space" in names.note
 
 
+def test_names_say_that_mni_is_assumed_where_no_file_names_a_space(cache, tmp_path):
+    put_harvard_oxford(cache)
+    brain = scans(8.0)
+    assert "MNI space is assumed" in named(brain, tmp_path).note
+    told = BrainResults(
+        brain.quality, brain.summary, brain.space.assign_attrs(space="MNI152NLin6Asym:res-2")
+    )
+    names = named(told, tmp_path)
+    assert names.masks
+    assert "assumed" not in names.note
+
+
 def test_the_settings_come_first(cache, tmp_path):
     put_harvard_oxford(cache)
     path = tmp_path / "own.nii.gz"

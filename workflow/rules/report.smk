@@ -17,6 +17,7 @@ rule report:
         quality=(
             multiext(f"{RESULTS}/brain_quality", ".nc", ".tsv") if HAS_BOLD else []
         ),
+        regions=report_regions,
         more=lambda _: more_tables(),
     output:
         page=report(

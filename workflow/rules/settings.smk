@@ -371,6 +371,25 @@ def known_regions(_):
     return lesion_regions()
 
 
+def report_regions(_):
+    """For the report's input: atlas files that name regions, of the settings or on this computer."""
+    from giblet.report.region_names import region_files
+
+    # a cluster's storage does not have them; parcels and simulated brains have names of their own
+    stored = workflow.storage_settings.default_storage_provider
+    if not HAS_BOLD or SETTINGS.scan.parcellation or stored:
+        return []
+    wanted, is_table = SETTINGS.lesion.regions, not Path(SETTINGS.bold_source).is_dir()
+    if wanted == "auto" and SETTINGS.bold_source == "simulated":
+        return []
+    if wanted not in ("auto", "parcels"):
+        there("lesion.regions", [wanted])(None)
+    try:
+        return list(map(str, region_files(wanted, SETTINGS.scan.space, is_table)))
+    except GibletError as error:
+        sys.exit(f"config: lesion.regions: {error}")
+
+
 def decoding_regions():
     """The same for rules that decode, where they are to read one region alone."""
     return lesion_regions("decoding.region") if SETTINGS.decoding.region else []
