@@ -206,7 +206,7 @@ def codec_ladder(
     spaces: list[Path] = (),
     regions: Path | None = None,
 ) -> None:
-    """Score the levels of the film (mel, codebooks, bottleneck, layers, video, words): a table.
+    """Score the levels of the film (mel, codebooks, layers, video, words): a table.
 
     ``--spaces`` are files of video, text, score, and layers of models. Without ``--model`` the
     bottleneck is left out. Without ``--regions`` each parcel of the scan is a region; for voxels
