@@ -365,8 +365,9 @@ class QualityConfig(Section):
         5000, description="nulls of ridge: circular shifts of predictions"
     )
     n_iter: PositiveInt = Field(20, description="mixtures of modalities that banded ridge tries")
-    n_flips: PositiveInt = Field(
-        1000, description="sign patterns of people, at most, for p-values corrected over the brain"
+    n_shift_maps: PositiveInt = Field(
+        1000,
+        description="of the nulls of ridge, those used for p-values corrected over the brain",
     )
 
 

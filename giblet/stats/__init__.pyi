@@ -26,7 +26,6 @@ from .fold_intervals import (
 )
 from .group_maps import (
     null_maps as null_maps,
-    sign_flip_maps as sign_flip_maps,
 )
 from .intersubject import (
     agreement as agreement,
