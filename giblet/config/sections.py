@@ -366,8 +366,9 @@ class QualityConfig(Section):
     )
     n_iter: PositiveInt = Field(20, description="mixtures of modalities that banded ridge tries")
     n_shift_maps: PositiveInt = Field(
-        1000,
-        description="of the nulls of ridge, those used for p-values corrected over the brain",
+        500,
+        description="of the nulls of ridge, those used for p-values corrected over the brain: maps "
+        "in memory, 4 bytes for each voxel, r and unique",
     )
 
 

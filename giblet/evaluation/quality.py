@@ -51,7 +51,7 @@ def brain_quality(
     max_voxels: int | None = None,
     seed: int = 0,
     block_values: int = BLOCK_VALUES,
-    n_shift_maps: int = 1000,
+    n_shift_maps: int = 500,
     n_folds: int = 1,
 ) -> xr.Dataset:
     """Maps of inter-subject correlation and of ridge from the film, over all TRs that all saw.
