@@ -55,7 +55,9 @@ from .permutation import (
     phase_randomised as phase_randomised,
     random_phases as random_phases,
     shift_chance as shift_chance,
+    shift_nulls as shift_nulls,
     shifted_correlation as shifted_correlation,
+    shifted_r2 as shifted_r2,
     sign_flip_p as sign_flip_p,
 )
 from .ridge import (
