@@ -1,6 +1,6 @@
-"""Reading of surfaces from BIDS, and max-T and TFCE over people: processor seconds and memory.
+"""Reading of surfaces from BIDS, and max-T and TFCE of maps: processor seconds and memory.
 
-Simulated noise on fsaverage5: 20,484 vertices × 2,000 volumes, 20 people.
+Simulated noise on fsaverage5: 20,484 vertices × 2,000 volumes.
 `python benchmarks/surfaces.py FOLDER` writes the scans there (340 MB), unless it exists.
 """
 
@@ -18,10 +18,10 @@ from nibabel.cifti2 import BrainModelAxis, SeriesAxis
 from giblet.brain.bids import read_runs
 from giblet.brain.cortex import mesh_edges
 from giblet.brain.runs import MOTION
-from giblet.stats.group_maps import sign_flip_maps
+from giblet.stats.group_maps import null_maps
 from giblet.stats.tfce import MESH_POWERS
 
-N_VERTICES, N_VOLUMES, T_R, N_PEOPLE, N_FLIPS = 10_242, 2000, 1.5, 20, 100
+N_VERTICES, N_VOLUMES, T_R, N_NULLS = 10_242, 2000, 1.5, 1000
 
 
 def write(folder: Path) -> None:
@@ -73,8 +73,8 @@ if __name__ == "__main__":
     print(f"imports: peak {megabytes():.0f} MB")
     for space in ("fsLR:den-91k", "fsaverage5"):
         timed(f"one reading, {space}", lambda space=space: read(folder, space))
-    maps = np.random.default_rng(0).standard_normal((N_PEOPLE, 2 * N_VERTICES))
+    maps = np.random.default_rng(0).standard_normal((N_NULLS, 2 * N_VERTICES))
     edges = mesh_edges("fsaverage5", (N_VERTICES, N_VERTICES))
-    timed("max-T, 1,000 flips", lambda: sign_flip_maps(maps, None, 1000))
-    options = {"n_flips": N_FLIPS, "powers": MESH_POWERS}
-    timed(f"max-T and TFCE, {N_FLIPS} flips", lambda: sign_flip_maps(maps, edges, **options))
+    timed("max-T, 1,000 nulls", lambda: null_maps(maps[0], maps))
+    few = maps[:100]
+    timed("max-T and TFCE, 100 nulls", lambda: null_maps(maps[0], few, edges, MESH_POWERS))

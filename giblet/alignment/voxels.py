@@ -56,7 +56,8 @@ def selection_warnings(n_kept: int, n_columns: int) -> list[str]:
         return []
     return [
         f"{n_kept:,} of {n_columns:,} voxels are used: those of highest ISC in training TRs "
-        "(max_voxels)"
+        "(max_voxels). All subjects' BOLD chooses them, also that of a subject who is left out, so "
+        "leave_one_out and calibration are optimistic"
     ]
 
 

@@ -366,8 +366,10 @@ class QualityConfig(Section):
         5000, description="nulls of ridge: circular shifts of predictions"
     )
     n_iter: PositiveInt = Field(20, description="mixtures of modalities that banded ridge tries")
-    n_flips: PositiveInt = Field(
-        1000, description="sign patterns of people, at most, for p-values corrected over the brain"
+    n_shift_maps: PositiveInt = Field(
+        500,
+        description="of the nulls of ridge, those used for p-values corrected over the brain: maps "
+        "in memory, 4 bytes for each voxel, r and unique",
     )
 
 

@@ -1,49 +1,58 @@
 """Maps of all people together against chance, corrected over the brain, and their clusters."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from giblet.stats.group_maps import GroupMap, cluster_numbers, null_maps, sign_flip_maps
+from giblet.stats.group_maps import cluster_numbers, null_maps
 from giblet.stats.tfce import GRID_POWERS, MESH_POWERS
 
-FEWEST_PEOPLE = 5  # of fewer no pattern of signs has p < .05
 LARGEST_P = 0.05
-_SCORES = ("r_", "unique_")  # of a fit to each person
 _PLACES = ("parcel", "hemisphere", "vertex", "x", "y", "z")
 
 
 def group_maps(
     quality: xr.Dataset,
-    nulls: np.ndarray | None,
+    nulls: Mapping[str, np.ndarray],
     edges: np.ndarray | None,
-    n_flips: int = 1000,
-    seed: int = 0,
+    places: np.ndarray | None = None,
 ) -> dict[str, tuple]:
     """``<map>_p_max`` and, with neighbours, ``<map>_p_tfce`` (voxel): p with family-wise error.
 
-    Of ``isc`` by its phase-randomised ``nulls`` (n_nulls, n_voxels): leave-one-out ISCs share
-    people, so flipping their signs is too liberal (Chen et al. 2016). Of every ``r_…`` and
-    ``unique_…`` by sign flips of whole people, where there are `FEWEST_PEOPLE` or more.
+    Of the mean over people of each map of ``quality`` (subject, voxel) that has ``nulls``: its name
+    → (n_nulls, n_tested) of the ``places``, indices of voxels in rising order; None: of all. Those
+    of ``isc`` are phase-randomised, those of ``r_…`` and ``unique_…`` shifts of predictions, by
+    `giblet.stats.encoding_maps.linear_maps`. The latter keep what people share, and so do not say
+    whether other people would respond alike.
 
     ``edges`` (n_edges, 2): of `giblet.brain.neighbours.neighbours`.
     """
     powers = MESH_POWERS if "vertex" in quality.coords else GRID_POWERS
-    groups: dict[str, GroupMap] = {}
-    if nulls is not None and "isc" in quality:
-        groups["isc"] = null_maps(_mean(quality["isc"].values), nulls, edges, powers)
-    for name, values in quality.data_vars.items():
-        is_score = values.dims == ("subject", "voxel") and str(name).startswith(_SCORES)
-        if not is_score or len(values) < FEWEST_PEOPLE:
-            continue
-        if np.isfinite(values.values).all(axis=0).any():
-            groups[str(name)] = sign_flip_maps(values.values, edges, n_flips, seed, powers)
     maps = {}
-    for name, group in groups.items():
-        maps[f"{name}_p_max"] = ("voxel", group.p_max)
-        if group.p_tfce is not None:
-            maps[f"{name}_p_tfce"] = ("voxel", group.p_tfce)
+    for name, of_chance in nulls.items():
+        values = quality[name].values
+        mean = _mean(values) if name == "isc" else values.mean(axis=0)
+        if not np.isfinite(mean).any():
+            continue
+        group = null_maps(mean, of_chance, edges, powers, places)
+        found = {"max": group.p_max, "tfce": group.p_tfce}
+        for correction, p in found.items():
+            if p is not None:  # unique variance below 0 explains nothing, though chance is lower
+                p = np.where((mean <= 0) & np.isfinite(p), 1.0, p)
+                maps[f"{name}_p_{correction}"] = ("voxel", p)
     return maps
+
+
+def nulls_of_blocks(
+    blocks: Sequence[xr.Dataset],
+) -> tuple[dict[str, np.ndarray], list[xr.Dataset]]:
+    """Each ``<map>_nulls`` of blocks of voxels: map → (n_nulls, n_voxels); the blocks without."""
+    names = [str(name) for name, values in blocks[0].items() if "null" in values.dims]
+    nulls = {n: np.concatenate([block[n].values for block in blocks], axis=1) for n in names}
+    without = [block.drop_vars(names) for block in blocks]
+    return {name.removesuffix("_nulls"): values for name, values in nulls.items()}, without
 
 
 def cluster_table(quality: xr.Dataset, edges: np.ndarray | None) -> pd.DataFrame:

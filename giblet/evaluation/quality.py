@@ -18,7 +18,7 @@ from giblet.brain.neighbours import neighbours
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.errors import GibletError
 from giblet.evaluation.fold_maps import with_fold_intervals
-from giblet.evaluation.group_maps import LARGEST_P, group_maps
+from giblet.evaluation.group_maps import LARGEST_P, group_maps, nulls_of_blocks
 from giblet.film.text import NO_WORDS
 from giblet.stats.encoding_maps import (
     ClockGroup,
@@ -51,7 +51,7 @@ def brain_quality(
     max_voxels: int | None = None,
     seed: int = 0,
     block_values: int = BLOCK_VALUES,
-    n_flips: int = 1000,
+    n_shift_maps: int = 500,
     n_folds: int = 1,
 ) -> xr.Dataset:
     """Maps of inter-subject correlation and of ridge from the film, over all TRs that all saw.
@@ -78,8 +78,9 @@ def brain_quality(
         Of more, ridge is computed for those with the highest ISC; of one subject, for all.
     block_values
         Numbers of ``bold`` in memory at once: n_volumes × the block's voxels.
-    n_flips
-        Sign patterns of people, at most, for the maps of `group_maps`.
+    n_shift_maps
+        Of the ``n_shifts``, as many are maps of the whole brain for `group_maps`. Each takes 4
+        bytes for each voxel, r and unique.
     n_folds
         1: ridge leaves out each run in turn, or a fifth of a single one. More: the folds of
         `giblet.stats.cross_validation.fold_labels`, and intervals over them.
@@ -127,8 +128,8 @@ def brain_quality(
     groups = [ClockGroup(g.subjects, _without(g.bands, still)) for g in groups]
     bands = _without(bands, still)
     quality = _agreement(scans, match, block_values, n_permutations, seed)
-    nulls = quality["isc_nulls"].values if "isc_nulls" in quality else None
-    quality = quality.drop_vars("isc_nulls", errors="ignore")
+    isc_nulls, (quality,) = nulls_of_blocks([quality])
+    ridge_nulls: dict[str, np.ndarray] = {}
     selected = np.arange(n_voxels := scans["bold"].shape[1])
     if bands and "isc" in quality and max_voxels is not None and max_voxels < n_voxels:
         selected = np.sort(most_shared(quality["isc"].mean("subject").values, max_voxels))
@@ -137,7 +138,7 @@ def brain_quality(
             "(max_voxels)"
         )
     if bands:
-        ridge = {"n_shifts": n_shifts, "n_iter": n_iter, "seed": seed}
+        ridge = {"n_shifts": n_shifts, "n_shift_maps": n_shift_maps, "n_iter": n_iter, "seed": seed}
         n_parts = -(-len(selected) * scans["bold"].shape[0] // block_values)
         parts = [
             linear_maps(
@@ -145,6 +146,7 @@ def brain_quality(
             )
             for columns in np.array_split(selected, n_parts)
         ]
+        ridge_nulls, parts = nulls_of_blocks(parts)
         maps = xr.concat(parts, "voxel").assign_coords(voxel=selected)
         quality = quality.merge(maps.reindex(voxel=np.arange(n_voxels)).drop_vars("voxel"))
     scored = [quality[n] for n in quality if n == "isc" or str(n).startswith("r_")]
@@ -154,7 +156,8 @@ def brain_quality(
     quality = quality.assign(_false_discoveries(quality) | _noise(scans))
     quality = with_fold_intervals(quality)
     edges = neighbours(scans)
-    of_group = group_maps(quality, nulls, edges, n_flips, seed)
+    of_group = group_maps(quality, isc_nulls, edges)
+    of_group |= group_maps(quality, ridge_nulls, edges, selected)
     if of_group and edges is None and "vertex" in scans.coords:
         why = why_no_edges(str(scans.attrs["surface"]), vertex_counts(scans.attrs))
         warnings.append(f"no clusters (TFCE): {why}")

@@ -27,6 +27,9 @@ REFERENCES = {
     "Benjamini and Hochberg, 1995": "Benjamini Y, Hochberg Y (1995). Controlling the false "
     "discovery rate: a practical and powerful approach to multiple testing. J. R. Stat. Soc. B 57, "
     "289–300.",
+    "Smith and Nichols, 2009": "Smith SM, Nichols TE (2009). Threshold-free cluster enhancement: "
+    "addressing problems of smoothing, threshold dependence and localisation in cluster inference. "
+    "NeuroImage 44, 83–98.",
     "Esteban et al., 2019": "Esteban O, Markiewicz CJ, Blair RW, Moodie CA, Isik AI, Erramuzpe A, "
     "Kent JD, Goncalves M, DuPre E, Snyder M, Oya H, Ghosh SS, Wright J, Durnez J, Poldrack RA, "
     "Gorgolewski KJ (2019). fMRIPrep: a robust preprocessing pipeline for functional MRI. "
@@ -46,6 +49,13 @@ _ALIGNMENTS = {
     "srm": "by a shared response model",
     "ridge": "by ridge regression to the mean of the others",
 }
+_FAMILY_WISE = (
+    "Family-wise p-values over the brain, of means over subjects, are the share of these nulls, "
+    "each a map of all subjects and the map itself included, whose largest value is as high, in "
+    "standard deviations of each place's nulls from their mean; and, where places have neighbours, "
+    "whose largest threshold-free cluster enhancement is (Smith and Nichols, 2009). They do not "
+    "generalise to other subjects."
+)
 
 
 def methods_text(
@@ -177,10 +187,14 @@ def _scans(facts: Mapping, scored: Collection[str] | None) -> list[str]:
         "The decoded sound was identified in the same way, by its mel spectrogram.",
         *_by_predicted_bold(scored),
         f"BOLD was predicted from the film by ridge regression on held-out blocks, with nulls of "
-        f"{settings.quality.n_shifts:,} circular shifts of the predictions, and inter-subject "
+        f"{settings.quality.n_shifts:,} circular shifts of the predictions, the same for all "
+        "subjects and voxels (widened by the square root of 2, as folds share training TRs), and "
+        "inter-subject "
         f"correlation (Nastase et al., 2019) with {settings.quality.n_permutations:,} "
         "phase-randomised nulls; q-values over voxels control the false discovery rate (Benjamini "
-        "and Hochberg, 1995).",
+        "and Hochberg, 1995). Of ridge the first "
+        f"{min(settings.quality.n_shift_maps, settings.quality.n_shifts):,} give family-wise p.",
+        _FAMILY_WISE,
     ]
 
 
@@ -296,7 +310,9 @@ def _against_nulls(facts: Mapping) -> list[str]:
 def _of_scans_alone(facts: Mapping) -> str:
     names = facts.get("modalities", [])
     ridge = (
-        f"; ridge regression (Dupré la Tour et al., 2022) from {_joined(names)} on held-out TRs"
+        f"; ridge regression (Dupré la Tour et al., 2022) from {_joined(names)} on held-out "
+        "TRs, with circular shifts of the predictions, the same for all subjects and voxels, as "
+        "nulls"
         if names
         else ""
     )
@@ -305,6 +321,7 @@ def _of_scans_alone(facts: Mapping) -> str:
         f"{facts.get('n_trs', '–')} TRs that all have) were described with {_giblet(facts)}: "
         "leave-one-out inter-subject correlation (Nastase et al., 2019) with phase-randomised "
         f"nulls, and its noise ceiling{ridge}.",
+        _FAMILY_WISE,
         "No film was given: no sound was coded or decoded.",
     ]
     return " ".join(sentences)

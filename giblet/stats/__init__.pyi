@@ -26,7 +26,6 @@ from .fold_intervals import (
 )
 from .group_maps import (
     null_maps as null_maps,
-    sign_flip_maps as sign_flip_maps,
 )
 from .intersubject import (
     agreement as agreement,
@@ -56,7 +55,9 @@ from .permutation import (
     phase_randomised as phase_randomised,
     random_phases as random_phases,
     shift_chance as shift_chance,
+    shift_nulls as shift_nulls,
     shifted_correlation as shifted_correlation,
+    shifted_r2 as shifted_r2,
     sign_flip_p as sign_flip_p,
 )
 from .ridge import (

@@ -7,14 +7,12 @@ import numpy as np
 
 from giblet.stats.tfce import GRID_POWERS, tfce
 
-_FLIPS_AT_ONCE = 64
-
 
 @dataclass(frozen=True)
 class GroupMap:
     """A map of a group and its p-values, all (n_places,), NaN where somebody has no value.
 
-    statistic : t of the mean over people, or of ISC the mean over its standard deviation by chance
+    statistic : of the mean over people, in standard deviations of its nulls from their mean
     p_max : chance of as high a statistic anywhere (family-wise error)
     p_tfce : the same of the statistic's TFCE; None without neighbours
     n_nulls : of the distributions, the map itself included
@@ -26,71 +24,35 @@ class GroupMap:
     n_nulls: int
 
 
-def sign_patterns(n_people: int, n_most: int, seed: int = 0) -> np.ndarray:
-    """Signs (n_patterns, n_people) int8 of people, the first all +1; every pattern where there are
-    ``n_most`` or fewer, else as many random ones.
-
-    >>> sign_patterns(2, 10).tolist()
-    [[1, 1], [1, -1], [-1, 1], [-1, -1]]
-    """
-    if 2**n_people <= n_most:
-        numbers = np.arange(2**n_people)[:, None]
-        bits = (numbers >> np.arange(n_people)[::-1]) & 1
-    else:
-        bits = np.random.default_rng(seed).integers(2, size=(n_most, n_people))
-        bits[0] = 0
-    return (1 - 2 * bits).astype(np.int8)
-
-
-def sign_flip_maps(
-    values: np.ndarray,
-    edges: np.ndarray | None = None,
-    n_flips: int = 1000,
-    seed: int = 0,
-    powers: tuple[float, float] = GRID_POWERS,
-) -> GroupMap:
-    """Whether the mean over people is above 0, by flipping the signs of whole people's maps.
-
-    p is the share of sign patterns, the true one included, whose maximum over places is as high.
-    People must be independent and their values symmetric around 0 by chance, so it is for scores of
-    a fit to each person, not for leave-one-out ISC, whose values share people: see `null_maps`.
-
-    ``values`` (n_people, n_places), ``edges`` (n_edges, 2): pairs of neighbouring places; None: no
-    TFCE. ``powers``: of `giblet.stats.tfce.tfce`.
-    """
-    known = np.isfinite(values).all(axis=0)
-    own = np.asarray(values[:, known], dtype=np.float64)
-    near = None if edges is None else _inside(edges, known)
-    signs = sign_patterns(len(own), n_flips, seed)
-    maps = (
-        t
-        for start in range(0, len(signs), _FLIPS_AT_ONCE)
-        for t in _t_of_flips(own, signs[start : start + _FLIPS_AT_ONCE])
-    )
-    statistic = next(maps)
-    return _spread(_corrected(statistic, maps, near, powers), known)
-
-
 def null_maps(
     observed: np.ndarray,
     nulls: np.ndarray,
     edges: np.ndarray | None = None,
     powers: tuple[float, float] = GRID_POWERS,
+    places: np.ndarray | None = None,
 ) -> GroupMap:
-    """Whether a group's map is above its nulls, each over its own standard deviation by chance.
+    """Whether a group's map is above its nulls, each place in its standard deviations by chance.
 
-    For the mean leave-one-out ISC with the nulls of `giblet.stats.intersubject.isc_nulls`: their
-    series are independent of each other, as the null hypothesis says, whole maps at a time.
+    Nulls are whole maps of the group, which keep what people share. Of the mean leave-one-out ISC
+    they are those of `giblet.stats.intersubject.isc_nulls`, of ridge those of
+    `giblet.stats.permutation.shift_nulls`. Flips of the signs of people's maps would be too
+    liberal: ISCs share people, and people share responses to the film, with which a prediction
+    correlates by chance in all of them.
 
-    ``observed`` (n_places,), ``nulls`` (n_nulls, n_places) → `GroupMap`.
+    ``observed`` (n_places,), ``nulls`` (n_nulls, n_tested) of the ``places`` (n_tested,), indices
+    in rising order; None: of all → `GroupMap`.
     """
-    known = np.isfinite(observed) & np.isfinite(nulls).all(axis=0)
-    spread = nulls[:, known].std(axis=0, dtype=np.float64)
-    known[np.flatnonzero(known)[spread <= 0]] = False
+    tested = np.arange(len(observed)) if places is None else places
+    valid = np.isfinite(observed[tested]) & np.isfinite(nulls).all(axis=0)
+    spread = nulls[:, valid].std(axis=0, dtype=np.float64)
+    valid[np.flatnonzero(valid)[spread <= 0]] = False
     spread = spread[spread > 0]
+    known = np.zeros(len(observed), dtype=bool)
+    known[tested[valid]] = True
     near = None if edges is None else _inside(edges, known)
-    statistic = observed[known] / spread
-    maps = (null[known] / spread for null in nulls)
+    middle = nulls[:, valid].mean(axis=0, dtype=np.float64)
+    statistic = (observed[known] - middle) / spread
+    maps = ((null[valid] - middle) / spread for null in nulls)
     return _spread(_corrected(statistic, maps, near, powers), known)
 
 
@@ -121,18 +83,6 @@ def _inside(edges: np.ndarray, known: np.ndarray) -> np.ndarray:
     """``edges`` between places that are ``known``, numbered within these."""
     number = np.cumsum(known) - 1
     return number[edges[known[edges].all(axis=1)]]
-
-
-def _t_of_flips(values: np.ndarray, signs: np.ndarray) -> np.ndarray:
-    """t of the mean over people under each pattern: (n_patterns, n_places).
-
-    The sum of squares is the same under all.
-    """
-    n = len(values)
-    means = signs.astype(np.float64) @ values / n
-    squares = np.einsum("pv,pv->v", values, values) / n
-    errors = np.sqrt(np.maximum(squares - means**2, 0) / (n - 1))
-    return np.divide(means, errors, out=np.zeros_like(means), where=errors > 1e-12)
 
 
 def _corrected(

@@ -1,6 +1,6 @@
 """Permutation tests: nulls with the autocorrelation of BOLD, p-values, and their correction."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,30 +128,58 @@ def shifted_correlation(predicted: np.ndarray, bold: np.ndarray) -> np.ndarray:
     return np.where((valid & also_valid)[:, None], r, np.nan)
 
 
+def shifted_r2(predicted: np.ndarray, bold: np.ndarray) -> np.ndarray:
+    """R² of the prediction under every circular shift in TRs, by FFT.
+
+    Shapes, shifts and NaN as in `shifted_correlation`, but a constant prediction has an R².
+
+    >>> wave = np.sin(np.pi * np.arange(8.0) / 4)[None, :, None]
+    >>> shifted_r2(wave, wave)[0, [0, 2, 4], 0].round(6).tolist()
+    [1.0, -1.0, -3.0]
+    """
+    _unit, varies = unit_series(bold)
+    valid = (varies & np.isfinite(predicted).all(axis=1))[:, None]
+    y, other = (np.where(valid, values, 0.0) for values in (bold, predicted))
+    product = np.fft.rfft(other, axis=1).conj() * np.fft.rfft(y, axis=1)
+    left = np.einsum("stp,stp->sp", y, y) + np.einsum("stp,stp->sp", other, other)
+    left = left[:, None] - 2 * np.fft.irfft(product, n=y.shape[1], axis=1)
+    whole = np.where(valid, y.var(axis=1, keepdims=True) * y.shape[1], 1.0)
+    return np.where(valid, 1 - left / whole, np.nan)
+
+
 def shift_chance(folds: Sequence[np.ndarray], n_shifts: int = 5000, seed: int = 0) -> Chance:
-    """A held-out score, mean over folds, among those of predictions shifted circularly.
+    """A held-out score, mean over folds, among its `shift_nulls`."""
+    nulls = shift_nulls(folds, n_shifts, seed)
+    return among_nulls(np.mean([fold[0] for fold in folds], axis=0), nulls)
+
+
+def shift_nulls(
+    folds: Sequence[np.ndarray], n_shifts: int = 5000, seed: int = 0
+) -> Iterator[np.ndarray]:
+    """A held-out score, mean over folds, of predictions shifted circularly: (n_voxels,) each.
 
     Nothing is fitted again, and predictions and BOLD keep their autocorrelation. Folds are shifted
     independently, but their scores are not independent: any two folds meet twice, one to train and
     the other to test, and under ridge both give nearly the same (``y1 @ K @ y2``). The mean over
-    folds then has twice the variance of independent ones, so nulls are scaled by the root of 2.
+    folds then has twice the variance of independent ones, so deviations from the mean over all
+    shifts are scaled by the root of 2.
 
     Parameters
     ----------
     folds : (n_shifts, n_voxels) each
-        Of `shifted_correlation`, mean over subjects, all shifted alike, so that nulls keep what
-        subjects have in common.
+        Of `shifted_correlation` or `shifted_r2`, mean over subjects, all shifted alike, so that
+        nulls keep what subjects have in common.
     n_shifts
         Nulls; p is no lower than one over their number. Any shift may come, small ones too:
-        without those of less than 32 s, 9 to 17 % of smooth noise had p < 0.05.
+        without those of less than 32 s, 9 to 17 % of smooth noise had p < 0.05. The same ``seed``
+        shifts all voxels alike, so results do not depend on blocks of voxels.
     """
     rng = np.random.default_rng(seed)
     drawn = [rng.integers(len(fold), size=n_shifts) for fold in folds]
-    nulls = (
-        np.sqrt(2) * np.mean([f[shift] for f, shift in zip(folds, shifts, strict=True)], axis=0)
-        for shifts in zip(*drawn, strict=True)
-    )
-    return among_nulls(np.mean([fold[0] for fold in folds], axis=0), nulls)
+    middle = np.mean([fold.mean(axis=0) for fold in folds], axis=0)
+    for shifts in zip(*drawn, strict=True):
+        mean = np.mean([f[shift] for f, shift in zip(folds, shifts, strict=True)], axis=0)
+        yield middle + np.sqrt(2) * (mean - middle)
 
 
 def circular_shifts(n_moments: int, n_away: int, n_most: int, seed: int) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from giblet.brain.neighbours import neighbours
-from giblet.evaluation.group_maps import cluster_table, group_maps
+from giblet.evaluation.group_maps import cluster_table, group_maps, nulls_of_blocks
 
 MASK = np.ones((4, 4, 3), bool)
 SPACE = xr.Dataset({"mask": (("i", "j", "k"), MASK)})
@@ -27,9 +27,16 @@ def quality(rng):
     return xr.Dataset(arrays, coords | {"subject": [f"sub-{n}" for n in range(9)]})
 
 
-def test_a_planted_cluster_is_a_row(quality):
+@pytest.fixture
+def nulls(rng):
+    """Of the mean over nine people, by name."""
+    shape = (511, len(PLACES))
+    return {name: rng.normal(0, 0.05 / 3, shape) for name in ("r_audio", "unique_text")}
+
+
+def test_a_planted_cluster_is_a_row(quality, nulls):
     edges = neighbours(SPACE)
-    maps = group_maps(quality, None, edges, n_flips=512)
+    maps = group_maps(quality, nulls, edges)
     assert set(maps) == {f"{m}_p_{c}" for m in ("r_audio", "unique_text") for c in ("max", "tfce")}
     table = cluster_table(quality.assign(maps), edges)
     row = table[table["metric"] == "r_audio"].iloc[0]
@@ -40,10 +47,10 @@ def test_a_planted_cluster_is_a_row(quality):
     assert "unique_text" not in set(table["metric"])
 
 
-def test_parcels_are_clusters_of_their_own(quality):
+def test_parcels_are_clusters_of_their_own(quality, nulls):
     names = [f"area {n}" for n in range(len(PLACES))]
     parcels = quality.drop_vars([*"xyz"]).assign_coords(parcel=("voxel", names))
-    maps = group_maps(parcels, None, neighbours(parcels), n_flips=256)
+    maps = group_maps(parcels, nulls, neighbours(parcels))
     assert all(name.endswith("_p_max") for name in maps)
     table = cluster_table(parcels.assign(maps), None)
     assert len(table) >= 10
@@ -52,13 +59,29 @@ def test_parcels_are_clusters_of_their_own(quality):
     assert len(set(table["parcel"]) - planted) <= 1
 
 
-def test_four_people_have_no_signs_to_flip(quality):
-    assert group_maps(quality.isel(subject=slice(4)), None, None) == {}
+def test_of_tested_places_alone_there_are_p(quality, nulls):
+    tested = np.arange(0, len(PLACES), 2)
+    few = {name: values[:, tested] for name, values in nulls.items()}
+    p = group_maps(quality, few, neighbours(SPACE), tested)["r_audio_p_tfce"][1]
+    assert np.isfinite(p).nonzero()[0].tolist() == tested.tolist()
 
 
-def test_isc_has_phases_instead(quality, rng):
+def test_nulls_leave_their_blocks():
+    both = ("null", "voxel")
+    blocks = [
+        xr.Dataset({"r_all": ("voxel", np.zeros(n)), "r_all_nulls": (both, np.full((3, n), n))})
+        for n in (2, 1)
+    ]
+    nulls, without = nulls_of_blocks(blocks)
+    assert nulls["r_all"].tolist() == [[2, 2, 1]] * 3
+    assert [list(block) for block in without] == [["r_all"]] * 2
+
+
+def test_isc_is_the_mean_over_those_who_have_it(quality, rng):
     few = quality.isel(subject=slice(4)).rename(r_audio="isc").drop_vars("unique_text")
-    nulls = rng.normal(0, 0.025, (99, len(PLACES)))
+    few["isc"][1, 7] = np.nan
+    nulls = {"isc": rng.normal(0, 0.025, (99, len(PLACES)))}
     maps = group_maps(few, nulls, neighbours(SPACE))
     assert set(maps) == {"isc_p_max", "isc_p_tfce"}
+    assert np.isfinite(maps["isc_p_max"][1]).all()
     assert (maps["isc_p_max"][1] < 0.05).sum() in range(10, 15)

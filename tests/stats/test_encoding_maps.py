@@ -52,6 +52,19 @@ def test_what_only_one_modality_tells_is_its_share_of_the_partition(film):
     assert found["unique_words"][0].argmax() == 1
 
 
+def test_kept_nulls_are_those_of_p(film):
+    bands, bold = film
+    found = maps(bold, bands, n_shift_maps=99)
+    for label in ("r_sound", "r_words", "r_all"):
+        reached = (found[f"{label}_nulls"] >= found[label].mean("subject")).sum("null")
+        np.testing.assert_allclose(found[f"{label}_p"][:3], (1 + reached[:3]) / 100)
+    few = maps(bold, bands, n_shift_maps=5)
+    for name in ("r_sound", "unique_sound", "unique_words"):
+        assert few[f"{name}_nulls"].shape == (5, 4)
+        np.testing.assert_allclose(few[f"{name}_nulls"], found[f"{name}_nulls"][:5])
+    assert (found["unique_sound_nulls"].mean("null")[0] < 0).item()  # shifted, it predicts nothing
+
+
 def test_of_three_modalities_two_are_the_others(film):
     bands, bold = film
     bands = bands | {"pictures": np.roll(bands["sound"], 50, axis=0)}

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, generate_binary_structure
 from scipy.signal import lfilter
-from scipy.stats import ttest_1samp
 
 from giblet.brain.neighbours import grid_edges
-from giblet.stats.group_maps import cluster_numbers, null_maps, sign_flip_maps, sign_patterns
+from giblet.stats.encoding_maps import ClockGroup, held_out_folds, linear_maps
+from giblet.stats.group_maps import cluster_numbers, null_maps
 from giblet.stats.intersubject import isc, isc_nulls
 from giblet.stats.tfce import tfce
 
@@ -54,47 +54,36 @@ def test_equal_heights_are_one_cluster():
     assert tfce(np.zeros(3), np.array([[0, 1]])).tolist() == [0] * 3
 
 
-def test_max_t_is_that_of_all_patterns_by_hand(rng):
-    values = rng.normal(0.4, 1, (6, 7))
-    group = sign_flip_maps(values)
-    np.testing.assert_allclose(group.statistic, ttest_1samp(values, 0).statistic)
-    highest = np.array(
-        [
-            ttest_1samp(values * np.array(signs)[:, None], 0).statistic.max()
-            for signs in product([1, -1], repeat=6)
-        ]
-    )
-    expected = [(highest >= t - 1e-9).mean() for t in group.statistic]
+def test_max_t_is_counted_by_hand(rng):
+    observed, nulls = rng.normal(1, 1, 7), rng.standard_normal((99, 7)) * np.arange(1, 8)
+    group = null_maps(observed, nulls)
+    middle, spread = nulls.mean(axis=0), nulls.std(axis=0)
+    t_of_places = (observed - middle) / spread
+    np.testing.assert_allclose(group.statistic, t_of_places)
+    highest = [t_of_places.max(), *((nulls - middle) / spread).max(axis=1)]
+    expected = [np.mean(highest >= t - 1e-9) for t in t_of_places]
     np.testing.assert_allclose(group.p_max, expected)
-    assert group.n_nulls == 64
+    assert group.n_nulls == 100
 
 
-def test_random_patterns_agree_with_nilearn(rng):
-    """p within the error of 2,000 random patterns of each."""
-    from nilearn.mass_univariate import permuted_ols
-
-    values = rng.normal(0.35, 1, (16, 20))
-    ours = sign_flip_maps(values, n_flips=2000, seed=1).p_max
-    theirs = permuted_ols(
-        np.ones((16, 1)), values, model_intercept=False, n_perm=2000, two_sided_test=False,
-        random_state=2,
-    )["logp_max_t"][0]  # fmt: skip
-    np.testing.assert_allclose(ours, 10.0**-theirs, atol=0.045)
-    assert len(sign_patterns(16, 2000)) == 2000
-
-
-def test_places_that_somebody_lacks_are_left_out(rng):
-    values = rng.normal(3, 1, (8, 100))
-    values[2, 40] = np.nan
-    group = sign_flip_maps(values, EDGES)
-    assert np.isnan(group.p_tfce).nonzero()[0].tolist() == [40]
-    without = np.delete(values, 40, axis=1)
-    np.testing.assert_allclose(np.delete(group.p_max, 40), sign_flip_maps(without).p_max)
+def test_places_without_a_value_or_nulls_are_left_out(rng):
+    observed, nulls = rng.normal(2, 1, 100), rng.standard_normal((50, 60))
+    places = np.sort(rng.permutation(100)[:60])
+    observed[places[7]], nulls[3, 20], nulls[:, 30] = np.nan, np.nan, 4.0
+    group = null_maps(observed, nulls, EDGES, places=places)
+    kept = np.delete(np.arange(60), [7, 20, 30])
+    missing = np.delete(np.arange(100), places[kept])
+    assert np.isnan(group.p_tfce).nonzero()[0].tolist() == missing.tolist()
+    alone = null_maps(observed[places[kept]], nulls[:, kept])
+    np.testing.assert_allclose(group.p_max[places[kept]], alone.p_max)
+    everywhere = np.zeros((50, 100))
+    everywhere[:, places[kept]] = nulls[:, kept]
+    np.testing.assert_allclose(null_maps(observed, everywhere, EDGES).p_tfce, group.p_tfce)
 
 
 def test_tfce_finds_what_is_weak_and_wide(rng):
-    values = np.stack([smooth_map(rng).ravel() for _ in range(12)])
-    group = sign_flip_maps(values + 0.9, EDGES, n_flips=200)
+    nulls = np.stack([smooth_map(rng).ravel() for _ in range(200)])
+    group = null_maps(smooth_map(rng).ravel() + 1.5 * nulls.std(), nulls, EDGES)
     assert (group.p_tfce < 0.05).mean() > (group.p_max < 0.05).mean()
     assert (group.p_tfce < 0.05).mean() > 0.5
 
@@ -120,20 +109,59 @@ def test_isc_that_all_share_is_found_among_its_nulls(rng):
 
 
 @pytest.mark.slow
-def test_false_positives_on_null_data():
-    """Any place at p < .05, over 200 draws of noise: .05 ± .02 for max-T and TFCE of phases.
-
-    Sign flips of leave-one-out ISC are above that: why they are not used.
-    """
-    hits = {"flips": [], "phases": [], "phases tfce": []}
+def test_false_positives_of_isc_on_null_data():
+    """Any place at p < .05, over 200 draws of noise: .05 ± .02 for max-T and TFCE of phases."""
+    hits = {"max-T": [], "TFCE": []}
     for draw in range(200):
         bold = noise(np.random.default_rng([7, draw]))
         own, nulls = isc(bold), isc_nulls(bold, np.zeros(120, int), 200, seed=draw)
         phases = null_maps(own.mean(axis=0), nulls, EDGES)
-        hits["flips"].append(sign_flip_maps(own, n_flips=250, seed=draw).p_max.min() <= 0.05)
-        hits["phases"].append(phases.p_max.min() <= 0.05)
-        hits["phases tfce"].append(phases.p_tfce.min() <= 0.05)
-    rates = {name: np.mean(hit) for name, hit in hits.items()}
-    assert rates["flips"] > 0.08
-    assert 0.01 <= rates["phases"] <= 0.09  # two standard errors of 200 draws
-    assert 0.01 <= rates["phases tfce"] <= 0.09
+        hits["max-T"].append(phases.p_max.min() <= 0.05)
+        hits["TFCE"].append(phases.p_tfce.min() <= 0.05)
+    assert 0.01 <= np.mean(hits["max-T"]) <= 0.09  # two standard errors of 200 draws
+    assert 0.01 <= np.mean(hits["TFCE"]) <= 0.09
+
+
+def encoded(rng, shared, effect=0.0, n_people=6, n_trs=120):
+    """Maps of two bands for people who share a part of BOLD; the first drives ten voxels."""
+    film = lfilter([1], [1, -0.6], rng.standard_normal((2, n_trs, 5)), axis=1)
+    bold = np.sqrt(shared) * noise(rng, 1, n_trs)
+    bold = bold + np.sqrt(1 - shared) * noise(rng, n_people, n_trs)
+    bold[:, :, :10] += effect * film[0][:, :1]
+    audience = [ClockGroup(list(range(n_people)), {"one": film[0], "other": film[1]})]
+    options = {"n_shifts": 200, "n_iter": 2, "n_shift_maps": 200}
+    return linear_maps(bold, audience, held_out_folds(np.zeros(n_trs), 8), **options)
+
+
+def smallest_p(maps, name):
+    return null_maps(maps[name].values.mean(axis=0), maps[f"{name}_nulls"].values, EDGES)
+
+
+def test_a_region_that_follows_one_band_is_found_where_people_share_more(rng):
+    maps = encoded(rng, shared=0.3, effect=1.0, n_trs=300)
+    for name in ("r_one", "unique_one"):
+        group = smallest_p(maps, name)
+        assert (group.p_max[:10] < 0.05).mean() > 0.8
+        assert (group.p_tfce[:10] < 0.05).mean() > 0.8
+        assert (group.p_max[10:] < 0.05).mean() < 0.05
+    assert smallest_p(maps, "r_other").p_max.min() > 0.05
+
+
+@pytest.mark.slow
+def test_false_positives_of_ridge_where_people_share_bold():
+    """Any place at p < .05 in at most .08 of 200 draws; flips of people have it in more."""
+    hits = {name: [] for name in ("r_one", "r_all", "unique_one")}
+    flips, alone = [], []
+    for draw in range(200):
+        rng = np.random.default_rng([8, draw])
+        maps = encoded(rng, shared=0.3)
+        for name, hit in hits.items():
+            hit.append(smallest_p(maps, name).p_max.min() <= 0.05)
+        alone.append((maps["r_one_p"].values <= 0.05).mean())
+        signs = np.vstack([np.ones(6), rng.choice([-1, 1], (200, 6))])
+        means = signs @ maps["r_one"].values / 6
+        t = means / np.sqrt((maps["r_one"].values ** 2).mean(axis=0) - means**2)
+        flips.append((t.max(axis=1) >= t[0].max()).mean() <= 0.05)
+    assert max(np.mean(hit) for hit in hits.values()) <= 0.08
+    assert 0.02 <= np.mean(alone) <= 0.08  # of single voxels, uncorrected
+    assert np.mean(flips) > 0.08
