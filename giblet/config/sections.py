@@ -228,7 +228,7 @@ class ModelConfig(Section):
 class TrainingConfig(Section):
     """Training of the autoencoder."""
 
-    max_epochs: PositiveInt = Field(12, description="passes over the training part, at most")
+    max_epochs: PositiveInt = Field(20, description="passes over the training part, at most")
     audio_trs: PositiveInt = Field(12, description="TRs of a window whose sound a step scores")
     frames_per_step: PositiveInt = Field(112, description="code frames per TR that a step scores")
     bfloat16: Bfloat16 = Field(
@@ -240,7 +240,7 @@ class TrainingConfig(Section):
         8, description="in an epoch, at least: a short film is seen several times"
     )
     window_trs: PositiveInt = Field(40, description="consecutive TRs of one step")
-    learning_rate: float = Field(1e-3, gt=0, le=1, description="of AdamW")
+    learning_rate: float = Field(5e-4, gt=0, le=1, description="of AdamW")
     started_share: float = Field(
         0.1,
         ge=0,
