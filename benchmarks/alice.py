@@ -130,8 +130,8 @@ def print_encoding(scans: xr.Dataset, words: Path, text: xr.Dataset, options) ->
         ["form"],
         ["number of words", "form"],
         ["hashed words"],
+        ["hashed words", "number of words"],  # the order of brain_quality, which matters
         ["number of words", "hashed words"],
-        ["number of words", "form", "hashed words"],
     ):
         show(" and ".join(names), encoding.r({name: bands[name] for name in names}))
     for kind in ("blurred", "white"):

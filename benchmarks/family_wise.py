@@ -3,9 +3,9 @@
     python benchmarks/family_wise.py [--draws 200] [--shared 0 0.1 0.3] [--explained 0]
 
 Each draw is SIMULATED noise without an effect: people × TRs × voxels of a grid, smooth in time and
-space. A share of its variance is the same in all people; of ``--explained`` another follows the
-second band. Printed: the share of draws with any place at p < .05, for r and
-unique variance of the first band, and ISC (whose null holds where nothing is shared).
+space. A share of its variance is the same in all people; ``--explained``: a further share, which
+follows the second band. Printed: the share of draws with any place at p < .05, for r and unique
+variance of the first band, and ISC (whose null holds where nothing is shared).
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Processor seconds in which the commands begin: Python, the command line, a command's imports.
+"""Processor seconds that commands need to start: Python, the command line, a command's imports.
 
     python benchmarks/imports.py [COMMAND ...] [--repeats 3]
 

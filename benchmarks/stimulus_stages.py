@@ -132,7 +132,7 @@ def quality(folder: Path):
     from giblet.evaluation.quality import brain_quality
 
     _clock, scans, (one, other) = _scanned(folder)
-    options = {"n_permutations": 20, "n_shifts": 50, "n_iter": 2, "n_flips": 10}
+    options = {"n_permutations": 20, "n_shifts": 50, "n_iter": 2, "n_shift_maps": 10}
     return lambda: brain_quality(scans, {"mel": one, "rhythm": other}, T_R, **options)
 
 

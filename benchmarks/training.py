@@ -51,6 +51,7 @@ def settings_of(variant: str) -> dict:
         return {"training": {"window_trs": BATCH}}
     flat = {"layout": "flat", "code_head": "classifier", "start_from": "none"}
     training = {"bfloat16": False, "modality_dropout": 0.0, "frames_per_step": 10_000}
+    training |= {"audio_trs": BATCH}
     return {"model": flat, "training": training | {"window_trs": BATCH}}
 
 

@@ -20,7 +20,7 @@ class EventsConfig(Section):
     carry_over: bool = Field(
         False,
         description="regressors have the responses to all that was presented before in the run; "
-        "false: no lag crosses into another stimulus, as inside the model",
+        "false: no lag crosses into another stimulus; the model never carries over",
     )
 
     @field_validator("stimulus")

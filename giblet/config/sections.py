@@ -265,7 +265,7 @@ class TrainingConfig(Section):
     sound_weight: float = Field(
         1.0, ge=0, description="of the decoded sound's loss: only for geometric codes"
     )
-    sound_trs: PositiveInt = Field(4, description="of audio_trs, those whose sound is decoded, too")
+    sound_trs: PositiveInt = Field(4, description="how many of audio_trs are also decoded to sound")
     video_weight: PositiveFloat = Field(0.2, description="of the video loss")
     text_weight: PositiveFloat = Field(0.2, description="of the text loss")
     bold_weight: PositiveFloat = Field(0.5, description="of the BOLD loss")
@@ -368,8 +368,8 @@ class QualityConfig(Section):
     n_iter: PositiveInt = Field(20, description="mixtures of modalities that banded ridge tries")
     n_shift_maps: PositiveInt = Field(
         500,
-        description="of the nulls of ridge, those used for p-values corrected over the brain: maps "
-        "in memory, 4 bytes for each voxel, r and unique",
+        description="of the nulls of ridge, those used for p-values corrected over the brain: each "
+        "takes 4 bytes per voxel for every map of r and of unique variance",
     )
 
 

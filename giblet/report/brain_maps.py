@@ -34,7 +34,7 @@ VIEWS = {"left": "l", "back": "y", "right": "r", "top": "z"}
 
 @contextmanager
 def quick_collections() -> Iterator[None]:
-    """Within the block garbage collections leave out what is there already.
+    """Within the block garbage collections skip objects that exist already.
 
     nilearn forces one for each image that it reads, and each walks through everything imported.
     """

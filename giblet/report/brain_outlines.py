@@ -20,9 +20,10 @@ def outlines_made_once() -> Iterator[None]:
     It otherwise reads hundreds of strokes and measures each, for every view. This is an internal
     of nilearn: where a version lacks it, the block changes nothing.
     """
-    displays: Any = importlib.import_module("nilearn.plotting.displays._axes")
-    draw = getattr(displays, "plot_brain_schematics", None)
-    if draw is None:
+    try:
+        displays: Any = importlib.import_module("nilearn.plotting.displays._axes")
+        draw = displays.plot_brain_schematics
+    except (ImportError, AttributeError):
         yield
         return
 

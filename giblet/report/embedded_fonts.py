@@ -17,13 +17,11 @@ def fonts_subset_once() -> Iterator[None]:
     typesetting. Both are internals of Matplotlib and fontTools: where a version lacks them, the
     block changes nothing.
     """
-    backend: Any = importlib.import_module("matplotlib.backends._backend_pdf_ps")
-    options: Any = importlib.import_module("fontTools.subset").Options
-    subset, dropped = (
-        getattr(backend, "get_glyphs_subset", None),
-        getattr(options, "_drop_tables_default", None),
-    )
-    if subset is None or dropped is None:
+    try:
+        backend: Any = importlib.import_module("matplotlib.backends._backend_pdf_ps")
+        options: Any = importlib.import_module("fontTools.subset").Options
+        subset, dropped = backend.get_glyphs_subset, options._drop_tables_default
+    except (ImportError, AttributeError):
         yield
         return
     made: dict[tuple, Any] = {}

@@ -222,9 +222,9 @@ def _clusters(table: pd.DataFrame, kind: str) -> TextTable:
     decimals = {"cluster": 0, "n_places": 0, "p": 4, "peak": 3} | dict.fromkeys("xyz", 0)
     caption = (
         f"Clusters at p < .05 in the whole brain, group level{kind}; the largest "
-        f"{MOST_CLUSTERS} of a measure. p: family-wise, the smallest in the cluster, for these "
-        "subjects, not others; of r and unique variance by predictions that are shifted in time, "
-        "the same for all, of ISC by random phases; peak: the highest mean"
+        f"{MOST_CLUSTERS} of a measure. p: family-wise, the smallest in the cluster; it does not "
+        "generalise to other subjects. Nulls: predictions shifted in time (r, unique variance), "
+        "random phases (ISC). Peak: the highest mean"
     )
     header = ["Measure", "Correction", "Cluster", "Size", "p", "Peak", *places]
     rows = shown.assign(metric=labels)[

@@ -50,10 +50,10 @@ _ALIGNMENTS = {
     "ridge": "by ridge regression to the mean of the others",
 }
 _FAMILY_WISE = (
-    "Family-wise p-values over the brain, of means over subjects, are the share of these nulls, "
-    "each a map of all subjects and the map itself included, whose largest value is as high, in "
-    "standard deviations of each place's nulls from their mean; and, where places have neighbours, "
-    "whose largest threshold-free cluster enhancement is (Smith and Nichols, 2009). They do not "
+    "Family-wise p-values are of the mean over subjects. Each null is a map of all subjects, "
+    "divided at each place by the standard deviation of its nulls. p is the share of maps, the "
+    "observed one included, whose maximum is at least as high; and, where places have neighbours, "
+    "the same of threshold-free cluster enhancement (Smith and Nichols, 2009). They do not "
     "generalise to other subjects."
 )
 
@@ -73,7 +73,7 @@ def methods_text(
         f"The sound of the film {facts['film']} was reconstructed with {_giblet(facts)}.",
         f"Sound was coded by {_codec(facts)} at {facts['bandwidth_kbps']:g} kbit/s and, for "
         "comparison, as mel spectrograms that Griffin-Lim turned back into sound (Griffin and Lim, "
-        f"1984). Sound was mono{_frames(facts, models)}.",
+        f"1984). Sound was mono.{_frames(facts, models)}",
         *_training(facts, models),
         *_scans(facts, scored),
         *_scoring(scored),
@@ -111,8 +111,8 @@ def _frames(facts: Mapping, models: Mapping[str, Mapping]) -> str:
         return ""
     n_frames, n_codebooks = shapes["frames_per_tr"], shapes["n_rows"]
     return (
-        f", with {n_frames} frames of {n_codebooks} codes (codebooks of "
-        f"{shapes['codebook_size']:,}) per TR of {facts['t_r']:g} s"
+        f" A TR of {facts['t_r']:g} s has {n_frames} frames of {n_codebooks} codes "
+        f"({shapes['codebook_size']:,} entries per codebook)."
     )
 
 
@@ -186,14 +186,16 @@ def _scans(facts: Mapping, scored: Collection[str] | None) -> list[str]:
         "the same for all subjects.",
         "The decoded sound was identified in the same way, by its mel spectrogram.",
         *_by_predicted_bold(scored),
-        f"BOLD was predicted from the film by ridge regression on held-out blocks, with nulls of "
+        f"BOLD was predicted from the film by ridge regression on held-out blocks (of several "
+        "bands by banded ridge, averaged over mixtures of penalties by their likelihood; Dupré la "
+        "Tour et al., 2022), with nulls of "
         f"{settings.quality.n_shifts:,} circular shifts of the predictions, the same for all "
         "subjects and voxels (widened by the square root of 2, as folds share training TRs), and "
         "inter-subject "
         f"correlation (Nastase et al., 2019) with {settings.quality.n_permutations:,} "
         "phase-randomised nulls; q-values over voxels control the false discovery rate (Benjamini "
-        "and Hochberg, 1995). Of ridge the first "
-        f"{min(settings.quality.n_shift_maps, settings.quality.n_shifts):,} give family-wise p.",
+        "and Hochberg, 1995). Family-wise p of ridge are from the first "
+        f"{min(settings.quality.n_shift_maps, settings.quality.n_shifts):,} of its nulls.",
         _FAMILY_WISE,
     ]
 
@@ -289,8 +291,9 @@ def cleaning(settings: Config, facts: Mapping) -> list[str]:
     if scan.lag_seconds:
         sentences.append(f"The scans were shifted by {scan.lag_seconds:g} s against the film.")
     sentences.append(
-        "BOLD was z-scored by run, with mean and standard deviation of training TRs alone; a run "
-        f"with fewer than {FEWEST_TRS} of them took the scale of all training TRs."
+        "For training and decoding BOLD was z-scored by run, with mean and standard deviation of "
+        f"training TRs alone; a run with fewer than {FEWEST_TRS} of them took the scale of all "
+        "training TRs."
     )
     return sentences
 

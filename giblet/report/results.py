@@ -337,15 +337,15 @@ def _bend(attrs: dict) -> str:
     """How much faster or slower the sound ran through the codec.
 
     >>> _bend({"bend": -0.0131}), _bend({"bend": 0.0}), _bend({})
-    ('1.3 % slower, undone in what is heard', 'at its own speed', '–')
+    ('1.3 % slower, restored in the output', 'unchanged', '–')
     """
     if "bend" not in attrs:
         return "–"
     percent = 100 * float(attrs["bend"])
     if abs(percent) < 1e-3:
-        return "at its own speed"
+        return "unchanged"
     direction = "faster" if percent > 0 else "slower"
-    return f"{abs(percent):.2g} % {direction}, undone in what is heard"
+    return f"{abs(percent):.2g} % {direction}, restored in the output"
 
 
 def _run_facts(config: Config) -> dict:

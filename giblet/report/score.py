@@ -20,7 +20,7 @@ COLUMNS = {
     "score_latent": "through its own latents",
     "score_brain": "from BOLD",
     "score_brain_shuffled": "null: BOLD of other moments",
-    "score_prior": "null: latents of no piece",
+    "score_prior": "null: latents drawn from the prior",
     "score_other": "null: other passages",
 }
 MAIN = ("original", "score", "score_latent", "score_brain")

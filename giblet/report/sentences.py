@@ -201,7 +201,7 @@ def lag_sentence(quality: xr.Dataset) -> str:
     reliable = quality["lag_reliable"].item()
     aligned = reliable and quality["lag_low"].item() <= 0 <= quality["lag_high"].item()
     trust = "reliable" if reliable else "not reliable, do not use it"
-    start = "Scans and film are aligned, lag" if aligned else "Lag of the scans behind the film:"
+    start = "No lag is shown:" if aligned else "Lag of the scans behind the film:"
     return (
         f"{start} {seconds} s (95 %: [{low}, {high}]; p = {quality['lag_p'].item():.2g} of a fit "
         f"as good under circular shifts; {trust}). {shift}"

@@ -144,7 +144,7 @@ def test_subjects_together_and_predicted_bold_are_described_where_they_are_score
 def test_frames_of_codes_are_those_of_the_model():
     shapes = {"frames_per_tr": 150, "n_rows": 8, "codebook_size": 1024}
     said = text({"encodec": {"shapes": shapes}})
-    assert "mono, with 150 frames of 8 codes (codebooks of 1,024) per TR of 2 s." in said
+    assert "mono. A TR of 2 s has 150 frames of 8 codes (1,024 entries per codebook)." in said
 
 
 def test_whom_it_names_it_cites_and_nobody_else():

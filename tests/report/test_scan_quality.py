@@ -106,7 +106,7 @@ def test_a_view_to_cut_through_needs_nothing_and_is_always_alike(section, space)
 def test_lag_and_what_was_done_about_it(results):
     said = lag_sentence(results.quality)
     assert said == (
-        "Scans and film are aligned, lag 0.42 s (95 %: [−0.10, 0.90]; p = 0.031 of a fit as good "
+        "No lag is shown: 0.42 s (95 %: [−0.10, 0.90]; p = 0.031 of a fit as good "
         "under circular shifts; reliable). The scans were not shifted."
     )
     later = results.quality.assign(lag_low=0.1)
