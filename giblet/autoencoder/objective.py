@@ -172,11 +172,11 @@ class Objective(nn.Module):
 
     def _of_sound(self, model: Autoencoder, bottleneck: torch.Tensor, audio: torch.Tensor) -> dict:
         decoder = model.decoders["audio"]
+        if model.codebooks is None:
+            return {"audio": masked_mse(decoder(bottleneck), audio)}
         if self.training:  # neighbouring TRs are alike: a few say as much, in a third of the time
             scored = torch.randperm(len(audio), device=audio.device)[: self.settings.audio_trs]
             bottleneck, audio = bottleneck[scored], audio[scored]
-        if model.codebooks is None:
-            return {"audio": masked_mse(decoder(bottleneck), audio)}
         chosen, frames = self._chosen_frames(audio), decoder.features(bottleneck)
         features, codes = frames[:, chosen], audio[..., chosen]
         losses = {"audio": decoder.head.loss(features, codes)}

@@ -96,7 +96,7 @@ def score_features(score: Path, trs: OutputFile, notes: OutputFile, config: Conf
     t_r, offset, n_trs = float(facts["t_r"]), float(facts["score_offset"]), int(facts["n_trs"])
     with open_arrays(score) as saved:
         pieces = Pieces.of_arrays(saved)
-        music = saved.coords.get("stimulus_music")
+        music = saved["stimulus_music"].values if "stimulus_music" in saved.coords else None
     ngrams, known = _ngrams(config, piece)
     listen = _listener(config, ngrams)
     if pieces:
@@ -105,7 +105,7 @@ def score_features(score: Path, trs: OutputFile, notes: OutputFile, config: Conf
         if pieces.kind == "piece":  # sync_align holds out whole ones
             arrays = arrays.assign_coords(pieces.coordinates())
         if music is not None:  # sync_align warns of what trains and is tested
-            arrays = arrays.assign_coords(stimulus_music=("stimulus", music.values))
+            arrays = arrays.assign_coords(stimulus_music=("stimulus", music))
     else:
         listening = listen(piece)
         arrays = score_trs.score_on_trs(listening, t_r, n_trs, offset)

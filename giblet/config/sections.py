@@ -229,7 +229,7 @@ class TrainingConfig(Section):
     """Training of the autoencoder."""
 
     max_epochs: PositiveInt = Field(20, description="passes over the training part, at most")
-    audio_trs: PositiveInt = Field(12, description="TRs of a window whose sound a step scores")
+    audio_trs: PositiveInt = Field(12, description="TRs of a window whose codes a step scores")
     frames_per_step: PositiveInt = Field(112, description="code frames per TR that a step scores")
     bfloat16: Bfloat16 = Field(
         "auto", description="mixed precision while training; auto: where the processor has it"
@@ -369,7 +369,7 @@ class QualityConfig(Section):
     n_shift_maps: PositiveInt = Field(
         500,
         description="of the nulls of ridge, those used for p-values corrected over the brain: each "
-        "takes 4 bytes per voxel for every map of r and of unique variance",
+        "takes 4 bytes per voxel for every map of r; no more than n_shifts",
     )
 
 

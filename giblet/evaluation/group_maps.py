@@ -23,7 +23,7 @@ def group_maps(
 
     Of the mean over people of each map of ``quality`` (subject, voxel) that has ``nulls``: its name
     → (n_nulls, n_tested) of the ``places``, indices of voxels in rising order; None: of all. Those
-    of ``isc`` are phase-randomised, those of ``r_…`` and ``unique_…`` shifts of predictions, by
+    of ``isc`` are phase-randomised, those of ``r_…`` shifts of predictions, by
     `giblet.stats.encoding_maps.linear_maps`. The latter keep what people share, and so do not say
     whether other people would respond alike.
 
@@ -39,7 +39,7 @@ def group_maps(
         group = null_maps(mean, of_chance, edges, powers, places)
         found = {"max": group.p_max, "tfce": group.p_tfce}
         for correction, p in found.items():
-            if p is not None:  # unique variance below 0 explains nothing, though chance is lower
+            if p is not None:  # below 0 nothing is predicted, even where chance is lower
                 p = np.where((mean <= 0) & np.isfinite(p), 1.0, p)
                 maps[f"{name}_p_{correction}"] = ("voxel", p)
     return maps

@@ -223,8 +223,8 @@ def _clusters(table: pd.DataFrame, kind: str) -> TextTable:
     caption = (
         f"Clusters at p < .05 in the whole brain, group level{kind}; the largest "
         f"{MOST_CLUSTERS} of a measure. p: family-wise, the smallest in the cluster; it does not "
-        "generalise to other subjects. Nulls: predictions shifted in time (r, unique variance), "
-        "random phases (ISC). Peak: the highest mean"
+        "generalise to other subjects. Nulls: predictions shifted in time (r), random phases "
+        "(ISC). Peak: the highest mean"
     )
     header = ["Measure", "Correction", "Cluster", "Size", "p", "Peak", *places]
     rows = shown.assign(metric=labels)[

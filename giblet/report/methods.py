@@ -50,11 +50,12 @@ _ALIGNMENTS = {
     "ridge": "by ridge regression to the mean of the others",
 }
 _FAMILY_WISE = (
-    "Family-wise p-values are of the mean over subjects. Each null is a map of all subjects, "
-    "divided at each place by the standard deviation of its nulls. p is the share of maps, the "
-    "observed one included, whose maximum is at least as high; and, where places have neighbours, "
-    "the same of threshold-free cluster enhancement (Smith and Nichols, 2009). They do not "
-    "generalise to other subjects."
+    "Family-wise p-values are of the mean over subjects. Each null is a map of all subjects; at "
+    "each place the mean of its nulls was subtracted, then divided by their deviation. p is "
+    "the share of maps, the observed one included, whose maximum is at least as high; and, where "
+    "places have neighbours, the same of threshold-free cluster enhancement (Smith and Nichols, "
+    "2009). Means that are not above 0 have p = 1. These p-values do not generalise to other "
+    "subjects."
 )
 
 
@@ -217,8 +218,7 @@ def _by_predicted_bold(scored: Collection[str] | None) -> list[str]:
         return []
     return [
         "Clips were also identified by the correlation of measured BOLD with the BOLD that the "
-        "model, ridge and banded ridge (a penalty for each modality; Dupré la Tour et al., 2022) "
-        "predict from the film."
+        "model, ridge and banded ridge predict from the film."
     ]
 
 

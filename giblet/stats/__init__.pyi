@@ -57,7 +57,6 @@ from .permutation import (
     shift_chance as shift_chance,
     shift_nulls as shift_nulls,
     shifted_correlation as shifted_correlation,
-    shifted_r2 as shifted_r2,
     sign_flip_p as sign_flip_p,
 )
 from .ridge import (

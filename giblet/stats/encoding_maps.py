@@ -14,7 +14,6 @@ from giblet.stats.permutation import (
     shift_chance,
     shift_nulls,
     shifted_correlation,
-    shifted_r2,
 )
 from giblet.stats.ridge import band_columns, columns_ridge
 
@@ -149,14 +148,13 @@ def linear_maps(
     ``unique_<modality>``: R² of all minus R² of all the others (subject, voxel). ``by_fold`` adds
     ``folds_<name>`` (fold, voxel) of each of them, the mean over subjects in each fold. A modality
     that never varies in a fold's training TRs adds nothing there, and its own r is NaN.
-    ``n_shift_maps``, at most ``n_shifts``: adds ``<name>_nulls`` (null, voxel) of each r and
-    unique, the mean over subjects under as many of the shifts. Of unique the prediction from all
-    and that from the others are shifted alike.
+    ``n_shift_maps``, at most ``n_shifts``: adds ``<name>_nulls`` (null, voxel) of each r, the mean
+    over subjects under as many of the shifts. Unique variance has none: a shift is no null of it,
+    as the penalty of the other modalities depends on the one that is added.
     """
     names = list(groups[0].bands) if groups else []
     all_r: dict[tuple, list] = {}
     all_r2: dict[tuple, list] = {}
-    all_shifted_r2: dict[tuple, list] = {}
     for fold in folds if names else ():
         columns = [{n: band_columns(b, fold.train) for n, b in g.bands.items()} for g in groups]
         varying = {n for n in names if any(own[n].shape[1] for own in columns)}
@@ -173,9 +171,6 @@ def linear_maps(
                 r = shifted_correlation(predicted, bold[:, fold.test])
                 own, shifted = r[:, 0], _mean_over_subjects(r)
                 all_r.setdefault(mixture, []).append((own, shifted))
-            if n_shift_maps and 1 < len(names) <= len(mixture) + 1:
-                r2 = _mean_over_subjects(shifted_r2(predicted, bold[:, fold.test]))
-                all_shifted_r2.setdefault(mixture, []).append(r2)
     arrays = {}
     for mixture, scored in all_r.items():
         label = _label(mixture)
@@ -191,22 +186,11 @@ def linear_maps(
         arrays |= {f"folds_{n}": (("fold", "voxel"), v.astype("f4")) for n, v in means.items()}
     if n_shift_maps:
         of_shift = {_label(m): [of_fold for _, of_fold in scored] for m, scored in all_r.items()}
-        of_shift |= _shifted_unique(names, all_shifted_r2)
         for name, of_folds in of_shift.items():
             nulls = islice(shift_nulls(of_folds, n_shifts, seed), n_shift_maps)
             maps = np.stack([null.astype(np.float32) for null in nulls])
             arrays[f"{name}_nulls"] = (("null", "voxel"), maps)
     return xr.Dataset(arrays)
-
-
-def _shifted_unique(names: list[str], r2: Mapping[tuple[str, ...], list]) -> dict[str, list]:
-    """``unique_...`` → its values (n_shifts, n_voxels) in each fold, from R² alike by mixture."""
-    unique: dict[str, list] = {f"unique_{name}": [] for name in names if len(names) > 1}
-    for of_fold in zip(*r2.values(), strict=True):
-        gains = _unique(names, dict(zip(r2, of_fold, strict=True)))
-        for name, values in unique.items():
-            values.append(gains[name])
-    return unique
 
 
 def _label(mixture: tuple[str, ...]) -> str:

@@ -128,25 +128,6 @@ def shifted_correlation(predicted: np.ndarray, bold: np.ndarray) -> np.ndarray:
     return np.where((valid & also_valid)[:, None], r, np.nan)
 
 
-def shifted_r2(predicted: np.ndarray, bold: np.ndarray) -> np.ndarray:
-    """R² of the prediction under every circular shift in TRs, by FFT.
-
-    Shapes, shifts and NaN as in `shifted_correlation`, but a constant prediction has an R².
-
-    >>> wave = np.sin(np.pi * np.arange(8.0) / 4)[None, :, None]
-    >>> shifted_r2(wave, wave)[0, [0, 2, 4], 0].round(6).tolist()
-    [1.0, -1.0, -3.0]
-    """
-    _unit, varies = unit_series(bold)
-    valid = (varies & np.isfinite(predicted).all(axis=1))[:, None]
-    y, other = (np.where(valid, values, 0.0) for values in (bold, predicted))
-    product = np.fft.rfft(other, axis=1).conj() * np.fft.rfft(y, axis=1)
-    left = np.einsum("stp,stp->sp", y, y) + np.einsum("stp,stp->sp", other, other)
-    left = left[:, None] - 2 * np.fft.irfft(product, n=y.shape[1], axis=1)
-    whole = np.where(valid, y.var(axis=1, keepdims=True) * y.shape[1], 1.0)
-    return np.where(valid, 1 - left / whole, np.nan)
-
-
 def shift_chance(folds: Sequence[np.ndarray], n_shifts: int = 5000, seed: int = 0) -> Chance:
     """A held-out score, mean over folds, among its `shift_nulls`."""
     nulls = shift_nulls(folds, n_shifts, seed)
@@ -167,7 +148,7 @@ def shift_nulls(
     Parameters
     ----------
     folds : (n_shifts, n_voxels) each
-        Of `shifted_correlation` or `shifted_r2`, mean over subjects, all shifted alike, so that
+        Of `shifted_correlation`, mean over subjects, all shifted alike, so that
         nulls keep what subjects have in common.
     n_shifts
         Nulls; p is no lower than one over their number. Any shift may come, small ones too:

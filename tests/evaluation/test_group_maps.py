@@ -20,7 +20,7 @@ def quality(rng):
     scores[:, planted] += 0.2
     arrays = {
         "r_audio": (("subject", "voxel"), scores),
-        "unique_text": (("subject", "voxel"), rng.normal(0, 0.05, scores.shape)),
+        "r_text": (("subject", "voxel"), rng.normal(0, 0.05, scores.shape)),
         "r_audio_p": ("voxel", np.ones(len(PLACES))),
     }
     coords = {axis: ("voxel", PLACES[:, n] * 2.0) for n, axis in enumerate("xyz")}
@@ -31,20 +31,20 @@ def quality(rng):
 def nulls(rng):
     """Of the mean over nine people, by name."""
     shape = (511, len(PLACES))
-    return {name: rng.normal(0, 0.05 / 3, shape) for name in ("r_audio", "unique_text")}
+    return {name: rng.normal(0, 0.05 / 3, shape) for name in ("r_audio", "r_text")}
 
 
 def test_a_planted_cluster_is_a_row(quality, nulls):
     edges = neighbours(SPACE)
     maps = group_maps(quality, nulls, edges)
-    assert set(maps) == {f"{m}_p_{c}" for m in ("r_audio", "unique_text") for c in ("max", "tfce")}
+    assert set(maps) == {f"{m}_p_{c}" for m in ("r_audio", "r_text") for c in ("max", "tfce")}
     table = cluster_table(quality.assign(maps), edges)
     row = table[table["metric"] == "r_audio"].iloc[0]
     assert row["correction"] == "TFCE"
     assert 10 <= row["n_places"] <= 14  # 12 were planted
     assert row["p"] == pytest.approx(1 / 512)
     assert max(row["x"], row["y"]) <= 2
-    assert "unique_text" not in set(table["metric"])
+    assert "r_text" not in set(table["metric"])
 
 
 def test_parcels_are_clusters_of_their_own(quality, nulls):
@@ -78,7 +78,7 @@ def test_nulls_leave_their_blocks():
 
 
 def test_isc_is_the_mean_over_those_who_have_it(quality, rng):
-    few = quality.isel(subject=slice(4)).rename(r_audio="isc").drop_vars("unique_text")
+    few = quality.isel(subject=slice(4)).rename(r_audio="isc").drop_vars("r_text")
     few["isc"][1, 7] = np.nan
     nulls = {"isc": rng.normal(0, 0.025, (99, len(PLACES)))}
     maps = group_maps(few, nulls, neighbours(SPACE))

@@ -137,8 +137,8 @@ def test_subjects_together_and_predicted_bold_are_described_where_they_are_score
     scored = methods_text(
         FACTS | {"settings": parse_config(SET)}, {}, {"identification_bold_10way", "stoi"}
     )
-    assert "ridge and banded ridge (a penalty for each modality; Dupré la Tour et al." in scored
-    assert "banded" not in text()
+    assert "that the model, ridge and banded ridge predict from the film." in scored
+    assert "ridge and banded ridge predict" not in text()
 
 
 def test_frames_of_codes_are_those_of_the_model():

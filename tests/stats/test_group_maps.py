@@ -139,18 +139,17 @@ def smallest_p(maps, name):
 
 def test_a_region_that_follows_one_band_is_found_where_people_share_more(rng):
     maps = encoded(rng, shared=0.3, effect=1.0, n_trs=300)
-    for name in ("r_one", "unique_one"):
-        group = smallest_p(maps, name)
-        assert (group.p_max[:10] < 0.05).mean() > 0.8
-        assert (group.p_tfce[:10] < 0.05).mean() > 0.8
-        assert (group.p_max[10:] < 0.05).mean() < 0.05
+    group = smallest_p(maps, "r_one")
+    assert (group.p_max[:10] < 0.05).mean() > 0.8
+    assert (group.p_tfce[:10] < 0.05).mean() > 0.8
+    assert (group.p_max[10:] < 0.05).mean() < 0.05
     assert smallest_p(maps, "r_other").p_max.min() > 0.05
 
 
 @pytest.mark.slow
 def test_false_positives_of_ridge_where_people_share_bold():
     """Any place at p < .05 in at most .08 of 200 draws; flips of people have it in more."""
-    hits = {name: [] for name in ("r_one", "r_all", "unique_one")}
+    hits = {name: [] for name in ("r_one", "r_all")}
     flips, alone = [], []
     for draw in range(200):
         rng = np.random.default_rng([8, draw])
