@@ -22,6 +22,7 @@ def main(folder: str, strategy: str, devices: int, nodes: int) -> None:
     sizes = {"audio_dim": 8, "bottleneck_dim": 8, "embedding_dim": 4, "decoder_dim": 8}
     model = ModelConfig(layout="flat", code_head="classifier", start_from="none", **sizes)
     brief = {"max_epochs": 3, "window_trs": 16, "min_steps": devices * nodes, "bfloat16": False}
+    brief |= {"audio_trs": 16}  # all: else each process draws its own
     training = TrainingConfig(strategy=strategy, devices=devices, nodes=nodes, **brief)
     trained = fit(data, Shapes(True, 2, 8, codebook_size=16), model, training, 0, folder)
     if is_first_process():

@@ -216,10 +216,11 @@ def write_raw_ds003720(folder, real):
         write_mask(func / f"{base}_space-{MNI}_desc-brain_mask.nii.gz")
         motion = pd.DataFrame(np.random.default_rng(0).normal(0, 0.01, (410, 6)), columns=MOTION)
         motion.to_csv(func / f"{base}_desc-confounds_timeseries.tsv", sep="\t", index=False)
-    for genre, track in tracks:
+    for n, (genre, track) in enumerate(sorted(tracks)):
         wav = data / "genres_original" / genre / f"{genre}.{track:0>5}.wav"
         wav.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(wav, np.zeros(30 * 100, np.float32), 100)
+        other = np.full(30 * 100, n / 2**15, np.float32)  # copies of one file would count as one
+        soundfile.write(wav, other, 100)
 
 
 @pytest.mark.slow
