@@ -22,6 +22,7 @@ BRAIN, SHUFFLED, MEAN, NEAREST = "brain", "brain_shuffled", "brain_mean", "neare
 BASELINES = (SHUFFLED, MEAN, NEAREST)
 GROUP, GROUP_SHUFFLED = "brain_group", "brain_group_shuffled"
 NULLS = {BRAIN: SHUFFLED, GROUP: GROUP_SHUFFLED}  # column → its null, circular shifts of it
+COMPARED_WITH = {**dict.fromkeys(BASELINES, BRAIN), GROUP_SHUFFLED: GROUP}  # baseline → column
 DIFFERENCES = ["path", "baseline", "metric", "brain", "baseline_value", "difference", "low", "high"]
 DIFFERENCES += ["p", "n", "n_flips", "n_shifts", "shifts_low", "shifts_high"]
 
@@ -35,12 +36,12 @@ class Scored:
     """Scores by moment, and those of the circular shifts of ``NULLS``.
 
     moments : (column, metric) → (n_subjects, n_moments), NaN where there is no score
-    shifts : metric → (n_shifts, n_subjects, n_moments) of ``brain_shuffled``
+    shifts : (null, metric) → (n_shifts, n_subjects, n_moments)
     permuted : (column, metric) → mean scores under permutations of the clips, (n_permutations,)
     """
 
     moments: MomentScores = field(default_factory=dict)
-    shifts: dict[str, np.ndarray] = field(default_factory=dict)
+    shifts: MomentScores = field(default_factory=dict)
     permuted: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
 
     def add(self, column: str, metric: str, scores: np.ndarray) -> None:
@@ -49,8 +50,7 @@ class Scored:
 
     def add_null(self, metric: str, shifts: np.ndarray, null: str = SHUFFLED) -> None:
         """Scores of shifts (n_shifts, n_subjects, n_moments): their mean is the null's score."""
-        if null == SHUFFLED:
-            self.shifts[metric] = shifts
+        self.shifts[null, metric] = shifts
         self.moments[null, metric] = mean_over(shifts, metric_of(metric).average)
 
 
@@ -115,21 +115,23 @@ def nan_mean(scores: np.ndarray) -> float:
 
 
 def difference_rows(scored: Scored, clip_trs: int, seed: int) -> Iterator[dict]:
-    """Paired differences, brain − ``BASELINES``, a row per baseline and metric (``DIFFERENCES``).
+    """Paired differences, a row per baseline of ``COMPARED_WITH`` and metric (``DIFFERENCES``).
 
+    ``brain`` is the score of ``brain``, of all subjects together that of ``brain_group``.
     Pairs are scores of a subject at a moment. ``difference`` is the mean over moments of subject
     means, ``low`` and ``high`` its 95 % bootstrap interval, ``p`` of ``n_flips`` sign flips, both
     over ``n`` moments; of TRs over stretches of ``clip_trs``. ``shifts_low`` and ``shifts_high``:
     2.5 and 97.5 % of the scores of the ``n_shifts`` shifts of the null. No metric with a median.
     """
-    for baseline in BASELINES:
+    for baseline, compared in COMPARED_WITH.items():
         for (column, metric), brain in scored.moments.items():
             other = scored.moments.get((baseline, metric))
-            if column != BRAIN or other is None or metric_of(metric).average is not np.mean:
+            if column != compared or other is None or metric_of(metric).average is not np.mean:
                 continue
             n_together = clip_trs if metric_of(metric).moment == TRS else 1
             row = _difference(brain, other, n_together, seed)
-            row |= _spread(scored.shifts[metric]) if baseline == SHUFFLED else {}
+            if (shifts := scored.shifts.get((baseline, metric))) is not None:
+                row |= _spread(shifts)
             yield {"baseline": baseline, "metric": metric} | row
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from giblet.audio.metrics.table import LOWER, METRICS, TRS, metric_of
+from giblet.evaluation.moments import COMPARED_WITH, NULLS
 from giblet.report.segments import paired_metrics
 from giblet.report.systems import (
     FEATURE_LABELS,
@@ -26,7 +27,7 @@ from giblet.report.tables import (
     number,
     p_text,
 )
-from giblet.report.verdict import LARGEST_P, NULL
+from giblet.report.verdict import LARGEST_P
 
 COLUMNS = ("codec", *YARDSTICKS, "stimulus", "brain", "brain_shuffled", "brain_mean")
 COLUMNS += ("brain_group", "brain_group_shuffled", "nearest_clip")
@@ -77,15 +78,16 @@ def _capital(text: str) -> str:
 
 
 def compared_with_null(baselines: pd.DataFrame | None) -> Compared:
-    """Which scores of the brain differ from shuffled BOLD, at p < .05, uncorrected.
+    """Which scores from BOLD differ from shuffled BOLD, at p < .05, uncorrected.
 
     ``baselines`` of `giblet.evaluation.moments.difference_rows`. Scores without a row there, or all
     where there is no table, were not compared.
     """
     if baselines is None:
         return NOT_COMPARED
-    rows = baselines[baselines["baseline"] == NULL]
-    keys = list(zip(rows["path"], rows["metric"], strict=True))
+    rows = baselines[baselines["baseline"].isin(NULLS.values())]
+    columns = rows["baseline"].map(COMPARED_WITH)
+    keys = list(zip(rows["path"], columns, rows["metric"], strict=True))
     differs = frozenset(key for key, p in zip(keys, rows["p"], strict=True) if p < LARGEST_P)
     return Compared(differs, frozenset(keys) - differs)
 
@@ -146,12 +148,13 @@ def baseline_tables(
         has_shifts = bool(part["n_shifts"].notna().any())
         header = ["Metric", "Brain", "Other", "Difference", "95 % interval", "p", "n"]
         header += ["Shifts: 95 %"] * has_shifts
-        brain = system_label("brain", simulated)
         groups = []
         for baseline, own in part.groupby("baseline", sort=False):
             own = own.set_index("metric", drop=False).loc[in_order(own["metric"], METRICS)]
             cells = [_baseline_row(row, has_shifts) for row in own.itertuples()]
-            groups.append((f"{brain} − {system_label(baseline, simulated)}", cells))
+            brain = COMPARED_WITH.get(str(baseline), "brain")
+            names = (system_label(one, simulated) for one in (brain, str(baseline)))
+            groups.append((" − ".join(names), cells))
         caption = f"{_capital(feature_label(one))}: decoded sound, and nulls and retrieval"
         tables.append(GroupedTable(caption, header, groups))
     return tables

@@ -128,13 +128,20 @@ def is_lowest_p(p: float, n_draws: float) -> bool:
 
 @dataclass(frozen=True)
 class Compared:
-    """Scores of the brain, (path, metric), that were compared with shuffled BOLD.
+    """Scores from BOLD, (path, column, metric), that were compared with shuffled BOLD.
 
     ``differs``: shown to differ. ``alike``: not shown to differ; they are printed in grey.
     """
 
-    differs: frozenset[tuple[str, str]] = frozenset()
-    alike: frozenset[tuple[str, str]] = frozenset()
+    differs: frozenset[tuple[str, str, str]] = frozenset()
+    alike: frozenset[tuple[str, str, str]] = frozenset()
+
+    def may_be_best(self, path: str, column: str, metric: str) -> bool:
+        """Whether the score may be marked: it differs from its null; of what has none, the
+        brain's does."""
+        own = (path, column, metric)
+        was_compared = own in self.differs or own in self.alike
+        return (own if was_compared else (path, "brain", metric)) in self.differs
 
 
 NOT_COMPARED = Compared()
@@ -188,8 +195,8 @@ def build_table(
 ) -> ScoreTable:
     """A table of the ``keys`` (path, column, metric) of ``cells``, which is indexed by them.
 
-    The best is marked of systems from sound, and of those from BOLD where the brain differs from
-    shuffled BOLD.
+    The best is marked of systems from sound, and of those from BOLD where it differs from shuffled
+    BOLD.
     """
     pairs = {(feature_type, column) for feature_type, column, _ in keys}
     feature_types = in_order([feature_type for feature_type, _, _ in keys], FEATURE_LABELS)
@@ -206,7 +213,7 @@ def build_table(
         for m in metrics
         for f, column, metric in _best(cells, shown, m)
         if question_of(column) == "sound"
-        or (question_of(column) == "brain" and (f, metric) in compared.differs)
+        or (question_of(column) == "brain" and compared.may_be_best(f, column, metric))
     }
     return ScoreTable(
         caption=caption,
@@ -271,5 +278,4 @@ def _cell(
     low, high = (number(row[k], metric.decimals) if has_interval else "" for k in ("low", "high"))
     n, n_failed = (number(row[k], 0) for k in ("n", "n_failed"))
     why = why_unscored(cells, key)
-    is_faint = key[1] == "brain" and (key[0], key[2]) in compared.alike
-    return Cell(value, low, high, n, n_failed, why, is_faint, key in best)
+    return Cell(value, low, high, n, n_failed, why, key in compared.alike, key in best)

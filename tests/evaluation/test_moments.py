@@ -116,6 +116,20 @@ def test_differences_are_paired_to_the_mean_of_shifts_and_to_retrieval(rng):
     assert list(difference_table("mel", [])) == DIFFERENCES
 
 
+def test_subjects_together_are_paired_with_their_own_null(rng):
+    brain, group = alike(rng), alike(rng)[:1]
+    rows = differences(brain, brain[None] - 0.1)
+    assert set(rows) == {"brain_shuffled"}
+    scored = Scored()
+    scored.add("brain_group", "stoi", group)
+    scored.add_null("stoi", np.stack([group - 0.3, group - 0.1]), "brain_group_shuffled")
+    (row,) = difference_rows(scored, 1, seed=0)
+    assert row["baseline"] == "brain_group_shuffled"
+    assert row["brain"] == pytest.approx(group.mean())
+    assert row["difference"] == pytest.approx(0.2)
+    assert row["n_shifts"] == 2
+
+
 def test_people_who_are_alike_are_no_evidence(rng):
     """Nothing but chance: a p below .05 in a twentieth of cases, not in a third."""
     p, pooled = [], []

@@ -116,7 +116,7 @@ def test_the_null_is_the_mean_over_many_shifts(decoded):
     ]
     found = scored.moments["brain_shuffled", "identification_2way"]
     np.testing.assert_allclose(found, np.mean(expected, axis=0))
-    np.testing.assert_allclose(scored.shifts["identification_2way"], expected)
+    np.testing.assert_allclose(scored.shifts["brain_shuffled", "identification_2way"], expected)
     r = {row["column"]: row for row in rows if row["metric"] == "bottleneck_r"}
     assert r["brain"]["value"] > 0.5
     assert abs(r["brain_shuffled"]["value"]) < 0.2

@@ -87,7 +87,7 @@ BEST = [
 
 def test_the_best_of_those_from_sound_and_from_bold_is_marked():
     """Yardsticks are not ranked; less log-mel distance is better; equal as printed is equal."""
-    both = frozenset({("encodec", "stoi"), ("encodec", "log_mel_db")})
+    both = frozenset({("encodec", "brain", "stoi"), ("encodec", "brain", "log_mel_db")})
     (table,) = comparison_tables(of(*BEST), None, False, Compared(differs=both))
     assert printed(table, "best") == {
         "Codec": [True, None],
@@ -104,13 +104,31 @@ def test_the_best_of_those_from_sound_and_from_bold_is_marked():
 def test_from_bold_nothing_is_best_unless_decoding_differs_from_its_null(metric, why):
     """As the page says; a score that was never compared with shuffled BOLD has no bold either."""
     other = {"stoi": "log_mel_db", "log_mel_db": "stoi"}[metric]
-    alike = frozenset({("encodec", metric)} if why == "alike" else ())
+    alike = frozenset({("encodec", "brain", metric)} if why == "alike" else ())
     (table,) = comparison_tables(
-        of(*BEST), None, False, Compared(frozenset({("encodec", other)}), alike)
+        of(*BEST), None, False, Compared(frozenset({("encodec", "brain", other)}), alike)
     )
     column = ["stoi", "log_mel_db"].index(metric)
     best = {name: row[column] for name, row in printed(table, "best").items()}
     assert [name for name, is_best in best.items() if is_best] == ["Codec"] * (metric == "stoi")
+
+
+@pytest.mark.parametrize(
+    ("differs", "marked"), [(True, ["From BOLD, subjects together"]), (False, [])]
+)
+def test_subjects_together_are_marked_by_their_own_null(differs, marked):
+    """Not where the single subjects differ from theirs."""
+    rows = [
+        ("encodec", "brain", "stoi", 0.2, 14, 0),
+        ("encodec", "brain_group", "stoi", 0.3, 14, 0),
+    ]
+    brain, group = (frozenset({("encodec", one, "stoi")}) for one in ("brain", "brain_group"))
+    compared = Compared(brain | group) if differs else Compared(brain, group)
+    (table,) = comparison_tables(of(*rows), None, False, compared)
+    assert [name for name, (best,) in printed(table, "best").items() if best] == marked
+    assert [name for name, (is_faint,) in printed(table, "faint").items() if is_faint] == (
+        [] if differs else ["From BOLD, subjects together"]
+    )
 
 
 def test_predicted_bold_has_no_best():
@@ -136,10 +154,14 @@ def test_what_does_not_differ_from_the_null_is_faint():
         ("encodec", "brain_shuffled", "log_mel_db", 0.001),
         ("encodec", "brain_shuffled", "pesq_wb", np.nan),  # not tested, so not shown
         ("encodec", "nearest_clip", "log_mel_db", 0.9),  # no null
+        ("encodec", "brain_group_shuffled", "stoi", 0.01),
+        ("encodec", "brain_group_shuffled", "log_mel_db", 0.7),
     ]
     compared = compared_with_null(pd.DataFrame(tested, columns=names))
-    assert compared.alike == {("encodec", "stoi"), ("encodec", "pesq_wb")}
-    assert compared.differs == {("encodec", "log_mel_db")}
+    brain = [("encodec", "brain", metric) for metric in ("stoi", "pesq_wb", "log_mel_db")]
+    group = [("encodec", "brain_group", metric) for metric in ("stoi", "log_mel_db")]
+    assert compared.alike == {*brain[:2], group[1]}
+    assert compared.differs == {brain[2], group[0]}
     assert compared_with_null(None) == Compared()
     (table,) = comparison_tables(of(*SCORES), None, False, compared)
     drawn = printed(table, "faint")
