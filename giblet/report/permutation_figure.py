@@ -1,5 +1,6 @@
 """The null distribution of identification: a histogram per test, with the observed value."""
 
+import textwrap
 from functools import partial
 
 import numpy as np
@@ -14,6 +15,7 @@ from giblet.report.tables import in_order, is_lowest_p, number, p_text
 
 SHOWN = ("brain", "brain_group")
 N_BINS = 40
+LABEL_LETTERS = 11  # in a line beside the axis
 _VALUE = "#1b82c5"
 
 
@@ -64,8 +66,10 @@ def permutation_figure(permutations: pd.DataFrame | None, simulated: bool) -> Pi
         "subjects (mean over subjects); dot: observed; dotted: chance."
     )
     shown = pd.concat([rows for _, rows in tests])
-    size = (6.4, 0.9 + 0.55 * len(tests))
-    return Picture("permutations", title, partial(draw_nulls, tests=tests), size, shown, note)
+    n_titles = len({name[:2] for name, _ in tests})
+    size = (6.4, 0.9 + 0.45 * len(tests) + 0.3 * n_titles)
+    draw = partial(draw_nulls, tests=tests, simulated=simulated)
+    return Picture("permutations", title, draw, size, shown, note)
 
 
 def _tests(
@@ -87,11 +91,20 @@ def _tests(
     ]
 
 
-def draw_nulls(axes: Axes, tests: list[tuple[tuple[str, str, str], pd.DataFrame]]) -> None:
-    """A histogram and a dot per test, the first at the top."""
+def draw_nulls(
+    axes: Axes, tests: list[tuple[tuple[str, str, str], pd.DataFrame]], simulated: bool
+) -> None:
+    """A histogram and a dot per test, the first at the top; a title per feature type and metric."""
     edges = np.linspace(0, 1, N_BINS + 1)
-    for row, (_, table) in enumerate(tests):
-        bottom, observed = len(tests) - 1 - row, float(table["observed"].iloc[0])
+    bottom, title, places = 0.0, "", []
+    for (path, metric, column), table in tests:
+        own_title = f"{path}: {metric[0].lower()}{metric[1:]}"
+        if own_title != title:
+            title, bottom = own_title, bottom - 0.6
+            axes.annotate(title[0].upper() + title[1:], (0, bottom), (4, 0),
+                          textcoords="offset points")  # fmt: skip
+        bottom -= 1
+        places.append((bottom + 0.3, textwrap.fill(_short(column), LABEL_LETTERS)))
         levels = np.arange(0, 100.05, 0.1)  # evenly from the distribution function
         draws = np.interp(levels, table["percentile"], table["value"])
         height = np.histogram(draws, edges)[0].astype(float)
@@ -100,15 +113,27 @@ def draw_nulls(axes: Axes, tests: list[tuple[tuple[str, str, str], pd.DataFrame]
         chance = metric_of(str(table["metric"].iloc[0])).chance
         if chance is not None:
             axes.vlines(chance, bottom, bottom + 0.8, color=ink(), linewidth=0.8, linestyle=":")
+        observed = float(table["observed"].iloc[0])
         axes.vlines(observed, bottom, bottom + 0.55, color=_VALUE, linewidth=1.5)
         axes.plot(observed, bottom + 0.55, "o", color=_VALUE, clip_on=False)
         p = p_text(table["p"].iloc[0], table["n_permutations"].iloc[0], 3)
         text = f"p {p}" if p.startswith("≤") else f"p = {p}"
-        axes.annotate(text, (1, bottom + 0.35), (6, 0), textcoords="offset points",
+        axes.annotate(text, (1, bottom + 0.3), (6, 0), textcoords="offset points",
                       va="center", annotation_clip=False)  # fmt: skip
-    names = ["\n".join((f"{path}, {column}", metric)) for (path, metric, column), _ in tests]
-    axes.set_yticks(np.arange(len(tests))[::-1] + 0.3, names)
-    axes.set(xlim=(0, 1), ylim=(-0.1, len(tests)), xlabel="share of clips identified")
+    axes.set_yticks(*zip(*places, strict=True))
+    axes.tick_params(axis="y", length=0)
+    axes.set_xticks(np.linspace(0, 1, 5))
+    label = "share of clips identified" + " (simulated brains)" * simulated
+    axes.set(xlim=(0, 1), ylim=(bottom - 0.1, 0.1), xlabel=label)
+
+
+def _short(system: str) -> str:
+    """The end of a system's label, which the axis says the rest of.
+
+    >>> _short("From BOLD, subjects together (simulated)"), _short("From BOLD (simulated)")
+    ('subjects together', 'From BOLD')
+    """
+    return system.removesuffix(" (simulated)").split(", ")[-1]
 
 
 def permutation_table(permutations: pd.DataFrame | None, simulated: bool) -> TextTable | None:
