@@ -197,7 +197,6 @@ def held_out_scores(
     *,
     n_folds: int = 5,
     n_iter: int = 20,
-    seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores of banded ridge on held-out BOLD.
 
@@ -213,7 +212,7 @@ def held_out_scores(
     r, r2 = [], []
     for train, test in purged_folds(runs, gap_trs, n_folds):
         folds = purged_folds(runs, gap_trs, n_folds, among=train)
-        predicted = banded_ridge(bands, bold, train, test, folds, n_iter=n_iter, seed=seed)
+        predicted = banded_ridge(bands, bold, train, test, folds, n_iter=n_iter)
         r.append(correlation(predicted, bold[test]))
         r2.append(explained(predicted, bold[test]))
     return np.mean(r, axis=0), np.mean(r2, axis=0)

@@ -163,7 +163,7 @@ def linear_maps(
             used = tuple(n for n in mixture if n in varying)
             if used not in known:
                 chosen = [[own[n] for n in used or mixture] for own in columns]
-                known[used] = predict_fold(chosen, bold, groups, fold, n_iter=n_iter, seed=seed)
+                known[used] = predict_fold(chosen, bold, groups, fold, n_iter=n_iter)
             predicted = known[used]
             pairs = zip(predicted, bold[:, fold.test], strict=True)
             all_r2.setdefault(mixture, []).append(np.stack([explained(*pair) for pair in pairs]))

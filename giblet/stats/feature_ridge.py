@@ -1,8 +1,7 @@
-"""Banded ridge by random search: in feature space or by kernels, whichever is smaller.
+"""Banded ridge by search: in feature space or by kernels, whichever is smaller.
 
-The candidates are those of himalaya's random search (Dupré la Tour et al. 2022): the same mixtures
-of bands, penalties and folds. A target's solution is its best candidate, or the mean of all of
-them by their likelihood.
+The candidates are mixtures of bands and penalties, as in himalaya's random search (Dupré la Tour et
+al. 2022). A target's solution is its best candidate, or the mean of all of them by their likelihood.
 """
 
 from collections.abc import Callable, Sequence
@@ -125,6 +124,11 @@ def solve(
     mixtures : (n_mixtures, n_bands), of the bands' kernels
     precision : of the losses, by which penalties are chosen
     choice : `best` or `average`
+
+    Raises
+    ------
+    ValueError
+        There are no folds.
     """
     weights, chosen = _mapped(None, bands, y, folds, alphas, mixtures, precision, choice)
     middle = np.concatenate([band.mean(axis=0, dtype=np.float64) for band in bands])
@@ -167,6 +171,8 @@ def _mapped(
 
     None: the weights themselves.
     """
+    if not len(folds):
+        raise ValueError("ridge has no folds to choose penalties by: give one (train, test) or more")
     _arrays, backend = array_functions()
     is_narrow = sum(band.shape[1] for band in bands) < len(y)
     kind: Callable[..., RidgeRows] = FeatureRows if is_narrow else KernelRows
