@@ -1,7 +1,7 @@
 """Banded ridge by search: in feature space or by kernels, whichever is smaller.
 
 The candidates are mixtures of bands and penalties, as in himalaya's random search (Dupré la Tour et
-al. 2022). A target's solution is its best candidate, or the mean of all of them by their likelihood.
+al. 2022). A target's solution is its best candidate, or the mean of all by their likelihood.
 """
 
 from collections.abc import Callable, Sequence
@@ -172,7 +172,9 @@ def _mapped(
     None: the weights themselves.
     """
     if not len(folds):
-        raise ValueError("ridge has no folds to choose penalties by: give one (train, test) or more")
+        raise ValueError(
+            "ridge has no folds to choose penalties by: give one or more"
+        )
     _arrays, backend = array_functions()
     is_narrow = sum(band.shape[1] for band in bands) < len(y)
     kind: Callable[..., RidgeRows] = FeatureRows if is_narrow else KernelRows
