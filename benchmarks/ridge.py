@@ -54,7 +54,7 @@ def data(options: argparse.Namespace) -> tuple:
         row += rng.standard_normal(options.vertices, dtype=np.float32)
     runs = np.zeros(options.trs)
     train, test = purged_folds(runs, GAP, 5)[0]
-    return bands, bold, train, test, purged_folds(runs, GAP, 5, among=train)
+    return bands, bold, train, test, purged_folds(runs, GAP, options.folds, among=train)
 
 
 def giblet(*data, n_iter: int) -> np.ndarray:
@@ -82,6 +82,7 @@ def main() -> None:
     parser.add_argument("--trs", type=int, default=2000)
     parser.add_argument("--widths", type=int, nargs="+", default=[20, 40, 100, 200, 400])
     parser.add_argument("--mixtures", type=int, default=20, help="about as many")
+    parser.add_argument("--folds", type=int, default=5, help="that choose penalties")
     parser.add_argument("--runs", type=int, default=2)
     options = parser.parse_args()
     best: dict[str, tuple[float, float, np.ndarray]] = {}

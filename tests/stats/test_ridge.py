@@ -179,7 +179,7 @@ def test_candidates_are_averaged_by_likelihood_and_prior(rng, bands, parts, widt
         ]
         losses.append(np.mean([one.mean(axis=0) for one in errors], axis=0))
         predicted.append(Ridge(alpha=alpha).fit(x[train], bold[train]).predict(x[test]))
-    prior = np.log(np.tile(ALPHAS**4 / (1 + ALPHAS) ** 5, len(mixtures)))[:, None]
+    prior = np.log(np.tile(ALPHAS**6 / (1 + ALPHAS) ** 7, len(mixtures)))[:, None]
     n_independent = sum(len(held) for _own, held in folds) / 1.3
     weights = softmax(prior - n_independent / 2 * np.log(losses), axis=0)
     expected = np.einsum("cv,ctv->tv", weights, predicted)
@@ -310,7 +310,7 @@ def test_the_average_with_more_held_out_rows_than_columns(rng):
             ridge = Ridge(alpha)
             left = [y[b] - ridge.fit(x[a], y[a]).predict(x[b]) for a, b in folds]
             error = np.mean([np.mean(one**2, axis=0) for one in left], axis=0)
-            whole.append((error, alpha**4 / (1 + alpha) ** 5, ridge.fit(x, y).predict(x)))
+            whole.append((error, alpha**6 / (1 + alpha) ** 7, ridge.fit(x, y).predict(x)))
     least = np.min([error for error, _prior, _own in whole], axis=0)
     for error, prior, own in whole:
         weight = prior * (error / least) ** (-60 / 1.3 / 2)  # neighbouring TRs are alike

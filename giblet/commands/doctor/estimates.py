@@ -97,7 +97,7 @@ def _n_fits(n_bands: int, n_iter: int) -> int:
     return n_bands + together + but_one
 
 
-RIDGE_SECONDS = 1e-5  # of one fit of one series of 360 TRs
+RIDGE_SECONDS = 2e-5  # of one fit of one series of 360 TRs, with ten folds
 RIDGE_TRS = 2000  # of more, about half train, and outnumber the columns of a film that differ
 
 
