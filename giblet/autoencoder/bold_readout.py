@@ -10,7 +10,7 @@ from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import blurred_bottlenecks, bottlenecks
 from giblet.stats.ridge import banded_weights
 
-_N_MIXTURES = 10  # of bands that ridge tries
+_N_MIXTURES = 10  # of bands that ridge tries, about
 
 
 def fit_readout(autoencoder: Autoencoder, data: FilmData) -> None:
