@@ -194,13 +194,14 @@ def test_the_order_of_bands_does_not_matter(rng, parts, n_bands):
     features = [rng.standard_normal((N_TRS, width)) for width in (2, 30, 400, 7)[:n_bands]]
     bold = sum(band[:, :1] for band in features) * [0.3, 0.6, 1.0]
     bold = bold + rng.standard_normal(bold.shape)
+    folds, orders = folds_within(train), [*permutations(range(n_bands))]
     first, *others = (
-        banded_ridge([features[k] for k in order], bold, train, test, folds_within(train))
-        for order in permutations(range(n_bands))
+        banded_ridge([features[k] for k in order], bold, train, test, folds)
+        for order in (orders if n_bands < 4 else orders[::9])
     )
     for other in others:
         np.testing.assert_allclose(other, first, atol=1e-3)
-    alone = banded_ridge(features[:1], bold, train, test, folds_within(train))
+    alone = banded_ridge(features[:1], bold, train, test, folds)
     assert np.abs(first - alone).max() > 0.3
 
 
