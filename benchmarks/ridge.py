@@ -15,10 +15,10 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import numpy as np
-from himalaya.kernel_ridge import MultipleKernelRidgeCV, generate_dirichlet_samples
+from himalaya.kernel_ridge import MultipleKernelRidgeCV
 
 from giblet.stats.cross_validation import purged_folds
-from giblet.stats.ridge import banded_ridge
+from giblet.stats.ridge import band_mixtures, banded_ridge
 
 ALPHAS = np.logspace(-1, 6, 15)
 GAP = 20  # TRs
@@ -28,13 +28,11 @@ def by_hand(bands, bold, train, test, folds, n_iter: int) -> np.ndarray:
     """Predictions of test TRs (n_test, n_vertices) with himalaya's own functions."""
     scaled = [(b - b[train].mean(axis=0)) / b[train].std(axis=0) for b in bands]
     scaled = [(b / np.sqrt(b.shape[1])).astype(np.float32) for b in scaled]
-    mixtures = np.array(generate_dirichlet_samples(n_iter, len(bands), [0.1, 1.0], random_state=0))
-    mixtures[0] = 1 / len(bands)
     model = MultipleKernelRidgeCV(
         kernels="precomputed",
         solver="random_search",
         solver_params={
-            "n_iter": mixtures,
+            "n_iter": band_mixtures(len(bands), n_iter),
             "alphas": ALPHAS,
             "n_targets_batch": 2000,
             "progress_bar": False,
@@ -56,7 +54,7 @@ def data(options: argparse.Namespace) -> tuple:
         row += rng.standard_normal(options.vertices, dtype=np.float32)
     runs = np.zeros(options.trs)
     train, test = purged_folds(runs, GAP, 5)[0]
-    return bands, bold, train, test, purged_folds(runs, GAP, 5, among=train)
+    return bands, bold, train, test, purged_folds(runs, GAP, options.folds, among=train)
 
 
 def giblet(*data, n_iter: int) -> np.ndarray:
@@ -83,7 +81,8 @@ def main() -> None:
     parser.add_argument("--vertices", type=int, default=20484)
     parser.add_argument("--trs", type=int, default=2000)
     parser.add_argument("--widths", type=int, nargs="+", default=[20, 40, 100, 200, 400])
-    parser.add_argument("--mixtures", type=int, default=20)
+    parser.add_argument("--mixtures", type=int, default=20, help="about as many")
+    parser.add_argument("--folds", type=int, default=5, help="that choose penalties")
     parser.add_argument("--runs", type=int, default=2)
     options = parser.parse_args()
     best: dict[str, tuple[float, float, np.ndarray]] = {}

@@ -10,10 +10,10 @@ from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import blurred_bottlenecks, bottlenecks
 from giblet.stats.ridge import banded_weights
 
-_N_MIXTURES = 10  # of bands that ridge tries
+_N_MIXTURES = 10  # of bands that ridge tries, about
 
 
-def fit_readout(autoencoder: Autoencoder, data: FilmData, seed: int = 0) -> None:
+def fit_readout(autoencoder: Autoencoder, data: FilmData) -> None:
     """Replace the readouts of an autoencoder by those that ridge finds on training TRs.
 
     A penalty for each band of `Autoencoder.slow` and voxel (`giblet.stats.banded_weights`), subject
@@ -24,10 +24,7 @@ def fit_readout(autoencoder: Autoencoder, data: FilmData, seed: int = 0) -> None
     slow = blurred_bottlenecks(autoencoder, bottlenecks(autoencoder, data), data.run)[train]
     ends = list(accumulate(autoencoder.slow_widths.values()))
     bands = np.split(slow.astype(np.float64), ends[:-1], axis=1)
-    fitted = [
-        banded_weights(bands, bold[train], n_iter=_N_MIXTURES, seed=seed)
-        for bold in data.bold.numpy()
-    ]
+    fitted = [banded_weights(bands, bold[train], n_iter=_N_MIXTURES) for bold in data.bold.numpy()]
     weights, offsets = (np.concatenate(parts, axis=-1) for parts in zip(*fitted, strict=True))
     components, readouts = reduce_rank(weights, slow, decoder.components.out_features)
     n_subjects = len(decoder.readouts)

@@ -116,7 +116,7 @@ def fit(
     module.load_state_dict(checkpoint["state_dict"])
     autoencoder = module.autoencoder.cpu().eval()
     if "bold" in autoencoder.decoders:
-        fit_readout(autoencoder, data, seed)
+        fit_readout(autoencoder, data)
     return Trained(
         autoencoder,
         module.baselines,

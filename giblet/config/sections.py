@@ -365,7 +365,9 @@ class QualityConfig(Section):
     n_shifts: PositiveInt = Field(
         5000, description="nulls of ridge: circular shifts of predictions"
     )
-    n_iter: PositiveInt = Field(20, description="mixtures of modalities that banded ridge tries")
+    n_iter: PositiveInt = Field(
+        20, description="about how many mixtures of modalities banded ridge tries"
+    )
     n_shift_maps: PositiveInt = Field(
         500,
         description="of the nulls of ridge, those used for p-values corrected over the brain: each "

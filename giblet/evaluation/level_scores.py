@@ -19,7 +19,7 @@ from giblet.evaluation.brain_scores import held_out_stretches
 from giblet.evaluation.decoding import lagged, lags_in_trs
 from giblet.evaluation.nulls import null_shifts, shifted_shares
 from giblet.io.tables import join_values
-from giblet.stats.cross_validation import purged_folds
+from giblet.stats.cross_validation import INNER_FOLDS, purged_folds
 from giblet.stats.encoding_maps import ClockGroup, Fold, centred_by_run
 from giblet.stats.level_encoding import RELIABLE, Key, RegionScores, encode_levels
 from giblet.stats.ridge import fit_ridge, scale_by_training
@@ -122,7 +122,7 @@ def _order(used: Mapping[str, np.ndarray]):
 def _inner_folds(train: np.ndarray, t_r: float, n_trs: int) -> list:
     """Blocks of the training TRs with a gap, to choose penalties."""
     try:
-        return purged_folds(np.zeros(n_trs), trs_for(HRF_SECONDS, t_r), among=train)
+        return purged_folds(np.zeros(n_trs), trs_for(HRF_SECONDS, t_r), INNER_FOLDS, train)
     except ValueError as error:
         raise GibletError(f"too few training TRs to choose penalties: {error}") from None
 

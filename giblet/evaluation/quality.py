@@ -71,7 +71,7 @@ def brain_quality(
     n_permutations, n_shifts
         Nulls of the ISC, and of ridge.
     n_iter
-        Mixtures of modalities that banded ridge tries.
+        Mixtures of modalities that banded ridge tries, about: see `giblet.stats.band_mixtures`.
     max_trs
         No more of the film than these.
     max_voxels

@@ -131,7 +131,7 @@ def _encoding_rows(
 
     def banded(regressors: np.ndarray, bold: np.ndarray) -> np.ndarray:
         bands = np.split(regressors[train].astype(np.float64), ends, axis=1)
-        weights, offsets = banded_weights(bands, bold[train], n_iter=10, seed=seed)
+        weights, offsets = banded_weights(bands, bold[train], n_iter=10)
         return regressors[test] @ weights + offsets
 
     pairs = list(zip(film, measured, strict=True))

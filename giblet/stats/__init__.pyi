@@ -61,6 +61,7 @@ from .permutation import (
 )
 from .ridge import (
     band_columns as band_columns,
+    band_mixtures as band_mixtures,
     banded_ridge as banded_ridge,
     banded_weights as banded_weights,
     columns_ridge as columns_ridge,

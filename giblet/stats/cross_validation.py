@@ -50,6 +50,7 @@ def near(chosen: np.ndarray, gap: int) -> np.ndarray:
     return n_before[np.minimum(trs + gap + 1, len(trs))] > n_before[np.maximum(trs - gap, 0)]
 
 
+INNER_FOLDS = 10  # of a single run, to choose penalties: with few, gaps take TRs from training
 _FEWEST_TRS = 10  # a run with fewer is no fold of its own: its scores are noise, of 1 TR NaN
 
 
@@ -197,13 +198,13 @@ def held_out_scores(
     *,
     n_folds: int = 5,
     n_iter: int = 20,
-    seed: int = 0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores of banded ridge on held-out BOLD.
 
     Arguments as of `giblet.stats.ridge.banded_ridge` and `purged_folds`; penalties are chosen by
-    folds of the same kind within each fold's training TRs. Subjects that saw the same film cost
-    little more than one, with their voxels side by side: (n_trs, n_subjects * n_voxels).
+    leaving out runs, or tenths of a single one, within each fold's training TRs. Subjects that saw
+    the same film cost little more than one, with their voxels side by side: (n_trs, n_subjects *
+    n_voxels).
 
     Returns
     -------
@@ -212,8 +213,8 @@ def held_out_scores(
     """
     r, r2 = [], []
     for train, test in purged_folds(runs, gap_trs, n_folds):
-        folds = purged_folds(runs, gap_trs, n_folds, among=train)
-        predicted = banded_ridge(bands, bold, train, test, folds, n_iter=n_iter, seed=seed)
+        folds = purged_folds(runs, gap_trs, INNER_FOLDS, among=train)
+        predicted = banded_ridge(bands, bold, train, test, folds, n_iter=n_iter)
         r.append(correlation(predicted, bold[test]))
         r2.append(explained(predicted, bold[test]))
     return np.mean(r, axis=0), np.mean(r2, axis=0)

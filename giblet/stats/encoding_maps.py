@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from giblet.errors import GibletError
-from giblet.stats.cross_validation import explained, fold_labels, purged_folds
+from giblet.stats.cross_validation import INNER_FOLDS, explained, fold_labels, purged_folds
 from giblet.stats.permutation import (
     shift_chance,
     shift_nulls,
@@ -111,20 +111,22 @@ def held_out_folds(
 ) -> list[Fold]:
     """Whole runs, or blocks of a single one, with a gap; GibletError where TRs are too few.
 
+    Penalties are chosen within training TRs by leaving out each run, or each tenth of a single one.
+
     BOLD z-scored by run carries nothing from held-out runs into training TRs; from blocks of a run
     it carries the run's mean and deviation. ``n_folds`` of 2 or more: that many folds, of
     `fold_labels`. ``labels``: of some TRs (indices) and a number of folds the fold of each TR
     (n_trs,) int, instead. ``close`` as of `purged_folds`.
     """
 
-    def split(among: np.ndarray, n: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    def split(among: np.ndarray, n: int, n_blocks: int = 5) -> list[tuple[np.ndarray, np.ndarray]]:
         of_runs = None if n == 1 or labels is not None else fold_labels(runs, n)
         of_tr = of_runs if labels is None else labels(among, n)
-        return purged_folds(runs, gap_trs, among=among, labels=of_tr, close=close)
+        return purged_folds(runs, gap_trs, n_blocks, among, of_tr, close)
 
     try:
         every = split(np.arange(len(runs)), n_folds)
-        return [Fold(train, test, split(train, 1)) for train, test in every]
+        return [Fold(train, test, split(train, 1, INNER_FOLDS)) for train, test in every]
     except ValueError as error:
         raise GibletError(f"too few TRs to hold some out: {error}") from None
 
@@ -163,7 +165,7 @@ def linear_maps(
             used = tuple(n for n in mixture if n in varying)
             if used not in known:
                 chosen = [[own[n] for n in used or mixture] for own in columns]
-                known[used] = predict_fold(chosen, bold, groups, fold, n_iter=n_iter, seed=seed)
+                known[used] = predict_fold(chosen, bold, groups, fold, n_iter=n_iter)
             predicted = known[used]
             pairs = zip(predicted, bold[:, fold.test], strict=True)
             all_r2.setdefault(mixture, []).append(np.stack([explained(*pair) for pair in pairs]))

@@ -1,8 +1,7 @@
-"""Banded ridge by random search: in feature space or by kernels, whichever is smaller.
+"""Banded ridge by search: in feature space or by kernels, whichever is smaller.
 
-The candidates are those of himalaya's random search (Dupré la Tour et al. 2022): the same mixtures
-of bands, penalties and folds. A target's solution is its best candidate, or the mean of all of
-them by their likelihood.
+The candidates are mixtures of bands and penalties, as in himalaya's random search (Dupré la Tour et
+al. 2022). A target's solution is its best candidate, or the mean of all by their likelihood.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from giblet.stats.ridge_folds import FeatureRows, KernelRows, RidgeFold, RidgeRo
 
 _ROUNDING = 1e-7  # share of the largest power: float32 kernels do not resolve less
 _CORRELATED = 1.3  # TRs that count as one independent sample
-_MODEST = 3  # power of the share that a penalty leaves unexplained, in the prior
+_MODEST = 5  # power of the share that a penalty leaves unexplained, in the prior
 _ROWS_AT_ONCE, _TARGETS_AT_ONCE = 2000, 500  # of predictions: they stay in the cache
 _NEGLIGIBLE = 1e-3  # weight of a candidate beside the best
 
@@ -83,14 +82,14 @@ def average(
     Gaussian, exp(−n / 2 · ln(loss / least loss)), of n = ``n_held / correlated`` held-out samples:
     neighbouring TRs are alike. The prior is uniform over mixtures. Over the share h of variance
     that a penalty expects a band's kernel of diagonal 1 to explain, 1 / (1 + alpha), its density is
-    (1 − h)³: a film rarely explains most of a voxel. On a logarithmic grid of penalties that is
-    h (1 − h)⁴. It keeps wide bands that explain nothing small. Without the factor h, penalties at
+    (1 − h)⁵: a film rarely explains most of a voxel. On a logarithmic grid of penalties that is
+    h (1 − h)⁶. It keeps wide bands that explain nothing small. Without the factor h, penalties at
     which wide bands predict nothing would be most of the candidates. Candidates below a thousandth
     of the best are left out.
 
     >>> losses = np.array([[[1.0], [1.02]], [[1.1], [2.0]]])
     >>> average(losses, np.array([1.0, 10.0]), 200).ravel().astype(float).round(2).tolist()
-    [0.7, 0.3, 0.0, 0.0]
+    [0.41, 0.59, 0.0, 0.0]
     """
     tiny = np.finfo(np.float32).tiny
     least = losses.min(axis=(0, 1))
@@ -125,6 +124,11 @@ def solve(
     mixtures : (n_mixtures, n_bands), of the bands' kernels
     precision : of the losses, by which penalties are chosen
     choice : `best` or `average`
+
+    Raises
+    ------
+    ValueError
+        There are no folds.
     """
     weights, chosen = _mapped(None, bands, y, folds, alphas, mixtures, precision, choice)
     middle = np.concatenate([band.mean(axis=0, dtype=np.float64) for band in bands])
@@ -167,6 +171,8 @@ def _mapped(
 
     None: the weights themselves.
     """
+    if not len(folds):
+        raise ValueError("ridge has no folds to choose penalties by: give one or more")
     _arrays, backend = array_functions()
     is_narrow = sum(band.shape[1] for band in bands) < len(y)
     kind: Callable[..., RidgeRows] = FeatureRows if is_narrow else KernelRows

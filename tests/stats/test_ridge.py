@@ -4,7 +4,7 @@ Oracles: scikit-learn, himalaya's solver in feature space, identities.
 """
 
 import tracemalloc
-from itertools import product
+from itertools import permutations, product
 
 import numpy as np
 import pytest
@@ -21,8 +21,8 @@ from giblet.stats.feature_ridge import average, best, directions, solve
 from giblet.stats.pearson import correlation
 from giblet.stats.permutation import phase_randomised
 from giblet.stats.ridge import (
-    _mixtures,
     band_columns,
+    band_mixtures,
     banded_ridge,
     banded_weights,
     fit_ridge,
@@ -151,15 +151,13 @@ def test_banded_ridge_is_himalayas_in_feature_space(rng, bands, parts, width):
     scaled = [(x - x[train].mean(axis=0)) / x[train].std(axis=0) for x in features]
     scaled = [(x / np.sqrt(x.shape[1])).astype(np.float32) for x in scaled]
     folds = folds_within(train)
-    search = {"n_iter": 8, "alphas": ALPHAS, "progress_bar": False, "warn": False}
+    mixtures = band_mixtures(2, 8)
+    search = {"n_iter": mixtures, "alphas": ALPHAS, "progress_bar": False, "warn": False}
     inner = [tuple(np.searchsorted(train, part) for part in fold) for fold in folds]
-    model = GroupRidgeCV(
-        groups="input", solver_params=search, fit_intercept=True, cv=inner, random_state=3
-    )
+    model = GroupRidgeCV(groups="input", solver_params=search, fit_intercept=True, cv=inner)
     model.fit([x[train] for x in scaled], bold[train].astype(np.float32))
     expected = model.predict([x[test] for x in scaled])
-    search = {"n_iter": 8, "seed": 3, "choice": best}
-    predicted = banded_ridge(features, bold, train, test, folds, **search)
+    predicted = banded_ridge(features, bold, train, test, folds, n_iter=8, choice=best)
     np.testing.assert_allclose(predicted, expected, atol=5e-3)
 
 
@@ -171,7 +169,7 @@ def test_candidates_are_averaged_by_likelihood_and_prior(rng, bands, parts, widt
     bold = bold + 2 * rng.standard_normal(bold.shape)  # no candidate wins by far
     train, test = parts
     scaled = [scale_by_training(x, train) / np.sqrt(x.shape[1]) for x in features]
-    folds, mixtures = folds_within(train), _mixtures(2, 4, seed=3)
+    folds, mixtures = folds_within(train), band_mixtures(2, 5)
     losses, predicted = [], []
     for mixture, alpha in product(mixtures, ALPHAS):
         x = np.hstack([np.sqrt(share) * band for share, band in zip(mixture, scaled, strict=True)])
@@ -181,13 +179,49 @@ def test_candidates_are_averaged_by_likelihood_and_prior(rng, bands, parts, widt
         ]
         losses.append(np.mean([one.mean(axis=0) for one in errors], axis=0))
         predicted.append(Ridge(alpha=alpha).fit(x[train], bold[train]).predict(x[test]))
-    prior = np.log(np.tile(ALPHAS**4 / (1 + ALPHAS) ** 5, len(mixtures)))[:, None]
+    prior = np.log(np.tile(ALPHAS**6 / (1 + ALPHAS) ** 7, len(mixtures)))[:, None]
     n_independent = sum(len(held) for _own, held in folds) / 1.3
     weights = softmax(prior - n_independent / 2 * np.log(losses), axis=0)
     expected = np.einsum("cv,ctv->tv", weights, predicted)
-    found = banded_ridge(features, bold, train, test, folds, n_iter=4, seed=3)
+    found = banded_ridge(features, bold, train, test, folds, n_iter=5)
     np.testing.assert_allclose(found, expected, atol=2e-2)
     assert np.abs(predicted[weights[:, 0].argmax()][:, 0] - expected[:, 0]).max() > 0.1
+
+
+@pytest.mark.parametrize("n_bands", [2, 3, 4])
+def test_the_order_of_bands_does_not_matter(rng, parts, n_bands):
+    train, test = parts
+    features = [rng.standard_normal((N_TRS, width)) for width in (2, 30, 400, 7)[:n_bands]]
+    bold = sum(band[:, :1] for band in features) * [0.3, 0.6, 1.0]
+    bold = bold + rng.standard_normal(bold.shape)
+    folds, orders = folds_within(train), [*permutations(range(n_bands))]
+    first, *others = (
+        banded_ridge([features[k] for k in order], bold, train, test, folds)
+        for order in (orders if n_bands < 4 else orders[::9])
+    )
+    for other in others:
+        np.testing.assert_allclose(other, first, atol=1e-3)
+    alone = banded_ridge(features[:1], bold, train, test, folds)
+    assert np.abs(first - alone).max() > 0.3
+
+
+@pytest.mark.parametrize("n_bands", [2, 3, 5, 8])
+@pytest.mark.parametrize("n_iter", [2, 20, 40])
+def test_every_order_of_bands_tries_the_same_mixtures(n_bands, n_iter):
+    mixtures = band_mixtures(n_bands, n_iter)
+    rows = {tuple(row) for row in mixtures.round(9)}
+    assert len(rows) == len(mixtures)
+    assert abs(len(mixtures) - n_iter) <= max(n_bands, 2 * n_bands + 1 - n_iter)
+    np.testing.assert_allclose(mixtures.sum(axis=1), 1)
+    swapped, turned = [1, 0, *range(2, n_bands)], np.roll(range(n_bands), 1)  # make all orders
+    for order in (swapped, turned):
+        assert {tuple(row) for row in mixtures[:, order].round(9)} == rows
+
+
+def test_without_folds_no_penalty_is_chosen(bands, parts):
+    features, bold = bands
+    with pytest.raises(ValueError, match="no folds to choose penalties by"):
+        banded_ridge(features, bold, *parts, [])
 
 
 def test_a_noise_band_costs_half_of_what_it_costs_the_best_candidate():
@@ -277,7 +311,7 @@ def test_the_average_with_more_held_out_rows_than_columns(rng):
             ridge = Ridge(alpha)
             left = [y[b] - ridge.fit(x[a], y[a]).predict(x[b]) for a, b in folds]
             error = np.mean([np.mean(one**2, axis=0) for one in left], axis=0)
-            whole.append((error, alpha**4 / (1 + alpha) ** 5, ridge.fit(x, y).predict(x)))
+            whole.append((error, alpha**6 / (1 + alpha) ** 7, ridge.fit(x, y).predict(x)))
     least = np.min([error for error, _prior, _own in whole], axis=0)
     for error, prior, own in whole:
         weight = prior * (error / least) ** (-60 / 1.3 / 2)  # neighbouring TRs are alike
@@ -354,9 +388,9 @@ def test_the_weights_say_what_banded_ridge_predicts(bands, parts):
     features, bold = bands
     train, test = parts
     folds = [tuple(train[part] for part in fold) for fold in KFold(5).split(train)]
-    predicted = banded_ridge(features, bold, train, test, folds, n_iter=6, seed=2)
+    predicted = banded_ridge(features, bold, train, test, folds, n_iter=6)
     own = [band[train] for band in features]
-    weights, offsets = banded_weights(own, bold[train], n_iter=6, seed=2)
+    weights, offsets = banded_weights(own, bold[train], n_iter=6)
     said = np.concatenate(features, axis=1)[test] @ weights + offsets
     np.testing.assert_allclose(said, predicted, atol=1e-3)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from giblet.commands.doctor.costs import COSTS
 from giblet.commands.doctor.data_sizes import Sizes
 from giblet.config.config import Config
+from giblet.stats.ridge import band_mixtures
 
 _MODEL_MB = 80  # of a trained model's folder
 _WEIGHTS_MB = 50  # of the bundled codec and model
@@ -74,18 +75,29 @@ def report_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
 
 def _quality_need(sizes: Sizes, config: Config) -> Need:
     """ISC: by values and pairs of subjects. Ridge: by series and the square of their length,
-    up to `RIDGE_TRS`, for each modality alone, all, and all but one (with ``n_iter`` mixtures)."""
+    up to `RIDGE_TRS`, for each modality alone, all, and all but one (with `band_mixtures`)."""
     quality, series = config.quality, sizes.n_subjects * sizes.n_kept(config.max_voxels)
     correlation = 5e-5 * quality.n_permutations * max(0, sizes.n_subjects - 1) * sizes.values
     n_bands = 2 * config.has_film + 2 * sizes.has_words + 5 * sizes.has_score
-    n_fits = n_bands + (n_bands + 1) * quality.n_iter * (n_bands > 1)
+    n_fits = _n_fits(n_bands, quality.n_iter)
     growth = sizes.n_trs * min(sizes.n_trs, RIDGE_TRS) / 360**2
     ridge = RIDGE_SECONDS * series * n_fits * growth
     disk, read = 1 + 1e-4 * sizes.n_columns, sizes.bold_mb + n_bands * sizes.regressors_mb
     return Need("brain_quality", 15 + correlation + ridge, disk, read)
 
 
-RIDGE_SECONDS = 1e-5  # of one fit of one series of 360 TRs
+def _n_fits(n_bands: int, n_iter: int) -> int:
+    """Mixtures that are fitted for each modality alone, all, and all but one of them.
+
+    >>> [_n_fits(n_bands, 20) for n_bands in (0, 1, 2, 4)]
+    [0, 1, 23, 97]
+    """
+    together = len(band_mixtures(n_bands, n_iter)) if n_bands > 1 else 0
+    but_one = n_bands * len(band_mixtures(n_bands - 1, n_iter)) if n_bands > 2 else 0
+    return n_bands + together + but_one
+
+
+RIDGE_SECONDS = 2e-5  # of one fit of one series of 360 TRs, with ten folds
 RIDGE_TRS = 2000  # of more, about half train, and outnumber the columns of a film that differ
 
 
