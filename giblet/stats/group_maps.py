@@ -43,17 +43,32 @@ def null_maps(
     in rising order; None: of all → `GroupMap`.
     """
     tested = np.arange(len(observed)) if places is None else places
-    valid = np.isfinite(observed[tested]) & np.isfinite(nulls).all(axis=0)
-    spread = nulls[:, valid].std(axis=0, dtype=np.float64)
-    valid[np.flatnonzero(valid)[spread <= 0]] = False
-    spread = spread[spread > 0]
+    middle, spread = _moments(nulls)  # NaN where a null has NaN
+    valid = np.isfinite(observed[tested]) & (spread > 0)
+    middle, spread = middle[valid], spread[valid]
     known = np.zeros(len(observed), dtype=bool)
     known[tested[valid]] = True
     near = None if edges is None else _inside(edges, known)
-    middle = nulls[:, valid].mean(axis=0, dtype=np.float64)
     statistic = (observed[known] - middle) / spread
     maps = ((null[valid] - middle) / spread for null in nulls)
     return _spread(_corrected(statistic, maps, near, powers), known)
+
+
+_PLACES_AT_ONCE = 4096
+
+
+def _moments(nulls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation over nulls, (n_places,) float64 each; NaN where a null has NaN.
+
+    In blocks of places: the nulls of a whole brain in float64 would be most of the memory.
+    """
+    parts = [slice(k, k + _PLACES_AT_ONCE) for k in range(0, nulls.shape[1], _PLACES_AT_ONCE)]
+    middle, spread = np.full((2, nulls.shape[1]), np.nan)
+    for part in parts:
+        own = nulls[:, part].astype(np.float64)
+        own[:, ~np.isfinite(own).all(axis=0)] = np.nan
+        middle[part], spread[part] = own.mean(axis=0), own.std(axis=0)
+    return middle, spread
 
 
 def cluster_numbers(inside: np.ndarray, edges: np.ndarray | None) -> np.ndarray:
