@@ -57,12 +57,13 @@ def film(n_trs: int) -> dict[str, xr.Dataset]:
     }
 
 
-def measure(path: Path, n_trs: int, n_nulls: int, max_t: bool) -> None:
+def measure(path: Path, n_trs: int, n_nulls: int, n_shifts: int, max_t: bool) -> None:
     """Print a row: the file's maps, in this process."""
     before, begin = time.process_time(), time.perf_counter()
     with open_arrays(path) as arrays:
         arrays = arrays.drop_vars("mask") if max_t else arrays
-        found = brain_quality(arrays, film(n_trs), T_R, n_shift_maps=n_nulls)
+        nulls = {"n_shift_maps": n_nulls, "n_shifts": n_shifts}
+        found = brain_quality(arrays, film(n_trs), T_R, **nulls)
         n_voxels = arrays.sizes["voxel"]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     wall, own = time.perf_counter() - begin, time.process_time() - before
@@ -76,6 +77,7 @@ def main() -> None:
     parser.add_argument("--voxels", type=int, nargs="+", default=[50_000, 200_000])
     parser.add_argument("--trs", type=int, default=300)
     parser.add_argument("--nulls", type=int, nargs="+", default=[500])
+    parser.add_argument("--shifts", type=int, default=5000, help="nulls of single voxels")
     parser.add_argument("--max-t", action="store_true", help="no neighbours, and so no TFCE")
     options = parser.parse_args()
     print(f"{'voxels':>8}{'nulls':>7}{'maps':>6}{'wall s':>9}{'CPU s':>9}{'peak MB':>9}")
@@ -85,9 +87,8 @@ def main() -> None:
             path = Path(folder) / "bold.nc"
             save_arrays(scans(options.trs, n_voxels), path)
             for n_nulls in options.nulls:
-                job = processes.Process(
-                    target=measure, args=(path, options.trs, n_nulls, options.max_t)
-                )
+                sizes = (path, options.trs, n_nulls, options.shifts, options.max_t)
+                job = processes.Process(target=measure, args=sizes)
                 job.start()
                 job.join()
 
