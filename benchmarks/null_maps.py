@@ -57,18 +57,20 @@ def film(n_trs: int) -> dict[str, xr.Dataset]:
     }
 
 
-def measure(path: Path, n_trs: int, n_nulls: int, n_shifts: int, max_t: bool) -> None:
+def measure(path: Path, n_trs: int, max_t: bool, **options: int) -> None:
     """Print a row: the file's maps, in this process."""
     before, begin = time.process_time(), time.perf_counter()
     with open_arrays(path) as arrays:
         arrays = arrays.drop_vars("mask") if max_t else arrays
-        nulls = {"n_shift_maps": n_nulls, "n_shifts": n_shifts}
-        found = brain_quality(arrays, film(n_trs), T_R, **nulls)
+        found = brain_quality(arrays, film(n_trs), T_R, **options)
         n_voxels = arrays.sizes["voxel"]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     wall, own = time.perf_counter() - begin, time.process_time() - before
     n_maps = sum(str(name).endswith("_p_max") for name in found)
-    print(f"{n_voxels:>8}{n_nulls:>7}{n_maps:>6}{wall:>9.0f}{own:>9.0f}{peak:>9.0f}", flush=True)
+    print(
+        f"{n_voxels:>8}{options['n_shift_maps']:>7}{n_maps:>6}{wall:>9.0f}{own:>9.0f}{peak:>9.0f}",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -78,6 +80,7 @@ def main() -> None:
     parser.add_argument("--trs", type=int, default=300)
     parser.add_argument("--nulls", type=int, nargs="+", default=[500])
     parser.add_argument("--shifts", type=int, default=5000, help="nulls of single voxels")
+    parser.add_argument("--iter", type=int, default=20, help="mixtures of the two bands")
     parser.add_argument("--max-t", action="store_true", help="no neighbours, and so no TFCE")
     options = parser.parse_args()
     print(f"{'voxels':>8}{'nulls':>7}{'maps':>6}{'wall s':>9}{'CPU s':>9}{'peak MB':>9}")
@@ -87,8 +90,10 @@ def main() -> None:
             path = Path(folder) / "bold.nc"
             save_arrays(scans(options.trs, n_voxels), path)
             for n_nulls in options.nulls:
-                sizes = (path, options.trs, n_nulls, options.shifts, options.max_t)
-                job = processes.Process(target=measure, args=sizes)
+                asked = {"n_shift_maps": n_nulls, "n_shifts": options.shifts}
+                asked["n_iter"] = options.iter
+                sizes = (path, options.trs, options.max_t)
+                job = processes.Process(target=measure, args=sizes, kwargs=asked)
                 job.start()
                 job.join()
 

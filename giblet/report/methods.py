@@ -51,8 +51,8 @@ _ALIGNMENTS = {
 }
 _FAMILY_WISE = (
     "Family-wise p-values are of the mean over subjects. Each null is a map of all subjects; at "
-    "each place the mean of its nulls was subtracted, then divided by their deviation. p is "
-    "the share of maps, the observed one included, whose maximum is at least as high; and, where "
+    "each place the mean of all maps, the observed one included, was subtracted, then divided by "
+    "their deviation. p is the share of these maps whose maximum is at least as high; and, where "
     "places have neighbours, the same of threshold-free cluster enhancement (Smith and Nichols, "
     "2009). Means that are not above 0 have p = 1. These p-values do not generalise to other "
     "subjects."
