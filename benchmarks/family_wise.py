@@ -1,11 +1,13 @@
 """False positives of p corrected over the brain, where people share BOLD that no band explains.
 
-    python benchmarks/family_wise.py [--draws 200] [--shared 0 0.1 0.3] [--explained 0]
+    python benchmarks/family_wise.py [--draws 200] [--first 0] [--shared 0 0.1 0.3] [--explained 0]
+    python benchmarks/family_wise.py --isc [--draws 400]
 
 Each draw is SIMULATED noise without an effect: people × TRs × voxels of a grid, smooth in time and
 space. A share of its variance is the same in all people; ``--explained``: a further share, which
 follows the second band. Printed: the share of draws with any place at p < .05, for r of the
-first band, and ISC (whose null holds where nothing is shared).
+first band, and ISC (whose null holds where nothing is shared), with the exact 95 % interval of a
+binomial share. ``--isc``: of ISC alone.
 """
 
 import argparse
@@ -14,6 +16,7 @@ from collections import defaultdict
 import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.signal import lfilter
+from scipy.stats import binomtest
 
 from giblet.brain.neighbours import grid_edges
 from giblet.stats.encoding_maps import ClockGroup, held_out_folds, linear_maps
@@ -61,27 +64,37 @@ def flipped_p(values: np.ndarray, rng: np.random.Generator) -> float:
     return float((highest >= highest[0]).mean())
 
 
-def one_draw(seed: int, shared: float, explained: float) -> dict[str, float]:
+def one_draw(
+    seed: int, shared: float, explained: float, only_isc: bool = False
+) -> dict[str, float]:
     """Smallest p of each score and correction."""
     rng = np.random.default_rng([9, seed])
-    film, edges = bands(rng), grid_edges(np.ones(SHAPE, bool))
+    film = bands(rng)
     bold = brains(rng, shared, explained, film["second"])
-    folds = held_out_folds(np.zeros(N_TRS), GAP)
-    options = {"n_shifts": N_NULLS, "n_shift_maps": N_NULLS, "n_iter": 2, "seed": seed}
-    maps = linear_maps(bold, [ClockGroup(list(range(N_PEOPLE)), film)], folds, **options)
-    found, values = {}, {name: maps[name].values for name in SCORES}
-    nulls = {name: maps[f"{name}_nulls"].values for name in SCORES}
+    values, nulls, found = {}, {}, {}
+    if not only_isc:
+        values, nulls, found = of_ridge(bold, film, seed)
     if shared + explained == 0:
         values["isc"] = isc(bold)
         nulls["isc"] = isc_nulls(bold, np.zeros(N_TRS, int), N_NULLS, seed)
+    edges = grid_edges(np.ones(SHAPE, bool))
     for name, own in values.items():
         group = null_maps(own.mean(axis=0), nulls[name], edges)
         positive = own.mean(axis=0) > 0  # of others no p below 1 is given
         found[f"{name} max-T"] = group.p_max[positive].min(initial=1.0)
         found[f"{name} TFCE"] = group.p_tfce[positive].min(initial=1.0)
         found[f"{name} flips"] = flipped_p(own, rng)
-    found["r_first, one voxel"] = float(maps["r_first_p"][0])
     return found
+
+
+def of_ridge(bold: np.ndarray, film: dict[str, np.ndarray], seed: int) -> tuple[dict, dict, dict]:
+    """Maps of `SCORES`, their nulls, and p of one voxel."""
+    folds = held_out_folds(np.zeros(N_TRS), GAP)
+    options = {"n_shifts": N_NULLS, "n_shift_maps": N_NULLS, "n_iter": 2, "seed": seed}
+    maps = linear_maps(bold, [ClockGroup(list(range(N_PEOPLE)), film)], folds, **options)
+    values = {name: maps[name].values for name in SCORES}
+    nulls = {name: maps[f"{name}_nulls"].values for name in SCORES}
+    return values, nulls, {"r_first, one voxel": float(maps["r_first_p"][0])}
 
 
 def main() -> None:
@@ -90,15 +103,18 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--shared", type=float, nargs="+", default=[0.0, 0.1, 0.3])
     parser.add_argument("--explained", type=float, default=0.0)
+    parser.add_argument("--first", type=int, default=0, help="number of the first draw")
+    parser.add_argument("--isc", action="store_true", help="ISC alone, where nothing is shared")
     options = parser.parse_args()
-    for shared in options.shared:
+    for shared in [0.0] if options.isc else options.shared:
         hits = defaultdict(list)
-        for draw in range(options.draws):
-            for name, p in one_draw(draw, shared, options.explained).items():
+        for draw in range(options.first, options.first + options.draws):
+            for name, p in one_draw(draw, shared, options.explained, options.isc).items():
                 hits[name].append(p <= 0.05)
         print(f"shared {shared}, explained {options.explained}, {options.draws} draws")
         for name, hit in hits.items():
-            print(f"  {name:<22}{np.mean(hit):.3f}", flush=True)
+            low, high = binomtest(sum(map(bool, hit)), len(hit)).proportion_ci(method="exact")
+            print(f"  {name:<22}{np.mean(hit):.3f} ({low:.3f} to {high:.3f})", flush=True)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from giblet.alignment.pieces import FilmPieces, check_pieces, held_out_pieces
 from giblet.alignment.shapes import Shapes
 from giblet.alignment.stimuli import same_music_warnings, split_stimuli
 from giblet.alignment.sync import Match, match_scans, unscanned_warnings
-from giblet.alignment.voxels import read_columns, selection_warnings, voxels_to_keep
+from giblet.alignment.voxels import read_columns, voxels_to_keep
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.files import read_sound
 from giblet.brain.stimulus_clock import StimulusClock
@@ -70,7 +70,8 @@ def align(
     -------
     The modalities along ``tr`` (the TR's number in the film), ``part`` and ``run`` (tr). With scans
     also ``bold`` (subject, tr, voxel), ``column`` (voxel), its column in ``scans``, ``regressors``
-    (subject, tr, regressor) and ``band`` (regressor), which array set each is of.
+    (subject, tr, regressor) and ``band`` (regressor), which array set each is of; attribute
+    ``n_columns``: columns of ``scans``.
     Where a run has several showings of the film (a pause, a leap) ``showing`` (tr) numbers them.
     Of many stimuli ``stimulus`` (tr) names the one of each TR; its neighbours in the arrays are no
     neighbours in time, and ``gap_trs`` is 0: the gap lies between parts of a run. Of a film with
@@ -108,8 +109,8 @@ def align(
         warnings += match.warnings
         kept = voxels_to_keep(scans, match, part == "train", max_voxels)
         merged = _add_scans(merged, scans, match, kept, regressors)
+        merged.attrs["n_columns"] = scans["bold"].shape[1]
         warnings += warnings_of(scans.attrs)
-        warnings += selection_warnings(len(kept), scans["bold"].shape[1])
         warnings += gap_warnings(splits) + unscanned_warnings(match, n_trs)
     if pieces is not None:
         merged = merged.assign_coords(piece=("tr", np.array(pieces.names)[pieces.of_trs[trs]]))

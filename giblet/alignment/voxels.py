@@ -50,17 +50,6 @@ def n_kept(n_columns: int, n_subjects: int, max_voxels: int | None) -> int:
     return min(n_columns, max_voxels)
 
 
-def selection_warnings(n_kept: int, n_columns: int) -> list[str]:
-    """A warning where not all columns are kept."""
-    if n_kept >= n_columns:
-        return []
-    return [
-        f"{n_kept:,} of {n_columns:,} voxels are used: those of highest ISC in training TRs "
-        "(max_voxels). All subjects' BOLD chooses them, also that of a subject who is left out, so "
-        "leave_one_out and calibration are optimistic"
-    ]
-
-
 def voxels_to_keep(
     scans: xr.Dataset,
     match: Match,

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from giblet.audio.blocks import equal_blocks, overlapping
 from giblet.config.trained_models import SOUND_CONTEXT, SOUND_STEP
 from giblet.errors import GibletError
 from giblet.film.model_layers import Layers, chosen_layers, load_pretrained
-from giblet.io.hub import model_folder
+from giblet.io.hub import local_folder, model_folder
 from giblet.timing import count_samples, frames_rate_hz, samples_duration
 
 logger = logging.getLogger(__name__)
@@ -155,6 +156,75 @@ _KINDS = (
 )
 
 
+@dataclass(frozen=True)
+class _Window:
+    """What a model sees at once: ``step_seconds`` that are kept, ``context_seconds`` around them.
+
+    ``longest`` samples are taken at once (0: any number); ``hop`` of 0: one vector a window.
+    """
+
+    kind: _Kind
+    config: Any
+    processor: Any
+    hop: int
+    longest: int
+    step_seconds: float
+    context_seconds: float
+
+    @classmethod
+    def read(
+        cls, folder: Path, name: str, step_seconds: float | None, context_seconds: float | None
+    ) -> "_Window":
+        """By the configs in a model's folder. GibletError where it is not of an audio model."""
+        from transformers import AutoConfig, AutoFeatureExtractor
+
+        try:
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+            kind = next((k for k in _KINDS if config.model_type in k.types), None)
+            if kind is None:
+                known = ", ".join(name for k in _KINDS for name in k.types)
+                raise ValueError(f"{config.model_type}; known are {known}")
+            processor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=False)
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            message = f"{_SETTING} {name!r}: not an audio model ({reason})"
+            raise GibletError(message) from error
+        hop, longest = kind.hop(config, processor), kind.longest(config, processor)
+        most = samples_duration(longest, int(processor.sampling_rate)) if longest else np.inf
+        if step_seconds is None:
+            step_seconds = SOUND_STEP if hop else 1.0
+        if context_seconds is None:
+            fits = max(0.0, (most - step_seconds) / 2)
+            context_seconds = min(SOUND_CONTEXT, fits) if hop else fits
+        return cls(kind, config, processor, hop, longest, step_seconds, context_seconds)
+
+    @property
+    def sample_rate(self) -> int:
+        return int(self.processor.sampling_rate)
+
+    @property
+    def reach_seconds(self) -> float:
+        return self.step_seconds + self.context_seconds
+
+
+def known_reach_seconds(
+    name_or_folder: str, step_seconds: float | None = None, context_seconds: float | None = None
+) -> float | None:
+    """``reach_seconds`` of a `SoundModel`, without its weights and without the network.
+
+    None where it depends on a model that is not there yet. GibletError: not an audio model.
+
+    >>> known_reach_seconds("some/model", 2.0, 5.0), known_reach_seconds("some/model")
+    (7.0, None)
+    """
+    if step_seconds is not None and context_seconds is not None:
+        return step_seconds + context_seconds
+    folder = local_folder(name_or_folder)
+    if folder is None:
+        return None
+    return _Window.read(folder, name_or_folder, step_seconds, context_seconds).reach_seconds
+
+
 class SoundModel:
     """Layers of an audio model, of windows with context.
 
@@ -191,45 +261,30 @@ class SoundModel:
         step_seconds: float | None = None,
         context_seconds: float | None = None,
     ):
-        from transformers import AutoConfig, AutoFeatureExtractor, AutoModel
+        from transformers import AutoModel
 
         folder = model_folder(name_or_folder, _SETTING)
-        try:
-            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-            kind = next((k for k in _KINDS if config.model_type in k.types), None)
-            if kind is None:
-                known = ", ".join(name for k in _KINDS for name in k.types)
-                raise ValueError(f"{config.model_type}; known are {known}")
-            processor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=False)
-        except (OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            message = f"{_SETTING} {name_or_folder!r}: not an audio model ({reason})"
-            raise GibletError(message) from error
+        window = _Window.read(folder, name_or_folder, step_seconds, context_seconds)
         load = AutoModel.from_pretrained
         self._model = load_pretrained(name_or_folder, _SETTING, "an audio model", load)
-        self._processor, self._kind, self._config = processor, kind, config
-        if getattr(config, "audio_channels", 1) > 1:
+        self._processor, self._kind, self._config = window.processor, window.kind, window.config
+        if getattr(self._config, "audio_channels", 1) > 1:
             logger.warning("%s is stereo: both channels get the mono sound", name_or_folder)
-        self.sample_rate = int(processor.sampling_rate)
-        hop, longest = kind.hop(config, processor), kind.longest(config, processor)
-        most = samples_duration(longest, self.sample_rate) if longest else np.inf
-        if step_seconds is None:
-            step_seconds = SOUND_STEP if hop else 1.0
-        if context_seconds is None:
-            fits = max(0.0, (most - step_seconds) / 2)
-            context_seconds = min(SOUND_CONTEXT, fits) if hop else fits
-        self._step = count_samples(step_seconds, self.sample_rate)
-        self.hop = hop or self._step
+        self.sample_rate, longest = window.sample_rate, window.longest
+        self._step = count_samples(window.step_seconds, self.sample_rate)
+        self.hop = window.hop or self._step
         self._step = max(1, round(self._step / self.hop)) * self.hop
-        context = count_samples(context_seconds, self.sample_rate)
-        self._context = round(context / self.hop) * self.hop if hop else context
+        context = count_samples(window.context_seconds, self.sample_rate)
+        self._context = round(context / self.hop) * self.hop if window.hop else context
         if longest and self._step + 2 * self._context > longest:
+            most = samples_duration(longest, self.sample_rate)
             raise GibletError(
-                f"sound_model: windows of {step_seconds:g} s with {context_seconds:g} s of "
-                f"context on either side are longer than the {most:g} s that "
-                f"{name_or_folder} takes: lower step_seconds, or set context_seconds to null"
+                f"sound_model: windows of {window.step_seconds:g} s with "
+                f"{window.context_seconds:g} s of context on either side are longer than the "
+                f"{most:g} s that {name_or_folder} takes: lower step_seconds, or set "
+                "context_seconds to null"
             )
-        self.reach_seconds = step_seconds + context_seconds
+        self.reach_seconds = window.reach_seconds
         self.rate_hz = frames_rate_hz(1, samples_duration(self.hop, self.sample_rate))
         states = self._states(np.zeros(min(self.sample_rate, longest or self.sample_rate), "f4"))
         self.layers = chosen_layers(layers, len(states) - 1, "sound_model.layers")

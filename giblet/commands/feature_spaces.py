@@ -96,7 +96,8 @@ def picture_features(film: Path, spaces: OutputFile, config: Config) -> None:
     if not values.any():
         what = "no stimulus has video" if clock else f"{film}: no frame is on screen in any TR"
         raise GibletError(f"{what}: set picture_model.name: none")
-    attrs = {"t_r": t_r, "model": own.name, "input": fingerprint(film), "warnings": warnings}
+    attrs = {"t_r": t_r, "model": own.name, "warnings": warnings}
+    attrs["input"] = fingerprint(film, *(filter(None, dict.fromkeys(clock.files)) if clock else ()))
     _save_layers(values, model, n_trs, spaces, "picture_model", attrs)
 
 
@@ -132,6 +133,7 @@ def word_features(
     arrays = SPACE_SETS["word_model"].arrays(of_words, n_trs)
     arrays["n_words"] = ("tr", count_words(rows, t_r, n_trs))
     files = [Path(path) for path in dict.fromkeys(clock.annotations) if path] if clock else []
-    attrs = {"t_r": t_r, "model": config.word_model.name, "warnings": warnings}
+    attrs = {"t_r": t_r, "model": config.word_model.name}
+    attrs["warnings"] = rows.attrs["warnings"] + warnings
     attrs["input"] = fingerprint(annotations, *files)
     save_arrays(arrays.assign_attrs(attrs), spaces)

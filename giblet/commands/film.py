@@ -96,7 +96,8 @@ def extract_video(film: Path, video: OutputFile, config: Config) -> None:
 
     clock = _clock(film, config)
     stimuli = StimulusPictures(clock) if clock else None
-    attrs = {"t_r": config.t_r, "film": film.name, "input": fingerprint(film)}
+    attrs = {"t_r": config.t_r, "film": film.name}
+    attrs["input"] = fingerprint(film, *(filter(None, dict.fromkeys(clock.files)) if clock else ()))
     if not (stimuli.shown.any() if stimuli else has_pictures(film)):
         what = "no stimulus has" if stimuli else "the film has no"
         save_arrays(xr.Dataset(attrs=attrs | {"note": f"{what} video"}), video)

@@ -276,13 +276,14 @@ def leave_one_out(
     from giblet.autoencoder.autoencoder import Autoencoder
     from giblet.autoencoder.training import is_first_process
     from giblet.brain.regions import find_regions
-    from giblet.evaluation.leave_one_out import check_subjects, leave_one_out
+    from giblet.evaluation.leave_one_out import check_subjects, leave_one_out, selection_warnings
     from giblet.io.arrays import load_arrays
     from giblet.io.schema import ALIGNED
     from giblet.io.tables import save_table
 
     arrays = load_arrays(aligned, *ALIGNED)
     check_subjects(arrays)
+    _log_warnings(selection_warnings(arrays))
     columns = find_regions(arrays, regions) if config.decoding.region else None
     train = partial(_train_others, logs=logs, config=config)
     options = (config.decoding, config.seed, columns, config.scan)
@@ -313,13 +314,14 @@ def calibration(
     from giblet.autoencoder.inference import blurred_bottlenecks, bottlenecks
     from giblet.brain.regions import find_regions
     from giblet.evaluation.calibration import Codes, calibration_rows, calibration_table
-    from giblet.evaluation.leave_one_out import check_subjects
+    from giblet.evaluation.leave_one_out import check_subjects, selection_warnings
     from giblet.io.arrays import load_arrays
     from giblet.io.schema import ALIGNED
     from giblet.io.tables import save_table
 
     arrays = load_arrays(aligned, *ALIGNED)
     check_subjects(arrays, "calibration")
+    _log_warnings(selection_warnings(arrays))
     autoencoder = Autoencoder.from_pretrained(model)
     data = film_data(arrays, autoencoder.config.hrf_placement == "inputs")
     code = bottlenecks(autoencoder, data)
@@ -336,6 +338,13 @@ def calibration(
     )
     path = arrays.attrs["encoding_mode"]
     save_table(calibration_table(path, config.scan.alignment, rows), scores)
+
+
+def _log_warnings(warnings: list[str]) -> None:
+    import logging
+
+    for warning in warnings:
+        logging.getLogger(__name__).warning("%s", warning)
 
 
 def _train_others(others, subject: str, logs: Path, config: Config):

@@ -7,6 +7,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     ValidationInfo,
@@ -368,10 +369,10 @@ class QualityConfig(Section):
     n_iter: PositiveInt = Field(
         20, description="about how many mixtures of modalities banded ridge tries"
     )
-    n_shift_maps: PositiveInt = Field(
+    n_shift_maps: NonNegativeInt = Field(
         500,
-        description="of the nulls of ridge, those used for p-values corrected over the brain: each "
-        "takes 4 bytes per voxel for every map of r; no more than n_shifts",
+        description="of the nulls of ridge, those used for p-values corrected over the brain; no "
+        "more than n_shifts; 0: no such p-values. Each takes 4 bytes per voxel of a map of r",
     )
 
 

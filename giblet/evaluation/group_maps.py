@@ -1,6 +1,6 @@
 """Maps of all people together against chance, corrected over the brain, and their clusters."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -29,30 +29,65 @@ def group_maps(
 
     ``edges`` (n_edges, 2): of `giblet.brain.neighbours.neighbours`.
     """
-    powers = MESH_POWERS if "vertex" in quality.coords else GRID_POWERS
-    maps = {}
+    on_mesh, maps = "vertex" in quality.coords, {}
     for name, of_chance in nulls.items():
-        values = quality[name].values
-        mean = _mean(values) if name == "isc" else values.mean(axis=0)
-        if not np.isfinite(mean).any():
-            continue
-        group = null_maps(mean, of_chance, edges, powers, places)
-        found = {"max": group.p_max, "tfce": group.p_tfce}
-        for correction, p in found.items():
-            if p is not None:  # below 0 nothing is predicted, even where chance is lower
-                p = np.where((mean <= 0) & np.isfinite(p), 1.0, p)
-                maps[f"{name}_p_{correction}"] = ("voxel", p)
+        maps |= group_p(name, quality[name].values, of_chance, edges, on_mesh, places)
+    return maps
+
+
+def group_p(
+    name: str,
+    values: np.ndarray,
+    nulls: np.ndarray,
+    edges: np.ndarray | None,
+    on_mesh: bool = False,
+    places: np.ndarray | None = None,
+) -> dict[str, tuple]:
+    """Those of one map, ``values`` (n_subjects, n_voxels), with ``nulls`` (n_nulls, n_tested).
+
+    ``on_mesh``: TFCE has the powers of surfaces; the other arguments as of `group_maps`.
+    """
+    mean = _mean(values) if name == "isc" else values.mean(axis=0)
+    if not np.isfinite(mean).any():
+        return {}
+    group = null_maps(mean, nulls, edges, MESH_POWERS if on_mesh else GRID_POWERS, places)
+    maps = {}
+    for correction, p in {"max": group.p_max, "tfce": group.p_tfce}.items():
+        if p is not None:  # below 0 nothing is predicted, even where chance is lower
+            p = np.where((mean <= 0) & np.isfinite(p), 1.0, p)
+            maps[f"{name}_p_{correction}"] = ("voxel", p)
     return maps
 
 
 def nulls_of_blocks(
-    blocks: Sequence[xr.Dataset],
+    blocks: Iterable[xr.Dataset], n_voxels: int
 ) -> tuple[dict[str, np.ndarray], list[xr.Dataset]]:
-    """Each ``<map>_nulls`` of blocks of voxels: map → (n_nulls, n_voxels); the blocks without."""
-    names = [str(name) for name, values in blocks[0].items() if "null" in values.dims]
-    nulls = {n: np.concatenate([block[n].values for block in blocks], axis=1) for n in names}
-    without = [block.drop_vars(names) for block in blocks]
-    return {name.removesuffix("_nulls"): values for name, values in nulls.items()}, without
+    """Each ``<map>_nulls`` of blocks of voxels: map → (n_nulls, n_voxels); the blocks without.
+
+    ``blocks`` are taken one after the other, and hold ``n_voxels`` together.
+    """
+    nulls: dict[str, np.ndarray] = {}
+    without, end = [], 0
+    for block in blocks:
+        begin, end = end, end + block.sizes["voxel"]
+        names = [name for name, values in block.items() if "null" in values.dims]
+        for name in names:
+            own, label = block[name].values, str(name).removesuffix("_nulls")
+            if label not in nulls:
+                nulls[label] = np.empty((len(own), n_voxels), own.dtype)
+            nulls[label][:, begin:end] = own
+        without.append(block.drop_vars(names))
+    return nulls, without
+
+
+def null_counts(
+    quality: xr.Dataset, n_permutations: int, n_shifts: int, n_shift_maps: int
+) -> dict[str, int]:
+    """Numbers of nulls of the maps that ``quality`` has, as attributes."""
+    of_isc = {"n_permutations": n_permutations} if "isc" in quality else {}
+    has_ridge = any(str(name).startswith("r_") for name in quality)
+    of_ridge = {"n_shifts": n_shifts, "n_shift_maps": min(n_shift_maps, n_shifts)}
+    return of_isc | (of_ridge if has_ridge else {})
 
 
 def cluster_table(quality: xr.Dataset, edges: np.ndarray | None) -> pd.DataFrame:

@@ -97,6 +97,24 @@ def check_subjects(aligned: xr.Dataset, needed_by: str = "leave_one_out") -> Non
         raise GibletError(f"{needed_by} needs two subjects or more, and there is {subject} alone")
 
 
+def selection_warnings(aligned: xr.Dataset) -> list[str]:
+    """A warning where `giblet.alignment.voxels.voxels_to_keep` chose voxels with everybody's BOLD.
+
+    >>> aligned = xr.Dataset(coords={"column": ("voxel", [3, 5])}, attrs={"n_columns": 9})
+    >>> selection_warnings(aligned)[0].partition(":")[0]
+    'max_voxels'
+    >>> selection_warnings(aligned.assign_attrs(n_columns=2))
+    []
+    """
+    n_kept, n_columns = aligned.sizes["voxel"], int(aligned.attrs.get("n_columns", 0))
+    if n_kept >= n_columns:
+        return []
+    return [
+        f"max_voxels: the BOLD of subjects who are left out helped to choose the {n_kept:,} of "
+        f"{n_columns:,} voxels (ISC in training TRs), so their scores are optimistic"
+    ]
+
+
 def make_readout(
     autoencoder: Autoencoder,
     aligned: xr.Dataset,

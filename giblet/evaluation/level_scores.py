@@ -68,8 +68,9 @@ def level_profile(
     -------
     ``r``, ``unique`` (see `encode_levels`) and ``identification_10way``, ``…_2way`` of clips: means
     over subjects, with the 95 % interval of Student's t over subjects. ``…_null_low``,
-    ``…_null_high``: 2.5 and 97.5 % of the scores under circular shifts by 16 s or more, of
-    ``unique`` those of `shifted_gain`. ``…_p``, one-sided: of r the share of all shifts, the
+    ``…_null_high``: 2.5 and 97.5 % of the scores under circular shifts by 16 s or more: of r and
+    ``unique`` all such shifts of TRs (`giblet.stats.level_encoding.shifted_gain`), of
+    identification up to 100 of clips. ``…_p``, one-sided: of r the share of all shifts, the
     observed one included, that score as high; of identification by permutations of the clips; of
     ``unique`` none. ``…_by_subject``: values of single subjects in a text, see
     `giblet.io.tables.split_values`. ``ceiling_share`` is r over ``ceiling``, both means over

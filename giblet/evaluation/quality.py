@@ -18,7 +18,8 @@ from giblet.brain.neighbours import neighbours
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.errors import GibletError
 from giblet.evaluation.fold_maps import with_fold_intervals
-from giblet.evaluation.group_maps import LARGEST_P, group_maps, nulls_of_blocks
+from giblet.evaluation.group_maps import LARGEST_P, group_maps, null_counts, nulls_of_blocks
+from giblet.evaluation.ridge_maps import ridge_maps
 from giblet.film.text import NO_WORDS
 from giblet.stats.encoding_maps import (
     ClockGroup,
@@ -27,7 +28,6 @@ from giblet.stats.encoding_maps import (
     constant_bands,
     group_by_clock,
     held_out_folds,
-    linear_maps,
 )
 from giblet.stats.intersubject import agreement, explainable_variance, repeat_ceiling
 from giblet.stats.permutation import false_discovery_rate
@@ -79,8 +79,8 @@ def brain_quality(
     block_values
         Numbers of ``bold`` in memory at once: n_volumes × the block's voxels.
     n_shift_maps
-        Of the ``n_shifts``, as many are maps of the whole brain for `group_maps`. Each takes 4
-        bytes for each voxel, r and unique.
+        Of the ``n_shifts``, as many are maps of the whole brain for `group_maps`; 0: no p of ridge
+        is corrected over the brain.
     n_folds
         1: ridge leaves out each run in turn, or a fifth of a single one. More: the folds of
         `giblet.stats.cross_validation.fold_labels`, and intervals over them.
@@ -127,9 +127,8 @@ def brain_quality(
         warnings.append(f"{name} does not vary within any run: left out of ridge")
     groups = [ClockGroup(g.subjects, _without(g.bands, still)) for g in groups]
     bands = _without(bands, still)
-    quality = _agreement(scans, match, block_values, n_permutations, seed)
-    isc_nulls, (quality,) = nulls_of_blocks([quality])
-    ridge_nulls: dict[str, np.ndarray] = {}
+    quality, isc_nulls = _agreement(scans, match, block_values, n_permutations, seed)
+    edges = neighbours(scans)
     selected = np.arange(n_voxels := scans["bold"].shape[1])
     if bands and "isc" in quality and max_voxels is not None and max_voxels < n_voxels:
         selected = np.sort(most_shared(quality["isc"].mean("subject").values, max_voxels))
@@ -137,27 +136,22 @@ def brain_quality(
             f"ridge was fitted to {len(selected):,} of {n_voxels:,} voxels: those of highest ISC "
             "(max_voxels)"
         )
+    of_ridge: dict[str, tuple] = {}
     if bands:
-        ridge = {"n_shifts": n_shifts, "n_shift_maps": n_shift_maps, "n_iter": n_iter, "seed": seed}
         n_parts = -(-len(selected) * scans["bold"].shape[0] // block_values)
-        parts = [
-            linear_maps(
-                _zscored(scans, match, columns), groups, folds, by_fold=n_folds > 1, **ridge
-            )
-            for columns in np.array_split(selected, n_parts)
-        ]
-        ridge_nulls, parts = nulls_of_blocks(parts)
-        maps = xr.concat(parts, "voxel").assign_coords(voxel=selected)
-        quality = quality.merge(maps.reindex(voxel=np.arange(n_voxels)).drop_vars("voxel"))
+        ridge: dict = {"n_shifts": n_shifts, "n_shift_maps": n_shift_maps, "n_iter": n_iter}
+        ridge |= {"seed": seed, "n_voxels": n_voxels, "by_fold": n_folds > 1}
+        ridge |= {"edges": edges, "on_mesh": "vertex" in scans.coords}
+        blocks, read = np.array_split(selected, n_parts), partial(_zscored, scans, match)
+        maps, of_ridge = ridge_maps(read, blocks, groups, folds, **ridge)
+        quality = quality.merge(maps)
     scored = [quality[n] for n in quality if n == "isc" or str(n).startswith("r_")]
     if scored and not any(np.isfinite(scores).any() for scores in scored):
         warnings.append("no voxel or parcel varies in every run and subject: nothing has a score")
     quality = quality.assign_coords(subject=match.subjects, **_places(scans))
     quality = quality.assign(_false_discoveries(quality) | _noise(scans))
     quality = with_fold_intervals(quality)
-    edges = neighbours(scans)
-    of_group = group_maps(quality, isc_nulls, edges)
-    of_group |= group_maps(quality, ridge_nulls, edges, selected)
+    of_group = group_maps(quality, isc_nulls, edges) | of_ridge
     if of_group and edges is None and "vertex" in scans.coords:
         why = why_no_edges(str(scans.attrs["surface"]), vertex_counts(scans.attrs))
         warnings.append(f"no clusters (TFCE): {why}")
@@ -166,6 +160,7 @@ def brain_quality(
     lag, why_none = _lag(scans, match, quality, levels, seed)
     lag = lag_arrays(lag, why_none, t_r)
     attrs = {"t_r": t_r, "n_trs": len(match.trs), "n_runs": len(set(match.runs))} | lag.attrs
+    attrs |= null_counts(quality, n_permutations, n_shifts, n_shift_maps)
     attrs |= {"lag_applied": float(scans.attrs.get("lag_seconds", 0.0))}
     attrs["warnings"] = warnings + lag.attrs["warnings"] + _not_this_sound(quality, lag)
     return quality.merge(lag).assign_attrs(attrs, bold_source=scans.attrs["source"])
@@ -176,12 +171,14 @@ def _without(bands: dict, names: list) -> dict:
 
 
 def _agreement(scans, match: Match, block_values: int, n_permutations: int, seed: int):
-    """The maps of `agreement`, block by block; empty for one subject."""
+    """The maps of `agreement`, block by block, and the nulls of ISC; empty for one subject."""
     if len(match.subjects) < 2:
-        return xr.Dataset()
+        return xr.Dataset(), {}
     blocks = voxel_blocks(scans, match, np.ones(len(match.trs), dtype=bool), block_values)
     options = (match.runs, n_permutations, seed)
-    return xr.concat([agreement(b, *options, keep_nulls=True) for b in blocks], "voxel")
+    of_blocks = (agreement(b, *options, keep_nulls=True) for b in blocks)
+    nulls, maps = nulls_of_blocks(of_blocks, scans["bold"].shape[1])
+    return xr.concat(maps, "voxel"), nulls
 
 
 def _zscored(scans, match: Match, columns: np.ndarray) -> np.ndarray:

@@ -46,6 +46,20 @@ def model_folder(name_or_folder: str, what: str, known: Sequence[str] = ()) -> P
     return snapshot
 
 
+def local_folder(name_or_folder: str) -> Path | None:
+    """The folder of a model that is here already, or in the cache; None where it is not."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError
+
+    if Path(name_or_folder).is_dir():
+        return Path(name_or_folder)
+    name, _, commit = name_or_folder.partition("@")
+    try:
+        return Path(snapshot_download(name, revision=commit or None, local_files_only=True))
+    except (OSError, ValueError, HFValidationError):
+        return None
+
+
 def _snapshot(name_or_id: str, what: str, known: Sequence[str]) -> Path:
     """A snapshot in the hub's cache, fetched if its commit is named."""
     from huggingface_hub import snapshot_download

@@ -51,8 +51,8 @@ _ALIGNMENTS = {
 }
 _FAMILY_WISE = (
     "Family-wise p-values are of the mean over subjects. Each null is a map of all subjects; at "
-    "each place the mean of its nulls was subtracted, then divided by their deviation. p is "
-    "the share of maps, the observed one included, whose maximum is at least as high; and, where "
+    "each place the mean of all maps, the observed one included, was subtracted, then divided by "
+    "their deviation. p is the share of these maps whose maximum is at least as high; and, where "
     "places have neighbours, the same of threshold-free cluster enhancement (Smith and Nichols, "
     "2009). Means that are not above 0 have p = 1. These p-values do not generalise to other "
     "subjects."
@@ -191,18 +191,37 @@ def _scans(facts: Mapping, scored: Collection[str] | None) -> list[str]:
         "the same for all subjects.",
         "The decoded sound was identified in the same way, by its mel spectrogram.",
         *_by_predicted_bold(scored),
-        f"BOLD was predicted from the film by ridge regression on held-out blocks (of several "
-        "bands by banded ridge, averaged over mixtures of penalties by their likelihood; Dupré la "
-        "Tour et al., 2022), with nulls of "
-        f"{settings.quality.n_shifts:,} circular shifts of the predictions, the same for all "
-        "subjects and voxels (widened by the square root of 2, as folds share training TRs), and "
-        "inter-subject "
-        f"correlation (Nastase et al., 2019) with {settings.quality.n_permutations:,} "
-        "phase-randomised nulls; q-values over voxels control the false discovery rate (Benjamini "
-        "and Hochberg, 1995). Family-wise p of ridge are from the first "
-        f"{min(settings.quality.n_shift_maps, settings.quality.n_shifts):,} of its nulls.",
-        _FAMILY_WISE,
+        *_of_maps(settings, facts),
     ]
+
+
+def _of_maps(settings: Config, facts: Mapping) -> list[str]:
+    """The maps of ISC and ridge, with the nulls of the results, or of the settings."""
+    known = settings.quality.model_dump()
+    known["n_shift_maps"] = min(known["n_shift_maps"], known["n_shifts"])
+    nulls = known | facts.get("nulls", {})
+    sentences = [
+        "BOLD was predicted from the film by ridge regression on held-out blocks (of several "
+        "bands by banded ridge, averaged over mixtures of penalties by their likelihood; Dupré la "
+        f"Tour et al., 2022), with nulls of {nulls['n_shifts']:,} circular shifts of the "
+        "predictions, the same for all subjects and voxels (widened by the square root of 2, as "
+        "folds share training TRs), and inter-subject correlation (Nastase et al., 2019) with "
+        f"{nulls['n_permutations']:,} phase-randomised nulls; q-values over voxels control the "
+        "false discovery rate (Benjamini and Hochberg, 1995)."
+    ]
+    return sentences + _family_wise(nulls, len(facts.get("subjects", [])))
+
+
+def _family_wise(nulls: Mapping[str, int], n_subjects: int) -> list[str]:
+    """Of p corrected over the brain; of ridge with its number of nulls, where that is known."""
+    n_maps = nulls.get("n_shift_maps")
+    if n_maps == 0:
+        none = ["Of ridge no family-wise p was computed."]
+        return [*none, _FAMILY_WISE] if n_subjects > 1 else none
+    known = (
+        [f"Family-wise p of ridge are from the first {n_maps:,} of its nulls."] if n_maps else []
+    )
+    return [*known, _FAMILY_WISE]
 
 
 def _together(settings: Config, facts: Mapping) -> list[str]:
@@ -315,20 +334,28 @@ def _against_nulls(facts: Mapping) -> list[str]:
 
 
 def _of_scans_alone(facts: Mapping) -> str:
-    names = facts.get("modalities", [])
-    ridge = (
-        f"; ridge regression (Dupré la Tour et al., 2022) from {_joined(names)} on held-out "
-        "TRs, with circular shifts of the predictions, the same for all subjects and voxels, as "
-        "nulls"
-        if names
-        else ""
-    )
+    names, n_subjects = facts.get("modalities", []), len(facts.get("subjects", []))
+    nulls = facts.get("nulls", {})
+
+    def number(name: str) -> str:  # unknown of an older file
+        return f"{nulls[name]:,} " if name in nulls else ""
+
+    done = []
+    if n_subjects > 1:
+        done.append(
+            "leave-one-out inter-subject correlation (Nastase et al., 2019) with "
+            f"{number('n_permutations')}phase-randomised nulls, and its noise ceiling"
+        )
+    if names:
+        done.append(
+            f"ridge regression (Dupré la Tour et al., 2022) from {_joined(names)} on held-out TRs, "
+            f"with {number('n_shifts')}circular shifts of the predictions, the same for all "
+            "subjects and voxels, as nulls"
+        )
     sentences = [
-        f"Scans of {len(facts.get('subjects', []))} subjects (TR {facts['t_r']:g} s, "
-        f"{facts.get('n_trs', '–')} TRs that all have) were described with {_giblet(facts)}: "
-        "leave-one-out inter-subject correlation (Nastase et al., 2019) with phase-randomised "
-        f"nulls, and its noise ceiling{ridge}.",
-        _FAMILY_WISE,
+        f"Scans of {n_subjects} subjects (TR {facts['t_r']:g} s, {facts.get('n_trs', '–')} TRs "
+        f"that all have) were described with {_giblet(facts)}{': ' * bool(done)}{'; '.join(done)}.",
+        *(_family_wise(nulls, n_subjects) if done else []),
         "No film was given: no sound was coded or decoded.",
     ]
     return " ".join(sentences)

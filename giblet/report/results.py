@@ -74,6 +74,7 @@ def load_results(
     facts |= _run_facts(config)
     if brain is not None:
         facts["warnings"] = joined_warnings(facts, brain.space.attrs, brain.quality.attrs)
+        facts["nulls"] = null_numbers(brain.quality.attrs)
         facts["scan_fingerprint"] = brain.space.attrs.get("input", "unknown")
         facts["preprocessing"] = brain.space.attrs.get("preprocessing", "")
     if (words := results / "trs" / "text.nc").is_file() and config.has_annotations:
@@ -291,6 +292,16 @@ def warnings_only_in(logs: Path, reported: list[str]) -> list[str]:
     on_one_line = {" ".join(text.split()) for text in reported}  # as in a log
     logged = warnings_by_rules(logs).items()
     return [f"{', '.join(rules)}: {text}" for text, rules in logged if text not in on_one_line]
+
+
+def null_numbers(attrs: dict) -> dict[str, int]:
+    """Nulls of the maps of ``brain_quality``, by their attributes; an older file has none.
+
+    >>> null_numbers({"n_shifts": 5000, "n_trs": 300})
+    {'n_shifts': 5000}
+    """
+    names = ("n_permutations", "n_shifts", "n_shift_maps")
+    return {name: int(attrs[name]) for name in names if name in attrs}
 
 
 def _scan_facts(brain: BrainResults) -> dict:

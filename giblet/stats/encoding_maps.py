@@ -131,6 +131,75 @@ def held_out_folds(
         raise GibletError(f"too few TRs to hold some out: {error}") from None
 
 
+@dataclass(frozen=True)
+class MixtureScores:
+    """Scores of held-out TRs that some of the modalities predict.
+
+    r2 : (n_folds, n_subjects, n_voxels)
+    r : the same; None where it was not asked for, and with it ``p`` (n_voxels,) and ``nulls``
+    nulls : (n_nulls, n_voxels) float32, the mean over subjects; None of no nulls
+    """
+
+    r2: np.ndarray
+    r: np.ndarray | None = None
+    p: np.ndarray | None = None
+    nulls: np.ndarray | None = None
+
+
+class ScoreMaps:
+    """Maps of the scores of several mixtures, which are added one after the other.
+
+    Of ``names`` of modalities, all of them first (the order of `mixtures`): only maps are kept, and
+    R² of all. ``by_fold`` keeps the maps of each fold, too.
+    """
+
+    def __init__(self, names: Sequence[Any], by_fold: bool = False):
+        self._names, self._by_fold = list(names), by_fold
+        self._maps: dict[str, np.ndarray] = {}
+        self._folds: dict[str, np.ndarray] = {}
+        self._of_all = np.empty(0)
+
+    def add(self, mixture: tuple, scores: MixtureScores) -> None:
+        """Keep the maps of one mixture."""
+        if scores.r is not None and scores.p is not None:
+            self._keep(map_name(mixture), scores.r.mean(axis=0), scores.r)
+            self._maps[f"{map_name(mixture)}_p"] = scores.p
+        if len(self._names) < 2:
+            return
+        if mixture == tuple(self._names):
+            self._of_all = scores.r2
+            self._keep("r2_all", scores.r2.mean(axis=0), scores.r2)
+            return
+        for name in self._names:
+            if mixture == tuple(n for n in self._names if n != name):
+                gain = self._of_all.mean(axis=0) - scores.r2.mean(axis=0)
+                self._keep(f"unique_{name}", gain, self._of_all - scores.r2)
+
+    def _keep(self, name: str, values: np.ndarray, of_folds: np.ndarray) -> None:
+        self._maps[name] = values.astype(np.float32)
+        if self._by_fold:
+            self._folds[name] = _mean_over_subjects(of_folds.swapaxes(0, 1)).astype(np.float32)
+
+    def of(self, name: str) -> np.ndarray:
+        """One map, (n_subjects, n_voxels) or (n_voxels,)."""
+        return self._maps[name]
+
+    def arrays(self) -> dict[str, tuple]:
+        """The arrays of `linear_maps`, without nulls."""
+        labels = [map_name(m) for m in mixtures(self._names) if has_r(m, self._names)]
+        order = sorted(labels, key=lambda label: label == "r_all")
+        if len(self._names) > 1:
+            order += ["r2_all", *(f"unique_{name}" for name in self._names)]
+        found: dict[str, tuple] = {}
+        for name in order:
+            found[name] = (("subject", "voxel"), self._maps[name])
+            if f"{name}_p" in self._maps:
+                found[f"{name}_p"] = ("voxel", self._maps[f"{name}_p"])
+        return found | {
+            f"folds_{n}": (("fold", "voxel"), self._folds[n]) for n in order if n in self._folds
+        }
+
+
 def linear_maps(
     bold: np.ndarray,
     groups: Sequence[ClockGroup],
@@ -154,60 +223,84 @@ def linear_maps(
     over subjects under as many of the shifts. Unique variance has none: a shift is no null of it,
     as the penalty of the other modalities depends on the one that is added.
     """
-    names = list(groups[0].bands) if groups else []
-    all_r: dict[tuple, list] = {}
-    all_r2: dict[tuple, list] = {}
-    for fold in folds if names else ():
-        columns = [{n: band_columns(b, fold.train) for n, b in g.bands.items()} for g in groups]
-        varying = {n for n in names if any(own[n].shape[1] for own in columns)}
-        known: dict[tuple, np.ndarray] = {}
-        for mixture in _mixtures(names):
-            used = tuple(n for n in mixture if n in varying)
-            if used not in known:
-                chosen = [[own[n] for n in used or mixture] for own in columns]
-                known[used] = predict_fold(chosen, bold, groups, fold, n_iter=n_iter)
-            predicted = known[used]
-            pairs = zip(predicted, bold[:, fold.test], strict=True)
-            all_r2.setdefault(mixture, []).append(np.stack([explained(*pair) for pair in pairs]))
-            if len(mixture) in (1, len(names)):
-                r = shifted_correlation(predicted, bold[:, fold.test])
-                own, shifted = r[:, 0], _mean_over_subjects(r)
-                all_r.setdefault(mixture, []).append((own, shifted))
-    arrays = {}
-    for mixture, scored in all_r.items():
-        label = _label(mixture)
-        by_subject, of_shifts = zip(*scored, strict=True)
-        arrays[label] = _map(np.mean(by_subject, axis=0))
-        arrays[f"{label}_p"] = ("voxel", shift_chance(of_shifts, n_shifts, seed).p)
-    shares = _unique(names, {k: np.mean(v, axis=0) for k, v in all_r2.items()})
-    arrays |= {name: _map(share) for name, share in shares.items()}
-    if by_fold:
-        scores = {_label(m): np.stack([one for one, _ in scored]) for m, scored in all_r.items()}
-        scores |= _unique(names, {k: np.stack(v) for k, v in all_r2.items()})
-        means = {n: _mean_over_subjects(v.swapaxes(0, 1)) for n, v in scores.items()}
-        arrays |= {f"folds_{n}": (("fold", "voxel"), v.astype("f4")) for n, v in means.items()}
+    names = list(groups[0].bands) if groups and folds else []
+    columns, maps = fold_columns(groups, folds), ScoreMaps(names, by_fold)
+    nulls = {}
+    options = {"n_shifts": n_shifts, "n_iter": n_iter, "seed": seed, "n_shift_maps": n_shift_maps}
+    for mixture in mixtures(names):
+        scores = mixture_scores(mixture, bold, groups, folds, columns, **options)
+        maps.add(mixture, scores)
+        if scores.nulls is not None:
+            nulls[f"{map_name(mixture)}_nulls"] = (("null", "voxel"), scores.nulls)
+    return xr.Dataset(maps.arrays() | nulls)
+
+
+def fold_columns(groups: Sequence[ClockGroup], folds: Sequence[Fold]) -> list[list[dict]]:
+    """Of each fold and group the `band_columns` of each band: name → (n_trs, rank)."""
+    return [
+        [{n: band_columns(b, fold.train) for n, b in g.bands.items()} for g in groups]
+        for fold in folds
+    ]
+
+
+def mixture_scores(
+    mixture: tuple,
+    bold: np.ndarray,
+    groups: Sequence[ClockGroup],
+    folds: Sequence[Fold],
+    columns: Sequence[Sequence[Mapping]],
+    *,
+    n_shifts: int = 5000,
+    n_iter: int = 20,
+    seed: int = 0,
+    n_shift_maps: int = 0,
+) -> MixtureScores:
+    """Scores of ridge from a mixture of bands; r of one band and of all, R² of any.
+
+    ``columns`` of `fold_columns`; the other arguments as of `linear_maps`.
+    """
+    r2, own, of_shifts = [], [], []
+    is_scored = has_r(mixture, list(groups[0].bands))
+    for fold, of_groups in zip(folds, columns, strict=True):
+        used = [n for n in mixture if any(one[n].shape[1] for one in of_groups)]
+        chosen = [[one[n] for n in used or mixture] for one in of_groups]
+        predicted = predict_fold(chosen, bold, groups, fold, n_iter=n_iter)
+        measured = bold[:, fold.test]
+        r2.append([explained(*pair) for pair in zip(predicted, measured, strict=True)])
+        if is_scored:
+            r = shifted_correlation(predicted, measured)
+            own.append(r[:, 0].copy())  # a view would keep all shifts of all subjects
+            of_shifts.append(_mean_over_subjects(r))
+    if not is_scored:
+        return MixtureScores(np.array(r2))
+    p, nulls = shift_chance(of_shifts, n_shifts, seed).p, None
     if n_shift_maps:
-        of_shift = {_label(m): [of_fold for _, of_fold in scored] for m, scored in all_r.items()}
-        for name, of_folds in of_shift.items():
-            nulls = islice(shift_nulls(of_folds, n_shifts, seed), n_shift_maps)
-            maps = np.stack([null.astype(np.float32) for null in nulls])
-            arrays[f"{name}_nulls"] = (("null", "voxel"), maps)
-    return xr.Dataset(arrays)
+        first = islice(shift_nulls(of_shifts, n_shifts, seed), n_shift_maps)
+        nulls = np.empty((min(n_shift_maps, n_shifts), bold.shape[2]), dtype=np.float32)
+        for row, null in zip(nulls, first, strict=True):
+            row[:] = null
+    return MixtureScores(np.array(r2), np.array(own), p, nulls)
 
 
-def _label(mixture: tuple[str, ...]) -> str:
+def map_name(mixture: tuple) -> str:
+    """Of the correlation: ``r_<modality>`` or ``r_all``."""
     return f"r_{mixture[0] if len(mixture) == 1 else 'all'}"
 
 
-def _mixtures(names: list[str]) -> list[tuple[str, ...]]:
-    """Each modality alone, all, and all but each one.
+def has_r(mixture: tuple, names: Sequence[Any]) -> bool:
+    """Whether r is computed from a mixture of some of the ``names``: of one alone, and of all."""
+    return len(mixture) in (1, len(names))
 
-    >>> _mixtures(["a", "b", "c"])
-    [('a',), ('b',), ('c',), ('a', 'b', 'c'), ('b', 'c'), ('a', 'c'), ('a', 'b')]
+
+def mixtures(names: Sequence[Any]) -> list[tuple]:
+    """All modalities, each alone, and all but each one.
+
+    >>> mixtures(["a", "b", "c"])
+    [('a', 'b', 'c'), ('a',), ('b',), ('c',), ('b', 'c'), ('a', 'c'), ('a', 'b')]
     """
     but_one = [tuple(n for n in names if n != left_out) for left_out in names]
-    mixtures = [*((n,) for n in names), tuple(names), *but_one]
-    return [m for m in dict.fromkeys(mixtures) if m]
+    every = [tuple(names), *((n,) for n in names), *but_one]
+    return [m for m in dict.fromkeys(every) if m]
 
 
 def predict_fold(
@@ -236,18 +329,3 @@ def _mean_over_subjects(r: np.ndarray) -> np.ndarray:
     finite = np.isfinite(r)
     total, n = np.where(finite, r, 0.0).sum(axis=0), finite.sum(axis=0)
     return np.divide(total, n, out=np.full_like(total, np.nan), where=n > 0)
-
-
-def _unique(names: list[str], r2: Mapping[tuple[str, ...], np.ndarray]) -> dict[str, np.ndarray]:
-    """R² of all modalities and what each adds to it, from R² (..., n_voxels) by mixture."""
-    if len(names) < 2:
-        return {}
-    everything = r2[tuple(names)]
-    rest = {name: r2[tuple(n for n in names if n != name)] for name in names}
-    return {"r2_all": everything} | {
-        f"unique_{name}": everything - without for name, without in rest.items()
-    }
-
-
-def _map(values: np.ndarray) -> tuple:
-    return ("subject", "voxel"), values.astype(np.float32)

@@ -12,7 +12,8 @@ from giblet.stats.tfce import GRID_POWERS, tfce
 class GroupMap:
     """A map of a group and its p-values, all (n_places,), NaN where somebody has no value.
 
-    statistic : of the mean over people, in standard deviations of its nulls from their mean
+    statistic : of the mean over people, in standard deviations of all maps (its nulls and itself)
+        from their mean
     p_max : chance of as high a statistic anywhere (family-wise error)
     p_tfce : the same of the statistic's TFCE; None without neighbours
     n_nulls : of the distributions, the map itself included
@@ -31,7 +32,11 @@ def null_maps(
     powers: tuple[float, float] = GRID_POWERS,
     places: np.ndarray | None = None,
 ) -> GroupMap:
-    """Whether a group's map is above its nulls, each place in its standard deviations by chance.
+    """Whether a group's map is above its nulls, each place in standard deviations of all of them.
+
+    Mean and deviation are of the nulls and the observed map together, so that by chance all are
+    exchangeable. With those of the nulls alone the observed map, the only one that is not among
+    them, has heavier tails: of 2,000 places and 200 nulls .11 of noise had any place at p < .05.
 
     Nulls are whole maps of the group, which keep what people share. Of the mean leave-one-out ISC
     they are those of `giblet.stats.intersubject.isc_nulls`, of ridge those of
@@ -43,17 +48,34 @@ def null_maps(
     in rising order; None: of all → `GroupMap`.
     """
     tested = np.arange(len(observed)) if places is None else places
-    valid = np.isfinite(observed[tested]) & np.isfinite(nulls).all(axis=0)
-    spread = nulls[:, valid].std(axis=0, dtype=np.float64)
-    valid[np.flatnonzero(valid)[spread <= 0]] = False
-    spread = spread[spread > 0]
+    middle, spread = _moments(observed[tested], nulls)
+    valid = spread > 0  # not where it is NaN
+    middle, spread = middle[valid], spread[valid]
     known = np.zeros(len(observed), dtype=bool)
     known[tested[valid]] = True
     near = None if edges is None else _inside(edges, known)
-    middle = nulls[:, valid].mean(axis=0, dtype=np.float64)
     statistic = (observed[known] - middle) / spread
     maps = ((null[valid] - middle) / spread for null in nulls)
     return _spread(_corrected(statistic, maps, near, powers), known)
+
+
+_PLACES_AT_ONCE = 4096
+
+
+def _moments(observed: np.ndarray, nulls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and deviation over all maps, (n_places,) float64 each; NaN where one of them has NaN, or
+    nulls do not differ.
+
+    In blocks of places: the nulls of a whole brain in float64 would be most of the memory.
+    """
+    parts = [slice(k, k + _PLACES_AT_ONCE) for k in range(0, nulls.shape[1], _PLACES_AT_ONCE)]
+    middle, spread = np.full((2, nulls.shape[1]), np.nan)
+    for part in parts:
+        maps = np.vstack([observed[part], nulls[:, part]]).astype(np.float64)
+        differ = maps[1:].std(axis=0) > 0  # not where there is NaN
+        maps[:, ~(differ & np.isfinite(maps).all(axis=0))] = np.nan
+        middle[part], spread[part] = maps.mean(axis=0), maps.std(axis=0)
+    return middle, spread
 
 
 def cluster_numbers(inside: np.ndarray, edges: np.ndarray | None) -> np.ndarray:

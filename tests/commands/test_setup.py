@@ -22,7 +22,7 @@ from giblet.commands.cli import main
 from giblet.commands.doctor.costs import COSTS
 from giblet.commands.doctor.data_sizes import measure
 from giblet.commands.doctor.environment import describe_machine, hub_codecs
-from giblet.commands.doctor.estimates import main_job_needs, report_needs
+from giblet.commands.doctor.estimates import TFCE_SECONDS, main_job_needs, report_needs
 from giblet.commands.first_config import first_config
 from giblet.config.config import Config, parse_config
 from giblet.demo.bids_writer import simulate_bids
@@ -466,6 +466,27 @@ def test_more_film_and_more_brain_need_no_less():
             assert less.seconds <= more.seconds
             assert less.memory_mb <= more.memory_mb
             assert less.disk_mb <= more.disk_mb
+
+
+def test_nulls_of_the_brain_count_in_time_and_memory():
+    """TFCE of each null map; none of parcels, which have no neighbours, and none of no nulls."""
+    from dataclasses import replace
+
+    config = parse_config({})
+    sizes = replace(measure(config)[0], n_subjects=1, n_columns=200_000, values=60.0)
+
+    def need(sizes=sizes, **quality):
+        own = parse_config({"quality": quality})
+        return next(need for need in report_needs(sizes, own) if need.rule == "brain_quality")
+
+    none, some = need(n_shift_maps=0), need(n_shift_maps=500)
+    n_maps = 5  # sound, video, text, number of words; all
+    assert some.seconds - none.seconds == pytest.approx(n_maps * 500 * 200_000 * TFCE_SECONDS)
+    assert need(n_shift_maps=99, n_shifts=50).seconds < need(n_shift_maps=50, n_shifts=60).seconds
+    assert none.memory_mb == some.memory_mb  # 0.4 GB of nulls: there is room
+    assert need(n_shift_maps=5000).memory_mb == none.memory_mb + 2000  # 4 GB of nulls
+    parcels = replace(sizes, n_columns=400)
+    assert need(parcels).seconds == need(parcels, n_shift_maps=0).seconds
 
 
 def test_the_doctor_shows_the_memory_that_rules_ask_for():

@@ -72,7 +72,7 @@ def test_nulls_leave_their_blocks():
         xr.Dataset({"r_all": ("voxel", np.zeros(n)), "r_all_nulls": (both, np.full((3, n), n))})
         for n in (2, 1)
     ]
-    nulls, without = nulls_of_blocks(blocks)
+    nulls, without = nulls_of_blocks(blocks, 3)
     assert nulls["r_all"].tolist() == [[2, 2, 1]] * 3
     assert [list(block) for block in without] == [["r_all"]] * 2
 

@@ -212,8 +212,8 @@ def test_nobody_to_leave_out_is_said(aligned):
         check_subjects(aligned.drop_vars("bold"))
 
 
-def test_the_verb_writes_a_table_and_leaves_its_curves(aligned, tmp_path):
-    pair = aligned.isel(subject=[0, 1])
+def test_the_verb_writes_a_table_and_leaves_its_curves(aligned, tmp_path, caplog):
+    pair = aligned.isel(subject=[0, 1]).assign_attrs(n_columns=99)
     save_arrays(pair, tmp_path / "aligned.nc")
     untrained(pair).save_pretrained(tmp_path / "model")
     paths = {name: tmp_path / name for name in ("model", "logs")}
@@ -221,6 +221,7 @@ def test_the_verb_writes_a_table_and_leaves_its_curves(aligned, tmp_path):
         warnings.simplefilter("ignore")  # Lightning's advice on workers and intervals
         options = {"aligned": tmp_path / "aligned.nc", "scores": tmp_path / "out" / "mel.tsv"}
         verb(**paths, **options, config=CONFIG)
+    assert [m for m in caplog.messages if "helped to choose the 30 of 99 voxels" in m]
     table = load_table(tmp_path / "out" / "mel.tsv")
     assert list(table) == [
         *("subject", "metric", "within", "left_out", "shuffled", "difference", "low", "high"),

@@ -207,6 +207,22 @@ def test_ridge_may_be_asked_of_the_voxels_that_agree_most_alone(smooth):
     assert said.startswith("ridge was fitted to 3 of 8 voxels")
 
 
+def test_no_p_of_ridge_is_corrected_where_no_null_map_is_asked_for(smooth):
+    sound = smooth(2, 70, 200)
+    scans = scans_of(np.stack([smooth(3, 72 + s, 200) + sound[:, :1] for s in range(2)]))
+    asked = {"n_permutations": 5, "n_shifts": 20}
+    found, none = (
+        brain_quality(scans, {"audio": of_volumes(sound, 2)}, T_R, n_shift_maps=n, **asked)
+        for n in (500, 0)
+    )
+    assert set(found) - set(none) == {"r_audio_p_max"}
+    assert set(none) < set(found)
+    counts = {"n_permutations": 5, "n_shifts": 20}
+    assert counts | {"n_shift_maps": 20} == {n: found.attrs[n] for n in (*counts, "n_shift_maps")}
+    assert none.attrs["n_shift_maps"] == 0
+    assert "n_shifts" not in brain_quality(scans, {}, T_R, n_permutations=2).attrs
+
+
 def test_noise_of_the_scanner_and_of_the_head_by_subject(smooth):
     """Two runs each; a volume's motion is unknown where it is the first."""
     scans = scans_of(np.stack([smooth(3, 60 + s, 100) for s in range(2)]), n_runs=2)

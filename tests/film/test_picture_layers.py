@@ -11,6 +11,7 @@ import transformers
 from giblet.audio.files import write_sound
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.commands.feature_spaces import picture_features
+from giblet.commands.film import extract_video
 from giblet.config.config import parse_config
 from giblet.errors import GibletError
 from giblet.film.picture_layers import PictureModel, clips_at
@@ -169,6 +170,25 @@ def test_each_stimulus_has_the_features_of_its_film_alone(tmp_path, rng, make):
     lines = warnings_of(arrays.attrs)
     assert "1 of 5 stimuli have none, and are black (sound.wav)" in lines[0]
     assert "during parts of 1 stimuli, which are black there (late.mkv)" in lines[1]
+
+
+@pytest.mark.parametrize("command", [picture_features, extract_video])
+def test_the_fingerprint_is_of_the_stimuli_too(tmp_path, rng, command):
+    """Their table stays the same where a film is replaced."""
+    files = [str(tmp_path / name) for name in ("a.mkv", "b.mkv")]
+    clock = StimulusClock.lay_out(["a", "b"], [2.0, 2.0], 1.0, files, [0.0, 0.0])
+    save_table(clock.table(), tmp_path / "stimuli.tsv")
+    own = {"name": image_model(tmp_path / "m", "ViT")[0], "layers": [1], "n_moments": 1}
+    settings = {"t_r": 1.0, "picture_model": own, "stimuli": "table.tsv", "bold": "runs.tsv"}
+    for name in ("a.mkv", "other.mkv"):
+        write_film(tmp_path / name, rng.integers(0, 255, (20, 24, 40, 3)).astype(np.uint8))
+    inputs = []
+    for shown in ("a.mkv", "other.mkv", "a.mkv"):
+        (tmp_path / "b.mkv").write_bytes((tmp_path / shown).read_bytes())
+        command(tmp_path / "stimuli.tsv", tmp_path / "out.nc", parse_config(settings))
+        inputs.append(load_arrays(tmp_path / "out.nc").attrs["input"])
+    assert inputs[0] != inputs[1]
+    assert inputs[0] == inputs[2]
 
 
 def test_stimuli_without_any_video_are_one_line(tmp_path):

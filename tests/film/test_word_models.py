@@ -12,12 +12,14 @@ from giblet.commands.feature_spaces import word_features
 from giblet.config.config import parse_config
 from giblet.errors import GibletError
 from giblet.evaluation.quality import _bands
+from giblet.film.annotations import read_annotations
 from giblet.film.modalities import feature_names
 from giblet.film.word_models import WordModel, as_written, word_form
 from giblet.film.word_spaces import single_words, word_spaces
 from giblet.film.word_vectors import word_vectors
 from giblet.io.arrays import load_arrays
 from giblet.io.tables import save_table
+from giblet.log import warnings_of
 
 WORDS = [
     *("the", "cat", "sat", "on", "the", "mat"),
@@ -425,6 +427,20 @@ def test_from_words_to_bands(causal, tmp_path):
         "word_model_layer_1": 16, "word_model_layer_2": 16, "word_model_prediction": 2,
         "word_model_form": bands["word_model_form"].shape[1], "n_words": 1,
     }  # fmt: skip
+
+
+def test_warnings_of_the_words_are_kept(tmp_path):
+    """Those of the annotations, as embed_text keeps them, and those of the spaces."""
+    rows = ("onset\tduration\ttext", "1\t1\tcat", "3\t1\t[DOOR CREAKS]", "9\t1\tx")
+    (tmp_path / "said.tsv").write_text("\n".join(rows))
+    (tmp_path / "g.txt").write_text("cat 2 4\nthe 0 2\n")
+    own = {"vectors": str(tmp_path / "g.txt")}
+    config = parse_config({"t_r": 1.0, "word_model": own, "annotations": "said.tsv"})
+    word_features(tmp_path / "said.tsv", tmp_path / "spaces.nc", config)
+    rows = read_annotations(tmp_path / "said.tsv", **config.words.model_dump())
+    assert rows.attrs["warnings"]
+    found = warnings_of(load_arrays(tmp_path / "spaces.nc").attrs)
+    assert found == [*rows.attrs["warnings"], "words: 1 of 2 have no vector (x)"]
 
 
 def said(path, text):

@@ -162,3 +162,28 @@ def test_whom_it_names_it_cites_and_nobody_else():
         years = re.findall(r"[A-Z][^()]*?, (?:19|20)\d\d\b", said)
         assert all(any(year.endswith(name) for name in named) for year in years)
     assert {name for name in REFERENCES if any(name in said for said in texts)} == set(REFERENCES)
+
+
+def test_numbers_of_nulls_are_those_of_the_results():
+    """Settings may have changed since; older results do not have them."""
+    made = {"n_permutations": 20, "n_shifts": 3000, "n_shift_maps": 250}
+    alone = FACTS | {"film": None, "nulls": made}
+    for said in (methods_text(alone, {}), text(nulls=made)):
+        assert "20 phase-randomised nulls" in said
+        assert "3,000 circular shifts" in said
+        assert "Family-wise p of ridge are from the first 250 of its nulls." in said
+    older = methods_text(alone | {"nulls": {}}, {})
+    assert "with phase-randomised nulls" in older
+    assert "with circular shifts" in older
+    assert "the first 500 of its nulls" in text()
+
+
+def test_without_maps_of_nulls_there_is_no_family_wise_p_of_ridge():
+    none = {"n_permutations": 20, "n_shifts": 3000, "n_shift_maps": 0}
+    alone = FACTS | {"film": None, "nulls": none}
+    for said in (methods_text(alone, {}), text(nulls=none)):
+        assert "Of ridge no family-wise p was computed." in said
+        assert "Family-wise p-values are of the mean over subjects." in said  # of ISC
+    one = methods_text(alone | {"subjects": ["01"]}, {})
+    assert "Family-wise" not in one
+    assert "inter-subject" not in one

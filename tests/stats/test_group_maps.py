@@ -57,13 +57,25 @@ def test_equal_heights_are_one_cluster():
 def test_max_t_is_counted_by_hand(rng):
     observed, nulls = rng.normal(1, 1, 7), rng.standard_normal((99, 7)) * np.arange(1, 8)
     group = null_maps(observed, nulls)
-    middle, spread = nulls.mean(axis=0), nulls.std(axis=0)
-    t_of_places = (observed - middle) / spread
+    maps = np.vstack([observed, nulls])
+    t = (maps - maps.mean(axis=0)) / maps.std(axis=0)
+    t_of_places, highest = t[0], t.max(axis=1)
     np.testing.assert_allclose(group.statistic, t_of_places)
-    highest = [t_of_places.max(), *((nulls - middle) / spread).max(axis=1)]
     expected = [np.mean(highest >= t - 1e-9) for t in t_of_places]
     np.testing.assert_allclose(group.p_max, expected)
     assert group.n_nulls == 100
+
+
+def test_few_nulls_of_many_places_have_no_more_false_positives(rng):
+    """Deviations of the nulls alone have some place at p < .05 in more than .08 of the draws."""
+    hits, alone = [], []
+    for _draw in range(200):
+        maps = rng.standard_normal((101, 1000))
+        hits.append(null_maps(maps[0], maps[1:]).p_max.min() <= 0.05)
+        t = (maps - maps[1:].mean(axis=0)) / maps[1:].std(axis=0)
+        alone.append((t.max(axis=1) >= t[0].max()).mean() <= 0.05)
+    assert 0.01 <= np.mean(hits) <= 0.09
+    assert np.mean(alone) > 0.12
 
 
 def test_places_without_a_value_or_nulls_are_left_out(rng):

@@ -296,7 +296,7 @@ def _scans(
     config: Config, lines: list[str], film_seconds: float | None, problems: list[str]
 ) -> dict | None:
     """Sizes of the scans, from headers and tables; without a film ``seconds`` is theirs."""
-    from giblet.alignment.voxels import n_kept, selection_warnings
+    from giblet.alignment.voxels import n_kept
     from giblet.commands.doctor.scan_checks import (
         check_clock,
         check_region,
@@ -340,7 +340,11 @@ def _scans(
         return None
     if config.has_film:
         kept = n_kept(n_columns, len(subjects), config.max_voxels)
-        lines += map(_warned, selection_warnings(kept, n_columns))
+        if kept < n_columns:
+            lines.append(
+                f"voxels: {kept:,} of {n_columns:,} are used, those of highest ISC in training "
+                "TRs (max_voxels)"
+            )
         _noting(problems, check_region, columns, config)
     return {
         "n_subjects": len(subjects),

@@ -21,7 +21,7 @@ _WEIGHTS_MB = 50  # of the bundled codec and model
 class Need:
     """Of one job, named ``rule`` or ``rule (modality)``: s of one core (training: of two), MB.
 
-    ``read_mb`` is the size of what it reads, ``bold_mb`` of these are BOLD.
+    ``read_mb`` is the size of what it reads, ``bold_mb`` of these are BOLD; ``nulls_mb`` it holds.
     """
 
     job: str
@@ -29,6 +29,7 @@ class Need:
     disk_mb: float
     read_mb: float
     bold_mb: float = 0
+    nulls_mb: float = 0
 
     @property
     def rule(self) -> str:
@@ -37,7 +38,8 @@ class Need:
     @property
     def memory_mb(self) -> int:
         """Memory that the rule asks for, more than it takes."""
-        return COSTS[self.rule].memory(self.read_mb, self.bold_mb)
+        more = max(0.0, self.nulls_mb - NULLS_MB)
+        return COSTS[self.rule].memory(self.read_mb, self.bold_mb) + round(more)
 
 
 def main_job_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
@@ -75,15 +77,23 @@ def report_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
 
 def _quality_need(sizes: Sizes, config: Config) -> Need:
     """ISC: by values and pairs of subjects. Ridge: by series and the square of their length,
-    up to `RIDGE_TRS`, for each modality alone, all, and all but one (with `band_mixtures`)."""
-    quality, series = config.quality, sizes.n_subjects * sizes.n_kept(config.max_voxels)
+    up to `RIDGE_TRS`, for each modality alone, all, and all but one (with `band_mixtures`).
+    Nulls of r: by places, for each modality alone and all; TFCE: of these, and of ISC."""
+    quality, n_places = config.quality, sizes.n_kept(config.max_voxels)
     correlation = 5e-5 * quality.n_permutations * max(0, sizes.n_subjects - 1) * sizes.values
     n_bands = 2 * config.has_film + 2 * sizes.has_words + 5 * sizes.has_score
     n_fits = _n_fits(n_bands, quality.n_iter)
     growth = sizes.n_trs * min(sizes.n_trs, RIDGE_TRS) / 360**2
-    ridge = RIDGE_SECONDS * series * n_fits * growth
+    ridge = RIDGE_SECONDS * sizes.n_subjects * n_places * n_fits * growth
+    n_maps, n_shift_maps = n_bands + (n_bands > 1), min(quality.n_shift_maps, quality.n_shifts)
+    n_isc = quality.n_permutations * (sizes.n_subjects > 1)
+    shifts = SHIFT_SECONDS * n_maps * n_places * quality.n_shifts
+    enhanced = n_maps * n_places * n_shift_maps + sizes.n_columns * n_isc
+    tfce = TFCE_SECONDS * enhanced * (sizes.n_columns > MOST_PARCELS)  # parcels have no neighbours
+    seconds = 15 + correlation + ridge + shifts + tfce
     disk, read = 1 + 1e-4 * sizes.n_columns, sizes.bold_mb + n_bands * sizes.regressors_mb
-    return Need("brain_quality", 15 + correlation + ridge, disk, read)
+    nulls_mb = 4e-6 * (n_places * n_shift_maps + sizes.n_columns * n_isc)
+    return Need("brain_quality", seconds, disk, read, nulls_mb=nulls_mb)
 
 
 def _n_fits(n_bands: int, n_iter: int) -> int:
@@ -97,6 +107,10 @@ def _n_fits(n_bands: int, n_iter: int) -> int:
     return n_bands + together + but_one
 
 
+NULLS_MB = 2000  # that the memory of brain_quality has room for
+SHIFT_SECONDS = 2.5e-8  # of one null of one place
+TFCE_SECONDS = 1.5e-6  # the same of TFCE
+MOST_PARCELS = 2000  # more columns are voxels or vertices
 RIDGE_SECONDS = 2e-5  # of one fit of one series of 360 TRs, with ten folds
 RIDGE_TRS = 2000  # of more, about half train, and outnumber the columns of a film that differ
 

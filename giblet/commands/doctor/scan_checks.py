@@ -109,6 +109,7 @@ def check_clock(
     from giblet.alignment.regressors import reach_warnings
     from giblet.alignment.showings import clock_of, volume_trs
     from giblet.alignment.sync import match_scans, move_runs, unscanned_warnings
+    from giblet.audio.model_features import known_reach_seconds
     from giblet.evaluation.needed_film import StimulusParts
     from giblet.evaluation.quality import after_film_warnings, ridge_folds
     from giblet.timing import trs_for, whole_trs
@@ -146,7 +147,9 @@ def check_clock(
         n_scanned = int(volume_trs(scans, t_r).max()) + 1
     if film_seconds and not config.has_stimuli:
         if "sound_model" in config.space_sets:
-            warnings += reach_warnings(config.sound_model.reach_seconds, config.splits)
+            own = config.sound_model
+            reach = known_reach_seconds(own.name, own.step_seconds, own.context_seconds)
+            warnings += reach_warnings(reach, config.splits) if reach is not None else []
         warnings += after_film_warnings(n_scanned, n_trs, config.max_trs)
     return warnings
 

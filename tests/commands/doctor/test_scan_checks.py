@@ -50,9 +50,49 @@ def test_a_sound_model_that_hears_beyond_the_gap(say):
     assert "sound_model: features" not in say(sound_model=own, splits={"gap_seconds": 6.0})[0]
 
 
+def ast_folder(folder):
+    from transformers import ASTConfig, ASTFeatureExtractor
+
+    ASTConfig(hidden_size=8, num_hidden_layers=1).save_pretrained(folder)
+    ASTFeatureExtractor().save_pretrained(folder)
+
+
+def clap_folder(folder):
+    from transformers import ClapConfig, ClapFeatureExtractor
+
+    ClapConfig().save_pretrained(folder)
+    ClapFeatureExtractor(max_length_s=8).save_pretrained(folder)
+
+
+def wave_folder(folder):
+    from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor
+
+    Wav2Vec2Config().save_pretrained(folder)
+    Wav2Vec2FeatureExtractor().save_pretrained(folder)
+
+
+@pytest.mark.parametrize(
+    ("make", "reach"),
+    [(ast_folder, "5.62"), (clap_folder, "4.5"), (wave_folder, "15")],
+    ids=["AST", "CLAP", "wav2vec 2.0"],
+)
+def test_the_reach_is_that_of_the_model(say, tmp_path, make, reach):
+    """AST and CLAP take windows of one length: 1 s, and half of the rest before and after it."""
+    make(tmp_path / "model")
+    own = {"sound_model": {"name": str(tmp_path / "model")}}
+    far = say(**own, splits={"gap_seconds": float(reach) - 0.1})[0]
+    assert f"WARNING: sound_model: features hold sound from up to {reach} s away" in far
+    assert "features hold sound" not in say(**own, splits={"gap_seconds": float(reach) + 0.1})[0]
+
+
+def test_the_reach_of_a_model_that_is_not_here_is_not_guessed(say):
+    own = {"sound_model": {"name": "some/model"}}
+    assert "features hold sound" not in say(**own, splits={"gap_seconds": 2.0})[0]
+
+
 def test_voxels_that_are_left_out(say):
     lines, problems = say(max_voxels=4)
-    assert "WARNING: 4 of 6 voxels are used" in lines
+    assert "voxels: 4 of 6 are used, those of highest ISC in training TRs (max_voxels)" in lines
     assert not problems
     assert "max_voxels" not in say(max_voxels=6)[0]
 
