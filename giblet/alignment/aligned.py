@@ -17,6 +17,7 @@ from giblet.alignment.dataset import (
 )
 from giblet.alignment.hrf import tr_kernel
 from giblet.alignment.pieces import FilmPieces, check_pieces, held_out_pieces
+from giblet.alignment.presented import Presentations, presentation_arrays
 from giblet.alignment.shapes import Shapes
 from giblet.alignment.stimuli import same_music_warnings, split_stimuli
 from giblet.alignment.sync import Match, match_scans, unscanned_warnings
@@ -73,7 +74,8 @@ def align(
     (subject, tr, regressor) and ``band`` (regressor), which array set each is of.
     Where a run has several showings of the film (a pause, a leap) ``showing`` (tr) numbers them.
     Of many stimuli ``stimulus`` (tr) names the one of each TR; its neighbours in the arrays are no
-    neighbours in time, and ``gap_trs`` is 0: the gap lies between parts of a run. Of a film with
+    neighbours in time, and ``gap_trs`` is 0: the gap lies between parts of a run. ``volumes``
+    (subject, repeat, tr) are those of each presentation (`presentation_arrays`). Of a film with
     several pieces ``piece`` (tr) names that of each TR.
     ``warnings`` in the attributes lists what was left out.
     """
@@ -103,6 +105,8 @@ def align(
         if match.stimulus is not None:
             names = scans["stimulus"].values.astype(str)[match.stimulus]
             merged = merged.assign_coords(stimulus=("tr", names))
+            presented, coords, attrs = presentation_arrays(scans, match, splits.gap_seconds)
+            merged = merged.assign(presented).assign_coords(coords).assign_attrs(attrs)
             everyone = scans["stimulus"].values.astype(str).tolist()
             warnings += same_music_warnings(match.stimulus, part, everyone, music)
         warnings += match.warnings
@@ -199,7 +203,8 @@ def film_data(aligned: xr.Dataset, blurred: bool = False) -> FilmData:
             scale_by_training(regressors, np.flatnonzero(part == "train"))
         )
     subjects = tuple(aligned["subject"].values.astype(str).tolist())
-    return FilmData(film, torch.from_numpy(bold), part, unbroken_runs(aligned), subjects, gap)
+    labels, presented = unbroken_runs(aligned), Presentations.of_aligned(aligned)
+    return FilmData(film, torch.from_numpy(bold), part, labels, subjects, gap, run, presented)
 
 
 def unbroken_runs(aligned: xr.Dataset) -> np.ndarray:
