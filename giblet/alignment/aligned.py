@@ -152,7 +152,8 @@ def _add_scans(
     """``merged`` with each TR's volume of each subject, and the regressors at that moment."""
     if any(r.sizes["volume"] != scans.sizes["volume"] for r in regressors if r.data_vars):
         raise GibletError("regressors and scans have other numbers of volumes; make both again")
-    bold = read_columns(scans, match, kept)  # (n_subjects, n_trs, n_kept)
+    is_train = merged["part"].values == "train"
+    bold = read_columns(scans, match, kept, is_train)  # (n_subjects, n_trs, n_kept)
     space = scans["bold"].dims[1]
     places = {k: ("voxel", c.values[kept]) for k, c in scans.coords.items() if c.dims == (space,)}
     blurred = [match.take(r["regressors"].values) for r in regressors if r.data_vars]

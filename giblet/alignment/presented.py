@@ -60,6 +60,20 @@ class Presentations:
         clock = StimulusClock(*own)
         return cls(clock, index.ravel(), runs, xr.Dataset(coords=coords), volumes, is_mean > 0, gap)
 
+    @property
+    def is_scaled_by_run(self) -> bool:
+        """Whether ``runs`` are those of everyone, and no TR is the mean of several showings.
+
+        BOLD z-scored by ``runs`` then has no other scale.
+        """
+        if self.is_mean and (self.volumes[:, 1:] >= 0).any():
+            return False
+        of_people = self.scans["run"].values.astype(str)[self.volumes[:, 0]]
+        n_runs = len(set(self.runs.tolist()))
+        pairs = [set(zip(own.tolist(), self.runs.tolist(), strict=True)) for own in of_people]
+        n_own = [len(set(own.tolist())) for own in of_people]
+        return all(len(both) == n == n_runs for both, n in zip(pairs, n_own, strict=True))
+
     def slice(self, trs: np.ndarray) -> Self:
         """These TRs alone."""
         of_trs = {"stimulus": self.stimulus[trs], "runs": self.runs[trs]}

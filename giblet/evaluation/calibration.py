@@ -62,6 +62,7 @@ def calibration_rows(
     ``data`` has two subjects or more. Voxels are z-scored by the person's first minutes: ``scale``
     is ``minutes``. It is ``training`` where a run has fewer than 10 TRs in them. That run keeps its
     scale relative to the other runs, which is that of all training TRs (``data.bold``).
+    So it is where people heard stimuli in other runs, or BOLD is a mean over repeats.
     """
     train, rows = data.where("train"), []
     amounts = training_amounts(len(train), t_r, minutes)
@@ -82,6 +83,8 @@ def _scale(data: FilmData, n_trs: int) -> str:
     train, used = data.where("train"), np.isin(data.part, ("train", "test"))
     if n_trs == len(train):
         return MINUTES
+    if data.presented is not None and not data.presented.is_scaled_by_run:
+        return TRAINING
     for subject in range(len(data.bold)):
         seen = data.first_scanned(train, n_trs, subject)
         is_seen = np.isin(np.arange(len(data.part)), seen)

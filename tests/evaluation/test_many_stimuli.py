@@ -18,6 +18,7 @@ from giblet.evaluation.calibration import Codes, calibration_rows
 from giblet.evaluation.group_decoding import decode_together
 from giblet.evaluation.level_features import FilmLevel, levels_on_trs
 from giblet.evaluation.level_scores import level_profile
+from giblet.evaluation.quality import brain_quality
 from giblet.evaluation.slow_part import SlowDecoder
 from giblet.stats import ridge
 from giblet.stats.ridge import folds_within, ridge_encoding
@@ -146,7 +147,8 @@ def test_first_minutes_are_those_of_each_persons_scans():
     assert sorted(kept) == sorted(train[np.argsort(own)[:n_trs]].tolist())
     assert data.first_scanned(train, n_trs, 0).tolist() == train[:n_trs].tolist()
     changed = data.bold.clone()
-    changed[1, np.setdiff1d(train, kept)] *= -3
+    stimulus = aligned["stimulus"].values  # lags reach on to the end of the last one
+    changed[1, train[~np.isin(stimulus[train], stimulus[kept])]] *= -3
     found = []
     for bold in (data.bold, changed):
         person = replace(data, bold=bold)
@@ -189,7 +191,7 @@ def test_folds_keep_whole_stimuli_and_the_gap(subject):
 
 
 def test_where_orders_leave_no_gap_a_warning_says_so(caplog):
-    aligned, _scans, _features = scanned([FORWARDS, FORWARDS])
+    aligned, _scans, _features = scanned([FORWARDS, shuffled(1)])
     data = film_data(aligned.assign_attrs(stimulus_gap_trs=500))
     folds = data.penalty_folds(train := data.where("train"))
     assert "penalties are chosen by whole stimuli without a gap" in caplog.text
@@ -250,3 +252,77 @@ def test_the_slow_part_is_decoded_across_stimuli(heard, monkeypatch):
     x = data.presented.stimulus[train][:, None].astype(float)
     SlowDecoder.fit(x, code_of(data)[train].astype(float), folds, folds)
     assert seen == [True] * 6
+
+
+# ---- runs of other gains -------------------------------------------------------------------------
+
+GAINS = [[0.5, 1.0], [2.0, 1.0]]
+
+
+def again(order, seed):
+    """``order``, and then half of the stimuli a second time: those come in both runs."""
+    return [*order, *np.random.default_rng(seed).permutation(order)[: N_STIMULI // 2].tolist()]
+
+
+DESIGNS = {
+    "one order": ([FORWARDS, FORWARDS], 0),
+    "other orders": ([shuffled(1), shuffled(2)], 0),
+    "first of repeats": ([again(shuffled(1), 3), again(shuffled(2), 4)], 0),
+    "mean of repeats": ([again(shuffled(1), 3), again(shuffled(2), 4)], 1),
+}
+
+
+@pytest.mark.parametrize("design", DESIGNS)
+def test_gains_of_runs_change_nothing(design):
+    """Aligned BOLD, levels and maps of quality are those of runs of gain 1 and level 0."""
+    orders, average = DESIGNS[design]
+    found = []
+    for gains in (None, GAINS):
+        aligned, scans, features = scanned(orders, gains, average_repeats=average)
+        data = film_data(aligned)
+        r = profile(aligned, scans, features, data)["r"].item()
+        blurred = xr.Dataset(
+            {"regressors": (("volume", "feature"), regressors_of(scans, features))}
+        )
+        blurred.attrs.update(n_trs=CLOCK.n_film_trs, hrf_model="spm", fir_lags_seconds=[])
+        options = {"n_permutations": 5, "n_shifts": 20, "n_iter": 2}
+        quality = brain_quality(scans, {"audio": blurred}, T_R, **options)
+        names = {"isc", "r_audio", "repeat_variance"} & set(quality.data_vars)
+        maps = [quality[name].values.ravel() for name in sorted(names)]
+        found.append([data.bold.numpy().ravel(), [r], *maps])
+    assert len(found[0]) == len(found[1]) == (5 if "repeats" in design else 4)
+    for one, other in zip(*found, strict=True):
+        assert np.isfinite(one).all()
+        np.testing.assert_allclose(one, other, atol=2e-3)
+
+
+def regressors_of(scans, features):
+    return regress(features, 1 / T_R, scans, T_R, "spm").astype(np.float32)
+
+
+def test_volumes_are_scaled_by_training_volumes_of_their_run_alone():
+    """Oracle: a loop over people and runs."""
+    orders, _average = DESIGNS["mean of repeats"]
+    aligned, scans, _features = scanned(orders, GAINS, average_repeats=1)
+    volumes, part = aligned["volumes"].values, aligned["part"].values
+    raw, expected = scans["bold"].values.astype(float), np.zeros(scans["bold"].shape)
+    for s, subject in enumerate(("sub-0", "sub-1")):
+        for run in ("run-0", "run-1"):
+            here = (scans["subject"].values == subject) & (scans["run"].values == run)
+            train = volumes[s][:, part == "train"]
+            own = np.intersect1d(np.flatnonzero(here), train[train >= 0])
+            expected[here] = (raw[here] - raw[own].mean(axis=0)) / raw[own].std(axis=0)
+    means = np.ma.masked_array(
+        expected[volumes], np.broadcast_to(volumes[..., None] < 0, (*volumes.shape, N_VOXELS))
+    )
+    np.testing.assert_allclose(aligned["bold"].values, means.mean(axis=1), atol=1e-4)
+
+
+def test_calibration_says_where_all_training_trs_give_the_scale():
+    found = []
+    for design in ("one order", "other orders"):
+        data = film_data(scanned(*DESIGNS[design][:1])[0])
+        codes = Codes(code_of(data), code_of(data))
+        rows = calibration_rows(codes, data, T_R, DECODING, ScanConfig(), [4.2], seed=0)
+        found.append({row["scale"] for row in rows if row["minutes"] == 4.2})
+    assert found == [{"minutes"}, {"training"}]
