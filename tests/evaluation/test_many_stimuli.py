@@ -1,6 +1,7 @@
 """Scores of many stimuli. Oracles: identities, changed volumes, loops over stimuli and volumes."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,12 +16,15 @@ from giblet.config.sections import DecodingConfig, ScanConfig, SplitConfig
 from giblet.evaluation import slow_part
 from giblet.evaluation.brain_scores import decode_brains
 from giblet.evaluation.calibration import Codes, calibration_rows
+from giblet.evaluation.decoding import lagged, lags_in_trs
 from giblet.evaluation.group_decoding import decode_together
 from giblet.evaluation.level_features import FilmLevel, levels_on_trs
 from giblet.evaluation.level_scores import level_profile
 from giblet.evaluation.quality import brain_quality
+from giblet.evaluation.slow_decoding import slow_conditions
 from giblet.evaluation.slow_part import SlowDecoder
 from giblet.stats import ridge
+from giblet.stats.cross_validation import purged_folds
 from giblet.stats.ridge import folds_within, ridge_encoding
 
 T_R, N_STIMULI, N_TRS, N_VOXELS = 1.5, 24, 12, 6
@@ -219,21 +223,33 @@ def decode(aligned, scans, features, data):
 def test_no_penalty_is_chosen_within_a_stimulus(heard, monkeypatch, scored):
     """Rows of ridge that fit, and those that choose its penalty, are of other stimuli."""
     aligned, scans, features = heard
-    data, seen, solve = film_data(aligned), [], ridge.solve
+    data, seen = film_data(aligned), []
+    solve, predictions = ridge.solve, ridge.predictions
     train, stimulus = data.where("train"), aligned["stimulus"].values
     of_rows = {len(trs): stimulus[trs] for trs in (train, data.first_scanned(train, 80, 0))}
 
-    def spy(bands, y, folds, *args, **options):
+    def look(y, folds):
         n_rows = max(n for n in of_rows if len(y) % n == 0)
         stimuli = np.repeat(of_rows[n_rows], len(y) // n_rows)  # of several people a TR has rows
-        shared = [set(stimuli[own]) & set(stimuli[held]) for own, held in folds]
-        seen.append(len(folds) > 1 and not any(shared))
+        every = np.arange(len(stimuli))
+        for own, held in folds:
+            assert np.isin(own, held).sum() == 0
+            assert not set(stimuli[held]) & set(stimuli[np.setdiff1d(every, held)])
+        seen.append(len(folds))
+
+    def spy_of_solve(bands, y, folds, *args, **options):
+        look(y, folds)
         return solve(bands, y, folds, *args, **options)
 
-    monkeypatch.setattr(ridge, "solve", spy)
+    def spy_of_predictions(bands, y, new, folds, *args, **options):
+        look(y, folds)
+        return predictions(bands, y, new, folds, *args, **options)
+
+    monkeypatch.setattr(ridge, "solve", spy_of_solve)
+    monkeypatch.setattr(ridge, "predictions", spy_of_predictions)
     scored(aligned, scans, features, data)
     assert seen
-    assert all(seen)
+    assert min(seen) > 1
 
 
 def test_the_slow_part_is_decoded_across_stimuli(heard, monkeypatch):
@@ -252,6 +268,24 @@ def test_the_slow_part_is_decoded_across_stimuli(heard, monkeypatch):
     x = data.presented.stimulus[train][:, None].astype(float)
     SlowDecoder.fit(x, code_of(data)[train].astype(float), folds, folds)
     assert seen == [True] * 6
+
+
+def test_the_anchored_prior_measures_its_uncertainty_across_stimuli(heard):
+    """Oracle: `SlowDecoder` with the folds of stimuli, of BOLD that is lagged within them."""
+    data = film_data(heard[0])
+    train, code = data.where("train"), code_of(data)
+    join = SimpleNamespace(slow=lambda latent: latent, slow_widths={"audio": code.shape[1]})
+    conditions = slow_conditions(
+        SimpleNamespace(join=join), code, data, T_R, DECODING, ScanConfig()
+    )
+    folds = folds_within(data.penalty_folds(train), train)
+    x = lagged(data.bold[0].numpy(), data.run, lags_in_trs(T_R, DECODING))[train]
+    expected = SlowDecoder.fit(x, conditions.true[train], folds, folds)
+    found = conditions.decoders["brain"][0]
+    np.testing.assert_allclose(found.held_out, expected.held_out, atol=1e-5)
+    np.testing.assert_allclose(found.spread, expected.spread, atol=1e-5)
+    by_blocks = SlowDecoder.fit(x, conditions.true[train], purged_folds(np.zeros(len(train)), 11))
+    assert np.abs(by_blocks.spread - expected.spread).max() > 1e-3
 
 
 # ---- runs of other gains -------------------------------------------------------------------------
