@@ -36,6 +36,9 @@ from .lag import (
     scan_lag as scan_lag,
     sound_levels as sound_levels,
 )
+from .own_runs import (
+    clock_groups as clock_groups,
+)
 from .regressors import (
     film_regressors as film_regressors,
     reach_warnings as reach_warnings,

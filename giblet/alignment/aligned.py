@@ -17,6 +17,7 @@ from giblet.alignment.dataset import (
 )
 from giblet.alignment.hrf import tr_kernel
 from giblet.alignment.pieces import FilmPieces, check_pieces, held_out_pieces
+from giblet.alignment.presented import Presentations, presentation_arrays
 from giblet.alignment.shapes import Shapes
 from giblet.alignment.stimuli import same_music_warnings, split_stimuli
 from giblet.alignment.sync import Match, match_scans, unscanned_warnings
@@ -74,7 +75,8 @@ def align(
     ``n_columns``: columns of ``scans``.
     Where a run has several showings of the film (a pause, a leap) ``showing`` (tr) numbers them.
     Of many stimuli ``stimulus`` (tr) names the one of each TR; its neighbours in the arrays are no
-    neighbours in time, and ``gap_trs`` is 0: the gap lies between parts of a run. Of a film with
+    neighbours in time, and ``gap_trs`` is 0: the gap lies between parts of a run. ``volumes``
+    (subject, repeat, tr) are those of each presentation (`presentation_arrays`). Of a film with
     several pieces ``piece`` (tr) names that of each TR.
     ``warnings`` in the attributes lists what was left out.
     """
@@ -104,6 +106,8 @@ def align(
         if match.stimulus is not None:
             names = scans["stimulus"].values.astype(str)[match.stimulus]
             merged = merged.assign_coords(stimulus=("tr", names))
+            presented, coords, attrs = presentation_arrays(scans, match, splits.gap_seconds)
+            merged = merged.assign(presented).assign_coords(coords).assign_attrs(attrs)
             everyone = scans["stimulus"].values.astype(str).tolist()
             warnings += same_music_warnings(match.stimulus, part, everyone, music)
         warnings += match.warnings
@@ -149,7 +153,8 @@ def _add_scans(
     """``merged`` with each TR's volume of each subject, and the regressors at that moment."""
     if any(r.sizes["volume"] != scans.sizes["volume"] for r in regressors if r.data_vars):
         raise GibletError("regressors and scans have other numbers of volumes; make both again")
-    bold = read_columns(scans, match, kept)  # (n_subjects, n_trs, n_kept)
+    is_train = merged["part"].values == "train"
+    bold = read_columns(scans, match, kept, is_train)  # (n_subjects, n_trs, n_kept)
     space = scans["bold"].dims[1]
     places = {k: ("voxel", c.values[kept]) for k, c in scans.coords.items() if c.dims == (space,)}
     blurred = [match.take(r["regressors"].values) for r in regressors if r.data_vars]
@@ -200,7 +205,8 @@ def film_data(aligned: xr.Dataset, blurred: bool = False) -> FilmData:
             scale_by_training(regressors, np.flatnonzero(part == "train"))
         )
     subjects = tuple(aligned["subject"].values.astype(str).tolist())
-    return FilmData(film, torch.from_numpy(bold), part, unbroken_runs(aligned), subjects, gap)
+    labels, presented = unbroken_runs(aligned), Presentations.of_aligned(aligned)
+    return FilmData(film, torch.from_numpy(bold), part, labels, subjects, gap, run, presented)
 
 
 def unbroken_runs(aligned: xr.Dataset) -> np.ndarray:

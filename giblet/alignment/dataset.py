@@ -16,6 +16,9 @@ from giblet.timing import trs_for
 if TYPE_CHECKING:
     import torch
 
+    from giblet.alignment.presented import Presentations
+    from giblet.stats.ridge import Folds
+
 PARTS = ("train", "validation", "test")
 FEWEST_TRS = 10  # training TRs that give a mean and a deviation: of 2, every |z| is 1
 
@@ -185,6 +188,8 @@ class FilmData:
     part : (n_trs,) str
     run : (n_trs,) str, equal only where TRs follow each other in one run
     gap_trs : TRs that were left out between parts, at least
+    scan_run : (n_trs,) str, the run by which BOLD was z-scored; ``run`` unless given
+    presented : of many stimuli, when each TR was presented
     """
 
     film: "dict[str, torch.Tensor]"
@@ -193,6 +198,13 @@ class FilmData:
     run: np.ndarray
     subjects: tuple[str, ...] = ()
     gap_trs: int = 1
+    scan_run: np.ndarray | None = None
+    presented: "Presentations | None" = None
+
+    @property
+    def scaled_by(self) -> np.ndarray:
+        """Label (n_trs,) str of the run by which each TR of BOLD was z-scored."""
+        return self.run if self.scan_run is None else self.scan_run
 
     def where(self, part: str) -> np.ndarray:
         """Indices of a part's TRs."""
@@ -207,7 +219,28 @@ class FilmData:
             self.run[trs],
             self.subjects,
             self.gap_trs,
+            None if self.scan_run is None else self.scan_run[trs],
+            None if self.presented is None else self.presented.slice(trs),
         )
+
+    def first_scanned(self, among: np.ndarray, n_trs: int, subject: int) -> np.ndarray:
+        """The ``n_trs`` of the TRs ``among`` (indices) that the subject was scanned in first.
+
+        Sorted. Of a film those are its first; of many stimuli, by the subject's own scans.
+        """
+        if self.presented is None:
+            return among[:n_trs]
+        order = np.argsort(self.presented.ranks(subject)[among], kind="stable")
+        return np.sort(among[order[:n_trs]])
+
+    def penalty_folds(self, among: np.ndarray, subject: int | None = None) -> "Folds | None":
+        """Folds of the TRs ``among`` (indices) that choose penalties: (train, test) TR indices.
+
+        Of many stimuli, whole ones with a gap in the scans of ``subject``, or of everyone
+        (`Presentations.folds`). None of a film and of a single stimulus: contiguous blocks are
+        used.
+        """
+        return None if self.presented is None else self.presented.folds(among, subject)
 
     def stretches(self, part: str) -> list[np.ndarray]:
         """Indices of a part's TRs in unbroken stretches of one run each."""

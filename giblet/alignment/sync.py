@@ -137,6 +137,7 @@ class Match:
     repeats : (n_subjects, n_repeats, n_kept) indices, of many stimuli those in each of its
         showings; -1 where there are no more
     is_mean : whether BOLD and regressors are the means over repeats
+    volume_runs : (n_volumes,) str, of many stimuli the run of each volume of the scans
     """
 
     subjects: list[str]
@@ -149,6 +150,7 @@ class Match:
     stimulus: np.ndarray | None = None
     repeats: np.ndarray | None = None
     is_mean: bool = False
+    volume_runs: np.ndarray | None = None
 
     def take(self, values: np.ndarray) -> np.ndarray:
         """``values`` (n_volumes, ...) of each TR: (n_subjects, n_kept, ...), or their means."""
@@ -256,6 +258,7 @@ def _match_stimuli(
         stimulus,
         repeats[:, :, kept],
         is_mean,
+        scans["run"].values.astype(str),
     )
 
 

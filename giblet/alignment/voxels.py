@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from giblet.alignment.dataset import zscore_bold
+from giblet.alignment.own_runs import scaled_volumes
 from giblet.alignment.sync import Match
 from giblet.config.sections import DecodingConfig
 from giblet.errors import GibletError, nearest_name
@@ -26,7 +27,7 @@ def voxel_blocks(
     """
     blocks = list(_column_blocks(scans, block_values))
     for columns in progress(blocks, "reading BOLD", "blocks of voxels"):
-        bold = match.take(scans["bold"][:, columns].values)
+        bold = match.take(scaled_volumes(scans["bold"][:, columns].values, match, scale_by))
         yield zscore_bold(bold, match.runs, scale_by)[0]
 
 
@@ -71,15 +72,23 @@ def voxels_to_keep(
 
 
 def read_columns(
-    scans: xr.Dataset, match: Match, columns: np.ndarray, block_values: int = BLOCK_VALUES
+    scans: xr.Dataset,
+    match: Match,
+    columns: np.ndarray,
+    scale_by: np.ndarray,
+    block_values: int = BLOCK_VALUES,
 ) -> np.ndarray:
-    """BOLD of some columns as it is, (n_subjects, n_trs, n_columns)."""
+    """BOLD of some columns, (n_subjects, n_trs, n_columns).
+
+    Of a film as it is. Of many stimuli scaled by `scaled_volumes`, by the TRs ``scale_by`` (n_trs,)
+    bool.
+    """
     values = np.empty((*match.volumes.shape, len(columns)), dtype=scans["bold"].dtype)
     for block in _column_blocks(scans, block_values):
         wanted = (columns >= block.start) & (columns < block.stop)
         if wanted.any():
             part = scans["bold"][:, block].values[:, columns[wanted] - block.start]
-            values[..., wanted] = match.take(part)
+            values[..., wanted] = match.take(scaled_volumes(part, match, scale_by))
     return values
 
 

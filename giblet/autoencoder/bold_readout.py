@@ -8,7 +8,7 @@ import torch
 from giblet.alignment.dataset import FilmData
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import blurred_bottlenecks, bottlenecks
-from giblet.stats.ridge import banded_weights
+from giblet.stats.ridge import banded_weights, folds_within
 
 _N_MIXTURES = 10  # of bands that ridge tries, about
 
@@ -24,7 +24,11 @@ def fit_readout(autoencoder: Autoencoder, data: FilmData) -> None:
     slow = blurred_bottlenecks(autoencoder, bottlenecks(autoencoder, data), data.run)[train]
     ends = list(accumulate(autoencoder.slow_widths.values()))
     bands = np.split(slow.astype(np.float64), ends[:-1], axis=1)
-    fitted = [banded_weights(bands, bold[train], n_iter=_N_MIXTURES) for bold in data.bold.numpy()]
+    fitted = []
+    for subject, bold in enumerate(data.bold.numpy()):
+        folds = folds_within(data.penalty_folds(train, subject), train)
+        options = {"folds": folds, "n_iter": _N_MIXTURES}
+        fitted.append(banded_weights(bands, bold[train], **options))
     weights, offsets = (np.concatenate(parts, axis=-1) for parts in zip(*fitted, strict=True))
     components, readouts = reduce_rank(weights, slow, decoder.components.out_features)
     n_subjects = len(decoder.readouts)

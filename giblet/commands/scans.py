@@ -251,7 +251,8 @@ def codec_ladder(
     )
     lags = fir_lags(config.hrf_model, config.fir_lags_seconds, t_r)
     with open_arrays(bold, *SCANS) as scans:
-        features = levels_on_trs(levels, scans, trs, t_r, config.hrf_model, lags)
+        trained = data.part == "train"
+        features = levels_on_trs(levels, scans, trs, t_r, config.hrf_model, lags, trained)
         is_mean = bool(scans.attrs.get("average_repeats", 0))
     columns, maps = arrays["column"].values, load_arrays(quality, *QUALITY)
     has_regions = regions is not None or "parcel" in arrays.coords

@@ -50,7 +50,6 @@ from .permuted_clips import (
 from .quality import (
     after_film_warnings as after_film_warnings,
     brain_quality as brain_quality,
-    clock_groups as clock_groups,
     parcel_table as parcel_table,
     ridge_folds as ridge_folds,
     summary_table as summary_table,

@@ -65,8 +65,10 @@ def decode_brains(
     bold = data.bold.numpy()  # (n_subjects, n_trs, n_voxels)
     chosen = voxels_to_read(bold[:, train], decoding, regions)
     decoded: dict[str, list[np.ndarray]] = {}
-    for one in bold[..., chosen]:
-        columns = decode_subject(one, data.run, code, train, test, lags_in_trs(t_r, decoding))
+    lags = lags_in_trs(t_r, decoding)
+    for subject, one in enumerate(bold[..., chosen]):
+        folds = data.penalty_folds(train, subject)
+        columns = decode_subject(one, data.run, code, train, test, lags, folds)
         for column, values in columns.items():
             decoded.setdefault(column, []).append(values)
     return decoded

@@ -54,14 +54,15 @@ def calibration_rows(
 
     Each subject in turn is new, and the others make the common space of ``scan.alignment``.
     ``value``: by models of the others and a transform that is fitted to the first ``minutes`` of
-    the subject's training TRs; ``shuffled``: mean over circular shifts of what was predicted;
-    ``alone``: by models of these minutes without the others; ``full``: by models of all training
-    TRs of the subject; ``share``: ``value`` over ``full``, both minus chance, NaN where ``full`` is
-    at chance or below. Minutes that there are not are left out, and the last are all that there
-    are. ``bold_r_reliable`` is of the voxels that are read. ``data`` has two subjects or more.
-    Voxels are z-scored by the person's first minutes: ``scale`` is ``minutes``. It is ``training``
-    where a run has fewer than 10 TRs in them. That run keeps its scale relative to the other runs,
-    which is that of all training TRs (``data.bold``).
+    the subject's training TRs, in the order of the subject's scans; ``shuffled``: mean over
+    circular shifts of what was predicted; ``alone``: by models of these minutes without the others;
+    ``full``: by models of all training TRs of the subject; ``share``: ``value`` over ``full``, both
+    minus chance, NaN where ``full`` is at chance or below. Minutes that there are not are left out,
+    and the last are all that there are. ``bold_r_reliable`` is of the voxels that are read.
+    ``data`` has two subjects or more. Voxels are z-scored by the person's first minutes: ``scale``
+    is ``minutes``. It is ``training`` where a run has fewer than 10 TRs in them. That run keeps its
+    scale relative to the other runs, which is that of all training TRs (``data.bold``).
+    So it is where people heard stimuli in other runs, or BOLD is a mean over repeats.
     """
     train, rows = data.where("train"), []
     amounts = training_amounts(len(train), t_r, minutes)
@@ -69,19 +70,27 @@ def calibration_rows(
     for n, subject in enumerate(progress(data.subjects, "calibrating", "subjects")):
         others = np.delete(bold, n, axis=0)
         read = voxels_to_read(others[:, train], decoding, regions)
-        new = _NewPerson(codes, data, t_r, decoding, others[..., read], bold[n][:, read], seed)
+        voxels = (others[..., read], bold[n][:, read])
+        new = _NewPerson(codes, data, t_r, decoding, *voxels, seed, n)
         rows += [{"subject": subject} | row for row in new.rows(amounts, scan)]
-    scales = {one: _scale(data, train[:n_trs]) for one, n_trs in amounts.items()}
+    scales = {one: _scale(data, n_trs) for one, n_trs in amounts.items()}
     return [row | {"scale": scales[row["minutes"]]} for row in [*rows, *_means(rows)]]
 
 
-def _scale(data: FilmData, seen: np.ndarray) -> str:
-    """Whether TRs ``seen`` alone give the scale of every run, or all training TRs do."""
-    is_seen = np.isin(np.arange(len(data.run)), seen)
-    used = np.isin(data.part, ("train", "test"))
-    few = runs_without_scale(data.run[used], is_seen[used])
-    all_of_them = len(seen) == len(data.where("train"))
-    return TRAINING if few and not all_of_them else MINUTES
+def _scale(data: FilmData, n_trs: int) -> str:
+    """Whether the first training TRs alone give the scale of every run, in everyone, or all
+    training TRs do."""
+    train, used = data.where("train"), np.isin(data.part, ("train", "test"))
+    if n_trs == len(train):
+        return MINUTES
+    if data.presented is not None and not data.presented.is_scaled_by_run:
+        return TRAINING
+    for subject in range(len(data.bold)):
+        seen = data.first_scanned(train, n_trs, subject)
+        is_seen = np.isin(np.arange(len(data.part)), seen)
+        if runs_without_scale(data.scaled_by[used], is_seen[used]):
+            return TRAINING
+    return MINUTES
 
 
 def training_amounts(n_train: int, t_r: float, minutes: Sequence[float]) -> dict[float, int]:
@@ -112,26 +121,28 @@ class _NewPerson:
         others: np.ndarray,
         own: np.ndarray,
         seed: int,
+        subject: int,
     ):
         self.codes, self.data, self.others, self.own = codes, data, others, own
         self.train, self.test = data.where("train"), data.where("test")
-        self.lags = lags_in_trs(t_r, decoding)
+        self.lags, self.subject = lags_in_trs(t_r, decoding), subject
         clip_trs = trs_for(decoding.clip_seconds, t_r)
         self.held_out = HeldOut(codes.code, data, np.zeros(0), 1.0, clip_trs)
         self.shifts = null_shifts(len(self.test), t_r, seed, _N_SHIFTS)
 
     def rows(self, amounts: dict[float, int], scan: ScanConfig) -> Iterator[dict]:
         run, code = self.data.run, self.codes.code
-        decoder = DecoderOfOthers.fit(self.others, run, code, self.train, self.lags, scan)
+        folds = self.data.penalty_folds(self.train)
+        decoder = DecoderOfOthers.fit(self.others, run, code, self.train, self.lags, scan, folds)
         space = decoder.space
         response = np.zeros((len(code), space.template.shape[1]))  # of the others, in training TRs
         response[self.train] = space.template
-        expected = ridge_encoding(self.codes.blurred, response, self.train, self.test)
+        expected = ridge_encoding(self.codes.blurred, response, self.train, self.test, folds)
         full = self._alone(len(self.train))
         for minutes, n_trs in amounts.items():
             own = self._scaled(n_trs)
             seen = own[self.train].copy()
-            seen[n_trs:] = np.nan
+            seen[~np.isin(self.train, self._first(n_trs))] = np.nan
             person = space.join(seen)
             decoded = decoder.decode(person, own, run, self.test)
             predicted = person.to_voxels(expected)
@@ -148,10 +159,14 @@ class _NewPerson:
                     "share": _share(value[metric], full[metric], metric),
                 }
 
+    def _first(self, n_trs: int) -> np.ndarray:
+        """The ``n_trs`` training TRs in which the subject was scanned first."""
+        return self.data.first_scanned(self.train, n_trs, self.subject)
+
     def _scaled(self, n_trs: int) -> np.ndarray:
         """BOLD z-scored by the first ``n_trs`` training TRs alone: (n_trs, n_voxels)."""
-        seen = np.isin(np.arange(len(self.own)), self.train[:n_trs])
-        return zscore_bold(self.own[None], self.data.run, seen)[0][0]
+        seen = np.isin(np.arange(len(self.own)), self._first(n_trs))
+        return zscore_bold(self.own[None], self.data.scaled_by, seen)[0][0]
 
     def _alone(self, n_trs: int) -> dict[str, float]:
         """Scores by models of the subject's own first ``n_trs`` training TRs.
@@ -159,11 +174,12 @@ class _NewPerson:
         Identification compares codes minus the mean of all training TRs. What ridge adds, the mean
         of its own TRs, is replaced by that: the film is known, only the brain is not.
         """
-        own, train = self._scaled(n_trs), self.train[:n_trs]
-        code, parts = self.codes.code, (train, self.test, self.lags)
+        own, train = self._scaled(n_trs), self._first(n_trs)
+        folds = self.data.penalty_folds(train, self.subject)
+        code, parts = self.codes.code, (train, self.test, self.lags, folds)
         decoded = decode_subject(own, self.data.run, code, *parts)[BRAIN]
         decoded = decoded + code[self.train].mean(axis=0) - code[train].mean(axis=0)
-        predicted = ridge_encoding(self.codes.blurred, own, train, self.test)
+        predicted = ridge_encoding(self.codes.blurred, own, train, self.test, folds)
         return self._scores(decoded, predicted)
 
     def _scores(self, decoded: np.ndarray, predicted: np.ndarray) -> dict[str, float]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from giblet.config.sections import DecodingConfig
-from giblet.stats.ridge import fit_ridge
+from giblet.stats.ridge import Folds, fit_ridge, folds_within
 from giblet.timing import trs_for
 
 
@@ -57,6 +57,7 @@ def decode_subject(
     train: np.ndarray,
     test: np.ndarray,
     lags: range,
+    folds: Folds | None = None,
 ) -> dict[str, np.ndarray]:
     """Decode the bottleneck of test TRs from one subject's BOLD and from null models.
 
@@ -65,6 +66,8 @@ def decode_subject(
     bold : (n_trs, n_voxels) z-scored
     bottleneck : (n_trs, bottleneck_dim)
     train, test : TR indices
+    folds : list of (train, test), TR indices
+        Within ``train``, to choose the penalty; by default contiguous blocks.
 
     Returns
     -------
@@ -73,7 +76,7 @@ def decode_subject(
     ``nearest_clip``, a retrieval baseline → training TR indices (n_test,).
     """
     x = lagged(bold, runs, lags)
-    ridge = fit_ridge(x[train], bottleneck[train])
+    ridge = fit_ridge(x[train], bottleneck[train], folds_within(folds, train))
     rolled = np.roll(x[test], len(test) // 2, axis=0)
     return {
         "brain": ridge.predict(x[test]),
@@ -91,6 +94,7 @@ def decode_silenced(
     test: np.ndarray,
     lags: range,
     silenced: Sequence[np.ndarray],
+    folds: Folds | None = None,
 ) -> list[np.ndarray]:
     """Decode the bottleneck of test TRs once for each set of silenced voxels.
 
@@ -99,6 +103,6 @@ def decode_silenced(
     bool each; bottlenecks (n_test, bottleneck_dim) in their order.
     """
     x = lagged(bold, runs, lags)
-    ridge = fit_ridge(x[train], bottleneck[train])
+    ridge = fit_ridge(x[train], bottleneck[train], folds_within(folds, train))
     kept = [~np.tile(voxels, len(lags)) for voxels in silenced]
     return [ridge.predict(x[test] * each) for each in kept]

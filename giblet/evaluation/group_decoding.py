@@ -16,7 +16,7 @@ from giblet.config.sections import DecodingConfig, ScanConfig
 from giblet.evaluation.decoding import decode_subject, lagged, lags_in_trs
 from giblet.evaluation.moments import BRAIN, GROUP
 from giblet.stats.common_space import CommonSpace, Transform, fit_common_space
-from giblet.stats.ridge import fit_ridge
+from giblet.stats.ridge import Folds, fit_ridge, folds_within
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,8 @@ def decode_together(
         return {}
     read = voxels_to_read(bold[:, train], decoding, regions)
     lags = lags_in_trs(t_r, decoding)
-    decoded = decode_group(bold[..., read], data.run, code, train, test, lags, scan)
+    folds = data.penalty_folds(train)
+    decoded = decode_group(bold[..., read], data.run, code, train, test, lags, scan, folds)
     return {GROUP: [decoded[BRAIN]]}
 
 
@@ -79,6 +80,7 @@ def decode_group(
     test: np.ndarray,
     lags: range,
     scan: ScanConfig,
+    folds: Folds | None = None,
 ) -> dict[str, np.ndarray]:
     """Decode the bottleneck of test TRs from the mean of people in their common space.
 
@@ -86,7 +88,7 @@ def decode_group(
     `giblet.evaluation.decoding.decode_subject`, for the mean person.
     """
     person = mean_person(bold, train, scan)
-    return decode_subject(person, runs, bottleneck, train, test, lags)
+    return decode_subject(person, runs, bottleneck, train, test, lags, folds)
 
 
 def decode_group_silenced(
@@ -98,6 +100,7 @@ def decode_group_silenced(
     lags: range,
     scan: ScanConfig,
     silenced: Sequence[np.ndarray],
+    folds: Folds | None = None,
 ) -> list[np.ndarray]:
     """`decode_group` of test TRs once for each set of voxels that is silenced in all people.
 
@@ -110,7 +113,8 @@ def decode_group_silenced(
         pairs = zip(people, bold * kept, strict=True)
         return lagged(np.mean([t.to_common(one) for t, one in pairs], axis=0), runs, lags)
 
-    ridge = fit_ridge(features(np.ones(bold.shape[-1]))[train], bottleneck[train])
+    intact = features(np.ones(bold.shape[-1]))
+    ridge = fit_ridge(intact[train], bottleneck[train], folds_within(folds, train))
     return [ridge.predict(features(~voxels)[test]) for voxels in silenced]
 
 
@@ -134,17 +138,23 @@ class DecoderOfOthers:
         train: np.ndarray,
         lags: range,
         scan: ScanConfig,
+        folds: Folds | None = None,
     ) -> Self:
         """Of ``others`` (n_others, n_trs, n_voxels) z-scored, by training TRs alone.
 
-        Samples are sorted by TR, so that the contiguous folds in which ridge chooses its penalty
-        hold out seconds of the film, not people.
+        Samples are sorted by TR, so that the folds in which ridge chooses its penalty hold out
+        seconds of the film, not people. ``folds`` as of `decode_subject`.
         """
         space = space_of(others, train, scan)
         pairs = zip(space.people, others, strict=True)
         x = np.stack([lagged(t.to_common(one), runs, lags)[train] for t, one in pairs], axis=1)
         y = np.repeat(bottleneck[train], len(others), axis=0)
-        return cls(space, lags, fit_ridge(x.reshape(len(y), -1), y))
+        people = np.arange(len(others))
+        samples = [
+            tuple((part[:, None] * len(others) + people).ravel() for part in fold)
+            for fold in folds_within(folds, train)
+        ]
+        return cls(space, lags, fit_ridge(x.reshape(len(y), -1), y, samples))
 
     def decode(
         self, person: Transform, bold: np.ndarray, runs: np.ndarray, test: np.ndarray
@@ -165,6 +175,7 @@ def decode_from_others(
     test: np.ndarray,
     lags: range,
     scan: ScanConfig,
+    folds: Folds | None = None,
 ) -> np.ndarray:
     """Decode one person's test TRs by a decoder of ``others``: (n_test, bottleneck_dim).
 
@@ -173,7 +184,7 @@ def decode_from_others(
     """
     none = np.zeros(own.shape[1], dtype=bool)
     parts = (runs, bottleneck, train, test, lags, scan)
-    return decode_from_others_silenced(others, own, *parts, [none])[0]
+    return decode_from_others_silenced(others, own, *parts, [none], folds)[0]
 
 
 def decode_from_others_silenced(
@@ -186,11 +197,12 @@ def decode_from_others_silenced(
     lags: range,
     scan: ScanConfig,
     silenced: Sequence[np.ndarray],
+    folds: Folds | None = None,
 ) -> list[np.ndarray]:
     """`decode_from_others` once for each set of ``own`` voxels, (n_voxels,) bool, that is silenced.
 
     Silenced voxels are 0 in test TRs, before the person is brought into the common space.
     """
-    decoder = DecoderOfOthers.fit(others, runs, bottleneck, train, lags, scan)
+    decoder = DecoderOfOthers.fit(others, runs, bottleneck, train, lags, scan, folds)
     person = decoder.space.join(own[train])
     return [decoder.decode(person, own * ~voxels, runs, test) for voxels in silenced]

@@ -21,7 +21,7 @@ from giblet.evaluation.lesions import paired_change
 from giblet.evaluation.moments import mean_over
 from giblet.evaluation.nulls import null_shifts
 from giblet.log import progress
-from giblet.stats.ridge import ridge_encoding
+from giblet.stats.ridge import Folds, ridge_encoding
 from giblet.timing import trs_for
 
 EVERYONE = "all"
@@ -75,12 +75,16 @@ def leave_one_out(
     scan = scan or ScanConfig()
     within, scored = make_readout(everyones, aligned, decoding, regions), []
     subjects = aligned["subject"].values.astype(str).tolist()
-    for subject, own in zip(progress(subjects, "training", "subjects"), bold, strict=True):
+    fitted_to, film = within.film.where("train"), within.film
+    everyones_folds = film.penalty_folds(fitted_to)
+    for n, subject in enumerate(progress(subjects, "training", "subjects")):
+        own, folds = bold[n], film.penalty_folds(fitted_to, n)
         others = aligned.drop_sel(subject=subject)
         left_out = make_readout(train(others, subject), others, decoding, regions)
-        in_training, _none = subject_scores(within, own, t_r, decoding, seed, n_shifts=0)
-        alone = subject_scores(left_out, own, t_r, decoding, seed)
-        by_others = others_scores(left_out, own, t_r, decoding, scan, seed)
+        in_training, _none = subject_scores(within, own, t_r, decoding, seed, 0, folds)
+        alone = subject_scores(left_out, own, t_r, decoding, seed, folds=folds)
+        options = (t_r, decoding, scan, seed)
+        by_others = others_scores(left_out, own, *options, folds=everyones_folds)
         scored.append((subject, in_training, *alone, *by_others))
     clip_trs = trs_for(decoding.clip_seconds, t_r)
     each = [(subject, [scores]) for subject, *scores in scored]
@@ -138,18 +142,21 @@ def subject_scores(
     decoding: DecodingConfig,
     seed: int = 0,
     n_shifts: int = 20,
+    folds: Folds | None = None,
 ) -> tuple[Scores, Scores]:
     """One subject's scores by metric, (n_moments,) each, and those of shuffled BOLD.
 
     Those are means over up to ``n_shifts`` circular shifts (`null_shifts`) of what was predicted.
     ``bold`` (n_trs, n_voxels) z-scored. ``bold_r``: BOLD by ridge from the HRF-blurred bottleneck;
-    the others: the bottleneck by ridge from lagged BOLD. Both are fitted on training TRs.
+    the others: the bottleneck by ridge from lagged BOLD. Both are fitted on training TRs, of which
+    ``folds`` choose penalties (`FilmData.penalty_folds`).
     """
     film, model = readout.film, readout.autoencoder
     train, test, code = film.where("train"), film.where("test"), bottlenecks(model, film)
-    predicted = ridge_encoding(blurred_bottlenecks(model, code, film.run), bold, train, test)
+    blurred = blurred_bottlenecks(model, code, film.run)
+    predicted = ridge_encoding(blurred, bold, train, test, folds)
     lags = lags_in_trs(t_r, decoding)
-    decoded = decode_subject(bold[:, readout.read], film.run, code, train, test, lags)
+    decoded = decode_subject(bold[:, readout.read], film.run, code, train, test, lags, folds)
     clip_trs = trs_for(decoding.clip_seconds, t_r)
     held_out = HeldOut(code, film, np.zeros(0), 1.0, clip_trs)  # sounds are not scored
 
@@ -173,6 +180,7 @@ def others_scores(
     scan: ScanConfig,
     seed: int = 0,
     n_shifts: int = 20,
+    folds: Folds | None = None,
 ) -> tuple[Scores, Scores]:
     """As `subject_scores`, of bottlenecks decoded by ridge of the subjects of ``readout``.
 
@@ -185,7 +193,7 @@ def others_scores(
         bottlenecks(readout.autoencoder, film),
     )
     others, lags = film.bold.numpy()[..., read], lags_in_trs(t_r, decoding)
-    parts = (film.run, code, train, test, lags, scan)
+    parts = (film.run, code, train, test, lags, scan, folds)
     decoded = decode_from_others(others, bold[:, read], *parts)
     held_out = HeldOut(code, film, np.zeros(0), 1.0, trs_for(decoding.clip_seconds, t_r))
     shifts = null_shifts(len(test), t_r, seed, n_shifts)

@@ -1,8 +1,9 @@
 """Virtual lesions: the change of the decoded sound when a region of the brain is zeroed."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 
 import numpy as np
@@ -29,6 +30,7 @@ from giblet.evaluation.held_out import HeldOut, Scores
 from giblet.evaluation.moments import N_BOOTSTRAP, nan_mean, paired_stretches
 from giblet.evaluation.score_lesions import Decoded, ScoreLesions
 from giblet.log import progress
+from giblet.stats.ridge import Folds
 from giblet.timing import trs_for
 
 logger = logging.getLogger(__name__)
@@ -178,29 +180,39 @@ def decode_lesions(
         )
     plan = plan_lesions({n: v for n, v in inside.items() if v.any()}, config.n_draws, seed)
     silent, lags = [one.silent for one in plan], lags_in_trs(t_r, decoding)
-    fixed = (data.run, code, train, test, lags)
-    by_subject = _decode(bold[..., read], fixed, silent, config.decoder, scan or ScanConfig())
+    fixed, options = (data.run, code, train, test, lags), (config.decoder, scan or ScanConfig())
+    by_subject = _decode(
+        bold[..., read], fixed, silent, *options, partial(data.penalty_folds, train)
+    )
     return plan, list(zip(*by_subject, strict=True))
 
 
 def _decode(
-    bold: np.ndarray, fixed: _Fixed, silent: Sequence, decoder: str, scan: ScanConfig
+    bold: np.ndarray,
+    fixed: _Fixed,
+    silent: Sequence,
+    decoder: str,
+    scan: ScanConfig,
+    folds: Callable[..., Folds | None],
 ) -> list[list[np.ndarray]]:
-    """The bottlenecks of each subject, or of the group, after every lesion."""
+    """The bottlenecks of each subject, or of the group, after every lesion.
+
+    ``folds``: of a subject's index, or of nothing for all of them, as of `FilmData.penalty_folds`.
+    """
     if decoder != "subjects" and len(bold) < 2:
         raise GibletError(
             f"lesion.decoder: {decoder} needs two subjects or more, and there is one: take subjects"
         )
     if decoder == "group":
-        return [decode_group_silenced(bold, *fixed, scan=scan, silenced=silent)]
+        return [decode_group_silenced(bold, *fixed, scan=scan, silenced=silent, folds=folds())]
     by_subject = []
     for n, own in enumerate(progress(bold, "decoding BOLD", "subjects")):
         if decoder == "others":
             others = np.delete(bold, n, axis=0)
-            decoded = decode_from_others_silenced(others, own, *fixed, scan=scan, silenced=silent)
+            decoded = decode_from_others_silenced(others, own, *fixed, scan, silent, folds())
             by_subject.append(decoded)
         else:
-            by_subject.append(decode_silenced(own, *fixed, silenced=silent))
+            by_subject.append(decode_silenced(own, *fixed, silenced=silent, folds=folds(n)))
     return by_subject
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from giblet.alignment.dataset import FilmData
+from giblet.alignment.own_runs import clock_groups
 from giblet.alignment.regressors import regress
 from giblet.alignment.sync import match_scans
 from giblet.audio.codec_levels import codec_levels
@@ -17,7 +18,6 @@ from giblet.audio.processor import AudioProcessor
 from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks
 from giblet.errors import GibletError
-from giblet.evaluation.quality import clock_groups
 from giblet.film.modalities import modality_of
 from giblet.stats.encoding_maps import ClockGroup
 from giblet.stats.intersubject import repeat_ceiling
@@ -100,6 +100,7 @@ def levels_on_trs(
     t_r: float,
     hrf_model: str,
     lags: tuple[float, ...] = (),
+    is_train: np.ndarray | None = None,
 ) -> tuple[list[ClockGroup], dict[Key, np.ndarray]]:
     """Levels convolved with the HRF at each subject's volumes, and their means in each TR.
 
@@ -113,6 +114,8 @@ def levels_on_trs(
         TRs of the film in the aligned arrays.
     hrf_model, lags
         As of `regress`.
+    is_train : (n_trs,) bool
+        TRs whose means are subtracted, as of `clock_groups`; all unless given.
 
     Returns
     -------
@@ -139,7 +142,7 @@ def levels_on_trs(
             continue
         bands[key] = regress(one.values, one.rate_hz, scans, t_r, hrf_model, lags)
         targets[key] = mean_in_bins([one.values], one.rate_hz, t_r, n_trs)[trs]
-    return clock_groups(bands, match, scans["film_time"].values), targets
+    return clock_groups(bands, match, scans["film_time"].values, is_train), targets
 
 
 def level_ceilings(quality: xr.Dataset, columns: np.ndarray, is_mean: bool) -> np.ndarray:

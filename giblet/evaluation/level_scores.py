@@ -22,7 +22,7 @@ from giblet.io.tables import join_values
 from giblet.stats.cross_validation import INNER_FOLDS, purged_folds
 from giblet.stats.encoding_maps import ClockGroup, Fold, centred_by_run
 from giblet.stats.level_encoding import RELIABLE, Key, RegionScores, encode_levels
-from giblet.stats.ridge import fit_ridge, scale_by_training
+from giblet.stats.ridge import fit_ridge, folds_within, scale_by_training
 from giblet.timing import trs_for
 
 N_WAYS = (10, 2)
@@ -89,8 +89,8 @@ def level_profile(
     used = {RELIABLE: reliable} | {n: m for n, m in regions.items() if m.any()}
     scored = np.any([*used.values()], axis=0)
     within = {name: members[scored] for name, members in used.items()}
-    fold = Fold(train, test, _inner_folds(train, t_r, len(data.part)))
-    groups = centred_by_run(groups, data.run, data.part == "train")
+    fold = Fold(train, test, _inner_folds(data, train, t_r))
+    groups = centred_by_run(groups, data.scaled_by, data.part == "train")
     limits = {name: _mean_ceiling(ceiling[:, members]) for name, members in used.items()}
     decoded = {
         name: _identified(bold[..., members], targets, data, t_r, decoding, seed)
@@ -120,10 +120,12 @@ def _order(used: Mapping[str, np.ndarray]):
     return lambda regions: regions.map(places)
 
 
-def _inner_folds(train: np.ndarray, t_r: float, n_trs: int) -> list:
-    """Blocks of the training TRs with a gap, to choose penalties."""
+def _inner_folds(data: FilmData, train: np.ndarray, t_r: float) -> list:
+    """Whole stimuli, or blocks of a film's training TRs, with a gap, to choose penalties."""
+    if folds := data.penalty_folds(train):
+        return list(folds)
     try:
-        return purged_folds(np.zeros(n_trs), trs_for(HRF_SECONDS, t_r), INNER_FOLDS, train)
+        return purged_folds(np.zeros(len(data.part)), trs_for(HRF_SECONDS, t_r), INNER_FOLDS, train)
     except ValueError as error:
         raise GibletError(f"too few training TRs to choose penalties: {error}") from None
 
@@ -177,11 +179,11 @@ def _identified(
     scaled = [scale_by_training(values, train) for values in targets.values()]
     ends = np.cumsum([values.shape[1] for values in scaled])[:-1]
     together, decoded = np.concatenate(scaled, axis=1), []
-    for one in bold:
+    for subject, one in enumerate(bold):
         x = lagged(one, data.run, lags)
-        decoded.append(
-            np.split(fit_ridge(x[train], together[train]).predict(x[test]), ends, axis=1)
-        )
+        folds = folds_within(data.penalty_folds(train, subject), train)
+        ridge = fit_ridge(x[train], together[train], folds)
+        decoded.append(np.split(ridge.predict(x[test]), ends, axis=1))
     clip_trs, stretches = trs_for(decoding.clip_seconds, t_r), held_out_stretches(data)
     cells: dict[Key, dict] = {}
     for place, key in enumerate(targets):

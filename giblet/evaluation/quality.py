@@ -9,6 +9,7 @@ import xarray as xr
 from giblet.alignment.dataset import zscore_bold
 from giblet.alignment.hrf import HRF_SECONDS
 from giblet.alignment.lag import lag_arrays, scan_lag
+from giblet.alignment.own_runs import clock_groups, scaled_volumes
 from giblet.alignment.showings import volume_trs
 from giblet.alignment.stimuli import near_in_scan, shown_at, stimulus_folds
 from giblet.alignment.sync import Match, match_scans
@@ -26,7 +27,6 @@ from giblet.stats.encoding_maps import (
     Fold,
     centred_by_run,
     constant_bands,
-    group_by_clock,
     held_out_folds,
 )
 from giblet.stats.intersubject import agreement, explainable_variance, repeat_ceiling
@@ -183,24 +183,8 @@ def _agreement(scans, match: Match, block_values: int, n_permutations: int, seed
 
 def _zscored(scans, match: Match, columns: np.ndarray) -> np.ndarray:
     """Some columns of BOLD, z-scored by run: (n_subjects, n_trs, n_columns)."""
-    bold = read_columns(scans, match, columns)
-    return zscore_bold(bold, match.runs, np.ones(len(match.trs), dtype=bool))[0]
-
-
-def clock_groups(bands: dict, match: Match, film_time: np.ndarray) -> list[ClockGroup]:
-    """`group_by_clock`; of many stimuli subjects with the same regressors are a group.
-
-    ``bands``: name → (n_volumes, n_features), ``film_time`` (n_volumes,) s.
-    """
-    if match.stimulus is None:
-        return group_by_clock(bands, match.volumes, film_time)
-    taken = {name: match.take(band) for name, band in bands.items()}
-    groups: dict[bytes, ClockGroup] = {}
-    for s in range(len(match.subjects)):
-        own = {name: band[s] for name, band in taken.items()}
-        key = b"".join(band.tobytes() for band in own.values())
-        groups.setdefault(key, ClockGroup([], own)).subjects.append(s)
-    return list(groups.values())
+    every = np.ones(len(match.trs), dtype=bool)
+    return zscore_bold(read_columns(scans, match, columns, every), match.runs, every)[0]
 
 
 def _repeated(scans, match: Match, block_values: int) -> dict:
@@ -224,7 +208,11 @@ def _repeated(scans, match: Match, block_values: int) -> dict:
         n_repeats.append(often)
         volumes, width = own[:often, trs], max(1, block_values // scans["bold"].shape[0])
         blocks = [slice(start, start + width) for start in range(0, n_columns, width)]
-        read = (scans["bold"][:, block].values[volumes] for block in blocks)
+        every = np.ones(len(match.trs), dtype=bool)
+        read = (
+            scaled_volumes(scans["bold"][:, block].values, match, every, True)[volumes]
+            for block in blocks
+        )
         shares.append(np.concatenate([explainable_variance(block) for block in read]))
     if np.isnan(shares).all():
         return {}

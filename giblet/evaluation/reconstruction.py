@@ -41,7 +41,7 @@ from giblet.evaluation.yardsticks import yardsticks
 from giblet.log import progress
 from giblet.stats.intersubject import noise_ceiling
 from giblet.stats.pearson import correlation
-from giblet.stats.ridge import banded_weights, ridge_encoding
+from giblet.stats.ridge import Folds, banded_weights, folds_within, ridge_encoding
 from giblet.timing import trs_for
 
 logger = logging.getLogger(__name__)
@@ -129,16 +129,19 @@ def _encoding_rows(
     measured, film = data.bold.numpy(), aligned["regressors"].values
     ends = np.flatnonzero(np.diff(aligned["band"].values)) + 1
 
-    def banded(regressors: np.ndarray, bold: np.ndarray) -> np.ndarray:
+    def banded(regressors: np.ndarray, bold: np.ndarray, folds: Folds | None) -> np.ndarray:
         bands = np.split(regressors[train].astype(np.float64), ends, axis=1)
-        weights, offsets = banded_weights(bands, bold[train], n_iter=10)
+        own = folds_within(folds, train)
+        weights, offsets = banded_weights(bands, bold[train], folds=own, n_iter=10)
         return regressors[test] @ weights + offsets
 
-    pairs = list(zip(film, measured, strict=True))
+    folds = [data.penalty_folds(train, subject) for subject in range(len(measured))]
+    each = list(zip(film, measured, folds, strict=True))
+    plain = [ridge_encoding(x, bold, train, test, own) for x, bold, own in each]
     predicted = {
         "encoding": by_bottleneck,
-        "encoding_ridge": np.stack([ridge_encoding(x, bold, train, test) for x, bold in pairs]),
-        "encoding_banded": np.stack([banded(x, bold) for x, bold in pairs]),
+        "encoding_ridge": np.stack(plain),
+        "encoding_banded": np.stack([banded(*one) for one in each]),
     }
     r = {
         column: np.stack([correlation(p, m) for p, m in zip(bold, measured[:, test], strict=True)])

@@ -9,6 +9,7 @@ for all places of a kind, so that the maximum over places corrects for their num
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,7 @@ from giblet.io.tables import join_values
 from giblet.log import progress
 from giblet.stats.group_maps import null_maps
 from giblet.stats.permutation import among_nulls
-from giblet.stats.ridge import fit_ridge
+from giblet.stats.ridge import Folds, fit_ridge, folds_within
 from giblet.timing import trs_for
 
 logger = logging.getLogger(__name__)
@@ -199,14 +200,22 @@ class _Clips:
     def test(self) -> np.ndarray:
         return self.data.where("test")
 
+    @cached_property
+    def folds(self) -> list[Folds | None]:
+        """Of each subject, and last of all together."""
+        subjects = [*range(len(self.data.bold)), None]
+        folds = [self.data.penalty_folds(self.train, subject) for subject in subjects]
+        return [folds_within(one, self.train) for one in folds]
+
     def joined(self, trs: np.ndarray, clip_trs: int) -> np.ndarray:
         return join_clips(trs, held_out_stretches(self.data), clip_trs)
 
     def decoded(self, people: Sequence[np.ndarray], lags: range) -> Iterator[np.ndarray]:
         """Test TRs decoded from the BOLD (n_trs, n_voxels) of each of ``people``."""
-        for bold in people:
+        of_person = self.folds if len(people) > 1 else self.folds[-1:]
+        for bold, folds in zip(people, of_person, strict=False):
             x = lagged(bold, self.data.run, lags)
-            ridge = fit_ridge(x[self.train], self.code[self.train])
+            ridge = fit_ridge(x[self.train], self.code[self.train], folds)
             yield ridge.predict(x[self.test])
 
 

@@ -17,6 +17,7 @@ from giblet.evaluation.group_decoding import mean_person
 from giblet.evaluation.moments import BRAIN, GROUP
 from giblet.evaluation.slow_part import SlowDecoder, SlowSpace, choose_smoothing
 from giblet.stats.cross_validation import purged_folds
+from giblet.stats.ridge import folds_within
 from giblet.timing import trs_for
 
 logger = logging.getLogger(__name__)
@@ -55,18 +56,27 @@ def slow_conditions(
     scan: ScanConfig,
     regions: Regions | None = None,
 ) -> Conditions:
-    """Decode the slow part of every brain; every choice is made on training TRs."""
+    """Decode the slow part of every brain; every choice is made on training TRs.
+
+    Folds that choose, and that measure the uncertainty, keep whole stimuli where there are many.
+    """
     train, test = data.where("train"), data.where("test")
     places = data.stretches("train")
     stretches = [np.searchsorted(train, one) for one in places]
-    folds = purged_folds(np.zeros(len(train)), trs_for(_GAP_SECONDS, t_r))
+    by_stimuli = folds_within(data.penalty_folds(train), train)
+    folds = by_stimuli or purged_folds(np.zeros(len(train)), trs_for(_GAP_SECONDS, t_r))
     x = lagged_brains(data, t_r, decoding, scan, regions)
     slow = audio_slow(autoencoder, code)
     if not SlowSpace.fit(slow[train], 0.0, stretches).basis.shape[1]:
         raise GibletError("anchored_prior: the bottleneck of the training TRs' sound never changes")
     clip_trs = trs_for(decoding.clip_seconds, t_r)
     smoothing, scores = choose_smoothing(
-        slow[train], [one[train] for one in x.get(BRAIN, ())], stretches, folds, clip_trs
+        slow[train],
+        [one[train] for one in x.get(BRAIN, ())],
+        stretches,
+        folds,
+        clip_trs,
+        by_stimuli,
     )
     space = SlowSpace.fit(slow[train], smoothing, stretches)
     true = np.zeros((len(slow), space.basis.shape[1]))
@@ -75,7 +85,7 @@ def slow_conditions(
         inside = np.concatenate(true_part)
         true[inside] = space.components(slow, true_part)[inside]
     decoders = {
-        column: [SlowDecoder.fit(one[train], true[train], folds) for one in brains]
+        column: [SlowDecoder.fit(one[train], true[train], folds, by_stimuli) for one in brains]
         for column, brains in x.items()
     }
     for column, several in decoders.items():

@@ -11,11 +11,10 @@ import numpy as np
 
 from giblet.audio.metrics.identify import identification, join_clips
 from giblet.stats.feature_ridge import directions
-from giblet.stats.ridge import fit_ridge
+from giblet.stats.ridge import Folds, fit_ridge
 
 SMOOTHING_TRS = (0.0, 1.0, 2.0, 4.0)  # standard deviations that are tried
 MOST_COMPONENTS = 48
-Folds = Sequence[tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -77,15 +76,27 @@ class SlowDecoder:
     spread: np.ndarray
 
     @classmethod
-    def fit(cls, x: np.ndarray, components: np.ndarray, folds: Folds) -> Self:
-        """Of training TRs: ``x`` (n_train, n_columns), ``components`` (n_train, n_components)."""
+    def fit(
+        cls,
+        x: np.ndarray,
+        components: np.ndarray,
+        folds: Folds,
+        penalty_folds: Folds | None = None,
+    ) -> Self:
+        """Of training TRs: ``x`` (n_train, n_columns), ``components`` (n_train, n_components).
+
+        ``penalty_folds`` choose penalties, those parts of them that lie in the fold; by default
+        contiguous blocks.
+        """
         held_out = np.zeros_like(components)
         for train, test in folds:
-            held_out[test] = fit_ridge(x[train], components[train]).predict(x[test])
+            inner = _parts_in(penalty_folds, train)
+            held_out[test] = fit_ridge(x[train], components[train], inner).predict(x[test])
         seen = np.unique(np.concatenate([test for _train, test in folds]))
         gain, noise = _line(components[seen], held_out[seen])
         shrink, spread = _line(held_out[seen], components[seen])
-        return cls(fit_ridge(x, components), held_out, gain, noise, shrink, spread)
+        ridge = fit_ridge(x, components, penalty_folds)
+        return cls(ridge, held_out, gain, noise, shrink, spread)
 
     @property
     def information(self) -> np.ndarray:
@@ -99,6 +110,17 @@ class SlowDecoder:
     def expected(self, decoded: np.ndarray) -> np.ndarray:
         """The most likely true components, shrunk by the uncertainty."""
         return self.shrink * decoded
+
+
+def _parts_in(folds: Folds | None, train: np.ndarray) -> Folds | None:
+    """``folds`` with those of their TRs that are among ``train``, as positions there.
+
+    >>> folds = [(np.array([2, 3]), np.array([0, 1])), (np.array([0, 1]), np.array([2, 3]))]
+    >>> _parts_in([*folds, (np.array([0, 2]), np.array([1, 3]))], np.array([2, 3]))
+    [(array([0]), array([1]))]
+    """
+    own = [tuple(np.flatnonzero(np.isin(train, part)) for part in fold) for fold in folds or ()]
+    return [(seen, held) for seen, held in own if len(seen) and len(held)] or None
 
 
 def _line(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -116,6 +138,7 @@ def choose_smoothing(
     stretches: Sequence[np.ndarray],
     folds: Folds,
     clip_trs: int,
+    penalty_folds: Folds | None = None,
 ) -> tuple[float, dict[float, float]]:
     """The low-pass that identifies held-out training clips best, and each one's score.
 
@@ -126,21 +149,21 @@ def choose_smoothing(
     ----------
     slow : (n_train, n_features)
     brains : of each subject, lagged BOLD (n_train, n_columns)
-    stretches, folds : of training TRs, as indices into these arrays
+    stretches, folds, penalty_folds : of training TRs, as indices into these arrays
     """
-    scores = {}
+    scores, options = {}, (folds, clip_trs, penalty_folds)
     for smoothing in SMOOTHING_TRS:
         space = SlowSpace.fit(slow, smoothing, stretches)
         components = space.components(slow, stretches)
         truth = (slow - space.mean) @ space.basis
         scores[smoothing] = float(
-            np.mean([_clips(x, components, truth, stretches, folds, clip_trs) for x in brains])
+            np.mean([_clips(x, components, truth, stretches, *options) for x in brains])
         )
     return max(scores, key=scores.__getitem__), scores
 
 
-def _clips(x, components, truth, stretches, folds, clip_trs) -> float:
-    decoder = SlowDecoder.fit(x, components, folds)
+def _clips(x, components, truth, stretches, folds, clip_trs, penalty_folds) -> float:
+    decoder = SlowDecoder.fit(x, components, folds, penalty_folds)
     weight = 1 / np.sqrt(decoder.spread)
     pair = (decoder.expected(decoder.held_out) * weight, truth * weight)
     guess, true = (join_clips(one, stretches, clip_trs) for one in pair)

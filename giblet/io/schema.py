@@ -70,7 +70,7 @@ def _is_texts(value: Any) -> bool:
 _RULES = {
     _is_count: (
         "a whole number from 0 on",
-        "n_trs n_codebooks n_frames n_samples codebook_size gap_trs frames_per_tr",
+        "n_trs n_codebooks n_frames n_samples codebook_size gap_trs stimulus_gap_trs frames_per_tr",
     ),
     _is_amount: ("a number from 0 on", "frame_rate bandwidth_kbps"),
     _is_t_r: ("seconds, above 0 and up to 60", "t_r"),
@@ -103,8 +103,9 @@ _VARIABLES = {  # kinds, and how their dimensions begin
     "event_duration": (_NUMBERS, "event"),
     "event_stimulus": ("i", "event"),
     "stimulus_first_tr": ("i", "stimulus"),
-    "stimulus_duration": (_NUMBERS, "stimulus"),
-    "stimulus_start": (_NUMBERS, "stimulus"),
+    "stimulus_duration": (_NUMBERS, "stimulus or tr"),
+    "stimulus_start": (_NUMBERS, "stimulus or tr"),
+    "volumes": ("i", "subject repeat tr"),
     "subject": (_TEXT, "volume or subject"),
     "run": (_TEXT, "volume or tr"),
     "part": (_TEXT, "tr"),

@@ -66,6 +66,7 @@ from .ridge import (
     banded_weights as banded_weights,
     columns_ridge as columns_ridge,
     fit_ridge as fit_ridge,
+    folds_within as folds_within,
     ridge_encoding as ridge_encoding,
     scale_by_training as scale_by_training,
     scale_columns as scale_columns,

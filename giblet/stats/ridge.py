@@ -14,6 +14,7 @@ from giblet.stats.feature_ridge import (
 )
 
 _ALPHAS = np.logspace(-1, 6, 15)  # a kernel is 1 on its diagonal
+Folds = Sequence[tuple[np.ndarray, np.ndarray]]  # train, test
 _ALONE = np.ones((1, 1))  # the only mixture of a single band
 _LARGEST_RATIO = 1e3  # of one band's share to that of each other one
 _FEWEST_VARYING = 8.0  # TRs that a column varies in, effectively
@@ -21,14 +22,26 @@ _FARTHEST = 2.0  # of the largest value in training TRs, of a column that varies
 _ABSURD = 10.0  # the same, of any column
 
 
-def fit_ridge(x: np.ndarray, y: np.ndarray, n_folds: int = 5) -> LinearRidge:
+def fit_ridge(x: np.ndarray, y: np.ndarray, folds: Folds | None = None) -> LinearRidge:
     """Ridge with intercept, ``x`` (n_samples, n_features) to ``y`` (n_samples, n_targets).
 
-    One penalty a target, the best on contiguous folds (neighbouring TRs are alike). The model has
-    ``predict(x) → (n_samples, n_targets)``.
+    One penalty a target, the best on ``folds``: (train, test) indices of samples, by default five
+    contiguous blocks (neighbouring TRs are alike). The model has ``predict(x) → (n_samples,
+    n_targets)``.
     """
-    x, y, folds = x.astype(np.float32), y.astype(np.float32), _contiguous(len(x), n_folds)
+    x, y, folds = x.astype(np.float32), y.astype(np.float32), folds or _contiguous(len(x), 5)
     return solve([x], y, folds, np.logspace(0, 7, 15), _ALONE)
+
+
+def folds_within(folds: Folds | None, train: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """``folds`` of TR indices as positions among the TRs ``train``, sorted; of None empty.
+
+    >>> folds, trs = [([4, 6], [9])], np.array([4, 6, 9])
+    >>> [(own.tolist(), held.tolist()) for own, held in folds_within(folds, trs)]
+    [([0, 1], [2])]
+    """
+    both = folds or ()
+    return [(np.searchsorted(train, own), np.searchsorted(train, held)) for own, held in both]
 
 
 def _contiguous(n_samples: int, n_folds: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -38,7 +51,11 @@ def _contiguous(n_samples: int, n_folds: int) -> list[tuple[np.ndarray, np.ndarr
 
 
 def ridge_encoding(
-    regressors: np.ndarray, bold: np.ndarray, train: np.ndarray, test: np.ndarray
+    regressors: np.ndarray,
+    bold: np.ndarray,
+    train: np.ndarray,
+    test: np.ndarray,
+    folds: Folds | None = None,
 ) -> np.ndarray:
     """BOLD of test TRs predicted from regressors by ridge: (n_test, n_voxels).
 
@@ -48,10 +65,13 @@ def ridge_encoding(
         Already convolved with the HRF; scaled here by training TRs.
     bold : (n_trs, n_voxels) z-scored
     train, test : TR indices
+    folds : list of (train, test), TR indices
+        Within ``train``, to choose the penalty; by default contiguous blocks.
     """
     scaled = scale_columns(regressors, train)
     columns = (scaled @ directions(scaled[train])).astype(np.float32)
-    return fit_ridge(columns[train], bold[train]).predict(columns[test])
+    ridge = fit_ridge(columns[train], bold[train], folds_within(folds, train))
+    return ridge.predict(columns[test])
 
 
 def scale_by_training(features: np.ndarray, train: np.ndarray) -> np.ndarray:
@@ -188,7 +208,7 @@ def columns_ridge(
     ``mixtures`` (n_mixtures, n_bands), shares above 0 that add up to 1: those that are tried
     instead of `band_mixtures`.
     """
-    inner = [(np.searchsorted(train, own), np.searchsorted(train, held)) for own, held in folds]
+    inner = folds_within(folds, train)
     own = bold[train]
     whole = np.isfinite(own).all(axis=0)
     if not whole.all():
@@ -205,13 +225,13 @@ def banded_weights(
     bands: Sequence[np.ndarray],
     bold: np.ndarray,
     *,
-    n_folds: int = 5,
+    folds: Folds | None = None,
     n_iter: int = 20,
     choice: Choice = average,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Weights of banded ridge: ``x @ weights + offsets`` is BOLD, with all bands side by side in x.
 
-    As of `banded_ridge`, on contiguous folds.
+    As of `banded_ridge`, on ``folds`` of samples as of `fit_ridge`.
 
     Parameters
     ----------
@@ -229,7 +249,7 @@ def banded_weights(
     turns = [directions(x) for x in scaled]
     columns = [(x @ turn).astype(np.float32) for x, turn in zip(scaled, turns, strict=True)]
     mixtures = band_mixtures(len(columns), n_iter)
-    folds = _contiguous(len(bold), n_folds)
+    folds = folds or _contiguous(len(bold), 5)
     ridge = solve(columns, bold, folds, _ALPHAS, mixtures, choice=choice)
     parts = np.split(ridge.weights, np.cumsum([turn.shape[1] for turn in turns])[:-1])
     weights = np.concatenate(

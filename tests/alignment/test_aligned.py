@@ -286,7 +286,7 @@ def test_a_file_is_read_block_by_block_and_gives_the_same(scans, rng, tmp_path):
     blocks = 7 * scans.sizes["volume"]
     with open_arrays(tmp_path / "bold.nc") as opened:
         np.testing.assert_array_equal(voxels_to_keep(opened, match, is_train, 10, blocks), kept)
-        read = read_columns(opened, match, kept, blocks)
+        read = read_columns(opened, match, kept, is_train, blocks)
     np.testing.assert_array_equal(read, scans["bold"].values[match.volumes][..., kept])
 
 
