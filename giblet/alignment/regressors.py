@@ -15,6 +15,7 @@ from giblet.film.modalities import Modality, SpaceSet, modality_of
 from giblet.timing import (
     TOLERANCE,
     acquisition_times,
+    begun_samples,
     count_samples,
     frames_rate_hz,
     tr_begin,
@@ -94,7 +95,7 @@ def regress(
         if key not in done:  # subjects often share a clock
             done[key] = np.zeros((len(here), n_columns), dtype=np.float32)
             for begin, end, times in shown:
-                stop = None if end is None else count_samples(end, rate_hz)
+                stop = None if end is None else begun_samples(end, rate_hz)
                 seen = values[count_samples(begin, rate_hz) : stop]
                 reached = _reached(times, begin, end, t_r, lags)
                 if not reached.any():

@@ -181,9 +181,9 @@ def test_regressors_are_those_of_the_runs_own_sound(model, t_r):
     values = rng.uniform(0, 1, (clock.n_film_trs * 100, 2))  # silence has values, too
     heard = np.zeros((round(200 * rate), 2))
     for onset, k in shown:
-        begin, n = round(clock.begins[k] * rate), round(clock.durations[k] * rate)
+        begin, n = round(clock.begins[k] * rate), int(np.ceil(clock.durations[k] * rate - 1e-4))
         at = round(onset * rate)
-        heard[at : at + n] = values[begin : begin + n]
+        heard[at : at + n] += values[begin : begin + n]
     lags = (2.2, 5.0) if model == "fir" else ()
     times = scans["scan_time"].values
     expected = convolve_hrf(heard, rate, times, model, lags=lags, width=t_r)
@@ -219,6 +219,22 @@ def test_no_lag_crosses_into_another_stimulus_unless_asked(model, lags, start_ti
         film[round(onset / 1.5) : round(onset / 1.5) + len(own)] = own
     one = convolve_hrf(film, 1 / 1.5, start_time + np.arange(n) * 1.5, model, lags=lags, width=1.5)
     np.testing.assert_allclose(together, one, atol=1e-5)
+
+
+@pytest.mark.parametrize(("duration", "n_begun"), [(2.9, 2), (5.0, 3), (4.0, 2), (2.1, 2)])
+@pytest.mark.parametrize("carry_over", [0, 1])
+def test_the_last_tr_of_a_stimulus_counts_where_it_is_begun(duration, n_begun, carry_over):
+    """Words and notes of a TR that a stimulus does not fill have their response, too."""
+    clock = StimulusClock.lay_out(["a", "b"], [duration] * 2, t_r=2.0)
+    scans = make_scans(clock, [("sub-1", "run-1", 30, [(4.0, 0), (40.0, 1)])])
+    scans.attrs["carry_over"] = carry_over
+    words = np.zeros((clock.n_film_trs, 1))
+    words[:n_begun] = 1
+    ours = regress(words, 0.5, scans, 2.0, "spm")
+    on_scan = np.zeros((30, 1))
+    on_scan[2 : 2 + n_begun] = 1
+    theirs = convolve_hrf(on_scan, 0.5, np.arange(30) * 2.0, "spm", width=2.0)
+    np.testing.assert_allclose(ours[:20], theirs[:20], atol=1e-6)
 
 
 def test_stimuli_that_follow_each_other_without_carry_over_are_warned_of():
