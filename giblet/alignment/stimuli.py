@@ -12,10 +12,10 @@ import xarray as xr
 from giblet.alignment.pieces import last_by_share, named
 from giblet.alignment.showings import MOST_SPREAD, Showing, check_consecutive, run_volumes
 from giblet.brain.stimulus_clock import StimulusClock
-from giblet.config.sections import SplitConfig
+from giblet.config.sections import DecodingConfig, SplitConfig
 from giblet.errors import GibletError, nearest_name
 from giblet.stats.cross_validation import check_fold, near, run_labels
-from giblet.timing import share_of_tr, trs_for
+from giblet.timing import TOLERANCE, share_of_tr, trs_for
 
 _RESPONSE = 12.0  # s: what an HRF still holds after that is little
 _SHOWN = 3  # names in a line
@@ -28,9 +28,10 @@ def showing_volumes(
     """Volumes of each TR in every showing of its stimulus, (n_subjects, n_repeats, n_trs) int, and
     the index of the showing that each is of; -1 where there is none, the rest in their order.
 
-    TRs of silence, and those that a stimulus does not fill, have none. Scrubbed volumes neither.
+    TRs of silence, and those that a stimulus does not fill, have none, but for its rest up to the
+    next onset. Scrubbed volumes neither.
     """
-    of_tr, rows = clock.stimulus_of_trs(n_trs), []
+    of_tr, rows = clock.stimulus_of_trs(n_trs, with_rest=True), []
     n_seen = np.zeros((len(subjects), len(clock.names)), dtype=int)
     for number in sorted(range(len(showings)), key=lambda n: run_order(showings[n].run)):
         showing = showings[number]
@@ -104,7 +105,20 @@ def stimulus_warnings(
             f"stimuli begin up to {abs(far):.2f} s from one moment of the TR: the HRF inside the "
             "model is that much off, regressors are exact"
         )
-    return lines
+    return lines + _short_warnings(clock)
+
+
+def _short_warnings(clock: StimulusClock) -> list[str]:
+    """A line where stimuli end before the last lag of the default decoder."""
+    last = DecodingConfig().last_lag_seconds
+    short = clock.durations + clock.rest < last + clock.t_r - TOLERANCE
+    if not short.any():
+        return []
+    return [
+        f"{short.sum()} of {len(clock.names)} stimuli are shorter than the decoder's last lag and "
+        f"a TR ({last + clock.t_r:g} s): most of the response comes after the sound, and is not "
+        "used. events.rest_seconds: 10 adds volumes up to the next onset"
+    ]
 
 
 def carry_over_warnings(scans: xr.Dataset) -> list[str]:

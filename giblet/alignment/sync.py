@@ -133,7 +133,8 @@ class Match:
     offset : s into its TR at which a volume is taken, the median of all; below 0 before it
     showings : (n_kept,) int, another number where any subject's showing is another one
     warnings : what was left out, and clocks that differ
-    stimulus : (n_kept,) int, of many stimuli the index of the one that each TR is of
+    stimulus : (n_kept,) int, of many stimuli the index of the one that each TR is of, or whose
+        rest it is
     repeats : (n_subjects, n_repeats, n_kept) indices, of many stimuli those in each of its
         showings; -1 where there are no more
     is_mean : whether BOLD and regressors are the means over repeats
@@ -242,7 +243,8 @@ def _match_stimuli(
             "no TR of a stimulus was scanned in every subject: check the events tables"
         )
     is_mean = bool(scans.attrs.get("average_repeats", False))
-    volumes, stimulus = repeats[:, 0, kept], clock.stimulus_of_trs(n_trs)[kept]
+    volumes = repeats[:, 0, kept]
+    stimulus = clock.stimulus_of_trs(n_trs, with_rest=True)[kept]
     runs = np.array([showing.run for showing in showings])[owners[:, 0, kept]]
     times = scans["film_time"].values[volumes] - tr_onsets(n_trs, clock.t_r)[kept]
     return Match(

@@ -105,6 +105,7 @@ _VARIABLES = {  # kinds, and how their dimensions begin
     "stimulus_first_tr": ("i", "stimulus"),
     "stimulus_duration": (_NUMBERS, "stimulus"),
     "stimulus_start": (_NUMBERS, "stimulus"),
+    "stimulus_rest": (_NUMBERS, "stimulus"),
     "subject": (_TEXT, "volume or subject"),
     "run": (_TEXT, "volume or tr"),
     "part": (_TEXT, "tr"),

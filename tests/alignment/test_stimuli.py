@@ -13,6 +13,7 @@ from giblet.alignment.dataset import windows
 from giblet.alignment.hrf import HRF_SECONDS, convolve_hrf
 from giblet.alignment.regressors import regress
 from giblet.alignment.stimuli import ONE_RUN, shown_at
+from giblet.alignment.stimulus_features import begun_trs
 from giblet.alignment.sync import match_scans
 from giblet.brain.runs import Presented
 from giblet.brain.stimulus_clock import StimulusClock
@@ -20,6 +21,7 @@ from giblet.config.sections import SplitConfig
 from giblet.errors import GibletError
 from giblet.evaluation.decoding import lagged
 from giblet.evaluation.quality import brain_quality, ridge_folds
+from giblet.stats.ridge import fit_ridge
 
 TRS = (0.72, 0.8, 1.0, 1.49, 1.5, 2.0, 2.2)
 
@@ -238,15 +240,15 @@ def test_the_last_tr_of_a_stimulus_counts_where_it_is_begun(duration, n_begun, c
 
 
 def test_stimuli_that_follow_each_other_without_carry_over_are_warned_of():
-    clock = StimulusClock.lay_out(["a", "b"], [6.0, 6.0], 1.5)
-    runs = runs_of([(0, 1), (1, 0)], 40, 7.5)
+    clock = StimulusClock.lay_out(["a", "b"], [12.0, 12.0], 1.5)
+    runs = runs_of([(0, 1), (1, 0)], 40, 13.5)
     lines = match_scans(make_scans(clock, runs, carry_over=0), 1.5, 20).warnings
     assert lines == [
         "2 of 4 presentations begin within 12 s of the one before: BOLD still has its response, "
         "regressors do not (events.carry_over: true)"
     ]
     assert not match_scans(make_scans(clock, runs, carry_over=1), 1.5, 20).warnings
-    far = runs_of([(0, 1), (1, 0)], 40, 21.0)
+    far = runs_of([(0, 1), (1, 0)], 40, 27.0)
     assert not match_scans(make_scans(clock, far, carry_over=0), 1.5, 20).warnings
 
 
@@ -621,3 +623,71 @@ def test_orders_that_leave_nothing_apart_have_no_ridge():
     assert not folds
     assert line.startswith("ridge was left out: too few TRs to hold some out")
     assert line.endswith("(as bold a table of one person's runs)")
+
+
+# ---- silence after stimuli -----------------------------------------------------------------------
+
+
+def short_sounds(rest, seconds=5.0, step=12.0):
+    """SIMULATED: 40 short sounds with a feature each, and responses in two people."""
+    clock = StimulusClock.lay_out([f"s{k:02}" for k in range(40)], [seconds] * 40, 1.5, rest=rest)
+    scans = make_scans(clock, runs_of([range(40), range(40)], int(40 * step / 1.5) + 8, step))
+    rng = np.random.default_rng(0)
+    of_stimulus = rng.normal(size=(40, 2))
+    film = np.zeros((clock.n_film_trs, 2))
+    for k, first in enumerate(clock.first_trs):
+        film[first : first + begun_trs(clock, k)] = of_stimulus[k]
+    response = regress(film, 1 / 1.5, scans.assign_attrs(carry_over=1), 1.5, "spm")
+    noise = rng.normal(size=(scans.sizes["volume"], 4))
+    bold = response / response.std(axis=0) @ rng.normal(size=(2, 4)) + noise
+    scans["bold"] = (("volume", "parcel"), bold.astype(np.float32))
+    audio = xr.Dataset({"audio": (("tr", "row", "frame"), film[:, :, None])})
+    audio.attrs.update(t_r=1.5, encoding_mode="mel")
+    splits = SplitConfig(gap_seconds=0, test=0.25)
+    blurred = xr.Dataset({"regressors": (("volume", "feature"), response)})
+    return scans, align([audio], scans, [blurred], 1.5, splits), clock
+
+
+@pytest.mark.parametrize("seconds", [2.0, 5.0])
+def test_silence_after_short_sounds_lets_the_decoder_use_their_response(seconds):
+    found = {}
+    for rest in (0.0, 10.0):
+        _, aligned, clock = short_sounds(rest, seconds)
+        data = film_data(aligned)
+        train, test = data.where("train"), data.where("test")
+        code, own = aligned["audio"].values[:, :, 0], []
+        for bold in data.bold.numpy():
+            x = lagged(bold, data.run, range(2, 6))
+            guess = fit_ridge(x[train], code[train]).predict(x[test])
+            own += [correlate(guess[:, j], code[test, j]) for j in range(2)]
+        found[rest] = np.mean(own)
+        assert len(train) + len(test) <= clock.n_trs.sum()
+    assert found[0.0] < 0.4 < 0.8 < found[10.0]
+
+
+def correlate(one, other):
+    return np.corrcoef(one, other)[0, 1] if one.std() > 1e-9 else 0.0
+
+
+def test_silence_after_stimuli_is_neither_trained_on_nor_scored():
+    """Sounds keep their parts and volumes; the rest ends where the next sound begins."""
+    scans, with_rest, clock = short_sounds(10.0)
+    _, without, short_clock = short_sounds(0.0)
+    of_sound = clock.stimulus_of_trs(with_rest.sizes["tr"] * 9)[with_rest["tr"].values] >= 0
+    assert (with_rest["part"].values[~of_sound] == "gap").all()
+    for name in ("part", "stimulus", "run"):
+        assert np.array_equal(with_rest[name].values[of_sound], without[name].values)
+    assert np.array_equal(with_rest["bold"].values[:, of_sound], without["bold"].values)
+    match = match_scans(scans, 1.5, clock.n_film_trs)
+    assert np.array_equal(match.volumes[0], np.unique(match.volumes[0]))  # each volume once
+    since = scans["scan_time"].values[match.volumes[0]] - 12.0 * match.stimulus
+    assert since.min() == 0
+    assert since.max() > 10  # of the 12 s between two onsets
+    assert set(np.bincount(match.stimulus)) == {8, 10}  # the last one has 10 s of rest
+    data = film_data(with_rest)
+    later = lagged(data.bold[0].numpy(), data.run, range(4, 5))
+    first = np.flatnonzero(np.diff(match.stimulus, prepend=-1))
+    assert np.array_equal(later[first], data.bold[0].numpy()[first + 4])
+    assert not any("shorter than the decoder" in line for line in match.warnings)
+    lines = match_scans(short_sounds(0.0)[0], 1.5, short_clock.n_film_trs).warnings
+    assert any(line.startswith("40 of 40 stimuli are shorter than the decoder") for line in lines)

@@ -150,7 +150,7 @@ def _stimuli_seconds(config: Config, lines: list[str]) -> float:
     """Seconds of the film of all stimuli, by the headers of their files."""
     from giblet.audio.stimuli import header_clock
 
-    clock = header_clock(config.stimuli, config.t_r)
+    clock = header_clock(config.stimuli, config.t_r, config.events.rest_seconds)
     shortest, longest = clock.durations.min(), clock.durations.max()
     lines.append(
         f"stimuli: {config.stimuli}, {len(clock.names)} of {shortest:.4g} to {longest:.4g} s"

@@ -25,7 +25,7 @@ def read_runs(config: Config) -> list[BoldRun]:
     chosen = (scan.confounds, scan.confound_strategy, scan.space, scan.raw)
     stimuli = None
     if config.has_stimuli:
-        clock = header_clock(config.stimuli, config.t_r)
+        clock = header_clock(config.stimuli, config.t_r, config.events.rest_seconds)
         stimuli = replace(clock, template=config.events.stimulus)
     return read_data_set(Path(config.bold_source), config.task, *chosen, stimuli)
 
