@@ -160,6 +160,23 @@ def last_by_share(labels: np.ndarray, present: np.ndarray, share: float) -> np.n
     return chosen if len(chosen) else present[-1:]
 
 
+def spread_by_share(labels: np.ndarray, present: np.ndarray, share: float) -> np.ndarray:
+    """Those of ``present`` (n_labels,) that have ``share`` of their TRs, spread evenly over them.
+
+    ``labels`` (n_trs,) int of each TR. One at least.
+
+    >>> spread_by_share(np.repeat(np.arange(10), 5), np.arange(10), share=0.2).tolist()
+    [2, 7]
+    """
+    chosen, owed = [], 0.0  # TRs that are still to be chosen
+    for label, n_trs in zip(present, np.bincount(labels)[present].tolist(), strict=True):
+        owed += share * n_trs
+        if owed >= n_trs / 2 - 1e-9:
+            chosen.append(label)
+            owed -= n_trs
+    return np.array(chosen) if chosen else present[len(present) // 2 :][:1]
+
+
 def check_pieces(
     pieces: FilmPieces | None, trs: np.ndarray, part: np.ndarray, splits: SplitConfig
 ) -> list[str]:

@@ -13,12 +13,8 @@ from giblet.alignment.showings import (
     spread_warnings,
     unbroken,
 )
-from giblet.alignment.stimuli import (
-    carry_over_warnings,
-    showing_volumes,
-    stimulus_runs,
-    stimulus_warnings,
-)
+from giblet.alignment.stimuli import showing_volumes, stimulus_runs
+from giblet.alignment.stimulus_warnings import carry_over_warnings, stimulus_warnings
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.errors import GibletError
 from giblet.timing import TOLERANCE, tr_onsets, volumes_to_trs

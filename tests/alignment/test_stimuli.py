@@ -11,6 +11,7 @@ from hypothesis import given, settings, strategies as st
 from giblet.alignment.aligned import align, film_data, split_match
 from giblet.alignment.dataset import windows
 from giblet.alignment.hrf import HRF_SECONDS, convolve_hrf
+from giblet.alignment.pieces import last_by_share, spread_by_share
 from giblet.alignment.regressors import regress
 from giblet.alignment.stimuli import ONE_RUN, shown_at
 from giblet.alignment.stimulus_features import begun_trs
@@ -310,11 +311,11 @@ def test_parts_hold_whole_stimuli_and_the_gap_lies_in_a_run():
     scans = make_scans(CLOCK, two_runs())
     parts = parts_of(scans, test_runs=["run-2"], validation=0.125, gap_seconds=0)
     assert [parts[f"s{k}"] for k in (8, 9)] == [{"test"}] * 2
-    assert parts["s7"] == {"validation"}
-    assert all(parts[f"s{k}"] == {"train"} for k in range(7))
+    assert parts["s3"] == {"validation"}
+    assert all(parts[f"s{k}"] == {"train"} for k in range(8) if k != 3)
     parts = parts_of(scans, test_runs=["run-2"], validation=0.125, gap_seconds=15)
-    assert parts["s6"] == {"gap"}  # beside s7 in both people; the test run has none
-    assert parts["s5"] == {"train"}
+    assert parts["s2"] == parts["s4"] == {"gap"}  # beside s3 in both; the test run has none
+    assert parts["s1"] == parts["s5"] == {"train"}
     parts = parts_of(scans, test_stimuli=["s3", "s8"], validation_stimuli=["s5"], gap_seconds=3)
     assert parts["s3"] == parts["s8"] == {"test"}
     assert parts["s5"] == {"validation"}
@@ -337,10 +338,57 @@ def test_where_repeats_are_averaged_each_keeps_its_distance(average):
     assert parts["s0"] == ({"train", "gap"} if average else {"train"})
 
 
-def test_without_names_the_last_stimuli_are_held_out():
+def test_without_names_stimuli_are_held_out_that_are_spread_over_the_table():
+    """A folder is sorted by name: its last stimuli may be of a genre that nothing else is of."""
     parts = parts_of(make_scans(CLOCK, two_runs()), gap_seconds=0)
-    assert [name for name, part in parts.items() if part == {"test"}] == ["s8", "s9"]
-    assert [name for name, part in parts.items() if part == {"validation"}] == ["s7"]
+    assert [name for name, part in parts.items() if part == {"test"}] == ["s2", "s7"]
+    assert [name for name, part in parts.items() if part == {"validation"}] == ["s5"]
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    n_trs=st.lists(st.integers(1, 12), min_size=4, max_size=40),
+    share=st.sampled_from([0.1, 0.2, 0.5]),
+)
+def test_a_share_is_spread_evenly_whatever_lengths_stimuli_have(n_trs, share):
+    labels = np.repeat(np.arange(len(n_trs)), n_trs)
+    chosen = spread_by_share(labels, np.arange(len(n_trs)), share)
+    assert len(chosen) >= 1
+    is_chosen = np.isin(labels, chosen)
+    if len(chosen) > 1:  # of one, the share may be smaller than any
+        assert abs(is_chosen.sum() - share * len(labels)) <= max(n_trs)
+        behind = np.cumsum(is_chosen) - share * np.arange(1, len(labels) + 1)
+        assert np.abs(behind).max() <= max(n_trs)
+    equal = spread_by_share(np.arange(len(n_trs)), np.arange(len(n_trs)), share)
+    last = last_by_share(np.arange(len(n_trs)), np.arange(len(n_trs)), share)
+    assert len(equal) == len(last)
+
+
+def test_where_gaps_around_spread_stimuli_leave_little_the_last_are_held_out():
+    """All in the order of the table, in one run: each test stimulus has a gap on both sides."""
+    clock = StimulusClock.lay_out([f"s{k:02}" for k in range(40)], [15.0] * 40, 1.5)
+    scans = make_scans(clock, runs_of([range(40)] * 2, 405, 15.0))
+    match, lines = match_scans(scans, 1.5, clock.n_film_trs), []
+    part = split_match(scans, match, 1.5, SplitConfig(gap_seconds=20), lines=lines)
+    assert (part[match.stimulus >= 32] == "test").all()
+    assert "test" not in part[match.stimulus < 32]
+    assert "stimuli that are held out by share are the last of the table" in lines[0]
+    lines.clear()
+    split_match(scans, match, 1.5, SplitConfig(gap_seconds=0), lines=lines)
+    assert not lines
+
+
+def test_excerpts_that_share_seconds_are_held_out_together():
+    files, starts = list("abcdefgghi"), [0.0] * 7 + [5.0, 0.0, 0.0]
+    clock = StimulusClock.lay_out(CLOCK.names, CLOCK.durations, 1.5, files=files, starts=starts)
+    scans = make_scans(clock, two_runs())
+    match = match_scans(scans, 1.5, clock.n_film_trs)
+    part = split_match(scans, match, 1.5, SplitConfig(gap_seconds=0))
+    assert set(part[match.stimulus == 6]) == set(part[match.stimulus == 7])
+    assert set(part) == {"train", "validation", "test"}
+    named = {"test_stimuli": ["s0"], "validation_stimuli": ["s7"], "gap_seconds": 0}
+    with pytest.raises(GibletError, match="validation stimulus s7 also trains, in s6: both are of"):
+        split_match(scans, match, 1.5, SplitConfig(**named))
 
 
 @pytest.mark.parametrize(
@@ -666,7 +714,7 @@ def test_silence_after_short_sounds_lets_the_decoder_use_their_response(seconds)
 
 
 def correlate(one, other):
-    return np.corrcoef(one, other)[0, 1] if one.std() > 1e-9 else 0.0
+    return np.corrcoef(one, other)[0, 1] if one.std() > 1e-6 else 0.0
 
 
 def test_silence_after_stimuli_is_neither_trained_on_nor_scored():

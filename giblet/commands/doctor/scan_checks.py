@@ -137,7 +137,7 @@ def check_clock(
     lines += need_lines(config, match.runs, held_out, stimuli)
     warnings = match.warnings + of_ridge
     if film_seconds:
-        part = split_match(scans, match, t_r, config.splits, pieces=pieces)
+        part = split_match(scans, match, t_r, config.splits, pieces=pieces, lines=warnings)
         warnings += check_pieces(pieces, match.trs, part, config.splits)
         warnings += _same_music(config, match, part)
         for fold in range(1, config.splits.folds + 1) if config.splits.folds > 1 else ():
