@@ -205,10 +205,13 @@ def _pieces(config: Config, n_trs: int) -> FilmPieces | None:
     """Of a film of ``n_trs``, where its score is a table; GibletError for one that is none."""
     from giblet.commands.held_out_music import film_pieces
     from giblet.music.pieces import is_table_of_scores, read_pieces
+    from giblet.music.stimulus_scores import join_scores, same_music, scores_apart
 
     if config.has_stimuli or not is_table_of_scores(config.score):
         return None
-    return film_pieces(read_pieces(config.score, config.score_offset), n_trs, config.t_r)
+    pieces = read_pieces(config.score, config.score_offset)
+    music = same_music(scores_apart(join_scores(pieces), pieces), pieces)
+    return film_pieces(replace(pieces, music=music), n_trs, config.t_r)
 
 
 _MOST_ROWS = 40
