@@ -53,15 +53,6 @@ def count_samples(duration: float, rate_hz: float) -> int:
     return round(duration * rate_hz)
 
 
-def begun_samples(duration: float, rate_hz: float) -> int:
-    """Samples that begin within ``duration`` seconds; the last may not be filled.
-
-    >>> begun_samples(2.9, 0.5), begun_samples(4.0, 0.5)
-    (2, 2)
-    """
-    return int(np.ceil((duration - TOLERANCE) * rate_hz))
-
-
 def tr_onsets(n_trs: int, t_r: float) -> np.ndarray:
     """Film time (s) at which each TR begins, shape (n_trs,)."""
     return np.arange(n_trs) * t_r
