@@ -99,7 +99,7 @@ def align(
         merged = merged.assign(part=("tr", part), run=("tr", np.full(n_trs, "none")))
     else:
         match = match_scans(scans, t_r, n_trs)
-        trs, part = match.trs, split_match(scans, match, t_r, splits, fold, pieces)
+        trs, part = match.trs, split_match(scans, match, t_r, splits, fold, pieces, warnings)
         merged = merged.isel(tr=match.trs).assign(part=("tr", part), run=("tr", match.runs))
         if (np.diff(match.showings) != 0)[match.runs[1:] == match.runs[:-1]].any():
             merged = merged.assign(showing=("tr", match.showings))
@@ -134,13 +134,24 @@ def split_match(
     splits: SplitConfig,
     fold: int | None = None,
     pieces: FilmPieces | None = None,
+    lines: list[str] | None = None,
 ) -> np.ndarray:
-    """The part of each TR of ``match`` (n_trs,) str, by `split_stimuli` of many stimuli."""
+    """The part of each TR of ``match`` (n_trs,) str, by `split_stimuli` of many stimuli.
+
+    ``lines`` get its warnings.
+
+    Silence after a stimulus (`StimulusClock.rest`) is in the gap: lags reach its BOLD, but nothing
+    is trained or scored there.
+    """
     clock = StimulusClock.of_scans(scans)
     if clock is None or match.stimulus is None or match.repeats is None:
         held_out = held_out_pieces(pieces, match.trs, splits, fold)
         return split_film(len(match.trs), t_r, splits, True, match.runs, fold, held_out)
-    return split_stimuli(scans, match.repeats, match.stimulus, clock, splits, match.is_mean, fold)
+    sounds = np.flatnonzero(clock.stimulus_of_trs(int(match.trs.max()) + 1)[match.trs] >= 0)
+    part = np.full(len(match.trs), "gap", dtype="<U10")
+    own = match.repeats[:, :, sounds], match.stimulus[sounds]
+    part[sounds] = split_stimuli(scans, *own, clock, splits, match.is_mean, fold, lines)
+    return part
 
 
 def _add_scans(

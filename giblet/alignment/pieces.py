@@ -21,8 +21,8 @@ class FilmPieces:
     names : of the pieces, in the film's order
     of_trs : (n_film_trs,) int, index of the piece of each TR of the film. What follows a piece, up
         to the next, belongs to it, and what precedes the first belongs to the first
-    music : (n_pieces,) int, equal for pieces that share seconds of one score; each is the index of
-        the first of them
+    music : (n_pieces,) int, equal for pieces that share seconds of one score, or have the same
+        notes; each is the index of the first of them
     """
 
     names: tuple[str, ...]
@@ -41,7 +41,7 @@ def held_out_pieces(
 
     Test pieces are those that ``splits`` names, or the last by their share of TRs; so are
     validation pieces, of the rest. With ``fold``, from 1 to ``splits.folds``, test pieces are that
-    part of all. Pieces that share seconds of a score are held out together.
+    part of all. Pieces that share seconds of a score, or notes, are held out together.
 
     Parameters
     ----------
@@ -123,8 +123,8 @@ def _check_apart(pieces: FilmPieces, chosen: np.ndarray, present: np.ndarray, pa
         same = others[pieces.music[others] == pieces.music[k]]
         if len(same):
             raise GibletError(
-                f"splits.{part}_pieces: {pieces.names[k]} shares seconds of a score with "
-                f"{pieces.names[same[0]]}, which is not among them. Name both, or neither"
+                f"splits.{part}_pieces: {pieces.names[k]} shares seconds of a score, or all notes, "
+                f"with {pieces.names[same[0]]}, which is not among them. Name both, or neither"
             )
 
 
@@ -158,6 +158,23 @@ def last_by_share(labels: np.ndarray, present: np.ndarray, share: float) -> np.n
     after = np.cumsum(n_trs[::-1])[::-1] - n_trs  # TRs of those behind each
     chosen = present[after + n_trs / 2 <= share * n_trs.sum()]
     return chosen if len(chosen) else present[-1:]
+
+
+def spread_by_share(labels: np.ndarray, present: np.ndarray, share: float) -> np.ndarray:
+    """Those of ``present`` (n_labels,) that have ``share`` of their TRs, spread evenly over them.
+
+    ``labels`` (n_trs,) int of each TR. One at least.
+
+    >>> spread_by_share(np.repeat(np.arange(10), 5), np.arange(10), share=0.2).tolist()
+    [2, 7]
+    """
+    chosen, owed = [], 0.0  # TRs that are still to be chosen
+    for label, n_trs in zip(present, np.bincount(labels)[present].tolist(), strict=True):
+        owed += share * n_trs
+        if owed >= n_trs / 2 - 1e-9:
+            chosen.append(label)
+            owed -= n_trs
+    return np.array(chosen) if chosen else present[len(present) // 2 :][:1]
 
 
 def check_pieces(

@@ -17,8 +17,10 @@ from giblet.timing import (
     acquisition_times,
     count_samples,
     frames_rate_hz,
+    samples_duration,
     tr_begin,
     tr_end,
+    trs_for,
 )
 
 _SLOW_HZ = 0.01  # the default of scan.high_pass_hz
@@ -94,7 +96,7 @@ def regress(
         if key not in done:  # subjects often share a clock
             done[key] = np.zeros((len(here), n_columns), dtype=np.float32)
             for begin, end, times in shown:
-                stop = None if end is None else count_samples(end, rate_hz)
+                stop = None if end is None else trs_for(end, samples_duration(1, rate_hz))
                 seen = values[count_samples(begin, rate_hz) : stop]
                 reached = _reached(times, begin, end, t_r, lags)
                 if not reached.any():

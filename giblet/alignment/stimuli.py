@@ -1,24 +1,27 @@
 """Runs of many stimuli: the volumes of each stimulus' TRs, its repeats, and parts of whole ones."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from functools import partial
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
-from giblet.alignment.pieces import last_by_share, named
-from giblet.alignment.showings import MOST_SPREAD, Showing, check_consecutive, run_volumes
+from giblet.alignment.pieces import last_by_share, named, spread_by_share
+from giblet.alignment.showings import Showing, check_consecutive, run_volumes
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.config.sections import SplitConfig
 from giblet.errors import GibletError, nearest_name
 from giblet.stats.cross_validation import check_fold, near, run_labels
-from giblet.timing import share_of_tr, trs_for
+from giblet.timing import trs_for
 
-_RESPONSE = 12.0  # s: what an HRF still holds after that is little
 _SHOWN = 3  # names in a line
+_ALL_LAST = (
+    "stimuli that are held out by share are the last of the table: if they were spread over it, "
+    "the gaps around them (splits.gap_seconds) would leave little to train on. If the last are of "
+    "another kind, name others (splits.test_stimuli, splits.validation_stimuli)"
+)
 ONE_RUN = "all runs"  # of people for whom stimuli are in other runs, or in another order
 
 
@@ -28,9 +31,10 @@ def showing_volumes(
     """Volumes of each TR in every showing of its stimulus, (n_subjects, n_repeats, n_trs) int, and
     the index of the showing that each is of; -1 where there is none, the rest in their order.
 
-    TRs of silence, and those that a stimulus does not fill, have none. Scrubbed volumes neither.
+    TRs of silence, and those that a stimulus does not fill, have none, but for its rest up to the
+    next onset. Scrubbed volumes neither.
     """
-    of_tr, rows = clock.stimulus_of_trs(n_trs), []
+    of_tr, rows = clock.stimulus_of_trs(n_trs, with_rest=True), []
     n_seen = np.zeros((len(subjects), len(clock.names)), dtype=int)
     for number in sorted(range(len(showings)), key=lambda n: run_order(showings[n].run)):
         showing = showings[number]
@@ -72,59 +76,6 @@ def stimulus_runs(runs: np.ndarray) -> np.ndarray:
     return runs[0] if alike else np.full(runs.shape[1], ONE_RUN)
 
 
-def stimulus_warnings(
-    volumes: np.ndarray, average: bool, showings: Sequence[Showing], clock: StimulusClock
-) -> list[str]:
-    """Lines about repeats, about TRs that were not scanned in everyone, and about onsets.
-
-    ``volumes`` as of `showing_volumes`.
-    """
-    counts = (volumes >= 0).sum(axis=1)  # (n_subjects, n_trs)
-    of_tr = clock.stimulus_of_trs(counts.shape[1])
-    again = np.unique(of_tr[(counts > 1).any(axis=0)])
-    lines = []
-    if len(again):
-        used = "the mean is used" if average else "the first is used (events.average_repeats)"
-        lines.append(
-            f"{len(again)} of {len(clock.names)} stimuli were presented {counts.max()} times or "
-            f"fewer: {used}"
-        )
-    seen = (counts > 0).all(axis=0)
-    of_seen = set(of_tr[seen].tolist())
-    unseen = [name for k, name in enumerate(clock.names) if k not in of_seen]
-    if unseen:
-        more = f" and {len(unseen) - 3} more" * (len(unseen) > 3)
-        lines.append(f"{', '.join(unseen[:3])}{more} not used: not scanned in everyone")
-    lost = np.isin(of_tr, list(of_seen - {-1})) & ~seen
-    if lost.any():
-        lines.append(f"{lost.sum()} TRs of other stimuli were not scanned in everyone")
-    far = max((showing.deviation for showing in showings), key=abs, default=0.0)
-    if share_of_tr(far, clock.t_r) > MOST_SPREAD:
-        lines.append(
-            f"stimuli begin up to {abs(far):.2f} s from one moment of the TR: the HRF inside the "
-            "model is that much off, regressors are exact"
-        )
-    return lines
-
-
-def carry_over_warnings(scans: xr.Dataset) -> list[str]:
-    """A line where stimuli follow each other soon, and regressors forget the one before."""
-    if scans.attrs.get("carry_over", 1):
-        return []
-    names = ("subject", "run", "onset", "duration")
-    events = pd.DataFrame({name: scans[f"event_{name}"].values for name in names})
-    events = events.sort_values("onset", kind="stable")
-    ends = events["onset"] + events["duration"]
-    runs = [events["subject"], events["run"]]
-    soon = events["onset"] - ends.groupby(runs).shift() < _RESPONSE
-    if not soon.any():
-        return []
-    return [
-        f"{soon.sum()} of {len(events)} presentations begin within {_RESPONSE:g} s of the one "
-        "before: BOLD still has its response, regressors do not (events.carry_over: true)"
-    ]
-
-
 def split_stimuli(
     scans: xr.Dataset,
     volumes: np.ndarray,
@@ -133,12 +84,16 @@ def split_stimuli(
     splits: SplitConfig,
     average: bool,
     fold: int | None = None,
+    lines: list[str] | None = None,
 ) -> np.ndarray:
     """The part of each TR (n_trs,) str: train, validation, test or gap. Stimuli are never cut.
 
     ``volumes`` (n_subjects, n_repeats, n_trs) as of `showing_volumes`; ``stimulus`` (n_trs,) index.
-    Test stimuli are those that ``splits`` names, those of the runs that it names, or the last by
-    their share of TRs; so are validation stimuli, of the rest. The gap are training TRs that were
+    Test stimuli are those that ``splits`` names, those of the runs that it names, or their share of
+    TRs, spread evenly over the table; so are validation stimuli, of the rest. Where gaps then leave
+    less than half of the training TRs that they leave beside the last of the table, it is these,
+    and ``lines`` get a warning. Excerpts that share seconds are in one part. The gap are training
+    TRs that were
     scanned in one run within ``gap_seconds`` of a held-out stimulus, in anyone, and validation TRs
     that were within them of a test stimulus. With ``fold``,
     from 1 to ``splits.folds``, test stimuli are that part of all, in the order in which the first
@@ -150,7 +105,54 @@ def split_stimuli(
         A name fits no stimulus or run; a test stimulus, or seconds of it, also train, or
         validate; nothing is left to train on, or to validate.
     """
+    arguments = (scans, volumes, stimulus, clock, splits, average, fold)
+    parts = _parts(*arguments, spread_by_share)
+    if splits.gap_seconds:
+        last = _parts(*arguments, last_by_share)
+        if 2 * _n_usable(parts) < _n_usable(last):
+            parts = last
+            if lines is not None:
+                lines.append(_ALL_LAST)
+    counts = {part: int((parts == part).sum()) for part in ("test", "validation", "train", "gap")}
+    if min(counts["test"], counts["validation"]) < 1 or counts["train"] < 2:
+        raise GibletError(
+            f"too few TRs of stimuli: {counts['test']} to test, {counts['validation']} to validate "
+            f"and a gap of {counts['gap']} (splits.gap_seconds, within a run) leave "
+            f"{counts['train']} to train on. Name other stimuli or runs in splits, or a smaller gap"
+        )
+    return parts
+
+
+def _n_usable(parts: np.ndarray) -> int:
+    """Training TRs of ``parts`` (n_trs,); 0 where nothing is left to validate."""
+    return int((parts == "train").sum()) * bool((parts == "validation").any())
+
+
+def _parts(
+    scans: xr.Dataset,
+    volumes: np.ndarray,
+    stimulus: np.ndarray,
+    clock: StimulusClock,
+    splits: SplitConfig,
+    average: bool,
+    fold: int | None,
+    choose: Callable[[np.ndarray, np.ndarray, float], np.ndarray],
+) -> np.ndarray:
+    """The part of each TR (n_trs,) str as of `split_stimuli`.
+
+    ``choose`` makes a share of groups of stimuli: (group of TRs (n_trs,), groups, share) → groups.
+    """
     present = np.unique(stimulus)
+
+    def by_share(among: np.ndarray, share: float) -> np.ndarray:
+        groups = _groups(among, clock)
+        number = np.full(len(clock.names), -1)
+        for n, group in enumerate(groups):
+            number[group] = n
+        labels = number[stimulus]
+        chosen = choose(labels[labels >= 0], np.arange(len(groups)), share)
+        return among[np.isin(number[among], chosen)]
+
     if fold is None:
         test = _held_out(scans, clock, splits.test_stimuli, splits.test_runs, "test")
         kept = splits.validation_stimuli, splits.validation_runs
@@ -160,28 +162,22 @@ def split_stimuli(
         order = _as_shown(shown_at(scans, volumes), stimulus, present)
         test = _fold_stimuli(order, clock, splits.folds)[fold - 1]
         held = None
-    test = last_by_share(stimulus, present, splits.test) if test is None else test
+    test = by_share(present, splits.test) if test is None else test
     rest = present[~np.isin(present, test)]
-    held = last_by_share(stimulus, rest, splits.validation) if held is None else held
+    held = by_share(rest, splits.validation) if held is None and len(rest) else held
+    held = rest if held is None else held
     both = [clock.names[k] for k in np.intersect1d(test, held)]
     if both:
         raise GibletError(f"splits: stimulus {both[0]} is to test and to validate: choose one")
-    _check_excerpts(clock, test, np.setdiff1d(present, test))
+    _check_excerpts(clock, test, rest, "test")
+    _check_excerpts(clock, held, np.setdiff1d(rest, held), "validation")
     of_part = {"test": np.isin(stimulus, test), "validation": np.isin(stimulus, held)}
     train = ~of_part["test"] & ~of_part["validation"]
     gap_trs = trs_for(splits.gap_seconds, clock.t_r)
     close = partial(near_in_scan, scans, volumes, gap_trs=gap_trs, average=average)
     gap = (train & close(~train)) | (of_part["validation"] & close(of_part["test"]))
     chosen = [of_part["test"], gap, of_part["validation"]]
-    parts = np.select(chosen, ["test", "gap", "validation"], "train")
-    counts = {part: int((parts == part).sum()) for part in ("test", "validation", "train", "gap")}
-    if min(counts["test"], counts["validation"]) < 1 or counts["train"] < 2:
-        raise GibletError(
-            f"too few TRs of stimuli: {counts['test']} to test, {counts['validation']} to validate "
-            f"and a gap of {counts['gap']} (splits.gap_seconds, within a run) leave "
-            f"{counts['train']} to train on. Name other stimuli or runs in splits, or a smaller gap"
-        )
-    return parts
+    return np.select(chosen, ["test", "gap", "validation"], "train")
 
 
 def _held_out(scans, clock: StimulusClock, names, runs, part: str) -> np.ndarray | None:
@@ -210,17 +206,18 @@ def _held_out(scans, clock: StimulusClock, names, runs, part: str) -> np.ndarray
     return np.unique(of_event[inside])
 
 
-def _check_excerpts(clock: StimulusClock, test: np.ndarray, others: np.ndarray) -> None:
-    """GibletError where one of ``test`` and one of ``others`` share seconds of a file."""
+def _check_excerpts(clock: StimulusClock, held: np.ndarray, others: np.ndarray, part: str) -> None:
+    """GibletError where one of ``held``, a ``part``, and one of ``others`` share file seconds."""
     of_file: dict[str, list[int]] = {}
     for k in others:
         of_file.setdefault(clock.files[k], []).append(k)
-    for k in test:
+    for k in held:
         for j in of_file.get(clock.files[k], []):
             if _share_seconds(clock, k, j):
                 raise GibletError(
-                    f"test stimulus {clock.names[k]} also trains, in {clock.names[j]}: both are of "
-                    f"{clock.files[k]}, and overlap. Test both (splits.test_stimuli), or neither"
+                    f"{part} stimulus {clock.names[k]} also trains, in {clock.names[j]}: both are "
+                    f"of {clock.files[k]}, and overlap. Name both (splits.{part}_stimuli), or "
+                    "neither"
                 )
 
 

@@ -13,12 +13,8 @@ from giblet.alignment.showings import (
     spread_warnings,
     unbroken,
 )
-from giblet.alignment.stimuli import (
-    carry_over_warnings,
-    showing_volumes,
-    stimulus_runs,
-    stimulus_warnings,
-)
+from giblet.alignment.stimuli import showing_volumes, stimulus_runs
+from giblet.alignment.stimulus_warnings import carry_over_warnings, stimulus_warnings
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.errors import GibletError
 from giblet.timing import TOLERANCE, tr_onsets, volumes_to_trs
@@ -133,7 +129,8 @@ class Match:
     offset : s into its TR at which a volume is taken, the median of all; below 0 before it
     showings : (n_kept,) int, another number where any subject's showing is another one
     warnings : what was left out, and clocks that differ
-    stimulus : (n_kept,) int, of many stimuli the index of the one that each TR is of
+    stimulus : (n_kept,) int, of many stimuli the index of the one that each TR is of, or whose
+        rest it is
     repeats : (n_subjects, n_repeats, n_kept) indices, of many stimuli those in each of its
         showings; -1 where there are no more
     is_mean : whether BOLD and regressors are the means over repeats
@@ -244,7 +241,8 @@ def _match_stimuli(
             "no TR of a stimulus was scanned in every subject: check the events tables"
         )
     is_mean = bool(scans.attrs.get("average_repeats", False))
-    volumes, stimulus = repeats[:, 0, kept], clock.stimulus_of_trs(n_trs)[kept]
+    volumes = repeats[:, 0, kept]
+    stimulus = clock.stimulus_of_trs(n_trs, with_rest=True)[kept]
     runs = np.array([showing.run for showing in showings])[owners[:, 0, kept]]
     times = scans["film_time"].values[volumes] - tr_onsets(n_trs, clock.t_r)[kept]
     return Match(

@@ -173,10 +173,13 @@ def _times(table: pd.DataFrame, name: str, path: Path) -> np.ndarray:
     return times
 
 
-def join_stimuli(source: str | Path, sound: str | Path, t_r: float) -> StimulusClock:
+def join_stimuli(
+    source: str | Path, sound: str | Path, t_r: float, rest: float = 0.0
+) -> StimulusClock:
     """Write the stimuli of a folder or table as one mono sound (.wav), and return their clock.
 
-    Samples are floats at the highest rate of the files. In memory is one file's sound at a time.
+    Each is followed by ``rest`` s of silence, and more to keep them apart. Samples are floats at
+    the highest rate of the files. In memory is one file's sound at a time.
 
     Raises
     ------
@@ -197,13 +200,13 @@ def join_stimuli(source: str | Path, sound: str | Path, t_r: float) -> StimulusC
         for stimulus in progress(stimuli, "joining stimuli", "sounds"):
             samples = _excerpt(stimulus, read(stimulus.file, rate), rate)
             durations.append(samples_duration(len(samples), rate))
-            alone = StimulusClock.lay_out([stimulus.name], durations[-1:], t_r)
+            alone = StimulusClock.lay_out([stimulus.name], durations[-1:], t_r, rest=rest)
             out.write(samples)
             first_tr += alone.n_film_trs
             n_end = count_samples(alone.at(first_tr), rate)
             out.write(np.zeros(n_end - n_written - len(samples), dtype=np.float32))
             n_written = n_end
-    return _clock(stimuli, durations, t_r)
+    return _clock(stimuli, durations, t_r, rest)
 
 
 _BLOCK = 1 << 14  # bytes
@@ -256,7 +259,9 @@ def _pieces(
     return ((block, joined.samplerate) for block in blocks)
 
 
-def _clock(stimuli: list[Stimulus], durations: list[float], t_r: float) -> StimulusClock:
+def _clock(
+    stimuli: list[Stimulus], durations: list[float], t_r: float, rest: float
+) -> StimulusClock:
     first = _first_of_copies(s.file for s in stimuli)
     return StimulusClock.lay_out(
         [s.name for s in stimuli],
@@ -267,10 +272,11 @@ def _clock(stimuli: list[Stimulus], durations: list[float], t_r: float) -> Stimu
         [str(s.annotations or "") for s in stimuli],
         [str(s.score or "") for s in stimuli],
         [s.score_offset for s in stimuli],
+        rest,
     )
 
 
-def header_clock(source: str | Path, t_r: float) -> StimulusClock:
+def header_clock(source: str | Path, t_r: float, rest: float = 0.0) -> StimulusClock:
     """The clock of the stimuli of a folder or table by the headers of their files alone.
 
     Of files with the same bytes it names the first for all.
@@ -280,7 +286,7 @@ def header_clock(source: str | Path, t_r: float) -> StimulusClock:
     """
     stimuli = list_stimuli(source)
     durations = [_file_seconds(s) - s.start if s.duration is None else s.duration for s in stimuli]
-    return _clock(stimuli, durations, t_r)
+    return _clock(stimuli, durations, t_r, rest)
 
 
 def _rate(file: Path) -> int:

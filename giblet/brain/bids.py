@@ -99,7 +99,7 @@ def _read_run(
         warnings += events.attrs["warnings"]
     else:
         events = presented_events(_events_path(path, places), path, scan_end, t_r, stimuli)
-        warnings += long_tail(events, path.name, scan_end)
+        warnings += events.attrs["warnings"] + long_tail(events, path.name, scan_end)
     if echo := parse_name(path).entities.get("echo"):
         warnings.append(
             f"{run_prefix(path)}: echo {echo} alone is read; of a run with several echoes take the "

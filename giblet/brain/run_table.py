@@ -191,7 +191,7 @@ def _read_row(
         film_time, in_film, film_start = film_times(times, *event)
     else:
         events = presented_events(check_file(folder / row.events), path, end, t_r, stimuli)
-        tail = long_tail(events, path.name, end)
+        tail = events.attrs["warnings"] + long_tail(events, path.name, end)
         presented = Presented(stimuli, events, times)
         film_time, in_film, film_start = presented.film_times()
     if not in_film.any():

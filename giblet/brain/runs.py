@@ -42,9 +42,10 @@ class Presented:
     scan_time: np.ndarray
 
     def film_times(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """As `giblet.brain.events.film_times`, in the film of all stimuli."""
+        """As `giblet.brain.events.film_times`, in the film of all stimuli, rest included."""
         columns = ("onset", "duration", "stim_onset")
-        return film_times(self.scan_time, *(self.events[name].to_numpy() for name in columns))
+        onsets, durations, begins = (self.events[name].to_numpy() for name in columns)
+        return film_times(self.scan_time, onsets, durations + self.stimuli.rest, begins)
 
 
 @dataclass(frozen=True)

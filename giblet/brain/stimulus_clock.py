@@ -54,6 +54,7 @@ class StimulusClock:
     annotations, scores : files of each one's words and notes, on the clock of its file; "" where
         there is none, (n_stimuli,)
     score_offsets : s of the file at which its score's second 0 is, (n_stimuli,)
+    rest : s of silence after each, whose volumes belong to it, up to the next onset in the scan
     """
 
     names: tuple[str, ...]
@@ -66,6 +67,7 @@ class StimulusClock:
     annotations: tuple[str, ...] = ()
     scores: tuple[str, ...] = ()
     score_offsets: tuple[float, ...] = ()
+    rest: float = 0.0
 
     @classmethod
     def lay_out(
@@ -78,8 +80,9 @@ class StimulusClock:
         annotations: Sequence[str] | None = None,
         scores: Sequence[str] | None = None,
         score_offsets: Sequence[float] | None = None,
+        rest: float = 0.0,
     ) -> "StimulusClock":
-        """One stimulus after the other, each with a TR of silence or more behind it.
+        """One stimulus after the other, each with ``rest`` and a TR of silence or more behind it.
 
         ``files`` and ``starts``: by default each is a file of its own, without words and notes.
         ``score_offsets``: by default 0 s.
@@ -101,14 +104,15 @@ class StimulusClock:
                     f"stimulus {name}: lasts {duration:.3g} s, less than one TR ({t_r:g} s); leave "
                     "it out"
                 )
-        slots = [trs_for(duration + t_r + _SILENCE, t_r) for duration in durations]
+        slots = [trs_for(duration + rest + t_r + _SILENCE, t_r) for duration in durations]
         first_trs = np.concatenate([[0], np.cumsum(slots)[:-1]]).astype(np.int64)
         lengths = np.asarray(durations, dtype=float)
         begins = np.zeros(len(names)) if starts is None else np.asarray(starts, dtype=float)
         none = [""] * len(names)
         beside = (tuple(paths or none) for paths in (annotations, scores))
         own, offsets = tuple(files or names), tuple(score_offsets or [0.0] * len(names))
-        return cls(tuple(names), first_trs, lengths, t_r, own, begins, STIM_FILE, *beside, offsets)
+        columns = (own, begins, STIM_FILE, *beside, offsets, rest)
+        return cls(tuple(names), first_trs, lengths, t_r, *columns)
 
     @cached_property
     def begins(self) -> np.ndarray:
@@ -127,20 +131,25 @@ class StimulusClock:
     @property
     def n_film_trs(self) -> int:
         """TRs of the film, the silence behind the last stimulus included."""
-        last = float(self.durations[-1]) + self.t_r + _SILENCE
+        last = float(self.durations[-1]) + self.rest + self.t_r + _SILENCE
         return int(self.first_trs[-1]) + trs_for(last, self.t_r)
 
     def at_second(self, begin: float) -> int:
         """Index of the stimulus that begins at this second of the film."""
         return int(np.abs(self.begins - begin).argmin())
 
-    def stimulus_of_trs(self, n_trs: int | None = None) -> np.ndarray:
+    def stimulus_of_trs(self, n_trs: int | None = None, with_rest: bool = False) -> np.ndarray:
         """Index of the stimulus of each TR of the film, (n_trs,); -1 in silence.
 
-        A TR belongs to a stimulus that fills it.
+        A TR belongs to a stimulus that fills it; ``with_rest`` the TRs of its rest do, too.
+
+        >>> clock = StimulusClock.lay_out(["a"], [3.0], t_r=1.5, rest=3.0)
+        >>> clock.stimulus_of_trs().tolist(), clock.stimulus_of_trs(with_rest=True).tolist()
+        ([0, 0, -1, -1, -1, -1], [0, 0, 0, 0, -1, -1])
         """
-        of_tr = np.full(self.n_film_trs, -1)
-        for k, (first, n) in enumerate(zip(self.first_trs, self.n_trs, strict=True)):
+        of_tr, rest = np.full(self.n_film_trs, -1), self.rest if with_rest else 0.0
+        n_own = [whole_trs(duration + rest, self.t_r) for duration in self.durations]
+        for k, (first, n) in enumerate(zip(self.first_trs, n_own, strict=True)):
             of_tr[first : first + n] = k
         n_trs = self.n_film_trs if n_trs is None else n_trs
         return np.pad(of_tr, (0, max(0, n_trs - len(of_tr))), constant_values=-1)[:n_trs]
@@ -176,7 +185,7 @@ class StimulusClock:
 
     def table(self) -> pd.DataFrame:
         """One row a stimulus: ``name first_tr begin duration file start annotations score
-        score_offset``.
+        score_offset rest``.
 
         All times in s, as text with microseconds; n/a for no file.
         """
@@ -184,7 +193,7 @@ class StimulusClock:
         columns = (self.names, self.first_trs, times[0], times[1], self.files, times[2])
         beside = ([path or None for path in paths] for paths in (self.annotations, self.scores))
         made = pd.DataFrame(dict(zip(COLUMNS + BESIDE, (*columns, *beside), strict=True)))
-        return made.assign(score_offset=[f"{t:.6f}" for t in self.score_offsets])
+        return made.assign(score_offset=[f"{t:.6f}" for t in self.score_offsets], rest=self.rest)
 
     @classmethod
     def read(cls, path: Path, t_r: float, template: str = STIM_FILE) -> "StimulusClock":
@@ -197,7 +206,8 @@ class StimulusClock:
         none = pd.Series([None] * len(table))  # of older tables
         beside = (table.get(name, none).fillna("").tolist() for name in BESIDE)
         offsets = table["score_offset"].tolist() if "score_offset" in table else None
-        clock = cls.lay_out(names, durations, t_r, files, starts, *beside, offsets)
+        rest = float(table["rest"].iloc[0]) if "rest" in table else 0.0
+        clock = cls.lay_out(names, durations, t_r, files, starts, *beside, offsets, rest)
         if (clock.first_trs != table["first_tr"]).any():
             raise GibletError(f"{path}: made with another t_r than {t_r:g} s; make it again")
         return replace(clock, template=template)
@@ -210,6 +220,7 @@ class StimulusClock:
             "stimulus_duration": ("stimulus", self.durations),
             "stimulus_file": ("stimulus", list(self.files)),
             "stimulus_start": ("stimulus", self.starts),
+            "stimulus_rest": ("stimulus", np.full(len(self.names), self.rest)),
         }
 
     @classmethod
@@ -217,6 +228,7 @@ class StimulusClock:
         """The clock of scans, or a score, of many stimuli; None of those of one film."""
         if "stimulus_first_tr" not in scans.coords:
             return None
+        has_rest = "stimulus_rest" in scans.coords  # older files have none
         return cls(
             tuple(scans["stimulus"].values.astype(str).tolist()),
             scans["stimulus_first_tr"].values,
@@ -224,4 +236,5 @@ class StimulusClock:
             float(scans.attrs["t_r"]),
             tuple(scans["stimulus_file"].values.astype(str).tolist()),
             scans["stimulus_start"].values,
+            rest=float(scans["stimulus_rest"].values[0]) if has_rest else 0.0,
         )

@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 
 from giblet.brain.events import MISSING, numbers_of, row_number
-from giblet.brain.stimulus_clock import StimulusClock
+from giblet.brain.stimulus_clock import StimulusClock, composed
 from giblet.config.name_template import fill_template, template_columns
 from giblet.errors import GibletError, nearest_name
 from giblet.io.tables import load_table
 from giblet.timing import TOLERANCE
 
 _TOO_LONG = 0.1  # s by which a stimulus may be longer than its event: the padding of codecs
+_OVERLAP = 0.1  # s by which events may overlap: logged onsets of stimuli that follow one another
 _QUOTES = "'\" \t"  # around cells of some tables
 
 
@@ -20,9 +21,13 @@ def read_stimulus_events(path: Path, stimuli: StimulusClock) -> pd.DataFrame:
     """Rows that present a stimulus, by onset: ``onset duration stim_onset`` (s) and ``stimulus``.
 
     ``stimuli.template`` makes the stimulus' name of a row's cells, without quotes around them. A
-    row with n/a in one of these columns is no stimulus. ``stim_onset`` is the second of the film of
-    all stimuli at which this one begins, ``stimulus`` its index; ``duration`` is the stimulus' own,
-    or the event's where the two agree within 0.1 s.
+    row with n/a in one of these columns is no stimulus; nor is one with none, NA or the like, if
+    no stimulus has this name. ``stim_onset`` is the second of the film of all stimuli at which this
+    one begins, ``stimulus`` its index; ``duration`` is the stimulus' own, or the event's where the
+    two agree within 0.1 s. Rows with duration 0 or n/a are left out where their stimulus has others
+    with a duration, as rows of responses that repeat ``stim_file``; elsewhere they last as long as
+    the stimulus. A stimulus is cut by up to 0.1 s where the next one begins. Each of these has a
+    line in ``.attrs["warnings"]``.
 
     Raises
     ------
@@ -31,14 +36,16 @@ def read_stimulus_events(path: Path, stimuli: StimulusClock) -> pd.DataFrame:
         than its event, or begins elsewhere than at its second 0 (column ``stim_onset``); two are
         presented at once; no row presents one.
     """
-    table = load_table(path, dtype=str, na_values=MISSING)
+    table = load_table(path, dtype=str)
     columns = template_columns(stimuli.template)
     for name in ["onset", "duration", *columns]:
         if name not in table:
             raise GibletError(f"{path}: no column {name}{nearest_name(name, [*table])}")
-    rows = table[table[columns].notna().all(axis=1)].copy()
+    rows = table[_names_one(table[columns], stimuli)].copy()
     if not len(rows):
         raise GibletError(f"{path}: no row names a stimulus (events.stimulus: {stimuli.template})")
+    times = [name for name in ("onset", "duration", "stim_onset") if name in rows]
+    rows[times] = rows[times].where(~rows[times].isin(MISSING))
     rows["onset"], given = numbers_of(rows, "onset", path), numbers_of(rows, "duration", path)
     for name, values in (("onset", rows["onset"].isna()), ("duration", given < 0)):
         if values.any():
@@ -46,6 +53,9 @@ def read_stimulus_events(path: Path, stimuli: StimulusClock) -> pd.DataFrame:
     if "stim_onset" in rows:
         _check_whole(rows, path)
     rows["stimulus"] = [_found(row, columns, stimuli, path) for row in rows.iterrows()]
+    warnings: list[str] = []
+    rows = _without_responses(rows.assign(given=given), path, warnings)
+    given = rows["given"]
     longest = stimuli.durations[rows["stimulus"]]
     given = given.where(given > 0, longest)
     too_long = longest - given > _TOO_LONG
@@ -59,8 +69,57 @@ def read_stimulus_events(path: Path, stimuli: StimulusClock) -> pd.DataFrame:
     rows["duration"] = np.minimum(longest, given)
     rows["stim_onset"] = stimuli.begins[rows["stimulus"]]
     rows = rows.sort_values("onset", kind="stable")
+    _cut_overlaps(rows, path, warnings)
     _check_apart(rows, stimuli, path)
-    return rows[["onset", "duration", "stim_onset", "stimulus"]]
+    events = rows[["onset", "duration", "stim_onset", "stimulus"]].copy()
+    events.attrs["warnings"] = warnings
+    return events
+
+
+def _names_one(cells: pd.DataFrame, stimuli: StimulusClock) -> np.ndarray:
+    """Whether each row of ``cells``, of the columns of the name, names a stimulus, (n_rows,) bool.
+
+    Cells such as none or NA count as missing, unless a stimulus has the name that they make.
+    """
+    texts = cells.apply(lambda column: column.str.strip(_QUOTES))
+    named = cells.notna().all(axis=1).to_numpy(copy=True)
+    for n in np.flatnonzero(named & cells.isin(MISSING).any(axis=1)):
+        name = fill_template(stimuli.template, dict(texts.iloc[n]))
+        named[n] = composed(name) in map(composed, stimuli.names)
+    return named
+
+
+def _without_responses(rows: pd.DataFrame, path: Path, warnings: list[str]) -> pd.DataFrame:
+    """``rows`` less those without a duration whose stimulus has rows with one (``given``, s)."""
+    unknown = ~(rows["given"] > 0)
+    again = unknown & rows["stimulus"].isin(rows["stimulus"][~unknown])
+    if again.any():
+        warnings.append(
+            f"{path.name}: {again.sum()} rows with duration 0 or n/a are left out, the first row "
+            f"{row_number(again)}: their stimuli have other rows with a duration"
+        )
+    if (whole := unknown & ~again).any():
+        warnings.append(
+            f"{path.name}: duration is 0 or n/a in {whole.sum()} rows, the first is row "
+            f"{row_number(whole)}; each is taken to present its whole stimulus"
+        )
+    return rows[~again].copy()
+
+
+def _cut_overlaps(rows: pd.DataFrame, path: Path, warnings: list[str]) -> None:
+    """End each of ``rows``, by onset, where the next begins up to 0.1 s too early."""
+    onsets, durations = rows["onset"].to_numpy(), rows["duration"].to_numpy(copy=True)
+    over = onsets[:-1] + durations[:-1] - onsets[1:]
+    early = np.flatnonzero((over > TOLERANCE) & (over <= _OVERLAP + TOLERANCE))
+    early = early[durations[early] > over[early]]
+    if not len(early):
+        return
+    durations[early] -= over[early]
+    rows["duration"] = durations
+    warnings.append(
+        f"{path.name}: {len(early)} stimuli end up to {1000 * over[early].max():.3g} ms after the "
+        "next one's onset, and are cut there"
+    )
 
 
 def _check_whole(rows: pd.DataFrame, path: Path) -> None:

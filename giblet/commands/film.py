@@ -42,7 +42,8 @@ def join_stimuli(source: Path, sound: OutputFile, stimuli: OutputFile, config: C
     from giblet.audio.stimuli import join_stimuli
     from giblet.io.tables import save_table
 
-    save_table(join_stimuli(source, sound, config.t_r).table(), stimuli)
+    clock = join_stimuli(source, sound, config.t_r, config.events.rest_seconds)
+    save_table(clock.table(), stimuli)
 
 
 def extract_codes(film: Path, codes: OutputFile, config: Config) -> None:

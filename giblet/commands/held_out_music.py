@@ -88,7 +88,8 @@ def film_pieces(pieces: "Pieces", n_trs: int, t_r: float) -> "FilmPieces":
     from giblet.alignment.pieces import FilmPieces
 
     of_trs = pieces.of_trs(np.arange(n_trs), t_r).clip(0)
-    return FilmPieces(pieces.names, of_trs, pieces.same_music)
+    music = pieces.same_music if pieces.music is None else pieces.music
+    return FilmPieces(pieces.names, of_trs, music)
 
 
 def latent_model(config: Config) -> "MusicTransformerVAEGAN | None":

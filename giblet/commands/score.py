@@ -30,6 +30,7 @@ def read_score(film: Path, score: Path, notes: OutputFile, config: Config) -> No
     from giblet.music.pieces import Pieces, is_table_of_scores, read_pieces
     from giblet.music.stimulus_scores import (
         common_lag,
+        early_ends,
         join_scores,
         piece_lags,
         piece_warnings,
@@ -63,14 +64,14 @@ def read_score(film: Path, score: Path, notes: OutputFile, config: Config) -> No
     warnings = [f"{score.name}: {line}" for line in piece.warnings]
     warnings += score_sync.lag_warnings(lag, offset)
     warnings += score_sync.length_warnings(piece, seconds, moved)
+    warnings += early_ends(piece.moved(moved), seconds, pieces)
     arrays = score_files.score_arrays(piece)
     if pieces:
         lags = piece_lags(piece, envelope, pieces)
         warnings += piece_warnings(lags, pieces, lag)
-        arrays = arrays.assign_coords((clock or pieces).coordinates())
-    if clock:
         music = same_music(scores_apart(piece, pieces), pieces)
-        arrays = arrays.assign_coords(stimulus_music=("stimulus", music))
+        arrays = arrays.assign_coords((clock or pieces).coordinates())
+        arrays = arrays.assign_coords({f"{pieces.kind}_music": (pieces.kind, music)})
     save_arrays(arrays.assign_attrs(attrs, warnings=warnings), notes)
 
 
@@ -96,7 +97,6 @@ def score_features(score: Path, trs: OutputFile, notes: OutputFile, config: Conf
     t_r, offset, n_trs = float(facts["t_r"]), float(facts["score_offset"]), int(facts["n_trs"])
     with open_arrays(score) as saved:
         pieces = Pieces.of_arrays(saved)
-        music = saved["stimulus_music"].values if "stimulus_music" in saved.coords else None
     ngrams, known = _ngrams(config, piece)
     listen = _listener(config, ngrams)
     if pieces:
@@ -104,8 +104,8 @@ def score_features(score: Path, trs: OutputFile, notes: OutputFile, config: Conf
         arrays, table = pieces_on_trs(apart, pieces, t_r, n_trs, listen)
         if pieces.kind == "piece":  # sync_align holds out whole ones
             arrays = arrays.assign_coords(pieces.coordinates())
-        if music is not None:  # sync_align warns of what trains and is tested
-            arrays = arrays.assign_coords(stimulus_music=("stimulus", music))
+        if pieces.music is not None:  # sync_align warns of what trains and is tested
+            arrays = arrays.assign_coords({f"{pieces.kind}_music": (pieces.kind, pieces.music)})
     else:
         listening = listen(piece)
         arrays = score_trs.score_on_trs(listening, t_r, n_trs, offset)

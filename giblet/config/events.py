@@ -23,6 +23,15 @@ class EventsConfig(Section):
         "false: no lag crosses into another stimulus; the model never carries over",
     )
 
+    rest_seconds: float = Field(
+        0.0,
+        ge=0,
+        le=60,
+        description="s of silence after each stimulus whose volumes belong to it, up to the next "
+        "onset: 10 for stimuli shorter than the response. They are used by brain_quality and by "
+        "the decoder's lags; only TRs of the sound are trained on and scored",
+    )
+
     @field_validator("stimulus")
     @classmethod
     def _names_columns(cls, template: str) -> str:

@@ -116,10 +116,12 @@ class SplitConfig(Section):
     )
 
     test_stimuli: list[str] = Field(
-        [], description="names of stimuli to test on, * for anything, instead of runs or the share"
+        [],
+        description="names of stimuli to test on, * for anything, instead of runs, or of the share "
+        "spread over the table",
     )
     validation_stimuli: list[str] = Field(
-        [], description="with test_stimuli; by default the last share of the others"
+        [], description="with test_stimuli; by default the share, spread over the others"
     )
     pieces: Literal["auto", "whole", "cut"] = Field(
         "auto",

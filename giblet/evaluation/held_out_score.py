@@ -76,16 +76,20 @@ class HeldOutScore:
     def other_stretches(self) -> list[np.ndarray]:
         """Training TRs of pieces of which nothing is held out; where there are none, all.
 
-        Without those in which no note begins: of stimuli without a score, or of silence.
+        Nor of another recording, or another score with the same notes (`Pieces.music`). Without
+        those in which no note begins: of stimuli without a score, or of silence.
         """
         training = [one for one in self.apart.stretches("train") if len(self.passage_of([one]))]
         if not training:
             raise GibletError("no note of the score begins in training TRs: check score_offset")
         if self.pieces is None:
             return training
-        scores = np.array([*self.pieces.scores, ""])[self.pieces.of_trs(self.trs, self.t_r)]
-        held = set(scores[self.data.where("test")].tolist())
-        return [one for one in training if scores[one[0]] not in held] or training
+        of_trs, test = self.pieces.of_trs(self.trs, self.t_r), self.data.where("test")
+        names = [np.array([*self.pieces.scores, ""])[of_trs]]
+        if self.pieces.music is not None:
+            names.append(np.append(self.pieces.music, -1)[of_trs])
+        is_held = np.any([np.isin(own, own[test]) for own in names], axis=0)
+        return [one for one in training if not is_held[one[0]]] or training
 
     def clips(self, notes: Notes) -> list[Notes]:
         """The notes of each held-out clip; edges are a step early, as tokens round onsets."""

@@ -106,6 +106,7 @@ _VARIABLES = {  # kinds, and how their dimensions begin
     "stimulus_duration": (_NUMBERS, "stimulus or tr"),
     "stimulus_start": (_NUMBERS, "stimulus or tr"),
     "volumes": ("i", "subject repeat tr"),
+    "stimulus_rest": (_NUMBERS, "stimulus"),
     "subject": (_TEXT, "volume or subject"),
     "run": (_TEXT, "volume or tr"),
     "part": (_TEXT, "tr"),

@@ -12,6 +12,7 @@ from giblet.errors import GibletError, missing_path, nearest_name
 from giblet.io.tables import is_table, load_table
 from giblet.timing import TOLERANCE, tr_moments
 
+_MUSIC = ("stimulus_music", "piece_music")  # coordinates
 _COLUMNS = ("name", "file", "onset", "duration", "score_offset")
 
 
@@ -24,6 +25,8 @@ class Pieces:
     scores : file of each piece's score; "" where there is none
     starts : (n_pieces,) second of the score at which the piece begins
     kind : what a piece is called in tables: piece, or stimulus
+    music : (n_pieces,) int, equal for the same music (`giblet.music.stimulus_scores.same_music`);
+        None where the notes were not compared
     """
 
     names: tuple[str, ...]
@@ -32,6 +35,7 @@ class Pieces:
     scores: tuple[str, ...]
     starts: np.ndarray
     kind: str = "piece"
+    music: np.ndarray | None = None
 
     @classmethod
     def of_clock(cls, clock: StimulusClock, offset: float = 0.0) -> "Pieces":
@@ -85,15 +89,16 @@ class Pieces:
 
         ``scores`` are what tells pieces apart: of stimuli the files that they are excerpts of.
         """
+        music = next((arrays[n].values for n in _MUSIC if n in arrays.coords), None)
         if clock := StimulusClock.of_scans(arrays):
-            return replace(cls.of_clock(clock), scores=clock.files)
+            return replace(cls.of_clock(clock), scores=clock.files, music=music)
         if "piece_begin" not in arrays.coords:
             return None
         names, scores = (arrays[n].values.astype(str).tolist() for n in ("piece", "piece_score"))
         begins, durations = arrays["piece_begin"].values, arrays["piece_duration"].values
         has_starts = "piece_start" in arrays.coords  # older files have not
         starts = arrays["piece_start"].values if has_starts else np.zeros(len(names))
-        return cls(tuple(names), begins, durations, tuple(scores), starts)
+        return cls(tuple(names), begins, durations, tuple(scores), starts, music=music)
 
 
 def is_table_of_scores(score: str | Path) -> bool:

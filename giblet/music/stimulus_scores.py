@@ -26,6 +26,7 @@ from giblet.timing import TOLERANCE, count_samples, tr_onsets, trs_for, volumes_
 _MOST = 3  # scores with warnings that are listed in full
 _FEW_LATE = 0.05  # of the notes may begin after the end: recordings are cut
 _FEWEST_SAME, _SAME_TIME = 8, 0.01  # notes, and s, of scores that are the same
+_EARLY_SECONDS, _EARLY_SHARE = 10.0, 0.1  # of a sound without notes at its end
 _AFTER = 10.0  # s of sound after a piece's last note, where nothing else ends it
 
 
@@ -86,6 +87,42 @@ def _late_notes(pieces: Pieces, scores: Mapping[str, Notes]) -> list[str]:
         f"score: notes begin after the end of {len(late)} {what}, and are left out: "
         f"{', '.join(late[:_MOST])}{more}; are these the scores of what was played?"
     ]
+
+
+def early_ends(notes: Notes, seconds: float, pieces: Pieces | None = None) -> list[str]:
+    """A line where a score ends more than 10 s, and more than 10 %, before its sound.
+
+    ``notes`` on the clock of a film of ``seconds`` s; ``pieces`` where there are several. A
+    recording that plays the repeats of a score that has them once ends later, for example.
+
+    >>> notes = Notes(np.array([0.0, 60.0]), np.ones(2), np.array([60, 64]), np.full(2, 80))
+    >>> early_ends(notes, 70.0), early_ends(notes, 120.0)[0][:57]
+    ([], 'score: its last note ends at 61.0 s, the sound at 120.0 s')
+    """
+    advice = "; has it all notes, and repeats as they are played?"
+    if pieces is None:
+        if not _is_early(notes.end, seconds):
+            return []
+        return [
+            f"score: its last note ends at {notes.end:.1f} s, the sound at {seconds:.1f} s{advice}"
+        ]
+    early = []
+    for k, own in scores_apart(notes, pieces).items():
+        duration = min(float(pieces.durations[k]), seconds - float(pieces.begins[k]))
+        if _is_early(own.end, duration):
+            early.append(f"{pieces.names[k]} ({own.end:.0f} of {duration:.0f} s)")
+    if not early:
+        return []
+    more = f" and {len(early) - _MOST} more" * (len(early) > _MOST)
+    what = "stimuli" if pieces.kind == "stimulus" else "pieces"
+    return [
+        f"score: those of {len(early)} {what} end before the sound: {', '.join(early[:_MOST])}"
+        f"{more}{advice}"
+    ]
+
+
+def _is_early(end: float, seconds: float) -> bool:
+    return seconds - end > max(_EARLY_SECONDS, _EARLY_SHARE * seconds)
 
 
 def excerpt(notes: Notes, start: float, duration: float) -> Notes:

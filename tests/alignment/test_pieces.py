@@ -120,12 +120,12 @@ def test_named_pieces_are_held_out_wherever_they_are():
         (
             [0, 1, 0],
             {"test_pieces": ["c"]},
-            "splits.test_pieces: c shares seconds of a score with a, which is not",
+            "splits.test_pieces: c shares seconds of a score, or all notes, with a, which",
         ),
         (
             [0, 1, 0],
             {"test_pieces": ["b"], "validation_pieces": ["c"]},
-            "splits.validation_pieces: c shares seconds of a score with a, which is not",
+            "splits.validation_pieces: c shares seconds of a score, or all notes, with a, which",
         ),
         ([0, 0, 0], {"pieces": "whole"}, "1 pieces that share no seconds of a score, and parts"),
     ],

@@ -11,8 +11,10 @@ from hypothesis import given, settings, strategies as st
 from giblet.alignment.aligned import align, film_data, split_match
 from giblet.alignment.dataset import windows
 from giblet.alignment.hrf import HRF_SECONDS, convolve_hrf
+from giblet.alignment.pieces import last_by_share, spread_by_share
 from giblet.alignment.regressors import regress
 from giblet.alignment.stimuli import ONE_RUN, shown_at
+from giblet.alignment.stimulus_features import begun_trs
 from giblet.alignment.sync import match_scans
 from giblet.brain.runs import Presented
 from giblet.brain.stimulus_clock import StimulusClock
@@ -20,6 +22,7 @@ from giblet.config.sections import SplitConfig
 from giblet.errors import GibletError
 from giblet.evaluation.decoding import lagged
 from giblet.evaluation.quality import brain_quality, ridge_folds
+from giblet.stats.ridge import fit_ridge
 
 TRS = (0.72, 0.8, 1.0, 1.49, 1.5, 2.0, 2.2)
 
@@ -181,9 +184,9 @@ def test_regressors_are_those_of_the_runs_own_sound(model, t_r):
     values = rng.uniform(0, 1, (clock.n_film_trs * 100, 2))  # silence has values, too
     heard = np.zeros((round(200 * rate), 2))
     for onset, k in shown:
-        begin, n = round(clock.begins[k] * rate), round(clock.durations[k] * rate)
+        begin, n = round(clock.begins[k] * rate), int(np.ceil(clock.durations[k] * rate - 1e-4))
         at = round(onset * rate)
-        heard[at : at + n] = values[begin : begin + n]
+        heard[at : at + n] += values[begin : begin + n]
     lags = (2.2, 5.0) if model == "fir" else ()
     times = scans["scan_time"].values
     expected = convolve_hrf(heard, rate, times, model, lags=lags, width=t_r)
@@ -221,16 +224,32 @@ def test_no_lag_crosses_into_another_stimulus_unless_asked(model, lags, start_ti
     np.testing.assert_allclose(together, one, atol=1e-5)
 
 
+@pytest.mark.parametrize(("duration", "n_begun"), [(2.9, 2), (5.0, 3), (4.0, 2), (2.1, 2)])
+@pytest.mark.parametrize("carry_over", [0, 1])
+def test_the_last_tr_of_a_stimulus_counts_where_it_is_begun(duration, n_begun, carry_over):
+    """Words and notes of a TR that a stimulus does not fill have their response, too."""
+    clock = StimulusClock.lay_out(["a", "b"], [duration] * 2, t_r=2.0)
+    scans = make_scans(clock, [("sub-1", "run-1", 30, [(4.0, 0), (40.0, 1)])])
+    scans.attrs["carry_over"] = carry_over
+    words = np.zeros((clock.n_film_trs, 1))
+    words[:n_begun] = 1
+    ours = regress(words, 0.5, scans, 2.0, "spm")
+    on_scan = np.zeros((30, 1))
+    on_scan[2 : 2 + n_begun] = 1
+    theirs = convolve_hrf(on_scan, 0.5, np.arange(30) * 2.0, "spm", width=2.0)
+    np.testing.assert_allclose(ours[:20], theirs[:20], atol=1e-6)
+
+
 def test_stimuli_that_follow_each_other_without_carry_over_are_warned_of():
-    clock = StimulusClock.lay_out(["a", "b"], [6.0, 6.0], 1.5)
-    runs = runs_of([(0, 1), (1, 0)], 40, 7.5)
+    clock = StimulusClock.lay_out(["a", "b"], [12.0, 12.0], 1.5)
+    runs = runs_of([(0, 1), (1, 0)], 40, 13.5)
     lines = match_scans(make_scans(clock, runs, carry_over=0), 1.5, 20).warnings
     assert lines == [
         "2 of 4 presentations begin within 12 s of the one before: BOLD still has its response, "
         "regressors do not (events.carry_over: true)"
     ]
     assert not match_scans(make_scans(clock, runs, carry_over=1), 1.5, 20).warnings
-    far = runs_of([(0, 1), (1, 0)], 40, 21.0)
+    far = runs_of([(0, 1), (1, 0)], 40, 27.0)
     assert not match_scans(make_scans(clock, far, carry_over=0), 1.5, 20).warnings
 
 
@@ -292,11 +311,11 @@ def test_parts_hold_whole_stimuli_and_the_gap_lies_in_a_run():
     scans = make_scans(CLOCK, two_runs())
     parts = parts_of(scans, test_runs=["run-2"], validation=0.125, gap_seconds=0)
     assert [parts[f"s{k}"] for k in (8, 9)] == [{"test"}] * 2
-    assert parts["s7"] == {"validation"}
-    assert all(parts[f"s{k}"] == {"train"} for k in range(7))
+    assert parts["s3"] == {"validation"}
+    assert all(parts[f"s{k}"] == {"train"} for k in range(8) if k != 3)
     parts = parts_of(scans, test_runs=["run-2"], validation=0.125, gap_seconds=15)
-    assert parts["s6"] == {"gap"}  # beside s7 in both people; the test run has none
-    assert parts["s5"] == {"train"}
+    assert parts["s2"] == parts["s4"] == {"gap"}  # beside s3 in both; the test run has none
+    assert parts["s1"] == parts["s5"] == {"train"}
     parts = parts_of(scans, test_stimuli=["s3", "s8"], validation_stimuli=["s5"], gap_seconds=3)
     assert parts["s3"] == parts["s8"] == {"test"}
     assert parts["s5"] == {"validation"}
@@ -319,10 +338,57 @@ def test_where_repeats_are_averaged_each_keeps_its_distance(average):
     assert parts["s0"] == ({"train", "gap"} if average else {"train"})
 
 
-def test_without_names_the_last_stimuli_are_held_out():
+def test_without_names_stimuli_are_held_out_that_are_spread_over_the_table():
+    """A folder is sorted by name: its last stimuli may be of a genre that nothing else is of."""
     parts = parts_of(make_scans(CLOCK, two_runs()), gap_seconds=0)
-    assert [name for name, part in parts.items() if part == {"test"}] == ["s8", "s9"]
-    assert [name for name, part in parts.items() if part == {"validation"}] == ["s7"]
+    assert [name for name, part in parts.items() if part == {"test"}] == ["s2", "s7"]
+    assert [name for name, part in parts.items() if part == {"validation"}] == ["s5"]
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    n_trs=st.lists(st.integers(1, 12), min_size=4, max_size=40),
+    share=st.sampled_from([0.1, 0.2, 0.5]),
+)
+def test_a_share_is_spread_evenly_whatever_lengths_stimuli_have(n_trs, share):
+    labels = np.repeat(np.arange(len(n_trs)), n_trs)
+    chosen = spread_by_share(labels, np.arange(len(n_trs)), share)
+    assert len(chosen) >= 1
+    is_chosen = np.isin(labels, chosen)
+    if len(chosen) > 1:  # of one, the share may be smaller than any
+        assert abs(is_chosen.sum() - share * len(labels)) <= max(n_trs)
+        behind = np.cumsum(is_chosen) - share * np.arange(1, len(labels) + 1)
+        assert np.abs(behind).max() <= max(n_trs)
+    equal = spread_by_share(np.arange(len(n_trs)), np.arange(len(n_trs)), share)
+    last = last_by_share(np.arange(len(n_trs)), np.arange(len(n_trs)), share)
+    assert len(equal) == len(last)
+
+
+def test_where_gaps_around_spread_stimuli_leave_little_the_last_are_held_out():
+    """All in the order of the table, in one run: each test stimulus has a gap on both sides."""
+    clock = StimulusClock.lay_out([f"s{k:02}" for k in range(40)], [15.0] * 40, 1.5)
+    scans = make_scans(clock, runs_of([range(40)] * 2, 405, 15.0))
+    match, lines = match_scans(scans, 1.5, clock.n_film_trs), []
+    part = split_match(scans, match, 1.5, SplitConfig(gap_seconds=20), lines=lines)
+    assert (part[match.stimulus >= 32] == "test").all()
+    assert "test" not in part[match.stimulus < 32]
+    assert "stimuli that are held out by share are the last of the table" in lines[0]
+    lines.clear()
+    split_match(scans, match, 1.5, SplitConfig(gap_seconds=0), lines=lines)
+    assert not lines
+
+
+def test_excerpts_that_share_seconds_are_held_out_together():
+    files, starts = list("abcdefgghi"), [0.0] * 7 + [5.0, 0.0, 0.0]
+    clock = StimulusClock.lay_out(CLOCK.names, CLOCK.durations, 1.5, files=files, starts=starts)
+    scans = make_scans(clock, two_runs())
+    match = match_scans(scans, 1.5, clock.n_film_trs)
+    part = split_match(scans, match, 1.5, SplitConfig(gap_seconds=0))
+    assert set(part[match.stimulus == 6]) == set(part[match.stimulus == 7])
+    assert set(part) == {"train", "validation", "test"}
+    named = {"test_stimuli": ["s0"], "validation_stimuli": ["s7"], "gap_seconds": 0}
+    with pytest.raises(GibletError, match="validation stimulus s7 also trains, in s6: both are of"):
+        split_match(scans, match, 1.5, SplitConfig(**named))
 
 
 @pytest.mark.parametrize(
@@ -605,3 +671,71 @@ def test_orders_that_leave_nothing_apart_have_no_ridge():
     assert not folds
     assert line.startswith("ridge was left out: too few TRs to hold some out")
     assert line.endswith("(as bold a table of one person's runs)")
+
+
+# ---- silence after stimuli -----------------------------------------------------------------------
+
+
+def short_sounds(rest, seconds=5.0, step=12.0):
+    """SIMULATED: 40 short sounds with a feature each, and responses in two people."""
+    clock = StimulusClock.lay_out([f"s{k:02}" for k in range(40)], [seconds] * 40, 1.5, rest=rest)
+    scans = make_scans(clock, runs_of([range(40), range(40)], int(40 * step / 1.5) + 8, step))
+    rng = np.random.default_rng(0)
+    of_stimulus = rng.normal(size=(40, 2))
+    film = np.zeros((clock.n_film_trs, 2))
+    for k, first in enumerate(clock.first_trs):
+        film[first : first + begun_trs(clock, k)] = of_stimulus[k]
+    response = regress(film, 1 / 1.5, scans.assign_attrs(carry_over=1), 1.5, "spm")
+    noise = rng.normal(size=(scans.sizes["volume"], 4))
+    bold = response / response.std(axis=0) @ rng.normal(size=(2, 4)) + noise
+    scans["bold"] = (("volume", "parcel"), bold.astype(np.float32))
+    audio = xr.Dataset({"audio": (("tr", "row", "frame"), film[:, :, None])})
+    audio.attrs.update(t_r=1.5, encoding_mode="mel")
+    splits = SplitConfig(gap_seconds=0, test=0.25)
+    blurred = xr.Dataset({"regressors": (("volume", "feature"), response)})
+    return scans, align([audio], scans, [blurred], 1.5, splits), clock
+
+
+@pytest.mark.parametrize("seconds", [2.0, 5.0])
+def test_silence_after_short_sounds_lets_the_decoder_use_their_response(seconds):
+    found = {}
+    for rest in (0.0, 10.0):
+        _, aligned, clock = short_sounds(rest, seconds)
+        data = film_data(aligned)
+        train, test = data.where("train"), data.where("test")
+        code, own = aligned["audio"].values[:, :, 0], []
+        for bold in data.bold.numpy():
+            x = lagged(bold, data.run, range(2, 6))
+            guess = fit_ridge(x[train], code[train]).predict(x[test])
+            own += [correlate(guess[:, j], code[test, j]) for j in range(2)]
+        found[rest] = np.mean(own)
+        assert len(train) + len(test) <= clock.n_trs.sum()
+    assert found[0.0] < 0.4 < 0.8 < found[10.0]
+
+
+def correlate(one, other):
+    return np.corrcoef(one, other)[0, 1] if one.std() > 1e-6 else 0.0
+
+
+def test_silence_after_stimuli_is_neither_trained_on_nor_scored():
+    """Sounds keep their parts and volumes; the rest ends where the next sound begins."""
+    scans, with_rest, clock = short_sounds(10.0)
+    _, without, short_clock = short_sounds(0.0)
+    of_sound = clock.stimulus_of_trs(with_rest.sizes["tr"] * 9)[with_rest["tr"].values] >= 0
+    assert (with_rest["part"].values[~of_sound] == "gap").all()
+    for name in ("part", "stimulus", "run"):
+        assert np.array_equal(with_rest[name].values[of_sound], without[name].values)
+    assert np.array_equal(with_rest["bold"].values[:, of_sound], without["bold"].values)
+    match = match_scans(scans, 1.5, clock.n_film_trs)
+    assert np.array_equal(match.volumes[0], np.unique(match.volumes[0]))  # each volume once
+    since = scans["scan_time"].values[match.volumes[0]] - 12.0 * match.stimulus
+    assert since.min() == 0
+    assert since.max() > 10  # of the 12 s between two onsets
+    assert set(np.bincount(match.stimulus)) == {8, 10}  # the last one has 10 s of rest
+    data = film_data(with_rest)
+    later = lagged(data.bold[0].numpy(), data.run, range(4, 5))
+    first = np.flatnonzero(np.diff(match.stimulus, prepend=-1))
+    assert np.array_equal(later[first], data.bold[0].numpy()[first + 4])
+    assert not any("shorter than the decoder" in line for line in match.warnings)
+    lines = match_scans(short_sounds(0.0)[0], 1.5, short_clock.n_film_trs).warnings
+    assert any(line.startswith("40 of 40 stimuli are shorter than the decoder") for line in lines)

@@ -10,7 +10,9 @@ import soundfile
 
 from giblet.audio.files import read_sound
 from giblet.audio.stimuli import header_clock, join_stimuli, list_stimuli
+from giblet.brain.stimulus_clock import StimulusClock
 from giblet.errors import GibletError
+from giblet.io.tables import save_table
 
 RATE = 8000
 
@@ -48,6 +50,22 @@ def test_every_sound_is_in_its_place_and_silence_elsewhere(sounds, tmp_path):
         assert duration == pytest.approx(len(own) / rate)
         silent[place] = False
     assert not joined[silent].any()
+
+
+def test_silence_on_request_follows_every_sound(sounds, tmp_path):
+    clock = join_stimuli(sounds, tmp_path / "all.wav", 1.5, rest=10.0)
+    short = join_stimuli(sounds, tmp_path / "short.wav", 1.5)
+    assert (np.diff(clock.begins) >= clock.durations[:-1] + 10 + 1.5).all()
+    for name, of in (("all", clock), ("short", short)):
+        joined, rate = soundfile.read(tmp_path / f"{name}.wav", dtype="float32")
+        first = round(of.begins[2] * rate)
+        assert np.array_equal(joined[first : first + 5 * rate], read_sound(sounds / "c.wav", rate))
+        assert len(joined) == round(of.n_film_trs * 1.5 * rate)
+    save_table(clock.table(), tmp_path / "stimuli.tsv")
+    read = StimulusClock.read(tmp_path / "stimuli.tsv", 1.5)
+    assert read.rest == header_clock(sounds, 1.5, 10.0).rest == 10.0
+    assert np.array_equal(read.first_trs, clock.first_trs)
+    assert np.array_equal(header_clock(sounds, 1.5, 10.0).first_trs, clock.first_trs)
 
 
 def test_a_file_has_one_name_however_a_table_writes_it(sounds, tmp_path):

@@ -76,12 +76,45 @@ def read_as(path, template):
 
 
 def test_events_name_files_and_other_rows_are_left_out(tmp_path):
-    rows = [(20, 0, "stimuli/rain.wav"), (3, 16, "pop.00032"), (9, 1, None), (60, 7, "rain")]
+    rows = [(20, 6, "stimuli/rain.wav"), (3, 16, "pop.00032"), (9, 1, None), (60, 7, "rain")]
     events = read_stimulus_events(table(tmp_path, rows), CLOCK)
     assert events["onset"].tolist() == [3, 20, 60]
     assert events["stimulus"].tolist() == [0, 1, 1]
     assert events["duration"].tolist() == [15, 6, 6]
     assert events["stim_onset"].tolist() == [0, CLOCK.begins[1], CLOCK.begins[1]]
+
+
+def test_rows_without_a_duration_that_repeat_a_stimulus_are_no_presentations(tmp_path):
+    """BIDS tables repeat stim_file in rows of responses."""
+    rows = [(0, 6, "rain"), (4, 0, "rain"), (9, 15, "pop.00032"), (13, None, "pop.00032")]
+    events = read_stimulus_events(table(tmp_path, rows), CLOCK)
+    assert events["onset"].tolist() == [0, 9]
+    assert events["duration"].tolist() == [6, 15]
+    (line,) = events.attrs["warnings"]
+    assert "2 rows with duration 0 or n/a are left out, the first row 2" in line
+    events = read_stimulus_events(table(tmp_path, [(0, 0, "rain"), (9, 15, "pop.00032")]), CLOCK)
+    assert events["duration"].tolist() == [6, 15]
+    assert "duration is 0 or n/a in 1 rows, the first is row 1" in events.attrs["warnings"][0]
+
+
+def test_logged_onsets_that_overlap_by_less_than_a_tenth_of_a_second_cut_the_first(tmp_path):
+    rows = [(0.0012, 6, "rain"), (6.0007, 15, "pop.00032"), (20.93, 6, "rain"), (40, 6, "rain")]
+    events = read_stimulus_events(table(tmp_path, rows), CLOCK)
+    np.testing.assert_allclose(events["duration"], [5.9995, 14.9293, 6, 6])
+    (line,) = events.attrs["warnings"]
+    assert "2 stimuli end up to 70.7 ms after the next one's onset" in line
+    with pytest.raises(GibletError, match="two stimuli at once"):
+        read_stimulus_events(table(tmp_path, [(0, 6, "rain"), (5.85, 6, "rain")]), CLOCK)
+    with pytest.raises(GibletError, match="two stimuli at once"):
+        read_stimulus_events(table(tmp_path, [(1, 6, "rain"), (1, 6, "rain")]), CLOCK)
+
+
+@pytest.mark.parametrize("name", ["none", "NA", "null", "nan"])
+def test_a_stimulus_may_be_named_none(tmp_path, name):
+    path = table(tmp_path, [(0, 6, "rain"), (9, 6, name), (18, 6, None)])
+    clock = StimulusClock.lay_out(["rain", name], [6.0, 6.0], t_r=1.5)
+    assert read_stimulus_events(path, clock)["stimulus"].tolist() == [0, 1]
+    assert read_stimulus_events(path, CLOCK)["stimulus"].tolist() == [1]  # no such stimulus
 
 
 def test_the_end_of_a_name_is_no_ending(tmp_path):

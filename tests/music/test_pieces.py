@@ -11,6 +11,9 @@ from tiny_pipeline import ask, planned, random_piece
 
 from giblet.alignment.dataset import FilmData
 from giblet.commands.cli import main
+from giblet.commands.doctor.scan_checks import _pieces
+from giblet.commands.held_out_music import film_pieces
+from giblet.config.config import parse_config
 from giblet.errors import GibletError
 from giblet.evaluation.held_out_score import HeldOutScore
 from giblet.evaluation.piece_scores import piece_rows, piece_table
@@ -24,7 +27,13 @@ from giblet.music.notes import Notes
 from giblet.music.pieces import Pieces, read_pieces
 from giblet.music.score_features import Listening, note_features
 from giblet.music.score_trs import score_on_trs
-from giblet.music.stimulus_scores import join_scores, pieces_on_trs, scores_apart
+from giblet.music.stimulus_scores import (
+    early_ends,
+    excerpt,
+    join_scores,
+    pieces_on_trs,
+    scores_apart,
+)
 from giblet.music.synth import synthesize
 from giblet.report.score import piece_table as page_table
 
@@ -81,6 +90,34 @@ def test_notes_lie_where_the_table_says(folder):
     begun = alone[1].onset[(alone[1].onset >= 2) & (alone[1].onset < 7)]
     np.testing.assert_allclose(late.onset[late.onset > 1e-6], begun[begun > 2] - 2)
     assert late.end <= 5 + 1e-9
+
+
+def test_copies_of_a_score_under_other_names_are_one_piece(folder):
+    """Else the same notes would train and be tested."""
+    write_midi(read_midi(folder / "a.mid"), folder / "copy.mid")
+    (folder / "copies.tsv").write_text(TABLE.replace("c.mid", "copy.mid"))
+    assert read(folder, "copies.tsv") == 0
+    paths = {"score": "score.nc", "trs": "trs.nc", "notes": "notes.tsv"}
+    assert verb(folder, "score_features", **paths) == 0
+    for name in ("score.nc", "trs.nc"):
+        pieces = Pieces.of_arrays(load_arrays(folder / name))
+        assert film_pieces(pieces, 66, T_R).music.tolist() == [0, 1, 0]
+    config = parse_config({"film": str(folder / "film.wav"), "score": str(folder / "copies.tsv")})
+    assert _pieces(config, 66).music.tolist() == [0, 1, 0]
+
+
+def test_a_score_that_ends_before_its_sound_is_warned_of(folder):
+    """Half of piece a is not in its file; the other pieces end as they should."""
+    pieces = read_pieces(folder / "pieces.tsv")
+    assert early_ends(join_scores(pieces), 99.0, pieces) == []
+    write_midi(excerpt(read_midi(folder / "a.mid"), 0, 14), folder / "half.mid")
+    (folder / "half.tsv").write_text(TABLE.replace("a.mid", "half.mid"))
+    assert read(folder, "half.tsv") == 0
+    (line,) = (w for w in warnings_of(load_arrays(folder / "score.nc").attrs) if "end before" in w)
+    assert line.startswith("score: those of 1 pieces end before the sound: half (14 of 34 s);")
+    assert read(folder, "half.mid") == 0
+    (line,) = (w for w in warnings_of(load_arrays(folder / "score.nc").attrs) if "last note" in w)
+    assert line.startswith("score: its last note ends at 14.0 s, the sound at 99.0 s; has it all")
 
 
 @pytest.mark.parametrize(
@@ -225,6 +262,9 @@ def test_the_null_is_of_other_pieces():
     others = np.concatenate(held.other_stretches())
     assert others.tolist() == [*range(26)]
     again = held_out(pieces_at(0, 18, 39, scores="aca"))  # another excerpt of a
+    assert np.concatenate(again.other_stretches()).tolist() == [*range(12, 26)]
+    same = replace(pieces_at(0, 18, 39, scores="abc"), music=np.array([0, 1, 0]))
+    again = held_out(same)  # another file with the notes of a
     assert np.concatenate(again.other_stretches()).tolist() == [*range(12, 26)]
     alone = held_out(pieces_at(0, scores="a"))
     assert np.concatenate(alone.other_stretches()).tolist() == [*range(34)]

@@ -46,7 +46,7 @@ if SETTINGS.has_stimuli:
             mem_mb=memory("join_stimuli"),
             runtime=runtime("join_stimuli"),
         params:
-            settings=settings("t_r"),
+            settings=settings("t_r", "events.rest_seconds"),
             beside=COMPANIONS,
             source=source_fingerprint("join_stimuli"),
         shell:

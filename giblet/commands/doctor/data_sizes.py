@@ -151,7 +151,7 @@ def _stimuli_seconds(config: Config, lines: list[str]) -> float:
     """Seconds of the film of all stimuli, by the headers of their files."""
     from giblet.audio.stimuli import header_clock
 
-    clock = header_clock(config.stimuli, config.t_r)
+    clock = header_clock(config.stimuli, config.t_r, config.events.rest_seconds)
     shortest, longest = clock.durations.min(), clock.durations.max()
     lines.append(
         f"stimuli: {config.stimuli}, {len(clock.names)} of {shortest:.4g} to {longest:.4g} s"
@@ -239,7 +239,7 @@ def _score(config: Config, lines: list[str], film_seconds: float | None) -> None
     from giblet.music.pieces import Pieces, is_table_of_scores, read_pieces
     from giblet.music.score_files import read_score
     from giblet.music.score_sync import length_warnings
-    from giblet.music.stimulus_scores import join_scores
+    from giblet.music.stimulus_scores import early_ends, join_scores
 
     if not config.has_film and config.score not in ("none", "auto"):
         raise GibletError("score: it needs a film, whose sound it is compared with")
@@ -249,10 +249,12 @@ def _score(config: Config, lines: list[str], film_seconds: float | None) -> None
         return
     if config.has_stimuli:
         clock = header_clock(config.stimuli, config.t_r)
-        notes = join_scores(Pieces.of_clock(clock, config.score_offset))
+        pieces = Pieces.of_clock(clock, config.score_offset)
+        notes = join_scores(pieces)
         n_with = sum(map(bool, clock.scores))
         lines.append(f"score: of {n_with} of {len(clock.names)} stimuli, {len(notes)} notes")
-        lines += map(_warned, notes.warnings)
+        end = clock.at(clock.n_film_trs)
+        lines += map(_warned, [*notes.warnings, *early_ends(notes, end, pieces)])
         return
     offset, several = config.score_offset, is_table_of_scores(path)
     if several:
@@ -264,6 +266,8 @@ def _score(config: Config, lines: list[str], film_seconds: float | None) -> None
     lines += map(_warned, notes.warnings)
     if film_seconds is not None:
         lines += map(_warned, length_warnings(notes, film_seconds, offset))
+        of_several = pieces if several else None
+        lines += map(_warned, early_ends(notes.moved(offset), film_seconds, of_several))
 
 
 def _warned(message: str) -> str:

@@ -25,7 +25,7 @@ def read_runs(config: Config) -> list[BoldRun]:
     chosen = (scan.confounds, scan.confound_strategy, scan.space, scan.raw)
     stimuli = None
     if config.has_stimuli:
-        clock = header_clock(config.stimuli, config.t_r)
+        clock = header_clock(config.stimuli, config.t_r, config.events.rest_seconds)
         stimuli = replace(clock, template=config.events.stimulus)
     return read_data_set(Path(config.bold_source), config.task, *chosen, stimuli)
 
@@ -138,7 +138,7 @@ def check_clock(
     lines += need_lines(config, match.runs, held_out, stimuli)
     warnings = match.warnings + of_ridge
     if film_seconds:
-        part = split_match(scans, match, t_r, config.splits, pieces=pieces)
+        part = split_match(scans, match, t_r, config.splits, pieces=pieces, lines=warnings)
         warnings += check_pieces(pieces, match.trs, part, config.splits)
         warnings += _same_music(config, match, part)
         for fold in range(1, config.splits.folds + 1) if config.splits.folds > 1 else ():
@@ -208,10 +208,13 @@ def _pieces(config: Config, n_trs: int) -> FilmPieces | None:
     """Of a film of ``n_trs``, where its score is a table; GibletError for one that is none."""
     from giblet.commands.held_out_music import film_pieces
     from giblet.music.pieces import is_table_of_scores, read_pieces
+    from giblet.music.stimulus_scores import join_scores, same_music, scores_apart
 
     if config.has_stimuli or not is_table_of_scores(config.score):
         return None
-    return film_pieces(read_pieces(config.score, config.score_offset), n_trs, config.t_r)
+    pieces = read_pieces(config.score, config.score_offset)
+    music = same_music(scores_apart(join_scores(pieces), pieces), pieces)
+    return film_pieces(replace(pieces, music=music), n_trs, config.t_r)
 
 
 _MOST_ROWS = 40
