@@ -22,7 +22,7 @@ from giblet.report.extras import brain_tables, shown_table, times_table, trained
 from giblet.report.figure_table import FIGURES
 from giblet.report.figures import shown_first
 from giblet.report.glance import Glance, glance
-from giblet.report.headline import headline
+from giblet.report.headline import behind_headline, headline
 from giblet.report.ladder import ladder
 from giblet.report.ladder_figure import ladder_figure
 from giblet.report.level_figure import level_section
@@ -104,6 +104,12 @@ def _answer(material: Material) -> dict:
         if material.has_film
         else ("", "")
     )
+    answers = answer(
+        material.scores, facts, "" if section is None else section.answer, extras.baselines
+    )
+    if material.has_film and facts["has_bold"]:
+        tests = behind_headline(material.scores, extras.permutations, extras.baselines)
+        answers[-1] = answers[-1]._replace(lines=(*tests, *answers[-1].lines))
     return {
         "heading": "Result" if material.has_film else "Main results of the scans",
         "ladder": steps,
@@ -111,12 +117,7 @@ def _answer(material: Material) -> dict:
         "scans": None if material.brain is None else _glance(material),
         "headline": sentence,
         "of_sound": of_sound,
-        "answer": answer(
-            material.scores,
-            facts,
-            "" if section is None else section.answer,
-            extras.baselines,
-        ),
+        "answer": answers,
         "few_segments": few_segments(material.scores),
     }
 
