@@ -372,32 +372,29 @@ def lag_arrays(lag: Lag | None, reason: str, t_r: float) -> xr.Dataset:
 
     Where it is known also the curve, ``lag_fit`` (lag_shift), and what was compared, ``lag_sound``
     and ``lag_bold`` (lag_time), with seconds as coordinates, and ``lag_adaptation`` (s, NaN for
-    none) and ``lag_shifts`` (moves of the film behind ``lag_p``) in the attributes. The reason is
-    otherwise ``lag_note``.
-    ``warnings`` has a line if the lag is reliable and larger than half a TR.
+    none) and ``lag_shifts`` (moves of the film behind ``lag_p``) in the attributes, otherwise the
+    reason, ``lag_note``. ``warnings`` has a line if the lag is reliable and larger than half a TR.
     """
-    names, nothing = ("lag", "lag_low", "lag_high", "lag_p", "lag_reliable"), [np.nan] * 5
-    values = nothing
+    names = ("lag", "lag_low", "lag_high", "lag_p", "lag_reliable")
+    values = [np.nan] * len(names)
     if lag is not None:
         values = [lag.seconds, *lag.interval, lag.p_value, float(lag.reliable)]
     arrays = xr.Dataset(dict(zip(names, values, strict=True)), attrs={"warnings": []})
     if lag is None:
         return arrays.assign_attrs(lag_note=reason)
-    arrays = arrays.assign_coords(lag_shift=lag.shifts, lag_time=lag.film_time)
-    arrays = arrays.assign(
+    arrays = arrays.assign_coords(lag_shift=lag.shifts, lag_time=lag.film_time).assign(
         lag_fit=("lag_shift", lag.fit),
         lag_sound=("lag_time", lag.sound),
         lag_bold=("lag_time", lag.bold),
     )
     adaptation = np.nan if lag.adaptation is None else lag.adaptation
     arrays = arrays.assign_attrs(lag_adaptation=adaptation, lag_shifts=lag.n_null)
-    half_a_tr = float(tr_moments(1, t_r)[0])
+    half_a_tr, (low, high) = float(tr_moments(1, t_r)[0]), lag.interval
     if lag.reliable and abs(lag.seconds) > half_a_tr:
         how = "late" if lag.seconds > 0 else "early"
-        low, high = lag.interval
         arrays.attrs["warnings"] = [
             f"the scan seems to be {abs(lag.seconds):.2f} s {how} (95 %: {low:.2f} to {high:.2f} s "
-            f"after the film, p = {lag.p_value:.2g}): check onsets and StartTime; "
-            f"scan.lag_seconds moves it"
+            f"after the film, p = {lag.p_value:.2g}): check onsets and StartTime; scan.lag_seconds "
+            "moves it"
         ]
     return arrays

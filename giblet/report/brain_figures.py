@@ -131,8 +131,7 @@ def read_figure(results: BrainResults, read: ReadVoxels, simulated: bool) -> Pic
     draw = place_drawing(results, shown, None, tuple(VIEWS), largest=1.0, label="")
     title = f"The {read.noun} that the decoder reads" + " (simulated)" * simulated
     table = by_place(results, {"read": inside.astype(int)})
-    note = f"Coloured: read by the decoder. {read.note}"
-    return Picture("map_read", title, draw, WHOLE, table, note, keeps_shape=True)
+    return Picture("map_read", title, draw, WHOLE, table, read.note, keeps_shape=True)
 
 
 def subject_figure(results: BrainResults, simulated: bool) -> Picture | None:

@@ -75,6 +75,7 @@ SYSTEMS = {
         "other people's BOLD at the same moment: what a model of the film may reach",
     ),
 }
+COMPARED = {"brain_shuffled": "brain", "brain_group_shuffled": "brain_group"}  # null → column
 YARDSTICKS = tuple(name for name in SYSTEMS if name.startswith("original_"))
 RETRIEVAL = "nearest_clip"
 
@@ -96,7 +97,7 @@ def system_label(column: str, simulated: bool, feature_type: str | None = REFERE
     ``feature_type``: named unless it is `REFERENCE`; None: of several feature types.
 
     >>> [system_label("codec", False, one) for one in ("encodec", "mel", None)]
-    ['Codec', 'Mel + Griffin-Lim', 'Codec or vocoder']
+    ['Codec', 'Mel + Griffin-Lim', 'Codec alone / mel vocoder alone']
     >>> system_label("brain", True, "mel"), system_label("nearest_clip", True)
     ('From BOLD, mel (simulated)', 'Retrieval by simulated BOLD')
     >>> system_label("my_column", False)
@@ -104,7 +105,11 @@ def system_label(column: str, simulated: bool, feature_type: str | None = REFERE
     """
     name = SYSTEMS[column].label if column in SYSTEMS else column.replace("_", " ")
     if column == "codec" and feature_type != REFERENCE:
-        return "Codec or vocoder" if feature_type is None else _with_vocoder(feature_type)
+        return (
+            "Codec alone / mel vocoder alone"
+            if feature_type is None
+            else _with_vocoder(feature_type)
+        )
     kind = ""
     if simulated and column == RETRIEVAL:  # its sound is a piece of the film
         name = f"{name} by simulated BOLD"

@@ -35,7 +35,7 @@ def verdict(baselines: pd.DataFrame | None, feature_types: list[str]) -> list[st
             f"were {AGAIN}."
         ]
     rows = rows.assign(p=holm(rows["p"].to_numpy(float)), p_alone=rows["p"])
-    gain = rows["difference"] * np.where(_lower_is_better(rows["metric"]), -1, 1)
+    gain = rows["difference"] * better_sign(rows["metric"])
     clear = rows["p"] < LARGEST_P
     said = np.select([clear & (gain > 0), clear & (gain < 0)], ["better", "worse"], UNCLEAR)
     rows = rows.assign(said=said)
@@ -59,8 +59,9 @@ def _tested(baselines: pd.DataFrame | None, feature_types: list[str]) -> pd.Data
     return rows[rows["path"].isin(feature_types)]
 
 
-def _lower_is_better(metrics: pd.Series) -> np.ndarray:
-    return np.array([metric_of(name).direction == LOWER for name in metrics], dtype=bool)
+def better_sign(metrics: pd.Series) -> np.ndarray:
+    """1 where more is better, −1 where less is."""
+    return np.array([-1 if metric_of(name).direction == LOWER else 1 for name in metrics], int)
 
 
 def _difference(row) -> str:
