@@ -33,6 +33,7 @@ from giblet.report.systems import (
     REFERENCE,
     SYSTEMS,
     label_within,
+    stimulus_noun,
     system_label,
 )
 from giblet.report.tables import in_order, number
@@ -110,7 +111,7 @@ class Ladder:
     @property
     def source(self) -> str:
         """What the seconds are of, in a heading."""
-        return f"held-out {self.axis}" if self.axis == "film" else self.axis
+        return "held-out film" if self.axis == "film" else "held-out sound"
 
     @property
     def heard(self) -> str:
@@ -158,6 +159,9 @@ def ladder(material: Material, moment: tuple[int, int] | None = None) -> Ladder 
     chance = metric_of(unit).chance
     seconds, start = (samples_duration(n, rate) for n in (end - begin, begin))
     ticks, axis = time_axis(material.extras.timeline, start, seconds)
+    span = span_text(material.extras.timeline, start, seconds)
+    if axis == "film" and (noun := stimulus_noun(material.facts)) != axis:
+        axis, span = noun, span.replace(f"the {axis}", f"the {noun}")
     return Ladder(
         title=f"{which}{seconds:.3g} s",
         seconds=seconds,
@@ -171,7 +175,7 @@ def ladder(material: Material, moment: tuple[int, int] | None = None) -> Ladder 
         colour_bar=colour_bar_image(),
         range_db=RANGE_DB,
         sample_rate=rate,
-        span=span_text(material.extras.timeline, start, seconds),
+        span=span,
         choice=choice,
     )
 

@@ -12,7 +12,7 @@ from giblet.config.config import Config
 from giblet.config.sections import DecodingConfig
 from giblet.report.extras import training_start
 from giblet.report.read_voxels import ReadVoxels
-from giblet.report.systems import REFERENCE
+from giblet.report.systems import REFERENCE, stimulus_noun
 from giblet.timing import tr_onsets
 
 REFERENCES = {
@@ -70,8 +70,9 @@ def methods_text(
     """
     if facts["film"] is None:
         return _of_scans_alone(facts)
+    what = f"{stimulus_noun(facts)} {facts['film']}"
     sentences = [
-        f"The sound of the film {facts['film']} was reconstructed with {_giblet(facts)}.",
+        f"The sound of the {what} was reconstructed with {_giblet(facts)}.",
         f"Sound was coded by {_codec(facts)} at {facts['bandwidth_kbps']:g} kbit/s and, for "
         "comparison, as mel spectrograms that Griffin-Lim turned back into sound (Griffin and Lim, "
         f"1984). Sound was mono.{_frames(facts, models)}",
@@ -156,7 +157,8 @@ def _scans(facts: Mapping, scored: Collection[str] | None) -> list[str]:
     if not facts["has_bold"]:
         return ["No scans were used."]
     settings: Config | None = facts.get("settings")
-    kind = "was SIMULATED from the film, not measured" if facts["simulated"] else "was measured"
+    noun = stimulus_noun(facts)
+    kind = f"was SIMULATED from the {noun}, not measured" if facts["simulated"] else "was measured"
     if settings is not None and settings.scan.null:
         kind = "was replaced by noise of its spectrum, a control: scores should be at chance"
     sentences = [f"BOLD of {len(facts.get('subjects', []))} subjects {kind}."]
@@ -187,7 +189,7 @@ def _scans(facts: Mapping, scored: Collection[str] | None) -> list[str]:
         "the same for all subjects.",
         "The decoded sound was identified in the same way, by its mel spectrogram.",
         *_by_predicted_bold(scored),
-        f"BOLD was predicted from the film by ridge regression on held-out blocks (of several "
+        f"BOLD was predicted from the {noun} by ridge regression on held-out blocks (of several "
         "bands by banded ridge, averaged over mixtures of penalties by their likelihood; Dupré la "
         "Tour et al., 2022), with nulls of "
         f"{settings.quality.n_shifts:,} circular shifts of the predictions, the same for all "

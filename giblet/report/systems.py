@@ -3,11 +3,13 @@
 Every label of a column of ``scores.tsv`` is read from here.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from giblet.audio.feature_types import FEATURE_TYPES
 
 REFERENCE = next(iter(FEATURE_TYPES))  # the feature type that a label does not name
+PICTURES = "video"  # among the labels of modalities
 MATCHED = "mel_matched"  # in the column ``path``: mel at the codec's bitrate
 FEATURE_LABELS = {name: one.label for name, one in FEATURE_TYPES.items()} | {
     MATCHED: "mel at the codec's bitrate"
@@ -78,6 +80,17 @@ SYSTEMS = {
 COMPARED = {"brain_shuffled": "brain", "brain_group_shuffled": "brain_group"}  # null → column
 YARDSTICKS = tuple(name for name in SYSTEMS if name.startswith("original_"))
 RETRIEVAL = "nearest_clip"
+
+
+def stimulus_noun(facts: Mapping) -> str:
+    """What was heard: a film, or a stimulus that has no pictures.
+
+    >>> stimulus_noun({"modalities": ["sound", "score"]}), stimulus_noun({})
+    ('stimulus', 'film')
+    """
+    modalities = facts.get("modalities")
+    has_pictures = modalities is None or PICTURES in modalities
+    return "film" if has_pictures else "stimulus"
 
 
 def question_of(column: str) -> str:

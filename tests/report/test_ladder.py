@@ -10,6 +10,7 @@ import pytest
 from matplotlib import colormaps
 from PIL import Image
 
+from giblet.film.modalities import MODALITIES
 from giblet.report.extras import Extras
 from giblet.report.headline import behind_headline, headline
 from giblet.report.ladder import ladder
@@ -25,6 +26,7 @@ from giblet.report.strips import (
     strip_image,
     strip_levels,
 )
+from giblet.report.systems import PICTURES
 
 RATE = 24000
 NAMES = ["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
@@ -234,6 +236,10 @@ def test_seconds_that_are_of_no_film_are_not_called_film(rng):
     timeline = pd.DataFrame({"start": [100.0], "end": [124.0], "part": "test"})
     of_film = material(rng, timeline=timeline)
     assert "8 s of held-out film, step by step" in page(of_film)
+    assert MODALITIES["video"].label == PICTURES
+    song = page(material(rng, timeline=timeline, modalities=["sound", "score"]))
+    assert "8 s of held-out sound, step by step" in song
+    assert "Minutes and seconds of stimulus" in song
     note = ladder_figure(ladder(of_film)).note
     assert "1:56 to 2:04 of the film (the median segment by STOI of Through the model)" in note
     assert "From BOLD: simulated, sub-01." in note
