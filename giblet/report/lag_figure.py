@@ -32,16 +32,16 @@ def lag_figure(quality: xr.Dataset, simulated: bool) -> Picture | None:
     interval = [float(quality[name]) for name in ("lag", "lag_low", "lag_high")]
     times = series["film_time"]
     length = float(times.iloc[-1] - times.iloc[0] + times.diff().median())
-    shown = f", the first {MOST_SECONDS:.0f} s are drawn" * (length > MOST_SECONDS)
+    shown = f"; the first {MOST_SECONDS:.0f} s are drawn" * (length > MOST_SECONDS)
     r = float(np.corrcoef(series["sound"], series["bold"])[0, 1])
     title = "Alignment: the film's sound and BOLD" + " (simulated)" * simulated
     note = (
         f"Sound level through the HRF, at the lag found ({interval[0]:.2f} s), and the voxels "
         "that fit it best: the two agree even where onsets are wrong. Weights of frequency bands "
         f"and voxels are fitted in one half of the scan and drawn in the other, r = {r:.2f}. "
-        f"z-scored in each half of the {length:.0f} s that were compared{shown}. Below, the "
-        "check: fit is the squared correlation of sound and voxels, mean over voxels; over lags it "
-        "should peak near 0; band: 95 % interval."
+        f"Both are z-scored in each half of the {length:.0f} s that were compared{shown}. Below, "
+        "the check: fit is the squared correlation of sound and voxels, mean over voxels; over "
+        "lags it should peak near 0; band: 95 % interval."
     )
     draw = partial(draw_lag, series=series, curve=curve, interval=interval)
     return Picture("alignment", title, draw, (6.4, 3.4), pd.concat([series, curve]), note)
