@@ -35,7 +35,7 @@ class Lag:
         95 % of the block bootstrap, s; the whole range that was searched if no fit stands out.
     p_value
         Share of scans against a film moved by more than lag and HRF that fit at least as well,
-        each with the adaptation that suits it best.
+        each with the adaptation that suits it best; of ``n_null`` such moves and the film as it is.
     reliable
         ``p_value`` is 0.01 at most, the best fit lies inside the range that was searched, and the
         interval is narrower than half of it.
@@ -58,6 +58,7 @@ class Lag:
     film_time: np.ndarray
     sound: np.ndarray
     bold: np.ndarray
+    n_null: int
 
 
 def estimate_lag(
@@ -152,7 +153,7 @@ def estimate_lag(
         low, high = np.quantile(tops, [0.025, 0.975]).tolist()
     seen = film_time, *_traces(expected[fits.argmax()], centred, chosen)
     curve = shifts, fit, adaptations[adaptation]
-    return Lag(_top(shifts, fit), (low, high), p_value, high - low < max_lag, *curve, *seen)
+    return Lag(_top(shifts, fit), (low, high), p_value, high - low < max_lag, *curve, *seen, n_null)
 
 
 def _best(fits: np.ndarray) -> tuple[int, np.ndarray]:
@@ -371,29 +372,29 @@ def lag_arrays(lag: Lag | None, reason: str, t_r: float) -> xr.Dataset:
 
     Where it is known also the curve, ``lag_fit`` (lag_shift), and what was compared, ``lag_sound``
     and ``lag_bold`` (lag_time), with seconds as coordinates, and ``lag_adaptation`` (s, NaN for
-    none) in the attributes. The reason is otherwise ``lag_note``.
-    ``warnings`` has a line if the lag is reliable and larger than half a TR.
+    none) and ``lag_shifts`` (moves of the film behind ``lag_p``) in the attributes, otherwise the
+    reason, ``lag_note``. ``warnings`` has a line if the lag is reliable and larger than half a TR.
     """
-    names, nothing = ("lag", "lag_low", "lag_high", "lag_p", "lag_reliable"), [np.nan] * 5
-    values = nothing
+    names = ("lag", "lag_low", "lag_high", "lag_p", "lag_reliable")
+    values = [np.nan] * len(names)
     if lag is not None:
         values = [lag.seconds, *lag.interval, lag.p_value, float(lag.reliable)]
     arrays = xr.Dataset(dict(zip(names, values, strict=True)), attrs={"warnings": []})
     if lag is None:
         return arrays.assign_attrs(lag_note=reason)
-    arrays = arrays.assign_coords(lag_shift=lag.shifts, lag_time=lag.film_time)
-    arrays = arrays.assign(
+    arrays = arrays.assign_coords(lag_shift=lag.shifts, lag_time=lag.film_time).assign(
         lag_fit=("lag_shift", lag.fit),
         lag_sound=("lag_time", lag.sound),
         lag_bold=("lag_time", lag.bold),
-    ).assign_attrs(lag_adaptation=np.nan if lag.adaptation is None else lag.adaptation)
-    half_a_tr = float(tr_moments(1, t_r)[0])
+    )
+    adaptation = np.nan if lag.adaptation is None else lag.adaptation
+    arrays = arrays.assign_attrs(lag_adaptation=adaptation, lag_shifts=lag.n_null)
+    half_a_tr, (low, high) = float(tr_moments(1, t_r)[0]), lag.interval
     if lag.reliable and abs(lag.seconds) > half_a_tr:
         how = "late" if lag.seconds > 0 else "early"
-        low, high = lag.interval
         arrays.attrs["warnings"] = [
             f"the scan seems to be {abs(lag.seconds):.2f} s {how} (95 %: {low:.2f} to {high:.2f} s "
-            f"after the film, p = {lag.p_value:.2g}): check onsets and StartTime; "
-            f"scan.lag_seconds moves it"
+            f"after the film, p = {lag.p_value:.2g}): check onsets and StartTime; scan.lag_seconds "
+            "moves it"
         ]
     return arrays

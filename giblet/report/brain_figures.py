@@ -93,12 +93,18 @@ def place_drawing(
     return partial(draw_map, volume=volume, affine=affine, views=views, outlined=outlined, **scale)
 
 
+def averaged(results: BrainResults) -> str:
+    """What a map is the mean of, for its caption."""
+    n = results.quality.sizes["subject"]
+    return f"Mean over {n} subjects" if n > 1 else "One subject"
+
+
 def map_note(results: BrainResults, name: str, largest: float, is_shared: bool) -> str:
     """Range, number of subjects, threshold and error rate of a map."""
-    n, places = results.quality.sizes["subject"], places_of(results.quality)
-    subjects = f"Mean over {n} subjects" if n > 1 else "One subject"
+    places = places_of(results.quality)
     shared = ", the range of all maps of r" if is_shared else ""
-    text = f"{subjects}; colour from 0 to {number(largest, 3)}{shared}; below 0 nothing is drawn."
+    text = f"{averaged(results)}; colour from 0 to {number(largest, 3)}{shared}; "
+    text += "below 0 nothing is drawn."
     if vertex_counts(results.space.attrs) is None and (caution := space_caution(results.space)):
         text = f"{text} {caution}"
     if (q := q_of(results, name)) is None:
@@ -122,7 +128,7 @@ def read_figure(results: BrainResults, read: ReadVoxels, simulated: bool) -> Pic
         drawn = np.concatenate(on_fsaverage5(shown, results.space))
         if not (drawn > 0).any():  # of a denser mesh some vertices alone are drawn
             return None
-    draw = place_drawing(results, shown, None, tuple(VIEWS), largest=1.0, label="read")
+    draw = place_drawing(results, shown, None, tuple(VIEWS), largest=1.0, label="")
     title = f"The {read.noun} that the decoder reads" + " (simulated)" * simulated
     table = by_place(results, {"read": inside.astype(int)})
     return Picture("map_read", title, draw, WHOLE, table, read.note, keeps_shape=True)

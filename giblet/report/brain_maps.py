@@ -57,9 +57,9 @@ def draw_map(
 ) -> None:
     """Maximum along each line of sight, on the glass brain of nilearn; values below 0 are left out.
 
-    Colour goes from transparent at 0 to full at ``largest``, which the colour bar ``label`` names.
-    ``volume`` (i, j, k); voxels of ``outlined`` (i, j, k), bool, have a line around them. Views are
-    named, left and right marked.
+    Colour goes from transparent at 0 to full at ``largest``, which the colour bar ``label`` names;
+    without a label there is none. ``volume`` (i, j, k); voxels of ``outlined`` (i, j, k), bool,
+    have a line around them. Views are named, left and right marked.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
@@ -85,8 +85,9 @@ def draw_map(
         view.draw_left_right(size="small", bg_color="none", color=ink())
         middle = {"transform": view.ax.transAxes, "ha": "center", "va": "top", "size": "small"}
         view.ax.text(0.5, 0.0, name, color=ink(), **middle)
-    bar = figure.add_axes((0.84, 0.15, 0.02, 0.7), facecolor="none")
-    figure.colorbar(ScalarMappable(Normalize(0, largest), colours), cax=bar, label=label)
+    if label:
+        bar = figure.add_axes((0.84, 0.15, 0.02, 0.7), facecolor="none")
+        figure.colorbar(ScalarMappable(Normalize(0, largest), colours), cax=bar, label=label)
 
 
 def map_colours():

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 
 from giblet.audio.metrics.table import LOWER, METRICS, TRS, metric_of
-from giblet.evaluation.moments import COMPARED_WITH, NULLS
 from giblet.report.segments import paired_metrics
 from giblet.report.systems import (
+    COMPARED,
     FEATURE_LABELS,
     MATCHED,
     REFERENCE,
@@ -27,7 +27,7 @@ from giblet.report.tables import (
     number,
     p_text,
 )
-from giblet.report.verdict import LARGEST_P
+from giblet.report.verdict import LARGEST_P, better_sign
 
 COLUMNS = ("codec", *YARDSTICKS, "stimulus", "brain", "brain_shuffled", "brain_mean")
 COLUMNS += ("brain_group", "brain_group_shuffled", "nearest_clip")
@@ -78,18 +78,21 @@ def _capital(text: str) -> str:
 
 
 def compared_with_null(baselines: pd.DataFrame | None) -> Compared:
-    """Which scores from BOLD differ from shuffled BOLD, at p < .05, uncorrected.
+    """Which scores from BOLD differ from shuffled BOLD, at p < .05, uncorrected, and which are
+    worse.
 
     ``baselines`` of `giblet.evaluation.moments.difference_rows`. Scores without a row there, or all
     where there is no table, were not compared.
     """
     if baselines is None:
         return NOT_COMPARED
-    rows = baselines[baselines["baseline"].isin(NULLS.values())]
-    columns = rows["baseline"].map(COMPARED_WITH)
+    rows = baselines[baselines["baseline"].isin(list(COMPARED))]
+    columns = rows["baseline"].map(COMPARED)
     keys = list(zip(rows["path"], columns, rows["metric"], strict=True))
     differs = frozenset(key for key, p in zip(keys, rows["p"], strict=True) if p < LARGEST_P)
-    return Compared(differs, frozenset(keys) - differs)
+    gains = zip(keys, rows["difference"] * better_sign(rows["metric"]), strict=True)
+    worse = differs & {key for key, gain in gains if not gain > 0}
+    return Compared(differs, frozenset(keys) - differs, worse)
 
 
 def _table(
@@ -152,7 +155,7 @@ def baseline_tables(
         for baseline, own in part.groupby("baseline", sort=False):
             own = own.set_index("metric", drop=False).loc[in_order(own["metric"], METRICS)]
             cells = [_baseline_row(row, has_shifts) for row in own.itertuples()]
-            brain = COMPARED_WITH.get(str(baseline), "brain")
+            brain = COMPARED.get(str(baseline), "brain")
             names = (system_label(one, simulated) for one in (brain, str(baseline)))
             groups.append((" − ".join(names), cells))
         caption = f"{_capital(feature_label(one))}: decoded sound, and nulls and retrieval"
@@ -200,13 +203,13 @@ def _pair(column: str, other: str, simulated: bool) -> str:
     """What is compared with what; sound files from BOLD are only of the first subject.
 
     >>> _pair("codec", "mel", simulated=True)
-    'Codec − mel + Griffin-Lim'
+    'Codec − (mel + Griffin-Lim)'
     >>> _pair("brain", "mel", simulated=True)
     'From BOLD (simulated), first subject: codes − mel'
     """
     name = system_label(column, simulated)
     if column == "codec":
         vocoder = system_label(column, simulated, other)
-        return f"{name} − {vocoder[0].lower()}{vocoder[1:]}"
+        return f"{name} − ({vocoder[0].lower()}{vocoder[1:]})"
     of_one = ", first subject" if column.startswith(("brain", "nearest")) else ""
     return f"{name}{of_one}: {feature_label(REFERENCE)} − {feature_label(other)}"

@@ -13,15 +13,12 @@ from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks
 from giblet.music.note_metrics import SCORE_METRICS
 from giblet.music.notes import Notes
-from giblet.report.scan_quality import BANDS, measure_label
+from giblet.report.scan_quality import BANDS
 from giblet.report.segments import Scores
 from giblet.report.systems import FEATURE_LABELS, feature_label
 from giblet.report.tables import in_order, number
 
-MOST_CLUSTERS = 10
 MOST_SHOWN = 40  # runs with other seconds of film
-CLUSTER_PLACES = ("parcel", "hemisphere", "vertex", "x", "y", "z")
-_UNITS = {"parcel": "parcels", "vertex": "vertices"}  # of a cluster's size; else voxels
 DECODERS = {  # of lesions; older tables do not have it
     "subjects": "",
     "group": ", all subjects decoded together",
@@ -189,8 +186,6 @@ def brain_tables(extras: Extras, simulated: bool) -> list[TextTable]:
         by_atlas = f" of {extras.atlas_name}" * bool(extras.atlas_name)
         caption = f"Regions{by_atlas}{kind}{of_names}"
         tables.append(TextTable(caption, names, _rows(extras.regions, decimals)))
-    if extras.clusters is not None and len(extras.clusters):
-        tables.append(_clusters(extras.clusters, kind))
     for one in in_order(extras.lesions, FEATURE_LABELS):
         table = extras.lesions[one]
         whose = DECODERS[table["decoder"].iloc[0]] if "decoder" in table else ""
@@ -213,28 +208,6 @@ def brain_tables(extras: Extras, simulated: bool) -> list[TextTable]:
             )
             tables.append(TextTable(caption, *_identified(table)))
     return tables
-
-
-def _clusters(table: pd.DataFrame, kind: str) -> TextTable:
-    """The largest clusters of each measure."""
-    shown = table.groupby("metric", sort=False).head(MOST_CLUSTERS)
-    labels = shown["metric"].map(measure_label)
-    places = [name for name in CLUSTER_PLACES if name in shown]
-    decimals = {"cluster": 0, "n_places": 0, "p": 4, "peak": 3} | dict.fromkeys("xyz", 0)
-    caption = (
-        f"Clusters at p < .05 in the whole brain, group level{kind}; the largest "
-        f"{MOST_CLUSTERS} of a measure. p: family-wise, the smallest in the cluster; it does not "
-        "generalise to other subjects. Nulls: predictions shifted in time (r), random phases "
-        "(ISC). Peak: the highest mean"
-    )
-    unit = next((unit for place, unit in _UNITS.items() if place in places), "voxels")
-    header = ["Measure", "Correction", "Cluster", f"Size ({unit})", "p", "Peak (r)"]
-    header += [f"{place} (mm)" if place in "xyz" else place for place in places]
-    rows = shown.assign(metric=labels)[
-        ["metric", "correction", "cluster", "n_places", "p", "peak", *places]
-    ]
-    texts = rows.assign(**{n: rows[n].astype(str) for n in places if n not in "xyz"})
-    return TextTable(caption, header, _rows(texts, dict.fromkeys(texts, 0) | decimals))
 
 
 def shown_table(shown: pd.DataFrame | None, simulated: bool) -> TextTable | None:

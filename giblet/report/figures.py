@@ -71,10 +71,12 @@ def score_figures(
 
 
 def _note(part: pd.DataFrame, metric: Metric, simulated: bool, with_rings: bool) -> str:
-    """What the marks of a figure are, and over how many moments."""
-    low, high = part["n"].min(), part["n"].max()
+    """What the marks of a figure are; the range of n, of scores that have a value."""
+    counted = part.loc[part["value"].notna(), "n"]
+    low, high = counted.min(), counted.max()
     counts = f"{low:.0f}" if low == high else f"{low:.0f} to {high:.0f}"
-    parts = [f"Value and 95 % bootstrap interval over {counts} {metric.moment or 'moments'}"]
+    over = f"over {counts} {metric.counted or 'moments'}" if len(counted) else "(no values)"
+    parts = [f"Value and 95 % bootstrap interval {over}"]
     parts += ["band: interval of shuffled BOLD"] * (NULL in part["column"].values)
     parts += ["dashed: chance"] * (metric.chance is not None)
     parts += ["rings: single subjects"] * with_rings

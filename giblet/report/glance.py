@@ -26,7 +26,7 @@ class RegionRow:
     """A region's mean r and noise ceiling, as printed, and their places on an axis of 0 to 100.
 
     Of the map of inter-subject correlation, which is the ceiling, ``ceiling`` is empty. Places are
-    None where there is no number.
+    None where there is no number. ``below``: a value below 0, where its place is.
     """
 
     name: str
@@ -34,6 +34,7 @@ class RegionRow:
     ceiling: str
     place: float | None
     tick: float | None
+    below: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ def _regions(extras: Extras, name: str, names: list[str]) -> tuple[list[str], li
             number(most, 2) if has_ceiling else "",
             _place(own, end),
             _place(most, end),
+            bool(own < 0),
         )
         for region, own, most in zip(rows["Region"], r, limit, strict=True)
     ]

@@ -6,11 +6,21 @@ import numpy as np
 import pandas as pd
 
 from giblet.audio.metrics.table import metric_of
+from giblet.report.brains import bold_name
 from giblet.report.ladder import BESIDE_BRAIN, UNITS, unit_of
 from giblet.report.permutation_figure import null_of, p_sentence
-from giblet.report.systems import FEATURE_LABELS, MATCHED, RETRIEVAL, label_within, system_label
-from giblet.report.tables import in_order, number
+from giblet.report.systems import (
+    FEATURE_LABELS,
+    MATCHED,
+    RETRIEVAL,
+    feature_label,
+    label_within,
+    system_label,
+)
+from giblet.report.tables import in_order, is_lowest_p, number
 from giblet.report.verdict import LARGEST_P, NULL, p_equals
+
+_WITHIN = {column: label_within(column) for column in BESIDE_BRAIN}
 
 
 def headline(
@@ -21,63 +31,137 @@ def headline(
 ) -> tuple[str, str]:
     """What the brain's sound, and what coded sound keeps, each in a sentence; empty if unknown.
 
-    ``scores``: table with ``path column metric value``. Of the first feature type.
-    ``permutations`` of `giblet.evaluation.permuted_clips.null_table`: the sentence then has a p.
-    ``baselines`` of `giblet.evaluation.moments.difference_rows`: it then has the differences to
-    retrieval and of STOI to the null.
+    ``scores``: table with ``path column metric value n n_failed``. Of the first feature type.
+    ``permutations`` of `giblet.evaluation.permuted_clips.null_table`, ``baselines`` of
+    `giblet.evaluation.moments.difference_rows`: they give p. STOI is named only where there is
+    speech, or where that is unknown.
     """
-    names = [name for name in in_order(scores["path"], FEATURE_LABELS) if name != MATCHED]
-    if not names:
+    path = _first(scores)
+    if not path:
         return "", ""
-    part = scores[scores["path"] == names[0]]
-    values = part.set_index(["column", "metric"])["value"].to_dict()
-    test = null_of(permutations, names[0], "brain", unit_of(values))
-    paired = pd.DataFrame(columns=["path"]) if baselines is None else baselines
-    paired = paired[paired["path"] == names[0]]
-    return _of_brain(values, facts, p_sentence(test), paired), _of_sound(values, names[0])
+    values = _values(scores, path)
+    test = null_of(permutations, path, "brain", unit_of(values))
+    stoi = "" if speech_segments(scores, path) == 0 else _stoi(values, _of(baselines, path))
+    return _of_brain(values, facts, test, _of(baselines, path), stoi), _of_sound(values, path)
 
 
-def _of_brain(values: Mapping, facts: Mapping, p: str, paired: pd.DataFrame) -> str:
+def behind_headline(
+    scores: pd.DataFrame,
+    permutations: pd.DataFrame | None = None,
+    baselines: pd.DataFrame | None = None,
+) -> list[str]:
+    """The tests behind the headline, a line each, and what its STOI is of; arguments as there."""
+    path = _first(scores)
+    if not path:
+        return []
+    unit = unit_of(_values(scores, path))
+    lines, paired = [], _of(baselines, path)
+    name = f"Clips identified by sound ({feature_label(path)})"
+    if p := p_sentence(null_of(permutations, path, "brain", unit)):
+        lines.append(f"{name}, above chance: {p}.")
+    for baseline in (NULL, RETRIEVAL):
+        if (row := _difference(paired, baseline, unit)) is not None:
+            points, low, high = (number(100 * x, 0) for x in (row.difference, row.low, row.high))
+            lines.append(
+                f"{name}, minus those from {_WITHIN[baseline]}, paired by clip: {points} points "
+                f"[{low}, {high}], {p_equals(row.p, row.p, row.n_flips)}."
+            )
+    return lines + _what_stoi_is_of(scores, path)
+
+
+def _what_stoi_is_of(scores: pd.DataFrame, path: str) -> list[str]:
+    """How many segments are scored and have speech; none where that is unknown."""
+    n, n_speech = _counted(scores, path, "stoi"), speech_segments(scores, path)
+    if not n or n_speech is None:
+        return []
+    some = f"{n_speech or 'none'} of them at least half speech"
+    return [f"STOI is made for speech and at most 1. Here it is of {n} segments, {some}."]
+
+
+def speech_segments(scores: pd.DataFrame, path: str) -> int | None:
+    """How many segments are at least half speech: those that PESQ was asked for; None if unknown.
+
+    >>> row = {"path": "mel", "column": "codec", "metric": "pesq_wb", "n": 7, "n_failed": 1}
+    >>> speech_segments(pd.DataFrame([row]), "mel")
+    8
+    """
+    return _counted(scores, path, "pesq_wb")
+
+
+def _counted(scores: pd.DataFrame, path: str, metric: str) -> int | None:
+    """Segments of coded sound that a metric scored, or failed to."""
+    here = (scores["path"] == path) & (scores["column"] == "codec")
+    rows = scores[here & (scores["metric"] == metric)]
+    return None if rows.empty else int(rows[["n", "n_failed"]].iloc[0].sum())
+
+
+def _first(scores: pd.DataFrame) -> str:
+    """The feature type of the headline; empty where there is none."""
+    names = [name for name in in_order(scores["path"], FEATURE_LABELS) if name != MATCHED]
+    return names[0] if names else ""
+
+
+def _values(scores: pd.DataFrame, path: str) -> dict:
+    part = scores[scores["path"] == path]
+    return part.set_index(["column", "metric"])["value"].to_dict()
+
+
+def _of(baselines: pd.DataFrame | None, path: str) -> pd.DataFrame:
+    if baselines is None:
+        return pd.DataFrame(columns=["path"])
+    return baselines[baselines["path"] == path]
+
+
+def _of_brain(
+    values: Mapping, facts: Mapping, test: pd.DataFrame, paired: pd.DataFrame, stoi: str
+) -> str:
+    """``test``: of permutations, see `null_of`; ``stoi``: the sentence of it."""
     if not facts["has_bold"]:
         return "No scan was given, so there is no result for the brain."
-    unit = unit_of(values)
-    kind = "simulated BOLD" if facts["simulated"] else "BOLD"
+    unit, kind = unit_of(values), bold_name(facts)
     if unit not in UNITS:
         return (
             f"From {kind}, clips were not identified: this needs two or more that are held out, "
-            f"so a longer film.{_stoi(values, paired)}"
+            f"so a longer film.{stoi}"
         )
     metric = metric_of(unit)
-    others = [f"chance {100 * metric.chance:.0f} %"]
+    chance, beside = f"chance {100 * metric.chance:.0f} %", []
+    against_null = _difference(paired, NULL, unit)
+    if against_null is None and not test.empty:
+        row = test.iloc[0]
+        chance += f", {short_p(row['p'], row['n_permutations'])}"
     for column in BESIDE_BRAIN:
-        value, name = values.get((column, unit), np.nan), label_within(column)
-        others += [f"{name} {number(100 * value, 0)} %"] if np.isfinite(value) else []
+        value = values.get((column, unit), np.nan)
+        if np.isfinite(value):
+            tested = _tested(_difference(paired, column, unit))
+            beside.append(f"{_WITHIN[column]} {number(100 * value, 0)} %{tested}")
     share = number(100 * values["brain", unit], 0)
-    tests = [p] if p else []
-    if row := _difference(paired, NULL, unit):
-        tests.append(
-            f"against {label_within(NULL)}, paired by clip, {p_equals(row.p, row.p, row.n_flips)}"
-        )
-    compared = "; ".join([", ".join(others), *tests])
+    compared = "; ".join([", ".join([chance, *beside[:1]]), *beside[1:]])
     return (
         f"From {kind}, the decoded sound picks the right clip out of {metric.n_way} in {share} % "
-        f"of cases ({compared}).{_to_retrieval(paired, unit)}{_stoi(values, paired)}"
+        f"of cases ({compared}).{stoi}"
     )
 
 
-def _to_retrieval(paired: pd.DataFrame, unit: str) -> str:
-    """Whether decoding is better than retrieval; empty where they were not paired."""
-    row = _difference(paired, RETRIEVAL, unit)
+def _tested(row) -> str:
+    """The end of what the brain is compared with: p, or that no difference is shown."""
     if row is None:
         return ""
-    shown = row.p < LARGEST_P
-    verb = "is" if shown else "is not shown to be"
-    worse = shown and row.difference < 0
-    points, low, high = (number(100 * x, 0) for x in (row.difference, row.low, row.high))
-    return (
-        f" It {verb} {'worse' if worse else 'better'} than retrieval ({points} points "
-        f"[{low}, {high}], {p_equals(row.p, row.p, row.n_flips)})."
-    )
+    return f", {short_p(row.p, row.n_flips)}" if row.p < LARGEST_P else ", not shown to differ"
+
+
+def short_p(p: float, n_draws: float) -> str:
+    """p with two decimals, or three where two would hide on which side of .05 or 0 it lies.
+
+    >>> [short_p(p, 4096) for p in (0.0195, 0.0496, 0.004, 0.0003, 0.594)]
+    ['p = 0.02', 'p = 0.050', 'p = 0.004', 'p < 0.001', 'p = 0.59']
+    >>> short_p(0.01, 99)
+    'p ≤ 0.01'
+    """
+    if p < 0.001:
+        return "p < 0.001"
+    decimals = 3 if p < 0.0095 or 0.045 <= p < 0.055 else 2
+    return f"p {'≤' if is_lowest_p(p, n_draws) else '='} {number(p, decimals)}"
 
 
 def _difference(paired: pd.DataFrame, baseline: str, metric: str):
@@ -94,13 +178,12 @@ def _stoi(values: Mapping, paired: pd.DataFrame) -> str:
     brain, null = (values.get((c, "stoi"), np.nan) for c in ("brain", NULL))
     if not np.isfinite(brain):
         return ""
-    beside = f", from shuffled BOLD {number(null, 2)}" if np.isfinite(null) else ""
+    beside = f", shuffled {number(null, 2)}" if np.isfinite(null) else ""
     row = _difference(paired, NULL, "stoi")
-    unclear = row is not None and not row.p < LARGEST_P
-    return (
-        f" Its STOI (a measure made for speech; at most 1) is {number(brain, 2)}{beside}"
-        f"{': no difference shown' if unclear else ''}."
-    )
+    end = "" if row is None else ": no difference shown"
+    if row is not None and row.p < LARGEST_P:
+        end = f", {short_p(row.p, row.n_flips)}"
+    return f" STOI {number(brain, 2)}{beside}{end}."
 
 
 def _of_sound(values: Mapping, path: str) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 from giblet.audio.metrics.identify import clip_length
 from giblet.audio.metrics.scores import SEGMENT_SECONDS
 from giblet.audio.metrics.table import metric_of
+from giblet.report.brains import NOISE, SIMULATED, brains
 from giblet.report.listen import player_uri
 from giblet.report.material import Material
 from giblet.report.permutation_figure import null_of, null_range
@@ -32,10 +33,11 @@ from giblet.report.systems import (
     REFERENCE,
     SYSTEMS,
     label_within,
+    stimulus_noun,
     system_label,
 )
 from giblet.report.tables import in_order, number
-from giblet.report.timeline import time_axis
+from giblet.report.timeline import span_text, time_axis
 from giblet.timing import count_samples, samples_duration
 
 STEPS = ("original", "codec", "stimulus", "brain")
@@ -87,7 +89,8 @@ class Ladder:
     """Strips of one moment, what their number is, and their axes.
 
     ``ticks``: text and place in percent of the time axis; ``axis`` names it. ``chance``: place of
-    chance on the unit's scale, NaN where it has none.
+    chance on the unit's scale, NaN where it has none. ``span``: which seconds, ``choice``: why
+    these.
     """
 
     title: str
@@ -102,6 +105,19 @@ class Ladder:
     colour_bar: str
     range_db: float
     sample_rate: float
+    span: str
+    choice: str
+
+    @property
+    def source(self) -> str:
+        """What the seconds are of, in a heading."""
+        return "held-out film" if self.axis == "film" else "held-out sound"
+
+    @property
+    def heard(self) -> str:
+        """The gloss of the strip from BOLD, which names the subject; empty without it."""
+        found = (s.gloss for s in self.strips if s.name == SYSTEMS["brain"].label)
+        return next(found, "")
 
 
 def ladder(material: Material, moment: tuple[int, int] | None = None) -> Ladder | None:
@@ -114,7 +130,7 @@ def ladder(material: Material, moment: tuple[int, int] | None = None) -> Ladder 
     if not names:
         return None
     one, rate = names[0], material.sample_rate
-    begin, end, which = (*moment, "") if moment else _segment(material)
+    begin, end, which, choice = (*moment, "", "") if moment else _segment(material)
     columns = [column for column in STEPS if column in material.sounds[one]]
     waves = [material.sounds[one][column][begin:end] for column in columns]
     gains = level_gains(waves)
@@ -143,6 +159,9 @@ def ladder(material: Material, moment: tuple[int, int] | None = None) -> Ladder 
     chance = metric_of(unit).chance
     seconds, start = (samples_duration(n, rate) for n in (end - begin, begin))
     ticks, axis = time_axis(material.extras.timeline, start, seconds)
+    span = span_text(material.extras.timeline, start, seconds)
+    if axis == "film" and (noun := stimulus_noun(material.facts)) != axis:
+        axis, span = noun, span.replace(f"the {axis}", f"the {noun}")
     return Ladder(
         title=f"{which}{seconds:.3g} s",
         seconds=seconds,
@@ -156,15 +175,18 @@ def ladder(material: Material, moment: tuple[int, int] | None = None) -> Ladder 
         colour_bar=colour_bar_image(),
         range_db=RANGE_DB,
         sample_rate=rate,
+        span=span,
+        choice=choice,
     )
 
 
-def _segment(material: Material) -> tuple[int, int, str]:
+def _segment(material: Material) -> tuple[int, int, str, str]:
     chosen = moments(material.extras.segments, material.n_samples, material.sample_rate)
     if "median" in chosen:
-        return *chosen["median"], "The median "
+        choice = f"the median segment by STOI of {SYSTEMS['stimulus'].label}"
+        return *chosen["median"], "The median ", choice
     n_samples = count_samples(SEGMENT_SECONDS, material.sample_rate)
-    return 0, min(n_samples, material.n_samples), "The first "
+    return 0, min(n_samples, material.n_samples), "The first ", ""
 
 
 def unit_of(values: Mapping[tuple[str, str], float]) -> str:
@@ -196,7 +218,8 @@ def step_name(feature_type: str, column: str, facts: Mapping) -> tuple[str, str]
 
     >>> step_name("encodec", "codec", {"bandwidth_kbps": 6.0})
     ('Codec', 'at 6 kbit/s and back')
-    >>> step_name("mel", "brain", {"simulated": True, "subjects": ["sub-01", "sub-02"]})
+    >>> facts = {"simulated": True, "has_bold": True, "subjects": ["sub-01", "sub-02"]}
+    >>> step_name("mel", "brain", facts)
     ('From BOLD', 'simulated, sub-01')
     """
     label = system_label(column, False, feature_type if column == "codec" else REFERENCE)
@@ -206,7 +229,8 @@ def step_name(feature_type: str, column: str, facts: Mapping) -> tuple[str, str]
     if column in ("original", "stimulus"):
         return label, SYSTEMS[column].about
     who = [*facts.get("subjects", [])[:1]]
-    return label, ", ".join(["simulated"] * bool(facts["simulated"]) + who)
+    kind = brains(facts)
+    return label, ", ".join([kind] * (kind in (SIMULATED, NOISE)) + who)
 
 
 def _by_subject(material: Material, path: str, column: str, unit: str) -> tuple[float, ...]:

@@ -18,11 +18,13 @@ def ladder_figure(ladder: Ladder) -> Picture:
     """A row per strip: its spectrogram, and its number with interval, chance and comparisons."""
     rows = [_row(strip, strip.score) for strip in ladder.strips]
     size = (6.4, 1.4 + 0.95 * len(ladder.strips))
+    chosen = f" ({ladder.choice})" if ladder.choice else ""
+    who = f" From BOLD: {ladder.heard}." if ladder.heard else ""
     note = (
-        f"{ladder.title} of held-out film; all at the level of the original; dB below its loudest "
-        f"band. Right: {ladder.unit}, 95 % interval; dashed: chance; grey: 95 % of permutations of "
-        "the clips; ticks: shuffled BOLD and retrieval; rings: single subjects. Grey band and "
-        "rings where they are known."
+        f"{ladder.title} of {ladder.source}: {ladder.span}{chosen}.{who} All at the level of the "
+        f"original; dB below its loudest band. Right: {ladder.unit}, 95 % interval; dashed: "
+        "chance; grey: 95 % of permutations of the clips; ticks: shuffled BOLD and retrieval; "
+        "rings: single subjects. Grey band and rings where they are known."
     )
     draw = partial(draw_ladder, ladder=ladder)
     return Picture("ladder", "From the film to the brain, step by step", draw, size,

@@ -12,7 +12,7 @@ from giblet.config.config import Config
 from giblet.config.sections import DecodingConfig
 from giblet.report.extras import training_start
 from giblet.report.read_voxels import ReadVoxels
-from giblet.report.systems import REFERENCE, feature_label
+from giblet.report.systems import REFERENCE, feature_label, stimulus_noun
 from giblet.timing import tr_onsets
 
 REFERENCES = {
@@ -70,8 +70,9 @@ def methods_text(
     """
     if facts["film"] is None:
         return _of_scans_alone(facts)
+    what = f"{stimulus_noun(facts)} {facts['film']}"
     sentences = [
-        f"The sound of the film {facts['film']} was reconstructed with {_giblet(facts)}.",
+        f"The sound of the {what} was reconstructed with {_giblet(facts)}.",
         f"Sound was coded by {_codec(facts)} at {facts['bandwidth_kbps']:g} kbit/s and, for "
         "comparison, as mel spectrograms that Griffin-Lim turned back into sound (Griffin and Lim, "
         f"1984). Sound was mono.{_frames(facts, models)}",
@@ -160,7 +161,8 @@ def _scans(facts: Mapping, scored: Collection[str] | None) -> list[str]:
     if not facts["has_bold"]:
         return ["No scans were used."]
     settings: Config | None = facts.get("settings")
-    kind = "was SIMULATED from the film, not measured" if facts["simulated"] else "was measured"
+    noun = stimulus_noun(facts)
+    kind = f"was SIMULATED from the {noun}, not measured" if facts["simulated"] else "was measured"
     if settings is not None and settings.scan.null:
         kind = "was replaced by noise of its spectrum, a control: scores should be at chance"
     sentences = [f"BOLD of {len(facts.get('subjects', []))} subjects {kind}."]
@@ -201,7 +203,8 @@ def _of_maps(settings: Config, facts: Mapping) -> list[str]:
     known["n_shift_maps"] = min(known["n_shift_maps"], known["n_shifts"])
     nulls = known | facts.get("nulls", {})
     sentences = [
-        "BOLD was predicted from the film by ridge regression on held-out blocks (of several "
+        f"BOLD was predicted from the {stimulus_noun(facts)} by ridge regression on held-out "
+        "blocks (of several "
         "bands by banded ridge, averaged over mixtures of penalties by their likelihood; Dupré la "
         f"Tour et al., 2022), with nulls of {nulls['n_shifts']:,} circular shifts of the "
         "predictions, the same for all subjects and voxels (widened by the square root of 2, as "

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from giblet.film.modalities import MODALITIES
+from giblet.report.brains import BADGES, CAUTIONS, brains
 from giblet.report.extras import Extras
 from giblet.report.headline import facts_line
 from giblet.report.material import Material
@@ -36,9 +37,9 @@ def render_page(
         ``extras`` has segments, and the first 60 s.
     history : feature type → table of Lightning's CSVLogger (``epoch train/... validation/...``)
     facts : ``dataset``, ``film`` (names; no film: None), ``simulated``, ``has_bold`` (bool),
-        ``warnings`` (list of str), ``config`` (text), ``t_r``, of a film ``codec``,
-        ``bandwidth_kbps``, and any other facts for the provenance, by name: numbers, text, or
-        dicts and lists of them
+        ``brains`` (`giblet.report.brains.brains`), ``warnings`` (list of str), ``config`` (text),
+        ``t_r``, of a film ``codec``, ``bandwidth_kbps``, and any other facts for the provenance, by
+        name: numbers, text, or dicts and lists of them
     brain : quality of the scans, where there are scans
     extras : optional material
 
@@ -61,10 +62,12 @@ def page_of(material: Material) -> str:
     environment = _environment()
     names = ("own_scale", "listen", "ladder", "maps", "save", "copy")
     script = "".join(environment.get_template(f"{one}.js.jinja").render() for one in names)
-    sections = sections_of(material)
+    sections, kind = sections_of(material), brains(facts)
     words = MODALITIES["text"].label in facts.get("modalities", [])
     return environment.get_template("page.html.jinja").render(
         facts=facts,
+        bold_badge=BADGES.get(kind, ""),
+        bold_caution=CAUTIONS.get(kind, ""),
         n_warnings=len(warnings_and_notes(facts["warnings"])[0]),
         has_words=words,
         has_sounds=any(name != MATCHED for name in material.sounds),
@@ -80,6 +83,7 @@ def _rendered(environment, section, material: Material) -> tuple[str, str, str]:
     """Anchor, heading and HTML of a section."""
     content = {"heading": section.title} | section.content(material)
     shared = {"facts": material.facts, "figures": material.extras.figures}
+    shared["brains"] = brains(material.facts)
     body = environment.get_template(section.template).render(**shared, **content)
     return section.anchor, content["heading"], body
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from giblet.brain.cortex import N_FSAVERAGE5, vertex_counts
 from giblet.brain.projection import project, space_caution, voxel_mm, why_not_projected
-from giblet.report.brain_figures import bar_label, map_range, q_of
+from giblet.report.brain_figures import averaged, bar_label, map_range, q_of
 from giblet.report.pictures import Picture
 from giblet.report.scan_quality import (
     LARGEST_Q,
@@ -82,8 +82,8 @@ def _figure(results: BrainResults, name: str, simulated: bool) -> Picture | None
     )
     shared = ", the range of all maps of r" if is_shared else ""
     note = (
-        f"Projected to fsaverage5; {np.isfinite(both).mean():.0%} of its vertices have a value. "
-        f"Colour from 0 to {number(largest, 3)}{shared}."
+        f"{averaged(results)}, projected to fsaverage5; {np.isfinite(both).mean():.0%} of its "
+        f"vertices have a value. Colour from 0 to {number(largest, 3)}{shared}."
     )
     if outlined is not None:
         table["outlined"] = np.concatenate(outlined).astype(int)

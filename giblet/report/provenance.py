@@ -5,7 +5,8 @@ from typing import Any
 
 from giblet.music.score_sync import lag_from_facts, lag_sentence
 
-SHOWN_ELSEWHERE = ("dataset", "film", "simulated", "has_bold", "warnings", "config", "settings")
+SHOWN_ELSEWHERE = ("dataset", "film", "simulated", "has_bold", "brains", "warnings", "config")
+SHOWN_ELSEWHERE += ("settings",)
 LABELS = {
     "t_r": "TR (s)",
     "n_trs": "TRs of film",
@@ -37,10 +38,23 @@ LABELS = {
 def provenance(facts: dict) -> list[tuple[str, str]]:
     """Label and text of every fact that the page does not show elsewhere."""
     return [
-        (LABELS.get(name, name.replace("_", " ")), fact_text(fact))
+        (
+            LABELS.get(name, name.replace("_", " ")),
+            _preprocessing(facts) if name == "preprocessing" else fact_text(fact),
+        )
         for name, fact in facts.items()
         if name not in SHOWN_ELSEWHERE
     ]
+
+
+def _preprocessing(facts: Mapping) -> str:
+    """What was done before giblet, and where to read what giblet did.
+
+    >>> _preprocessing({"preprocessing": "", "has_bold": True, "simulated": True})
+    'none (simulated); by giblet: see Methods'
+    """
+    unknown = "none (simulated)" if facts.get("simulated") else "unknown"
+    return f"{facts['preprocessing'] or unknown}; by giblet: see Methods"
 
 
 def score_facts(attrs: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from giblet.report.extras import Extras, MusicResults
 from giblet.report.provenance import score_facts
 from giblet.report.read_voxels import read_voxels
 from giblet.report.region_names import region_names
-from giblet.report.run_record import git_commit, rule_times, versions, warnings_by_rules
+from giblet.report.run_record import brains_of, git_commit, rule_times, versions, warnings_by_rules
 from giblet.report.scan_quality import WHOLE_BRAIN, BrainResults, shown_regions
 from giblet.report.segments import (
     REFERENCE,
@@ -72,6 +72,7 @@ def load_results(
         raise GibletError(f"{results}: nothing to report: no scores, no brain_quality.nc in it")
     facts = _scan_facts(brain) if aligned is None else film_facts(aligned)
     facts |= _run_facts(config)
+    facts["brains"] = brains_of(results, config) if facts["has_bold"] else "none"
     if brain is not None:
         facts["warnings"] = joined_warnings(facts, brain.space.attrs, brain.quality.attrs)
         facts["nulls"] = null_numbers(brain.quality.attrs)

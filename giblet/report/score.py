@@ -11,18 +11,19 @@ from giblet.report.extras import MusicResults, TextTable
 from giblet.report.listen import player_uri
 from giblet.report.material import Material
 from giblet.report.score_regions import band_table, lesion_tables, score_bands
+from giblet.report.systems import SYSTEMS
 from giblet.report.tables import in_order, number
 from giblet.report.timeline import time_axis
 
 ROLL_SECONDS = 30.0  # shown and played
 COLUMNS = {
-    "original": "the score",
-    "score": "as tokens (ceiling)",
-    "score_latent": "through its own latents",
-    "score_brain": "from BOLD",
-    "score_brain_shuffled": "null: BOLD of other moments",
-    "score_prior": "null: latents drawn from the prior",
-    "score_other": "null: other passages",
+    "original": "The score",
+    "score": "As tokens (ceiling)",
+    "score_latent": "Through its own latents",
+    "score_brain": SYSTEMS["brain"].label,
+    "score_brain_shuffled": SYSTEMS["brain_shuffled"].label,
+    "score_prior": "Null: latents drawn from the prior",
+    "score_other": "Null: other passages",
 }
 MAIN = ("original", "score", "score_latent", "score_brain")
 BY_PIECE = ("score_brain", "score_brain_shuffled")
@@ -144,7 +145,7 @@ def label(column: str, simulated: bool) -> str:
     """The name of a column; of a simulated brain it says so.
 
     >>> label("score_brain", simulated=True)
-    'from BOLD (simulated)'
+    'From BOLD (simulated)'
     """
     from_brain = column.startswith("score_brain")
     return COLUMNS.get(column, column) + (" (simulated)" if simulated and from_brain else "")
@@ -237,7 +238,7 @@ def _rows(scores: pd.DataFrame, names: list[str], simulated: bool, level: str) -
 
 def _chance(names: list[str]) -> list[str]:
     chances = [SCORE_METRICS[name].chance for name in names]
-    return ["chance", *("" if c is None else number(c, 2) for c in chances)]
+    return ["Chance", *("" if c is None else number(c, 2) for c in chances)]
 
 
 def _cell(cells: pd.DataFrame, column: str, name: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from giblet.report.anchored_prior import prior_section, with_prior
 from giblet.report.calibration import calibration_section, with_calibration
+from giblet.report.clusters import cluster_notes, cluster_text
 from giblet.report.compare import (
     baseline_tables,
     compared_with_null,
@@ -22,7 +23,7 @@ from giblet.report.extras import brain_tables, shown_table, times_table, trained
 from giblet.report.figure_table import FIGURES
 from giblet.report.figures import shown_first
 from giblet.report.glance import Glance, glance
-from giblet.report.headline import headline
+from giblet.report.headline import behind_headline, headline
 from giblet.report.ladder import ladder
 from giblet.report.ladder_figure import ladder_figure
 from giblet.report.level_figure import level_section
@@ -104,6 +105,12 @@ def _answer(material: Material) -> dict:
         if material.has_film
         else ("", "")
     )
+    answers = answer(
+        material.scores, facts, "" if section is None else section.answer, extras.baselines
+    )
+    if material.has_film and facts["has_bold"]:
+        tests = behind_headline(material.scores, extras.permutations, extras.baselines)
+        answers[-1] = answers[-1]._replace(lines=(*tests, *answers[-1].lines))
     return {
         "heading": "Result" if material.has_film else "Main results of the scans",
         "ladder": steps,
@@ -111,12 +118,7 @@ def _answer(material: Material) -> dict:
         "scans": None if material.brain is None else _glance(material),
         "headline": sentence,
         "of_sound": of_sound,
-        "answer": answer(
-            material.scores,
-            facts,
-            "" if section is None else section.answer,
-            extras.baselines,
-        ),
+        "answer": answers,
         "few_segments": few_segments(material.scores),
     }
 
@@ -173,18 +175,19 @@ _BESIDE_MAPS = ("alignment", "read", "subjects", "motion")
 def _brain(material: Material) -> dict:
     kind, extras = " (simulated)" if material.simulated else "", material.extras
     peaks = peak_tables(material.brain, extras.atlas, material.simulated, extras.atlas_name)
+    places = places_of(material.brain.quality)
+    clusters = filter(None, [cluster_text(extras.clusters, places, material.simulated)])
     return {
         "heading": f"Brain{kind}: quality of the scans",
         "brain": material.brain_section,
-        "encoding": encoding_table(
-            material.scores, places_of(material.brain.quality), material.simulated
-        ),
+        "encoding": encoding_table(material.scores, places, material.simulated),
         "maps": FIGURES["maps"](material)[:MOST_MAPS],
         "slices": FIGURES["slices"](material),
         "surface_views": FIGURES["surface"](material),
         "surface_note": projection_note(material.brain),
         "others": [one for name in _BESIDE_MAPS for one in FIGURES[name](material)],
-        "brain_tables": [*peaks, *brain_tables(extras, material.simulated)],
+        "brain_tables": [*peaks, *clusters, *brain_tables(extras, material.simulated)],
+        "cluster_notes": cluster_notes(extras.clusters, material.brain.quality),
         "atlas_note": extras.atlas_note if peaks else "",
         "has_lesions": bool(extras.lesions),
     }
@@ -198,6 +201,7 @@ def _training(material: Material) -> dict:
             *trained(material.extras, material.history),
         ],
         "training_tables": training_tables(material.extras),
+        "has_codebooks": material.extras.codebooks is not None,
     }
 
 

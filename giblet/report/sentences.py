@@ -1,13 +1,16 @@
 """The main result in three sentences: what is left after the codec, the bottleneck, the brain."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.metrics.table import metric_of
+from giblet.report.brains import SIMULATED, bold_name, brains
 from giblet.report.systems import feature_label
-from giblet.report.tables import number, why_unscored
+from giblet.report.tables import is_lowest_p, number, why_unscored
 from giblet.report.verdict import LARGEST_P, p_equals, verdict
 
 NAMES = {"stoi": "STOI", "pesq_wb": "PESQ"}
@@ -20,13 +23,23 @@ CLIPS, P_VALUE = "identification_10way", "identification_10way_p"
 BY_SOUND = "identification_sound_10way"
 
 
+class Answer(NamedTuple):
+    """A question, one sentence of numbers, and further lines."""
+
+    name: str
+    sentence: str
+    lines: tuple[str, ...] = ()
+
+
 def answer(
     scores: pd.DataFrame,
     facts: dict,
     of_scans: str = "",
     baselines: pd.DataFrame | None = None,
-) -> list[tuple[str, str]]:
+) -> list[Answer]:
     """Three questions, each with one sentence of numbers, which names numbers that are missing.
+
+    The brain has lines of `giblet.report.verdict.verdict`.
 
     Parameters
     ----------
@@ -36,15 +49,15 @@ def answer(
     baselines : of `giblet.evaluation.moments.difference_rows`; old results have none
     """
     if facts["film"] is None:
-        return [("The sound", NO_FILM), ("The brain", of_scans)]
+        return [Answer("The sound", NO_FILM), Answer("The brain", of_scans)]
     cells = scores.set_index(["path", "column", "metric"])
     codec = _of_sound(cells, "codec")
     bottleneck = _of_sound(cells, "stimulus", already=codec)
     ways = " or ".join(f"{one.label} ({one.vocoder})" for one in FEATURE_TYPES.values())
     return [
-        ("Without the model", f"Sound to {ways} and back: {codec}"),
-        ("The bottleneck", f"Sound through the model's bottleneck: {bottleneck}"),
-        ("The brain", _from_brain(cells, facts, baselines)),
+        Answer("Without the model", f"Sound to {ways} and back: {codec}"),
+        Answer("The bottleneck", f"Sound through the model's bottleneck: {bottleneck}"),
+        Answer("The brain", _from_brain(cells, facts), tuple(_verdict(cells, facts, baselines))),
     ]
 
 
@@ -110,11 +123,20 @@ def _name(cells: pd.DataFrame, feature_type: str, column: str, metric: str) -> s
     return f"{name}, {number(kbps, 1)} kbit/s" if has_rate else name
 
 
-def _from_brain(cells: pd.DataFrame, facts: dict, baselines: pd.DataFrame | None) -> str:
-    """Clips identified by the bottleneck and by sound, and a comparison with the null."""
+def _verdict(cells: pd.DataFrame, facts: dict, baselines: pd.DataFrame | None) -> list[str]:
+    """The comparison with the null, where clips were to be identified."""
+    if not facts["has_bold"]:
+        return []
+    scored = _scored(cells, "brain", CLIPS)
+    return verdict(baselines, [one for one in scored if (one, "brain", "stoi") in cells.index])
+
+
+def _from_brain(cells: pd.DataFrame, facts: dict) -> str:
+    """Clips identified by the bottleneck and by sound."""
     if not facts["has_bold"]:
         return "No scan was given, so there is no result for the brain."
-    kind = "simulated BOLD (computed, not measured)" if facts["simulated"] else "BOLD"
+    kind = bold_name(facts)
+    kind += " (computed, not measured)" * (brains(facts) == SIMULATED)
     scored = _scored(cells, "brain", CLIPS)
     if not scored:
         return f"From {kind}: clips were not identified; this needs ten that are held out."
@@ -130,8 +152,7 @@ def _from_brain(cells: pd.DataFrame, facts: dict, baselines: pd.DataFrame | None
         start = f"{kind} does not identify one of 10 clips above chance"
         start = "not above chance" if shown else start
         parts.append(f"{start}: {_clips(cells, others, n_draws)}")
-    sound = verdict(baselines, [one for one in scored if (one, "brain", "stoi") in cells.index])
-    return f"{'; '.join(parts)}; chance is 10 %{_by_sound(cells)}{sound}."
+    return f"{'; '.join(parts)}; chance is 10 %{_by_sound(cells)}."
 
 
 def _n_permutations(facts: dict) -> float:
@@ -198,14 +219,18 @@ def lag_sentence(quality: xr.Dataset) -> str:
         reason = quality.attrs.get("lag_note", "it was not estimated")
         return f"The lag between film and scan is unknown: {reason}. {shift}"
     seconds, low, high = (number(quality[k].item(), 2) for k in ("lag", "lag_low", "lag_high"))
-    reliable = quality["lag_reliable"].item()
-    aligned = reliable and quality["lag_low"].item() <= 0 <= quality["lag_high"].item()
-    trust = "reliable" if reliable else "not reliable, do not use it"
-    start = "No lag is shown:" if aligned else "Lag of the scans behind the film:"
-    return (
-        f"{start} {seconds} s (95 %: [{low}, {high}]; p = {quality['lag_p'].item():.2g} of a fit "
-        f"as good under circular shifts; {trust}). {shift}"
-    )
+    p, n_shifts = quality["lag_p"].item(), quality.attrs.get("lag_shifts")
+    sign = "≤" if n_shifts is not None and is_lowest_p(p, n_shifts) else "="
+    draws = "circular shifts" if n_shifts is None else f"{n_shifts:,} circular shifts"
+    by_chance = f"p {sign} {p:.2g} that sound and BOLD fit so well by chance, {draws}"
+    value = f"lag {seconds} s [{low}, {high}]"
+    if not quality["lag_reliable"].item():
+        text = f"The lag of the scans behind the film is not reliable, do not use it: {value}"
+    elif quality["lag_low"].item() <= 0 <= quality["lag_high"].item():
+        text = f"The scans are aligned with the film: {value}"
+    else:
+        text = f"The scans are not aligned with the film: {value} behind it"
+    return f"{text} ({by_chance}). {shift}"
 
 
 def no_discoveries_sentence(

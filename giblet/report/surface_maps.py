@@ -91,9 +91,10 @@ def draw_surface(
 ) -> None:
     """Four views of maps of both hemispheres, (10,242,) each; values below 0 are left out.
 
-    Colour goes from transparent at 0 to full at ``largest``, which the colour bar ``label`` names.
-    Some value is above 0, see `giblet.report.brain_maps.why_no_map`. Vertices of ``outlined``,
-    (10,242,) bool each, have a line around them.
+    Colour goes from transparent at 0 to full at ``largest``, which the colour bar ``label`` names;
+    without a label there is none. Some value is above 0, see
+    `giblet.report.brain_maps.why_no_map`. Vertices of ``outlined``, (10,242,) bool each, have a
+    line around them.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
@@ -114,8 +115,9 @@ def draw_surface(
         )
         where = {"ha": "center", "va": "bottom", "size": "small", "color": ink()}
         figure.text((n + 0.5) * width, 0.0, f"{side}, {view}", **where)
-    bar = figure.add_axes((0.86, 0.15, 0.02, 0.7), facecolor="none")
-    figure.colorbar(ScalarMappable(Normalize(0, largest), _colours()), cax=bar, label=label)
+    if label:
+        bar = figure.add_axes((0.86, 0.15, 0.02, 0.7), facecolor="none")
+        figure.colorbar(ScalarMappable(Normalize(0, largest), _colours()), cax=bar, label=label)
 
 
 @lru_cache

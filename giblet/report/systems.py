@@ -3,11 +3,13 @@
 Every label of a column of ``scores.tsv`` is read from here.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from giblet.audio.feature_types import FEATURE_TYPES
 
 REFERENCE = next(iter(FEATURE_TYPES))  # the feature type that a label does not name
+PICTURES = "video"  # among the labels of modalities
 MATCHED = "mel_matched"  # in the column ``path``: mel at the codec's bitrate
 FEATURE_LABELS = {name: one.label for name, one in FEATURE_TYPES.items()} | {
     MATCHED: "mel at the codec's bitrate"
@@ -75,8 +77,20 @@ SYSTEMS = {
         "other people's BOLD at the same moment: what a model of the film may reach",
     ),
 }
+COMPARED = {"brain_shuffled": "brain", "brain_group_shuffled": "brain_group"}  # null → column
 YARDSTICKS = tuple(name for name in SYSTEMS if name.startswith("original_"))
 RETRIEVAL = "nearest_clip"
+
+
+def stimulus_noun(facts: Mapping) -> str:
+    """What was heard: a film, or a stimulus that has no pictures.
+
+    >>> stimulus_noun({"modalities": ["sound", "score"]}), stimulus_noun({})
+    ('stimulus', 'film')
+    """
+    modalities = facts.get("modalities")
+    has_pictures = modalities is None or PICTURES in modalities
+    return "film" if has_pictures else "stimulus"
 
 
 def question_of(column: str) -> str:
@@ -96,7 +110,7 @@ def system_label(column: str, simulated: bool, feature_type: str | None = REFERE
     ``feature_type``: named unless it is `REFERENCE`; None: of several feature types.
 
     >>> [system_label("codec", False, one) for one in ("encodec", "mel", None)]
-    ['Codec', 'Mel + Griffin-Lim', 'Codec or vocoder']
+    ['Codec', 'Mel + Griffin-Lim', 'Codec alone / mel vocoder alone']
     >>> system_label("brain", True, "mel"), system_label("nearest_clip", True)
     ('From BOLD, mel (simulated)', 'Retrieval by simulated BOLD')
     >>> system_label("my_column", False)
@@ -104,7 +118,11 @@ def system_label(column: str, simulated: bool, feature_type: str | None = REFERE
     """
     name = SYSTEMS[column].label if column in SYSTEMS else column.replace("_", " ")
     if column == "codec" and feature_type != REFERENCE:
-        return "Codec or vocoder" if feature_type is None else _with_vocoder(feature_type)
+        return (
+            "Codec alone / mel vocoder alone"
+            if feature_type is None
+            else _with_vocoder(feature_type)
+        )
     kind = ""
     if simulated and column == RETRIEVAL:  # its sound is a piece of the film
         name = f"{name} by simulated BOLD"

@@ -7,6 +7,7 @@ import pandas as pd
 
 from giblet.audio.metrics.table import FEATURES, LOWER, METRICS, SPEECH, Metric, metric_of
 from giblet.report.systems import (
+    COMPARED,
     FEATURE_LABELS,
     SYSTEMS,
     YARDSTICKS,
@@ -21,7 +22,8 @@ TITLES = {
 }
 
 
-NOT_RANKED = (*YARDSTICKS, "noise_ceiling")
+NULLS = (*COMPARED, "brain_mean")
+NOT_RANKED = (*YARDSTICKS, *NULLS, "noise_ceiling")
 MOST_METRICS = 7  # side by side on a screen 1280 pixels wide
 NO_SPEECH = "no segment is at least half speech"
 
@@ -131,17 +133,19 @@ class Compared:
     """Scores from BOLD, (path, column, metric), that were compared with shuffled BOLD.
 
     ``differs``: shown to differ. ``alike``: not shown to differ; they are printed in grey.
+    ``worse``: those of ``differs`` that are worse.
     """
 
     differs: frozenset[tuple[str, str, str]] = frozenset()
     alike: frozenset[tuple[str, str, str]] = frozenset()
+    worse: frozenset[tuple[str, str, str]] = frozenset()
 
     def may_be_best(self, path: str, column: str, metric: str) -> bool:
-        """Whether the score may be marked: it differs from its null; of what has none, the
-        brain's does."""
+        """Whether the score may be marked: it is better than its null; of what has none, the
+        brain's is."""
         own = (path, column, metric)
         was_compared = own in self.differs or own in self.alike
-        return (own if was_compared else (path, "brain", metric)) in self.differs
+        return (own if was_compared else (path, "brain", metric)) in self.differs - self.worse
 
 
 NOT_COMPARED = Compared()
@@ -195,8 +199,8 @@ def build_table(
 ) -> ScoreTable:
     """A table of the ``keys`` (path, column, metric) of ``cells``, which is indexed by them.
 
-    The best is marked of systems from sound, and of those from BOLD where it differs from shuffled
-    BOLD.
+    The best is marked of systems from sound, and of those from BOLD, nulls left out, where it is
+    better than shuffled BOLD.
     """
     pairs = {(feature_type, column) for feature_type, column, _ in keys}
     feature_types = in_order([feature_type for feature_type, _, _ in keys], FEATURE_LABELS)

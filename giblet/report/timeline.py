@@ -73,6 +73,24 @@ def clock_time(seconds: float) -> str:
     return f"{minutes}:{rest:02d}"
 
 
+def span_text(timeline: pd.DataFrame | None, start: float, seconds: float) -> str:
+    """Which seconds these are: of the film, else of the held-out sound, as in `time_axis`.
+
+    >>> span_text(None, 16.0, 8.0)
+    '0:16 to 0:24 of held-out sound'
+    """
+    origin, axis = _origin(timeline, start, seconds)
+    ends = clock_time(origin + 1e-6), clock_time(origin + seconds + 1e-6)
+    return f"{' to '.join(ends)} of {'the ' * (axis == 'film')}{axis}"
+
+
+def _origin(timeline: pd.DataFrame | None, start: float, seconds: float) -> tuple[float, str]:
+    """The first second on the time axis, and the axis' name."""
+    first, last = (film_second(timeline, s) for s in (start, start + seconds - 1e-6))
+    in_film = abs(last - first - seconds) < 1e-3  # not with NaN
+    return (first, "film") if in_film else (start, "held-out sound")
+
+
 def time_axis(
     timeline: pd.DataFrame | None, start: float, seconds: float
 ) -> tuple[list[tuple[str, float]], str]:
@@ -84,9 +102,7 @@ def time_axis(
     >>> time_axis(None, 16.0, 4.0)
     ([('0:16', 0.0), ('0:18', 50.0), ('0:20', 100.0)], 'held-out sound')
     """
-    first, last = (film_second(timeline, s) for s in (start, start + seconds - 1e-6))
-    in_film = abs(last - first - seconds) < 1e-3  # not with NaN
-    origin, axis = (first, "film") if in_film else (start, "held-out sound")
+    origin, axis = _origin(timeline, start, seconds)
     step = next((s for s in TICK_SECONDS if seconds / s <= MOST_TICKS), TICK_SECONDS[-1])
     first, last = origin / step - 1e-6, (origin + seconds) / step + 1e-6
     ticks = step * np.arange(np.ceil(first), np.floor(last) + 1)

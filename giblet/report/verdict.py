@@ -10,37 +10,44 @@ from giblet.stats.permutation import MOST_EXACT, holm
 
 LARGEST_P = 0.05
 NULL = "brain_shuffled"
+UNCLEAR = "not shown to be better"
+CAUTIONS = {  # metric: beside a better value
+    "log_mel_db": " A lower distance does not mean that more can be understood: an even hum has a "
+    "lower one than intelligible speech in noise."
+}
 AGAIN = "made before giblet kept paired differences, run snakemake reconstruct_audio again"
 
 
-def verdict(baselines: pd.DataFrame | None, feature_types: list[str]) -> str:
-    """The end of a sentence: in which metrics decoded sound is better than the null, and in which
-    that is not shown.
+def verdict(baselines: pd.DataFrame | None, feature_types: list[str]) -> list[str]:
+    """A line per metric: whether the decoded sound of each feature type is better than sound from
+    shuffled BOLD; then a line on how that was tested.
 
     ``baselines`` of `giblet.evaluation.moments.difference_rows`: paired differences of every metric
     with ``against_null`` of all ``feature_types`` are one family for Holm's correction. Empty
     without ``feature_types``.
     """
     if not feature_types:
-        return ""
+        return []
     rows = _tested(baselines, feature_types)
     if rows is None or rows.empty:
-        return (
-            "; the decoded sound was not compared with sound from shuffled BOLD: these results "
-            f"were {AGAIN}"
-        )
+        return [
+            "The decoded sound was not compared with sound from shuffled BOLD: these results "
+            f"were {AGAIN}."
+        ]
     rows = rows.assign(p=holm(rows["p"].to_numpy(float)), p_alone=rows["p"])
-    gain = rows["difference"] * np.where(_lower_is_better(rows["metric"]), -1, 1)
+    gain = rows["difference"] * better_sign(rows["metric"])
     clear = rows["p"] < LARGEST_P
-    parts = [
-        (rows[clear & (gain > 0)], "is better than from shuffled BOLD in"),
-        (rows[clear & (gain < 0)], "is worse than from shuffled BOLD in"),
-        (rows[~(clear & (gain != 0))], "is not shown to be better than from shuffled BOLD in"),
+    said = np.select([clear & (gain > 0), clear & (gain < 0)], ["better", "worse"], UNCLEAR)
+    rows = rows.assign(said=said)
+    lines = [
+        f"{metric_of(metric).label}, brain − shuffled BOLD: "
+        f"{'; '.join(_difference(row) for row in part.itertuples())}.{_caution(metric, part)}"
+        for metric, part in ((m, rows[rows["metric"] == m]) for m in METRICS)
+        if len(part)
     ]
-    clauses = [f"{verb} {_differences(part)}" for part, verb in parts if len(part)]
     old = [feature_label(one) for one in feature_types if one not in set(rows["path"])]
-    unknown = f"; of {' and '.join(old)} this is unknown: {AGAIN}" if old else ""
-    return f"; the decoded sound {', and '.join(clauses)} ({_how_tested(rows)}){unknown}"
+    unknown = [f"Of {' and '.join(old)} this is unknown: {AGAIN}."] if old else []
+    return [*lines, f"{_how_tested(rows)}.", *unknown]
 
 
 def _tested(baselines: pd.DataFrame | None, feature_types: list[str]) -> pd.DataFrame | None:
@@ -52,23 +59,24 @@ def _tested(baselines: pd.DataFrame | None, feature_types: list[str]) -> pd.Data
     return rows[rows["path"].isin(feature_types)]
 
 
-def _lower_is_better(metrics: pd.Series) -> np.ndarray:
-    return np.array([metric_of(name).direction == LOWER for name in metrics], dtype=bool)
+def better_sign(metrics: pd.Series) -> np.ndarray:
+    """1 where more is better, −1 where less is."""
+    return np.array([-1 if metric_of(name).direction == LOWER else 1 for name in metrics], int)
 
 
-def _differences(rows: pd.DataFrame) -> str:
-    """Of each metric: feature types, each with its difference, interval and p."""
-    texts: dict[str, list[str]] = {}
-    for row in rows.itertuples():
-        metric = metric_of(row.metric)
-        decimals = metric.decimals + 1
-        value, low, high = (number(x, decimals) for x in (row.difference, row.low, row.high))
-        size = f"{value} [{low}, {high}]" if np.isfinite(row.low) else value
-        p = p_equals(row.p, row.p_alone, row.n_flips) if np.isfinite(row.p) else "no p"
-        unit = f" {metric.unit}" if metric.unit else ""
-        text = f"{feature_label(row.path)} {size}{unit}, {p}"
-        texts.setdefault(_metric_name(row.metric), []).append(text)
-    return " and ".join(f"{metric} ({'; '.join(each)})" for metric, each in texts.items())
+def _difference(row) -> str:
+    """Of a feature type: what is shown, the difference, its interval and p."""
+    metric = metric_of(row.metric)
+    value, low, high = (number(x, metric.decimals + 1) for x in (row.difference, row.low, row.high))
+    size = f"{value} [{low}, {high}]" if np.isfinite(row.low) else value
+    p = p_equals(row.p, row.p_alone, row.n_flips) if np.isfinite(row.p) else "no p"
+    unit = f" {metric.unit}" if metric.unit else ""
+    return f"{feature_label(row.path)} {row.said}, {size}{unit}, {p}"
+
+
+def _caution(metric: str, rows: pd.DataFrame) -> str:
+    """What a better value does not mean; empty where none is better."""
+    return CAUTIONS.get(metric, "") if (rows["said"] == "better").any() else ""
 
 
 def _how_tested(rows: pd.DataFrame) -> str:
@@ -85,7 +93,7 @@ def _how_tested(rows: pd.DataFrame) -> str:
             few += "; one segment cannot be tested"
         elif n > 1 and (lowest := 2.0 ** (1 - n)) > LARGEST_P:
             few += f"; no p from {n} segments can be below {lowest:.2g}"
-    return f"means of brain − shuffled over {segments}, 95 % intervals; p of {flips}{several}{few}"
+    return f"Means over {segments}, 95 % intervals; p of {flips}{several}{few}"
 
 
 def _by_metric(rows: pd.DataFrame, values: pd.Series, noun: str) -> str:

@@ -246,7 +246,7 @@ def test_curves_of_the_lag_are_kept_and_are_no_measures():
     series = np.sin(np.arange(20.0))
     curve = np.array([0.1, 0.3, 0.2]), np.array([-0.5, 0.0, 0.5])
     seen = np.arange(20.0), series, -series
-    lag = Lag(0.1, (0.0, 0.2), 0.01, True, curve[1], curve[0], None, *seen)
+    lag = Lag(0.1, (0.0, 0.2), 0.01, True, curve[1], curve[0], None, *seen, 99)
     arrays = lag_arrays(lag, "", 1.5)
     np.testing.assert_array_equal(arrays["lag_bold"], -series)
     assert arrays["lag_shift"].values[arrays["lag_fit"].argmax()] == 0.0

@@ -251,7 +251,7 @@ def test_clips_are_scored_piece_by_piece():
     table = score_columns_table("mel", [*rows, {"column": "score", "metric": "note_f1"}])
     assert table["column"].tolist() == ["score"]
     shown = page_table(piece_table("mel", rows).replace("brain", "score_brain"), simulated=True)
-    assert shown.rows[0][0] == "piece 1: from BOLD (simulated)"
+    assert shown.rows[0][0] == "piece 1: From BOLD (simulated)"
     assert shown.rows[0][1].startswith(f"{values[0]:.2f} [")
     assert [len(row) for row in shown.rows] == [len(shown.header)] * 3
 

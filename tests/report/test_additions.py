@@ -74,7 +74,7 @@ def test_a_new_score_is_an_entry_of_the_table(sounds, monkeypatch):
 
 def test_a_new_section_is_an_entry_of_the_list(monkeypatch):
     def content(material):
-        return {"answer": [("Toy", material.facts["toy"])], "few_segments": ""}
+        return {"answer": [("Toy", material.facts["toy"], ())], "few_segments": ""}
 
     def has_toy(material):
         return "toy" in material.facts

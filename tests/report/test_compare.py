@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from giblet.evaluation.moments import NULLS
 from giblet.report.compare import compared_with_null, comparison_tables, lower_is_better
 from giblet.report.segments import paired_metrics
-from giblet.report.systems import MATCHED
+from giblet.report.systems import COMPARED, MATCHED
 from giblet.report.tables import Compared, score_tables
 
 NAMES = ["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
@@ -78,15 +79,17 @@ BEST = [
     ("encodec", "original_noise_10db", "stoi", 0.95, 14, 0),
     ("encodec", "stimulus", "stoi", 0.7, 14, 0),
     ("encodec", "brain", "stoi", 0.2, 14, 0),
-    ("encodec", "brain_mean", "stoi", 0.1, 14, 0),
+    ("encodec", "nearest_clip", "stoi", 0.1, 14, 0),
+    ("encodec", "brain_mean", "stoi", 0.3, 14, 0),
     ("encodec", "brain", "log_mel_db", 14.5, 14, 0),
-    ("encodec", "brain_mean", "log_mel_db", 12.51, 14, 0),
+    ("encodec", "brain_mean", "log_mel_db", 12.01, 14, 0),
     ("encodec", "nearest_clip", "log_mel_db", 12.54, 14, 0),
 ]
 
 
 def test_the_best_of_those_from_sound_and_from_bold_is_marked():
-    """Yardsticks are not ranked; less log-mel distance is better; equal as printed is equal."""
+    """Neither yardsticks nor nulls are ranked; less log-mel distance is better; equal as printed
+    is equal."""
     both = frozenset({("encodec", "brain", "stoi"), ("encodec", "brain", "log_mel_db")})
     (table,) = comparison_tables(of(*BEST), None, False, Compared(differs=both))
     assert printed(table, "best") == {
@@ -94,8 +97,8 @@ def test_the_best_of_those_from_sound_and_from_bold_is_marked():
         "Original in noise, 10 dB": [False, None],
         "Through the model": [False, None],
         "From BOLD": [True, False],
-        "Mean volume": [False, True],
-        "Retrieval": [None, True],
+        "Mean volume": [False, False],
+        "Retrieval": [False, True],
     }
 
 
@@ -131,6 +134,19 @@ def test_subjects_together_are_marked_by_their_own_null(differs, marked):
     )
 
 
+@pytest.mark.parametrize(("distance", "is_best"), [(-0.5, True), (0.5, False)])
+def test_what_is_worse_than_its_null_is_neither_marked_nor_grey(distance, is_best):
+    tested = {"path": "encodec", "baseline": "brain_shuffled", "metric": "log_mel_db"}
+    compared = compared_with_null(pd.DataFrame([tested | {"p": 0.001, "difference": distance}]))
+    (table,) = comparison_tables(of(*BEST), None, False, compared)
+    assert printed(table, "best")["Retrieval"][1] == is_best
+    assert not printed(table, "faint")["From BOLD"][1]
+
+
+def test_nulls_are_those_that_were_shuffled():
+    assert {column: null for null, column in COMPARED.items()} == NULLS
+
+
 def test_predicted_bold_has_no_best():
     """The page names rows from sound and from BOLD alone."""
     models = ("encoding", 0.1), ("encoding_ridge", 0.2)
@@ -157,7 +173,7 @@ def test_what_does_not_differ_from_the_null_is_faint():
         ("encodec", "brain_group_shuffled", "stoi", 0.01),
         ("encodec", "brain_group_shuffled", "log_mel_db", 0.7),
     ]
-    compared = compared_with_null(pd.DataFrame(tested, columns=names))
+    compared = compared_with_null(pd.DataFrame(tested, columns=names).assign(difference=0.1))
     brain = [("encodec", "brain", metric) for metric in ("stoi", "pesq_wb", "log_mel_db")]
     group = [("encodec", "brain_group", metric) for metric in ("stoi", "log_mel_db")]
     assert compared.alike == {*brain[:2], group[1]}

@@ -315,6 +315,9 @@ def test_the_first_screen_has_the_ladder_and_a_brain(browser):
     assert browser.run("document.querySelector('nav').getBoundingClientRect().top") == 0
     browser.run("scrollTo(0, 0)")
     assert max(ends) < 900
+    order = browser.run("""[...document.querySelectorAll(".ladder, .headline, .where")]
+        .map(e => e.className)""")
+    assert order == ["ladder", "headline", "where"]  # on a narrow screen
     links = "document.querySelector('nav ul')"
     assert browser.run(f"{links}.scrollWidth <= {links}.clientWidth")  # all sections are seen
 
@@ -410,15 +413,34 @@ def test_printed_tables_keep_their_heads_and_nothing_is_cut(browser):
     broken = browser.run("""[...document.querySelectorAll("table")]
         .filter(t => t.tBodies[0].rows.length < 9 && getComputedStyle(t).breakInside != "avoid")
         .map(t => t.textContent.slice(0, 60))""")
-    hidden = browser.run("""["nav", "audio", ".save"].map(s =>
+    hidden = browser.run("""["nav", "audio", ".save", ".scale .own", ".interactive"].map(s =>
         getComputedStyle(document.querySelector(s)).display)""")
+    heights = browser.run(STRIPS_AND_AXES)
+    split = browser.run("""[...document.querySelectorAll(".where th[scope=row]")]
+        .filter(t => t.getClientRects().length && t.scrollHeight > 30).length""")
+    bar, label = browser.run("""[".axis .bar img", ".axis .shared"].map(s =>
+        document.querySelector(s).getBoundingClientRect()).map(b => [b.top, b.bottom])""")
     browser.ask("Emulation.setEmulatedMedia", media="")
     size |= {"width": 1280, "height": 900}
     browser.ask("Emulation.setDeviceMetricsOverride", **size)
     assert wide == []
     assert after == 6 * ["avoid"]
     assert broken == []
-    assert hidden == 3 * ["none"]
+    assert hidden == 5 * ["none"]
+    assert len(heights) == 3
+    for axis, strip in heights:
+        assert axis == pytest.approx(strip, abs=0.5)
+    assert split == 0
+    assert label[0] >= bar[1]
+
+
+STRIPS_AND_AXES = """[...document.querySelectorAll(".step")].map(s => [".kilohertz", ".strip"]
+    .map(c => s.querySelector(c).getBoundingClientRect()).map(b => [b.top, b.bottom]))"""
+
+
+def test_the_frequency_axis_is_as_high_as_its_strip_on_the_screen(browser):
+    for axis, strip in browser.run(STRIPS_AND_AXES):
+        assert axis == pytest.approx(strip, abs=0.5)
 
 
 def test_the_brain_is_cut_where_one_clicks(browser):

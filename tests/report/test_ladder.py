@@ -10,11 +10,13 @@ import pytest
 from matplotlib import colormaps
 from PIL import Image
 
+from giblet.film.modalities import MODALITIES
 from giblet.report.extras import Extras
-from giblet.report.headline import headline
+from giblet.report.headline import behind_headline, headline
 from giblet.report.ladder import ladder
+from giblet.report.ladder_figure import ladder_figure
 from giblet.report.material import Material
-from giblet.report.page import _environment, _rendered
+from giblet.report.page import _environment, _rendered, page_of
 from giblet.report.sections import SECTIONS
 from giblet.report.strips import (
     band_edges,
@@ -24,6 +26,7 @@ from giblet.report.strips import (
     strip_image,
     strip_levels,
 )
+from giblet.report.systems import PICTURES
 
 RATE = 24000
 NAMES = ["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
@@ -169,8 +172,7 @@ def test_the_sentence_names_what_the_number_is_compared_with():
     sentence, of_sound = headline(pd.DataFrame(ROWS, columns=NAMES), FACTS)
     assert sentence == (
         "From simulated BOLD, the decoded sound picks the right clip out of 10 in 44 % of cases "
-        "(chance 10 %, shuffled BOLD 8 %, retrieval 36 %). Its STOI (a measure made for speech; "
-        "at most 1) is 0.24."
+        "(chance 10 %, shuffled BOLD 8 %; retrieval 36 %). STOI 0.24."
     )
     assert of_sound == "Codec alone: STOI 0.84."
 
@@ -186,16 +188,61 @@ def test_the_sentence_says_what_is_not_shown():
     scores, frame = pd.DataFrame(rows, columns=NAMES), pd.DataFrame(paired, columns=columns)
     sentence, _ = headline(scores, FACTS, None, frame)
     assert sentence.endswith(
-        "retrieval 36 %; against shuffled BOLD, paired by clip, p = 0.0195). It is not shown to be "
-        "better than retrieval (8 points [−8, 16], p = 0.5940). Its STOI (a measure made for "
-        "speech; at most 1) is 0.24, from shuffled BOLD 0.24: no difference shown."
+        "in 44 % of cases (chance 10 %, shuffled BOLD 8 %, p = 0.02; retrieval 36 %, not shown to "
+        "differ). STOI 0.24, shuffled 0.24: no difference shown."
     )
+    assert len(sentence.split()) < 50
+    against_null, to_retrieval = behind_headline(scores, None, frame)
+    assert against_null == (
+        "Clips identified by sound (codes), minus those from shuffled BOLD, paired by clip: 36 "
+        "points [12, 50], p = 0.0195."
+    )
+    assert to_retrieval.endswith("from retrieval, paired by clip: 8 points [−8, 16], p = 0.5940.")
     frame["p"] = 0.01
     sentence, _ = headline(scores, FACTS, None, frame)
-    assert "It is better than retrieval (8 points" in sentence
-    assert "no difference" not in sentence
-    frame["difference"] *= -1
-    assert "It is worse than retrieval (−8 points" in headline(scores, FACTS, None, frame)[0]
+    assert sentence.endswith("retrieval 36 %, p = 0.01). STOI 0.24, shuffled 0.24, p = 0.01.")
+
+
+def test_stoi_is_named_only_where_there_is_speech():
+    def rows(n_speech):
+        return pd.DataFrame(
+            [*ROWS, ("encodec", "codec", "pesq_wb", 2, 2, 2, n_speech, 0)], columns=NAMES
+        )
+
+    assert "STOI" not in headline(rows(0), FACTS)[0]
+    assert headline(rows(8), FACTS)[0].endswith("STOI 0.24.")
+    *_, line = behind_headline(rows(8))
+    assert line.endswith("Here it is of 14 segments, 8 of them at least half speech.")
+    assert behind_headline(rows(0))[-1].endswith("14 segments, none of them at least half speech.")
+
+
+def test_noise_in_place_of_scans_is_called_noise(rng):
+    noise = material(rng, simulated=False, brains="noise")
+    html = page(noise)
+    assert "From noise in place of BOLD, the decoded sound" in html
+    assert "noise, sub-01" in html
+    assert "The brain (noise)." in html
+    whole = page_of(noise)
+    assert '<span class="badge">No data: noise</span>' in whole
+    assert "<dt>Brains</dt><dd>noise</dd>" in whole
+    assert "scores from it must be at chance" in whole
+    measured = page_of(material(rng, simulated=False))
+    assert '<span class="badge">' not in measured
+    assert "<dt>Brains</dt><dd>measured</dd>" in measured
+
+
+def test_seconds_that_are_of_no_film_are_not_called_film(rng):
+    assert "8 s of held-out sound, step by step" in page(material(rng))
+    timeline = pd.DataFrame({"start": [100.0], "end": [124.0], "part": "test"})
+    of_film = material(rng, timeline=timeline)
+    assert "8 s of held-out film, step by step" in page(of_film)
+    assert MODALITIES["video"].label == PICTURES
+    song = page(material(rng, timeline=timeline, modalities=["sound", "score"]))
+    assert "8 s of held-out sound, step by step" in song
+    assert "Minutes and seconds of stimulus" in song
+    note = ladder_figure(ladder(of_film)).note
+    assert "1:56 to 2:04 of the film (the median segment by STOI of Through the model)" in note
+    assert "From BOLD: simulated, sub-01." in note
 
 
 def test_without_identification_the_sentence_says_so():

@@ -108,7 +108,7 @@ def test_where_training_began_is_told_once():
 
 
 def test_no_scan_and_simulated_scans_are_no_measured_ones():
-    assert "SIMULATED from the film, not measured" in text(simulated=True)
+    assert "SIMULATED from the stimulus, not measured" in text(simulated=True)  # no pictures
     none = text(has_bold=False)
     assert "No scans were used." in none
     assert "BOLD" not in none

@@ -7,7 +7,7 @@ from test_ladder import BY_SOUND, FACTS, NAMES, ROWS, material
 
 from giblet.evaluation.permuted_clips import null_rows, null_table
 from giblet.report.extras import Extras
-from giblet.report.headline import headline
+from giblet.report.headline import behind_headline, headline
 from giblet.report.ladder import ladder
 from giblet.report.page import _environment, _rendered
 from giblet.report.permutation_figure import permutation_figure, permutation_table
@@ -50,7 +50,9 @@ def test_the_ladder_has_a_band_and_the_sentence_a_p(nulls, rng):
     assert html.count('class="null"') == 1
     assert "grey band: 95 % of permutations" in html
     sentence, _ = headline(pd.DataFrame(ROWS, columns=NAMES), FACTS, nulls)
-    assert "retrieval 36 %; p ≤ 0.010 of 99 permutations of the clips)" in sentence
+    assert "(chance 10 %, p ≤ 0.01, shuffled BOLD 8 %; retrieval 36 %)" in sentence
+    (line,) = behind_headline(pd.DataFrame(ROWS, columns=NAMES), nulls)
+    assert line.endswith("above chance: p ≤ 0.010 of 99 permutations of the clips.")
 
 
 def test_without_a_null_the_page_says_nothing_of_one(rng):

@@ -106,13 +106,19 @@ def test_a_view_to_cut_through_needs_nothing_and_is_always_alike(section, space)
 def test_lag_and_what_was_done_about_it(results):
     said = lag_sentence(results.quality)
     assert said == (
-        "No lag is shown: 0.42 s (95 %: [−0.10, 0.90]; p = 0.031 of a fit as good "
-        "under circular shifts; reliable). The scans were not shifted."
+        "The scans are aligned with the film: lag 0.42 s [−0.10, 0.90] (p = 0.031 that sound and "
+        "BOLD fit so well by chance, circular shifts). The scans were not shifted."
     )
     later = results.quality.assign(lag_low=0.1)
-    assert lag_sentence(later).startswith("Lag of the scans behind the film: 0.42 s (95 %: [0.10")
+    assert lag_sentence(later).startswith("The scans are not aligned with the film: lag 0.42 s [0")
     weak = results.quality.assign(lag_reliable=0.0).assign_attrs(lag_applied=1.5)
-    assert "not reliable, do not use it). The scans were shifted by 1.50 s" in lag_sentence(weak)
+    assert "is not reliable, do not use it: lag 0.42 s" in lag_sentence(weak)
+    assert lag_sentence(weak).endswith("The scans were shifted by 1.50 s before this "
+                                       "(scan.lag_seconds).")  # fmt: skip
+    lowest = results.quality.assign(lag_p=0.01).assign_attrs(lag_shifts=99)
+    assert "(p ≤ 0.01 that sound and BOLD fit so well by chance, 99 circular shifts)" in (
+        lag_sentence(lowest)
+    )
 
 
 def test_a_share_of_0_is_not_read_as_nothing(results):

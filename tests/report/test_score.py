@@ -42,7 +42,7 @@ def test_rolls_are_of_the_same_seconds_and_pitches(music):
     rolls = piano_rolls(music, simulated=True)
     assert rolls.seconds == 30
     names = [roll.label for roll in rolls.main + rolls.nulls]
-    assert names[2:] == ["from BOLD (simulated)", "null: BOLD of other moments (simulated)"]
+    assert names[2:] == ["From BOLD (simulated)", "Shuffled BOLD (simulated)"]
     pitches = np.concatenate([n.between(0, 30).pitch for n in music.notes.values()])
     assert rolls.n_pitches == np.ptp(pitches) + 5
     middle_c = 100 * (60 - (pitches.min() - 2) + 0.5) / rolls.n_pitches
@@ -67,19 +67,19 @@ def test_higher_notes_are_higher():
 def test_tables_have_nulls_chance_and_p(music):
     of_notes, of_sound, levels = score_tables(music.scores, simulated=True)
     cells = {row[0]: dict(zip(of_notes.header, row, strict=True)) for row in of_notes.rows}
-    brain = cells["from BOLD (simulated)"]
+    brain = cells["From BOLD (simulated)"]
     assert brain["Note F1 (50 ms)"] == "0.25 [0.20, 0.30], p 0.0123"
     assert brain["Same key"] == ""
-    assert cells["null: BOLD of other moments (simulated)"]["Note F1 (50 ms)"].startswith("0.05")
-    assert cells["chance"]["Note F1 (50 ms)"] == ""  # the nulls say it
-    assert of_sound.rows[-1] == ["chance", "0.50", "0.10"]
-    assert of_sound.rows[0] == ["from BOLD (simulated)", "", "0.40 [0.30, 0.50], p 0.0010"]
+    assert cells["Shuffled BOLD (simulated)"]["Note F1 (50 ms)"].startswith("0.05")
+    assert cells["Chance"]["Note F1 (50 ms)"] == ""  # the nulls say it
+    assert of_sound.rows[-1] == ["Chance", "0.50", "0.10"]
+    assert of_sound.rows[0] == ["From BOLD (simulated)", "", "0.40 [0.30, 0.50], p 0.0010"]
     assert [row[0] for row in levels.rows] == [
-        "local: through its own latents",
-        "local: from BOLD (simulated)",
-        "fine: from BOLD (simulated)",
-        "global: from BOLD (simulated)",
-        "chance",
+        "local: Through its own latents",
+        "local: From BOLD (simulated)",
+        "fine: From BOLD (simulated)",
+        "global: From BOLD (simulated)",
+        "Chance",
     ]
 
 

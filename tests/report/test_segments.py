@@ -46,7 +46,7 @@ def test_no_row_of_less_than_two_segments():
     table = difference_table(paired_differences(scores), simulated=False)
     assert table.caption == "Codes − mel, paired by segment"
     ((system, ((label, *_, n),)),) = table.groups
-    assert system == "Codec − mel + Griffin-Lim"
+    assert system == "Codec − (mel + Griffin-Lim)"
     assert (label, n) == ("STOI", "2")
     assert difference_table(paired_differences({("mel", "codec"): other}), simulated=False) is None
 

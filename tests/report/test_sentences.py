@@ -29,7 +29,7 @@ def brain_rows(p):
 
 
 def sentences(rows, **facts):
-    return [said for _, said in answer(pd.DataFrame(rows, columns=NAMES), FACTS | facts)]
+    return [said for _, said, _ in answer(pd.DataFrame(rows, columns=NAMES), FACTS | facts)]
 
 
 def test_numbers_with_intervals_and_their_largest_value():
@@ -58,15 +58,16 @@ def test_the_brain_with_chance_and_p_beside_the_null_of_its_sound():
     brain = sentences(brain_rows(p=0.001))[2]
     assert brain.startswith(
         "Simulated BOLD (computed, not measured) identifies one of 10 clips, by the whole "
-        "bottleneck, in 52 % [38, 66] (codes, p = 0.0010) of cases; chance is 10 %; the decoded "
+        "bottleneck, in 52 % [38, 66] (codes, p = 0.0010) of cases; chance is 10 %."
     )
-    assert brain.endswith("run snakemake reconstruct_audio again.")  # no paired differences
+    lines = answer(pd.DataFrame(brain_rows(p=0.001), columns=NAMES), FACTS)[-1].lines
+    assert lines[-1].endswith("run snakemake reconstruct_audio again.")  # no paired differences
 
 
 def test_clips_by_the_bottleneck_are_not_clips_by_sound():
     by_sound = ("encodec", "brain", "identification_sound_10way", 0.41, 0.19, 0.64, 16, 0)
     brain = sentences([*brain_rows(p=0.001), by_sound])[2]
-    assert "chance is 10 %; by the decoded sound alone 41 % [19, 64] (codes); the decoded" in brain
+    assert "chance is 10 %; by the decoded sound alone 41 % [19, 64] (codes)." in brain
     unknown = (*by_sound[:3], np.nan, np.nan, np.nan, 0, 16)
     assert "sound alone" not in sentences([*brain_rows(p=0.001), unknown])[2]
 

@@ -18,7 +18,6 @@ from giblet.commands.scans import brain_quality, load_bold
 from giblet.config.config import parse_config
 from giblet.evaluation.quality import summary_table
 from giblet.report.brain_figures import WHOLE, map_figures
-from giblet.report.extras import CLUSTER_PLACES, Extras, brain_tables
 from giblet.report.pictures import Picture
 from giblet.report.scan_quality import BrainResults, brain_section
 from giblet.report.surface_maps import draw_surface, on_fsaverage5
@@ -135,19 +134,6 @@ def test_a_mesh_of_another_density_than_its_name_is_not_drawn():
     section = brain_section(results_on(scans_on("fsaverage5", 12_000)))
     (line,) = section.no_maps
     assert "no mesh of fsaverage5 with 12,000 + 12,000 vertices comes with nilearn" in line
-
-
-@pytest.mark.parametrize("place", ["parcel", "vertex", "x"])
-def test_clusters_are_a_table(place):
-    assert place in CLUSTER_PLACES
-    where = {"parcel": "7Networks_LH_Vis_1", "vertex": 12, "x": -42.0}[place]
-    row = {"metric": "unique_text", "correction": "TFCE", "cluster": 1, "n_places": 12}
-    table = pd.DataFrame([row | {"p": 0.0125, "peak": 0.21, place: where}])
-    (text,) = brain_tables(Extras(clusters=table), simulated=True)
-    assert "(simulated brains)" in text.caption
-    assert text.rows[0][0].startswith("Unique variance")
-    assert text.rows[0][3:6] == ["12", "0.0125", "0.210"]
-    assert text.rows[0][6].replace("\u2212", "-") == {"x": "-42"}.get(place, str(where))
 
 
 @pytest.mark.slow

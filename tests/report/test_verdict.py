@@ -8,7 +8,7 @@ from giblet.audio.metrics.table import METRICS
 from giblet.evaluation.moments import DIFFERENCES, Scored, difference_rows, difference_table
 from giblet.report.compare import baseline_tables
 from giblet.report.sentences import answer
-from giblet.report.verdict import verdict
+from giblet.report.verdict import CAUTIONS, verdict
 
 BOTH = ["encodec", "mel"]
 
@@ -23,46 +23,55 @@ def row(path, metric, difference, p, n=14, n_flips=2**14, baseline="brain_shuffl
 
 
 def said(*rows, feature_types=BOTH):
+    return "\n".join(lines(*rows, feature_types=feature_types))
+
+
+def lines(*rows, feature_types=BOTH):
     return verdict(pd.DataFrame(rows).reindex(columns=DIFFERENCES), feature_types)
 
 
 def test_it_names_metric_difference_interval_and_p_of_every_comparison():
-    text = said(
+    found = lines(
         row("encodec", "stoi", 0.0048, 0.3),
         row("encodec", "log_mel_db", -0.5, 0.002),
         row("mel", "stoi", 0.1, 0.001),
         row("mel", "log_mel_db", -0.1, 0.4),
     )
-    assert text == (
-        "; the decoded sound is better than from shuffled BOLD in log-mel distance (codes −0.50 "
-        "[−0.51, −0.49] dB, p = 0.0060) and STOI (mel 0.1000 [0.0900, 0.1100], p = 0.0040), and is "
-        "not shown to be better than from shuffled BOLD in STOI (codes 0.0048 [−0.0052, 0.0148], "
-        "p = 0.6000) and log-mel distance (mel −0.10 [−0.11, −0.09] dB, p = 0.6000) (means of "
-        "brain − shuffled over 14 segments, 95 % intervals; p of all sign flips, Holm-corrected "
-        "for 4 comparisons)"
-    )
+    assert found == [
+        "STOI, brain − shuffled BOLD: codes not shown to be better, 0.0048 [−0.0052, 0.0148], "
+        "p = 0.6000; mel better, 0.1000 [0.0900, 0.1100], p = 0.0040.",
+        "Log-mel distance, brain − shuffled BOLD: codes better, −0.50 [−0.51, −0.49] dB, "
+        "p = 0.0060; mel not shown to be better, −0.10 [−0.11, −0.09] dB, p = 0.6000."
+        + CAUTIONS["log_mel_db"],
+        "Means over 14 segments, 95 % intervals; p of all sign flips, Holm-corrected for 4 "
+        "comparisons.",
+    ]
+
+
+def test_a_better_log_mel_distance_has_its_caution_beside_it():
+    for difference, cautioned in ((-0.5, True), (0.5, False)):
+        text = said(row("mel", "log_mel_db", difference, 0.001), feature_types=["mel"])
+        assert ("an even hum" in text) == cautioned
 
 
 def test_looking_at_more_metrics_costs_something():
     one, others = row("encodec", "stoi", 0.1, 0.03), row("encodec", "log_mel_db", -0.1, 0.9)
-    assert "is better" in said(one, feature_types=["encodec"])
-    assert "is better" not in said(one, others, feature_types=["encodec"])
+    assert "codes better" in said(one, feature_types=["encodec"])
+    assert "codes better" not in said(one, others, feature_types=["encodec"])
 
 
 def test_less_distance_is_better_and_more_is_worse():
-    assert "sound is worse than" in said(
-        row("mel", "log_mel_db", 0.5, 0.001), feature_types=["mel"]
-    )
-    assert "sound is worse than" in said(row("mel", "stoi", -0.5, 0.001), feature_types=["mel"])
-    assert "sound is better than" in said(row("mel", "stoi", 0.5, 0.001), feature_types=["mel"])
+    assert "mel worse," in said(row("mel", "log_mel_db", 0.5, 0.001), feature_types=["mel"])
+    assert "mel worse," in said(row("mel", "stoi", -0.5, 0.001), feature_types=["mel"])
+    assert "mel better," in said(row("mel", "stoi", 0.5, 0.001), feature_types=["mel"])
 
 
 def test_the_lowest_p_of_random_flips_is_a_bound():
     text = said(row("mel", "stoi", 0.1, 0.0005, n=30, n_flips=1999), feature_types=["mel"])
-    assert "p ≤ 0.0005)" in text
-    assert "p of random sign flips)" in text
+    assert "p ≤ 0.0005." in text
+    assert "p of random sign flips." in text
     pair = [row("mel", m, 0.1, 0.0005, n=30, n_flips=1999) for m in ("stoi", "log_mel_db")]
-    assert said(*pair, feature_types=["mel"]).count("p ≤ 0.0010)") == 2
+    assert said(*pair, feature_types=["mel"]).count("p ≤ 0.0010.") == 2
 
 
 def test_segments_and_flips_are_given_by_metric_where_they_differ():
@@ -70,7 +79,7 @@ def test_segments_and_flips_are_given_by_metric_where_they_differ():
     text = said(*pair, feature_types=["mel"])
     assert "over 4 (STOI) and 30 segments (log-mel distance), 95 %" in text
     assert "p of all (STOI) and random sign flips (log-mel distance), Holm" in text
-    assert "; no p from 4 segments can be below 0.12)" in text
+    assert "; no p from 4 segments can be below 0.12." in text
     text = said(row("encodec", "stoi", 0.1, 0.01, n=13), row("mel", "stoi", 0.1, 0.01))
     assert "over 13 (STOI of codes) and 14 segments (STOI of mel), 95 %" in text
     assert "p of all sign flips," in text
@@ -80,19 +89,19 @@ def test_too_few_segments_are_said_to_be_too_few():
     text = said(row("mel", "stoi", 0.1, 0.0625, n=5, n_flips=32), feature_types=["mel"])
     assert "no p from 5 segments can be below 0.062" in text
     text = said(row("mel", "stoi", 0.1, np.nan, n=1, n_flips=2), feature_types=["mel"])
-    assert "is not shown to be better than from shuffled BOLD in STOI" in text
-    assert "no p) (" in text
+    assert "STOI, brain − shuffled BOLD: mel not shown to be better, 0.1000" in text
+    assert ", no p." in text
     assert "one segment cannot be tested" in text
 
 
 def test_results_without_differences_are_not_judged():
     for old in (None, pd.DataFrame(columns=DIFFERENCES)):
-        text = verdict(old, BOTH)
+        (text,) = verdict(old, BOTH)
         assert "was not compared with sound from shuffled BOLD" in text
-        assert text.endswith("run snakemake reconstruct_audio again")
+        assert text.endswith("run snakemake reconstruct_audio again.")
     text = said(row("encodec", "stoi", 0.1, 0.001))
-    assert "; of mel this is unknown: made before" in text
-    assert verdict(None, []) == ""
+    assert "Of mel this is unknown: made before" in text
+    assert verdict(None, []) == []
 
 
 def test_no_overlap_of_intervals_is_asked_for(rng):
@@ -113,8 +122,8 @@ def test_no_overlap_of_intervals_is_asked_for(rng):
         columns=names,
     )
     facts = {"film": "f", "simulated": False, "has_bold": True}
-    (*_, (_, text)) = answer(scores, facts, baselines=baselines)
-    assert "the decoded sound is better than from shuffled BOLD in STOI (codes 0.01" in text
+    line = answer(scores, facts, baselines=baselines)[-1].lines[0]
+    assert line.startswith("STOI, brain − shuffled BOLD: codes better, 0.01")
 
 
 def test_tables_show_the_spread_of_the_null_and_what_retrieval_is():
