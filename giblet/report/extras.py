@@ -21,6 +21,7 @@ from giblet.report.tables import in_order, number
 MOST_CLUSTERS = 10
 MOST_SHOWN = 40  # runs with other seconds of film
 CLUSTER_PLACES = ("parcel", "hemisphere", "vertex", "x", "y", "z")
+_UNITS = {"parcel": "parcels", "vertex": "vertices"}  # of a cluster's size; else voxels
 DECODERS = {  # of lesions; older tables do not have it
     "subjects": "",
     "group": ", all subjects decoded together",
@@ -226,7 +227,9 @@ def _clusters(table: pd.DataFrame, kind: str) -> TextTable:
         "generalise to other subjects. Nulls: predictions shifted in time (r), random phases "
         "(ISC). Peak: the highest mean"
     )
-    header = ["Measure", "Correction", "Cluster", "Size", "p", "Peak", *places]
+    unit = next((unit for place, unit in _UNITS.items() if place in places), "voxels")
+    header = ["Measure", "Correction", "Cluster", f"Size ({unit})", "p", "Peak (r)"]
+    header += [f"{place} (mm)" if place in "xyz" else place for place in places]
     rows = shown.assign(metric=labels)[
         ["metric", "correction", "cluster", "n_places", "p", "peak", *places]
     ]

@@ -12,7 +12,7 @@ from giblet.config.config import Config
 from giblet.config.sections import DecodingConfig
 from giblet.report.extras import training_start
 from giblet.report.read_voxels import ReadVoxels
-from giblet.report.systems import REFERENCE
+from giblet.report.systems import REFERENCE, feature_label
 from giblet.timing import tr_onsets
 
 REFERENCES = {
@@ -106,15 +106,19 @@ def _codec(facts: Mapping) -> str:
 
 
 def _frames(facts: Mapping, models: Mapping[str, Mapping]) -> str:
-    """Codes and frames of a TR, where the model's ``shapes`` say them."""
-    shapes = models.get(REFERENCE, {}).get("shapes")
-    if not shapes:
-        return ""
-    n_frames, n_codebooks = shapes["frames_per_tr"], shapes["n_rows"]
-    return (
-        f" A TR of {facts['t_r']:g} s has {n_frames} frames of {n_codebooks} codes "
-        f"({shapes['codebook_size']:,} entries per codebook)."
-    )
+    """Frames of a TR and numbers of its bottleneck, where the models' ``shapes`` say them."""
+    parts = []
+    for one, model in models.items():
+        shapes = model.get("shapes")
+        if shapes and one == REFERENCE:
+            rows = f"{shapes['n_rows']} codes ({shapes['codebook_size']:,} entries per codebook)"
+            parts.append(f"{shapes['frames_per_tr']} frames of {rows}")
+        elif shapes:
+            bands = f"{shapes['n_rows']} {feature_label(one)} bands"
+            parts.append(f"{shapes['frames_per_tr']} frames of {bands}")
+    sizes = {m["model"]["bottleneck_dim"] for m in models.values() if "model" in m}
+    parts += [f"a bottleneck of {size:,} numbers" for size in sizes if len(sizes) == 1]
+    return f" A TR of {facts['t_r']:g} s has {_joined(parts)}." if parts else ""
 
 
 def _training(facts: Mapping, models: Mapping[str, Mapping]) -> list[str]:

@@ -12,6 +12,7 @@ from giblet.report.listen import player_uri
 from giblet.report.material import Material
 from giblet.report.score_regions import band_table, lesion_tables, score_bands
 from giblet.report.tables import in_order, number
+from giblet.report.timeline import time_axis
 
 ROLL_SECONDS = 30.0  # shown and played
 COLUMNS = {
@@ -42,10 +43,16 @@ class Roll:
 
 @dataclass(frozen=True)
 class Rolls:
-    """Piano rolls of the same seconds; pitches from ``lowest`` on, ``n_pitches`` of them."""
+    """Piano rolls of the same seconds, ``n_pitches`` high.
+
+    ``pitches``, ``ticks``: names and places in percent along the axes. ``axis``: what time is of.
+    """
 
     seconds: float
     n_pitches: int
+    pitches: list[tuple[str, float]]
+    ticks: list[tuple[str, float]]
+    axis: str
     main: list[Roll]
     nulls: list[Roll]
 
@@ -64,10 +71,10 @@ def score_section(material: Material) -> dict:
     """Variables of the section, where `has_score`."""
     music, simulated = material.extras.music, material.simulated
     kind = " (simulated brains)" if simulated and material.facts["has_bold"] else ""
-    atlas, brain = material.extras.atlas, material.brain
+    atlas, brain, timeline = material.extras.atlas, material.brain, material.extras.timeline
     return {
         "heading": f"Score{kind}",
-        "rolls": None if music is None else piano_rolls(music, simulated),
+        "rolls": None if music is None else piano_rolls(music, simulated, timeline),
         "tables": [] if music is None else _all_tables(music, simulated),
         "finding": "" if music is None else level_sentence(music.scores, simulated),
         "has_latents": music is not None and READ_OUT not in set(music.scores["level"]),
@@ -77,8 +84,13 @@ def score_section(material: Material) -> dict:
     }
 
 
-def piano_rolls(music: MusicResults, simulated: bool) -> Rolls:
-    """The first ``ROLL_SECONDS`` of every column, with the score's notes behind."""
+def piano_rolls(
+    music: MusicResults, simulated: bool, timeline: pd.DataFrame | None = None
+) -> Rolls:
+    """The first ``ROLL_SECONDS`` of every column, with the score's notes behind.
+
+    ``timeline`` as of `giblet.report.timeline.time_axis`.
+    """
     columns = in_order(music.notes, COLUMNS)
     end = min(ROLL_SECONDS, max(notes.end for notes in music.notes.values()))
     shown = {column: music.notes[column].between(0.0, end) for column in columns}
@@ -97,9 +109,22 @@ def piano_rolls(music: MusicResults, simulated: bool) -> Rolls:
     return Rolls(
         end,
         highest - lowest + 1,
+        octave_marks(lowest, highest),
+        *time_axis(timeline, 0.0, end),
         [rolls[column] for column in columns if column in MAIN],
         [rolls[column] for column in columns if column not in MAIN],
     )
+
+
+def octave_marks(lowest: int, highest: int) -> list[tuple[str, float]]:
+    """Every C from ``lowest`` to ``highest`` (MIDI pitch), and its place in percent of the height.
+
+    >>> octave_marks(58, 67)
+    [('C4', 25.0)]
+    """
+    n = highest - lowest + 1
+    pitches = [pitch for pitch in range(lowest, highest + 1) if pitch % 12 == 0]
+    return [(f"C{p // 12 - 1}", round(100 * (p - lowest + 0.5) / n, 2)) for p in pitches]
 
 
 def note_path(notes: Notes, highest: int) -> str:

@@ -145,6 +145,11 @@ def test_frames_of_codes_are_those_of_the_model():
     shapes = {"frames_per_tr": 150, "n_rows": 8, "codebook_size": 1024}
     said = text({"encodec": {"shapes": shapes}})
     assert "mono. A TR of 2 s has 150 frames of 8 codes (1,024 entries per codebook)." in said
+    model = {"bottleneck_dim": 512}
+    mel = {"frames_per_tr": 140, "n_rows": 128, "codebook_size": 0}
+    models = {"encodec": {"shapes": shapes, "model": model}, "mel": {"shapes": mel, "model": model}}
+    frames = "codebook), 140 frames of 128 mel bands and a bottleneck of 512 numbers."
+    assert frames in text(models)
 
 
 def test_whom_it_names_it_cites_and_nobody_else():

@@ -45,6 +45,9 @@ def test_rolls_are_of_the_same_seconds_and_pitches(music):
     assert names[2:] == ["from BOLD (simulated)", "null: BOLD of other moments (simulated)"]
     pitches = np.concatenate([n.between(0, 30).pitch for n in music.notes.values()])
     assert rolls.n_pitches == np.ptp(pitches) + 5
+    middle_c = 100 * (60 - (pitches.min() - 2) + 0.5) / rolls.n_pitches
+    assert dict(rolls.pitches)["C4"] == pytest.approx(middle_c, abs=0.01)
+    assert (rolls.ticks[0], rolls.ticks[-1]) == (("0:00", 0), ("0:30", 100))
     for roll in rolls.main + rolls.nulls:
         cells = np.array(re.findall(r"M(\S+) (\S+?)h(\S+?)v", roll.notes), float)
         assert cells[:, 0].min() == 0 <= cells[:, 1].min()

@@ -11,6 +11,7 @@ from pathlib import Path
 from giblet.config.config import Config
 from giblet.errors import GibletError
 from giblet.io.paths import check_date
+from giblet.report.run_messages import is_note
 
 _LONGEST_FILM = 24 * 3600  # s
 _LONGEST_OPENING = 3.0  # s
@@ -266,7 +267,7 @@ def _score(config: Config, lines: list[str], film_seconds: float | None) -> None
 
 
 def _warned(message: str) -> str:
-    return f"    WARNING: {message}"
+    return f"    {'note' if is_note(message) else 'WARNING'}: {message}"
 
 
 def _codec(config: Config, lines: list[str]) -> None:

@@ -37,7 +37,7 @@ def say(tmp_path):
 
 def test_scans_that_go_on_after_the_film(say):
     lines, problems = say()
-    assert "WARNING: 10 TRs were scanned after the film's end, and left out" in lines
+    assert "note: 10 TRs were scanned after the film's end, and left out" in lines
     assert not problems
     assert "after the film's end" not in say(max_trs=50)[0]
 
