@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from giblet.audio.metrics.table import METRICS, metric_of
+from giblet.report.cited_works import references
 from giblet.report.compare import comparison_tables
 from giblet.report.material import Material
-from giblet.report.methods import methods_text, references
+from giblet.report.methods import methods_of
 from giblet.report.systems import FEATURE_LABELS, SYSTEMS
 from giblet.report.tables import ScoreTable, in_order
 
@@ -55,7 +56,7 @@ class Download:
 
 def downloads(material: Material) -> list[Download]:
     """Every file that ``material`` has: those of scores only where there are scores."""
-    text = methods_text(material.facts, material.extras.models, material.scored)
+    text = methods_of(material)
     files = [
         Download(METHODS, "methods text", methods_markdown(text), "text/markdown"),
         Download(REFERENCES, "its references, for BibTeX", bibtex(references(text)), "text/plain"),

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 
+from giblet.report.cited_works import REFERENCES
 from giblet.report.compare import comparison_tables
 from giblet.report.downloads import (
     LATEX,
@@ -19,7 +20,6 @@ from giblet.report.downloads import (
     scores_wide,
 )
 from giblet.report.material import Material
-from giblet.report.methods import REFERENCES
 
 NAMES = ["path", "column", "metric", "value", "low", "high", "n", "n_failed"]
 SCORES = pd.DataFrame(
