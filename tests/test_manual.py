@@ -55,6 +55,9 @@ def test_every_page_is_in_the_site_and_in_the_index():
     names = {page.name for page in PAGES} - {"README.md"}
     assert {name for name in names if name not in site} == set()
     assert {name for name in names if f"]({name})" not in index} == set()
+    notebooks = {file.stem for file in (ROOT / "notes/notebooks").glob("*.ipynb")}
+    assert {one for one in notebooks if f"notebooks/{one}.md" not in site} == set()
+    assert "Settings: settings.md" in site
     assert site.index("credits.md") == max(site.index(name) for name in names)
     assert index.index("](credits.md)") == max(index.index(f"]({name})") for name in names)
 

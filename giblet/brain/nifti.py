@@ -1,6 +1,7 @@
 """Values of voxels or parcels as a NIfTI image."""
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -110,6 +111,22 @@ def brain_affine(space: xr.Dataset) -> np.ndarray:
     """Voxel indices to mm, (4, 4); a file holds it as JSON."""
     affine = space.attrs["affine"]
     return np.reshape(json.loads(affine) if isinstance(affine, str) else affine, (4, 4))
+
+
+def save_volume(
+    path: Path, volume: np.ndarray, affine: np.ndarray, t_r: float | None = None
+) -> None:
+    """Write a volume (i, j, k), or volumes (i, j, k, n) that are ``t_r`` s apart, as NIfTI.
+
+    The same values give the same bytes.
+    """
+    from nibabel import Nifti1Image
+
+    image = Nifti1Image(volume.astype(np.float32, copy=False), affine)
+    image.header.set_xyzt_units("mm", "sec")
+    if t_r is not None:
+        image.header.set_zooms((*image.header.get_zooms()[:3], t_r))
+    image.to_filename(path)
 
 
 def _on_grid(rows: np.ndarray, space: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:

@@ -211,9 +211,9 @@ def report(
     """Write one self-contained page about all results of a data set.
 
     Scans without a film, or a film without scans, give the sections that they have. ``--figures``
-    is a folder for its figures as SVG, PDF and CSV. ``--methods`` (Markdown) and ``--references``
-    (BibTeX) are its methods text, ``--scores`` (CSV) and ``--latex`` its scores, a row per system.
-    The page links to those that are given.
+    is a folder for its figures as SVG, PDF and CSV, of maps as NIfTI too. ``--methods``
+    (Markdown) and ``--references`` (BibTeX) are its methods text, ``--scores`` (CSV) and
+    ``--latex`` its scores, a row per system. The page links to those that are given.
 
     Example: giblet report --results results/demo --page report.html
     """

@@ -1,6 +1,5 @@
 """Files of a BIDS derivative data set: tables, images, and the sidecar of each."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from giblet.brain.nifti import brain_affine, save_volume
 from giblet.export.names import Names
 from giblet.io.tables import save_json
 
@@ -65,16 +65,9 @@ class Export:
     ) -> None:
         """Values (n_voxels,) as a map, or (n_volumes, n_voxels) as volumes ``t_r`` s apart; outside
         the brain is ``fill``."""
-        import nibabel
-
-        mask, affine = self.scans["mask"].values.astype(bool), self.scans.attrs["affine"]
-        affine = np.reshape(json.loads(affine) if isinstance(affine, str) else affine, (4, 4))
+        mask = self.scans["mask"].values.astype(bool)
         shape = mask.shape if t_r is None else (*mask.shape, len(values))
         volume = np.full(shape, fill, dtype=np.float32)
         volume[mask] = values.T
-        image = nibabel.Nifti1Image(volume, affine)
-        image.header.set_xyzt_units("mm", "sec")
-        if t_r is not None:
-            image.header.set_zooms((*image.header.get_zooms()[:3], t_r))
         path.parent.mkdir(parents=True, exist_ok=True)
-        nibabel.save(image, path)
+        save_volume(path, volume, brain_affine(self.scans), t_r)

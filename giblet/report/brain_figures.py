@@ -54,7 +54,17 @@ def map_figure(
     table = by_place(results, {name: values} | ({} if q is None else {"q": q}))
     size = WHOLE if len(views) == len(VIEWS) else GLANCE
     note = map_note(results, name, largest, is_shared)
-    return Picture(f"map_{name}", title, draw, size, table, note, keeps_shape=True)
+    volume = map_volume(values, results.space)
+    return Picture(f"map_{name}", title, draw, size, table, note, keeps_shape=True, volume=volume)
+
+
+def map_volume(values: np.ndarray, space: xr.Dataset) -> tuple[np.ndarray, np.ndarray] | None:
+    """Values (n_voxels,) as (i, j, k), NaN outside the brain, and the affine (mm); None for those
+    of a surface."""
+    volume, inside = brain_volume(values, space), brain_volume(np.ones(len(values)), space)
+    if volume is None:
+        return None
+    return np.where(inside > 0, volume, np.nan), brain_affine(space)
 
 
 def map_range(results: BrainResults, name: str) -> tuple[float, bool]:

@@ -5,12 +5,14 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from giblet.audio.metrics.table import METRICS, metric_of
+from giblet.report.cited_works import references
 from giblet.report.compare import comparison_tables
 from giblet.report.material import Material
-from giblet.report.methods import methods_text, references
+from giblet.report.methods import methods_of
 from giblet.report.systems import FEATURE_LABELS, SYSTEMS
 from giblet.report.tables import ScoreTable, in_order
 
@@ -22,7 +24,17 @@ _JOURNAL = re.compile(r"(?P<journal>.+?) (?P<volume>\d+), (?P<pages>[\d–]+)")
 _MEETING = re.compile(r"(?P<booktitle>[A-Z][A-Za-z]+ (?:19|20)\d\d)(?:, (?P<pages>[\d–]+))?")
 _PREPRINT = re.compile(r"arXiv:(?P<eprint>[\d.]+)")
 _KINDS = (("inproceedings", _MEETING), ("article", _JOURNAL), ("misc", _PREPRINT))
-_ABOUT_LATEX = "% needs \\usepackage{booktabs}; in brackets: 95 % bootstrap intervals\n"
+_RECOMMENDATION = re.compile(r"Recommendation (?P<number>[A-Z]\.[\d.]+): (?P<title>.+)")
+_ABOUT_LATEX = (
+    "% Needs \\usepackage{booktabs}. Tables are split so that they fit 160 mm, the text width of\n"
+    "% A4 with margins of 25 mm; join their columns in a landscape page.\n"
+)
+_BLANK = (
+    "In brackets: 95 % bootstrap intervals. Blank: not scored. PESQ and SI-SDR are left out where "
+    "sound comes from BOLD (they do not order sounds so near to noise), SI-SDR where it comes from "
+    "mel (which has no phase). Bitrate and values per second are of the features."
+)
+LATEX_METRICS = 3  # side by side
 _LATEX = {"\\": r"\textbackslash{}", "−": "$-$", "–": "--", "²": "$^2$", "≤": r"$\le$"}
 _LATEX |= {c: f"\\{c}" for c in "&%$#_{}"}
 
@@ -44,7 +56,7 @@ class Download:
 
 def downloads(material: Material) -> list[Download]:
     """Every file that ``material`` has: those of scores only where there are scores."""
-    text = methods_text(material.facts, material.extras.models, material.scored)
+    text = methods_of(material)
     files = [
         Download(METHODS, "methods text", methods_markdown(text), "text/markdown"),
         Download(REFERENCES, "its references, for BibTeX", bibtex(references(text)), "text/plain"),
@@ -99,7 +111,12 @@ def _entry(work: re.Match) -> str:
     first = unicodedata.normalize("NFKD", names[0][0] or names[0][2])
     key = re.sub(r"\W", "", first.encode("ascii", "ignore").decode().lower()) + work["year"]
     kind, place = _published(work["place"] or "")
-    fields = {"author": authors, "year": work["year"], "title": f"{{{work['title']}}}"} | place
+    title = work["title"]
+    if report := _RECOMMENDATION.fullmatch(title):
+        title, kind, authors = report["title"], "techreport", f"{{{authors}}}"
+        place = {"institution": work["authors"], "type": "Recommendation"}
+        place |= {"number": report["number"]}
+    fields = {"author": authors, "year": work["year"], "title": f"{{{title}}}"} | place
     listed = ",\n".join(f"  {name} = {{{text}}}" for name, text in fields.items())
     return f"@{kind}{{{key},\n{listed}\n}}\n"
 
@@ -127,7 +144,8 @@ def scores_wide(scores: pd.DataFrame) -> pd.DataFrame:
     """A row per path and column, and for each metric ``value``, ``low``, ``high`` and ``n``.
 
     ``scores``: table with ``path column metric value low high n``. Columns are ``stoi``,
-    ``stoi_low``, ``stoi_high``, ``stoi_n`` …
+    ``stoi_low``, ``stoi_high``, ``stoi_n`` …; ``sync_error_ms_median`` … of a metric that is the
+    median over segments. ``n`` are whole numbers; columns without any number are left out.
     """
     wide = scores.pivot(index=["path", "column"], columns="metric")
     metrics = in_order(scores["metric"], METRICS)
@@ -138,28 +156,54 @@ def scores_wide(scores: pd.DataFrame) -> pd.DataFrame:
         for column in in_order(scores["column"], SYSTEMS)
         if (path, column) in wide.index
     ]
-    columns = {f"{m}{end}": wide[part, m] for m in metrics for part, end in names.items()}
-    return pd.DataFrame(columns).loc[order]
+    columns = {}
+    for name in metrics:
+        label = f"{name}_median" if metric_of(name).average is np.median else name
+        for part, end in names.items():
+            values = wide[part, name]
+            columns[f"{label}{end}"] = values.round().astype("Int64") if part == "n" else values
+    return pd.DataFrame(columns).loc[order].dropna(axis="columns", how="all")
 
 
 def latex_table(table: ScoreTable) -> str:
-    """A table as LaTeX (package booktabs): a row per system, a column per metric."""
-    parts = [_tabular(part.header, part.rows) for part in table.parts]
+    """A table as LaTeX (package booktabs): a row per system, a column per metric.
+
+    Each part has `LATEX_METRICS` metrics, and a note: its caption, and why cells are blank.
+    """
+    notes = [f"{table.caption}. {_BLANK}", *_reasons(table)]
+    parts = [_tabular(part.header, part.rows, notes) for part in table.split(LATEX_METRICS)]
     return "\n".join([f"% {_escaped(table.caption)}", *parts])
 
 
-def _tabular(header, rows) -> str:
+def _reasons(table: ScoreTable) -> list[str]:
+    """Why "–" stands for a score, a sentence per metric that has such."""
+    found: dict[str, str] = {}
+    for metric, cells in table.rows:
+        whys = sorted({cell.why for cell in cells if cell and cell.why})
+        found |= {metric.label: f"{metric.label} –: {'; '.join(whys)}."} if whys else {}
+    return list(found.values())
+
+
+def _tabular(header, rows, notes: list[str]) -> str:
     names = ["System", *(metric_of(metric.name).heading for metric, _ in header)]
+    counts = ["", *(f"n {n} {metric.counted}".strip() if n else "" for metric, n in header)]
     lines = [
-        [name, *("" if cell is None else _value(cell) for cell in cells)] for name, cells in rows
+        [name, *(_value(*one) for one in zip(cells, header, strict=True))] for name, cells in rows
     ]
-    head, *body = [" & ".join(map(_escaped, line)) + r" \\" for line in [names, *lines]]
-    begin = f"\\begin{{tabular}}{{l{'r' * len(header)}}}\n\\toprule"
-    return "\n".join([begin, head, r"\midrule", *body, "\\bottomrule\n\\end{tabular}\n"])
+    head, n, *body = [" & ".join(map(_escaped, line)) + r" \\" for line in [names, counts, *lines]]
+    begin = f"{{\\small\n\\begin{{tabular}}{{p{{45mm}}{'r' * len(header)}}}\n\\toprule"
+    end = "\\bottomrule\n\\end{tabular}\n"
+    note = f"\\par\\smallskip {_escaped(' '.join(notes))}\\par}}\n"
+    return "\n".join([begin, head, n, r"\midrule", *body, end + note])
 
 
-def _value(cell) -> str:
-    return f"{cell.value} [{cell.low}, {cell.high}]" if cell.low else cell.value
+def _value(cell, header) -> str:
+    """A score with its interval, and its n where a column has several."""
+    if cell is None:
+        return ""
+    text = f"{cell.value} [{cell.low}, {cell.high}]" if cell.low else cell.value
+    metric, n = header
+    return f"{text} (n {cell.n})" if metric.counted and cell.n and not n else text
 
 
 def _escaped(text: str) -> str:

@@ -13,7 +13,7 @@ from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks
 from giblet.music.note_metrics import SCORE_METRICS
 from giblet.music.notes import Notes
-from giblet.report.scan_quality import BANDS
+from giblet.report.scan_quality import BANDS, region_rows, spread_note
 from giblet.report.segments import Scores
 from giblet.report.systems import FEATURE_LABELS, feature_label
 from giblet.report.tables import in_order, number
@@ -179,13 +179,12 @@ def brain_tables(extras: Extras, simulated: bool) -> list[TextTable]:
     """Regions, lesions, subjects left out of training, and stimuli that were identified."""
     kind, tables = " (simulated brains)" if simulated else "", []
     if extras.regions is not None and len(extras.regions):
-        names = list(extras.regions.columns)
-        decimals = dict.fromkeys(names, 3) | {"voxels": 0, "vertices": 0}
         numbers = "; a number is a label, or a column of the table from 0"
         of_names = numbers if extras.regions["Region"].str.isdigit().any() else ""
         by_atlas = f" of {extras.atlas_name}" * bool(extras.atlas_name)
-        caption = f"Regions{by_atlas}{kind}{of_names}"
-        tables.append(TextTable(caption, names, _rows(extras.regions, decimals)))
+        rows = region_rows(extras.regions)
+        caption = f"Regions{by_atlas}{kind}{of_names}{spread_note(rows)}"
+        tables.append(TextTable(caption, list(extras.regions.columns), rows))
     for one in in_order(extras.lesions, FEATURE_LABELS):
         table = extras.lesions[one]
         whose = DECODERS[table["decoder"].iloc[0]] if "decoder" in table else ""

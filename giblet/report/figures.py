@@ -21,6 +21,7 @@ COLOURS = dict(zip(FEATURE_TYPES, PALETTE, strict=False))
 OTHER_COLOUR = "#009E73"
 NULL = "brain_shuffled"
 BY_SOUND = ("identification_sound_10way", "identification_sound_2way")
+RING_RISE = 0.4  # of the height of a row: rings stay apart from the dot of their mean
 SYSTEM_LETTERS = 24  # in a line beside an axis
 LABEL_LETTERS = 28  # in a line under an axis, of a figure 89 mm wide
 CURVES = {  # quantity that training logs: its name
@@ -102,7 +103,8 @@ def _draw_dots(
 ) -> None:
     """Dots with intervals: a group per column, a dot per feature type, in the order of the tables.
 
-    A band as wide as the interval of shuffled BOLD; a line at chance; ``rings`` for subjects.
+    A band as wide as the interval of shuffled BOLD; a line at chance; ``rings`` for subjects,
+    above the line of their mean.
     """
     feature_types, metric = in_order(part["path"], FEATURE_LABELS), metric_of(name)
     height = 0.7 / len(feature_types)
@@ -113,7 +115,8 @@ def _draw_dots(
         for place, column in zip(y, columns, strict=True):
             single = rings[(rings["path"] == one) & (rings["column"] == column)]["value"]
             style = {"color": _colour(one), "fillstyle": "none", "markersize": 4}
-            axes.plot(single, np.full(len(single), place), "o", **style)
+            above = np.full(len(single), place - RING_RISE * height)
+            axes.plot(single, above, "o", **style)
         axes.hlines(y, rows["low"], rows["high"], color=_colour(one), linewidth=2)
         if NULL in columns and np.isfinite(rows.loc[NULL, ["low", "high"]].astype(float)).all():
             axes.axvspan(*rows.loc[NULL, ["low", "high"]], color=_colour(one), alpha=0.12)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from giblet.report.scan_quality import (
     WHOLE_BRAIN,
     BrainResults,
     has_places,
+    of_subjects,
     why_not_drawn,
 )
 from giblet.report.tables import number
@@ -26,7 +28,8 @@ class RegionRow:
     """A region's mean r and noise ceiling, as printed, and their places on an axis of 0 to 100.
 
     Of the map of inter-subject correlation, which is the ceiling, ``ceiling`` is empty. Places are
-    None where there is no number. ``below``: a value below 0, where its place is.
+    None where there is no number. ``below``: a value below 0, where its place is. ``subjects``:
+    places of single subjects.
     """
 
     name: str
@@ -35,6 +38,7 @@ class RegionRow:
     place: float | None
     tick: float | None
     below: bool = False
+    subjects: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -91,7 +95,8 @@ def _regions(extras: Extras, name: str, names: list[str]) -> tuple[list[str], li
     rows = table[table["Region"] != WHOLE_BRAIN].sort_values(label, ascending=False)[:N_REGIONS]
     r = rows[label].to_numpy(dtype=float)
     limit = rows[ceiling].to_numpy(dtype=float) if has_ceiling else np.full(len(rows), np.nan)
-    end = max([0.1, *(x for x in (*r, *limit) if np.isfinite(x))])
+    single = [of_subjects(table, label, str(region)) for region in rows["Region"]]
+    end = max([0.1, *(x for x in (*r, *limit, *chain(*single)) if np.isfinite(x))])
     shown = [
         RegionRow(
             str(region),
@@ -100,8 +105,9 @@ def _regions(extras: Extras, name: str, names: list[str]) -> tuple[list[str], li
             _place(own, end),
             _place(most, end),
             bool(own < 0),
+            tuple(float(np.clip(100 * value / end, 0, 100)) for value in subjects),
         )
-        for region, own, most in zip(rows["Region"], r, limit, strict=True)
+        for region, own, most, subjects in zip(rows["Region"], r, limit, single, strict=True)
     ]
     header = ["ISC"] if name == "isc" else [f"r, {SOUND.label}"]
     return header + ["noise ceiling"] * has_ceiling, shown, number(end, 2)

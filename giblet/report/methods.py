@@ -11,36 +11,21 @@ from giblet.brain.run_table import RUN_TABLE
 from giblet.config.config import Config
 from giblet.config.sections import DecodingConfig
 from giblet.report.extras import training_start
+from giblet.report.material import Material
+from giblet.report.methods_details import (
+    bottleneck_sizes,
+    codec_rates,
+    mel_settings,
+    mixtures,
+    network,
+    optional_sentences,
+    parts_done,
+    reliable_voxels,
+)
 from giblet.report.read_voxels import ReadVoxels
 from giblet.report.systems import REFERENCE, feature_label, stimulus_noun
 from giblet.timing import tr_onsets
 
-REFERENCES = {
-    "Défossez et al., 2022": "Défossez A, Copet J, Synnaeve G, Adi Y (2022). High fidelity neural "
-    "audio compression. arXiv:2210.13438.",
-    "Kumar et al., 2023": "Kumar R, Seetharaman P, Luebs A, Kumar I, Kumar K (2023). High-fidelity "
-    "audio compression with improved RVQGAN. arXiv:2306.06546.",
-    "Griffin and Lim, 1984": "Griffin D, Lim J (1984). Signal estimation from modified short-time "
-    "Fourier transform. IEEE Trans. Acoust. Speech Signal Process. 32, 236–243.",
-    "Dupré la Tour et al., 2022": "Dupré la Tour T, Eickenberg M, Nunez-Elizalde AO, Gallant JL "
-    "(2022). Feature-space selection with banded ridge regression. NeuroImage 264, 119728.",
-    "Benjamini and Hochberg, 1995": "Benjamini Y, Hochberg Y (1995). Controlling the false "
-    "discovery rate: a practical and powerful approach to multiple testing. J. R. Stat. Soc. B 57, "
-    "289–300.",
-    "Smith and Nichols, 2009": "Smith SM, Nichols TE (2009). Threshold-free cluster enhancement: "
-    "addressing problems of smoothing, threshold dependence and localisation in cluster inference. "
-    "NeuroImage 44, 83–98.",
-    "Esteban et al., 2019": "Esteban O, Markiewicz CJ, Blair RW, Moodie CA, Isik AI, Erramuzpe A, "
-    "Kent JD, Goncalves M, DuPre E, Snyder M, Oya H, Ghosh SS, Wright J, Durnez J, Poldrack RA, "
-    "Gorgolewski KJ (2019). fMRIPrep: a robust preprocessing pipeline for functional MRI. "
-    "Nat. Methods 16, 111–116.",
-    "Abraham et al., 2014": "Abraham A, Pedregosa F, Eickenberg M, Gervais P, Mueller A, Kossaifi "
-    "J, Gramfort A, Thirion B, Varoquaux G (2014). Machine learning for neuroimaging with "
-    "scikit-learn. Front. Neuroinform. 8, 14.",
-    "Nastase et al., 2019": "Nastase SA, Gazzola V, Hasson U, Keysers C (2019). Measuring shared "
-    "responses across subjects using intersubject correlation. Soc. Cogn. Affect. Neurosci. 14, "
-    "667–685.",
-} | dict(metric.reference for metric in METRICS.values() if metric.reference)
 _CODECS = {"facebook/encodec": "Défossez et al., 2022", "descript/dac": "Kumar et al., 2023"}
 _PREPROCESSING = {"fMRIPrep": "Esteban et al., 2019"}
 _HRFS = {"spm": "SPM's", "glover": "Glover's"}
@@ -49,6 +34,7 @@ _ALIGNMENTS = {
     "srm": "by a shared response model",
     "ridge": "by ridge regression to the mean of the others",
 }
+FOR_TRAINING = "For training and decoding"
 _FAMILY_WISE = (
     "Family-wise p-values are of the mean over subjects. Each null is a map of all subjects; at "
     "each place the mean of all maps, the observed one included, was subtracted, then divided by "
@@ -60,37 +46,42 @@ _FAMILY_WISE = (
 
 
 def methods_text(
-    facts: Mapping, models: Mapping[str, Mapping], scored: Collection[str] | None = None
+    facts: Mapping,
+    models: Mapping[str, Mapping],
+    scored: Collection[str] | None = None,
+    done: Collection[str] = (),
 ) -> str:
     """A paragraph for a methods section, from ``facts`` and ``models``.
 
     ``facts``: as `giblet.report.page.render_page` has them, and ``settings`` (a Config) if known.
     ``models``: feature type → ``config.json`` of the model. ``scored``: names of the metrics that
-    have a value, which alone are named; None: those that can be scored here.
+    have a value, which alone are named; None: those that can be scored here. ``done``: of
+    `giblet.report.methods_details.parts_done`.
     """
+    settings = facts.get("settings")
     if facts["film"] is None:
-        return _of_scans_alone(facts)
+        return " ".join([_of_scans_alone(facts), *_about_scans_alone(facts, settings)])
     what = f"{stimulus_noun(facts)} {facts['film']}"
     sentences = [
         f"The sound of the {what} was reconstructed with {_giblet(facts)}.",
         f"Sound was coded by {_codec(facts)} at {facts['bandwidth_kbps']:g} kbit/s and, for "
         "comparison, as mel spectrograms that Griffin-Lim turned back into sound (Griffin and Lim, "
-        f"1984). Sound was mono.{_frames(facts, models)}",
+        f"1984). Sound was mono.{mel_settings(settings)}{_frames(facts, models)}",
         *_training(facts, models),
+        *network(models),
         *_scans(facts, scored),
+        *(mixtures(settings) if settings and facts["has_bold"] else []),
         *_scoring(scored),
         *_against_nulls(facts),
+        *optional_sentences(done, settings),
     ]
     return " ".join(sentences)
 
 
-def references(text: str) -> list[str]:
-    """The full references of the works that a methods text cites, sorted.
-
-    >>> references("Sound was scored by STOI (Taal et al., 2011).")[0][:14]
-    'Taal CH, Hendr'
-    """
-    return sorted(full for name, full in REFERENCES.items() if name in text)
+def methods_of(material: Material) -> str:
+    """The methods text of a page."""
+    models = material.extras.models
+    return methods_text(material.facts, models, material.scored, parts_done(material))
 
 
 def _giblet(facts: Mapping) -> str:
@@ -101,24 +92,21 @@ def _giblet(facts: Mapping) -> str:
 def _codec(facts: Mapping) -> str:
     codec, revision = facts["codec"], facts.get("codec_revision", "–")
     if codec == "bundled":
-        return f"giblet's own neural codec (revision {revision})"
+        return f"giblet's own neural codec (revision {revision}{codec_rates(facts)})"
     cited = (f"; {who}" for start, who in _CODECS.items() if codec.startswith(start))
-    return f"the codec {codec} (revision {revision}{next(cited, '')})"
+    return f"the codec {codec} (revision {revision}{codec_rates(facts)}{next(cited, '')})"
 
 
 def _frames(facts: Mapping, models: Mapping[str, Mapping]) -> str:
     """Frames of a TR and numbers of its bottleneck, where the models' ``shapes`` say them."""
-    parts = []
-    for one, model in models.items():
-        shapes = model.get("shapes")
-        if shapes and one == REFERENCE:
+    parts, known = [], {one: m for one, m in models.items() if m.get("shapes")}
+    for one, shapes in ((one, model["shapes"]) for one, model in known.items()):
+        if one == REFERENCE:
             rows = f"{shapes['n_rows']} codes ({shapes['codebook_size']:,} entries per codebook)"
-            parts.append(f"{shapes['frames_per_tr']} frames of {rows}")
-        elif shapes:
-            bands = f"{shapes['n_rows']} {feature_label(one)} bands"
-            parts.append(f"{shapes['frames_per_tr']} frames of {bands}")
-    sizes = {m["model"]["bottleneck_dim"] for m in models.values() if "model" in m}
-    parts += [f"a bottleneck of {size:,} numbers" for size in sizes if len(sizes) == 1]
+        else:
+            rows = f"{shapes['n_rows']} {feature_label(one)} bands"
+        parts.append(f"{shapes['frames_per_tr']} frames of {rows}")
+    parts += bottleneck_sizes(known)
     return f" A TR of {facts['t_r']:g} s has {_joined(parts)}." if parts else ""
 
 
@@ -193,6 +181,7 @@ def _scans(facts: Mapping, scored: Collection[str] | None) -> list[str]:
         "the same for all subjects.",
         "The decoded sound was identified in the same way, by its mel spectrogram.",
         *_by_predicted_bold(scored),
+        *reliable_voxels(scored),
         *_of_maps(settings, facts),
     ]
 
@@ -243,7 +232,7 @@ def _by_predicted_bold(scored: Collection[str] | None) -> list[str]:
     if scored is None or "identification_bold_10way" not in scored:
         return []
     return [
-        "Clips were also identified by the correlation of measured BOLD with the BOLD that the "
+        "Clips were also identified by the correlation of the scans' BOLD with the BOLD that the "
         "model, ridge and banded ridge predict from the film."
     ]
 
@@ -317,7 +306,7 @@ def cleaning(settings: Config, facts: Mapping) -> list[str]:
     if scan.lag_seconds:
         sentences.append(f"The scans were shifted by {scan.lag_seconds:g} s against the film.")
     sentences.append(
-        "For training and decoding BOLD was z-scored by run, with mean and standard deviation of "
+        f"{FOR_TRAINING} BOLD was z-scored by run, with mean and standard deviation of "
         f"training TRs alone; a run with fewer than {FEWEST_TRS} of them took the scale of all "
         "training TRs."
     )
@@ -328,10 +317,11 @@ def _against_nulls(facts: Mapping) -> list[str]:
     """The test of decoded sound against the null."""
     if not facts["has_bold"]:
         return []
-    metrics = [one.label for one in METRICS.values() if one.against_null]
+    metrics = [one.method or one.label for one in METRICS.values() if one.against_null]
+    names = [name.partition(" (")[0] for name in metrics]
     return [
         "Scores of the brain were averaged over subjects before moments were resampled; decoded "
-        f"sound was compared with the shuffled null by sign-flip tests of {_joined(metrics)}, "
+        f"sound was compared with the shuffled null by sign-flip tests of {_joined(names)}, "
         "paired by segment, with Holm's correction."
     ]
 
@@ -351,8 +341,8 @@ def _of_scans_alone(facts: Mapping) -> str:
         )
     if names:
         done.append(
-            f"ridge regression (Dupré la Tour et al., 2022) from {_joined(names)} on held-out TRs, "
-            f"with {number('n_shifts')}circular shifts of the predictions, the same for all "
+            f"ridge regression from {_joined(names)} on held-out TRs (of several bands banded "
+            f"ridge; Dupré la Tour et al., 2022), with {number('n_shifts')}circular shifts of the predictions, the same for all "
             "subjects and voxels, as nulls"
         )
     sentences = [
@@ -362,6 +352,19 @@ def _of_scans_alone(facts: Mapping) -> str:
         "No film was given: no sound was coded or decoded.",
     ]
     return " ".join(sentences)
+
+
+def _about_scans_alone(facts: Mapping, settings: Config | None) -> list[str]:
+    """The cleaning of scans without a film, and the correction over voxels."""
+    q = [
+        "q-values over voxels control the false discovery rate (Benjamini and Hochberg, 1995), of "
+        "p at each voxel from the same nulls."
+    ]
+    if settings is None:
+        return q
+    processed = [one for one in cleaning(settings, facts) if not one.startswith(FOR_TRAINING)]
+    drawn = mixtures(settings) if facts.get("modalities") else []
+    return [*q, *drawn, *processed]
 
 
 def _joined(names: list[str]) -> str:

@@ -11,12 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
 
+import numpy as np
 import pandas as pd
 from matplotlib import rc_context, rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from giblet.brain.nifti import save_volume
 from giblet.report.embedded_fonts import fonts_subset_once
 from giblet.report.strips import smaller_images
 
@@ -52,6 +54,8 @@ class Picture:
         Whether its height grows with its width.
     lossless
         Whether its images keep every pixel on the page.
+    volume
+        Of a map: its values (i, j, k), NaN outside the brain, and its affine (mm).
     """
 
     name: str
@@ -62,6 +66,7 @@ class Picture:
     note: str = ""
     keeps_shape: bool = False
     lossless: bool = True
+    volume: tuple[np.ndarray, np.ndarray] | None = None
 
     @cached_property
     def uri(self) -> str:
@@ -83,7 +88,8 @@ class Picture:
             for width in PRINT_POINTS
             for kind in _METADATA
         ]
-        return [*drawn, (f"{self.name}.csv", "CSV")]
+        maps = [(f"{self.name}.nii.gz", "NIfTI")] if self.volume else []
+        return [*drawn, (f"{self.name}.csv", "CSV"), *maps]
 
     def save(self, folder: Path) -> None:
         """Write its `files` to ``folder``."""
@@ -101,6 +107,8 @@ class Picture:
                     figure.savefig(file, metadata=metadata, dpi=300, facecolor="none")
                     figure.set_layout_engine("none")  # it is laid out: the same in both files
         self.table.to_csv(folder / f"{self.name}.csv", index=False, float_format="%.6g")
+        if self.volume:
+            save_volume(folder / f"{self.name}.nii.gz", *self.volume)
 
     def _print_size(self, width: float, points: float) -> tuple[float, float]:
         inches = width / _MM_PER_INCH

@@ -13,6 +13,8 @@ LABELS = {
     "codec": "Codec",
     "codec_revision": "Codec revision",
     "bandwidth_kbps": "Bitrate (kbit/s)",
+    "sample_rate": "Sample rate (Hz)",
+    "frame_rate": "Frames per second",
     "framing": "Framing",
     "bend": "Sound in the codec",
     "modalities": "Modalities",

@@ -336,6 +336,8 @@ def film_facts(aligned: xr.Dataset) -> dict:
         "codec": attrs["codec"],
         "codec_revision": attrs["codec_revision"],
         "bandwidth_kbps": float(attrs["bandwidth_kbps"]),
+        "sample_rate": int(attrs["sample_rate"]),
+        "frame_rate": float(attrs["frame_rate"]),
         "modalities": [m.label for m in MODALITIES.values() if m.name in aligned],
         "has_bold": "bold" in aligned,
         "simulated": "SIMULATED" in attrs.get("bold_source", ""),

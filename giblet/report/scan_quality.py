@@ -270,7 +270,8 @@ def shown_regions(quality: xr.Dataset, regions: Mapping[str, np.ndarray]) -> pd.
     """One row per region: its voxels, and means over them and subjects of ISC, ceiling and r.
 
     ``regions``: (n_voxels,) bool by name. Those with the highest ISC or first r come first, at
-    most ``MOST_REGIONS``, and ``WHOLE_BRAIN`` last. Of parcels voxels are not counted.
+    most ``MOST_REGIONS``, and ``WHOLE_BRAIN`` last. Of parcels voxels are not counted. Its attrs
+    have ``by_subject``: label of a measure → region → mean of each subject.
     """
     shown = [name for name in MEASURES if name in quality and name.startswith(IN_REGIONS)]
     rows = [
@@ -284,7 +285,42 @@ def shown_regions(quality: xr.Dataset, regions: Mapping[str, np.ndarray]) -> pd.
         return table
     table = table.sort_values(MEASURES[shown[0]][0], ascending=False)
     last = table["Region"] == WHOLE_BRAIN
-    return pd.concat([table[~last][:MOST_REGIONS], table[last]])
+    table = pd.concat([table[~last][:MOST_REGIONS], table[last]])
+    table.attrs["by_subject"] = {
+        MEASURES[name][0]: {
+            one: [mean_of(values) for values in quality[name].values[..., regions[one]]]
+            for one in table["Region"]
+        }
+        for name in shown
+        if "subject" in quality[name].dims
+    }
+    return table
+
+
+def of_subjects(table: pd.DataFrame, label: str, region: str) -> list[float]:
+    """Means of single subjects, of a table of `shown_regions`; empty where there are not two."""
+    means = table.attrs.get("by_subject", {}).get(label, {}).get(region, [])
+    found = [value for value in means if np.isfinite(value)]
+    return found if len(found) > 1 else []
+
+
+def region_rows(table: pd.DataFrame) -> list[list[str]]:
+    """The rows of `shown_regions` as printed: mean, and the lowest and highest subject."""
+    rows = []
+    for row in table.to_dict("records"):
+        cells = [row.pop("Region")]
+        for label, value in row.items():
+            ends = of_subjects(table, str(label), cells[0])
+            spread = f" ({number(min(ends), 3)} to {number(max(ends), 3)})" if ends else ""
+            cells.append(number(value, 0 if label in ONE else 3) + spread)
+        rows.append(cells)
+    return rows
+
+
+def spread_note(rows: list[list[str]]) -> str:
+    """What brackets in `region_rows` are; empty where there are none."""
+    has_spread = any("(" in cell for row in rows for cell in row[1:])
+    return "; in brackets: lowest to highest subject" if has_spread else ""
 
 
 def mean_of(values: np.ndarray) -> float:

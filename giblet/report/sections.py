@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from giblet.report.anchored_prior import prior_section, with_prior
 from giblet.report.calibration import calibration_section, with_calibration
+from giblet.report.cited_works import references
 from giblet.report.clusters import cluster_notes, cluster_text
 from giblet.report.compare import (
     baseline_tables,
@@ -29,7 +30,7 @@ from giblet.report.ladder_figure import ladder_figure
 from giblet.report.level_figure import level_section
 from giblet.report.listen import listening, moments_text
 from giblet.report.material import Material
-from giblet.report.methods import methods_text, references
+from giblet.report.methods import methods_of
 from giblet.report.metric_agreement import agreement_table
 from giblet.report.peaks import peak_tables
 from giblet.report.permutation_figure import permutation_table
@@ -218,7 +219,7 @@ def _data(material: Material) -> dict:
 
 
 def _methods(material: Material) -> dict:
-    methods = methods_text(material.facts, material.extras.models, material.scored)
+    methods = methods_of(material)
     return {"methods": methods, "references": references(methods)}
 
 

@@ -77,8 +77,13 @@ class ScoreTable:
 
     @property
     def parts(self) -> list[TablePart]:
-        """As printed, at most ``MOST_METRICS`` side by side; systems without any score left out."""
-        n_parts = -(-len(self.rows) // MOST_METRICS)
+        """As printed on the page, at most ``MOST_METRICS`` side by side."""
+        return self.split(MOST_METRICS)
+
+    def split(self, most: int) -> list[TablePart]:
+        """Parts of about equal numbers of metrics, at most ``most``; in each without systems that
+        have no score there."""
+        n_parts = -(-len(self.rows) // most)
         size = -(-len(self.rows) // max(n_parts, 1))
         return [self._part(self.rows[i * size : (i + 1) * size]) for i in range(n_parts)]
 

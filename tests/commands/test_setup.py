@@ -404,6 +404,11 @@ def test_what_would_stop_a_run_is_found_before_it_starts(data_set, changes, said
         assert printed.err.count("\n") == 1
     else:
         assert "ESTIMATES" in printed.out
+    unread = set(changes) & {"bold", "t_r", "splits"}
+    for rule in ("load_bold", "convolve_hrf", "brain_quality"):  # never left out of the sums unsaid
+        line = f"    {rule:<24}not estimated: WOULD STOP\n"
+        assert (line in printed.out) == bool(unread)
+    assert ("    without these" in printed.out) == bool(unread)
 
 
 def check_told(capsys, folder, config, code, *lines):

@@ -7,7 +7,7 @@ import xarray as xr
 from giblet.io.tables import save_table
 from giblet.report.extras import Extras, brain_tables, times_table, trained, training_tables
 from giblet.report.run_record import rule_times
-from giblet.report.scan_quality import shown_regions
+from giblet.report.scan_quality import region_rows, shown_regions
 
 INTERVAL = {"low": -0.2, "high": 0.05}
 LESION = {"region": "<b>", "mode": "silenced", "metric": "stoi", "value": 0.1, "intact": 0.2}
@@ -54,6 +54,8 @@ def test_regions_are_means_over_voxels_and_people_the_highest_first():
     assert found["Region"].tolist() == ["high", "low"]
     assert found["voxels"].tolist() == [2, 2]
     np.testing.assert_allclose(found["Inter-subject correlation"], [0.7, 0.25])
+    assert region_rows(found)[0] == ["high", "2", "0.700 (0.600 to 0.800)"]
+    assert region_rows(shown_regions(quality[{"subject": [0]}], regions))[1][2] == "0.150"
 
 
 def test_times_of_rules_are_those_of_their_files(tmp_path):

@@ -4,10 +4,20 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
+import pytest
+import torch
 
+from giblet.alignment.shapes import Shapes
 from giblet.audio.metrics.table import METRICS
+from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.config.config import parse_config
-from giblet.report.methods import REFERENCES, methods_text, references
+from giblet.config.sections import ModelConfig
+from giblet.report.cited_works import REFERENCES, references
+from giblet.report.extras import Extras
+from giblet.report.material import Material
+from giblet.report.methods import methods_text
+from giblet.report.methods_details import parts_done
 from giblet.report.read_voxels import ReadVoxels
 
 FACTS = {
@@ -144,7 +154,7 @@ def test_subjects_together_and_predicted_bold_are_described_where_they_are_score
 def test_frames_of_codes_are_those_of_the_model():
     shapes = {"frames_per_tr": 150, "n_rows": 8, "codebook_size": 1024}
     said = text({"encodec": {"shapes": shapes}})
-    assert "mono. A TR of 2 s has 150 frames of 8 codes (1,024 entries per codebook)." in said
+    assert "iterations. A TR of 2 s has 150 frames of 8 codes (1,024 entries per codebook)." in said
     model = {"bottleneck_dim": 512}
     mel = {"frames_per_tr": 140, "n_rows": 128, "codebook_size": 0}
     models = {"encodec": {"shapes": shapes, "model": model}, "mel": {"shapes": mel, "model": model}}
@@ -187,3 +197,88 @@ def test_without_maps_of_nulls_there_is_no_family_wise_p_of_ridge():
     one = methods_text(alone | {"subjects": ["01"]}, {})
     assert "Family-wise" not in one
     assert "inter-subject" not in one
+
+
+def test_the_network_is_described_as_its_config_says():
+    settings = parse_config({}).training.model_dump()
+    model = {"training": settings, "best_epoch": 13}
+    said = text({"encodec": model, "mel": model | {"best_epoch": 4}})
+    assert "AdamW (learning rate 0.0005, weight decay 0.05, cosine schedule, windows of" in said
+    assert "for at most 20 epochs, stopped after 6" in said
+    assert "best epoch in validation: 14 (codes), 5 (mel)." in said
+    assert "codes or mel 1, sound as it is heard 1, video 0.2, words 0.2, BOLD 0.5." in said
+    learned = text({"encodec": {"training": settings | {"balance": "uncertainty"}}})
+    assert "BOLD 0.5, times learned weights." in learned
+    assert "AdamW" not in text()
+
+
+@pytest.mark.parametrize("layout", ["slots", "flat"])
+@pytest.mark.parametrize("others", [(), (("score", (4, 128)),)])
+def test_the_bottleneck_is_as_large_as_the_models(layout, others):
+    """Oracle: the network itself, built without memory for its weights."""
+    shapes = Shapes(True, 8, 75, video=(1, 90, 160), n_text=1024, others=others)
+    config = ModelConfig(layout=layout)
+    with torch.device("meta"):
+        size = Autoencoder(shapes, config).bottleneck_dim
+    model = {"model": config.model_dump(), "shapes": shapes.to_dict()}
+    assert f"and a bottleneck of {size:,} numbers." in text({"encodec": model})
+
+
+def test_optional_parts_are_described_where_they_were_done():
+    settings = parse_config(SET)
+    plain = methods_text(FACTS | {"settings": settings}, {})
+    for name, words in {
+        "yardsticks": "in noise of its spectrum (10 and 0 dB)",
+        "matched": "at the codec's bitrate",
+        "lesions": f"({settings.lesion.n_draws} draws)",
+        "searchlight": "from each region, parcel or sphere",
+        "levels": "from each level of the sound",
+        "left_out": "left out of training the network",
+        "calibration": "some minutes of that subject's training part",
+        "prior": f"clips of {settings.prior.window_seconds:g} s were retrieved",
+    }.items():
+        assert words in methods_text(FACTS | {"settings": settings}, {}, done={name})
+        assert words not in plain
+        methods_text(FACTS, {}, done={name})  # settings are not always known
+
+
+def test_parts_are_those_of_the_results():
+    table = pd.DataFrame({"a": [1]})
+    extras = Extras(matched=table, lesions={"mel": table}, levels=table, left_out={"mel": table})
+    scores = pd.DataFrame({"column": ["original_noise_0db"], "metric": ["stoi"], "value": [1.0]})
+    done = parts_done(Material(scores, {}, 24000, {}, FACTS, None, extras))
+    assert done == {"yardsticks", "matched", "lesions", "levels", "left_out"}
+    assert parts_done(Material(scores[:0], {}, 24000, {}, FACTS)) == set()
+
+
+def test_scans_without_a_film_are_cleaned_and_corrected_too():
+    said = text(film=None, modalities=["words"])
+    for each in (
+        "a linear trend, cosines below 0.01 Hz and six motion",
+        "q-values over voxels control the false discovery rate (Benjamini and Hochberg, 1995)",
+        "Banded ridge tried about 20 fixed mixtures",
+        "(of several bands banded ridge; Dupré",
+    ):
+        assert each in said
+    assert "training and decoding" not in said
+    assert "banded" not in text(film=None, modalities=[])
+
+
+def test_labels_within_a_sentence_are_in_lower_case_and_no_scan_is_called_measured():
+    said = methods_text(
+        FACTS | {"settings": parse_config(SET), "simulated": True},
+        {},
+        {"identification_bold_10way", "bold_r_reliable"},
+    )
+    assert "sign-flip tests of STOI and log-mel distance, paired" in said
+    assert "correlation of the scans' BOLD with the BOLD" in said
+    assert "measured BOLD" not in said
+    assert "Reliable voxels are the 5 %" in said
+    assert "Reliable voxels" not in text()
+
+
+def test_rates_of_the_codec_and_settings_of_mel():
+    said = text(sample_rate=24000, frame_rate=75.0)
+    assert "(revision c1dbe2ae, 24 kHz, 75 frames/s; Défossez et al., 2022) at 6 kbit/s" in said
+    mel = text(settings=parse_config({"mel": {"n_mels": 80, "hop_length": 300}}))
+    assert "Mel spectrograms had 80 bands, and windows of 1,024 samples every 300;" in mel

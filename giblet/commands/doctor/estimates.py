@@ -72,7 +72,8 @@ def report_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
         yield from _model_needs(sizes, config, other)
         bold = sizes.bold_mb
         read = _aligned_mb(sizes, config, "encodec") + 2 * _MODEL_MB + sizes.text_mb + bold
-        yield Need("report", 70 + 0.02 * sizes.n_trs, 21, read, bold)  # 40 s of figures for print
+        seconds = 60 + 40 * (sizes.n_subjects > 0) + 0.02 * sizes.n_trs  # maps take long to draw
+        yield Need("report", seconds, 21, read, bold)
 
 
 def _quality_need(sizes: Sizes, config: Config) -> Need:
@@ -185,8 +186,11 @@ def describe_needs(config: Config) -> tuple[list[str], list[str]]:
     elif largest.memory_mb > memory:
         lines.append(f"    WARNING: memory: {asked}; it may take less")
     lines += _memory_warnings(main, more, largest, memory)
-    table = [*_table("the main job" if config.has_film else "the scans", main)]
-    table += _table("for the report, more" if config.has_film else "brain_quality, more", more)
+    unread = config.bold_source != "none" and not sizes.n_subjects
+    of_main, of_more = (["load_bold", "convolve_hrf"], ["brain_quality"]) if unread else ([], [])
+    table = [*_table("the main job" if config.has_film else "the scans", main, of_main)]
+    title = "for the report, more" if config.has_film else "brain_quality, more"
+    table += _table(title, more, of_more)
     return [*lines, "", *_ESTIMATES, *table, *_stopping(problems)], problems
 
 
@@ -215,7 +219,8 @@ _ESTIMATES = [
 ]
 
 
-def _table(title: str, needs: list[Need]) -> Iterator[str]:
+def _table(title: str, needs: list[Need], unknown: list[str]) -> Iterator[str]:
+    """``unknown``: rules that will run, of scans that could not be read."""
     yield f"{title:<28}{'time':>10}{'memory MB':>12}{'disk MB':>10}"
     for need in needs:
         row = f"{need.memory_mb:>12,.0f}{need.disk_mb:>10,.0f}"
@@ -223,7 +228,9 @@ def _table(title: str, needs: list[Need]) -> Iterator[str]:
     total = sum(need.seconds for need in needs)
     peak = max((need.memory_mb for need in needs), default=0)
     row = f"{peak:>12,.0f}{sum(need.disk_mb for need in needs):>10,.0f}"
-    yield f"    {'one after the other':<24}{clock(total):>10}{row}"
+    yield from (f"    {rule:<24}not estimated: WOULD STOP" for rule in unknown)
+    sum_of = "without these" if unknown else "one after the other"
+    yield f"    {sum_of:<24}{clock(total):>10}{row}"
 
 
 def clock(seconds: float) -> str:
