@@ -24,7 +24,8 @@ from giblet.alignment.voxels import read_columns
 from giblet.commands.film import embed_text
 from giblet.commands.scans import load_bold
 from giblet.config.config import Config, parse_config
-from giblet.evaluation.quality import brain_quality, clock_groups, ridge_folds
+from giblet.evaluation.encoding_folds import ridge_folds
+from giblet.evaluation.quality import brain_quality, clock_groups
 from giblet.film.annotations import read_annotations
 from giblet.film.modalities import SPACE_SETS
 from giblet.film.word_spaces import single_words, word_spaces

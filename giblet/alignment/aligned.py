@@ -18,7 +18,8 @@ from giblet.alignment.dataset import (
 from giblet.alignment.hrf import tr_kernel
 from giblet.alignment.pieces import FilmPieces, check_pieces, held_out_pieces
 from giblet.alignment.shapes import Shapes
-from giblet.alignment.stimuli import same_music_warnings, split_stimuli
+from giblet.alignment.stimuli import split_stimuli
+from giblet.alignment.stimulus_folds import same_music_warnings
 from giblet.alignment.sync import Match, match_scans, unscanned_warnings
 from giblet.alignment.voxels import read_columns, selection_warnings, voxels_to_keep
 from giblet.audio.feature_types import FEATURE_TYPES
@@ -64,7 +65,8 @@ def align(
         Of the film's music, where its score is a table of several.
     music
         Of many stimuli, (n_stimuli,) int: equal where they share seconds of a score, or have the
-        same notes (``giblet.music.stimulus_scores.same_music``).
+        same notes (``giblet.music.stimulus_scores.same_music``). They are in one fold; without
+        ``fold`` they give a warning where they train and are tested.
 
     Returns
     -------
@@ -96,7 +98,7 @@ def align(
         merged = merged.assign(part=("tr", part), run=("tr", np.full(n_trs, "none")))
     else:
         match = match_scans(scans, t_r, n_trs)
-        trs, part = match.trs, split_match(scans, match, t_r, splits, fold, pieces)
+        trs, part = match.trs, split_match(scans, match, t_r, splits, fold, pieces, music)
         merged = merged.isel(tr=match.trs).assign(part=("tr", part), run=("tr", match.runs))
         if (np.diff(match.showings) != 0)[match.runs[1:] == match.runs[:-1]].any():
             merged = merged.assign(showing=("tr", match.showings))
@@ -129,13 +131,15 @@ def split_match(
     splits: SplitConfig,
     fold: int | None = None,
     pieces: FilmPieces | None = None,
+    music: np.ndarray | None = None,
 ) -> np.ndarray:
     """The part of each TR of ``match`` (n_trs,) str, by `split_stimuli` of many stimuli."""
     clock = StimulusClock.of_scans(scans)
     if clock is None or match.stimulus is None or match.repeats is None:
         held_out = held_out_pieces(pieces, match.trs, splits, fold)
         return split_film(len(match.trs), t_r, splits, True, match.runs, fold, held_out)
-    return split_stimuli(scans, match.repeats, match.stimulus, clock, splits, match.is_mean, fold)
+    options = (splits, match.is_mean, fold, music)
+    return split_stimuli(scans, match.repeats, match.stimulus, clock, *options)
 
 
 def _add_scans(

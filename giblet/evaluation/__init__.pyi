@@ -10,6 +10,9 @@ from .decoding import (
     lags_in_trs as lags_in_trs,
     nearest_clips as nearest_clips,
 )
+from .encoding_folds import (
+    ridge_folds as ridge_folds,
+)
 from .group_maps import (
     cluster_table as cluster_table,
 )
@@ -52,7 +55,6 @@ from .quality import (
     brain_quality as brain_quality,
     clock_groups as clock_groups,
     parcel_table as parcel_table,
-    ridge_folds as ridge_folds,
     summary_table as summary_table,
 )
 from .region_maps import (
