@@ -170,8 +170,9 @@ def joint_lag(
 def _by_order(
     parts: Sequence[tuple], music: np.ndarray, n_most: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """The best fit of each order of the scores, (n_orders,); the first is that of the given one."""
-    return np.array([_pooled(curves, n_most)[1].max() for curves in _reordered(parts, music, rng)])
+    """The largest r of each order of the scores, (n_orders,); the given order is the first."""
+    ordered = _reordered(parts, music, rng)
+    return np.array([_pooled(curves, n_most)[0].max() for curves in ordered])
 
 
 def _by_order_and_shift(parts: Sequence[tuple], music: np.ndarray, n_most: int) -> np.ndarray:
@@ -264,11 +265,12 @@ def _products(density: np.ndarray, envelope: np.ndarray) -> np.ndarray:
     early, late = np.maximum(-lags, 0), np.maximum(lags, 0)
     sums = []
     for one, start, end in zip(both, (early, late), (n - late, n - early), strict=True):
-        up_to = np.cumsum([np.zeros(2), *np.stack([one, one**2], axis=1)], axis=0)
-        sums.append(up_to[end] - up_to[start])
+        up_to = np.zeros((2, n + 1))  # sums of the values, and of their squares
+        np.cumsum([one, one**2], axis=1, out=up_to[:, 1:])
+        sums.append(up_to[:, end] - up_to[:, start])
     (first, second), n_common = sums, n - np.abs(lags)
-    means = first[:, 0] * second[:, 0] / n_common
-    powers = [np.maximum(own[:, 1] - own[:, 0] ** 2 / n_common, 0) for own in sums]
+    means = first[0] * second[0] / n_common
+    powers = [np.maximum(own[1] - own[0] ** 2 / n_common, 0) for own in sums]
     return np.stack([products - means, *powers, n_common])
 
 
