@@ -17,6 +17,7 @@ import pandas as pd
 import xarray as xr
 
 from giblet.alignment.dataset import zscore_bold
+from giblet.alignment.own_runs import clock_groups
 from giblet.alignment.regressors import film_regressors, regress
 from giblet.alignment.showings import volume_trs
 from giblet.alignment.sync import match_scans
@@ -24,7 +25,8 @@ from giblet.alignment.voxels import read_columns
 from giblet.commands.film import embed_text
 from giblet.commands.scans import load_bold
 from giblet.config.config import Config, parse_config
-from giblet.evaluation.quality import brain_quality, clock_groups, ridge_folds
+from giblet.evaluation.encoding_folds import ridge_folds
+from giblet.evaluation.quality import brain_quality
 from giblet.film.annotations import read_annotations
 from giblet.film.modalities import SPACE_SETS
 from giblet.film.word_spaces import single_words, word_spaces

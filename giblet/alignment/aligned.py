@@ -19,7 +19,8 @@ from giblet.alignment.hrf import tr_kernel
 from giblet.alignment.pieces import FilmPieces, check_pieces, held_out_pieces
 from giblet.alignment.presented import Presentations, presentation_arrays
 from giblet.alignment.shapes import Shapes
-from giblet.alignment.stimuli import same_music_warnings, split_stimuli
+from giblet.alignment.stimuli import split_stimuli
+from giblet.alignment.stimulus_folds import same_music_warnings
 from giblet.alignment.sync import Match, match_scans, unscanned_warnings
 from giblet.alignment.voxels import read_columns, voxels_to_keep
 from giblet.audio.feature_types import FEATURE_TYPES
@@ -65,7 +66,8 @@ def align(
         Of the film's music, where its score is a table of several.
     music
         Of many stimuli, (n_stimuli,) int: equal where they share seconds of a score, or have the
-        same notes (``giblet.music.stimulus_scores.same_music``).
+        same notes (``giblet.music.stimulus_scores.same_music``). They are in one fold; without
+        ``fold`` they give a warning where they train and are tested.
 
     Returns
     -------
@@ -99,14 +101,15 @@ def align(
         merged = merged.assign(part=("tr", part), run=("tr", np.full(n_trs, "none")))
     else:
         match = match_scans(scans, t_r, n_trs)
-        trs, part = match.trs, split_match(scans, match, t_r, splits, fold, pieces, warnings)
+        options = (splits, fold, pieces, music, warnings)
+        trs, part = match.trs, split_match(scans, match, t_r, *options)
         merged = merged.isel(tr=match.trs).assign(part=("tr", part), run=("tr", match.runs))
         if (np.diff(match.showings) != 0)[match.runs[1:] == match.runs[:-1]].any():
             merged = merged.assign(showing=("tr", match.showings))
         if match.stimulus is not None:
             names = scans["stimulus"].values.astype(str)[match.stimulus]
             merged = merged.assign_coords(stimulus=("tr", names))
-            presented, coords, attrs = presentation_arrays(scans, match, splits.gap_seconds)
+            presented, coords, attrs = presentation_arrays(scans, match, splits.gap_seconds, music)
             merged = merged.assign(presented).assign_coords(coords).assign_attrs(attrs)
             everyone = scans["stimulus"].values.astype(str).tolist()
             warnings += same_music_warnings(match.stimulus, part, everyone, music)
@@ -134,6 +137,7 @@ def split_match(
     splits: SplitConfig,
     fold: int | None = None,
     pieces: FilmPieces | None = None,
+    music: np.ndarray | None = None,
     lines: list[str] | None = None,
 ) -> np.ndarray:
     """The part of each TR of ``match`` (n_trs,) str, by `split_stimuli` of many stimuli.
@@ -149,8 +153,8 @@ def split_match(
         return split_film(len(match.trs), t_r, splits, True, match.runs, fold, held_out)
     sounds = np.flatnonzero(clock.stimulus_of_trs(int(match.trs.max()) + 1)[match.trs] >= 0)
     part = np.full(len(match.trs), "gap", dtype="<U10")
-    own = match.repeats[:, :, sounds], match.stimulus[sounds]
-    part[sounds] = split_stimuli(scans, *own, clock, splits, match.is_mean, fold, lines)
+    own = (scans, match.repeats[:, :, sounds], match.stimulus[sounds], clock)
+    part[sounds] = split_stimuli(*own, splits, match.is_mean, fold, music, lines)
     return part
 
 

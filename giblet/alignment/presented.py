@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 import xarray as xr
 
-from giblet.alignment.stimuli import near_in_scan, shown_at, stimulus_folds
+from giblet.alignment.stimulus_folds import near_in_scan, shown_at, stimulus_folds
 from giblet.alignment.sync import Match
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.errors import GibletError
@@ -34,6 +34,7 @@ class Presentations:
     volumes : (n_subjects, n_repeats, n_trs) indices into ``scans``; -1 where there are no more
     is_mean : whether BOLD is the mean over repeats
     gap_trs : TRs of a run between the parts of a fold
+    music : (n_stimuli,) int, equal for stimuli of one score; None where scores are not known
     """
 
     clock: StimulusClock
@@ -43,6 +44,7 @@ class Presentations:
     volumes: np.ndarray
     is_mean: bool
     gap_trs: int
+    music: np.ndarray | None = None
 
     @classmethod
     def of_aligned(cls, aligned: xr.Dataset) -> Self | None:
@@ -57,8 +59,9 @@ class Presentations:
         coords = {n: ("volume", aligned[f"volume_{n}"].values) for n in ("subject", "run")}
         is_mean, gap = (int(aligned.attrs[n]) for n in ("average_repeats", "stimulus_gap_trs"))
         volumes, runs = aligned["volumes"].values, aligned["run"].values.astype(str)
-        clock = StimulusClock(*own)
-        return cls(clock, index.ravel(), runs, xr.Dataset(coords=coords), volumes, is_mean > 0, gap)
+        clock, scans, of_trs = StimulusClock(*own), xr.Dataset(coords=coords), index.ravel()
+        music = aligned["music"].values[first] if "music" in aligned.coords else None
+        return cls(clock, of_trs, runs, scans, volumes, is_mean > 0, gap, music)
 
     @property
     def is_scaled_by_run(self) -> bool:
@@ -93,7 +96,8 @@ class Presentations:
         """
         volumes = self.volumes if subject is None else self.volumes[[subject]]
         shown = shown_at(self.scans, volumes)
-        split = partial(stimulus_folds, shown, self.stimulus, self.runs, self.clock, among)
+        of_trs = (shown, self.stimulus, self.runs)
+        split = partial(stimulus_folds, *of_trs, self.clock, self.music, among)
         try:
             labels = split(_N_FOLDS)
         except GibletError:  # fewer stimuli
@@ -121,11 +125,11 @@ class Presentations:
 
 
 def presentation_arrays(
-    scans: xr.Dataset, match: Match, gap_seconds: float
+    scans: xr.Dataset, match: Match, gap_seconds: float, music: np.ndarray | None = None
 ) -> tuple[dict, dict, dict]:
     """Variables, coordinates and attributes of aligned arrays, for `Presentations.of_aligned`.
 
-    Empty of a film.
+    Empty of a film. ``music`` (n_stimuli,) int is equal for stimuli of one score.
     """
     clock = StimulusClock.of_scans(scans)
     if clock is None or match.stimulus is None or match.repeats is None:
@@ -134,6 +138,8 @@ def presentation_arrays(
     named = zip(_COORDINATES, of_stimulus, strict=True)
     coords = {f"stimulus_{n}": ("tr", values[match.stimulus]) for n, values in named}
     coords |= {f"volume_{n}": ("volume", scans[n].values) for n in ("subject", "run")}
+    if music is not None:
+        coords["music"] = ("tr", music[match.stimulus])
     attrs = {"average_repeats": int(match.is_mean)}
     attrs["stimulus_gap_trs"] = trs_for(gap_seconds, clock.t_r)
     return {"volumes": (("subject", "repeat", "tr"), match.repeats)}, coords, attrs

@@ -38,7 +38,8 @@ def film_regressors(
 
     With ``model`` fir, features lag by lag, and counts at each; otherwise there is one lag. Nothing
     where the film has nothing: a sound file has no video. Where the modality has feature spaces,
-    coordinate ``space`` (feature) names that of each column. Attribute ``n_trs`` is the number of
+    coordinate ``space`` (feature) names that of each column. Of the score of many stimuli
+    ``stimulus_music`` (stimulus) is kept. Attribute ``n_trs`` is the number of
     TRs of the features; after them all is 0. ``processor`` is needed for sound alone; the other
     arguments are those of `regress`. GibletError where ``film`` is not the whole one, from its
     first TR on.
@@ -54,6 +55,8 @@ def film_regressors(
     blurred = regress(*features, scans, t_r, model, lags)
     arrays["regressors"] = (("volume", "feature"), blurred)
     arrays = arrays.assign_coords(_columns(film, modality, max(1, len(lags))))
+    if "stimulus_music" in film.coords:  # brain_quality keeps equal ones in one fold
+        arrays = arrays.assign_coords(stimulus_music=film["stimulus_music"])
     if "n_words" in film:
         counts = film["n_words"].values[:, None]
         blurred = regress(counts, frames_rate_hz(1, t_r), scans, t_r, model, lags)

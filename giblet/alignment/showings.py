@@ -1,5 +1,6 @@
 """Showings of the film: the unbroken parts in which each run of each subject showed it."""
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -219,3 +220,12 @@ def shown_by_run(shown: pd.DataFrame) -> pd.DataFrame:
         rows.append((run, begin, end, int(same["n_volumes"].median()), len(names), listed))
     columns = ["run", "begin", "end", "n_volumes", "n_subjects", "subjects"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def run_order(run: str) -> list[tuple[str, int]]:
+    """A key that sorts runs as they were numbered.
+
+    >>> sorted(["run-10", "run-2"], key=run_order)
+    ['run-2', 'run-10']
+    """
+    return [(text, int(number or 0)) for text, number in re.findall(r"(\D*)(\d*)", run)]

@@ -27,6 +27,7 @@ def sync_align(
     from contextlib import nullcontext
 
     from giblet.alignment.aligned import align
+    from giblet.alignment.stimulus_folds import music_of
     from giblet.commands.held_out_music import film_pieces
     from giblet.io.arrays import load_arrays, open_arrays, save_arrays
     from giblet.io.schema import PICTURES, REGRESSORS, SCANS, SOUND, WORDS
@@ -39,7 +40,7 @@ def sync_align(
     score = next((one for one in loaded if "piece_begin" in one.coords), None)
     several = None if score is None else Pieces.of_arrays(score)
     pieces = several and film_pieces(several, score.sizes["tr"], config.t_r)
-    music = next((one["stimulus_music"].values for one in loaded if "stimulus_music" in one), None)
+    music = music_of(loaded)
     loaded = [one.drop_dims(["piece", "stimulus"], errors="ignore") for one in loaded]
     blurred = [load_arrays(p, *REGRESSORS, or_nothing=True) for p in regressors]
     with nullcontext() if bold is None else open_arrays(bold, *SCANS) as scans:

@@ -10,6 +10,9 @@ from .decoding import (
     lags_in_trs as lags_in_trs,
     nearest_clips as nearest_clips,
 )
+from .encoding_folds import (
+    ridge_folds as ridge_folds,
+)
 from .group_maps import (
     cluster_table as cluster_table,
 )
@@ -51,7 +54,6 @@ from .quality import (
     after_film_warnings as after_film_warnings,
     brain_quality as brain_quality,
     parcel_table as parcel_table,
-    ridge_folds as ridge_folds,
     summary_table as summary_table,
 )
 from .region_maps import (

@@ -40,7 +40,7 @@ class StimulusParts:
 
     part : (n_trs,) str as of `giblet.alignment.aligned.split_match`; None where that fails
     stimulus : (n_trs,) label, equal where TRs follow each other within a stimulus
-    has_ridge : whether `giblet.evaluation.quality.ridge_folds` has folds
+    has_ridge : whether `giblet.evaluation.encoding_folds.ridge_folds` has folds
     """
 
     part: np.ndarray | None

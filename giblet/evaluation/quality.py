@@ -7,31 +7,26 @@ import numpy as np
 import xarray as xr
 
 from giblet.alignment.dataset import zscore_bold
-from giblet.alignment.hrf import HRF_SECONDS
 from giblet.alignment.lag import lag_arrays, scan_lag
 from giblet.alignment.own_runs import clock_groups, scaled_volumes
 from giblet.alignment.showings import volume_trs
-from giblet.alignment.stimuli import near_in_scan, shown_at, stimulus_folds
+from giblet.alignment.stimulus_folds import music_of
 from giblet.alignment.sync import Match, match_scans
 from giblet.alignment.voxels import BLOCK_VALUES, most_shared, read_columns, voxel_blocks
 from giblet.brain.cortex import vertex_counts, why_no_edges
 from giblet.brain.neighbours import neighbours
-from giblet.brain.stimulus_clock import StimulusClock
-from giblet.errors import GibletError
+from giblet.evaluation.encoding_folds import ridge_folds
 from giblet.evaluation.fold_maps import with_fold_intervals
 from giblet.evaluation.group_maps import LARGEST_P, group_maps, null_counts, nulls_of_blocks
 from giblet.evaluation.ridge_maps import ridge_maps
 from giblet.film.text import NO_WORDS
 from giblet.stats.encoding_maps import (
     ClockGroup,
-    Fold,
     centred_by_run,
     constant_bands,
-    held_out_folds,
 )
 from giblet.stats.intersubject import agreement, explainable_variance, repeat_ceiling
 from giblet.stats.permutation import false_discovery_rate
-from giblet.timing import trs_for
 
 MOVING_MM = 0.5  # framewise displacement of a volume that Power et al. (2012) would leave out
 MOST_PARCELS = 2000  # of a table that names them; more are vertices
@@ -115,7 +110,8 @@ def brain_quality(
     n_trs = min([n_scanned, *_film_trs(regressors), *([max_trs] if max_trs else [])])
     match = match_scans(scans, t_r, n_trs)
     bands = _bands(regressors)
-    folds, warnings = ridge_folds(match, scans, t_r, n_folds) if bands else ([], [])
+    options = (n_folds, music_of(regressors.values()))
+    folds, warnings = ridge_folds(match, scans, t_r, *options) if bands else ([], [])
     bands = bands if folds else {}
     warnings = match.warnings + warnings
     if match.stimulus is None:
@@ -224,30 +220,6 @@ def _repeated(scans, match: Match, block_values: int) -> dict:
         "ceiling_repeats": (both, repeat_ceiling(share, counts[:, None])),
         "n_repeats": ("subject", counts),
     }
-
-
-def ridge_folds(
-    match: Match, scans: xr.Dataset, t_r: float, n_folds: int = 1
-) -> tuple[list[Fold], list[str]]:
-    """Folds of ridge; none, with a warning, of too few TRs.
-
-    Of a film see `held_out_folds`. Of many stimuli they are those of `stimulus_folds`, and no TR
-    trains that was scanned within the HRF's length of a tested one, in any subject.
-    """
-    gap, options = trs_for(HRF_SECONDS, t_r), {}
-    clock = StimulusClock.of_scans(scans)
-    if match.stimulus is not None and match.repeats is not None and clock is not None:
-        shown = shown_at(scans, match.repeats)
-        options["labels"] = partial(stimulus_folds, shown, match.stimulus, match.runs, clock)
-        options["close"] = partial(
-            near_in_scan, scans, match.repeats, gap_trs=gap, average=match.is_mean
-        )
-    try:
-        return held_out_folds(match.runs, gap, n_folds, **options), []
-    except GibletError as error:
-        orders = "; stimuli that anyone heard near a tested one do not train: where people have "
-        orders += "other orders, analyse one at a time (as bold a table of one person's runs)"
-        return [], [f"ridge was left out: {error}{orders * ('close' in options)}"]
 
 
 def _false_discoveries(quality: xr.Dataset) -> dict:

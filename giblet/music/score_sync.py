@@ -1,7 +1,10 @@
 """The clock of a score beside that of the sound: onsets of notes against onsets in the sound."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import permutations
+from math import factorial, prod
 from typing import Any
 
 import numpy as np
@@ -19,9 +22,9 @@ LARGEST_LAG = 10.0  # s, that is searched
 _NEAR = 0.5  # s: within this of a lag its fit is looked for in the other half
 ALPHA = 0.05
 NOTABLE = 0.05  # s: a smaller lag is not worth a warning
-_LEAST_SHIFTS = 20  # of fewer no p-value could be below ALPHA
-_FEW = 6  # pieces, that have too few orders
-_N_ORDERS, _N_SHIFTS = 199, 999  # of the null of several pieces
+_LEAST_SHIFTS = 20  # or orders: of fewer no p-value could be below ALPHA
+_N_ORDERS = 199  # of the null of several pieces
+_MOST_ENUMERATED = 5  # pieces, of which all orders are tried
 _BEGINNING = 0.25  # s of a piece: sound and score both begin there, whatever they are
 FACTS = ("score_lag_ms", "score_r", "score_p", "score_drift_ms")  # attributes
 
@@ -114,93 +117,161 @@ def score_lag(density: np.ndarray, envelope: np.ndarray) -> ScoreLag | None:
     )
 
 
-def joint_lag(parts: Sequence[tuple[np.ndarray, np.ndarray]], seed: int = 0) -> ScoreLag | None:
+def joint_lag(
+    parts: Sequence[tuple[np.ndarray, np.ndarray]],
+    music: np.ndarray | None = None,
+    seed: int = 0,
+) -> ScoreLag | None:
     """`score_lag` of several pieces together, each with its own seconds alone.
 
-    That all are silent between pieces is no fit. The null gives every sound another one's score, in
-    random orders; of fewer than six pieces every score is shifted circularly within its own piece
-    instead. The first 0.25 s of each are left out.
+    That all are silent between pieces is no fit. r at a lag is of the seconds in which the score
+    and the sound of a piece overlap, minus their means, in the pieces of which half or more
+    overlaps. The null gives every sound another one's score: all orders of up to five pieces, 199
+    random ones of more. Where there are fewer than 20 orders (two or three pieces, or recordings of
+    one score) the null is every order at every circular shift, one a second, the same in all
+    pieces: what is compared is the r of each piece, within half a second of the lag that fits best
+    in the others. The first 0.25 s of each are left out.
 
     Parameters
     ----------
     parts : of each piece `onset_density` and `onset_envelope`, (n_frames,) both
+    music : (n_pieces,) int, equal for pieces of one score: their exchange is no other order
     seed : of orders and shifts
 
     Returns
     -------
-    lag : without a drift; None of less than 20 s, and where no two pieces have onsets
+    lag : without a drift; None of less than 20 s, where no two pieces have onsets, and where
+        orders and shifts are fewer than 20
     """
     first = count_samples(_BEGINNING, RATE_HZ)
-    parts = [(_smoothed(one[first:]), _smoothed(other[first:])) for one, other in parts]
-    curves = {k: curve for k, part in enumerate(parts) if (curve := _products(*part)) is not None}
-    n_frames = [len(curve) for curve, *_ in curves.values()]
-    if len(curves) < 2 or sum(n_frames) < count_samples(2 * _NEAR * _LEAST_SHIFTS, RATE_HZ):
+    smooth = [(_smoothed(one[first:]), _smoothed(other[first:])) for one, other in parts]
+    found = {k: curve for k, part in enumerate(smooth) if (curve := _products(*part))[0].any()}
+    parts, curves = [smooth[k] for k in found], list(found.values())
+    n_frames = [len(density) for density, _ in parts]
+    if len(parts) < 2 or sum(n_frames) < count_samples(2 * _NEAR * _LEAST_SHIFTS, RATE_HZ):
         return None
     n_most = min(count_samples(LARGEST_LAG, RATE_HZ), (int(np.median(n_frames)) - 1) // 2)
-    lags, rng = np.arange(-n_most, n_most + 1), np.random.default_rng(seed)
-    chosen = [parts[k] for k in curves]
-    several, null = list(curves.values()), _by_shifts if len(curves) < _FEW else _by_orders
-    whole = _pooled(several, lags)
-    top = int(whole[1:-1].argmax()) + 1
-    return ScoreLag(
-        seconds=samples_duration(int(lags[top]) + _vertex(whole, top), RATE_HZ),
-        correlation=float(whole[top]),
-        p_value=null(chosen, several, lags, rng),
-        drift=np.nan,
-    )
+    whole, fits = _pooled(curves, n_most)
+    top = int(fits[1:-1].argmax()) + 1
+    own = np.arange(len(parts)) if music is None else np.asarray(music)[list(found)]
+    alike = np.unique(own, return_counts=True)[1].tolist()
+    n_orders = factorial(len(parts)) // prod(map(factorial, alike))
+    if n_orders >= _LEAST_SHIFTS:
+        fits = _by_order(parts, own, n_most, np.random.default_rng(seed))
+    else:
+        fits = _by_order_and_shift(parts, own, n_most)
+    if len(fits) < _LEAST_SHIFTS:
+        return None
+    seconds = samples_duration(top - n_most + _vertex(whole, top), RATE_HZ)
+    p_value = float(np.mean(fits >= fits[0] - 1e-12))
+    return ScoreLag(seconds, float(whole[top]), p_value, drift=np.nan)
 
 
-def _by_orders(parts: Sequence[tuple], curves: Sequence[tuple], lags: np.ndarray, rng) -> float:
-    """p of the best fit of ``curves`` among those with scores in other orders."""
-    own, n_as_good = _pooled(curves, lags).max(), 0
-    for _ in range(_N_ORDERS):
-        pairs = zip(rng.permutation(len(parts)), parts, strict=True)
-        both = ((parts[j][0], envelope) for j, (_, envelope) in pairs)
-        cut = ((d[: len(e)], e[: len(d)]) for d, e in both)
-        other = [curve for one in cut if (curve := _products(*one)) is not None]
-        n_as_good += bool(other) and bool(_pooled(other, lags).max() >= own - 1e-12)
-    return (1 + n_as_good) / (1 + _N_ORDERS)
+def _by_order(
+    parts: Sequence[tuple], music: np.ndarray, n_most: int, rng: np.random.Generator
+) -> np.ndarray:
+    """The largest r of each order of the scores, (n_orders,); the given order is the first."""
+    ordered = _reordered(parts, music, rng)
+    return np.array([_pooled(curves, n_most)[0].max() for curves in ordered])
 
 
-def _by_shifts(_parts: Sequence[tuple], curves: Sequence[tuple], lags: np.ndarray, rng) -> float:
-    """p of the best fit among those of scores that are shifted, each within its own piece.
+def _by_order_and_shift(parts: Sequence[tuple], music: np.ndarray, n_most: int) -> np.ndarray:
+    """Fits (n_orders * n_shifts,) of scores in each order at each shift, none of both first.
 
-    Each piece counts with its best lag within half a second: a shift by a beat is no better than
-    the true one.
+    A fit is the mean over pieces of the best r within half a second of the lag, plus the shift,
+    that fits best in the others: shifts by a beat, or a bar, are no worse than the true one.
     """
     from scipy.ndimage import maximum_filter1d
 
-    width = 2 * count_samples(_NEAR, RATE_HZ) + 1
-    curves = [(maximum_filter1d(c, width, mode="wrap"), *power) for c, *power in curves]
-    own, n_as_good = _pooled(curves, lags).max(), 0
-    for _ in range(_N_SHIFTS):
-        moved = [(np.roll(c, int(rng.integers(len(c)))), *power) for c, *power in curves]
-        n_as_good += bool(_pooled(moved, lags).max() >= own - 1e-12)
-    return (1 + n_as_good) / (1 + _N_SHIFTS)
+    near, step = count_samples(_NEAR, RATE_HZ), count_samples(2 * _NEAR, RATE_HZ)
+    shifts = np.arange(0, max(len(density) for density, _ in parts) - step + 1, step)
+    fits = []
+    for curves in _reordered(parts, music, np.random.default_rng(0)):
+        best = []
+        for k, curve in enumerate(curves):
+            others = [other for j, other in enumerate(curves) if j != k]
+            lag = int(_pooled(others, n_most)[1].argmax()) - n_most
+            r = maximum_filter1d(_fits(curve)[0], 2 * near + 1, mode="wrap")
+            best.append(r[(len(r) // 2 + lag + shifts) % len(r)])
+        fits.append(np.mean(best, axis=0))
+    return np.concatenate(fits)
 
 
-def _pooled(curves: Sequence[tuple], lags: np.ndarray) -> np.ndarray:
-    """Pearson's r (n_lags,) over pieces."""
-    density, envelope = (sum(curve[k] for curve in curves) for k in (1, 2))
-    product = sum(curve[lags % len(curve)] for curve, *_ in curves)
-    return np.asarray(product / np.sqrt(density * envelope))
+def _reordered(
+    parts: Sequence[tuple], music: np.ndarray, rng: np.random.Generator
+) -> Iterator[list[np.ndarray]]:
+    """`_products` of each sound with the score that it has in each order, the given one first.
 
-
-def _products(density: np.ndarray, envelope: np.ndarray) -> tuple | None:
-    """Products (n_frames,) of the two, centred, by lag, and the power of each.
-
-    Lags after the first half are negative ones. Products are of the seconds that both have then,
-    scaled to the whole piece's: a beat fits as well at all lags. None where one of the two does not
-    change.
+    All orders of few pieces, else random ones; each order of ``music`` (n_pieces,) once.
     """
-    if len(density) < 3 or np.ptp(density) == 0 or np.ptp(envelope) == 0:
-        return None
-    density, envelope = (one - one.mean() for one in (density, envelope))
+    n = len(parts)
+    orders: Iterable[Sequence[int]] = permutations(range(n))
+    if n > _MOST_ENUMERATED:
+        orders = [range(n), *(rng.permutation(n).tolist() for _ in range(_N_ORDERS))]
+
+    @lru_cache(_MOST_ENUMERATED**2)
+    def products(score: int, sound: int) -> np.ndarray:
+        density, envelope = parts[score][0], parts[sound][1]
+        return _products(density[: len(envelope)], envelope[: len(density)])
+
+    done = set()
+    for order in orders:
+        if (key := music[list(order)].tobytes()) not in done:
+            done.add(key)
+            yield [products(score, sound) for sound, score in enumerate(order)]
+
+
+def _pooled(curves: Sequence[np.ndarray], n_most: int) -> tuple[np.ndarray, np.ndarray]:
+    """`_fits` of all pieces at lags of up to ``n_most`` frames, (2 * n_most + 1,) each.
+
+    ``curves`` as of `_products`: a piece adds nothing to lags that it lacks.
+    """
+    total = np.zeros((4, 2 * n_most + 1))
+    for curve in curves:
+        own = curve.shape[1] // 2
+        n = min(own, n_most)
+        total[:, n_most - n : n_most + n + 1] += curve[:, own - n : own + n + 1]
+    return _fits(total)
+
+
+def _fits(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pearson's r, and r times the root of the frames that count, (n_lags,) each.
+
+    By the latter lags are compared: by chance r is larger where fewer frames count. ``sums``
+    (4, n_lags) as of `_products`; 0 where nothing changes.
+    """
+    powers = np.sqrt(sums[1] * sums[2])
+    r = np.divide(sums[0], powers, out=np.zeros(len(powers)), where=powers > 0)
+    return r, r * np.sqrt(sums[3])
+
+
+def _products(density: np.ndarray, envelope: np.ndarray) -> np.ndarray:
+    """Sums of products and squares of the two, (4, n_lags), at lags of up to half of the piece.
+
+    Lags of the envelope behind the density, in frames, from the most negative on. Sums are over the
+    seconds in which the two overlap then, of the products of their deviations from the means there,
+    of the squares of the density's, and of the envelope's; the last row is the number of these
+    frames. 0 where one of the two never changes.
+    """
+    from scipy.fft import irfft, next_fast_len, rfft
+
     n = len(density)
-    spectra = np.fft.rfft(envelope, 2 * n) * np.fft.rfft(density, 2 * n).conj()
-    lags = (np.arange(n) + n // 2) % n - n // 2
-    products = np.fft.irfft(spectra, n=2 * n)[lags] * n / (n - np.abs(lags))
-    return products, density @ density, envelope @ envelope
+    lags = np.arange(-((n - 1) // 2), (n - 1) // 2 + 1)
+    if n < 3 or np.ptp(density) == 0 or np.ptp(envelope) == 0:
+        return np.zeros((4, len(lags)))
+    both = [one - one.mean() for one in (density, envelope)]  # exact sums of squares
+    size = next_fast_len(2 * n, real=True)
+    products = irfft(rfft(both[1], size) * rfft(both[0], size).conj(), size)[lags]
+    early, late = np.maximum(-lags, 0), np.maximum(lags, 0)
+    sums = []
+    for one, start, end in zip(both, (early, late), (n - late, n - early), strict=True):
+        up_to = np.zeros((2, n + 1))  # sums of the values, and of their squares
+        np.cumsum([one, one**2], axis=1, out=up_to[:, 1:])
+        sums.append(up_to[:, end] - up_to[:, start])
+    (first, second), n_common = sums, n - np.abs(lags)
+    means = first[0] * second[0] / n_common
+    powers = [np.maximum(own[1] - own[0] ** 2 / n_common, 0) for own in sums]
+    return np.stack([products - means, *powers, n_common])
 
 
 def lag_facts(lag: ScoreLag | None) -> dict[str, float]:

@@ -187,19 +187,24 @@ def piece_lags(notes: Notes, envelope: np.ndarray, pieces: Pieces) -> dict[int, 
     ``envelope`` (n_frames,) of ``giblet.music.score_sync.onset_envelope``. Pieces of less than
     20 s are too short to say.
     """
-    lags = {k: score_lag(*both) for k, both in _onsets(notes, envelope, pieces).items()}
+    apart = scores_apart(notes, pieces)
+    lags = {k: score_lag(*both) for k, both in _onsets(apart, envelope, pieces).items()}
     return {k: lag for k, lag in lags.items() if lag is not None}
 
 
 def common_lag(notes: Notes, envelope: np.ndarray, pieces: Pieces) -> ScoreLag | None:
     """Lag of all pieces together: `giblet.music.score_sync.joint_lag`."""
-    return joint_lag(list(_onsets(notes, envelope, pieces).values()))
+    apart = scores_apart(notes, pieces)
+    music = same_music(apart, pieces)[list(apart)]
+    return joint_lag(list(_onsets(apart, envelope, pieces).values()), music)
 
 
-def _onsets(notes: Notes, envelope: np.ndarray, pieces: Pieces) -> dict[int, tuple]:
+def _onsets(
+    apart: Mapping[int, Notes], envelope: np.ndarray, pieces: Pieces
+) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     """Onset density and envelope of each piece, (n_frames,) both, by its index."""
     found = {}
-    for k, part in scores_apart(notes, pieces).items():
+    for k, part in apart.items():
         first = count_samples(float(pieces.begins[k]), RATE_HZ)
         most = min(float(pieces.durations[k]), part.end + _AFTER)
         own = envelope[first : first + count_samples(most, RATE_HZ)]

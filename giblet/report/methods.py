@@ -342,8 +342,8 @@ def _of_scans_alone(facts: Mapping) -> str:
     if names:
         done.append(
             f"ridge regression from {_joined(names)} on held-out TRs (of several bands banded "
-            f"ridge; Dupré la Tour et al., 2022), with {number('n_shifts')}circular shifts of the predictions, the same for all "
-            "subjects and voxels, as nulls"
+            f"ridge; Dupré la Tour et al., 2022), with {number('n_shifts')}circular shifts of the "
+            "predictions, the same for all subjects and voxels, as nulls"
         )
     sentences = [
         f"Scans of {n_subjects} subjects (TR {facts['t_r']:g} s, {facts.get('n_trs', '–')} TRs "

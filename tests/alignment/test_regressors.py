@@ -61,9 +61,11 @@ def test_columns_of_a_score_say_their_space_lag_by_lag(rng, lags):
         },
         coords={name: ("score_value", of) for name, of in columns.items()},
     )
+    score = score.assign_coords(stimulus_music=("stimulus", [0, 1, 0]))
     scans = make_scans([("sub-01", "1", times(0, 30))])
     model = "fir" if lags else "spm"
     found = film_regressors(score, scans, T_R, model, lags=lags)
+    assert found["stimulus_music"].values.tolist() == [0, 1, 0]
     n_lags = max(1, len(lags))
     assert found["value"].values.tolist() == list("xyz") * n_lags
     assert found["space"].values.tolist() == list("aba") * n_lags

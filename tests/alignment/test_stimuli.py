@@ -1,5 +1,6 @@
 """Runs of many stimuli: which volume is of which TR, repeats, regressors, parts and scores."""
 
+import re
 import time
 
 import numpy as np
@@ -13,15 +14,17 @@ from giblet.alignment.dataset import windows
 from giblet.alignment.hrf import HRF_SECONDS, convolve_hrf
 from giblet.alignment.pieces import last_by_share, spread_by_share
 from giblet.alignment.regressors import regress
-from giblet.alignment.stimuli import ONE_RUN, shown_at
+from giblet.alignment.stimuli import ONE_RUN
 from giblet.alignment.stimulus_features import begun_trs
+from giblet.alignment.stimulus_folds import shown_at, stimulus_groups
 from giblet.alignment.sync import match_scans
 from giblet.brain.runs import Presented
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.config.sections import SplitConfig
 from giblet.errors import GibletError
 from giblet.evaluation.decoding import lagged
-from giblet.evaluation.quality import brain_quality, ridge_folds
+from giblet.evaluation.encoding_folds import ridge_folds
+from giblet.evaluation.quality import brain_quality
 from giblet.stats.ridge import fit_ridge
 
 TRS = (0.72, 0.8, 1.0, 1.49, 1.5, 2.0, 2.2)
@@ -545,11 +548,11 @@ def test_ridge_finds_what_each_heard_in_its_own_order(heard):
     assert (np.abs(r[:, 1]) < 0.3).all()
 
 
-def fold_parts(scans, n_folds, clock=CLOCK):
+def fold_parts(scans, n_folds, clock=CLOCK, music=None):
     match = match_scans(scans, 1.5, clock.n_film_trs)
     splits = SplitConfig(folds=n_folds, gap_seconds=6)
     for fold in range(1, n_folds + 1):
-        part = split_match(scans, match, 1.5, splits, fold)
+        part = split_match(scans, match, 1.5, splits, fold, music=music)
         yield part, {clock.names[k] for k in match.stimulus[part == "test"]}
 
 
@@ -578,8 +581,54 @@ def test_excerpts_that_share_seconds_are_in_one_fold():
     scans = make_scans(clock, runs_of([range(6)], 90, 15.0))
     tested = [test for _part, test in fold_parts(scans, 2, clock)]
     assert tested == [{"a", "b", "c", "d"}, {"e", "f"}]
-    with pytest.raises(GibletError, match="6 folds of 5 stimuli that share no seconds"):
+    with pytest.raises(GibletError, match="share no seconds and no score: of 6 there are 5"):
         list(fold_parts(scans, 6, clock))
+
+
+def test_recordings_of_one_score_are_in_one_fold():
+    """s0 and s5 are of one score, s4 and s9 of another."""
+    scans, music = make_scans(CLOCK, two_runs()), np.array([0, 1, 2, 3, 4, 0, 6, 7, 8, 4])
+    tested = [test for _part, test in fold_parts(scans, 3, music=music)]
+    assert tested == [{"s1", "s2", "s3"}, {"s0", "s5", "s6", "s7"}, {"s4", "s8", "s9"}]
+    with pytest.raises(GibletError, match=r"9 folds need as many .*: of 10 there are 8"):
+        list(fold_parts(scans, 9, music=music))
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.data())
+def test_groups_are_those_of_a_brute_force_search(data):
+    """Of a random table: whoever shares seconds or music with a member is a member."""
+    n = data.draw(st.integers(1, 9))
+
+    def column(values):
+        return data.draw(st.lists(values, min_size=n, max_size=n))
+
+    files, starts = column(st.sampled_from("ab")), column(st.integers(0, 40))
+    lengths, music = column(st.integers(4, 20)), np.array(column(st.integers(0, 6)))
+    columns = ([f"s{k}" for k in range(n)], np.array(lengths, float), 1.5, files, starts)
+    clock = StimulusClock.lay_out(*columns)
+    present = data.draw(st.permutations(range(n)).map(lambda k: k[: len(k) // 2 + 1]))
+    stimulus, shown = np.repeat(present, 2), np.arange(2 * len(present))
+    mixed = np.array(data.draw(st.permutations(range(len(shown)))))
+
+    def share(j, k, music):
+        latest, earliest = max(starts[j], starts[k]), min(starts[i] + lengths[i] for i in (j, k))
+        same = music is not None and music[j] == music[k]
+        return same or (files[j] == files[k] and latest < earliest)
+
+    for known in (None, music):
+        groups = stimulus_groups(shown[mixed], stimulus[mixed], clock, known)
+        expected = [{k} for k in present]
+        while True:
+            pairs = [(a, b) for a in expected for b in expected if a is not b]
+            joined = [(a, b) for a, b in pairs if any(share(j, k, known) for j in a for k in b)]
+            if not joined:
+                break
+            a, b = joined[0]
+            expected = [group for group in expected if group is not a and group is not b] + [a | b]
+        expected.sort(key=lambda group: max(map(present.index, group)))
+        assert [set(group) for group in groups] == expected
+        assert all(sorted(group, key=present.index) == group for group in groups)
 
 
 def test_the_first_presentation_is_that_of_the_first_run_by_number():
@@ -594,10 +643,10 @@ def test_the_first_presentation_is_that_of_the_first_run_by_number():
 MANY = StimulusClock.lay_out([f"s{k}" for k in range(24)], np.full(24, 15.0), 1.5)
 
 
-def folds_of(runs, clock=MANY, n_folds=1, **attrs):
+def folds_of(runs, clock=MANY, n_folds=1, music=None, **attrs):
     scans = make_scans(clock, runs, **attrs)
     match = match_scans(scans, 1.5, clock.n_film_trs)
-    folds, warnings = ridge_folds(match, scans, 1.5, n_folds)
+    folds, warnings = ridge_folds(match, scans, 1.5, n_folds, music)
     return scans, match, folds, warnings
 
 
@@ -654,6 +703,49 @@ def test_excerpts_that_share_seconds_are_in_one_fold_of_ridge_whatever_their_run
     check_folds(scans, match, folds)
     for fold in folds:
         assert not set(match.stimulus[fold.train] % 12) & set(match.stimulus[fold.test] % 12)
+
+
+@pytest.mark.parametrize(("n_runs", "n_folds"), [(1, 1), (1, 3), (2, 1), (3, 3)])
+def test_recordings_of_one_score_are_in_one_fold_of_ridge(n_runs, n_folds):
+    """Each piece in two recordings, in other runs where there are several."""
+    music, n_own = np.tile(np.arange(12), 2), 24 // n_runs
+    runs = [
+        ("sub-0", f"run-{r}", 10 * n_own + 5, [(15.0 * n, n_own * r + n) for n in range(n_own)])
+        for r in range(n_runs)
+    ]
+    scans, match, folds, _ = folds_of(runs, n_folds=n_folds, music=music)
+    assert len(folds) == (5 if n_folds == 1 else n_folds)
+    check_folds(scans, match, folds)
+    inner = [pair for fold in folds for pair in fold.inner]
+    for train, test in [(fold.train, fold.test) for fold in folds] + inner:
+        assert not set(music[match.stimulus[train]]) & set(music[match.stimulus[test]])
+
+
+@pytest.mark.parametrize(
+    ("n_music", "n_folds", "line"),
+    [
+        (1, 1, "2 folds need as many stimuli that share no seconds and no score: of 24 there is 1"),
+        (2, 1, "2 folds need as many .*: of 12 that train there is 1"),
+        (4, 5, "5 folds need as many .*: of 24 there are 4"),
+    ],
+)
+def test_ridge_of_too_few_pieces_is_left_out(n_music, n_folds, line):
+    runs = [("sub-0", f"run-{r}", 125, [(15.0 * n, 12 * r + n) for n in range(12)]) for r in (0, 1)]
+    music = np.arange(24) * n_music // 24
+    _, _, folds, (said,) = folds_of(runs, n_folds=n_folds, music=music)
+    assert not folds
+    assert re.fullmatch(f"ridge was left out: {line}", said)
+
+
+def test_ridge_keeps_to_the_music_of_its_regressors(heard):
+    """All ten are recordings of one score: nothing can be held out."""
+    _, scans, blurred = heard
+    options = {"n_permutations": 20, "n_shifts": 50, "n_iter": 2}
+    one = blurred.assign_coords(stimulus_music=("stimulus", np.zeros(10, dtype=int)))
+    quality = brain_quality(scans, {"mel": blurred, "score": one}, 1.5, **options)
+    assert not [name for name in quality if str(name).startswith("r_")]
+    (line,) = (line for line in quality.attrs["warnings"] if "ridge" in line)
+    assert line.endswith("share no seconds and no score: of 10 there is 1")
 
 
 def test_a_second_presentation_keeps_its_distance():

@@ -155,7 +155,7 @@ def test_the_lag_of_several_pieces_is_found(rng, n_pieces):
 def test_silence_between_pieces_is_no_fit(rng, n_pieces):
     """All pieces begin and end with their sounds, whatever they are."""
     p = [
-        joint_lag(parts_of(rng, rng.uniform(8, 19, n_pieces), unrelated=True), seed).p_value
+        joint_lag(parts_of(rng, rng.uniform(8, 19, n_pieces), unrelated=True), seed=seed).p_value
         for seed in range(12)
     ]
     assert np.mean(np.array(p) < 0.05) <= 0.25
@@ -185,22 +185,84 @@ def test_beats_that_pieces_share_with_other_sounds_are_no_fit():
             density[beats[rng.random(len(beats)) < 0.7]] = 1.0
             envelope[beats[rng.random(len(beats)) < 0.7]] += 1.0
             parts.append((density, envelope))
-        p.append(joint_lag(parts, seed).p_value)
+        p.append(joint_lag(parts, seed=seed).p_value)
     assert np.median(p) > 0.1
     assert np.mean(np.array(p) < 0.05) <= 0.25
 
 
-def test_products_are_those_of_the_seconds_in_common(rng):
-    from giblet.music.score_sync import _products
+def test_r_at_a_lag_is_that_of_numpy_in_the_seconds_in_common(rng):
+    from giblet.music.score_sync import _fits, _products
 
-    density, envelope = rng.random((2, 31))
-    products, *power = _products(density, envelope)
-    own, other = density - density.mean(), envelope - envelope.mean()
-    for lag in (0, 5, 15, -3, -15):
-        common = [(own[t - lag], other[t]) for t in range(31) if 0 <= t - lag < 31]
-        expected = sum(a * b for a, b in common) * 31 / len(common)
-        assert products[lag % 31] == pytest.approx(expected)
-    assert power == pytest.approx([own @ own, other @ other])
+    density, envelope = rng.random((2, 31)) + 5
+    curve = _products(density, envelope)
+    assert curve.shape == (4, 31)  # lags of -15 to 15
+    r, fit = _fits(curve)
+    for lag in range(-15, 16):
+        first, second = density[max(-lag, 0) : 31 - max(lag, 0)], envelope[max(lag, 0) :]
+        second = second[: len(first)]
+        at = 15 + lag
+        assert r[at] == pytest.approx(np.corrcoef(first, second)[0, 1])
+        assert curve[3, at] == len(first) == 31 - abs(lag)
+        assert fit[at] == pytest.approx(r[at] * np.sqrt(len(first)))
+    assert not _products(np.ones(9), rng.random(9)).any()
+
+
+@pytest.mark.parametrize("lag", [0, 40, -90, 200])
+def test_r_of_pieces_is_that_of_their_deviations_and_short_ones_lack_far_lags(rng, lag):
+    """The shortest piece has lags of up to 49 frames: beyond, it adds nothing."""
+    from giblet.music.score_sync import _pooled, _products
+
+    parts = [rng.random((2, n)) for n in (100, 350, 600)]
+    r, fit = _pooled([_products(*part) for part in parts], 250)
+    cut = []
+    for density, envelope in parts:
+        if abs(lag) <= (len(density) - 1) // 2:
+            first, second = density[max(-lag, 0) :], envelope[max(lag, 0) :]
+            n = min(len(first), len(second))
+            cut.append([one[:n] - one[:n].mean() for one in (first, second)])
+    density, envelope = np.concatenate(cut, axis=1)
+    expected = density @ envelope / np.sqrt((density @ density) * (envelope @ envelope))
+    assert r[250 + lag] == pytest.approx(expected)
+    assert fit[250 + lag] == pytest.approx(expected * np.sqrt(len(density)))
+    assert len(cut) == (2 if abs(lag) > 49 and abs(lag) <= 174 else 3 if abs(lag) <= 49 else 1)
+
+
+def test_a_lag_beyond_short_pieces_is_found_in_the_long_ones(rng):
+    """The sound is 6 s late: beyond half of two pieces, of which nothing counts there."""
+    lag = joint_lag(parts_of(rng, [30.0, 9.0, 30.0, 9.0, 30.0], unrelated=False, delay=6.0))
+    assert lag.seconds == pytest.approx(6.0, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("music", "n"),
+    [
+        ([0, 1], 2 * 29),  # orders times shifts, one a second of the longest
+        ([0, 1, 2], 6 * 29),
+        ([0, 0, 2], 3 * 29),
+        ([0, 0, 0, 0], 29),
+        ([0, 1, 2, 3], 24),
+        ([0, 0, 2, 3], 12 * 29),
+        ([0, 1, 2, 3, 4], 120),
+        ([0, 0, 2, 3, 4], 60),
+        ([*range(8)], 200),
+        ([0] * 8, 29),
+    ],
+)
+def test_p_is_the_share_of_distinct_orders_and_shifts(rng, music, n):
+    """The same music in other recordings is the same order; the score that fits is the best."""
+    music = np.array(music)
+    apart = parts_of(rng, np.full(len(music), 29.9), unrelated=False)
+    parts = [apart[k] for k in music]
+    assert joint_lag(parts, music).p_value == pytest.approx(1 / n)
+
+
+def test_the_best_order_counts_with_those_that_fit_as_well(rng):
+    """Of five scores two are exchanged: ten exchanges of two fit no better than the true order."""
+    parts = parts_of(rng, np.full(5, 12.0), unrelated=False)
+    scores, sounds = map(list, zip(*parts, strict=True))
+    scores[0], scores[1] = scores[1], scores[0]
+    lag = joint_lag(list(zip(scores, sounds, strict=True)))
+    assert 2 / 120 <= lag.p_value < 12 / 120
 
 
 def test_few_seconds_of_pieces_cannot_be_compared(rng):

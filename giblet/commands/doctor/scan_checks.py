@@ -108,10 +108,12 @@ def check_clock(
     from giblet.alignment.pieces import check_pieces, held_out_pieces
     from giblet.alignment.regressors import reach_warnings
     from giblet.alignment.showings import clock_of, volume_trs
+    from giblet.alignment.stimulus_folds import same_music_warnings
     from giblet.alignment.sync import match_scans, move_runs, unscanned_warnings
     from giblet.audio.model_features import known_reach_seconds
+    from giblet.evaluation.encoding_folds import ridge_folds
     from giblet.evaluation.needed_film import StimulusParts
-    from giblet.evaluation.quality import after_film_warnings, ridge_folds
+    from giblet.evaluation.quality import after_film_warnings
     from giblet.timing import trs_for, whole_trs
 
     t_r = config.t_r
@@ -130,7 +132,8 @@ def check_clock(
         lines.append(f"runs: {', '.join(labels[:12])}{', …' * (len(labels) > 12)}")
     pieces = _pieces(config, n_trs) if film_seconds else None
     held_out = held_out_pieces(pieces, match.trs, config.splits) if film_seconds else None
-    folds, of_ridge = ridge_folds(match, scans, t_r, config.splits.folds)
+    music = _music(config) if match.stimulus is not None else None
+    folds, of_ridge = ridge_folds(match, scans, t_r, config.splits.folds, music)
     stimuli = None
     if match.stimulus is not None:
         together = np.concatenate([[0], np.cumsum(np.diff(match.trs) != 1)])
@@ -140,9 +143,11 @@ def check_clock(
     if film_seconds:
         part = split_match(scans, match, t_r, config.splits, pieces=pieces, lines=warnings)
         warnings += check_pieces(pieces, match.trs, part, config.splits)
-        warnings += _same_music(config, match, part)
+        if match.stimulus is not None:
+            names = scans["stimulus"].values.astype(str).tolist()
+            warnings += same_music_warnings(match.stimulus, part, names, music)
         for fold in range(1, config.splits.folds + 1) if config.splits.folds > 1 else ():
-            split_match(scans, match, t_r, config.splits, fold, pieces)  # raises where it cannot
+            split_match(scans, match, t_r, config.splits, fold, pieces, music)  # or raises
         warnings += unscanned_warnings(match, n_trs) + gap_warnings(config.splits)
         n_scanned = int(volume_trs(scans, t_r).max()) + 1
     if film_seconds and not config.has_stimuli:
@@ -154,21 +159,19 @@ def check_clock(
     return warnings
 
 
-def _same_music(config: Config, match, part: np.ndarray) -> list[str]:
-    """A line where stimuli of one score train and are tested, by the scores alone."""
-    from giblet.alignment.stimuli import same_music_warnings
+def _music(config: Config) -> np.ndarray | None:
+    """Equal numbers of stimuli of one score (n_stimuli,); None where scores are not used."""
     from giblet.audio.stimuli import header_clock
     from giblet.music.pieces import Pieces
     from giblet.music.stimulus_scores import join_scores, same_music, scores_apart
 
-    if match.stimulus is None or config.score == "none":
-        return []
+    if config.score == "none":
+        return None
     clock = header_clock(config.stimuli, config.t_r)
     if not any(clock.scores):
-        return []
+        return None
     pieces = Pieces.of_clock(clock, config.score_offset)
-    music = same_music(scores_apart(join_scores(pieces), pieces), pieces)
-    return same_music_warnings(match.stimulus, part, clock.names, music)
+    return same_music(scores_apart(join_scores(pieces), pieces), pieces)
 
 
 def _parts(scans, match, config: Config) -> np.ndarray | None:

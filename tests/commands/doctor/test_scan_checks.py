@@ -138,6 +138,10 @@ def test_many_stimuli_are_checked_with_their_events(say, tmp_path):
     lines, problems = say(**settings, score="auto")
     assert "1 test stimuli have the score of stimuli that train: s4 (of s0)" in lines
     assert "have the score of" not in say(**settings, score="none")[0]
+    splits = {"folds": 5, "gap_seconds": 0}
+    assert not say(**settings, score="none", splits=splits)[1]
+    (problem,) = say(**settings, score="auto", splits=splits)[1]
+    assert problem.endswith("share no seconds and no score: of 5 there are 4")
     (folder / "s4.wav").unlink()
     assert "row 5: no stimulus 's4.wav'" in say(**settings)[1][0]
 
@@ -174,6 +178,12 @@ def test_ridge_of_stimuli_is_that_of_their_own_folds(say, tmp_path, n_orders, ha
     )
     (problem,) = say(**settings | {"splits": {"test_stimuli": ["s*"]}})[1]
     assert "too few TRs of stimuli" in problem
+    for n in range(n_stimuli):  # recordings of one score: none can be held out
+        write_midi(random_piece(12, 0), folder / f"s{n}.mid")
+    lines, _ = say(**settings, score="auto")
+    needs = {line[4:35].strip(): line[35:].split() for line in lines.splitlines()}
+    assert "MISSING:" in needs["ridge from the film"]
+    assert "share no seconds and no score: of 20 there is 1" in lines
 
 
 @pytest.mark.parametrize("bold", ["none", "simulated"])
