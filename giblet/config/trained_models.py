@@ -83,6 +83,13 @@ class SoundModelConfig(Section):
         None, ge=0, description="read before and after it; null: 5, of AST and CLAP all they take"
     )
 
+    @property
+    def reach_seconds(self) -> float:
+        """Seconds from a feature to the farthest sound in its window, at most; AST and CLAP have
+        less, see `giblet.audio.model_features.known_reach_seconds`."""
+        step = SOUND_STEP if self.step_seconds is None else self.step_seconds
+        return step + (SOUND_CONTEXT if self.context_seconds is None else self.context_seconds)
+
 
 class PictureModelConfig(Section):
     """Layers of an image or video model as feature spaces of the linear models."""
