@@ -509,6 +509,8 @@ def test_a_test_stimulus_of_music_that_also_trains_is_warned_of(heard):
     ]
     music[3] = 7  # s9 alone has it: nothing of it trains
     assert lines(music) == lines(None) == []
+    music[7] = 3  # s7 validates, and does not train
+    assert lines(music) == []
 
 
 def test_the_share_that_repeats_is_that_of_the_signal():

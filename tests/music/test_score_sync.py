@@ -207,6 +207,12 @@ def test_r_at_a_lag_is_that_of_numpy_in_the_seconds_in_common(rng):
     assert not _products(np.ones(9), rng.random(9)).any()
 
 
+def test_two_pieces_that_fit_at_other_lags_do_not_agree(rng):
+    """Each would fit at its own lag: what counts is that of the other."""
+    parts = [parts_of(rng, [30.0], unrelated=False, delay=delay)[0] for delay in (0.18, 5.18)]
+    assert not joint_lag(parts).is_this_piece
+
+
 @pytest.mark.parametrize("lag", [0, 40, -90, 200])
 def test_r_of_pieces_is_that_of_their_deviations_and_short_ones_lack_far_lags(rng, lag):
     """The shortest piece has lags of up to 49 frames: beyond, it adds nothing."""
