@@ -131,7 +131,7 @@ def joint_lag(
     one score) the null is every order at every circular shift, one a second, the same in all
     pieces: what is compared is the r of each piece, within half a second of the lag that fits best
     in the others. The first 0.25 s of each are left out. Of draws of two or three unrelated pieces
-    p is below .05 in .02 to .06 (``benchmarks/score_lag_p.py``).
+    p is below .05 in .025 to .075 (``benchmarks/score_lag_p.py``).
 
     Parameters
     ----------

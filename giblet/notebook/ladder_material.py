@@ -16,6 +16,7 @@ from giblet.report.extras import Extras
 from giblet.report.ladder import STEPS
 from giblet.report.material import Material
 from giblet.report.results import SAMPLE_RATE, SCORES, film_facts, film_sounds, known_scores
+from giblet.report.run_record import brains_of
 from giblet.report.segments import Scores, score_segments
 from giblet.report.timeline import timeline_table
 
@@ -27,7 +28,11 @@ def ladder_material(run: Any, feature_type: str) -> Material:
     so all feature types show one moment.
     """
     sounds = film_sounds(run.sound_folder(feature_type), STEPS)
-    facts: dict = {"simulated": run.is_simulated, "subjects": [], "settings": _settings(run)}
+    settings = _settings(run)
+    facts: dict = {"simulated": run.is_simulated, "subjects": [], "settings": settings}
+    facts["has_bold"] = run.is_simulated or "brain" in sounds
+    if settings is not None:
+        facts["brains"] = brains_of(run.folder, settings)
     timeline = None
     if (aligned := run.aligned_file) is not None:
         with open_arrays(aligned, *ALIGNED) as arrays:

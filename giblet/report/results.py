@@ -321,6 +321,9 @@ def _scan_facts(brain: BrainResults) -> dict:
     }
 
 
+_RATES = {"sample_rate": int, "frame_rate": float}
+
+
 def film_facts(aligned: xr.Dataset) -> dict:
     """Of a film, from its aligned file."""
     attrs, part = aligned.attrs, pd.Series(aligned["part"].values.astype(str))
@@ -336,8 +339,7 @@ def film_facts(aligned: xr.Dataset) -> dict:
         "codec": attrs["codec"],
         "codec_revision": attrs["codec_revision"],
         "bandwidth_kbps": float(attrs["bandwidth_kbps"]),
-        "sample_rate": int(attrs["sample_rate"]),
-        "frame_rate": float(attrs["frame_rate"]),
+        **{name: kind(attrs[name]) for name, kind in _RATES.items() if name in attrs},
         "modalities": [m.label for m in MODALITIES.values() if m.name in aligned],
         "has_bold": "bold" in aligned,
         "simulated": "SIMULATED" in attrs.get("bold_source", ""),
