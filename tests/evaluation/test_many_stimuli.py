@@ -23,6 +23,7 @@ from giblet.evaluation.level_scores import level_profile
 from giblet.evaluation.quality import brain_quality
 from giblet.evaluation.slow_decoding import slow_conditions
 from giblet.evaluation.slow_part import SlowDecoder
+from giblet.io.arrays import load_arrays, save_arrays
 from giblet.stats import ridge
 from giblet.stats.cross_validation import purged_folds
 from giblet.stats.ridge import folds_within, ridge_encoding
@@ -192,6 +193,16 @@ def test_folds_keep_whole_stimuli_and_the_gap(subject):
                 if (near & (run[of_held] == run[volume])).any():
                     allowed.discard(tr)
         assert own.tolist() == sorted(allowed)
+
+
+def test_a_file_of_aligned_arrays_gives_the_same_folds(heard, tmp_path):
+    names = ("audio", "part", "run", "t_r")
+    save_arrays(heard[0], tmp_path / "aligned.nc")
+    data, again = film_data(heard[0]), film_data(load_arrays(tmp_path / "aligned.nc", *names))
+    train = data.where("train")
+    pairs = zip(data.penalty_folds(train), again.penalty_folds(train), strict=True)
+    for one, other in pairs:
+        np.testing.assert_array_equal(np.concatenate(one), np.concatenate(other))
 
 
 def test_where_orders_leave_no_gap_a_warning_says_so(caplog):
