@@ -30,14 +30,14 @@ def ladder_material(run: Any, feature_type: str) -> Material:
     sounds = film_sounds(run.sound_folder(feature_type), STEPS)
     settings = _settings(run)
     facts: dict = {"simulated": run.is_simulated, "subjects": [], "settings": settings}
-    facts["has_bold"] = run.is_simulated or "brain" in sounds
-    if settings is not None:
+    if settings is not None and settings.scan.null:
         facts["brains"] = brains_of(run.folder, settings)
     timeline = None
     if (aligned := run.aligned_file) is not None:
         with open_arrays(aligned, *ALIGNED) as arrays:
             facts |= film_facts(arrays)
             timeline = timeline_table(arrays)
+    facts["has_bold"] = facts["simulated"] or "brain" in sounds
     extras = Extras(
         segments=_segments(run),
         timeline=timeline,

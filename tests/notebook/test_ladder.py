@@ -95,7 +95,7 @@ def test_the_ladder_is_that_of_the_page(with_segments):
     settings = {"warnings": [], "has_bold": True, "config": "", "dataset": "d"}
     one = ladder_material(run, "encodec")
     page = page_of(replace(one, facts=one.facts | settings))
-    assert "The median 8 s of held-out film" in page
+    assert "The median 8 s of held-out sound" in page
     ticks = re.findall(r'<span style="left: ([\d.]+)%">(\d+:\d\d)</span>', page)
     assert [(text, float(place)) for place, text in ticks[:5]] == ticks_of(run.plot.ladder())
     assert "Median segment: 16.0 to 24.0 s of held-out sound, from 1:56 of the film" in page

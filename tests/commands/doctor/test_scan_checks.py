@@ -135,7 +135,9 @@ def test_many_stimuli_are_checked_with_their_events(say, tmp_path):
     assert "have the score of" not in lines
     for n in range(5):
         write_midi(random_piece(12, n % 4), folder / f"s{n}.mid")
-    lines, _problems = say(**settings, score="auto", splits={"test_stimuli": ["s4"]})
+    parts = {"test_stimuli": ["s4"], "validation_stimuli": ["s3"], "gap_seconds": 0}
+    lines, problems = say(**settings, score="auto", splits=parts)
+    assert not problems
     assert "1 test stimuli have the score of stimuli that train: s4 (of s0)" in lines
     assert "have the score of" not in say(**settings, score="none")[0]
     splits = {"folds": 5, "gap_seconds": 0}
