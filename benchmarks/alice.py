@@ -78,8 +78,8 @@ class Encoding:
 
     def __init__(self, scans: xr.Dataset, n_trs: int):
         self.scans, self.match = scans, match_scans(scans, T_R, n_trs)
-        bold = read_columns(scans, self.match, np.arange(scans["bold"].shape[1]))
         every = np.ones(len(self.match.trs), dtype=bool)
+        bold = read_columns(scans, self.match, np.arange(scans["bold"].shape[1]), every)
         self.bold = zscore_bold(bold, self.match.runs, every)[0]
         self.folds, _warnings = ridge_folds(self.match, scans, T_R)
 

@@ -57,6 +57,23 @@ def showing_volumes(
     return np.take_along_axis(volumes, order, 1), np.take_along_axis(owners, order, 1)
 
 
+def first_owners(owners: np.ndarray, clock: StimulusClock) -> np.ndarray:
+    """The showing that each TR is first of, (n_subjects, n_trs) int, from ``owners`` alike.
+
+    Silence after a stimulus is of the showing that the stimulus' last TR is of. Where the next
+    onset came sooner then than in a later showing, ``owners`` have that later one.
+    """
+    n_trs = owners.shape[1]
+    of_sound = clock.stimulus_of_trs(n_trs)
+    of_tr = clock.stimulus_of_trs(n_trs, with_rest=True)
+    sounds, rest = np.flatnonzero(of_sound >= 0), (of_tr >= 0) & (of_sound < 0)
+    last = np.zeros(len(clock.names), dtype=int)
+    np.maximum.at(last, of_sound[sounds], sounds)
+    first = owners.copy()
+    first[:, rest] = owners[:, last[of_tr[rest]]]
+    return first
+
+
 def stimulus_runs(runs: np.ndarray) -> np.ndarray:
     """Run of each TR (n_trs,) str, of those in which it was first shown (n_subjects, n_trs).
 

@@ -23,7 +23,7 @@ def stimulus_warnings(
     """
     counts = (volumes >= 0).sum(axis=1)  # (n_subjects, n_trs)
     of_tr = clock.stimulus_of_trs(counts.shape[1])
-    again = np.unique(of_tr[(counts > 1).any(axis=0)])
+    again = np.unique(of_tr[(of_tr >= 0) & (counts > 1).any(axis=0)])
     lines = []
     if len(again):
         used = "the mean is used" if average else "the first is used (events.average_repeats)"

@@ -13,7 +13,7 @@ from giblet.alignment.showings import (
     spread_warnings,
     unbroken,
 )
-from giblet.alignment.stimuli import showing_volumes, stimulus_runs
+from giblet.alignment.stimuli import first_owners, showing_volumes, stimulus_runs
 from giblet.alignment.stimulus_warnings import carry_over_warnings, stimulus_warnings
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.errors import GibletError
@@ -235,15 +235,17 @@ def _match_stimuli(
 ) -> Match:
     """`match_scans` of runs that present many stimuli."""
     repeats, owners = showing_volumes(showings, subjects, clock, n_trs)
-    kept = np.flatnonzero((repeats[:, 0] >= 0).all(axis=0))
+    is_mean = bool(scans.attrs.get("average_repeats", False))
+    first = first_owners(owners[:, 0], clock)
+    of_another = (first != owners[:, 0]).any(axis=0) & ~is_mean
+    kept = np.flatnonzero(((repeats[:, 0] >= 0) & (first >= 0)).all(axis=0) & ~of_another)
     if not len(kept):
         raise GibletError(
             "no TR of a stimulus was scanned in every subject: check the events tables"
         )
-    is_mean = bool(scans.attrs.get("average_repeats", False))
     volumes = repeats[:, 0, kept]
     stimulus = clock.stimulus_of_trs(n_trs, with_rest=True)[kept]
-    runs = np.array([showing.run for showing in showings])[owners[:, 0, kept]]
+    runs = np.array([showing.run for showing in showings])[first[:, kept]]
     times = scans["film_time"].values[volumes] - tr_onsets(n_trs, clock.t_r)[kept]
     return Match(
         subjects,

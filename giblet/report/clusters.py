@@ -47,9 +47,9 @@ def cluster_notes(clusters: pd.DataFrame | None, quality: xr.Dataset) -> list[st
     """
     maps = [str(name) for name in quality if str(name).endswith("_p_max")]
     tested = [n.removesuffix("_p_max") for n in maps if np.isfinite(quality[n].values).any()]
-    if not tested:
+    if not tested or clusters is None:
         return []
-    found = set() if clusters is None else set(clusters["metric"])
+    found = set(clusters["metric"])
     without = [measure_label(name) for name in tested if name not in found]
     notes = [f"No cluster at p < .05: {'; '.join(without)}."] if without else []
     if found and any(f"{name}_q" in quality for name in tested):

@@ -55,6 +55,8 @@ def behind_headline(
     if not path:
         return []
     unit = unit_of(_values(scores, path))
+    if unit not in UNITS:
+        return _what_stoi_is_of(scores, path)
     lines, paired = [], _of(baselines, path)
     name = f"Clips identified by sound ({feature_label(path)})"
     if p := p_sentence(null_of(permutations, path, "brain", unit)):
@@ -75,7 +77,7 @@ def _what_stoi_is_of(scores: pd.DataFrame, path: str) -> list[str]:
     if not n or n_speech is None:
         return []
     some = f"{n_speech or 'none'} of them at least half speech"
-    return [f"STOI is made for speech and at most 1. Here it is of {n} segments, {some}."]
+    return [f"STOI is a measure for speech, with a maximum of 1; here of {n} segments, {some}."]
 
 
 def speech_segments(scores: pd.DataFrame, path: str) -> int | None:

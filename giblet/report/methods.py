@@ -34,7 +34,11 @@ _ALIGNMENTS = {
     "srm": "by a shared response model",
     "ridge": "by ridge regression to the mean of the others",
 }
-FOR_TRAINING = "For training and decoding"
+RIDGE = (
+    "averaged over penalties and, with several bands, over mixtures of bands (banded ridge; Dupré "
+    "la Tour et al., 2022), by their likelihood in folds of the training TRs and a prior against "
+    "large shares of explained variance"
+)
 _FAMILY_WISE = (
     "Family-wise p-values are of the mean over subjects. Each null is a map of all subjects; at "
     "each place the mean of all maps, the observed one included, was subtracted, then divided by "
@@ -68,9 +72,9 @@ def methods_text(
         "comparison, as mel spectrograms that Griffin-Lim turned back into sound (Griffin and Lim, "
         f"1984). Sound was mono.{mel_settings(settings)}{_frames(facts, models)}",
         *_training(facts, models),
-        *network(models),
+        *network(models, facts),
         *_scans(facts, scored),
-        *(mixtures(settings) if settings and facts["has_bold"] else []),
+        *(mixtures(settings, facts) if facts["has_bold"] else []),
         *_scoring(scored),
         *_against_nulls(facts),
         *optional_sentences(done, settings),
@@ -168,7 +172,7 @@ def _scans(facts: Mapping, scored: Collection[str] | None) -> list[str]:
         *sentences[1:],
         f"The bottleneck was decoded from the BOLD of {_decoded(decoding, facts)}, at lags of "
         f"{decoding.first_lag_seconds:g} to {decoding.last_lag_seconds:g} s, by ridge regression "
-        "(one penalty per feature, the best on five contiguous folds of the training TRs), and "
+        f"(one penalty per feature, the best on {_penalty_folds(settings)}), and "
         "compared with two nulls, BOLD of other moments (the mean over circular shifts of the test "
         "part of 16 s or more) and the mean volume, and with a retrieval baseline: for each TR, "
         "the sound of the training TR with the most similar BOLD.",
@@ -193,9 +197,8 @@ def _of_maps(settings: Config, facts: Mapping) -> list[str]:
     nulls = known | facts.get("nulls", {})
     sentences = [
         f"BOLD was predicted from the {stimulus_noun(facts)} by ridge regression on held-out "
-        "blocks (of several "
-        "bands by banded ridge, averaged over mixtures of penalties by their likelihood; Dupré la "
-        f"Tour et al., 2022), with nulls of {nulls['n_shifts']:,} circular shifts of the "
+        f"{'stimuli' if settings.has_stimuli else 'blocks'}, {RIDGE}, with nulls of "
+        f"{nulls['n_shifts']:,} circular shifts of the "
         "predictions, the same for all subjects and voxels (widened by the square root of 2, as "
         "folds share training TRs), and inter-subject correlation (Nastase et al., 2019) with "
         f"{nulls['n_permutations']:,} phase-randomised nulls; q-values over voxels control the "
@@ -277,7 +280,7 @@ def _kept(settings: Config, facts: Mapping) -> str:
     )
 
 
-def cleaning(settings: Config, facts: Mapping) -> list[str]:
+def cleaning(settings: Config, facts: Mapping, for_training: bool = True) -> list[str]:
     """The processing of the scans before anything is computed from them."""
     scan = settings.scan
     regressed = ["a linear trend"]
@@ -301,16 +304,24 @@ def cleaning(settings: Config, facts: Mapping) -> list[str]:
     if scan.parcellation:
         atlas = Path(scan.parcellation).name
         sentences.append(f"Their values were averaged within the parcels of the atlas {atlas}.")
-    if kept := _kept(settings, facts):
+    if for_training and (kept := _kept(settings, facts)):
         sentences.append(kept)
     if scan.lag_seconds:
         sentences.append(f"The scans were shifted by {scan.lag_seconds:g} s against the film.")
-    sentences.append(
-        f"{FOR_TRAINING} BOLD was z-scored by run, with mean and standard deviation of "
-        f"training TRs alone; a run with fewer than {FEWEST_TRS} of them took the scale of all "
-        "training TRs."
-    )
+    if for_training:
+        sentences.append(
+            "For training and decoding BOLD was z-scored by run, with mean and standard deviation "
+            f"of training TRs alone; a run with fewer than {FEWEST_TRS} of them took the scale of "
+            "all training TRs."
+        )
     return sentences
+
+
+def _penalty_folds(settings: Config) -> str:
+    """The folds of training TRs on which the decoder's penalties are chosen."""
+    if settings.has_stimuli:
+        return f"folds of whole training stimuli with a gap of {settings.splits.gap_seconds:g} s"
+    return "five contiguous folds of the training TRs"
 
 
 def _against_nulls(facts: Mapping) -> list[str]:
@@ -341,12 +352,13 @@ def _of_scans_alone(facts: Mapping) -> str:
         )
     if names:
         done.append(
-            f"ridge regression from {_joined(names)} on held-out TRs (of several bands banded "
-            f"ridge; Dupré la Tour et al., 2022), with {number('n_shifts')}circular shifts of the "
-            "predictions, the same for all subjects and voxels, as nulls"
+            f"ridge regression from {_joined(names)} on held-out TRs, {RIDGE}, with "
+            f"{number('n_shifts')}circular shifts of the predictions, the same for all subjects "
+            "and voxels, as nulls"
         )
+    whose = f"{n_subjects} subject{'s' * (n_subjects != 1)}"
     sentences = [
-        f"Scans of {n_subjects} subjects (TR {facts['t_r']:g} s, {facts.get('n_trs', '–')} TRs "
+        f"Scans of {whose} (TR {facts['t_r']:g} s, {facts.get('n_trs', '–')} TRs "
         f"that all have) were described with {_giblet(facts)}{': ' * bool(done)}{'; '.join(done)}.",
         *(_family_wise(nulls, n_subjects) if done else []),
         "No film was given: no sound was coded or decoded.",
@@ -356,15 +368,22 @@ def _of_scans_alone(facts: Mapping) -> str:
 
 def _about_scans_alone(facts: Mapping, settings: Config | None) -> list[str]:
     """The cleaning of scans without a film, and the correction over voxels."""
+    n_subjects, names = len(facts.get("subjects", [])), facts.get("modalities", [])
     q = [
         "q-values over voxels control the false discovery rate (Benjamini and Hochberg, 1995), of "
         "p at each voxel from the same nulls."
     ]
+    q = q if names or n_subjects > 1 else []
     if settings is None:
         return q
-    processed = [one for one in cleaning(settings, facts) if not one.startswith(FOR_TRAINING)]
-    drawn = mixtures(settings) if facts.get("modalities") else []
-    return [*q, *drawn, *processed]
+    read: ReadVoxels | None = facts.get("voxels_read")
+    some = []
+    if names and n_subjects > 1 and read is not None and read.n_kept < read.n_scanned:
+        some = [
+            f"Ridge was fitted to the {read.n_kept:,} {read.noun} with the highest inter-subject "
+            "correlation."
+        ]
+    return [*q, *mixtures(settings, facts), *cleaning(settings, facts, for_training=False), *some]
 
 
 def _joined(names: list[str]) -> str:

@@ -15,6 +15,7 @@ WEIGHTS = {  # of a model's ``training``: the loss
     "text_weight": "words",
     "bold_weight": "BOLD",
 }
+_OF_SOUND = ("audio_weight", "sound_weight")
 _OPTIONAL = {
     "yardsticks": "As yardsticks the original itself was scored: in noise of its spectrum (10 and "
     "0 dB), and of half the test part later.",
@@ -117,7 +118,7 @@ def _bottleneck_size(model: Mapping) -> int:
     return count_slots(shapes["frames_per_tr"], own["slot_frames"]) * width
 
 
-def network(models: Mapping[str, Mapping]) -> list[str]:
+def network(models: Mapping[str, Mapping], facts: Mapping) -> list[str]:
     """How the network was trained: optimiser, epochs that were kept, weights of the losses."""
     trained = {one: model for one, model in models.items() if model.get("training")}
     if not trained:
@@ -135,8 +136,10 @@ def network(models: Mapping[str, Mapping]) -> list[str]:
         if model.get("best_epoch") is not None
     ]
     if kept:
-        sentences.append(f"Kept was the best epoch in validation: {', '.join(kept)}.")
-    weights = [f"{label} {own[name]:g}" for name, label in WEIGHTS.items() if own.get(name)]
+        sentences.append(f"The epoch with the lowest validation loss was kept: {', '.join(kept)}.")
+    there = {*facts.get("modalities", ["video", "words"]), *["BOLD"] * facts["has_bold"]}
+    used = {name: text for name, text in WEIGHTS.items() if text in there or name in _OF_SOUND}
+    weights = [f"{label} {own[name]:g}" for name, label in used.items() if own.get(name)]
     learned = ", times learned weights" if own.get("balance") == "uncertainty" else ""
     sentences.append(
         "Each loss was divided by that of predicting the training mean (of sound as it is heard, "
@@ -154,8 +157,10 @@ def reliable_voxels(scored: Collection[str] | None) -> list[str]:
     ]
 
 
-def mixtures(settings: Config) -> list[str]:
-    """The mixtures of bands that banded ridge tried."""
+def mixtures(settings: Config | None, facts: Mapping) -> list[str]:
+    """The mixtures of bands that banded ridge tried, where there are several bands."""
+    if settings is None or len(facts.get("modalities", [])) < 2:
+        return []
     return [
         f"Banded ridge tried about {settings.quality.n_iter} fixed mixtures, in which each band in "
         "turn has a larger or a smaller share than the others."

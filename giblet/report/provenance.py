@@ -6,7 +6,7 @@ from typing import Any
 from giblet.music.score_sync import lag_from_facts, lag_sentence
 
 SHOWN_ELSEWHERE = ("dataset", "film", "simulated", "has_bold", "brains", "warnings", "config")
-SHOWN_ELSEWHERE += ("settings",)
+SHOWN_ELSEWHERE += ("settings", "nulls")
 LABELS = {
     "t_r": "TR (s)",
     "n_trs": "TRs of film",

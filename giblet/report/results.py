@@ -156,9 +156,7 @@ def _shown(scans: xr.Dataset) -> pd.DataFrame | None:
 def _clusters(results: Path) -> pd.DataFrame | None:
     """The table that ``brain_quality`` writes; None where an older one wrote none."""
     file = results / "brain_quality_clusters.tsv"
-    if not file.is_file() or (table := load_table(file)).empty:
-        return None
-    return table
+    return load_table(file) if file.is_file() else None
 
 
 def _table(file: Path, path: str) -> pd.DataFrame | None:

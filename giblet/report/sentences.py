@@ -229,7 +229,8 @@ def lag_sentence(quality: xr.Dataset) -> str:
     elif quality["lag_low"].item() <= 0 <= quality["lag_high"].item():
         text = f"The scans are aligned with the film: {value}"
     else:
-        text = f"The scans are not aligned with the film: {value} behind it"
+        way = "late" if quality["lag"].item() > 0 else "early"
+        text = f"The scans are {number(abs(quality['lag'].item()), 2)} s {way}: {value}"
     return f"{text} ({by_chance}). {shift}"
 
 

@@ -833,3 +833,23 @@ def test_silence_after_stimuli_is_neither_trained_on_nor_scored():
     assert not any("shorter than the decoder" in line for line in match.warnings)
     lines = match_scans(short_sounds(0.0)[0], 1.5, short_clock.n_film_trs).warnings
     assert any(line.startswith("40 of 40 stimuli are shorter than the decoder") for line in lines)
+
+
+@pytest.mark.parametrize("average", [0, 1])
+def test_silence_is_of_the_showing_that_its_stimulus_is_of(average):
+    """Two runs of the same stimuli; the next onset comes sooner in one, and not in all people's."""
+    clock = StimulusClock.lay_out([f"s{k}" for k in range(6)], [5.0] * 6, 1.5, rest=10.0)
+    runs = []
+    for subject, steps in (("sub-1", (7.5, 15.0)), ("sub-2", (9.0, 13.5))):
+        for run, step in zip(("run-1", "run-2"), steps, strict=True):
+            runs.append((subject, run, 70, [(step * k, k) for k in range(6)]))
+    scans = make_scans(clock, runs, average_repeats=average)
+    match = match_scans(scans, 1.5, clock.n_film_trs)
+    assert set(match.runs.tolist()) == {"run-1"}
+    assert match.warnings[0].startswith("6 of 6 stimuli were presented 2 times or fewer")
+    n_trs = np.bincount(match.stimulus)
+    if average:
+        assert (n_trs > 6).all()  # silence that one of the two runs has
+    else:
+        assert (scans["run"].values[match.volumes] == "run-1").all()
+        assert n_trs[:-1].tolist() == [5] * 5  # up to the next onset in sub-1

@@ -33,6 +33,6 @@ def test_tested_maps_without_a_cluster_are_named():
     missing, why = cluster_notes(table("isc"), quality)
     assert missing == "No cluster at p < .05: Ridge r: sound (codes)."
     assert "not the numbers of voxels at q < .05" in why
-    (missing,) = cluster_notes(None, quality)
+    (missing,) = cluster_notes(table("isc")[:0], quality)
     assert missing.startswith("No cluster at p < .05: Inter-subject correlation; Ridge r")
     assert cluster_notes(None, xr.Dataset(untested)) == []

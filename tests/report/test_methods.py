@@ -40,7 +40,7 @@ def text(models=None, **facts):
     return methods_text(FACTS | {"settings": parse_config(SET)} | facts, models or {})
 
 
-def test_what_was_set_is_told():
+def test_what_was_set_is_reported():
     said = text()
     for each in (
         "at 6 kbit/s",
@@ -109,7 +109,7 @@ def test_atlas_and_preprocessing_are_named_where_they_are_known():
     assert "preprocessed" not in text(preprocessing="giblet SIMULATED", simulated=True)
 
 
-def test_where_training_began_is_told_once():
+def test_where_training_began_is_reported_once():
     models = {"encodec": {"started_from": "bundled"}, "mel": {"started_from": "bundled"}}
     assert text(models).count("which was trained on other sounds") == 1
     both = text({"encodec": {"started_from": "none"}, "mel": {"started_from": "bundled"}})
@@ -205,8 +205,8 @@ def test_the_network_is_described_as_its_config_says():
     said = text({"encodec": model, "mel": model | {"best_epoch": 4}})
     assert "AdamW (learning rate 0.0005, weight decay 0.05, cosine schedule, windows of" in said
     assert "for at most 20 epochs, stopped after 6" in said
-    assert "best epoch in validation: 14 (codes), 5 (mel)." in said
-    assert "codes or mel 1, sound as it is heard 1, video 0.2, words 0.2, BOLD 0.5." in said
+    assert "lowest validation loss was kept: 14 (codes), 5 (mel)." in said
+    assert "codes or mel 1, sound as it is heard 1, words 0.2, BOLD 0.5." in said  # no video
     learned = text({"encodec": {"training": settings | {"balance": "uncertainty"}}})
     assert "BOLD 0.5, times learned weights." in learned
     assert "AdamW" not in text()
@@ -256,10 +256,12 @@ def test_scans_without_a_film_are_cleaned_and_corrected_too():
     for each in (
         "a linear trend, cosines below 0.01 Hz and six motion",
         "q-values over voxels control the false discovery rate (Benjamini and Hochberg, 1995)",
-        "Banded ridge tried about 20 fixed mixtures",
-        "(of several bands banded ridge; Dupré",
+        "mixtures of bands (banded ridge; Dupré",
     ):
         assert each in said
+    assert "Banded ridge tried" not in said  # of one band
+    several = text(film=None, modalities=["words", "notes"])
+    assert "Banded ridge tried about 20 fixed mixtures" in several
     assert "training and decoding" not in said
     assert "banded" not in text(film=None, modalities=[])
 

@@ -110,7 +110,7 @@ def test_lag_and_what_was_done_about_it(results):
         "BOLD fit so well by chance, circular shifts). The scans were not shifted."
     )
     later = results.quality.assign(lag_low=0.1)
-    assert lag_sentence(later).startswith("The scans are not aligned with the film: lag 0.42 s [0")
+    assert lag_sentence(later).startswith("The scans are 0.42 s late: lag 0.42 s [0")
     weak = results.quality.assign(lag_reliable=0.0).assign_attrs(lag_applied=1.5)
     assert "is not reliable, do not use it: lag 0.42 s" in lag_sentence(weak)
     assert lag_sentence(weak).endswith("The scans were shifted by 1.50 s before this "

@@ -42,7 +42,7 @@ def test_numbers_with_intervals_and_their_largest_value():
     assert bottleneck.endswith("bottleneck: not scored.")
 
 
-def test_what_is_missing_is_told_once_and_of_whom():
+def test_what_is_missing_is_reported_once_and_of_whom():
     columns = [(f, c) for f in FEATURE_TYPES for c in ("codec", "stimulus")]
     stoi = [(*column, "stoi", 0.7, np.nan, np.nan, 1, 0) for column in columns]
     none = [(*column, "pesq_wb", *[np.nan] * 3, 0, 0) for column in columns]
@@ -97,7 +97,7 @@ def test_measured_is_not_simulated_and_no_scan_is_no_brain():
     assert "clips were not identified" in sentences(SOUND)[2]
 
 
-def test_few_segments_are_told_by_those_that_failed_too():
+def test_few_segments_are_reported_by_those_that_failed_too():
     def table(n, n_failed):
         rows = [("mel", c, "stoi", 0.8, 0.7, 0.9, n, n_failed) for c in ("codec", "brain")]
         return pd.DataFrame([*rows, *SOUND], columns=NAMES)

@@ -48,7 +48,7 @@ def test_it_is_drawn_where_there_is_one():
     assert drawn[1] == drawn[2]
 
 
-def test_without_a_film_the_scanned_seconds_are_told():
+def test_without_a_film_the_scanned_seconds_are_reported():
     times = 0.2 + T_R * np.arange(10)
     film_time = np.concatenate([times[2:5], times[3:8]])
     run = ["a"] * 3 + ["b"] * 5

@@ -197,7 +197,8 @@ def _annotations(
         return
     options = config.words.model_dump()
     if config.has_stimuli:
-        words = stimulus_words(header_clock(config.stimuli, config.t_r), **options)
+        clock = header_clock(config.stimuli, config.t_r, config.events.rest_seconds)
+        words = stimulus_words(clock, **options)
     else:
         named = config.annotations
         path = annotations_path() if named == "auto" else Path(named)
