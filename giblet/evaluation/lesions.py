@@ -234,8 +234,9 @@ def _scores(held_out: HeldOut, guesses: Sequence, codes: Sequence, waves: Sequen
 def change_rows(
     scored: Sequence[tuple[Lesion, Scores]], clip_trs: int, seed: int, n_alike: int = 1
 ) -> Iterator[dict]:
-    """Rows ``region mode metric value intact change low high n_voxels``.
+    """Rows ``region mode metric value intact change low high lowest highest n_voxels``.
 
+    ``lowest`` and ``highest`` are the changes of single subjects, means over their moments.
     ``scored``: the intact brain first, with scores (n_subjects, n_moments) by metric. Intervals
     draw TRs in stretches of ``clip_trs``, other moments in stretches of ``n_alike``.
     """
@@ -247,7 +248,19 @@ def change_rows(
             n_together = clip_trs if metric_of(metric).moment == TRS else n_alike
             row = {"region": region, "mode": mode, "metric": metric}
             row |= paired_change(after, before, n_together, seed)
+            row |= _of_subjects(after - before)
             yield row | {"n_voxels": lesions[0].n_voxels}
+
+
+def _of_subjects(changes: np.ndarray) -> dict:
+    """The ``lowest`` and ``highest`` mean of a subject's changes (n_subjects, n_moments).
+
+    >>> _of_subjects(np.array([[0.0, np.nan], [-1.0, -3.0]]))
+    {'lowest': -2.0, 'highest': 0.0}
+    """
+    means = [nan_mean(own) for own in changes]
+    known = [mean for mean in means if np.isfinite(mean)] or [np.nan]
+    return {"lowest": min(known), "highest": max(known)}
 
 
 def score_change_rows(

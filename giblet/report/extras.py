@@ -238,13 +238,19 @@ def times_table(extras: Extras) -> TextTable | None:
 
 def _lesions(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     header = ["Region", "Mode", "Metric", "Voxels", "Intact", "Value", "Change"]
+    shown = table[~table["metric"].isin(SCORE_METRICS)]
     rows = [
         [row.region, row.mode, metric_of(row.metric).heading, number(row.n_voxels, 0)]
         + [number(x, metric_of(row.metric).decimals) for x in (row.intact, row.value)]
         + [_interval(row.change, row.low, row.high, row.metric)]
-        for row in table[~table["metric"].isin(SCORE_METRICS)].itertuples()
+        for row in shown.itertuples()
     ]
-    return header, rows
+    if "lowest" not in table or (table["lowest"] == table["highest"]).all():  # one subject, or old
+        return header, rows
+    for row, single in zip(rows, shown.itertuples(), strict=True):
+        decimals = metric_of(single.metric).decimals
+        row.append(" to ".join(number(x, decimals) for x in (single.lowest, single.highest)))
+    return [*header, "Change: lowest to highest subject"], rows
 
 
 def _left_out(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:

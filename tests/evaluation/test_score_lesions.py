@@ -63,6 +63,13 @@ def row(table, region, mode, metric, level=None):
     return same.iloc[0]
 
 
+def test_single_subjects_lie_around_their_mean(made):
+    _, table = made
+    assert (table["lowest"] <= table["change"] + 1e-9).all()
+    assert (table["change"] <= table["highest"] + 1e-9).all()
+    assert (table["lowest"] < table["highest"]).any()
+
+
 def test_notes_are_lost_with_the_region_that_follows_them(made):
     _, table = made
     for metric in ("note_f1", "pitch_class_r", "onset_density_r", "key_agreement"):

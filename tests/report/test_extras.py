@@ -23,6 +23,10 @@ def test_lesions_and_losses_are_printed_as_they_are():
     expected = ["<b>", "silenced", "STOI", "3", "0.200", "0.100", "−0.100 [−0.200, 0.050]"]
     assert table.rows == [expected]
     assert len(expected) == len(table.header)
+    ends = lesions.assign(lowest=-0.3, highest=0.1)
+    (table,) = brain_tables(Extras(lesions={"mel": ends}), simulated=True)
+    assert table.header[-1] == "Change: lowest to highest subject"
+    assert table.rows == [[*expected, "−0.300 to 0.100"]]
     (table,) = training_tables(extras)
     assert table.rows == [["sound", "0.400", "0.500", "1.000", "–"]]
     assert brain_tables(Extras(), simulated=False) == training_tables(Extras()) == []
