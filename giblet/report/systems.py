@@ -28,8 +28,8 @@ SYSTEMS = {
     "original": System("Original", "the film's own sound"),
     "codec": System(
         "Codec",
-        "sound → features → sound, without the model: the ceiling of the other systems (codec in "
-        "scores.tsv; of mel, mel + Griffin-Lim)",
+        "sound → features → sound, without the model: the ceiling of sound that passes through "
+        "them (codec in scores.tsv; of mel, mel + Griffin-Lim)",
     ),
     "original_noise_10db": System(
         "Original in noise, 10 dB",
