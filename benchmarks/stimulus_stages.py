@@ -4,7 +4,8 @@
 
 SIMULATED clips (noise) as of ``stimuli.py``, presented once to two people in runs of 50. ``join``:
 one film of all. ``render``: a score as long as all, as sound. ``codes``: by a small random EnCodec.
-``pictures``: clips of 32 × 24 at 10 fps. ``surprisal``: each score by a small random transformer.
+``pictures``: clips of 32 × 24 at 10 fps. ``scores``: notes and their lag. ``surprisal``: each score
+by a small random transformer.
 ``align``: one band of sound and 8 parcels (SIMULATED noise) on the film's TRs, in parts.
 ``quality``: ISC and ridge of two bands of four features. Each stage and number has a process of its
 own; MB is its peak above what it had when the stage began, imports included. The exponent is that
@@ -111,6 +112,27 @@ def surprisal(folder: Path):
     return work
 
 
+def scores(folder: Path):
+    """Scores of all, and their lag behind the sound (noise)."""
+    from giblet.audio.files import sound_blocks
+    from giblet.music.pieces import Pieces
+    from giblet.music.score_sync import SAMPLE_RATE, onset_envelope
+    from giblet.music.stimulus_scores import common_lag, join_scores, piece_lags
+
+    clock = _clock(folder)
+    pieces = Pieces.of_clock(clock)
+    noise = np.random.default_rng(0).normal(0, 0.1, round(clock.n_film_trs * T_R * RATE))
+    soundfile.write(folder / "sound.wav", noise.astype(np.float32), RATE)
+
+    def work():
+        notes = join_scores(pieces)
+        envelope = onset_envelope(sound_blocks(folder / "sound.wav", SAMPLE_RATE))
+        common_lag(notes, envelope, pieces)
+        piece_lags(notes, envelope, pieces)
+
+    return work
+
+
 def align(folder: Path):
     """Sound, scans and regressors on the film's TRs."""
     import xarray as xr
@@ -136,7 +158,7 @@ def quality(folder: Path):
     return lambda: brain_quality(scans, {"mel": one, "rhythm": other}, T_R, **options)
 
 
-STAGES = {f.__name__: f for f in (join, render, codes, pictures, surprisal, align, quality)}
+STAGES = {f.__name__: f for f in (join, render, codes, pictures, scores, surprisal, align, quality)}
 
 
 def _clock(folder: Path):

@@ -259,7 +259,8 @@ def test_the_verb_writes_a_table_of_every_score_and_the_sounds(files):
     table = run(files, "halves.nii.gz")
     assert list(table) == [
         "decoder",
-        *("region", "mode", "metric", "value", "intact", "change", "low", "high", "n_voxels"),
+        *("region", "mode", "metric", "value", "intact", "change", "low", "high"),
+        *("lowest", "highest", "n_voxels"),
     ]
     by_region = ["identification_2way", "bottleneck_r", "identification_sound_2way"]
     for _, rows in table.groupby(["region", "mode"]):

@@ -36,13 +36,15 @@ GROUP = ["brain_group", "brain_group_shuffled"]  # the null has scores, and no s
 VOICE = ["f0_error_cents", "hnr_error_db", "centroid_error_octaves"]
 VISQOL = ["visqol"] * bool(find_spec("visqol"))
 SEGMENTS = ["pesq_wb", "stoi", "estoi", "si_sdr_db", "log_mel_db", *VISQOL, *VOICE]
+OF_PATH = {True: ["code_accuracy", *SEGMENTS], False: SEGMENTS}
 COMPARED = {  # metrics of differences to each baseline; the mean volume identifies nothing
-    True: [
-        *["identification_2way", "code_accuracy", *SEGMENTS],
-        *["code_accuracy", *SEGMENTS],
-        *["identification_2way", "code_accuracy", *SEGMENTS],
-    ],
-    False: ["identification_2way", *SEGMENTS, *SEGMENTS, "identification_2way", *SEGMENTS],
+    use_encodec: [
+        *["identification_2way", *own],
+        *own,
+        *["identification_2way", *own],
+        *["identification_2way", *own],  # of all subjects together
+    ]
+    for use_encodec, own in OF_PATH.items()
 }
 
 
