@@ -65,7 +65,7 @@ def film_needs(
     >>> for need in film_needs(parse_config({}), np.zeros(200)):
     ...     print(need.result, need.seconds, need.is_met, need.has)
     training and decoding 97.5 True 300 s
-    ridge from the film 187.5 True 300 s
+    ridge from the film 168.0 True 300 s
     10-way identification of clips 447.0 False 6 clips of 9 s in the test part
     """
     t_r, clip_seconds = config.t_r, config.decoding.clip_seconds

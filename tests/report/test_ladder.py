@@ -212,7 +212,7 @@ def test_stoi_is_named_only_where_there_is_speech():
     assert "STOI" not in headline(rows(0), FACTS)[0]
     assert headline(rows(8), FACTS)[0].endswith("STOI 0.24.")
     *_, line = behind_headline(rows(8))
-    assert line.endswith("Here it is of 14 segments, 8 of them at least half speech.")
+    assert line.endswith("here of 14 segments, 8 of them at least half speech.")
     assert behind_headline(rows(0))[-1].endswith("14 segments, none of them at least half speech.")
 
 
