@@ -80,9 +80,9 @@ def ridge_maps(
                         nulls[name] = np.empty(shape, dtype=np.float32)
                     nulls[name][:, begin:end] = scores.nulls
         for name in list(nulls):
-            found = np.concatenate([own.of(name) for own in maps], axis=1)
-            whole = np.full((len(found), n_voxels), np.nan, dtype=np.float32)
-            whole[:, selected] = found
+            values = np.concatenate([own.of(name) for own in maps], axis=1)
+            whole = np.full((len(values), n_voxels), np.nan, dtype=np.float32)
+            whole[:, selected] = values
             of_group |= group_p(name, whole, nulls.pop(name), edges, on_mesh, selected)
     together = xr.concat([xr.Dataset(own.arrays()) for own in maps], "voxel")
     together = together.assign_coords(voxel=selected)

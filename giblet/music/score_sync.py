@@ -146,15 +146,15 @@ def joint_lag(
     """
     first = count_samples(_BEGINNING, RATE_HZ)
     smooth = [(_smoothed(one[first:]), _smoothed(other[first:])) for one, other in parts]
-    found = {k: curve for k, part in enumerate(smooth) if (curve := _products(*part))[0].any()}
-    parts, curves = [smooth[k] for k in found], list(found.values())
+    usable = {k: curve for k, part in enumerate(smooth) if (curve := _products(*part))[0].any()}
+    parts, curves = [smooth[k] for k in usable], list(usable.values())
     n_frames = [len(density) for density, _ in parts]
     if len(parts) < 2 or sum(n_frames) < count_samples(2 * _NEAR * _LEAST_SHIFTS, RATE_HZ):
         return None
     n_most = min(count_samples(LARGEST_LAG, RATE_HZ), (int(np.median(n_frames)) - 1) // 2)
     whole, fits = _pooled(curves, n_most)
     top = int(fits[1:-1].argmax()) + 1
-    own = np.arange(len(parts)) if music is None else np.asarray(music)[list(found)]
+    own = np.arange(len(parts)) if music is None else np.asarray(music)[list(usable)]
     alike = np.unique(own, return_counts=True)[1].tolist()
     n_orders = factorial(len(parts)) // prod(map(factorial, alike))
     if n_orders >= _LEAST_SHIFTS:

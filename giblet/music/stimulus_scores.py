@@ -81,12 +81,18 @@ def _late_notes(pieces: Pieces, scores: Mapping[str, Notes]) -> list[str]:
                 late.append(f"{pieces.names[k]} ({n} of {len(scores[file])})")
     if not late:
         return []
-    more = f" and {len(late) - _MOST} more" * (len(late) > _MOST)
-    what = "stimuli" if pieces.kind == "stimulus" else "pieces"
+    number, names = _listed(late, pieces)
     return [
-        f"score: notes begin after the end of {len(late)} {what}, and are left out: "
-        f"{', '.join(late[:_MOST])}{more}; are these the scores of what was played?"
+        f"score: notes begin after the end of {number}, and are left out: {names}; are these the "
+        "scores of what was played?"
     ]
+
+
+def _listed(names: Sequence[str], pieces: Pieces) -> tuple[str, str]:
+    """How many pieces or stimuli there are, and the first of their names."""
+    more = f" and {len(names) - _MOST} more" * (len(names) > _MOST)
+    what = "stimuli" if pieces.kind == "stimulus" else "pieces"
+    return f"{len(names)} {what}", f"{', '.join(names[:_MOST])}{more}"
 
 
 def early_ends(notes: Notes, seconds: float, pieces: Pieces | None = None) -> list[str]:
@@ -113,12 +119,8 @@ def early_ends(notes: Notes, seconds: float, pieces: Pieces | None = None) -> li
             early.append(f"{pieces.names[k]} ({own.end:.0f} of {duration:.0f} s)")
     if not early:
         return []
-    more = f" and {len(early) - _MOST} more" * (len(early) > _MOST)
-    what = "stimuli" if pieces.kind == "stimulus" else "pieces"
-    return [
-        f"score: those of {len(early)} {what} end before the sound: {', '.join(early[:_MOST])}"
-        f"{more}{advice}"
-    ]
+    number, names = _listed(early, pieces)
+    return [f"score: those of {number} end before the sound: {names}{advice}"]
 
 
 def _is_early(end: float, seconds: float) -> bool:

@@ -49,10 +49,10 @@ def cluster_notes(clusters: pd.DataFrame | None, quality: xr.Dataset) -> list[st
     tested = [n.removesuffix("_p_max") for n in maps if np.isfinite(quality[n].values).any()]
     if not tested or clusters is None:
         return []
-    found = set(clusters["metric"])
-    without = [measure_label(name) for name in tested if name not in found]
+    listed = set(clusters["metric"])
+    without = [measure_label(name) for name in tested if name not in listed]
     notes = [f"No cluster at p < .05: {'; '.join(without)}."] if without else []
-    if found and any(f"{name}_q" in quality for name in tested):
+    if listed and any(f"{name}_q" in quality for name in tested):
         places = places_of(quality)
         notes.append(
             f"Sizes of clusters are not the numbers of {places} at q < .05: TFCE and max-T limit "

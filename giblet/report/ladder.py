@@ -116,8 +116,8 @@ class Ladder:
     @property
     def heard(self) -> str:
         """The gloss of the strip from BOLD, which names the subject; empty without it."""
-        found = (s.gloss for s in self.strips if s.name == SYSTEMS["brain"].label)
-        return next(found, "")
+        glosses = (s.gloss for s in self.strips if s.name == SYSTEMS["brain"].label)
+        return next(glosses, "")
 
 
 def ladder(material: Material, moment: tuple[int, int] | None = None) -> Ladder | None:

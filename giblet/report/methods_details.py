@@ -43,7 +43,7 @@ _OPTIONAL = {
 def parts_done(material: Material) -> set[str]:
     """The optional parts, keys of the sentences, that the results have."""
     extras, scores = material.extras, material.scores
-    found = {
+    parts = {
         "yardsticks": "column" in scores and scores["column"].isin(YARDSTICKS).any(),
         "matched": extras.matched is not None and len(extras.matched),
         "lesions": extras.lesions,
@@ -53,7 +53,7 @@ def parts_done(material: Material) -> set[str]:
         "calibration": extras.calibration is not None,
         "prior": extras.prior is not None,
     }
-    return {name for name, there in found.items() if there}
+    return {name for name, there in parts.items() if there}
 
 
 def optional_sentences(done: Collection[str], settings: Config | None) -> list[str]:

@@ -300,8 +300,8 @@ def shown_regions(quality: xr.Dataset, regions: Mapping[str, np.ndarray]) -> pd.
 def of_subjects(table: pd.DataFrame, label: str, region: str) -> list[float]:
     """Means of single subjects, of a table of `shown_regions`; empty where there are not two."""
     means = table.attrs.get("by_subject", {}).get(label, {}).get(region, [])
-    found = [value for value in means if np.isfinite(value)]
-    return found if len(found) > 1 else []
+    known = [value for value in means if np.isfinite(value)]
+    return known if len(known) > 1 else []
 
 
 def region_rows(table: pd.DataFrame) -> list[list[str]]:

@@ -37,8 +37,8 @@ def verdict(baselines: pd.DataFrame | None, feature_types: list[str]) -> list[st
     rows = rows.assign(p=holm(rows["p"].to_numpy(float)), p_alone=rows["p"])
     gain = rows["difference"] * better_sign(rows["metric"])
     clear = rows["p"] < LARGEST_P
-    said = np.select([clear & (gain > 0), clear & (gain < 0)], ["better", "worse"], UNCLEAR)
-    rows = rows.assign(said=said)
+    finding = np.select([clear & (gain > 0), clear & (gain < 0)], ["better", "worse"], UNCLEAR)
+    rows = rows.assign(finding=finding)
     lines = [
         f"{metric_of(metric).label}, brain − shuffled BOLD: "
         f"{'; '.join(_difference(row) for row in part.itertuples())}.{_caution(metric, part)}"
@@ -71,12 +71,12 @@ def _difference(row) -> str:
     size = f"{value} [{low}, {high}]" if np.isfinite(row.low) else value
     p = p_equals(row.p, row.p_alone, row.n_flips) if np.isfinite(row.p) else "no p"
     unit = f" {metric.unit}" if metric.unit else ""
-    return f"{feature_label(row.path)} {row.said}, {size}{unit}, {p}"
+    return f"{feature_label(row.path)} {row.finding}, {size}{unit}, {p}"
 
 
 def _caution(metric: str, rows: pd.DataFrame) -> str:
     """What a better value does not mean; empty where none is better."""
-    return CAUTIONS.get(metric, "") if (rows["said"] == "better").any() else ""
+    return CAUTIONS.get(metric, "") if (rows["finding"] == "better").any() else ""
 
 
 def _how_tested(rows: pd.DataFrame) -> str:
