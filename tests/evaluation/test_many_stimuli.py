@@ -12,11 +12,10 @@ from giblet.alignment.aligned import align, film_data
 from giblet.alignment.regressors import regress
 from giblet.brain.runs import Presented
 from giblet.brain.stimulus_clock import StimulusClock
+from giblet.config.regions import LesionConfig, SearchlightConfig
 from giblet.config.sections import (
     DecodingConfig,
-    LesionConfig,
     ScanConfig,
-    SearchlightConfig,
     SplitConfig,
 )
 from giblet.evaluation import slow_part
@@ -28,6 +27,7 @@ from giblet.evaluation.group_decoding import decode_together
 from giblet.evaluation.lesions import decode_lesions
 from giblet.evaluation.level_features import FilmLevel, levels_on_trs
 from giblet.evaluation.level_scores import level_profile
+from giblet.evaluation.moments import Scored
 from giblet.evaluation.quality import brain_quality
 from giblet.evaluation.searchlight import Places, searchlight
 from giblet.evaluation.slow_decoding import lagged_brains, slow_conditions
@@ -326,7 +326,7 @@ ALIGNED_BY = {
     ),
     "anchored prior": lambda _code, data, _response: lagged_brains(data, T_R, DECODING, BY_RIDGE),
     "clips by BOLD": lambda code, data, _response: identify_by_bold(
-        {}, data.bold.numpy()[:, data.where("test")], data, T_R, DECODING, BY_RIDGE, 0
+        Scored(), data.bold.numpy()[:, data.where("test")], data, T_R, DECODING, BY_RIDGE, 0
     ),
     "searchlight": lambda code, data, _response: searchlight(
         code,
