@@ -44,7 +44,8 @@ def identify_by_bold(
 
     columns = {BRAIN: (bold[:, test], predicted)}
     if len(bold) > 1:
-        space, pair = space_of(bold, train, scan), (bold[:, test], predicted)
+        space = space_of(bold, train, scan, data.penalty_folds(train))
+        pair = bold[:, test], predicted
         measured, expected = (mean_in_space(space, series)[None] for series in pair)
         columns[GROUP] = (measured, expected)
     rows, what = [], (BOLD_CLIPS, CLIPS)

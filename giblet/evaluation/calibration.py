@@ -22,7 +22,7 @@ from giblet.evaluation.nulls import null_shifts
 from giblet.log import progress
 from giblet.stats.common_space import FEWEST_TRS
 from giblet.stats.pearson import correlation
-from giblet.stats.ridge import ridge_encoding
+from giblet.stats.ridge import Folds, folds_within, ridge_encoding
 from giblet.timing import acquisition_times, trs_for
 
 EVERYONE = "all"
@@ -129,6 +129,7 @@ class _NewPerson:
         clip_trs = trs_for(decoding.clip_seconds, t_r)
         self.held_out = HeldOut(codes.code, data, np.zeros(0), 1.0, clip_trs)
         self.shifts = null_shifts(len(self.test), t_r, seed, _N_SHIFTS)
+        self.folds: dict[int, Folds | None] = {}
 
     def rows(self, amounts: dict[float, int], scan: ScanConfig) -> Iterator[dict]:
         run, code = self.data.run, self.codes.code
@@ -143,7 +144,7 @@ class _NewPerson:
             own = self._scaled(n_trs)
             seen = own[self.train].copy()
             seen[~np.isin(self.train, self._first(n_trs))] = np.nan
-            person = space.join(seen)
+            person = space.join(seen, folds_within(self._folds(n_trs), self.train))
             decoded = decoder.decode(person, own, run, self.test)
             predicted = person.to_voxels(expected)
             value, alone = self._scores(decoded, predicted), self._alone(n_trs)
@@ -163,6 +164,12 @@ class _NewPerson:
         """The ``n_trs`` training TRs in which the subject was scanned first."""
         return self.data.first_scanned(self.train, n_trs, self.subject)
 
+    def _folds(self, n_trs: int) -> Folds | None:
+        """Folds of the first ``n_trs`` training TRs, as of `FilmData.penalty_folds`."""
+        if n_trs not in self.folds:
+            self.folds[n_trs] = self.data.penalty_folds(self._first(n_trs), self.subject)
+        return self.folds[n_trs]
+
     def _scaled(self, n_trs: int) -> np.ndarray:
         """BOLD z-scored by the first ``n_trs`` training TRs alone: (n_trs, n_voxels)."""
         seen = np.isin(np.arange(len(self.own)), self._first(n_trs))
@@ -175,7 +182,7 @@ class _NewPerson:
         of its own TRs, is replaced by that: the film is known, only the brain is not.
         """
         own, train = self._scaled(n_trs), self._first(n_trs)
-        folds = self.data.penalty_folds(train, self.subject)
+        folds = self._folds(n_trs)
         code, parts = self.codes.code, (train, self.test, self.lags, folds)
         decoded = decode_subject(own, self.data.run, code, *parts)[BRAIN]
         decoded = decoded + code[self.train].mean(axis=0) - code[train].mean(axis=0)

@@ -21,18 +21,23 @@ from giblet.stats.ridge import Folds, fit_ridge, folds_within
 logger = logging.getLogger(__name__)
 
 
-def space_of(bold: np.ndarray, train: np.ndarray, scan: ScanConfig) -> CommonSpace:
+def space_of(
+    bold: np.ndarray, train: np.ndarray, scan: ScanConfig, folds: Folds | None = None
+) -> CommonSpace:
     """The common space of people's training TRs, by ``scan.alignment``.
 
-    ``bold`` (n_people, n_trs, n_voxels) z-scored; ``train`` TR indices. Raises the errors of
-    `fit_common_space`.
+    ``bold`` (n_people, n_trs, n_voxels) z-scored; ``train`` TR indices; ``folds`` of TR indices,
+    `FilmData.penalty_folds` of everyone. Raises the errors of `fit_common_space`.
     """
-    return fit_common_space(bold[:, train], scan.alignment, scan.alignment_features)
+    options = {"folds": folds_within(folds, train)}
+    return fit_common_space(bold[:, train], scan.alignment, scan.alignment_features, **options)
 
 
-def mean_person(bold: np.ndarray, train: np.ndarray, scan: ScanConfig) -> np.ndarray:
+def mean_person(
+    bold: np.ndarray, train: np.ndarray, scan: ScanConfig, folds: Folds | None = None
+) -> np.ndarray:
     """The mean of people in their common space, (n_trs, n_features); arguments of `space_of`."""
-    return mean_in_space(space_of(bold, train, scan), bold)
+    return mean_in_space(space_of(bold, train, scan, folds), bold)
 
 
 def mean_in_space(space: CommonSpace, series: np.ndarray) -> np.ndarray:
@@ -87,7 +92,7 @@ def decode_group(
     ``bold`` (n_people, n_trs, n_voxels) z-scored. The rest, and what is returned, as of
     `giblet.evaluation.decoding.decode_subject`, for the mean person.
     """
-    person = mean_person(bold, train, scan)
+    person = mean_person(bold, train, scan, folds)
     return decode_subject(person, runs, bottleneck, train, test, lags, folds)
 
 
@@ -107,7 +112,7 @@ def decode_group_silenced(
     Arguments as there, and ``silenced``, (n_voxels,) bool each; fitted once, on intact training
     TRs. Silenced voxels are 0 in test TRs, before people are brought into the common space.
     """
-    people = space_of(bold, train, scan).people
+    people = space_of(bold, train, scan, folds).people
 
     def features(kept: np.ndarray) -> np.ndarray:
         pairs = zip(people, bold * kept, strict=True)
@@ -145,7 +150,7 @@ class DecoderOfOthers:
         Samples are sorted by TR, so that the folds in which ridge chooses its penalty hold out
         seconds of the film, not people. ``folds`` as of `decode_subject`.
         """
-        space = space_of(others, train, scan)
+        space = space_of(others, train, scan, folds)
         pairs = zip(space.people, others, strict=True)
         x = np.stack([lagged(t.to_common(one), runs, lags)[train] for t, one in pairs], axis=1)
         y = np.repeat(bottleneck[train], len(others), axis=0)
@@ -204,5 +209,5 @@ def decode_from_others_silenced(
     Silenced voxels are 0 in test TRs, before the person is brought into the common space.
     """
     decoder = DecoderOfOthers.fit(others, runs, bottleneck, train, lags, scan, folds)
-    person = decoder.space.join(own[train])
+    person = decoder.space.join(own[train], folds_within(folds, train))
     return [decoder.decode(person, own * ~voxels, runs, test) for voxels in silenced]

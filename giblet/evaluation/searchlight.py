@@ -144,7 +144,7 @@ def searchlight(
         columns = [BRAIN] + [GROUP] * (len(data.bold) > 1)
         found: dict[str, list] = {column: [] for column in columns}
         for voxels in progress([*kind.members.values()], "decoding", f"{kind.kind}s"):
-            for column, people in _people(data.bold.numpy()[..., voxels], clips.train, scan):
+            for column, people in _people(data.bold.numpy()[..., voxels], clips, scan):
                 decoded = [*clips.decoded(people, lags)]
 
                 def shares(order: np.ndarray, decoded=decoded) -> np.ndarray:
@@ -203,9 +203,14 @@ class _Clips:
     @cached_property
     def folds(self) -> list[Folds | None]:
         """Of each subject, and last of all together."""
-        subjects = [*range(len(self.data.bold)), None]
+        subjects = range(len(self.data.bold))
         folds = [self.data.penalty_folds(self.train, subject) for subject in subjects]
-        return [folds_within(one, self.train) for one in folds]
+        return [folds_within(one, self.train) for one in [*folds, self.folds_of_all]]
+
+    @cached_property
+    def folds_of_all(self) -> Folds | None:
+        """Of TR indices, in everyone's scans."""
+        return self.data.penalty_folds(self.train)
 
     def joined(self, trs: np.ndarray, clip_trs: int) -> np.ndarray:
         return join_clips(trs, held_out_stretches(self.data), clip_trs)
@@ -220,13 +225,13 @@ class _Clips:
 
 
 def _people(
-    bold: np.ndarray, train: np.ndarray, scan: ScanConfig
+    bold: np.ndarray, clips: _Clips, scan: ScanConfig
 ) -> Iterator[tuple[str, Sequence[np.ndarray]]]:
     """Whom each column decodes: ``bold`` (n_subjects, n_trs, n_voxels) one by one, or their mean in
     the common space."""
     yield BRAIN, bold
     if len(bold) > 1:
-        yield GROUP, [mean_person(bold, train, scan)]
+        yield GROUP, [mean_person(bold, clips.train, scan, clips.folds_of_all)]
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,8 @@ def lagged_brains(
     lags = lags_in_trs(t_r, decoding)
     x = {BRAIN: [lagged(one, data.run, lags) for one in bold[..., read]]}
     if len(bold) > 1:
-        x[GROUP] = [lagged(mean_person(bold[..., read], train, scan), data.run, lags)]
+        mean = mean_person(bold[..., read], train, scan, data.penalty_folds(train))
+        x[GROUP] = [lagged(mean, data.run, lags)]
     else:
         logger.warning("anchored_prior: there is one subject, so there is no column %s", GROUP)
     return x

@@ -62,51 +62,78 @@ def local_folder(name_or_folder: str) -> Path | None:
 
 def _snapshot(name_or_id: str, what: str, known: Sequence[str]) -> Path:
     """A snapshot in the hub's cache, fetched if its commit is named."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub import errors, snapshot_download
 
     name, _, commit = name_or_id.partition("@")
+    failures = OSError, ValueError, errors.HTTPError  # type: ignore[attr-defined]
     try:
         local = not COMMIT.fullmatch(commit) or not _hub_answers()
-        options = {"revision": commit or None, "local_files_only": local}
-        return Path(snapshot_download(name, allow_patterns=_FILES, **options))
-    except (OSError, ValueError, HFValidationError) as error:
+        found = snapshot_download(
+            name, revision=commit or None, local_files_only=local, allow_patterns=_FILES
+        )
+        return Path(found)
+    except failures as error:
         raise GibletError(
             f"{what} {name_or_id!r}: {_why_not(error, name, commit)}, or give a folder"
             f"{_OWN.get(what, '')}{_nearest(name_or_id, name, known)}"
         ) from error
 
 
-def _why_not(error: Exception, name: str, commit: str) -> str:
+def _why_not(error: BaseException, name: str, commit: str) -> str:
     """Why a model was not fetched, and what to do."""
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
+    from huggingface_hub import errors
 
-    if isinstance(error, GatedRepoError):
-        return (
-            f"gated by its owners. Accept their terms on https://huggingface.co/{name}, then run "
-            "hf auth login"
-        )
-    if isinstance(error, RepositoryNotFoundError | RevisionNotFoundError):
-        return (
-            "the hub has no such model or commit, or it is private. Check the name on "
-            "https://huggingface.co, run hf auth login for a private one"
-        )
+    if refused := _refusal(error, name):
+        return refused
     absent = "no such folder, not in the Hugging Face cache, and"
     if not COMMIT.fullmatch(commit):
         return (
             f"{absent} the hub could not be asked for it. Name its commit (owner/name@ and 40 "
             "hexadecimal digits), where there is a network"
         )
+    if isinstance(error, errors.HFValidationError):
+        return "no such folder, and no id of the hub. Give an id (owner/name@ and its commit)"
     if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError):
         return f"cannot be stored or read: {error.strerror}"  # as on a full disk
+    if isinstance(error, errors.LocalEntryNotFoundError) and hasattr(error, "snapshot_path"):
+        absent = "the Hugging Face cache has only some of its files, and"
     offline = os.environ.get("HF_HUB_OFFLINE")
     why = "HF_HUB_OFFLINE is set" if offline else "huggingface.co cannot be reached"
     fetch = f"hf download {name} --revision {commit}"
-    return f"{absent} {why}. Fetch it where there is a network ({fetch})"
+    return (
+        f"{absent} {why}. Fetch it where there is a network ({fetch}; for a gated or private model "
+        "run hf auth login before)"
+    )
+
+
+def _refusal(error: BaseException, name: str) -> str:
+    """What the hub answered, and what to do; empty where it was not reached.
+
+    The hub's client wraps some answers in an error of the cache: they are its cause.
+    """
+    from huggingface_hub import errors
+
+    page = f"https://huggingface.co/{name}"
+    chain = error, error.__cause__
+    answer = next((one for one in chain if isinstance(one, errors.HfHubHTTPError)), None)
+    if answer is None:
+        return ""
+    if isinstance(answer, errors.GatedRepoError):
+        return f"gated by its owners. Accept their terms on {page}, then run hf auth login"
+    if isinstance(answer, errors.RepositoryNotFoundError | errors.RevisionNotFoundError):
+        return (
+            "the hub has no such model or commit, or it is private. Check the name on "
+            "https://huggingface.co, run hf auth login for a private one"
+        )
+    if isinstance(answer, errors.DisabledRepoError):
+        return f"the hub has disabled it, see {page}. Choose another model"
+    status = answer.response.status_code
+    if status in (401, 403):
+        return (
+            f"the hub refuses the token of this computer ({status}). Make one that may read {page} "
+            "and run hf auth login"
+        )
+    return f"the hub answered with error {status}. Try again later"
 
 
 def _nearest(name_or_folder: str, name: str, known: Sequence[str]) -> str:

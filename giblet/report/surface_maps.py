@@ -34,13 +34,16 @@ def maps_note(space: xr.Dataset) -> str:
 
 
 def why_no_mesh(space: xr.Dataset) -> str:
-    """The reason why maps of scans on a surface cannot be drawn; empty where they can."""
+    """Why maps of scans on a surface cannot be drawn, and what to do; empty where they can."""
     counts = vertex_counts(space.attrs)
     if counts is None or shipped_mesh(str(space.attrs["surface"]), counts):
         return ""
     surface = str(space.attrs["surface"])
     sizes = f" with {counts[0]:,} + {counts[1]:,} vertices" if surface in NESTED else ""
-    return f"no mesh of {surface}{sizes} comes with nilearn; export has the values"
+    return (
+        f"no mesh of {surface}{sizes} comes with nilearn. For maps, read fMRIPrep's fsaverage5 "
+        "files (scan.space: fsaverage5); export has the values of each vertex"
+    )
 
 
 def on_fsaverage5(values: np.ndarray, space: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from giblet.errors import GibletError
-from giblet.stats.ridge import banded_weights
+from giblet.stats.ridge import Folds, banded_weights
 
 Alignment = Literal["none", "procrustes", "srm", "ridge"]
 ALIGNMENTS: tuple[Alignment, ...] = get_args(Alignment)
@@ -49,20 +49,26 @@ class CommonSpace:
     template: np.ndarray
     people: tuple[Transform, ...]
 
-    def join(self, bold: np.ndarray) -> Transform:
+    def join(self, bold: np.ndarray, folds: Folds | None = None) -> Transform:
         """The transform of a person who is not in the template, which stays as it is.
 
         ``bold`` (n_trs, n_voxels) z-scored, of the TRs of the template; NaN in TRs that are not to
-        be used. Raises GibletError where fewer than 10 TRs are common, but for ``none``.
+        be used. ``folds`` as of `fit_common_space`. Raises GibletError where fewer than 10 TRs are
+        common, but for ``none``.
         """
         if bold.shape[0] != len(self.template):
             raise ValueError(f"bold must have the template's {len(self.template)} TRs")
         common = _common_trs(self.method, np.isfinite(bold), np.isfinite(self.template))
-        return _transform(self.method, bold[common], self.template[common])
+        own = _common_folds(folds, common)
+        return _transform(self.method, bold[common], self.template[common], own)
 
 
 def fit_common_space(
-    bold: np.ndarray, method: Alignment, n_features: int = 50, n_iter: int = 10
+    bold: np.ndarray,
+    method: Alignment,
+    n_features: int = 50,
+    n_iter: int = 10,
+    folds: Folds | None = None,
 ) -> CommonSpace:
     """A common space of people who saw the same film; that of one person is their own.
 
@@ -82,6 +88,9 @@ def fit_common_space(
         Of ``srm``, at most; not more than TRs or voxels.
     n_iter
         Of ``procrustes`` and ``srm``: rounds of maps and mean.
+    folds
+        Of ``ridge``: (train, test) indices of these TRs, which choose penalties; by default, and
+        where no fold has 10 common training TRs and a common test TR, five contiguous blocks.
 
     Raises
     ------
@@ -97,7 +106,7 @@ def fit_common_space(
     """
     common = _common_trs(method, *np.isfinite(bold))
     series = [one[common].astype(np.float64) for one in bold]
-    template, people = _FITS[method](series, n_features, n_iter)
+    template, people = _FITS[method](series, n_features, n_iter, _common_folds(folds, common))
     whole = np.full((bold.shape[1], template.shape[1]), np.nan)
     whole[common] = template
     return CommonSpace(method, whole, tuple(people))
@@ -115,21 +124,41 @@ def _common_trs(method: Alignment, *finite: np.ndarray) -> np.ndarray:
     return common
 
 
+def _common_folds(folds: Folds | None, common: np.ndarray) -> Folds:
+    """``folds`` as positions among the TRs ``common`` (n_trs,) bool; without those that are left
+    too short.
+
+    >>> shared, rows = np.arange(30) != 3, np.arange(20)
+    >>> [(len(own), held.tolist()) for own, held in _common_folds([(rows, [3, 20])], shared)]
+    [(19, [19])]
+    """
+    place, left = np.cumsum(common) - 1, []
+    for fold in folds or ():
+        own, held = (place[part][common[part]] for part in map(np.asarray, fold))
+        if len(own) >= FEWEST_TRS and len(held):
+            left.append((own, held))
+    return left
+
+
 Fitted = tuple[np.ndarray, list[Transform]]
 
 
-def _as_they_are(series: Sequence[np.ndarray], n_features: int, n_iter: int) -> Fitted:
+def _as_they_are(
+    series: Sequence[np.ndarray], n_features: int, n_iter: int, folds: Folds
+) -> Fitted:
     return np.mean(series, axis=0), [Transform() for _ in series]
 
 
-def _procrustes(series: Sequence[np.ndarray], n_features: int, n_iter: int) -> Fitted:
+def _procrustes(series: Sequence[np.ndarray], n_features: int, n_iter: int, folds: Folds) -> Fitted:
     template = series[0]
     for n, one in enumerate(series[1:], start=1):  # a first template, person after person
         template = (n * template + one @ rotation(one, template)) / (n + 1)
     return _in_turn(series, template, n_iter)
 
 
-def _shared_response(series: Sequence[np.ndarray], n_features: int, n_iter: int) -> Fitted:
+def _shared_response(
+    series: Sequence[np.ndarray], n_features: int, n_iter: int, folds: Folds
+) -> Fitted:
     gram = sum(one @ one.T for one in series)  # (n_trs, n_trs), whatever the voxels' order
     n_features = min(n_features, *series[0].shape)
     values, vectors = np.linalg.eigh(gram)
@@ -145,12 +174,12 @@ def _in_turn(series: Sequence[np.ndarray], template: np.ndarray, n_iter: int) ->
     return template, [Transform(turn, turn.T) for turn in maps]
 
 
-def _to_others(series: Sequence[np.ndarray], n_features: int, n_iter: int) -> Fitted:
+def _to_others(series: Sequence[np.ndarray], n_features: int, n_iter: int, folds: Folds) -> Fitted:
     mean, n = np.mean(series, axis=0), len(series)
     if n == 1:
         return mean, [Transform()]
     others = [(n * mean - one) / (n - 1) for one in series]
-    return mean, [_ridge(one, other) for one, other in zip(series, others, strict=True)]
+    return mean, [_ridge(one, other, folds) for one, other in zip(series, others, strict=True)]
 
 
 _FITS = {
@@ -161,20 +190,22 @@ _FITS = {
 }
 
 
-def _transform(method: Alignment, bold: np.ndarray, template: np.ndarray) -> Transform:
+def _transform(
+    method: Alignment, bold: np.ndarray, template: np.ndarray, folds: Folds
+) -> Transform:
     """Of one person, to a template that is not changed; both of the same TRs."""
     if method == "none":
         return Transform()
     if method == "ridge":
-        return _ridge(bold, template)
+        return _ridge(bold, template, folds)
     turn = rotation(bold.astype(np.float64), template)
     return Transform(turn, turn.T)
 
 
-def _ridge(bold: np.ndarray, template: np.ndarray) -> Transform:
-    """Ridge there and back, a penalty a column by contiguous folds; BOLD is z-scored: no offset."""
+def _ridge(bold: np.ndarray, template: np.ndarray, folds: Folds) -> Transform:
+    """Ridge there and back, a penalty a column by ``folds``; BOLD is z-scored: no offset."""
     there, back = ((bold, template), (template, bold))
-    return Transform(*(banded_weights([x], y)[0] for x, y in (there, back)))
+    return Transform(*(banded_weights([x], y, folds=folds)[0] for x, y in (there, back)))
 
 
 def rotation(bold: np.ndarray, template: np.ndarray) -> np.ndarray:

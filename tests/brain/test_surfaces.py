@@ -14,6 +14,7 @@ from surface_files import N_LEFT, NEW, OLD, T_R, N, hemispheres, series, with_ta
 from giblet.brain.bids_files import find_bold, run_prefix
 from giblet.brain.bold import clean_series, load_bids, save_bold, survey_bids
 from giblet.brain.cortex import vertex_maps
+from giblet.brain.neighbours import neighbours
 from giblet.brain.regions import find_regions
 from giblet.commands.export import export
 from giblet.commands.scans import brain_quality, load_bold
@@ -21,6 +22,7 @@ from giblet.config.config import parse_config
 from giblet.errors import GibletError
 from giblet.io.arrays import load_arrays
 from giblet.io.schema import SCANS
+from giblet.report.surface_maps import why_no_mesh
 
 
 def parts_of_brain(voxel_mm=1.0, first=0):
@@ -94,6 +96,17 @@ def test_greyordinates(tmp_path):
     assert scans["vertex"].values[:3].tolist() == [0, 2, 4]
     assert scans["vertex"].values[-1] == -1
     assert load_bids(folder, space="fsLR").sizes == scans.sizes
+
+
+def test_maps_of_fslr_are_one_line_that_says_what_to_do(tmp_path):
+    """CIFTI and hemispheres: there is no mesh to draw them on, and TFCE has no neighbours."""
+    cifti = with_tables(tmp_path / "cifti", greyordinates)
+    gifti = with_tables(tmp_path / "gifti", hemispheres(space="fsLR"))
+    for scans in (load_bids(cifti, space="fsLR:den-91k"), load_bids(gifti, space="fsLR")):
+        assert scans.attrs["surface"] == "fsLR"
+        (line,) = why_no_mesh(scans).splitlines()
+        assert line.startswith("no mesh of fsLR comes with nilearn. For maps, read fMRIPrep's")
+        assert neighbours(scans) is None
 
 
 def test_greyordinates_as_people_have_them(tmp_path):

@@ -12,21 +12,30 @@ from giblet.alignment.aligned import align, film_data
 from giblet.alignment.regressors import regress
 from giblet.brain.runs import Presented
 from giblet.brain.stimulus_clock import StimulusClock
-from giblet.config.sections import DecodingConfig, ScanConfig, SplitConfig
+from giblet.config.regions import LesionConfig, SearchlightConfig
+from giblet.config.sections import (
+    DecodingConfig,
+    ScanConfig,
+    SplitConfig,
+)
 from giblet.evaluation import slow_part
+from giblet.evaluation.bold_identification import identify_by_bold
 from giblet.evaluation.brain_scores import decode_brains
 from giblet.evaluation.calibration import Codes, calibration_rows
 from giblet.evaluation.decoding import lagged, lags_in_trs
 from giblet.evaluation.group_decoding import decode_together
+from giblet.evaluation.lesions import decode_lesions
 from giblet.evaluation.level_features import FilmLevel, levels_on_trs
 from giblet.evaluation.level_scores import level_profile
+from giblet.evaluation.moments import Scored
 from giblet.evaluation.quality import brain_quality
-from giblet.evaluation.slow_decoding import slow_conditions
+from giblet.evaluation.searchlight import Places, searchlight
+from giblet.evaluation.slow_decoding import lagged_brains, slow_conditions
 from giblet.evaluation.slow_part import SlowDecoder
 from giblet.io.arrays import load_arrays, save_arrays
-from giblet.stats import ridge
+from giblet.stats import common_space, ridge
 from giblet.stats.cross_validation import purged_folds
-from giblet.stats.ridge import folds_within, ridge_encoding
+from giblet.stats.ridge import banded_weights, folds_within, ridge_encoding
 
 T_R, N_STIMULI, N_TRS, N_VOXELS = 1.5, 24, 12, 6
 GAP = 6.0  # s
@@ -297,6 +306,66 @@ def test_the_anchored_prior_measures_its_uncertainty_across_stimuli(heard):
     np.testing.assert_allclose(found.spread, expected.spread, atol=1e-5)
     by_blocks = SlowDecoder.fit(x, conditions.true[train], purged_folds(np.zeros(len(train)), 11))
     assert np.abs(by_blocks.spread - expected.spread).max() > 1e-3
+
+
+BY_RIDGE = ScanConfig(alignment="ridge")
+
+
+def a_lesion(decoder):
+    config = LesionConfig(decoder=decoder)
+    regions = {"one": np.arange(N_VOXELS) < 3, "other": np.arange(N_VOXELS) >= 3}
+    return lambda code, data, _response: decode_lesions(
+        code, data, regions, T_R, DECODING, config, 0, BY_RIDGE
+    )
+
+
+ALIGNED_BY = {
+    "together": lambda code, data, _response: decode_together(code, data, T_R, DECODING, BY_RIDGE),
+    "calibration": lambda code, data, response: calibration_rows(
+        Codes(code, response), data, T_R, DECODING, BY_RIDGE, [2], seed=0
+    ),
+    "anchored prior": lambda _code, data, _response: lagged_brains(data, T_R, DECODING, BY_RIDGE),
+    "clips by BOLD": lambda code, data, _response: identify_by_bold(
+        Scored(), data.bold.numpy()[:, data.where("test")], data, T_R, DECODING, BY_RIDGE, 0
+    ),
+    "searchlight": lambda code, data, _response: searchlight(
+        code,
+        data,
+        [Places("region", {"all": np.arange(N_VOXELS)}, {})],
+        T_R,
+        DECODING,
+        SearchlightConfig(),
+        BY_RIDGE,
+        0,
+    ),
+    "lesions together": a_lesion("group"),
+    "lesions by others": a_lesion("others"),
+}
+
+
+@pytest.mark.parametrize("scored", ALIGNED_BY)
+def test_maps_of_people_choose_penalties_across_stimuli(heard, monkeypatch, scored):
+    """Every map of ``scan.alignment: ridge``, in the template and of those who join it."""
+    aligned, data = heard[0], film_data(heard[0])
+    solve, seen = ridge.solve, []
+    train, stimulus = data.where("train"), aligned["stimulus"].values
+    first = data.first_scanned(train, 80, 0)
+
+    def spy(columns, y, folds, *options, **more):
+        of_rows = stimulus[train if len(y) == len(train) else first]
+        shared = [set(of_rows[own]) & set(of_rows[held]) for own, held in folds]
+        seen.append(len(folds) > 1 and not any(shared))
+        return solve(columns, y, folds, *options, **more)
+
+    def weights(*bands, **options):
+        with monkeypatch.context() as within:
+            within.setattr(ridge, "solve", spy)
+            return banded_weights(*bands, **options)
+
+    monkeypatch.setattr(common_space, "banded_weights", weights)
+    ALIGNED_BY[scored](code_of(data), data, aligned["regressors"].values[0])
+    assert len(seen) >= 4  # there and back, of two people
+    assert all(seen)
 
 
 # ---- runs of other gains -------------------------------------------------------------------------

@@ -1,16 +1,26 @@
 """A model is found in a folder or the cache, or its absence is said at once. No network needed."""
 
 import hashlib
+import importlib
 import os
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from transformers import EncodecConfig, EncodecModel
 
 from giblet.audio.codecs.codec import load_codec
+from giblet.audio.model_features import SoundModel
+from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.errors import GibletError
+from giblet.film.image_features import ImageModel
+from giblet.film.picture_layers import PictureModel
+from giblet.film.text import embed_words
+from giblet.film.word_models import WordModel
 from giblet.io.hub import model_folder
 
 
@@ -63,31 +73,149 @@ def test_a_full_disk_is_not_a_missing_network(monkeypatch):
         model_folder(f"someone/model@{'0' * 40}", "word_model.name")
 
 
-@pytest.mark.parametrize(
-    ("error", "what"),
-    [
-        (
-            "GatedRepoError",
-            "gated by its owners. Accept their terms on https://hugg.*someone/gated",
-        ),
-        ("RepositoryNotFoundError", "no such model or commit, or it is private"),
-        ("RevisionNotFoundError", "no such model or commit, or it is private"),
-    ],
-)
-def test_what_the_hub_refuses_is_one_line(monkeypatch, error, what):
-    """Its client's own exceptions; their texts have several lines."""
+GATED = "gated by its owners. Accept their terms on https://huggingface.co/someone/model, then run"
+MISSING = "the hub has no such model or commit, or it is private. Check the name on https://hugging"
+TOKEN = "the hub refuses the token of this computer ({}). Make one that may read https://huggingfac"
+REACHED = "huggingface.co cannot be reached. Fetch it where there is a network (hf download someone"
+ANSWERS = {
+    "gated, nobody logged in": (401, {"X-Error-Code": "GatedRepo"}, GATED),
+    "gated, terms not accepted": (403, {"X-Error-Code": "GatedRepo"}, GATED),
+    "no such model": (404, {"X-Error-Code": "RepoNotFound"}, MISSING),
+    "missing or private": (401, {}, MISSING),
+    "no such commit": (404, {"X-Error-Code": "RevisionNotFound"}, MISSING),
+    "bad token": (
+        401,
+        {"X-Error-Message": "Invalid credentials in Authorization header"},
+        TOKEN.format(401),
+    ),
+    "token without the right": (403, {}, TOKEN.format(403)),
+    "disabled": (403, {"X-Error-Message": "Access to this resource is disabled."}, "has disabled"),
+    "too many requests": (429, {}, "the hub answered with error 429. Try again later"),
+    "hub down": (503, {}, "the hub answered with error 503. Try again later"),
+}
+
+
+@pytest.fixture
+def hub(monkeypatch, offline):
+    """Lets the hub's own client run with what a function answers to its requests."""
     import huggingface_hub
-    from huggingface_hub import errors
 
-    def refuse(*_args, **_options):
-        kind = getattr(errors, error)
-        raise kind.__new__(kind, "401 Client Error\n\nCannot access gated repo")
-
-    monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
+    kind = huggingface_hub.errors.HTTPError.__module__.partition(".")[0]  # httpx, or httpx2
+    client = importlib.import_module(kind)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("giblet.io.hub._hub_answers", lambda: True)
-    with pytest.raises(GibletError, match=what) as raised:
-        model_folder(f"someone/gated@{'0' * 40}", "sound_model.name")
-    assert "\n" not in str(raised.value)
+    monkeypatch.setattr("huggingface_hub.utils._http.time.sleep", lambda _seconds: None)
+
+    def answers(answer):
+        transport = client.MockTransport(lambda request: answer(client, request))
+        huggingface_hub.set_client_factory(lambda: client.Client(transport=transport))
+
+    before = huggingface_hub.utils._http._GLOBAL_CLIENT_FACTORY
+    yield answers
+    huggingface_hub.set_client_factory(before)
+
+
+def refusal(what, name="someone/model"):
+    with pytest.raises(GibletError) as raised:
+        model_folder(f"{name}@{'0' * 40}", what)
+    (line,) = str(raised.value).splitlines()
+    assert line.startswith(f"{what} '{name}@")
+    assert ", or give a folder" in line
+    return line
+
+
+@pytest.mark.parametrize("files", ["the list of files is refused", "the files are refused"])
+@pytest.mark.parametrize(("status", "headers", "line"), ANSWERS.values(), ids=ANSWERS)
+def test_what_the_hub_refuses_is_one_line(hub, status, headers, line, files):
+    """The exceptions are the client's own, as it makes them of the hub's answers."""
+
+    def answer(client, request):
+        if "/tree/" in request.url.path and files == "the files are refused":
+            listed = [{"type": "file", "path": "config.json", "size": 2, "oid": "0" * 40}]
+            return client.Response(200, json=listed)
+        return client.Response(status, headers=headers)
+
+    hub(answer)
+    assert line in refusal("sound_model.name")
+
+
+@pytest.mark.parametrize("error", ["ConnectError", "ConnectTimeout", "ProxyError", "ReadError"])
+def test_a_network_that_fails_is_one_line(hub, error):
+    def fail(client, request):
+        raise getattr(client, error)("[Errno 111] Connection refused\n\n", request=request)
+
+    hub(fail)
+    assert REACHED in refusal("word_model.name")
+
+
+def test_a_download_that_broke_off_is_one_line(hub, monkeypatch):
+    """A part of the files is in the cache, and the client knows which are missing."""
+    listed = [
+        {"type": "file", "path": name, "size": 2, "oid": str(n) * 40}
+        for n, name in enumerate(["config.json", "model.safetensors"])
+    ]
+
+    def answer(client, request):
+        if "/tree/" in request.url.path:
+            return client.Response(200, json=listed)
+        if request.url.path.endswith("config.json"):
+            headers = {"X-Repo-Commit": "0" * 40, "ETag": f'"{"0" * 40}"', "Content-Length": "2"}
+            return client.Response(200, headers=headers, content=b"{}")
+        raise client.ConnectError("no route", request=request)
+
+    hub(answer)
+    assert REACHED in refusal("codec")
+    monkeypatch.setattr("giblet.io.hub._hub_answers", lambda: False)
+    assert "the Hugging Face cache has only some of its files" in refusal("codec")
+
+
+def test_what_is_no_hub_id_is_not_asked_for(hub):
+    def never(client, request):
+        raise AssertionError(request.url)
+
+    hub(never)
+    line = refusal("codec", "codecs/of/mine")
+    assert "no such folder, and no id of the hub" in line
+
+
+def test_the_command_for_logging_in_exists():
+    from huggingface_hub.cli import hf
+
+    found = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"from {hf.__name__} import main; main()",
+            "auth",
+            "login",
+            "--help",
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert found.returncode == 0, found.stderr
+
+
+WORDS = pd.DataFrame({"onset": [0.5], "duration": [2.0], "text": ["Good morning"]})
+KINDS = {
+    "codec": lambda name: load_codec(name, 6.0),
+    "sound_model.name": SoundModel,
+    "word_model.name": WordModel,
+    "picture_model.name": PictureModel,
+    "text_model": lambda name: embed_words(WORDS, 1.5, 4, 6.0, name),
+    "video.features": ImageModel,
+    "model": Autoencoder.from_pretrained,
+}
+
+
+@pytest.mark.parametrize("setting", KINDS)
+def test_models_of_every_kind_say_so(hub, setting):
+    hub(lambda client, request: client.Response(401, headers={"X-Error-Code": "GatedRepo"}))
+    with pytest.raises(GibletError) as raised:
+        KINDS[setting](f"someone/model@{'0' * 40}")
+    (line,) = str(raised.value).splitlines()
+    assert line.startswith(f"{setting} 'someone/model@{'0' * 40}': {GATED}")
 
 
 def test_an_unknown_codec_is_refused_offline(offline):

@@ -117,8 +117,11 @@ def test_a_mesh_that_nilearn_does_not_have_is_said():
     section = brain_section(results)
     assert map_figures(results, simulated=False) == []
     assert section.view is None
-    reason = "Inter-subject correlation: no mesh of fsLR comes with nilearn; export has the values"
-    assert section.no_maps == [reason]
+    (reason,) = section.no_maps
+    assert reason.startswith(
+        "Inter-subject correlation: no mesh of fsLR comes with nilearn. For maps, read fMRIPrep's "
+        "fsaverage5 files (scan.space: fsaverage5)"
+    )
 
 
 def test_a_denser_mesh_says_what_is_drawn():

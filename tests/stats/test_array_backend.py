@@ -1,11 +1,16 @@
 """Ridge on torch is ridge on NumPy; a missing GPU is one line."""
 
+import sys
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import torch
 from himalaya.backend import get_backend
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from giblet.commands.cli import main
+from giblet.commands.doctor.data_sizes import measure
 from giblet.config.config import parse_config
 from giblet.errors import GibletError
 from giblet.stats.array_backend import ridge_backend
@@ -62,6 +67,72 @@ def test_the_backend_is_put_back():
     assert get_backend().name == "numpy"
 
 
+@pytest.fixture
+def on_a_gpu(monkeypatch):
+    """`ridge_backend` of torch_cuda, which loads himalaya's module without a GPU."""
+
+    @contextmanager
+    def backend():
+        with monkeypatch.context() as loading:
+            loading.setattr(torch.cuda, "is_available", lambda: True)
+            with ridge_backend("torch_cuda"):
+                loading.undo()
+                yield get_backend()
+
+    yield backend
+    sys.modules.pop("himalaya.backend.torch_cuda", None)
+
+
+@pytest.fixture
+def pretended_gpu(monkeypatch, on_a_gpu):
+    """Tensors have a device and a shape, but no values: the devices of those that come back.
+
+    torch refuses operations on tensors of two devices, as with a GPU. What comes back is 0.
+    """
+    came_back = []
+
+    def zeros(array):
+        came_back.append(array.device.type)
+        return np.zeros(array.shape, np.float32)
+
+    with on_a_gpu() as backend, FakeTensorMode():
+        monkeypatch.setattr(backend, "to_numpy", zeros)
+        yield came_back
+
+
+@pytest.mark.parametrize("widths", [(4, 9), (4, 150)], ids=["features", "kernels"])
+def test_on_a_gpu_no_array_is_left_behind(rng, pretended_gpu, widths):
+    """Devices and shapes alone: no numbers, for which a GPU is needed."""
+    bands, y = data(rng, widths)
+    x, train, test = np.hstack(bands), np.arange(90), np.arange(95, 120)
+    folds = purged_folds(np.zeros(120), 2, 4, among=train)
+    assert banded_ridge(bands, y, train, test, folds, n_iter=3).shape == (25, 7)
+    assert fit_ridge(x[train], y[train]).predict(x[test]).shape == (25, 7)
+    weights, offsets = banded_weights([b[train] for b in bands], y[train], n_iter=3)
+    assert (weights.shape, offsets.shape) == ((sum(widths), 7), (7,))
+    assert len(pretended_gpu) > 3
+    assert set(pretended_gpu) == {"cuda"}
+
+
+def test_the_pretended_gpu_refuses_arrays_of_the_processor(rng, pretended_gpu, monkeypatch):
+    """The test above fails where an array is left behind."""
+    bands, y = data(rng)
+    folds = purged_folds(np.zeros(120), 2, 4)
+    monkeypatch.setattr(get_backend(), "zeros_like", lambda array, shape: torch.zeros(shape))
+    with pytest.raises(RuntimeError, match="on the same device"):
+        banded_weights(bands, y, folds=folds, n_iter=3)
+
+
+def test_a_full_gpu_is_one_line(on_a_gpu):
+    full = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 90 GiB.\n\n")
+    with pytest.raises(GibletError, match="the GPU's memory is full") as error, on_a_gpu():
+        raise full
+    assert "\n" not in str(error.value)
+    assert get_backend().name == "numpy"
+    with pytest.raises(torch.OutOfMemoryError), ridge_backend("torch"):
+        raise full  # of a network
+
+
 def test_without_a_gpu_it_is_one_line(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(GibletError, match="ridge_backend: torch_cuda needs a GPU") as error:
@@ -77,6 +148,13 @@ def test_a_command_without_a_gpu_ends_with_that_line(monkeypatch, tmp_path, capl
     assert main([*words, settings]) == 1
     assert "needs a GPU" in caplog.text
     assert not (tmp_path / "b.tsv").exists()
+
+
+def test_doctor_names_a_missing_gpu(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    problems = measure(parse_config({"ridge_backend": "torch_cuda"}))[2]
+    assert [one for one in problems if one.startswith("ridge_backend: torch_cuda needs a GPU")]
+    assert not any("ridge_backend" in one for one in measure(parse_config({}))[2])
 
 
 def test_another_backend_is_refused():

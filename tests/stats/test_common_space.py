@@ -8,6 +8,7 @@ from scipy.stats import ortho_group
 from giblet.errors import GibletError
 from giblet.stats.common_space import ALIGNMENTS, fit_common_space, rotation
 from giblet.stats.pearson import correlation
+from giblet.stats.ridge import banded_weights
 
 N_TRS, N_VOXELS, N_SHARED = 120, 12, 4
 ALIGNED = [method for method in ALIGNMENTS if method != "none"]
@@ -139,6 +140,37 @@ def test_only_trs_of_everyone_are_used(shared, method):
     late = np.where(np.arange(N_TRS)[:, None] < 60, np.nan, shared[3])
     again = dense.join(late[20:100])
     np.testing.assert_allclose(space.join(late).into, again.into, atol=1e-6)
+
+
+def test_ridge_takes_the_folds_that_are_given(shared):
+    """Oracle: `banded_weights` of each person to the mean of the others, on the common TRs."""
+    holes, label = shared.copy(), np.arange(N_TRS) // 15 % 4  # stretches of a fold are apart
+    holes[0, :25] = np.nan
+    folds = [(np.flatnonzero(label != k), np.flatnonzero(label == k)) for k in range(4)]
+    space = fit_common_space(holes, "ridge", folds=folds)
+    rows = np.arange(25, N_TRS)
+    dense, own = holes[:, rows], label[rows]
+    common = [(np.flatnonzero(own != k), np.flatnonzero(own == k)) for k in range(4)]
+    others = dense[1:].mean(axis=0)
+    expected, _offset = banded_weights([dense[0]], others, folds=common)
+    by_blocks, _offset = banded_weights([dense[0]], others)
+    np.testing.assert_allclose(space.people[0].into, expected, atol=1e-6)
+    assert np.abs(expected - by_blocks).max() > 1e-4
+    late = np.where(np.arange(N_TRS)[:, None] < 60, np.nan, shared[3])
+    rows = np.arange(60, N_TRS)
+    own = label[rows]
+    common = [(np.flatnonzero(own != k), np.flatnonzero(own == k)) for k in range(4)]
+    expected, _offset = banded_weights([late[rows]], space.template[rows], folds=common)
+    np.testing.assert_allclose(space.join(late, folds).into, expected, atol=1e-6)
+
+
+def test_folds_without_common_trs_are_left_out(shared):
+    """Of a person who was scanned in the first of two stretches alone, as without folds."""
+    space = fit_common_space(shared[:3], "ridge")
+    early = np.where(np.arange(N_TRS)[:, None] < 60, shared[3], np.nan)
+    halves = np.array_split(np.arange(N_TRS), 2)
+    joined = space.join(early, [tuple(halves), tuple(halves[::-1])])
+    np.testing.assert_array_equal(joined.into, space.join(early).into)
 
 
 def test_without_alignment_voxels_stay(shared):

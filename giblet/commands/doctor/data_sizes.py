@@ -68,13 +68,15 @@ class Sizes:
 
 def measure(config: Config) -> tuple[Sizes | None, list[str], list[str]]:
     """Sizes (None where there is nothing to measure), lines about the data, and problems."""
+    from giblet.stats.array_backend import check_backend
+
     lines, problems = [], []
     film = _noting(problems, _film_seconds, config, lines)
-    scans = _noting(problems, _scans, config, lines, film, problems)
-    scans = scans or {}
+    scans = _noting(problems, _scans, config, lines, film, problems) or {}
     _noting(problems, _annotations, config, lines, film, scans.get("seconds"))
     _noting(problems, _score, config, lines, film)
     _noting(problems, _codec, config, lines)
+    _noting(problems, check_backend, config.ridge_backend)
     named = (config.film, config.annotations, config.score, config.bold_source)
     for path in filter(os.path.exists, named):
         _noting(problems, check_date, path)
@@ -277,23 +279,18 @@ def _warned(message: str) -> str:
 
 def _codec(config: Config, lines: list[str]) -> None:
     """A codec of the hub whose commit is named may be fetched: no problem, but one line."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError
-
-    from giblet.io.hub import COMMIT
+    from giblet.io.hub import COMMIT, local_folder
 
     name = config.codec
     if not config.use_encodec or name == "bundled" or Path(name).is_dir():
         return
     repo, _, commit = name.partition("@")
-    try:
-        snapshot_download(repo, revision=commit or None, local_files_only=True)
-    except (OSError, ValueError, HFValidationError):
+    if local_folder(name) is None:
         if repo.count("/") != 1 or repo.startswith((".", "/")) or not COMMIT.fullmatch(commit):
             raise GibletError(
                 f"codec {name}: no such folder, not in the Hugging Face cache, and no commit of a "
                 'hub (owner/name@ and 40 digits). Give one of these, or "bundled"'
-            ) from None
+            )
         lines.append(f"codec: {name} is not in the Hugging Face cache; it will be fetched")
 
 
