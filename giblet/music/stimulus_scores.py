@@ -270,8 +270,7 @@ def piece_warnings(
 
 def fit_warnings(fits: ScoreFits | None, pieces: Pieces, known: Collection[int]) -> list[str]:
     """A line that names pieces whose scores are of other sounds, but for those in ``known``."""
-    wrong = [k for k in fits.named if k not in known] if fits else []
-    if not wrong:
+    if fits is None or not (wrong := [k for k in fits.named if k not in known]):
         return []
     named = [
         f"{pieces.names[k]} (that of {pieces.names[fits.better[k]]} fits)"
