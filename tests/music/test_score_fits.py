@@ -175,3 +175,10 @@ def test_a_bad_fit_is_never_better_than_that_of_others():
     mean, spread = np.full(43, 0.1), np.full(43, 0.15)
     wrong, _least = module._probability_wrong(own + 0.01 * np.arange(43) % 0.2, mean, spread)
     assert (wrong > LIKELY).tolist() == [False] * 40 + [True, True, False]
+
+
+def test_where_others_fit_better_than_right_scores_nothing_can_be_said():
+    """The usual fit is .5, that of the others with the last sound .9."""
+    own = 0.5 + 0.02 * np.arange(20) % 0.2
+    wrong, _least = module._probability_wrong(own, np.r_[np.full(19, 0.1), 0.9], np.full(20, 0.1))
+    assert wrong.max() < 0.5
