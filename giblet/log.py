@@ -51,9 +51,13 @@ def keeps_log() -> bool:
 
 @contextmanager
 def log_to_stderr() -> Iterator[None]:
-    """Events go to standard error: those of giblet's loggers, and warnings of libraries."""
+    """Events go to standard error: those of giblet's loggers, and warnings of libraries.
+
+    A warning that was printed before is not printed again.
+    """
     handler, root, level = _StandardError(), logging.getLogger(), _logger.level
     handler.addFilter(lambda e: e.levelno >= logging.WARNING or e.name.startswith("giblet"))
+    handler.addFilter(_NoRepeatedWarnings())
     handler.setFormatter(_Structured() if keeps_log() else _Short())
     root.addHandler(handler)
     _logger.setLevel(logging.INFO if keeps_log() else logging.WARNING)
@@ -64,6 +68,21 @@ def log_to_stderr() -> Iterator[None]:
         root.removeHandler(handler)
         _logger.setLevel(level)
         logging.captureWarnings(False)
+
+
+class _NoRepeatedWarnings(logging.Filter):
+    """Every warning once: a step that is done for each person would repeat its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._before: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        message, n_before = record.getMessage(), len(self._before)
+        if record.levelno != logging.WARNING:
+            return True
+        self._before.add(message)
+        return len(self._before) > n_before
 
 
 class _StandardError(logging.Handler):

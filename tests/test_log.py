@@ -94,6 +94,21 @@ def test_a_mistake_is_one_line_of_a_log_too():
     assert (mistake.level, mistake.message) == ("ERROR", "giblet group_trs: a: no such file")
 
 
+def test_a_warning_is_printed_once_a_command(capsys, monkeypatch):
+    """Steps that are done for each person say the same; other levels are all printed."""
+    monkeypatch.setenv(KEEPS_LOG, "1")
+    for _command in range(2):
+        with log_to_stderr():
+            for person in range(3):
+                logging.getLogger("giblet.x").warning("no gap of %d TRs", 5)
+                logging.getLogger("giblet.x").info("a person")
+                logging.getLogger("giblet.y").warning("person %d moved", person // 2)
+        log = [event.message for event in read_events(capsys.readouterr().err)]
+        assert log.count("no gap of 5 TRs") == 1
+        assert log.count("a person") == 3
+        assert [line for line in log if "moved" in line] == ["person 0 moved", "person 1 moved"]
+
+
 def test_logging_is_as_it_was_afterwards():
     root, giblet = logging.getLogger(), logging.getLogger("giblet")
     before = list(root.handlers), giblet.level

@@ -11,6 +11,7 @@ from giblet.brain.stimulus_clock import StimulusClock
 from giblet.config.sections import DecodingConfig
 from giblet.timing import TOLERANCE, share_of_tr
 
+REST = 10.0  # s of silence that is recommended after short stimuli
 _RESPONSE = 12.0  # s: what an HRF still holds after that is little
 
 
@@ -51,15 +52,24 @@ def stimulus_warnings(
 
 def _short_warnings(clock: StimulusClock) -> list[str]:
     """A line where stimuli end before the last lag of the default decoder."""
-    last = DecodingConfig().last_lag_seconds
-    short = clock.durations + clock.rest < last + clock.t_r - TOLERANCE
+    short = shorter_than_response(clock)
     if not short.any():
         return []
     return [
         f"{short.sum()} of {len(clock.names)} stimuli are shorter than the decoder's last lag and "
-        f"a TR ({last + clock.t_r:g} s): most of the response comes after the sound, and is not "
-        "used. events.rest_seconds: 10 adds volumes up to the next onset"
+        f"a TR ({response_seconds(clock.t_r):g} s): most of the response comes after the sound, "
+        f"and is not used. events.rest_seconds: {REST:g} adds volumes up to the next onset"
     ]
+
+
+def shorter_than_response(clock: StimulusClock) -> np.ndarray:
+    """Whether each stimulus, with its rest, ends before `response_seconds`, (n_stimuli,) bool."""
+    return clock.durations + clock.rest < response_seconds(clock.t_r) - TOLERANCE
+
+
+def response_seconds(t_r: float) -> float:
+    """Seconds from an onset to the end of the default decoder's last lag."""
+    return DecodingConfig().last_lag_seconds + t_r
 
 
 def carry_over_warnings(scans: xr.Dataset) -> list[str]:

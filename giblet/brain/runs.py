@@ -47,6 +47,13 @@ class Presented:
         onsets, durations, begins = (self.events[name].to_numpy() for name in columns)
         return film_times(self.scan_time, onsets, durations + self.stimuli.rest, begins)
 
+    @property
+    def silence(self) -> np.ndarray:
+        """Seconds from the end of each event to the next onset, or last volume, (n_events,)."""
+        onsets, durations = (self.events[name].to_numpy() for name in ("onset", "duration"))
+        until = np.append(onsets[1:], self.scan_time.max())
+        return np.maximum(until - onsets - durations, 0)
+
 
 @dataclass(frozen=True)
 class BoldRun:

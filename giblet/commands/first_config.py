@@ -8,6 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import numpy as np
+
 from giblet.audio.stimuli import header_clock
 from giblet.brain.bids import read_runs, sidecar_of
 from giblet.brain.bids_files import (
@@ -23,6 +25,7 @@ from giblet.brain.bids_files import (
 from giblet.brain.bold import find_layout, read_data_set
 from giblet.brain.run_table import OPTIONAL
 from giblet.brain.runs import MOTION, BoldRun
+from giblet.brain.stimulus_clock import StimulusClock
 from giblet.errors import GibletError
 from giblet.film.annotations import ENDINGS, read_annotations
 from giblet.film.container import open_film
@@ -227,8 +230,25 @@ def _many_stimuli(
             lines: list[Line] = [("stimuli", str(folder), f"{n} sounds or films, named by events")]
             if n_scores := sum(map(bool, clock.scores)):
                 lines.append(("score", "auto", f"beside {n_scores} of them"))
-            return lines, runs
+            return lines + _rest_lines(runs, clock), runs
     return [], []
+
+
+def _rest_lines(runs: list[BoldRun], clock: StimulusClock) -> list[Line]:
+    """``events.rest_seconds`` where silence follows stimuli that are shorter than the response."""
+    from giblet.alignment.stimulus_warnings import REST, response_seconds, shorter_than_response
+
+    short = shorter_than_response(clock)
+    shown = [run.presented for run in runs if run.presented is not None]
+    silence = np.concatenate([one.silence[short[one.events["stimulus"]]] for one in shown])
+    if not len(silence) or np.median(silence) < clock.t_r:
+        return []
+    response = f"the response ({response_seconds(clock.t_r):g} s)"
+    comment = (
+        f"s of silence after each, up to the next onset: {short.sum()} are shorter than "
+        f"{response}, and {np.median(silence):.3g} s follow (median)"
+    )
+    return [("events", {"rest_seconds": REST}, comment)]
 
 
 def _counted(runs: list[BoldRun]) -> str:

@@ -31,7 +31,9 @@ def read_score(film: Path, score: Path, notes: OutputFile, config: Config) -> No
     from giblet.music.stimulus_scores import (
         common_lag,
         early_ends,
+        fit_warnings,
         join_scores,
+        piece_fits,
         piece_lags,
         piece_warnings,
         same_music,
@@ -52,7 +54,8 @@ def read_score(film: Path, score: Path, notes: OutputFile, config: Config) -> No
     envelope = score_sync.onset_envelope(blocks)
     density = score_sync.onset_density(piece, len(envelope), moved)
     alone = score_sync.score_lag
-    lag = common_lag(piece, envelope, pieces) if pieces else alone(density, envelope)
+    heard = (piece, envelope, pieces)
+    lag = common_lag(*heard, config.seed) if pieces else alone(density, envelope)
     end = piece.end + moved
     length = f"the score ends at {end:.1f} s, the sound at {seconds:.1f} s"
     logging.getLogger(__name__).info("%s; %s", score_sync.lag_sentence(lag), length)
@@ -67,11 +70,15 @@ def read_score(film: Path, score: Path, notes: OutputFile, config: Config) -> No
     warnings += early_ends(piece.moved(moved), seconds, pieces)
     arrays = score_files.score_arrays(piece)
     if pieces:
-        lags = piece_lags(piece, envelope, pieces)
-        warnings += piece_warnings(lags, pieces, lag)
+        lags, fits = piece_lags(*heard), piece_fits(*heard, lag, config.seed)
+        warnings += piece_warnings(lags, pieces, lag) + fit_warnings(fits, pieces, lags)
         music = same_music(scores_apart(piece, pieces), pieces)
         arrays = arrays.assign_coords((clock or pieces).coordinates())
         arrays = arrays.assign_coords({f"{pieces.kind}_music": (pieces.kind, music)})
+        if fits:
+            of_each = {"score_r": fits.r, "score_wrong": fits.wrong}
+            own = {f"{pieces.kind}_{name}": (pieces.kind, r) for name, r in of_each.items()}
+            arrays = arrays.assign_coords(own)
     save_arrays(arrays.assign_attrs(attrs, warnings=warnings), notes)
 
 

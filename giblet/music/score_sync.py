@@ -144,8 +144,7 @@ def joint_lag(
     lag : without a drift; None of less than 20 s, where no two pieces have onsets, and where
         orders and shifts are fewer than 20
     """
-    first = count_samples(_BEGINNING, RATE_HZ)
-    smooth = [(_smoothed(one[first:]), _smoothed(other[first:])) for one, other in parts]
+    smooth = without_beginnings(parts)
     usable = {k: curve for k, part in enumerate(smooth) if (curve := _products(*part))[0].any()}
     parts, curves = [smooth[k] for k in usable], list(usable.values())
     n_frames = [len(density) for density, _ in parts]
@@ -166,6 +165,12 @@ def joint_lag(
     seconds = samples_duration(top - n_most + _vertex(whole, top), RATE_HZ)
     p_value = float(np.mean(fits >= fits[0] - 1e-12))
     return ScoreLag(seconds, float(whole[top]), p_value, drift=np.nan)
+
+
+def without_beginnings(parts: Sequence[tuple]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Onset density and envelope of each of ``parts``, smoothed, from 0.25 s on."""
+    first = count_samples(_BEGINNING, RATE_HZ)
+    return [(_smoothed(one[first:]), _smoothed(other[first:])) for one, other in parts]
 
 
 def _by_order(

@@ -1,6 +1,6 @@
 """Scores of several pieces, or of many stimuli, on the clock of their film, and their features."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from giblet.music.notes import Beats, Notes
 from giblet.music.pieces import Pieces
 from giblet.music.score_features import Listening, note_features
 from giblet.music.score_files import read_score
+from giblet.music.score_fits import LIKELY, ScoreFits, score_fits
 from giblet.music.score_sync import (
     NOTABLE,
     RATE_HZ,
@@ -194,11 +195,32 @@ def piece_lags(notes: Notes, envelope: np.ndarray, pieces: Pieces) -> dict[int, 
     return {k: lag for k, lag in lags.items() if lag is not None}
 
 
-def common_lag(notes: Notes, envelope: np.ndarray, pieces: Pieces) -> ScoreLag | None:
+def common_lag(
+    notes: Notes, envelope: np.ndarray, pieces: Pieces, seed: int = 0
+) -> ScoreLag | None:
     """Lag of all pieces together: `giblet.music.score_sync.joint_lag`."""
     apart = scores_apart(notes, pieces)
     music = same_music(apart, pieces)[list(apart)]
-    return joint_lag(list(_onsets(apart, envelope, pieces).values()), music)
+    return joint_lag(list(_onsets(apart, envelope, pieces).values()), music, seed)
+
+
+def piece_fits(
+    notes: Notes,
+    envelope: np.ndarray,
+    pieces: Pieces,
+    whole: ScoreLag | None,
+    seed: int = 0,
+) -> ScoreFits | None:
+    """`giblet.music.score_fits.score_fits` of all pieces, by their index; those without are NaN.
+
+    ``whole`` as of `common_lag`; None where the scores do not fit at it.
+    """
+    if whole is None or not whole.is_this_piece:
+        return None
+    apart = scores_apart(notes, pieces)
+    onsets, none = _onsets(apart, envelope, pieces), (np.zeros(0), np.zeros(0))
+    parts = [onsets.get(k, none) for k in range(len(pieces.names))]
+    return score_fits(parts, whole.seconds, same_music(apart, pieces), seed)
 
 
 def _onsets(
@@ -244,6 +266,24 @@ def piece_warnings(
             + "; add it to score_offset in their rows of the table"
         )
     return lines
+
+
+def fit_warnings(fits: ScoreFits | None, pieces: Pieces, known: Collection[int]) -> list[str]:
+    """A line that names pieces whose scores are of other sounds, but for those in ``known``."""
+    if fits is None or not (wrong := [k for k in fits.named if k not in known]):
+        return []
+    named = [
+        f"{pieces.names[k]} (that of {pieces.names[fits.better[k]]} fits)"
+        if k in fits.better
+        else pieces.names[k]
+        for k in wrong
+    ]
+    number, names = _listed(named, pieces)
+    return [
+        f"score: those of {number} fit their sound no better than other scores do, unlike the rest "
+        f"(each is wrong with a probability above {LIKELY:.2g}): {names}; check their scores, and "
+        "score_offset in their rows of the table"
+    ]
 
 
 def pieces_on_trs(

@@ -133,7 +133,7 @@ def prior_figures(material: Material) -> list[Picture]:
         "One line per system, one point per strength from 0 (the retrieved clip, filled) to 1 "
         "(free). Vertical: clips identified by sound, 10-way, with 95 % intervals over clips; "
         "dashed: chance. Horizontal: 1 - correlation of mel levels with the most similar clip of "
-        "the bank; dotted: the film's own held-out sound."
+        "the bank; dotted: the original held-out sound."
         + " The brains are SIMULATED."
         * material.simulated
     )

@@ -170,7 +170,7 @@ def training_tables(extras: Extras) -> list[TextTable]:
     if extras.codebooks is not None:
         header = ["Codebook", "Share in use", "Perplexity", "Accuracy", "Majority-code accuracy"]
         decimals = {"codebook": 0, "used": 3, "perplexity": 1, "accuracy": 3, "most_common": 3}
-        caption = "Codebooks: use in the whole film, accuracy in held-out TRs"
+        caption = "Codebooks: use in all sound, accuracy in held-out TRs"
         tables.append(TextTable(caption, header, _rows(extras.codebooks, decimals)))
     return tables
 
@@ -273,7 +273,7 @@ def _left_out(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
 
 def _folds(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     """Scores with an interval over folds: of a network trained in each, and of film features."""
-    header = ["Feature type, or features of the film", "Column", "Metric", "Mean over folds"]
+    header = ["Feature type, or features of the stimulus", "Column", "Metric", "Mean over folds"]
     header += ["Minus its null", "n"]
     shown = table[table["column"] != "brain_shuffled"]
     rows = []

@@ -124,7 +124,7 @@ def _of_brain(
     if unit not in UNITS:
         return (
             f"From {kind}, clips were not identified: this needs two or more that are held out, "
-            f"so a longer film.{stoi}"
+            f"so more held-out sound.{stoi}"
         )
     metric = metric_of(unit)
     chance, beside = f"chance {100 * metric.chance:.0f} %", []

@@ -27,7 +27,7 @@ def ladder_figure(ladder: Ladder) -> Picture:
         "rings: single subjects. Grey band and rings where they are known."
     )
     draw = partial(draw_ladder, ladder=ladder)
-    return Picture("ladder", "From the film to the brain, step by step", draw, size,
+    return Picture("ladder", "From the sound to the brain, step by step", draw, size,
                    pd.DataFrame(rows), note)  # fmt: skip
 
 

@@ -178,7 +178,7 @@ def _scans(facts: Mapping, scored: Collection[str] | None) -> list[str]:
         "the sound of the training TR with the most similar BOLD.",
         *_together(settings, facts),
         "Identification: each decoded bottleneck, minus the training mean, was correlated across "
-        "features with the film's bottleneck at the same moment and at others. The score is the "
+        "features with the true bottleneck at the same moment and at others. The score is the "
         "share of choices in which its own was the closest, among 2 TRs (chance .5) and among 10 "
         f"clips of {clip_length(decoding.clip_seconds, settings.t_r):g} s (chance .1), over all "
         f"ways to draw the others; p from {decoding.n_permutations:,} permutations of the clips, "
@@ -236,7 +236,7 @@ def _by_predicted_bold(scored: Collection[str] | None) -> list[str]:
         return []
     return [
         "Clips were also identified by the correlation of the scans' BOLD with the BOLD that the "
-        "model, ridge and banded ridge predict from the film."
+        "model, ridge and banded ridge predict."
     ]
 
 
@@ -307,7 +307,7 @@ def cleaning(settings: Config, facts: Mapping, for_training: bool = True) -> lis
     if for_training and (kept := _kept(settings, facts)):
         sentences.append(kept)
     if scan.lag_seconds:
-        sentences.append(f"The scans were shifted by {scan.lag_seconds:g} s against the film.")
+        sentences.append(f"The scans were shifted by {scan.lag_seconds:g} s in time.")
     if for_training:
         sentences.append(
             "For training and decoding BOLD was z-scored by run, with mean and standard deviation "

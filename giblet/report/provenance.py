@@ -9,7 +9,7 @@ SHOWN_ELSEWHERE = ("dataset", "film", "simulated", "has_bold", "brains", "warnin
 SHOWN_ELSEWHERE += ("settings", "nulls")
 LABELS = {
     "t_r": "TR (s)",
-    "n_trs": "TRs of film",
+    "n_trs": "TRs",
     "codec": "Codec",
     "codec_revision": "Codec revision",
     "bandwidth_kbps": "Bitrate (kbit/s)",
@@ -26,7 +26,7 @@ LABELS = {
     "seed": "Seed",
     "parts": "TRs by part",
     "sound_track": "Sound track",
-    "film_fingerprint": "Film (SHA-256, first 16 digits)",
+    "film_fingerprint": "Film or stimuli (SHA-256, first 16 digits)",
     "score": "Score",
     "score_offset": "Score begins at (s)",
     "score_lag": "Clock of the score",

@@ -157,7 +157,7 @@ def score_tables(scores: pd.DataFrame, simulated: bool) -> list[TextTable]:
     tables = []
     for caption, what in (
         ("Notes", NOTES),
-        ("Rendered notes against the film's sound", SOUND),
+        ("Rendered notes against the original sound", SOUND),
         ("Levels", LATENTS),
     ):
         names = [name for name, metric in SCORE_METRICS.items() if metric.applies_to == what]

@@ -70,7 +70,7 @@ def few_segments(scores: pd.DataFrame) -> str:
     segments = "1 segment" if n == 1 else f"{n:.0f} segments"
     why = "there is no interval from one" if n == 1 else "intervals from so few are wide and rough"
     return (
-        f"Only {segments} of sound could be held out: {why}. A longer film, or a larger "
+        f"Only {segments} of sound could be held out: {why}. More sound, or a larger "
         "splits.test, gives more."
     )
 
@@ -207,7 +207,7 @@ def lag_sentence(quality: xr.Dataset) -> str:
     """The lag of the scans behind the film, its interval and p, and the shift that was applied.
 
     >>> lag_sentence(xr.Dataset({"lag": np.nan}, attrs={"lag_note": "no sound"}))
-    'The lag between film and scan is unknown: no sound. The scans were not shifted.'
+    'The lag between sound and scan is unknown: no sound. The scans were not shifted.'
     """
     applied = float(quality.attrs.get("lag_applied", 0.0))
     shift = (
@@ -217,7 +217,7 @@ def lag_sentence(quality: xr.Dataset) -> str:
     )
     if "lag" not in quality or not np.isfinite(quality["lag"]):
         reason = quality.attrs.get("lag_note", "it was not estimated")
-        return f"The lag between film and scan is unknown: {reason}. {shift}"
+        return f"The lag between sound and scan is unknown: {reason}. {shift}"
     seconds, low, high = (number(quality[k].item(), 2) for k in ("lag", "lag_low", "lag_high"))
     p, n_shifts = quality["lag_p"].item(), quality.attrs.get("lag_shifts")
     sign = "≤" if n_shifts is not None and is_lowest_p(p, n_shifts) else "="

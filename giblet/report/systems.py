@@ -25,7 +25,7 @@ class System:
 
 
 SYSTEMS = {
-    "original": System("Original", "the film's own sound"),
+    "original": System("Original", "the sound itself"),
     "codec": System(
         "Codec",
         "sound → features → sound, without the model: the ceiling of sound that passes through "
@@ -33,14 +33,14 @@ SYSTEMS = {
     ),
     "original_noise_10db": System(
         "Original in noise, 10 dB",
-        "yardstick: the film's sound in noise of its spectrum, 10 dB below",
+        "yardstick: the original in noise of its spectrum, 10 dB below",
     ),
     "original_noise_0db": System(
         "Original in noise, 0 dB", "yardstick: the same, as loud as the sound"
     ),
     "original_elsewhere": System(
         "Original of another moment",
-        "yardstick: the film's sound of half the test part later",
+        "yardstick: the original of half the test part later",
     ),
     "stimulus": System("Through the model", "sound → bottleneck → sound"),
     "unigram": System(
@@ -64,9 +64,9 @@ SYSTEMS = {
         "retrieval baseline, not a null: for each TR the sound of the training TR with the most "
         "similar BOLD (nearest_clip in scores.tsv)",
     ),
-    "encoding": System("Predicted BOLD", "film → bottleneck → predicted BOLD"),
+    "encoding": System("Predicted BOLD", "film or stimuli → bottleneck → predicted BOLD"),
     "encoding_ridge": System(
-        "Predicted BOLD, ridge", "film → predicted BOLD by ridge regression alone"
+        "Predicted BOLD, ridge", "film or stimuli → predicted BOLD by ridge regression alone"
     ),
     "encoding_banded": System(
         "Predicted BOLD, banded ridge",
@@ -74,7 +74,7 @@ SYSTEMS = {
     ),
     "noise_ceiling": System(
         "Noise ceiling",
-        "other people's BOLD at the same moment: what a model of the film may reach",
+        "other people's BOLD at the same moment: what a perfect model may reach",
     ),
 }
 COMPARED = {"brain_shuffled": "brain", "brain_group_shuffled": "brain_group"}  # null → column
@@ -83,11 +83,14 @@ RETRIEVAL = "nearest_clip"
 
 
 def stimulus_noun(facts: Mapping) -> str:
-    """What was heard: a film, or a stimulus that has no pictures.
+    """What was heard: many stimuli, a film, or a stimulus that has no pictures.
 
     >>> stimulus_noun({"modalities": ["sound", "score"]}), stimulus_noun({})
     ('stimulus', 'film')
     """
+    settings = facts.get("settings")
+    if settings is not None and settings.has_stimuli:
+        return "stimuli"
     modalities = facts.get("modalities")
     has_pictures = modalities is None or PICTURES in modalities
     return "film" if has_pictures else "stimulus"

@@ -18,7 +18,7 @@ from giblet.report.systems import (
 TITLES = {
     "sound": "From sound to sound",
     "brain": "From BOLD to sound, with null models",
-    "encoding": "From film to BOLD",
+    "encoding": "Prediction of BOLD",
 }
 
 

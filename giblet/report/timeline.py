@@ -1,4 +1,4 @@
-"""The timeline of the film: parts, runs, words and missing volumes."""
+"""The timeline of the film, or of many stimuli: parts, runs, words and missing volumes."""
 
 from functools import partial
 
@@ -20,7 +20,10 @@ PART_COLOURS = {"train": "#1b82c5", "validation": "#E69F00", "test": "#D55E00", 
 
 
 def timeline_table(aligned: xr.Dataset) -> pd.DataFrame:
-    """A row per TR: ``start`` and ``end`` (s of film), ``part``, ``run``, ``words`` where any."""
+    """A row per TR: ``start`` and ``end`` (s of film), ``part``, ``run``, ``words`` where any.
+
+    Of many stimuli also ``stimulus``, the name of each TR's, and ``begin``, where its first TR is.
+    """
     columns = {
         "start": aligned["start_time"].values,
         "end": aligned["end_time"].values,
@@ -29,7 +32,11 @@ def timeline_table(aligned: xr.Dataset) -> pd.DataFrame:
     }
     if "n_words" in aligned:
         columns["words"] = aligned["n_words"].values
-    return pd.DataFrame(columns)
+    table = pd.DataFrame(columns)
+    if "stimulus" not in aligned.coords:
+        return table
+    table["stimulus"] = aligned["stimulus"].values.astype(str)
+    return table.assign(begin=table.groupby("stimulus")["start"].transform("min"))
 
 
 def film_place(timeline: pd.DataFrame | None, second: float) -> str:
@@ -43,7 +50,28 @@ def film_place(timeline: pd.DataFrame | None, second: float) -> str:
     (', from 1:00 of the film', ', from 1:32 of the film', '')
     """
     place = film_second(timeline, second)
-    return f", from {clock_time(place)} of the film" if np.isfinite(place) else ""
+    if timeline is None or not np.isfinite(place):
+        return ""
+    begin, axis = _origin_of_axis(timeline, place)
+    return f", from {clock_time(place - begin + 1e-6)} of {_with_article(axis)}"
+
+
+def _origin_of_axis(timeline: pd.DataFrame, place: float) -> tuple[float, str]:
+    """Of a second of the film the second 0 of its axis, and the axis' name.
+
+    >>> rows = [(6.0, 8.0, "rain", 6.0), (8.0, 10.0, "rain", 6.0)]
+    >>> timeline = pd.DataFrame(rows, columns=["start", "end", "stimulus", "begin"])
+    >>> _origin_of_axis(timeline, 9.0), _origin_of_axis(timeline[["start"]], 9.0)
+    ((6.0, 'stimulus rain'), (0.0, 'film'))
+    """
+    if "stimulus" not in timeline:
+        return 0.0, "film"
+    row = timeline[timeline["start"] <= place + 1e-6].iloc[-1]
+    return float(row["begin"]), f"stimulus {row['stimulus']}"
+
+
+def _with_article(axis: str) -> str:
+    return f"{'the ' * (axis == 'film')}{axis}"
 
 
 def film_second(timeline: pd.DataFrame | None, second: float) -> float:
@@ -74,21 +102,23 @@ def clock_time(seconds: float) -> str:
 
 
 def span_text(timeline: pd.DataFrame | None, start: float, seconds: float) -> str:
-    """Which seconds these are: of the film, else of the held-out sound, as in `time_axis`.
+    """Which seconds these are: of the film, a stimulus, or the held-out sound, as in `time_axis`.
 
     >>> span_text(None, 16.0, 8.0)
     '0:16 to 0:24 of held-out sound'
     """
     origin, axis = _origin(timeline, start, seconds)
     ends = clock_time(origin + 1e-6), clock_time(origin + seconds + 1e-6)
-    return f"{' to '.join(ends)} of {'the ' * (axis == 'film')}{axis}"
+    return f"{' to '.join(ends)} of {_with_article(axis)}"
 
 
 def _origin(timeline: pd.DataFrame | None, start: float, seconds: float) -> tuple[float, str]:
     """The first second on the time axis, and the axis' name."""
     first, last = (film_second(timeline, s) for s in (start, start + seconds - 1e-6))
-    in_film = abs(last - first - seconds) < 1e-3  # not with NaN
-    return (first, "film") if in_film else (start, "held-out sound")
+    if timeline is None or not abs(last - first - seconds) < 1e-3:  # also with NaN
+        return start, "held-out sound"
+    begin, axis = _origin_of_axis(timeline, first)
+    return first - begin, axis
 
 
 def time_axis(
@@ -96,8 +126,8 @@ def time_axis(
 ) -> tuple[list[tuple[str, float]], str]:
     """Ticks (text, place in percent) of the time axis and its name.
 
-    Minutes and seconds of film; seconds of held-out sound where ``timeline``, of
-    `timeline_table`, is None or has a jump in these seconds.
+    Minutes and seconds of film, or of one of many stimuli; of held-out sound where ``timeline``,
+    of `timeline_table`, is None or has a jump in these seconds.
 
     >>> time_axis(None, 16.0, 4.0)
     ([('0:16', 0.0), ('0:18', 50.0), ('0:20', 100.0)], 'held-out sound')
@@ -175,7 +205,8 @@ def _draw(axes: Axes, table: pd.DataFrame, missing: pd.DataFrame | None) -> None
         lanes.append("missing")
     axes.set_yticks(-np.arange(len(lanes)), lanes)
     axes.set_ylim(-len(lanes) + 0.5, 0.5)
-    axes.set_xlabel("seconds of film")
+    of_stimuli = "stimulus" in table
+    axes.set_xlabel("seconds of all stimuli, joined" if of_stimuli else "seconds of film")
     axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=4)
 
 
@@ -206,7 +237,8 @@ def training_sentence(table: pd.DataFrame | None) -> str:
         for part, name in (("train", "training"), ("validation", "validation"))
         if (inside := table["part"] == part).any()
     ]
-    return f"Film {', '.join(parts)}." if parts else ""
+    what = "Stimuli" if "stimulus" in table else "Film"
+    return f"{what} {', '.join(parts)}." if parts else ""
 
 
 def missing_sentence(missing: pd.DataFrame) -> str:
@@ -243,7 +275,7 @@ def timeline_sentence(table: pd.DataFrame) -> str:
     words = "; no words were given" if parts else ""  # of scans alone, a warning says it
     if "words" in table:
         words = f"; words in {int((table['words'] > 0).sum())} TRs"
-    return (
-        f"{len(table)} TRs from {table['start'].min():.1f} to {table['end'].max():.1f} s of film"
-        f"{parts}; {runs} run{'s' if runs > 1 else ''}{words}."
-    )
+    where = f"from {table['start'].min():.1f} to {table['end'].max():.1f} s of film"
+    if "stimulus" in table:
+        where = f"of {table['stimulus'].nunique()} stimuli"
+    return f"{len(table)} TRs {where}{parts}; {runs} run{'s' if runs > 1 else ''}{words}."

@@ -757,6 +757,7 @@ def test_a_second_presentation_keeps_its_distance():
         scans, match, folds, _ = folds_of(runs, average_repeats=average)
         check_folds(scans, match, folds)
         assert 23 not in set(match.stimulus[folds[0].train])
+        assert (0 in match.stimulus[folds[-1].train]) == (not average)  # its second counts, or not
 
 
 def test_orders_that_leave_nothing_apart_have_no_ridge():

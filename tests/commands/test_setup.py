@@ -646,6 +646,27 @@ def test_many_stimuli_that_events_name_are_found(data_set, tmp_path, capsys):
     assert "stimuli:" not in first_config(folder)
 
 
+@pytest.mark.parametrize(("seconds", "step", "is_asked"), [(4, 15, True), (4, 4, False),
+                                                           (10, 15, False)])  # fmt: skip
+def test_silence_after_short_stimuli_is_asked_for(
+    data_set, tmp_path, capsys, seconds, step, is_asked
+):
+    """Stimuli of 4 s, less than the 9.25 s of a response, with 11 s of silence after each."""
+    folder = shutil.copytree(data_set, tmp_path / "data")
+    stimuli = folder / "stimuli"
+    for name in ("film.wav", "film.srt"):
+        (stimuli / name).unlink()
+    for n in range(3):
+        soundfile.write(stimuli / f"{n}.wav", NOISE[: 1000 * seconds], 1000)
+    rows = [f"{step * n}\t{seconds}\t{n}.wav" for n in range(3)]
+    for events in folder.rglob("*_events.tsv"):
+        events.write_text("\n".join(["onset\tduration\tstim_file", *rows]) + "\n")
+    assert init(folder, tmp_path / "a.yaml").events.rest_seconds == (10 if is_asked else 0)
+    text = (tmp_path / "a.yaml").read_text()
+    line = "3 are shorter than the response (9.25 s), and 11 s follow (median)"
+    assert (line in text) == is_asked
+
+
 @pytest.mark.parametrize("option", ["--film", "--annotations"])
 def test_what_is_named_must_be_readable(option, data_set, tmp_path, capsys):
     words = ["init", str(data_set), "--output", str(tmp_path / "c.yaml"), option]

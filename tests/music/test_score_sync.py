@@ -70,6 +70,36 @@ def test_an_offset_takes_the_shift_away_and_nothing_else_does(late):
 def test_an_early_sound_has_a_negative_lag():
     lag = lag_of(piece(0), heard(piece(0), -2.3))
     assert lag.seconds == pytest.approx(-2.3, abs=0.01)
+    (line,) = lag_warnings(ScoreLag(-2.3, 0.8, 0.01, 0.0), 0.5)
+    assert "score_offset: -1.8" in line
+
+
+def test_halves_are_of_the_notes_not_of_the_sound(late):
+    """Notes in the first third alone: the second half of the sound has none."""
+    notes = piece(0)
+    begins = notes.onset < SECONDS / 3
+    columns = (notes.onset, notes.duration, notes.pitch, notes.velocity)
+    lag = lag_of(Notes(*(column[begins] for column in columns)), late)
+    assert lag.seconds == pytest.approx(0.18, abs=0.01)
+    assert lag.is_this_piece
+
+
+@pytest.mark.parametrize("at", [-0.4, 0.0, 0.3])
+def test_a_lag_between_two_frames_is_the_top_of_the_parabola(at):
+    from giblet.music.score_sync import _vertex
+
+    assert _vertex(3 - 2 * (np.arange(9) - 4 - at) ** 2, 4) == pytest.approx(at)
+
+
+@pytest.mark.parametrize("n_pieces", [1, 6])
+def test_lags_are_finer_than_a_frame(rng, n_pieces):
+    """The envelope is that of the score, 2.4 frames late."""
+    from scipy.ndimage import shift
+
+    densities = [(rng.random(2500) < 0.03).astype(float) for _ in range(n_pieces)]
+    parts = [(one, shift(np.convolve(one, np.hanning(9), "same"), 2.4)) for one in densities]
+    lag = score_lag(*parts[0]) if n_pieces == 1 else joint_lag(parts)
+    assert lag.seconds == pytest.approx(2.4 / RATE_HZ, abs=0.15 / RATE_HZ)
 
 
 def test_a_score_of_another_piece_is_no_match(late):
@@ -89,6 +119,8 @@ def test_another_tempo_is_named(late):
     lag = lag_of(faster, late)
     assert lag.drift > 0.1
     assert any("another tempo" in line for line in lag_warnings(lag, 0.0))
+    slower = ScoreLag(0.0, 0.8, 0.01, -0.2)
+    assert any("drifts by -200 ms" in line for line in lag_warnings(slower, 0.0))
 
 
 def test_correlations_are_those_of_numpy(rng):
@@ -125,6 +157,9 @@ def test_notes_outside_the_sound_are_counted():
     n_late = int((notes.onset + 5 >= SECONDS).sum())
     (line,) = length_warnings(notes, SECONDS, 5.0)
     assert line.startswith(f"{n_late} of {len(notes)} notes of the score begin outside the sound")
+    n_early = int((notes.onset < 5).sum())
+    (line,) = length_warnings(notes, SECONDS, -5.0)
+    assert line.startswith(f"{n_early} of {len(notes)} notes of the score begin outside the sound")
 
 
 def parts_of(rng, seconds, unrelated, delay=0.18):
@@ -260,6 +295,13 @@ def test_p_is_the_share_of_distinct_orders_and_shifts(rng, music, n):
     apart = parts_of(rng, np.full(len(music), 29.9), unrelated=False)
     parts = [apart[k] for k in music]
     assert joint_lag(parts, music).p_value == pytest.approx(1 / n)
+
+
+def test_a_piece_without_onsets_does_not_move_the_music_of_the_others(rng):
+    """The first piece is silent, and has the score of the third; the others have own scores."""
+    parts = parts_of(rng, np.full(5, 29.9), unrelated=False)
+    parts = [(np.zeros(2990), np.zeros(2990)), *parts]
+    assert joint_lag(parts, np.array([2, 1, 2, 3, 4, 5])).p_value == pytest.approx(1 / 120)
 
 
 def test_the_best_order_counts_with_those_that_fit_as_well(rng):

@@ -16,6 +16,7 @@ from giblet.config.config import parse_config
 from giblet.errors import GibletError
 from giblet.io.arrays import load_arrays
 from giblet.io.tables import load_table, save_table
+from giblet.log import warnings_of
 from giblet.music.midi import write_midi
 from giblet.music.ngrams import NgramModel
 from giblet.music.notes import Notes
@@ -180,6 +181,33 @@ def test_the_verbs_read_each_stimulus_score(tmp_path):
     assert trs["stimulus_music"].values.tolist() == [0, 1, 2]
     assert set(load_table(tmp_path / "notes.tsv")["stimulus"]) == {"piece 0", "piece 1", "piece 2"}
     assert Path(clock.scores[0]).name == "piece 0.mid"
+
+
+def test_scores_of_other_short_stimuli_are_named(tmp_path):
+    """Twelve sounds of 8 s; two have each other's scores, one has that of no sound."""
+    rng, whose = np.random.default_rng(0), {2: 7, 7: 2, 4: 12}
+    onsets = [np.cumsum(rng.uniform(0.15, 0.9, 30)) for _ in range(13)]
+    pieces = [
+        Notes(one, np.full(30, 0.2), rng.integers(50, 80, 30), np.full(30, 80)) for one in onsets
+    ]
+    pieces = [excerpt(piece, 0.0, 7.5) for piece in pieces]
+    for n in range(12):
+        write_midi(pieces[whose.get(n, n)], tmp_path / f"{n:02}.mid")
+        sound = np.pad(synthesize(pieces[n]), (round(0.18 * SAMPLE_RATE), 8 * SAMPLE_RATE))
+        soundfile.write(tmp_path / f"{n:02}.wav", sound[: 8 * SAMPLE_RATE], SAMPLE_RATE)
+    config = parse_config({"stimuli": str(tmp_path), "score": "auto"})
+    sound, table = tmp_path / "made" / "all.wav", tmp_path / "made" / "all.tsv"
+    sound.parent.mkdir()
+    save_table(join_stimuli(config.stimuli, sound, T_R).table(), table)
+    read_score(sound, table, tmp_path / "score.nc", config)
+    saved = load_arrays(tmp_path / "score.nc")
+    (line,) = [one for one in warnings_of(saved.attrs) if "no better than other scores" in one]
+    assert line.startswith("score: those of 3 stimuli fit")
+    for named in ("02 (that of 07 fits)", "07", "04"):
+        assert named in line
+    assert "04 (" not in line
+    assert np.flatnonzero(saved["stimulus_score_wrong"] > 0.95).tolist() == [2, 4, 7]
+    assert saved["stimulus_score_r"].values[[0, 1, 3]].min() > 0.5
 
 
 def test_the_lag_of_one_stimulus_is_named_and_its_row_corrects_it(tmp_path):

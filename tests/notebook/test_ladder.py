@@ -67,10 +67,10 @@ def ticks_of(figure):
 
 def test_the_ladder_shows_the_segment_of_median_stoi_at_its_time_in_the_film(with_segments):
     figure = giblet.results(with_segments).plot.ladder()
-    assert figure.get_suptitle() == "From the film to the brain, step by step: the median 8 s"
+    assert figure.get_suptitle() == "From the sound to the brain, step by step: the median 8 s"
     strips = strips_of(figure)
     assert list(strips) == [
-        "Original (the film's own sound)",
+        "Original (the sound itself)",
         "Codec (at 6 kbit/s and back)",
         "Through the model",
         "From BOLD (simulated)",

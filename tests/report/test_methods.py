@@ -147,7 +147,7 @@ def test_subjects_together_and_predicted_bold_are_described_where_they_are_score
     scored = methods_text(
         FACTS | {"settings": parse_config(SET)}, {}, {"identification_bold_10way", "stoi"}
     )
-    assert "that the model, ridge and banded ridge predict from the film." in scored
+    assert "that the model, ridge and banded ridge predict." in scored
     assert "ridge and banded ridge predict" not in text()
 
 

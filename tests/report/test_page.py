@@ -325,7 +325,7 @@ def test_simulated_brains_are_called_simulated_everywhere(rng, html):
     captions = re.findall(r"<caption><span>(.*?)</span>", html)
     assert captions[-2:] == [
         "From BOLD to sound, with null models (simulated brains)",
-        "From film to BOLD (simulated brains)",
+        "Prediction of BOLD (simulated brains)",
     ]
     measured = render(rng, simulated=False)
     assert "imulated" not in Page(measured).text

@@ -8,10 +8,15 @@ import pytest
 import xarray as xr
 
 from giblet.report.timeline import (
+    film_place,
     missing_volumes,
     scanned_table,
+    span_text,
+    time_axis,
     timeline_figure,
     timeline_sentence,
+    timeline_table,
+    training_sentence,
 )
 
 T_R = 1.5
@@ -81,3 +86,24 @@ def test_a_film_without_words_says_so_and_scans_alone_leave_it_to_the_warnings()
     assert timeline_sentence(film).endswith("; 1 run; no words were given.")
     assert timeline_sentence(film.assign(words=3.0)).endswith("; 1 run; words in 1 TRs.")
     assert timeline_sentence(table).endswith("; 1 run.")
+
+
+def test_times_of_many_stimuli_are_those_of_each():
+    """Test TRs are those of two stimuli, apart in the film of all."""
+    trs = np.array([0, 1, 2, 10, 11, 12, 13, 20, 21])
+    stimulus = np.array(["dog"] * 3 + ["rain"] * 4 + ["wind"] * 2)
+    part = np.where(stimulus == "dog", "train", "test")
+    columns = {"start_time": T_R * trs, "end_time": T_R * (trs + 1), "part": part}
+    columns |= {"run": np.repeat("a", 9)}
+    coords = {"tr": trs, "stimulus": ("tr", stimulus)}
+    table = timeline_table(xr.Dataset({k: ("tr", v) for k, v in columns.items()}, coords))
+    assert film_place(table, 2 * T_R) == f", from 0:0{int(2 * T_R)} of stimulus rain"
+    assert film_place(table, 4 * T_R) == ", from 0:00 of stimulus wind"
+    ticks, axis = time_axis(table, T_R, 2 * T_R)
+    assert axis == "stimulus rain"
+    assert ticks[0][0] == "0:02"
+    assert span_text(table, 0.0, 4 * T_R).endswith(" of stimulus rain")
+    assert time_axis(table, 3 * T_R, 2 * T_R)[1] == "held-out sound"  # of both
+    assert timeline_sentence(table).startswith("9 TRs of 3 stimuli: ")
+    assert training_sentence(table).startswith("Stimuli in training: 3 TRs")
+    assert "film" not in timeline_sentence(table) + training_sentence(table)

@@ -286,7 +286,9 @@ rule read_score:
         mem_mb=memory("read_score"),
         runtime=runtime("read_score"),
     params:
-        settings=settings("score_offset", "audio_track", "t_r", "max_trs", *OF_STIMULI),
+        settings=settings(
+            "score_offset", "audio_track", "t_r", "max_trs", "seed", *OF_STIMULI
+        ),
         source=source_fingerprint("read_score"),
     shell:
         '"$GIBLET_PYTHON" -m giblet read_score --film={input.film:q} --score={input.score:q}'
