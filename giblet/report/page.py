@@ -60,7 +60,7 @@ def page_of(material: Material) -> str:
     facts = material.facts
     _check(material.scores, material.sounds, facts)
     environment = _environment()
-    names = ("own_scale", "listen", "ladder", "maps", "save", "copy")
+    names = ("own_scale", "player", "listen", "ladder", "maps", "save", "copy")
     script = "".join(environment.get_template(f"{one}.js.jinja").render() for one in names)
     sections, kind = sections_of(material), brains(facts)
     words = MODALITIES["text"].label in facts.get("modalities", [])
