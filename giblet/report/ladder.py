@@ -158,10 +158,8 @@ def ladder(material: Material, moment: tuple[int, int] | None = None) -> Ladder 
     ]
     chance = metric_of(unit).chance
     seconds, start = (samples_duration(n, rate) for n in (end - begin, begin))
-    ticks, axis = time_axis(material.extras.timeline, start, seconds)
-    span = span_text(material.extras.timeline, start, seconds)
-    if axis == "film" and (noun := stimulus_noun(material.facts)) != axis:
-        axis, span = noun, span.replace(f"the {axis}", f"the {noun}")
+    where = material.extras.timeline, start, seconds, stimulus_noun(material.facts)
+    (ticks, axis), span = time_axis(*where), span_text(*where)
     return Ladder(
         title=f"{which}{seconds:.3g} s",
         seconds=seconds,

@@ -83,14 +83,29 @@ RETRIEVAL = "nearest_clip"
 
 
 def stimulus_noun(facts: Mapping) -> str:
-    """What was heard: a film, or a stimulus that has no pictures.
+    """What was heard: a film, a stimulus that has no pictures, or many stimuli.
 
     >>> stimulus_noun({"modalities": ["sound", "score"]}), stimulus_noun({})
     ('stimulus', 'film')
+    >>> stimulus_noun({"n_stimuli": 40})
+    'stimuli'
     """
+    if facts.get("n_stimuli"):
+        return "stimuli"
     modalities = facts.get("modalities")
     has_pictures = modalities is None or PICTURES in modalities
     return "film" if has_pictures else "stimulus"
+
+
+def stimulus_name(facts: Mapping) -> str:
+    """The file of the film, or how many stimuli there were.
+
+    >>> stimulus_name({"film": "a.mp4"}), stimulus_name({"film": "stimuli.wav", "n_stimuli": 40})
+    ('a.mp4', '40 stimuli')
+    """
+    n_stimuli = facts.get("n_stimuli", 0)
+    several = f"{n_stimuli} stimul{'us' if n_stimuli == 1 else 'i'}"
+    return several if n_stimuli else str(facts["film"])
 
 
 def question_of(column: str) -> str:

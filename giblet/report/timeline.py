@@ -32,10 +32,11 @@ def timeline_table(aligned: xr.Dataset) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
-def film_place(timeline: pd.DataFrame | None, second: float) -> str:
+def film_place(timeline: pd.DataFrame | None, second: float, noun: str = "film") -> str:
     """The position in the film of a second of the held-out sound; empty where it is unknown.
 
-    ``timeline``: of `timeline_table`. Held-out sound is that of test TRs, one after the other.
+    ``timeline``: of `timeline_table`; ``noun``: what the film is called. Held-out sound is that of
+    test TRs, one after the other.
 
     >>> rows = [(0.0, 60.0, "train"), (60.0, 70.0, "test"), (90.0, 100.0, "test")]
     >>> timeline = pd.DataFrame(rows, columns=["start", "end", "part"])
@@ -43,7 +44,7 @@ def film_place(timeline: pd.DataFrame | None, second: float) -> str:
     (', from 1:00 of the film', ', from 1:32 of the film', '')
     """
     place = film_second(timeline, second)
-    return f", from {clock_time(place)} of the film" if np.isfinite(place) else ""
+    return f", from {clock_time(place)} of the {noun}" if np.isfinite(place) else ""
 
 
 def film_second(timeline: pd.DataFrame | None, second: float) -> float:
@@ -73,36 +74,40 @@ def clock_time(seconds: float) -> str:
     return f"{minutes}:{rest:02d}"
 
 
-def span_text(timeline: pd.DataFrame | None, start: float, seconds: float) -> str:
+def span_text(
+    timeline: pd.DataFrame | None, start: float, seconds: float, noun: str = "film"
+) -> str:
     """Which seconds these are: of the film, else of the held-out sound, as in `time_axis`.
 
     >>> span_text(None, 16.0, 8.0)
     '0:16 to 0:24 of held-out sound'
     """
-    origin, axis = _origin(timeline, start, seconds)
+    origin, axis = _origin(timeline, start, seconds, noun)
     ends = clock_time(origin + 1e-6), clock_time(origin + seconds + 1e-6)
-    return f"{' to '.join(ends)} of {'the ' * (axis == 'film')}{axis}"
+    return f"{' to '.join(ends)} of {'the ' * (axis == noun)}{axis}"
 
 
-def _origin(timeline: pd.DataFrame | None, start: float, seconds: float) -> tuple[float, str]:
+def _origin(
+    timeline: pd.DataFrame | None, start: float, seconds: float, noun: str
+) -> tuple[float, str]:
     """The first second on the time axis, and the axis' name."""
     first, last = (film_second(timeline, s) for s in (start, start + seconds - 1e-6))
     in_film = abs(last - first - seconds) < 1e-3  # not with NaN
-    return (first, "film") if in_film else (start, "held-out sound")
+    return (first, noun) if in_film else (start, "held-out sound")
 
 
 def time_axis(
-    timeline: pd.DataFrame | None, start: float, seconds: float
+    timeline: pd.DataFrame | None, start: float, seconds: float, noun: str = "film"
 ) -> tuple[list[tuple[str, float]], str]:
     """Ticks (text, place in percent) of the time axis and its name.
 
-    Minutes and seconds of film; seconds of held-out sound where ``timeline``, of
+    Minutes and seconds of film (``noun``); seconds of held-out sound where ``timeline``, of
     `timeline_table`, is None or has a jump in these seconds.
 
     >>> time_axis(None, 16.0, 4.0)
     ([('0:16', 0.0), ('0:18', 50.0), ('0:20', 100.0)], 'held-out sound')
     """
-    origin, axis = _origin(timeline, start, seconds)
+    origin, axis = _origin(timeline, start, seconds, noun)
     step = next((s for s in TICK_SECONDS if seconds / s <= MOST_TICKS), TICK_SECONDS[-1])
     first, last = origin / step - 1e-6, (origin + seconds) / step + 1e-6
     ticks = step * np.arange(np.ceil(first), np.floor(last) + 1)
@@ -145,14 +150,17 @@ def missing_volumes(scans: xr.Dataset) -> pd.DataFrame:
 
 
 def timeline_figure(
-    table: pd.DataFrame, missing: pd.DataFrame | None = None, title: str = "Timeline"
+    table: pd.DataFrame,
+    missing: pd.DataFrame | None = None,
+    title: str = "Timeline",
+    noun: str = "film",
 ) -> Picture:
     """The film from left to right: parts, runs, words per TR, missing volumes."""
-    draw = partial(_draw, table=table, missing=missing)
-    return Picture("timeline", title, draw, (9.0, 2.2), table, timeline_sentence(table))
+    draw = partial(_draw, table=table, missing=missing, noun=noun)
+    return Picture("timeline", title, draw, (9.0, 2.2), table, timeline_sentence(table, noun))
 
 
-def _draw(axes: Axes, table: pd.DataFrame, missing: pd.DataFrame | None) -> None:
+def _draw(axes: Axes, table: pd.DataFrame, missing: pd.DataFrame | None, noun: str) -> None:
     lanes = ["part"] if "part" in table else []
     lanes += ["run"] if not lanes or table["run"].nunique() > 1 else []
     for lane, column in enumerate(lanes):
@@ -175,7 +183,7 @@ def _draw(axes: Axes, table: pd.DataFrame, missing: pd.DataFrame | None) -> None
         lanes.append("missing")
     axes.set_yticks(-np.arange(len(lanes)), lanes)
     axes.set_ylim(-len(lanes) + 0.5, 0.5)
-    axes.set_xlabel("seconds of film")
+    axes.set_xlabel(f"seconds of {noun}")
     axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=4)
 
 
@@ -191,8 +199,8 @@ def spans(rows: pd.DataFrame) -> list[tuple[float, float]]:
     return list(zip(start[first].tolist(), (end[last] - start[first]).tolist(), strict=True))
 
 
-def training_sentence(table: pd.DataFrame | None) -> str:
-    """The amount of film in training and in validation; empty where it is unknown.
+def training_sentence(table: pd.DataFrame | None, noun: str = "film") -> str:
+    """The amount of film (``noun``) in training and in validation; empty where it is unknown.
 
     >>> table = pd.DataFrame({"start": [0.0, 1.5], "end": [1.5, 3.0], "part": "train"})
     >>> training_sentence(table), training_sentence(None)
@@ -206,7 +214,7 @@ def training_sentence(table: pd.DataFrame | None) -> str:
         for part, name in (("train", "training"), ("validation", "validation"))
         if (inside := table["part"] == part).any()
     ]
-    return f"Film {', '.join(parts)}." if parts else ""
+    return f"{noun.capitalize()} {', '.join(parts)}." if parts else ""
 
 
 def missing_sentence(missing: pd.DataFrame) -> str:
@@ -223,7 +231,7 @@ def missing_sentence(missing: pd.DataFrame) -> str:
     )
 
 
-def timeline_sentence(table: pd.DataFrame) -> str:
+def timeline_sentence(table: pd.DataFrame, noun: str = "film") -> str:
     """The timeline in a sentence.
 
     >>> timeline_sentence(pd.DataFrame({"start": [0.0], "end": [2.0], "part": ["test"],
@@ -244,6 +252,6 @@ def timeline_sentence(table: pd.DataFrame) -> str:
     if "words" in table:
         words = f"; words in {int((table['words'] > 0).sum())} TRs"
     return (
-        f"{len(table)} TRs from {table['start'].min():.1f} to {table['end'].max():.1f} s of film"
+        f"{len(table)} TRs from {table['start'].min():.1f} to {table['end'].max():.1f} s of {noun}"
         f"{parts}; {runs} run{'s' if runs > 1 else ''}{words}."
     )
