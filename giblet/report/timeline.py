@@ -42,6 +42,8 @@ def film_place(timeline: pd.DataFrame | None, second: float, noun: str = "film")
     >>> timeline = pd.DataFrame(rows, columns=["start", "end", "part"])
     >>> film_place(timeline, 0.0), film_place(timeline, 12.0), film_place(None, 3.0)
     (', from 1:00 of the film', ', from 1:32 of the film', '')
+    >>> film_place(timeline, 0.0, "stimuli")
+    ', from 1:00 of the stimuli'
     """
     place = film_second(timeline, second)
     return f", from {clock_time(place)} of the {noun}" if np.isfinite(place) else ""
@@ -81,6 +83,9 @@ def span_text(
 
     >>> span_text(None, 16.0, 8.0)
     '0:16 to 0:24 of held-out sound'
+    >>> timeline = pd.DataFrame([(60.0, 70.0, "test")], columns=["start", "end", "part"])
+    >>> span_text(timeline, 0.0, 8.0, "stimuli")
+    '1:00 to 1:08 of the stimuli'
     """
     origin, axis = _origin(timeline, start, seconds, noun)
     ends = clock_time(origin + 1e-6), clock_time(origin + seconds + 1e-6)
