@@ -33,14 +33,14 @@ SYSTEMS = {
     ),
     "original_noise_10db": System(
         "Original in noise, 10 dB",
-        "yardstick: the film's sound in noise of its spectrum, 10 dB below",
+        "yardstick: the original sound in noise of its spectrum, 10 dB below",
     ),
     "original_noise_0db": System(
         "Original in noise, 0 dB", "yardstick: the same, as loud as the sound"
     ),
     "original_elsewhere": System(
         "Original of another moment",
-        "yardstick: the film's sound of half the test part later",
+        "yardstick: the original sound of half the test part later",
     ),
     "stimulus": System("Through the model", "sound → bottleneck → sound"),
     "unigram": System(
