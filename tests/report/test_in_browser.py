@@ -268,7 +268,7 @@ def test_keys_switch_all_four_and_no_sound_begins_again(browser):
         (name,), _ = ladder(browser)
         heard.append(name)
     assert len(set(heard)) == n_strips
-    assert browser.run("window.made") == n_strips
+    assert wait_until(browser, f"window.made === {n_strips}")
     browser.run("document.querySelector('.strip[aria-pressed=true]').click()")
     assert ladder(browser)[0] == []
     assert not browser.errors
