@@ -209,7 +209,10 @@ def test_scans_and_sounds_of_stimuli_become_a_report(folder):
     metrics = set(load_table(results / "brain_quality.tsv")["metric"])
     # too few TRs for ridge
     assert {"isc", "repeat_variance", "ceiling_single", "ceiling_repeats"} <= metrics
-    assert "Repeated variance" in (results / "report.html").read_text()
+    page = (results / "report.html").read_text()
+    assert "Repeated variance" in page
+    assert "How much of 4 stimuli can be heard" in page
+    assert "of the film<" not in page
     assert set(load_table(results / "scores.tsv")["column"]) >= {"codec", "stimulus", "brain"}
     assert not len(load_table(results / "identified" / "encodec.tsv"))  # one is held out
     again = snakemake(folder, "export", **SETTINGS)

@@ -76,22 +76,24 @@ def score_row(column: str, metric: str, scores: np.ndarray, seed: int) -> dict:
 def moment_rows(moments: MomentScores, seed: int) -> list[dict]:
     """Rows of the score table: means over subjects, then over moments, which ``n`` counts.
 
-    A moment fails where no subject has a score. Where only some have none there is a warning.
+    A moment fails where no subject has a score. Where only some have none there is a warning, one
+    a metric.
     """
-    rows = []
-    for (column, metric), scores in moments.items():
-        by_moment = mean_over(scores, metric_of(metric).average)
-        rows.append(score_row(column, metric, by_moment, seed))
-        missing = int(np.isnan(scores[:, np.isfinite(by_moment)]).sum())
-        if missing:
-            logger.warning(
-                "%s of %s: %d of %d scores of single subjects are missing; means are over the "
-                "subjects that have one",
-                metric_of(metric).label,
-                column,
-                missing,
-                scores.size,
-            )
+    rows, gaps = [], {}
+    for (column, name), scores in moments.items():
+        by_moment = mean_over(scores, metric_of(name).average)
+        rows.append(score_row(column, name, by_moment, seed))
+        counted = scores[:, np.isfinite(by_moment)]
+        if missing := int(np.isnan(counted).sum()):
+            gaps.setdefault(name, []).append(f"{missing} of {counted.size} of {column}")
+    for name, texts in gaps.items():
+        logger.warning(
+            "%s: scores of single subjects are missing (%s): %s; means are over the subjects that "
+            "have one",
+            metric_of(name).label,
+            metric_of(name).unscored or "no value",
+            ", ".join(texts),
+        )
     return rows
 
 

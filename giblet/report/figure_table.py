@@ -18,6 +18,7 @@ from giblet.report.permutation_figure import permutation_figure
 from giblet.report.pictures import Picture
 from giblet.report.searchlight import searchlight_figures
 from giblet.report.slice_figures import slice_figures
+from giblet.report.systems import stimulus_noun
 from giblet.report.timeline import timeline_figure
 
 
@@ -81,11 +82,12 @@ def _timeline(material: Material) -> list[Picture]:
     table, missing = material.extras.timeline, material.extras.missing
     if table is None:
         return []
-    title = (
-        "The film from its first to its last second" if material.has_film else "What was scanned"
-    )
+    noun = stimulus_noun(material.facts)
+    title = f"The {noun} from the first to the last second"
+    if not material.has_film:
+        title = "What was scanned"
     title += " (runs of simulated scans)" * material.simulated
-    return [timeline_figure(table, missing, title)]
+    return [timeline_figure(table, missing, title, noun)]
 
 
 def _known(picture: Picture | None) -> list[Picture]:

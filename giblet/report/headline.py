@@ -30,6 +30,7 @@ def headline(
     baselines: pd.DataFrame | None = None,
 ) -> tuple[str, str]:
     """What the brain's sound, and what coded sound keeps, each in a sentence; empty if unknown.
+    Without a scan the first is of coded sound, and there is no second.
 
     ``scores``: table with ``path column metric value n n_failed``. Of the first feature type.
     ``permutations`` of `giblet.evaluation.permuted_clips.null_table`, ``baselines`` of
@@ -42,6 +43,8 @@ def headline(
     values = _values(scores, path)
     test = null_of(permutations, path, "brain", unit_of(values))
     stoi = "" if speech_segments(scores, path) == 0 else _stoi(values, _of(baselines, path))
+    if not facts["has_bold"]:
+        return _of_sound(values, path), ""
     return _of_brain(values, facts, test, _of(baselines, path), stoi), _of_sound(values, path)
 
 
@@ -118,8 +121,6 @@ def _of_brain(
     values: Mapping, facts: Mapping, test: pd.DataFrame, paired: pd.DataFrame, stoi: str
 ) -> str:
     """``test``: of permutations, see `null_of`; ``stoi``: the sentence of it."""
-    if not facts["has_bold"]:
-        return "No scan was given, so there is no result for the brain."
     unit, kind = unit_of(values), bold_name(facts)
     if unit not in UNITS:
         return (

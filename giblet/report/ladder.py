@@ -158,10 +158,8 @@ def ladder(material: Material, moment: tuple[int, int] | None = None) -> Ladder 
     ]
     chance = metric_of(unit).chance
     seconds, start = (samples_duration(n, rate) for n in (end - begin, begin))
-    ticks, axis = time_axis(material.extras.timeline, start, seconds)
-    span = span_text(material.extras.timeline, start, seconds)
-    if axis == "film" and (noun := stimulus_noun(material.facts)) != axis:
-        axis, span = noun, span.replace(f"the {axis}", f"the {noun}")
+    where = material.extras.timeline, start, seconds, stimulus_noun(material.facts)
+    (ticks, axis), span = time_axis(*where), span_text(*where)
     return Ladder(
         title=f"{which}{seconds:.3g} s",
         seconds=seconds,
@@ -218,6 +216,8 @@ def step_name(feature_type: str, column: str, facts: Mapping) -> tuple[str, str]
 
     >>> step_name("encodec", "codec", {"bandwidth_kbps": 6.0})
     ('Codec', 'at 6 kbit/s and back')
+    >>> step_name("encodec", "original", {"n_stimuli": 40})
+    ('Original', "the stimuli's own sound")
     >>> facts = {"simulated": True, "has_bold": True, "subjects": ["sub-01", "sub-02"]}
     >>> step_name("mel", "brain", facts)
     ('From BOLD', 'simulated, sub-01')
@@ -227,7 +227,7 @@ def step_name(feature_type: str, column: str, facts: Mapping) -> tuple[str, str]
         is_codec = feature_type == REFERENCE and "bandwidth_kbps" in facts
         return label, f"at {facts['bandwidth_kbps']:g} kbit/s and back" if is_codec else "no model"
     if column in ("original", "stimulus"):
-        return label, SYSTEMS[column].about
+        return label, SYSTEMS[column].about.replace("film", stimulus_noun(facts))
     who = [*facts.get("subjects", [])[:1]]
     kind = brains(facts)
     return label, ", ".join([kind] * (kind in (SIMULATED, NOISE)) + who)

@@ -3,7 +3,7 @@
 import base64
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from giblet.timing import count_samples, samples_duration
 PLAYER_SECONDS = 60.0
 MAIN = ("codec", "stimulus", "brain", "brain_group")
 ONLY, BEGINNING = "only segment", "beginning"
+OTHERS, OTHERS_OF_SOUND = "Nulls, retrieval and other features", "Other features"
 
 
 @dataclass(frozen=True)
@@ -43,19 +44,23 @@ class Exhibit:
 
 @dataclass(frozen=True)
 class Moment:
-    """Some seconds of held-out sound in all its forms, the original first."""
+    """Some seconds of held-out sound in all its forms, the original first.
+
+    ``folded``: a heading of those that are not main.
+    """
 
     name: str
     begin: float
     seconds: float
     exhibits: list[Exhibit]
+    folded: str = OTHERS
 
     @property
     def shown(self) -> list[tuple[str, list[Exhibit]]]:
         """Exhibits that are seen at once, then the others, each with a heading."""
         main = [one for one in self.exhibits if one.main]
         others = [one for one in self.exhibits if not one.main]
-        return [("", main)] + [("Nulls, retrieval and other features", others)] * bool(others)
+        return [("", main)] + [(self.folded, others)] * bool(others)
 
 
 def listening(
@@ -85,6 +90,9 @@ def listening(
     if beginning not in named:
         kept = [form for form in forms if form[2]] if shown else forms
         shown.append(_moment(BEGINNING, beginning, kept, sample_rate))
+    columns = {column for by_column in sounds.values() for column in by_column}
+    if columns <= {"original", *MAIN}:
+        shown = [replace(moment, folded=OTHERS_OF_SOUND) for moment in shown]
     return shown
 
 

@@ -23,7 +23,7 @@ from giblet.report.methods_details import (
     reliable_voxels,
 )
 from giblet.report.read_voxels import ReadVoxels
-from giblet.report.systems import REFERENCE, feature_label, stimulus_noun
+from giblet.report.systems import REFERENCE, feature_label, stimulus_name, stimulus_noun
 from giblet.timing import tr_onsets
 
 _CODECS = {"facebook/encodec": "Défossez et al., 2022", "descript/dac": "Kumar et al., 2023"}
@@ -65,7 +65,9 @@ def methods_text(
     settings = facts.get("settings")
     if facts["film"] is None:
         return " ".join([_of_scans_alone(facts), *_about_scans_alone(facts, settings)])
-    what = f"{stimulus_noun(facts)} {facts['film']}"
+    what = stimulus_name(facts)
+    if not facts.get("n_stimuli"):
+        what = f"{stimulus_noun(facts)} {what}"
     sentences = [
         f"The sound of the {what} was reconstructed with {_giblet(facts)}.",
         f"Sound was coded by {_codec(facts)} at {facts['bandwidth_kbps']:g} kbit/s and, for "
@@ -157,7 +159,8 @@ def _scans(facts: Mapping, scored: Collection[str] | None) -> list[str]:
     kind = f"was SIMULATED from the {noun}, not measured" if facts["simulated"] else "was measured"
     if settings is not None and settings.scan.null:
         kind = "was replaced by noise of its spectrum, a control: scores should be at chance"
-    sentences = [f"BOLD of {len(facts.get('subjects', []))} subjects {kind}."]
+    n = len(facts.get("subjects", []))
+    sentences = [f"BOLD of {n} subject{'s' if n != 1 else ''} {kind}."]
     if settings is None:
         return sentences
     decoding, placement = settings.decoding, settings.model.hrf_placement

@@ -15,7 +15,7 @@ from giblet.report.material import Material
 from giblet.report.run_messages import warnings_and_notes
 from giblet.report.scan_quality import BrainResults, BrainSection
 from giblet.report.sections import navigation, sections_of
-from giblet.report.systems import MATCHED, question_of
+from giblet.report.systems import MATCHED, question_of, stimulus_name, stimulus_noun
 
 
 def render_page(
@@ -60,12 +60,13 @@ def page_of(material: Material) -> str:
     facts = material.facts
     _check(material.scores, material.sounds, facts)
     environment = _environment()
-    names = ("own_scale", "listen", "ladder", "maps", "save", "copy")
+    names = ("own_scale", "player", "listen", "ladder", "maps", "save", "copy")
     script = "".join(environment.get_template(f"{one}.js.jinja").render() for one in names)
     sections, kind = sections_of(material), brains(facts)
     words = MODALITIES["text"].label in facts.get("modalities", [])
     return environment.get_template("page.html.jinja").render(
         facts=facts,
+        name=_name(facts),
         bold_badge=BADGES.get(kind, ""),
         bold_caution=CAUTIONS.get(kind, ""),
         n_warnings=len(warnings_and_notes(facts["warnings"])[0]),
@@ -83,9 +84,15 @@ def _rendered(environment, section, material: Material) -> tuple[str, str, str]:
     """Anchor, heading and HTML of a section."""
     content = {"heading": section.title} | section.content(material)
     shared = {"facts": material.facts, "figures": material.extras.figures}
+    shared |= {"noun": stimulus_noun(material.facts), "name": _name(material.facts)}
     shared["brains"] = brains(material.facts)
     body = environment.get_template(section.template).render(**shared, **content)
     return section.anchor, content["heading"], body
+
+
+def _name(facts: dict) -> str:
+    """Of the film; empty where there is none."""
+    return stimulus_name(facts) if facts["film"] else ""
 
 
 def _script_hashes(script: str, brain: BrainSection | None) -> list[str]:

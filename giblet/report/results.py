@@ -338,6 +338,7 @@ def film_facts(aligned: xr.Dataset) -> dict:
         "codec_revision": attrs["codec_revision"],
         "bandwidth_kbps": float(attrs["bandwidth_kbps"]),
         **{name: kind(attrs[name]) for name, kind in _RATES.items() if name in attrs},
+        **_stimuli(aligned),
         "modalities": [m.label for m in MODALITIES.values() if m.name in aligned],
         "has_bold": "bold" in aligned,
         "simulated": "SIMULATED" in attrs.get("bold_source", ""),
@@ -345,6 +346,14 @@ def film_facts(aligned: xr.Dataset) -> dict:
         "subjects": aligned["subject"].values.astype(str).tolist() if "bold" in aligned else [],
         "warnings": joined_warnings(attrs),
     }
+
+
+def _stimuli(aligned: xr.Dataset) -> dict[str, int]:
+    """How many stimuli were joined; nothing of one film."""
+    if "stimulus" not in aligned.coords:
+        return {}
+    names = set(aligned["stimulus"].values.astype(str)) - {""}
+    return {"n_stimuli": len(names)}
 
 
 def _bend(attrs: dict) -> str:

@@ -7,8 +7,10 @@ COUNTED = {
     r"(\d+) samples clipped, peak": 1000,  # 42 ms at 24 kHz
     r"(\d+) TRs? (?:was|were) scanned after the film's end, and left out": 20,  # one HRF or so
 }
-# the same, counted out of a number: the largest share that changes no result noticeably
-SHARES = {r"(\d+) of (\d+) scores of single subjects are missing": 0.1}
+# a few scores of single subjects, or those of a sound's pitch: sound from BOLD often has none
+GAPS = r"scores of single subjects are missing \((?P<why>.*)\): (?P<counts>.*); means are over"
+LARGEST_SHARE = 0.1
+NO_PITCH = "no pitch"
 
 
 def is_note(message: str) -> bool:
@@ -19,17 +21,19 @@ def is_note(message: str) -> bool:
     >>> after = "TRs were scanned after the film's end, and left out"
     >>> is_note(f"6 {after}"), is_note(f"600 {after}")  # of the latter half the film is missing
     (True, False)
-    >>> missing = "of 56 scores of single subjects are missing; means are over the others"
-    >>> is_note(f"F0 error of brain: 3 {missing}"), is_note(f"F0 error of brain: 30 {missing}")
+    >>> gaps = "scores of single subjects are missing ({}): {} of 56 of brain; means are over"
+    >>> is_note(gaps.format("silence", 3)), is_note(gaps.format("silence", 30))
     (True, False)
+    >>> is_note(gaps.format("silence, or no pitch in both", 30))
+    True
     """
     for pattern, most in COUNTED.items():
         if (match := re.search(pattern, message)) and int(match[1]) <= most:
             return True
-    for pattern, largest in SHARES.items():
-        if (match := re.search(pattern, message)) and int(match[1]) <= largest * int(match[2]):
-            return True
-    return False
+    if not (match := re.search(GAPS, message)):
+        return False
+    shares = [int(n) / int(of) for n, of in re.findall(r"(\d+) of (\d+) of ", match["counts"])]
+    return NO_PITCH in match["why"] or max(shares) <= LARGEST_SHARE
 
 
 def warnings_and_notes(messages: list[str]) -> tuple[list[str], list[str]]:

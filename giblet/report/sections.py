@@ -43,7 +43,7 @@ from giblet.report.searchlight import searchlight_section, with_searchlight
 from giblet.report.segments import moments, paired_differences
 from giblet.report.sentences import answer, few_segments
 from giblet.report.strips import RANGE_DB, colour_bar_image, frequency_marks
-from giblet.report.systems import FEATURE_LABELS, feature_label, system_label
+from giblet.report.systems import FEATURE_LABELS, feature_label, stimulus_noun, system_label
 from giblet.report.tables import in_order, score_tables
 from giblet.report.timeline import (
     film_place,
@@ -159,11 +159,12 @@ def _listen(material: Material) -> dict:
     sounds, rate, extras = material.sounds, material.sample_rate, material.extras
     chosen = moments(extras.segments, material.n_samples, rate)
     shown = listening(sounds, rate, chosen, material.simulated)
+    noun = stimulus_noun(material.facts)
     return {
         "moments": shown,
         "moments_text": moments_text(shown),
-        "film_places": [film_place(extras.timeline, moment.begin) for moment in shown],
-        "axes": [time_axis(extras.timeline, one.begin, one.seconds) for one in shown],
+        "film_places": [film_place(extras.timeline, moment.begin, noun) for moment in shown],
+        "axes": [time_axis(extras.timeline, one.begin, one.seconds, noun) for one in shown],
         "frequencies": frequency_marks(rate),
         "colour_bar": colour_bar_image(),
         "range_db": RANGE_DB,
@@ -195,10 +196,11 @@ def _brain(material: Material) -> dict:
 
 
 def _training(material: Material) -> dict:
+    noun = stimulus_noun(material.facts)
     return {
         "history_figures": FIGURES["training"](material),
         "trained": [
-            *filter(None, [training_sentence(material.extras.timeline)]),
+            *filter(None, [training_sentence(material.extras.timeline, noun)]),
             *trained(material.extras, material.history),
         ],
         "training_tables": training_tables(material.extras),
@@ -213,7 +215,10 @@ def _data(material: Material) -> dict:
     content["shown"] = shown_table(material.extras.shown, material.simulated)
     if table is None:
         return content
-    sentences = [timeline_sentence(table), "" if missing is None else missing_sentence(missing)]
+    sentences = [
+        timeline_sentence(table, stimulus_noun(material.facts)),
+        "" if missing is None else missing_sentence(missing),
+    ]
     text = " ".join(filter(None, sentences))
     return content | {"timelines": FIGURES["timeline"](material), "timeline_text": text}
 

@@ -33,14 +33,14 @@ SYSTEMS = {
     ),
     "original_noise_10db": System(
         "Original in noise, 10 dB",
-        "yardstick: the original in noise of its spectrum, 10 dB below",
+        "yardstick: the original sound in noise of its spectrum, 10 dB below",
     ),
     "original_noise_0db": System(
         "Original in noise, 0 dB", "yardstick: the same, as loud as the sound"
     ),
     "original_elsewhere": System(
         "Original of another moment",
-        "yardstick: the original of half the test part later",
+        "yardstick: the original sound of half the test part later",
     ),
     "stimulus": System("Through the model", "sound → bottleneck → sound"),
     "unigram": System(
@@ -83,17 +83,29 @@ RETRIEVAL = "nearest_clip"
 
 
 def stimulus_noun(facts: Mapping) -> str:
-    """What was heard: many stimuli, a film, or a stimulus that has no pictures.
+    """What was heard: a film, a stimulus that has no pictures, or many stimuli.
 
     >>> stimulus_noun({"modalities": ["sound", "score"]}), stimulus_noun({})
     ('stimulus', 'film')
+    >>> stimulus_noun({"n_stimuli": 40})
+    'stimuli'
     """
-    settings = facts.get("settings")
-    if settings is not None and settings.has_stimuli:
+    if facts.get("n_stimuli"):
         return "stimuli"
     modalities = facts.get("modalities")
     has_pictures = modalities is None or PICTURES in modalities
     return "film" if has_pictures else "stimulus"
+
+
+def stimulus_name(facts: Mapping) -> str:
+    """The file of the film, or how many stimuli there were.
+
+    >>> stimulus_name({"film": "a.mp4"}), stimulus_name({"film": "stimuli.wav", "n_stimuli": 40})
+    ('a.mp4', '40 stimuli')
+    """
+    n_stimuli = facts.get("n_stimuli", 0)
+    several = f"{n_stimuli} stimul{'us' if n_stimuli == 1 else 'i'}"
+    return several if n_stimuli else str(facts["film"])
 
 
 def question_of(column: str) -> str:

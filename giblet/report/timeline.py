@@ -39,39 +39,42 @@ def timeline_table(aligned: xr.Dataset) -> pd.DataFrame:
     return table.assign(begin=table.groupby("stimulus")["start"].transform("min"))
 
 
-def film_place(timeline: pd.DataFrame | None, second: float) -> str:
+def film_place(timeline: pd.DataFrame | None, second: float, noun: str = "film") -> str:
     """The position in the film of a second of the held-out sound; empty where it is unknown.
 
-    ``timeline``: of `timeline_table`. Held-out sound is that of test TRs, one after the other.
+    ``timeline``: of `timeline_table`; ``noun``: what the film is called. Held-out sound is that of
+    test TRs, one after the other.
 
     >>> rows = [(0.0, 60.0, "train"), (60.0, 70.0, "test"), (90.0, 100.0, "test")]
     >>> timeline = pd.DataFrame(rows, columns=["start", "end", "part"])
     >>> film_place(timeline, 0.0), film_place(timeline, 12.0), film_place(None, 3.0)
     (', from 1:00 of the film', ', from 1:32 of the film', '')
+    >>> film_place(timeline, 0.0, "stimuli")
+    ', from 1:00 of the stimuli'
     """
     place = film_second(timeline, second)
     if timeline is None or not np.isfinite(place):
         return ""
-    begin, axis = _origin_of_axis(timeline, place)
-    return f", from {clock_time(place - begin + 1e-6)} of {_with_article(axis)}"
+    begin, axis = _origin_of_axis(timeline, place, noun)
+    return f", from {clock_time(place - begin + 1e-6)} of {_with_article(axis, noun)}"
 
 
-def _origin_of_axis(timeline: pd.DataFrame, place: float) -> tuple[float, str]:
+def _origin_of_axis(timeline: pd.DataFrame, place: float, noun: str) -> tuple[float, str]:
     """Of a second of the film the second 0 of its axis, and the axis' name.
 
     >>> rows = [(6.0, 8.0, "rain", 6.0), (8.0, 10.0, "rain", 6.0)]
     >>> timeline = pd.DataFrame(rows, columns=["start", "end", "stimulus", "begin"])
-    >>> _origin_of_axis(timeline, 9.0), _origin_of_axis(timeline[["start"]], 9.0)
+    >>> _origin_of_axis(timeline, 9.0, "stimuli"), _origin_of_axis(timeline[["start"]], 9.0, "film")
     ((6.0, 'stimulus rain'), (0.0, 'film'))
     """
     if "stimulus" not in timeline:
-        return 0.0, "film"
+        return 0.0, noun
     row = timeline[timeline["start"] <= place + 1e-6].iloc[-1]
     return float(row["begin"]), f"stimulus {row['stimulus']}"
 
 
-def _with_article(axis: str) -> str:
-    return f"{'the ' * (axis == 'film')}{axis}"
+def _with_article(axis: str, noun: str) -> str:
+    return f"{'the ' * (axis == noun)}{axis}"
 
 
 def film_second(timeline: pd.DataFrame | None, second: float) -> float:
@@ -101,38 +104,45 @@ def clock_time(seconds: float) -> str:
     return f"{minutes}:{rest:02d}"
 
 
-def span_text(timeline: pd.DataFrame | None, start: float, seconds: float) -> str:
+def span_text(
+    timeline: pd.DataFrame | None, start: float, seconds: float, noun: str = "film"
+) -> str:
     """Which seconds these are: of the film, a stimulus, or the held-out sound, as in `time_axis`.
 
     >>> span_text(None, 16.0, 8.0)
     '0:16 to 0:24 of held-out sound'
+    >>> timeline = pd.DataFrame([(60.0, 70.0, "test")], columns=["start", "end", "part"])
+    >>> span_text(timeline, 0.0, 8.0, "stimuli")
+    '1:00 to 1:08 of the stimuli'
     """
-    origin, axis = _origin(timeline, start, seconds)
+    origin, axis = _origin(timeline, start, seconds, noun)
     ends = clock_time(origin + 1e-6), clock_time(origin + seconds + 1e-6)
-    return f"{' to '.join(ends)} of {_with_article(axis)}"
+    return f"{' to '.join(ends)} of {_with_article(axis, noun)}"
 
 
-def _origin(timeline: pd.DataFrame | None, start: float, seconds: float) -> tuple[float, str]:
+def _origin(
+    timeline: pd.DataFrame | None, start: float, seconds: float, noun: str
+) -> tuple[float, str]:
     """The first second on the time axis, and the axis' name."""
     first, last = (film_second(timeline, s) for s in (start, start + seconds - 1e-6))
     if timeline is None or not abs(last - first - seconds) < 1e-3:  # also with NaN
         return start, "held-out sound"
-    begin, axis = _origin_of_axis(timeline, first)
+    begin, axis = _origin_of_axis(timeline, first, noun)
     return first - begin, axis
 
 
 def time_axis(
-    timeline: pd.DataFrame | None, start: float, seconds: float
+    timeline: pd.DataFrame | None, start: float, seconds: float, noun: str = "film"
 ) -> tuple[list[tuple[str, float]], str]:
     """Ticks (text, place in percent) of the time axis and its name.
 
-    Minutes and seconds of film, or of one of many stimuli; of held-out sound where ``timeline``,
-    of `timeline_table`, is None or has a jump in these seconds.
+    Minutes and seconds of film (``noun``), or of one of many stimuli; of held-out sound where
+    ``timeline``, of `timeline_table`, is None or has a jump in these seconds.
 
     >>> time_axis(None, 16.0, 4.0)
     ([('0:16', 0.0), ('0:18', 50.0), ('0:20', 100.0)], 'held-out sound')
     """
-    origin, axis = _origin(timeline, start, seconds)
+    origin, axis = _origin(timeline, start, seconds, noun)
     step = next((s for s in TICK_SECONDS if seconds / s <= MOST_TICKS), TICK_SECONDS[-1])
     first, last = origin / step - 1e-6, (origin + seconds) / step + 1e-6
     ticks = step * np.arange(np.ceil(first), np.floor(last) + 1)
@@ -175,14 +185,17 @@ def missing_volumes(scans: xr.Dataset) -> pd.DataFrame:
 
 
 def timeline_figure(
-    table: pd.DataFrame, missing: pd.DataFrame | None = None, title: str = "Timeline"
+    table: pd.DataFrame,
+    missing: pd.DataFrame | None = None,
+    title: str = "Timeline",
+    noun: str = "film",
 ) -> Picture:
     """The film from left to right: parts, runs, words per TR, missing volumes."""
-    draw = partial(_draw, table=table, missing=missing)
-    return Picture("timeline", title, draw, (9.0, 2.2), table, timeline_sentence(table))
+    draw = partial(_draw, table=table, missing=missing, noun=noun)
+    return Picture("timeline", title, draw, (9.0, 2.2), table, timeline_sentence(table, noun))
 
 
-def _draw(axes: Axes, table: pd.DataFrame, missing: pd.DataFrame | None) -> None:
+def _draw(axes: Axes, table: pd.DataFrame, missing: pd.DataFrame | None, noun: str) -> None:
     lanes = ["part"] if "part" in table else []
     lanes += ["run"] if not lanes or table["run"].nunique() > 1 else []
     for lane, column in enumerate(lanes):
@@ -206,7 +219,7 @@ def _draw(axes: Axes, table: pd.DataFrame, missing: pd.DataFrame | None) -> None
     axes.set_yticks(-np.arange(len(lanes)), lanes)
     axes.set_ylim(-len(lanes) + 0.5, 0.5)
     of_stimuli = "stimulus" in table
-    axes.set_xlabel("seconds of all stimuli, joined" if of_stimuli else "seconds of film")
+    axes.set_xlabel("seconds of all stimuli, joined" if of_stimuli else f"seconds of {noun}")
     axes.figure.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=4)
 
 
@@ -222,8 +235,8 @@ def spans(rows: pd.DataFrame) -> list[tuple[float, float]]:
     return list(zip(start[first].tolist(), (end[last] - start[first]).tolist(), strict=True))
 
 
-def training_sentence(table: pd.DataFrame | None) -> str:
-    """The amount of film in training and in validation; empty where it is unknown.
+def training_sentence(table: pd.DataFrame | None, noun: str = "film") -> str:
+    """The amount of film (``noun``) in training and in validation; empty where it is unknown.
 
     >>> table = pd.DataFrame({"start": [0.0, 1.5], "end": [1.5, 3.0], "part": "train"})
     >>> training_sentence(table), training_sentence(None)
@@ -237,8 +250,7 @@ def training_sentence(table: pd.DataFrame | None) -> str:
         for part, name in (("train", "training"), ("validation", "validation"))
         if (inside := table["part"] == part).any()
     ]
-    what = "Stimuli" if "stimulus" in table else "Film"
-    return f"{what} {', '.join(parts)}." if parts else ""
+    return f"{noun.capitalize()} {', '.join(parts)}." if parts else ""
 
 
 def missing_sentence(missing: pd.DataFrame) -> str:
@@ -255,7 +267,7 @@ def missing_sentence(missing: pd.DataFrame) -> str:
     )
 
 
-def timeline_sentence(table: pd.DataFrame) -> str:
+def timeline_sentence(table: pd.DataFrame, noun: str = "film") -> str:
     """The timeline in a sentence.
 
     >>> timeline_sentence(pd.DataFrame({"start": [0.0], "end": [2.0], "part": ["test"],
@@ -275,7 +287,7 @@ def timeline_sentence(table: pd.DataFrame) -> str:
     words = "; no words were given" if parts else ""  # of scans alone, a warning says it
     if "words" in table:
         words = f"; words in {int((table['words'] > 0).sum())} TRs"
-    where = f"from {table['start'].min():.1f} to {table['end'].max():.1f} s of film"
+    where = f"from {table['start'].min():.1f} to {table['end'].max():.1f} s of {noun}"
     if "stimulus" in table:
         where = f"of {table['stimulus'].nunique()} stimuli"
     return f"{len(table)} TRs {where}{parts}; {runs} run{'s' if runs > 1 else ''}{words}."

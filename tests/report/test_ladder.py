@@ -128,6 +128,8 @@ def test_without_identification_it_is_stoi_and_without_a_brain_there_are_three(r
     html = page(material(rng, ("codec", "stimulus"), rows, has_bold=False, simulated=False))
     assert "BOLD" not in html.split('<p class="headline">')[0]
     assert "No scan was given, so there is no result for the brain." in html
+    assert html.split('<p class="headline">')[1].startswith("Codec alone: STOI 0.84")
+    assert "Nulls, retrieval" not in html
 
 
 def page(one):

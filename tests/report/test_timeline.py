@@ -105,5 +105,5 @@ def test_times_of_many_stimuli_are_those_of_each():
     assert span_text(table, 0.0, 4 * T_R).endswith(" of stimulus rain")
     assert time_axis(table, 3 * T_R, 2 * T_R)[1] == "held-out sound"  # of both
     assert timeline_sentence(table).startswith("9 TRs of 3 stimuli: ")
-    assert training_sentence(table).startswith("Stimuli in training: 3 TRs")
+    assert training_sentence(table, "stimuli").startswith("Stimuli in training: 3 TRs")
     assert "film" not in timeline_sentence(table) + training_sentence(table)
