@@ -19,7 +19,7 @@ PACKAGE = ROOT / "giblet"
 # is placed as low as it honestly can stand.
 FLOORS = (
     ("errors", "log", "moved", "timing"),
-    ("config", "io", "stats", "loss_weighting"),
+    ("config", "io", "parallel", "stats", "loss_weighting"),
     ("brain", "film"),
     ("audio",),
     ("alignment", "codec_training", "music"),

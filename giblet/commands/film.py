@@ -1,11 +1,13 @@
 """Commands for the film: audio, video and text features in TRs."""
 
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from giblet.commands.option_help import OutputFile
 from giblet.config.config import Config
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def _clock(table: Path, config: Config):
@@ -120,7 +122,7 @@ def extract_video(film: Path, video: OutputFile, config: Config) -> None:
     save_arrays(arrays.assign_attrs(facts), video)
 
 
-def _picture_features(film, n_trs: int, config: Config) -> np.ndarray:
+def _picture_features(film, n_trs: int, config: Config) -> "np.ndarray":
     """Video features of the linear models, (n_trs, n_moments, n_features) float32."""
     from giblet.film.image_features import model_features
     from giblet.film.motion_energy import motion_energy
@@ -131,7 +133,7 @@ def _picture_features(film, n_trs: int, config: Config) -> np.ndarray:
     return model_features(film, config.t_r, n_trs, made.n_frames, made.features)
 
 
-def _unseen(film: Path, seen: np.ndarray, config: Config) -> list[str]:
+def _unseen(film: Path, seen: "np.ndarray", config: Config) -> list[str]:
     """Warnings of TRs without a video frame; TRs that the config leaves out do not count."""
     from giblet.audio.files import has_sound, sound_duration
     from giblet.film.video import unseen_warnings

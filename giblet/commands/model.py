@@ -125,6 +125,7 @@ def reconstruct(
     identified: OptionalFile = None,
     subjects: OptionalFile = None,
     permutations: OptionalFile = None,
+    jobs: int = 1,
 ) -> None:
     """Reconstruct held-out sound through codec, bottleneck and brain; score it.
 
@@ -132,7 +133,8 @@ def reconstruct(
     ``--scores``, which joins the tables of all feature types. ``--differences`` is a table of the
     brain's scores minus those of its nulls and of the retrieval baseline. ``--identified``, where
     there are many stimuli, is a table of the held-out ones: which the brain is closest to.
-    ``--permutations`` is a table of the null distribution of identification.
+    ``--permutations`` is a table of the null distribution of identification. ``--jobs`` subjects
+    or sounds are decoded and scored at a time.
 
     Example: giblet reconstruct --film film.mp4 --aligned mel.nc --model model --audio audio
         --scores scores/mel.tsv
@@ -145,6 +147,7 @@ def reconstruct(
     from giblet.audio.processor import AudioProcessor
     from giblet.autoencoder.autoencoder import Autoencoder
     from giblet.brain.regions import find_regions
+    from giblet.commands.process import jobs_at_once
     from giblet.evaluation.checks import Evidence, check_evidence
     from giblet.evaluation.evidence import RECORD
     from giblet.evaluation.moments import difference_table, subject_table
@@ -157,7 +160,7 @@ def reconstruct(
     from giblet.io.schema import ALIGNED
     from giblet.io.tables import gather_tables, save_json, save_table
 
-    arrays = load_arrays(aligned, *ALIGNED)
+    n_jobs, arrays = jobs_at_once(jobs), load_arrays(aligned, *ALIGNED)
     processor = AudioProcessor.from_config(config, arrays.attrs["encoding_mode"])
     autoencoder = Autoencoder.from_pretrained(model)
     blurred = autoencoder.config.hrf_placement == "inputs"
@@ -174,6 +177,7 @@ def reconstruct(
         config.seed,
         named,
         config.scan,
+        n_jobs,
     )
     table = score_table(processor.encoding_mode, rows)
     of_subjects = subject_table(processor.encoding_mode, by_subject)
@@ -208,18 +212,22 @@ def report(
     references: OptionalFile = None,
     scores: OptionalFile = None,
     latex: OptionalFile = None,
+    jobs: int = 1,
 ) -> None:
     """Write one self-contained page about all results of a data set.
 
     Scans without a film, or a film without scans, give the sections that they have. ``--figures``
     is a folder for its figures as SVG, PDF and CSV, of maps as NIfTI too. ``--methods``
     (Markdown) and ``--references`` (BibTeX) are its methods text, ``--scores`` (CSV) and
-    ``--latex`` its scores, a row per system. The page links to those that are given.
+    ``--latex`` its scores, a row per system. The page links to those that are given. With several
+    ``--jobs`` the files of figures are drawn by as many processes beside the page.
 
     Example: giblet report --results results/demo --page report.html
     """
+    from contextlib import ExitStack
     from dataclasses import replace
 
+    from giblet.commands.process import jobs_at_once
     from giblet.evaluation.evidence import checked_evidence
     from giblet.io.atomic import replacing, replacing_folder
     from giblet.report.downloads import LATEX, METHODS, REFERENCES, WIDE, downloads
@@ -227,9 +235,10 @@ def report(
     from giblet.report.links import link_to, sound_links
     from giblet.report.material import Material
     from giblet.report.page import page_of
-    from giblet.report.pictures import save_pictures
+    from giblet.report.pictures import pictures_saved
     from giblet.report.results import load_results, load_scores, scored_feature_types
 
+    n_jobs = jobs_at_once(jobs)
     if config.has_film:
         checked_evidence(results)
     sounds, *parts, extras = load_results(results, config, logs)
@@ -242,10 +251,11 @@ def report(
         sound_links=sound_links(results, scored_feature_types(results, config), page),
     )
     material = Material(load_scores(results, config), sounds, *parts, extras)
-    html = page_of(material)
-    if figures is not None:
-        with replacing_folder(figures) as folder:
-            save_pictures(pictures_of(material), folder)
+    with ExitStack() as saved:
+        if figures is not None:
+            folder = saved.enter_context(replacing_folder(figures))
+            saved.enter_context(pictures_saved(pictures_of(material), folder, n_jobs))
+        html = page_of(material)
     texts = {file.name: file.content for file in downloads(material)}
     for name, path in beside.items():
         with replacing(path) as temporary:

@@ -69,6 +69,7 @@ OPTIONS = {  # "command option" where an option means something else to a comman
     "folder": "the data set",
     "fold": "number of a fold, from 1 to splits.folds, whose part is tested",
     "codebooks": "codes in a frame, instead of a bandwidth; 0: by kbps",
+    "jobs": "parts of the work at once; the results are the same for any number",
     "kbps": "a bandwidth, the nearest that the codec offers",
     "logs": "checkpoints and TensorBoard curves",
     "stimuli": "with which TR of the film each stimulus begins, as join_stimuli writes it (.tsv)",

@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Collection
 from pathlib import Path
 
+from giblet.errors import GibletError
+
 
 def rule_environment(deployment: Collection[str]) -> dict[str, str]:
     """Environment variables for the shell lines of rules, which run ``$GIBLET_PYTHON -m giblet``.
@@ -31,6 +33,17 @@ def limit_threads(n: int) -> None:
     for name in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA"):
         os.environ[f"{name}_NUM_THREADS"] = str(n)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def jobs_at_once(jobs: int) -> int:
+    """``--jobs``, but no more than there are processors.
+
+    The workflow gives a rule's threads, which are many with ``--cores 8`` on two processors.
+    Raises GibletError below 1.
+    """
+    if jobs < 1:
+        raise GibletError(f"--jobs must be 1 or more, not {jobs}")
+    return min(jobs, os.cpu_count() or 1)
 
 
 def quiet_libraries() -> None:

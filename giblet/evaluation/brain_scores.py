@@ -30,6 +30,7 @@ from giblet.evaluation.decoding import decode_subject, lags_in_trs
 from giblet.evaluation.moments import MEAN, NEAREST, NULLS, Scored, moment_rows, score_row
 from giblet.evaluation.nulls import null_shifts, shifted_shares
 from giblet.evaluation.scores import share_right
+from giblet.parallel import in_threads
 from giblet.stats.pearson import correlation
 from giblet.timing import count_samples, trs_for
 
@@ -56,19 +57,24 @@ def decode_brains(
     t_r: float,
     decoding: DecodingConfig,
     regions: Regions | None = None,
+    n_jobs: int = 1,
 ) -> dict[str, list[np.ndarray]]:
     """Bottlenecks of test TRs (or, for nearest_clip, training TRs) by column, one per subject.
 
     ``code`` (n_trs, bottleneck_dim). `voxels_to_read` chooses the voxels, by training TRs.
+    ``n_jobs`` subjects at a time.
     """
     train, test = data.where("train"), data.where("test")
     bold = data.bold.numpy()  # (n_subjects, n_trs, n_voxels)
-    chosen = voxels_to_read(bold[:, train], decoding, regions)
+    read = bold[..., voxels_to_read(bold[:, train], decoding, regions)]
     decoded: dict[str, list[np.ndarray]] = {}
     lags = lags_in_trs(t_r, decoding)
-    for subject, one in enumerate(bold[..., chosen]):
+
+    def of_subject(subject: int) -> dict[str, np.ndarray]:
         folds = data.penalty_folds(train, subject)
-        columns = decode_subject(one, data.run, code, train, test, lags, folds)
+        return decode_subject(read[subject], data.run, code, train, test, lags, folds)
+
+    for columns in in_threads(of_subject, range(len(read)), n_jobs):
         for column, values in columns.items():
             decoded.setdefault(column, []).append(values)
     return decoded

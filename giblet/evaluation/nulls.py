@@ -18,6 +18,7 @@ from giblet.audio.metrics.table import SPEECH, segment_metrics
 from giblet.evaluation.moments import NULLS, MomentScores
 from giblet.evaluation.scores import sound_scores
 from giblet.log import progress
+from giblet.parallel import in_threads
 from giblet.stats.permutation import circular_shifts
 
 MOST_SHIFTS = 100  # of TRs and clips, whose scores are cheap; `Metric.n_shifts` of sound
@@ -55,18 +56,23 @@ def shifted_sound_scores(
 
 
 def own_and_shifted_scores(
-    original: np.ndarray, waves: Sequence[np.ndarray], sample_rate: float, seed: int
+    original: np.ndarray,
+    waves: Sequence[np.ndarray],
+    sample_rate: float,
+    seed: int,
+    n_jobs: int = 1,
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """`giblet.audio.metrics.scores.score_estimates` of ``waves``, and `shifted_sound_scores`.
 
     Of own segments metric → (n_subjects, n_segments). Both need the same forms of each segment,
-    which are computed once.
+    which are computed once. ``n_jobs`` subjects at a time.
     """
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, user_api="blas"):
         null = _SoundNull(original, sample_rate, seed)
-        scored = [null.scores(wave) for wave in progress(waves, "scoring the null", "subjects")]
+        steps = progress(waves, "scoring the null", "subjects")
+        scored = list(in_threads(null.scores, steps, n_jobs))
     own = {metric: np.stack([one[metric][0] for one in scored]) for metric in scored[0]}
     shifted = {m: np.stack([one[m][1:] for one in scored], axis=1) for m in scored[0]}
     return own, shifted
@@ -77,17 +83,18 @@ def scores_and_nulls(
     estimates: Mapping[str, Sequence[np.ndarray]],
     sample_rate: float,
     seed: int,
+    n_jobs: int = 1,
 ) -> tuple[MomentScores, MomentScores]:
     """`sound_scores` of every column, and `shifted_sound_scores` of those that have a null.
 
     Keys are (column, metric); ``estimates``: column → sounds (n_samples,), one a subject.
+    ``n_jobs`` sounds are scored at a time.
     """
-    own = sound_scores(
-        original, {c: w for c, w in estimates.items() if c not in NULLS}, sample_rate
-    )
+    plain = {c: waves for c, waves in estimates.items() if c not in NULLS}
+    own = sound_scores(original, plain, sample_rate, n_jobs)
     shifted: MomentScores = {}
     for column in [one for one in estimates if one in NULLS]:
-        parts = own_and_shifted_scores(original, estimates[column], sample_rate, seed)
+        parts = own_and_shifted_scores(original, estimates[column], sample_rate, seed, n_jobs)
         for scores, part in zip((own, shifted), parts, strict=True):
             scores |= {(column, metric): values for metric, values in part.items()}
     order = list(estimates)

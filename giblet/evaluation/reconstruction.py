@@ -39,6 +39,7 @@ from giblet.evaluation.permuted_clips import null_rows
 from giblet.evaluation.scores import bold_rows, code_rows, rate_rows
 from giblet.evaluation.yardsticks import yardsticks
 from giblet.log import progress
+from giblet.parallel import in_threads
 from giblet.stats.intersubject import noise_ceiling
 from giblet.stats.pearson import correlation
 from giblet.stats.ridge import Folds, banded_weights, folds_within, ridge_encoding
@@ -57,6 +58,7 @@ def reconstruct(
     seed: int,
     regions: Regions | None = None,
     scan: ScanConfig | None = None,
+    n_jobs: int = 1,
 ) -> tuple[dict[str, np.ndarray], list[dict], list[dict], list[dict], list[dict], list[dict]]:
     """Sounds of the test part by column; rows of scores, differences, subjects, nulls, segments.
 
@@ -66,7 +68,8 @@ def reconstruct(
     scans, the brain columns hold the first subject's sound, and scores are means over subjects.
     ``brain_shuffled`` is the sound of one shift of the BOLD, and the mean score of many.
     ``regions`` (n_voxels,) bool by name, for ``decoding.region``; a row then has its size.
-    ``scan.alignment`` of the column ``brain_group``, which two subjects or more have.
+    ``scan.alignment`` of the column ``brain_group``, which two subjects or more have. ``n_jobs``
+    subjects or sounds at a time; results are the same for any number.
     """
     test = data.where("test")
     audio, trs = aligned["audio"].values, aligned["tr"].values[test]
@@ -80,6 +83,10 @@ def reconstruct(
             latent = torch.from_numpy(np.asarray(bottleneck, dtype=np.float32))
             return sound(autoencoder.decode_audio(latent).numpy())
 
+    def brain_sound(one: tuple[str, np.ndarray]) -> np.ndarray:
+        column, value = one
+        return sound(audio[value]) if column == NEAREST else decoded(value)
+
     original = film_stretch(film_sound, trs, processor)
     estimates = {"codec": [sound(audio[test])], "stimulus": [decoded(code[test])]}
     rows, scored, t_r = rate_rows(processor), Scored(), processor.clock.t_r
@@ -89,7 +96,7 @@ def reconstruct(
     if data.bold is None:
         logger.warning("no scan was given: there is no brain column")
     else:
-        brain = decode_brains(code, data, t_r, decoding, regions)
+        brain = decode_brains(code, data, t_r, decoding, regions, n_jobs)
         brain |= decode_together(code, data, t_r, decoding, scan or ScanConfig(), regions)
         rows += region_rows(decoding, regions)
         rows += identify_bottlenecks(scored, brain, code, data, t_r, decoding, seed)
@@ -100,12 +107,15 @@ def reconstruct(
         options = (t_r, decoding, scan or ScanConfig(), seed, regions)
         rows += identify_by_bold(scored, predicted, data, *options)
         brain[SHUFFLED] = brain[SHUFFLED][:1]  # to listen to; the null's scores are the brain's
-        for column, values in progress(brain.items(), "decoding", "columns"):
-            to_sound = (lambda nearest: sound(audio[nearest])) if column == NEAREST else decoded
-            estimates[column] = [to_sound(value) for value in values]
+        every = [(column, value) for column, values in brain.items() for value in values]
+        waves = in_threads(brain_sound, progress(every, "decoding", "sounds"), n_jobs)
+        for (column, _), wave in zip(every, waves, strict=True):
+            estimates.setdefault(column, []).append(wave)
         identify_sounds(scored, original, estimates, rate, data, decoding, clip_trs, seed)
     tested = {c: waves for c, waves in estimates.items() if c != SHUFFLED}
-    own, shifted = scores_and_nulls(original, tested | yardsticks(original, rate, seed), rate, seed)
+    own, shifted = scores_and_nulls(
+        original, tested | yardsticks(original, rate, seed), rate, seed, n_jobs
+    )
     scored.moments |= {key: scores for key, scores in own.items() if key[0] in tested}
     for (column, metric), scores in shifted.items():
         scored.add_null(metric, scores, NULLS[column])

@@ -25,15 +25,19 @@ def sound_rows(
 
 
 def sound_scores(
-    original: np.ndarray, estimates: Mapping[str, Sequence[np.ndarray]], sample_rate: float
+    original: np.ndarray,
+    estimates: Mapping[str, Sequence[np.ndarray]],
+    sample_rate: float,
+    n_jobs: int = 1,
 ) -> MomentScores:
     """Scores of the sounds of every column against the original, by segment.
 
     ``original`` and each of a column's estimates (one per subject, or one) are (n_samples,).
+    ``n_jobs`` as of `giblet.audio.metrics.scores.score_estimates`.
     """
     columns = [column for column, waves in estimates.items() for _ in waves]
     waves = [wave for waves in estimates.values() for wave in waves]
-    scored = score_estimates(original, waves, sample_rate, SEGMENT_SECONDS)
+    scored = score_estimates(original, waves, sample_rate, SEGMENT_SECONDS, n_jobs)
     by_subject: dict[tuple[str, str], list[np.ndarray]] = {}
     for column, scores in zip(columns, scored, strict=True):
         for metric, values in scores.items():

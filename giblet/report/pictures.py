@@ -5,8 +5,9 @@ The same input gives the same bytes.
 
 import io
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import quote
@@ -19,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from giblet.brain.nifti import save_volume
+from giblet.parallel import worker_processes
 from giblet.report.embedded_fonts import fonts_subset_once
 from giblet.report.strips import smaller_images
 
@@ -32,6 +34,7 @@ _INK_CSS = ":root{--ink:#24292f}@media(prefers-color-scheme:dark){:root{--ink:#d
 _METADATA = {"svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None}}
 _SAFE = " /:;=,()!@*+$?[]{}|^"  # in a data URI within double quotes; quoting is shorter than base64
 _ON_SCREEN = {"dpi": 150, "facecolor": "none"}
+_entered = ExitStack()  # for as long as a process lives
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ class Picture:
     title
         Its caption on the page.
     draw
-        Draws it on axes; more axes may be added to their figure. Text is in `ink`.
+        Draws it on axes; more axes may be added to their figure. Text is in `ink`. A function of
+        a module, or a `functools.partial` of one: it may be called in another process.
     size
         Width and height on the page, inches.
     table
@@ -128,9 +132,38 @@ def save_pictures(pictures: Iterable[Picture], folder: Path) -> None:
     with fonts_subset_once():
         for picture in pictures:
             picture.save(folder)
+    _save_captions(pictures, folder)
+
+
+@contextmanager
+def pictures_saved(pictures: Iterable[Picture], folder: Path, n_jobs: int) -> Iterator[None]:
+    """`save_pictures` after the block; with several jobs beside it, by as many processes.
+
+    The files are the same for any ``n_jobs``. Raises as `giblet.parallel.worker_processes` does.
+    """
+    pictures = list(pictures)
+    if n_jobs == 1:
+        yield
+        save_pictures(pictures, folder)
+        return
+    with worker_processes(n_jobs, _begin_saving) as processes:
+        # copies, as the block may draw a picture for the page while it is sent
+        saved = [processes.submit(replace(one).save, folder) for one in pictures]
+        yield
+        for one in saved:
+            one.result()
+    _save_captions(pictures, folder)
+
+
+def _save_captions(pictures: list[Picture], folder: Path) -> None:
     captions = [f"- **{one.name}**: {one.title}. {one.note}".strip() for one in pictures]
     text = "\n".join(["# Figures", "", *captions, ""])
     (folder / CAPTIONS).write_text(text, encoding="utf-8")
+
+
+def _begin_saving() -> None:
+    """For a process that only saves pictures."""
+    _entered.enter_context(fonts_subset_once())
 
 
 def _drawn(draw: Callable[[Axes], None], size: tuple[float, float]) -> Figure:

@@ -1,6 +1,7 @@
 """A command imports what it uses: heavy libraries stay out of the commands that do without."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -8,7 +9,8 @@ import pytest
 
 HEAVY = {"torch", "transformers", "nilearn", "matplotlib", "pandas", "xarray", "scipy", "sklearn"}
 HEAVY |= {"lightning", "snakemake", "librosa", "torchmetrics", "himalaya", "numba", "soundfile"}
-TABLES = {"pandas", "xarray"}
+HEAVY |= {"numpy"}
+TABLES = {"numpy", "pandas", "xarray"}
 LIGHT = """
 doctor, init, join_stimuli, extract_codes, extract_mel, group_trs, extract_video, embed_text
 sound_features, picture_features, word_features, read_score, score_features, simulate_bold
@@ -59,3 +61,19 @@ def test_commands_import_no_heavy_library_that_they_do_without(verbs, allowed):
     loaded = loaded_after(verbs)
     assert loaded.pop("the command line") == set()
     assert {verb: more for verb, names in loaded.items() if (more := names - allowed)} == {}
+
+
+def test_blas_keeps_to_the_threads_of_the_command_line():
+    """NumPy's BLAS reads the environment as it is imported, and Snakemake sets it for every job."""
+    code = """
+from giblet.commands.cli import limit_threads
+limit_threads(1)
+import numpy, scipy.linalg
+from threadpoolctl import threadpool_info
+print(*[pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"])
+"""
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "4", "OMP_NUM_THREADS": "4"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
+    assert set(done.stdout.split()) == {"1"}

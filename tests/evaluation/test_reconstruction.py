@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 import xarray as xr
@@ -84,8 +85,8 @@ def run_pipeline(film_file, tmp_path_factory):
     """From the film's file to sounds and table, each kind of run once."""
     done = {}
 
-    def run(use_encodec, has_bold, framing="tr_synchronous", region=None):
-        key = (use_encodec, has_bold, framing, region)
+    def run(use_encodec, has_bold, framing="tr_synchronous", region=None, n_jobs=1):
+        key = (use_encodec, has_bold, framing, region, n_jobs)
         if key not in done:
             done[key] = _run(film_file, tmp_path_factory.mktemp("logs"), *key)
         return done[key]
@@ -93,7 +94,7 @@ def run_pipeline(film_file, tmp_path_factory):
     return run
 
 
-def _run(film_file, folder, use_encodec, has_bold, framing, region):
+def _run(film_file, folder, use_encodec, has_bold, framing, region, n_jobs):
     rng = np.random.default_rng(0)
     processor = AudioProcessor(use_encodec, t_r=T_R, framing=framing, mel=QUICK_MEL)
     features, _ = processor.audio_to_features(film_file)
@@ -109,7 +110,8 @@ def _run(film_file, folder, use_encodec, has_bold, framing, region):
     film_sound = read_sound(film_file, processor.sample_rate)
     model, options = trained.autoencoder, (DecodingConfig(region=region), 0, REGIONS)
     arrays = aligned, data, model, processor, film_sound
-    sounds, rows, compared, by_subject, _nulls, _segments = reconstruct(*arrays, *options)
+    found = reconstruct(*arrays, *options, n_jobs=n_jobs)
+    sounds, rows, compared, by_subject, _nulls, _segments = found
     assert bool(by_subject) == has_bold
     assert [row["metric"] for row in compared] == ([] if scans is None else COMPARED[use_encodec])
     table = score_table(processor.encoding_mode, rows)
@@ -150,6 +152,17 @@ def test_every_column_is_the_sound_of_what_was_decoded_for_it(film_file, monkeyp
         np.testing.assert_array_equal(sounds[column], expected)
     for one, other in combinations(BRAINS, 2):
         assert not np.array_equal(sounds[one], sounds[other])
+
+
+@pytest.mark.slow
+@PATHS
+def test_two_jobs_give_the_sounds_and_scores_of_one(run_pipeline, use_encodec):
+    _, _, _, sounds, table = run_pipeline(use_encodec, has_bold=True)
+    _, _, _, same, also = run_pipeline(use_encodec, has_bold=True, n_jobs=2)
+    assert list(sounds) == list(same)
+    for column, waveform in sounds.items():
+        np.testing.assert_array_equal(waveform, same[column])
+    pd.testing.assert_frame_equal(table, also)
 
 
 @PATHS

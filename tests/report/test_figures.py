@@ -35,7 +35,7 @@ from giblet.report.figure_table import FIGURES, pictures_of
 from giblet.report.lag_figure import lag_figure
 from giblet.report.material import Material
 from giblet.report.page import page_of
-from giblet.report.pictures import CAPTIONS, Picture, ink, save_pictures
+from giblet.report.pictures import CAPTIONS, Picture, ink, pictures_saved, save_pictures
 from giblet.report.read_voxels import ReadVoxels
 from giblet.report.scan_quality import BrainResults
 
@@ -297,3 +297,29 @@ def test_outlines_that_are_made_once_are_those_of_nilearn(monkeypatch):
     assert by_nilearn.count("M ") > 100
     assert joined == [by_nilearn] * 2
     assert glass_brain.plot_brain_schematics is _axes.plot_brain_schematics
+
+
+@pytest.mark.slow
+def test_files_of_figures_have_the_same_bytes_from_one_process_and_from_two(tmp_path):
+    """The page's drawings stay where they are: both use the same pictures."""
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    pictures = pictures_of(material())
+    save_pictures(pictures, tmp_path / "one")
+    with pictures_saved(pictures, tmp_path / "two", 2):
+        on_page = [picture.uri for picture in pictures]
+    assert [picture.uri for picture in pictures] == on_page
+    names = sorted(file.name for file in (tmp_path / "one").iterdir())
+    assert len(names) > 50
+    assert names == sorted(file.name for file in (tmp_path / "two").iterdir())
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_a_figure_that_another_process_cannot_write_is_the_error_of_the_caller(tmp_path):
+    (one, *_) = pictures_of(material(has_brain=False))
+    with (
+        pytest.raises(FileNotFoundError, match=f"{one.name}_89mm.svg"),
+        pictures_saved([one], tmp_path / "missing", 2),
+    ):
+        pass

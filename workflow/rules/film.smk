@@ -66,6 +66,7 @@ rule extract_codes:
         f"{LOGS}/extract_codes.log",
     benchmark:
         f"{TIMES}/extract_codes.tsv"
+    priority: 1
     conda:
         "../envs/giblet.yaml"
     threads: cores("extract_codes")

@@ -98,7 +98,7 @@ rule reconstruct:
         " --model={input.model:q} {params.regions}{input.regions:q} --audio={output.audio:q}"
         " --scores={output.scores:q} --differences={output.differences:q}"
         " {params.identified}{output.identified:q} --subjects={output.subjects:q}"
-        " --permutations={output.permutations:q}"
+        " --permutations={output.permutations:q} --jobs={threads}"
         " --settings={params.settings:q} 2>&1 | tee -i {log:q}"
 
 

@@ -52,5 +52,5 @@ rule report:
         '"$GIBLET_PYTHON" -m giblet report --results={params.results:q} --logs={params.logs:q}'
         " --page={output.page:q} --figures={output.figures:q}"
         " --methods={output.methods:q} --references={output.references:q}"
-        " {params.scores}{output.scores:q} {params.latex}{output.latex:q}"
+        " {params.scores}{output.scores:q} {params.latex}{output.latex:q} --jobs={threads}"
         " --settings={params.settings:q} 2>&1 | tee -i {log:q}"

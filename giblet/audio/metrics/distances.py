@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from giblet.timing import count_samples
 
 STOI_RATE_HZ = 10000
 
+_PYSTOI = Lock()  # held by the thread that runs it: it uses NumPy's and Python's global state
 _STOI_SECONDS = 0.4  # STOI compares stretches of 30 frames: 0.397 s
 _MEL_WINDOW_SECONDS = 0.04
 _MEL_STEP_SECONDS = 0.01
@@ -24,7 +26,7 @@ def stoi(reference: np.ndarray, estimate: np.ndarray, sample_rate: float, extend
 
     if len(reference) < count_samples(_STOI_SECONDS, sample_rate):
         return np.nan
-    with warnings.catch_warnings(), _numpy_random_kept():
+    with _PYSTOI, warnings.catch_warnings(), _numpy_random_kept():
         warnings.filterwarnings("error", message="Not enough STFT frames")
         try:
             return float(pystoi.stoi(reference, estimate, sample_rate, extended=extended))

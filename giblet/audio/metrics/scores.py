@@ -4,11 +4,11 @@ Segments are scored one by one, then averaged, with a bootstrap interval. A segm
 scored is counted, never given a number.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 from itertools import compress, pairwise
-from multiprocessing import get_context
 
 import numpy as np
 import pandas as pd
@@ -17,16 +17,16 @@ from giblet.audio.metrics.distances import log_mel_floor
 from giblet.audio.metrics.metric import Pair
 from giblet.audio.metrics.segment import Segment
 from giblet.audio.metrics.speech import segment_edges
-from giblet.audio.metrics.speech_models import current_models, use_models
 from giblet.audio.metrics.table import METRICS, SPEECH, Metric, metric_of, segment_metrics
 from giblet.io.validation import check_sample_rate, check_waveform
 from giblet.log import progress
+from giblet.parallel import in_threads
 
 SEGMENT_SECONDS = 8.0  # PESQ wants 8 to 10 s
 # columns in which feature types are compared segment by segment, and the table of their scores
 COMPARED, SEGMENT_SCORES = ("codec", "stimulus", "brain"), "segments.tsv"
 
-_PAIRS_PER_TASK = 24  # of segments: about 5 s of work for one process
+_PAIRS_PER_TASK = 24  # of segments: about 5 s of work
 _PROCESSES_AT_ONCE = 2  # of metrics that have one of their own: each holds a model or a library
 
 
@@ -53,7 +53,7 @@ def score_sound(
     reference, estimate : (n_samples,) float, equally long, at ``sample_rate`` Hz
     segment_seconds : length of a segment; `giblet.audio.metrics.speech.segment_edges` has the rest
     seed, n_bootstrap : of the interval
-    n_jobs : processes, see `score_estimates`
+    n_jobs : see `score_estimates`
 
     Returns
     -------
@@ -111,8 +111,8 @@ def score_estimates(
     reference, each of estimates : (n_samples,) float, equally long, at ``sample_rate`` Hz
     segment_seconds : length of a segment
     n_jobs
-        Processes, each on one thread. More than one start afresh (spawn), so a script that asks for
-        them needs ``if __name__ == "__main__":``.
+        Groups of segments that are scored at a time, each by one thread; PESQ has processes of its
+        own. More than a few gain little.
 
     Returns
     -------
@@ -137,7 +137,7 @@ def score_estimates(
     edges = segment_edges(len(reference), segment_seconds, sample_rate)
     segments = [[sound[a:b] for sound in (reference, *estimates)] for a, b in pairwise(edges)]
     floor = log_mel_floor(reference, sample_rate)
-    parts = list(_parts(segments, sample_rate, floor, n_jobs=n_jobs))
+    parts = _parts(segments, sample_rate, floor, n_jobs)
     scores = {
         metric: np.concatenate([part[metric] for part in parts], axis=1) for metric in parts[0]
     }
@@ -151,38 +151,34 @@ def _as_sound(waveform: np.ndarray, name: str) -> np.ndarray:
     return waveform if is_usual else waveform.astype(np.float64)
 
 
-def _parts(segments: list[list[np.ndarray]], *rest, n_jobs: int) -> Iterator[dict]:
-    """`_scores_of` some segments after others, over processes if that is worth it."""
+def _parts(
+    segments: list[list[np.ndarray]], sample_rate: float, mel_floor: float, n_jobs: int
+) -> list[dict]:
+    """`_scores_of` some segments after others, each on one thread."""
+    from threadpoolctl import threadpool_limits
+
     n_together = max(1, _PAIRS_PER_TASK // (len(segments[0]) - 1))
     tasks = [segments[i : i + n_together] for i in range(0, len(segments), n_together)]
-    constants = [[one] * len(tasks) for one in rest]
-    if min(n_jobs, len(tasks)) == 1:
-        yield from map(_scores_of, progress(tasks, "scoring sound"), *constants)
-        return
-    n_processes, models = min(n_jobs, len(tasks)), current_models()
-    context = get_context("spawn")
-    with ProcessPoolExecutor(n_processes, context, use_models, (models,)) as processes:
-        yield from processes.map(_scores_of, tasks, *constants)
+    of_task = partial(_scores_of, sample_rate=sample_rate, mel_floor=mel_floor)
+    with threadpool_limits(1, user_api="blas"):
+        return list(in_threads(of_task, progress(tasks, "scoring sound"), n_jobs))
 
 
 def _scores_of(
     segments: list[list[np.ndarray]], sample_rate: float, mel_floor: float
 ) -> dict[str, np.ndarray]:
-    """Every metric's scores of some segments [reference, estimate, …], on one thread.
+    """Every metric's scores of some segments [reference, estimate, …].
 
     Shapes (n_estimates, n_segments), but (n_estimates, n_speech_segments) for metrics of speech.
     """
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, user_api="blas"):
-        every = [[Segment(sound, sample_rate, mel_floor) for sound in each] for each in segments]
-        speech = [each for each in every if each[0].is_speech]
-        pairs = {}
-        for metric in segment_metrics():
-            rows = speech if metric.applies_to == SPEECH else every
-            pairs[metric.name] = [(truth, own) for truth, *others in rows for own in others]
-        n = len(every[0]) - 1
-        return {name: s.reshape(len(s) // n, n).T for name, s in score_metrics(pairs).items()}
+    every = [[Segment(sound, sample_rate, mel_floor) for sound in each] for each in segments]
+    speech = [each for each in every if each[0].is_speech]
+    pairs = {}
+    for metric in segment_metrics():
+        rows = speech if metric.applies_to == SPEECH else every
+        pairs[metric.name] = [(truth, own) for truth, *others in rows for own in others]
+    n = len(every[0]) - 1
+    return {name: s.reshape(len(s) // n, n).T for name, s in score_metrics(pairs).items()}
 
 
 def score_metrics(pairs: Mapping[str, Sequence[Pair]]) -> dict[str, np.ndarray]:

@@ -38,16 +38,6 @@ def speech_models(paths: Mapping[str, str | None]) -> Iterator[None]:
         _PATHS.reset(token)
 
 
-def current_models() -> dict[str, str]:
-    """The models in use, for `use_models` in another process."""
-    return dict(_PATHS.get())
-
-
-def use_models(paths: Mapping[str, str]) -> None:
-    """Score with these models from here on: of a new process."""
-    _PATHS.set(paths)
-
-
 def has_model(name: str) -> bool:
     """Whether a model was given."""
     return name in _PATHS.get()

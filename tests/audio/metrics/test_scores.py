@@ -297,7 +297,7 @@ def test_a_segment_is_scored_as_if_alone(speech, noisy):
 
 
 @pytest.mark.slow
-def test_many_estimates_over_many_processes_score_as_each_alone(monkeypatch, speech, noisy):
+def test_many_estimates_at_once_score_as_each_alone(monkeypatch, speech, noisy):
     monkeypatch.setattr(quality, "_PAIRS_PER_TASK", 6)  # two tasks of two segments
     estimates = [np.zeros_like(speech), noisy, delayed(noisy, 0.02)]
     together = score_estimates(speech, estimates, RATE, 2.0, n_jobs=2)
