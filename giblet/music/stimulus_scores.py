@@ -173,13 +173,13 @@ def scores_apart(notes: Notes, pieces: Pieces) -> dict[int, Notes]:
 def _begun_between(notes: Notes, first: float, end: float) -> Notes:
     """Notes and beats that begin in [first, end) s, at the times that they have."""
     a, b = np.searchsorted(notes.onset, (first, end))
-    columns = (c[a:b] for c in (notes.onset, notes.duration, notes.pitch, notes.velocity))
     beats = notes.beats
     if beats is not None:
         c, d = np.searchsorted(beats.seconds, (first, end))
         of_beats = (column[c:d] for column in (beats.seconds, beats.in_bar, beats.per_bar))
         beats = Beats(*of_beats) if d - c > 1 else None
-    return Notes(*columns, beats=beats)
+    onset, duration = notes.onset[a:b], notes.duration[a:b]
+    return Notes(onset, duration, notes.pitch[a:b], notes.velocity[a:b], beats)
 
 
 def same_music(apart: Mapping[int, Notes], pieces: Pieces) -> np.ndarray:
