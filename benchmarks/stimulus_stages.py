@@ -9,7 +9,8 @@ by a small random transformer.
 ``align``: one band of sound and 8 parcels (SIMULATED noise) on the film's TRs, in parts.
 ``quality``: ISC and ridge of two bands of four features. Each stage and number has a process of its
 own; MB is its peak above what it had when the stage began, imports included. The exponent is that
-of seconds from the first number of clips to the last.
+of seconds from the last but one number of clips to the last. The stages that score, export and
+describe results are those of ``stimulus_results.py``.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 from stimuli import RATE, T_R, make_scans, write_clips
+from stimulus_results import RESULTS, prepare
 
 N_PARCELS, N_FEATURES = 8, 4
 
@@ -140,7 +142,7 @@ def align(folder: Path):
     from giblet.alignment.aligned import align
     from giblet.config.sections import SplitConfig
 
-    clock, scans, (one, _other) = _scanned(folder)
+    clock, scans, (one, _other) = scanned(folder)
     sound = np.zeros((clock.n_film_trs, 16, 16), np.float32)
     sound[:] = np.random.default_rng(1).normal(size=sound.shape)
     dims = ("tr", "row", "frame")
@@ -153,12 +155,13 @@ def quality(folder: Path):
     """Inter-subject correlation and ridge."""
     from giblet.evaluation.quality import brain_quality
 
-    _clock, scans, (one, other) = _scanned(folder)
+    _clock, scans, (one, other) = scanned(folder)
     options = {"n_permutations": 20, "n_shifts": 50, "n_iter": 2, "n_shift_maps": 10}
     return lambda: brain_quality(scans, {"mel": one, "rhythm": other}, T_R, **options)
 
 
 STAGES = {f.__name__: f for f in (join, render, codes, pictures, scores, surprisal, align, quality)}
+STAGES |= RESULTS
 
 
 def _clock(folder: Path):
@@ -172,7 +175,7 @@ def _clock(folder: Path):
     return StimulusClock.lay_out(names, seconds, T_R, files, scores=scores)
 
 
-def _scanned(folder: Path):
+def scanned(folder: Path):
     """The clock, scans of SIMULATED noise, and two bands of regressors for them."""
     import xarray as xr
 
@@ -208,13 +211,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=list(STAGES))
     options = parser.parse_args()
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     print("clips stage     seconds     MB")
     seconds: dict[str, list[float]] = {stage: [] for stage in options.stages}
     for n in options.clips:
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "clips").mkdir()
             write_clips(Path(folder) / "clips", n, options.seconds)
+            if set(options.stages) & set(RESULTS):
+                prepare(Path(folder))
             for stage in options.stages:
                 ours, theirs = context.Pipe()
                 child = context.Process(target=measure, args=(stage, folder, theirs))
@@ -223,9 +228,9 @@ def main() -> None:
                 child.join()
                 seconds[stage].append(spent)
                 print(f"{n:>5} {stage:10}{spent:>8.2f}{megabytes:>7.0f}", flush=True)
-    more = np.log(options.clips[-1] / options.clips[0])
-    for stage, spent in seconds.items() if more else ():
-        print(f"{stage:10} exponent {np.log(spent[-1] / spent[0]) / more:.2f}")
+    for stage, spent in seconds.items() if len(options.clips) > 1 else ():
+        growth = np.log(np.divide(*spent[:-3:-1])) / np.log(np.divide(*options.clips[:-3:-1]))
+        print(f"{stage:10} exponent {growth:.2f}")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from small_results import write_results
 from tiny_pipeline import (
     FILM,
     ROOT,
@@ -390,6 +391,25 @@ def test_a_rendered_score_is_on_the_films_trs(tmp_path):
     assert planned(tmp_path, wanted, **settings, score_offset=0.18) == both
     contexts = {"music": {"model": "none", "contexts": [4]}}
     assert planned(tmp_path, wanted, **settings | contexts) == {"score_features": 1}
+
+
+def test_maps_of_nulls_count_in_the_memory_that_a_job_asks_for(tmp_path):
+    (tmp_path / "bold.csv").write_text("a,b\n" + "1,2\n" * 9)
+    (tmp_path / "runs.tsv").write_text("subject\tfile\tt_r\tfilm_onset\n01\tbold.csv\t1.5\t0\n")
+    results = tmp_path / "results" / "mine"
+    write_results(results)
+    n_columns = load_arrays(results / "bold.nc")["bold"].shape[1]
+    n_maps = round(3e9 / 4 / n_columns)  # 3 GB, with room for 2
+    settings = {"film": "none", "annotations": "none", "bold": "runs.tsv", "dataset": "mine"}
+    memory = {}
+    for n in (0, n_maps):
+        quality = {"n_shift_maps": n, "n_shifts": n_maps, "n_permutations": 1}
+        done = ask(tmp_path, "--dry-run", "brain_quality", **settings, quality=quality)
+        assert done.returncode == 0, done.stdout
+        job = done.stdout.split("rule brain_quality:")[1]
+        memory[n] = int(re.search(r"mem_mb=(\d+)", job)[1])
+    assert memory[0] == COSTS["brain_quality"].memory(0)
+    assert memory[n_maps] == memory[0] + 1000
 
 
 def test_lesions_of_an_earlier_call_are_named(tmp_path):

@@ -82,7 +82,12 @@ def _warnings(clock: StimulusClock, tables: dict, counts: Counter) -> list[str]:
         lines += tables[file].attrs["warnings"]
     if len(warned) > _MOST:
         lines.append(f"words: {len(warned) - _MOST} more files of stimuli have warnings")
-    late = [file for file in tables if _beyond(clock, file, tables[file])]
+    ends: dict[str, float] = {}  # of all of a file that stimuli are of
+    for file, start, duration in zip(clock.annotations, clock.starts, clock.durations, strict=True):
+        ends[file] = max(ends.get(file, 0.0), float(start + duration))
+    late = [
+        file for file, rows in tables.items() if (rows["onset"] >= ends[file] + clock.t_r).any()
+    ]
     if late:
         lines.append(
             f"words: rows of {len(late)} files begin after their stimuli end, the first of "
@@ -93,15 +98,3 @@ def _warnings(clock: StimulusClock, tables: dict, counts: Counter) -> list[str]:
     if without := sum(not path for path in clock.annotations):
         lines.append(f"words: {without} of {len(clock.names)} stimuli have no annotations")
     return lines
-
-
-def _beyond(clock: StimulusClock, file: str, rows: pd.DataFrame) -> bool:
-    """Whether rows begin after all of the file that any stimulus is of."""
-    ends = [
-        start + duration
-        for path, start, duration in zip(
-            clock.annotations, clock.starts, clock.durations, strict=True
-        )
-        if path == file
-    ]
-    return bool((rows["onset"] >= max(ends) + clock.t_r).any())

@@ -8,6 +8,7 @@ Wang A (2003). An industrial-strength audio search algorithm. ISMIR 2003.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -45,6 +46,12 @@ class Fingerprint:
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    @cached_property
+    def by_code(self) -> tuple[np.ndarray, np.ndarray]:
+        """Sorted codes, and the frame of each: sorted once, however many sounds are looked up."""
+        order = np.argsort(self.codes, kind="stable")
+        return self.codes[order], self.frames[order]
 
 
 def _spectrogram(waveform: np.ndarray, sample_rate: float) -> np.ndarray:
@@ -84,8 +91,7 @@ def common_seconds(sound: Fingerprint, film: Fingerprint, piece_seconds: float =
     """
     rate = hop_rate_hz(RATE_HZ, HOP)
     per_piece, n_frames = count_samples(piece_seconds, rate), int(sound.frames.max(initial=-1)) + 1
-    order = np.argsort(film.codes, kind="stable")
-    codes, frames = film.codes[order], film.frames[order]
+    codes, frames = film.by_code
     n_found = 0
     for start in range(0, n_frames, per_piece):
         inside = (sound.frames >= start) & (sound.frames < start + per_piece)

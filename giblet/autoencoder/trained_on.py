@@ -4,7 +4,7 @@
 and, by part, its TRs as ranges ``[first, last]``.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,20 @@ def tr_ranges(trs: np.ndarray) -> list[list[int]]:
     return [[int(stretch[0]), int(stretch[-1])] for stretch in stretches if len(stretch)]
 
 
+def inside(trs: np.ndarray, ranges: Iterable[Sequence[int]]) -> np.ndarray:
+    """Which TRs (n_trs,) are in one of ``ranges`` of first and last: (n_trs,) bool.
+
+    >>> inside(np.array([1, 4, 8]), [[7, 9], [0, 2], [1, 3]]).tolist()
+    [True, False, True]
+    """
+    ordered = np.array(sorted(ranges), dtype=int).reshape(-1, 2)
+    if not len(ordered):
+        return np.zeros(len(trs), dtype=bool)
+    last = np.maximum.accumulate(ordered[:, 1])
+    at = np.searchsorted(ordered[:, 0], trs, side="right") - 1
+    return (at >= 0) & (trs <= last[at])
+
+
 def check_record(record: Record, film: str, test: np.ndarray) -> None:
     """Check that a model was not trained on what it is tested on.
 
@@ -57,8 +71,8 @@ it again with these splits
     if record.get("film") != film:
         return
     ranges = [span for part in SEEN for span in record.get(part, [])]
-    seen = [t for t in test.tolist() if any(first <= t <= last for first, last in ranges)]
-    if seen:
+    seen = test[inside(test, ranges)]
+    if len(seen):
         raise GibletError(
             f"the model was trained on {len(seen)} of {len(test)} test TRs, the first is TR "
             f"{seen[0]}; train it again with these splits"

@@ -123,7 +123,7 @@ class StimulusClock:
         """Second of the film at which a TR begins."""
         return float(tr_onsets(tr + 1, self.t_r)[-1])
 
-    @property
+    @cached_property
     def n_trs(self) -> np.ndarray:
         """Whole TRs of each stimulus, (n_stimuli,) int."""
         return np.array([whole_trs(duration, self.t_r) for duration in self.durations])
@@ -173,6 +173,10 @@ class StimulusClock:
             if form in self._index:
                 return self._index[form]
         raise GibletError(f"no stimulus {name!r}{nearest_name(name, self.names)}")
+
+    def __contains__(self, name: str) -> bool:
+        """Whether a stimulus has this name, as it looks; names of files do not count."""
+        return composed(name) in self._index
 
     def _is_ending(self, ending: str, stem: str) -> bool:
         own = self.files[self._index[composed(stem)]] if composed(stem) in self._index else ""

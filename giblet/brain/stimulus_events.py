@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from giblet.brain.events import MISSING, numbers_of, row_number
-from giblet.brain.stimulus_clock import StimulusClock, composed
+from giblet.brain.stimulus_clock import StimulusClock
 from giblet.config.name_template import fill_template, template_columns
 from giblet.errors import GibletError, nearest_name
 from giblet.io.tables import load_table
@@ -85,7 +85,7 @@ def _names_one(cells: pd.DataFrame, stimuli: StimulusClock) -> np.ndarray:
     named = cells.notna().all(axis=1).to_numpy(copy=True)
     for n in np.flatnonzero(named & cells.isin(MISSING).any(axis=1)):
         name = fill_template(stimuli.template, dict(texts.iloc[n]))
-        named[n] = composed(name) in map(composed, stimuli.names)
+        named[n] = name in stimuli
     return named
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from giblet.audio.sound_fingerprint import Fingerprint, in_film
-from giblet.autoencoder.trained_on import tr_ranges
+from giblet.autoencoder.trained_on import inside, tr_ranges
 from giblet.errors import GibletError
 from giblet.evaluation.slow_part import SlowDecoder
 
@@ -78,10 +78,10 @@ def retrieve(
     if decoder is not None:
         gain, noise = decoder.gain, decoder.noise
     a, b = decoded / np.sqrt(noise), gain * bank / np.sqrt(noise)
-    far = (a**2).sum(axis=1)[:, None] - 2 * a @ b.T + (b**2).sum(axis=1)  # (n_trs, n_bank_trs)
-    chosen = np.empty(len(decoded), dtype=int)
-    for window in cut:
-        total = sum(far[tr, starts + k] for k, tr in enumerate(window))
+    chosen, size = np.empty(len(decoded), dtype=int), (b**2).sum(axis=1)
+    for window in cut:  # one at a time: all TRs by all of the bank may be too many to hold
+        far = size - 2 * a[window] @ b.T  # and a**2, which all clips have alike
+        total = sum(far[k, starts + k] for k in range(len(window)))
         chosen[window] = starts[np.argmin(total)] + np.arange(len(window))
     return chosen
 
@@ -92,19 +92,22 @@ def novelty(sound: np.ndarray, bank: np.ndarray, starts: np.ndarray, cut: Sequen
     ``sound`` (n_trs, n_features) and ``bank`` (n_bank_trs, n_features): levels of bands in dB;
     the bank's mean is subtracted from both. Clips are as long as the window.
     """
-    mean, most = bank.mean(axis=0), []
+    mean, clips = bank.mean(axis=0), {}
     sound, bank = sound - mean, bank - mean
-    for window in cut:
-        clips = bank[starts[:, None] + np.arange(len(window))].reshape(len(starts), -1)
-        most.append(_correlations(sound[window].ravel(), clips).max())
+    for n in {len(window) for window in cut}:
+        clips[n] = _standardised(bank[starts[:, None] + np.arange(n)].reshape(len(starts), -1))
+    most = [
+        (clips[len(window)] @ _standardised(sound[window].reshape(1, -1))[0]).max()
+        for window in cut
+    ]
     return 1 - np.array(most)
 
 
-def _correlations(one: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Of ``one`` (n,) with each of ``others`` (n_others, n); 0 where either never changes."""
-    one, others = one - one.mean(), others - others.mean(axis=1, keepdims=True)
-    size = np.linalg.norm(one) * np.linalg.norm(others, axis=1)
-    return np.divide(others @ one, size, out=np.zeros(len(others)), where=size > 0)
+def _standardised(rows: np.ndarray) -> np.ndarray:
+    """``rows`` (n, n_features) of mean 0 and length 1; 0 where a row never changes."""
+    rows = rows - rows.mean(axis=1, keepdims=True)
+    size = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.divide(rows, size, out=np.zeros_like(rows), where=size > 0)
 
 
 @dataclass(frozen=True)
@@ -145,11 +148,11 @@ class BankRecord:
     def from_arrays(cls, arrays: xr.Dataset) -> Self:
         """From what `arrays` returned."""
         place, attrs = arrays["sound"].values, arrays.attrs
-        marks = (arrays["code"].values, arrays["first_frame"].values)
-        sounds = {
-            name: Fingerprint(*(one[place == n] for one in marks))
-            for n, name in enumerate(json.loads(attrs["sounds"]))
-        }
+        names = json.loads(attrs["sounds"])
+        edges = np.searchsorted(place, np.arange(1, len(names)))  # sounds follow each other
+        columns = (np.split(arrays[name].values, edges) for name in ("code", "first_frame"))
+        marks = zip(*columns, strict=True)
+        sounds = {name: Fingerprint(*one) for name, one in zip(names, marks, strict=False)}
         return cls(attrs["bank"], json.loads(attrs["trs"]), sounds)
 
 
@@ -164,10 +167,9 @@ def check_bank(bank: BankRecord, film: Fingerprint, test: np.ndarray) -> None:
     giblet.errors.GibletError: the bank (training TRs) holds 2 of 4 test TRs; retrieve from \
 training TRs alone
     """
-    inside = [t for t in test.tolist() if any(first <= t <= last for first, last in bank.trs)]
-    if inside:
+    if n_inside := int(inside(test, bank.trs).sum()):
         raise GibletError(
-            f"the bank ({bank.name}) holds {len(inside)} of {len(test)} test TRs; retrieve from "
+            f"the bank ({bank.name}) holds {n_inside} of {len(test)} test TRs; retrieve from "
             "training TRs alone"
         )
     if found := in_film(bank.sounds.items(), film) if bank.sounds else []:

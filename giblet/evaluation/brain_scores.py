@@ -28,7 +28,7 @@ from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.config.sections import DecodingConfig
 from giblet.evaluation.decoding import decode_subject, lags_in_trs
 from giblet.evaluation.moments import MEAN, NEAREST, NULLS, Scored, moment_rows, score_row
-from giblet.evaluation.nulls import null_shifts, shifted_shares
+from giblet.evaluation.nulls import mean_shifted_shares, null_shifts, shifted_shares
 from giblet.evaluation.scores import share_right
 from giblet.parallel import in_threads
 from giblet.stats.pearson import correlation
@@ -189,7 +189,7 @@ def add_identification(
     tested = {column: shares}
     if null := NULLS.get(column):
         scored.add_null(metric.name, shifted_shares(shares, shifts), null)
-        tested[null] = np.mean([np.roll(shares, k, axis=1) for k in shifts], axis=0)
+        tested[null] = mean_shifted_shares(shares, shifts)
     return tested
 
 

@@ -43,6 +43,21 @@ def shifted_shares(shares: np.ndarray, shifts: np.ndarray) -> np.ndarray:
     return np.stack([shares[:, np.roll(at, k), at] for k in shifts])
 
 
+def mean_shifted_shares(shares: np.ndarray, shifts: np.ndarray) -> np.ndarray:
+    """``shares`` as of `shifted_shares`, of all truths, mean over ``shifts``: of the same shape.
+
+    Two such arrays are in memory, whatever the number of shifts.
+
+    >>> mean_shifted_shares(np.arange(4.0).reshape(1, 2, 2), np.array([0, 1])).tolist()
+    [[[1.0, 2.0], [1.0, 2.0]]]
+    """
+    total = np.zeros(shares.shape)
+    for k in shifts:
+        total[:, k:] += shares[:, : shares.shape[1] - k]
+        total[:, :k] += shares[:, shares.shape[1] - k :]
+    return total / len(shifts)
+
+
 def shifted_sound_scores(
     original: np.ndarray, waves: Sequence[np.ndarray], sample_rate: float, seed: int
 ) -> dict[str, np.ndarray]:

@@ -27,10 +27,12 @@ def piece_rows(moments: MomentScores, of_clip: Sequence[str], seed: int) -> list
     >>> [(row["piece"], round(float(row["value"]), 2), row["n"]) for row in rows]
     [('a', 0.2, 2), ('b', 0.8, 1)]
     """
-    names = list(dict.fromkeys(of_clip))
-    if len(names) < 2:
+    clips: dict[str, list[int]] = {}
+    for clip, name in enumerate(of_clip):
+        clips.setdefault(name, []).append(clip)
+    if len(clips) < 2:
         return []
-    inside = {name: np.array([one == name for one in of_clip]) for name in names}
+    inside = {name: np.array(own) for name, own in clips.items()}
     return [
         {"piece": name} | score_row(column, metric, by_clip[own], seed)
         for (column, metric), scores in moments.items()

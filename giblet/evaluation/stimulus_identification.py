@@ -83,10 +83,11 @@ def stimulus_patterns(values: np.ndarray, stimulus: np.ndarray) -> tuple[list[st
     >>> names, patterns.tolist()
     (['a', 'b'], [[0, 1], [2, 3]])
     """
-    names = list(dict.fromkeys(stimulus.tolist()))
-    own = [values[stimulus == name] for name in names]
-    n_common = min(map(len, own))
-    return names, np.stack([part[:n_common].ravel() for part in own])
+    of_tr, names = pd.factorize(stimulus)
+    counts, trs = np.bincount(of_tr), np.argsort(of_tr, kind="stable")
+    first = np.cumsum(counts) - counts
+    own = trs[first[:, None] + np.arange(counts.min())]
+    return names.tolist(), values[own].reshape(len(names), -1)
 
 
 def identify_stimuli(

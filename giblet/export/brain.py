@@ -1,11 +1,13 @@
 """Of the brain: BOLD that the model predicts, and maps of how good the scans are."""
 
+from collections import Counter
+
 import numpy as np
 import xarray as xr
 
 from giblet.export.files import FILM_TIME, TABLE, Export
 from giblet.export.names import bids_label
-from giblet.timing import frames_rate_hz, tr_onsets
+from giblet.timing import TOLERANCE, frames_rate_hz, tr_onsets
 
 
 def export_prediction(export: Export, predicted: np.ndarray, aligned: xr.Dataset) -> None:
@@ -19,19 +21,31 @@ def export_prediction(export: Export, predicted: np.ndarray, aligned: xr.Dataset
     trs, offset = aligned["tr"].values, float(aligned.attrs["volume_offset"])
     times = tr_onsets(int(trs.max()) + 1, t_r)[trs] + offset
     rows = test_rows(aligned["part"].values.astype(str), run, trs)
+    begins = times[[row[0] for row in rows]]
     for subject, bold in zip(aligned["subject"].values.astype(str), predicted, strict=True):
-        runs = [_run_shown(export.scans, subject, times[row[0]]) for row in rows]
+        runs = runs_shown(export.scans, subject, begins)
+        counts = Counter(runs)
         for n, (row, label) in enumerate(zip(rows, runs, strict=True)):
-            chunk = None if runs.count(label) == 1 else str(n + 1)
+            chunk = None if counts[label] == 1 else str(n + 1)
             where = label, times[row], t_r, chunk
             _prediction(export, subject, bold[row], aligned["column"].values, *where)
 
 
-def _run_shown(scans: xr.Dataset, subject: str, film_time: float) -> str:
-    """The run in which a subject saw this second of the film; people's runs may differ."""
+def runs_shown(scans: xr.Dataset, subject: str, film_times: np.ndarray) -> list[str]:
+    """The run in which a subject saw each of these seconds of the film; people's runs may differ.
+
+    That of the volume whose time is nearest, the first of several.
+    """
     ours = (scans["subject"].values.astype(str) == subject) & scans["in_film"].values
-    nearest = np.abs(scans["film_time"].values[ours] - film_time).argmin()
-    return str(scans["run"].values[ours][nearest])
+    times, first = np.unique(scans["film_time"].values[ours], return_index=True)
+    last = len(times) - 1
+    before = (np.searchsorted(times, film_times) - 1).clip(0, last)
+    after = (before + 1).clip(max=last)
+    farther = np.abs(times[after] - film_times) - np.abs(times[before] - film_times)
+    of_tie = np.minimum(first[before], first[after])
+    tied = np.abs(farther) < TOLERANCE
+    volumes = np.where(tied, of_tie, np.where(farther < 0, first[after], first[before]))
+    return scans["run"].values[ours][volumes].astype(str).tolist()
 
 
 def test_rows(part: np.ndarray, run: np.ndarray, trs: np.ndarray) -> list[np.ndarray]:

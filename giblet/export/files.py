@@ -44,9 +44,12 @@ class Export:
 
     def showings(self) -> Iterator[tuple[str, str, np.ndarray]]:
         """Subject, run and its volumes (n_volumes,) indices, of every run."""
-        subject, run = (self.scans[name].values.astype(str) for name in ("subject", "run"))
-        for one, label in dict.fromkeys(zip(subject, run, strict=True)):
-            yield one, label, np.flatnonzero((subject == one) & (run == label))
+        import pandas as pd
+
+        labels = {name: self.scans[name].values.astype(str) for name in ("subject", "run")}
+        runs = pd.DataFrame(labels).groupby([*labels], sort=False)
+        for (subject, run), volumes in runs:
+            yield subject, run, volumes.index.to_numpy()
 
     def describe(self, path: Path, description: str, **fields) -> None:
         """Write the sidecar of ``path``; above several files, of all that have its entities."""

@@ -50,10 +50,11 @@ def export_stimulus(export: Export, film: xr.Dataset) -> None:
     kind, row = feature_type.label, feature_type.row
     what = "index of a codeword" if row == "codebook" else "level of a mel band"
     columns, units = _numbered(row, film.sizes["row"]), {"Units": attrs["units"]}
-    showings = find_showings(export.scans, clock.t_r)[0]
+    showings: dict[tuple[str, str], list[Showing]] = {}
+    for one in find_showings(export.scans, clock.t_r)[0]:
+        showings.setdefault((one.subject, one.run), []).append(one)
     for subject, run, here in export.showings():
-        ours = [one for one in showings if (one.subject, one.run) == (subject, run)]
-        parts = _placed(ours, here, clock, film.sizes["tr"])
+        parts = _placed(showings.get((subject, run), []), here, clock, film.sizes["tr"])
         if not parts:
             continue  # a later part of the film than features were taken of
         shown = tuple(part.where for part in parts)

@@ -1,5 +1,6 @@
 """Scores of several pieces, or of many stimuli, on the clock of their film, and their features."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
@@ -47,7 +48,9 @@ def join_scores(pieces: Pieces) -> Notes:
         raise GibletError("no stimulus has a score: put them beside its file, under its name")
     scores = {file: read_score(Path(file)) for file in files}
     named = [f"{Path(file).name}: {line}" for file, own in scores.items() for line in own.warnings]
-    parts, beats, warnings = [], [], named[:_MOST]
+    parts, beats, warnings, empty = [], [], named[:_MOST], []
+    if len(named) > _MOST:
+        warnings.append(f"score: {len(named) - _MOST} more warnings of scores, not listed")
     for k, file in enumerate(pieces.scores):
         if file:
             begin, duration = float(pieces.begins[k]), float(pieces.durations[k])
@@ -57,7 +60,10 @@ def join_scores(pieces: Pieces) -> Notes:
                 one = part.beats
                 beats.append((one.seconds + begin, one.in_bar, one.per_bar))
             if not len(part):
-                warnings.append(f"no note of {file} lies within {pieces.kind} {pieces.names[k]}")
+                empty.append(f"{pieces.names[k]} ({Path(file).name})")
+    if empty:
+        number, names = _listed(empty, pieces)
+        warnings.append(f"score: no note lies within {number}: {names}")
     if without := sum(not path for path in pieces.scores):
         warnings.append(f"score: {without} of {len(pieces.names)} stimuli have none")
     warnings += _late_notes(pieces, scores)
@@ -73,9 +79,9 @@ def _late_notes(pieces: Pieces, scores: Mapping[str, Notes]) -> list[str]:
 
     Of several excerpts of a score the notes of one lie outside the others.
     """
-    late = []
+    late, counts = [], Counter(pieces.scores)
     for k, file in enumerate(pieces.scores):
-        if file and pieces.scores.count(file) == 1:
+        if file and counts[file] == 1:
             end = float(pieces.starts[k] + pieces.durations[k])
             n = int((scores[file].onset >= end - TOLERANCE).sum())
             if n > _FEW_LATE * len(scores[file]):
@@ -156,12 +162,25 @@ def _beats_between(beats: Beats, start: float, end: float) -> Beats | None:
 
 def scores_apart(notes: Notes, pieces: Pieces) -> dict[int, Notes]:
     """Of `join_scores` the notes of each piece that has any, at times since it began."""
-    apart = {}
+    apart, longest = {}, float(notes.duration.max(initial=0.0))
     for k, (begin, duration) in enumerate(zip(pieces.begins, pieces.durations, strict=True)):
-        part = excerpt(notes, float(begin), float(duration))
+        first, end = float(begin) - longest - 2 * TOLERANCE, float(begin + duration)
+        part = excerpt(_begun_between(notes, first, end), float(begin), float(duration))
         if len(part):
             apart[k] = part
     return apart
+
+
+def _begun_between(notes: Notes, first: float, end: float) -> Notes:
+    """Notes and beats that begin in [first, end) s, at the times that they have."""
+    a, b = np.searchsorted(notes.onset, (first, end))
+    beats = notes.beats
+    if beats is not None:
+        c, d = np.searchsorted(beats.seconds, (first, end))
+        of_beats = (column[c:d] for column in (beats.seconds, beats.in_bar, beats.per_bar))
+        beats = Beats(*of_beats) if d - c > 1 else None
+    onset, duration = notes.onset[a:b], notes.duration[a:b]
+    return Notes(onset, duration, notes.pitch[a:b], notes.velocity[a:b], beats)
 
 
 def same_music(apart: Mapping[int, Notes], pieces: Pieces) -> np.ndarray:

@@ -18,7 +18,7 @@ from giblet.report.segments import Scores
 from giblet.report.systems import FEATURE_LABELS, feature_label
 from giblet.report.tables import in_order, number
 
-MOST_SHOWN = 40  # runs with other seconds of film
+MOST_SHOWN = 40  # runs with other seconds of film, and held-out stimuli
 DECODERS = {  # of lesions; older tables do not have it
     "subjects": "",
     "group": ", all subjects decoded together",
@@ -204,9 +204,19 @@ def brain_tables(extras: Extras, simulated: bool) -> list[TextTable]:
             caption = (
                 f"Held-out stimuli, one of {len(table) - 1}, by {feature_label(one)}{kind}. 95 % "
                 "intervals: of a stimulus over stretches of 16 s, of all over stimuli"
-            )
-            tables.append(TextTable(caption, *_identified(table)))
+            ) + rest_note(len(table) - 1, MOST_SHOWN, f"identified/{one}.tsv")
+            shown = pd.concat([table[:-1][:MOST_SHOWN], table[-1:]])  # the last is of all
+            tables.append(TextTable(caption, *_identified(shown)))
     return tables
+
+
+def rest_note(n: int, most: int, file: str) -> str:
+    """The end of a caption of a table of the first ``most`` of ``n`` rows; ``file`` has them all.
+
+    >>> rest_note(40, 40, "a.tsv"), rest_note(1000, 40, "a.tsv")
+    ('', '. The first 40; 960 more are in a.tsv')
+    """
+    return f". The first {most}; {n - most:,} more are in {file}" if n > most else ""
 
 
 def shown_table(shown: pd.DataFrame | None, simulated: bool) -> TextTable | None:

@@ -1,6 +1,7 @@
 """Warnings of a run, apart from notes: events that change no result noticeably."""
 
 import re
+from collections.abc import Iterable
 
 # message that counts something: the most of it that changes no result noticeably
 COUNTED = {
@@ -11,6 +12,34 @@ COUNTED = {
 GAPS = r"scores of single subjects are missing \((?P<why>.*)\): (?P<counts>.*); means are over"
 LARGEST_SHARE = 0.1
 NO_PITCH = "no pitch"
+
+
+MOST_ALIKE = 3  # messages that differ in names of files and in numbers alone, listed in full
+
+
+def shortened(messages: Iterable[str]) -> list[str]:
+    """``messages`` without repetition; of many of one kind the first three, and how many more.
+
+    Messages are of one kind where they differ in numbers, and in words that have a digit or a
+    file's ending, alone.
+
+    >>> of_runs = [f"run-{n}_events.tsv: {n} stimuli are cut" for n in range(1, 41)]
+    >>> short = shortened(["sub-01 moved", *of_runs])
+    >>> len(short), short[1][:16], short[-1]
+    (5, 'run-1_events.tsv', '… and 37 more like "run-1_events.tsv: 1 stimuli are cut"')
+    >>> shortened(["a", "b", "a", "c", "d"])
+    ['a', 'b', 'c', 'd']
+    """
+    kinds: dict[str, list[str]] = {}
+    for message in dict.fromkeys(messages):
+        kind = re.sub(r"[^\s:;,()]*(?:\d|\.[a-z]{2,4}\b)[^\s:;,()]*", "#", message)
+        kinds.setdefault(kind, []).append(message)
+    short = []
+    for alike in kinds.values():
+        short += alike[:MOST_ALIKE]
+        if len(alike) > MOST_ALIKE:
+            short.append(f'… and {len(alike) - MOST_ALIKE} more like "{alike[0]}"')
+    return short
 
 
 def is_note(message: str) -> bool:

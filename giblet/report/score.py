@@ -7,7 +7,7 @@ import pandas as pd
 
 from giblet.music.note_metrics import LATENTS, NOTES, SCORE_METRICS, SOUND
 from giblet.music.notes import Notes
-from giblet.report.extras import MusicResults, TextTable
+from giblet.report.extras import MusicResults, TextTable, rest_note
 from giblet.report.listen import player_uri
 from giblet.report.material import Material
 from giblet.report.score_regions import band_table, lesion_tables, score_bands
@@ -16,6 +16,7 @@ from giblet.report.tables import in_order, number
 from giblet.report.timeline import time_axis
 
 ROLL_SECONDS = 30.0  # shown and played
+MOST_PIECES = 20  # two rows each
 COLUMNS = {
     "original": "The score",
     "score": "As tokens (ceiling)",
@@ -180,13 +181,17 @@ def _all_tables(music: MusicResults, simulated: bool) -> list[TextTable]:
 def piece_table(scores: pd.DataFrame, simulated: bool) -> TextTable:
     """What BOLD has of each held-out piece beside its null: two rows for each."""
     shown = [name for name in SCORE_METRICS if name in set(scores["metric"])]
+    pieces = scores["piece"].unique()
     rows = [
         row
-        for piece, part in scores.groupby("piece", sort=False)
+        for piece, part in scores[scores["piece"].isin(pieces[:MOST_PIECES])].groupby(
+            "piece", sort=False
+        )
         for row in _rows(part[part["column"].isin(BY_PIECE)], shown, simulated, str(piece))
     ]
     header = ["", *(SCORE_METRICS[name].label for name in shown)]
     caption = "Single pieces, 95 % intervals over their clips"
+    caption += rest_note(len(pieces), MOST_PIECES, "reconstruct_score/*/by_piece.tsv")
     return TextTable(caption, header, [*rows, _chance(shown)])
 
 

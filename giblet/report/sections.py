@@ -36,7 +36,7 @@ from giblet.report.peaks import peak_tables
 from giblet.report.permutation_figure import permutation_table
 from giblet.report.projected_maps import projection_note
 from giblet.report.provenance import provenance
-from giblet.report.run_messages import warnings_and_notes
+from giblet.report.run_messages import shortened, warnings_and_notes
 from giblet.report.scan_quality import MOST_MAPS, places_of
 from giblet.report.score import has_score, score_section
 from giblet.report.searchlight import searchlight_section, with_searchlight
@@ -210,7 +210,7 @@ def _training(material: Material) -> dict:
 
 def _data(material: Material) -> dict:
     table, missing = material.extras.timeline, material.extras.missing
-    warnings, notes = warnings_and_notes(material.facts["warnings"])
+    warnings, notes = map(shortened, warnings_and_notes(material.facts["warnings"]))
     content = {"warnings": warnings, "notes": notes, "timelines": [], "timeline_text": ""}
     content["shown"] = shown_table(material.extras.shown, material.simulated)
     if table is None:

@@ -69,3 +69,12 @@ def test_other_sound_is_not_found(sound, film):
     named = [("other", other), ("silence", silence)]
     assert in_film(named, film) == []
     assert in_film([*named, ("film", film)], film) == [("film", pytest.approx(60, abs=0.5))]
+
+
+def test_the_landmarks_of_a_film_are_sorted_once_for_all_sounds(monkeypatch, rng):
+    film, *sounds = (Fingerprint.of(rng.standard_normal(RATE * 6), RATE) for _ in range(5))
+    sorts = []
+    sort = np.argsort
+    monkeypatch.setattr(np, "argsort", lambda *a, **k: sorts.append(len(a[0])) or sort(*a, **k))
+    assert in_film([(str(n), one) for n, one in enumerate([*sounds, film])], film) == [("4", 6.0)]
+    assert sorts == [len(film)]

@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 import soundfile
 import yaml
+from small_results import write_results
 from tiny_pipeline import forked_snakemake, random_piece
 
 from giblet.commands.cli import main
-from giblet.commands.doctor.costs import COSTS
+from giblet.commands.doctor.costs import COSTS, file_nulls_mb, null_maps_mb
 from giblet.commands.doctor.data_sizes import measure
 from giblet.commands.doctor.environment import describe_machine, hub_codecs
 from giblet.commands.doctor.estimates import TFCE_SECONDS, main_job_needs, report_needs
@@ -28,6 +29,7 @@ from giblet.config.config import Config, parse_config
 from giblet.demo.bids_writer import simulate_bids
 from giblet.errors import GibletError
 from giblet.film.text import NO_WORDS
+from giblet.io.arrays import load_arrays
 from giblet.io.tables import load_json, save_json
 from giblet.music.midi import write_midi
 from giblet.music.notes import Notes
@@ -492,6 +494,21 @@ def test_nulls_of_the_brain_count_in_time_and_memory():
     assert need(n_shift_maps=5000).memory_mb == none.memory_mb + 2000  # 4 GB of nulls
     parcels = replace(sizes, n_columns=400)
     assert need(parcels).seconds == need(parcels, n_shift_maps=0).seconds
+
+
+def test_nulls_of_a_file_of_scans_are_those_of_its_sizes(tmp_path):
+    """What the workflow asks for, once there are scans, is what the doctor says before."""
+    config = parse_config({"quality": {"n_shift_maps": 500_000, "n_shifts": 500_000}})
+    folder = write_results(tmp_path)  # two people
+    n_columns = load_arrays(folder / "bold.nc")["bold"].shape[1]
+    expected = null_maps_mb(n_columns, 2, config)
+    assert file_nulls_mb(folder / "bold.nc", config) == expected > 30
+    without_isc = pytest.approx(expected - 4e-6 * n_columns * 200)
+    assert null_maps_mb(n_columns, 1, config) == without_isc
+    with pytest.raises(FileNotFoundError):  # as of any input that is not there yet
+        file_nulls_mb(folder / "other.nc", config)
+    (folder / "bold.nc").write_bytes(b"damaged")
+    assert file_nulls_mb(folder / "bold.nc", config) == 0
 
 
 def test_the_doctor_shows_the_memory_that_rules_ask_for():

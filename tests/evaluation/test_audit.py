@@ -8,7 +8,7 @@ import pytest
 import xarray as xr
 
 from giblet.alignment.dataset import split_film
-from giblet.autoencoder.trained_on import film_record, sounds_record
+from giblet.autoencoder.trained_on import film_record, inside, sounds_record
 from giblet.config.sections import SplitConfig
 from giblet.errors import GibletError
 from giblet.evaluation import checks
@@ -159,3 +159,13 @@ def test_the_record_of_sounds_has_every_file(tmp_path):
         (tmp_path / name).write_bytes(name.encode())
     files = [tmp_path / "a.wav", tmp_path / "deep/b.wav"]
     assert sounds_record([tmp_path]) == {"sounds": sorted(map(fingerprint, files))}
+
+
+def test_trs_are_looked_up_in_ranges_in_any_order(rng):
+    """Oracle: every TR in every range."""
+    first = rng.integers(0, 100, 20)
+    ranges = np.stack([first, first + rng.integers(0, 5, 20)], axis=1).tolist()
+    trs = np.arange(-2, 110)
+    expected = [any(a <= tr <= b for a, b in ranges) for tr in trs]
+    assert inside(trs, ranges).tolist() == expected
+    assert not inside(trs, []).any()

@@ -1,5 +1,7 @@
 """Banks: retrieval, novelty, what may not be in them. Oracles: planted clips, numpy."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -62,7 +64,8 @@ def test_the_record_of_a_bank_survives_a_file(rng, tmp_path):
     from giblet.io.schema import BANK
 
     marks = {
-        n: Fingerprint.of(rng.standard_normal(8000 * s), 8000) for n, s in (("a", 3), ("b", 0))
+        n: Fingerprint.of(rng.standard_normal(8000 * s), 8000)
+        for n, s in (("a", 3), ("b", 0), ("c", 4), ("d", 0))
     }
     for record in (BankRecord("f", [[0, 3]]), BankRecord("g", sounds=marks)):
         save_arrays(record.arrays(), tmp_path / "bank.nc")
@@ -89,3 +92,14 @@ def test_a_bank_with_the_film_is_refused_by_name(rng):
             own,
             np.arange(9),
         )
+
+
+def test_retrieval_holds_no_table_of_all_trs_by_all_of_the_bank(rng):
+    """Of 1,500 TRs by as many that would be 18 MB."""
+    bank, decoded = rng.standard_normal((2, 1500, 3))
+    cut, starts = windows([np.arange(1500)], 2), clip_starts([np.arange(1500)], 2)
+    tracemalloc.start()
+    retrieve(decoded, bank, starts, cut)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2e6

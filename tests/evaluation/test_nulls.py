@@ -1,5 +1,7 @@
 """Circular shifts of what was decoded are scored as if decoded for other moments."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +15,12 @@ from giblet.config.sections import DecodingConfig
 from giblet.evaluation import brain_scores, nulls
 from giblet.evaluation.brain_scores import identify_bottlenecks, score_decoded_codes
 from giblet.evaluation.moments import Scored
-from giblet.evaluation.nulls import null_shifts, shifted_shares, shifted_sound_scores
+from giblet.evaluation.nulls import (
+    mean_shifted_shares,
+    null_shifts,
+    shifted_shares,
+    shifted_sound_scores,
+)
 
 RATE, SECONDS = 8000, 8
 
@@ -31,6 +38,18 @@ def test_shifted_shares_are_identification_of_shifted_estimates(rng):
     for k, by_shift in zip((2, 7), found[:, 0], strict=True):
         expected = identification(np.roll(estimate, k, axis=0), truth, 3)
         np.testing.assert_allclose(by_shift, expected)
+
+
+def test_the_mean_of_shifted_shares_needs_no_copy_for_each_shift(rng):
+    """Oracle: numpy's roll and mean. 100 shifts of 300 moments would be 72 MB."""
+    shares, shifts = rng.random((1, 300, 300)), np.arange(1, 101)
+    tracemalloc.start()
+    found = mean_shifted_shares(shares, shifts)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    expected = np.mean([np.roll(shares, k, axis=1) for k in shifts], axis=0)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert peak < 4 * shares.nbytes
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from itertools import permutations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.ndimage import gaussian_filter1d
 
@@ -38,6 +39,19 @@ def test_perfect_estimates_identify_every_stimulus(rng):
     older["better_than"] = table["better_than"]
     (shown,) = brain_tables(Extras(identified={"encodec": older}), simulated=False)
     assert len(shown.header) == len(shown.rows[0]) == 6
+
+
+def test_the_page_lists_the_first_of_a_thousand_stimuli_and_the_mean_of_all(rng):
+    n = 1000
+    table = pd.DataFrame({"stimulus": [f"clip {k}" for k in range(n)]}).assign(closest="clip 0")
+    for name in ("identified", "chance", "better_than"):
+        table[name] = rng.random(n)
+    table = table.assign(p=np.nan)
+    table.loc[n] = [EVERY, None, 0.5, 0.001, 0.5, 0.02]
+    (shown,) = brain_tables(Extras(identified={"mel": table}), simulated=True)
+    assert [row[0] for row in shown.rows] == [*(f"clip {k}" for k in range(40)), EVERY]
+    assert "Held-out stimuli, one of 1000" in shown.caption
+    assert shown.caption.endswith("The first 40; 960 more are in identified/mel.tsv")
 
 
 def test_the_stimulus_that_is_decoded_in_its_place_is_named(rng):

@@ -34,7 +34,7 @@ from giblet.config.sections import ModelConfig, SplitConfig
 from giblet.demo import film_path
 from giblet.demo.bids_writer import simulate_bids
 from giblet.errors import GibletError
-from giblet.export.brain import _run_shown
+from giblet.export.brain import runs_shown
 from giblet.export.description import scan_note
 from giblet.export.files import Export
 from giblet.export.film import export_score, export_stimulus
@@ -444,5 +444,20 @@ def test_a_prediction_has_the_name_of_that_persons_run():
     }
     coords = {name: ("volume", values) for name, values in (clock | names).items()}
     scans = xr.Dataset(coords=coords)
-    shown = [_run_shown(scans, subject, 61.0) for subject in ("sub-01", "sub-02")]
-    assert shown == ["run-2", "run-1"]
+    times = np.array([0.0, 61.0])
+    shown = [runs_shown(scans, subject, times) for subject in ("sub-01", "sub-02")]
+    assert shown == [["run-1", "run-2"], ["run-2", "run-1"]]
+
+
+def test_the_run_of_each_second_is_that_of_the_nearest_volume(rng):
+    """Oracle: the distances to all volumes; seconds that two runs showed are the first's."""
+    times = np.round(rng.uniform(0, 30, 60), 1)
+    runs = rng.integers(0, 5, 60).astype(str)
+    who = rng.choice(["sub-01", "sub-02"], 60)
+    coords = {"film_time": times, "in_film": rng.random(60) < 0.8, "subject": who, "run": runs}
+    scans = xr.Dataset(coords={name: ("volume", values) for name, values in coords.items()})
+    wanted = np.arange(-2, 33, 0.05)
+    ours = np.flatnonzero((who == "sub-02") & coords["in_film"])
+    far = np.abs(times[ours][:, None] - wanted)
+    nearest = (far < far.min(axis=0) + 1e-9).argmax(axis=0)
+    assert runs_shown(scans, "sub-02", wanted) == runs[ours][nearest].tolist()

@@ -254,6 +254,10 @@ def test_clips_are_scored_piece_by_piece():
     assert shown.rows[0][0] == "piece 1: From BOLD (simulated)"
     assert shown.rows[0][1].startswith(f"{values[0]:.2f} [")
     assert [len(row) for row in shown.rows] == [len(shown.header)] * 3
+    many = [row | {"piece": f"piece {n}"} for n in range(1000) for row in rows[:1]]
+    shown = page_table(piece_table("mel", many).replace("brain", "score_brain"), simulated=True)
+    assert [row[0].split(":")[0] for row in shown.rows[:-1]] == [f"piece {n}" for n in range(20)]
+    assert shown.caption.endswith("The first 20; 980 more are in reconstruct_score/*/by_piece.tsv")
 
 
 def test_the_null_is_of_other_pieces():

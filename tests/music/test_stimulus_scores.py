@@ -17,6 +17,7 @@ from giblet.errors import GibletError
 from giblet.io.arrays import load_arrays
 from giblet.io.tables import load_table, save_table
 from giblet.log import warnings_of
+from giblet.music import stimulus_scores
 from giblet.music.midi import write_midi
 from giblet.music.ngrams import NgramModel
 from giblet.music.notes import Notes
@@ -229,3 +230,47 @@ def test_the_lag_of_one_stimulus_is_named_and_its_row_corrects_it(tmp_path):
     assert "add it to score_offset in their rows of the table" in warnings[0.0]
     assert "by another time than the rest: piece" in warnings[0.0]
     assert "score" not in warnings[0.4]
+
+
+def test_a_thousand_scores_that_do_not_fit_are_a_few_lines(clock):
+    """Of none of the names after the third is there a line of its own."""
+    n, path = 1000, clock.scores[0]
+    names = [f"clip {k}" for k in range(n)]
+    offsets = [0.0, *[500.0] * (n - 1)]
+    many = StimulusClock.lay_out(
+        names, [5.0] * n, T_R, names, scores=[path] * n, score_offsets=offsets
+    )
+    lines = join_scores(Pieces.of_clock(many)).warnings
+    assert len(lines) < 5
+    (line,) = (line for line in lines if "no note lies within" in line)
+    assert line == (
+        "score: no note lies within 999 stimuli: clip 1 (one.mid), clip 2 (one.mid), "
+        "clip 3 (one.mid) and 996 more"
+    )
+
+
+def test_no_piece_is_searched_among_the_notes_of_all(monkeypatch):
+    """Oracle: each excerpt of all notes. A hundred pieces look at a few of their neighbours."""
+    n, all_notes = 100, random_piece(100 * 8)
+    pieces = Pieces.of_clock(
+        StimulusClock.lay_out([str(k) for k in range(n)], [5.0] * n, T_R, scores=["a.mid"] * n)
+    )
+    ends = list(zip(pieces.begins.tolist(), pieces.durations.tolist(), strict=True))
+    expected = [excerpt(all_notes, *one) for one in ends]
+    looked = []
+
+    def counted(notes, *ends):
+        looked.append(len(notes))
+        return excerpt(notes, *ends)
+
+    monkeypatch.setattr(stimulus_scores, "excerpt", counted)
+    apart = scores_apart(all_notes, pieces)
+    assert sum(looked) < 2 * len(all_notes)
+    for k, one in enumerate(expected):
+        if not len(one):
+            assert k not in apart
+            continue
+        np.testing.assert_array_equal(apart[k].onset, one.onset)
+        np.testing.assert_array_equal(apart[k].duration, one.duration)
+        np.testing.assert_array_equal(apart[k].pitch, one.pitch)
+        np.testing.assert_array_equal(apart[k].beats.seconds, one.beats.seconds)

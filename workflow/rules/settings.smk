@@ -12,7 +12,7 @@ from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.stimuli import list_stimuli
 from giblet.brain.atlases import is_atlas_name
 from giblet.brain.run_table import run_files
-from giblet.commands.doctor.costs import COSTS
+from giblet.commands.doctor.costs import COSTS, file_nulls_mb
 from giblet.commands.fingerprint import source_fingerprint
 from giblet.commands.process import rule_environment
 from giblet.config.config import parse_config
@@ -423,12 +423,16 @@ def training_threads(path):
 
 
 def memory(rule):
-    """Memory to ask for, MB, from the size of what a job reads; again as much for each attempt that failed."""
+    """Memory to ask for, MB, from the size of what a job reads, and of the null maps that it holds.
+
+    As much again for each attempt that failed.
+    """
 
     def asked(_, input, attempt):
         in_blocks = COSTS[rule].memory_per_bold_mb is not None
         bold = megabytes(filter(None, [input.bold])) if in_blocks else 0
-        return attempt * COSTS[rule].memory(megabytes(input), bold)
+        nulls = file_nulls_mb(input.bold, SETTINGS) if COSTS[rule].holds_nulls else 0
+        return attempt * COSTS[rule].memory(megabytes(input), bold, nulls)
 
     return asked
 

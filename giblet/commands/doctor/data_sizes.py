@@ -11,7 +11,7 @@ from pathlib import Path
 from giblet.config.config import Config
 from giblet.errors import GibletError
 from giblet.io.paths import check_date
-from giblet.report.run_messages import is_note
+from giblet.report.run_messages import is_note, shortened
 
 _LONGEST_FILM = 24 * 3600  # s
 _LONGEST_OPENING = 3.0  # s
@@ -331,7 +331,7 @@ def _scans(
         + f", TR {runs[0].t_r:g} s"
     )
     of_runs = chain.from_iterable(run.warnings for run in used)
-    lines += map(_warned, dict.fromkeys([*warnings, *of_runs]))
+    lines += map(_warned, shortened([*warnings, *of_runs]))
     if abs(runs[0].t_r - config.t_r) > 1e-4:
         raise GibletError(
             f"t_r is {config.t_r} s in the config, but the scan's RepetitionTime is "

@@ -8,7 +8,7 @@ each rule asks for (`giblet.commands.doctor.costs`).
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from giblet.commands.doctor.costs import COSTS
+from giblet.commands.doctor.costs import COSTS, null_maps_mb
 from giblet.commands.doctor.data_sizes import Sizes
 from giblet.config.config import Config
 from giblet.stats.ridge import band_mixtures
@@ -38,8 +38,7 @@ class Need:
     @property
     def memory_mb(self) -> int:
         """Memory that the rule asks for, more than it takes."""
-        more = max(0.0, self.nulls_mb - NULLS_MB)
-        return COSTS[self.rule].memory(self.read_mb, self.bold_mb) + round(more)
+        return COSTS[self.rule].memory(self.read_mb, self.bold_mb, self.nulls_mb)
 
 
 def main_job_needs(sizes: Sizes, config: Config) -> Iterator[Need]:
@@ -93,7 +92,7 @@ def _quality_need(sizes: Sizes, config: Config) -> Need:
     tfce = TFCE_SECONDS * enhanced * (sizes.n_columns > MOST_PARCELS)  # parcels have no neighbours
     seconds = 15 + correlation + ridge + shifts + tfce
     disk, read = 1 + 1e-4 * sizes.n_columns, sizes.bold_mb + n_bands * sizes.regressors_mb
-    nulls_mb = 4e-6 * (n_places * n_shift_maps + sizes.n_columns * n_isc)
+    nulls_mb = null_maps_mb(sizes.n_columns, sizes.n_subjects, config)
     return Need("brain_quality", seconds, disk, read, nulls_mb=nulls_mb)
 
 
@@ -108,7 +107,6 @@ def _n_fits(n_bands: int, n_iter: int) -> int:
     return n_bands + together + but_one
 
 
-NULLS_MB = 2000  # that the memory of brain_quality has room for
 SHIFT_SECONDS = 2.5e-8  # of one null of one place
 TFCE_SECONDS = 1.5e-6  # the same of TFCE
 MOST_PARCELS = 2000  # more columns are voxels or vertices
