@@ -10,6 +10,7 @@ from torch.utils.data import IterableDataset
 
 from giblet.audio.files import read_sound
 from giblet.codec_training.recipe import DataSettings
+from giblet.codec_training.signals import synthetic_crop
 from giblet.errors import GibletError
 from giblet.timing import count_samples
 
@@ -54,6 +55,7 @@ class RandomCrops(IterableDataset):
         seconds = settings.validation_seconds if validation else settings.crop_seconds
         n_samples = count_samples(seconds, sample_rate)
         self.settings, self.seed, self.n_samples = settings, seed, n_samples
+        self.sample_rate = sample_rate
         self.first, self.validation = first, validation
         self.sounds = {
             kind: [w for w in sounds.get(kind, ()) if len(w) > n_samples]
@@ -77,7 +79,12 @@ class RandomCrops(IterableDataset):
         waveform = waveforms[rng.choice(len(waveforms), p=lengths / lengths.sum())]
         start = rng.integers(len(waveform) - self.n_samples)
         crop = waveform[start : start + self.n_samples].astype(np.float32)
-        return crop if self.validation else self._augmented(crop, rng)
+        if self.validation:
+            return crop
+        crop = self._augmented(crop, rng)
+        if self.settings.synthetic and rng.random() < self.settings.synthetic:
+            return synthetic_crop(rng, crop, self.sample_rate)
+        return crop
 
     def _augmented(self, crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Random polarity and level; where it would exceed full scale, normalised to it."""

@@ -32,6 +32,9 @@ class DataSettings(StrictSettings):
     gain_db: tuple[float, float] = Field(
         (-12.0, 3.0), description="random level, peak kept below 1"
     )
+    synthetic: Share = Field(
+        0.0, description="share of crops that are tones, noise, or have a constant offset"
+    )
     validation_seconds: PositiveFloat = 4.0
     validation_crops: PositiveInt = 12
 
