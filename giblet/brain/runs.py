@@ -154,7 +154,8 @@ class Layout:
 
     fits : whether what lies at a path has this layout
     read_runs : runs by (path, task, confounds, strategy); confounds None: the layout's own; of
-        many stimuli the keyword stimuli; BIDS has keywords space and raw, too
+        many stimuli the keyword stimuli; exclude: subjects that are left out; BIDS has keywords
+        space and raw, too
     files : files and folders that the data set consists of
     origin : who made the data set, for ``source`` of a saved ``bold``
     preprocessing : the programs that made it, with versions; empty where that is unknown

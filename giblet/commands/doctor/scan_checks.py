@@ -27,7 +27,7 @@ def read_runs(config: Config) -> list[BoldRun]:
     if config.has_stimuli:
         clock = header_clock(config.stimuli, config.t_r, config.events.rest_seconds)
         stimuli = replace(clock, template=config.events.stimulus)
-    return read_data_set(Path(config.bold_source), config.task, *chosen, stimuli)
+    return read_data_set(Path(config.bold_source), config.task, *chosen, stimuli, scan.exclude_subjects)
 
 
 def read_columns(runs: list[BoldRun], config: Config) -> tuple[list[BoldRun], Columns, list[str]]:
