@@ -147,6 +147,7 @@ def _read_run(
         warnings=[*warnings, *_count_scrubbed(path, in_film, kept[steady])],
         kept=kept[steady],
         begin_is_assumed=stimuli is None and events.attrs["begin_is_assumed"],
+        end_is_assumed=stimuli is None and events.attrs["end_is_assumed"],
         presented=None if stimuli is None else Presented(stimuli, events, times),
     )
 

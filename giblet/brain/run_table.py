@@ -227,6 +227,7 @@ def _read_row(
         film_start=film_start,
         displacement=displaced,
         warnings=[*recording.warnings, *of_header, *too_long, *late, *tail],
+        end_is_assumed=bool(np.isinf(row.duration)),
         presented=presented,
     )
 

@@ -73,6 +73,7 @@ class BoldRun:
     warnings: list[str] = field(default_factory=list)
     kept: np.ndarray | None = None  # (n_volumes,) bool: not scrubbed; None: all
     begin_is_assumed: bool = False  # no stim_onset: from the film's second 0 on
+    end_is_assumed: bool = False  # no duration: to the end of the scan
     presented: "Presented | None" = None  # of runs with many stimuli
 
     def __post_init__(self) -> None:
