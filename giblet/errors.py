@@ -43,12 +43,21 @@ def missing_path(path: str) -> str:
         return f"{path}: {reason}"
     if os.path.islink(path):
         return f"{path}: is a link to {os.readlink(path)}, which does not exist"
-    folder, name = os.path.split(path)
     seen_from = "" if os.path.isabs(path) else f" in {os.getcwd()}"
-    names = os.listdir(folder or ".") if os.path.isdir(folder or ".") else []
-    return (
-        f"{path}: no such file or folder{seen_from}{home_advice(path) or nearest_name(name, names)}"
-    )
+    return f"{path}: no such file or folder{seen_from}{home_advice(path) or nearest_file(path)}"
+
+
+def nearest_file(path: str | os.PathLike) -> str:
+    """ "; did you mean …?" of the file beside a missing one with nearly its name, or nothing.
+
+    >>> nearest_file("/no/film.mp4")
+    ''
+    """
+    folder, name = os.path.split(path)
+    try:
+        return nearest_name(name, os.listdir(folder or "."))
+    except OSError:
+        return ""
 
 
 def home_advice(path: str | os.PathLike) -> str:

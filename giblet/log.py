@@ -78,8 +78,11 @@ class _NoRepeatedWarnings(logging.Filter):
         self._before: set[str] = set()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        message, n_before = record.getMessage(), len(self._before)
         if record.levelno != logging.WARNING:
+            return True
+        try:
+            message, n_before = record.getMessage(), len(self._before)
+        except Exception:  # the handler reports it
             return True
         self._before.add(message)
         return len(self._before) > n_before

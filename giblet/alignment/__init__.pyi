@@ -51,9 +51,11 @@ from .showings import (
 )
 from .sync import (
     Match as Match,
+    check_scan_t_r as check_scan_t_r,
     match_runs as match_runs,
     match_scans as match_scans,
     match_volumes as match_volumes,
+    missed_warnings as missed_warnings,
     move_run as move_run,
     move_runs as move_runs,
     move_scans as move_scans,

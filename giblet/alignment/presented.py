@@ -137,6 +137,7 @@ def presentation_arrays(
     of_stimulus = (np.array(clock.files), clock.starts, clock.durations)
     named = zip(_COORDINATES, of_stimulus, strict=True)
     coords = {f"stimulus_{n}": ("tr", values[match.stimulus]) for n, values in named}
+    coords["stimulus_begin"] = ("tr", clock.begins[match.stimulus])
     coords |= {f"volume_{n}": ("volume", scans[n].values) for n in ("subject", "run")}
     if music is not None:
         coords["music"] = ("tr", music[match.stimulus])

@@ -135,6 +135,7 @@ class Match:
         showings; -1 where there are no more
     is_mean : whether BOLD and regressors are the means over repeats
     volume_runs : (n_volumes,) str, of many stimuli the run of each volume of the scans
+    scanned : (n_subjects, n_trs) bool, of one film the TRs in which each subject was scanned
     """
 
     subjects: list[str]
@@ -148,6 +149,7 @@ class Match:
     repeats: np.ndarray | None = None
     is_mean: bool = False
     volume_runs: np.ndarray | None = None
+    scanned: np.ndarray | None = None
 
     def take(self, values: np.ndarray) -> np.ndarray:
         """``values`` (n_volumes, ...) of each TR: (n_subjects, n_kept, ...), or their means."""
@@ -158,6 +160,18 @@ class Match:
             total[repeat >= 0] += values[repeat[repeat >= 0]]
         n = (self.repeats >= 0).sum(axis=1).reshape(*self.volumes.shape, *[1] * (values.ndim - 1))
         return total / n.astype(values.dtype)
+
+
+def check_scan_t_r(of_scan: float, t_r: float) -> None:
+    """GibletError unless the scan's TR (s) is the config's ``t_r``.
+
+    >>> check_scan_t_r(1.5, 1.5)
+    """
+    if abs(of_scan - t_r) > 1e-4:
+        raise GibletError(
+            f"t_r is {t_r} s in the config, but the scan's RepetitionTime is {of_scan:g} s: "
+            f"set t_r: {of_scan:g}"
+        )
 
 
 def match_scans(scans: xr.Dataset, t_r: float, n_trs: int) -> Match:
@@ -177,11 +191,7 @@ def match_scans(scans: xr.Dataset, t_r: float, n_trs: int) -> Match:
         Another TR than the scan's; volumes that do not follow each other; seconds of film in two
         runs of a subject; nothing in common.
     """
-    if abs(scans.attrs["t_r"] - t_r) > 1e-4:
-        raise GibletError(
-            f"t_r is {t_r} s in the config, but the scan's RepetitionTime is "
-            f"{scans.attrs['t_r']:g} s: set t_r: {scans.attrs['t_r']:g}"
-        )
+    check_scan_t_r(scans.attrs["t_r"], t_r)
     showings, moment = find_showings(scans, t_r)
     subjects = sorted({str(name) for name in scans["subject"].values})
     if (clock := StimulusClock.of_scans(scans)) is not None:
@@ -227,6 +237,7 @@ def match_scans(scans: xr.Dataset, t_r: float, n_trs: int) -> Match:
         float(np.median(times)),
         np.concatenate([[0], np.cumsum(changed)]),
         warnings,
+        scanned=volumes >= 0,
     )
 
 
@@ -320,10 +331,30 @@ def _run_labels(runs: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.nd
 
 
 def unscanned_warnings(match: Match, n_trs: int) -> list[str]:
-    """A warning where some of the film's ``n_trs`` TRs are left out."""
+    """A warning where some of the film's ``n_trs`` TRs are left out; see `missed_warnings`."""
     n_lost = n_trs - len(match.trs) if match.stimulus is None else 0  # stimuli have own warnings
     trs = "1 TR of the film was" if n_lost == 1 else f"{n_lost} TRs of the film were"
-    return [f"{trs} not scanned in everyone"] * (n_lost > 0)
+    return [f"{trs} not scanned in everyone"] * (n_lost > 0) + missed_warnings(match)
+
+
+def missed_warnings(match: Match) -> list[str]:
+    """A warning of subjects that lack many TRs of the film in which half of all were scanned."""
+    if match.scanned is None:
+        return []
+    usual = 2 * match.scanned.sum(axis=0) >= len(match.subjects)
+    n_missed = (usual & ~match.scanned).sum(axis=1)
+    worst = [i for i in np.argsort(-n_missed, kind="stable")[:_MOST_NAMED] if n_missed[i] >= _MANY]
+    if not worst:
+        return []
+    named = ", ".join(f"{match.subjects[i]} ({n_missed[i]})" for i in worst)
+    return [
+        f"TRs of the film that others were scanned in are missing in {named}: they are left out "
+        "for everyone. Look for a run that is missing or misnamed, or leave the subject out "
+        "(scan.exclude_subjects)"
+    ]
+
+
+_MANY, _MOST_NAMED = 10, 3
 
 
 def match_runs(runs: list, t_r: float, n_trs: int) -> Match:

@@ -1,6 +1,7 @@
 """The runs of a BIDS data set with fMRIPrep derivatives, and their tables."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from giblet.brain.bids_files import (
     inherited,
     is_surface,
     parse_name,
+    preprocessed,
     raw_places,
     run_prefix,
+    task_of,
 )
 from giblet.brain.confounds import by_strategy, read_confounds
 from giblet.brain.events import film_times, read_events
@@ -34,6 +37,7 @@ from giblet.brain.runs import (
 )
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.brain.stimulus_events import long_tail, presented_events
+from giblet.brain.subjects import excluded_labels, misspelt_task_warnings
 from giblet.brain.surfaces import SurfaceRecording
 from giblet.errors import GibletError
 from giblet.io.tables import load_json
@@ -48,6 +52,7 @@ def read_runs(
     space: str | None = None,
     raw: str | Path | None = None,
     stimuli: StimulusClock | None = None,
+    exclude: Sequence[str] = (),
 ) -> list[BoldRun]:
     """Every run of one task, in the order of the file names; their images are not read yet.
 
@@ -57,6 +62,7 @@ def read_runs(
     hemispheres or its greyordinates. ``raw``: the data set with the events tables, where it lies
     elsewhere than `giblet.brain.bids_files.raw_places`. ``stimuli``: where events present many,
     their clock; events are then read as by `giblet.brain.stimulus_events.read_stimulus_events`.
+    ``exclude``: labels of subjects whose files are not read, with or without ``sub-``.
 
     Raises
     ------
@@ -65,9 +71,17 @@ def read_runs(
         the runs have different films or TRs.
     """
     root = derivatives(folder)
-    paths = find_bold(root, task, space, several=stimuli is not None)
+    every = preprocessed(root, space)
+    there = [path.name.partition("_")[0] for path in every]
+    left_out = excluded_labels(exclude, there, folder)
+    paths = find_bold(root, task, space, several=stimuli is not None, exclude=left_out)
     places = raw_places(root, None if raw is None else Path(raw))
     runs = [_read_run(path, places, confounds, strategy, stimuli) for path in paths]
+    if stimuli is None:
+        chosen = task_of(paths[0])
+        others = [p for p, s in zip(every, there, strict=True) if s not in left_out]
+        lines = misspelt_task_warnings(paths, [p for p in others if task_of(p) != chosen])
+        runs[0] = replace(runs[0], warnings=[*runs[0].warnings, *lines])
     return check_alike(runs, folder)
 
 
@@ -86,12 +100,21 @@ def _read_run(
         recording = open_recording(path, _mask_path(path))
     n_scanned = recording.n_volumes
     t_r, start_time, warnings = _read_sidecar(path, places, recording)
-    table = _confounds_path(path)
-    steady, nuisance, displaced = read_confounds(
-        table, confounds if not strategy else (), n_scanned
-    )
-    kept = np.ones(n_scanned, dtype=bool)
+    table, kept = _find_confounds(path), np.ones(n_scanned, dtype=bool)
+    if table is None and not confounds and not strategy:
+        steady, nuisance = kept, np.empty((n_scanned, 0))
+        displaced = np.full(n_scanned, np.nan)
+        warnings.append(
+            f"{run_prefix(path)}: no table of confounds: head motion is unknown, and the first "
+            "volumes are taken as steady ones"
+        )
+    else:
+        table = table or _no_confounds(path)
+        steady, nuisance, displaced = read_confounds(
+            table, confounds if not strategy else (), n_scanned
+        )
     if strategy:
+        assert table is not None  # else refused above
         nuisance, kept = by_strategy(table, strategy, steady)
     scan_end = acquisition_times(n_scanned + 1, t_r)[-1]
     if stimuli is None:
@@ -124,6 +147,7 @@ def _read_run(
         warnings=[*warnings, *_count_scrubbed(path, in_film, kept[steady])],
         kept=kept[steady],
         begin_is_assumed=stimuli is None and events.attrs["begin_is_assumed"],
+        end_is_assumed=stimuli is None and events.attrs["end_is_assumed"],
         presented=None if stimuli is None else Presented(stimuli, events, times),
     )
 
@@ -232,12 +256,17 @@ def _read_sidecar(
     return t_r, first + start_time, warnings
 
 
-def _confounds_path(path: Path) -> Path:
+def _find_confounds(path: Path) -> Path | None:
     """The confounds table of a BOLD file; fMRIPrep before 20.2 called it ``regressors``."""
     root = data_set(path)
     for kind in ("timeseries", "regressors"):
         if tables := inherited(path, root, kind, ".tsv", root=root, desc="confounds"):
             return tables[0]
+    return None
+
+
+def _no_confounds(path: Path) -> Path:
+    """GibletError that says what to do where a BOLD file has no table of confounds."""
     expected = path.with_name(f"{run_prefix(path)}_desc-confounds_timeseries.tsv")
     others = sorted(path.parent.glob(f"{run_prefix(path)}_*.tsv"))
     there = ", ".join(p.name for p in others if parse_name(p).suffix in _OF_CONFOUNDS)
@@ -245,7 +274,11 @@ def _confounds_path(path: Path) -> Path:
         raise GibletError(
             f"{expected}: no such file; there: {there}. Rename the table of confounds"
         )
-    return expected
+    subject = run_prefix(path).partition("_")[0]
+    raise GibletError(
+        f"{expected}: no such file; copy it from fMRIPrep's output, set scan.confounds: [] to "
+        f"regress out nothing, or leave the subject out (scan.exclude_subjects: [{subject}])"
+    )
 
 
 _OF_CONFOUNDS = ("timeseries", "regressors", "confounds")  # suffixes

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -125,18 +125,23 @@ def parse_space(space: str | None) -> dict[str, str]:
 
 
 def find_bold(
-    root: Path, task: str | None, space: str | None = None, several: bool = False
+    root: Path,
+    task: str | None,
+    space: str | None = None,
+    several: bool = False,
+    exclude: Container[str] = (),
 ) -> list[Path]:
     """Preprocessed BOLD of one task in one space, sorted by name.
 
-    ``several``: of all tasks, or of those that ``task`` names, with commas between.
+    ``several``: of all tasks, or of those that ``task`` names, with commas between. ``exclude``:
+    subjects (``sub-*``) that are left out.
 
     Raises
     ------
     GibletError
         None, several tasks, or two files of one subject and run.
     """
-    paths = preprocessed(root, space)
+    paths = [p for p in preprocessed(root, space) if p.name.partition("_")[0] not in exclude]
     tasks = sorted({task_of(path) for path in paths})
     wanted = [task] if task is None or not several else re.split(r"\s*,\s*", task)
     for one in wanted:

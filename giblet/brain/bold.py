@@ -108,18 +108,27 @@ def survey_scans(
     space=None,
     raw=None,
     stimuli=None,
+    exclude=(),
 ) -> Scans:
     """The runs of a data set of any layout, each read once for which of its columns vary.
 
     Arguments as `load_bids`; ``confounds`` None: those that its layout takes by itself;
-    ``stimuli``: where events present many, their `giblet.brain.stimulus_clock.StimulusClock`.
+    ``stimuli``: where events present many, their `giblet.brain.stimulus_clock.StimulusClock`;
+    ``exclude``: labels of subjects that are left out.
     """
-    runs = read_data_set(source, task, confounds, strategy, space, raw, stimuli)
+    runs = read_data_set(source, task, confounds, strategy, space, raw, stimuli, exclude)
     return survey(runs, source, parcellation)
 
 
 def read_data_set(
-    source: Path, task=None, confounds=None, strategy=(), space=None, raw=None, stimuli=None
+    source: Path,
+    task=None,
+    confounds=None,
+    strategy=(),
+    space=None,
+    raw=None,
+    stimuli=None,
+    exclude=(),
 ) -> list[BoldRun]:
     """The runs of a data set of any layout, from headers and tables; arguments as `survey_scans`.
 
@@ -135,6 +144,8 @@ def read_data_set(
         raise GibletError(f"{source}: {keys}: for BIDS folders alone; leave it out{columns}")
     if stimuli is not None:
         places["stimuli"] = stimuli
+    if exclude:
+        places["exclude"] = exclude
     return layout.read_runs(source, task, confounds, strategy, **places)
 
 

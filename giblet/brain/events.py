@@ -39,7 +39,8 @@ def read_events(path: Path, bold: Path, scan_end: float, t_r: float) -> pd.DataF
     duration of n/a or 0 lasts to the next such row or to the end of the scan; rows without
     ``stim_onset`` that follow each other without a gap are one showing: both with a line in
     ``.attrs["warnings"]``. ``.attrs["begin_is_assumed"]``: there is no ``stim_onset``, and the
-    film is taken to begin at its second 0.
+    film is taken to begin at its second 0. ``.attrs["end_is_assumed"]``: the last row has no
+    duration.
 
     Raises
     ------
@@ -57,6 +58,7 @@ def read_events(path: Path, bold: Path, scan_end: float, t_r: float) -> pd.DataF
         )
     rows = rows.assign(duration=numbers_of(rows, "duration", path)).sort_values("onset")
     begin_is_assumed = "stim_onset" not in rows or bool(rows["stim_onset"].isna().all())
+    end_is_assumed = not rows["duration"].iloc[-1] > 0
     rows["stim_onset"] = _stim_onsets(rows, path, warnings)
     rows["duration"] = _durations(rows, path, scan_end, warnings)
     ends = rows["onset"] + rows["duration"]
@@ -69,6 +71,7 @@ def read_events(path: Path, bold: Path, scan_end: float, t_r: float) -> pd.DataF
             f"{bold}: the scan ends {beyond:.1f} s before the film does ({path.name}); {advice}"
         )
     rows.attrs |= {"warnings": warnings, "begin_is_assumed": begin_is_assumed}
+    rows.attrs["end_is_assumed"] = end_is_assumed
     return rows[["onset", "duration", "stim_onset", "stim_file"]]
 
 

@@ -24,6 +24,7 @@ from giblet.brain.runs import (
 from giblet.brain.series import SeriesOptions, read_confound_series
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.brain.stimulus_events import long_tail, presented_events
+from giblet.brain.subjects import excluded_labels
 from giblet.errors import GibletError, nearest_name
 from giblet.io.paths import check_file
 from giblet.io.tables import load_table
@@ -56,11 +57,15 @@ _LONGEST_RUN = 3 * 3600  # s: nobody lies in a scanner for longer without a brea
 
 
 def read_run_table(
-    path: str | Path, confounds: Sequence[str] = (), stimuli: StimulusClock | None = None
+    path: str | Path,
+    confounds: Sequence[str] = (),
+    stimuli: StimulusClock | None = None,
+    exclude: Sequence[str] = (),
 ) -> list[BoldRun]:
     """The runs of a table (.tsv or .csv), one row each; files lie relative to the table.
 
-    ``stimuli``: where runs present many, their clock; rows then name ``events``.
+    ``stimuli``: where runs present many, their clock; rows then name ``events``. ``exclude``:
+    labels of subjects whose rows are not read, with or without ``sub-``.
 
     ============ ==========================================================================
     column       content
@@ -94,6 +99,8 @@ def read_run_table(
     path = Path(path)
     written = load_table(path, dtype=_TEXT)
     table = _checked(written, path)
+    labels = "sub-" + table["subject"].str.removeprefix("sub-")
+    table = table[~labels.isin(excluded_labels(exclude, labels, path))]
     assumed = stimuli is None and "stim_onset" not in written
     if (stimuli is None) != table["events"].isna().all():
         raise GibletError(f"{path}: {_EVENTS if stimuli else _NO_EVENTS}")
@@ -220,6 +227,7 @@ def _read_row(
         film_start=film_start,
         displacement=displaced,
         warnings=[*recording.warnings, *of_header, *too_long, *late, *tail],
+        end_is_assumed=bool(np.isinf(row.duration)),
         presented=presented,
     )
 
@@ -253,9 +261,10 @@ def _read_data_set(
     confounds: Sequence[str] | None,
     _strategy: Sequence[str],
     stimuli: StimulusClock | None = None,
+    exclude: Sequence[str] = (),
 ) -> list[BoldRun]:
     """Tables name no task; `giblet.brain.bold.read_data_set` refuses a strategy."""
-    return read_run_table(path, confounds or (), stimuli)
+    return read_run_table(path, confounds or (), stimuli, exclude)
 
 
 RUN_TABLE = Layout(Path.is_file, _read_data_set, run_files, lambda path: path.name)

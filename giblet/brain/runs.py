@@ -73,6 +73,7 @@ class BoldRun:
     warnings: list[str] = field(default_factory=list)
     kept: np.ndarray | None = None  # (n_volumes,) bool: not scrubbed; None: all
     begin_is_assumed: bool = False  # no stim_onset: from the film's second 0 on
+    end_is_assumed: bool = False  # no duration: to the end of the scan
     presented: "Presented | None" = None  # of runs with many stimuli
 
     def __post_init__(self) -> None:
@@ -154,7 +155,8 @@ class Layout:
 
     fits : whether what lies at a path has this layout
     read_runs : runs by (path, task, confounds, strategy); confounds None: the layout's own; of
-        many stimuli the keyword stimuli; BIDS has keywords space and raw, too
+        many stimuli the keyword stimuli; exclude: subjects that are left out; BIDS has keywords
+        space and raw, too
     files : files and folders that the data set consists of
     origin : who made the data set, for ``source`` of a saved ``bold``
     preprocessing : the programs that made it, with versions; empty where that is unknown

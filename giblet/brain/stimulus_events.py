@@ -40,7 +40,10 @@ def read_stimulus_events(path: Path, stimuli: StimulusClock) -> pd.DataFrame:
     columns = template_columns(stimuli.template)
     for name in ["onset", "duration", *columns]:
         if name not in table:
-            raise GibletError(f"{path}: no column {name}{nearest_name(name, [*table])}")
+            advice = nearest_name(name, [*table])
+            if name in columns:
+                advice += ". events.stimulus says which columns name a stimulus, as {genre}/{track}"
+            raise GibletError(f"{path}: no column {name}{advice}")
     rows = table[_names_one(table[columns], stimuli)].copy()
     if not len(rows):
         raise GibletError(f"{path}: no row names a stimulus (events.stimulus: {stimuli.template})")
@@ -68,7 +71,8 @@ def read_stimulus_events(path: Path, stimuli: StimulusClock) -> pd.DataFrame:
         )
     rows["duration"] = np.minimum(longest, given)
     rows["stim_onset"] = stimuli.begins[rows["stimulus"]]
-    rows = rows.sort_values("onset", kind="stable")
+    rows = rows.assign(given=given).sort_values("onset", kind="stable")
+    _warn_of_long_events(rows, path, warnings)
     _cut_overlaps(rows, path, warnings)
     _check_apart(rows, stimuli, path)
     events = rows[["onset", "duration", "stim_onset", "stimulus"]].copy()
@@ -104,6 +108,17 @@ def _without_responses(rows: pd.DataFrame, path: Path, warnings: list[str]) -> p
             f"{row_number(whole)}; each is taken to present its whole stimulus"
         )
     return rows[~again].copy()
+
+
+def _warn_of_long_events(rows: pd.DataFrame, path: Path, warnings: list[str]) -> None:
+    """A line where an event (``given`` s) reaches into the next, but its stimulus does not."""
+    until_next = np.append(np.diff(rows["onset"]), np.inf)
+    over = (rows["given"] > until_next + _OVERLAP) & (rows["duration"] <= until_next + _OVERLAP)
+    if over.any():
+        warnings.append(
+            f"{path.name}: {over.sum()} events last into the next one, the first is row "
+            f"{row_number(over)}, though their stimuli are shorter: are onset and duration right?"
+        )
 
 
 def _cut_overlaps(rows: pd.DataFrame, path: Path, warnings: list[str]) -> None:

@@ -26,9 +26,10 @@ from giblet.brain.bold import find_layout, read_data_set
 from giblet.brain.run_table import OPTIONAL
 from giblet.brain.runs import MOTION, BoldRun
 from giblet.brain.stimulus_clock import StimulusClock
+from giblet.brain.subjects import misspelt_task_warnings
 from giblet.errors import GibletError
 from giblet.film.annotations import ENDINGS, read_annotations
-from giblet.film.container import open_film
+from giblet.film.container import header_seconds, open_film
 from giblet.film.tracks import choice_message, choose_tracks, sound_tracks
 from giblet.film.video_tracks import choose_video, video_choice
 from giblet.io.paths import check_name
@@ -38,6 +39,7 @@ from giblet.music.score_files import find_score, read_score
 
 Line = tuple[str, object, str]  # key, value, comment
 STOP, NOT_READY, LEFT_OUT = "WOULD STOP: ", "not ready yet: ", "LEFT OUT: "
+WARNING = "WARNING: "
 _SHORT = 0.1  # s: a TR that no stimulus is shorter than
 _MOST_OPENED = 10  # files that may be the film
 _NO_FILM = "a film or audio file; without one: text and scans alone"
@@ -71,7 +73,9 @@ def first_config(
     else:
         raise GibletError(f"{source} is a film, and so is {film}: name one")
     lines = _with_named(lines, film, annotations)
-    tail = [f"# {visible(' '.join(line.splitlines()))}" for line in _timeline(runs)]
+    chosen = next((str(value) for key, value, _ in lines if key == "film"), "none")
+    timeline = _timeline(runs, None if chosen == "none" else Path(chosen))
+    tail = [f"# {visible(' '.join(line.splitlines()))}" for line in timeline]
     named = [
         f" --{key} {shlex.quote(str(path))}"
         for key, path in (("film", film), ("annotations", annotations))
@@ -96,10 +100,13 @@ def _with_named(lines: list[Line], film: Path | None, annotations: Path | None) 
     return [named.get(line[0], line) for line in lines]
 
 
-def _timeline(runs: list[BoldRun]) -> list[str]:
-    """The seconds of film that each run showed, and what would stop the match of film and scans."""
-    from giblet.alignment.sync import match_runs
-    from giblet.commands.doctor.scan_checks import shown_lines
+def _timeline(runs: list[BoldRun], film: Path | None) -> list[str]:
+    """The seconds of film that each run showed, and what would stop the match of film and scans.
+
+    Warnings of subjects that lack many TRs, and of a ``film`` that ends before the events do.
+    """
+    from giblet.alignment.sync import match_runs, missed_warnings
+    from giblet.commands.doctor.scan_checks import beyond_film_warnings, shown_lines
     from giblet.timing import trs_for
 
     if not runs or runs[0].presented is not None:  # of many stimuli there is no timeline
@@ -108,10 +115,18 @@ def _timeline(runs: list[BoldRun]) -> list[str]:
     t_r, scanned = runs[0].t_r, max(float(run.film_time.max()) for run in runs)
     try:
         lines = shown_lines(runs, t_r)
-        match_runs(runs, t_r, max(1, trs_for(scanned, t_r) + 1))
+        if film is not None and (seconds := _length(film)):
+            lines += [WARNING + w for w in beyond_film_warnings(runs, seconds, film.name)]
+        match = match_runs(runs, t_r, max(1, trs_for(scanned, t_r) + 1))
     except GibletError as error:
         return [*lines, f"{STOP}{error}"]
-    return lines
+    return lines + [WARNING + warning for warning in missed_warnings(match)]
+
+
+def _length(film: Path) -> float:
+    """Seconds by the film's header; 0 where it has none."""
+    with open_film(film) as opened:
+        return header_seconds(opened, film)
 
 
 def _written(line: Line) -> str:
@@ -245,7 +260,7 @@ def _rest_lines(runs: list[BoldRun], clock: StimulusClock) -> list[Line]:
         return []
     response = f"the response ({response_seconds(clock.t_r):g} s)"
     comment = (
-        f"s of silence after each, up to the next onset: {short.sum()} are shorter than "
+        f"s of silence after each, up to the next onset: {short.sum()} stimuli are shorter than "
         f"{response}, and {np.median(silence):.3g} s follow (median)"
     )
     return [("events", {"rest_seconds": REST}, comment)]
@@ -259,7 +274,10 @@ def _bids_lines(folder: Path) -> tuple[list[Line], list[BoldRun]]:
     root = derivatives(folder)
     images = sorted(bold_images(root))
     if not images and not any(root.glob("sub-*")):
-        raise GibletError(f"{folder}: no sub-* folders, so no BIDS data set. Of films, name one")
+        raise GibletError(
+            f"{folder}: no sub-* folders, so no BIDS data set. Name one film; for "
+            "many sounds set stimuli in a config"
+        )
     for path in images:
         check_name(path)
     spaces = list_spaces(images)
@@ -277,6 +295,10 @@ def _bids_lines(folder: Path) -> tuple[list[Line], list[BoldRun]]:
         read = partial(read_runs, folder, task, MOTION, space=space)
         stimuli, runs = _many_stimuli([data / "stimuli", *near], read)
         problem = "" if runs else f"{NOT_READY}{error}"
+    own = [path for path in paths if task_of(path) == task]
+    misspelt = misspelt_task_warnings(own, [path for path in paths if task_of(path) != task])
+    if misspelt and not stimuli:
+        comment = f"{WARNING}{'; '.join(misspelt)}"
     of_space: list[Line] = []
     if space:
         also = ", ".join(other for other in spaces if other != space)

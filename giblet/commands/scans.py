@@ -37,19 +37,24 @@ def load_bold(source: Path, bold: OutputFile, config: Config, stimuli: Path | No
     """Load and clean all runs of a BIDS data set or a table of runs.
 
     Volumes get their times on the film's clock. With ``scan.null`` BOLD is replaced by noise of the
-    same spectrum, seeded by ``seed``. ``stimuli``: where runs present many, their table.
+    same spectrum, seeded by ``seed``. ``stimuli``: where runs present many, their table. A ``t_r``
+    that is not the scan's stops it before any volume is read.
 
     Example: giblet load_bold --source derivatives/fmriprep --bold bold.nc
     """
-    from giblet.alignment.sync import move_scans
-    from giblet.brain.bold import find_layout, save_bold, survey_scans
+    from giblet.alignment.sync import check_scan_t_r, move_scans
+    from giblet.brain.bold import find_layout, read_data_set, save_bold
+    from giblet.brain.screening import survey
     from giblet.brain.stimulus_clock import StimulusClock
     from giblet.io.checksums import fingerprint
 
     scan = config.scan
     chosen = (scan.confounds, scan.confound_strategy, scan.space, scan.raw)
     clock = stimuli and StimulusClock.read(stimuli, config.t_r, config.events.stimulus)
-    scans = survey_scans(source, config.task, scan.parcellation, *chosen, clock)
+    runs = read_data_set(source, config.task, *chosen, clock, scan.exclude_subjects)
+    if "t_r" in config.model_fields_set:
+        check_scan_t_r(runs[0].t_r, config.t_r)
+    scans = survey(runs, source, scan.parcellation)
     used = find_layout(source).files(source)
     scans = move_scans(scans, scan.lag_seconds)
     attrs: dict[str, float | str] = {"lag_seconds": scan.lag_seconds}

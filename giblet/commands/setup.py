@@ -62,7 +62,7 @@ def init(
     import yaml
 
     from giblet.commands.doctor.data_sizes import NO_FILM
-    from giblet.commands.first_config import LEFT_OUT, NOT_READY, STOP, first_config
+    from giblet.commands.first_config import LEFT_OUT, NOT_READY, STOP, WARNING, first_config
     from giblet.errors import GibletError
     from giblet.io.atomic import replacing
     from giblet.log import plain_line
@@ -77,7 +77,7 @@ def init(
     message = f"{plain_line(str(output))} is written: look through it. Next:"
     print(f"\n{message}", *commands, sep="\n    ", file=sys.stderr)
     for line in text.splitlines():
-        for mark in (STOP, NOT_READY, LEFT_OUT):
+        for mark in (STOP, NOT_READY, LEFT_OUT, WARNING):
             if (at := line.find(f"# {mark}")) >= 0:
                 print(f"\n{line[at + 2 :]}", file=sys.stderr)
     if yaml.safe_load(text).get("film") == "none":

@@ -1,5 +1,7 @@
 """Every setting of the pipeline, its default and its limits. A misspelt key is an error."""
 
+import difflib
+import re
 from collections.abc import Iterator
 from datetime import date
 from typing import Annotated, Literal
@@ -303,9 +305,22 @@ def _unknown(key: str) -> str:
     alike = key.lower().replace("-", "_")
     if near := nearest_name(alike, [*valid, *Config.model_fields]):
         return f"unknown key {key}{near}"
+    if not section and (near := _inside_sections(alike, valid)):
+        return f"unknown key {key}; did you mean {near}?"
     inside = _keys_of(section[0]) if section else []
     elsewhere = nearest_name(name, valid) if inside else ""
     return f"unknown key {key}" + (elsewhere or (f"; it has {', '.join(inside)}" if inside else ""))
+
+
+def _inside_sections(name: str, valid: list[str]) -> str:
+    """The full name of the setting of any section that ``name`` is nearest to, or nothing.
+
+    >>> _inside_sections("subjects", ["scan.exclude_subjects", "t_r"])
+    'scan.exclude_subjects'
+    """
+    full = {key.rpartition(".")[2]: key for key in valid if "." in key}
+    close = difflib.get_close_matches(name, full, n=1)
+    return full[close[0]] if close else ""
 
 
 def _keys_of(section: str) -> list[str]:
@@ -332,7 +347,16 @@ def _allowed(key: str, problem: dict) -> str:
         other = isinstance(value, bool | int)  # of a date and a fraction YAML keeps the digits
         return text + f"; if YAML made {value} of no, on or 010, quote what you wrote" * other
     message = problem["msg"].removeprefix("Value error, ")
-    return message[:1].lower() + message[1:]
+    return message[:1].lower() + message[1:] + _likely_slip(key, kind, value)
+
+
+def _likely_slip(key: str, kind: str, value: object) -> str:
+    """What to write instead of milliseconds, and of a decimal comma; nothing for others."""
+    if key == "t_r" and kind == "less_than_equal":
+        return "; seconds, not milliseconds"
+    if kind == "float_parsing" and re.fullmatch(r"\s*-?\d*,\d+\s*", str(value)):
+        return f"; decimal point, not comma: {str(value).strip().replace(',', '.')}"
+    return ""
 
 
 def all_settings(section: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, dict]]:

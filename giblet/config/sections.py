@@ -334,6 +334,9 @@ class ScanConfig(Section):
         description="the raw BIDS data set with the events, where it is not found around the "
         "derivatives",
     )
+    exclude_subjects: list[str] = Field(
+        [], description="labels of subjects that are left out, with or without sub-"
+    )
     lag_seconds: float = Field(
         0.0,
         description="s by which the scan is late (see brain_quality), subtracted from film_time",

@@ -15,6 +15,7 @@ from giblet.stats.encoding_maps import held_out_folds
 from giblet.timing import acquisition_times, trs_for
 
 _RIDGE, _IDENTIFIED = "ridge from the film", "{}-way identification of clips"
+_SHORT_RUN = 10  # TRs, as of `giblet.stats.cross_validation.purged_folds`
 _LONGEST = 2**17  # TRs that are tried: two days
 
 
@@ -22,8 +23,8 @@ _LONGEST = 2**17  # TRs that are tried: two days
 class FilmNeed:
     """A result and the film that it needs.
 
-    seconds : of film that everyone was scanned in, in one run, at least; None where named runs, or
-        whole pieces of music, are held out
+    seconds : of film that everyone was scanned in, at least, in runs that share it as those of the
+        data set do; None where named runs, or whole pieces of music, are held out
     is_met : by the data set
     has : what the data set has of it, in words
     """
@@ -77,6 +78,12 @@ def film_needs(
         except GibletError:
             return False
 
+    shortest = min([_SHORT_RUN, *np.unique(runs, return_counts=True)[1]])
+
+    def enough_for_ridge(runs: np.ndarray) -> bool:
+        """Runs that are shorter are joined: with them less film might be enough than with more."""
+        return np.unique(runs, return_counts=True)[1].min() >= shortest and has_ridge(runs)
+
     def n_clips(runs: np.ndarray, held_out=None) -> int:
         return _count_clips(_parts(runs, config, held_out), runs, trs_for(clip_seconds, t_r))
 
@@ -91,12 +98,14 @@ def film_needs(
             FilmNeed(_RIDGE, None, stimuli.has_ridge, scanned),
             FilmNeed(_IDENTIFIED.format(n_way), None, n_own >= n_way, _clips(n_own, config)),
         ]
-    ridge = FilmNeed(_RIDGE, seconds(_fewest(has_ridge)), has_ridge(runs), scanned)
+    ridge = FilmNeed(_RIDGE, seconds(_fewest(enough_for_ridge, runs)), has_ridge(runs), scanned)
     if not config.has_film:
         return [ridge]
     by_length = not config.splits.test_runs and held_out is None
-    n_trained = _fewest(lambda runs: _parts(runs, config) is not None) if by_length else None
-    n_identified = _fewest(lambda runs: n_clips(runs) >= n_way) if by_length else None
+    n_trained = n_identified = None
+    if by_length:
+        n_trained = _fewest(lambda runs: _parts(runs, config) is not None, runs)
+        n_identified = _fewest(lambda runs: n_clips(runs) >= n_way, runs)
     trained = _parts(runs, config, held_out) is not None
     n_own = n_clips(runs, held_out)
     identified, clips = _IDENTIFIED.format(n_way), _clips(n_own, config)
@@ -131,19 +140,25 @@ def _count_clips(part: np.ndarray | None, runs: np.ndarray, clip_trs: int) -> in
     return sum(len(stretch) // clip_trs for stretch in stretches if stretch.all())
 
 
-def _fewest(is_enough: Callable[[np.ndarray], bool]) -> int | None:
-    """The fewest TRs of one run that are enough; None where `_LONGEST` are not.
+def _fewest(is_enough: Callable[[np.ndarray], bool], runs: np.ndarray) -> int | None:
+    """The fewest TRs that are enough, in ``runs`` (n_trs,) that are longer or shorter by one
+    factor; None where `_LONGEST` are not. More than there are only where these are not enough.
 
-    >>> _fewest(lambda runs: len(runs) >= 37)
+    >>> _fewest(lambda runs: len(runs) >= 37, np.zeros(50))
     37
+    >>> _fewest(lambda runs: (runs == 1).sum() >= 10, np.repeat([0, 1], [30, 10]))
+    40
     """
-    most = 1
-    while not is_enough(np.zeros(most)):
-        most *= 2
+
+    def stretched(n_trs: int) -> np.ndarray:
+        return runs[np.arange(n_trs) * len(runs) // n_trs]
+
+    least, most = 0, len(runs)
+    while not is_enough(stretched(most)):
+        least, most = most, 2 * most
         if most > _LONGEST:
             return None
-    least = most // 2
     while most - least > 1:
         middle = (least + most) // 2
-        least, most = (least, middle) if is_enough(np.zeros(middle)) else (middle, most)
+        least, most = (least, middle) if is_enough(stretched(middle)) else (middle, most)
     return most

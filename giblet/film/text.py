@@ -202,5 +202,5 @@ def _loaded_model(embedder: str):
         options = {"trust_remote_code": False, "use_safetensors": True}
         return tokenizer, AutoModel.from_pretrained(folder, **options).eval()
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         raise GibletError(f"text_model {embedder!r}: not a language model ({reason})") from error

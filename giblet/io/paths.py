@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from giblet.errors import GibletError, home_advice, unusable_name
+from giblet.errors import GibletError, home_advice, nearest_file, unusable_name
 
 _CLOCKS_DIFFER = 5.0  # s, as those of computers that share a disk may
 _UNPACKED = 500_000_000  # bytes: a workbook of a million words has a tenth
@@ -70,7 +70,7 @@ def _not_fetched(path: str | Path) -> str | None:
 def _why_missing(path: str | Path) -> str:
     """What is wrong with a path at which there is no file."""
     if not os.path.islink(path):
-        return f"no such file{home_advice(path)}"
+        return f"no such file{home_advice(path) or nearest_file(path)}"
     target = os.readlink(path)
     if "annex" in Path(target).parts:
         return f"its content was not fetched; run: datalad get {Path(path).name}"

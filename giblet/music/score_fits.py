@@ -25,18 +25,24 @@ class ScoreFits:
     """How well each sound's own score fits it, beside others' scores.
 
     r : (n_parts,) correlation of onset density and onset envelope; NaN where it is not known
+    p : (n_parts,) share of other scores that fit this sound as well or better; NaN as r
     wrong : (n_parts,) probability that the score is of another sound; NaN where it is not known
     better : of the first ten that are `named`, the part whose score fits this sound, if one does
     """
 
     r: np.ndarray
+    p: np.ndarray
     wrong: np.ndarray
     better: dict[int, int]
 
     @property
     def named(self) -> list[int]:
-        """Parts whose score is wrong with a probability above .95, the most probable first."""
-        return _named(self.wrong)
+        """Parts whose score is wrong with a probability above .95, the most probable first.
+
+        Not those whose own score fits better than others' do, p < .05: one sound's onsets may be
+        softer than the rest's.
+        """
+        return _named(self.wrong, self.p)
 
 
 def score_fits(
@@ -70,30 +76,31 @@ def score_fits(
     lags = count_samples(lag, RATE_HZ) + np.arange(-near, near + 1)
     usable = [k for k, part in enumerate(parts) if _can_be_compared(*part, lags)]
     others = {k: [j for j in usable if same[j] != same[k]] for k in usable}
-    rng, fits = np.random.default_rng(seed), np.full((3, len(parts)), np.nan)
+    rng, fits = np.random.default_rng(seed), np.full((4, len(parts)), np.nan)
     for k, comparable in others.items():
         density, envelope = parts[k]
         drawn = _drawn([parts[j][0] for j in comparable], len(envelope), rng)
         if len(drawn) >= _LEAST_OTHERS:
             own, *beside = _fit([density, *drawn], envelope, lags)
-            fits[:, k] = own, np.mean(beside), np.std(beside)
+            as_well = (1 + np.sum(np.array(beside) >= own)) / (1 + len(beside))
+            fits[:, k] = own, np.mean(beside), np.std(beside), as_well
     known = np.isfinite(fits).all(axis=0)
     if known.sum() < _FEWEST:
         return None
     wrong = np.full(len(parts), np.nan)
-    wrong[known], least = _probability_wrong(*fits[:, known])
+    wrong[known], least = _probability_wrong(*fits[:3, known])
     better = {}
-    for k in _named(wrong)[:_MOST_SEARCHED]:
+    for k in _named(wrong, fits[3])[:_MOST_SEARCHED]:
         of_others = _fits_of_whole([parts[j][0] for j in others[k]], parts[k][1], lags)
         by_chance = fits[1, k] + fits[2, k] * _largest_by_chance(len(of_others))
         if of_others.max() > max(by_chance, least):
             better[k] = others[k][int(of_others.argmax())]
-    return ScoreFits(np.tanh(fits[0]), wrong, better)
+    return ScoreFits(np.tanh(fits[0]), fits[3], wrong, better)
 
 
-def _named(wrong: np.ndarray) -> list[int]:
+def _named(wrong: np.ndarray, p: np.ndarray) -> list[int]:
     order = np.argsort(-np.nan_to_num(wrong), kind="stable")
-    return [k for k in order.tolist() if wrong[k] > LIKELY]
+    return [k for k in order.tolist() if wrong[k] > LIKELY and p[k] > ALPHA]
 
 
 def _can_be_compared(density: np.ndarray, envelope: np.ndarray, lags: np.ndarray) -> bool:

@@ -98,7 +98,8 @@ def _late_notes(pieces: Pieces, scores: Mapping[str, Notes]) -> list[str]:
 def _listed(names: Sequence[str], pieces: Pieces) -> tuple[str, str]:
     """How many pieces or stimuli there are, and the first of their names."""
     more = f" and {len(names) - _MOST} more" * (len(names) > _MOST)
-    what = "stimuli" if pieces.kind == "stimulus" else "pieces"
+    several = "stimuli" if pieces.kind == "stimulus" else "pieces"
+    what = pieces.kind if len(names) == 1 else several
     return f"{len(names)} {what}", f"{', '.join(names[:_MOST])}{more}"
 
 
@@ -263,13 +264,13 @@ def piece_warnings(
     ``lags`` as of `piece_lags`. Not where a piece has the lag of all together, ``whole``.
     """
     what = "stimuli" if pieces.kind == "stimulus" else "pieces"
-    names = [pieces.names[k] for k, lag in lags.items() if not lag.is_this_piece]
+    wrong = [pieces.names[k] for k, lag in lags.items() if not lag.is_this_piece]
     lines = []
-    if names:
-        more = f" and {len(names) - _MOST} more" * (len(names) > _MOST)
+    if wrong:
+        number, names = _listed(wrong, pieces)
         lines.append(
-            f"score: those of {len(names)} {what} fit their sound no better than by chance: "
-            f"{', '.join(names[:_MOST])}{more}; are they of other pieces?"
+            f"score: those of {number} fit their sound no better than by chance: {names}; are they "
+            "of other pieces?"
         )
     known = 0.0 if whole is None else whole.seconds
     late = [

@@ -36,7 +36,7 @@ def encoding_table(scores: pd.DataFrame, places: str, simulated: bool) -> TextTa
     ]
     rows.append(_row(cells, paths[0], CEILING, "noise ceiling, lower bound"))
     caption = (
-        f"BOLD of held-out TRs, predicted{' (simulated)' * simulated}. Reliable "
+        f"Prediction of BOLD of held-out TRs{' (simulated)' * simulated}. Reliable "
         f"{places}: the 5 % with the highest inter-subject correlation in training TRs. "
         "95 % intervals over subjects"
     )

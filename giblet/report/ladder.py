@@ -216,8 +216,8 @@ def step_name(feature_type: str, column: str, facts: Mapping) -> tuple[str, str]
 
     >>> step_name("encodec", "codec", {"bandwidth_kbps": 6.0})
     ('Codec', 'at 6 kbit/s and back')
-    >>> step_name("encodec", "original", {"n_stimuli": 40})
-    ('Original', "the stimuli's own sound")
+    >>> step_name("encodec", "original", {"has_bold": False})
+    ('Original', 'the sound itself')
     >>> facts = {"simulated": True, "has_bold": True, "subjects": ["sub-01", "sub-02"]}
     >>> step_name("mel", "brain", facts)
     ('From BOLD', 'simulated, sub-01')
@@ -227,7 +227,7 @@ def step_name(feature_type: str, column: str, facts: Mapping) -> tuple[str, str]
         is_codec = feature_type == REFERENCE and "bandwidth_kbps" in facts
         return label, f"at {facts['bandwidth_kbps']:g} kbit/s and back" if is_codec else "no model"
     if column in ("original", "stimulus"):
-        return label, SYSTEMS[column].about.replace("film", stimulus_noun(facts))
+        return label, SYSTEMS[column].about
     who = [*facts.get("subjects", [])[:1]]
     kind = brains(facts)
     return label, ", ".join([kind] * (kind in (SIMULATED, NOISE)) + who)

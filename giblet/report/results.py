@@ -349,7 +349,7 @@ def film_facts(aligned: xr.Dataset) -> dict:
 
 
 def _stimuli(aligned: xr.Dataset) -> dict[str, int]:
-    """How many stimuli were joined; nothing of one film."""
+    """How many stimuli were scanned; nothing of one film."""
     if "stimulus" not in aligned.coords:
         return {}
     names = set(aligned["stimulus"].values.astype(str)) - {""}

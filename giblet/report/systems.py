@@ -90,8 +90,8 @@ def stimulus_noun(facts: Mapping) -> str:
     >>> stimulus_noun({"n_stimuli": 40})
     'stimuli'
     """
-    if facts.get("n_stimuli"):
-        return "stimuli"
+    if n_stimuli := facts.get("n_stimuli"):
+        return "stimulus" if n_stimuli == 1 else "stimuli"
     modalities = facts.get("modalities")
     has_pictures = modalities is None or PICTURES in modalities
     return "film" if has_pictures else "stimulus"
@@ -103,9 +103,9 @@ def stimulus_name(facts: Mapping) -> str:
     >>> stimulus_name({"film": "a.mp4"}), stimulus_name({"film": "stimuli.wav", "n_stimuli": 40})
     ('a.mp4', '40 stimuli')
     """
-    n_stimuli = facts.get("n_stimuli", 0)
-    several = f"{n_stimuli} stimul{'us' if n_stimuli == 1 else 'i'}"
-    return several if n_stimuli else str(facts["film"])
+    if n_stimuli := facts.get("n_stimuli"):
+        return "the stimulus" if n_stimuli == 1 else f"{n_stimuli} stimuli"
+    return str(facts["film"])
 
 
 def question_of(column: str) -> str:

@@ -22,7 +22,8 @@ PART_COLOURS = {"train": "#1b82c5", "validation": "#E69F00", "test": "#D55E00", 
 def timeline_table(aligned: xr.Dataset) -> pd.DataFrame:
     """A row per TR: ``start`` and ``end`` (s of film), ``part``, ``run``, ``words`` where any.
 
-    Of many stimuli also ``stimulus``, the name of each TR's, and ``begin``, where its first TR is.
+    Of many stimuli also ``stimulus``, the name of each TR's, and ``begin``, where it begins; in
+    older files where its first TR is.
     """
     columns = {
         "start": aligned["start_time"].values,
@@ -36,6 +37,8 @@ def timeline_table(aligned: xr.Dataset) -> pd.DataFrame:
     if "stimulus" not in aligned.coords:
         return table
     table["stimulus"] = aligned["stimulus"].values.astype(str)
+    if "stimulus_begin" in aligned.coords:
+        return table.assign(begin=aligned["stimulus_begin"].values)
     return table.assign(begin=table.groupby("stimulus")["start"].transform("min"))
 
 

@@ -96,7 +96,11 @@ def test_times_of_many_stimuli_are_those_of_each():
     columns = {"start_time": T_R * trs, "end_time": T_R * (trs + 1), "part": part}
     columns |= {"run": np.repeat("a", 9)}
     coords = {"tr": trs, "stimulus": ("tr", stimulus)}
-    table = timeline_table(xr.Dataset({k: ("tr", v) for k, v in columns.items()}, coords))
+    aligned = xr.Dataset({k: ("tr", v) for k, v in columns.items()}, coords)
+    table = timeline_table(aligned)
+    begins = np.where(stimulus == "rain", 8, np.where(stimulus == "wind", 20, 0))  # TRs
+    late = timeline_table(aligned.assign_coords(stimulus_begin=("tr", T_R * begins)))
+    assert film_place(late, 0.0) == ", from 0:03 of stimulus rain"  # two TRs were not scanned
     assert film_place(table, 2 * T_R) == f", from 0:0{int(2 * T_R)} of stimulus rain"
     assert film_place(table, 4 * T_R) == ", from 0:00 of stimulus wind"
     ticks, axis = time_axis(table, T_R, 2 * T_R)

@@ -57,9 +57,10 @@ rule load_bold:
         stimuli="--stimuli=" if SETTINGS.has_stimuli else "",
         settings=settings(
             "task",
+            "t_r",
             "scan",
             *["seed"] * SETTINGS.scan.null,
-            *["t_r", "events", "stimuli"] * SETTINGS.has_stimuli,
+            *["events", "stimuli"] * SETTINGS.has_stimuli,
             cleaning=True,
         ),
         source=source_fingerprint("load_bold"),

@@ -298,6 +298,7 @@ def _scans(
     config: Config, lines: list[str], film_seconds: float | None, problems: list[str]
 ) -> dict | None:
     """Sizes of the scans, from headers and tables; without a film ``seconds`` is theirs."""
+    from giblet.alignment.sync import check_scan_t_r
     from giblet.alignment.voxels import n_kept
     from giblet.commands.doctor.scan_checks import (
         check_clock,
@@ -332,11 +333,7 @@ def _scans(
     )
     of_runs = chain.from_iterable(run.warnings for run in used)
     lines += map(_warned, shortened([*warnings, *of_runs]))
-    if abs(runs[0].t_r - config.t_r) > 1e-4:
-        raise GibletError(
-            f"t_r is {config.t_r} s in the config, but the scan's RepetitionTime is "
-            f"{runs[0].t_r:g} s: set t_r: {runs[0].t_r:g}"
-        )
+    check_scan_t_r(runs[0].t_r, config.t_r)
     lines += map(_warned, check_clock(used, config, film_seconds, lines))
     if read is None:
         return None

@@ -27,7 +27,9 @@ def read_runs(config: Config) -> list[BoldRun]:
     if config.has_stimuli:
         clock = header_clock(config.stimuli, config.t_r, config.events.rest_seconds)
         stimuli = replace(clock, template=config.events.stimulus)
-    return read_data_set(Path(config.bold_source), config.task, *chosen, stimuli)
+    return read_data_set(
+        Path(config.bold_source), config.task, *chosen, stimuli, scan.exclude_subjects
+    )
 
 
 def read_columns(runs: list[BoldRun], config: Config) -> tuple[list[BoldRun], Columns, list[str]]:
@@ -156,6 +158,7 @@ def check_clock(
             reach = known_reach_seconds(own.name, own.step_seconds, own.context_seconds)
             warnings += reach_warnings(reach, config.splits) if reach is not None else []
         warnings += after_film_warnings(n_scanned, n_trs, config.max_trs)
+        warnings += beyond_film_warnings(runs, film_seconds, Path(config.film).name)
     return warnings
 
 
@@ -218,6 +221,24 @@ def _pieces(config: Config, n_trs: int) -> FilmPieces | None:
     pieces = read_pieces(config.score, config.score_offset)
     music = same_music(scores_apart(join_scores(pieces), pieces), pieces)
     return film_pieces(replace(pieces, music=music), n_trs, config.t_r)
+
+
+def beyond_film_warnings(runs: list[BoldRun], film_seconds: float, name: str) -> list[str]:
+    """A warning where events show the film ``name`` more than two TRs beyond its end.
+
+    Runs without a duration are taken to show it to the end of the scan, and are not compared.
+    """
+    from giblet.alignment.showings import clock_of, shown_seconds
+    from giblet.timing import acquisition_times
+
+    t_r, stated = runs[0].t_r, [run for run in runs if not run.end_is_assumed]
+    end = float(shown_seconds(clock_of(stated, t_r), t_r)["end"].max()) if stated else 0.0
+    if end - film_seconds <= acquisition_times(3, t_r)[-1]:
+        return []
+    return [
+        f"events show the film to {end:.1f} s, but {name} has {film_seconds:.1f} s: another cut of "
+        "the film? Check film, and onset, duration and stim_onset of the events"
+    ]
 
 
 _MOST_ROWS = 40
