@@ -353,8 +353,7 @@ def scan_lag(
     """The lag of ``bold`` (n_trs, n_voxels) behind the film, or None and the reason why not.
 
     ``levels`` of `sound_levels`, None for a film without sound; ``film_time`` (n_trs,) s and
-    ``runs`` (n_trs,) as of `estimate_lag`, which has the ``options``. TRs after the sound's end are
-    left out.
+    ``runs`` (n_trs,) as of `estimate_lag`, which has the ``options``. No TR after the sound is used.
     """
     if levels is None:
         return None, NO_SOUND
