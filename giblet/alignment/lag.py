@@ -353,7 +353,7 @@ def scan_lag(
     """The lag of ``bold`` (n_trs, n_voxels) behind the film, or None and the reason why not.
 
     ``levels`` of `sound_levels`, None for a film without sound; ``film_time`` (n_trs,) s and
-    ``runs`` (n_trs,) as of `estimate_lag`, which has the ``options``. No TR after the sound is used.
+    ``runs`` (n_trs,) as of `estimate_lag`, which has the ``options``. Later TRs are left out.
     """
     if levels is None:
         return None, NO_SOUND
