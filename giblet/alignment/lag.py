@@ -310,6 +310,7 @@ def adapt(features: np.ndarray, rate_hz: float, *, adaptation: float = 10.0) -> 
 RATE_HZ = 10.0  # of the levels: 0.1 s is short compared with any HRF
 N_BANDS = 4  # voxels prefer some frequencies: one level of all of them finds the lag half as well
 RANGE_DB = 60.0  # what is quieter than the loudest by more than this is silence
+NO_SOUND = "no sound to estimate it from"
 
 
 def sound_levels(mel: xr.Dataset) -> np.ndarray:
@@ -352,11 +353,10 @@ def scan_lag(
     """The lag of ``bold`` (n_trs, n_voxels) behind the film, or None and the reason why not.
 
     ``levels`` of `sound_levels`, None for a film without sound; ``film_time`` (n_trs,) s and
-    ``runs`` (n_trs,) as of `estimate_lag`, which has the ``options``. TRs after the sound's end are
-    left out.
+    ``runs`` (n_trs,) as of `estimate_lag`, which has the ``options``. Later TRs are left out.
     """
     if levels is None:
-        return None, "no sound to estimate it from"
+        return None, NO_SOUND
     heard = film_time <= samples_duration(len(levels), RATE_HZ)
     try:
         lag = estimate_lag(

@@ -11,7 +11,7 @@ from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.brain.cortex import vertex_counts
 from giblet.brain.nifti import brain_affine, brain_volume
 from giblet.brain.projection import space_caution
-from giblet.report.brain_maps import VIEWS, draw_map
+from giblet.report.brain_maps import COLOUR, MUTED, VIEWS, draw_map
 from giblet.report.pictures import Picture, ink
 from giblet.report.read_voxels import ReadVoxels
 from giblet.report.scan_quality import (
@@ -23,6 +23,7 @@ from giblet.report.scan_quality import (
     drawn_maps,
     has_places,
     mapped,
+    passes,
     places_of,
     subject_mean,
 )
@@ -49,13 +50,19 @@ def map_figure(
     on the cortex for scans on a surface, where ``views`` does not count."""
     values, q = subject_mean(results, name), q_of(results, name)
     largest, is_shared = map_range(results, name)
-    draw = place_drawing(results, values, q, views, largest=largest, label=bar_label(name))
+    scale = {"largest": largest, "label": bar_label(name), "colour": map_colour(results, name)}
+    draw = place_drawing(results, values, q, views, **scale)
     title = MEASURES[name][0] + " (simulated)" * simulated
     table = by_place(results, {name: values} | ({} if q is None else {"q": q}))
     size = WHOLE if len(views) == len(VIEWS) else GLANCE
     note = map_note(results, name, largest, is_shared)
     volume = map_volume(values, results.space)
     return Picture(f"map_{name}", title, draw, size, table, note, keeps_shape=True, volume=volume)
+
+
+def map_colour(results: BrainResults, name: str) -> str:
+    """Of a map; muted where it is above chance nowhere."""
+    return COLOUR if passes(results, name) else MUTED
 
 
 def map_volume(values: np.ndarray, space: xr.Dataset) -> tuple[np.ndarray, np.ndarray] | None:
@@ -122,7 +129,8 @@ def map_note(results: BrainResults, name: str, largest: float, is_shared: bool) 
     n_tested, n_below = int(np.isfinite(q).sum()), int((q < LARGEST_Q).sum())
     rate = f"q < {LARGEST_Q:g} (false discovery rate over {n_tested:,} {places})"
     if not n_below:
-        return f"{text} No {ONE[places]} at {rate}, so nothing is outlined."
+        muted = "" if passes(results, name) else ", and the map is blue-grey"
+        return f"{text} No {ONE[places]} at {rate}, so nothing is outlined{muted}."
     noun = places if n_below > 1 else ONE[places]
     return f"{text} Outlined: {n_below:,} {noun} at {rate}."
 

@@ -16,6 +16,7 @@ from giblet.report.strips import smaller_images
 
 _OVERLAY = re.compile(r'id="overlayImg"[^>]*?src="([^"]*)"')
 COLOUR = "#D55E00"  # of the largest value; smaller ones let the page through
+MUTED = "#5b7083"  # blue-grey, of a map that is above chance nowhere
 
 
 def why_no_map(values: np.ndarray) -> str:
@@ -54,19 +55,20 @@ def draw_map(
     label: str,
     outlined: np.ndarray | None = None,
     views: tuple[str, ...] = tuple(VIEWS),
+    colour: str = COLOUR,
 ) -> None:
     """Maximum along each line of sight, on the glass brain of nilearn; values below 0 are left out.
 
-    Colour goes from transparent at 0 to full at ``largest``, which the colour bar ``label`` names;
-    without a label there is none. ``volume`` (i, j, k); voxels of ``outlined`` (i, j, k), bool,
-    have a line around them. Views are named, left and right marked.
+    ``colour`` goes from transparent at 0 to full at ``largest``, which the colour bar ``label``
+    names; without a label there is none. ``volume`` (i, j, k); voxels of ``outlined`` (i, j, k),
+    bool, have a line around them. Views are named, left and right marked.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Normalize
     from nibabel import Nifti1Image
     from nilearn.plotting import plot_glass_brain
 
-    figure, volume, colours = axes.figure, np.nan_to_num(volume).clip(0), map_colours()
+    figure, volume, colours = axes.figure, np.nan_to_num(volume).clip(0), map_colours(colour)
     figure.set_layout_engine("none")  # nilearn places its views itself
     axes.set_position((0, 0.08, 0.82, 0.92))
     options = {"threshold": largest / 1e3, "vmin": 0, "vmax": largest, "plot_abs": False}
@@ -90,11 +92,11 @@ def draw_map(
         figure.colorbar(ScalarMappable(Normalize(0, largest), colours), cax=bar, label=label)
 
 
-def map_colours():
-    """From transparent to `COLOUR`."""
+def map_colours(colour: str = COLOUR):
+    """From transparent to ``colour``."""
     from matplotlib.colors import LinearSegmentedColormap, to_rgba
 
-    return LinearSegmentedColormap.from_list("", [to_rgba(COLOUR, 0), to_rgba(COLOUR, 1)])
+    return LinearSegmentedColormap.from_list("", [to_rgba(colour, 0), to_rgba(colour, 1)])
 
 
 def brain_view(volumes: Sequence[np.ndarray], affine: np.ndarray) -> str:

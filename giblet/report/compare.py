@@ -23,6 +23,7 @@ from giblet.report.tables import (
     ScoreTable,
     build_table,
     in_order,
+    interval_text,
     is_repeated,
     number,
     p_text,
@@ -167,10 +168,8 @@ def _baseline_row(row, has_shifts: bool) -> list[str]:
     """Differences have a decimal more than scores."""
     metric = metric_of(row.metric)
     brain, other = (number(x, metric.decimals) for x in (row.brain, row.baseline_value))
-    difference, low, high = (
-        number(x, metric.decimals + 1) for x in (row.difference, row.low, row.high)
-    )
-    interval = f"[{low}, {high}]" if np.isfinite(row.low) else "–"
+    difference = number(row.difference, metric.decimals + 1)
+    interval = interval_text(row.low, row.high, row.n, metric.decimals + 1)
     moments = "stretches of TRs" if metric.moment == TRS else metric.moment
     cells = [metric.heading, brain, other, difference, interval, p_text(row.p, row.n_flips)]
     cells.append(f"{row.n:.0f} {moments}")
@@ -189,12 +188,11 @@ def lower_is_better() -> str:
 
 def _difference_row(row) -> list[str]:
     metric = metric_of(row.metric)
-    value, low, high = (number(x, metric.decimals) for x in (row.difference, row.low, row.high))
     return [
         metric.heading,
-        value,
+        number(row.difference, metric.decimals),
         p_text(row.p, row.n_flips),
-        f"[{low}, {high}]" if np.isfinite(row.low) else "–",
+        interval_text(row.low, row.high, row.n, metric.decimals),
         number(row.n, 0),
     ]
 

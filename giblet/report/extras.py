@@ -219,10 +219,13 @@ def rest_note(n: int, most: int, file: str) -> str:
     return f". The first {most}; {n - most:,} more are in {file}" if n > most else ""
 
 
-def shown_table(shown: pd.DataFrame | None, simulated: bool) -> TextTable | None:
+def shown_table(
+    shown: pd.DataFrame | None, simulated: bool, used_seconds: float | None = None
+) -> TextTable | None:
     """The seconds of film that each run showed, and to whom; None where they are unknown.
 
-    ``shown``: of `giblet.alignment.showings.shown_by_run`.
+    ``shown``: of `giblet.alignment.showings.shown_by_run`; ``used_seconds``: of film that a trial
+    run used, of `giblet.report.trial.trial_seconds`.
     """
     if shown is None or shown.empty:
         return None
@@ -234,6 +237,8 @@ def shown_table(shown: pd.DataFrame | None, simulated: bool) -> TextTable | None
     more = len(shown) - MOST_SHOWN
     rest = f"; the first {MOST_SHOWN}, {more:,} more are not listed" if more > 0 else ""
     kind = " (simulated scans)" if simulated else ""
+    if used_seconds is not None:
+        rest += f". Only the first {used_seconds:g} s of film were used (max_trs)"
     return TextTable(f"Film that each run showed{kind}{rest}", header, rows)
 
 

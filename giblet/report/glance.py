@@ -11,11 +11,14 @@ from giblet.report.extras import Extras
 from giblet.report.pictures import Picture
 from giblet.report.scan_quality import (
     MEASURES,
+    ONE,
     SOUND,
     WHOLE_BRAIN,
     BrainResults,
     has_places,
     of_subjects,
+    passes,
+    places_of,
     why_not_drawn,
 )
 from giblet.report.tables import number
@@ -46,6 +49,7 @@ class Glance:
     """A map (None where there is none, and ``why``), and rows of regions.
 
     ``header``: of the values, and of the ceiling, if there is one. ``end``: r at the axis' end.
+    ``warning``: that the map is above chance nowhere, empty otherwise.
     """
 
     title: str
@@ -54,6 +58,7 @@ class Glance:
     header: list[str] = field(default_factory=list)
     regions: list[RegionRow] = field(default_factory=list)
     end: str = ""
+    warning: str = ""
 
 
 def glance(
@@ -79,7 +84,11 @@ def glance(
     if has_places(brain):
         why = why_not_drawn(brain, name)
     picture = None if why else map_figure(brain, name, simulated, ("left", "top", "right"))
-    return Glance(title, picture, why, *_regions(extras, name, names))
+    warning = ""
+    if not passes(brain, name):
+        one, of = ONE[places_of(brain.quality)], "ISC" if name == "isc" else "r"
+        warning = f"No {one} is shown to be above chance: this map shows no reliable {of}."
+    return Glance(title, picture, why, *_regions(extras, name, names), warning)
 
 
 def _regions(extras: Extras, name: str, names: list[str]) -> tuple[list[str], list[RegionRow], str]:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from giblet.audio.metrics.table import metric_of
 from giblet.report.brains import bold_name
+from giblet.report.decoded import Finding, finding, paired_difference
 from giblet.report.ladder import BESIDE_BRAIN, UNITS, unit_of
 from giblet.report.permutation_figure import null_of, p_sentence
 from giblet.report.systems import (
@@ -17,7 +18,7 @@ from giblet.report.systems import (
     label_within,
     system_label,
 )
-from giblet.report.tables import in_order, is_lowest_p, number
+from giblet.report.tables import FEWEST, in_order, interval_text, number, short_p
 from giblet.report.verdict import LARGEST_P, NULL, p_equals
 
 _WITHIN = {column: label_within(column) for column in BESIDE_BRAIN}
@@ -35,7 +36,8 @@ def headline(
     ``scores``: table with ``path column metric value n n_failed``. Of the first feature type.
     ``permutations`` of `giblet.evaluation.permuted_clips.null_table`, ``baselines`` of
     `giblet.evaluation.moments.difference_rows`: they give p. STOI is named only where there is
-    speech, or where that is unknown.
+    speech, or where that is unknown. Where no decoding is shown the sentence begins with that, see
+    `giblet.report.decoded.finding`; of too few clips it has no share.
     """
     path = _first(scores)
     if not path:
@@ -45,7 +47,9 @@ def headline(
     stoi = "" if speech_segments(scores, path) == 0 else _stoi(values, _of(baselines, path))
     if not facts["has_bold"]:
         return _of_sound(values, path), ""
-    return _of_brain(values, facts, test, _of(baselines, path), stoi), _of_sound(values, path)
+    found = finding(scores, path, unit_of(values), permutations, baselines)
+    of_brain = _of_brain(values, facts, test, _of(baselines, path), stoi, found)
+    return of_brain, _of_sound(values, path)
 
 
 def behind_headline(
@@ -63,13 +67,18 @@ def behind_headline(
     lines, paired = [], _of(baselines, path)
     name = f"Clips identified by sound ({feature_label(path)})"
     if p := p_sentence(null_of(permutations, path, "brain", unit)):
-        lines.append(f"{name}, above chance: {p}.")
+        found = finding(scores, path, unit, permutations, None)
+        end = f"; {found.why}" if found.few else ", not shown" if found.why else ""
+        lines.append(f"{name}, against chance: {p}{end}.")
     for baseline in (NULL, RETRIEVAL):
         if (row := _difference(paired, baseline, unit)) is not None:
-            points, low, high = (number(100 * x, 0) for x in (row.difference, row.low, row.high))
+            interval = interval_text(100 * row.low, 100 * row.high, row.n, 0)
+            size = f"{number(100 * row.difference, 0)} points"
+            size += f" ({interval})" if row.n < FEWEST else f" {interval}"
+            shown = "" if row.p < LARGEST_P else ", not shown to differ"
             lines.append(
-                f"{name}, minus those from {_WITHIN[baseline]}, paired by clip: {points} points "
-                f"[{low}, {high}], {p_equals(row.p, row.p, row.n_flips)}."
+                f"{name}, minus those from {_WITHIN[baseline]}, paired by clip: {size}, "
+                f"{p_equals(row.p, row.p, row.n_flips)}{shown}."
             )
     return lines + _what_stoi_is_of(scores, path)
 
@@ -118,7 +127,12 @@ def _of(baselines: pd.DataFrame | None, path: str) -> pd.DataFrame:
 
 
 def _of_brain(
-    values: Mapping, facts: Mapping, test: pd.DataFrame, paired: pd.DataFrame, stoi: str
+    values: Mapping,
+    facts: Mapping,
+    test: pd.DataFrame,
+    paired: pd.DataFrame,
+    stoi: str,
+    found: Finding,
 ) -> str:
     """``test``: of permutations, see `null_of`; ``stoi``: the sentence of it."""
     unit, kind = unit_of(values), bold_name(facts)
@@ -127,10 +141,12 @@ def _of_brain(
             f"From {kind}, clips were not identified: this needs two or more that are held out, "
             f"so more held-out sound.{stoi}"
         )
+    if found.few:
+        return f"{found.start.format(kind)}.{stoi}"
     metric = metric_of(unit)
     chance, beside = f"chance {100 * metric.chance:.0f} %", []
     against_null = _difference(paired, NULL, unit)
-    if against_null is None and not test.empty:
+    if against_null is None and not test.empty and not found.why:
         row = test.iloc[0]
         chance += f", {short_p(row['p'], row['n_permutations'])}"
     for column in BESIDE_BRAIN:
@@ -140,10 +156,12 @@ def _of_brain(
             beside.append(f"{_WITHIN[column]} {number(100 * value, 0)} %{tested}")
     share = number(100 * values["brain", unit], 0)
     compared = "; ".join([", ".join([chance, *beside[:1]]), *beside[1:]])
-    return (
-        f"From {kind}, the decoded sound picks the right clip out of {metric.n_way} in {share} % "
-        f"of cases ({compared}).{stoi}"
+    picks = (
+        f"the decoded sound picks the right clip out of {metric.n_way} in {share} % of cases "
+        f"({compared})"
     )
+    start = f"{found.start.format(kind)}: " if found.why else f"From {kind}, "
+    return f"{start}{picks}.{stoi}"
 
 
 def _tested(row) -> str:
@@ -153,27 +171,10 @@ def _tested(row) -> str:
     return f", {short_p(row.p, row.n_flips)}" if row.p < LARGEST_P else ", not shown to differ"
 
 
-def short_p(p: float, n_draws: float) -> str:
-    """p with two decimals, or three where two would hide on which side of .05 or 0 it lies.
-
-    >>> [short_p(p, 4096) for p in (0.0195, 0.0496, 0.004, 0.0003, 0.594)]
-    ['p = 0.02', 'p = 0.050', 'p = 0.004', 'p < 0.001', 'p = 0.59']
-    >>> short_p(0.01, 99)
-    'p ≤ 0.01'
-    """
-    if p < 0.001:
-        return "p < 0.001"
-    decimals = 3 if p < 0.0095 or 0.045 <= p < 0.055 else 2
-    return f"p {'≤' if is_lowest_p(p, n_draws) else '='} {number(p, decimals)}"
-
-
 def _difference(paired: pd.DataFrame, baseline: str, metric: str):
-    """The row of a paired difference; None where there is none that was tested."""
-    if "baseline" not in paired:
-        return None
-    rows = paired[(paired["baseline"] == baseline) & (paired["metric"] == metric)]
-    rows = rows[rows["p"].notna()]
-    return None if rows.empty else next(rows.itertuples())
+    """`paired_difference` of differences of one feature type."""
+    path = "" if paired.empty else paired["path"].iloc[0]
+    return paired_difference(paired, path, baseline, metric)
 
 
 def _stoi(values: Mapping, paired: pd.DataFrame) -> str:

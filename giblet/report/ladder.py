@@ -13,6 +13,7 @@ from giblet.audio.metrics.identify import clip_length
 from giblet.audio.metrics.scores import SEGMENT_SECONDS
 from giblet.audio.metrics.table import metric_of
 from giblet.report.brains import NOISE, SIMULATED, brains
+from giblet.report.decoded import Finding, finding, too_few
 from giblet.report.listen import player_uri
 from giblet.report.material import Material
 from giblet.report.permutation_figure import null_of, null_range
@@ -52,7 +53,8 @@ class Score:
 
     ``low``, ``high``: NaN without an interval. ``marks``: name, text and place of what the number
     is compared with. ``subjects``: places of single subjects, where they are known. ``null``: 2.5
-    and 97.5 % of permutations of the clips, NaN where there are none.
+    and 97.5 % of permutations of the clips, NaN where there are none. ``why``: why no decoding is
+    shown, empty elsewhere; ``few``: the number is of too few clips to be shown.
     """
 
     text: str
@@ -63,6 +65,8 @@ class Score:
     marks: list[tuple[str, str, float]]
     subjects: tuple[float, ...] = ()
     null: tuple[float, float] = (np.nan, np.nan)
+    why: str = ""
+    few: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,6 +154,7 @@ def ladder(material: Material, moment: tuple[int, int] | None = None) -> Ladder 
                 unit,
                 _by_subject(material, one, column, unit),
                 _null(material, one, column, unit),
+                _finding(material, one, column, unit),
             ),
             level,
             *own_shades(level, levels[0].max()),
@@ -249,12 +254,25 @@ def _null(material: Material, path: str, column: str, unit: str) -> tuple[float,
     return 100 * low, 100 * high
 
 
+def _finding(material: Material, path: str, column: str, unit: str) -> Finding:
+    """Whether decoding is shown; of other columns only whether there are too few clips."""
+    scores, extras = material.scores, material.extras
+    if unit not in UNITS:
+        return Finding()
+    if column == "brain":
+        return finding(scores, path, unit, extras.permutations, extras.baselines)
+    here = (scores["path"] == path) & (scores["column"] == column) & (scores["metric"] == unit)
+    why = too_few(scores.loc[here, "n"].min())
+    return Finding(bool(why), why)
+
+
 def _score(
     cells: pd.DataFrame,
     column: str,
     unit: str,
     subjects: tuple[float, ...],
     null: tuple[float, float],
+    found: Finding,
 ) -> Score | None:
     """The score of a column; the brain's with those of a null and of retrieval."""
     if not np.isfinite(_value(cells, column, unit)):
@@ -275,7 +293,8 @@ def _score(
     ends = [_text(end / 100, unit).removesuffix(" %") for end in (low, high)]
     interval = f"[{ends[0]}, {ends[1]}]" if has_interval and (low < high or not is_share) else ""
     places = (value, low, high) if has_interval else (value, np.nan, np.nan)
-    return Score(_text(value / 100, unit), interval, *places, marks, subjects, null)
+    text = _text(value / 100, unit)
+    return Score(text, interval, *places, marks, subjects, null, found.why, found.few)
 
 
 def _value(cells: pd.DataFrame, column: str, unit: str) -> float:

@@ -34,6 +34,7 @@ def ladder_figure(ladder: Ladder) -> Picture:
 def _row(strip: Strip, score: Score | None) -> dict:
     row: dict = {"step": strip.name, "about": strip.gloss}
     if score is not None:
+        row |= {"note": score.why} if score.why else {}
         row |= {"value": score.place / 100, "low": score.low / 100, "high": score.high / 100}
         row |= {name: place / 100 for name, _text, place in score.marks}
     return row
@@ -72,6 +73,9 @@ def _draw_score(axes: Axes, score: Score | None, chance: float) -> None:
     if np.isfinite(chance):
         axes.axvline(chance, color=ink(), linewidth=0.8, linestyle="--")
     if score is None:
+        return
+    if score.few:
+        axes.annotate(score.why.replace(" are ", "\nare "), (52, 0), ha="center", va="center")
         return
     if np.isfinite(score.null).all():
         axes.fill_betweenx([-0.3, 0.3], *score.null, color=ink(), alpha=0.2, linewidth=0)

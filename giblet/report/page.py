@@ -16,6 +16,7 @@ from giblet.report.run_messages import warnings_and_notes
 from giblet.report.scan_quality import BrainResults, BrainSection
 from giblet.report.sections import navigation, sections_of
 from giblet.report.systems import MATCHED, question_of, stimulus_name, stimulus_noun
+from giblet.report.trial import trial_text
 
 
 def render_page(
@@ -67,6 +68,7 @@ def page_of(material: Material) -> str:
     return environment.get_template("page.html.jinja").render(
         facts=facts,
         name=_name(facts),
+        trial=trial_text(facts),
         bold_badge=BADGES.get(kind, ""),
         bold_caution=CAUTIONS.get(kind, ""),
         n_warnings=len(warnings_and_notes(facts["warnings"])[0]),

@@ -7,7 +7,7 @@ import pandas as pd
 
 from giblet.brain.cortex import N_FSAVERAGE5, vertex_counts
 from giblet.brain.projection import project, space_caution, voxel_mm, why_not_projected
-from giblet.report.brain_figures import averaged, bar_label, map_range, q_of
+from giblet.report.brain_figures import averaged, bar_label, map_colour, map_range, q_of
 from giblet.report.pictures import Picture
 from giblet.report.scan_quality import (
     LARGEST_Q,
@@ -71,6 +71,7 @@ def _figure(results: BrainResults, name: str, simulated: bool) -> Picture | None
         below = project((q < LARGEST_Q).astype(float), results.space)
         outlined = tuple(np.nan_to_num(side) >= 0.5 for side in below)
     scale = {"largest": largest, "label": bar_label(name), "outlined": outlined}
+    scale["colour"] = map_colour(results, name)
     draw = partial(draw_surface, left=sides[0], right=sides[1], **scale)
     title = f"{MEASURES[name][0]}, projected to the surface" + " (simulated)" * simulated
     table = pd.DataFrame(

@@ -34,6 +34,7 @@ from giblet.report.segments import (
     saved_scores,
     score_segments,
 )
+from giblet.report.sentences import unknown_lag
 from giblet.report.systems import MATCHED
 from giblet.report.timeline import missing_volumes, scanned_table, timeline_table
 
@@ -75,6 +76,7 @@ def load_results(
     facts["brains"] = brains_of(results, config) if facts["has_bold"] else "none"
     if brain is not None:
         facts["warnings"] = joined_warnings(facts, brain.space.attrs, brain.quality.attrs)
+        facts["warnings"] += unknown_lag(brain.quality)
         facts["nulls"] = null_numbers(brain.quality.attrs)
         facts["scan_fingerprint"] = brain.space.attrs.get("input", "unknown")
         facts["preprocessing"] = brain.space.attrs.get("preprocessing", "")

@@ -346,6 +346,16 @@ def drawn_maps(results: BrainResults) -> list[str]:
     return [name for name in mapped(results) if not why_not_drawn(results, name)]
 
 
+def passes(results: BrainResults, name: str) -> bool:
+    """Whether a map is above chance anywhere, at q < .05 or family-wise; True if it was not tested.
+
+    A map that passes nowhere is drawn in blue-grey.
+    """
+    tests = [results.quality.get(f"{name}_{test}") for test in ("q", "p_max")]
+    tested = [test.values for test in tests if test is not None and np.isfinite(test).any()]
+    return not tested or any(bool((test < LARGEST_Q).any()) for test in tested)
+
+
 def main_maps(results: BrainResults) -> list[str]:
     """Those of `drawn_maps` that the page draws, in a viewer and on the cortex too."""
     return drawn_maps(results)[:MOST_MAPS]

@@ -37,7 +37,7 @@ from giblet.report.permutation_figure import permutation_table
 from giblet.report.projected_maps import projection_note
 from giblet.report.provenance import provenance
 from giblet.report.run_messages import shortened, warnings_and_notes
-from giblet.report.scan_quality import MOST_MAPS, places_of
+from giblet.report.scan_quality import MOST_MAPS, passes, places_of
 from giblet.report.score import has_score, score_section
 from giblet.report.searchlight import searchlight_section, with_searchlight
 from giblet.report.segments import moments, paired_differences
@@ -52,6 +52,7 @@ from giblet.report.timeline import (
     timeline_sentence,
     training_sentence,
 )
+from giblet.report.trial import trial_seconds
 
 
 def always(material: Material) -> bool:
@@ -182,7 +183,9 @@ def _brain(material: Material) -> dict:
     return {
         "heading": f"Brain{kind}: quality of the scans",
         "brain": material.brain_section,
-        "encoding": encoding_table(material.scores, places, material.simulated),
+        "encoding": encoding_table(
+            material.scores, places, material.simulated, passes(material.brain, "isc")
+        ),
         "maps": FIGURES["maps"](material)[:MOST_MAPS],
         "slices": FIGURES["slices"](material),
         "surface_views": FIGURES["surface"](material),
@@ -212,7 +215,9 @@ def _data(material: Material) -> dict:
     table, missing = material.extras.timeline, material.extras.missing
     warnings, notes = map(shortened, warnings_and_notes(material.facts["warnings"]))
     content = {"warnings": warnings, "notes": notes, "timelines": [], "timeline_text": ""}
-    content["shown"] = shown_table(material.extras.shown, material.simulated)
+    content["shown"] = shown_table(
+        material.extras.shown, material.simulated, trial_seconds(material.facts)
+    )
     if table is None:
         return content
     sentences = [

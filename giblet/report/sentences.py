@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from giblet.alignment.lag import NO_SOUND
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.metrics.table import metric_of
 from giblet.report.brains import SIMULATED, bold_name, brains
@@ -232,6 +233,18 @@ def lag_sentence(quality: xr.Dataset) -> str:
         way = "late" if quality["lag"].item() > 0 else "early"
         text = f"The scans are {number(abs(quality['lag'].item()), 2)} s {way}: {value}"
     return f"{text} ({by_chance}). {shift}"
+
+
+def unknown_lag(quality: xr.Dataset) -> list[str]:
+    """A warning where the lag could not be tested; none for a film without sound.
+
+    >>> unknown_lag(xr.Dataset({"lag": np.nan}, attrs={"lag_note": "80 volumes are too few"}))
+    ["not checked whether the scans follow the film's sound: 80 volumes are too few"]
+    """
+    reason = quality.attrs.get("lag_note", NO_SOUND)
+    if reason == NO_SOUND or ("lag" in quality and np.isfinite(quality["lag"])):
+        return []
+    return [f"not checked whether the scans follow the film's sound: {reason}"]
 
 
 def no_discoveries_sentence(

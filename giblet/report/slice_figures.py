@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from giblet.brain.cortex import vertex_counts
 from giblet.brain.nifti import brain_affine, brain_volume
 from giblet.brain.projection import named_space
-from giblet.report.brain_figures import bar_label, by_place, map_note, map_range, q_of
-from giblet.report.brain_maps import map_colours
+from giblet.report.brain_figures import bar_label, by_place, map_colour, map_note, map_range, q_of
+from giblet.report.brain_maps import COLOUR, map_colours
 from giblet.report.pictures import Picture, ink
 from giblet.report.scan_quality import (
     LARGEST_Q,
@@ -46,6 +46,7 @@ def slice_figures(results: BrainResults, simulated: bool) -> list[Picture]:
     largest, is_shared = map_range(results, name)
     known = brain_volume(np.isfinite(values), results.space) > 0
     scale = {"largest": largest, "label": bar_label(name), "outlined": outlined}
+    scale["colour"] = map_colour(results, name)
     heights = slice_heights(known, affine)
     draw = partial(draw_slices, volume=volume, affine=affine, heights=heights, **scale)
     title = f"{MEASURES[name][0]}, axial slices" + " (simulated)" * simulated
@@ -83,6 +84,7 @@ def draw_slices(
     largest: float,
     label: str,
     outlined: np.ndarray | None = None,
+    colour: str = COLOUR,
 ) -> None:
     """Two rows of axial slices at ``heights`` (z in mm), left and right marked.
 
@@ -95,7 +97,7 @@ def draw_slices(
     from nibabel import Nifti1Image
     from nilearn.plotting import plot_img
 
-    figure, colours = axes.figure, map_colours()
+    figure, colours = axes.figure, map_colours(colour)
     figure.set_layout_engine("none")
     axes.set_axis_off()
     image = Nifti1Image(np.nan_to_num(volume).clip(0), affine)

@@ -91,11 +91,12 @@ def draw_surface(
     largest: float,
     label: str,
     outlined: tuple[np.ndarray, np.ndarray] | None = None,
+    colour: str = COLOUR,
 ) -> None:
     """Four views of maps of both hemispheres, (10,242,) each; values below 0 are left out.
 
-    Colour goes from transparent at 0 to full at ``largest``, which the colour bar ``label`` names;
-    without a label there is none. Some value is above 0, see
+    ``colour`` goes from transparent at 0 to full at ``largest``, which the colour bar ``label``
+    names; without a label there is none. Some value is above 0, see
     `giblet.report.brain_maps.why_no_map`. Vertices of ``outlined``, (10,242,) bool each, have a
     line around them.
     """
@@ -114,13 +115,16 @@ def draw_surface(
         place = figure.add_axes((n * width, 0.08, width, 0.92), facecolor="none")
         place.set_axis_off()
         place.imshow(
-            _view(side, view, values.tobytes(), within.tobytes(), largest), interpolation="none"
+            _view(side, view, values.tobytes(), within.tobytes(), largest, colour),
+            interpolation="none",
         )
         where = {"ha": "center", "va": "bottom", "size": "small", "color": ink()}
         figure.text((n + 0.5) * width, 0.0, f"{side}, {view}", **where)
     if label:
         bar = figure.add_axes((0.86, 0.15, 0.02, 0.7), facecolor="none")
-        figure.colorbar(ScalarMappable(Normalize(0, largest), _colours()), cax=bar, label=label)
+        figure.colorbar(
+            ScalarMappable(Normalize(0, largest), _colours(colour)), cax=bar, label=label
+        )
 
 
 @lru_cache
@@ -141,15 +145,20 @@ def _is_seen(places: np.ndarray, faces: np.ndarray, from_left: bool) -> np.ndarr
     return (to_left if from_left else -to_left) > _GRAZING
 
 
-def _colours():
+_DARKEST = {COLOUR: "#5c2700"}  # of the largest values
+
+
+def _colours(colour: str):
     from matplotlib.colors import LinearSegmentedColormap, to_rgba
 
-    ends = [to_rgba(COLOUR, 0), to_rgba(COLOUR, 0.9), to_rgba("#5c2700", 1)]
+    ends = [to_rgba(colour, 0), to_rgba(colour, 0.9), to_rgba(_DARKEST.get(colour, colour), 1)]
     return LinearSegmentedColormap.from_list("", ends)
 
 
 @lru_cache(maxsize=64)  # the page and two widths of print draw the same views
-def _view(side: str, view: str, values: bytes, outlined: bytes, largest: float) -> np.ndarray:
+def _view(
+    side: str, view: str, values: bytes, outlined: bytes, largest: float, colour: str
+) -> np.ndarray:
     """One view of a hemisphere as an image (height, width, 4), 300 dots per inch in print.
 
     ``values``, ``outlined``: of float32 and bool arrays (10,242,).
@@ -176,7 +185,7 @@ def _view(side: str, view: str, values: bytes, outlined: bytes, largest: float) 
         vmin=0,
         vmax=largest,
         symmetric_cbar=False,
-        cmap=_colours(),
+        cmap=_colours(colour),
         colorbar=False,
         **where,
     )

@@ -26,13 +26,16 @@ NULLS = (*COMPARED, "brain_mean")
 NOT_RANKED = (*YARDSTICKS, *NULLS, "noise_ceiling")
 MOST_METRICS = 7  # side by side on a screen 1280 pixels wide
 NO_SPEECH = "no segment is at least half speech"
+FEWEST = 5  # moments: an interval over fewer, or a test of fewer, means nothing
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One score as printed; ``low`` is empty without an interval, ``n`` where nothing is counted,
-    ``why`` where something was scored. ``faint``: not shown to differ from its null. ``best`` of
-    the systems that answer the same question."""
+    """One score as printed; ``low`` is empty without an interval, ``n`` where nothing is counted.
+
+    ``why``: why nothing was scored, or why the score cannot be tested. ``faint``: not shown to
+    differ from its null. ``best`` of the systems that answer the same question.
+    """
 
     value: str
     low: str = ""
@@ -128,9 +131,36 @@ def p_text(p: float, n_draws: float, decimals: int = 4) -> str:
     return ("≤ " if is_lowest_p(p, n_draws) else "") + number(p, decimals)
 
 
+def short_p(p: float, n_draws: float) -> str:
+    """p with two decimals, or three where two would hide on which side of .05 or 0 it lies.
+
+    >>> [short_p(p, 4096) for p in (0.0195, 0.0496, 0.004, 0.0003, 0.594)]
+    ['p = 0.02', 'p = 0.050', 'p = 0.004', 'p < 0.001', 'p = 0.59']
+    >>> short_p(0.01, 99)
+    'p ≤ 0.01'
+    """
+    if p < 0.001:
+        return "p < 0.001"
+    decimals = 3 if p < 0.0095 or 0.045 <= p < 0.055 else 2
+    return f"p {'≤' if is_lowest_p(p, n_draws) else '='} {number(p, decimals)}"
+
+
 def is_lowest_p(p: float, n_draws: float) -> bool:
     """Whether no p of ``n_draws`` random draws, (1 + count) / (1 + n_draws), can be lower."""
     return bool(p <= (1 + 1e-4) / (1 + n_draws))  # tables have six digits
+
+
+def interval_text(low: float, high: float, n: float, decimals: int) -> str:
+    """An interval as printed; of fewer than ``FEWEST`` moments, their number instead.
+
+    >>> interval_text(0.12, 0.5, 12, 1), interval_text(0.67, 0.67, 2, 2)
+    ('[0.1, 0.5]', 'n = 2, too few for an interval')
+    >>> interval_text(float("nan"), float("nan"), 12, 2)
+    '–'
+    """
+    if n < FEWEST:
+        return f"n = {n:.0f}, too few for an interval"
+    return f"[{number(low, decimals)}, {number(high, decimals)}]" if np.isfinite(low) else "–"
 
 
 @dataclass(frozen=True)
@@ -287,4 +317,6 @@ def _cell(
     low, high = (number(row[k], metric.decimals) if has_interval else "" for k in ("low", "high"))
     n, n_failed = (number(row[k], 0) for k in ("n", "n_failed"))
     why = why_unscored(cells, key)
+    if metric.n_way and not metric.is_p and 0 < row["n"] < FEWEST:
+        low, high, why = "", "", f"n = {n}, too few to test"
     return Cell(value, low, high, n, n_failed, why, key in compared.alike, key in best)

@@ -5,7 +5,7 @@ import pandas as pd
 
 from giblet.audio.metrics.table import LOWER, METRICS, metric_of
 from giblet.report.systems import feature_label
-from giblet.report.tables import is_lowest_p, number
+from giblet.report.tables import FEWEST, interval_text, is_lowest_p, number
 from giblet.stats.permutation import MOST_EXACT, holm
 
 LARGEST_P = 0.05
@@ -67,10 +67,14 @@ def better_sign(metrics: pd.Series) -> np.ndarray:
 def _difference(row) -> str:
     """Of a feature type: what is shown, the difference, its interval and p."""
     metric = metric_of(row.metric)
-    value, low, high = (number(x, metric.decimals + 1) for x in (row.difference, row.low, row.high))
-    size = f"{value} [{low}, {high}]" if np.isfinite(row.low) else value
-    p = p_equals(row.p, row.p_alone, row.n_flips) if np.isfinite(row.p) else "no p"
+    size, decimals = number(row.difference, metric.decimals + 1), metric.decimals + 1
     unit = f" {metric.unit}" if metric.unit else ""
+    interval = interval_text(row.low, row.high, row.n, decimals)
+    if row.n < FEWEST:
+        unit += f" ({interval})"
+    elif np.isfinite(row.low):
+        size += f" {interval}"
+    p = p_equals(row.p, row.p_alone, row.n_flips) if np.isfinite(row.p) else "no p"
     return f"{feature_label(row.path)} {row.finding}, {size}{unit}, {p}"
 
 

@@ -180,11 +180,11 @@ def test_the_sentence_names_what_the_number_is_compared_with():
 
 
 def test_the_sentence_says_what_is_not_shown():
-    columns = ["path", "baseline", "metric", "difference", "low", "high", "p", "n_flips"]
+    columns = ["path", "baseline", "metric", "difference", "low", "high", "p", "n", "n_flips"]
     paired = [
-        ("encodec", "brain_shuffled", BY_SOUND, 0.356, 0.12, 0.5, 0.0195, 4096),
-        ("encodec", "nearest_clip", BY_SOUND, 0.082, -0.077, 0.155, 0.594, 4096),
-        ("encodec", "brain_shuffled", "stoi", 0.003, -0.005, 0.013, 0.469, 4096),
+        ("encodec", "brain_shuffled", BY_SOUND, 0.356, 0.12, 0.5, 0.0195, 12, 4096),
+        ("encodec", "nearest_clip", BY_SOUND, 0.082, -0.077, 0.155, 0.594, 12, 4096),
+        ("encodec", "brain_shuffled", "stoi", 0.003, -0.005, 0.013, 0.469, 14, 4096),
     ]
     rows = [*ROWS, ("encodec", "brain_shuffled", "stoi", 0.241, 0.2, 0.28, 14, 0)]
     scores, frame = pd.DataFrame(rows, columns=NAMES), pd.DataFrame(paired, columns=columns)
@@ -199,7 +199,9 @@ def test_the_sentence_says_what_is_not_shown():
         "Clips identified by sound (codes), minus those from shuffled BOLD, paired by clip: 36 "
         "points [12, 50], p = 0.0195."
     )
-    assert to_retrieval.endswith("from retrieval, paired by clip: 8 points [−8, 16], p = 0.5940.")
+    assert to_retrieval.endswith(
+        "from retrieval, paired by clip: 8 points [−8, 16], p = 0.5940, not shown to differ."
+    )
     frame["p"] = 0.01
     sentence, _ = headline(scores, FACTS, None, frame)
     assert sentence.endswith("retrieval 36 %, p = 0.01). STOI 0.24, shuffled 0.24, p = 0.01.")

@@ -52,7 +52,9 @@ def test_the_ladder_has_a_band_and_the_sentence_a_p(nulls, rng):
     sentence, _ = headline(pd.DataFrame(ROWS, columns=NAMES), FACTS, nulls)
     assert "(chance 10 %, p ≤ 0.01, shuffled BOLD 8 %; retrieval 36 %)" in sentence
     (line,) = behind_headline(pd.DataFrame(ROWS, columns=NAMES), nulls)
-    assert line.endswith("above chance: p ≤ 0.010 of 99 permutations of the clips.")
+    assert line.endswith(
+        "sound (codes), against chance: p ≤ 0.010 of 99 permutations of the clips."
+    )
 
 
 def test_without_a_null_the_page_says_nothing_of_one(rng):
