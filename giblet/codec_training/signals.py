@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from giblet.timing import nyquist_hz, sample_edges
+
 _LEVEL_DB = (-40.0, -3.0)  # of a tone's amplitude, or of noise, re full scale
-_FREQUENCY = (50.0, 0.46)  # Hz; share of the sample rate
+_FREQUENCY = (50.0, 0.92)  # Hz; share of the highest that the sample rate allows
 _MOST_TONES = 3
 _STEEPEST = 2.0  # noise of power 1 / f^slope: from white (0) past pink (1) to brown (2)
 _OFFSET = 0.3
@@ -12,10 +14,11 @@ _OFFSET = 0.3
 def tones(rng: np.random.Generator, n_samples: int, sample_rate: int) -> np.ndarray:
     """One to three sinusoids (n_samples,); frequencies are drawn evenly in octaves."""
     n_tones = rng.integers(1, _MOST_TONES + 1)
-    low, high = np.log([_FREQUENCY[0], _FREQUENCY[1] * sample_rate])
+    low, high = np.log([_FREQUENCY[0], _FREQUENCY[1] * nyquist_hz(sample_rate)])
     frequencies = np.exp(rng.uniform(low, high, n_tones))
     amplitudes = 10 ** (rng.uniform(*_LEVEL_DB, n_tones) / 20)
-    turns = frequencies[:, None] * np.arange(n_samples) / sample_rate + rng.random((n_tones, 1))
+    turns = frequencies[:, None] * sample_edges(n_samples, sample_rate)[:-1]
+    turns = turns + rng.random((n_tones, 1))
     return amplitudes @ np.sin(2 * np.pi * turns)
 
 

@@ -76,8 +76,8 @@ def read_score(film: Path, score: Path, notes: OutputFile, config: Config) -> No
         arrays = arrays.assign_coords((clock or pieces).coordinates())
         arrays = arrays.assign_coords({f"{pieces.kind}_music": (pieces.kind, music)})
         if fits:
-            of_each = {"score_r": fits.r, "score_p": fits.p, "score_wrong": fits.wrong}
-            own = {f"{pieces.kind}_{name}": (pieces.kind, r) for name, r in of_each.items()}
+            of_each = {"r": fits.r, "others": fits.others, "wrong": fits.wrong}
+            own = {f"{pieces.kind}_score_{name}": (pieces.kind, r) for name, r in of_each.items()}
             arrays = arrays.assign_coords(own)
     save_arrays(arrays.assign_attrs(attrs, warnings=warnings), notes)
 

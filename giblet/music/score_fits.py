@@ -25,13 +25,13 @@ class ScoreFits:
     """How well each sound's own score fits it, beside others' scores.
 
     r : (n_parts,) correlation of onset density and onset envelope; NaN where it is not known
-    p : (n_parts,) share of other scores that fit this sound as well or better; NaN as r
+    others : (n_parts,) share of the 99 others that fit this sound as well or better; NaN as r
     wrong : (n_parts,) probability that the score is of another sound; NaN where it is not known
     better : of the first ten that are `named`, the part whose score fits this sound, if one does
     """
 
     r: np.ndarray
-    p: np.ndarray
+    others: np.ndarray
     wrong: np.ndarray
     better: dict[int, int]
 
@@ -39,10 +39,10 @@ class ScoreFits:
     def named(self) -> list[int]:
         """Parts whose score is wrong with a probability above .95, the most probable first.
 
-        Not those whose own score fits better than others' do, p < .05: one sound's onsets may be
+        Not those whose own score fits better than 95 % of the others: one sound's onsets may be
         softer than the rest's.
         """
-        return _named(self.wrong, self.p)
+        return _named(self.wrong, self.others)
 
 
 def score_fits(
@@ -82,8 +82,7 @@ def score_fits(
         drawn = _drawn([parts[j][0] for j in comparable], len(envelope), rng)
         if len(drawn) >= _LEAST_OTHERS:
             own, *beside = _fit([density, *drawn], envelope, lags)
-            as_well = (1 + np.sum(np.array(beside) >= own)) / (1 + len(beside))
-            fits[:, k] = own, np.mean(beside), np.std(beside), as_well
+            fits[:, k] = own, np.mean(beside), np.std(beside), np.mean(np.array(beside) >= own)
     known = np.isfinite(fits).all(axis=0)
     if known.sum() < _FEWEST:
         return None
@@ -98,9 +97,9 @@ def score_fits(
     return ScoreFits(np.tanh(fits[0]), fits[3], wrong, better)
 
 
-def _named(wrong: np.ndarray, p: np.ndarray) -> list[int]:
+def _named(wrong: np.ndarray, fit_as_well: np.ndarray) -> list[int]:
     order = np.argsort(-np.nan_to_num(wrong), kind="stable")
-    return [k for k in order.tolist() if wrong[k] > LIKELY and p[k] > ALPHA]
+    return [k for k in order.tolist() if wrong[k] > LIKELY and fit_as_well[k] > ALPHA]
 
 
 def _can_be_compared(density: np.ndarray, envelope: np.ndarray, lags: np.ndarray) -> bool:

@@ -300,9 +300,9 @@ def fit_warnings(fits: ScoreFits | None, pieces: Pieces, known: Collection[int])
     ]
     number, names = _listed(named, pieces)
     return [
-        f"score: those of {number} fit their sound no better than other scores do, unlike the rest "
-        f"(each is wrong with a probability above {LIKELY:.2g}): {names}; check their scores, and "
-        "score_offset in their rows of the table"
+        f"score: those of {number} fit their sound worse than the rest do, and other scores fit as "
+        f"well (each is wrong with a probability above {LIKELY:.2g}): {names}; check their scores, "
+        "and score_offset in their rows of the table"
     ]
 
 

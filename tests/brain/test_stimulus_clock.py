@@ -109,6 +109,14 @@ def test_logged_onsets_that_overlap_by_less_than_a_tenth_of_a_second_cut_the_fir
         read_stimulus_events(table(tmp_path, [(1, 6, "rain"), (1, 6, "rain")]), CLOCK)
 
 
+def test_events_that_last_into_the_next_are_reported_though_their_stimuli_are_shorter(tmp_path):
+    rows = [(7.5, 15, "pop.00032"), (0, 12, "rain"), (40, 20, "rain"), (60.05, 6, "rain")]
+    events = read_stimulus_events(table(tmp_path, rows), CLOCK)
+    assert events["duration"].tolist() == [6, 15, 6, 6]
+    (line,) = events.attrs["warnings"]
+    assert "1 events last into the next one, the first is row 2" in line
+
+
 @pytest.mark.parametrize("name", ["none", "NA", "null", "nan"])
 def test_a_stimulus_may_be_named_none(tmp_path, name):
     path = table(tmp_path, [(0, 6, "rain"), (9, 6, name), (18, 6, None)])

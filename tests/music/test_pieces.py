@@ -114,7 +114,7 @@ def test_a_score_that_ends_before_its_sound_is_warned_of(folder):
     (folder / "half.tsv").write_text(TABLE.replace("a.mid", "half.mid"))
     assert read(folder, "half.tsv") == 0
     (line,) = (w for w in warnings_of(load_arrays(folder / "score.nc").attrs) if "end before" in w)
-    assert line.startswith("score: those of 1 pieces end before the sound: half (14 of 34 s);")
+    assert line.startswith("score: those of 1 piece end before the sound: half (14 of 34 s);")
     assert read(folder, "half.mid") == 0
     (line,) = (w for w in warnings_of(load_arrays(folder / "score.nc").attrs) if "last note" in w)
     assert line.startswith("score: its last note ends at 14.0 s, the sound at 99.0 s; has it all")
@@ -208,7 +208,7 @@ def test_a_score_of_another_piece_among_several_is_named(folder):
     (line,) = [
         one for one in warnings_of(load_arrays(folder / "score.nc").attrs) if "chance" in one
     ]
-    assert "1 pieces fit their sound no better than by chance: other" in line
+    assert "1 piece fit their sound no better than by chance: other" in line
 
 
 def held_out(pieces, n_trs=60, test=range(36, 60)):

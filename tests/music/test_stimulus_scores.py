@@ -150,7 +150,8 @@ def test_notes_after_the_end_of_a_stimulus_are_counted(clock):
     (line,) = (line for line in join_scores(short).warnings if "after the end" in line)
     score = join_scores(replace(pieces, durations=np.full(5, 99.0)))
     late = (score.onset >= pieces.begins[1] + 8) & (score.onset < pieces.begins[1] + 99)
-    assert f"1 stimuli, and are left out: two ({late[score.onset < pieces.begins[2]].sum()}" in line
+    n_late = late[score.onset < pieces.begins[2]].sum()
+    assert f"1 stimulus, and are left out: two ({n_late}" in line
 
 
 def test_the_verbs_read_each_stimulus_score(tmp_path):
@@ -172,7 +173,7 @@ def test_the_verbs_read_each_stimulus_score(tmp_path):
     read_score(sound, table, tmp_path / "score.nc", config)
     facts = load_arrays(tmp_path / "score.nc").attrs
     assert facts["score_lag_ms"] == pytest.approx(180, abs=15)
-    assert "score: those of 1 stimuli fit their sound no better than by chance: piece 2" in str(
+    assert "score: those of 1 stimulus fit their sound no better than by chance: piece 2" in str(
         facts["warnings"]
     )
     score_features(tmp_path / "score.nc", tmp_path / "trs.nc", tmp_path / "notes.tsv", config)
@@ -202,7 +203,7 @@ def test_scores_of_other_short_stimuli_are_named(tmp_path):
     save_table(join_stimuli(config.stimuli, sound, T_R).table(), table)
     read_score(sound, table, tmp_path / "score.nc", config)
     saved = load_arrays(tmp_path / "score.nc")
-    (line,) = [one for one in warnings_of(saved.attrs) if "no better than other scores" in one]
+    (line,) = [one for one in warnings_of(saved.attrs) if "other scores fit as well" in one]
     assert line.startswith("score: those of 3 stimuli fit")
     for named in ("02 (that of 07 fits)", "07", "04"):
         assert named in line

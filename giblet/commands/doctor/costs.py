@@ -108,11 +108,10 @@ def file_nulls_mb(bold: str | Path, config: "Config") -> float:
     """
     import h5py
 
+    Path(bold).stat()  # Snakemake knows this FileNotFoundError, but not that of h5py
     try:
         with h5py.File(bold) as file:
             n_columns, subjects = file["bold"].shape[1], file["subject"][:]
-    except FileNotFoundError:
-        raise
     except (OSError, KeyError, IndexError):
         return 0.0
     return null_maps_mb(n_columns, len(set(subjects.tolist())), config)
