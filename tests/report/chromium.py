@@ -12,6 +12,7 @@ PATH = next(filter(None, map(shutil.which, NAMES)), None)
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 QUIET += ["--mute-audio", "--disable-background-networking", "--disable-component-update"]
 QUIET += ["--disable-sync", "--remote-debugging-pipe"]
+QUIET += ["--autoplay-policy=user-gesture-required"]  # a click counts for 5 s
 
 
 class Chromium:
@@ -73,6 +74,16 @@ class Chromium:
         found = self.ask("Runtime.evaluate", expression=script, **options)
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
+
+    def click(self, selector):
+        """With the mouse, in the middle of the first such element."""
+        x, y = self.run(f"""(() => {{ const one = document.querySelector("{selector}");
+            one.scrollIntoView({{ block: "center" }});
+            const {{ left, top, width, height }} = one.getBoundingClientRect();
+            return [left + width / 2, top + height / 2]; }})()""")
+        for kind in ("mousePressed", "mouseReleased"):
+            options = {"x": x, "y": y, "button": "left", "clickCount": 1}
+            self.ask("Input.dispatchMouseEvent", type=kind, **options)
 
     def press(self, key, code):
         for kind in ("rawKeyDown", "keyUp"):
