@@ -211,7 +211,7 @@ def test_scans_and_sounds_of_stimuli_become_a_report(folder):
     assert {"isc", "repeat_variance", "ceiling_single", "ceiling_repeats"} <= metrics
     page = (results / "report.html").read_text()
     assert "Repeated variance" in page
-    assert "How much of 4 stimuli can be heard" in page
+    assert "How much of <bdi>4 stimuli</bdi> can be heard" in page
     assert "of the film<" not in page
     assert set(load_table(results / "scores.tsv")["column"]) >= {"codec", "stimulus", "brain"}
     assert not len(load_table(results / "identified" / "encodec.tsv"))  # one is held out

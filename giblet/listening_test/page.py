@@ -10,6 +10,7 @@ from dataclasses import asdict
 import numpy as np
 
 from giblet.listening_test.trials import Trial
+from giblet.report.page_text import template_environment
 from giblet.report.strips import level_gains
 
 _ID_DIGITS = 16
@@ -45,8 +46,6 @@ def render_test(
     page : HTML; it names neither columns nor clips, and needs no network
     key : ``test`` (an id, of the page's content), ``trials`` (id → `Trial` as dict)
     """
-    import jinja2
-
     gains = iter(level_gains([wave for waves in waveforms for wave in waves]))
     encoded: dict[tuple[bytes, float], str] = {}  # samples and gain → data URI
     uris: dict[str, int] = {}  # each sound once, although several screens may have it
@@ -62,12 +61,7 @@ def render_test(
         key[name] = asdict(trial)
     content = {"screens": screens, "sounds": list(uris)}
     digest = hashlib.sha256(json.dumps([content, key]).encode()).hexdigest()[:_ID_DIGITS]
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("giblet.listening_test", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        keep_trailing_newline=True,
-    )
+    environment = template_environment("giblet.listening_test")
     script = environment.get_template("test.js.jinja").render()
     script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
     page = environment.get_template("page.html.jinja").render(

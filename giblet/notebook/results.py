@@ -32,10 +32,13 @@ FILES = {  # what the workflow writes into a data set's folder; {path}: a featur
     "audio": "audio/{path}",
     "differences": "differences/{path}.tsv",
     "model": "model/{path}",
+    "music": "reconstruct_score/{path}",
+    "music_scores": "reconstruct_score/{path}.tsv",
     "quality": "brain_quality.nc",
     "scans": "bold.nc",
     "scores": "scores/{path}.tsv",
 }
+_MADE_BY = {"quality": "report", "music_scores": "reconstruct_score"}  # others: the main job
 RECORD = "run.json"
 HISTORY = "history.tsv"  # in the model's folder
 _SHOWN_METRICS = ("identification_sound_10way", "identification_10way", "stoi")
@@ -57,6 +60,7 @@ class Results:
     Attributes
     ----------
     scores : table with ``path column metric value low high n n_failed``, as ``scores.tsv``
+    music_scores : of the reconstructed score, as ``reconstruct_score/*.tsv``
     differences : the brain's scores minus those of its nulls, paired by moment
     quality : maps of the brain along ``voxel``, as ``brain_quality.nc``
     model : the trained autoencoder of the first feature type
@@ -161,14 +165,31 @@ class Results:
     def audio(self, column: str, feature_type: str | None = None) -> Sound:
         """The held-out sound of a system, with a player; ``numpy.asarray`` has its samples.
 
-        GibletError for one that is not there.
+        ``score``, ``score_brain`` and other columns of ``reconstruct_score`` are sounds too.
+        GibletError for one that is not there or that cannot be read.
         """
-        file = self.sound_folder(feature_type) / f"{column}.wav"
-        if not file.is_file():
-            there = in_order([wav.stem for wav in file.parent.glob("*.wav")], SYSTEMS)
-            raise unknown_name(f"sound {column} in {file.parent}", column, there)
-        rate = soundfile.info(file).samplerate
+        music = self._path("music", feature_type or self._music_path()).glob("*.wav")
+        sounds = {file.stem: file for file in music if file.stem not in SYSTEMS}
+        if column not in sounds:
+            folder = self.sound_folder(feature_type)
+            sounds |= {file.stem: file for file in folder.glob("*.wav")}
+        if (file := sounds.get(column)) is None:
+            there = in_order(sounds, SYSTEMS)
+            raise unknown_name(f"sound {column} in {self.folder}", column, there)
+        try:
+            rate = soundfile.info(file).samplerate
+        except soundfile.LibsndfileError as error:
+            raise GibletError(f"{file}: not a readable sound ({error.error_string})") from error
         return Sound(f"{column}, {file.parent.name}", read_sound(file, rate), rate)
+
+    @cached_property
+    def music_scores(self) -> pd.DataFrame:
+        return load_table(self._there("music_scores", self._music_path()))
+
+    def _music_path(self) -> str:
+        """The feature type from which a score was reconstructed; that of sounds without one."""
+        made = [file.stem for file in self._paths("music_scores") if file.is_file()]
+        return next(iter(made), self._first())
 
     def sound_folder(self, feature_type: str | None = None) -> Path:
         """Where sounds lie; GibletError for a feature type that has none."""
@@ -216,7 +237,11 @@ class Results:
 
     def _repr_html_(self) -> str:
         heard = [column for column in self.columns if self.has_sound(column)]
-        header, rows = self._header(heard), []
+        header, rows, unread = [], [], ""
+        try:
+            header = self._header(heard)
+        except GibletError as error:  # sounds are still of use
+            unread = f"<p>No scores are shown: {escape(str(error))}</p>"
         for column in heard:
             cells = "".join(f"<td>{self._cell(column, metric)}</td>" for metric, _ in header)
             about = escape(SYSTEMS[column].about if column in SYSTEMS else "", quote=True)
@@ -234,7 +259,7 @@ class Results:
             for one in self.feature_types[1:]
         ]
         more = f"<p>{'; '.join(others)}</p>" if others else ""
-        return f"<p>{escape(repr(self))}</p>{table + more if heard else ''}"
+        return f"<p>{escape(repr(self))}</p>{unread}{table + more if heard else ''}"
 
     def _header(self, columns: list[str]) -> list[tuple[Metric, str]]:
         """Those of `_SHOWN_METRICS` that there are, and how each is read, as on the page."""
@@ -282,7 +307,7 @@ class Results:
         return path
 
     def _missing(self, kind: str) -> GibletError:
-        made_by = "report" if kind == "quality" else "reconstruct_audio"
+        made_by = _MADE_BY.get(kind, "reconstruct_audio")
         name = FILES[kind].format(path="<feature type>")
         return GibletError(
             f"{self.folder}: no {name} yet; it is made by: snakemake --cores 8 {made_by}"

@@ -13,6 +13,7 @@ from giblet.autoencoder.autoencoder import Autoencoder
 from giblet.autoencoder.inference import bottlenecks
 from giblet.music.note_metrics import SCORE_METRICS
 from giblet.music.notes import Notes
+from giblet.report.page_text import isolated
 from giblet.report.scan_quality import BANDS, region_rows, spread_note
 from giblet.report.segments import Scores
 from giblet.report.systems import FEATURE_LABELS, feature_label
@@ -181,7 +182,7 @@ def brain_tables(extras: Extras, simulated: bool) -> list[TextTable]:
     if extras.regions is not None and len(extras.regions):
         numbers = "; a number is a label, or a column of the table from 0"
         of_names = numbers if extras.regions["Region"].str.isdigit().any() else ""
-        by_atlas = f" of {extras.atlas_name}" * bool(extras.atlas_name)
+        by_atlas = f" of {isolated(extras.atlas_name)}" * bool(extras.atlas_name)
         rows = region_rows(extras.regions)
         caption = f"Regions{by_atlas}{kind}{of_names}{spread_note(rows)}"
         tables.append(TextTable(caption, list(extras.regions.columns), rows))

@@ -9,6 +9,7 @@ from giblet.audio.metrics.table import metric_of
 from giblet.report.brains import bold_name
 from giblet.report.decoded import Finding, finding, paired_difference
 from giblet.report.ladder import BESIDE_BRAIN, UNITS, unit_of
+from giblet.report.page_text import isolated
 from giblet.report.permutation_figure import null_of, p_sentence
 from giblet.report.systems import (
     FEATURE_LABELS,
@@ -217,5 +218,5 @@ def facts_line(facts: Mapping) -> list[str]:
     if n_test:
         line.append(f"{n_test} held-out TRs ({n_test * facts['t_r']:.0f} s)")
     if "codec" in facts:
-        line.append(f"codec: {facts['codec']}, {facts['bandwidth_kbps']:g} kbit/s")
+        line.append(f"codec: {isolated(facts['codec'])}, {facts['bandwidth_kbps']:g} kbit/s")
     return line

@@ -22,6 +22,7 @@ from giblet.report.methods_details import (
     parts_done,
     reliable_voxels,
 )
+from giblet.report.page_text import isolated
 from giblet.report.read_voxels import ReadVoxels
 from giblet.report.systems import REFERENCE, feature_label, stimulus_name, stimulus_noun
 from giblet.timing import tr_onsets
@@ -65,7 +66,7 @@ def methods_text(
     settings = facts.get("settings")
     if facts["film"] is None:
         return " ".join([_of_scans_alone(facts), *_about_scans_alone(facts, settings)])
-    what = stimulus_name(facts)
+    what = isolated(stimulus_name(facts))
     if not facts.get("n_stimuli"):
         what = f"{stimulus_noun(facts)} {what}"
     sentences = [

@@ -12,6 +12,7 @@ from giblet.report.brains import BADGES, CAUTIONS, brains
 from giblet.report.extras import Extras
 from giblet.report.headline import facts_line
 from giblet.report.material import Material
+from giblet.report.page_text import isolated, template_environment
 from giblet.report.run_messages import warnings_and_notes
 from giblet.report.scan_quality import BrainResults, BrainSection
 from giblet.report.sections import navigation, sections_of
@@ -67,6 +68,7 @@ def page_of(material: Material) -> str:
     words = MODALITIES["text"].label in facts.get("modalities", [])
     return environment.get_template("page.html.jinja").render(
         facts=facts,
+        title=_title(facts),
         name=_name(facts),
         trial=trial_text(facts),
         bold_badge=BADGES.get(kind, ""),
@@ -97,6 +99,11 @@ def _name(facts: dict) -> str:
     return stimulus_name(facts) if facts["film"] else ""
 
 
+def _title(facts: dict) -> str:
+    name, dataset = _name(facts), isolated(facts["dataset"])
+    return f"{isolated(name)} ({dataset})" if name else dataset
+
+
 def _script_hashes(script: str, brain: BrainSection | None) -> list[str]:
     """Hashes for the policy of the page: its script and the slice viewer may run, no other."""
     view = brain.view[1] if brain and brain.view else ""
@@ -119,13 +126,4 @@ def _check(scores: pd.DataFrame, sounds: dict, facts: dict) -> None:
 
 
 def _environment():
-    import jinja2
-
-    return jinja2.Environment(
-        loader=jinja2.PackageLoader("giblet.report", "."),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    return template_environment("giblet.report", trim_blocks=True, lstrip_blocks=True)

@@ -9,6 +9,7 @@ from giblet.brain.cortex import vertex_counts
 from giblet.brain.nifti import brain_affine, brain_volume
 from giblet.report.brain_maps import why_no_map
 from giblet.report.extras import TextTable
+from giblet.report.page_text import isolated
 from giblet.report.scan_quality import (
     LARGEST_Q,
     MEASURES,
@@ -41,7 +42,7 @@ def peak_tables(
         return []
     drawn = [name for name in mapped(results) if not why_no_map(subject_mean(results, name))]
     shown = [n for n in drawn if n == "isc"] + [n for n in drawn if n != "isc"][:1]
-    heading = f"Region ({atlas_name})" if atlas_name else "Region"
+    heading = f"Region ({isolated(atlas_name)})" if atlas_name else "Region"
     make = _surface_table if on_surface else _table
     tables = [make(results, name, atlas, heading, simulated) for name in shown]
     return [table for table in tables if table.rows]

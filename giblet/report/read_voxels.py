@@ -10,6 +10,7 @@ from giblet.alignment.aligned import film_data
 from giblet.alignment.voxels import voxels_to_read
 from giblet.config.config import Config
 from giblet.config.sections import DecodingConfig
+from giblet.report.page_text import isolated
 from giblet.report.scan_quality import BrainResults, places_of
 
 
@@ -71,7 +72,7 @@ def read_voxels(
 
 def _rule(decoding: DecodingConfig, noun: str, n_kept: int) -> str:
     if decoding.region is not None:
-        return f"the {noun} of the region {decoding.region} (decoding.region)"
+        return f"the {noun} of the region {isolated(decoding.region)} (decoding.region)"
     return (
         f"the {100 * decoding.voxel_share:g} % of {n_kept:,} {noun} with the highest inter-subject "
         "correlation in training TRs (decoding.voxel_share)"

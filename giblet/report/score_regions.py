@@ -9,6 +9,7 @@ import xarray as xr
 from giblet.music.note_metrics import LATENTS, NOTES, SCORE_METRICS
 from giblet.music.score_trs import SPACES
 from giblet.report.extras import Extras, TextTable
+from giblet.report.page_text import isolated
 from giblet.report.scan_quality import (
     BANDS,
     MOST_REGIONS,
@@ -127,7 +128,7 @@ def _changes(part: pd.DataFrame, names: list[str]) -> list[list[str]]:
         rows.append([prefix + _INTACT, *(number(intact.get(name, np.nan), 2) for name in names)])
         for (region, mode), lesion in same.groupby(["region", "mode"], sort=False):
             cells = lesion.set_index("metric")
-            label = f"{prefix}{region}, {_SILENCED.get(mode, mode)}"
+            label = f"{prefix}{isolated(region)}, {_SILENCED.get(mode, mode)}"
             rows.append([label, *(_cell(cells, name) for name in names)])
     return rows
 

@@ -11,6 +11,7 @@ from giblet.report.brain_figures import WHOLE, place_drawing, short
 from giblet.report.brain_maps import VIEWS
 from giblet.report.extras import TextTable
 from giblet.report.material import Material
+from giblet.report.page_text import isolated
 from giblet.report.pictures import Picture, ink
 from giblet.report.scan_quality import has_places
 from giblet.report.surface_maps import why_no_mesh
@@ -51,7 +52,8 @@ def finding(table: pd.DataFrame) -> str:
     sentences = []
     for kind, rows in table[table["column"] == "brain"].groupby("kind", sort=False):
         above = rows[rows["p_max"] < LEVEL].sort_values("value", ascending=False)
-        best = f"; the best is {above['place'].iloc[0]}" if len(above) and kind != "sphere" else ""
+        has_best = len(above) and kind != "sphere"
+        best = f"; the best is {isolated(above['place'].iloc[0])}" if has_best else ""
         sentences.append(
             f"Above chance at p < .05, corrected for their number: {len(above)} of {len(rows)} "
             f"{kind}s{best}."
@@ -166,7 +168,7 @@ def searchlight_text(table: pd.DataFrame, kind: str = "") -> TextTable:
         best = _best(of_kind)
         rows += [
             [
-                f"{name} {row.place}",
+                f"{name} {isolated(row.place)}",
                 _COLUMNS.get(row.column, row.column),
                 number(row.n_voxels, 0),
                 f"{number(row.value, 3)} [{number(row.low, 3)}, {number(row.high, 3)}]",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 import xarray as xr
@@ -14,6 +15,7 @@ import giblet
 from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.errors import GibletError
 from giblet.io.arrays import save_arrays
+from giblet.io.tables import save_table
 from giblet.notebook.results import FILES
 from giblet.notebook.sounds import Sound
 from giblet.report.systems import SYSTEMS
@@ -155,6 +157,42 @@ def test_what_is_missing_is_named(folder, ask, said):
         ask(giblet.results(folder))
 
 
+@pytest.mark.parametrize("n_bytes", [0, 20])
+def test_a_damaged_sound_or_table_is_named_and_the_rest_is_shown(folder, n_bytes):
+    sound, table = folder / "audio/encodec/codec.wav", folder / "scores/encodec.tsv"
+    sound.write_bytes(sound.read_bytes()[:n_bytes])
+    with pytest.raises(GibletError, match=r"codec\.wav: "):
+        giblet.results(folder).audio("codec")
+    page = giblet.results(folder)._repr_html_()
+    assert page.count("<audio controls") == 2
+    assert "codec.wav: " in page
+    assert "0.440" in page
+    table.write_bytes(b"")
+    page = giblet.results(folder)._repr_html_()
+    assert page.count("<audio controls") == 2
+    assert "No scores are shown: " in page
+    assert "encodec.tsv: not a readable table" in page
+
+
+def test_sounds_and_scores_of_a_reconstructed_score(folder):
+    with pytest.raises(GibletError, match=r"reconstruct_score/.*--cores 8 reconstruct_score"):
+        _ = giblet.results(folder).music_scores
+    music = folder / "reconstruct_score/mel"
+    music.mkdir(parents=True)
+    for name, level in (("original", 0.5), ("score", 0.1), ("score_brain", 0.3)):
+        soundfile.write(music / f"{name}.wav", np.full(800, level), 8000)
+    row = {"path": "mel", "column": "score_brain", "level": "notes", "metric": "f1", "value": 0.2}
+    save_table(pd.DataFrame([row]), folder / "reconstruct_score/mel.tsv")
+    run = giblet.results(folder)
+    for given in ({}, {"feature_type": "mel"}):
+        np.testing.assert_allclose(run.audio("score_brain", **given).waveform, 0.3, atol=1e-4)
+    assert run.audio("original").seconds == 12.0  # the film's, not the synthesizer's
+    assert run.music_scores.to_dict("records") == [row]
+    assert run.columns == ["original", "codec", "brain"]
+    with pytest.raises(GibletError, match=r"did you mean score_brain.* score_brain"):
+        run.audio("score_brian")
+
+
 def test_of_scans_alone_there_are_maps(folder):
     for name in ("audio", "scores", "model"):
         (folder / name).rename(folder.with_name(name))
@@ -170,6 +208,7 @@ def test_of_scans_alone_there_are_maps(folder):
 
 def test_the_files_are_those_that_the_workflow_writes():
     rules = "".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
+    rules = rules.replace("{SETTINGS.path}", "{{path}}")
     written = set(re.findall(r'\{RESULTS\}/([^"]+)"', rules))
     for file in FILES.values():
         assert file.replace("{path}", "{{path}}") in written, file

@@ -372,6 +372,18 @@ def test_text_is_escaped(hostile, rng):
     assert hostile in Page(html).text
 
 
+def test_names_do_not_reorder_the_words_around_them(rng):
+    hostile = "a\u202egnp.\u05d0 2"
+    more = {"film": hostile, "dataset": hostile, "warnings": [hostile], "config": f"a\n{hostile}"}
+    html = render(rng, has_bold=True, subjects=[hostile], **more)
+    assert "\u202e" not in html
+    shown = "a\\u202egnp.\u05d0 2"
+    assert f"<bdi>{shown}</bdi>" in re.search("<h1>.*", html)[0]
+    assert f"<bdi>Dataset {shown}</bdi>" in html
+    assert f"<title>giblet: \u2068{shown}\u2069" in html
+    assert f"a\n{shown}" in html
+
+
 def test_the_same_input_gives_the_same_bytes(html):
     assert render(np.random.default_rng(0)) == html
 
