@@ -250,6 +250,40 @@ def test_page(folder: Path):
     return work
 
 
+def page(folder: Path):
+    """The report page; every clip is held out, and has a row in each table of stimuli."""
+    from giblet.audio.metrics.table import segment_metrics
+    from giblet.evaluation.stimulus_identification import identify_stimuli
+    from giblet.report.extras import Extras
+    from giblet.report.page import render_page
+    from giblet.report.segments import SEGMENT_SECONDS
+
+    clips = sorted((folder / "clips").glob("*.wav"))
+    seconds, n, rate = soundfile.info(clips[0]).duration, len(clips), 24000
+    names = np.array([clip.name for clip in clips])
+    rng, columns = np.random.default_rng(6), ("codec", "stimulus", "brain", "brain_shuffled")
+    noise = rng.standard_normal(round(n * seconds * rate), dtype=np.float32)
+    noise *= 0.1
+    sounds = {"mel": {"original": noise, **dict.fromkeys(columns, noise[::-1])}}
+    start = seconds * np.arange(n)
+    timeline = pd.DataFrame({"start": start, "end": start + seconds, "part": "test"})
+    runs = [f"run-{k // PER_RUN + 1:02d}" for k in range(n)]
+    timeline = timeline.assign(run=runs, stimulus=names, begin=start)
+    n_segments = max(1, int(n * seconds / SEGMENT_SECONDS))
+    metrics = [metric.name for metric in segment_metrics()]
+    kinds = [(path, column) for path in ("mel", "encodec") for column in columns]
+    segments = {one: {m: rng.normal(size=n_segments) for m in metrics} for one in kinds}
+    code = rng.normal(size=(n, 8))
+    table = identify_stimuli([code, rng.normal(size=(n, 8))], code, names, 100, SEED)
+    extras = Extras(timeline=timeline, segments=segments, identified={"mel": table})
+    row = {"path": "mel", "metric": "stoi", "value": 0.6, "low": 0.5, "high": 0.7}
+    scores = pd.DataFrame([row | {"column": c, "n": n, "n_failed": 0} for c in columns])
+    facts = {"dataset": "clips", "film": "clips", "n_stimuli": n, "simulated": True}
+    facts |= {"has_bold": True, "brains": "simulated", "t_r": T_R, "config": "", "codec": "none"}
+    facts |= {"bandwidth_kbps": 6.0, "warnings": [f"{run}: late" for run in dict.fromkeys(runs)]}
+    return lambda: render_page(scores, sounds, rate, {}, facts, extras=extras)
+
+
 def doctor(folder: Path):
     """``giblet doctor`` on the folder of sounds, and a table of runs with events for each."""
     from giblet.commands.doctor.estimates import describe_needs
@@ -290,5 +324,5 @@ def write_scans(folder: Path) -> None:
 
 RESULTS = {
     f.__name__: f
-    for f in (identify, lesion, calibration, prior, ladder, audit, export, test_page, doctor)
+    for f in (identify, lesion, calibration, prior, ladder, audit, export, test_page, page, doctor)
 }

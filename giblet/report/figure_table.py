@@ -15,6 +15,7 @@ from giblet.report.lag_figure import lag_figure
 from giblet.report.level_figure import level_figure
 from giblet.report.material import Material
 from giblet.report.permutation_figure import permutation_figure
+from giblet.report.piano_roll_figure import piano_roll_figures
 from giblet.report.pictures import Picture
 from giblet.report.searchlight import searchlight_figures
 from giblet.report.slice_figures import slice_figures
@@ -96,6 +97,7 @@ def _known(picture: Picture | None) -> list[Picture]:
 
 FIGURES: dict[str, Callable[[Material], list[Picture]]] = {
     "ladder": _ladder,
+    "piano_rolls": piano_roll_figures,
     "alignment": _alignment,
     "maps": _maps,
     "slices": _slices,

@@ -93,9 +93,8 @@ def piano_rolls(
 
     ``timeline`` as of `giblet.report.timeline.time_axis`.
     """
-    columns = in_order(music.notes, COLUMNS)
-    end = min(ROLL_SECONDS, max(notes.end for notes in music.notes.values()))
-    shown = {column: music.notes[column].between(0.0, end) for column in columns}
+    end, shown = shown_notes(music)
+    columns = list(shown)
     pitches = np.concatenate([notes.pitch for notes in shown.values()])
     lowest, highest = int(pitches.min()) - _MARGIN, int(pitches.max()) + _MARGIN
     behind = note_path(shown["original"], highest)
@@ -116,6 +115,13 @@ def piano_rolls(
         [rolls[column] for column in columns if column in MAIN],
         [rolls[column] for column in columns if column not in MAIN],
     )
+
+
+def shown_notes(music: MusicResults) -> tuple[float, dict[str, Notes]]:
+    """Seconds shown, at most ``ROLL_SECONDS``, and the notes of each column in them."""
+    end = min(ROLL_SECONDS, max(notes.end for notes in music.notes.values()))
+    columns = in_order(music.notes, COLUMNS)
+    return end, {column: music.notes[column].between(0.0, end) for column in columns}
 
 
 def octave_marks(lowest: int, highest: int) -> list[tuple[str, float]]:

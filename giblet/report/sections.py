@@ -125,6 +125,10 @@ def _answer(material: Material) -> dict:
     }
 
 
+def _score(material: Material) -> dict:
+    return score_section(material) | {"printed_rolls": FIGURES["piano_rolls"](material)}
+
+
 def _glance(material: Material) -> Glance | None:
     feature_types = in_order(material.sounds, FEATURE_LABELS)
     return glance(material.brain, material.extras, feature_types, material.simulated)
@@ -249,7 +253,7 @@ def _provenance(material: Material) -> dict:
 SECTIONS = (
     Section("answer", "Result", "result.html.jinja", _answer),
     Section("listen", "Listen", "listen.html.jinja", _listen, with_film),
-    Section("score", "Score", "score.html.jinja", score_section, has_score),
+    Section("score", "Score", "score.html.jinja", _score, has_score),
     Section("brain", "Brain", "brain.html.jinja", _brain, with_scans),
     Section(
         "where",

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from music.pieces import broken_chords
 from nilearn.plotting import glass_brain
 from nilearn.plotting.displays import _axes
 from test_anchored_prior import table as prior_table
@@ -30,7 +31,7 @@ from giblet.report.brain_figures import (
     subject_figure,
 )
 from giblet.report.brain_maps import quick_collections
-from giblet.report.extras import Extras
+from giblet.report.extras import Extras, MusicResults
 from giblet.report.figure_table import FIGURES, pictures_of
 from giblet.report.lag_figure import lag_figure
 from giblet.report.material import Material
@@ -88,6 +89,16 @@ def optional_tables():
     }
 
 
+def music_results():
+    """Four seconds of notes, and silence for the players."""
+    columns = ("original", "score_latent", "score_brain")
+    notes = {column: broken_chords(k, n_bars=2) for k, column in enumerate(columns)}
+    sounds = {column: np.zeros(4 * RATE, np.float32) for column in columns}
+    row = ("score_brain", "", "note_f1", 0.25, 0.2, 0.3, 12, 0, np.nan, 0.01, "mel")
+    names = ["column", "level", *NAMES[2:], "chance", "p", "path"]
+    return MusicResults(notes, sounds, RATE, pd.DataFrame([row], columns=names))
+
+
 def material(has_brain=True, n_subjects=2, words=True):
     """3 s of tones, hostile names everywhere."""
     times = np.arange(3 * RATE) / RATE
@@ -107,7 +118,7 @@ def material(has_brain=True, n_subjects=2, words=True):
     history = {"mel": pd.DataFrame({"epoch": [0, 1], "train/audio": [1.0, 0.8]})}
     extras = Extras(timeline=timeline, figures="figures")
     if has_brain:
-        extras = replace(extras, regions=regions, **optional_tables())
+        extras = replace(extras, regions=regions, music=music_results(), **optional_tables())
         facts["voxels_read"] = ReadVoxels(np.arange(9), "voxels", 36, 36, f"region {HOSTILE}")
     results = brain(n_subjects) if has_brain else None
     return Material(scores, {"mel": sounds}, RATE, history, facts, results, extras)
@@ -262,7 +273,7 @@ def test_a_page_with_hostile_names_is_complete_and_its_links_lead_to_files(tmp_p
     assert all(re.fullmatch(r"\w+", name) for name in names)
     has_brain = options.get("has_brain", True)
     assert any(name.startswith("map_") for name in names) == has_brain
-    assert ("motion" in names) == has_brain
+    assert ("motion" in names) == ("piano_rolls" in names) == has_brain
     for svg in tmp_path.glob("*.svg"):
         ElementTree.parse(svg)
         assert "<img" not in svg.read_text()
