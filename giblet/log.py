@@ -12,6 +12,7 @@ import re
 import resource
 import sys
 import time
+import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,6 +69,25 @@ def log_to_stderr() -> Iterator[None]:
         root.removeHandler(handler)
         _logger.setLevel(level)
         logging.captureWarnings(False)
+
+
+def quiet_libraries() -> None:
+    """Leave standard error to giblet: no tips, no progress bars that nobody watches."""
+    if not sys.stderr.isatty():
+        os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+        if "huggingface_hub" in sys.modules:  # it has read the environment already
+            from huggingface_hub.utils import disable_progress_bars
+
+            disable_progress_bars()
+        if "transformers" in sys.modules:
+            from transformers.utils.logging import disable_progress_bar
+
+            disable_progress_bar()
+    for name in ("lightning", "lightning.fabric", "lightning.pytorch"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.addHandler = lambda _: None  # type: ignore[method-assign]  # it adds one on import
+    warnings.filterwarnings("ignore", module=r"(lightning|torch)\.")
 
 
 class _NoRepeatedWarnings(logging.Filter):
@@ -206,10 +226,13 @@ def messages(log: str, level: str) -> list[str]:
 T = TypeVar("T")
 
 
-def progress(steps: Iterable[T], doing: str, unit: str = "") -> Iterator[T]:
+def progress(
+    steps: Iterable[T], doing: str, unit: str = "", total: int | None = None
+) -> Iterator[T]:
     """``steps`` as they come, with a progress bar on a terminal.
 
-    The bar goes when all are done. The time left is shown where ``len(steps)`` is known.
+    The bar goes when all are done. The time left is shown where ``len(steps)`` is known, or
+    ``total`` says it.
 
     >>> list(progress([1, 2], "counting"))
     [1, 2]
@@ -217,4 +240,5 @@ def progress(steps: Iterable[T], doing: str, unit: str = "") -> Iterator[T]:
     from tqdm import tqdm
 
     # None: silent where standard error is no terminal
-    return iter(tqdm(steps, desc=doing, unit=f" {unit}", disable=None, leave=False))
+    bar = tqdm(steps, desc=doing, unit=f" {unit}", total=total, disable=None, leave=False)
+    return iter(bar)

@@ -30,12 +30,12 @@ from giblet.commands import (
     setup,
 )
 from giblet.commands.option_help import OPTIONS, option_help, outputs
-from giblet.commands.process import limit_threads, quiet_hdf5, quiet_libraries
+from giblet.commands.process import limit_threads, quiet_hdf5
 from giblet.config.config import Config, parse_config
 from giblet.errors import GibletError, explain_os_error, nearest_name
 from giblet.io.atomic import check_place
 from giblet.io.checksums import Damaged, set_aside
-from giblet.log import keeps_log, log_to_stderr, logged
+from giblet.log import keeps_log, log_to_stderr, logged, quiet_libraries
 
 COMMANDS = {  # in the order in which one uses them
     "setup": (setup.doctor, setup.init),

@@ -1,10 +1,8 @@
-"""Processes: the Python that rules run, and libraries that use few threads and print nothing."""
+"""Processes: the Python that rules run, and how many threads and jobs they use."""
 
-import logging
 import os
 import site
 import sys
-import warnings
 from collections.abc import Collection
 from pathlib import Path
 
@@ -44,25 +42,6 @@ def jobs_at_once(jobs: int) -> int:
     if jobs < 1:
         raise GibletError(f"--jobs must be 1 or more, not {jobs}")
     return min(jobs, os.cpu_count() or 1)
-
-
-def quiet_libraries() -> None:
-    """Leave standard error to giblet: no tips, no progress bars that nobody watches."""
-    if not sys.stderr.isatty():
-        os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
-        if "huggingface_hub" in sys.modules:  # it has read the environment already
-            from huggingface_hub.utils import disable_progress_bars
-
-            disable_progress_bars()
-        if "transformers" in sys.modules:
-            from transformers.utils.logging import disable_progress_bar
-
-            disable_progress_bar()
-    for name in ("lightning", "lightning.fabric", "lightning.pytorch"):
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.addHandler = lambda _: None  # type: ignore[method-assign]  # it adds one on import
-    warnings.filterwarnings("ignore", module=r"(lightning|torch)\.")
 
 
 def quiet_hdf5() -> None:

@@ -92,15 +92,21 @@ def novelty(sound: np.ndarray, bank: np.ndarray, starts: np.ndarray, cut: Sequen
     ``sound`` (n_trs, n_features) and ``bank`` (n_bank_trs, n_features): levels of bands in dB;
     the bank's mean is subtracted from both. Clips are as long as the window.
     """
-    mean, clips = bank.mean(axis=0), {}
+    mean, most = bank.mean(axis=0), np.empty(len(cut))
     sound, bank = sound - mean, bank - mean
-    for n in {len(window) for window in cut}:
-        clips[n] = _standardised(bank[starts[:, None] + np.arange(n)].reshape(len(starts), -1))
-    most = [
-        (clips[len(window)] @ _standardised(sound[window].reshape(1, -1))[0]).max()
-        for window in cut
-    ]
-    return 1 - np.array(most)
+    for n in {len(window) for window in cut}:  # clips of one length at a time: they are large
+        _fill_most_similar(most, sound, bank, starts, cut, n)
+    return 1 - most
+
+
+def _fill_most_similar(
+    most: np.ndarray, sound: np.ndarray, bank: np.ndarray, starts: np.ndarray, cut, n: int
+) -> None:
+    """Set ``most`` (n_windows,) of windows of ``n`` TRs: correlation with the most similar clip."""
+    clips = _standardised(bank[starts[:, None] + np.arange(n)].reshape(len(starts), -1))
+    for i, window in enumerate(cut):
+        if len(window) == n:
+            most[i] = (clips @ _standardised(sound[window].reshape(1, -1))[0]).max()
 
 
 def _standardised(rows: np.ndarray) -> np.ndarray:

@@ -86,8 +86,8 @@ def own_and_shifted_scores(
 
     with threadpool_limits(1, user_api="blas"):
         null = _SoundNull(original, sample_rate, seed)
-        steps = progress(waves, "scoring the null", "subjects")
-        scored = list(in_threads(null.scores, steps, n_jobs))
+        each = in_threads(null.scores, waves, n_jobs)
+        scored = list(progress(each, "scoring the null", "subjects", total=len(waves)))
     own = {metric: np.stack([one[metric][0] for one in scored]) for metric in scored[0]}
     shifted = {m: np.stack([one[m][1:] for one in scored], axis=1) for m in scored[0]}
     return own, shifted

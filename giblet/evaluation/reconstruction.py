@@ -108,8 +108,9 @@ def reconstruct(
         rows += identify_by_bold(scored, predicted, data, *options)
         brain[SHUFFLED] = brain[SHUFFLED][:1]  # to listen to; the null's scores are the brain's
         every = [(column, value) for column, values in brain.items() for value in values]
-        waves = in_threads(brain_sound, progress(every, "decoding", "sounds"), n_jobs)
-        for (column, _), wave in zip(every, waves, strict=True):
+        waves = in_threads(brain_sound, every, n_jobs)
+        done = progress(waves, "decoding", "sounds", total=len(every))
+        for (column, _), wave in zip(every, done, strict=True):
             estimates.setdefault(column, []).append(wave)
         identify_sounds(scored, original, estimates, rate, data, decoding, clip_trs, seed)
     tested = {c: waves for c, waves in estimates.items() if c != SHUFFLED}

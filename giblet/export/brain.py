@@ -34,10 +34,13 @@ def export_prediction(export: Export, predicted: np.ndarray, aligned: xr.Dataset
 def runs_shown(scans: xr.Dataset, subject: str, film_times: np.ndarray) -> list[str]:
     """The run in which a subject saw each of these seconds of the film; people's runs may differ.
 
-    That of the volume whose time is nearest, the first of several.
+    That of the volume whose time is nearest, the first of several within `TOLERANCE`.
     """
     ours = (scans["subject"].values.astype(str) == subject) & scans["in_film"].values
-    times, first = np.unique(scans["film_time"].values[ours], return_index=True)
+    film_time = scans["film_time"].values[ours]
+    order = np.argsort(film_time, kind="stable")
+    begins = np.flatnonzero(np.diff(film_time[order], prepend=-np.inf) > TOLERANCE)
+    times, first = film_time[order[begins]], np.minimum.reduceat(order, begins)
     last = len(times) - 1
     before = (np.searchsorted(times, film_times) - 1).clip(0, last)
     after = (before + 1).clip(max=last)

@@ -137,21 +137,27 @@ def save_pictures(pictures: Iterable[Picture], folder: Path) -> None:
 
 @contextmanager
 def pictures_saved(pictures: Iterable[Picture], folder: Path, n_jobs: int) -> Iterator[None]:
-    """`save_pictures` after the block; with several jobs beside it, by as many processes.
+    """`save_pictures` after the block; with several jobs from its beginning, by other processes.
 
-    The files are the same for any ``n_jobs``. Raises as `giblet.parallel.worker_processes` does.
+    The block is one of ``n_jobs``. After it, this process saves what no other has begun. The files
+    are the same for any ``n_jobs``. Raises as `giblet.parallel.worker_processes` does.
     """
     pictures = list(pictures)
     if n_jobs == 1:
         yield
         save_pictures(pictures, folder)
         return
-    with worker_processes(n_jobs, _begin_saving) as processes:
+    with worker_processes(n_jobs - 1, _begin_saving) as processes:
         # copies, as the block may draw a picture for the page while it is sent
         saved = [processes.submit(replace(one).save, folder) for one in pictures]
         yield
+        with fonts_subset_once():
+            for picture, one in zip(reversed(pictures), reversed(saved), strict=True):
+                if one.cancel():
+                    picture.save(folder)
         for one in saved:
-            one.result()
+            if not one.cancelled():
+                one.result()
     _save_captions(pictures, folder)
 
 

@@ -610,8 +610,8 @@ def test_memory_that_torch_cannot_have_is_one_line(monkeypatch, capsys):
 def test_libraries_print_no_tips():
     """Lightning adds a handler of its own when it is imported, which would print its messages."""
     code = (
-        "import logging; from giblet.commands.process import quiet_libraries; "
-        "from giblet.log import log_to_stderr; quiet_libraries()\n"
+        "import logging; from giblet.log import log_to_stderr, quiet_libraries\n"
+        "quiet_libraries()\n"
         "with log_to_stderr():\n"
         "    import lightning\n"
         "    logging.getLogger('lightning.pytorch').info('a tip')\n"

@@ -526,11 +526,11 @@ def test_too_little_memory_is_named(memory, code, monkeypatch, capsys):
     monkeypatch.setattr("giblet.commands.doctor.environment.memory_mb", lambda: float(memory))
     assert main(["doctor"]) == code
     printed = capsys.readouterr().out
-    line = f"memory: reconstruct (encodec) asks for 3.4 GB, {memory / 1000:.1f} here"
-    assert (line in printed) == (memory < 3_400)
+    line = f"memory: reconstruct (encodec) asks for 3.9 GB, {memory / 1000:.1f} here"
+    assert (line in printed) == (memory < 3_900)
     assert (f"WOULD STOP: {line}" in printed) == bool(code)
-    assert ("GB here, asked for by: " in printed) == (memory < 3_400)
-    assert (f"--resources mem_mb={memory}, or --cores 1" in printed) == (memory < 6_800)
+    assert ("GB here, asked for by: " in printed) == (memory < 3_900)
+    assert (f"--resources mem_mb={memory}, or --cores 1" in printed) == (memory < 7_800)
 
 
 def test_each_job_that_a_machine_of_4_gb_is_too_small_for_is_named(monkeypatch, capsys):

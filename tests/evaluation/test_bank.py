@@ -59,6 +59,31 @@ def test_novelty_is_one_minus_the_best_correlation(rng):
     np.testing.assert_allclose(novelty(sound, bank, starts, cut), [0, 1 - best], atol=1e-12)
 
 
+def test_novelty_of_windows_of_several_lengths_is_that_of_each_length(rng):
+    bank, sound = rng.standard_normal((30, 5)), rng.standard_normal((12, 5))
+    starts = clip_starts([np.arange(30)], 4)
+    cut = [np.arange(0, 3), np.arange(3, 7), np.arange(7, 9), np.arange(9, 12)]
+    each = [novelty(sound, bank, starts, [window])[0] for window in cut]
+    np.testing.assert_allclose(novelty(sound, bank, starts, cut), each, atol=1e-12)
+
+
+def test_novelty_holds_clips_of_one_length_at_a_time(rng):
+    import tracemalloc
+
+    def peak(lengths):
+        cut = [np.arange(n) for n in lengths]
+        tracemalloc.start()
+        try:
+            novelty(sound, bank, starts, cut)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    bank, sound = rng.standard_normal((2000, 24)), rng.standard_normal((20, 24))
+    starts = clip_starts([np.arange(2000)], 10)
+    assert peak(range(1, 11)) < 1.2 * peak([10])
+
+
 def test_the_record_of_a_bank_survives_a_file(rng, tmp_path):
     from giblet.io.arrays import load_arrays, save_arrays
     from giblet.io.schema import BANK

@@ -449,6 +449,20 @@ def test_a_prediction_has_the_name_of_that_persons_run():
     assert shown == [["run-1", "run-2"], ["run-2", "run-1"]]
 
 
+def test_runs_that_show_the_same_seconds_but_for_float_noise_are_the_first():
+    times = 0.1 * np.arange(30)
+    noise = np.tile([1e-12, -1e-12, 0.0], 10)
+    names = {
+        "subject": np.repeat("sub-01", 60),
+        "run": np.repeat(["run-2", "run-1"], 30),
+        "film_time": np.concatenate([times + noise, times]),
+        "in_film": np.ones(60, dtype=bool),
+    }
+    scans = xr.Dataset(coords={name: ("volume", values) for name, values in names.items()})
+    wanted = np.concatenate([times, times - noise, times + 0.04])
+    assert set(runs_shown(scans, "sub-01", wanted)) == {"run-2"}
+
+
 def test_the_run_of_each_second_is_that_of_the_nearest_volume(rng):
     """Oracle: the distances to all volumes; seconds that two runs showed are the first's."""
     times = np.round(rng.uniform(0, 30, 60), 1)

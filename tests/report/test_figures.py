@@ -3,7 +3,8 @@
 import gc
 import re
 import weakref
-from contextlib import nullcontext
+from concurrent.futures import Future
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from urllib.parse import unquote
 from xml.etree import ElementTree
@@ -31,6 +32,7 @@ from giblet.report.brain_figures import (
     subject_figure,
 )
 from giblet.report.brain_maps import quick_collections
+from giblet.report.embedded_fonts import fonts_subset_once
 from giblet.report.extras import Extras, MusicResults
 from giblet.report.figure_table import FIGURES, pictures_of
 from giblet.report.lag_figure import lag_figure
@@ -325,6 +327,39 @@ def test_files_of_figures_have_the_same_bytes_from_one_process_and_from_two(tmp_
     assert names == sorted(file.name for file in (tmp_path / "two").iterdir())
     for name in names:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_the_page_is_one_of_the_jobs_and_its_process_saves_the_rest(tmp_path, monkeypatch):
+    """Of three jobs two are other processes; these here draw one picture and begin no other."""
+    asked, pictures = [], pictures_of(material(has_brain=False))
+    assert len(pictures) > 2
+
+    class Busy:
+        def submit(self, save, folder):
+            future = Future()
+            if len(asked) == 1:  # the first has begun, and is done
+                future.set_running_or_notify_cancel()
+                with fonts_subset_once():
+                    save(folder)
+                future.set_result(None)
+            asked.append(save.__self__.name)
+            return future
+
+    @contextmanager
+    def workers(n, *_):
+        asked.append(n)
+        yield Busy()
+
+    monkeypatch.setattr("giblet.report.pictures.worker_processes", workers)
+    (tmp_path / "one").mkdir()
+    (tmp_path / "three").mkdir()
+    with pictures_saved(pictures, tmp_path / "three", 3):
+        names = sorted(file.name for file in (tmp_path / "three").iterdir())
+        assert names == sorted(name for name, _ in pictures[0].files)
+    save_pictures(pictures, tmp_path / "one")
+    assert asked == [2, *(picture.name for picture in pictures)]
+    for file in (tmp_path / "one").iterdir():
+        assert file.read_bytes() == (tmp_path / "three" / file.name).read_bytes()
 
 
 def test_a_figure_that_another_process_cannot_write_is_the_error_of_the_caller(tmp_path):

@@ -9,11 +9,15 @@ import struct
 import subprocess
 import sys
 from collections.abc import Sequence
+from threading import BoundedSemaphore
 
 import numpy as np
 
+CHILDREN_AT_ONCE = 2  # of all threads together: each holds a model or a library
+
 _READY = b"ready"
 _PAIRS_PER_CHILD = 64  # about 60 MB of 8 s segments at 16 kHz at a time
+_free = BoundedSemaphore(CHILDREN_AT_ONCE)
 
 
 def child_command(file: str, *arguments: str) -> list[str]:
@@ -32,12 +36,14 @@ def scores_in_child(
 
     ``command`` starts it. It prints ``ready``, and then for each pair that it reads (the number of
     samples as 8 bytes, both sounds as float32, little-endian) a score on a line of its own. NaN for
-    a pair that it did not survive. Raises RuntimeError where ``package`` does not work at all.
+    a pair that it did not survive. At most `CHILDREN_AT_ONCE` run, whatever the number of threads.
+    Raises RuntimeError where ``package`` does not work at all.
     """
     scores: list[float] = []
     while len(scores) < len(pairs):
         batch = pairs[len(scores) :][:_PAIRS_PER_CHILD]
-        scores += _scores_until_crash(batch, command, package)
+        with _free:
+            scores += _scores_until_crash(batch, command, package)
     return scores
 
 

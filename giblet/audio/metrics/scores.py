@@ -13,6 +13,7 @@ from itertools import compress, pairwise
 import numpy as np
 import pandas as pd
 
+from giblet.audio.metrics.child import CHILDREN_AT_ONCE
 from giblet.audio.metrics.distances import log_mel_floor
 from giblet.audio.metrics.metric import Pair
 from giblet.audio.metrics.segment import Segment
@@ -27,7 +28,6 @@ SEGMENT_SECONDS = 8.0  # PESQ wants 8 to 10 s
 COMPARED, SEGMENT_SCORES = ("codec", "stimulus", "brain"), "segments.tsv"
 
 _PAIRS_PER_TASK = 24  # of segments: about 5 s of work
-_PROCESSES_AT_ONCE = 2  # of metrics that have one of their own: each holds a model or a library
 
 
 def score_sound(
@@ -161,7 +161,8 @@ def _parts(
     tasks = [segments[i : i + n_together] for i in range(0, len(segments), n_together)]
     of_task = partial(_scores_of, sample_rate=sample_rate, mel_floor=mel_floor)
     with threadpool_limits(1, user_api="blas"):
-        return list(in_threads(of_task, progress(tasks, "scoring sound"), n_jobs))
+        scored = in_threads(of_task, tasks, n_jobs)
+        return list(progress(scored, "scoring sound", total=len(tasks)))
 
 
 def _scores_of(
@@ -188,7 +189,7 @@ def score_metrics(pairs: Mapping[str, Sequence[Pair]]) -> dict[str, np.ndarray]:
     """
     asked = {name: METRICS[name] for name in pairs}
     beside = [name for name, metric in asked.items() if metric.in_child]
-    with ThreadPoolExecutor(_PROCESSES_AT_ONCE) as threads:
+    with ThreadPoolExecutor(CHILDREN_AT_ONCE) as threads:
         waiting = {
             name: threads.submit(copy_context().run, score_pairs, asked[name], pairs[name])
             for name in beside

@@ -1,7 +1,6 @@
 """A segment of sound in every form that a metric takes."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -10,6 +9,7 @@ from giblet.audio.metrics.speech import SPEECH_RATE_HZ, has_signal, speech_share
 from giblet.audio.metrics.stoi import StoiReference
 from giblet.audio.metrics.visqol import VISQOL_RATE_HZ
 from giblet.audio.metrics.voice import Voice, centroids_hz, voice_of
+from giblet.parallel import cached_property
 
 MIN_SPEECH_SHARE = 0.5  # of a segment, for metrics of speech
 

@@ -5,11 +5,11 @@ that ``pystoi`` adds where a band never changes, as in digital silence: then ``p
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 from giblet.audio.metrics.distances import STOI_RATE_HZ, stoi
+from giblet.parallel import cached_property
 
 _FRAME, _HOP, _N_FFT = 256, 128, 512  # samples at 10 kHz
 _STRETCH = 30  # frames

@@ -1,8 +1,11 @@
 """Scores of sounds: the same numbers as their packages give, and no number where there is none."""
 
+import subprocess
 import sys
 import textwrap
+import time
 from dataclasses import replace
+from threading import Barrier, Lock
 
 import numpy as np
 import pandas as pd
@@ -11,11 +14,13 @@ import soundfile as sf
 import soxr
 
 from giblet.audio.metrics import child, distances, pesq as pesq_guard, scores as quality
+from giblet.audio.metrics.child import scores_in_child
 from giblet.audio.metrics.distances import bits_per_second, code_agreement
 from giblet.audio.metrics.pesq import pesq_scores
 from giblet.audio.metrics.scores import score_estimates, score_sound, segment_scores, summarise
 from giblet.audio.metrics.speech import segment_edges, speech_share
 from giblet.audio.metrics.table import METRICS, per_pair
+from giblet.parallel import in_threads
 from giblet.timing import TrClock
 
 RATE = 24000
@@ -308,6 +313,45 @@ def test_many_estimates_at_once_score_as_each_alone(monkeypatch, speech, noisy):
             np.testing.assert_array_equal(scores[metric], values)
     assert np.isnan(together[0]["pesq_wb"]).all()
     assert np.isfinite(together[1]["pesq_wb"]).any()
+
+
+def test_two_child_processes_run_at_most_whatever_the_threads(monkeypatch):
+    """Six threads ask; two meet in children, and no third is there."""
+    lock, both, inside, most = Lock(), Barrier(2, timeout=60), [], []
+
+    def run(command, **_):
+        with lock:
+            inside.append(command)
+            most.append(len(inside))
+        both.wait()
+        time.sleep(0.02)  # for a third to come in
+        with lock:
+            inside.pop()
+        return subprocess.CompletedProcess(command, 0, b"ready\n1\n", b"")
+
+    monkeypatch.setattr("giblet.audio.metrics.child.subprocess.run", run)
+    pair = (np.zeros(4), np.zeros(4))
+    scores = in_threads(lambda _: scores_in_child([pair], ["child"], "a package"), range(6), 6)
+    assert list(scores) == [[1.0]] * 6
+    assert max(most) == 2
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_progress_counts_tasks_that_are_done(monkeypatch, speech, noisy, n_jobs):
+    seen = []
+
+    def counted(steps, *_, total):
+        seen.append(total)
+        for step in steps:
+            seen.append(sorted(step)[-1])  # a table of scores, not a task
+            yield step
+
+    monkeypatch.setattr(quality, "_PAIRS_PER_TASK", 1)
+    monkeypatch.setattr(quality, "progress", counted)
+    monkeypatch.setattr(quality, "score_metrics", lambda pairs: {"x": np.zeros(1)})
+    monkeypatch.setattr(quality, "segment_metrics", list)
+    segment_scores(speech, noisy, RATE, 4.0, n_jobs)
+    assert seen == [2, "x", "x"]
 
 
 def test_segments_are_scored_on_one_thread(monkeypatch, speech, noisy):
