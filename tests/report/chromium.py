@@ -12,7 +12,6 @@ PATH = next(filter(None, map(shutil.which, NAMES)), None)
 QUIET = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 QUIET += ["--mute-audio", "--disable-background-networking", "--disable-component-update"]
 QUIET += ["--disable-sync", "--remote-debugging-pipe"]
-QUIET += ["--autoplay-policy=user-gesture-required"]  # a click counts for 5 s
 
 
 class Chromium:

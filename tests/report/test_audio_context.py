@@ -67,19 +67,6 @@ def test_a_click_resumes_the_context_at_once(page, button):
     assert page.run(f"{spy}; {click}; window.asked")
 
 
-@pytest.mark.slow
-def test_a_sound_decoded_long_after_the_click_is_heard(page):
-    """Decoded only when the browser no longer counts the click."""
-    page.run("""(() => { const decode = OfflineAudioContext.prototype.decodeAudioData;
-        OfflineAudioContext.prototype.decodeAudioData = async function (data) {
-            while (!window.clicked || navigator.userActivation.isActive)
-                await new Promise(resolve => setTimeout(resolve, 50));
-            return decode.call(this, data); };
-        document.addEventListener("click", () => { window.clicked = true; }); })()""")
-    page.click(".play")
-    assert wait_until(page, is_past(0, 0.1))
-
-
 @either_player
 def test_a_player_pauses_where_the_system_stops_the_context(page, button):
     """The next click plays on from there."""
