@@ -58,7 +58,7 @@ def test_the_section_names_bank_word_and_what_is_simulated():
     _, heading, html = _rendered(_environment(), section, material)
     assert heading == "Retrieved or reconstructed (simulated brains)"
     assert "<strong>From BOLD: reconstructed</strong> at strength 1." in html
-    assert "Bank: training TRs of the film." in html
+    assert "Bank: <bdi>training TRs of the film</bdi>." in html
     without = Material(SCORES, {}, 24000, {}, FACTS)
     assert not section.condition(without)
     assert FIGURES["anchored_prior"](without) == []
