@@ -60,7 +60,7 @@ def test_the_page_has_what_scans_tell_and_one_sentence_on_sound(html):
     assert html.count(NO_FILM) == 1
     assert "<audio" not in html
     assert "4 subjects (TR 2 s, 362 TRs that all have)" in html
-    assert "362 TRs from 20.0 to 744.0 s of film; 1 run; words in" in html
+    assert "362 TRs from 20.0 to 744.0 s of stimulus; 1 run; words in" in html
     for region in [*REGIONS, "whole brain"]:
         assert f'<th scope="row">{region}</th>' in html
 
