@@ -13,7 +13,7 @@ from tiny_pipeline import forked_snakemake
 from giblet.config.config import parse_config
 from giblet.errors import GibletError
 from giblet.io.paths import file_name
-from giblet.report import page
+from giblet.report import page_text
 
 ROOT = Path(__file__).parents[1]
 SOURCES = sorted((ROOT / "giblet").rglob("*.py"))
@@ -82,7 +82,7 @@ def test_the_search_finds_what_it_looks_for(line):
 
 def test_the_report_escapes_what_it_prints():
     """As `tests/report` shows with names that are HTML; here that it is no single template's."""
-    assert "autoescape=True" in Path(page.__file__).read_text()
+    assert "autoescape=True" in Path(page_text.__file__).read_text()
 
 
 # ---- rules ---------------------------------------------------------------------------------------

@@ -680,7 +680,7 @@ def test_silence_after_short_stimuli_is_asked_for(
         events.write_text("\n".join(["onset\tduration\tstim_file", *rows]) + "\n")
     assert init(folder, tmp_path / "a.yaml").events.rest_seconds == (10 if is_asked else 0)
     text = (tmp_path / "a.yaml").read_text()
-    line = "3 are shorter than the response (9.25 s), and 11 s follow (median)"
+    line = "3 stimuli are shorter than the response (9.25 s), and 11 s follow (median)"
     assert (line in text) == is_asked
 
 

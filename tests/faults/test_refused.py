@@ -4,6 +4,7 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -156,7 +157,9 @@ def test_two_pipelines_on_one_folder(pipeline):
     first = pipeline.start()
     try:
         wait_until(lambda: "\nJob stats:" in pipeline.said() or first.poll() is not None)
+        os.killpg(first.pid, signal.SIGSTOP)  # it must not end before the second one begins
         second = pipeline.start("--quiet", log="second.txt").wait(timeout=600)
+        os.killpg(first.pid, signal.SIGCONT)
         said = (pipeline.folder / "second.txt").read_text()
         assert first.wait(timeout=600) == 0, pipeline.said()
     finally:

@@ -98,7 +98,7 @@ def test_the_ladder_is_that_of_the_page(with_segments):
     assert "The median 8 s of held-out sound" in page
     ticks = re.findall(r'<span style="left: ([\d.]+)%">(\d+:\d\d)</span>', page)
     assert [(text, float(place)) for place, text in ticks[:5]] == ticks_of(run.plot.ladder())
-    assert "Median segment: 16.0 to 24.0 s of held-out sound, from 1:56 of the film" in page
+    assert "Median segment: 16.0 to 24.0 s of held-out sound, from 1:56 of the stimulus" in page
 
 
 def test_the_ladder_can_show_other_seconds(with_segments):

@@ -11,6 +11,7 @@ from matplotlib import colormaps
 from PIL import Image
 
 from giblet.film.modalities import MODALITIES
+from giblet.log import visible
 from giblet.report.extras import Extras
 from giblet.report.headline import behind_headline, headline
 from giblet.report.ladder import ladder
@@ -260,5 +261,5 @@ def test_any_name_of_a_subject_is_shown_as_it_is(rng, name):
     from html import escape
 
     html = page(material(rng, subjects=[name]))
-    assert f"simulated, {escape(name)}" in html
+    assert f"simulated, {escape(visible(name))}" in html
     assert "<b>" not in html
