@@ -99,25 +99,12 @@ def find_layout(source: Path) -> Layout:
     return next((layout for layout in LAYOUTS if layout.fits(source)), BIDS)
 
 
-def survey_scans(
-    source,
-    task=None,
-    parcellation=None,
-    confounds=None,
-    strategy=(),
-    space=None,
-    raw=None,
-    stimuli=None,
-    exclude=(),
-) -> Scans:
+def survey_scans(source: Path, task=None, parcellation=None, **reading) -> Scans:
     """The runs of a data set of any layout, each read once for which of its columns vary.
 
-    Arguments as `load_bids`; ``confounds`` None: those that its layout takes by itself;
-    ``stimuli``: where events present many, their `giblet.brain.stimulus_clock.StimulusClock`;
-    ``exclude``: labels of subjects that are left out.
+    ``parcellation`` as of `load_bids`, the rest as of `read_data_set`.
     """
-    runs = read_data_set(source, task, confounds, strategy, space, raw, stimuli, exclude)
-    return survey(runs, source, parcellation)
+    return survey(read_data_set(source, task, **reading), source, parcellation)
 
 
 def read_data_set(
@@ -130,7 +117,11 @@ def read_data_set(
     stimuli=None,
     exclude=(),
 ) -> list[BoldRun]:
-    """The runs of a data set of any layout, from headers and tables; arguments as `survey_scans`.
+    """The runs of a data set of any layout, from headers and tables.
+
+    Arguments as `load_bids`; ``confounds`` None: those that its layout takes by itself;
+    ``stimuli``: where events present many, their `giblet.brain.stimulus_clock.StimulusClock`;
+    ``exclude``: labels of subjects that are left out.
 
     GibletError for a ``space``, ``raw`` or ``strategy`` of a table of runs: it names its files
     itself, and its tables of confounds need not be fMRIPrep's.

@@ -68,10 +68,10 @@ def _snapshot(name_or_id: str, what: str, known: Sequence[str]) -> Path:
     failures = OSError, ValueError, errors.HTTPError  # type: ignore[attr-defined]
     try:
         local = not COMMIT.fullmatch(commit) or not _hub_answers()
-        found = snapshot_download(
+        folder = snapshot_download(
             name, revision=commit or None, local_files_only=local, allow_patterns=_FILES
         )
-        return Path(found)
+        return Path(folder)
     except failures as error:
         raise GibletError(
             f"{what} {name_or_id!r}: {_why_not(error, name, commit)}, or give a folder"

@@ -48,8 +48,8 @@ def headline(
     stoi = "" if speech_segments(scores, path) == 0 else _stoi(values, _of(baselines, path))
     if not facts["has_bold"]:
         return _of_sound(values, path), ""
-    found = finding(scores, path, unit_of(values), permutations, baselines)
-    of_brain = _of_brain(values, facts, test, _of(baselines, path), stoi, found)
+    decoded = finding(scores, path, unit_of(values), permutations, baselines)
+    of_brain = _of_brain(values, facts, test, _of(baselines, path), stoi, decoded)
     return of_brain, _of_sound(values, path)
 
 
@@ -68,8 +68,8 @@ def behind_headline(
     lines, paired = [], _of(baselines, path)
     name = f"Clips identified by sound ({feature_label(path)})"
     if p := p_sentence(null_of(permutations, path, "brain", unit)):
-        found = finding(scores, path, unit, permutations, None)
-        end = f"; {found.why}" if found.few else ", not shown" if found.why else ""
+        decoded = finding(scores, path, unit, permutations, None)
+        end = f"; {decoded.why}" if decoded.few else ", not shown" if decoded.why else ""
         lines.append(f"{name}, against chance: {p}{end}.")
     for baseline in (NULL, RETRIEVAL):
         if (row := _difference(paired, baseline, unit)) is not None:
@@ -133,7 +133,7 @@ def _of_brain(
     test: pd.DataFrame,
     paired: pd.DataFrame,
     stoi: str,
-    found: Finding,
+    decoded: Finding,
 ) -> str:
     """``test``: of permutations, see `null_of`; ``stoi``: the sentence of it."""
     unit, kind = unit_of(values), bold_name(facts)
@@ -142,12 +142,12 @@ def _of_brain(
             f"From {kind}, clips were not identified: this needs two or more that are held out, "
             f"so more held-out sound.{stoi}"
         )
-    if found.few:
-        return f"{found.start.format(kind)}.{stoi}"
+    if decoded.few:
+        return f"{decoded.start.format(kind)}.{stoi}"
     metric = metric_of(unit)
     chance, beside = f"chance {100 * metric.chance:.0f} %", []
     against_null = _difference(paired, NULL, unit)
-    if against_null is None and not test.empty and not found.why:
+    if against_null is None and not test.empty and not decoded.why:
         row = test.iloc[0]
         chance += f", {short_p(row['p'], row['n_permutations'])}"
     for column in BESIDE_BRAIN:
@@ -161,7 +161,7 @@ def _of_brain(
         f"the decoded sound picks the right clip out of {metric.n_way} in {share} % of cases "
         f"({compared})"
     )
-    start = f"{found.start.format(kind)}: " if found.why else f"From {kind}, "
+    start = f"{decoded.start.format(kind)}: " if decoded.why else f"From {kind}, "
     return f"{start}{picks}.{stoi}"
 
 

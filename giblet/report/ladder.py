@@ -272,7 +272,7 @@ def _score(
     unit: str,
     subjects: tuple[float, ...],
     null: tuple[float, float],
-    found: Finding,
+    decoded: Finding,
 ) -> Score | None:
     """The score of a column; the brain's with those of a null and of retrieval."""
     if not np.isfinite(_value(cells, column, unit)):
@@ -294,7 +294,7 @@ def _score(
     interval = f"[{ends[0]}, {ends[1]}]" if has_interval and (low < high or not is_share) else ""
     places = (value, low, high) if has_interval else (value, np.nan, np.nan)
     text = _text(value / 100, unit)
-    return Score(text, interval, *places, marks, subjects, null, found.why, found.few)
+    return Score(text, interval, *places, marks, subjects, null, decoded.why, decoded.few)
 
 
 def _value(cells: pd.DataFrame, column: str, unit: str) -> float:
