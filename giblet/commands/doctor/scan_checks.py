@@ -152,11 +152,12 @@ def check_clock(
             split_match(scans, match, t_r, config.splits, fold, pieces, music)  # or raises
         warnings += unscanned_warnings(match, n_trs) + gap_warnings(config.splits)
         n_scanned = int(volume_trs(scans, t_r).max()) + 1
+    reach = None
+    if film_seconds and "sound_model" in config.space_sets:
+        own = config.sound_model
+        reach = known_reach_seconds(own.name, own.step_seconds, own.context_seconds)
     if film_seconds and not config.has_stimuli:
-        if "sound_model" in config.space_sets:
-            own = config.sound_model
-            reach = known_reach_seconds(own.name, own.step_seconds, own.context_seconds)
-            warnings += reach_warnings(reach, config.splits) if reach is not None else []
+        warnings += reach_warnings(reach, config.splits) if reach is not None else []
         warnings += after_film_warnings(n_scanned, n_trs, config.max_trs)
         warnings += beyond_film_warnings(runs, film_seconds, Path(config.film).name)
     return warnings
