@@ -46,6 +46,7 @@ def load_bold(source: Path, bold: OutputFile, config: Config, stimuli: Path | No
     from giblet.brain.bold import find_layout, read_data_set, save_bold
     from giblet.brain.screening import survey
     from giblet.brain.stimulus_clock import StimulusClock
+    from giblet.brain.surface_meshes import scan_mesh
     from giblet.io.checksums import fingerprint
 
     scan = config.scan
@@ -64,7 +65,9 @@ def load_bold(source: Path, bold: OutputFile, config: Config, stimuli: Path | No
         attrs["average_repeats"] = int(config.events.average_repeats)
         attrs["carry_over"] = int(config.events.carry_over)
     null_seed = config.seed if scan.null else None
-    save_bold(scans, bold, scan.high_pass_hz, null_seed, input=fingerprint(*used), **attrs)
+    mesh = scan_mesh(scans.columns.coordinates(), scan.mesh)
+    attrs["input"] = fingerprint(*used)
+    save_bold(scans, bold, scan.high_pass_hz, null_seed, mesh, **attrs)
 
 
 def convolve_hrf(features: Path, bold: Path, regressors: OutputFile, config: Config) -> None:
