@@ -233,6 +233,27 @@ def test_from_files_to_a_page(tmp_path):
     )
 
 
+def test_doctor_names_a_missing_mesh_and_one_that_does_not_fit(tmp_path, monkeypatch):
+    from giblet.brain.bold import read_data_set
+    from giblet.commands.doctor.scan_checks import read_columns
+
+    for name in ("HOME", "TEMPLATEFLOW_HOME", "NEUROMAPS_DATA", "NILEARN_DATA"):
+        monkeypatch.setenv(name, str(tmp_path / "empty"))
+    folder = with_tables(tmp_path / "b", hemispheres(space="fsLR"))
+
+    def warnings(**scan):
+        settings = {"film": "none", "t_r": T_R, "bold": str(folder)}
+        config = parse_config(settings | {"scan": {"space": "fsLR"} | scan})
+        runs = read_data_set(folder, None, None, [], "fsLR")
+        return read_columns(runs, config)[2]
+
+    assert any("no mesh of fsLR comes with nilearn" in line for line in warnings())
+    mesh = str(put_mesh(tmp_path / "mesh"))
+    assert not any("mesh" in line for line in warnings(mesh=mesh))
+    with pytest.raises(GibletError, match="a mesh of another density"):
+        warnings(mesh=str(put_mesh(tmp_path / "other", n=12)))
+
+
 def test_each_hemisphere_is_drawn_with_its_values(tmp_path):
     """Hemispheres of other values give other pictures, and the turning view moves them apart."""
     from giblet.report.surface_maps import _apart
