@@ -1,6 +1,5 @@
 """Which level of the sound the brain follows."""
 
-
 LEVEL_SETS = [one for one in modalities("encodec") if one != "encodec"]
 LEVEL_SETS += SETTINGS.space_sets
 
