@@ -13,6 +13,7 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pandas as pd
+import xarray as xr
 from nibabel.cifti2 import BrainModelAxis, SeriesAxis
 
 from giblet.brain.bids import read_runs
@@ -74,7 +75,8 @@ if __name__ == "__main__":
     for space in ("fsLR:den-91k", "fsaverage5"):
         timed(f"one reading, {space}", lambda space=space: read(folder, space))
     maps = np.random.default_rng(0).standard_normal((N_NULLS, 2 * N_VERTICES))
-    edges = mesh_edges("fsaverage5", (N_VERTICES, N_VERTICES))
+    attrs = {"surface": "fsaverage5", "n_vertices": [N_VERTICES, N_VERTICES]}
+    edges = mesh_edges(xr.Dataset(attrs=attrs))
     timed("max-T, 1,000 nulls", lambda: null_maps(maps[0], maps))
     few = maps[:100]
     timed("max-T and TFCE, 100 nulls", lambda: null_maps(maps[0], few, edges, MESH_POWERS))

@@ -215,6 +215,11 @@ def test_scans_and_sounds_of_stimuli_become_a_report(folder):
     assert "of the film<" not in page
     assert set(load_table(results / "scores.tsv")["column"]) >= {"codec", "stimulus", "brain"}
     assert not len(load_table(results / "identified" / "encodec.tsv"))  # one is held out
+    levels = snakemake(folder, "codec_ladder", **SETTINGS)
+    assert levels.returncode == 0, levels.stdout
+    profile = load_table(results / "codec_ladder.tsv")
+    assert {"sound", "codebook", "cumulated", "film", "score"} <= set(profile["space"])
+    assert np.isfinite(profile["r"]).any()
     again = snakemake(folder, "export", **SETTINGS)
     assert again.returncode == 0, again.stdout
     scores = {path.stem for path in (results / "bids" / "stimuli").glob("*.mid")}

@@ -510,6 +510,12 @@ def test_words_and_scans_need_no_film(tmp_path):
     assert plan == {"load_bold": 1, "embed_text": 1, "convolve_hrf": 1, "brain_quality": 1}
     page = planned(tmp_path, "report", film="none", annotations=SAID, bold="runs.tsv")
     assert page == plan | {"report": 1}
+    levels = {"word_model": {"form": True}}
+    scans = {"film": "none", "annotations": SAID, "bold": "runs.tsv"}
+    plan |= {"word_features": 1, "convolve_hrf": 2, "codec_ladder": 1}
+    assert planned(tmp_path, "codec_ladder", **scans | levels) == plan
+    done = ask(tmp_path, "codec_ladder", "--dry-run", **scans | {"annotations": "none"})
+    assert "config: codec_ladder needs a film, or words as annotations" in done.stdout
     done = ask(tmp_path, "report", "--dry-run", film="none", annotations=SAID, bold="none")
     assert "config: report without a film needs a scan as bold" in done.stdout
     assert "Traceback" not in done.stdout

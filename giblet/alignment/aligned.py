@@ -57,7 +57,8 @@ def align(
         As ``giblet.brain.load_bids`` gives them, or ``giblet.io.arrays.open_arrays``: ``bold`` is
         read in blocks of voxels; or None.
     regressors
-        ``regressors`` (volume, feature) for ``scans``, one array set a modality.
+        ``regressors`` (volume, feature) for ``scans``, one array set a modality; none without a
+        film's sound.
     max_voxels
         Of more, those of highest ISC (``giblet.alignment.voxels.voxels_to_keep``).
     fold
@@ -175,11 +176,12 @@ def _add_scans(
     blurred = [match.take(r["regressors"].values) for r in regressors if r.data_vars]
     band = np.repeat(np.arange(len(blurred)), [one.shape[-1] for one in blurred])
     coords = {"subject": match.subjects, "band": ("regressor", band), "column": ("voxel", kept)}
+    arrays = {"bold": (("subject", "tr", "voxel"), bold)}
+    if blurred:
+        of_film = np.concatenate(blurred, axis=-1)
+        arrays["regressors"] = (("subject", "tr", "regressor"), of_film)
     return (
-        merged.assign(
-            bold=(("subject", "tr", "voxel"), bold),
-            regressors=(("subject", "tr", "regressor"), np.concatenate(blurred, axis=-1)),
-        )
+        merged.assign(arrays)
         .assign_coords(coords | places)
         .assign_attrs(volume_offset=match.offset, bold_source=scans.attrs["source"])
     )

@@ -7,13 +7,15 @@ so it does not depend on the blocks in which the sound is read. Memory holds one
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from math import prod
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from giblet.audio.blocks import equal_blocks, overlapping
+from giblet.audio.known_sound_models import KINDS, Kind
+from giblet.audio.other_sound_models import fixed_samples, load_listener, sound_extractor
 from giblet.config.trained_models import SOUND_CONTEXT, SOUND_STEP
 from giblet.errors import GibletError
 from giblet.film.model_layers import Layers, chosen_layers, load_pretrained
@@ -23,150 +25,20 @@ from giblet.timing import count_samples, frames_rate_hz, samples_duration
 logger = logging.getLogger(__name__)
 
 _SETTING = "sound_model.name"
-
-
-@dataclass(frozen=True)
-class _Kind:
-    """A family of audio models.
-
-    types
-        ``model_type`` of their configs.
-    hop
-        (config, processor) → samples of one frame; 0: one vector a window.
-    longest
-        (config, processor) → samples that it takes at once; 0: any number.
-    states
-        (model, processor, window) → hidden states, (1, n_tokens, width) each, or
-        (1, width, height, width).
-    in_time
-        Of one vector a window: (config, processor, hidden state) → its tokens in time, the mean
-        over frequencies, (n_times, width), and the samples at which each begins and ends.
-    """
-
-    types: tuple[str, ...]
-    hop: Callable[[Any, Any], int]
-    states: Callable[[Any, Any, np.ndarray], Sequence[Any]]
-    longest: Callable[[Any, Any], int] = lambda config, processor: 0
-    in_time: Callable[[Any, Any, Any], tuple[Any, np.ndarray, np.ndarray]] | None = None
-
-
-def _inputs(processor, window: np.ndarray, **options) -> dict:
-    rate = processor.sampling_rate
-    return dict(processor(window, sampling_rate=rate, return_tensors="pt", **options))
-
-
-def _of_waves(model, processor, window):
-    inputs = _inputs(processor, window)
-    return model(input_values=inputs["input_values"], output_hidden_states=True).hidden_states
-
-
-def _of_whisper(model, processor, window):
-    features = _inputs(processor, window)["input_features"]
-    return model.get_encoder()(features, output_hidden_states=True).hidden_states
-
-
-def _of_spectrogram(model, processor, window):
-    values = _inputs(processor, window)["input_values"]
-    return model(input_values=values, output_hidden_states=True).hidden_states
-
-
-def _ast_in_time(config, processor, states):
-    """Patches overlap in time and frequency, and lie frequency by frequency."""
-    n_times = (config.max_length - config.patch_size) // config.time_stride + 1
-    patches = states[0, 2:]  # without the two tokens of class and distillation
-    values = patches.reshape(-1, n_times, patches.shape[-1]).mean(dim=0)
-    frame = processor.sampling_rate // 100
-    begins = np.arange(n_times) * config.time_stride * frame
-    # a frame of the spectrogram is a window of 25 ms
-    return values, begins, begins + (config.patch_size - 1) * frame + 5 * frame // 2
-
-
-def _clap_in_time(config, processor, states):
-    """The spectrogram is cut into ``ratio`` pieces of time, which lie below one another."""
-    config = getattr(config, "audio_config", config)
-    ratio = config.spec_size // config.num_mel_bins
-    width, height, n_times = states.shape[1:]
-    pieces = states[0].reshape(width, ratio, height // ratio, n_times).mean(dim=2)
-    values = pieces.reshape(width, -1).T
-    edges = np.linspace(0, processor.nb_max_samples, len(values) + 1)
-    return values, edges[:-1], edges[1:]
-
-
-def _of_clap(model, processor, window):
-    inputs = _inputs(processor, window)
-    tower = getattr(model, "audio_model", model)
-    output = tower(
-        input_features=inputs["input_features"],
-        is_longer=inputs.get("is_longer"),
-        output_hidden_states=True,
-    )
-    return output.hidden_states
-
-
-def _of_codec(model, processor, window):
-    """Of EnCodec at 48 kHz second by second, each divided by its RMS, as it was trained."""
-    import torch
-
-    config, latents = model.config, []
-    length = getattr(config, "chunk_length", None) or len(window)
-    for begin in range(0, len(window), length):
-        chunk = window[begin : begin + length]
-        n_frames = -(-len(chunk) // config.hop_length)
-        chunk = np.pad(chunk, (0, length - len(chunk)))
-        sound = torch.from_numpy(chunk).expand(1, getattr(config, "audio_channels", 1), -1)
-        if getattr(config, "normalize", False):
-            sound = sound / (sound.square().mean().sqrt() + 1e-8)
-        latents.append(model.encoder(sound)[0, :, :n_frames].T)
-    return [torch.cat(latents)[None]]
-
-
-_KINDS = (
-    _Kind(
-        ("wav2vec2", "hubert", "wavlm", "unispeech", "unispeech-sat", "data2vec-audio"),
-        lambda config, _: prod(config.conv_stride),
-        _of_waves,
-    ),
-    _Kind(  # its layers run at a fraction of the rate of its convolutions
-        ("sew",),
-        lambda config, _: prod(config.conv_stride) * config.squeeze_factor,
-        _of_waves,
-    ),
-    _Kind(
-        ("whisper",),
-        lambda _, processor: 2 * processor.hop_length,
-        _of_whisper,
-        lambda _, processor: processor.n_samples,
-    ),
-    _Kind(
-        ("audio-spectrogram-transformer",),
-        lambda *_: 0,
-        _of_spectrogram,
-        lambda config, processor: config.max_length * processor.sampling_rate // 100,  # 10 ms each
-        _ast_in_time,
-    ),
-    _Kind(
-        ("clap",),
-        lambda *_: 0,
-        _of_clap,
-        lambda _, processor: processor.nb_max_samples,
-        _clap_in_time,
-    ),
-    _Kind(("encodec",), lambda config, _: prod(config.upsampling_ratios), _of_codec),
-    _Kind(("dac",), lambda config, _: prod(config.downsampling_ratios), _of_codec),
-)
+_LEAST_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
 class _Window:
     """What a model sees at once: ``step_seconds`` that are kept, ``context_seconds`` around them.
 
-    ``longest`` samples are taken at once (0: any number); ``hop`` of 0: one vector a window.
+    ``kind``: None for a type that is not in `KINDS`. ``longest`` samples are taken at once (0: any
+    number).
     """
 
-    kind: _Kind
+    kind: Kind | None
     config: Any
     processor: Any
-    hop: int
     longest: int
     step_seconds: float
     context_seconds: float
@@ -176,27 +48,26 @@ class _Window:
         cls, folder: Path, name: str, step_seconds: float | None, context_seconds: float | None
     ) -> "_Window":
         """By the configs in a model's folder. GibletError where it is not of an audio model."""
-        from transformers import AutoConfig, AutoFeatureExtractor
+        from transformers import AutoConfig
 
         try:
             config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-            kind = next((k for k in _KINDS if config.model_type in k.types), None)
-            if kind is None:
-                known = ", ".join(name for k in _KINDS for name in k.types)
-                raise ValueError(f"{config.model_type}; known are {known}")
-            processor = AutoFeatureExtractor.from_pretrained(folder, trust_remote_code=False)
         except (OSError, ValueError) as error:
-            reason = str(error).strip().splitlines()[0]
-            message = f"{_SETTING} {name!r}: not an audio model ({reason})"
-            raise GibletError(message) from error
-        hop, longest = kind.hop(config, processor), kind.longest(config, processor)
+            raise _not_audio(name, error) from error
+        kind = next((k for k in KINDS if config.model_type in k.types), None)
+        try:
+            processor = sound_extractor(folder)
+            longest = kind.longest(config, processor) if kind else fixed_samples(processor)
+        except (OSError, ValueError) as error:
+            raise _not_audio(name, f"{config.model_type}: {error}") from error
+        has_frames = kind is None or kind.hop(config, processor) > 0
         most = samples_duration(longest, int(processor.sampling_rate)) if longest else np.inf
         if step_seconds is None:
-            step_seconds = SOUND_STEP if hop else 1.0
+            step_seconds = min(SOUND_STEP, most / 2) if has_frames else 1.0
         if context_seconds is None:
             fits = max(0.0, (most - step_seconds) / 2)
-            context_seconds = min(SOUND_CONTEXT, fits) if hop else fits
-        return cls(kind, config, processor, hop, longest, step_seconds, context_seconds)
+            context_seconds = min(SOUND_CONTEXT, fits) if has_frames else fits
+        return cls(kind, config, processor, longest, step_seconds, context_seconds)
 
     @property
     def sample_rate(self) -> int:
@@ -205,6 +76,14 @@ class _Window:
     @property
     def reach_seconds(self) -> float:
         return self.step_seconds + self.context_seconds
+
+
+def _not_audio(name: str, reason: object) -> GibletError:
+    first = str(reason).strip().splitlines()[0]
+    return GibletError(
+        f"{_SETTING} {name!r}: not an audio model ({first}). Choose a model of transformers that "
+        "takes sound, with its feature extractor (preprocessor_config.json)"
+    )
 
 
 def known_reach_seconds(
@@ -217,11 +96,9 @@ def known_reach_seconds(
     >>> known_reach_seconds("some/model", 2.0, 5.0), known_reach_seconds("some/model")
     (7.0, None)
     """
-    if step_seconds is not None and context_seconds is not None:
-        return step_seconds + context_seconds
-    folder = local_folder(name_or_folder)
-    if folder is None:
-        return None
+    if (folder := local_folder(name_or_folder)) is None:
+        both = step_seconds, context_seconds
+        return None if None in both else sum(filter(None, both))
     return _Window.read(folder, name_or_folder, step_seconds, context_seconds).reach_seconds
 
 
@@ -231,8 +108,9 @@ class SoundModel:
     Parameters
     ----------
     name_or_folder
-        Hugging Face id with its commit, or a folder: wav2vec 2.0, HuBERT, WavLM, Whisper (its
-        encoder), AST, CLAP, and the latents of EnCodec and DAC.
+        Hugging Face id with its commit, or a folder: any model of transformers with a feature
+        extractor of sound and hidden states in time. Of encoders with decoders (Whisper) the
+        encoder; of EnCodec and DAC the latents.
     layers
         As `giblet.film.model_layers.chosen_layers`; a codec has layer 0 alone.
     step_seconds, context_seconds
@@ -251,7 +129,8 @@ class SoundModel:
     Raises
     ------
     GibletError
-        Not an audio model; no such layer; a window longer than the model takes.
+        Not an audio model; no part that hears and has hidden states; no such layer; a window
+        longer than the model takes.
     """
 
     def __init__(
@@ -261,21 +140,18 @@ class SoundModel:
         step_seconds: float | None = None,
         context_seconds: float | None = None,
     ):
-        from transformers import AutoModel
-
         folder = model_folder(name_or_folder, _SETTING)
         window = _Window.read(folder, name_or_folder, step_seconds, context_seconds)
-        load = AutoModel.from_pretrained
-        self._model = load_pretrained(name_or_folder, _SETTING, "an audio model", load)
         self._processor, self._kind, self._config = window.processor, window.kind, window.config
+        self._hear, hop, self._least_seconds = _loaded(name_or_folder, window)
         if getattr(self._config, "audio_channels", 1) > 1:
             logger.warning("%s is stereo: both channels get the mono sound", name_or_folder)
         self.sample_rate, longest = window.sample_rate, window.longest
         self._step = count_samples(window.step_seconds, self.sample_rate)
-        self.hop = window.hop or self._step
+        self.hop = hop or self._step
         self._step = max(1, round(self._step / self.hop)) * self.hop
         context = count_samples(window.context_seconds, self.sample_rate)
-        self._context = round(context / self.hop) * self.hop if window.hop else context
+        self._context = round(context / self.hop) * self.hop if hop else context
         if longest and self._step + 2 * self._context > longest:
             most = samples_duration(longest, self.sample_rate)
             raise GibletError(
@@ -295,15 +171,32 @@ class SoundModel:
         """Blocks of sound (n_samples,) of any length → pieces (n_frames, n_features) float32.
 
         Layer beside layer, ``widths`` columns each. Together they are ceil(n_samples / hop) frames,
-        at ``rate_hz``.
+        at ``rate_hz``; 0 in silent windows of which a model has no value. GibletError for other
+        values that are not finite.
         """
         windows = overlapping(equal_blocks(blocks, self._step), self._context)
         for window, before, n_samples in windows:
-            yield self._middle(window, before, n_samples)
+            yield self._finite(self._middle(window, before, n_samples), window)
+
+    def _finite(self, features: np.ndarray, window: np.ndarray) -> np.ndarray:
+        """0 in silence of which a model has no value, as where it divides by the window's spread.
+        GibletError for other sound."""
+        lacking = ~np.isfinite(features).all(axis=0)
+        if not lacking.any():
+            return features
+        if not (window == window[0]).all():
+            layer = self.layers[
+                int(np.repeat(np.arange(len(self.layers)), self.widths)[lacking][0])
+            ]
+            raise GibletError(
+                f"sound_model: layer {layer} has values that are not finite. Choose other layers, "
+                "or another model"
+            )
+        return np.zeros_like(features)
 
     def _middle(self, window: np.ndarray, before: int, n_samples: int) -> np.ndarray:
         states = self._states(window)
-        if (in_time := self._kind.in_time) is not None:
+        if self._kind is not None and (in_time := self._kind.in_time) is not None:
             tokens = (in_time(self._config, self._processor, states[i]) for i in self.layers)
             return np.concatenate([_mean(*one, before, n_samples) for one in tokens])[None]
         chosen = [states[i][0].float().numpy() for i in self.layers]
@@ -319,11 +212,24 @@ class SoundModel:
     def _states(self, window: np.ndarray) -> Sequence[Any]:
         import torch
 
-        short = count_samples(0.1, self.sample_rate) - len(window)
+        short = count_samples(self._least_seconds, self.sample_rate) - len(window)
         if short > 0:
             window = np.pad(window, (0, short))
         with torch.inference_mode():
-            return self._kind.states(self._model, self._processor, window)
+            return self._hear(window)
+
+
+def _loaded(name: str, window: _Window) -> tuple[Callable, int, float]:
+    """Sound (n_samples,) → hidden states; samples of a frame (0: one vector a window); seconds of
+    the shortest sound that the model takes."""
+    from transformers import AutoModel
+
+    if (kind := window.kind) is None:
+        listener = load_listener(name, _SETTING, window.config, window.processor, window.longest)
+        return listener.states, listener.hop, listener.least_seconds
+    model = load_pretrained(name, _SETTING, "an audio model", AutoModel.from_pretrained).float()
+    hop = kind.hop(window.config, window.processor)
+    return partial(kind.states, model, window.processor), hop, _LEAST_SECONDS
 
 
 def _mean(values, begins: np.ndarray, ends: np.ndarray, before: int, n_samples: int) -> np.ndarray:

@@ -159,9 +159,11 @@ def save_bold(
     path: str | Path,
     high_pass_hz: float | None = 0.01,
     null_seed: int | None = None,
+    mesh: xr.Dataset | None = None,
     **attrs,
 ) -> None:
-    """Write what `load_bids` returns, with ``attrs``, run by run: one run is in memory at a time.
+    """Write what `load_bids` returns, with ``attrs`` and ``mesh``
+    (`giblet.brain.surface_meshes.scan_mesh`), run by run: one run is in memory at a time.
 
     In chunks of the longest run × 1,024 columns, so that reading some columns is cheap.
     With a ``null_seed`` BOLD becomes `null_series`; attributes ``null`` and ``warnings`` say so.
@@ -174,6 +176,8 @@ def save_bold(
     with replacing(path) as temporary:
         with new_variable(temporary, "bold", scans.sizes, chunks) as bold:
             arrays = _fill(bold, scans, high_pass_hz, null_seed)
+        if mesh is not None:
+            arrays = arrays.assign(mesh.data_vars).assign_attrs(mesh.attrs)
         append_arrays(arrays.assign_attrs(attrs), temporary)
 
 

@@ -1,7 +1,8 @@
-"""Maps of BOLD on the meshes of both hemispheres, and the meshes that come with nilearn."""
+"""Maps of BOLD on the meshes of both hemispheres: those that come with nilearn, or with scans."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -68,10 +69,35 @@ def shipped_mesh(surface: str, counts: tuple[int, int]) -> str | None:
     return "fsaverage5" if counts == (n_vertices, n_vertices) else None
 
 
-def why_no_edges(surface: str, counts: tuple[int, int] | None) -> str:
+@dataclass(frozen=True)
+class StoredMesh:
+    """A mesh that was stored with scans, by `giblet.brain.surface_meshes.scan_mesh`.
+
+    places, drawn : (n_left + n_right, 3) mm, left ones first: in the brain, and as maps show them
+    faces : (n_faces, 3) of the left and of the right hemisphere
+    file : name of the file of ``drawn``
+    """
+
+    places: np.ndarray
+    drawn: np.ndarray
+    faces: tuple[np.ndarray, np.ndarray]
+    file: str
+
+
+def stored_mesh(space: xr.Dataset) -> StoredMesh | None:
+    """The mesh that was stored with scans; None where there is none."""
+    if "mesh_places" not in space:
+        return None
+    names = "mesh_places", "drawn_places", "left_faces", "right_faces"
+    places, drawn, left, right = (space[name].values for name in names)
+    return StoredMesh(places, drawn, (left, right), str(space.attrs["drawn_file"]))
+
+
+def why_no_edges(space: xr.Dataset) -> str:
     """What to do where `mesh_edges` finds no mesh of a surface: a line for a warning."""
+    surface, counts = str(space.attrs["surface"]), vertex_counts(space.attrs)
     if counts is None or not shipped_mesh(surface, counts):
-        return f"giblet has no mesh of {surface} with that many vertices"
+        return f"giblet has no mesh of {surface} with that many vertices: name its file (scan.mesh)"
     from nilearn.datasets import get_data_dirs
 
     return (
@@ -81,33 +107,49 @@ def why_no_edges(surface: str, counts: tuple[int, int] | None) -> str:
     )
 
 
-def mesh_edges(surface: str, counts: tuple[int, int]) -> np.ndarray | None:
+def mesh_edges(space: xr.Dataset) -> np.ndarray | None:
     """Pairs of neighbouring vertices (n_edges, 2) of both hemispheres, left ones first.
 
-    Of fsaverage5 from nilearn's package; of fsaverage6 and fsaverage from its cache or the
-    network; None where it has no mesh of this density.
+    Of the mesh that is stored with the scans; else of fsaverage5 from nilearn's package, of
+    fsaverage6 and fsaverage from its cache or the network. None where there is none of this
+    density.
     """
-    if (pial := _pial(surface, counts)) is None:
+    counts = vertex_counts(space.attrs)
+    if counts is None or (sides := _sides(space)) is None:
         return None
-    faces = [side.faces for side in pial]
+    faces = [own for _places, own in sides]
     triangles = np.concatenate([faces[0], faces[1] + counts[0]]).astype(np.int64)
     pairs = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [0, 2]]])
     return np.unique(np.sort(pairs, axis=1), axis=0)
 
 
-def mesh_places(surface: str, counts: tuple[int, int]) -> np.ndarray | None:
-    """Coordinates (n_left + n_right, 3) of the pial surfaces, mm; None where `mesh_edges` is."""
-    if (pial := _pial(surface, counts)) is None:
+def mesh_places(space: xr.Dataset) -> np.ndarray | None:
+    """Coordinates (n_left + n_right, 3) of the stored mesh, or nilearn's pial surfaces, mm; None
+    where `mesh_edges` is."""
+    if (sides := _sides(space)) is None:
         return None
-    return np.concatenate([side.coordinates for side in pial])
+    return np.concatenate([places for places, _faces in sides])
 
 
-def has_local_mesh(surface: str) -> bool:
-    """Whether nilearn has a mesh of a surface without a network."""
+def has_local_mesh(space: xr.Dataset) -> bool:
+    """Whether there is a mesh of scans on a surface without a network."""
     from nilearn.datasets import get_data_dirs
 
+    surface = str(space.attrs["surface"])
     in_cache = any((Path(folder) / surface).is_dir() for folder in get_data_dirs())
-    return surface == "fsaverage5" or (surface in NESTED and in_cache)
+    is_here = surface == "fsaverage5" or (surface in NESTED and in_cache)
+    return stored_mesh(space) is not None or is_here
+
+
+def _sides(space: xr.Dataset) -> list | None:
+    """Places and faces of the left and the right hemisphere, by `mesh_edges`."""
+    counts = vertex_counts(space.attrs)
+    if (stored := stored_mesh(space)) is not None and counts is not None:
+        places = stored.places[: counts[0]], stored.places[counts[0] :]
+        return list(zip(places, stored.faces, strict=True))
+    if counts is None or (pial := _pial(str(space.attrs["surface"]), counts)) is None:
+        return None
+    return [(side.coordinates, side.faces) for side in pial]
 
 
 def _pial(surface: str, counts: tuple[int, int]) -> list | None:

@@ -10,7 +10,7 @@ def neighbours(space: xr.Dataset) -> np.ndarray | None:
     """Pairs of neighbouring columns of BOLD, (n_edges, 2) int; None where they are unknown,
     as of some of the mask's voxels alone.
 
-    Those of voxels share a face. Those of vertices share an edge of nilearn's mesh, see
+    Those of voxels share a face. Those of vertices share an edge of the mesh, see
     `giblet.brain.cortex.mesh_edges`; voxels of greyordinates have none. Parcels have none.
 
     ``space``: the array set of `giblet.brain.load_bids` without the series.
@@ -29,8 +29,7 @@ def neighbours(space: xr.Dataset) -> np.ndarray | None:
         return grid_edges(mask) if is_whole else None
     if "vertex" not in space.coords or (counts := vertex_counts(space.attrs)) is None:
         return None
-    edges = mesh_edges(str(space.attrs["surface"]), counts)
-    if edges is None:
+    if (edges := mesh_edges(space)) is None:
         return None
     columns, places = mesh_index(space)
     number = np.full(sum(counts), -1)

@@ -42,7 +42,7 @@ def read_surface_labels(
         (left, names), (right, others) = _of_cifti(path)
     elif path.name.endswith((".annot", ".gii")):
         left, names = _of_file(path)
-        right, others = _of_file(_other_side(path))
+        right, others = _of_file(other_side(path))
     else:
         raise GibletError(
             f"{path}: the scans lie on a surface ({space}), which needs an atlas of its vertices: "
@@ -84,7 +84,7 @@ def surface_atlas_title(path: Path) -> str:
 
 def atlas_pair(path: Path) -> list[Path]:
     """The files of an atlas by that of its left hemisphere, or by its only one."""
-    return [path] if path.name.endswith(".dlabel.nii") else [path, _other_side(path)]
+    return [path] if path.name.endswith(".dlabel.nii") else [path, other_side(path)]
 
 
 def _has_both(left: Path) -> bool:
@@ -125,7 +125,8 @@ def _both(
     return np.concatenate(labels), result
 
 
-def _other_side(path: Path) -> Path:
+def other_side(path: Path) -> Path:
+    """The file of the right hemisphere beside that of the left one; GibletError without one."""
     for left, right in _SIDES:
         for one, other in ((left, right), (right, left)):
             if one in path.name:

@@ -46,6 +46,7 @@ def load_bold(source: Path, bold: OutputFile, config: Config, stimuli: Path | No
     from giblet.brain.bold import find_layout, read_data_set, save_bold
     from giblet.brain.screening import survey
     from giblet.brain.stimulus_clock import StimulusClock
+    from giblet.brain.surface_meshes import scan_mesh
     from giblet.io.checksums import fingerprint
 
     scan = config.scan
@@ -64,7 +65,9 @@ def load_bold(source: Path, bold: OutputFile, config: Config, stimuli: Path | No
         attrs["average_repeats"] = int(config.events.average_repeats)
         attrs["carry_over"] = int(config.events.carry_over)
     null_seed = config.seed if scan.null else None
-    save_bold(scans, bold, scan.high_pass_hz, null_seed, input=fingerprint(*used), **attrs)
+    mesh = scan_mesh(scans.columns.coordinates(), scan.mesh)
+    attrs["input"] = fingerprint(*used)
+    save_bold(scans, bold, scan.high_pass_hz, null_seed, mesh, **attrs)
 
 
 def convolve_hrf(features: Path, bold: Path, regressors: OutputFile, config: Config) -> None:
@@ -200,13 +203,13 @@ def lesion(
 
 
 def codec_ladder(
-    aligned: Path,
     bold: Path,
     quality: Path,
-    codes: Path,
-    mel: Path,
     scores: OutputFile,
     config: Config,
+    aligned: Path | None = None,
+    codes: Path | None = None,
+    mel: Path | None = None,
     model: Path | None = None,
     spaces: list[Path] = (),
     regions: Path | None = None,
@@ -214,8 +217,9 @@ def codec_ladder(
     """Score the levels of the film (mel, codebooks, layers, video, words): a table.
 
     ``--spaces`` are files of video, text, score, and layers of models. Without ``--model`` the
-    bottleneck is left out. Without ``--regions`` each parcel of the scan is a region; for voxels
-    those of highest ISC are one.
+    bottleneck is left out. Without ``--aligned``, as without a film, ``--spaces`` alone are scored,
+    and the scans are split by ``splits``. Without ``--regions`` each parcel of the scan is a
+    region; for voxels those of highest ISC are one.
 
     Example: giblet codec_ladder --aligned aligned/encodec.nc --bold bold.nc
         --quality brain_quality.nc --codes trs/encodec.nc --mel trs/mel.nc --model model/encodec
@@ -223,16 +227,18 @@ def codec_ladder(
     """
     from itertools import chain
 
-    from giblet.alignment.aligned import film_data
+    from giblet.alignment.aligned import align, film_data
     from giblet.alignment.hrf import fir_lags
     from giblet.audio.processor import AudioProcessor
     from giblet.autoencoder.autoencoder import Autoencoder
     from giblet.brain.regions import find_regions
+    from giblet.errors import GibletError
     from giblet.evaluation.level_features import (
         bottleneck_level,
         film_levels,
         level_ceilings,
         levels_on_trs,
+        on_scanned_trs,
     )
     from giblet.evaluation.level_scores import level_profile
     from giblet.film.modalities import feature_names
@@ -240,22 +246,31 @@ def codec_ladder(
     from giblet.io.schema import ALIGNED, QUALITY, SCANS, SOUND
     from giblet.io.tables import save_table
 
-    arrays, t_r = load_arrays(aligned, *ALIGNED), config.t_r
-    trs, autoencoder = arrays["tr"].values, model and Autoencoder.from_pretrained(model)
+    t_r, autoencoder = config.t_r, model and Autoencoder.from_pretrained(model)
     blurred = autoencoder is not None and autoencoder.config.hrf_placement == "inputs"
-    data = film_data(arrays, blurred)
-    sounds = [load_arrays(path, *SOUND) for path in (mel, codes)]
+    sounds = [load_arrays(path, *SOUND) for path in (mel, codes) if path]
     sets = [load_arrays(path, *feature_names(), or_nothing=True) for path in spaces]
-    levels = chain(
-        *(
-            film_levels(one, t_r, AudioProcessor.from_config(config, one.attrs["encoding_mode"]))
-            for one in sounds
-        ),
-        bottleneck_level(autoencoder, data, trs, t_r),
-        *(film_levels(one, t_r) for one in sets if one.data_vars),
-    )
+    sets = [one for one in sets if one.data_vars]
+    if aligned is None and not sets:
+        raise GibletError("a profile of levels needs a film, or words: name annotations")
     lags = fir_lags(config.hrf_model, config.fir_lags_seconds, t_r)
     with open_arrays(bold, *SCANS) as scans:
+        if aligned:
+            arrays = load_arrays(aligned, *ALIGNED)
+        else:
+            sets = [on_scanned_trs(one, scans, t_r, config.max_trs) for one in sets]
+            arrays = align(sets[:1], scans, [], t_r, config.splits, config.max_voxels)
+        data, trs = film_data(arrays, blurred), arrays["tr"].values
+        levels = chain(
+            *(
+                film_levels(
+                    one, t_r, AudioProcessor.from_config(config, one.attrs["encoding_mode"])
+                )
+                for one in sounds
+            ),
+            bottleneck_level(autoencoder, data, trs, t_r) if aligned else (),
+            *(film_levels(one, t_r) for one in sets),
+        )
         trained = data.part == "train"
         features = levels_on_trs(levels, scans, trs, t_r, config.hrf_model, lags, trained)
         is_mean = bool(scans.attrs.get("average_repeats", 0))

@@ -245,9 +245,7 @@ class TrainingConfig(Section):
     window_trs: PositiveInt = Field(40, description="consecutive TRs of one step")
     learning_rate: float = Field(5e-4, gt=0, le=1, description="of AdamW")
     started_share: float = Field(
-        0.1,
-        ge=0,
-        description="of the learning rate, for layers that start_from has trained",
+        0.1, ge=0, description="of the learning rate, for layers that start_from has trained"
     )
     schedule: Literal["constant", "cosine"] = Field(
         "cosine", description="of the learning rate, over max_epochs"
@@ -289,8 +287,7 @@ class DecodingConfig(Section):
         None, description="decode from all voxels of this one of lesion.regions instead"
     )
     clip_seconds: PositiveFloat = Field(
-        8.0,
-        description="length of the clips of 10-way identification, rounded up to whole TRs",
+        8.0, description="length of the clips of 10-way identification, up to whole TRs"
     )
     n_permutations: PositiveInt = Field(
         1000, description="orders of the clips, for p-values; shifts in searchlight"
@@ -327,6 +324,11 @@ class ScanConfig(Section):
         min_length=1,
         description="of the BOLD in a BIDS folder, as fMRIPrep names it (MNI152NLin6Asym:res-2, "
         "fsaverage5, fsLR:den-91k); by default MNI152NLin2009cAsym",
+    )
+    mesh: str | None = Field(
+        None,
+        min_length=1,
+        description="of fsLR: left .surf.gii, with the right one beside it; null: TemplateFlow's",
     )
     raw: str | None = Field(
         None,

@@ -10,6 +10,7 @@ import xarray as xr
 from giblet.alignment.dataset import FilmData
 from giblet.alignment.own_runs import clock_groups
 from giblet.alignment.regressors import regress
+from giblet.alignment.showings import volume_trs
 from giblet.alignment.sync import match_scans
 from giblet.audio.codec_levels import codec_levels
 from giblet.audio.framing import ungroup_trs
@@ -72,6 +73,17 @@ def film_levels(
         stream = ungroup_trs(features, processor.clock)
         for space, level, values in codec_levels(processor.codec, stream):
             yield FilmLevel(space, level, values, rate)
+
+
+def on_scanned_trs(
+    words: xr.Dataset, scans: xr.Dataset, t_r: float, max_trs: int | None = None
+) -> xr.Dataset:
+    """Features of words on all TRs that were scanned, or the first ``max_trs``: 0 after the last
+    word."""
+    n_scanned = int(volume_trs(scans, t_r).max()) + 1
+    n_trs = min(n_scanned, max_trs or n_scanned)
+    numbered = words.assign_coords(tr=np.arange(words.sizes["tr"]))
+    return numbered.reindex(tr=np.arange(n_trs), fill_value=0)
 
 
 def bottleneck_level(

@@ -13,7 +13,7 @@ from giblet.alignment.showings import volume_trs
 from giblet.alignment.stimulus_folds import music_of
 from giblet.alignment.sync import Match, match_scans
 from giblet.alignment.voxels import BLOCK_VALUES, most_shared, read_columns, voxel_blocks
-from giblet.brain.cortex import vertex_counts, why_no_edges
+from giblet.brain.cortex import why_no_edges
 from giblet.brain.neighbours import neighbours
 from giblet.evaluation.encoding_folds import ridge_folds
 from giblet.evaluation.fold_maps import with_fold_intervals
@@ -149,8 +149,7 @@ def brain_quality(
     quality = with_fold_intervals(quality)
     of_group = group_maps(quality, isc_nulls, edges) | of_ridge
     if of_group and edges is None and "vertex" in scans.coords:
-        why = why_no_edges(str(scans.attrs["surface"]), vertex_counts(scans.attrs))
-        warnings.append(f"no clusters (TFCE): {why}")
+        warnings.append(f"no clusters (TFCE): {why_no_edges(scans)}")
     quality = quality.assign(of_group)
     quality = quality.assign(_repeated(scans, match, block_values))
     lag, why_none = _lag(scans, match, quality, levels, seed)

@@ -27,7 +27,7 @@ from giblet.report.scan_quality import (
     places_of,
     subject_mean,
 )
-from giblet.report.surface_maps import draw_surface, on_fsaverage5, why_no_mesh
+from giblet.report.surface_maps import draw_surface, drawn_mesh, on_drawn_mesh, why_no_mesh
 from giblet.report.tables import in_order, number
 
 WHOLE, GLANCE = (6.4, 1.75), (4.8, 1.55)  # inches
@@ -101,10 +101,11 @@ def place_drawing(
     """Draws values (n_voxels,) on axes, by `draw_surface` or `draw_map`."""
     space = results.space
     if vertex_counts(space.attrs) is not None:
-        left, right = on_fsaverage5(values, space)
-        inside = None if q is None else on_fsaverage5((q < LARGEST_Q).astype(float), space)
+        left, right = on_drawn_mesh(values, space)
+        inside = None if q is None else on_drawn_mesh((q < LARGEST_Q).astype(float), space)
         outlined = inside and tuple(side > 0 for side in inside)
-        return partial(draw_surface, left=left, right=right, outlined=outlined, **scale)
+        scale |= {"outlined": outlined, "mesh": drawn_mesh(space)}
+        return partial(draw_surface, left=left, right=right, **scale)
     affine, volume = brain_affine(space), brain_volume(values, space)
     outlined = None if q is None else brain_volume(np.nan_to_num(q, nan=1.0) < LARGEST_Q, space)
     return partial(draw_map, volume=volume, affine=affine, views=views, outlined=outlined, **scale)
@@ -143,7 +144,7 @@ def read_figure(results: BrainResults, read: ReadVoxels, simulated: bool) -> Pic
         return None
     shown = inside.astype(np.float32)
     if vertex_counts(results.space.attrs) is not None:
-        drawn = np.concatenate(on_fsaverage5(shown, results.space))
+        drawn = np.concatenate(on_drawn_mesh(shown, results.space))
         if not (drawn > 0).any():  # of a denser mesh some vertices alone are drawn
             return None
     draw = place_drawing(results, shown, None, tuple(VIEWS), largest=1.0, label="")

@@ -1,4 +1,4 @@
-"""Which level of the sound the brain follows: a figure of every level, and a table of regions."""
+"""Which level of the sound, or of words, the brain follows: a figure, and a table of regions."""
 
 from functools import partial
 
@@ -27,6 +27,7 @@ SPACES = {
     "film": "pictures and words",
     "score": "music's score",
 }
+_OF_SOUND = ("sound", "codebook", "cumulated", "kind", "sound_model")
 _NAMES = {"text": "words", "n_words": "number of words"}  # of levels
 _VALUE, _REGIONS = "#1b82c5", ("#D55E00", "#CC79A7", "#009E73")
 _PANELS = {"r": "r", "unique": "unique\nvariance", "identification_10way": "10-way\nidentification"}
@@ -41,7 +42,8 @@ def level_figure(levels: pd.DataFrame | None, simulated: bool) -> Picture | None
         return None
     regions = _drawn_regions(levels)
     table = _placed(levels[levels["region"].isin([RELIABLE, *regions])])
-    title = "Which level of the sound the brain follows" + " (simulated brains)" * simulated
+    title = f"Which level of the {_stimulus(levels)} the brain follows"
+    title += " (simulated brains)" * simulated
     n = int(levels["n_subjects"].max())
     note = (
         f"Held-out TRs, {region_label(RELIABLE)}: mean over {n} subjects, 95 % interval over "
@@ -56,6 +58,15 @@ def level_figure(levels: pd.DataFrame | None, simulated: bool) -> Picture | None
     size = (6.4, 5.2)
     draw = partial(draw_levels, table=table, regions=regions)
     return Picture("levels", title, draw, size, table.drop(columns="place"), note)
+
+
+def _stimulus(levels: pd.DataFrame) -> str:
+    """What the levels are of: without a film there are words alone.
+
+    >>> _stimulus(pd.DataFrame({"space": ["film", "word_model"]}))
+    'words'
+    """
+    return "sound" if levels["space"].isin(_OF_SOUND).any() else "words"
 
 
 def _drawn_regions(levels: pd.DataFrame) -> list[str]:
@@ -161,7 +172,8 @@ def level_section(material: Material) -> dict:
     assert levels is not None
     kind = " (simulated brains)" if simulated else ""
     return {
-        "heading": "Which level of the sound?" + kind,
+        "heading": f"Which level of the {_stimulus(levels)}?" + kind,
+        "has_sound": _stimulus(levels) == "sound",
         "picture": level_figure(levels, simulated),
         "tables": [_peaks(levels, kind), _whole(levels, kind)],
     }

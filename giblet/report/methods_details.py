@@ -25,9 +25,9 @@ _OPTIONAL = {
     "searchlight": "Searchlight: clips were identified from each region, parcel or sphere by a "
     "ridge of its own; nulls are circular shifts of what was decoded, the same for all places, and "
     "their maximum corrects p for the number of places.",
-    "levels": "Levels: ridge predicted BOLD from each level of the sound (codebook or layer); "
-    "scores are r, the variance that the level alone explains, and clips identified, each with "
-    "circular shifts as nulls.",
+    "levels": "Levels: ridge predicted BOLD from each level of the stimulus (codebook, layer, "
+    "words); scores are r, the variance that the level alone explains, and clips identified, each "
+    "with circular shifts as nulls.",
     "left_out": "Leave-one-out: each subject in turn was left out of training the network, and "
     "then decoded with it.",
     "calibration": "Calibration: each subject in turn was decoded by the others' decoder, after "

@@ -145,6 +145,7 @@ def _extras(results: Path, config: Config, brain: BrainResults | None) -> Extras
         missing=missing_volumes(brain.space),
         shown=_shown(brain.space),
         clusters=_clusters(results),
+        levels=_levels(results / "codec_ladder.tsv"),
     )
 
 
@@ -211,7 +212,6 @@ def _with_film(extras: Extras, results: Path, config: Config, aligned: xr.Datase
         else {},
         timeline=timeline_table(aligned),
         music=_music(results / "reconstruct_score", config.path),
-        levels=_levels(results / "codec_ladder.tsv"),
         kept=aligned["column"].values if "column" in aligned.coords else None,
     )
 

@@ -18,8 +18,9 @@ from giblet.report.brain_maps import brain_view, why_no_map
 from giblet.report.sentences import lag_sentence, no_discoveries_sentence, r2_sentence
 from giblet.report.surface_maps import (
     VIEW_NOTE,
+    drawn_mesh,
     maps_note,
-    on_fsaverage5,
+    on_drawn_mesh,
     surface_view,
     why_no_mesh,
 )
@@ -176,7 +177,7 @@ def _view(results: BrainResults, maps: list[np.ndarray]) -> str:
     """A viewer of maps (n_voxels,), as an HTML page; of the cortex of the first alone."""
     space = results.space
     if vertex_counts(space.attrs) is not None:
-        return surface_view(*on_fsaverage5(maps[0], space))
+        return surface_view(*on_drawn_mesh(maps[0], space), drawn_mesh(space))
     return brain_view([brain_volume(values, space) for values in maps], brain_affine(space))
 
 

@@ -5,26 +5,25 @@ from collections.abc import Iterable
 import numpy as np
 import xarray as xr
 
-from giblet.brain.cortex import has_local_mesh, mesh_index, mesh_places, vertex_counts
+from giblet.brain.cortex import has_local_mesh, mesh_index, mesh_places
 from giblet.brain.neighbours import neighbours
 from giblet.stats.group_maps import cluster_numbers
 
-APART_MM = 20.0  # in the three dimensions of the pial surface
+APART_MM = 20.0  # in the three dimensions of the cortex
 
 
 def surface_peaks(
     values: np.ndarray, inside: np.ndarray, space: xr.Dataset
 ) -> list[tuple[int, str]]:
     """Columns of the peaks, the highest first, and the vertices of each one's cluster as text,
-    empty for its further peaks. Empty where nilearn has no mesh without a network.
+    empty for its further peaks. Empty where there is no mesh without a network.
 
     A peak is a vertex of ``inside`` (n_columns,) bool that no neighbour exceeds in ``values``
     (n_columns,), 20 mm from higher peaks. ``space``: the array set of `giblet.brain.load_bids`
     without the series.
     """
-    surface, counts = str(space.attrs["surface"]), vertex_counts(space.attrs)
-    edges = neighbours(space) if counts and has_local_mesh(surface) else None
-    places = None if edges is None or counts is None else mesh_places(surface, counts)
+    edges = neighbours(space) if has_local_mesh(space) else None
+    places = None if edges is None else mesh_places(space)
     if edges is None or places is None:
         return []
     columns, of_mesh = mesh_index(space)

@@ -105,7 +105,7 @@ def test_maps_of_fslr_are_one_line_that_says_what_to_do(tmp_path):
     for scans in (load_bids(cifti, space="fsLR:den-91k"), load_bids(gifti, space="fsLR")):
         assert scans.attrs["surface"] == "fsLR"
         (line,) = why_no_mesh(scans).splitlines()
-        assert line.startswith("no mesh of fsLR comes with nilearn. For maps, read fMRIPrep's")
+        assert line.startswith("no mesh of fsLR comes with nilearn. For maps, name one (scan.mesh")
         assert neighbours(scans) is None
 
 

@@ -6,12 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from giblet.alignment.dataset import split_film
 from giblet.commands.film import embed_text
 from giblet.commands.model import report
-from giblet.commands.scans import brain_quality, convolve_hrf, load_bold
+from giblet.commands.scans import brain_quality, codec_ladder, convolve_hrf, load_bold
 from giblet.config.config import parse_config
 from giblet.errors import GibletError
-from giblet.io.arrays import load_arrays
+from giblet.film.modalities import SPACE_SETS
+from giblet.io.arrays import load_arrays, save_arrays
 from giblet.io.schema import QUALITY
 from giblet.io.tables import load_table, save_table
 from giblet.report.sentences import NO_FILM
@@ -98,3 +100,58 @@ def test_a_folder_with_nothing_in_it_is_one_line(tmp_path):
     with pytest.raises(GibletError, match="nothing to report"):
         report(tmp_path, tmp_path / "page.html", CONFIG)
     assert not (tmp_path / "page.html").exists()
+
+
+@pytest.fixture(scope="module")
+def levels(results):
+    """The profile of the words: as embedded, their number, and two layers, the first of noise and
+    the second of the words' number."""
+    text = load_arrays(results / "trs" / "text.nc")
+    counts = text["n_words"].values.astype(np.float32)
+    noise = np.random.default_rng(0).standard_normal((len(counts), 4)).astype(np.float32)
+    layers = {"layer_1": noise, "layer_2": np.repeat(counts[:, None], 4, axis=1)}
+    arrays = SPACE_SETS["word_model"].arrays(layers, len(counts))
+    save_arrays(arrays.assign_attrs(t_r=2.0, model="m"), results / "trs" / "word_model.nc")
+    spaces = [results / "trs" / f"{name}.nc" for name in ("text", "word_model")]
+    table = results / "codec_ladder.tsv"
+    scans = results / "bold.nc", results / "brain_quality.nc"
+    codec_ladder(*scans, table, CONFIG, spaces=spaces)
+    return load_table(table)
+
+
+def test_the_profile_of_words_needs_no_film(results, levels):
+    """A level of one feature predicts that feature, with the sign that it has in training TRs.
+    Oracle: NumPy's correlation with the number of words under the HRF."""
+    keys = {("film", "text"), ("film", "n_words")}
+    keys |= {("word_model", "layer_1"), ("word_model", "layer_2")}
+    assert set(zip(levels["space"], levels["level"], strict=True)) == keys
+    assert set(levels["region"]) == {"reliable", *REGIONS}
+    rows = levels.set_index(["region", "space", "level"])["r"]
+    n, splits = 362, CONFIG.splits
+    part = split_film(n, 2.0, splits, True, np.full(n, "a"), None, None)
+    counts = load_arrays(results / "text.nc")["n_words"].values.reshape(4, n)[0]
+    bold = load_arrays(results / "bold.nc")["bold"].values.reshape(4, n, 6)
+    train, test = part == "train", part == "test"
+    for k, region in enumerate(REGIONS):
+        own = [
+            np.sign(np.corrcoef(counts[train], one[train, k])[0, 1])
+            * np.corrcoef(counts[test], one[test, k])[0, 1]
+            for one in bold
+        ]
+        for level in (("film", "n_words"), ("word_model", "layer_2")):
+            assert rows[region, *level] == pytest.approx(np.mean(own), abs=2e-3)
+
+
+def test_the_page_of_scans_alone_has_the_profile(results, levels, tmp_path):
+    report(results, tmp_path / "report.html", CONFIG, figures=tmp_path / "figures")
+    html = (tmp_path / "report.html").read_text()
+    assert '<h2 id="levels">Which level of the words?</h2>' in html
+    assert "A codebook alone" not in html
+    table = pd.read_csv(tmp_path / "figures" / "levels.csv")
+    assert set(table["level"]) == {"text", "n_words", "layer_1", "layer_2"}
+
+
+def test_a_profile_of_nothing_is_one_line(results, tmp_path):
+    scans = results / "bold.nc", results / "brain_quality.nc"
+    with pytest.raises(GibletError, match="needs a film, or words: name annotations"):
+        codec_ladder(*scans, tmp_path / "a.tsv", CONFIG)

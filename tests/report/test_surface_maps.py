@@ -20,7 +20,7 @@ from giblet.evaluation.quality import summary_table
 from giblet.report.brain_figures import WHOLE, map_figures
 from giblet.report.pictures import Picture
 from giblet.report.scan_quality import BrainResults, brain_section
-from giblet.report.surface_maps import draw_surface, on_fsaverage5
+from giblet.report.surface_maps import draw_surface, on_drawn_mesh
 
 N = 10_242
 
@@ -47,7 +47,7 @@ def results_on(space):
 def test_vertices_have_their_places():
     space = scans_on("fsaverage6", 40_962)  # denser: the first of its vertices are fsaverage5's
     values = np.arange(space.sizes["voxel"], dtype=float)
-    left, right = on_fsaverage5(values, space)
+    left, right = on_drawn_mesh(values, space)
     assert left.shape == right.shape == (N,)
     assert np.isnan(left[0])
     assert left[1:4].tolist() == [0, 1, 2]
@@ -62,7 +62,7 @@ def test_parcels_have_theirs():
         {"parcel": ["A", "B"], "parcel_label": ("parcel", [3, 4])},
         {"surface": "fsaverage5", "n_vertices": [N, N]},
     )
-    left, right = on_fsaverage5(np.array([0.25, 0.5]), space)
+    left, right = on_drawn_mesh(np.array([0.25, 0.5]), space)
     assert (left[5], right[7]) == (0.25, 0.5)
     assert np.isfinite([left, right]).sum() == 2
 
@@ -119,8 +119,8 @@ def test_a_mesh_that_nilearn_does_not_have_is_said():
     assert section.view is None
     (reason,) = section.no_maps
     assert reason.startswith(
-        "Inter-subject correlation: no mesh of fsLR comes with nilearn. For maps, read fMRIPrep's "
-        "fsaverage5 files (scan.space: fsaverage5)"
+        "Inter-subject correlation: no mesh of fsLR comes with nilearn. For maps, name one "
+        "(scan.mesh: …_hemi-L_midthickness.surf.gii), or read fMRIPrep's fsaverage5 files"
     )
 
 

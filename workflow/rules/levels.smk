@@ -1,20 +1,27 @@
 """Which level of the sound the brain follows."""
 
+LEVEL_SETS = [one for one in modalities("encodec") if one != "encodec"]
+LEVEL_SETS += SETTINGS.space_sets
+
+
+def with_levels(file):
+    """This file, or one line that says that there is nothing to compare with the scans."""
+    if not SETTINGS.has_film and not LEVEL_SETS:
+        sys.exit("config: codec_ladder needs a film, or words as annotations")
+    return file
+
 
 rule codec_ladder:
     """Score mel, each codebook, the bottleneck, layers, video and words against the brain."""
     input:
-        aligned=lambda _: with_scan("codec_ladder", f"{RESULTS}/aligned/encodec.nc"),
-        bold=f"{RESULTS}/bold.nc",
+        bold=lambda _: with_levels(with_scan("codec_ladder", f"{RESULTS}/bold.nc")),
         quality=f"{RESULTS}/brain_quality.nc",
-        codes=f"{RESULTS}/trs/encodec.nc",
-        mel=f"{RESULTS}/trs/mel.nc",
-        codec=CODEC_FILES,
-        model=f"{RESULTS}/model/encodec",
-        spaces=[
-            f"{RESULTS}/trs/{one}.nc"
-            for one in modalities("encodec")[1:] + SETTINGS.space_sets
-        ],
+        aligned=f"{RESULTS}/aligned/encodec.nc" if SETTINGS.has_film else [],
+        codes=f"{RESULTS}/trs/encodec.nc" if SETTINGS.has_film else [],
+        mel=f"{RESULTS}/trs/mel.nc" if SETTINGS.has_film else [],
+        codec=CODEC_FILES if SETTINGS.has_film else [],
+        model=f"{RESULTS}/model/encodec" if SETTINGS.has_film else [],
+        spaces=[f"{RESULTS}/trs/{one}.nc" for one in LEVEL_SETS],
         regions=known_regions,
     output:
         scores=report(
@@ -35,16 +42,20 @@ rule codec_ladder:
         runtime=runtime("codec_ladder"),
     params:
         regions=lambda _, input: "--regions=" if input.regions else "",
+        of_film=lambda _, input: [
+            f"--{one}={input[one]}"
+            for one in ("aligned", "codes", "mel", "model")
+            if input[one]
+        ],
         settings=settings(
-            *SOUND["encodec"],
-            *SOUND["mel"],
+            *([*SOUND["encodec"], *SOUND["mel"]] if SETTINGS.has_film else []),
+            *([] if SETTINGS.has_film else [*PARTS, "max_voxels", "max_trs"]),
             *["t_r", "hrf_model", "fir_lags_seconds", "decoding", "ridge_backend"],
             "seed",
         ),
-        codec=CODEC_SUMS,
+        codec=CODEC_SUMS if SETTINGS.has_film else "",
         source=source_fingerprint("codec_ladder"),
     shell:
-        '"$GIBLET_PYTHON" -m giblet codec_ladder --aligned={input.aligned:q} --bold={input.bold:q}'
-        " --quality={input.quality:q} --codes={input.codes:q} --mel={input.mel:q}"
-        " --model={input.model:q} --spaces {input.spaces:q} {params.regions}{input.regions:q}"
+        '"$GIBLET_PYTHON" -m giblet codec_ladder --bold={input.bold:q} --quality={input.quality:q}'
+        " {params.of_film:q} --spaces {input.spaces:q} {params.regions}{input.regions:q}"
         " --scores={output.scores:q} --settings={params.settings:q} 2>&1 | tee -i {log:q}"

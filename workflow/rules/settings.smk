@@ -12,6 +12,7 @@ from giblet.audio.feature_types import FEATURE_TYPES
 from giblet.audio.stimuli import list_stimuli
 from giblet.brain.atlases import is_atlas_name
 from giblet.brain.run_table import run_files
+from giblet.brain.surface_meshes import mesh_pair
 from giblet.commands.doctor.costs import COSTS, file_nulls_mb
 from giblet.commands.fingerprint import source_fingerprint
 from giblet.commands.process import rule_environment
@@ -105,6 +106,11 @@ except GibletError as error:
     sys.exit(f"config: bold: {error}")
 if SETTINGS.scan.parcellation and not is_atlas_name(SETTINGS.scan.parcellation):
     RUN_FILES.append(SETTINGS.scan.parcellation)
+try:
+    if SETTINGS.scan.mesh:
+        RUN_FILES += map(str, mesh_pair(SETTINGS.scan.mesh))
+except GibletError as error:
+    sys.exit(f"config: scan.mesh: {error}")
 if SETTINGS.has_stimuli:
     ANNOTATIONS = STIMULUS_TABLE if STIMULUS_WORDS else None
 elif not SETTINGS.has_annotations:

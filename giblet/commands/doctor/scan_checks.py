@@ -52,12 +52,24 @@ def read_columns(runs: list[BoldRun], config: Config) -> tuple[list[BoldRun], Co
         warnings = scans.warnings
         if is_small:
             warnings = load_scans(scans, scan.high_pass_hz).attrs["warnings"]
-        return scans.runs, scans.columns, [*of_null, *warnings]
+        return scans.runs, scans.columns, [*of_null, *warnings, *_mesh(scans.columns, scan.mesh)]
     columns = shared = shared_columns([run.recording for run in runs], source)
     if scan.parcellation is not None:
         columns = shared.parcels(scan.parcellation)
     of_runs = [warning for run in runs for warning in [*run.warnings, *few_degrees(run)]]
-    return runs, columns, [*of_null, *_constant(runs, source), *of_runs, *columns.warnings]
+    warnings = [*of_null, *_constant(runs, source), *of_runs, *columns.warnings]
+    return runs, columns, [*warnings, *_mesh(columns, scan.mesh)]
+
+
+def _mesh(columns: Columns, mesh: str | None) -> list[str]:
+    """A warning of scans on a surface without a mesh; GibletError for one that does not fit."""
+    from giblet.brain.surface_meshes import scan_mesh
+    from giblet.report.surface_maps import why_no_mesh
+
+    space = columns.coordinates()
+    stored = scan_mesh(space, mesh)
+    why = why_no_mesh(space.assign(stored.data_vars).assign_attrs(stored.attrs))
+    return [why] if why else []
 
 
 def _n_values(runs: list[BoldRun]) -> int:
@@ -152,11 +164,12 @@ def check_clock(
             split_match(scans, match, t_r, config.splits, fold, pieces, music)  # or raises
         warnings += unscanned_warnings(match, n_trs) + gap_warnings(config.splits)
         n_scanned = int(volume_trs(scans, t_r).max()) + 1
+    reach = None
+    if film_seconds and "sound_model" in config.space_sets:
+        own = config.sound_model
+        reach = known_reach_seconds(own.name, own.step_seconds, own.context_seconds)
     if film_seconds and not config.has_stimuli:
-        if "sound_model" in config.space_sets:
-            own = config.sound_model
-            reach = known_reach_seconds(own.name, own.step_seconds, own.context_seconds)
-            warnings += reach_warnings(reach, config.splits) if reach is not None else []
+        warnings += reach_warnings(reach, config.splits) if reach is not None else []
         warnings += after_film_warnings(n_scanned, n_trs, config.max_trs)
         warnings += beyond_film_warnings(runs, film_seconds, Path(config.film).name)
     return warnings

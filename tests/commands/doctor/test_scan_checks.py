@@ -71,10 +71,18 @@ def wave_folder(folder):
     Wav2Vec2FeatureExtractor().save_pretrained(folder)
 
 
+def bert_folder(folder):
+    """Of a type that giblet has no entry for."""
+    from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertConfig
+
+    Wav2Vec2BertConfig().save_pretrained(folder)
+    SeamlessM4TFeatureExtractor().save_pretrained(folder)
+
+
 @pytest.mark.parametrize(
     ("make", "reach"),
-    [(ast_folder, "5.62"), (clap_folder, "4.5"), (wave_folder, "15")],
-    ids=["AST", "CLAP", "wav2vec 2.0"],
+    [(ast_folder, "5.62"), (clap_folder, "4.5"), (wave_folder, "15"), (bert_folder, "15")],
+    ids=["AST", "CLAP", "wav2vec 2.0", "Wav2Vec2-BERT"],
 )
 def test_the_reach_is_that_of_the_model(say, tmp_path, make, reach):
     """AST and CLAP take windows of one length: 1 s, and half of the rest before and after it."""
@@ -83,6 +91,17 @@ def test_the_reach_is_that_of_the_model(say, tmp_path, make, reach):
     far = say(**own, splits={"gap_seconds": float(reach) - 0.1})[0]
     assert f"WARNING: sound_model: features hold sound from up to {reach} s away" in far
     assert "features hold sound" not in say(**own, splits={"gap_seconds": float(reach) + 0.1})[0]
+
+
+def test_a_text_model_as_sound_model_is_a_problem(say, tmp_path):
+    from transformers import BertConfig
+
+    BertConfig().save_pretrained(tmp_path / "model")
+    own = {"name": str(tmp_path / "model")}
+    for sound_model in (own, own | {"step_seconds": 2.0, "context_seconds": 5.0}):
+        (problem,) = say(sound_model=sound_model)[1]
+        assert "not an audio model (bert: " in problem
+        assert "Choose a model of transformers that takes sound" in problem
 
 
 def test_the_reach_of_a_model_that_is_not_here_is_not_guessed(say):
