@@ -4,6 +4,7 @@
 into a stream of frames and back. A new feature type is a coder and an entry.
 """
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from giblet.audio.mel import (
 )
 from giblet.errors import GibletError
 from giblet.io.validation import check_codes
+
+logger = logging.getLogger(__name__)
 
 
 class Coder(ABC):
@@ -127,6 +130,15 @@ class MelCoder(Coder):
 
     def check(self, features, stored, frames_per_tr):
         kind = detect_format(features, {**stored, "encoding_mode": "mel"})
+        if features.shape[1] != self.mel.n_mels:
+            raise ValueError(
+                f"mel features must have {self.mel.n_mels} bands in their second axis, got "
+                f"{features.shape}"
+            )
+        if features.min() >= 0:
+            logger.warning(
+                "mel features have no value below 0 dB: if they are powers, 10 * log10 makes dB"
+            )
         return features if kind == "mel_3d" else repeat_in_trs(features, frames_per_tr)
 
     def facts(self):

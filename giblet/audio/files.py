@@ -337,6 +337,8 @@ def write_sound(path: str | Path, waveform: np.ndarray, sample_rate: int) -> Non
     if sample_rate != int(sample_rate):
         raise ValueError(f"a sound file's sample_rate must be whole, got {sample_rate} Hz")
     waveform = check_waveform(waveform)
+    if waveform.dtype not in (np.float32, np.float64):  # all that libsndfile takes
+        waveform = waveform.astype(np.float32 if waveform.itemsize < 4 else np.float64)
     blocks = [waveform[at : at + _WRITTEN] for at in range(0, len(waveform), _WRITTEN)]
     n_clipped = sum(int((np.abs(block) > 1).sum()) for block in blocks)
     if n_clipped:

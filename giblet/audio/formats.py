@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from giblet.errors import GibletError
-from giblet.io.validation import check_codes, check_features
+from giblet.io.validation import check_codes, check_features, without_mask
 
 FORMAT_VERSION = 1  # goes up when stored features of the same facts mean something else
 LATENT_SIZES = (128, 129, 256, 512, 1024)  # of codecs' latents (n_trs, frames, codebook_dim)
@@ -43,7 +43,7 @@ def unpack(features, attrs: Mapping | None = None) -> tuple[np.ndarray, dict]:
             raise ValueError(f"the array set has no audio, only {', '.join(features) or 'nothing'}")
         features = features["audio"]
         carried |= features.attrs
-    return np.asarray(features), carried | dict(attrs or {})
+    return without_mask(features, "features"), carried | dict(attrs or {})
 
 
 def detect_format(features: np.ndarray, attrs: Mapping | None = None) -> str:

@@ -17,7 +17,10 @@ _ROUNDING = 1e-3  # mm
 
 
 def to_nifti(values: xr.DataArray, space: xr.Dataset | None = None) -> "Nifti1Image":
-    """A map as an image, NaN as 0, that any viewer opens: ``to_nifti(map).to_filename(path)``.
+    """A map as an image of float32: ``to_nifti(map).to_filename(path)``.
+
+    NaN outside the brain, as in the files of the page and of ``export``, and where a value is
+    missing: 0 would be a p of 0.
 
     Parameters
     ----------
@@ -46,15 +49,17 @@ def to_nifti(values: xr.DataArray, space: xr.Dataset | None = None) -> "Nifti1Im
     from nibabel import Nifti1Image
 
     values = _voxels_last(values)
-    rows = np.atleast_2d(np.nan_to_num(np.asarray(values, dtype=np.float32)))
+    rows = np.atleast_2d(np.asarray(values, dtype=np.float32))
     if space is None:
         indices, affine, shape = _smallest_grid(values)
-        images = np.zeros((*shape, len(rows)), dtype=np.float32)
+        images = np.full((*shape, len(rows)), np.nan, dtype=np.float32)
         images[tuple(indices.T)] = rows.T
     else:
         images, affine = _on_grid(rows, space)
         _check_order(values, space)  # after their number
-    return Nifti1Image(images if values.ndim == 2 else images[..., 0], affine)
+    image = Nifti1Image(images if values.ndim == 2 else images[..., 0], affine)
+    image.header.set_xyzt_units("mm", "unknown")  # a fourth axis is of subjects
+    return image
 
 
 def _voxels_last(values) -> xr.DataArray:
@@ -85,8 +90,8 @@ def _check_order(values: xr.DataArray, space: xr.Dataset) -> None:
             )
 
 
-def brain_volume(values: np.ndarray, space: xr.Dataset) -> np.ndarray | None:
-    """Values (n_voxels,) or (n_parcels,) where they were measured, (i, j, k), 0 elsewhere.
+def brain_volume(values: np.ndarray, space: xr.Dataset, fill: float = 0.0) -> np.ndarray | None:
+    """Values (n_voxels,) or (n_parcels,) where they were measured, (i, j, k), ``fill`` elsewhere.
 
     ``space``: the array set of ``giblet.brain.load_bids`` without the series. None without a mask.
 
@@ -96,12 +101,12 @@ def brain_volume(values: np.ndarray, space: xr.Dataset) -> np.ndarray | None:
     """
     if "mask" not in space:
         return None
-    volume = np.zeros(space["mask"].shape, dtype=np.float32)
+    volume = np.full(space["mask"].shape, fill, dtype=np.float32)
     if "labels" not in space:
         volume[space["mask"].values.astype(bool)] = values
         return volume
     labels = np.maximum(space["labels"].values.astype(int), 0)  # 0: no parcel
-    by_label = np.zeros(labels.max() + 1, dtype=np.float32)
+    by_label = np.full(labels.max() + 1, fill, dtype=np.float32)
     of_parcel = space["parcel_label"] if "parcel_label" in space.coords else space["parcel"]
     by_label[of_parcel.values.astype(int)] = values
     return by_label[labels]
@@ -136,8 +141,8 @@ def _on_grid(rows: np.ndarray, space: xr.Dataset) -> tuple[np.ndarray, np.ndarra
     n_columns = len(space["parcel"]) if "labels" in space else int(space["mask"].sum())
     if n_columns != rows.shape[1]:
         raise GibletError(f"{rows.shape[1]} values, but space has {n_columns} voxels or parcels")
-    volumes = [volume for row in rows if (volume := brain_volume(row, space)) is not None]
-    return np.stack(volumes, axis=-1), brain_affine(space)
+    volumes = [brain_volume(row, space, fill=np.nan) for row in rows]
+    return np.stack([one for one in volumes if one is not None], axis=-1), brain_affine(space)
 
 
 def _smallest_grid(values: xr.DataArray) -> tuple[np.ndarray, np.ndarray, tuple[int, ...]]:

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -290,6 +291,9 @@ def _exit_code(name: str, options: dict) -> int:
         _logger.error("giblet %s: not enough memory (%s). Is the input whole?", name, error)
         return 1
     except (GibletError, OSError) as error:
+        if isinstance(error, BrokenPipeError) and not error.filename:  # as `| head` leaves it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 128 + signal.SIGPIPE
         _errors.append(error)
         message = explain_os_error(error) if isinstance(error, OSError) else str(error)
         if isinstance(error, Damaged) and keeps_log():

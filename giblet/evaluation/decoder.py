@@ -72,11 +72,11 @@ class Decoder:
         ------
         ValueError
             Arrays of other shapes than these, infinite values, BOLD that is NaN alone or not
-            z-scored, NaN in the bottlenecks of ``trs``, ``t_r`` in ms, ``trs`` that are not there
-            or fewer than two.
+            z-scored, NaN in the bottlenecks of ``trs``, ``t_r`` in ms, ``trs`` that are not there,
+            twice there, or fewer than two.
         """
         bold, runs = _checked(bold, runs)
-        bottleneck = np.asarray(bottleneck)
+        bottleneck = _masked_as_nan(bottleneck)
         if (
             bottleneck.ndim != 2
             or len(bottleneck) != len(bold)
@@ -114,9 +114,7 @@ class Decoder:
 
 
 def _checked(bold: np.ndarray, runs: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    if isinstance(bold, np.ma.MaskedArray):
-        bold = np.ma.filled(bold.astype(float), np.nan)
-    bold = np.asarray(bold)
+    bold = _masked_as_nan(bold)
     if bold.ndim != 2 or bold.dtype.kind not in _REAL:
         raise ValueError(f"bold must be (n_trs, n_voxels) float, not {bold.shape} {bold.dtype}")
     bold = bold.astype(float, copy=False)
@@ -125,6 +123,12 @@ def _checked(bold: np.ndarray, runs: np.ndarray | None) -> tuple[np.ndarray, np.
     if runs.shape != (len(bold),):
         raise ValueError(f"runs must be ({len(bold)},), a label for each TR, not {runs.shape}")
     return bold, runs
+
+
+def _masked_as_nan(values) -> np.ndarray:
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.filled(values.astype(float), np.nan)
+    return np.asarray(values)
 
 
 def _check_values(bold: np.ndarray) -> None:
@@ -161,4 +165,7 @@ def _indices(trs, n_trs: int) -> np.ndarray:
             f"{chosen.dtype} {chosen.shape}"
             + (f" from {chosen.min()} to {chosen.max()}" if is_index else "")
         )
+    if len(np.unique(chosen)) < len(chosen):
+        mask = f"; a mask ({n_trs},) must be bool" if chosen.shape == (n_trs,) else ""
+        raise ValueError(f"trs has TRs more than once: {len(np.unique(chosen))} differ{mask}")
     return chosen

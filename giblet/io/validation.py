@@ -20,7 +20,7 @@ def check_codes(codes: np.ndarray, n_codebooks: int | None = None, codebook_size
     >>> check_codes(np.zeros((3, 8, 112), dtype=np.int32), n_codebooks=8).shape
     (3, 8, 112)
     """
-    codes = np.asarray(codes)
+    codes = without_mask(codes, "codes")
     if codes.dtype.kind not in "iu":
         raise TypeError(
             f"codes must be integers, got {codes.dtype}: a code is a label. "
@@ -49,7 +49,7 @@ def check_features(features: np.ndarray, name: str = "features") -> np.ndarray:
     ValueError
         NaN or infinite values; the message says where the first one is.
     """
-    features = np.asarray(features)
+    features = without_mask(features, name)
     if not np.issubdtype(features.dtype, np.floating):
         raise TypeError(
             f"{name} must be float, got {features.dtype}: an HRF smooths features, "
@@ -79,7 +79,7 @@ def check_sample_rate(sample_rate: float) -> int:
 
 def check_waveform(waveform: np.ndarray, name: str = "waveform") -> np.ndarray:
     """``waveform`` (n_samples,) of finite floats with at least one sample, or ValueError."""
-    waveform = np.asarray(waveform)
+    waveform = without_mask(waveform, name)
     if not np.issubdtype(waveform.dtype, np.floating):
         raise TypeError(f"{name} must be float in [-1, 1], got {waveform.dtype}")
     if not np.isfinite(waveform).all():
@@ -88,3 +88,16 @@ def check_waveform(waveform: np.ndarray, name: str = "waveform") -> np.ndarray:
         stereo = ": average its channels first" if waveform.ndim == 2 else ""
         raise ValueError(f"{name} must have shape (n_samples,), got {waveform.shape}{stereo}")
     return waveform
+
+
+def without_mask(values, name: str) -> np.ndarray:
+    """``values`` as an array; ValueError where some are masked, since their numbers mean nothing.
+
+    >>> without_mask(np.ma.array([1.0, 2.0], mask=False), "bold").tolist()
+    [1.0, 2.0]
+    """
+    if np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} has {np.ma.count_masked(values)} masked values: they must be filled"
+        )
+    return np.asarray(values)

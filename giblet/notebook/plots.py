@@ -141,20 +141,21 @@ def _split(name: str) -> tuple[str, str]:
 def _on_glass(
     run: Any, values: xr.DataArray, threshold: float, label: str, title: str, options: dict
 ) -> Figure:
+    from nibabel import Nifti1Image
     from nilearn.plotting import plot_glass_brain
 
     from giblet.brain.nifti import to_nifti
 
     image = to_nifti(values, run.space)
-    largest = float(np.abs(image.get_fdata()).max())
-    is_signed = float(image.get_fdata().min()) < 0
+    shown = np.nan_to_num(image.get_fdata())
+    largest, is_signed = float(np.abs(shown).max()), float(shown.min()) < 0
     low, cmap = (-largest, "RdBu_r") if is_signed else (0.0, "YlOrRd")
     chosen: dict[str, Any] = {"display_mode": "lyrz", "plot_abs": False, "threshold": threshold}
     chosen |= {"vmin": low, "vmax": largest, "cmap": cmap, "colorbar": False} | options
     figure = NotebookFigure(figsize=(9, 2.9))
     figure.suptitle(title, fontsize=10)
     axes = figure.add_axes((0.0, 0.0, 0.9, 0.92))
-    plot_glass_brain(image, figure=figure, axes=axes, **chosen)
+    plot_glass_brain(Nifti1Image(shown, image.affine), figure=figure, axes=axes, **chosen)
     if not chosen["colorbar"]:
         colours = Normalize(chosen["vmin"], chosen["vmax"]), chosen["cmap"]
         bar = figure.add_axes((0.91, 0.12, 0.015, 0.7))

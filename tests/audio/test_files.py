@@ -489,6 +489,12 @@ def test_clipping_is_reported(tmp_path, caplog):
     np.testing.assert_allclose(soundfile.read(tmp_path / "a.wav")[0], [0.5, 1, -1], atol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, ">f4", np.longdouble])
+def test_floats_of_any_precision_are_written(tmp_path, dtype):
+    write_sound(tmp_path / "a.wav", np.array([0.5, -0.25], dtype=dtype), 24000)
+    assert soundfile.read(tmp_path / "a.wav")[0].tolist() == [0.5, -0.25]
+
+
 def test_nothing_is_written_when_the_waveform_is_wrong(tmp_path):
     with pytest.raises(ValueError, match="NaN"):
         write_sound(tmp_path / "a.wav", np.array([0.0, np.nan]), 24000)

@@ -363,3 +363,19 @@ def test_latents_are_amounts_one_row_a_frame(codes, mel):
     assert latents.dtype == np.float32
     rows = AudioProcessor(use_encodec=False, mel=MelSettings(), t_r=1.5).latents(mel[0])
     np.testing.assert_array_equal(rows, mel[0].T)
+
+
+def test_mel_is_in_db_with_bands_in_its_second_axis(caplog):
+    mel = AudioProcessor(use_encodec=False)
+    values = np.random.default_rng(0).uniform(-60, 20, (2, 128, 140)).astype(np.float32)
+    for other in (values[0], values.reshape(2, -1)):  # one TR; a row per TR, as ridge takes it
+        with pytest.raises(
+            ValueError, match=r"128 bands in their second axis, got \((128, 140|2, 17920)\)"
+        ):
+            mel.features_to_audio(other)
+    with pytest.raises(ValueError, match="masked"):
+        mel.features_to_audio(np.ma.array(values, mask=values > 10))
+    mel.check_features(values)
+    assert not caplog.text
+    mel.check_features(10 ** (values / 10))
+    assert "if they are powers, 10 * log10 makes dB" in caplog.text

@@ -24,12 +24,19 @@ def test_places_are_kept():
     np.testing.assert_allclose(image.header.get_zooms(), steps, rtol=1e-5)
     at = nibabel.affines.apply_affine(np.linalg.inv(image.affine), places).round().astype(int)
     np.testing.assert_array_equal(image.get_fdata()[tuple(at.T)], numbers)
-    assert np.count_nonzero(image.get_fdata()) == len(grid)
+    assert np.isfinite(image.get_fdata()).sum() == len(grid)
+    assert image.header.get_xyzt_units() == ("mm", "unknown")
 
 
-def test_nan_is_zero():
-    image = to_nifti(values(np.array([[0.0, 0, 0], [2, 0, 0]]), [np.nan, 1.0]))
-    assert image.get_fdata().ravel().tolist() == [0, 1]
+def test_a_map_of_p_is_not_significant_outside_the_brain():
+    """0 there would pass p < .05; a voxel without a p is no finding either."""
+    p = np.array([0.5, np.nan, 0.01])
+    space = xr.Dataset({"mask": (("i", "j", "k"), np.array([[[True, True], [False, True]]]))})
+    space.attrs["affine"] = np.eye(4).ravel().tolist()
+    places = np.argwhere(space["mask"].values) * 1.0
+    for image in (to_nifti(values(places, p), space), to_nifti(values(places, p))):
+        assert np.argwhere(image.get_fdata() < 0.05).tolist() == [[0, 1, 1]]
+        assert np.isfinite(image.get_fdata()).sum() == 2
 
 
 def test_grids_that_are_turned_need_the_scans():
@@ -56,7 +63,7 @@ def test_parcels_fill_their_labels():
         {"affine": "[2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 1]"},
     )
     image = to_nifti(xr.DataArray([0.25, 0.5], dims="voxel"), space)
-    assert image.get_fdata().tolist() == [[[0, 0.5], [0.25, 0.5]]]
+    assert np.nan_to_num(image.get_fdata(), nan=-1).tolist() == [[[-1, 0.5], [0.25, 0.5]]]
 
 
 def test_another_number_of_voxels():
@@ -90,7 +97,8 @@ def test_sorted_parcels_are_refused():
         {"affine": "[2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 2, 0, 0, 0, 0, 1]"},
     )
     own = xr.DataArray([0.25, 0.5], dims="voxel", coords={"parcel": ("voxel", ["3", "7"])})
-    assert to_nifti(own, space).get_fdata().tolist() == [[[0, 0.5], [0.25, 0.5]]]
+    image = np.nan_to_num(to_nifti(own, space).get_fdata(), nan=-1)
+    assert image.tolist() == [[[-1, 0.5], [0.25, 0.5]]]
     with pytest.raises(GibletError, match="the values and space differ in parcel"):
         to_nifti(own[::-1], space)
 

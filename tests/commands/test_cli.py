@@ -620,3 +620,10 @@ def test_libraries_print_no_tips():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stderr.splitlines() == ["WARNING: a warning"]
     assert not done.stdout
+
+
+def test_a_closed_pipe_is_no_mistake():
+    """``giblet doctor | head -1``: the exit code of a shell's own tools, and no message."""
+    line = f"{sys.executable} -m giblet doctor | exec true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("141\n", "")

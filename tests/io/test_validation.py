@@ -78,3 +78,15 @@ def test_a_waveform_is_finite_floats_in_a_row(rng):
 def test_a_name_far_from_all_is_not_guessed():
     assert nearest_name("xyzzy", ["t_r", "bandwidth_kbps"]) == ""
     assert nearest_name("tr", ["t_r", "film"]) == "; did you mean t_r?"
+
+
+def test_masked_values_are_not_read(rng):
+    """Under a mask there may be any number: 1e20, the fill value, or what was measured."""
+    values = rng.uniform(-1, 1, (8, 8))
+    for check, array in ((check_features, values), (check_waveform, values[0])):
+        assert check(np.ma.array(array)) is not None
+        with pytest.raises(ValueError, match="has 1 masked values"):
+            check(np.ma.array(array, mask=array == array.max()))
+    codes = np.arange(4)[None]
+    with pytest.raises(ValueError, match="codes has 2 masked values"):
+        check_codes(np.ma.array(codes, mask=codes > 1))

@@ -4,6 +4,7 @@ Segments are scored one by one, then averaged, with a bootstrap interval. A segm
 scored is counted, never given a number.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -23,6 +24,9 @@ from giblet.io.validation import check_sample_rate, check_waveform
 from giblet.log import progress
 from giblet.parallel import in_threads
 
+logger = logging.getLogger(__name__)
+
+_LOUD = 10.0  # times full scale: 20 dB
 SEGMENT_SECONDS = 8.0  # PESQ wants 8 to 10 s
 # columns in which feature types are compared segment by segment, and the table of their scores
 COMPARED, SEGMENT_SCORES = ("codec", "stimulus", "brain"), "segments.tsv"
@@ -70,6 +74,14 @@ def score_sound(
         The ``pesq`` package does not work at all.
     """
     scores = segment_scores(reference, estimate, sample_rate, segment_seconds, n_jobs)
+    for name, sound in (("reference", reference), ("estimate", estimate)):
+        if (peak := np.abs(np.asarray(sound)).max()) > _LOUD:
+            logger.warning(
+                "%s has a peak of %.5g, where 1 is full scale: log_mel_db is of that level. "
+                "Divide floats in units of 16-bit samples by 32768",
+                name,
+                peak,
+            )
     rows = [{"metric": m, **summarise(m, s, seed, n_bootstrap)} for m, s in scores.items()]
     return pd.DataFrame(rows)
 

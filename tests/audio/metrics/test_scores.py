@@ -150,6 +150,14 @@ def test_sync_error_needs_no_phase(speech):
     assert scores["si_sdr_db"] < -10
 
 
+def test_sound_in_units_of_16_bit_samples_is_named(speech, caplog):
+    score_sound(speech[:24000], speech[:24000] * 5, 24000, n_bootstrap=5)
+    assert not caplog.text
+    score_sound(speech[:24000] * 32768, speech[:24000], 24000, n_bootstrap=5)
+    assert "reference has a peak of" in caplog.text
+    assert "estimate" not in caplog.text
+
+
 def test_polarity_and_gain(speech):
     flipped, quieter = (values(score_sound(speech, g * speech, RATE)) for g in (-1, 0.5))
     for scores in (flipped, quieter):
