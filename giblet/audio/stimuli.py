@@ -14,7 +14,7 @@ import pandas as pd
 from giblet.audio.blocks import resampled
 from giblet.audio.files import read_sound
 from giblet.brain.stimulus_clock import StimulusClock, composed
-from giblet.errors import GibletError, missing_path, nearest_name
+from giblet.errors import GibletError, each, missing_path, nearest_name
 from giblet.film.container import open_film
 from giblet.film.tracks import choose_tracks
 from giblet.io.atomic import replacing
@@ -285,8 +285,15 @@ def header_clock(source: str | Path, t_r: float, rest: float = 0.0) -> StimulusC
     shorter than a TR.
     """
     stimuli = list_stimuli(source)
-    durations = [_file_seconds(s) - s.start if s.duration is None else s.duration for s in stimuli]
+    durations = each(_header_duration, stimuli)
     return _clock(stimuli, durations, t_r, rest)
+
+
+def _header_duration(stimulus: Stimulus) -> float:
+    """s, by the header of its file where no table has it."""
+    if stimulus.duration is not None:
+        return stimulus.duration
+    return _file_seconds(stimulus) - stimulus.start
 
 
 def _rate(file: Path) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from giblet.errors import GibletError
+from giblet.errors import GibletError, each
 from giblet.music.notes import Beats, Notes
 from giblet.music.pieces import Pieces
 from giblet.music.score_features import Listening, note_features
@@ -46,7 +46,7 @@ def join_scores(pieces: Pieces) -> Notes:
     files = dict.fromkeys(path for path in pieces.scores if path)
     if not files:
         raise GibletError("no stimulus has a score: put them beside its file, under its name")
-    scores = {file: read_score(Path(file)) for file in files}
+    scores = dict(zip(files, each(read_score, map(Path, files)), strict=True))
     named = [f"{Path(file).name}: {line}" for file, own in scores.items() for line in own.warnings]
     parts, beats, warnings, empty = [], [], named[:_MOST], []
     if len(named) > _MOST:
