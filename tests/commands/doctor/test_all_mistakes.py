@@ -76,7 +76,8 @@ def test_each_run_is_looked_at_and_the_same_mistake_is_one_line(study, capsys):
     _code, stops, _ = ask(capsys, scan={"confounds": ["trans_x", "hello"]})
     assert len(stops) == 2
     assert "no confound column hello (and in 2 more)" in stops[0]
-    assert re.search(r"sub-01_task-film_run-1_events.tsv: no such file.*\(and in 1 more\)", stops[1])
+    assert "sub-01_task-film_run-1_events.tsv: no such file" in stops[1]
+    assert stops[1].endswith("(and in 1 more)")
 
 
 def test_many_mistakes_do_not_flood(study, capsys):
