@@ -18,6 +18,7 @@ from giblet.errors import GibletError, each, missing_path, nearest_name
 from giblet.film.container import open_film
 from giblet.film.tracks import choose_tracks
 from giblet.io.atomic import replacing
+from giblet.io.paths import once_per_file
 from giblet.io.tables import is_table, load_table
 from giblet.log import progress
 from giblet.timing import count_samples, samples_duration
@@ -311,7 +312,12 @@ def _format(stimuli: list[Stimulus], rate: int) -> str:
 
 def _file_seconds(stimulus: Stimulus) -> float:
     """Length of a stimulus' file, by its header."""
-    with open_film(stimulus.file) as film:
+    return _header_seconds(stimulus.file)
+
+
+@once_per_file
+def _header_seconds(file: Path) -> float:
+    with open_film(file) as film:
         return float(film.duration or 0) / 1e6
 
 
