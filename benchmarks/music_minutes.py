@@ -11,7 +11,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from giblet.music.data import RandomCrops, read_folder
+from giblet.music.data import RandomCrops
+from giblet.music.folders import read_folder
 from giblet.music.model import MusicTransformerVAEGAN
 from giblet.music.notes import Notes
 from giblet.music.objective import Objective

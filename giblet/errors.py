@@ -4,11 +4,69 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 
 class GibletError(Exception):
     """A mistake that a user can fix: shown as one line, without a traceback."""
+
+
+class Mistakes(GibletError):
+    """Several that do not depend on each other, one of ``lines`` each.
+
+    >>> str(Mistakes(["a: no such file", "b: no such file"]))
+    'a: no such file (1 more like it: giblet doctor lists them)'
+    """
+
+    def __init__(self, lines: Sequence[str]):
+        self.lines = list(lines)
+        super().__init__(f"{lines[0]} ({len(lines) - 1} more like it: giblet doctor lists them)")
+
+
+def mistakes_of(error: GibletError) -> list[str]:
+    """A line for each mistake.
+
+    >>> mistakes_of(GibletError("a: no such file"))
+    ['a: no such file']
+    """
+    return error.lines if isinstance(error, Mistakes) else [str(error)]
+
+
+def raise_together(errors: Iterable[GibletError]) -> None:
+    """Raise what was caught: one as it is, several as `Mistakes`; nothing where there is none."""
+    kept = list({str(error): error for error in errors}.values())
+    if len(kept) > 1:
+        raise Mistakes(list(dict.fromkeys(line for e in kept for line in mistakes_of(e))))
+    if kept:
+        raise kept[0]
+
+
+def attempt(errors: list[GibletError], function: Callable, *arguments):
+    """The result of the function; None, and one more of ``errors``, where it raises GibletError."""
+    try:
+        return function(*arguments)
+    except GibletError as error:
+        errors.append(error)
+        return None
+
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def each(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Results for all items. A mistake in one does not keep those in others from being listed.
+
+    GibletError as `raise_together`.
+
+    >>> each(int, "12")
+    [1, 2]
+    """
+    errors: list[GibletError] = []
+    results = [attempt(errors, function, item) for item in items]
+    raise_together(errors)
+    return results
 
 
 def nearest_name(name: str, valid: Sequence[str]) -> str:

@@ -1,12 +1,13 @@
 """Words of many stimuli on the film that they make together."""
 
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from giblet.brain.stimulus_clock import StimulusClock
-from giblet.errors import GibletError
+from giblet.errors import GibletError, each
 from giblet.film.annotations import read_annotations
 from giblet.timing import TOLERANCE
 
@@ -29,7 +30,8 @@ def stimulus_words(clock: StimulusClock, **options) -> pd.DataFrame:
     if not with_words:
         raise GibletError("no stimulus has annotations: put them beside its file, under its name")
     files = list(dict.fromkeys(clock.annotations[k] for k in with_words))
-    tables = {file: _read(file, options) for file in files}
+    read = each(partial(_read, options=options), files)
+    tables = dict(zip(files, read, strict=True))
     counts: Counter[str] = Counter()
     parts = []
     for k in with_words:

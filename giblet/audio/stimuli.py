@@ -14,10 +14,11 @@ import pandas as pd
 from giblet.audio.blocks import resampled
 from giblet.audio.files import read_sound
 from giblet.brain.stimulus_clock import StimulusClock, composed
-from giblet.errors import GibletError, missing_path, nearest_name
+from giblet.errors import GibletError, each, missing_path, nearest_name
 from giblet.film.container import open_film
 from giblet.film.tracks import choose_tracks
 from giblet.io.atomic import replacing
+from giblet.io.paths import once_per_file
 from giblet.io.tables import is_table, load_table
 from giblet.log import progress
 from giblet.timing import count_samples, samples_duration
@@ -285,8 +286,15 @@ def header_clock(source: str | Path, t_r: float, rest: float = 0.0) -> StimulusC
     shorter than a TR.
     """
     stimuli = list_stimuli(source)
-    durations = [_file_seconds(s) - s.start if s.duration is None else s.duration for s in stimuli]
+    durations = each(_header_duration, stimuli)
     return _clock(stimuli, durations, t_r, rest)
+
+
+def _header_duration(stimulus: Stimulus) -> float:
+    """s, by the header of its file where no table has it."""
+    if stimulus.duration is not None:
+        return stimulus.duration
+    return _file_seconds(stimulus) - stimulus.start
 
 
 def _rate(file: Path) -> int:
@@ -304,7 +312,12 @@ def _format(stimuli: list[Stimulus], rate: int) -> str:
 
 def _file_seconds(stimulus: Stimulus) -> float:
     """Length of a stimulus' file, by its header."""
-    with open_film(stimulus.file) as film:
+    return _header_seconds(stimulus.file)
+
+
+@once_per_file
+def _header_seconds(file: Path) -> float:
+    with open_film(file) as film:
         return float(film.duration or 0) / 1e6
 
 

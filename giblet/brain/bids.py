@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,9 @@ from giblet.brain.runs import (
 )
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.brain.stimulus_events import long_tail, presented_events
-from giblet.brain.subjects import excluded_labels, misspelt_task_warnings
+from giblet.brain.subjects import excluded_labels, misspelt_task_warnings, named_labels
 from giblet.brain.surfaces import SurfaceRecording
-from giblet.errors import GibletError
+from giblet.errors import GibletError, attempt, each, raise_together
 from giblet.io.tables import load_json
 from giblet.timing import acquisition_times
 
@@ -73,10 +74,17 @@ def read_runs(
     root = derivatives(folder)
     every = preprocessed(root, space)
     there = [path.name.partition("_")[0] for path in every]
-    left_out = excluded_labels(exclude, there, folder)
-    paths = find_bold(root, task, space, several=stimuli is not None, exclude=left_out)
+    errors: list[GibletError] = []
+    left_out = attempt(errors, excluded_labels, exclude, there, folder) or named_labels(exclude)
+    if errors and left_out.issuperset(there):
+        raise_together(errors)
     places = raw_places(root, None if raw is None else Path(raw))
-    runs = [_read_run(path, places, confounds, strategy, stimuli) for path in paths]
+    paths = find_bold(root, task, space, several=stimuli is not None, exclude=left_out)
+    read_run = partial(
+        _read_run, places=places, confounds=confounds, strategy=strategy, stimuli=stimuli
+    )
+    runs = attempt(errors, each, read_run, paths)
+    raise_together(errors)
     if stimuli is None:
         chosen = task_of(paths[0])
         others = [p for p, s in zip(every, there, strict=True) if s not in left_out]
@@ -100,29 +108,21 @@ def _read_run(
         recording = open_recording(path, _mask_path(path))
     n_scanned = recording.n_volumes
     t_r, start_time, warnings = _read_sidecar(path, places, recording)
-    table, kept = _find_confounds(path), np.ones(n_scanned, dtype=bool)
-    if table is None and not confounds and not strategy:
-        steady, nuisance = kept, np.empty((n_scanned, 0))
-        displaced = np.full(n_scanned, np.nan)
-        warnings.append(
-            f"{run_prefix(path)}: no table of confounds: head motion is unknown, and the first "
-            "volumes are taken as steady ones"
-        )
-    else:
-        table = table or _no_confounds(path)
-        steady, nuisance, displaced = read_confounds(
-            table, confounds if not strategy else (), n_scanned
-        )
-    if strategy:
-        assert table is not None  # else refused above
-        nuisance, kept = by_strategy(table, strategy, steady)
+    errors: list[GibletError] = []
+    cleaning = attempt(errors, _read_nuisance, path, n_scanned, confounds, strategy)
     scan_end = acquisition_times(n_scanned + 1, t_r)[-1]
-    if stimuli is None:
-        events = read_events(_events_path(path, places), path, scan_end, t_r)
-        warnings += events.attrs["warnings"]
+    events_path = attempt(errors, _events_path, path, places)
+    if events_path is None:
+        events = None
+    elif stimuli is None:
+        events = attempt(errors, read_events, events_path, path, scan_end, t_r)
     else:
-        events = presented_events(_events_path(path, places), path, scan_end, t_r, stimuli)
-        warnings += events.attrs["warnings"] + long_tail(events, path.name, scan_end)
+        events = attempt(errors, presented_events, events_path, path, scan_end, t_r, stimuli)
+    raise_together(errors)
+    steady, nuisance, displaced, kept, of_confounds = cleaning
+    warnings += of_confounds + events.attrs["warnings"]
+    if stimuli is not None:
+        warnings += long_tail(events, path.name, scan_end)
     if echo := parse_name(path).entities.get("echo"):
         warnings.append(
             f"{run_prefix(path)}: echo {echo} alone is read; of a run with several echoes take the "
@@ -150,6 +150,26 @@ def _read_run(
         end_is_assumed=stimuli is None and events.attrs["end_is_assumed"],
         presented=None if stimuli is None else Presented(stimuli, events, times),
     )
+
+
+def _read_nuisance(
+    path: Path, n_scanned: int, confounds: Sequence[str], strategy: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, list[str]]:
+    """Steady volumes (n_scanned,) bool, as of `read_confounds`; kept ones (n_scanned,) bool, as of
+    `by_strategy`; warnings."""
+    table, kept = _find_confounds(path), np.ones(n_scanned, dtype=bool)
+    if table is None and not confounds and not strategy:
+        unknown = (
+            f"{run_prefix(path)}: no table of confounds: head motion is unknown, and the first "
+            "volumes are taken as steady ones"
+        )
+        return kept, np.empty((n_scanned, 0)), np.full(n_scanned, np.nan), kept, [unknown]
+    table = table or _no_confounds(path)
+    of_table = confounds if not strategy else ()
+    steady, nuisance, displaced = read_confounds(table, of_table, n_scanned)
+    if strategy:
+        nuisance, kept = by_strategy(table, strategy, steady)
+    return steady, nuisance, displaced, kept, []
 
 
 def _count_scrubbed(path: Path, in_film: np.ndarray, kept: np.ndarray) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,8 @@ from giblet.brain.runs import (
 from giblet.brain.series import SeriesOptions, read_confound_series
 from giblet.brain.stimulus_clock import StimulusClock
 from giblet.brain.stimulus_events import long_tail, presented_events
-from giblet.brain.subjects import excluded_labels
-from giblet.errors import GibletError, nearest_name
+from giblet.brain.subjects import excluded_labels, named_labels
+from giblet.errors import GibletError, attempt, each, nearest_name, raise_together
 from giblet.io.paths import check_file
 from giblet.io.tables import load_table
 from giblet.timing import acquisition_times
@@ -100,15 +101,16 @@ def read_run_table(
     written = load_table(path, dtype=_TEXT)
     table = _checked(written, path)
     labels = "sub-" + table["subject"].str.removeprefix("sub-")
-    table = table[~labels.isin(excluded_labels(exclude, labels, path))]
+    errors: list[GibletError] = []
+    left_out = attempt(errors, excluded_labels, exclude, labels, path) or named_labels(exclude)
+    table = table[~labels.isin(left_out)]
     assumed = stimuli is None and "stim_onset" not in written
     if (stimuli is None) != table["events"].isna().all():
         raise GibletError(f"{path}: {_EVENTS if stimuli else _NO_EVENTS}")
-    rows = table.itertuples(index=False)
-    runs = [
-        replace(_read_row(row, path.parent, confounds, stimuli), begin_is_assumed=assumed)
-        for row in rows
-    ]
+    read_row = partial(_read_row, folder=path.parent, confounds=confounds, stimuli=stimuli)
+    runs = attempt(errors, each, read_row, table.itertuples(index=False))
+    raise_together(errors)
+    runs = [replace(run, begin_is_assumed=assumed) for run in runs or ()]
     if not runs:
         raise GibletError(f"{path}: no runs in it")
     names = pd.Series([f"{run.subject} {run.name}" for run in runs])

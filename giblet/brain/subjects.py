@@ -5,28 +5,37 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from giblet.brain.bids_files import parse_name, run_prefix, task_of
-from giblet.errors import GibletError, nearest_name
+from giblet.errors import GibletError, nearest_name, raise_together
 
 
 def excluded_labels(exclude: Sequence[str], there: Iterable[str], source: Path) -> set[str]:
     """The subjects of ``exclude`` (``scan.exclude_subjects``) as ``sub-*``, all of them ``there``.
 
-    Raises GibletError for one that is not there, and where nobody is left.
+    Raises GibletError for those that are not there, and where nobody is left.
 
     >>> excluded_labels(["2"], ["sub-1", "sub-2"], Path("study"))
     {'sub-2'}
     """
     known = sorted(set(there))
-    chosen = {f"sub-{name.removeprefix('sub-')}" for name in exclude}
-    for name in sorted(chosen):
-        if name not in known:
-            near = nearest_name(name, known) or "."
-            raise GibletError(
-                f"{source}: scan.exclude_subjects: no {name}{near} There are: {', '.join(known)}"
-            )
+    chosen = named_labels(exclude)
+    raise_together(
+        GibletError(
+            f"{source}: scan.exclude_subjects: no {name}{nearest_name(name, known) or '.'} "
+            f"There are: {', '.join(known)}"
+        )
+        for name in sorted(chosen.difference(known))
+    )
     if chosen and not set(known) - chosen:
         raise GibletError(f"{source}: scan.exclude_subjects leaves nobody; take some out of it")
     return chosen
+
+
+def named_labels(exclude: Iterable[str]) -> set[str]:
+    """
+    >>> named_labels(["2", "sub-2"])
+    {'sub-2'}
+    """
+    return {f"sub-{name.removeprefix('sub-')}" for name in exclude}
 
 
 def misspelt_task_warnings(read: Sequence[Path], others: Iterable[Path]) -> list[str]:

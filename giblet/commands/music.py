@@ -14,7 +14,7 @@ def check(folder: Path, /) -> None:
 
     Example: giblet music check pieces
     """
-    from giblet.music.data import read_folder
+    from giblet.music.folders import read_folder
     from giblet.music.tokens import tokenize
 
     found = read_folder(folder)
@@ -76,7 +76,7 @@ def train(
 
     from giblet.io.atomic import replacing_folder
     from giblet.io.tables import load_yaml
-    from giblet.music.data import read_folder
+    from giblet.music.folders import read_folder
     from giblet.music.memorisation import TrainingIntervals
     from giblet.music.recipe import parse_recipe
     from giblet.music.trainer import fit_music, is_first_process
@@ -114,7 +114,7 @@ def evaluate(
     import pandas as pd
 
     from giblet.io.tables import save_table
-    from giblet.music.data import read_folder
+    from giblet.music.folders import read_folder
     from giblet.music.model import load
     from giblet.music.scoring import (
         latent_scores,
@@ -260,7 +260,7 @@ def traverse(
 
     from giblet.errors import GibletError, nearest_name
     from giblet.music.attributes import ATTRIBUTES, attributes_of
-    from giblet.music.data import read_folder
+    from giblet.music.folders import read_folder
     from giblet.music.latent_tools import attribute_vector, traverse as moved
     from giblet.music.midi import read_midi
     from giblet.music.model import load

@@ -200,7 +200,7 @@ def reconstruct_score(
 
 def _ngrams(config: Config, piece):
     """The n-grams that the config names, and a line where they have learned the piece itself."""
-    from giblet.music.data import read_folder
+    from giblet.music.folders import read_folder
     from giblet.music.memorisation import TrainingIntervals
     from giblet.music.ngrams import NgramModel
 

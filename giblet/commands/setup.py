@@ -17,14 +17,18 @@ def doctor(source: Path | None = None, /, config: Path | None = None) -> None:
     """
     from giblet.commands.doctor.environment import describe_machine
     from giblet.commands.doctor.estimates import describe_needs
-    from giblet.config.config import parse_config
+    from giblet.config.config import readable_config
     from giblet.errors import GibletError
     from giblet.io.tables import load_yaml
     from giblet.log import visible
 
-    settings = parse_config(_settings_of(source) if config is None else load_yaml(config))
+    written = _settings_of(source) if config is None else load_yaml(config)
+    settings, mistakes, wrong = readable_config(written)
+    mistakes = [f"config: {line}" for line in mistakes]
+    if settings is None:
+        raise GibletError("; ".join(mistakes))
     print("\n".join(describe_machine()), flush=True)
-    lines, problems = describe_needs(settings)
+    lines, problems = describe_needs(settings, wrong, mistakes)
     name = config or source or "the demo"
     print("\n".join(map(visible, ["", f"{name} (dataset {settings.dataset})", *lines])))
     if problems:
@@ -61,7 +65,7 @@ def init(
     """
     import yaml
 
-    from giblet.commands.doctor.data_sizes import NO_FILM
+    from giblet.commands.doctor.film_check import NO_FILM
     from giblet.commands.first_config import LEFT_OUT, NOT_READY, STOP, WARNING, first_config
     from giblet.errors import GibletError
     from giblet.io.atomic import replacing

@@ -4,6 +4,7 @@ from .config import (
     Config as Config,
     all_settings as all_settings,
     parse_config as parse_config,
+    readable_config as readable_config,
 )
 from .events import EventsConfig as EventsConfig
 from .regions import (

@@ -289,6 +289,32 @@ def parse_config(settings: dict) -> Config:
         raise GibletError(f"config: {'; '.join(messages)}") from None
 
 
+def readable_config(settings: dict) -> tuple[Config | None, list[str], set[str]]:
+    """The config of the keys that can be read (None without any), a line for each of the others,
+    and the names at the top level that these have, or nearly have.
+
+    >>> config, lines, wrong = readable_config({"t_r": 2000, "bandwith_kbps": 6, "seed": 3})
+    >>> lines[1], sorted(wrong), config.seed
+    ('unknown key bandwith_kbps; did you mean bandwidth_kbps?', ['bandwidth_kbps', 't_r'], 3)
+    """
+    lines: list[str] = []
+    wrong: set[str] = set()
+    for _ in range(len(settings) + 1):  # a value may be wrong only beside others
+        try:
+            return Config.model_validate(settings), lines, wrong
+        except ValidationError as error:
+            problems = error.errors()
+        for problem in problems:
+            if not problem["loc"] or not isinstance(settings, dict):
+                return None, [_explain(dict(problem))], wrong
+            lines.append(_explain(dict(problem)))
+            name = str(problem["loc"][0])
+            near = re.search(r"; did you mean ([a-z_]+)", lines[-1])
+            wrong.add(near[1] if near and name not in Config.model_fields else name)
+            settings = {key: value for key, value in settings.items() if key != name}
+    return None, lines, wrong
+
+
 def _explain(problem: dict) -> str:
     key = ".".join(str(part) for part in problem["loc"] if isinstance(part, str))
     if problem["type"] == "extra_forbidden":

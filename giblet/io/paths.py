@@ -7,13 +7,18 @@ import shlex
 import stat
 import time
 import zipfile
+from collections.abc import Callable
+from functools import lru_cache, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from giblet.errors import GibletError, home_advice, nearest_file, unusable_name
 
 _CLOCKS_DIFFER = 5.0  # s, as those of computers that share a disk may
+_MOST_FILES = 4096  # whose results are kept
 _UNPACKED = 500_000_000  # bytes: a workbook of a million words has a tenth
+
+Result = TypeVar("Result")
 
 
 def check_file(path: str | Path, what: str = "a file") -> Path:
@@ -182,3 +187,24 @@ def check_own(file: "h5py.File", path: str | Path) -> None:
 
     if name := file.visititems_links(outside):
         raise GibletError(f"{path}: {name} lies in another file; copy it into this one")
+
+
+def once_per_file(function: Callable[[Path], Result]) -> Callable[[Path], Result]:
+    """``function`` of a path, which reads a file again only where its size or date has changed.
+
+    Results are shared by all callers, within the process. Errors are not kept.
+    """
+
+    @lru_cache(maxsize=_MOST_FILES)
+    def of_state(path: str, _size: int, _date: int) -> Result:
+        return function(Path(path))
+
+    @wraps(function)
+    def read(path: Path) -> Result:
+        try:
+            state = os.stat(path)
+        except OSError:
+            return function(path)  # which says what is wrong
+        return of_state(os.path.abspath(path), state.st_size, state.st_mtime_ns)
+
+    return read

@@ -3,7 +3,6 @@
 import numpy as np
 import torch
 
-from giblet.errors import GibletError
 from giblet.music.constraints import sixteenths
 from giblet.music.grammar import possible_targets
 from giblet.music.notes import Beats, Notes
@@ -39,17 +38,6 @@ def next_positions(
     """
     ended = np.append(np.asarray(tokens, np.int64), VOCABULARY.eos)
     return token_seconds(ended), token_phases(ended, beats, first_onset)
-
-
-def checked_tokens(tokens: np.ndarray) -> np.ndarray:
-    """Tokens (n_tokens,) int64, if all are of the vocabulary; else GibletError."""
-    tokens = np.asarray(tokens)
-    if tokens.ndim != 1 or not (np.issubdtype(tokens.dtype, np.integer) or not tokens.size):
-        raise GibletError(f"tokens must be integers (n_tokens,), not {tokens.dtype} {tokens.shape}")
-    outside = tokens[(tokens < 0) | (tokens >= VOCABULARY.size)]
-    if outside.size:
-        raise GibletError(f"token {outside[0]} is outside the vocabulary (0-{VOCABULARY.size - 1})")
-    return tokens.astype(np.int64)
 
 
 def encoded(notes: Notes) -> Inputs:

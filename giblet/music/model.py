@@ -14,12 +14,12 @@ from giblet.errors import GibletError
 from giblet.music.adversarial import AdversarialSettings
 from giblet.music.generation import continuations
 from giblet.music.hub import SavedMusicModel
-from giblet.music.inputs import Inputs, checked_tokens, encoded, next_positions
+from giblet.music.inputs import Inputs, encoded, next_positions
 from giblet.music.latents import HierarchicalLatents, LatentSettings
 from giblet.music.memorisation import TrainingIntervals
 from giblet.music.notes import Beats, Notes
 from giblet.music.posteriors import Posterior
-from giblet.music.tokens import VOCABULARY
+from giblet.music.tokens import VOCABULARY, checked_tokens
 from giblet.music.transformer import Transformer, TransformerSettings
 from giblet.music.windows import stream_nats
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from giblet.errors import GibletError
+from giblet.errors import GibletError, each
+from giblet.io.paths import once_per_file
 from giblet.music.notes import Beats, Notes
 from giblet.music.pieces import Pieces
 from giblet.music.score_features import Listening, note_features
@@ -46,7 +47,7 @@ def join_scores(pieces: Pieces) -> Notes:
     files = dict.fromkeys(path for path in pieces.scores if path)
     if not files:
         raise GibletError("no stimulus has a score: put them beside its file, under its name")
-    scores = {file: read_score(Path(file)) for file in files}
+    scores = dict(zip(files, each(_read_once, map(Path, files)), strict=True))
     named = [f"{Path(file).name}: {line}" for file, own in scores.items() for line in own.warnings]
     parts, beats, warnings, empty = [], [], named[:_MOST], []
     if len(named) > _MOST:
@@ -72,6 +73,9 @@ def join_scores(pieces: Pieces) -> Notes:
         raise GibletError(f"no note of any score lies within its {pieces.kind}: check score_offset")
     together = Beats(*map(np.concatenate, zip(*beats, strict=True))) if beats else None
     return Notes.from_unsorted(onset, length, pitch, velocity, together, tuple(warnings))
+
+
+_read_once = once_per_file(read_score)
 
 
 def _late_notes(pieces: Pieces, scores: Mapping[str, Notes]) -> list[str]:

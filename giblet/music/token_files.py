@@ -9,9 +9,8 @@ import xarray as xr
 
 from giblet.errors import GibletError
 from giblet.io.arrays import load_arrays, save_arrays
-from giblet.music.inputs import checked_tokens
 from giblet.music.notes import Beats, Notes
-from giblet.music.tokens import VOCABULARY, detokenize, token_seconds, tokenize
+from giblet.music.tokens import VOCABULARY, checked_tokens, detokenize, token_seconds, tokenize
 
 _NAMES = ("tokens", "vocabulary_size", "first_onset")
 

@@ -269,3 +269,14 @@ def _check_tokens(tokens: np.ndarray) -> np.ndarray:
     if len(tokens) and not np.issubdtype(tokens.dtype, np.integer):
         raise GibletError(f"tokens: must be integers, got {tokens.dtype}")
     return tokens.astype(np.int64)
+
+
+def checked_tokens(tokens: np.ndarray) -> np.ndarray:
+    """Tokens (n_tokens,) int64, if all are of the vocabulary; else GibletError."""
+    tokens = np.asarray(tokens)
+    if tokens.ndim != 1 or not (np.issubdtype(tokens.dtype, np.integer) or not tokens.size):
+        raise GibletError(f"tokens must be integers (n_tokens,), not {tokens.dtype} {tokens.shape}")
+    outside = tokens[(tokens < 0) | (tokens >= VOCABULARY.size)]
+    if outside.size:
+        raise GibletError(f"token {outside[0]} is outside the vocabulary (0-{VOCABULARY.size - 1})")
+    return tokens.astype(np.int64)

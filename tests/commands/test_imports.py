@@ -16,10 +16,11 @@ doctor, init, join_stimuli, extract_codes, extract_mel, group_trs, extract_video
 sound_features, picture_features, word_features, read_score, score_features, simulate_bold
 load_bold, convolve_hrf, brain_quality, sync_align, export, listening_test make
 listening_test score, codec evaluate, codec compress, codec decompress
+music check, music decode
 """
 OF_MODELS = """
 reconstruct, reconstruct_score, lesion, export_predictions
-music check, music encode, music decode, music evaluate, music generate, music infill
+music encode, music evaluate, music generate, music infill
 """
 # Of each command in turn: heavy modules that are there after what its function imports.
 SCRIPT = """

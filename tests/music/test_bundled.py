@@ -8,7 +8,7 @@ from music.pieces import broken_chords
 
 from giblet.music import model as model_module
 from giblet.music.count_models import TokenCounts
-from giblet.music.data import read_folder
+from giblet.music.folders import read_folder
 from giblet.music.grammar import possible_tokens
 from giblet.music.model import load
 from giblet.music.notes import Notes

@@ -7,7 +7,8 @@ from music.pieces import broken_chords
 from torch.utils.data import DataLoader
 
 from giblet.errors import GibletError
-from giblet.music.data import RandomCrops, augmented, read_folder
+from giblet.music.data import RandomCrops, augmented
+from giblet.music.folders import read_folder
 from giblet.music.inputs import crop, encoded, next_positions
 from giblet.music.midi import write_midi
 from giblet.music.model import MusicTransformerVAEGAN

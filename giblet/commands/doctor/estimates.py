@@ -5,7 +5,7 @@ Seconds and MB of disk were measured on the demo on two cores of an AMD EPYC wit
 each rule asks for (`giblet.commands.doctor.costs`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from giblet.commands.doctor.costs import COSTS, null_maps_mb
@@ -165,12 +165,18 @@ def _model_needs(sizes: Sizes, config: Config, path: str) -> Iterator[Need]:
     yield Need(f"reconstruct ({path})", 10 + per_tr * sizes.n_test, disk, read)
 
 
-def describe_needs(config: Config) -> tuple[list[str], list[str]]:
-    """Lines for a reader about what a config names and needs; lines about what would stop it."""
+def describe_needs(
+    config: Config, wrong: Collection[str] = (), mistakes: Sequence[str] = ()
+) -> tuple[list[str], list[str]]:
+    """Lines for a reader about what a config names and needs; lines about what would stop it.
+
+    ``wrong``: as of `measure`; ``mistakes``: lines about these keys.
+    """
     from giblet.commands.doctor.data_sizes import measure
     from giblet.commands.doctor.environment import free_disk_mb, memory_mb
 
-    sizes, lines, problems = measure(config)
+    sizes, lines, problems = measure(config, wrong)
+    problems[:0] = mistakes
     if sizes is None:
         return [*lines, *_stopping(problems)], problems
     main, more = list(main_job_needs(sizes, config)), list(report_needs(sizes, config))
