@@ -130,7 +130,7 @@ def _largest(enhanced: np.ndarray | None) -> float:
 def _share_as_high(values: np.ndarray, highest: np.ndarray) -> np.ndarray:
     """Share of ``highest`` (n_nulls,) that reach each of ``values``; ties count."""
     ordered = np.sort(highest)
-    margin = 1e-9 * np.abs(values)
+    margin = 1e-5 * np.abs(values)  # maps are float32
     reached = len(ordered) - np.searchsorted(ordered, values - margin, side="left")
     return reached / len(ordered)
 
