@@ -213,13 +213,13 @@ def linear_maps(
 
     ``bold`` (n_subjects, n_trs, n_voxels) z-scored by run. Correlations ``r_<modality>`` and, with
     several, ``r_all`` (subject, voxel), means over folds; ``r_..._p`` (voxel) of their mean over
-    subjects among predictions that are shifted circularly in time. With several also ``r2_all`` and
-    ``unique_<modality>``: R² of all minus R² of all the others (subject, voxel). ``by_fold`` adds
-    ``folds_<name>`` (fold, voxel) of each of them, the mean over subjects in each fold. A modality
-    that never varies in a fold's training TRs adds nothing there, and its own r is NaN.
-    ``n_shift_maps``, at most ``n_shifts``: adds ``<name>_nulls`` (null, voxel) of each r, the mean
-    over subjects under as many of the shifts. Unique variance has none: a shift is no null of it,
-    as the penalty of the other modalities depends on the one that is added.
+    subjects among those of BOLD that is moved in time (`giblet.stats.fold_nulls`). With several
+    also ``r2_all`` and ``unique_<modality>``: R² of all minus R² of all the others (subject,
+    voxel). ``by_fold`` adds ``folds_<name>`` (fold, voxel) of each of them, the mean over subjects
+    in each fold. A modality that never varies in a fold's training TRs adds nothing there, and its
+    own r is NaN. ``n_shift_maps``, at most ``n_shifts``: adds ``<name>_nulls`` (null, voxel) of
+    each r, the mean over subjects under as many of the moves. Unique variance has none: BOLD that
+    is moved no longer follows the other modalities, either.
     """
     names = list(groups[0].bands) if groups and folds else []
     columns, maps = fold_columns(groups, folds), ScoreMaps(names, by_fold)
@@ -266,7 +266,8 @@ def mixture_scores(
             [mixture_scores(mixture, half, groups, folds, columns, **search) for half in halves]
         )
     moves = draw_moves([fold.test for fold in folds], n_shifts, seed) if is_scored else None
-    r2, own, means = [], [], np.zeros((1, 1))
+    r2, own = [], []
+    means: Any = 0.0
     for number, (fold, of_groups) in enumerate(zip(folds, columns, strict=True)):
         used = [n for n in mixture if any(one[n].shape[1] for one in of_groups)]
         chosen = [[one[n] for n in used or mixture] for one in of_groups]
@@ -284,7 +285,7 @@ def mixture_scores(
     return MixtureScores(np.array(r2), np.array(own), p, few)
 
 
-_MOST_VALUES = 2**26  # of all nulls of p: 256 MB
+_MOST_VALUES = 2**24  # of all nulls of p: 64 MB
 
 
 def _joined(some: Sequence[MixtureScores]) -> MixtureScores:

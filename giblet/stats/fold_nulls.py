@@ -1,4 +1,12 @@
-"""Nulls of cross-validated ridge: BOLD is moved within folds, to train and to test alike."""
+"""Nulls of cross-validated ridge: BOLD is moved within folds, to train and to test alike.
+
+The score of a map is a mean over folds that are not independent: any two meet twice, one to train
+and the other to test, with nearly the same result. So BOLD of each fold is shifted circularly, with
+a random sign, wherever it is used, and ridge is fitted again with the weights of penalties that the
+true BOLD has. Where BOLD does not follow the film, and is stationary and symmetric within folds, a
+map is then like its nulls in all places together (Winkler et al. 2014, on exchangeable errors and
+sign flips). How much folds have in common need not be known.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -40,7 +40,7 @@ def null_maps(
 
     Nulls are whole maps of the group, which keep what people share. Of the mean leave-one-out ISC
     they are those of `giblet.stats.intersubject.isc_nulls`, of ridge those of
-    `giblet.stats.permutation.shift_nulls`. Flips of the signs of people's maps would be too
+    `giblet.stats.fold_nulls`. Flips of the signs of people's maps would be too
     liberal: ISCs share people, and people share responses to the film, with which a prediction
     correlates by chance in all of them.
 
