@@ -371,7 +371,7 @@ class QualityConfig(Section):
 
     n_permutations: PositiveInt = Field(200, description="phase-randomised nulls of the ISC")
     n_shifts: PositiveInt = Field(
-        5000, description="nulls of ridge: circular shifts of predictions"
+        5000, description="nulls of ridge: circular shifts of BOLD within folds, with random signs"
     )
     n_iter: PositiveInt = Field(
         20, description="about how many mixtures of modalities banded ridge tries"

@@ -23,7 +23,7 @@ def group_maps(
 
     Of the mean over people of each map of ``quality`` (subject, voxel) that has ``nulls``: its name
     → (n_nulls, n_tested) of the ``places``, indices of voxels in rising order; None: of all. Those
-    of ``isc`` are phase-randomised, those of ``r_…`` shifts of predictions, by
+    of ``isc`` are phase-randomised, those of ``r_…`` moves of BOLD, by
     `giblet.stats.encoding_maps.linear_maps`. The latter keep what people share, and so do not say
     whether other people would respond alike.
 

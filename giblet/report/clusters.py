@@ -26,7 +26,7 @@ def cluster_text(clusters: pd.DataFrame | None, places: str, simulated: bool) ->
     caption = (
         f"Clusters at p < .05 in the whole brain, group level{kind}; the largest "
         f"{MOST_CLUSTERS} of a measure. p: family-wise, the smallest in the cluster; it does not "
-        "generalise to other subjects. Nulls: predictions shifted in time (r), random phases "
+        "generalise to other subjects. Nulls: BOLD shifted in time (r), random phases "
         "(ISC). Peak: the highest mean"
     )
     header = ["Measure", "Correction", "Cluster", f"Size ({places})", "p", "Peak (r)"]

@@ -202,9 +202,9 @@ def _of_maps(settings: Config, facts: Mapping) -> list[str]:
     sentences = [
         f"BOLD was predicted from the {stimulus_noun(facts)} by ridge regression on held-out "
         f"{'stimuli' if settings.has_stimuli else 'blocks'}, {RIDGE}, with nulls of "
-        f"{nulls['n_shifts']:,} circular shifts of the "
-        "predictions, the same for all subjects and voxels (widened by the square root of 2, as "
-        "folds share training TRs), and inter-subject correlation (Nastase et al., 2019) with "
+        f"{nulls['n_shifts']:,} circular shifts of BOLD within each fold, with random signs, to "
+        "train and to test alike (with the weights of penalties kept), the same for all subjects "
+        "and voxels, and inter-subject correlation (Nastase et al., 2019) with "
         f"{nulls['n_permutations']:,} phase-randomised nulls; q-values over voxels control the "
         "false discovery rate (Benjamini and Hochberg, 1995)."
     ]
@@ -357,8 +357,8 @@ def _of_scans_alone(facts: Mapping) -> str:
     if names:
         done.append(
             f"ridge regression from {_joined(names)} on held-out TRs, {RIDGE}, with "
-            f"{number('n_shifts')}circular shifts of the predictions, the same for all subjects "
-            "and voxels, as nulls"
+            f"{number('n_shifts')}circular shifts of BOLD within folds, with random signs, the "
+            "same for all subjects and voxels, as nulls"
         )
     whose = f"{n_subjects} subject{'s' * (n_subjects != 1)}"
     sentences = [

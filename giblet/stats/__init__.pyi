@@ -54,8 +54,6 @@ from .permutation import (
     n_sign_flips as n_sign_flips,
     phase_randomised as phase_randomised,
     random_phases as random_phases,
-    shift_chance as shift_chance,
-    shift_nulls as shift_nulls,
     shifted_correlation as shifted_correlation,
     sign_flip_p as sign_flip_p,
 )

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -10,12 +9,11 @@ import xarray as xr
 
 from giblet.errors import GibletError
 from giblet.stats.cross_validation import INNER_FOLDS, explained, fold_labels, purged_folds
-from giblet.stats.permutation import (
-    shift_chance,
-    shift_nulls,
-    shifted_correlation,
-)
-from giblet.stats.ridge import band_columns, columns_ridge
+from giblet.stats.fold_nulls import FoldNulls, draw_moves
+from giblet.stats.pearson import correlation
+from giblet.stats.permutation import among_nulls
+from giblet.stats.ridge import band_columns, columns_refit, columns_ridge
+from giblet.stats.ridge_folds import parts
 
 
 @dataclass(frozen=True)
@@ -215,13 +213,13 @@ def linear_maps(
 
     ``bold`` (n_subjects, n_trs, n_voxels) z-scored by run. Correlations ``r_<modality>`` and, with
     several, ``r_all`` (subject, voxel), means over folds; ``r_..._p`` (voxel) of their mean over
-    subjects among predictions that are shifted circularly in time. With several also ``r2_all`` and
-    ``unique_<modality>``: R² of all minus R² of all the others (subject, voxel). ``by_fold`` adds
-    ``folds_<name>`` (fold, voxel) of each of them, the mean over subjects in each fold. A modality
-    that never varies in a fold's training TRs adds nothing there, and its own r is NaN.
-    ``n_shift_maps``, at most ``n_shifts``: adds ``<name>_nulls`` (null, voxel) of each r, the mean
-    over subjects under as many of the shifts. Unique variance has none: a shift is no null of it,
-    as the penalty of the other modalities depends on the one that is added.
+    subjects among those of BOLD that is moved in time (`giblet.stats.fold_nulls`). With several
+    also ``r2_all`` and ``unique_<modality>``: R² of all minus R² of all the others (subject,
+    voxel). ``by_fold`` adds ``folds_<name>`` (fold, voxel) of each of them, the mean over subjects
+    in each fold. A modality that never varies in a fold's training TRs adds nothing there, and its
+    own r is NaN. ``n_shift_maps``, at most ``n_shifts``: adds ``<name>_nulls`` (null, voxel) of
+    each r, the mean over subjects under as many of the moves. Unique variance has none: BOLD that
+    is moved no longer follows the other modalities, either.
     """
     names = list(groups[0].bands) if groups and folds else []
     columns, maps = fold_columns(groups, folds), ScoreMaps(names, by_fold)
@@ -259,27 +257,45 @@ def mixture_scores(
 
     ``columns`` of `fold_columns`; the other arguments as of `linear_maps`.
     """
-    r2, own, of_shifts = [], [], []
     is_scored = has_r(mixture, list(groups[0].bands))
-    for fold, of_groups in zip(folds, columns, strict=True):
+    if is_scored and bold.shape[2] * n_shifts > _MOST_VALUES and bold.shape[2] > 1:
+        search = {"n_shifts": n_shifts, "n_iter": n_iter, "seed": seed}
+        search |= {"n_shift_maps": n_shift_maps}
+        halves = np.array_split(bold, 2, axis=2)
+        return _joined(
+            [mixture_scores(mixture, half, groups, folds, columns, **search) for half in halves]
+        )
+    moves = draw_moves([fold.test for fold in folds], n_shifts, seed) if is_scored else None
+    r2, own = [], []
+    means: Any = 0.0
+    for number, (fold, of_groups) in enumerate(zip(folds, columns, strict=True)):
         used = [n for n in mixture if any(one[n].shape[1] for one in of_groups)]
         chosen = [[one[n] for n in used or mixture] for one in of_groups]
-        predicted = predict_fold(chosen, bold, groups, fold, n_iter=n_iter)
+        nulls = None if moves is None else FoldNulls(moves, number, fold.train)
+        predicted, of_moves = _moved_fold(chosen, bold, groups, fold, nulls, n_iter)
         measured = bold[:, fold.test]
         r2.append([explained(*pair) for pair in zip(predicted, measured, strict=True)])
         if is_scored:
-            r = shifted_correlation(predicted, measured)
-            own.append(r[:, 0].copy())  # a view would keep all shifts of all subjects
-            of_shifts.append(_mean_over_subjects(r))
+            own.append([correlation(*pair) for pair in zip(predicted, measured, strict=True)])
+            means = means + of_moves / len(folds)
     if not is_scored:
         return MixtureScores(np.array(r2))
-    p, nulls = shift_chance(of_shifts, n_shifts, seed).p, None
-    if n_shift_maps:
-        first = islice(shift_nulls(of_shifts, n_shifts, seed), n_shift_maps)
-        nulls = np.empty((min(n_shift_maps, n_shifts), bold.shape[2]), dtype=np.float32)
-        for row, null in zip(nulls, first, strict=True):
-            row[:] = null
-    return MixtureScores(np.array(r2), np.array(own), p, nulls)
+    p = among_nulls(means[0], means[1:]).p
+    few = means[1 : 1 + n_shift_maps].astype(np.float32) if n_shift_maps else None
+    return MixtureScores(np.array(r2), np.array(own), p, few)
+
+
+_MOST_VALUES = 2**24  # of all nulls of p: 64 MB
+
+
+def _joined(some: Sequence[MixtureScores]) -> MixtureScores:
+    """Scores of blocks of voxels, side by side."""
+
+    def together(values: Sequence[Any]) -> Any:
+        return None if values[0] is None else np.concatenate(values, axis=-1)
+
+    every = [(one.r2, one.r, one.p, one.nulls) for one in some]
+    return MixtureScores(*map(together, zip(*every, strict=True)))
 
 
 def map_name(mixture: tuple) -> str:
@@ -322,6 +338,44 @@ def predict_fold(
         fitted = columns_ridge(own, together, fold.train, fold.test, fold.inner, **search)
         predicted[group.subjects] = fitted.reshape(len(fold.test), -1, n_voxels).swapaxes(0, 1)
     return predicted
+
+
+def _moved_fold(
+    columns: Sequence[list[np.ndarray]],
+    bold: np.ndarray,
+    groups: Sequence[ClockGroup],
+    fold: Fold,
+    nulls: FoldNulls | None,
+    n_iter: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """BOLD of the held-out TRs, (n_subjects, n_test, n_voxels), and r under all moves of ``nulls``.
+
+    r is the mean over subjects, (1 + n_nulls, n_voxels) float32; empty without nulls.
+    """
+    n_subjects, n_trs, n_voxels = bold.shape
+    predicted = np.full((n_subjects, len(fold.test), n_voxels), np.nan, dtype=np.float32)
+    rows, total = np.arange(len(fold.train)), np.zeros((0, n_voxels), dtype=np.float32)
+    count = np.zeros(n_voxels)
+    for own, group in zip(columns, groups, strict=True):
+        together = bold[group.subjects].swapaxes(0, 1).reshape(n_trs, -1)
+        finite = np.isfinite(together).all(axis=0)
+        together = np.where(finite, together, 0)
+        ridge = columns_refit(own, together, fold.train, fold.test, fold.inner, n_iter=n_iter)
+        found = np.empty((len(fold.test), len(finite)), dtype=np.float32)
+        for block in parts(len(finite)):
+            seen = together[fold.train, block]
+            found[:, block] = ridge.predict(block, [(rows, seen)])[0] + seen.mean(axis=0)
+        found[:, ~finite] = np.nan
+        predicted[group.subjects] = found.reshape(len(fold.test), -1, n_voxels).swapaxes(0, 1)
+        for block, r in nulls.blocks(ridge, together) if nulls else ():
+            subjects, voxels = np.divmod(np.arange(len(finite))[block], n_voxels)
+            total = total if len(total) else np.zeros((len(r), n_voxels), dtype=np.float32)
+            valid = finite[block] & np.isfinite(r[0])
+            for subject in np.unique(subjects):  # its voxels are there once
+                of_one = valid & (subjects == subject)
+                total[:, voxels[of_one]] += np.nan_to_num(r[:, of_one])
+                count[voxels[of_one]] += 1
+    return predicted, np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
 
 
 def _mean_over_subjects(r: np.ndarray) -> np.ndarray:

@@ -4,14 +4,21 @@ The candidates are mixtures of bands and penalties, as in himalaya's random sear
 al. 2022). A target's solution is its best candidate, or the mean of all by their likelihood.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from giblet.stats.array_backend import array_functions
-from giblet.stats.ridge_folds import FeatureRows, KernelRows, RidgeFold, RidgeRows, parts
+from giblet.stats.ridge_folds import (
+    FeatureRows,
+    KernelRows,
+    RidgeFold,
+    RidgeRows,
+    Targets,
+    parts,
+)
 
 _ROUNDING = 1e-7  # share of the largest power: float32 kernels do not resolve less
 _CORRELATED = 1.3  # TRs that count as one independent sample
@@ -157,6 +164,61 @@ def predictions(
     return found
 
 
+@dataclass(frozen=True)
+class Refit:
+    """Ridge with the candidates' weights of some targets, for other values of these targets.
+
+    maps : of each mixture new rows along its directions (n_new, n), training rows along them
+        (n_train, n), and the factor of each penalty (n, n_alphas)
+    weights : (n_mixtures, n_alphas, n_targets)
+    """
+
+    maps: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
+    weights: np.ndarray
+
+    def predict(
+        self, targets: Targets, versions: Iterable[tuple[np.ndarray, np.ndarray]]
+    ) -> np.ndarray:
+        """What some training rows add to the prediction, (n_versions, n_new, n_targets) float32.
+
+        ``versions``: indices of training rows, and values (n_rows, n_targets) of the ``targets``
+        there. Up to a constant those of all rows add up to the prediction.
+        """
+        used = [n for n, own in enumerate(self.weights) if own[:, targets].any()]
+        factors = {n: self.maps[n][2] @ self.weights[n][:, targets] for n in used}
+        found = []
+        for rows, values in versions:
+            seen = ((self.maps[n][1][rows].T @ values) * factors[n] for n in used)
+            found.append(sum(self.maps[n][0] @ own for n, own in zip(used, seen, strict=True)))
+        return np.array(found, dtype=np.float32)
+
+
+def refit(
+    bands: Sequence[np.ndarray],
+    y: np.ndarray,
+    new: Sequence[np.ndarray],
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    alphas: np.ndarray,
+    mixtures: np.ndarray,
+    choice: Choice = best,
+) -> Refit:
+    """The ridge of `predictions`; arguments alike."""
+    backend = array_functions()[1]
+    kept, weights = _weighted(bands, y, folds, alphas, mixtures, "float32", choice)
+    whole = kept.fold(np.arange(len(y)), np.arange(0))
+    middles = [own.mean(axis=0) for own in bands]
+    pairs = list(zip(new, middles, strict=True))
+    rows = np.concatenate([b - middle for b, middle in pairs], axis=1)
+    maps = []
+    for mixture in mixtures:
+        values, vectors, _held = whole.turned(kept.mixed(mixture))
+        along, back = kept.along(rows, mixture, vectors), kept.back(vectors)
+        powers = backend.to_numpy(values)
+        shrunk = (1 / (powers[:, None] + np.asarray(alphas))).astype(np.float32)
+        maps.append((*(backend.to_numpy(a).astype(np.float32) for a in (along, back)), shrunk))
+    return Refit(maps, weights)
+
+
 def _mapped(
     new: np.ndarray | None,
     bands: Sequence[np.ndarray],
@@ -171,20 +233,9 @@ def _mapped(
 
     None: the weights themselves.
     """
-    if not len(folds):
-        raise ValueError("ridge has no folds to choose penalties by: give one or more")
     _arrays, backend = array_functions()
-    is_narrow = sum(band.shape[1] for band in bands) < len(y)
-    kind: Callable[..., RidgeRows] = FeatureRows if is_narrow else KernelRows
-    rows = kind(bands, y, precision)
+    rows, weights = _weighted(bands, y, folds, alphas, mixtures, precision, choice)
     alphas = np.asarray(alphas)
-    weights = np.zeros((len(mixtures), len(alphas), y.shape[1]), dtype=precision)
-    for fold in folds:  # one at a time: with many targets it is most of the memory
-        _add_losses(weights, rows, rows.fold(*fold), mixtures, alphas)
-    weights /= len(folds)
-    n_held = sum(len(test) for _train, test in folds)
-    for part in parts(y.shape[1]):  # they take the place of the losses
-        weights[..., part] = choice(weights[..., part], alphas, n_held)
     everything = np.arange(len(y))
     whole = rows.fold(everything, everything[:0])
     if new is None:
@@ -204,6 +255,32 @@ def _mapped(
             seen = backend.asarray(whole.projected(vectors, targets), dtype=along.dtype)
             found[:, targets] += backend.to_numpy(along @ (seen * (shrunk @ shares)))
     return found, weights
+
+
+def _weighted(
+    bands: Sequence[np.ndarray],
+    y: np.ndarray,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    alphas: np.ndarray,
+    mixtures: np.ndarray,
+    precision: str,
+    choice: Choice,
+) -> tuple[RidgeRows, np.ndarray]:
+    """Training rows, and the weight of each candidate: (n_mixtures, n_alphas, n_targets)."""
+    if not len(folds):
+        raise ValueError("ridge has no folds to choose penalties by: give one or more")
+    is_narrow = sum(band.shape[1] for band in bands) < len(y)
+    kind: Callable[..., RidgeRows] = FeatureRows if is_narrow else KernelRows
+    rows = kind(bands, y, precision)
+    alphas = np.asarray(alphas)
+    weights = np.zeros((len(mixtures), len(alphas), y.shape[1]), dtype=precision)
+    for fold in folds:  # one at a time: with many targets it is most of the memory
+        _add_losses(weights, rows, rows.fold(*fold), mixtures, alphas)
+    weights /= len(folds)
+    n_held = sum(len(test) for _train, test in folds)
+    for part in parts(y.shape[1]):  # they take the place of the losses
+        weights[..., part] = choice(weights[..., part], alphas, n_held)
+    return rows, weights
 
 
 def _add_losses(

@@ -40,7 +40,7 @@ def null_maps(
 
     Nulls are whole maps of the group, which keep what people share. Of the mean leave-one-out ISC
     they are those of `giblet.stats.intersubject.isc_nulls`, of ridge those of
-    `giblet.stats.permutation.shift_nulls`. Flips of the signs of people's maps would be too
+    `giblet.stats.fold_nulls`. Flips of the signs of people's maps would be too
     liberal: ISCs share people, and people share responses to the film, with which a prediction
     correlates by chance in all of them.
 
@@ -130,7 +130,7 @@ def _largest(enhanced: np.ndarray | None) -> float:
 def _share_as_high(values: np.ndarray, highest: np.ndarray) -> np.ndarray:
     """Share of ``highest`` (n_nulls,) that reach each of ``values``; ties count."""
     ordered = np.sort(highest)
-    margin = 1e-9 * np.abs(values)
+    margin = 1e-5 * np.abs(values)  # maps are float32
     reached = len(ordered) - np.searchsorted(ordered, values - margin, side="left")
     return reached / len(ordered)
 

@@ -1,6 +1,6 @@
 """Permutation tests: nulls with the autocorrelation of BOLD, p-values, and their correction."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,41 +126,6 @@ def shifted_correlation(predicted: np.ndarray, bold: np.ndarray) -> np.ndarray:
     product = np.fft.rfft(one, axis=1).conj() * np.fft.rfft(other, axis=1)
     r = np.fft.irfft(product, n=one.shape[1], axis=1)
     return np.where((valid & also_valid)[:, None], r, np.nan)
-
-
-def shift_chance(folds: Sequence[np.ndarray], n_shifts: int = 5000, seed: int = 0) -> Chance:
-    """A held-out score, mean over folds, among its `shift_nulls`."""
-    nulls = shift_nulls(folds, n_shifts, seed)
-    return among_nulls(np.mean([fold[0] for fold in folds], axis=0), nulls)
-
-
-def shift_nulls(
-    folds: Sequence[np.ndarray], n_shifts: int = 5000, seed: int = 0
-) -> Iterator[np.ndarray]:
-    """A held-out score, mean over folds, of predictions shifted circularly: (n_voxels,) each.
-
-    Nothing is fitted again, and predictions and BOLD keep their autocorrelation. Folds are shifted
-    independently, but their scores are not independent: any two folds meet twice, one to train and
-    the other to test, and under ridge both give nearly the same (``y1 @ K @ y2``). The mean over
-    folds then has twice the variance of independent ones, so deviations from the mean over all
-    shifts are scaled by the root of 2.
-
-    Parameters
-    ----------
-    folds : (n_shifts, n_voxels) each
-        Of `shifted_correlation`, mean over subjects, all shifted alike, so that
-        nulls keep what subjects have in common.
-    n_shifts
-        Nulls; p is no lower than one over their number. Any shift may come, small ones too:
-        without those of less than 32 s, 9 to 17 % of smooth noise had p < 0.05. The same ``seed``
-        shifts all voxels alike, so results do not depend on blocks of voxels.
-    """
-    rng = np.random.default_rng(seed)
-    drawn = [rng.integers(len(fold), size=n_shifts) for fold in folds]
-    middle = np.mean([fold.mean(axis=0) for fold in folds], axis=0)
-    for shifts in zip(*drawn, strict=True):
-        mean = np.mean([f[shift] for f, shift in zip(folds, shifts, strict=True)], axis=0)
-        yield middle + np.sqrt(2) * (mean - middle)
 
 
 def circular_shifts(n_moments: int, n_away: int, n_most: int, seed: int) -> np.ndarray:

@@ -7,9 +7,11 @@ import numpy as np
 from giblet.stats.feature_ridge import (
     Choice,
     LinearRidge,
+    Refit,
     average,
     directions,
     predictions,
+    refit,
     solve,
 )
 
@@ -220,6 +222,21 @@ def columns_ridge(
     seen, new = [c[train] for c in columns], [c[test] for c in columns]
     predicted[:, whole] = predictions(seen, own, new, inner, _ALPHAS, mixtures, choice)
     return predicted
+
+
+def columns_refit(
+    columns: Sequence[np.ndarray],
+    bold: np.ndarray,
+    train: np.ndarray,
+    test: np.ndarray,
+    folds: Sequence[tuple[np.ndarray, np.ndarray]],
+    *,
+    n_iter: int = 20,
+) -> Refit:
+    """The ridge of `columns_ridge`, for other BOLD; arguments alike, ``bold`` without NaN."""
+    seen, new = [c[train] for c in columns], [c[test] for c in columns]
+    mixtures = band_mixtures(len(columns), n_iter)
+    return refit(seen, bold[train], new, folds_within(folds, train), _ALPHAS, mixtures, average)
 
 
 def banded_weights(

@@ -56,6 +56,9 @@ class RidgeRows(Protocol):
         None: of the identity, (n_features, n).
         """
 
+    def back(self, vectors: Any) -> Any:
+        """All rows along directions of all rows, (n_rows, n): targets are projected by them."""
+
 
 @dataclass(frozen=True)
 class _FeatureFold:
@@ -129,6 +132,9 @@ class FeatureRows:
     def along(self, new: Any, mixture: np.ndarray, vectors: Any) -> Any:
         return vectors if new is None else _like(new, vectors) @ vectors
 
+    def back(self, vectors: Any) -> Any:
+        return _like(self._x - self._x.mean(axis=0), vectors) @ vectors
+
 
 class _KernelFold:
     def __init__(self, y: Any, train: np.ndarray, test: np.ndarray):
@@ -187,6 +193,9 @@ class KernelRows:
             _like(new[:, start:stop], own) @ own
             for start, stop, own in zip(cuts[:-1], cuts[1:], weights, strict=True)
         )
+
+    def back(self, vectors: Any) -> Any:
+        return vectors
 
 
 def _like(values: Any, other: Any) -> Any:

@@ -160,7 +160,7 @@ def test_a_region_that_follows_one_band_is_found_where_people_share_more(rng):
 
 @pytest.mark.slow
 def test_false_positives_of_ridge_where_people_share_bold():
-    """Any place at p < .05 in at most .08 of 200 draws; flips of people have it in more."""
+    """Any place at p < .05 in .05 ± .03 of 200 draws; flips of people have it in more."""
     hits = {name: [] for name in ("r_one", "r_all")}
     flips, alone = [], []
     for draw in range(200):
@@ -173,6 +173,7 @@ def test_false_positives_of_ridge_where_people_share_bold():
         means = signs @ maps["r_one"].values / 6
         t = means / np.sqrt((maps["r_one"].values ** 2).mean(axis=0) - means**2)
         flips.append((t.max(axis=1) >= t[0].max()).mean() <= 0.05)
-    assert max(np.mean(hit) for hit in hits.values()) <= 0.08
+    for name, hit in hits.items():
+        assert 0.02 <= np.mean(hit) <= 0.08, name
     assert 0.02 <= np.mean(alone) <= 0.08  # of single voxels, uncorrected
     assert np.mean(flips) > 0.08

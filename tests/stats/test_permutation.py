@@ -13,7 +13,6 @@ from giblet.stats.permutation import (
     block_permuted,
     false_discovery_rate,
     phase_randomised,
-    shift_chance,
     shifted_correlation,
 )
 
@@ -72,15 +71,6 @@ def test_ties_and_nulls_without_a_number_count_against_the_score():
     chance = among_nulls(np.array([1.0, 1.0, 1.0]), nulls)
     np.testing.assert_allclose(chance.p, [(1 + 2) / 4, (1 + 1) / 4, (1 + 1) / 4])
     assert chance.null_mean_abs[0] == pytest.approx(2.0)
-
-
-def test_nulls_of_shifts_count_with_the_root_of_two():
-    """As `shift_chance` says: folds by ridge are not independent."""
-    fold = np.array([[0.5], [0.0], [0.4], [-0.4]])  # row 0 is the score
-    chance = shift_chance([fold], n_shifts=20000, seed=1)
-    assert chance.observed[0] == 0.5
-    # 0.5 and 0.4 reach it with the root of 2 (0.566), 0.4 alone would not: 2 shifts of 4
-    assert chance.p[0] == pytest.approx(0.5, abs=0.02)
 
 
 def test_p_is_scipys(rng):
@@ -175,15 +165,3 @@ def test_what_never_changes_has_no_shifted_correlation(rng):
     predicted[..., 0], bold[0, 5, 1] = 7.0, np.nan
     found = shifted_correlation(predicted, bold)[0]
     assert np.isnan(found).all(axis=0).tolist() == [True, True, False]
-
-
-def test_shifts_are_drawn_in_each_fold(rng):
-    """Of one fold with three shifts, two reach the score; of two folds, as many pairs do."""
-    one = np.array([[0.5], [0.5], [-1.0]])
-    (p,) = shift_chance([one], 6000).p
-    assert p == pytest.approx(2 / 3, abs=0.03)
-    (p,) = shift_chance([one, 0 * one], 6000).p  # a mean of 0.25 and, by the root of 2, 0.35
-    assert p == pytest.approx(2 / 3, abs=0.03)
-    two = np.array([[0.5], [0.0], [-0.5], [0.0]])
-    (p,) = shift_chance([two, two], 6000).p
-    assert p == pytest.approx(1 / 16, abs=0.02)  # both at 0: the root of 2 lets no other pair in

@@ -87,7 +87,7 @@ def _quality_need(sizes: Sizes, config: Config) -> Need:
     ridge = RIDGE_SECONDS * sizes.n_subjects * n_places * n_fits * growth
     n_maps, n_shift_maps = n_bands + (n_bands > 1), min(quality.n_shift_maps, quality.n_shifts)
     n_isc = quality.n_permutations * (sizes.n_subjects > 1)
-    shifts = SHIFT_SECONDS * n_maps * n_places * quality.n_shifts
+    shifts = SHIFT_SECONDS * n_maps * n_places * sizes.n_subjects * quality.n_shifts
     enhanced = n_maps * n_places * n_shift_maps + sizes.n_columns * n_isc
     tfce = TFCE_SECONDS * enhanced * (sizes.n_columns > MOST_PARCELS)  # parcels have no neighbours
     seconds = 15 + correlation + ridge + shifts + tfce
@@ -107,8 +107,8 @@ def _n_fits(n_bands: int, n_iter: int) -> int:
     return n_bands + together + but_one
 
 
-SHIFT_SECONDS = 2.5e-8  # of one null of one place
-TFCE_SECONDS = 1.5e-6  # the same of TFCE
+SHIFT_SECONDS = 6e-8  # of one null of one place and subject, with five folds
+TFCE_SECONDS = 1.5e-6  # of TFCE of one null of one place
 MOST_PARCELS = 2000  # more columns are voxels or vertices
 RIDGE_SECONDS = 2e-5  # of one fit of one series of 360 TRs, with ten folds
 RIDGE_TRS = 2000  # of more, about half train, and outnumber the columns of a film that differ

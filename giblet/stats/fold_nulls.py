@@ -1,0 +1,142 @@
+"""Nulls of cross-validated ridge: BOLD is moved within folds, to train and to test alike.
+
+The score of a map is a mean over folds that are not independent: any two meet twice, one to train
+and the other to test, with nearly the same result. So BOLD of each fold is shifted circularly, with
+a random sign, wherever it is used, and ridge is fitted again with the weights of penalties that the
+true BOLD has. Where BOLD does not follow the film, and is stationary and symmetric within folds, a
+map is then like its nulls in all places together (Winkler et al. 2014, on exchangeable errors and
+sign flips). How much folds have in common need not be known.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from giblet.stats.feature_ridge import Refit
+from giblet.stats.ridge_folds import parts
+
+_ENOUGH = 5000  # different moves
+_MOST_STEPS = 16  # of a fold among several: each is a prediction of all other folds
+_TARGETS = 400  # at once: what is summed stays in the cache
+
+
+@dataclass(frozen=True)
+class Moves:
+    """Circular shifts and signs of BOLD in each fold, the same for all subjects and places.
+
+    tests : TR indices of each fold, in rising order; shifts : of each fold those that may come, in
+    TRs, the first 0; chosen : (1 + n_nulls, n_folds) number of the shift; signs : the same, 1 or
+    -1. The first row moves nothing.
+    """
+
+    tests: list[np.ndarray]
+    shifts: list[np.ndarray]
+    chosen: np.ndarray
+    signs: np.ndarray
+
+
+def draw_moves(tests: Sequence[np.ndarray], n_nulls: int, seed: int = 0) -> Moves:
+    """Random ones of folds of TR indices. Shifts are equally far apart, round the ring of a fold.
+
+    There are as many as make 5,000 different moves, but no more than 16 in each of several folds:
+    of two folds 512 moves.
+
+    >>> draw_moves([np.arange(8), np.arange(8, 16)], 3).shifts[0].tolist()
+    [0, 1, 2, 3, 4, 5, 6, 7]
+    >>> [len(draw_moves([np.arange(99)] * n, 3).shifts[0]) for n in (1, 2, 3, 4, 5, 8)]
+    [99, 16, 11, 5, 4, 2]
+    """
+    rng, n_folds = np.random.default_rng(seed), len(tests)
+    n_steps = 2
+    while n_steps**n_folds * 2 ** (n_folds - 1) < _ENOUGH:
+        n_steps += 1
+    if n_folds > 1:
+        n_steps = min(n_steps, _MOST_STEPS)
+    shifts = []
+    for test in tests:
+        n_own = min(n_steps, len(test))
+        shifts.append(np.arange(n_own) * len(test) // n_own)
+    chosen = np.stack([rng.integers(len(own), size=n_nulls) for own in shifts], axis=1)
+    signs = rng.choice([-1, 1], (n_nulls, n_folds))
+    return Moves(
+        list(tests),
+        shifts,
+        np.vstack([np.zeros((1, n_folds), int), chosen]),
+        np.vstack([np.ones((1, n_folds), int), signs]),
+    )
+
+
+class FoldNulls:
+    """Correlations in one fold, under all of `Moves`.
+
+    Parameters
+    ----------
+    number
+        Of the fold, from 0.
+    train : TR indices, in rising order
+        Those of no fold stay where they are.
+    """
+
+    def __init__(self, moves: Moves, number: int, train: np.ndarray):
+        self._test, self._shifts = moves.tests[number], moves.shifts[number]
+        self._versions: list[tuple[np.ndarray, np.ndarray]] = []  # training rows, TRs of BOLD there
+        known, columns, signs = np.isin(train, np.concatenate(moves.tests)), [], []
+        for other, (test, shifts) in enumerate(zip(moves.tests, moves.shifts, strict=True)):
+            rows = np.flatnonzero(np.isin(train, test))
+            if other == number or not len(rows):
+                continue
+            place = np.searchsorted(test, train[rows])
+            columns.append(len(self._versions) + moves.chosen[:, other])
+            signs.append(moves.signs[:, other])
+            self._versions += [(rows, test[(place - shift) % len(test)]) for shift in shifts]
+        if not known.all():
+            rows = np.flatnonzero(~known)
+            columns.append(np.full(len(moves.chosen), len(self._versions)))
+            signs.append(np.ones(len(moves.chosen), int))
+            self._versions.append((rows, train[rows]))
+        n = len(self._versions)
+        own = [moves.chosen[:, number] * n + column for column in columns]
+        self._products = _sums(
+            own, [moves.signs[:, number] * sign for sign in signs], n * len(self._shifts)
+        )
+        pairs = [(a, b) for b in range(len(columns)) for a in range(b + 1)]
+        self._powers = _sums(
+            [columns[a] * n + columns[b] for a, b in pairs],
+            [signs[a] * signs[b] * (1 if a == b else 2) for a, b in pairs],
+            n * n,
+        )
+
+    def blocks(self, ridge: Refit, bold: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """Of blocks of targets: which, and r under all moves, (1 + n_nulls, n_block) float32.
+
+        ``ridge``: of this fold's training TRs; ``bold`` (n_trs, n_targets) without NaN. r is NaN
+        where the prediction or BOLD does not vary.
+        """
+        n_test = len(self._test)
+        moved = self._test[(np.arange(n_test) - self._shifts[:, None]) % n_test]
+        for block in parts(bold.shape[1], _TARGETS):
+            own = np.ascontiguousarray(bold[:, block])
+            predicted = ridge.predict(block, ((rows, own[trs]) for rows, trs in self._versions))
+            predicted -= predicted.mean(axis=1, keepdims=True)
+            measured = own[self._test] - own[self._test].mean(axis=0)
+            power = (measured**2).sum(axis=0)
+            by_target = predicted.transpose(2, 0, 1)
+            here = (own[moved] - own[self._test].mean(axis=0)).transpose(2, 0, 1)
+            products = here @ by_target.swapaxes(1, 2)
+            powers = by_target @ by_target.swapaxes(1, 2)
+            n_block = len(power)
+            of_moves = self._products @ products.reshape(n_block, -1).T
+            scale = (self._powers @ powers.reshape(n_block, -1).T) * power
+            r = np.full((len(of_moves), n_block), np.nan, dtype=np.float32)
+            np.divide(of_moves, np.sqrt(scale.clip(0)), out=r, where=scale > 0)
+            yield block, r
+
+
+def _sums(columns: list[np.ndarray], values: list[np.ndarray], n_columns: int) -> csr_array:
+    """Rows of which each adds up one of each of ``columns`` (n_rows,) times ``values``."""
+    n_rows, n = len(columns[0]), len(columns)
+    where = np.stack(columns, axis=1).ravel()
+    factors = np.stack(values, axis=1).ravel().astype(np.float32)
+    return csr_array((factors, where, np.arange(n_rows + 1) * n), shape=(n_rows, n_columns))
