@@ -1,11 +1,13 @@
 """Maps of all people together against chance, corrected over the brain, and their clusters."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from giblet.stats.encoding_maps import Fold
+from giblet.stats.fold_nulls import count_moves
 from giblet.stats.group_maps import cluster_numbers, null_maps
 from giblet.stats.tfce import GRID_POWERS, MESH_POWERS
 
@@ -81,13 +83,21 @@ def nulls_of_blocks(
 
 
 def null_counts(
-    quality: xr.Dataset, n_permutations: int, n_shifts: int, n_shift_maps: int
+    quality: xr.Dataset,
+    n_permutations: int,
+    n_shifts: int,
+    n_shift_maps: int,
+    folds: Sequence[Fold],
 ) -> dict[str, int]:
-    """Numbers of nulls of the maps that ``quality`` has, as attributes."""
+    """Numbers of nulls of the maps that ``quality`` has, as attributes.
+
+    Those of ridge are no more than the different moves of BOLD in ``folds``.
+    """
     of_isc = {"n_permutations": n_permutations} if "isc" in quality else {}
-    has_ridge = any(str(name).startswith("r_") for name in quality)
-    of_ridge = {"n_shifts": n_shifts, "n_shift_maps": min(n_shift_maps, n_shifts)}
-    return of_isc | (of_ridge if has_ridge else {})
+    if not any(str(name).startswith("r_") for name in quality):
+        return of_isc
+    n_shifts = min(n_shifts, count_moves([fold.test for fold in folds]) - 1)
+    return of_isc | {"n_shifts": n_shifts, "n_shift_maps": min(n_shift_maps, n_shifts)}
 
 
 def cluster_table(quality: xr.Dataset, edges: np.ndarray | None) -> pd.DataFrame:

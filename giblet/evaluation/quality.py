@@ -155,7 +155,7 @@ def brain_quality(
     lag, why_none = _lag(scans, match, quality, levels, seed)
     lag = lag_arrays(lag, why_none, t_r)
     attrs = {"t_r": t_r, "n_trs": len(match.trs), "n_runs": len(set(match.runs))} | lag.attrs
-    attrs |= null_counts(quality, n_permutations, n_shifts, n_shift_maps)
+    attrs |= null_counts(quality, n_permutations, n_shifts, n_shift_maps, folds)
     attrs |= {"lag_applied": float(scans.attrs.get("lag_seconds", 0.0))}
     attrs["warnings"] = warnings + lag.attrs["warnings"] + _not_this_sound(quality, lag)
     return quality.merge(lag).assign_attrs(attrs, bold_source=scans.attrs["source"])

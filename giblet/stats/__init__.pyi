@@ -62,6 +62,7 @@ from .ridge import (
     band_mixtures as band_mixtures,
     banded_ridge as banded_ridge,
     banded_weights as banded_weights,
+    columns_refit as columns_refit,
     columns_ridge as columns_ridge,
     fit_ridge as fit_ridge,
     folds_within as folds_within,

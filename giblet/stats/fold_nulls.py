@@ -10,6 +10,7 @@ sign flips). How much folds have in common need not be known.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -28,7 +29,7 @@ class Moves:
 
     tests : TR indices of each fold, in rising order; shifts : of each fold those that may come, in
     TRs, the first 0; chosen : (1 + n_nulls, n_folds) number of the shift; signs : the same, 1 or
-    -1. The first row moves nothing.
+    -1. The first row moves nothing; no other does where all different moves are there.
     """
 
     tests: list[np.ndarray]
@@ -38,18 +39,52 @@ class Moves:
 
 
 def draw_moves(tests: Sequence[np.ndarray], n_nulls: int, seed: int = 0) -> Moves:
-    """Random ones of folds of TR indices. Shifts are equally far apart, round the ring of a fold.
+    """Random ones of folds of TR indices; all that there are, each once, if ``n_nulls`` is more."""
+    rng, shifts, n_folds = np.random.default_rng(seed), _shifts(tests), len(tests)
+    if count_moves(tests) <= n_nulls + 1:
+        n_signs = _n_signs(tests)
+        every = np.argwhere(np.ones([*map(len, shifts), *[2] * n_signs]))
+        every = rng.permutation(every[1:])  # the first is none
+        chosen, signs = every[:, :n_folds], np.ones((len(every), n_folds), int)
+        signs[:, n_folds - n_signs :] -= 2 * every[:, n_folds:]
+    else:
+        chosen = np.stack([rng.integers(len(own), size=n_nulls) for own in shifts], axis=1)
+        signs = rng.choice([-1, 1], (n_nulls, n_folds))
+    return Moves(
+        list(tests),
+        shifts,
+        np.vstack([np.zeros((1, n_folds), int), chosen]),
+        np.vstack([np.ones((1, n_folds), int), signs]),
+    )
 
-    There are as many as make 5,000 different moves, but no more than 16 in each of several folds:
-    of two folds 512 moves.
 
-    >>> draw_moves([np.arange(8), np.arange(8, 16)], 3).shifts[0].tolist()
+def count_moves(tests: Sequence[np.ndarray]) -> int:
+    """Different moves of folds of TR indices.
+
+    >>> [count_moves([np.arange(99)] * n) for n in (1, 2, 3, 4, 5, 8)]
+    [198, 512, 5324, 5000, 16384, 32768]
+    """
+    return prod(len(own) for own in _shifts(tests)) * 2 ** _n_signs(tests)
+
+
+def _n_signs(tests: Sequence[np.ndarray]) -> int:
+    """Folds whose sign counts: turned all together, several change no r. A single fold is predicted
+    from TRs that stay."""
+    return max(1, len(tests) - 1)
+
+
+def _shifts(tests: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Of each fold those that may come, in TRs, equally far apart round the ring of a fold.
+
+    As many as make 5,000 different moves, but no more than 16 in each of several folds: of two
+    folds 512 moves.
+
+    >>> _shifts([np.arange(8), np.arange(8, 16)])[0].tolist()
     [0, 1, 2, 3, 4, 5, 6, 7]
-    >>> [len(draw_moves([np.arange(99)] * n, 3).shifts[0]) for n in (1, 2, 3, 4, 5, 8)]
+    >>> [len(_shifts([np.arange(99)] * n)[0]) for n in (1, 2, 3, 4, 5, 8)]
     [99, 16, 11, 5, 4, 2]
     """
-    rng, n_folds = np.random.default_rng(seed), len(tests)
-    n_steps = 2
+    n_steps, n_folds = 2, len(tests)
     while n_steps**n_folds * 2 ** (n_folds - 1) < _ENOUGH:
         n_steps += 1
     if n_folds > 1:
@@ -58,14 +93,7 @@ def draw_moves(tests: Sequence[np.ndarray], n_nulls: int, seed: int = 0) -> Move
     for test in tests:
         n_own = min(n_steps, len(test))
         shifts.append(np.arange(n_own) * len(test) // n_own)
-    chosen = np.stack([rng.integers(len(own), size=n_nulls) for own in shifts], axis=1)
-    signs = rng.choice([-1, 1], (n_nulls, n_folds))
-    return Moves(
-        list(tests),
-        shifts,
-        np.vstack([np.zeros((1, n_folds), int), chosen]),
-        np.vstack([np.ones((1, n_folds), int), signs]),
-    )
+    return shifts
 
 
 class FoldNulls:

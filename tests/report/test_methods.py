@@ -232,7 +232,7 @@ def test_optional_parts_are_described_where_they_were_done():
         "matched": "at the codec's bitrate",
         "lesions": f"({settings.lesion.n_draws} draws)",
         "searchlight": "from each region, parcel or sphere",
-        "levels": "from each level of the sound",
+        "levels": "from each level of the stimulus",
         "left_out": "left out of training the network",
         "calibration": "some minutes of that subject's training part",
         "prior": f"clips of {settings.prior.window_seconds:g} s were retrieved",

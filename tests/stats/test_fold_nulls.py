@@ -1,11 +1,13 @@
 """Nulls of ridge maps. Oracle: ridge that is fitted again to BOLD that was moved."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.signal import lfilter
 
 from giblet.stats.encoding_maps import ClockGroup, held_out_folds, linear_maps
-from giblet.stats.fold_nulls import draw_moves
+from giblet.stats.fold_nulls import count_moves, draw_moves
 from giblet.stats.group_maps import null_maps
 from giblet.stats.pearson import correlation
 from giblet.stats.ridge import banded_ridge
@@ -52,6 +54,24 @@ def test_nulls_are_those_of_ridge_fitted_again(rng, monkeypatch, widths, runs):
             expected = np.mean(r, axis=0)
             given = maps[f"{label}_nulls"][k - 1] if k else maps[label].mean("subject")
             np.testing.assert_allclose(given, expected, atol=2e-5, err_msg=f"{label} {k}")
+
+
+@pytest.mark.parametrize("sizes", [(30,), (12, 15), (9, 8, 7)])
+def test_few_moves_are_all_there_once_and_each_gives_another_map(rng, sizes):
+    """As if all shifts and signs were tried: all signs turned together change nothing."""
+    edges = np.cumsum([0, *sizes])
+    tests = [np.arange(*pair) for pair in pairwise(edges)]
+    n, n_signs = count_moves(tests), max(1, len(sizes) - 1)
+    steps = [min(size, {1: 30, 2: 16, 3: 11}[len(sizes)]) for size in sizes]
+    assert n == np.prod(steps) * 2**n_signs
+    moves = draw_moves(tests, n - 1, 5)
+    assert len(moves.chosen) == n == len(draw_moves(tests, 2 * n).chosen)
+    bold = rng.standard_normal((1, edges[-1], 1))
+    series = np.stack([moved(bold, moves, k)[0, :, 0] for k in range(n)])
+    if len(sizes) > 1:
+        series *= np.sign(series[:, [0]])
+    assert len(np.unique(series.round(9), axis=0)) == n
+    assert len(draw_moves(tests, n - 2).chosen) == n - 1
 
 
 def test_training_trs_of_no_fold_stay(rng, monkeypatch):
