@@ -256,7 +256,7 @@ def no_discoveries_sentence(
 
     >>> print(no_discoveries_sentence(["sound"], "voxels", 3666, 5000))
     Low power: none of 3,666 voxels has q < .05 (sound), which does not mean that nothing is \
-predicted there. The lowest p is 1/5,001 (moves of BOLD): a single voxel with it has q = 0.73, \
+predicted there. The lowest p is 1/5,001 (shifts of BOLD): a single voxel with it has q = 0.73, \
 and q < .05 needs 15 of them. Regions and the map show where r is high; parcels or longer scans \
 have more power.
     """
@@ -277,7 +277,7 @@ def _lowest_q(places: str, n_tested: int, n_shifts: int) -> str:
     enough = int(alone / LARGEST_P) + 1
     needed = f", and q < .05 needs {enough} of them" if enough > 1 else ""
     return (
-        f" The lowest p is 1/{1 + n_shifts:,} (moves of BOLD): a single {place} with it has "
+        f" The lowest p is 1/{1 + n_shifts:,} (shifts of BOLD): a single {place} with it has "
         f"q = {number(min(alone, 1.0), 2 if alone >= 0.01 else 4)}{needed}."
     )
 

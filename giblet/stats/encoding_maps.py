@@ -258,34 +258,36 @@ def mixture_scores(
     ``columns`` of `fold_columns`; the other arguments as of `linear_maps`.
     """
     is_scored = has_r(mixture, list(groups[0].bands))
-    if is_scored and bold.shape[2] * n_shifts > _MOST_VALUES and bold.shape[2] > 1:
+    tests, n_voxels = [fold.test for fold in folds], bold.shape[2]
+    moves = draw_moves(tests, n_shifts, seed) if is_scored else None
+    if moves is not None and n_voxels > 1 and n_voxels * len(moves.chosen) > _MOST_VALUES:
         search = {"n_shifts": n_shifts, "n_iter": n_iter, "seed": seed}
         search |= {"n_shift_maps": n_shift_maps}
         halves = np.array_split(bold, 2, axis=2)
         return _joined(
             [mixture_scores(mixture, half, groups, folds, columns, **search) for half in halves]
         )
-    moves = draw_moves([fold.test for fold in folds], n_shifts, seed) if is_scored else None
     r2, own = [], []
-    means: Any = 0.0
+    means = np.zeros((0 if moves is None else len(moves.chosen), n_voxels), dtype=np.float32)
     for number, (fold, of_groups) in enumerate(zip(folds, columns, strict=True)):
         used = [n for n in mixture if any(one[n].shape[1] for one in of_groups)]
         chosen = [[one[n] for n in used or mixture] for one in of_groups]
         nulls = None if moves is None else FoldNulls(moves, number, fold.train)
-        predicted, of_moves = _moved_fold(chosen, bold, groups, fold, nulls, n_iter)
+        total = np.zeros_like(means)
+        predicted = _moved_fold(chosen, bold, groups, fold, nulls, total, n_iter)
+        total /= len(folds)
+        means += total
         measured = bold[:, fold.test]
         r2.append([explained(*pair) for pair in zip(predicted, measured, strict=True)])
-        if is_scored:
-            own.append([correlation(*pair) for pair in zip(predicted, measured, strict=True)])
-            means = means + of_moves / len(folds)
+        own.append([correlation(*pair) for pair in zip(predicted, measured, strict=True)])
     if not is_scored:
         return MixtureScores(np.array(r2))
     p = among_nulls(means[0], means[1:]).p
-    few = means[1 : 1 + n_shift_maps].astype(np.float32) if n_shift_maps else None
+    few = means[1 : 1 + n_shift_maps].copy() if n_shift_maps else None
     return MixtureScores(np.array(r2), np.array(own), p, few)
 
 
-_MOST_VALUES = 2**24  # of all nulls of p: 64 MB
+_MOST_VALUES = 2**27  # of all nulls of p: .5 GB, and as much for one fold
 
 
 def _joined(some: Sequence[MixtureScores]) -> MixtureScores:
@@ -346,36 +348,38 @@ def _moved_fold(
     groups: Sequence[ClockGroup],
     fold: Fold,
     nulls: FoldNulls | None,
+    total: np.ndarray,
     n_iter: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """BOLD of the held-out TRs, (n_subjects, n_test, n_voxels), and r under all moves of ``nulls``.
+) -> np.ndarray:
+    """BOLD of the held-out TRs, (n_subjects, n_test, n_voxels); ``total`` becomes r under all moves
+    of ``nulls``.
 
-    r is the mean over subjects, (1 + n_nulls, n_voxels) float32; empty without nulls.
+    ``total`` (1 + n_nulls, n_voxels) float32, zeros at first: the mean over the subjects that have
+    an r for the true BOLD, NaN where nobody has. Without nulls it is empty.
     """
     n_subjects, n_trs, n_voxels = bold.shape
     predicted = np.full((n_subjects, len(fold.test), n_voxels), np.nan, dtype=np.float32)
-    rows, total = np.arange(len(fold.train)), np.zeros((0, n_voxels), dtype=np.float32)
-    count = np.zeros(n_voxels)
+    rows, count = np.arange(len(fold.train)), np.zeros(n_voxels, dtype=np.float32)
     for own, group in zip(columns, groups, strict=True):
         together = bold[group.subjects].swapaxes(0, 1).reshape(n_trs, -1)
         finite = np.isfinite(together).all(axis=0)
         together = np.where(finite, together, 0)
         ridge = columns_refit(own, together, fold.train, fold.test, fold.inner, n_iter=n_iter)
-        found = np.empty((len(fold.test), len(finite)), dtype=np.float32)
+        held_out = np.empty((len(fold.test), len(finite)), dtype=np.float32)
         for block in parts(len(finite)):
             seen = together[fold.train, block]
-            found[:, block] = ridge.predict(block, [(rows, seen)])[0] + seen.mean(axis=0)
-        found[:, ~finite] = np.nan
-        predicted[group.subjects] = found.reshape(len(fold.test), -1, n_voxels).swapaxes(0, 1)
+            held_out[:, block] = ridge.predict(block, [(rows, seen)])[0] + seen.mean(axis=0)
+        held_out[:, ~finite] = np.nan
+        predicted[group.subjects] = held_out.reshape(len(fold.test), -1, n_voxels).swapaxes(0, 1)
+        has_r = np.isfinite(correlation(held_out, together[fold.test]))
         for block, r in nulls.blocks(ridge, together) if nulls else ():
             subjects, voxels = np.divmod(np.arange(len(finite))[block], n_voxels)
-            total = total if len(total) else np.zeros((len(r), n_voxels), dtype=np.float32)
-            valid = finite[block] & np.isfinite(r[0])
             for subject in np.unique(subjects):  # its voxels are there once
-                of_one = valid & (subjects == subject)
+                of_one = has_r[block] & (subjects == subject)
                 total[:, voxels[of_one]] += np.nan_to_num(r[:, of_one])
                 count[voxels[of_one]] += 1
-    return predicted, np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0)
+    total /= np.where(count > 0, count, np.nan)
+    return predicted
 
 
 def _mean_over_subjects(r: np.ndarray) -> np.ndarray:

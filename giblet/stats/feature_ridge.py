@@ -186,11 +186,11 @@ class Refit:
         """
         used = [n for n, own in enumerate(self.weights) if own[:, targets].any()]
         factors = {n: self.maps[n][2] @ self.weights[n][:, targets] for n in used}
-        found = []
+        predicted = []
         for rows, values in versions:
             seen = ((self.maps[n][1][rows].T @ values) * factors[n] for n in used)
-            found.append(sum(self.maps[n][0] @ own for n, own in zip(used, seen, strict=True)))
-        return np.array(found, dtype=np.float32)
+            predicted.append(sum(self.maps[n][0] @ own for n, own in zip(used, seen, strict=True)))
+        return np.array(predicted, dtype=np.float32)
 
 
 def refit(

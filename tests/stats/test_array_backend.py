@@ -16,7 +16,7 @@ from giblet.errors import GibletError
 from giblet.stats.array_backend import ridge_backend
 from giblet.stats.cross_validation import purged_folds
 from giblet.stats.feature_ridge import solve
-from giblet.stats.ridge import banded_ridge, banded_weights, fit_ridge
+from giblet.stats.ridge import banded_ridge, banded_weights, columns_refit, fit_ridge
 
 ALPHAS = np.logspace(-1, 4, 6)
 
@@ -110,6 +110,8 @@ def test_on_a_gpu_no_array_is_left_behind(rng, pretended_gpu, widths):
     assert fit_ridge(x[train], y[train]).predict(x[test]).shape == (25, 7)
     weights, offsets = banded_weights([b[train] for b in bands], y[train], n_iter=3)
     assert (weights.shape, offsets.shape) == ((sum(widths), 7), (7,))
+    again = columns_refit(bands, y, train, test, folds, n_iter=3)
+    assert again.predict(slice(3), [(train, y[train][:, :3])]).shape == (1, 25, 3)
     assert len(pretended_gpu) > 3
     assert set(pretended_gpu) == {"cuda"}
 

@@ -103,9 +103,13 @@ def test_subjects_with_clocks_of_their_own_are_fitted_alone(film):
         np.testing.assert_allclose(found["r_all"][subjects], alone["r_all"], atol=1e-4)
 
 
-@pytest.mark.parametrize(("phi", "runs"), [(0.0, np.repeat([0, 1], 180)), (0.7, np.zeros(360))])
-def test_noise_has_p_values_as_often_below_005_as_they_say(rng, phi, runs):
-    """White and smooth noise of two subjects and six films; two runs, and blocks of one."""
+@pytest.mark.parametrize(
+    ("phi", "runs", "most"),
+    [(0.0, np.repeat([0, 1], 180), 0.07), (0.7, np.zeros(360), 0.07), (0.9, np.zeros(360), 0.09)],
+)
+def test_noise_has_p_values_as_often_below_005_as_they_say(rng, phi, runs, most):
+    """White and smooth noise of two subjects and six films; two runs, and blocks of one. The gap is
+    shorter than the noise of 0.9 is smooth (notes/evaluation.md)."""
     p, means = [], []
     for _film in range(6):
         noise = lfilter([1], [1, -phi], rng.standard_normal((3, 360, 200)), axis=1)
@@ -114,7 +118,7 @@ def test_noise_has_p_values_as_often_below_005_as_they_say(rng, phi, runs):
         means.append(float(found["r_film"].mean()))
         assert (false_discovery_rate(p[-1]) < 0.05).sum() <= 2
     assert abs(np.mean(means)) < 0.02
-    assert 0.03 < (np.array(p) < 0.05).mean() < 0.07
+    assert 0.03 < (np.array(p) < 0.05).mean() < most
 
 
 def test_what_follows_the_film_is_beyond_chance(film):

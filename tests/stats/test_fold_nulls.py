@@ -25,15 +25,20 @@ def smooth(rng, *shape):
 
 
 def moved(bold, moves, k):
-    found = bold.copy()
+    shifted = bold.copy()
     for fold, test in enumerate(moves.tests):
-        shift = moves.shifts[fold][moves.chosen[k, fold]]
-        found[:, test] = moves.signs[k, fold] * np.roll(bold[:, test], shift, axis=1)
-    return found
+        group = next(n for n, folds in enumerate(moves.groups) if fold in folds)
+        shift = moves.shifts[fold][moves.chosen[k, group]]
+        shifted[:, test] = moves.signs[k, group] * np.roll(bold[:, test], shift, axis=1)
+    return shifted
 
 
 @pytest.mark.parametrize("widths", [(3, 4), (60, 70)], ids=["features", "kernels"])
-@pytest.mark.parametrize("runs", [np.zeros(N_TRS), np.repeat([0, 1], 45)], ids=["blocks", "runs"])
+@pytest.mark.parametrize(
+    "runs",
+    [np.zeros(N_TRS), np.repeat([0, 1], 45), np.repeat(np.arange(7), [14, 13, 12, 11, 14, 12, 14])],
+    ids=["blocks", "runs", "runs that move together"],
+)
 def test_nulls_are_those_of_ridge_fitted_again(rng, monkeypatch, widths, runs):
     monkeypatch.setattr("giblet.stats.ridge.average", uniform)
     bands = {name: smooth(rng, N_TRS, n) for name, n in zip("ab", widths, strict=True)}
@@ -49,8 +54,8 @@ def test_nulls_are_those_of_ridge_fitted_again(rng, monkeypatch, widths, runs):
             for fold in folds:
                 for own in moved(bold, moves, k):
                     sets = (fold.train, fold.test, fold.inner)
-                    found = banded_ridge(chosen, own, *sets, n_iter=3, choice=uniform)
-                    r.append(correlation(found, own[fold.test]))
+                    predicted = banded_ridge(chosen, own, *sets, n_iter=3, choice=uniform)
+                    r.append(correlation(predicted, own[fold.test]))
             expected = np.mean(r, axis=0)
             given = maps[f"{label}_nulls"][k - 1] if k else maps[label].mean("subject")
             np.testing.assert_allclose(given, expected, atol=2e-5, err_msg=f"{label} {k}")
@@ -82,10 +87,32 @@ def test_training_trs_of_no_fold_stay(rng, monkeypatch):
         bold, [ClockGroup([0], {"a": band})], [fold], n_shifts=9, n_shift_maps=9, seed=1
     )
     moves = draw_moves([fold.test], 9, 1)
-    found = banded_ridge([band], bold[0], fold.train, fold.test, fold.inner, choice=uniform)
+    predicted = banded_ridge([band], bold[0], fold.train, fold.test, fold.inner, choice=uniform)
     for k in range(1, 10):
-        expected = correlation(found, moved(bold, moves, k)[0, fold.test])
+        expected = correlation(predicted, moved(bold, moves, k)[0, fold.test])
         np.testing.assert_allclose(maps["r_a_nulls"][k - 1], expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("width", [3, 100])
+def test_what_has_no_r_has_no_p_and_no_nulls(rng, width):
+    """A band that never varies in a run predicts a constant there, whose rounding correlates."""
+    runs = np.repeat([0, 1, 2], 60)
+    band = smooth(rng, 180, width)
+    band[runs == 2] = 0
+    for run in range(3):
+        band[runs == run] -= band[runs == run].mean(axis=0)
+    bold = smooth(rng, 2, 180, 30).astype(np.float32)
+    bold[1, :, 4] = 7.3
+    whole = {"a": smooth(rng, 180, width)}
+    folds, options = held_out_folds(runs, GAP), {"n_shifts": 50, "n_shift_maps": 9}
+    lacking = linear_maps(bold, [ClockGroup([0, 1], {"a": band})], folds, **options)
+    for name in ("r_a", "r_a_p", "r_a_nulls"):
+        assert np.isnan(lacking[name]).all(), name
+    full = linear_maps(bold, [ClockGroup([0, 1], whole)], folds, **options)
+    first = linear_maps(bold[:1], [ClockGroup([0], whole)], folds, **options)
+    assert np.isnan(full["r_a"][1, 4])
+    assert np.isfinite(full["r_a_p"]).all()
+    np.testing.assert_allclose(full["r_a_nulls"][:, 4], first["r_a_nulls"][:, 4], atol=1e-6)
 
 
 def test_blocks_of_voxels_do_not_change_p(rng, monkeypatch):

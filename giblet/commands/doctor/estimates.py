@@ -107,7 +107,7 @@ def _n_fits(n_bands: int, n_iter: int) -> int:
     return n_bands + together + but_one
 
 
-SHIFT_SECONDS = 6e-8  # of one null of one place and subject, with five folds
+SHIFT_SECONDS = 6e-8  # of one null of one place and subject, with five folds; more take longer
 TFCE_SECONDS = 1.5e-6  # of TFCE of one null of one place
 MOST_PARCELS = 2000  # more columns are voxels or vertices
 RIDGE_SECONDS = 2e-5  # of one fit of one series of 360 TRs, with ten folds
