@@ -65,8 +65,8 @@ def test_four_mistakes_are_four_lines(study, capsys):
         "words.srt: line 3 is not UTF-8",
     ]
     assert len(stops) == len(wanted)
-    for line, said in zip(stops, wanted, strict=True):
-        assert re.search(said, line)
+    for line, pattern in zip(stops, wanted, strict=True):
+        assert re.search(pattern, line)
     assert [line.rpartition(": needs ")[2] for line in unchecked] == ["scans", "film"]
 
 
@@ -121,7 +121,7 @@ def test_nothing_is_left_out_of_what_is_right(study, capsys):
 def test_a_run_names_the_first_mistake_and_how_many_more(study):
     for subject in ("sub-01", "sub-03"):
         confounds_of(study, subject).unlink()
-    with pytest.raises(Mistakes, match=r"sub-01_\S+: no such file.*1 more like it") as caught:
+    with pytest.raises(Mistakes, match=r"sub-01_\S+: no such file.*and 1 more mistake") as caught:
         read_runs(study / "scans", None, ["trans_x"])
     assert len(caught.value.lines) == 2
     confounds_of(study, "sub-02").unlink()
