@@ -80,11 +80,12 @@ def test_each_run_is_looked_at_and_the_same_mistake_is_one_line(study, capsys):
     assert stops[1].endswith("(and in 1 more)")
 
 
-def test_many_mistakes_do_not_flood(study, capsys):
-    names = [f"nobody{n}" for n in range(30)]
+@pytest.mark.parametrize(("n", "rest"), [(30, "20 more mistakes"), (11, "1 more mistake")])
+def test_many_mistakes_do_not_flood(study, capsys, n, rest):
+    names = [f"nobody{k}" for k in range(n)]
     code, stops, _ = ask(capsys, scan={"exclude_subjects": names})
     assert (code, len(stops)) == (1, 11)
-    assert stops[-1] == "WOULD STOP: 20 more mistakes in the scans"
+    assert stops[-1] == f"WOULD STOP: {rest} in the scans"
 
 
 def test_what_a_misspelt_key_has_nothing_to_do_with_is_checked(study, capsys):
