@@ -9,19 +9,34 @@ from typing import TypeVar
 
 
 class GibletError(Exception):
-    """A mistake that a user can fix: shown as one line, without a traceback."""
+    """A mistake that a user can fix: shown as one line, without a traceback.
+
+    ``raised_first``: alone, before other mistakes, because the command handles it itself.
+    """
+
+    raised_first = False
 
 
 class Mistakes(GibletError):
     """Several that do not depend on each other, one of ``lines`` each.
 
     >>> str(Mistakes(["a: no such file", "b: no such file"]))
-    'a: no such file (1 more like it: giblet doctor lists them)'
+    'a: no such file (and 1 more mistake: giblet doctor lists them)'
     """
 
     def __init__(self, lines: Sequence[str]):
         self.lines = list(lines)
-        super().__init__(f"{lines[0]} ({len(lines) - 1} more like it: giblet doctor lists them)")
+        more = count_mistakes(len(lines) - 1)
+        super().__init__(f"{lines[0].removesuffix('.')} (and {more}: giblet doctor lists them)")
+
+
+def count_mistakes(n_more: int) -> str:
+    """How many more there are.
+
+    >>> count_mistakes(1), count_mistakes(3)
+    ('1 more mistake', '3 more mistakes')
+    """
+    return f"{n_more} more mistake{'s' if n_more > 1 else ''}"
 
 
 def mistakes_of(error: GibletError) -> list[str]:
@@ -34,8 +49,13 @@ def mistakes_of(error: GibletError) -> list[str]:
 
 
 def raise_together(errors: Iterable[GibletError]) -> None:
-    """Raise what was caught: one as it is, several as `Mistakes`; nothing where there is none."""
+    """Raise what was caught: one as it is, several as `Mistakes`; nothing where there is none.
+
+    One that is ``raised_first`` is raised as it is.
+    """
     kept = list({str(error): error for error in errors}.values())
+    if first := next((error for error in kept if error.raised_first), None):
+        raise first
     if len(kept) > 1:
         raise Mistakes(list(dict.fromkeys(line for e in kept for line in mistakes_of(e))))
     if kept:

@@ -202,12 +202,7 @@ class SoundModel:
         chosen = [states[i][0].float().numpy() for i in self.layers]
         first, n_frames = before // self.hop, -(-n_samples // self.hop)
         kept = [layer[first : first + n_frames] for layer in chosen]
-        short = n_frames - len(kept[0])  # convolutions lose the last frames of a sound
-        kept = [
-            np.pad(layer, ((0, short), (0, 0)), "edge" if len(layer) else "constant")
-            for layer in kept
-        ]
-        return np.concatenate(kept, axis=1)
+        return np.concatenate([_padded(layer, n_frames) for layer in kept], axis=1)
 
     def _states(self, window: np.ndarray) -> Sequence[Any]:
         import torch
@@ -230,6 +225,13 @@ def _loaded(name: str, window: _Window) -> tuple[Callable, int, float]:
     model = load_pretrained(name, _SETTING, "an audio model", AutoModel.from_pretrained).float()
     hop = kind.hop(window.config, window.processor)
     return partial(kind.states, model, window.processor), hop, _LEAST_SECONDS
+
+
+def _padded(layer: np.ndarray, n_frames: int) -> np.ndarray:
+    """With its last frame repeated: convolutions lose the last frames of a sound, and layers may
+    lose differently many."""
+    lost = n_frames - len(layer)
+    return np.pad(layer, ((0, lost), (0, 0)), "edge" if len(layer) else "constant")
 
 
 def _mean(values, begins: np.ndarray, ends: np.ndarray, before: int, n_samples: int) -> np.ndarray:

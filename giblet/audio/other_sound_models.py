@@ -219,9 +219,9 @@ def _noise(n_samples: int) -> np.ndarray:
 
 def _extract(extractor: Any, window: np.ndarray) -> dict:
     rate = int(extractor.sampling_rate)
-    found = dict(extractor(window, sampling_rate=rate, return_tensors="pt"))
+    inputs = dict(extractor(window, sampling_rate=rate, return_tensors="pt"))
     key = _key(extractor)
-    return {key: found[key]} | found  # the key comes first
+    return {key: inputs[key]} | inputs  # the key comes first
 
 
 def _states(part: Any, extractor: Any, arguments: tuple[str, ...], window: np.ndarray) -> list:

@@ -76,12 +76,14 @@ class StoredMesh:
     places, drawn : (n_left + n_right, 3) mm, left ones first: in the brain, and as maps show them
     faces : (n_faces, 3) of the left and of the right hemisphere
     file : name of the file of ``drawn``
+    source : name of the left file of ``places`` and ``faces``, and how the SHA-256 of both begin
     """
 
     places: np.ndarray
     drawn: np.ndarray
     faces: tuple[np.ndarray, np.ndarray]
     file: str
+    source: str
 
 
 def stored_mesh(space: xr.Dataset) -> StoredMesh | None:
@@ -90,7 +92,10 @@ def stored_mesh(space: xr.Dataset) -> StoredMesh | None:
         return None
     names = "mesh_places", "drawn_places", "left_faces", "right_faces"
     places, drawn, left, right = (space[name].values for name in names)
-    return StoredMesh(places, drawn, (left, right), str(space.attrs["drawn_file"]))
+    file, *digests = (str(space.attrs.get(name, "")) for name in ("mesh_file", "mesh_sha256"))
+    if begins := " and ".join(digests[0].split()):
+        file += f" (SHA-256 of left and right: {begins} …)"
+    return StoredMesh(places, drawn, (left, right), str(space.attrs["drawn_file"]), file)
 
 
 def why_no_edges(space: xr.Dataset) -> str:

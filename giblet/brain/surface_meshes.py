@@ -1,5 +1,6 @@
 """Meshes of scans on a surface whose mesh does not come with nilearn: files of both hemispheres."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +34,8 @@ def scan_mesh(space: xr.Dataset, mesh: str | None = None) -> xr.Dataset:
     Returns
     -------
     ``mesh_places`` and ``drawn_places`` (mesh_vertex, 3) mm, left ones first; ``left_faces`` and
-    ``right_faces`` (face, 3); attributes ``mesh_file`` and ``drawn_file``, their names.
+    ``right_faces`` (face, 3); attributes ``mesh_file`` and ``drawn_file``, their names, and
+    ``mesh_sha256``, the first 16 digits of the SHA-256 of the left and the right ``mesh_file``.
 
     Raises
     ------
@@ -66,8 +68,17 @@ def scan_mesh(space: xr.Dataset, mesh: str | None = None) -> xr.Dataset:
             "left_faces": (("left_face", "corner"), faces),
             "right_faces": (("right_face", "corner"), right_faces),
         },
-        attrs={"mesh_file": left.name, "drawn_file": shape.name},
+        attrs={
+            "mesh_file": left.name,
+            "mesh_sha256": " ".join(map(_short_sha256, mesh_pair(str(left)))),
+            "drawn_file": shape.name,
+        },
     )
+
+
+def _short_sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
 def mesh_pair(left: str) -> list[Path]:

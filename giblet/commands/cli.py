@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -291,7 +292,7 @@ def _exit_code(name: str, options: dict) -> int:
         _logger.error("giblet %s: not enough memory (%s). Is the input whole?", name, error)
         return 1
     except (GibletError, OSError) as error:
-        if isinstance(error, BrokenPipeError) and not error.filename:  # as `| head` leaves it
+        if isinstance(error, BrokenPipeError) and _output_is_closed():
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return 128 + signal.SIGPIPE
         _errors.append(error)
@@ -306,6 +307,17 @@ def _exit_code(name: str, options: dict) -> int:
         _logger.error("giblet %s: stopped by the user; nothing half written", name)
         return STOPPED
     return 0
+
+
+def _output_is_closed() -> bool:
+    """Whether nobody reads standard output any more, as `| head` leaves it."""
+    try:
+        descriptor = sys.stdout.fileno()
+    except OSError:  # a stream in memory
+        return False
+    poll = select.poll()
+    poll.register(descriptor, 0)  # errors are always reported
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
 def _backend(config: Config | Path | None) -> AbstractContextManager:

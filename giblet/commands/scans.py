@@ -246,6 +246,8 @@ def codec_ladder(
     from giblet.io.schema import ALIGNED, QUALITY, SCANS, SOUND
     from giblet.io.tables import save_table
 
+    if model and aligned is None:
+        raise GibletError("--model needs --aligned")
     t_r, autoencoder = config.t_r, model and Autoencoder.from_pretrained(model)
     blurred = autoencoder is not None and autoencoder.config.hrf_placement == "inputs"
     sounds = [load_arrays(path, *SOUND) for path in (mel, codes) if path]

@@ -328,13 +328,13 @@ class ScanConfig(Section):
     mesh: str | None = Field(
         None,
         min_length=1,
-        description="of fsLR: left .surf.gii, with the right one beside it; null: TemplateFlow's",
+        description="of fsLR: left .surf.gii, with the right one beside it; null: one on this "
+        "computer, of TemplateFlow, neuromaps or nilearn; nothing is fetched",
     )
     raw: str | None = Field(
         None,
         min_length=1,
-        description="the raw BIDS data set with the events, where it is not found around the "
-        "derivatives",
+        description="raw BIDS data set with the events, where not found around the derivatives",
     )
     exclude_subjects: list[str] = Field(
         [], description="labels of subjects that are left out, with or without sub-"

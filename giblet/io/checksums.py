@@ -63,6 +63,8 @@ def check_seal(path: str | Path) -> int | None:
 class Damaged(GibletError):
     """A file is not as it was written. ``whole``: the output of a rule, the file or its folder."""
 
+    raised_first = True  # the command sets it aside
+
     def __init__(self, message: str, whole: str | Path, fix: str = "Delete it and run again"):
         super().__init__(f"{message}. {fix}")
         self.message, self.whole = message, Path(whole)

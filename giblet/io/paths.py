@@ -8,6 +8,7 @@ import stat
 import time
 import zipfile
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import lru_cache, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -189,6 +190,16 @@ def check_own(file: "h5py.File", path: str | Path) -> None:
         raise GibletError(f"{path}: {name} lies in another file; copy it into this one")
 
 
+@dataclass(frozen=True)
+class _FileState:
+    """Of a file, by whatever path it is ``given``, which is the one for messages."""
+
+    path: str
+    size: int
+    date: int
+    given: Path = field(compare=False)
+
+
 def once_per_file(function: Callable[[Path], Result]) -> Callable[[Path], Result]:
     """``function`` of a path, which reads a file again only where its size or date has changed.
 
@@ -196,8 +207,8 @@ def once_per_file(function: Callable[[Path], Result]) -> Callable[[Path], Result
     """
 
     @lru_cache(maxsize=_MOST_FILES)
-    def of_state(path: str, _size: int, _date: int) -> Result:
-        return function(Path(path))
+    def of_state(state: _FileState) -> Result:
+        return function(state.given)
 
     @wraps(function)
     def read(path: Path) -> Result:
@@ -205,6 +216,8 @@ def once_per_file(function: Callable[[Path], Result]) -> Callable[[Path], Result
             state = os.stat(path)
         except OSError:
             return function(path)  # which says what is wrong
-        return of_state(os.path.abspath(path), state.st_size, state.st_mtime_ns)
+        return of_state(
+            _FileState(os.path.abspath(path), state.st_size, state.st_mtime_ns, Path(path))
+        )
 
     return read

@@ -25,7 +25,7 @@ _NOTE = (
 )
 _OWN_NOTE = (
     "On {file} and its right hemisphere, lateral and medial; grey: no value above 0, darker in "
-    "sulci. A single vertex has no outline."
+    "sulci. A single vertex has no outline. Neighbours, as of TFCE, are those of {source}."
 )
 VIEW_NOTE = (
     "Drag to turn, scroll to zoom. The same values; the map above is for print and keyboard."
@@ -39,7 +39,7 @@ def maps_note(space: xr.Dataset) -> str:
     """How the maps are read; of a denser mesh, how many of its vertices are drawn."""
     counts = vertex_counts(space.attrs)
     if (stored := stored_mesh(space)) is not None:
-        return _OWN_NOTE.format(file=stored.file)
+        return _OWN_NOTE.format(file=stored.file, source=stored.source)
     if counts is None or counts[0] == N_FSAVERAGE5 or why_no_mesh(space):
         return _NOTE
     return (

@@ -363,3 +363,19 @@ def test_each_clip_has_the_features_of_the_clip_alone(wav2vec, tmp_path, rng, ra
     few = config.model_copy(update={"max_trs": 7})
     sound_features(film, tmp_path / "few.nc", few, table)
     np.testing.assert_allclose(load_arrays(tmp_path / "few.nc")["sound_model"], found[:7])
+
+
+@pytest.mark.parametrize("n_frames", [(99, 98), (99, 100), (98, 99), (100, 0)])
+def test_layers_that_lose_differently_many_frames(tmp_path, monkeypatch, n_frames):
+    model = SoundModel(wave_model(tmp_path, "Wav2Vec2"), [0, 1], 2, 1)
+    states = [torch.randn(1, n, 16) for n in n_frames]
+    monkeypatch.setattr(model, "_states", lambda window: states)
+    n_samples = 100 * model.hop
+    features = model._middle(np.zeros(n_samples, np.float32), 0, n_samples)
+    assert features.shape == (100, 32)
+    for i, n in enumerate(n_frames):
+        own = features[:, 16 * i : 16 * (i + 1)]
+        np.testing.assert_array_equal(own[:n], states[i][0])
+        np.testing.assert_array_equal(
+            own[n:], np.repeat(own[n - 1 : n] if n else own[:1], 100 - n, 0)
+        )

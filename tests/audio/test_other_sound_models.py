@@ -186,8 +186,8 @@ def test_an_extractor_within_a_processor(tmp_path, model_of, sound):
     own = transformers.ParakeetFeatureExtractor()
     nested = {"feature_extractor": own.to_dict(), "processor_class": "ParakeetProcessor"}
     (tmp_path / "processor_config.json").write_text(json.dumps(nested))
-    found = all_of(SoundModel(str(tmp_path), [1], 2, 1), [sound[:80000]])
-    np.testing.assert_allclose(found, all_of(SoundModel(folder, [1], 2, 1), [sound[:80000]]))
+    features = all_of(SoundModel(str(tmp_path), [1], 2, 1), [sound[:80000]])
+    np.testing.assert_allclose(features, all_of(SoundModel(folder, [1], 2, 1), [sound[:80000]]))
 
 
 def test_windows_of_silence_are_zero_where_the_model_has_no_value(model_of, sound):

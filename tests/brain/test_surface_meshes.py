@@ -1,5 +1,6 @@
 """Meshes of fsLR from files. Oracles: nibabel's file, NumPy; made of two small convex hulls."""
 
+import hashlib
 import json
 
 import nibabel
@@ -80,6 +81,11 @@ def test_edges_and_places_are_those_of_the_files(tmp_path):
     inflated = nibabel.load(tmp_path / FLOW.format("R", "veryinflated")).agg_data("pointset")
     np.testing.assert_array_equal(drawn_mesh(space).places["right"], inflated)
     assert space.attrs["mesh_file"] == left.name
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in mesh_pair(str(left))]
+    assert space.attrs["mesh_sha256"].split() == digests
+    assert f"TFCE, are those of {left.name} (SHA-256 of left and right: {digests[0]} and" in (
+        maps_note(space)
+    )
     assert maps_note(space).startswith("On tpl-fsLR_den-32k_hemi-L_veryinflated.surf.gii and its")
     assert why_no_mesh(space) == ""
 

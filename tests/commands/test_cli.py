@@ -245,6 +245,17 @@ def test_a_file_of_another_kind(refused, tmp_path):
     refused("group_trs", said, stream=tmp_path / "codes.nc", writes={"trs": "trs.nc"})
 
 
+def test_a_profile_of_levels_takes_a_model_with_aligned_data_alone(refused, tmp_path):
+    inputs = {"bold": tmp_path / "bold.nc", "quality": tmp_path / "quality.nc"}
+    refused(
+        "codec_ladder",
+        "--model needs --aligned",
+        **inputs,
+        model=tmp_path,
+        writes={"scores": "codec_ladder.tsv"},
+    )
+
+
 def test_a_failed_run_leaves_the_old_result_alone(run, tmp_path):
     (tmp_path / "codes.nc").write_text("the old result")
     code, _ = run("extract_codes", film=tmp_path / "none.wav", codes=tmp_path / "codes.nc")
@@ -627,3 +638,25 @@ def test_a_closed_pipe_is_no_mistake():
     line = f"{sys.executable} -m giblet doctor | exec true; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("141\n", "")
+
+
+@pytest.mark.parametrize(("is_closed", "code"), [(True, 128 + signal.SIGPIPE), (False, 1)])
+def test_only_a_closed_output_ends_in_silence(is_closed, code):
+    """A pipe to a worker can break, too: that is a mistake, in one line."""
+    script = "\n".join(
+        [
+            "import os, sys",
+            "from giblet.commands import cli",
+            "def breaks(**options): raise BrokenPipeError(32, 'Broken pipe')",
+            "cli.verb_functions = lambda: functions | {'doctor': breaks}",
+            "sys.exit(cli._exit_code('doctor', {}))",
+        ]
+    ).replace("def breaks", "functions = cli.verb_functions()\ndef breaks")
+    reader, writer = os.pipe()
+    if is_closed:
+        os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-c", script], stdout=writer, stderr=subprocess.PIPE, text=True
+    )
+    assert done.returncode == code
+    assert ("giblet doctor: broken pipe" in done.stderr) is not is_closed

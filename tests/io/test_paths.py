@@ -50,3 +50,13 @@ def test_headers_of_stimuli_are_read_once_however_often_they_are_asked_for(tmp_p
     soundfile.write(tmp_path / "b.wav", np.full(8000 * 6, 0.1), 8000)
     assert stimuli.header_clock(tmp_path, t_r=1.5).durations.tolist() == [4.0, 6.0]
     assert clocks[2].durations.tolist() == [4.0, 4.0]
+
+
+def test_a_message_names_the_path_as_it_was_given(tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("")
+    monkeypatch.chdir(tmp_path)
+    given = []
+    read = once_per_file(lambda path: given.append(str(path)))
+    for path in ("a.txt", tmp_path / "a.txt"):
+        read(path)
+    assert given == ["a.txt"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from giblet.commands.doctor.film_check import LONGEST_FILM, length_of_film, sound_mb, warned
 from giblet.commands.doctor.word_checks import check_score, check_words, has_words, score_path
 from giblet.config.config import Config
-from giblet.errors import GibletError, mistakes_of
+from giblet.errors import GibletError, count_mistakes, mistakes_of
 from giblet.io.paths import check_date
 from giblet.report.run_messages import shortened
 
@@ -93,7 +93,7 @@ class _Checks:
             self._missing.add(name)
             lines = alike_once(mistakes_of(error))
             more = len(lines) - _MOST_LINES
-            lines[_MOST_LINES:] = [f"{more} more mistakes in the {name}"] if more > 0 else []
+            lines[_MOST_LINES:] = [f"{count_mistakes(more)} in the {name}"] if more > 0 else []
             self.problems += [line for line in lines if line not in self.problems]
             return None
 

@@ -65,8 +65,8 @@ def test_four_mistakes_are_four_lines(study, capsys):
         "words.srt: line 3 is not UTF-8",
     ]
     assert len(stops) == len(wanted)
-    for line, said in zip(stops, wanted, strict=True):
-        assert re.search(said, line)
+    for line, pattern in zip(stops, wanted, strict=True):
+        assert re.search(pattern, line)
     assert [line.rpartition(": needs ")[2] for line in unchecked] == ["scans", "film"]
 
 
@@ -80,11 +80,12 @@ def test_each_run_is_looked_at_and_the_same_mistake_is_one_line(study, capsys):
     assert stops[1].endswith("(and in 1 more)")
 
 
-def test_many_mistakes_do_not_flood(study, capsys):
-    names = [f"nobody{n}" for n in range(30)]
+@pytest.mark.parametrize(("n", "rest"), [(30, "20 more mistakes"), (11, "1 more mistake")])
+def test_many_mistakes_do_not_flood(study, capsys, n, rest):
+    names = [f"nobody{k}" for k in range(n)]
     code, stops, _ = ask(capsys, scan={"exclude_subjects": names})
     assert (code, len(stops)) == (1, 11)
-    assert stops[-1] == "WOULD STOP: 20 more mistakes in the scans"
+    assert stops[-1] == f"WOULD STOP: {rest} in the scans"
 
 
 def test_what_a_misspelt_key_has_nothing_to_do_with_is_checked(study, capsys):
@@ -121,7 +122,7 @@ def test_nothing_is_left_out_of_what_is_right(study, capsys):
 def test_a_run_names_the_first_mistake_and_how_many_more(study):
     for subject in ("sub-01", "sub-03"):
         confounds_of(study, subject).unlink()
-    with pytest.raises(Mistakes, match=r"sub-01_\S+: no such file.*1 more like it") as caught:
+    with pytest.raises(Mistakes, match=r"sub-01_\S+: no such file.*and 1 more mistake") as caught:
         read_runs(study / "scans", None, ["trans_x"])
     assert len(caught.value.lines) == 2
     confounds_of(study, "sub-02").unlink()
