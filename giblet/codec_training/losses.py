@@ -11,7 +11,9 @@ import torch
 from torch import nn
 
 from giblet.audio import spectral_features as features
+from giblet.audio.codecs.mdct import compand, mdct
 from giblet.audio.spectral_features import Spectra
+from giblet.codec_training.network import to_whole
 from giblet.codec_training.registry import build_part
 from giblet.errors import GibletError
 from giblet.loss_weighting.balancer import check_weight
@@ -76,6 +78,28 @@ class ComplexStftLoss(SoundLoss):
 
     def describe(self, spectra):
         return tuple(spectra.stft(n_fft) for n_fft in self.n_ffts)
+
+
+class CompandedLoss(SoundLoss):
+    """Squared error of companded MDCT coefficients relative to their power.
+
+    The ``mdct`` decoder's levels are squares of what its layers give. So near silence its output
+    hardly moves, and the other losses do not bring back a tone that it leaves out. This one does.
+    """
+
+    def __init__(
+        self, sample_rate: int, hop_length: int = 320, power: float = 0.5, floor: float = 1e-2
+    ):
+        super().__init__(sample_rate, floor)
+        self.hop_length, self.power = hop_length, power
+
+    def describe(self, spectra):
+        whole = to_whole(spectra.waveform, self.hop_length)
+        return (compand(mdct(whole, self.hop_length), self.power),)
+
+    def distance(self, estimate, target):
+        power = target.square().mean(dim=(1, 2)).clamp(min=self.floor**2)
+        return ((estimate - target).square().mean(dim=(1, 2)) / power).mean()
 
 
 class StftLoss(SoundLoss):
@@ -199,6 +223,7 @@ LOSSES: dict[str, type[SoundLoss]] = {
     "stft": StftLoss,
     "log_mel": LogMelLoss,
     "phase": ComplexStftLoss,
+    "companded": CompandedLoss,
     "mfcc": MfccLoss,
     "harmonic": HarmonicLoss,
     "rhythm": RhythmLoss,

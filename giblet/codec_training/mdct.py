@@ -5,6 +5,7 @@ from typing import Literal, Self
 
 import torch
 from pydantic import PositiveFloat, PositiveInt, field_validator
+from torch.nn import functional
 
 from giblet.audio.codecs.mdct import MdctConfig, MdctModel, compand, mdct
 from giblet.codec_training.network import (
@@ -85,13 +86,35 @@ class MdctNetwork(CodecNetwork):
         return to_length(self.model.decode(latents)[:, None], n_samples)
 
     def quantize(self, latents, n_codebooks=None):
-        """As CodecNetwork; in evaluation the model's own search chooses."""
-        if self.training or not self.codebooks_started:
+        """As CodecNetwork; the model's own search chooses in evaluation, and among fixed codebooks
+        (``learn_by: none``) in training too, where it keeps ``quantizer.beam_size`` choices."""
+        learned = (
+            self.settings.quantizer.learn_by != "none" or self.settings.quantizer.rotation_trick
+        )
+        if not self.codebooks_started or (self.training and learned):
             return super().quantize(latents, n_codebooks)
+        if self.training:
+            with torch.autocast(latents.device.type, enabled=False):
+                return self._quantize_fixed(latents.float(), self.quantizer.n_used())
         n_codebooks = n_codebooks or self.settings.n_codebooks
-        codes = self.export().quantize(latents.flatten(0, 1), n_codebooks).T
-        codes = codes.unflatten(0, latents.shape[:2])
+        codes = self._search(latents, n_codebooks, self.settings.beam_size)
         return self.dequantize(codes), codes, latents.new_zeros(())
+
+    def _search(self, latents: torch.Tensor, n_codebooks: int, beam_size: int) -> torch.Tensor:
+        codes = self.export().quantize(latents.detach().flatten(0, 1), n_codebooks, beam_size).T
+        return codes.unflatten(0, latents.shape[:2])
+
+    def _quantize_fixed(self, latents: torch.Tensor, n_used: int) -> tuple:
+        """Straight-through; codes of unused codebooks are -1.
+
+        The commitment is vector-quantize-pytorch's: to the sum of codewords after each codebook.
+        """
+        codes = self._search(latents, n_used, self.settings.quantizer.beam_size)
+        books = zip(self.model.codebooks, codes.unbind(dim=-1), strict=False)
+        sums = torch.stack([book[code] for book, code in books]).cumsum(dim=0)
+        commitment = (latents - sums).square().mean()
+        codes = functional.pad(codes, (0, self.settings.n_codebooks - n_used), value=-1)
+        return latents + (sums[-1] - latents).detach(), codes, commitment
 
     @torch.no_grad()
     def start(self, waveform: torch.Tensor) -> None:

@@ -19,8 +19,10 @@ _TRUST = 20  # uses per batch that a loaded codeword counts for, until its own u
 class QuantizerSettings(StrictSettings):
     """Settings of codebook learning."""
 
-    learn_by: Literal["ema", "gradient"] = Field(
-        "ema", description="moving averages of the vectors they stand for, or a codebook loss"
+    learn_by: Literal["ema", "gradient", "none"] = Field(
+        "ema",
+        description="moving averages of the vectors they stand for, or a codebook loss; none: "
+        "codebooks stay as they are, with start_from as they were loaded",
     )
     decay: Annotated[float, Field(gt=0, lt=1)] = 0.99
     kmeans_iters: PositiveInt = 20
@@ -41,15 +43,14 @@ class QuantizerSettings(StrictSettings):
 
     def for_library(self) -> dict:
         """As keywords of vector-quantize-pytorch."""
-        by_gradient = self.learn_by == "gradient"
         return {
             "decay": self.decay,
             "kmeans_init": True,
             "kmeans_iters": self.kmeans_iters,
-            "threshold_ema_dead_code": self.dead_below,
+            "threshold_ema_dead_code": 0.0 if self.learn_by == "none" else self.dead_below,
             "rotation_trick": self.rotation_trick,
-            "learnable_codebook": by_gradient,
-            "ema_update": not by_gradient,
+            "learnable_codebook": self.learn_by == "gradient",
+            "ema_update": self.learn_by == "ema",
         }
 
 
@@ -79,6 +80,14 @@ class Quantizer(nn.Module):
 
     def count_bits(self, codes: torch.Tensor) -> int:
         return int((codes >= 0).sum()) * (self.codebook_size - 1).bit_length()
+
+    def n_used(self) -> int:
+        """Codebooks of one step: all, or in training a random number (quantizer dropout)."""
+        if not self._drops():
+            return self.n_codebooks
+        step = self.settings.dropout_multiple_of
+        most = -(-self.n_codebooks // step)
+        return min(step * int(torch.randint(1, most + 1, ())), self.n_codebooks)
 
     def _drops(self) -> bool:
         possible = self.training and self.n_codebooks > 1
@@ -204,7 +213,7 @@ class FactorizedQuantizer(Quantizer):
 
     def _quantize(self, latents):
         residual, quantized, codes, losses = latents, torch.zeros_like(latents), [], []
-        for layer in self.layers[: self._n_used()]:
+        for layer in self.layers[: self.n_used()]:
             part, indices, loss = layer(residual)
             residual, quantized = residual - part, quantized + part
             codes.append(indices)
@@ -214,13 +223,6 @@ class FactorizedQuantizer(Quantizer):
         )
         loss = torch.stack(losses).mean() if self.training else latents.new_zeros(())
         return quantized, codes, loss
-
-    def _n_used(self) -> int:
-        if not self._drops():
-            return self.n_codebooks
-        step = self.settings.dropout_multiple_of
-        most = -(-self.n_codebooks // step)
-        return min(step * int(torch.randint(1, most + 1, ())), self.n_codebooks)
 
     def _start(self, latents):
         residual = latents.flatten(0, 1)[None]

@@ -57,8 +57,9 @@ def test_equal_sounds_cost_nothing(losses, sound, name):
 
 
 @every_loss
-def test_polarity_is_heard_by_waveform_and_phase_only(losses, sound, name):
-    expected = 2.0 if name in ("waveform", "phase") else 0.0  # |x - (-x)| / |x|
+def test_polarity_is_heard_where_phase_counts(losses, sound, name):
+    twice = {"waveform": 2.0, "phase": 2.0, "companded": 4.0}  # |x - (-x)| / |x|, or squares
+    expected = twice.get(name, 0.0)
     assert losses[name](-sound, sound).item() == pytest.approx(expected, abs=1e-3)
 
 
@@ -75,6 +76,7 @@ def test_half_the_level_costs_half(losses, sound):
     cost = {name: loss(0.5 * sound, sound).item() for name, loss in losses.items()}
     assert cost["waveform"] == pytest.approx(0.5, abs=1e-4)
     assert cost["phase"] == pytest.approx(0.5, abs=1e-4)
+    assert cost["companded"] == pytest.approx((1 - 0.5**0.5) ** 2, rel=0.01)
     assert 0.5 * np.log10(2) < cost["log_mel"] <= np.log10(2) + 1e-6  # less where below the floor
     assert 0.3 < cost["stft"] <= (0.5 + np.log10(2)) / 2 + 1e-6
     assert cost["mfcc"] > 0.05
@@ -119,6 +121,20 @@ def test_harmonic_hears_pitch_and_timbre_hears_overtones(losses):
     cost = {k: [losses[k](x, voice) for x in (semitone, brighter)] for k in ("harmonic", "timbre")}
     assert cost["harmonic"][0] > 2 * cost["harmonic"][1]
     assert cost["timbre"][1] > 4 * cost["timbre"][0]
+
+
+def test_only_companded_pulls_a_tone_out_of_silence(losses):
+    """What scales a decoder's coefficients scales its sound by the square: 40 dB down, the other
+    losses pull a hundred times less per step of it than at half the level; this one does not."""
+    tone = periodic(5000, [1.0])
+
+    def pull(name, level):
+        scale = torch.tensor(level**0.5).requires_grad_()  # of companded coefficients
+        losses[name](scale.square() * tone, tone).backward()
+        return -scale.grad.item()
+
+    assert pull("phase", 1e-4) < 0.02 * pull("phase", 0.5)
+    assert pull("companded", 1e-4) > pull("companded", 0.5) > 0.1
 
 
 def test_rhythm_hears_when_beats_come(losses):
@@ -290,7 +306,7 @@ def test_a_loss_is_the_mean_distance_of_all_its_features(losses, sound, name):
 
 
 def test_weighted_losses_are_the_losses_and_their_sum(losses, sound):
-    weights = dict(zip(LOSSES, range(1, 9), strict=True))
+    weights = dict(zip(LOSSES, range(1, len(LOSSES) + 1), strict=True))
     values, total = WeightedLosses(weights, RATE)(0.5 * sound, sound)
     assert values == {name: loss(0.5 * sound, sound) for name, loss in losses.items()}
     assert total.item() == pytest.approx(sum(weights[n] * v.item() for n, v in values.items()))

@@ -139,6 +139,22 @@ def test_moving_averages_follow_the_latents(latents):
         torch.testing.assert_close(codebook[code], mean, atol=0.05, rtol=0)
 
 
+@both
+@pytest.mark.parametrize("beam_size", [1, 2])
+def test_fixed_codebooks_stay_bit_for_bit(kind, beam_size, latents):
+    """Neither averages nor replacement move them, and no gradient does."""
+    settings = QuantizerSettings(learn_by="none", dead_below=50.0, decay=0.5, beam_size=beam_size)
+    quantizer = build(kind, settings)
+    quantizer.start(latents)
+    layers = quantizer.vq.layers if kind == "residual" else [part.vq for part in quantizer.layers]
+    before = [layer.codebook.clone() for layer in layers]
+    for _ in range(3):
+        quantizer(2 * latents + 1)
+    assert all(torch.equal(a, b.codebook) for a, b in zip(before, layers, strict=True))
+    if kind == "residual":
+        assert not list(quantizer.parameters())
+
+
 def test_a_codebook_loss_moves_codewords_where_they_learn_by_gradient(latents):
     averaged = build("residual", n_codebooks=1)
     assert not list(averaged.parameters())

@@ -36,7 +36,8 @@ class OneStep(CodecTraining):
 
     def __init__(self, **changes):
         schedule = SCHEDULE | changes.pop("schedule", {})
-        super().__init__(CodecSettings(network=NETWORK, schedule=schedule, **changes))
+        network = NETWORK | changes.pop("network", {})
+        super().__init__(CodecSettings(network=network, schedule=schedule, **changes))
         self.step, self.logged = 0, {}
         codec, *others = self.configure_optimizers()
         codec.register_step_pre_hook(self._record)
@@ -135,6 +136,52 @@ def test_the_discriminators_losses_have_their_weights(module, sound):
     expected = gradients_of(made, sound, weights, 1.0)
     made.training_step(sound, 0)
     assert_same(made.gradients, expected)
+
+
+FIXED = {"quantizer": {"learn_by": "none", "dropout": 0.0, "dead_below": 50.0}}
+
+
+def test_with_fixed_codebooks_all_else_is_trained(module, sound):
+    """Codes keep what they stand for: in the codec that is saved, and in the averaged one."""
+    made = module(network=FIXED, schedule={"average_decay": 0.5})
+    model = made.network.export()
+    books = model.codebooks.clone()
+    others = {k: v.clone() for k, v in model.state_dict().items() if v.ndim and k != "codebooks"}
+    for made.step in range(4, 7):
+        made.training_step(sound, 0)
+    assert torch.equal(made.network.export().codebooks, books)
+    assert torch.equal(made.finished().export().codebooks, books)
+    after = made.network.model.state_dict()
+    assert not [k for k, v in others.items() if torch.equal(v, after[k])]
+
+
+def test_fixed_codebooks_are_searched_as_those_that_learn(module, sound):
+    """vector-quantize-pytorch is the oracle: codes, commitment and gradients."""
+    learning, fixed = (module(network=network).network for network in ({}, FIXED))
+    fixed.load_state_dict(learning.state_dict())
+    given, results = 3 * torch.randn(2, 10, 8), []
+    for network in (fixed, learning):
+        latents = given.clone().requires_grad_()
+        quantized, codes, commitment = network.train().quantize(latents)
+        (quantized.square().sum() + 5 * commitment).backward()
+        results.append((quantized, codes, commitment, latents.grad))
+    assert results[0][1].unique().numel() > 3
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_fixed_codebooks_are_dropped_from_the_last(module, sound):
+    settings = FIXED["quantizer"] | {"dropout": 1.0}
+    network = module(network={"n_codebooks": 4, "quantizer": settings}).network.train()
+    latents = network.encode(sound)
+    n_used = set()
+    for _ in range(30):
+        quantized, codes, _ = network.quantize(latents)
+        kept = (codes >= 0).all(dim=1)[0]
+        assert not (codes[..., ~kept] >= 0).any()
+        torch.testing.assert_close(quantized, network.dequantize(codes))
+        n_used.add(int(kept.sum()))
+    assert n_used == {1, 2, 3, 4}
 
 
 @pytest.mark.parametrize("balance", ["weights", "gradients"])

@@ -77,18 +77,20 @@ class MdctModel(PreTrainedModel):
             expanded = expand(coefficients * self.level, self.config.companding)
             return inverse_mdct(expanded * gains.clamp(-_GAIN_LIMIT, _GAIN_LIMIT).exp())
 
-    def quantize(self, latents: torch.Tensor, n_codebooks: int) -> torch.Tensor:
+    def quantize(
+        self, latents: torch.Tensor, n_codebooks: int, beam_size: int | None = None
+    ) -> torch.Tensor:
         """Latents (n_frames, codebook_dim) to codes (n_codebooks, n_frames).
 
-        A beam search keeps the ``beam_size`` best choices so far, codebook after codebook; the
-        nearest codeword at each step alone may leave more in the end. It always goes through all
-        codebooks, so that codes of few are a prefix of those of many.
+        A beam search keeps the ``beam_size`` best choices so far (default: the config's), codebook
+        after codebook; the nearest codeword at each step alone may leave more in the end. It always
+        goes through all codebooks, so that codes of few are a prefix of those of many.
         """
         left, errors = latents[:, None], latents.new_zeros(len(latents), 1)  # by choice so far
         codes = latents.new_zeros(len(latents), 1, 0, dtype=torch.long)
         for book in self.codebooks:
             further = errors[..., None] + book.square().sum(-1) - 2 * left @ book.T
-            n_kept = min(self.config.beam_size, further[0].numel())
+            n_kept = min(beam_size or self.config.beam_size, further[0].numel())
             errors, chosen = further.flatten(1).topk(n_kept, largest=False)
             choice, word = (chosen // len(book))[..., None], chosen % len(book)
             left = left.take_along_dim(choice, 1) - book[word]
