@@ -160,12 +160,12 @@ def test_a_region_that_follows_one_band_is_found_where_people_share_more(rng):
 
 @pytest.mark.slow
 def test_false_positives_of_ridge_where_people_share_bold():
-    """Any place at p < .05 in .05 ± .03 of 200 draws; flips of people have it in more."""
+    """Any place at p < .05 in .05 ± .03 of 150 draws; flips of people have it in more."""
     hits = {name: [] for name in ("r_one", "r_all")}
     flips, alone = [], []
-    for draw in range(200):
+    for draw in range(150):
         rng = np.random.default_rng([8, draw])
-        maps = encoded(rng, shared=0.3)
+        maps = encoded(rng, shared=0.3, n_trs=300)
         for name, hit in hits.items():
             hit.append(smallest_p(maps, name).p_max.min() <= 0.05)
         alone.append((maps["r_one_p"].values <= 0.05).mean())
