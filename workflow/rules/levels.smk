@@ -4,17 +4,12 @@ LEVEL_SETS = [one for one in modalities("encodec") if one != "encodec"]
 LEVEL_SETS += SETTINGS.space_sets
 
 
-def with_levels(file):
-    """This file, or one line that says that there is nothing to compare with the scans."""
-    if not SETTINGS.has_film and not LEVEL_SETS:
-        sys.exit("config: codec_ladder needs a film, or words as annotations")
-    return file
-
-
 rule codec_ladder:
     """Score mel, each codebook, the bottleneck, layers, video and words against the brain."""
     input:
-        bold=lambda _: with_levels(with_scan("codec_ladder", f"{RESULTS}/bold.nc")),
+        bold=lambda _: with_levels(
+            LEVEL_SETS, with_scan("codec_ladder", f"{RESULTS}/bold.nc")
+        ),
         quality=f"{RESULTS}/brain_quality.nc",
         aligned=f"{RESULTS}/aligned/encodec.nc" if SETTINGS.has_film else [],
         codes=f"{RESULTS}/trs/encodec.nc" if SETTINGS.has_film else [],

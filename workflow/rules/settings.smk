@@ -349,6 +349,13 @@ def with_scan(wanted_by, file):
     return file
 
 
+def with_levels(sets, file):
+    """This file, or one line: without a film and sets of features nothing predicts the scans."""
+    if not SETTINGS.has_film and not sets:
+        sys.exit("config: codec_ladder needs a film, or words as annotations")
+    return file
+
+
 def lesion_regions(wanted_by="lesion"):
     """Files of the regions; one line if no setting names them, or there is no scan."""
     with_scan(wanted_by, [])
