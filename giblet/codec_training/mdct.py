@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 import torch
-from pydantic import PositiveFloat, PositiveInt, field_validator
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 from torch.nn import functional
 
 from giblet.audio.codecs.mdct import MdctConfig, MdctModel, compand, mdct
@@ -38,6 +38,7 @@ class MdctSettings(StrictSettings):
     codebook_size: CodebookSize = 1024
     codebook_dim: PositiveInt = 128
     beam_size: PositiveInt = 8
+    offset_frames: NonNegativeInt = 0
     quantizer: QuantizerSettings = QuantizerSettings(dropout=0.3)
 
     @field_validator("kernel_size", "hop_length")

@@ -26,6 +26,8 @@ from giblet.errors import GibletError
 from giblet.io.checkpoints import SealedCheckpoints, newest, whole_checkpoints
 from giblet.loss_weighting.balancer import Balancer
 
+_MAY_CHANGE = ("quantizer", "beam_size")  # of a network's settings, where its training goes on
+
 
 class CodecTraining(lightning.LightningModule):
     """One codec in training; ``finished()`` gives the network."""
@@ -60,6 +62,12 @@ class CodecTraining(lightning.LightningModule):
         except RuntimeError as error:
             wrong = str(error).splitlines()[1].strip()
             raise GibletError(f"start_from is another network than the recipe's: {wrong}") from None
+        for name, value in network.settings:
+            if name not in _MAY_CHANGE and getattr(self.network.settings, name) != value:
+                raise GibletError(
+                    f"start_from is another network than the recipe's: its {name} is {value}. "
+                    "Give the recipe's network the same"
+                )
         self.started.fill_(True)
 
     def _autocast(self):

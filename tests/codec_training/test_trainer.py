@@ -348,6 +348,16 @@ def test_fine_tuning_another_network_is_refused(sound_folders):
         run_verb(sound_folders, recipe="narrow.yaml")
 
 
+def test_going_on_with_another_function_of_the_weights_is_refused():
+    """Settings that no weight shows: the codec that is saved would not be the one trained."""
+    network = {"architecture": "mdct", "width": 16, "codebook_dim": 8, "codebook_size": 8}
+    started = CodecTraining(CodecSettings(network={**network, "companding": 0.7})).network
+    with pytest.raises(GibletError, match=r"its companding is 0\.7\. Give the recipe's network"):
+        CodecTraining(CodecSettings(network=network)).go_on_from(started)
+    as_it_learns = {"quantizer": {"learn_by": "none"}, "beam_size": 3, "companding": 0.7}
+    CodecTraining(CodecSettings(network={**network, **as_it_learns})).go_on_from(started)
+
+
 def test_train_refuses_what_it_cannot_use(sound_folders):
     (sound_folders / "wrong.yaml").write_text("num_filtres: 2")
     with pytest.raises(GibletError, match=r"wrong.yaml: num_filtres"):

@@ -17,6 +17,7 @@ from giblet.audio.codecs.mdct import (
     expand,
     inverse_mdct,
     mdct,
+    without_offset,
 )
 from giblet.errors import GibletError
 
@@ -24,12 +25,15 @@ HOP = 320
 SIZES = {"width": 48, "codebook_dim": 16, "codebook_size": 64, "n_codebooks": 6}
 
 
-@pytest.fixture(scope="module")
-def model():
-    """In double precision, with codewords among its own latents, so that codes vary."""
+@pytest.fixture(scope="module", params=[0, 3])
+def model(request):
+    """In double precision, with codewords among its own latents, so that codes vary.
+
+    Of sound as it is, and less its mean over 3 frames to either side.
+    """
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(0)
-        model = MdctModel(MdctConfig(**SIZES)).double().eval()
+        model = MdctModel(MdctConfig(**SIZES, offset_frames=request.param)).double().eval()
         latents = model.encode(0.1 * torch.randn(1, 64 * HOP, dtype=torch.float64))[0]
         for book in range(6):
             model.codebooks[book] = latents * 0.5**book
@@ -75,6 +79,34 @@ def test_companding_halves_the_range_of_levels_and_is_undone():
     loud, soft = compand(tones * 10.0, 0.5), compand(tones * 0.1, 0.5)
     torch.testing.assert_close(loud / soft, tones * 10.0, rtol=1e-4, atol=0)  # 100:1 before
     torch.testing.assert_close(expand(loud, 0.5), tones * 10.0, rtol=1e-4, atol=0)
+
+
+def test_an_offset_changes_no_code(codec, noise):
+    """A record with .3 of direct current: up to the ends, but for the padded last frame."""
+    noise = noise[: 200 * HOP]
+    same = (codec.encode(noise + np.float32(0.3)) == codec.encode(noise)).mean()
+    if codec.model.config.offset_frames:
+        assert same > 0.999  # single precision: near ties alone may differ
+    else:
+        assert same < 0.9
+
+
+def test_without_offset_is_less_the_mean_around():
+    sound = torch.randn(2, 40 * HOP, dtype=torch.float64)
+    found = without_offset(sound, HOP, 8)
+    for t in (0, 7, HOP - 1, HOP, 20 * HOP + 3, 40 * HOP - 1):
+        around = sound[:, max(0, t + 1 - 8 * HOP) : t + 1 + 8 * HOP]
+        torch.testing.assert_close(found[:, t], sound[:, t] - around.mean(dim=1))
+    assert without_offset(sound, HOP, 0) is sound
+
+
+@pytest.mark.parametrize("frequency", [20, 27.5, 50, 100, 440])
+def test_without_offset_the_lowest_tones_stay(frequency):
+    times = torch.arange(150 * HOP, dtype=torch.float64) / 24000
+    tone = torch.sin(2 * np.pi * frequency * times)[None]
+    inner = slice(20 * HOP, 130 * HOP)  # whole periods
+    gain = without_offset(tone, HOP, 8)[:, inner].square().mean() / tone[:, inner].square().mean()
+    assert 10 * gain.log10().abs() < 0.6
 
 
 @pytest.mark.parametrize("seconds", [0.02, 0.4, 1.0, 20.0])
