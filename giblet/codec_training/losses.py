@@ -84,7 +84,7 @@ class CompandedLoss(SoundLoss):
     """Squared error of companded MDCT coefficients relative to their power.
 
     The ``mdct`` decoder's levels are squares of what its layers give. So near silence its output
-    hardly moves, and the other losses do not bring back a tone that it leaves out. This one does.
+    hardly moves, and ``phase`` pulls little at a tone that it leaves out; this loss pulls fully.
     """
 
     def __init__(

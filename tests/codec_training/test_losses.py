@@ -123,9 +123,9 @@ def test_harmonic_hears_pitch_and_timbre_hears_overtones(losses):
     assert cost["timbre"][1] > 4 * cost["timbre"][0]
 
 
-def test_only_companded_pulls_a_tone_out_of_silence(losses):
-    """What scales a decoder's coefficients scales its sound by the square: 40 dB down, the other
-    losses pull a hundred times less per step of it than at half the level; this one does not."""
+def test_companded_pulls_a_tone_out_of_silence(losses):
+    """What scales a decoder's coefficients scales its sound by the square: where the sound is
+    nearly silent, other losses pull at that scale much less than at half the level."""
     tone = periodic(5000, [1.0])
 
     def pull(name, level):
