@@ -51,8 +51,8 @@ def read_folder(folder: str | Path) -> Folder:
         except (GibletError, OSError) as error:
             reason = str(error).removeprefix(f"{file}: ")
             left_out[name] = f"{name}: {reason}"
-    found = Folder(str(folder), pieces, left_out)
+    contents = Folder(str(folder), pieces, left_out)
     if not pieces:
         nothing = f"{folder}: no MIDI files ({', '.join(ENDINGS)}) in it"
-        raise GibletError(found.summary if files else nothing)
-    return found
+        raise GibletError(contents.summary if files else nothing)
+    return contents
